@@ -1,0 +1,14 @@
+DROP TABLE audit_entry;
+DROP TABLE alert;
+DROP TABLE scanner;
+DROP TABLE event_refusal;
+DROP TABLE stock_event;
+DROP TABLE sku;
+DROP TABLE barcode;
+DROP TABLE item;
+DROP TABLE location;
+DROP TABLE auth_revision;
+DROP TABLE api_key;
+DROP TABLE refresh_token;
+DROP TABLE sign_in;
+DROP TABLE user_account;

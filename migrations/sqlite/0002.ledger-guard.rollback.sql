@@ -1,0 +1,2 @@
+DROP TRIGGER stock_event_is_never_deleted;
+DROP TRIGGER stock_event_is_never_changed;

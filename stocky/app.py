@@ -1,0 +1,149 @@
+"""Puts Stocky together: the route list, what handlers are given, the error answers, and the lifespan. Read this first."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from litestar import Litestar, Request, Router
+from litestar.config.cors import CORSConfig
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.types import ASGIApp, Method
+
+from stocky.alerts.handlers import alert_routes
+from stocky.auth.handlers import auth_routes
+from stocky.auth.identity import Identities
+from stocky.auth.key_handlers import key_routes
+from stocky.auth.schemas import Principal
+from stocky.auth.user_handlers import user_routes
+from stocky.catalogue.item_handlers import item_routes
+from stocky.catalogue.location_handlers import location_routes
+from stocky.config import Config
+from stocky.db import Connection, Database, make_database
+from stocky.edge import Edge
+from stocky.errors import to_problem
+from stocky.logs.handlers import audit_routes, log_routes
+from stocky.logs.memory import MemoryLog
+from stocky.monitoring.handlers import health_routes, service_routes
+from stocky.monitoring.metrics import Metrics
+from stocky.openapi import openapi_config
+from stocky.request import StockyRequest
+from stocky.scanner.handlers import scanner_routes
+from stocky.stock.event_handlers import event_routes
+from stocky.stock.recorder import Recorder
+from stocky.stock.sku_handlers import sku_routes
+
+MAX_BODY_BYTES = 4 * 1024 * 1024
+_METHODS: list[Method] = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
+    """The application on an already migrated database. `memory_log` is what `/logs` shows."""
+    metrics = Metrics()
+    database = make_database(config)
+    recorder = Recorder(database)
+    identities = Identities(database, config)
+    metrics.gauge("stocky_events_waiting", "Events that wait for their batch", lambda: recorder.waiting)
+    metrics.gauge("stocky_events_recorded", "Events recorded by this process", lambda: recorder.recorded)
+    metrics.gauge("stocky_batches_written", "Transactions they were recorded in", lambda: recorder.batches)
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        await database.open()
+        identities.start()
+        recorder.start()
+        try:
+            yield
+        finally:
+            await recorder.close()
+            await identities.close()
+            await database.close()
+
+    def with_edge(app: ASGIApp) -> ASGIApp:
+        return Edge(app, metrics)
+
+    app = Litestar(
+        route_handlers=[
+            Router(
+                "/api/v1",
+                route_handlers=[
+                    auth_routes,
+                    user_routes,
+                    *key_routes,
+                    item_routes,
+                    location_routes,
+                    sku_routes,
+                    scanner_routes,
+                    event_routes,
+                    alert_routes,
+                    *log_routes,
+                    audit_routes,
+                    *service_routes,
+                ],
+            ),
+            *health_routes,
+        ],
+        dependencies={
+            "read": Provide(_read),
+            "tx": Provide(_transaction),
+            "user": Provide(_user),
+            "recorder": Provide(_recorder),
+        },
+        exception_handlers={Exception: to_problem},
+        cors_config=_cors(config),
+        lifespan=[lifespan],
+        openapi_config=openapi_config(),
+        request_class=StockyRequest,
+        request_max_body_size=MAX_BODY_BYTES,
+        state=State(
+            {
+                "config": config,
+                "database": database,
+                "recorder": recorder,
+                "identities": identities,
+                "metrics": metrics,
+                "memory_log": memory_log or MemoryLog(config.max_log_entries),
+            },
+            deep_copy=False,
+        ),
+    )
+    app.asgi_handler = with_edge(app.asgi_handler)
+    return app
+
+
+async def _read(state: State) -> AsyncIterator[Connection]:
+    """A connection that only reads, for the length of the handler."""
+    database: Database = state.database
+    async with database.read() as connection:
+        yield connection
+
+
+async def _transaction(state: State) -> AsyncIterator[Connection]:
+    """A transaction around the handler: committed before the answer leaves, rolled back by any exception."""
+    database: Database = state.database
+    async with database.transaction() as connection:
+        yield connection
+
+
+async def _user(request: Request[Principal, Any, Any]) -> Principal:
+    """Who the route's guard found behind the request."""
+    return request.user
+
+
+async def _recorder(state: State) -> Recorder:
+    recorder: Recorder = state.recorder
+    return recorder
+
+
+def _cors(config: Config) -> CORSConfig | None:
+    if not config.allowed_origins:
+        return None
+    return CORSConfig(
+        allow_origins=list(config.allowed_origins),
+        allow_methods=_METHODS,
+        allow_headers=["Authorization", "Content-Type", "If-Match", "X-API-Key", "X-Request-ID"],
+        allow_credentials=True,
+        expose_headers=["X-Request-ID", "Retry-After"],
+    )

@@ -1,0 +1,115 @@
+"""Items, barcodes and locations as they are asked for and answered."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from stocky.quantity import Quantity, to_milli
+from stocky.schema import OversellPolicy, StorageType
+
+Name = Annotated[str, Meta(min_length=1, max_length=200, examples=["Coffee, ground"])]
+Description = Annotated[str, Meta(max_length=1000)]
+Upc = Annotated[str, Meta(min_length=8, max_length=20, pattern=r"^[\x21-\x7e]+$", examples=["4006381333931"])]
+BarcodeText = Annotated[str, Meta(min_length=1, max_length=128, examples=["4006381333931"])]
+
+
+class Barcode(Struct):
+    """What is printed on a thing or on a pack of it; one scan counts `pack_quantity`."""
+
+    barcode: BarcodeText
+    pack_quantity: Quantity = 1
+
+    def __post_init__(self) -> None:
+        if to_milli(self.pack_quantity, "pack_quantity") <= 0:
+            raise ValueError("pack_quantity: must be more than 0")
+
+
+class Item(Struct, kw_only=True):
+    """What a thing is."""
+
+    id: int
+    code: str
+    name: str
+    description: str
+    upc: str | None
+    default_storage_type: StorageType
+    is_active: bool
+    uda_fetched: bool
+    uda_fetch_attempted: bool
+    upc_data: dict[str, Any] | None
+    min_quantity: float | None
+    oversell_policy: OversellPolicy
+    needs_review: bool
+    barcodes: list[Barcode]
+    total_quantity: float
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class NewItem(Struct, kw_only=True):
+    """An item to add. `upc` is its first barcode; `barcodes` are further ones."""
+
+    name: Name
+    description: Description | None = None
+    upc: Upc | None = None
+    default_storage_type: StorageType = StorageType.PANTRY
+    min_quantity: Quantity | None = None
+    oversell_policy: OversellPolicy = OversellPolicy.REJECT
+    barcodes: Annotated[list[Barcode], Meta(max_length=100)] = []
+
+    def __post_init__(self) -> None:
+        if self.min_quantity is not None:
+            to_milli(self.min_quantity, "min_quantity")
+
+
+class ItemChange(Struct, kw_only=True):
+    """What to change of an item; what is not sent stays. `barcodes`, where sent, replaces all of them."""
+
+    name: Name | UnsetType = UNSET
+    description: Description | None | UnsetType = UNSET
+    upc: Upc | None | UnsetType = UNSET
+    default_storage_type: StorageType | UnsetType = UNSET
+    min_quantity: Quantity | None | UnsetType = UNSET
+    oversell_policy: OversellPolicy | UnsetType = UNSET
+    needs_review: bool | UnsetType = UNSET
+    is_active: bool | UnsetType = UNSET
+    barcodes: Annotated[list[Barcode], Meta(max_length=100)] | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        if isinstance(self.min_quantity, (int, float)):
+            to_milli(self.min_quantity, "min_quantity")
+
+
+class Location(Struct, kw_only=True):
+    """A place; with `box_no` and `loc_no` when it is one of a box's."""
+
+    id: int
+    name: str
+    description: str
+    storage_type: StorageType
+    is_active: bool
+    box_no: int | None
+    loc_no: int | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class NewLocation(Struct, kw_only=True):
+    """A location to add."""
+
+    name: Name
+    description: Description | None = None
+    storage_type: StorageType = StorageType.OTHER
+
+
+class LocationChange(Struct, kw_only=True):
+    """What to change of a location; what is not sent stays."""
+
+    name: Name | UnsetType = UNSET
+    description: Description | None | UnsetType = UNSET
+    storage_type: StorageType | UnsetType = UNSET
+    is_active: bool | UnsetType = UNSET

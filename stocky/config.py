@@ -1,0 +1,191 @@
+"""The settings: read from the environment once, at start, all problems told together and by name."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+MINIMUM_SECRET = 32
+SECRET_FILE = "secret-key"
+
+
+class ConfigError(Exception):
+    """One or more settings cannot be used; `problems` has a line for each, beginning with its name."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+class Config(msgspec.Struct, frozen=True):
+    """Everything that can be set. Paths are absolute; `secret_key` is never shown."""
+
+    database_url: str
+    data_dir: Path
+    backup_dir: Path
+    secret_key: str
+    host: str = "127.0.0.1"
+    port: int = 8000
+    allowed_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["text", "json"] = "text"
+    max_log_entries: int = 10_000
+    access_token_minutes: int = 30
+    migrate_on_start: bool = True
+
+    @property
+    def dialect(self) -> Literal["sqlite", "postgres"]:
+        return "sqlite" if self.database_url.startswith("sqlite:") else "postgres"
+
+    @property
+    def sqlite_path(self) -> Path:
+        """The database file. Only meaningful where `dialect` is sqlite."""
+        return Path(self.database_url.removeprefix("sqlite:///"))
+
+    def __repr__(self) -> str:
+        return f"Config(dialect={self.dialect!r}, data_dir={str(self.data_dir)!r})"
+
+
+class _Reader:
+    """Takes values from the environment and collects what is wrong with them."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self.problems: list[str] = []
+
+    def text(self, name: str, default: str, *, platform: str | None = None, secret: bool = False) -> str:
+        for each in (name, platform):
+            if each is None:
+                continue
+            if secret and (file := self._environ.get(f"{each}_FILE")):
+                try:
+                    return Path(file).read_text("utf-8").strip()
+                except (OSError, UnicodeDecodeError) as error:
+                    self.problems.append(f"{each}_FILE: {file} cannot be read ({error})")
+                    return default
+            if (value := self._environ.get(each, "").strip()) != "":
+                return value
+        return default
+
+    def number(self, name: str, default: int, low: int, high: int, *, platform: str | None = None) -> int:
+        text = self.text(name, str(default), platform=platform)
+        if text.isascii() and text.isdigit() and low <= int(text) <= high:
+            return int(text)
+        self.problems.append(f"{name}: {text!r} is not a whole number from {low} to {high}")
+        return default
+
+    def choice(self, name: str, default: str, choices: tuple[str, ...], *, platform: str | None = None) -> str:
+        text = self.text(name, default, platform=platform)
+        for choice in choices:
+            if text.lower() == choice.lower():
+                return choice
+        self.problems.append(f"{name}: {text!r} is none of {', '.join(choices)}")
+        return default
+
+    def names(self, name: str, *, platform: str | None = None) -> tuple[str, ...]:
+        text = self.text(name, "", platform=platform)
+        if text.startswith("["):
+            try:
+                return tuple(msgspec.json.decode(text, type=list[str]))
+            except msgspec.DecodeError:
+                self.problems.append(f"{name}: {text!r} is not a JSON array of strings")
+                return ()
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def load(environ: Mapping[str, str] | None = None) -> Config:
+    """The configuration in `environ` (the process's own by default); makes the secret key when there is none.
+
+    Raises ConfigError with every problem found.
+    """
+    reader = _Reader(os.environ if environ is None else environ)
+    data_dir = Path(reader.text("STOCKY_DATA_DIR", "./data")).expanduser().resolve()
+    database_url = _database_url(reader, data_dir)
+    origins = reader.names("STOCKY_ALLOWED_ORIGINS", platform="ALLOWED_ORIGINS")
+    for origin in origins:
+        parts = urlsplit(origin)
+        if parts.scheme not in ("http", "https") or not parts.netloc or parts.path not in ("", "/"):
+            reader.problems.append(
+                f"STOCKY_ALLOWED_ORIGINS: {origin!r} is not an origin like https://stock.example.org"
+            )
+    proxies = reader.names("STOCKY_TRUSTED_PROXIES")
+    for proxy in proxies:
+        try:
+            ipaddress.ip_network(proxy, strict=False)
+        except ValueError:
+            reader.problems.append(f"STOCKY_TRUSTED_PROXIES: {proxy!r} is not an IP address or network")
+    secret = reader.text("STOCKY_SECRET_KEY", "", platform="SECRET_KEY", secret=True)
+    if secret and len(secret) < MINIMUM_SECRET:
+        reader.problems.append(f"STOCKY_SECRET_KEY: at least {MINIMUM_SECRET} characters are needed")
+    settings = {
+        "database_url": database_url,
+        "data_dir": data_dir,
+        "backup_dir": Path(reader.text("STOCKY_BACKUP_DIR", str(data_dir / "backups"))).expanduser().resolve(),
+        "host": reader.text("STOCKY_HOST", "127.0.0.1"),
+        "port": reader.number("STOCKY_PORT", 8000, 0, 65535, platform="PORT"),
+        "allowed_origins": tuple(origin.rstrip("/") for origin in origins),
+        "trusted_proxies": proxies,
+        "log_level": reader.choice(
+            "STOCKY_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"), platform="LOG_LEVEL"
+        ),
+        "log_format": reader.choice("STOCKY_LOG_FORMAT", "text", ("text", "json")),
+        "max_log_entries": reader.number("STOCKY_MAX_LOG_ENTRIES", 10_000, 1, 1_000_000),
+        "access_token_minutes": reader.number("STOCKY_ACCESS_TOKEN_MINUTES", 30, 1, 1440),
+        "migrate_on_start": reader.choice("STOCKY_MIGRATE_ON_START", "true", ("true", "false")) == "true",
+    }
+    if not reader.problems and not secret:
+        try:
+            secret = _kept_secret(data_dir)
+        except OSError as error:
+            reader.problems.append(f"STOCKY_DATA_DIR: {data_dir} cannot be written ({error.strerror})")
+    if reader.problems:
+        raise ConfigError(reader.problems)
+    return Config(**settings, secret_key=secret)
+
+
+def _database_url(reader: _Reader, data_dir: Path) -> str:
+    text = reader.text(
+        "STOCKY_DATABASE_URL", f"sqlite:///{data_dir / 'stocky.db'}", platform="DATABASE_URL", secret=True
+    )
+    scheme, separator, rest = text.partition("://")
+    if separator and scheme in ("sqlite", "sqlite+aiosqlite"):
+        path = rest.removeprefix("/")
+        if path and path != ":memory:":
+            return f"sqlite:///{Path(path).expanduser().resolve()}"
+        reader.problems.append("STOCKY_DATABASE_URL: name a file, as in sqlite:////srv/stocky/stocky.db")
+    elif separator and scheme in ("postgres", "postgresql", "postgresql+asyncpg"):
+        if urlsplit(text).path.strip("/"):
+            return f"postgresql://{rest}"
+        reader.problems.append("STOCKY_DATABASE_URL: name the database, as in postgresql://user@host/stocky")
+    else:
+        reader.problems.append("STOCKY_DATABASE_URL: begin with sqlite:/// or postgresql://")
+    return text
+
+
+def _kept_secret(data_dir: Path) -> str:
+    """The key in the data directory; made there at first start, readable by its owner only."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    file = data_dir / SECRET_FILE
+    if not file.exists():
+        made = file.with_name(f".{SECRET_FILE}-{os.getpid()}")
+        descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+            opened.write(secrets.token_urlsafe(48))
+            opened.flush()
+            os.fsync(opened.fileno())
+        try:
+            # A link never replaces: of two first starts at once one makes the key and both use it.
+            os.link(made, file)
+        except FileExistsError:
+            pass
+        finally:
+            made.unlink()
+    return file.read_text("utf-8").strip()

@@ -1,0 +1,91 @@
+"""What a connection can do, whatever database is behind it; a script is the same work written without a connection."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """One query a script wants run: for its rows as `into`, or, with `rows`, once for each row of arguments."""
+
+    query: str
+    arguments: dict[str, Any] = {}
+    into: Any = None
+    rows: Sequence[tuple[Any, ...]] | None = None
+
+
+# A script yields what it asks and is sent the rows. It never sees a connection, so SQLite runs the
+# whole of it in one hop to the writer's thread while Postgres awaits query by query.
+Script = Generator[Ask, Any, T]
+
+
+class Connection(ABC):
+    """A connection inside a read or a transaction. Query names are those of `sql/`."""
+
+    dialect: str
+
+    @abstractmethod
+    async def one(self, query: str, into: type[T], /, **arguments: Any) -> T | None:
+        """The first row as `into`, or None."""
+
+    @abstractmethod
+    async def all(self, query: str, into: type[T], /, **arguments: Any) -> list[T]:
+        """Every row as `into`."""
+
+    @abstractmethod
+    async def value(self, query: str, /, **arguments: Any) -> Any:
+        """The first column of the first row as the driver gives it, or None."""
+
+    @abstractmethod
+    async def execute(self, query: str, /, **arguments: Any) -> int:
+        """The number of rows changed. Raises Conflict or Invalid where a constraint refuses."""
+
+    @abstractmethod
+    async def run(self, script: Script[T], /) -> T:
+        """What the script returns, with its queries run on this connection."""
+
+
+class Database(ABC):
+    """A database that is open. Reads never wait for writes; a transaction commits or leaves nothing."""
+
+    dialect: str
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Makes it ready. Raises Unavailable when it cannot be reached."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Lets go of every connection."""
+
+    @abstractmethod
+    def read(self) -> AbstractAsyncContextManager[Connection]:
+        """A connection that can only read."""
+
+    @abstractmethod
+    def transaction(self) -> AbstractAsyncContextManager[Connection]:
+        """A transaction: committed at the end of the block, rolled back by any exception."""
+
+    @abstractmethod
+    async def run(self, script: Script[T], /) -> T:
+        """A whole script as one transaction (on SQLite in one hop), returned after COMMIT."""
+
+
+def to_structs(into: Any, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[Any]:
+    """Rows as Structs; a column `x_json` is JSON text and arrives decoded as `x`."""
+    records: list[dict[str, Any]] = [dict(zip(columns, row, strict=True)) for row in rows]
+    for column in columns:
+        if column.endswith("_json"):
+            name = column.removesuffix("_json")
+            for record in records:
+                text = record.pop(column)
+                record[name] = None if text is None else msgspec.json.decode(text)
+    converted: list[Any] = msgspec.convert(records, list[into], strict=False)
+    return converted

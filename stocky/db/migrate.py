@@ -1,0 +1,221 @@
+"""Applies and takes back the migrations, through yoyo; one process at a time, and never over an edited migration."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from yoyo import get_backend, read_migrations
+from yoyo.migrations import MigrationList
+
+from stocky.config import Config
+from stocky.errors import Conflict, Unavailable
+from stocky.resources import resource
+
+# Any number will do for the advisory lock on Postgres, as long as nobody changes it.
+_LOCK_KEY = 7_786_259
+
+
+class MigrationState(msgspec.Struct):
+    """One migration: whether it is applied, and whether its file is still the one that was applied."""
+
+    id: str
+    applied: bool
+    applied_at: datetime | None = None
+    edited: bool = False
+
+
+class SchemaNotCurrent(Exception):
+    """The database's schema is not the one this version of Stocky works on; the text says what to do."""
+
+
+def list_migrations(config: Config) -> list[MigrationState]:
+    """Every migration in order, with its state; those that only the database knows come last."""
+    with _backend(config) as backend:
+        return _states(backend, _read(config))
+
+
+def check_schema(config: Config) -> None:
+    """Raises SchemaNotCurrent unless exactly the migrations of this version are applied, unedited."""
+    states = list_migrations(config)
+    _refuse_foreign_or_edited(states, _read(config))
+    if pending := [state.id for state in states if not state.applied]:
+        raise SchemaNotCurrent(f"{len(pending)} migrations are not applied yet; run 'stocky migrate'")
+
+
+def migrate(config: Config) -> list[str]:
+    """Applies what is pending and returns its ids; waits while another process does the same.
+
+    Raises SchemaNotCurrent for a database of a newer version or an edited migration.
+    """
+    if config.dialect == "sqlite":
+        config.sqlite_path.parent.mkdir(parents=True, exist_ok=True)
+    with _only_process(config), _backend(config) as backend:
+        migrations = _read(config)
+        _refuse_foreign_or_edited(_states(backend, migrations), migrations)
+        pending = backend.to_apply(migrations)
+        ids = [migration.id for migration in pending]
+        if ids:
+            _clear_stale_lock(backend)
+            with backend.lock():
+                backend.apply_migrations(pending)
+            _keep_checksums(backend, migrations)
+        return ids
+
+
+def rollback(config: Config, migration_id: str, *, force: bool = False) -> list[str]:
+    """Takes back `migration_id` and all after it, newest first, and returns their ids.
+
+    Raises Conflict when that would drop a table that holds rows and `force` is not given,
+    ValueError when the migration is unknown or not applied.
+    """
+    with _only_process(config), _backend(config) as backend:
+        migrations = _read(config)
+        matching = [m.id for m in migrations if m.id == migration_id or m.id.partition(".")[0] == migration_id]
+        if not matching:
+            raise ValueError(f"There is no migration {migration_id}; 'stocky migrate --list' shows them")
+        applied = list(backend.to_rollback(migrations))
+        ids = [migration.id for migration in applied]
+        if matching[0] not in ids:
+            raise ValueError(f"The migration {matching[0]} is not applied")
+        undone = applied[: ids.index(matching[0]) + 1]
+        if not force and (full := _tables_that_would_go(backend, config, undone)):
+            raise Conflict(
+                f"This would delete {', '.join(full)} with all rows. Back up first, then repeat it with --force"
+            )
+        _clear_stale_lock(backend)
+        with backend.lock():
+            backend.rollback_migrations(MigrationList(undone))
+        _forget_checksums(backend, [migration.id for migration in undone])
+        return [migration.id for migration in undone]
+
+
+def _read(config: Config) -> MigrationList:
+    root = resource("migrations")
+    return read_migrations(str(root), str(root / config.dialect))
+
+
+@contextmanager
+def _backend(config: Config) -> Iterator[Any]:
+    if config.dialect == "sqlite":
+        url = f"sqlite:///{config.sqlite_path}"
+        if not config.sqlite_path.parent.is_dir():
+            raise Unavailable(f"{config.sqlite_path.parent} does not exist")
+    else:
+        url = config.database_url.replace("postgresql://", "postgresql+psycopg://", 1)
+    try:
+        backend = get_backend(url)
+    except ModuleNotFoundError as missing:
+        raise Unavailable("Postgres needs the extra: pip install 'stocky[postgres]'") from missing
+    except Exception as error:
+        raise Unavailable(f"The database cannot be reached: {str(error).strip().splitlines()[0]}") from error
+    try:
+        backend.execute(
+            "CREATE TABLE IF NOT EXISTS migration_checksum (migration_id TEXT PRIMARY KEY, checksum TEXT NOT NULL)"
+        )
+        backend.commit()
+        backend.ensure_internal_schema_updated()
+        yield backend
+    finally:
+        backend.connection.close()
+
+
+@contextmanager
+def _only_process(config: Config) -> Iterator[None]:
+    """A lock that dies with its process, so that a killed migration never has to be unlocked by hand."""
+    if config.dialect == "sqlite":
+        descriptor = os.open(config.sqlite_path.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+        return
+    import psycopg
+
+    try:
+        connection = psycopg.connect(config.database_url, autocommit=True)
+    except psycopg.OperationalError as error:
+        raise Unavailable(f"The database cannot be reached: {str(error).strip().splitlines()[0]}") from error
+    with connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK_KEY,))
+        yield
+
+
+def _clear_stale_lock(backend: Any) -> None:
+    """yoyo's own lock is a row; whoever left one is gone, for we hold the lock that dies with its process."""
+    backend.break_lock()
+
+
+def _states(backend: Any, migrations: MigrationList) -> list[MigrationState]:
+    applied: dict[str, datetime] = {
+        row[0]: _aware(row[1])
+        for row in backend.execute("SELECT migration_id, applied_at_utc FROM _yoyo_migration").fetchall()
+    }
+    checksums = dict(backend.execute("SELECT migration_id, checksum FROM migration_checksum").fetchall())
+    states = [
+        MigrationState(
+            migration.id,
+            applied=migration.id in applied,
+            applied_at=applied.get(migration.id),
+            edited=migration.id in applied and checksums.get(migration.id, _checksum(migration)) != _checksum(migration),
+        )
+        for migration in migrations
+    ]
+    known = {migration.id for migration in migrations}
+    return states + [MigrationState(id, applied=True, applied_at=at) for id, at in sorted(applied.items()) if id not in known]
+
+
+def _refuse_foreign_or_edited(states: list[MigrationState], migrations: MigrationList) -> None:
+    known = {migration.id for migration in migrations}
+    for state in states:
+        if state.id not in known:
+            raise SchemaNotCurrent(f"The database was migrated by a newer Stocky ({state.id}); install that version")
+        if state.edited:
+            raise SchemaNotCurrent(f"The migration {state.id} was edited after it was applied; restore its file")
+
+
+def _keep_checksums(backend: Any, migrations: MigrationList) -> None:
+    with backend.transaction():
+        for migration in migrations:
+            backend.execute(
+                "INSERT INTO migration_checksum (migration_id, checksum) VALUES (:id, :checksum)"
+                " ON CONFLICT (migration_id) DO NOTHING",
+                {"id": migration.id, "checksum": _checksum(migration)},
+            )
+
+
+def _forget_checksums(backend: Any, ids: list[str]) -> None:
+    with backend.transaction():
+        for id in ids:
+            backend.execute("DELETE FROM migration_checksum WHERE migration_id = :id", {"id": id})
+
+
+def _checksum(migration: Any) -> str:
+    return hashlib.sha256(Path(migration.path).read_bytes()).hexdigest()
+
+
+def _tables_that_would_go(backend: Any, config: Config, migrations: list[Any]) -> list[str]:
+    """The tables these rollbacks drop that hold rows, bookkeeping rows of a fresh schema aside."""
+    full = []
+    for migration in migrations:
+        text = Path(migration.path).with_suffix(".rollback.sql").read_text("utf-8")
+        for line in text.splitlines():
+            if line.startswith("DROP TABLE "):
+                table = line.removeprefix("DROP TABLE ").rstrip(";")
+                if table != "auth_revision" and backend.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone():
+                    full.append(table)
+    return full
+
+
+def _aware(moment: datetime | str) -> datetime:
+    if isinstance(moment, str):
+        moment = datetime.fromisoformat(moment)
+    return moment.replace(tzinfo=UTC)

@@ -1,0 +1,158 @@
+"""Postgres behind the verbs of `connection`: an asyncpg pool that outlives restarts of the server."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TypeVar
+
+import asyncpg
+
+from stocky.db.connection import Ask, Connection, Database, Script, to_structs
+from stocky.db.queries import Query
+from stocky.errors import Conflict, Contention, Invalid, OutOfSpace, Unavailable
+
+T = TypeVar("T")
+
+POOL_SIZE = 10
+ACQUIRE_SECONDS = 5
+COMMAND_SECONDS = 60
+
+_AWAY = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    ConnectionError,
+    TimeoutError,
+    OSError,
+)
+
+
+class PostgresDatabase(Database):
+    """A pool of connections to one Postgres database; every failure to reach it is Unavailable."""
+
+    dialect = "postgres"
+
+    def __init__(self, url: str, queries: dict[str, Query]) -> None:
+        self.url = url
+        self.queries = queries
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+
+    async def open(self) -> None:
+        """Opens the pool. Raises Unavailable when the server does not answer."""
+        with domain_errors():
+            self._pool = await asyncpg.create_pool(
+                self.url,
+                min_size=1,
+                max_size=POOL_SIZE,
+                timeout=ACQUIRE_SECONDS,
+                command_timeout=COMMAND_SECONDS,
+                server_settings={"timezone": "UTC", "application_name": "stocky"},
+            )
+
+    async def close(self) -> None:
+        if self._pool is not None:
+            pool, self._pool = self._pool, None
+            try:
+                await asyncio.wait_for(pool.close(), ACQUIRE_SECONDS)
+            except (TimeoutError, *_AWAY):
+                pool.terminate()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[_Connection]:
+        with domain_errors():
+            async with self._acquire() as connection:
+                yield _Connection(self.queries, connection)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[_Connection]:
+        with domain_errors():
+            async with self._acquire() as connection, connection.transaction():
+                yield _Connection(self.queries, connection)
+
+    async def run(self, script: Script[T]) -> T:
+        async with self.transaction() as transaction:
+            return await transaction.run(script)
+
+    def _acquire(self) -> Any:
+        if self._pool is None:
+            raise Unavailable("The database is closed")
+        return self._pool.acquire(timeout=ACQUIRE_SECONDS)
+
+
+class _Connection(Connection):
+    dialect = "postgres"
+
+    def __init__(self, queries: dict[str, Query], connection: Any) -> None:
+        self._queries = queries
+        self._connection = connection
+
+    async def one(self, query: str, into: type[T], /, **arguments: Any) -> T | None:
+        rows = await self.all(query, into, **arguments)
+        return rows[0] if rows else None
+
+    async def all(self, query: str, into: type[T], /, **arguments: Any) -> list[T]:
+        found = self._queries[query]
+        return _structs(into, await self._connection.fetch(found.text, *found.values(arguments)))
+
+    async def value(self, query: str, /, **arguments: Any) -> Any:
+        found = self._queries[query]
+        return await self._connection.fetchval(found.text, *found.values(arguments))
+
+    async def execute(self, query: str, /, **arguments: Any) -> int:
+        found = self._queries[query]
+        status: str = await self._connection.execute(found.text, *found.values(arguments))
+        return int(status.rpartition(" ")[2]) if status[-1].isdigit() else 0
+
+    async def run(self, script: Script[T]) -> T:
+        answer: Any = None
+        while True:
+            try:
+                ask = script.send(answer)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            answer = await self._answer(self._queries[ask.query], ask)
+
+    async def _answer(self, query: Query, ask: Ask) -> Any:
+        if ask.rows is not None:
+            await self._connection.executemany(query.text, ask.rows)
+            return len(ask.rows)
+        rows = await self._connection.fetch(query.text, *query.values(ask.arguments))
+        return rows if ask.into is None else _structs(ask.into, rows)
+
+
+def _structs(into: Any, rows: Sequence[Any]) -> list[Any]:
+    return to_structs(into, tuple(rows[0].keys()), rows) if rows else []
+
+
+@contextmanager
+def domain_errors() -> Iterator[None]:
+    """A block in which asyncpg's errors become Stocky's."""
+    try:
+        yield
+    except asyncpg.UniqueViolationError as error:
+        raise Conflict.of(error.constraint_name or "") from error
+    except asyncpg.ForeignKeyViolationError as error:
+        raise Conflict("It refers to something that does not exist, or something still refers to it") from error
+    except asyncpg.CheckViolationError as error:
+        raise Invalid.of(error.constraint_name or "") from error
+    except (asyncpg.UntranslatableCharacterError, asyncpg.CharacterNotInRepertoireError) as error:
+        raise Invalid("Text may not contain NUL characters") from error
+    except asyncpg.DiskFullError as error:
+        raise OutOfSpace from error
+    except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
+        raise Contention("The database was busy with the same things; try again") from error
+    except _AWAY as error:
+        raise Unavailable("The database cannot be reached; it is tried again by itself") from error
+
+
+def without_password(url: str) -> str:
+    """A database URL fit for a log or a message."""
+    return re.sub(r"(?<=://)([^:/@]*):[^@]*@", r"\1:***@", url)

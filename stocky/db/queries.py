@@ -1,0 +1,74 @@
+"""Loads the hand-written SQL of `sql/` by name; no name exists twice, and an override keeps its parameters."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+_HEADING = re.compile(r"^-- (?P<name>[a-z][a-z0-9_]*) --[ \t]*$", re.MULTILINE)
+# Literals, comments and casts are matched first so that a colon inside them is not taken for a parameter.
+_TOKEN = re.compile(
+    r"'(?:[^']|'')*' | \"(?:[^\"]|\"\")*\" | --[^\n]* | /\*.*?\*/ | :: | :(?P<parameter>[a-z_][a-z0-9_]*)",
+    re.VERBOSE | re.DOTALL,
+)
+
+
+class Query(msgspec.Struct, frozen=True):
+    """One named statement: `text` with the dialect's placeholders, `parameters` in their order of first use."""
+
+    name: str
+    text: str
+    parameters: tuple[str, ...]
+    source: str
+
+    def values(self, arguments: dict[str, Any]) -> list[Any]:
+        """The arguments in the query's order, an enumeration by its value. Raises TypeError for a missing one."""
+        try:
+            return [getattr(arguments[name], "value", arguments[name]) for name in self.parameters]
+        except KeyError as missing:
+            raise TypeError(f"the query {self.name} needs :{missing.args[0]}") from None
+
+
+def load_queries(directory: Path, dialect: str) -> dict[str, Query]:
+    """Every query of `directory`/*.sql, overlaid by those of `directory`/<dialect>/*.sql.
+
+    Raises ValueError for a name that stands twice, a file with text before its first heading,
+    or an override that takes other parameters than what it overrides.
+    """
+    shared = _load_files(sorted(directory.glob("*.sql")), dialect)
+    special = _load_files(sorted((directory / dialect).glob("*.sql")), dialect)
+    for name in shared.keys() & special.keys():
+        if set(shared[name].parameters) != set(special[name].parameters):
+            raise ValueError(f"{special[name].source}: {name} takes other parameters than {shared[name].source}")
+    return shared | special
+
+
+def _load_files(files: list[Path], dialect: str) -> dict[str, Query]:
+    queries: dict[str, Query] = {}
+    for file in files:
+        parts = _HEADING.split(file.read_text("utf-8"))
+        if re.sub(r"--[^\n]*", "", parts[0]).strip():
+            raise ValueError(f"{file.name}: there is SQL before the first '-- name --' heading")
+        for name, text in zip(parts[1::2], parts[2::2], strict=True):
+            if name in queries:
+                raise ValueError(f"{file.name}: the query {name} stands in {queries[name].source} already")
+            queries[name] = compile_query(name, text, dialect, source=file.name)
+    return queries
+
+
+def compile_query(name: str, text: str, dialect: str, source: str = "") -> Query:
+    """Turns `:name` into `?1` (SQLite) or `$1` (Postgres), outside literals and comments."""
+    sign = "$" if dialect == "postgres" else "?"
+    order: dict[str, int] = {}
+
+    def placeholder(match: re.Match[str]) -> str:
+        parameter = match["parameter"]
+        if parameter is None:
+            return match[0]
+        return f"{sign}{order.setdefault(parameter, len(order) + 1)}"
+
+    compiled = _TOKEN.sub(placeholder, text).strip().removesuffix(";")
+    return Query(name, compiled, tuple(order), source)

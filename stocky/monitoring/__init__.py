@@ -1,0 +1,1 @@
+"""Whether Stocky is well: health and metrics."""

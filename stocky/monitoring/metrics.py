@@ -1,0 +1,49 @@
+"""What Prometheus is told; one registry for each application, so that two in a process do not mix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class Metrics:
+    """Counters of one application; `text` is the page."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "stocky_http_requests", "Requests answered", ["method", "route", "status"], registry=self._registry
+        )
+        self._seconds = Histogram(
+            "stocky_http_request_seconds",
+            "Time to the end of an answer",
+            ["method", "route"],
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        # Finding a labelled child costs more than counting with it.
+        self._request_children: dict[tuple[str, str, int], Counter] = {}
+        self._seconds_children: dict[tuple[str, str], Histogram] = {}
+
+    def request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """One request was answered. `route` is the template, never the path: paths are without end."""
+        counter = self._request_children.get((method, route, status))
+        if counter is None:
+            counter = self._requests.labels(method, route, str(status))
+            self._request_children[method, route, status] = counter
+        counter.inc()
+        histogram = self._seconds_children.get((method, route))
+        if histogram is None:
+            histogram = self._seconds_children[method, route] = self._seconds.labels(method, route)
+        histogram.observe(seconds)
+
+    def gauge(self, name: str, help: str, read: Callable[[], float]) -> None:
+        """A figure that is read when the page is asked for."""
+        Gauge(name, help, registry=self._registry).set_function(read)
+
+    def text(self) -> bytes:
+        """The page in Prometheus's text format."""
+        return generate_latest(self._registry)

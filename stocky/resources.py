@@ -1,0 +1,16 @@
+"""Finds the SQL, the migrations and the static files that travel with Stocky, installed or from a clone."""
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def resource(name: str) -> Path:
+    """The directory `name` ("sql", "migrations"): inside the package when installed, beside it in a clone.
+
+    Raises FileNotFoundError when the installation is incomplete.
+    """
+    for directory in (_PACKAGE / name, _PACKAGE.parent / name):
+        if directory.is_dir():
+            return directory
+    raise FileNotFoundError(f"Stocky's {name!r} directory is missing; install Stocky again")

@@ -1,0 +1,54 @@
+"""The types that requests and answers share: ids, paging, enumerations that are accepted in any case."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated
+
+from litestar.params import Parameter
+from msgspec import Meta
+
+# The largest integer that JSON readers everywhere keep exactly.
+MAX_ID = 2**53 - 1
+
+Id = Annotated[int, Meta(ge=1, le=MAX_ID, description="An id", examples=[1])]
+PathId = Annotated[int, Parameter(ge=1, le=MAX_ID, description="An id")]
+Skip = Annotated[int, Parameter(ge=0, le=MAX_ID, description="How many to leave out from the beginning")]
+Limit = Annotated[int, Parameter(ge=1, le=1000, description="How many to answer at most")]
+Page = Annotated[int | None, Parameter(ge=1, le=10**9, description="Instead of skip: the page, counted from 1")]
+Size = Annotated[int | None, Parameter(ge=1, le=1000, description="Instead of limit: how many make a page")]
+
+
+class AnyCase(str, Enum):
+    """An enumeration of lower-case words, accepted in any case."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> AnyCase | None:
+        if isinstance(value, str):
+            return next((member for member in cls if member.value == value.lower()), None)
+        return None
+
+
+class StorageType(AnyCase):
+    """Where things are kept."""
+
+    PANTRY = "pantry"
+    REFRIGERATOR = "refrigerator"
+    FREEZER = "freezer"
+    COUNTER = "counter"
+    GARAGE = "garage"
+    OTHER = "other"
+
+
+class OversellPolicy(AnyCase):
+    """What happens when more is taken than is there."""
+
+    REJECT = "reject"
+    CLAMP = "clamp"
+    ALLOW = "allow"
+
+
+def window(skip: int, limit: int, page: int | None, size: int | None) -> tuple[int, int]:
+    """(skip, limit) from either way of paging; `page` and `size` win where they are given."""
+    limit = size or limit
+    return ((page - 1) * limit if page else skip), limit

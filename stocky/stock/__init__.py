@@ -1,0 +1,1 @@
+"""Stock: SKUs and the append-only ledger whose sums they are."""

@@ -1,0 +1,324 @@
+"""The rules of stock, without a database: a level only changes by a row of the ledger, and by all of it.
+
+`Ledger` holds what was read for one batch, applies operations one after the other in memory and
+collects what has to be written. A refused operation leaves no trace in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime
+from typing import Literal
+
+import msgspec
+
+from stocky.quantity import from_milli
+from stocky.stock.operations import AnyLot, Operation, RefusalKind
+from stocky.stock.schemas import Sku
+
+# Far above any stock, and exact as a JSON number.
+LIMIT_MILLI = 10**15
+
+OversellPolicy = Literal["reject", "clamp", "allow"]
+
+
+class Refused(Exception):
+    """An operation that the rules do not allow; nothing of it was applied."""
+
+    def __init__(self, reason: str, kind: RefusalKind = "policy") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.kind = kind
+
+
+class Stocked(msgspec.Struct):
+    """An item as the rules see it."""
+
+    id: int
+    name: str
+    oversell_policy: OversellPolicy
+    is_active: bool
+    version: int
+
+
+class Level(msgspec.Struct):
+    """A SKU with its quantity in thousandths; `id` is 0 until it is written."""
+
+    id: int
+    item_id: int
+    location_id: int
+    expiry_date: date | None
+    quantity_milli: int
+    unit: str
+    notes: str
+    is_active: bool
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+    def to_sku(self) -> Sku:
+        return Sku(
+            self.id,
+            from_milli(self.quantity_milli),
+            self.unit,
+            self.expiry_date,
+            self.notes,
+            self.is_active,
+            self.item_id,
+            self.location_id,
+            self.created_at,
+            self.updated_at,
+            self.version,
+        )
+
+
+class Entry(msgspec.Struct):
+    """A row of the ledger to be written. `first` is the row a transfer is named after."""
+
+    kind: str
+    level: Level
+    delta_milli: int
+    quantity_after_milli: int
+    operation: Operation
+    reverses_id: int | None = None
+    first: Entry | None = None
+    batch_id: str | None = None
+    id: int = 0
+
+
+class Written(msgspec.Struct):
+    """A row of the ledger as far as undoing it needs."""
+
+    id: int
+    kind: str
+    item_id: int
+    sku_id: int
+    delta_milli: int
+    reversed_by: int | None
+
+
+class Ledger:
+    """The levels of the items of a batch, and the entries that change them."""
+
+    def __init__(self, items: list[Stocked], levels: list[Level], moment: datetime) -> None:
+        self.items = {item.id: item for item in items}
+        self.moment = moment
+        self.entries: list[Entry] = []
+        self.changed: dict[int, Level] = {}
+        self.made: list[Level] = []
+        self.reversed: set[int] = set()
+        self._by_item: dict[int, list[Level]] = {item.id: [] for item in items}
+        self._by_sku: dict[int, Level] = {}
+        # How to take back what the batch has done so far, newest last.
+        self._undo: list[Callable[[], None]] = []
+        for level in levels:
+            self._by_item[level.item_id].append(level)
+            self._by_sku[level.id] = level
+
+    def level(self, sku_id: int) -> Level | None:
+        return self._by_sku.get(sku_id)
+
+    def levels(self, item_id: int) -> list[Level]:
+        return self._by_item[item_id]
+
+    def savepoint(self) -> int:
+        """A mark to which `revert` can go back."""
+        return len(self._undo)
+
+    def revert(self, mark: int) -> None:
+        """Everything is as it was at the mark."""
+        while len(self._undo) > mark:
+            self._undo.pop()()
+
+    def add(self, operation: Operation, item: Stocked, location_id: int) -> list[Entry]:
+        """Stock comes in, to the named lot or to the stock without one."""
+        _at_least_some(operation)
+        lot = None if isinstance(operation.lot, AnyLot) else operation.lot
+        level = self._level_for(operation, item, location_id, lot)
+        return [self._book(operation, level, operation.quantity_milli)]
+
+    def remove(self, operation: Operation, item: Stocked, location_id: int) -> list[Entry]:
+        """Stock goes out: of the named lot, or earliest expiry first; the item's policy decides about too little."""
+        _at_least_some(operation)
+        taken = self._take(operation, item, location_id, operation.quantity_milli)
+        entries = [self._book(operation, level, -quantity) for level, quantity in taken]
+        return _as_one(entries)
+
+    def move(self, operation: Operation, item: Stocked, location_id: int, to_location_id: int) -> list[Entry]:
+        """Stock changes place, lot by lot, as the two sides of one transfer."""
+        _at_least_some(operation)
+        if location_id == to_location_id:
+            raise Refused("The stock is at this location already; name another one to move it to", "invalid")
+        entries = []
+        for level, quantity in self._take(operation, item, location_id, operation.quantity_milli):
+            target = self._level_for(operation, item, to_location_id, level.expiry_date, like=level)
+            entries.append(self._book(operation, level, -quantity))
+            entries.append(self._book(operation, target, quantity))
+        return _as_one(entries)
+
+    def set(self, operation: Operation, item: Stocked, location_id: int) -> list[Entry]:
+        """A count: the difference is booked, a difference of nothing included."""
+        if operation.sku_id is not None:
+            level = self._by_sku[operation.sku_id]
+        elif not isinstance(operation.lot, AnyLot):
+            level = self._level_for(operation, item, location_id, operation.lot)
+        else:
+            here = [each for each in self.levels(item.id) if each.location_id == location_id and each.is_active]
+            with_stock = [each for each in here if each.quantity_milli]
+            if len(with_stock) > 1:
+                raise Refused("Several lots of the item are at this location; name the lot that was counted", "invalid")
+            found = with_stock or here
+            level = found[0] if len(found) == 1 else self._level_for(operation, item, location_id, None)
+        return [self._book(operation, level, operation.quantity_milli - level.quantity_milli)]
+
+    def undo(self, operation: Operation, rows: list[Written]) -> list[Entry]:
+        """Compensates rows of the ledger, latest first; all of them or none."""
+        entries = []
+        for row in reversed(rows):
+            if row.kind == "undo":
+                raise Refused(f"Event {row.id} is itself an undo; post the change again instead", "undone")
+            if row.reversed_by is not None or row.id in self.reversed:
+                raise Refused(f"Event {row.id} has been undone already", "undone")
+            level = self._by_sku[row.sku_id]
+            item = self.items[row.item_id]
+            after = level.quantity_milli - row.delta_milli
+            if after < 0 and after < level.quantity_milli and item.oversell_policy != "allow":
+                raise Refused(
+                    f"Undoing event {row.id} would leave {from_milli(after):g} of {item.name}: what came in has gone"
+                    " out since. Undo that first"
+                )
+            self._remember(self.reversed.discard, row.id)
+            self.reversed.add(row.id)
+            self._show(level)
+            entries.append(self._book(operation, level, -row.delta_milli, reverses_id=row.id))
+        return _as_one(entries)
+
+    def write_off(self, operation: Operation) -> list[Entry]:
+        """A SKU goes away: what it holds is booked out and it is hidden."""
+        assert operation.sku_id is not None
+        level = self._by_sku[operation.sku_id]
+        entries = [self._book(operation, level, -level.quantity_milli)] if level.quantity_milli else []
+        self._touch(level)
+        level.is_active = False
+        return entries
+
+    def _take(
+        self, operation: Operation, item: Stocked, location_id: int, quantity_milli: int
+    ) -> list[tuple[Level, int]]:
+        """Which levels give how much. The remainder goes negative only where the item allows it."""
+        if operation.sku_id is not None:
+            sources = [self._by_sku[operation.sku_id]]
+        else:
+            sources = [
+                level
+                for level in self.levels(item.id)
+                if level.location_id == location_id
+                and level.is_active
+                and (isinstance(operation.lot, AnyLot) or level.expiry_date == operation.lot)
+            ]
+            sources.sort(key=lambda level: (level.expiry_date or date.max, level.id))
+        taken: list[tuple[Level, int]] = []
+        missing = quantity_milli
+        for level in sources:
+            if missing and level.quantity_milli > 0:
+                taken.append((level, min(missing, level.quantity_milli)))
+                missing -= taken[-1][1]
+        if not missing:
+            return taken
+        there = quantity_milli - missing
+        if item.oversell_policy == "reject" or operation.kind == "move":
+            raise Refused(
+                f"Only {from_milli(there):g} of {item.name} there, and {from_milli(quantity_milli):g} asked for"
+            )
+        if item.oversell_policy == "clamp":
+            if not there:
+                raise Refused(f"Nothing of {item.name} is there to take")
+            return taken
+        lot = None if isinstance(operation.lot, AnyLot) else operation.lot
+        last = sources[0] if operation.sku_id else self._level_for(operation, item, location_id, lot)
+        for index, (level, quantity) in enumerate(taken):
+            if level is last:
+                taken[index] = (level, quantity + missing)
+                return taken
+        return [*taken, (last, missing)]
+
+    def _level_for(
+        self,
+        operation: Operation,
+        item: Stocked,
+        location_id: int,
+        lot: date | None,
+        *,
+        like: Level | None = None,
+    ) -> Level:
+        """The level of a lot at a place: found, shown again where it was hidden, or made."""
+        if operation.sku_id is not None and like is None:
+            return self._by_sku[operation.sku_id]
+        for level in self.levels(item.id):
+            if level.location_id == location_id and level.expiry_date == lot:
+                self._show(level)
+                return level
+        if not item.is_active:
+            raise Refused(f"{item.name} is no longer in use; make it active again to add stock", "invalid")
+        unit = operation.unit or (like.unit if like else self._usual_unit(item.id))
+        level = Level(
+            0, item.id, location_id, lot, 0, unit, operation.notes or "", True, 0, self.moment, self.moment
+        )
+        self.made.append(level)
+        self._by_item[item.id].append(level)
+        self._remember(self._forget_made, level)
+        return level
+
+    def _usual_unit(self, item_id: int) -> str:
+        return next((level.unit for level in self.levels(item_id)), "piece")
+
+    def _forget_made(self, level: Level) -> None:
+        self.made.remove(level)
+        self._by_item[level.item_id].remove(level)
+
+    def _book(self, operation: Operation, level: Level, delta_milli: int, reverses_id: int | None = None) -> Entry:
+        after = level.quantity_milli + delta_milli
+        if abs(after) > LIMIT_MILLI:
+            raise Refused("The quantity would become larger than Stocky can count", "invalid")
+        self._touch(level)
+        level.quantity_milli = after
+        entry = Entry(operation.kind or "set", level, delta_milli, after, operation, reverses_id)
+        self.entries.append(entry)
+        return entry
+
+    def _show(self, level: Level) -> None:
+        if not level.is_active:
+            self._touch(level)
+            level.is_active = True
+
+    def _touch(self, level: Level) -> None:
+        before = (level.quantity_milli, level.is_active, level.version, level.updated_at)
+        entries = len(self.entries)
+        was_changed = id(level) in self.changed
+
+        def back() -> None:
+            level.quantity_milli, level.is_active, level.version, level.updated_at = before
+            del self.entries[entries:]
+            if not was_changed:
+                self.changed.pop(id(level), None)
+
+        self._undo.append(back)
+        level.version += 1
+        level.updated_at = self.moment
+        self.changed[id(level)] = level
+
+    def _remember(self, take_back: Callable[..., None], *arguments: object) -> None:
+        self._undo.append(lambda: take_back(*arguments))
+
+
+def _at_least_some(operation: Operation) -> None:
+    if operation.quantity_milli <= 0:
+        raise Refused("The quantity must be more than 0", "invalid")
+
+
+def _as_one(entries: list[Entry]) -> list[Entry]:
+    """Several rows of one operation share the first one's id as their transfer."""
+    if len(entries) > 1:
+        for entry in entries:
+            entry.first = entries[0]
+    return entries

@@ -1,0 +1,118 @@
+"""What callers ask of the ledger and what they get back; an operation carries references, never rows."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from enum import Enum
+from typing import Any, Literal
+
+import msgspec
+
+from stocky.catalogue.schemas import Item
+from stocky.stock.schemas import Sku, StockEvent
+
+Kind = Literal["add", "remove", "move", "set", "undo"]
+# Why something was refused: `event_id` was used before with other content, `stale` fails an If-Match.
+RefusalKind = Literal["not_found", "policy", "event_id", "stale", "undone", "invalid"]
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A location by id, by name, or by box and number."""
+
+    id: int | None = None
+    name: str | None = None
+    box_no: int | None = None
+    loc_no: int | None = None
+
+
+class ItemKey(msgspec.Struct, frozen=True):
+    """An item by id, by its four-letter code, or by a barcode (or code, whichever is found)."""
+
+    id: int | None = None
+    code: str | None = None
+    barcode: str | None = None
+
+
+class AnyLot(Enum):
+    """No lot is named: an addition goes to the stock without expiry, a removal takes the earliest expiry first."""
+
+    ANY = "any"
+
+
+class Operation(msgspec.Struct, kw_only=True):
+    """One change of stock as it is asked for. Quantities in thousandths, never negative.
+
+    `kind` None looks the item up and books nothing. `in_packs` multiplies by the barcode's pack quantity.
+    `stub_unknown` makes an item for an unknown barcode. `sku_id` names the SKU directly, instead of
+    item, place and lot. An undo names `undo_event` (with its transfer) or `undo_batch`.
+    `in_full` asks for the events, the item and its stock in the outcome.
+    """
+
+    kind: Kind | None
+    item: ItemKey | None = None
+    sku_id: int | None = None
+    place: Place | None = None
+    to_place: Place | None = None
+    quantity_milli: int = 0
+    lot: date | None | AnyLot = AnyLot.ANY
+    in_packs: bool = False
+    stub_unknown: bool = False
+    undo_event: int | None = None
+    undo_batch: str | None = None
+    event_id: str | None = None
+    fingerprint: str | None = None
+    occurred_at: datetime | None = None
+    note: str | None = None
+    user_id: int | None = None
+    scanner_id: str | None = None
+    unit: str | None = None
+    notes: str | None = None
+    if_version: int | None = None
+    hide: bool = False
+    in_full: bool = False
+
+
+class Outcome(msgspec.Struct, kw_only=True):
+    """What became of an operation; `ledger_id` is the (first) row it has in the ledger.
+
+    `events`, `item` and `skus` (its stock right after the operation) are there when the operation asked `in_full`.
+    """
+
+    status: Literal["applied", "duplicate", "rejected", "looked_up"]
+    reason: str | None = None
+    refusal: RefusalKind | None = None
+    ledger_id: int | None = None
+    sku_id: int | None = None
+    quantity_after_milli: int | None = None
+    sku_is_new: bool = False
+    events: list[StockEvent] = []
+    item: Item | None = None
+    skus: list[Sku] = []
+    is_stub: bool = False
+
+
+class Posting:
+    """What one request wants recorded: operations in order, answered by outcomes in the same order.
+
+    A subclass may read what its operations depend on (`prepare`) and write what follows from the
+    outcomes (`finish`) in the same transaction, for all its postings of a batch at once.
+    """
+
+    def __init__(self, operations: list[Operation], *, batch_id: str | None = None, atomic: bool = False) -> None:
+        self.operations = operations
+        self.batch_id = batch_id
+        self.atomic = atomic
+        self.outcomes: list[Outcome] = []
+        self.refused_whole = False
+
+    @classmethod
+    def prepare(cls, postings: list[Any]) -> Any:
+        """A script run before the operations are looked at."""
+        return
+        yield
+
+    @classmethod
+    def finish(cls, postings: list[Any]) -> Any:
+        """A script run after the outcomes are known, before COMMIT."""
+        return
+        yield

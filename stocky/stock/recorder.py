@@ -1,0 +1,140 @@
+"""Group commit: everything that changes stock waits here for its place in a batch; one batch, one transaction.
+
+An answer leaves only after the COMMIT of its batch. A posting that cannot be applied is isolated by applying
+its batch one by one, so it never harms its neighbours; a client that went away harms nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+
+from stocky.db import Connection, Database
+from stocky.errors import Conflict, Contention, OutOfSpace, Unavailable
+from stocky.stock.operations import Operation, Outcome, Posting
+from stocky.stock.recording import ItemCache, record
+
+# Operations in one transaction at most: enough to share the sync to disk, few enough to answer soon.
+BATCH_OPERATIONS = 1_000
+# Operations that may wait. Past it the answer is 503, which a scanner takes as "again in a second".
+QUEUE_OPERATIONS = 50_000
+ATTEMPTS = 3
+
+_log = logging.getLogger(__name__)
+
+
+class Recorder:
+    """Collects postings into batches and writes them, one batch at a time."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: deque[tuple[Posting, asyncio.Future[None]]] = deque()
+        self._operations_waiting = 0
+        self._wake = asyncio.Event()
+        self._worker: asyncio.Task[None] | None = None
+        self._closing = False
+        self._cache: ItemCache = {}
+        self.batches = 0
+        self.recorded = 0
+
+    @property
+    def waiting(self) -> int:
+        """Operations that wait for their batch."""
+        return self._operations_waiting
+
+    def start(self) -> None:
+        self._worker = asyncio.create_task(self._work(), name="recorder")
+
+    async def close(self) -> None:
+        """Refuses new postings, writes what is queued and ends."""
+        self._closing = True
+        self._wake.set()
+        if self._worker is not None:
+            await self._worker
+
+    async def post(self, posting: Posting) -> Posting:
+        """Records a posting and returns it with its outcomes, after they are committed.
+
+        Raises Unavailable when the queue is full, Stocky is stopping, or the database is away.
+        """
+        count = len(posting.operations) or 1
+        if self._closing:
+            raise Unavailable("Stocky is stopping; send it again", retry_after=5)
+        if self._operations_waiting + count > QUEUE_OPERATIONS:
+            raise Unavailable("Too many events are waiting; send it again in a moment")
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((posting, done))
+        self._operations_waiting += count
+        self._wake.set()
+        await done
+        return posting
+
+    async def record(self, operation: Operation) -> Outcome:
+        """One operation on its own."""
+        return (await self.post(Posting([operation]))).outcomes[0]
+
+    async def record_in(self, transaction: Connection, operation: Operation) -> Outcome:
+        """One operation as part of a transaction that is open already."""
+        posting = Posting([operation])
+        await transaction.run(record([posting], self._cache))
+        return posting.outcomes[0]
+
+    def forget(self) -> None:
+        """Empties what is remembered of the database, after it was replaced by another."""
+        self._cache.clear()
+
+    async def _work(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                await self._write_batch(self._next_batch())
+            if self._closing:
+                return
+
+    def _next_batch(self) -> list[tuple[Posting, asyncio.Future[None]]]:
+        batch: list[tuple[Posting, asyncio.Future[None]]] = []
+        operations = 0
+        while self._waiting:
+            count = len(self._waiting[0][0].operations) or 1
+            if batch and operations + count > BATCH_OPERATIONS:
+                break
+            operations += count
+            batch.append(self._waiting.popleft())
+        self._operations_waiting -= operations
+        return batch
+
+    async def _write_batch(self, batch: list[tuple[Posting, asyncio.Future[None]]]) -> None:
+        try:
+            await self._record_with_retries([posting for posting, _ in batch])
+        except Exception as error:
+            if len(batch) == 1 or isinstance(error, (Unavailable, OutOfSpace)):
+                _settle(batch, error)
+                return
+            _log.warning("A batch of %d postings failed and is written one by one", len(batch), exc_info=error)
+            for each in batch:
+                await self._write_batch([each])
+        else:
+            self.batches += 1
+            self.recorded += sum(len(posting.operations) for posting, _ in batch)
+            _settle(batch, None)
+
+    async def _record_with_retries(self, postings: list[Posting]) -> None:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return await self._database.run(record(postings, self._cache))
+            except (Conflict, Contention):
+                # Another process was first with a barcode, an event_id or a SKU; what it wrote is seen now.
+                if attempt == ATTEMPTS:
+                    raise
+
+
+def _settle(batch: list[tuple[Posting, asyncio.Future[None]]], error: Exception | None) -> None:
+    for _, done in batch:
+        if done.done():
+            continue
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)

@@ -1,0 +1,222 @@
+"""SKUs and stock events as they are asked for and answered."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from stocky.catalogue.schemas import Item, Location
+from stocky.quantity import Delta, Quantity, to_milli
+from stocky.schema import AnyCase, Id
+
+EventId = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=128,
+        description="The client's own name for the event, best a UUID (version 7 is fastest); sent again, it counts once",
+        examples=["0190a3c0-7b1e-7c3a-9d54-2f6b8e1a0c11"],
+    ),
+]
+Unit = Annotated[str, Meta(min_length=1, max_length=50, examples=["piece", "kg"])]
+Notes = Annotated[str, Meta(max_length=1000)]
+
+
+class Sku(Struct):
+    """An item (or one lot of it) at a location, with its quantity."""
+
+    id: int
+    quantity: float
+    unit: str
+    expiry_date: date | None
+    notes: str
+    is_active: bool
+    item_id: int
+    location_id: int
+    created_at: datetime
+    updated_at: datetime
+    version: int
+    item: Item | UnsetType = UNSET
+    location: Location | UnsetType = UNSET
+
+
+class NewSku(Struct, kw_only=True):
+    """Stock to take in: a SKU that exists (same item, location and expiry) is added to."""
+
+    item_id: Id
+    location_id: Id
+    quantity: Quantity = 0
+    unit: Unit | None = None
+    expiry_date: date | None = None
+    notes: Notes | None = None
+    event_id: EventId | None = None
+
+    def __post_init__(self) -> None:
+        to_milli(self.quantity)
+
+
+class SkuChange(Struct, kw_only=True):
+    """What to change of a SKU; what is not sent stays. A changed quantity is booked in the ledger."""
+
+    quantity: Quantity | UnsetType = UNSET
+    unit: Unit | UnsetType = UNSET
+    expiry_date: date | None | UnsetType = UNSET
+    notes: Notes | None | UnsetType = UNSET
+    item_id: Id | UnsetType = UNSET
+    location_id: Id | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        if isinstance(self.quantity, (int, float)):
+            to_milli(self.quantity)
+
+
+class QuantityChange(Struct, kw_only=True):
+    """What a SKU was counted to hold."""
+
+    quantity: Quantity
+    event_id: EventId | None = None
+    note: Notes | None = None
+
+    def __post_init__(self) -> None:
+        to_milli(self.quantity)
+
+
+class Adjustment(Struct, kw_only=True):
+    """What came to a SKU (positive) or went from it (negative)."""
+
+    delta: Delta
+    event_id: EventId | None = None
+    note: Notes | None = None
+
+    def __post_init__(self) -> None:
+        if to_milli(self.delta, "delta") == 0:
+            raise ValueError("delta: must not be 0")
+
+
+class StockEvent(Struct, kw_only=True):
+    """One entry of the ledger. A move is two of them with one `transfer_id`."""
+
+    id: int
+    event_id: str | None
+    type: str
+    item_id: int
+    location_id: int
+    sku_id: int
+    delta: float
+    quantity_after: float
+    occurred_at: datetime
+    recorded_at: datetime
+    user_id: int | None
+    scanner_id: str | None
+    batch_id: str | None
+    transfer_id: int | None
+    reverses_id: int | None
+    reversed_by_id: int | None = None
+    note: str | None
+
+
+class EventPage(Struct):
+    """A page of the ledger, newest first; `next_cursor` is the `cursor` of the next page, null at the end."""
+
+    events: list[StockEvent]
+    next_cursor: int | None
+
+
+class EventType(AnyCase):
+    """What an event does to stock."""
+
+    ADD = "add"
+    REMOVE = "remove"
+    MOVE = "move"
+    SET = "set"
+
+
+class ItemReference(Struct, kw_only=True):
+    """An item by exactly one of id, barcode and four-letter code."""
+
+    id: Id | None = None
+    upc: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
+    code: Annotated[str, Meta(min_length=4, max_length=4)] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.id is None) + (self.upc is None) + (self.code is None) != 2:
+            raise ValueError("name the item by exactly one of id, upc and code")
+
+
+class LocationReference(Struct, kw_only=True):
+    """A location by id, by name, or by box_no and loc_no."""
+
+    id: Id | None = None
+    name: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    box_no: Id | None = None
+    loc_no: Id | None = None
+
+    def __post_init__(self) -> None:
+        by_box = self.box_no is not None and self.loc_no is not None
+        if (self.id is not None) + (self.name is not None) + by_box != 1:
+            raise ValueError("name the location by exactly one of id, name, and box_no with loc_no")
+
+
+class NewEvent(Struct, kw_only=True):
+    """One stock event. With an item's `upc`, `quantity` counts packs of that barcode. `lot` is the expiry date;
+    without it, stock is added to the lot without one and removed earliest expiry first."""
+
+    type: EventType
+    item: ItemReference
+    quantity: Quantity
+    location: LocationReference | None = None
+    to_location: LocationReference | None = None
+    lot: date | None = None
+    event_id: EventId | None = None
+    occurred_at: Annotated[datetime, Meta(tz=True)] | None = None
+    note: Notes | None = None
+
+    def __post_init__(self) -> None:
+        if to_milli(self.quantity) == 0 and self.type is not EventType.SET:
+            raise ValueError("quantity: must be more than 0")
+        if self.type is EventType.MOVE and self.to_location is None:
+            raise ValueError("to_location: name the location to move to")
+
+
+class NewEvents(Struct, kw_only=True):
+    """Up to 1,000 events, applied in order; with `atomic`, all of them or none."""
+
+    events: Annotated[list[NewEvent], Meta(min_length=1, max_length=1000)]
+    atomic: bool = False
+
+
+class EventResult(Struct, kw_only=True):
+    """What became of one event. `id` is its (first) entry in the ledger."""
+
+    index: int
+    status: Literal["applied", "duplicate", "rejected"]
+    event_id: str | None
+    id: int | None
+    sku_id: int | None
+    quantity_after: float | None
+    reason: str | None
+
+
+class EventResults(Struct, kw_only=True):
+    """What became of each event, in the order sent. `batch_id` undoes them all."""
+
+    results: list[EventResult]
+    applied: int
+    duplicates: int
+    rejected: int
+    batch_id: str
+
+
+class NewUndo(Struct, kw_only=True):
+    """Optional words and name for an undo."""
+
+    event_id: EventId | None = None
+    note: Notes | None = None
+
+
+class Undone(Struct):
+    """The compensating events."""
+
+    events: list[StockEvent]
