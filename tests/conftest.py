@@ -1,0 +1,225 @@
+"""What every test can ask for: the application on a database of its own, on each dialect, and its people."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psycopg
+import pytest
+from httpx import ASGITransport, AsyncClient
+from litestar import Litestar
+
+from stocky.config import Config, load
+from stocky.db import Database, make_database
+from stocky.db.migrate import migrate
+from tests import serving
+from tests.people import KEYS, add_people
+from tests.postgres import Server, embedded_server, system_server
+
+ORIGIN = "http://stocky.test"
+SECRET_KEY = "a key for tests only, long enough for all"
+
+_databases = pytest.StashKey["TestDatabases"]()
+
+
+class TestDatabases:
+    """The servers of this session, and on each dialect a migrated database with its people, copied for each test."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        self.left_out: str | None = None
+        self.ran_on: dict[str, str] = {}
+        self._servers: dict[str, Server] = {}
+        self._templates: dict[str, str] = {}
+        self._stack = ExitStack()
+        try:
+            self._servers["postgres-system"] = system_server()
+        except psycopg.OperationalError as error:
+            if "STOCKY_TEST_POSTGRES_URL" in os.environ:
+                raise pytest.UsageError(f"STOCKY_TEST_POSTGRES_URL: {error}") from error
+            self.left_out = str(error).strip().splitlines()[0]
+
+    @property
+    def dialects(self) -> list[str]:
+        return ["sqlite", "postgres-embedded"] + ([] if self.left_out else ["postgres-system"])
+
+    def close(self) -> None:
+        """Removes every template and stops the server that was started."""
+        self._stack.close()
+
+    @contextmanager
+    def copy(self, dialect: str, directory: Path) -> Iterator[str]:
+        """The address of a copy of the template, there for the length of the block; a file lies in `directory`."""
+        if dialect not in self._templates:
+            self._templates[dialect] = self._make_template(dialect)
+        template = self._templates[dialect]
+        if dialect == "sqlite":
+            yield f"sqlite:///{shutil.copy(template, directory / 'stocky.db')}"
+        else:
+            server = self._server(dialect)
+            with server.database(template) as name:
+                yield server.url_of(name)
+
+    @contextmanager
+    def empty(self, dialect: str, directory: Path) -> Iterator[str]:
+        """The address of a database without anything in it, there for the length of the block."""
+        if dialect == "sqlite":
+            yield f"sqlite:///{directory / 'empty.db'}"
+        else:
+            server = self._server(dialect)
+            with server.database() as name:
+                yield server.url_of(name)
+
+    def _make_template(self, dialect: str) -> str:
+        directory = Path(self._stack.enter_context(TemporaryDirectory(prefix="stocky-tests-")))
+        if dialect == "sqlite":
+            template = str(directory / "template.db")
+            url = f"sqlite:///{template}"
+            self.ran_on[dialect] = f"SQLite {sqlite3.sqlite_version}"
+        else:
+            server = self._server(dialect)
+            template = self._stack.enter_context(server.database())
+            url = server.url_of(template)
+        config = load(settings(url, directory))
+        migrate(config)
+        asyncio.run(add_people(config))
+        return template
+
+    def _server(self, dialect: str) -> Server:
+        if dialect not in self._servers:
+            self._servers[dialect] = self._stack.enter_context(embedded_server())
+        self.ran_on[dialect] = str(self._servers[dialect])
+        return self._servers[dialect]
+
+
+def settings(database_url: str, data_dir: Path) -> dict[str, str]:
+    """The environment of a Stocky for tests."""
+    return {
+        "STOCKY_DATABASE_URL": database_url,
+        "STOCKY_DATA_DIR": str(data_dir),
+        "STOCKY_SECRET_KEY": SECRET_KEY,
+    }
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_databases] = TestDatabases()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    config.stash[_databases].close()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "dialect" in metafunc.fixturenames:
+        metafunc.parametrize("dialect", metafunc.config.stash[_databases].dialects)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    databases = config.stash[_databases]
+    terminalreporter.section("databases")
+    for dialect, server in databases.ran_on.items():
+        terminalreporter.line(f"ran on {dialect}: {server}")
+    if databases.left_out:
+        terminalreporter.line(f"LEFT OUT postgres-system: {databases.left_out}")
+
+
+@pytest.fixture(scope="session")
+def databases(pytestconfig: pytest.Config) -> TestDatabases:
+    """Where databases come from, for tests that need more than one."""
+    return pytestconfig.stash[_databases]
+
+
+@pytest.fixture
+def environ(dialect: str, databases: TestDatabases, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The settings, as environment variables, of a Stocky on a database of this test's own."""
+    with databases.copy(dialect, tmp_path) as url:
+        yield settings(url, tmp_path)
+
+
+@pytest.fixture
+def empty_environ(dialect: str, databases: TestDatabases, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The same on a database that was never migrated."""
+    with databases.empty(dialect, tmp_path) as url:
+        yield settings(url, tmp_path)
+
+
+@pytest.fixture
+def config(environ: dict[str, str]) -> Config:
+    return load(environ)
+
+
+@pytest.fixture
+async def database(config: Config) -> AsyncIterator[Database]:
+    """The database layer, open on the test's database."""
+    database = make_database(config)
+    await database.open()
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def app(config: Config) -> AsyncIterator[Litestar]:
+    """The whole application, started."""
+    from stocky.app import create_app
+
+    app = create_app(config)
+    async with app.lifespan():
+        yield app
+
+
+def _client(app: Litestar, path: str = "/api/v1", **headers: str) -> AsyncClient:
+    transport = ASGITransport(app=app, raise_app_exceptions=False)
+    return AsyncClient(transport=transport, base_url=f"{ORIGIN}{path}", headers=headers)
+
+
+@pytest.fixture
+async def root(app: Litestar) -> AsyncIterator[AsyncClient]:
+    """A client of `/` rather than `/api/v1`."""
+    async with _client(app, "") as client:
+        yield client
+
+
+@pytest.fixture
+async def client(app: Litestar) -> AsyncIterator[AsyncClient]:
+    """A client of `/api/v1` without any credentials."""
+    async with _client(app) as client:
+        yield client
+
+
+@pytest.fixture
+async def admin(app: Litestar) -> AsyncIterator[AsyncClient]:
+    async with _client(app, **{"X-API-Key": KEYS["admin"]}) as client:
+        yield client
+
+
+@pytest.fixture
+async def member(app: Litestar) -> AsyncIterator[AsyncClient]:
+    async with _client(app, **{"X-API-Key": KEYS["member"]}) as client:
+        yield client
+
+
+@pytest.fixture
+async def scanner(app: Litestar) -> AsyncIterator[AsyncClient]:
+    async with _client(app, **{"X-API-Key": KEYS["scanner"]}) as client:
+        yield client
+
+
+@pytest.fixture
+async def reader(app: Litestar) -> AsyncIterator[AsyncClient]:
+    async with _client(app, **{"X-API-Key": KEYS["reader"]}) as client:
+        yield client
+
+
+@pytest.fixture
+def serve(environ: dict[str, str], tmp_path: Path) -> Callable[..., AbstractContextManager[serving.Server]]:
+    """`with serve() as server:` runs a real `stocky serve` on the test's database; `serve(port=…)` again on a port."""
+    return partial(serving.serve, environ, tmp_path)

