@@ -1,0 +1,30 @@
+FROM python:3.12-slim AS build
+WORKDIR /src
+RUN python -m venv /opt/stocky
+COPY requirements.txt ./
+RUN /opt/stocky/bin/pip install --no-cache-dir --require-hashes -r requirements.txt
+COPY pyproject.toml README.md LICENSE ./
+COPY migrations migrations
+COPY sql sql
+COPY stocky stocky
+RUN /opt/stocky/bin/pip install --no-cache-dir --no-deps .
+
+FROM python:3.12-slim
+LABEL org.opencontainers.image.title="Stocky" \
+      org.opencontainers.image.description="Counts what is on your shelves: scanners post, and the counts are right" \
+      org.opencontainers.image.licenses="MIT"
+RUN useradd --system --uid 10001 --no-create-home stocky \
+ && install -d -o stocky -g stocky /data
+COPY --from=build /opt/stocky /opt/stocky
+ENV PATH=/opt/stocky/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    STOCKY_DATA_DIR=/data \
+    STOCKY_HOST=0.0.0.0
+USER stocky
+WORKDIR /data
+VOLUME /data
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:%s/health/ready' % (os.environ.get('STOCKY_PORT') or os.environ.get('PORT') or 8000), timeout=4)"]
+CMD ["stocky", "serve"]

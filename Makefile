@@ -1,0 +1,49 @@
+# Python 3.11 or later is all that `make run` and `make test` need; everything else goes into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+
+# Installs one requirements file. The copy of it that is kept in .venv tells when nothing changed since.
+define install
+@$(PYTHON) -c 'import sys; sys.exit("Stocky needs Python 3.11 or later" if sys.version_info < (3, 11) else 0)'
+@cmp -s $(1) .venv/$(1) || { \
+	echo "Installing $(1) into .venv" && \
+	$(PYTHON) -m venv .venv && \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1) && \
+	cp $(1) .venv/$(1); }
+endef
+
+.PHONY: help run test bench faults lint requirements
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\): *## /make \1\t/p' Makefile | expand -t 20
+
+run: ## serve with demo data on http://127.0.0.1:8000
+	$(call install,requirements.txt)
+	@$(BIN)/python -m stocky migrate
+	@$(BIN)/python -m stocky demo-data
+	@$(BIN)/python -m stocky serve
+
+test: ## every test, on SQLite and on every Postgres there is
+	$(call install,requirements-test.txt)
+	$(BIN)/python -m pytest
+
+bench: ## measure, side by side with yardsticks
+	$(call install,requirements-test.txt)
+	$(BIN)/python -m tests.benchmarks
+
+faults: ## kill it again and again, and look for what was lost
+	$(call install,requirements-test.txt)
+	$(BIN)/python -m tests.faults
+
+lint: ## style and types
+	$(call install,requirements-test.txt)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	--no-emit-index-url pyproject.toml
+
+requirements: ## pin the newest versions pyproject.toml allows (needs uv)
+	$(COMPILE) --upgrade --extra postgres -o requirements.txt
+	$(COMPILE) --upgrade --extra postgres --extra test --constraint requirements.txt -o requirements-test.txt
