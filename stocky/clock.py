@@ -2,6 +2,10 @@
 
 from datetime import UTC, date, datetime
 
+# The ends of an open interval, for queries whose time filters are not given.
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+FAR_AWAY = datetime(9999, 12, 30, tzinfo=UTC)
+
 
 def now() -> datetime:
     """This moment, in UTC."""
