@@ -1,0 +1,66 @@
+"""`/logs` (and `/log`, the same) and `/audit`, for admins."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from litestar import Router, get
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.params import Parameter
+from litestar.response import Stream
+
+from stocky.auth.guards import admins
+from stocky.logs.memory import MemoryLog
+from stocky.logs.schemas import LogEntry, LogFilter, LogLevel
+from stocky.logs.tail import follow_log
+from stocky.schema import MAX_ID, Limit, Page, Size, Skip, window
+from stocky.streams import EVENT_STREAM, event_stream
+
+Level = Annotated[LogLevel | None, Parameter(description="Records of exactly this level, in any case")]
+Severity = Annotated[LogLevel | None, Parameter(description="Records of at least this level, in any case")]
+Module = Annotated[
+    str | None,
+    Parameter(max_length=200, description="Records of this module and those below it: `stocky.stock` has its recorder"),
+]
+Search = Annotated[str | None, Parameter(max_length=200, description="Part of the message, in any case")]
+Since = Annotated[datetime | None, Parameter(description="Records from this moment on; without an offset it is UTC")]
+LastEventId = Annotated[
+    int | None, Parameter(header="Last-Event-ID", ge=0, le=MAX_ID, description="The last record seen: go on after it")
+]
+
+
+async def wanted_entries(
+    level: Level = None, severity: Severity = None, module: Module = None, search: Search = None, since: Since = None
+) -> LogFilter:
+    """The filters of a request as one."""
+    if since is not None and since.tzinfo is None:
+        since = since.replace(tzinfo=UTC)
+    return LogFilter(level, severity, module, search, since)
+
+
+@get("/", guards=[admins])
+async def list_logs(
+    state: State, wanted: LogFilter, skip: Skip = 0, limit: Limit = 100, page: Page = None, size: Size = None
+) -> list[LogEntry]:
+    """What Stocky logged since it started, newest first, as far as it is kept (STOCKY_MAX_LOG_ENTRIES)."""
+    log: MemoryLog = state.memory_log
+    return log.list_entries(wanted, *window(skip, limit, page, size))
+
+
+@get("/stream", guards=[admins], media_type=EVENT_STREAM)
+async def stream_logs(state: State, wanted: LogFilter, last_event_id: LastEventId = None) -> Stream:
+    """New log records as server-sent events, each with its id; with `Last-Event-ID`, those after it first."""
+    return event_stream(follow_log(state.memory_log, state.streams, wanted, last_event_id))
+
+
+log_routes = [
+    Router(
+        path,
+        route_handlers=[list_logs, stream_logs],
+        dependencies={"wanted": Provide(wanted_entries)},
+        tags=["Logs"],
+    )
+    for path in ("/logs", "/log")
+]

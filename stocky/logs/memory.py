@@ -1,0 +1,94 @@
+"""The latest log records, in memory; their number is bounded, they hold no secrets, and any thread may add one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from itertools import islice
+
+from stocky.edge import request_id, user_id
+from stocky.logs.redaction import Redaction, extra_of
+from stocky.logs.schemas import LogEntry, LogFilter, LogLevel
+
+
+class MemoryLog(logging.Handler):
+    """A handler that keeps the last `max_entries` records and tells those who follow about new ones.
+
+    Ids are consecutive and begin at the microsecond of the start, so that they also grow from one run to the next.
+    """
+
+    def __init__(self, max_entries: int) -> None:
+        super().__init__()
+        self._entries: deque[LogEntry] = deque(maxlen=max_entries)
+        self._last_id = time.time_ns() // 1000
+        self._bells: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
+        self.addFilter(Redaction())
+
+    @property
+    def last_id(self) -> int:
+        """The id of the newest record, or the one before the first."""
+        return self._last_id
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # `handle` holds the handler's lock, which makes ids and their order one.
+        extra = extra_of(record)
+        if record.exc_text:
+            extra["exception"] = record.exc_text
+        self._last_id += 1
+        self._entries.append(
+            LogEntry(
+                id=self._last_id,
+                level=LogLevel.of(record.levelno),
+                message=record.getMessage(),
+                module=record.name,
+                function=record.funcName,
+                user_id=user_id.get(),
+                request_id=request_id.get(),
+                extra_data=extra or None,
+                created_at=datetime.fromtimestamp(record.created, UTC),
+            )
+        )
+        for bell, loop in self._bells.items():
+            with suppress(RuntimeError):  # its loop has ended, and its follower with it
+                loop.call_soon_threadsafe(bell.set)
+
+    def list_entries(self, wanted: LogFilter, skip: int, limit: int) -> list[LogEntry]:
+        """The records that are wanted, newest first."""
+        matching = (entry for entry in reversed(self._snapshot()) if wanted.wants(entry))
+        return list(islice(matching, skip, skip + limit))
+
+    def entries_after(self, id: int, limit: int) -> list[LogEntry]:
+        """The first records that came after `id` and are still here, oldest first."""
+        with self._locked():
+            if not self._entries:
+                return []
+            start = max(0, id + 1 - self._entries[0].id)
+            return list(islice(self._entries, start, start + limit))
+
+    @contextmanager
+    def ringing(self, bell: asyncio.Event) -> Iterator[None]:
+        """While the block lasts, `bell` is set whenever a record came."""
+        with self._locked():
+            self._bells[bell] = asyncio.get_running_loop()
+        try:
+            yield
+        finally:
+            with self._locked():
+                del self._bells[bell]
+
+    def _snapshot(self) -> list[LogEntry]:
+        with self._locked():
+            return list(self._entries)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self.acquire()
+        try:
+            yield
+        finally:
+            self.release()

@@ -1,0 +1,70 @@
+"""Where log records go: standard error and the memory log, both without secrets; nothing logs around them."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from datetime import UTC, datetime
+
+import msgspec
+
+from stocky.config import Config
+from stocky.edge import request_id, user_id
+from stocky.logs.memory import MemoryLog
+from stocky.logs.redaction import Redaction, extra_of
+
+
+def configure_logging(config: Config) -> MemoryLog:
+    """Sends every record from the configured level up to standard error and to the memory log it returns."""
+    memory = MemoryLog(config.max_log_entries)
+    stream = logging.StreamHandler(sys.stderr)
+    stream.addFilter(Redaction())
+    stream.setFormatter(JsonLines() if config.log_format == "json" else TextLines())
+    root = logging.getLogger()
+    root.handlers[:] = [stream, memory]
+    root.setLevel(config.log_level)
+    # What uvicorn says of its own start and stop, Stocky says better; yoyo tells every statement.
+    for name in ("uvicorn", "yoyo"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+        logger.setLevel(max(logging.WARNING, root.level))
+    return memory
+
+
+class TextLines(logging.Formatter):
+    """`2026-01-31T12:00:00.123Z INFO stocky.x: message [request id]`, with the traceback below."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - its name
+        return _time(record)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - its name
+        line = super().formatMessage(record)
+        id = request_id.get()
+        return f"{line} [{id}]" if id else line
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": _time(record),
+            "level": record.levelname.lower(),
+            "module": record.name,
+            "function": record.funcName,
+            "message": record.getMessage(),
+            "request_id": request_id.get(),
+            "user_id": user_id.get(),
+            "extra_data": extra_of(record) or None,
+            "exception": record.exc_text,
+        }
+        return msgspec.json.encode({name: value for name, value in line.items() if value is not None}).decode()
+
+
+def _time(record: logging.LogRecord) -> str:
+    moment = datetime.fromtimestamp(record.created, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,39 @@
+"""The live tail of the log: it reads from the memory log itself, so a slow reader takes no room and may be left behind."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from stocky.logs.memory import MemoryLog
+from stocky.logs.schemas import LogFilter
+from stocky.streams import Streams, comment, event, rings
+
+BATCH = 100
+
+
+async def follow_log(log: MemoryLog, streams: Streams, wanted: LogFilter, after: int | None) -> AsyncIterator[bytes]:
+    """The wanted records as server-sent events: those after the id `after` (default: from now on), and new ones.
+
+    Ends when Stocky stops, and when the reader is so slow that records it has not seen are gone; it may
+    come back with the last id it has seen and gets what is still there.
+    """
+    with streams.open() as bell, log.ringing(bell):
+        position = log.last_id if after is None else after
+        is_first = True
+        yield comment("the log from here on")
+        while not streams.ending:
+            bell.clear()
+            entries = log.entries_after(position, BATCH)
+            if entries and entries[0].id > position + 1 and not is_first:
+                yield comment("too slow: records were skipped; come back with Last-Event-ID")
+                return
+            for entry in entries:
+                if wanted.wants(entry):
+                    yield event(entry.id, msgspec.json.encode(entry))
+                position = entry.id
+            if entries:
+                is_first = False
+            elif not await rings(bell):
+                yield comment("still here")

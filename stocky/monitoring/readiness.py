@@ -1,0 +1,107 @@
+"""Whether Stocky can do its work now; asked as often as anyone likes, it looks at most once a second."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from msgspec import Struct
+
+from stocky.config import Config
+from stocky.db import Ask, Database, Script
+from stocky.errors import StockyError, Unavailable
+from stocky.resources import resource
+
+KEPT_SECONDS = 1.0
+CHECK_SECONDS = 3.0
+WELL = "ok"
+
+_log = logging.getLogger(__name__)
+
+
+class _AppliedMigration(Struct):
+    migration_id: str
+
+
+class Readiness:
+    """The checks of one application and what they said last."""
+
+    def __init__(self, database: Database, config: Config) -> None:
+        self._database = database
+        self._data_dir = config.data_dir
+        self._dialect = config.dialect
+        self._lock = asyncio.Lock()
+        self._checked_at = float("-inf")
+        self._checks: dict[str, str] = {}
+
+    async def checks(self) -> dict[str, str]:
+        """What each check says, `ok` or what is wrong; not older than KEPT_SECONDS."""
+        async with self._lock:
+            if time.monotonic() - self._checked_at > KEPT_SECONDS:
+                self._checks = {
+                    "database": await _outcome(self._prove_writable),
+                    "data_directory": await _outcome(self._prove_data_directory),
+                    "schema": await _outcome(self._prove_schema),
+                }
+                self._checked_at = time.monotonic()
+        return self._checks
+
+    async def require(self) -> dict[str, str]:
+        """The checks, all of them well. Raises Unavailable, with the checks as its results, when one is not."""
+        checks = await self.checks()
+        if failing := [f"{name}: {outcome}" for name, outcome in checks.items() if outcome != WELL]:
+            unavailable = Unavailable(f"Not ready: {'; '.join(failing)}", retry_after=5)
+            unavailable.results = checks
+            raise unavailable
+        return checks
+
+    async def _prove_writable(self) -> None:
+        await self._database.run(_prove_writable())
+
+    async def _prove_data_directory(self) -> None:
+        await asyncio.to_thread(_write_and_remove, self._data_dir)
+
+    async def _prove_schema(self) -> None:
+        async with self._database.read() as read:
+            applied = {row.migration_id for row in await read.all("list_applied_migrations", _AppliedMigration)}
+        if missing := _known_migrations(self._dialect) - applied:
+            raise Unavailable(f"{len(missing)} migrations are not applied; run 'stocky migrate'")
+
+
+async def _outcome(check: Callable[[], Awaitable[None]]) -> str:
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            await check()
+    except TimeoutError:
+        return f"no answer within {CHECK_SECONDS:g} seconds"
+    except StockyError as error:
+        return error.detail
+    except Exception as error:
+        # A check that breaks is a check that fails; the inside is for the log, not for whoever asks.
+        _log.error("A check of the readiness failed", exc_info=error)
+        return "failed; the log says why"
+    return WELL
+
+
+def _prove_writable() -> Script[None]:
+    yield Ask("prove_writable")
+
+
+def _write_and_remove(directory: Path) -> None:
+    try:
+        with tempfile.NamedTemporaryFile(dir=directory, prefix=".ready-") as file:
+            file.write(b"ready")
+            file.flush()
+    except OSError as error:
+        raise Unavailable(f"cannot be written ({os.strerror(error.errno or 0)}); check its owner and the disk") from error
+
+
+def _known_migrations(dialect: str) -> set[str]:
+    root = resource("migrations")
+    files = [*root.glob("*.sql"), *(root / dialect).glob("*.sql")]
+    return {file.stem for file in files if not file.stem.endswith(".rollback")}
