@@ -105,3 +105,83 @@ VALUES (:id, :event_id, :fingerprint, :batch_id, :transfer_id, :kind, :item_id, 
 INSERT INTO event_refusal (event_id, fingerprint, reason, recorded_at)
 VALUES (:event_id, :fingerprint, :reason, :recorded_at)
 ON CONFLICT (event_id) DO NOTHING;
+
+-- get_sku --
+-- One SKU that is not hidden.
+SELECT id, CAST(quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, unit, expiry_date, notes, is_active,
+       item_id, location_id, created_at, updated_at, version
+  FROM sku
+ WHERE id = :id AND is_active;
+
+-- list_skus --
+-- SKUs in the order they were made; all filters optional. :expires_by finds what holds stock and expires by then.
+SELECT sku.id, CAST(sku.quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, sku.unit, sku.expiry_date, sku.notes,
+       sku.is_active, sku.item_id, sku.location_id, sku.created_at, sku.updated_at, sku.version
+  FROM sku
+  JOIN item ON item.id = sku.item_id
+  JOIN location ON location.id = sku.location_id
+ WHERE sku.is_active
+   AND (CAST(:item_id AS BIGINT) IS NULL OR sku.item_id = :item_id)
+   AND (CAST(:location_id AS BIGINT) IS NULL OR sku.location_id = :location_id)
+   AND (NOT :low_stock
+        OR item.min_quantity_milli >= (SELECT sum(other.quantity_milli) FROM sku AS other
+                                        WHERE other.item_id = sku.item_id AND other.is_active))
+   AND (NOT :expiring_soon OR (sku.expiry_date <= :expires_by AND sku.quantity_milli > 0))
+   AND (CAST(:pattern AS TEXT) IS NULL
+        OR lower(item.name) LIKE :pattern ESCAPE '\' OR lower(item.code) LIKE :pattern ESCAPE '\'
+        OR lower(location.name) LIKE :pattern ESCAPE '\' OR lower(sku.notes) LIKE :pattern ESCAPE '\'
+        OR item.id IN (SELECT barcode.item_id FROM barcode WHERE lower(barcode.code) LIKE :pattern ESCAPE '\'))
+ ORDER BY sku.id
+ LIMIT :limit OFFSET :skip;
+
+-- list_skus_as_of --
+-- What was in stock at the moment :as_of: the sums of what had occurred by then.
+SELECT past.id, CAST(past.milli AS DOUBLE PRECISION) / 1000 AS quantity, past.unit, past.expiry_date, past.notes,
+       past.is_active, past.item_id, past.location_id, past.created_at, past.updated_at, past.version
+  FROM (SELECT sku.id, sku.unit, sku.expiry_date, sku.notes, sku.is_active, sku.item_id, sku.location_id,
+               sku.created_at, sku.updated_at, sku.version,
+               (SELECT coalesce(sum(event.delta_milli), 0) FROM stock_event AS event
+                 WHERE event.item_id = sku.item_id AND event.sku_id = sku.id AND event.occurred_at <= :as_of) AS milli
+          FROM sku
+         WHERE (CAST(:item_id AS BIGINT) IS NULL OR sku.item_id = :item_id)
+           AND (CAST(:location_id AS BIGINT) IS NULL OR sku.location_id = :location_id)) AS past
+ WHERE past.milli <> 0
+ ORDER BY past.id
+ LIMIT :limit OFFSET :skip;
+
+-- change_sku --
+-- What can be said of a SKU apart from its quantity.
+UPDATE sku
+   SET unit = :unit, notes = :notes, expiry_date = :expiry_date, version = :version, updated_at = :updated_at
+ WHERE id = :id;
+
+-- get_event --
+-- One entry of the ledger as it is answered.
+SELECT id, event_id, kind AS type, item_id, location_id, sku_id,
+       CAST(delta_milli AS DOUBLE PRECISION) / 1000 AS delta,
+       CAST(quantity_after_milli AS DOUBLE PRECISION) / 1000 AS quantity_after,
+       occurred_at, recorded_at, user_id, scanner_id, batch_id, transfer_id, reverses_id,
+       (SELECT reversal.id FROM stock_event AS reversal WHERE reversal.reverses_id = stock_event.id) AS reversed_by_id,
+       note
+  FROM stock_event
+ WHERE id = :id;
+
+-- list_events --
+-- The ledger, newest first, from :before downwards; all other filters optional.
+SELECT id, event_id, kind AS type, item_id, location_id, sku_id,
+       CAST(delta_milli AS DOUBLE PRECISION) / 1000 AS delta,
+       CAST(quantity_after_milli AS DOUBLE PRECISION) / 1000 AS quantity_after,
+       occurred_at, recorded_at, user_id, scanner_id, batch_id, transfer_id, reverses_id,
+       (SELECT reversal.id FROM stock_event AS reversal WHERE reversal.reverses_id = stock_event.id) AS reversed_by_id,
+       note
+  FROM stock_event
+ WHERE id < :before
+   AND (CAST(:item_id AS BIGINT) IS NULL OR item_id = :item_id)
+   AND (CAST(:location_id AS BIGINT) IS NULL OR location_id = :location_id)
+   AND (CAST(:user_id AS BIGINT) IS NULL OR user_id = :user_id)
+   AND (CAST(:scanner_id AS TEXT) IS NULL OR scanner_id = :scanner_id)
+   AND (CAST(:type AS TEXT) IS NULL OR kind = :type)
+   AND occurred_at >= :since
+   AND occurred_at < :until
+ ORDER BY id DESC
+ LIMIT :limit;

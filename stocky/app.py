@@ -31,7 +31,7 @@ from stocky.monitoring.metrics import Metrics
 from stocky.openapi import openapi_config
 from stocky.request import StockyRequest
 from stocky.scanner.handlers import scanner_routes
-from stocky.stock.event_handlers import event_routes
+from stocky.stock.event_handlers import event_routes, item_history_routes
 from stocky.stock.recorder import Recorder
 from stocky.stock.sku_handlers import sku_routes
 
@@ -77,6 +77,7 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
                     sku_routes,
                     scanner_routes,
                     event_routes,
+                    item_history_routes,
                     alert_routes,
                     *log_routes,
                     audit_routes,

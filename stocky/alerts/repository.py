@@ -6,8 +6,11 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from stocky.db import Ask, Script
-from stocky.quantity import from_milli
+from stocky import clock
+from stocky.alerts.schemas import Alert, NewAlert
+from stocky.db import Ask, Connection, Script
+from stocky.errors import Conflict, NotFound
+from stocky.quantity import from_milli, to_milli
 
 if TYPE_CHECKING:
     from stocky.stock.ledger import Level
@@ -32,3 +35,45 @@ def raise_and_resolve_negative_stock(
             )
         else:
             yield Ask("resolve_alerts_of_sku", {"alert_type": "negative_stock", "sku_id": level.id, "updated_at": moment})
+
+
+async def get_alert(read: Connection, alert_id: int) -> Alert:
+    """Raises NotFound."""
+    alert = await read.one("get_alert", Alert, id=alert_id)
+    if alert is None:
+        raise NotFound(f"There is no alert with id {alert_id}")
+    return alert
+
+
+async def list_alerts(read: Connection, *, skip: int, limit: int, active_only: bool) -> list[Alert]:
+    """Alerts, newest first."""
+    return await read.all("list_alerts", Alert, skip=skip, limit=limit, active_only=active_only)
+
+
+async def add_alert(tx: Connection, new: NewAlert) -> Alert:
+    """Raises NotFound for an unknown SKU, Conflict when an active alert of this kind is there for it."""
+    if new.sku_id is not None and await tx.value("get_sku", id=new.sku_id) is None:
+        raise NotFound(f"There is no SKU with id {new.sku_id}")
+    alert_id = await tx.value(
+        "add_alert",
+        alert_type=new.alert_type,
+        message=new.message,
+        threshold_milli=None if new.threshold_value is None else to_milli(new.threshold_value),
+        sku_id=new.sku_id,
+        created_at=clock.now(),
+    )
+    if alert_id is None:
+        raise Conflict(f"An active alert of type {new.alert_type} is there for this SKU already")
+    return await get_alert(tx, alert_id)
+
+
+async def acknowledge_alert(tx: Connection, alert_id: int) -> Alert:
+    """Raises NotFound."""
+    await tx.execute("acknowledge_alert", id=alert_id, acknowledged_at=clock.now())
+    return await get_alert(tx, alert_id)
+
+
+async def resolve_alert(tx: Connection, alert_id: int) -> Alert:
+    """Raises NotFound."""
+    await tx.execute("resolve_alert", id=alert_id, updated_at=clock.now())
+    return await get_alert(tx, alert_id)

@@ -37,7 +37,12 @@ class SchemaNotCurrent(Exception):
 
 
 def list_migrations(config: Config) -> list[MigrationState]:
-    """Every migration in order, with its state; those that only the database knows come last."""
+    """Every migration in order, with its state; those that only the database knows come last.
+
+    Raises Unavailable when there is no database: looking does not make one.
+    """
+    if config.dialect == "sqlite" and not config.sqlite_path.is_file():
+        raise Unavailable(f"There is no database at {config.sqlite_path} yet; 'stocky migrate' makes it")
     with _backend(config) as backend:
         return _states(backend, _read(config))
 

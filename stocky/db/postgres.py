@@ -99,15 +99,18 @@ class _Connection(Connection):
 
     async def all(self, query: str, into: type[T], /, **arguments: Any) -> list[T]:
         found = self._queries[query]
-        return _structs(into, await self._connection.fetch(found.text, *found.values(arguments)))
+        with domain_errors():
+            return _structs(into, await self._connection.fetch(found.text, *found.values(arguments)))
 
     async def value(self, query: str, /, **arguments: Any) -> Any:
         found = self._queries[query]
-        return await self._connection.fetchval(found.text, *found.values(arguments))
+        with domain_errors():
+            return await self._connection.fetchval(found.text, *found.values(arguments))
 
     async def execute(self, query: str, /, **arguments: Any) -> int:
         found = self._queries[query]
-        status: str = await self._connection.execute(found.text, *found.values(arguments))
+        with domain_errors():
+            status: str = await self._connection.execute(found.text, *found.values(arguments))
         return int(status.rpartition(" ")[2]) if status[-1].isdigit() else 0
 
     async def run(self, script: Script[T]) -> T:
@@ -118,7 +121,8 @@ class _Connection(Connection):
             except StopIteration as end:
                 result: T = end.value
                 return result
-            answer = await self._answer(self._queries[ask.query], ask)
+            with domain_errors():
+                answer = await self._answer(self._queries[ask.query], ask)
 
     async def _answer(self, query: Query, ask: Ask) -> Any:
         if ask.rows is not None:

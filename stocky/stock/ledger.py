@@ -133,9 +133,18 @@ class Ledger:
     def add(self, operation: Operation, item: Stocked, location_id: int) -> list[Entry]:
         """Stock comes in, to the named lot or to the stock without one."""
         _at_least_some(operation)
-        lot = None if isinstance(operation.lot, AnyLot) else operation.lot
-        level = self._level_for(operation, item, location_id, lot)
-        return [self._book(operation, level, operation.quantity_milli)]
+        return [self._book(operation, self.open(operation, item, location_id), operation.quantity_milli)]
+
+    def open(self, operation: Operation, item: Stocked, location_id: int) -> Level:
+        """The level that stock would be added to."""
+        if not item.is_active:
+            raise Refused(f"{item.name} is no longer in use; make it active again to add stock", "invalid")
+        level = self._level_for(
+            operation, item, location_id, None if isinstance(operation.lot, AnyLot) else operation.lot
+        )
+        if not level.version:
+            self._touch(level)
+        return level
 
     def remove(self, operation: Operation, item: Stocked, location_id: int) -> list[Entry]:
         """Stock goes out: of the named lot, or earliest expiry first; the item's policy decides about too little."""
@@ -258,8 +267,6 @@ class Ledger:
             if level.location_id == location_id and level.expiry_date == lot:
                 self._show(level)
                 return level
-        if not item.is_active:
-            raise Refused(f"{item.name} is no longer in use; make it active again to add stock", "invalid")
         unit = operation.unit or (like.unit if like else self._usual_unit(item.id))
         level = Level(
             0, item.id, location_id, lot, 0, unit, operation.notes or "", True, 0, self.moment, self.moment

@@ -45,6 +45,7 @@ class Operation(msgspec.Struct, kw_only=True):
     `kind` None looks the item up and books nothing. `in_packs` multiplies by the barcode's pack quantity.
     `stub_unknown` makes an item for an unknown barcode. `sku_id` names the SKU directly, instead of
     item, place and lot. An undo names `undo_event` (with its transfer) or `undo_batch`.
+    `opens` makes the SKU even when nothing is added to it; `hide` writes it off.
     `in_full` asks for the events, the item and its stock in the outcome.
     """
 
@@ -68,6 +69,7 @@ class Operation(msgspec.Struct, kw_only=True):
     unit: str | None = None
     notes: str | None = None
     if_version: int | None = None
+    opens: bool = False
     hide: bool = False
     in_full: bool = False
 

@@ -10,17 +10,17 @@ from __future__ import annotations
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
 from stocky import clock
 from stocky.alerts.repository import raise_and_resolve_negative_stock
+from stocky.catalogue.codes import is_item_code
 from stocky.catalogue.repository import add_stub
 from stocky.catalogue.schemas import Item
 from stocky.db import Ask, Script
-from stocky.errors import Unavailable
 from stocky.quantity import from_milli
 from stocky.stock.ledger import Entry, Ledger, Level, Refused, Stocked, Written
 from stocky.stock.operations import ItemKey, Operation, Outcome, Place, Posting
@@ -92,6 +92,8 @@ class _Found(msgspec.Struct):
 # Items as answers show them, by id. A row is read again only when its version says that it changed.
 ItemCache = dict[int, Item]
 ITEM_CACHE_SIZE = 50_000
+# How far a scanner's clock may be ahead.
+CLOCK_TOLERANCE = timedelta(days=1)
 
 
 def record(postings: list[Posting], cache: ItemCache) -> Script[None]:
@@ -191,11 +193,6 @@ def _resolve_item_keys(operations: list[Operation]) -> Script[tuple[dict[str, _B
     if codes:
         found = yield Ask("find_item_codes", {"codes": msgspec.json.encode(codes).decode()}, _CodeRow)
     return barcodes, {row.code: row.id for row in found}
-
-
-def is_item_code(text: str) -> bool:
-    """Whether it could be a four-letter item code, in any case."""
-    return len(text) == 4 and text.isascii() and text.isalpha()
 
 
 def _resolve_places(operations: list[Operation]) -> Script[list[_PlaceRow]]:
@@ -350,6 +347,8 @@ class _Application:
         self.booked: list[tuple[Outcome, list[Entry]]] = []
         # What answers show of levels that get their id when they are written.
         self.unnumbered: list[tuple[Sku, Level]] = []
+        # SKUs that were asked for without stock.
+        self.opened: list[tuple[Outcome, Level]] = []
         self._found = found
         self._known = known
         self._refused = refused
@@ -396,14 +395,21 @@ class _Application:
             if found.item_id is not None and found.item_id not in self.ledger.items:
                 raise Refused(f"There is no item with id {found.item_id}", "not_found")
             return Outcome(status="looked_up")
+        if operation.occurred_at is not None and operation.occurred_at > self.moment + CLOCK_TOLERANCE:
+            raise Refused("occurred_at lies in the future; set the clock of the scanner", "invalid")
         made = len(self.ledger.made)
         entries = self._entries(operation, found)
         for entry in entries:
             entry.batch_id = posting.batch_id
-        outcome = Outcome(status="applied", sku_is_new=len(self.ledger.made) > made)
+        outcome = Outcome(status="applied")
         if entries:
             outcome.quantity_after_milli = entries[0].quantity_after_milli
             self.booked.append((outcome, entries))
+        elif operation.opens and found.item_id is not None and found.location_id is not None:
+            level = self.ledger.open(operation, self.ledger.items[found.item_id], found.location_id)
+            outcome.quantity_after_milli = level.quantity_milli
+            self.opened.append((outcome, level))
+        outcome.sku_is_new = len(self.ledger.made) > made
         return outcome
 
     def _entries(self, operation: Operation, found: _Found) -> list[Entry]:
@@ -427,6 +433,8 @@ class _Application:
             total = _packs(operation.quantity_milli, found.pack_milli)
             operation = msgspec.structs.replace(operation, quantity_milli=total)
         location_id = found.location_id if found.location_id is not None else self._only_place(operation, item)
+        if operation.opens and not operation.quantity_milli:
+            return []
         if operation.kind == "add":
             return ledger.add(operation, item, location_id)
         if operation.kind == "remove":
@@ -546,6 +554,8 @@ def _write(application: _Application) -> Script[None]:
             "add_refusals",
             rows=[(each.event_id, each.fingerprint, each.reason, moment) for each in application.new_refusals],
         )
+    for outcome, level in application.opened:
+        outcome.sku_id = level.id
     for sku, level in application.unnumbered:
         sku.id = level.id
     for outcome, entries in application.booked:

@@ -1,0 +1,138 @@
+-- Items with their barcodes, and locations. `item_detail` is an item as it is answered.
+
+-- add_item --
+-- A new item; nothing when the code is taken.
+INSERT INTO item (code, name, description, default_storage_type, min_quantity_milli, oversell_policy,
+                  needs_review, created_at, updated_at)
+VALUES (:code, :name, :description, :default_storage_type, :min_quantity_milli, :oversell_policy,
+        :needs_review, :created_at, :created_at)
+ON CONFLICT (code) DO NOTHING
+RETURNING id;
+
+-- change_item --
+-- All that can be changed of an item; its version grows.
+UPDATE item
+   SET name = :name, description = :description, default_storage_type = :default_storage_type,
+       min_quantity_milli = :min_quantity_milli, oversell_policy = :oversell_policy,
+       needs_review = :needs_review, is_active = :is_active, version = version + 1, updated_at = :updated_at
+ WHERE id = :id;
+
+-- add_barcode --
+-- A barcode of an item.
+INSERT INTO barcode (code, item_id, pack_milli, is_primary)
+VALUES (:code, :item_id, :pack_milli, :is_primary);
+
+-- remove_barcodes --
+-- All barcodes of an item.
+DELETE FROM barcode
+ WHERE item_id = :item_id;
+
+-- get_item --
+-- One item as it is answered.
+SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fetched, uda_fetch_attempted,
+       upc_data_json, min_quantity, oversell_policy, needs_review, barcodes_json, total_quantity, version,
+       created_at, updated_at
+  FROM item_detail
+ WHERE id = :id;
+
+-- find_item_by_code --
+-- One item by its four-letter code.
+SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fetched, uda_fetch_attempted,
+       upc_data_json, min_quantity, oversell_policy, needs_review, barcodes_json, total_quantity, version,
+       created_at, updated_at
+  FROM item_detail
+ WHERE code = :code;
+
+-- find_item_by_barcode --
+-- One item by any of its barcodes.
+SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fetched, uda_fetch_attempted,
+       upc_data_json, min_quantity, oversell_policy, needs_review, barcodes_json, total_quantity, version,
+       created_at, updated_at
+  FROM item_detail
+ WHERE id = (SELECT barcode.item_id FROM barcode WHERE barcode.code = :barcode);
+
+-- list_items_by_id --
+-- The items :ids as they are answered.
+SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fetched, uda_fetch_attempted,
+       upc_data_json, min_quantity, oversell_policy, needs_review, barcodes_json, total_quantity, version,
+       created_at, updated_at
+  FROM item_detail
+ WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
+
+-- list_items --
+-- Items in the order they were added; all filters optional, :pattern for LIKE in lower case.
+SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fetched, uda_fetch_attempted,
+       upc_data_json, min_quantity, oversell_policy, needs_review, barcodes_json, total_quantity, version,
+       created_at, updated_at
+  FROM item_detail
+ WHERE is_active = :is_active
+   AND (CAST(:storage_type AS TEXT) IS NULL OR default_storage_type = :storage_type)
+   AND (CAST(:needs_review AS BOOLEAN) IS NULL OR needs_review = :needs_review)
+   AND (CAST(:pattern AS TEXT) IS NULL
+        OR lower(name) LIKE :pattern ESCAPE '\' OR lower(description) LIKE :pattern ESCAPE '\'
+        OR lower(code) LIKE :pattern ESCAPE '\'
+        OR id IN (SELECT barcode.item_id FROM barcode WHERE lower(barcode.code) LIKE :pattern ESCAPE '\'))
+ ORDER BY id
+ LIMIT :limit OFFSET :skip;
+
+-- item_holds_stock --
+-- A row when any SKU of the item holds something, or less than nothing.
+SELECT 1
+  FROM sku
+ WHERE item_id = :item_id AND quantity_milli <> 0
+ LIMIT 1;
+
+-- get_location --
+-- One location.
+SELECT id, name, description, storage_type, is_active, box_no, loc_no, created_at, updated_at
+  FROM location
+ WHERE id = :id;
+
+-- find_location_by_name --
+-- The active location of that name.
+SELECT id, name, description, storage_type, is_active, box_no, loc_no, created_at, updated_at
+  FROM location
+ WHERE name = :name AND is_active;
+
+-- list_locations --
+-- Locations by name; all filters optional, :pattern for LIKE in lower case.
+SELECT id, name, description, storage_type, is_active, box_no, loc_no, created_at, updated_at
+  FROM location
+ WHERE is_active = :is_active
+   AND (CAST(:storage_type AS TEXT) IS NULL OR storage_type = :storage_type)
+   AND (CAST(:pattern AS TEXT) IS NULL
+        OR lower(name) LIKE :pattern ESCAPE '\' OR lower(description) LIKE :pattern ESCAPE '\')
+ ORDER BY lower(name), id
+ LIMIT :limit OFFSET :skip;
+
+-- list_locations_by_id --
+-- The locations :ids.
+SELECT id, name, description, storage_type, is_active, box_no, loc_no, created_at, updated_at
+  FROM location
+ WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
+
+-- add_location --
+-- A new location.
+INSERT INTO location (name, description, storage_type, created_at, updated_at)
+VALUES (:name, :description, :storage_type, :created_at, :created_at)
+RETURNING id;
+
+-- change_location --
+-- All that can be changed of a location.
+UPDATE location
+   SET name = :name, description = :description, storage_type = :storage_type, is_active = :is_active,
+       updated_at = :updated_at
+ WHERE id = :id;
+
+-- lock_location --
+-- Keeps a location as it is until the end of the transaction. SQLite's one writer needs no lock.
+SELECT id
+  FROM location
+ WHERE id = :id;
+
+-- location_holds_stock --
+-- A row when any SKU there holds something, or less than nothing.
+SELECT 1
+  FROM sku
+ WHERE location_id = :location_id AND quantity_milli <> 0
+ LIMIT 1;

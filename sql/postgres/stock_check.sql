@@ -1,0 +1,29 @@
+-- What only Postgres can say about its own catalogue.
+
+-- list_integrity_faults --
+-- Indexes and constraints that Postgres itself does not vouch for.
+SELECT message
+  FROM (SELECT 'the index ' || CAST(indexrelid AS regclass) || ' is not valid' AS message
+          FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+         WHERE NOT indisvalid AND relnamespace = CAST(current_schema() AS regnamespace)
+        UNION ALL
+        SELECT 'the constraint ' || conname || ' is not validated'
+          FROM pg_constraint
+         WHERE NOT convalidated AND connamespace = CAST(current_schema() AS regnamespace)) AS fault
+ LIMIT CAST(:limit AS BIGINT);
+
+-- list_reference_faults --
+-- Rows that refer to rows that are not there: a restore may load them with the triggers off.
+SELECT child || ': ' || missing || ' rows refer to a missing ' || parent AS message
+  FROM (SELECT CAST(conrelid AS regclass) AS child, CAST(confrelid AS regclass) AS parent,
+               CAST(substring(CAST(query_to_xml(format(
+                   'SELECT count(*) AS missing FROM %s AS child WHERE %I IS NOT NULL'
+                   ' AND NOT EXISTS (SELECT 1 FROM %s AS parent WHERE parent.%I = child.%I)',
+                   CAST(conrelid AS regclass), own.attname, CAST(confrelid AS regclass), theirs.attname, own.attname),
+                   FALSE, TRUE, '') AS TEXT) FROM '<missing>([0-9]+)</missing>') AS BIGINT) AS missing
+          FROM pg_constraint
+          JOIN pg_attribute AS own ON own.attrelid = conrelid AND own.attnum = conkey[1]
+          JOIN pg_attribute AS theirs ON theirs.attrelid = confrelid AND theirs.attnum = confkey[1]
+         WHERE contype = 'f' AND connamespace = CAST(current_schema() AS regnamespace)) AS reference
+ WHERE missing > 0
+ LIMIT CAST(:limit AS BIGINT);

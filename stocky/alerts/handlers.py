@@ -1,0 +1,50 @@
+"""`/alerts`: what someone should look at."""
+
+from __future__ import annotations
+
+from litestar import Router, get, patch, post
+
+from stocky.alerts import repository
+from stocky.alerts.schemas import Alert, NewAlert
+from stocky.auth.guards import members, readers
+from stocky.db import Connection
+from stocky.schema import Limit, Page, PathId, Size, Skip, window
+
+
+@get("/", guards=[readers])
+async def list_alerts(
+    read: Connection,
+    active_only: bool = True,
+    skip: Skip = 0,
+    limit: Limit = 100,
+    page: Page = None,
+    size: Size = None,
+) -> list[Alert]:
+    """Alerts, newest first."""
+    skip, limit = window(skip, limit, page, size)
+    return await repository.list_alerts(read, skip=skip, limit=limit, active_only=active_only)
+
+
+@post("/", guards=[members])
+async def create_alert(data: NewAlert, tx: Connection) -> Alert:
+    """Raise an alert by hand."""
+    return await repository.add_alert(tx, data)
+
+
+@patch("/{alert_id:int}/acknowledge", guards=[members])
+async def acknowledge_alert(tx: Connection, alert_id: PathId) -> Alert:
+    """Say that someone has seen it."""
+    return await repository.acknowledge_alert(tx, alert_id)
+
+
+@patch("/{alert_id:int}/resolve", guards=[members])
+async def resolve_alert(tx: Connection, alert_id: PathId) -> Alert:
+    """Say that it is over."""
+    return await repository.resolve_alert(tx, alert_id)
+
+
+alert_routes = Router(
+    "/alerts",
+    route_handlers=[list_alerts, create_alert, acknowledge_alert, resolve_alert],
+    tags=["Alerts"],
+)

@@ -1,0 +1,40 @@
+"""Alerts as they are asked for and answered."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from stocky.quantity import Quantity, to_milli
+from stocky.schema import Id
+
+
+class Alert(Struct, kw_only=True):
+    """What someone should look at."""
+
+    id: int
+    alert_type: str
+    message: str
+    threshold_value: float | None
+    is_active: bool
+    is_acknowledged: bool
+    acknowledged_at: datetime | None
+    sku_id: int | None
+    item_id: int | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class NewAlert(Struct, kw_only=True):
+    """An alert that a person raises."""
+
+    alert_type: Annotated[str, Meta(min_length=1, max_length=50, examples=["low_stock"])]
+    message: Annotated[str, Meta(min_length=1, max_length=1000)]
+    threshold_value: Quantity | None = None
+    sku_id: Id | None = None
+
+    def __post_init__(self) -> None:
+        if self.threshold_value is not None:
+            to_milli(self.threshold_value, "threshold_value")

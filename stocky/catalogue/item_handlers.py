@@ -1,0 +1,128 @@
+"""`/items`: what things are."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar import Request, Response, Router, delete, get, post, route
+from litestar.params import Parameter
+
+from stocky.auth.guards import members, readers, scanners
+from stocky.auth.schemas import Principal
+from stocky.catalogue import repository
+from stocky.catalogue.parameters import IfMatch, Search, SearchText, version_of
+from stocky.catalogue.qr import qr_response
+from stocky.catalogue.schemas import Barcode, Item, ItemChange, NewItem
+from stocky.db import Connection
+from stocky.schema import Limit, Page, PathId, Size, Skip, StorageType, storage_type_of, window
+
+BarcodePath = Annotated[str, Parameter(min_length=1, max_length=128, description="A barcode")]
+
+
+@get("/", guards=[readers])
+async def list_items(
+    read: Connection,
+    search: Search = None,
+    storage_type: str | None = None,
+    is_active: bool = True,
+    needs_review: bool | None = None,
+    skip: Skip = 0,
+    limit: Limit = 100,
+    page: Page = None,
+    size: Size = None,
+) -> list[Item]:
+    """Items in the order they were added."""
+    skip, limit = window(skip, limit, page, size)
+    return await repository.list_items(
+        read,
+        skip=skip,
+        limit=limit,
+        search=search,
+        storage_type=storage_type_of(storage_type),
+        is_active=is_active,
+        needs_review=needs_review,
+    )
+
+
+@post("/", guards=[members])
+async def create_item(data: NewItem, tx: Connection, user: Principal) -> Item:
+    """Add an item; its four-letter code is made here."""
+    return await repository.add_item(tx, data, user)
+
+
+@get("/search", guards=[readers])
+async def search_items(read: Connection, q: SearchText, skip: Skip = 0, limit: Limit = 100) -> list[Item]:
+    """Items whose name, description, code or barcode contains `q`."""
+    return await repository.list_items(read, skip=skip, limit=limit, search=q)
+
+
+@get("/upc/{upc:str}", guards=[readers])
+async def get_item_by_barcode(read: Connection, upc: BarcodePath) -> Item:
+    """The item that a barcode stands for."""
+    return await repository.get_item_by_barcode(read, upc)
+
+
+@get("/code/{code:str}", guards=[readers])
+async def get_item_by_code(
+    read: Connection, code: Annotated[str, Parameter(max_length=20, description="A four-letter code, in any case")]
+) -> Item:
+    """The item with this code."""
+    return await repository.get_item_by_code(read, code)
+
+
+@get("/{item_id:int}", guards=[readers])
+async def get_item(read: Connection, item_id: PathId) -> Item:
+    """One item."""
+    return await repository.get_item(read, item_id)
+
+
+@route("/{item_id:int}", http_method=["PUT", "PATCH"], guards=[members])
+async def change_item(
+    data: ItemChange, tx: Connection, user: Principal, item_id: PathId, if_match: IfMatch = None
+) -> Item:
+    """Change an item; what is not sent stays as it is."""
+    return await repository.change_item(tx, item_id, data, user, if_version=version_of(if_match))
+
+
+@delete("/{item_id:int}", guards=[members])
+async def delete_item(tx: Connection, user: Principal, item_id: PathId) -> None:
+    """Hide an item; its history stays. Refused while it holds stock."""
+    await repository.remove_item(tx, item_id, user)
+
+
+@post("/{item_id:int}/barcodes", guards=[members])
+async def add_barcode(data: Barcode, tx: Connection, user: Principal, item_id: PathId) -> Item:
+    """Give an item one more barcode, with the number of pieces that one scan of it counts."""
+    return await repository.add_item_barcode(tx, item_id, data, user)
+
+
+@delete("/{item_id:int}/barcodes/{barcode:str}", guards=[members])
+async def delete_barcode(tx: Connection, user: Principal, item_id: PathId, barcode: BarcodePath) -> None:
+    """Take a barcode from an item."""
+    await repository.remove_item_barcode(tx, item_id, barcode, user)
+
+
+@get("/{item_id:int}/qr", guards=[scanners], media_type="image/svg+xml")
+async def get_item_qr(request: Request, read: Connection, item_id: PathId) -> Response[bytes]:  # type: ignore[type-arg]
+    """The item's code as a QR code to print; scanning it is scanning the item. SVG, or PNG by Accept."""
+    item = await repository.get_item(read, item_id)
+    return await qr_response(request, item.code)
+
+
+item_routes = Router(
+    "/items",
+    route_handlers=[
+        list_items,
+        create_item,
+        search_items,
+        get_item_by_barcode,
+        get_item_by_code,
+        get_item,
+        change_item,
+        delete_item,
+        add_barcode,
+        delete_barcode,
+        get_item_qr,
+    ],
+    tags=["Items"],
+)

@@ -1,0 +1,107 @@
+"""`/locations`: where things can be."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from litestar import Request, Response, Router, delete, get, post, route
+from litestar.params import Parameter
+
+from stocky.auth.guards import members, readers, scanners
+from stocky.auth.schemas import Principal
+from stocky.catalogue import location_repository as repository
+from stocky.catalogue.parameters import Search, SearchText
+from stocky.catalogue.qr import qr_response
+from stocky.catalogue.schemas import Location, LocationChange, NewLocation
+from stocky.db import Connection
+from stocky.schema import Limit, Page, PathId, Size, Skip, storage_type_of, window
+
+
+@get("/", guards=[readers])
+async def list_locations(
+    read: Connection,
+    search: Search = None,
+    storage_type: str | None = None,
+    is_active: bool = True,
+    skip: Skip = 0,
+    limit: Limit = 100,
+    page: Page = None,
+    size: Size = None,
+) -> list[Location]:
+    """Locations by name."""
+    skip, limit = window(skip, limit, page, size)
+    return await repository.list_locations(
+        read,
+        skip=skip,
+        limit=limit,
+        search=search,
+        storage_type=storage_type_of(storage_type),
+        is_active=is_active,
+    )
+
+
+@post("/", guards=[members])
+async def create_location(data: NewLocation, tx: Connection, user: Principal) -> Location:
+    """Add a location."""
+    return await repository.add_location(tx, data, user)
+
+
+@get("/search", guards=[readers])
+async def search_locations(read: Connection, q: SearchText, skip: Skip = 0, limit: Limit = 100) -> list[Location]:
+    """Locations whose name or description contains `q`."""
+    return await repository.list_locations(read, skip=skip, limit=limit, search=q)
+
+
+@get("/name/{name:str}", guards=[readers])
+async def get_location_by_name(
+    read: Connection, name: Annotated[str, Parameter(max_length=200, description="The exact name")]
+) -> Location:
+    """The active location of that name."""
+    return await repository.get_location_by_name(read, name)
+
+
+@get("/{location_id:int}", guards=[readers])
+async def get_location(read: Connection, location_id: PathId) -> Location:
+    """One location."""
+    return await repository.get_location(read, location_id)
+
+
+@route("/{location_id:int}", http_method=["PUT", "PATCH"], guards=[members])
+async def change_location(data: LocationChange, tx: Connection, user: Principal, location_id: PathId) -> Location:
+    """Change a location; what is not sent stays as it is."""
+    return await repository.change_location(tx, location_id, data, user)
+
+
+@delete("/{location_id:int}", guards=[members])
+async def delete_location(tx: Connection, user: Principal, location_id: PathId) -> None:
+    """Hide a location. Refused while it holds stock."""
+    await repository.remove_location(tx, location_id, user)
+
+
+@get("/{location_id:int}/qr", guards=[scanners], media_type="image/svg+xml")
+async def get_location_qr(
+    request: Request,  # type: ignore[type-arg]
+    read: Connection,
+    location_id: PathId,
+) -> Response[bytes]:
+    """A QR code to print; scanning it sets the scanner's location. SVG, or PNG by Accept."""
+    location = await repository.get_location(read, location_id)
+    command = {"command": "set_location", "payload": {"location_id": location.id}}
+    return await qr_response(request, msgspec.json.encode(command).decode())
+
+
+location_routes = Router(
+    "/locations",
+    route_handlers=[
+        list_locations,
+        create_location,
+        search_locations,
+        get_location_by_name,
+        get_location,
+        change_location,
+        delete_location,
+        get_location_qr,
+    ],
+    tags=["Locations"],
+)

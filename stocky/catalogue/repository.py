@@ -1,0 +1,223 @@
+"""Items in the database. A barcode belongs to one item; every change of an item makes its version grow."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from stocky import clock
+from stocky.auth.schemas import Principal
+from stocky.catalogue.codes import new_code
+from stocky.catalogue.schemas import Barcode, Item, ItemChange, NewItem
+from stocky.db import Ask, Connection, Script
+from stocky.errors import Conflict, NotFound, Stale, Unavailable
+from stocky.logs import audit
+from stocky.quantity import to_milli
+from stocky.schema import OversellPolicy, StorageType
+
+T = TypeVar("T")
+
+CODE_ATTEMPTS = 100
+
+
+async def get_item(read: Connection, item_id: int) -> Item:
+    """Raises NotFound."""
+    item = await read.one("get_item", Item, id=item_id)
+    if item is None:
+        raise NotFound(f"There is no item with id {item_id}")
+    return item
+
+
+async def get_item_by_code(read: Connection, code: str) -> Item:
+    """By the four-letter code in any case. Raises NotFound."""
+    item = await read.one("find_item_by_code", Item, code=code.upper())
+    if item is None:
+        raise NotFound(f"There is no item with code {code}")
+    return item
+
+
+async def get_item_by_barcode(read: Connection, barcode: str) -> Item:
+    """By any of its barcodes. Raises NotFound."""
+    item = await read.one("find_item_by_barcode", Item, barcode=barcode)
+    if item is None:
+        raise NotFound(f"There is no item with barcode {barcode}")
+    return item
+
+
+async def list_items(
+    read: Connection,
+    *,
+    skip: int,
+    limit: int,
+    search: str | None = None,
+    storage_type: StorageType | None = None,
+    is_active: bool = True,
+    needs_review: bool | None = None,
+) -> list[Item]:
+    """Items in the order they were added."""
+    return await read.all(
+        "list_items",
+        Item,
+        skip=skip,
+        limit=limit,
+        pattern=like_pattern(search),
+        storage_type=storage_type,
+        is_active=is_active,
+        needs_review=needs_review,
+    )
+
+
+async def add_item(tx: Connection, new: NewItem, by: Principal) -> Item:
+    """An item with its code and barcodes. Raises Conflict for a barcode that another item has."""
+    item_id = await tx.run(
+        _add_item_row(
+            name=new.name,
+            description=new.description or "",
+            default_storage_type=new.default_storage_type,
+            min_quantity_milli=None if new.min_quantity is None else to_milli(new.min_quantity),
+            oversell_policy=new.oversell_policy,
+            needs_review=False,
+        )
+    )
+    await _write_barcodes(tx, item_id, _barcodes(new.upc, new.barcodes), new.upc)
+    await audit.record(tx, by, "created", "item", item_id, {"name": new.name})
+    return await get_item(tx, item_id)
+
+
+async def change_item(
+    tx: Connection, item_id: int, change: ItemChange, by: Principal, *, if_version: int | None = None
+) -> Item:
+    """What is set in `change`. Naming a stub ends its review, and its permission to go negative.
+
+    Raises NotFound, Stale when `if_version` is not its version, Conflict for a barcode of another item
+    or for an item that still holds stock being made inactive.
+    """
+    await tx.all("lock_items", dict[str, Any], ids=msgspec.json.encode([item_id]).decode())
+    item = await get_item(tx, item_id)
+    if if_version is not None and if_version != item.version:
+        raise Stale(f"The item was changed since you read it (version {item.version} now); read it again and repeat")
+    is_active = chosen(change.is_active, item.is_active)
+    if item.is_active and not is_active:
+        await _refuse_while_stocked(tx, item)
+    is_named = item.needs_review and change.name is not UNSET and change.needs_review is UNSET
+    policy = OversellPolicy.REJECT if is_named else item.oversell_policy
+    min_quantity = chosen(change.min_quantity, item.min_quantity)
+    await tx.execute(
+        "change_item",
+        id=item_id,
+        name=chosen(change.name, item.name),
+        description=chosen(change.description, item.description) or "",
+        default_storage_type=chosen(change.default_storage_type, item.default_storage_type),
+        min_quantity_milli=None if min_quantity is None else to_milli(min_quantity),
+        oversell_policy=chosen(change.oversell_policy, policy),
+        needs_review=chosen(change.needs_review, item.needs_review and not is_named),
+        is_active=is_active,
+        updated_at=clock.now(),
+    )
+    if change.upc is not UNSET or change.barcodes is not UNSET:
+        await _change_barcodes(tx, item, change)
+    details = {name: value for name, value in msgspec.to_builtins(change).items() if value is not UNSET}
+    await audit.record(tx, by, "changed", "item", item_id, details)
+    return await get_item(tx, item_id)
+
+
+async def remove_item(tx: Connection, item_id: int, by: Principal) -> None:
+    """Hides an item. Raises NotFound, Conflict while it holds stock."""
+    item = await get_item(tx, item_id)
+    if item.is_active:
+        await change_item(tx, item_id, ItemChange(is_active=False), by)
+
+
+async def add_item_barcode(tx: Connection, item_id: int, barcode: Barcode, by: Principal) -> Item:
+    """One more barcode. Raises NotFound, Conflict when an item has it."""
+    item = await get_item(tx, item_id)
+    return await change_item(tx, item_id, ItemChange(barcodes=[*item.barcodes, barcode]), by)
+
+
+async def remove_item_barcode(tx: Connection, item_id: int, barcode: str, by: Principal) -> Item:
+    """One barcode fewer. Raises NotFound when the item does not have it."""
+    item = await get_item(tx, item_id)
+    left = [each for each in item.barcodes if each.barcode != barcode]
+    if len(left) == len(item.barcodes):
+        raise NotFound(f"The item {item.name} has no barcode {barcode}")
+    return await change_item(tx, item_id, ItemChange(barcodes=left), by)
+
+
+def add_stub(barcode: str) -> Script[int]:
+    """An item for a barcode that nobody knows yet; its id.
+
+    It may go negative until someone names it: a scan that takes away counts, whatever the thing turns out to be.
+    """
+    item_id = yield from _add_item_row(
+        name=f"Unknown {barcode}"[:200],
+        description="",
+        default_storage_type=StorageType.OTHER,
+        min_quantity_milli=None,
+        oversell_policy=OversellPolicy.ALLOW,
+        needs_review=True,
+    )
+    yield Ask("add_barcode", {"code": barcode, "item_id": item_id, "pack_milli": 1000, "is_primary": True})
+    return item_id
+
+
+def _add_item_row(**columns: Any) -> Script[int]:
+    for _ in range(CODE_ATTEMPTS):
+        rows = yield Ask("add_item", {**columns, "code": new_code(), "created_at": clock.now()})
+        if rows:
+            item_id: int = rows[0][0]
+            return item_id
+    raise Unavailable("No free item code was found; try again")
+
+
+async def _change_barcodes(tx: Connection, item: Item, change: ItemChange) -> None:
+    upc = item.upc if change.upc is UNSET else change.upc
+    barcodes = item.barcodes if change.barcodes is UNSET else change.barcodes
+    if change.barcodes is UNSET:
+        barcodes = [each for each in barcodes if each.barcode != item.upc or each.barcode == upc]
+    elif change.upc is UNSET and upc not in {each.barcode for each in barcodes}:
+        upc = barcodes[0].barcode if barcodes else None
+    await tx.execute("remove_barcodes", item_id=item.id)
+    await _write_barcodes(tx, item.id, _barcodes(upc, barcodes), upc)
+
+
+def _barcodes(upc: str | None, barcodes: list[Barcode]) -> list[Barcode]:
+    """All barcodes of an item, the one that is its `upc` first. Raises Conflict for one named twice."""
+    others = [each for each in barcodes if each.barcode != upc]
+    if len({each.barcode for each in others}) < len(others):
+        raise Conflict("A barcode is named twice; name each one once", field="barcodes")
+    first = next((each for each in barcodes if each.barcode == upc), Barcode(upc) if upc else None)
+    return [first, *others] if first else others
+
+
+async def _write_barcodes(tx: Connection, item_id: int, barcodes: list[Barcode], upc: str | None) -> None:
+    for each in barcodes:
+        try:
+            await tx.execute(
+                "add_barcode",
+                code=each.barcode,
+                item_id=item_id,
+                pack_milli=to_milli(each.pack_quantity),
+                is_primary=each.barcode == upc,
+            )
+        except Conflict as conflict:
+            raise Conflict(f"The barcode {each.barcode} belongs to another item already", field="upc") from conflict
+
+
+async def _refuse_while_stocked(tx: Connection, item: Item) -> None:
+    if await tx.value("item_holds_stock", item_id=item.id) is not None:
+        raise Conflict(f"{item.name} still holds stock; take it out or write it off first")
+
+
+def chosen(sent: T | UnsetType, kept: T) -> T:
+    """What was sent, or else what is there."""
+    return kept if isinstance(sent, UnsetType) else sent
+
+
+def like_pattern(text: str | None) -> str | None:
+    """A LIKE pattern (ESCAPE '\\') for text that contains `text`, in lower case; None for nothing to look for."""
+    if not text or not text.strip():
+        return None
+    escaped = text.strip().lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"

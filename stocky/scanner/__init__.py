@@ -1,0 +1,1 @@
+"""Barcode scanners: what a scan means in the state its scanner is in."""

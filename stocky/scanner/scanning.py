@@ -1,0 +1,178 @@
+"""One scan: what it means in its scanner's state, recorded with everyone else's, and the answer to it.
+
+A scan that could be counted is counted; one that could not is told why, with the stock as it is.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from stocky import clock
+from stocky.auth.schemas import Principal
+from stocky.db import Ask, Script
+from stocky.quantity import from_milli, to_milli
+from stocky.scanner.repository import ScannerRow, find_scanners, own_scanner_id, touch_scanners
+from stocky.scanner.schemas import Mode, Scan, ScanAnswer, SuggestedAction
+from stocky.stock.booking import check, fingerprint
+from stocky.stock.operations import ItemKey, Operation, Outcome, Place, Posting
+from stocky.stock.recorder import Recorder
+
+_KINDS = {Mode.ADD: "add", Mode.REMOVE: "remove", Mode.MOVE: "move", Mode.COUNT: "set"}
+_SET_LOCATION = SuggestedAction(
+    "set_location", "Set the scanner's location: scan a location's QR code", {"command": "set_location", "payload": {}}
+)
+_NAME_QUANTITY = SuggestedAction("name_quantity", "Send the quantity that was counted")
+
+
+class _HintRow(msgspec.Struct):
+    id: int
+    name: str
+
+
+class ScanPosting(Posting):
+    """One scan on its way through a batch; with `only_look` nothing is booked, whatever the mode."""
+
+    def __init__(self, scan: Scan, by: Principal, *, only_look: bool = False) -> None:
+        super().__init__([])
+        self.scan = scan
+        self.only_look = only_look
+        self.by = by
+        self.scanner_id = scan.scanner_id or own_scanner_id(by)
+        self.scanner = ScannerRow(self.scanner_id)
+        self.needs_location = False
+        self._fingerprint = None if scan.event_id is None else fingerprint(scan)
+
+    @classmethod
+    def prepare(cls, postings: list[ScanPosting]) -> Script[None]:
+        scanners = yield from find_scanners(list({posting.scanner_id for posting in postings}))
+        hints = yield from _find_hints(postings)
+        for posting in postings:
+            posting.scanner = scanners[posting.scanner_id]
+            if posting.only_look:
+                posting.scanner = msgspec.structs.replace(posting.scanner, mode=Mode.LOOKUP)
+            posting.operations = [posting._operation(hints)]
+
+    @classmethod
+    def finish(cls, postings: list[ScanPosting]) -> Script[None]:
+        moment = clock.now()
+        latest = {posting.scanner_id: posting for posting in postings}
+        for scanner_id, posting in latest.items():
+            posting.scanner.last_seen = moment
+            posting.scanner.last_scan = posting.scan.upc
+        # In one order everywhere, so that two processes do not wait for each other in a circle.
+        yield from touch_scanners(
+            [(scanner_id, latest[scanner_id].by.id, moment, latest[scanner_id].scan.upc) for scanner_id in sorted(latest)]
+        )
+
+    def _operation(self, hints: dict[str, int]) -> Operation:
+        scan, scanner = self.scan, self.scanner
+        hinted = None if scan.location_hint is None else hints.get(str(scan.location_hint))
+        here = hinted or scanner.location_id
+        kind = _KINDS.get(scanner.mode)
+        self.needs_location = kind is not None and here is None
+        if self.needs_location or (scanner.mode is Mode.COUNT and scan.quantity is None):
+            kind = None
+        operation = Operation(
+            kind=kind,  # type: ignore[arg-type]  # the values of _KINDS are kinds
+            item=ItemKey(barcode=scan.upc),
+            quantity_milli=1000 if scan.quantity is None else to_milli(scan.quantity),
+            in_packs=True,
+            stub_unknown=scanner.mode is not Mode.LOOKUP,
+            event_id=scan.event_id,
+            fingerprint=self._fingerprint,
+            occurred_at=scan.scanned_at,
+            user_id=self.by.id,
+            scanner_id=self.scanner_id,
+            in_full=True,
+        )
+        if kind == "move":
+            # What is scanned comes to where the scanner is, from the hinted place or the only other one.
+            operation.to_place = Place(id=scanner.location_id or here)
+            operation.place = None if hinted is None or hinted == scanner.location_id else Place(id=hinted)
+        elif kind is not None:
+            operation.place = Place(id=here)
+        return operation
+
+
+async def scan_barcode(recorder: Recorder, scan: Scan, by: Principal) -> ScanAnswer:
+    """Records a scan and answers it. Raises Conflict for an event_id that was used for something else."""
+    return await _answer(recorder, ScanPosting(scan, by))
+
+
+async def look_up(recorder: Recorder, barcode: str, by: Principal) -> ScanAnswer:
+    """What a barcode or code stands for, with its stock; nothing is booked."""
+    return await _answer(recorder, ScanPosting(Scan(upc=barcode), by, only_look=True))
+
+
+async def _answer(recorder: Recorder, posting: ScanPosting) -> ScanAnswer:
+    await recorder.post(posting)
+    outcome = posting.outcomes[0]
+    if outcome.refusal == "event_id":
+        check(outcome)
+    return ScanAnswer(
+        success=outcome.status != "rejected" or posting.operations[0].kind is None,
+        item=outcome.item,
+        skus=outcome.skus,
+        message=_message(posting, outcome),
+        mode=posting.scanner.mode,
+        scanner_state=posting.scanner.to_state(),
+        suggested_actions=_suggestions(posting, outcome),
+        event=outcome.events[0] if outcome.events else None,
+        duplicate=outcome.status == "duplicate",
+    )
+
+
+def _find_hints(postings: list[ScanPosting]) -> Script[dict[str, int]]:
+    """Location ids by hint: a location's name, or else its id."""
+    hints = {str(posting.scan.location_hint) for posting in postings if posting.scan.location_hint is not None}
+    if not hints:
+        return {}
+    ids = [int(hint) for hint in hints if hint.isascii() and hint.isdigit() and len(hint) < 16]
+    rows: list[_HintRow] = yield Ask(
+        "find_places",
+        {
+            "ids": msgspec.json.encode(ids).decode(),
+            "names": msgspec.json.encode(list(hints)).decode(),
+            "box_nos": "[]",
+        },
+        _HintRow,
+    )
+    return {str(row.id): row.id for row in rows} | {row.name: row.id for row in rows}
+
+
+def _message(posting: ScanPosting, outcome: Outcome) -> str:
+    name = outcome.item.name if outcome.item else f"Unknown barcode {posting.scan.upc}"
+    if outcome.status == "rejected":
+        return outcome.reason if posting.operations[0].kind else f"{name}: nothing is known about it yet"
+    if outcome.status == "duplicate":
+        return f"{name}: this scan was counted already"
+    if posting.needs_location:
+        return f"{name}: nothing was booked, because the scanner has no location yet"
+    if outcome.status == "looked_up":
+        total = outcome.item.total_quantity if outcome.item else 0
+        return f"{name}: {total:g} in stock"
+    changed = sum(abs(event.delta) for event in outcome.events)
+    after = from_milli(outcome.quantity_after_milli or 0)
+    if posting.scanner.mode is Mode.MOVE:
+        return f"{name}: {changed / 2:g} moved here"
+    if posting.scanner.mode is Mode.COUNT:
+        return f"{name}: counted {after:g}"
+    verb = "added" if posting.scanner.mode is Mode.ADD else "taken"
+    asked = posting.operations[0].quantity_milli
+    short = ", all there was" if verb == "taken" and changed * 1000 < asked else ""
+    return f"{name}: {changed:g} {verb}{short}, {outcome.item.total_quantity if outcome.item else after:g} in stock"
+
+
+def _suggestions(posting: ScanPosting, outcome: Outcome) -> list[SuggestedAction]:
+    suggestions = []
+    if posting.needs_location:
+        suggestions.append(_SET_LOCATION)
+    elif posting.scanner.mode is Mode.COUNT and posting.scan.quantity is None:
+        suggestions.append(_NAME_QUANTITY)
+    if outcome.item is not None and outcome.item.needs_review:
+        suggestions.append(
+            SuggestedAction(
+                "review_item", "Give the item its name, or merge it into the right one", {"item_id": outcome.item.id}
+            )
+        )
+    return suggestions

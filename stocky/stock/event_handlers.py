@@ -1,0 +1,102 @@
+"""`/events`: the ledger, and the way for scanners that were offline to write many events at once."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from litestar import Router, get, post
+from litestar.params import Parameter
+
+from stocky.auth.guards import members, readers, scanners
+from stocky.auth.schemas import Principal
+from stocky.catalogue import repository as catalogue
+from stocky.db import Connection
+from stocky.schema import MAX_ID, Limit, PathId
+from stocky.stock import booking, repository
+from stocky.stock.recorder import Recorder
+from stocky.stock.schemas import EventPage, EventResults, NewEvents, NewUndo, StockEvent, Undone
+
+OptionalId = Annotated[int | None, Parameter(ge=1, le=MAX_ID, required=False)]
+Cursor = Annotated[
+    int | None, Parameter(ge=1, le=MAX_ID, description="The `next_cursor` of the page before", required=False)
+]
+Since = Annotated[datetime | None, Parameter(description="Only what occurred at or after this", required=False)]
+Until = Annotated[datetime | None, Parameter(description="Only what occurred before this", required=False)]
+TypeFilter = Annotated[str | None, Parameter(max_length=20, description="add, remove, move, set or undo", required=False)]
+ScannerFilter = Annotated[str | None, Parameter(max_length=128, description="Only of this scanner", required=False)]
+
+
+@post("/", guards=[scanners], status_code=200)
+async def post_events(data: NewEvents, recorder: Recorder, user: Principal) -> EventResults:
+    """Record up to 1,000 events in order, each with its own result; with `atomic`, all of them or none."""
+    return await booking.record_events(recorder, data, user)
+
+
+@get("/", guards=[readers])
+async def list_events(
+    read: Connection,
+    item_id: OptionalId = None,
+    location_id: OptionalId = None,
+    user_id: OptionalId = None,
+    scanner_id: ScannerFilter = None,
+    type: TypeFilter = None,
+    since: Since = None,
+    until: Until = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> EventPage:
+    """The ledger, newest first."""
+    return await repository.list_events(
+        read,
+        limit=limit,
+        cursor=cursor,
+        item_id=item_id,
+        location_id=location_id,
+        user_id=user_id,
+        scanner_id=scanner_id,
+        type=type.lower() if type else None,
+        since=since,
+        until=until,
+    )
+
+
+@get("/{event_id:int}", guards=[readers])
+async def get_event(read: Connection, event_id: PathId) -> StockEvent:
+    """One entry of the ledger."""
+    return await repository.get_event(read, event_id)
+
+
+@post("/{event_id:int}/undo", guards=[members], status_code=200)
+async def undo_event(recorder: Recorder, user: Principal, event_id: PathId, data: NewUndo | None = None) -> Undone:
+    """Compensate an event, with the whole transfer it is part of."""
+    return Undone(await booking.undo(recorder, data, user, event=event_id))
+
+
+@post("/batches/{batch_id:str}/undo", guards=[members], status_code=200)
+async def undo_batch(
+    recorder: Recorder,
+    user: Principal,
+    batch_id: Annotated[str, Parameter(max_length=64, description="The `batch_id` of the answer")],
+    data: NewUndo | None = None,
+) -> Undone:
+    """Compensate every event of a batch that has not been undone yet."""
+    return Undone(await booking.undo(recorder, data, user, batch=batch_id))
+
+
+@get("/{item_id:int}/events", guards=[readers])
+async def list_item_events(
+    read: Connection, item_id: PathId, cursor: Cursor = None, limit: Limit = 100
+) -> EventPage:
+    """The history of an item, newest first."""
+    await catalogue.get_item(read, item_id)
+    return await repository.list_events(read, item_id=item_id, cursor=cursor, limit=limit)
+
+
+event_routes = Router(
+    "/events",
+    route_handlers=[post_events, list_events, get_event, undo_event, undo_batch],
+    tags=["Events"],
+)
+
+item_history_routes = Router("/items", route_handlers=[list_item_events], tags=["Items"])

@@ -1,0 +1,157 @@
+"""Proves that the ledger and all that follows from it agree; reads only, page by page, also while Stocky is serving.
+
+The ledger is added up again in one pass. What does not fit is only a suspicion, since rows may arrive between
+two pages; it becomes a fault when one statement, which sees one moment, says so as well.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from typing import Any, TypeVar
+
+from msgspec import Struct
+
+from stocky.config import Config
+from stocky.db import Connection, make_database
+from stocky.quantity import from_milli
+
+PAGE = 10_000
+# Of each kind. Whoever has more of them needs no longer list.
+FAULTS = 100
+
+T = TypeVar("T")
+
+
+class Fault(Struct):
+    """Something that is not as it must be, found by `check`."""
+
+    check: str
+    message: str
+
+
+class _Message(Struct):
+    message: str
+
+
+class _Row(Struct):
+    id: int
+    kind: str
+    sku_id: int
+    delta_milli: int
+    quantity_after_milli: int
+    transfer_id: int | None
+
+
+class _Quantity(Struct):
+    id: int
+    quantity_milli: int
+
+
+class _SumFault(Struct):
+    id: int
+    quantity_milli: int
+    sum_milli: int
+
+
+class _RunningFault(Struct):
+    id: int
+    quantity_after_milli: int
+    running_milli: int
+
+
+class _TransferFault(Struct):
+    sum_milli: int
+
+
+class _ReversalFault(Struct):
+    id: int
+    original_id: int
+    delta_milli: int
+    original_delta_milli: int
+
+
+async def find_faults(config: Config) -> list[Fault]:
+    """Everything that is wrong, FAULTS of a kind at most; empty when all is well. Raises Unavailable."""
+    database = make_database(config)
+    await database.open()
+    try:
+        async with database.read() as read:
+            return [fault async for fault in _find_faults(read)]
+    finally:
+        await database.close()
+
+
+async def _find_faults(read: Connection) -> AsyncIterator[Fault]:
+    for each in await read.all("list_integrity_faults", _Message, limit=FAULTS):
+        yield Fault("integrity", each.message)
+    for each in await read.all("list_reference_faults", _Message, limit=FAULTS):
+        yield Fault("references", each.message)
+    replay = _Replay()
+    async for row in _pages(read, "list_ledger_rows", _Row):
+        replay.add(row)
+    async for sku in _pages(read, "list_sku_quantities", _Quantity):
+        replay.compare(sku)
+    for sku_id in sorted(replay.suspects)[:FAULTS]:
+        if wrong_sum := await read.one("find_sum_fault", _SumFault, sku_id=sku_id):
+            yield Fault(
+                "quantities",
+                f"SKU {sku_id} holds {_shown(wrong_sum.quantity_milli)}, its ledger sums to {_shown(wrong_sum.sum_milli)}",
+            )
+        if wrong_row := await read.one("find_running_fault", _RunningFault, sku_id=sku_id):
+            yield Fault(
+                "ledger",
+                f"event {wrong_row.id} of SKU {sku_id} says {_shown(wrong_row.quantity_after_milli)} after it,"
+                f" the events up to it sum to {_shown(wrong_row.running_milli)}",
+            )
+    for event_id in replay.moves_alone[:FAULTS]:
+        yield Fault("transfers", f"event {event_id} is a move without a transfer")
+    for transfer_id in sorted(replay.unbalanced)[:FAULTS]:
+        if unbalanced := await read.one("find_transfer_fault", _TransferFault, transfer_id=transfer_id):
+            yield Fault("transfers", f"the sides of move {transfer_id} sum to {_shown(unbalanced.sum_milli)}, not to 0")
+    for wrong in await read.all("list_reversal_faults", _ReversalFault, limit=FAULTS):
+        yield Fault(
+            "reversals",
+            f"event {wrong.id} ({_shown(wrong.delta_milli)}) does not mirror"
+            f" event {wrong.original_id} ({_shown(wrong.original_delta_milli)}), which it undoes",
+        )
+
+
+class _Replay:
+    """The ledger added up again; as large as there are SKUs, however long the ledger is."""
+
+    def __init__(self) -> None:
+        self.suspects: set[int] = set()
+        self.moves_alone: list[int] = []
+        self.unbalanced: dict[int, int] = {}
+        self._sums: dict[int, int] = defaultdict(int)
+
+    def add(self, row: _Row) -> None:
+        self._sums[row.sku_id] += row.delta_milli
+        if self._sums[row.sku_id] != row.quantity_after_milli:
+            self.suspects.add(row.sku_id)
+        if row.kind != "move":
+            return
+        if row.transfer_id is None:
+            self.moves_alone.append(row.id)
+            return
+        balance = self.unbalanced.pop(row.transfer_id, 0) + row.delta_milli
+        if balance:
+            self.unbalanced[row.transfer_id] = balance
+
+    def compare(self, sku: _Quantity) -> None:
+        if self._sums.get(sku.id, 0) != sku.quantity_milli:
+            self.suspects.add(sku.id)
+
+
+async def _pages(read: Connection, query: str, into: type[T]) -> AsyncIterator[T]:
+    after = 0
+    while rows := await read.all(query, into, after=after, limit=PAGE):
+        for row in rows:
+            yield row
+        last: Any = rows[-1]
+        after = last.id
+
+
+def _shown(milli: int) -> str:
+    return f"{from_milli(milli):.3f}".rstrip("0").rstrip(".")

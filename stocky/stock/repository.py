@@ -1,0 +1,155 @@
+"""SKUs and the ledger as they are read; only the recorder writes quantities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from stocky import clock
+from stocky.auth.schemas import Principal
+from stocky.catalogue.repository import chosen, like_pattern
+from stocky.catalogue.schemas import Item, Location
+from stocky.db import Connection
+from stocky.errors import Conflict, NotFound, Stale
+from stocky.logs import audit
+from stocky.schema import MAX_ID
+from stocky.stock.schemas import EventPage, Sku, SkuChange, StockEvent
+
+EXPIRING_DAYS = 7
+LONG_AGO = datetime(1, 1, 2, tzinfo=UTC)
+FAR_AWAY = datetime(9999, 12, 30, tzinfo=UTC)
+
+
+async def get_sku(read: Connection, sku_id: int) -> Sku:
+    """Raises NotFound."""
+    sku = await read.one("get_sku", Sku, id=sku_id)
+    if sku is None:
+        raise NotFound(f"There is no SKU with id {sku_id}")
+    return sku
+
+
+async def list_skus(
+    read: Connection,
+    *,
+    skip: int,
+    limit: int,
+    item_id: int | None = None,
+    location_id: int | None = None,
+    low_stock: bool = False,
+    expiring_soon: bool = False,
+    search: str | None = None,
+) -> list[Sku]:
+    """SKUs in the order they were made. `low_stock`: of items at or below their minimum;
+    `expiring_soon`: with stock that expires within a week, or has."""
+    return await read.all(
+        "list_skus",
+        Sku,
+        skip=skip,
+        limit=limit,
+        item_id=item_id,
+        location_id=location_id,
+        low_stock=low_stock,
+        expiring_soon=expiring_soon,
+        expires_by=clock.today() + timedelta(days=EXPIRING_DAYS),
+        pattern=like_pattern(search),
+    )
+
+
+async def list_skus_as_of(
+    read: Connection, as_of: datetime, *, skip: int, limit: int, item_id: int | None, location_id: int | None
+) -> list[Sku]:
+    """The SKUs that held stock at a moment, with what they held then."""
+    return await read.all(
+        "list_skus_as_of", Sku, as_of=as_of, skip=skip, limit=limit, item_id=item_id, location_id=location_id
+    )
+
+
+async def expand_skus(read: Connection, skus: Sequence[Sku], expand: set[str]) -> None:
+    """Nests the item and the location in each SKU, where they are asked for."""
+    if "item" in expand:
+        items = await read.all("list_items_by_id", Item, ids=_json({sku.item_id for sku in skus}))
+        by_id = {item.id: item for item in items}
+        for sku in skus:
+            sku.item = by_id[sku.item_id]
+    if "location" in expand:
+        locations = await read.all("list_locations_by_id", Location, ids=_json({sku.location_id for sku in skus}))
+        places = {location.id: location for location in locations}
+        for sku in skus:
+            sku.location = places[sku.location_id]
+
+
+async def lock_sku(tx: Connection, sku_id: int, if_version: int | None) -> Sku:
+    """A SKU that nobody else changes before the transaction ends. Raises NotFound, Stale."""
+    sku = await get_sku(tx, sku_id)
+    await tx.all("lock_items", dict[str, Any], ids=_json({sku.item_id}))
+    sku = await get_sku(tx, sku_id)
+    if if_version is not None and if_version != sku.version:
+        raise Stale(f"The SKU was changed since you read it (version {sku.version} now); read it again and repeat")
+    return sku
+
+
+async def change_sku(tx: Connection, sku: Sku, change: SkuChange, by: Principal) -> Sku:
+    """What is set in `change`, the quantity aside. Raises Conflict for another item or location, and
+    for an expiry date that another SKU of the item has there."""
+    if chosen(change.item_id, sku.item_id) != sku.item_id:
+        raise Conflict("A SKU stays with its item; post a SKU of the other item instead", field="item_id")
+    if chosen(change.location_id, sku.location_id) != sku.location_id:
+        raise Conflict("Stock changes place by an event: post one of type move to /events", field="location_id")
+    await tx.execute(
+        "change_sku",
+        id=sku.id,
+        unit=chosen(change.unit, sku.unit),
+        notes=chosen(change.notes, sku.notes) or "",
+        expiry_date=chosen(change.expiry_date, sku.expiry_date),
+        version=sku.version + 1,
+        updated_at=clock.now(),
+    )
+    details = {name: value for name, value in msgspec.to_builtins(change).items() if value is not msgspec.UNSET}
+    await audit.record(tx, by, "changed", "sku", sku.id, details)
+    return await get_sku(tx, sku.id)
+
+
+async def get_event(read: Connection, event_id: int) -> StockEvent:
+    """Raises NotFound."""
+    event = await read.one("get_event", StockEvent, id=event_id)
+    if event is None:
+        raise NotFound(f"There is no event with id {event_id}")
+    return event
+
+
+async def list_events(
+    read: Connection,
+    *,
+    limit: int,
+    cursor: int | None = None,
+    item_id: int | None = None,
+    location_id: int | None = None,
+    user_id: int | None = None,
+    scanner_id: str | None = None,
+    type: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> EventPage:
+    """A page of the ledger, newest first, from below `cursor`."""
+    events = await read.all(
+        "list_events",
+        StockEvent,
+        before=cursor or MAX_ID,
+        limit=limit + 1,
+        item_id=item_id,
+        location_id=location_id,
+        user_id=user_id,
+        scanner_id=scanner_id,
+        type=type,
+        since=since or LONG_AGO,
+        until=until or FAR_AWAY,
+    )
+    more = len(events) > limit
+    return EventPage(events[:limit], events[limit - 1].id if more else None)
+
+
+def _json(ids: set[int]) -> str:
+    return msgspec.json.encode(sorted(ids)).decode()

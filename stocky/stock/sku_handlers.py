@@ -1,0 +1,144 @@
+"""`/skus`: how much of what is where."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from litestar import Response, Router, delete, get, post, put, route
+from litestar.params import Parameter
+
+from stocky.auth.guards import members, readers
+from stocky.auth.schemas import Principal
+from stocky.catalogue.parameters import IfMatch, Search, SearchText, version_of
+from stocky.db import Connection
+from stocky.schema import Limit, Page, PathId, Size, Skip, window
+from stocky.stock import booking, repository
+from stocky.stock.recorder import Recorder
+from stocky.stock.schemas import Adjustment, NewSku, QuantityChange, Sku, SkuChange
+
+Expand = Annotated[
+    str | None,
+    Parameter(description="`item`, `location` or both with a comma: nest them in each SKU", required=False),
+]
+OptionalId = Annotated[int | None, Parameter(ge=1, description="Only those of this id", required=False)]
+
+
+@get("/", guards=[readers])
+async def list_skus(
+    read: Connection,
+    item_id: OptionalId = None,
+    location_id: OptionalId = None,
+    low_stock: bool = False,
+    expiring_soon: bool = False,
+    search: Search = None,
+    as_of: Annotated[
+        datetime | None, Parameter(description="What was in stock at this moment, instead of now", required=False)
+    ] = None,
+    expand: Expand = None,
+    skip: Skip = 0,
+    limit: Limit = 100,
+    page: Page = None,
+    size: Size = None,
+) -> list[Sku]:
+    """SKUs in the order they were made, or the stock as of a moment."""
+    skip, limit = window(skip, limit, page, size)
+    if as_of is not None:
+        skus = await repository.list_skus_as_of(
+            read, as_of, skip=skip, limit=limit, item_id=item_id, location_id=location_id
+        )
+    else:
+        skus = await repository.list_skus(
+            read,
+            skip=skip,
+            limit=limit,
+            item_id=item_id,
+            location_id=location_id,
+            low_stock=low_stock,
+            expiring_soon=expiring_soon,
+            search=search,
+        )
+    await repository.expand_skus(read, skus, _expanded(expand))
+    return skus
+
+
+@get("/search", guards=[readers])
+async def search_skus(
+    read: Connection, q: SearchText, expand: Expand = None, skip: Skip = 0, limit: Limit = 100
+) -> list[Sku]:
+    """SKUs whose item, barcode, location or notes contain `q`."""
+    skus = await repository.list_skus(read, skip=skip, limit=limit, search=q)
+    await repository.expand_skus(read, skus, _expanded(expand))
+    return skus
+
+
+@get("/low-stock", guards=[readers])
+async def list_low_stock(read: Connection, expand: Expand = None, skip: Skip = 0, limit: Limit = 100) -> list[Sku]:
+    """SKUs of items that are at or below their minimum quantity."""
+    skus = await repository.list_skus(read, skip=skip, limit=limit, low_stock=True)
+    await repository.expand_skus(read, skus, _expanded(expand))
+    return skus
+
+
+@post("/", guards=[members])
+async def create_sku(data: NewSku, recorder: Recorder, user: Principal) -> Response[Sku]:
+    """Take stock in: 201 with a new SKU, or 200 with the existing one after adding to it."""
+    sku, is_new = await booking.add_stock(recorder, data, user)
+    return Response(sku, status_code=201 if is_new else 200)
+
+
+@get("/{sku_id:int}", guards=[readers])
+async def get_sku(read: Connection, sku_id: PathId, expand: Expand = None) -> Sku:
+    """One SKU."""
+    sku = await repository.get_sku(read, sku_id)
+    await repository.expand_skus(read, [sku], _expanded(expand))
+    return sku
+
+
+@route("/{sku_id:int}", http_method=["PUT", "PATCH"], guards=[members])
+async def change_sku(
+    data: SkuChange, tx: Connection, recorder: Recorder, user: Principal, sku_id: PathId, if_match: IfMatch = None
+) -> Sku:
+    """Change a SKU; what is not sent stays, and a changed quantity is booked in the ledger."""
+    return await booking.change_sku(tx, recorder, sku_id, data, user, version_of(if_match))
+
+
+@delete("/{sku_id:int}", guards=[members])
+async def delete_sku(recorder: Recorder, user: Principal, sku_id: PathId) -> None:
+    """Write off what a SKU holds and hide it."""
+    await booking.write_off(recorder, sku_id, user)
+
+
+@put("/{sku_id:int}/quantity", guards=[members])
+async def set_quantity(
+    data: QuantityChange, recorder: Recorder, user: Principal, sku_id: PathId, if_match: IfMatch = None
+) -> Sku:
+    """Set what was counted; the difference is booked in the ledger."""
+    return await booking.count_stock(recorder, sku_id, data, user, version_of(if_match))
+
+
+@post("/{sku_id:int}/adjust", guards=[members], status_code=200)
+async def adjust_quantity(data: Adjustment, recorder: Recorder, user: Principal, sku_id: PathId) -> Sku:
+    """Add to a SKU or take from it."""
+    return await booking.adjust_stock(recorder, sku_id, data, user)
+
+
+def _expanded(expand: str | None) -> set[str]:
+    return {word.strip() for word in (expand or "").lower().split(",")}
+
+
+sku_routes = Router(
+    "/skus",
+    route_handlers=[
+        list_skus,
+        search_skus,
+        list_low_stock,
+        create_sku,
+        get_sku,
+        change_sku,
+        delete_sku,
+        set_quantity,
+        adjust_quantity,
+    ],
+    tags=["SKUs"],
+)
