@@ -55,24 +55,23 @@ class Server:
 def serve(
     environ: Mapping[str, str],
     directory: Path,
-    command: Sequence[str] = (sys.executable, "-m", "stocky", "serve"),
     *,
     port: int | None = None,
+    command: Sequence[str] = (sys.executable, "-m", "stocky"),
+    python_path: Path | None = ROOT,
 ) -> Iterator[Server]:
-    """Runs `command` with only the Stocky settings of `environ`, waits until it is ready, and ends it with the block.
+    """Runs `command` serve with only the settings of `environ`, waits until it is ready, and ends it with the block.
 
     `directory` is where it runs and where its output is kept. Raises AssertionError with that output
     when it ends or is not ready within READY_SECONDS.
     """
     port = port or free_port()
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("STOCKY_")}
-    inherited["PYTHONPATH"] = str(ROOT)
     log_file = directory / f"serve-{port}.log"
     with log_file.open("ab") as log:
         process = subprocess.Popen(
-            command,
+            [*command, "serve"],
             cwd=directory,
-            env=inherited | dict(environ) | {"STOCKY_PORT": str(port)},
+            env=environment(environ, python_path) | {"STOCKY_PORT": str(port)},
             stdout=log,
             stderr=subprocess.STDOUT,
         )
@@ -83,6 +82,12 @@ def serve(
     finally:
         if process.poll() is None:
             server.stop()
+
+
+def environment(settings: Mapping[str, str], python_path: Path | None = ROOT) -> dict[str, str]:
+    """What a process started by a test finds: this process's environment, with no Stocky settings but `settings`."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("STOCKY_", "PYTHONPATH"))}
+    return kept | ({"PYTHONPATH": str(python_path)} if python_path else {}) | dict(settings)
 
 
 def free_port() -> int:

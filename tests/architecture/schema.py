@@ -1,0 +1,67 @@
+"""A look into a database past the database layer: its tables, columns, indexes and rows, the same on both dialects."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import Any
+
+import psycopg
+
+from stocky.config import Config
+
+# The words for one type; SQLite numbers an INTEGER PRIMARY KEY in 64 bits.
+_TYPES = {"timestamptz": "timestamp with time zone", "integer": "bigint"}
+_YOYO = ("_yoyo", "yoyo")
+
+_SQLITE_COLUMNS = """
+SELECT t.name, c.name, c.type, c."notnull" OR c.pk, t.type = 'view'
+  FROM sqlite_schema t, pragma_table_info(t.name) c
+ WHERE t.type IN ('table', 'view') AND t.name NOT LIKE 'sqlite%'
+"""
+_POSTGRES_COLUMNS = """
+SELECT c.table_name, c.column_name, c.data_type, c.is_nullable = 'NO', t.table_type = 'VIEW'
+  FROM information_schema.columns c
+  JOIN information_schema.tables t USING (table_schema, table_name)
+ WHERE c.table_schema = 'public'
+"""
+_SQLITE_INDEXES = "SELECT tbl_name, name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL"
+_POSTGRES_INDEXES = """
+SELECT tablename, indexname FROM pg_indexes WHERE schemaname = 'public' AND indexname NOT LIKE '%pkey'
+"""
+
+
+def run(config: Config, statement: str) -> list[tuple[Any, ...]]:
+    """The rows of a statement, which is committed."""
+    if config.dialect == "sqlite":
+        with closing(sqlite3.connect(config.sqlite_path)) as connection, connection:
+            return connection.execute(statement).fetchall()
+    with psycopg.connect(config.database_url) as connection:
+        cursor = connection.execute(statement)  # type: ignore[call-overload]  # psycopg wants a literal
+        return cursor.fetchall() if cursor.description else []
+
+
+def columns(config: Config) -> dict[tuple[str, str], tuple[str, bool] | None]:
+    """By table and column: its type and whether it must have a value. A view's columns have neither."""
+    rows = run(config, _SQLITE_COLUMNS if config.dialect == "sqlite" else _POSTGRES_COLUMNS)
+    return {
+        (table, column): None if is_view else (_TYPES.get(type.lower(), type.lower()), bool(required))
+        for table, column, type, required, is_view in rows
+        if not table.startswith(_YOYO)
+    }
+
+
+def indexes(config: Config) -> set[tuple[str, str]]:
+    """(table, index), without those of primary keys."""
+    rows = run(config, _SQLITE_INDEXES if config.dialect == "sqlite" else _POSTGRES_INDEXES)
+    return {(table, index) for table, index in rows if not table.startswith(_YOYO)}
+
+
+def tables(config: Config) -> set[str]:
+    """Names of tables and views."""
+    return {table for table, _ in columns(config)}
+
+
+def contents(config: Config) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every table and view, in order."""
+    return {table: sorted(run(config, f"SELECT * FROM {table}"), key=repr) for table in tables(config)}

@@ -1,0 +1,91 @@
+"""The migrations: the same schema on both dialects, and every step can be taken back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stocky.config import Config, load
+from stocky.db.migrate import check_schema, list_migrations, migrate, rollback
+from stocky.errors import Conflict
+from tests.architecture import schema
+from tests.architecture.source import ROOT
+from tests.conftest import TestDatabases, settings
+
+ITEM = (
+    "INSERT INTO item (code, name, default_storage_type, created_at, updated_at)"
+    " VALUES ('{code}', 'Rice', 'pantry', '{now}', '{now}') RETURNING id"
+)
+NOW = "2026-01-31T12:00:00.000000Z"
+LEDGER = [
+    ITEM.format(code="RICE", now=NOW),
+    f"INSERT INTO location (name, storage_type, created_at, updated_at) VALUES ('Shelf', 'pantry', '{NOW}', '{NOW}')",
+    "INSERT INTO sku (item_id, location_id, quantity_milli, created_at, updated_at)"
+    f" VALUES (1, 1, 2500, '{NOW}', '{NOW}')",
+    "INSERT INTO stock_event (kind, item_id, location_id, sku_id, delta_milli, quantity_after_milli,"
+    f" occurred_at, recorded_at, user_id) VALUES ('add', 1, 1, 1, 2500, 2500, '{NOW}', '{NOW}', 1)",
+]
+
+
+def test_both_dialects_end_with_the_same_schema(databases: TestDatabases, tmp_path: Path) -> None:
+    with databases.copy("sqlite", tmp_path) as url:
+        sqlite = load(settings(url, tmp_path))
+        for dialect in databases.dialects[1:]:
+            with databases.copy(dialect, tmp_path) as url:
+                postgres = load(settings(url, tmp_path))
+                assert schema.columns(postgres) == schema.columns(sqlite)
+                assert schema.indexes(postgres) == schema.indexes(sqlite)
+
+
+def test_every_migration_can_be_taken_back() -> None:
+    steps = {file for file in (ROOT / "migrations").rglob("*.sql") if not file.name.endswith(".rollback.sql")}
+    assert len(steps) > 1
+    assert [step.name for step in steps if not step.with_suffix(".rollback.sql").is_file()] == []
+
+
+def test_what_is_applied_is_not_applied_again(config: Config) -> None:
+    assert migrate(config) == []
+    check_schema(config)
+
+
+def test_one_step_back_and_forward_again_keeps_every_row(config: Config) -> None:
+    for statement in LEDGER:
+        schema.run(config, statement)
+    before, shape = schema.contents(config), schema.columns(config)
+    for step in [state.id for state in reversed(list_migrations(config))][:-1]:
+        undone = rollback(config, step)
+        assert undone[-1] == step
+        assert migrate(config) == undone[::-1]
+        assert schema.columns(config) == shape
+        assert schema.contents(config) == before
+
+
+def test_ids_go_on_where_they_were_after_a_step_back(config: Config) -> None:
+    schema.run(config, LEDGER[0])
+    rollback(config, "0002")
+    migrate(config)
+    assert schema.run(config, ITEM.format(code="BEAN", now=NOW)) == [(2,)]
+
+
+def test_a_step_back_that_would_delete_rows_has_to_be_forced(config: Config) -> None:
+    before = schema.contents(config)
+    with pytest.raises(Conflict, match="user_account"):
+        rollback(config, "0001")
+    assert schema.contents(config) == before
+
+
+def test_all_steps_back_leave_an_empty_database(config: Config) -> None:
+    rollback(config, "0001", force=True)
+    assert schema.tables(config) == {"migration_checksum"}
+    assert schema.contents(config) == {"migration_checksum": []}
+    assert len(migrate(config)) == len(list_migrations(config))
+
+
+def test_a_database_that_was_never_migrated_ends_with_the_same_schema(
+    empty_environ: dict[str, str], databases: TestDatabases, tmp_path: Path
+) -> None:
+    config = load(empty_environ)
+    migrate(config)
+    with databases.copy("sqlite", tmp_path) as url:
+        assert schema.columns(config) == schema.columns(load(settings(url, tmp_path)))

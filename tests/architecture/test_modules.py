@@ -1,0 +1,65 @@
+"""The shape of the package: what may import what, and how large a module may be."""
+
+from __future__ import annotations
+
+import ast
+from graphlib import TopologicalSorter
+
+from tests.architecture.source import DRIVERS, KNOW_A_DRIVER, called_queries, imports, is_in, length, modules
+
+LONGEST = 350
+
+
+def test_every_module_says_what_it_owns() -> None:
+    assert [name for name, tree in modules().items() if not ast.get_docstring(tree)] == []
+
+
+def test_no_module_is_two_modules() -> None:
+    assert {name: length(name) for name in modules() if length(name) > LONGEST} == {}
+
+
+def test_only_the_database_layer_knows_a_driver() -> None:
+    assert {
+        name: known
+        for name in modules()
+        if not is_in(name, KNOW_A_DRIVER)
+        and (known := {imported.partition(".")[0] for imported in imports(name)} & DRIVERS)
+    } == {}
+
+
+def test_the_database_layer_knows_no_feature() -> None:
+    below = {"stocky.clock", "stocky.config", "stocky.errors", "stocky.resources"}
+    assert {
+        name: above
+        for name in modules()
+        if is_in(name, ("stocky.db",))
+        and (
+            above := {each for each in imports(name) if is_in(each, ("stocky",)) and not is_in(each, ("stocky.db",))}
+            - below
+        )
+    } == {}
+
+
+def test_only_the_application_imports_handlers() -> None:
+    assert {
+        name: handlers
+        for name in modules()
+        if name != "stocky.app"
+        and (handlers := {each for each in imports(name) & modules().keys() if each.endswith("handlers")})
+    } == {}
+
+
+def test_handlers_leave_queries_to_repositories() -> None:
+    assert {name: asked for name in modules() if name.endswith("handlers") and (asked := called_queries(name))} == {}
+
+
+def test_repositories_know_nothing_of_http() -> None:
+    assert {
+        name: http
+        for name in modules()
+        if name.endswith("repository") and (http := {each for each in imports(name) if is_in(each, ("litestar",))})
+    } == {}
+
+
+def test_imports_never_go_round_in_a_circle() -> None:
+    TopologicalSorter({name: (imports(name) & modules().keys()) - {name} for name in modules()}).prepare()

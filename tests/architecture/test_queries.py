@@ -1,0 +1,80 @@
+"""The SQL of `sql/`: every query is used, exists, says what it is for, and is understood by its database."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+
+import asyncpg
+import pytest
+
+from stocky.config import Config
+from stocky.db.queries import load_queries
+from stocky.db.sqlite import open_connection
+from tests.architecture.source import KNOW_A_DRIVER, ROOT, called_queries, is_in, modules
+
+SQL = ROOT / "sql"
+STAR = re.compile(r"(?i)\b(?:SELECT|DISTINCT|RETURNING)\s+\*|\.\*|,\s*\*")
+
+
+def _called() -> set[str]:
+    return set().union(*(called_queries(name) for name in modules() if not is_in(name, KNOW_A_DRIVER)))
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_every_query_that_is_called_exists(kind: str) -> None:
+    assert _called() - load_queries(SQL, kind).keys() == set()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_every_query_is_called(kind: str) -> None:
+    assert load_queries(SQL, kind).keys() - _called() == set()
+
+
+def test_an_override_stands_for_a_shared_query_or_for_both_dialects() -> None:
+    shared, sqlite, postgres = (
+        load_queries(directory, "none") for directory in (SQL, SQL / "sqlite", SQL / "postgres")
+    )
+    assert (sqlite.keys() ^ postgres.keys()) - shared.keys() == set()
+    assert [
+        name
+        for name in sqlite.keys() & postgres.keys()
+        if set(sqlite[name].parameters) != set(postgres[name].parameters)
+    ] == []
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_every_query_says_what_it_is_for(kind: str) -> None:
+    assert [name for name, query in load_queries(SQL, kind).items() if not query.text.startswith("-- ")] == []
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_every_query_lists_its_columns(kind: str) -> None:
+    without_comments = {
+        name: re.sub(r"--[^\n]*", "", query.text).replace("count(*)", "")
+        for name, query in load_queries(SQL, kind).items()
+    }
+    assert {name: found[0] for name, text in without_comments.items() if (found := STAR.search(text))} == {}
+
+
+async def test_every_query_is_understood_by_its_database(config: Config) -> None:
+    queries = load_queries(SQL, config.dialect)
+    refused = {}
+    if config.dialect == "sqlite":
+        connection = open_connection(config.sqlite_path)
+        for name, query in queries.items():
+            try:
+                connection.execute(f"EXPLAIN {query.text}", [None] * len(query.parameters))
+            except sqlite3.Error as error:
+                refused[name] = str(error)
+        connection.close()
+    else:
+        postgres = await asyncpg.connect(config.database_url)
+        for name, query in queries.items():
+            try:
+                prepared = await postgres.prepare(query.text)
+                assert len(prepared.get_parameters()) == len(query.parameters)
+            except asyncpg.PostgresError as error:
+                refused[name] = str(error)
+        await postgres.close()
+    assert refused == {}

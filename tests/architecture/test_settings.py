@@ -1,0 +1,33 @@
+"""The README's table of settings is the settings."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from tests.architecture.source import ROOT, modules
+
+README = (ROOT / "README.md").read_text("utf-8")
+ROW = re.compile(r"^\| `(?P<name>STOCKY_\w+)`(?: \(`(?P<platform>\w+)`\))? \|", re.MULTILINE)
+
+
+def _settings() -> dict[str, tuple[str | None, bool]]:
+    """What `config` reads: by name, the platform's name for it and whether it is a secret."""
+    found = {}
+    for node in ast.walk(modules()["stocky.config"]):
+        if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            name = node.args[0].value
+            if isinstance(name, str) and re.fullmatch(r"STOCKY_[A-Z_]+", name):
+                more = {each.arg: ast.literal_eval(each.value) for each in node.keywords}
+                found[name] = (more.get("platform"), more.get("secret", False))
+    return found
+
+
+def test_the_readme_tells_every_setting_and_no_other() -> None:
+    told = {row["name"]: row["platform"] for row in ROW.finditer(README)}
+    assert told == {name: platform for name, (platform, _) in _settings().items()}
+
+
+def test_the_readme_tells_which_settings_may_come_from_a_file() -> None:
+    told = set(re.findall(r"`(STOCKY_\w+)_FILE`", README))
+    assert told == {name for name, (_, is_secret) in _settings().items() if is_secret}

@@ -1,0 +1,66 @@
+"""What is installed is all there: from an empty environment and an empty directory, it serves."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.serving import ROOT, environment, serve
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("wheel")
+    _pip(Path(sys.executable), "wheel", "--no-deps", "--wheel-dir", str(directory), str(ROOT))
+    (built,) = directory.glob("stocky-*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def stocky(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The installed command."""
+    installed = tmp_path_factory.mktemp("installed") / "venv"
+    subprocess.run([sys.executable, "-m", "venv", installed], check=True)
+    _pip(installed / "bin" / "python", "install", str(wheel))
+    return installed / "bin" / "stocky"
+
+
+def _pip(python: Path, *arguments: str) -> None:
+    command = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments]
+    subprocess.run(command, check=True, env=environment({}, python_path=None))
+
+
+def test_the_wheel_carries_all_sql_and_every_migration_and_no_test(wheel: Path) -> None:
+    carried = set(zipfile.ZipFile(wheel).namelist())
+    beside = {
+        f"stocky/{file.relative_to(ROOT)}" for name in ("sql", "migrations") for file in (ROOT / name).rglob("*.sql")
+    }
+    assert beside <= carried
+    assert not [name for name in carried if name.startswith("tests")]
+
+
+def test_the_installed_command_explains_itself(stocky: Path, tmp_path: Path) -> None:
+    told = subprocess.run(
+        [stocky, "--help"],
+        cwd=tmp_path,
+        env=environment({}, python_path=None),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "serve" in told.stdout
+
+
+def test_it_serves_from_an_empty_directory_without_any_setting(stocky: Path, tmp_path: Path) -> None:
+    with serve({}, tmp_path, command=[str(stocky)], python_path=None) as server:
+        assert httpx.get(f"{server.api}/health").json() == {"status": "healthy", "service": "stocky-backend"}
+        assert (tmp_path / "data" / "stocky.db").is_file()
+        assert (tmp_path / "data" / "secret-key").stat().st_mode & 0o777 == 0o600
+        assert server.stop() == 0
