@@ -1,0 +1,53 @@
+-- Proof that the ledger and what follows from it agree.
+
+-- list_ledger_rows --
+-- What proving the sums needs of the :limit rows of the ledger after :after, in their order.
+SELECT id, kind, sku_id, delta_milli, quantity_after_milli, transfer_id
+  FROM stock_event
+ WHERE id > :after
+ ORDER BY id
+ LIMIT :limit;
+
+-- list_sku_quantities --
+-- What the :limit SKUs after :after hold.
+SELECT id, quantity_milli
+  FROM sku
+ WHERE id > :after
+ ORDER BY id
+ LIMIT :limit;
+
+-- find_sum_fault --
+-- The SKU :sku_id, when its quantity is not the sum of its ledger.
+SELECT sku.id, sku.quantity_milli, CAST(coalesce(sum(event.delta_milli), 0) AS BIGINT) AS sum_milli
+  FROM sku LEFT JOIN stock_event AS event ON event.sku_id = sku.id AND event.item_id = sku.item_id
+ WHERE sku.id = :sku_id
+ GROUP BY sku.id, sku.quantity_milli
+HAVING sku.quantity_milli <> coalesce(sum(event.delta_milli), 0);
+
+-- find_running_fault --
+-- The first row of the SKU :sku_id whose quantity_after is not the sum of the rows up to it.
+SELECT id, quantity_after_milli, running_milli
+  FROM (SELECT event.id, event.quantity_after_milli,
+               CAST(sum(event.delta_milli) OVER (ORDER BY event.id) AS BIGINT) AS running_milli
+          FROM stock_event AS event JOIN sku ON sku.id = event.sku_id AND sku.item_id = event.item_id
+         WHERE sku.id = :sku_id) AS running
+ WHERE quantity_after_milli <> running_milli
+ ORDER BY id
+ LIMIT 1;
+
+-- find_transfer_fault --
+-- What the sides of the move :transfer_id add up to, when that is not nothing.
+SELECT CAST(sum(delta_milli) AS BIGINT) AS sum_milli
+  FROM stock_event
+ WHERE transfer_id = :transfer_id AND kind = 'move'
+HAVING sum(delta_milli) <> 0;
+
+-- list_reversal_faults --
+-- Undoings that are not the mirror of what they undo.
+SELECT reversal.id, original.id AS original_id, reversal.delta_milli, original.delta_milli AS original_delta_milli
+  FROM stock_event AS reversal JOIN stock_event AS original ON original.id = reversal.reverses_id
+ WHERE reversal.reverses_id IS NOT NULL
+   AND (reversal.delta_milli <> -original.delta_milli OR reversal.sku_id <> original.sku_id
+        OR reversal.kind <> 'undo' OR original.kind = 'undo')
+ ORDER BY reversal.id
+ LIMIT :limit;

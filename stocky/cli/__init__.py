@@ -1,0 +1,65 @@
+"""The `stocky` command; exit status 0 is success, 1 a failure told in one line, 2 wrong usage."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from stocky import __version__
+from stocky.cli import check, migrate, serve
+
+_DESCRIPTION = """\
+Stocky keeps your stock: a self-hosted inventory service whose scans are never lost and never counted twice.
+Settings are environment variables (STOCKY_DATA_DIR, STOCKY_DATABASE_URL, ...); the README has the table.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command and returns its exit status; wrong usage leaves by SystemExit(2), as argparse does."""
+    parsed = _parser().parse_args(arguments)
+    # Features may be told in any module; what they raise is known here only, and imported when it happens.
+    try:
+        status: int = parsed.run(parsed)
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read us (head, less) has gone; Python would complain about it once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        told = _told(error)
+        if told is None:
+            raise
+        for line in told:
+            print(f"stocky: {line}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="stocky", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="version", version=f"stocky {__version__}")
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in (serve, migrate, check):
+        command.register(subparsers)
+    return parser
+
+
+def _told(error: Exception) -> list[str] | None:
+    """The lines for a failure that has words of its own; None for a defect, which keeps its traceback."""
+    from stocky.config import ConfigError
+    from stocky.db.migrate import SchemaNotCurrent
+    from stocky.errors import StockyError
+
+    if isinstance(error, ConfigError):
+        return error.problems
+    if isinstance(error, StockyError):
+        return [error.detail]
+    if isinstance(error, (SchemaNotCurrent, OSError)):
+        return [str(error)]
+    return None

@@ -1,0 +1,90 @@
+"""`stocky serve`: one process that answers until it is told to stop, and then leaves nothing unwritten."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import socket
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stocky.config import Config
+
+
+def register(subparsers: Any) -> None:
+    """Adds the command."""
+    parser = subparsers.add_parser(
+        "serve",
+        help="run the service",
+        description="Runs the service until SIGTERM or Ctrl+C. Migrates first, unless STOCKY_MIGRATE_ON_START is false.",
+    )
+    parser.add_argument("--host", help="the address to listen on (STOCKY_HOST)")
+    parser.add_argument("--port", type=_port, help="the port to listen on (STOCKY_PORT); 0 takes a free one")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """The exit status. Raises ConfigError, SchemaNotCurrent, Unavailable, or OSError for a taken port."""
+    import msgspec
+
+    from stocky.config import load
+
+    config = load()
+    config = msgspec.structs.replace(
+        config,
+        host=config.host if arguments.host is None else arguments.host,
+        port=config.port if arguments.port is None else arguments.port,
+    )
+    with _listen(config) as listener:
+        return _serve(config, listener)
+
+
+def _serve(config: Config, listener: socket.socket) -> int:
+    from stocky.logs.setup import configure_logging
+
+    memory_log = configure_logging(config)
+    log = logging.getLogger("stocky.serve")
+    _prepare_database(config, log)
+
+    from stocky.app import create_app
+    from stocky.server import Server
+
+    server = Server(create_app(config, memory_log), config, listener)
+    # uvicorn raises the signal that ended it once more, for whoever was there before; nobody was.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _already_handled)
+    server.run([listener])
+    log.info("Stocky has stopped")
+    return 0
+
+
+def _prepare_database(config: Config, log: logging.Logger) -> None:
+    from stocky.db import migrate
+
+    if not config.migrate_on_start:
+        migrate.check_schema(config)
+    elif applied := migrate.migrate(config):
+        log.info("Applied %d migrations, the last one %s", len(applied), applied[-1])
+
+
+def _listen(config: Config) -> socket.socket:
+    """The listening socket. Who connects before Stocky is ready waits in its backlog."""
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    try:
+        return socket.create_server((config.host, config.port), family=family, backlog=2048)
+    except OSError as error:
+        raise OSError(
+            f"{config.host} port {config.port} cannot be listened on: {error.strerror or error};"
+            " choose another with --port or STOCKY_PORT"
+        ) from error
+
+
+def _port(text: str) -> int:
+    if text.isascii() and text.isdigit() and int(text) <= 65535:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a port (0 to 65535)")
+
+
+def _already_handled(number: int, frame: object) -> None:
+    return None

@@ -1,0 +1,62 @@
+"""uvicorn, set up for Stocky: one process, no access log, and an end that waits for answers but not for streams."""
+
+from __future__ import annotations
+
+import logging
+import socket
+
+import uvicorn
+from litestar import Litestar
+
+from stocky.auth.repository import count_active_admins
+from stocky.config import Config
+
+# Answers that are still being made get this long; with the recorder's last batch it stays below ten seconds.
+GRACE_SECONDS = 5
+# Longer than proxies usually keep a connection, so that it is never we who close one they just used.
+KEEP_ALIVE_SECONDS = 75
+
+_log = logging.getLogger("stocky.serve")
+
+
+class Server(uvicorn.Server):
+    """Serves one application on one listening socket."""
+
+    def __init__(self, app: Litestar, config: Config, listener: socket.socket) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                loop="uvloop",
+                http="httptools",
+                ws="none",
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=bool(config.trusted_proxies),
+                forwarded_allow_ips=list(config.trusted_proxies),
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=GRACE_SECONDS,
+            )
+        )
+        self._app = app
+        self._address = _address(listener)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        _log.info("Stocky is ready on %s", self._address)
+        async with self._app.state.database.read() as read:
+            if not await count_active_admins(read):
+                _log.warning(
+                    "There is no admin yet; make one: stocky create-admin --username NAME --email ADDRESS"
+                )
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        _log.info("Stopping: finishing what is under way")
+        self._app.state.streams.end()
+        await super().shutdown(sockets)
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
