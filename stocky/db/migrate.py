@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -130,6 +131,15 @@ def _backend(config: Config) -> Iterator[Any]:
         yield backend
     finally:
         backend.connection.close()
+        _restore_time_format()
+
+
+def _restore_time_format() -> None:
+    """yoyo leaves its own way to write times behind in the driver, for every connection of this process."""
+    if "stocky.db.sqlite" in sys.modules:
+        from stocky.db.sqlite import register_time_formats
+
+        register_time_formats()
 
 
 @contextmanager
@@ -162,7 +172,9 @@ def _clear_stale_lock(backend: Any) -> None:
 def _states(backend: Any, migrations: MigrationList) -> list[MigrationState]:
     applied: dict[str, datetime] = {
         row[0]: _aware(row[1])
-        for row in backend.execute("SELECT migration_id, applied_at_utc FROM _yoyo_migration").fetchall()
+        for row in backend.execute(
+            "SELECT migration_id, CAST(applied_at_utc AS TEXT) FROM _yoyo_migration"
+        ).fetchall()
     }
     checksums = dict(backend.execute("SELECT migration_id, checksum FROM migration_checksum").fetchall())
     states = [
@@ -220,7 +232,5 @@ def _tables_that_would_go(backend: Any, config: Config, migrations: list[Any]) -
     return full
 
 
-def _aware(moment: datetime | str) -> datetime:
-    if isinstance(moment, str):
-        moment = datetime.fromisoformat(moment)
-    return moment.replace(tzinfo=UTC)
+def _aware(moment: str) -> datetime:
+    return datetime.fromisoformat(moment).replace(tzinfo=UTC)

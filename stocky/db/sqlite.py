@@ -314,9 +314,13 @@ def encode_time(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-# Called by the driver for these types only, so that numbers and text pass without a look.
-sqlite3.register_adapter(datetime, encode_time)
-sqlite3.register_adapter(date, date.isoformat)
+def register_time_formats() -> None:
+    """Tells the driver how times are written; asked for these types only, so that numbers and text pass without a look."""
+    sqlite3.register_adapter(datetime, encode_time)
+    sqlite3.register_adapter(date, date.isoformat)
+
+
+register_time_formats()
 
 
 class _domain_errors:  # noqa: N801 - reads as a statement
