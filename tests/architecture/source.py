@@ -44,19 +44,31 @@ def imports(module: str) -> set[str]:
 
 
 def called_queries(module: str) -> set[str]:
-    """The queries a module asks for by name."""
-    return {
-        node.args[0].value
+    """The queries a module asks for by name: directly, or through a function of its own that takes a `query`."""
+    passing_on = {
+        node.name: [argument.arg for argument in node.args.args].index("query")
         for node in ast.walk(modules()[module])
-        if isinstance(node, ast.Call)
-        and node.args
-        and isinstance(node.args[0], ast.Constant)
-        and isinstance(node.args[0].value, str)
-        and (
-            (isinstance(node.func, ast.Attribute) and node.func.attr in _ASKING)
-            or (isinstance(node.func, ast.Name) and node.func.id == "Ask")
-        )
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and "query" in [argument.arg for argument in node.args.args]
     }
+    found = set()
+    for node in ast.walk(modules()[module]):
+        if isinstance(node, ast.Call):
+            place = _place_of_query(node.func, passing_on)
+            if place is not None and len(node.args) > place:
+                name = node.args[place]
+                if isinstance(name, ast.Constant) and isinstance(name.value, str):
+                    found.add(name.value)
+    return found
+
+
+def _place_of_query(function: ast.expr, passing_on: dict[str, int]) -> int | None:
+    """Which argument of a call names a query, if any does."""
+    if isinstance(function, ast.Attribute) and function.attr in _ASKING:
+        return 0
+    if isinstance(function, ast.Name):
+        return 0 if function.id == "Ask" else passing_on.get(function.id)
+    return None
 
 
 def _name(file: Path) -> str:
