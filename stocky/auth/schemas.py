@@ -1,12 +1,23 @@
-"""Users, roles and the principal behind a request."""
+"""Users, keys and sign-ins as they are asked for and answered, and the principal behind a request."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
+from stocky import clock
 from stocky.schema import AnyCase
+
+Username = Annotated[str, Meta(min_length=3, max_length=50, examples=["ada"])]
+Email = Annotated[str, Meta(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$", examples=["ada@example.org"])]
+NewPassword = Annotated[str, Meta(min_length=8, max_length=1000, examples=["correct horse battery"])]
+# What is compared may be anything of a bounded length; what is too short for a password is just wrong.
+GivenName = Annotated[str, Meta(max_length=254, examples=["ada"])]
+GivenPassword = Annotated[str, Meta(max_length=1000, examples=["correct horse battery"])]
+GivenToken = Annotated[str, Meta(max_length=4096)]
+KeyName = Annotated[str, Meta(min_length=1, max_length=100, examples=["scanner at the door"])]
 
 
 class Role(AnyCase):
@@ -44,3 +55,134 @@ class Principal(Struct, frozen=True):
     @property
     def role(self) -> Role:
         return self.user.role
+
+
+class NewUser(Struct, kw_only=True):
+    """An account to add. Username and email are unique without regard to case."""
+
+    username: Username
+    email: Email
+    password: NewPassword
+    role: Role = Role.MEMBER
+    is_active: bool = True
+
+    def __post_init__(self) -> None:
+        _check_names(self.username, self.email)
+
+
+class UserChange(Struct, kw_only=True):
+    """What to change of an account; what is not sent, or null, stays."""
+
+    username: Username | None = None
+    email: Email | None = None
+    password: NewPassword | None = None
+    role: Role | None = None
+    is_active: bool | None = None
+
+    def __post_init__(self) -> None:
+        _check_names(self.username, self.email)
+
+
+class Login(Struct):
+    """Who signs in; with `remember_me` for 30 days instead of 7, and with a cookie."""
+
+    username: GivenName
+    password: GivenPassword
+    remember_me: bool = False
+
+
+class LoginForm(Struct):
+    """The same as fields of a form."""
+
+    username: GivenName
+    password: GivenPassword
+    remember_me: Annotated[str, Meta(description="`true`, `1` or `on`, in any case, for yes", examples=["true"])] = ""
+
+    def login(self) -> Login:
+        return Login(self.username, self.password, self.remember_me.lower() in ("true", "1", "on", "yes"))
+
+
+class Tokens(Struct, kw_only=True):
+    """What a sign-in gives. `expires_in` is the access token's life in seconds; the refresh token works once."""
+
+    access_token: str
+    token_type: Literal["bearer"] = "bearer"
+    expires_in: int
+    user_id: int
+    role: Role
+    refresh_token: str
+
+
+class GivenRefreshToken(Struct):
+    """A refresh token, by those who keep it themselves."""
+
+    refresh_token: GivenToken | None = None
+
+
+class PasswordChange(Struct):
+    """Both passwords, so that a session left open is not enough."""
+
+    current_password: GivenPassword
+    new_password: NewPassword
+
+
+class Message(Struct):
+    """That it was done, for people."""
+
+    message: str
+
+
+class GeneratedKey(Struct):
+    """A new key, shown this once."""
+
+    message: str
+    api_key: str
+    note: str
+
+
+class NewApiKey(Struct):
+    """A key to make; without `expires_at` it is good until it is revoked."""
+
+    name: KeyName
+    expires_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if self.expires_at is not None:
+            if self.expires_at.tzinfo is None:
+                self.expires_at = self.expires_at.replace(tzinfo=UTC)
+            if self.expires_at <= clock.now():
+                raise ValueError("expires_at: must be in the future")
+
+
+class ApiKey(Struct, kw_only=True):
+    """A key as it is listed. `last_used_at` is right to about a minute; `prefix` is the readable part of the key."""
+
+    id: int
+    user_id: int
+    name: str
+    prefix: str
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+
+
+class CreatedApiKey(ApiKey, kw_only=True):
+    """A key just made, with the key itself, shown this once."""
+
+    api_key: str
+
+
+class SignIn(Struct, frozen=True):
+    """A sign-in that has neither ended nor been revoked."""
+
+    id: str
+    user_id: int
+    is_remembered: bool
+    expires_at: datetime
+
+
+def _check_names(username: str | None, email: str | None) -> None:
+    if username is not None and (username != username.strip() or not username.isprintable()):
+        raise ValueError("username: may not begin or end with a space or hold control characters")
+    if email is not None and not email.isprintable():
+        raise ValueError("email: may not hold control characters")

@@ -1,0 +1,144 @@
+-- Users, sign-ins and API keys.
+
+-- get_user --
+-- One user.
+SELECT id, username, email, role, is_active, created_at, updated_at
+  FROM user_account
+ WHERE id = :id;
+
+-- find_user_named --
+-- One user by its name in any case.
+SELECT id, username, email, role, is_active, created_at, updated_at
+  FROM user_account
+ WHERE lower(username) = lower(:username);
+
+-- list_users --
+-- All users, the inactive ones included, in the order they were added.
+SELECT id, username, email, role, is_active, created_at, updated_at
+  FROM user_account
+ ORDER BY id
+ LIMIT :limit OFFSET :skip;
+
+-- find_password_hash --
+-- What the password of a user is compared with.
+SELECT password_hash
+  FROM user_account
+ WHERE id = :user_id;
+
+-- add_user --
+-- A new user.
+INSERT INTO user_account (username, email, password_hash, role, is_active, created_at, updated_at)
+VALUES (:username, :email, :password_hash, :role, :is_active, :now, :now)
+RETURNING id, username, email, role, is_active, created_at, updated_at;
+
+-- change_user --
+-- Changes what is not NULL.
+UPDATE user_account
+   SET username = coalesce(CAST(:username AS TEXT), username),
+       email = coalesce(CAST(:email AS TEXT), email),
+       password_hash = coalesce(CAST(:password_hash AS TEXT), password_hash),
+       role = coalesce(CAST(:role AS TEXT), role),
+       is_active = coalesce(CAST(:is_active AS BOOLEAN), is_active),
+       updated_at = :now
+ WHERE id = :id
+RETURNING id, username, email, role, is_active, created_at, updated_at;
+
+-- lock_active_admins --
+-- The admins there are, in an order that two changes at once cannot be in each other's way.
+SELECT id
+  FROM user_account
+ WHERE role = 'admin' AND is_active
+ ORDER BY id;
+
+-- add_sign_in --
+-- A sign-in, unless its user's password or state changed while the password was compared.
+INSERT INTO sign_in (id, user_id, is_remembered, created_at, expires_at)
+SELECT :id, id, CAST(:is_remembered AS BOOLEAN), :now, :expires_at
+  FROM user_account
+ WHERE id = :user_id AND is_active AND password_hash = :password_hash;
+
+-- find_sign_in --
+-- A sign-in that has neither ended nor been revoked.
+SELECT id, user_id, is_remembered, expires_at
+  FROM sign_in
+ WHERE id = :id AND revoked_at IS NULL AND expires_at > :now;
+
+-- find_sign_in_of_token --
+-- The same by one of its refresh tokens, used or not.
+SELECT sign_in.id, sign_in.user_id, sign_in.is_remembered, sign_in.expires_at
+  FROM refresh_token JOIN sign_in ON sign_in.id = refresh_token.sign_in_id
+ WHERE refresh_token.token_hash = :token_hash AND sign_in.revoked_at IS NULL AND sign_in.expires_at > :now;
+
+-- revoke_sign_in --
+-- Ends one sign-in.
+UPDATE sign_in
+   SET revoked_at = :now
+ WHERE id = :id AND revoked_at IS NULL;
+
+-- revoke_sign_ins --
+-- Ends the sign-ins of a user, all but :kept.
+UPDATE sign_in
+   SET revoked_at = :now
+ WHERE user_id = :user_id AND revoked_at IS NULL AND id <> coalesce(CAST(:kept AS TEXT), '');
+
+-- remove_ended_sign_ins --
+-- Sign-ins of no more use, with their refresh tokens.
+DELETE FROM sign_in
+ WHERE expires_at < :now OR revoked_at < :now;
+
+-- add_refresh_token --
+-- One more refresh token of a sign-in.
+INSERT INTO refresh_token (token_hash, sign_in_id, created_at)
+VALUES (:token_hash, :sign_in_id, :now);
+
+-- use_refresh_token --
+-- Uses it up; changes no row when it has been used before.
+UPDATE refresh_token
+   SET used_at = :now
+ WHERE token_hash = :token_hash AND used_at IS NULL;
+
+-- find_api_key --
+-- What a key is checked by.
+SELECT id, user_id, key_hash, expires_at
+  FROM api_key
+ WHERE prefix = :prefix AND revoked_at IS NULL;
+
+-- list_api_keys --
+-- The keys of a user that are not revoked.
+SELECT id, user_id, name, prefix, created_at, expires_at, last_used_at
+  FROM api_key
+ WHERE user_id = :user_id AND revoked_at IS NULL
+ ORDER BY id
+ LIMIT :limit OFFSET :skip;
+
+-- add_api_key --
+-- A new key.
+INSERT INTO api_key (user_id, name, prefix, key_hash, created_at, expires_at)
+VALUES (:user_id, :name, :prefix, :key_hash, :now, :expires_at)
+RETURNING id, user_id, name, prefix, created_at, expires_at, last_used_at;
+
+-- revoke_api_keys --
+-- Ends keys of a user: all, or the one with :id, or those of :name; what they were.
+UPDATE api_key
+   SET revoked_at = :now
+ WHERE user_id = :user_id
+   AND revoked_at IS NULL
+   AND (CAST(:id AS BIGINT) IS NULL OR id = :id)
+   AND (CAST(:name AS TEXT) IS NULL OR name = :name)
+RETURNING id, user_id, name, prefix, created_at, expires_at, last_used_at;
+
+-- note_api_key_use --
+-- When a key was used last; of several processes the latest counts.
+UPDATE api_key
+   SET last_used_at = :used_at
+ WHERE id = :id AND (last_used_at IS NULL OR last_used_at < :used_at);
+
+-- get_auth_revision --
+-- How often who may do what has changed.
+SELECT revision
+  FROM auth_revision;
+
+-- raise_auth_revision --
+-- Tells every process that who may do what has changed.
+UPDATE auth_revision
+   SET revision = revision + 1;

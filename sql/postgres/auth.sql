@@ -1,0 +1,17 @@
+-- Where several may write at once, rows that a decision rests on are locked.
+
+-- lock_active_admins --
+-- The admins there are, in an order that two changes at once cannot be in each other's way.
+SELECT id
+  FROM user_account
+ WHERE role = 'admin' AND is_active
+ ORDER BY id
+   FOR NO KEY UPDATE;
+
+-- add_sign_in --
+-- A sign-in, unless its user's password or state changed while the password was compared.
+INSERT INTO sign_in (id, user_id, is_remembered, created_at, expires_at)
+SELECT :id, id, :is_remembered, :now, :expires_at
+  FROM user_account
+ WHERE id = :user_id AND is_active AND password_hash = :password_hash
+   FOR SHARE;

@@ -1,0 +1,55 @@
+"""The cookie that remembers a sign-in; no script can read it, and no other site can make use of it."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from litestar import Request, Response
+from litestar.datastructures import Cookie
+
+from stocky import clock
+from stocky.auth.peer import Peer
+from stocky.auth.schemas import Message, Tokens
+from stocky.auth.sign_ins import Session
+from stocky.errors import Forbidden
+
+T = TypeVar("T", Tokens, Message)
+
+COOKIE = "stocky_refresh"
+PATH = "/api/v1/auth"
+
+
+def remembered_token(request: Request[Any, Any, Any], peer: Peer) -> str | None:
+    """The refresh token in the cookie. Raises Forbidden when another site's page sent it."""
+    token = request.cookies.get(COOKIE)
+    if token and peer.is_foreign_site:
+        raise Forbidden(
+            "Access denied. The cookie was sent by a page of another site; STOCKY_ALLOWED_ORIGINS lists those that may"
+        )
+    return token or None
+
+
+def session_answer(session: Session, peer: Peer) -> Response[Tokens]:
+    """The tokens; the cookie is set for a remembered session and cleared for any other."""
+    if session.remembered_until is None:
+        return _answer(session.tokens, peer, "", 0)
+    seconds = int((session.remembered_until - clock.now()).total_seconds())
+    return _answer(session.tokens, peer, session.tokens.refresh_token, seconds)
+
+
+def signed_out_answer(peer: Peer) -> Response[Message]:
+    """The cookie is cleared."""
+    return _answer(Message("Signed out"), peer, "", 0)
+
+
+def _answer(content: T, peer: Peer, value: str, seconds: int) -> Response[T]:
+    cookie = Cookie(
+        key=COOKIE,
+        value=value,
+        path=PATH,
+        max_age=seconds,
+        httponly=True,
+        samesite="strict",
+        secure=peer.is_secure,
+    )
+    return Response(content, cookies=[cookie], headers={"Cache-Control": "no-store"})

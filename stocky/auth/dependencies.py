@@ -1,0 +1,44 @@
+"""What the handlers of this feature are given besides what every handler is."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from litestar import Request
+from litestar.datastructures import State
+from litestar.di import Provide
+
+from stocky.auth.accounts import Accounts
+from stocky.auth.identity import Identities
+from stocky.auth.peer import Peer, peer_of
+from stocky.auth.sign_ins import SignIns
+from stocky.db import Connection
+
+
+async def _sign_ins(state: State) -> SignIns:
+    return SignIns(state.database, state.config, state.identities)
+
+
+async def _accounts(state: State) -> Accounts:
+    return Accounts(state.identities)
+
+
+async def _peer(request: Request[Any, Any, Any], state: State) -> Peer:
+    return peer_of(request, state.config)
+
+
+async def _changing(state: State) -> AsyncIterator[Connection]:
+    """`tx` as `Identities.changing` gives it: whoever is believed is asked for again after it."""
+    identities: Identities = state.identities
+    async with identities.changing() as tx:
+        yield tx
+
+
+# Takes the place of the application's `tx`, so that no route of this feature can write around the revision.
+AUTH_DEPENDENCIES = {
+    "tx": Provide(_changing),
+    "sign_ins": Provide(_sign_ins),
+    "accounts": Provide(_accounts),
+    "peer": Provide(_peer),
+}

@@ -1,0 +1,218 @@
+"""Who is behind a request, from memory; nobody is believed longer than a second after a look at the database."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import logging
+import math
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any
+
+from litestar.connection import ASGIConnection
+
+from stocky.auth import key_repository, repository, sign_in_repository, tokens
+from stocky.auth.passwords import Passwords
+from stocky.auth.schemas import Principal
+from stocky.auth.throttle import Throttle
+from stocky.config import Config
+from stocky.db import Connection, Database
+from stocky.edge import user_id as user_of_request
+from stocky.errors import StockyError, Unauthorized, Unavailable
+
+# How long the memory is believed after a look at the revision began, how often one begins, how long it may take.
+TRUST_SECONDS = 1.0
+LOOK_EVERY_SECONDS = 0.5
+LOOK_TIMEOUT_SECONDS = 5.0
+FLUSH_EVERY_SECONDS = 60
+TIDY_EVERY_SECONDS = 3600
+MAX_KNOWN = 50_000
+
+_log = logging.getLogger(__name__)
+
+
+class Identities:
+    """Finds the principal behind a request, and remembers it until who may do what has changed.
+
+    Every change raises the database's auth revision in its transaction. This process forgets all it knows
+    right after a commit of its own (`changing`) and when it sees that the revision is another one.
+    """
+
+    def __init__(self, database: Database, config: Config) -> None:
+        self.passwords = Passwords()
+        self.throttle = Throttle()
+        self._database = database
+        self._secret_key = config.secret_key
+        # By the SHA-256 of an API key, or by the id of a sign-in: who it is, and until when (seconds since 1970).
+        self._known: dict[bytes | str, tuple[Principal, float]] = {}
+        self._epoch = 0
+        self._revision: int | None = None
+        self._trusted_until = 0.0
+        self._look_running: asyncio.Task[None] | None = None
+        self._key_uses: dict[int, float] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begins to watch the revision and to keep house. The database is open."""
+        self._tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._keep_house())]
+
+    async def close(self) -> None:
+        """Ends that, and writes down when keys were used last."""
+        tasks = [*self._tasks, self._look_running] if self._look_running else self._tasks
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self.passwords.close()
+        await self._flush_key_uses()
+
+    async def identify(self, connection: ASGIConnection[Any, Any, Any, Any]) -> Principal:
+        """Who sent this: by `X-API-Key`, else by `Authorization: Bearer`.
+
+        Raises Unauthorized, or Unavailable while the database cannot say whether it is still true.
+        """
+        credential = b""
+        for name, value in connection.scope["headers"]:
+            if name == b"x-api-key":
+                return await self._holder_of_key(value)
+            if name == b"authorization":
+                credential = value
+        scheme, _, token = credential.partition(b" ")
+        if scheme.lower() != b"bearer":
+            raise Unauthorized
+        return await self.holder_of_access_token(token.strip().decode("latin-1"))
+
+    async def holder_of_access_token(self, token: str) -> Principal:
+        """Who signed in with it. Raises Unauthorized or Unavailable."""
+        sign_in_id = tokens.sign_in_of(self._secret_key, token)
+        if time.monotonic() >= self._trusted_until:
+            await self._look()
+        principal, until = self._known.get(sign_in_id) or await self._look_up_sign_in(sign_in_id)
+        if time.time() >= until:
+            raise tokens.token_invalid()
+        user_of_request.set(principal.user.id)
+        return principal
+
+    @asynccontextmanager
+    async def changing(self) -> AsyncIterator[Connection]:
+        """A transaction after which nothing that was known before is believed, here at once, elsewhere within a second.
+
+        Whatever changes who may do what goes through it: whoever begins a request after its answer meets the change.
+        """
+        try:
+            async with repository.changing(self._database) as tx:
+                yield tx
+        finally:
+            # Also after a failure: a connection lost at COMMIT leaves it open what became of it.
+            self._forget()
+
+    async def _holder_of_key(self, key: bytes) -> Principal:
+        if time.monotonic() >= self._trusted_until:
+            await self._look()
+        digest = hashlib.sha256(key).digest()
+        principal, until = self._known.get(digest) or await self._look_up_key(key, digest)
+        now = time.time()
+        if now >= until:
+            raise _key_invalid()
+        self._key_uses[principal.key_id] = now  # type: ignore[index]  # found by a key, it has one
+        user_of_request.set(principal.user.id)
+        return principal
+
+    async def _look_up_key(self, key: bytes, digest: bytes) -> tuple[Principal, float]:
+        prefix = tokens.prefix_of(key.decode("latin-1"))
+        if prefix is None:
+            raise _key_invalid()
+        epoch = self._epoch
+        async with self._database.read() as read:
+            stored = await key_repository.find_api_key(read, prefix)
+            if stored is None or not hmac.compare_digest(stored.key_hash, digest.hex()):
+                raise _key_invalid()
+            user = await repository.get_user(read, stored.user_id)
+        if not user.is_active:
+            raise _key_invalid()
+        until = stored.expires_at.timestamp() if stored.expires_at else math.inf
+        return self._remember(digest, Principal(user, key_id=stored.id), until, epoch)
+
+    async def _look_up_sign_in(self, sign_in_id: str) -> tuple[Principal, float]:
+        epoch = self._epoch
+        async with self._database.read() as read:
+            sign_in = await sign_in_repository.find_sign_in(read, sign_in_id)
+            if sign_in is None:
+                raise tokens.token_invalid()
+            user = await repository.get_user(read, sign_in.user_id)
+        if not user.is_active:
+            raise tokens.token_invalid()
+        return self._remember(sign_in_id, Principal(user, sign_in_id=sign_in_id), sign_in.expires_at.timestamp(), epoch)
+
+    def _remember(self, name: bytes | str, principal: Principal, until: float, epoch: int) -> tuple[Principal, float]:
+        found = (principal, until)
+        # What was read before the last change is good for the request that asked, which began before it, and no other.
+        if epoch == self._epoch:
+            if len(self._known) >= MAX_KNOWN:
+                self._known.clear()
+            self._known[name] = found
+        return found
+
+    def _forget(self) -> None:
+        self._epoch += 1
+        self._known.clear()
+
+    async def _look(self) -> None:
+        """Makes sure that what is known is true now; whoever needs that shares one look. Raises Unavailable."""
+        if self._look_running is None or self._look_running.done():
+            self._look_running = asyncio.create_task(self._read_revision())
+        await asyncio.shield(self._look_running)
+
+    async def _read_revision(self) -> None:
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(LOOK_TIMEOUT_SECONDS), self._database.read() as read:
+                revision = await read.value("get_auth_revision")
+        except Exception as error:
+            self._forget()
+            raise Unavailable("The database cannot be reached, so nobody can be identified; try again") from error
+        if revision != self._revision:
+            self._revision = revision
+            self._forget()
+        self._trusted_until = began + TRUST_SECONDS
+
+    async def _watch(self) -> None:
+        while True:
+            # Whoever sends a request while the database is away is told, and the log with it.
+            with suppress(Unavailable):
+                await self._look()
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
+
+    async def _keep_house(self) -> None:
+        tidied_at = -math.inf
+        while True:
+            if time.monotonic() >= tidied_at + TIDY_EVERY_SECONDS:
+                tidied_at = time.monotonic()
+                await self._tidy()
+            await asyncio.sleep(FLUSH_EVERY_SECONDS)
+            await self._flush_key_uses()
+
+    async def _tidy(self) -> None:
+        try:
+            async with self._database.transaction() as tx:
+                await sign_in_repository.remove_ended_sign_ins(tx)
+        except StockyError as error:
+            _log.warning("Ended sign-ins could not be removed: %s", error.detail)
+
+    async def _flush_key_uses(self) -> None:
+        uses, self._key_uses = self._key_uses, {}
+        if not uses:
+            return
+        try:
+            rows = [(id, datetime.fromtimestamp(used_at, UTC)) for id, used_at in sorted(uses.items())]
+            await self._database.run(key_repository.note_api_key_use(rows))
+        except StockyError as error:
+            self._key_uses = uses | self._key_uses
+            _log.warning("The last use of API keys could not be written down: %s", error.detail)
+
+
+def _key_invalid() -> Unauthorized:
+    return Unauthorized("The API key is invalid or has expired")

@@ -1,0 +1,95 @@
+"""API keys in the database; a key itself is never kept, only its hash, and it is shown once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from msgspec import Struct, structs
+
+from stocky import clock
+from stocky.auth import tokens
+from stocky.auth.schemas import ApiKey, CreatedApiKey, NewApiKey, Principal
+from stocky.db import Ask, Connection, Script
+from stocky.errors import NotFound
+from stocky.logs import audit
+
+DEFAULT_NAME = "default"
+
+
+class StoredKey(Struct, frozen=True):
+    """What a key is checked by."""
+
+    id: int
+    user_id: int
+    key_hash: str
+    expires_at: datetime | None
+
+
+async def find_api_key(read: Connection, prefix: str) -> StoredKey | None:
+    """The key of that prefix, unless it is revoked; whether it has expired is for the caller to see."""
+    return await read.one("find_api_key", StoredKey, prefix=prefix)
+
+
+async def list_api_keys(read: Connection, user_id: int, *, skip: int, limit: int) -> list[ApiKey]:
+    """The keys of a user that are not revoked."""
+    return await read.all("list_api_keys", ApiKey, user_id=user_id, skip=skip, limit=limit)
+
+
+async def add_api_key(tx: Connection, user_id: int, new: NewApiKey, by: Principal | None) -> CreatedApiKey:
+    """A new key of a user, who exists, with the key itself."""
+    made = tokens.make_api_key()
+    key = await tx.one(
+        "add_api_key",
+        ApiKey,
+        user_id=user_id,
+        name=new.name,
+        prefix=made.prefix,
+        key_hash=made.hash,
+        now=clock.now(),
+        expires_at=new.expires_at,
+    )
+    assert key is not None  # INSERT … RETURNING has a row
+    await audit.record(tx, by, "created", "api_key", key.id, _told(key))
+    return CreatedApiKey(**structs.asdict(key), api_key=made.text)
+
+
+async def remove_api_key(tx: Connection, user_id: int, key_id: int, by: Principal) -> None:
+    """Revokes a key of a user. Raises NotFound."""
+    if not await _revoke(tx, user_id, by, id=key_id):
+        raise NotFound(f"There is no API key with id {key_id}")
+
+
+async def replace_default_key(tx: Connection, by: Principal) -> CreatedApiKey:
+    """The one key of a user who wants just one: a new one, and the one before is revoked."""
+    await _revoke(tx, by.id, by, name=DEFAULT_NAME)
+    return await add_api_key(tx, by.id, NewApiKey(DEFAULT_NAME), by)
+
+
+async def remove_default_key(tx: Connection, by: Principal) -> None:
+    """Revokes that key. Raises NotFound."""
+    if not await _revoke(tx, by.id, by, name=DEFAULT_NAME):
+        raise NotFound("There is no API key to revoke; named keys are revoked under /api-keys")
+
+
+async def revoke_api_keys(tx: Connection, user_id: int, by: Principal) -> None:
+    """Revokes every key of a user."""
+    await _revoke(tx, user_id, by)
+
+
+def note_api_key_use(used: Iterable[tuple[int, datetime]]) -> Script[None]:
+    """Keeps when keys, by their ids, were used last."""
+    yield Ask("note_api_key_use", rows=[(used_at, id) for id, used_at in used])
+
+
+async def _revoke(
+    tx: Connection, user_id: int, by: Principal, *, id: int | None = None, name: str | None = None
+) -> list[ApiKey]:
+    revoked = await tx.all("revoke_api_keys", ApiKey, user_id=user_id, id=id, name=name, now=clock.now())
+    for key in revoked:
+        await audit.record(tx, by, "revoked", "api_key", key.id, _told(key))
+    return revoked
+
+
+def _told(key: ApiKey) -> dict[str, str | int]:
+    return {"user_id": key.user_id, "name": key.name, "prefix": key.prefix}

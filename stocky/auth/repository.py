@@ -1,0 +1,149 @@
+"""Users in the database; usernames and emails are unique in any case, and there is always an active admin."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+from msgspec import Struct
+
+from stocky import clock
+from stocky.auth.key_repository import revoke_api_keys
+from stocky.auth.schemas import NewUser, Principal, Role, User, UserChange
+from stocky.auth.sign_in_repository import revoke_sign_ins
+from stocky.db import Connection, Database
+from stocky.errors import BadRequest, Conflict, Forbidden, NotFound
+from stocky.logs import audit
+
+_FIELDS = {"user_account__username": "username", "user_account__email": "email"}
+
+
+class _Id(Struct):
+    id: int
+
+
+@asynccontextmanager
+async def changing(database: Database) -> AsyncIterator[Connection]:
+    """A transaction that changes who may do what, and tells every process so; see `Identities.changing`."""
+    async with database.transaction() as tx:
+        yield tx
+        await tx.execute("raise_auth_revision")
+
+
+async def get_user(read: Connection, user_id: int) -> User:
+    """Raises NotFound."""
+    user = await read.one("get_user", User, id=user_id)
+    if user is None:
+        raise NotFound(f"There is no user with id {user_id}")
+    return user
+
+
+async def find_user_named(read: Connection, username: str) -> User | None:
+    """The user of that name, in any case."""
+    return await read.one("find_user_named", User, username=username)
+
+
+async def find_password_hash(read: Connection, user_id: int) -> str | None:
+    """What the user's password is compared with."""
+    stored: str | None = await read.value("find_password_hash", user_id=user_id)
+    return stored
+
+
+async def list_users(read: Connection, *, skip: int, limit: int) -> list[User]:
+    """All users, the inactive ones included, in the order they were added."""
+    return await read.all("list_users", User, skip=skip, limit=limit)
+
+
+async def add_user(tx: Connection, new: NewUser, password_hash: str, by: Principal | None) -> User:
+    """Adds a user; `by` is None on the command line. Raises BadRequest naming the field that another user has."""
+    with _duplicates_named():
+        user = await tx.one(
+            "add_user",
+            User,
+            username=new.username,
+            email=new.email,
+            password_hash=password_hash,
+            role=new.role,
+            is_active=new.is_active,
+            now=clock.now(),
+        )
+    assert user is not None  # INSERT … RETURNING has a row
+    details = {"username": user.username, "email": user.email, "role": user.role, "is_active": user.is_active}
+    await audit.record(tx, by, "created", "user", user.id, details)
+    return user
+
+
+async def change_user(
+    tx: Connection, user_id: int, change: UserChange, password_hash: str | None, by: Principal | None
+) -> User:
+    """Changes a user; a new password or the end of being active ends its sign-ins, all but the one of `by`.
+
+    Raises NotFound, Forbidden when a user who is no admin changes its own role or active flag,
+    BadRequest naming the field that another user has, Conflict when no active admin would be left.
+    """
+    user = await get_user(tx, user_id)
+    role, is_active = change.role or user.role, user.is_active if change.is_active is None else change.is_active
+    if by is not None and by.role is not Role.ADMIN and (role, is_active) != (user.role, user.is_active):
+        raise Forbidden("Access denied. Only an admin changes a user's role or active flag")
+    changed = await _change(tx, user_id, change, password_hash, by)
+    await audit.record(tx, by, "changed", "user", user_id, _told(change, password_hash))
+    return changed
+
+
+async def remove_user(tx: Connection, user_id: int, by: Principal) -> None:
+    """Makes a user inactive: its sign-ins end and its keys are revoked. What it did stays in the ledger.
+
+    Raises NotFound, BadRequest for oneself, Conflict for the last active admin.
+    """
+    if user_id == by.id:
+        raise BadRequest("You cannot remove yourself; another admin can")
+    user = await get_user(tx, user_id)
+    await _change(tx, user_id, UserChange(is_active=False), None, by)
+    await revoke_api_keys(tx, user_id, by)
+    await audit.record(tx, by, "removed", "user", user_id, {"username": user.username})
+
+
+async def _change(
+    tx: Connection, user_id: int, change: UserChange, password_hash: str | None, by: Principal | None
+) -> User:
+    if change.role not in (None, Role.ADMIN) or change.is_active is False:
+        await _keep_an_admin(tx, user_id)
+    with _duplicates_named():
+        user = await tx.one(
+            "change_user",
+            User,
+            id=user_id,
+            username=change.username,
+            email=change.email,
+            password_hash=password_hash,
+            role=change.role,
+            is_active=change.is_active,
+            now=clock.now(),
+        )
+    assert user is not None  # users are never deleted
+    if password_hash is not None or change.is_active is False:
+        await revoke_sign_ins(tx, user_id, kept=by.sign_in_id if by is not None and by.id == user_id else None)
+    return user
+
+
+async def _keep_an_admin(tx: Connection, user_id: int) -> None:
+    if [admin.id for admin in await tx.all("lock_active_admins", _Id)] == [user_id]:
+        raise Conflict("This is the last active admin; make another user an admin first")
+
+
+@contextmanager
+def _duplicates_named() -> Iterator[None]:
+    try:
+        yield
+    except Conflict as conflict:
+        field = _FIELDS.get(conflict.constraint)
+        if field is None:
+            raise
+        raise BadRequest(conflict.detail, field=field) from conflict
+
+
+def _told(change: UserChange, password_hash: str | None) -> dict[str, Any]:
+    told = {name: getattr(change, name) for name in ("username", "email", "role", "is_active")}
+    told["password"] = None if password_hash is None else "changed"
+    return {name: value for name, value in told.items() if value is not None}

@@ -1,0 +1,134 @@
+"""Signing in, staying signed in and signing out; no answer tells an unknown user from a wrong password."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+
+from stocky import clock
+from stocky.auth import repository, sign_in_repository, tokens
+from stocky.auth.identity import Identities
+from stocky.auth.schemas import Login, PasswordChange, Principal, SignIn, Tokens, User, UserChange
+from stocky.config import Config
+from stocky.db import Connection, Database
+from stocky.errors import BadRequest, Unauthorized
+
+SESSION = timedelta(days=7)
+REMEMBERED_SESSION = timedelta(days=30)
+
+_log = logging.getLogger(__name__)
+
+
+class Session(Struct, frozen=True):
+    """The tokens of a sign-in; `remembered_until` is when its cookie ends, None without a cookie."""
+
+    tokens: Tokens
+    remembered_until: datetime | None
+
+
+class SignIns:
+    """What the routes under `/auth` do."""
+
+    def __init__(self, database: Database, config: Config, identities: Identities) -> None:
+        self._database = database
+        self._config = config
+        self._identities = identities
+
+    async def sign_in(self, login: Login, address: str) -> Session:
+        """Opens a session. Raises Unauthorized, Throttled, or Unavailable when too many sign in at once."""
+        throttle = self._identities.throttle
+        throttle.check(login.username, address)
+        async with self._database.read() as read:
+            user = await repository.find_user_named(read, login.username)
+            stored = await repository.find_password_hash(read, user.id if user else 0)
+        fits = await self._identities.passwords.fits(login.password, stored)
+        if user is None or stored is None or not fits or not user.is_active:
+            throttle.failed(login.username, address)
+            _log.warning("A sign-in from %s was refused", address)
+            raise Unauthorized("Incorrect username or password")
+        throttle.succeeded(login.username)
+        life = REMEMBERED_SESSION if login.remember_me else SESSION
+        sign_in = SignIn(secrets.token_urlsafe(16), user.id, login.remember_me, clock.now() + life)
+        async with self._database.transaction() as tx:
+            await sign_in_repository.add_sign_in(tx, sign_in, stored)
+            session = await self._continue(tx, sign_in, user)
+        _log.info("%s signed in", user.username)
+        return session
+
+    async def refresh(self, token: str) -> Session:
+        """New tokens for a refresh token, or for an access token that is still valid. Raises Unauthorized."""
+        if tokens.is_access_token(token):
+            principal = await self._identities.holder_of_access_token(token)
+            async with self._database.transaction() as tx:
+                sign_in = await sign_in_repository.find_sign_in(tx, principal.sign_in_id or "")
+                if sign_in is None:
+                    raise tokens.token_invalid()
+                return await self._continue(tx, sign_in, principal.user)
+        token_hash = tokens.hash_of(token)
+        async with self._database.read() as read:
+            sign_in = await sign_in_repository.find_sign_in_of_token(read, token_hash)
+        if sign_in is None:
+            raise tokens.token_invalid()
+        async with self._database.transaction() as tx:
+            if await sign_in_repository.use_refresh_token(tx, token_hash):
+                return await self._continue(tx, sign_in, await repository.get_user(tx, sign_in.user_id))
+        # Used before: its holder or a thief has the tokens that came of it, and nobody knows which. Both are out.
+        await self._revoke(sign_in.id)
+        _log.warning("A refresh token of user %s was used again; that session is ended", sign_in.user_id)
+        raise tokens.token_invalid()
+
+    async def sign_out(self, given: list[str]) -> None:
+        """Ends the sessions that these tokens belong to. Raises Unauthorized when none of them belongs to one."""
+        sign_in_ids = {id for token in given if (id := await self._session_of(token)) is not None}
+        if not sign_in_ids:
+            raise Unauthorized
+        for id in sign_in_ids:
+            await self._revoke(id)
+
+    async def change_password(self, by: Principal, change: PasswordChange, address: str) -> None:
+        """Another password for oneself; other sessions end. Raises Throttled, BadRequest for a wrong current one."""
+        throttle, passwords = self._identities.throttle, self._identities.passwords
+        throttle.check(by.user.username, address)
+        async with self._database.read() as read:
+            stored = await repository.find_password_hash(read, by.id)
+        if not await passwords.fits(change.current_password, stored):
+            throttle.failed(by.user.username, address)
+            raise BadRequest("The current password is not that", field="current_password")
+        throttle.succeeded(by.user.username)
+        password_hash = await passwords.hash(change.new_password)
+        async with self._identities.changing() as tx:
+            await repository.change_user(tx, by.id, UserChange(), password_hash, by)
+
+    async def _continue(self, tx: Connection, sign_in: SignIn, user: User) -> Session:
+        """The next tokens of a sign-in, none of which outlives it."""
+        refresh_token = tokens.make_refresh_token()
+        await sign_in_repository.add_refresh_token(tx, refresh_token.hash, sign_in.id)
+        now = clock.now()
+        expires_at = min(now + timedelta(minutes=self._config.access_token_minutes), sign_in.expires_at)
+        return Session(
+            Tokens(
+                access_token=tokens.make_access_token(self._config.secret_key, user.id, sign_in.id, expires_at),
+                expires_in=int((expires_at - now).total_seconds()),
+                user_id=user.id,
+                role=user.role,
+                refresh_token=refresh_token.text,
+            ),
+            remembered_until=sign_in.expires_at if sign_in.is_remembered else None,
+        )
+
+    async def _session_of(self, token: str) -> str | None:
+        if tokens.is_access_token(token):
+            try:
+                return tokens.sign_in_of(self._config.secret_key, token)
+            except Unauthorized:
+                return None
+        async with self._database.read() as read:
+            sign_in = await sign_in_repository.find_sign_in_of_token(read, tokens.hash_of(token))
+        return sign_in.id if sign_in else None
+
+    async def _revoke(self, sign_in_id: str) -> None:
+        async with self._identities.changing() as tx:
+            await sign_in_repository.revoke_sign_in(tx, sign_in_id)

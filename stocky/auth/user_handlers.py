@@ -1,0 +1,58 @@
+"""`/users`: for admins, and for everyone as far as it is oneself."""
+
+from __future__ import annotations
+
+from litestar import Router, delete, get, post, put
+
+from stocky.auth import repository
+from stocky.auth.accounts import Accounts, self_or_admin
+from stocky.auth.dependencies import AUTH_DEPENDENCIES
+from stocky.auth.guards import admins, readers
+from stocky.auth.schemas import NewUser, Principal, User, UserChange
+from stocky.db import Connection
+from stocky.schema import Limit, Page, PathId, Size, Skip, window
+
+
+@get("/", guards=[admins])
+async def list_users(
+    read: Connection, skip: Skip = 0, limit: Limit = 100, page: Page = None, size: Size = None
+) -> list[User]:
+    """All users, the inactive ones included, in the order they were added."""
+    skip, limit = window(skip, limit, page, size)
+    return await repository.list_users(read, skip=skip, limit=limit)
+
+
+@post("/", guards=[admins])
+async def create_user(data: NewUser, user: Principal, accounts: Accounts) -> User:
+    """Add a user."""
+    return await accounts.add_user(data, user)
+
+
+@get("/{user_id:int}", guards=[readers])
+async def get_user(read: Connection, user: Principal, user_id: PathId) -> User:
+    """One user: yourself, or anyone for an admin."""
+    self_or_admin(user, user_id)
+    return await repository.get_user(read, user_id)
+
+
+@put("/{user_id:int}", guards=[readers])
+async def change_user(data: UserChange, user: Principal, accounts: Accounts, user_id: PathId) -> User:
+    """Change a user: yourself but for your role and active flag, or anyone for an admin.
+
+    What is not sent stays. A new password and the end of being active end the user's sessions.
+    """
+    return await accounts.change_user(user_id, data, user)
+
+
+@delete("/{user_id:int}", guards=[admins])
+async def remove_user(tx: Connection, user: Principal, user_id: PathId) -> None:
+    """Make a user inactive, end its sessions and revoke its keys. What it did stays in the history."""
+    await repository.remove_user(tx, user_id, user)
+
+
+user_routes = Router(
+    "/users",
+    route_handlers=[list_users, create_user, get_user, change_user, remove_user],
+    dependencies=AUTH_DEPENDENCIES,
+    tags=["Users"],
+)
