@@ -129,6 +129,7 @@ CREATE TABLE sku (
 CREATE UNIQUE INDEX sku__item_id__location_id ON sku (item_id, location_id) WHERE expiry_date IS NULL;
 CREATE UNIQUE INDEX sku__item_id__location_id__expiry_date ON sku (item_id, location_id, expiry_date)
  WHERE expiry_date IS NOT NULL;
+CREATE INDEX sku_by_item ON sku (item_id);
 CREATE INDEX sku_by_location ON sku (location_id);
 CREATE INDEX sku_by_expiry ON sku (expiry_date) WHERE expiry_date IS NOT NULL AND is_active;
 
