@@ -1,0 +1,82 @@
+"""`/docs`: Swagger UI with its scripts and styles from Stocky itself; nothing is loaded from anywhere else."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from litestar import Litestar, Request, Response, Router, get
+from litestar.datastructures import ResponseHeader
+from litestar.enums import MediaType
+from litestar.openapi.plugins import OpenAPIRenderPlugin
+
+from stocky.errors import NotFound
+
+_HERE = Path(__file__).resolve().parent
+# By name, so that no request can name another file.
+_OURS = {"page.js": "text/javascript; charset=utf-8"}
+_SWAGGER = {
+    "swagger-ui.css": "text/css; charset=utf-8",
+    "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
+    "favicon-32x32.png": "image/png",
+}
+# Swagger UI's style sheet carries its icons in data: addresses.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
+    " base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+
+
+class DocsPage(OpenAPIRenderPlugin):
+    """The page at `/docs`, in the place Litestar keeps for one."""
+
+    def __init__(self) -> None:
+        super().__init__(path="/", media_type=MediaType.HTML)
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        return (_HERE / "page.html").read_bytes()
+
+
+class FullDocument(OpenAPIRenderPlugin):
+    """The document below `/docs`, so that Litestar does not show its own, incomplete one there."""
+
+    def __init__(self, encode: Callable[[Litestar], bytes]) -> None:
+        super().__init__(path="/openapi.json", media_type=MediaType.JSON)
+        self._encode = encode
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        return self._encode(request.app)
+
+
+@get("/assets/{name:str}")
+async def show_asset(name: str) -> Response[bytes]:
+    """A script, style or picture of the page."""
+    directory = _HERE if name in _OURS else _swagger_files()
+    kind = _OURS.get(name) or _SWAGGER.get(name)
+    if kind is None:
+        raise NotFound(f"The page has no {name}")
+    content = await asyncio.to_thread((directory / name).read_bytes)
+    return Response(content, media_type=kind, headers={"Cache-Control": "public, max-age=3600"})
+
+
+def docs_router() -> Router:
+    """The router of the page, where Litestar adds its plugins."""
+    return Router(
+        "/docs",
+        route_handlers=[show_asset],
+        include_in_schema=False,
+        response_headers=[ResponseHeader(name="Content-Security-Policy", value=_POLICY)],
+    )
+
+
+@functools.cache
+def _swagger_files() -> Path:
+    """Where swagger-ui-py keeps Swagger UI; the package itself, with its web frameworks, is not imported."""
+    spec = find_spec("swagger_ui")
+    if spec is None or not spec.submodule_search_locations:
+        raise NotFound("The page is not installed; install Stocky again")
+    return Path(spec.submodule_search_locations[0]) / "static"

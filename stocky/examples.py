@@ -1,0 +1,108 @@
+"""Example values for the API's description: made of a schema's own examples, else of what a field's name means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Schema = dict[str, Any]
+
+# What a field of this name looks like, wherever its schema does not say.
+FIELDS: dict[str, Any] = {
+    "access_token": "eyJhbGciOiJIUzI1NiJ9…",
+    "action": "item.changed",
+    "alert_type": "low_stock",
+    "api_key": "stk_…",
+    "batch_id": "9f1c2d3e4b5a69788796a5b4c3d2e1f0",
+    "checks": {"database": "ok", "data_directory": "ok", "schema": "ok"},
+    "code": "KZMA",
+    "created_at": "2026-01-31T12:00:00Z",
+    "current_password": "the password until now",
+    "delta": 2,
+    "description": "The one in the blue bag",
+    "email": "anna@example.org",
+    "errors": [{"field": "quantity", "message": "Expected `float` >= 0.0"}],
+    "expires_at": None,
+    "expires_in": 1800,
+    "expiry_date": "2026-12-31",
+    "extra_data": {"batch": 12},
+    "function": "record",
+    "last_used_at": None,
+    "level": "warning",
+    "location_hint": "Pantry",
+    "message": "Coffee, ground: 3 at Pantry",
+    "min_quantity": 2,
+    "module": "stocky.stock.recorder",
+    "name": "Coffee, ground",
+    "new_password": "a password of at least 8 characters",
+    "note": "Counted twice",
+    "notes": "Top shelf",
+    "password": "a password of at least 8 characters",
+    "quantity": 3,
+    "quantity_after": 5,
+    "reason": None,
+    "refresh_token": "kJ3…",
+    "search": "coffee",
+    "severity": "warning",
+    "request_id": "5b0e7d0c2f5d4c4f9a3f6f1d2b7c8e90",
+    "scanner_id": "kitchen-1",
+    "token_type": "bearer",
+    "total_quantity": 3,
+    "unit": "piece",
+    "upc": "4006381333931",
+    "updated_at": "2026-01-31T12:00:00Z",
+    "username": "anna",
+}
+# By the name of a Struct, for those whose fields alone would not make sense together.
+STRUCTS: dict[str, Any] = {
+    "NewLocation": {"name": "Pantry", "description": "Left of the stove", "storage_type": "pantry"},
+    "LocationReference": {"name": "Pantry"},
+    "ItemReference": {"upc": "4006381333931"},
+    "NewEvent": {
+        "event_id": "0190a3c0-7b1e-7c3a-9d54-2f6b8e1a0c11",
+        "type": "add",
+        "item": {"upc": "4006381333931"},
+        "location": {"name": "Pantry"},
+        "quantity": 2,
+        "occurred_at": "2026-01-31T12:00:00Z",
+    },
+}
+_BY_TYPE: dict[str, Any] = {"integer": 1, "number": 1, "string": "text", "boolean": True, "null": None, "object": {}}
+_BY_FORMAT = {"date-time": "2026-01-31T12:00:00Z", "date": "2026-12-31"}
+
+
+def example_of(schema: Schema, components: dict[str, Schema], name: str = "") -> Any:
+    """A value that fits the schema of a field called `name`. References lead into `components`."""
+    if schema.get("default"):
+        return schema["default"]
+    if "$ref" in schema:
+        struct = schema["$ref"].rpartition("/")[2]
+        if struct in STRUCTS:
+            return STRUCTS[struct]
+        return example_of(components[struct], components, name)
+    if schema.get("examples"):
+        return schema["examples"][0]
+    if "const" in schema:
+        return schema["const"]
+    if "enum" in schema:
+        return FIELDS[name] if FIELDS.get(name) in schema["enum"] else schema["enum"][0]
+    if "properties" in schema:
+        return {field: example_of(each, components, field) for field, each in schema["properties"].items()}
+    if schema.get("type") == "array":
+        return [example_of(schema["items"], components, name)] if "items" in schema else []
+    if name in FIELDS and _is_for(FIELDS[name], schema):
+        return FIELDS[name]
+    for alternatives in ("anyOf", "oneOf"):
+        if alternatives in schema:
+            return example_of(schema[alternatives][0], components, name)
+    kind = schema.get("type", "object")
+    return _BY_FORMAT.get(schema.get("format", ""), _BY_TYPE.get(kind if isinstance(kind, str) else kind[0]))
+
+
+def _is_for(value: Any, schema: Schema) -> bool:
+    """Whether a value named for a field is of a type that this schema takes."""
+    kinds = {alternative.get("type") for alternative in schema.get("anyOf", schema.get("oneOf", [schema]))}
+    if value is None:
+        return "null" in kinds
+    if isinstance(value, (dict, list)):
+        return "object" in kinds or "array" in kinds
+    return bool(kinds & {"string"} if isinstance(value, str) else kinds & {"integer", "number"})

@@ -1,0 +1,273 @@
+"""The OpenAPI document: Litestar's, completed so that every operation names every status it can answer.
+
+What follows from how a route is built (guards, body, path parameters, database) is derived here, so no handler
+repeats it; a handler lists with `problem` only what is special to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from litestar import Litestar, Request, get
+from litestar.enums import MediaType
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import Components, License, SecurityScheme, Tag
+from litestar.response import Response, Stream
+from litestar.routes import HTTPRoute
+from litestar.types import Empty
+
+from stocky import __version__
+from stocky.docs.page import DocsPage, FullDocument, docs_router
+from stocky.errors import PROBLEM_JSON, Problem
+from stocky.examples import example_of
+
+_DESCRIPTION = """\
+Counts what is on your shelves: scanners post, and the counts are right.
+
+Every answer carries `X-Request-ID`. Errors are problem details (RFC 9457) with a `detail` for people. Enumerations are
+lower case in answers and accepted in any case; times are UTC. Lists take `skip` and `limit`, or `page` and `size`.
+"""
+_TAGS = {
+    "Auth": "Signing in, tokens and one's own password",
+    "API keys": "Keys for scanners and scripts",
+    "Users": "Accounts and their roles",
+    "Items": "What things are",
+    "Locations": "Where things are kept",
+    "SKUs": "How much of an item is at a location, by lot",
+    "Scanner": "Scans, and the scanners they come from",
+    "Events": "The ledger: every change of stock, never altered",
+    "Alerts": "What asks for attention",
+    "Logs": "What Stocky says about itself",
+    "Audit": "Who changed what",
+    "Monitoring": "Whether Stocky is well; open to everyone",
+}
+_SECURITY = [{"bearer": []}, {"api_key": []}]
+_DERIVED = {
+    400: "The request makes no sense as it stands: broken JSON, or something that cannot be done this way",
+    401: "Nobody is behind the request: no credentials, or such as are invalid or expired",
+    404: "Something the request names does not exist; `detail` says what",
+    409: "The state of things does not allow it; `detail` says why",
+    412: "It was changed since it was read; `If-Match` names another version",
+    413: "The body has more bytes than are taken",
+    422: "A value cannot be accepted; `errors` names the fields",
+    500: "A defect of Stocky's; the log has it under `request_id`",
+    503: "Not now; the same request is right after `Retry-After` seconds",
+    507: "The disk is full; nothing was changed",
+}
+# What `detail` says in the example, where the description does not fit.
+_SAID = {
+    401: "Authentication required",
+    404: "There is no item with id 1",
+    409: "A location with this name exists already",
+    422: "quantity: Expected `float` >= 0.0",
+    500: "Something went wrong inside Stocky. The log has it under request id 5b0e7d0c2f5d4c4f9a3f6f1d2b7c8e90",
+}
+_RETRY_AFTER = {
+    "Retry-After": {"description": "Seconds after which to try again", "schema": {"type": "integer", "minimum": 1}}
+}
+_AUTHENTICATE = {"WWW-Authenticate": {"description": "The scheme to use", "schema": {"type": "string"}}}
+_HEADERS = {401: _AUTHENTICATE, 429: _RETRY_AFTER, 503: _RETRY_AFTER}
+
+Document = dict[str, Any]
+
+
+def openapi_config() -> OpenAPIConfig:
+    """What Litestar is told. Its own pages load from elsewhere; `/docs` does not."""
+    return OpenAPIConfig(
+        title="Stocky",
+        version=__version__,
+        description=_DESCRIPTION,
+        license=License(name="MIT", identifier="MIT"),
+        components=Components(
+            security_schemes={
+                "bearer": SecurityScheme(
+                    type="http",
+                    scheme="bearer",
+                    bearer_format="JWT",
+                    description="The `access_token` of `POST /api/v1/auth/login`",
+                ),
+                "api_key": SecurityScheme(
+                    type="apiKey",
+                    security_scheme_in="header",
+                    name="X-API-Key",
+                    description="A key of `stocky create-key` or `/api/v1/api-keys`",
+                ),
+            }
+        ),
+        tags=[Tag(name, description) for name, description in _TAGS.items()],
+        use_handler_docstrings=True,
+        openapi_router=docs_router(),
+        render_plugins=[DocsPage(), FullDocument(encode_document)],
+    )
+
+
+def problem(description: str) -> ResponseSpec:
+    """For a handler's `responses`: an error that only this route gives, as in `{429: problem("Too many attempts")}`."""
+    return ResponseSpec(Problem, generate_examples=False, description=description, media_type=PROBLEM_JSON)
+
+
+@get(["/openapi.json", "/api/v1/openapi.json"], include_in_schema=False, media_type=MediaType.JSON)
+async def show_document(request: Request[Any, Any, Any]) -> bytes:
+    """The document, for tools and for the page at `/docs`."""
+    return await asyncio.to_thread(encode_document, request.app)
+
+
+@functools.lru_cache(maxsize=1)
+def encode_document(app: Litestar) -> bytes:
+    """The whole document as JSON."""
+    return msgspec.json.encode(complete_document(app))
+
+
+def complete_document(app: Litestar) -> Document:
+    """The whole document of an application. It takes some tenths of a second."""
+    document: Document = msgspec.json.decode(msgspec.json.encode(app.openapi_schema.to_schema()))
+    operations = list(_operations(app, document))
+    components: dict[str, Any] = document["components"].setdefault("schemas", {})
+    # msgspec knows its Structs better than Litestar does: docstrings, defaults, a minimum of 0.
+    types = [Problem, *{kind for handler, *_ in operations for kind in (_body(handler), _answer(handler)) if kind}]
+    schemas, structs = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    components.update(structs)
+    schema_of = dict(zip(types, schemas, strict=True))
+    document["components"]["responses"] = {
+        HTTPStatus(status).name.title(): _problem_response(status, told) for status, told in _DERIVED.items()
+    }
+    for handler, method, path, operation in operations:
+        _describe(handler, operation)
+        _complete_parameters(handler, operation, components)
+        _complete_contents(handler, operation, schema_of, components)
+        _complete_errors(handler, method, path, operation)
+    return document
+
+
+def _operations(app: Litestar, document: Document) -> Any:
+    """(handler, method, path, operation) of everything in the document."""
+    for route in app.routes:
+        if not isinstance(route, HTTPRoute):
+            continue
+        path = route.path_format or "/"
+        for method, (handler, _) in route.route_handler_map.items():
+            operation = document["paths"].get(path, {}).get(method.lower())
+            if operation is not None:
+                yield handler, method, path, operation
+
+
+def _describe(handler: HTTPRouteHandler, operation: Document) -> None:
+    """The first sentence of the docstring heads the operation, the rest explains it."""
+    told = operation.pop("description", "")
+    heading, stop, rest = told.partition(". ")
+    operation["summary"] = " ".join((heading + stop).split()).removesuffix(".")
+    if rest.strip():
+        operation["description"] = rest.strip()
+
+
+def _complete_parameters(handler: HTTPRouteHandler, operation: Document, components: Document) -> None:
+    fields = {}
+    for name, field in handler.parsed_fn_signature.parameters.items():
+        kwarg = field.kwarg_definition
+        fields[getattr(kwarg, "header", None) or getattr(kwarg, "query", None) or name] = kwarg
+    for parameter in operation.get("parameters", []):
+        schema = parameter["schema"]
+        # Litestar leaves a minimum of 0 out.
+        if getattr(fields.get(parameter["name"]), "ge", None) == 0:
+            schema["minimum"] = 0
+        for empty in ("allowEmptyValue", "allowReserved", "deprecated"):
+            if parameter.get(empty) is False:
+                del parameter[empty]
+        schema.pop("description", None)
+        if "examples" not in parameter:
+            parameter["example"] = example_of(schema, components, parameter["name"])
+    if operation.get("deprecated") is False:
+        del operation["deprecated"]
+
+
+def _complete_contents(handler: HTTPRouteHandler, operation: Document, schema_of: Any, components: Document) -> None:
+    """Body and answer by the schemas of their Structs, with an example of each."""
+    if body := _body(handler):
+        for content in operation["requestBody"]["content"].values():
+            content["schema"] = schema_of[body]
+            content["example"] = example_of(content["schema"], components)
+    for status, response in operation["responses"].items():
+        if int(status) >= HTTPStatus.BAD_REQUEST:
+            continue
+        response["description"] = HTTPStatus(int(status)).phrase
+        if not response.get("headers"):
+            response.pop("headers", None)
+        for content in (response.get("content") or {}).values():
+            if answer := _answer(handler):
+                content["schema"] = schema_of[answer]
+                content["example"] = example_of(content["schema"], components)
+            elif content.get("schema") == {}:
+                content["schema"] = {"type": "string"}
+
+
+def _complete_errors(handler: HTTPRouteHandler, method: str, path: str, operation: Document) -> None:
+    roles = _roles(handler)
+    told = {422: _DERIVED[422], 500: _DERIVED[500]}
+    if "{" in path:
+        told[404] = _DERIVED[404]
+    if roles:
+        operation["security"] = _SECURITY
+        told |= {status: _DERIVED[status] for status in (401, 503)}
+        told[403] = f"Access denied: this takes the role {' or '.join(roles)}"
+    if "read" in handler.parsed_fn_signature.parameters:
+        told[503] = _DERIVED[503]
+    if method != "GET":
+        told |= {status: _DERIVED[status] for status in (400, 404, 409, 503, 507)}
+    if "requestBody" in operation:
+        told[413] = _DERIVED[413]
+    if any(parameter["name"] == "If-Match" for parameter in operation.get("parameters", [])):
+        told |= {status: _DERIVED[status] for status in (400, 412)}
+    for status, spec in (handler.responses or {}).items():
+        if status >= HTTPStatus.BAD_REQUEST:
+            told[status] = spec.description
+    succeeded = {
+        status: response for status, response in operation["responses"].items() if int(status) < HTTPStatus.BAD_REQUEST
+    }
+    operation["responses"] = succeeded | {
+        str(status): {"$ref": f"#/components/responses/{HTTPStatus(status).name.title()}"}
+        if told[status] == _DERIVED.get(status)
+        else _problem_response(status, told[status])
+        for status in sorted(told)
+    }
+
+
+def _problem_response(status: int, description: str) -> Document:
+    title = HTTPStatus(status).phrase
+    detail = _SAID.get(status, description.partition(";")[0])
+    example: Document = {"title": title, "status": status, "detail": detail, "type": "about:blank"}
+    if status == HTTPStatus.UNPROCESSABLE_ENTITY:
+        example["errors"] = [{"field": "quantity", "message": "Expected `float` >= 0.0"}]
+    response: Document = {
+        "description": description,
+        "content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}},
+    }
+    if status in _HEADERS:
+        response["headers"] = _HEADERS[status]
+    return response
+
+
+def _roles(handler: HTTPRouteHandler) -> list[str]:
+    """The roles that the route's guards let through; none for a route that is open."""
+    return sorted({role.value for guard in handler.resolve_guards() for role in getattr(guard, "roles", ())})
+
+
+def _body(handler: HTTPRouteHandler) -> Any:
+    field = handler.parsed_data_field
+    return None if field is None else field.annotation
+
+
+def _answer(handler: HTTPRouteHandler) -> Any:
+    """The type of the answer where it is JSON, else None."""
+    field = handler.parsed_return_field
+    if field.is_subclass_of((Stream,)):
+        return None
+    if field.is_subclass_of((Response,)):
+        field = field.inner_types[0] if field.inner_types else field
+    kind = field.annotation
+    return None if kind in (None, type(None), bytes, str, Any, Empty, Response) else kind
