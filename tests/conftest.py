@@ -21,7 +21,7 @@ from stocky.config import Config, load
 from stocky.db import Database, make_database
 from stocky.db.migrate import migrate
 from tests import serving
-from tests.people import KEYS, add_people
+from tests.people import add_people
 from tests.postgres import Server, embedded_server, system_server
 
 ORIGIN = "http://stocky.test"
@@ -38,6 +38,7 @@ class TestDatabases:
     def __init__(self) -> None:
         self.left_out: str | None = None
         self.ran_on: dict[str, str] = {}
+        self.keys: dict[str, dict[str, str]] = {}
         self._servers: dict[str, Server] = {}
         self._templates: dict[str, str] = {}
         self._stack = ExitStack()
@@ -91,7 +92,7 @@ class TestDatabases:
             url = server.url_of(template)
         config = load(settings(url, directory))
         migrate(config)
-        asyncio.run(add_people(config))
+        self.keys[dialect] = asyncio.run(add_people(config))
         return template
 
     def _server(self, dialect: str) -> Server:
@@ -111,11 +112,8 @@ def settings(database_url: str, data_dir: Path) -> dict[str, str]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_databases] = TestDatabases()
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    config.stash[_databases].close()
+    databases = config.stash[_databases] = TestDatabases()
+    config.add_cleanup(databases.close)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -172,13 +170,33 @@ async def app(config: Config) -> AsyncIterator[Litestar]:
     from stocky.app import create_app
 
     app = create_app(config)
-    async with app.lifespan():
-        yield app
+    started, ended = asyncio.Event(), asyncio.Event()
+
+    async def live() -> None:
+        async with app.lifespan():
+            started.set()
+            await ended.wait()
+
+    # Litestar wants its lifespan begun and ended by one task; a fixture is begun and ended by two.
+    life = asyncio.create_task(live())
+    life.add_done_callback(lambda _: started.set())
+    await started.wait()
+    if life.done():
+        await life
+    yield app
+    ended.set()
+    await life
 
 
-def _client(app: Litestar, path: str = "/api/v1", **headers: str) -> AsyncClient:
+@pytest.fixture
+def keys(environ: dict[str, str], dialect: str, databases: TestDatabases) -> dict[str, str]:
+    """The API keys of the people, by username."""
+    return databases.keys[dialect]
+
+
+def _client(app: Litestar, path: str = "/api/v1", key: str | None = None) -> AsyncClient:
     transport = ASGITransport(app=app, raise_app_exceptions=False)
-    return AsyncClient(transport=transport, base_url=f"{ORIGIN}{path}", headers=headers)
+    return AsyncClient(transport=transport, base_url=f"{ORIGIN}{path}", headers={"X-API-Key": key} if key else {})
 
 
 @pytest.fixture
@@ -196,26 +214,26 @@ async def client(app: Litestar) -> AsyncIterator[AsyncClient]:
 
 
 @pytest.fixture
-async def admin(app: Litestar) -> AsyncIterator[AsyncClient]:
-    async with _client(app, **{"X-API-Key": KEYS["admin"]}) as client:
+async def admin(app: Litestar, keys: dict[str, str]) -> AsyncIterator[AsyncClient]:
+    async with _client(app, key=keys["admin"]) as client:
         yield client
 
 
 @pytest.fixture
-async def member(app: Litestar) -> AsyncIterator[AsyncClient]:
-    async with _client(app, **{"X-API-Key": KEYS["member"]}) as client:
+async def member(app: Litestar, keys: dict[str, str]) -> AsyncIterator[AsyncClient]:
+    async with _client(app, key=keys["member"]) as client:
         yield client
 
 
 @pytest.fixture
-async def scanner(app: Litestar) -> AsyncIterator[AsyncClient]:
-    async with _client(app, **{"X-API-Key": KEYS["scanner"]}) as client:
+async def scanner(app: Litestar, keys: dict[str, str]) -> AsyncIterator[AsyncClient]:
+    async with _client(app, key=keys["scanner"]) as client:
         yield client
 
 
 @pytest.fixture
-async def reader(app: Litestar) -> AsyncIterator[AsyncClient]:
-    async with _client(app, **{"X-API-Key": KEYS["reader"]}) as client:
+async def reader(app: Litestar, keys: dict[str, str]) -> AsyncIterator[AsyncClient]:
+    async with _client(app, key=keys["reader"]) as client:
         yield client
 
 
