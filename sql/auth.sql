@@ -6,6 +6,10 @@ SELECT id, username, email, role, is_active, created_at, updated_at
   FROM user_account
  WHERE id = :id;
 
+-- has_active_admin --
+-- Whether there is an admin who may sign in.
+SELECT EXISTS (SELECT 1 FROM user_account WHERE role = 'admin' AND is_active);
+
 -- find_user_named --
 -- One user by its name in any case.
 SELECT id, username, email, role, is_active, created_at, updated_at

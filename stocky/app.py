@@ -22,18 +22,21 @@ from stocky.catalogue.item_handlers import item_routes
 from stocky.catalogue.location_handlers import location_routes
 from stocky.config import Config
 from stocky.db import Connection, Database, make_database
+from stocky.docs.page import docs_routes
 from stocky.edge import Edge
 from stocky.errors import to_problem
 from stocky.logs.handlers import audit_routes, log_routes
 from stocky.logs.memory import MemoryLog
 from stocky.monitoring.handlers import health_routes, service_routes
 from stocky.monitoring.metrics import Metrics
-from stocky.openapi import openapi_config
+from stocky.monitoring.readiness import Readiness
+from stocky.openapi import openapi_config, show_document
 from stocky.request import StockyRequest
 from stocky.scanner.handlers import scanner_routes
 from stocky.stock.event_handlers import event_routes, item_history_routes
 from stocky.stock.recorder import Recorder
 from stocky.stock.sku_handlers import sku_routes
+from stocky.streams import Streams
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 _METHODS: list[Method] = ["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -85,6 +88,8 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
                 ],
             ),
             *health_routes,
+            show_document,
+            docs_routes,
         ],
         dependencies={
             "read": Provide(_read),
@@ -95,6 +100,8 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
         exception_handlers={Exception: to_problem},
         cors_config=_cors(config),
         lifespan=[lifespan],
+        # Set up by whoever runs the application; Litestar's own would put itself in front.
+        logging_config=None,
         openapi_config=openapi_config(),
         request_class=StockyRequest,
         request_max_body_size=MAX_BODY_BYTES,
@@ -106,6 +113,8 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
                 "identities": identities,
                 "metrics": metrics,
                 "memory_log": memory_log or MemoryLog(config.max_log_entries),
+                "readiness": Readiness(database, config),
+                "streams": Streams(),
             },
             deep_copy=False,
         ),

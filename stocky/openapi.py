@@ -17,13 +17,13 @@ from litestar.enums import MediaType
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.plugins import OpenAPIRenderPlugin
 from litestar.openapi.spec import Components, License, SecurityScheme, Tag
 from litestar.response import Response, Stream
 from litestar.routes import HTTPRoute
 from litestar.types import Empty
 
 from stocky import __version__
-from stocky.docs.page import DocsPage, FullDocument, docs_router
 from stocky.errors import PROBLEM_JSON, Problem
 from stocky.examples import example_of
 
@@ -102,9 +102,15 @@ def openapi_config() -> OpenAPIConfig:
         ),
         tags=[Tag(name, description) for name, description in _TAGS.items()],
         use_handler_docstrings=True,
-        openapi_router=docs_router(),
-        render_plugins=[DocsPage(), FullDocument(encode_document)],
+        render_plugins=[_WholeDocument(path="/openapi.json", media_type=MediaType.JSON)],
     )
+
+
+class _WholeDocument(OpenAPIRenderPlugin):
+    """Litestar shows the document at `/schema` too; this makes it the same one."""
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        return encode_document(request.app)
 
 
 def problem(description: str) -> ResponseSpec:

@@ -8,7 +8,7 @@ import socket
 import uvicorn
 from litestar import Litestar
 
-from stocky.auth.repository import count_active_admins
+from stocky.auth.repository import has_active_admin
 from stocky.config import Config
 
 # Answers that are still being made get this long; with the recorder's last batch it stays below ten seconds.
@@ -46,7 +46,7 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         _log.info("Stocky is ready on %s", self._address)
         async with self._app.state.database.read() as read:
-            if not await count_active_admins(read):
+            if not await has_active_admin(read):
                 _log.warning(
                     "There is no admin yet; make one: stocky create-admin --username NAME --email ADDRESS"
                 )

@@ -39,6 +39,11 @@ async def get_user(read: Connection, user_id: int) -> User:
     return user
 
 
+async def has_active_admin(read: Connection) -> bool:
+    """Whether anyone may administer; nobody may before the first admin is made."""
+    return bool(await read.value("has_active_admin"))
+
+
 async def find_user_named(read: Connection, username: str) -> User | None:
     """The user of that name, in any case."""
     return await read.one("find_user_named", User, username=username)

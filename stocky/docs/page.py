@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
-
-from litestar import Litestar, Request, Response, Router, get
+from litestar import Response, Router, get
 from litestar.datastructures import ResponseHeader
 from litestar.enums import MediaType
-from litestar.openapi.plugins import OpenAPIRenderPlugin
 
 from stocky.errors import NotFound
 
 _HERE = Path(__file__).resolve().parent
 # By name, so that no request can name another file.
-_OURS = {"page.js": "text/javascript; charset=utf-8"}
+_OURS = {"page.js": "text/javascript"}
 _SWAGGER = {
-    "swagger-ui.css": "text/css; charset=utf-8",
-    "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
+    "swagger-ui.css": "text/css",
+    "swagger-ui-bundle.js": "text/javascript",
     "favicon-32x32.png": "image/png",
 }
 # Swagger UI's style sheet carries its icons in data: addresses.
@@ -31,25 +27,10 @@ _POLICY = (
 )
 
 
-class DocsPage(OpenAPIRenderPlugin):
-    """The page at `/docs`, in the place Litestar keeps for one."""
-
-    def __init__(self) -> None:
-        super().__init__(path="/", media_type=MediaType.HTML)
-
-    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        return (_HERE / "page.html").read_bytes()
-
-
-class FullDocument(OpenAPIRenderPlugin):
-    """The document below `/docs`, so that Litestar does not show its own, incomplete one there."""
-
-    def __init__(self, encode: Callable[[Litestar], bytes]) -> None:
-        super().__init__(path="/openapi.json", media_type=MediaType.JSON)
-        self._encode = encode
-
-    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        return self._encode(request.app)
+@get("/", media_type=MediaType.HTML)
+async def show_page() -> bytes:
+    """The page."""
+    return (_HERE / "page.html").read_bytes()
 
 
 @get("/assets/{name:str}")
@@ -63,16 +44,6 @@ async def show_asset(name: str) -> Response[bytes]:
     return Response(content, media_type=kind, headers={"Cache-Control": "public, max-age=3600"})
 
 
-def docs_router() -> Router:
-    """The router of the page, where Litestar adds its plugins."""
-    return Router(
-        "/docs",
-        route_handlers=[show_asset],
-        include_in_schema=False,
-        response_headers=[ResponseHeader(name="Content-Security-Policy", value=_POLICY)],
-    )
-
-
 @functools.cache
 def _swagger_files() -> Path:
     """Where swagger-ui-py keeps Swagger UI; the package itself, with its web frameworks, is not imported."""
@@ -80,3 +51,11 @@ def _swagger_files() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise NotFound("The page is not installed; install Stocky again")
     return Path(spec.submodule_search_locations[0]) / "static"
+
+
+docs_routes = Router(
+    "/docs",
+    route_handlers=[show_page, show_asset],
+    include_in_schema=False,
+    response_headers=[ResponseHeader(name="Content-Security-Policy", value=_POLICY)],
+)

@@ -12,6 +12,8 @@ from litestar.params import Parameter
 from litestar.response import Stream
 
 from stocky.auth.guards import admins
+from stocky.db import Connection
+from stocky.logs.audit import AuditEntry, AuditFilter, list_audit_entries
 from stocky.logs.memory import MemoryLog
 from stocky.logs.schemas import LogEntry, LogFilter, LogLevel
 from stocky.logs.tail import follow_log
@@ -29,15 +31,17 @@ Since = Annotated[datetime | None, Parameter(description="Records from this mome
 LastEventId = Annotated[
     int | None, Parameter(header="Last-Event-ID", ge=0, le=MAX_ID, description="The last record seen: go on after it")
 ]
+OptionalId = Annotated[int | None, Parameter(ge=1, le=MAX_ID, description="Only what this user did")]
+AuditText = Annotated[str | None, Parameter(max_length=200, description="Only entries with exactly this")]
+AuditSince = Annotated[datetime | None, Parameter(description="Entries from this moment on")]
+AuditUntil = Annotated[datetime | None, Parameter(description="Entries before this moment")]
 
 
 async def wanted_entries(
     level: Level = None, severity: Severity = None, module: Module = None, search: Search = None, since: Since = None
 ) -> LogFilter:
     """The filters of a request as one."""
-    if since is not None and since.tzinfo is None:
-        since = since.replace(tzinfo=UTC)
-    return LogFilter(level, severity, module, search, since)
+    return LogFilter(level, severity, module, search, _aware(since))
 
 
 @get("/", guards=[admins])
@@ -55,6 +59,31 @@ async def stream_logs(state: State, wanted: LogFilter, last_event_id: LastEventI
     return event_stream(follow_log(state.memory_log, state.streams, wanted, last_event_id))
 
 
+@get("/", guards=[admins])
+async def list_audit(
+    read: Connection,
+    user_id: OptionalId = None,
+    action: AuditText = None,
+    subject: AuditText = None,
+    subject_id: AuditText = None,
+    since: AuditSince = None,
+    until: AuditUntil = None,
+    skip: Skip = 0,
+    limit: Limit = 100,
+    page: Page = None,
+    size: Size = None,
+) -> list[AuditEntry]:
+    """Who changed what, newest first; changes of stock are in `/events`."""
+    wanted = AuditFilter(user_id, action, subject, subject_id, _aware(since), _aware(until))
+    skip, limit = window(skip, limit, page, size)
+    return await list_audit_entries(read, wanted, skip=skip, limit=limit)
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+
+
+audit_routes = Router("/audit", route_handlers=[list_audit], tags=["Audit"])
 log_routes = [
     Router(
         path,

@@ -9,7 +9,7 @@ from stocky import __version__
 from stocky.monitoring.readiness import Readiness
 from stocky.monitoring.schemas import Alive, Health, Ready, ServiceHealth
 
-METRICS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
+METRICS_TEXT = "text/plain; version=0.0.4"
 
 
 @get("/health/live", tags=["Monitoring"])
