@@ -54,6 +54,14 @@ FIELDS: dict[str, Any] = {
 }
 # By the name of a Struct, for those whose fields alone would not make sense together.
 STRUCTS: dict[str, Any] = {
+    "NewItem": {
+        "name": "Coffee, ground",
+        "description": "The one in the blue bag",
+        "upc": "4006381333931",
+        "default_storage_type": "pantry",
+        "min_quantity": 2,
+        "barcodes": [{"barcode": "4006381333948", "pack_quantity": 6}],
+    },
     "NewLocation": {"name": "Pantry", "description": "Left of the stove", "storage_type": "pantry"},
     "LocationReference": {"name": "Pantry"},
     "ItemReference": {"upc": "4006381333931"},

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import re
 from http import HTTPStatus
 from typing import Any
 
@@ -165,11 +166,10 @@ def _operations(app: Litestar, document: Document) -> Any:
 
 def _describe(handler: HTTPRouteHandler, operation: Document) -> None:
     """The first sentence of the docstring heads the operation, the rest explains it."""
-    told = operation.pop("description", "")
-    heading, stop, rest = told.partition(". ")
-    operation["summary"] = " ".join((heading + stop).split()).removesuffix(".")
-    if rest.strip():
-        operation["description"] = rest.strip()
+    heading, *rest = re.split(r"\.(?:\s+|$)", operation.pop("description", ""), maxsplit=1)
+    operation["summary"] = " ".join(heading.split())
+    if rest and rest[0]:
+        operation["description"] = rest[0]
 
 
 def _complete_parameters(handler: HTTPRouteHandler, operation: Document, components: Document) -> None:

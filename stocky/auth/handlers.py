@@ -27,6 +27,16 @@ from stocky.auth.schemas import (
 from stocky.auth.sign_ins import SignIns
 from stocky.db import Connection
 from stocky.errors import Unauthorized
+from stocky.openapi import problem
+
+_SIGN_IN_REFUSED = {
+    401: problem("Incorrect username or password"),
+    429: problem("Too many failed sign-ins; again after `Retry-After` seconds"),
+}
+_SESSION_REFUSED = {
+    401: problem("The token is invalid, used or expired"),
+    403: problem("Access denied. The cookie was sent by a page of another site"),
+}
 
 
 async def _read_form(request: Request[Any, Any, Any]) -> None:
@@ -34,7 +44,7 @@ async def _read_form(request: Request[Any, Any, Any]) -> None:
     await request.form()
 
 
-@post("/login", status_code=200, before_request=_read_form)
+@post("/login", status_code=200, before_request=_read_form, responses=_SIGN_IN_REFUSED)
 async def sign_in_by_form(
     data: Annotated[LoginForm, Body(media_type=RequestEncodingType.URL_ENCODED)], sign_ins: SignIns, peer: Peer
 ) -> Response[Tokens]:
@@ -42,13 +52,13 @@ async def sign_in_by_form(
     return session_answer(await sign_ins.sign_in(data.login(), peer.address), peer)
 
 
-@post("/login-json", status_code=200)
+@post("/login-json", status_code=200, responses=_SIGN_IN_REFUSED)
 async def sign_in(data: Login, sign_ins: SignIns, peer: Peer) -> Response[Tokens]:
     """Sign in."""
     return session_answer(await sign_ins.sign_in(data, peer.address), peer)
 
 
-@post("/refresh", status_code=200)
+@post("/refresh", status_code=200, responses=_SESSION_REFUSED)
 async def refresh(
     request: Request[Any, Any, Any], sign_ins: SignIns, peer: Peer, data: GivenRefreshToken | None = None
 ) -> Response[Tokens]:
@@ -63,7 +73,7 @@ async def refresh(
     return session_answer(await sign_ins.refresh(token), peer)
 
 
-@post("/logout", status_code=200)
+@post("/logout", status_code=200, responses=_SESSION_REFUSED)
 async def sign_out(
     request: Request[Any, Any, Any], sign_ins: SignIns, peer: Peer, data: GivenRefreshToken | None = None
 ) -> Response[Message]:

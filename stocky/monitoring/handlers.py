@@ -8,8 +8,10 @@ from litestar.datastructures import State
 from stocky import __version__
 from stocky.monitoring.readiness import Readiness
 from stocky.monitoring.schemas import Alive, Health, Ready, ServiceHealth
+from stocky.openapi import problem
 
 METRICS_TEXT = "text/plain; version=0.0.4"
+_NOT_READY = {503: problem("Not ready; `results` has what each check says")}
 
 
 @get("/health/live", tags=["Monitoring"])
@@ -18,14 +20,14 @@ async def check_live() -> Alive:
     return Alive()
 
 
-@get("/health/ready", tags=["Monitoring"])
+@get("/health/ready", tags=["Monitoring"], responses=_NOT_READY)
 async def check_ready(state: State) -> Ready:
     """Whether Stocky can do its work: the database and the data directory can be written, the schema is current."""
     readiness: Readiness = state.readiness
     return Ready(checks=await readiness.require())
 
 
-@get("/health", tags=["Monitoring"])
+@get("/health", tags=["Monitoring"], responses=_NOT_READY)
 async def check_health(state: State) -> Health:
     """Both: the process answers and can do its work."""
     readiness: Readiness = state.readiness
@@ -38,7 +40,7 @@ async def show_metrics(state: State) -> Response[bytes]:
     return Response(state.metrics.text(), media_type=METRICS_TEXT)
 
 
-@get("/health", tags=["Monitoring"])
+@get("/health", tags=["Monitoring"], responses=_NOT_READY)
 async def check_service(state: State) -> ServiceHealth:
     """Whether Stocky can do its work, in the shape that existing clients look for."""
     readiness: Readiness = state.readiness
