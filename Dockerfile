@@ -16,9 +16,11 @@ LABEL org.opencontainers.image.title="Stocky" \
 RUN useradd --system --uid 10001 --no-create-home stocky \
  && install -d -o stocky -g stocky /data
 COPY --from=build /opt/stocky /opt/stocky
+# LOGNAME: migrations note who ran them, and a user given by `docker run --user` has no name otherwise.
 ENV PATH=/opt/stocky/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
+    LOGNAME=stocky \
     STOCKY_DATA_DIR=/data \
     STOCKY_HOST=0.0.0.0
 USER stocky
