@@ -1,0 +1,46 @@
+"""`python -m tests.benchmarks`: measures, prints one table and writes results.json. It fails on wrong answers only."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+from tests.benchmarks import machine, results
+from tests.benchmarks.load import generator_name
+from tests.benchmarks.results import Plan, Result
+from tests.benchmarks.scanning import measure_long_ledger, measure_many_connections, measure_scans
+
+BENCHMARKS: dict[str, Callable[[Plan], list[Result]]] = {
+    "F1": measure_scans,
+    "F5": measure_long_ledger,
+    "F12": measure_many_connections,
+}
+# Measured together with another.
+PART_OF = {"F2": "F1"}
+
+
+def main() -> None:
+    """Measures what was asked for."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("--only", metavar="F1,F3", help="only these")
+    parser.add_argument("--runs", type=int, default=3, help="how often each is measured (default 3)")
+    parser.add_argument("--quick", action="store_true", help="short runs, to see that it works; keeps no results")
+    arguments = parser.parse_args()
+    plan = Plan(arguments.runs, 3, 1) if arguments.quick else Plan(arguments.runs, 8, 3)
+    wanted = arguments.only.upper().split(",") if arguments.only else list(BENCHMARKS)
+    if unknown := [id for id in wanted if id not in BENCHMARKS and id not in PART_OF]:
+        parser.error(f"there is no {', '.join(unknown)}; there are {', '.join([*BENCHMARKS, *PART_OF])}")
+
+    description = machine.describe() | {"generator": generator_name()}
+    print("\n".join(f"{name}: {value}" for name, value in description.items()), flush=True)
+    found: list[Result] = []
+    for id in dict.fromkeys(PART_OF.get(id, id) for id in wanted):
+        print(f"measuring {id} ...", flush=True)
+        found += BENCHMARKS[id](plan)
+    print(f"\n{results.table(found)}")
+    if not arguments.quick:
+        results.keep(found, description)
+
+
+if __name__ == "__main__":
+    main()

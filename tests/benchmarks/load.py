@@ -1,0 +1,117 @@
+"""Load on a server from the client's core: by Debian's wrk, or by `generator` where there is no wrk."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+import msgspec
+
+from tests.benchmarks.machine import CLIENT_CORE, pinned
+from tests.serving import environment
+
+LUA = Path(__file__).with_name("load.lua")
+TIMEOUT_SECONDS = 10
+
+
+class Figures(msgspec.Struct, kw_only=True):
+    """What the load generator saw. `failures` are connections and timeouts, `refused` answers that are not 2xx,
+    `unexpected` those of the answers it looked at that did not hold what they must."""
+
+    requests: int
+    seconds: float
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+    failures: int
+    refused: int
+    unexpected: int
+    sample: str = ""
+
+    @property
+    def per_second(self) -> float:
+        return self.requests / self.seconds
+
+    @property
+    def is_sound(self) -> bool:
+        return not (self.failures or self.refused or self.unexpected)
+
+
+class Unsound(Exception):
+    """A measurement that measured something else: wrong answers, lost rows, a database that does not check."""
+
+
+class Load(msgspec.Struct, kw_only=True):
+    """Requests to send: `bodies` in turn, each "@id" in them replaced by a new UUID of version `ids`; GET without."""
+
+    path: str
+    bodies: Sequence[str] = ()
+    expected: str = ""
+    connections: int = 64
+    ids: Literal["v4", "v7"] = "v4"
+    headers: Sequence[str] = ()
+
+    def run(self, root: str, seconds: float, *, path: str | None = None) -> Figures:
+        """Sends for `seconds` to the server at `root`. Raises Unsound unless every answer was as expected."""
+        figures = self.try_run(root, seconds, path=path)
+        if not figures.is_sound:
+            raise Unsound(f"{root}{path or self.path}: {figures}")
+        return figures
+
+    def try_run(self, root: str, seconds: float, *, path: str | None = None) -> Figures:
+        """Sends for `seconds` and returns the figures, whatever they are."""
+        url = root + (path or self.path)
+        headers = [*self.headers, *(["Content-Type: application/json"] if self.bodies else [])]
+        with TemporaryDirectory(prefix="stocky-bench-") as directory:
+            file = Path(directory) / "bodies"
+            file.write_text("".join(f"{body}\n" for body in self.bodies), "utf-8")
+            return self._wrk(url, seconds, headers, file) if shutil.which("wrk") else self._own(url, seconds, headers, file)
+
+    @property
+    def _method(self) -> str:
+        return "POST" if self.bodies else "GET"
+
+    def _wrk(self, url: str, seconds: float, headers: list[str], bodies: Path) -> Figures:
+        command = [
+            "wrk", "--threads=1", f"--connections={self.connections}", f"--duration={seconds:.0f}s",
+            f"--timeout={TIMEOUT_SECONDS}s", f"--script={LUA}", *(f"--header={header}" for header in headers), url,
+            "--", self._method, str(bodies), self.expected, self.ids,
+        ]  # fmt: skip
+        with pinned(CLIENT_CORE):
+            output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        _, _, result = output.rpartition("RESULT ")
+        told, _, sample = result.partition("\nSAMPLE ")
+        figures = msgspec.json.decode(told, type=Figures)
+        figures.sample = sample.strip()
+        return figures
+
+    def _own(self, url: str, seconds: float, headers: list[str], bodies: Path) -> Figures:
+        given = {
+            "url": url,
+            "connections": self.connections,
+            "seconds": seconds,
+            "headers": headers,
+            "method": self._method,
+            "bodies_file": str(bodies),
+            "expected": self.expected,
+            "ids": self.ids,
+        }
+        with pinned(CLIENT_CORE):
+            done = subprocess.run(
+                [sys.executable, "-m", "tests.benchmarks.generator"],
+                input=msgspec.json.encode(given),
+                env=environment({}),
+                check=True,
+                capture_output=True,
+            )
+        return msgspec.json.decode(done.stdout, type=Figures)
+
+
+def generator_name() -> str:
+    """Which generator makes the load."""
+    return "wrk" if shutil.which("wrk") else "generator.py"

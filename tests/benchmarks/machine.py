@@ -1,0 +1,75 @@
+"""The machine: which core is whose, how much memory a process holds, and what the machine is, without its name."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sqlite3
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+# None where the system cannot pin; the same one twice where there is only one.
+SERVER_CORE = _CORES[0] if _CORES else None
+CLIENT_CORE = _CORES[-1] if _CORES else None
+
+
+@contextmanager
+def pinned(core: int | None) -> Iterator[None]:
+    """Processes started in this block run on that core only, with all their threads."""
+    if core is None:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def resident_mib(pid: int) -> float:
+    """The memory a process holds, in MiB."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    raise ProcessLookupError(pid)
+
+
+def describe() -> dict[str, str | int | float]:
+    """What figures of this machine depend on."""
+    return {
+        "processor": _processor(),
+        "cores": len(_CORES) or os.cpu_count() or 1,
+        "pinned": "server to one core, client to another" if len(_CORES) > 1 else "no: there is no second core to pin to",
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "sqlite": sqlite3.sqlite_version,
+        "fsync_ms": round(_fsync_seconds() * 1000, 3),
+    }
+
+
+def _processor() -> str:
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        for line in file:
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+def _fsync_seconds() -> float:
+    """The median time of writing 4 KiB and having them on the disk; SQLite waits as long at every commit."""
+    times = []
+    with tempfile.TemporaryFile(dir=Path.cwd()) as file:
+        for _ in range(100):
+            started = time.perf_counter()
+            file.write(b"x" * 4096)
+            file.flush()
+            os.fdatasync(file.fileno())
+            times.append(time.perf_counter() - started)
+    return statistics.median(times)

@@ -1,0 +1,100 @@
+"""What a benchmark found, beside its goal; one table for people and one file for programs."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import msgspec
+
+FILE = Path(__file__).with_name("results.json")
+_COMPARISONS = {">=": operator.ge, "<=": operator.le}
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """How long and how often to measure."""
+
+    runs: int
+    seconds: float
+    warm_up: float
+
+
+class Result(msgspec.Struct, kw_only=True):
+    """Medians of subject and yardstick, the median of the runs' ratios, and the goal for it (or for the subject)."""
+
+    id: str
+    what: str
+    yardstick_is: str
+    subject: float | None = None
+    yardstick: float | None = None
+    ratio: float | None = None
+    goal: str = ""
+    note: str = ""
+    raw: dict[str, Any] = {}
+    met: bool | None = None
+    measured_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        measured = self.subject if self.ratio is None else self.ratio
+        if measured is None:
+            return
+        comparison, _, bound = self.goal.partition(" ")
+        self.met = _COMPARISONS[comparison](measured, float(bound))
+        self.measured_at = datetime.now(UTC)
+
+
+def ratio(subject: Sequence[float], yardstick: Sequence[float]) -> float:
+    """The median of the ratios of runs that stood side by side."""
+    return median(ours / theirs for ours, theirs in zip(subject, yardstick, strict=True))
+
+
+def table(results: Sequence[Result]) -> str:
+    """All of it, for people."""
+    rows = [("", "what", "Stocky", "yardstick", "ratio", "goal", "met", "")]
+    for result in results:
+        met = {True: "yes", False: "NO", None: "-"}[result.met]
+        rows.append(
+            (
+                result.id,
+                f"{result.what}" + (f" / {result.yardstick_is}" if result.yardstick_is != "-" else ""),
+                _number(result.subject),
+                _number(result.yardstick),
+                "" if result.ratio is None else f"{result.ratio:.2f}",
+                result.goal,
+                met,
+                result.note,
+            )
+        )
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    right = {2, 3, 4}
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
+
+
+def keep(results: Sequence[Result], machine: dict[str, Any]) -> None:
+    """Writes results.json; what was not measured this time stays as it was."""
+    measured = {result.id for result in results}
+    earlier = msgspec.json.decode(FILE.read_bytes(), type=_File).results if FILE.exists() else []
+    kept = [result for result in earlier if result.id not in measured]
+    everything = sorted([*kept, *results], key=lambda result: int(result.id[1:]))
+    FILE.write_bytes(msgspec.json.format(msgspec.json.encode(_File(machine, everything)), indent=2) + b"\n")
+
+
+class _File(msgspec.Struct):
+    machine: dict[str, Any]
+    results: list[Result]
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
