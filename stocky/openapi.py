@@ -176,7 +176,8 @@ def _complete_parameters(handler: HTTPRouteHandler, operation: Document, compone
     fields = {}
     for name, field in handler.parsed_fn_signature.parameters.items():
         kwarg = field.kwarg_definition
-        fields[getattr(kwarg, "header", None) or getattr(kwarg, "query", None) or name] = kwarg
+        names = (getattr(kwarg, attribute, None) for attribute in ("name", "header", "query"))
+        fields[next((given for given in names if given), name)] = kwarg
     for parameter in operation.get("parameters", []):
         schema = parameter["schema"]
         # Litestar leaves a minimum of 0 out.

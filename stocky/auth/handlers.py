@@ -29,10 +29,8 @@ from stocky.db import Connection
 from stocky.errors import Unauthorized
 from stocky.openapi import problem
 
-_SIGN_IN_REFUSED = {
-    401: problem("Incorrect username or password"),
-    429: problem("Too many failed sign-ins; again after `Retry-After` seconds"),
-}
+_TOO_MANY = {429: problem("Too many failed sign-ins; again after `Retry-After` seconds")}
+_SIGN_IN_REFUSED = {401: problem("Incorrect username or password"), **_TOO_MANY}
 _SESSION_REFUSED = {
     401: problem("The token is invalid, used or expired"),
     403: problem("Access denied. The cookie was sent by a page of another site"),
@@ -89,7 +87,7 @@ async def get_me(user: Principal) -> User:
     return user.user
 
 
-@post("/change-password", status_code=200, guards=[readers])
+@post("/change-password", status_code=200, guards=[readers], responses=_TOO_MANY)
 async def change_password(data: PasswordChange, user: Principal, sign_ins: SignIns, peer: Peer) -> Message:
     """Change your password; every other session of yours ends."""
     await sign_ins.change_password(user, data, peer.address)

@@ -8,7 +8,7 @@ from typing import Annotated
 from litestar import Router, get
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.params import Parameter
+from litestar.params import HeaderParameter, Parameter
 from litestar.response import Stream
 
 from stocky.auth.guards import admins
@@ -29,7 +29,8 @@ Module = Annotated[
 Search = Annotated[str | None, Parameter(max_length=200, description="Part of the message, in any case")]
 Since = Annotated[datetime | None, Parameter(description="Records from this moment on; without an offset it is UTC")]
 LastEventId = Annotated[
-    int | None, Parameter(header="Last-Event-ID", ge=0, le=MAX_ID, description="The last record seen: go on after it")
+    int | None,
+    HeaderParameter(name="Last-Event-ID", ge=0, le=MAX_ID, description="The last record seen: go on after it"),
 ]
 OptionalId = Annotated[int | None, Parameter(ge=1, le=MAX_ID, description="Only what this user did")]
 AuditText = Annotated[str | None, Parameter(max_length=200, description="Only entries with exactly this")]
