@@ -55,4 +55,5 @@ def run(arguments: argparse.Namespace) -> int:
 def _line(state: Any) -> str:
     if not state.applied:
         return f"pending                      {state.id}"
-    return f"applied {state.applied_at:%Y-%m-%d %H:%M:%SZ} {state.id}{' (its file was edited since)' if state.edited else ''}"
+    edited = " (its file was edited since)" if state.edited else ""
+    return f"applied {state.applied_at:%Y-%m-%d %H:%M:%SZ} {state.id}{edited}"

@@ -17,7 +17,7 @@ def register(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "serve",
         help="run the service",
-        description="Runs the service until SIGTERM or Ctrl+C. Migrates first, unless STOCKY_MIGRATE_ON_START is false.",
+        description="Runs the service until SIGTERM or Ctrl+C. Migrates first unless STOCKY_MIGRATE_ON_START is false.",
     )
     parser.add_argument("--host", help="the address to listen on (STOCKY_HOST)")
     parser.add_argument("--port", type=_port, help="the port to listen on (STOCKY_PORT); 0 takes a free one")

@@ -6,6 +6,7 @@ import asyncio
 import functools
 from importlib.util import find_spec
 from pathlib import Path
+
 from litestar import Response, Router, get
 from litestar.datastructures import ResponseHeader
 from litestar.enums import MediaType

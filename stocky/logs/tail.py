@@ -1,4 +1,4 @@
-"""The live tail of the log: it reads from the memory log itself, so a slow reader takes no room and may be left behind."""
+"""The log's live tail: it reads from the memory log itself, so a slow reader takes no room and is left behind."""
 
 from __future__ import annotations
 

@@ -42,9 +42,9 @@ class Metrics:
             histogram = self._seconds_children[method, route] = self._seconds.labels(method, route)
         histogram.observe(seconds)
 
-    def gauge(self, name: str, help: str, read: Callable[[], float]) -> None:
+    def gauge(self, name: str, meaning: str, read: Callable[[], float]) -> None:
         """A figure that is read when the page is asked for."""
-        Gauge(name, help, registry=self._registry).set_function(read)
+        Gauge(name, meaning, registry=self._registry).set_function(read)
 
     def text(self) -> bytes:
         """The page in Prometheus's text format."""

@@ -81,7 +81,7 @@ async def _outcome(check: Callable[[], Awaitable[None]]) -> str:
         return f"no answer within {CHECK_SECONDS:g} seconds"
     except StockyError as error:
         return error.detail
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is
         # A check that breaks is a check that fails; the inside is for the log, not for whoever asks.
         _log.error("A check of the readiness failed", exc_info=error)
         return "failed; the log says why"
@@ -98,7 +98,8 @@ def _write_and_remove(directory: Path) -> None:
             file.write(b"ready")
             file.flush()
     except OSError as error:
-        raise Unavailable(f"cannot be written ({os.strerror(error.errno or 0)}); check its owner and the disk") from error
+        reason = os.strerror(error.errno or 0)
+        raise Unavailable(f"cannot be written ({reason}); check its owner and the disk") from error
 
 
 def _known_migrations(dialect: str) -> set[str]:

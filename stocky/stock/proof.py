@@ -94,10 +94,8 @@ async def _find_faults(read: Connection) -> AsyncIterator[Fault]:
         replay.compare(sku)
     for sku_id in sorted(replay.suspects)[:FAULTS]:
         if wrong_sum := await read.one("find_sum_fault", _SumFault, sku_id=sku_id):
-            yield Fault(
-                "quantities",
-                f"SKU {sku_id} holds {_shown(wrong_sum.quantity_milli)}, its ledger sums to {_shown(wrong_sum.sum_milli)}",
-            )
+            held, summed = _shown(wrong_sum.quantity_milli), _shown(wrong_sum.sum_milli)
+            yield Fault("quantities", f"SKU {sku_id} holds {held}, its ledger sums to {summed}")
         if wrong_row := await read.one("find_running_fault", _RunningFault, sku_id=sku_id):
             yield Fault(
                 "ledger",

@@ -212,6 +212,7 @@ async def test_the_page_loads_everything_from_stocky_itself(page_client: AsyncCl
 
 
 async def test_the_document_is_served_where_tools_look_for_it(page_client: AsyncClient) -> None:
-    texts = [(await page_client.get(path)).json() for path in ("/openapi.json", "/api/v1/openapi.json", "/schema/openapi.json")]
+    paths = ("/openapi.json", "/api/v1/openapi.json", "/schema/openapi.json")
+    texts = [(await page_client.get(path)).json() for path in paths]
     assert texts[0] == texts[1] == texts[2]
     assert texts[0]["components"]["responses"]
