@@ -17,6 +17,7 @@ import pytest
 from httpx import ASGITransport, AsyncClient
 from litestar import Litestar
 
+from stocky.app import create_app
 from stocky.config import Config, load
 from stocky.db import Database, make_database
 from stocky.db.migrate import migrate
@@ -167,8 +168,6 @@ async def database(config: Config) -> AsyncIterator[Database]:
 @pytest.fixture
 async def app(config: Config) -> AsyncIterator[Litestar]:
     """The whole application, started."""
-    from stocky.app import create_app
-
     app = create_app(config)
     started, ended = asyncio.Event(), asyncio.Event()
 
