@@ -108,7 +108,7 @@ def example_of(schema: Schema, components: dict[str, Schema], name: str = "") ->
 
 def _is_for(value: Any, schema: Schema) -> bool:
     """Whether a value named for a field is of a type that this schema takes."""
-    kinds = {alternative.get("type") for alternative in schema.get("anyOf", schema.get("oneOf", [schema]))}
+    kinds = {alternative.get("type") for alternative in schema.get("anyOf") or schema.get("oneOf") or [schema]}
     if value is None:
         return "null" in kinds
     if isinstance(value, (dict, list)):

@@ -48,7 +48,7 @@ _TAGS = {
     "Audit": "Who changed what",
     "Monitoring": "Whether Stocky is well; open to everyone",
 }
-_SECURITY = [{"bearer": []}, {"api_key": []}]
+_SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"api_key": []}]
 _DERIVED = {
     400: "The request makes no sense as it stands: broken JSON, or something that cannot be done this way",
     401: "Nobody is behind the request: no credentials, or such as are invalid or expired",

@@ -33,6 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.force and not arguments.rollback:
         arguments.parser.error("--force goes with --rollback")
     config = load()
+    told: Any
     if arguments.check:
         migrate.check_schema(config)
         told, lines = {"current": True}, ["The schema is current"]

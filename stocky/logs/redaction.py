@@ -21,7 +21,7 @@ _PATTERNS = [
     # name: value, name=value, "name": "value" and (b'name', b'value'); a scheme before the value goes with it.
     (
         re.compile(
-            rf"""(?P<name>\b(?:{_SECRET_WORD})\b)
+            rf"""(?P<name>(?<![\w-])(?:{_SECRET_WORD})(?![\w-]))
                  (?P<between>\\?["']?\s*[:=]\s*|["']\s*,\s*)
                  (?:b?"(?:[^"\\]|\\.)*" | b?'(?:[^'\\]|\\.)*' | (?:(?:Bearer|Basic)\s+)?[^\s"',;&)}}\]]+)""",
             re.IGNORECASE | re.VERBOSE,
