@@ -6,13 +6,21 @@ import argparse
 from collections.abc import Callable
 
 from tests.benchmarks import machine, results
+from tests.benchmarks.events import measure_events
+from tests.benchmarks.listing import measure_listing
 from tests.benchmarks.load import generator_name
+from tests.benchmarks.on_postgres import measure_on_postgres
 from tests.benchmarks.results import Plan, Result
 from tests.benchmarks.scanning import measure_long_ledger, measure_many_connections, measure_scans
+from tests.benchmarks.starting import measure_start
 
 BENCHMARKS: dict[str, Callable[[Plan], list[Result]]] = {
     "F1": measure_scans,
+    "F3": measure_events,
+    "F4": measure_on_postgres,
     "F5": measure_long_ledger,
+    "F10": measure_listing,
+    "F11": measure_start,
     "F12": measure_many_connections,
 }
 # Measured together with another.

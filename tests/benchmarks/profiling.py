@@ -61,7 +61,7 @@ def _report(lines: Iterable[str], top: int) -> str:
     for line in lines:
         stack, _, count = line.rpartition(" ")
         frames = [_short(frame) for frame in stack.split(";")]
-        if frames[-1].startswith(_WAITING):
+        if next((frame for frame in reversed(frames) if ".py" in frame), "").startswith(_WAITING):
             continue
         samples += int(count)
         own[frames[-1]] += int(count)
