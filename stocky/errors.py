@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from http import HTTPStatus
 from typing import Any
 
@@ -11,6 +12,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
 PROBLEM_JSON = "application/problem+json"
+_MISSING = re.compile(r"Object missing required field `(\w+)`")
 _log = logging.getLogger(__name__)
 
 
@@ -213,8 +215,11 @@ def _plain(detail: str) -> str:
 def _field_error(extra: dict[str, Any]) -> FieldError:
     """A field and a message from what msgspec says; `quantity: why` in the message names a field of its own."""
     message = str(extra.get("message", "is not valid"))
-    field = str(extra.get("key", ""))
+    # `data` is Litestar's name for the whole body, which clients never see.
+    field = "" if extra.get("key") == "data" else str(extra.get("key", ""))
     head, colon, rest = message.partition(": ")
     if colon and head.isidentifier():
-        field, message = f"{field}.{head}".lstrip("."), rest
-    return FieldError(field, message)
+        field, message = f"{field}.{head}", rest
+    elif missing := _MISSING.match(message):
+        field = f"{field}.{missing[1]}"
+    return FieldError(field.lstrip("."), message)
