@@ -1,0 +1,67 @@
+"""Where a request comes from: what proxies say counts only from those that are trusted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from litestar.connection import ASGIConnection
+
+from stocky.auth.peer import peer_of
+from stocky.config import Config
+
+CONFIG = Config(
+    database_url="sqlite:////nowhere",
+    data_dir=Path(),
+    backup_dir=Path(),
+    secret_key="",
+    trusted_proxies=("10.0.0.0/8", "::1"),
+    allowed_origins=("https://web.example",),
+)
+
+
+def connection(client: str, **headers: str) -> ASGIConnection[Any, Any, Any, Any]:
+    raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    scope: Any = {"type": "http", "scheme": "http", "client": (client, 1), "headers": raw}
+    return ASGIConnection(scope)
+
+
+@pytest.mark.parametrize(
+    ("client", "forwarded", "address"),
+    [
+        ("192.0.2.1", "", "192.0.2.1"),
+        ("192.0.2.1", "198.51.100.7", "192.0.2.1"),
+        ("10.0.0.1", "198.51.100.7", "198.51.100.7"),
+        ("10.0.0.1", "203.0.113.9, 198.51.100.7, 10.0.0.2", "198.51.100.7"),
+        ("10.0.0.1", "10.0.0.3", "10.0.0.3"),
+        ("10.0.0.1", "nonsense", "nonsense"),
+        ("::ffff:10.0.0.1", "198.51.100.7", "198.51.100.7"),
+        ("::1", "2001:db8::1:2:3", "2001:db8::/64"),
+        ("2001:db8::9:9", "", "2001:db8::/64"),
+    ],
+)
+def test_the_address_is_that_of_the_first_stranger(client: str, forwarded: str, address: str) -> None:
+    assert peer_of(connection(client, x_forwarded_for=forwarded), CONFIG).address == address
+
+
+@pytest.mark.parametrize(("client", "is_secure"), [("10.0.0.1", True), ("192.0.2.1", False)])
+def test_https_before_a_proxy_counts_when_the_proxy_is_trusted(client: str, is_secure: bool) -> None:
+    assert peer_of(connection(client, x_forwarded_proto="https"), CONFIG).is_secure is is_secure
+
+
+@pytest.mark.parametrize(
+    ("origin", "is_foreign"),
+    [
+        ("http://stocky.test:8000", False),
+        ("https://web.example", False),
+        ("http://stocky.test", True),
+        ("https://stocky.test.example", True),
+        ("null", True),
+        ("http://[", True),
+    ],
+)
+def test_a_page_of_another_site_is_known_by_its_origin(origin: str, is_foreign: bool) -> None:
+    assert (
+        peer_of(connection("192.0.2.1", host="stocky.test:8000", origin=origin), CONFIG).is_foreign_site is is_foreign
+    )

@@ -1,0 +1,116 @@
+"""Signing in: by form and by JSON, the same words for whoever may not, and not too often."""
+
+from __future__ import annotations
+
+import asyncio
+
+from httpx import AsyncClient, Response
+
+from tests.auth.conftest import SignIn, bearer
+from tests.people import PASSWORD
+
+REFUSED = "Incorrect username or password"
+
+
+async def test_a_form_signs_in_and_the_answer_has_the_shape_clients_know(client: AsyncClient) -> None:
+    answer = await client.post("/auth/login", data={"username": "member", "password": PASSWORD})
+    assert answer.status_code == 200
+    tokens = answer.json()
+    assert set(tokens) == {"access_token", "token_type", "expires_in", "user_id", "role", "refresh_token"}
+    assert (tokens["token_type"], tokens["role"]) == ("bearer", "member")
+    assert 1790 <= tokens["expires_in"] <= 1800
+    me = await client.get("/auth/me", headers=bearer(tokens["access_token"]))
+    assert me.json()["id"] == tokens["user_id"]
+    assert set(me.json()) == {"id", "username", "email", "role", "is_active", "created_at", "updated_at"}
+
+
+async def test_a_multipart_form_signs_in_too(client: AsyncClient) -> None:
+    fields = {"username": (None, "member"), "password": (None, PASSWORD), "remember_me": (None, "on")}
+    answer = await client.post("/auth/login", files=fields)
+    assert answer.status_code == 200
+    assert "stocky_refresh" in answer.cookies
+
+
+async def test_usernames_are_compared_without_regard_to_case(sign_in: SignIn) -> None:
+    assert (await sign_in("MemBer"))["role"] == "member"
+
+
+async def test_an_unknown_user_a_wrong_password_and_an_inactive_user_get_the_same_words(
+    client: AsyncClient, admin: AsyncClient
+) -> None:
+    reader = next(user for user in (await admin.get("/users/")).json() if user["username"] == "reader")
+    assert (await admin.put(f"/users/{reader['id']}", json={"is_active": False})).status_code == 200
+    for username, password in (("nobody", PASSWORD), ("member", "wrong password"), ("reader", PASSWORD), ("", "")):
+        answer = await client.post("/auth/login-json", json={"username": username, "password": password})
+        assert answer.status_code == 401
+        assert answer.json()["detail"] == REFUSED
+        assert "WWW-Authenticate" in answer.headers
+
+
+async def test_a_missing_field_is_named(client: AsyncClient) -> None:
+    for field, fields in (("password", {"username": "member"}), ("username", {"password": PASSWORD})):
+        answers = [
+            await client.post("/auth/login", data=fields),
+            await client.post("/auth/login-json", json=fields),
+            await client.post("/auth/login", files={name: (None, value) for name, value in fields.items()}),
+        ]
+        for answer in answers:
+            assert answer.status_code == 422
+            assert field in answer.text
+
+
+async def test_a_form_that_makes_no_sense_is_refused(client: AsyncClient) -> None:
+    forms = {
+        "application/x-www-form-urlencoded": [
+            b"",
+            b"\xff",
+            b"username=%FF%FE&password=x",
+            b"username=a&username=b&password=c",
+            b"username=%00&password=x",
+        ],
+        "multipart/form-data; boundary=x": [b"", b"--x\r\n", b"nonsense"],
+        "multipart/form-data": [b"--x--"],
+        "application/json": [b'{"username": "member", "password": "x"}'],
+    }
+    for kind, bodies in forms.items():
+        for body in bodies:
+            answer = await client.post("/auth/login", content=body, headers={"Content-Type": kind})
+            assert answer.status_code in (400, 401, 422), body
+
+
+async def test_guessing_one_users_password_is_slowed_down_and_others_go_on(
+    client: AsyncClient, sign_in: SignIn
+) -> None:
+    async def guess(password: str) -> Response:
+        return await client.post("/auth/login-json", json={"username": "member", "password": password})
+
+    assert [(await guess(f"guess {n}")).status_code for n in range(10)] == [401] * 10
+    answer = await guess(PASSWORD)
+    assert answer.status_code == 429
+    assert 1 <= int(answer.headers["Retry-After"]) <= 300
+    await sign_in("admin")
+
+
+async def test_a_success_clears_the_failures_before_it(client: AsyncClient, sign_in: SignIn) -> None:
+    for _ in range(2):
+        for _ in range(9):
+            await client.post("/auth/login-json", json={"username": "member", "password": "wrong"})
+        await sign_in("member")
+
+
+async def test_guessing_many_users_from_one_address_is_slowed_down(client: AsyncClient) -> None:
+    async def guess(n: int) -> int:
+        answer = await client.post("/auth/login-json", json={"username": f"user {n}", "password": "guess"})
+        return answer.status_code
+
+    assert {await guess(n) for n in range(50)} == {401}
+    assert await guess(50) == 429
+
+
+async def test_more_sign_ins_at_once_than_can_wait_are_told_to_come_back(client: AsyncClient) -> None:
+    body = {"username": "member", "password": PASSWORD}
+    answers = await asyncio.gather(*(client.post("/auth/login-json", json=body) for _ in range(80)))
+    refused = [answer for answer in answers if answer.status_code == 503]
+    assert refused
+    assert all("Retry-After" in answer.headers for answer in refused)
+    assert sum(answer.status_code == 200 for answer in answers) + len(refused) == 80

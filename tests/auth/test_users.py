@@ -1,0 +1,163 @@
+"""Users: who may see and change whom, what is unique, and that an admin is always left."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from httpx import AsyncClient
+
+from tests.auth.conftest import SignIn, bearer
+
+ADA = {"username": "ada", "email": "ada@example.org", "password": "difference engine", "role": "ADMIN"}
+
+
+async def test_an_admin_adds_a_user_who_can_then_sign_in(admin: AsyncClient, sign_in: SignIn) -> None:
+    created = await admin.post("/users/", json=ADA)
+    assert created.status_code == 201
+    user = created.json()
+    assert set(user) == {"id", "username", "email", "role", "is_active", "created_at", "updated_at"}
+    assert (user["role"], user["is_active"]) == ("admin", True)
+    assert user["created_at"].endswith("Z")
+    assert (await admin.get(f"/users/{user['id']}")).json() == user
+    assert user in (await admin.get("/users")).json()
+    assert (await sign_in("ada", "difference engine"))["user_id"] == user["id"]
+
+
+async def test_a_duplicate_names_its_field(admin: AsyncClient, member: AsyncClient) -> None:
+    own = (await member.get("/auth/me")).json()
+    for field, taken in (("username", "ADMIN"), ("email", "Admin@Example.org")):
+        change = {field: taken}
+        answers = [await admin.post("/users/", json=ADA | change), await member.put(f"/users/{own['id']}", json=change)]
+        for answer in answers:
+            assert answer.status_code == 400
+            assert answer.json()["errors"][0]["field"] == field
+            assert field in answer.json()["detail"]
+    assert (await member.get("/auth/me")).json() == own
+
+
+async def test_a_wrong_field_is_named(admin: AsyncClient) -> None:
+    wrong = {
+        "username": ["ab", "a" * 51, " ada", "a\nda"],
+        "email": ["nowhere", "a@b\n", "a@" + "b" * 253],
+        "password": ["seven77"],
+        "role": ["king"],
+    }
+    for field, values in wrong.items():
+        for value in values:
+            answer = await admin.post("/users/", json=ADA | {field: value})
+            assert answer.status_code == 422, value
+            assert answer.json()["errors"][0]["field"] == field
+
+
+async def test_lists_take_skip_and_limit_and_page_and_size(admin: AsyncClient) -> None:
+    everyone = (await admin.get("/users/")).json()
+    assert [user["username"] for user in everyone] == ["admin", "member", "scanner", "reader"]
+    assert (await admin.get("/users/?skip=1&limit=2")).json() == everyone[1:3]
+    assert (await admin.get("/users/?page=2&size=3")).json() == everyone[3:]
+    assert (await admin.get("/users/?limit=1001")).status_code == 422
+
+
+async def test_a_user_sees_and_changes_itself_but_not_its_role_or_active_flag(member: AsyncClient) -> None:
+    own = (await member.get("/auth/me")).json()
+    path = f"/users/{own['id']}"
+    assert (await member.get(path)).json() == own
+    changed = await member.put(path, json={"email": "new@example.org", "role": "member", "is_active": None})
+    assert (changed.status_code, changed.json()["email"]) == (200, "new@example.org")
+    for change in ({"role": "admin"}, {"is_active": False}):
+        answer = await member.put(path, json=change)
+        assert answer.status_code == 403
+        assert answer.json()["detail"].startswith("Access denied")
+    now = (await member.get("/auth/me")).json()
+    assert (now["role"], now["is_active"], now["email"]) == ("member", True, "new@example.org")
+
+
+async def test_others_are_for_admins(member: AsyncClient, admin: AsyncClient) -> None:
+    other = (await admin.get("/auth/me")).json()["id"]
+    answers = [
+        await member.get("/users/"),
+        await member.post("/users/", json=ADA),
+        await member.get(f"/users/{other}"),
+        await member.put(f"/users/{other}", json={"email": "taken@example.org"}),
+        await member.delete(f"/users/{other}"),
+    ]
+    assert [answer.status_code for answer in answers] == [403] * 5
+    assert (await admin.get("/auth/me")).json()["email"] == "admin@example.org"
+    assert (await admin.get("/users/4711")).status_code == 404
+    assert (await admin.put("/users/4711", json={})).status_code == 404
+    assert (await admin.delete("/users/4711")).status_code == 404
+
+
+@pytest.mark.parametrize("how", ["put", "delete"])
+async def test_a_user_made_inactive_is_out_at_the_next_request(
+    client: AsyncClient, admin: AsyncClient, sign_in: SignIn, keys: dict[str, str], how: str
+) -> None:
+    tokens = await sign_in()
+    credentials = [{"X-API-Key": keys["member"]}, bearer(tokens["access_token"])]
+    for headers in credentials:
+        assert (await client.get("/auth/me", headers=headers)).status_code == 200
+    path = f"/users/{tokens['user_id']}"
+    gone = await (admin.delete(path) if how == "delete" else admin.put(path, json={"is_active": False}))
+    assert gone.status_code in (200, 204)
+    for headers in credentials:
+        assert (await client.get("/auth/me", headers=headers)).status_code == 401
+    assert (await client.post("/auth/refresh", headers=bearer(tokens["refresh_token"]))).status_code == 401
+    assert not (await admin.get(path)).json()["is_active"]
+
+
+async def test_a_user_made_active_again_has_no_session_and_no_key_of_before(
+    client: AsyncClient, admin: AsyncClient, sign_in: SignIn, keys: dict[str, str]
+) -> None:
+    tokens = await sign_in()
+    path = f"/users/{tokens['user_id']}"
+    assert (await admin.delete(path)).status_code == 204
+    assert (await admin.put(path, json={"is_active": True})).status_code == 200
+    for headers in ({"X-API-Key": keys["member"]}, bearer(tokens["access_token"])):
+        assert (await client.get("/auth/me", headers=headers)).status_code == 401
+    await sign_in()
+
+
+async def test_a_password_given_by_an_admin_ends_the_users_sessions(
+    client: AsyncClient, admin: AsyncClient, sign_in: SignIn
+) -> None:
+    tokens = await sign_in()
+    headers = bearer(tokens["access_token"])
+    assert (await client.get("/auth/me", headers=headers)).status_code == 200
+    changed = await admin.put(f"/users/{tokens['user_id']}", json={"password": "given by an admin"})
+    assert changed.status_code == 200
+    assert (await client.get("/auth/me", headers=headers)).status_code == 401
+    await sign_in("member", "given by an admin")
+
+
+async def test_a_new_role_counts_at_the_next_request(member: AsyncClient, admin: AsyncClient) -> None:
+    own = (await member.get("/auth/me")).json()["id"]
+    assert (await member.get("/users/")).status_code == 403
+    assert (await admin.put(f"/users/{own}", json={"role": "admin"})).status_code == 200
+    assert (await member.get("/users/")).status_code == 200
+
+
+async def test_nobody_removes_oneself_and_the_last_active_admin_stays(admin: AsyncClient) -> None:
+    own = (await admin.get("/auth/me")).json()["id"]
+    assert (await admin.delete(f"/users/{own}")).status_code == 400
+    for change in ({"role": "member"}, {"is_active": False}):
+        assert (await admin.put(f"/users/{own}", json=change)).status_code == 409
+    second = (await admin.post("/users/", json=ADA)).json()["id"]
+    assert (await admin.put(f"/users/{own}", json={"role": "member"})).status_code == 200
+    assert (await admin.delete(f"/users/{second}")).status_code == 403
+
+
+async def test_two_admins_who_demote_each_other_at_once_leave_one(
+    client: AsyncClient, admin: AsyncClient, sign_in: SignIn, elsewhere: AsyncClient
+) -> None:
+    first = (await admin.get("/auth/me")).json()["id"]
+    second = (await admin.post("/users/", json=ADA)).json()["id"]
+    headers = bearer((await sign_in("ada", ADA["password"]))["access_token"])
+    for known in (client, elsewhere):
+        assert (await known.get("/auth/me", headers=headers)).status_code == 200
+    answers = await asyncio.gather(
+        admin.put(f"/users/{second}", json={"role": "member"}),
+        elsewhere.put(f"/users/{first}", json={"role": "member"}, headers=headers),
+    )
+    assert sorted(answer.status_code for answer in answers) in ([200, 403], [200, 409])
+    roles = [(await client.get("/auth/me", headers=each)).json()["role"] for each in (headers, dict(admin.headers))]
+    assert sorted(roles) == ["admin", "member"]
