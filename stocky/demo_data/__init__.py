@@ -1,0 +1,164 @@
+"""Demonstration data: a kitchen and an electronics bench, only ever put into a database without items.
+
+Everything goes in as people and scanners would put it: by the repositories, and by the recorder.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from random import Random
+
+from msgspec import Struct
+
+from stocky import clock
+from stocky.auth.key_repository import add_api_key
+from stocky.auth.passwords import Passwords
+from stocky.auth.repository import add_user, changing, find_user_named, list_users
+from stocky.auth.schemas import NewApiKey, NewUser, Principal, Role, User
+from stocky.catalogue import location_repository, repository
+from stocky.catalogue.schemas import Barcode, NewItem, NewLocation
+from stocky.db import Connection, Database
+from stocky.demo_data.month import DAYS, Kept, Month, People, landing_of
+from stocky.demo_data.things import MAX_THINGS, PLACES, Thing, first_things
+from stocky.scanner.repository import change_state, touch_scanner
+from stocky.scanner.schemas import Mode, StateChange
+from stocky.schema import OversellPolicy
+from stocky.stock.booking import check
+from stocky.stock.recorder import Recorder
+
+MAX_ITEMS = MAX_THINGS
+MAX_EVENTS = 1_000_000
+# Every scanner: what a scan of it does, and where.
+_SCANNERS = {
+    "kitchen": (Mode.REMOVE, "Pantry, lower shelf"),
+    "shopping-bag": (Mode.ADD, "Kitchen counter"),
+    "cellar": (Mode.MOVE, "Cellar shelf"),
+    "workbench": (Mode.REMOVE, "Workbench"),
+    "label-printer": (Mode.LOOKUP, None),
+}
+
+
+class Demo(Struct, frozen=True):
+    """What there is now. The password of the new admin, if one was made, and the scanners' key are known only here."""
+
+    items: int
+    locations: int
+    events: int
+    days: int
+    admin: str | None
+    password: str | None
+    scanner_key: str
+
+
+async def holds_items(database: Database) -> bool:
+    """Whether anyone has added an item, also one that is hidden now."""
+    async with database.read() as read:
+        for is_active in (True, False):
+            if await repository.list_items(read, skip=0, limit=1, is_active=is_active):
+                return True
+    return False
+
+
+async def fill(
+    database: Database,
+    *,
+    items: int,
+    events: int,
+    seed: int,
+    introduce: Callable[[Demo], None],
+    progress: Callable[[int], None],
+) -> None:
+    """Fills an open database that holds no items, with at most MAX_ITEMS and MAX_EVENTS.
+
+    `introduce` is told what there is as soon as it can be used, before the events;
+    `progress` how many events are recorded.
+    """
+    random = Random(seed)
+    password = secrets.token_urlsafe(12)
+    passwords = Passwords()
+    hashes = [await passwords.hash(each) for each in (password, secrets.token_urlsafe(32))]
+    passwords.close()
+    async with changing(database) as tx:
+        admin = await _find_admin(tx)
+        is_new = admin is None
+        admin = admin or await add_user(tx, _person("admin", Role.ADMIN, password), hashes[0], None)
+        member = await _person_named(tx, "robin", Role.MEMBER, hashes[1])
+        scanner = await _person_named(tx, "scanners", Role.SCANNER, hashes[1])
+        key = await add_api_key(tx, scanner.id, NewApiKey("demo"), None)
+        places = await _add_places(tx, Principal(admin))
+        kept = [await _add_thing(tx, thing, places, random, Principal(member)) for thing in first_things(items)]
+        for scanner_id, (mode, place) in _SCANNERS.items():
+            state = StateChange(mode=mode, location_id=None if place is None else places[place])
+            await touch_scanner(tx, scanner_id, Principal(scanner))
+            await change_state(tx, scanner_id, state, Principal(member))
+    introduce(
+        Demo(
+            items=len(kept),
+            locations=len(places),
+            events=events,
+            days=DAYS,
+            admin=admin.username if is_new else None,
+            password=password if is_new else None,
+            scanner_key=key.api_key,
+        )
+    )
+    month = Month(kept, People(member.id, scanner.id), events, clock.now(), random)
+    await _record(database, month, progress)
+
+
+async def _record(database: Database, month: Month, progress: Callable[[int], None]) -> None:
+    recorder = Recorder(database)
+    recorder.start()
+    try:
+        recorded = 0
+        for posting in month.postings():
+            await recorder.post(posting)
+            for outcome in posting.outcomes:
+                check(outcome)
+            recorded += len(posting.operations)
+            progress(recorded)
+    finally:
+        await recorder.close()
+
+
+async def _add_places(tx: Connection, by: Principal) -> dict[str, int]:
+    places = {}
+    for name, storage_type in PLACES.items():
+        location = await location_repository.add_location(tx, NewLocation(name=name, storage_type=storage_type), by)
+        places[name] = location.id
+    return places
+
+
+async def _add_thing(tx: Connection, thing: Thing, places: dict[str, int], random: Random, by: Principal) -> Kept:
+    storage_type = PLACES[thing.place]
+    item = await repository.add_item(
+        tx,
+        NewItem(
+            name=thing.name,
+            description=thing.note,
+            upc=thing.barcode,
+            barcodes=[Barcode(thing.pack_barcode, thing.pack)] if thing.pack else [],
+            default_storage_type=storage_type,
+            min_quantity=thing.min_quantity,
+            # Nobody counts washers: the last ones may be fewer than the computer thinks.
+            oversell_policy=OversellPolicy.CLAMP if thing.is_for_bench else OversellPolicy.REJECT,
+        ),
+        by,
+    )
+    return Kept(thing, item.id, places[thing.place], places[landing_of(thing, storage_type)])
+
+
+async def _find_admin(tx: Connection) -> User | None:
+    users = await list_users(tx, skip=0, limit=1000)
+    return next((user for user in users if user.is_active and user.role is Role.ADMIN), None)
+
+
+async def _person_named(tx: Connection, username: str, role: Role, password_hash: str) -> User:
+    """The user of that name and role, made when it is not there; its password is nobody's until it is reset."""
+    user = await find_user_named(tx, username)
+    return user or await add_user(tx, _person(username, role, "not this one"), password_hash, None)
+
+
+def _person(username: str, role: Role, password: str) -> NewUser:
+    return NewUser(username=username, email=f"{username}@stocky.invalid", password=password, role=role)
