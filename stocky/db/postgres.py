@@ -149,6 +149,8 @@ def domain_errors() -> Iterator[None]:
         raise Invalid.of(error.constraint_name or "") from error
     except (asyncpg.UntranslatableCharacterError, asyncpg.CharacterNotInRepertoireError) as error:
         raise Invalid("Text may not contain NUL characters") from error
+    except asyncpg.DataError as error:
+        raise Invalid("A value is outside of what the database can keep") from error
     except asyncpg.DiskFullError as error:
         raise OutOfSpace from error
     except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:

@@ -103,8 +103,9 @@ class SqliteDatabase(Database):
     async def transaction(self) -> AsyncIterator[_Transaction]:
         async with self._write_lock:
             transaction = _Transaction(self.queries, self._writer)
-            await self._writer.call(_begin)
             try:
+                # Inside the block: whoever is cancelled while this waits has begun a transaction all the same.
+                await self._writer.call(_begin)
                 yield transaction
             except BaseException:
                 await asyncio.shield(self._writer.call(_rollback))
@@ -310,8 +311,11 @@ def _resolve(future: asyncio.Future[Any], result: Any, failure: BaseException | 
 
 @lru_cache(maxsize=256)
 def encode_time(moment: datetime) -> str:
-    """`2026-01-31T12:00:00.000000Z`: one width, so that text order is time order."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """`2026-01-31T12:00:00.000000Z`: one width, so that text order is time order. Raises Invalid."""
+    try:
+        return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    except OverflowError as error:
+        raise Invalid(f"{moment.isoformat()} is a time that cannot be told in UTC") from error
 
 
 def register_time_formats() -> None:
