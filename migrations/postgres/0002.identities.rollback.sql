@@ -1,6 +1,7 @@
 DROP TRIGGER stock_event_is_never_deleted ON stock_event;
 DROP TRIGGER stock_event_is_never_changed ON stock_event;
 DROP FUNCTION refuse_ledger_change();
+DROP FUNCTION count_orphans(REGCLASS, NAME, REGCLASS, NAME);
 DROP FUNCTION json_each(TEXT);
 
 DO $$

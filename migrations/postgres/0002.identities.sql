@@ -20,6 +20,19 @@ $$;
 CREATE FUNCTION json_each(list TEXT) RETURNS TABLE (value TEXT) LANGUAGE sql IMMUTABLE ROWS 50
 AS 'SELECT json_array_elements_text(list::json)';
 
+-- Rows of child that refer to no row of parent; SQLite has a pragma for it.
+CREATE FUNCTION count_orphans(child REGCLASS, own NAME, parent REGCLASS, theirs NAME) RETURNS BIGINT
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    missing BIGINT;
+BEGIN
+    EXECUTE format('SELECT count(*) FROM %s AS child WHERE child.%I IS NOT NULL'
+                   ' AND NOT EXISTS (SELECT 1 FROM %s AS parent WHERE parent.%I = child.%I)',
+                   child, own, parent, theirs, own) INTO missing;
+    RETURN missing;
+END
+$$;
+
 CREATE FUNCTION refuse_ledger_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'the ledger is append-only';

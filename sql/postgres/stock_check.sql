@@ -16,11 +16,7 @@ SELECT message
 -- Rows that refer to rows that are not there: a restore may load them with the triggers off.
 SELECT child || ': ' || missing || ' rows refer to a missing ' || parent AS message
   FROM (SELECT CAST(conrelid AS regclass) AS child, CAST(confrelid AS regclass) AS parent,
-               CAST(substring(CAST(query_to_xml(format(
-                   'SELECT count(*) AS missing FROM %s AS child WHERE %I IS NOT NULL'
-                   ' AND NOT EXISTS (SELECT 1 FROM %s AS parent WHERE parent.%I = child.%I)',
-                   CAST(conrelid AS regclass), own.attname, CAST(confrelid AS regclass), theirs.attname, own.attname),
-                   FALSE, TRUE, '') AS TEXT) FROM '<missing>([0-9]+)</missing>') AS BIGINT) AS missing
+               count_orphans(conrelid, own.attname, confrelid, theirs.attname) AS missing
           FROM pg_constraint
           JOIN pg_attribute AS own ON own.attrelid = conrelid AND own.attnum = conkey[1]
           JOIN pg_attribute AS theirs ON theirs.attrelid = confrelid AND theirs.attnum = confkey[1]
