@@ -170,6 +170,7 @@ CREATE INDEX stock_event_by_scanner ON stock_event (scanner_id, id) WHERE scanne
 CREATE TABLE event_refusal (
     event_id    TEXT PRIMARY KEY,
     fingerprint TEXT NOT NULL,
+    refusal     TEXT NOT NULL,
     reason      TEXT NOT NULL,
     recorded_at TIMESTAMPTZ NOT NULL,
     CONSTRAINT event_refusal__no_nul CHECK (length(event_id || reason || '.') = length(event_id) + length(reason) + 1)

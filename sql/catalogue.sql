@@ -27,6 +27,11 @@ VALUES (:code, :item_id, :pack_milli, :is_primary);
 DELETE FROM barcode
  WHERE item_id = :item_id;
 
+-- remove_stub --
+-- An item that nothing refers to.
+DELETE FROM item
+ WHERE id = :item_id;
+
 -- get_item --
 -- One item as it is answered.
 SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fetched, uda_fetch_attempted,

@@ -30,7 +30,8 @@ SELECT id, item_id, location_id
 
 -- find_events_to_undo --
 -- The events :ids with all rows of their transfers, and the rows of the batches :batch_ids.
-SELECT event.id, event.kind, event.item_id, event.sku_id, event.delta_milli, event.transfer_id, event.batch_id,
+SELECT event.id, event.kind, event.item_id, event.location_id, event.sku_id, event.delta_milli, event.transfer_id,
+       event.batch_id,
        (SELECT reversal.id FROM stock_event AS reversal WHERE reversal.reverses_id = event.id) AS reversed_by
   FROM stock_event AS event
  WHERE event.id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
@@ -55,7 +56,7 @@ SELECT id, item_id, location_id, expiry_date, quantity_milli, unit, notes, is_ac
 
 -- find_refusals --
 -- Which of :event_ids were refused before.
-SELECT event_id, fingerprint, reason
+SELECT event_id, fingerprint, refusal, reason
   FROM event_refusal
  WHERE event_id IN (SELECT value FROM json_each(CAST(:event_ids AS TEXT)));
 
@@ -65,8 +66,8 @@ SELECT id, event_id, fingerprint
   FROM stock_event
  WHERE event_id IN (SELECT value FROM json_each(CAST(:event_ids AS TEXT)));
 
--- list_events_by_id --
--- The events :ids as they are answered.
+-- list_transfers_by_id --
+-- The events :ids as they are answered, each with the other rows of the transfer that is named after it.
 SELECT id, event_id, kind AS type, item_id, location_id, sku_id,
        CAST(delta_milli AS DOUBLE PRECISION) / 1000 AS delta,
        CAST(quantity_after_milli AS DOUBLE PRECISION) / 1000 AS quantity_after,
@@ -75,6 +76,7 @@ SELECT id, event_id, kind AS type, item_id, location_id, sku_id,
        note
   FROM stock_event
  WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
+    OR transfer_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
  ORDER BY id;
 
 -- add_level --
@@ -102,8 +104,8 @@ VALUES (:id, :event_id, :fingerprint, :batch_id, :transfer_id, :kind, :item_id, 
 
 -- add_refusals --
 -- What was refused, so that it is refused again.
-INSERT INTO event_refusal (event_id, fingerprint, reason, recorded_at)
-VALUES (:event_id, :fingerprint, :reason, :recorded_at)
+INSERT INTO event_refusal (event_id, fingerprint, refusal, reason, recorded_at)
+VALUES (:event_id, :fingerprint, :refusal, :reason, :recorded_at)
 ON CONFLICT (event_id) DO NOTHING;
 
 -- get_sku --

@@ -162,6 +162,12 @@ def add_stub(barcode: str) -> Script[int]:
     return item_id
 
 
+def remove_stub(item_id: int) -> Script[None]:
+    """Takes back what `add_stub` made in the same transaction."""
+    yield Ask("remove_barcodes", {"item_id": item_id})
+    yield Ask("remove_stub", {"item_id": item_id})
+
+
 def _add_item_row(**columns: Any) -> Script[int]:
     for _ in range(CODE_ATTEMPTS):
         rows = yield Ask("add_item", {**columns, "code": new_code(), "created_at": clock.now()})

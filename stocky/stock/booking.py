@@ -222,7 +222,8 @@ def fingerprint(content: object) -> str:
 def _none_applied(results: list[EventResult]) -> Conflict:
     first = next(result for result in results if result.status == "rejected")
     for result in results:
-        if result.status != "rejected":
+        # One that was in the ledger before, and is named by its row there, still is.
+        if result.status != "rejected" and not (result.status == "duplicate" and result.id):
             result.status = "rejected"
             result.id = result.sku_id = result.quantity_after = None
             result.reason = f"Left out, because event {first.index} was refused"

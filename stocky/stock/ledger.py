@@ -130,6 +130,12 @@ class Ledger:
         while len(self._undo) > mark:
             self._undo.pop()()
 
+    @staticmethod
+    def check_in_use(item: Stocked) -> None:
+        """Raises Refused for an item that was taken out of use: it holds nothing, and nothing is booked to it."""
+        if not item.is_active:
+            raise Refused(f"{item.name} is no longer in use; make it active again first", "invalid")
+
     def add(self, operation: Operation, item: Stocked, location_id: int) -> list[Entry]:
         """Stock comes in, to the named lot or to the stock without one."""
         _at_least_some(operation)
@@ -137,8 +143,6 @@ class Ledger:
 
     def open(self, operation: Operation, item: Stocked, location_id: int) -> Level:
         """The level that stock would be added to."""
-        if not item.is_active:
-            raise Refused(f"{item.name} is no longer in use; make it active again to add stock", "invalid")
         level = self._level_for(
             operation, item, location_id, None if isinstance(operation.lot, AnyLot) else operation.lot
         )
@@ -190,6 +194,7 @@ class Ledger:
                 raise Refused(f"Event {row.id} has been undone already", "undone")
             level = self._by_sku[row.sku_id]
             item = self.items[row.item_id]
+            self.check_in_use(item)
             after = level.quantity_milli - row.delta_milli
             if after < 0 and after < level.quantity_milli and item.oversell_policy != "allow":
                 raise Refused(

@@ -18,12 +18,12 @@ import msgspec
 from stocky import clock
 from stocky.alerts.repository import raise_and_resolve_negative_stock
 from stocky.catalogue.codes import is_item_code
-from stocky.catalogue.repository import add_stub
+from stocky.catalogue.repository import add_stub, remove_stub
 from stocky.catalogue.schemas import Item
 from stocky.db import Ask, Script
 from stocky.quantity import from_milli
 from stocky.stock.ledger import Entry, Ledger, Level, Refused, Stocked, Written
-from stocky.stock.operations import ItemKey, Operation, Outcome, Place, Posting
+from stocky.stock.operations import ItemKey, Operation, Outcome, Place, Posting, RefusalKind
 from stocky.stock.schemas import Sku, StockEvent
 
 
@@ -55,6 +55,7 @@ class _UndoRow(msgspec.Struct):
     id: int
     kind: str
     item_id: int
+    location_id: int
     sku_id: int
     delta_milli: int
     reversed_by: int | None
@@ -67,14 +68,15 @@ class _Remembered(msgspec.Struct):
 
     event_id: str
     fingerprint: str
+    refusal: RefusalKind
     reason: str
 
 
 class _Earlier(msgspec.Struct):
-    """An event_id in the ledger, with its content's fingerprint."""
+    """An event_id in the ledger, with its content's fingerprint and all rows of its transfer."""
 
     fingerprint: str | None
-    event: StockEvent
+    events: list[StockEvent]
 
 
 class _Found(msgspec.Struct):
@@ -113,6 +115,7 @@ def record(postings: list[Posting], cache: ItemCache) -> Script[None]:
     for posting in postings:
         application.apply(posting)
     yield from _write(application)
+    yield from _remove_unused_stubs(postings, found)
     for kind, members in groups.items():
         yield from kind.finish(members)
 
@@ -122,34 +125,55 @@ def record(postings: list[Posting], cache: ItemCache) -> Script[None]:
 
 def _resolve(operations: list[Operation]) -> Script[dict[int, _Found]]:
     """By the operation's identity: its item, places and the rows it would undo; or why there are none."""
-    places = yield from _resolve_places(operations)
-    barcodes, codes = yield from _resolve_item_keys(operations)
     skus = yield from _resolve_skus(operations)
     undone = yield from _resolve_undone(operations)
+    places = yield from _resolve_places(operations, {row.location_id for row in (*skus.values(), *undone)})
+    barcodes, codes = yield from _resolve_item_keys(operations)
+    in_use = {place.id for place in places}
     found: dict[int, _Found] = {}
+    unknown: list[tuple[Operation, str]] = []
     for operation in operations:
         one = found[id(operation)] = _Found()
         try:
             if operation.sku_id is not None:
-                _find_by_sku(operation, one, skus)
+                _find_by_sku(operation, one, skus, in_use)
             if operation.place is not None:
                 one.location_id = _one_place(operation.place, places)
             if operation.to_place is not None:
                 one.to_location_id = _one_place(operation.to_place, places)
-            if operation.item is not None:
-                yield from _find_item(operation, operation.item, one, barcodes, codes)
+            if operation.item is not None and not _find_item(operation, operation.item, one, barcodes, codes):
+                unknown.append((operation, operation.item.barcode or ""))
             if operation.kind == "undo":
-                one.undone = _rows_to_undo(operation, undone)
+                one.undone = _rows_to_undo(operation, undone, in_use)
         except Refused as refusal:
             one.refusal = refusal
+    if unknown:
+        yield from _add_stubs(unknown, found)
     return found
 
 
-def _find_by_sku(operation: Operation, one: _Found, skus: dict[int, _SkuKey]) -> None:
+def _add_stubs(unknown: list[tuple[Operation, str]], found: dict[int, _Found]) -> Script[None]:
+    """Makes items for barcodes that nobody knows, unless the event is one that was sent before."""
+    event_ids = [operation.event_id for operation, _ in unknown if operation.event_id is not None]
+    rows = yield Ask("find_event_ids", {"event_ids": msgspec.json.encode(event_ids).decode()})
+    known = {row[1] for row in rows}
+    wanted = [(barcode, found[id(operation)]) for operation, barcode in unknown if operation.event_id not in known]
+    stubs: dict[str, int] = {}
+    # In one order everywhere, so that two processes do not wait for each other in a circle.
+    for barcode, one in sorted(wanted, key=lambda each: each[0]):
+        if barcode not in stubs:
+            stubs[barcode] = yield from add_stub(barcode)
+        one.item_id = stubs[barcode]
+        one.is_stub = True
+
+
+def _find_by_sku(operation: Operation, one: _Found, skus: dict[int, _SkuKey], in_use: set[int]) -> None:
     assert operation.sku_id is not None
     sku = skus.get(operation.sku_id)
     if sku is None:
         raise Refused(f"There is no SKU with id {operation.sku_id}", "not_found")
+    if sku.location_id not in in_use and not operation.hide:
+        raise _place_gone(sku.location_id)
     one.item_id, one.location_id = sku.item_id, sku.location_id
 
 
@@ -159,7 +183,8 @@ def _find_item(
     one: _Found,
     barcodes: dict[str, _BarcodeRow],
     codes: dict[str, int],
-) -> Script[None]:
+) -> bool:
+    """False for a barcode that nobody knows and that a stub is to be made for. Raises Refused."""
     if key.id is not None:
         one.item_id = key.id
     elif key.code is not None:
@@ -167,17 +192,15 @@ def _find_item(
         if one.item_id is None:
             raise Refused(f"There is no item with code {key.code}", "not_found")
     elif key.barcode is not None:
-        barcode = barcodes.get(key.barcode)
-        if barcode is None and (by_code := codes.get(key.barcode.upper())):
+        if barcode := barcodes.get(key.barcode):
+            one.item_id, one.pack_milli = barcode.item_id, barcode.pack_milli
+        elif by_code := codes.get(key.barcode.upper()):
             one.item_id = by_code
-            return
-        if barcode is None:
-            if not operation.stub_unknown:
-                raise Refused(f"There is no item with barcode {key.barcode}", "not_found")
-            barcode = barcodes[key.barcode] = _BarcodeRow(key.barcode, (yield from add_stub(key.barcode)), 1000)
-            one.is_stub = True
-        one.item_id = barcode.item_id
-        one.pack_milli = barcode.pack_milli
+        elif operation.stub_unknown:
+            return False
+        else:
+            raise Refused(f"There is no item with barcode {key.barcode}", "not_found")
+    return True
 
 
 def _resolve_item_keys(operations: list[Operation]) -> Script[tuple[dict[str, _BarcodeRow], dict[str, int]]]:
@@ -195,14 +218,15 @@ def _resolve_item_keys(operations: list[Operation]) -> Script[tuple[dict[str, _B
     return barcodes, {row.code: row.id for row in found}
 
 
-def _resolve_places(operations: list[Operation]) -> Script[list[_PlaceRow]]:
+def _resolve_places(operations: list[Operation], ids: set[int]) -> Script[list[_PlaceRow]]:
+    """Those the operations name, and those of `ids`, as far as they are in use."""
     wanted = {place for operation in operations for place in (operation.place, operation.to_place) if place}
-    if not wanted:
+    if not wanted and not ids:
         return []
     places: list[_PlaceRow] = yield Ask(
         "find_places",
         {
-            "ids": msgspec.json.encode([place.id for place in wanted if place.id is not None]).decode(),
+            "ids": msgspec.json.encode([*ids, *(place.id for place in wanted if place.id is not None)]).decode(),
             "names": msgspec.json.encode([place.name for place in wanted if place.name is not None]).decode(),
             "box_nos": msgspec.json.encode([place.box_no for place in wanted if place.box_no is not None]).decode(),
         },
@@ -249,7 +273,23 @@ def _resolve_undone(operations: list[Operation]) -> Script[list[_UndoRow]]:
     return rows
 
 
-def _rows_to_undo(operation: Operation, rows: list[_UndoRow]) -> list[_UndoRow]:
+def _rows_to_undo(operation: Operation, rows: list[_UndoRow], in_use: set[int]) -> list[_UndoRow]:
+    chosen = _chosen_to_undo(operation, rows)
+    for row in chosen:
+        if row.location_id not in in_use:
+            raise _place_gone(row.location_id)
+    return chosen
+
+
+def _batch_undone(operation: Operation) -> Refused:
+    return Refused(f"Batch {operation.undo_batch} has been undone already", "undone")
+
+
+def _place_gone(location_id: int) -> Refused:
+    return Refused(f"The location {location_id} is no longer in use; make it active again first", "invalid")
+
+
+def _chosen_to_undo(operation: Operation, rows: list[_UndoRow]) -> list[_UndoRow]:
     if operation.undo_batch is not None:
         # What was undone one by one already, and the undoing itself, is no longer part of the batch.
         of_batch = [row for row in rows if row.batch_id == operation.undo_batch and row.kind != "undo"]
@@ -257,7 +297,7 @@ def _rows_to_undo(operation: Operation, rows: list[_UndoRow]) -> list[_UndoRow]:
             raise Refused(f"There is no batch {operation.undo_batch}", "not_found")
         left = [row for row in of_batch if row.reversed_by is None]
         if not left:
-            raise Refused(f"Batch {operation.undo_batch} has been undone already", "undone")
+            raise _batch_undone(operation)
         return left
     target = next((row for row in rows if row.id == operation.undo_event), None)
     if target is None:
@@ -291,10 +331,12 @@ def _read_event_ids(operations: list[Operation]) -> Script[tuple[dict[str, _Earl
     known = {}
     if fingerprints:
         events: list[StockEvent] = yield Ask(
-            "list_events_by_id", {"ids": msgspec.json.encode([row[0] for row in fingerprints]).decode()}, StockEvent
+            "list_transfers_by_id", {"ids": msgspec.json.encode([row[0] for row in fingerprints]).decode()}, StockEvent
         )
-        by_id = {event.id: event for event in events}
-        known = {row[1]: _Earlier(row[2], by_id[row[0]]) for row in fingerprints}
+        rows: dict[int, list[StockEvent]] = defaultdict(list)
+        for event in events:
+            rows[event.transfer_id or event.id].append(event)
+        known = {row[1]: _Earlier(row[2], rows[row[0]]) for row in fingerprints}
     return known, {row.event_id: row for row in refused}
 
 
@@ -397,6 +439,8 @@ class _Application:
             return Outcome(status="looked_up")
         if operation.occurred_at is not None and operation.occurred_at > self.moment + CLOCK_TOLERANCE:
             raise Refused("occurred_at lies in the future; set the clock of the scanner", "invalid")
+        if operation.occurred_at is not None and operation.occurred_at < clock.LONG_AGO:
+            raise Refused("occurred_at lies before 1970; set the clock of the scanner", "invalid")
         made = len(self.ledger.made)
         entries = self._entries(operation, found)
         for entry in entries:
@@ -418,7 +462,10 @@ class _Application:
             rows = [
                 Written(row.id, row.kind, row.item_id, row.sku_id, row.delta_milli, row.reversed_by)
                 for row in found.undone
+                if operation.undo_batch is None or row.id not in ledger.reversed
             ]
+            if not rows:
+                raise _batch_undone(operation)
             return ledger.undo(operation, rows)
         if found.item_id is None:
             raise Refused("Name the item by id, upc or code", "invalid")
@@ -429,6 +476,7 @@ class _Application:
             self._check_sku(operation)
             if operation.hide:
                 return ledger.write_off(operation)
+        ledger.check_in_use(item)
         if operation.in_packs and found.pack_milli != 1000:
             total = _packs(operation.quantity_milli, found.pack_milli)
             operation = msgspec.structs.replace(operation, quantity_milli=total)
@@ -483,27 +531,30 @@ class _Application:
             again = msgspec.structs.replace(outcome, status="duplicate")
             # Its ids come with those of the first.
             self.booked.extend((again, entries) for first, entries in list(self.booked) if first is outcome)
+            self.opened.extend((again, level) for first, level in list(self.opened) if first is outcome)
             return again
         if earlier := self._known.get(event_id):
             if earlier.fingerprint != operation.fingerprint:
                 return _other_content(event_id)
+            first = earlier.events[0]
             return Outcome(
                 status="duplicate",
-                ledger_id=earlier.event.id,
-                events=[earlier.event],
-                sku_id=earlier.event.sku_id,
-                quantity_after_milli=round(earlier.event.quantity_after * 1000),
+                ledger_id=first.id,
+                events=earlier.events,
+                sku_id=first.sku_id,
+                quantity_after_milli=round(first.quantity_after * 1000),
             )
         if remembered := self._refused.get(event_id):
             if remembered.fingerprint != operation.fingerprint:
                 return _other_content(event_id)
-            return Outcome(status="rejected", reason=remembered.reason, refusal="policy")
+            return Outcome(status="rejected", reason=remembered.reason, refusal=remembered.refusal)
         return None
 
     def _remember_refusal(self, operation: Operation, refusal: Refused) -> None:
-        if operation.event_id is not None and operation.kind is not None:
+        # A failed If-Match says nothing of the event: it is right to send it again with what is there now.
+        if operation.event_id is not None and operation.kind is not None and refusal.kind != "stale":
             self.new_refusals.append(
-                _Remembered(operation.event_id, operation.fingerprint or "", refusal.reason)
+                _Remembered(operation.event_id, operation.fingerprint or "", refusal.kind, refusal.reason)
             )
 
     def _show_stock(self, outcome: Outcome, item_id: int) -> None:
@@ -552,7 +603,11 @@ def _write(application: _Application) -> Script[None]:
     if application.new_refusals:
         yield Ask(
             "add_refusals",
-            rows=[(each.event_id, each.fingerprint, each.reason, moment) for each in application.new_refusals],
+            # In one order everywhere, so that two processes do not wait for each other in a circle.
+            rows=[
+                (each.event_id, each.fingerprint, each.refusal, each.reason, moment)
+                for each in sorted(application.new_refusals, key=lambda each: each.event_id)
+            ],
         )
     for outcome, level in application.opened:
         outcome.sku_id = level.id
@@ -563,6 +618,18 @@ def _write(application: _Application) -> Script[None]:
         outcome.sku_id = entries[0].level.id
         if entries[0].operation.in_full:
             outcome.events = [_event(entry, moment) for entry in entries]
+
+
+def _remove_unused_stubs(postings: list[Posting], found: dict[int, _Found]) -> Script[None]:
+    """What only postings that were refused as a whole would have needed."""
+    stubs: dict[bool, set[int]] = {True: set(), False: set()}
+    for posting in postings:
+        for operation in posting.operations:
+            one = found[id(operation)]
+            if one.is_stub and one.item_id is not None:
+                stubs[posting.refused_whole].add(one.item_id)
+    for item_id in sorted(stubs[True] - stubs[False]):
+        yield from remove_stub(item_id)
 
 
 def _add_level(level: Level) -> Script[int]:

@@ -1,0 +1,202 @@
+"""The rules of stock in memory: what each kind of change does, and that a refused one leaves no trace."""
+
+from __future__ import annotations
+
+import copy
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+from stocky.stock.ledger import LIMIT_MILLI, Ledger, Level, Refused, Stocked, Written
+from stocky.stock.operations import AnyLot, Operation
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+SOON, LATER = date(2026, 6, 1), date(2026, 9, 1)
+HERE, THERE = 1, 2
+
+
+def item(policy: Any = "reject", *, is_active: bool = True) -> Stocked:
+    return Stocked(1, "Rice", policy, is_active, 1)
+
+
+def level(id: int, quantity: int, expiry: date | None = None, *, at: int = HERE, is_active: bool = True) -> Level:
+    return Level(id, 1, at, expiry, quantity, "bag", "", is_active, 1, NOW, NOW)
+
+
+def ledger(*levels: Level, of: Stocked | None = None) -> Ledger:
+    return Ledger([of or item()], list(levels), NOW)
+
+
+def operation(kind: Any, quantity: int, lot: date | None | AnyLot = AnyLot.ANY, **more: Any) -> Operation:
+    return Operation(kind=kind, quantity_milli=quantity, lot=lot, **more)
+
+
+def taken(entries: list[Any]) -> list[tuple[int, int]]:
+    return [(entry.level.id, entry.delta_milli) for entry in entries]
+
+
+def test_stock_is_added_to_the_level_without_expiry_unless_a_lot_is_named() -> None:
+    book = ledger(level(1, 500, SOON), level(2, 700))
+    assert taken(book.add(operation("add", 1000), item(), HERE)) == [(2, 1000)]
+    assert taken(book.add(operation("add", 1000, SOON), item(), HERE)) == [(1, 1000)]
+
+
+def test_a_new_place_gets_a_level_in_the_unit_the_item_usually_has() -> None:
+    book = ledger(level(1, 500))
+    book.add(operation("add", 1000), item(), THERE)
+    assert [(made.location_id, made.unit, made.quantity_milli) for made in book.made] == [(THERE, "bag", 1000)]
+
+
+def test_a_hidden_level_shows_again_when_stock_comes() -> None:
+    hidden = level(1, 0, is_active=False)
+    ledger(hidden).add(operation("add", 1000), item(), HERE)
+    assert hidden.is_active
+    assert hidden.quantity_milli == 1000
+
+
+def test_the_earliest_expiry_goes_first_and_what_never_expires_last() -> None:
+    book = ledger(level(1, 100), level(2, 100, LATER), level(3, 100, SOON))
+    entries = book.remove(operation("remove", 250), item(), HERE)
+    assert taken(entries) == [(3, -100), (2, -100), (1, -50)]
+    assert {id(entry.first) for entry in entries} == {id(entries[0])}
+
+
+def test_only_the_named_lot_at_the_named_place_is_taken() -> None:
+    book = ledger(level(1, 100, SOON), level(2, 100, LATER), level(3, 100, SOON, at=THERE))
+    assert taken(book.remove(operation("remove", 60, LATER), item(), HERE)) == [(2, -60)]
+    with pytest.raises(Refused, match=r"Only 0\.04 of Rice there, and 0\.05 asked for"):
+        book.remove(operation("remove", 50, LATER), item(), HERE)
+
+
+def test_reject_leaves_everything_as_it_was() -> None:
+    book = ledger(level(1, 100, SOON), level(2, 100))
+    with pytest.raises(Refused):
+        book.remove(operation("remove", 201), item(), HERE)
+    assert not book.entries
+    assert not book.changed
+
+
+def test_clamp_takes_what_is_there_and_refuses_when_nothing_is() -> None:
+    clamped = item("clamp")
+    book = ledger(level(1, 100, SOON), level(2, 30), of=clamped)
+    assert taken(book.remove(operation("remove", 500), clamped, HERE)) == [(1, -100), (2, -30)]
+    with pytest.raises(Refused, match="Nothing of Rice"):
+        book.remove(operation("remove", 1), clamped, HERE)
+
+
+def test_allow_goes_negative_on_the_level_without_expiry_in_one_row() -> None:
+    allowed = item("allow")
+    book = ledger(level(1, 100, SOON), level(2, 30), of=allowed)
+    assert taken(book.remove(operation("remove", 500), allowed, HERE)) == [(1, -100), (2, -400)]
+    assert taken(book.remove(operation("remove", 500), allowed, HERE)) == [(2, -500)]
+
+
+def test_allow_goes_negative_on_the_lot_that_is_named() -> None:
+    allowed = item("allow")
+    book = ledger(level(1, 100, SOON), level(2, 30), of=allowed)
+    assert taken(book.remove(operation("remove", 150, SOON), allowed, HERE)) == [(1, -150)]
+
+
+@pytest.mark.parametrize("policy", ["reject", "clamp", "allow"])
+def test_a_move_never_moves_what_is_not_there(policy: str) -> None:
+    book = ledger(level(1, 100), of=item(policy))
+    with pytest.raises(Refused, match="Only"):
+        book.move(operation("move", 101), item(policy), HERE, THERE)
+    assert not book.entries
+
+
+def test_a_move_keeps_the_lots_apart_and_pairs_its_rows() -> None:
+    book = ledger(level(1, 100, SOON), level(2, 100), level(3, 5, at=THERE))
+    entries = book.move(operation("move", 150), item(), HERE, THERE)
+    assert [(entry.level.location_id, entry.level.expiry_date, entry.delta_milli) for entry in entries] == [
+        (HERE, SOON, -100),
+        (THERE, SOON, 100),
+        (HERE, None, -50),
+        (THERE, None, 50),
+    ]
+    assert sum(entry.delta_milli for entry in entries) == 0
+    assert {id(entry.first) for entry in entries} == {id(entries[0])}
+
+
+def test_a_move_to_where_it_is_is_refused() -> None:
+    with pytest.raises(Refused, match="already"):
+        ledger(level(1, 100)).move(operation("move", 50), item(), HERE, HERE)
+
+
+def test_a_count_books_the_difference_also_when_there_is_none() -> None:
+    book = ledger(level(1, 100))
+    assert taken(book.set(operation("set", 70), item(), HERE)) == [(1, -30)]
+    assert taken(book.set(operation("set", 70), item(), HERE)) == [(1, 0)]
+    assert taken(book.set(operation("set", 90), item(), HERE)) == [(1, 20)]
+
+
+def test_a_count_takes_the_one_lot_with_stock_and_asks_which_of_several() -> None:
+    book = ledger(level(1, 0), level(2, 100, SOON))
+    assert taken(book.set(operation("set", 40), item(), HERE)) == [(2, -60)]
+    book = ledger(level(1, 10), level(2, 100, SOON))
+    with pytest.raises(Refused, match="name the lot"):
+        book.set(operation("set", 40), item(), HERE)
+    assert taken(book.set(operation("set", 40, SOON), item(), HERE)) == [(2, -60)]
+
+
+def test_a_quantity_beyond_what_can_be_counted_is_refused() -> None:
+    book = ledger(level(1, LIMIT_MILLI - 1))
+    book.add(operation("add", 1), item(), HERE)
+    with pytest.raises(Refused, match="larger than Stocky can count"):
+        book.add(operation("add", 1), item(), HERE)
+
+
+@pytest.mark.parametrize("kind", ["add", "remove", "move"])
+def test_a_change_by_nothing_is_refused(kind: str) -> None:
+    book = ledger(level(1, 100))
+    more = (THERE,) if kind == "move" else ()
+    with pytest.raises(Refused, match="more than 0"):
+        getattr(book, kind)(operation(kind, 0), item(), HERE, *more)
+
+
+def test_an_undo_compensates_the_latest_row_first() -> None:
+    book = ledger(level(1, 0), level(2, 70, at=THERE))
+    rows = [Written(5, "add", 1, 1, 70, None), Written(6, "move", 1, 1, -70, None), Written(7, "move", 1, 2, 70, None)]
+    entries = book.undo(operation("undo", 0), rows)
+    assert [(entry.reverses_id, entry.delta_milli) for entry in entries] == [(7, -70), (6, 70), (5, -70)]
+    assert [each.quantity_milli for each in book.levels(1)] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (Written(5, "undo", 1, 1, 70, None), "itself an undo"),
+        (Written(5, "add", 1, 1, 70, 9), "undone already"),
+        (Written(5, "add", 1, 1, 101, None), "gone out since"),
+    ],
+)
+def test_what_cannot_be_undone_is_refused(row: Written, reason: str) -> None:
+    with pytest.raises(Refused, match=reason):
+        ledger(level(1, 100)).undo(operation("undo", 0), [row])
+
+
+def test_nothing_is_booked_to_an_item_that_is_out_of_use() -> None:
+    gone = item(is_active=False)
+    with pytest.raises(Refused, match="no longer in use"):
+        Ledger.check_in_use(gone)
+    with pytest.raises(Refused, match="no longer in use"):
+        ledger(level(1, 0), of=gone).undo(operation("undo", 0), [Written(5, "remove", 1, 1, -70, None)])
+
+
+def test_going_back_to_a_savepoint_leaves_no_trace() -> None:
+    first = level(1, 100, SOON), level(2, 50), level(3, 0, LATER, is_active=False)
+    book = ledger(*first, of=item("allow"))
+    book.add(operation("add", 10), item(), HERE)
+    mark, before = book.savepoint(), copy.deepcopy((book.levels(1), book.entries, book.made, book.reversed))
+    book.add(operation("add", 10), item(), HERE)
+    book.add(operation("add", 10, LATER), item(), HERE)
+    book.add(operation("add", 10), item(), THERE)
+    book.remove(operation("remove", 999), item("allow"), THERE)
+    book.move(operation("move", 100), item(), HERE, THERE)
+    book.set(operation("set", 1), item(), 3)
+    book.undo(operation("undo", 0), [Written(5, "add", 1, 2, 1, None)])
+    book.write_off(operation("set", 0, sku_id=2))
+    book.revert(mark)
+    assert (book.levels(1), book.entries, book.made, book.reversed) == before
+    assert set(book.changed) == {id(first[1])}
