@@ -49,6 +49,14 @@ async def find_user_named(read: Connection, username: str) -> User | None:
     return await read.one("find_user_named", User, username=username)
 
 
+async def get_user_named(read: Connection, username: str) -> User:
+    """The same. Raises NotFound."""
+    user = await find_user_named(read, username)
+    if user is None:
+        raise NotFound(f"There is no user named {username!r}")
+    return user
+
+
 async def find_password_hash(read: Connection, user_id: int) -> str | None:
     """What the user's password is compared with."""
     stored: str | None = await read.value("find_password_hash", user_id=user_id)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from stocky import __version__
-from stocky.cli import check, demo, migrate, serve
+from stocky.cli import accounts, check, demo, migrate, serve
 
 _DESCRIPTION = """\
 Stocky keeps your stock: a self-hosted inventory service whose scans are never lost and never counted twice.
@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"stocky {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (serve, migrate, demo, check):
+    for command in (serve, migrate, accounts, demo, check):
         command.register(subparsers)
     return parser
 
