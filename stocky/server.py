@@ -47,9 +47,7 @@ class Server(uvicorn.Server):
         _log.info("Stocky is ready on %s", self._address)
         async with self._app.state.database.read() as read:
             if not await has_active_admin(read):
-                _log.warning(
-                    "There is no admin yet; make one: stocky create-admin --username NAME --email ADDRESS"
-                )
+                _log.warning("There is no admin yet; make one: stocky create-admin --username NAME --email ADDRESS")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         _log.info("Stopping: finishing what is under way")

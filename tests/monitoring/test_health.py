@@ -1,4 +1,4 @@
-"""Health tells what is true: a database, directory or schema that does not work is 503 with its reason, then well again."""
+"""Health tells what is true: what does not work is 503 with its reason, and well again when it works again."""
 
 from __future__ import annotations
 
@@ -95,9 +95,7 @@ async def test_a_database_that_refuses_writes_is_not_ready(root: AsyncClient, ap
         await app.state.database._writer.call(lambda connection: connection.execute("PRAGMA query_only = ON"))
     else:
         with psycopg.connect(config.database_url, autocommit=True) as connection:
-            connection.execute(
-                f'ALTER DATABASE "{connection.info.dbname}" SET default_transaction_read_only = on'
-            )
+            connection.execute(f'ALTER DATABASE "{connection.info.dbname}" SET default_transaction_read_only = on')
             connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"

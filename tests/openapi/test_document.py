@@ -80,9 +80,7 @@ def test_every_route_of_the_api_is_described(described: Litestar, operations: li
     assert len(in_document) > 60
 
 
-def test_the_document_is_openapi_3_1_with_nothing_left_open(
-    document: Document, operations: list[Operation]
-) -> None:
+def test_the_document_is_openapi_3_1_with_nothing_left_open(document: Document, operations: list[Operation]) -> None:
     assert document["openapi"].startswith("3.1")
     assert document["info"]["title"] == "Stocky"
     assert set(document["components"]["securitySchemes"]) == {"bearer", "api_key"}

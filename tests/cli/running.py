@@ -1,0 +1,28 @@
+"""The `stocky` command as a process of its own, with only the settings a test gives it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+
+from tests.serving import ROOT
+
+
+def environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The settings in `environ` and nothing else of Stocky's."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("STOCKY_")}
+    return inherited | {"PYTHONPATH": str(ROOT)} | dict(environ)
+
+
+def stocky(environ: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`python -m stocky …`, run to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "stocky", *arguments],
+        env=environment(environ),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )

@@ -1,0 +1,125 @@
+"""`stocky check` is silent about a database that is whole, and finds each way in which one is not."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+
+import psycopg
+import pytest
+from httpx import AsyncClient
+
+from stocky.config import Config
+from stocky.stock.proof import find_faults
+from tests.cli.running import stocky
+
+
+@pytest.fixture
+async def busy(admin: AsyncClient) -> None:
+    """A ledger with additions, removals over two lots, a move, a count and an undo."""
+    for name in ("Pantry", "Cellar"):
+        assert (await admin.post("/locations", json={"name": name, "storage_type": "pantry"})).status_code == 201
+    item = (await admin.post("/items", json={"name": "Coffee"})).json()["id"]
+    pantry = {"item": {"id": item}, "location": {"name": "Pantry"}}
+    events = [
+        {"type": "add", "quantity": 5, **pantry},
+        {"type": "add", "quantity": 2.5, "lot": "2027-01-31", **pantry},
+        {"type": "remove", "quantity": 3, **pantry},
+        {"type": "move", "quantity": 2, "to_location": {"name": "Cellar"}, **pantry},
+        {"type": "set", "quantity": 7, "item": {"id": item}, "location": {"name": "Cellar"}},
+    ]
+    answer = (await admin.post("/events", json={"events": events})).json()
+    assert answer["applied"] == 5, answer
+    undone = await admin.post(f"/events/{answer['results'][4]['id']}/undo", json={})
+    assert undone.status_code == 200
+
+
+@pytest.fixture
+def damage(config: Config) -> Callable[..., None]:
+    """Runs statements on the database with everything off that would refuse them."""
+
+    def run(*statements: str) -> None:
+        if config.dialect == "sqlite":
+            connection = sqlite3.connect(config.sqlite_path)
+            triggers = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
+            for (trigger,) in triggers:
+                connection.execute(f"DROP TRIGGER {trigger}")
+            for statement in statements:
+                connection.execute(statement)
+            connection.commit()
+            connection.close()
+            return
+        with psycopg.connect(config.database_url) as other:
+            other.execute("SET session_replication_role = replica")
+            for statement in statements:
+                other.execute(statement)
+
+    return run
+
+
+@pytest.mark.usefixtures("busy")
+async def test_a_whole_database_is_passed_in_silence(environ: dict[str, str]) -> None:
+    answer = stocky(environ, "check")
+    assert (answer.returncode, answer.stdout, answer.stderr) == (0, "", "")
+    assert json.loads(stocky(environ, "check", "--json").stdout) == {"ok": True, "faults": []}
+
+
+FAULTS = {
+    "a quantity that is not the sum": (
+        ["UPDATE sku SET quantity_milli = quantity_milli + 1 WHERE id = (SELECT min(id) FROM sku)"],
+        {"quantities"},
+        "its ledger sums to",
+    ),
+    "a wrong quantity after an event": (
+        ["UPDATE stock_event SET quantity_after_milli = 99 WHERE id = (SELECT min(id) FROM stock_event)"],
+        {"ledger"},
+        "says 0.099 after it, the events up to it sum to 5",
+    ),
+    "a move that loses something": (
+        [
+            "UPDATE stock_event SET delta_milli = delta_milli + 500, quantity_after_milli = quantity_after_milli + 500"
+            " WHERE id = (SELECT max(id) FROM stock_event WHERE kind = 'move')"
+        ],
+        {"transfers", "quantities", "ledger"},
+        "sum to 0.5, not to 0",
+    ),
+    "a move with one side only": (
+        ["UPDATE stock_event SET transfer_id = NULL WHERE id = (SELECT max(id) FROM stock_event WHERE kind = 'move')"],
+        {"transfers"},
+        "is a move without a transfer",
+    ),
+    "an undo that does not mirror": (
+        ["UPDATE stock_event SET delta_milli = delta_milli + 1 WHERE kind = 'undo'"],
+        {"reversals", "quantities", "ledger"},
+        "does not mirror",
+    ),
+    "a reference to nothing": (
+        ["UPDATE sku SET location_id = 987654 WHERE id = (SELECT min(id) FROM sku)"],
+        {"references"},
+        "sku: 1 rows refer to a missing location",
+    ),
+}
+
+
+@pytest.mark.usefixtures("busy")
+@pytest.mark.parametrize("kind", FAULTS)
+async def test_a_fault_is_found(kind: str, config: Config, damage: Callable[..., None]) -> None:
+    statements, checks, words = FAULTS[kind]
+    damage(*statements)
+    faults = await find_faults(config)
+    assert {fault.check for fault in faults} == checks
+    assert any(words in fault.message for fault in faults), faults
+
+
+@pytest.mark.usefixtures("busy")
+async def test_every_fault_is_listed_and_the_status_is_1(environ: dict[str, str], damage: Callable[..., None]) -> None:
+    for statements, _, _ in FAULTS.values():
+        damage(*statements)
+    answer = stocky(environ, "check")
+    assert answer.returncode == 1
+    listed = {line.partition(": ")[0] for line in answer.stdout.splitlines()}
+    assert listed == {"quantities", "ledger", "transfers", "reversals", "references"}
+    found = json.loads(stocky(environ, "check", "--json").stdout)
+    assert found["ok"] is False
+    assert len(found["faults"]) == len(answer.stdout.splitlines())

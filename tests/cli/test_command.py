@@ -1,0 +1,64 @@
+"""The command tells in one line what went wrong, and by its exit status whether anything did."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+from stocky import __version__
+from tests.cli.running import stocky
+
+
+def test_help_lists_every_command_with_its_purpose() -> None:
+    answer = stocky({}, "--help")
+    assert answer.returncode == 0
+    for line in ("serve     ", "run the service", "migrate   ", "check     ", "bring the database to the schema"):
+        assert line in answer.stdout
+    assert stocky({}, "--version").stdout == f"stocky {__version__}\n"
+
+
+def test_wrong_usage_is_status_2() -> None:
+    for arguments in ([], ["dance"], ["serve", "--port", "70000"], ["migrate", "--check", "--list"]):
+        answer = stocky({}, *arguments)
+        assert answer.returncode == 2, arguments
+        assert "usage: stocky" in answer.stderr
+    assert "--force goes with --rollback" in stocky({}, "migrate", "--force").stderr
+
+
+def test_every_wrong_setting_is_told_at_once() -> None:
+    wrong = {"STOCKY_PORT": "many", "STOCKY_LOG_FORMAT": "xml", "STOCKY_DATABASE_URL": "mysql://x/y"}
+    for command in ("serve", "migrate", "check"):
+        answer = stocky(wrong, command)
+        assert answer.returncode == 1
+        lines = answer.stderr.splitlines()
+        assert [line.partition(": ")[2].partition(":")[0] for line in lines] == [
+            "STOCKY_DATABASE_URL",
+            "STOCKY_PORT",
+            "STOCKY_LOG_FORMAT",
+        ]
+
+
+def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        answer = stocky({"STOCKY_DATA_DIR": str(tmp_path), "STOCKY_PORT": str(port)}, "serve")
+    assert answer.returncode == 1
+    assert answer.stderr.count("\n") == 1
+    assert f"127.0.0.1 port {port} cannot be listened on: Address already in use" in answer.stderr
+
+
+def test_a_database_that_is_away_is_one_line(tmp_path: Path) -> None:
+    settings = {"STOCKY_DATA_DIR": str(tmp_path), "STOCKY_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
+    for arguments in (["serve", "--port", "0"], ["migrate"], ["check"]):
+        answer = stocky(settings, *arguments)
+        assert answer.returncode == 1
+        assert answer.stderr.count("\n") == 1, answer.stderr
+        assert "stocky: The database cannot be reached" in answer.stderr
+
+
+def test_looking_does_not_make_a_database(tmp_path: Path) -> None:
+    for arguments in (["migrate", "--check"], ["migrate", "--list"], ["check"]):
+        answer = stocky({"STOCKY_DATA_DIR": str(tmp_path)}, *arguments)
+        assert answer.returncode == 1
+        assert "'stocky migrate' makes it" in answer.stderr
+    assert not (tmp_path / "stocky.db").exists()
