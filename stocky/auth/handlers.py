@@ -81,20 +81,20 @@ async def sign_out(
     return signed_out_answer(peer)
 
 
-@get("/me", guards=[readers])
+@get("/me", opt=readers)
 async def get_me(user: Principal) -> User:
     """Who you are."""
     return user.user
 
 
-@post("/change-password", status_code=200, guards=[readers], responses=_TOO_MANY)
+@post("/change-password", status_code=200, opt=readers, responses=_TOO_MANY)
 async def change_password(data: PasswordChange, user: Principal, sign_ins: SignIns, peer: Peer) -> Message:
     """Change your password; every other session of yours ends."""
     await sign_ins.change_password(user, data, peer.address)
     return Message("Password changed; all other sessions are ended")
 
 
-@post("/generate-api-key", status_code=200, guards=[readers])
+@post("/generate-api-key", status_code=200, opt=readers)
 async def generate_api_key(tx: Connection, user: Principal) -> GeneratedKey:
     """A new API key in the place of the one you had; keys with names of their own stay."""
     key = await key_repository.replace_default_key(tx, user)
@@ -105,7 +105,7 @@ async def generate_api_key(tx: Connection, user: Principal) -> GeneratedKey:
     )
 
 
-@delete("/revoke-api-key", status_code=200, guards=[readers])
+@delete("/revoke-api-key", status_code=200, opt=readers)
 async def revoke_api_key(tx: Connection, user: Principal) -> Message:
     """Revoke that API key."""
     await key_repository.remove_default_key(tx, user)
