@@ -19,7 +19,6 @@ Settings are environment variables (STOCKY_DATA_DIR, STOCKY_DATABASE_URL, ...); 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit status; wrong usage leaves by SystemExit(2), as argparse does."""
     parsed = _parser().parse_args(arguments)
-    # Features may be told in any module; what they raise is known here only, and imported when it happens.
     try:
         status: int = parsed.run(parsed)
         sys.stdout.flush()
@@ -52,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _told(error: Exception) -> list[str] | None:
     """The lines for a failure that has words of its own; None for a defect, which keeps its traceback."""
+    # Imported only now: most commands succeed, and '--help' should not wait for a database driver.
     from stocky.config import ConfigError
     from stocky.db.migrate import SchemaNotCurrent
     from stocky.errors import StockyError

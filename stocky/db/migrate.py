@@ -129,6 +129,9 @@ def _backend(config: Config) -> Iterator[Any]:
         backend.commit()
         backend.ensure_internal_schema_updated()
         yield backend
+    except backend.driver.DatabaseError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise Unavailable(f"The database cannot be used: {reason}. If it is damaged, restore a backup") from error
     finally:
         backend.connection.close()
         _restore_time_format()

@@ -319,7 +319,7 @@ def encode_time(moment: datetime) -> str:
 
 
 def register_time_formats() -> None:
-    """Tells the driver how times are written; asked for these types only, so that numbers and text pass without a look."""
+    """Tells the driver how times are written. It asks for these types only; numbers and text pass without a look."""
     sqlite3.register_adapter(datetime, encode_time)
     sqlite3.register_adapter(date, date.isoformat)
 
@@ -353,6 +353,8 @@ def domain_error(error: sqlite3.Error) -> Exception:
         return Unavailable("The database is busy with another program's work; try again")
     if "unable to open" in text or "readonly" in text:
         return Unavailable("The database file cannot be opened for writing; check the data directory and its owner")
+    if "malformed" in text or "not a database" in text:
+        return Unavailable(f"The database file is damaged ({text}); restore a backup", retry_after=60)
     return error
 
 

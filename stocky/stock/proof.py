@@ -83,8 +83,12 @@ async def find_faults(config: Config) -> list[Fault]:
 
 
 async def _find_faults(read: Connection) -> AsyncIterator[Fault]:
-    for each in await read.all("list_integrity_faults", _Message, limit=FAULTS):
+    damages = await read.all("list_integrity_faults", _Message, limit=FAULTS)
+    for each in damages:
         yield Fault("integrity", each.message)
+    if damages:
+        # What is read from damaged pages proves nothing.
+        return
     for each in await read.all("list_reference_faults", _Message, limit=FAULTS):
         yield Fault("references", each.message)
     replay = _Replay()

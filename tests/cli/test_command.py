@@ -56,6 +56,15 @@ def test_a_database_that_is_away_is_one_line(tmp_path: Path) -> None:
         assert "stocky: The database cannot be reached" in answer.stderr
 
 
+def test_a_file_that_is_no_database_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "stocky.db").write_bytes(b"This is not a database. " * 1000)
+    for arguments in (["serve", "--port", "0"], ["migrate"], ["migrate", "--list"], ["check"]):
+        answer = stocky({"STOCKY_DATA_DIR": str(tmp_path)}, *arguments)
+        assert answer.returncode == 1
+        assert answer.stderr.count("\n") == 1, answer.stderr
+        assert "file is not a database" in answer.stderr
+
+
 def test_looking_does_not_make_a_database(tmp_path: Path) -> None:
     for arguments in (["migrate", "--check"], ["migrate", "--list"], ["check"]):
         answer = stocky({"STOCKY_DATA_DIR": str(tmp_path)}, *arguments)
