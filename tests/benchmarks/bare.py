@@ -1,4 +1,4 @@
-"""The yardstick of HTTP: a bare Litestar that decodes the same bodies, or answers the same bytes, and does nothing else.
+"""The yardstick of HTTP: a bare Litestar that decodes the same bodies or answers the same bytes, and no more.
 
 Run as `python -m tests.benchmarks.bare PORT [FILE]`; GET / answers the bytes of FILE.
 """

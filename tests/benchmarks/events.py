@@ -10,7 +10,8 @@ from statistics import median
 import msgspec
 
 from tests.benchmarks import servers
-from tests.benchmarks.data import ITEMS, Database, barcode, place_of, sqlite_database
+from tests.benchmarks.build import barcode, place_of
+from tests.benchmarks.data import ITEMS, Database, sqlite_database
 from tests.benchmarks.load import Figures, Load
 from tests.benchmarks.machine import SERVER_CORE, pinned
 from tests.benchmarks.results import Plan, Result, ratio

@@ -75,8 +75,15 @@ class _Client(asyncio.Protocol):
 
 
 async def generate(
-    url: str, *, connections: int, seconds: float, headers: list[str], method: str, bodies: list[str],
-    expected: str, ids: str,
+    url: str,
+    *,
+    connections: int,
+    seconds: float,
+    headers: list[str],
+    method: str,
+    bodies: list[str],
+    expected: str,
+    ids: str,
 ) -> dict[str, Any]:
     """The figures, as `load.lua` prints them."""
     parts = urlsplit(url)
@@ -126,7 +133,9 @@ async def generate(
 
 def uuid7() -> uuid.UUID:
     """An id that begins with the time."""
-    return uuid.UUID(int=int(time.time() * 1000) << 80 | 7 << 76 | random.getrandbits(12) << 64 | 2 << 62 | random.getrandbits(62))
+    return uuid.UUID(
+        int=int(time.time() * 1000) << 80 | 7 << 76 | random.getrandbits(12) << 64 | 2 << 62 | random.getrandbits(62)
+    )
 
 
 def main() -> None:

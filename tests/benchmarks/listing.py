@@ -1,4 +1,4 @@
-"""F10: a page of items out of 100,000, beside a bare Litestar answering the same bytes and the same SQL by `sqlite3`."""
+"""F10: a page of items out of 100,000, beside a bare Litestar answering the same bytes, and plain `sqlite3`."""
 
 from __future__ import annotations
 

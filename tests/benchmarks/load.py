@@ -20,8 +20,11 @@ TIMEOUT_SECONDS = 10
 
 
 class Figures(msgspec.Struct, kw_only=True):
-    """What the load generator saw. `failures` are connections and timeouts, `refused` answers that are not 2xx,
-    `unexpected` those of the answers it looked at that did not hold what they must."""
+    """What the load generator saw.
+
+    `failures` are connections and timeouts, `refused` answers that are not 2xx, `unexpected` those of the
+    answers it looked at that did not hold what they must; `sample` is one of the last two.
+    """
 
     requests: int
     seconds: float
@@ -70,7 +73,8 @@ class Load(msgspec.Struct, kw_only=True):
         with TemporaryDirectory(prefix="stocky-bench-") as directory:
             file = Path(directory) / "bodies"
             file.write_text("".join(f"{body}\n" for body in self.bodies), "utf-8")
-            return self._wrk(url, seconds, headers, file) if shutil.which("wrk") else self._own(url, seconds, headers, file)
+            generate = self._wrk if shutil.which("wrk") else self._own
+            return generate(url, seconds, headers, file)
 
     @property
     def _method(self) -> str:

@@ -45,7 +45,7 @@ def describe() -> dict[str, str | int | float]:
     return {
         "processor": _processor(),
         "cores": len(_CORES) or os.cpu_count() or 1,
-        "pinned": "server to one core, client to another" if len(_CORES) > 1 else "no: there is no second core to pin to",
+        "pinned": "server to one core, client to another" if len(_CORES) > 1 else "no: there is one core",
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),

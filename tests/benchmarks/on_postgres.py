@@ -14,7 +14,8 @@ from statistics import median
 import psycopg
 
 from tests.benchmarks import servers
-from tests.benchmarks.data import ITEMS, SCANNERS, postgres_database
+from tests.benchmarks.build import SCANNERS
+from tests.benchmarks.data import ITEMS, postgres_database
 from tests.benchmarks.load import Figures, Unsound
 from tests.benchmarks.machine import SERVER_CORE, pinned
 from tests.benchmarks.results import Plan, Result, ratio

@@ -16,7 +16,8 @@ from datetime import UTC, datetime
 import msgspec
 
 from stocky.db.sqlite import encode_time, open_connection
-from tests.benchmarks.data import ITEMS, place_of
+from tests.benchmarks.build import place_of
+from tests.benchmarks.data import ITEMS
 
 # More than it can write, so that it never runs out of prepared ones.
 MOST_A_SECOND = 100_000
@@ -40,7 +41,8 @@ def main(path: str, seconds: str, events: str) -> None:
     """Writes for so many seconds, with the settings of Stocky's own writer (WAL, synchronous=FULL)."""
     size = int(events)
     # Prepared before the clock starts: a client makes them, not the database.
-    prepared = [(str(uuid.uuid4()), uuid.uuid4().hex, random.randint(1, ITEMS)) for _ in range(MOST_A_SECOND * int(seconds))]
+    enough = MOST_A_SECOND * int(seconds)
+    prepared = [(str(uuid.uuid4()), uuid.uuid4().hex, random.randint(1, ITEMS)) for _ in range(enough)]
     fresh = itertools.count()
     written = 0
     with closing(open_connection(path)) as connection:
@@ -54,9 +56,7 @@ def main(path: str, seconds: str, events: str) -> None:
                 event_id, fingerprint, item = prepared[next(fresh)]
                 place = place_of(item)
                 sku_id, after = execute(_UPSERT_LEVEL, (item, place, 1000, moment, moment)).fetchone()
-                execute(
-                    _ADD_EVENT, (event_id, fingerprint, batch_id, item, place, sku_id, after, moment, moment)
-                )
+                execute(_ADD_EVENT, (event_id, fingerprint, batch_id, item, place, sku_id, after, moment, moment))
             execute("COMMIT")
             written += size
     print(msgspec.json.encode({"events": written, "seconds": elapsed}).decode())

@@ -65,10 +65,12 @@ def _report(lines: Iterable[str], top: int) -> str:
             continue
         samples += int(count)
         own[frames[-1]] += int(count)
-        threads["writer thread" if any("_work (stocky/db/sqlite" in frame for frame in frames) else "event loop"] += int(count)
+        is_writer = any(frame.startswith("_Writer._work (") for frame in frames)
+        threads["writer thread" if is_writer else "event loop"] += int(count)
         for frame in set(frames):
             total[frame] += int(count)
-    told = [f"{samples} samples: " + ", ".join(f"{name} {count / samples:.1%}" for name, count in threads.most_common())]
+    shares = ", ".join(f"{name} {count / samples:.1%}" for name, count in threads.most_common())
+    told = [f"{samples} samples: {shares}"]
     for title, counts in (("time of its own", own), ("time with what it calls", total)):
         told += ["", title, *(f"{count / samples:7.1%}  {frame}" for frame, count in counts.most_common(top))]
     return "\n".join(told)

@@ -11,7 +11,8 @@ from statistics import median
 import msgspec
 
 from tests.benchmarks import servers
-from tests.benchmarks.data import ITEMS, Database, barcode, scanner_of, sqlite_database
+from tests.benchmarks.build import barcode, scanner_of
+from tests.benchmarks.data import ITEMS, Database, sqlite_database
 from tests.benchmarks.load import Figures, Load, Unsound
 from tests.benchmarks.machine import resident_mib
 from tests.benchmarks.results import Plan, Result, ratio
@@ -41,7 +42,9 @@ def scans(database: Database, *, connections: int = 64, ids: str = "v4") -> Load
 
 
 @contextmanager
-def accounted(database: Database, acknowledged: list[Figures], *, connections: int = 64, events: int = 1) -> Iterator[None]:
+def accounted(
+    database: Database, acknowledged: list[Figures], *, connections: int = 64, events: int = 1
+) -> Iterator[None]:
     """Afterwards the ledger has grown by what was acknowledged, and `stocky check` is silent. Raises Unsound.
 
     What was under way when the clock stopped may be in the ledger without an answer that was counted: at most
