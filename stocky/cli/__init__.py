@@ -40,7 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="stocky", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="stocky",
+        description=_DESCRIPTION,
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=28, width=110),
     )
     parser.add_argument("--version", action="version", version=f"stocky {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
