@@ -190,9 +190,9 @@ async def _change_barcodes(tx: Connection, item: Item, change: ItemChange) -> No
 
 def _barcodes(upc: str | None, barcodes: list[Barcode]) -> list[Barcode]:
     """All barcodes of an item, the one that is its `upc` first. Raises Conflict for one named twice."""
-    others = [each for each in barcodes if each.barcode != upc]
-    if len({each.barcode for each in others}) < len(others):
+    if len({each.barcode for each in barcodes}) < len(barcodes):
         raise Conflict("A barcode is named twice; name each one once", field="barcodes")
+    others = [each for each in barcodes if each.barcode != upc]
     first = next((each for each in barcodes if each.barcode == upc), Barcode(upc) if upc else None)
     return [first, *others] if first else others
 
