@@ -7,6 +7,8 @@ import io
 
 from litestar import Request, Response
 
+from stocky.errors import Invalid
+
 
 async def qr_response(request: Request, text: str) -> Response[bytes]:  # type: ignore[type-arg]
     """A QR code of `text`: PNG where the client asks for that in Accept, SVG otherwise."""
@@ -16,11 +18,15 @@ async def qr_response(request: Request, text: str) -> Response[bytes]:  # type: 
 
 
 def draw_qr(text: str, kind: str) -> bytes:
-    """The picture, `kind` svg or png. Takes milliseconds: call it in a thread."""
+    """The picture, `kind` svg or png. Takes milliseconds: call it in a thread. Raises Invalid for too much text."""
     # Imported here: only few requests draw, and every start would pay.
     import segno
 
     out = io.BytesIO()
-    # Quartile correction: labels get scratched and greasy.
-    segno.make(text, micro=False, error="q").save(out, kind=kind, scale=8 if kind == "png" else 4, border=4)
+    try:
+        # Quartile correction: labels get scratched and greasy.
+        code = segno.make(text, micro=False, error="q")
+    except segno.DataOverflowError:
+        raise Invalid("This is too much text for a QR code; about 1,500 characters fit") from None
+    code.save(out, kind=kind, scale=8 if kind == "png" else 4, border=4)
     return out.getvalue()

@@ -12,6 +12,7 @@ from stocky.db import Connection, Database
 from stocky.errors import Invalid
 from stocky.scanner import repository
 from stocky.scanner.schemas import Command, CommandName, Mode, Scan, ScanAnswer, ScannerState, StateChange
+from stocky.schema import Id
 from stocky.stock.booking import fingerprint
 from stocky.stock.operations import Operation
 from stocky.stock.recorder import Recorder
@@ -53,7 +54,7 @@ async def _set(tx: Connection, command: Command, scanner_id: str, by: Principal)
         state = await repository.change_state(tx, scanner_id, StateChange(location_id=location_id), by)
         return state, f"Location: {state.location_name or 'none'}"
     if command.command is CommandName.ASSOCIATE_UI:
-        user_id = _taken(payload, "user_id", int) if "user_id" in payload else by.id
+        user_id = _taken(payload, "user_id", Id) if "user_id" in payload else by.id
         state = await repository.associate_scanner(tx, scanner_id, user_id, by)
         return state, f"Shows things to {state.associated_user}"
     view = _taken(payload, "view", str)
@@ -66,7 +67,7 @@ async def _location_id(tx: Connection, payload: dict[str, Any]) -> int | None:
     name = payload.get("name", payload.get("location_name"))
     if name is not None:
         return (await get_location_by_name(tx, str(name))).id
-    return _taken(payload, "location_id", int | None)
+    return _taken(payload, "location_id", Id | None)
 
 
 async def _undo(
