@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
-from litestar import Litestar, Request, Router
+from litestar import Litestar, Router
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.types import ASGIApp, Method
 
 from stocky.alerts.handlers import alert_routes
+from stocky.auth.guards import authorize
 from stocky.auth.handlers import auth_routes
 from stocky.auth.identity import Identities
 from stocky.auth.key_handlers import key_routes
@@ -97,6 +97,7 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
             "user": Provide(_user),
             "recorder": Provide(_recorder),
         },
+        before_request=_admit,
         exception_handlers={Exception: to_problem},
         cors_config=_cors(config),
         lifespan=[lifespan],
@@ -123,6 +124,12 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
     return app
 
 
+async def _admit(request: StockyRequest) -> None:
+    """What every request has to pass before its handler."""
+    request.refuse_nul()
+    await authorize(request)
+
+
 async def _read(state: State) -> AsyncIterator[Connection]:
     """A connection that only reads, for the length of the handler."""
     database: Database = state.database
@@ -137,7 +144,7 @@ async def _transaction(state: State) -> AsyncIterator[Connection]:
         yield connection
 
 
-async def _user(request: Request[Principal, Any, Any]) -> Principal:
+async def _user(request: StockyRequest) -> Principal:
     """Who the route's guard found behind the request."""
     return request.user
 

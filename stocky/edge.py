@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-import uuid
 from contextvars import ContextVar
+from random import getrandbits
 from typing import Any
 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
@@ -30,7 +30,7 @@ class Edge:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        id = _given_id(scope) or uuid.uuid4().hex
+        id = _given_id(scope) or f"{getrandbits(64):016x}"
         request_id.set(id)
         user_id.set(None)
         scope.setdefault("state", {})["request_id"] = id

@@ -25,6 +25,7 @@ from litestar.routes import HTTPRoute
 from litestar.types import Empty
 
 from stocky import __version__
+from stocky.auth.guards import roles_of
 from stocky.errors import PROBLEM_JSON, Problem
 from stocky.examples import example_of
 
@@ -260,8 +261,8 @@ def _problem_response(status: int, description: str) -> Document:
 
 
 def _roles(handler: HTTPRouteHandler) -> list[str]:
-    """The roles that the route's guards let through; none for a route that is open."""
-    return sorted({role.value for guard in handler.resolve_guards() for role in getattr(guard, "roles", ())})
+    """The roles that may call the route; none for a route that is open."""
+    return sorted(role.value for role in roles_of(handler.opt))
 
 
 def _body(handler: HTTPRouteHandler) -> Any:

@@ -11,7 +11,7 @@ from stocky.db import Connection
 from stocky.schema import Limit, Page, PathId, Size, Skip, window
 
 
-@get("/", guards=[readers])
+@get("/", opt=readers)
 async def list_alerts(
     read: Connection,
     active_only: bool = True,
@@ -25,19 +25,19 @@ async def list_alerts(
     return await repository.list_alerts(read, skip=skip, limit=limit, active_only=active_only)
 
 
-@post("/", guards=[members])
+@post("/", opt=members)
 async def create_alert(data: NewAlert, tx: Connection) -> Alert:
     """Raise an alert by hand."""
     return await repository.add_alert(tx, data)
 
 
-@patch("/{alert_id:int}/acknowledge", guards=[members])
+@patch("/{alert_id:int}/acknowledge", opt=members)
 async def acknowledge_alert(tx: Connection, alert_id: PathId) -> Alert:
     """Say that someone has seen it."""
     return await repository.acknowledge_alert(tx, alert_id)
 
 
-@patch("/{alert_id:int}/resolve", guards=[members])
+@patch("/{alert_id:int}/resolve", opt=members)
 async def resolve_alert(tx: Connection, alert_id: PathId) -> Alert:
     """Say that it is over."""
     return await repository.resolve_alert(tx, alert_id)

@@ -12,7 +12,7 @@ from stocky.db import Connection
 from stocky.schema import Limit, Page, PathId, Size, Skip, window
 
 
-@get("/", guards=[readers])
+@get("/", opt=readers)
 async def list_own_keys(
     read: Connection, user: Principal, skip: Skip = 0, limit: Limit = 100, page: Page = None, size: Size = None
 ) -> list[ApiKey]:
@@ -21,19 +21,19 @@ async def list_own_keys(
     return await key_repository.list_api_keys(read, user.id, skip=skip, limit=limit)
 
 
-@post("/", guards=[readers])
+@post("/", opt=readers)
 async def create_own_key(data: NewApiKey, tx: Connection, user: Principal) -> CreatedApiKey:
     """A new key of yours; `api_key` is shown this once."""
     return await key_repository.add_api_key(tx, user.id, data, user)
 
 
-@delete("/{key_id:int}", guards=[readers])
+@delete("/{key_id:int}", opt=readers)
 async def remove_own_key(tx: Connection, user: Principal, key_id: PathId) -> None:
     """Revoke one of your keys."""
     await key_repository.remove_api_key(tx, user.id, key_id, user)
 
 
-@get("/", guards=[admins])
+@get("/", opt=admins)
 async def list_keys(
     read: Connection, user_id: PathId, skip: Skip = 0, limit: Limit = 100, page: Page = None, size: Size = None
 ) -> list[ApiKey]:
@@ -43,14 +43,14 @@ async def list_keys(
     return await key_repository.list_api_keys(read, user_id, skip=skip, limit=limit)
 
 
-@post("/", guards=[admins])
+@post("/", opt=admins)
 async def create_key(data: NewApiKey, tx: Connection, user: Principal, user_id: PathId) -> CreatedApiKey:
     """A new key for a user; `api_key` is shown this once."""
     await repository.get_user(tx, user_id)
     return await key_repository.add_api_key(tx, user_id, data, user)
 
 
-@delete("/{key_id:int}", guards=[admins])
+@delete("/{key_id:int}", opt=admins)
 async def remove_key(tx: Connection, user: Principal, user_id: PathId, key_id: PathId) -> None:
     """Revoke one of a user's keys."""
     await key_repository.remove_api_key(tx, user_id, key_id, user)

@@ -13,7 +13,7 @@ from stocky.db import Connection
 from stocky.schema import Limit, Page, PathId, Size, Skip, window
 
 
-@get("/", guards=[admins])
+@get("/", opt=admins)
 async def list_users(
     read: Connection, skip: Skip = 0, limit: Limit = 100, page: Page = None, size: Size = None
 ) -> list[User]:
@@ -22,20 +22,20 @@ async def list_users(
     return await repository.list_users(read, skip=skip, limit=limit)
 
 
-@post("/", guards=[admins])
+@post("/", opt=admins)
 async def create_user(data: NewUser, user: Principal, accounts: Accounts) -> User:
     """Add a user."""
     return await accounts.add_user(data, user)
 
 
-@get("/{user_id:int}", guards=[readers])
+@get("/{user_id:int}", opt=readers)
 async def get_user(read: Connection, user: Principal, user_id: PathId) -> User:
     """One user: yourself, or anyone for an admin."""
     self_or_admin(user, user_id)
     return await repository.get_user(read, user_id)
 
 
-@put("/{user_id:int}", guards=[readers])
+@put("/{user_id:int}", opt=readers)
 async def change_user(data: UserChange, user: Principal, accounts: Accounts, user_id: PathId) -> User:
     """Change a user: yourself but for your role and active flag, or anyone for an admin.
 
@@ -44,7 +44,7 @@ async def change_user(data: UserChange, user: Principal, accounts: Accounts, use
     return await accounts.change_user(user_id, data, user)
 
 
-@delete("/{user_id:int}", guards=[admins])
+@delete("/{user_id:int}", opt=admins)
 async def remove_user(tx: Connection, user: Principal, user_id: PathId) -> None:
     """Make a user inactive, end its sessions and revoke its keys. What it did stays in the history."""
     await repository.remove_user(tx, user_id, user)

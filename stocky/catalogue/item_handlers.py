@@ -19,7 +19,7 @@ from stocky.schema import Limit, Page, PathId, Size, Skip, StorageType, storage_
 BarcodePath = Annotated[str, Parameter(min_length=1, max_length=128, description="A barcode")]
 
 
-@get("/", guards=[readers])
+@get("/", opt=readers)
 async def list_items(
     read: Connection,
     search: Search = None,
@@ -44,25 +44,25 @@ async def list_items(
     )
 
 
-@post("/", guards=[members])
+@post("/", opt=members)
 async def create_item(data: NewItem, tx: Connection, user: Principal) -> Item:
     """Add an item; its four-letter code is made here."""
     return await repository.add_item(tx, data, user)
 
 
-@get("/search", guards=[readers])
+@get("/search", opt=readers)
 async def search_items(read: Connection, q: SearchText, skip: Skip = 0, limit: Limit = 100) -> list[Item]:
     """Items whose name, description, code or barcode contains `q`."""
     return await repository.list_items(read, skip=skip, limit=limit, search=q)
 
 
-@get("/upc/{upc:str}", guards=[readers])
+@get("/upc/{upc:str}", opt=readers)
 async def get_item_by_barcode(read: Connection, upc: BarcodePath) -> Item:
     """The item that a barcode stands for."""
     return await repository.get_item_by_barcode(read, upc)
 
 
-@get("/code/{code:str}", guards=[readers])
+@get("/code/{code:str}", opt=readers)
 async def get_item_by_code(
     read: Connection, code: Annotated[str, Parameter(max_length=20, description="A four-letter code, in any case")]
 ) -> Item:
@@ -70,13 +70,13 @@ async def get_item_by_code(
     return await repository.get_item_by_code(read, code)
 
 
-@get("/{item_id:int}", guards=[readers])
+@get("/{item_id:int}", opt=readers)
 async def get_item(read: Connection, item_id: PathId) -> Item:
     """One item."""
     return await repository.get_item(read, item_id)
 
 
-@route("/{item_id:int}", http_method=["PUT", "PATCH"], guards=[members])
+@route("/{item_id:int}", http_method=["PUT", "PATCH"], opt=members)
 async def change_item(
     data: ItemChange, tx: Connection, user: Principal, item_id: PathId, if_match: IfMatch = None
 ) -> Item:
@@ -84,25 +84,25 @@ async def change_item(
     return await repository.change_item(tx, item_id, data, user, if_version=version_of(if_match))
 
 
-@delete("/{item_id:int}", guards=[members])
+@delete("/{item_id:int}", opt=members)
 async def delete_item(tx: Connection, user: Principal, item_id: PathId) -> None:
     """Hide an item; its history stays. Refused while it holds stock."""
     await repository.remove_item(tx, item_id, user)
 
 
-@post("/{item_id:int}/barcodes", guards=[members])
+@post("/{item_id:int}/barcodes", opt=members)
 async def add_barcode(data: Barcode, tx: Connection, user: Principal, item_id: PathId) -> Item:
     """Give an item one more barcode, with the number of pieces that one scan of it counts."""
     return await repository.add_item_barcode(tx, item_id, data, user)
 
 
-@delete("/{item_id:int}/barcodes/{barcode:str}", guards=[members])
+@delete("/{item_id:int}/barcodes/{barcode:str}", opt=members)
 async def delete_barcode(tx: Connection, user: Principal, item_id: PathId, barcode: BarcodePath) -> None:
     """Take a barcode from an item."""
     await repository.remove_item_barcode(tx, item_id, barcode, user)
 
 
-@get("/{item_id:int}/qr", guards=[scanners], media_type="image/svg+xml")
+@get("/{item_id:int}/qr", opt=scanners, media_type="image/svg+xml")
 async def get_item_qr(request: Request, read: Connection, item_id: PathId) -> Response[bytes]:  # type: ignore[type-arg]
     """The item's code as a QR code to print; scanning it is scanning the item. SVG, or PNG by Accept."""
     item = await repository.get_item(read, item_id)

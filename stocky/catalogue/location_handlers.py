@@ -18,7 +18,7 @@ from stocky.db import Connection
 from stocky.schema import Limit, Page, PathId, Size, Skip, storage_type_of, window
 
 
-@get("/", guards=[readers])
+@get("/", opt=readers)
 async def list_locations(
     read: Connection,
     search: Search = None,
@@ -41,19 +41,19 @@ async def list_locations(
     )
 
 
-@post("/", guards=[members])
+@post("/", opt=members)
 async def create_location(data: NewLocation, tx: Connection, user: Principal) -> Location:
     """Add a location."""
     return await repository.add_location(tx, data, user)
 
 
-@get("/search", guards=[readers])
+@get("/search", opt=readers)
 async def search_locations(read: Connection, q: SearchText, skip: Skip = 0, limit: Limit = 100) -> list[Location]:
     """Locations whose name or description contains `q`."""
     return await repository.list_locations(read, skip=skip, limit=limit, search=q)
 
 
-@get("/name/{name:str}", guards=[readers])
+@get("/name/{name:str}", opt=readers)
 async def get_location_by_name(
     read: Connection, name: Annotated[str, Parameter(max_length=200, description="The exact name")]
 ) -> Location:
@@ -61,25 +61,25 @@ async def get_location_by_name(
     return await repository.get_location_by_name(read, name)
 
 
-@get("/{location_id:int}", guards=[readers])
+@get("/{location_id:int}", opt=readers)
 async def get_location(read: Connection, location_id: PathId) -> Location:
     """One location."""
     return await repository.get_location(read, location_id)
 
 
-@route("/{location_id:int}", http_method=["PUT", "PATCH"], guards=[members])
+@route("/{location_id:int}", http_method=["PUT", "PATCH"], opt=members)
 async def change_location(data: LocationChange, tx: Connection, user: Principal, location_id: PathId) -> Location:
     """Change a location; what is not sent stays as it is."""
     return await repository.change_location(tx, location_id, data, user)
 
 
-@delete("/{location_id:int}", guards=[members])
+@delete("/{location_id:int}", opt=members)
 async def delete_location(tx: Connection, user: Principal, location_id: PathId) -> None:
     """Hide a location. Refused while it holds stock."""
     await repository.remove_location(tx, location_id, user)
 
 
-@get("/{location_id:int}/qr", guards=[scanners], media_type="image/svg+xml")
+@get("/{location_id:int}/qr", opt=scanners, media_type="image/svg+xml")
 async def get_location_qr(
     request: Request,  # type: ignore[type-arg]
     read: Connection,

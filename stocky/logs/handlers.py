@@ -45,7 +45,7 @@ async def wanted_entries(
     return LogFilter(level, severity, module, search, _aware(since))
 
 
-@get("/", guards=[admins])
+@get("/", opt=admins)
 async def list_logs(
     state: State, wanted: LogFilter, skip: Skip = 0, limit: Limit = 100, page: Page = None, size: Size = None
 ) -> list[LogEntry]:
@@ -54,13 +54,13 @@ async def list_logs(
     return log.list_entries(wanted, *window(skip, limit, page, size))
 
 
-@get("/stream", guards=[admins], media_type=EVENT_STREAM)
+@get("/stream", opt=admins, media_type=EVENT_STREAM)
 async def stream_logs(state: State, wanted: LogFilter, last_event_id: LastEventId = None) -> Stream:
     """New log records as server-sent events, each with its id; with `Last-Event-ID`, those after it first."""
     return event_stream(follow_log(state.memory_log, state.streams, wanted, last_event_id))
 
 
-@get("/", guards=[admins])
+@get("/", opt=admins)
 async def list_audit(
     read: Connection,
     user_id: OptionalId = None,

@@ -6,13 +6,14 @@ import asyncio
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, Response, Router, delete, get, post, put
+from litestar import Response, Router, delete, get, post, put
 from litestar.params import Parameter
 
 from stocky.auth.guards import members, scanners
 from stocky.auth.schemas import Principal
 from stocky.catalogue.qr import draw_qr, qr_response
 from stocky.db import Connection
+from stocky.request import StockyRequest
 from stocky.scanner import commands, repository
 from stocky.scanner.scanning import look_up, scan_barcode
 from stocky.scanner.schemas import (
@@ -30,8 +31,8 @@ from stocky.schema import Limit, Skip
 ScannerPath = Annotated[str, Parameter(min_length=1, max_length=128, description="A scanner's id")]
 
 
-@post("/scan", guards=[scanners], status_code=200)
-async def scan(data: Scan, request: Request[Principal, Any, Any]) -> ScanAnswer:
+@post("/scan", opt=scanners, status_code=200)
+async def scan(data: Scan, request: StockyRequest) -> ScanAnswer:
     """Process one scan in its scanner's state. A refusal by the rules of stock is 200 with `success` false."""
     # Read from the request rather than injected: this is the hot path, and each dependency costs it.
     state = request.app.state
@@ -40,65 +41,65 @@ async def scan(data: Scan, request: Request[Principal, Any, Any]) -> ScanAnswer:
     return await scan_barcode(state.recorder, data, request.user)
 
 
-@get("/", guards=[scanners])
+@get("/", opt=scanners)
 async def list_scanners(read: Connection, skip: Skip = 0, limit: Limit = 100) -> list[ScannerState]:
     """Every scanner that was ever seen or set up."""
     return await repository.list_scanners(read, skip=skip, limit=limit)
 
 
-@get("/status", guards=[scanners])
+@get("/status", opt=scanners)
 async def get_own_status(read: Connection, user: Principal) -> ScannerState:
     """The state of the scanner that you used last."""
     return await repository.get_own_state(read, user)
 
 
-@get("/status/{scanner_id:str}", guards=[scanners])
+@get("/status/{scanner_id:str}", opt=scanners)
 async def get_status(read: Connection, scanner_id: ScannerPath) -> ScannerState:
     """The state of one scanner; one never heard of adds, and has no location."""
     return await repository.get_state(read, scanner_id)
 
 
-@put("/{scanner_id:str}/state", guards=[scanners])
+@put("/{scanner_id:str}/state", opt=scanners)
 async def change_state(data: StateChange, tx: Connection, user: Principal, scanner_id: ScannerPath) -> ScannerState:
     """Set a scanner's mode and location."""
     return await repository.change_state(tx, scanner_id, data, user)
 
 
-@post("/reset/{scanner_id:str}", guards=[scanners], status_code=200)
+@post("/reset/{scanner_id:str}", opt=scanners, status_code=200)
 async def reset(tx: Connection, user: Principal, scanner_id: ScannerPath) -> ScannerState:
     """Back to mode add and no location."""
     return await repository.change_state(tx, scanner_id, repository.AS_NEW, user)
 
 
-@post("/associate", guards=[members], status_code=200)
+@post("/associate", opt=members, status_code=200)
 async def associate(data: Association, tx: Connection, user: Principal) -> ScannerState:
     """Let a scanner show things on the pages of a user."""
     return await repository.associate_scanner(tx, data.scanner_id, data.user_id, user)
 
 
-@delete("/associate/{scanner_id:str}", guards=[members])
+@delete("/associate/{scanner_id:str}", opt=members)
 async def end_association(tx: Connection, user: Principal, scanner_id: ScannerPath) -> None:
     """End what `associate` began."""
     await repository.associate_scanner(tx, scanner_id, None, user)
 
 
-@get("/associations", guards=[scanners])
+@get("/associations", opt=scanners)
 async def list_associations(read: Connection, skip: Skip = 0, limit: Limit = 100) -> list[ScannerState]:
     """The scanners that show things on someone's pages."""
     return await repository.list_scanners(read, skip=skip, limit=limit, associated_only=True)
 
 
-@post("/lookup/{upc:str}", guards=[scanners], status_code=200)
+@post("/lookup/{upc:str}", opt=scanners, status_code=200)
 async def lookup(
-    request: Request[Principal, Any, Any],
+    request: StockyRequest,
     upc: Annotated[str, Parameter(min_length=1, max_length=128, description="A barcode or an item's code")],
 ) -> ScanAnswer:
     """What a barcode stands for, with its stock; nothing is booked."""
     return await look_up(request.app.state.recorder, upc, request.user)
 
 
-@post("/qr/command", guards=[scanners], status_code=200)
-async def print_command(data: Command, request: Request[Principal, Any, Any]) -> Response[Any]:
+@post("/qr/command", opt=scanners, status_code=200)
+async def print_command(data: Command, request: StockyRequest) -> Response[Any]:
     """A command as a QR code to print: JSON with its text and SVG, or the picture itself by Accept."""
     text = msgspec.json.encode(data).decode()
     if request.accept.best_match(["application/json", "image/svg+xml", "image/png"]) != "application/json":
@@ -106,7 +107,7 @@ async def print_command(data: Command, request: Request[Principal, Any, Any]) ->
     return Response(CommandCode(text, (await asyncio.to_thread(draw_qr, text, "svg")).decode()))
 
 
-@post("/activity", guards=[scanners], status_code=200)
+@post("/activity", opt=scanners, status_code=200)
 async def activity(data: Activity, tx: Connection, user: Principal) -> ScannerState:
     """A sign of life from a scanner."""
     return await repository.touch_scanner(tx, data.scanner_id, user)

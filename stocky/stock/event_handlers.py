@@ -27,13 +27,13 @@ TypeFilter = Annotated[str | None, Parameter(max_length=20, description="add, re
 ScannerFilter = Annotated[str | None, Parameter(max_length=128, description="Only of this scanner", required=False)]
 
 
-@post("/", guards=[scanners], status_code=200)
+@post("/", opt=scanners, status_code=200)
 async def post_events(data: NewEvents, recorder: Recorder, user: Principal) -> EventResults:
     """Record up to 1,000 events in order, each with its own result; with `atomic`, all of them or none."""
     return await booking.record_events(recorder, data, user)
 
 
-@get("/", guards=[readers])
+@get("/", opt=readers)
 async def list_events(
     read: Connection,
     item_id: OptionalId = None,
@@ -61,19 +61,19 @@ async def list_events(
     )
 
 
-@get("/{event_id:int}", guards=[readers])
+@get("/{event_id:int}", opt=readers)
 async def get_event(read: Connection, event_id: PathId) -> StockEvent:
     """One entry of the ledger."""
     return await repository.get_event(read, event_id)
 
 
-@post("/{event_id:int}/undo", guards=[members], status_code=200)
+@post("/{event_id:int}/undo", opt=members, status_code=200)
 async def undo_event(recorder: Recorder, user: Principal, event_id: PathId, data: NewUndo | None = None) -> Undone:
     """Compensate an event, with the whole transfer it is part of."""
     return Undone(await booking.undo(recorder, data, user, event=event_id))
 
 
-@post("/batches/{batch_id:str}/undo", guards=[members], status_code=200)
+@post("/batches/{batch_id:str}/undo", opt=members, status_code=200)
 async def undo_batch(
     recorder: Recorder,
     user: Principal,
@@ -84,7 +84,7 @@ async def undo_batch(
     return Undone(await booking.undo(recorder, data, user, batch=batch_id))
 
 
-@get("/{item_id:int}/events", guards=[readers])
+@get("/{item_id:int}/events", opt=readers)
 async def list_item_events(
     read: Connection, item_id: PathId, cursor: Cursor = None, limit: Limit = 100
 ) -> EventPage:

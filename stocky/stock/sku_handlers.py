@@ -24,7 +24,7 @@ Expand = Annotated[
 OptionalId = Annotated[int | None, Parameter(ge=1, description="Only those of this id", required=False)]
 
 
-@get("/", guards=[readers])
+@get("/", opt=readers)
 async def list_skus(
     read: Connection,
     item_id: OptionalId = None,
@@ -62,7 +62,7 @@ async def list_skus(
     return skus
 
 
-@get("/search", guards=[readers])
+@get("/search", opt=readers)
 async def search_skus(
     read: Connection, q: SearchText, expand: Expand = None, skip: Skip = 0, limit: Limit = 100
 ) -> list[Sku]:
@@ -72,7 +72,7 @@ async def search_skus(
     return skus
 
 
-@get("/low-stock", guards=[readers])
+@get("/low-stock", opt=readers)
 async def list_low_stock(read: Connection, expand: Expand = None, skip: Skip = 0, limit: Limit = 100) -> list[Sku]:
     """SKUs of items that are at or below their minimum quantity."""
     skus = await repository.list_skus(read, skip=skip, limit=limit, low_stock=True)
@@ -80,14 +80,14 @@ async def list_low_stock(read: Connection, expand: Expand = None, skip: Skip = 0
     return skus
 
 
-@post("/", guards=[members])
+@post("/", opt=members)
 async def create_sku(data: NewSku, recorder: Recorder, user: Principal) -> Response[Sku]:
     """Take stock in: 201 with a new SKU, or 200 with the existing one after adding to it."""
     sku, is_new = await booking.add_stock(recorder, data, user)
     return Response(sku, status_code=201 if is_new else 200)
 
 
-@get("/{sku_id:int}", guards=[readers])
+@get("/{sku_id:int}", opt=readers)
 async def get_sku(read: Connection, sku_id: PathId, expand: Expand = None) -> Sku:
     """One SKU."""
     sku = await repository.get_sku(read, sku_id)
@@ -95,7 +95,7 @@ async def get_sku(read: Connection, sku_id: PathId, expand: Expand = None) -> Sk
     return sku
 
 
-@route("/{sku_id:int}", http_method=["PUT", "PATCH"], guards=[members])
+@route("/{sku_id:int}", http_method=["PUT", "PATCH"], opt=members)
 async def change_sku(
     data: SkuChange, tx: Connection, recorder: Recorder, user: Principal, sku_id: PathId, if_match: IfMatch = None
 ) -> Sku:
@@ -103,13 +103,13 @@ async def change_sku(
     return await booking.change_sku(tx, recorder, sku_id, data, user, version_of(if_match))
 
 
-@delete("/{sku_id:int}", guards=[members])
+@delete("/{sku_id:int}", opt=members)
 async def delete_sku(recorder: Recorder, user: Principal, sku_id: PathId) -> None:
     """Write off what a SKU holds and hide it."""
     await booking.write_off(recorder, sku_id, user)
 
 
-@put("/{sku_id:int}/quantity", guards=[members])
+@put("/{sku_id:int}/quantity", opt=members)
 async def set_quantity(
     data: QuantityChange, recorder: Recorder, user: Principal, sku_id: PathId, if_match: IfMatch = None
 ) -> Sku:
@@ -117,7 +117,7 @@ async def set_quantity(
     return await booking.count_stock(recorder, sku_id, data, user, version_of(if_match))
 
 
-@post("/{sku_id:int}/adjust", guards=[members], status_code=200)
+@post("/{sku_id:int}/adjust", opt=members, status_code=200)
 async def adjust_quantity(data: Adjustment, recorder: Recorder, user: Principal, sku_id: PathId) -> Sku:
     """Add to a SKU or take from it."""
     return await booking.adjust_stock(recorder, sku_id, data, user)
