@@ -3,9 +3,9 @@
 
 -- find_barcodes --
 -- Which items the barcodes :codes stand for, and how many pieces one scan counts.
-SELECT barcode.code, barcode.item_id, barcode.pack_milli
-  FROM barcode JOIN item ON item.id = barcode.item_id
- WHERE barcode.code IN (SELECT value FROM json_each(CAST(:codes AS TEXT)));
+SELECT code, item_id, pack_milli
+  FROM barcode
+ WHERE code IN (SELECT value FROM json_each(CAST(:codes AS TEXT)));
 
 -- find_item_codes --
 -- Which items the four-letter codes :codes stand for.

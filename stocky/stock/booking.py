@@ -52,9 +52,7 @@ async def record_events(recorder: Recorder, new: NewEvents, by: Principal) -> Ev
             event_id=operation.event_id,
             id=outcome.ledger_id,
             sku_id=outcome.sku_id,
-            quantity_after=None
-            if outcome.quantity_after_milli is None
-            else from_milli(outcome.quantity_after_milli),
+            quantity_after=None if outcome.quantity_after_milli is None else from_milli(outcome.quantity_after_milli),
             reason=outcome.reason,
         )
         for index, (operation, outcome) in enumerate(zip(operations, posting.outcomes, strict=True))
@@ -187,7 +185,7 @@ def _sku_of(outcome: Outcome) -> Sku:
 def _operation(event: NewEvent, by: Principal) -> Operation:
     reference = event.item
     return Operation(
-        kind=event.type.value,  # type: ignore[arg-type]  # the four values of EventType are kinds
+        kind=event.type.value,
         item=ItemKey(reference.id, reference.code, reference.upc),
         place=_place(event.location),
         to_place=_place(event.to_location),

@@ -23,7 +23,9 @@ Cursor = Annotated[
 ]
 Since = Annotated[datetime | None, Parameter(description="Only what occurred at or after this", required=False)]
 Until = Annotated[datetime | None, Parameter(description="Only what occurred before this", required=False)]
-TypeFilter = Annotated[str | None, Parameter(max_length=20, description="add, remove, move, set or undo", required=False)]
+TypeFilter = Annotated[
+    str | None, Parameter(max_length=20, description="add, remove, move, set or undo", required=False)
+]
 ScannerFilter = Annotated[str | None, Parameter(max_length=128, description="Only of this scanner", required=False)]
 
 
@@ -85,9 +87,7 @@ async def undo_batch(
 
 
 @get("/{item_id:int}/events", opt=readers)
-async def list_item_events(
-    read: Connection, item_id: PathId, cursor: Cursor = None, limit: Limit = 100
-) -> EventPage:
+async def list_item_events(read: Connection, item_id: PathId, cursor: Cursor = None, limit: Limit = 100) -> EventPage:
     """The history of an item, newest first."""
     await catalogue.get_item(read, item_id)
     return await repository.list_events(read, item_id=item_id, cursor=cursor, limit=limit)

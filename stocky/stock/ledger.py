@@ -273,9 +273,7 @@ class Ledger:
                 self._show(level)
                 return level
         unit = operation.unit or (like.unit if like else self._usual_unit(item.id))
-        level = Level(
-            0, item.id, location_id, lot, 0, unit, operation.notes or "", True, 0, self.moment, self.moment
-        )
+        level = Level(0, item.id, location_id, lot, 0, unit, operation.notes or "", True, 0, self.moment, self.moment)
         self.made.append(level)
         self._by_item[item.id].append(level)
         self._remember(self._forget_made, level)

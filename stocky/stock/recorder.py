@@ -108,7 +108,7 @@ class Recorder:
     async def _write_batch(self, batch: list[tuple[Posting, asyncio.Future[None]]]) -> None:
         try:
             await self._record_with_retries([posting for posting, _ in batch])
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - it belongs to whoever waits
             if len(batch) == 1 or isinstance(error, (Unavailable, OutOfSpace)):
                 _settle(batch, error)
                 return
@@ -123,7 +123,8 @@ class Recorder:
     async def _record_with_retries(self, postings: list[Posting]) -> None:
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return await self._database.run(record(postings, self._cache))
+                await self._database.run(record(postings, self._cache))
+                break
             except (Conflict, Contention):
                 # Another process was first with a barcode, an event_id or a SKU; what it wrote is seen now.
                 if attempt == ATTEMPTS:

@@ -42,8 +42,10 @@ async def list_skus(
     expiring_soon: bool = False,
     search: str | None = None,
 ) -> list[Sku]:
-    """SKUs in the order they were made. `low_stock`: of items at or below their minimum;
-    `expiring_soon`: with stock that expires within a week, or has."""
+    """SKUs in the order they were made.
+
+    `low_stock`: of items at or below their minimum; `expiring_soon`: with stock that expires within a week, or has.
+    """
     return await read.all(
         "list_skus",
         Sku,
@@ -92,8 +94,10 @@ async def lock_sku(tx: Connection, sku_id: int, if_version: int | None) -> Sku:
 
 
 async def change_sku(tx: Connection, sku: Sku, change: SkuChange, by: Principal) -> Sku:
-    """What is set in `change`, the quantity aside. Raises Conflict for another item or location, and
-    for an expiry date that another SKU of the item has there."""
+    """What is set in `change`, the quantity aside.
+
+    Raises Conflict for another item or location, and for an expiry date that another SKU of the item has there.
+    """
     if chosen(change.item_id, sku.item_id) != sku.item_id:
         raise Conflict("A SKU stays with its item; post a SKU of the other item instead", field="item_id")
     if chosen(change.location_id, sku.location_id) != sku.location_id:

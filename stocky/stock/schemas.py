@@ -16,7 +16,7 @@ EventId = Annotated[
     Meta(
         min_length=1,
         max_length=128,
-        description="The client's own name for the event, best a UUID (version 7 is fastest); sent again, it counts once",
+        description="The client's own name for the event, best a UUID of version 7; sent again, it counts once",
         examples=["0190a3c0-7b1e-7c3a-9d54-2f6b8e1a0c11"],
     ),
 ]
@@ -160,8 +160,10 @@ class LocationReference(Struct, kw_only=True):
 
 
 class NewEvent(Struct, kw_only=True):
-    """One stock event. With an item's `upc`, `quantity` counts packs of that barcode. `lot` is the expiry date;
-    without it, stock is added to the lot without one and removed earliest expiry first."""
+    """One stock event; with an item's `upc`, `quantity` counts packs of that barcode.
+
+    `lot` is the expiry date; without it, stock is added to the lot without one and removed earliest expiry first.
+    """
 
     type: EventType
     item: ItemReference

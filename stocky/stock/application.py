@@ -1,0 +1,246 @@
+"""One pass of the rules over the postings of a batch, in memory: what each operation comes to, and what was booked.
+
+The same event_id gets the same answer, whether its first answer is in the database or earlier in this batch.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from stocky import clock
+from stocky.catalogue.schemas import Item
+from stocky.quantity import from_milli
+from stocky.stock.ledger import Entry, Ledger, Level, Refused, Stocked, Written
+from stocky.stock.operations import Operation, Outcome, Posting, RefusalKind
+from stocky.stock.references import Found, batch_undone
+from stocky.stock.schemas import Sku, StockEvent
+
+# How far a scanner's clock may be ahead.
+CLOCK_TOLERANCE = timedelta(days=1)
+
+
+class Remembered(msgspec.Struct):
+    """An event_id that was refused before."""
+
+    event_id: str
+    fingerprint: str
+    refusal: RefusalKind
+    reason: str
+
+
+class Earlier(msgspec.Struct):
+    """An event_id in the ledger, with its content's fingerprint and all rows of its transfer."""
+
+    fingerprint: str | None
+    events: list[StockEvent]
+
+
+class Application:
+    """One pass over the postings of a batch."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        found: dict[int, Found],
+        known: dict[str, Earlier],
+        refused: dict[str, Remembered],
+        items: dict[int, Item],
+        moment: datetime,
+    ) -> None:
+        self.ledger = ledger
+        self.new_refusals: list[Remembered] = []
+        self.moment = moment
+        self.booked: list[tuple[Outcome, list[Entry]]] = []
+        # What answers show of levels that get their id when they are written.
+        self.unnumbered: list[tuple[Sku, Level]] = []
+        # SKUs that were asked for without stock.
+        self.opened: list[tuple[Outcome, Level]] = []
+        self._found = found
+        self._known = known
+        self._refused = refused
+        self._items = items
+        # What this batch itself has decided, by event_id; the rows behind it have no ids yet.
+        self._decided: dict[str, tuple[str | None, Outcome]] = {}
+
+    def apply(self, posting: Posting) -> None:
+        """Every operation in turn; for an atomic posting, none once one is refused."""
+        mark = self.ledger.savepoint()
+        booked, refusals, decided = len(self.booked), len(self.new_refusals), self._decided
+        if posting.atomic:
+            self._decided = dict(decided)
+        posting.outcomes = [self._apply(operation, posting) for operation in posting.operations]
+        posting.refused_whole = posting.atomic and any(each.status == "rejected" for each in posting.outcomes)
+        if posting.refused_whole:
+            self.ledger.revert(mark)
+            del self.booked[booked:]
+            del self.new_refusals[refusals:]
+            self._decided = decided
+
+    def _apply(self, operation: Operation, posting: Posting) -> Outcome:
+        found = self._found[id(operation)]
+        outcome = self._seen_before(operation)
+        if outcome is None:
+            mark = self.ledger.savepoint()
+            try:
+                outcome = self._decide(operation, found, posting)
+            except Refused as refusal:
+                self.ledger.revert(mark)
+                outcome = Outcome(status="rejected", reason=refusal.reason, refusal=refusal.kind)
+                self._remember_refusal(operation, refusal)
+            if operation.event_id is not None:
+                self._decided[operation.event_id] = (operation.fingerprint, outcome)
+        if operation.in_full and found.item_id in self._items:
+            self._show_stock(outcome, found.item_id)
+            outcome.is_stub = found.is_stub
+        return outcome
+
+    def _decide(self, operation: Operation, found: Found, posting: Posting) -> Outcome:
+        if found.refusal is not None:
+            raise found.refusal
+        if operation.kind is None:
+            if found.item_id is not None and found.item_id not in self.ledger.items:
+                raise Refused(f"There is no item with id {found.item_id}", "not_found")
+            return Outcome(status="looked_up")
+        if operation.occurred_at is not None and operation.occurred_at > self.moment + CLOCK_TOLERANCE:
+            raise Refused("occurred_at lies in the future; set the clock of the scanner", "invalid")
+        if operation.occurred_at is not None and operation.occurred_at < clock.LONG_AGO:
+            raise Refused("occurred_at lies before 1970; set the clock of the scanner", "invalid")
+        made = len(self.ledger.made)
+        entries = self._entries(operation, found)
+        for entry in entries:
+            entry.batch_id = posting.batch_id
+        outcome = Outcome(status="applied")
+        if entries:
+            outcome.quantity_after_milli = entries[0].quantity_after_milli
+            self.booked.append((outcome, entries))
+        elif operation.opens and found.item_id is not None and found.location_id is not None:
+            level = self.ledger.open(operation, self.ledger.items[found.item_id], found.location_id)
+            outcome.quantity_after_milli = level.quantity_milli
+            self.opened.append((outcome, level))
+        outcome.sku_is_new = len(self.ledger.made) > made
+        return outcome
+
+    def _entries(self, operation: Operation, found: Found) -> list[Entry]:
+        ledger = self.ledger
+        if operation.kind == "undo":
+            rows = [
+                Written(row.id, row.kind, row.item_id, row.sku_id, row.delta_milli, row.reversed_by)
+                for row in found.undone
+                if operation.undo_batch is None or row.id not in ledger.reversed
+            ]
+            if not rows:
+                raise batch_undone(operation)
+            return ledger.undo(operation, rows)
+        if found.item_id is None:
+            raise Refused("Name the item by id, upc or code", "invalid")
+        item = ledger.items.get(found.item_id)
+        if item is None:
+            raise Refused(f"There is no item with id {found.item_id}", "not_found")
+        if operation.sku_id is not None:
+            self._check_sku(operation)
+            if operation.hide:
+                return ledger.write_off(operation)
+        ledger.check_in_use(item)
+        if operation.in_packs and found.pack_milli != 1000:
+            total = _packs(operation.quantity_milli, found.pack_milli)
+            operation = msgspec.structs.replace(operation, quantity_milli=total)
+        location_id = found.location_id if found.location_id is not None else self._only_place(operation, item)
+        if operation.opens and not operation.quantity_milli:
+            return []
+        if operation.kind == "add":
+            return ledger.add(operation, item, location_id)
+        if operation.kind == "remove":
+            return ledger.remove(operation, item, location_id)
+        if operation.kind == "set":
+            return ledger.set(operation, item, location_id)
+        if found.to_location_id is None:
+            raise Refused("Name the location to move to", "invalid")
+        return ledger.move(operation, item, location_id, found.to_location_id)
+
+    def _check_sku(self, operation: Operation) -> None:
+        assert operation.sku_id is not None
+        level = self.ledger.level(operation.sku_id)
+        if level is None or not level.is_active:
+            raise Refused(f"There is no SKU with id {operation.sku_id}", "not_found")
+        if operation.if_version is not None and operation.if_version != level.version:
+            raise Refused(
+                f"The SKU was changed since you read it (version {level.version} now); read it again and repeat",
+                "stale",
+            )
+
+    def _only_place(self, operation: Operation, item: Stocked) -> int:
+        """Where the item is, when it is at one place only."""
+        active = [level for level in self.ledger.levels(item.id) if level.is_active]
+        places = {level.location_id for level in active if level.quantity_milli} or {
+            level.location_id for level in active
+        }
+        if operation.kind == "move" and operation.to_place is not None and operation.to_place.id is not None:
+            places.discard(operation.to_place.id)
+        if len(places) == 1:
+            return places.pop()
+        where = "nowhere yet" if not places else f"at {len(places)} locations"
+        raise Refused(f"Name the location: {item.name} is {where}", "invalid")
+
+    def _seen_before(self, operation: Operation) -> Outcome | None:
+        """The first answer to this event_id, from the ledger or from earlier in this batch."""
+        event_id = operation.event_id
+        if event_id is None:
+            return None
+        if decided := self._decided.get(event_id):
+            fingerprint, outcome = decided
+            if fingerprint != operation.fingerprint:
+                return _other_content(event_id)
+            if outcome.status != "applied":
+                return msgspec.structs.replace(outcome)
+            again = msgspec.structs.replace(outcome, status="duplicate")
+            # Its ids come with those of the first.
+            self.booked.extend((again, entries) for first, entries in list(self.booked) if first is outcome)
+            self.opened.extend((again, level) for first, level in list(self.opened) if first is outcome)
+            return again
+        if earlier := self._known.get(event_id):
+            if earlier.fingerprint != operation.fingerprint:
+                return _other_content(event_id)
+            first = earlier.events[0]
+            return Outcome(
+                status="duplicate",
+                ledger_id=first.id,
+                events=earlier.events,
+                sku_id=first.sku_id,
+                quantity_after_milli=round(first.quantity_after * 1000),
+            )
+        if remembered := self._refused.get(event_id):
+            if remembered.fingerprint != operation.fingerprint:
+                return _other_content(event_id)
+            return Outcome(status="rejected", reason=remembered.reason, refusal=remembered.refusal)
+        return None
+
+    def _remember_refusal(self, operation: Operation, refusal: Refused) -> None:
+        # A failed If-Match says nothing of the event: it is right to send it again with what is there now.
+        if operation.event_id is not None and operation.kind is not None and refusal.kind != "stale":
+            self.new_refusals.append(
+                Remembered(operation.event_id, operation.fingerprint or "", refusal.kind, refusal.reason)
+            )
+
+    def _show_stock(self, outcome: Outcome, item_id: int) -> None:
+        levels = [level for level in self.ledger.levels(item_id) if level.is_active]
+        total = sum(level.quantity_milli for level in levels)
+        outcome.item = msgspec.structs.replace(self._items[item_id], total_quantity=from_milli(total))
+        outcome.skus = [level.to_sku() for level in levels]
+        self.unnumbered.extend((sku, level) for sku, level in zip(outcome.skus, levels, strict=True) if not level.id)
+
+
+def _other_content(event_id: str) -> Outcome:
+    return Outcome(
+        status="rejected",
+        refusal="event_id",
+        reason=f"The event_id {event_id} was used before for something else; make a new one for each event",
+    )
+
+
+def _packs(quantity_milli: int, pack_milli: int) -> int:
+    product = quantity_milli * pack_milli
+    if product % 1000:
+        raise Refused("The quantity times the pack quantity has more than three decimals", "invalid")
+    return product // 1000

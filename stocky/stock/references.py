@@ -1,0 +1,250 @@
+"""What the references of operations lead to: items by id, code or barcode, places, SKUs, and what is to be undone.
+
+A reference that leads nowhere becomes the refusal of its operation; only an unknown barcode makes an item.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from stocky.catalogue.codes import is_item_code
+from stocky.catalogue.repository import add_stub
+from stocky.db import Ask, Script
+from stocky.stock.ledger import Refused
+from stocky.stock.operations import ItemKey, Operation, Place
+
+
+class _BarcodeRow(msgspec.Struct):
+    code: str
+    item_id: int
+    pack_milli: int
+
+
+class _CodeRow(msgspec.Struct):
+    code: str
+    id: int
+
+
+class _PlaceRow(msgspec.Struct):
+    id: int
+    name: str
+    box_no: int | None
+    loc_no: int | None
+
+
+class _SkuKey(msgspec.Struct):
+    id: int
+    item_id: int
+    location_id: int
+
+
+class Undoable(msgspec.Struct):
+    """A row of the ledger that is to be undone."""
+
+    id: int
+    kind: str
+    item_id: int
+    location_id: int
+    sku_id: int
+    delta_milli: int
+    reversed_by: int | None
+    transfer_id: int | None
+    batch_id: str | None
+
+
+class Found(msgspec.Struct):
+    """What the references of one operation lead to."""
+
+    item_id: int | None = None
+    pack_milli: int = 1000
+    location_id: int | None = None
+    to_location_id: int | None = None
+    undone: list[Undoable] = []
+    refusal: Refused | None = None
+    is_stub: bool = False
+
+
+def resolve(operations: list[Operation]) -> Script[dict[int, Found]]:
+    """By the operation's identity: its item, places and the rows it would undo; or why there are none."""
+    skus = yield from _resolve_skus(operations)
+    undone = yield from _resolve_undone(operations)
+    touched = {row.location_id for row in skus.values()} | {row.location_id for row in undone}
+    places = yield from _resolve_places(operations, touched)
+    barcodes, codes = yield from _resolve_item_keys(operations)
+    in_use = {place.id for place in places}
+    found: dict[int, Found] = {}
+    unknown: list[tuple[Operation, str]] = []
+    for operation in operations:
+        one = found[id(operation)] = Found()
+        try:
+            if operation.sku_id is not None:
+                _find_by_sku(operation, one, skus, in_use)
+            if operation.place is not None:
+                one.location_id = _one_place(operation.place, places)
+            if operation.to_place is not None:
+                one.to_location_id = _one_place(operation.to_place, places)
+            if operation.item is not None and not _find_item(operation, operation.item, one, barcodes, codes):
+                unknown.append((operation, operation.item.barcode or ""))
+            if operation.kind == "undo":
+                one.undone = _rows_to_undo(operation, undone, in_use)
+        except Refused as refusal:
+            one.refusal = refusal
+    if unknown:
+        yield from _add_stubs(unknown, found)
+    return found
+
+
+def _add_stubs(unknown: list[tuple[Operation, str]], found: dict[int, Found]) -> Script[None]:
+    """Makes items for barcodes that nobody knows, unless the event is one that was sent before."""
+    event_ids = [operation.event_id for operation, _ in unknown if operation.event_id is not None]
+    rows = yield Ask("find_event_ids", {"event_ids": msgspec.json.encode(event_ids).decode()})
+    known = {row[1] for row in rows}
+    wanted = [(barcode, found[id(operation)]) for operation, barcode in unknown if operation.event_id not in known]
+    stubs: dict[str, int] = {}
+    # In one order everywhere, so that two processes do not wait for each other in a circle.
+    for barcode, one in sorted(wanted, key=lambda each: each[0]):
+        if barcode not in stubs:
+            stubs[barcode] = yield from add_stub(barcode)
+        one.item_id = stubs[barcode]
+        one.is_stub = True
+
+
+def _find_by_sku(operation: Operation, one: Found, skus: dict[int, _SkuKey], in_use: set[int]) -> None:
+    assert operation.sku_id is not None
+    sku = skus.get(operation.sku_id)
+    if sku is None:
+        raise Refused(f"There is no SKU with id {operation.sku_id}", "not_found")
+    if sku.location_id not in in_use and not operation.hide:
+        raise _place_gone(sku.location_id)
+    one.item_id, one.location_id = sku.item_id, sku.location_id
+
+
+def _find_item(
+    operation: Operation,
+    key: ItemKey,
+    one: Found,
+    barcodes: dict[str, _BarcodeRow],
+    codes: dict[str, int],
+) -> bool:
+    """False for a barcode that nobody knows and that a stub is to be made for. Raises Refused."""
+    if key.id is not None:
+        one.item_id = key.id
+    elif key.code is not None:
+        one.item_id = codes.get(key.code.upper())
+        if one.item_id is None:
+            raise Refused(f"There is no item with code {key.code}", "not_found")
+    elif key.barcode is not None:
+        if barcode := barcodes.get(key.barcode):
+            one.item_id, one.pack_milli = barcode.item_id, barcode.pack_milli
+        elif by_code := codes.get(key.barcode.upper()):
+            one.item_id = by_code
+        elif operation.stub_unknown:
+            return False
+        else:
+            raise Refused(f"There is no item with barcode {key.barcode}", "not_found")
+    return True
+
+
+def _resolve_item_keys(operations: list[Operation]) -> Script[tuple[dict[str, _BarcodeRow], dict[str, int]]]:
+    keys = [operation.item for operation in operations if operation.item is not None]
+    wanted = list({key.barcode for key in keys if key.barcode is not None})
+    rows: list[_BarcodeRow] = []
+    if wanted:
+        rows = yield Ask("find_barcodes", {"codes": msgspec.json.encode(wanted).decode()}, _BarcodeRow)
+    barcodes = {row.code: row for row in rows}
+    unknown = {barcode for barcode in wanted if barcode not in barcodes and is_item_code(barcode)}
+    codes = list({key.code.upper() for key in keys if key.code} | {barcode.upper() for barcode in unknown})
+    found: list[_CodeRow] = []
+    if codes:
+        found = yield Ask("find_item_codes", {"codes": msgspec.json.encode(codes).decode()}, _CodeRow)
+    return barcodes, {row.code: row.id for row in found}
+
+
+def _resolve_places(operations: list[Operation], ids: set[int]) -> Script[list[_PlaceRow]]:
+    """Those the operations name, and those of `ids`, as far as they are in use."""
+    wanted = {place for operation in operations for place in (operation.place, operation.to_place) if place}
+    if not wanted and not ids:
+        return []
+    places: list[_PlaceRow] = yield Ask(
+        "find_places",
+        {
+            "ids": msgspec.json.encode([*ids, *(place.id for place in wanted if place.id is not None)]).decode(),
+            "names": msgspec.json.encode([place.name for place in wanted if place.name is not None]).decode(),
+            "box_nos": msgspec.json.encode([place.box_no for place in wanted if place.box_no is not None]).decode(),
+        },
+        _PlaceRow,
+    )
+    return places
+
+
+def _one_place(place: Place, places: list[_PlaceRow]) -> int:
+    for row in places:
+        if place.id is not None:
+            if row.id == place.id:
+                return row.id
+        elif place.name is not None:
+            if row.name == place.name:
+                return row.id
+        elif (row.box_no, row.loc_no) == (place.box_no, place.loc_no):
+            return row.id
+    if place.id is not None:
+        raise Refused(f"There is no active location with id {place.id}", "not_found")
+    if place.name is not None:
+        raise Refused(f"There is no active location named {place.name!r}", "not_found")
+    raise Refused(f"There is no place {place.loc_no} in box {place.box_no}", "not_found")
+
+
+def _resolve_skus(operations: list[Operation]) -> Script[dict[int, _SkuKey]]:
+    ids = [operation.sku_id for operation in operations if operation.sku_id is not None]
+    if not ids:
+        return {}
+    rows: list[_SkuKey] = yield Ask("find_sku_keys", {"ids": msgspec.json.encode(ids).decode()}, _SkuKey)
+    return {row.id: row for row in rows}
+
+
+def _resolve_undone(operations: list[Operation]) -> Script[list[Undoable]]:
+    events = [operation.undo_event for operation in operations if operation.undo_event is not None]
+    batches = [operation.undo_batch for operation in operations if operation.undo_batch is not None]
+    if not events and not batches:
+        return []
+    rows: list[Undoable] = yield Ask(
+        "find_events_to_undo",
+        {"ids": msgspec.json.encode(events).decode(), "batch_ids": msgspec.json.encode(batches).decode()},
+        Undoable,
+    )
+    return rows
+
+
+def _rows_to_undo(operation: Operation, rows: list[Undoable], in_use: set[int]) -> list[Undoable]:
+    chosen = _chosen_to_undo(operation, rows)
+    for row in chosen:
+        if row.location_id not in in_use:
+            raise _place_gone(row.location_id)
+    return chosen
+
+
+def batch_undone(operation: Operation) -> Refused:
+    """Why a batch cannot be undone once more."""
+    return Refused(f"Batch {operation.undo_batch} has been undone already", "undone")
+
+
+def _place_gone(location_id: int) -> Refused:
+    return Refused(f"The location {location_id} is no longer in use; make it active again first", "invalid")
+
+
+def _chosen_to_undo(operation: Operation, rows: list[Undoable]) -> list[Undoable]:
+    if operation.undo_batch is not None:
+        # What was undone one by one already, and the undoing itself, is no longer part of the batch.
+        of_batch = [row for row in rows if row.batch_id == operation.undo_batch and row.kind != "undo"]
+        if not of_batch:
+            raise Refused(f"There is no batch {operation.undo_batch}", "not_found")
+        left = [row for row in of_batch if row.reversed_by is None]
+        if not left:
+            raise batch_undone(operation)
+        return left
+    target = next((row for row in rows if row.id == operation.undo_event), None)
+    if target is None:
+        raise Refused(f"There is no event with id {operation.undo_event}", "not_found")
+    if target.transfer_id is None:
+        return [target]
+    return [row for row in rows if row.transfer_id == target.transfer_id]
