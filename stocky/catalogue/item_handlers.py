@@ -51,8 +51,11 @@ async def create_item(data: NewItem, tx: Connection, user: Principal) -> Item:
 
 
 @get("/search", opt=readers)
-async def search_items(read: Connection, q: SearchText, skip: Skip = 0, limit: Limit = 100) -> list[Item]:
+async def search_items(
+    read: Connection, q: SearchText, skip: Skip = 0, limit: Limit = 100, page: Page = None, size: Size = None
+) -> list[Item]:
     """Items whose name, description, code or barcode contains `q`."""
+    skip, limit = window(skip, limit, page, size)
     return await repository.list_items(read, skip=skip, limit=limit, search=q)
 
 

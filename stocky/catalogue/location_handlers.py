@@ -48,8 +48,11 @@ async def create_location(data: NewLocation, tx: Connection, user: Principal) ->
 
 
 @get("/search", opt=readers)
-async def search_locations(read: Connection, q: SearchText, skip: Skip = 0, limit: Limit = 100) -> list[Location]:
+async def search_locations(
+    read: Connection, q: SearchText, skip: Skip = 0, limit: Limit = 100, page: Page = None, size: Size = None
+) -> list[Location]:
     """Locations whose name or description contains `q`."""
+    skip, limit = window(skip, limit, page, size)
     return await repository.list_locations(read, skip=skip, limit=limit, search=q)
 
 

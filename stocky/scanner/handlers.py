@@ -26,7 +26,7 @@ from stocky.scanner.schemas import (
     ScannerState,
     StateChange,
 )
-from stocky.schema import Limit, Skip
+from stocky.schema import Limit, Page, Size, Skip, window
 
 ScannerPath = Annotated[str, Parameter(min_length=1, max_length=128, description="A scanner's id")]
 
@@ -42,8 +42,11 @@ async def scan(data: Scan, request: StockyRequest) -> ScanAnswer:
 
 
 @get("/", opt=scanners)
-async def list_scanners(read: Connection, skip: Skip = 0, limit: Limit = 100) -> list[ScannerState]:
+async def list_scanners(
+    read: Connection, skip: Skip = 0, limit: Limit = 100, page: Page = None, size: Size = None
+) -> list[ScannerState]:
     """Every scanner that was ever seen or set up."""
+    skip, limit = window(skip, limit, page, size)
     return await repository.list_scanners(read, skip=skip, limit=limit)
 
 
@@ -84,8 +87,11 @@ async def end_association(tx: Connection, user: Principal, scanner_id: ScannerPa
 
 
 @get("/associations", opt=scanners)
-async def list_associations(read: Connection, skip: Skip = 0, limit: Limit = 100) -> list[ScannerState]:
+async def list_associations(
+    read: Connection, skip: Skip = 0, limit: Limit = 100, page: Page = None, size: Size = None
+) -> list[ScannerState]:
     """The scanners that show things on someone's pages."""
+    skip, limit = window(skip, limit, page, size)
     return await repository.list_scanners(read, skip=skip, limit=limit, associated_only=True)
 
 

@@ -64,17 +64,27 @@ async def list_skus(
 
 @get("/search", opt=readers)
 async def search_skus(
-    read: Connection, q: SearchText, expand: Expand = None, skip: Skip = 0, limit: Limit = 100
+    read: Connection,
+    q: SearchText,
+    expand: Expand = None,
+    skip: Skip = 0,
+    limit: Limit = 100,
+    page: Page = None,
+    size: Size = None,
 ) -> list[Sku]:
     """SKUs whose item, barcode, location or notes contain `q`."""
+    skip, limit = window(skip, limit, page, size)
     skus = await repository.list_skus(read, skip=skip, limit=limit, search=q)
     await repository.expand_skus(read, skus, _expanded(expand))
     return skus
 
 
 @get("/low-stock", opt=readers)
-async def list_low_stock(read: Connection, expand: Expand = None, skip: Skip = 0, limit: Limit = 100) -> list[Sku]:
+async def list_low_stock(
+    read: Connection, expand: Expand = None, skip: Skip = 0, limit: Limit = 100, page: Page = None, size: Size = None
+) -> list[Sku]:
     """SKUs of items that are at or below their minimum quantity."""
+    skip, limit = window(skip, limit, page, size)
     skus = await repository.list_skus(read, skip=skip, limit=limit, low_stock=True)
     await repository.expand_skus(read, skus, _expanded(expand))
     return skus
