@@ -1,0 +1,118 @@
+"""The ledger read back: page by page without gap or repeat, filtered, and added up as of any moment."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+from httpx import AsyncClient
+
+from stocky.catalogue import repository as catalogue
+from tests.stock.stockroom import Stockroom, event
+
+MAY = datetime(2026, 5, 1, tzinfo=UTC)
+
+
+async def test_pages_have_no_gap_and_no_repeat_while_events_are_added(
+    stockroom: Stockroom, reader: AsyncClient
+) -> None:
+    rice, shelf = await stockroom.item(), await stockroom.place()
+    await stockroom.post(*[event("add", rice, shelf, 1)] * 25)
+    before = [row.id for row in await stockroom.history(rice)]
+    seen: list[int] = []
+    cursor: int | None = None
+    while True:
+        query = {"limit": 4, "item_id": rice} | ({"cursor": cursor} if cursor else {})
+        page = (await reader.get("/events", params=query)).json()
+        seen += [row["id"] for row in page["events"]]
+        await stockroom.post(*[event("add", rice, shelf, 1)] * 3)
+        if (cursor := page["next_cursor"]) is None:
+            break
+    assert seen == before[::-1]
+
+
+async def test_the_last_page_says_that_it_is(stockroom: Stockroom, reader: AsyncClient) -> None:
+    rice, shelf = await stockroom.item(), await stockroom.place()
+    await stockroom.post(*[event("add", rice, shelf, 1)] * 4)
+    page = (await reader.get(f"/items/{rice}/events", params={"limit": 2})).json()
+    assert page["next_cursor"] == page["events"][-1]["id"]
+    last = (await reader.get(f"/items/{rice}/events", params={"limit": 2, "cursor": page["next_cursor"]})).json()
+    assert len(last["events"]) == 2
+    assert last["next_cursor"] is None
+
+
+async def test_each_filter_keeps_what_it_names(stockroom: Stockroom, reader: AsyncClient, scanner: AsyncClient) -> None:
+    rice, beans, shelf, cellar = [await stockroom.item(packs={f"bar{n}": 1}) for n in range(2)] + [
+        await stockroom.place() for _ in range(2)
+    ]
+    await stockroom.post(
+        event("add", rice, shelf, 1, occurred_at=MAY),
+        event("add", beans, cellar, 2, occurred_at=MAY + timedelta(days=1)),
+        event("remove", beans, cellar, 1, occurred_at=MAY + timedelta(days=2)),
+    )
+    await scanner.post("/scanner/scan", json={"upc": "bar0", "scanner_id": "door", "location_hint": shelf})
+    me = (await scanner.get("/auth/me")).json()["id"]
+
+    async def deltas(**query: object) -> list[float]:
+        answer = await reader.get("/events", params=query)
+        assert answer.status_code == 200
+        return [row["delta"] for row in answer.json()["events"]]
+
+    assert await deltas() == [1, -1, 2, 1]
+    assert await deltas(item_id=rice) == [1, 1]
+    assert await deltas(location_id=cellar) == [-1, 2]
+    assert await deltas(type="REMOVE") == [-1]
+    assert await deltas(scanner_id="door") == await deltas(user_id=me) == [1]
+    assert await deltas(since="2026-05-02T00:00:00Z", until="2026-05-03T00:00:00Z") == [2]
+    # The same moments, told elsewhere on earth.
+    assert await deltas(since="2026-05-02T02:00:00+02:00", until="2026-05-02T19:00:00-05:00") == [2]
+
+
+async def test_stock_is_told_as_of_any_moment(stockroom: Stockroom, reader: AsyncClient) -> None:
+    rice, shelf, cellar = await stockroom.item(), await stockroom.place(), await stockroom.place()
+    days = [MAY + timedelta(days=day) for day in range(5)]
+    # Sent out of order, as scanners do that were offline.
+    moved = event("move", rice, shelf, 3, to=cellar, occurred_at=days[3])
+    await stockroom.one(event("add", rice, shelf, 5.125, occurred_at=days[1]))
+    await stockroom.one(moved)
+    await stockroom.one(event("remove", rice, shelf, 1.125, occurred_at=days[2]))
+
+    async def stock(moment: datetime) -> dict[int, float]:
+        answer = await reader.get("/skus", params={"as_of": moment.isoformat(), "item_id": rice})
+        return {sku["location_id"]: sku["quantity"] for sku in answer.json()}
+
+    assert await stock(days[0]) == {}
+    assert await stock(days[1] - timedelta(microseconds=1)) == {}
+    assert await stock(days[1]) == {shelf: 5.125}
+    assert await stock(days[2]) == {shelf: 4}
+    assert await stock(days[4]) == {shelf: 1, cellar: 3}
+
+
+async def test_an_undone_event_counts_until_it_was_undone(stockroom: Stockroom, reader: AsyncClient) -> None:
+    rice, shelf = await stockroom.item(), await stockroom.place()
+    added = await stockroom.one(event("add", rice, shelf, 5, occurred_at=MAY))
+    (undone,) = await stockroom.undo(event=added.id)
+    just_before = undone.occurred_at - timedelta(microseconds=1)
+    answer = await reader.get("/skus", params={"as_of": just_before.isoformat(), "item_id": rice})
+    assert [sku["quantity"] for sku in answer.json()] == [5]
+    answer = await reader.get("/skus", params={"as_of": undone.occurred_at.isoformat(), "item_id": rice})
+    assert answer.json() == []
+
+
+async def test_an_event_is_read_as_it_was_sent(stockroom: Stockroom, reader: AsyncClient) -> None:
+    rice, shelf = await stockroom.item(), await stockroom.place()
+    sent = event("add", rice, shelf, 0.125, "a", lot=date(2026, 9, 1), occurred_at=MAY, note="a “note” 'quoted'; --")
+    added = await stockroom.one(sent)
+    told = (await reader.get(f"/events/{added.id}")).json()
+    assert told.items() >= {
+        "id": added.id, "event_id": "a", "type": "add", "item_id": rice, "location_id": shelf, "sku_id": added.sku_id,
+        "delta": 0.125, "quantity_after": 0.125, "occurred_at": "2026-05-01T00:00:00Z", "note": sent.note,
+        "transfer_id": None, "reverses_id": None, "reversed_by_id": None, "user_id": 1,
+    }.items()  # fmt: skip
+    assert (await reader.get("/events/999999")).status_code == 404
+
+
+async def test_the_total_of_an_item_is_the_sum_of_its_places(stockroom: Stockroom) -> None:
+    rice, shelf, cellar = await stockroom.item(), await stockroom.place(), await stockroom.place()
+    await stockroom.post(*[event("add", rice, place, 0.1) for place in (shelf, cellar)] * 15)
+    async with stockroom.database.read() as read:
+        assert (await catalogue.get_item(read, rice)).total_quantity == 3
