@@ -1,0 +1,32 @@
+"""The fault scripts in small, with every run of the tests: `make faults` does the same for longer."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.faults.kill import kill_again_and_again
+from tests.faults.shop import shop_on
+from tests.faults.storm import storm
+from tests.serving import serve
+
+
+@pytest.mark.slow
+def test_64_connections_with_scans_of_ten_items_leave_exact_sums(empty_environ: dict[str, str], tmp_path: Path) -> None:
+    shop = shop_on(empty_environ["STOCKY_DATABASE_URL"], tmp_path)
+    with serve(shop.environ, tmp_path) as server:
+        port = int(server.url.rpartition(":")[2])
+        assert asyncio.run(storm(shop, port, scans=1500, connections=64)) == []
+    assert len(shop.acknowledged) == 1350
+
+
+@pytest.mark.slow
+def test_a_kill_under_32_writers_loses_and_doubles_nothing(
+    dialect: str, empty_environ: dict[str, str], tmp_path: Path
+) -> None:
+    shop = shop_on(empty_environ["STOCKY_DATABASE_URL"], tmp_path)
+    processes = 1 if dialect == "sqlite" else 2
+    assert asyncio.run(kill_again_and_again(shop, 1, processes)) == []
+    assert shop.acknowledged == shop.sent.keys()
