@@ -107,7 +107,7 @@ async def generate(
     clients = [
         (
             await loop.create_connection(
-                lambda: _Client(next_request, expected.encode(), tally), parts.hostname, parts.port
+                lambda: _Client(next_request, expected.encode(), tally), parts.hostname or "", parts.port or 80
             )
         )[1]
         for _ in range(connections)

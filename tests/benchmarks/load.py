@@ -18,6 +18,8 @@ from tests.serving import environment
 LUA = Path(__file__).with_name("load.lua")
 TIMEOUT_SECONDS = 10
 
+IdVersion = Literal["v4", "v7"]
+
 
 class Figures(msgspec.Struct, kw_only=True):
     """What the load generator saw.
@@ -56,7 +58,7 @@ class Load(msgspec.Struct, kw_only=True):
     bodies: Sequence[str] = ()
     expected: str = ""
     connections: int = 64
-    ids: Literal["v4", "v7"] = "v4"
+    ids: IdVersion = "v4"
     headers: Sequence[str] = ()
 
     def run(self, root: str, seconds: float, *, path: str | None = None) -> Figures:
