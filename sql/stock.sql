@@ -3,9 +3,9 @@
 
 -- find_barcodes --
 -- Which items the barcodes :codes stand for, and how many pieces one scan counts.
-SELECT code, item_id, pack_milli
-  FROM barcode
- WHERE code IN (SELECT value FROM json_each(CAST(:codes AS TEXT)));
+SELECT barcode.code, barcode.item_id, barcode.pack_milli
+  FROM json_each(CAST(:codes AS TEXT)) AS wanted
+  JOIN barcode ON barcode.code = wanted.value;
 
 -- find_item_codes --
 -- Which items the four-letter codes :codes stand for.
@@ -42,29 +42,28 @@ SELECT event.id, event.kind, event.item_id, event.location_id, event.sku_id, eve
 
 -- lock_items --
 -- What the rules need of the items :ids. SQLite's one writer needs no lock.
-SELECT id, name, oversell_policy, is_active, version
-  FROM item
- WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
- ORDER BY id;
+SELECT item.id, item.name, item.oversell_policy, item.is_active, item.version
+  FROM json_each(CAST(:ids AS TEXT)) AS wanted
+  JOIN item ON item.id = CAST(wanted.value AS BIGINT);
 
 -- list_levels --
 -- Every SKU of the items :ids, hidden ones included.
-SELECT id, item_id, location_id, expiry_date, quantity_milli, unit, notes, is_active, version, created_at, updated_at
-  FROM sku
- WHERE item_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
- ORDER BY id;
+SELECT sku.id, sku.item_id, sku.location_id, sku.expiry_date, sku.quantity_milli, sku.unit, sku.notes, sku.is_active,
+       sku.version, sku.created_at, sku.updated_at
+  FROM json_each(CAST(:ids AS TEXT)) AS wanted
+  JOIN sku ON sku.item_id = CAST(wanted.value AS BIGINT);
 
 -- find_refusals --
 -- Which of :event_ids were refused before.
-SELECT event_id, fingerprint, refusal, reason
-  FROM event_refusal
- WHERE event_id IN (SELECT value FROM json_each(CAST(:event_ids AS TEXT)));
+SELECT event_refusal.event_id, event_refusal.fingerprint, event_refusal.refusal, event_refusal.reason
+  FROM json_each(CAST(:event_ids AS TEXT)) AS wanted
+  JOIN event_refusal ON event_refusal.event_id = wanted.value;
 
 -- find_event_ids --
 -- Which of :event_ids are in the ledger, and with which content.
-SELECT id, event_id, fingerprint
-  FROM stock_event
- WHERE event_id IN (SELECT value FROM json_each(CAST(:event_ids AS TEXT)));
+SELECT stock_event.id, stock_event.event_id, stock_event.fingerprint
+  FROM json_each(CAST(:event_ids AS TEXT)) AS wanted
+  JOIN stock_event ON stock_event.event_id = wanted.value;
 
 -- list_transfers_by_id --
 -- The events :ids as they are answered, each with the other rows of the transfer that is named after it.

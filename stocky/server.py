@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import socket
 
@@ -13,6 +14,8 @@ from stocky.config import Config
 
 # Answers that are still being made get this long; with the recorder's last batch it stays below ten seconds.
 GRACE_SECONDS = 5
+# Allocations between two looks for garbage. With Python's 700 every dozen scans pay for one.
+COLLECT_EVERY = 20_000
 # Longer than proxies usually keep a connection, so that it is never we who close one they just used.
 KEEP_ALIVE_SECONDS = 75
 
@@ -44,6 +47,10 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        # What is alive now stays alive; looking through it again and again cost a tenth of the scans (measured).
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(COLLECT_EVERY)
         _log.info("Stocky is ready on %s", self._address)
         async with self._app.state.database.read() as read:
             if not await has_active_admin(read):

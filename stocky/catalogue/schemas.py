@@ -16,7 +16,7 @@ Upc = Annotated[str, Meta(min_length=8, max_length=20, pattern=r"^[\x21-\x7e]+$"
 BarcodeText = Annotated[str, Meta(min_length=1, max_length=128, examples=["4006381333931"])]
 
 
-class Barcode(Struct):
+class Barcode(Struct, gc=False):
     """What is printed on a thing or on a pack of it; one scan counts `pack_quantity`."""
 
     barcode: BarcodeText
@@ -27,7 +27,7 @@ class Barcode(Struct):
             raise ValueError("pack_quantity: must be more than 0")
 
 
-class Item(Struct, kw_only=True):
+class Item(Struct, kw_only=True, gc=False):
     """What a thing is."""
 
     id: int

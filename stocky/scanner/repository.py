@@ -19,7 +19,7 @@ from stocky.scanner.schemas import Mode, ScannerState, StateChange
 AS_NEW = StateChange(mode=Mode.ADD, location_id=None)
 
 
-class ScannerRow(msgspec.Struct):
+class ScannerRow(msgspec.Struct, gc=False):
     """A scanner as it is kept."""
 
     scanner_id: str

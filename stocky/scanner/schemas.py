@@ -42,7 +42,7 @@ class Command(Struct, kw_only=True):
     payload: dict[str, Any] = {}
 
 
-class Scan(Struct, kw_only=True):
+class Scan(Struct, kw_only=True, gc=False):
     """One scan. `upc` is a barcode, an item's code, or a command as JSON. `quantity` counts packs of the barcode."""
 
     upc: Annotated[
@@ -61,7 +61,7 @@ class Scan(Struct, kw_only=True):
             raise ValueError("upc: a barcode has at most 128 characters")
 
 
-class ScannerState(Struct, kw_only=True):
+class ScannerState(Struct, kw_only=True, gc=False):
     """What a scanner is set to. `associated_user` is whose pages it shows things on."""
 
     scanner_id: str
@@ -84,7 +84,7 @@ class SuggestedAction(Struct):
     payload: dict[str, Any] = {}
 
 
-class ScanAnswer(Struct, kw_only=True):
+class ScanAnswer(Struct, kw_only=True, gc=False):
     """What a scan led to. `success` false is a refusal by the rules of stock, with the stock as it is."""
 
     success: bool

@@ -12,6 +12,7 @@ import msgspec
 from stocky import clock
 from stocky.catalogue.schemas import Item
 from stocky.quantity import from_milli
+from stocky.schema import MAX_ID
 from stocky.stock.ledger import Entry, Ledger, Level, Refused, Stocked, Written
 from stocky.stock.operations import Operation, Outcome, Posting, RefusalKind
 from stocky.stock.references import Found, batch_undone
@@ -225,10 +226,17 @@ class Application:
 
     def _show_stock(self, outcome: Outcome, item_id: int) -> None:
         levels = [level for level in self.ledger.levels(item_id) if level.is_active]
-        total = sum(level.quantity_milli for level in levels)
+        if len(levels) > 1:
+            levels.sort(key=lambda level: level.id or MAX_ID)
+        total = 0
+        outcome.skus = skus = []
+        for level in levels:
+            total += level.quantity_milli
+            sku = level.to_sku()
+            skus.append(sku)
+            if not level.id:
+                self.unnumbered.append((sku, level))
         outcome.item = msgspec.structs.replace(self._items[item_id], total_quantity=from_milli(total))
-        outcome.skus = [level.to_sku() for level in levels]
-        self.unnumbered.extend((sku, level) for sku, level in zip(outcome.skus, levels, strict=True) if not level.id)
 
 
 def _other_content(event_id: str) -> Outcome:

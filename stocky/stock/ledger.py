@@ -31,7 +31,7 @@ class Refused(Exception):
         self.kind = kind
 
 
-class Stocked(msgspec.Struct):
+class Stocked(msgspec.Struct, gc=False):
     """An item as the rules see it."""
 
     id: int
@@ -41,7 +41,7 @@ class Stocked(msgspec.Struct):
     version: int
 
 
-class Level(msgspec.Struct):
+class Level(msgspec.Struct, gc=False):
     """A SKU with its quantity in thousandths; `id` is 0 until it is written."""
 
     id: int
@@ -86,7 +86,7 @@ class Entry(msgspec.Struct):
     id: int = 0
 
 
-class Written(msgspec.Struct):
+class Written(msgspec.Struct, gc=False):
     """A row of the ledger as far as undoing it needs."""
 
     id: int

@@ -16,7 +16,7 @@ Kind = Literal["add", "remove", "move", "set", "undo"]
 RefusalKind = Literal["not_found", "policy", "event_id", "stale", "undone", "invalid"]
 
 
-class Place(msgspec.Struct, frozen=True):
+class Place(msgspec.Struct, frozen=True, gc=False):
     """A location by id, by name, or by box and number."""
 
     id: int | None = None
@@ -25,7 +25,7 @@ class Place(msgspec.Struct, frozen=True):
     loc_no: int | None = None
 
 
-class ItemKey(msgspec.Struct, frozen=True):
+class ItemKey(msgspec.Struct, frozen=True, gc=False):
     """An item by id, by its four-letter code, or by a barcode (or code, whichever is found)."""
 
     id: int | None = None
@@ -39,7 +39,7 @@ class AnyLot(Enum):
     ANY = "any"
 
 
-class Operation(msgspec.Struct, kw_only=True):
+class Operation(msgspec.Struct, kw_only=True, gc=False):
     """One change of stock as it is asked for. Quantities in thousandths, never negative.
 
     `kind` None looks the item up and books nothing. `in_packs` multiplies by the barcode's pack quantity.
@@ -74,7 +74,7 @@ class Operation(msgspec.Struct, kw_only=True):
     in_full: bool = False
 
 
-class Outcome(msgspec.Struct, kw_only=True):
+class Outcome(msgspec.Struct, kw_only=True, gc=False):
     """What became of an operation; `ledger_id` is the (first) row it has in the ledger.
 
     `events`, `item` and `skus` (its stock right after the operation) are there when the operation asked `in_full`.

@@ -20,6 +20,8 @@ BATCH_OPERATIONS = 1_000
 # Operations that may wait. Past it the answer is 503, which a scanner takes as "again in a second".
 QUEUE_OPERATIONS = 50_000
 ATTEMPTS = 3
+# Passes of the event loop without news after which a batch is begun.
+IDLE_PASSES = 2
 
 _log = logging.getLogger(__name__)
 
@@ -89,9 +91,18 @@ class Recorder:
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
+                await self._gather()
                 await self._write_batch(self._next_batch())
             if self._closing:
                 return
+
+    async def _gather(self) -> None:
+        """Waits as long as each pass of the event loop brings more: what was just answered is asking again."""
+        idle = 0
+        while idle < IDLE_PASSES and self._operations_waiting < BATCH_OPERATIONS:
+            waiting = len(self._waiting)
+            await asyncio.sleep(0)
+            idle = idle + 1 if len(self._waiting) == waiting else 0
 
     def _next_batch(self) -> list[tuple[Posting, asyncio.Future[None]]]:
         batch: list[tuple[Posting, asyncio.Future[None]]] = []

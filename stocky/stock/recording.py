@@ -60,7 +60,7 @@ def _read_ledger(operations: list[Operation], found: dict[int, Found], moment: d
     if not ids:
         return Ledger([], [], moment)
     wanted = {"ids": msgspec.json.encode(sorted(ids)).decode()}
-    items: list[Stocked] = yield Ask("lock_items", wanted, Stocked)
+    items = [Stocked(*row) for row in (yield Ask("lock_items", wanted))]
     levels: list[Level] = yield Ask("list_levels", wanted, Level)
     return Ledger(items, levels, moment)
 

@@ -13,16 +13,8 @@ from stocky.db import Ask, Script
 from stocky.stock.ledger import Refused
 from stocky.stock.operations import ItemKey, Operation, Place
 
-
-class _BarcodeRow(msgspec.Struct):
-    code: str
-    item_id: int
-    pack_milli: int
-
-
-class _CodeRow(msgspec.Struct):
-    code: str
-    id: int
+# By barcode: the item's id and the thousandths that one scan counts. Plain rows: every scan asks for one.
+_Barcodes = dict[str, tuple[int, int]]
 
 
 class _PlaceRow(msgspec.Struct):
@@ -123,7 +115,7 @@ def _find_item(
     operation: Operation,
     key: ItemKey,
     one: Found,
-    barcodes: dict[str, _BarcodeRow],
+    barcodes: _Barcodes,
     codes: dict[str, int],
 ) -> bool:
     """False for a barcode that nobody knows and that a stub is to be made for. Raises Refused."""
@@ -135,7 +127,7 @@ def _find_item(
             raise Refused(f"There is no item with code {key.code}", "not_found")
     elif key.barcode is not None:
         if barcode := barcodes.get(key.barcode):
-            one.item_id, one.pack_milli = barcode.item_id, barcode.pack_milli
+            one.item_id, one.pack_milli = barcode
         elif by_code := codes.get(key.barcode.upper()):
             one.item_id = by_code
         elif operation.stub_unknown:
@@ -145,19 +137,19 @@ def _find_item(
     return True
 
 
-def _resolve_item_keys(operations: list[Operation]) -> Script[tuple[dict[str, _BarcodeRow], dict[str, int]]]:
+def _resolve_item_keys(operations: list[Operation]) -> Script[tuple[_Barcodes, dict[str, int]]]:
     keys = [operation.item for operation in operations if operation.item is not None]
     wanted = list({key.barcode for key in keys if key.barcode is not None})
-    rows: list[_BarcodeRow] = []
+    barcodes: _Barcodes = {}
     if wanted:
-        rows = yield Ask("find_barcodes", {"codes": msgspec.json.encode(wanted).decode()}, _BarcodeRow)
-    barcodes = {row.code: row for row in rows}
+        rows = yield Ask("find_barcodes", {"codes": msgspec.json.encode(wanted).decode()})
+        barcodes = {code: (item_id, pack_milli) for code, item_id, pack_milli in rows}
     unknown = {barcode for barcode in wanted if barcode not in barcodes and is_item_code(barcode)}
     codes = list({key.code.upper() for key in keys if key.code} | {barcode.upper() for barcode in unknown})
-    found: list[_CodeRow] = []
+    ids: dict[str, int] = {}
     if codes:
-        found = yield Ask("find_item_codes", {"codes": msgspec.json.encode(codes).decode()}, _CodeRow)
-    return barcodes, {row.code: row.id for row in found}
+        ids = dict((yield Ask("find_item_codes", {"codes": msgspec.json.encode(codes).decode()})))
+    return barcodes, ids
 
 
 def _resolve_places(operations: list[Operation], ids: set[int]) -> Script[list[_PlaceRow]]:

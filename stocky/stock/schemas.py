@@ -24,7 +24,7 @@ Unit = Annotated[str, Meta(min_length=1, max_length=50, examples=["piece", "kg"]
 Notes = Annotated[str, Meta(max_length=1000)]
 
 
-class Sku(Struct):
+class Sku(Struct, gc=False):
     """An item (or one lot of it) at a location, with its quantity."""
 
     id: int
@@ -95,7 +95,7 @@ class Adjustment(Struct, kw_only=True):
             raise ValueError("delta: must not be 0")
 
 
-class StockEvent(Struct, kw_only=True):
+class StockEvent(Struct, kw_only=True, gc=False):
     """One entry of the ledger. A move is two of them with one `transfer_id`."""
 
     id: int
@@ -133,7 +133,7 @@ class EventType(AnyCase):
     SET = "set"
 
 
-class ItemReference(Struct, kw_only=True):
+class ItemReference(Struct, kw_only=True, gc=False):
     """An item by exactly one of id, barcode and four-letter code."""
 
     id: Id | None = None
@@ -145,7 +145,7 @@ class ItemReference(Struct, kw_only=True):
             raise ValueError("name the item by exactly one of id, upc and code")
 
 
-class LocationReference(Struct, kw_only=True):
+class LocationReference(Struct, kw_only=True, gc=False):
     """A location by id, by name, or by box_no and loc_no."""
 
     id: Id | None = None
@@ -159,7 +159,7 @@ class LocationReference(Struct, kw_only=True):
             raise ValueError("name the location by exactly one of id, name, and box_no with loc_no")
 
 
-class NewEvent(Struct, kw_only=True):
+class NewEvent(Struct, kw_only=True, gc=False):
     """One stock event; with an item's `upc`, `quantity` counts packs of that barcode.
 
     `lot` is the expiry date; without it, stock is added to the lot without one and removed earliest expiry first.
@@ -189,7 +189,7 @@ class NewEvents(Struct, kw_only=True):
     atomic: bool = False
 
 
-class EventResult(Struct, kw_only=True):
+class EventResult(Struct, kw_only=True, gc=False):
     """What became of one event. `id` is its (first) entry in the ledger."""
 
     index: int

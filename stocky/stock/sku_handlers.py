@@ -12,7 +12,7 @@ from stocky.auth.guards import members, readers
 from stocky.auth.schemas import Principal
 from stocky.catalogue.parameters import IfMatch, Search, SearchText, version_of
 from stocky.db import Connection
-from stocky.schema import Limit, Page, PathId, Size, Skip, window
+from stocky.schema import MAX_ID, Limit, Page, PathId, Size, Skip, window
 from stocky.stock import booking, repository
 from stocky.stock.recorder import Recorder
 from stocky.stock.schemas import Adjustment, NewSku, QuantityChange, Sku, SkuChange
@@ -21,7 +21,7 @@ Expand = Annotated[
     str | None,
     Parameter(description="`item`, `location` or both with a comma: nest them in each SKU", required=False),
 ]
-OptionalId = Annotated[int | None, Parameter(ge=1, description="Only those of this id", required=False)]
+OptionalId = Annotated[int | None, Parameter(ge=1, le=MAX_ID, description="Only those of this id", required=False)]
 
 
 @get("/", opt=readers)
