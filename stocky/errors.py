@@ -1,4 +1,4 @@
-"""Everything that can be refused: raised anywhere as a StockyError, turned into problem details (RFC 9457) here only."""
+"""Everything that can be refused: raised anywhere as StockyError, turned into problem details (RFC 9457) here only."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from litestar.exceptions import HTTPException, ValidationException
 
 PROBLEM_JSON = "application/problem+json"
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
+_MISSING_PARAMETER = re.compile(r"Missing required \w+ parameter '([\w-]+)'")
+_NO_BODY = "'data'"
 _log = logging.getLogger(__name__)
 
 
@@ -181,13 +183,13 @@ def to_problem(request: Request[Any, Any, Any], error: Exception) -> Response[Pr
         if error.field is not None:
             problem.errors = [FieldError(error.field, error.detail)]
     elif isinstance(error, ValidationException):
-        fields = [_field_error(extra) for extra in error.extra or [] if isinstance(extra, dict)]
+        fields = _field_errors(error)
         told = "; ".join(f"{each.field}: {each.message}" if each.field else each.message for each in fields)
-        problem = _problem(HTTPStatus.UNPROCESSABLE_ENTITY, told or _plain(error.detail))
+        problem = _problem(HTTPStatus.UNPROCESSABLE_ENTITY, told or _plain(error.detail, request))
         problem.errors = fields
     elif isinstance(error, HTTPException) and error.status_code < 500:
         headers = dict(error.headers or {})
-        problem = _problem(HTTPStatus(error.status_code), _plain(error.detail))
+        problem = _problem(HTTPStatus(error.status_code), _plain(error.detail, request))
     else:
         _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
         problem = _problem(
@@ -205,11 +207,25 @@ def _problem(status: HTTPStatus, detail: str) -> Problem:
     return Problem(title=status.phrase, status=int(status), detail=detail)
 
 
-def _plain(detail: str) -> str:
+def _plain(detail: str, request: Request[Any, Any, Any]) -> str:
     """Litestar's and msgspec's wording, without their internals."""
+    if detail == HTTPStatus.NOT_FOUND.phrase:
+        return f"There is nothing at {request.scope['path']}; /docs lists every address"
+    if detail == HTTPStatus.METHOD_NOT_ALLOWED.phrase:
+        return f"{request.method} cannot be done with {request.scope['path']}; /docs lists what can"
     if detail.startswith("JSON is malformed") or "malformed" in detail:
         return "The body is not valid JSON: " + detail.removeprefix("JSON is malformed: ")
     return detail
+
+
+def _field_errors(error: ValidationException) -> list[FieldError]:
+    """What was wrong where; Litestar tells it in three ways."""
+    if missing := _MISSING_PARAMETER.match(error.detail):
+        return [FieldError(missing[1], "is required")]
+    found = [extra for extra in error.extra or [] if isinstance(extra, dict)]
+    if [extra.get("message") for extra in found] == [_NO_BODY]:
+        return [FieldError("body", "is missing; this takes a JSON document")]
+    return [_field_error(extra) for extra in found]
 
 
 def _field_error(extra: dict[str, Any]) -> FieldError:

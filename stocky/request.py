@@ -11,19 +11,29 @@ from stocky.errors import Invalid
 
 
 class StockyRequest(Request[Principal, Any, Any]):
-    """Litestar's request, with bodies that hold NUL refused (422) before they are decoded."""
+    """Litestar's request, with bodies that hold NUL, or no text at all, refused (422) before a handler sees them."""
 
     async def body(self) -> bytes:
         body = await super().body()
         # A NUL can only be written as an escape in JSON, and as %00 in a form.
-        if b"\\u0000" in body or b"\0" in body or b"%00" in body and self._is_form():
-            raise Invalid("Text may not contain NUL characters")
+        if b"\\u0000" in body or b"\0" in body or (b"%00" in body and self._is_form()):
+            raise Invalid("Text may not contain NUL characters", field="body")
         return body
+
+    async def json(self) -> Any:
+        try:
+            return await super().json()
+        except UnicodeDecodeError:
+            raise Invalid("The body is not text in UTF-8", field="body") from None
+        except RecursionError:
+            raise Invalid("The body is nested too deeply", field="body") from None
 
     def refuse_nul(self) -> None:
         """Raises Invalid for a NUL in the path or the query."""
-        if b"%00" in self.scope["query_string"] or "\0" in self.scope["path"]:
-            raise Invalid("Text may not contain NUL characters")
+        if b"%00" in self.scope["query_string"]:
+            raise Invalid("Text may not contain NUL characters", field="query")
+        if "\0" in self.scope["path"]:
+            raise Invalid("Text may not contain NUL characters", field="path")
 
     def _is_form(self) -> bool:
         return self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")

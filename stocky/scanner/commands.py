@@ -27,7 +27,7 @@ def read_command(text: str) -> Command:
     """Raises Invalid for JSON that is not a command."""
     try:
         return msgspec.json.decode(text, type=Command)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         names = ", ".join(CommandName)
         raise Invalid(f"upc: this is not a command Stocky knows ({error}); commands are {names}", field="upc") from None
 

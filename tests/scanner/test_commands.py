@@ -79,6 +79,7 @@ async def test_a_move_is_undone_as_a_whole(member: AsyncClient, scan: Scan, set_
 
 
 NO_COMMANDS = [
+    '{"command":"undo","x":' + "[" * 960,
     "{",
     "{}",
     "{]",

@@ -1,0 +1,67 @@
+"""Every route of the application, with an address to call it by and a body that it takes."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
+from litestar.routes import HTTPRoute
+
+API = "/api/v1"
+
+
+class Route(NamedTuple):
+    """A route as it is declared: `PUT` and `/api/v1/items/{item_id:int}`."""
+
+    method: str
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path.removeprefix(API)}"
+
+
+def routes(app: Litestar) -> dict[Route, HTTPRouteHandler]:
+    """Every route but the OPTIONS that Litestar adds."""
+    return {
+        Route(method, route.path): handler
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for method, (handler, _) in route.route_handler_map.items()
+        if method != "OPTIONS"
+    }
+
+
+# What each route that takes a body is sent when nothing is wrong with it, as far as that is possible without
+# knowing what is in the database. None is a body that may be left out.
+BODIES: dict[str, dict[str, Any] | None] = {
+    "POST /auth/login-json": {"username": "member", "password": "wrong"},
+    "POST /auth/refresh": None,
+    "POST /auth/logout": None,
+    "POST /auth/change-password": {"current_password": "wrong", "new_password": "another one"},
+    "POST /users": {"username": "ada", "email": "ada@example.org", "password": "correct horse"},
+    "PUT /users/{user_id:int}": {"username": "ada"},
+    "POST /api-keys": {"name": "phone"},
+    "POST /users/{user_id:int}/api-keys": {"name": "phone"},
+    "POST /items": {"name": "Tea", "description": "Green", "barcodes": [{"barcode": "x"}]},
+    "PUT /items/{item_id:int}": {"name": "Tea"},
+    "PATCH /items/{item_id:int}": {"name": "Tea"},
+    "POST /items/{item_id:int}/barcodes": {"barcode": "y"},
+    "POST /locations": {"name": "Cellar"},
+    "PUT /locations/{location_id:int}": {"name": "Cellar"},
+    "PATCH /locations/{location_id:int}": {"name": "Cellar"},
+    "POST /skus": {"item_id": 1, "location_id": 1, "quantity": 1},
+    "PUT /skus/{sku_id:int}": {"quantity": 2, "notes": "x"},
+    "PATCH /skus/{sku_id:int}": {"quantity": 2, "notes": "x"},
+    "PUT /skus/{sku_id:int}/quantity": {"quantity": 2},
+    "POST /skus/{sku_id:int}/adjust": {"delta": 1},
+    "POST /scanner/scan": {"upc": "x", "scanner_id": "s1"},
+    "PUT /scanner/{scanner_id:str}/state": {"mode": "add"},
+    "POST /scanner/associate": {"scanner_id": "s1", "user_id": 1},
+    "POST /scanner/qr/command": {"command": "set_mode", "payload": {"mode": "add"}},
+    "POST /scanner/activity": {"scanner_id": "s1"},
+    "POST /events": {"events": [{"type": "add", "item": {"id": 1}, "location": {"id": 1}, "quantity": 1}]},
+    "POST /events/{event_id:int}/undo": None,
+    "POST /events/batches/{batch_id:str}/undo": None,
+    "POST /alerts": {"alert_type": "other", "message": "Look"},
+}
