@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 from litestar import Litestar
@@ -30,6 +31,11 @@ def routes(app: Litestar) -> dict[Route, HTTPRouteHandler]:
         for method, (handler, _) in route.route_handler_map.items()
         if method != "OPTIONS"
     }
+
+
+def address(route: Route, id: object = 1, text: str = "s1") -> str:
+    """Where below `/api/v1` to call a route, with an id and a text for its parameters."""
+    return re.sub(r"\{\w+:str\}", lambda _: text, re.sub(r"\{\w+:int\}", str(id), route.path.removeprefix(API)))
 
 
 # What each route that takes a body is sent when nothing is wrong with it, as far as that is possible without

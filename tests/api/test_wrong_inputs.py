@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -13,7 +12,7 @@ from httpx import AsyncClient, Response
 from litestar import Litestar
 
 from stocky.config import Config
-from tests.api.routes import API, BODIES, Route, routes
+from tests.api.routes import API, BODIES, Route, address, routes
 from tests.architecture import schema
 from tests.inventory import PROBLEM
 
@@ -59,11 +58,6 @@ async def nothing_changes(one_of_each: None, config: Config) -> AsyncIterator[No
 def contents(config: Config) -> dict[str, Any]:
     # When a key was used last changes by using it.
     return {table: rows for table, rows in schema.contents(config).items() if table != "api_key"}
-
-
-def address(route: Route, id: object = 1, text: str = "s1") -> str:
-    """Where to call a route, with ids and texts for its parameters."""
-    return re.sub(r"\{\w+:str\}", lambda _: text, re.sub(r"\{\w+:int\}", str(id), route.path.removeprefix(API)))
 
 
 def writing(app: Litestar) -> list[tuple[Route, Any]]:

@@ -1,0 +1,253 @@
+"""Who may call what: every route, every role; a route that is not in the table fails the test."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import jwt
+import pytest
+from httpx import ASGITransport, AsyncClient, Response
+from litestar import Litestar
+
+from tests.api.routes import API, BODIES, Route, address, routes
+from tests.conftest import ORIGIN, SECRET_KEY
+from tests.inventory import get, made, refused
+from tests.people import PASSWORD, ROLES
+
+EVERYONE, READERS, SCANNERS, MEMBERS, ADMINS = (
+    frozenset(["nobody", "reader", "scanner", "member", "admin"]),
+    frozenset(["reader", "scanner", "member", "admin"]),
+    frozenset(["scanner", "member", "admin"]),
+    frozenset(["member", "admin"]),
+    frozenset(["admin"]),
+)
+ACCESS = {
+    # Signing in and out is for those who are not signed in yet, or no longer.
+    "POST /auth/login": EVERYONE,
+    "POST /auth/login-json": EVERYONE,
+    "POST /auth/refresh": EVERYONE,
+    "POST /auth/logout": EVERYONE,
+    "GET /auth/me": READERS,
+    "POST /auth/change-password": READERS,
+    "POST /auth/generate-api-key": READERS,
+    "DELETE /auth/revoke-api-key": READERS,
+    "GET /users": ADMINS,
+    "POST /users": ADMINS,
+    # Themselves, that is; see below.
+    "GET /users/{user_id:int}": READERS,
+    "PUT /users/{user_id:int}": READERS,
+    "DELETE /users/{user_id:int}": ADMINS,
+    "GET /api-keys": READERS,
+    "POST /api-keys": READERS,
+    "DELETE /api-keys/{key_id:int}": READERS,
+    "GET /users/{user_id:int}/api-keys": ADMINS,
+    "POST /users/{user_id:int}/api-keys": ADMINS,
+    "DELETE /users/{user_id:int}/api-keys/{key_id:int}": ADMINS,
+    "GET /items": READERS,
+    "POST /items": MEMBERS,
+    "GET /items/search": READERS,
+    "GET /items/upc/{upc:str}": READERS,
+    "GET /items/code/{code:str}": READERS,
+    "GET /items/{item_id:int}": READERS,
+    "PUT /items/{item_id:int}": MEMBERS,
+    "PATCH /items/{item_id:int}": MEMBERS,
+    "DELETE /items/{item_id:int}": MEMBERS,
+    "POST /items/{item_id:int}/barcodes": MEMBERS,
+    "DELETE /items/{item_id:int}/barcodes/{barcode:str}": MEMBERS,
+    "GET /items/{item_id:int}/events": READERS,
+    "GET /items/{item_id:int}/qr": SCANNERS,
+    "GET /locations": READERS,
+    "POST /locations": MEMBERS,
+    "GET /locations/search": READERS,
+    "GET /locations/name/{name:str}": READERS,
+    "GET /locations/{location_id:int}": READERS,
+    "PUT /locations/{location_id:int}": MEMBERS,
+    "PATCH /locations/{location_id:int}": MEMBERS,
+    "DELETE /locations/{location_id:int}": MEMBERS,
+    "GET /locations/{location_id:int}/qr": SCANNERS,
+    "GET /skus": READERS,
+    "POST /skus": MEMBERS,
+    "GET /skus/search": READERS,
+    "GET /skus/low-stock": READERS,
+    "GET /skus/{sku_id:int}": READERS,
+    "PUT /skus/{sku_id:int}": MEMBERS,
+    "PATCH /skus/{sku_id:int}": MEMBERS,
+    "DELETE /skus/{sku_id:int}": MEMBERS,
+    "PUT /skus/{sku_id:int}/quantity": MEMBERS,
+    "POST /skus/{sku_id:int}/adjust": MEMBERS,
+    "GET /scanner": SCANNERS,
+    "POST /scanner/scan": SCANNERS,
+    "GET /scanner/status": SCANNERS,
+    "GET /scanner/status/{scanner_id:str}": SCANNERS,
+    "PUT /scanner/{scanner_id:str}/state": SCANNERS,
+    "POST /scanner/reset/{scanner_id:str}": SCANNERS,
+    "POST /scanner/associate": MEMBERS,
+    "DELETE /scanner/associate/{scanner_id:str}": MEMBERS,
+    "GET /scanner/associations": SCANNERS,
+    "POST /scanner/lookup/{upc:str}": SCANNERS,
+    "POST /scanner/qr/command": SCANNERS,
+    "POST /scanner/activity": SCANNERS,
+    "GET /events": READERS,
+    "POST /events": SCANNERS,
+    "GET /events/{event_id:int}": READERS,
+    "POST /events/{event_id:int}/undo": MEMBERS,
+    "POST /events/batches/{batch_id:str}/undo": MEMBERS,
+    "GET /alerts": READERS,
+    "POST /alerts": MEMBERS,
+    "PATCH /alerts/{alert_id:int}/acknowledge": MEMBERS,
+    "PATCH /alerts/{alert_id:int}/resolve": MEMBERS,
+    "GET /logs": ADMINS,
+    "GET /logs/stream": ADMINS,
+    "GET /log": ADMINS,
+    "GET /log/stream": ADMINS,
+    "GET /audit": ADMINS,
+    "GET /health": EVERYONE,
+    "GET /openapi.json": EVERYONE,
+}
+# Outside of /api/v1 nothing asks who one is, and nothing tells what anyone has.
+OPEN = {
+    "GET /health", "GET /health/live", "GET /health/ready", "GET /metrics", "GET /docs", "GET /docs/assets/{name:str}",
+    "GET /openapi.json", "GET /schema", "GET /schema/openapi.json", "GET /schema/{path:str}",
+}  # fmt: skip
+ENDLESS = {"GET /logs/stream", "GET /log/stream"}
+PEOPLE = ["nobody", *ROLES]
+
+
+def guarded(app: Litestar) -> list[tuple[Route, frozenset[str]]]:
+    """Routes that are not for everyone, and who may call them."""
+    known = {str(route): route for route in routes(app) if route.path.startswith(API)}
+    return [(known[name], allowed) for name, allowed in ACCESS.items() if allowed != EVERYONE]
+
+
+async def call(client: AsyncClient, route: Route, headers: dict[str, str], **id: Any) -> Response:
+    """Calls it with a body that it takes; what is not there is not found."""
+    body = BODIES.get(str(route))
+    return await client.request(route.method, address(route, **id), json=body, headers=headers)
+
+
+@pytest.fixture
+def credentials(keys: dict[str, str]) -> dict[str, dict[str, str]]:
+    """The headers of each of PEOPLE."""
+    return {"nobody": {}} | {name: {"X-API-Key": key} for name, key in keys.items()}
+
+
+def test_every_route_is_in_the_table(app: Litestar) -> None:
+    inside = {str(route) for route in routes(app) if route.path.startswith(API)}
+    outside = {str(route) for route in routes(app) if not route.path.startswith(API)}
+    assert inside == set(ACCESS)
+    assert outside == OPEN
+
+
+async def test_every_route_is_for_its_roles_only(
+    app: Litestar, client: AsyncClient, credentials: dict[str, dict[str, str]]
+) -> None:
+    for name in PEOPLE:
+        for route, allowed in guarded(app):
+            if str(route) in ENDLESS and name in allowed:
+                continue
+            # Nothing has this id, so that what is allowed does nothing and the next one finds the same.
+            answer = await call(client, route, credentials[name], id=999_999)
+            if name == "nobody":
+                refused(answer, 401, "Authentication required")
+                assert answer.headers["www-authenticate"], str(route)
+            elif name not in allowed:
+                problem = refused(answer, 403)
+                assert problem["detail"].startswith("Access denied"), (str(route), problem)
+                told = problem["detail"]
+                for person, role in ROLES.items():
+                    assert role in told or person not in allowed, (str(route), told)
+            elif "{user_id:int}" in route.path and name != "admin":
+                assert answer.status_code == 403, "someone else's"
+            else:
+                assert answer.status_code not in (401, 403), (name, str(route), answer.text)
+                assert answer.status_code < 500, (name, str(route), answer.text)
+
+
+async def test_routes_for_everyone_ask_nobody_who_they_are(client: AsyncClient, root: AsyncClient) -> None:
+    for path in ("/health", "/openapi.json"):
+        assert (await client.get(path)).status_code == 200, path
+    for path in ("/health", "/health/live", "/health/ready", "/metrics", "/docs", "/openapi.json"):
+        assert (await root.get(path)).status_code == 200, path
+        assert (await root.get(path, headers={"X-API-Key": "wrong"})).status_code == 200, path
+
+
+async def test_who_may_not_is_refused_before_anything_is_read(
+    app: Litestar, client: AsyncClient, credentials: dict[str, dict[str, str]]
+) -> None:
+    headers = {"Content-Type": "application/json"}
+    for name, status in (("nobody", 401), ("reader", 403)):
+        for route, allowed in guarded(app):
+            if route.method in ("GET", "DELETE") or name in allowed:
+                continue
+            answer = await client.request(
+                route.method, address(route, "9" * 19), content=b'{"broken', headers=headers | credentials[name]
+            )
+            assert answer.status_code == status, (str(route), answer.text)
+
+
+async def test_no_token_but_a_good_one_opens_anything(app: Litestar, client: AsyncClient, keys: dict[str, str]) -> None:
+    tokens = made(await client.post("/auth/login-json", json={"username": "admin", "password": PASSWORD}))
+    good = tokens["access_token"]
+    claims = jwt.decode(good, SECRET_KEY, ["HS256"])
+    past = {**claims, "exp": int(time.time()) - 10, "iat": int(time.time()) - 2000}
+    assert jwt.encode(claims, SECRET_KEY, "HS256").split(".")[1] == good.split(".")[1], "claims are as they were"
+    wrong = {
+        "expired": jwt.encode(past, SECRET_KEY, "HS256"),
+        "alg none": jwt.encode(claims, None, "none"),
+        "another key": jwt.encode(claims, SECRET_KEY[::-1], "HS256"),
+        "another algorithm": jwt.encode(claims, SECRET_KEY * 2, "HS512"),
+        "a refresh token": tokens["refresh_token"],
+        "of another kind": jwt.encode({**claims, "typ": "refresh"}, SECRET_KEY, "HS256"),
+        "without an end": jwt.encode({k: v for k, v in claims.items() if k != "exp"}, SECRET_KEY, "HS256"),
+        "of no sign-in": jwt.encode({**claims, "sid": "none"}, SECRET_KEY, "HS256"),
+        "without its signature": good.rpartition(".")[0] + ".",
+        "garbage": "garbage",
+        "dots": "..",
+        "nothing": "",
+        "a key": keys["admin"],
+        "very long": "x" * 20_000,
+    }
+    for route, _ in guarded(app):
+        for name, token in wrong.items():
+            answer = await call(client, route, {"Authorization": f"Bearer {token}"}, id=999_999)
+            problem = refused(answer, 401)
+            assert answer.headers["www-authenticate"].startswith("Bearer"), (str(route), name)
+            assert token not in problem["detail"] or not token, (str(route), name)
+    for headers in ({"X-API-Key": "wrong"}, {"X-API-Key": keys["admin"] + "x"}, {"Authorization": "Basic YTpi"}):
+        refused(await client.get("/auth/me", headers=headers), 401)
+    assert (await get(client, "/health"))["status"] == "healthy"
+    assert (await client.get("/auth/me", headers={"Authorization": f"Bearer {good}"})).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["member", "scanner", "reader"])
+async def test_one_sees_and_changes_oneself_and_nobody_else(
+    name: str, app: Litestar, admin: AsyncClient, credentials: dict[str, dict[str, str]]
+) -> None:
+    transport = ASGITransport(app=app, raise_app_exceptions=False)
+    async with AsyncClient(transport=transport, base_url=f"{ORIGIN}{API}", headers=credentials[name]) as one:
+        me, other = await get(one, "/auth/me"), await get(admin, "/auth/me")
+        assert await get(one, f"/users/{me['id']}") == me
+        assert (
+            made(await one.put(f"/users/{me['id']}", json={"email": "new@example.org"}))["email"] == "new@example.org"
+        )
+        for id in (other["id"], 999):
+            refused(await one.get(f"/users/{id}"), 403, "Access denied")
+            refused(await one.put(f"/users/{id}", json={"email": "x@example.org"}), 403, "Access denied")
+        for more in ({"role": "admin"}, {"is_active": False}):
+            refused(await one.put(f"/users/{me['id']}", json=more), 403, "Access denied")
+        assert await get(admin, f"/users/{other['id']}") == other
+        assert (await get(admin, f"/users/{me['id']}"))["role"] == ROLES[name]
+
+
+async def test_one_sees_and_revokes_ones_own_keys_only(member: AsyncClient, admin: AsyncClient) -> None:
+    of_admin = made(await admin.post("/api-keys/", json={"name": "mine"}))
+    own = made(await member.post("/api-keys/", json={"name": "phone"}))
+    names = [key["name"] for key in await get(member, "/api-keys/")]
+    assert "phone" in names
+    assert "mine" not in names
+    refused(await member.delete(f"/api-keys/{of_admin['id']}"), 404)
+    refused(await admin.delete(f"/users/{of_admin['user_id']}/api-keys/{own['id']}"), 404)
+    assert (await member.get("/auth/me", headers={"X-API-Key": of_admin["api_key"]})).json()["username"] == "admin"
+    assert (await admin.delete(f"/users/{own['user_id']}/api-keys/{own['id']}")).status_code == 204
+    refused(await admin.get("/auth/me", headers={"X-API-Key": own["api_key"]}), 401)
