@@ -22,6 +22,13 @@ UPDATE item
 INSERT INTO barcode (code, item_id, pack_milli, is_primary)
 VALUES (:code, :item_id, :pack_milli, :is_primary);
 
+-- claim_barcode --
+-- The first barcode of a new item; nothing when an item has it.
+INSERT INTO barcode (code, item_id, pack_milli, is_primary)
+VALUES (:code, :item_id, 1000, TRUE)
+ON CONFLICT (code) DO NOTHING
+RETURNING id;
+
 -- remove_barcodes --
 -- All barcodes of an item.
 DELETE FROM barcode

@@ -145,8 +145,8 @@ async def remove_item_barcode(tx: Connection, item_id: int, barcode: str, by: Pr
     return await change_item(tx, item_id, ItemChange(barcodes=left), by)
 
 
-def add_stub(barcode: str) -> Script[int]:
-    """An item for a barcode that nobody knows yet; its id.
+def add_stub(barcode: str) -> Script[int | None]:
+    """An item for a barcode that nobody knows yet; its id, or None when another process has just made one.
 
     It may go negative until someone names it: a scan that takes away counts, whatever the thing turns out to be.
     """
@@ -158,8 +158,10 @@ def add_stub(barcode: str) -> Script[int]:
         oversell_policy=OversellPolicy.ALLOW,
         needs_review=True,
     )
-    yield Ask("add_barcode", {"code": barcode, "item_id": item_id, "pack_milli": 1000, "is_primary": True})
-    return item_id
+    if (yield Ask("claim_barcode", {"code": barcode, "item_id": item_id})):
+        return item_id
+    yield from remove_stub(item_id)
+    return None
 
 
 def remove_stub(item_id: int) -> Script[None]:

@@ -92,13 +92,20 @@ def _add_stubs(unknown: list[tuple[Operation, str]], found: dict[int, Found]) ->
     rows = yield Ask("find_event_ids", {"event_ids": msgspec.json.encode(event_ids).decode()})
     known = {row[1] for row in rows}
     wanted = [(barcode, found[id(operation)]) for operation, barcode in unknown if operation.event_id not in known]
-    stubs: dict[str, int] = {}
+    stubs: dict[str, int | None] = {}
     # In one order everywhere, so that two processes do not wait for each other in a circle.
-    for barcode, one in sorted(wanted, key=lambda each: each[0]):
-        if barcode not in stubs:
-            stubs[barcode] = yield from add_stub(barcode)
-        one.item_id = stubs[barcode]
-        one.is_stub = True
+    for barcode in sorted({barcode for barcode, _ in wanted}):
+        stubs[barcode] = yield from add_stub(barcode)
+    taken = [barcode for barcode, item_id in stubs.items() if item_id is None]
+    made_elsewhere = {}
+    if taken:
+        rows = yield Ask("find_barcodes", {"codes": msgspec.json.encode(taken).decode()})
+        made_elsewhere = {row[0]: (row[1], row[2]) for row in rows}
+    for barcode, one in wanted:
+        if other := made_elsewhere.get(barcode):
+            one.item_id, one.pack_milli = other
+        else:
+            one.item_id, one.is_stub = stubs[barcode], True
 
 
 def _find_by_sku(operation: Operation, one: Found, skus: dict[int, _SkuKey], in_use: set[int]) -> None:
