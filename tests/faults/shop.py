@@ -103,7 +103,10 @@ class Shop:
     async def until_answered(self, client: Client, events: list[Sent]) -> None:
         """Sends until it is acknowledged, a minute at most."""
         async with asyncio.timeout(60):
-            while (answer := await self.send(client, events)) is None or answer.status != 200:
+            while True:
+                answer = await self.send(client, events)
+                if answer is not None and answer.status == 200:
+                    return
                 await asyncio.sleep(0.05)
 
     async def problems(self, *, all_sent: bool = False) -> list[str]:

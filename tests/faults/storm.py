@@ -47,7 +47,8 @@ def main() -> int:
     parser.add_argument("--dialect", choices=DIALECTS, action="append")
     wanted = parser.parse_args()
     dialects = wanted.dialect or DIALECTS
-    return 0 if all([run(each, wanted.scans, wanted.connections) for each in dialects]) else 1
+    passed = [run(each, wanted.scans, wanted.connections) for each in dialects]
+    return 0 if all(passed) else 1
 
 
 if __name__ == "__main__":
