@@ -67,7 +67,8 @@ async def _location_id(tx: Connection, payload: dict[str, Any]) -> int | None:
     name = payload.get("name", payload.get("location_name"))
     if name is not None:
         return (await get_location_by_name(tx, str(name))).id
-    return _taken(payload, "location_id", Id | None)
+    location_id: int | None = _taken(payload, "location_id", Id | None)
+    return location_id
 
 
 async def _undo(
