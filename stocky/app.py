@@ -1,11 +1,12 @@
-"""Puts Stocky together: the route list, what handlers are given, the error answers, and the lifespan. Read this first."""
+"""Puts Stocky together: the routes, what handlers are given, the error answers, the lifespan. Read this first."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any, Literal
 
-from litestar import Litestar, Router
+from litestar import Litestar, Request, Router
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
@@ -31,7 +32,7 @@ from stocky.monitoring.handlers import health_routes, service_routes
 from stocky.monitoring.metrics import Metrics
 from stocky.monitoring.readiness import Readiness
 from stocky.openapi import openapi_config, show_document
-from stocky.request import StockyRequest
+from stocky.request import StockyRequest, refuse_nul
 from stocky.scanner.handlers import scanner_routes
 from stocky.stock.event_handlers import event_routes, item_history_routes
 from stocky.stock.recorder import Recorder
@@ -39,7 +40,7 @@ from stocky.stock.sku_handlers import sku_routes
 from stocky.streams import Streams
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
-_METHODS: list[Method] = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+_METHODS: list[Literal["*"] | Method] = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
@@ -124,9 +125,9 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
     return app
 
 
-async def _admit(request: StockyRequest) -> None:
+async def _admit(request: Request[Any, Any, Any]) -> None:
     """What every request has to pass before its handler."""
-    request.refuse_nul()
+    refuse_nul(request)
     await authorize(request)
 
 

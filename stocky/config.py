@@ -7,7 +7,7 @@ import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -125,7 +125,7 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
     secret = reader.text("STOCKY_SECRET_KEY", "", platform="SECRET_KEY", secret=True)
     if secret and len(secret) < MINIMUM_SECRET:
         reader.problems.append(f"STOCKY_SECRET_KEY: at least {MINIMUM_SECRET} characters are needed")
-    settings = {
+    settings: dict[str, Any] = {
         "database_url": database_url,
         "data_dir": data_dir,
         "backup_dir": Path(reader.text("STOCKY_BACKUP_DIR", str(data_dir / "backups"))).expanduser().resolve(),

@@ -28,12 +28,13 @@ class StockyRequest(Request[Principal, Any, Any]):
         except RecursionError:
             raise Invalid("The body is nested too deeply", field="body") from None
 
-    def refuse_nul(self) -> None:
-        """Raises Invalid for a NUL in the path or the query."""
-        if b"%00" in self.scope["query_string"]:
-            raise Invalid("Text may not contain NUL characters", field="query")
-        if "\0" in self.scope["path"]:
-            raise Invalid("Text may not contain NUL characters", field="path")
-
     def _is_form(self) -> bool:
         return self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+
+
+def refuse_nul(request: Request[Any, Any, Any]) -> None:
+    """Raises Invalid for a NUL in the path or the query."""
+    if b"%00" in request.scope["query_string"]:
+        raise Invalid("Text may not contain NUL characters", field="query")
+    if "\0" in request.scope["path"]:
+        raise Invalid("Text may not contain NUL characters", field="path")

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from stocky.stock.ledger import Level
 
 
-def raise_and_resolve_negative_stock(
-    crossings: Iterable[tuple[Level, str, bool]], moment: datetime
-) -> Script[None]:
+def raise_and_resolve_negative_stock(crossings: Iterable[tuple[Level, str, bool]], moment: datetime) -> Script[None]:
     """For levels that went below zero (True) or came back (False), with the names of their items."""
     for level, item_name, is_negative in crossings:
         if is_negative:
@@ -34,7 +32,9 @@ def raise_and_resolve_negative_stock(
                 },
             )
         else:
-            yield Ask("resolve_alerts_of_sku", {"alert_type": "negative_stock", "sku_id": level.id, "updated_at": moment})
+            yield Ask(
+                "resolve_alerts_of_sku", {"alert_type": "negative_stock", "sku_id": level.id, "updated_at": moment}
+            )
 
 
 async def get_alert(read: Connection, alert_id: int) -> Alert:

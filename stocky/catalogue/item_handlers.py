@@ -14,7 +14,7 @@ from stocky.catalogue.parameters import IfMatch, Search, SearchText, version_of
 from stocky.catalogue.qr import qr_response
 from stocky.catalogue.schemas import Barcode, Item, ItemChange, NewItem
 from stocky.db import Connection
-from stocky.schema import Limit, Page, PathId, Size, Skip, StorageType, storage_type_of, window
+from stocky.schema import Limit, Page, PathId, Size, Skip, storage_type_of, window
 
 BarcodePath = Annotated[str, Parameter(min_length=1, max_length=128, description="A barcode")]
 

@@ -224,7 +224,7 @@ def chosen(sent: T | UnsetType, kept: T) -> T:
 
 
 def like_pattern(text: str | None) -> str | None:
-    """A LIKE pattern (ESCAPE '\\') for text that contains `text`, in lower case; None for nothing to look for."""
+    r"""A LIKE pattern (ESCAPE '\') for text that contains `text`, in lower case; None for nothing to look for."""
     if not text or not text.strip():
         return None
     escaped = text.strip().lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -71,9 +71,7 @@ async def _location_id(tx: Connection, payload: dict[str, Any]) -> int | None:
     return location_id
 
 
-async def _undo(
-    database: Database, recorder: Recorder, scan: Scan, scanner_id: str, by: Principal
-) -> ScanAnswer:
+async def _undo(database: Database, recorder: Recorder, scan: Scan, scanner_id: str, by: Principal) -> ScanAnswer:
     async with database.read() as read:
         state = await repository.get_state(read, scanner_id)
         last: int | None = await read.value("find_last_event_of_scanner", scanner_id=scanner_id)

@@ -15,7 +15,6 @@ from stocky.errors import NotFound
 from stocky.logs import audit
 from stocky.scanner.schemas import Mode, ScannerState, StateChange
 
-
 AS_NEW = StateChange(mode=Mode.ADD, location_id=None)
 
 

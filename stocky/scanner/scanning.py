@@ -56,12 +56,15 @@ class ScanPosting(Posting):
     def finish(cls, postings: list[ScanPosting]) -> Script[None]:
         moment = clock.now()
         latest = {posting.scanner_id: posting for posting in postings}
-        for scanner_id, posting in latest.items():
+        for posting in latest.values():
             posting.scanner.last_seen = moment
             posting.scanner.last_scan = posting.scan.upc
         # In one order everywhere, so that two processes do not wait for each other in a circle.
         yield from touch_scanners(
-            [(scanner_id, latest[scanner_id].by.id, moment, latest[scanner_id].scan.upc) for scanner_id in sorted(latest)]
+            [
+                (scanner_id, latest[scanner_id].by.id, moment, latest[scanner_id].scan.upc)
+                for scanner_id in sorted(latest)
+            ]
         )
 
     def _operation(self, hints: dict[str, int]) -> Operation:
@@ -143,7 +146,7 @@ def _find_hints(postings: list[ScanPosting]) -> Script[dict[str, int]]:
 def _message(posting: ScanPosting, outcome: Outcome) -> str:
     name = outcome.item.name if outcome.item else f"Unknown barcode {posting.scan.upc}"
     if outcome.status == "rejected":
-        return outcome.reason if posting.operations[0].kind else f"{name}: nothing is known about it yet"
+        return outcome.reason or "" if posting.operations[0].kind else f"{name}: nothing is known about it yet"
     if outcome.status == "duplicate":
         return f"{name}: this scan was counted already"
     if posting.needs_location:

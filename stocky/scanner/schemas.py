@@ -45,9 +45,7 @@ class Command(Struct, kw_only=True):
 class Scan(Struct, kw_only=True, gc=False):
     """One scan. `upc` is a barcode, an item's code, or a command as JSON. `quantity` counts packs of the barcode."""
 
-    upc: Annotated[
-        str, Meta(min_length=1, max_length=1000, description="What was scanned", examples=["4006381333931"])
-    ]
+    upc: Annotated[str, Meta(min_length=1, max_length=1000, description="What was scanned", examples=["4006381333931"])]
     scanner_id: ScannerId | None = None
     location_hint: Annotated[str, Meta(max_length=200)] | Annotated[int, Meta(ge=1, le=2**53 - 1)] | None = None
     quantity: Quantity | None = None

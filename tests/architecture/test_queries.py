@@ -10,7 +10,7 @@ import pytest
 
 from stocky.config import Config
 from stocky.db.queries import load_queries
-from stocky.db.sqlite import open_connection
+from stocky.db.sqlite_file import open_connection
 from tests.architecture.source import KNOW_A_DRIVER, ROOT, called_queries, is_in, modules
 
 SQL = ROOT / "sql"

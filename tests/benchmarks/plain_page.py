@@ -11,7 +11,7 @@ from contextlib import closing
 from statistics import median
 
 from stocky.db.queries import load_queries
-from stocky.db.sqlite import open_connection
+from stocky.db.sqlite_file import open_connection
 from stocky.resources import resource
 
 TIMES = 1000

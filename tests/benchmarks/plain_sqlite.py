@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from stocky.db.sqlite import encode_time, open_connection
+from stocky.db.sqlite_file import encode_time, open_connection
 from tests.benchmarks.build import place_of
 from tests.benchmarks.data import ITEMS
 

@@ -1,0 +1,101 @@
+"""A plain connection to a SQLite file: what it is told, how times are written, and what its errors mean."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from pathlib import Path
+
+from stocky.errors import Conflict, Invalid, OutOfSpace, Unavailable
+
+BUSY_TIMEOUT_MS = 5_000
+# Few, large checkpoints: with a ledger of many gigabytes each one writes pages all over the file.
+CHECKPOINT_PAGES = 8_000
+CACHE_KIB = 32_768
+
+_UNIQUE = re.compile(r"UNIQUE constraint failed: (?:index '(?P<index>\w+)'|(?P<columns>[\w., ]+))")
+_CHECK = re.compile(r"CHECK constraint failed: (?P<name>\w+)")
+
+
+def open_connection(path: Path | str, *, readonly: bool = False) -> sqlite3.Connection:
+    """A plain connection with Stocky's settings, without Python's own transaction handling."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
+    for pragma in pragmas(readonly=readonly):
+        connection.execute(pragma)
+    return connection
+
+
+def pragmas(*, readonly: bool) -> list[str]:
+    """What every connection is told. FULL makes a commit survive a power cut in WAL mode."""
+    told = [
+        f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
+        "PRAGMA foreign_keys = ON",
+        f"PRAGMA cache_size = -{CACHE_KIB}",
+        "PRAGMA temp_store = MEMORY",
+    ]
+    if readonly:
+        # A reader must never run the checkpoint: before 3.51.3 a commit could be lost to that race.
+        return [*told, "PRAGMA query_only = ON", "PRAGMA wal_autocheckpoint = 0"]
+    return [
+        *told,
+        "PRAGMA journal_mode = WAL",
+        "PRAGMA synchronous = FULL",
+        f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}",
+    ]
+
+
+@lru_cache(maxsize=256)
+def encode_time(moment: datetime) -> str:
+    """`2026-01-31T12:00:00.000000Z`: one width, so that text order is time order. Raises Invalid."""
+    try:
+        return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    except OverflowError as error:
+        raise Invalid(f"{moment.isoformat()} is a time that cannot be told in UTC") from error
+
+
+def register_time_formats() -> None:
+    """Tells the driver how times are written. It asks for these types only; numbers and text pass without a look."""
+    sqlite3.register_adapter(datetime, encode_time)
+    sqlite3.register_adapter(date, date.isoformat)
+
+
+register_time_formats()
+
+
+@contextmanager
+def domain_errors() -> Iterator[None]:
+    """A block in which SQLite's errors become Stocky's."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise domain_error(error) from error
+
+
+def domain_error(error: sqlite3.Error) -> Exception:
+    """What a driver's error means; one that means a defect of ours stays what it is."""
+    text = str(error)
+    if unique := _UNIQUE.match(text):
+        return Conflict.of(unique["index"] or _constraint_name(unique["columns"]))
+    if check := _CHECK.match(text):
+        return Invalid.of(check["name"])
+    if "FOREIGN KEY constraint failed" in text:
+        return Conflict("It refers to something that does not exist, or something still refers to it")
+    if "disk is full" in text or "disk I/O error" in text:
+        return OutOfSpace()
+    if "is locked" in text or "is busy" in text:
+        return Unavailable("The database is busy with another program's work; try again")
+    if "unable to open" in text or "readonly" in text:
+        return Unavailable("The database file cannot be opened for writing; check the data directory and its owner")
+    if "malformed" in text or "not a database" in text:
+        return Unavailable(f"The database file is damaged ({text}); restore a backup", retry_after=60)
+    return error
+
+
+def _constraint_name(columns: str) -> str:
+    """`item.upc, item.x` as the index is named on both dialects: `item__upc__x`."""
+    parts = [part.strip().split(".") for part in columns.split(",")]
+    return "__".join([parts[0][0], *(column for _, column in parts)])

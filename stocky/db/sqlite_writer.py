@@ -1,0 +1,89 @@
+"""The one thread that writes a SQLite database; calls to it run one after the other, in the order they came."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+from stocky.db.sqlite_file import domain_errors, open_connection
+from stocky.errors import Unavailable
+
+T = TypeVar("T")
+
+
+class Writer:
+    """The thread that owns the writing connection; calls run one after the other, in order."""
+
+    def __init__(self) -> None:
+        self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="sqlite-writer", daemon=True)
+        self._connection: sqlite3.Connection | None = None
+
+    async def open(self, path: Path) -> None:
+        """Starts the thread and opens its connection. Raises Unavailable."""
+        self._thread.start()
+        loop = asyncio.get_running_loop()
+        opened = loop.create_future()
+
+        def connect() -> None:
+            try:
+                with domain_errors():
+                    self._connection = open_connection(path)
+                loop.call_soon_threadsafe(_resolve, opened, None, None)
+            except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits
+                loop.call_soon_threadsafe(_resolve, opened, None, error)
+
+        self._calls.put(connect)
+        await opened
+
+    async def call(self, function: Callable[..., T], *arguments: Any) -> T:
+        """`function(connection, *arguments)` on the thread; one wake-up of the loop when it is done."""
+        if self._connection is None:
+            raise Unavailable("The database is closed")
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[T] = loop.create_future()
+        connection = self._connection
+
+        def work() -> None:
+            result, failure = None, None
+            try:
+                result = function(connection, *arguments)
+            except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits
+                failure = error
+            with suppress(RuntimeError):  # the loop is gone: nobody waits
+                loop.call_soon_threadsafe(_resolve, done, result, failure)
+
+        self._calls.put(work)
+        return await done
+
+    async def close(self) -> None:
+        """Finishes what was asked for, closes the connection and ends the thread."""
+        if self._connection is None:
+            return
+        connection, self._connection = self._connection, None
+
+        def close() -> None:
+            connection.close()
+
+        self._calls.put(close)
+        self._calls.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _work(self) -> None:
+        while (call := self._calls.get()) is not None:
+            call()
+
+
+def _resolve(future: asyncio.Future[Any], result: Any, failure: BaseException | None) -> None:
+    if future.cancelled():
+        return
+    if failure is not None:
+        future.set_exception(failure)
+    else:
+        future.set_result(result)
