@@ -35,7 +35,9 @@ class Edge:
         request_id.set(id)
         user_id.set(None)
         scope.setdefault("state", {})["request_id"] = id
-        added = (*_SECURITY_HEADERS, (b"x-request-id", id.encode()))
+        added = [*_SECURITY_HEADERS, (b"x-request-id", id.encode())]
+        if scope["scheme"] == "https":
+            added.append(_STRICT_TRANSPORT)
         status = 500
 
         async def send_with_id(message: Message) -> None:
@@ -57,6 +59,8 @@ _SECURITY_HEADERS = (
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"same-origin"),
 )
+# Only over TLS (or a trusted proxy that says so): a browser that once came by https never comes by http again.
+_STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
 
 
 def _given_id(scope: Scope) -> str | None:

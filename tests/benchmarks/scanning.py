@@ -108,6 +108,8 @@ def measure_long_ledger(plan: Plan) -> list[Result]:
     """F5."""
     subject: list[Figures] = []
     yardstick: list[Figures] = []
+    subject_by_time: list[Figures] = []
+    yardstick_by_time: list[Figures] = []
     on_long: list[Figures] = []
     on_short: list[Figures] = []
     with ExitStack() as stack:
@@ -122,8 +124,11 @@ def measure_long_ledger(plan: Plan) -> list[Result]:
         for _ in range(plan.runs):
             yardstick.append(scans(short).run(short_server.url, plan.seconds))
             subject.append(scans(long).run(long_server.url, plan.seconds))
-        on_long += subject
-        on_short += yardstick
+            yardstick_by_time.append(scans(short, ids="v7").run(short_server.url, plan.seconds))
+            subject_by_time.append(scans(long, ids="v7").run(long_server.url, plan.seconds))
+        on_long += subject + subject_by_time
+        on_short += yardstick + yardstick_by_time
+    v7 = ratio([f.per_second for f in subject_by_time], [f.per_second for f in yardstick_by_time])
     return [
         Result(
             id="F5",
@@ -133,7 +138,13 @@ def measure_long_ledger(plan: Plan) -> list[Result]:
             yardstick=median(figures.per_second for figures in yardstick),
             ratio=ratio([f.per_second for f in subject], [f.per_second for f in yardstick]),
             goal=">= 0.90",
-            raw={"subject": subject, "yardstick": yardstick},
+            note=f"{v7:.2f} with UUID version 7 as event_id",
+            raw={
+                "subject": subject,
+                "yardstick": yardstick,
+                "subject_uuid7": subject_by_time,
+                "yardstick_uuid7": yardstick_by_time,
+            },
         )
     ]
 
