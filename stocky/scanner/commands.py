@@ -17,6 +17,8 @@ from stocky.stock.booking import fingerprint
 from stocky.stock.operations import Operation
 from stocky.stock.recorder import Recorder
 
+_NOTHING_LEFT = "There is nothing left to undo"
+
 
 def is_command(text: str) -> bool:
     """Whether what was scanned is meant as a command."""
@@ -75,12 +77,13 @@ async def _undo(database: Database, recorder: Recorder, scan: Scan, scanner_id: 
     async with database.read() as read:
         state = await repository.get_state(read, scanner_id)
         last: int | None = await read.value("find_last_event_of_scanner", scanner_id=scanner_id)
-    if last is None:
-        return _answer(state, "There is nothing left to undo", success=False)
+    if last is None and scan.event_id is None:
+        return _answer(state, _NOTHING_LEFT, success=False)
     outcome = await recorder.record(
         Operation(
             kind="undo",
-            undo_event=last,
+            # With nothing left it may still be an undo sent again, which its event_id tells; no event has the id 0.
+            undo_event=last or 0,
             event_id=scan.event_id,
             fingerprint=None if scan.event_id is None else fingerprint((scan.upc, scanner_id)),
             occurred_at=scan.scanned_at,
@@ -89,7 +92,9 @@ async def _undo(database: Database, recorder: Recorder, scan: Scan, scanner_id: 
             in_full=True,
         )
     )
-    answer = _answer(state, outcome.reason or f"Event {last} is undone", success=outcome.status != "rejected")
+    undone = outcome.events[0].reverses_id if outcome.events else last
+    message = _NOTHING_LEFT if last is None and outcome.reason else outcome.reason or f"Event {undone} is undone"
+    answer = _answer(state, message, success=outcome.status != "rejected")
     answer.event = outcome.events[0] if outcome.events else None
     answer.duplicate = outcome.status == "duplicate"
     return answer

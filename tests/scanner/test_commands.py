@@ -68,6 +68,21 @@ async def test_a_command_undoes_the_last_scans_one_by_one(member: AsyncClient, s
     assert await total(member, item) == 1, "what another scanner did stays"
 
 
+async def test_an_undo_sent_again_undoes_once_also_when_nothing_is_left(
+    member: AsyncClient, scan: Scan, set_state: Scan
+) -> None:
+    item, shelf = await new_item(member, upc=UPC), await new_location(member)
+    await set_state("add", shelf)
+    await scan(UPC, quantity=2)
+    first = await scan(command("undo"), event_id="undo-1")
+    again = await scan(command("undo"), event_id="undo-1")
+    assert (first["success"], first["duplicate"]) == (True, False)
+    assert (again["success"], again["duplicate"], again["event"]["id"]) == (True, True, first["event"]["id"])
+    late = await scan(command("undo"), event_id="undo-2")
+    assert (late["success"], late["message"]) == (False, "There is nothing left to undo")
+    assert await total(member, item) == 0
+
+
 async def test_a_move_is_undone_as_a_whole(member: AsyncClient, scan: Scan, set_state: Scan) -> None:
     item, here, there = await new_item(member, upc=UPC), await new_location(member), await new_location(member, "There")
     sku = await new_stock(member, item, there, 3)
