@@ -44,7 +44,8 @@ class Result(msgspec.Struct, kw_only=True):
             return
         comparison, _, bound = self.goal.partition(" ")
         self.met = _COMPARISONS[comparison](measured, float(bound))
-        self.measured_at = datetime.now(UTC)
+        # What is read back from the file was measured when it says.
+        self.measured_at = self.measured_at or datetime.now(UTC)
 
 
 def ratio(subject: Sequence[float], yardstick: Sequence[float]) -> float:
