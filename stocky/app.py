@@ -21,7 +21,7 @@ from stocky.auth.schemas import Principal
 from stocky.auth.user_handlers import user_routes
 from stocky.catalogue.item_handlers import item_routes
 from stocky.catalogue.location_handlers import location_routes
-from stocky.config import Config
+from stocky.config import MAX_BODY_BYTES, Config
 from stocky.db import Connection, Database, make_database
 from stocky.docs.page import docs_routes
 from stocky.edge import Edge
@@ -39,7 +39,6 @@ from stocky.stock.recorder import Recorder
 from stocky.stock.sku_handlers import sku_routes
 from stocky.streams import Streams
 
-MAX_BODY_BYTES = 4 * 1024 * 1024
 _METHODS: list[Literal["*"] | Method] = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 MINIMUM_SECRET = 32
+# A thousand events with long notes fit; uploads have bounds of their own.
+MAX_BODY_BYTES = 4 * 2**20
 SECRET_FILE = "secret-key"
 
 

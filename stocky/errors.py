@@ -9,7 +9,9 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import HTTPException, SerializationException, ValidationException
+
+from stocky.config import MAX_BODY_BYTES
 
 PROBLEM_JSON = "application/problem+json"
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
@@ -185,11 +187,11 @@ def to_problem(request: Request[Any, Any, Any], error: Exception) -> Response[Pr
     elif isinstance(error, ValidationException):
         fields = _field_errors(error)
         told = "; ".join(f"{each.field}: {each.message}" if each.field else each.message for each in fields)
-        problem = _problem(HTTPStatus.UNPROCESSABLE_ENTITY, told or _plain(error.detail, request))
+        problem = _problem(HTTPStatus.UNPROCESSABLE_ENTITY, told or _plain(error, request))
         problem.errors = fields
     elif isinstance(error, HTTPException) and error.status_code < 500:
         headers = dict(error.headers or {})
-        problem = _problem(HTTPStatus(error.status_code), _plain(error.detail, request))
+        problem = _problem(HTTPStatus(error.status_code), _plain(error, request))
     else:
         _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
         problem = _problem(
@@ -207,13 +209,16 @@ def _problem(status: HTTPStatus, detail: str) -> Problem:
     return Problem(title=status.phrase, status=int(status), detail=detail)
 
 
-def _plain(detail: str, request: Request[Any, Any, Any]) -> str:
+def _plain(error: HTTPException, request: Request[Any, Any, Any]) -> str:
     """Litestar's and msgspec's wording, without their internals."""
+    detail = error.detail
     if detail == HTTPStatus.NOT_FOUND.phrase:
         return f"There is nothing at {request.scope['path']}; /docs lists every address"
     if detail == HTTPStatus.METHOD_NOT_ALLOWED.phrase:
         return f"{request.method} cannot be done with {request.scope['path']}; /docs lists what can"
-    if detail.startswith("JSON is malformed") or "malformed" in detail:
+    if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return f"The body is larger than the {MAX_BODY_BYTES // 2**20} MiB that are taken; send less at a time"
+    if isinstance(error.__cause__, SerializationException):
         return "The body is not valid JSON: " + detail.removeprefix("JSON is malformed: ")
     return detail
 

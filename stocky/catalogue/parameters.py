@@ -8,9 +8,7 @@ from litestar.params import Parameter
 
 from stocky.errors import BadRequest
 
-Search = Annotated[
-    str | None, Parameter(max_length=200, description="Text to look for, anywhere and in any case")
-]
+Search = Annotated[str | None, Parameter(max_length=200, description="Text to look for, anywhere and in any case")]
 SearchText = Annotated[str, Parameter(query="q", min_length=1, max_length=200, description="Text to look for")]
 IfMatch = Annotated[
     str | None,

@@ -176,6 +176,12 @@ async def test_no_body_of_ten_megabytes_is_taken(app: Litestar, admin: AsyncClie
         check_refusal(await admin.request(route.method, address(route), content=large, headers=JSON), str(route), 413)
         answer = await admin.request(route.method, address(route), content=in_pieces(), headers=JSON)
         check_refusal(answer, (str(route), "in pieces"), 413)
+    assert "4 MiB" in answer.json()["detail"]
+
+
+async def test_json_that_breaks_off_is_told_as_such(scanner: AsyncClient) -> None:
+    answer = await scanner.post("/scanner/scan", content=b'{"upc":', headers=JSON)
+    assert answer.json()["detail"].startswith("The body is not valid JSON")
 
 
 async def test_no_more_than_a_thousand_events_are_taken(admin: AsyncClient) -> None:
