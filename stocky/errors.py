@@ -123,12 +123,6 @@ class Stale(StockyError):
     status = HTTPStatus.PRECONDITION_FAILED
 
 
-class TooLarge(StockyError):
-    """More bytes than are taken."""
-
-    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-
-
 class Invalid(StockyError):
     """A value that cannot be accepted."""
 

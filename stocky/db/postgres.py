@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
@@ -157,8 +156,3 @@ def domain_errors() -> Iterator[None]:
         raise Contention("The database was busy with the same things; try again") from error
     except _AWAY as error:
         raise Unavailable("The database cannot be reached; it is tried again by itself") from error
-
-
-def without_password(url: str) -> str:
-    """A database URL fit for a log or a message."""
-    return re.sub(r"(?<=://)([^:/@]*):[^@]*@", r"\1:***@", url)

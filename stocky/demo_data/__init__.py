@@ -20,15 +20,13 @@ from stocky.catalogue import location_repository, repository
 from stocky.catalogue.schemas import Barcode, NewItem, NewLocation
 from stocky.db import Connection, Database
 from stocky.demo_data.month import DAYS, Kept, Month, People, landing_of
-from stocky.demo_data.things import MAX_THINGS, PLACES, Thing, first_things
+from stocky.demo_data.things import PLACES, Thing, first_things
 from stocky.scanner.repository import change_state, touch_scanner
 from stocky.scanner.schemas import Mode, StateChange
 from stocky.schema import OversellPolicy
 from stocky.stock.booking import check
 from stocky.stock.recorder import Recorder
 
-MAX_ITEMS = MAX_THINGS
-MAX_EVENTS = 1_000_000
 # Every scanner: what a scan of it does, and where.
 _SCANNERS = {
     "kitchen": (Mode.REMOVE, "Pantry, lower shelf"),
@@ -69,7 +67,7 @@ async def fill(
     introduce: Callable[[Demo], None],
     progress: Callable[[int], None],
 ) -> None:
-    """Fills an open database that holds no items, with at most MAX_ITEMS and MAX_EVENTS.
+    """Fills an open database that holds no items, with at most as many as `things` knows.
 
     `introduce` is told what there is as soon as it can be used, before the events;
     `progress` how many events are recorded.

@@ -94,7 +94,6 @@ class Application:
                 self._decided[operation.event_id] = (operation.fingerprint, outcome)
         if operation.in_full and found.item_id in self._items:
             self._show_stock(outcome, found.item_id)
-            outcome.is_stub = found.is_stub
         return outcome
 
     def _decide(self, operation: Operation, found: Found, posting: Posting) -> Outcome:

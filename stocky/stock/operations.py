@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from stocky.catalogue.schemas import Item
+from stocky.db import Script
 from stocky.stock.schemas import Sku, StockEvent
 
 Kind = Literal["add", "remove", "move", "set", "undo"]
@@ -90,7 +91,6 @@ class Outcome(msgspec.Struct, kw_only=True, gc=False):
     events: list[StockEvent] = []
     item: Item | None = None
     skus: list[Sku] = []
-    is_stub: bool = False
 
 
 class Posting:
@@ -108,13 +108,11 @@ class Posting:
         self.refused_whole = False
 
     @classmethod
-    def prepare(cls, postings: list[Any]) -> Any:
+    def prepare(cls, postings: list[Any]) -> Script[None]:
         """A script run before the operations are looked at."""
-        return
-        yield
+        yield from ()
 
     @classmethod
-    def finish(cls, postings: list[Any]) -> Any:
+    def finish(cls, postings: list[Any]) -> Script[None]:
         """A script run after the outcomes are known, before COMMIT."""
-        return
-        yield
+        yield from ()

@@ -82,10 +82,6 @@ class Recorder:
         await transaction.run(record([posting], self._cache))
         return posting.outcomes[0]
 
-    def forget(self) -> None:
-        """Empties what is remembered of the database, after it was replaced by another."""
-        self._cache.clear()
-
     async def _work(self) -> None:
         while True:
             await self._wake.wait()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -19,8 +19,6 @@ from stocky.schema import MAX_ID
 from stocky.stock.schemas import EventPage, Sku, SkuChange, StockEvent
 
 EXPIRING_DAYS = 7
-LONG_AGO = datetime(1, 1, 2, tzinfo=UTC)
-FAR_AWAY = datetime(9999, 12, 30, tzinfo=UTC)
 
 
 async def get_sku(read: Connection, sku_id: int) -> Sku:
@@ -148,8 +146,8 @@ async def list_events(
         user_id=user_id,
         scanner_id=scanner_id,
         type=type,
-        since=since or LONG_AGO,
-        until=until or FAR_AWAY,
+        since=since or clock.LONG_AGO,
+        until=until or clock.FAR_AWAY,
     )
     more = len(events) > limit
     return EventPage(events[:limit], events[limit - 1].id if more else None)
