@@ -1,7 +1,7 @@
 """Which roles may call a route: `opt=members` beside its path. A route without such a word is open to everyone.
 
-Litestar's own guards copy the whole route handler for each request (measured: 15 microseconds of the 120
-that a bare request costs here); a hook that looks at the route's options does the same for one.
+Litestar's own guards copy the whole route handler for each request, which a profile of scanning showed
+near the top of the event loop's time; a hook that looks at the route's options does the same without.
 """
 
 from __future__ import annotations

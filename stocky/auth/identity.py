@@ -172,6 +172,7 @@ class Identities:
             async with asyncio.timeout(LOOK_TIMEOUT_SECONDS), self._database.read() as read:
                 revision = await read.value("get_auth_revision")
         except Exception as error:
+            # Whatever went wrong, what is known can no longer be believed: fail closed.
             self._forget()
             raise Unavailable("The database cannot be reached, so nobody can be identified; try again") from error
         if revision != self._revision:

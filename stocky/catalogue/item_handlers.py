@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from litestar import Request, Response, Router, delete, get, post, route
+from litestar import Response, Router, delete, get, post, route
 from litestar.params import Parameter
 
 from stocky.auth.guards import members, readers, scanners
@@ -14,6 +14,7 @@ from stocky.catalogue.parameters import IfMatch, Search, SearchText, version_of
 from stocky.catalogue.qr import qr_response
 from stocky.catalogue.schemas import Barcode, Item, ItemChange, NewItem
 from stocky.db import Connection
+from stocky.request import StockyRequest
 from stocky.schema import Limit, Page, PathId, Size, Skip, storage_type_of, window
 
 BarcodePath = Annotated[str, Parameter(min_length=1, max_length=128, description="A barcode")]
@@ -106,7 +107,7 @@ async def delete_barcode(tx: Connection, user: Principal, item_id: PathId, barco
 
 
 @get("/{item_id:int}/qr", opt=scanners, media_type="image/svg+xml")
-async def get_item_qr(request: Request, read: Connection, item_id: PathId) -> Response[bytes]:  # type: ignore[type-arg]
+async def get_item_qr(request: StockyRequest, read: Connection, item_id: PathId) -> Response[bytes]:
     """The item's code as a QR code to print; scanning it is scanning the item. SVG, or PNG by Accept."""
     item = await repository.get_item(read, item_id)
     return await qr_response(request, item.code)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
-from litestar import Request, Response, Router, delete, get, post, route
+from litestar import Response, Router, delete, get, post, route
 from litestar.params import Parameter
 
 from stocky.auth.guards import members, readers, scanners
@@ -15,6 +15,7 @@ from stocky.catalogue.parameters import Search, SearchText
 from stocky.catalogue.qr import qr_response
 from stocky.catalogue.schemas import Location, LocationChange, NewLocation
 from stocky.db import Connection
+from stocky.request import StockyRequest
 from stocky.schema import Limit, Page, PathId, Size, Skip, storage_type_of, window
 
 
@@ -84,7 +85,7 @@ async def delete_location(tx: Connection, user: Principal, location_id: PathId) 
 
 @get("/{location_id:int}/qr", opt=scanners, media_type="image/svg+xml")
 async def get_location_qr(
-    request: Request,  # type: ignore[type-arg]
+    request: StockyRequest,
     read: Connection,
     location_id: PathId,
 ) -> Response[bytes]:

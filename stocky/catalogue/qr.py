@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import io
 
-from litestar import Request, Response
+from litestar import Response
 
 from stocky.errors import Invalid
+from stocky.request import StockyRequest
 
 
-async def qr_response(request: Request, text: str) -> Response[bytes]:  # type: ignore[type-arg]
+async def qr_response(request: StockyRequest, text: str) -> Response[bytes]:
     """A QR code of `text`: PNG where the client asks for that in Accept, SVG otherwise."""
     is_png = request.accept.best_match(["image/svg+xml", "image/png"]) == "image/png"
     content = await asyncio.to_thread(draw_qr, text, "png" if is_png else "svg")

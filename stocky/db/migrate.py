@@ -121,6 +121,7 @@ def _backend(config: Config) -> Iterator[Any]:
     except ModuleNotFoundError as missing:
         raise Unavailable("Postgres needs the extra: pip install 'stocky[postgres]'") from missing
     except Exception as error:
+        # yoyo hands on whatever its driver raises, and the drivers share no base class.
         raise Unavailable(f"The database cannot be reached: {str(error).strip().splitlines()[0]}") from error
     try:
         backend.execute(
