@@ -1,0 +1,43 @@
+"""A job's progress as server-sent events; the stream ends with the job."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+import msgspec
+
+from stocky.db.gate import begun_in
+from stocky.errors import Unavailable
+from stocky.jobs.jobs import Jobs
+from stocky.jobs.schemas import Job
+from stocky.streams import HEARTBEAT_SECONDS, Streams, comment, event
+
+LOOK_SECONDS = 0.25
+
+
+async def follow_job(jobs: Jobs, streams: Streams, job: Job) -> AsyncIterator[bytes]:
+    """The job whenever something about it has changed, and for the last time when it has ended."""
+    # The job may be a restore, and its stream is to tell of the end.
+    begun_in.set(None)
+    with streams.open() as bell:
+        number, silent = 0, 0.0
+        last: Job | None = None
+        while not streams.ending:
+            if job != last:
+                number += 1
+                yield event(number, msgspec.json.encode(job))
+                last, silent = job, 0.0
+            elif silent >= HEARTBEAT_SECONDS:
+                yield comment("still here")
+                silent = 0.0
+            if job.status.is_final:
+                return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await bell.wait()
+            silent += LOOK_SECONDS
+            # While a restore puts its data in place there is nothing to be read.
+            with suppress(Unavailable):
+                job = await jobs.look(job.id)

@@ -1,0 +1,54 @@
+"""`/jobs`: what takes a while, for admins."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar import Router, get
+from litestar.datastructures import State
+from litestar.params import Parameter
+from litestar.response import Stream
+
+from stocky.auth.guards import admins
+from stocky.db import Connection
+from stocky.jobs import repository
+from stocky.jobs.events import follow_job
+from stocky.jobs.jobs import Jobs
+from stocky.jobs.schemas import Job, JobStatus
+from stocky.schema import Limit, Page, PathId, Size, Skip, window
+from stocky.streams import EVENT_STREAM, event_stream
+
+Status = Annotated[JobStatus | None, Parameter(description="Only jobs that stand there, in any case")]
+Kind = Annotated[str | None, Parameter(max_length=100, description="Only jobs of exactly this kind")]
+
+
+@get("/", opt=admins)
+async def list_jobs(
+    read: Connection,
+    status: Status = None,
+    kind: Kind = None,
+    skip: Skip = 0,
+    limit: Limit = 100,
+    page: Page = None,
+    size: Size = None,
+) -> list[Job]:
+    """Jobs, newest first."""
+    skip, limit = window(skip, limit, page, size)
+    return await repository.list_jobs(read, skip=skip, limit=limit, status=status, kind=kind)
+
+
+@get("/{job_id:int}", opt=admins)
+async def get_job(state: State, job_id: PathId) -> Job:
+    """How far a job is, and at its end what came of it."""
+    jobs: Jobs = state.jobs
+    return await jobs.look(job_id)
+
+
+@get("/{job_id:int}/events", opt=admins, media_type=EVENT_STREAM)
+async def stream_job(state: State, job_id: PathId) -> Stream:
+    """The same as server-sent events, one for each change; the stream ends with the job."""
+    jobs: Jobs = state.jobs
+    return event_stream(follow_job(jobs, state.streams, await jobs.look(job_id)))
+
+
+job_routes = Router("/jobs", route_handlers=[list_jobs, get_job, stream_job], tags=["Jobs"])

@@ -1,0 +1,177 @@
+"""Jobs in the database; a job that runs has an owner, and only the owner's word about it counts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from stocky import clock
+from stocky.db import Ask, Connection, Script
+from stocky.errors import NotFound
+from stocky.jobs.schemas import Job, JobStatus, Progress
+
+
+class NewJob(msgspec.Struct, frozen=True, kw_only=True):
+    """A job to be added: one that waits, or with `owner` one that has begun."""
+
+    kind: str
+    parameters: dict[str, Any] = {}
+    once_key: str | None = None
+    max_attempts: int = 1
+    created_by: str | None = None
+    owner: str | None = None
+    lease_until: datetime | None = None
+
+
+class ClaimedJob(msgspec.Struct, frozen=True):
+    """A job that became this process's own."""
+
+    id: int
+    kind: str
+    parameters: dict[str, Any]
+    max_attempts: int
+    attempts: int
+
+
+class _Row(msgspec.Struct, kw_only=True):
+    id: int
+    kind: str
+    status: JobStatus
+    phase: str
+    done: int
+    total: int | None
+    unit: str
+    result: Any
+    error: str | None
+    error_status: int | None
+    attempts: int
+    created_by: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class _Id(msgspec.Struct):
+    id: int
+
+
+def add_job(new: NewJob) -> Script[int | None]:
+    """The new job's id; None when a job with its once_key exists."""
+    now = clock.now()
+    has_begun = new.owner is not None
+    added = yield Ask(
+        "add_job",
+        {
+            "kind": new.kind,
+            "status": "running" if has_begun else "queued",
+            "once_key": new.once_key,
+            "parameters": msgspec.json.encode(new.parameters).decode(),
+            "attempts": int(has_begun),
+            "max_attempts": new.max_attempts,
+            "run_after": now,
+            "owner": new.owner,
+            "lease_until": new.lease_until,
+            "created_by": new.created_by,
+            "created_at": now,
+            "started_at": now if has_begun else None,
+        },
+        into=_Id,
+    )
+    return added[0].id if added else None
+
+
+def claim_job(owner: str, lease_until: datetime, kinds: list[str]) -> Script[ClaimedJob | None]:
+    """The job of these kinds that waits longest, if one does."""
+    claimed = yield Ask(
+        "claim_job",
+        {
+            "owner": owner,
+            "lease_until": lease_until,
+            "now": clock.now(),
+            "kinds": msgspec.json.encode(kinds).decode(),
+        },
+        into=ClaimedJob,
+    )
+    return claimed[0] if claimed else None
+
+
+def renew_job_leases(owner: str, lease_until: datetime) -> Script[None]:
+    """Says that the owner lives."""
+    yield Ask("renew_job_leases", {"owner": owner, "lease_until": lease_until})
+
+
+def note_job_progress(owner: str, id: int, progress: Progress) -> Script[None]:
+    """Writes down how far it is."""
+    yield Ask("note_job_progress", {"owner": owner, "id": id} | _told(progress))
+
+
+def end_job(
+    owner: str, id: int, progress: Progress, *, result: bytes | None, error: str | None, error_status: int | None
+) -> Script[None]:
+    """Writes down what came of it: a result as JSON, or an error."""
+    yield Ask(
+        "end_job",
+        {
+            "owner": owner,
+            "id": id,
+            "status": "done" if error is None else "failed",
+            "result": None if result is None else result.decode(),
+            "error": error,
+            "error_status": error_status,
+            "finished_at": clock.now(),
+        }
+        | _told(progress),
+    )
+
+
+def put_job_back(owner: str, id: int, error: str, run_after: datetime) -> Script[None]:
+    """Lets it wait for another attempt."""
+    yield Ask("put_job_back", {"owner": owner, "id": id, "error": error, "run_after": run_after})
+
+
+def end_interrupted_jobs(owner: str, expired_before: datetime) -> Script[None]:
+    """Deals with jobs of other owners whose lease ran out before that moment."""
+    yield Ask("end_interrupted_jobs", {"owner": owner, "now": clock.now(), "expired_before": expired_before})
+
+
+def remove_old_jobs(before: datetime, kept: int) -> Script[None]:
+    """Removes what ended before that moment, or is not among the last `kept`."""
+    yield Ask("remove_old_jobs", {"before": before, "kept": kept})
+
+
+async def get_job(read: Connection, id: int) -> Job:
+    """Raises NotFound."""
+    row = await read.one("get_job", _Row, id=id)
+    if row is None:
+        raise NotFound(f"There is no job with id {id}")
+    return _job(row)
+
+
+async def list_jobs(
+    read: Connection, *, skip: int, limit: int, status: JobStatus | None = None, kind: str | None = None
+) -> list[Job]:
+    """Jobs, newest first."""
+    return [_job(row) for row in await read.all("list_jobs", _Row, skip=skip, limit=limit, status=status, kind=kind)]
+
+
+def _told(progress: Progress) -> dict[str, Any]:
+    return {"phase": progress.phase, "done": progress.done, "total": progress.total, "unit": progress.unit}
+
+
+def _job(row: _Row) -> Job:
+    return Job(
+        id=row.id,
+        kind=row.kind,
+        status=row.status,
+        progress=Progress.of(row.phase, row.done, row.total, row.unit),
+        result=row.result,
+        error=row.error,
+        error_status=row.error_status,
+        attempts=row.attempts,
+        created_by=row.created_by,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+    )

@@ -1,0 +1,94 @@
+"""What is to be done every day, or every few seconds, unasked; a daily duty is done once a day by one process.
+
+Each day's duty is a job whose key holds the day and the time, and the database takes a key only once: that is what a
+scheduler's own store of jobs would be for, and it is right across processes, restarts and changes of the clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, time, timedelta
+
+import msgspec
+
+from stocky import clock
+from stocky.errors import StockyError
+from stocky.jobs.jobs import Jobs
+
+LOOK_SECONDS = 20
+
+_log = logging.getLogger(__name__)
+
+
+class Due(msgspec.Struct, frozen=True):
+    """A time of day where this server is, and the moment since which it has been asked for."""
+
+    at: time
+    since: datetime
+
+
+# When it is due every day; None when it is switched off.
+Daily = Callable[[], Awaitable[Due | None]]
+
+
+class Schedule:
+    """The standing duties of one process."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+        self._daily: dict[str, Daily] = {}
+        self._often: list[tuple[float, Callable[[], Awaitable[None]]]] = []
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def daily(self, kind: str, due: Daily) -> None:
+        """A job of this kind is queued every day at the time that `due` says; one that was missed, at once."""
+        self._daily[kind] = due
+
+    def every(self, seconds: float, duty: Callable[[], Awaitable[None]]) -> None:
+        """`duty` is done now and every so many seconds, in each process."""
+        self._often.append((seconds, duty))
+
+    def start(self) -> None:
+        self._tasks = [asyncio.create_task(self._again_and_again(LOOK_SECONDS, self.look))]
+        self._tasks += [asyncio.create_task(self._again_and_again(seconds, duty)) for seconds, duty in self._often]
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def look(self) -> None:
+        """Queues what is due."""
+        for kind, due in self._daily.items():
+            wanted = await due()
+            if wanted is None:
+                continue
+            moment, key = last_due(wanted.at, clock.now())
+            if moment > wanted.since:
+                await self._jobs.enqueue(kind, {}, once_key=f"{kind}/{key}")
+
+    async def _again_and_again(self, seconds: float, duty: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await duty()
+            except StockyError as error:
+                _log.warning("A standing duty was not done this time: %s", error.detail)
+            except Exception:  # noqa: BLE001 - a duty that stopped would be missed by nobody: it is tried again
+                _log.exception("A standing duty failed")
+            await asyncio.sleep(seconds)
+
+
+def last_due(at: time, now: datetime) -> tuple[datetime, str]:
+    """The last moment at which this time of day was, where this server is, and the name of that day's duty.
+
+    A time that the clocks skip is an hour before or after; one that comes twice is the first.
+    """
+    today = now.astimezone().date()
+    for day in (today, today - timedelta(days=1)):
+        # A naive time is the server's own.
+        moment = datetime.combine(day, at).astimezone(UTC)
+        if moment <= now:
+            return moment, f"{day.isoformat()}T{at:%H:%M}"
+    raise AssertionError(f"{at} was neither today nor yesterday")

@@ -1,0 +1,1 @@
+"""Settings that administrators change while Stocky runs; what a process needs to start is in the environment."""

@@ -1,0 +1,28 @@
+"""The settings, with what they are until someone changes them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+TimeOfDay = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["03:00"])]
+Kept = Annotated[int, Meta(ge=1, le=365, description="So many scheduled backups are kept, and the newest good one")]
+
+
+class Settings(Struct, kw_only=True, frozen=True):
+    """All settings as they are now."""
+
+    backup_schedule_enabled: bool = False
+    backup_schedule_time: TimeOfDay = "03:00"
+    backup_schedule_kind: Literal["sql", "archive"] = "archive"
+    backup_keep: Kept = 7
+
+
+class SettingsChange(Struct, kw_only=True, forbid_unknown_fields=True):
+    """The settings to change."""
+
+    backup_schedule_enabled: bool | UnsetType = UNSET
+    backup_schedule_time: TimeOfDay | UnsetType = UNSET
+    backup_schedule_kind: Literal["sql", "archive"] | UnsetType = UNSET
+    backup_keep: Kept | UnsetType = UNSET

@@ -1,0 +1,87 @@
+"""Daily duties: due at their time of day, once a day, and not for a time before anyone asked for them."""
+
+from __future__ import annotations
+
+import os
+import time as clock_of_the_system
+from collections.abc import Iterator
+from datetime import UTC, datetime, time, timedelta
+
+import pytest
+
+from stocky import clock
+from stocky.db import Database
+from stocky.jobs.jobs import Jobs
+from stocky.jobs.repository import list_jobs
+from stocky.jobs.schedule import Due, Schedule, last_due
+
+
+@pytest.fixture
+def in_berlin() -> Iterator[None]:
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = "Europe/Berlin"
+    clock_of_the_system.tzset()
+    yield
+    if before is None:
+        del os.environ["TZ"]
+    else:
+        os.environ["TZ"] = before
+    clock_of_the_system.tzset()
+
+
+def utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("at", "now", "moment", "key"),
+    [
+        ("03:00", "2026-01-10 01:59", "2026-01-09 02:00", "2026-01-09T03:00"),
+        ("03:00", "2026-01-10 02:00", "2026-01-10 02:00", "2026-01-10T03:00"),
+        ("23:30", "2026-01-10 22:31", "2026-01-10 22:30", "2026-01-10T23:30"),
+        # Half past midnight there is still yesterday in UTC.
+        ("00:30", "2026-01-09 23:45", "2026-01-09 23:30", "2026-01-10T00:30"),
+        # The night in which half past two is left out, and the one in which it comes twice.
+        ("02:30", "2026-03-29 06:00", "2026-03-29 00:30", "2026-03-29T02:30"),
+        ("02:30", "2026-10-25 06:00", "2026-10-25 00:30", "2026-10-25T02:30"),
+    ],
+)
+def test_the_last_time_of_day_is_the_servers_own(in_berlin: None, at: str, now: str, moment: str, key: str) -> None:
+    assert last_due(time.fromisoformat(at), utc(now)) == (utc(moment), key)
+
+
+def test_every_day_of_a_year_has_one_name(in_berlin: None) -> None:
+    start = utc("2026-01-01 12:00")
+    keys = {last_due(time(2, 30), start + timedelta(minutes=20 * step))[1] for step in range(365 * 72)}
+    assert len(keys) == 366
+
+
+async def test_a_duty_is_queued_once_a_day_by_whoever_looks(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = utc("2026-05-05 12:00")
+    monkeypatch.setattr(clock, "now", lambda: now)
+    since = utc("2026-05-05 11:00")
+
+    async def due() -> Due:
+        return Due(time.fromisoformat("12:30"), since)
+
+    schedules = []
+    for _ in range(2):
+        schedules.append(Schedule(Jobs(database)))
+        schedules[-1].daily("duty", due)
+
+    async def look() -> int:
+        for schedule in schedules:
+            await schedule.look()
+        async with database.read() as read:
+            return len(await list_jobs(read, skip=0, limit=100))
+
+    assert await look() == 0, "yesterday's was before anyone asked for it"
+    for day in range(3):
+        now = utc("2026-05-05 13:00") + timedelta(days=day)
+        assert await look() == day + 1
+        assert await look() == day + 1
+    # After a week without anyone looking only the last one is made up for.
+    now += timedelta(days=7)
+    assert await look() == 4

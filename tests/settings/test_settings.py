@@ -1,0 +1,61 @@
+"""Settings that administrators change: what they are at first, what is taken, and who changed them."""
+
+from __future__ import annotations
+
+import pytest
+from httpx import AsyncClient
+
+from stocky.config import Config
+from tests.architecture import schema
+from tests.inventory import get, made, refused
+
+pytestmark = pytest.mark.one_postgres
+
+AT_FIRST = {
+    "backup_schedule_enabled": False,
+    "backup_schedule_time": "03:00",
+    "backup_schedule_kind": "archive",
+    "backup_keep": 7,
+}
+
+
+async def test_what_nobody_changed_is_as_stocky_comes(admin: AsyncClient) -> None:
+    assert await get(admin, "/settings") == AT_FIRST
+
+
+async def test_what_is_sent_changes_and_the_rest_stays(admin: AsyncClient) -> None:
+    changed = made(await admin.patch("/settings", json={"backup_keep": 3}))
+    assert changed == AT_FIRST | {"backup_keep": 3}
+    made(await admin.patch("/settings", json={"backup_schedule_time": "23:59"}))
+    assert await get(admin, "/settings") == AT_FIRST | {"backup_keep": 3, "backup_schedule_time": "23:59"}
+
+
+async def test_a_change_is_in_the_audit_trail_and_no_change_is_not(admin: AsyncClient) -> None:
+    made(await admin.patch("/settings", json={"backup_keep": 3, "backup_schedule_enabled": False}))
+    made(await admin.patch("/settings", json={"backup_keep": 3}))
+    (entry,) = await get(admin, "/audit/", subject="settings")
+    assert entry["details"] == {"backup_keep": 3}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"backup_keep": 0},
+        {"backup_keep": 366},
+        {"backup_keep": "many"},
+        {"backup_schedule_time": "24:00"},
+        {"backup_schedule_time": "3 o'clock"},
+        {"backup_schedule_kind": "zip"},
+        {"backup_schedule_enabled": "perhaps"},
+        {"unknown": 1},
+    ],
+)
+async def test_what_makes_no_sense_is_refused(admin: AsyncClient, change: dict[str, object]) -> None:
+    refused(await admin.patch("/settings", json=change), 422)
+    assert await get(admin, "/settings") == AT_FIRST
+
+
+async def test_a_value_of_another_version_does_no_harm(admin: AsyncClient, config: Config) -> None:
+    made(await admin.patch("/settings", json={"backup_keep": 3, "backup_schedule_kind": "sql"}))
+    schema.run(config, "UPDATE setting SET value = '\"tape\"' WHERE name = 'backup_schedule_kind'")
+    assert await get(admin, "/settings") == AT_FIRST | {"backup_keep": 3}
