@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from stocky.db.gate import Gate
+
 T = TypeVar("T")
 
 
@@ -53,9 +55,15 @@ class Connection(ABC):
 
 
 class Database(ABC):
-    """A database that is open. Reads never wait for writes; a transaction commits or leaves nothing."""
+    """A database that is open. Reads never wait for writes; a transaction commits or leaves nothing.
+
+    All three raise Unavailable while the gate is closed.
+    """
 
     dialect: str
+
+    def __init__(self) -> None:
+        self.gate = Gate()
 
     @abstractmethod
     async def open(self) -> None:
@@ -72,6 +80,10 @@ class Database(ABC):
     @abstractmethod
     def transaction(self) -> AbstractAsyncContextManager[Connection]:
         """A transaction: committed at the end of the block, rolled back by any exception."""
+
+    @abstractmethod
+    def serving(self) -> AbstractAsyncContextManager[None]:
+        """Answers requests for the length of the block, and makes way when another process restores a backup."""
 
     @abstractmethod
     async def run(self, script: Script[T], /) -> T:

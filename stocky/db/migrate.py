@@ -56,8 +56,18 @@ def check_schema(config: Config) -> None:
         raise SchemaNotCurrent(f"{len(pending)} migrations are not applied yet; run 'stocky migrate'")
 
 
-def migrate(config: Config) -> list[str]:
-    """Applies what is pending and returns its ids; waits while another process does the same.
+def schema_version(dialect: str) -> int:
+    """The number of the newest migration of this Stocky. At each number both dialects have the same tables."""
+    return max(number_of(migration.id) for migration in _read_for(dialect))
+
+
+def number_of(migration_id: str) -> int:
+    """The number a migration's id begins with."""
+    return int(migration_id.partition(".")[0])
+
+
+def migrate(config: Config, *, through: int | None = None) -> list[str]:
+    """Applies what is pending, up to the number `through`, and returns its ids; waits while another process does so.
 
     Raises SchemaNotCurrent for a database of a newer version or an edited migration.
     """
@@ -66,13 +76,15 @@ def migrate(config: Config) -> list[str]:
     with _only_process(config), _backend(config) as backend:
         migrations = _read(config)
         _refuse_foreign_or_edited(_states(backend, migrations), migrations)
-        pending = backend.to_apply(migrations)
+        pending = MigrationList(
+            [each for each in backend.to_apply(migrations) if through is None or number_of(each.id) <= through]
+        )
         ids = [migration.id for migration in pending]
         if ids:
             _clear_stale_lock(backend)
             with backend.lock():
                 backend.apply_migrations(pending)
-            _keep_checksums(backend, migrations)
+            _keep_checksums(backend, pending)
         return ids
 
 
@@ -104,8 +116,12 @@ def rollback(config: Config, migration_id: str, *, force: bool = False) -> list[
 
 
 def _read(config: Config) -> MigrationList:
+    return _read_for(config.dialect)
+
+
+def _read_for(dialect: str) -> MigrationList:
     root = resource("migrations")
-    return read_migrations(str(root), str(root / config.dialect))
+    return read_migrations(str(root), str(root / dialect))
 
 
 @contextmanager
@@ -140,7 +156,7 @@ def _backend(config: Config) -> Iterator[Any]:
 
 def _restore_time_format() -> None:
     """yoyo leaves its own way to write times behind in the driver, for every connection of this process."""
-    if "stocky.db.sqlite" in sys.modules:
+    if "stocky.db.sqlite_file" in sys.modules:
         from stocky.db.sqlite_file import register_time_formats
 
         register_time_formats()

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import asyncpg
 
 from stocky.db.connection import Ask, Connection, Database, Script, to_structs
+from stocky.db.postgres_presence import Presence, alone
 from stocky.db.queries import Query
 from stocky.errors import Conflict, Contention, Invalid, OutOfSpace, Unavailable
 
@@ -39,6 +40,7 @@ class PostgresDatabase(Database):
     dialect = "postgres"
 
     def __init__(self, url: str, queries: dict[str, Query]) -> None:
+        super().__init__()
         self.url = url
         self.queries = queries
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
@@ -65,19 +67,42 @@ class PostgresDatabase(Database):
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[_Connection]:
-        with domain_errors():
+        with self.gate.inside(), domain_errors():
             async with self._acquire() as connection:
                 yield _Connection(self.queries, connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[_Connection]:
-        with domain_errors():
+        with self.gate.inside(), domain_errors():
             async with self._acquire() as connection, connection.transaction():
                 yield _Connection(self.queries, connection)
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        presence = Presence(self.url, self.gate)
+        await presence.start()
+        try:
+            yield
+        finally:
+            await presence.close()
+
+    @asynccontextmanager
+    async def exclusive(self) -> AsyncIterator[Any]:
+        """Nobody else reads or writes, in any process; what is given is an asyncpg connection.
+
+        Raises Unavailable when a process does not make way.
+        """
+        with domain_errors():
+            async with alone(self.url, self.gate) as connection:
+                yield connection
 
     async def run(self, script: Script[T]) -> T:
         async with self.transaction() as transaction:
             return await transaction.run(script)
+
+    def connection(self) -> Any:
+        """An asyncpg connection of the pool, as a context; it belongs inside the gate."""
+        return self._acquire()
 
     def _acquire(self) -> Any:
         if self._pool is None:
@@ -113,22 +138,28 @@ class _Connection(Connection):
         return int(status.rpartition(" ")[2]) if status[-1].isdigit() else 0
 
     async def run(self, script: Script[T]) -> T:
-        answer: Any = None
-        while True:
-            try:
-                ask = script.send(answer)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            with domain_errors():
-                answer = await self._answer(self._queries[ask.query], ask)
+        return await run_script(self._connection, self._queries, script)
 
-    async def _answer(self, query: Query, ask: Ask) -> Any:
-        if ask.rows is not None:
-            await self._connection.executemany(query.text, ask.rows)
-            return len(ask.rows)
-        rows = await self._connection.fetch(query.text, *query.values(ask.arguments))
-        return rows if ask.into is None else _structs(ask.into, rows)
+
+async def run_script(connection: Any, queries: dict[str, Query], script: Script[T]) -> T:
+    """Runs a script on a plain asyncpg connection, inside whatever transaction is open there."""
+    answer: Any = None
+    while True:
+        try:
+            ask = script.send(answer)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        with domain_errors():
+            answer = await _answer(connection, queries[ask.query], ask)
+
+
+async def _answer(connection: Any, query: Query, ask: Ask) -> Any:
+    if ask.rows is not None:
+        await connection.executemany(query.text, ask.rows)
+        return len(ask.rows)
+    rows = await connection.fetch(query.text, *query.values(ask.arguments))
+    return rows if ask.into is None else _structs(ask.into, rows)
 
 
 def _structs(into: Any, rows: Sequence[Any]) -> list[Any]:

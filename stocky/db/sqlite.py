@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,6 +27,7 @@ class SqliteDatabase(Database):
     dialect = "sqlite"
 
     def __init__(self, path: Path, queries: dict[str, Query]) -> None:
+        super().__init__()
         self.path = path
         self.queries = queries
         self._writer = Writer()
@@ -55,28 +56,58 @@ class SqliteDatabase(Database):
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[_Reader]:
-        reader = await self._readers.get()
-        try:
-            yield _Reader(self.queries, reader)
-        finally:
-            self._readers.put_nowait(reader)
+        with self.gate.inside():
+            reader = await self._readers.get()
+            try:
+                yield _Reader(self.queries, reader)
+            finally:
+                self._readers.put_nowait(reader)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[_Transaction]:
-        async with self._write_lock:
-            transaction = _Transaction(self.queries, self._writer)
-            try:
-                # Inside the block: whoever is cancelled while this waits has begun a transaction all the same.
-                await self._writer.call(_begin)
+        with self.gate.inside():
+            async with self._write_lock, self._one_transaction() as transaction:
                 yield transaction
-            except BaseException:
-                await asyncio.shield(self._writer.call(_rollback))
-                raise
-            await asyncio.shield(self._writer.call(_commit))
+
+    @asynccontextmanager
+    async def _one_transaction(self) -> AsyncIterator[_Transaction]:
+        transaction = _Transaction(self.queries, self._writer)
+        try:
+            # Inside the block: whoever is cancelled while this waits has begun a transaction all the same.
+            await self._writer.call(_begin)
+            yield transaction
+        except BaseException:
+            await asyncio.shield(self._writer.call(_rollback))
+            raise
+        await asyncio.shield(self._writer.call(_commit))
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """Nothing is to be done: no other process serves the same file."""
+        yield
+
+    @asynccontextmanager
+    async def exclusive(self) -> AsyncIterator[Callable[..., Awaitable[Any]]]:
+        """Nobody else reads or writes; what is given calls a function with the writing connection, on its thread.
+
+        Raises Conflict while another holds it, Unavailable when someone does not come out in time.
+        """
+        async with self.gate.closed(), self._write_lock:
+            yield self._writer.call
+
+    async def call(self, function: Callable[..., T], *arguments: Any) -> T:
+        """`function(connection, *arguments)` with the writing connection, on its thread.
+
+        It begins and ends its own transaction.
+        """
+        with self.gate.inside():
+            async with self._write_lock:
+                return await asyncio.shield(self._writer.call(function, *arguments))
 
     async def run(self, script: Script[T]) -> T:
-        async with self._write_lock:
-            return await asyncio.shield(self._writer.call(self._run_in_one_hop, script))
+        with self.gate.inside():
+            async with self._write_lock:
+                return await asyncio.shield(self._writer.call(self._run_in_one_hop, script))
 
     def _run_in_one_hop(self, connection: sqlite3.Connection, script: Script[T]) -> T:
         with domain_errors():

@@ -65,3 +65,8 @@ def tables(config: Config) -> set[str]:
 def contents(config: Config) -> dict[str, list[tuple[Any, ...]]]:
     """Every row of every table and view, in order."""
     return {table: sorted(run(config, f"SELECT * FROM {table}"), key=repr) for table in tables(config)}
+
+
+def other_schemas(config: Config) -> list[str]:
+    """Schemas of Stocky's in a Postgres database beside the one it lives in."""
+    return [name for (name,) in run(config, "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'stocky%'")]

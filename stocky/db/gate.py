@@ -1,0 +1,111 @@
+"""The gate before the data: it closes for the moments in which a restore replaces it, and nobody sees half of both.
+
+A request notes the epoch it began in. After a replacement the epoch is another, and what began before is told to
+come again, so that nothing read from the old data is ever acted on in the new.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+
+from stocky.errors import Conflict, Unavailable
+
+DRAIN_SECONDS = 15
+
+# The epoch in which the request began that is being answered; None outside of requests, where nothing is remembered.
+begun_in: ContextVar[int | None] = ContextVar("begun_in", default=None)
+
+
+class Gate:
+    """Counts who works with the data of one process, and lets nobody in while it is closed."""
+
+    def __init__(self) -> None:
+        self.epoch = 0
+        self._inside = 0
+        self._reason: str | None = None
+        self._stays_closed = False
+        self._empty = asyncio.Event()
+        self._open = asyncio.Event()
+        self._open.set()
+        self._renewals: list[Callable[[], None]] = []
+
+    def on_renewal(self, forget: Callable[[], None]) -> None:
+        """`forget` is called whenever the data has been replaced, before anyone is let in again."""
+        self._renewals.append(forget)
+
+    def pass_by(self) -> None:
+        """Raises Unavailable when it is closed, or when the request began with other data."""
+        if self._reason is not None:
+            raise Unavailable(self._reason, retry_after=2)
+        if begun_in.get() not in (None, self.epoch):
+            raise Unavailable("The data has just been restored from a backup; send it again")
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """Work with the data for the length of the block. Raises what `pass_by` raises."""
+        self.pass_by()
+        self._inside += 1
+        try:
+            yield
+        finally:
+            self._inside -= 1
+            if not self._inside:
+                self._empty.set()
+
+    @asynccontextmanager
+    async def closed(self) -> AsyncIterator[None]:
+        """Nobody is inside for the length of the block.
+
+        Raises Conflict when it is closed already, Unavailable when someone does not come out in time.
+        """
+        if self._reason is not None:
+            raise Conflict("Another restore is running; wait for its end")
+        self.close("A restore is putting its data in place; send it again")
+        try:
+            await self._emptied()
+            yield
+        finally:
+            if self._stays_closed:
+                self._stays_closed = False
+            else:
+                self.open()
+
+    def stay_closed(self, reason: str) -> None:
+        """Inside `closed`: its end does not open the gate; `open` will."""
+        self.close(reason)
+        self._stays_closed = True
+
+    def close(self, reason: str) -> None:
+        """Lets nobody in any more; those who are inside go on."""
+        self._reason = reason
+        self._open.clear()
+
+    def open(self) -> None:
+        self._reason = None
+        self._open.set()
+
+    def renew(self) -> None:
+        """Says that the data is another: what is remembered of the old is forgotten, in this process."""
+        self.epoch += 1
+        for forget in self._renewals:
+            forget()
+
+    async def opened(self) -> None:
+        """Waits until it is open."""
+        await self._open.wait()
+
+    async def _emptied(self) -> None:
+        try:
+            async with asyncio.timeout(DRAIN_SECONDS):
+                while self._inside:
+                    self._empty.clear()
+                    await self._empty.wait()
+        except TimeoutError:
+            raise Unavailable(
+                f"{self._inside} requests did not end within {DRAIN_SECONDS} seconds, so nothing was changed;"
+                " try again when it is quieter",
+                retry_after=30,
+            ) from None

@@ -1,0 +1,171 @@
+"""What processes on one Postgres know of each other: who serves holds a lock, and makes way when another restores.
+
+A process answers requests only while it holds the shared lock. Whoever wants the database alone asks all to pause
+(NOTIFY), and has it when the exclusive lock is granted: then every process has closed its gate and nobody is inside.
+The locks belong to connections, so a killed process holds nothing up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import asyncpg
+
+from stocky.db.gate import DRAIN_SECONDS, Gate
+from stocky.errors import Conflict, StockyError, Unavailable
+
+# Any numbers will do for the advisory locks, as long as nobody changes them.
+_SERVING = 7_786_260
+_RESTORING = 7_786_261
+_PAUSE = "stocky_pause"
+CONNECT_SECONDS = 5
+RETRY_SECONDS = 0.5
+ASK_EVERY_SECONDS = 0.25
+# A little longer than a process may take to empty itself.
+PAUSE_SECONDS = DRAIN_SECONDS + 5
+# Between heartbeats on the connection that holds the lock; a lost one is noticed at the latest then.
+HEARTBEAT_SECONDS = 5
+PAUSED = "A restore is putting its data in place; send it again"
+AWAY = "The database cannot be reached; it is tried again by itself"
+
+_log = logging.getLogger(__name__)
+
+
+class Presence:
+    """Keeps this process's share of the lock, and its gate closed whenever it has none."""
+
+    def __init__(self, url: str, gate: Gate) -> None:
+        self._url = url
+        self._gate = gate
+        self._asked = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._held_before = False
+
+    async def start(self) -> None:
+        """Raises Unavailable when there is no share within PAUSE_SECONDS."""
+        self._gate.close(AWAY)
+        self._task = asyncio.create_task(self._keep(), name="presence")
+        try:
+            async with asyncio.timeout(PAUSE_SECONDS):
+                await self._gate.opened()
+        except TimeoutError:
+            await self.close()
+            raise Unavailable("Another Stocky is restoring a backup, or the database is away; try again") from None
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _keep(self) -> None:
+        while True:
+            try:
+                async with _connected(self._url) as connection:
+                    await self._hold_until_lost(connection)
+            except Exception as error:  # noqa: BLE001 - whatever it is: it is tried again
+                _log.warning("The connection that other processes know this one by is lost: %r", error)
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _hold_until_lost(self, connection: Any) -> None:
+        try:
+            await connection.add_listener(_PAUSE, self._heard)
+            # Noticed at once, not at the next heartbeat: another may have the database to itself from now on.
+            connection.add_termination_listener(self._heard)
+            while True:
+                await self._hold(connection)
+        except Exception:
+            # Who is not known to the others must not serve; and letting go of a connection can take a while.
+            self._gate.close(AWAY)
+            raise
+
+    async def _hold(self, connection: Any) -> None:
+        """Takes a share, lets requests in, and gives it back when it is asked to."""
+        await connection.execute("SELECT pg_advisory_lock_shared($1::bigint)", _SERVING)
+        if self._held_before:
+            # While it had no share, anything may have happened to the data.
+            self._gate.renew()
+        self._held_before = True
+        self._asked.clear()
+        self._gate.open()
+        while True:
+            await self._wait_until_asked(connection)
+            with suppress(StockyError):
+                async with self._gate.closed():
+                    await connection.execute("SELECT pg_advisory_unlock_shared($1::bigint)", _SERVING)
+                    # Closed for longer than this block: until there is a share again.
+                    self._gate.stay_closed(PAUSED)
+                return
+            _log.warning("Requests would not end, so the pause that another process asked for was not given")
+
+    async def _wait_until_asked(self, connection: Any) -> None:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(HEARTBEAT_SECONDS):
+                    await self._asked.wait()
+                self._asked.clear()
+                return
+            await connection.execute("SELECT 1", timeout=CONNECT_SECONDS)
+
+    def _heard(self, *_: object) -> None:
+        self._asked.set()
+
+
+@asynccontextmanager
+async def claim_restore(url: str) -> AsyncIterator[Any]:
+    """No other process restores for the length of the block; what is given is a connection. Raises Conflict."""
+    async with _connected(url) as connection:
+        if not await connection.fetchval("SELECT pg_try_advisory_lock($1::bigint)", _RESTORING):
+            raise Conflict("Another restore is running; wait for its end")
+        yield connection
+
+
+@asynccontextmanager
+async def alone(url: str, gate: Gate) -> AsyncIterator[Any]:
+    """Nobody else works with the database for the length of the block; what is given is a connection.
+
+    Raises Unavailable when a process does not make way; nothing has happened then.
+    """
+    async with _connected(url) as holder, _connected(url) as caller:
+        locked = asyncio.create_task(holder.execute("SELECT pg_advisory_lock($1::bigint)", _SERVING))
+        try:
+            await _ask_until(locked, caller)
+            yield caller
+        finally:
+            locked.cancel()
+            with suppress(asyncio.CancelledError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                await locked
+    # This process, where it serves, has to get its share back before it can go on.
+    await gate.opened()
+
+
+async def _ask_until(locked: asyncio.Task[Any], caller: Any) -> None:
+    try:
+        async with asyncio.timeout(PAUSE_SECONDS):
+            while not locked.done():
+                # Who asks stands in the queue already: a share given back is not taken again before.
+                await caller.execute(f"NOTIFY {_PAUSE}")
+                await asyncio.wait([locked], timeout=ASK_EVERY_SECONDS)
+            await locked
+    except TimeoutError:
+        raise Unavailable(
+            f"A Stocky on this database did not pause within {PAUSE_SECONDS} seconds, so nothing was changed;"
+            " try again when it is quieter",
+            retry_after=30,
+        ) from None
+
+
+@asynccontextmanager
+async def _connected(url: str) -> AsyncIterator[Any]:
+    connection = await asyncpg.connect(
+        url, timeout=CONNECT_SECONDS, server_settings={"timezone": "UTC", "application_name": "stocky"}
+    )
+    try:
+        yield connection
+    finally:
+        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+            await asyncio.shield(connection.close(timeout=CONNECT_SECONDS))

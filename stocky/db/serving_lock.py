@@ -1,0 +1,49 @@
+"""One Stocky for one SQLite file: whoever serves it, or restores into it from the command line, holds a lock.
+
+The lock is on a file of its own. Opening and closing the database file itself outside of SQLite would drop the locks
+that SQLite has on it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from stocky.config import Config
+from stocky.errors import Conflict
+
+SUFFIX = "-serving"
+LOOK_SECONDS = 0.1
+
+
+@contextmanager
+def serving_lock(config: Config, *, wait: float, otherwise: str) -> Iterator[None]:
+    """Held for the length of the block, and gone with the process. On Postgres there is nothing to be held.
+
+    Raises Conflict with `otherwise` when another process still has it after `wait` seconds.
+    """
+    if config.dialect == "postgres":
+        yield
+        return
+    config.sqlite_path.parent.mkdir(parents=True, exist_ok=True)
+    path = config.sqlite_path.with_name(config.sqlite_path.name + SUFFIX)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        _take(descriptor, time.monotonic() + wait, otherwise)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int, until: float, otherwise: str) -> None:
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise Conflict(otherwise) from None
+        time.sleep(LOOK_SECONDS)
