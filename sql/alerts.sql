@@ -12,6 +12,18 @@ UPDATE alert
    SET is_active = FALSE, updated_at = :updated_at
  WHERE alert_type = :alert_type AND sku_id = :sku_id AND is_active;
 
+-- renew_service_alert --
+-- What is wrong with the service itself, said again: the active alert of this kind says it in new words.
+UPDATE alert
+   SET message = :message, updated_at = :updated_at
+ WHERE alert_type = :alert_type AND sku_id IS NULL AND item_id IS NULL AND is_active;
+
+-- resolve_service_alerts --
+-- The service is well again in this respect.
+UPDATE alert
+   SET is_active = FALSE, updated_at = :updated_at
+ WHERE alert_type = :alert_type AND sku_id IS NULL AND item_id IS NULL AND is_active;
+
 -- add_alert --
 -- An alert that a person raises; nothing when an active one of its kind is there for the SKU.
 INSERT INTO alert (alert_type, message, threshold_milli, sku_id, item_id, created_at, updated_at)

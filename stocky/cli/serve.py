@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from stocky.config import Config
 
+# A Stocky that was told to stop may take as long as this.
+PREDECESSOR_SECONDS = 12
+_SERVED = "Another Stocky serves this database already; one SQLite file has one Stocky"
+
 
 def register(subparsers: Any) -> None:
     """Adds the command."""
@@ -36,7 +40,9 @@ def run(arguments: argparse.Namespace) -> int:
         host=config.host if arguments.host is None else arguments.host,
         port=config.port if arguments.port is None else arguments.port,
     )
-    with _listen(config) as listener:
+    from stocky.db.serving_lock import serving_lock
+
+    with serving_lock(config, wait=PREDECESSOR_SECONDS, otherwise=_SERVED), _listen(config) as listener:
         return _serve(config, listener)
 
 

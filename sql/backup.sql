@@ -1,0 +1,17 @@
+-- What backups ask of the live database.
+
+-- count_rows --
+-- How many rows each table holds that a backup keeps.
+SELECT 'alert' AS name, count(*) AS rows FROM alert
+UNION ALL SELECT 'api_key', count(*) FROM api_key
+UNION ALL SELECT 'audit_entry', count(*) FROM audit_entry
+UNION ALL SELECT 'auth_revision', count(*) FROM auth_revision
+UNION ALL SELECT 'barcode', count(*) FROM barcode
+UNION ALL SELECT 'event_refusal', count(*) FROM event_refusal
+UNION ALL SELECT 'item', count(*) FROM item
+UNION ALL SELECT 'location', count(*) FROM location
+UNION ALL SELECT 'scanner', count(*) FROM scanner
+UNION ALL SELECT 'setting', count(*) FROM setting
+UNION ALL SELECT 'sku', count(*) FROM sku
+UNION ALL SELECT 'stock_event', count(*) FROM stock_event
+UNION ALL SELECT 'user_account', count(*) FROM user_account;

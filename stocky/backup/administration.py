@@ -1,0 +1,222 @@
+"""What administrators do with backups over HTTP: each long task is a job and leaves a line in the audit trail."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, TypeVar
+
+from litestar import Request
+
+from stocky.auth.schemas import Principal
+from stocky.backup.restoring import Restores, check_name
+from stocky.backup.schemas import (
+    Backup,
+    CreatedBackup,
+    ImportResult,
+    StartedBackup,
+    StartedJob,
+    Validity,
+    download_url,
+    status_url,
+)
+from stocky.backup.service import Backups
+from stocky.backup.store import Kind, Reason
+from stocky.backup.upload import Upload, receive_base64, receive_upload
+from stocky.backup.workspace import workspace
+from stocky.backup.writing import Report
+from stocky.config import Config
+from stocky.db import Database
+from stocky.errors import BadRequest
+from stocky.jobs.jobs import Jobs
+from stocky.logs import audit
+from stocky.settings.repository import get_settings
+
+T = TypeVar("T")
+
+# The most that is taken as base64 in JSON, which has to be held in memory; larger dumps are uploaded.
+MAX_JSON_DUMP = 32 * 2**20
+FORCE_NEEDED = (
+    "This replaces everything there is now. Repeat it with force=true to go on; a backup of what is there now is"
+    " made first. With dry_run=true nothing is changed and the answer says what would be"
+)
+
+
+class BackupAdministration:
+    """Backups as jobs, in the name of someone."""
+
+    def __init__(self, config: Config, database: Database, jobs: Jobs) -> None:
+        self.backups = Backups(config)
+        self.restores = Restores(config, database, self.backups)
+        self._config = config
+        self._database = database
+        self._jobs = jobs
+
+    async def create(self, by: Principal) -> CreatedBackup:
+        """A dump that is kept for a day, finished when this returns."""
+
+        async def work(report: Report) -> CreatedBackup:
+            made = await self.backups.create(Kind.SQL, Reason.API, report)
+            await self._note(by, "created", made.id, {"kind": made.kind, "size_bytes": made.size_bytes})
+            return CreatedBackup.of(made)
+
+        return await self._finished("backup.create", work, by)
+
+    async def start_backup(self, kind: Kind, by: Principal) -> StartedBackup:
+        """Begins a backup; the job's result is the stored backup."""
+        id = self.backups.store.promise_id()
+
+        async def work(report: Report) -> Backup:
+            async with self._database.read() as read:
+                settings = await get_settings(read)
+            made = await self.backups.create(kind, Reason.MANUAL, report, id=id, settings=settings)
+            await self._note(by, "created", made.id, {"kind": made.kind, "size_bytes": made.size_bytes})
+            return Backup.of(made)
+
+        job = await self._jobs.run_here("backup.create", work, by=by.user.username)
+        return StartedBackup(job_id=job.id, kind=kind, status_url=status_url(job.id), download_url=download_url(id))
+
+    async def start_verification(self, id: str, by: Principal) -> StartedJob:
+        """Begins to restore a stored backup on trial. Raises NotFound."""
+        await self.backups.get_backup(id)
+
+        async def work(report: Report) -> Backup:
+            return Backup.of(await self.backups.verify(id, report))
+
+        return await self._started("backup.verify", work, by)
+
+    async def remove_backup(self, id: str, by: Principal) -> None:
+        """Deletes a stored backup. Raises NotFound."""
+        removed = await self.backups.remove_backup(id)
+        await self._note(by, "deleted", id, {"filename": removed.filename})
+
+    async def start_restore(self, id: str, by: Principal, *, force: bool, dry_run: bool) -> StartedJob:
+        """Begins to replace everything by a stored backup. Raises NotFound, or BadRequest without `force`."""
+        backup = await self.backups.get_backup(id)
+        _require_force(force=force, dry_run=dry_run)
+
+        async def work(report: Report) -> ImportResult:
+            return await self._replace(self.backups.store.path(backup), report, by, dry_run=dry_run, source=id)
+
+        return await self._started("backup.restore", work, by)
+
+    async def restore_upload(
+        self, request: Request[Any, Any, Any], by: Principal, *, force: bool, validate_only: bool
+    ) -> StartedJob:
+        """Begins to replace everything by an uploaded archive, or with `validate_only` to see whether that could be."""
+        async with AsyncExitStack() as stack:
+            upload = await self._receive(request, stack, archive=True)
+            force = force or _flag(upload, "force")
+            validate_only = validate_only or _flag(upload, "validate_only")
+            _require_force(force=force, dry_run=validate_only)
+            kept = stack.pop_all()
+
+        async def work(report: Report) -> ImportResult | Validity:
+            async with kept:
+                if validate_only:
+                    return await self.restores.validate(upload.file, report)
+                return await self._replace(upload.file, report, by, dry_run=False, source=upload.filename)
+
+        return await self._started("backup.validate" if validate_only else "backup.restore", work, by)
+
+    async def import_full(self, encoded: str, by: Principal, *, force: bool, dry_run: bool) -> ImportResult:
+        """Replaces everything by a dump in base64."""
+        _require_force(force=force, dry_run=dry_run)
+        async with AsyncExitStack() as stack:
+            file = await self._decode(encoded, stack)
+            return await self._import_full(file, stack.pop_all(), by, dry_run=dry_run, source="request")
+
+    async def import_full_upload(
+        self, request: Request[Any, Any, Any], by: Principal, *, force: bool, dry_run: bool
+    ) -> ImportResult:
+        """Replaces everything by an uploaded dump; `force` and `dry_run` may also be fields of the form."""
+        async with AsyncExitStack() as stack:
+            upload = await self._receive(request, stack, archive=False)
+            dry_run = dry_run or _flag(upload, "dry_run")
+            _require_force(force=force or _flag(upload, "force"), dry_run=dry_run)
+            return await self._import_full(upload.file, stack.pop_all(), by, dry_run=dry_run, source=upload.filename)
+
+    async def import_partial(self, encoded: str, by: Principal, *, force: bool, tables: list[str]) -> ImportResult:
+        """Adds the rows of a dump in base64."""
+        async with AsyncExitStack() as stack:
+            file = await self._decode(encoded, stack)
+            return await self._import_partial(file, stack.pop_all(), by, force=force, tables=tables)
+
+    async def import_partial_upload(
+        self, request: Request[Any, Any, Any], by: Principal, *, force: bool, tables: list[str]
+    ) -> ImportResult:
+        """Adds the rows of an uploaded dump; `force` and `tables` may also be fields of the form."""
+        async with AsyncExitStack() as stack:
+            upload = await self._receive(request, stack, archive=False)
+            force = force or _flag(upload, "force")
+            named = tables + [name.strip() for name in upload.fields.get("tables", "").split(",") if name.strip()]
+            return await self._import_partial(upload.file, stack.pop_all(), by, force=force, tables=named)
+
+    async def _import_full(
+        self, file: Path, kept: AsyncExitStack, by: Principal, *, dry_run: bool, source: str
+    ) -> ImportResult:
+        async def work(report: Report) -> ImportResult:
+            async with kept:
+                return await self._replace(file, report, by, dry_run=dry_run, source=source)
+
+        return await self._finished("backup.restore", work, by)
+
+    async def _import_partial(
+        self, file: Path, kept: AsyncExitStack, by: Principal, *, force: bool, tables: list[str]
+    ) -> ImportResult:
+        async def work(report: Report) -> ImportResult:
+            async with kept:
+                result = await self.restores.add(file, report, force=force, tables=frozenset(tables))
+            await self._note(by, "imported", None, {"rows": result.records_imported, "tables": result.tables_affected})
+            return result
+
+        return await self._finished("backup.import", work, by)
+
+    async def _replace(self, file: Path, report: Report, by: Principal, *, dry_run: bool, source: str) -> ImportResult:
+        result = await self.restores.replace(file, report, dry_run=dry_run)
+        if not dry_run:
+            told = {"by": by.user.username, "rows": result.records_imported, "safety_backup": result.safety_backup}
+            # In the restored data this may be nobody's id, or somebody else's.
+            await self._note(None, "restored", source, told)
+        return result
+
+    async def _receive(self, request: Request[Any, Any, Any], stack: AsyncExitStack, *, archive: bool) -> Upload:
+        place = await stack.enter_async_context(workspace(self._config.backup_dir))
+        target = place / ("upload.zip" if archive else "upload.sql.gz")
+        upload = await receive_upload(request, target, self._config.max_upload_mb * 2**20)
+        check_name(upload.filename, archive=archive)
+        return upload
+
+    async def _decode(self, encoded: str, stack: AsyncExitStack) -> Path:
+        place = await stack.enter_async_context(workspace(self._config.backup_dir))
+        await receive_base64(encoded, place / "upload", MAX_JSON_DUMP)
+        return place / "upload"
+
+    async def _started(self, kind: str, work: Callable[[Report], Awaitable[Any]], by: Principal) -> StartedJob:
+        job = await self._jobs.run_here(kind, work, by=by.user.username)
+        return StartedJob(job_id=job.id, status_url=status_url(job.id))
+
+    async def _finished(self, kind: str, work: Callable[[Report], Awaitable[T]], by: Principal) -> T:
+        job = await self._jobs.run_here(kind, work, by=by.user.username)
+        result: T = await self._jobs.finished(job.id)
+        return result
+
+    async def _note(self, by: Principal | None, action: str, id: str | None, details: dict[str, Any]) -> None:
+        async with self._database.transaction() as tx:
+            await audit.record(tx, by, action, "backup", id, details)
+
+
+def _require_force(*, force: bool, dry_run: bool) -> None:
+    if not force and not dry_run:
+        raise BadRequest(FORCE_NEEDED, field="force")
+
+
+def _flag(upload: Upload, name: str) -> bool:
+    """A yes or no from a form. Raises BadRequest for anything else."""
+    text = upload.fields.get(name, "false").strip().lower()
+    if text in ("true", "1", "yes", "on"):
+        return True
+    if text in ("false", "0", "no", "off", ""):
+        return False
+    raise BadRequest(f"{name}: {text!r} is neither true nor false", field=name)

@@ -1,0 +1,89 @@
+"""Copies everything from one database into an empty one, by way of a proven dump; at the end both are the same."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager, closing
+from pathlib import Path
+
+from stocky.backup.dumping import dump_to_file
+from stocky.backup.format import TableProof
+from stocky.backup.lines import table_proofs
+from stocky.backup.process import run_worker
+from stocky.backup.repository import count_rows
+from stocky.backup.requests import LoadRequest, LoadResult
+from stocky.backup.swap import replace_database
+from stocky.backup.workspace import workspace
+from stocky.backup.writing import Report
+from stocky.config import Config
+from stocky.db import make_database
+from stocky.db.migrate import check_schema, migrate
+from stocky.db.serving_lock import serving_lock
+from stocky.errors import BadRequest, Conflict
+
+_SERVED = "A Stocky serves the target; stop it first"
+# What a migration puts into an empty database.
+_FROM_MIGRATIONS = {"auth_revision": 1}
+
+
+async def copy(source: Config, target: Config, report: Report) -> dict[str, TableProof]:
+    """What each table comes to, the same at both ends.
+
+    Raises Conflict when the target holds data or is served, BadRequest when what arrived is not what was sent.
+    """
+    if source.database_url == target.database_url:
+        raise Conflict("Source and target are the same database")
+    check_schema(source)
+    with ExitStack() as stack:
+        stack.enter_context(serving_lock(target, wait=0, otherwise=_SERVED))
+        await asyncio.to_thread(migrate, target)
+        await _refuse_data(target)
+        async with _loaded(source, report) as sent:
+            database = make_database(target)
+            await database.open()
+            try:
+                await replace_database(database, sent, report, keep=False)
+            finally:
+                await database.close()
+            proofs = await asyncio.to_thread(_proofs, sent)
+        async with _loaded(target, report) as arrived:
+            differing = [
+                table for table, proof in (await asyncio.to_thread(_proofs, arrived)).items() if proofs[table] != proof
+            ]
+    if differing:
+        raise BadRequest(f"What arrived is not what was sent: {', '.join(differing)}; empty the target and try again")
+    return proofs
+
+
+async def _refuse_data(target: Config) -> None:
+    database = make_database(target)
+    await database.open()
+    try:
+        async with database.read() as read:
+            rows = await count_rows(read)
+    finally:
+        await database.close()
+    if full := [table for table, count in rows.items() if count > _FROM_MIGRATIONS.get(table, 0)]:
+        raise Conflict(f"The target holds data ({', '.join(full)}); copy into an empty database")
+
+
+@asynccontextmanager
+async def _loaded(config: Config, report: Report) -> AsyncIterator[Path]:
+    """What is in a database at this moment, as a SQLite file that was compared with it row by row."""
+    async with workspace(config.backup_dir) as place:
+        dump, scratch = place / "dump.sql.gz", place / "scratch.db"
+        await dump_to_file(config, dump, report)
+        request = LoadRequest(
+            dump=str(dump), scratch=str(scratch), purpose="verify", max_bytes=config.max_restore_gb * 2**30
+        )
+        loaded = await run_worker(request, LoadResult, report)
+        if loaded.problems:
+            raise BadRequest(f"The copy is not what was copied: {'; '.join(loaded.problems)}")
+        yield scratch
+
+
+def _proofs(path: Path) -> dict[str, TableProof]:
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        return table_proofs(connection, "sqlite")

@@ -1,0 +1,42 @@
+"""Dumps a database of either dialect to wherever it is wanted; called in a child process."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from stocky.backup.requests import DumpRequest, DumpResult
+from stocky.backup.writing import Output, Report, Writer
+
+
+def dump(request: DumpRequest, report: Report) -> DumpResult:
+    """Does what is asked. Raises OutOfSpace or Unavailable."""
+    if request.output is None:
+        result = dump_into(sys.stdout.buffer, request.database_url, Path(request.scratch), report)
+        sys.stdout.buffer.flush()
+        return result
+    with open(request.output, "wb", opener=privately) as file:
+        result = dump_into(file, request.database_url, Path(request.scratch), report)
+        file.flush()
+        os.fsync(file.fileno())
+    return result
+
+
+def dump_into(target: Output, database_url: str, scratch: Path, report: Report) -> DumpResult:
+    """Writes the database as it is at this moment to `target`, compressed. `scratch` is a directory of one's own."""
+    writer = Writer(target, report)
+    if database_url.startswith("sqlite:"):
+        from stocky.backup.sqlite_dump import write_sqlite
+
+        write_sqlite(writer, Path(database_url.removeprefix("sqlite:///")), scratch)
+    else:
+        from stocky.backup.postgres_dump import write_postgres
+
+        write_postgres(writer, database_url)
+    return writer.finish()
+
+
+def privately(path: str, flags: int) -> int:
+    """Opens a file that only its owner reads: what holds everything holds password hashes too."""
+    return os.open(path, flags, 0o600)

@@ -1,0 +1,131 @@
+"""Restores and imports: what comes in is proven on the side first, and replaces or joins the data in one moment."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from stocky import clock
+from stocky.backup.opening import opened
+from stocky.backup.partial import import_partial
+from stocky.backup.process import run_worker
+from stocky.backup.repository import count_rows
+from stocky.backup.requests import LoadRequest, LoadResult, Purpose
+from stocky.backup.schemas import ImportResult, RowCounts, Validity
+from stocky.backup.service import Backups
+from stocky.backup.standing import Replaced
+from stocky.backup.store import Kind, Reason, StoredBackup
+from stocky.backup.swap import replace_database
+from stocky.backup.workspace import workspace
+from stocky.backup.writing import Report
+from stocky.config import Config
+from stocky.db import Database
+from stocky.errors import BadRequest, Conflict
+
+
+class Restores:
+    """Brings backups into one database."""
+
+    def __init__(self, config: Config, database: Database, backups: Backups) -> None:
+        self._config = config
+        self._database = database
+        self._backups = backups
+        self._running = asyncio.Lock()
+
+    async def replace(self, file: Path, report: Report, *, dry_run: bool = False) -> ImportResult:
+        """Replaces everything by what a dump or an archive holds, after a backup of what is there now.
+
+        Raises BadRequest for what is no sound backup, Conflict for one of a newer Stocky or while another
+        restore runs, OutOfSpace, Unavailable. After any of them the data is what it was.
+        """
+        if self._running.locked():
+            raise Conflict("Another restore is running; wait for its end")
+        async with self._running, self._loaded(file, "full", report) as (scratch, loaded):
+            if dry_run:
+                async with self._database.read() as read:
+                    before = await count_rows(read)
+                return _result(loaded, before, dry_run=True)
+            safety: list[StoredBackup] = []
+
+            async def back_up() -> None:
+                report("backing up the current data", 0, None, "rows")
+                safety.append(await self._backups.create(Kind.SQL, Reason.BEFORE_RESTORE, report))
+
+            replaced = await replace_database(self._database, scratch, report, before=back_up)
+            return _restored(loaded, safety[0], replaced)
+
+    async def add(self, file: Path, report: Report, *, force: bool, tables: frozenset[str]) -> ImportResult:
+        """Adds the rows of a dump to the data in one transaction. Raises BadRequest, and then nothing was added."""
+        async with self._loaded(file, "partial", report) as (staging, loaded):
+            report("adding rows", 0, None, "rows")
+            imported = await import_partial(self._database, staging, force=force, tables=tables)
+            skipped = f", {imported.skipped} existed already and were left as they are" if imported.skipped else ""
+            return ImportResult(
+                message=f"Partial import completed: {imported.records_imported} rows added{skipped}.",
+                tables_affected=imported.tables_affected,
+                records_imported=imported.records_imported,
+                records_skipped=imported.skipped,
+                timestamp=clock.now(),
+                warnings=[*loaded.warnings, *imported.notes],
+            )
+
+    async def validate(self, file: Path, report: Report) -> Validity:
+        """Does all of a restore but the replacing. Raises what `replace` raises."""
+        async with self._loaded(file, "full", report) as (_, loaded):
+            return Validity(
+                message="The backup is whole and could be restored.", warnings=loaded.warnings, rows=loaded.rows
+            )
+
+    @asynccontextmanager
+    async def _loaded(self, file: Path, purpose: Purpose, report: Report) -> AsyncIterator[tuple[Path, LoadResult]]:
+        """The backup loaded into a scratch database and checked, there for the length of the block."""
+        async with workspace(self._config.backup_dir) as place:
+            dump = await opened(file, place, self._config)
+            scratch = place / "scratch.db"
+            request = LoadRequest(
+                dump=str(dump),
+                scratch=str(scratch),
+                purpose=purpose,
+                max_bytes=self._config.max_restore_gb * 2**30,
+            )
+            yield scratch, await run_worker(request, LoadResult, report)
+
+
+def check_name(filename: str, *, archive: bool) -> None:
+    """Raises BadRequest unless an uploaded file is named as what it has to be."""
+    wanted = ".zip" if archive else ".sql.gz"
+    if not filename.lower().endswith(wanted):
+        raise BadRequest(f"{filename!r} is no {wanted} file; send a backup that Stocky made")
+
+
+def _restored(loaded: LoadResult, safety: StoredBackup, replaced: Replaced) -> ImportResult:
+    rows = safety.rows or {}
+    result = _result(loaded, rows, dry_run=False)
+    result.safety_backup = safety.id
+    result.message += f" What was there before is in {safety.filename}."
+    result.kept_inactive = replaced.kept.inactive
+    result.kept_revoked = replaced.kept.revoked
+    late = replaced.events_before - rows.get("stock_event", 0)
+    if late > 0:
+        result.warnings = [
+            *result.warnings,
+            f"{late} stock events were recorded while {safety.filename} was made and are not in it",
+        ]
+    return result
+
+
+def _result(loaded: LoadResult, before: dict[str, int], *, dry_run: bool) -> ImportResult:
+    total = sum(loaded.rows.values())
+    tables = [table for table, rows in loaded.rows.items() if rows or before.get(table)]
+    done = "This would restore" if dry_run else "Full restore completed:"
+    return ImportResult(
+        message=f"{done} {total} rows in {len(tables)} tables.",
+        tables_affected=tables,
+        records_imported=0 if dry_run else total,
+        timestamp=clock.now(),
+        dry_run=dry_run,
+        warnings=loaded.warnings,
+        rows={table: RowCounts(before.get(table, 0), loaded.rows.get(table, 0)) for table in loaded.rows},
+    )

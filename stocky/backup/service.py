@@ -1,0 +1,103 @@
+"""Makes, stores and verifies backups; a stored one is whole, since it gets its name only when it is finished."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from stocky import clock
+from stocky.backup.dumping import archive_to_file, dump_to_file, stream_dump
+from stocky.backup.requests import DumpResult
+from stocky.backup.store import KEPT, Kind, Reason, Store, StoredBackup
+from stocky.backup.verification import verify_file
+from stocky.backup.workspace import workspace
+from stocky.backup.writing import Report
+from stocky.config import Config
+from stocky.settings.schemas import Settings
+
+
+class Backups:
+    """The backups of one Stocky."""
+
+    def __init__(self, config: Config) -> None:
+        self.store = Store(config.backup_dir)
+        self._config = config
+
+    async def create(
+        self, kind: Kind, reason: Reason, report: Report, *, id: str | None = None, settings: Settings | None = None
+    ) -> StoredBackup:
+        """Makes a backup of this moment and stores it, under the promised `id` where there is one.
+
+        `settings` go into an archive beside the database.
+
+        Raises OutOfSpace or Unavailable; nothing is left behind then.
+        """
+        promised = id if id is not None else await asyncio.to_thread(self.store.promise_id)
+        created_at = clock.now()
+        async with workspace(self._config.backup_dir) as place:
+            file = place / "backup"
+            if kind is Kind.ARCHIVE:
+                made = await archive_to_file(self._config, file, settings or Settings(), report)
+            else:
+                made = await dump_to_file(self._config, file, report)
+            backup = StoredBackup(
+                id=promised,
+                kind=kind,
+                filename="",
+                size_bytes=made.bytes,
+                created_at=created_at,
+                reason=reason,
+                expires_at=_expiry(reason, created_at),
+                sha256=made.sha256,
+                app_version=made.header.stocky,
+                schema_version=made.header.schema,
+                dialect=made.header.dialect,
+                rows=made.header.rows,
+            )
+            return await asyncio.to_thread(self.store.add_backup, file, backup)
+
+    async def write(self, kind: Kind, file: Path, report: Report, *, settings: Settings) -> DumpResult:
+        """Makes a backup of this moment as `file`, which is there only when it is whole."""
+        made = file.with_name(f".{file.name}-{os.getpid()}")
+        try:
+            if kind is Kind.ARCHIVE:
+                result = await archive_to_file(self._config, made, settings, report)
+            else:
+                result = await dump_to_file(self._config, made, report)
+            await asyncio.to_thread(made.replace, file)
+        finally:
+            await asyncio.to_thread(made.unlink, missing_ok=True)
+        return result
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """A dump of this moment, sent while it is made and kept nowhere."""
+        return await stream_dump(self._config)
+
+    async def verify(self, id: str, report: Report) -> StoredBackup:
+        """Restores a stored backup on trial and notes what came of it. Raises NotFound."""
+        backup = await asyncio.to_thread(self.store.get_backup, id)
+        verification = await verify_file(self._config, self.store.path(backup), report)
+        noted = msgspec.structs.replace(backup, verified_at=clock.now(), problems=verification.problems)
+        await asyncio.to_thread(self.store.note, noted)
+        return noted
+
+    async def list_backups(self) -> list[StoredBackup]:
+        """Every stored backup, newest first."""
+        return await asyncio.to_thread(self.store.list_backups)
+
+    async def get_backup(self, id: str) -> StoredBackup:
+        """Raises NotFound."""
+        return await asyncio.to_thread(self.store.get_backup, id)
+
+    async def remove_backup(self, id: str) -> StoredBackup:
+        """Deletes it. Raises NotFound."""
+        return await asyncio.to_thread(self.store.remove_backup, id)
+
+
+def _expiry(reason: Reason, created_at: datetime) -> datetime | None:
+    return created_at + KEPT[reason] if reason in KEPT else None

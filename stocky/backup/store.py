@@ -1,0 +1,227 @@
+"""The stored backups: files in the backup directory, each with what is known of it in a JSON file beside it.
+
+The directory is the truth: a backup that someone copies into it is listed, and a restore forgets none.
+Everything here reads or writes the disk; the event loop leaves it to a thread.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from pathlib import Path
+
+import msgspec
+
+from stocky import clock
+from stocky.backup.workspace import scratch_directory
+from stocky.errors import NotFound
+
+ID_FORMAT = "%Y-%m-%d-%H-%M-%S"
+_SQL_FORMAT = "stocky_backup_%Y%m%d_%H%M%S.sql.gz"
+_ARCHIVE_FORMAT = "stocky-backup-%Y-%m-%d-%H-%M-%S.zip"
+_FILE = re.compile(r"stocky_backup_\d{8}_\d{6}\.sql\.gz|stocky-backup-\d{4}(?:-\d{2}){5}\.zip")
+# Names are moments in seconds: of several backups made in one second the later ones take the next free names.
+_NAMES_TRIED = 1000
+
+
+class Kind(str, Enum):
+    """A dump of the database alone, or an archive with everything."""
+
+    SQL = "sql"
+    ARCHIVE = "archive"
+
+    @property
+    def file_name(self) -> str:
+        """The name of its files, for `strftime`."""
+        return _SQL_FORMAT if self is Kind.SQL else _ARCHIVE_FORMAT
+
+
+class Reason(str, Enum):
+    """Why a backup was made; what happens to it later depends on it."""
+
+    API = "api"
+    MANUAL = "manual"
+    SCHEDULED = "scheduled"
+    BEFORE_RESTORE = "before_restore"
+    COMMAND_LINE = "command_line"
+    FOUND = "found"
+
+
+# How long what was made by hand is kept, so that nobody has to tidy up after a download.
+KEPT = {Reason.API: timedelta(hours=24), Reason.MANUAL: timedelta(hours=1)}
+
+
+class StoredBackup(msgspec.Struct, kw_only=True):
+    """What is known of a stored backup. `id` is its moment; None is not known, as for a file copied here by hand."""
+
+    id: str
+    kind: Kind
+    filename: str
+    size_bytes: int
+    created_at: datetime
+    reason: Reason = Reason.FOUND
+    expires_at: datetime | None = None
+    sha256: str | None = None
+    app_version: str | None = None
+    schema_version: int | None = None
+    dialect: str | None = None
+    rows: dict[str, int] | None = None
+    documents_count: int = 0
+    verified_at: datetime | None = None
+    # What the last verification found wrong; empty for a good backup and for one that was never verified.
+    problems: list[str] = []
+
+    @property
+    def is_good(self) -> bool:
+        return self.verified_at is not None and not self.problems
+
+
+class Store:
+    """The backups of one directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._last_promised = clock.LONG_AGO
+
+    def promise_id(self) -> str:
+        """The id of a backup that is about to be made, so that its address can be told before it is there."""
+        moment = max(clock.now().replace(microsecond=0), self._last_promised + timedelta(seconds=1))
+        while self._is_taken(moment):
+            moment += timedelta(seconds=1)
+        self._last_promised = moment
+        return moment.strftime(ID_FORMAT)
+
+    def list_backups(self) -> list[StoredBackup]:
+        """Every backup, newest first."""
+        if not self.directory.is_dir():
+            return []
+        files = [file for file in self.directory.iterdir() if _FILE.fullmatch(file.name)]
+        known = [found for file in files if (found := self._known(file)) is not None]
+        return sorted(known, key=lambda backup: (backup.created_at, backup.id), reverse=True)
+
+    def get_backup(self, id: str) -> StoredBackup:
+        """Raises NotFound, also for anything that is no id at all."""
+        with suppress(ValueError):
+            moment = _moment(id)
+            for kind in Kind:
+                if (found := self._known(self.directory / moment.strftime(kind.file_name))) and found.id == id:
+                    return found
+        raise NotFound(f"There is no backup {id!r}; GET /api/v1/system/backup/list shows those there are")
+
+    def path(self, backup: StoredBackup) -> Path:
+        """Where its file lies."""
+        return self.directory / backup.filename
+
+    def add_backup(self, file: Path, backup: StoredBackup) -> StoredBackup:
+        """Puts a finished file in its place and returns the backup with the id and name it got: its own id if it can.
+
+        `file` lies in the same file system and is gone afterwards; no other backup is ever replaced.
+        """
+        moment = _moment(backup.id)
+        for _ in range(_NAMES_TRIED):
+            name = moment.strftime(backup.kind.file_name)
+            if not self._is_taken(moment):
+                with suppress(FileExistsError):
+                    # A link never replaces what another process has put there meanwhile.
+                    os.link(file, self.directory / name)
+                    break
+            moment += timedelta(seconds=1)
+        else:
+            raise FileExistsError(f"{self.directory} holds too many backups of this minute")
+        placed = msgspec.structs.replace(backup, id=moment.strftime(ID_FORMAT), filename=name)
+        self.note(placed)
+        file.unlink()
+        return placed
+
+    def note(self, backup: StoredBackup) -> None:
+        """Writes down what is known of a backup, whole or not at all."""
+        target = self._notes(self.path(backup))
+        with scratch_directory(self.directory) as place:
+            made = place / target.name
+            with made.open("wb") as file:
+                file.write(msgspec.json.format(msgspec.json.encode(backup)))
+                file.flush()
+                os.fsync(file.fileno())
+            made.replace(target)
+        sync_directory(self.directory)
+
+    def remove_backup(self, id: str) -> StoredBackup:
+        """Deletes its file and its notes. Raises NotFound."""
+        backup = self.get_backup(id)
+        self.path(backup).unlink(missing_ok=True)
+        self._notes(self.path(backup)).unlink(missing_ok=True)
+        return backup
+
+    def remove_expired(self) -> list[StoredBackup]:
+        """Deletes what has expired, and notes whose backup someone has taken away; returns the first."""
+        now = clock.now()
+        expired = [each for each in self.list_backups() if each.expires_at is not None and each.expires_at <= now]
+        for backup in expired:
+            self.remove_backup(backup.id)
+        if self.directory.is_dir():
+            for notes in self.directory.glob("*.json"):
+                backed = notes.with_suffix("")
+                if _FILE.fullmatch(backed.name) and not backed.exists():
+                    notes.unlink(missing_ok=True)
+        return expired
+
+    def keep_last(self, count: int) -> list[StoredBackup]:
+        """Deletes the oldest scheduled and pre-restore backups but `count` of each; returns them.
+
+        The newest one that was verified stays, however old it is.
+        """
+        removed = []
+        for reason in (Reason.SCHEDULED, Reason.BEFORE_RESTORE):
+            backups = [each for each in self.list_backups() if each.reason is reason]
+            good = next((each.id for each in backups if each.is_good), None)
+            removed += [each for each in backups[count:] if each.id != good]
+        for backup in removed:
+            self.remove_backup(backup.id)
+        return removed
+
+    def _is_taken(self, moment: datetime) -> bool:
+        return any((self.directory / moment.strftime(kind.file_name)).exists() for kind in Kind)
+
+    def _known(self, file: Path) -> StoredBackup | None:
+        """What is known of a backup file; None when there is none."""
+        try:
+            status = file.stat()
+        except FileNotFoundError:
+            return None
+        with suppress(OSError, msgspec.DecodeError, msgspec.ValidationError):
+            noted = msgspec.json.decode(self._notes(file).read_bytes(), type=StoredBackup)
+            # Only what was noted of this very file counts; the file may have been copied over it.
+            if noted.filename == file.name and noted.size_bytes == status.st_size:
+                return noted
+        kind = Kind.ARCHIVE if file.suffix == ".zip" else Kind.SQL
+        try:
+            moment = datetime.strptime(file.name, kind.file_name).replace(tzinfo=UTC)
+        except ValueError:
+            # Digits in the right places that are no moment.
+            return None
+        return StoredBackup(
+            id=moment.strftime(ID_FORMAT),
+            kind=kind,
+            filename=file.name,
+            size_bytes=status.st_size,
+            created_at=moment,
+        )
+
+    def _notes(self, file: Path) -> Path:
+        return file.with_name(f"{file.name}.json")
+
+
+def _moment(id: str) -> datetime:
+    return datetime.strptime(id, ID_FORMAT).replace(tzinfo=UTC)
+
+
+def sync_directory(directory: Path) -> None:
+    """Makes names in a directory survive a power cut."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

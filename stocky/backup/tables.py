@@ -1,0 +1,27 @@
+"""Which tables a backup holds; what belongs to the running service and not to the data never leaves it."""
+
+from __future__ import annotations
+
+# Sessions and jobs belong to this running service: a restore ends the first and keeps the second. Their tables
+# are in a dump, empty, because a dump is a database that Stocky starts on.
+LEFT_OUT = frozenset({"sign_in", "refresh_token", "job"})
+
+# Of those, what a restore carries over: a job goes on through it, and one of them is the restore.
+LASTING = frozenset({"job"})
+
+# What says which migrations were applied. It is in a dump for those who restore with sqlite3 or psql alone; an
+# import takes no row of it, since the schema it builds itself keeps its own.
+BOOKKEEPING = frozenset({"_yoyo_log", "_yoyo_migration", "_yoyo_version", "yoyo_lock", "migration_checksum"})
+
+# Who may do what, and what they did: a partial import takes rows of these only when each is named.
+PRIVILEGED = frozenset({"user_account", "api_key", "auth_revision", "setting", "audit_entry"}) | LEFT_OUT
+
+
+def is_data(table: str) -> bool:
+    """Whether a backup holds rows of this table that count."""
+    return table not in BOOKKEEPING and table not in LEFT_OUT and not table.startswith("sqlite_")
+
+
+def has_rows_in_dump(table: str) -> bool:
+    """Whether the rows of this table are in a dump. The log of migrations names users and hosts."""
+    return table not in LEFT_OUT and table not in ("_yoyo_log", "yoyo_lock")

@@ -1,0 +1,105 @@
+"""What backups need without being asked: the scheduled one with its trial restore, retention, expiry, and the figures.
+
+A scheduled backup that fails, or that does not restore, raises an alert that stays until one has gone well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import datetime, time
+from typing import Any
+
+from stocky.alerts import repository as alerts
+from stocky.backup.service import Backups
+from stocky.backup.store import Kind, Reason, StoredBackup
+from stocky.backup.workspace import sweep
+from stocky.backup.writing import Report
+from stocky.config import Config
+from stocky.db import Database
+from stocky.errors import StockyError
+from stocky.jobs.jobs import Jobs
+from stocky.jobs.schedule import Due, Schedule
+from stocky.monitoring.metrics import Metrics
+from stocky.settings.repository import changed_at, get_settings
+
+KIND = "backup.scheduled"
+FAILED = "backup_failed"
+EXPIRY_SECONDS = 60
+
+_log = logging.getLogger(__name__)
+
+
+class BackupUpkeep:
+    """The standing duties of one process."""
+
+    def __init__(self, config: Config, database: Database, backups: Backups, jobs: Jobs, metrics: Metrics) -> None:
+        self._config = config
+        self._database = database
+        self._backups = backups
+        self._newest_good: datetime | None = None
+        self._count = 0
+        jobs.register(KIND, self._back_up)
+        metrics.gauge(
+            "stocky_backup_verified_timestamp_seconds",
+            "When the newest backup that was restored on trial was made; 0 while there is none",
+            lambda: self._newest_good.timestamp() if self._newest_good else 0,
+        )
+        metrics.gauge("stocky_backups_stored", "Backups in the backup directory", lambda: self._count)
+
+    def take_up(self, schedule: Schedule) -> None:
+        """Hands the duties to the schedule."""
+        schedule.daily(KIND, self._due)
+        schedule.every(EXPIRY_SECONDS, self._tidy)
+
+    async def _due(self) -> Due | None:
+        async with self._database.read() as read:
+            settings = await get_settings(read)
+            since = await changed_at(read, "backup_schedule_enabled", "backup_schedule_time")
+        if not settings.backup_schedule_enabled:
+            return None
+        return Due(time.fromisoformat(settings.backup_schedule_time), since)
+
+    async def _back_up(self, parameters: dict[str, Any], report: Report) -> StoredBackup:
+        """The scheduled backup: made, restored on trial, and only then are old ones let go."""
+        async with self._database.read() as read:
+            settings = await get_settings(read)
+        try:
+            kind = Kind(settings.backup_schedule_kind)
+            made = await self._backups.create(kind, Reason.SCHEDULED, report, settings=settings)
+            made = await self._backups.verify(made.id, report)
+        except Exception as error:
+            # Whatever it is, someone has to hear of a backup that was not made.
+            told = error.detail if isinstance(error, StockyError) else "inside Stocky; the log says why"
+            await self._alert(f"The scheduled backup failed: {told}")
+            raise
+        if not made.is_good:
+            await self._alert(f"The scheduled backup {made.filename} does not restore: {'; '.join(made.problems)}")
+            return made
+        async with self._database.transaction() as tx:
+            await alerts.resolve_service_alerts(tx, FAILED)
+        removed = await asyncio.to_thread(self._backups.store.keep_last, settings.backup_keep)
+        _log.info("Backed up to %s, restored it on trial, and removed %d old ones", made.filename, len(removed))
+        await self._count_backups()
+        return made
+
+    async def _alert(self, message: str) -> None:
+        _log.error("%s", message)
+        async with self._database.transaction() as tx:
+            await alerts.raise_service_alert(tx, FAILED, message)
+
+    async def _tidy(self) -> None:
+        """Removes what has expired and what killed processes left behind."""
+        await asyncio.to_thread(sweep, self._config.backup_dir)
+        if self._database.dialect == "postgres":
+            from stocky.backup.postgres_swap import sweep as sweep_schemas
+
+            await sweep_schemas(self._database)
+        for removed in await asyncio.to_thread(self._backups.store.remove_expired):
+            _log.info("Removed the backup %s, which had expired", removed.filename)
+        await self._count_backups()
+
+    async def _count_backups(self) -> None:
+        backups = await self._backups.list_backups()
+        self._count = len(backups)
+        self._newest_good = max((each.created_at for each in backups if each.is_good), default=None)

@@ -1,0 +1,136 @@
+"""Takes an uploaded backup to disk as it arrives: never more of it in memory than a chunk, never more than allowed."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import re
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+from litestar import Request
+from multipart import MultipartSegment, ParserError, PushMultipartParser
+
+from stocky.backup.workspace import disk_errors
+from stocky.errors import BadRequest, TooLarge
+
+FIELD = "file"
+USE_UPLOAD = "send a larger one as a file to /api/v1/backup/upload/import/full or /partial"
+# What is gathered before a thread writes it.
+CHUNK = 2**20
+# The other fields of a form are words like "true".
+MAX_FIELD = 1024
+MAX_PARTS = 20
+_BOUNDARY = re.compile(r"boundary=(?:\"([^\"]+)\"|([^;\s]+))", re.IGNORECASE)
+
+
+class Upload(msgspec.Struct, frozen=True):
+    """An upload as it was received: its file on disk, the name it was sent with, and the form's other fields."""
+
+    file: Path
+    filename: str
+    fields: dict[str, str]
+
+
+async def receive_upload(request: Request[Any, Any, Any], target: Path, max_bytes: int) -> Upload:
+    """Writes the form's `file` to `target`.
+
+    Raises BadRequest for a form without one or no form at all, TooLarge, or OutOfSpace.
+    """
+    boundary = _BOUNDARY.search(request.headers.get("content-type", ""))
+    if boundary is None or not request.headers["content-type"].lower().startswith("multipart/form-data"):
+        raise BadRequest(f"Send the backup as a form: curl -F {FIELD}=@stocky_backup_….sql.gz …")
+    receiver = _Receiver(target, max_bytes)
+    try:
+        with PushMultipartParser((boundary[1] or boundary[2]).encode("latin-1"), max_segment_count=MAX_PARTS) as parser:
+            async for chunk in request.stream():
+                if not chunk:
+                    continue
+                for part in parser.parse(chunk):
+                    receiver.take(part)
+                if len(receiver.waiting) >= CHUNK:
+                    await asyncio.to_thread(receiver.write)
+        await asyncio.to_thread(receiver.write)
+    except ParserError as error:
+        raise BadRequest("The form is damaged or was cut off; send it again") from error
+    finally:
+        receiver.close()
+    if receiver.filename is None:
+        raise BadRequest(f"The form has no field {FIELD!r} with a file: curl -F {FIELD}=@stocky_backup_….sql.gz …")
+    return Upload(target, receiver.filename, receiver.fields)
+
+
+async def receive_base64(text: str, target: Path, max_bytes: int) -> None:
+    """Writes what `text` encodes to `target`. Raises BadRequest, TooLarge or OutOfSpace."""
+    if len(text) > (max_bytes + 2) // 3 * 4:
+        raise TooLarge(f"backup_data may be {max_bytes // 2**20} MiB of a dump; {USE_UPLOAD}")
+    await asyncio.to_thread(_write_base64, text, target)
+
+
+def _write_base64(text: str, target: Path) -> None:
+    try:
+        content = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BadRequest(f"Invalid base64 in backup_data: {error}") from error
+    with disk_errors():
+        target.write_bytes(content)
+
+
+class _Receiver:
+    """Puts the parts of a form where they belong."""
+
+    def __init__(self, target: Path, max_bytes: int) -> None:
+        self.filename: str | None = None
+        self.fields: dict[str, str] = {}
+        self.waiting = bytearray()
+        self._target = target
+        self._max_bytes = max_bytes
+        self._received = 0
+        self._segment: MultipartSegment | None = None
+        self._value = bytearray()
+        self._opened: BinaryIO | None = None
+
+    def take(self, part: MultipartSegment | bytearray | None) -> None:
+        """A segment that begins, some of its content, or None at its end. Raises BadRequest or TooLarge."""
+        if isinstance(part, MultipartSegment):
+            self._segment = part
+            self._value.clear()
+            if self._is_file():
+                if self.filename is not None:
+                    raise BadRequest(f"The form has the field {FIELD!r} twice; send one backup at a time")
+                self.filename = part.filename or ""
+            elif part.filename:
+                raise BadRequest(f"The form has a file in the field {part.name!r}; send it as {FIELD!r}")
+        elif part is None:
+            if not self._is_file() and self._segment is not None:
+                self.fields[self._segment.name] = self._value.decode("utf-8", "replace")
+        elif self._is_file():
+            self._received += len(part)
+            if self._received > self._max_bytes:
+                raise TooLarge(
+                    f"The backup is larger than the {self._max_bytes // 2**20} MB that are taken"
+                    " (STOCKY_MAX_UPLOAD_MB); use 'stocky restore FILE' on the server for it"
+                )
+            self.waiting += part
+        else:
+            self._value += part
+            if len(self._value) > MAX_FIELD:
+                raise BadRequest(f"The form's field {self._segment.name if self._segment else ''!r} is too long")
+
+    def write(self) -> None:
+        """Writes what waits. Called in a thread."""
+        with disk_errors():
+            if self._opened is None:
+                self._opened = self._target.open("wb")
+            self._opened.write(self.waiting)
+            self._opened.flush()
+        self.waiting.clear()
+
+    def close(self) -> None:
+        if self._opened is not None:
+            self._opened.close()
+
+    def _is_file(self) -> bool:
+        return self._segment is not None and self._segment.name == FIELD

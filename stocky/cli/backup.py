@@ -1,0 +1,92 @@
+"""`stocky backup`: a backup of this moment, also while the service runs; stored, or wherever it is wanted."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stocky.config import Config
+
+
+def register(subparsers: Any) -> None:
+    """Adds the command."""
+    parser = subparsers.add_parser(
+        "backup",
+        help="back up the database, also while the service runs",
+        description="Makes a backup of this moment. Without -o it is kept among the stored backups, where the API lists"
+        " it.",
+    )
+    parser.add_argument("--kind", choices=["sql", "archive"], default="sql", help="the database, or everything (sql)")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write it there; - is standard output")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=run, parser=parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """The exit status. Raises SchemaNotCurrent, OutOfSpace or Unavailable."""
+    import asyncio
+
+    from stocky.config import load
+    from stocky.db.migrate import list_migrations
+
+    if arguments.output == "-":
+        if arguments.kind == "archive":
+            arguments.parser.error("an archive cannot be written to standard output: give it a file")
+        if sys.stdout.isatty():
+            arguments.parser.error("this is not for a terminal: pipe it somewhere, or give it a file")
+    config = load()
+    # Also an older schema can be backed up, before it is migrated; what was never migrated is no database yet.
+    list_migrations(config)
+    return asyncio.run(_back_up(config, arguments))
+
+
+async def _back_up(config: Config, arguments: argparse.Namespace) -> int:
+    import msgspec
+
+    from stocky.backup.service import Backups
+    from stocky.backup.store import Kind, Reason
+    from stocky.cli.progress import ProgressBar
+
+    backups = Backups(config)
+    if arguments.output == "-":
+        async for chunk in await backups.stream():
+            sys.stdout.buffer.write(chunk)
+        sys.stdout.buffer.flush()
+        return 0
+    settings = await _settings(config)
+    with ProgressBar(quiet=arguments.json) as bar:
+        if arguments.output is None:
+            made = await backups.create(Kind(arguments.kind), Reason.COMMAND_LINE, bar, settings=settings)
+            path, size, sha256, rows = backups.store.path(made), made.size_bytes, made.sha256, made.rows or {}
+        else:
+            path = Path(arguments.output)
+            written = await backups.write(Kind(arguments.kind), path, bar, settings=settings)
+            size, sha256, rows = written.bytes, written.sha256, written.header.rows
+    if arguments.json:
+        told = {"file": str(path), "size_bytes": size, "sha256": sha256, "rows": rows}
+        print(msgspec.json.encode(told).decode())
+    else:
+        print(f"{path}: {sum(rows.values()):,} rows, {size:,} bytes. Prove it with: stocky verify {path}")
+    return 0
+
+
+async def _settings(config: Config) -> Any:
+    from stocky.db import make_database
+    from stocky.errors import StockyError
+    from stocky.settings.repository import get_settings
+    from stocky.settings.schemas import Settings
+
+    database = make_database(config)
+    await database.open()
+    try:
+        async with database.read() as read:
+            return await get_settings(read)
+    except (StockyError, OSError):
+        raise
+    except Exception:  # noqa: BLE001 - an older schema has no settings, and is backed up all the same
+        return Settings()
+    finally:
+        await database.close()

@@ -1,0 +1,95 @@
+"""`stocky restore`: everything replaced by a backup, proven before and undone by another; asks first."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stocky.backup.schemas import ImportResult
+    from stocky.config import Config
+
+_SERVED = "A Stocky serves this database; stop it, or restore through its API (POST /api/v1/backup/upload/import/full)"
+_WORD = "restore"
+
+
+def register(subparsers: Any) -> None:
+    """Adds the command."""
+    parser = subparsers.add_parser(
+        "restore",
+        help="replace everything by a backup",
+        description="Loads a backup or an archive on the side and checks it, backs up what is there now, and then puts"
+        " the one in the place of the other. Whatever fails, the data is what it was.",
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="a .sql.gz or .zip of Stocky's")
+    parser.add_argument("--dry-run", action="store_true", help="do all of it but the replacing; say what would change")
+    parser.add_argument("--force", action="store_true", help="do not ask")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """The exit status. Raises BadRequest, Conflict, OutOfSpace, Unavailable or OSError."""
+    import asyncio
+
+    import msgspec
+
+    from stocky.config import load
+    from stocky.db.migrate import migrate
+    from stocky.db.serving_lock import serving_lock
+
+    config = load()
+    arguments.file.stat()
+    if not (arguments.dry_run or arguments.force or _agreed(config)):
+        return 1
+    with ExitStack() as stack:
+        if not arguments.dry_run:
+            stack.enter_context(serving_lock(config, wait=0, otherwise=_SERVED))
+            # On a new machine there is nothing yet to be replaced.
+            migrate(config)
+        result = asyncio.run(_restore(config, arguments))
+    if arguments.json:
+        print(msgspec.json.encode(result).decode())
+        return 0
+    for warning in result.warnings:
+        print(warning)
+    for table, counts in result.rows.items():
+        if counts.before != counts.after:
+            print(f"{table:<16} {counts.before:>10,} -> {counts.after:,} rows")
+    print(result.message)
+    return 0
+
+
+async def _restore(config: Config, arguments: argparse.Namespace) -> ImportResult:
+    from stocky.backup.restoring import Restores
+    from stocky.backup.service import Backups
+    from stocky.cli.progress import ProgressBar
+    from stocky.db import make_database
+
+    database = make_database(config)
+    await database.open()
+    try:
+        with ProgressBar(quiet=arguments.json) as bar:
+            restores = Restores(config, database, Backups(config))
+            return await restores.replace(arguments.file, bar, dry_run=arguments.dry_run)
+    finally:
+        await database.close()
+
+
+def _agreed(config: Config) -> bool:
+    where = str(config.sqlite_path) if config.dialect == "sqlite" else "the Postgres database"
+    if not sys.stdin.isatty():
+        print(
+            f"stocky: This replaces everything in {where}; nobody is here to be asked, so say --force"
+            " (or --dry-run to see what would change)",
+            file=sys.stderr,
+        )
+        return False
+    print(f"This replaces everything in {where}. What is there now is backed up first.", file=sys.stderr)
+    if input(f"Type the word {_WORD} to go on: ").strip() == _WORD:
+        return True
+    print("Nothing was changed.", file=sys.stderr)
+    return False

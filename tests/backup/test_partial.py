@@ -1,0 +1,165 @@
+"""Partial imports: rows join the data all together or not at all, and never change who may do what by the way."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from httpx import AsyncClient
+from litestar import Litestar
+
+from stocky.config import Config
+from stocky.stock.proof import find_faults
+from tests.architecture import schema
+from tests.backup.dumps import as_json, packed, take, text_of
+from tests.inventory import Json, get, made, new_item, new_location, new_stock, refused, total
+
+pytestmark = pytest.mark.one_postgres
+
+PATH = "/backup/import/partial"
+NOW = "'2026-01-01T00:00:00.000000Z'"
+USER = f"INSERT INTO \"user_account\" VALUES(99,'evil','evil@example.org','x','admin',{{yes}},{NOW},{NOW});"
+
+
+@pytest.fixture
+async def tea(app: Litestar, admin: AsyncClient) -> Json:
+    """An item with five pieces on a shelf, booked in two events."""
+    shelf, tea = await new_location(admin), await new_item(admin, "Tea")
+    sku = await new_stock(admin, tea, shelf, 3)
+    made(await admin.post(f"/skus/{sku['id']}/adjust", json={"delta": 2}))
+    return tea
+
+
+@pytest.fixture(autouse=True)
+async def everything_adds_up(app: Litestar, config: Config) -> AsyncIterator[None]:
+    yield
+    assert await find_faults(config) == []
+
+
+async def lines(admin: AsyncClient, *tables: str) -> list[str]:
+    """The INSERT lines of these tables as they are now."""
+    text = text_of(await take(admin))
+    return [line for line in text.split("\n") if line.startswith(tuple(f'INSERT INTO "{table}" ' for table in tables))]
+
+
+async def send(admin: AsyncClient, statements: list[str], **options: object):  # type: ignore[no-untyped-def]  # an answer of httpx
+    return await admin.post(PATH, json=as_json(packed("\n".join(statements) + "\n"), **options))
+
+
+def renumbered(line: str, ids: dict[str, str]) -> str:
+    for old, new in ids.items():
+        line = line.replace(old, new)
+    return line
+
+
+async def test_an_item_with_its_stock_and_its_ledger_comes_along(admin: AsyncClient, tea: Json) -> None:
+    rows = await lines(admin, "item", "location", "sku", "stock_event")
+    text = text_of(await take(admin))
+    assert text.count('INSERT INTO "stock_event" ') == 2
+    code = tea["code"]
+    # The same things under other numbers, as they would be in another Stocky.
+    moved = []
+    for line in rows:
+        table = line.split('"')[1]
+        head, _, values = line.partition("VALUES(")
+        fields = values.split(",")
+        for place in {"item": [0], "location": [0], "sku": [0, 1, 2], "stock_event": [0, 6, 7, 8]}[table]:
+            fields[place] = str(int(fields[place]) + 100)
+        moved.append(f"{head}VALUES({','.join(fields)}".replace(f"'{code}'", "'ZZZZ'").replace("'Shelf'", "'Other'"))
+    answer = made(await send(admin, moved))
+    assert answer["records_imported"] == len(moved)
+    assert answer["tables_affected"] == ["location", "item", "sku", "stock_event"] or set(
+        answer["tables_affected"]
+    ) == {"item", "location", "sku", "stock_event"}
+    other = await get(admin, "/items/code/ZZZZ")
+    assert await total(admin, other) == 5
+    # New things are numbered after those that came.
+    assert (await new_item(admin, "Next"))["id"] > other["id"]
+    sku = next(each for each in await get(admin, "/skus/") if each["item_id"] == other["id"])
+    made(await admin.post(f"/skus/{sku['id']}/adjust", json={"delta": 1}))
+    assert await total(admin, other) == 6
+
+
+async def test_what_exists_undoes_it_all_or_stays_as_it_is(admin: AsyncClient, tea: Json) -> None:
+    rows = await lines(admin, "item", "location", "sku", "stock_event")
+    made(await admin.patch(f"/items/{tea['id']}", json={"name": "Green tea"}))
+    problem = refused(await send(admin, rows), 400, "already", "force=true")
+    assert any(table in problem["detail"] for table in ("item", "location"))
+    answer = made(await send(admin, rows, force=True))
+    assert (answer["records_imported"], answer["records_skipped"]) == (0, len(rows))
+    assert (await get(admin, f"/items/{tea['id']}"))["name"] == "Green tea"
+
+
+async def test_a_key_other_than_the_id_is_told_as_well(admin: AsyncClient, tea: Json) -> None:
+    (row,) = await lines(admin, "item")
+    refused(await send(admin, [row.replace("VALUES(1,", "VALUES(50,")]), 400, "code")
+    assert len(await get(admin, "/items/")) == 1
+
+
+async def test_a_whole_dump_may_be_imported_over_what_it_was_made_of(admin: AsyncClient, tea: Json) -> None:
+    dump = await take(admin)
+    await new_item(admin, "Since then")
+    answer = made(await admin.post(PATH, json=as_json(dump, force=True)))
+    assert answer["records_imported"] == 0
+    assert len(await get(admin, "/items/")) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda row: row.replace("VALUES(1,1,1,", "VALUES(2,77,1,"), ""),
+        (lambda row: row.replace("VALUES(1,1,1,NULL,5000", "VALUES(2,1,1,'2026-01-01',5000"), "ledger"),
+    ],
+)
+async def test_rows_that_hang_in_the_air_or_break_the_sum_are_refused(
+    admin: AsyncClient, tea: Json, change, told: str  # type: ignore[no-untyped-def]  # a table of functions
+) -> None:  # fmt: skip
+    (row,) = await lines(admin, "sku")
+    assert change(row) != row
+    refused(await send(admin, [change(row)], force=True), 400, "nothing was imported", told)
+    assert len(await get(admin, "/skus/")) == 1
+
+
+async def test_an_event_without_its_sum_is_refused(admin: AsyncClient, tea: Json) -> None:
+    row = (await lines(admin, "stock_event"))[1]
+    other = row.replace("VALUES(2,", "VALUES(3,")
+    refused(await send(admin, [other], force=True), 400, "ledger")
+    assert await total(admin, tea) == 5
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"force": True}, {"tables": ["user_account"]}, {"force": True, "tables": ["api_key"]}]
+)
+async def test_nobody_becomes_an_admin_by_the_way(admin: AsyncClient, config: Config, options: Json) -> None:
+    statement = USER.format(yes="1" if config.dialect == "sqlite" else "true")
+    refused(await send(admin, [statement], **options), 400, "user_account")
+    assert len(await get(admin, "/users/")) == 4
+
+
+async def test_who_names_the_table_and_means_it_may_import_users(admin: AsyncClient, config: Config) -> None:
+    statement = USER.format(yes="1" if config.dialect == "sqlite" else "true")
+    answer = made(await send(admin, [statement], force=True, tables=["user_account"]))
+    assert any("user_account" in warning for warning in answer["warnings"])
+    assert {user["username"] for user in await get(admin, "/users/")} >= {"evil"}
+
+
+async def test_sessions_and_jobs_are_refused_whatever_is_said(admin: AsyncClient) -> None:
+    session = f"INSERT INTO \"sign_in\" VALUES('s',1,1,{NOW},{NOW},NULL);"
+    refused(await send(admin, [session], force=True, tables=["sign_in"]), 400, "sign_in")
+
+
+async def test_rows_may_be_written_by_hand(admin: AsyncClient) -> None:
+    statement = (
+        "insert into location (id, name, storage_type, created_at, updated_at)"
+        f" values (7, 'By hand', 'garage', {NOW}, {NOW}),\n (8, 'It''s', 'other', {NOW}, {NOW});"
+    )
+    assert made(await send(admin, ["-- two places", statement]))["records_imported"] == 2
+    assert {place["name"] for place in await get(admin, "/locations/")} == {"By hand", "It's"}
+
+
+async def test_an_import_of_nothing_is_an_import(admin: AsyncClient, config: Config) -> None:
+    before = schema.contents(config)
+    answer = made(await send(admin, ["-- nothing"]))
+    assert (answer["records_imported"], answer["tables_affected"]) == (0, [])
+    after = schema.contents(config)
+    assert after["item"] == before["item"]

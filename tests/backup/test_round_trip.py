@@ -1,0 +1,154 @@
+"""What goes into a backup comes out of it, exactly: hard texts, large ones, nothing at all; on and across both."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from httpx import AsyncClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from stocky.backup.lines import table_proofs
+from stocky.backup.loading import load
+from stocky.backup.requests import LoadRequest, LoadResult
+from stocky.config import Config
+from stocky.config import load as load_config
+from tests.architecture import schema
+from tests.backup.dumps import restore, take
+from tests.cli.running import stocky
+from tests.conftest import TestDatabases
+from tests.conftest import settings as environment
+from tests.inventory import get, new_item, new_location, new_stock
+
+pytestmark = pytest.mark.one_postgres
+
+HARD = [
+    "it's; -- a 'quote''' \"double\"",
+    "line\nbreak\r\nand\rreturn\r",
+    "\\backslash \\. \\n $$ $1 :name ?",
+    "emoji 👩‍👩‍👧‍👦 עברית العربية \u202eright to left",
+    "lone marks \u0301\u0308 and \ufeff \u2028 \u0085",
+    "'||char(13)||'\r\n''||char(13)||''",
+    "NULL",
+    "-- complete: {}",
+    'INSERT INTO "item" VALUES(1);',
+    " leading and trailing \t",
+    "\x01\x7f\x1b[31m",
+]
+PLACES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=60)
+
+
+def silent(phase: str, done: int, total: int | None, unit: str) -> None:
+    return None
+
+
+def loaded(dump: bytes, directory: Path) -> tuple[LoadResult, Path]:
+    file, scratch = directory / "dump.sql.gz", directory / "scratch.db"
+    file.write_bytes(dump)
+    scratch.unlink(missing_ok=True)
+    request = LoadRequest(dump=str(file), scratch=str(scratch), purpose="verify", max_bytes=2**40)
+    return load(request, silent), scratch
+
+
+async def fill(admin: AsyncClient) -> None:
+    shelf = await new_location(admin, "Shelf")
+    for number, text in enumerate(HARD):
+        item = await new_item(admin, text, description=text, barcodes=[{"barcode": f"b-{number}"}])
+        await new_stock(admin, item, shelf, 0.001 if number else 999_999_999.999, notes=text)
+
+
+def data(config: Config) -> dict[str, Any]:
+    left_out = {"api_key", "sign_in", "refresh_token", "job", "audit_entry", "auth_revision"}
+    return {table: rows for table, rows in schema.contents(config).items() if table not in left_out}
+
+
+async def test_hard_texts_come_back_as_they_were(admin: AsyncClient, config: Config) -> None:
+    await fill(admin)
+    before = data(config)
+    dump = await take(admin)
+    await new_item(admin)
+    await restore(admin, dump)
+    assert data(config) == before
+    names = {item["name"] for item in await get(admin, "/items/")}
+    assert names == set(HARD)
+
+
+async def test_a_note_of_a_megabyte_comes_back(admin: AsyncClient, config: Config, tmp_path: Path) -> None:
+    item = await new_item(admin)
+    known = json.dumps({"text": "ü'\n" * 350_000}, ensure_ascii=False)
+    assert len(known) > 1_000_000
+    statement = "UPDATE item SET upc_data = '{}' WHERE id = {}".format(known.replace("'", "''"), item["id"])
+    schema.run(config, statement)
+    dump = await take(admin)
+    assert loaded(dump, tmp_path)[0].problems == []
+    await restore(admin, dump)
+    ((found,),) = schema.run(config, "SELECT upc_data FROM item")
+    assert found == known
+
+
+async def test_a_dump_of_either_database_restores_on_the_other(
+    admin: AsyncClient, config: Config, dialect: str, databases: TestDatabases, tmp_path: Path
+) -> None:
+    await fill(admin)
+    (tmp_path / "all.sql.gz").write_bytes(await take(admin))
+    # Postgres and SQLite keep times and truth otherwise; what a dump of the one says of them is compared.
+    before = table_proofs_of((tmp_path / "all.sql.gz").read_bytes(), tmp_path)
+    other = "sqlite" if dialect != "sqlite" else "postgres-embedded"
+    (tmp_path / "other").mkdir()
+    with databases.empty(other, tmp_path / "other") as url:
+        environ = environment(url, tmp_path / "other")
+        done = stocky(environ, "restore", str(tmp_path / "all.sql.gz"), "--force")
+        assert done.returncode == 0, done.stderr
+        assert stocky(environ, "check").stdout == ""
+        back = tmp_path / "back.sql.gz"
+        assert stocky(environ, "backup", "-o", str(back)).returncode == 0
+        assert load_config(environ).dialect != config.dialect
+    after = table_proofs_of(back.read_bytes(), tmp_path)
+    # A restore raises the revision of who may do what, and nothing else.
+    assert {table for table in before if before[table] != after[table]} <= {"auth_revision"}
+
+
+def table_proofs_of(dump: bytes, directory: Path) -> dict[str, Any]:
+    result, scratch = loaded(dump, directory)
+    assert result.problems == []
+    connection = sqlite3.connect(scratch)
+    proofs = table_proofs(connection, "sqlite")
+    connection.close()
+    return dict(proofs)
+
+
+async def test_an_empty_database_is_backed_up_and_proven(empty_environ: dict[str, str], tmp_path: Path) -> None:
+    assert stocky(empty_environ, "migrate").returncode == 0
+    file = tmp_path / "empty.sql.gz"
+    assert stocky(empty_environ, "backup", "-o", str(file)).returncode == 0
+    done = stocky(empty_environ, "verify", str(file))
+    assert done.returncode == 0, done.stdout
+    refused = stocky(empty_environ, "restore", str(file), "--force")
+    assert refused.returncode == 1
+    assert "no active admin" in refused.stderr
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(texts=st.lists(PLACES, min_size=1, max_size=8, unique=True))
+def test_any_text_is_read_as_it_was_written(texts: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
+    directory = tmp_path_factory.mktemp("any")
+    lines = [
+        'INSERT INTO "location" VALUES({},\'{}\',\'{}\',\'other\',NULL,NULL,1,{},{});\n'.format(
+            number, text.replace("'", "''"), text.replace("'", "''"), "'2026-01-01T00:00:00.000000Z'",
+            "'2026-12-31T23:59:59.999999Z'",
+        )
+        for number, text in enumerate(texts, 1)
+    ]  # fmt: skip
+    file, scratch = directory / "some.sql.gz", directory / "some.db"
+    file.write_bytes(gzip.compress("".join(lines).encode()))
+    load(LoadRequest(dump=str(file), scratch=str(scratch), purpose="partial", max_bytes=2**40), silent)
+    connection = sqlite3.connect(scratch)
+    found = [row[0] for row in connection.execute("SELECT name FROM location ORDER BY id")]
+    connection.close()
+    assert found == texts

@@ -1,0 +1,147 @@
+"""The directory of stored backups: names, notes, expiry and retention."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from stocky import clock
+from stocky.backup.store import ID_FORMAT, Kind, Reason, Store, StoredBackup
+from stocky.errors import NotFound
+
+NOON = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path)
+
+
+def add(
+    store: Store,
+    at: datetime = NOON,
+    kind: Kind = Kind.SQL,
+    reason: Reason = Reason.SCHEDULED,
+    content: bytes = b"content",
+    verified_at: datetime | None = None,
+    expires_at: datetime | None = None,
+) -> StoredBackup:
+    file = store.directory / "made.partial"
+    file.write_bytes(content)
+    return store.add_backup(
+        file,
+        StoredBackup(
+            id=at.strftime(ID_FORMAT),
+            kind=kind,
+            filename="",
+            size_bytes=len(content),
+            created_at=at,
+            reason=reason,
+            verified_at=verified_at,
+            expires_at=expires_at,
+        ),
+    )
+
+
+def test_a_backup_is_named_for_its_moment_and_found_by_it(store: Store) -> None:
+    dump, archive = add(store), add(store, NOON + timedelta(minutes=1), Kind.ARCHIVE)
+    assert dump.filename == "stocky_backup_20260301_120000.sql.gz"
+    assert archive.filename == "stocky-backup-2026-03-01-12-01-00.zip"
+    assert store.list_backups() == [archive, dump]
+    assert store.get_backup("2026-03-01-12-00-00") == dump
+    assert store.path(dump).read_bytes() == b"content"
+    assert not (store.directory / "made.partial").exists()
+
+
+def test_two_backups_of_one_second_take_two_names(store: Store) -> None:
+    ids = {add(store).id, add(store, kind=Kind.ARCHIVE).id, add(store).id}
+    assert ids == {"2026-03-01-12-00-00", "2026-03-01-12-00-01", "2026-03-01-12-00-02"}
+    assert len(store.list_backups()) == 3
+
+
+def test_a_name_is_promised_only_once(store: Store) -> None:
+    first, second = store.promise_id(), store.promise_id()
+    assert first < second
+    placed = add(store, datetime.strptime(second, ID_FORMAT).replace(tzinfo=UTC))
+    assert placed.id == second
+    assert store.promise_id() > second
+
+
+@pytest.mark.parametrize(
+    "id",
+    [
+        "",
+        "..",
+        "../secret-key",
+        "2026-03-01-12-00-01",
+        "2026-3-1-12-0-0",
+        "2026-99-99-99-99-99",
+        "2026-03-01-12-00-00/x",
+    ],
+)
+def test_nothing_but_a_backup_is_found(store: Store, id: str) -> None:
+    add(store)
+    (store.directory / "secret-key").write_text("secret")
+    with pytest.raises(NotFound):
+        store.get_backup(id)
+
+
+def test_a_file_that_was_copied_here_is_a_backup_like_any_other(store: Store) -> None:
+    (store.directory / "stocky_backup_20250101_000000.sql.gz").write_bytes(b"from elsewhere")
+    (store.directory / "stocky_backup_20259901_000000.sql.gz").write_bytes(b"no moment")
+    (store.directory / "holiday.zip").write_bytes(b"no backup")
+    (found,) = store.list_backups()
+    assert (found.id, found.reason, found.size_bytes, found.rows) == ("2025-01-01-00-00-00", Reason.FOUND, 14, None)
+
+
+def test_notes_about_another_file_of_this_name_are_not_believed(store: Store) -> None:
+    backup = add(store, verified_at=NOON)
+    store.path(backup).write_bytes(b"something else altogether")
+    assert store.get_backup(backup.id).verified_at is None
+
+
+def test_broken_notes_hide_no_backup(store: Store) -> None:
+    backup = add(store)
+    (store.directory / f"{backup.filename}.json").write_text("{")
+    assert [each.id for each in store.list_backups()] == [backup.id]
+
+
+def test_what_is_noted_later_is_kept(store: Store) -> None:
+    backup = msgspec.structs.replace(add(store), verified_at=NOON, problems=["item: 3 rows, not 4"])
+    store.note(backup)
+    assert store.get_backup(backup.id) == backup
+    assert not backup.is_good
+
+
+def test_removing_leaves_nothing(store: Store) -> None:
+    store.remove_backup(add(store).id)
+    assert list(store.directory.iterdir()) == []
+
+
+def test_what_has_expired_goes_and_takes_lonely_notes_with_it(store: Store) -> None:
+    gone = add(store, NOON, expires_at=clock.now() - timedelta(seconds=1))
+    kept = add(store, NOON + timedelta(hours=1), expires_at=clock.now() + timedelta(hours=1))
+    lonely = add(store, NOON + timedelta(hours=2))
+    store.path(lonely).unlink()
+    assert store.remove_expired() == [gone]
+    assert sorted(file.name for file in store.directory.iterdir()) == [kept.filename, f"{kept.filename}.json"]
+
+
+def test_retention_keeps_the_newest_and_the_last_good_one(store: Store) -> None:
+    days = [add(store, NOON + timedelta(days=day), verified_at=NOON if day == 1 else None) for day in range(6)]
+    by_hand = add(store, NOON - timedelta(days=30), reason=Reason.COMMAND_LINE)
+    before = [add(store, NOON + timedelta(days=day, hours=1), reason=Reason.BEFORE_RESTORE) for day in range(3)]
+    removed = store.keep_last(2)
+    assert {each.id for each in removed} == {days[0].id, days[2].id, days[3].id, before[0].id}
+    assert {each.id for each in store.list_backups()} == {
+        each.id for each in (days[1], days[4], days[5], by_hand, *before[1:])
+    }
+
+
+def test_an_empty_place_holds_no_backups(tmp_path: Path) -> None:
+    store = Store(tmp_path / "not there yet")
+    assert store.list_backups() == []
+    assert store.remove_expired() == []

@@ -1,0 +1,186 @@
+"""Putting other data in the place of the live one: everyone sees the old or the new, and what was revoked stays so."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from httpx import AsyncClient
+from litestar import Litestar
+
+from stocky.backup.loading import load
+from stocky.backup.requests import LoadRequest
+from stocky.backup.standing import Replaced
+from stocky.backup.swap import replace_database
+from stocky.config import Config
+from stocky.db import Database
+from stocky.errors import Conflict
+from stocky.stock.proof import find_faults
+from tests.architecture import schema
+from tests.backup.dumps import take
+from tests.inventory import get, made, new_item, new_location, refused
+
+LARGE = 50 * 2**30
+
+
+def scratch_of(dump: bytes, directory: Path, name: str = "scratch") -> Path:
+    """The dump, loaded and proven."""
+    file = directory / f"{name}.sql.gz"
+    file.write_bytes(dump)
+    request = LoadRequest(dump=str(file), scratch=str(directory / f"{name}.db"), purpose="full", max_bytes=LARGE)
+    load(request, silent)
+    return Path(request.scratch)
+
+
+def silent(phase: str, done: int, total: int | None, unit: str) -> None:
+    return None
+
+
+async def replaced(app: Litestar, scratch: Path) -> Replaced:
+    database: Database = app.state.database
+    return await replace_database(database, scratch, silent)
+
+
+async def test_the_new_data_is_there_for_reading_and_writing(app: Litestar, admin: AsyncClient, tmp_path: Path) -> None:
+    await new_item(admin, "Old")
+    scratch = scratch_of(await take(admin), tmp_path)
+    await new_item(admin, "Newer")
+    await replaced(app, scratch)
+    assert [item["name"] for item in await get(admin, "/items/")] == ["Old"]
+    # Ids go on where the restored data ends.
+    assert (await new_item(admin, "Next"))["id"] == 2
+
+
+async def test_every_table_is_as_it_was_dumped(
+    app: Litestar, admin: AsyncClient, scanner: AsyncClient, config: Config, tmp_path: Path
+) -> None:
+    shelf = await new_location(admin, "Regal “ü” 🏠; -- 'x'")
+    made(await scanner.post("/scanner/scan", json={"upc": "x", "scanner_id": "s1", "location_hint": shelf["name"]}))
+    scratch = scratch_of(await take(admin), tmp_path)
+    before = schema.contents(config)
+    await new_item(admin)
+    await replaced(app, scratch)
+    after = schema.contents(config)
+    for table in before.keys() - {"auth_revision", "api_key", "job"}:
+        assert after[table] == before[table], table
+    assert await find_faults(config) == []
+
+
+async def test_the_same_may_be_done_again_and_again(app: Litestar, admin: AsyncClient, tmp_path: Path) -> None:
+    first = scratch_of(await take(admin), tmp_path, "first")
+    await new_item(admin)
+    second = scratch_of(await take(admin), tmp_path, "second")
+    for scratch, count in [(first, 0), (second, 1), (first, 0), (second, 1)]:
+        await replaced(app, scratch)
+        assert len(await get(admin, "/items/")) == count
+
+
+async def test_a_second_one_at_the_same_time_is_refused_and_harms_nothing(
+    app: Litestar, admin: AsyncClient, tmp_path: Path
+) -> None:
+    first = scratch_of(await take(admin), tmp_path, "first")
+    await new_item(admin)
+    second = scratch_of(await take(admin), tmp_path, "second")
+    results = await asyncio.gather(replaced(app, first), replaced(app, second), return_exceptions=True)
+    failures = [result for result in results if isinstance(result, BaseException)]
+    assert [type(failure) for failure in failures] == [Conflict]
+    winner = next(place for place, result in enumerate(results) if isinstance(result, Replaced))
+    assert len(await get(admin, "/items/")) == winner
+
+
+async def test_what_was_taken_from_someone_stays_taken(
+    app: Litestar, admin: AsyncClient, member: AsyncClient, tmp_path: Path
+) -> None:
+    scratch = scratch_of(await take(admin), tmp_path)
+    users = {user["username"]: user["id"] for user in await get(admin, "/users/")}
+    assert (await admin.delete(f"/users/{users['member']}")).is_success
+    kept = (await replaced(app, scratch)).kept
+    assert kept.inactive == ["member"]
+    refused(await member.get("/items/"), 401)
+
+
+async def test_data_that_would_have_no_admin_is_not_put_in_place(
+    app: Litestar, admin: AsyncClient, config: Config, tmp_path: Path
+) -> None:
+    scratch = scratch_of(await take(admin), tmp_path)
+    other = {"username": "other", "email": "o@example.org", "password": "long enough!", "role": "admin"}
+    made(await admin.post("/users/", json=other))
+    users = {user["username"]: user["id"] for user in await get(admin, "/users/")}
+    schema.run(config, f"UPDATE user_account SET is_active = FALSE WHERE id = {users['admin']}")
+    with pytest.raises(Conflict, match="admin"):
+        await replaced(app, scratch)
+    assert schema.run(config, "SELECT count(*) FROM user_account WHERE username = 'other'") == [(1,)]
+
+
+async def test_readers_and_writers_see_the_one_or_the_other(
+    app: Litestar, admin: AsyncClient, reader: AsyncClient, scanner: AsyncClient, tmp_path: Path
+) -> None:
+    shelf = await new_location(admin, "A")
+    item = await new_item(admin, "A")
+    scan = {"upc": "x", "scanner_id": "s1", "location_hint": shelf["id"]}
+    first = scratch_of(await take(admin), tmp_path, "first")
+    for path in (f"/locations/{shelf['id']}", f"/items/{item['id']}"):
+        made(await admin.patch(path, json={"name": "B"}))
+    second = scratch_of(await take(admin), tmp_path, "second")
+    stop = asyncio.Event()
+    seen: set[Any] = set()
+    refusals: list[Any] = []
+
+    async def watch() -> None:
+        while not stop.is_set():
+            # One request that reads both: the stub's SKU names its item and its place.
+            answer = await reader.get("/skus/", params={"expand": "item,location"})
+            if answer.status_code == 200:
+                seen.update((sku["item"]["name"], sku["location"]["name"]) for sku in answer.json())
+            else:
+                refusals.append(answer)
+            await asyncio.sleep(0)
+
+    async def write() -> None:
+        while not stop.is_set():
+            answer = await scanner.post("/scanner/scan", json=scan)
+            if answer.status_code != 200:
+                refusals.append(answer)
+
+    made(await admin.post("/skus/", json={"item_id": item["id"], "location_id": shelf["id"], "quantity": 1}))
+    busy = [asyncio.create_task(each()) for each in (watch, watch, write, write)]
+    for scratch in (first, second, first, second):
+        await replaced(app, scratch)
+        await asyncio.sleep(0.05)
+    stop.set()
+    await asyncio.gather(*busy)
+    assert {pair for pair in seen if pair[0] in "AB"} <= {("A", "A"), ("B", "B")}
+    for answer in refusals:
+        refused(answer, 503)
+        assert int(answer.headers["retry-after"]) > 0
+
+
+async def test_a_foreign_table_in_the_same_schema_is_left_alone(
+    app: Litestar, admin: AsyncClient, config: Config, tmp_path: Path
+) -> None:
+    if config.dialect == "sqlite":
+        pytest.skip("a SQLite file is Stocky's alone and replaced as a whole")
+    schema.run(config, "CREATE TABLE theirs (note TEXT)")
+    schema.run(config, "INSERT INTO theirs VALUES ('still here') RETURNING note")
+    scratch = scratch_of(await take(admin), tmp_path)
+    await replaced(app, scratch)
+    assert schema.run(config, "SELECT note FROM theirs") == [("still here",)]
+    schema.run(config, "CREATE VIEW their_view AS SELECT name FROM item")
+    with pytest.raises(Conflict, match="their_view"):
+        await replaced(app, scratch)
+    left = schema.run(config, "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'stocky%'")
+    assert left == []
+    assert schema.run(config, "SELECT count(*) FROM their_view") == [(0,)]
+
+
+async def test_a_request_that_began_with_the_old_data_does_not_end_with_the_new(
+    app: Litestar, admin: AsyncClient
+) -> None:
+    gate = app.state.database.gate
+    epoch = gate.epoch
+    gate.renew()
+    assert gate.epoch == epoch + 1
+    # A new request is of the new epoch.
+    assert await get(admin, "/items/") == []

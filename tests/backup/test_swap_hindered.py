@@ -1,0 +1,289 @@
+"""Putting other data in the place of the live one while something is in the way: it waits, gives up, or is broken off.
+
+Whatever happens, the data is the old or the new, it is said which, and work goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from httpx import AsyncClient
+from litestar import Litestar
+
+from stocky.backup import postgres_swap
+from stocky.backup.swap import replace_database
+from stocky.config import Config
+from stocky.db import Database
+from stocky.db.gate import Gate, begun_in
+from stocky.db.postgres_presence import claim_restore
+from stocky.errors import Conflict, Unavailable
+from stocky.stock.proof import find_faults
+from tests.architecture import schema
+from tests.backup.dumps import take
+from tests.backup.test_swap import replaced, scratch_of, silent
+from tests.inventory import get, made, new_item, new_location, refused, total
+
+pytestmark = pytest.mark.one_postgres
+
+
+async def names(admin: AsyncClient) -> list[str]:
+    return sorted(item["name"] for item in await get(admin, "/items/"))
+
+
+@pytest.fixture
+async def old_in_new(app: Litestar, admin: AsyncClient, tmp_path: Path) -> Path:
+    """A scratch file whose only item is "Restored"; the live data has "Live"."""
+    item = await new_item(admin, "Restored")
+    scratch = scratch_of(await take(admin), tmp_path)
+    made(await admin.patch(f"/items/{item['id']}", json={"name": "Live"}))
+    return scratch
+
+
+async def test_it_gives_up_when_another_program_writes_and_works_after_it(
+    app: Litestar, admin: AsyncClient, config: Config, old_in_new: Path
+) -> None:
+    if config.dialect == "postgres":
+        pytest.skip("on Postgres nobody writes the file")
+    await app.state.database.call(sqlite3.Connection.execute, "PRAGMA busy_timeout = 20")
+    with closing(sqlite3.connect(config.sqlite_path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Unavailable, match="nothing was changed"):
+            await replaced(app, old_in_new)
+        assert await names(admin) == ["Live"]
+    await new_item(admin, "And on")
+    await replaced(app, old_in_new)
+    assert await names(admin) == ["Restored"]
+
+
+async def test_a_program_that_reads_the_file_is_not_in_the_way(
+    app: Litestar, admin: AsyncClient, config: Config, old_in_new: Path
+) -> None:
+    if config.dialect == "postgres":
+        pytest.skip("Postgres has no file")
+    await app.state.database.call(sqlite3.Connection.execute, "PRAGMA busy_timeout = 20")
+    with closing(sqlite3.connect(config.sqlite_path, isolation_level=None)) as other:
+        other.execute("BEGIN")
+        assert other.execute("SELECT name FROM item").fetchall() == [("Live",)]
+        await replaced(app, old_in_new)
+        assert await names(admin) == ["Restored"]
+        # One transaction of the other sees one state.
+        assert other.execute("SELECT name FROM item").fetchall() == [("Live",)]
+    assert await find_faults(config) == []
+
+
+async def test_it_gives_up_when_another_program_holds_the_tables(
+    app: Litestar, admin: AsyncClient, config: Config, old_in_new: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if config.dialect == "sqlite":
+        pytest.skip("SQLite has no locks on tables")
+    monkeypatch.setattr(postgres_swap, "LOCK_SECONDS", 1)
+
+    async def back_up() -> None:
+        raise AssertionError("everyone waited for a backup before it was known that nothing would come of it")
+
+    with psycopg.connect(config.database_url) as other:
+        other.execute("SELECT name FROM location")
+        with pytest.raises(Unavailable, match="nothing was changed"):
+            await replace_database(app.state.database, old_in_new, silent, before=back_up)
+        assert await names(admin) == ["Live"]
+    await new_item(admin, "And on")
+    await replaced(app, old_in_new)
+    assert await names(admin) == ["Restored"]
+    assert schema.other_schemas(config) == []
+
+
+async def test_what_others_may_do_with_the_tables_they_may_do_after_it(
+    app: Litestar, config: Config, old_in_new: Path
+) -> None:
+    if config.dialect == "sqlite":
+        pytest.skip("SQLite knows no users")
+    schema.run(config, "GRANT SELECT ON item TO PUBLIC")
+    schema.run(config, "GRANT INSERT, UPDATE ON location TO pg_monitor WITH GRANT OPTION")
+    granted = """
+        SELECT table_name, grantee, privilege_type, is_grantable FROM information_schema.table_privileges
+         WHERE table_schema = 'public' AND grantee IN ('PUBLIC', 'pg_monitor') ORDER BY 1, 2, 3"""
+    before = schema.run(config, granted)
+    assert len(before) == 3
+    await replaced(app, old_in_new)
+    assert schema.run(config, granted) == before
+
+
+@pytest.mark.parametrize("passes", [0, 1, 2, 5, 20, 60])
+async def test_broken_off_it_leaves_the_one_or_the_other(
+    app: Litestar, admin: AsyncClient, scanner: AsyncClient, config: Config, tmp_path: Path, passes: int
+) -> None:
+    shelf = await new_location(admin)
+    scan = {"upc": "4006381333931", "scanner_id": "s1", "location_hint": shelf["id"]}
+    restored = await new_item(admin, "Restored", barcodes=[{"barcode": scan["upc"]}])
+    scratch = scratch_of(await take(admin), tmp_path)
+    made(await admin.patch(f"/items/{restored['id']}", json={"barcodes": [], "name": "Then"}))
+    live = await new_item(admin, "Live", barcodes=[{"barcode": scan["upc"]}])
+    # From here on this process knows the barcode's item by heart.
+    made(await scanner.post("/scanner/scan", json=scan))
+    begun = asyncio.Event()
+
+    async def begin() -> None:
+        begun.set()
+
+    replacing = asyncio.create_task(replace_database(app.state.database, scratch, silent, before=begin))
+    await begun.wait()
+    for _ in range(passes):
+        await asyncio.sleep(0)
+    replacing.cancel()
+    with suppress(asyncio.CancelledError):
+        await replacing
+    await app.state.database.gate.opened()
+    there = await names(admin)
+    assert there in (["Live", "Then"], ["Restored"])
+    made(await scanner.post("/scanner/scan", json=scan))
+    assert await total(admin, restored if there == ["Restored"] else live) == (1 if there == ["Restored"] else 2)
+    assert await find_faults(config) == []
+
+
+async def test_a_scan_counts_on_the_item_that_the_restored_data_names(
+    app: Litestar, admin: AsyncClient, scanner: AsyncClient, config: Config, tmp_path: Path
+) -> None:
+    shelf = await new_location(admin)
+    scan = {"upc": "4006381333931", "scanner_id": "s1", "location_hint": shelf["id"]}
+    first = await new_item(admin, "First", barcodes=[{"barcode": scan["upc"]}])
+    scratch = scratch_of(await take(admin), tmp_path)
+    made(await admin.patch(f"/items/{first['id']}", json={"barcodes": []}))
+    second = await new_item(admin, "Second", barcodes=[{"barcode": scan["upc"]}])
+    assert made(await scanner.post("/scanner/scan", json=scan))["item"]["id"] == second["id"]
+    await replaced(app, scratch)
+    assert made(await scanner.post("/scanner/scan", json=scan))["item"]["id"] == first["id"]
+    assert await total(admin, first) == 1
+    assert await find_faults(config) == []
+
+
+async def test_a_request_that_came_before_it_is_not_applied_to_the_new_data(
+    app: Litestar, admin: AsyncClient, old_in_new: Path
+) -> None:
+    half, go_on = asyncio.Event(), asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b'{"name": '
+        half.set()
+        await go_on.wait()
+        yield b'"Late"}'
+
+    headers = {"content-type": "application/json"}
+    late = asyncio.create_task(admin.post("/items/", content=body(), headers=headers))
+    await half.wait()
+    # Who sends slowly is in nobody's way.
+    await replaced(app, old_in_new)
+    go_on.set()
+    refused(await late, 503, "send it again")
+    assert await names(admin) == ["Restored"]
+    await new_item(admin, "Late")
+
+
+async def test_what_was_prepared_for_the_old_tables_works_with_the_new(
+    app: Litestar, admin: AsyncClient, reader: AsyncClient, old_in_new: Path
+) -> None:
+    async def read_all() -> None:
+        # As many at once as there are connections, so that each of them has prepared it.
+        answers = await asyncio.gather(*(reader.get("/items/") for _ in range(20)))
+        assert {answer.status_code for answer in answers} == {200}
+
+    await read_all()
+    for _ in range(3):
+        await replaced(app, old_in_new)
+        await read_all()
+
+
+async def test_what_killed_restores_left_is_dropped_unless_one_is_running(
+    app: Litestar, config: Config, old_in_new: Path
+) -> None:
+    if config.dialect == "sqlite":
+        pytest.skip("SQLite has no schemas")
+    schema.run(config, "CREATE SCHEMA stocky_incoming_0123abcd")
+    schema.run(config, "CREATE TABLE stocky_incoming_0123abcd.item (id INTEGER)")
+    schema.run(config, "CREATE SCHEMA stocky_incoming_of_someone_else")
+    database: Database = app.state.database
+    async with claim_restore(config.database_url):
+        await postgres_swap.sweep(database)
+        assert "stocky_incoming_0123abcd" in schema.other_schemas(config)
+        with pytest.raises(Conflict):
+            await replaced(app, old_in_new)
+    await postgres_swap.sweep(database)
+    assert schema.other_schemas(config) == ["stocky_incoming_of_someone_else"]
+
+
+async def test_looking_for_what_is_left_over_refuses_nobody(
+    app: Litestar, config: Config, old_in_new: Path, admin: AsyncClient
+) -> None:
+    if config.dialect == "sqlite":
+        pytest.skip("SQLite has no schemas")
+    stop = asyncio.Event()
+
+    async def sweep() -> None:
+        while not stop.is_set():
+            with suppress(Unavailable):
+                await postgres_swap.sweep(app.state.database)
+            await asyncio.sleep(0)
+
+    sweeping = [asyncio.create_task(sweep()) for _ in range(3)]
+    try:
+        await replaced(app, old_in_new)
+    finally:
+        stop.set()
+        await asyncio.gather(*sweeping)
+    assert await names(admin) == ["Restored"]
+
+
+async def test_who_lost_the_share_of_the_lock_looks_again_before_it_goes_on(
+    app: Litestar, admin: AsyncClient, config: Config, old_in_new: Path
+) -> None:
+    if config.dialect == "sqlite":
+        pytest.skip("SQLite has no such lock")
+    gate: Gate = app.state.database.gate
+    renewed = asyncio.Event()
+    gate.on_renewal(renewed.set)
+    ended = """
+        SELECT pg_terminate_backend(pid) FROM pg_locks
+         WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+    assert schema.run(config, ended) == [(True,)]
+    await renewed.wait()
+    await gate.opened()
+    assert await names(admin) == ["Live"]
+    await replaced(app, old_in_new)
+    assert await names(admin) == ["Restored"]
+
+
+async def test_the_gate_lets_go_of_nobody_who_does_not_come_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stocky.db.gate.DRAIN_SECONDS", 0.01)
+    gate = Gate()
+    with gate.inside():
+        with pytest.raises(Unavailable, match="nothing was changed"):
+            async with gate.closed():
+                raise AssertionError("someone is inside")
+        gate.pass_by()
+    async with gate.closed():
+        with pytest.raises(Unavailable):
+            gate.pass_by()
+        with pytest.raises(Conflict):
+            async with gate.closed():
+                raise AssertionError("it is closed already")
+    gate.pass_by()
+
+
+async def test_the_gate_tells_old_requests_from_new_ones() -> None:
+    gate = Gate()
+    forgotten: list[Any] = []
+    gate.on_renewal(lambda: forgotten.append(gate.epoch))
+    begun_in.set(gate.epoch)
+    gate.pass_by()
+    gate.renew()
+    assert forgotten == [1]
+    with pytest.raises(Unavailable, match="send it again"):
+        gate.pass_by()
+    begun_in.set(None)
+    gate.pass_by()

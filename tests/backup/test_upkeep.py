@@ -1,0 +1,141 @@
+"""Backups that nobody asks for: made at their time, proven, kept as many as wanted, and told of when they fail."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from httpx import AsyncClient
+from litestar import Litestar
+
+from stocky import clock
+from stocky.app import create_app
+from stocky.backup.workspace import sweep
+from stocky.config import Config
+from tests.backup.dumps import finished
+from tests.inventory import get, made
+
+pytestmark = pytest.mark.one_postgres
+
+
+@pytest.fixture
+async def moved(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A clock that the test moves: `moved(hours)`."""
+    real, ahead = clock.now, timedelta()
+
+    def now() -> datetime:
+        return real() + ahead
+
+    monkeypatch.setattr(clock, "now", now)
+
+    def move(hours: float) -> None:
+        nonlocal ahead
+        ahead += timedelta(hours=hours)
+
+    return move
+
+
+async def all_ended(admin: AsyncClient, app: Litestar) -> None:
+    """What is due is queued, and has ended."""
+    await app.state.schedule.look()
+    for job in await get(admin, "/jobs", kind="backup.scheduled"):
+        await finished(admin, job["id"])
+
+
+async def scheduled(admin: AsyncClient, app: Litestar) -> list[dict[str, Any]]:
+    """The scheduled backups, after the jobs that are due have ended."""
+    await all_ended(admin, app)
+    return [backup for backup in await get(admin, "/system/backup/list") if backup["reason"] == "scheduled"]
+
+
+async def test_with_the_clock_moved_a_backup_appears_each_day_proven_and_old_ones_go(
+    app: Litestar, admin: AsyncClient, moved: Any
+) -> None:
+    assert await scheduled(admin, app) == []
+    change = {"backup_schedule_enabled": True, "backup_keep": 2, "backup_schedule_kind": "sql"}
+    made(await admin.patch("/settings", json=change))
+    assert await scheduled(admin, app) == [], "03:00 was before anyone asked for it"
+    for day in range(1, 5):
+        moved(24)
+        backups = await scheduled(admin, app)
+        assert len(backups) == min(day, 2)
+        assert all(backup["is_good"] for backup in backups)
+        assert await scheduled(admin, app) == backups, "once a day"
+    assert all(datetime.fromisoformat(backup["created_at"]).tzinfo is not None for backup in backups)
+
+
+async def test_one_that_was_missed_is_made_at_the_next_start(
+    app: Litestar, admin: AsyncClient, config: Config, moved: Any
+) -> None:
+    made(await admin.patch("/settings", json={"backup_schedule_enabled": True}))
+    moved(24 * 10)
+    (backup,) = await scheduled(admin, app)
+    assert backup["kind"] == "archive"
+
+
+async def test_two_processes_on_one_postgres_make_one(
+    app: Litestar, admin: AsyncClient, config: Config, moved: Any
+) -> None:
+    if config.dialect == "sqlite":
+        pytest.skip("one SQLite file has one Stocky")
+    made(await admin.patch("/settings", json={"backup_schedule_enabled": True}))
+    moved(24)
+    other = create_app(config)
+    async with other.lifespan():
+        await asyncio.gather(*(each.state.schedule.look() for each in (app, other) * 3))
+        assert len(await scheduled(admin, app)) == 1
+    assert len(await get(admin, "/jobs", kind="backup.scheduled")) == 1
+
+
+async def test_a_failure_raises_an_alert_until_one_has_gone_well(
+    app: Litestar, admin: AsyncClient, config: Config, moved: Any
+) -> None:
+    made(await admin.patch("/settings", json={"backup_schedule_enabled": True}))
+    if config.backup_dir.is_dir():
+        config.backup_dir.rmdir()
+    # A file where the directory should be: nothing can be written there, by no user.
+    config.backup_dir.write_text("in the way")
+    for _ in range(2):
+        moved(24)
+        await all_ended(admin, app)
+    (alert,) = [each for each in await get(admin, "/alerts/") if each["alert_type"] == "backup_failed"]
+    assert "backup" in alert["message"]
+    config.backup_dir.unlink()
+    moved(24)
+    (backup,) = await scheduled(admin, app)
+    assert backup["is_good"]
+    assert [each for each in await get(admin, "/alerts/") if each["alert_type"] == "backup_failed"] == []
+
+
+async def test_what_was_made_by_hand_expires(app: Litestar, admin: AsyncClient, config: Config, moved: Any) -> None:
+    made(await admin.post("/backup/create/full"))
+    upkeep = app.state.backups.backups.store
+    moved(23)
+    assert upkeep.remove_expired() == []
+    moved(2)
+    assert len(upkeep.remove_expired()) == 1
+    assert await get(admin, "/system/backup/list") == []
+
+
+async def test_the_newest_proof_is_in_the_metrics(
+    app: Litestar, admin: AsyncClient, root: AsyncClient, moved: Any
+) -> None:
+    made(await admin.patch("/settings", json={"backup_schedule_enabled": True}))
+    moved(24)
+    (backup,) = await scheduled(admin, app)
+    text = (await root.get("/metrics")).text
+    line = next(each for each in text.splitlines() if each.startswith("stocky_backup_verified_timestamp_seconds "))
+    made_at = datetime.fromisoformat(backup["created_at"]).astimezone(UTC)
+    assert float(line.split()[1]) == pytest.approx(made_at.timestamp(), abs=1)
+    assert "stocky_backups_stored 1.0" in text
+
+
+def test_nothing_of_a_killed_one_is_left_after_the_next_start(config: Config) -> None:
+    left = config.backup_dir / ".work-abandoned"
+    left.mkdir(parents=True)
+    (left / "owner").touch()
+    (left / "copy.db").write_bytes(b"x" * 100)
+    assert sweep(config.backup_dir) == 1
+    assert list(config.backup_dir.iterdir()) == []

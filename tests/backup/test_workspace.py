@@ -1,0 +1,142 @@
+"""Scratch space: there while it is needed, gone afterwards, and never taken away from someone who lives."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from stocky.backup.workspace import disk_errors, require_space, scratch_directory, sweep, workspace
+from stocky.errors import OutOfSpace
+
+# Makes a workspace in the directory it is given, fills it, says so, and waits to be killed.
+HOLDER = """
+import sys, time
+from pathlib import Path
+from stocky.backup.workspace import scratch_directory
+with scratch_directory(Path(sys.argv[1])) as place:
+    (place / "half a backup").write_text("half")
+    (place / "inner").mkdir()
+    (place / "inner" / "file").write_text("x")
+    print(place, flush=True)
+    sys.stdin.read()
+"""
+
+
+def held(directory: Path) -> tuple[subprocess.Popen[str], Path]:
+    """A process that owns a workspace, and where that is."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(directory)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    return process, Path(process.stdout.readline().strip())
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.communicate()
+
+
+async def test_a_workspace_is_private_and_goes_with_its_block(tmp_path: Path) -> None:
+    async with workspace(tmp_path / "backups") as place:
+        (place / "copy.db").write_text("rows")
+        assert place.stat().st_mode & 0o777 == 0o700
+        assert place.parent == tmp_path / "backups"
+    assert list((tmp_path / "backups").iterdir()) == []
+
+
+async def test_a_workspace_goes_with_a_block_that_fails(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with workspace(tmp_path) as place:
+            (place / "half").write_text(str(1 / 0))
+    assert os.listdir(tmp_path) == []
+
+
+async def test_a_workspace_whose_maker_is_cancelled_at_any_moment_goes(tmp_path: Path) -> None:
+    async def hold() -> None:
+        async with workspace(tmp_path):
+            await asyncio.Event().wait()
+
+    for moments in range(10):
+        task = asyncio.create_task(hold())
+        for _ in range(moments):
+            await asyncio.sleep(0)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        assert os.listdir(tmp_path) == []
+
+
+def test_what_is_in_use_is_not_swept(tmp_path: Path) -> None:
+    process, theirs = held(tmp_path)
+    with scratch_directory(tmp_path) as ours:
+        assert sweep(tmp_path) == 0
+        assert ours.is_dir()
+        assert (theirs / "half a backup").exists()
+    end(process)
+
+
+def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
+    process, place = held(tmp_path)
+    end(process)
+    assert place.is_dir()
+    assert sweep(tmp_path) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_half_made_or_half_swept_is_swept(tmp_path: Path) -> None:
+    (tmp_path / ".work-without-a-lock").mkdir()
+    half = tmp_path / ".work-half"
+    half.mkdir()
+    (half / "copy.db").write_text("rows")
+    assert sweep(tmp_path) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sweep_leaves_backups_alone(tmp_path: Path) -> None:
+    backup = tmp_path / "stocky_backup_20260131_120000.sql.gz"
+    backup.write_text("a backup")
+    assert sweep(tmp_path) == 0
+    assert sweep(tmp_path / "never made") == 0
+    assert backup.exists()
+
+
+def test_workspaces_are_made_while_others_are_swept(tmp_path: Path) -> None:
+    sweeper = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys\nfrom pathlib import Path\nfrom stocky.backup.workspace import sweep\n"
+            "print(flush=True)\nwhile True: sweep(Path(sys.argv[1]))",
+            str(tmp_path),
+        ],
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert sweeper.stdout is not None
+        sweeper.stdout.readline()
+        for _ in range(300):
+            with scratch_directory(tmp_path) as place:
+                (place / "file").write_text("x")
+                assert (place / "file").read_text() == "x"
+    finally:
+        sweeper.kill()
+        sweeper.communicate()
+    sweep(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_too_little_space_is_told_in_figures(tmp_path: Path) -> None:
+    with pytest.raises(OutOfSpace, match=r"needs about 1099511627777 MiB in .*, and \d+ MiB are free"):
+        require_space(tmp_path, 2**60)
+    require_space(tmp_path, 1)
+
+
+def test_a_full_disk_is_out_of_space() -> None:
+    with pytest.raises(OutOfSpace), disk_errors(), Path("/dev/full").open("wb", buffering=0) as full:
+        full.write(b"x")

@@ -1,0 +1,181 @@
+"""`stocky backup`, `verify`, `restore` and `copy`, as a person types them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zipfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from stocky.config import Config
+from tests.architecture import schema
+from tests.cli.running import environment, stocky
+from tests.conftest import TestDatabases, settings
+from tests.serving import Server
+
+pytestmark = pytest.mark.one_postgres
+
+NOW = "'2026-01-01T00:00:00.000000Z'"
+
+
+def add_place(config: Config, name: str) -> None:
+    schema.run(
+        config,
+        "INSERT INTO location (name, storage_type, created_at, updated_at)"
+        f" VALUES ('{name}', 'pantry', {NOW}, {NOW}) RETURNING id",
+    )
+
+
+def places(config: Config) -> list[str]:
+    return sorted(name for (name,) in schema.run(config, "SELECT name FROM location"))
+
+
+def test_a_backup_lands_among_the_stored_ones_and_verifies(environ: dict[str, str], config: Config) -> None:
+    done = stocky(environ, "backup", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    file = Path(told["file"])
+    assert file.parent == config.backup_dir
+    assert file.stat().st_size == told["size_bytes"]
+    verified = stocky(environ, "verify", str(file))
+    assert (verified.returncode, verified.stderr) == (0, "")
+    assert "restores" in verified.stdout
+
+
+def test_a_backup_goes_where_it_is_wanted(environ: dict[str, str], config: Config, tmp_path: Path) -> None:
+    file, archive = tmp_path / "all.sql.gz", tmp_path / "all.zip"
+    assert stocky(environ, "backup", "-o", str(file)).returncode == 0
+    assert stocky(environ, "backup", "--kind", "archive", "-o", str(archive)).returncode == 0
+    assert gzip.decompress(file.read_bytes()).startswith(b"-- Stocky backup")
+    assert zipfile.is_zipfile(archive)
+    for each in (file, archive):
+        assert stocky(environ, "verify", str(each)).returncode == 0
+    assert not config.backup_dir.is_dir() or list(config.backup_dir.iterdir()) == []
+
+
+def test_standard_output_is_for_dumps_only(environ: dict[str, str]) -> None:
+    done = stocky(environ, "backup", "-o", "-", "--kind", "archive")
+    assert done.returncode == 2
+    assert "archive" in done.stderr
+
+
+def test_verifying_a_bad_one_fails(environ: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "all.sql.gz"
+    assert stocky(environ, "backup", "-o", str(file)).returncode == 0
+    file.write_bytes(file.read_bytes()[:-30])
+    done = stocky(environ, "verify", str(file), "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["ok"] is False
+    missing = stocky(environ, "verify", str(tmp_path / "missing.sql.gz"))
+    assert missing.returncode == 1
+    assert missing.stderr.count("\n") == 1
+
+
+def test_a_restore_says_what_would_change_asks_and_does_it(
+    environ: dict[str, str], config: Config, tmp_path: Path
+) -> None:
+    add_place(config, "Before")
+    file = tmp_path / "all.sql.gz"
+    assert stocky(environ, "backup", "-o", str(file)).returncode == 0
+    add_place(config, "After")
+    trial = stocky(environ, "restore", str(file), "--dry-run")
+    assert trial.returncode == 0, trial.stderr
+    assert "2 -> 1" in trial.stdout
+    asked = stocky(environ, "restore", str(file))
+    assert asked.returncode == 1
+    assert "--force" in asked.stderr
+    assert places(config) == ["After", "Before"]
+    done = stocky(environ, "restore", str(file), "--force")
+    assert done.returncode == 0, done.stderr
+    assert places(config) == ["Before"]
+    (safety,) = config.backup_dir.glob("*.sql.gz")
+    assert safety.name in done.stdout
+    assert stocky(environ, "check").stdout == ""
+
+
+def test_a_new_machine_needs_nothing_but_the_archive(
+    environ: dict[str, str], config: Config, dialect: str, databases: TestDatabases, tmp_path: Path
+) -> None:
+    add_place(config, "From the old machine")
+    archive = tmp_path / "all.zip"
+    assert stocky(environ, "backup", "--kind", "archive", "-o", str(archive)).returncode == 0
+    (tmp_path / "new").mkdir()
+    with databases.empty(dialect, tmp_path / "new") as url:
+        new = settings(url, tmp_path / "new")
+        done = stocky(new, "restore", str(archive), "--force")
+        assert done.returncode == 0, done.stderr
+        assert stocky(new, "check").returncode == 0
+
+
+def test_a_served_sqlite_file_is_not_restored_into(
+    environ: dict[str, str], config: Config, serve: Callable[..., AbstractContextManager[Server]], tmp_path: Path
+) -> None:
+    add_place(config, "Before")
+    file = tmp_path / "all.sql.gz"
+    assert stocky(environ, "backup", "-o", str(file)).returncode == 0
+    add_place(config, "After")
+    with serve():
+        done = stocky(environ, "restore", str(file), "--force")
+    if config.dialect == "sqlite":
+        assert done.returncode == 1
+        assert "stop it" in done.stderr
+        assert places(config) == ["After", "Before"]
+    else:
+        # Its processes pause for the moment of it.
+        assert done.returncode == 0, done.stderr
+        assert places(config) == ["Before"]
+
+
+def test_a_second_server_on_one_sqlite_file_is_refused(
+    environ: dict[str, str], config: Config, serve: Callable[..., AbstractContextManager[Server]]
+) -> None:
+    if config.dialect != "sqlite":
+        pytest.skip("on Postgres there may be many")
+    with serve():
+        other = stocky(environ, "serve", "--port", "0")
+    assert other.returncode == 1
+    assert "Another Stocky" in other.stderr
+
+
+def test_everything_is_copied_to_the_other_kind_and_back(
+    environ: dict[str, str], config: Config, dialect: str, databases: TestDatabases, tmp_path: Path
+) -> None:
+    assert stocky(environ, "demo-data", "--items", "50", "--events", "500").returncode == 0
+    other_kind = "postgres-embedded" if dialect == "sqlite" else "sqlite"
+    for name in ("there", "back"):
+        (tmp_path / name).mkdir()
+    with databases.empty(other_kind, tmp_path / "there") as there, databases.empty(dialect, tmp_path / "back") as back:
+        first = stocky(environ, "copy", config.database_url, there, "--json")
+        assert first.returncode == 0, first.stderr
+        second = stocky(environ, "copy", there, back, "--json")
+        assert second.returncode == 0, second.stderr
+        assert json.loads(first.stdout) == json.loads(second.stdout)
+        again = stocky(environ, "copy", config.database_url, there)
+        assert again.returncode == 1
+        assert "holds data" in again.stderr
+        returned = settings(back, tmp_path / "back")
+        assert stocky(returned, "check").stdout == ""
+        dumps = []
+        for name, each in (("one", environ), ("other", returned)):
+            file = tmp_path / f"{name}.sql.gz"
+            assert stocky(each, "backup", "-o", str(file)).returncode == 0
+            text = gzip.decompress(file.read_bytes()).decode()
+            dumps.append([line for line in text.splitlines() if line.startswith("INSERT INTO") and "_yoyo" not in line])
+        assert dumps[0] == dumps[1]
+
+
+def test_a_copy_onto_itself_is_refused(environ: dict[str, str], config: Config) -> None:
+    done = stocky(environ, "copy", config.database_url, config.database_url)
+    assert done.returncode == 1
+    assert "same" in done.stderr
+
+
+def test_the_help_of_each_command_reads_well() -> None:
+    for command in ("backup", "verify", "restore", "copy"):
+        done = stocky(environment({}), command, "--help")
+        assert done.returncode == 0
+        assert f"stocky {command}" in done.stdout
