@@ -6,6 +6,12 @@ import argparse
 from collections.abc import Callable
 
 from tests.benchmarks import machine, results
+from tests.benchmarks.backing_up import (
+    measure_backup,
+    measure_memory,
+    measure_restore,
+    measure_scans_during_backup,
+)
 from tests.benchmarks.events import measure_events
 from tests.benchmarks.listing import measure_listing
 from tests.benchmarks.load import generator_name
@@ -19,6 +25,10 @@ BENCHMARKS: dict[str, Callable[[Plan], list[Result]]] = {
     "F3": measure_events,
     "F4": measure_on_postgres,
     "F5": measure_long_ledger,
+    "F6": measure_scans_during_backup,
+    "F7": measure_backup,
+    "F8": measure_restore,
+    "F9": measure_memory,
     "F10": measure_listing,
     "F11": measure_start,
     "F12": measure_many_connections,

@@ -34,12 +34,13 @@ ITEMS = 10_000
 class Database(msgspec.Struct, frozen=True):
     """A database that Stocky can serve: `settings` is its environment, `directory` its data directory.
 
-    `api_key` is the header of its user who may scan, where it has people.
+    `api_key` is the header of its user who may scan, where it has people, and `admin_key` the key of its admin.
     """
 
     settings: dict[str, str]
     directory: Path
     api_key: str = ""
+    admin_key: str = ""
 
     @property
     def url(self) -> str:
@@ -75,7 +76,7 @@ def sqlite_database(*, items: int = ITEMS, events: int = ITEMS) -> Iterator[Data
         # What is still to be written of the copy would be in the way of every commit that is measured.
         os.sync()
         settings = _settings(f"sqlite:///{path}", directory)
-        yield Database(settings, Path(directory), _add_people(settings))
+        yield Database(settings, Path(directory), *_add_people(settings))
 
 
 @contextmanager
@@ -94,10 +95,10 @@ def postgres_database(url: str) -> Iterator[Database]:
         migrate(load(settings))
         with psycopg.connect(url) as connection, connection.cursor() as cursor:
             build.fill(_Postgres(cursor), ITEMS)
-        api_key = _add_people(settings)
+        keys = _add_people(settings)
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("VACUUM ANALYZE")
-        yield Database(settings, Path(directory), api_key)
+        yield Database(settings, Path(directory), *keys)
 
 
 class _Postgres:
@@ -114,9 +115,10 @@ def _settings(url: str, directory: str) -> dict[str, str]:
     return {"STOCKY_DATABASE_URL": url, "STOCKY_DATA_DIR": directory, "STOCKY_SECRET_KEY": SECRET_KEY}
 
 
-def _add_people(settings: dict[str, str]) -> str:
+def _add_people(settings: dict[str, str]) -> tuple[str, str]:
+    """The header of who scans, and the admin's key."""
     keys = asyncio.run(add_people(load(settings)))
-    return f"X-API-Key: {keys['scanner']}"
+    return f"X-API-Key: {keys['scanner']}", keys["admin"]
 
 
 def _kept(items: int, events: int) -> Path:

@@ -5,11 +5,23 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tests.faults import disk_full, kill, postgres_restart, storm
+from tests.faults import (
+    backup_damage,
+    backup_disk_full,
+    backup_hostile,
+    backup_kill,
+    backup_under_load,
+    disk_full,
+    kill,
+    postgres_restart,
+    storm,
+)
 from tests.faults.shop import DIALECTS
 
 # Servers on one Postgres, where there are several.
 PROCESSES = 3
+# Of each dialect. The scripts take larger numbers.
+BACKUPS, DAMAGED = 10, 200
 
 
 def main() -> int:
@@ -21,9 +33,16 @@ def main() -> int:
     dialects = [wanted.dialect] if wanted.dialect else DIALECTS
     passed = [storm.run(each) for each in dialects] + [kill.run(each, wanted.kills) for each in dialects]
     if "sqlite" in dialects:
-        passed.append(disk_full.run())
+        passed += [disk_full.run(), backup_disk_full.run()]
     if "postgres" in dialects:
         passed += [kill.run("postgres", wanted.kills, PROCESSES), postgres_restart.run()]
+    for each in dialects:
+        passed += [
+            backup_under_load.run(each, BACKUPS),
+            backup_kill.run(each, wanted.kills),
+            backup_damage.run(each, DAMAGED),
+            backup_hostile.run(each),
+        ]
     print("Nothing was lost" if all(passed) else "SOMETHING WAS LOST")
     return 0 if all(passed) else 1
 

@@ -8,21 +8,22 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stocky.config import load
-from stocky.db import make_database
+from stocky.config import Config, load
+from stocky.db import Connection, make_database
 from stocky.db.migrate import migrate
 from stocky.stock.repository import list_events, list_skus
 from tests.faults.client import Answer, Client
 from tests.people import add_people
-from tests.postgres import embedded_server
+from tests.postgres import Server, embedded_server
 from tests.serving import ROOT, environment
 from tests.stock.stockroom import Stockroom
 
+SECRET_KEY = "a key for tests only, long enough for all"
 ITEMS = 10
 DIALECTS = ["sqlite", "postgres"]
 AGAIN = (503, 507)
@@ -40,11 +41,13 @@ class Sent(NamedTuple):
 class Shop:
     """Ten items at one place, and everything its scanners ever sent."""
 
-    def __init__(self, environ: dict[str, str], directory: Path) -> None:
+    def __init__(self, environ: dict[str, str], directory: Path, postgres: Server | None = None) -> None:
         self.environ = environ
         self.directory = directory
         self.config = load(environ)
         self.key = ""
+        self.admin_key = ""
+        self._postgres = postgres
         self.place = 0
         self.items: list[int] = []
         self.sent: dict[str, Sent] = {}
@@ -54,12 +57,26 @@ class Shop:
 
     async def prepare(self) -> None:
         """Migrates the database and fills it."""
-        self.key = (await add_people(self.config))["scanner"]
+        keys = await add_people(self.config)
+        self.key, self.admin_key = keys["scanner"], keys["admin"]
         stockroom = Stockroom(self.config, make_database(self.config))
         await stockroom.database.open()
         self.place = await stockroom.place("the counter")
         self.items = [await stockroom.item("allow", packs={f"barcode-{each}": 1}) for each in range(ITEMS)]
         await stockroom.database.close()
+
+    def reload(self) -> None:
+        """Takes the settings as they are in `environ` now."""
+        self.config = load(self.environ)
+
+    @contextmanager
+    def another_database(self, directory: str) -> Iterator[str]:
+        """The address of an empty database of the same kind, there for the length of the block."""
+        if self._postgres is None:
+            yield f"sqlite:///{directory}/stocky.db"
+        else:
+            with self._postgres.database() as name:
+                yield self._postgres.url_of(name)
 
     def new_event(self, *, is_scan: bool) -> Sent:
         """An event that was never sent before; noted before it is sent."""
@@ -111,12 +128,9 @@ class Shop:
 
     async def problems(self, *, all_sent: bool = False) -> list[str]:
         """What is lost, doubled or added up wrongly; with `all_sent`, everything ever sent must be there."""
-        database = make_database(self.config)
-        await database.open()
-        async with database.read() as read:
+        async with reading(self.config) as read:
             rows = (await list_events(read, limit=10_000_000)).events
             skus = await list_skus(read, skip=0, limit=1000)
-        await database.close()
         times = Counter(row.event_id for row in rows)
         wanted = self.sent.keys() if all_sent else self.acknowledged
         problems = list(self.wrong)
@@ -195,7 +209,7 @@ def shop(dialect: str, directory: Path | None = None) -> Iterator[Shop]:
             yield _prepared(f"sqlite:///{directory or made}/stocky.db", Path(made))
         else:
             with embedded_server() as server, server.database() as name:
-                yield _prepared(server.url_of(name), Path(made))
+                yield _prepared(server.url_of(name), Path(made), server)
 
 
 def shop_on(database_url: str, directory: Path) -> Shop:
@@ -203,15 +217,28 @@ def shop_on(database_url: str, directory: Path) -> Shop:
     return _prepared(database_url, directory)
 
 
-def _prepared(database_url: str, directory: Path) -> Shop:
+@asynccontextmanager
+async def reading(config: Config) -> AsyncIterator[Connection]:
+    """A connection that reads from a database which nobody has open here."""
+    database = make_database(config)
+    await database.open()
+    try:
+        async with database.read() as read:
+            yield read
+    finally:
+        await database.close()
+
+
+def _prepared(database_url: str, directory: Path, postgres: Server | None = None) -> Shop:
     made = Shop(
         {
             "STOCKY_DATABASE_URL": database_url,
             "STOCKY_DATA_DIR": str(directory),
-            "STOCKY_SECRET_KEY": "a key for tests only, long enough for all",
+            "STOCKY_SECRET_KEY": SECRET_KEY,
             "STOCKY_LOG_LEVEL": "WARNING",
         },
         directory,
+        postgres,
     )
     migrate(made.config)
     asyncio.run(made.prepare())
