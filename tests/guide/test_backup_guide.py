@@ -1,0 +1,55 @@
+"""The guide to backing up and restoring: its lines are typed as they stand, in their order, on demo data."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from stocky.config import Config
+from stocky.stock.proof import find_faults
+from tests.architecture import schema
+from tests.cli.running import stocky
+from tests.serving import ROOT, Server
+
+GUIDE = (ROOT / "docs" / "backup-and-restore.md").read_text("utf-8")
+LINES = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+# What says who was signed in, when a key was used, and what was done with backups.
+NOT_COMPARED = {"sign_in", "refresh_token", "job", "audit_entry", "auth_revision", "api_key", "setting"}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("curl") or not shutil.which("bash"), reason="curl or bash is not installed here")
+def test_the_guide_does_what_it_says(
+    environ: dict[str, str],
+    keys: dict[str, str],
+    config: Config,
+    tmp_path: Path,
+    serve: Callable[..., AbstractContextManager[Server]],
+) -> None:
+    assert stocky(environ, "demo-data", "--items", "60", "--events", "400").returncode == 0
+    before = _data(config)
+    with serve() as server:
+        told = LINES.findall(GUIDE)
+        assert len(told) > 8
+        script = "set -euo pipefail\n" + "\n".join(told)
+        script = script.replace("http://127.0.0.1:8000", server.url).replace("stk_...", keys["admin"])
+        done = subprocess.run(
+            ["bash"], input=script, capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False
+        )
+        assert done.returncode == 0, (done.stdout, done.stderr, server.log[-3000:])
+        assert "Oh no" in done.stdout
+        assert '"is_good":true' in done.stdout
+        assert '"status":"failed"' not in done.stdout
+    assert _data(config) == before
+    assert asyncio.run(find_faults(config)) == []
+
+
+def _data(config: Config) -> dict[str, object]:
+    return {table: rows for table, rows in schema.contents(config).items() if table not in NOT_COMPARED}
