@@ -19,21 +19,29 @@ from stocky.auth.identity import Identities
 from stocky.auth.key_handlers import key_routes
 from stocky.auth.schemas import Principal
 from stocky.auth.user_handlers import user_routes
+from stocky.backup.administration import BackupAdministration
+from stocky.backup.handlers import backup_routes
+from stocky.backup.system_handlers import system_routes
+from stocky.backup.upkeep import BackupUpkeep
 from stocky.catalogue.item_handlers import item_routes
 from stocky.catalogue.location_handlers import location_routes
 from stocky.config import MAX_BODY_BYTES, Config
 from stocky.db import Connection, Database, make_database
 from stocky.docs.page import docs_routes
 from stocky.edge import Edge
-from stocky.errors import to_problem
+from stocky.jobs.handlers import job_routes
+from stocky.jobs.jobs import Jobs
+from stocky.jobs.schedule import Schedule
 from stocky.logs.handlers import audit_routes, log_routes
 from stocky.logs.memory import MemoryLog
 from stocky.monitoring.handlers import health_routes, service_routes
 from stocky.monitoring.metrics import Metrics
 from stocky.monitoring.readiness import Readiness
 from stocky.openapi import openapi_config, show_document
+from stocky.problems import to_problem
 from stocky.request import StockyRequest, refuse_nul
 from stocky.scanner.handlers import scanner_routes
+from stocky.settings.handlers import settings_routes
 from stocky.stock.event_handlers import event_routes, item_history_routes
 from stocky.stock.recorder import Recorder
 from stocky.stock.sku_handlers import sku_routes
@@ -48,6 +56,10 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
     database = make_database(config)
     recorder = Recorder(database)
     identities = Identities(database, config)
+    jobs = Jobs(database)
+    schedule = Schedule(jobs)
+    backups = BackupAdministration(config, database, jobs)
+    BackupUpkeep(config, database, backups.backups, jobs, metrics).take_up(schedule)
     metrics.gauge("stocky_events_waiting", "Events that wait for their batch", lambda: recorder.waiting)
     metrics.gauge("stocky_events_recorded", "Events recorded by this process", lambda: recorder.recorded)
     metrics.gauge("stocky_batches_written", "Transactions they were recorded in", lambda: recorder.batches)
@@ -55,17 +67,24 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         await database.open()
-        identities.start()
-        recorder.start()
         try:
-            yield
+            async with database.serving():
+                identities.start()
+                recorder.start()
+                jobs.start()
+                schedule.start()
+                try:
+                    yield
+                finally:
+                    await schedule.close()
+                    await jobs.close()
+                    await recorder.close()
+                    await identities.close()
         finally:
-            await recorder.close()
-            await identities.close()
             await database.close()
 
     def with_edge(app: ASGIApp) -> ASGIApp:
-        return Edge(app, metrics)
+        return Edge(app, metrics, database.gate)
 
     app = Litestar(
         route_handlers=[
@@ -82,6 +101,10 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
                     event_routes,
                     item_history_routes,
                     alert_routes,
+                    backup_routes,
+                    system_routes,
+                    job_routes,
+                    settings_routes,
                     *log_routes,
                     audit_routes,
                     *service_routes,
@@ -96,6 +119,7 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
             "tx": Provide(_transaction),
             "user": Provide(_user),
             "recorder": Provide(_recorder),
+            "backups": Provide(_backups),
         },
         before_request=_admit,
         exception_handlers={Exception: to_problem},
@@ -113,6 +137,9 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
                 "recorder": recorder,
                 "identities": identities,
                 "metrics": metrics,
+                "jobs": jobs,
+                "schedule": schedule,
+                "backups": backups,
                 "memory_log": memory_log or MemoryLog(config.max_log_entries),
                 "readiness": Readiness(database, config),
                 "streams": Streams(),
@@ -152,6 +179,12 @@ async def _user(request: StockyRequest) -> Principal:
 async def _recorder(state: State) -> Recorder:
     recorder: Recorder = state.recorder
     return recorder
+
+
+async def _backups(state: State) -> BackupAdministration:
+    """What the routes under `/backup` and `/system` are given."""
+    backups: BackupAdministration = state.backups
+    return backups
 
 
 def _cors(config: Config) -> CORSConfig | None:

@@ -42,6 +42,8 @@ class Config(msgspec.Struct, frozen=True):
     max_log_entries: int = 10_000
     access_token_minutes: int = 30
     migrate_on_start: bool = True
+    max_upload_mb: int = 512
+    max_restore_gb: int = 50
 
     @property
     def dialect(self) -> Literal["sqlite", "postgres"]:
@@ -142,6 +144,8 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         "max_log_entries": reader.number("STOCKY_MAX_LOG_ENTRIES", 10_000, 1, 1_000_000),
         "access_token_minutes": reader.number("STOCKY_ACCESS_TOKEN_MINUTES", 30, 1, 1440),
         "migrate_on_start": reader.choice("STOCKY_MIGRATE_ON_START", "true", ("true", "false")) == "true",
+        "max_upload_mb": reader.number("STOCKY_MAX_UPLOAD_MB", 512, 1, 1_000_000),
+        "max_restore_gb": reader.number("STOCKY_MAX_RESTORE_GB", 50, 1, 100_000),
     }
     if not reader.problems and not secret:
         try:

@@ -11,6 +11,7 @@ from typing import Any
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from stocky.db.gate import Gate, begun_in
 from stocky.monitoring.metrics import Metrics
 
 _ACCEPTABLE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -22,9 +23,10 @@ user_id: ContextVar[int | None] = ContextVar("user_id", default=None)
 class Edge:
     """Wraps the application: request ids, security headers and request metrics."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, gate: Gate) -> None:
         self._app = app
         self._metrics = metrics
+        self._gate = gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -34,6 +36,7 @@ class Edge:
         id = _given_id(scope) or f"{getrandbits(64):016x}"
         request_id.set(id)
         user_id.set(None)
+        began = begun_in.set(self._gate.epoch)
         scope.setdefault("state", {})["request_id"] = id
         added = [*_SECURITY_HEADERS, (b"x-request-id", id.encode())]
         if scope["scheme"] == "https":
@@ -50,6 +53,7 @@ class Edge:
         try:
             await self._app(scope, receive, send_with_id)
         finally:
+            begun_in.reset(began)
             route: Any = scope.get("path_template") or "none"
             self._metrics.request(scope["method"], route, status, time.perf_counter() - started)
 

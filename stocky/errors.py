@@ -1,24 +1,9 @@
-"""Everything that can be refused: raised anywhere as StockyError, turned into problem details (RFC 9457) here only."""
+"""Everything that can be refused, in words for people; raised anywhere, and turned into answers in `problems`."""
 
 from __future__ import annotations
 
-import logging
-import re
 from http import HTTPStatus
 from typing import Any
-
-import msgspec
-from litestar import Request, Response
-from litestar.exceptions import HTTPException, SerializationException, ValidationException
-
-from stocky.config import MAX_BODY_BYTES
-
-PROBLEM_JSON = "application/problem+json"
-_MISSING = re.compile(r"Object missing required field `(\w+)`")
-_MISSING_PARAMETER = re.compile(r"Missing required \w+ parameter '([\w-]+)'")
-_NO_BODY = "'data'"
-_log = logging.getLogger(__name__)
-
 
 # What each unique index guards, by the name it has on both dialects.
 CONFLICTS = {
@@ -33,25 +18,6 @@ CONFLICTS = {
     "stock_event__event_id": "This event_id has been used already",
     "stock_event__reverses_id": "This event has been undone already",
 }
-
-
-class FieldError(msgspec.Struct):
-    """One field of a request that cannot be accepted, and why."""
-
-    field: str
-    message: str
-
-
-class Problem(msgspec.Struct, omit_defaults=True):
-    """The one shape of every error answer."""
-
-    title: str
-    status: int
-    detail: str
-    type: str = "about:blank"
-    errors: list[FieldError] | None = None
-    request_id: str | None = None
-    results: Any = None
 
 
 class StockyError(Exception):
@@ -136,6 +102,18 @@ class Invalid(StockyError):
         return cls(f"A value is outside of what is allowed ({constraint})")
 
 
+class TooLarge(StockyError):
+    """More bytes than are taken."""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class RangeNotSatisfiable(StockyError):
+    """The part of a file that is asked for does not exist."""
+
+    status = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+
+
 class Throttled(StockyError):
     """Too many attempts; `retry_after` in seconds."""
 
@@ -165,76 +143,3 @@ class OutOfSpace(StockyError):
 
     def __init__(self, detail: str = "Not enough disk space; nothing was changed. Free some and try again") -> None:
         super().__init__(detail)
-
-
-def to_problem(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
-    """The answer for any exception that leaves a handler. A 500 says a request id and nothing of the inside."""
-    request_id = request.scope.get("state", {}).get("request_id")
-    headers: dict[str, str] = {}
-    problem: Problem
-    if isinstance(error, StockyError):
-        headers = error.headers
-        problem = _problem(error.status, error.detail)
-        problem.results = error.results
-        if error.field is not None:
-            problem.errors = [FieldError(error.field, error.detail)]
-    elif isinstance(error, ValidationException):
-        fields = _field_errors(error)
-        told = "; ".join(f"{each.field}: {each.message}" if each.field else each.message for each in fields)
-        problem = _problem(HTTPStatus.UNPROCESSABLE_ENTITY, told or _plain(error, request))
-        problem.errors = fields
-    elif isinstance(error, HTTPException) and error.status_code < 500:
-        headers = dict(error.headers or {})
-        problem = _problem(HTTPStatus(error.status_code), _plain(error, request))
-    else:
-        _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        problem = _problem(
-            HTTPStatus.INTERNAL_SERVER_ERROR,
-            f"Something went wrong inside Stocky. The log has it under request id {request_id}",
-        )
-    if problem.status >= 500:
-        problem.request_id = request_id
-    if problem.status in (503, 507) and isinstance(error, StockyError):
-        _log.warning("%s %s: %s", request.method, request.url.path, error.detail)
-    return Response(problem, status_code=problem.status, headers=headers, media_type=PROBLEM_JSON)
-
-
-def _problem(status: HTTPStatus, detail: str) -> Problem:
-    return Problem(title=status.phrase, status=int(status), detail=detail)
-
-
-def _plain(error: HTTPException, request: Request[Any, Any, Any]) -> str:
-    """Litestar's and msgspec's wording, without their internals."""
-    detail = error.detail
-    if detail == HTTPStatus.NOT_FOUND.phrase:
-        return f"There is nothing at {request.scope['path']}; /docs lists every address"
-    if detail == HTTPStatus.METHOD_NOT_ALLOWED.phrase:
-        return f"{request.method} cannot be done with {request.scope['path']}; /docs lists what can"
-    if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        return f"The body is larger than the {MAX_BODY_BYTES // 2**20} MiB that are taken; send less at a time"
-    if isinstance(error.__cause__, SerializationException):
-        return "The body is not valid JSON: " + detail.removeprefix("JSON is malformed: ")
-    return detail
-
-
-def _field_errors(error: ValidationException) -> list[FieldError]:
-    """What was wrong where; Litestar tells it in three ways."""
-    if missing := _MISSING_PARAMETER.match(error.detail):
-        return [FieldError(missing[1], "is required")]
-    found = [extra for extra in error.extra or [] if isinstance(extra, dict)]
-    if [extra.get("message") for extra in found] == [_NO_BODY]:
-        return [FieldError("body", "is missing; this takes a JSON document")]
-    return [_field_error(extra) for extra in found]
-
-
-def _field_error(extra: dict[str, Any]) -> FieldError:
-    """A field and a message from what msgspec says; `quantity: why` in the message names a field of its own."""
-    message = str(extra.get("message", "is not valid"))
-    # `data` is Litestar's name for the whole body, which clients never see.
-    field = "" if extra.get("key") == "data" else str(extra.get("key", ""))
-    head, colon, rest = message.partition(": ")
-    if colon and head.isidentifier():
-        field, message = f"{field}.{head}", rest
-    elif missing := _MISSING.match(message):
-        field = f"{field}.{missing[1]}"
-    return FieldError(field.lstrip("."), message)

@@ -52,6 +52,8 @@ FIELDS: dict[str, Any] = {
     "updated_at": "2026-01-31T12:00:00Z",
     "username": "anna",
 }
+# Switches that do harm: an example is tried before it is read.
+CAREFUL = {"force": False, "dry_run": True, "validate_only": True}
 # By the name of a Struct, for those whose fields alone would not make sense together.
 STRUCTS: dict[str, Any] = {
     "NewItem": {
@@ -65,6 +67,31 @@ STRUCTS: dict[str, Any] = {
     "NewLocation": {"name": "Pantry", "description": "Left of the stove", "storage_type": "pantry"},
     "LocationReference": {"name": "Pantry"},
     "ItemReference": {"upc": "4006381333931"},
+    "CreatedBackup": {
+        "backup_size": 271507,
+        "timestamp": "2026-01-31T12:00:00Z",
+        "tables_included": ["barcode", "item", "location", "sku", "stock_event"],
+        "message": "Full backup created successfully. Size: 271507 bytes (compressed)",
+        "backup_id": "2026-01-31-12-00-00",
+        "sha256": "3236969fe489feb531f0a513490acaa33c66e01dafc7b78889390876fd748497",
+        "rows": {"barcode": 368, "item": 320, "location": 15, "sku": 1131, "stock_event": 4246},
+        "expires_at": "2026-02-01T12:00:00Z",
+    },
+    "ImportResult": {
+        "success": True,
+        "message": "Full restore completed: 6096 rows in 10 tables."
+        " What was there before is in stocky_backup_20260131_120000.sql.gz.",
+        "tables_affected": ["barcode", "item", "location", "sku", "stock_event"],
+        "records_imported": 6096,
+        "timestamp": "2026-01-31T12:00:00Z",
+        "dry_run": False,
+        "records_skipped": 0,
+        "warnings": [],
+        "safety_backup": "2026-01-31-12-00-00",
+        "kept_inactive": [],
+        "kept_revoked": ["lost phone (ec2f6117f34b)"],
+        "rows": {"item": {"before": 321, "after": 320}},
+    },
     "NewEvent": {
         "event_id": "0190a3c0-7b1e-7c3a-9d54-2f6b8e1a0c11",
         "type": "add",
@@ -102,6 +129,8 @@ def example_of(schema: Schema, components: dict[str, Schema], name: str = "") ->
     for alternatives in ("anyOf", "oneOf"):
         if alternatives in schema:
             return example_of(schema[alternatives][0], components, name)
+    if name in CAREFUL:
+        return CAREFUL[name]
     kind = schema.get("type", "object")
     return _BY_FORMAT.get(schema.get("format", ""), _BY_TYPE.get(kind if isinstance(kind, str) else kind[0]))
 

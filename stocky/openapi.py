@@ -26,8 +26,8 @@ from litestar.types import Empty
 
 from stocky import __version__
 from stocky.auth.guards import roles_of
-from stocky.errors import PROBLEM_JSON, Problem
 from stocky.examples import example_of
+from stocky.problems import PROBLEM_JSON, Problem
 
 _DESCRIPTION = """\
 Counts what is on your shelves: scanners post, and the counts are right.
@@ -47,6 +47,10 @@ _TAGS = {
     "Alerts": "What asks for attention",
     "Logs": "What Stocky says about itself",
     "Audit": "Who changed what",
+    "Backup": "Dumps of the database: made, fetched, imported",
+    "System": "Stored backups and archives: kept, verified, restored",
+    "Jobs": "What takes longer than a request",
+    "Settings": "What administrators change while Stocky runs",
     "Monitoring": "Whether Stocky is well; open to everyone",
 }
 _SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"api_key": []}]
@@ -200,6 +204,8 @@ def _complete_contents(handler: HTTPRouteHandler, operation: Document, schema_of
         for content in operation["requestBody"]["content"].values():
             content["schema"] = schema_of[body]
             content["example"] = example_of(content["schema"], components)
+    if form := handler.opt.get("form"):
+        operation["requestBody"] = _form(form)
     for status, response in operation["responses"].items():
         if int(status) >= HTTPStatus.BAD_REQUEST:
             continue
@@ -212,6 +218,14 @@ def _complete_contents(handler: HTTPRouteHandler, operation: Document, schema_of
                 content["example"] = example_of(content["schema"], components)
             elif content.get("schema") == {}:
                 content["schema"] = {"type": "string"}
+
+
+def _form(fields: dict[str, str]) -> Document:
+    """A form with a file, by what each field means; a route says so in its options, since Litestar never sees it."""
+    properties = {name: {"type": "string", "description": meaning} for name, meaning in fields.items()}
+    properties["file"]["format"] = "binary"
+    schema = {"type": "object", "required": ["file"], "properties": properties}
+    return {"required": True, "content": {"multipart/form-data": {"schema": schema, "example": {"file": "…"}}}}
 
 
 def _complete_errors(handler: HTTPRouteHandler, method: str, path: str, operation: Document) -> None:

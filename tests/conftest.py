@@ -119,7 +119,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "dialect" in metafunc.fixturenames:
-        metafunc.parametrize("dialect", metafunc.config.stash[_databases].dialects)
+        dialects = metafunc.config.stash[_databases].dialects
+        if metafunc.definition.get_closest_marker("one_postgres"):
+            dialects = [each for each in dialects if each != "postgres-system"]
+        if metafunc.definition.get_closest_marker("one_database"):
+            dialects = ["sqlite"]
+        metafunc.parametrize("dialect", dialects)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

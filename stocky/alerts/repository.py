@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from stocky import clock
-from stocky.alerts.schemas import Alert, NewAlert
+from stocky.alerts.schemas import MAX_MESSAGE, Alert, NewAlert
 from stocky.db import Ask, Connection, Script
 from stocky.errors import Conflict, NotFound
 from stocky.quantity import from_milli, to_milli
@@ -35,6 +35,18 @@ def raise_and_resolve_negative_stock(crossings: Iterable[tuple[Level, str, bool]
             yield Ask(
                 "resolve_alerts_of_sku", {"alert_type": "negative_stock", "sku_id": level.id, "updated_at": moment}
             )
+
+
+async def raise_service_alert(tx: Connection, alert_type: str, message: str) -> None:
+    """Says that something is wrong with the service itself; once, however often it is said."""
+    message = message[:MAX_MESSAGE]
+    if not await tx.execute("renew_service_alert", alert_type=alert_type, message=message, updated_at=clock.now()):
+        await add_alert(tx, NewAlert(alert_type=alert_type, message=message))
+
+
+async def resolve_service_alerts(tx: Connection, alert_type: str) -> None:
+    """Says that it is well again."""
+    await tx.execute("resolve_service_alerts", alert_type=alert_type, updated_at=clock.now())
 
 
 async def get_alert(read: Connection, alert_id: int) -> Alert:

@@ -10,6 +10,8 @@ from msgspec import Meta, Struct
 from stocky.quantity import Quantity, to_milli
 from stocky.schema import Id
 
+MAX_MESSAGE = 1000
+
 
 class Alert(Struct, kw_only=True):
     """What someone should look at."""
@@ -31,7 +33,7 @@ class NewAlert(Struct, kw_only=True):
     """An alert that a person raises."""
 
     alert_type: Annotated[str, Meta(min_length=1, max_length=50, examples=["low_stock"])]
-    message: Annotated[str, Meta(min_length=1, max_length=1000)]
+    message: Annotated[str, Meta(min_length=1, max_length=MAX_MESSAGE)]
     threshold_value: Quantity | None = None
     sku_id: Id | None = None
 

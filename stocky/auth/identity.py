@@ -55,6 +55,7 @@ class Identities:
         self._look_running: asyncio.Task[None] | None = None
         self._key_uses: dict[int, float] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        database.gate.on_renewal(self._start_over)
 
     def start(self) -> None:
         """Begins to watch the revision and to keep house. The database is open."""
@@ -156,6 +157,13 @@ class Identities:
             self._known[name] = found
         return found
 
+    def _start_over(self) -> None:
+        """After a restore: a key's id may be another key's now."""
+        self._key_uses.clear()
+        self._revision = None
+        self._trusted_until = 0.0
+        self._forget()
+
     def _forget(self) -> None:
         self._epoch += 1
         self._known.clear()
@@ -174,6 +182,7 @@ class Identities:
         except Exception as error:
             # Whatever went wrong, what is known can no longer be believed: fail closed.
             self._forget()
+            self._database.gate.pass_by()
             raise Unavailable("The database cannot be reached, so nobody can be identified; try again") from error
         if revision != self._revision:
             self._revision = revision

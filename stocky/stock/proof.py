@@ -34,7 +34,9 @@ class _Message(Struct):
     message: str
 
 
-class _Row(Struct):
+class LedgerRow(Struct):
+    """What proving the sums needs of a row of the ledger."""
+
     id: int
     kind: str
     sku_id: int
@@ -43,7 +45,9 @@ class _Row(Struct):
     transfer_id: int | None
 
 
-class _Quantity(Struct):
+class HeldQuantity(Struct):
+    """What a SKU says it holds."""
+
     id: int
     quantity_milli: int
 
@@ -91,10 +95,10 @@ async def _find_faults(read: Connection) -> AsyncIterator[Fault]:
         return
     for each in await read.all("list_reference_faults", _Message, limit=FAULTS):
         yield Fault("references", each.message)
-    replay = _Replay()
-    async for row in _pages(read, "list_ledger_rows", _Row):
+    replay = Replay()
+    async for row in _pages(read, "list_ledger_rows", LedgerRow):
         replay.add(row)
-    async for sku in _pages(read, "list_sku_quantities", _Quantity):
+    async for sku in _pages(read, "list_sku_quantities", HeldQuantity):
         replay.compare(sku)
     for sku_id in sorted(replay.suspects)[:FAULTS]:
         if wrong_sum := await read.one("find_sum_fault", _SumFault, sku_id=sku_id):
@@ -119,7 +123,7 @@ async def _find_faults(read: Connection) -> AsyncIterator[Fault]:
         )
 
 
-class _Replay:
+class Replay:
     """The ledger added up again; as large as there are SKUs, however long the ledger is."""
 
     def __init__(self) -> None:
@@ -128,7 +132,7 @@ class _Replay:
         self.unbalanced: dict[int, int] = {}
         self._sums: dict[int, int] = defaultdict(int)
 
-    def add(self, row: _Row) -> None:
+    def add(self, row: LedgerRow) -> None:
         self._sums[row.sku_id] += row.delta_milli
         if self._sums[row.sku_id] != row.quantity_after_milli:
             self.suspects.add(row.sku_id)
@@ -141,7 +145,7 @@ class _Replay:
         if balance:
             self.unbalanced[row.transfer_id] = balance
 
-    def compare(self, sku: _Quantity) -> None:
+    def compare(self, sku: HeldQuantity) -> None:
         if self._sums.get(sku.id, 0) != sku.quantity_milli:
             self.suspects.add(sku.id)
 

@@ -37,6 +37,7 @@ class Recorder:
         self._worker: asyncio.Task[None] | None = None
         self._closing = False
         self._cache: ItemCache = {}
+        database.gate.on_renewal(self.forget)
         self.batches = 0
         self.recorded = 0
 
@@ -60,6 +61,7 @@ class Recorder:
 
         Raises Unavailable when the queue is full, Stocky is stopping, or the database is away.
         """
+        self._database.gate.pass_by()
         count = len(posting.operations) or 1
         if self._closing:
             raise Unavailable("Stocky is stopping; send it again", retry_after=5)
@@ -81,6 +83,13 @@ class Recorder:
         posting = Posting([operation])
         await transaction.run(record([posting], self._cache))
         return posting.outcomes[0]
+
+    def forget(self) -> None:
+        """Lets go of what is known of the data, and of what waits: whoever posted it had seen other data."""
+        self._cache.clear()
+        waiting, self._operations_waiting = list(self._waiting), 0
+        self._waiting.clear()
+        _settle(waiting, Unavailable("The data has just been restored from a backup; send it again"))
 
     async def _work(self) -> None:
         while True:

@@ -69,5 +69,9 @@ BODIES: dict[str, dict[str, Any] | None] = {
     "POST /events": {"events": [{"type": "add", "item": {"id": 1}, "location": {"id": 1}, "quantity": 1}]},
     "POST /events/{event_id:int}/undo": None,
     "POST /events/batches/{batch_id:str}/undo": None,
+    "POST /backup/import/partial": {"backup_data": "eA==", "tables": ["x"]},
+    "POST /backup/import/full": {"backup_data": "eA==", "force": True},
+    "POST /system/backup": {"kind": "nothing"},
+    "PATCH /settings": {"backup_schedule_time": "25:00"},
     "POST /alerts": {"alert_type": "other", "message": "Look"},
 }

@@ -56,8 +56,8 @@ async def nothing_changes(one_of_each: None, config: Config) -> AsyncIterator[No
 
 
 def contents(config: Config) -> dict[str, Any]:
-    # When a key was used last changes by using it.
-    return {table: rows for table, rows in schema.contents(config).items() if table != "api_key"}
+    # When a key was used last changes by using it; and a job that was refused says so.
+    return {table: rows for table, rows in schema.contents(config).items() if table not in ("api_key", "job")}
 
 
 def writing(app: Litestar) -> list[tuple[Route, Any]]:
@@ -173,6 +173,9 @@ async def test_no_body_of_ten_megabytes_is_taken(app: Litestar, admin: AsyncClie
             yield large[begin : begin + 1_000_000]
 
     for route, _ in writing(app):
+        if "/backup/import/" in route.path:
+            # Dumps may be larger, and have a test of their own.
+            continue
         check_refusal(await admin.request(route.method, address(route), content=large, headers=JSON), str(route), 413)
         answer = await admin.request(route.method, address(route), content=in_pieces(), headers=JSON)
         check_refusal(answer, (str(route), "in pieces"), 413)
