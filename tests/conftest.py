@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import psycopg
 import pytest
@@ -115,6 +116,17 @@ def settings(database_url: str, data_dir: Path) -> dict[str, str]:
 def pytest_configure(config: pytest.Config) -> None:
     databases = config.stash[_databases] = TestDatabases()
     config.add_cleanup(databases.close)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """One of several processes that ran the tests has ended, and says what it ran on."""
+    node.config.stash[_databases].ran_on.update(getattr(node, "workeroutput", {}).get("ran_on", {}))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["ran_on"] = session.config.stash[_databases].ran_on
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
