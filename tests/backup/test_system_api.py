@@ -80,7 +80,7 @@ async def test_a_trial_restore_finds_what_is_damaged(admin: AsyncClient, config:
     await done(admin, await admin.post(f"/system/backup/{backup['timestamp']}/verify"))
     (damaged,) = await get(admin, "/system/backup/list")
     assert damaged["is_good"] is False
-    assert any("item" in problem for problem in damaged["problems"])
+    assert any("is damaged" in problem for problem in damaged["problems"])
 
 
 @pytest.mark.parametrize("kind", ["sql", "archive"])
