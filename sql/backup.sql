@@ -9,9 +9,12 @@ UNION ALL SELECT 'auth_revision', count(*) FROM auth_revision
 UNION ALL SELECT 'barcode', count(*) FROM barcode
 UNION ALL SELECT 'event_refusal', count(*) FROM event_refusal
 UNION ALL SELECT 'item', count(*) FROM item
+UNION ALL SELECT 'item_tag', count(*) FROM item_tag
+UNION ALL SELECT 'item_type', count(*) FROM item_type
 UNION ALL SELECT 'location', count(*) FROM location
 UNION ALL SELECT 'scanner', count(*) FROM scanner
 UNION ALL SELECT 'setting', count(*) FROM setting
 UNION ALL SELECT 'sku', count(*) FROM sku
 UNION ALL SELECT 'stock_event', count(*) FROM stock_event
+UNION ALL SELECT 'tag', count(*) FROM tag
 UNION ALL SELECT 'user_account', count(*) FROM user_account;

@@ -3,9 +3,9 @@
 -- add_item --
 -- A new item; nothing when the code is taken.
 INSERT INTO item (code, name, description, default_storage_type, min_quantity_milli, oversell_policy,
-                  needs_review, created_at, updated_at)
+                  needs_review, manufacturer_code, type_id, seller, seller_link, created_at, updated_at)
 VALUES (:code, :name, :description, :default_storage_type, :min_quantity_milli, :oversell_policy,
-        :needs_review, :created_at, :created_at)
+        :needs_review, :manufacturer_code, :type_id, :seller, :seller_link, :created_at, :created_at)
 ON CONFLICT (code) DO NOTHING
 RETURNING id;
 
@@ -14,7 +14,8 @@ RETURNING id;
 UPDATE item
    SET name = :name, description = :description, default_storage_type = :default_storage_type,
        min_quantity_milli = :min_quantity_milli, oversell_policy = :oversell_policy,
-       needs_review = :needs_review, is_active = :is_active, version = version + 1, updated_at = :updated_at
+       needs_review = :needs_review, manufacturer_code = :manufacturer_code, type_id = :type_id, seller = :seller,
+       seller_link = :seller_link, is_active = :is_active, version = version + 1, updated_at = :updated_at
  WHERE id = :id;
 
 -- add_barcode --
@@ -42,44 +43,48 @@ DELETE FROM item
 -- get_item --
 -- One item as it is answered.
 SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fetched, uda_fetch_attempted,
-       upc_data_json, min_quantity, oversell_policy, needs_review, barcodes_json, total_quantity, version,
-       created_at, updated_at
+       upc_data_json, min_quantity, oversell_policy, needs_review, barcodes_json, manufacturer_code, type_id, type_name,
+       tags_json, seller, seller_link, image_document_id, total_quantity, version, created_at, updated_at
   FROM item_detail
  WHERE id = :id;
 
 -- find_item_by_code --
 -- One item by its four-letter code.
 SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fetched, uda_fetch_attempted,
-       upc_data_json, min_quantity, oversell_policy, needs_review, barcodes_json, total_quantity, version,
-       created_at, updated_at
+       upc_data_json, min_quantity, oversell_policy, needs_review, barcodes_json, manufacturer_code, type_id, type_name,
+       tags_json, seller, seller_link, image_document_id, total_quantity, version, created_at, updated_at
   FROM item_detail
  WHERE code = :code;
 
 -- find_item_by_barcode --
 -- One item by any of its barcodes.
 SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fetched, uda_fetch_attempted,
-       upc_data_json, min_quantity, oversell_policy, needs_review, barcodes_json, total_quantity, version,
-       created_at, updated_at
+       upc_data_json, min_quantity, oversell_policy, needs_review, barcodes_json, manufacturer_code, type_id, type_name,
+       tags_json, seller, seller_link, image_document_id, total_quantity, version, created_at, updated_at
   FROM item_detail
  WHERE id = (SELECT barcode.item_id FROM barcode WHERE barcode.code = :barcode);
 
 -- list_items_by_id --
 -- The items :ids as they are answered.
 SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fetched, uda_fetch_attempted,
-       upc_data_json, min_quantity, oversell_policy, needs_review, barcodes_json, total_quantity, version,
-       created_at, updated_at
+       upc_data_json, min_quantity, oversell_policy, needs_review, barcodes_json, manufacturer_code, type_id, type_name,
+       tags_json, seller, seller_link, image_document_id, total_quantity, version, created_at, updated_at
   FROM item_detail
  WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
 
 -- list_items --
 -- Items in the order they were added; all filters optional, :pattern for LIKE in lower case.
 SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fetched, uda_fetch_attempted,
-       upc_data_json, min_quantity, oversell_policy, needs_review, barcodes_json, total_quantity, version,
-       created_at, updated_at
+       upc_data_json, min_quantity, oversell_policy, needs_review, barcodes_json, manufacturer_code, type_id, type_name,
+       tags_json, seller, seller_link, image_document_id, total_quantity, version, created_at, updated_at
   FROM item_detail
  WHERE is_active = :is_active
    AND (CAST(:storage_type AS TEXT) IS NULL OR default_storage_type = :storage_type)
    AND (CAST(:needs_review AS BOOLEAN) IS NULL OR needs_review = :needs_review)
+   AND (CAST(:type_id AS BIGINT) IS NULL OR type_id = :type_id)
+   AND (CAST(:tag_key AS TEXT) IS NULL
+        OR id IN (SELECT item_tag.item_id FROM item_tag JOIN tag ON tag.id = item_tag.tag_id
+                   WHERE tag.name_key = :tag_key))
    AND (CAST(:pattern AS TEXT) IS NULL
         OR lower(name) LIKE :pattern ESCAPE '\' OR lower(description) LIKE :pattern ESCAPE '\'
         OR lower(code) LIKE :pattern ESCAPE '\'

@@ -25,6 +25,7 @@ from stocky.backup.system_handlers import system_routes
 from stocky.backup.upkeep import BackupUpkeep
 from stocky.catalogue.item_handlers import item_routes
 from stocky.catalogue.location_handlers import location_routes
+from stocky.catalogue.part_handlers import part_routes
 from stocky.config import MAX_BODY_BYTES, Config
 from stocky.db import Connection, Database, make_database
 from stocky.docs.page import docs_routes
@@ -96,6 +97,7 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
                     *key_routes,
                     item_routes,
                     location_routes,
+                    *part_routes,
                     sku_routes,
                     scanner_routes,
                     event_routes,

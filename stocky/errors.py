@@ -8,6 +8,8 @@ from typing import Any
 # What each unique index guards, by the name it has on both dialects.
 CONFLICTS = {
     "item__code": "An item with this code exists already",
+    "item_type__name_key": "There is an item type of this name already",
+    "tag__name_key": "There is a tag of this name already; to put two tags together, delete one of them",
     "barcode__code": "This barcode belongs to an item already",
     "location__name": "An active location with this name exists already",
     "location__box_no__loc_no": "This place in the box exists already",

@@ -40,6 +40,8 @@ _TAGS = {
     "API keys": "Keys for scanners and scripts",
     "Users": "Accounts and their roles",
     "Items": "What things are",
+    "Types": "What kinds of things there are",
+    "Tags": "Words that items are found by",
     "Locations": "Where things are kept",
     "SKUs": "How much of an item is at a location, by lot",
     "Scanner": "Scans, and the scanners they come from",

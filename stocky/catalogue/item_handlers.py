@@ -15,9 +15,15 @@ from stocky.catalogue.qr import qr_response
 from stocky.catalogue.schemas import Barcode, Item, ItemChange, NewItem
 from stocky.db import Connection
 from stocky.request import StockyRequest
-from stocky.schema import Limit, Page, PathId, Size, Skip, storage_type_of, window
+from stocky.schema import MAX_ID, Limit, Page, PathId, Size, Skip, storage_type_of, window
 
 BarcodePath = Annotated[str, Parameter(min_length=1, max_length=128, description="A barcode")]
+TypeId = Annotated[
+    int | None, Parameter(ge=1, le=MAX_ID, description="Only items of the type with this id", required=False)
+]
+TagText = Annotated[
+    str | None, Parameter(max_length=50, description="Only items with this tag, in any case", required=False)
+]
 
 
 @get("/", opt=readers)
@@ -27,6 +33,8 @@ async def list_items(
     storage_type: str | None = None,
     is_active: bool = True,
     needs_review: bool | None = None,
+    type_id: TypeId = None,
+    tag: TagText = None,
     skip: Skip = 0,
     limit: Limit = 100,
     page: Page = None,
@@ -42,6 +50,8 @@ async def list_items(
         storage_type=storage_type_of(storage_type),
         is_active=is_active,
         needs_review=needs_review,
+        type_id=type_id,
+        tag=tag,
     )
 
 

@@ -11,8 +11,9 @@ from stocky import clock
 from stocky.auth.schemas import Principal
 from stocky.catalogue.codes import new_code
 from stocky.catalogue.schemas import Barcode, Item, ItemChange, NewItem
+from stocky.catalogue.tag_repository import name_key, set_item_tags
 from stocky.db import Ask, Connection, Script
-from stocky.errors import Conflict, NotFound, Stale, Unavailable
+from stocky.errors import Conflict, Invalid, NotFound, Stale, Unavailable
 from stocky.logs import audit
 from stocky.quantity import to_milli
 from stocky.schema import OversellPolicy, StorageType
@@ -55,6 +56,8 @@ async def list_items(
     storage_type: StorageType | None = None,
     is_active: bool = True,
     needs_review: bool | None = None,
+    type_id: int | None = None,
+    tag: str | None = None,
 ) -> list[Item]:
     """Items in the order they were added."""
     return await read.all(
@@ -66,11 +69,17 @@ async def list_items(
         storage_type=storage_type,
         is_active=is_active,
         needs_review=needs_review,
+        type_id=type_id,
+        tag_key=None if tag is None else name_key(tag),
     )
 
 
 async def add_item(tx: Connection, new: NewItem, by: Principal) -> Item:
-    """An item with its code and barcodes. Raises Conflict for a barcode that another item has."""
+    """An item with its code, barcodes and tags.
+
+    Raises Conflict for a barcode that another item has, Invalid for a type that is not there.
+    """
+    await _check_type(tx, new.type_id)
     item_id = await tx.run(
         _add_item_row(
             name=new.name,
@@ -79,9 +88,14 @@ async def add_item(tx: Connection, new: NewItem, by: Principal) -> Item:
             min_quantity_milli=None if new.min_quantity is None else to_milli(new.min_quantity),
             oversell_policy=new.oversell_policy,
             needs_review=False,
+            manufacturer_code=new.manufacturer_code or "",
+            type_id=new.type_id,
+            seller=new.seller or "",
+            seller_link=new.seller_link or "",
         )
     )
     await _write_barcodes(tx, item_id, _barcodes(new.upc, new.barcodes), new.upc)
+    await set_item_tags(tx, item_id, new.tags)
     await audit.record(tx, by, "created", "item", item_id, {"name": new.name})
     return await get_item(tx, item_id)
 
@@ -91,8 +105,8 @@ async def change_item(
 ) -> Item:
     """What is set in `change`. Naming a stub ends its review, and its permission to go negative.
 
-    Raises NotFound, Stale when `if_version` is not its version, Conflict for a barcode of another item
-    or for an item that still holds stock being made inactive.
+    Raises NotFound, Stale when `if_version` is not its version, Invalid for a type that is not there, Conflict for
+    a barcode of another item or for an item that still holds stock being made inactive.
     """
     await tx.all("lock_items", dict[str, Any], ids=msgspec.json.encode([item_id]).decode())
     item = await get_item(tx, item_id)
@@ -104,6 +118,8 @@ async def change_item(
     is_named = item.needs_review and change.name is not UNSET and change.needs_review is UNSET
     policy = OversellPolicy.REJECT if is_named else item.oversell_policy
     min_quantity = chosen(change.min_quantity, item.min_quantity)
+    if isinstance(change.type_id, int):
+        await _check_type(tx, change.type_id)
     await tx.execute(
         "change_item",
         id=item_id,
@@ -113,11 +129,18 @@ async def change_item(
         min_quantity_milli=None if min_quantity is None else to_milli(min_quantity),
         oversell_policy=chosen(change.oversell_policy, policy),
         needs_review=chosen(change.needs_review, item.needs_review and not is_named),
+        manufacturer_code=chosen(change.manufacturer_code, item.manufacturer_code) or "",
+        type_id=chosen(change.type_id, item.type_id),
+        seller=chosen(change.seller, item.seller) or "",
+        seller_link=chosen(change.seller_link, item.seller_link) or "",
         is_active=is_active,
         updated_at=clock.now(),
     )
     if change.upc is not UNSET or change.barcodes is not UNSET:
         await _change_barcodes(tx, item, change)
+    if change.tags is not UNSET:
+        await tx.execute("remove_item_tags", item_id=item_id)
+        await set_item_tags(tx, item_id, change.tags)
     details = {name: value for name, value in msgspec.to_builtins(change).items() if value is not UNSET}
     await audit.record(tx, by, "changed", "item", item_id, details)
     return await get_item(tx, item_id)
@@ -157,6 +180,10 @@ def add_stub(barcode: str) -> Script[int | None]:
         min_quantity_milli=None,
         oversell_policy=OversellPolicy.ALLOW,
         needs_review=True,
+        manufacturer_code="",
+        type_id=None,
+        seller="",
+        seller_link="",
     )
     if (yield Ask("claim_barcode", {"code": barcode, "item_id": item_id})):
         return item_id
@@ -211,6 +238,11 @@ async def _write_barcodes(tx: Connection, item_id: int, barcodes: list[Barcode],
             )
         except Conflict as conflict:
             raise Conflict(f"The barcode {each.barcode} belongs to another item already", field="upc") from conflict
+
+
+async def _check_type(tx: Connection, type_id: int | None) -> None:
+    if type_id is not None and await tx.value("get_item_type", id=type_id) is None:
+        raise Invalid(f"There is no item type with id {type_id}; GET /types lists them", field="type_id")
 
 
 async def _refuse_while_stocked(tx: Connection, item: Item) -> None:

@@ -8,11 +8,18 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from stocky.quantity import Quantity, to_milli
-from stocky.schema import OversellPolicy, StorageType
+from stocky.schema import Id, OversellPolicy, StorageType
 
 Name = Annotated[str, Meta(min_length=1, max_length=200, examples=["Coffee, ground"])]
 Description = Annotated[str, Meta(max_length=1000)]
 Upc = Annotated[str, Meta(min_length=8, max_length=20, pattern=r"^[\x21-\x7e]+$", examples=["4006381333931"])]
+ManufacturerCode = Annotated[str, Meta(max_length=200, examples=["BC547B"])]
+Seller = Annotated[str, Meta(max_length=200, examples=["Corner shop"])]
+Link = Annotated[
+    str, Meta(max_length=2000, pattern=r"^(https?://[^\s\x00-\x1f<>\"]+)?$", examples=["https://example.org/bc547"])
+]
+TagName = Annotated[str, Meta(min_length=1, max_length=50, pattern=r"^\S(.*\S)?$", examples=["transistor"])]
+TypeName = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^\S(.*\S)?$", examples=["Semiconductors"])]
 BarcodeText = Annotated[str, Meta(min_length=1, max_length=128, examples=["4006381333931"])]
 
 
@@ -44,6 +51,13 @@ class Item(Struct, kw_only=True, gc=False):
     oversell_policy: OversellPolicy
     needs_review: bool
     barcodes: list[Barcode]
+    manufacturer_code: str
+    type_id: int | None
+    type_name: str | None
+    tags: list[str]
+    seller: str
+    seller_link: str
+    image_document_id: int | None
     total_quantity: float
     version: int
     created_at: datetime
@@ -60,6 +74,11 @@ class NewItem(Struct, kw_only=True):
     min_quantity: Quantity | None = None
     oversell_policy: OversellPolicy = OversellPolicy.REJECT
     barcodes: Annotated[list[Barcode], Meta(max_length=100)] = []
+    manufacturer_code: ManufacturerCode | None = None
+    type_id: Id | None = None
+    tags: Annotated[list[TagName], Meta(max_length=50)] = []
+    seller: Seller | None = None
+    seller_link: Link | None = None
 
     def __post_init__(self) -> None:
         if self.min_quantity is not None:
@@ -67,7 +86,7 @@ class NewItem(Struct, kw_only=True):
 
 
 class ItemChange(Struct, kw_only=True):
-    """What to change of an item; what is not sent stays. `barcodes`, where sent, replaces all of them."""
+    """What to change of an item; what is not sent stays. `barcodes` and `tags`, where sent, replace all of them."""
 
     name: Name | UnsetType = UNSET
     description: Description | None | UnsetType = UNSET
@@ -78,6 +97,11 @@ class ItemChange(Struct, kw_only=True):
     needs_review: bool | UnsetType = UNSET
     is_active: bool | UnsetType = UNSET
     barcodes: Annotated[list[Barcode], Meta(max_length=100)] | UnsetType = UNSET
+    manufacturer_code: ManufacturerCode | None | UnsetType = UNSET
+    type_id: Id | None | UnsetType = UNSET
+    tags: Annotated[list[TagName], Meta(max_length=50)] | UnsetType = UNSET
+    seller: Seller | None | UnsetType = UNSET
+    seller_link: Link | None | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         if isinstance(self.min_quantity, (int, float)):
@@ -113,3 +137,51 @@ class LocationChange(Struct, kw_only=True):
     description: Description | None | UnsetType = UNSET
     storage_type: StorageType | UnsetType = UNSET
     is_active: bool | UnsetType = UNSET
+
+
+class ItemType(Struct, kw_only=True):
+    """What kind of thing items are."""
+
+    id: int
+    name: str
+    description: str
+    item_count: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class NewItemType(Struct, kw_only=True):
+    """A type to add."""
+
+    name: TypeName
+    description: Description | None = None
+
+
+class ItemTypeChange(Struct, kw_only=True):
+    """What to change of a type; what is not sent stays."""
+
+    name: TypeName | UnsetType = UNSET
+    description: Description | None | UnsetType = UNSET
+
+
+class Tag(Struct, kw_only=True):
+    """A word that items are found by."""
+
+    id: int
+    name: str
+    item_count: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class NewTag(Struct, kw_only=True):
+    """A tag to add, or another name for one."""
+
+    name: TagName
+
+
+class SellerCount(Struct):
+    """Where items are bought."""
+
+    name: str
+    item_count: int

@@ -57,6 +57,20 @@ ACCESS = {
     "DELETE /items/{item_id:int}/barcodes/{barcode:str}": MEMBERS,
     "GET /items/{item_id:int}/events": READERS,
     "GET /items/{item_id:int}/qr": SCANNERS,
+    **{
+        f"GET {path}": READERS for path in ("/types", "/types/{type_id:int}", "/tags", "/tags/{tag_id:int}", "/sellers")
+    },
+    **{
+        f"{method} {path}": MEMBERS
+        for method, path in [
+            *(("POST", path) for path in ("/types", "/tags")),
+            *(
+                (verb, path)
+                for path in ("/types/{type_id:int}", "/tags/{tag_id:int}")
+                for verb in ("PUT", "PATCH", "DELETE")
+            ),
+        ]
+    },
     "GET /locations": READERS,
     "POST /locations": MEMBERS,
     "GET /locations/search": READERS,

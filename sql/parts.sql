@@ -1,0 +1,125 @@
+-- What items are sorted by: their types and tags. A name's key is the name case-folded, made in Python.
+
+-- list_item_types --
+-- Types by name, with how many active items are of each.
+SELECT id, name, description,
+       (SELECT count(*) FROM item WHERE item.type_id = item_type.id AND item.is_active) AS item_count,
+       created_at, updated_at
+  FROM item_type
+ WHERE CAST(:pattern AS TEXT) IS NULL OR name_key LIKE :pattern ESCAPE '\'
+ ORDER BY name_key
+ LIMIT :limit OFFSET :skip;
+
+-- get_item_type --
+-- One type.
+SELECT id, name, description,
+       (SELECT count(*) FROM item WHERE item.type_id = item_type.id AND item.is_active) AS item_count,
+       created_at, updated_at
+  FROM item_type
+ WHERE id = :id;
+
+-- add_item_type --
+-- A new type.
+INSERT INTO item_type (name, name_key, description, created_at, updated_at)
+VALUES (:name, :name_key, :description, :created_at, :created_at)
+RETURNING id;
+
+-- change_item_type --
+-- All that can be changed of a type.
+UPDATE item_type
+   SET name = :name, name_key = :name_key, description = :description, updated_at = :updated_at
+ WHERE id = :id;
+
+-- remove_item_type --
+-- A type that no item is of.
+DELETE FROM item_type
+ WHERE id = :id;
+
+-- list_items_of_type --
+-- The items of a type, hidden ones included.
+SELECT id
+  FROM item
+ WHERE type_id = :type_id
+ ORDER BY id;
+
+-- renew_items --
+-- The items :ids look different to those who remember them.
+UPDATE item
+   SET version = version + 1, updated_at = :updated_at
+ WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
+
+-- list_tags --
+-- Tags by name, with how many active items have each.
+SELECT id, name,
+       (SELECT count(*) FROM item_tag JOIN item ON item.id = item_tag.item_id
+         WHERE item_tag.tag_id = tag.id AND item.is_active) AS item_count,
+       created_at, updated_at
+  FROM tag
+ WHERE CAST(:pattern AS TEXT) IS NULL OR name_key LIKE :pattern ESCAPE '\'
+ ORDER BY name_key
+ LIMIT :limit OFFSET :skip;
+
+-- get_tag --
+-- One tag.
+SELECT id, name,
+       (SELECT count(*) FROM item_tag JOIN item ON item.id = item_tag.item_id
+         WHERE item_tag.tag_id = tag.id AND item.is_active) AS item_count,
+       created_at, updated_at
+  FROM tag
+ WHERE id = :id;
+
+-- add_tag --
+-- A new tag; nothing when its name is there.
+INSERT INTO tag (name, name_key, created_at, updated_at)
+VALUES (:name, :name_key, :created_at, :created_at)
+ON CONFLICT (name_key) DO NOTHING
+RETURNING id;
+
+-- find_tag --
+-- The tag of that name.
+SELECT id
+  FROM tag
+ WHERE name_key = :name_key;
+
+-- rename_tag --
+-- Another name for a tag.
+UPDATE tag
+   SET name = :name, name_key = :name_key, updated_at = :updated_at
+ WHERE id = :id;
+
+-- remove_tag --
+-- A tag that no item has.
+DELETE FROM tag
+ WHERE id = :id;
+
+-- list_items_with_tag --
+-- The items that have a tag, hidden ones included.
+SELECT item_id
+  FROM item_tag
+ WHERE tag_id = :tag_id
+ ORDER BY item_id;
+
+-- add_item_tag --
+-- An item is given a tag, once.
+INSERT INTO item_tag (item_id, tag_id)
+VALUES (:item_id, :tag_id)
+ON CONFLICT (item_id, tag_id) DO NOTHING;
+
+-- remove_item_tags --
+-- An item loses all its tags.
+DELETE FROM item_tag
+ WHERE item_id = :item_id;
+
+-- remove_tag_from_items --
+-- All items lose a tag.
+DELETE FROM item_tag
+ WHERE tag_id = :tag_id;
+
+-- list_sellers --
+-- Where things were bought, with how many active items come from each.
+SELECT seller AS name, count(*) AS item_count
+  FROM item
+ WHERE is_active AND seller <> '' AND (CAST(:pattern AS TEXT) IS NULL OR lower(seller) LIKE :pattern ESCAPE '\')
+ GROUP BY seller
+ ORDER BY lower(seller), seller
+ LIMIT :limit OFFSET :skip;

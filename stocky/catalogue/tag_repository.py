@@ -1,0 +1,84 @@
+"""Tags in the database: words that items are found by; two that differ only in case are one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from stocky import clock
+from stocky.auth.schemas import Principal
+from stocky.catalogue.schemas import NewTag, SellerCount, Tag
+from stocky.db import Connection
+from stocky.errors import Conflict, NotFound
+from stocky.logs import audit
+
+
+def name_key(name: str) -> str:
+    """What two names have in common that count as one: case-folded here, since the dialects fold differently."""
+    return " ".join(name.split()).casefold()
+
+
+async def get_tag(read: Connection, tag_id: int) -> Tag:
+    """Raises NotFound."""
+    tag = await read.one("get_tag", Tag, id=tag_id)
+    if tag is None:
+        raise NotFound(f"There is no tag with id {tag_id}")
+    return tag
+
+
+async def list_tags(read: Connection, *, skip: int, limit: int, pattern: str | None) -> list[Tag]:
+    """Tags by name."""
+    return await read.all("list_tags", Tag, skip=skip, limit=limit, pattern=pattern)
+
+
+async def add_tag(tx: Connection, new: NewTag, by: Principal) -> Tag:
+    """Raises Conflict when it is there."""
+    tag_id = await tx.value("add_tag", name=new.name, name_key=name_key(new.name), created_at=clock.now())
+    if tag_id is None:
+        raise Conflict(f"There is a tag {new.name} already", field="name")
+    await audit.record(tx, by, "created", "tag", tag_id, {"name": new.name})
+    return await get_tag(tx, tag_id)
+
+
+async def rename_tag(tx: Connection, tag_id: int, change: NewTag, by: Principal) -> Tag:
+    """Another name, on every item that has it. Raises NotFound, Conflict when another tag has the name."""
+    tag = await get_tag(tx, tag_id)
+    await renew_items(tx, await tx.all("list_items_with_tag", dict[str, int], tag_id=tag_id))
+    await tx.execute("rename_tag", id=tag_id, name=change.name, name_key=name_key(change.name), updated_at=clock.now())
+    await audit.record(tx, by, "changed", "tag", tag_id, {"name": change.name, "was": tag.name})
+    return await get_tag(tx, tag_id)
+
+
+async def remove_tag(tx: Connection, tag_id: int, by: Principal) -> None:
+    """Takes it from every item. Raises NotFound."""
+    tag = await get_tag(tx, tag_id)
+    items = await renew_items(tx, await tx.all("list_items_with_tag", dict[str, int], tag_id=tag_id))
+    await tx.execute("remove_tag_from_items", tag_id=tag_id)
+    await tx.execute("remove_tag", id=tag_id)
+    await audit.record(tx, by, "deleted", "tag", tag_id, {"name": tag.name, "items": items})
+
+
+async def set_item_tags(tx: Connection, item_id: int, names: Iterable[str]) -> None:
+    """Gives an item tags by name; those that nobody has used yet are made."""
+    # In one order everywhere, so that two processes that make the same tags do not wait for each other in a circle.
+    for key, name in sorted({name_key(name): name for name in names}.items()):
+        tag_id = await tx.value("add_tag", name=name, name_key=key, created_at=clock.now())
+        if tag_id is None:
+            tag_id = await tx.value("find_tag", name_key=key)
+        await tx.execute("add_item_tag", item_id=item_id, tag_id=tag_id)
+
+
+async def list_sellers(read: Connection, *, skip: int, limit: int, pattern: str | None) -> list[SellerCount]:
+    """Sellers by name."""
+    return await read.all("list_sellers", SellerCount, skip=skip, limit=limit, pattern=pattern)
+
+
+async def renew_items(tx: Connection, rows: list[dict[str, int]]) -> list[int]:
+    """Lets every process that remembers the items of these rows read them again; their ids."""
+    ids = [item_id for row in rows for item_id in row.values()]
+    encoded = msgspec.json.encode(ids).decode()
+    await tx.all("lock_items", dict[str, Any], ids=encoded)
+    await tx.execute("renew_items", ids=encoded, updated_at=clock.now())
+    return ids

@@ -1,0 +1,68 @@
+"""Item types in the database; names are unique in any case, and one that items are of stays."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import UNSET
+
+from stocky import clock
+from stocky.auth.schemas import Principal
+from stocky.catalogue.repository import chosen
+from stocky.catalogue.schemas import ItemType, ItemTypeChange, NewItemType
+from stocky.catalogue.tag_repository import name_key, renew_items
+from stocky.db import Connection
+from stocky.errors import Conflict, NotFound
+from stocky.logs import audit
+
+
+async def get_item_type(read: Connection, type_id: int) -> ItemType:
+    """Raises NotFound."""
+    item_type = await read.one("get_item_type", ItemType, id=type_id)
+    if item_type is None:
+        raise NotFound(f"There is no item type with id {type_id}")
+    return item_type
+
+
+async def list_item_types(read: Connection, *, skip: int, limit: int, pattern: str | None) -> list[ItemType]:
+    """Types by name."""
+    return await read.all("list_item_types", ItemType, skip=skip, limit=limit, pattern=pattern)
+
+
+async def add_item_type(tx: Connection, new: NewItemType, by: Principal) -> ItemType:
+    """Raises Conflict when there is one of that name."""
+    type_id = await tx.value(
+        "add_item_type",
+        name=new.name,
+        name_key=name_key(new.name),
+        description=new.description or "",
+        created_at=clock.now(),
+    )
+    await audit.record(tx, by, "created", "item_type", type_id, {"name": new.name})
+    return await get_item_type(tx, type_id)
+
+
+async def change_item_type(tx: Connection, type_id: int, change: ItemTypeChange, by: Principal) -> ItemType:
+    """What is set in `change`. Raises NotFound, Conflict when another type has the name."""
+    item_type = await get_item_type(tx, type_id)
+    name = chosen(change.name, item_type.name)
+    await renew_items(tx, await tx.all("list_items_of_type", dict[str, int], type_id=type_id))
+    await tx.execute(
+        "change_item_type",
+        id=type_id,
+        name=name,
+        name_key=name_key(name),
+        description=chosen(change.description, item_type.description) or "",
+        updated_at=clock.now(),
+    )
+    details = {field: value for field, value in msgspec.to_builtins(change).items() if value is not UNSET}
+    await audit.record(tx, by, "changed", "item_type", type_id, details)
+    return await get_item_type(tx, type_id)
+
+
+async def remove_item_type(tx: Connection, type_id: int, by: Principal) -> None:
+    """Raises NotFound, Conflict while items are of it."""
+    item_type = await get_item_type(tx, type_id)
+    if await tx.value("list_items_of_type", type_id=type_id) is not None:
+        raise Conflict(f"There are items of the type {item_type.name}; give them another type first")
+    await tx.execute("remove_item_type", id=type_id)
+    await audit.record(tx, by, "deleted", "item_type", type_id, {"name": item_type.name})
