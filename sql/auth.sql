@@ -6,6 +6,12 @@ SELECT id, username, email, role, is_active, created_at, updated_at
   FROM user_account
  WHERE id = :id;
 
+-- list_users_by_id --
+-- The users :ids, the inactive ones included.
+SELECT id, username, email, role, is_active, created_at, updated_at
+  FROM user_account
+ WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
+
 -- has_active_admin --
 -- Whether there is an admin who may sign in.
 SELECT EXISTS (SELECT 1 FROM user_account WHERE role = 'admin' AND is_active);

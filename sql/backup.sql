@@ -12,8 +12,14 @@ UNION ALL SELECT 'item', count(*) FROM item
 UNION ALL SELECT 'item_tag', count(*) FROM item_tag
 UNION ALL SELECT 'item_type', count(*) FROM item_type
 UNION ALL SELECT 'location', count(*) FROM location
+UNION ALL SELECT 'project', count(*) FROM project
+UNION ALL SELECT 'project_entry', count(*) FROM project_entry
+UNION ALL SELECT 'project_withdrawal', count(*) FROM project_withdrawal
 UNION ALL SELECT 'scanner', count(*) FROM scanner
 UNION ALL SELECT 'setting', count(*) FROM setting
+UNION ALL SELECT 'shopping_list', count(*) FROM shopping_list
+UNION ALL SELECT 'shopping_list_entry', count(*) FROM shopping_list_entry
+UNION ALL SELECT 'shopping_list_log', count(*) FROM shopping_list_log
 UNION ALL SELECT 'sku', count(*) FROM sku
 UNION ALL SELECT 'stock_event', count(*) FROM stock_event
 UNION ALL SELECT 'tag', count(*) FROM tag

@@ -43,6 +43,8 @@ from stocky.problems import to_problem
 from stocky.request import StockyRequest, refuse_nul
 from stocky.scanner.handlers import scanner_routes
 from stocky.settings.handlers import settings_routes
+from stocky.shopping.entry_handlers import shopping_entry_routes
+from stocky.shopping.handlers import shopping_list_routes
 from stocky.stock.event_handlers import event_routes, item_history_routes
 from stocky.stock.recorder import Recorder
 from stocky.stock.sku_handlers import sku_routes
@@ -103,6 +105,8 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
                     event_routes,
                     item_history_routes,
                     alert_routes,
+                    shopping_list_routes,
+                    shopping_entry_routes,
                     backup_routes,
                     system_routes,
                     job_routes,

@@ -17,6 +17,10 @@ CONFLICTS = {
     "sku__item_id__location_id__expiry_date": "This lot of the item has a stock record at this location already",
     "user_account__username": "A user with this username exists already",
     "user_account__email": "A user with this email exists already",
+    "shopping_list_entry__list_id__item_id": "This item is on the list already; change its quantity instead",
+    "shopping_list_entry__list_id__text": "This text is on the list already; change its quantity instead",
+    "project_entry__project_id__item_id": "The project needs this item already; change its quantity instead",
+    "project_entry__project_id__text": "The project needs this already; change its quantity instead",
     "stock_event__event_id": "This event_id has been used already",
     "stock_event__reverses_id": "This event has been undone already",
 }

@@ -47,6 +47,7 @@ _TAGS = {
     "Scanner": "Scans, and the scanners they come from",
     "Events": "The ledger: every change of stock, never altered",
     "Alerts": "What asks for attention",
+    "Shopping lists": "What is to be bought, and who put it there",
     "Logs": "What Stocky says about itself",
     "Audit": "Who changed what",
     "Backup": "Dumps of the database: made, fetched, imported",

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from stocky import clock
@@ -37,6 +38,14 @@ async def get_user(read: Connection, user_id: int) -> User:
     if user is None:
         raise NotFound(f"There is no user with id {user_id}")
     return user
+
+
+async def get_users(read: Connection, user_ids: set[int]) -> dict[int, User]:
+    """Users by their ids, the inactive ones included."""
+    if not user_ids:
+        return {}
+    users = await read.all("list_users_by_id", User, ids=msgspec.json.encode(sorted(user_ids)).decode())
+    return {user.id: user for user in users}
 
 
 async def has_active_admin(read: Connection) -> bool:

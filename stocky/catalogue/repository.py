@@ -31,6 +31,23 @@ async def get_item(read: Connection, item_id: int) -> Item:
     return item
 
 
+async def get_items(read: Connection, item_ids: set[int]) -> dict[int, Item]:
+    """Items by their ids; those that are not there are left out."""
+    if not item_ids:
+        return {}
+    items = await read.all("list_items_by_id", Item, ids=msgspec.json.encode(sorted(item_ids)).decode())
+    return {item.id: item for item in items}
+
+
+async def get_usable_item(tx: Connection, item_id: int) -> Item:
+    """An item in use, which stays so until the end of the transaction. Raises NotFound, Conflict."""
+    await tx.all("lock_items", dict[str, Any], ids=msgspec.json.encode([item_id]).decode())
+    item = await get_item(tx, item_id)
+    if not item.is_active:
+        raise Conflict(f"{item.name} is no longer in use; make it active again first", field="item_id")
+    return item
+
+
 async def get_item_by_code(read: Connection, code: str) -> Item:
     """By the four-letter code in any case. Raises NotFound."""
     item = await read.one("find_item_by_code", Item, code=code.upper())

@@ -187,8 +187,8 @@ def _operation(event: NewEvent, by: Principal) -> Operation:
     return Operation(
         kind=event.type.value,
         item=ItemKey(reference.id, reference.code, reference.upc),
-        place=_place(event.location),
-        to_place=_place(event.to_location),
+        place=place_of(event.location),
+        to_place=place_of(event.to_location),
         quantity_milli=to_milli(event.quantity),
         lot=AnyLot.ANY if event.lot is None else event.lot,
         in_packs=reference.upc is not None,
@@ -201,7 +201,8 @@ def _operation(event: NewEvent, by: Principal) -> Operation:
     )
 
 
-def _place(reference: LocationReference | None) -> Place | None:
+def place_of(reference: LocationReference | None) -> Place | None:
+    """The place that a request names, if it names one."""
     if reference is None:
         return None
     return Place(reference.id, reference.name, reference.box_no, reference.loc_no)

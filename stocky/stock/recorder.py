@@ -80,9 +80,12 @@ class Recorder:
 
     async def record_in(self, transaction: Connection, operation: Operation) -> Outcome:
         """One operation as part of a transaction that is open already."""
-        posting = Posting([operation])
+        return (await self.post_in(transaction, Posting([operation]))).outcomes[0]
+
+    async def post_in(self, transaction: Connection, posting: Posting) -> Posting:
+        """A posting, with its outcomes, as part of a transaction that is open already."""
         await transaction.run(record([posting], self._cache))
-        return posting.outcomes[0]
+        return posting
 
     def forget(self) -> None:
         """Lets go of what is known of the data, and of what waits: whoever posted it had seen other data."""

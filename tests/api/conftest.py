@@ -10,9 +10,12 @@ from tests.inventory import made, new_item, new_location, new_stock
 
 @pytest.fixture
 async def one_of_each(admin: AsyncClient) -> None:
-    """Item, location, SKU, event, alert and scanner, each with id 1 where it has one."""
+    """Item, location, SKU, event, alert, scanner, shopping list and placeholder, each with id 1 where it has one."""
     item = await new_item(admin, "Coffee", upc="40063813")
     sku = await new_stock(admin, item, await new_location(admin), 5)
     made(await admin.post("/alerts/", json={"alert_type": "other", "message": "Look", "sku_id": sku["id"]}))
     made(await admin.put("/scanner/s1/state", json={"mode": "lookup"}))
-    assert (item["id"], sku["id"]) == (1, 1)
+    a_list = made(await admin.post("/shopping-lists/", json={"name": "Weekly"}))
+    placeholder = made(await admin.post(f"/shopping-lists/{a_list['id']}/items", json={"text": "Napkins"}))
+    made(await admin.post(f"/shopping-lists/{a_list['id']}/items", json={"item_id": item["id"]}))
+    assert (item["id"], sku["id"], a_list["id"], placeholder["id"]) == (1, 1, 1, 1)

@@ -79,5 +79,13 @@ BODIES: dict[str, dict[str, Any] | None] = {
     "POST /backup/import/full": {"backup_data": "eA==", "force": True},
     "POST /system/backup": {"kind": "nothing"},
     "PATCH /settings": {"backup_schedule_time": "25:00"},
+    "POST /shopping-lists": {"name": "Weekly"},
+    "PUT /shopping-lists/{list_id:int}": {"name": "Monthly"},
+    "POST /shopping-lists/{list_id:int}/duplicate": None,
+    "POST /shopping-lists/{list_id:int}/items": {"text": "Candles", "quantity": 2},
+    "PUT /shopping-lists/{list_id:int}/items/{item_id:int}": {"quantity": 2},
+    "POST /shopping-lists/{list_id:int}/items/{item_id:int}/bought": None,
+    "PUT /shopping-lists/{list_id:int}/placeholders/{entry_id:int}": {"text": "Candles", "quantity": 2},
+    "POST /shopping-lists/{list_id:int}/fill-low-stock": None,
     "POST /alerts": {"alert_type": "other", "message": "Look"},
 }

@@ -1,0 +1,120 @@
+-- Shopping lists, what is on them, and who changed what.
+
+-- add_shopping_list --
+-- A new list.
+INSERT INTO shopping_list (name, is_public, creator_id, created_at, updated_at)
+VALUES (:name, :is_public, :creator_id, :created_at, :created_at)
+RETURNING id;
+
+-- change_shopping_list --
+-- All that can be changed of a list.
+UPDATE shopping_list
+   SET name = :name, is_public = :is_public, updated_at = :updated_at
+ WHERE id = :id;
+
+-- touch_shopping_list --
+-- What is on the list has changed.
+UPDATE shopping_list
+   SET updated_at = :updated_at
+ WHERE id = :id;
+
+-- hide_shopping_list --
+-- The list is deleted; its rows stay.
+UPDATE shopping_list
+   SET is_active = FALSE, updated_at = :updated_at
+ WHERE id = :id;
+
+-- lock_shopping_list --
+-- Keeps a list as it is until the end of the transaction. SQLite's one writer needs no lock.
+SELECT id
+  FROM shopping_list
+ WHERE id = :id;
+
+-- get_shopping_list --
+-- One list, if :user_id may see it or :sees_all is true.
+SELECT id, name, is_public, creator_id, created_at, updated_at,
+       (SELECT count(*) FROM shopping_list_entry WHERE shopping_list_entry.list_id = shopping_list.id) AS item_count
+  FROM shopping_list
+ WHERE id = :id AND is_active AND (is_public OR creator_id = :user_id OR CAST(:sees_all AS BOOLEAN));
+
+-- list_shopping_lists --
+-- The lists that :user_id may see, or all of them, in the order they were made.
+SELECT id, name, is_public, creator_id, created_at, updated_at,
+       (SELECT count(*) FROM shopping_list_entry WHERE shopping_list_entry.list_id = shopping_list.id) AS item_count
+  FROM shopping_list
+ WHERE is_active AND (is_public OR creator_id = :user_id OR CAST(:sees_all AS BOOLEAN))
+ ORDER BY id
+ LIMIT :limit OFFSET :skip;
+
+-- count_shopping_lists --
+-- How many lists :user_id may see, or how many there are.
+SELECT count(*)
+  FROM shopping_list
+ WHERE is_active AND (is_public OR creator_id = :user_id OR CAST(:sees_all AS BOOLEAN));
+
+-- list_shopping_list_entries --
+-- What is on a list, in the order it was put there.
+SELECT id, list_id, item_id, text, quantity_milli, created_at, updated_at
+  FROM shopping_list_entry
+ WHERE list_id = :list_id
+ ORDER BY id;
+
+-- find_shopping_list_entry --
+-- The entry of an item, or the placeholder of this id, on a list; the other one is NULL.
+SELECT id, list_id, item_id, text, quantity_milli, created_at, updated_at
+  FROM shopping_list_entry
+ WHERE list_id = :list_id
+   AND (item_id = :item_id OR (text IS NOT NULL AND id = :entry_id));
+
+-- add_shopping_list_entry --
+-- An item or a placeholder on a list.
+INSERT INTO shopping_list_entry (list_id, item_id, text, quantity_milli, created_at, updated_at)
+VALUES (:list_id, :item_id, :text, :quantity_milli, :created_at, :created_at)
+RETURNING id;
+
+-- change_shopping_list_entry --
+-- All that can be changed of an entry.
+UPDATE shopping_list_entry
+   SET text = :text, quantity_milli = :quantity_milli, updated_at = :updated_at
+ WHERE id = :id;
+
+-- remove_shopping_list_entry --
+-- Takes an entry from its list.
+DELETE FROM shopping_list_entry
+ WHERE id = :id;
+
+-- copy_shopping_list_entries --
+-- All that is on the list :source_id, also on the list :list_id.
+INSERT INTO shopping_list_entry (list_id, item_id, text, quantity_milli, created_at, updated_at)
+SELECT CAST(:list_id AS BIGINT), item_id, text, quantity_milli, :created_at, :created_at
+  FROM shopping_list_entry
+ WHERE list_id = :source_id
+ ORDER BY id;
+
+-- list_low_items --
+-- Items in use at or below their minimum that are not on the list :list_id, by name.
+SELECT counted.id, counted.name, counted.min_quantity_milli, counted.stock_milli
+  FROM (SELECT item.id, item.name, item.min_quantity_milli,
+               CAST(coalesce((SELECT sum(sku.quantity_milli) FROM sku
+                               WHERE sku.item_id = item.id AND sku.is_active), 0) AS BIGINT) AS stock_milli
+          FROM item
+         WHERE item.is_active AND item.min_quantity_milli IS NOT NULL
+           AND NOT EXISTS (SELECT 1 FROM shopping_list_entry AS entry
+                            WHERE entry.list_id = :list_id AND entry.item_id = item.id)) AS counted
+ WHERE counted.stock_milli <= counted.min_quantity_milli
+ ORDER BY lower(counted.name), counted.id
+ LIMIT :limit;
+
+-- add_shopping_list_log --
+-- Who did what to a list.
+INSERT INTO shopping_list_log (list_id, action_type, user_id, details, recorded_at)
+VALUES (:list_id, :action_type, :user_id, :details, :recorded_at);
+
+-- list_shopping_list_logs --
+-- What was done to a list, newest first; the kind is optional.
+SELECT id, action_type, user_id, details AS details_json, recorded_at
+  FROM shopping_list_log
+ WHERE list_id = :list_id
+   AND (CAST(:action_type AS TEXT) IS NULL OR action_type = :action_type)
+ ORDER BY id DESC
+ LIMIT :limit OFFSET :skip;

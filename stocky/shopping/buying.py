@@ -1,0 +1,85 @@
+"""Ticks off what was bought: the stock event, the entry and its log change in one transaction, or not at all."""
+
+from __future__ import annotations
+
+from stocky.auth.schemas import Principal
+from stocky.db import Connection
+from stocky.quantity import from_milli, to_milli
+from stocky.shopping.entries import (
+    EntryRow,
+    answer_entry,
+    change_entry,
+    find_entry,
+    get_entry,
+    not_listed,
+    remove_entry,
+)
+from stocky.shopping.repository import open_list
+from stocky.shopping.schemas import Bought, Purchase
+from stocky.stock.booking import check, fingerprint, place_of
+from stocky.stock.operations import AnyLot, ItemKey, Operation, Outcome
+from stocky.stock.recorder import Recorder
+
+
+async def buy_item(
+    tx: Connection, recorder: Recorder, list_id: int, item_id: int, purchase: Purchase, by: Principal
+) -> Bought:
+    """Books what was bought, and takes it from the list as far as it was to be bought.
+
+    The same event_id sent again gives the first event again and changes nothing. Raises NotFound for what is not on
+    the list (any more), Conflict, and Invalid when no location is named and the item is not at one place only.
+    """
+    await open_list(tx, list_id, by)
+    entry = await find_entry(tx, list_id, item_id=item_id)
+    outcome = check(await recorder.record_in(tx, _operation(entry, list_id, item_id, purchase, by)))
+    if outcome.status == "looked_up":
+        raise not_listed(list_id, item_id)
+    if outcome.status == "applied" and entry is not None:
+        entry = await _tick_off(tx, entry, outcome, by)
+    event = outcome.events[0]
+    return Bought(
+        bought=event.delta,
+        entry=None if entry is None else await answer_entry(tx, entry),
+        event=event,
+        duplicate=outcome.status == "duplicate",
+    )
+
+
+async def buy_placeholder(tx: Connection, list_id: int, entry_id: int, by: Principal) -> None:
+    """Takes a placeholder from the list as bought; what is no item has no stock. Raises NotFound."""
+    await open_list(tx, list_id, by)
+    entry = await get_entry(tx, list_id, entry_id=entry_id)
+    await remove_entry(tx, entry, by, {"bought": from_milli(entry.quantity_milli)})
+
+
+def _operation(entry: EntryRow | None, list_id: int, item_id: int, purchase: Purchase, by: Principal) -> Operation:
+    if entry is None:
+        # It may be off the list because of this very event: then its event_id is known, and answered as before.
+        quantity_milli = 0
+    elif purchase.quantity is None:
+        quantity_milli = entry.quantity_milli
+    else:
+        quantity_milli = to_milli(purchase.quantity)
+    return Operation(
+        kind=None if entry is None else "add",
+        item=ItemKey(id=item_id),
+        place=None if entry is None else place_of(purchase.location),
+        quantity_milli=quantity_milli,
+        lot=AnyLot.ANY if purchase.lot is None else purchase.lot,
+        event_id=purchase.event_id,
+        fingerprint=None if purchase.event_id is None else fingerprint(("bought", list_id, item_id, purchase)),
+        occurred_at=purchase.occurred_at,
+        note=purchase.note,
+        user_id=by.id,
+        in_full=True,
+    )
+
+
+async def _tick_off(tx: Connection, entry: EntryRow, outcome: Outcome, by: Principal) -> EntryRow | None:
+    event = outcome.events[0]
+    left_milli = entry.quantity_milli - to_milli(event.delta)
+    because = {"bought": event.delta, "stock_event_id": event.id, "location_id": event.location_id}
+    if left_milli > 0:
+        return await change_entry(tx, entry, by, quantity_milli=left_milli, because=because)
+    await remove_entry(tx, entry, by, because)
+    return None

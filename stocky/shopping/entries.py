@@ -1,0 +1,184 @@
+"""What is on shopping lists; callers hold the list open, so that nobody else changes it meanwhile."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from stocky import clock
+from stocky.auth.schemas import Principal
+from stocky.catalogue.repository import get_items, get_usable_item
+from stocky.db import Ask, Connection, Script
+from stocky.errors import Conflict, NotFound
+from stocky.quantity import from_milli, to_milli
+from stocky.shopping import logbook
+from stocky.shopping.schemas import ActionType, Entry, NewEntry
+
+MAX_ENTRIES = 1000
+
+
+class EntryRow(msgspec.Struct):
+    """An entry as it is kept: of an item, or with a text."""
+
+    id: int
+    list_id: int
+    item_id: int | None
+    text: str | None
+    quantity_milli: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class Addition(msgspec.Struct):
+    """What is to be put on a list; `what` is how the log calls it."""
+
+    item_id: int | None
+    text: str | None
+    quantity_milli: int
+    what: str
+
+
+async def list_entries(read: Connection, list_id: int) -> list[Entry]:
+    """What is on a list, in the order it was put there."""
+    return await _answer(read, await read.all("list_shopping_list_entries", EntryRow, list_id=list_id))
+
+
+async def find_entry(
+    read: Connection, list_id: int, *, item_id: int | None = None, entry_id: int | None = None
+) -> EntryRow | None:
+    """The entry of an item, or the placeholder with the id `entry_id`."""
+    return await read.one("find_shopping_list_entry", EntryRow, list_id=list_id, item_id=item_id, entry_id=entry_id)
+
+
+async def get_entry(
+    read: Connection, list_id: int, *, item_id: int | None = None, entry_id: int | None = None
+) -> EntryRow:
+    """The same. Raises NotFound."""
+    row = await find_entry(read, list_id, item_id=item_id, entry_id=entry_id)
+    if row is None:
+        raise not_listed(list_id, item_id, entry_id)
+    return row
+
+
+def not_listed(list_id: int, item_id: int | None, entry_id: int | None = None) -> NotFound:
+    """Why there is nothing to change: perhaps somebody has bought it."""
+    what = f"placeholder {entry_id}" if item_id is None else f"item with id {item_id}"
+    return NotFound(f"There is no {what} on the shopping list {list_id}; its log says whether it was bought or removed")
+
+
+async def answer_entry(read: Connection, row: EntryRow) -> Entry:
+    """An entry as it is answered."""
+    return (await _answer(read, [row]))[0]
+
+
+async def add_entry(tx: Connection, list_id: int, item_count: int, new: NewEntry, by: Principal) -> Entry:
+    """One more entry. Raises NotFound for an unknown item, Conflict when it is there already or the list is full."""
+    if item_count >= MAX_ENTRIES:
+        raise Conflict(f"The list is full: it has {MAX_ENTRIES} entries. Begin another one")
+    what = new.text or ""
+    if new.item_id is not None:
+        what = (await get_usable_item(tx, new.item_id)).name
+    addition = Addition(new.item_id, new.text, to_milli(new.quantity), what)
+    (entry_id,) = await tx.run(add_entries(list_id, [addition], by, {}))
+    return next(entry for entry in await list_entries(tx, list_id) if entry.id == entry_id)
+
+
+def add_entries(list_id: int, additions: list[Addition], by: Principal, because: dict[str, Any]) -> Script[list[int]]:
+    """The ids of new entries. `because` is told in the log with each of them."""
+    moment = clock.now()
+    ids = []
+    for each in additions:
+        rows = yield Ask(
+            "add_shopping_list_entry",
+            {
+                "list_id": list_id,
+                "item_id": each.item_id,
+                "text": each.text,
+                "quantity_milli": each.quantity_milli,
+                "created_at": moment,
+            },
+        )
+        ids.append(rows[0][0])
+    if additions:
+        told = [
+            _named(each.item_id, each.what) | {"quantity": from_milli(each.quantity_milli)} | because
+            for each in additions
+        ]
+        yield from logbook.write(list_id, ActionType.ITEM_ADDED, by, told, moment)
+        yield Ask("touch_shopping_list", {"id": list_id, "updated_at": moment})
+    return ids
+
+
+async def change_entry(
+    tx: Connection,
+    row: EntryRow,
+    by: Principal,
+    *,
+    quantity_milli: int | None = None,
+    text: str | None = None,
+    because: dict[str, Any] | None = None,
+) -> EntryRow:
+    """Another quantity or text. Raises Conflict for a text that is on the list already."""
+    moment = clock.now()
+    changed = msgspec.structs.replace(
+        row,
+        quantity_milli=quantity_milli or row.quantity_milli,
+        text=text or row.text,
+        updated_at=moment,
+    )
+    told = await _told(tx, row)
+    if changed.quantity_milli != row.quantity_milli:
+        told["quantity"] = {"from": from_milli(row.quantity_milli), "to": from_milli(changed.quantity_milli)}
+    if changed.text != row.text:
+        told["text"] = {"from": row.text, "to": changed.text}
+    await tx.execute(
+        "change_shopping_list_entry",
+        id=row.id,
+        text=changed.text,
+        quantity_milli=changed.quantity_milli,
+        updated_at=moment,
+    )
+    await _log(tx, row.list_id, ActionType.ITEM_UPDATED, by, told | (because or {}), moment)
+    return changed
+
+
+async def remove_entry(tx: Connection, row: EntryRow, by: Principal, because: dict[str, Any] | None = None) -> None:
+    """Takes an entry from its list."""
+    told = await _told(tx, row) | {"quantity": from_milli(row.quantity_milli)} | (because or {})
+    await tx.execute("remove_shopping_list_entry", id=row.id)
+    await _log(tx, row.list_id, ActionType.ITEM_REMOVED, by, told, clock.now())
+
+
+async def _log(
+    tx: Connection, list_id: int, action: ActionType, by: Principal, told: dict[str, Any], moment: datetime
+) -> None:
+    await tx.run(logbook.write(list_id, action, by, [told], moment))
+    await tx.execute("touch_shopping_list", id=list_id, updated_at=moment)
+
+
+async def _told(read: Connection, row: EntryRow) -> dict[str, Any]:
+    """How the log names what an entry stands for."""
+    if row.item_id is None:
+        return _named(None, row.text or "")
+    return _named(row.item_id, (await get_items(read, {row.item_id}))[row.item_id].name)
+
+
+def _named(item_id: int | None, what: str) -> dict[str, Any]:
+    return {"text": what} if item_id is None else {"item_id": item_id, "name": what}
+
+
+async def _answer(read: Connection, rows: list[EntryRow]) -> list[Entry]:
+    items = await get_items(read, {row.item_id for row in rows if row.item_id is not None})
+    return [
+        Entry(
+            id=row.id,
+            item=None if row.item_id is None else items[row.item_id],
+            text=row.text,
+            quantity=from_milli(row.quantity_milli),
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+        )
+        for row in rows
+    ]

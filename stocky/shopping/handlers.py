@@ -1,0 +1,105 @@
+"""`/shopping-lists`: what is to be bought."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar import Router, delete, get, post, put
+from litestar.params import Parameter
+
+from stocky.auth.guards import members
+from stocky.auth.schemas import Principal
+from stocky.db import Connection
+from stocky.schema import Limit, Page, PathId, Size, Skip, window
+from stocky.shopping import repository
+from stocky.shopping.schemas import (
+    ActionType,
+    Duplication,
+    ListChange,
+    ListPage,
+    LogEntry,
+    NewList,
+    ShoppingList,
+)
+
+Action = Annotated[ActionType | None, Parameter(description="Only what was done in this way", required=False)]
+
+
+@get("/", opt=members)
+async def list_shopping_lists(
+    read: Connection,
+    user: Principal,
+    skip: Skip = 0,
+    limit: Limit = 100,
+    page: Page = None,
+    size: Size = None,
+) -> ListPage:
+    """Shopping lists: the public ones and one's own, for an admin all; in the order they were made."""
+    skip, limit = window(skip, limit, page, size)
+    return await repository.list_lists(read, user, skip=skip, limit=limit)
+
+
+@post("/", opt=members)
+async def create_shopping_list(data: NewList, tx: Connection, user: Principal) -> ShoppingList:
+    """Begin a shopping list."""
+    return await repository.add_list(tx, data, user)
+
+
+@get("/{list_id:int}", opt=members)
+async def get_shopping_list(read: Connection, user: Principal, list_id: PathId) -> ShoppingList:
+    """One shopping list with what is on it."""
+    return await repository.get_list(read, list_id, user)
+
+
+@put("/{list_id:int}", opt=members)
+async def change_shopping_list(data: ListChange, tx: Connection, user: Principal, list_id: PathId) -> ShoppingList:
+    """Rename a shopping list, or make it public or private; what is not sent stays.
+
+    Only its creator or an admin makes a public list private.
+    """
+    return await repository.change_list(tx, list_id, data, user)
+
+
+@delete("/{list_id:int}", opt=members)
+async def delete_shopping_list(tx: Connection, user: Principal, list_id: PathId) -> None:
+    """Delete a shopping list."""
+    await repository.remove_list(tx, list_id, user)
+
+
+@post("/{list_id:int}/duplicate", opt=members)
+async def duplicate_shopping_list(
+    tx: Connection, user: Principal, list_id: PathId, data: Duplication | None = None
+) -> ShoppingList:
+    """Make a list of one's own with the same on it."""
+    return await repository.duplicate_list(tx, list_id, data or Duplication(), user)
+
+
+@get("/{list_id:int}/logs", opt=members)
+async def list_shopping_list_log(
+    read: Connection,
+    user: Principal,
+    list_id: PathId,
+    action_type: Action = None,
+    skip: Skip = 0,
+    limit: Limit = 100,
+    page: Page = None,
+    size: Size = None,
+) -> list[LogEntry]:
+    """Who did what to a list, newest first."""
+    skip, limit = window(skip, limit, page, size)
+    return await repository.list_log(read, list_id, user, action_type=action_type, skip=skip, limit=limit)
+
+
+shopping_list_routes = Router(
+    "/shopping-lists",
+    route_handlers=[
+        list_shopping_lists,
+        create_shopping_list,
+        get_shopping_list,
+        change_shopping_list,
+        delete_shopping_list,
+        duplicate_shopping_list,
+        list_shopping_list_log,
+    ],
+    tags=["Shopping lists"],
+)

@@ -1,0 +1,52 @@
+"""The change log of shopping lists; an entry is written in the transaction of what it tells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from stocky.auth.repository import get_users
+from stocky.auth.schemas import Principal
+from stocky.db import Ask, Connection, Script
+from stocky.shopping.schemas import ActionType, LogEntry
+
+
+class _Row(msgspec.Struct):
+    id: int
+    action_type: ActionType
+    user_id: int
+    details: dict[str, Any]
+    recorded_at: datetime
+
+
+def write(
+    list_id: int, action: ActionType, by: Principal, told: Sequence[dict[str, Any]], moment: datetime
+) -> Script[None]:
+    """`by` did `action` to the list, once for each of the details told."""
+    yield Ask(
+        "add_shopping_list_log",
+        rows=[(list_id, action.value, by.id, msgspec.json.encode(details).decode(), moment) for details in told],
+    )
+
+
+async def list_log(
+    read: Connection, list_id: int, *, action_type: ActionType | None, skip: int, limit: int
+) -> list[LogEntry]:
+    """What was done to the list, newest first."""
+    rows = await read.all(
+        "list_shopping_list_logs", _Row, list_id=list_id, action_type=action_type, skip=skip, limit=limit
+    )
+    users = await get_users(read, {row.user_id for row in rows})
+    return [
+        LogEntry(
+            id=row.id,
+            action_type=row.action_type,
+            user=users[row.user_id],
+            details=row.details,
+            timestamp=row.recorded_at,
+        )
+        for row in rows
+    ]
