@@ -7,6 +7,7 @@ UNION ALL SELECT 'api_key', count(*) FROM api_key
 UNION ALL SELECT 'audit_entry', count(*) FROM audit_entry
 UNION ALL SELECT 'auth_revision', count(*) FROM auth_revision
 UNION ALL SELECT 'barcode', count(*) FROM barcode
+UNION ALL SELECT 'box', count(*) FROM box
 UNION ALL SELECT 'event_refusal', count(*) FROM event_refusal
 UNION ALL SELECT 'item', count(*) FROM item
 UNION ALL SELECT 'item_tag', count(*) FROM item_tag

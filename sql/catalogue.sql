@@ -117,6 +117,7 @@ SELECT id, name, description, storage_type, is_active, box_no, loc_no, created_a
   FROM location
  WHERE is_active = :is_active
    AND (CAST(:storage_type AS TEXT) IS NULL OR storage_type = :storage_type)
+   AND (CAST(:box_no AS BIGINT) IS NULL OR box_no = :box_no)
    AND (CAST(:pattern AS TEXT) IS NULL
         OR lower(name) LIKE :pattern ESCAPE '\' OR lower(description) LIKE :pattern ESCAPE '\')
  ORDER BY lower(name), id

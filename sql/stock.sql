@@ -14,13 +14,14 @@ SELECT code, id
  WHERE code IN (SELECT value FROM json_each(CAST(:codes AS TEXT)));
 
 -- find_places --
--- Active locations by :ids, by :names or in the boxes :box_nos.
+-- Active locations by :ids, by :names or at :loc_nos in the boxes :box_nos.
 SELECT id, name, box_no, loc_no
   FROM location
  WHERE is_active
    AND (id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
         OR name IN (SELECT value FROM json_each(CAST(:names AS TEXT)))
-        OR box_no IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:box_nos AS TEXT))));
+        OR (box_no IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:box_nos AS TEXT)))
+            AND loc_no IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:loc_nos AS TEXT)))));
 
 -- find_sku_keys --
 -- Which item and location the SKUs :ids are of.

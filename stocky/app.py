@@ -23,6 +23,7 @@ from stocky.backup.administration import BackupAdministration
 from stocky.backup.handlers import backup_routes
 from stocky.backup.system_handlers import system_routes
 from stocky.backup.upkeep import BackupUpkeep
+from stocky.boxes.handlers import box_routes
 from stocky.catalogue.item_handlers import item_routes
 from stocky.catalogue.location_handlers import location_routes
 from stocky.catalogue.part_handlers import part_routes
@@ -100,6 +101,7 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
                     item_routes,
                     location_routes,
                     *part_routes,
+                    box_routes,
                     sku_routes,
                     scanner_routes,
                     event_routes,

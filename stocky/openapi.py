@@ -43,6 +43,7 @@ _TAGS = {
     "Types": "What kinds of things there are",
     "Tags": "Words that items are found by",
     "Locations": "Where things are kept",
+    "Boxes": "Numbered sets of places",
     "SKUs": "How much of an item is at a location, by lot",
     "Scanner": "Scans, and the scanners they come from",
     "Events": "The ledger: every change of stock, never altered",

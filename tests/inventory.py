@@ -20,6 +20,13 @@ async def new_location(client: AsyncClient, name: str = "Shelf", **fields: Any) 
     return made(await client.post("/locations/", json={"name": name, **fields}))
 
 
+async def new_box(client: AsyncClient, capacity: int, **fields: Any) -> list[Json]:
+    """The places of a new box as locations, by number."""
+    box = made(await client.post("/boxes/", json={"capacity": capacity, **fields}))
+    places = await get(client, "/locations/", box_no=box["box_no"], limit=1000)
+    return sorted(places, key=lambda place: int(place["loc_no"]))
+
+
 async def new_stock(client: AsyncClient, item: Json, location: Json, quantity: float, **fields: Any) -> Json:
     """A SKU as it was answered."""
     body = {"item_id": item["id"], "location_id": location["id"], "quantity": quantity, **fields}

@@ -13,12 +13,13 @@ SELECT id, name, oversell_policy, is_active, version
    FOR NO KEY UPDATE;
 
 -- find_places --
--- Active locations by :ids, by :names or in the boxes :box_nos; none of them goes away before the transaction ends.
+-- Active locations by :ids, by :names or at :loc_nos in the boxes :box_nos; none of them goes away before the transaction ends.
 SELECT id, name, box_no, loc_no
   FROM location
  WHERE is_active
    AND (id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
         OR name IN (SELECT value FROM json_each(CAST(:names AS TEXT)))
-        OR box_no IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:box_nos AS TEXT))))
+        OR (box_no IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:box_nos AS TEXT)))
+            AND loc_no IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:loc_nos AS TEXT)))))
  ORDER BY id
    FOR SHARE;

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import msgspec
 from litestar import Response, Router, delete, get, post, route
 from litestar.params import Parameter
 
@@ -12,11 +11,13 @@ from stocky.auth.guards import members, readers, scanners
 from stocky.auth.schemas import Principal
 from stocky.catalogue import location_repository as repository
 from stocky.catalogue.parameters import Search, SearchText
-from stocky.catalogue.qr import qr_response
+from stocky.catalogue.qr import qr_response, set_location_command
 from stocky.catalogue.schemas import Location, LocationChange, NewLocation
 from stocky.db import Connection
 from stocky.request import StockyRequest
-from stocky.schema import Limit, Page, PathId, Size, Skip, storage_type_of, window
+from stocky.schema import MAX_ID, Limit, Page, PathId, Size, Skip, storage_type_of, window
+
+BoxNo = Annotated[int | None, Parameter(ge=1, le=MAX_ID, description="Only the places of this box")]
 
 
 @get("/", opt=readers)
@@ -25,6 +26,7 @@ async def list_locations(
     search: Search = None,
     storage_type: str | None = None,
     is_active: bool = True,
+    box_no: BoxNo = None,
     skip: Skip = 0,
     limit: Limit = 100,
     page: Page = None,
@@ -39,6 +41,7 @@ async def list_locations(
         search=search,
         storage_type=storage_type_of(storage_type),
         is_active=is_active,
+        box_no=box_no,
     )
 
 
@@ -91,8 +94,7 @@ async def get_location_qr(
 ) -> Response[bytes]:
     """A QR code to print; scanning it sets the scanner's location. SVG, or PNG by Accept."""
     location = await repository.get_location(read, location_id)
-    command = {"command": "set_location", "payload": {"location_id": location.id}}
-    return await qr_response(request, msgspec.json.encode(command).decode())
+    return await qr_response(request, set_location_command(location.id))
 
 
 location_routes = Router(

@@ -38,6 +38,7 @@ async def list_locations(
     search: str | None = None,
     storage_type: StorageType | None = None,
     is_active: bool = True,
+    box_no: int | None = None,
 ) -> list[Location]:
     """Locations by name."""
     return await read.all(
@@ -48,6 +49,7 @@ async def list_locations(
         pattern=like_pattern(search),
         storage_type=storage_type,
         is_active=is_active,
+        box_no=box_no,
     )
 
 
@@ -65,19 +67,25 @@ async def add_location(tx: Connection, new: NewLocation, by: Principal) -> Locat
 
 
 async def change_location(tx: Connection, location_id: int, change: LocationChange, by: Principal) -> Location:
-    """What is set in `change`. Raises NotFound, Conflict for a name that is taken or a place that holds stock."""
+    """What is set in `change`.
+
+    Raises NotFound, and Conflict for a name that is taken, a place that holds stock, or what its box decides.
+    """
     await tx.value("lock_location", id=location_id)
     location = await get_location(tx, location_id)
     is_active = chosen(change.is_active, location.is_active)
     holds_stock = await tx.value("location_holds_stock", location_id=location_id) is not None
     if location.is_active and not is_active and holds_stock:
         raise Conflict(f"{location.name} still holds stock; move it somewhere else first")
+    storage_type = chosen(change.storage_type, location.storage_type)
+    if location.box_no is not None and (is_active, storage_type) != (location.is_active, location.storage_type):
+        raise Conflict(f"{location.name} is a place of box {location.box_no}; change the box instead")
     await tx.execute(
         "change_location",
         id=location_id,
         name=chosen(change.name, location.name),
         description=chosen(change.description, location.description) or "",
-        storage_type=chosen(change.storage_type, location.storage_type),
+        storage_type=storage_type,
         is_active=is_active,
         updated_at=clock.now(),
     )

@@ -5,10 +5,16 @@ from __future__ import annotations
 import asyncio
 import io
 
+import msgspec
 from litestar import Response
 
 from stocky.errors import Invalid
 from stocky.request import StockyRequest
+
+
+def set_location_command(location_id: int) -> str:
+    """What the label of a location says; scanned, it sets the scanner's location."""
+    return msgspec.json.encode({"command": "set_location", "payload": {"location_id": location_id}}).decode()
 
 
 async def qr_response(request: StockyRequest, text: str) -> Response[bytes]:

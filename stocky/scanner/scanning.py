@@ -137,6 +137,7 @@ def _find_hints(postings: list[ScanPosting]) -> Script[dict[str, int]]:
             "ids": msgspec.json.encode(ids).decode(),
             "names": msgspec.json.encode(list(hints)).decode(),
             "box_nos": "[]",
+            "loc_nos": "[]",
         },
         _HintRow,
     )

@@ -170,6 +170,7 @@ def _resolve_places(operations: list[Operation], ids: set[int]) -> Script[list[_
             "ids": msgspec.json.encode([*ids, *(place.id for place in wanted if place.id is not None)]).decode(),
             "names": msgspec.json.encode([place.name for place in wanted if place.name is not None]).decode(),
             "box_nos": msgspec.json.encode([place.box_no for place in wanted if place.box_no is not None]).decode(),
+            "loc_nos": msgspec.json.encode([place.loc_no for place in wanted if place.loc_no is not None]).decode(),
         },
         _PlaceRow,
     )

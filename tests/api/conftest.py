@@ -10,9 +10,10 @@ from tests.inventory import made, new_item, new_location, new_stock
 
 @pytest.fixture
 async def one_of_each(admin: AsyncClient) -> None:
-    """Item, location, SKU, event, alert, scanner, shopping list and placeholder, each with id 1 where it has one."""
+    """Item, location, SKU, event, box, alert, scanner, shopping list and placeholder: each has the id 1."""
     item = await new_item(admin, "Coffee", upc="40063813")
     sku = await new_stock(admin, item, await new_location(admin), 5)
+    made(await admin.post("/boxes/", json={"capacity": 2}))
     made(await admin.post("/alerts/", json={"alert_type": "other", "message": "Look", "sku_id": sku["id"]}))
     made(await admin.put("/scanner/s1/state", json={"mode": "lookup"}))
     a_list = made(await admin.post("/shopping-lists/", json={"name": "Weekly"}))

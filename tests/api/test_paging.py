@@ -8,9 +8,9 @@ from httpx import AsyncClient
 from tests.inventory import get, made, new_item, new_location, new_stock, refused
 
 LISTS = [
-    "/items/", "/items/search?q=thing", "/locations/", "/locations/search?q=place", "/skus/", "/skus/search?q=thing",
-    "/skus/low-stock", "/scanner/", "/scanner/associations", "/alerts/", "/users/", "/api-keys/", "/audit/", "/logs/",
-    "/log/",
+    "/items/", "/items/search?q=thing", "/locations/", "/locations/search?q=place", "/boxes/", "/skus/",
+    "/skus/search?q=thing", "/skus/low-stock", "/scanner/", "/scanner/associations", "/alerts/", "/users/",
+    "/api-keys/", "/audit/", "/logs/", "/log/",
 ]  # fmt: skip
 
 
@@ -18,6 +18,7 @@ LISTS = [
 async def three_of_each(admin: AsyncClient) -> None:
     me = (await get(admin, "/auth/me"))["id"]
     for name in "abc":
+        made(await admin.post("/boxes/", json={"name": name, "capacity": 1}))
         item = await new_item(admin, f"Thing {name}", min_quantity=9)
         await new_stock(admin, item, await new_location(admin, f"Place {name}"), 1)
         made(await admin.post("/scanner/associate", json={"scanner_id": name, "user_id": me}))

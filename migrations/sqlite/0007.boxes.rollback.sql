@@ -1,0 +1,2 @@
+DROP VIEW box_detail;
+DROP TABLE box;

@@ -1,0 +1,104 @@
+-- Boxes and their places. `box_detail` is a box as it is answered.
+
+-- add_box --
+-- A new box with the number after the highest that was ever given; nothing when another process has just taken it.
+INSERT INTO box (box_no, name, description, storage_type, capacity, created_at, updated_at)
+SELECT next.box_no, coalesce(CAST(:name AS TEXT), 'Box ' || CAST(next.box_no AS TEXT)), :description, :storage_type,
+       :capacity, :created_at, :created_at
+  FROM (SELECT coalesce(max(taken.box_no), 0) + 1 AS box_no
+          FROM (SELECT max(box_no) AS box_no FROM box UNION ALL SELECT max(box_no) FROM location) AS taken) AS next
+ WHERE TRUE
+ON CONFLICT (box_no) DO NOTHING
+RETURNING box_no;
+
+-- change_box --
+-- All that can be changed of a box.
+UPDATE box
+   SET name = :name, description = :description, storage_type = :storage_type, capacity = :capacity,
+       is_active = :is_active, updated_at = :updated_at
+ WHERE box_no = :box_no;
+
+-- lock_box --
+-- Keeps a box and the number of its places as they are until the transaction ends. SQLite's one writer needs no lock.
+SELECT id
+  FROM box
+ WHERE box_no = :box_no;
+
+-- get_box --
+-- One box as it is answered.
+SELECT box_no, name, description, storage_type, is_active, capacity, occupied, capacity - occupied AS free, stock_rows,
+       created_at, updated_at
+  FROM box_detail
+ WHERE box_no = :box_no;
+
+-- list_boxes --
+-- Boxes by number; all filters optional, :pattern for LIKE in lower case.
+SELECT box_no, name, description, storage_type, is_active, capacity, occupied, capacity - occupied AS free, stock_rows,
+       created_at, updated_at
+  FROM box_detail
+ WHERE is_active = :is_active
+   AND (CAST(:storage_type AS TEXT) IS NULL OR storage_type = :storage_type)
+   AND (CAST(:pattern AS TEXT) IS NULL
+        OR lower(name) LIKE :pattern ESCAPE '\' OR lower(description) LIKE :pattern ESCAPE '\')
+ ORDER BY box_no
+ LIMIT :limit OFFSET :skip;
+
+-- open_box_places --
+-- The places :first to :last of a box: made, or taken into use again where they were before.
+WITH RECURSIVE number (loc_no) AS (
+    SELECT CAST(:first AS BIGINT)
+    UNION ALL
+    SELECT loc_no + 1 FROM number WHERE loc_no < :last
+)
+INSERT INTO location (name, storage_type, box_no, loc_no, created_at, updated_at)
+SELECT 'Box ' || CAST(CAST(:box_no AS BIGINT) AS TEXT) || ' / ' || CAST(number.loc_no AS TEXT), :storage_type,
+       CAST(:box_no AS BIGINT), number.loc_no, :moment, :moment
+  FROM number
+ WHERE TRUE
+ON CONFLICT (box_no, loc_no) DO UPDATE
+   SET is_active = TRUE, storage_type = excluded.storage_type, updated_at = excluded.updated_at;
+
+-- change_box_places --
+-- What the box says of its places.
+UPDATE location
+   SET storage_type = :storage_type, updated_at = :updated_at
+ WHERE box_no = :box_no AND is_active AND storage_type <> :storage_type;
+
+-- lock_box_places --
+-- Nothing comes to the places after :after, or goes from them, until the transaction ends. SQLite needs no lock.
+SELECT id
+  FROM location
+ WHERE box_no = :box_no AND loc_no > :after AND is_active
+ ORDER BY id;
+
+-- list_stocked_box_places --
+-- The places after :after that hold something, or less than nothing.
+SELECT id, name, description, storage_type, is_active, box_no, loc_no, created_at, updated_at
+  FROM location
+ WHERE box_no = :box_no AND loc_no > :after AND is_active
+   AND EXISTS (SELECT 1 FROM sku WHERE sku.location_id = location.id AND sku.quantity_milli <> 0)
+ ORDER BY loc_no;
+
+-- close_box_places --
+-- The places after :after are no longer in use.
+UPDATE location
+   SET is_active = FALSE, updated_at = :updated_at
+ WHERE box_no = :box_no AND loc_no > :after AND is_active;
+
+-- list_box_places --
+-- The places of a box that are in use, by number.
+SELECT id, name, description, storage_type, is_active, box_no, loc_no, created_at, updated_at
+  FROM location
+ WHERE box_no = :box_no AND is_active
+ ORDER BY loc_no
+ LIMIT :limit OFFSET :skip;
+
+-- list_stock_at --
+-- What lies at the locations :ids.
+SELECT sku.id AS sku_id, sku.location_id, sku.item_id, item.code, item.name,
+       CAST(sku.quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, sku.unit, sku.expiry_date
+  FROM json_each(CAST(:ids AS TEXT)) AS wanted
+  JOIN sku ON sku.location_id = CAST(wanted.value AS BIGINT)
+  JOIN item ON item.id = sku.item_id
+ WHERE sku.quantity_milli <> 0
+ ORDER BY sku.location_id, item.name, sku.expiry_date NULLS LAST, sku.id;

@@ -1,0 +1,163 @@
+"""Boxes in the database. The places of a box are its locations 1 to its capacity, and one that holds stock stays."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from stocky import clock
+from stocky.auth.schemas import Principal
+from stocky.boxes.schemas import Box, BoxChange, BoxPlace, NewBox, PlacedStock
+from stocky.catalogue.repository import chosen, like_pattern
+from stocky.catalogue.schemas import Location
+from stocky.db import Connection
+from stocky.errors import Conflict, NotFound, Unavailable
+from stocky.logs import audit
+from stocky.schema import StorageType
+
+# How often to ask for a number while others take the same one.
+NUMBER_ATTEMPTS = 100
+# How many places a refusal names.
+NAMED = 10
+
+
+async def get_box(read: Connection, box_no: int) -> Box:
+    """Raises NotFound."""
+    box = await read.one("get_box", Box, box_no=box_no)
+    if box is None:
+        raise NotFound(f"There is no box {box_no}")
+    return box
+
+
+async def list_boxes(
+    read: Connection,
+    *,
+    skip: int,
+    limit: int,
+    search: str | None = None,
+    storage_type: StorageType | None = None,
+    is_active: bool = True,
+) -> list[Box]:
+    """Boxes by number."""
+    return await read.all(
+        "list_boxes",
+        Box,
+        skip=skip,
+        limit=limit,
+        pattern=like_pattern(search),
+        storage_type=storage_type,
+        is_active=is_active,
+    )
+
+
+async def list_box_places(read: Connection, box_no: int, *, skip: int, limit: int) -> list[BoxPlace]:
+    """The places in use by number, each with what lies there. Raises NotFound."""
+    await get_box(read, box_no)
+    places = await read.all("list_box_places", Location, box_no=box_no, skip=skip, limit=limit)
+    ids = msgspec.json.encode([place.id for place in places]).decode()
+    stock: dict[int, list[PlacedStock]] = defaultdict(list)
+    for row in await read.all("list_stock_at", PlacedStock, ids=ids):
+        stock[row.location_id].append(row)
+    return [
+        BoxPlace(
+            location_id=place.id,
+            box_no=box_no,
+            loc_no=place.loc_no or 0,
+            name=place.name,
+            description=place.description,
+            stock=stock[place.id],
+        )
+        for place in places
+    ]
+
+
+async def add_box(tx: Connection, new: NewBox, by: Principal) -> Box:
+    """A box with its number and its places. Raises Conflict when a location is called like one of them."""
+    box_no = await _add_box_row(tx, new)
+    await _open_places(tx, box_no, 1, new.capacity, new.storage_type)
+    await audit.record(tx, by, "created", "box", box_no, {"capacity": new.capacity})
+    return await get_box(tx, box_no)
+
+
+async def change_box(tx: Connection, box_no: int, change: BoxChange, by: Principal) -> Box:
+    """What is set in `change`; its places follow.
+
+    Raises NotFound, and Conflict while a place that would go holds stock.
+    """
+    await tx.value("lock_box", box_no=box_no)
+    box = await get_box(tx, box_no)
+    capacity = chosen(change.capacity, box.capacity)
+    storage_type = chosen(change.storage_type, box.storage_type)
+    is_active = chosen(change.is_active, box.is_active)
+    was, will_be = (box.capacity if box.is_active else 0), (capacity if is_active else 0)
+    if will_be < was:
+        await _close_places(tx, box, after=will_be)
+    if will_be > was:
+        await _open_places(tx, box_no, was + 1, will_be, storage_type)
+    if storage_type != box.storage_type:
+        await tx.execute("change_box_places", box_no=box_no, storage_type=storage_type, updated_at=clock.now())
+    await tx.execute(
+        "change_box",
+        box_no=box_no,
+        name=chosen(change.name, box.name),
+        description=chosen(change.description, box.description) or "",
+        storage_type=storage_type,
+        capacity=capacity,
+        is_active=is_active,
+        updated_at=clock.now(),
+    )
+    details = {name: value for name, value in msgspec.to_builtins(change).items() if value is not UNSET}
+    await audit.record(tx, by, "changed", "box", box_no, details)
+    return await get_box(tx, box_no)
+
+
+async def remove_box(tx: Connection, box_no: int, by: Principal) -> None:
+    """Hides a box with its places. Raises NotFound, Conflict while it holds stock."""
+    box = await get_box(tx, box_no)
+    if box.is_active:
+        await change_box(tx, box_no, BoxChange(is_active=False), by)
+
+
+async def _add_box_row(tx: Connection, new: NewBox) -> int:
+    for _ in range(NUMBER_ATTEMPTS):
+        box_no: int | None = await tx.value(
+            "add_box",
+            name=new.name,
+            description=new.description or "",
+            storage_type=new.storage_type,
+            capacity=new.capacity,
+            created_at=clock.now(),
+        )
+        if box_no is not None:
+            return box_no
+    raise Unavailable("No free box number was found; try again")
+
+
+async def _open_places(tx: Connection, box_no: int, first: int, last: int, storage_type: StorageType) -> None:
+    try:
+        await tx.execute(
+            "open_box_places",
+            box_no=box_no,
+            first=first,
+            last=last,
+            storage_type=storage_type,
+            moment=clock.now(),
+        )
+    except Conflict as conflict:
+        raise Conflict(
+            f"A location is called like one of the places Box {box_no} / {first} to Box {box_no} / {last};"
+            " give it another name first"
+        ) from conflict
+
+
+async def _close_places(tx: Connection, box: Box, *, after: int) -> None:
+    await tx.all("lock_box_places", dict[str, Any], box_no=box.box_no, after=after)
+    stocked = await tx.all("list_stocked_box_places", Location, box_no=box.box_no, after=after)
+    if stocked:
+        names = ", ".join(place.name for place in stocked[:NAMED])
+        more = f" and {len(stocked) - NAMED} more" if len(stocked) > NAMED else ""
+        raise Conflict(f"Places that would go hold stock: {names}{more}. Move it somewhere else first")
+    await tx.execute("close_box_places", box_no=box.box_no, after=after, updated_at=clock.now())

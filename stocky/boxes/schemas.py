@@ -1,0 +1,74 @@
+"""Boxes as they are asked for and answered; a box is named by its number, never by a row's id."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from stocky.catalogue.schemas import Description, Name
+from stocky.schema import StorageType
+
+MAX_CAPACITY = 1000
+
+Capacity = Annotated[int, Meta(ge=1, le=MAX_CAPACITY, description="How many places it has", examples=[24])]
+
+
+class Box(Struct, kw_only=True):
+    """A numbered set of places. `occupied` places hold stock, `stock_rows` lots of items lie in them."""
+
+    box_no: int
+    name: str
+    description: str
+    storage_type: StorageType
+    is_active: bool
+    capacity: int
+    occupied: int
+    free: int
+    stock_rows: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class NewBox(Struct, kw_only=True):
+    """A box to add; without a name it is called after its number."""
+
+    capacity: Capacity
+    name: Name | None = None
+    description: Description | None = None
+    storage_type: StorageType = StorageType.OTHER
+
+
+class BoxChange(Struct, kw_only=True):
+    """What to change of a box; what is not sent stays."""
+
+    capacity: Capacity | UnsetType = UNSET
+    name: Name | UnsetType = UNSET
+    description: Description | None | UnsetType = UNSET
+    storage_type: StorageType | UnsetType = UNSET
+    is_active: bool | UnsetType = UNSET
+
+
+class PlacedStock(Struct, kw_only=True, gc=False):
+    """A lot of an item at a place."""
+
+    sku_id: int
+    location_id: int
+    item_id: int
+    code: str
+    name: str
+    quantity: float
+    unit: str
+    expiry_date: date | None
+
+
+class BoxPlace(Struct, kw_only=True):
+    """One place of a box, with what lies there."""
+
+    location_id: int
+    box_no: int
+    loc_no: int
+    name: str
+    description: str
+    stock: list[PlacedStock]
