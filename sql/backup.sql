@@ -10,6 +10,7 @@ UNION ALL SELECT 'barcode', count(*) FROM barcode
 UNION ALL SELECT 'box', count(*) FROM box
 UNION ALL SELECT 'event_refusal', count(*) FROM event_refusal
 UNION ALL SELECT 'item', count(*) FROM item
+UNION ALL SELECT 'item_merge', count(*) FROM item_merge
 UNION ALL SELECT 'item_tag', count(*) FROM item_tag
 UNION ALL SELECT 'item_type', count(*) FROM item_type
 UNION ALL SELECT 'location', count(*) FROM location

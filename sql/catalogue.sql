@@ -44,23 +44,26 @@ DELETE FROM item
 -- One item as it is answered.
 SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fetched, uda_fetch_attempted,
        upc_data_json, min_quantity, oversell_policy, needs_review, barcodes_json, manufacturer_code, type_id, type_name,
-       tags_json, seller, seller_link, image_document_id, total_quantity, version, created_at, updated_at
+       tags_json, seller, seller_link, image_document_id, merged_into_id, total_quantity, version, created_at,
+       updated_at
   FROM item_detail
  WHERE id = :id;
 
 -- find_item_by_code --
--- One item by its four-letter code.
+-- One item by its four-letter code; the code of one that was merged stands for the other.
 SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fetched, uda_fetch_attempted,
        upc_data_json, min_quantity, oversell_policy, needs_review, barcodes_json, manufacturer_code, type_id, type_name,
-       tags_json, seller, seller_link, image_document_id, total_quantity, version, created_at, updated_at
+       tags_json, seller, seller_link, image_document_id, merged_into_id, total_quantity, version, created_at,
+       updated_at
   FROM item_detail
- WHERE code = :code;
+ WHERE id = (SELECT coalesce(item.merged_into_id, item.id) FROM item WHERE item.code = :code);
 
 -- find_item_by_barcode --
 -- One item by any of its barcodes.
 SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fetched, uda_fetch_attempted,
        upc_data_json, min_quantity, oversell_policy, needs_review, barcodes_json, manufacturer_code, type_id, type_name,
-       tags_json, seller, seller_link, image_document_id, total_quantity, version, created_at, updated_at
+       tags_json, seller, seller_link, image_document_id, merged_into_id, total_quantity, version, created_at,
+       updated_at
   FROM item_detail
  WHERE id = (SELECT barcode.item_id FROM barcode WHERE barcode.code = :barcode);
 
@@ -68,7 +71,8 @@ SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fe
 -- The items :ids as they are answered.
 SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fetched, uda_fetch_attempted,
        upc_data_json, min_quantity, oversell_policy, needs_review, barcodes_json, manufacturer_code, type_id, type_name,
-       tags_json, seller, seller_link, image_document_id, total_quantity, version, created_at, updated_at
+       tags_json, seller, seller_link, image_document_id, merged_into_id, total_quantity, version, created_at,
+       updated_at
   FROM item_detail
  WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
 
@@ -76,7 +80,8 @@ SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fe
 -- Items in the order they were added; all filters optional, :pattern for LIKE in lower case.
 SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fetched, uda_fetch_attempted,
        upc_data_json, min_quantity, oversell_policy, needs_review, barcodes_json, manufacturer_code, type_id, type_name,
-       tags_json, seller, seller_link, image_document_id, total_quantity, version, created_at, updated_at
+       tags_json, seller, seller_link, image_document_id, merged_into_id, total_quantity, version, created_at,
+       updated_at
   FROM item_detail
  WHERE is_active = :is_active
    AND (CAST(:storage_type AS TEXT) IS NULL OR default_storage_type = :storage_type)

@@ -9,7 +9,7 @@ SELECT barcode.code, barcode.item_id, barcode.pack_milli
 
 -- find_item_codes --
 -- Which items the four-letter codes :codes stand for.
-SELECT code, id
+SELECT code, coalesce(merged_into_id, id) AS id
   FROM item
  WHERE code IN (SELECT value FROM json_each(CAST(:codes AS TEXT)));
 
@@ -43,7 +43,7 @@ SELECT event.id, event.kind, event.item_id, event.location_id, event.sku_id, eve
 
 -- lock_items --
 -- What the rules need of the items :ids. SQLite's one writer needs no lock.
-SELECT item.id, item.name, item.oversell_policy, item.is_active, item.version
+SELECT item.id, item.name, item.oversell_policy, item.is_active, item.version, item.merged_into_id
   FROM json_each(CAST(:ids AS TEXT)) AS wanted
   JOIN item ON item.id = CAST(wanted.value AS BIGINT);
 
@@ -169,7 +169,7 @@ SELECT id, event_id, kind AS type, item_id, location_id, sku_id,
  WHERE id = :id;
 
 -- list_events --
--- The ledger, newest first, from :before downwards; all other filters optional.
+-- The ledger, newest first, from :before downwards; all other filters optional. What was merged into an item is its.
 SELECT id, event_id, kind AS type, item_id, location_id, sku_id,
        CAST(delta_milli AS DOUBLE PRECISION) / 1000 AS delta,
        CAST(quantity_after_milli AS DOUBLE PRECISION) / 1000 AS quantity_after,
@@ -178,7 +178,8 @@ SELECT id, event_id, kind AS type, item_id, location_id, sku_id,
        note
   FROM stock_event
  WHERE id < :before
-   AND (CAST(:item_id AS BIGINT) IS NULL OR item_id = :item_id)
+   AND (CAST(:item_id AS BIGINT) IS NULL OR item_id = :item_id
+        OR item_id IN (SELECT item.id FROM item WHERE item.merged_into_id = :item_id))
    AND (CAST(:location_id AS BIGINT) IS NULL OR location_id = :location_id)
    AND (CAST(:user_id AS BIGINT) IS NULL OR user_id = :user_id)
    AND (CAST(:scanner_id AS TEXT) IS NULL OR scanner_id = :scanner_id)

@@ -36,6 +36,7 @@ from stocky.jobs.jobs import Jobs
 from stocky.jobs.schedule import Schedule
 from stocky.logs.handlers import audit_routes, log_routes
 from stocky.logs.memory import MemoryLog
+from stocky.merging.handlers import merging_routes
 from stocky.monitoring.handlers import health_routes, service_routes
 from stocky.monitoring.metrics import Metrics
 from stocky.monitoring.readiness import Readiness
@@ -106,6 +107,7 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
                     scanner_routes,
                     event_routes,
                     item_history_routes,
+                    merging_routes,
                     alert_routes,
                     shopping_list_routes,
                     shopping_entry_routes,

@@ -7,7 +7,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -182,26 +182,32 @@ async def database(config: Config) -> AsyncIterator[Database]:
     await database.close()
 
 
-@pytest.fixture
-async def app(config: Config) -> AsyncIterator[Litestar]:
-    """The whole application, started."""
-    app = create_app(config)
-    started, ended = asyncio.Event(), asyncio.Event()
+@asynccontextmanager
+async def started(app: Litestar) -> AsyncIterator[Litestar]:
+    """An application between its start and its end."""
+    ready, over = asyncio.Event(), asyncio.Event()
 
     async def live() -> None:
         async with app.lifespan():
-            started.set()
-            await ended.wait()
+            ready.set()
+            await over.wait()
 
     # Litestar wants its lifespan begun and ended by one task; a fixture is begun and ended by two.
     life = asyncio.create_task(live())
-    life.add_done_callback(lambda _: started.set())
-    await started.wait()
+    life.add_done_callback(lambda _: ready.set())
+    await ready.wait()
     if life.done():
         await life
     yield app
-    ended.set()
+    over.set()
     await life
+
+
+@pytest.fixture
+async def app(config: Config) -> AsyncIterator[Litestar]:
+    """The whole application, started."""
+    async with started(create_app(config)) as app:
+        yield app
 
 
 @pytest.fixture

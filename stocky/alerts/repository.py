@@ -13,7 +13,7 @@ from stocky.errors import Conflict, NotFound
 from stocky.quantity import from_milli, to_milli
 
 if TYPE_CHECKING:
-    from stocky.stock.ledger import Level
+    from stocky.stock.levels import Level
 
 
 def raise_and_resolve_negative_stock(crossings: Iterable[tuple[Level, str, bool]], moment: datetime) -> Script[None]:

@@ -123,12 +123,14 @@ async def change_item(
     """What is set in `change`. Naming a stub ends its review, and its permission to go negative.
 
     Raises NotFound, Stale when `if_version` is not its version, Invalid for a type that is not there, Conflict for
-    a barcode of another item or for an item that still holds stock being made inactive.
+    a barcode of another item, for an item that was merged, or for one that still holds stock being made inactive.
     """
     await tx.all("lock_items", dict[str, Any], ids=msgspec.json.encode([item_id]).decode())
     item = await get_item(tx, item_id)
     if if_version is not None and if_version != item.version:
         raise Stale(f"The item was changed since you read it (version {item.version} now); read it again and repeat")
+    if item.merged_into_id is not None:
+        raise Conflict(f"{item.name} was merged into item {item.merged_into_id}; change that one, or undo the merge")
     is_active = chosen(change.is_active, item.is_active)
     if item.is_active and not is_active:
         await _refuse_while_stocked(tx, item)

@@ -58,6 +58,7 @@ class Item(Struct, kw_only=True, gc=False):
     seller: str
     seller_link: str
     image_document_id: int | None
+    merged_into_id: int | None
     total_quantity: float
     version: int
     created_at: datetime

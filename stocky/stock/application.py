@@ -13,7 +13,8 @@ from stocky import clock
 from stocky.catalogue.schemas import Item
 from stocky.quantity import from_milli
 from stocky.schema import MAX_ID
-from stocky.stock.ledger import Entry, Ledger, Level, Refused, Stocked, Written
+from stocky.stock.ledger import Ledger
+from stocky.stock.levels import Entry, Level, Refused, Stocked, Written
 from stocky.stock.operations import Operation, Outcome, Posting, RefusalKind
 from stocky.stock.references import Found, batch_undone
 from stocky.stock.schemas import Sku, StockEvent
@@ -138,6 +139,8 @@ class Application:
         item = ledger.items.get(found.item_id)
         if item is None:
             raise Refused(f"There is no item with id {found.item_id}", "not_found")
+        if operation.into is not None:
+            return ledger.hand_over(operation, item, ledger.items[operation.into])
         if operation.sku_id is not None:
             self._check_sku(operation)
             if operation.hide:

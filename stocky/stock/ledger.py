@@ -8,93 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, datetime
-from typing import Literal
-
-import msgspec
 
 from stocky.quantity import from_milli
-from stocky.stock.operations import AnyLot, Operation, RefusalKind
-from stocky.stock.schemas import Sku
+from stocky.stock.levels import Entry, Level, Refused, Stocked, Written
+from stocky.stock.operations import AnyLot, Operation
 
 # Far above any stock, and exact as a JSON number.
 LIMIT_MILLI = 10**15
-
-OversellPolicy = Literal["reject", "clamp", "allow"]
-
-
-class Refused(Exception):
-    """An operation that the rules do not allow; nothing of it was applied."""
-
-    def __init__(self, reason: str, kind: RefusalKind = "policy") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.kind = kind
-
-
-class Stocked(msgspec.Struct, gc=False):
-    """An item as the rules see it."""
-
-    id: int
-    name: str
-    oversell_policy: OversellPolicy
-    is_active: bool
-    version: int
-
-
-class Level(msgspec.Struct, gc=False):
-    """A SKU with its quantity in thousandths; `id` is 0 until it is written."""
-
-    id: int
-    item_id: int
-    location_id: int
-    expiry_date: date | None
-    quantity_milli: int
-    unit: str
-    notes: str
-    is_active: bool
-    version: int
-    created_at: datetime
-    updated_at: datetime
-
-    def to_sku(self) -> Sku:
-        return Sku(
-            self.id,
-            from_milli(self.quantity_milli),
-            self.unit,
-            self.expiry_date,
-            self.notes,
-            self.is_active,
-            self.item_id,
-            self.location_id,
-            self.created_at,
-            self.updated_at,
-            self.version,
-        )
-
-
-class Entry(msgspec.Struct):
-    """A row of the ledger to be written. `first` is the row a transfer is named after."""
-
-    kind: str
-    level: Level
-    delta_milli: int
-    quantity_after_milli: int
-    operation: Operation
-    reverses_id: int | None = None
-    first: Entry | None = None
-    batch_id: str | None = None
-    id: int = 0
-
-
-class Written(msgspec.Struct, gc=False):
-    """A row of the ledger as far as undoing it needs."""
-
-    id: int
-    kind: str
-    item_id: int
-    sku_id: int
-    delta_milli: int
-    reversed_by: int | None
 
 
 class Ledger:
@@ -133,6 +53,8 @@ class Ledger:
     @staticmethod
     def check_in_use(item: Stocked) -> None:
         """Raises Refused for an item that was taken out of use: it holds nothing, and nothing is booked to it."""
+        if item.merged_into_id is not None:
+            raise Refused(f"{item.name} was merged into item {item.merged_into_id}; undo the merge first", "invalid")
         if not item.is_active:
             raise Refused(f"{item.name} is no longer in use; make it active again first", "invalid")
 
@@ -215,6 +137,21 @@ class Ledger:
         self._touch(level)
         level.is_active = False
         return entries
+
+    def hand_over(self, operation: Operation, item: Stocked, to: Stocked) -> list[Entry]:
+        """All that an item holds becomes another's, lot by lot where it lies; what is below zero, too."""
+        self.check_in_use(item)
+        self.check_in_use(to)
+        entries = []
+        for level in [each for each in self.levels(item.id) if each.is_active]:
+            if level.quantity_milli:
+                target = self._level_for(operation, to, level.location_id, level.expiry_date, like=level)
+                quantity = level.quantity_milli
+                entries.append(self._book(operation, level, -quantity))
+                entries.append(self._book(operation, target, quantity))
+            self._touch(level)
+            level.is_active = False
+        return _as_one(entries)
 
     def _take(
         self, operation: Operation, item: Stocked, location_id: int, quantity_milli: int

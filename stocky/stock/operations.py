@@ -45,7 +45,8 @@ class Operation(msgspec.Struct, kw_only=True, gc=False):
 
     `kind` None looks the item up and books nothing. `in_packs` multiplies by the barcode's pack quantity.
     `stub_unknown` makes an item for an unknown barcode. `sku_id` names the SKU directly, instead of
-    item, place and lot. An undo names `undo_event` (with its transfer) or `undo_batch`.
+    item, place and lot. A move `into` another item hands over all that the item holds.
+    An undo names `undo_event` (with its transfer) or `undo_batch`.
     `opens` makes the SKU even when nothing is added to it; `hide` writes it off.
     `in_full` asks for the events, the item and its stock in the outcome.
     """
@@ -61,6 +62,7 @@ class Operation(msgspec.Struct, kw_only=True, gc=False):
     stub_unknown: bool = False
     undo_event: int | None = None
     undo_batch: str | None = None
+    into: int | None = None
     event_id: str | None = None
     fingerprint: str | None = None
     occurred_at: datetime | None = None

@@ -78,9 +78,9 @@ class Recorder:
         """One operation on its own."""
         return (await self.post(Posting([operation]))).outcomes[0]
 
-    async def record_in(self, transaction: Connection, operation: Operation) -> Outcome:
+    async def record_in(self, transaction: Connection, operation: Operation, *, batch_id: str | None = None) -> Outcome:
         """One operation as part of a transaction that is open already."""
-        return (await self.post_in(transaction, Posting([operation]))).outcomes[0]
+        return (await self.post_in(transaction, Posting([operation], batch_id=batch_id))).outcomes[0]
 
     async def post_in(self, transaction: Connection, posting: Posting) -> Posting:
         """A posting, with its outcomes, as part of a transaction that is open already."""

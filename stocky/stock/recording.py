@@ -22,7 +22,8 @@ from stocky.catalogue.schemas import Item
 from stocky.db import Ask, Script
 from stocky.quantity import from_milli
 from stocky.stock.application import Application, Earlier, Remembered
-from stocky.stock.ledger import Entry, Ledger, Level, Stocked
+from stocky.stock.ledger import Ledger
+from stocky.stock.levels import Entry, Level, Stocked
 from stocky.stock.operations import Operation, Posting
 from stocky.stock.references import Found, resolve
 from stocky.stock.schemas import StockEvent
@@ -57,12 +58,26 @@ def record(postings: list[Posting], cache: ItemCache) -> Script[None]:
 def _read_ledger(operations: list[Operation], found: dict[int, Found], moment: datetime) -> Script[Ledger]:
     ids = {one.item_id for one in found.values() if one.item_id is not None}
     ids.update(row.item_id for one in found.values() for row in one.undone)
+    ids.update(operation.into for operation in operations if operation.into is not None)
     if not ids:
         return Ledger([], [], moment)
-    wanted = {"ids": msgspec.json.encode(sorted(ids)).decode()}
-    items = [Stocked(*row) for row in (yield Ask("lock_items", wanted))]
+    items = yield from _lock_items(ids)
+    merged = {item.id: item.merged_into_id for item in items if item.merged_into_id is not None}
+    if merged:
+        # Whoever names an item that was merged, by an id or a code on an old label, means the other one. Locking
+        # out of order may meet another batch that does; the database ends one of the two, and it is tried again.
+        for one in found.values():
+            one.item_id = merged.get(one.item_id or 0, one.item_id)
+        items += yield from _lock_items(set(merged.values()) - ids)
+    wanted = {"ids": msgspec.json.encode([item.id for item in items]).decode()}
     levels: list[Level] = yield Ask("list_levels", wanted, Level)
     return Ledger(items, levels, moment)
+
+
+def _lock_items(ids: set[int]) -> Script[list[Stocked]]:
+    if not ids:
+        return []
+    return [Stocked(*row) for row in (yield Ask("lock_items", {"ids": msgspec.json.encode(sorted(ids)).decode()}))]
 
 
 def _read_event_ids(operations: list[Operation]) -> Script[tuple[dict[str, Earlier], dict[str, Remembered]]]:

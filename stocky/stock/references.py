@@ -10,7 +10,7 @@ import msgspec
 from stocky.catalogue.codes import is_item_code
 from stocky.catalogue.repository import add_stub
 from stocky.db import Ask, Script
-from stocky.stock.ledger import Refused
+from stocky.stock.levels import Refused
 from stocky.stock.operations import ItemKey, Operation, Place
 
 # By barcode: the item's id and the thousandths that one scan counts. Plain rows: every scan asks for one.

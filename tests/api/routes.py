@@ -53,6 +53,7 @@ BODIES: dict[str, dict[str, Any] | None] = {
     "PUT /items/{item_id:int}": {"name": "Tea"},
     "PATCH /items/{item_id:int}": {"name": "Tea"},
     "POST /items/{item_id:int}/barcodes": {"barcode": "y"},
+    "POST /items/{item_id:int}/merge": {"into": 2},
     "POST /types": {"name": "Screws"},
     "PUT /types/{type_id:int}": {"name": "Screws"},
     "PATCH /types/{type_id:int}": {"name": "Screws"},

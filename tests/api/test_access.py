@@ -71,6 +71,10 @@ ACCESS = {
             ),
         ]
     },
+    "GET /items/review": READERS,
+    "GET /items/{item_id:int}/merges": READERS,
+    "POST /items/{item_id:int}/merge": MEMBERS,
+    "POST /items/{item_id:int}/unmerge": MEMBERS,
     "GET /locations": READERS,
     "POST /locations": MEMBERS,
     "GET /locations/search": READERS,

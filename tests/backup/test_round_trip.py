@@ -23,7 +23,7 @@ from tests.backup.dumps import restore, take
 from tests.cli.running import stocky
 from tests.conftest import TestDatabases
 from tests.conftest import settings as environment
-from tests.inventory import get, new_item, new_location, new_stock
+from tests.inventory import get, made, new_item, new_location, new_stock
 
 pytestmark = pytest.mark.one_postgres
 
@@ -57,9 +57,15 @@ def loaded(dump: bytes, directory: Path) -> tuple[LoadResult, Path]:
 
 async def fill(admin: AsyncClient) -> None:
     shelf = await new_location(admin, "Shelf")
+    kind = made(await admin.post("/types/", json={"name": "Kind"}))
+    merged = await new_item(admin, "Merged")
+    await new_stock(admin, merged, shelf, 1)
     for number, text in enumerate(HARD):
-        item = await new_item(admin, text, description=text, barcodes=[{"barcode": f"b-{number}"}])
+        part = {"tags": ["x", f"tag {number}"], "type_id": kind["id"], "seller": text}
+        item = await new_item(admin, text, description=text, barcodes=[{"barcode": f"b-{number}"}], **part)
         await new_stock(admin, item, shelf, 0.001 if number else 999_999_999.999, notes=text)
+    # It refers to a row that comes after its own.
+    made(await admin.post(f"/items/{merged['id']}/merge", json={"into": item["id"]}))
 
 
 def data(config: Config) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from stocky.stock.ledger import LIMIT_MILLI, Ledger, Level, Refused, Stocked, Written
+from stocky.stock.ledger import LIMIT_MILLI, Ledger
+from stocky.stock.levels import Level, Refused, Stocked, Written
 from stocky.stock.operations import AnyLot, Operation
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)

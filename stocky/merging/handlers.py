@@ -1,0 +1,47 @@
+"""`/items/review` and `/items/{id}/merge`: what was scanned before anyone knew it, and how it finds its item."""
+
+from __future__ import annotations
+
+from litestar import Router, get, post
+
+from stocky.auth.guards import members, readers
+from stocky.auth.schemas import Principal
+from stocky.catalogue.schemas import Item
+from stocky.db import Connection
+from stocky.merging import repository
+from stocky.merging.schemas import Merge, MergeRequest, Stub
+from stocky.schema import Limit, Page, PathId, Size, Skip, window
+from stocky.stock.recorder import Recorder
+
+
+@get("/review", opt=readers)
+async def list_review(
+    read: Connection, skip: Skip = 0, limit: Limit = 100, page: Page = None, size: Size = None
+) -> list[Stub]:
+    """Items that a scan made and nobody has named or merged yet, the last scanned first."""
+    skip, limit = window(skip, limit, page, size)
+    return await repository.list_stubs(read, skip=skip, limit=limit)
+
+
+@post("/{item_id:int}/merge", opt=members, status_code=200)
+async def merge_item(data: MergeRequest, tx: Connection, recorder: Recorder, user: Principal, item_id: PathId) -> Item:
+    """Make this item one with another: its barcodes, stock and history move along. Undoable for a day."""
+    return await repository.merge_items(tx, recorder, item_id, data.into, user)
+
+
+@post("/{item_id:int}/unmerge", opt=members, status_code=200)
+async def unmerge_item(tx: Connection, recorder: Recorder, user: Principal, item_id: PathId) -> Item:
+    """Give a merged item back what it brought."""
+    return await repository.undo_merge(tx, recorder, item_id, user)
+
+
+@get("/{item_id:int}/merges", opt=readers)
+async def list_merges(
+    read: Connection, item_id: PathId, skip: Skip = 0, limit: Limit = 100, page: Page = None, size: Size = None
+) -> list[Merge]:
+    """What an item was merged into, and what was merged into it."""
+    skip, limit = window(skip, limit, page, size)
+    return await repository.list_merges(read, item_id, skip=skip, limit=limit)
+
+
+merging_routes = Router("/items", route_handlers=[list_review, merge_item, unmerge_item, list_merges], tags=["Items"])

@@ -1,0 +1,155 @@
+"""Merges in the database: one transaction moves everything, and a journal of it gives everything back.
+
+Stock moves by events, so that the sum of every ledger stays what it was and the history of each item stays true.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from stocky import clock
+from stocky.auth.schemas import Principal
+from stocky.catalogue import repository as catalogue
+from stocky.catalogue.schemas import Item
+from stocky.db import Connection
+from stocky.errors import Conflict, Invalid
+from stocky.logs import audit
+from stocky.merging.schemas import Merge, Moved, MovedBarcode, OpenMerge, Stub
+from stocky.stock.booking import check
+from stocky.stock.operations import ItemKey, Operation
+from stocky.stock.recorder import Recorder
+from stocky.stock.recording import new_batch_id
+
+UNDOABLE_FOR = timedelta(days=1)
+
+
+class _StubRow(msgspec.Struct):
+    item_id: int
+    event_count: int
+    last_event_id: int | None
+    last_seen: Any
+
+
+async def merge_items(tx: Connection, recorder: Recorder, source_id: int, target_id: int, by: Principal) -> Item:
+    """The target, with all that was the source's. Asked again, it answers the same and changes nothing.
+
+    Raises NotFound, Invalid for an item and itself, Conflict where one of them is not in use.
+    """
+    if source_id == target_id:
+        raise Invalid("An item cannot be merged into itself; name another one", field="into")
+    source, target = await _locked(tx, source_id, target_id)
+    if source.merged_into_id == target.id:
+        return target
+    for item in (source, target):
+        if item.merged_into_id is not None:
+            raise Conflict(f"{item.name} was merged into item {item.merged_into_id} already; name that one")
+        if not item.is_active:
+            raise Conflict(f"{item.name} is no longer in use; make it active again first")
+    batch_id, moment = new_batch_id(), clock.now()
+    operation = Operation(
+        kind="move",
+        item=ItemKey(id=source.id),
+        into=target.id,
+        note=f"{source.name} ({source.code}) merged into {target.name} ({target.code})"[:1000],
+        user_id=by.id,
+    )
+    check(await recorder.record_in(tx, operation, batch_id=batch_id))
+    before = await tx.all("list_items_merged_into", dict[str, int], target_id=source.id)
+    moved = Moved(
+        barcodes=[MovedBarcode(each.barcode, each.barcode == source.upc) for each in source.barcodes],
+        merged_before=[row["id"] for row in before],
+    )
+    await tx.execute("move_barcodes", source_id=source.id, target_id=target.id)
+    await tx.execute("mark_merged", source_id=source.id, target_id=target.id, moment=moment)
+    await _renew(tx, target.id)
+    await tx.value(
+        "add_merge",
+        source_id=source.id,
+        target_id=target.id,
+        batch_id=batch_id,
+        moved=msgspec.json.encode(moved).decode(),
+        user_id=by.id,
+        merged_at=moment,
+    )
+    await audit.record(tx, by, "merged", "item", source.id, {"into": target.id, "name": source.name})
+    return await catalogue.get_item(tx, target.id)
+
+
+async def undo_merge(tx: Connection, recorder: Recorder, source_id: int, by: Principal) -> Item:
+    """The source as an item of its own again, with what it brought.
+
+    Raises NotFound, Conflict when it is not merged, a day has passed, or what it brought is not there any more.
+    """
+    source = await catalogue.get_item(tx, source_id)
+    merge = await tx.one("find_open_merge", OpenMerge, source_id=source_id)
+    if merge is None:
+        raise Conflict(f"{source.name} is not merged into another item")
+    source, target = await _locked(tx, source_id, merge.target_id)
+    # Another request may have been first while this one waited for the items.
+    if await tx.one("find_open_merge", OpenMerge, source_id=source_id) is None:
+        raise Conflict(f"{source.name} is not merged into another item")
+    moment = clock.now()
+    if moment > merge.merged_at + UNDOABLE_FOR:
+        raise Conflict(f"{source.name} was merged more than a day ago; move what is not {target.name} by hand")
+    if target.merged_into_id is not None:
+        raise Conflict(f"{target.name} was itself merged into item {target.merged_into_id} since; undo that first")
+    await tx.execute("mark_unmerged", source_id=source_id, moment=moment)
+    await tx.execute(
+        "return_merged", source_id=source_id, ids=msgspec.json.encode(merge.moved.merged_before).decode(), moment=moment
+    )
+    operation = Operation(
+        kind="undo", undo_batch=merge.batch_id, note=f"Merge of {source.name} undone"[:1000], user_id=by.id
+    )
+    if await tx.value("find_events_to_undo", ids="[]", batch_ids=msgspec.json.encode([merge.batch_id]).decode()):
+        check(await recorder.record_in(tx, operation))
+    for barcode in merge.moved.barcodes:
+        await tx.execute(
+            "return_barcode",
+            source_id=source_id,
+            target_id=target.id,
+            code=barcode.code,
+            is_primary=barcode.is_primary,
+        )
+    await _renew(tx, target.id)
+    await tx.execute("end_merge", id=merge.id, undone_at=moment)
+    await audit.record(tx, by, "unmerged", "item", source_id, {"from": target.id, "name": source.name})
+    return await catalogue.get_item(tx, source_id)
+
+
+async def list_merges(read: Connection, item_id: int, *, skip: int, limit: int) -> list[Merge]:
+    """What an item was merged into and what was merged into it, newest first. Raises NotFound."""
+    await catalogue.get_item(read, item_id)
+    merges = await read.all("list_merges", Merge, item_id=item_id, skip=skip, limit=limit)
+    for merge in merges:
+        until = merge.merged_at + UNDOABLE_FOR
+        if merge.undone_at is None and until > clock.now():
+            merge.undoable_until = until
+    return merges
+
+
+async def list_stubs(read: Connection, *, skip: int, limit: int) -> list[Stub]:
+    """What was scanned and nobody has named yet, the last scanned first."""
+    rows = await read.all("list_stubs", _StubRow, skip=skip, limit=limit)
+    items = await catalogue.get_items(read, {row.item_id for row in rows})
+    return [
+        Stub(
+            item=items[row.item_id],
+            event_count=row.event_count,
+            last_event_id=row.last_event_id,
+            last_seen=row.last_seen,
+        )
+        for row in rows
+    ]
+
+
+async def _locked(tx: Connection, source_id: int, target_id: int) -> tuple[Item, Item]:
+    """Both items, which nobody else changes until the transaction ends. Raises NotFound."""
+    await tx.all("lock_items", dict[str, Any], ids=msgspec.json.encode(sorted([source_id, target_id])).decode())
+    return await catalogue.get_item(tx, source_id), await catalogue.get_item(tx, target_id)
+
+
+async def _renew(tx: Connection, item_id: int) -> None:
+    await tx.execute("renew_items", ids=msgspec.json.encode([item_id]).decode(), updated_at=clock.now())

@@ -1,0 +1,90 @@
+"""What the rules of stock work on: items, levels and rows of the ledger as they are in memory for one batch."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Literal
+
+import msgspec
+
+from stocky.quantity import from_milli
+from stocky.stock.operations import Operation, RefusalKind
+from stocky.stock.schemas import Sku
+
+OversellPolicy = Literal["reject", "clamp", "allow"]
+
+
+class Refused(Exception):
+    """An operation that the rules do not allow; nothing of it was applied."""
+
+    def __init__(self, reason: str, kind: RefusalKind = "policy") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.kind = kind
+
+
+class Stocked(msgspec.Struct, gc=False):
+    """An item as the rules see it."""
+
+    id: int
+    name: str
+    oversell_policy: OversellPolicy
+    is_active: bool
+    version: int
+    merged_into_id: int | None = None
+
+
+class Level(msgspec.Struct, gc=False):
+    """A SKU with its quantity in thousandths; `id` is 0 until it is written."""
+
+    id: int
+    item_id: int
+    location_id: int
+    expiry_date: date | None
+    quantity_milli: int
+    unit: str
+    notes: str
+    is_active: bool
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+    def to_sku(self) -> Sku:
+        return Sku(
+            self.id,
+            from_milli(self.quantity_milli),
+            self.unit,
+            self.expiry_date,
+            self.notes,
+            self.is_active,
+            self.item_id,
+            self.location_id,
+            self.created_at,
+            self.updated_at,
+            self.version,
+        )
+
+
+class Entry(msgspec.Struct):
+    """A row of the ledger to be written. `first` is the row a transfer is named after."""
+
+    kind: str
+    level: Level
+    delta_milli: int
+    quantity_after_milli: int
+    operation: Operation
+    reverses_id: int | None = None
+    first: Entry | None = None
+    batch_id: str | None = None
+    id: int = 0
+
+
+class Written(msgspec.Struct, gc=False):
+    """A row of the ledger as far as undoing it needs."""
+
+    id: int
+    kind: str
+    item_id: int
+    sku_id: int
+    delta_milli: int
+    reversed_by: int | None

@@ -1,0 +1,281 @@
+"""Two items that are one thing: everything moves along, the history stays true, and within a day it is given back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from httpx import ASGITransport, AsyncClient
+from litestar import Litestar
+
+from stocky import clock
+from stocky.app import create_app
+from stocky.config import Config
+from stocky.stock.proof import find_faults
+from tests.conftest import started
+from tests.inventory import Json, get, made, new_item, new_location, new_stock, refused, total
+
+
+async def merge(client: AsyncClient, source: Json, target: Json) -> Json:
+    return made(await client.post(f"/items/{source['id']}/merge", json={"into": target["id"]}))
+
+
+async def scan(client: AsyncClient, barcode: str, shelf: Json, quantity: float = 1) -> Json:
+    body = {"upc": barcode, "scanner_id": "s1", "location_hint": shelf["id"], "quantity": quantity}
+    answer = made(await client.post("/scanner/scan", json=body))
+    assert answer["success"], answer
+    return answer
+
+
+async def history(client: AsyncClient, item: Json) -> list[tuple[str, int, float]]:
+    events = (await get(client, f"/items/{item['id']}/events"))["events"]
+    return [(event["type"], event["item_id"], event["delta"]) for event in events]
+
+
+async def test_a_stub_is_merged_with_its_barcode_stock_and_history(
+    member: AsyncClient, scanner: AsyncClient, config: Config
+) -> None:
+    shelf = await new_location(member)
+    tea = await new_item(member, "Tea", barcodes=[{"barcode": "TEA-1", "pack_quantity": 6}], upc="TEA-0000")
+    await scan(scanner, "TEA-1", shelf)
+    stub = (await scan(scanner, "NEW-1", shelf, 2))["item"]
+    assert stub["needs_review"]
+    merged = await merge(member, stub, tea)
+    assert merged["total_quantity"] == 8
+    assert merged["upc"] == "TEA-0000"
+    assert {each["barcode"] for each in merged["barcodes"]} == {"TEA-0000", "TEA-1", "NEW-1"}
+    assert merged["version"] > tea["version"]
+    assert (await scan(scanner, "NEW-1", shelf))["item"]["id"] == tea["id"]
+    assert await total(member, tea) == 9
+    # What the stub was scanned for is told as it was, and as part of the item's history.
+    assert await history(member, tea) == [
+        ("add", tea["id"], 1),
+        ("move", tea["id"], 2),
+        ("move", stub["id"], -2),
+        ("add", stub["id"], 2),
+        ("add", tea["id"], 6),
+    ]
+    gone = await get(member, f"/items/{stub['id']}")
+    assert (gone["is_active"], gone["merged_into_id"], gone["barcodes"]) == (False, tea["id"], [])
+    assert await get(member, "/items/review") == []
+    assert await find_faults(config) == []
+
+
+async def test_lots_and_negative_stock_stay_what_they_are(
+    member: AsyncClient, scanner: AsyncClient, config: Config
+) -> None:
+    shelf, cellar = await new_location(member, "Shelf"), await new_location(member, "Cellar")
+    source = await new_item(member, "Milk, 1 l", oversell_policy="allow")
+    target = await new_item(member, "Milk")
+    await new_stock(member, source, shelf, 2, expiry_date="2030-01-01", unit="bottle")
+    await new_stock(member, target, shelf, 1, expiry_date="2030-01-01")
+    taken = {"type": "remove", "item": {"id": source["id"]}, "location": {"id": cellar["id"]}, "quantity": 3}
+    made(await scanner.post("/events", json={"events": [taken]}))
+    assert (await merge(member, source, target))["total_quantity"] == 0
+    skus = await get(member, "/skus/", item_id=target["id"])
+    assert {(sku["location_id"], sku["expiry_date"], sku["quantity"]) for sku in skus} == {
+        (shelf["id"], "2030-01-01", 3),
+        (cellar["id"], None, -3),
+    }
+    alerts = await get(member, "/alerts/")
+    assert [(alert["alert_type"], alert["item_id"]) for alert in alerts if alert["alert_type"] == "negative_stock"] == [
+        ("negative_stock", target["id"])
+    ]
+    assert await find_faults(config) == []
+
+
+async def test_whoever_still_names_the_merged_item_means_the_other(
+    member: AsyncClient, scanner: AsyncClient, config: Config
+) -> None:
+    shelf = await new_location(member)
+    old, new = await new_item(member, "Old"), await new_item(member, "New")
+    await merge(member, old, new)
+    events = [
+        {"type": "add", "item": reference, "location": {"id": shelf["id"]}, "quantity": 1}
+        for reference in ({"id": old["id"]}, {"code": old["code"]}, {"upc": old["code"]}, {"id": new["id"]})
+    ]
+    assert made(await scanner.post("/events", json={"events": events}))["applied"] == 4
+    assert (await scan(scanner, old["code"], shelf))["item"]["id"] == new["id"]
+    assert await total(member, new) == 5
+    assert await total(member, old) == 0
+    assert (await get(member, f"/items/code/{old['code']}"))["id"] == new["id"]
+    assert await find_faults(config) == []
+
+
+async def test_within_a_day_it_is_undone(member: AsyncClient, scanner: AsyncClient, config: Config) -> None:
+    shelf = await new_location(member)
+    target = await new_item(member, "Tea")
+    source = await new_item(member, "Teh", upc="44556677", barcodes=[{"barcode": "T-2", "pack_quantity": 4}])
+    await new_stock(member, source, shelf, 3, expiry_date="2030-01-01", notes="open")
+    await new_stock(member, target, shelf, 1)
+    before = await get(member, f"/items/{source['id']}")
+    await merge(member, source, target)
+    await scan(scanner, "T-2", shelf)
+    (told,) = await get(member, f"/items/{target['id']}/merges")
+    assert (told["source_name"], told["undone_at"]) == ("Teh", None)
+    assert told["undoable_until"]
+    back = made(await member.post(f"/items/{source['id']}/unmerge"))
+    same = {"name", "upc", "barcodes", "total_quantity", "is_active", "merged_into_id"}
+    assert {name: back[name] for name in same} == {name: before[name] for name in same}
+    # What was scanned in between was counted on the item that it was then.
+    assert await total(member, target) == 5
+    assert (await get(member, f"/items/{target['id']}"))["barcodes"] == []
+    assert (await scan(scanner, "T-2", shelf))["item"]["id"] == source["id"]
+    (told,) = await get(member, f"/items/{source['id']}/merges")
+    assert (told["undoable_until"], bool(told["undone_at"])) == (None, True)
+    refused(await member.post(f"/items/{source['id']}/unmerge"), 409, "not merged")
+    # And it can be done once more.
+    await merge(member, source, target)
+    assert await find_faults(config) == []
+
+
+async def test_after_a_day_it_stays(member: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, target = await new_item(member, "A"), await new_item(member, "B")
+    await merge(member, source, target)
+    later = datetime.now(UTC) + timedelta(days=1, minutes=1)
+    monkeypatch.setattr(clock, "now", lambda: later)
+    (told,) = await get(member, f"/items/{source['id']}/merges")
+    assert told["undoable_until"] is None
+    refused(await member.post(f"/items/{source['id']}/unmerge"), 409, "more than a day ago")
+
+
+async def test_it_is_not_undone_when_what_it_brought_is_gone(member: AsyncClient, config: Config) -> None:
+    shelf = await new_location(member)
+    source, target = await new_item(member, "A", upc="44556677"), await new_item(member, "B")
+    await new_stock(member, source, shelf, 3)
+    await merge(member, source, target)
+    (sku,) = await get(member, "/skus/", item_id=target["id"])
+    taken = made(await member.post(f"/skus/{sku['id']}/adjust", json={"delta": -1}))
+    assert taken["quantity"] == 2
+    refused(await member.post(f"/items/{source['id']}/unmerge"), 409, "would leave -1", "undo that first")
+    assert await total(member, target) == 2
+    assert (await get(member, f"/items/{source['id']}"))["merged_into_id"] == target["id"]
+    assert (await get(member, "/items/upc/44556677"))["id"] == target["id"]
+    assert await find_faults(config) == []
+
+
+async def test_asked_for_again_it_changes_nothing(member: AsyncClient) -> None:
+    shelf = await new_location(member)
+    source, target = await new_item(member, "A"), await new_item(member, "B")
+    await new_stock(member, source, shelf, 3)
+    first = await merge(member, source, target)
+    assert await merge(member, source, target) == first
+    assert len(await history(member, target)) == 3
+
+
+async def test_what_cannot_be_merged_is_told(member: AsyncClient) -> None:
+    one, other, third = [await new_item(member, name) for name in ("One", "Other", "Third")]
+    refused(await member.post(f"/items/{one['id']}/merge", json={"into": one["id"]}), 422, "itself")
+    refused(await member.post(f"/items/{one['id']}/merge", json={"into": 999}), 404)
+    refused(await member.post("/items/999/merge", json={"into": one["id"]}), 404)
+    refused(await member.post(f"/items/{one['id']}/merge", json={}), 422)
+    refused(await member.post(f"/items/{one['id']}/unmerge"), 409, "not merged")
+    await merge(member, one, other)
+    refused(await member.post(f"/items/{one['id']}/merge", json={"into": third["id"]}), 409, "merged into")
+    refused(await member.post(f"/items/{third['id']}/merge", json={"into": one["id"]}), 409, "merged into")
+    refused(await member.patch(f"/items/{one['id']}", json={"name": "x"}), 409, "merged into")
+    refused(await member.patch(f"/items/{one['id']}", json={"is_active": True}), 409, "merged into")
+    assert (await member.delete(f"/items/{third['id']}")).status_code == 204
+    refused(await member.post(f"/items/{third['id']}/merge", json={"into": other["id"]}), 409, "in use")
+
+
+async def test_a_chain_of_merges_is_undone_from_its_end(
+    member: AsyncClient, scanner: AsyncClient, config: Config
+) -> None:
+    shelf = await new_location(member)
+    first, second, third = [await new_item(member, name, barcodes=[{"barcode": name}]) for name in ("X1", "X2", "X3")]
+    for item in (first, second, third):
+        await new_stock(member, item, shelf, 1)
+    await merge(member, first, second)
+    await merge(member, second, third)
+    assert (await scan(scanner, "X1", shelf))["item"]["id"] == third["id"]
+    events = [{"type": "add", "item": {"id": first["id"]}, "location": {"id": shelf["id"]}, "quantity": 1}]
+    assert made(await scanner.post("/events", json={"events": events}))["applied"] == 1
+    assert await total(member, third) == 5
+    assert len(await history(member, third)) == 9
+    refused(await member.post(f"/items/{first['id']}/unmerge"), 409, "undo that first")
+    made(await member.post(f"/items/{second['id']}/unmerge"))
+    assert [await total(member, item) for item in (first, second, third)] == [0, 2, 3]
+    made(await member.post(f"/items/{first['id']}/unmerge"))
+    assert [await total(member, item) for item in (first, second, third)] == [1, 1, 3]
+    assert (await scan(scanner, "X1", shelf))["item"]["id"] == first["id"]
+    assert await find_faults(config) == []
+
+
+async def test_what_was_booked_before_is_not_undone_behind_a_merge(member: AsyncClient, config: Config) -> None:
+    shelf = await new_location(member)
+    source, target = await new_item(member, "A"), await new_item(member, "B")
+    await new_stock(member, source, shelf, 3)
+    await merge(member, source, target)
+    moved, _, added = (await get(member, f"/items/{target['id']}/events"))["events"]
+    refused(await member.post(f"/events/{added['id']}/undo"), 422, "merged into", "undo the merge")
+    refused(await member.post(f"/events/batches/{moved['batch_id']}/undo"), 422, "undo the merge")
+    assert await total(member, target) == 3
+    assert await find_faults(config) == []
+
+
+async def test_stubs_wait_for_review_with_what_was_scanned(member: AsyncClient, scanner: AsyncClient) -> None:
+    shelf = await new_location(member)
+    assert await get(member, "/items/review") == []
+    for barcode in ("N-1", "N-2", "N-1"):
+        await scan(scanner, barcode, shelf)
+    first, second = await get(member, "/items/review")
+    assert [each["barcode"] for each in first["item"]["barcodes"]] == ["N-1"]
+    assert (first["event_count"], second["event_count"]) == (2, 1)
+    assert first["last_seen"] >= second["last_seen"]
+    made(await member.patch(f"/items/{first['item']['id']}", json={"name": "Known"}))
+    assert await get(member, "/items/review") == [second]
+
+
+@pytest.fixture
+async def scanners(config: Config, app: Litestar, scanner: AsyncClient) -> AsyncIterator[list[AsyncClient]]:
+    """A scanner's clients of each process there can be on the database: of one on SQLite, of two on Postgres."""
+    if config.dialect == "sqlite":
+        yield [scanner]
+        return
+    async with started(create_app(config)) as other:
+        transport = ASGITransport(app=other, raise_app_exceptions=False)
+        async with AsyncClient(transport=transport, base_url=scanner.base_url, headers=scanner.headers) as client:
+            yield [scanner, client]
+
+
+async def test_merging_while_both_are_scanned_loses_nothing(
+    member: AsyncClient, scanners: list[AsyncClient], config: Config
+) -> None:
+    shelf = await new_location(member)
+    items = [await new_item(member, name, barcodes=[{"barcode": name}]) for name in ("M-1", "M-2")]
+    source, target = items
+    counted = 0
+    stop = asyncio.Event()
+
+    async def keep_scanning(client: AsyncClient, name: str) -> None:
+        nonlocal counted
+        while not stop.is_set():
+            body = {"upc": name, "scanner_id": name, "location_hint": shelf["id"]}
+            answer = await client.post("/scanner/scan", json=body)
+            if answer.status_code == 503:
+                continue
+            assert made(answer)["success"], answer.text
+            counted += 1
+
+    scanning = [
+        asyncio.create_task(keep_scanning(client, name))
+        for client in scanners
+        for name in ("M-1", "M-2", source["code"])
+    ]
+    done = 0
+    for _ in range(12):
+        answer = await member.post(f"/items/{source['id']}/merge", json={"into": target["id"]})
+        assert answer.status_code in (200, 503), answer.text
+        await asyncio.sleep(0.02)
+        answer = await member.post(f"/items/{source['id']}/unmerge")
+        assert answer.status_code in (200, 409, 503), answer.text
+        done += answer.status_code == 200
+        await asyncio.sleep(0.02)
+    stop.set()
+    await asyncio.gather(*scanning)
+    assert done > 6
+    assert await total(member, source) + await total(member, target) == counted
+    assert await find_faults(config) == []
