@@ -34,6 +34,8 @@ from stocky.edge import Edge
 from stocky.jobs.handlers import job_routes
 from stocky.jobs.jobs import Jobs
 from stocky.jobs.schedule import Schedule
+from stocky.live.handlers import live_routes
+from stocky.live.tail import LedgerTail
 from stocky.logs.handlers import audit_routes, log_routes
 from stocky.logs.memory import MemoryLog
 from stocky.merging.handlers import merging_routes
@@ -63,11 +65,15 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
     identities = Identities(database, config)
     jobs = Jobs(database)
     schedule = Schedule(jobs)
+    tail = LedgerTail(database)
+    streams = Streams()
     backups = BackupAdministration(config, database, jobs)
     BackupUpkeep(config, database, backups.backups, jobs, metrics).take_up(schedule)
     metrics.gauge("stocky_events_waiting", "Events that wait for their batch", lambda: recorder.waiting)
     metrics.gauge("stocky_events_recorded", "Events recorded by this process", lambda: recorder.recorded)
     metrics.gauge("stocky_batches_written", "Transactions they were recorded in", lambda: recorder.batches)
+
+    metrics.gauge("stocky_live_streams", "Live streams that are open", lambda: streams.count)
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
@@ -76,6 +82,7 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
             async with database.serving():
                 identities.start()
                 recorder.start()
+                tail.start()
                 jobs.start()
                 schedule.start()
                 try:
@@ -84,6 +91,7 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
                     await schedule.close()
                     await jobs.close()
                     await recorder.close()
+                    await tail.close()
                     await identities.close()
         finally:
             await database.close()
@@ -106,6 +114,7 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
                     sku_routes,
                     scanner_routes,
                     event_routes,
+                    live_routes,
                     item_history_routes,
                     merging_routes,
                     alert_routes,
@@ -152,7 +161,8 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
                 "backups": backups,
                 "memory_log": memory_log or MemoryLog(config.max_log_entries),
                 "readiness": Readiness(database, config),
-                "streams": Streams(),
+                "streams": streams,
+                "tail": tail,
             },
             deep_copy=False,
         ),

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import socket
 
 import uvicorn
 from litestar import Litestar
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from stocky.auth.repository import has_active_admin
 from stocky.config import Config
+from stocky.streams import CUT_OFF
 
 # Answers that are still being made get this long; with the recorder's last batch it stays below ten seconds.
 GRACE_SECONDS = 5
@@ -22,6 +25,18 @@ KEEP_ALIVE_SECONDS = 75
 _log = logging.getLogger("stocky.serve")
 
 
+class _Protocol(HttpToolsProtocol):
+    """Lets an answer end its connection at once: closing it would wait for a reader that does not read."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._extensions: dict[str, dict[object, object]] = {CUT_OFF: {"now": transport.abort}}
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = self._extensions
+
+
 class Server(uvicorn.Server):
     """Serves one application on one listening socket."""
 
@@ -30,7 +45,7 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 app,
                 loop="uvloop",
-                http="httptools",
+                http=_Protocol,
                 ws="none",
                 lifespan="on",
                 log_config=None,

@@ -1,16 +1,33 @@
-"""Server-sent events: what all live streams share. A stream says something now and then, and ends when Stocky does."""
+"""Server-sent events: what all live streams share. A stream says something now and then, and ends when Stocky does.
+
+Nothing is kept for a reader that does not read: its stream waits, and is cut off when it has waited long enough.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import logging
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from litestar.response import Stream
+from litestar.response.base import ASGIResponse
 from litestar.response.sse import ServerSentEventMessage
+from litestar.types import Message, Receive, Scope, Send
+
+from stocky.errors import Unavailable
 
 # A proxy that hears nothing closes the connection; a reader that went away is only noticed by writing to it.
 HEARTBEAT_SECONDS = 15
+# How long a reader may leave what was sent to it unread before it is cut off.
+UNREAD_SECONDS = 30
+# Streams of one process. Each costs a connection and a task.
+MAX_STREAMS = 250
+# In the extensions of a request: what cuts its connection off without waiting for the reader.
+CUT_OFF = "stocky.cut_off"
+
+_log = logging.getLogger(__name__)
 EVENT_STREAM = "text/event-stream"
 
 
@@ -20,6 +37,18 @@ class Streams:
     def __init__(self) -> None:
         self.ending = False
         self._bells: set[asyncio.Event] = set()
+
+    @property
+    def count(self) -> int:
+        """Streams that are open."""
+        return len(self._bells)
+
+    def admit(self) -> None:
+        """Called before a stream is answered. Raises Unavailable when there are enough, or Stocky is stopping."""
+        if self.ending:
+            raise Unavailable("Stocky is stopping; come back", retry_after=5)
+        if len(self._bells) >= MAX_STREAMS:
+            raise Unavailable(f"There are {MAX_STREAMS} live streams already; close one, or come back", retry_after=30)
 
     @contextmanager
     def open(self) -> Iterator[asyncio.Event]:
@@ -48,16 +77,59 @@ async def rings(bell: asyncio.Event) -> bool:
     return True
 
 
-def event(id: int, data: bytes) -> bytes:
+def event(id: int, data: bytes, kind: str | None = None) -> bytes:
     """One message; `id` is what the reader sends as `Last-Event-ID` when it comes back."""
-    return ServerSentEventMessage(data=data, id=id, sep="\n").encode()
+    return ServerSentEventMessage(data=data, id=id, event=kind, sep="\n").encode()
 
 
-def comment(text: str) -> bytes:
-    """A line that readers ignore."""
-    return ServerSentEventMessage(data=None, comment=text, sep="\n").encode()
+def comment(text: str, id: int | None = None) -> bytes:
+    """A line that readers ignore; with an `id` they come back with that one."""
+    return ServerSentEventMessage(data=None, id=id, comment=text, sep="\n").encode()
 
 
-def event_stream(messages: AsyncIterator[bytes]) -> Stream:
+def event_stream(messages: AsyncGenerator[bytes]) -> Stream:
     """The answer that sends these messages as they come."""
-    return Stream(messages, media_type=EVENT_STREAM, headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
+    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    return _LiveStream(messages, media_type=EVENT_STREAM, headers=headers)
+
+
+class _LiveStream(Stream):
+    def to_asgi_response(self, app: Any, request: Any, **more: Any) -> ASGIResponse:
+        answer = super().to_asgi_response(app, request, **more)
+        return _Impatient(answer, self.iterator)  # type: ignore
+
+
+class _Impatient:
+    """A streaming answer that waits no longer than UNREAD_SECONDS for its reader."""
+
+    def __init__(self, answer: ASGIResponse, messages: AsyncGenerator[bytes]) -> None:
+        self._answer = answer
+        self._messages = messages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_in_time(message: Message) -> None:
+            try:
+                async with asyncio.timeout(UNREAD_SECONDS):
+                    await send(message)
+            except TimeoutError:
+                _log.info("%s: the reader does not read and is cut off", scope["path"])
+                _cut_off(scope)
+                raise _Unread from None
+
+        try:
+            await self._answer(scope, receive, send_in_time)
+        except* _Unread:
+            pass
+        finally:
+            # One that waits to be asked for its next message would otherwise stay open until it is found as garbage.
+            await self._messages.aclose()
+
+
+class _Unread(Exception):
+    """What was sent to a reader is still unread."""
+
+
+def _cut_off(scope: Scope) -> None:
+    """Ends the connection of a request, and forgets what was not read from it, where the server can do that."""
+    if end := (scope.get("extensions") or {}).get(CUT_OFF):
+        end["now"]()  # type: ignore[operator]

@@ -1,7 +1,9 @@
 -- reserve_event_ids --
--- :count ids from the sequence, rising.
+-- :count ids from the sequence, rising; and whoever follows the ledger is woken when the transaction commits.
+-- The items are locked before, so the transaction has its xid already: list_open_writers rests on that.
 SELECT nextval(pg_get_serial_sequence('stock_event', 'id')) AS id
-  FROM generate_series(1, CAST(:count AS INTEGER))
+  FROM (SELECT pg_notify('stocky_ledger', '') AS told OFFSET 0) AS wake_up,
+       generate_series(1, CAST(:count AS INTEGER))
  ORDER BY id;
 
 -- lock_items --

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
@@ -64,6 +64,18 @@ class Database(ABC):
 
     def __init__(self) -> None:
         self.gate = Gate()
+        self._hearers: list[Callable[[], None]] = []
+
+    def on_news(self, hear: Callable[[], None]) -> None:
+        """`hear` is called when the ledger may have grown: after a commit, on Postgres of any process that serves.
+
+        It is a hint that costs nothing, and one may be missed; what there is says the ledger.
+        """
+        self._hearers.append(hear)
+
+    def _tell_news(self, *_: object) -> None:
+        for hear in self._hearers:
+            hear()
 
     @abstractmethod
     async def open(self) -> None:

@@ -79,7 +79,7 @@ class PostgresDatabase(Database):
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
-        presence = Presence(self.url, self.gate)
+        presence = Presence(self.url, self.gate, self._tell_news)
         await presence.start()
         try:
             yield

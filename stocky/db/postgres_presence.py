@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -22,6 +22,8 @@ from stocky.errors import Conflict, StockyError, Unavailable
 _SERVING = 7_786_260
 _RESTORING = 7_786_261
 _PAUSE = "stocky_pause"
+# What the query reserve_event_ids notifies.
+_LEDGER = "stocky_ledger"
 CONNECT_SECONDS = 5
 RETRY_SECONDS = 0.5
 ASK_EVERY_SECONDS = 0.25
@@ -38,9 +40,11 @@ _log = logging.getLogger(__name__)
 class Presence:
     """Keeps this process's share of the lock, and its gate closed whenever it has none."""
 
-    def __init__(self, url: str, gate: Gate) -> None:
+    def __init__(self, url: str, gate: Gate, hear_news: Callable[..., None]) -> None:
         self._url = url
         self._gate = gate
+        # Called with every word that a process has written to the ledger: this connection is always listening.
+        self._hear_news = hear_news
         self._asked = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._held_before = False
@@ -74,6 +78,7 @@ class Presence:
     async def _hold_until_lost(self, connection: Any) -> None:
         try:
             await connection.add_listener(_PAUSE, self._heard)
+            await connection.add_listener(_LEDGER, self._hear_news)
             # Noticed at once, not at the next heartbeat: another may have the database to itself from now on.
             connection.add_termination_listener(self._heard)
             while True:

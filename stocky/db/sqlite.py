@@ -68,6 +68,7 @@ class SqliteDatabase(Database):
         with self.gate.inside():
             async with self._write_lock, self._one_transaction() as transaction:
                 yield transaction
+        self._tell_news()
 
     @asynccontextmanager
     async def _one_transaction(self) -> AsyncIterator[_Transaction]:
@@ -107,7 +108,9 @@ class SqliteDatabase(Database):
     async def run(self, script: Script[T]) -> T:
         with self.gate.inside():
             async with self._write_lock:
-                return await asyncio.shield(self._writer.call(self._run_in_one_hop, script))
+                result: T = await asyncio.shield(self._writer.call(self._run_in_one_hop, script))
+        self._tell_news()
+        return result
 
     def _run_in_one_hop(self, connection: sqlite3.Connection, script: Script[T]) -> T:
         with domain_errors():

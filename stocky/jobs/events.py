@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 
 import msgspec
@@ -17,7 +17,7 @@ from stocky.streams import HEARTBEAT_SECONDS, Streams, comment, event
 LOOK_SECONDS = 0.25
 
 
-async def follow_job(jobs: Jobs, streams: Streams, job: Job) -> AsyncIterator[bytes]:
+async def follow_job(jobs: Jobs, streams: Streams, job: Job) -> AsyncGenerator[bytes]:
     """The job whenever something about it has changed, and for the last time when it has ended."""
     # The job may be a restore, and its stream is to tell of the end.
     begun_in.set(None)

@@ -47,6 +47,7 @@ async def get_job(state: State, job_id: PathId) -> Job:
 @get("/{job_id:int}/events", opt=admins, media_type=EVENT_STREAM)
 async def stream_job(state: State, job_id: PathId) -> Stream:
     """The same as server-sent events, one for each change; the stream ends with the job."""
+    state.streams.admit()
     jobs: Jobs = state.jobs
     return event_stream(follow_job(jobs, state.streams, await jobs.look(job_id)))
 

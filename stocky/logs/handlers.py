@@ -57,6 +57,7 @@ async def list_logs(
 @get("/stream", opt=admins, media_type=EVENT_STREAM)
 async def stream_logs(state: State, wanted: LogFilter, last_event_id: LastEventId = None) -> Stream:
     """New log records as server-sent events, each with its id; with `Last-Event-ID`, those after it first."""
+    state.streams.admit()
     return event_stream(follow_log(state.memory_log, state.streams, wanted, last_event_id))
 
 

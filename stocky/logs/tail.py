@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import msgspec
 
@@ -13,7 +13,7 @@ from stocky.streams import Streams, comment, event, rings
 BATCH = 100
 
 
-async def follow_log(log: MemoryLog, streams: Streams, wanted: LogFilter, after: int | None) -> AsyncIterator[bytes]:
+async def follow_log(log: MemoryLog, streams: Streams, wanted: LogFilter, after: int | None) -> AsyncGenerator[bytes]:
     """The wanted records as server-sent events: those after the id `after` (default: from now on), and new ones.
 
     Ends when Stocky stops, and when the reader is so slow that records it has not seen are gone; it may

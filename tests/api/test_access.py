@@ -116,6 +116,7 @@ ACCESS = {
     "POST /scanner/activity": SCANNERS,
     "GET /events": READERS,
     "POST /events": SCANNERS,
+    "GET /events/stream": READERS,
     "GET /events/{event_id:int}": READERS,
     "POST /events/{event_id:int}/undo": MEMBERS,
     "POST /events/batches/{batch_id:str}/undo": MEMBERS,
@@ -169,7 +170,7 @@ OPEN = {
     "GET /health", "GET /health/live", "GET /health/ready", "GET /metrics", "GET /docs", "GET /docs/assets/{name:str}",
     "GET /openapi.json", "GET /schema", "GET /schema/openapi.json", "GET /schema/{path:str}",
 }  # fmt: skip
-ENDLESS = {"GET /logs/stream", "GET /log/stream"}
+ENDLESS = {"GET /events/stream", "GET /logs/stream", "GET /log/stream"}
 PEOPLE = ["nobody", *ROLES]
 
 

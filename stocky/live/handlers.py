@@ -1,0 +1,58 @@
+"""`/events/stream`: the ledger as it grows."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated
+
+from litestar import Router, get
+from litestar.datastructures import State
+from litestar.params import HeaderParameter, Parameter
+from litestar.response import Stream
+
+from stocky.auth.guards import authorize, readers
+from stocky.live.repository import EventFilter
+from stocky.live.stream import follow_ledger
+from stocky.request import StockyRequest
+from stocky.schema import MAX_ID
+from stocky.streams import EVENT_STREAM, event_stream
+
+OptionalId = Annotated[int | None, Parameter(ge=1, le=MAX_ID, required=False)]
+TypeFilter = Annotated[
+    str | None, Parameter(max_length=20, description="add, remove, move, set or undo", required=False)
+]
+LastEventId = Annotated[
+    int | None,
+    HeaderParameter(name="Last-Event-ID", ge=0, le=MAX_ID, description="The last event seen: go on after it"),
+]
+LastEventIdInQuery = Annotated[
+    int | None,
+    Parameter(ge=0, le=MAX_ID, description="The same, for the first connection; the header wins", required=False),
+]
+
+
+@get("/stream", opt=readers, media_type=EVENT_STREAM)
+async def stream_events(
+    request: StockyRequest,
+    state: State,
+    last_event_id_header: LastEventId = None,
+    last_event_id: LastEventIdInQuery = None,
+    item_id: OptionalId = None,
+    location_id: OptionalId = None,
+    type: TypeFilter = None,
+) -> Stream:
+    """New events of the ledger as server-sent events of type `stock`, each with its ledger id and as `/events/{id}` is.
+
+    With `Last-Event-ID` (or `?last_event_id=`) those after that id come first, else it begins with now. The first
+    event is `ready` and says the position it begins at: what is read by other requests after it, together with what
+    the stream sends, leaves nothing out. After a restore comes `reset`: read everything anew, and go on from its
+    position. A comment comes every 15 seconds when there is no news. A reader that leaves what it is sent unread is
+    cut off; one that comes back with the last id it has seen has missed nothing.
+    """
+    state.streams.admit()
+    wanted = EventFilter(item_id, location_id, type.lower() if type else None)
+    after = last_event_id if last_event_id_header is None else last_event_id_header
+    return event_stream(follow_ledger(state.tail, state.streams, wanted, after, partial(authorize, request)))
+
+
+live_routes = Router("/events", route_handlers=[stream_events], tags=["Events"])

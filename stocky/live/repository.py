@@ -1,0 +1,52 @@
+"""The end of the ledger as it is read by those who follow it; nothing is written here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from stocky.db import Connection
+from stocky.stock.schemas import StockEvent
+
+
+class EventFilter(msgspec.Struct, frozen=True):
+    """Which events someone wants to hear of; None is all of them."""
+
+    item_id: int | None = None
+    location_id: int | None = None
+    type: str | None = None
+
+    def wants(self, event: StockEvent) -> bool:
+        return (
+            self.item_id in (None, event.item_id)
+            and self.location_id in (None, event.location_id)
+            and self.type in (None, event.type)
+        )
+
+
+async def get_last_event_id(read: Connection) -> int:
+    """The highest id in the ledger, 0 when it is empty."""
+    last: int = await read.value("get_last_event_id")
+    return last
+
+
+async def list_events_after(
+    read: Connection, after: int, until: int, wanted: EventFilter, limit: int
+) -> list[StockEvent]:
+    """The wanted events behind the id `after`, up to and with `until`, oldest first."""
+    return await read.all(
+        "list_events_after",
+        StockEvent,
+        after=after,
+        until=until,
+        item_id=wanted.item_id,
+        location_id=wanted.location_id,
+        type=wanted.type,
+        limit=limit,
+    )
+
+
+async def list_open_writers(read: Connection) -> set[str]:
+    """Names of the transactions that have written something and not ended; none on SQLite."""
+    return {row["writer"] for row in await read.all("list_open_writers", dict[str, Any])}

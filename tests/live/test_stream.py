@@ -1,0 +1,231 @@
+"""`/events/stream` inside one process: what it sends, where it goes on, and when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from httpx import AsyncClient
+from litestar import Litestar
+
+import stocky.live.stream
+import stocky.live.tail
+import stocky.streams
+from stocky.errors import Unauthorized, Unavailable
+from stocky.live.tail import count_settled
+from stocky.stock.schemas import StockEvent
+from tests.inventory import Json, get, made, new_item, new_location, refused
+from tests.live.reading import following
+
+
+async def _post(client: AsyncClient, item: Json, shelf: Json, count: int = 1, type: str = "add") -> list[int]:
+    """Ledger ids of new events."""
+    event = {"type": type, "item": {"id": item["id"]}, "location": {"id": shelf["id"]}, "quantity": 1}
+    answer = made(await client.post("/events", json={"events": [event] * count}))
+    return [result["id"] for result in answer["results"]]
+
+
+async def test_a_new_event_is_sent_as_the_ledger_has_it(app: Litestar, member: AsyncClient) -> None:
+    item, shelf = await new_item(member), await new_location(member)
+    [before] = await _post(member, item, shelf)
+    async with following(app) as reader:
+        assert (await reader.next("ready")).data == {"position": before}
+        [id] = await _post(member, item, shelf)
+        message = await reader.next()
+        assert message.id == id
+        assert message.data == await get(member, f"/events/{id}")
+
+
+async def test_every_way_to_change_a_quantity_is_heard(app: Litestar, member: AsyncClient) -> None:
+    item, shelf, table = await new_item(member), await new_location(member), await new_location(member, "Table")
+    async with following(app) as reader:
+        await reader.next("ready")
+        sku = made(await member.post("/skus/", json={"item_id": item["id"], "location_id": shelf["id"], "quantity": 5}))
+        first = await reader.next()
+        assert first.data["type"] == "add"
+        made(await member.patch(f"/skus/{sku['id']}", json={"quantity": 7}))
+        assert (await reader.next()).data["delta"] == 2
+        move: Json = {"type": "move", "item": {"id": item["id"]}, "quantity": 1}
+        move |= {"location": {"id": shelf["id"]}, "to_location": {"id": table["id"]}}
+        made(await member.post("/events", json={"events": [move]}))
+        assert [(await reader.next()).data["delta"] for _ in range(2)] == [-1, 1]
+        made(await member.post(f"/events/{first.id}/undo"))
+        assert (await reader.next()).data["reverses_id"] == first.id
+
+
+async def test_it_goes_on_after_the_last_event_seen(app: Litestar, member: AsyncClient) -> None:
+    item, shelf = await new_item(member), await new_location(member)
+    ids = await _post(member, item, shelf, 5)
+    async with following(app, after=ids[1]) as reader:
+        assert (await reader.next("ready")).id == ids[1]
+        assert await reader.ids(3) == ids[2:]
+        assert await _post(member, item, shelf, 2) == await reader.ids(2)
+    async with following(app, after=0) as reader:
+        await reader.next("ready")
+        assert (await reader.ids(7))[:5] == ids
+
+
+async def test_who_is_far_behind_gets_all_of_it_from_the_ledger(
+    app: Litestar, member: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stocky.live.tail, "RECENT", 10)
+    monkeypatch.setattr(stocky.live.tail, "BATCH", 7)
+    monkeypatch.setattr(stocky.live.stream, "BATCH", 4)
+    item, shelf = await new_item(member), await new_location(member)
+    ids = await _post(member, item, shelf, 50)
+    async with following(app) as watching, following(app, after=ids[9]) as behind:
+        await watching.next("ready")
+        ids += await _post(member, item, shelf, 50)
+        assert await watching.ids(50) == ids[50:]
+        await behind.next("ready")
+        assert await behind.ids(90) == ids[10:]
+
+
+async def test_filters_are_those_of_the_ledger(
+    app: Litestar, member: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stocky.live.tail, "RECENT", 4)
+    tea, milk = await new_item(member, "Tea"), await new_item(member, "Milk")
+    shelf, door = await new_location(member), await new_location(member, "Door")
+    sent: list[tuple[int, Json, Json, str]] = []
+    wanted: list[tuple[dict[str, Any], Any]] = [
+        ({"item_id": tea["id"]}, lambda each: each[1] is tea),
+        ({"location_id": door["id"]}, lambda each: each[2] is door),
+        ({"type": "remove"}, lambda each: each[3] == "remove"),
+        ({"item_id": milk["id"], "type": "add"}, lambda each: each[1] is milk and each[3] == "add"),
+    ]
+
+    async def post_all() -> None:
+        for item in (tea, milk):
+            for place in (shelf, door):
+                for type in ("add", "remove"):
+                    [id] = await _post(member, item, place, type=type)
+                    sent.append((id, item, place, type))
+
+    await post_all()
+    for query, wants in wanted:
+        async with following(app, after=0, **query) as reader:
+            await reader.next("ready")
+            there = [each[0] for each in sent if wants(each)]
+            assert await reader.ids(len(there)) == there, query
+            known = len(sent)
+            await post_all()
+            new = [each[0] for each in sent[known:] if wants(each)]
+            assert await reader.ids(len(new)) == new, query
+
+
+async def test_a_position_the_ledger_never_reached_begins_anew(app: Litestar, member: AsyncClient) -> None:
+    [id] = await _post(member, await new_item(member), await new_location(member))
+    async with following(app, after=id + 1000) as reader:
+        assert (await reader.next("reset")).data == {"position": id}
+
+
+async def test_after_a_restore_it_says_that_everything_is_new(app: Litestar, member: AsyncClient) -> None:
+    item, shelf = await new_item(member), await new_location(member)
+    ids = await _post(member, item, shelf, 3)
+    gate = app.state.database.gate
+    async with following(app) as reader:
+        await reader.next("ready")
+        async with gate.closed():
+            gate.renew()
+        assert (await reader.next("reset")).data == {"position": ids[-1]}
+        assert await _post(member, item, shelf) == await reader.ids(1)
+
+
+async def test_it_ends_when_its_reader_may_no_longer(
+    app: Litestar, member: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stocky.live.stream, "ADMIT_SECONDS", 0.02)
+    answers: list[Exception | None] = [None, Unavailable("The database is away"), None]
+    asked = asyncio.Event()
+
+    async def admit() -> None:
+        if not answers:
+            asked.set()
+        elif refusal := answers.pop(0):
+            raise refusal
+
+    item, shelf = await new_item(member), await new_location(member)
+    async with following(app, admit=admit) as reader:
+        await reader.next("ready")
+        heard = asyncio.create_task(reader.ids(1))
+        await asyncio.wait_for(asked.wait(), 5)
+        assert await _post(member, item, shelf) == await heard
+        answers.append(Unauthorized())
+        assert await reader.ended()
+
+
+async def test_it_says_something_when_there_is_no_news(
+    app: Litestar, member: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stocky.live.stream, "HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr(stocky.live.stream, "ADMIT_SECONDS", 0.02)
+    tea, shelf = await new_item(member), await new_location(member)
+    stream = stocky.live.stream.follow_ledger(
+        app.state.tail, app.state.streams, stocky.live.stream.EventFilter(item_id=tea["id"] + 1), None, _yes
+    )
+    assert b"event: ready" in await anext(stream)
+    [id] = await _post(member, tea, shelf)
+    async with asyncio.timeout(5):
+        # Nothing it wants: but who comes back need not begin where it began.
+        while f"id: {id}\n".encode() not in (message := await anext(stream)):
+            pass
+    assert message.startswith(b": still here\n")
+    assert b"data" not in message
+    await stream.aclose()  # type: ignore[attr-defined]
+
+
+async def _yes() -> None:
+    return None
+
+
+async def test_it_ends_when_stocky_stops(app: Litestar) -> None:
+    async with following(app) as reader:
+        await reader.next("ready")
+        app.state.streams.end()
+        assert await reader.ended()
+    with pytest.raises(Unavailable):
+        app.state.streams.admit()
+
+
+@pytest.mark.one_database
+async def test_there_are_only_so_many_streams(
+    app: Litestar, reader: AsyncClient, admin: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stocky.streams, "MAX_STREAMS", 2)
+    async with following(app) as one, following(app) as other:
+        await one.next("ready")
+        await other.next("ready")
+        for client, path in ((reader, "/events/stream"), (admin, "/logs/stream")):
+            answer = await client.get(path)
+            refused(answer, 503, "2 live streams")
+            assert answer.headers["retry-after"] == "30"
+
+
+@pytest.mark.one_database
+async def test_a_position_is_a_number(reader: AsyncClient) -> None:
+    for query, headers in (("last_event_id=-1", {}), ("last_event_id=x", {}), ("", {"Last-Event-ID": "x"})):
+        refused(await reader.get(f"/events/stream?{query}", headers=headers), 422)
+
+
+async def test_nobody_reads_where_nobody_follows(app: Litestar, member: AsyncClient) -> None:
+    tail = app.state.tail
+    item, shelf = await new_item(member), await new_location(member)
+    async with following(app) as reader:
+        await reader.next("ready")
+        assert tail.settled == 0
+    await _post(member, item, shelf)
+    assert tail.settled is None
+
+
+def _event(id: int) -> StockEvent:
+    return StockEvent(id=id, **dict.fromkeys(set(StockEvent.__struct_fields__) - {"id"}))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("ids", "certain", "count"),
+    [([], 0, 0), ([4, 5, 6], 0, 3), ([4, 6], 0, 1), ([5, 6], 0, 0), ([5, 6], 6, 2), ([5, 7, 9], 7, 2), ([9], 9, 1)],
+)
+def test_what_comes_before_the_first_open_gap_is_settled(ids: list[int], certain: int, count: int) -> None:
+    assert count_settled([_event(id) for id in ids], 3, certain) == count
