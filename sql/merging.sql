@@ -77,3 +77,97 @@ SELECT item.id AS item_id, count(event.id) AS event_count, max(event.id) AS last
  GROUP BY item.id
  ORDER BY coalesce(max(event.id), 0) DESC, item.id DESC
  LIMIT :limit OFFSET :skip;
+
+-- list_list_entries_of_item --
+-- Where an item stands on lists, and whether the other item stands there too.
+SELECT source.list_id AS parent_id, source.quantity_milli, target.id IS NOT NULL AS is_folded
+  FROM shopping_list_entry AS source
+  LEFT JOIN shopping_list_entry AS target ON target.list_id = source.list_id AND target.item_id = :target_id
+ WHERE source.item_id = :source_id
+ ORDER BY source.list_id;
+
+-- fold_list_entries --
+-- Where both items stand, the one entry is for the quantities of both.
+UPDATE shopping_list_entry
+   SET quantity_milli = quantity_milli + (SELECT source.quantity_milli FROM shopping_list_entry AS source
+                                           WHERE source.list_id = shopping_list_entry.list_id
+                                             AND source.item_id = :source_id),
+       updated_at = :moment
+ WHERE item_id = :target_id
+   AND list_id IN (SELECT source.list_id FROM shopping_list_entry AS source WHERE source.item_id = :source_id);
+
+-- remove_folded_list_entries --
+-- What the other's entry stands for now.
+DELETE FROM shopping_list_entry
+ WHERE item_id = :source_id
+   AND list_id IN (SELECT target.list_id FROM shopping_list_entry AS target WHERE target.item_id = :target_id);
+
+-- move_list_entries --
+-- What is left becomes the other item's.
+UPDATE shopping_list_entry
+   SET item_id = :target_id, updated_at = :moment
+ WHERE item_id = :source_id;
+
+-- return_list_entry --
+-- An entry that moved goes back, as far as it is still there.
+UPDATE shopping_list_entry
+   SET item_id = :source_id, updated_at = :moment
+ WHERE list_id = :parent_id AND item_id = :target_id;
+
+-- unfold_list_entry --
+-- What was added to the other's entry is taken off it, as far as it is still there.
+UPDATE shopping_list_entry
+   SET quantity_milli = quantity_milli - :quantity_milli, updated_at = :moment
+ WHERE list_id = :parent_id AND item_id = :target_id AND quantity_milli > :quantity_milli;
+
+-- put_back_list_entry --
+-- And stands on its own again.
+INSERT INTO shopping_list_entry (list_id, item_id, quantity_milli, created_at, updated_at)
+VALUES (:parent_id, :source_id, :quantity_milli, :moment, :moment);
+
+-- list_project_entries_of_item --
+-- Where an item stands on projects, and whether the other item stands there too.
+SELECT source.project_id AS parent_id, source.quantity_milli, target.id IS NOT NULL AS is_folded
+  FROM project_entry AS source
+  LEFT JOIN project_entry AS target ON target.project_id = source.project_id AND target.item_id = :target_id
+ WHERE source.item_id = :source_id
+ ORDER BY source.project_id;
+
+-- fold_project_entries --
+-- Where both items stand, the one entry is for the quantities of both.
+UPDATE project_entry
+   SET quantity_milli = quantity_milli + (SELECT source.quantity_milli FROM project_entry AS source
+                                           WHERE source.project_id = project_entry.project_id
+                                             AND source.item_id = :source_id),
+       updated_at = :moment
+ WHERE item_id = :target_id
+   AND project_id IN (SELECT source.project_id FROM project_entry AS source WHERE source.item_id = :source_id);
+
+-- remove_folded_project_entries --
+-- What the other's entry stands for now.
+DELETE FROM project_entry
+ WHERE item_id = :source_id
+   AND project_id IN (SELECT target.project_id FROM project_entry AS target WHERE target.item_id = :target_id);
+
+-- move_project_entries --
+-- What is left becomes the other item's.
+UPDATE project_entry
+   SET item_id = :target_id, updated_at = :moment
+ WHERE item_id = :source_id;
+
+-- return_project_entry --
+-- An entry that moved goes back, as far as it is still there.
+UPDATE project_entry
+   SET item_id = :source_id, updated_at = :moment
+ WHERE project_id = :parent_id AND item_id = :target_id;
+
+-- unfold_project_entry --
+-- What was added to the other's entry is taken off it, as far as it is still there.
+UPDATE project_entry
+   SET quantity_milli = quantity_milli - :quantity_milli, updated_at = :moment
+ WHERE project_id = :parent_id AND item_id = :target_id AND quantity_milli > :quantity_milli;
+
+-- put_back_project_entry --
+-- And stands on its own again.
+INSERT INTO project_entry (project_id, item_id, quantity_milli, created_at, updated_at)
+VALUES (:parent_id, :source_id, :quantity_milli, :moment, :moment);

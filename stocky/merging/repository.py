@@ -17,6 +17,12 @@ from stocky.catalogue.schemas import Item
 from stocky.db import Connection
 from stocky.errors import Conflict, Invalid
 from stocky.logs import audit
+from stocky.merging.entries import (
+    move_list_entries,
+    move_project_entries,
+    return_list_entries,
+    return_project_entries,
+)
 from stocky.merging.schemas import Merge, Moved, MovedBarcode, OpenMerge, Stub
 from stocky.stock.booking import check
 from stocky.stock.operations import ItemKey, Operation
@@ -61,6 +67,8 @@ async def merge_items(tx: Connection, recorder: Recorder, source_id: int, target
     moved = Moved(
         barcodes=[MovedBarcode(each.barcode, each.barcode == source.upc) for each in source.barcodes],
         merged_before=[row["id"] for row in before],
+        list_entries=await move_list_entries(tx, source.id, target.id, moment),
+        project_entries=await move_project_entries(tx, source.id, target.id, moment),
     )
     await tx.execute("move_barcodes", source_id=source.id, target_id=target.id)
     await tx.execute("mark_merged", source_id=source.id, target_id=target.id, moment=moment)
@@ -113,6 +121,8 @@ async def undo_merge(tx: Connection, recorder: Recorder, source_id: int, by: Pri
             code=barcode.code,
             is_primary=barcode.is_primary,
         )
+    await return_list_entries(tx, merge.moved.list_entries, source_id, target.id, moment)
+    await return_project_entries(tx, merge.moved.project_entries, source_id, target.id, moment)
     await _renew(tx, target.id)
     await tx.execute("end_merge", id=merge.id, undone_at=moment)
     await audit.record(tx, by, "unmerged", "item", source_id, {"from": target.id, "name": source.name})

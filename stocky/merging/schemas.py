@@ -47,11 +47,21 @@ class MovedBarcode(Struct):
     is_primary: bool
 
 
+class MovedEntry(Struct):
+    """What stood on a shopping list or in a project; folded, it was added to the entry the other item had there."""
+
+    parent_id: int
+    quantity_milli: int
+    is_folded: bool
+
+
 class Moved(Struct, kw_only=True):
     """What has to be given back when a merge is undone, apart from stock, which its events tell."""
 
     barcodes: list[MovedBarcode] = []
     merged_before: list[int] = []
+    list_entries: list[MovedEntry] = []
+    project_entries: list[MovedEntry] = []
 
 
 class OpenMerge(Struct, kw_only=True):
