@@ -8,6 +8,7 @@ UNION ALL SELECT 'audit_entry', count(*) FROM audit_entry
 UNION ALL SELECT 'auth_revision', count(*) FROM auth_revision
 UNION ALL SELECT 'barcode', count(*) FROM barcode
 UNION ALL SELECT 'box', count(*) FROM box
+UNION ALL SELECT 'document', count(*) FROM document
 UNION ALL SELECT 'event_refusal', count(*) FROM event_refusal
 UNION ALL SELECT 'item', count(*) FROM item
 UNION ALL SELECT 'item_merge', count(*) FROM item_merge

@@ -30,6 +30,9 @@ from stocky.catalogue.part_handlers import part_routes
 from stocky.config import MAX_BODY_BYTES, Config
 from stocky.db import Connection, Database, make_database
 from stocky.docs.page import docs_routes
+from stocky.documents.collecting import Collecting
+from stocky.documents.handlers import document_routes, item_document_routes
+from stocky.documents.service import Documents
 from stocky.edge import Edge
 from stocky.jobs.handlers import job_routes
 from stocky.jobs.jobs import Jobs
@@ -69,6 +72,8 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
     streams = Streams()
     backups = BackupAdministration(config, database, jobs)
     BackupUpkeep(config, database, backups.backups, jobs, metrics).take_up(schedule)
+    documents = Documents(config, database)
+    Collecting(database, documents.blobs, jobs).take_up(schedule)
     metrics.gauge("stocky_events_waiting", "Events that wait for their batch", lambda: recorder.waiting)
     metrics.gauge("stocky_events_recorded", "Events recorded by this process", lambda: recorder.recorded)
     metrics.gauge("stocky_batches_written", "Transactions they were recorded in", lambda: recorder.batches)
@@ -120,6 +125,8 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
                     alert_routes,
                     shopping_list_routes,
                     shopping_entry_routes,
+                    document_routes,
+                    item_document_routes,
                     backup_routes,
                     system_routes,
                     job_routes,
@@ -139,6 +146,7 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
             "user": Provide(_user),
             "recorder": Provide(_recorder),
             "backups": Provide(_backups),
+            "documents": Provide(_documents),
         },
         before_request=_admit,
         exception_handlers={Exception: to_problem},
@@ -159,6 +167,7 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
                 "jobs": jobs,
                 "schedule": schedule,
                 "backups": backups,
+                "documents": documents,
                 "memory_log": memory_log or MemoryLog(config.max_log_entries),
                 "readiness": Readiness(database, config),
                 "streams": streams,
@@ -205,6 +214,12 @@ async def _backups(state: State) -> BackupAdministration:
     """What the routes under `/backup` and `/system` are given."""
     backups: BackupAdministration = state.backups
     return backups
+
+
+async def _documents(state: State) -> Documents:
+    """What the routes under `/documents` are given."""
+    documents: Documents = state.documents
+    return documents
 
 
 def _cors(config: Config) -> CORSConfig | None:

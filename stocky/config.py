@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ MINIMUM_SECRET = 32
 # A thousand events with long notes fit; uploads have bounds of their own.
 MAX_BODY_BYTES = 4 * 2**20
 SECRET_FILE = "secret-key"
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
 class ConfigError(Exception):
@@ -26,6 +28,20 @@ class ConfigError(Exception):
         self.problems = problems
 
 
+class BlobSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where documents are kept: `url` is file:///an/absolute/path or s3://bucket/prefix; the rest is for s3 only."""
+
+    url: str
+    endpoint: str = ""
+    access_key_id: str = ""
+    secret_access_key: str = ""
+    region: str = "us-east-1"
+    path_style: bool = True
+
+    def __repr__(self) -> str:
+        return f"BlobSettings(url={self.url!r})"
+
+
 class Config(msgspec.Struct, frozen=True):
     """Everything that can be set. Paths are absolute; `secret_key` is never shown."""
 
@@ -33,6 +49,8 @@ class Config(msgspec.Struct, frozen=True):
     data_dir: Path
     backup_dir: Path
     secret_key: str
+    # Only the databases that Stocky makes for its own use have no documents.
+    blobs: BlobSettings = BlobSettings(url="")
     host: str = "127.0.0.1"
     port: int = 8000
     allowed_origins: tuple[str, ...] = ()
@@ -133,6 +151,7 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         "database_url": database_url,
         "data_dir": data_dir,
         "backup_dir": Path(reader.text("STOCKY_BACKUP_DIR", str(data_dir / "backups"))).expanduser().resolve(),
+        "blobs": _blobs(reader, data_dir),
         "host": reader.text("STOCKY_HOST", "127.0.0.1"),
         "port": reader.number("STOCKY_PORT", 8000, 0, 65535, platform="PORT"),
         "allowed_origins": tuple(origin.rstrip("/") for origin in origins),
@@ -174,6 +193,36 @@ def _database_url(reader: _Reader, data_dir: Path) -> str:
     else:
         reader.problems.append("STOCKY_DATABASE_URL: begin with sqlite:/// or postgresql://")
     return text
+
+
+def _blobs(reader: _Reader, data_dir: Path) -> BlobSettings:
+    text = reader.text("STOCKY_BLOB_URL", f"file://{data_dir / 'documents'}")
+    settings = BlobSettings(
+        url=text,
+        endpoint=reader.text("STOCKY_S3_ENDPOINT", "").rstrip("/"),
+        access_key_id=reader.text("STOCKY_S3_ACCESS_KEY_ID", "", secret=True),
+        secret_access_key=reader.text("STOCKY_S3_SECRET_ACCESS_KEY", "", secret=True),
+        region=reader.text("STOCKY_S3_REGION", "us-east-1"),
+        path_style=reader.choice("STOCKY_S3_PATH_STYLE", "true", ("true", "false")) == "true",
+    )
+    scheme, _, rest = text.partition("://")
+    if scheme == "file" and rest:
+        return msgspec.structs.replace(settings, url=f"file://{Path(rest).expanduser().resolve()}")
+    if scheme != "s3" or not _BUCKET.fullmatch(rest.partition("/")[0]):
+        reader.problems.append("STOCKY_BLOB_URL: begin with file:/// and a path, or with s3:// and the bucket's name")
+        return settings
+    endpoint = urlsplit(settings.endpoint)
+    if settings.endpoint and (endpoint.scheme not in ("http", "https") or not endpoint.netloc):
+        reader.problems.append(
+            f"STOCKY_S3_ENDPOINT: {settings.endpoint!r} is not an address like https://s3.example.org"
+        )
+    for name, value in (
+        ("STOCKY_S3_ACCESS_KEY_ID", settings.access_key_id),
+        ("STOCKY_S3_SECRET_ACCESS_KEY", settings.secret_access_key),
+    ):
+        if not value:
+            reader.problems.append(f"{name}: is needed when STOCKY_BLOB_URL begins with s3://")
+    return settings
 
 
 def _kept_secret(data_dir: Path) -> str:

@@ -115,6 +115,12 @@ class TooLarge(StockyError):
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
+class Unsupported(StockyError):
+    """Content of a kind that is not taken, or not of the kind that it is said to be."""
+
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+
+
 class RangeNotSatisfiable(StockyError):
     """The part of a file that is asked for does not exist."""
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from litestar import Request
 from litestar.response import Stream
@@ -15,6 +17,10 @@ from stocky.errors import NotFound, RangeNotSatisfiable
 
 CHUNK = 2**18
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+
+
+# Reads so many bytes from there on, piece by piece.
+Read = Callable[[int, int], AsyncIterator[bytes]]
 
 
 async def file_answer(
@@ -28,14 +34,30 @@ async def file_answer(
         size = (await asyncio.to_thread(file.stat)).st_size
     except FileNotFoundError:
         raise NotFound("The file has gone meanwhile") from None
-    headers = {
-        "Content-Disposition": f'attachment; filename="{filename}"',
-        "Cache-Control": "private, no-cache",
-    }
+    headers = {"Content-Disposition": disposition("attachment", filename)}
+    return ranged_answer(request, partial(_read, file), size, media_type=media_type, etag=etag, headers=headers)
+
+
+def ranged_answer(
+    request: Request[Any, Any, Any],
+    read: Read,
+    size: int,
+    *,
+    media_type: str,
+    etag: str | None,
+    headers: dict[str, str],
+) -> Stream:
+    """`size` bytes that `read` gives, or the range of them that was asked for, or 304 where the client has them.
+
+    Raises RangeNotSatisfiable.
+    """
+    headers = {"Cache-Control": "private, no-cache", **headers}
     first, last = 0, size - 1
     wanted = None
     if etag is not None:
         headers |= {"ETag": f'"{etag}"', "Accept-Ranges": "bytes"}
+        if _has_it(request.headers.get("if-none-match", ""), etag):
+            return Stream(_nothing(), status_code=304, media_type=media_type, headers=headers)
         if request.headers.get("if-range", f'"{etag}"') == f'"{etag}"':
             wanted = _wanted(request.headers.get("range", ""), size)
     if wanted is not None:
@@ -43,11 +65,23 @@ async def file_answer(
         headers["Content-Range"] = f"bytes {first}-{last}/{size}"
     headers["Content-Length"] = str(last - first + 1)
     return Stream(
-        _read(file, first, last - first + 1),
+        read(first, last - first + 1),
         status_code=200 if wanted is None else 206,
         media_type=media_type,
         headers=headers,
     )
+
+
+def disposition(kind: str, filename: str) -> str:
+    """The value of Content-Disposition (RFC 6266): `kind` attachment or inline; any name is safe in it."""
+    plain = "".join(each if " " <= each <= "~" and each not in '"\\%' else "_" for each in filename)
+    value = f'{kind}; filename="{plain}"'
+    return value if plain == filename else f"{value}; filename*=UTF-8''{quote(filename, safe='')}"
+
+
+def _has_it(if_none_match: str, etag: str) -> bool:
+    told = [each.strip().removeprefix("W/") for each in if_none_match.split(",")]
+    return "*" in told or f'"{etag}"' in told
 
 
 def _wanted(header: str, size: int) -> tuple[int, int] | None:
@@ -77,3 +111,8 @@ async def _read(file: Path, start: int, length: int) -> AsyncIterator[bytes]:
             yield chunk
     finally:
         opened.close()
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    return
+    yield b""

@@ -47,6 +47,7 @@ _TAGS = {
     "SKUs": "How much of an item is at a location, by lot",
     "Scanner": "Scans, and the scanners they come from",
     "Events": "The ledger: every change of stock, never altered",
+    "Documents": "PDFs, pictures and links on items",
     "Alerts": "What asks for attention",
     "Shopping lists": "What is to be bought, and who put it there",
     "Logs": "What Stocky says about itself",

@@ -82,6 +82,21 @@ class FillResult(msgspec.Struct, frozen=True, kw_only=True):
     rows: dict[str, int]
 
 
+class PictureRequest(Request, frozen=True, kw_only=True):
+    """The picture in `file`, of the kind that Pillow calls `picture`, to be decoded and made small as `thumbnail`."""
+
+    file: str
+    picture: str
+    thumbnail: str
+
+
+class PictureResult(msgspec.Struct, frozen=True, kw_only=True):
+    """How large the picture is, upright and in pixels."""
+
+    width: int
+    height: int
+
+
 class Progress(msgspec.Struct, frozen=True, tag="progress"):
     """How far the work is: `done` of `total` units, or of nobody knows how many."""
 
@@ -120,7 +135,7 @@ class Failure(msgspec.Struct, frozen=True, tag="failure"):
 
 # A line from the child.
 Message = Progress | Result | Failure
-AnyRequest = DumpRequest | ArchiveRequest | LoadRequest | FillRequest
+AnyRequest = DumpRequest | ArchiveRequest | LoadRequest | FillRequest | PictureRequest
 
 
 def encode_request(request: Request) -> bytes:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-# Sessions and jobs belong to this running service: a restore ends the first and keeps the second. Their tables
-# are in a dump, empty, because a dump is a database that Stocky starts on.
-LEFT_OUT = frozenset({"sign_in", "refresh_token", "job"})
+# Sessions, jobs and what is known of the document store belong to this running service: a restore keeps the jobs and
+# ends the others. Their tables are in a dump, empty, because a dump is a database that Stocky starts on.
+LEFT_OUT = frozenset({"sign_in", "refresh_token", "job", "orphan_content"})
 
 # Of those, what a restore carries over: a job goes on through it, and one of them is the restore.
 LASTING = frozenset({"job"})

@@ -1,4 +1,4 @@
-"""Takes an uploaded backup to disk as it arrives: never more of it in memory than a chunk, never more than allowed."""
+"""Takes an uploaded file to disk as it arrives: never more of it in memory than a chunk, never more than allowed."""
 
 from __future__ import annotations
 
@@ -27,22 +27,43 @@ _BOUNDARY = re.compile(r"boundary=(?:\"([^\"]+)\"|([^;\s]+))", re.IGNORECASE)
 
 
 class Upload(msgspec.Struct, frozen=True):
-    """An upload as it was received: its file on disk, the name it was sent with, and the form's other fields."""
+    """An upload as it was received: its file on disk, the name and type it was sent with, and the form's other fields.
+
+    `content_type` is in lower case and without options, empty where none was sent.
+    """
 
     file: Path
     filename: str
     fields: dict[str, str]
+    content_type: str = ""
 
 
-async def receive_upload(request: Request[Any, Any, Any], target: Path, max_bytes: int) -> Upload:
+class Wanted(msgspec.Struct, frozen=True):
+    """What an upload is for, in the words of its refusals: what it is, an example of a name, a way around its bound."""
+
+    what: str
+    example: str
+    otherwise: str = ""
+
+
+BACKUP = Wanted(
+    "backup",
+    "stocky_backup_….sql.gz",
+    " (STOCKY_MAX_UPLOAD_MB); use 'stocky restore FILE' on the server for it",
+)
+
+
+async def receive_upload(
+    request: Request[Any, Any, Any], target: Path, max_bytes: int, wanted: Wanted = BACKUP
+) -> Upload:
     """Writes the form's `file` to `target`.
 
     Raises BadRequest for a form without one or no form at all, TooLarge, or OutOfSpace.
     """
     boundary = _BOUNDARY.search(request.headers.get("content-type", ""))
     if boundary is None or not request.headers["content-type"].lower().startswith("multipart/form-data"):
-        raise BadRequest(f"Send the backup as a form: curl -F {FIELD}=@stocky_backup_….sql.gz …")
-    receiver = _Receiver(target, max_bytes)
+        raise BadRequest(f"Send the {wanted.what} as a form: curl -F {FIELD}=@{wanted.example} …")
+    receiver = _Receiver(target, max_bytes, wanted)
     try:
         with PushMultipartParser((boundary[1] or boundary[2]).encode("latin-1"), max_segment_count=MAX_PARTS) as parser:
             async for chunk in request.stream():
@@ -58,8 +79,8 @@ async def receive_upload(request: Request[Any, Any, Any], target: Path, max_byte
     finally:
         receiver.close()
     if receiver.filename is None:
-        raise BadRequest(f"The form has no field {FIELD!r} with a file: curl -F {FIELD}=@stocky_backup_….sql.gz …")
-    return Upload(target, receiver.filename, receiver.fields)
+        raise BadRequest(f"The form has no field {FIELD!r} with a file: curl -F {FIELD}=@{wanted.example} …")
+    return Upload(target, receiver.filename, receiver.fields, receiver.content_type)
 
 
 async def receive_base64(text: str, target: Path, max_bytes: int) -> None:
@@ -81,8 +102,10 @@ def _write_base64(text: str, target: Path) -> None:
 class _Receiver:
     """Puts the parts of a form where they belong."""
 
-    def __init__(self, target: Path, max_bytes: int) -> None:
+    def __init__(self, target: Path, max_bytes: int, wanted: Wanted) -> None:
+        self._wanted = wanted
         self.filename: str | None = None
+        self.content_type = ""
         self.fields: dict[str, str] = {}
         self.waiting = bytearray()
         self._target = target
@@ -99,8 +122,9 @@ class _Receiver:
             self._value.clear()
             if self._is_file():
                 if self.filename is not None:
-                    raise BadRequest(f"The form has the field {FIELD!r} twice; send one backup at a time")
+                    raise BadRequest(f"The form has the field {FIELD!r} twice; send one {self._wanted.what} at a time")
                 self.filename = part.filename or ""
+                self.content_type = part.content_type or ""
             elif part.filename:
                 raise BadRequest(f"The form has a file in the field {part.name!r}; send it as {FIELD!r}")
         elif part is None:
@@ -110,8 +134,8 @@ class _Receiver:
             self._received += len(part)
             if self._received > self._max_bytes:
                 raise TooLarge(
-                    f"The backup is larger than the {self._max_bytes // 2**20} MB that are taken"
-                    " (STOCKY_MAX_UPLOAD_MB); use 'stocky restore FILE' on the server for it"
+                    f"The {self._wanted.what} is larger than the {self._max_bytes // 2**20} MB that are taken"
+                    f"{self._wanted.otherwise}"
                 )
             self.waiting += part
         else:

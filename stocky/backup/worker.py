@@ -19,6 +19,7 @@ from stocky.backup.requests import (
     Failure,
     FillRequest,
     Message,
+    PictureRequest,
     Progress,
     Result,
 )
@@ -84,6 +85,11 @@ def _do(request: AnyRequest) -> Any:
         from stocky.backup.postgres_fill import fill
 
         return fill(request, Reporter())
+    if isinstance(request, PictureRequest):
+        from stocky.documents import pictures
+
+        pictures.bound_process()
+        return pictures.make_thumbnail(request)
     from stocky.backup.loading import bound_process, load
 
     bound_process(request)

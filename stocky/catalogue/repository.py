@@ -122,8 +122,9 @@ async def change_item(
 ) -> Item:
     """What is set in `change`. Naming a stub ends its review, and its permission to go negative.
 
-    Raises NotFound, Stale when `if_version` is not its version, Invalid for a type that is not there, Conflict for
-    a barcode of another item, for an item that was merged, or for one that still holds stock being made inactive.
+    Raises NotFound, Stale when `if_version` is not its version, Invalid for a type or picture that is not there,
+    Conflict for a barcode of another item, for an item that was merged, or for one that still holds stock being
+    made inactive.
     """
     await tx.all("lock_items", dict[str, Any], ids=msgspec.json.encode([item_id]).decode())
     item = await get_item(tx, item_id)
@@ -155,6 +156,8 @@ async def change_item(
         is_active=is_active,
         updated_at=clock.now(),
     )
+    if change.image_document_id is not UNSET:
+        await _set_image(tx, item_id, change.image_document_id)
     if change.upc is not UNSET or change.barcodes is not UNSET:
         await _change_barcodes(tx, item, change)
     if change.tags is not UNSET:
@@ -262,6 +265,16 @@ async def _write_barcodes(tx: Connection, item_id: int, barcodes: list[Barcode],
 async def _check_type(tx: Connection, type_id: int | None) -> None:
     if type_id is not None and await tx.value("get_item_type", id=type_id) is None:
         raise Invalid(f"There is no item type with id {type_id}; GET /types lists them", field="type_id")
+
+
+async def _set_image(tx: Connection, item_id: int, document_id: int | None) -> None:
+    if document_id is not None and await tx.value("lock_image", item_id=item_id, document_id=document_id) is None:
+        raise Invalid(
+            f"image_document_id: document {document_id} is no picture of this item;"
+            f" GET /api/v1/items/{item_id}/documents lists them",
+            field="image_document_id",
+        )
+    await tx.execute("set_item_image", item_id=item_id, document_id=document_id)
 
 
 async def _refuse_while_stocked(tx: Connection, item: Item) -> None:

@@ -103,6 +103,9 @@ class ItemChange(Struct, kw_only=True):
     tags: Annotated[list[TagName], Meta(max_length=50)] | UnsetType = UNSET
     seller: Seller | None | UnsetType = UNSET
     seller_link: Link | None | UnsetType = UNSET
+    image_document_id: Annotated[
+        Id | None | UnsetType, Meta(description="A picture among its documents to show it with")
+    ] = UNSET
 
     def __post_init__(self) -> None:
         if isinstance(self.min_quantity, (int, float)):

@@ -79,6 +79,8 @@ BODIES: dict[str, dict[str, Any] | None] = {
     "POST /events": {"events": [{"type": "add", "item": {"id": 1}, "location": {"id": 1}, "quantity": 1}]},
     "POST /events/{event_id:int}/undo": None,
     "POST /events/batches/{batch_id:str}/undo": None,
+    "POST /documents/links": {"item_id": 1, "url": "https://example.org/lm317.pdf"},
+    "PATCH /documents/{document_id:int}": {"name": "Data sheet"},
     "POST /backup/import/partial": {"backup_data": "eA==", "tables": ["x"]},
     "POST /backup/import/full": {"backup_data": "eA==", "force": True},
     "POST /system/backup": {"kind": "nothing"},

@@ -17,7 +17,7 @@ def _settings() -> dict[str, tuple[str | None, bool]]:
     for node in ast.walk(modules()["stocky.config"]):
         if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
             name = node.args[0].value
-            if isinstance(name, str) and re.fullmatch(r"STOCKY_[A-Z_]+", name):
+            if isinstance(name, str) and re.fullmatch(r"STOCKY_[A-Z0-9_]+", name):
                 more = {each.arg: ast.literal_eval(each.value) for each in node.keywords}
                 found[name] = (more.get("platform"), more.get("secret", False))
     return found

@@ -1,0 +1,2 @@
+DROP TABLE orphan_content;
+DROP TABLE document;

@@ -1,0 +1,1 @@
+"""Documents: PDFs, pictures and links on items."""

@@ -1,0 +1,249 @@
+"""The document store: on disk or in any S3-compatible store, each content whole under its own SHA-256 or not at all.
+
+What is stored is never changed, since another content has another name. The event loop uses the methods that are
+awaited; a child process or a thread those whose names end in `_now`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from stocky import clock
+from stocky.config import BlobSettings
+from stocky.errors import OutOfSpace, Unavailable
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+SHA256 = re.compile(r"[0-9a-f]{64}")
+CONTENTS, THUMBNAILS = "contents", "thumbnails"
+# What is read at once and held in memory, for each reader.
+PIECE = 2**20
+# The smallest part that S3 takes; two of them are on their way at a time.
+PART = 5 * 2**20
+# What a killed process left half written is deleted after so long.
+HALF_WRITTEN = timedelta(days=1)
+_FULL = re.compile(r"os error (?:28|122|27)\b|No space left|quota exceeded", re.IGNORECASE)
+_ABSENT = FileNotFoundError
+
+
+class Blob(msgspec.Struct, frozen=True):
+    """A content in the store. `stored_at` is when it was put there last."""
+
+    sha256: str
+    size_bytes: int
+    stored_at: datetime
+
+
+class Blobs:
+    """One document store. Everything raises Unavailable when it cannot be reached, OutOfSpace when it is full."""
+
+    def __init__(self, settings: BlobSettings) -> None:
+        self._settings = settings
+        self._directory = Path(settings.url.removeprefix("file://")) if settings.url.startswith("file://") else None
+
+    @cached_property
+    def _store(self) -> ObjectStore:
+        # Imported here: only few requests need it, and every start would pay.
+        from obstore.store import LocalStore, S3Store
+
+        if self._directory is not None:
+            with _store_errors():
+                return LocalStore(self._directory, mkdir=True)
+        settings = self._settings
+        bucket, _, prefix = settings.url.removeprefix("s3://").partition("/")
+        return S3Store(
+            bucket,
+            prefix=prefix.strip("/") or None,
+            endpoint=settings.endpoint or None,
+            access_key_id=settings.access_key_id,
+            secret_access_key=settings.secret_access_key,
+            region=settings.region,
+            virtual_hosted_style_request=not settings.path_style,
+            client_options={
+                "allow_http": True,
+                "connect_timeout": timedelta(seconds=5),
+                "timeout": timedelta(seconds=60),
+            },
+            retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=20)},
+        )
+
+    async def find_size(self, sha256: str) -> int | None:
+        """How many bytes the content has; None when it is not there."""
+        import obstore
+
+        with _store_errors():
+            try:
+                found = await obstore.head_async(await self._opened(), _path(CONTENTS, sha256))
+            except _ABSENT:
+                return None
+        return int(found["size"])
+
+    async def read(self, sha256: str, start: int, length: int) -> AsyncIterator[bytes]:
+        """So many bytes of a content from there on, a piece at a time, as fast as they are taken."""
+        import obstore
+
+        store, path = await self._opened(), _path(CONTENTS, sha256)
+        for begin in range(start, start + length, PIECE):
+            with _store_errors(), _present():
+                # A request for each piece: none is held open while a slow reader takes what it has.
+                piece = await obstore.get_range_async(store, path, start=begin, end=min(begin + PIECE, start + length))
+            yield bytes(piece)
+
+    async def put(self, sha256: str, file: Path) -> None:
+        """Stores the content of a file, which is there for good when this returns."""
+        await asyncio.to_thread(self.put_now, CONTENTS, sha256, file)
+
+    async def put_thumbnail(self, sha256: str, file: Path) -> None:
+        """Stores the small picture of a content."""
+        await asyncio.to_thread(self.put_now, THUMBNAILS, sha256, file)
+
+    async def find_thumbnail(self, sha256: str) -> bytes | None:
+        """The small picture of a content; None when it has to be made."""
+        import obstore
+
+        with _store_errors():
+            try:
+                found = await obstore.get_async(await self._opened(), _path(THUMBNAILS, sha256))
+                return bytes(await found.bytes_async())
+            except _ABSENT:
+                return None
+
+    async def remove(self, sha256: str) -> None:
+        """Deletes a content with its small picture; nothing when it is not there."""
+        import obstore
+
+        store = await self._opened()
+        for kind in (THUMBNAILS, CONTENTS):
+            with _store_errors(), suppress(_ABSENT):
+                await obstore.delete_async(store, _path(kind, sha256))
+
+    async def list(self) -> AsyncIterator[list[Blob]]:
+        """All contents, some hundreds at a time and in no order."""
+        import obstore
+
+        pages = obstore.list(await self._opened(), prefix=f"{CONTENTS}/", chunk_size=500)
+        while True:
+            with _store_errors():
+                try:
+                    page = await anext(pages)
+                except StopAsyncIteration:
+                    return
+            yield [
+                Blob(name, each["size"], each["last_modified"])
+                for each in page
+                if SHA256.fullmatch(name := each["path"].rpartition("/")[2])
+            ]
+
+    async def fetch(self, sha256: str, file: Path) -> bool:
+        """Writes a content to a file; False when it is not there."""
+        return await asyncio.to_thread(self._fetch_now, sha256, file)
+
+    async def sweep(self) -> None:
+        """Deletes what a killed process left half written on disk; a store of its own does that itself."""
+        if self._directory is not None:
+            await asyncio.to_thread(_sweep, self._directory)
+
+    def put_now(self, kind: str, sha256: str, content: Path | Iterable[bytes]) -> None:
+        """Stores `content` at once, for threads and child processes. What `content` raises stores nothing."""
+        import obstore
+
+        path = _path(kind, sha256)
+        with _store_errors():
+            obstore.put(self._store, path, content, chunk_size=PART, max_concurrency=2)
+        if self._directory is not None:
+            _to_disk(self._directory / path)
+
+    def read_now(self, sha256: str) -> Iterator[bytes] | None:
+        """A whole content piece by piece, for child processes; None when it is not there."""
+        import obstore
+
+        store, path = self._store, _path(CONTENTS, sha256)
+        with _store_errors():
+            try:
+                size = obstore.head(store, path)["size"]
+            except _ABSENT:
+                return None
+        return _pieces(store, path, size)
+
+    def _fetch_now(self, sha256: str, file: Path) -> bool:
+        pieces = self.read_now(sha256)
+        if pieces is None:
+            return False
+        with file.open("wb") as target:
+            for piece in pieces:
+                target.write(piece)
+        return True
+
+    async def _opened(self) -> ObjectStore:
+        return self._store if "_store" in self.__dict__ else await asyncio.to_thread(lambda: self._store)
+
+
+def _pieces(store: Any, path: str, size: int) -> Iterator[bytes]:
+    import obstore
+
+    for begin in range(0, size, PIECE):
+        with _store_errors(), _present():
+            piece = obstore.get_range(store, path, start=begin, end=min(begin + PIECE, size))
+        yield bytes(piece)
+
+
+def _path(kind: str, sha256: str) -> str:
+    # It may come from a dump that someone made up.
+    if not SHA256.fullmatch(sha256):
+        raise ValueError(f"{sha256!r} is no SHA-256")
+    return f"{kind}/{sha256[:2]}/{sha256}"
+
+
+@contextmanager
+def _store_errors() -> Iterator[None]:
+    from obstore.exceptions import BaseError
+
+    try:
+        yield
+    except (BaseError, OSError) as error:
+        if isinstance(error, OSError) and isinstance(error, _ABSENT):
+            raise
+        if _FULL.search(str(error)):
+            raise OutOfSpace(
+                "Not enough space in the document store; nothing was changed. Free some and try again"
+            ) from error
+        raise Unavailable(
+            "The document store cannot be used now; check STOCKY_BLOB_URL and what it names", retry_after=10
+        ) from error
+
+
+@contextmanager
+def _present() -> Iterator[None]:
+    try:
+        yield
+    except _ABSENT as error:
+        raise Unavailable("The content has gone from the document store while it was read") from error
+
+
+def _to_disk(file: Path) -> None:
+    """Makes a file and its name survive a power cut."""
+    for path in (file, file.parent, file.parent.parent):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _sweep(directory: Path) -> None:
+    before = (clock.now() - HALF_WRITTEN).timestamp()
+    for file in directory.glob("*/??/*#*"):
+        with suppress(OSError):
+            if file.stat().st_mtime < before:
+                file.unlink()

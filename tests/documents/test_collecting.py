@@ -1,0 +1,162 @@
+"""What no document has is deleted from the store after a month, and nothing else ever is."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from httpx import AsyncClient
+from litestar import Litestar
+
+from stocky import clock
+from stocky.config import Config
+from stocky.documents.blobs import Blobs
+from stocky.documents.collecting import KEPT, Collected, Collecting
+from stocky.jobs.jobs import Jobs
+from tests.architecture import schema
+from tests.cli.running import stocky
+from tests.documents.files import pdf, send, uploaded
+from tests.inventory import get, new_item, refused
+
+pytestmark = pytest.mark.one_postgres
+LATER = KEPT + timedelta(days=2)
+
+
+@pytest.fixture
+def collecting(app: Litestar, config: Config) -> Collecting:
+    return Collecting(app.state.database, Blobs(config.blobs), Jobs(app.state.database))
+
+
+async def collect(collecting: Collecting) -> Collected:
+    return await collecting.collect({}, lambda *_: None)
+
+
+def contents(config: Config) -> list[Path]:
+    return sorted((config.data_dir / "documents").glob("contents/*/*"))
+
+
+def put(config: Config, content: bytes, stored_at: datetime | None = None) -> Path:
+    """A content that no document has."""
+    sha256 = hashlib.sha256(content).hexdigest()
+    file = config.data_dir / "documents" / "contents" / sha256[:2] / sha256
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
+    if stored_at is not None:
+        os.utime(file, (stored_at.timestamp(), stored_at.timestamp()))
+    return file
+
+
+async def test_what_was_deleted_is_kept_for_a_month_and_then_collected(
+    admin: AsyncClient, config: Config, collecting: Collecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item = await new_item(admin)
+    kept = await uploaded(admin, item, pdf(mark="kept"))
+    gone = await uploaded(admin, item, pdf(mark="gone"))
+    await admin.delete(f"/documents/{gone['id']}")
+    assert await collect(collecting) == Collected(0, 0)
+    assert len(contents(config)) == 2
+    now = clock.now
+    monkeypatch.setattr(clock, "now", lambda: now() + LATER)
+    assert (await collect(collecting)).deleted == 1
+    assert [file.name for file in contents(config)] == [kept["sha256"]]
+    assert (await admin.get(f"/documents/{kept['id']}/content")).status_code == 200
+    assert await collect(collecting) == Collected(0, 0)
+
+
+async def test_content_that_an_upload_left_behind_is_noticed_and_collected(
+    config: Config, collecting: Collecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = put(config, b"left behind", clock.now() - timedelta(days=2))
+    fresh = put(config, b"just being uploaded")
+    assert await collect(collecting) == Collected(1, 0)
+    now = clock.now
+    monkeypatch.setattr(clock, "now", lambda: now() + LATER)
+    assert await collect(collecting) == Collected(1, 1)
+    assert not old.exists()
+    # From now on it is known that nobody has this one.
+    assert fresh.exists()
+
+
+async def test_what_is_uploaded_again_is_no_orphan_any_more(
+    admin: AsyncClient, config: Config, collecting: Collecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item = await new_item(admin)
+    first = await uploaded(admin, item, pdf())
+    await admin.delete(f"/documents/{first['id']}")
+    again = await uploaded(admin, item, pdf())
+    now = clock.now
+    monkeypatch.setattr(clock, "now", lambda: now() + LATER)
+    assert await collect(collecting) == Collected(0, 0)
+    assert (await admin.get(f"/documents/{again['id']}/content")).content == pdf()
+
+
+async def test_who_wants_what_is_being_deleted_comes_again(admin: AsyncClient, config: Config) -> None:
+    item = await new_item(admin)
+    first = await uploaded(admin, item, pdf())
+    await admin.delete(f"/documents/{first['id']}")
+    doom = "UPDATE orphan_content SET doomed_at = '{}'"
+    schema.run(config, doom.format(clock.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")))
+    answer = await send(admin, item, pdf())
+    refused(answer, 503, "send it again")
+    assert answer.headers["retry-after"] == "10"
+    # Whoever was deleting it was killed.
+    schema.run(config, doom.format("2020-01-01T00:00:00.000000Z"))
+    await uploaded(admin, item, pdf())
+    assert schema.run(config, "SELECT sha256 FROM orphan_content") == []
+
+
+async def test_uploads_and_collections_at_once_lose_nothing(
+    admin: AsyncClient, config: Config, collecting: Collecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item = await new_item(admin)
+    for number in range(6):
+        document = await uploaded(admin, item, pdf(mark=str(number)))
+        await admin.delete(f"/documents/{document['id']}")
+    now = clock.now
+    monkeypatch.setattr(clock, "now", lambda: now() + LATER)
+    collections = [asyncio.create_task(collect(collecting)) for _ in range(3)]
+    answers = await asyncio.gather(*(send(admin, item, pdf(mark=str(number))) for number in range(6)))
+    await asyncio.gather(*collections)
+    assert {answer.status_code for answer in answers} <= {201, 503}
+    for document in await get(admin, "/documents"):
+        assert (await admin.get(f"/documents/{document['id']}/content")).status_code == 200
+
+
+async def test_the_collection_is_a_job_of_every_day_once_there_are_documents(app: Litestar, admin: AsyncClient) -> None:
+    await app.state.schedule.look()
+    assert await get(admin, "/jobs", kind="documents.collect") == []
+    await uploaded(admin, await new_item(admin), pdf())
+    await app.state.schedule.look()
+    await app.state.schedule.look()
+    (job,) = await get(admin, "/jobs", kind="documents.collect")
+    for _ in range(100):
+        if job["status"] == "done":
+            break
+        await asyncio.sleep(0.1)
+        job = await get(admin, f"/jobs/{job['id']}")
+    assert job["result"] == {"noticed": 0, "deleted": 0}
+
+
+async def test_check_tells_which_documents_have_lost_their_content(
+    admin: AsyncClient, config: Config, environ: dict[str, str]
+) -> None:
+    item = await new_item(admin)
+    whole = await uploaded(admin, item, pdf(mark="whole"))
+    lost = await uploaded(admin, item, pdf(mark="lost"), name="Lost")
+    cut = await uploaded(admin, item, pdf(mark="cut"), name="Cut")
+    assert stocky(environ, "check").stdout == ""
+    store = config.data_dir / "documents" / "contents"
+    (store / lost["sha256"][:2] / lost["sha256"]).unlink()
+    (store / cut["sha256"][:2] / cut["sha256"]).write_bytes(b"x")
+    said = stocky(environ, "check")
+    assert said.returncode == 1
+    assert said.stdout.splitlines() == [
+        f"documents: the content of document {lost['id']} (Lost) is not in the store",
+        f"documents: the content of document {cut['id']} (Cut) has 1 bytes in the store, not {cut['size_bytes']}",
+    ]
+    for document, status in ((whole, 200), (lost, 404), (cut, 404)):
+        assert (await admin.get(f"/documents/{document['id']}/content")).status_code == status
