@@ -20,14 +20,14 @@ UPDATE item
 
 -- add_barcode --
 -- A barcode of an item.
-INSERT INTO barcode (code, item_id, pack_milli, is_primary)
-VALUES (:code, :item_id, :pack_milli, :is_primary);
+INSERT INTO barcode (code, code_key, item_id, pack_milli, is_primary)
+VALUES (:code, :code_key, :item_id, :pack_milli, :is_primary);
 
 -- claim_barcode --
 -- The first barcode of a new item; nothing when an item has it.
-INSERT INTO barcode (code, item_id, pack_milli, is_primary)
-VALUES (:code, :item_id, 1000, TRUE)
-ON CONFLICT (code) DO NOTHING
+INSERT INTO barcode (code, code_key, item_id, pack_milli, is_primary)
+VALUES (:code, :code_key, :item_id, 1000, TRUE)
+ON CONFLICT DO NOTHING
 RETURNING id;
 
 -- remove_barcodes --
@@ -59,13 +59,15 @@ SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fe
  WHERE id = (SELECT coalesce(item.merged_into_id, item.id) FROM item WHERE item.code = :code);
 
 -- find_item_by_barcode --
--- One item by any of its barcodes.
+-- One item by any of its barcodes: one that is found by its own text :code, or else by the key :code_key.
 SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fetched, uda_fetch_attempted,
        upc_data_json, min_quantity, oversell_policy, needs_review, barcodes_json, manufacturer_code, type_id, type_name,
        tags_json, seller, seller_link, image_document_id, merged_into_id, total_quantity, version, created_at,
        updated_at
   FROM item_detail
- WHERE id = (SELECT barcode.item_id FROM barcode WHERE barcode.code = :barcode);
+ WHERE id = (SELECT barcode.item_id FROM barcode
+              WHERE barcode.code_key IN (:code, :code_key)
+              ORDER BY CASE WHEN barcode.code_key = :code THEN 0 ELSE 1 END LIMIT 1);
 
 -- list_items_by_id --
 -- The items :ids as they are answered.

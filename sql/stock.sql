@@ -2,10 +2,10 @@
 -- A list is one parameter: JSON text, taken apart by json_each.
 
 -- find_barcodes --
--- Which items the barcodes :codes stand for, and how many pieces one scan counts.
-SELECT barcode.code, barcode.item_id, barcode.pack_milli
-  FROM json_each(CAST(:codes AS TEXT)) AS wanted
-  JOIN barcode ON barcode.code = wanted.value;
+-- Which items the barcodes with the keys :code_keys stand for, and how many pieces one scan counts.
+SELECT barcode.code_key, barcode.item_id, barcode.pack_milli
+  FROM json_each(CAST(:code_keys AS TEXT)) AS wanted
+  JOIN barcode ON barcode.code_key = wanted.value;
 
 -- find_item_codes --
 -- Which items the four-letter codes :codes stand for.

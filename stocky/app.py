@@ -47,7 +47,7 @@ from stocky.monitoring.metrics import Metrics
 from stocky.monitoring.readiness import Readiness
 from stocky.openapi import openapi_config, show_document
 from stocky.problems import to_problem
-from stocky.request import StockyRequest, refuse_nul
+from stocky.request import StockyRequest, refuse_nul, restore_slashes
 from stocky.scanner.handlers import scanner_routes
 from stocky.settings.handlers import settings_routes
 from stocky.shopping.entry_handlers import shopping_entry_routes
@@ -182,6 +182,7 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
 
 async def _admit(request: Request[Any, Any, Any]) -> None:
     """What every request has to pass before its handler."""
+    restore_slashes(request.scope)
     refuse_nul(request)
     await authorize(request)
 

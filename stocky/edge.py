@@ -13,6 +13,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from stocky.db.gate import Gate, begun_in
 from stocky.monitoring.metrics import Metrics
+from stocky.request import keep_slashes
 
 _ACCEPTABLE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
@@ -32,6 +33,7 @@ class Edge:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
+        keep_slashes(scope)
         started = time.perf_counter()
         id = _given_id(scope) or f"{getrandbits(64):016x}"
         request_id.set(id)

@@ -11,6 +11,7 @@ CONFLICTS = {
     "item_type__name_key": "There is an item type of this name already",
     "tag__name_key": "There is a tag of this name already; to put two tags together, delete one of them",
     "barcode__code": "This barcode belongs to an item already",
+    "barcode__code_key": "This barcode, perhaps in another form, belongs to an item already",
     "box__box_no": "This box number is taken",
     "location__name": "An active location with this name exists already",
     "location__box_no__loc_no": "This place in the box exists already",

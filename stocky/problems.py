@@ -13,6 +13,7 @@ from litestar.exceptions import HTTPException, SerializationException, Validatio
 
 from stocky.config import MAX_BODY_BYTES
 from stocky.errors import StockyError
+from stocky.request import restore_slashes
 
 PROBLEM_JSON = "application/problem+json"
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
@@ -42,6 +43,7 @@ class Problem(msgspec.Struct, omit_defaults=True):
 
 def to_problem(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
     """The answer for any exception that leaves a handler. A 500 says a request id and nothing of the inside."""
+    restore_slashes(request.scope)
     request_id = request.scope.get("state", {}).get("request_id")
     headers: dict[str, str] = {}
     problem: Problem

@@ -1,13 +1,18 @@
-"""The request as handlers see it; text with a NUL character never gets past it."""
+"""The request as handlers see it; text with a NUL character never gets past it, and %2F is a slash within a name."""
 
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import unquote
 
 from litestar import Request
+from litestar.types import Scope
 
 from stocky.auth.schemas import Principal
 from stocky.errors import Invalid
+
+# Half of a pair of surrogates: no decoding of what a client sends gives it.
+_KEPT_SLASH = "\udc2f"
 
 
 class StockyRequest(Request[Principal, Any, Any]):
@@ -30,6 +35,25 @@ class StockyRequest(Request[Principal, Any, Any]):
 
     def _is_form(self) -> bool:
         return self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+
+
+def keep_slashes(scope: Scope) -> None:
+    """Keeps a slash that was sent as %2F apart from those between the parts of the path, until the route is found."""
+    raw_path = scope.get("raw_path") or b""
+    if b"%2F" in raw_path or b"%2f" in raw_path:
+        parts = raw_path.decode("ascii", "replace").split("/")
+        scope["path"] = "/".join(unquote(part).replace("/", _KEPT_SLASH) for part in parts)
+
+
+def restore_slashes(scope: Scope) -> None:
+    """Lets everyone after the routing see the path, and what was taken from it, as it was sent."""
+    if _KEPT_SLASH in scope["path"]:
+        scope["path"] = scope["path"].replace(_KEPT_SLASH, "/")
+        # A new one: the router gives the same to every request with this path.
+        scope["path_params"] = {
+            name: value.replace(_KEPT_SLASH, "/") if isinstance(value, str) else value
+            for name, value in scope.get("path_params", {}).items()
+        }
 
 
 def refuse_nul(request: Request[Any, Any, Any]) -> None:

@@ -17,6 +17,7 @@ from stocky.backup.requests import LoadRequest, LoadResult
 from stocky.backup.rows import tables_of
 from stocky.backup.tables import BOOKKEEPING, LEFT_OUT, is_data
 from stocky.backup.writing import Report
+from stocky.barcodes.keys import key_of
 from stocky.db.migrate import schema_version
 from stocky.db.sqlite_file import domain_error
 from stocky.errors import BadRequest, Conflict, Invalid
@@ -74,6 +75,7 @@ def _load(request: LoadRequest, reader: DumpReader, path: Path, report: Report) 
     warnings = []
     if scratch.migrate_forward(path):
         warnings.append(f"Backup from older version, may have issues (schema {schema}, now {current}); it was migrated")
+    _complete_keys(path)
     report("checking", 0, None, "")
     if request.purpose == "partial":
         prove_rows(path)
@@ -116,6 +118,13 @@ def _fill(connection: sqlite3.Connection, reader: DumpReader) -> None:
         connection.execute("COMMIT")
     finally:
         scratch.allow_everything(connection)
+
+
+def _complete_keys(path: Path) -> None:
+    """Gives barcodes their keys that came without: those written by hand, since a dump of ours has them."""
+    with closing(scratch.open_scratch(path)) as connection:
+        connection.create_function("key_of", 1, key_of, deterministic=True)
+        _execute(connection, "UPDATE barcode SET code_key = key_of(code) WHERE code_key IS NULL")
 
 
 def _differences(connection: sqlite3.Connection, reader: DumpReader, header: Header) -> list[str]:

@@ -9,6 +9,8 @@ from msgspec import UNSET, UnsetType
 
 from stocky import clock
 from stocky.auth.schemas import Principal
+from stocky.barcodes.keys import key_of
+from stocky.catalogue.barcode_repository import add_barcodes, change_barcodes, without
 from stocky.catalogue.codes import new_code
 from stocky.catalogue.schemas import Barcode, Item, ItemChange, NewItem
 from stocky.catalogue.tag_repository import name_key, set_item_tags
@@ -57,8 +59,8 @@ async def get_item_by_code(read: Connection, code: str) -> Item:
 
 
 async def get_item_by_barcode(read: Connection, barcode: str) -> Item:
-    """By any of its barcodes. Raises NotFound."""
-    item = await read.one("find_item_by_barcode", Item, barcode=barcode)
+    """By any of its barcodes, in whichever form of the same number. Raises NotFound."""
+    item = await read.one("find_item_by_barcode", Item, code=barcode, code_key=key_of(barcode))
     if item is None:
         raise NotFound(f"There is no item with barcode {barcode}")
     return item
@@ -111,7 +113,7 @@ async def add_item(tx: Connection, new: NewItem, by: Principal) -> Item:
             seller_link=new.seller_link or "",
         )
     )
-    await _write_barcodes(tx, item_id, _barcodes(new.upc, new.barcodes), new.upc)
+    await add_barcodes(tx, item_id, new.upc, new.barcodes)
     await set_item_tags(tx, item_id, new.tags)
     await audit.record(tx, by, "created", "item", item_id, {"name": new.name})
     return await get_item(tx, item_id)
@@ -159,7 +161,7 @@ async def change_item(
     if change.image_document_id is not UNSET:
         await _set_image(tx, item_id, change.image_document_id)
     if change.upc is not UNSET or change.barcodes is not UNSET:
-        await _change_barcodes(tx, item, change)
+        await change_barcodes(tx, item, change)
     if change.tags is not UNSET:
         await tx.execute("remove_item_tags", item_id=item_id)
         await set_item_tags(tx, item_id, change.tags)
@@ -182,9 +184,9 @@ async def add_item_barcode(tx: Connection, item_id: int, barcode: Barcode, by: P
 
 
 async def remove_item_barcode(tx: Connection, item_id: int, barcode: str, by: Principal) -> Item:
-    """One barcode fewer. Raises NotFound when the item does not have it."""
+    """One barcode fewer, in whichever form it is named. Raises NotFound when the item does not have it."""
     item = await get_item(tx, item_id)
-    left = [each for each in item.barcodes if each.barcode != barcode]
+    left = without(item.barcodes, barcode)
     if len(left) == len(item.barcodes):
         raise NotFound(f"The item {item.name} has no barcode {barcode}")
     return await change_item(tx, item_id, ItemChange(barcodes=left), by)
@@ -207,7 +209,7 @@ def add_stub(barcode: str) -> Script[int | None]:
         seller="",
         seller_link="",
     )
-    if (yield Ask("claim_barcode", {"code": barcode, "item_id": item_id})):
+    if (yield Ask("claim_barcode", {"code": barcode, "code_key": key_of(barcode), "item_id": item_id})):
         return item_id
     yield from remove_stub(item_id)
     return None
@@ -226,40 +228,6 @@ def _add_item_row(**columns: Any) -> Script[int]:
             item_id: int = rows[0][0]
             return item_id
     raise Unavailable("No free item code was found; try again")
-
-
-async def _change_barcodes(tx: Connection, item: Item, change: ItemChange) -> None:
-    upc = item.upc if change.upc is UNSET else change.upc
-    barcodes = item.barcodes if change.barcodes is UNSET else change.barcodes
-    if change.barcodes is UNSET:
-        barcodes = [each for each in barcodes if each.barcode != item.upc or each.barcode == upc]
-    elif change.upc is UNSET and upc not in {each.barcode for each in barcodes}:
-        upc = barcodes[0].barcode if barcodes else None
-    await tx.execute("remove_barcodes", item_id=item.id)
-    await _write_barcodes(tx, item.id, _barcodes(upc, barcodes), upc)
-
-
-def _barcodes(upc: str | None, barcodes: list[Barcode]) -> list[Barcode]:
-    """All barcodes of an item, the one that is its `upc` first. Raises Conflict for one named twice."""
-    if len({each.barcode for each in barcodes}) < len(barcodes):
-        raise Conflict("A barcode is named twice; name each one once", field="barcodes")
-    others = [each for each in barcodes if each.barcode != upc]
-    first = next((each for each in barcodes if each.barcode == upc), Barcode(upc) if upc else None)
-    return [first, *others] if first else others
-
-
-async def _write_barcodes(tx: Connection, item_id: int, barcodes: list[Barcode], upc: str | None) -> None:
-    for each in barcodes:
-        try:
-            await tx.execute(
-                "add_barcode",
-                code=each.barcode,
-                item_id=item_id,
-                pack_milli=to_milli(each.pack_quantity),
-                is_primary=each.barcode == upc,
-            )
-        except Conflict as conflict:
-            raise Conflict(f"The barcode {each.barcode} belongs to another item already", field="upc") from conflict
 
 
 async def _check_type(tx: Connection, type_id: int | None) -> None:

@@ -12,6 +12,7 @@ from random import Random
 from typing import NamedTuple
 from uuid import UUID
 
+from stocky.barcodes.reading import read_plain
 from stocky.demo_data.things import BENCH, KITCHEN, Thing
 from stocky.schema import StorageType
 from stocky.stock.booking import fingerprint
@@ -152,7 +153,7 @@ class Month:
         if one.thing.pack:
             milli = one.thing.pack * 1000
             operation = self._operation("add", one, place_id, 1000, scanner, lot=True)
-            operation.item = ItemKey(barcode=one.thing.pack_barcode)
+            operation.item = ItemKey(scanned=read_plain(one.thing.pack_barcode))
             operation.in_packs = True
         else:
             milli = self._some(one.thing.unit, one.thing.buy)

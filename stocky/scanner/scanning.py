@@ -9,6 +9,7 @@ import msgspec
 
 from stocky import clock
 from stocky.auth.schemas import Principal
+from stocky.barcodes.reading import read_plain
 from stocky.db import Ask, Script
 from stocky.quantity import from_milli, to_milli
 from stocky.scanner.repository import ScannerRow, find_scanners, own_scanner_id, touch_scanners
@@ -77,7 +78,7 @@ class ScanPosting(Posting):
             kind = None
         operation = Operation(
             kind=kind,  # type: ignore[arg-type]  # the values of _KINDS are kinds
-            item=ItemKey(barcode=scan.upc),
+            item=ItemKey(scanned=read_plain(scan.upc)),
             quantity_milli=1000 if scan.quantity is None else to_milli(scan.quantity),
             in_packs=True,
             stub_unknown=scanner.mode is not Mode.LOOKUP,

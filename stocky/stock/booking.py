@@ -8,6 +8,7 @@ from typing import NoReturn
 import msgspec
 
 from stocky.auth.schemas import Principal
+from stocky.barcodes.reading import read_plain
 from stocky.db import Connection
 from stocky.errors import Conflict, Invalid, NotFound, Stale, StockyError
 from stocky.quantity import from_milli, to_milli
@@ -186,7 +187,7 @@ def _operation(event: NewEvent, by: Principal) -> Operation:
     reference = event.item
     return Operation(
         kind=event.type.value,
-        item=ItemKey(reference.id, reference.code, reference.upc),
+        item=ItemKey(reference.id, reference.code, None if reference.upc is None else read_plain(reference.upc)),
         place=place_of(event.location),
         to_place=place_of(event.to_location),
         quantity_milli=to_milli(event.quantity),

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from stocky.barcodes.reading import Reading
 from stocky.catalogue.schemas import Item
 from stocky.db import Script
 from stocky.stock.schemas import Sku, StockEvent
@@ -27,11 +28,11 @@ class Place(msgspec.Struct, frozen=True, gc=False):
 
 
 class ItemKey(msgspec.Struct, frozen=True, gc=False):
-    """An item by id, by its four-letter code, or by a barcode (or code, whichever is found)."""
+    """An item by id, by its four-letter code, or by what was scanned (a barcode or code, whichever is found)."""
 
     id: int | None = None
     code: str | None = None
-    barcode: str | None = None
+    scanned: Reading | None = None
 
 
 class AnyLot(Enum):

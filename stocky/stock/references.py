@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import msgspec
 
+from stocky.barcodes.reading import Reading
 from stocky.catalogue.codes import is_item_code
 from stocky.catalogue.repository import add_stub
 from stocky.db import Ask, Script
 from stocky.stock.levels import Refused
 from stocky.stock.operations import ItemKey, Operation, Place
 
-# By barcode: the item's id and the thousandths that one scan counts. Plain rows: every scan asks for one.
+# By a barcode's key: the item's id and the thousandths that one scan counts. Plain rows: every scan asks for one.
 _Barcodes = dict[str, tuple[int, int]]
 
 
@@ -65,7 +66,7 @@ def resolve(operations: list[Operation]) -> Script[dict[int, Found]]:
     barcodes, codes = yield from _resolve_item_keys(operations)
     in_use = {place.id for place in places}
     found: dict[int, Found] = {}
-    unknown: list[tuple[Operation, str]] = []
+    unknown: list[tuple[Operation, Reading]] = []
     for operation in operations:
         one = found[id(operation)] = Found()
         try:
@@ -76,7 +77,8 @@ def resolve(operations: list[Operation]) -> Script[dict[int, Found]]:
             if operation.to_place is not None:
                 one.to_location_id = _one_place(operation.to_place, places)
             if operation.item is not None and not _find_item(operation, operation.item, one, barcodes, codes):
-                unknown.append((operation, operation.item.barcode or ""))
+                assert operation.item.scanned is not None
+                unknown.append((operation, operation.item.scanned))
             if operation.kind == "undo":
                 one.undone = _rows_to_undo(operation, undone, in_use)
         except Refused as refusal:
@@ -86,26 +88,27 @@ def resolve(operations: list[Operation]) -> Script[dict[int, Found]]:
     return found
 
 
-def _add_stubs(unknown: list[tuple[Operation, str]], found: dict[int, Found]) -> Script[None]:
+def _add_stubs(unknown: list[tuple[Operation, Reading]], found: dict[int, Found]) -> Script[None]:
     """Makes items for barcodes that nobody knows, unless the event is one that was sent before."""
     event_ids = [operation.event_id for operation, _ in unknown if operation.event_id is not None]
     rows = yield Ask("find_event_ids", {"event_ids": msgspec.json.encode(event_ids).decode()})
     known = {row[1] for row in rows}
-    wanted = [(barcode, found[id(operation)]) for operation, barcode in unknown if operation.event_id not in known]
+    wanted = [(scanned, found[id(operation)]) for operation, scanned in unknown if operation.event_id not in known]
+    # Two forms of one number make one item, which has the barcode as it was scanned first.
+    first = {scanned.key: scanned.code for scanned, _ in reversed(wanted)}
     stubs: dict[str, int | None] = {}
     # In one order everywhere, so that two processes do not wait for each other in a circle.
-    for barcode in sorted({barcode for barcode, _ in wanted}):
-        stubs[barcode] = yield from add_stub(barcode)
-    taken = [barcode for barcode, item_id in stubs.items() if item_id is None]
-    made_elsewhere = {}
+    for key in sorted(first):
+        stubs[key] = yield from add_stub(first[key])
+    taken = [key for key, item_id in stubs.items() if item_id is None]
+    made_elsewhere: _Barcodes = {}
     if taken:
-        rows = yield Ask("find_barcodes", {"codes": msgspec.json.encode(taken).decode()})
-        made_elsewhere = {row[0]: (row[1], row[2]) for row in rows}
-    for barcode, one in wanted:
-        if other := made_elsewhere.get(barcode):
+        made_elsewhere = yield from _find_barcodes(taken)
+    for scanned, one in wanted:
+        if other := made_elsewhere.get(scanned.key):
             one.item_id, one.pack_milli = other
         else:
-            one.item_id, one.is_stub = stubs[barcode], True
+            one.item_id, one.is_stub = stubs[scanned.key], True
 
 
 def _find_by_sku(operation: Operation, one: Found, skus: dict[int, _SkuKey], in_use: set[int]) -> None:
@@ -132,31 +135,39 @@ def _find_item(
         one.item_id = codes.get(key.code.upper())
         if one.item_id is None:
             raise Refused(f"There is no item with code {key.code}", "not_found")
-    elif key.barcode is not None:
-        if barcode := barcodes.get(key.barcode):
+    elif (scanned := key.scanned) is not None:
+        if scanned.problem is not None:
+            raise Refused(scanned.problem, "invalid")
+        if barcode := barcodes.get(scanned.code) or barcodes.get(scanned.key):
             one.item_id, one.pack_milli = barcode
-        elif by_code := codes.get(key.barcode.upper()):
+        elif by_code := codes.get(scanned.code.upper()):
             one.item_id = by_code
         elif operation.stub_unknown:
             return False
         else:
-            raise Refused(f"There is no item with barcode {key.barcode}", "not_found")
+            raise Refused(f"There is no item with barcode {scanned.code}", "not_found")
     return True
 
 
 def _resolve_item_keys(operations: list[Operation]) -> Script[tuple[_Barcodes, dict[str, int]]]:
     keys = [operation.item for operation in operations if operation.item is not None]
-    wanted = list({key.barcode for key in keys if key.barcode is not None})
+    scanned = [key.scanned for key in keys if key.scanned is not None and key.scanned.problem is None]
+    # Some old barcodes are found by their own text, since another item has their number in another form.
+    wanted = {each.key for each in scanned} | {each.code for each in scanned}
     barcodes: _Barcodes = {}
     if wanted:
-        rows = yield Ask("find_barcodes", {"codes": msgspec.json.encode(wanted).decode()})
-        barcodes = {code: (item_id, pack_milli) for code, item_id, pack_milli in rows}
-    unknown = {barcode for barcode in wanted if barcode not in barcodes and is_item_code(barcode)}
-    codes = list({key.code.upper() for key in keys if key.code} | {barcode.upper() for barcode in unknown})
+        barcodes = yield from _find_barcodes(list(wanted))
+    unknown = {each.code.upper() for each in scanned if each.key not in barcodes and is_item_code(each.code)}
+    codes = list({key.code.upper() for key in keys if key.code} | unknown)
     ids: dict[str, int] = {}
     if codes:
         ids = dict((yield Ask("find_item_codes", {"codes": msgspec.json.encode(codes).decode()})))
     return barcodes, ids
+
+
+def _find_barcodes(code_keys: list[str]) -> Script[_Barcodes]:
+    rows = yield Ask("find_barcodes", {"code_keys": msgspec.json.encode(code_keys).decode()})
+    return {code_key: (item_id, pack_milli) for code_key, item_id, pack_milli in rows}
 
 
 def _resolve_places(operations: list[Operation], ids: set[int]) -> Script[list[_PlaceRow]]:

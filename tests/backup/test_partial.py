@@ -163,3 +163,17 @@ async def test_an_import_of_nothing_is_an_import(admin: AsyncClient, config: Con
     assert (answer["records_imported"], answer["tables_affected"]) == (0, [])
     after = schema.contents(config)
     assert after["item"] == before["item"]
+
+
+async def test_a_barcode_that_comes_without_its_key_gets_it(admin: AsyncClient, tea: Json) -> None:
+    row = (
+        f"INSERT INTO barcode (id, code, item_id, pack_milli, is_primary) VALUES (7,'614141123452',{tea['id']},1000,0);"
+    )
+    assert made(await send(admin, [row]))["records_imported"] == 1
+    assert (await get(admin, "/items/upc/0614141123452"))["id"] == tea["id"]
+    again = row.replace("(7,'614141123452'", "(8,'00614141123452'")
+    assert (await send(admin, [again])).status_code in (400, 409)
+    wrong = (
+        row.replace("(7,", "(9,").replace("(id, code,", "(id, code_key, code,").replace("(9,", "(9,'4006381333931',")
+    )
+    refused(await send(admin, [wrong]), 400, "barcode")

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
+from stocky.barcodes.keys import key_of
+
 SCANNERS = 16
 _START = datetime(2020, 1, 1, tzinfo=UTC)
 _NOW = f"{_START:%Y-%m-%dT%H:%M:%S.%fZ}"
@@ -18,7 +20,7 @@ _ADD_LOCATION = "INSERT INTO location (name, storage_type, created_at, updated_a
 _ADD_SCANNER = "INSERT INTO scanner (scanner_id, mode, location_id) VALUES (?, 'add', ?)"
 _ADD_ITEM = """INSERT INTO item (code, name, description, default_storage_type, created_at, updated_at)
                VALUES (?, ?, ?, 'pantry', ?, ?)"""
-_ADD_BARCODE = "INSERT INTO barcode (code, item_id, pack_milli, is_primary) VALUES (?, ?, 1000, TRUE)"
+_ADD_BARCODE = "INSERT INTO barcode (code, code_key, item_id, pack_milli, is_primary) VALUES (?, ?, ?, 1000, TRUE)"
 _ADD_SKU = """INSERT INTO sku (item_id, location_id, quantity_milli, created_at, updated_at)
               VALUES (?, ?, 1000, ?, ?)"""
 _ADD_EVENT = """INSERT INTO stock_event (event_id, fingerprint, kind, item_id, location_id, sku_id, delta_milli,
@@ -79,7 +81,7 @@ def fill(cursor: _Cursor, items: int) -> None:
     cursor.executemany(
         _ADD_ITEM, [(_code(item), _name(names, item), "As it came from the shop", _NOW, _NOW) for item in numbers]
     )
-    cursor.executemany(_ADD_BARCODE, [(barcode(item), item) for item in numbers])
+    cursor.executemany(_ADD_BARCODE, [(barcode(item), key_of(barcode(item)), item) for item in numbers])
     cursor.executemany(_ADD_SKU, [(item, place_of(item), _NOW, _NOW) for item in numbers])
     cursor.executemany(
         _ADD_EVENT,

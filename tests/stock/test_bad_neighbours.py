@@ -164,7 +164,7 @@ async def test_an_atomic_request_is_all_or_nothing(stockroom: Stockroom) -> None
     assert await stockroom.history() == before
     assert await stockroom.lots(rice) == {(shelf, None): 5}
     async with stockroom.database.read() as read:
-        assert await read.value("find_item_by_barcode", barcode="0000000000017") is None
+        assert await read.value("find_item_by_barcode", code="0000000000017", code_key="00000000000017") is None
     # None of its names is used up.
     again = await stockroom.post(
         event("add", rice, cellar, 1, "a"), event("add", rice, cellar, 1, "a"), event("remove", rice, shelf, 5, "c"),

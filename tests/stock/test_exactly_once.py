@@ -111,7 +111,7 @@ async def test_an_event_sent_again_makes_no_new_item_for_a_barcode_that_has_gone
     again = await stockroom.one(event("add", "4006381333931", shelf, 1, "a"))
     assert again.status == "duplicate"
     async with stockroom.database.read() as read:
-        assert await read.value("find_item_by_barcode", barcode="4006381333931") is None
+        assert await read.value("find_item_by_barcode", code="4006381333931", code_key="04006381333931") is None
 
 
 async def test_a_quantity_set_or_adjusted_twice_counts_once(stockroom: Stockroom) -> None:

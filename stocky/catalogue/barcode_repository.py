@@ -1,0 +1,64 @@
+"""The barcodes of an item in the database; two forms of one number are one barcode, and it belongs to one item."""
+
+from __future__ import annotations
+
+from msgspec import UNSET
+
+from stocky.barcodes.keys import key_of
+from stocky.catalogue.schemas import Barcode, Item, ItemChange
+from stocky.db import Connection
+from stocky.errors import Conflict
+from stocky.quantity import to_milli
+
+
+async def add_barcodes(tx: Connection, item_id: int, upc: str | None, barcodes: list[Barcode]) -> None:
+    """Barcodes of an item that has none, `upc` first. Raises Conflict for one named twice or of another item."""
+    for each in _in_order(upc, barcodes):
+        try:
+            await tx.execute(
+                "add_barcode",
+                code=each.barcode,
+                code_key=key_of(each.barcode),
+                item_id=item_id,
+                pack_milli=to_milli(each.pack_quantity),
+                is_primary=each.barcode == upc,
+            )
+        except Conflict as conflict:
+            raise Conflict(f"The barcode {each.barcode} belongs to another item already", field="upc") from conflict
+
+
+async def change_barcodes(tx: Connection, item: Item, change: ItemChange) -> None:
+    """The barcodes and the `upc` that `change` names. Raises Conflict as `add_barcodes` does."""
+    upc = item.upc if change.upc is UNSET else change.upc
+    barcodes = item.barcodes if change.barcodes is UNSET else change.barcodes
+    if change.barcodes is UNSET:
+        barcodes = [each for each in barcodes if each.barcode != item.upc or _same(each.barcode, upc)]
+    elif change.upc is UNSET:
+        kept = [each for each in barcodes if _same(each.barcode, upc)] or barcodes
+        upc = kept[0].barcode if kept else None
+    if (upc, barcodes) == (item.upc, item.barcodes):
+        return
+    await tx.execute("remove_barcodes", item_id=item.id)
+    await add_barcodes(tx, item.id, upc, barcodes)
+
+
+def without(barcodes: list[Barcode], barcode: str) -> list[Barcode]:
+    """Those left when this one is taken away: the one with its very text, or else with the same number."""
+    if any(each.barcode == barcode for each in barcodes):
+        return [each for each in barcodes if each.barcode != barcode]
+    return [each for each in barcodes if not _same(each.barcode, barcode)]
+
+
+def _in_order(upc: str | None, barcodes: list[Barcode]) -> list[Barcode]:
+    """All barcodes of an item, the one that is its `upc` first and written as there."""
+    if len({key_of(each.barcode) for each in barcodes}) < len(barcodes):
+        raise Conflict("A barcode is named twice, perhaps in two forms; name each one once", field="barcodes")
+    if upc is None:
+        return barcodes
+    same = next((each for each in barcodes if _same(each.barcode, upc)), None)
+    first = Barcode(upc) if same is None else Barcode(upc, same.pack_quantity)
+    return [first, *(each for each in barcodes if each is not same)]
+
+
+def _same(barcode: str, other: str | None) -> bool:
+    return other is not None and key_of(barcode) == key_of(other)

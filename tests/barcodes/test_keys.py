@@ -1,0 +1,69 @@
+"""What makes two barcodes the same."""
+
+from __future__ import annotations
+
+import pytest
+from biip.checksums import gs1_standard_check_digit
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stocky.barcodes.keys import key_of, printed
+
+
+def gtin(payload: str) -> str:
+    """A payload with its check digit."""
+    return f"{payload}{gs1_standard_check_digit(payload)}"
+
+
+@pytest.mark.parametrize(
+    ("codes", "key"),
+    [
+        (("614141123452", "0614141123452", "00614141123452"), "00614141123452"),
+        (("4006381333931", "04006381333931"), "04006381333931"),
+        (("96385074", "000096385074", "0000096385074", "00000096385074"), "00000096385074"),
+        # The carton of it is another pack.
+        (("14006381333938",), "14006381333938"),
+    ],
+)
+def test_forms_of_one_number_have_one_key(codes: tuple[str, ...], key: str) -> None:
+    assert {key_of(code) for code in codes} == {key}
+    assert printed(key) == codes[0]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "4006381333932",
+        "614141123453",
+        "96385075",
+        "04006381333932",
+        "400638133393",
+        "123456789",
+        "40063813339310",
+        "４００６３８１３３３９３１",
+        "400638133393١",
+        " 4006381333931",
+        "4006381333931 ",
+        "A006381333931",
+        "QXZB",
+        "",
+    ],
+)
+def test_anything_else_is_its_own_key(code: str) -> None:
+    assert key_of(code) == code
+
+
+@given(st.sampled_from([7, 11, 12, 13]).flatmap(lambda n: st.text("0123456789", min_size=n, max_size=n)))
+def test_every_gtin_has_a_key_of_fourteen_digits_in_whatever_form(payload: str) -> None:
+    code = gtin(payload)
+    key = key_of(code)
+    assert key == code.zfill(14)
+    assert key_of(printed(key)) == key_of(key) == key
+    wrong = payload + str((int(code[-1]) + 1) % 10)
+    assert key_of(wrong) == wrong
+
+
+@given(st.text(max_size=20))
+def test_what_is_no_gtin_never_has_the_key_of_one(code: str) -> None:
+    key = key_of(code)
+    assert key == code or (len(code) in (8, 12, 13) and key_of(key) == key == code.zfill(14))
