@@ -1,5 +1,5 @@
 -- UPC-A, EAN-13, EAN-8 and GTIN-14 of one product are one barcode: found by its key, and kept as it was entered.
--- depends: 0008.merging
+-- depends: 0009.documents
 
 -- A GTIN's key is its 14 digits, that of any other barcode its own text. Only the key of a row that comes from
 -- elsewhere may be missing, until whoever took it in has put it there.
