@@ -51,3 +51,18 @@ SELECT reversal.id, original.id AS original_id, reversal.delta_milli, original.d
         OR reversal.kind <> 'undo' OR original.kind = 'undo')
  ORDER BY reversal.id
  LIMIT :limit;
+
+-- list_merge_faults --
+-- Items that were merged and still have something of their own, or lead to one that was merged itself.
+SELECT item.id,
+       CASE WHEN target.merged_into_id IS NOT NULL THEN 'leads to an item that was merged itself'
+            WHEN item.is_active THEN 'is in use all the same'
+            WHEN EXISTS (SELECT 1 FROM barcode WHERE barcode.item_id = item.id) THEN 'still has a barcode'
+            ELSE 'still holds stock' END AS fault
+  FROM item JOIN item AS target ON target.id = item.merged_into_id
+ WHERE target.merged_into_id IS NOT NULL
+    OR item.is_active
+    OR EXISTS (SELECT 1 FROM barcode WHERE barcode.item_id = item.id)
+    OR EXISTS (SELECT 1 FROM sku WHERE sku.item_id = item.id AND sku.quantity_milli <> 0)
+ ORDER BY item.id
+ LIMIT :limit;

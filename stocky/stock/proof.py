@@ -75,6 +75,11 @@ class _ReversalFault(Struct):
     original_delta_milli: int
 
 
+class _MergeFault(Struct):
+    id: int
+    fault: str
+
+
 async def find_faults(config: Config) -> list[Fault]:
     """Everything that is wrong, FAULTS of a kind at most; empty when all is well. Raises Unavailable."""
     database = make_database(config)
@@ -121,6 +126,8 @@ async def _find_faults(read: Connection) -> AsyncIterator[Fault]:
             f"event {wrong.id} ({_shown(wrong.delta_milli)}) does not mirror"
             f" event {wrong.original_id} ({_shown(wrong.original_delta_milli)}), which it undoes",
         )
+    for merged in await read.all("list_merge_faults", _MergeFault, limit=FAULTS):
+        yield Fault("merges", f"item {merged.id} was merged and {merged.fault}")
 
 
 class Replay:

@@ -94,6 +94,11 @@ FAULTS = {
         {"reversals", "quantities", "ledger"},
         "does not mirror",
     ),
+    "a merged item that holds stock": (
+        ["UPDATE item SET merged_into_id = id, is_active = FALSE"],
+        {"merges"},
+        "item 1 was merged and leads to an item that was merged itself",
+    ),
     "a reference to nothing": (
         ["UPDATE sku SET location_id = 987654 WHERE id = (SELECT min(id) FROM sku)"],
         {"references"},
@@ -119,7 +124,7 @@ async def test_every_fault_is_listed_and_the_status_is_1(environ: dict[str, str]
     answer = stocky(environ, "check")
     assert answer.returncode == 1
     listed = {line.partition(": ")[0] for line in answer.stdout.splitlines()}
-    assert listed == {"quantities", "ledger", "transfers", "reversals", "references"}
+    assert listed == {"quantities", "ledger", "transfers", "reversals", "merges", "references"}
     found = json.loads(stocky(environ, "check", "--json").stdout)
     assert found["ok"] is False
     assert len(found["faults"]) == len(answer.stdout.splitlines())
