@@ -171,3 +171,35 @@ UPDATE project_entry
 -- And stands on its own again.
 INSERT INTO project_entry (project_id, item_id, quantity_milli, created_at, updated_at)
 VALUES (:parent_id, :source_id, :quantity_milli, :moment, :moment);
+
+-- move_documents --
+-- An item's documents become another's.
+UPDATE document
+   SET item_id = :target_id, updated_at = :moment
+ WHERE item_id = :source_id
+RETURNING id;
+
+-- move_image --
+-- An item without a picture takes over the picture :document_id.
+UPDATE item
+   SET image_document_id = :document_id
+ WHERE id = :target_id AND image_document_id IS NULL;
+
+-- drop_image --
+-- An item no longer has one of the documents :ids as its picture.
+UPDATE item
+   SET image_document_id = NULL
+ WHERE id = :item_id AND image_document_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
+
+-- return_documents --
+-- Of the documents :ids, those that are still there go back.
+UPDATE document
+   SET item_id = :source_id, updated_at = :moment
+ WHERE item_id = :target_id AND id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
+
+-- return_image --
+-- An item has its picture again, as far as that is still there.
+UPDATE item
+   SET image_document_id = :document_id
+ WHERE id = :source_id
+   AND EXISTS (SELECT 1 FROM document WHERE document.id = :document_id AND document.item_id = :source_id);

@@ -15,7 +15,7 @@ from msgspec import UNSET
 
 from stocky import clock
 from stocky.auth.schemas import Principal
-from stocky.catalogue.repository import get_item
+from stocky.catalogue.repository import get_item, get_usable_item
 from stocky.db import Connection
 from stocky.documents.kinds import Examined, check_title
 from stocky.documents.schemas import Document, DocumentChange, DocumentKind, NewLink
@@ -113,7 +113,7 @@ async def adopt(tx: Connection, hashes: list[str]) -> None:
 
 
 async def _add(tx: Connection, by: Principal, **columns: Any) -> Document:
-    await get_item(tx, columns["item_id"])
+    await get_usable_item(tx, columns["item_id"])
     absent = dict.fromkeys(("url", "content_type", "size_bytes", "sha256", "width", "height"))
     document_id = await tx.value("add_document", **(absent | columns), created_at=clock.now())
     details = {name: columns.get(name) for name in ("name", "item_id", "kind", "sha256", "url")}

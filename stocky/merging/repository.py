@@ -17,6 +17,7 @@ from stocky.catalogue.schemas import Item
 from stocky.db import Connection
 from stocky.errors import Conflict, Invalid
 from stocky.logs import audit
+from stocky.merging.documents import move_documents, return_documents
 from stocky.merging.entries import (
     move_list_entries,
     move_project_entries,
@@ -69,6 +70,8 @@ async def merge_items(tx: Connection, recorder: Recorder, source_id: int, target
         merged_before=[row["id"] for row in before],
         list_entries=await move_list_entries(tx, source.id, target.id, moment),
         project_entries=await move_project_entries(tx, source.id, target.id, moment),
+        documents=await move_documents(tx, source, target, moment),
+        image_document_id=source.image_document_id,
     )
     await tx.execute("move_barcodes", source_id=source.id, target_id=target.id)
     await tx.execute("mark_merged", source_id=source.id, target_id=target.id, moment=moment)
@@ -123,6 +126,7 @@ async def undo_merge(tx: Connection, recorder: Recorder, source_id: int, by: Pri
         )
     await return_list_entries(tx, merge.moved.list_entries, source_id, target.id, moment)
     await return_project_entries(tx, merge.moved.project_entries, source_id, target.id, moment)
+    await return_documents(tx, merge.moved.documents, merge.moved.image_document_id, source_id, target.id, moment)
     await _renew(tx, target.id)
     await tx.execute("end_merge", id=merge.id, undone_at=moment)
     await audit.record(tx, by, "unmerged", "item", source_id, {"from": target.id, "name": source.name})

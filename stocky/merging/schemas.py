@@ -62,6 +62,8 @@ class Moved(Struct, kw_only=True):
     merged_before: list[int] = []
     list_entries: list[MovedEntry] = []
     project_entries: list[MovedEntry] = []
+    documents: list[int] = []
+    image_document_id: int | None = None
 
 
 class OpenMerge(Struct, kw_only=True):

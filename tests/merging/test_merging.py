@@ -15,6 +15,7 @@ from stocky.app import create_app
 from stocky.config import Config
 from stocky.stock.proof import find_faults
 from tests.conftest import started
+from tests.documents.files import pdf, picture, uploaded
 from tests.inventory import Json, get, made, new_item, new_location, new_stock, refused, total
 
 
@@ -245,6 +246,39 @@ async def test_what_was_bought_since_is_not_put_back_on_its_list(member: AsyncCl
     assert answer.status_code == 204
     made(await member.post(f"/items/{source['id']}/unmerge"))
     assert (await get(member, f"/shopping-lists/{shopping}"))["items"] == []
+
+
+async def test_documents_and_the_picture_follow(member: AsyncClient) -> None:
+    source, target = await new_item(member, "A"), await new_item(member, "B")
+    photo = await uploaded(member, source, picture(), "photo.png")
+    manual = await uploaded(member, source, pdf(), "manual.pdf")
+    own = await uploaded(member, target, picture(colour="red"), "own.png")
+    made(await member.patch(f"/items/{source['id']}", json={"image_document_id": photo["id"]}))
+
+    async def documents(item: Json) -> tuple[set[int], int | None]:
+        ids = {each["id"] for each in await get(member, f"/items/{item['id']}/documents")}
+        return ids, (await get(member, f"/items/{item['id']}"))["image_document_id"]
+
+    assert (await merge(member, source, target))["image_document_id"] == photo["id"]
+    assert await documents(target) == ({photo["id"], manual["id"], own["id"]}, photo["id"])
+    assert await documents(source) == (set(), None)
+    refused(await member.post("/documents/links", json={"item_id": source["id"], "url": "https://a.example"}), 409)
+    assert (await member.delete(f"/documents/{manual['id']}")).status_code == 204
+    made(await member.post(f"/items/{source['id']}/unmerge"))
+    assert await documents(target) == ({own["id"]}, None)
+    assert await documents(source) == ({photo["id"]}, photo["id"])
+
+
+async def test_a_picture_of_its_own_stays(member: AsyncClient) -> None:
+    source, target = await new_item(member, "A"), await new_item(member, "B")
+    images = []
+    for item in (source, target):
+        image = await uploaded(member, item, picture(), "photo.png")
+        made(await member.patch(f"/items/{item['id']}", json={"image_document_id": image["id"]}))
+        images.append(image["id"])
+    assert (await merge(member, source, target))["image_document_id"] == images[1]
+    assert made(await member.post(f"/items/{source['id']}/unmerge"))["image_document_id"] == images[0]
+    assert (await get(member, f"/items/{target['id']}"))["image_document_id"] == images[1]
 
 
 async def test_stubs_wait_for_review_with_what_was_scanned(member: AsyncClient, scanner: AsyncClient) -> None:

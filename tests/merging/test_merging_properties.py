@@ -57,7 +57,9 @@ class MergingMachine(RuleBasedStateMachine):
     @rule(item=which, by_barcode=st.booleans(), lot=st.sampled_from(LOTS), milli=st.sampled_from([1, 500, 3000]))
     def add(self, item: int, by_barcode: bool, lot: date | None, milli: int) -> None:
         name = self.barcodes[item] if by_barcode else self.items[item]
-        assert self.run(self.stockroom.one(event("add", name, self.place, from_milli(milli), lot=lot))).status == "applied"
+        assert (
+            self.run(self.stockroom.one(event("add", name, self.place, from_milli(milli), lot=lot))).status == "applied"
+        )
         self.levels[self.root(item)][lot] += milli
 
     @rule(item=which, lot=st.sampled_from(LOTS[1:]), milli=st.sampled_from([1, 500, 3000]))
@@ -69,18 +71,18 @@ class MergingMachine(RuleBasedStateMachine):
         assert (result.status == "applied") == (taken[POLICIES[root]] > 0), result
         self.levels[root][lot] -= taken[POLICIES[root]]
 
-    @rule(source=which, target=which)
-    def merge(self, source: int, target: int) -> None:
-        merged = self.run(self._in_transaction(merge_items, self.items[source], self.items[target]))
-        if source == target or target in self.target or source in self.target:
+    @rule(source=which, into=which)
+    def merge(self, source: int, into: int) -> None:
+        merged = self.run(self._in_transaction(merge_items, self.items[source], self.items[into]))
+        if source == into or into in self.target or source in self.target:
             # Asked for again, it is answered and nothing changes.
-            assert merged == (source != target and self.root(source) == target and target not in self.target)
+            assert merged == (source != into and self.root(source) == into and into not in self.target)
             return
         assert merged
-        self.target[source] = target
+        self.target[source] = into
         self.brought[source] = Counter({lot: milli for lot, milli in self.levels[source].items() if milli})
         for lot, milli in self.brought[source].items():
-            self.levels[target][lot] += milli
+            self.levels[into][lot] += milli
         self.levels[source] = Counter()
 
     @rule(source=which)

@@ -1,0 +1,37 @@
+"""The documents of an item, when it is merged: each belongs to one item, and an item's picture is one of its own."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from stocky.catalogue.schemas import Item
+from stocky.db import Connection
+
+
+async def move_documents(tx: Connection, source: Item, target: Item, moment: datetime) -> list[int]:
+    """All documents are the target's, and the picture too where it has none; their ids."""
+    rows = await tx.all("move_documents", dict[str, Any], source_id=source.id, target_id=target.id, moment=moment)
+    ids = sorted(row["id"] for row in rows)
+    if source.image_document_id is not None:
+        await tx.execute("drop_image", item_id=source.id, ids=_json([source.image_document_id]))
+        await tx.execute("move_image", target_id=target.id, document_id=source.image_document_id)
+    return ids
+
+
+async def return_documents(
+    tx: Connection, ids: list[int], image_id: int | None, source_id: int, target_id: int, moment: datetime
+) -> None:
+    """What was moved and is still there goes back."""
+    if not ids:
+        return
+    await tx.execute("drop_image", item_id=target_id, ids=_json(ids))
+    await tx.execute("return_documents", source_id=source_id, target_id=target_id, ids=_json(ids), moment=moment)
+    if image_id is not None:
+        await tx.execute("return_image", source_id=source_id, document_id=image_id)
+
+
+def _json(ids: list[int]) -> str:
+    return msgspec.json.encode(ids).decode()
