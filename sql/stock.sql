@@ -168,6 +168,18 @@ SELECT id, event_id, kind AS type, item_id, location_id, sku_id,
   FROM stock_event
  WHERE id = :id;
 
+-- list_batch --
+-- What one request or transfer wrote.
+SELECT id, event_id, kind AS type, item_id, location_id, sku_id,
+       CAST(delta_milli AS DOUBLE PRECISION) / 1000 AS delta,
+       CAST(quantity_after_milli AS DOUBLE PRECISION) / 1000 AS quantity_after,
+       occurred_at, recorded_at, user_id, scanner_id, batch_id, transfer_id, reverses_id,
+       (SELECT reversal.id FROM stock_event AS reversal WHERE reversal.reverses_id = stock_event.id) AS reversed_by_id,
+       note
+  FROM stock_event
+ WHERE batch_id = :batch_id AND kind <> 'undo'
+ ORDER BY id;
+
 -- list_events --
 -- The ledger, newest first, from :before downwards; all other filters optional. What was merged into an item is its.
 SELECT id, event_id, kind AS type, item_id, location_id, sku_id,

@@ -47,6 +47,7 @@ from stocky.monitoring.metrics import Metrics
 from stocky.monitoring.readiness import Readiness
 from stocky.openapi import openapi_config, show_document
 from stocky.problems import to_problem
+from stocky.projects.handlers import project_routes
 from stocky.request import StockyRequest, refuse_nul, restore_slashes
 from stocky.scanner.handlers import scanner_routes
 from stocky.settings.handlers import settings_routes
@@ -127,6 +128,7 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
                     shopping_entry_routes,
                     document_routes,
                     item_document_routes,
+                    project_routes,
                     backup_routes,
                     system_routes,
                     job_routes,

@@ -50,6 +50,7 @@ _TAGS = {
     "Documents": "PDFs, pictures and links on items",
     "Alerts": "What asks for attention",
     "Shopping lists": "What is to be bought, and who put it there",
+    "Projects": "What something takes, what is missing, and its withdrawal from stock",
     "Logs": "What Stocky says about itself",
     "Audit": "Who changed what",
     "Backup": "Dumps of the database: made, fetched, imported",

@@ -41,13 +41,16 @@ async def get_items(read: Connection, item_ids: set[int]) -> dict[int, Item]:
     return {item.id: item for item in items}
 
 
-async def get_usable_item(tx: Connection, item_id: int) -> Item:
-    """An item in use, which stays so until the end of the transaction. Raises NotFound, Conflict."""
-    await tx.all("lock_items", dict[str, Any], ids=msgspec.json.encode([item_id]).decode())
-    item = await get_item(tx, item_id)
-    if not item.is_active:
-        raise Conflict(f"{item.name} is no longer in use; make it active again first", field="item_id")
-    return item
+async def get_usable_items(tx: Connection, item_ids: set[int]) -> dict[int, Item]:
+    """Items in use by their ids, which stay so until the end of the transaction. Raises NotFound, Conflict."""
+    await tx.all("lock_items", dict[str, Any], ids=msgspec.json.encode(sorted(item_ids)).decode())
+    items = await get_items(tx, item_ids)
+    for item_id in sorted(item_ids):
+        if item_id not in items:
+            raise NotFound(f"There is no item with id {item_id}")
+        if not items[item_id].is_active:
+            raise Conflict(f"{items[item_id].name} is no longer in use; make it active again first", field="item_id")
+    return items
 
 
 async def get_item_by_code(read: Connection, code: str) -> Item:

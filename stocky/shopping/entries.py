@@ -9,7 +9,7 @@ import msgspec
 
 from stocky import clock
 from stocky.auth.schemas import Principal
-from stocky.catalogue.repository import get_items, get_usable_item
+from stocky.catalogue.repository import get_items, get_usable_items
 from stocky.db import Ask, Connection, Script
 from stocky.errors import Conflict, NotFound
 from stocky.quantity import from_milli, to_milli
@@ -79,7 +79,7 @@ async def add_entry(tx: Connection, list_id: int, item_count: int, new: NewEntry
         raise Conflict(f"The list is full: it has {MAX_ENTRIES} entries. Begin another one")
     what = new.text or ""
     if new.item_id is not None:
-        what = (await get_usable_item(tx, new.item_id)).name
+        what = (await get_usable_items(tx, {new.item_id}))[new.item_id].name
     addition = Addition(new.item_id, new.text, to_milli(new.quantity), what)
     (entry_id,) = await tx.run(add_entries(list_id, [addition], by, {}))
     return next(entry for entry in await list_entries(tx, list_id) if entry.id == entry_id)
@@ -109,6 +109,28 @@ def add_entries(list_id: int, additions: list[Addition], by: Principal, because:
         yield from logbook.write(list_id, ActionType.ITEM_ADDED, by, told, moment)
         yield Ask("touch_shopping_list", {"id": list_id, "updated_at": moment})
     return ids
+
+
+async def raise_entries(
+    tx: Connection, list_id: int, wanted: list[Addition], by: Principal, because: dict[str, Any]
+) -> tuple[set[int], set[int]]:
+    """The ids of entries that were added, and of those that were there with less and are raised to what is wanted.
+
+    Raises Conflict when the list has not enough room.
+    """
+    rows = await tx.all("list_shopping_list_entries", EntryRow, list_id=list_id)
+    there = {(row.item_id, row.text): row for row in rows}
+    new = [each for each in wanted if (each.item_id, each.text) not in there]
+    if len(rows) + len(new) > MAX_ENTRIES:
+        raise Conflict(f"The list has no room for {len(new)} more entries; it takes {MAX_ENTRIES}. Begin another one")
+    added = set(await tx.run(add_entries(list_id, new, by, because)))
+    raised = set()
+    for each in wanted:
+        row = there.get((each.item_id, each.text))
+        if row is not None and row.quantity_milli < each.quantity_milli:
+            await change_entry(tx, row, by, quantity_milli=each.quantity_milli, because=because)
+            raised.add(row.id)
+    return added, raised
 
 
 async def change_entry(

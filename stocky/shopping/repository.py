@@ -19,10 +19,10 @@ from stocky.shopping.schemas import (
     Duplication,
     ListChange,
     ListPage,
+    ListSummary,
     LogEntry,
     NewList,
     ShoppingList,
-    Summary,
 )
 
 MAX_NAME = 200
@@ -46,7 +46,7 @@ async def list_lists(read: Connection, by: Principal, *, skip: int, limit: int) 
     total = await read.value("count_shopping_lists", user_id=by.id, sees_all=_sees_all(by))
     creators = await get_users(read, {row.creator_id for row in rows})
     summaries = [
-        Summary(
+        ListSummary(
             id=row.id,
             name=row.name,
             is_public=row.is_public,

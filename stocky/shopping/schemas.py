@@ -31,7 +31,7 @@ class ActionType(AnyCase):
     DUPLICATED = "duplicated"
 
 
-class Summary(Struct, kw_only=True):
+class ListSummary(Struct, kw_only=True):
     """A shopping list without what is on it."""
 
     id: int
@@ -69,7 +69,7 @@ class ShoppingList(Struct, kw_only=True):
 class ListPage(Struct):
     """Some of the shopping lists one may see, and how many there are."""
 
-    items: list[Summary]
+    items: list[ListSummary]
     total: int
     skip: int
     limit: int

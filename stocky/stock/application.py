@@ -149,6 +149,8 @@ class Application:
         if operation.in_packs and found.pack_milli != 1000:
             total = _packs(operation.quantity_milli, found.pack_milli)
             operation = msgspec.structs.replace(operation, quantity_milli=total)
+        if operation.anywhere:
+            return ledger.remove(operation, item, None)
         location_id = found.location_id if found.location_id is not None else self._only_place(operation, item)
         if operation.opens and not operation.quantity_milli:
             return []

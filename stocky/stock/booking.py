@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from typing import NoReturn
 
 import msgspec
 
@@ -167,12 +166,13 @@ async def undo(
 def check(outcome: Outcome) -> Outcome:
     """The outcome, unless it is a refusal: that is raised as the error it means."""
     if outcome.status == "rejected":
-        _refuse(outcome)
+        raise refusal_of(outcome)
     return outcome
 
 
-def _refuse(outcome: Outcome) -> NoReturn:
-    raise _ERRORS[outcome.refusal or "policy"](outcome.reason or "Refused")
+def refusal_of(outcome: Outcome) -> StockyError:
+    """The error that a refusal means."""
+    return _ERRORS[outcome.refusal or "policy"](outcome.reason or "Refused")
 
 
 def _sku_of(outcome: Outcome) -> Sku:

@@ -72,8 +72,11 @@ class Ledger:
             self._touch(level)
         return level
 
-    def remove(self, operation: Operation, item: Stocked, location_id: int) -> list[Entry]:
-        """Stock goes out: of the named lot, or earliest expiry first; the item's policy decides about too little."""
+    def remove(self, operation: Operation, item: Stocked, location_id: int | None) -> list[Entry]:
+        """Stock goes out: of the named lot, or earliest expiry first; the item's policy decides about too little.
+
+        Without a location it goes out of all of them, and too little is refused.
+        """
         _at_least_some(operation)
         taken = self._take(operation, item, location_id, operation.quantity_milli)
         entries = [self._book(operation, level, -quantity) for level, quantity in taken]
@@ -154,7 +157,7 @@ class Ledger:
         return _as_one(entries)
 
     def _take(
-        self, operation: Operation, item: Stocked, location_id: int, quantity_milli: int
+        self, operation: Operation, item: Stocked, location_id: int | None, quantity_milli: int
     ) -> list[tuple[Level, int]]:
         """Which levels give how much. The remainder goes negative only where the item allows it."""
         if operation.sku_id is not None:
@@ -163,7 +166,7 @@ class Ledger:
             sources = [
                 level
                 for level in self.levels(item.id)
-                if level.location_id == location_id
+                if (location_id is None or level.location_id == location_id)
                 and level.is_active
                 and (isinstance(operation.lot, AnyLot) or level.expiry_date == operation.lot)
             ]
@@ -177,7 +180,7 @@ class Ledger:
         if not missing:
             return taken
         there = quantity_milli - missing
-        if item.oversell_policy == "reject" or operation.kind == "move":
+        if item.oversell_policy == "reject" or operation.kind == "move" or location_id is None:
             raise Refused(
                 f"Only {from_milli(there):g} of {item.name} there, and {from_milli(quantity_milli):g} asked for"
             )

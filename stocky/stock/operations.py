@@ -49,6 +49,7 @@ class Operation(msgspec.Struct, kw_only=True, gc=False):
     item, place and lot. A move `into` another item hands over all that the item holds.
     An undo names `undo_event` (with its transfer) or `undo_batch`.
     `opens` makes the SKU even when nothing is added to it; `hide` writes it off.
+    `anywhere` removes from all places of the item at once, and never more than there is, whatever its policy.
     `in_full` asks for the events, the item and its stock in the outcome.
     """
 
@@ -75,6 +76,7 @@ class Operation(msgspec.Struct, kw_only=True, gc=False):
     if_version: int | None = None
     opens: bool = False
     hide: bool = False
+    anywhere: bool = False
     in_full: bool = False
 
 

@@ -122,6 +122,11 @@ async def get_event(read: Connection, event_id: int) -> StockEvent:
     return event
 
 
+async def list_batch(read: Connection, batch_id: str) -> list[StockEvent]:
+    """What one request or transfer wrote into the ledger, in order."""
+    return await read.all("list_batch", StockEvent, batch_id=batch_id)
+
+
 async def list_events(
     read: Connection,
     *,

@@ -10,7 +10,7 @@ from tests.inventory import made, new_item, new_location, new_stock
 
 @pytest.fixture
 async def one_of_each(admin: AsyncClient) -> None:
-    """Item, location, SKU, event, box, alert, scanner, shopping list and placeholder: each has the id 1."""
+    """Item, location, SKU, event, box, alert, scanner, shopping list, project and placeholders: each has the id 1."""
     item = await new_item(admin, "Coffee", upc="40063813")
     sku = await new_stock(admin, item, await new_location(admin), 5)
     made(await admin.post("/boxes/", json={"capacity": 2}))
@@ -19,4 +19,7 @@ async def one_of_each(admin: AsyncClient) -> None:
     a_list = made(await admin.post("/shopping-lists/", json={"name": "Weekly"}))
     placeholder = made(await admin.post(f"/shopping-lists/{a_list['id']}/items", json={"text": "Napkins"}))
     made(await admin.post(f"/shopping-lists/{a_list['id']}/items", json={"item_id": item["id"]}))
+    needed = [{"text": "Patience"}, {"item_id": item["id"]}]
+    project = made(await admin.post("/projects/", json={"name": "Cake", "items": needed}))
+    assert (project["id"], project["items"][0]["id"]) == (1, 1)
     assert (item["id"], sku["id"], a_list["id"], placeholder["id"]) == (1, 1, 1, 1)

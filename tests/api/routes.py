@@ -93,5 +93,13 @@ BODIES: dict[str, dict[str, Any] | None] = {
     "POST /shopping-lists/{list_id:int}/items/{item_id:int}/bought": None,
     "PUT /shopping-lists/{list_id:int}/placeholders/{entry_id:int}": {"text": "Candles", "quantity": 2},
     "POST /shopping-lists/{list_id:int}/fill-low-stock": None,
+    "POST /projects": {"name": "Lamp", "notes": "x", "items": [{"text": "Glue", "quantity": 1}]},
+    "PUT /projects/{project_id:int}": {"name": "Lamp"},
+    "PATCH /projects/{project_id:int}": {"name": "Lamp"},
+    "POST /projects/{project_id:int}/items": {"item_id": 1, "quantity": 1},
+    "PUT /projects/{project_id:int}/items/{item_id:int}": {"quantity": 2},
+    "PUT /projects/{project_id:int}/placeholders/{entry_id:int}": {"text": "Glue", "quantity": 2},
+    "POST /projects/{project_id:int}/shopping-list": None,
+    "POST /projects/{project_id:int}/withdraw": None,
     "POST /alerts": {"alert_type": "other", "message": "Look"},
 }

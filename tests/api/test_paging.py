@@ -10,7 +10,7 @@ from tests.inventory import get, made, new_item, new_location, new_stock, refuse
 LISTS = [
     "/items/", "/items/search?q=thing", "/locations/", "/locations/search?q=place", "/boxes/", "/skus/",
     "/skus/search?q=thing", "/skus/low-stock", "/scanner/", "/scanner/associations", "/alerts/", "/users/",
-    "/api-keys/", "/audit/", "/logs/", "/log/",
+    "/api-keys/", "/projects/", "/audit/", "/logs/", "/log/",
 ]  # fmt: skip
 
 
@@ -24,6 +24,7 @@ async def three_of_each(admin: AsyncClient) -> None:
         made(await admin.post("/scanner/associate", json={"scanner_id": name, "user_id": me}))
         made(await admin.post("/alerts/", json={"alert_type": "other", "message": name}))
         made(await admin.post("/api-keys/", json={"name": name}))
+        made(await admin.post("/projects/", json={"name": name}))
 
 
 @pytest.mark.usefixtures("three_of_each")

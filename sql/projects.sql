@@ -1,0 +1,98 @@
+-- Projects, what they need, and when they took it from stock.
+
+-- add_project --
+-- A new project.
+INSERT INTO project (name, notes, created_at, updated_at)
+VALUES (:name, :notes, :created_at, :created_at)
+RETURNING id;
+
+-- change_project --
+-- All that can be changed of a project.
+UPDATE project
+   SET name = :name, notes = :notes, is_active = :is_active, updated_at = :updated_at
+ WHERE id = :id;
+
+-- touch_project --
+-- What the project needs has changed.
+UPDATE project
+   SET updated_at = :updated_at
+ WHERE id = :id;
+
+-- lock_project --
+-- Keeps a project as it is until the end of the transaction. SQLite's one writer needs no lock.
+SELECT id
+  FROM project
+ WHERE id = :id;
+
+-- get_project --
+-- One project that is not deleted.
+SELECT id, name, notes, created_at, updated_at
+  FROM project
+ WHERE id = :id AND is_active;
+
+-- list_projects --
+-- Projects in the order they were added; :pattern for LIKE in lower case is optional. What the ledger holds of a
+-- withdrawal and is not undone makes a project withdrawn.
+SELECT project.id, project.name, project.notes, project.created_at, project.updated_at,
+       (SELECT count(*) FROM project_entry AS entry WHERE entry.project_id = project.id) AS item_count,
+       EXISTS (SELECT 1 FROM project_withdrawal AS withdrawal
+                 JOIN stock_event AS event ON event.batch_id = withdrawal.batch_id
+                WHERE withdrawal.project_id = project.id AND event.kind <> 'undo'
+                  AND NOT EXISTS (SELECT 1 FROM stock_event AS reversal WHERE reversal.reverses_id = event.id))
+           AS is_withdrawn
+  FROM project
+ WHERE project.is_active
+   AND (CAST(:pattern AS TEXT) IS NULL
+        OR lower(project.name) LIKE :pattern ESCAPE '\' OR lower(project.notes) LIKE :pattern ESCAPE '\')
+ ORDER BY project.id
+ LIMIT :limit OFFSET :skip;
+
+-- find_standing_withdrawal --
+-- When the project took what it needs from stock, as far as that has not all been undone.
+SELECT withdrawal.batch_id, withdrawal.user_id, withdrawal.recorded_at
+  FROM project_withdrawal AS withdrawal
+ WHERE withdrawal.project_id = :project_id
+   AND EXISTS (SELECT 1 FROM stock_event AS event
+                WHERE event.batch_id = withdrawal.batch_id AND event.kind <> 'undo'
+                  AND NOT EXISTS (SELECT 1 FROM stock_event AS reversal WHERE reversal.reverses_id = event.id))
+ ORDER BY withdrawal.id DESC
+ LIMIT 1;
+
+-- find_withdrawal_of_event --
+-- The withdrawal whose first event is named :event_id.
+SELECT withdrawal.project_id, withdrawal.batch_id, event.fingerprint
+  FROM stock_event AS event
+  JOIN project_withdrawal AS withdrawal ON withdrawal.batch_id = event.batch_id
+ WHERE event.event_id = :event_id;
+
+-- add_withdrawal --
+-- That a project has taken what it needs from stock.
+INSERT INTO project_withdrawal (project_id, batch_id, user_id, recorded_at)
+VALUES (:project_id, :batch_id, :user_id, :recorded_at);
+
+-- list_requirements --
+-- What a project needs, in the order it was added, with what can be taken from stock of each item.
+SELECT entry.id, entry.item_id, entry.text, entry.quantity_milli, entry.created_at, entry.updated_at,
+       CAST(coalesce((SELECT sum(sku.quantity_milli) FROM sku
+                       WHERE sku.item_id = entry.item_id AND sku.is_active AND sku.quantity_milli > 0), 0) AS BIGINT)
+           AS in_stock_milli
+  FROM project_entry AS entry
+ WHERE entry.project_id = :project_id
+ ORDER BY entry.id;
+
+-- add_requirement --
+-- An item or a placeholder that a project needs.
+INSERT INTO project_entry (project_id, item_id, text, quantity_milli, created_at, updated_at)
+VALUES (:project_id, :item_id, :text, :quantity_milli, :created_at, :created_at)
+RETURNING id;
+
+-- change_requirement --
+-- All that can be changed of what a project needs.
+UPDATE project_entry
+   SET text = :text, quantity_milli = :quantity_milli, updated_at = :updated_at
+ WHERE id = :id;
+
+-- remove_requirement --
+-- What a project needs no longer.
+DELETE FROM project_entry
+ WHERE id = :id;

@@ -1,0 +1,94 @@
+"""Takes all that a project needs from stock in one transaction and under one batch, or nothing of it."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from stocky import clock
+from stocky.auth.schemas import Principal
+from stocky.db import Connection
+from stocky.errors import Conflict, StockyError
+from stocky.logs import audit
+from stocky.projects import repository
+from stocky.projects.requirements import RequirementRow, list_requirements, list_rows
+from stocky.projects.schemas import NewWithdrawal, Shortage, Withdrawn
+from stocky.stock.booking import fingerprint, refusal_of
+from stocky.stock.operations import ItemKey, Operation, Posting
+from stocky.stock.recorder import Recorder
+from stocky.stock.recording import new_batch_id
+from stocky.stock.repository import list_batch
+
+# As many shortages are told in words; all of them are in the results.
+TOLD = 10
+
+
+class _Earlier(Struct):
+    project_id: int
+    batch_id: str
+    fingerprint: str
+
+
+async def withdraw(tx: Connection, recorder: Recorder, project_id: int, new: NewWithdrawal, by: Principal) -> Withdrawn:
+    """Takes every item that the project needs, wherever it lies, earliest expiry first. Placeholders have no stock.
+
+    The same event_id sent again gives the first events again and changes nothing. Raises NotFound, and Conflict with
+    the shortages as results when there is too little of anything, or when the project has been withdrawn before.
+    """
+    project = await repository.open_project(tx, project_id)
+    content = fingerprint(("withdraw", project_id, new))
+    if new.event_id is not None:
+        earlier = await tx.one("find_withdrawal_of_event", _Earlier, event_id=new.event_id)
+        if earlier is not None and earlier.fingerprint == content:
+            return Withdrawn(earlier.batch_id, await list_batch(tx, earlier.batch_id), duplicate=True)
+    if withdrawal := await repository.find_withdrawal(tx, project_id):
+        raise Conflict(
+            f"The project has been withdrawn from stock already; to do it again, undo the batch {withdrawal.batch_id}"
+        )
+    needed = [row for row in await list_rows(tx, project_id) if row.item_id is not None]
+    if not needed:
+        raise Conflict("The project needs no items, so there is nothing to take from stock")
+    operations = [_operation(row, new.note or f"For {project.name}", by) for row in needed]
+    if new.event_id is not None:
+        operations[0].event_id, operations[0].fingerprint = new.event_id, content
+    posting = Posting(operations, batch_id=new_batch_id(), atomic=True)
+    await recorder.post_in(tx, posting)
+    if posting.refused_whole:
+        raise await _refusal(tx, project_id, posting)
+    await tx.execute(
+        "add_withdrawal", project_id=project_id, batch_id=posting.batch_id, user_id=by.id, recorded_at=clock.now()
+    )
+    await audit.record(tx, by, "withdrawn", "project", project_id, {"batch_id": posting.batch_id})
+    assert posting.batch_id is not None
+    return Withdrawn(posting.batch_id, await list_batch(tx, posting.batch_id), duplicate=False)
+
+
+def _operation(row: RequirementRow, note: str, by: Principal) -> Operation:
+    return Operation(
+        kind="remove",
+        item=ItemKey(id=row.item_id),
+        quantity_milli=row.quantity_milli,
+        anywhere=True,
+        note=note,
+        user_id=by.id,
+    )
+
+
+async def _refusal(tx: Connection, project_id: int, posting: Posting) -> StockyError:
+    shortages = [
+        Shortage(
+            item_id=each.item.id,
+            code=each.item.code,
+            name=each.item.name,
+            quantity=each.quantity,
+            in_stock=each.in_stock,
+            missing=each.missing,
+        )
+        for each in await list_requirements(tx, project_id, is_withdrawn=False)
+        if each.item is not None and each.missing
+    ]
+    first = next(outcome for outcome in posting.outcomes if outcome.status == "rejected")
+    if first.refusal != "policy" or not shortages:
+        return refusal_of(first)
+    told = "; ".join(f"{each.missing:g} of {each.name} missing" for each in shortages[:TOLD])
+    more = f"; and {len(shortages) - TOLD} more" if len(shortages) > TOLD else ""
+    return Conflict(f"Nothing was taken from stock. {told}{more}", results=shortages)
