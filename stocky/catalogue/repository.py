@@ -41,6 +41,11 @@ async def get_items(read: Connection, item_ids: set[int]) -> dict[int, Item]:
     return {item.id: item for item in items}
 
 
+async def get_usable_item(tx: Connection, item_id: int) -> Item:
+    """One item in use, which stays so until the end of the transaction. Raises NotFound, Conflict."""
+    return (await get_usable_items(tx, {item_id}))[item_id]
+
+
 async def get_usable_items(tx: Connection, item_ids: set[int]) -> dict[int, Item]:
     """Items in use by their ids, which stay so until the end of the transaction. Raises NotFound, Conflict."""
     await tx.all("lock_items", dict[str, Any], ids=msgspec.json.encode(sorted(item_ids)).decode())

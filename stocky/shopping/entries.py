@@ -9,7 +9,7 @@ import msgspec
 
 from stocky import clock
 from stocky.auth.schemas import Principal
-from stocky.catalogue.repository import get_items, get_usable_items
+from stocky.catalogue.repository import get_items, get_usable_item
 from stocky.db import Ask, Connection, Script
 from stocky.errors import Conflict, NotFound
 from stocky.quantity import from_milli, to_milli
@@ -79,7 +79,7 @@ async def add_entry(tx: Connection, list_id: int, item_count: int, new: NewEntry
         raise Conflict(f"The list is full: it has {MAX_ENTRIES} entries. Begin another one")
     what = new.text or ""
     if new.item_id is not None:
-        what = (await get_usable_items(tx, {new.item_id}))[new.item_id].name
+        what = (await get_usable_item(tx, new.item_id)).name
     addition = Addition(new.item_id, new.text, to_milli(new.quantity), what)
     (entry_id,) = await tx.run(add_entries(list_id, [addition], by, {}))
     return next(entry for entry in await list_entries(tx, list_id) if entry.id == entry_id)
