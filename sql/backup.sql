@@ -18,6 +18,8 @@ UNION ALL SELECT 'location', count(*) FROM location
 UNION ALL SELECT 'project', count(*) FROM project
 UNION ALL SELECT 'project_entry', count(*) FROM project_entry
 UNION ALL SELECT 'project_withdrawal', count(*) FROM project_withdrawal
+UNION ALL SELECT 'reorg_move', count(*) FROM reorg_move
+UNION ALL SELECT 'reorg_plan', count(*) FROM reorg_plan
 UNION ALL SELECT 'scanner', count(*) FROM scanner
 UNION ALL SELECT 'setting', count(*) FROM setting
 UNION ALL SELECT 'shopping_list', count(*) FROM shopping_list

@@ -48,6 +48,8 @@ from stocky.monitoring.readiness import Readiness
 from stocky.openapi import openapi_config, show_document
 from stocky.problems import to_problem
 from stocky.projects.handlers import project_routes
+from stocky.reorganisation.handlers import reorganisation_routes
+from stocky.reorganisation.service import Reorganisation
 from stocky.request import StockyRequest, refuse_nul, restore_slashes
 from stocky.scanner.handlers import scanner_routes
 from stocky.settings.handlers import settings_routes
@@ -117,6 +119,7 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
                     location_routes,
                     *part_routes,
                     box_routes,
+                    reorganisation_routes,
                     sku_routes,
                     scanner_routes,
                     event_routes,
@@ -149,6 +152,7 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
             "recorder": Provide(_recorder),
             "backups": Provide(_backups),
             "documents": Provide(_documents),
+            "reorganisation": Provide(_reorganisation),
         },
         before_request=_admit,
         exception_handlers={Exception: to_problem},
@@ -170,6 +174,7 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
                 "schedule": schedule,
                 "backups": backups,
                 "documents": documents,
+                "reorganisation": Reorganisation(database, jobs, recorder),
                 "memory_log": memory_log or MemoryLog(config.max_log_entries),
                 "readiness": Readiness(database, config),
                 "streams": streams,
@@ -223,6 +228,12 @@ async def _documents(state: State) -> Documents:
     """What the routes under `/documents` are given."""
     documents: Documents = state.documents
     return documents
+
+
+async def _reorganisation(state: State) -> Reorganisation:
+    """What the routes under `/reorg` are given."""
+    reorganisation: Reorganisation = state.reorganisation
+    return reorganisation
 
 
 def _cors(config: Config) -> CORSConfig | None:

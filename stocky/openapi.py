@@ -44,6 +44,7 @@ _TAGS = {
     "Tags": "Words that items are found by",
     "Locations": "Where things are kept",
     "Boxes": "Numbered sets of places",
+    "Reorganisation": "Plans that put like with like and empty boxes",
     "SKUs": "How much of an item is at a location, by lot",
     "Scanner": "Scans, and the scanners they come from",
     "Events": "The ledger: every change of stock, never altered",

@@ -110,6 +110,10 @@ class Jobs:
         self._wake.set()
         return id
 
+    def look_now(self) -> None:
+        """Looks for queued jobs at once: one was added in a transaction that has just been committed."""
+        self._wake.set()
+
     async def run_here(self, kind: str, work: Work, *, by: str | None) -> Job:
         """A job that only this process can do, since what it needs lies here; it goes on when its request has ended."""
         new = NewJob(kind=kind, created_by=by, owner=self._owner, lease_until=clock.now() + LEASE)

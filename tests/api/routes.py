@@ -66,6 +66,7 @@ BODIES: dict[str, dict[str, Any] | None] = {
     "POST /boxes": {"capacity": 4, "name": "Screws"},
     "PUT /boxes/{box_no:int}": {"name": "Screws"},
     "PATCH /boxes/{box_no:int}": {"name": "Screws"},
+    "POST /reorg/plans": None,
     "POST /skus": {"item_id": 1, "location_id": 1, "quantity": 1},
     "PUT /skus/{sku_id:int}": {"quantity": 2, "notes": "x"},
     "PATCH /skus/{sku_id:int}": {"quantity": 2, "notes": "x"},

@@ -1,0 +1,2 @@
+DROP TABLE reorg_move;
+DROP TABLE reorg_plan;

@@ -1,0 +1,242 @@
+"""Plans in the database, and what they are made from. An applied plan stays as it was when it was applied."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import date, datetime, timedelta
+
+import msgspec
+
+from stocky import clock
+from stocky.auth.schemas import Principal
+from stocky.catalogue.schemas import Item, Location
+from stocky.db import Ask, Connection, Script
+from stocky.errors import Conflict, NotFound
+from stocky.jobs.repository import NewJob, add_job
+from stocky.logs import audit
+from stocky.quantity import from_milli
+from stocky.reorganisation.planning import Proposal
+from stocky.reorganisation.rules import Lot, Spot, Thing
+from stocky.reorganisation.schemas import NewPlan, Plan, PlannedMove, PlannedPlace, PlanStatus, PlanSummary
+from stocky.schema import StorageType
+from stocky.stock.levels import Level, Stocked
+
+KIND = "reorg.plan"
+# Plans that wait for someone's word at once; whoever wants another discards one.
+MOST_OPEN = 50
+KEPT = timedelta(days=30)
+
+
+class MoveRow(msgspec.Struct, kw_only=True):
+    """A lot that a plan moves, in thousandths."""
+
+    id: int
+    step: int
+    item_id: int
+    code: str
+    name: str
+    from_location_id: int
+    from_name: str
+    from_box_no: int | None
+    from_loc_no: int | None
+    to_location_id: int
+    to_name: str
+    to_box_no: int | None
+    to_loc_no: int | None
+    expiry_date: date | None
+    quantity_milli: int
+    unit: str
+    reason: str
+    moved_milli: int | None
+
+
+class Lying(msgspec.Struct):
+    """That there is something of an item at a location."""
+
+    location_id: int
+    item_id: int
+    name: str
+
+
+class Present(msgspec.Struct):
+    """What there is of the items and at the places of a plan."""
+
+    spots: dict[int, Spot]
+    things: dict[int, Thing]
+    levels: list[Level]
+    lying: list[Lying]
+
+
+class _ThingRow(msgspec.Struct):
+    id: int
+    name: str
+    storage_type: StorageType
+    type_name: str | None
+
+
+class _TagRow(msgspec.Struct):
+    item_id: int
+    name: str
+
+
+async def list_what_there_is(read: Connection) -> tuple[list[Spot], list[Thing], list[Lot]]:
+    """What a plan is made from: every place in use, every item with stock, every stock record.
+
+    An item's kind is its type, or without one all of its tags.
+    """
+    lots = await read.all("list_lots", Lot)
+    tags: dict[int, list[str]] = defaultdict(list)
+    for row in await read.all("list_tags_of_things", _TagRow):
+        tags[row.item_id].append(row.name)
+    things = [
+        Thing(row.id, row.name, row.storage_type, _kind(row.type_name, tags.get(row.id)))
+        for row in await read.all("list_things", _ThingRow)
+    ]
+    return await read.all("list_spots", Spot), things, lots
+
+
+async def get_plan(read: Connection, plan_id: int) -> Plan:
+    """With its moves. Raises NotFound."""
+    plan = await read.one("get_plan", Plan, id=plan_id, now=clock.now())
+    if plan is None:
+        raise NotFound(f"There is no plan {plan_id}")
+    plan.moves = [_move(row) for row in await list_moves(read, plan_id)]
+    return plan
+
+
+async def list_plans(read: Connection, *, skip: int, limit: int) -> list[PlanSummary]:
+    """Without their moves, newest first."""
+    return await read.all("list_plans", PlanSummary, skip=skip, limit=limit, now=clock.now())
+
+
+async def list_moves(read: Connection, plan_id: int) -> list[MoveRow]:
+    """In the order in which each is possible."""
+    return await read.all("list_moves", MoveRow, plan_id=plan_id)
+
+
+async def add_plan(tx: Connection, new: NewPlan, by: Principal) -> tuple[int, int]:
+    """The ids of a plan and of the job that is going to compute it. Raises Conflict when too many wait already."""
+    now = clock.now()
+    await tx.execute("remove_old_plans", before=now - KEPT)
+    if await tx.value("count_open_plans", now=now) >= MOST_OPEN:
+        raise Conflict(f"{MOST_OPEN} plans wait to be applied already; apply or discard some of them first")
+    plan_id: int = await tx.value(
+        "add_plan",
+        max_moves=new.max_moves,
+        created_by=by.id,
+        created_at=now,
+        expires_at=now + timedelta(days=new.valid_days),
+    )
+    # A second attempt only where a process was killed in the midst of the first.
+    job = NewJob(kind=KIND, parameters={"plan_id": plan_id}, max_attempts=2, created_by=by.user.username)
+    job_id = await tx.run(add_job(job))
+    assert job_id is not None
+    await audit.record(tx, by, "created", "reorg_plan", plan_id, {"max_moves": new.max_moves})
+    return plan_id, job_id
+
+
+async def propose_plan(tx: Connection, plan_id: int, proposal: Proposal) -> None:
+    """Keeps what was computed, unless the plan was discarded, or computed by someone else, meanwhile."""
+    freed = msgspec.json.encode(proposal.freed_boxes).decode()
+    if await tx.execute("propose_plan", id=plan_id, has_more=proposal.has_more, freed_boxes=freed):
+        await tx.run(_add_moves(plan_id, proposal))
+
+
+async def fail_plan(tx: Connection, plan_id: int) -> None:
+    """Says that it could not be computed; the job says why."""
+    await tx.execute("fail_plan", id=plan_id)
+
+
+async def discard_plan(tx: Connection, plan_id: int, by: Principal) -> None:
+    """Raises NotFound, Conflict when it was applied."""
+    status = await _lock_plan(tx, plan_id)
+    if status is PlanStatus.APPLIED:
+        raise Conflict(f"Plan {plan_id} was applied; undo its batch instead")
+    if status is not PlanStatus.DISCARDED:
+        await tx.execute("discard_plan", id=plan_id)
+        await audit.record(tx, by, "discarded", "reorg_plan", plan_id, {})
+
+
+async def lock_plan(tx: Connection, plan_id: int) -> Plan:
+    """A plan that nobody else applies or discards before the transaction ends. Raises NotFound."""
+    await _lock_plan(tx, plan_id)
+    return await get_plan(tx, plan_id)
+
+
+async def lock_what_moves(tx: Connection, moves: list[MoveRow]) -> Present:
+    """What the plan's moves depend on, as it stays until the transaction ends: places first, as all events do."""
+    places = _json({row.from_location_id for row in moves} | {row.to_location_id for row in moves})
+    items = _json({row.item_id for row in moves})
+    await tx.all("lock_locations", dict[str, int], ids=places)
+    await tx.all("lock_items", Stocked, ids=items)
+    locations = await tx.all("list_locations_by_id", Location, ids=places)
+    known = await tx.all("list_items_by_id", Item, ids=items)
+    return Present(
+        {
+            each.id: Spot(each.id, each.name, each.box_no, each.loc_no, each.storage_type)
+            for each in locations
+            if each.is_active
+        },
+        {each.id: Thing(each.id, each.name, each.default_storage_type) for each in known},
+        await tx.all("list_levels", Level, ids=items),
+        await tx.all("list_items_at", Lying, ids=places),
+    )
+
+
+async def apply_plan(
+    tx: Connection, plan_id: int, by: Principal, batch_id: str, moved: dict[int, int], moment: datetime
+) -> Plan:
+    """Keeps as what the plan was applied; `moved` are the thousandths of each move, by its id."""
+    await tx.run(_note_moved(moved))
+    await tx.execute("apply_plan", id=plan_id, applied_by=by.id, applied_at=moment, batch_id=batch_id)
+    await audit.record(tx, by, "applied", "reorg_plan", plan_id, {"batch_id": batch_id})
+    return await get_plan(tx, plan_id)
+
+
+async def _lock_plan(tx: Connection, plan_id: int) -> PlanStatus:
+    status = await tx.value("lock_plan", id=plan_id)
+    if status is None:
+        raise NotFound(f"There is no plan {plan_id}")
+    return PlanStatus(status)
+
+
+def _add_moves(plan_id: int, proposal: Proposal) -> Script[None]:
+    rows = [
+        (plan_id, step, move.item_id, move.from_id, move.to_id, *msgspec.structs.astuple(lot), move.reason)
+        for step, move in enumerate(proposal.moves, 1)
+        for lot in move.lots
+    ]
+    if rows:
+        yield Ask("add_move", rows=rows)
+
+
+def _note_moved(moved: dict[int, int]) -> Script[None]:
+    yield Ask("note_moved", rows=[(quantity, id) for id, quantity in moved.items()])
+
+
+def _move(row: MoveRow) -> PlannedMove:
+    return PlannedMove(
+        step=row.step,
+        item_id=row.item_id,
+        code=row.code,
+        name=row.name,
+        from_location=PlannedPlace(
+            id=row.from_location_id, name=row.from_name, box_no=row.from_box_no, loc_no=row.from_loc_no
+        ),
+        to_location=PlannedPlace(id=row.to_location_id, name=row.to_name, box_no=row.to_box_no, loc_no=row.to_loc_no),
+        expiry_date=row.expiry_date,
+        quantity=from_milli(row.quantity_milli),
+        unit=row.unit,
+        reason=row.reason,
+        moved_quantity=None if row.moved_milli is None else from_milli(row.moved_milli),
+    )
+
+
+def _kind(type_name: str | None, tags: list[str] | None) -> str | None:
+    if type_name:
+        return f"type {type_name}"
+    return f"tag {', '.join(tags)}" if tags else None
+
+
+def _json(ids: set[int]) -> str:
+    return msgspec.json.encode(sorted(ids)).decode()
