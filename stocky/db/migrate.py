@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import io
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,7 @@ def migrate(config: Config, *, through: int | None = None) -> list[str]:
         ids = [migration.id for migration in pending]
         if ids:
             _clear_stale_lock(backend)
-            with backend.lock():
+            with backend.lock(), _said_nothing():
                 backend.apply_migrations(pending)
             _keep_checksums(backend, pending)
         return ids
@@ -109,10 +110,15 @@ def rollback(config: Config, migration_id: str, *, force: bool = False) -> list[
                 f"This would delete {', '.join(full)} with all rows. Back up first, then repeat it with --force"
             )
         _clear_stale_lock(backend)
-        with backend.lock():
+        with backend.lock(), _said_nothing():
             backend.rollback_migrations(MigrationList(undone))
         _forget_checksums(backend, [migration.id for migration in undone])
         return [migration.id for migration in undone]
+
+
+def _said_nothing() -> AbstractContextManager[object]:
+    """yoyo prints the rows that a statement gives, and SQLite's ALTER TABLE asks for some of its own."""
+    return redirect_stdout(io.StringIO())
 
 
 def _read(config: Config) -> MigrationList:
