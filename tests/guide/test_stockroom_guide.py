@@ -1,0 +1,45 @@
+"""The walk through the stockroom: its lines are typed as they stand, in their order, on demo data."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from stocky.config import Config
+from stocky.stock.proof import find_faults
+from tests.cli.running import stocky
+from tests.serving import ROOT, Server
+
+GUIDE = (ROOT / "docs" / "stockroom.md").read_text("utf-8")
+LINES = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.slow
+@pytest.mark.one_postgres
+@pytest.mark.skipif(not shutil.which("curl") or not shutil.which("bash"), reason="curl or bash is not installed here")
+def test_the_walk_does_what_it_says(
+    environ: dict[str, str],
+    keys: dict[str, str],
+    config: Config,
+    tmp_path: Path,
+    serve: Callable[..., AbstractContextManager[Server]],
+) -> None:
+    assert stocky(environ, "demo-data", "--items", "40", "--events", "200").returncode == 0
+    told = LINES.findall(GUIDE)
+    assert len(told) > 7
+    script = "set -euo pipefail\n" + "\n".join(told)
+    with serve() as server:
+        script = script.replace("http://127.0.0.1:8000", server.url).replace("stk_...", keys["admin"])
+        done = subprocess.run(
+            ["bash"], input=script, capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False
+        )
+        assert done.returncode == 0, (done.stdout[-2000:], done.stderr, server.log[-3000:])
+    assert done.stdout.count("Transistor BC547") > 5
+    assert asyncio.run(find_faults(config)) == []
