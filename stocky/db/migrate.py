@@ -127,7 +127,8 @@ def _read(config: Config) -> MigrationList:
 
 def _read_for(dialect: str) -> MigrationList:
     root = resource("migrations")
-    return read_migrations(str(root), str(root / dialect))
+    # Those that both dialects share come first otherwise, whatever their number.
+    return MigrationList(sorted(read_migrations(str(root), str(root / dialect)), key=lambda migration: migration.id))
 
 
 @contextmanager
