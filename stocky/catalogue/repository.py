@@ -41,6 +41,11 @@ async def get_items(read: Connection, item_ids: set[int]) -> dict[int, Item]:
     return {item.id: item for item in items}
 
 
+async def lock_items(tx: Connection, item_ids: set[int]) -> None:
+    """Keeps items, and what lists say of them, as they are until the end of the transaction."""
+    await tx.all("lock_items", dict[str, Any], ids=msgspec.json.encode(sorted(item_ids)).decode())
+
+
 async def get_usable_item(tx: Connection, item_id: int) -> Item:
     """One item in use, which stays so until the end of the transaction. Raises NotFound, Conflict."""
     return (await get_usable_items(tx, {item_id}))[item_id]
@@ -48,7 +53,7 @@ async def get_usable_item(tx: Connection, item_id: int) -> Item:
 
 async def get_usable_items(tx: Connection, item_ids: set[int]) -> dict[int, Item]:
     """Items in use by their ids, which stay so until the end of the transaction. Raises NotFound, Conflict."""
-    await tx.all("lock_items", dict[str, Any], ids=msgspec.json.encode(sorted(item_ids)).decode())
+    await lock_items(tx, item_ids)
     items = await get_items(tx, item_ids)
     for item_id in sorted(item_ids):
         if item_id not in items:
@@ -136,7 +141,7 @@ async def change_item(
     Conflict for a barcode of another item, for an item that was merged, or for one that still holds stock being
     made inactive.
     """
-    await tx.all("lock_items", dict[str, Any], ids=msgspec.json.encode([item_id]).decode())
+    await lock_items(tx, {item_id})
     item = await get_item(tx, item_id)
     if if_version is not None and if_version != item.version:
         raise Stale(f"The item was changed since you read it (version {item.version} now); read it again and repeat")

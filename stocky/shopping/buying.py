@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stocky.auth.schemas import Principal
+from stocky.catalogue.repository import lock_items
 from stocky.db import Connection
 from stocky.quantity import from_milli, to_milli
 from stocky.shopping.entries import (
@@ -30,6 +31,8 @@ async def buy_item(
     the list (any more), Conflict, and Invalid when no location is named and the item is not at one place only.
     """
     await open_list(tx, list_id, by)
+    # Before its entry is read: a merge of the item would change both.
+    await lock_items(tx, {item_id})
     entry = await find_entry(tx, list_id, item_id=item_id)
     outcome = check(await recorder.record_in(tx, _operation(entry, list_id, item_id, purchase, by)))
     if outcome.status == "looked_up":

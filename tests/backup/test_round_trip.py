@@ -64,6 +64,12 @@ async def fill(admin: AsyncClient) -> None:
         part = {"tags": ["x", f"tag {number}"], "type_id": kind["id"], "seller": text}
         item = await new_item(admin, text, description=text, barcodes=[{"barcode": f"b-{number}"}], **part)
         await new_stock(admin, item, shelf, 0.001 if number else 999_999_999.999, notes=text)
+    a_list = made(await admin.post("/shopping-lists/", json={"name": HARD[0]}))
+    for needed in ({"item_id": item["id"], "quantity": 0.125}, *({"text": text} for text in HARD)):
+        made(await admin.post(f"/shopping-lists/{a_list['id']}/items", json=needed))
+    needs = [{"item_id": item["id"], "quantity": 0.001}, *({"text": text} for text in HARD)]
+    project = made(await admin.post("/projects/", json={"name": HARD[0], "notes": "\n".join(HARD), "items": needs}))
+    made(await admin.post(f"/projects/{project['id']}/withdraw"))
     # It refers to a row that comes after its own.
     made(await admin.post(f"/items/{merged['id']}/merge", json={"into": item["id"]}))
 

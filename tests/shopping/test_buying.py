@@ -136,6 +136,27 @@ async def test_buying_while_others_scan_the_same_things_keeps_every_count(
     assert await find_faults(config) == []
 
 
+async def test_what_is_bought_while_its_item_is_merged_is_off_the_list_or_still_to_be_bought(
+    member: AsyncClient, admin: AsyncClient, config: Config
+) -> None:
+    a_list, shelf = await new_list(member, is_public=True), await new_location(member)
+    at = f"/shopping-lists/{a_list['id']}/items"
+    for number in range(5):
+        stub, tea = await new_item(member, f"Stub {number}"), await new_item(member, f"Tea {number}")
+        await put_on(member, a_list, stub, 5)
+        await put_on(member, a_list, tea, 3)
+        merging, *buying = await asyncio.gather(
+            admin.post(f"/items/{stub['id']}/merge", json={"into": tea["id"]}),
+            *(member.post(f"{at}/{stub['id']}/bought", json={"location": {"id": shelf["id"]}}) for _ in range(3)),
+        )
+        made(merging)
+        bought = [answer.status_code for answer in buying].count(200) * 5
+        assert bought in (0, 5), buying
+        assert await total(member, tea) == bought
+        assert (await on(member, a_list))[tea["name"]] == 8 - bought
+    assert await find_faults(config) == []
+
+
 async def test_a_refused_purchase_changes_nothing(member: AsyncClient) -> None:
     a_list, item = await new_list(member), await new_item(member)
     await put_on(member, a_list, item, 2)
