@@ -14,7 +14,7 @@ from stocky.shopping.schemas import Entry, NewEntry, ShoppingList
 from stocky.stock.schemas import EventId, Notes, StockEvent
 
 MAX_REQUIREMENTS = 1000
-ProjectNotes = Annotated[str, Meta(max_length=10_000, examples=["Mind the polarity of the capacitors"])]
+ProjectNotes = Annotated[str, Meta(max_length=4000, examples=["Mind the polarity of the capacitors"])]
 
 
 class ProjectSummary(Struct, kw_only=True):
