@@ -1,23 +1,33 @@
-"""What a scanned text says: for most of them, which barcode it is."""
+"""What a scanned text says: for most of them, which barcode it is. A text that is no GS1 code costs next to nothing."""
 
 from __future__ import annotations
 
+import asyncio
+import re
+from collections.abc import Sequence
 from datetime import date
 
 from msgspec import Struct
 
 from stocky.barcodes.keys import key_of
 
+# The longest barcode that is kept, and the longest text that is read: a Digital Link may be an address of some length.
+LONGEST = 128
+LONGEST_TEXT = 1000
+# An AIM identifier, an application identifier in parentheses, an address, a GTIN that is announced, or an FNC1.
+_MAY_BE_GS1 = re.compile(r"\s*(?:\][A-Za-z]|\(\d\d|[hH][tT][tT][pP]|0[12]\d{14})|.*(?:[\x1d\u241d]|<GS>)", re.DOTALL)
+
 
 class Reading(Struct, frozen=True, gc=False):
-    """A barcode, with the key it is found by; the rest is what a GS1 code says beside its number.
+    """A barcode: the `text` as it was scanned, the `key` it is found by, and the `code` it would be kept as.
 
-    `expiry` is its lot of stock, `note` its lot and serial number in words, `milligrams` its net weight and `count`
-    the pieces in it. `problem` says why it cannot be used at all.
+    The rest is what a GS1 code says beside its number: `expiry` is its lot of stock, `note` its lot and serial number
+    in words, `milligrams` its net weight and `count` the pieces in it. `problem` says why it cannot be used at all.
     """
 
-    code: str
+    text: str
     key: str
+    code: str
     expiry: date | None = None
     note: str | None = None
     milligrams: int | None = None
@@ -25,6 +35,37 @@ class Reading(Struct, frozen=True, gc=False):
     problem: str | None = None
 
 
-def read_plain(code: str) -> Reading:
+def read_plain(text: str) -> Reading:
     """A text that is a barcode and nothing else."""
-    return Reading(code, key_of(code))
+    return Reading(text, key_of(text), text)
+
+
+def may_be_gs1(text: str) -> bool:
+    """Whether a closer look is needed. False for every barcode of a shop."""
+    return not (len(text) < 16 and text.isalnum()) and _MAY_BE_GS1.match(text) is not None
+
+
+def is_too_long(text: str) -> bool:
+    """Whether it is neither a barcode nor a GS1 code because of its length."""
+    return len(text) > LONGEST and not may_be_gs1(text)
+
+
+async def read_code(text: str) -> Reading:
+    """What a text says. Its `problem` is set where it is a GS1 code that cannot be right."""
+    return (await read_codes([text]))[0]
+
+
+async def read_codes(texts: Sequence[str]) -> list[Reading]:
+    """What each of many texts says."""
+    if any(may_be_gs1(text) for text in texts):
+        # Reading a GS1 code takes as long as recording a scan, and the first one loads the tables for it.
+        return await asyncio.to_thread(lambda: [_read(text) for text in texts])
+    return [read_plain(text) for text in texts]
+
+
+def _read(text: str) -> Reading:
+    if not may_be_gs1(text):
+        return read_plain(text)
+    from stocky.barcodes.gs1 import read_gs1
+
+    return read_gs1(text)

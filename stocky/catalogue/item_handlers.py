@@ -9,6 +9,7 @@ from litestar.params import Parameter
 
 from stocky.auth.guards import members, readers, scanners
 from stocky.auth.schemas import Principal
+from stocky.barcodes.reading import LONGEST, LONGEST_TEXT
 from stocky.catalogue import repository
 from stocky.catalogue.parameters import IfMatch, Search, SearchText, version_of
 from stocky.catalogue.qr import qr_response
@@ -17,7 +18,7 @@ from stocky.db import Connection
 from stocky.request import StockyRequest
 from stocky.schema import MAX_ID, Limit, Page, PathId, Size, Skip, storage_type_of, window
 
-BarcodePath = Annotated[str, Parameter(min_length=1, max_length=128, description="A barcode")]
+BarcodePath = Annotated[str, Parameter(min_length=1, max_length=LONGEST, description="A barcode")]
 TypeId = Annotated[
     int | None, Parameter(ge=1, le=MAX_ID, description="Only items of the type with this id", required=False)
 ]
@@ -71,7 +72,10 @@ async def search_items(
 
 
 @get("/upc/{upc:str}", opt=readers)
-async def get_item_by_barcode(read: Connection, upc: BarcodePath) -> Item:
+async def get_item_by_barcode(
+    read: Connection,
+    upc: Annotated[str, Parameter(min_length=1, max_length=LONGEST_TEXT, description="A barcode, or a whole GS1 code")],
+) -> Item:
     """The item that a barcode stands for."""
     return await repository.get_item_by_barcode(read, upc)
 

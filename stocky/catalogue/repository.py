@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 from stocky import clock
 from stocky.auth.schemas import Principal
 from stocky.barcodes.keys import key_of
+from stocky.barcodes.reading import read_code
 from stocky.catalogue.barcode_repository import add_barcodes, change_barcodes, without
 from stocky.catalogue.codes import new_code
 from stocky.catalogue.schemas import Barcode, Item, ItemChange, NewItem
@@ -72,8 +73,11 @@ async def get_item_by_code(read: Connection, code: str) -> Item:
 
 
 async def get_item_by_barcode(read: Connection, barcode: str) -> Item:
-    """By any of its barcodes, in whichever form of the same number. Raises NotFound."""
-    item = await read.one("find_item_by_barcode", Item, code=barcode, code_key=key_of(barcode))
+    """By any of its barcodes, in whichever form of the same number, or a GS1 code. Raises NotFound, Invalid."""
+    scanned = await read_code(barcode)
+    if scanned.problem is not None:
+        raise Invalid(scanned.problem, field="upc")
+    item = await read.one("find_item_by_barcode", Item, code=scanned.text, code_key=scanned.key)
     if item is None:
         raise NotFound(f"There is no item with barcode {barcode}")
     return item

@@ -11,6 +11,7 @@ from litestar.params import Parameter
 
 from stocky.auth.guards import members, scanners
 from stocky.auth.schemas import Principal
+from stocky.barcodes.reading import LONGEST_TEXT
 from stocky.catalogue.qr import draw_qr, qr_response
 from stocky.db import Connection
 from stocky.request import StockyRequest
@@ -98,7 +99,9 @@ async def list_associations(
 @post("/lookup/{upc:str}", opt=scanners, status_code=200)
 async def lookup(
     request: StockyRequest,
-    upc: Annotated[str, Parameter(min_length=1, max_length=128, description="A barcode or an item's code")],
+    upc: Annotated[
+        str, Parameter(min_length=1, max_length=LONGEST_TEXT, description="A barcode, a GS1 code or an item's code")
+    ],
 ) -> ScanAnswer:
     """What a barcode stands for, with its stock; nothing is booked."""
     return await look_up(request.app.state.recorder, upc, request.user)

@@ -9,13 +9,14 @@ import msgspec
 
 from stocky import clock
 from stocky.auth.schemas import Principal
-from stocky.barcodes.reading import read_plain
+from stocky.barcodes.reading import LONGEST, Reading, is_too_long, read_code
 from stocky.db import Ask, Script
+from stocky.errors import Invalid
 from stocky.quantity import from_milli, to_milli
 from stocky.scanner.repository import ScannerRow, find_scanners, own_scanner_id, touch_scanners
 from stocky.scanner.schemas import Mode, Scan, ScanAnswer, SuggestedAction
 from stocky.stock.booking import check, fingerprint
-from stocky.stock.operations import ItemKey, Operation, Outcome, Place, Posting
+from stocky.stock.operations import AnyLot, ItemKey, Operation, Outcome, Place, Posting
 from stocky.stock.recorder import Recorder
 
 _KINDS = {Mode.ADD: "add", Mode.REMOVE: "remove", Mode.MOVE: "move", Mode.COUNT: "set"}
@@ -33,9 +34,10 @@ class _HintRow(msgspec.Struct):
 class ScanPosting(Posting):
     """One scan on its way through a batch; with `only_look` nothing is booked, whatever the mode."""
 
-    def __init__(self, scan: Scan, by: Principal, *, only_look: bool = False) -> None:
+    def __init__(self, scan: Scan, scanned: Reading, by: Principal, *, only_look: bool = False) -> None:
         super().__init__([])
         self.scan = scan
+        self.scanned = scanned
         self.only_look = only_look
         self.by = by
         self.scanner_id = scan.scanner_id or own_scanner_id(by)
@@ -78,13 +80,15 @@ class ScanPosting(Posting):
             kind = None
         operation = Operation(
             kind=kind,  # type: ignore[arg-type]  # the values of _KINDS are kinds
-            item=ItemKey(scanned=read_plain(scan.upc)),
+            item=ItemKey(scanned=self.scanned),
             quantity_milli=1000 if scan.quantity is None else to_milli(scan.quantity),
             in_packs=True,
             stub_unknown=scanner.mode is not Mode.LOOKUP,
             event_id=scan.event_id,
             fingerprint=self._fingerprint,
             occurred_at=scan.scanned_at,
+            lot=self.scanned.expiry or AnyLot.ANY,
+            note=self.scanned.note,
             user_id=self.by.id,
             scanner_id=self.scanner_id,
             in_full=True,
@@ -100,12 +104,14 @@ class ScanPosting(Posting):
 
 async def scan_barcode(recorder: Recorder, scan: Scan, by: Principal) -> ScanAnswer:
     """Records a scan and answers it. Raises Conflict for an event_id that was used for something else."""
-    return await _answer(recorder, ScanPosting(scan, by))
+    return await _answer(recorder, ScanPosting(scan, await read_code(scan.upc), by))
 
 
 async def look_up(recorder: Recorder, barcode: str, by: Principal) -> ScanAnswer:
-    """What a barcode or code stands for, with its stock; nothing is booked."""
-    return await _answer(recorder, ScanPosting(Scan(upc=barcode), by, only_look=True))
+    """What a barcode or code stands for, with its stock; nothing is booked. Raises Invalid for one that is too long."""
+    if is_too_long(barcode):
+        raise Invalid(f"A barcode has at most {LONGEST} characters", field="upc")
+    return await _answer(recorder, ScanPosting(Scan(upc=barcode), await read_code(barcode), by, only_look=True))
 
 
 async def _answer(recorder: Recorder, posting: ScanPosting) -> ScanAnswer:
@@ -114,7 +120,7 @@ async def _answer(recorder: Recorder, posting: ScanPosting) -> ScanAnswer:
     if outcome.refusal == "event_id":
         check(outcome)
     return ScanAnswer(
-        success=outcome.status != "rejected" or posting.operations[0].kind is None,
+        success=outcome.status != "rejected" or _is_unknown(posting, outcome),
         item=outcome.item,
         skus=outcome.skus,
         message=_message(posting, outcome),
@@ -146,9 +152,9 @@ def _find_hints(postings: list[ScanPosting]) -> Script[dict[str, int]]:
 
 
 def _message(posting: ScanPosting, outcome: Outcome) -> str:
-    name = outcome.item.name if outcome.item else f"Unknown barcode {posting.scan.upc}"
+    name = outcome.item.name if outcome.item else f"Unknown barcode {posting.scanned.code}"
     if outcome.status == "rejected":
-        return outcome.reason or "" if posting.operations[0].kind else f"{name}: nothing is known about it yet"
+        return f"{name}: nothing is known about it yet" if _is_unknown(posting, outcome) else outcome.reason or ""
     if outcome.status == "duplicate":
         return f"{name}: this scan was counted already"
     if posting.needs_location:
@@ -163,9 +169,13 @@ def _message(posting: ScanPosting, outcome: Outcome) -> str:
     if posting.scanner.mode is Mode.COUNT:
         return f"{name}: counted {after:g}"
     verb = "added" if posting.scanner.mode is Mode.ADD else "taken"
-    asked = posting.operations[0].quantity_milli
-    short = ", all there was" if verb == "taken" and changed * 1000 < asked else ""
+    short = ", all there was" if outcome.is_short else ""
     return f"{name}: {changed:g} {verb}{short}, {outcome.item.total_quantity if outcome.item else after:g} in stock"
+
+
+def _is_unknown(posting: ScanPosting, outcome: Outcome) -> bool:
+    """Whether it was only looked for, and is not there."""
+    return posting.operations[0].kind is None and outcome.refusal == "not_found"
 
 
 def _suggestions(posting: ScanPosting, outcome: Outcome) -> list[SuggestedAction]:

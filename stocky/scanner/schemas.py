@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from stocky.barcodes.reading import LONGEST, LONGEST_TEXT, is_too_long
 from stocky.catalogue.schemas import Item
 from stocky.quantity import Quantity, to_milli
 from stocky.schema import AnyCase, Id
@@ -43,9 +44,11 @@ class Command(Struct, kw_only=True):
 
 
 class Scan(Struct, kw_only=True, gc=False):
-    """One scan. `upc` is a barcode, an item's code, or a command as JSON. `quantity` counts packs of the barcode."""
+    """One scan. `upc` is a barcode, a GS1 code, an item's code, or a command as JSON. `quantity` counts packs of it."""
 
-    upc: Annotated[str, Meta(min_length=1, max_length=1000, description="What was scanned", examples=["4006381333931"])]
+    upc: Annotated[
+        str, Meta(min_length=1, max_length=LONGEST_TEXT, description="What was scanned", examples=["4006381333931"])
+    ]
     scanner_id: ScannerId | None = None
     location_hint: Annotated[str, Meta(max_length=200)] | Annotated[int, Meta(ge=1, le=2**53 - 1)] | None = None
     quantity: Quantity | None = None
@@ -55,8 +58,8 @@ class Scan(Struct, kw_only=True, gc=False):
     def __post_init__(self) -> None:
         if self.quantity is not None:
             to_milli(self.quantity)
-        if len(self.upc) > 128 and not self.upc.lstrip().startswith("{"):
-            raise ValueError("upc: a barcode has at most 128 characters")
+        if is_too_long(self.upc) and not self.upc.lstrip().startswith("{"):
+            raise ValueError(f"upc: a barcode has at most {LONGEST} characters")
 
 
 class ScannerState(Struct, kw_only=True, gc=False):

@@ -16,6 +16,7 @@ from stocky.schema import MAX_ID
 from stocky.stock.ledger import Ledger
 from stocky.stock.levels import Entry, Level, Refused, Stocked, Written
 from stocky.stock.operations import Operation, Outcome, Posting, RefusalKind
+from stocky.stock.packs import unpacked
 from stocky.stock.references import Found, batch_undone
 from stocky.stock.schemas import Sku, StockEvent
 
@@ -115,6 +116,7 @@ class Application:
         outcome = Outcome(status="applied")
         if entries:
             outcome.quantity_after_milli = entries[0].quantity_after_milli
+            outcome.is_short = _is_short(entries)
             self.booked.append((outcome, entries))
         elif operation.opens and found.item_id is not None and found.location_id is not None:
             level = self.ledger.open(operation, self.ledger.items[found.item_id], found.location_id)
@@ -146,9 +148,8 @@ class Application:
             if operation.hide:
                 return ledger.write_off(operation)
         ledger.check_in_use(item)
-        if operation.in_packs and found.pack_milli != 1000:
-            total = _packs(operation.quantity_milli, found.pack_milli)
-            operation = msgspec.structs.replace(operation, quantity_milli=total)
+        if operation.in_packs:
+            operation = unpacked(operation, found.pack_milli, ledger.unit_of(item.id))
         if operation.anywhere:
             return ledger.remove(operation, item, None)
         location_id = found.location_id if found.location_id is not None else self._only_place(operation, item)
@@ -243,16 +244,14 @@ class Application:
         outcome.item = msgspec.structs.replace(self._items[item_id], total_quantity=from_milli(total))
 
 
+def _is_short(entries: list[Entry]) -> bool:
+    asked = entries[0].operation
+    return asked.kind == "remove" and -sum(entry.delta_milli for entry in entries) < asked.quantity_milli
+
+
 def _other_content(event_id: str) -> Outcome:
     return Outcome(
         status="rejected",
         refusal="event_id",
         reason=f"The event_id {event_id} was used before for something else; make a new one for each event",
     )
-
-
-def _packs(quantity_milli: int, pack_milli: int) -> int:
-    product = quantity_milli * pack_milli
-    if product % 1000:
-        raise Refused("The quantity times the pack quantity has more than three decimals", "invalid")
-    return product // 1000

@@ -7,7 +7,7 @@ import hashlib
 import msgspec
 
 from stocky.auth.schemas import Principal
-from stocky.barcodes.reading import read_plain
+from stocky.barcodes.reading import Reading, read_codes
 from stocky.db import Connection
 from stocky.errors import Conflict, Invalid, NotFound, Stale, StockyError
 from stocky.quantity import from_milli, to_milli
@@ -42,7 +42,8 @@ _ERRORS: dict[str, type[StockyError]] = {
 
 async def record_events(recorder: Recorder, new: NewEvents, by: Principal) -> EventResults:
     """Each event with its own result. Raises Conflict, with the results, when one of an atomic request is refused."""
-    operations = [_operation(event, by) for event in new.events]
+    scanned = await read_codes([event.item.upc or "" for event in new.events])
+    operations = [_operation(event, reading, by) for event, reading in zip(new.events, scanned, strict=True)]
     batch_id = new_batch_id()
     posting = await recorder.post(Posting(operations, batch_id=batch_id, atomic=new.atomic))
     results = [
@@ -183,21 +184,21 @@ def _sku_of(outcome: Outcome) -> Sku:
     raise NotFound("The SKU has been removed since")
 
 
-def _operation(event: NewEvent, by: Principal) -> Operation:
+def _operation(event: NewEvent, scanned: Reading, by: Principal) -> Operation:
     reference = event.item
     return Operation(
         kind=event.type.value,
-        item=ItemKey(reference.id, reference.code, None if reference.upc is None else read_plain(reference.upc)),
+        item=ItemKey(reference.id, reference.code, None if reference.upc is None else scanned),
         place=place_of(event.location),
         to_place=place_of(event.to_location),
         quantity_milli=to_milli(event.quantity),
-        lot=AnyLot.ANY if event.lot is None else event.lot,
+        lot=event.lot or scanned.expiry or AnyLot.ANY,
         in_packs=reference.upc is not None,
         stub_unknown=reference.upc is not None,
         event_id=event.event_id,
         fingerprint=_fingerprint(event, event.event_id),
         occurred_at=event.occurred_at,
-        note=event.note,
+        note=", ".join(filter(None, (event.note, scanned.note))) or None,
         user_id=by.id,
     )
 

@@ -212,15 +212,16 @@ class Ledger:
             if level.location_id == location_id and level.expiry_date == lot:
                 self._show(level)
                 return level
-        unit = operation.unit or (like.unit if like else self._usual_unit(item.id))
+        unit = operation.unit or (like.unit if like else self.unit_of(item.id) or "piece")
         level = Level(0, item.id, location_id, lot, 0, unit, operation.notes or "", True, 0, self.moment, self.moment)
         self.made.append(level)
         self._by_item[item.id].append(level)
         self._remember(self._forget_made, level)
         return level
 
-    def _usual_unit(self, item_id: int) -> str:
-        return next((level.unit for level in self.levels(item_id)), "piece")
+    def unit_of(self, item_id: int) -> str | None:
+        """What an item is counted in; None while nobody has said so, since it was never anywhere."""
+        return next((level.unit for level in self.levels(item_id)), None)
 
     def _forget_made(self, level: Level) -> None:
         self.made.remove(level)

@@ -44,7 +44,7 @@ class AnyLot(Enum):
 class Operation(msgspec.Struct, kw_only=True, gc=False):
     """One change of stock as it is asked for. Quantities in thousandths, never negative.
 
-    `kind` None looks the item up and books nothing. `in_packs` multiplies by the barcode's pack quantity.
+    `kind` None looks the item up and books nothing. `in_packs` multiplies by what is in a pack (see `packs`).
     `stub_unknown` makes an item for an unknown barcode. `sku_id` names the SKU directly, instead of
     item, place and lot. A move `into` another item hands over all that the item holds.
     An undo names `undo_event` (with its transfer) or `undo_batch`.
@@ -83,6 +83,7 @@ class Operation(msgspec.Struct, kw_only=True, gc=False):
 class Outcome(msgspec.Struct, kw_only=True, gc=False):
     """What became of an operation; `ledger_id` is the (first) row it has in the ledger.
 
+    `is_short` says that less was there than was to be removed, and all of it was taken.
     `events`, `item` and `skus` (its stock right after the operation) are there when the operation asked `in_full`.
     """
 
@@ -93,6 +94,7 @@ class Outcome(msgspec.Struct, kw_only=True, gc=False):
     sku_id: int | None = None
     quantity_after_milli: int | None = None
     sku_is_new: bool = False
+    is_short: bool = False
     events: list[StockEvent] = []
     item: Item | None = None
     skus: list[Sku] = []

@@ -138,7 +138,7 @@ def _find_item(
     elif (scanned := key.scanned) is not None:
         if scanned.problem is not None:
             raise Refused(scanned.problem, "invalid")
-        if barcode := barcodes.get(scanned.code) or barcodes.get(scanned.key):
+        if barcode := barcodes.get(scanned.text) or barcodes.get(scanned.key):
             one.item_id, one.pack_milli = barcode
         elif by_code := codes.get(scanned.code.upper()):
             one.item_id = by_code
@@ -152,8 +152,9 @@ def _find_item(
 def _resolve_item_keys(operations: list[Operation]) -> Script[tuple[_Barcodes, dict[str, int]]]:
     keys = [operation.item for operation in operations if operation.item is not None]
     scanned = [key.scanned for key in keys if key.scanned is not None and key.scanned.problem is None]
-    # Some old barcodes are found by their own text, since another item has their number in another form.
-    wanted = {each.key for each in scanned} | {each.code for each in scanned}
+    # What was entered with this very text comes first: a whole GS1 code, or an old barcode that another item has in
+    # another form of its number.
+    wanted = {each.key for each in scanned} | {each.text for each in scanned}
     barcodes: _Barcodes = {}
     if wanted:
         barcodes = yield from _find_barcodes(list(wanted))

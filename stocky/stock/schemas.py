@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from stocky.barcodes.reading import LONGEST, LONGEST_TEXT, is_too_long
 from stocky.catalogue.schemas import Item, Location
 from stocky.quantity import Delta, Quantity, to_milli
 from stocky.schema import AnyCase, Id
@@ -134,15 +135,17 @@ class EventType(AnyCase):
 
 
 class ItemReference(Struct, kw_only=True, gc=False):
-    """An item by exactly one of id, barcode and four-letter code."""
+    """An item by exactly one of id, barcode (or a whole GS1 code) and four-letter code."""
 
     id: Id | None = None
-    upc: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
+    upc: Annotated[str, Meta(min_length=1, max_length=LONGEST_TEXT)] | None = None
     code: Annotated[str, Meta(min_length=4, max_length=4)] | None = None
 
     def __post_init__(self) -> None:
         if (self.id is None) + (self.upc is None) + (self.code is None) != 2:
             raise ValueError("name the item by exactly one of id, upc and code")
+        if self.upc is not None and is_too_long(self.upc):
+            raise ValueError(f"upc: a barcode has at most {LONGEST} characters")
 
 
 class LocationReference(Struct, kw_only=True, gc=False):
@@ -162,7 +165,8 @@ class LocationReference(Struct, kw_only=True, gc=False):
 class NewEvent(Struct, kw_only=True, gc=False):
     """One stock event; with an item's `upc`, `quantity` counts packs of that barcode.
 
-    `lot` is the expiry date; without it, stock is added to the lot without one and removed earliest expiry first.
+    `lot` is the expiry date, by itself that of a GS1 code; without one, stock is added to the lot that has none and
+    removed earliest expiry first.
     """
 
     type: EventType
