@@ -1,10 +1,8 @@
-"""What a scanned text says: for most of them, which barcode it is. A text that is no GS1 code costs next to nothing."""
+"""What a scanned text can say: for most of them, which barcode it is; for GS1 codes more. Nothing is read here yet."""
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Sequence
 from datetime import date
 
 from msgspec import Struct
@@ -48,24 +46,3 @@ def may_be_gs1(text: str) -> bool:
 def is_too_long(text: str) -> bool:
     """Whether it is neither a barcode nor a GS1 code because of its length."""
     return len(text) > LONGEST and not may_be_gs1(text)
-
-
-async def read_code(text: str) -> Reading:
-    """What a text says. Its `problem` is set where it is a GS1 code that cannot be right."""
-    return (await read_codes([text]))[0]
-
-
-async def read_codes(texts: Sequence[str]) -> list[Reading]:
-    """What each of many texts says."""
-    if any(may_be_gs1(text) for text in texts):
-        # Reading a GS1 code takes as long as recording a scan, and the first one loads the tables for it.
-        return await asyncio.to_thread(lambda: [_read(text) for text in texts])
-    return [read_plain(text) for text in texts]
-
-
-def _read(text: str) -> Reading:
-    if not may_be_gs1(text):
-        return read_plain(text)
-    from stocky.barcodes.gs1 import read_gs1
-
-    return read_gs1(text)

@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 from stocky import clock
 from stocky.auth.schemas import Principal
 from stocky.barcodes.keys import key_of
-from stocky.barcodes.reading import read_code
+from stocky.barcodes.reader import read_code
 from stocky.catalogue.barcode_repository import add_barcodes, change_barcodes, without
 from stocky.catalogue.codes import new_code
 from stocky.catalogue.schemas import Barcode, Item, ItemChange, NewItem

@@ -9,7 +9,8 @@ import msgspec
 
 from stocky import clock
 from stocky.auth.schemas import Principal
-from stocky.barcodes.reading import LONGEST, Reading, is_too_long, read_code
+from stocky.barcodes.reader import read_code
+from stocky.barcodes.reading import LONGEST, Reading, is_too_long
 from stocky.db import Ask, Script
 from stocky.errors import Invalid
 from stocky.quantity import from_milli, to_milli

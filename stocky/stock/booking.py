@@ -7,7 +7,8 @@ import hashlib
 import msgspec
 
 from stocky.auth.schemas import Principal
-from stocky.barcodes.reading import Reading, read_codes
+from stocky.barcodes.reader import read_codes
+from stocky.barcodes.reading import Reading
 from stocky.db import Connection
 from stocky.errors import Conflict, Invalid, NotFound, Stale, StockyError
 from stocky.quantity import from_milli, to_milli

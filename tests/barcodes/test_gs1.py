@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stocky.barcodes.keys import key_of, printed
-from stocky.barcodes.reading import Reading, is_too_long, may_be_gs1, read_code, read_codes
+from stocky.barcodes.reader import read_code, read_codes
+from stocky.barcodes.reading import Reading, is_too_long, may_be_gs1
 
 GS = "\x1d"
 GTIN = "04006381333931"
