@@ -4,25 +4,35 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import re
 import struct
 import zipfile
 import zlib
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
 from stocky.backup.workspace import disk_errors
+from stocky.documents.kinds import BEGINNING, MAX_BYTES, identify
 from stocky.errors import BadRequest, Conflict, TooLarge
 
-# Raised when a reader of this version could misunderstand what is in an archive.
-FORMAT = 1
-DATABASE, SETTINGS, METADATA = "database.sql.gz", "settings.json", "metadata.json"
+# Raised when a reader of this version could misunderstand what is in an archive. 2 may hold documents.
+FORMAT = 2
+DATABASE, SETTINGS, METADATA, DOCUMENTS = "database.sql.gz", "settings.json", "metadata.json", "documents/"
 MEMBERS = frozenset({DATABASE, SETTINGS, METADATA})
+MAX_DOCUMENTS = 100_000
 CHUNK = 2**20
-# What describes an archive is small, whatever is in it.
-LARGEST_METADATA = 2**20
+# Enough for MAX_DOCUMENTS.
+LARGEST_METADATA = LARGEST_DIRECTORY = 32 * 2**20
+_DOCUMENT = re.compile(re.escape(DOCUMENTS) + r"([0-9a-f]{64})")
+# The end of a zip's directory, and the one before it with its locator where parts are large; [5] and [8] are the
+# directory's size.
+_END = struct.Struct("<4s4H2LH")
+_END64 = struct.Struct("<4sQ2H2L4Q20x")
+_TAIL = _END64.size + _END.size + 65_536
 # What zipfile raises for a file that is no zip, or no longer one.
 _DAMAGE = (
     zipfile.BadZipFile,
@@ -60,30 +70,67 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     members: dict[str, Member]
 
 
+class Extracted(msgspec.Struct, frozen=True):
+    """What an archive holds: sizes of contents by their SHA-256, and contents that were damaged when it was made."""
+
+    metadata: Metadata
+    contents: dict[str, int]
+    damaged: list[str]
+
+
 class _Format(msgspec.Struct):
     format: int
     app_version: str = "a newer version"
 
 
-def extract_dump(archive: Path, target: Path, max_bytes: int) -> Metadata:
+def extract_dump(archive: Path, target: Path, max_bytes: int) -> Extracted:
     """Writes the dump of an archive to `target`, after every member was compared with what describes it.
 
     Raises BadRequest for one that is damaged or holds anything else, Conflict for one of a newer format, TooLarge,
     OutOfSpace.
     """
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            metadata = _metadata(opened)
-            _prove(opened, SETTINGS, metadata, None, max_bytes)
-            _prove(opened, DATABASE, metadata, target, max_bytes)
-    except _DAMAGE as error:
-        raise corrupted(str(error) or type(error).__name__) from error
-    except OSError as error:
-        if error.errno == errno.EINVAL:
-            # A member that begins before the file does.
-            raise corrupted("its parts are not where it says") from error
-        raise
-    return metadata
+    with _opened(archive) as opened:
+        metadata = _metadata(opened)
+        if sum(member.size_bytes for member in metadata.members.values()) > max_bytes:
+            raise _too_large("what is in the archive", max_bytes)
+        _prove(opened, SETTINGS, metadata, max_bytes, _ignore)
+        with disk_errors(), target.open("wb") as file:
+            _prove(opened, DATABASE, metadata, max_bytes, file.write)
+        contents, damaged = {}, []
+        for name, member in metadata.members.items():
+            if (match := _DOCUMENT.fullmatch(name)) is None:
+                continue
+            if member.size_bytes > MAX_BYTES:
+                raise corrupted(f"{name} is larger than any document is")
+            beginning = bytearray()
+            _prove(opened, name, metadata, MAX_BYTES, _first_of(beginning))
+            if member.sha256 != match[1]:
+                damaged.append(match[1])
+            elif identify(bytes(beginning)) is None:
+                raise corrupted(f"{name} is none of the files that Stocky keeps")
+            else:
+                contents[match[1]] = member.size_bytes
+    return Extracted(metadata, contents, damaged)
+
+
+@contextmanager
+def open_contents(archive: Path) -> Iterator[Callable[[str], Iterator[bytes]]]:
+    """Gives, for the length of the block, the content of a SHA-256 piece by piece. `extract_dump` has proven them.
+
+    Raises BadRequest where one is not what was proven.
+    """
+    with _opened(archive) as opened:
+
+        def pieces(sha256: str) -> Iterator[bytes]:
+            hashed = hashlib.sha256()
+            with opened.open(f"{DOCUMENTS}{sha256}") as member:
+                while chunk := member.read(CHUNK):
+                    hashed.update(chunk)
+                    yield chunk
+            if hashed.hexdigest() != sha256:
+                raise corrupted(f"{DOCUMENTS}{sha256} is not what was put into it")
+
+        yield pieces
 
 
 def corrupted(why: str) -> BadRequest:
@@ -91,12 +138,44 @@ def corrupted(why: str) -> BadRequest:
     return BadRequest(f"Backup file is corrupted: {why}")
 
 
+@contextmanager
+def _opened(archive: Path) -> Iterator[zipfile.ZipFile]:
+    try:
+        _bound_directory(archive)
+        with zipfile.ZipFile(archive) as opened:
+            yield opened
+    except _DAMAGE as error:
+        raise corrupted(str(error) or type(error).__name__) from error
+    except OSError as error:
+        if error.errno == errno.EINVAL:
+            # A member that begins before the file does.
+            raise corrupted("its parts are not where it says") from error
+        raise
+
+
+def _bound_directory(archive: Path) -> None:
+    """Refuses a list of members that would fill the memory; zipfile reads all of it before it says anything."""
+    with archive.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - _TAIL))
+        tail = file.read()
+    end = tail.rfind(b"PK\x05\x06")
+    if end < 0 or len(tail) - end < _END.size:
+        raise corrupted("it is no zip file, or was cut off")
+    sizes = [_END.unpack_from(tail, end)[5]]
+    if end >= _END64.size and tail.startswith(b"PK\x06\x06", end - _END64.size):
+        # Of a zip with large parts, where this is what counts.
+        sizes.append(_END64.unpack_from(tail, end - _END64.size)[8])
+    if max(sizes) > LARGEST_DIRECTORY:
+        raise corrupted("it holds more than any archive of Stocky's does")
+
+
 def _metadata(opened: zipfile.ZipFile) -> Metadata:
     members = opened.infolist()
     names = [member.filename for member in members]
-    if len(names) > len(MEMBERS) or len(set(names)) < len(names) or not set(names) <= MEMBERS:
-        # In the order they are in, as it may be many.
-        foreign = next((name for name in names if name not in MEMBERS), "a name twice")
+    if len(names) > len(MEMBERS) + MAX_DOCUMENTS or len(set(names)) < len(names):
+        raise corrupted("it holds too much, or something twice")
+    if foreign := next((name for name in names if name not in MEMBERS and not _DOCUMENT.fullmatch(name)), None):
         raise corrupted(f"it holds {foreign[:60]!r}, which no archive of Stocky's does")
     if missing := MEMBERS - set(names):
         raise corrupted(f"it has no {', '.join(sorted(missing))}")
@@ -113,36 +192,44 @@ def _metadata(opened: zipfile.ZipFile) -> Metadata:
         metadata = msgspec.json.decode(text, type=Metadata)
     except msgspec.MsgspecError as error:
         raise corrupted(f"{METADATA} cannot be read ({error})") from error
-    if set(metadata.members) != MEMBERS - {METADATA}:
+    documents = [member.size_bytes for name, member in metadata.members.items() if name not in MEMBERS]
+    if set(metadata.members) != set(names) - {METADATA} or (len(documents), sum(documents)) != (
+        metadata.documents_count,
+        metadata.documents_size_bytes,
+    ):
         raise corrupted(f"{METADATA} does not describe what is in it")
     return metadata
 
 
-def _prove(opened: zipfile.ZipFile, name: str, metadata: Metadata, target: Path | None, max_bytes: int) -> None:
-    """Reads a member to its end, into `target` where one is given."""
+def _prove(
+    opened: zipfile.ZipFile, name: str, metadata: Metadata, max_bytes: int, take: Callable[[bytes], object]
+) -> None:
+    """Reads a member to its end and hands it on piece by piece."""
     described = metadata.members[name]
     if described.size_bytes > max_bytes or opened.getinfo(name).file_size > max_bytes:
-        raise TooLarge(f"{name} in the archive is larger than {max_bytes / 2**30:g} GB (STOCKY_MAX_RESTORE_GB)")
+        raise _too_large(f"{name} in the archive", max_bytes)
     hashed, size = hashlib.sha256(), 0
-    with opened.open(name) as member, disk_errors(), target.open("wb") if target else _Nowhere() as file:
+    with opened.open(name) as member:
         while chunk := member.read(CHUNK):
             size += len(chunk)
             if size > described.size_bytes:
                 break
             hashed.update(chunk)
-            file.write(chunk)
+            take(chunk)
     if (size, hashed.hexdigest()) != (described.size_bytes, described.sha256):
         raise corrupted(f"{name} is not what was put into it")
 
 
-class _Nowhere:
-    """Where a member goes that is only compared."""
+def _too_large(what: str, max_bytes: int) -> TooLarge:
+    return TooLarge(f"{what} is larger than {max_bytes / 2**30:g} GB (STOCKY_MAX_RESTORE_GB)")
 
-    def __enter__(self) -> _Nowhere:
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        return None
+def _ignore(chunk: bytes) -> None:
+    return None
 
-    def write(self, chunk: bytes) -> None:
-        return None
+
+def _first_of(beginning: bytearray) -> Callable[[bytes], None]:
+    def take(chunk: bytes) -> None:
+        beginning.extend(chunk[: max(0, BEGINNING - len(beginning))])
+
+    return take

@@ -13,18 +13,21 @@ from stocky.backup.writing import Output, Report, Writer
 def dump(request: DumpRequest, report: Report) -> DumpResult:
     """Does what is asked. Raises OutOfSpace or Unavailable."""
     if request.output is None:
-        result = dump_into(sys.stdout.buffer, request.database_url, Path(request.scratch), report)
+        result = dump_into(sys.stdout.buffer, request.database_url, Path(request.scratch), report).finish()
         sys.stdout.buffer.flush()
         return result
     with open(request.output, "wb", opener=privately) as file:
-        result = dump_into(file, request.database_url, Path(request.scratch), report)
+        result = dump_into(file, request.database_url, Path(request.scratch), report).finish()
         file.flush()
         os.fsync(file.fileno())
     return result
 
 
-def dump_into(target: Output, database_url: str, scratch: Path, report: Report) -> DumpResult:
-    """Writes the database as it is at this moment to `target`, compressed. `scratch` is a directory of one's own."""
+def dump_into(target: Output, database_url: str, scratch: Path, report: Report) -> Writer:
+    """Writes the database as it is at this moment to `target`, compressed; all of it but its end.
+
+    `scratch` is a directory of one's own. What is returned has to be finished.
+    """
     writer = Writer(target, report)
     if database_url.startswith("sqlite:"):
         from stocky.backup.sqlite_dump import write_sqlite
@@ -34,7 +37,7 @@ def dump_into(target: Output, database_url: str, scratch: Path, report: Report) 
         from stocky.backup.postgres_dump import write_postgres
 
         write_postgres(writer, database_url)
-    return writer.finish()
+    return writer
 
 
 def privately(path: str, flags: int) -> int:

@@ -32,13 +32,14 @@ async def dump_to_file(config: Config, file: Path, report: Report) -> DumpResult
 
 
 async def archive_to_file(config: Config, file: Path, settings: Settings, report: Report) -> DumpResult:
-    """The same as an archive, with the settings in it. The result's size and checksum are the archive's."""
+    """The same as an archive, with settings and documents. The result's size and checksum are the archive's."""
     async with workspace(config.backup_dir) as place:
         request = ArchiveRequest(
             database_url=config.database_url,
             scratch=str(place),
             output=str(file),
             settings=msgspec.to_builtins(settings),
+            blobs=config.blobs,
         )
         try:
             return await run_worker(request, DumpResult, report)

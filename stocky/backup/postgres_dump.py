@@ -12,7 +12,7 @@ from stocky.backup.lines import CHUNK
 from stocky.backup.objects import stocky_objects
 from stocky.backup.postgres_schema import Table, read_schema
 from stocky.backup.tables import has_rows_in_dump
-from stocky.backup.writing import Writer
+from stocky.backup.writing import CONTENTS, Writer
 from stocky.db.migrate import number_of
 from stocky.db.postgres import domain_errors
 from stocky.errors import Unavailable
@@ -92,6 +92,8 @@ async def _write(writer: Writer, connection: Any) -> None:
         for table in schema.tables
     }
     writer.begin("postgres", number_of(newest), rows)
+    if "document" in rows:
+        writer.contents = [(row[0], row[1]) for row in await connection.fetch(CONTENTS)]
     writer.write(_BEGIN)
     for function in schema.functions:
         writer.write(function)

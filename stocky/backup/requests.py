@@ -8,6 +8,7 @@ import msgspec
 
 from stocky import errors
 from stocky.backup.format import Footer, Header
+from stocky.config import BlobSettings
 from stocky.errors import StockyError, Unavailable
 
 Purpose = Literal["full", "partial", "verify"]
@@ -26,9 +27,10 @@ class DumpRequest(Request, frozen=True, kw_only=True):
 
 
 class ArchiveRequest(DumpRequest, frozen=True, kw_only=True):
-    """The same as an archive, with these settings beside it."""
+    """The same as an archive, with these settings beside it, and what documents have in this store."""
 
     settings: dict[str, Any]
+    blobs: BlobSettings
 
 
 class DumpResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +40,8 @@ class DumpResult(msgspec.Struct, frozen=True, kw_only=True):
     footer: Footer
     bytes: int
     sha256: str
+    # Of an archive: contents of documents that are in it.
+    documents_count: int = 0
 
 
 class LoadRequest(Request, frozen=True, kw_only=True):

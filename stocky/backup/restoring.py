@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from stocky import clock
-from stocky.backup.opening import opened
+from stocky.backup.contents import contents_of, place_contents, tell_missing
+from stocky.backup.opening import Opened, opened
 from stocky.backup.partial import import_partial
 from stocky.backup.process import run_worker
 from stocky.backup.repository import count_rows
@@ -22,6 +23,7 @@ from stocky.backup.workspace import workspace
 from stocky.backup.writing import Report
 from stocky.config import Config
 from stocky.db import Database
+from stocky.documents.blobs import Blobs
 from stocky.errors import BadRequest, Conflict
 
 
@@ -32,6 +34,7 @@ class Restores:
         self._config = config
         self._database = database
         self._backups = backups
+        self._blobs = Blobs(config.blobs)
         self._running = asyncio.Lock()
 
     async def replace(self, file: Path, report: Report, *, dry_run: bool = False) -> ImportResult:
@@ -42,11 +45,14 @@ class Restores:
         """
         if self._running.locked():
             raise Conflict("Another restore is running; wait for its end")
-        async with self._running, self._loaded(file, "full", report) as (scratch, loaded):
+        async with self._running, self._loaded(file, "full", report) as (scratch, loaded, from_file):
+            wanted = await contents_of(scratch)
+            missing = await tell_missing(self._blobs, from_file, wanted)
             if dry_run:
                 async with self._database.read() as read:
                     before = await count_rows(read)
-                return _result(loaded, before, dry_run=True)
+                return _result(loaded, before, missing, dry_run=True)
+            placed = await place_contents(self._database, self._blobs, from_file, wanted, report)
             safety: list[StoredBackup] = []
 
             async def back_up() -> None:
@@ -54,11 +60,11 @@ class Restores:
                 safety.append(await self._backups.create(Kind.SQL, Reason.BEFORE_RESTORE, report))
 
             replaced = await replace_database(self._database, scratch, report, before=back_up)
-            return _restored(loaded, safety[0], replaced)
+            return _restored(loaded, safety[0], replaced, missing, placed)
 
     async def add(self, file: Path, report: Report, *, force: bool, tables: frozenset[str]) -> ImportResult:
         """Adds the rows of a dump to the data in one transaction. Raises BadRequest, and then nothing was added."""
-        async with self._loaded(file, "partial", report) as (staging, loaded):
+        async with self._loaded(file, "partial", report) as (staging, loaded, _):
             report("adding rows", 0, None, "rows")
             imported = await import_partial(self._database, staging, force=force, tables=tables)
             skipped = f", {imported.skipped} existed already and were left as they are" if imported.skipped else ""
@@ -73,24 +79,30 @@ class Restores:
 
     async def validate(self, file: Path, report: Report) -> Validity:
         """Does all of a restore but the replacing. Raises what `replace` raises."""
-        async with self._loaded(file, "full", report) as (_, loaded):
+        async with self._loaded(file, "full", report) as (scratch, loaded, from_file):
+            missing = await tell_missing(self._blobs, from_file, await contents_of(scratch))
             return Validity(
-                message="The backup is whole and could be restored.", warnings=loaded.warnings, rows=loaded.rows
+                message="The backup is whole and could be restored.",
+                warnings=[*loaded.warnings, *missing],
+                rows=loaded.rows,
+                documents_count=len(from_file.contents),
             )
 
     @asynccontextmanager
-    async def _loaded(self, file: Path, purpose: Purpose, report: Report) -> AsyncIterator[tuple[Path, LoadResult]]:
+    async def _loaded(
+        self, file: Path, purpose: Purpose, report: Report
+    ) -> AsyncIterator[tuple[Path, LoadResult, Opened]]:
         """The backup loaded into a scratch database and checked, there for the length of the block."""
         async with workspace(self._config.backup_dir) as place:
-            dump = await opened(file, place, self._config)
+            from_file = await opened(file, place, self._config)
             scratch = place / "scratch.db"
             request = LoadRequest(
-                dump=str(dump),
+                dump=str(from_file.dump),
                 scratch=str(scratch),
                 purpose=purpose,
                 max_bytes=self._config.max_restore_gb * 2**30,
             )
-            yield scratch, await run_worker(request, LoadResult, report)
+            yield scratch, await run_worker(request, LoadResult, report), from_file
 
 
 def check_name(filename: str, *, archive: bool) -> None:
@@ -100,9 +112,12 @@ def check_name(filename: str, *, archive: bool) -> None:
         raise BadRequest(f"{filename!r} is no {wanted} file; send a backup that Stocky made")
 
 
-def _restored(loaded: LoadResult, safety: StoredBackup, replaced: Replaced) -> ImportResult:
+def _restored(
+    loaded: LoadResult, safety: StoredBackup, replaced: Replaced, missing: list[str], placed: int
+) -> ImportResult:
     rows = safety.rows or {}
-    result = _result(loaded, rows, dry_run=False)
+    result = _result(loaded, rows, missing, dry_run=False)
+    result.documents_count = placed
     result.safety_backup = safety.id
     result.message += f" What was there before is in {safety.filename}."
     result.kept_inactive = replaced.kept.inactive
@@ -116,7 +131,7 @@ def _restored(loaded: LoadResult, safety: StoredBackup, replaced: Replaced) -> I
     return result
 
 
-def _result(loaded: LoadResult, before: dict[str, int], *, dry_run: bool) -> ImportResult:
+def _result(loaded: LoadResult, before: dict[str, int], missing: list[str], *, dry_run: bool) -> ImportResult:
     total = sum(loaded.rows.values())
     tables = [table for table, rows in loaded.rows.items() if rows or before.get(table)]
     done = "This would restore" if dry_run else "Full restore completed:"
@@ -126,6 +141,6 @@ def _result(loaded: LoadResult, before: dict[str, int], *, dry_run: bool) -> Imp
         records_imported=0 if dry_run else total,
         timestamp=clock.now(),
         dry_run=dry_run,
-        warnings=loaded.warnings,
+        warnings=[*loaded.warnings, *missing],
         rows={table: RowCounts(before.get(table, 0), loaded.rows.get(table, 0)) for table in loaded.rows},
     )

@@ -84,6 +84,7 @@ class ImportResult(Struct, kw_only=True):
         list[str], Meta(description="Users who stay inactive, though the backup knew them active")
     ] = []
     kept_revoked: Annotated[list[str], Meta(description="API keys that stay revoked, by name and prefix")] = []
+    documents_count: Annotated[int, Meta(description="Contents of documents that an archive brought")] = 0
     rows: Annotated[dict[str, RowCounts], Meta(description="Full restores: rows per table before and after")] = {}
 
 

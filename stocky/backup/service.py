@@ -58,6 +58,7 @@ class Backups:
                 schema_version=made.header.schema,
                 dialect=made.header.dialect,
                 rows=made.header.rows,
+                documents_count=made.documents_count,
             )
             return await asyncio.to_thread(self.store.add_backup, file, backup)
 

@@ -13,7 +13,7 @@ from stocky.backup.lines import insert_lines
 from stocky.backup.objects import stocky_objects
 from stocky.backup.tables import has_rows_in_dump
 from stocky.backup.workspace import require_space
-from stocky.backup.writing import Writer
+from stocky.backup.writing import CONTENTS, Writer
 from stocky.db.migrate import number_of
 from stocky.db.sqlite_file import BUSY_TIMEOUT_MS, domain_errors
 from stocky.errors import Unavailable
@@ -67,6 +67,8 @@ def _write(writer: Writer, connection: sqlite3.Connection) -> None:
     ]
     tables = [name for kind, name, _ in definitions if kind == "table"]
     writer.begin("sqlite", _schema(connection, tables), {table: _count(connection, table) for table in tables})
+    if "document" in tables:
+        writer.contents = connection.execute(CONTENTS).fetchall()
     writer.write("PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n")
     for kind, name, text in definitions:
         if kind == "table":

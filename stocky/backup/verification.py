@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from stocky.backup.contents import contents_of, tell_incomplete
 from stocky.backup.opening import opened
 from stocky.backup.process import run_worker
 from stocky.backup.requests import LoadRequest, LoadResult
@@ -21,6 +22,8 @@ class Verification(msgspec.Struct, frozen=True):
     rows: dict[str, int]
     problems: list[str]
     warnings: list[str]
+    # Contents of documents in an archive, each compared with its SHA-256.
+    documents_count: int = 0
 
 
 async def verify_file(config: Config, file: Path, report: Report) -> Verification:
@@ -30,14 +33,16 @@ async def verify_file(config: Config, file: Path, report: Report) -> Verificatio
     """
     async with workspace(config.backup_dir) as place:
         try:
-            dump = await opened(file, place, config)
+            from_file = await opened(file, place, config)
+            scratch = place / "scratch.db"
             request = LoadRequest(
-                dump=str(dump),
-                scratch=str(place / "scratch.db"),
+                dump=str(from_file.dump),
+                scratch=str(scratch),
                 purpose="verify",
                 max_bytes=config.max_restore_gb * 2**30,
             )
             loaded = await run_worker(request, LoadResult, report)
+            lacking = tell_incomplete(from_file, await contents_of(scratch))
         except (BadRequest, Conflict, TooLarge) as error:
             return Verification({}, [error.detail], [])
-    return Verification(loaded.rows, loaded.problems, loaded.warnings)
+    return Verification(loaded.rows, [*loaded.problems, *lacking], loaded.warnings, len(from_file.contents))

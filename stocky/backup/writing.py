@@ -18,6 +18,11 @@ Report = Callable[[str, int, int | None, str], None]
 
 # Of isal's four levels: as small as gzip's 6 for a tenth of the time.
 LEVEL = 2
+# What the documents of a snapshot have in the store, on both dialects.
+CONTENTS = """
+SELECT sha256, max(size_bytes) FROM document WHERE sha256 IS NOT NULL GROUP BY sha256 ORDER BY sha256
+"""
+
 # What zlib calls a gzip file with a window of 32 KiB.
 _GZIP = 31
 
@@ -42,6 +47,8 @@ class Writer:
         self._hashes: dict[str, hashlib._Hash] = {}
         self._rows: dict[str, int] = {}
         self._taken_at = clock.now()
+        # The SHA-256 and size of each content that documents of this snapshot have.
+        self.contents: list[tuple[str, int]] = []
 
     def begin(self, dialect: Dialect, schema: int, rows: dict[str, int]) -> None:
         """Writes the header: of one snapshot, the number of its schema and the rows of every table in it."""

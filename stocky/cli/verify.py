@@ -40,5 +40,10 @@ def run(arguments: argparse.Namespace) -> int:
         for line in [*found.warnings, *found.problems]:
             print(line)
         if not found.problems:
-            print(f"{arguments.file} restores: {sum(found.rows.values()):,} rows, each as it was backed up")
+            rows = f"{sum(found.rows.values()):,} rows{_documents(found.documents_count)}"
+            print(f"{arguments.file} restores: {rows}, each as it was backed up")
     return 1 if found.problems else 0
+
+
+def _documents(count: int) -> str:
+    return f" and {count:,} documents" if count else ""

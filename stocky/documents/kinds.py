@@ -15,6 +15,8 @@ CHUNK = 2**20
 # Enough to know any of the kinds by.
 BEGINNING = 16
 MAX_NAME = 200
+# Of one file.
+MAX_BYTES = 200 * 2**20
 TAKEN = "PDF, PNG, JPEG and WebP files are taken"
 # What is no more than that the sender does not know.
 _UNKNOWN_TYPES = ("", "application/octet-stream", "binary/octet-stream")

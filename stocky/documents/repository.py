@@ -19,7 +19,7 @@ from stocky.catalogue.repository import get_item, get_usable_item
 from stocky.db import Connection
 from stocky.documents.kinds import Examined, check_title
 from stocky.documents.schemas import Document, DocumentChange, DocumentKind, NewLink
-from stocky.errors import Invalid, NotFound, Unavailable
+from stocky.errors import Contention, Invalid, NotFound, Unavailable
 from stocky.logs import audit
 
 # A deletion that takes longer was given up by a process that has gone.
@@ -51,7 +51,10 @@ async def list_item_documents(read: Connection, item_id: int, *, skip: int, limi
 async def add_file(
     tx: Connection, item_id: int, name: str, examined: Examined, size: tuple[int, int] | None, by: Principal
 ) -> Document:
-    """A document whose content is in the store; `size` is a picture's, in pixels. Raises NotFound."""
+    """A document whose content is in the store; `size` is a picture's, in pixels.
+
+    Raises NotFound, Conflict for an item that was merged into another.
+    """
     await adopt(tx, [examined.sha256])
     return await _add(
         tx,
@@ -68,7 +71,11 @@ async def add_file(
 
 
 async def add_link(tx: Connection, new: NewLink, by: Principal) -> Document:
-    """A link. Raises NotFound when there is no such item, Invalid for an address that no browser should follow."""
+    """A link.
+
+    Raises NotFound when there is no such item, Conflict when it was merged, Invalid for an address that no browser
+    should follow.
+    """
     url = _checked(new.url)
     return await _add(tx, by, item_id=new.item_id, kind="link", name=check_title(new.name or url[:200]), url=url)
 
@@ -84,10 +91,15 @@ async def change_document(tx: Connection, document_id: int, change: DocumentChan
 
 
 async def remove_document(tx: Connection, document_id: int, by: Principal) -> None:
-    """Deletes a document. Its content stays for `collecting.KEPT`, for whoever restores a backup. Raises NotFound."""
+    """Deletes a document. Its content stays for `collecting.KEPT`, for whoever restores a backup.
+
+    Raises NotFound, Contention.
+    """
     document = await get_document(tx, document_id)
     # In the order in which an item is given a picture, so that the two never wait for each other.
     await tx.all("lock_items", dict[str, Any], ids=_json([document.item_id]))
+    if (await get_document(tx, document_id)).item_id != document.item_id:
+        raise Contention("The document was moved to another item at this moment; send it again")
     await tx.execute("forget_item_image", item_id=document.item_id, document_id=document_id, updated_at=clock.now())
     if not await tx.execute("remove_document", id=document_id):
         raise NotFound(f"There is no document with id {document_id}")

@@ -22,13 +22,12 @@ from stocky.config import Config
 from stocky.db import Database
 from stocky.documents import repository
 from stocky.documents.blobs import Blobs
-from stocky.documents.kinds import KINDS, check_file_name, check_title, download_name, examine
+from stocky.documents.kinds import KINDS, MAX_BYTES, check_file_name, check_title, download_name, examine
 from stocky.documents.schemas import Document
 from stocky.errors import Invalid, NotFound, Unavailable
 from stocky.files import disposition, ranged_answer
 from stocky.schema import MAX_ID
 
-MAX_BYTES = 200 * 2**20
 UPLOADS_AT_ONCE = 8
 # Waiting for the one process that decodes; whoever comes then is told to come again.
 PICTURES_WAITING = 16

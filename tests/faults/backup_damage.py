@@ -103,7 +103,7 @@ def _is_accepted(shop: Shop, file: Path) -> bool:
     scratch = place / "scratch.db"
     scratch.unlink(missing_ok=True)
     try:
-        dump = asyncio.run(opened(file, place, shop.config))
+        dump = asyncio.run(opened(file, place, shop.config)).dump
         load(LoadRequest(dump=str(dump), scratch=str(scratch), purpose="full", max_bytes=LARGE), _unheard)
     except StockyError:
         return False

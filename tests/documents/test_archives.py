@@ -1,0 +1,337 @@
+"""Documents in archives and restores: whole, proven, on either store and either database, and undone as well."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import shutil
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from httpx import AsyncClient
+
+from stocky.backup import archive_reading
+from stocky.backup.archive_reading import extract_dump
+from stocky.config import Config
+from stocky.config import load as load_config
+from stocky.documents.blobs import Blobs
+from stocky.errors import BadRequest, TooLarge
+from tests.backup.dumps import done, finished, restore, take
+from tests.backup.test_system_api import stored
+from tests.cli.running import stocky
+from tests.conftest import TestDatabases
+from tests.conftest import settings as environment
+from tests.documents.files import HTML, pdf, picture, uploaded
+from tests.inventory import Json, get, new_item, refused
+
+pytestmark = pytest.mark.one_postgres
+
+SHEET, PHOTO = pdf(6_000_000, "sheet"), picture("JPEG", (300, 200))
+
+
+@pytest.fixture
+def environ(environ: dict[str, str], store_environ: dict[str, str]) -> dict[str, str]:
+    return environ | store_environ
+
+
+async def fill(admin: AsyncClient) -> list[Json]:
+    """Two contents, one of them twice."""
+    tea, soup = await new_item(admin, "Tea"), await new_item(admin, "Soup")
+    return [
+        await uploaded(admin, tea, SHEET, "sheet.pdf"),
+        await uploaded(admin, soup, SHEET, "again.pdf"),
+        await uploaded(admin, tea, PHOTO, "photo.jpg"),
+    ]
+
+
+async def contents(config: Config) -> set[str]:
+    return {blob.sha256 async for page in Blobs(config.blobs).list() for blob in page}
+
+
+async def empty(config: Config) -> None:
+    for sha256 in await contents(config):
+        await Blobs(config.blobs).remove(sha256)
+
+
+async def archived(admin: AsyncClient, config: Config) -> tuple[Json, Path]:
+    backup = await stored(admin)
+    return backup, config.backup_dir / backup["filename"]
+
+
+async def test_an_archive_brings_documents_back_that_the_store_has_lost(
+    admin: AsyncClient, config: Config, environ: dict[str, str]
+) -> None:
+    documents = await fill(admin)
+    backup, file = await archived(admin, config)
+    assert backup["documents_count"] == 2
+    with zipfile.ZipFile(file) as archive:
+        metadata = json.loads(archive.read("metadata.json"))
+        names = [name for name in archive.namelist() if name.startswith("documents/")]
+        assert archive.read(f"documents/{documents[0]['sha256']}") == SHEET
+    assert names == sorted({f"documents/{each['sha256']}" for each in documents})
+    assert (metadata["documents_count"], metadata["documents_size_bytes"]) == (2, len(SHEET) + len(PHOTO))
+    assert metadata["members"][names[0]]["sha256"] == names[0].removeprefix("documents/")
+    assert environ.get("STOCKY_S3_SECRET_ACCESS_KEY", "no secret") not in file.read_bytes().decode("latin-1")
+
+    await empty(config)
+    later = await uploaded(admin, await new_item(admin, "Later"), pdf(mark="later"))
+    path = f"/system/backup/{backup['timestamp']}/restore"
+    trial = await done(admin, await admin.post(f"{path}?dry_run=true"))
+    assert trial["warnings"] == []
+    assert await contents(config) == {later["sha256"]}
+    result = await done(admin, await admin.post(f"{path}?force=true"))
+    assert (result["documents_count"], result["warnings"]) == (2, [])
+    assert await get(admin, "/documents") == documents
+    assert (await admin.get(f"/documents/{documents[0]['id']}/content")).content == SHEET
+    assert (await admin.get(f"/documents/{documents[2]['id']}/content")).content == PHOTO
+    assert (await admin.get(f"/documents/{documents[2]['id']}/thumbnail")).status_code == 200
+    assert stocky(environ, "check").stdout == ""
+
+    # What the data of before had is still there, so that the restore can be undone.
+    undone = await done(admin, await admin.post(f"/system/backup/{result['safety_backup']}/restore?force=true"))
+    assert (undone["documents_count"], undone["warnings"]) == (0, [])
+    assert (await admin.get(f"/documents/{later['id']}/content")).content == pdf(mark="later")
+
+
+async def test_a_dump_keeps_the_documents_and_says_what_has_lost_its_content(
+    admin: AsyncClient, config: Config, environ: dict[str, str]
+) -> None:
+    documents = await fill(admin)
+    dump = await take(admin)
+    assert (await restore(admin, dump))["warnings"] == []
+    await Blobs(config.blobs).remove(documents[2]["sha256"])
+    result = await restore(admin, dump)
+    assert result["warnings"] == [
+        "1 contents of documents are neither in the backup nor in the document store;"
+        " 'stocky check' lists the documents, and an archive of before may have them"
+    ]
+    assert await get(admin, "/documents") == documents
+    assert f"document {documents[2]['id']}" in stocky(environ, "check").stdout
+
+
+@pytest.mark.one_database
+async def test_a_trial_restore_proves_the_documents_too(admin: AsyncClient, config: Config) -> None:
+    documents = await fill(admin)
+    good, _ = await archived(admin, config)
+    await done(admin, await admin.post(f"/system/backup/{good['timestamp']}/verify"))
+    blobs = Blobs(config.blobs)
+    blobs.put_now("contents", documents[0]["sha256"], iter([b"%PDF-1.7 damaged"]))
+    await blobs.remove(documents[2]["sha256"])
+    bad, _ = await archived(admin, config)
+    await done(admin, await admin.post(f"/system/backup/{bad['timestamp']}/verify"))
+    listed = {each["timestamp"]: each for each in await get(admin, "/system/backup/list")}
+    assert listed[good["timestamp"]]["is_good"] is True
+    assert listed[bad["timestamp"]]["problems"] == [
+        "1 contents of documents were damaged already when it was made",
+        "1 contents of documents were missing from the store when it was made",
+    ]
+    # It restores all the same, as far as it goes, and puts no damaged content anywhere.
+    await empty(config)
+    result = await done(admin, await admin.post(f"/system/backup/{bad['timestamp']}/restore?force=true"))
+    assert "2 contents of documents are neither" in result["warnings"][0]
+    assert await contents(config) == set()
+
+
+async def test_archives_go_from_one_database_and_store_to_the_other_by_the_command_line(
+    admin: AsyncClient,
+    config: Config,
+    environ: dict[str, str],
+    dialect: str,
+    databases: TestDatabases,
+    tmp_path: Path,
+) -> None:
+    documents = await fill(admin)
+    file = tmp_path / "all.zip"
+    assert stocky(environ, "backup", "--kind", "archive", "-o", str(file)).returncode == 0
+    verified = stocky(environ, "verify", str(file))
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert "and 2 documents" in verified.stdout
+    other = "sqlite" if dialect != "sqlite" else "postgres-embedded"
+    (tmp_path / "other").mkdir()
+    with databases.empty(other, tmp_path / "other") as url:
+        elsewhere = environment(url, tmp_path / "other")
+        done = stocky(elsewhere, "restore", str(file), "--force")
+        assert done.returncode == 0, done.stderr
+        assert stocky(elsewhere, "check").stdout == ""
+        again = tmp_path / "again.zip"
+        assert stocky(elsewhere, "backup", "--kind", "archive", "-o", str(again)).returncode == 0
+        assert await contents(load_config(elsewhere)) == {each["sha256"] for each in documents}
+    with zipfile.ZipFile(file) as one, zipfile.ZipFile(again) as two:
+        for name in {f"documents/{each['sha256']}" for each in documents}:
+            assert one.read(name) == two.read(name)
+            assert one.getinfo(name).date_time == two.getinfo(name).date_time
+
+
+def rewritten(archive: bytes, change: Callable[[dict[str, bytes], dict[str, Any]], None]) -> bytes:
+    """The archive with its members, or what describes them, changed."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        members = {name: opened.read(name) for name in opened.namelist()}
+    metadata = json.loads(members.pop("metadata.json"))
+    change(members, metadata)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as made:
+        for name, content in members.items():
+            made.writestr(name, content)
+        made.writestr("metadata.json", json.dumps(metadata))
+    return out.getvalue()
+
+
+def described(metadata: dict[str, Any], name: str, content: bytes) -> None:
+    metadata["members"][name] = {"size_bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    documents = [each for key, each in metadata["members"].items() if key.endswith(("0", *"123456789abcdef"))]
+    metadata["documents_count"] = len(documents)
+    metadata["documents_size_bytes"] = sum(each["size_bytes"] for each in documents)
+
+
+def _another_content(members: dict[str, bytes], metadata: dict[str, Any]) -> None:
+    name = next(name for name in members if name.startswith("documents/"))
+    members[name] = pdf(mark="another")
+
+
+def _html(members: dict[str, bytes], metadata: dict[str, Any]) -> None:
+    name = f"documents/{hashlib.sha256(HTML).hexdigest()}"
+    members[name] = HTML
+    described(metadata, name, HTML)
+
+
+def _added(name: str) -> Callable[[dict[str, bytes], dict[str, Any]], None]:
+    def change(members: dict[str, bytes], metadata: dict[str, Any]) -> None:
+        members[name] = PHOTO
+        described(metadata, name, PHOTO)
+
+    return change
+
+
+def _not_described(members: dict[str, bytes], metadata: dict[str, Any]) -> None:
+    members[f"documents/{'0' * 64}"] = PHOTO
+
+
+def _missing(members: dict[str, bytes], metadata: dict[str, Any]) -> None:
+    del members[next(name for name in members if name.startswith("documents/"))]
+
+
+def _wrong_count(members: dict[str, bytes], metadata: dict[str, Any]) -> None:
+    metadata["documents_count"] += 1
+
+
+def _huge(members: dict[str, bytes], metadata: dict[str, Any]) -> None:
+    name = next(name for name in members if name.startswith("documents/"))
+    metadata["documents_size_bytes"] += 10**9 - metadata["members"][name]["size_bytes"]
+    metadata["members"][name]["size_bytes"] = 10**9
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize("store", ["local"])
+async def test_hostile_archives_are_refused_and_change_nothing(admin: AsyncClient, config: Config) -> None:
+    await fill(admin)
+    _, file = await archived(admin, config)
+    archive = file.read_bytes()
+    before = await contents(config)
+    changes = {
+        "another content": _another_content,
+        "a page": _html,
+        "a path": _added("documents/../../evil"),
+        "an absolute path": _added("/etc/cron.d/evil"),
+        "a name that is no SHA-256": _added("documents/evil.pdf"),
+        "a name in capitals": _added("documents/" + "A" * 64),
+        "a name with a directory": _added("documents/contents/" + "0" * 64),
+        "something else": _added("evil.sh"),
+        "more than is described": _not_described,
+        "less than is described": _missing,
+        "another number": _wrong_count,
+        "a size that is too large": _huge,
+    }
+    accepted = []
+    for name, change in changes.items():
+        form: Any = {"file": ("evil.zip", rewritten(archive, change), "application/zip")}
+        started = await admin.post("/system/restore?force=true", files=form)
+        job = await finished(admin, started.json()["job_id"])
+        if job["status"] != "failed" or job["error_status"] != 400 or "corrupted" not in job["error"]:
+            accepted.append((name, job))
+    assert accepted == []
+    assert await contents(config) == before
+    assert len(await get(admin, "/documents")) == 3
+    assert not (config.data_dir / "evil").exists()
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize("store", ["local"])
+async def test_an_archive_may_not_hold_more_than_fits_anywhere(
+    admin: AsyncClient, config: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    await fill(admin)
+    _, file = await archived(admin, config)
+    with pytest.raises(TooLarge, match="STOCKY_MAX_RESTORE_GB"):
+        extract_dump(file, tmp_path / "dump", 5_000_000)
+    monkeypatch.setattr(archive_reading, "MAX_DOCUMENTS", 1)
+    with pytest.raises(BadRequest, match="too much"):
+        extract_dump(file, tmp_path / "dump", 2**30)
+    monkeypatch.setattr(archive_reading, "LARGEST_DIRECTORY", 100)
+    with pytest.raises(BadRequest, match="holds more"):
+        extract_dump(file, tmp_path / "dump", 2**30)
+
+
+@pytest.mark.one_database
+def test_a_list_of_members_that_fills_the_memory_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    name, directory = b"a", 40 * 2**20
+    large = tmp_path / "many.zip"
+    entry = struct.pack("<4s4B4HL2L5H2L", b"PK\x01\x02", 20, 3, 20, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0) + name
+    count = directory // len(entry)
+    content = entry * count
+    size = len(content)
+    plain = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 65535, 65535, size, 0, 0)
+    # The larger form of the end, whose smaller one says something else.
+    long = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, size, 0)
+    long += struct.pack("<4sLQL", b"PK\x06\x07", 0, size, 1)
+    long += struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, 47, 0, 0)
+    for end in (plain, long):
+        large.write_bytes(content + end)
+        with pytest.raises(BadRequest, match="holds more"):
+            extract_dump(large, tmp_path / "dump", 2**30)
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize("store", ["local"])
+async def test_an_archive_of_before_there_were_documents_is_still_read(admin: AsyncClient, config: Config) -> None:
+    item = await new_item(admin, "Before")
+    backup, file = await archived(admin, config)
+
+    def older(members: dict[str, bytes], metadata: dict[str, Any]) -> None:
+        metadata["format"] = 1
+
+    old = rewritten(file.read_bytes(), older)
+    file.write_bytes(old)
+    await admin.delete(f"/items/{item['id']}")
+    await done(admin, await admin.post(f"/system/backup/{backup['timestamp']}/restore?force=true"))
+    assert [each["name"] for each in await get(admin, "/items/")] == ["Before"]
+
+    def newer(members: dict[str, bytes], metadata: dict[str, Any]) -> None:
+        metadata["format"] = 3
+
+    file.write_bytes(rewritten(old, newer))
+    started = await admin.post(f"/system/backup/{backup['timestamp']}/restore?force=true")
+    job = await finished(admin, started.json()["job_id"])
+    assert (job["status"], job["error_status"]) == ("failed", 409)
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize("store", ["local"])
+async def test_a_restore_whose_documents_find_no_room_leaves_everything_as_it_was(
+    admin: AsyncClient, config: Config
+) -> None:
+    await fill(admin)
+    backup, _ = await archived(admin, config)
+    await new_item(admin, "Later")
+    store = config.data_dir / "documents"
+    shutil.rmtree(store)
+    store.write_text("no directory")
+    started = await admin.post(f"/system/backup/{backup['timestamp']}/restore?force=true")
+    job = await finished(admin, started.json()["job_id"])
+    assert (job["status"], job["error_status"]) == ("failed", 503)
+    assert len(await get(admin, "/items/")) == 3
+    refused(await admin.get("/documents/1/content"), 503, "document store")
