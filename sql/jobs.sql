@@ -68,6 +68,7 @@ SELECT id, kind, status, phase, done, total, unit, result AS result_json, error,
   FROM job
  WHERE (CAST(:status AS TEXT) IS NULL OR status = :status)
    AND (CAST(:kind AS TEXT) IS NULL OR kind = :kind)
+   AND (CAST(:created_by AS TEXT) IS NULL OR created_by = :created_by)
  ORDER BY id DESC
  LIMIT :limit OFFSET :skip;
 

@@ -18,6 +18,12 @@ SELECT id, name, description,
   FROM item_type
  WHERE id = :id;
 
+-- has_item_type --
+-- A row when there is such a type.
+SELECT 1
+  FROM item_type
+ WHERE id = :id;
+
 -- add_item_type --
 -- A new type.
 INSERT INTO item_type (name, name_key, description, created_at, updated_at)

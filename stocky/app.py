@@ -34,6 +34,9 @@ from stocky.documents.collecting import Collecting
 from stocky.documents.handlers import document_routes, item_document_routes
 from stocky.documents.service import Documents
 from stocky.edge import Edge
+from stocky.exchange.export_handlers import export_routes
+from stocky.exchange.import_handlers import import_routes
+from stocky.exchange.imports import Imports
 from stocky.jobs.handlers import job_routes
 from stocky.jobs.jobs import Jobs
 from stocky.jobs.schedule import Schedule
@@ -77,6 +80,8 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
     BackupUpkeep(config, database, backups.backups, jobs, metrics).take_up(schedule)
     documents = Documents(config, database)
     Collecting(database, documents.blobs, jobs).take_up(schedule)
+    imports = Imports(config, database, recorder, jobs)
+    imports.take_up(schedule)
     metrics.gauge("stocky_events_waiting", "Events that wait for their batch", lambda: recorder.waiting)
     metrics.gauge("stocky_events_recorded", "Events recorded by this process", lambda: recorder.recorded)
     metrics.gauge("stocky_batches_written", "Transactions they were recorded in", lambda: recorder.batches)
@@ -132,6 +137,8 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
                     document_routes,
                     item_document_routes,
                     project_routes,
+                    import_routes,
+                    export_routes,
                     backup_routes,
                     system_routes,
                     job_routes,
@@ -153,6 +160,7 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
             "backups": Provide(_backups),
             "documents": Provide(_documents),
             "reorganisation": Provide(_reorganisation),
+            "imports": Provide(_imports),
         },
         before_request=_admit,
         exception_handlers={Exception: to_problem},
@@ -175,6 +183,7 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
                 "backups": backups,
                 "documents": documents,
                 "reorganisation": Reorganisation(database, jobs, recorder),
+                "imports": imports,
                 "memory_log": memory_log or MemoryLog(config.max_log_entries),
                 "readiness": Readiness(database, config),
                 "streams": streams,
@@ -234,6 +243,12 @@ async def _reorganisation(state: State) -> Reorganisation:
     """What the routes under `/reorg` are given."""
     reorganisation: Reorganisation = state.reorganisation
     return reorganisation
+
+
+async def _imports(state: State) -> Imports:
+    """What the routes under `/imports` are given."""
+    imports: Imports = state.imports
+    return imports
 
 
 def _cors(config: Config) -> CORSConfig | None:

@@ -52,6 +52,8 @@ _TAGS = {
     "Alerts": "What asks for attention",
     "Shopping lists": "What is to be bought, and who put it there",
     "Projects": "What something takes, what is missing, and its withdrawal from stock",
+    "Imports": "Items and stock from CSV files",
+    "Exports": "Items, stock and the ledger as CSV",
     "Logs": "What Stocky says about itself",
     "Audit": "Who changed what",
     "Backup": "Dumps of the database: made, fetched, imported",

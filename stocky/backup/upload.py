@@ -44,6 +44,7 @@ class Wanted(msgspec.Struct, frozen=True):
     what: str
     example: str
     otherwise: str = ""
+    max_field: int = MAX_FIELD
 
 
 BACKUP = Wanted(
@@ -140,7 +141,7 @@ class _Receiver:
             self.waiting += part
         else:
             self._value += part
-            if len(self._value) > MAX_FIELD:
+            if len(self._value) > self._wanted.max_field:
                 raise BadRequest(f"The form's field {self._segment.name if self._segment else ''!r} is too long")
 
     def write(self) -> None:

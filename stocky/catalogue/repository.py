@@ -110,14 +110,15 @@ async def list_items(
     )
 
 
-async def add_item(tx: Connection, new: NewItem, by: Principal) -> Item:
-    """An item with its code, barcodes and tags.
+async def add_item(tx: Connection, new: NewItem, by: Principal, *, code: str | None = None) -> Item:
+    """An item with its code (a new one where none is given), barcodes and tags.
 
-    Raises Conflict for a barcode that another item has, Invalid for a type that is not there.
+    Raises Conflict for a code or barcode that another item has, Invalid for a type that is not there.
     """
     await _check_type(tx, new.type_id)
     item_id = await tx.run(
         _add_item_row(
+            code,
             name=new.name,
             description=new.description or "",
             default_storage_type=new.default_storage_type,
@@ -238,17 +239,19 @@ def remove_stub(item_id: int) -> Script[None]:
     yield Ask("remove_stub", {"item_id": item_id})
 
 
-def _add_item_row(**columns: Any) -> Script[int]:
-    for _ in range(CODE_ATTEMPTS):
-        rows = yield Ask("add_item", {**columns, "code": new_code(), "created_at": clock.now()})
+def _add_item_row(code: str | None = None, **columns: Any) -> Script[int]:
+    for _ in range(CODE_ATTEMPTS if code is None else 1):
+        rows = yield Ask("add_item", {**columns, "code": code or new_code(), "created_at": clock.now()})
         if rows:
             item_id: int = rows[0][0]
             return item_id
+    if code is not None:
+        raise Conflict.of("item__code")
     raise Unavailable("No free item code was found; try again")
 
 
 async def _check_type(tx: Connection, type_id: int | None) -> None:
-    if type_id is not None and await tx.value("get_item_type", id=type_id) is None:
+    if type_id is not None and await tx.value("has_item_type", id=type_id) is None:
         raise Invalid(f"There is no item type with id {type_id}; GET /types lists them", field="type_id")
 
 

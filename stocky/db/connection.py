@@ -15,12 +15,16 @@ T = TypeVar("T")
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """One query a script wants run: for its rows as `into`, or, with `rows`, once for each row of arguments."""
+    """One query a script wants run: for its rows as `into`, or, with `rows`, once for each row of arguments.
+
+    With `counted` the answer is the number of rows changed.
+    """
 
     query: str
     arguments: dict[str, Any] = {}
     into: Any = None
     rows: Sequence[tuple[Any, ...]] | None = None
+    counted: bool = False
 
 
 # A script yields what it asks and is sent the rows. It never sees a connection, so SQLite runs the

@@ -134,8 +134,7 @@ class _Connection(Connection):
     async def execute(self, query: str, /, **arguments: Any) -> int:
         found = self._queries[query]
         with domain_errors():
-            status: str = await self._connection.execute(found.text, *found.values(arguments))
-        return int(status.rpartition(" ")[2]) if status[-1].isdigit() else 0
+            return _changed(await self._connection.execute(found.text, *found.values(arguments)))
 
     async def run(self, script: Script[T]) -> T:
         return await run_script(self._connection, self._queries, script)
@@ -158,8 +157,15 @@ async def _answer(connection: Any, query: Query, ask: Ask) -> Any:
     if ask.rows is not None:
         await connection.executemany(query.text, ask.rows)
         return len(ask.rows)
+    if ask.counted:
+        return _changed(await connection.execute(query.text, *query.values(ask.arguments)))
     rows = await connection.fetch(query.text, *query.values(ask.arguments))
     return rows if ask.into is None else _structs(ask.into, rows)
+
+
+def _changed(status: str) -> int:
+    """How many rows a command's status, as in `UPDATE 3`, says were changed."""
+    return int(status.rpartition(" ")[2]) if status[-1].isdigit() else 0
 
 
 def _structs(into: Any, rows: Sequence[Any]) -> list[Any]:

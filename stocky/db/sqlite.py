@@ -141,6 +141,8 @@ def _answer(connection: sqlite3.Connection, query: Query, ask: Ask) -> Any:
         return connection.executemany(query.text, ask.rows).rowcount
     cursor = connection.execute(query.text, query.values(ask.arguments))
     rows = cursor.fetchall()
+    if ask.counted:
+        return cursor.rowcount
     if ask.into is None:
         return rows
     return to_structs(ask.into, [column[0] for column in cursor.description], rows)

@@ -175,7 +175,9 @@ class Jobs:
 
     async def _fail(self, run: _Run, error: str, status: int | None) -> None:
         job = run.job
-        if job.attempts < job.max_attempts:
+        # What was refused would be refused again.
+        is_refusal = status is not None and 400 <= status < 500
+        if job.attempts < job.max_attempts and not is_refusal:
             run_after = clock.now() + BACK_OFF * 2 ** (job.attempts - 1)
             await self._tell(lambda: repository.put_job_back(self._owner, job.id, error, run_after))
         else:

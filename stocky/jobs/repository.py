@@ -150,10 +150,17 @@ async def get_job(read: Connection, id: int) -> Job:
 
 
 async def list_jobs(
-    read: Connection, *, skip: int, limit: int, status: JobStatus | None = None, kind: str | None = None
+    read: Connection,
+    *,
+    skip: int,
+    limit: int,
+    status: JobStatus | None = None,
+    kind: str | None = None,
+    created_by: str | None = None,
 ) -> list[Job]:
     """Jobs, newest first."""
-    return [_job(row) for row in await read.all("list_jobs", _Row, skip=skip, limit=limit, status=status, kind=kind)]
+    rows = await read.all("list_jobs", _Row, skip=skip, limit=limit, status=status, kind=kind, created_by=created_by)
+    return [_job(row) for row in rows]
 
 
 def _told(progress: Progress) -> dict[str, Any]:

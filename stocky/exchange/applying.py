@@ -1,0 +1,241 @@
+"""The second pass over a file: its rows written in short transactions, each deciding anew on what is there by then.
+
+So a row is written once, however often its import is begun again, and what it rests on cannot change under it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from stocky.auth.schemas import Principal
+from stocky.catalogue import location_repository, type_repository
+from stocky.catalogue import repository as catalogue
+from stocky.catalogue.schemas import Barcode, Item, ItemChange, NewItem, NewItemType, NewLocation
+from stocky.catalogue.tag_repository import name_key
+from stocky.db import Connection, Database
+from stocky.db.scripted import scripted
+from stocky.errors import Conflict, Contention, Invalid, StockyError, Unavailable
+from stocky.exchange import deciding
+from stocky.exchange.deciding import ItemStep, StockStep
+from stocky.exchange.finding import Found, Place, find
+from stocky.exchange.lines import Columns, Line, Problem
+from stocky.exchange.planning import Plan, refused, take
+from stocky.exchange.reading import Sheet
+from stocky.exchange.schemas import LineReport, StockMode
+from stocky.exchange.store import Reports
+from stocky.jobs.jobs import Report
+from stocky.logs import audit
+from stocky.quantity import from_milli
+from stocky.stock import repository as stock_repository
+from stocky.stock.booking import fingerprint
+from stocky.stock.operations import ItemKey, Operation, Posting
+from stocky.stock.operations import Place as OperationPlace
+from stocky.stock.recorder import Recorder
+from stocky.stock.schemas import SkuChange
+
+CHUNK_ROWS = 25
+ATTEMPTS = 3
+# After a chunk, scanners have as long as it took, and this at least.
+PAUSE_SECONDS = 0.001
+# What is remembered of an item that changes, so that it can be taken back.
+_FIELDS = ItemChange.__struct_fields__
+
+
+class Broken(Exception):
+    """A row that was sound when the import began and is not any more."""
+
+    def __init__(self, told: LineReport) -> None:
+        super().__init__(told.message)
+        self.told = told
+
+
+class _Booked(msgspec.Struct):
+    """A row whose stock is part of the chunk's posting."""
+
+    line: Line
+    item: Item
+    step: StockStep
+    operation: Operation | None
+
+
+class Applier:
+    """Writes the rows of one import."""
+
+    def __init__(
+        self,
+        database: Database,
+        recorder: Recorder,
+        columns: Columns,
+        import_id: str,
+        by: Principal,
+        *,
+        event_prefix: str,
+        stock_done: bool,
+    ) -> None:
+        self._database = database
+        self._recorder = recorder
+        self._columns = columns
+        self._prefix = event_prefix
+        self._import_id = import_id
+        self._by = by
+        self._stock_done = stock_done
+
+    async def run(self, sheet: Sheet, plan: Plan, reports: Reports, report: Report) -> list[LineReport]:
+        """Writes the rows that create or change something; those that were refused after all, in a partial import.
+
+        Raises Broken for such a row where the import is all or nothing.
+        Raises Unavailable when the data was replaced meanwhile: the import has to begin again.
+        """
+        wanted, done = {*plan.to_create, *plan.to_change}, 0
+        lines = (self._columns.line(row) for row in sheet.rows() if row.line in wanted)
+        refusals: list[LineReport] = []
+        epoch = self._database.gate.epoch
+        while chunk := await asyncio.to_thread(take, lines, CHUNK_ROWS):
+            if self._database.gate.epoch != epoch:
+                raise Unavailable("The data was replaced by a restore; the import begins again")
+            begun = time.perf_counter()
+            for told, line in await self._apply(chunk):
+                refusals.append(told)
+                reports.add(told)
+                reports.add_refused(line, told.message)
+            done += len(chunk)
+            report("writing", done, len(wanted), "rows")
+            await asyncio.sleep(max(PAUSE_SECONDS, time.perf_counter() - begun))
+        return refusals
+
+    async def _apply(self, chunk: list[Line]) -> list[tuple[LineReport, Line]]:
+        """The rows that were refused."""
+        for attempt in range(ATTEMPTS):
+            try:
+                return await self._database.run(scripted(lambda tx: self._write(tx, chunk)))
+            except (Conflict, Contention, Invalid) as error:
+                # Somebody was first with a barcode, a name or a place: it is seen now, and decided on.
+                failure: StockyError = error
+                if isinstance(error, Invalid) and attempt:
+                    break
+        if len(chunk) == 1:
+            told = refused(chunk[0], Problem(failure.detail), chunk[0].values)
+            if not self._columns.options.partial:
+                raise Broken(told)
+            return [(told, chunk[0])]
+        return [told for line in chunk for told in await self._apply([line])]
+
+    async def _write(self, tx: Connection, chunk: list[Line]) -> list[tuple[LineReport, Line]]:
+        """One chunk, in one transaction."""
+        await tx.value("lock_imports")
+        found = await find(tx, chunk, self._columns.options.key, self._prefix, lock=True)
+        refusals: list[tuple[LineReport, Line]] = []
+        booked: list[_Booked] = []
+        for line in chunk:
+            try:
+                one = await self._write_row(tx, line, found)
+            except deciding.Refused as refusal:
+                problem = Problem(refusal.message, self._columns.of_field.get(refusal.field or ""))
+                self._refuse(refusals, line, problem)
+            else:
+                if one is not None:
+                    booked.append(one)
+        await self._book(tx, booked, refusals)
+        return refusals
+
+    async def _write_row(self, tx: Connection, line: Line, found: Found) -> _Booked | None:
+        item = deciding.match(line, found, self._columns.options.key)
+        step = deciding.new_item(line, found) if item is None else deciding.item_change(line, item, found)
+        stock = None
+        if line.has_stock:
+            stock = deciding.stock_step(line, item, found, self._columns.options, done=self._stock_done)
+        # Nothing of the row is refused from here on, except by what the database itself or the ledger finds.
+        fields = await self._item_fields(tx, step, found)
+        if item is None:
+            code = fields.pop("code", None)
+            item = await catalogue.add_item(tx, NewItem(**fields), self._by, code=code)
+            found.change(item)
+        elif fields:
+            item = await self._change_item(tx, line, item, fields)
+            found.change(item)
+        if stock is None or not stock.changes:
+            return None
+        if stock.place is None:
+            stock.place = await self._add_place(tx, stock, found)
+        return _Booked(line, item, stock, self._operation(line, item, stock, stock.place) if stock.books else None)
+
+    async def _item_fields(self, tx: Connection, step: ItemStep, found: Found) -> dict[str, Any]:
+        """As NewItem and ItemChange take them. A type that is not there is made."""
+        fields = dict(step.fields)
+        if "barcodes" in fields:
+            packs = fields["barcodes"]
+            fields["barcodes"] = [Barcode(code, from_milli(pack)) for code, pack in packs.items()]
+        if step.type_name is not None:
+            key = name_key(step.type_name)
+            if key not in found.types:
+                made = await type_repository.add_item_type(tx, NewItemType(name=step.type_name), self._by)
+                found.types[key] = made.id
+            fields["type_id"] = found.types[key]
+        return fields
+
+    async def _change_item(self, tx: Connection, line: Line, item: Item, fields: dict[str, Any]) -> Item:
+        changed = await catalogue.change_item(tx, item.id, ItemChange(**fields), self._by)
+        # Naming a stub changes more than its name.
+        differing = [name for name in _FIELDS if getattr(item, name) != getattr(changed, name)]
+        await self._remember(tx, "item", item.id, line, item, changed, differing)
+        return changed
+
+    async def _add_place(self, tx: Connection, stock: StockStep, found: Found) -> Place:
+        if place := found.places.get(stock.place_name):
+            return place
+        new = NewLocation(name=stock.place_name, storage_type=stock.storage_type)
+        made = await location_repository.add_location(tx, new, self._by)
+        found.places[made.name] = Place(made.id, made.name)
+        return found.places[made.name]
+
+    def _operation(self, line: Line, item: Item, stock: StockStep, place: Place) -> Operation:
+        return Operation(
+            kind="set" if stock.mode is StockMode.SET else "add",
+            item=ItemKey(id=item.id),
+            place=OperationPlace(id=place.id),
+            quantity_milli=stock.quantity_milli,
+            lot=stock.lot,
+            unit=stock.unit,
+            notes=stock.notes,
+            event_id=stock.event_id,
+            fingerprint=fingerprint((self._prefix, line.number)),
+            note=f"import, row {line.number}",
+            user_id=self._by.id,
+        )
+
+    async def _book(self, tx: Connection, booked: list[_Booked], refusals: list[tuple[LineReport, Line]]) -> None:
+        """The stock of all rows as one posting, and then what is said of the SKUs."""
+        events = [each for each in booked if each.operation is not None]
+        if events:
+            posting = Posting([each.operation for each in events if each.operation], batch_id=self._import_id)
+            await self._recorder.post_in(tx, posting)
+            for each, outcome in zip(events, posting.outcomes, strict=True):
+                if outcome.status == "rejected":
+                    self._refuse(refusals, each.line, Problem(outcome.reason or "The ledger refuses it"))
+        for each in booked:
+            if each.step.details and each.step.sku_id is not None:
+                await self._change_sku(tx, each, each.step.sku_id)
+
+    async def _change_sku(self, tx: Connection, one: _Booked, sku_id: int) -> None:
+        before = await stock_repository.get_sku(tx, sku_id)
+        changed = await stock_repository.change_sku(tx, before, msgspec.convert(one.step.details, SkuChange), self._by)
+        await self._remember(tx, "sku", sku_id, one.line, before, changed, list(one.step.details))
+
+    async def _remember(
+        self, tx: Connection, subject: str, id: int, line: Line, before: Any, after: Any, fields: Iterable[str]
+    ) -> None:
+        """What there was, in the audit trail: an import that breaks off puts it back."""
+        was = {name: msgspec.to_builtins(getattr(before, name)) for name in fields}
+        now = {name: msgspec.to_builtins(getattr(after, name)) for name in was}
+        await audit.record(tx, self._by, "imported", subject, id, {"row": line.number, "before": was, "after": now})
+
+    def _refuse(self, refusals: list[tuple[LineReport, Line]], line: Line, problem: Problem) -> None:
+        told = refused(line, problem, line.values)
+        if not self._columns.options.partial:
+            raise Broken(told)
+        refusals.append((told, line))

@@ -1,0 +1,102 @@
+"""`/exports`: items, stock and the ledger as CSV, sent while they are read."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Annotated
+
+from litestar import Router, get
+from litestar.datastructures import State
+from litestar.params import Parameter
+from litestar.response import Stream
+
+from stocky import clock
+from stocky.auth.guards import readers
+from stocky.catalogue.parameters import Search
+from stocky.exchange import exporting
+from stocky.schema import MAX_ID, storage_type_of
+
+CSV = "text/csv"
+OptionalId = Annotated[int | None, Parameter(ge=1, le=MAX_ID, description="Only those of this id", required=False)]
+TagFilter = Annotated[str | None, Parameter(max_length=50, description="Only items with this tag", required=False)]
+Since = Annotated[datetime | None, Parameter(description="Only what occurred at or after this", required=False)]
+Until = Annotated[datetime | None, Parameter(description="Only what occurred before this", required=False)]
+TypeFilter = Annotated[
+    str | None, Parameter(max_length=20, description="add, remove, move, set or undo", required=False)
+]
+ScannerFilter = Annotated[str | None, Parameter(max_length=128, description="Only of this scanner", required=False)]
+
+
+@get("/items.csv", opt=readers, media_type=CSV)
+async def export_items(
+    state: State,
+    search: Search = None,
+    storage_type: str | None = None,
+    is_active: bool = True,
+    needs_review: bool | None = None,
+    type_id: OptionalId = None,
+    tag: TagFilter = None,
+) -> Stream:
+    """Items, in the columns that an import takes. The filters are those of the list."""
+    wanted = exporting.ItemFilter(
+        search=search,
+        storage_type=storage_type_of(storage_type),
+        is_active=is_active,
+        needs_review=needs_review,
+        type_id=type_id,
+        tag=tag,
+    )
+    return _download("items", exporting.export_items(state.database, wanted))
+
+
+@get("/stock.csv", opt=readers, media_type=CSV)
+async def export_stock(
+    state: State,
+    item_id: OptionalId = None,
+    location_id: OptionalId = None,
+    low_stock: bool = False,
+    expiring_soon: bool = False,
+    search: Search = None,
+) -> Stream:
+    """How much of what is where, in the columns that an import takes. The filters are those of the list."""
+    wanted = exporting.StockFilter(
+        item_id=item_id, location_id=location_id, low_stock=low_stock, expiring_soon=expiring_soon, search=search
+    )
+    return _download("stock", exporting.export_stock(state.database, wanted))
+
+
+@get("/events.csv", opt=readers, media_type=CSV)
+async def export_events(
+    state: State,
+    item_id: OptionalId = None,
+    location_id: OptionalId = None,
+    user_id: OptionalId = None,
+    scanner_id: ScannerFilter = None,
+    type: TypeFilter = None,
+    since: Since = None,
+    until: Until = None,
+) -> Stream:
+    """The ledger, oldest first. The filters are those of the list."""
+    wanted = exporting.EventFilter(
+        item_id=item_id,
+        location_id=location_id,
+        user_id=user_id,
+        scanner_id=scanner_id,
+        type=type.lower() if type else None,
+        since=since,
+        until=until,
+    )
+    return _download("events", exporting.export_events(state.database, wanted))
+
+
+def _download(name: str, content: AsyncIterator[bytes]) -> Stream:
+    filename = f"stocky_{name}_{clock.now():%Y%m%d_%H%M%S}.csv"
+    return Stream(
+        content,
+        media_type=f"{CSV}; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{filename}"', "Cache-Control": "private, no-store"},
+    )
+
+
+export_routes = Router("/exports", route_handlers=[export_items, export_stock, export_events], tags=["Exports"])

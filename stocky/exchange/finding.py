@@ -1,0 +1,166 @@
+"""What the rows of a chunk refer to, read in a few queries: items, places, stock, types, what was imported before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import date
+from typing import Any
+
+import msgspec
+
+from stocky.barcodes.keys import key_of as barcode_key
+from stocky.catalogue.repository import get_items
+from stocky.catalogue.schemas import Item
+from stocky.catalogue.tag_repository import name_key
+from stocky.db import Connection
+from stocky.exchange.lines import Line
+from stocky.exchange.schemas import ItemKey
+from stocky.stock.levels import Level
+
+
+class Place(msgspec.Struct):
+    """A location as far as a row names it."""
+
+    id: int
+    name: str
+    box_no: int | None = None
+    loc_no: int | None = None
+
+
+class _Barcode(msgspec.Struct):
+    code_key: str
+    item_id: int
+
+
+class _Code(msgspec.Struct):
+    code: str
+    id: int
+
+
+class _Named(msgspec.Struct):
+    id: int
+    name: str
+
+
+class _Type(msgspec.Struct):
+    id: int
+    name_key: str
+
+
+class _Imported(msgspec.Struct):
+    event_id: str
+    is_undone: bool
+
+
+class Found:
+    """What is there. It is kept in step with what the rows of the chunk make of it."""
+
+    def __init__(self) -> None:
+        self.items: dict[int, Item] = {}
+        self.codes: dict[str, int] = {}
+        # By the barcode's key, which its other forms share.
+        self.barcodes: dict[str, int] = {}
+        self.names: dict[str, list[int]] = {}
+        self.types: dict[str, int] = {}
+        self.places: dict[str, Place] = {}
+        self.boxes: dict[tuple[int, int], Place] = {}
+        self.levels: dict[tuple[int, int, date | None], Level] = {}
+        # By the row's number: the event_id it is booked under, and whether it has been.
+        self.events: dict[int, tuple[str, bool]] = {}
+
+    def owner(self, barcode: str) -> Item | None:
+        """The item with this barcode, of which the very text counts before another form of the number."""
+        id = self.barcodes.get(barcode) or self.barcodes.get(barcode_key(barcode))
+        return None if id is None else self.items[id]
+
+    def change(self, item: Item) -> None:
+        """An item that a row has made or changed."""
+        self.barcodes = {key: id for key, id in self.barcodes.items() if id != item.id}
+        self.barcodes.update((barcode_key(each.barcode), item.id) for each in item.barcodes)
+        self.note(item)
+
+    def note(self, item: Item) -> None:
+        """An item as it is."""
+        if before := self.items.get(item.id):
+            self.names[before.name] = [each for each in self.names.get(before.name, []) if each != item.id]
+        self.items[item.id] = item
+        self.codes[item.code] = item.id
+        self.names.setdefault(item.name, []).append(item.id)
+
+
+def key_of(values: dict[str, Any], key: ItemKey) -> str | None:
+    """The field by which a row names its item; None when it names none."""
+    wanted = ("code", "barcode", "name") if key is ItemKey.AUTO else (key.value,)
+    return next((field for field in wanted if values.get(field)), None)
+
+
+def barcodes_of(values: dict[str, Any]) -> Iterator[str]:
+    """Every barcode a row names."""
+    if "barcode" in values:
+        yield values["barcode"]
+    yield from (code for code, _ in values.get("barcodes", ()))
+
+
+async def find(read: Connection, lines: Iterable[Line], key: ItemKey, event_prefix: str, *, lock: bool) -> Found:
+    """What these rows refer to; with `lock`, no other process changes the items before the transaction ends."""
+    found = Found()
+    values = [line.values for line in lines]
+    wanted_barcodes = {code for each in values for code in barcodes_of(each)}
+    wanted_barcodes |= {barcode_key(code) for code in wanted_barcodes}
+    barcodes = await read.all("find_barcodes", _Barcode, code_keys=_json(wanted_barcodes))
+    codes = await read.all("find_item_codes", _Code, codes=_json({each["code"] for each in values if "code" in each}))
+    named = {each["name"] for each in values if key_of(each, key) == "name"}
+    names = await read.all("find_items_named", _Named, names=_json(named)) if named else []
+    ids = {each.item_id for each in barcodes} | {each.id for each in codes} | {each.id for each in names}
+    if lock:
+        await read.all("lock_items", dict[str, Any], ids=_json(ids))
+    for item in (await get_items(read, ids)).values():
+        found.note(item)
+    # The code of an item that was merged stands for the one it was merged into.
+    found.codes.update((each.code, each.id) for each in codes)
+    found.barcodes = {each.code_key: each.item_id for each in barcodes if each.item_id in found.items}
+    for name in named:
+        found.names[name] = sorted(each.id for each in names if each.name == name)
+    wanted_types = {name_key(each["type"]) for each in values if each.get("type")}
+    if wanted_types:
+        types = await read.all("find_item_types", _Type, keys=_json(wanted_types))
+        found.types = {each.name_key: each.id for each in types}
+    stocked = [line for line in lines if line.has_stock]
+    if stocked:
+        await _find_stock(read, found, stocked, ids, event_prefix)
+    return found
+
+
+async def _find_stock(read: Connection, found: Found, lines: list[Line], ids: set[int], event_prefix: str) -> None:
+    places = await read.all(
+        "find_named_places",
+        Place,
+        names=_json({line.values["location"] for line in lines if "location" in line.values}),
+        box_nos=_json({line.values["box_no"] for line in lines if "box_no" in line.values}),
+    )
+    for place in places:
+        found.places[place.name] = place
+        if place.box_no is not None and place.loc_no is not None:
+            found.boxes[place.box_no, place.loc_no] = place
+    for level in await read.all("list_levels", Level, ids=_json(ids)):
+        found.levels[level.item_id, level.location_id, level.expiry_date] = level
+    waiting = {line.number: 1 for line in lines}
+    while waiting:
+        event_ids = {_event_id(event_prefix, number, time): number for number, time in waiting.items()}
+        rows = await read.all("find_imported_events", _Imported, event_ids=_json(event_ids.keys()))
+        imported = {row.event_id: row.is_undone for row in rows}
+        for event_id, number in event_ids.items():
+            # What was undone may be imported again, under another name.
+            if imported.get(event_id):
+                waiting[number] += 1
+            else:
+                found.events[number] = (event_id, event_id in imported)
+                del waiting[number]
+
+
+def _event_id(prefix: str, number: int, time: int) -> str:
+    return f"{prefix}:{number}" if time == 1 else f"{prefix}:{number}~{time}"
+
+
+def _json(values: Iterable[Any]) -> str:
+    return msgspec.json.encode(sorted(values)).decode()

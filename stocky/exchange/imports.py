@@ -1,0 +1,298 @@
+"""Imports as jobs: a file is taken to disk, checked row by row, and only then written, in whichever process has it.
+
+All or nothing: when a row becomes unsound while others are being written, what was written is taken back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from litestar import Request
+
+from stocky import edge
+from stocky.auth.repository import get_user
+from stocky.auth.schemas import Principal, Role
+from stocky.backup.upload import Upload, Wanted, receive_upload
+from stocky.config import Config
+from stocky.db import Connection, Database
+from stocky.errors import Forbidden, NotFound, StockyError, Unavailable
+from stocky.exchange import repository
+from stocky.exchange.applying import Applier, Broken
+from stocky.exchange.lines import Columns
+from stocky.exchange.options import import_key, open_sheet, options_of
+from stocky.exchange.planning import Plan, Planner
+from stocky.exchange.reading import Sheet
+from stocky.exchange.schemas import (
+    ImportOptions,
+    ImportOrder,
+    ImportReport,
+    LineReport,
+    StartedImport,
+    TakenBack,
+    Written,
+)
+from stocky.exchange.store import MOST_WAITING, PLAN, UPLOAD, ImportStore, reports, sync
+from stocky.exchange.taking_back import TakingBack
+from stocky.jobs.jobs import Jobs, Report
+from stocky.jobs.repository import list_jobs
+from stocky.jobs.schedule import Schedule
+from stocky.jobs.schemas import Job
+from stocky.logs import audit
+from stocky.stock.recorder import Recorder
+
+KIND = "import.csv"
+MAX_BYTES = 100 * 2**20
+# A mapping names up to a hundred columns.
+MAX_FIELD = 65_536
+# A process may be killed, or the database away, as often as this.
+ATTEMPTS = 10
+SWEEP_SECONDS = 3_600
+_WANTED = Wanted("table", "items.csv", "; import it in parts", MAX_FIELD)
+_URL = "/api/v1/imports"
+
+
+class _Known(msgspec.Struct, frozen=True):
+    """By what an import is known when it comes again; `stock_done` says that it has, and its stock is booked."""
+
+    key: str
+    fingerprint: str
+    stock_done: bool
+
+    @property
+    def event_prefix(self) -> str:
+        return f"csv:{self.key}"
+
+
+class Imports:
+    """The imports of one process."""
+
+    def __init__(self, config: Config, database: Database, recorder: Recorder, jobs: Jobs) -> None:
+        self.store = ImportStore(config.data_dir)
+        self._database = database
+        self._recorder = recorder
+        self._jobs = jobs
+        jobs.register(KIND, self._run)
+
+    def take_up(self, schedule: Schedule) -> None:
+        """Hands the standing duty to the schedule."""
+        schedule.every(SWEEP_SECONDS, self._sweep)
+
+    async def start(self, request: Request[Any, Any, Any], by: Principal) -> StartedImport:
+        """Takes the form's file, looks at its header and begins a job.
+
+        Raises BadRequest for no form, TooLarge, Invalid for options or a header that cannot be, Unavailable while
+        too many wait.
+        """
+        if await asyncio.to_thread(self.store.waiting) >= MOST_WAITING:
+            raise Unavailable(f"{MOST_WAITING} imports are waiting already; send it again later", retry_after=30)
+        import_id = uuid.uuid4().hex
+        place = await asyncio.to_thread(self.store.make, import_id)
+        try:
+            upload = await receive_upload(request, place / UPLOAD, MAX_BYTES, _WANTED)
+            options = options_of(upload.fields)
+            columns, sheet = await asyncio.to_thread(_look, upload, options)
+            order = ImportOrder(import_id=import_id, filename=upload.filename[:200], user_id=by.id, options=options)
+            job_id = await self._jobs.enqueue(
+                KIND, msgspec.to_builtins(order), by=by.user.username, max_attempts=ATTEMPTS
+            )
+            assert job_id is not None
+        except BaseException:
+            await asyncio.to_thread(self.store.remove, import_id)
+            raise
+        return StartedImport(
+            job_id=job_id,
+            status_url=f"{_URL}/{job_id}",
+            events_url=f"{_URL}/{job_id}/events",
+            encoding=sheet.encoding,
+            delimiter=sheet.delimiter,
+            columns=columns.fields,
+        )
+
+    async def get_import(self, job_id: int, by: Principal) -> Job:
+        """An import of one's own, or any for an admin. Raises NotFound."""
+        with suppress(NotFound):
+            job = await self._jobs.look(job_id)
+            if job.kind == KIND and (by.role is Role.ADMIN or job.created_by == by.user.username):
+                return job
+        raise NotFound(f"There is no import with id {job_id}")
+
+    async def list_imports(self, read: Connection, by: Principal, *, skip: int, limit: int) -> list[Job]:
+        """One's own, or all for an admin, newest first."""
+        own = None if by.role is Role.ADMIN else by.user.username
+        return await list_jobs(read, skip=skip, limit=limit, kind=KIND, created_by=own)
+
+    async def find_file(self, job_id: int, name: str, by: Principal) -> Path:
+        """A file about an import that has ended. Raises NotFound."""
+        job = await self.get_import(job_id, by)
+        if isinstance(job.result, dict):
+            return self.store.place(job.result["import_id"]) / name
+        raise NotFound(f"The import {job_id} has nothing to tell yet; its job is {job.status.value}")
+
+    async def _run(self, parameters: dict[str, Any], report: Report) -> ImportReport:
+        order = msgspec.convert(parameters, ImportOrder)
+        # What the import writes to the audit trail, and says in the log, carries its id.
+        edge.request_id.set(order.import_id)
+        try:
+            result = await self._import(order, report)
+        except StockyError as error:
+            # What is not refused is tried again, and needs its file.
+            if error.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                await asyncio.to_thread(self.store.finish, order.import_id)
+            raise
+        await asyncio.to_thread(self.store.finish, order.import_id)
+        return result
+
+    async def _import(self, order: ImportOrder, report: Report) -> ImportReport:
+        file = self.store.place(order.import_id) / UPLOAD
+        if not await asyncio.to_thread(file.is_file):
+            raise Unavailable(
+                "The uploaded file is not on this machine. Processes on one database need one data directory"
+                " (STOCKY_DATA_DIR) for imports"
+            )
+        by = await self._principal(order.user_id)
+        key, fingerprint = await asyncio.to_thread(import_key, file, order.options)
+        async with self._database.read() as read:
+            stock_done = await repository.is_imported(read, key, fingerprint)
+        known = _Known(key, fingerprint, stock_done)
+        plan = await self._plan(order, known, report)
+        if order.options.dry_run:
+            return _told(order, plan, "Nothing was written: this is what would be", applied=False)
+        if plan.refused and not order.options.partial:
+            message = f"Nothing was written: {plan.refused} of {plan.lines} rows are refused"
+            # An earlier attempt at it may have been killed while it wrote.
+            taken_back = await self._take_back(order, by, report)
+            return _told(order, plan, message, applied=False, taken_back=taken_back)
+        # The counts are those of the first attempt, when nothing was written yet.
+        first = await asyncio.to_thread(_keep_plan, self.store.place(order.import_id) / PLAN, plan)
+        try:
+            refused = await self._write(order, known, plan, by, report)
+        except Broken as broken:
+            first.refuse(broken.told)
+            taken_back = await self._take_back(order, by, report) or TakenBack()
+            message = f"Row {broken.told.line} became unsound while others were written, and all was taken back"
+            if taken_back.left:
+                message += f" but {len(taken_back.left)} things that were changed or used since"
+            return _told(order, first, message, applied=False, taken_back=taken_back)
+        for told in refused:
+            first.refuse(told)
+        written = await self._finish(order, known, by, plan)
+        message = f"{first.lines - first.refused} rows were imported, {first.refused} were refused"
+        return _told(order, first, message, applied=True, written=written)
+
+    async def _plan(self, order: ImportOrder, known: _Known, report: Report) -> Plan:
+        place = self.store.place(order.import_id)
+        async with _sheet(place / UPLOAD, order) as (sheet, columns):
+            with reports(place, sheet.header) as told:
+                planner = Planner(self._database, columns, known.event_prefix, stock_done=known.stock_done)
+                return await planner.run(sheet, told, report)
+
+    async def _write(
+        self, order: ImportOrder, known: _Known, plan: Plan, by: Principal, report: Report
+    ) -> list[LineReport]:
+        """The rows that were refused only now."""
+        place = self.store.place(order.import_id)
+        async with _sheet(place / UPLOAD, order) as (sheet, columns):
+            with reports(place, sheet.header, again=True) as told:
+                applier = Applier(
+                    self._database,
+                    self._recorder,
+                    columns,
+                    order.import_id,
+                    by,
+                    event_prefix=known.event_prefix,
+                    stock_done=known.stock_done,
+                )
+                return await applier.run(sheet, plan, told, report)
+
+    async def _principal(self, user_id: int) -> Principal:
+        async with self._database.read() as read:
+            user = await get_user(read, user_id)
+        if not user.is_active or user.role not in (Role.ADMIN, Role.MEMBER):
+            raise Forbidden(f"Access denied. {user.username}, who began the import, may no longer change stock")
+        return Principal(user)
+
+    async def _take_back(self, order: ImportOrder, by: Principal, report: Report) -> TakenBack | None:
+        """What an earlier attempt of this import, or this one, has written; None when there is nothing."""
+        taken = await TakingBack(self._database, self._recorder, order.import_id, by).run(report)
+        return None if taken == TakenBack() else taken
+
+    async def _finish(self, order: ImportOrder, known: _Known, by: Principal, plan: Plan) -> Written:
+        async with self._database.transaction() as tx:
+            written = await repository.count_written(tx, order.import_id)
+            details = {
+                "filename": order.filename,
+                "fingerprint": known.fingerprint,
+                "batch_id": order.import_id,
+                "rows": plan.lines,
+            }
+            await audit.record(tx, by, "imported", "import", known.key, details | msgspec.to_builtins(written))
+        return written
+
+    async def _sweep(self) -> None:
+        await asyncio.to_thread(self.store.sweep)
+
+
+@asynccontextmanager
+async def _sheet(file: Path, order: ImportOrder) -> AsyncIterator[tuple[Sheet, Columns]]:
+    sheet = await asyncio.to_thread(open_sheet, file, order.options)
+    try:
+        yield sheet, Columns(sheet.header, order.options)
+    finally:
+        sheet.close()
+
+
+def _look(upload: Upload, options: ImportOptions) -> tuple[Columns, Sheet]:
+    """The header of an upload that is safe on the disk. Raises Invalid."""
+    sheet = open_sheet(upload.file, options)
+    sheet.close()
+    columns = Columns(sheet.header, options)
+    sync(upload.file)
+    return columns, sheet
+
+
+def _keep_plan(file: Path, plan: Plan) -> Plan:
+    """The plan that is kept already, else this one, which is kept now."""
+    with suppress(FileNotFoundError):
+        return msgspec.json.decode(file.read_bytes(), type=Plan)
+    made = file.with_suffix(".new")
+    made.write_bytes(msgspec.json.encode(plan))
+    made.replace(file)
+    return msgspec.structs.replace(plan, errors=list(plan.errors))
+
+
+def _told(
+    order: ImportOrder,
+    plan: Plan,
+    message: str,
+    *,
+    applied: bool,
+    written: Written | None = None,
+    taken_back: TakenBack | None = None,
+) -> ImportReport:
+    counts = {
+        name: getattr(plan, name)
+        for name in ("lines", "created", "changed", "unchanged", "refused", "already_imported")
+    }
+    return ImportReport(
+        import_id=order.import_id,
+        filename=order.filename,
+        applied=applied,
+        dry_run=order.options.dry_run,
+        partial=order.options.partial,
+        message=message,
+        **counts,
+        new_locations=plan.new_locations,
+        new_types=plan.new_types,
+        errors=plan.errors,
+        changes=plan.changes,
+        batch_id=order.import_id if written is not None and written.stock_events else None,
+        written=written,
+        taken_back=taken_back,
+    )

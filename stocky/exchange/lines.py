@@ -1,0 +1,206 @@
+"""What a row says: the values of its columns by field, or why it cannot be read. Nothing here asks what is in stock."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from stocky.barcodes.keys import key_of as barcode_key
+from stocky.catalogue.codes import is_item_code
+from stocky.catalogue.schemas import Link, TagName, TypeName
+from stocky.errors import Invalid
+from stocky.exchange.cells import split_list, split_pack, unguarded
+from stocky.exchange.fields import BY_NAME, MAX_LENGTHS, QUANTITIES, READERS, About, guess
+from stocky.exchange.reading import Row
+from stocky.exchange.schemas import Empty, ImportOptions, StockMode
+from stocky.exchange.values import Unreadable, milli_of
+
+MAX_BARCODES, MAX_TAGS = 100, 50
+STOCK_SAYS = ("location", "box_no", "quantity")
+# What a spreadsheet makes of a long barcode that it takes for a number.
+_SHORTENED = re.compile(r"\d([.,]\d+)?E\+?\d+", re.IGNORECASE)
+# What an empty cell may take away, and what is there then.
+CLEARED: dict[str, Any] = {
+    "description": "",
+    "min_quantity": None,
+    "manufacturer_code": "",
+    "type": None,
+    "tags": (),
+    "seller": "",
+    "seller_link": "",
+}
+_PATTERNS: dict[str, Any] = {"seller_link": Link, "type": TypeName}
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """Why a row is refused, and the header of the column that it is because of."""
+
+    message: str
+    column: str | None = None
+
+
+class Line(msgspec.Struct, frozen=True):
+    """A row that was read: `values` by field, only those it says something of. With problems it says nothing."""
+
+    number: int
+    cells: list[str]
+    values: dict[str, Any] = {}
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def has_stock(self) -> bool:
+        return "quantity" in self.values
+
+
+class Columns:
+    """Which column holds which field."""
+
+    def __init__(self, header: list[str], options: ImportOptions) -> None:
+        """Raises Invalid for a mapping that does not fit the header, or without anything to find items by."""
+        self.header = header
+        self.options = options
+        self.fields = _mapped(header, options.mapping)
+        self._by_index = [(index, field) for index, name in enumerate(header) if (field := self.fields[name])]
+        self.of_field = {field: header[index] for index, field in self._by_index}
+        keys = ["code", "barcode", "name"] if options.key == "auto" else [options.key.value]
+        if not any(key in self.of_field for key in keys):
+            raise Invalid(
+                f"No column holds {' or '.join(keys)}, by which items are found. Name one so, or say in mapping which"
+                f" column is what, as in {{{header[0]!r}: 'name'}}",
+                field="mapping",
+            )
+
+    def line(self, row: Row) -> Line:
+        """What the row says."""
+        if row.problem is not None:
+            return Line(row.line, row.cells, problems=(Problem(row.problem),))
+        found: dict[str, Any] = {}
+        problems = []
+        for index, field in self._by_index:
+            text = unguarded(row.cells[index]).strip() if index < len(row.cells) else ""
+            try:
+                if text:
+                    found[field] = self._value(field, text)
+                elif self.options.empty is Empty.CLEAR and field in CLEARED:
+                    found[field] = CLEARED[field]
+            except Unreadable as error:
+                problems.append(Problem(str(error), self.header[index]))
+        if not problems:
+            problems = self._contradictions(found)
+        return Line(row.line, row.cells, {} if problems else found, tuple(problems))
+
+    def _value(self, field: str, text: str) -> Any:
+        if field in QUANTITIES:
+            milli = milli_of(text, self.options.decimal)
+            if field == "min_quantity" and milli < 0:
+                raise Unreadable("A minimum is at least 0")
+            return milli
+        if field in READERS:
+            return READERS[field](text)
+        if field == "barcodes":
+            return self._barcodes(text)
+        if field == "tags":
+            return _tags(text)
+        if field == "code":
+            if not is_item_code(text):
+                raise Unreadable(f"{text!r} is not an item code of four letters")
+            return text.upper()
+        if field == "barcode":
+            _refuse_shortened(text)
+        if len(text) > MAX_LENGTHS[field]:
+            raise Unreadable(f"It has {len(text)} characters; {MAX_LENGTHS[field]} are kept")
+        if field in _PATTERNS and not _fits(text, _PATTERNS[field]):
+            wanted = "a link that begins with https://" if field == "seller_link" else "a name"
+            raise Unreadable(f"{text!r} is not {wanted}")
+        return text
+
+    def _barcodes(self, text: str) -> tuple[tuple[str, int | None], ...]:
+        """Barcodes with what one scan counts, in thousandths; None where the cell does not say."""
+        listed: dict[str, int | None] = {}
+        keys: set[str] = set()
+        for entry in split_list(text):
+            barcode, pack = split_pack(entry)
+            _refuse_shortened(barcode)
+            if not barcode or len(barcode) > MAX_LENGTHS["barcode"]:
+                raise Unreadable(f"{entry!r} is not a barcode")
+            if barcode_key(barcode) in keys:
+                raise Unreadable(f"The barcode {barcode} is named twice")
+            pack_milli = None if pack is None else milli_of(pack.strip(), self.options.decimal)
+            if pack_milli is not None and pack_milli <= 0:
+                raise Unreadable(f"A scan of {barcode} has to count more than 0")
+            listed[barcode] = pack_milli
+            keys.add(barcode_key(barcode))
+        if len(listed) > MAX_BARCODES:
+            raise Unreadable(f"There are {len(listed)} barcodes; an item has {MAX_BARCODES} at most")
+        return tuple(listed.items())
+
+    def _contradictions(self, found: dict[str, Any]) -> list[Problem]:
+        """What no single cell shows."""
+        if not any(field in found for field in STOCK_SAYS):
+            alone = [field for field in ("expiry_date", "loc_no", "notes") if field in found]
+            return [self._problem(alone[0], "Of which stock? Fill in location and quantity too")] if alone else []
+        if "quantity" not in found:
+            return [self._problem("quantity", "It names a place and no quantity; fill in both, or neither")]
+        if ("box_no" in found) != ("loc_no" in found):
+            return [self._problem("box_no", "A place in a box is named by box_no and loc_no together")]
+        if "location" not in found and "box_no" not in found:
+            return [self._problem("location", "It has a quantity and no location; fill in both, or neither")]
+        if found["quantity"] <= 0 and self.options.stock is StockMode.ADD:
+            return [self._problem("quantity", "What is added has to be more than 0")]
+        return []
+
+    def _problem(self, field: str, message: str) -> Problem:
+        return Problem(message, self.of_field.get(field))
+
+
+def _mapped(header: list[str], mapping: dict[str, str | None] | None) -> dict[str, str | None]:
+    fields: dict[str, str | None] = dict.fromkeys(header)
+    if mapping is None:
+        taken = set()
+        for name in header:
+            field = guess(name)
+            if field not in taken:
+                fields[name] = field
+                taken.add(field)
+        return fields
+    for name, field in mapping.items():
+        if name not in fields:
+            raise Invalid(f"mapping: there is no column {name!r}; there are {', '.join(header[:20])}", field="mapping")
+        if not field:
+            continue
+        if field not in BY_NAME:
+            raise Invalid(f"mapping: {field!r} is no field; they are {', '.join(BY_NAME)}", field="mapping")
+        if field in fields.values():
+            raise Invalid(f"mapping: two columns hold {field}; leave one of them out", field="mapping")
+        fields[name] = field
+    return fields
+
+
+def _refuse_shortened(barcode: str) -> None:
+    if _SHORTENED.fullmatch(barcode):
+        raise Unreadable(f"{barcode} is a barcode that a spreadsheet has shortened; format its column as text")
+
+
+def _tags(text: str) -> tuple[str, ...]:
+    names = split_list(text)
+    for name in names:
+        if not _fits(name, TagName):
+            raise Unreadable(f"{name[:60]!r} is too long for a tag; separate tags with ;")
+    if len(names) > MAX_TAGS:
+        raise Unreadable(f"There are {len(names)} tags; an item has {MAX_TAGS} at most")
+    return tuple(names)
+
+
+def _fits(text: str, kind: Any) -> bool:
+    try:
+        msgspec.convert(text, kind)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def of_item(found: dict[str, Any]) -> dict[str, Any]:
+    """The part of a row's values that is about the item."""
+    return {field: value for field, value in found.items() if BY_NAME[field].about is About.ITEM}

@@ -1,0 +1,156 @@
+"""The first pass over a file: what every row would come to, decided against what is there, without a change."""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_left
+from collections.abc import Iterator
+from itertools import islice
+
+import msgspec
+
+from stocky.catalogue.tag_repository import name_key
+from stocky.db import Database
+from stocky.exchange import deciding
+from stocky.exchange.deciding import Refused
+from stocky.exchange.file_memory import FileMemory
+from stocky.exchange.finding import Found, find
+from stocky.exchange.lines import Columns, Line, Problem
+from stocky.exchange.reading import Sheet
+from stocky.exchange.schemas import LineReport
+from stocky.exchange.store import Reports
+from stocky.jobs.jobs import Report
+
+CHUNK_ROWS = 200
+# What the report itself holds; the files beside it hold all.
+TOLD = 100
+
+
+class Plan(msgspec.Struct):
+    """What a file comes to: counts of rows, the first of them in words, and the numbers of those to be written."""
+
+    lines: int = 0
+    created: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    refused: int = 0
+    already_imported: int = 0
+    errors: list[LineReport] = []
+    changes: list[LineReport] = []
+    new_locations: list[str] = []
+    new_types: list[str] = []
+    to_create: list[int] = []
+    to_change: list[int] = []
+
+    def refuse(self, told: LineReport) -> None:
+        """Counts a refused row, which may have been a sound one before."""
+        self.refused += 1
+        if _holds(self.to_create, told.line):
+            self.created -= 1
+        elif _holds(self.to_change, told.line):
+            self.changed -= 1
+        if len(self.errors) < TOLD:
+            self.errors.append(told)
+
+
+class Planner:
+    """Goes through the rows of one file."""
+
+    def __init__(self, database: Database, columns: Columns, event_prefix: str, *, stock_done: bool) -> None:
+        self._database = database
+        self._columns = columns
+        self._prefix = event_prefix
+        self._stock_done = stock_done
+        self._memory = FileMemory(columns.options.key)
+        self.plan = Plan()
+
+    async def run(self, sheet: Sheet, reports: Reports, report: Report) -> Plan:
+        """The plan of the whole file. Raises Invalid where the file cannot be read on."""
+        rows = (self._columns.line(row) for row in sheet.rows())
+        while chunk := await asyncio.to_thread(take, rows, CHUNK_ROWS):
+            good = [line for line in chunk if not line.problems]
+            async with self._database.read() as read:
+                found = await find(read, good, self._columns.options.key, self._prefix, lock=False)
+            await asyncio.to_thread(self._decide_all, chunk, found, reports)
+            report("checking", self.plan.lines, None, "rows")
+        self.plan.new_locations = list(islice(self._memory.places, TOLD))
+        self.plan.new_types = list(islice(self._memory.types, TOLD))
+        return self.plan
+
+    def _decide_all(self, chunk: list[Line], found: Found, reports: Reports) -> None:
+        for line in chunk:
+            self.plan.lines += 1
+            try:
+                told = self._problem(line) if line.problems else self._decide(line, found)
+            except Refused as refusal:
+                column = self._columns.of_field.get(refusal.field or "")
+                told = refused(line, Problem(refusal.message, column), line.values)
+            reports.add(told)
+            if told.outcome == "refused":
+                self.plan.refuse(told)
+                reports.add_refused(line, told.message if told.column is None else f"{told.column}: {told.message}")
+            elif told.outcome == "unchanged":
+                self.plan.unchanged += 1
+            else:
+                if told.outcome == "created":
+                    self.plan.created += 1
+                    self.plan.to_create.append(line.number)
+                else:
+                    self.plan.changed += 1
+                    self.plan.to_change.append(line.number)
+                if len(self.plan.changes) < TOLD:
+                    self.plan.changes.append(told)
+
+    def _decide(self, line: Line, found: Found) -> LineReport:
+        item = deciding.match(line, found, self._columns.options.key)
+        id = self._memory.item_of(line, item)
+        step = deciding.ItemStep()
+        is_first = not self._memory.said_before(id, line)
+        if is_first:
+            self._memory.check_barcodes(id, line)
+            step = deciding.new_item(line, found) if item is None else deciding.item_change(line, item, found)
+        stock = None
+        if line.has_stock:
+            stock = deciding.stock_step(line, item, found, self._columns.options, done=self._stock_done)
+            self.plan.already_imported += stock is None
+        if stock is not None and id is not None:
+            self._memory.check_stock(id, stock)
+        # Only now is it certain that the row is taken.
+        if is_first:
+            id = self._memory.add_item(id, line)
+        if stock is not None and id is not None:
+            self._memory.add_stock(id, stock, line)
+        if step.type_name and name_key(step.type_name) not in found.types:
+            self._memory.types.setdefault(step.type_name)
+        told = [*step.told, *(stock.told if stock else [])]
+        changes = bool(step.fields or step.type_name or (stock and stock.changes))
+        return LineReport(
+            line=line.number,
+            outcome="created" if is_first and item is None else "changed" if changes else "unchanged",
+            item=deciding.title(line, item),
+            message="; ".join(told) or ("imported before" if line.has_stock and stock is None else "as it is"),
+        )
+
+    def _problem(self, line: Line) -> LineReport:
+        return refused(line, line.problems[0], {}, more=len(line.problems) - 1)
+
+
+def refused(line: Line, problem: Problem, values: dict[str, object], *, more: int = 0) -> LineReport:
+    """What is told of a refused row."""
+    return LineReport(
+        line=line.number,
+        outcome="refused",
+        item=str(values.get("name") or values.get("code") or values.get("barcode") or ""),
+        column=problem.column,
+        message=problem.message + (f" (and {more} more)" if more > 0 else ""),
+    )
+
+
+def _holds(rising: list[int], number: int) -> bool:
+    place = bisect_left(rising, number)
+    return place < len(rising) and rising[place] == number
+
+
+def take(lines: Iterator[Line], count: int) -> list[Line]:
+    """The next rows; an empty list at the end."""
+    return list(islice(lines, count))

@@ -1,0 +1,114 @@
+"""Files of imports on disk: an upload lies here until its job has ended, its reports some days longer."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from stocky.backup.workspace import disk_errors
+from stocky.exchange.cells import cell
+from stocky.exchange.lines import Line
+from stocky.exchange.reading import Row
+from stocky.exchange.schemas import LineReport
+
+KEPT_SECONDS = 7 * 86_400
+# Uploads that may wait for their job at once.
+MOST_WAITING = 10
+UPLOAD, REPORT, REFUSED, PLAN = "upload.csv", "report.csv", "refused.csv", "plan.json"
+PROBLEM_COLUMN = "import_problem"
+_ID = re.compile(r"[0-9a-f]{32}")
+
+
+class ImportStore:
+    """The directory of imports, with a directory for each."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.directory = data_dir / "imports"
+
+    def make(self, import_id: str) -> Path:
+        """The directory of a new import. Raises OutOfSpace."""
+        place = self.place(import_id)
+        with disk_errors():
+            place.mkdir(parents=True)
+        return place
+
+    def place(self, import_id: str) -> Path:
+        """Where the files of an import lie."""
+        assert _ID.fullmatch(import_id)
+        return self.directory / import_id
+
+    def waiting(self) -> int:
+        """How many uploads lie here."""
+        return sum(1 for _ in self.directory.glob(f"*/{UPLOAD}"))
+
+    def finish(self, import_id: str) -> None:
+        """Removes what only the job needed."""
+        for name in (UPLOAD, PLAN):
+            (self.place(import_id) / name).unlink(missing_ok=True)
+
+    def remove(self, import_id: str) -> None:
+        """Removes all of an import."""
+        shutil.rmtree(self.place(import_id), ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Removes what is older than KEPT_SECONDS."""
+        for place in self.directory.glob("*"):
+            with suppress(FileNotFoundError):
+                if time.time() - place.stat().st_mtime > KEPT_SECONDS:
+                    shutil.rmtree(place, ignore_errors=True)
+
+
+def sync(file: Path) -> None:
+    """Returns when the file and its name are on the disk."""
+    for path in (file, file.parent):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+class Reports:
+    """What is told of the rows: of each in `report.csv`, and the refused ones as they were in `refused.csv`."""
+
+    def __init__(self, place: Path, header: list[str], *, again: bool) -> None:
+        self._header = header
+        mode = "a" if again else "w"
+        self._report = (place / REPORT).open(mode, encoding="utf-8" if again else "utf-8-sig", newline="")
+        self._refused = (place / REFUSED).open(mode, encoding="utf-8" if again else "utf-8-sig", newline="")
+        self._report_writer, self._refused_writer = csv.writer(self._report), csv.writer(self._refused)
+        if not again:
+            self._report_writer.writerow(["line", "outcome", "item", "column", "message"])
+            self._refused_writer.writerow([*header, PROBLEM_COLUMN])
+
+    def add(self, told: LineReport) -> None:
+        """A line of the report."""
+        row = (told.line, told.outcome, told.item, told.column, told.message)
+        self._report_writer.writerow([cell(each) for each in row])
+
+    def add_refused(self, line: Line | Row, message: str) -> None:
+        """A row as it was read, with what is wrong."""
+        width = len(self._header)
+        cells = [*line.cells, *[""] * width][:width]
+        self._refused_writer.writerow([*cells, cell(message)])
+
+    def close(self) -> None:
+        self._report.close()
+        self._refused.close()
+
+
+@contextmanager
+def reports(place: Path, header: list[str], *, again: bool = False) -> Iterator[Reports]:
+    """The reports of an import, open for the length of the block; with `again` more is added to them."""
+    with disk_errors():
+        opened = Reports(place, header, again=again)
+        try:
+            yield opened
+        finally:
+            opened.close()

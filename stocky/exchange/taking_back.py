@@ -1,0 +1,164 @@
+"""Takes back an import that broke off: its events are undone, and what it made or changed is as it was before.
+
+What somebody used or changed meanwhile is left as it is, and named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from stocky.auth.schemas import Principal
+from stocky.catalogue import location_repository
+from stocky.catalogue import repository as catalogue
+from stocky.catalogue.schemas import ItemChange, LocationChange
+from stocky.db import Connection, Database
+from stocky.db.scripted import scripted
+from stocky.errors import Conflict, StockyError, Unavailable
+from stocky.exchange.schemas import TakenBack
+from stocky.jobs.jobs import Report
+from stocky.schema import MAX_ID
+from stocky.stock import repository as stock_repository
+from stocky.stock.operations import Operation, Posting
+from stocky.stock.recorder import Recorder
+from stocky.stock.schemas import SkuChange
+
+PAGE = 50
+MOST_TOLD = 100
+
+
+class _Event(msgspec.Struct):
+    id: int
+
+
+class Entry(msgspec.Struct):
+    """What the audit trail says of something an import made or changed."""
+
+    id: int
+    action: str
+    subject: str
+    subject_id: str
+    details: dict[str, Any]
+
+
+class TakingBack:
+    """Of one import."""
+
+    def __init__(self, database: Database, recorder: Recorder, import_id: str, by: Principal) -> None:
+        self._database = database
+        self._recorder = recorder
+        self._import_id = import_id
+        self._by = by
+        self._done = TakenBack()
+
+    async def run(self, report: Report) -> TakenBack:
+        """What was taken back, and what had to be left. Begun again, it goes on."""
+        await self._undo_events(report)
+        await self._restore(report)
+        return self._done
+
+    async def _undo_events(self, report: Report) -> None:
+        before = MAX_ID
+        while True:
+            async with self._database.read() as read:
+                page = await read.all(
+                    "list_import_events", _Event, import_id=self._import_id, before=before, limit=PAGE
+                )
+            if not page:
+                return
+            before = page[-1].id
+            operations = [
+                Operation(kind="undo", undo_event=event.id, note="import taken back", user_id=self._by.id)
+                for event in page
+            ]
+            posting = await self._recorder.post(Posting(operations))
+            for event, outcome in zip(page, posting.outcomes, strict=True):
+                if outcome.status == "rejected":
+                    self._leave(f"event {event.id}: {outcome.reason}")
+                else:
+                    self._done.stock_events += 1
+            report("taking back", self._done.stock_events, None, "events")
+
+    async def _restore(self, report: Report) -> None:
+        before = MAX_ID
+        while True:
+            async with self._database.read() as read:
+                page = await read.all(
+                    "list_import_entries", Entry, import_id=self._import_id, before=before, limit=PAGE
+                )
+            if not page:
+                return
+            before = page[-1].id
+            for entry in page:
+                await self._restore_one(entry)
+            report("taking back", self._done.items + self._done.locations, None, "items and locations")
+
+    async def _restore_one(self, entry: Entry) -> None:
+        restore: Callable[[Connection, Entry], Awaitable[bool]] = {
+            ("created", "item"): self._hide_item,
+            ("created", "location"): self._hide_location,
+            ("imported", "item"): self._put_item_back,
+            ("imported", "sku"): self._put_sku_back,
+        }[entry.action, entry.subject]
+        try:
+            is_done = await self._database.run(scripted(partial(_call, restore, entry)))
+        except Unavailable:
+            raise
+        except StockyError as error:
+            self._leave(f"{entry.subject} {entry.subject_id}: {error.detail}")
+            return
+        if entry.subject == "location":
+            self._done.locations += is_done
+        elif entry.subject == "item":
+            self._done.items += is_done
+
+    async def _hide_item(self, tx: Connection, entry: Entry) -> bool:
+        item = await catalogue.get_item(tx, int(entry.subject_id))
+        if not item.is_active:
+            return False
+        # Its barcodes are free again: for another try, or for whoever took one of them away from the import.
+        await catalogue.change_item(tx, item.id, ItemChange(is_active=False, upc=None, barcodes=[]), self._by)
+        return True
+
+    async def _hide_location(self, tx: Connection, entry: Entry) -> bool:
+        location = await location_repository.get_location(tx, int(entry.subject_id))
+        if not location.is_active:
+            return False
+        await location_repository.change_location(tx, location.id, LocationChange(is_active=False), self._by)
+        return True
+
+    async def _put_item_back(self, tx: Connection, entry: Entry) -> bool:
+        item = await catalogue.get_item(tx, int(entry.subject_id))
+        fields = _still_as_left(item, entry, item.name)
+        if fields:
+            await catalogue.change_item(tx, item.id, msgspec.convert(fields, ItemChange), self._by)
+        return bool(fields)
+
+    async def _put_sku_back(self, tx: Connection, entry: Entry) -> bool:
+        sku = await stock_repository.get_sku(tx, int(entry.subject_id))
+        fields = _still_as_left(sku, entry, f"SKU {sku.id}")
+        if fields:
+            await stock_repository.change_sku(tx, sku, msgspec.convert(fields, SkuChange), self._by)
+        return bool(fields)
+
+    def _leave(self, told: str) -> None:
+        if len(self._done.left) < MOST_TOLD:
+            self._done.left.append(told)
+
+
+def _still_as_left(now: Any, entry: Entry, name: str) -> dict[str, Any]:
+    """What to put back; nothing when it is back already. Raises Conflict when it was changed since."""
+    before, after = entry.details["before"], entry.details["after"]
+    there = {field: msgspec.to_builtins(getattr(now, field)) for field in before}
+    if there == before:
+        return {}
+    if there != after:
+        raise Conflict(f"{name} was changed meanwhile and is left as it is now")
+    return dict(before)
+
+
+async def _call(restore: Callable[[Connection, Entry], Awaitable[bool]], entry: Entry, tx: Connection) -> bool:
+    return await restore(tx, entry)

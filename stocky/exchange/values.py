@@ -1,0 +1,98 @@
+"""What the text of a cell means: exact quantities, dates, words of a list; what may mean two things is refused."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from enum import Enum
+from typing import TypeVar
+
+from stocky.quantity import MAX_QUANTITY
+from stocky.schema import OversellPolicy, StorageType
+
+E = TypeVar("E", bound=Enum)
+
+MAX_MILLI = MAX_QUANTITY * 1000
+# Blanks that spreadsheets put between thousands.
+_GROUPS = str.maketrans("", "", " \u00a0\u2009\u202f'")
+_PLAIN = re.compile(r"(?P<sign>[+-]?)(?P<whole>\d{1,18})(?:[.](?P<decimals>\d{1,18}))?", re.ASCII)
+_GROUPED = {mark: re.compile(rf"[+-]?\d{{1,3}}(?:[{mark}]\d{{3}})+", re.ASCII) for mark in ".,"}
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+
+class Unreadable(Exception):
+    """Text that is no such value; the words say what would be."""
+
+
+def milli_of(text: str, decimal: str | None) -> int:
+    """Thousandths of a quantity; `decimal` is its decimal mark, None where it has to follow from the text.
+
+    Raises Unreadable, also for `1,234`, which is one and a bit to some and a thousand to others.
+    """
+    compact = text.translate(_GROUPS)
+    mark = decimal or _decimal_mark(compact, text)
+    other = "," if mark == "." else "."
+    whole, separator, decimals = compact.partition(mark)
+    if other in whole:
+        if not _GROUPED[other].fullmatch(whole):
+            raise Unreadable(f"{text!r} is not a number")
+        whole = whole.replace(other, "")
+    match = _PLAIN.fullmatch(f"{whole}.{decimals}" if separator else whole)
+    if match is None:
+        raise Unreadable(f"{text!r} is not a number")
+    kept = (match["decimals"] or "").rstrip("0")
+    if len(kept) > 3:
+        raise Unreadable(f"{text} has more than the three decimals that are kept")
+    milli = int(match["whole"]) * 1000 + int(kept.ljust(3, "0") or 0)
+    if milli > MAX_MILLI:
+        raise Unreadable(f"{text} is more than {MAX_QUANTITY:,}")
+    return -milli if match["sign"] == "-" else milli
+
+
+def _decimal_mark(compact: str, text: str) -> str:
+    point, comma = compact.rfind("."), compact.rfind(",")
+    if point >= 0 and comma >= 0:
+        return "." if point > comma else ","
+    if compact.count(",") > 1:
+        return "."
+    if compact.count(".") > 1:
+        return ","
+    if comma < 0:
+        return "."
+    if _GROUPED[","].fullmatch(compact) and compact.lstrip("+-")[0] != "0":
+        raise Unreadable(f"{text} may be {compact.replace(',', '')} or {compact.replace(',', '.')}; say which: decimal")
+    return ","
+
+
+def date_of(text: str) -> date:
+    """A date as in 2026-12-31. Raises Unreadable."""
+    if _DATE.fullmatch(text):
+        try:
+            return date.fromisoformat(text)
+        except ValueError:
+            raise Unreadable(f"{text} is not a day of the calendar") from None
+    raise Unreadable(f"{text!r} is not a date; write it as 2026-12-31")
+
+
+def number_of(text: str) -> int:
+    """A whole number from 1. Raises Unreadable."""
+    if text.isascii() and text.isdigit() and int(text[:18]) > 0 and len(text) < 16:
+        return int(text)
+    raise Unreadable(f"{text!r} is not a whole number from 1")
+
+
+def storage_type_of(text: str) -> StorageType:
+    """Raises Unreadable naming the choices."""
+    return _choice(StorageType, text)
+
+
+def oversell_policy_of(text: str) -> OversellPolicy:
+    """Raises Unreadable naming the choices."""
+    return _choice(OversellPolicy, text)
+
+
+def _choice(choices: type[E], text: str) -> E:
+    try:
+        return choices(text)
+    except ValueError:
+        raise Unreadable(f"{text!r} is none of {', '.join(each.value for each in choices)}") from None

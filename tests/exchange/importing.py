@@ -1,0 +1,72 @@
+"""Imports over HTTP, waited for to their end."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import time
+from io import StringIO
+from typing import Any
+
+from httpx import AsyncClient
+
+from tests.inventory import Json, get
+
+SECONDS = 60
+
+
+async def begin(client: AsyncClient, content: str | bytes, name: str = "items.csv", **options: str) -> Json:
+    """The answer to an import that was taken."""
+    body = content.encode() if isinstance(content, str) else content
+    answer = await client.post("/imports", files={"file": (name, body, "text/csv")}, data=options)
+    assert answer.status_code == 202, answer.text
+    started: Json = answer.json()
+    return started
+
+
+async def ended(client: AsyncClient, job_id: int) -> Json:
+    """The job of an import when it has ended."""
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        job: Json = await get(client, f"/imports/{job_id}")
+        if job["status"] in ("done", "failed"):
+            return job
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"the import did not end: {job}")
+
+
+async def imported(client: AsyncClient, content: str | bytes, name: str = "items.csv", **options: str) -> Json:
+    """The report of an import that has ended."""
+    job = await ended(client, (await begin(client, content, name, **options))["job_id"])
+    assert job["status"] == "done", job
+    report: Json = job["result"]
+    return report | {"job_id": job["id"]}
+
+
+async def failed(client: AsyncClient, content: str | bytes, **options: str) -> Json:
+    """The job of an import that could not be done."""
+    job = await ended(client, (await begin(client, content, **options))["job_id"])
+    assert job["status"] == "failed", job
+    return job
+
+
+def counts(report: Json) -> tuple[int, int, int, int]:
+    """Created, changed, unchanged and refused rows, which are all rows."""
+    found = tuple(report[name] for name in ("created", "changed", "unchanged", "refused"))
+    assert sum(found) == report["lines"], report
+    return found  # type: ignore[return-value]
+
+
+async def table(client: AsyncClient, path: str) -> list[dict[str, str]]:
+    """The rows of a CSV answer, by header."""
+    answer = await client.get(path)
+    assert answer.status_code == 200, answer.text
+    return list(csv.DictReader(StringIO(answer.content.decode("utf-8-sig"), newline="")))
+
+
+async def stock_of(client: AsyncClient, name: str) -> list[tuple[str, float, str | None]]:
+    """Where how much of an item is, by lot."""
+    skus: list[Any] = await get(client, "/skus/", search=name, expand="item,location")
+    return sorted(
+        (sku["location"]["name"], sku["quantity"], sku["expiry_date"]) for sku in skus if sku["item"]["name"] == name
+    )

@@ -1,0 +1,152 @@
+"""Exports: everything there is, in the columns an import takes, and nothing that a spreadsheet would calculate."""
+
+from __future__ import annotations
+
+import csv
+from io import StringIO
+
+import pytest
+from httpx import AsyncClient
+
+from stocky.exchange import exporting
+from tests.inventory import made, new_item, new_location, new_stock, refused
+
+pytestmark = pytest.mark.one_postgres
+
+
+async def exported(client: AsyncClient, name: str, **query: object) -> list[dict[str, str]]:
+    """The rows of an export, by header."""
+    answer = await client.get(f"/exports/{name}.csv", params={key: str(value) for key, value in query.items()})
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    return list(csv.DictReader(StringIO(answer.content.decode("utf-8-sig"), newline="")))
+
+
+async def test_items_are_exported_with_all_that_is_said_of_them(member: AsyncClient, reader: AsyncClient) -> None:
+    kind = made(await member.post("/types/", json={"name": "Semiconductors"}))
+    await new_item(
+        member,
+        'Transistor "BC", small',
+        description="two\r\nlines; and ümlauts",
+        upc="40063813",
+        barcodes=[{"barcode": "six*pack;x", "pack_quantity": 6}],
+        min_quantity=2.5,
+        manufacturer_code="BC547B",
+        type_id=kind["id"],
+        tags=["npn", "small; part"],
+        seller="Corner shop",
+        seller_link="https://example.org/bc547",
+        default_storage_type="garage",
+    )
+    (row,) = await exported(reader, "items")
+    assert tuple(row) == exporting.ITEM_COLUMNS
+    assert row.pop("code").isalpha()
+    assert row == {
+        "name": 'Transistor "BC", small',
+        "description": "two\r\nlines; and ümlauts",
+        "barcode": "40063813",
+        "barcodes": "six**pack\\;x*6",
+        "storage_type": "garage",
+        "min_quantity": "2.5",
+        "oversell_policy": "reject",
+        "manufacturer_code": "BC547B",
+        "type": "Semiconductors",
+        "tags": "npn; small\\; part",
+        "seller": "Corner shop",
+        "seller_link": "https://example.org/bc547",
+    }
+
+
+async def test_stock_is_exported_to_the_thousandth(member: AsyncClient) -> None:
+    tea, shelf = await new_item(member, "Tea"), await new_location(member, "Shelf", storage_type="pantry")
+    await new_stock(member, tea, shelf, 0.125, expiry_date="2030-02-28", unit="kg", notes="top")
+    await new_stock(member, tea, shelf, 1000000)
+    first, second = await exported(member, "stock")
+    assert tuple(first) == exporting.STOCK_COLUMNS
+    assert (first["quantity"], first["expiry_date"], first["unit"], first["notes"]) == (
+        "0.125",
+        "2030-02-28",
+        "kg",
+        "top",
+    )
+    assert (first["code"], first["name"], first["location"]) == (tea["code"], "Tea", "Shelf")
+    assert (second["quantity"], second["expiry_date"], second["location_storage_type"]) == ("1000000", "", "pantry")
+
+
+async def test_the_ledger_is_exported_oldest_first_and_filtered_as_in_its_list(member: AsyncClient) -> None:
+    tea, salt, shelf = await new_item(member, "Tea"), await new_item(member, "Salt"), await new_location(member)
+    sku = await new_stock(member, tea, shelf, 5)
+    await new_stock(member, salt, shelf, 1)
+    made(await member.post(f"/skus/{sku['id']}/adjust", json={"delta": -0.5, "note": "=spilt", "event_id": "e1"}))
+    rows = await exported(member, "events")
+    assert tuple(rows[0]) == exporting.EVENT_COLUMNS
+    assert [(row["type"], row["name"], row["delta"]) for row in rows] == [
+        ("add", "Tea", "5"),
+        ("add", "Salt", "1"),
+        ("remove", "Tea", "-0.5"),
+    ]
+    assert rows[2]["quantity_after"] == "4.5"
+    assert rows[2]["note"] == "'=spilt"
+    assert rows[2]["occurred_at"].endswith("Z")
+    assert [row["name"] for row in await exported(member, "events", item_id=salt["id"])] == ["Salt"]
+    assert [row["event_id"] for row in await exported(member, "events", type="REMOVE")] == ["e1"]
+    assert await exported(member, "events", until="2001-01-01T00:00:00Z") == []
+
+
+@pytest.mark.parametrize("begins", ["=", "+", "-", "@", "\t", "\r", "'=", "''+"])
+async def test_text_that_a_spreadsheet_would_calculate_gets_a_quote(begins: str, member: AsyncClient) -> None:
+    name = f"{begins}cmd|' /C calc'!A0"
+    item = await new_item(member, name)
+    await new_stock(member, item, await new_location(member, f"{begins}1+1"), 1)
+    assert (await exported(member, "items"))[0]["name"] == f"'{name}"
+    assert (await exported(member, "stock"))[0]["location"] == f"'{begins}1+1"
+    assert (await exported(member, "events"))[0]["name"] == f"'{name}"
+
+
+async def test_filters_are_those_of_the_lists(member: AsyncClient) -> None:
+    tea = await new_item(member, "Tea", default_storage_type="pantry", tags=["hot"], min_quantity=10)
+    peas = await new_item(member, "Peas", default_storage_type="freezer")
+    gone = await new_item(member, "Gone")
+    assert (await member.delete(f"/items/{gone['id']}")).status_code == 204
+    shelf, chest = await new_location(member, "Shelf"), await new_location(member, "Chest")
+    await new_stock(member, tea, shelf, 1)
+    await new_stock(member, peas, chest, 1, expiry_date="2020-01-01")
+    items = {
+        "all": {},
+        "Tea": {"storage_type": "PANTRY"},
+        "tagged": {"tag": "Hot"},
+        "found": {"search": "ea"},
+        "gone": {"is_active": False},
+    }
+    found = {name: [row["name"] for row in await exported(member, "items", **query)] for name, query in items.items()}
+    assert found == {
+        "all": ["Tea", "Peas"],
+        "Tea": ["Tea"],
+        "tagged": ["Tea"],
+        "found": ["Tea", "Peas"],
+        "gone": ["Gone"],
+    }
+    stock = ({"item_id": tea["id"]}, {"location_id": chest["id"]}, {"low_stock": True}, {"expiring_soon": True})
+    assert [[row["name"] for row in await exported(member, "stock", **query)] for query in stock] == [
+        ["Tea"],
+        ["Peas"],
+        ["Tea"],
+        ["Peas"],
+    ]
+    refused(await member.get("/exports/items.csv", params={"storage_type": "attic"}), 422, "attic")
+
+
+async def test_an_export_of_many_pages_has_every_row_once(member: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporting, "PAGE_ROWS", 3)
+    for count in range(7):
+        assert len(await exported(member, "items")) == count
+        await new_item(member, f"Item {count}")
+    names = [row["name"] for row in await exported(member, "items")]
+    assert names == [f"Item {count}" for count in range(7)]
+
+
+async def test_the_file_has_a_name_of_its_own(member: AsyncClient) -> None:
+    answer = await member.get("/exports/stock.csv")
+    assert answer.headers["content-disposition"].startswith('attachment; filename="stocky_stock_')
+    assert answer.headers["content-disposition"].endswith('.csv"')
+    assert "no-store" in answer.headers["cache-control"]
