@@ -62,7 +62,8 @@ ON CONFLICT (box_no, loc_no) DO UPDATE
 -- What the box says of its places.
 UPDATE location
    SET storage_type = :storage_type, updated_at = :updated_at
- WHERE box_no = :box_no AND is_active AND storage_type <> :storage_type;
+ WHERE box_no = :box_no AND is_active AND storage_type <> :storage_type
+RETURNING id;
 
 -- lock_box_places --
 -- Nothing comes to the places after :after, or goes from them, until the transaction ends. SQLite needs no lock.

@@ -43,7 +43,8 @@ SELECT event.id, event.kind, event.item_id, event.location_id, event.sku_id, eve
 
 -- lock_items --
 -- What the rules need of the items :ids. SQLite's one writer needs no lock.
-SELECT item.id, item.name, item.oversell_policy, item.is_active, item.version, item.merged_into_id
+SELECT item.id, item.name, item.oversell_policy, item.is_active, item.version, item.merged_into_id,
+       item.min_quantity_milli, item.default_storage_type
   FROM json_each(CAST(:ids AS TEXT)) AS wanted
   JOIN item ON item.id = CAST(wanted.value AS BIGINT);
 

@@ -13,6 +13,7 @@ from litestar.di import Provide
 from litestar.types import ASGIApp, Method
 
 from stocky.alerts.handlers import alert_routes
+from stocky.alerts.upkeep import AlertUpkeep
 from stocky.auth.guards import authorize
 from stocky.auth.handlers import auth_routes
 from stocky.auth.identity import Identities
@@ -77,6 +78,7 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
     tail = LedgerTail(database)
     streams = Streams()
     backups = BackupAdministration(config, database, jobs)
+    AlertUpkeep(database, jobs).take_up(schedule)
     BackupUpkeep(config, database, backups.backups, jobs, metrics).take_up(schedule)
     documents = Documents(config, database)
     Collecting(database, documents.blobs, jobs).take_up(schedule)

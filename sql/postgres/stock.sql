@@ -8,7 +8,7 @@ SELECT nextval(pg_get_serial_sequence('stock_event', 'id')) AS id
 
 -- lock_items --
 -- What the rules need of the items :ids, each locked until the end of the transaction, in the order of their ids.
-SELECT id, name, oversell_policy, is_active, version, merged_into_id
+SELECT id, name, oversell_policy, is_active, version, merged_into_id, min_quantity_milli, default_storage_type
   FROM item
  WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
  ORDER BY id

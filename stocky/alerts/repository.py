@@ -1,40 +1,12 @@
-"""Alerts in the database; one that has a cause is raised and resolved in the transaction of its cause."""
+"""Alerts in the database, as people and the service itself raise, see and resolve them; `causes` has the others."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime
-from typing import TYPE_CHECKING
-
 from stocky import clock
 from stocky.alerts.schemas import MAX_MESSAGE, Alert, NewAlert
-from stocky.db import Ask, Connection, Script
+from stocky.db import Connection
 from stocky.errors import Conflict, NotFound
-from stocky.quantity import from_milli, to_milli
-
-if TYPE_CHECKING:
-    from stocky.stock.levels import Level
-
-
-def raise_and_resolve_negative_stock(crossings: Iterable[tuple[Level, str, bool]], moment: datetime) -> Script[None]:
-    """For levels that went below zero (True) or came back (False), with the names of their items."""
-    for level, item_name, is_negative in crossings:
-        if is_negative:
-            yield Ask(
-                "raise_alert",
-                {
-                    "alert_type": "negative_stock",
-                    "message": f"{item_name}: {from_milli(level.quantity_milli):g} in stock, more was taken than known",
-                    "threshold_milli": 0,
-                    "sku_id": level.id,
-                    "item_id": level.item_id,
-                    "created_at": moment,
-                },
-            )
-        else:
-            yield Ask(
-                "resolve_alerts_of_sku", {"alert_type": "negative_stock", "sku_id": level.id, "updated_at": moment}
-            )
+from stocky.quantity import to_milli
 
 
 async def raise_service_alert(tx: Connection, alert_type: str, message: str) -> None:
@@ -75,7 +47,7 @@ async def add_alert(tx: Connection, new: NewAlert) -> Alert:
         created_at=clock.now(),
     )
     if alert_id is None:
-        raise Conflict(f"An active alert of type {new.alert_type} is there for this SKU already")
+        raise Conflict(f"An alert of type {new.alert_type} is there for this SKU already, until its cause has gone")
     return await get_alert(tx, alert_id)
 
 

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET
 
 from stocky import clock
+from stocky.alerts.causes import look_at_places
 from stocky.auth.schemas import Principal
 from stocky.boxes.schemas import Box, BoxChange, BoxPlace, NewBox, PlacedStock
 from stocky.catalogue.repository import chosen, like_pattern
@@ -98,7 +99,10 @@ async def change_box(tx: Connection, box_no: int, change: BoxChange, by: Princip
     if will_be > was:
         await _open_places(tx, box_no, was + 1, will_be, storage_type)
     if storage_type != box.storage_type:
-        await tx.execute("change_box_places", box_no=box_no, storage_type=storage_type, updated_at=clock.now())
+        changed = await tx.all(
+            "change_box_places", dict[str, int], box_no=box_no, storage_type=storage_type, updated_at=clock.now()
+        )
+        await look_at_places(tx, [row["id"] for row in changed])
     await tx.execute(
         "change_box",
         box_no=box_no,

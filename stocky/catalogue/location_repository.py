@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import UNSET, to_builtins
 
 from stocky import clock
+from stocky.alerts.causes import look_at_places
 from stocky.auth.schemas import Principal
 from stocky.catalogue.repository import chosen, like_pattern
 from stocky.catalogue.schemas import Location, LocationChange, NewLocation
@@ -89,6 +90,8 @@ async def change_location(tx: Connection, location_id: int, change: LocationChan
         is_active=is_active,
         updated_at=clock.now(),
     )
+    if chosen(change.storage_type, location.storage_type) != location.storage_type:
+        await look_at_places(tx, [location_id])
     details = {name: value for name, value in to_builtins(change).items() if value is not UNSET}
     await audit.record(tx, by, "changed", "location", location_id, details)
     return await get_location(tx, location_id)

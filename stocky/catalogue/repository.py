@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from stocky import clock
+from stocky.alerts.causes import look_at_causes
 from stocky.auth.schemas import Principal
 from stocky.barcodes.keys import key_of
 from stocky.barcodes.reader import read_code
@@ -24,6 +25,8 @@ from stocky.schema import OversellPolicy, StorageType
 T = TypeVar("T")
 
 CODE_ATTEMPTS = 100
+# What alerts go by, or name.
+_ALERTED_TO = {"name", "default_storage_type", "min_quantity", "is_active"}
 
 
 async def get_item(read: Connection, item_id: int) -> Item:
@@ -133,6 +136,8 @@ async def add_item(tx: Connection, new: NewItem, by: Principal, *, code: str | N
     )
     await add_barcodes(tx, item_id, new.upc, new.barcodes)
     await set_item_tags(tx, item_id, new.tags)
+    if new.min_quantity is not None:
+        await tx.run(look_at_causes([item_id]))
     await audit.record(tx, by, "created", "item", item_id, {"name": new.name})
     return await get_item(tx, item_id)
 
@@ -184,6 +189,8 @@ async def change_item(
         await tx.execute("remove_item_tags", item_id=item_id)
         await set_item_tags(tx, item_id, change.tags)
     details = {name: value for name, value in msgspec.to_builtins(change).items() if value is not UNSET}
+    if details.keys() & _ALERTED_TO:
+        await tx.run(look_at_causes([item_id]))
     await audit.record(tx, by, "changed", "item", item_id, details)
     return await get_item(tx, item_id)
 

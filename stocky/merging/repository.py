@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from stocky import clock
+from stocky.alerts.causes import look_at_causes
 from stocky.auth.schemas import Principal
 from stocky.catalogue import repository as catalogue
 from stocky.catalogue.schemas import Item
@@ -76,6 +77,7 @@ async def merge_items(tx: Connection, recorder: Recorder, source_id: int, target
     await tx.execute("move_barcodes", source_id=source.id, target_id=target.id)
     await tx.execute("mark_merged", source_id=source.id, target_id=target.id, moment=moment)
     await _renew(tx, target.id)
+    await tx.run(look_at_causes([source_id, target.id]))
     await tx.value(
         "add_merge",
         source_id=source.id,
@@ -128,6 +130,7 @@ async def undo_merge(tx: Connection, recorder: Recorder, source_id: int, by: Pri
     await return_project_entries(tx, merge.moved.project_entries, source_id, target.id, moment)
     await return_documents(tx, merge.moved.documents, merge.moved.image_document_id, source_id, target.id, moment)
     await _renew(tx, target.id)
+    await tx.run(look_at_causes([source_id, target.id]))
     await tx.execute("end_merge", id=merge.id, undone_at=moment)
     await audit.record(tx, by, "unmerged", "item", source_id, {"from": target.id, "name": source.name})
     return await catalogue.get_item(tx, source_id)

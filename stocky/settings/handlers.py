@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from litestar import Router, get, patch
+from msgspec import UNSET
 
+from stocky.alerts.upkeep import look_soon
 from stocky.auth.guards import admins
 from stocky.auth.schemas import Principal
 from stocky.db import Connection
@@ -20,7 +22,10 @@ async def get_settings(read: Connection) -> Settings:
 @patch("/", opt=admins)
 async def change_settings(data: SettingsChange, tx: Connection, user: Principal) -> Settings:
     """Change the settings that are sent; the others stay."""
-    return await repository.change_settings(tx, data, user)
+    settings = await repository.change_settings(tx, data, user)
+    if data.expiring_soon_days is not UNSET:
+        await tx.run(look_soon(user.user.username))
+    return settings
 
 
 settings_routes = Router("/settings", route_handlers=[get_settings, change_settings], tags=["Settings"])

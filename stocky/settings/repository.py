@@ -9,7 +9,7 @@ import msgspec
 
 from stocky import clock
 from stocky.auth.schemas import Principal
-from stocky.db import Connection
+from stocky.db import Ask, Connection, Script
 from stocky.logs import audit
 from stocky.settings.schemas import Settings, SettingsChange
 
@@ -22,8 +22,18 @@ class _Row(msgspec.Struct):
 
 async def get_settings(read: Connection) -> Settings:
     """All of them. A value that an older or newer Stocky left and this one cannot take is as if it was not there."""
+    return _settings(await _rows(read))
+
+
+def read_settings() -> Script[Settings]:
+    """The same as part of a script."""
+    rows: list[_Row] = yield Ask("list_settings", {}, _Row)
+    return _settings(rows)
+
+
+def _settings(rows: list[_Row]) -> Settings:
     settings = Settings()
-    for row in await _rows(read):
+    for row in rows:
         if row.name in Settings.__struct_fields__:
             changed = msgspec.structs.asdict(settings) | {row.name: row.value}
             try:

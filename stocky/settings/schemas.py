@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 TimeOfDay = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["03:00"])]
 Kept = Annotated[int, Meta(ge=1, le=365, description="So many scheduled backups are kept, and the newest good one")]
+Days = Annotated[int, Meta(ge=0, le=365, description="Lots that expire within so many days are expiring soon")]
 
 
 class Settings(Struct, kw_only=True, frozen=True):
@@ -17,6 +18,7 @@ class Settings(Struct, kw_only=True, frozen=True):
     backup_schedule_time: TimeOfDay = "03:00"
     backup_schedule_kind: Literal["sql", "archive"] = "archive"
     backup_keep: Kept = 7
+    expiring_soon_days: Days = 7
 
 
 class SettingsChange(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -26,3 +28,4 @@ class SettingsChange(Struct, kw_only=True, forbid_unknown_fields=True):
     backup_schedule_time: TimeOfDay | UnsetType = UNSET
     backup_schedule_kind: Literal["sql", "archive"] | UnsetType = UNSET
     backup_keep: Kept | UnsetType = UNSET
+    expiring_soon_days: Days | UnsetType = UNSET

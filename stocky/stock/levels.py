@@ -32,6 +32,8 @@ class Stocked(msgspec.Struct, gc=False):
     is_active: bool
     version: int
     merged_into_id: int | None = None
+    min_quantity_milli: int | None = None
+    default_storage_type: str = "other"
 
 
 class Level(msgspec.Struct, gc=False):

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from stocky import clock
-from stocky.alerts.repository import raise_and_resolve_negative_stock
+from stocky.alerts.causes import look_at_causes
 from stocky.catalogue.repository import remove_stub
 from stocky.catalogue.schemas import Item
 from stocky.db import Ask, Script
 from stocky.quantity import from_milli
 from stocky.stock.application import Application, Earlier, Remembered
+from stocky.stock.crossings import items_crossed
 from stocky.stock.ledger import Ledger
 from stocky.stock.levels import Entry, Level, Stocked
 from stocky.stock.operations import Operation, Posting
@@ -143,7 +143,8 @@ def _write(application: Application) -> Script[None]:
         for entry, row in zip(ledger.entries, ids, strict=True):
             entry.id = row[0]
         yield Ask("add_events", rows=[_row(entry, moment) for entry in ledger.entries])
-        yield from raise_and_resolve_negative_stock(_negatives(ledger), moment)
+        if crossed := items_crossed(ledger):
+            yield from look_at_causes(crossed)
     if application.new_refusals:
         yield Ask(
             "add_refusals",
@@ -241,17 +242,6 @@ def _event(entry: Entry, moment: datetime) -> StockEvent:
         reverses_id=entry.reverses_id,
         note=operation.note,
     )
-
-
-def _negatives(ledger: Ledger) -> Iterable[tuple[Level, str, bool]]:
-    """The levels that this batch took below zero (True) or back out of it (False), with their item's name."""
-    first: dict[int, Entry] = {}
-    for entry in ledger.entries:
-        first.setdefault(id(entry.level), entry)
-    for entry in first.values():
-        before = entry.quantity_after_milli - entry.delta_milli
-        if (before < 0) != (entry.level.quantity_milli < 0):
-            yield entry.level, ledger.items[entry.level.item_id].name, entry.level.quantity_milli < 0
 
 
 def new_batch_id() -> str:

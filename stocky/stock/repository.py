@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from stocky import clock
+from stocky.alerts.causes import look_at_causes
 from stocky.auth.schemas import Principal
 from stocky.catalogue.repository import chosen, like_pattern
 from stocky.catalogue.schemas import Item, Location
@@ -16,9 +17,8 @@ from stocky.db import Connection
 from stocky.errors import Conflict, NotFound, Stale
 from stocky.logs import audit
 from stocky.schema import MAX_ID
+from stocky.settings.repository import get_settings
 from stocky.stock.schemas import EventPage, Sku, SkuChange, StockEvent
-
-EXPIRING_DAYS = 7
 
 
 async def get_sku(read: Connection, sku_id: int) -> Sku:
@@ -42,8 +42,10 @@ async def list_skus(
 ) -> list[Sku]:
     """SKUs in the order they were made.
 
-    `low_stock`: of items at or below their minimum; `expiring_soon`: with stock that expires within a week, or has.
+    `low_stock`: of items at or below their minimum; `expiring_soon`: with stock that expires within the days that
+    the settings say, or has.
     """
+    days = (await get_settings(read)).expiring_soon_days if expiring_soon else 0
     return await read.all(
         "list_skus",
         Sku,
@@ -53,7 +55,7 @@ async def list_skus(
         location_id=location_id,
         low_stock=low_stock,
         expiring_soon=expiring_soon,
-        expires_by=clock.today() + timedelta(days=EXPIRING_DAYS),
+        expires_by=clock.today() + timedelta(days=days),
         pattern=like_pattern(search),
     )
 
@@ -109,6 +111,8 @@ async def change_sku(tx: Connection, sku: Sku, change: SkuChange, by: Principal)
         version=sku.version + 1,
         updated_at=clock.now(),
     )
+    if chosen(change.expiry_date, sku.expiry_date) != sku.expiry_date:
+        await tx.run(look_at_causes([sku.item_id]))
     details = {name: value for name, value in msgspec.to_builtins(change).items() if value is not msgspec.UNSET}
     await audit.record(tx, by, "changed", "sku", sku.id, details)
     return await get_sku(tx, sku.id)

@@ -16,6 +16,7 @@ AT_FIRST = {
     "backup_schedule_time": "03:00",
     "backup_schedule_kind": "archive",
     "backup_keep": 7,
+    "expiring_soon_days": 7,
 }
 
 

@@ -1,0 +1,57 @@
+"""The daily look at all that may be alerted to: time alone makes lots expire, and no transaction tells of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time
+from typing import Any
+
+from stocky import clock
+from stocky.alerts.causes import list_watched_items, look_at_items
+from stocky.db import Database, Script
+from stocky.jobs import repository as jobs_repository
+from stocky.jobs.jobs import Jobs, Report
+from stocky.jobs.repository import NewJob
+from stocky.jobs.schedule import Due, Schedule
+
+KIND = "alerts.look"
+# Items in one transaction: so few that a scan in between does not have to wait.
+AT_ONCE = 200
+# Lots expire with the day in UTC.
+AT = time(0, 5, tzinfo=UTC)
+
+
+class AlertUpkeep:
+    """The standing duty of one process."""
+
+    def __init__(self, database: Database, jobs: Jobs) -> None:
+        self._database = database
+        jobs.register(KIND, self.look)
+
+    def take_up(self, schedule: Schedule) -> None:
+        """Hands the duty to the schedule."""
+        schedule.daily(KIND, self._due)
+
+    async def look(self, parameters: dict[str, Any], report: Report) -> None:
+        """Looks at every item that may have to be alerted to."""
+        last = done = 0
+        while True:
+            async with self._database.transaction() as tx:
+                ids = await list_watched_items(tx, last, AT_ONCE)
+                await look_at_items(tx, ids)
+            if not ids:
+                return
+            last, done = ids[-1], done + len(ids)
+            report("looking", done, None, "items")
+
+    async def _due(self) -> Due | None:
+        async with self._database.read() as read:
+            if not await list_watched_items(read, 0, 1):
+                return None
+        # In the time of this server, by which the schedule goes.
+        at = datetime.combine(clock.today(), AT).astimezone().time()
+        return Due(at, clock.LONG_AGO)
+
+
+def look_soon(by: str | None) -> Script[None]:
+    """Queues the look, for what changes it everywhere at once."""
+    yield from jobs_repository.add_job(NewJob(kind=KIND, created_by=by))

@@ -1,0 +1,86 @@
+"""Alerts under many writers, in several processes: each cause has one, and a scan that makes none costs nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from stocky import clock
+from stocky.alerts.repository import list_alerts
+from stocky.alerts.schemas import Alert
+from stocky.catalogue.repository import change_item, get_item
+from stocky.catalogue.schemas import ItemChange
+from tests.stock.stockroom import SOMEONE, Stockroom, event, leave, second_stockroom
+
+
+@pytest.fixture
+async def others(stockroom: Stockroom) -> AsyncIterator[list[Stockroom]]:
+    """Two more processes, as far as the database can tell."""
+    others = [await second_stockroom(stockroom.config) for _ in range(2)]
+    yield others
+    for each in others:
+        await leave(each)
+
+
+async def test_one_cause_has_one_alert_however_many_write(stockroom: Stockroom, others: list[Stockroom]) -> None:
+    items, shelf = [await stockroom.item("allow") for _ in range(3)], await stockroom.place()
+    lot = clock.today() + timedelta(days=3)
+    for item in items:
+        async with stockroom.database.transaction() as tx:
+            await change_item(tx, item, ItemChange(min_quantity=2), SOMEONE)
+    await stockroom.post(*(event("add", item, shelf, 4, lot=lot) for item in items))
+
+    async def churn(process: Stockroom, seed: int) -> None:
+        chance = random.Random(seed)
+        for _ in range(30):
+            type, item, quantity = chance.choice(("add", "remove")), chance.choice(items), chance.choice((1, 2, 3))
+            await process.post(event(type, item, shelf, quantity, lot=lot))
+            if chance.random() < 0.2:
+                async with process.database.transaction() as tx:
+                    await change_item(tx, item, ItemChange(min_quantity=chance.choice((1, 4))), SOMEONE)
+
+    await asyncio.gather(*(churn(each, seed) for seed, each in enumerate([stockroom, *others])))
+    alerts = await _alerts(stockroom)
+    for item in items:
+        (sku,) = await stockroom.skus(item)
+        async with stockroom.database.read() as read:
+            minimum = (await get_item(read, item)).min_quantity
+        assert minimum is not None
+        expected = {
+            "low_stock": sku.quantity <= minimum,
+            "expiring": sku.quantity > 0,
+            "negative_stock": sku.quantity < 0,
+        }
+        told = [alert.alert_type for alert in alerts if alert.item_id == item]
+        assert sorted(told) == sorted(type for type, is_so in expected.items() if is_so)
+    await stockroom.prove()
+
+
+async def _alerts(stockroom: Stockroom) -> list[Alert]:
+    async with stockroom.database.read() as read:
+        return await list_alerts(read, skip=0, limit=1000, active_only=True)
+
+
+async def test_a_scan_that_crosses_no_line_asks_the_database_nothing_more(
+    stockroom: Stockroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item, shelf = await stockroom.item(), await stockroom.place()
+    async with stockroom.database.transaction() as tx:
+        await change_item(tx, item, ItemChange(min_quantity=2), SOMEONE)
+    await stockroom.post(event("add", item, shelf, 10))
+    looked: list[Any] = []
+
+    def look(ids: Any) -> Any:
+        looked.append(ids)
+        yield from ()
+
+    monkeypatch.setattr("stocky.stock.recording.look_at_causes", look)
+    await stockroom.post(event("remove", item, shelf, 1), event("add", item, shelf, 3))
+    assert looked == []
+    await stockroom.post(event("remove", item, shelf, 10))
+    assert looked == [{item}]
