@@ -19,7 +19,7 @@ from stocky.db import Database
 from stocky.exchange.cells import csv_text, list_cell, pack_entry, quantity_cell
 from stocky.quantity import to_milli
 from stocky.schema import StorageType
-from stocky.stock.repository import EXPIRING_DAYS
+from stocky.settings.repository import get_settings
 
 PAGE_ROWS = 250
 # What spreadsheets need to take a file for UTF-8.
@@ -142,12 +142,14 @@ async def export_items(database: Database, wanted: ItemFilter) -> AsyncIterator[
 
 async def export_stock(database: Database, wanted: StockFilter) -> AsyncIterator[bytes]:
     """SKUs in the order they were made."""
+    async with database.read() as read:
+        days = (await get_settings(read)).expiring_soon_days
     arguments = {
         "item_id": wanted.item_id,
         "location_id": wanted.location_id,
         "low_stock": wanted.low_stock,
         "expiring_soon": wanted.expiring_soon,
-        "expires_by": clock.today() + timedelta(days=EXPIRING_DAYS),
+        "expires_by": clock.today() + timedelta(days=days),
         "pattern": like_pattern(wanted.search),
     }
     async for part in _pages(database, "export_stock", _Stock, arguments, STOCK_COLUMNS, _stock_row):
