@@ -56,6 +56,8 @@ from stocky.reorganisation.handlers import reorganisation_routes
 from stocky.reorganisation.service import Reorganisation
 from stocky.request import StockyRequest, refuse_nul, restore_slashes
 from stocky.scanner.handlers import scanner_routes
+from stocky.search.handlers import search_routes
+from stocky.search.index import LOOK_SECONDS, SearchIndex
 from stocky.settings.handlers import settings_routes
 from stocky.shopping.entry_handlers import shopping_entry_routes
 from stocky.shopping.handlers import shopping_list_routes
@@ -84,6 +86,8 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
     Collecting(database, documents.blobs, jobs).take_up(schedule)
     imports = Imports(config, database, recorder, jobs)
     imports.take_up(schedule)
+    search_index = SearchIndex(database)
+    schedule.every(LOOK_SECONDS, search_index.keep_in_step)
     metrics.gauge("stocky_events_waiting", "Events that wait for their batch", lambda: recorder.waiting)
     metrics.gauge("stocky_events_recorded", "Events recorded by this process", lambda: recorder.recorded)
     metrics.gauge("stocky_batches_written", "Transactions they were recorded in", lambda: recorder.batches)
@@ -141,6 +145,7 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
                     project_routes,
                     import_routes,
                     export_routes,
+                    search_routes,
                     backup_routes,
                     system_routes,
                     job_routes,
@@ -187,6 +192,7 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
                 "reorganisation": Reorganisation(database, jobs, recorder),
                 "imports": imports,
                 "memory_log": memory_log or MemoryLog(config.max_log_entries),
+                "search_index": search_index,
                 "readiness": Readiness(database, config),
                 "streams": streams,
                 "tail": tail,

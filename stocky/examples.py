@@ -18,6 +18,7 @@ FIELDS: dict[str, Any] = {
     "created_at": "2026-01-31T12:00:00Z",
     "current_password": "the password until now",
     "delta": 2,
+    "details": {"search": "an index of trigrams (FTS5)"},
     "description": "The one in the blue bag",
     "email": "anna@example.org",
     "errors": [{"field": "quantity", "message": "Expected `float` >= 0.0"}],

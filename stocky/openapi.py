@@ -42,6 +42,7 @@ _TAGS = {
     "Items": "What things are",
     "Types": "What kinds of things there are",
     "Tags": "Words that items are found by",
+    "Search": "One box to find everything by",
     "Locations": "Where things are kept",
     "Boxes": "Numbered sets of places",
     "Reorganisation": "Plans that put like with like and empty boxes",

@@ -15,7 +15,7 @@ from stocky.backup.lines import table_proofs
 from stocky.backup.reading import DumpReader
 from stocky.backup.requests import LoadRequest, LoadResult
 from stocky.backup.rows import tables_of
-from stocky.backup.tables import BOOKKEEPING, LEFT_OUT, is_data
+from stocky.backup.tables import BOOKKEEPING, DERIVED, LEFT_OUT, is_data
 from stocky.backup.writing import Report
 from stocky.barcodes.keys import key_of
 from stocky.db.migrate import schema_version
@@ -102,7 +102,7 @@ def _refuse_other_versions(header: Header | None, current: int) -> None:
 def _fill(connection: sqlite3.Connection, reader: DumpReader) -> None:
     """All rows in one transaction."""
     tables = {name: table for name, table in tables_of(connection).items() if name not in BOOKKEEPING}
-    for table in tables:
+    for table in tables.keys() - DERIVED:
         # What a migration put in is in the dump as well.
         connection.execute(f'DELETE FROM "{table}"')  # noqa: S608 - a name of our own schema
     scratch.allow_only_inserts(connection, frozenset(tables))

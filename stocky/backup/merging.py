@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from stocky.backup.rows import tables_of
-from stocky.backup.tables import BOOKKEEPING, LEFT_OUT, PRIVILEGED
+from stocky.backup.tables import BOOKKEEPING, DERIVED, LEFT_OUT, PRIVILEGED
 from stocky.errors import BadRequest
 
 # One statement; it is answered with its rows, or with the number of rows it added.
@@ -43,7 +43,7 @@ class Staged(msgspec.Struct, frozen=True):
 def staged_tables(staging: Path) -> list[Staged]:
     """The tables with rows, each after those it refers to."""
     with closing(sqlite3.connect(f"file:{staging}?mode=ro", uri=True)) as connection:
-        shapes = {name: table for name, table in tables_of(connection).items() if name not in BOOKKEEPING}
+        shapes = {name: table for name, table in tables_of(connection).items() if name not in BOOKKEEPING | DERIVED}
         order = TopologicalSorter(
             {
                 name: {

@@ -38,6 +38,14 @@ SELECT format('DROP INDEX %s', indexrelid::regclass) AS take_off, pg_get_indexde
  WHERE relnamespace = current_schema()::regnamespace
    AND NOT EXISTS (SELECT 1 FROM pg_constraint WHERE conindid = indexrelid)
 """
+# What they would mark for the search is marked as a whole already.
+_TRIGGERS = """
+SELECT format('ALTER TABLE %s DISABLE TRIGGER USER', tgrelid::regclass) AS take_off,
+       format('ALTER TABLE %s ENABLE TRIGGER USER', tgrelid::regclass) AS put_on
+  FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
+ WHERE relnamespace = current_schema()::regnamespace AND NOT tgisinternal
+ GROUP BY tgrelid
+"""
 _SEQUENCES = """
 SELECT attrelid::regclass::text AS table, quote_ident(attname) AS column,
        pg_get_serial_sequence(attrelid::regclass::text, attname) AS sequence
@@ -68,7 +76,7 @@ async def _fill(request: FillRequest, report: Report) -> FillResult:
         )
         try:
             tables = [table for name, table in tables_of(scratch).items() if name not in BOOKKEEPING | LEFT_OUT]
-            put_on = await _take_off(connection, _INDEXES)
+            put_on = await _take_off(connection, _TRIGGERS) + await _take_off(connection, _INDEXES)
             references = await _take_off(connection, _REFERENCES)
             if request.references:
                 put_on += references

@@ -73,7 +73,7 @@ SELECT replace(pg_get_functiondef(p.oid), format('FUNCTION %I.%I(', n.nspname, p
    AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')
  ORDER BY p.proname COLLATE "C", p.oid
 """
-# Keys come before the foreign keys that need them.
+# Keys come before the foreign keys that need them. The index of trigrams needs an extension; a start makes it again.
 _AFTER = """
 SELECT statement
   FROM (SELECT position(contype::text IN 'puf') AS step, conname AS name,
@@ -84,6 +84,7 @@ SELECT statement
         SELECT 2, c.relname, pg_get_indexdef(i.indexrelid, 0, true)
           FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
          WHERE i.indrelid = ANY($1::oid[]) AND NOT EXISTS (SELECT 1 FROM pg_constraint k WHERE k.conindid = c.oid)
+           AND c.relname <> 'search_text_trigrams'
         UNION ALL
         SELECT 4, relname, format('CREATE VIEW %I AS %s', relname, rtrim(pg_get_viewdef(oid, true), ';'))
           FROM pg_class

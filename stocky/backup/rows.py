@@ -13,6 +13,8 @@ from typing import Literal
 
 import msgspec
 
+from stocky.backup.tables import is_index_of_search
+
 Kind = Literal["integer", "boolean", "text", "time", "date", "blob"]
 
 _KINDS: dict[str, Kind] = {
@@ -98,7 +100,7 @@ def tables_of(connection: sqlite3.Connection) -> dict[str, Table]:
     found: dict[str, list[Column]] = {}
     for table, name, declared, is_required in connection.execute(_COLUMNS):
         kind = _KINDS.get(declared.upper())
-        if kind is not None:
+        if kind is not None and not is_index_of_search(table):
             found.setdefault(table, []).append(Column(name, kind, bool(is_required)))
     return {table: Table(table, columns) for table, columns in found.items()}
 

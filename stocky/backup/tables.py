@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+# The index of the search is made anew from the items; what it is behind with is a mark that every new schema has.
+DERIVED = frozenset({"search_text", "search_pending"})
+
 # Sessions, jobs and what is known of the document store belong to this running service: a restore keeps the jobs and
 # ends the others. Their tables are in a dump, empty, because a dump is a database that Stocky starts on.
-LEFT_OUT = frozenset({"sign_in", "refresh_token", "job", "orphan_content"})
+LEFT_OUT = frozenset({"sign_in", "refresh_token", "job", "orphan_content"}) | DERIVED
 
 # Of those, what a restore carries over: a job goes on through it, and one of them is the restore.
 LASTING = frozenset({"job"})
@@ -25,3 +28,8 @@ def is_data(table: str) -> bool:
 def has_rows_in_dump(table: str) -> bool:
     """Whether the rows of this table are in a dump. The log of migrations names users and hosts."""
     return table not in LEFT_OUT and table not in ("_yoyo_log", "yoyo_lock")
+
+
+def is_index_of_search(table: str) -> bool:
+    """Whether it is the virtual table of SQLite's index, or one of those that FTS5 keeps it in: no tables of rows."""
+    return table.startswith("search_index")

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from stocky import __version__
-from stocky.cli import accounts, backup, check, copy, demo, migrate, restore, serve, verify
+from stocky.cli import accounts, backup, check, copy, demo, migrate, reindex, restore, serve, verify
 
 _DESCRIPTION = """\
 Stocky keeps your stock: a self-hosted inventory service whose scans are never lost and never counted twice.
@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"stocky {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (serve, migrate, accounts, demo, backup, verify, restore, copy, check):
+    for command in (serve, migrate, accounts, demo, backup, verify, restore, copy, check, reindex):
         command.register(subparsers)
     return parser
 

@@ -11,8 +11,8 @@ def register(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "check",
         help="prove that the database is whole and the ledger's sums are right",
-        description="Checks integrity, references, the ledger and the document store. Says nothing and exits 0 when all"
-        " is well; lists what is not and exits 1.",
+        description="Checks integrity, references, the ledger, the document store and the search's index. Says nothing"
+        " and exits 0 when all is well; lists what is not and exits 1.",
     )
     parser.add_argument("--json", action="store_true", help="print JSON, also when all is well")
     parser.set_defaults(run=run)
@@ -27,6 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     from stocky.config import load
     from stocky.db.migrate import check_schema
     from stocky.documents.proof import find_missing
+    from stocky.search.proof import find_index_faults
     from stocky.stock.proof import find_faults
 
     config = load()
@@ -34,6 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     faults = asyncio.run(find_faults(config))
     if not any(fault.check == "integrity" for fault in faults):
         faults += asyncio.run(find_missing(config))
+        faults += asyncio.run(find_index_faults(config))
     if arguments.json:
         print(msgspec.json.encode({"ok": not faults, "faults": faults}).decode())
     else:

@@ -55,7 +55,7 @@ class Connection(ABC):
 
     @abstractmethod
     async def run(self, script: Script[T], /) -> T:
-        """What the script returns, with its queries run on this connection."""
+        """What the script returns, with its queries run on this connection; on SQLite in one hop."""
 
 
 class Database(ABC):

@@ -23,6 +23,8 @@ from stocky.resources import resource
 
 # Any number will do for the advisory lock on Postgres, as long as nobody changes it.
 _LOCK_KEY = 7_786_259
+# Tables whose rows are nobody's: they come with the schema, or follow from the others.
+_REMADE = {"auth_revision", "search_index", "search_text", "search_pending"}
 
 
 class MigrationState(msgspec.Struct):
@@ -248,14 +250,14 @@ def _checksum(migration: Any) -> str:
 
 
 def _tables_that_would_go(backend: Any, config: Config, migrations: list[Any]) -> list[str]:
-    """The tables these rollbacks drop that hold rows, bookkeeping rows of a fresh schema aside."""
+    """The tables these rollbacks drop that hold rows which would be missed."""
     full = []
     for migration in migrations:
         text = Path(migration.path).with_suffix(".rollback.sql").read_text("utf-8")
         for line in text.splitlines():
             if line.startswith("DROP TABLE "):
-                table = line.removeprefix("DROP TABLE ").rstrip(";")
-                if table != "auth_revision" and _holds_rows(backend, table):
+                table = line.removeprefix("DROP TABLE ").removeprefix("IF EXISTS ").rstrip(";")
+                if table not in _REMADE and _holds_rows(backend, table):
                     full.append(table)
     return full
 

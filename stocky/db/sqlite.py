@@ -190,7 +190,13 @@ class _Reader(_Statements):
         return (rows[0].keys() if rows else ()), rows, 0
 
     async def run(self, script: Script[T]) -> T:
-        raise TypeError(f"{script} writes; run it in a transaction")
+        # The driver offers no public way to do several things in one hop to its thread.
+        result: T = await self._connection._execute(self._run, script)  # type: ignore[no-untyped-call]
+        return result
+
+    def _run(self, script: Script[T]) -> T:
+        with domain_errors():
+            return run_script(self._connection._conn, self._queries, script)
 
 
 class _Transaction(_Statements):

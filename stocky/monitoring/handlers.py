@@ -22,9 +22,12 @@ async def check_live() -> Alive:
 
 @get("/health/ready", tags=["Monitoring"], responses=_NOT_READY)
 async def check_ready(state: State) -> Ready:
-    """Whether Stocky can do its work: the database and the data directory can be written, the schema is current."""
+    """Whether Stocky can do its work: the database and the data directory can be written, the schema is current.
+
+    `details` say how it does what can be done in more than one way, such as searching with an index or without.
+    """
     readiness: Readiness = state.readiness
-    return Ready(checks=await readiness.require())
+    return Ready(checks=await readiness.require(), details={"search": state.search_index.state})
 
 
 @get("/health", tags=["Monitoring"], responses=_NOT_READY)

@@ -25,6 +25,7 @@ class Ready(Struct, kw_only=True):
 
     status: Literal["ready"] = "ready"
     checks: dict[str, str]
+    details: dict[str, str]
 
 
 class Health(Struct, kw_only=True):

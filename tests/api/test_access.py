@@ -75,6 +75,7 @@ ACCESS = {
     "GET /items/{item_id:int}/merges": READERS,
     "POST /items/{item_id:int}/merge": MEMBERS,
     "POST /items/{item_id:int}/unmerge": MEMBERS,
+    "GET /search": READERS,
     "GET /locations": READERS,
     "POST /locations": MEMBERS,
     "GET /locations/search": READERS,

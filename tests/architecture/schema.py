@@ -13,6 +13,9 @@ from stocky.config import Config
 # The words for one type; SQLite numbers an INTEGER PRIMARY KEY in 64 bits.
 _TYPES = {"timestamptz": "timestamp with time zone", "integer": "bigint"}
 _YOYO = ("_yoyo", "yoyo")
+# What FTS5 keeps the index of the search in; and that index, which follows from the rest.
+_INDEX = "search_index"
+_DERIVED = ("search_text", "search_pending")
 
 _SQLITE_COLUMNS = """
 SELECT t.name, c.name, c.type, c."notnull" OR c.pk, t.type = 'view'
@@ -47,7 +50,7 @@ def columns(config: Config) -> dict[tuple[str, str], tuple[str, bool] | None]:
     return {
         (table, column): None if is_view else (_TYPES.get(type.lower(), type.lower()), bool(required))
         for table, column, type, required, is_view in rows
-        if not table.startswith(_YOYO)
+        if not table.startswith((*_YOYO, _INDEX))
     }
 
 
@@ -63,8 +66,12 @@ def tables(config: Config) -> set[str]:
 
 
 def contents(config: Config) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of every table and view, in order."""
-    return {table: sorted(run(config, f"SELECT * FROM {table}"), key=repr) for table in tables(config)}
+    """Every row of every table and view, in order; of what follows from the others there is no need."""
+    return {
+        table: sorted(run(config, f"SELECT * FROM {table}"), key=repr)
+        for table in tables(config)
+        if table not in _DERIVED
+    }
 
 
 def other_schemas(config: Config) -> list[str]:

@@ -1,0 +1,12 @@
+DROP TRIGGER item_type_is_searched ON item_type;
+DROP TRIGGER tag_is_searched ON tag;
+DROP TRIGGER document_is_searched ON document;
+DROP TRIGGER item_tag_is_searched ON item_tag;
+DROP TRIGGER barcode_is_searched ON barcode;
+DROP TRIGGER item_is_searched ON item;
+DROP FUNCTION mark_items_of_type_for_search();
+DROP FUNCTION mark_items_of_tag_for_search();
+DROP FUNCTION mark_item_of_row_for_search();
+DROP FUNCTION mark_item_for_search();
+DROP TABLE search_pending;
+DROP TABLE search_text;

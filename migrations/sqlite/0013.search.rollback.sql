@@ -1,0 +1,18 @@
+DROP TRIGGER item_type_renamed_is_searched;
+DROP TRIGGER tag_renamed_is_searched;
+DROP TRIGGER document_removed_is_searched;
+DROP TRIGGER document_changed_is_searched;
+DROP TRIGGER document_added_is_searched;
+DROP TRIGGER item_tag_removed_is_searched;
+DROP TRIGGER item_tag_added_is_searched;
+DROP TRIGGER barcode_removed_is_searched;
+DROP TRIGGER barcode_changed_is_searched;
+DROP TRIGGER barcode_added_is_searched;
+DROP TRIGGER item_removed_is_searched;
+DROP TRIGGER item_changed_is_searched;
+DROP TRIGGER item_added_is_searched;
+DROP TRIGGER search_text_is_indexed_no_more;
+DROP TRIGGER search_text_is_indexed;
+DROP TABLE IF EXISTS search_index;
+DROP TABLE search_pending;
+DROP TABLE search_text;

@@ -1,0 +1,139 @@
+-- The search: what may match, from the index; and the index, kept in step with the items.
+-- Words and texts are folded in Python; see stocky/search/folding.py.
+
+-- find_exact --
+-- Active items whose code is :code or that have the barcode :barcode, also in another form, and which of the two it was.
+SELECT id AS item_id, 'code' AS field
+  FROM item
+ WHERE code = :code AND is_active
+UNION
+SELECT item.id, 'barcodes'
+  FROM barcode
+  JOIN item ON item.id = barcode.item_id AND item.is_active
+ WHERE barcode.code_key IN (:barcode, :barcode_key);
+
+-- find_verbatim --
+-- Active items with the LIKE pattern :pattern, which is in lower case, in their name or else description.
+SELECT id AS item_id, CASE WHEN lower(name) LIKE :pattern ESCAPE '\' THEN 'name' ELSE 'description' END AS field
+  FROM item
+ WHERE is_active AND (lower(name) LIKE :pattern ESCAPE '\' OR lower(description) LIKE :pattern ESCAPE '\')
+ ORDER BY id
+ LIMIT :limit;
+
+-- find_by_name --
+-- Active items whose name begins with :start, by name; :beyond is the first that does not.
+SELECT found.item_id, found.text
+  FROM search_text AS found
+  JOIN item ON item.id = found.item_id AND item.is_active
+ WHERE found.name >= :start AND found.name < :beyond
+ ORDER BY found.name, found.item_id
+ LIMIT :limit;
+
+-- find_containing --
+-- Active items whose text has all of the patterns in it; % is one that every text has.
+SELECT found.item_id, found.text
+  FROM search_text AS found
+  JOIN item ON item.id = found.item_id AND item.is_active
+ WHERE found.text LIKE :one AND found.text LIKE :two AND found.text LIKE :three AND found.text LIKE :four
+ LIMIT :limit;
+
+-- find_similar --
+-- Active items that share most of the pieces :pieces, three letters or more each; of each piece :most items are looked at.
+SELECT found.item_id, found.text
+  FROM (SELECT hit.item_id, count(*) AS shared
+          FROM json_each(CAST(:pieces AS TEXT)) AS piece
+         CROSS JOIN LATERAL (SELECT item_id FROM search_text WHERE text LIKE '%' || piece.value || '%' LIMIT :most) AS hit
+         GROUP BY hit.item_id) AS near
+  JOIN search_text AS found ON found.item_id = near.item_id
+  JOIN item ON item.id = found.item_id AND item.is_active
+ ORDER BY near.shared DESC, found.item_id
+ LIMIT :limit;
+
+-- list_item_places --
+-- Where the items :ids are, the fullest place first.
+SELECT sku.item_id, location.id, location.name, location.storage_type, location.box_no, location.loc_no,
+       CAST(sum(sku.quantity_milli) AS DOUBLE PRECISION) / 1000 AS quantity, sku.unit,
+       min(sku.expiry_date) AS expiry_date
+  FROM sku
+  JOIN location ON location.id = sku.location_id
+ WHERE sku.is_active AND sku.item_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
+ GROUP BY sku.item_id, location.id, location.name, location.storage_type, location.box_no, location.loc_no, sku.unit
+ ORDER BY sum(sku.quantity_milli) DESC, location.id;
+
+-- list_pending --
+-- The oldest marks of items that have changed.
+SELECT id, item_id
+  FROM search_pending
+ ORDER BY id
+ LIMIT :limit;
+
+-- list_search_sources --
+-- What is written about the items :ids.
+SELECT id AS item_id, is_active, code, name, description, manufacturer_code, type_name AS type, tags_json, seller,
+       barcodes_json
+  FROM item_detail
+ WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
+
+-- list_document_names --
+-- What the documents of the items :ids are called.
+SELECT item_id, name
+  FROM document
+ WHERE item_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
+ ORDER BY id;
+
+-- list_item_ids --
+-- All items after :after, page by page.
+SELECT id AS item_id
+  FROM item
+ WHERE id > :after
+ ORDER BY id
+ LIMIT :limit;
+
+-- list_search_texts --
+-- What the index holds of the items :ids.
+SELECT item_id, name, text
+  FROM search_text
+ WHERE item_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
+
+-- add_search_text --
+-- An item in the index.
+INSERT INTO search_text (item_id, name, text)
+VALUES (:item_id, :name, :text);
+
+-- remove_search_texts --
+-- The items :ids, out of the index.
+DELETE FROM search_text
+ WHERE item_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
+
+-- remove_pending --
+-- The marks :ids, which have been seen to.
+DELETE FROM search_pending
+ WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
+
+-- mark_missing --
+-- Marks every item that the index has nothing of.
+INSERT INTO search_pending (item_id)
+SELECT id FROM item
+EXCEPT SELECT item_id FROM search_text
+EXCEPT SELECT item_id FROM search_pending;
+
+-- list_marked --
+-- Which of the items :ids are marked.
+SELECT item_id
+  FROM search_pending
+ WHERE item_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
+
+-- mark_everything --
+-- Marks that whatever is missing is to be put in.
+INSERT INTO search_pending (item_id)
+VALUES (0);
+
+-- empty_search_index --
+-- Nothing is in the index any more.
+DELETE FROM search_text;
+
+-- holds_search_texts --
+-- A row when anything is in the index.
+SELECT 1
+  FROM search_text
+ LIMIT 1;

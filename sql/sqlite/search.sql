@@ -1,0 +1,52 @@
+-- The search's index on SQLite: trigrams by FTS5, also for LIKE. What is shorter than three letters is read for.
+
+-- find_containing --
+-- Active items whose text has all of the patterns in it; % is one that every text has.
+SELECT found.rowid AS item_id, found.text
+  FROM search_index AS found
+  JOIN item ON item.id = found.rowid AND item.is_active
+ WHERE found.text LIKE :one AND found.text LIKE :two AND found.text LIKE :three AND found.text LIKE :four
+ LIMIT :limit;
+
+-- find_similar --
+-- Active items that share most of the pieces :pieces, three letters or more each; of each piece :most items are looked at.
+SELECT found.item_id, found.text
+  FROM (SELECT hit.value AS item_id, count(*) AS shared
+          FROM json_each(:pieces) AS piece,
+               json_each((SELECT json_group_array(item_id)
+                            FROM (SELECT search_index.rowid AS item_id FROM search_index
+                                   WHERE search_index MATCH '"' || piece.value || '"' LIMIT :most))) AS hit
+         GROUP BY hit.value) AS near
+  JOIN search_text AS found ON found.item_id = near.item_id
+  JOIN item ON item.id = found.item_id AND item.is_active
+ ORDER BY near.shared DESC, found.item_id
+ LIMIT :limit;
+
+-- make_search_index --
+-- The index itself, where it is missing: a restored dump has none.
+CREATE VIRTUAL TABLE IF NOT EXISTS search_index USING fts5 (
+    text, content = 'search_text', content_rowid = 'item_id', tokenize = 'trigram'
+);
+
+-- drop_search_index --
+-- Takes the index away, also a damaged one.
+DROP TABLE IF EXISTS search_index;
+
+-- has_search_index --
+-- Whether substrings are looked up in an index.
+SELECT TRUE;
+
+-- take_search_turn --
+-- Whether this process may work on the index. SQLite has one writer.
+SELECT TRUE;
+
+-- list_index_gaps --
+-- Items of which the texts and the index do not say the same: one has them and the other has not.
+SELECT item_id
+  FROM search_text
+ WHERE NOT EXISTS (SELECT 1 FROM search_index_docsize AS indexed WHERE indexed.id = search_text.item_id)
+UNION ALL
+SELECT indexed.id
+  FROM search_index_docsize AS indexed
+ WHERE NOT EXISTS (SELECT 1 FROM search_text WHERE search_text.item_id = indexed.id)
+ LIMIT :limit;

@@ -1,0 +1,29 @@
+"""`/search`: the one search box."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar import Router, get
+from litestar.params import Parameter
+
+from stocky.auth.guards import readers
+from stocky.catalogue.parameters import SearchText
+from stocky.db import Connection
+from stocky.search import repository
+from stocky.search.schemas import FoundItem
+
+FoundLimit = Annotated[int, Parameter(ge=1, le=100, description="How many to answer at most")]
+
+
+@get("/", opt=readers)
+async def search(read: Connection, q: SearchText, limit: FoundLimit = 20) -> list[FoundItem]:
+    """Active items by code, name, manufacturer's code, tags, type, seller, barcodes, description and documents.
+
+    Best first: code and barcode, then names that begin so, then words that do, then what contains it; where
+    nothing does, what is spelt similarly. With the stock at each place, and why each was found.
+    """
+    return await read.run(repository.search(q, limit))
+
+
+search_routes = Router("/search", route_handlers=[search], tags=["Search"])

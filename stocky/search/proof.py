@@ -1,0 +1,60 @@
+"""Proves that the search's index holds what the items say, apart from what is marked to be done; reads only.
+
+What does not fit is looked at twice, since it may be put in between two queries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from stocky.config import Config
+from stocky.db import Connection, make_database
+from stocky.search.folding import SearchText, text_of
+from stocky.search.index import ALL_MISSING
+from stocky.search.sources import ItemId, as_list, read_sources
+from stocky.stock.proof import Fault
+
+PAGE = 1_000
+FAULTS = 100
+CURE = "'stocky reindex' makes the index anew"
+
+
+async def find_index_faults(config: Config) -> list[Fault]:
+    """What is wrong with the index, FAULTS at most; an index that was not begun yet is none. Raises Unavailable."""
+    database = make_database(config)
+    await database.open()
+    try:
+        async with database.read() as read:
+            return [Fault("search", f"{message}; {CURE}") async for message in _find_faults(read)]
+    finally:
+        await database.close()
+
+
+async def _find_faults(read: Connection) -> AsyncIterator[str]:
+    if await read.value("holds_search_texts") is None:
+        return
+    for gap in await read.all("list_index_gaps", ItemId, limit=FAULTS):
+        yield f"item {gap.item_id} is in the index or among its texts, and not in both"
+    after, told = 0, 0
+    while page := await read.all("list_item_ids", ItemId, after=after, limit=PAGE):
+        after = page[-1].item_id
+        suspects = await _differing(read, {each.item_id for each in page})
+        if suspects:
+            suspects = await _differing(read, suspects)
+        for item_id in sorted(suspects):
+            yield f"item {item_id} is looked for by other words than it has"
+            told += 1
+            if told == FAULTS:
+                return
+
+
+async def _differing(read: Connection, ids: set[int]) -> set[int]:
+    """Of these items, those that the index has otherwise, or not at all, without a mark that says so."""
+    sources = await read.run(read_sources(ids))
+    texts = {each.item_id: each for each in await read.all("list_search_texts", SearchText, ids=as_list(ids))}
+    differing = {source.item_id for source in sources if texts.get(source.item_id) != text_of(source)}
+    if not differing:
+        return set()
+    marks = await read.all("list_marked", ItemId, ids=as_list(differing | {ALL_MISSING}))
+    marked = {mark.item_id for mark in marks}
+    return differing - marked if ALL_MISSING not in marked else differing & texts.keys() - marked

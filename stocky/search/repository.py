@@ -1,0 +1,175 @@
+"""Looks for items: a bounded number of candidates from the index, ranked by one order for both databases.
+
+What has changed since the index was brought in step is read from the items themselves, so that nothing found is stale.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import date
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from stocky.barcodes.keys import key_of
+from stocky.catalogue.repository import like_pattern
+from stocky.catalogue.schemas import Item
+from stocky.db import Ask, Script
+from stocky.schema import StorageType
+from stocky.search.folding import text_of
+from stocky.search.ranking import Kind, Query, Ranked, exact, rank, verbatim
+from stocky.search.schemas import FoundItem, FoundPlace, FoundStock, Match, MatchKind
+from stocky.search.sources import Mark, read_sources
+
+# Of each way to match, so many items are ranked at most; always more than are answered.
+CANDIDATES = 250
+# Changed items that are looked through one by one.
+PENDING = 500
+# A barcode of so many characters is no word that happens to be a barcode.
+UNMISTAKABLE = 8
+# Pieces of the words to look for, and how many items are looked at for each.
+PIECES = 16
+MOST_OF_A_PIECE = 3_000
+# How many patterns `find_containing` takes.
+PATTERNS = 4
+# Behind everything that begins so.
+_LAST = "\U0010ffff"
+
+_KINDS: dict[Kind, MatchKind] = {
+    Kind.EXACT: "exact",
+    Kind.WHOLE: "whole",
+    Kind.BEGINS: "begins",
+    Kind.NAME_WORDS: "words",
+    Kind.WORDS: "words",
+    Kind.CONTAINS: "contains",
+    Kind.SIMILAR: "similar",
+}
+
+
+class _Hit(Struct):
+    item_id: int
+    field: str
+
+
+class _Candidate(Struct):
+    item_id: int
+    text: str
+
+
+class _Place(Struct, kw_only=True):
+    item_id: int
+    id: int
+    name: str
+    storage_type: StorageType
+    box_no: int | None
+    loc_no: int | None
+    quantity: float
+    unit: str
+    expiry_date: date | None
+
+
+def search(typed: str, limit: int) -> Script[list[FoundItem]]:
+    """Active items that match, the best first. It reads only."""
+    query = Query(typed)
+    found = (yield from _find(query, limit)) if query.words else (yield from _find_verbatim(typed, limit))
+    best = sorted(found, key=lambda item_id: found[item_id].order)[:limit]
+    return (yield from _answers(best, found))
+
+
+def _find(query: Query, limit: int) -> Script[dict[int, Ranked]]:
+    pending: list[Mark] = yield Ask("list_pending", {"limit": PENDING}, Mark)
+    changed = yield from _changed_texts(pending)
+    wanted = {"code": query.typed.upper(), "barcode": query.typed, "barcode_key": key_of(query.typed)}
+    exactly: list[_Hit] = yield Ask("find_exact", wanted, _Hit)
+    found = (yield from _find_verbatim(query.typed, limit)) if query.is_terse else {}
+    found |= {each.item_id: exact(each.item_id, each.field) for each in exactly}
+
+    def take(candidates: Iterable[_Candidate], *, similar: bool = False) -> None:
+        for each in candidates:
+            text = changed.get(each.item_id, each.text)
+            if each.item_id not in found and (ranked := rank(query, each.item_id, text, similar=similar)):
+                found[each.item_id] = ranked
+
+    take(_Candidate(item_id, text) for item_id, text in changed.items())
+    if len(query.typed) >= UNMISTAKABLE and any(each.field == "barcodes" for each in exactly):
+        return found
+    # In the order of their names the best ones come first already.
+    beginning = {"start": query.text, "beyond": query.text + _LAST, "limit": 2 * limit}
+    take((yield Ask("find_by_name", beginning, _Candidate)))
+    if sum(each.kind <= Kind.BEGINS for each in found.values()) >= limit:
+        return found
+    take((yield _containing([f" {word}" for word in query.words])))
+    if len(found) < limit:
+        take((yield _containing(query.words)))
+    if not any(each.kind <= Kind.WORDS for each in found.values()):
+        take((_Candidate(item_id, text) for item_id, text in changed.items()), similar=True)
+        sought = {"pieces": _json(_pieces(query)), "most": MOST_OF_A_PIECE, "limit": CANDIDATES}
+        take((yield Ask("find_similar", sought, _Candidate)), similar=True)
+    return found
+
+
+def _changed_texts(pending: list[Mark]) -> Script[dict[int, str]]:
+    """The texts of active items that the index may not have as they are now."""
+    if not pending:
+        return {}
+    sources = yield from read_sources({mark.item_id for mark in pending})
+    return {source.item_id: text_of(source).text for source in sources if source.is_active}
+
+
+def _containing(words: list[str]) -> Ask:
+    patterns = [f"%{word}%" for word in words[:PATTERNS]]
+    patterns += ["%"] * (PATTERNS - len(patterns))
+    one, two, three, four = patterns
+    arguments = {"one": one, "two": two, "three": three, "four": four, "limit": CANDIDATES}
+    return Ask("find_containing", arguments, _Candidate)
+
+
+def _pieces(query: Query) -> list[str]:
+    """What a misspelt word may still have in common with the one that was meant; three letters or more each."""
+    pieces: dict[str, None] = {}
+    for word in query.words:
+        # In a short word two letters that changed places leave no three alike.
+        if len(word) <= 6:
+            swapped = (word[:at] + word[at + 1] + word[at] + word[at + 2 :] for at in range(len(word) - 1))
+            pieces.update(dict.fromkeys(f" {other} " for other in swapped if other != word))
+        padded = f" {word} "
+        pieces.update(dict.fromkeys(padded[start : start + 3] for start in range(len(padded) - 2)))
+    return list(pieces)[:PIECES]
+
+
+def _find_verbatim(typed: str, limit: int) -> Script[dict[int, Ranked]]:
+    """What has no word in it, or hardly any, only signs: it is looked for as it is."""
+    pattern = like_pattern(typed)
+    if pattern is None:
+        return {}
+    rows: list[_Hit] = yield Ask("find_verbatim", {"pattern": pattern, "limit": limit}, _Hit)
+    return {each.item_id: verbatim(each.item_id, each.field) for each in rows}
+
+
+def _answers(ids: list[int], found: dict[int, Ranked]) -> Script[list[FoundItem]]:
+    if not ids:
+        return []
+    wanted = {"ids": _json(ids)}
+    items: list[Item] = yield Ask("list_items_by_id", wanted, Item)
+    places: list[_Place] = yield Ask("list_item_places", wanted, _Place)
+    stock: dict[int, list[FoundStock]] = defaultdict(list)
+    for each in places:
+        place = FoundPlace(
+            id=each.id, name=each.name, storage_type=each.storage_type, box_no=each.box_no, loc_no=each.loc_no
+        )
+        stock[each.item_id].append(
+            FoundStock(location=place, quantity=each.quantity, unit=each.unit, expiry_date=each.expiry_date)
+        )
+    by_id = {item.id: item for item in items}
+    return [_answer(by_id[item_id], found[item_id], stock[item_id]) for item_id in ids if item_id in by_id]
+
+
+def _answer(item: Item, ranked: Ranked, stock: list[FoundStock]) -> FoundItem:
+    match = Match(kind=_KINDS[ranked.kind], fields=ranked.fields, score=ranked.score)
+    return FoundItem(**msgspec.structs.asdict(item), locations=stock, match=match)
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()

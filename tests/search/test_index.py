@@ -1,0 +1,206 @@
+"""The index of the search says what the items say, however they change, and wherever their rows come from."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import islice, product
+from pathlib import Path
+from typing import Any
+
+from httpx import AsyncClient
+from litestar import Litestar
+
+from stocky.app import create_app
+from stocky.config import Config, load
+from stocky.db.migrate import migrate
+from stocky.search.proof import find_index_faults
+from stocky.search.repository import search
+from tests.architecture import schema
+from tests.backup.by_hand import restore_by_hand
+from tests.backup.dumps import as_json, packed, restore, take, text_of
+from tests.cli.running import stocky
+from tests.conftest import TestDatabases, settings
+from tests.inventory import Json, get, made, new_item, new_location
+
+
+async def _names(client: AsyncClient, typed: str) -> list[str]:
+    return [row["name"] for row in await get(client, "/search", q=typed)]
+
+
+async def _run(config: Config, statement: str) -> list[Any]:
+    """Past Stocky, and off the loop: Stocky may be about to end a transaction there."""
+    return await asyncio.to_thread(schema.run, config, statement)
+
+
+async def _in_step(app: Litestar, config: Config) -> None:
+    """Nothing is marked any more, and everything is in the index as it is."""
+    while not await app.state.search_index.see_to_marks():
+        pass
+    assert await _run(config, "SELECT item_id FROM search_pending") == []
+    assert await _run(config, "SELECT count(*) FROM search_text") == await _run(config, "SELECT count(*) FROM item")
+    assert await find_index_faults(config) == []
+
+
+async def test_every_change_of_an_item_is_found_at_once_and_indexed(
+    app: Litestar, config: Config, member: AsyncClient, scanner: AsyncClient
+) -> None:
+    item = await new_item(member, "Capacitor")
+    path = f"/items/{item['id']}"
+    kind = made(await member.post("/types/", json={"name": "Passive"}))
+    shelf = await new_location(member)
+
+    async def finds(*typed: str) -> None:
+        for words in typed:
+            assert await _names(member, words) == ["Capacitor"], words
+
+    async def finds_not(*typed: str) -> None:
+        for words in typed:
+            assert "Capacitor" not in await _names(member, words), words
+
+    changes: list[tuple[str, str, Json, list[str], list[str]]] = [
+        ("PATCH", path, {"description": "Ceramic, X7R"}, ["ceramic", "x7r"], ["electrolytic"]),
+        ("PATCH", path, {"description": "Electrolytic"}, ["electrolytic"], ["ceramic"]),
+        ("PATCH", path, {"manufacturer_code": "GRM188"}, ["grm188"], []),
+        ("PATCH", path, {"seller": "Mouser"}, ["mouser"], []),
+        ("PATCH", path, {"tags": ["smd", "0603"]}, ["smd", "0603"], []),
+        ("PATCH", path, {"tags": ["smd"]}, ["smd"], ["0603"]),
+        ("PATCH", path, {"type_id": kind["id"]}, ["passive"], []),
+        ("PATCH", f"/types/{kind['id']}", {"name": "Reactive"}, ["reactive"], ["passive"]),
+        ("POST", f"{path}/barcodes", {"barcode": "99-88-77"}, ["99-88-77", "998877", "988"], []),
+        ("DELETE", f"{path}/barcodes/99-88-77", {}, [], ["99-88-77"]),
+    ]
+    for method, address, body, found, not_found in changes:
+        answer = await member.request(method, address, json=body or None)
+        assert answer.status_code < 300, answer.text
+        await finds(*found)
+        await finds_not(*not_found)
+        await _in_step(app, config)
+        await finds(*found)
+        await finds_not(*not_found)
+    link = {"item_id": item["id"], "url": "https://example.org/x.pdf", "name": "Datasheet rev. 4"}
+    document = made(await member.post("/documents/links", json=link))
+    await finds("datasheet")
+    await _in_step(app, config)
+    await finds("datashet")
+    assert (await member.patch(f"/documents/{document['id']}", json={"name": "Spec"})).status_code == 200
+    await finds("spec")
+    await finds_not("datasheet")
+    assert (await member.delete(f"/documents/{document['id']}")).status_code < 300
+    await finds_not("spec")
+    tag = next(each for each in await get(member, "/tags/") if each["name"] == "smd")
+    assert (await member.patch(f"/tags/{tag['id']}", json={"name": "surface mount"})).status_code == 200
+    await finds("surface")
+    await _in_step(app, config)
+    await finds("surface mount")
+    assert (await member.delete(f"/tags/{tag['id']}")).status_code < 300
+    await finds_not("surface")
+    await scanner.put("/scanner/s1/state", json={"mode": "add", "location_id": shelf["id"]})
+    made(await scanner.post("/scanner/scan", json={"upc": "7610800000123", "scanner_id": "s1"}))
+    assert await _names(member, "7610800000123") == ["Unknown 7610800000123"]
+    await _in_step(app, config)
+    assert await _names(member, "unknwon") == ["Unknown 7610800000123"]
+
+
+async def test_what_was_merged_is_found_as_what_it_was_merged_into(
+    app: Litestar, config: Config, member: AsyncClient
+) -> None:
+    stub = await new_item(member, "Unknown thing", upc="4006381333931")
+    pencil = await new_item(member, "Pencil")
+    await _in_step(app, config)
+    made(await member.post(f"/items/{stub['id']}/merge", json={"into": pencil["id"]}))
+    for _ in ("marked", "indexed"):
+        assert await _names(member, "400638133393") == ["Pencil"]
+        assert await _names(member, "unknown") == []
+        await _in_step(app, config)
+    made(await member.post(f"/items/{stub['id']}/unmerge"))
+    for _ in ("marked", "indexed"):
+        assert await _names(member, "400638133393") == ["Unknown thing"]
+        await _in_step(app, config)
+
+
+async def test_more_changes_than_are_looked_through_are_indexed_in_the_end(
+    app: Litestar, config: Config, member: AsyncClient
+) -> None:
+    now = "2026-01-31T12:00:00.000000Z"
+    codes = islice(map("".join, product("QXZJKV", repeat=4)), 650)
+    values = ", ".join(f"('{code}', 'Thing {at}', 'other', '{now}', '{now}')" for at, code in enumerate(codes))
+    await _run(config, f"INSERT INTO item (code, name, default_storage_type, created_at, updated_at) VALUES {values}")
+    await _in_step(app, config)
+    assert await _names(member, "thing 649") == ["Thing 649"]
+
+
+async def test_a_restored_backup_is_found_by_its_own_words(app: Litestar, config: Config, admin: AsyncClient) -> None:
+    await new_item(admin, "Crème brûlée", upc="4006381333931", tags=["dessert"])
+    await _in_step(app, config)
+    dump = await take(admin)
+    for left_out in ("creme", 'INSERT INTO "search', "gin_trgm"):
+        assert left_out not in text_of(dump)
+    assert "VIRTUAL" not in text_of(dump).upper()
+    await new_item(admin, "Later")
+    await _in_step(app, config)
+    await restore(admin, dump)
+    await _in_step(app, config)
+    assert await _names(admin, "later") == []
+    assert await _names(admin, "creme") == ["Crème brûlée"]
+    assert await _names(admin, "desert") == ["Crème brûlée"]
+    assert "trigrams" in app.state.search_index.state or config.dialect == "postgres"
+
+
+async def test_imported_rows_are_found(app: Litestar, config: Config, admin: AsyncClient) -> None:
+    kept = await new_item(admin, "Cumin")
+    dump = await take(admin)
+    await restore(admin, dump)
+    item = await new_item(admin, "Saffron", upc="4006381333931")
+    lines = text_of(await take(admin)).splitlines()
+    rows = [line for line in lines if line.startswith(('INSERT INTO "item" ', 'INSERT INTO "barcode" '))]
+    imported = as_json(packed("\n".join(rows)), force=True)
+    await restore(admin, dump)
+    assert await _names(admin, "saffron") == []
+    assert made(await admin.post("/backup/import/partial", json=imported))["records_imported"] == 2
+    for _ in ("marked", "indexed"):
+        assert await _names(admin, "safron") == ["Saffron"]
+        assert await _names(admin, "4006381333931") == ["Saffron"]
+        assert await _names(admin, kept["code"]) == ["Cumin"]
+        await _in_step(app, config)
+    assert (await get(admin, f"/items/{item['id']}"))["name"] == "Saffron"
+
+
+async def test_a_dump_restored_by_hand_is_indexed_when_stocky_starts_on_it(
+    config: Config, admin: AsyncClient, dialect: str, databases: TestDatabases, tmp_path: Path
+) -> None:
+    await new_item(admin, "Cardamom pods")
+    file = tmp_path / "dump.sql.gz"
+    file.write_bytes(await take(admin))
+    with databases.empty(dialect, tmp_path) as url:
+        restore_by_hand(file, url)
+        restored = load(settings(url, tmp_path))
+        migrate(restored)
+        assert await find_index_faults(restored) == []
+        app = create_app(restored)
+        database = app.state.database
+        await database.open()
+        try:
+            await _in_step(app, restored)
+            async with database.read() as read:
+                assert [found.name for found in await read.run(search("cardamon", 10))] == ["Cardamom pods"]
+        finally:
+            await database.close()
+
+
+async def test_check_finds_an_index_that_is_out_of_step_and_reindex_mends_it(
+    app: Litestar, config: Config, environ: dict[str, str], member: AsyncClient
+) -> None:
+    item = await new_item(member, "Coffee")
+    await new_item(member, "Tea")
+    await _in_step(app, config)
+    await _run(config, f"UPDATE search_text SET text = replace(text, 'coffee', 'cocoa') WHERE item_id = {item['id']}")
+    [fault] = await find_index_faults(config)
+    assert fault.check == "search"
+    assert f"item {item['id']} is looked for by other words than it has; 'stocky reindex'" in fault.message
+    answer = stocky(environ, "check")
+    assert (answer.returncode, answer.stdout.count("\n")) == (1, 1)
+    answer = stocky(environ, "reindex")
+    assert answer.returncode == 0, answer.stderr
+    assert stocky(environ, "check").returncode == 0
+    await _in_step(app, config)
+    assert await _names(member, "cofee") == ["Coffee"]

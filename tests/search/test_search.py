@@ -1,0 +1,103 @@
+"""The search box: what people type finds what they mean, on every database alike."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+from httpx import AsyncClient
+from litestar import Litestar
+
+from stocky.catalogue import repository
+from tests.inventory import Json, get, new_item, new_location, new_stock, refused
+from tests.search.stockroom import QUERIES, stock_up
+
+
+@pytest.fixture(autouse=True)
+def _codes_that_spell_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = map("".join, product("QXZJ", repeat=4))
+    monkeypatch.setattr(repository, "new_code", lambda: next(codes))
+
+
+async def _first(reader: AsyncClient, items: dict[str, Json], typed: str) -> str | None:
+    found = await get(reader, "/search", q=typed)
+    known_as = {item["id"]: name for name, item in items.items()}
+    return known_as[found[0]["id"]] if found else None
+
+
+async def test_what_is_meant_comes_first(app: Litestar, member: AsyncClient, reader: AsyncClient) -> None:
+    items = await stock_up(member)
+    as_it_changes = {typed: await _first(reader, items, typed) for typed, _ in QUERIES}
+    assert as_it_changes == dict(QUERIES)
+    await app.state.search_index.keep_in_step()
+    assert {typed: await _first(reader, items, typed) for typed, _ in QUERIES} == dict(QUERIES)
+    for item in items.values():
+        assert await get(reader, "/search", q=item["code"].lower()) != []
+        assert (await get(reader, "/search", q=item["code"].lower()))[0]["id"] == item["id"]
+
+
+async def test_better_matches_come_before_others(app: Litestar, member: AsyncClient) -> None:
+    inside = await new_item(member, "Steak")
+    word = await new_item(member, "Green tea")
+    described = await new_item(member, "Biscuits", description="For tea")
+    beginning = await new_item(member, "Tea, black")
+    whole = await new_item(member, "Tea")
+    barcode = await new_item(member, "Sugar", barcodes=[{"barcode": "TEA"}])
+    expected = [barcode, whole, beginning, word, described, inside]
+    for _ in ("marked", "indexed"):
+        found = await get(member, "/search", q="TEA")
+        assert [row["name"] for row in found] == [item["name"] for item in expected]
+        assert [row["match"]["kind"] for row in found] == ["exact", "whole", "begins", "words", "words", "contains"]
+        assert [row["match"]["fields"] for row in found[3:5]] == [["name"], ["description"]]
+        await app.state.search_index.keep_in_step()
+
+
+async def test_a_row_is_the_item_with_its_stock_and_why_it_was_found(member: AsyncClient) -> None:
+    item = await new_item(member, "Milk")
+    shelf, fridge = await new_location(member, "Shelf"), await new_location(member, "Fridge")
+    await new_stock(member, item, shelf, 1)
+    await new_stock(member, item, fridge, 2, expiry_date="2027-03-01")
+    await new_stock(member, item, fridge, 3.5, expiry_date="2027-02-01")
+    [row] = await get(member, "/search/", q="millk")
+    locations, match = row.pop("locations"), row.pop("match")
+    assert row == await get(member, f"/items/{item['id']}")
+    assert row["total_quantity"] == 6.5
+    assert [(each["location"]["name"], each["quantity"], each["expiry_date"]) for each in locations] == [
+        ("Fridge", 5.5, "2027-02-01"),
+        ("Shelf", 1.0, None),
+    ]
+    assert match["kind"] == "similar"
+    assert match["fields"] == ["name"]
+    assert 0.3 <= match["score"] < 1
+
+
+async def test_hidden_items_are_not_found(app: Litestar, member: AsyncClient) -> None:
+    item = await new_item(member, "Salt", upc="4006381333931")
+    await app.state.search_index.keep_in_step()
+    await member.delete(f"/items/{item['id']}")
+    for _ in ("marked", "indexed"):
+        for typed in ("salt", "slat", "4006381333931", item["code"]):
+            assert await get(member, "/search", q=typed) == []
+        await app.state.search_index.keep_in_step()
+
+
+async def test_answers_are_capped(app: Litestar, member: AsyncClient) -> None:
+    for number in range(25):
+        await new_item(member, f"Cable {number}")
+    await app.state.search_index.keep_in_step()
+    assert len(await get(member, "/search", q="cable")) == 20
+    assert len(await get(member, "/search", q="cable", limit=100)) == 25
+    assert [row["name"] for row in await get(member, "/search", q="cable", limit=2)] == ["Cable 0", "Cable 1"]
+    refused(await member.get("/search", params={"q": "cable", "limit": 101}), 422)
+    refused(await member.get("/search", params={"q": "cable", "limit": 0}), 422)
+
+
+@pytest.mark.one_postgres
+async def test_what_cannot_be_searched_is_refused(member: AsyncClient) -> None:
+    refused(await member.get("/search"), 422)
+    refused(await member.get("/search", params={"q": ""}), 422)
+    refused(await member.get("/search", params={"q": "a" * 201}), 422)
+    refused(await member.get("/search", params={"q": "a\0b"}), 422)
+    assert await get(member, "/search", q=" ") == []
+    assert await get(member, "/search", q="a " * 100) == []
+    assert await get(member, "/search", q="abcdefgh" * 25) == []
