@@ -45,6 +45,8 @@ from stocky.live.handlers import live_routes
 from stocky.live.tail import LedgerTail
 from stocky.logs.handlers import audit_routes, log_routes
 from stocky.logs.memory import MemoryLog
+from stocky.lookup.handlers import lookup_routes
+from stocky.lookup.lookups import Lookups
 from stocky.merging.handlers import merging_routes
 from stocky.monitoring.handlers import health_routes, service_routes
 from stocky.monitoring.metrics import Metrics
@@ -88,6 +90,8 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
     imports.take_up(schedule)
     search_index = SearchIndex(database)
     schedule.every(LOOK_SECONDS, search_index.keep_in_step)
+    lookups = Lookups(config, database, jobs)
+    lookups.take_up(schedule)
     metrics.gauge("stocky_events_waiting", "Events that wait for their batch", lambda: recorder.waiting)
     metrics.gauge("stocky_events_recorded", "Events recorded by this process", lambda: recorder.recorded)
     metrics.gauge("stocky_batches_written", "Transactions they were recorded in", lambda: recorder.batches)
@@ -109,6 +113,7 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
                 finally:
                     await schedule.close()
                     await jobs.close()
+                    await lookups.close()
                     await recorder.close()
                     await tail.close()
                     await identities.close()
@@ -136,6 +141,7 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
                     event_routes,
                     live_routes,
                     item_history_routes,
+                    lookup_routes,
                     merging_routes,
                     alert_routes,
                     shopping_list_routes,
@@ -187,6 +193,7 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
                 "metrics": metrics,
                 "jobs": jobs,
                 "schedule": schedule,
+                "lookups": lookups,
                 "backups": backups,
                 "documents": documents,
                 "reorganisation": Reorganisation(database, jobs, recorder),

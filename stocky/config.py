@@ -62,6 +62,8 @@ class Config(msgspec.Struct, frozen=True):
     migrate_on_start: bool = True
     max_upload_mb: int = 512
     max_restore_gb: int = 50
+    upc_service_url: str | None = None
+    upc_service_timeout: int = 10
 
     @property
     def dialect(self) -> Literal["sqlite", "postgres"]:
@@ -165,6 +167,8 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         "migrate_on_start": reader.choice("STOCKY_MIGRATE_ON_START", "true", ("true", "false")) == "true",
         "max_upload_mb": reader.number("STOCKY_MAX_UPLOAD_MB", 512, 1, 1_000_000),
         "max_restore_gb": reader.number("STOCKY_MAX_RESTORE_GB", 50, 1, 100_000),
+        "upc_service_url": _upc_service_url(reader),
+        "upc_service_timeout": reader.number("STOCKY_UPC_SERVICE_TIMEOUT", 10, 1, 300),
     }
     if not reader.problems and not secret:
         try:
@@ -223,6 +227,17 @@ def _blobs(reader: _Reader, data_dir: Path) -> BlobSettings:
         if not value:
             reader.problems.append(f"{name}: is needed when STOCKY_BLOB_URL begins with s3://")
     return settings
+
+
+def _upc_service_url(reader: _Reader) -> str | None:
+    text = reader.text("STOCKY_UPC_SERVICE_URL", "")
+    parts = urlsplit(text)
+    if text and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
+        reader.problems.append(
+            "STOCKY_UPC_SERVICE_URL: this is not an address that a barcode can follow,"
+            " like https://world.openfoodfacts.org/api/v2/product"
+        )
+    return text or None
 
 
 def _kept_secret(data_dir: Path) -> str:

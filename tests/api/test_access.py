@@ -56,6 +56,8 @@ ACCESS = {
     "POST /items/{item_id:int}/barcodes": MEMBERS,
     "DELETE /items/{item_id:int}/barcodes/{barcode:str}": MEMBERS,
     "GET /items/{item_id:int}/events": READERS,
+    "POST /items/{item_id:int}/refresh-upc": MEMBERS,
+    "POST /items/refresh-upc-missing": MEMBERS,
     "GET /items/{item_id:int}/qr": SCANNERS,
     **{
         f"GET {path}": READERS for path in ("/types", "/types/{type_id:int}", "/tags", "/tags/{tag_id:int}", "/sellers")

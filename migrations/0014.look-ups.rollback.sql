@@ -1,0 +1,1 @@
+DROP INDEX item_to_look_up;

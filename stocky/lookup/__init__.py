@@ -1,0 +1,1 @@
+"""Looking up what a barcode is, with a service that knows products."""

@@ -1,0 +1,263 @@
+"""Looking up what barcodes are: asked for, by itself, and for all that lack it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from datetime import timedelta
+
+import pytest
+from httpx import AsyncClient
+from litestar import Litestar
+
+from tests.inventory import Json, get, made, new_item, new_location, refused
+from tests.lookup.conftest import Answer, Service, answer, until
+
+EAN = "4006381333931"
+OTHER = "96385074"
+
+
+async def scanned(scanner: AsyncClient, member: AsyncClient, *codes: str) -> list[Json]:
+    """The items of first scans."""
+    place = await new_location(member, f"Shelf of {codes[0]}")
+    made(await scanner.put("/scanner/s1/state", json={"location_id": place["id"]}))
+    return [made(await scanner.post("/scanner/scan", json={"upc": c, "scanner_id": "s1"}))["item"] for c in codes]
+
+
+async def until_asked(member: AsyncClient, item: Json) -> Json:
+    """The item when it has been looked up."""
+
+    async def attempted() -> Json | None:
+        found: Json = await get(member, f"/items/{item['id']}")
+        return found if found["uda_fetch_attempted"] else None
+
+    found: Json = await until(attempted)
+    return found
+
+
+async def until_asked_for(service: Service, count: int) -> None:
+    """Waits until the service was asked so often."""
+
+    async def enough() -> bool:
+        return len(service.asked) >= count
+
+    await until(enough)
+
+
+async def until_ended(admin: AsyncClient) -> Json:
+    """The newest job, when it has ended."""
+
+    async def ended() -> Json | None:
+        newest: Json = (await get(admin, "/jobs/"))[0]
+        return newest if newest["status"] in ("done", "failed") else None
+
+    job: Json = await until(ended)
+    return job
+
+
+async def test_an_item_is_looked_up_when_it_is_asked_for(member: AsyncClient, service: Service) -> None:
+    service.knows(
+        EAN, product_name="Stift 107/1", brands="Stabilo", nutriments={"energy": 1}, keywords=["a"], quantity=5
+    )
+    item = await new_item(member, "My pen", upc=EAN, description="blue")
+    answered = made(await member.post(f"/items/{item['id']}/refresh-upc"))
+    assert service.asked == [f"/api/v2/product/{EAN}"]
+    assert (answered["uda_fetched"], answered["uda_fetch_attempted"]) == (True, True)
+    assert answered["upc_data"] == {"product_name": "Stift 107/1", "brands": "Stabilo", "quantity": 5}
+    assert (answered["name"], answered["description"], answered["version"]) == ("My pen", "blue", 2)
+    assert await get(member, f"/items/{item['id']}") == answered
+
+
+async def test_what_the_service_does_not_know_is_no_error(member: AsyncClient, service: Service) -> None:
+    item = await new_item(member, upc=EAN)
+    service.answers[OTHER] = answer(b'{"status": 0}')
+    other = await new_item(member, "Other", upc=OTHER)
+    for each in (item, other, item):
+        answered = made(await member.post(f"/items/{each['id']}/refresh-upc"))
+        assert (answered["uda_fetched"], answered["uda_fetch_attempted"], answered["upc_data"]) == (False, True, None)
+        assert answered["version"] == 2
+    private = await new_item(member, "Private", barcodes=[{"barcode": "my own"}])
+    refused(await member.post(f"/items/{private['id']}/refresh-upc"), 409, "8 to 14 digits")
+    refused(await member.post("/items/999/refresh-upc"), 404, "999")
+    assert len(service.asked) == 3
+
+
+async def test_a_stub_gets_its_name_by_itself(
+    app: Litestar, member: AsyncClient, scanner: AsyncClient, service: Service
+) -> None:
+    service.knows(EAN, product_name=" Stift\n107/1 ")
+    known, unknown, private = await scanned(scanner, member, EAN, OTHER, "my own")
+    assert known["name"] == f"Unknown {EAN}"
+    found = await until_asked(member, known)
+    assert (found["name"], found["needs_review"], found["uda_fetched"]) == ("Stift 107/1", True, True)
+    assert found["oversell_policy"] == "allow"
+    for other in (unknown, private):
+        asked = await until_asked(member, other)
+        assert (asked["name"], asked["uda_fetched"], asked["needs_review"]) == (other["name"], False, True)
+    assert sorted(service.asked) == [f"/api/v2/product/{EAN}", f"/api/v2/product/{OTHER}"]
+    # A scan shows the name that was found.
+    assert (
+        made(await scanner.post("/scanner/scan", json={"upc": EAN, "scanner_id": "s1"}))["item"]["name"]
+        == found["name"]
+    )
+
+
+async def test_what_a_person_wrote_stays(member: AsyncClient, scanner: AsyncClient, service: Service) -> None:
+    let_go = asyncio.Event()
+
+    async def slowly(writer: asyncio.StreamWriter) -> None:
+        await let_go.wait()
+        await answer(b'{"name": "Pen", "id": 7}')(writer)
+
+    service.answers[EAN] = service.answers[OTHER] = slowly
+    [stub, kept] = await scanned(scanner, member, EAN, OTHER)
+    asking = [asyncio.create_task(member.post(f"/items/{each['id']}/refresh-upc")) for each in (stub, kept)]
+    await until_asked_for(service, 2)
+    made(await member.patch(f"/items/{stub['id']}", json={"name": "Tante Ernas Stift"}))
+    made(await member.patch(f"/items/{kept['id']}", json={"name": "Under review", "needs_review": True}))
+    let_go.set()
+    answers = [made(await each) for each in asking]
+    assert [each["name"] for each in answers] == ["Tante Ernas Stift", "Under review"]
+    assert [each["upc_data"] for each in answers] == [{"name": "Pen"}] * 2
+
+
+async def test_all_that_lack_it_are_looked_up_by_a_job(
+    app: Litestar, admin: AsyncClient, member: AsyncClient, service: Service
+) -> None:
+    service.knows(EAN, product_name="Pen")
+    pen = await new_item(member, "Mine", upc=EAN)
+    await new_item(member, "Other", upc=OTHER)
+    await new_item(member, "None")
+    answered = await member.post("/items/refresh-upc-missing")
+    assert answered.status_code == 202
+    job = await until_ended(admin)
+    assert job["id"] == answered.json()["id"]
+    assert (job["status"], job["result"]) == ("done", {"asked": 2, "found": 1, "failed": 0})
+    assert job["created_by"] == "member"
+    assert (await get(member, f"/items/{pen['id']}"))["upc_data"] == {"product_name": "Pen"}
+
+
+async def drip(writer: asyncio.StreamWriter) -> None:
+    """A byte now and then, for longer than anyone waits."""
+    writer.write(b"HTTP/1.1 200 OK\r\n\r\n{")
+    for _ in range(100):
+        writer.write(b" ")
+        await writer.drain()
+        await asyncio.sleep(0.1)
+
+
+async def too_much(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\n\r\n{")
+    for _ in range(64):
+        writer.write(b" " * 2**20)
+        await writer.drain()
+
+
+async def nothing(writer: asyncio.StreamWriter) -> None:
+    """The connection is closed."""
+
+
+BROKEN: dict[str, tuple[Answer, list[str]]] = {
+    "slow": (drip, ["within 1 s", "STOCKY_UPC_SERVICE_TIMEOUT"]),
+    "huge": (too_much, ["more than 1 MiB"]),
+    "closed": (nothing, ["cannot be reached"]),
+    "no http": (lambda writer: _raw(writer, b"SSH-2.0-x\r\n"), ["cannot be reached"]),
+    "500": (answer(b"{}", 500), ["status 500"]),
+    "429": (answer(b"", 429, "Retry-After: 60"), ["status 429"]),
+    "403": (answer(b"", 403), ["status 403"]),
+    "html": (answer(b"<html>"), ["no product"]),
+    "nothing": (answer(b""), ["no product"]),
+    "a list": (answer(b"[1]"), ["no product"]),
+    "a text": (answer(b'{"product": "x"}'), ["no product"]),
+    "latin": (answer(b'{"name": "\xff"}'), ["no product"]),
+    "half a character": (answer(b'{"name": "\\ud800"}'), ["no product"]),
+    "deep": (answer(b"[" * 10_000), ["no product"]),
+    "packed": (answer(b"x", 200, "Content-Encoding: gzip"), ["no product"]),
+    "elsewhere": (answer(b"", 302, "Location: http://example.org/"), ["redirects elsewhere"]),
+    "to a file": (answer(b"", 302, "Location: file:///etc/passwd"), ["redirects elsewhere"]),
+    "nowhere": (answer(b"", 301, "Location: http://["), []),
+    "in a circle": (answer(b"", 307, f"Location: /api/v2/product/{EAN}"), ["again and again"]),
+}
+
+
+async def _raw(writer: asyncio.StreamWriter, text: bytes) -> None:
+    writer.write(text)
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize("kind", BROKEN)
+async def test_a_broken_service_is_told_and_changes_nothing(member: AsyncClient, service: Service, kind: str) -> None:
+    service.answers[EAN], words = BROKEN[kind]
+    item = await new_item(member, upc=EAN)
+    began = time.monotonic()
+    refused(await member.post(f"/items/{item['id']}/refresh-upc"), 503, "look-up service", *words)
+    assert time.monotonic() - began < 5
+    assert len(service.asked) <= 4
+    assert await get(member, f"/items/{item['id']}") == item
+    service.knows(EAN, product_name="Pen")
+    assert made(await member.post(f"/items/{item['id']}/refresh-upc"))["uda_fetched"] is True
+
+
+@pytest.mark.one_database
+async def test_a_service_may_have_moved_within_itself(member: AsyncClient, service: Service) -> None:
+    service.answers[EAN] = answer(b"", 301, "Location: /other/00")
+    service.answers["00"] = answer(json.dumps({"product": {"product_name": "Pen", "code": "x" * 900}}).encode())
+    item = await new_item(member, upc=EAN)
+    answered = made(await member.post(f"/items/{item['id']}/refresh-upc"))
+    assert answered["upc_data"] == {"product_name": "Pen", "code": "x" * 500}
+
+
+@pytest.mark.one_database
+async def test_a_product_without_a_name_names_nothing(
+    member: AsyncClient, scanner: AsyncClient, service: Service
+) -> None:
+    service.answers[EAN] = answer(b'{"status": 1, "product": {"product_name": "\\u0000 ", "brands": "Stabilo"}}')
+    [stub] = await scanned(scanner, member, EAN)
+    found = await until_asked(member, stub)
+    assert (found["name"], found["upc_data"]) == (stub["name"], {"brands": "Stabilo"})
+    service.knows(EAN, product_name="x" * 300)
+    assert made(await member.post(f"/items/{stub['id']}/refresh-upc"))["name"] == "x" * 200
+
+
+async def test_stubs_wait_while_the_service_is_away(
+    app: Litestar,
+    admin: AsyncClient,
+    member: AsyncClient,
+    scanner: AsyncClient,
+    service: Service,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("stocky.jobs.jobs.BACK_OFF", timedelta(seconds=0.2))
+    service.answers[EAN] = answer(b"", 503)
+    service.knows(OTHER, product_name="Bar")
+    [stub, other] = await scanned(scanner, member, EAN, OTHER)
+    # One that it fails on is not in the way of the others.
+    assert (await until_asked(member, other))["name"] == "Bar"
+    assert (await get(member, f"/items/{stub['id']}"))["uda_fetch_attempted"] is False
+    service.knows(EAN, product_name="Pen")
+    assert (await until_asked(member, stub))["name"] == "Pen"
+    job = await until_ended(admin)
+    assert (job["kind"], job["status"], job["created_by"]) == ("lookup.stubs", "done", None)
+    assert [each["status"] for each in await get(admin, "/jobs/")].count("failed") == 0
+
+
+async def test_scans_do_not_wait_for_the_service(
+    app: Litestar, member: AsyncClient, scanner: AsyncClient, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stocky.jobs.jobs.BACK_OFF", timedelta(seconds=0.2))
+    let_go = asyncio.Event()
+
+    async def at_last(writer: asyncio.StreamWriter) -> None:
+        await let_go.wait()
+        await answer(b'{"name": "Pen"}')(writer)
+
+    service.answers[EAN] = at_last
+    [stub] = await scanned(scanner, member, EAN)
+    await until_asked_for(service, 1)
+    # It has not answered, and all of these are.
+    for count in range(2, 5):
+        counted = made(await scanner.post("/scanner/scan", json={"upc": EAN, "scanner_id": "s1"}))
+        assert (counted["item"]["name"], counted["item"]["total_quantity"]) == (stub["name"], count)
+    let_go.set()
+    assert (await until_asked(member, stub))["name"] == "Pen"
