@@ -46,7 +46,7 @@ def _import_parts(house: House) -> dict[str, Json]:
 
     def imported(table: str, **options: str) -> Json:
         files = {"file": ("parts.csv", table.encode(), "text/csv")}
-        report: Json = member.done(member.post("/imports/", files=files, data=form | options))
+        report: Json = house.admin.done(member.post("/imports/", files=files, data=form | options))
         return report
 
     imported(TABLE, dry_run="true")
@@ -90,7 +90,7 @@ def _tidy_up(house: House, parts: dict[str, Json]) -> None:
     stray = {"type": "add", "item": {"code": parts["Resistor 10k"]["code"]}, "quantity": 30}
     member.post("/events", {"events": [stray | {"location": {"box_no": 2, "loc_no": 3}}]})
     started = member.post("/reorg/plans")
-    member.done(started)
+    house.admin.done(started)
     plan = member.get(f"/reorg/plans/{started['plan_id']}")
     assert plan["status"] == "proposed"
     assert all(move["reason"] for move in plan["moves"])
