@@ -11,8 +11,8 @@ from tests.documents.files import pdf
 from tests.stories.house import House, Json, moved_in
 
 TABLE = """Part;Maker's number;Kind;Words;Count;Where;Supplier
-Resistor 10k;RC0805-10K;Resistors;smd,0805;200;Box 1 / 1;Corner shop
-Resistor 4k7;RC0805-4K7;Resistors;smd,0805;150;Box 2 / 1;Corner shop
+Resistor 10k;RC0805-10K;Resistors;"smd;0805";200;Box 1 / 1;Corner shop
+Resistor 4k7;RC0805-4K7;Resistors;"smd;0805";150;Box 2 / 1;Corner shop
 Capacitor 100n;CL21B104;Capacitors;smd;80;Box 1 / 2;Corner shop
 "Transistor, NPN";BC547B;Semiconductors;tht;25;Box 3 / 1;"Mail; order"
 """
