@@ -11,7 +11,8 @@ from typing import Any, BinaryIO
 
 import msgspec
 from litestar import Request
-from multipart import MultipartSegment, ParserError, PushMultipartParser
+from litestar.exceptions import InternalServerException
+from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser
 
 from stocky.backup.workspace import disk_errors
 from stocky.errors import BadRequest, TooLarge
@@ -75,7 +76,10 @@ async def receive_upload(
                 if len(receiver.waiting) >= CHUNK:
                     await asyncio.to_thread(receiver.write)
         await asyncio.to_thread(receiver.write)
-    except ParserError as error:
+    except ParserLimitReached as error:
+        raise BadRequest("The form has too many fields, or one with too much before its content; send less") from error
+    except (MultipartError, InternalServerException) as error:
+        # The second is Litestar's word for a client that went away, which is no defect of ours.
         raise BadRequest("The form is damaged or was cut off; send it again") from error
     finally:
         receiver.close()

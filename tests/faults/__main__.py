@@ -12,6 +12,7 @@ from tests.faults import (
     backup_kill,
     backup_under_load,
     disk_full,
+    documents_hostile,
     kill,
     postgres_restart,
     storm,
@@ -42,6 +43,7 @@ def main() -> int:
             backup_kill.run(each, wanted.kills),
             backup_damage.run(each, DAMAGED),
             backup_hostile.run(each),
+            documents_hostile.run(each),
         ]
     print("Nothing was lost" if all(passed) else "SOMETHING WAS LOST")
     return 0 if all(passed) else 1
