@@ -10,6 +10,7 @@ import sqlite3
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
+from threading import Event
 
 from stocky.backup.archive_reading import open_contents
 from stocky.backup.opening import Opened
@@ -45,15 +46,26 @@ async def place_contents(
     while batch := list(islice(waiting, BATCH)):
         async with database.transaction() as tx:
             await adopt(tx, batch)
+    needed = [sha256 for sha256 in hashes if await blobs.find_size(sha256) != opened.contents[sha256]]
+    ended = Event()
+    try:
+        await asyncio.to_thread(_put_all, blobs, opened, needed, ended, report)
+    finally:
+        # Of a task that is cancelled the thread goes on.
+        ended.set()
+    return len(hashes)
+
+
+def _put_all(blobs: Blobs, opened: Opened, hashes: list[str], ended: Event, report: Report) -> None:
+    assert opened.archive is not None
     total, done = sum(opened.contents[each] for each in hashes), 0
     with open_contents(opened.archive) as pieces:
         for sha256 in hashes:
+            if ended.is_set():
+                return
             report("restoring documents", done, total, "bytes")
-            size = opened.contents[sha256]
-            if await blobs.find_size(sha256) != size:
-                await asyncio.to_thread(lambda: blobs.put_now(KIND, sha256, pieces(sha256)))  # noqa: B023 - awaited
-            done += size
-    return len(hashes)
+            blobs.put_now(KIND, sha256, pieces(sha256))
+            done += opened.contents[sha256]
 
 
 async def tell_missing(blobs: Blobs, opened: Opened, wanted: dict[str, int]) -> list[str]:

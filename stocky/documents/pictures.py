@@ -60,7 +60,9 @@ def make_thumbnail(request: PictureRequest) -> PictureResult:
             image.draft("RGB", (2 * THUMBNAIL_SIDE, 2 * THUMBNAIL_SIDE))
             image.load()
             turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-            small = image.convert("RGBA" if image.has_transparency_data else "RGB")
+            mode = "RGBA" if image.has_transparency_data else "RGB"
+            # Converting copies, and the picture may be as large as it gets.
+            small = image if image.mode == mode else image.convert(mode)
             small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
             upright = ImageOps.exif_transpose(small)
             upright.info = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import json
@@ -19,8 +20,10 @@ from stocky.backup import archive_reading
 from stocky.backup.archive_reading import extract_dump
 from stocky.config import Config
 from stocky.config import load as load_config
+from stocky.db.migrate import migrate
 from stocky.documents.blobs import Blobs
 from stocky.errors import BadRequest, TooLarge
+from tests.architecture import schema
 from tests.backup.dumps import done, finished, restore, take
 from tests.backup.test_system_api import stored
 from tests.cli.running import stocky
@@ -335,3 +338,28 @@ async def test_a_restore_whose_documents_find_no_room_leaves_everything_as_it_wa
     assert (job["status"], job["error_status"]) == ("failed", 503)
     assert len(await get(admin, "/items/")) == 3
     refused(await admin.get("/documents/1/content"), 503, "document store")
+
+
+@pytest.mark.parametrize("store", ["local"])
+async def test_a_database_of_before_there_were_documents_is_archived_and_could_be_restored(
+    admin: AsyncClient, environ: dict[str, str], dialect: str, databases: TestDatabases, tmp_path: Path
+) -> None:
+    (tmp_path / "old").mkdir()
+    with databases.empty(dialect, tmp_path / "old") as url:
+        older = load_config(environment(url, tmp_path / "old"))
+        await asyncio.to_thread(migrate, older, through=8)
+        now = "'2026-01-01T00:00:00.000000Z'"
+        schema.run(
+            older,
+            "INSERT INTO user_account (username, email, password_hash, role, is_active, created_at, updated_at)"
+            f" VALUES ('admin', 'a@example.org', 'x', 'admin', TRUE, {now}, {now})",
+        )
+        file = tmp_path / "old.zip"
+        command = ("backup", "--kind", "archive", "-o", str(file))
+        made = await asyncio.to_thread(stocky, environment(url, tmp_path / "old"), *command)
+        assert made.returncode == 0, made.stderr
+    verified = await asyncio.to_thread(stocky, environ, "verify", str(file))
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    files = {"file": ("old.zip", file.read_bytes(), "application/zip")}
+    trial = await done(admin, await admin.post("/system/restore?validate_only=true", files=files))
+    assert (trial["documents_count"], trial["rows"]["user_account"]) == (0, 1)
