@@ -29,6 +29,12 @@ from tests.postgres import Server, embedded_server, system_server
 ORIGIN = "http://stocky.test"
 SECRET_KEY = "a key for tests only, long enough for all"
 
+# Folders whose tests ask nothing of Postgres but the queries of sql/, all of which architecture/ tries on every server.
+ON_ONE_POSTGRES = frozenset(
+    ["alerts", "api", "auth", "barcodes", "boxes", "catalogue", "cli", "demo", "documents", "exchange", "guide", "jobs"]
+    + ["logs", "lookup", "monitoring", "openapi", "projects", "scanner", "settings", "shopping", "stories"]
+)
+
 _databases = pytest.StashKey["TestDatabases"]()
 
 
@@ -132,7 +138,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "dialect" in metafunc.fixturenames:
         dialects = metafunc.config.stash[_databases].dialects
-        if metafunc.definition.get_closest_marker("one_postgres"):
+        if metafunc.definition.path.parent.name in ON_ONE_POSTGRES or metafunc.definition.get_closest_marker(
+            "one_postgres"
+        ):
             dialects = [each for each in dialects if each != "postgres-system"]
         if metafunc.definition.get_closest_marker("one_database"):
             dialects = ["sqlite"]
