@@ -35,6 +35,7 @@ SELECT found.item_id, found.text
   FROM search_text AS found
   JOIN item ON item.id = found.item_id AND item.is_active
  WHERE found.text LIKE :one AND found.text LIKE :two AND found.text LIKE :three AND found.text LIKE :four
+ ORDER BY found.item_id
  LIMIT :limit;
 
 -- find_similar --

@@ -17,15 +17,15 @@ CREATE TABLE search_pending (
 );
 INSERT INTO search_pending (item_id) VALUES (0);
 
--- Kept in step by the triggers of search_text, and in no backup; sql/sqlite/search.sql makes it where it is missing.
+-- The index itself and what keeps it in step are in no backup; sql/sqlite/search.sql makes them where they are missing.
 CREATE VIRTUAL TABLE search_index USING fts5 (
     text, content = 'search_text', content_rowid = 'item_id', tokenize = 'trigram'
 );
-CREATE TRIGGER search_text_is_indexed AFTER INSERT ON search_text
+CREATE TRIGGER search_index_takes_in AFTER INSERT ON search_text
 BEGIN
     INSERT INTO search_index (rowid, text) VALUES (NEW.item_id, NEW.text);
 END;
-CREATE TRIGGER search_text_is_indexed_no_more AFTER DELETE ON search_text
+CREATE TRIGGER search_index_lets_go AFTER DELETE ON search_text
 BEGIN
     INSERT INTO search_index (search_index, rowid, text) VALUES ('delete', OLD.item_id, OLD.text);
 END;

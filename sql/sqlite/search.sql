@@ -6,6 +6,7 @@ SELECT found.rowid AS item_id, found.text
   FROM search_index AS found
   JOIN item ON item.id = found.rowid AND item.is_active
  WHERE found.text LIKE :one AND found.text LIKE :two AND found.text LIKE :three AND found.text LIKE :four
+ ORDER BY found.rowid
  LIMIT :limit;
 
 -- find_similar --
@@ -28,9 +29,31 @@ CREATE VIRTUAL TABLE IF NOT EXISTS search_index USING fts5 (
     text, content = 'search_text', content_rowid = 'item_id', tokenize = 'trigram'
 );
 
+-- make_search_index_take_in --
+-- What is added to the texts is in the index.
+CREATE TRIGGER IF NOT EXISTS search_index_takes_in AFTER INSERT ON search_text
+BEGIN
+    INSERT INTO search_index (rowid, text) VALUES (NEW.item_id, NEW.text);
+END;
+
+-- make_search_index_let_go --
+-- What is taken from the texts is not in the index.
+CREATE TRIGGER IF NOT EXISTS search_index_lets_go AFTER DELETE ON search_text
+BEGIN
+    INSERT INTO search_index (search_index, rowid, text) VALUES ('delete', OLD.item_id, OLD.text);
+END;
+
 -- drop_search_index --
 -- Takes the index away, also a damaged one.
 DROP TABLE IF EXISTS search_index;
+
+-- drop_search_index_take_in --
+-- What is added to the texts changes no index.
+DROP TRIGGER IF EXISTS search_index_takes_in;
+
+-- drop_search_index_let_go --
+-- What is taken from the texts changes no index.
+DROP TRIGGER IF EXISTS search_index_lets_go;
 
 -- has_search_index --
 -- Whether substrings are looked up in an index.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from stocky.backup.lines import insert_lines
 from stocky.backup.objects import stocky_objects
-from stocky.backup.tables import has_rows_in_dump
+from stocky.backup.tables import has_rows_in_dump, is_index_of_search
 from stocky.backup.workspace import require_space
 from stocky.backup.writing import CONTENTS, Writer
 from stocky.db.migrate import number_of
@@ -63,7 +63,7 @@ def _write(writer: Writer, connection: sqlite3.Connection) -> None:
     definitions = [
         (kind, name, text)
         for kind, name, table, text in connection.execute(_DEFINITIONS).fetchall()
-        if name in known.views or table in known.tables
+        if (name in known.views or table in known.tables) and not is_index_of_search(name)
     ]
     tables = [name for kind, name, _ in definitions if kind == "table"]
     writer.begin("sqlite", _schema(connection, tables), {table: _count(connection, table) for table in tables})

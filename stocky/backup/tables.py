@@ -30,6 +30,6 @@ def has_rows_in_dump(table: str) -> bool:
     return table not in LEFT_OUT and table not in ("_yoyo_log", "yoyo_lock")
 
 
-def is_index_of_search(table: str) -> bool:
-    """Whether it is the virtual table of SQLite's index, or one of those that FTS5 keeps it in: no tables of rows."""
-    return table.startswith("search_index")
+def is_index_of_search(name: str) -> bool:
+    """Whether it is SQLite's index of the search: a virtual table, those that FTS5 keeps it in, and its triggers."""
+    return name.startswith("search_index")

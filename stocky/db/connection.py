@@ -97,6 +97,10 @@ class Database(ABC):
     def transaction(self) -> AbstractAsyncContextManager[Connection]:
         """A transaction: committed at the end of the block, rolled back by any exception."""
 
+    def revision(self) -> object | None:
+        """Equal as long as nothing has been committed in between, by whomever; None where that cannot be told."""
+        return None
+
     @abstractmethod
     def serving(self) -> AbstractAsyncContextManager[None]:
         """Answers requests for the length of the block, and makes way when another process restores a backup."""

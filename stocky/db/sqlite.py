@@ -13,7 +13,7 @@ import aiosqlite
 
 from stocky.db.connection import Ask, Connection, Database, Script, to_structs
 from stocky.db.queries import Query
-from stocky.db.sqlite_file import domain_errors, pragmas
+from stocky.db.sqlite_file import domain_errors, open_connection, pragmas
 from stocky.db.sqlite_writer import Writer
 
 T = TypeVar("T")
@@ -34,6 +34,8 @@ class SqliteDatabase(Database):
         self._write_lock = asyncio.Lock()
         self._readers: asyncio.Queue[aiosqlite.Connection] = asyncio.Queue()
         self._opened: list[aiosqlite.Connection] = []
+        # Asked on the event loop, since it takes some microseconds and never waits.
+        self._watch: sqlite3.Connection | None = None
 
     async def open(self) -> None:
         """Opens the writer, then the readers. Raises Unavailable when the file cannot be opened."""
@@ -45,12 +47,17 @@ class SqliteDatabase(Database):
             reader.row_factory = sqlite3.Row
             self._opened.append(reader)
             self._readers.put_nowait(reader)
+        with domain_errors():
+            self._watch = open_connection(self.path, readonly=True)
+            self._watch.execute("PRAGMA busy_timeout = 0")
 
     async def close(self) -> None:
         """Closes everything; what is committed is in the file, and the WAL is folded into it."""
         for reader in self._opened:
             await reader.close()
         self._opened.clear()
+        if self._watch is not None:
+            self._watch.close()
         async with self._write_lock:
             await self._writer.close()
 
@@ -81,6 +88,15 @@ class SqliteDatabase(Database):
             await asyncio.shield(self._writer.call(_rollback))
             raise
         await asyncio.shield(self._writer.call(_commit))
+
+    def revision(self) -> object | None:
+        """SQLite's own count of what others have committed, as this one connection sees it."""
+        assert self._watch is not None
+        try:
+            version: int = self._watch.execute("PRAGMA data_version").fetchone()[0]
+        except sqlite3.Error:
+            return None
+        return version
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:

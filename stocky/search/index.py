@@ -86,7 +86,7 @@ def _prepare() -> Script[bool | None]:
     """Whether there is an index, made if it can be, with all that it lacks marked; None while another process works."""
     if not (yield Ask("take_search_turn"))[0][0]:
         return None
-    yield Ask("make_search_index")
+    yield from _make()
     yield Ask("mark_everything")
     return bool((yield Ask("has_search_index"))[0][0])
 
@@ -107,10 +107,18 @@ async def reindex(config: Config) -> str:
 
 
 def _empty() -> Script[None]:
-    yield Ask("make_search_index")
-    yield Ask("empty_search_index")
+    yield Ask("drop_search_index_take_in")
+    yield Ask("drop_search_index_let_go")
     yield Ask("drop_search_index")
+    yield Ask("empty_search_index")
+    yield from _make()
+
+
+def _make() -> Script[None]:
+    """The index where it is missing, with what keeps it in step."""
     yield Ask("make_search_index")
+    yield Ask("make_search_index_take_in")
+    yield Ask("make_search_index_let_go")
 
 
 def _see_to_marks() -> Script[int | None]:

@@ -18,6 +18,7 @@ from tests.benchmarks.load import generator_name
 from tests.benchmarks.on_postgres import measure_on_postgres
 from tests.benchmarks.results import Plan, Result
 from tests.benchmarks.scanning import measure_long_ledger, measure_many_connections, measure_scans
+from tests.benchmarks.searching import measure_searching
 from tests.benchmarks.starting import measure_start
 
 BENCHMARKS: dict[str, Callable[[Plan], list[Result]]] = {
@@ -29,7 +30,7 @@ BENCHMARKS: dict[str, Callable[[Plan], list[Result]]] = {
     "F7": measure_backup,
     "F8": measure_restore,
     "F9": measure_memory,
-    "F10": measure_listing,
+    "F10": lambda plan: [*measure_listing(plan), *measure_searching(plan)],
     "F11": measure_start,
     "F12": measure_many_connections,
 }

@@ -21,6 +21,7 @@ import psycopg
 from stocky.config import load
 from stocky.db.migrate import migrate
 from stocky.resources import resource
+from stocky.search.index import reindex
 from tests.benchmarks import build
 from tests.benchmarks.load import Unsound
 from tests.people import add_people
@@ -95,6 +96,7 @@ def postgres_database(url: str) -> Iterator[Database]:
         migrate(load(settings))
         with psycopg.connect(url) as connection, connection.cursor() as cursor:
             build.fill(_Postgres(cursor), ITEMS)
+        asyncio.run(reindex(load(settings)))
         keys = _add_people(settings)
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("VACUUM ANALYZE")
@@ -137,5 +139,7 @@ def _kept(items: int, events: int) -> Path:
             migrate(load(_settings(f"sqlite:///{built}", directory)))
             with closing(sqlite3.connect(built, isolation_level=None)) as connection:
                 build.build(connection, items, events)
+            # Otherwise it would be filled while something else is measured.
+            asyncio.run(reindex(load(_settings(f"sqlite:///{built}", directory))))
             os.replace(built, path)
     return path

@@ -22,7 +22,7 @@ PATH = f"/api/v1/items/?limit={PAGE}"
 
 
 def measure_listing(plan: Plan) -> list[Result]:
-    """F10, without the search."""
+    """F10, the list's part."""
     subject: list[Figures] = []
     yardstick: list[Figures] = []
     alone: list[Figures] = []

@@ -7,6 +7,7 @@ from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
+import pytest
 from httpx import AsyncClient
 from litestar import Litestar
 
@@ -133,7 +134,7 @@ async def test_a_restored_backup_is_found_by_its_own_words(app: Litestar, config
     await new_item(admin, "Crème brûlée", upc="4006381333931", tags=["dessert"])
     await _in_step(app, config)
     dump = await take(admin)
-    for left_out in ("creme", 'INSERT INTO "search', "gin_trgm"):
+    for left_out in ("creme", 'INSERT INTO "search', "gin_trgm", "search_index"):
         assert left_out not in text_of(dump)
     assert "VIRTUAL" not in text_of(dump).upper()
     await new_item(admin, "Later")
@@ -185,6 +186,23 @@ async def test_a_dump_restored_by_hand_is_indexed_when_stocky_starts_on_it(
                 assert [found.name for found in await read.run(search("cardamon", 10))] == ["Cardamom pods"]
         finally:
             await database.close()
+
+
+@pytest.mark.parametrize("damage", ["UPDATE search_index_data SET block = X'00'", "DELETE FROM search_index_docsize"])
+@pytest.mark.one_database
+async def test_a_damaged_index_is_found_and_made_anew(
+    damage: str, app: Litestar, config: Config, environ: dict[str, str], member: AsyncClient
+) -> None:
+    await new_item(member, "Coffee")
+    await _in_step(app, config)
+    await _run(config, damage)
+    if "docsize" in damage:
+        [fault] = await find_index_faults(config)
+        assert "is in the index or among its texts, and not in both; 'stocky reindex'" in fault.message
+    answer = stocky(environ, "reindex")
+    assert answer.returncode == 0, answer.stderr
+    await _in_step(app, config)
+    assert await _names(member, "coffe") == ["Coffee"]
 
 
 async def test_check_finds_an_index_that_is_out_of_step_and_reindex_mends_it(

@@ -1,0 +1,120 @@
+"""F10: searches over 100,000 items, beside a bare Litestar answering the same bytes, and plain `sqlite3`.
+
+Requests/s are of one question again and again, whose answer is kept until something is committed. The p50 is of
+different questions, each read for: words that begin many names, parts of numbers, barcodes and slips.
+"""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import time
+from statistics import median
+from urllib.parse import quote
+
+import httpx
+
+from tests.benchmarks import servers
+from tests.benchmarks.build import barcode
+from tests.benchmarks.data import Database, sqlite_database
+from tests.benchmarks.load import Figures, Load, Unsound
+from tests.benchmarks.machine import CLIENT_CORE, SERVER_CORE, pinned
+from tests.benchmarks.results import Plan, Result, ratio
+from tests.serving import environment
+
+ITEMS = 100_000
+LIMIT = 20
+QUESTION = "coffee"
+
+
+def measure_searching(plan: Plan) -> list[Result]:
+    """F10, the search's part."""
+    subject: list[Figures] = []
+    yardstick: list[Figures] = []
+    alone: list[float] = []
+    plain: list[float] = []
+    with sqlite_database(items=ITEMS, events=ITEMS) as database, servers.stocky(database) as server:
+        load = Load(path=_path(QUESTION), headers=[database.api_key])
+        answer = database.directory / "answer.json"
+        answer.write_bytes(_answer(server.url, database, QUESTION))
+        with servers.bare(answer) as bare:
+            load.run(server.url, plan.warm_up)
+            load.run(bare, plan.warm_up, path="/")
+            for run in range(plan.runs):
+                asked = _questions(run)
+                yardstick.append(load.run(bare, plan.seconds, path="/"))
+                subject.append(load.run(server.url, plan.seconds))
+                plain.append(_plain_p50_ms(database, asked))
+                alone.append(_p50_ms(server.url, database, asked))
+    return [
+        Result(
+            id="F10",
+            what=f"GET /search?q={QUESTION} over {ITEMS:,}, asked again and again: requests/s",
+            yardstick_is="bare Litestar answering the same bytes",
+            subject=median(figures.per_second for figures in subject),
+            yardstick=median(figures.per_second for figures in yardstick),
+            ratio=ratio([f.per_second for f in subject], [f.per_second for f in yardstick]),
+            goal=">= 0.25",
+            note="the answer is kept until something is committed",
+            raw={"subject": subject, "yardstick": yardstick},
+        ),
+        Result(
+            id="F10",
+            what="searches for different things from one connection: p50 in ms",
+            yardstick_is="the same SQL by plain sqlite3",
+            subject=median(alone),
+            yardstick=median(plain),
+            ratio=ratio(alone, plain),
+            goal="<= 3",
+            raw={"subject_p50_ms": alone, "yardstick_p50_ms": plain},
+        ),
+    ]
+
+
+def _questions(seed: int) -> list[str]:
+    """A hundred, no two the same, so that no answer is kept."""
+    some = random.Random(seed)
+    items = some.sample(range(1, ITEMS), 20)
+    return [
+        question
+        for item in items
+        for question in (f"coffee {item}", f"{item}", barcode(item), f"cofee smal {item}", f"tea red {item % 1000}")
+    ]
+
+
+def _path(question: str) -> str:
+    return f"/api/v1/search?limit={LIMIT}&q={quote(question)}"
+
+
+def _answer(root: str, database: Database, question: str) -> bytes:
+    answer = httpx.get(root + _path(question), headers=_headers(database)).raise_for_status()
+    if len(answer.json()) != LIMIT:
+        raise Unsound(f"{question} answered {len(answer.json())} items")
+    return answer.content
+
+
+def _p50_ms(root: str, database: Database, questions: list[str]) -> float:
+    times = []
+    with pinned(CLIENT_CORE), httpx.Client(headers=_headers(database), base_url=root) as client:
+        for question in questions:
+            started = time.perf_counter()
+            client.get(_path(question)).raise_for_status()
+            times.append(time.perf_counter() - started)
+    return median(times) * 1000
+
+
+def _plain_p50_ms(database: Database, questions: list[str]) -> float:
+    command = [
+        sys.executable, "-m", "tests.benchmarks.plain_search", database.url.removeprefix("sqlite:///"), str(LIMIT),
+    ]  # fmt: skip
+    with pinned(SERVER_CORE):
+        done = subprocess.run(
+            command, env=environment({}), input="\n".join(questions).encode(), check=True, capture_output=True
+        )
+    return float(done.stdout)
+
+
+def _headers(database: Database) -> dict[str, str]:
+    name, _, value = database.api_key.partition(": ")
+    return {name: value}
