@@ -39,13 +39,18 @@ class Kind(IntEnum):
     SIMILAR = 6
 
 
-class Ranked(Struct, frozen=True):
+class Ranked(Struct, frozen=True, gc=False):
     """How an item matches: `order` sorts the better one first; `score` is 1 for all but what is merely similar."""
 
     kind: Kind
-    fields: list[str]
+    places: list[int]
     score: float
     order: tuple[float | str, ...]
+
+    @property
+    def fields(self) -> list[str]:
+        """Where what was typed is."""
+        return [FIELDS[place] for place in sorted(set(self.places))]
 
 
 class Query:
@@ -56,6 +61,9 @@ class Query:
         self.text = words_of(typed)
         # The longest first: they tell most.
         self.words = sorted(dict.fromkeys(self.text.split()), key=len, reverse=True)[:MOST_WORDS]
+        # As they are in the text of an item that has them: at the beginning of a word, or as the whole of it.
+        self.beginnings = [f" {word}" for word in self.words]
+        self.wholes = [f" {word} " for word in self.words]
 
     @property
     def is_terse(self) -> bool:
@@ -69,12 +77,14 @@ class Query:
 
 def exact(item_id: int, field: str) -> Ranked:
     """An item whose code or barcode was typed."""
-    return Ranked(Kind.EXACT, [field], 1.0, (Kind.EXACT, FIELDS.index(field), item_id))
+    place = FIELDS.index(field)
+    return Ranked(Kind.EXACT, [place], 1.0, (Kind.EXACT, place, item_id))
 
 
 def verbatim(item_id: int, field: str) -> Ranked:
     """An item that has what was typed in it, signs and all, where the signs tell more than the letters."""
-    return Ranked(Kind.CONTAINS, [field], 1.0, (Kind.WHOLE, FIELDS.index(field), item_id))
+    place = FIELDS.index(field)
+    return Ranked(Kind.CONTAINS, [place], 1.0, (Kind.WHOLE, place, item_id))
 
 
 def rank(query: Query, item_id: int, text: str, *, similar: bool) -> Ranked | None:
@@ -83,22 +93,26 @@ def rank(query: Query, item_id: int, text: str, *, similar: bool) -> Ranked | No
     name = _words(lines[_NAME])
     kind = _whole(query, lines, name)
     if kind is None:
-        if all(f" {word}" in lines[_NAME] for word in query.words):
+        if _has_all(lines[_NAME], query.beginnings):
             kind = Kind.NAME_WORDS
-        elif all(f" {word}" in text for word in query.words):
+        elif _has_all(text, query.beginnings):
             kind = Kind.WORDS
-        elif all(word in text for word in query.words):
+        elif _has_all(text, query.words):
             kind = Kind.CONTAINS
         else:
             return _similar(query, item_id, lines, name) if similar else None
     if kind in (Kind.WHOLE, Kind.BEGINS):
         places = [_NAME if name.startswith(query.text) else _MANUFACTURER_CODE]
     else:
-        sought = query.words if kind is Kind.CONTAINS else [f" {word}" for word in query.words]
-        places = [next(place for place, line in enumerate(lines) if word in line) for word in sought]
-    unfinished = sum(f" {word} " not in text for word in query.words)
-    fields = [FIELDS[place] for place in sorted(set(places))]
-    return Ranked(kind, fields, 1.0, (kind, unfinished, sum(places), len(name), name, item_id))
+        sought = query.words if kind is Kind.CONTAINS else query.beginnings
+        # What stands before it are whole lines.
+        places = [text[: text.index(word)].count("\n") for word in sought]
+    unfinished = len([word for word in query.wholes if word not in text])
+    return Ranked(kind, places, 1.0, (kind, unfinished, sum(places), len(name), name, item_id))
+
+
+def _has_all(text: str, words: list[str]) -> bool:
+    return all(word in text for word in words)
 
 
 def _words(line: str) -> str:
@@ -129,8 +143,7 @@ def _similar(query: Query, item_id: int, lines: list[str], name: str) -> Ranked 
     score = round(total / len(query.words), 3)
     if score < SIMILAR:
         return None
-    fields = [FIELDS[place] for place in sorted(places)]
-    return Ranked(Kind.SIMILAR, fields, score, (Kind.SIMILAR, -score, min(places), len(name), name, item_id))
+    return Ranked(Kind.SIMILAR, list(places), score, (Kind.SIMILAR, -score, min(places), len(name), name, item_id))
 
 
 def _closeness(word: str, wanted: frozenset[str], other: str) -> float:

@@ -24,7 +24,7 @@ from stocky.search.schemas import FoundItem, FoundPlace, FoundStock, Match, Matc
 from stocky.search.sources import Mark, read_sources
 
 # Of each way to match, so many items are ranked at most; always more than are answered.
-CANDIDATES = 250
+CANDIDATES = 150
 # Changed items that are looked through one by one.
 PENDING = 500
 # A barcode of so many characters is no word that happens to be a barcode.
@@ -51,11 +51,6 @@ _KINDS: dict[Kind, MatchKind] = {
 class _Hit(Struct):
     item_id: int
     field: str
-
-
-class _Candidate(Struct):
-    item_id: int
-    text: str
 
 
 class _Place(Struct, kw_only=True):
@@ -86,27 +81,28 @@ def _find(query: Query, limit: int) -> Script[dict[int, Ranked]]:
     found = (yield from _find_verbatim(query.typed, limit)) if query.is_terse else {}
     found |= {each.item_id: exact(each.item_id, each.field) for each in exactly}
 
-    def take(candidates: Iterable[_Candidate], *, similar: bool = False) -> None:
-        for each in candidates:
-            text = changed.get(each.item_id, each.text)
-            if each.item_id not in found and (ranked := rank(query, each.item_id, text, similar=similar)):
-                found[each.item_id] = ranked
+    def take(candidates: Iterable[tuple[int, str]], *, similar: bool = False) -> None:
+        for item_id, text in candidates:
+            if item_id not in found:
+                ranked = rank(query, item_id, changed.get(item_id, text), similar=similar)
+                if ranked is not None:
+                    found[item_id] = ranked
 
-    take(_Candidate(item_id, text) for item_id, text in changed.items())
+    take(changed.items())
     if len(query.typed) >= UNMISTAKABLE and any(each.field == "barcodes" for each in exactly):
         return found
     # In the order of their names the best ones come first already.
     beginning = {"start": query.text, "beyond": query.text + _LAST, "limit": 2 * limit}
-    take((yield Ask("find_by_name", beginning, _Candidate)))
+    take((yield Ask("find_by_name", beginning)))
     if sum(each.kind <= Kind.BEGINS for each in found.values()) >= limit:
         return found
-    take((yield _containing([f" {word}" for word in query.words])))
+    take((yield _containing(query.beginnings)))
     if len(found) < limit:
         take((yield _containing(query.words)))
-    if not any(each.kind <= Kind.WORDS for each in found.values()):
-        take((_Candidate(item_id, text) for item_id, text in changed.items()), similar=True)
+    if len(found) < limit and not any(each.kind <= Kind.WORDS for each in found.values()):
+        take(changed.items(), similar=True)
         sought = {"pieces": _json(_pieces(query)), "most": MOST_OF_A_PIECE, "limit": CANDIDATES}
-        take((yield Ask("find_similar", sought, _Candidate)), similar=True)
+        take((yield Ask("find_similar", sought)), similar=True)
     return found
 
 
@@ -123,7 +119,7 @@ def _containing(words: list[str]) -> Ask:
     patterns += ["%"] * (PATTERNS - len(patterns))
     one, two, three, four = patterns
     arguments = {"one": one, "two": two, "three": three, "four": four, "limit": CANDIDATES}
-    return Ask("find_containing", arguments, _Candidate)
+    return Ask("find_containing", arguments)
 
 
 def _pieces(query: Query) -> list[str]:
