@@ -88,7 +88,8 @@ async def generate(
     """The figures, as `load.lua` prints them."""
     parts = urlsplit(url)
     target = parts.path + (f"?{parts.query}" if parts.query else "")
-    head = "\r\n".join([f"{method} {target} HTTP/1.1", f"Host: {parts.netloc}", *headers])
+    rest_of_head = "\r\n".join([f" HTTP/1.1\r\nHost: {parts.netloc}", *headers])
+    head = f"{method} {target}{rest_of_head}"
     turn = random.randrange(len(bodies)) if bodies else 0
     new_id = uuid7 if ids == "v7" else uuid.uuid4
 
@@ -97,6 +98,8 @@ async def generate(
         if not bodies:
             return f"{head}\r\n\r\n".encode()
         turn = (turn + 1) % len(bodies)
+        if method == "GET":
+            return f"GET {bodies[turn]}{rest_of_head}\r\n\r\n".encode()
         first, *rest = bodies[turn].split("@id")
         body = first + "".join(f"{new_id()}{each}" for each in rest)
         return f"{head}\r\nContent-Length: {len(body.encode())}\r\n\r\n{body}".encode()

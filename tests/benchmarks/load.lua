@@ -1,4 +1,5 @@
 -- Load for wrk: goes round prepared bodies, puts a new id wherever they say "@id", and looks at every 50th answer.
+-- With the method GET the file's lines are paths to go round.
 -- wrk [options] -s load.lua URL -- METHOD BODIES_FILE EXPECTED v4|v7
 
 local format, random = string.format, math.random
@@ -45,6 +46,9 @@ function request()
       return wrk.format()
    end
    next_body = next_body % #bodies + 1
+   if wrk.method == "GET" then
+      return wrk.format(nil, bodies[next_body])
+   end
    return wrk.format(nil, nil, nil, (bodies[next_body]:gsub("@id", next_id)))
 end
 

@@ -52,9 +52,13 @@ class Unsound(Exception):
 
 
 class Load(msgspec.Struct, kw_only=True):
-    """Requests to send: `bodies` in turn, each "@id" in them replaced by a new UUID of version `ids`; GET without."""
+    """Requests to send: `bodies` in turn, each "@id" in them replaced by a new UUID of version `ids`; GET without.
+
+    `paths` are got in turn instead of `path`.
+    """
 
     path: str
+    paths: Sequence[str] = ()
     bodies: Sequence[str] = ()
     expected: str = ""
     connections: int = 64
@@ -74,7 +78,8 @@ class Load(msgspec.Struct, kw_only=True):
         headers = [*self.headers, *(["Content-Type: application/json"] if self.bodies else [])]
         with TemporaryDirectory(prefix="stocky-bench-") as directory:
             file = Path(directory) / "bodies"
-            file.write_text("".join(f"{body}\n" for body in self.bodies), "utf-8")
+            lines = self.bodies or (() if path else self.paths)
+            file.write_text("".join(f"{line}\n" for line in lines), "utf-8")
             generate = self._wrk if shutil.which("wrk") else self._own
             return generate(url, seconds, headers, file)
 

@@ -1,7 +1,8 @@
 """F10: searches over 100,000 items, beside a bare Litestar answering the same bytes, and plain `sqlite3`.
 
-Requests/s are of one question again and again, whose answer is kept until something is committed. The p50 is of
-different questions, each read for: words that begin many names, parts of numbers, barcodes and slips.
+The questions are different ones, each read for: words that begin many names, parts of numbers, barcodes and slips.
+Beside them one question again and again, as several who look at the same ask it: its answer is kept until something
+is committed.
 """
 
 from __future__ import annotations
@@ -31,11 +32,15 @@ QUESTION = "coffee"
 def measure_searching(plan: Plan) -> list[Result]:
     """F10, the search's part."""
     subject: list[Figures] = []
+    repeated: list[Figures] = []
     yardstick: list[Figures] = []
     alone: list[float] = []
     plain: list[float] = []
     with sqlite_database(items=ITEMS, events=ITEMS) as database, servers.stocky(database) as server:
         load = Load(path=_path(QUESTION), headers=[database.api_key])
+        # Far more than the answers that are kept.
+        paths = [_path(question) for seed in range(50) for question in _questions(seed)]
+        various = Load(path=_path(QUESTION), paths=paths, headers=[database.api_key])
         answer = database.directory / "answer.json"
         answer.write_bytes(_answer(server.url, database, QUESTION))
         with servers.bare(answer) as bare:
@@ -44,20 +49,31 @@ def measure_searching(plan: Plan) -> list[Result]:
             for run in range(plan.runs):
                 asked = _questions(run)
                 yardstick.append(load.run(bare, plan.seconds, path="/"))
-                subject.append(load.run(server.url, plan.seconds))
+                subject.append(various.run(server.url, plan.seconds))
+                repeated.append(load.run(server.url, plan.seconds))
                 plain.append(_plain_p50_ms(database, asked))
                 alone.append(_p50_ms(server.url, database, asked))
     return [
         Result(
             id="F10",
-            what=f"GET /search?q={QUESTION} over {ITEMS:,}, asked again and again: requests/s",
-            yardstick_is="bare Litestar answering the same bytes",
+            what=f"GET /search?q= for {len(paths):,} different things over {ITEMS:,}: requests/s",
+            yardstick_is=f"bare Litestar answering the bytes for {QUESTION}",
             subject=median(figures.per_second for figures in subject),
             yardstick=median(figures.per_second for figures in yardstick),
             ratio=ratio([f.per_second for f in subject], [f.per_second for f in yardstick]),
             goal=">= 0.25",
-            note="the answer is kept until something is committed",
             raw={"subject": subject, "yardstick": yardstick},
+        ),
+        Result(
+            id="F10",
+            what=f"GET /search?q={QUESTION} over {ITEMS:,}, asked again and again: requests/s",
+            yardstick_is="bare Litestar answering the same bytes",
+            subject=median(figures.per_second for figures in repeated),
+            yardstick=median(figures.per_second for figures in yardstick),
+            ratio=ratio([f.per_second for f in repeated], [f.per_second for f in yardstick]),
+            goal=">= 0.25",
+            note="the answer is kept until something is committed",
+            raw={"subject": repeated, "yardstick": yardstick},
         ),
         Result(
             id="F10",
