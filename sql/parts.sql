@@ -81,11 +81,11 @@ VALUES (:name, :name_key, :created_at, :created_at)
 ON CONFLICT (name_key) DO NOTHING
 RETURNING id;
 
--- find_tag --
--- The tag of that name.
-SELECT id
+-- find_tags --
+-- Which of the tags with the keys :name_keys are there.
+SELECT name_key
   FROM tag
- WHERE name_key = :name_key;
+ WHERE name_key IN (SELECT value FROM json_each(CAST(:name_keys AS TEXT)));
 
 -- rename_tag --
 -- Another name for a tag.
@@ -105,10 +105,12 @@ SELECT item_id
  WHERE tag_id = :tag_id
  ORDER BY item_id;
 
--- add_item_tag --
--- An item is given a tag, once.
+-- add_item_tags --
+-- An item is given the tags with the keys :name_keys, each once.
 INSERT INTO item_tag (item_id, tag_id)
-VALUES (:item_id, :tag_id)
+SELECT CAST(:item_id AS BIGINT), id
+  FROM tag
+ WHERE name_key IN (SELECT value FROM json_each(CAST(:name_keys AS TEXT)))
 ON CONFLICT (item_id, tag_id) DO NOTHING;
 
 -- remove_item_tags --

@@ -15,6 +15,10 @@ from stocky.errors import Conflict, NotFound
 from stocky.logs import audit
 
 
+class _Key(msgspec.Struct):
+    name_key: str
+
+
 def name_key(name: str) -> str:
     """What two names have in common that count as one: case-folded here, since the dialects fold differently."""
     return " ".join(name.split()).casefold()
@@ -62,12 +66,15 @@ async def remove_tag(tx: Connection, tag_id: int, by: Principal) -> None:
 
 async def set_item_tags(tx: Connection, item_id: int, names: Iterable[str]) -> None:
     """Gives an item tags by name; those that nobody has used yet are made."""
+    wanted = {name_key(name): name for name in names}
+    if not wanted:
+        return
+    keys = msgspec.json.encode(sorted(wanted)).decode()
+    known = {row.name_key for row in await tx.all("find_tags", _Key, name_keys=keys)}
     # In one order everywhere, so that two processes that make the same tags do not wait for each other in a circle.
-    for key, name in sorted({name_key(name): name for name in names}.items()):
-        tag_id = await tx.value("add_tag", name=name, name_key=key, created_at=clock.now())
-        if tag_id is None:
-            tag_id = await tx.value("find_tag", name_key=key)
-        await tx.execute("add_item_tag", item_id=item_id, tag_id=tag_id)
+    for key in sorted(wanted.keys() - known):
+        await tx.execute("add_tag", name=wanted[key], name_key=key, created_at=clock.now())
+    await tx.execute("add_item_tags", item_id=item_id, name_keys=keys)
 
 
 async def list_sellers(read: Connection, *, skip: int, limit: int, pattern: str | None) -> list[SellerCount]:

@@ -40,7 +40,7 @@ from stocky.stock.schemas import SkuChange
 
 CHUNK_ROWS = 25
 ATTEMPTS = 3
-# After a chunk, scanners have as long as it took, and this at least.
+# What scanners have to themselves after a chunk, at least.
 PAUSE_SECONDS = 0.001
 # What is remembered of an item that changes, so that it can be taken back.
 _FIELDS = ItemChange.__struct_fields__
@@ -84,6 +84,8 @@ class Applier:
         self._import_id = import_id
         self._by = by
         self._stock_done = stock_done
+        # The rows that were to make an item.
+        self._creates: frozenset[int] = frozenset()
 
     async def run(self, sheet: Sheet, plan: Plan, reports: Reports, report: Report) -> list[LineReport]:
         """Writes the rows that create or change something; those that were refused after all, in a partial import.
@@ -94,6 +96,7 @@ class Applier:
         wanted, done = {*plan.to_create, *plan.to_change}, 0
         lines = (self._columns.line(row) for row in sheet.rows() if row.line in wanted)
         refusals: list[LineReport] = []
+        self._creates = frozenset(plan.to_create)
         epoch = self._database.gate.epoch
         while chunk := await asyncio.to_thread(take, lines, CHUNK_ROWS):
             if self._database.gate.epoch != epoch:
@@ -105,8 +108,12 @@ class Applier:
                 reports.add_refused(line, told.message)
             done += len(chunk)
             report("writing", done, len(wanted), "rows")
-            await asyncio.sleep(max(PAUSE_SECONDS, time.perf_counter() - begun))
+            await asyncio.sleep(max(PAUSE_SECONDS, self._held(time.perf_counter() - begun)))
         return refusals
+
+    def _held(self, seconds: float) -> float:
+        """How long scanners had to wait: SQLite has one writer, and gets it back for as long as it was taken."""
+        return seconds if self._database.dialect == "sqlite" else 0
 
     async def _apply(self, chunk: list[Line]) -> list[tuple[LineReport, Line]]:
         """The rows that were refused."""
@@ -146,6 +153,8 @@ class Applier:
     async def _write_row(self, tx: Connection, line: Line, found: Found) -> _Booked | None:
         item = deciding.match(line, found, self._columns.options.key)
         step = deciding.new_item(line, found) if item is None else deciding.item_change(line, item, found)
+        if item is not None and step.changes and line.number in self._creates:
+            raise deciding.Refused(f"{item.name} ({item.code}) was made meanwhile; import it again to change that")
         stock = None
         if line.has_stock:
             stock = deciding.stock_step(line, item, found, self._columns.options, done=self._stock_done)

@@ -45,6 +45,10 @@ class ItemStep(msgspec.Struct):
     type_name: str | None = None
     told: list[str] = []
 
+    @property
+    def changes(self) -> bool:
+        return bool(self.fields) or self.type_name is not None
+
 
 class StockStep(msgspec.Struct):
     """What becomes of the stock. `books` says whether there is an event; `details` change what is said of a SKU."""

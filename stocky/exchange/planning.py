@@ -123,7 +123,7 @@ class Planner:
         if step.type_name and name_key(step.type_name) not in found.types:
             self._memory.types.setdefault(step.type_name)
         told = [*step.told, *(stock.told if stock else [])]
-        changes = bool(step.fields or step.type_name or (stock and stock.changes))
+        changes = step.changes or (stock is not None and stock.changes)
         return LineReport(
             line=line.number,
             outcome="created" if is_first and item is None else "changed" if changes else "unchanged",

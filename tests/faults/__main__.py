@@ -11,6 +11,7 @@ from tests.faults import (
     backup_hostile,
     backup_kill,
     backup_under_load,
+    csv_under_load,
     disk_full,
     documents_hostile,
     kill,
@@ -22,7 +23,7 @@ from tests.faults.shop import DIALECTS
 # Servers on one Postgres, where there are several.
 PROCESSES = 3
 # Of each dialect. The scripts take larger numbers.
-BACKUPS, DAMAGED = 10, 200
+BACKUPS, DAMAGED, ROWS = 10, 200, 20_000
 
 
 def main() -> int:
@@ -44,6 +45,7 @@ def main() -> int:
             backup_damage.run(each, DAMAGED),
             backup_hostile.run(each),
             documents_hostile.run(each),
+            csv_under_load.run(each, ROWS),
         ]
     print("Nothing was lost" if all(passed) else "SOMETHING WAS LOST")
     return 0 if all(passed) else 1

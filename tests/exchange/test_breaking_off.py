@@ -1,0 +1,157 @@
+"""Imports that are disturbed: by a kill, by a scan, by somebody who takes what a row needs. All of it or nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import pytest
+from httpx import AsyncClient
+
+from stocky.config import Config
+from stocky.exchange import applying
+from stocky.stock.proof import find_faults
+from tests.exchange.importing import begin, counts, ended, imported
+from tests.inventory import Json, get, made, new_item, new_location, new_stock, refused, total
+from tests.serving import Server
+
+pytestmark = pytest.mark.one_postgres
+
+ROWS = 120
+
+
+def deliveries(rows: int = ROWS) -> str:
+    """A new item in each row."""
+    head = "name,barcode,location,quantity,description\n"
+    return head + "".join(
+        f"Thing {number},thing-{number:06},Shelf {number % 3},{number + 1},new\n" for number in range(rows)
+    )
+
+
+@pytest.fixture
+def slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that something can be done between two chunks."""
+    monkeypatch.setattr(applying, "CHUNK_ROWS", 5)
+    monkeypatch.setattr(applying, "PAUSE_SECONDS", 0.05)
+
+
+async def writing(client: AsyncClient, job_id: int, rows: int) -> Json:
+    """The job when so many rows have been written."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        job: Json = await get(client, f"/imports/{job_id}")
+        assert job["status"] in ("queued", "running"), job
+        if job["progress"]["phase"] == "writing" and job["progress"]["done"] >= rows:
+            return job
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"it does not write: {job}")
+
+
+@pytest.mark.usefixtures("slowly")
+async def test_what_breaks_while_others_are_written_takes_everything_back(member: AsyncClient, config: Config) -> None:
+    old, shelf = await new_item(member, "Old", upc="old-barcode"), await new_location(member, "Old shelf")
+    sku = await new_stock(member, old, shelf, 7, unit="piece")
+    content = deliveries().replace("new\n", "new\nOlder,old-barcode,Old shelf,9,changed\n", 1)
+    started = await begin(member, content)
+    await writing(member, started["job_id"], 20)
+    thief = await new_item(member, "Thief", upc=f"thing-{ROWS - 1:06}")
+    job = await ended(member, started["job_id"])
+    report = job["result"]
+    assert report["applied"] is False
+    assert report["errors"][-1]["line"] == ROWS + 2
+    assert "Thief" in report["errors"][-1]["message"]
+    taken_back = report["taken_back"]
+    assert taken_back["left"] == []
+    assert taken_back["items"] > 20
+    assert taken_back["stock_events"] == taken_back["items"], "one event each, the old item's among them"
+    assert taken_back["locations"] == 3
+    assert [item["id"] for item in await get(member, "/items/")] == [old["id"], thief["id"]]
+    assert [place["name"] for place in await get(member, "/locations/")] == ["Old shelf"]
+    now = await get(member, f"/items/{old['id']}")
+    assert (now["name"], now["description"], now["total_quantity"]) == ("Old", "", 7)
+    assert (await get(member, f"/skus/{sku['id']}"))["quantity"] == 7
+    assert await find_faults(config) == []
+    # Nothing stands in the way of another try.
+    assert (await member.delete(f"/items/{thief['id']}/barcodes/{thief['upc']}")).status_code == 204
+    again = await imported(member, content)
+    assert again["applied"] is True
+    assert counts(again) == (ROWS, 1, 0, 0)
+    assert await find_faults(config) == []
+
+
+@pytest.mark.usefixtures("slowly")
+async def test_what_was_used_meanwhile_is_left_and_named(
+    member: AsyncClient, scanner: AsyncClient, config: Config
+) -> None:
+    started = await begin(member, deliveries())
+    await writing(member, started["job_id"], 20)
+    shelf = (await get(member, "/locations/name/Shelf 0"))["id"]
+    scan = {"upc": "thing-000000", "scanner_id": "s1", "location_hint": shelf}
+    assert made(await scanner.post("/scanner/scan", json=scan))["success"]
+    await new_item(member, "Thief", upc=f"thing-{ROWS - 1:06}")
+    report = (await ended(member, started["job_id"]))["result"]
+    assert report["applied"] is False
+    assert len(report["taken_back"]["left"]) == 2, "the item and the place of what was scanned"
+    assert "Thing 0 still holds stock" in " ".join(report["taken_back"]["left"])
+    (thing,) = await get(member, "/items/search", q="thing-000000")
+    assert await total(member, thing) == 1, "the scan counts, and nothing but the scan"
+    assert await find_faults(config) == []
+
+
+@pytest.mark.usefixtures("slowly")
+async def test_a_partial_import_goes_on_without_the_row_that_broke(member: AsyncClient, config: Config) -> None:
+    started = await begin(member, deliveries(), partial="true")
+    await writing(member, started["job_id"], 20)
+    await new_item(member, "Thief", upc=f"thing-{ROWS - 1:06}")
+    report = (await ended(member, started["job_id"]))["result"]
+    assert report["applied"] is True
+    assert counts(report) == (ROWS - 1, 0, 0, 1)
+    assert report["written"]["items_created"] == ROWS - 1
+    refused_rows = (await member.get(f"/imports/{started['job_id']}/refused.csv")).text
+    assert "thing-000119" in refused_rows
+    assert await find_faults(config) == []
+
+
+@pytest.mark.usefixtures("slowly")
+async def test_who_may_no_longer_change_stock_imports_nothing_more(member: AsyncClient, admin: AsyncClient) -> None:
+    me = await get(member, "/auth/me")
+    made(await admin.put(f"/users/{me['id']}", json={"role": "read_only"}))
+    refused(await member.post("/imports", files={"file": ("x.csv", b"name\nTea\n")}), 403, "Access denied")
+    assert await get(admin, "/imports") == []
+
+
+@pytest.mark.slow
+async def test_an_import_goes_on_after_a_kill_and_counts_once(
+    keys: dict[str, str], config: Config, serve: Callable[..., AbstractContextManager[Server]]
+) -> None:
+    content = deliveries(3_000)
+    headers = {"X-API-Key": keys["member"]}
+    with serve() as server:
+        async with AsyncClient(base_url=server.api, headers=headers, timeout=30) as client:
+            started = await begin(client, content)
+            before = await writing(client, started["job_id"], 300)
+        server.kill()
+    assert before["progress"]["done"] < 3_000
+    with serve() as server:
+        async with AsyncClient(base_url=server.api, headers=headers, timeout=30) as client:
+            deadline = time.monotonic() + 150
+            while (job := await get(client, f"/imports/{started['job_id']}"))["status"] not in ("done", "failed"):
+                assert time.monotonic() < deadline, job
+                await asyncio.sleep(0.2)
+            report = job["result"]
+            assert job["attempts"] == 2
+            assert report["applied"] is True
+            assert counts(report) == (3_000, 0, 0, 0), "the counts are those of the whole import"
+            assert report["written"] == {
+                "items_created": 3_000,
+                "items_changed": 0,
+                "locations_created": 3,
+                "stock_events": 3_000,
+            }
+            items: list[Json] = []
+            while page := await get(client, "/items/", skip=len(items), limit=1000):
+                items += page
+            assert sorted(item["total_quantity"] for item in items) == list(range(1, 3_001))
+    assert await find_faults(config) == []

@@ -1,0 +1,110 @@
+"""Cells: what goes out comes in again as it was, and what may mean two things is refused."""
+
+from __future__ import annotations
+
+import csv
+from datetime import date
+from io import StringIO
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stocky.exchange.cells import csv_text, list_cell, pack_entry, quantity_cell, split_list, split_pack, unguarded
+from stocky.exchange.fields import FIELDS, guess
+from stocky.exchange.values import Unreadable, date_of, milli_of
+
+TEXT = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=30)
+FORMULAS = st.tuples(st.text("'=+-@\t\r\n", min_size=1, max_size=3), TEXT).map("".join)
+
+
+@given(st.lists(st.one_of(TEXT, FORMULAS), min_size=1, max_size=5))
+def test_text_goes_out_and_comes_in_as_it_was(texts: list[str]) -> None:
+    (read,) = csv.reader(StringIO(csv_text([[*texts, "end"]]), newline=""), strict=True)
+    assert [unguarded(each) for each in read[:-1]] == texts
+    assert not [each for each in read if each[:1] in tuple("=+-@\t\r\n")]
+
+
+@given(st.lists(st.one_of(TEXT, st.text("\\; x", max_size=6)).filter(bool), max_size=6))
+def test_a_list_in_a_cell_comes_in_as_it_was(entries: list[str]) -> None:
+    kept = [entry for entry in entries if len(entry.strip()) == len(entry) or len(entry) == 1]
+    assert split_list(list_cell(kept)) == kept
+
+
+@given(st.text("*6x;", min_size=1, max_size=6), st.integers(1, 10**9))
+def test_a_barcode_with_its_pack_comes_in_as_it_was(barcode: str, pack: int) -> None:
+    code, told = split_pack(pack_entry(barcode, pack))
+    assert code == barcode
+    assert (1000 if told is None else milli_of(told, None)) == pack
+
+
+@given(st.integers(-(10**12), 10**12), st.sampled_from([None, "."]))
+def test_a_quantity_comes_in_to_the_thousandth(milli: int, decimal: str | None) -> None:
+    assert milli_of(quantity_cell(milli), decimal) == milli
+    assert milli_of(quantity_cell(milli).replace(".", ","), ",") == milli
+
+
+NUMBERS = {
+    "1": 1000,
+    "1.5": 1500,
+    "1,5": 1500,
+    "0,125": 125,
+    "0.125": 125,
+    "1.234": 1234,
+    "12345,678": 12345678,
+    "1.234,5": 1234500,
+    "1,234.5": 1234500,
+    "1,234,567": 1234567000,
+    "1.234.567": 1234567000,
+    "1 234,5": 1234500,
+    "1\u202f234,5": 1234500,
+    "1'234.5": 1234500,
+    "1.50000": 1500,
+    "-2": -2000,
+    "+2": 2000,
+    "1.": None,
+    "1,234": None,
+    "12,34,5": None,
+    "1.2.3": None,
+    "1,23.4": None,
+    "1.2345": None,
+    "1e3": None,
+    "٣": None,
+    "": None,
+    "-": None,
+    "NaN": None,
+    "1000000001": None,
+    "9" * 400: None,
+}
+
+
+@pytest.mark.parametrize("text", NUMBERS)
+def test_a_number_means_one_thing_or_nothing(text: str) -> None:
+    expected = NUMBERS[text]
+    if expected is None:
+        with pytest.raises(Unreadable):
+            milli_of(text, None)
+    else:
+        assert milli_of(text, None) == expected
+
+
+def test_a_decimal_mark_that_is_told_settles_it() -> None:
+    assert milli_of("1,234", ",") == 1234
+    assert milli_of("1,234", ".") == 1234000
+    assert milli_of("1.234", ",") == 1234000
+
+
+def test_a_date_is_written_in_one_way() -> None:
+    assert date_of("2028-02-29") == date(2028, 2, 29)
+    for text in ("2027-02-29", "29.02.2028", "20280229", "2028-2-29", "2028-02-29T00:00", "٢٠٢٨-٠٢-٢٩"):
+        with pytest.raises(Unreadable):
+            date_of(text)
+
+
+def test_headers_are_guessed_and_no_header_means_two_fields() -> None:
+    assert guess("Part Number") == "manufacturer_code"
+    assert guess("BEST-BEFORE") == "expiry_date"
+    assert guess("colour") is None
+    for field in FIELDS:
+        for header in (field.name, *field.headers):
+            assert guess(header) == field.name

@@ -1,0 +1,107 @@
+"""What was exported is imported again: into the same Stocky nothing changes, into an empty one all comes along."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from httpx import ASGITransport, AsyncClient
+
+from stocky.app import create_app
+from stocky.config import load
+from stocky.stock.proof import find_faults
+from tests.conftest import ORIGIN, TestDatabases, settings
+from tests.exchange.importing import counts, imported
+from tests.inventory import get, made, new_item, new_location, new_stock
+
+pytestmark = pytest.mark.one_postgres
+
+NAMES = ["Tea", '=HYPERLINK("x")', "'quoted", "-minus", "a, b; c|d", 'say "hi"', "two\nlines", "茶 ☕", "1,234", "'=x"]
+
+
+async def _fill(member: AsyncClient) -> None:
+    kind = made(await member.post("/types/", json={"name": "@kind"}))
+    shelf, chest = (
+        await new_location(member, "+Shelf, left"),
+        await new_location(member, "Chest", storage_type="freezer"),
+    )
+    box = made(await member.post("/boxes/", json={"capacity": 2}))
+    (place,) = [each for each in await get(member, "/locations/", search="") if each["loc_no"] == 1]
+    for number, name in enumerate(NAMES):
+        item = await new_item(
+            member,
+            name,
+            description=f"={name}\r\n;",
+            upc=f"BARCODE-{number}",
+            barcodes=[{"barcode": f"=*{number};\\", "pack_quantity": 0.5}, {"barcode": f"b{number}"}],
+            min_quantity=number / 8,
+            tags=["-a; b", name[:50].replace("\n", " ").strip()],
+            type_id=kind["id"],
+            seller="@home",
+            oversell_policy="allow",
+            default_storage_type="freezer",
+        )
+        await new_stock(member, item, shelf, number + 0.125, unit="kg", notes="=1+1")
+        await new_stock(member, item, chest, 2, expiry_date="2030-01-31")
+        await new_stock(member, item, place, 0)
+    await new_item(member, "No barcode at all")
+    await new_item(member, "Others only", barcodes=[{"barcode": "other", "pack_quantity": 3}])
+    assert box["capacity"] == 2
+    # Below nothing, by a policy that allows it.
+    taken = {"type": "remove", "item": {"upc": "BARCODE-0"}, "location": {"id": shelf["id"]}, "quantity": 5}
+    made(await member.post("/events", json={"events": [taken]}))
+
+
+async def _content(member: AsyncClient) -> list[Any]:
+    """What is there, without what another database numbers otherwise."""
+    items = await get(member, "/items/", limit=1000)
+    skus = await get(member, "/skus/", limit=1000, expand="item,location")
+    told = ("expiry_date", "quantity", "unit", "notes")
+    own = ("id", "type_id", "version", "created_at", "updated_at")
+    return [
+        sorted([repr(value) for name, value in sorted(item.items()) if name not in own] for item in items),
+        sorted((sku["item"]["code"], sku["location"]["name"], *(repr(sku[name]) for name in told)) for sku in skus),
+    ]
+
+
+async def test_into_the_same_stocky_nothing_changes(member: AsyncClient, admin: AsyncClient) -> None:
+    await _fill(member)
+    before, events = await _content(member), len((await get(member, "/events", limit=1000))["events"])
+    for name in ("items", "stock"):
+        content = (await member.get(f"/exports/{name}.csv")).content
+        report = await imported(member, content)
+        rows = report["lines"]
+        assert counts(report) == (0, 0, rows, 0), report["changes"] + report["errors"]
+        assert rows > len(NAMES)
+    assert await _content(member) == before
+    assert len((await get(member, "/events", limit=1000))["events"]) == events
+
+
+async def test_into_an_empty_stocky_everything_comes_along(
+    member: AsyncClient, dialect: str, databases: TestDatabases, tmp_path: Path
+) -> None:
+    await _fill(member)
+    # What is below nothing cannot be set; everything else can.
+    stock = (await get(member, "/skus/", limit=1000))[0]
+    made(await member.post(f"/skus/{stock['id']}/adjust", json={"delta": 7}))
+    before = await _content(member)
+    files = [(await member.get(f"/exports/{name}.csv")).content for name in ("items", "stock")]
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    with databases.copy(dialect, elsewhere) as url:
+        config = load(settings(url, elsewhere))
+        app = create_app(config)
+        key = databases.keys[dialect]["member"]
+        async with (
+            app.lifespan(),
+            AsyncClient(
+                transport=ASGITransport(app=app), base_url=f"{ORIGIN}/api/v1", headers={"X-API-Key": key}
+            ) as other,
+        ):
+            made(await other.post("/boxes/", json={"capacity": 2}))
+            for content in files:
+                report = await imported(other, content)
+                assert report["applied"], report["errors"]
+            assert await _content(other) == before
+        assert await find_faults(config) == []
