@@ -38,7 +38,7 @@ from stocky.exchange.schemas import (
     TakenBack,
     Written,
 )
-from stocky.exchange.store import MOST_WAITING, PLAN, UPLOAD, ImportStore, reports, sync
+from stocky.exchange.store import ARRIVING, MOST_WAITING, PLAN, UPLOAD, ImportStore, reports, sync
 from stocky.exchange.taking_back import TakingBack
 from stocky.jobs.jobs import Jobs, Report
 from stocky.jobs.repository import list_jobs
@@ -95,7 +95,7 @@ class Imports:
         import_id = uuid.uuid4().hex
         place = await asyncio.to_thread(self.store.make, import_id)
         try:
-            upload = await receive_upload(request, place / UPLOAD, MAX_BYTES, _WANTED)
+            upload = await receive_upload(request, place / ARRIVING, MAX_BYTES, _WANTED)
             options = options_of(upload.fields)
             columns, sheet = await asyncio.to_thread(_look, upload, options)
             order = ImportOrder(import_id=import_id, filename=upload.filename[:200], user_id=by.id, options=options)
@@ -249,11 +249,11 @@ async def _sheet(file: Path, order: ImportOrder) -> AsyncIterator[tuple[Sheet, C
 
 
 def _look(upload: Upload, options: ImportOptions) -> tuple[Columns, Sheet]:
-    """The header of an upload that is safe on the disk. Raises Invalid."""
+    """The header of an upload, which is then safe on the disk. Raises Invalid."""
     sheet = open_sheet(upload.file, options)
     sheet.close()
     columns = Columns(sheet.header, options)
-    sync(upload.file)
+    sync(upload.file.rename(upload.file.with_name(UPLOAD)))
     return columns, sheet
 
 

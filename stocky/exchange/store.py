@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from stocky.backup.workspace import disk_errors
-from stocky.exchange.cells import cell
+from stocky.exchange.cells import cell, guarded, unguarded
 from stocky.exchange.lines import Line
 from stocky.exchange.reading import Row
 from stocky.exchange.schemas import LineReport
@@ -20,6 +20,8 @@ from stocky.exchange.schemas import LineReport
 KEPT_SECONDS = 7 * 86_400
 # Uploads that may wait for their job at once.
 MOST_WAITING = 10
+# While it arrives an upload has another name: what broke off waits for nobody.
+ARRIVING = "arriving.csv"
 UPLOAD, REPORT, REFUSED, PLAN = "upload.csv", "report.csv", "refused.csv", "plan.json"
 PROBLEM_COLUMN = "import_problem"
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -96,7 +98,7 @@ class Reports:
         """A row as it was read, with what is wrong."""
         width = len(self._header)
         cells = [*line.cells, *[""] * width][:width]
-        self._refused_writer.writerow([*cells, cell(message)])
+        self._refused_writer.writerow([*(guarded(unguarded(each)) for each in cells), cell(message)])
 
     def close(self) -> None:
         self._report.close()

@@ -8,6 +8,7 @@ import pytest
 from httpx import AsyncClient
 
 from stocky.config import Config
+from stocky.exchange import imports, reading
 from stocky.stock.proof import find_faults
 from tests.exchange.importing import begin, counts, ended, failed, imported, stock_of, table
 from tests.inventory import get, made, new_item, new_location, new_stock, refused, total
@@ -112,7 +113,7 @@ async def test_one_refused_row_refuses_all(member: AsyncClient) -> None:
 
 
 async def test_a_partial_import_takes_the_sound_rows_and_gives_the_others_back(member: AsyncClient) -> None:
-    report = await imported(member, KITCHEN + 'Rice,,Shelf,"many; ""more""",kg,,\n', partial="true")
+    report = await imported(member, KITCHEN + 'Rice,,Shelf,"many; ""more""",kg,,=1+1\n', partial="true")
     assert report["applied"] is True
     assert counts(report) == (3, 1, 0, 1)
     assert len(await get(member, "/items/")) == 3
@@ -120,6 +121,7 @@ async def test_a_partial_import_takes_the_sound_rows_and_gives_the_others_back(m
     (row,) = await table(member, f"/imports/{report['job_id']}/refused.csv")
     assert row["name"] == "Rice"
     assert row["quantity"] == 'many; "more"'
+    assert row["tags"] == "'=1+1", "also what is given back is no formula"
     assert row["import_problem"].startswith("quantity: ")
     mended = answer.content.decode("utf-8-sig").replace('"many; ""more"""', "2")
     assert counts(await imported(member, mended)) == (1, 0, 0, 0)
@@ -265,6 +267,37 @@ async def test_what_cannot_be_imported_is_refused_at_once(case: str, member: Asy
     refused(answer, status, words)
     assert await get(member, "/imports") == []
     assert list((config.data_dir / "imports").iterdir()) == []
+
+
+@pytest.mark.one_database
+async def test_what_is_too_large_is_refused(
+    member: AsyncClient, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = b"name\n" + b"Tea\n" * 300
+    with monkeypatch.context() as smaller:
+        smaller.setattr(imports, "MAX_BYTES", 1000)
+        refused(await member.post("/imports", files={"file": ("x.csv", body)}), 413, "in parts")
+    assert list((config.data_dir / "imports").iterdir()) == []
+    monkeypatch.setattr(reading, "MAX_LINES", 100)
+    job = await failed(member, "name\n" + "".join(f"Item {number}\n" for number in range(101)))
+    assert (job["error_status"], "more than 100 rows" in job["error"]) == (422, True)
+    long = await imported(member, f'name,description\nTea,"{"x" * 10_001}"\nSalt,{"y" * 200_000}\n', dry_run="true")
+    assert [error["line"] for error in long["errors"]] == [2, 3]
+    many = await failed(member, "name\n" + "z" * 2_000_000, dry_run="true")
+    assert "1,000,000 characters" in many["error"]
+    assert await get(member, "/items/") == []
+
+
+async def test_only_so_many_uploads_wait(member: AsyncClient, config: Config) -> None:
+    waiting = config.data_dir / "imports"
+    for number in range(10):
+        place = waiting / f"{number:032x}"
+        place.mkdir(parents=True)
+        (place / "arriving.csv").touch()
+    assert (await imported(member, "name\nTea\n"))["applied"] is True
+    for number in range(10):
+        (waiting / f"{number:032x}" / "upload.csv").touch()
+    refused(await member.post("/imports", files={"file": ("x.csv", b"name\nTea\n")}), 503, "waiting already")
 
 
 async def test_an_unclosed_quotation_mark_ends_the_import_before_it_begins(member: AsyncClient) -> None:
