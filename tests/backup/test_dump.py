@@ -239,11 +239,11 @@ async def test_a_dump_finds_stocky_in_whatever_schema_it_works(databases: TestDa
     with databases.empty("postgres-embedded", tmp_path) as url, databases.empty("postgres-embedded", tmp_path) as other:
         config = load(settings(url, tmp_path))
         name = urlsplit(url).path.strip("/")
-        run(config, 'CREATE SCHEMA "Über shop"')
-        run(config, f'ALTER DATABASE {name} SET search_path = "Über shop"')
+        run(config, 'CREATE SCHEMA "Über depot"')
+        run(config, f'ALTER DATABASE {name} SET search_path = "Über depot"')
         migrate(config)
         dump = await taken(config, tmp_path)
-        assert "shop" not in text_of(dump)
+        assert "depot" not in text_of(dump)
         restore_by_hand(dump, other)
         check_schema(load(settings(other, tmp_path)))
 
