@@ -35,7 +35,7 @@ async def contents_of(scratch: Path) -> dict[str, int]:
 async def place_contents(
     database: Database, blobs: Blobs, opened: Opened, wanted: dict[str, int], report: Report
 ) -> int:
-    """Puts what an archive holds of `wanted` into the store, where it is not there; how many there were.
+    """Puts what an archive holds of `wanted` into the store; how many there were.
 
     Raises BadRequest, OutOfSpace, or Unavailable; what is in the store by then is collected one day.
     """
@@ -46,10 +46,10 @@ async def place_contents(
     while batch := list(islice(waiting, BATCH)):
         async with database.transaction() as tx:
             await adopt(tx, batch)
-    needed = [sha256 for sha256 in hashes if await blobs.find_size(sha256) != opened.contents[sha256]]
     ended = Event()
     try:
-        await asyncio.to_thread(_put_all, blobs, opened, needed, ended, report)
+        # Also what is there: it may be damaged, which nobody sees without reading it.
+        await asyncio.to_thread(_put_all, blobs, opened, hashes, ended, report)
     finally:
         # Of a task that is cancelled the thread goes on.
         ended.set()

@@ -20,7 +20,9 @@ _TAIL = 2048
 _ZIP_TAIL = 65_535 + 22
 _ZIP_END, _ZIP_ENTRY = b"PK\x05\x06", b"PK\x01\x02"
 _BLANK = b"\x00\t\n\x0c\r "
-_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]", re.DOTALL)
+# Both in time that grows with the length only: a file may be one long run of 0xff.
+_MARKER = re.compile(rb"\xff++[^\x00\xff\xd0-\xd7]", re.DOTALL)
+_MARKER_IN_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
 _PIECE = 2**20
 # More parts than any camera or scanner makes.
 _PARTS = 200_000
@@ -112,7 +114,7 @@ def _end_of_jpeg(content: mmap.mmap, start: int) -> int:
     """Where the JPEG ends that begins at `start`."""
     position, shows = start + 2, False
     for _ in range(_PARTS):
-        found = _MARKER.search(content, position) if shows else _MARKER.match(content, position)
+        found = _MARKER_IN_SCAN.search(content, position) if shows else _MARKER.match(content, position)
         if found is None:
             raise _damaged("JPEG", "it is cut off" if shows else "its parts do not follow each other")
         marker = found[0][-1]

@@ -101,6 +101,20 @@ async def test_an_archive_brings_documents_back_that_the_store_has_lost(
     assert (await admin.get(f"/documents/{later['id']}/content")).content == pdf(mark="later")
 
 
+async def test_an_archive_mends_a_document_that_was_damaged_in_its_place(admin: AsyncClient, config: Config) -> None:
+    sheet, _, _ = await fill(admin)
+    _, file = await archived(admin, config)
+    whole = (await admin.get(f"/documents/{sheet['id']}/content")).content
+    damaged = config.data_dir / "damaged"
+    damaged.write_bytes(whole[:-100] + b"x" + whole[-99:])
+    await Blobs(config.blobs).put(hashlib.sha256(whole).hexdigest(), damaged)
+    assert (await admin.get(f"/documents/{sheet['id']}/content")).content != whole
+    with file.open("rb") as content:
+        files = {"file": ("stocky.zip", content, "application/zip")}
+        await done(admin, await admin.post("/system/restore", files=files, data={"force": "true"}))
+    assert (await admin.get(f"/documents/{sheet['id']}/content")).content == whole
+
+
 async def test_a_dump_keeps_the_documents_and_says_what_has_lost_its_content(
     admin: AsyncClient, config: Config, environ: dict[str, str]
 ) -> None:

@@ -7,7 +7,7 @@ from httpx import AsyncClient
 
 from stocky.config import Config
 from stocky.documents import service
-from tests.documents.files import hostile, pdf, send
+from tests.documents.files import hostile, pdf, picture, send
 from tests.inventory import get, new_item, refused
 
 pytestmark = pytest.mark.one_database
@@ -26,6 +26,20 @@ async def test_every_hostile_file_is_refused_and_leaves_nothing(member: AsyncCli
     assert not list((config.data_dir / "documents").glob("*/*/*"))
     assert list(config.backup_dir.iterdir()) == []
     assert not (config.data_dir.parent / "secret-key.pdf").exists()
+
+
+@pytest.mark.timeout(60)
+async def test_a_jpeg_of_nothing_but_marks_holds_nobody_up(member: AsyncClient) -> None:
+    item = await new_item(member)
+    photo = picture("JPEG")
+    # In the bits of the picture, between two of its parts, and as all of it.
+    begun = photo.index(b"\xff\xda") + 14
+    for content in (
+        photo[:begun] + b"\xff" * 10_000_000 + b"\0" + photo[begun:],
+        photo[:2] + b"\xff" * 10_000_000 + b"\0" + photo[2:],
+        b"\xff\xd8" + b"\xff" * 10_000_000,
+    ):
+        assert (await send(member, item, content, "a.jpg", "image/jpeg")).status_code in (201, 415, 422)
 
 
 async def test_a_file_that_is_too_large_is_refused_as_it_comes(
