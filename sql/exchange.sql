@@ -27,7 +27,7 @@ SELECT id, name_key
 
 -- find_imported_events --
 -- Which of :event_ids are in the ledger, and whether they have been undone.
-SELECT event.event_id,
+SELECT event.event_id, event.fingerprint,
        EXISTS (SELECT 1 FROM stock_event AS reversal WHERE reversal.reverses_id = event.id) AS is_undone
   FROM json_each(CAST(:event_ids AS TEXT)) AS wanted
   JOIN stock_event AS event ON event.event_id = wanted.value;

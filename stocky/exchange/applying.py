@@ -22,7 +22,7 @@ from stocky.db.scripted import scripted
 from stocky.errors import Conflict, Contention, Invalid, StockyError, Unavailable
 from stocky.exchange import deciding
 from stocky.exchange.deciding import ItemStep, StockStep
-from stocky.exchange.finding import Found, Place, find
+from stocky.exchange.finding import Found, ImportName, Place, find
 from stocky.exchange.lines import Columns, Line, Problem
 from stocky.exchange.planning import Plan, refused, take
 from stocky.exchange.reading import Sheet
@@ -32,7 +32,6 @@ from stocky.jobs.jobs import Report
 from stocky.logs import audit
 from stocky.quantity import from_milli
 from stocky.stock import repository as stock_repository
-from stocky.stock.booking import fingerprint
 from stocky.stock.operations import ItemKey, Operation, Posting
 from stocky.stock.operations import Place as OperationPlace
 from stocky.stock.recorder import Recorder
@@ -74,13 +73,13 @@ class Applier:
         import_id: str,
         by: Principal,
         *,
-        event_prefix: str,
+        name: ImportName,
         stock_done: bool,
     ) -> None:
         self._database = database
         self._recorder = recorder
         self._columns = columns
-        self._prefix = event_prefix
+        self._name = name
         self._import_id = import_id
         self._by = by
         self._stock_done = stock_done
@@ -135,7 +134,7 @@ class Applier:
     async def _write(self, tx: Connection, chunk: list[Line]) -> list[tuple[LineReport, Line]]:
         """One chunk, in one transaction."""
         await tx.value("lock_imports")
-        found = await find(tx, chunk, self._columns.options.key, self._prefix, lock=True)
+        found = await find(tx, chunk, self._columns.options.key, self._name, lock=True)
         refusals: list[tuple[LineReport, Line]] = []
         booked: list[_Booked] = []
         for line in chunk:
@@ -212,7 +211,7 @@ class Applier:
             unit=stock.unit,
             notes=stock.notes,
             event_id=stock.event_id,
-            fingerprint=fingerprint((self._prefix, line.number)),
+            fingerprint=self._name.fingerprint(line.number),
             note=f"import, row {line.number}",
             user_id=self._by.id,
         )

@@ -13,8 +13,10 @@ from stocky.catalogue.repository import get_items
 from stocky.catalogue.schemas import Item
 from stocky.catalogue.tag_repository import name_key
 from stocky.db import Connection
+from stocky.errors import Conflict
 from stocky.exchange.lines import Line
 from stocky.exchange.schemas import ItemKey
+from stocky.stock.booking import fingerprint
 from stocky.stock.levels import Level
 
 
@@ -47,8 +49,24 @@ class _Type(msgspec.Struct):
     name_key: str
 
 
+class ImportName(msgspec.Struct, frozen=True):
+    """By what the stock events of an import are known: its key, and what tells its content from another's."""
+
+    key: str
+    content: str
+
+    def event_id(self, number: int, time: int) -> str:
+        """Of the row `number`, which is booked for the `time`th time."""
+        return f"csv:{self.key}:{number}" if time == 1 else f"csv:{self.key}:{number}~{time}"
+
+    def fingerprint(self, number: int) -> str:
+        """What tells the event of this row from that of another file under the same key."""
+        return fingerprint((self.key, self.content, number))
+
+
 class _Imported(msgspec.Struct):
     event_id: str
+    fingerprint: str | None
     is_undone: bool
 
 
@@ -101,7 +119,7 @@ def barcodes_of(values: dict[str, Any]) -> Iterator[str]:
     yield from (code for code, _ in values.get("barcodes", ()))
 
 
-async def find(read: Connection, lines: Iterable[Line], key: ItemKey, event_prefix: str, *, lock: bool) -> Found:
+async def find(read: Connection, lines: Iterable[Line], key: ItemKey, imported: ImportName, *, lock: bool) -> Found:
     """What these rows refer to; with `lock`, no other process changes the items before the transaction ends."""
     found = Found()
     values = [line.values for line in lines]
@@ -127,11 +145,11 @@ async def find(read: Connection, lines: Iterable[Line], key: ItemKey, event_pref
         found.types = {each.name_key: each.id for each in types}
     stocked = [line for line in lines if line.has_stock]
     if stocked:
-        await _find_stock(read, found, stocked, ids, event_prefix)
+        await _find_stock(read, found, stocked, ids, imported)
     return found
 
 
-async def _find_stock(read: Connection, found: Found, lines: list[Line], ids: set[int], event_prefix: str) -> None:
+async def _find_stock(read: Connection, found: Found, lines: list[Line], ids: set[int], name: ImportName) -> None:
     places = await read.all(
         "find_named_places",
         Place,
@@ -146,9 +164,12 @@ async def _find_stock(read: Connection, found: Found, lines: list[Line], ids: se
         found.levels[level.item_id, level.location_id, level.expiry_date] = level
     waiting = {line.number: 1 for line in lines}
     while waiting:
-        event_ids = {_event_id(event_prefix, number, time): number for number, time in waiting.items()}
+        event_ids = {name.event_id(number, time): number for number, time in waiting.items()}
         rows = await read.all("find_imported_events", _Imported, event_ids=_json(event_ids.keys()))
         imported = {row.event_id: row.is_undone for row in rows}
+        for row in rows:
+            if not row.is_undone and row.fingerprint != name.fingerprint(event_ids[row.event_id]):
+                raise Conflict("This import_key was used for another file before; take another one for this file")
         for event_id, number in event_ids.items():
             # What was undone may be imported again, under another name.
             if imported.get(event_id):
@@ -156,10 +177,6 @@ async def _find_stock(read: Connection, found: Found, lines: list[Line], ids: se
             else:
                 found.events[number] = (event_id, event_id in imported)
                 del waiting[number]
-
-
-def _event_id(prefix: str, number: int, time: int) -> str:
-    return f"{prefix}:{number}" if time == 1 else f"{prefix}:{number}~{time}"
 
 
 def _json(values: Iterable[Any]) -> str:

@@ -25,6 +25,7 @@ from stocky.db import Connection, Database
 from stocky.errors import Forbidden, NotFound, StockyError, Unavailable
 from stocky.exchange import repository
 from stocky.exchange.applying import Applier, Broken
+from stocky.exchange.finding import ImportName
 from stocky.exchange.lines import Columns
 from stocky.exchange.options import import_key, open_sheet, options_of
 from stocky.exchange.planning import Plan, Planner
@@ -66,8 +67,8 @@ class _Known(msgspec.Struct, frozen=True):
     stock_done: bool
 
     @property
-    def event_prefix(self) -> str:
-        return f"csv:{self.key}"
+    def name(self) -> ImportName:
+        return ImportName(self.key, self.fingerprint)
 
 
 class Imports:
@@ -96,7 +97,10 @@ class Imports:
         place = await asyncio.to_thread(self.store.make, import_id)
         try:
             upload = await receive_upload(request, place / ARRIVING, MAX_BYTES, _WANTED)
-            options = options_of(upload.fields)
+            # Also in the address, where other calls have theirs: a trial run that was missed would write.
+            known = ImportOptions.__struct_fields__
+            asked = {name: text for name, text in request.query_params.items() if name in known}
+            options = options_of(asked | upload.fields)
             columns, sheet = await asyncio.to_thread(_look, upload, options)
             order = ImportOrder(import_id=import_id, filename=upload.filename[:200], user_id=by.id, options=options)
             job_id = await self._jobs.enqueue(
@@ -190,7 +194,7 @@ class Imports:
         place = self.store.place(order.import_id)
         async with _sheet(place / UPLOAD, order) as (sheet, columns):
             with reports(place, sheet.header) as told:
-                planner = Planner(self._database, columns, known.event_prefix, stock_done=known.stock_done)
+                planner = Planner(self._database, columns, known.name, stock_done=known.stock_done)
                 return await planner.run(sheet, told, report)
 
     async def _write(
@@ -206,7 +210,7 @@ class Imports:
                     columns,
                     order.import_id,
                     by,
-                    event_prefix=known.event_prefix,
+                    name=known.name,
                     stock_done=known.stock_done,
                 )
                 return await applier.run(sheet, plan, told, report)

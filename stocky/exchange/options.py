@@ -21,7 +21,10 @@ _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
 
 def options_of(fields: dict[str, str]) -> ImportOptions:
-    """The options that a form names; what it does not know is ignored. Raises Invalid naming the field."""
+    """The options that a form names. Raises Invalid naming the field, also for one that is no option."""
+    for name in fields.keys() - set(ImportOptions.__struct_fields__):
+        options = ", ".join(ImportOptions.__struct_fields__)
+        raise Invalid(f"{name}: there is no such option; there are {options}", field=name)
     given = {name: text.strip(" \r\n") for name, text in fields.items() if text.strip(" \r\n")}
     key = given.get("import_key")
     if key is not None and len(key) > MAX_KEY:

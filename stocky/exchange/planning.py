@@ -14,7 +14,7 @@ from stocky.db import Database
 from stocky.exchange import deciding
 from stocky.exchange.deciding import Refused
 from stocky.exchange.file_memory import FileMemory
-from stocky.exchange.finding import Found, find
+from stocky.exchange.finding import Found, ImportName, find
 from stocky.exchange.lines import Columns, Line, Problem
 from stocky.exchange.reading import Sheet
 from stocky.exchange.schemas import LineReport
@@ -56,10 +56,10 @@ class Plan(msgspec.Struct):
 class Planner:
     """Goes through the rows of one file."""
 
-    def __init__(self, database: Database, columns: Columns, event_prefix: str, *, stock_done: bool) -> None:
+    def __init__(self, database: Database, columns: Columns, name: ImportName, *, stock_done: bool) -> None:
         self._database = database
         self._columns = columns
-        self._prefix = event_prefix
+        self._name = name
         self._stock_done = stock_done
         self._memory = FileMemory(columns.options.key)
         self.plan = Plan()
@@ -70,7 +70,7 @@ class Planner:
         while chunk := await asyncio.to_thread(take, rows, CHUNK_ROWS):
             good = [line for line in chunk if not line.problems]
             async with self._database.read() as read:
-                found = await find(read, good, self._columns.options.key, self._prefix, lock=False)
+                found = await find(read, good, self._columns.options.key, self._name, lock=False)
             await asyncio.to_thread(self._decide_all, chunk, found, reports)
             report("checking", self.plan.lines, None, "rows")
         self.plan.new_locations = list(islice(self._memory.places, TOLD))

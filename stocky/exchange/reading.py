@@ -92,7 +92,7 @@ class Sheet:
         decoder = codecs.getincrementaldecoder(_CODECS[self.encoding])()
         try:
             return decoder.decode(start)
-        except UnicodeDecodeError as error:
+        except UnicodeError as error:
             raise _wrong_encoding(self.encoding, "at its beginning") from error
 
     def _read_header(self) -> list[str]:
@@ -149,7 +149,7 @@ def _bounded_lines(file: TextIO, encoding: str) -> Iterator[str]:
         number += 1
         try:
             line = file.readline(MAX_TEXT_LINE)
-        except UnicodeDecodeError as error:
+        except UnicodeError as error:
             # What is decoded is read ahead by some kilobytes.
             raise _wrong_encoding(encoding, f"after line {number - 1}") from error
         if not line:

@@ -119,6 +119,8 @@ class TakingBack:
         item = await catalogue.get_item(tx, int(entry.subject_id))
         if not item.is_active:
             return False
+        if item.version > 1:
+            raise Conflict(f"{item.name} ({item.code}) was changed since it was made")
         # Its barcodes are free again: for another try, or for whoever took one of them away from the import.
         await catalogue.change_item(tx, item.id, ItemChange(is_active=False, upc=None, barcodes=[]), self._by)
         return True

@@ -237,10 +237,10 @@ async def test_a_column_is_what_the_mapping_says(member: AsyncClient) -> None:
 
 WRONG = {
     "no form": ("", {}, 400, "as a form"),
-    "an empty file": ("", {"x": "y"}, 422, "empty"),
-    "a header of nothing known": ("a,b\n1,2\n", {"x": "y"}, 422, "code or barcode or name"),
+    "an empty file": ("", {"partial": "false"}, 422, "empty"),
+    "a header of nothing known": ("a,b\n1,2\n", {"partial": "false"}, 422, "code or barcode or name"),
     "the key's column missing": ("name\nTea\n", {"key": "code"}, 422, "code"),
-    "a column twice": ("name,name\nTea,Tea\n", {"x": "y"}, 422, "twice"),
+    "a column twice": ("name,name\nTea,Tea\n", {"partial": "false"}, 422, "twice"),
     "an unknown column": ("name\nTea\n", {"mapping": '{"Tee": "name"}'}, 422, "no column"),
     "an unknown field": ("name\nTea\n", {"mapping": '{"name": "colour"}'}, 422, "no field"),
     "two of a field": ("a,b\nTea,1\n", {"mapping": '{"a": "name", "b": "name"}'}, 422, "two columns"),
@@ -250,8 +250,8 @@ WRONG = {
     "an unknown delimiter": ("name\nTea\n", {"delimiter": "x"}, 422, "comma"),
     "an unknown encoding": ("name\nTea\n", {"encoding": "ebcdic"}, 422, "cp1252"),
     "a long key": ("name\nTea\n", {"import_key": "x" * 129}, 422, "128"),
-    "too many columns": (",".join(f"c{n}" for n in range(101)), {"x": "y"}, 422, "100"),
-    "a picture": ("\x89PNG\r\n\x1a\n\0\0\0\rIHDR", {"x": "y"}, 422, "UTF-8"),
+    "too many columns": (",".join(f"c{n}" for n in range(101)), {"partial": "false"}, 422, "100"),
+    "a picture": ("\x89PNG\r\n\x1a\n\0\0\0\rIHDR", {"partial": "false"}, 422, "UTF-8"),
 }
 
 
@@ -420,6 +420,34 @@ async def test_an_import_key_belongs_to_one_file(member: AsyncClient) -> None:
     job = await failed(member, "name,location,quantity\nTea,Shelf,2\n", import_key="May")
     assert job["error_status"] == 409
     assert await stock_of(member, "Tea") == [("Shelf", 1, None)]
+
+
+async def test_two_files_under_one_key_at_once_lose_nothing_silently(member: AsyncClient) -> None:
+    tables = [
+        "name,location,quantity\n" + "".join(f"{name} {row},Shelf,{row}\n" for row in range(1, 61))
+        for name in ("Tea", "Salt")
+    ]
+    jobs = [(await begin(member, table, import_key="same"))["job_id"] for table in tables]
+    told = [await ended(member, job) for job in jobs]
+    for name, job in zip(("Tea", "Salt"), told, strict=True):
+        is_applied = job["status"] == "done" and job["result"]["applied"]
+        assert [len(await stock_of(member, f"{name} {row}")) for row in (1, 60)] == [is_applied] * 2, told
+    assert any(job["status"] == "done" and job["result"]["applied"] for job in told)
+    assert not all(job["status"] == "done" and job["result"]["applied"] for job in told)
+
+
+async def test_a_mistyped_option_is_no_import(member: AsyncClient) -> None:
+    files = {"file": ("items.csv", b"name\nTea\n", "text/csv")}
+    refused(await member.post("/imports", files=files, data={"dryrun": "true"}), 422, "dryrun", "dry_run")
+    answer = await member.post("/imports?dry_run=true", files=files)
+    report = (await ended(member, answer.json()["job_id"]))["result"]
+    assert (report["dry_run"], report["applied"]) == (True, False)
+    assert await get(member, "/items/") == []
+
+
+async def test_what_is_utf_16_without_a_mark_is_told(member: AsyncClient) -> None:
+    files = {"file": ("items.csv", "name\nTea\n".encode("utf-16-le"), "text/csv")}
+    refused(await member.post("/imports", files=files, data={"encoding": "utf-16"}), 422, "not UTF-16")
 
 
 async def test_the_upload_goes_when_the_import_has_ended(member: AsyncClient, config: Config) -> None:
