@@ -94,7 +94,7 @@ def _line(text: str) -> str:
     return f" {'  '.join(filter(None, (words[:LONGEST_FIELD], ' '.join(pieces)[:LONGEST_FIELD])))} "
 
 
-@lru_cache(maxsize=8_192)
+@lru_cache(maxsize=65_536)
 def trigrams(word: str) -> frozenset[str]:
     """The trigrams of a word as pg_trgm makes them: with two spaces before it and one after it."""
     padded = f"  {word} "

@@ -112,6 +112,8 @@ def _empty() -> Script[None]:
     yield Ask("drop_search_index")
     yield Ask("empty_search_index")
     yield from _make()
+    # Whoever serves meanwhile, or this one after a kill, finds that everything is missing.
+    yield Ask("mark_everything")
 
 
 def _make() -> Script[None]:

@@ -14,6 +14,8 @@ from stocky.search.folding import FIELDS, trigrams, words_of
 
 # Words beyond these narrow a search no further.
 MOST_WORDS = 8
+# Of one item, so many different words are compared at most: those that tell most come first.
+MOST_OTHERS = 200
 # As pg_trgm has it: words that are less similar are others.
 SIMILAR = 0.3
 # What a word is worth that is one slip of the finger away; in short words that leaves few trigrams alike.
@@ -130,13 +132,19 @@ def _similar(query: Query, item_id: int, lines: list[str], name: str) -> Ranked 
     """By the mean over the words typed of how close the closest word of the item is."""
     total = 0.0
     places = set()
+    others: dict[str, int] = {}
+    for place, line in enumerate(lines):
+        for other in line.split()[: MOST_OTHERS - len(others)]:
+            others.setdefault(other, place)
     for word, wanted in zip(query.words, query.trigrams, strict=True):
         best, where = 0.0, 0
-        for place, line in enumerate(lines):
-            for other in line.split():
-                closeness = _WEIGHTS[place] * _closeness(word, wanted, other)
-                if closeness > best:
-                    best, where = closeness, place
+        for other, place in others.items():
+            # Words of which one is more than three times as long share too little.
+            if len(other) > 3 * len(word) + 2 or len(word) > 3 * len(other) + 2:
+                continue
+            closeness = _WEIGHTS[place] * _closeness(word, wanted, other)
+            if closeness > best:
+                best, where = closeness, place
         if best:
             total += best
             places.add(where)

@@ -14,6 +14,7 @@ from litestar import Litestar
 from stocky.app import create_app
 from stocky.config import Config, load
 from stocky.db.migrate import migrate
+from stocky.search import index
 from stocky.search.proof import find_index_faults
 from stocky.search.repository import search
 from tests.architecture import schema
@@ -222,3 +223,13 @@ async def test_check_finds_an_index_that_is_out_of_step_and_reindex_mends_it(
     assert stocky(environ, "check").returncode == 0
     await _in_step(app, config)
     assert await _names(member, "cofee") == ["Coffee"]
+
+
+async def test_an_index_that_was_emptied_is_made_again_while_it_serves(
+    app: Litestar, config: Config, member: AsyncClient
+) -> None:
+    await new_item(member, "Capacitor")
+    await _in_step(app, config)
+    await app.state.database.run(index._empty())
+    await _in_step(app, config)
+    assert await _names(member, "capacitor") == ["Capacitor"]
