@@ -80,7 +80,8 @@ SELECT item.id AS item_id, count(event.id) AS event_count, max(event.id) AS last
 
 -- list_list_entries_of_item --
 -- Where an item stands on lists, and whether the other item stands there too.
-SELECT source.list_id AS parent_id, source.quantity_milli, target.id IS NOT NULL AS is_folded
+SELECT source.list_id AS parent_id, coalesce(target.id, source.id) AS entry_id, source.quantity_milli,
+       target.id IS NOT NULL AS is_folded
   FROM shopping_list_entry AS source
   LEFT JOIN shopping_list_entry AS target ON target.list_id = source.list_id AND target.item_id = :target_id
  WHERE source.item_id = :source_id
@@ -112,13 +113,13 @@ UPDATE shopping_list_entry
 -- An entry that moved goes back, as far as it is still there.
 UPDATE shopping_list_entry
    SET item_id = :source_id, updated_at = :moment
- WHERE list_id = :parent_id AND item_id = :target_id;
+ WHERE id = :entry_id AND item_id = :target_id AND created_at <= :merged_at;
 
 -- unfold_list_entry --
 -- What was added to the other's entry is taken off it, as far as it is still there.
 UPDATE shopping_list_entry
    SET quantity_milli = quantity_milli - :quantity_milli, updated_at = :moment
- WHERE list_id = :parent_id AND item_id = :target_id AND quantity_milli > :quantity_milli;
+ WHERE id = :entry_id AND item_id = :target_id AND created_at <= :merged_at AND quantity_milli > :quantity_milli;
 
 -- put_back_list_entry --
 -- And stands on its own again.
@@ -127,7 +128,8 @@ VALUES (:parent_id, :source_id, :quantity_milli, :moment, :moment);
 
 -- list_project_entries_of_item --
 -- Where an item stands on projects, and whether the other item stands there too.
-SELECT source.project_id AS parent_id, source.quantity_milli, target.id IS NOT NULL AS is_folded
+SELECT source.project_id AS parent_id, coalesce(target.id, source.id) AS entry_id, source.quantity_milli,
+       target.id IS NOT NULL AS is_folded
   FROM project_entry AS source
   LEFT JOIN project_entry AS target ON target.project_id = source.project_id AND target.item_id = :target_id
  WHERE source.item_id = :source_id
@@ -159,13 +161,13 @@ UPDATE project_entry
 -- An entry that moved goes back, as far as it is still there.
 UPDATE project_entry
    SET item_id = :source_id, updated_at = :moment
- WHERE project_id = :parent_id AND item_id = :target_id;
+ WHERE id = :entry_id AND item_id = :target_id AND created_at <= :merged_at;
 
 -- unfold_project_entry --
 -- What was added to the other's entry is taken off it, as far as it is still there.
 UPDATE project_entry
    SET quantity_milli = quantity_milli - :quantity_milli, updated_at = :moment
- WHERE project_id = :parent_id AND item_id = :target_id AND quantity_milli > :quantity_milli;
+ WHERE id = :entry_id AND item_id = :target_id AND created_at <= :merged_at AND quantity_milli > :quantity_milli;
 
 -- put_back_project_entry --
 -- And stands on its own again.

@@ -29,19 +29,16 @@ async def move_project_entries(tx: Connection, source_id: int, target_id: int, m
 
 
 async def return_list_entries(
-    tx: Connection, moved: list[MovedEntry], source_id: int, target_id: int, moment: datetime
+    tx: Connection, moved: list[MovedEntry], source_id: int, target_id: int, merged_at: datetime, moment: datetime
 ) -> None:
     """What moved goes back, unless it was bought or taken off since."""
-    both = {"source_id": source_id, "target_id": target_id}
+    # An id may be that of another entry by now, but not of one that was there then.
+    standing = {"target_id": target_id, "merged_at": merged_at, "moment": moment}
     for each in moved:
         if not each.is_folded:
-            await tx.execute("return_list_entry", parent_id=each.parent_id, moment=moment, **both)
+            await tx.execute("return_list_entry", entry_id=each.entry_id, source_id=source_id, **standing)
         elif await tx.execute(
-            "unfold_list_entry",
-            parent_id=each.parent_id,
-            target_id=target_id,
-            quantity_milli=each.quantity_milli,
-            moment=moment,
+            "unfold_list_entry", entry_id=each.entry_id, quantity_milli=each.quantity_milli, **standing
         ):
             await tx.execute(
                 "put_back_list_entry",
@@ -53,19 +50,16 @@ async def return_list_entries(
 
 
 async def return_project_entries(
-    tx: Connection, moved: list[MovedEntry], source_id: int, target_id: int, moment: datetime
+    tx: Connection, moved: list[MovedEntry], source_id: int, target_id: int, merged_at: datetime, moment: datetime
 ) -> None:
     """What moved goes back, unless it was taken out since."""
-    both = {"source_id": source_id, "target_id": target_id}
+    # An id may be that of another entry by now, but not of one that was there then.
+    standing = {"target_id": target_id, "merged_at": merged_at, "moment": moment}
     for each in moved:
         if not each.is_folded:
-            await tx.execute("return_project_entry", parent_id=each.parent_id, moment=moment, **both)
+            await tx.execute("return_project_entry", entry_id=each.entry_id, source_id=source_id, **standing)
         elif await tx.execute(
-            "unfold_project_entry",
-            parent_id=each.parent_id,
-            target_id=target_id,
-            quantity_milli=each.quantity_milli,
-            moment=moment,
+            "unfold_project_entry", entry_id=each.entry_id, quantity_milli=each.quantity_milli, **standing
         ):
             await tx.execute(
                 "put_back_project_entry",

@@ -102,8 +102,9 @@ async def undo_merge(tx: Connection, recorder: Recorder, source_id: int, by: Pri
         raise Conflict(f"{source.name} is not merged into another item")
     source, target = await _locked(tx, source_id, merge.target_id)
     # Another request may have been first while this one waited for the items.
-    if await tx.one("find_open_merge", OpenMerge, source_id=source_id) is None:
-        raise Conflict(f"{source.name} is not merged into another item")
+    still = await tx.one("find_open_merge", OpenMerge, source_id=source_id)
+    if still is None or still.id != merge.id:
+        raise Conflict(f"{source.name} was given back or merged again meanwhile; look again")
     moment = clock.now()
     if moment > merge.merged_at + UNDOABLE_FOR:
         raise Conflict(f"{source.name} was merged more than a day ago; move what is not {target.name} by hand")
@@ -126,8 +127,8 @@ async def undo_merge(tx: Connection, recorder: Recorder, source_id: int, by: Pri
             code=barcode.code,
             is_primary=barcode.is_primary,
         )
-    await return_list_entries(tx, merge.moved.list_entries, source_id, target.id, moment)
-    await return_project_entries(tx, merge.moved.project_entries, source_id, target.id, moment)
+    await return_list_entries(tx, merge.moved.list_entries, source_id, target.id, merge.merged_at, moment)
+    await return_project_entries(tx, merge.moved.project_entries, source_id, target.id, merge.merged_at, moment)
     await return_documents(tx, merge.moved.documents, merge.moved.image_document_id, source_id, target.id, moment)
     await _renew(tx, target.id)
     await tx.run(look_at_causes([source_id, target.id]))

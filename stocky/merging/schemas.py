@@ -51,6 +51,8 @@ class MovedEntry(Struct):
     """What stood on a shopping list or in a project; folded, it was added to the entry the other item had there."""
 
     parent_id: int
+    # The entry that stands for it since.
+    entry_id: int
     quantity_milli: int
     is_folded: bool
 

@@ -149,6 +149,11 @@ class Ledger:
         for level in [each for each in self.levels(item.id) if each.is_active]:
             if level.quantity_milli:
                 target = self._level_for(operation, to, level.location_id, level.expiry_date, like=level)
+                if target.unit != level.unit:
+                    raise Refused(
+                        f"At one place {item.name} is counted in {level.unit} and {to.name} in {target.unit};"
+                        " count both in one unit first"
+                    )
                 quantity = level.quantity_milli
                 entries.append(self._book(operation, level, -quantity))
                 entries.append(self._book(operation, target, quantity))

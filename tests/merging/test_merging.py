@@ -70,7 +70,7 @@ async def test_lots_and_negative_stock_stay_what_they_are(
     shelf, cellar = await new_location(member, "Shelf"), await new_location(member, "Cellar")
     source = await new_item(member, "Milk, 1 l", oversell_policy="allow")
     target = await new_item(member, "Milk")
-    await new_stock(member, source, shelf, 2, expiry_date="2030-01-01", unit="bottle")
+    await new_stock(member, source, shelf, 2, expiry_date="2030-01-01")
     await new_stock(member, target, shelf, 1, expiry_date="2030-01-01")
     taken = {"type": "remove", "item": {"id": source["id"]}, "location": {"id": cellar["id"]}, "quantity": 3}
     made(await scanner.post("/events", json={"events": [taken]}))
@@ -246,6 +246,29 @@ async def test_what_was_bought_since_is_not_put_back_on_its_list(member: AsyncCl
     assert answer.status_code == 204
     made(await member.post(f"/items/{source['id']}/unmerge"))
     assert (await get(member, f"/shopping-lists/{shopping}"))["items"] == []
+
+
+async def test_what_was_put_on_the_list_since_stays_there(member: AsyncClient) -> None:
+    source, target = await new_item(member, "A"), await new_item(member, "B")
+    entries = made(await member.post("/shopping-lists/", json={"name": "Food"}))["id"]
+    path = f"/shopping-lists/{entries}/items"
+    made(await member.post(path, json={"item_id": source["id"], "quantity": 2}))
+    await merge(member, source, target)
+    assert (await member.delete(f"{path}/{target['id']}")).status_code == 204
+    made(await member.post(path, json={"item_id": target["id"], "quantity": 7}))
+    made(await member.post(f"/items/{source['id']}/unmerge"))
+    left = (await get(member, f"/shopping-lists/{entries}"))["items"]
+    assert [(entry["item"]["id"], entry["quantity"]) for entry in left] == [(target["id"], 7)]
+
+
+async def test_stock_counted_in_two_units_is_not_added_up(member: AsyncClient, config: Config) -> None:
+    shelf = await new_location(member)
+    source, target = await new_item(member, "Rice, loose"), await new_item(member, "Rice")
+    await new_stock(member, source, shelf, 500, unit="g")
+    await new_stock(member, target, shelf, 3, unit="bag")
+    refused(await member.post(f"/items/{source['id']}/merge", json={"into": target["id"]}), 409, "g and Rice in bag")
+    assert (await total(member, source), await total(member, target)) == (500, 3)
+    assert await find_faults(config) == []
 
 
 async def test_documents_and_the_picture_follow(member: AsyncClient) -> None:
