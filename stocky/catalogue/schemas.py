@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from stocky.quantity import Quantity, to_milli
 from stocky.schema import Id, OversellPolicy, StorageType
 
-Name = Annotated[str, Meta(min_length=1, max_length=200, examples=["Coffee, ground"])]
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S", examples=["Coffee, ground"])]
 Description = Annotated[str, Meta(max_length=1000)]
 Upc = Annotated[str, Meta(min_length=8, max_length=20, pattern=r"^[\x21-\x7e]+$", examples=["4006381333931"])]
 ManufacturerCode = Annotated[str, Meta(max_length=200, examples=["BC547B"])]
@@ -20,7 +20,7 @@ Link = Annotated[
 ]
 TagName = Annotated[str, Meta(min_length=1, max_length=50, pattern=r"^\S(.*\S)?$", examples=["transistor"])]
 TypeName = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^\S(.*\S)?$", examples=["Semiconductors"])]
-BarcodeText = Annotated[str, Meta(min_length=1, max_length=128, examples=["4006381333931"])]
+BarcodeText = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"\S", examples=["4006381333931"])]
 
 
 class Barcode(Struct, gc=False):

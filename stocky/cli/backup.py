@@ -49,6 +49,7 @@ async def _back_up(config: Config, arguments: argparse.Namespace) -> int:
     from stocky.backup.service import Backups
     from stocky.backup.store import Kind, Reason
     from stocky.cli.progress import ProgressBar
+    from stocky.errors import Unavailable
 
     backups = Backups(config)
     if arguments.output == "-":
@@ -63,6 +64,8 @@ async def _back_up(config: Config, arguments: argparse.Namespace) -> int:
             path, size, sha256, rows = backups.store.path(made), made.size_bytes, made.sha256, made.rows or {}
         else:
             path = Path(arguments.output)
+            if path.is_dir() or not path.absolute().parent.is_dir():
+                raise Unavailable(f"{path} cannot be written: name a file in a directory that is there")
             written = await backups.write(Kind(arguments.kind), path, bar, settings=settings)
             size, sha256, rows = written.bytes, written.sha256, written.header.rows
     if arguments.json:

@@ -75,9 +75,9 @@ class Lookups:
 
         Raises NotFound, Conflict without a service or for an item without a barcode that one could know, Unavailable.
         """
-        service = self._needed()
         async with self._database.read() as read:
             item = await get_item(read, item_id)
+        service = self._needed()
         barcode = _known_elsewhere(item)
         if barcode is None:
             raise Conflict(f"{item.name} has no barcode of 8 to 14 digits, which is what a look-up service knows")

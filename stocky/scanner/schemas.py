@@ -58,6 +58,8 @@ class Scan(Struct, kw_only=True, gc=False):
     def __post_init__(self) -> None:
         if self.quantity is not None:
             to_milli(self.quantity)
+        if not self.upc.strip():
+            raise ValueError("upc: there is nothing in it; look whether the scanner reads what it should")
         if is_too_long(self.upc) and not self.upc.lstrip().startswith("{"):
             raise ValueError(f"upc: a barcode has at most {LONGEST} characters")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from stocky.auth.schemas import Principal
+from stocky.catalogue.repository import lock_items
 from stocky.db import Connection
 from stocky.quantity import MAX_QUANTITY, to_milli
 from stocky.shopping.entries import MAX_ENTRIES, Addition, add_entries, list_entries
@@ -29,6 +30,9 @@ async def fill_from_low_stock(tx: Connection, list_id: int, wanted: Filling, by:
     """
     opened = await open_list(tx, list_id, by)
     room = MAX_ENTRIES - opened.item_count
+    low = await tx.all("list_low_items", _LowItem, list_id=list_id, limit=room + 1)
+    # None of them is merged into another before it is on the list.
+    await lock_items(tx, {item.id for item in low})
     low = await tx.all("list_low_items", _LowItem, list_id=list_id, limit=room + 1)
     target_milli = to_milli(wanted.target or 0, "target")
     additions = [Addition(item.id, None, _missing_milli(item, target_milli), item.name) for item in low[:room]]

@@ -9,7 +9,7 @@ from msgspec import Struct
 from stocky import clock
 from stocky.auth.repository import get_users
 from stocky.auth.schemas import Principal, Role
-from stocky.catalogue.repository import chosen
+from stocky.catalogue.repository import chosen, lock_items
 from stocky.db import Connection
 from stocky.errors import Forbidden, NotFound
 from stocky.shopping import logbook
@@ -129,6 +129,9 @@ async def duplicate_list(tx: Connection, list_id: int, wanted: Duplication, by: 
     name = wanted.name or f"{row.name[: MAX_NAME - 7]} (copy)"
     is_public = row.is_public if wanted.is_public is None else wanted.is_public
     moment = clock.now()
+    # None of the items is merged into another between the reading of an entry and the writing of its copy.
+    entries = await list_entries(tx, list_id)
+    await lock_items(tx, {entry.item.id for entry in entries if entry.item is not None})
     copy_id = await _add(tx, name, is_public, by)
     await tx.execute("copy_shopping_list_entries", list_id=copy_id, source_id=list_id, created_at=moment)
     told = {"from_list_id": list_id, "from_name": row.name, "name": name, "is_public": is_public}

@@ -144,6 +144,8 @@ class ItemReference(Struct, kw_only=True, gc=False):
     def __post_init__(self) -> None:
         if (self.id is None) + (self.upc is None) + (self.code is None) != 2:
             raise ValueError("name the item by exactly one of id, upc and code")
+        if self.upc is not None and not self.upc.strip():
+            raise ValueError("upc: there is nothing in it")
         if self.upc is not None and is_too_long(self.upc):
             raise ValueError(f"upc: a barcode has at most {LONGEST} characters")
 
