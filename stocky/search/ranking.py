@@ -55,6 +55,27 @@ class Ranked(Struct, frozen=True, gc=False):
         return [FIELDS[place] for place in sorted(set(self.places))]
 
 
+class Closeness(dict[str, float]):
+    """How close other words are to one, worked out once for each: the same words are in many items.
+
+    From SIMILAR to 1, or 0: shared trigrams of all trigrams, as pg_trgm's similarity() has it.
+    """
+
+    def __init__(self, word: str) -> None:
+        super().__init__({word: 1.0})
+        self._word = word
+        self._trigrams = trigrams(word)
+
+    def __missing__(self, other: str) -> float:
+        found = trigrams(other)
+        shared = len(self._trigrams & found)
+        closeness = shared / (len(self._trigrams) + len(found) - shared) if shared else 0.0
+        if closeness < ONE_SLIP and abs(len(other) - len(self._word)) <= 1 and _is_slip(self._word, other):
+            closeness = ONE_SLIP
+        self[other] = closeness = closeness if closeness >= SIMILAR else 0.0
+        return closeness
+
+
 class Query:
     """What was typed, as words."""
 
@@ -73,8 +94,8 @@ class Query:
         return self.typed.lower() != self.text and all(len(word) < 3 for word in self.words)
 
     @cached_property
-    def trigrams(self) -> list[frozenset[str]]:
-        return [trigrams(word) for word in self.words]
+    def closeness(self) -> list[Closeness]:
+        return [Closeness(word) for word in self.words]
 
 
 def exact(item_id: int, field: str) -> Ranked:
@@ -136,13 +157,10 @@ def _similar(query: Query, item_id: int, lines: list[str], name: str) -> Ranked 
     for place, line in enumerate(lines):
         for other in line.split()[: MOST_OTHERS - len(others)]:
             others.setdefault(other, place)
-    for word, wanted in zip(query.words, query.trigrams, strict=True):
+    for closeness_to in query.closeness:
         best, where = 0.0, 0
         for other, place in others.items():
-            # Words of which one is more than three times as long share too little.
-            if len(other) > 3 * len(word) + 2 or len(word) > 3 * len(other) + 2:
-                continue
-            closeness = _WEIGHTS[place] * _closeness(word, wanted, other)
+            closeness = _WEIGHTS[place] * closeness_to[other]
             if closeness > best:
                 best, where = closeness, place
         if best:
@@ -152,18 +170,6 @@ def _similar(query: Query, item_id: int, lines: list[str], name: str) -> Ranked 
     if score < SIMILAR:
         return None
     return Ranked(Kind.SIMILAR, list(places), score, (Kind.SIMILAR, -score, min(places), len(name), name, item_id))
-
-
-def _closeness(word: str, wanted: frozenset[str], other: str) -> float:
-    """From SIMILAR to 1, or 0: shared trigrams of all trigrams, as pg_trgm's similarity() has it."""
-    if other == word:
-        return 1.0
-    found = trigrams(other)
-    shared = len(wanted & found)
-    closeness = shared / (len(wanted) + len(found) - shared) if shared else 0.0
-    if closeness < ONE_SLIP and _is_slip(word, other):
-        return ONE_SLIP
-    return closeness if closeness >= SIMILAR else 0.0
 
 
 def _is_slip(one: str, other: str) -> bool:
