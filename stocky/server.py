@@ -28,7 +28,7 @@ _log = logging.getLogger("stocky.serve")
 class _Protocol(HttpToolsProtocol):
     """Lets an answer end its connection at once: closing it would wait for a reader that does not read."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # asyncio's types say any transport; TCP's can abort
         super().connection_made(transport)
         self._extensions: dict[str, dict[object, object]] = {CUT_OFF: {"now": transport.abort}}
 

@@ -96,7 +96,8 @@ def event_stream(messages: AsyncGenerator[bytes]) -> Stream:
 class _LiveStream(Stream):
     def to_asgi_response(self, app: Any, request: Any, **more: Any) -> ASGIResponse:
         answer = super().to_asgi_response(app, request, **more)
-        return _Impatient(answer, self.iterator)  # type: ignore
+        # Litestar's types name its own class; what it asks of an answer is that it can be called as ASGI.
+        return _Impatient(answer, self.iterator)  # type: ignore[return-value, arg-type]
 
 
 class _Impatient:
@@ -132,4 +133,4 @@ class _Unread(Exception):
 def _cut_off(scope: Scope) -> None:
     """Ends the connection of a request, and forgets what was not read from it, where the server can do that."""
     if end := (scope.get("extensions") or {}).get(CUT_OFF):
-        end["now"]()  # type: ignore[operator]
+        end["now"]()  # type: ignore[operator]  # what our own server puts there can be called

@@ -39,7 +39,7 @@ _DAMAGE = (
     zlib.error,
     struct.error,
     EOFError,
-    NotImplementedError,
+    NotImplementedError,  # a compression that it does not know, or a part that needs a later version
     RuntimeError,
     ValueError,
     LookupError,
