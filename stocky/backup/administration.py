@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from litestar import Request
 
 from stocky.auth.schemas import Principal
+from stocky.backup.dump.writing import Report
 from stocky.backup.restoring import Restores, check_name
 from stocky.backup.schemas import (
     Backup,
@@ -25,7 +26,6 @@ from stocky.backup.service import Backups
 from stocky.backup.store import Kind, Reason
 from stocky.backup.upload import Upload, receive_base64, receive_upload
 from stocky.backup.workspace import workspace
-from stocky.backup.writing import Report
 from stocky.config import Config
 from stocky.db import Database
 from stocky.errors import BadRequest

@@ -8,15 +8,15 @@ from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, closing
 from pathlib import Path
 
-from stocky.backup.dumping import dump_to_file
-from stocky.backup.format import TableProof
-from stocky.backup.lines import table_proofs
-from stocky.backup.process import run_worker
+from stocky.backup.child.dumping import dump_to_file
+from stocky.backup.child.process import run_worker
+from stocky.backup.child.requests import LoadRequest, LoadResult
+from stocky.backup.dump.format import TableProof
+from stocky.backup.dump.lines import table_proofs
+from stocky.backup.dump.writing import Report
+from stocky.backup.replacing.swap import replace_database
 from stocky.backup.repository import count_rows
-from stocky.backup.requests import LoadRequest, LoadResult
-from stocky.backup.swap import replace_database
 from stocky.backup.workspace import workspace
-from stocky.backup.writing import Report
 from stocky.config import Config
 from stocky.db import make_database
 from stocky.db.migrate import check_schema, migrate

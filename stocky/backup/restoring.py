@@ -8,19 +8,19 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from stocky import clock
-from stocky.backup.contents import contents_of, place_contents, tell_missing
-from stocky.backup.opening import Opened, opened
-from stocky.backup.partial import import_partial
-from stocky.backup.process import run_worker
+from stocky.backup.adding.partial import import_partial
+from stocky.backup.archive.contents import contents_of, place_contents, tell_missing
+from stocky.backup.archive.opening import Opened, opened
+from stocky.backup.child.process import run_worker
+from stocky.backup.child.requests import LoadRequest, LoadResult, Purpose
+from stocky.backup.dump.writing import Report
+from stocky.backup.replacing.standing import Replaced
+from stocky.backup.replacing.swap import replace_database
 from stocky.backup.repository import count_rows
-from stocky.backup.requests import LoadRequest, LoadResult, Purpose
 from stocky.backup.schemas import ImportResult, RowCounts, Validity
 from stocky.backup.service import Backups
-from stocky.backup.standing import Replaced
 from stocky.backup.store import Kind, Reason, StoredBackup
-from stocky.backup.swap import replace_database
 from stocky.backup.workspace import workspace
-from stocky.backup.writing import Report
 from stocky.config import Config
 from stocky.db import Database
 from stocky.documents.blobs import Blobs

@@ -11,12 +11,12 @@ from pathlib import Path
 import msgspec
 
 from stocky import clock
-from stocky.backup.dumping import archive_to_file, dump_to_file, stream_dump
-from stocky.backup.requests import DumpResult
+from stocky.backup.child.dumping import archive_to_file, dump_to_file, stream_dump
+from stocky.backup.child.requests import DumpResult
+from stocky.backup.dump.writing import Report
 from stocky.backup.store import KEPT, Kind, Reason, Store, StoredBackup
 from stocky.backup.verification import verify_file
 from stocky.backup.workspace import workspace
-from stocky.backup.writing import Report
 from stocky.config import Config
 from stocky.settings.schemas import Settings
 

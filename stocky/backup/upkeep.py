@@ -11,10 +11,10 @@ from datetime import datetime, time
 from typing import Any
 
 from stocky.alerts import repository as alerts
+from stocky.backup.dump.writing import Report
 from stocky.backup.service import Backups
 from stocky.backup.store import Kind, Reason, StoredBackup
 from stocky.backup.workspace import sweep
-from stocky.backup.writing import Report
 from stocky.config import Config
 from stocky.db import Database
 from stocky.errors import StockyError
@@ -92,7 +92,7 @@ class BackupUpkeep:
         """Removes what has expired and what killed processes left behind."""
         await asyncio.to_thread(sweep, self._config.backup_dir)
         if self._database.dialect == "postgres":
-            from stocky.backup.postgres_swap import sweep as sweep_schemas
+            from stocky.backup.replacing.postgres import sweep as sweep_schemas
 
             await sweep_schemas(self._database)
         for removed in await asyncio.to_thread(self._backups.store.remove_expired):

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import msgspec
 
-from stocky.backup.contents import contents_of, tell_incomplete
-from stocky.backup.opening import opened
-from stocky.backup.process import run_worker
-from stocky.backup.requests import LoadRequest, LoadResult
+from stocky.backup.archive.contents import contents_of, tell_incomplete
+from stocky.backup.archive.opening import opened
+from stocky.backup.child.process import run_worker
+from stocky.backup.child.requests import LoadRequest, LoadResult
+from stocky.backup.dump.writing import Report
 from stocky.backup.workspace import workspace
-from stocky.backup.writing import Report
 from stocky.config import Config
 from stocky.errors import BadRequest, Conflict, TooLarge
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import struct
 
-from stocky.backup.requests import PictureRequest, PictureResult
+from stocky.backup.child.requests import PictureRequest, PictureResult
 from stocky.errors import Invalid
 
 # A picture with four bytes for each of these, decoded and turned, stays below the process's memory.

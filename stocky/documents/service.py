@@ -13,8 +13,8 @@ from litestar import Request, Response
 from litestar.response import Stream
 
 from stocky.auth.schemas import Principal
-from stocky.backup.process import run_worker
-from stocky.backup.requests import PictureRequest, PictureResult
+from stocky.backup.child.process import run_worker
+from stocky.backup.child.requests import PictureRequest, PictureResult
 from stocky.backup.upload import Upload, Wanted, receive_upload
 from stocky.backup.workspace import disk_errors, workspace
 from stocky.catalogue.repository import get_item

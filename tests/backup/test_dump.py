@@ -17,12 +17,12 @@ from httpx import ASGITransport, AsyncClient
 from litestar import Litestar
 
 from stocky.app import create_app
-from stocky.backup.dumping import dump_to_file, stream_dump
-from stocky.backup.format import read_footer, read_header
-from stocky.backup.objects import stocky_objects
-from stocky.backup.process import run_worker
-from stocky.backup.requests import DumpRequest, DumpResult
-from stocky.backup.tables import LEFT_OUT, is_data
+from stocky.backup.child.dumping import dump_to_file, stream_dump
+from stocky.backup.child.process import run_worker
+from stocky.backup.child.requests import DumpRequest, DumpResult
+from stocky.backup.dump.format import read_footer, read_header
+from stocky.backup.dump.objects import stocky_objects
+from stocky.backup.dump.tables import LEFT_OUT, is_data
 from stocky.backup.verification import verify_file
 from stocky.config import Config, load
 from stocky.db.migrate import check_schema, migrate, schema_version

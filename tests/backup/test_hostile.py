@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from httpx import AsyncClient
 
-from stocky.backup.loading import load
-from stocky.backup.requests import LoadRequest, Purpose
+from stocky.backup.child.requests import LoadRequest, Purpose
+from stocky.backup.proving.loading import load
 from stocky.errors import BadRequest, Conflict, TooLarge
 from tests.backup.dumps import take, text_of
 from tests.faults.backup_damage import DAMAGES

@@ -13,9 +13,9 @@ from httpx import AsyncClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stocky.backup.lines import table_proofs
-from stocky.backup.loading import load
-from stocky.backup.requests import LoadRequest, LoadResult
+from stocky.backup.child.requests import LoadRequest, LoadResult
+from stocky.backup.dump.lines import table_proofs
+from stocky.backup.proving.loading import load
 from stocky.config import Config
 from stocky.config import load as load_config
 from tests.architecture import schema

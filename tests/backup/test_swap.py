@@ -10,10 +10,10 @@ import pytest
 from httpx import AsyncClient
 from litestar import Litestar
 
-from stocky.backup.loading import load
-from stocky.backup.requests import LoadRequest
-from stocky.backup.standing import Replaced
-from stocky.backup.swap import replace_database
+from stocky.backup.child.requests import LoadRequest
+from stocky.backup.proving.loading import load
+from stocky.backup.replacing.standing import Replaced
+from stocky.backup.replacing.swap import replace_database
 from stocky.config import Config
 from stocky.db import Database
 from stocky.errors import Conflict

@@ -15,9 +15,9 @@ import httpx
 import pytest
 from httpx import AsyncClient
 
-from stocky.backup.dumping import dump_to_file, stream_dump
-from stocky.backup.process import run_worker
-from stocky.backup.requests import DumpRequest, DumpResult
+from stocky.backup.child.dumping import dump_to_file, stream_dump
+from stocky.backup.child.process import run_worker
+from stocky.backup.child.requests import DumpRequest, DumpResult
 from stocky.backup.workspace import sweep
 from stocky.config import Config
 from stocky.errors import Unavailable
@@ -30,7 +30,7 @@ GONE_SECONDS = 20
 # Streams a dump, takes one piece of it, says so, and waits to be killed.
 STREAMER = """
 import asyncio
-from stocky.backup.dumping import stream_dump
+from stocky.backup.child.dumping import stream_dump
 from stocky.config import load
 async def main():
     stream = await stream_dump(load())
@@ -53,7 +53,7 @@ def workers(pid: int) -> list[int]:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent == pid and b"stocky.backup.worker" in (process / "cmdline").read_bytes():
+            if parent == pid and b"stocky.backup.child.worker" in (process / "cmdline").read_bytes():
                 found.append(int(process.name))
         except (FileNotFoundError, ProcessLookupError):
             continue

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from httpx import AsyncClient
 
-from stocky.backup import archive_reading
-from stocky.backup.archive_reading import extract_dump
+from stocky.backup.archive import reading as archive_reading
+from stocky.backup.archive.reading import extract_dump
 from stocky.config import Config
 from stocky.config import load as load_config
 from stocky.db.migrate import migrate

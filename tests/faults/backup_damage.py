@@ -18,9 +18,9 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-from stocky.backup.loading import load
-from stocky.backup.opening import opened
-from stocky.backup.requests import LoadRequest
+from stocky.backup.archive.opening import opened
+from stocky.backup.child.requests import LoadRequest
+from stocky.backup.proving.loading import load
 from stocky.errors import StockyError
 from tests.cli.running import stocky
 from tests.faults.client import Client

@@ -1,0 +1,153 @@
+"""What a partial import does to the live data, as statements that both dialects understand, and what it refuses.
+
+Who may do what is not changed by rows that come along: those are refused unless their table is named.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Generator
+from contextlib import closing
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from stocky.backup.dump.rows import tables_of
+from stocky.backup.dump.tables import BOOKKEEPING, DERIVED, LEFT_OUT, PRIVILEGED
+from stocky.errors import BadRequest
+
+# One statement; it is answered with its rows, or with the number of rows it added.
+Merge = Generator[str, Any, "Imported"]
+
+
+class Imported(msgspec.Struct, frozen=True):
+    """What was added, and how many rows were there already."""
+
+    records_imported: int
+    skipped: int
+    tables_affected: list[str]
+    notes: list[str]
+
+
+class Staged(msgspec.Struct, frozen=True):
+    """A table of the staging database that has rows: its columns, the columns of its key, and how many rows."""
+
+    name: str
+    columns: list[str]
+    key: list[str]
+    rows: int
+
+
+def staged_tables(staging: Path) -> list[Staged]:
+    """The tables with rows, each after those it refers to."""
+    with closing(sqlite3.connect(f"file:{staging}?mode=ro", uri=True)) as connection:
+        shapes = {name: table for name, table in tables_of(connection).items() if name not in BOOKKEEPING | DERIVED}
+        order = TopologicalSorter(
+            {
+                name: {
+                    parent
+                    for (parent,) in connection.execute('SELECT "table" FROM pragma_foreign_key_list(?)', (name,))
+                    if parent != name
+                }
+                for name in shapes
+            }
+        ).static_order()
+        found = []
+        for name in order:
+            # The names are those of our own schema.
+            (rows,) = connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()
+            keys = connection.execute("SELECT name FROM pragma_table_info(?) WHERE pk ORDER BY pk", (name,))
+            if rows:
+                columns = [column.name for column in shapes[name].columns]
+                found.append(Staged(name, columns, [key for (key,) in keys], rows))
+        return found
+
+
+def merge_script(staged: list[Staged], live: str, staging: str, *, force: bool, named: frozenset[str]) -> Merge:
+    """The statements of one import, from the schema `staging` into the schema `live`; run in one transaction."""
+    added: dict[str, int] = {}
+    notes = []
+    for table in staged:
+        source, target = f"{staging}.{table.name}", f"{live}.{table.name}"
+        same_key = " AND ".join(f"theirs.{column} = ours.{column}" for column in table.key)
+        if table.name in PRIVILEGED and not (force and table.name in named):
+            yield from _refuse_privileged(table, source, target, same_key)
+        if not force:
+            yield from _refuse_existing(table, source, target, same_key)
+        columns = ", ".join(table.columns)
+        # SQLite wants the WHERE: without it the ON of ON CONFLICT would be read as that of a join.
+        conflict = " WHERE TRUE ON CONFLICT DO NOTHING" if force else ""
+        added[table.name] = yield f"INSERT INTO {target} ({columns}) SELECT {columns} FROM {source}{conflict}"
+        if table.name in PRIVILEGED and added[table.name]:
+            notes.append(f"{added[table.name]} rows of {table.name} were added, which say who may do what")
+    if notes:
+        yield f"UPDATE {live}.auth_revision SET revision = revision + 1"
+    if {"sku", "stock_event"} & added.keys():
+        yield from _prove_ledger(live, staging)
+    total = sum(added.values())
+    return Imported(
+        records_imported=total,
+        skipped=sum(table.rows for table in staged) - total,
+        tables_affected=[table for table, rows in added.items() if rows],
+        notes=notes,
+    )
+
+
+def _refuse_privileged(table: Staged, source: str, target: str, same_key: str) -> Generator[str, Any, None]:
+    if table.name in LEFT_OUT:
+        raise BadRequest(f"Nothing was imported: {table.name} belongs to a running Stocky and is in no backup")
+    new = yield (
+        f"SELECT count(*) FROM {source} AS theirs WHERE NOT EXISTS (SELECT 1 FROM {target} AS ours WHERE {same_key})"
+    )
+    if new[0][0]:
+        raise BadRequest(
+            f"Nothing was imported: the dump has {new[0][0]} new rows of {table.name}, which say who may do what."
+            f" If that is meant, repeat it with force=true and tables={table.name}"
+        )
+
+
+def _refuse_existing(table: Staged, source: str, target: str, same_key: str) -> Generator[str, Any, None]:
+    key = ", ".join(f"theirs.{column}" for column in table.key)
+    existing = yield f"SELECT {key} FROM {source} AS theirs JOIN {target} AS ours ON {same_key} LIMIT 1"
+    if existing:
+        told = ", ".join(f"{column} {value}" for column, value in zip(table.key, existing[0], strict=True))
+        raise BadRequest(
+            f"Nothing was imported: {table.name} has a row with {told} already."
+            " With force=true such rows stay as they are and the rest goes in"
+        )
+
+
+def _prove_ledger(live: str, staging: str) -> Generator[str, Any, None]:
+    """The rules of the ledger for every SKU that the import touches; each query gives an id that breaks one."""
+    touched = f"WITH touched AS (SELECT sku_id AS id FROM {staging}.stock_event UNION SELECT id FROM {staging}.sku)"
+    rules = {
+        "the quantity of SKU {} would not be the sum of its ledger": f"""
+            {touched}, sums AS (SELECT sku_id, sum(delta_milli) AS total FROM {live}.stock_event
+                                 WHERE sku_id IN (SELECT id FROM touched) GROUP BY sku_id)
+            SELECT sku.id FROM {live}.sku AS sku LEFT JOIN sums ON sums.sku_id = sku.id
+             WHERE sku.id IN (SELECT id FROM touched) AND sku.quantity_milli <> coalesce(sums.total, 0) LIMIT 1""",
+        "event {} would not say what was there after it": f"""
+            {touched}, running AS (
+                SELECT id, quantity_after_milli,
+                       sum(delta_milli) OVER (PARTITION BY sku_id ORDER BY id) AS running_milli
+                  FROM {live}.stock_event WHERE sku_id IN (SELECT id FROM touched))
+            SELECT id FROM running WHERE quantity_after_milli <> running_milli LIMIT 1""",
+        "event {} would name another item or place than its SKU": f"""
+            SELECT event.id FROM {live}.stock_event AS event JOIN {live}.sku AS sku ON sku.id = event.sku_id
+             WHERE event.id IN (SELECT id FROM {staging}.stock_event)
+               AND (sku.item_id <> event.item_id OR sku.location_id <> event.location_id) LIMIT 1""",
+        "the sides of move {} would not add up to nothing": f"""
+            SELECT transfer_id FROM {live}.stock_event
+             WHERE kind = 'move' AND transfer_id IN (SELECT transfer_id FROM {staging}.stock_event)
+             GROUP BY transfer_id HAVING sum(delta_milli) <> 0 LIMIT 1""",
+        "event {} would not mirror what it undoes": f"""
+            SELECT undoing.id FROM {staging}.stock_event AS undoing
+              JOIN {live}.stock_event AS undone ON undone.id = undoing.reverses_id
+             WHERE undoing.delta_milli <> -undone.delta_milli OR undoing.sku_id <> undone.sku_id LIMIT 1""",
+    }
+    for told, query in rules.items():
+        found = yield query
+        if found:
+            raise BadRequest(f"Nothing was imported: {told.format(found[0][0])}")

@@ -1,0 +1,30 @@
+"""Adds the rows of a staging database to the live one in a single transaction: all of them, or none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stocky.backup.adding.merging import Imported
+from stocky.db import Database
+from stocky.db.sqlite import SqliteDatabase
+from stocky.errors import BadRequest, Conflict, Invalid
+
+
+async def import_partial(database: Database, staging: Path, *, force: bool, tables: frozenset[str]) -> Imported:
+    """Adds the rows of `staging`, which has this Stocky's schema.
+
+    A row whose key exists undoes it all, or with `force` stays as it is. Raises BadRequest naming what cannot be
+    taken, Unavailable or OutOfSpace; nothing has changed then.
+    """
+    try:
+        if isinstance(database, SqliteDatabase):
+            from stocky.backup.adding import sqlite
+
+            return await sqlite.merge(database, staging, force=force, named=tables)
+        from stocky.backup.adding import postgres
+
+        return await postgres.merge(database, staging, force=force, named=tables)
+    except (Conflict, Invalid) as error:
+        if isinstance(error, Conflict) and not error.constraint and "refers" not in error.detail:
+            raise
+        raise BadRequest(f"Nothing was imported: {error.detail}") from error

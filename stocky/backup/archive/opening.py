@@ -1,0 +1,38 @@
+"""Finds the dump in whatever file is given: a dump is one already, and an archive holds one beside its documents."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+
+from stocky.backup.archive.reading import extract_dump
+from stocky.config import Config
+
+SUFFIX = ".zip"
+_ZIP = b"PK"
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """Where the dump lies. Of an archive: the file, sizes of contents by SHA-256, and contents it knows as damaged."""
+
+    dump: Path
+    archive: Path | None = None
+    contents: dict[str, int] = {}
+    damaged: list[str] = []
+
+
+async def opened(file: Path, place: Path, config: Config) -> Opened:
+    """A dump as it is, or what is in an archive, its dump taken out of it to `place`. Raises what is wrong with it."""
+    return await asyncio.to_thread(_opened, file, place, config.max_restore_gb * 2**30)
+
+
+def _opened(file: Path, place: Path, max_bytes: int) -> Opened:
+    with file.open("rb") as beginning:
+        is_archive = file.suffix == SUFFIX or beginning.read(len(_ZIP)) == _ZIP
+    if not is_archive:
+        return Opened(file)
+    dump = place / "database.sql.gz"
+    extracted = extract_dump(file, dump, max_bytes)
+    return Opened(dump, file, extracted.contents, extracted.damaged)

@@ -1,0 +1,85 @@
+"""Writes an archive: dump and documents go straight into the zip, what describes them last; in a child process."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from stocky.backup.archive.reading import DATABASE, DOCUMENTS, FORMAT, METADATA, SETTINGS, Member, Metadata
+from stocky.backup.child.requests import ArchiveRequest, DumpResult
+from stocky.backup.dump.making import dump_into, privately
+from stocky.backup.dump.writing import Report
+from stocky.documents.blobs import Blobs
+
+
+def write_archive(request: ArchiveRequest, report: Report) -> DumpResult:
+    """Makes the archive at `request.output`; the size and SHA-256 of the result are the archive's."""
+    assert request.output is not None
+    path = Path(request.output)
+    with open(path, "wb", opener=privately) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        # The dump is packed already; its size is known only afterwards and may be more than 4 GiB.
+        with archive.open(DATABASE, "w", force_zip64=True) as member:
+            writer = dump_into(member, request.database_url, Path(request.scratch), report)
+            dumped = writer.finish()
+        settings = msgspec.json.format(msgspec.json.encode(request.settings))
+        archive.writestr(SETTINGS, settings)
+        documents = _write_documents(archive, Blobs(request.blobs), writer.contents, report)
+        metadata = Metadata(
+            timestamp=dumped.header.taken_at,
+            format=FORMAT,
+            app_version=dumped.header.stocky,
+            schema_version=dumped.header.schema,
+            dialect=dumped.header.dialect,
+            database_size_bytes=dumped.bytes,
+            rows=dumped.header.rows,
+            documents_count=len(documents),
+            documents_size_bytes=sum(each.size_bytes for each in documents.values()),
+            settings_count=len(request.settings),
+            members={
+                DATABASE: Member(dumped.bytes, dumped.sha256),
+                SETTINGS: Member(len(settings), hashlib.sha256(settings).hexdigest()),
+                **documents,
+            },
+        )
+        archive.writestr(METADATA, msgspec.json.format(msgspec.json.encode(metadata)))
+    with path.open("rb") as written:
+        os.fsync(written.fileno())
+        return msgspec.structs.replace(
+            dumped, bytes=path.stat().st_size, sha256=_sha256(written), documents_count=len(documents)
+        )
+
+
+def _write_documents(
+    archive: zipfile.ZipFile, blobs: Blobs, contents: list[tuple[str, int]], report: Report
+) -> dict[str, Member]:
+    """What the store has of `contents`, in their order; what it has lost is left out, and a verification says so.
+
+    A content that is damaged is described as what it is, which is not what its name says.
+    """
+    members: dict[str, Member] = {}
+    total, done = sum(size for _, size in contents), 0
+    for sha256, size in contents:
+        report("adding documents", done, total, "bytes")
+        if (pieces := blobs.read_now(sha256)) is not None:
+            hashed, written = hashlib.sha256(), 0
+            # Without a time of its own: the same documents are the same bytes in every archive.
+            with archive.open(zipfile.ZipInfo(f"{DOCUMENTS}{sha256}"), "w", force_zip64=True) as member:
+                for piece in pieces:
+                    member.write(piece)
+                    hashed.update(piece)
+                    written += len(piece)
+            members[f"{DOCUMENTS}{sha256}"] = Member(written, hashed.hexdigest())
+        done += size
+    return members
+
+
+def _sha256(file: IO[bytes]) -> str:
+    hashed = hashlib.sha256()
+    while chunk := file.read(2**20):
+        hashed.update(chunk)
+    return hashed.hexdigest()

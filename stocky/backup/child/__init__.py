@@ -1,0 +1,1 @@
+"""The child process that does what is heavy: asked by one JSON object, it ends with whoever asked."""

@@ -1,0 +1,147 @@
+"""What a child process is asked for and what it says back; one JSON object each, understood on both sides."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from stocky import errors
+from stocky.backup.dump.format import Footer, Header
+from stocky.config import BlobSettings
+from stocky.errors import StockyError, Unavailable
+
+Purpose = Literal["full", "partial", "verify"]
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Something to be done in a child process."""
+
+
+class DumpRequest(Request, frozen=True, kw_only=True):
+    """A dump of the database at `database_url`: to `output`, or to standard output. `scratch` is a directory."""
+
+    database_url: str
+    scratch: str
+    output: str | None = None
+
+
+class ArchiveRequest(DumpRequest, frozen=True, kw_only=True):
+    """The same as an archive, with these settings beside it, and what documents have in this store."""
+
+    settings: dict[str, Any]
+    blobs: BlobSettings
+
+
+class DumpResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A dump that was made. `bytes` and `sha256` are of the compressed file."""
+
+    header: Header
+    footer: Footer
+    bytes: int
+    sha256: str
+    # Of an archive: contents of documents that are in it.
+    documents_count: int = 0
+
+
+class LoadRequest(Request, frozen=True, kw_only=True):
+    """A dump to be read into the SQLite file `scratch`, which is made.
+
+    `full` is for a restore: it has to be a whole dump with an active admin. `partial` takes what is there, and
+    needs no header. `verify` compares what was loaded with what was dumped. `max_bytes` bounds what the dump
+    may become when it is unpacked.
+    """
+
+    dump: str
+    scratch: str
+    purpose: Purpose
+    max_bytes: int
+
+
+class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What was loaded: rows per table, and the header where there was one."""
+
+    rows: dict[str, int]
+    header: Header | None = None
+    warnings: list[str] = []
+    # Of a verification: what is not as it was dumped.
+    problems: list[str] = []
+
+
+class FillRequest(Request, frozen=True, kw_only=True):
+    """The rows of the SQLite file `scratch` to be copied into the empty `schema` of the Postgres at `database_url`.
+
+    Without `references` the tables do not insist that what a row refers to is among them.
+    """
+
+    database_url: str
+    schema: str
+    scratch: str
+    references: bool = True
+
+
+class FillResult(msgspec.Struct, frozen=True, kw_only=True):
+    """How many rows each table got."""
+
+    rows: dict[str, int]
+
+
+class PictureRequest(Request, frozen=True, kw_only=True):
+    """The picture in `file`, of the kind that Pillow calls `picture`, to be decoded and made small as `thumbnail`."""
+
+    file: str
+    picture: str
+    thumbnail: str
+
+
+class PictureResult(msgspec.Struct, frozen=True, kw_only=True):
+    """How large the picture is, upright and in pixels."""
+
+    width: int
+    height: int
+
+
+class Progress(msgspec.Struct, frozen=True, tag="progress"):
+    """How far the work is: `done` of `total` units, or of nobody knows how many."""
+
+    phase: str
+    done: int
+    total: int | None
+    unit: str
+
+
+class Result(msgspec.Struct, frozen=True, tag="result"):
+    """What the work came to."""
+
+    value: msgspec.Raw
+
+
+class Failure(msgspec.Struct, frozen=True, tag="failure"):
+    """A StockyError on its way from one process to another, by the name of its class."""
+
+    kind: str
+    detail: str
+    retry_after: int | None = None
+
+    @classmethod
+    def of(cls, error: StockyError) -> Failure:
+        """What the child sends of an error."""
+        retry_after = error.headers.get("Retry-After")
+        return cls(type(error).__name__, error.detail, int(retry_after) if retry_after else None)
+
+    def error(self) -> StockyError:
+        """What the parent raises."""
+        if self.retry_after is not None:
+            return Unavailable(self.detail, retry_after=self.retry_after)
+        made: StockyError = getattr(errors, self.kind)(self.detail)
+        return made
+
+
+# A line from the child.
+Message = Progress | Result | Failure
+AnyRequest = DumpRequest | ArchiveRequest | LoadRequest | FillRequest | PictureRequest
+
+
+def encode_request(request: Request) -> bytes:
+    """One line."""
+    return msgspec.json.encode(request)

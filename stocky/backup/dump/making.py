@@ -1,0 +1,45 @@
+"""Dumps a database of either dialect to wherever it is wanted; called in a child process."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from stocky.backup.child.requests import DumpRequest, DumpResult
+from stocky.backup.dump.writing import Output, Report, Writer
+
+
+def dump(request: DumpRequest, report: Report) -> DumpResult:
+    """Does what is asked. Raises OutOfSpace or Unavailable."""
+    if request.output is None:
+        result = dump_into(sys.stdout.buffer, request.database_url, Path(request.scratch), report).finish()
+        sys.stdout.buffer.flush()
+        return result
+    with open(request.output, "wb", opener=privately) as file:
+        result = dump_into(file, request.database_url, Path(request.scratch), report).finish()
+        file.flush()
+        os.fsync(file.fileno())
+    return result
+
+
+def dump_into(target: Output, database_url: str, scratch: Path, report: Report) -> Writer:
+    """Writes the database as it is at this moment to `target`, compressed; all of it but its end.
+
+    `scratch` is a directory of one's own. What is returned has to be finished.
+    """
+    writer = Writer(target, report)
+    if database_url.startswith("sqlite:"):
+        from stocky.backup.dump.sqlite import write_sqlite
+
+        write_sqlite(writer, Path(database_url.removeprefix("sqlite:///")), scratch)
+    else:
+        from stocky.backup.dump.postgres import write_postgres
+
+        write_postgres(writer, database_url)
+    return writer
+
+
+def privately(path: str, flags: int) -> int:
+    """Opens a file that only its owner reads: what holds everything holds password hashes too."""
+    return os.open(path, flags, 0o600)

@@ -1,0 +1,173 @@
+"""The dump of a Postgres database: one repeatable-read transaction, in which Postgres writes the lines itself."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+import asyncpg
+
+from stocky.backup.dump.lines import CHUNK
+from stocky.backup.dump.objects import stocky_objects
+from stocky.backup.dump.postgres_schema import Table, read_schema
+from stocky.backup.dump.tables import has_rows_in_dump
+from stocky.backup.dump.writing import CONTENTS, Writer
+from stocky.db.migrate import number_of
+from stocky.db.postgres import domain_errors
+from stocky.errors import Unavailable
+
+# A restore holds the tables for moments only.
+LOCK_TIMEOUT_MS = 20_000
+
+# Only what every server from 14 on knows. A backslash is a backslash, whatever the server it is loaded into is set to.
+_BEGIN = """SET client_encoding = 'UTF8';
+SET standard_conforming_strings = on;
+SET check_function_bodies = off;
+SET client_min_messages = warning;
+BEGIN;
+"""
+
+_TIME = """to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+# By a column's type: its literal without quotes, and whether it needs them.
+_LITERALS = {
+    "bigint": ("{0}", False),
+    "integer": ("{0}", False),
+    "smallint": ("{0}", False),
+    "boolean": ("{0}", False),
+    "text": ("replace({0}, '''', '''''')", True),
+    "character varying": ("replace({0}, '''', '''''')", True),
+    "timestamp with time zone": (_TIME, True),
+    "timestamp without time zone": ("to_char({0}, 'YYYY-MM-DD HH24:MI:SS.US')", True),
+    "date": ("to_char({0}, 'YYYY-MM-DD')", True),
+}
+
+_PRESENT = """
+SELECT set_config('search_path', quote_ident(current_schema()), false), quote_ident(relname) AS name
+  FROM pg_class
+ WHERE relnamespace = quote_ident(current_schema())::regnamespace AND relkind = 'r' AND relname = ANY($1::text[])
+ ORDER BY relname COLLATE "C"
+"""
+
+# What COPY makes of characters that would break its lines.
+_ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
+_ESCAPED = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v", b"\\": b"\\"}
+
+
+def write_postgres(writer: Writer, database_url: str) -> None:
+    """Everything between header and footer. Raises Unavailable when the database cannot be read."""
+    asyncio.run(_dump(writer, database_url))
+
+
+async def _dump(writer: Writer, database_url: str) -> None:
+    with domain_errors():
+        connection = await asyncpg.connect(
+            database_url,
+            server_settings={
+                "timezone": "UTC",
+                "application_name": "stocky backup",
+                "lock_timeout": str(LOCK_TIMEOUT_MS),
+            },
+        )
+        try:
+            present = await connection.fetch(_PRESENT, list(stocky_objects("postgres").tables))
+            if "_yoyo_migration" not in (names := [row["name"] for row in present]):
+                raise Unavailable("There is no Stocky in this database yet; 'stocky migrate' makes it")
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                # Before anything is read, which fixes the moment: what a restore puts in place is then seen whole.
+                await connection.execute(f"LOCK TABLE {', '.join(names)} IN ACCESS SHARE MODE")
+                await _write(writer, connection)
+        except asyncpg.LockNotAvailableError as error:
+            raise Unavailable("A restore is putting its data in place; back up again after it") from error
+        finally:
+            connection.terminate()
+
+
+async def _write(writer: Writer, connection: Any) -> None:
+    schema = await read_schema(connection, stocky_objects("postgres"))
+    newest: str = await connection.fetchval("SELECT max(migration_id) FROM _yoyo_migration")
+    # The names in these statements are those of our own schema.
+    rows = {
+        table.name: await connection.fetchval(f'SELECT count(*) FROM "{table.name}"')  # noqa: S608 - ours
+        for table in schema.tables
+    }
+    writer.begin("postgres", number_of(newest), rows)
+    if "document" in rows:
+        writer.contents = [(row[0], row[1]) for row in await connection.fetch(CONTENTS)]
+    writer.write(_BEGIN)
+    for function in schema.functions:
+        writer.write(function)
+    for table in schema.tables:
+        writer.write(table.statement)
+        if has_rows_in_dump(table.name):
+            lines = _Lines(writer, table.name)
+            await connection.copy_from_query(_query(table), output=lines.take)
+            lines.flush()
+    for table in schema.tables:
+        for column in table.columns:
+            if column.is_identity:
+                writer.write(await _sequence(connection, table.name, column.name))
+    for statement in schema.after:
+        writer.write(statement)
+    writer.write("COMMIT;\n")
+
+
+def _query(table: Table) -> str:
+    """A query of one column: the INSERT lines of the table, in the order of its key."""
+    values = ", ".join(_literal(column.name, column.type) for column in table.columns)
+    types = {column.name: column.type for column in table.columns}
+    order = ", ".join(f'"{name}"{_collation(types[name])}' for name in table.key)
+    return (
+        f"""SELECT concat('INSERT INTO "{table.name}" VALUES(', concat_ws(',', {values}), ');')"""  # noqa: S608 - ours
+        f' FROM "{table.name}"' + (f" ORDER BY {order}" if order else "")
+    )
+
+
+def _literal(name: str, type: str) -> str:
+    form, is_quoted = _LITERALS[type.partition("(")[0]]
+    value = form.format(f'"{name}"')
+    if is_quoted:
+        value = f"'''' || {value} || ''''"
+    return f"coalesce(({value})::text, 'NULL')"
+
+
+def _collation(type: str) -> str:
+    # Text in the order of its bytes, as SQLite has it.
+    return ' COLLATE "C"' if type.startswith(("text", "character")) else ""
+
+
+async def _sequence(connection: Any, table: str, column: str) -> str:
+    """The statement that lets a new row get the next number, also when the last rows were deleted."""
+    name = await connection.fetchval("SELECT pg_get_serial_sequence(quote_ident($1), $2)", table, column)
+    row = await connection.fetchrow(f"SELECT last_value, is_called FROM {name}")  # noqa: S608 - quoted by Postgres
+    called = "true" if row["is_called"] else "false"
+    return (
+        f"SELECT pg_catalog.setval(pg_catalog.pg_get_serial_sequence('{table}', '{column}'),"
+        f" {row['last_value']}, {called});\n"
+    )
+
+
+class _Lines:
+    """Gathers what COPY sends, which is whole lines, and hands it on in larger pieces."""
+
+    def __init__(self, writer: Writer, table: str) -> None:
+        self._writer = writer
+        self._table = table
+        self._waiting = bytearray()
+
+    async def take(self, data: bytes) -> None:
+        """Called by asyncpg, which reads on when this is done."""
+        self._waiting += data
+        if len(self._waiting) > CHUNK:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hands on what is there."""
+        lines = bytes(self._waiting)
+        self._waiting.clear()
+        if lines:
+            # COPY escapes the line ends inside of text, so that each one that is left ends a row.
+            count = lines.count(b"\n")
+            if b"\\" in lines:
+                lines = _ESCAPE.sub(lambda match: _ESCAPED[match[1]], lines)
+            self._writer.write_rows(self._table, lines, count)

@@ -1,0 +1,294 @@
+"""Reads a dump as the hostile input it may be: unpacked within bounds, statement by statement, nothing executed.
+
+A dump that begins as Stocky's do has to end as they do, with every table as its last line says.
+"""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import re
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import msgspec
+from isal import igzip, isal_zlib
+
+from stocky.backup.dump.format import COMPLETE, FORMAT, Footer, Header, TableProof, read_footer, read_header
+from stocky.backup.dump.rows import Row, Table
+from stocky.backup.dump.writing import Report
+from stocky.backup.proving.statements import Refused, end_of_statement, may_be_passed_over, rows_of
+from stocky.errors import BadRequest, Conflict, TooLarge
+
+# Bytes unpacked at a time, and the longest statement there can be: an item with all that is known of its barcode.
+CHUNK = 2**20
+LONGEST_STATEMENT = 16 * 2**20
+# Text packs to a quarter or a tenth. Beyond the first bytes, more than this is a bomb.
+LARGEST_RATIO = 200
+RATIO_FROM = 64 * 2**20
+_BLANK = re.compile(r"\s*+")
+
+
+class Batch(msgspec.Struct):
+    """Rows of one table, of all its columns or of those named."""
+
+    table: Table
+    names: tuple[str, ...] | None
+    rows: list[Row]
+
+
+class DumpReader:
+    """One pass over a dump. `header` is there from the beginning, `footer` and `found` after all batches."""
+
+    def __init__(self, file: Path, max_bytes: int, report: Report) -> None:
+        self.header: Header | None = None
+        self.footer: Footer | None = None
+        self.found: dict[str, TableProof] = {}
+        self._text = _Text(file, max_bytes)
+        self._report = report
+        self._buffer = ""
+        self._position = 0
+        self._statement = 0
+        self._hashes: dict[str, hashlib._Hash] = {}
+        self._rows: dict[str, int] = {}
+        self._sha256 = hashlib.sha256()
+        try:
+            self._read_header()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Lets go of the file."""
+        self._text.close()
+
+    def batches(self, tables: dict[str, Table], known: frozenset[str]) -> Iterator[Batch]:
+        """Every row, in batches. `known` are the names that Stocky's schema gives to things.
+
+        Raises BadRequest, with the statement's number, for anything a dump of Stocky's does not have, and at the
+        end for a dump that is not whole or not what its last line says.
+        """
+        pattern: re.Pattern[str] | None = None
+        table: Table | None = None
+        while True:
+            if pattern is not None and table is not None:
+                rows = self._usual_rows(table, pattern)
+                if rows:
+                    yield Batch(table, None, rows)
+            if not self._pass_gap():
+                break
+            following = self._following(tables)
+            if following is not None and following is not table:
+                table, pattern = following, following.pattern
+                continue
+            end = self._end_of_statement()
+            if table is not None and following is table and table.pattern.match(self._buffer, self._position):
+                # All that was missing was the rest of the line.
+                continue
+            batch = self._unusual(self._buffer[self._position : end], tables, known)
+            self._position = end
+            if batch is not None:
+                yield batch
+        self._prove_whole()
+
+    def _read_header(self) -> None:
+        self._refill()
+        if not self._buffer:
+            raise BadRequest("The backup is empty")
+        try:
+            self.header = read_header(self._buffer)
+        except ValueError as error:
+            raise BadRequest(f"The backup is damaged: {error}") from error
+        if self.header is not None and self.header.format > FORMAT:
+            raise Conflict(
+                f"The backup has format {self.header.format} and was made by Stocky {self.header.stocky},"
+                " which is newer than this one; restore it there, or install that version"
+            )
+
+    def _usual_rows(self, table: Table, pattern: re.Pattern[str]) -> list[Row]:
+        """The rows that follow in the usual form, as far as the buffer goes."""
+        start = self._position
+        rows: list[Row] = []
+        last = None
+        match = pattern.scanner(self._buffer, start).match  # type: ignore[attr-defined]  # typeshed leaves it out
+        for last in iter(match, None):
+            rows.append(last.groups())
+        if last is None:
+            return rows
+        self._position = last.end()
+        lines = self._buffer[start : self._position]
+        if "''" in lines:
+            rows = [_undoubled(row) if any(value and "''" in value for value in row) else row for row in rows]  # type: ignore[operator]  # groups are texts
+        self._count(table, lines, len(rows))
+        return rows
+
+    def _following(self, tables: dict[str, Table]) -> Table | None:
+        """The table of an INSERT line in the usual form that begins here."""
+        if not self._buffer.startswith('INSERT INTO "', self._position):
+            return None
+        end = self._buffer.find('"', self._position + 13, self._position + 200)
+        return tables.get(self._buffer[self._position + 13 : end])
+
+    def _unusual(self, statement: str, tables: dict[str, Table], known: frozenset[str]) -> Batch | None:
+        """A statement that is no row in the usual form; None for one that is passed over."""
+        try:
+            found = rows_of(statement, tables)
+        except Refused as refused:
+            self._refuse(statement, str(refused))
+        if found is not None:
+            table, names, rows = found
+            self._count(table, statement + "\n", len(rows))
+            return Batch(table, names, rows)
+        self._statement += 1
+        if not may_be_passed_over(statement, known):
+            self._refuse(statement, "a backup of Stocky's holds no such statement", counted=True)
+        return None
+
+    def _count(self, table: Table, lines: str, rows: int) -> None:
+        self._statement += rows
+        self._hashes.setdefault(table.name, hashlib.sha256()).update(lines.encode())
+        self._rows[table.name] = self._rows.get(table.name, 0) + rows
+
+    def _pass_gap(self) -> bool:
+        """Goes over blanks and comments to the next statement; False at the end of the dump."""
+        while True:
+            blank = _BLANK.match(self._buffer, self._position)
+            assert blank is not None
+            self._position = blank.end()
+            # A comment is seen by its first two characters and ends with its line.
+            is_comment = self._buffer.startswith("--", self._position)
+            end = self._buffer.find("\n", self._position) if is_comment else -1
+            if end < 0 and (is_comment or len(self._buffer) - self._position < 2) and self._refill():
+                continue
+            if not is_comment:
+                return self._position < len(self._buffer)
+            line = self._buffer[self._position : end if end >= 0 else None]
+            if line.startswith(COMPLETE):
+                self._sha256.update(self._buffer[: self._position].encode())
+                self._position = end + 1
+                self._read_footer(line, is_whole=end >= 0)
+                return False
+            self._position = end + 1 if end >= 0 else len(self._buffer)
+
+    def _read_footer(self, line: str, *, is_whole: bool) -> None:
+        if not is_whole:
+            raise _truncated()
+        try:
+            self.footer = read_footer(line)
+        except ValueError as error:
+            raise BadRequest(f"The backup is damaged: {error}") from error
+        while not self._buffer[self._position :].strip():
+            self._position = len(self._buffer)
+            if not self._refill():
+                return
+        raise BadRequest("The backup is damaged: something follows its last line")
+
+    def _end_of_statement(self) -> int:
+        while (end := end_of_statement(self._buffer, self._position)) is None:
+            if not self._refill():
+                if self.header is not None:
+                    raise _truncated()
+                self._refuse(self._buffer[self._position :], "it has no end")
+        if end - self._position > LONGEST_STATEMENT:
+            self._refuse(self._buffer[self._position :], f"it is longer than {LONGEST_STATEMENT // 2**20} MiB")
+        return end
+
+    def _refill(self) -> bool:
+        """Drops what is done and reads on, more for a statement that is long already; False at the end."""
+        rest = len(self._buffer) - self._position
+        if rest > LONGEST_STATEMENT:
+            self._refuse(self._buffer[self._position :], f"it is longer than {LONGEST_STATEMENT // 2**20} MiB")
+        more = self._text.read(max(CHUNK, rest))
+        if more:
+            if self.footer is None:
+                self._sha256.update(self._buffer[: self._position].encode())
+            self._buffer = self._buffer[self._position :] + more
+            self._position = 0
+            self._report("loading", self._text.packed_bytes_read, self._text.packed_bytes, "bytes")
+        return bool(more)
+
+    def _prove_whole(self) -> None:
+        self.found = {
+            table: TableProof(self._rows[table], hashed.hexdigest()) for table, hashed in self._hashes.items()
+        }
+        if self.header is None:
+            return
+        if self.footer is None:
+            raise _truncated()
+        if self.footer.sha256 != self._sha256.hexdigest():
+            raise BadRequest("The backup is damaged: its text is not what its last line says that it was")
+        if added := sorted(self.found.keys() - self.footer.tables.keys()):
+            raise BadRequest(f"The backup is damaged: it holds rows of {', '.join(added)}, and its last line has none")
+        for table, proof in self.footer.tables.items():
+            found = self.found.get(table, _NOTHING)
+            if found != proof or self.header.rows.get(table) != proof.rows:
+                raise BadRequest(
+                    f"The backup is damaged: the rows of {table} are not those it was made with"
+                    f" ({found.rows} read, {proof.rows} written)"
+                )
+
+    def _refuse(self, statement: str, why: str, *, counted: bool = False) -> NoReturn:
+        number = self._statement + (not counted)
+        beginning = " ".join(statement[:60].split())
+        raise BadRequest(f"Statement {number} of the backup cannot be taken: {why} ({beginning!r} ...)")
+
+
+_NOTHING = TableProof(0, hashlib.sha256().hexdigest())
+
+
+def _truncated() -> BadRequest:
+    return BadRequest("The backup is truncated: its last line is missing. Take it or download it again")
+
+
+def _undoubled(row: Row) -> Row:
+    return tuple(value.replace("''", "'") if isinstance(value, str) else value for value in row)
+
+
+class _Text:
+    """The text of a dump, unpacked no further than is allowed."""
+
+    def __init__(self, file: Path, max_bytes: int) -> None:
+        self.packed_bytes = file.stat().st_size
+        self._opened = file.open("rb")
+        self._unpacked = igzip.GzipFile(fileobj=self._opened)  # type: ignore[no-untyped-call]  # as it comes
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._is_at_end = False
+
+    def close(self) -> None:
+        self._opened.close()
+
+    @property
+    def packed_bytes_read(self) -> int:
+        return self._opened.tell()
+
+    def read(self, size: int) -> str:
+        """About so many bytes of it as text; empty at its end. Raises BadRequest or TooLarge."""
+        text = ""
+        while not text and not self._is_at_end:
+            try:
+                unpacked = self._unpacked.read(size)
+            except (OSError, EOFError, zlib.error, isal_zlib.error) as error:  # type: ignore[misc]  # a C type
+                raise BadRequest(f"Invalid gzip file: it is damaged, cut off, or something else ({error})") from error
+            self._is_at_end = not unpacked
+            self._bytes += len(unpacked)
+            self._bound()
+            try:
+                text = self._decoder.decode(unpacked, final=self._is_at_end)
+            except UnicodeDecodeError as error:
+                raise BadRequest("The backup is no SQL text: it is not in UTF-8") from error
+            if "\0" in text:
+                raise BadRequest("The backup is no SQL text: it holds NUL characters")
+        return text
+
+    def _bound(self) -> None:
+        if self._bytes > self._max_bytes:
+            raise TooLarge(
+                f"Unpacked, the backup is larger than the {self._max_bytes / 2**30:g} GB that are taken"
+                " (STOCKY_MAX_RESTORE_GB)"
+            )
+        if self._bytes > RATIO_FROM and self._bytes > LARGEST_RATIO * self.packed_bytes:
+            raise BadRequest("The backup unpacks to far more than text does; it was not made by Stocky")

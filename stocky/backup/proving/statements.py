@@ -1,0 +1,135 @@
+"""The statements of a dump that are not rows in the usual form: which may be passed over, and rows written otherwise.
+
+Nothing here is ever executed. What is passed over are the words with which a dump makes Stocky's own schema, since
+that schema is built from the migrations; whatever else there is, is refused.
+"""
+
+from __future__ import annotations
+
+import re
+
+from stocky.backup.dump.rows import QUOTES, Row, Table
+from stocky.backup.dump.tables import BOOKKEEPING
+
+# In this order a quote inside a comment, or a semicolon inside a quote, is never mistaken for itself.
+_TOKEN = re.compile(
+    r"""'[^']*+(?:''[^']*+)*+'      # text
+      | "[^"]*+"                    # a name
+      | --[^\n]*+                   # a comment
+      | \$(?P<tag>\w*)\$.*?\$(?P=tag)\$   # the body of a function
+      | ;
+      | [^'"$;-]++
+      | .""",
+    re.VERBOSE | re.DOTALL,
+)
+_DOLLAR = re.compile(r"\$\w*\$")
+LONGEST_TRIGGER = 2**16
+_NAME = r'(?:(?:"?public"?|"?main"?)\.)?"?(?P<name>\w+)"?'
+_CREATE = re.compile(
+    rf"CREATE\s+(?:OR\s+REPLACE\s+)?(?:UNIQUE\s+)?(?:TABLE|INDEX|TRIGGER|VIEW|FUNCTION)\s+{_NAME}", re.IGNORECASE
+)
+_ALTER = re.compile(
+    rf"ALTER\s+TABLE\s+(?:ONLY\s+)?{_NAME}\s+(?:ADD\s+CONSTRAINT|ALTER\s+COLUMN\s+\w+\s+ADD\s+GENERATED)\s",
+    re.IGNORECASE,
+)
+_TRIGGER = re.compile(r"CREATE\s+TRIGGER\b.*\bBEGIN\b", re.IGNORECASE | re.DOTALL)
+_TRIGGER_END = re.compile(r"\bEND\s*;\s*\Z", re.IGNORECASE)
+_HARMLESS = re.compile(
+    r"""(?: BEGIN (?:\s+TRANSACTION)? | COMMIT (?:\s+TRANSACTION)? | END
+          | PRAGMA \s+ foreign_keys \s*=\s* (?:OFF|ON|0|1)
+          | DELETE \s+ FROM \s+ "?sqlite_sequence"?
+          | SET \s+ (?:client_encoding|standard_conforming_strings|check_function_bodies|client_min_messages|timezone)
+            \s* (?:=|TO) \s* '?[\w-]+'?
+          | SELECT \s+ pg_catalog\.setval\( pg_catalog\.pg_get_serial_sequence\('"?\w+"?',\s*'\w+'\),
+            \s* [0-9]+ ,\s* (?:true|false) \)
+        ) \s* ;""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_INSERT = re.compile(r'INSERT\s+INTO\s+"?(?P<table>\w+)"?\s*(?:\((?P<columns>[\w",\s]*)\)\s*)?VALUES\s*', re.IGNORECASE)
+_LITERAL = re.compile(rf"\s*(NULL|true|false|-?[0-9]+|[Xx]?'[^']*+(?:{QUOTES}[^']*+)*+')\s*([,)])", re.IGNORECASE)
+_BETWEEN = re.compile(r"\s*([,;])\s*")
+_OPEN = re.compile(r"\s*\(")
+
+
+class Refused(Exception):
+    """A statement that no dump of Stocky's has; the text says why."""
+
+
+def end_of_statement(text: str, start: int) -> int | None:
+    """Where the statement ends that begins at `start`, after its semicolon; None when its end is not in `text`."""
+    position = start
+    while (token := _TOKEN.match(text, position)) is not None:
+        if token[0] in ("'", '"') or (token[0] == "$" and _DOLLAR.match(text, position)):
+            # It opens what is not closed yet: a semicolon after it may be part of it.
+            return None
+        position = token.end()
+        if token[0] == ";" and not _goes_on(text[start : min(position, start + LONGEST_TRIGGER)]):
+            return position
+    return None
+
+
+def _goes_on(statement: str) -> bool:
+    """Whether this is a trigger's body rather than the end of its statement."""
+    if len(statement) >= LONGEST_TRIGGER:
+        return False
+    return _TRIGGER.match(statement) is not None and _TRIGGER_END.search(statement) is None
+
+
+def may_be_passed_over(statement: str, known: frozenset[str]) -> bool:
+    """Whether it is a dump's usual word about things of these names."""
+    if _HARMLESS.fullmatch(statement):
+        return True
+    if match := _INSERT.match(statement):
+        return match["table"].lower() in BOOKKEEPING
+    match = _CREATE.match(statement) or _ALTER.match(statement)
+    return match is not None and match["name"].lower() in known
+
+
+def rows_of(statement: str, tables: dict[str, Table]) -> tuple[Table, tuple[str, ...] | None, list[Row]] | None:
+    """The table, the columns named and the rows of an INSERT; None when it is no INSERT at all.
+
+    Of the tables that say which migrations were applied no row is wanted. Raises Refused for an INSERT that is not
+    literal values for columns of a known table.
+    """
+    match = _INSERT.match(statement)
+    if match is None or match["table"].lower() in BOOKKEEPING:
+        return None
+    table = tables.get(match["table"].lower())
+    if table is None:
+        raise Refused(f"{match['table']} is no table of Stocky's")
+    names = None
+    if match["columns"] is not None:
+        names = tuple(name.strip().strip('"').lower() for name in match["columns"].split(","))
+        if unknown := set(names) - {column.name for column in table.columns}:
+            raise Refused(f"{table.name} has no column {', '.join(sorted(unknown))}")
+        if len(set(names)) < len(names):
+            raise Refused(f"a column of {table.name} is named twice")
+    rows: list[Row] = []
+    position = match.end()
+    while True:
+        literals, position = _literals(statement, position)
+        try:
+            rows.append(table.row(literals, names))
+        except ValueError as error:
+            raise Refused(str(error)) from error
+        between = _BETWEEN.match(statement, position)
+        if between is None:
+            raise Refused("only rows of literal values are taken")
+        if between[1] == ";":
+            return table, names, rows
+        position = between.end()
+
+
+def _literals(statement: str, position: int) -> tuple[list[str], int]:
+    """The values in the parenthesis that opens at `position`, and where it has closed."""
+    opened = _OPEN.match(statement, position)
+    if opened is None:
+        raise Refused("only rows of literal values are taken")
+    literals = []
+    position = opened.end()
+    while (literal := _LITERAL.match(statement, position)) is not None:
+        literals.append(literal[1])
+        position = literal.end()
+        if literal[2] == ")":
+            return literals, position
+    raise Refused("only literal values are taken, no expressions")

@@ -1,0 +1,205 @@
+"""The replacement on Postgres: the new tables are filled in a schema beside the live one and change places with them.
+
+Filling takes its time while everyone works on (200,000 events: 3.5 s); the change is one transaction (0.1 s).
+TRUNCATE and COPY in one transaction was the other way: everyone would wait for the whole of the copying.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from stocky import clock
+from stocky.backup.child.process import run_worker
+from stocky.backup.child.requests import FillRequest, FillResult
+from stocky.backup.dump.objects import stocky_objects
+from stocky.backup.dump.tables import LASTING
+from stocky.backup.dump.writing import Report
+from stocky.backup.replacing.standing import NOTHING, Kept, Replaced, Standing, keep_standing, read_standing
+from stocky.db import Database
+from stocky.db.postgres import PostgresDatabase, domain_errors, run_script
+from stocky.db.postgres_presence import claim_restore
+from stocky.errors import Conflict, Unavailable
+
+INCOMING = "stocky_incoming_"
+OUTGOING = "stocky_outgoing_"
+LOCK_SECONDS = 5
+# Tables, views and functions of a schema, what others are made of before what is made of it.
+_OBJECTS = """
+SELECT CASE relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END AS kind, quote_ident(relname) AS name, '' AS arguments
+  FROM pg_class WHERE relnamespace = $1::regnamespace AND relkind IN ('r', 'p', 'v')
+UNION ALL
+SELECT 'FUNCTION', quote_ident(proname), '(' || pg_get_function_identity_arguments(oid) || ')'
+  FROM pg_proc WHERE pronamespace = $1::regnamespace
+ ORDER BY kind, name
+"""
+# What other users of the database may do with the tables, which the new ones do not know.
+_GRANTS = """
+SELECT format('GRANT %s ON %s TO %s', privilege_type, quote_ident(relname),
+              CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END)
+       || CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END AS statement
+  FROM pg_class, aclexplode(relacl)
+ WHERE relnamespace = $1::regnamespace AND quote_ident(relname) = ANY($2::text[]) AND grantee <> relowner
+"""
+# In the order in which a backup locks them.
+_TABLES = """
+SELECT quote_ident(relname) AS name
+  FROM pg_class
+ WHERE relnamespace = quote_ident(current_schema())::regnamespace AND relkind = 'r' AND relname = ANY($1::text[])
+ ORDER BY relname COLLATE "C"
+"""
+
+
+async def replace(
+    database: Database, scratch: Path, report: Report, before: Callable[[], Awaitable[None]], *, keep: bool
+) -> Replaced:
+    """Raises Conflict, Unavailable or OutOfSpace, and has changed nothing then."""
+    assert isinstance(database, PostgresDatabase)
+    async with filled(database, scratch, report) as incoming:
+        begun = time.monotonic()
+        async with database.exclusive() as connection:
+            await _rehearse(database, connection, incoming, keep=keep)
+            await before()
+            report("replacing", 0, None, "")
+            async with connection.transaction():
+                standing, kept = await _change_places(database, connection, incoming, keep=keep)
+            database.gate.renew()
+        return Replaced(kept, standing.events, time.monotonic() - begun)
+
+
+async def sweep(database: Database) -> None:
+    """Drops what a killed restore left behind, unless another restore is running."""
+    if isinstance(database, PostgresDatabase):
+        with suppress(Conflict), domain_errors():
+            with database.gate.inside():
+                async with database.connection() as connection:
+                    left_over = await _left_over(connection)
+            # A claim for nothing would refuse a restore that begins at this moment.
+            if left_over:
+                async with claim_restore(database.url) as connection:
+                    await _drop_left_over(connection)
+
+
+@asynccontextmanager
+async def filled(
+    database: PostgresDatabase, scratch: Path, report: Report, *, references: bool = True
+) -> AsyncIterator[str]:
+    """A schema with the rows of `scratch`, which is gone after the block. Only one restore at a time gets in.
+
+    Without `references` rows may refer to what is not among them.
+    """
+    with domain_errors():
+        async with claim_restore(database.url) as connection:
+            await _drop_left_over(connection)
+            incoming = INCOMING + secrets.token_hex(4)
+            try:
+                await connection.execute(f"CREATE SCHEMA {incoming}")
+            except asyncpg.InsufficientPrivilegeError as error:
+                raise Conflict(
+                    "The database user may not create a schema, which a restore needs: GRANT CREATE ON DATABASE to it"
+                ) from error
+            try:
+                request = FillRequest(
+                    database_url=database.url, schema=incoming, scratch=str(scratch), references=references
+                )
+                await run_worker(request, FillResult, report)
+                yield incoming
+            finally:
+                # Also when this is cancelled; what cannot be dropped now is dropped by the next start.
+                with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                    await connection.execute(f"DROP SCHEMA IF EXISTS {incoming} CASCADE")
+
+
+async def _left_over(connection: Any) -> list[str]:
+    schemas = await connection.fetch(
+        "SELECT quote_ident(nspname) AS name FROM pg_namespace WHERE nspname ~ $1",
+        f"^({INCOMING}|{OUTGOING})[0-9a-f]{{8}}$",
+    )
+    return [schema["name"] for schema in schemas]
+
+
+async def _drop_left_over(connection: Any) -> None:
+    for schema in await _left_over(connection):
+        await connection.execute(f"DROP SCHEMA {schema} CASCADE")
+
+
+async def _rehearse(database: PostgresDatabase, connection: Any, incoming: str, *, keep: bool) -> None:
+    """What will be in the way is known before everyone has waited for a backup."""
+    rehearsal = connection.transaction()
+    await rehearsal.start()
+    try:
+        await _change_places(database, connection, incoming, keep=keep)
+    finally:
+        await rehearsal.rollback()
+
+
+async def _change_places(
+    database: PostgresDatabase, connection: Any, incoming: str, *, keep: bool
+) -> tuple[Standing, Kept]:
+    live = await connection.fetchval("SELECT quote_ident(current_schema())")
+    outgoing = incoming.replace(INCOMING, OUTGOING)
+    await _lock(connection)
+    standing = await run_script(connection, database.queries, read_standing())
+    await connection.execute(f"SET LOCAL search_path = {incoming}")
+    kept = NOTHING
+    if keep:
+        kept = await run_script(connection, database.queries, keep_standing(standing, clock.now()))
+    await connection.execute(f"SET LOCAL search_path = {live}")
+    objects = await connection.fetch(_OBJECTS, incoming)
+    present = {tuple(each) for each in await connection.fetch(_OBJECTS, live)}
+    grants = await connection.fetch(_GRANTS, live, [name for _, name, _ in objects if name not in LASTING])
+    await connection.execute(f"CREATE SCHEMA {outgoing}")
+    for each in objects:
+        kind, name, arguments = each
+        if name in LASTING:
+            await connection.execute(f"DROP {kind} {incoming}.{name}")
+            continue
+        if tuple(each) in present:
+            await connection.execute(f"ALTER {kind} {live}.{name}{arguments} SET SCHEMA {outgoing}")
+        await connection.execute(f"ALTER {kind} {incoming}.{name}{arguments} SET SCHEMA {live}")
+    for grant in grants:
+        await connection.execute(grant["statement"])
+    await _drop(connection, outgoing)
+    await connection.execute(f"DROP SCHEMA {incoming}")
+    return standing, kept
+
+
+async def _lock(connection: Any) -> None:
+    """Waits for those who read or write Stocky's tables without asking Stocky, and holds the next ones up.
+
+    Raises Unavailable.
+    """
+    tables = await connection.fetch(_TABLES, sorted(stocky_objects("postgres").tables - LASTING))
+    names = ", ".join(table["name"] for table in tables)
+    try:
+        await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
+        await connection.execute(f"LOCK TABLE {names} IN ACCESS EXCLUSIVE MODE")
+    except asyncpg.LockNotAvailableError as error:
+        raise Unavailable(
+            "Something reads or writes Stocky's tables for so long that nothing could be put in their place, a backup"
+            " that is being made for example; nothing was changed. Try again after it",
+            retry_after=60,
+        ) from error
+
+
+async def _drop(connection: Any, schema: str) -> None:
+    """Drops a schema of ours with all that is in it, but nothing that others have built on it."""
+    objects: dict[str, list[str]] = {"VIEW": [], "TABLE": [], "FUNCTION": []}
+    for kind, name, arguments in await connection.fetch(_OBJECTS, schema):
+        objects[kind].append(f"{schema}.{name}{arguments}")
+    try:
+        for kind, names in objects.items():
+            if names:
+                await connection.execute(f"DROP {kind} {', '.join(names)}")
+        await connection.execute(f"DROP SCHEMA {schema}")
+    except asyncpg.DependentObjectsStillExistError as error:
+        raise Conflict(
+            "Something else in this database is built on Stocky's tables and would go with them"
+            f" ({(error.detail or '').replace(schema + '.', '')}); drop it, restore, and make it again"
+        ) from error

@@ -1,0 +1,159 @@
+"""Fills a schema of Postgres with the rows of a SQLite file, by COPY; called in a child process.
+
+The schema is made by the migrations; its indexes and references come off for the copying and are made again after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import asyncpg
+
+from stocky.backup.child.requests import FillRequest, FillResult
+from stocky.backup.dump.rows import Column, Table, tables_of
+from stocky.backup.dump.tables import BOOKKEEPING, LEFT_OUT
+from stocky.backup.dump.writing import Report
+from stocky.config import Config
+from stocky.db.migrate import migrate
+from stocky.db.postgres import domain_errors
+from stocky.errors import Unavailable
+
+ROWS = 2_000
+
+_REFERENCES = """
+SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname) AS take_off,
+       format('ALTER TABLE %s ADD CONSTRAINT %I %s', conrelid::regclass, conname, pg_get_constraintdef(oid)) AS put_on
+  FROM pg_constraint
+ WHERE contype = 'f' AND connamespace = current_schema()::regnamespace
+"""
+_INDEXES = """
+SELECT format('DROP INDEX %s', indexrelid::regclass) AS take_off, pg_get_indexdef(indexrelid) AS put_on
+  FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+ WHERE relnamespace = current_schema()::regnamespace
+   AND NOT EXISTS (SELECT 1 FROM pg_constraint WHERE conindid = indexrelid)
+"""
+# What they would mark for the search is marked as a whole already.
+_TRIGGERS = """
+SELECT format('ALTER TABLE %s DISABLE TRIGGER USER', tgrelid::regclass) AS take_off,
+       format('ALTER TABLE %s ENABLE TRIGGER USER', tgrelid::regclass) AS put_on
+  FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
+ WHERE relnamespace = current_schema()::regnamespace AND NOT tgisinternal
+ GROUP BY tgrelid
+"""
+_SEQUENCES = """
+SELECT attrelid::regclass::text AS table, quote_ident(attname) AS column,
+       pg_get_serial_sequence(attrelid::regclass::text, attname) AS sequence
+  FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+ WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' AND attidentity <> ''
+"""
+
+
+def fill(request: FillRequest, report: Report) -> FillResult:
+    """Makes the tables in `request.schema`, which is empty, and fills them. Raises Unavailable, Invalid, OutOfSpace."""
+    url = with_schema(request.database_url, request.schema)
+    here = Path(request.scratch).parent
+    migrate(Config(url, data_dir=here, backup_dir=here, secret_key=""))
+    return asyncio.run(_fill(request, report))
+
+
+def with_schema(url: str, schema: str) -> str:
+    """The address with this schema as the only one that names are looked up in."""
+    parts = urlsplit(url)
+    options = f"options={quote(f'-csearch_path={schema}')}"
+    return parts._replace(query=f"{parts.query}&{options}" if parts.query else options).geturl()
+
+
+async def _fill(request: FillRequest, report: Report) -> FillResult:
+    with domain_errors(), _rows(Path(request.scratch)) as scratch:
+        connection = await asyncpg.connect(
+            request.database_url, server_settings={"timezone": "UTC", "search_path": request.schema}
+        )
+        try:
+            tables = [table for name, table in tables_of(scratch).items() if name not in BOOKKEEPING | LEFT_OUT]
+            put_on = await _take_off(connection, _TRIGGERS) + await _take_off(connection, _INDEXES)
+            references = await _take_off(connection, _REFERENCES)
+            if request.references:
+                put_on += references
+            rows = await _copy_all(connection, scratch, tables, request.schema, report)
+            for done, statement in enumerate(put_on):
+                report("building indexes", done, len(put_on), "indexes")
+                await connection.execute(statement)
+            await _set_sequences(connection)
+            await connection.execute("ANALYZE")
+        finally:
+            await connection.close()
+    return FillResult(rows=rows)
+
+
+@contextmanager
+def _rows(path: Path) -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)) as connection:
+        yield connection
+
+
+async def _take_off(connection: Any, query: str) -> list[str]:
+    statements = await connection.fetch(query)
+    for statement in statements:
+        await connection.execute(statement["take_off"])
+    return [statement["put_on"] for statement in statements]
+
+
+async def _copy_all(
+    connection: Any, scratch: sqlite3.Connection, tables: list[Table], schema: str, report: Report
+) -> dict[str, int]:
+    counts = {
+        table.name: scratch.execute(f'SELECT count(*) FROM "{table.name}"').fetchone()[0]  # noqa: S608 - names of ours
+        for table in tables
+    }
+    total, done = sum(counts.values()), 0
+    for table in tables:
+        # A row that a migration put in is in the file as well.
+        await connection.execute(f'TRUNCATE "{table.name}"')
+
+        async def lines(of: Table = table) -> AsyncIterator[bytes]:
+            nonlocal done
+            cursor = scratch.execute(_csv(of))
+            while rows := cursor.fetchmany(ROWS):
+                yield "".join(line for (line,) in rows).encode()
+                done += len(rows)
+                report("copying", done, total, "rows")
+
+        status: str = await connection.copy_to_table(
+            table.name,
+            schema_name=schema,
+            columns=[column.name for column in table.columns],
+            source=lines(),
+            format="csv",
+        )
+        if int(status.rpartition(" ")[2]) != counts[table.name]:
+            raise Unavailable(f"{table.name}: {counts[table.name]} rows were to be copied, and it was {status}")
+    return counts
+
+
+def _csv(table: Table) -> str:
+    """The query that gives each row as a line of CSV: what is quoted is a value, what is empty is NULL."""
+    values = " || ',' || ".join(f"coalesce({_csv_value(column)}, '')" for column in table.columns)
+    return f'SELECT {values} || char(10) FROM "{table.name}" ORDER BY rowid'  # noqa: S608 - names of our own schema
+
+
+def _csv_value(column: Column) -> str:
+    name = f'"{column.name}"'
+    if column.kind in ("integer", "boolean"):
+        return f"CAST({name} AS TEXT)"
+    if column.kind == "blob":
+        return f"'\"\\x' || hex({name}) || '\"'"
+    return f"'\"' || replace({name}, '\"', '\"\"') || '\"'"
+
+
+async def _set_sequences(connection: Any) -> None:
+    for each in await connection.fetch(_SEQUENCES):
+        await connection.execute(
+            f"SELECT setval($1::regclass, (SELECT coalesce(max({each['column']}), 0) + 1 FROM {each['table']}), false)",  # noqa: S608 - quoted by Postgres
+            each["sequence"],
+        )

@@ -1,0 +1,80 @@
+"""The replacement on SQLite: the online backup API from the scratch file into the live one, all pages in one step.
+
+It is one transaction on the writer's connection: until its commit is in the log every reader, and the next start after
+a kill, sees the old data. Renaming files instead would lose what open connections write to the old one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import closing, suppress
+from pathlib import Path
+
+from stocky import clock
+from stocky.backup.proving.scratch import open_scratch
+from stocky.backup.replacing.standing import NOTHING, Kept, Replaced, Standing, keep_standing, read_standing
+from stocky.db.queries import Query
+from stocky.db.sqlite import SqliteDatabase, run_script
+from stocky.db.sqlite_file import domain_errors
+from stocky.errors import Conflict, Unavailable
+
+
+async def replace(
+    database: SqliteDatabase, scratch: Path, before: Callable[[], Awaitable[None]], *, keep: bool
+) -> Replaced:
+    """Raises Conflict, Unavailable or OutOfSpace, and has changed nothing then."""
+    begun = time.monotonic()
+    async with database.exclusive() as call:
+        await before()
+        replacing = asyncio.ensure_future(call(_replace, scratch, database.queries, keep))
+        try:
+            standing, kept = await asyncio.shield(replacing)
+        finally:
+            # Its thread cannot be stopped: also when this is cancelled it may replace the data yet.
+            await asyncio.wait([replacing])
+            database.gate.renew()
+    return Replaced(kept, standing.events, time.monotonic() - begun)
+
+
+def _replace(live: sqlite3.Connection, scratch: Path, queries: dict[str, Query], keep: bool) -> tuple[Standing, Kept]:
+    with domain_errors(), closing(open_scratch(scratch)) as new:
+        _same_page_size(live, new)
+        standing = run_script(live, queries, read_standing())
+        new.execute("BEGIN")
+        kept = run_script(new, queries, keep_standing(standing, clock.now())) if keep else NOTHING
+        _carry_jobs(live, new)
+        new.execute("COMMIT")
+        new.backup(live, progress=_give_up_when_busy)
+        # The log has grown by the whole database; it is committed, so this may fail without harm.
+        with suppress(sqlite3.OperationalError):
+            live.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return standing, kept
+
+
+def _give_up_when_busy(status: int, remaining: int, total: int) -> None:
+    """Without it Python would try again for as long as another program writes, and everyone would wait."""
+    del remaining, total
+    if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        raise Unavailable("Another program writes to the database file, so nothing was changed; try again after it")
+
+
+def _carry_jobs(live: sqlite3.Connection, new: sqlite3.Connection) -> None:
+    """A job goes on through a restore, and one of them is the restore."""
+    new.execute("DELETE FROM job")
+    rows = live.execute("SELECT * FROM job")
+    values = ", ".join("?" * len(rows.description))
+    new.executemany(f"INSERT INTO job VALUES ({values})", rows)  # noqa: S608 - question marks
+
+
+def _same_page_size(live: sqlite3.Connection, new: sqlite3.Connection) -> None:
+    (wanted,) = live.execute("PRAGMA page_size").fetchone()
+    (found,) = new.execute("PRAGMA page_size").fetchone()
+    if wanted != found:
+        new.execute(f"PRAGMA page_size = {wanted}")
+        new.execute("VACUUM")
+        (found,) = new.execute("PRAGMA page_size").fetchone()
+    if wanted != found:
+        raise Conflict(f"The database has pages of {wanted} bytes; restore into a new file with 'stocky restore'")
