@@ -90,9 +90,9 @@ def _do(request: AnyRequest) -> Any:
 
         pictures.bound_process()
         return pictures.make_thumbnail(request)
-    from stocky.backup.proving.loading import bound_process, load
+    from stocky.backup.proving.loading import load, set_up_process
 
-    bound_process(request)
+    set_up_process(request)
     return load(request, Reporter())
 
 

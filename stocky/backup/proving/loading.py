@@ -28,8 +28,10 @@ OPEN_FILES = 64
 SLOWEST = 2**20
 
 
-def bound_process(request: LoadRequest) -> None:
-    """Limits what this process can do, for the case that a dump gets past everything else."""
+def set_up_process(request: LoadRequest) -> None:
+    """Limits what this process can do, for the case that a dump gets past everything else, and makes it fast."""
+    # There is nothing to collect: rows come and go by the million, and hold no references to each other.
+    gc.disable()
     seconds = 300 + request.max_bytes // SLOWEST
     for what, limit in (
         (resource.RLIMIT_AS, ADDRESS_SPACE),
@@ -47,8 +49,6 @@ def load(request: LoadRequest, report: Report) -> LoadResult:
 
     Raises BadRequest for what is no whole and sound dump, Conflict for one of a newer Stocky, TooLarge.
     """
-    # There is nothing to collect: rows come and go by the million, and hold no references to each other.
-    gc.disable()
     path = Path(request.scratch)
     with closing(DumpReader(Path(request.dump), request.max_bytes, report)) as reader:
         return _load(request, reader, path, report)
