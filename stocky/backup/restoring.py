@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stocky import clock
 from stocky.backup.adding.partial import import_partial
-from stocky.backup.archive.contents import contents_of, place_contents, tell_missing
+from stocky.backup.archive.contents import adopt_contents, contents_of, place_contents, tell_missing
 from stocky.backup.archive.opening import Opened, opened
 from stocky.backup.child.process import run_worker
 from stocky.backup.child.requests import LoadRequest, LoadResult, Purpose
@@ -47,12 +47,14 @@ class Restores:
             raise Conflict("Another restore is running; wait for its end")
         async with self._running, self._loaded(file, "full", report) as (scratch, loaded, from_file):
             wanted = await contents_of(scratch)
+            if not dry_run:
+                await adopt_contents(self._database, wanted)
             missing = await tell_missing(self._blobs, from_file, wanted)
             if dry_run:
                 async with self._database.read() as read:
                     before = await count_rows(read)
                 return _result(loaded, before, missing, dry_run=True)
-            placed = await place_contents(self._database, self._blobs, from_file, wanted, report)
+            placed = await place_contents(self._blobs, from_file, wanted, report)
             safety: list[StoredBackup] = []
 
             async def back_up() -> None:
@@ -65,6 +67,7 @@ class Restores:
     async def add(self, file: Path, report: Report, *, force: bool, tables: frozenset[str]) -> ImportResult:
         """Adds the rows of a dump to the data in one transaction. Raises BadRequest, and then nothing was added."""
         async with self._loaded(file, "partial", report) as (staging, loaded, _):
+            await adopt_contents(self._database, await contents_of(staging))
             report("adding rows", 0, None, "rows")
             imported = await import_partial(self._database, staging, force=force, tables=tables)
             skipped = f", {imported.skipped} existed already and were left as they are" if imported.skipped else ""

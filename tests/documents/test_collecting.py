@@ -7,20 +7,23 @@ import hashlib
 import os
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from httpx import AsyncClient
 from litestar import Litestar
 
 from stocky import clock
+from stocky.backup import restoring
 from stocky.config import Config
 from stocky.documents.blobs import Blobs
 from stocky.documents.collecting import KEPT, Collected, Collecting
 from stocky.jobs.jobs import Jobs
 from tests.architecture import schema
+from tests.backup.dumps import as_json, take
 from tests.cli.running import stocky
 from tests.documents.files import pdf, send, uploaded
-from tests.inventory import get, new_item, refused
+from tests.inventory import get, made, new_item, refused
 
 pytestmark = pytest.mark.one_postgres
 LATER = KEPT + timedelta(days=2)
@@ -160,3 +163,28 @@ async def test_check_tells_which_documents_have_lost_their_content(
     ]
     for document, status in ((whole, 200), (lost, 404), (cut, 404)):
         assert (await admin.get(f"/documents/{document['id']}/content")).status_code == status
+
+
+@pytest.mark.parametrize("path", ["full", "partial"])
+async def test_what_a_restored_dump_wants_is_not_collected_while_it_is_restored(
+    path: str, admin: AsyncClient, collecting: Collecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = await uploaded(admin, await new_item(admin), pdf())
+    dump = await take(admin)
+    await admin.delete(f"/documents/{document['id']}")
+    now = clock.now
+    monkeypatch.setattr(clock, "now", lambda: now() + LATER)
+    collected: list[Collected] = []
+    last_step = "replace_database" if path == "full" else "import_partial"
+    go_on = getattr(restoring, last_step)
+
+    async def collect_before(*given: Any, **more: Any) -> Any:
+        collected.append(await collect(collecting))
+        return await go_on(*given, **more)
+
+    monkeypatch.setattr(restoring, last_step, collect_before)
+    answer = made(await admin.post(f"/backup/import/{path}", json=as_json(dump, force=True)))
+    assert [each for each in answer["warnings"] if "contents" in each] == []
+    assert [each.deleted for each in collected] == [0]
+    assert (await collect(collecting)).deleted == 0
+    assert (await admin.get(f"/documents/{document['id']}/content")).content == pdf()

@@ -32,20 +32,25 @@ async def contents_of(scratch: Path) -> dict[str, int]:
     return await asyncio.to_thread(_contents_of, scratch)
 
 
-async def place_contents(
-    database: Database, blobs: Blobs, opened: Opened, wanted: dict[str, int], report: Report
-) -> int:
-    """Puts what an archive holds of `wanted` into the store; how many there were.
+async def adopt_contents(database: Database, wanted: dict[str, int]) -> None:
+    """Keeps what is in the store from being collected before the data that needs it is there.
+
+    Raises Unavailable when one of them is being deleted at this moment.
+    """
+    waiting = iter(sorted(wanted))
+    while batch := list(islice(waiting, BATCH)):
+        async with database.transaction() as tx:
+            await adopt(tx, batch)
+
+
+async def place_contents(blobs: Blobs, opened: Opened, wanted: dict[str, int], report: Report) -> int:
+    """Puts what an archive holds of `wanted`, which is adopted, into the store; how many there were.
 
     Raises BadRequest, OutOfSpace, or Unavailable; what is in the store by then is collected one day.
     """
     if opened.archive is None:
         return 0
     hashes = sorted(wanted.keys() & opened.contents.keys())
-    waiting = iter(hashes)
-    while batch := list(islice(waiting, BATCH)):
-        async with database.transaction() as tx:
-            await adopt(tx, batch)
     ended = Event()
     try:
         # Also what is there: it may be damaged, which nobody sees without reading it.
