@@ -40,6 +40,11 @@ SELECT id, name, sha256, size_bytes
  ORDER BY id
  LIMIT :limit;
 
+-- count_contents --
+-- How many contents documents have in the store.
+SELECT count(DISTINCT sha256)
+  FROM document;
+
 -- list_unreferenced --
 -- Of the contents :hashes (a JSON array), those that no document has.
 SELECT value AS sha256

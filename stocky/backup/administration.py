@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from litestar import Request
 
 from stocky.auth.schemas import Principal
+from stocky.backup.archive.writing import refuse_too_many
 from stocky.backup.dump.writing import Report
 from stocky.backup.restoring import Restores, check_name
 from stocky.backup.schemas import (
@@ -64,7 +65,13 @@ class BackupAdministration:
         return await self._finished("backup.create", work, by)
 
     async def start_backup(self, kind: Kind, by: Principal) -> StartedBackup:
-        """Begins a backup; the job's result is the stored backup."""
+        """Begins a backup; the job's result is the stored backup.
+
+        Raises Conflict when there are more documents than an archive takes.
+        """
+        if kind is Kind.ARCHIVE:
+            async with self._database.read() as read:
+                refuse_too_many(await read.value("count_contents"))
         id = self.backups.store.promise_id()
 
         async def work(report: Report) -> Backup:

@@ -13,16 +13,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from httpx import AsyncClient
 
 from stocky.backup.archive import reading as archive_reading
+from stocky.backup.archive import writing as archive_writing
 from stocky.backup.archive.reading import extract_dump
+from stocky.backup.child.requests import ArchiveRequest
 from stocky.config import Config
 from stocky.config import load as load_config
 from stocky.db.migrate import migrate
 from stocky.documents.blobs import Blobs
-from stocky.errors import BadRequest, TooLarge
+from stocky.errors import BadRequest, Conflict, TooLarge
 from tests.architecture import schema
 from tests.backup.dumps import done, finished, restore, take
 from tests.backup.test_system_api import stored
@@ -291,6 +294,38 @@ async def test_an_archive_may_not_hold_more_than_fits_anywhere(
     monkeypatch.setattr(archive_reading, "LARGEST_DIRECTORY", 100)
     with pytest.raises(BadRequest, match="holds more"):
         extract_dump(file, tmp_path / "dump", 2**30)
+
+
+@pytest.mark.parametrize("store", ["local"])
+async def test_an_archive_that_could_not_be_restored_is_not_begun_and_not_made(
+    admin: AsyncClient, config: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    await fill(admin)
+    request = ArchiveRequest(
+        database_url=config.database_url,
+        scratch=str(tmp_path),
+        output=str(tmp_path / "archive.zip"),
+        settings={},
+        blobs=config.blobs,
+    )
+    monkeypatch.setattr(archive_writing, "MAX_DOCUMENTS", 2)
+    made = await asyncio.to_thread(archive_writing.write_archive, request, lambda *_: None)
+    assert made.documents_count == 2
+    monkeypatch.setattr(archive_writing, "MAX_DOCUMENTS", 1)
+    with pytest.raises(Conflict, match="there are 2"):
+        await asyncio.to_thread(archive_writing.write_archive, request, lambda *_: None)
+    refused(await admin.post("/system/backup", json={"kind": "archive"}), 409, "up to 1 files", "kind sql")
+    assert await get(admin, "/jobs", kind="backup.create") == []
+    await done(admin, await admin.post("/system/backup", json={"kind": "sql"}))
+
+
+def test_what_describes_as_many_documents_as_an_archive_may_hold_is_read() -> None:
+    name = f"documents/{'0' * 64}"
+    described = msgspec.json.format(msgspec.json.encode({"members": {name: archive_reading.Member(10**8, "0" * 64)}}))
+    assert len(described) * archive_reading.MAX_DOCUMENTS < archive_reading.LARGEST_METADATA
+    # Of a zip's directory, with where the member begins when that is beyond 4 GiB.
+    entry = 46 + len(name) + 12
+    assert entry * archive_reading.MAX_DOCUMENTS < archive_reading.LARGEST_DIRECTORY
 
 
 @pytest.mark.one_database

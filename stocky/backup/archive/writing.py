@@ -10,15 +10,28 @@ from typing import IO
 
 import msgspec
 
-from stocky.backup.archive.reading import DATABASE, DOCUMENTS, FORMAT, METADATA, SETTINGS, Member, Metadata
+from stocky.backup.archive.reading import (
+    DATABASE,
+    DOCUMENTS,
+    FORMAT,
+    MAX_DOCUMENTS,
+    METADATA,
+    SETTINGS,
+    Member,
+    Metadata,
+)
 from stocky.backup.child.requests import ArchiveRequest, DumpResult
 from stocky.backup.dump.making import dump_into, privately
 from stocky.backup.dump.writing import Report
 from stocky.documents.blobs import Blobs
+from stocky.errors import Conflict
 
 
 def write_archive(request: ArchiveRequest, report: Report) -> DumpResult:
-    """Makes the archive at `request.output`; the size and SHA-256 of the result are the archive's."""
+    """Makes the archive at `request.output`; the size and SHA-256 of the result are the archive's.
+
+    Raises Conflict when there are more documents than can be restored from one.
+    """
     assert request.output is not None
     path = Path(request.output)
     with open(path, "wb", opener=privately) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
@@ -26,6 +39,7 @@ def write_archive(request: ArchiveRequest, report: Report) -> DumpResult:
         with archive.open(DATABASE, "w", force_zip64=True) as member:
             writer = dump_into(member, request.database_url, Path(request.scratch), report)
             dumped = writer.finish()
+        refuse_too_many(len(writer.contents))
         settings = msgspec.json.format(msgspec.json.encode(request.settings))
         archive.writestr(SETTINGS, settings)
         documents = _write_documents(archive, Blobs(request.blobs), writer.contents, report)
@@ -51,6 +65,15 @@ def write_archive(request: ArchiveRequest, report: Report) -> DumpResult:
         os.fsync(written.fileno())
         return msgspec.structs.replace(
             dumped, bytes=path.stat().st_size, sha256=_sha256(written), documents_count=len(documents)
+        )
+
+
+def refuse_too_many(contents: int) -> None:
+    """Raises Conflict for more contents of documents than a restore takes out of an archive."""
+    if contents > MAX_DOCUMENTS:
+        raise Conflict(
+            f"An archive holds up to {MAX_DOCUMENTS:,} files of documents, and there are {contents:,}. Back up the"
+            " database alone (kind sql), and the directory or bucket of the document store by its own means"
         )
 
 
