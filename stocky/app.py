@@ -69,6 +69,44 @@ from stocky.stock.recorder import Recorder
 from stocky.stock.sku_handlers import sku_routes
 from stocky.streams import Streams
 
+# Put together once a process: what an application registers is a copy.
+api_routes = Router(
+    "/api/v1",
+    route_handlers=[
+        auth_routes,
+        user_routes,
+        *key_routes,
+        item_routes,
+        location_routes,
+        *part_routes,
+        box_routes,
+        reorganisation_routes,
+        sku_routes,
+        scanner_routes,
+        event_routes,
+        live_routes,
+        item_history_routes,
+        lookup_routes,
+        merging_routes,
+        alert_routes,
+        shopping_list_routes,
+        shopping_entry_routes,
+        document_routes,
+        item_document_routes,
+        project_routes,
+        import_routes,
+        export_routes,
+        search_routes,
+        backup_routes,
+        system_routes,
+        job_routes,
+        settings_routes,
+        *log_routes,
+        audit_routes,
+        *service_routes,
+    ],
+)
+
 _METHODS: list[Literal["*"] | Method] = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
@@ -126,42 +164,7 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
 
     app = Litestar(
         route_handlers=[
-            Router(
-                "/api/v1",
-                route_handlers=[
-                    auth_routes,
-                    user_routes,
-                    *key_routes,
-                    item_routes,
-                    location_routes,
-                    *part_routes,
-                    box_routes,
-                    reorganisation_routes,
-                    sku_routes,
-                    scanner_routes,
-                    event_routes,
-                    live_routes,
-                    item_history_routes,
-                    lookup_routes,
-                    merging_routes,
-                    alert_routes,
-                    shopping_list_routes,
-                    shopping_entry_routes,
-                    document_routes,
-                    item_document_routes,
-                    project_routes,
-                    import_routes,
-                    export_routes,
-                    search_routes,
-                    backup_routes,
-                    system_routes,
-                    job_routes,
-                    settings_routes,
-                    *log_routes,
-                    audit_routes,
-                    *service_routes,
-                ],
-            ),
+            api_routes,
             *health_routes,
             show_document,
             docs_routes,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import shutil
 import sqlite3
@@ -154,6 +155,11 @@ def pytest_testnodedown(node: Any) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["ran_on"] = session.config.stash[_databases].ran_on
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    # What was imported stays; looking through it again and again costs a quarter of the tests' time.
+    gc.freeze()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
