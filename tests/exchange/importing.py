@@ -13,6 +13,12 @@ from httpx import AsyncClient
 from tests.inventory import Json, get
 
 SECONDS = 60
+KITCHEN = """name,barcode,location,quantity,unit,expires,tags
+Tea,40063813,Shelf,3,pack,,hot; dry
+Milk,40063820,Fridge,1.5,l,2030-01-31,
+Milk,40063820,Fridge,2,l,2030-02-28,
+Salt,,Shelf,0.125,kg,,
+"""
 
 
 async def begin(client: AsyncClient, content: str | bytes, name: str = "items.csv", **options: str) -> Json:

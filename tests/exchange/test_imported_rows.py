@@ -1,0 +1,194 @@
+"""What the rows of an import say: of which item, what is changed of it and its stock, and what is refused, in words."""
+
+from __future__ import annotations
+
+import pytest
+from httpx import AsyncClient
+
+from tests.exchange.importing import begin, counts, ended, imported, stock_of
+from tests.inventory import get, made, new_item, new_location, new_stock, total
+
+pytestmark = pytest.mark.one_postgres
+
+
+REFUSALS = {
+    "Nothing,,Shelf,,": ("quantity", "no quantity"),
+    "Nothing,,,3,": ("where", "no location"),
+    ",,Shelf,3,": (None, "names no item"),
+    "Tea,,Shelf,-1,": ("quantity", "less than 0"),
+    "Tea,,Shelf,1.2345,": ("quantity", "three decimals"),
+    'Tea,,Shelf,"1,234",': ("quantity", "1234 or 1.234"),
+    "Tea,,Shelf,1e9,": ("quantity", "not a number"),
+    "Tea,,Shelf,9999999999,": ("quantity", "more than"),
+    "Tea,,Shelf,1,31.12.2030": ("expires", "2026-12-31"),
+    "Tea,,Shelf,1,2030-02-30": ("expires", "calendar"),
+    f"{'x' * 201},,Shelf,1,": ("name", "200"),
+    "Salt,4.00638E+12,Shelf,1,": ("barcode", "shortened"),
+    "Salt,40063813,Shelf,1,": ("barcode", "belongs to Tea"),
+    "Tea,,Shelf,1,,too much": (None, "6 cells"),
+    'Tea,,"Sh"elf,1,': (None, "quotation mark"),
+}
+
+
+@pytest.mark.parametrize("row", REFUSALS)
+async def test_a_refused_row_is_told_by_line_column_and_words(row: str, member: AsyncClient) -> None:
+    await new_item(member, "Tea", upc="40063813")
+    column, words = REFUSALS[row]
+    content = f"name,barcode,where,quantity,expires\nSugar,,Shelf,1,\n{row}\n"
+    report = await imported(member, content, key="name" if "40063813" in row else "auto")
+    (error,) = report["errors"]
+    assert error["line"] == 3
+    assert error["column"] == column
+    assert words in error["message"]
+    assert [item["name"] for item in await get(member, "/items/")] == ["Tea"]
+
+
+async def test_rows_of_one_file_must_not_contradict_each_other(member: AsyncClient) -> None:
+    content = (
+        "code,name,barcode,description,location,quantity\n"
+        "TEAA,Tea,40063813,Green,Shelf,1\n"
+        "TEAA,,,,Cellar,1\n"
+        "TEAA,Coffee,,,Attic,1\n"
+        "TEAA,,,,Shelf,2\n"
+        ",Salt,40063813,,,\n"
+        "SALT,Salt,40063813,,,\n"
+        "MAYB,Twin,,,,\nTWIN,Twin,,,,\n,Twin,,new,,\n"
+    )
+    report = await imported(member, content, dry_run="true")
+    assert [(error["line"], error["column"]) for error in report["errors"]] == [
+        (4, "name"),
+        (5, "quantity"),
+        (6, "name"),
+        (7, "barcode"),
+        (10, "name"),
+    ]
+    assert "Row 2 is about the same item" in report["errors"][0]["message"]
+    assert "Row 2 counts the same stock" in report["errors"][1]["message"]
+
+
+async def test_items_are_found_by_the_chosen_key(member: AsyncClient) -> None:
+    tea = await new_item(member, "Tea", upc="40063813")
+    by_name = await imported(member, "name,barcode,description\nTea,40063820,Green\n", key="name")
+    assert counts(by_name) == (0, 1, 0, 0)
+    now = await get(member, f"/items/{tea['id']}")
+    assert (now["upc"], [each["barcode"] for each in now["barcodes"]]) == ("40063813", ["40063813", "40063820"])
+    by_second_barcode = await imported(member, "ean,name\n40063820,Green tea\n")
+    assert counts(by_second_barcode) == (0, 1, 0, 0)
+    now = await get(member, f"/items/{tea['id']}")
+    assert (now["name"], now["upc"], now["description"]) == ("Green tea", "40063813", "Green")
+    by_code = await imported(member, f"code,min stock\n{tea['code'].lower()},2\n")
+    assert counts(by_code) == (0, 1, 0, 0)
+    assert (await get(member, f"/items/{tea['id']}"))["min_quantity"] == 2
+    nobody = await imported(member, "name,barcode\nTea,\n", key="barcode")
+    assert nobody["errors"][0]["column"] == "barcode"
+
+
+async def test_a_new_item_gets_the_code_it_comes_with(member: AsyncClient) -> None:
+    await imported(member, "code,name\nkzma,Tea\n")
+    assert (await get(member, "/items/code/KZMA"))["name"] == "Tea"
+
+
+async def test_an_empty_cell_says_nothing_unless_it_is_told_to_clear(member: AsyncClient) -> None:
+    tea = await new_item(member, "Tea", description="Green", min_quantity=3, tags=["hot"], seller="Shop")
+    content = f"code,name,description,min_quantity,tags,seller\n{tea['code']},,,,,\n"
+    assert counts(await imported(member, content)) == (0, 0, 1, 0)
+    assert counts(await imported(member, content, empty="clear")) == (0, 1, 0, 0)
+    now = await get(member, f"/items/{tea['id']}")
+    assert (now["name"], now["description"], now["min_quantity"], now["tags"], now["seller"]) == (
+        "Tea",
+        "",
+        None,
+        [],
+        "",
+    )
+
+
+async def test_a_column_is_what_the_mapping_says(member: AsyncClient) -> None:
+    content = "Artikel;Menge;Lagerort;Name;Bemerkung\nTee;1,5;Regal;ignored;x\n"
+    mapping = '{"Artikel": "name", "Menge": "quantity", "Lagerort": "location", "Name": null}'
+    started = await begin(member, content, mapping=mapping)
+    assert started["delimiter"] == ";"
+    assert started["columns"] == {
+        "Artikel": "name",
+        "Menge": "quantity",
+        "Lagerort": "location",
+        "Name": None,
+        "Bemerkung": None,
+    }
+    await ended(member, started["job_id"])
+    assert await stock_of(member, "Tee") == [("Regal", 1.5, None)]
+
+
+async def test_the_fields_a_column_can_hold_are_told(member: AsyncClient) -> None:
+    fields = {field["name"]: field for field in await get(member, "/imports/fields")}
+    assert "ean" in fields["barcode"]["headers"]
+    assert fields["quantity"]["about"] == "stock"
+    content = ",".join(fields) + "\n" + ",".join(f'"{field["example"]}"' for field in fields.values()) + "\n"
+    report = await imported(member, content, partial="true")
+    assert [error["column"] for error in report["errors"]] == ["loc_no"], "only the box is missing"
+
+
+async def test_a_place_in_a_box_is_named_by_its_numbers(member: AsyncClient) -> None:
+    report = await imported(member, "name,box,loc_no,quantity\nTea,3,7,1\n")
+    assert "no place 7 in box 3" in report["errors"][0]["message"]
+
+
+async def test_locations_are_only_made_where_that_is_wanted(member: AsyncClient) -> None:
+    content = "name,location,quantity,location_storage_type\nPeas,Chest,1,freezer\n"
+    report = await imported(member, content, create_locations="false")
+    assert report["errors"][0]["column"] == "location"
+    await imported(member, content)
+    assert (await get(member, "/locations/name/Chest"))["storage_type"] == "freezer"
+
+
+async def test_what_is_said_of_stock_is_changed_without_an_event(member: AsyncClient) -> None:
+    tea, shelf = await new_item(member, "Tea"), await new_location(member, "Shelf")
+    sku = await new_stock(member, tea, shelf, 1, unit="piece")
+    content = f"code,location,quantity,unit,notes\n{tea['code']},Shelf,1,pack,'=top\n"
+    report = await imported(member, content)
+    assert report["written"]["stock_events"] == 0
+    now = await get(member, f"/skus/{sku['id']}")
+    assert (now["unit"], now["notes"], now["quantity"]) == ("pack", "=top", 1)
+
+
+async def test_an_item_out_of_use_is_in_use_again_when_a_file_names_it(member: AsyncClient) -> None:
+    tea = await new_item(member, "Tea", upc="40063813")
+    assert (await member.delete(f"/items/{tea['id']}")).status_code == 204
+    assert counts(await imported(member, "barcode,name,location,quantity\n40063813,Tea,Shelf,1\n")) == (0, 1, 0, 0)
+    assert (await get(member, f"/items/{tea['id']}"))["is_active"] is True
+    assert await stock_of(member, "Tea") == [("Shelf", 1, None)]
+
+
+async def test_types_are_found_in_any_case_and_made_where_they_are_new(member: AsyncClient) -> None:
+    made(await member.post("/types/", json={"name": "Semiconductors"}))
+    report = await imported(member, "name,type\nBC547,SEMICONDUCTORS\nR1,Resistors\nR2,resistors\n")
+    assert report["new_types"] == ["Resistors", "resistors"]
+    assert [item["type_name"] for item in await get(member, "/items/")] == [
+        "Semiconductors",
+        "Resistors",
+        "Resistors",
+    ]
+
+
+async def test_the_code_on_an_old_label_stands_for_the_item_it_was_merged_into(member: AsyncClient) -> None:
+    old, tea = await new_item(member, "Tee"), await new_item(member, "Tea")
+    made(await member.post(f"/items/{old['id']}/merge", json={"into": tea["id"]}))
+    report = await imported(member, f"code,location,quantity\n{old['code']},Shelf,2\n")
+    assert counts(report) == (0, 1, 0, 0)
+    assert await total(member, tea) == 2
+
+
+async def test_forms_of_one_number_are_one_barcode(member: AsyncClient) -> None:
+    tea = await new_item(member, "Tea", upc="036000291452")
+    content = "barcode,name,location,quantity\n0036000291452,Tea,Shelf,1\n036000291452,Tea,Cellar,1\n"
+    assert counts(await imported(member, content)) == (0, 2, 0, 0)
+    assert [each["barcode"] for each in (await get(member, f"/items/{tea['id']}"))["barcodes"]] == ["036000291452"]
+    assert await total(member, tea) == 2
+    new = "barcode,barcodes,name\n4006381333931,04006381333931*6; x,Pen\n"
+    report = await imported(member, new)
+    (pen,) = await get(member, "/items/search", q="Pen")
+    assert report["created"] == 1
+    assert pen["barcodes"] == [
+        {"barcode": "4006381333931", "pack_quantity": 6},
+        {"barcode": "x", "pack_quantity": 1},
+    ]

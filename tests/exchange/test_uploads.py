@@ -1,0 +1,162 @@
+"""The file of an import: what is refused before a job begins, how its text is read, how long it lies on the disk."""
+
+from __future__ import annotations
+
+import pytest
+from httpx import AsyncClient
+
+from stocky.config import Config
+from stocky.exchange import imports, reading
+from tests.exchange.importing import KITCHEN, begin, ended, failed, imported
+from tests.inventory import get, refused
+
+pytestmark = pytest.mark.one_postgres
+
+
+WRONG = {
+    "no form": ("", {}, 400, "as a form"),
+    "an empty file": ("", {"partial": "false"}, 422, "empty"),
+    "a header of nothing known": ("a,b\n1,2\n", {"partial": "false"}, 422, "code or barcode or name"),
+    "the key's column missing": ("name\nTea\n", {"key": "code"}, 422, "code"),
+    "a column twice": ("name,name\nTea,Tea\n", {"partial": "false"}, 422, "twice"),
+    "an unknown column": ("name\nTea\n", {"mapping": '{"Tee": "name"}'}, 422, "no column"),
+    "an unknown field": ("name\nTea\n", {"mapping": '{"name": "colour"}'}, 422, "no field"),
+    "two of a field": ("a,b\nTea,1\n", {"mapping": '{"a": "name", "b": "name"}'}, 422, "two columns"),
+    "no mapping": ("name\nTea\n", {"mapping": "[1]"}, 422, "JSON object"),
+    "an unknown mode": ("name\nTea\n", {"stock": "replace"}, 422, "set, add"),
+    "no flag": ("name\nTea\n", {"dry_run": "perhaps"}, 422, "neither"),
+    "an unknown delimiter": ("name\nTea\n", {"delimiter": "x"}, 422, "comma"),
+    "an unknown encoding": ("name\nTea\n", {"encoding": "ebcdic"}, 422, "cp1252"),
+    "a long key": ("name\nTea\n", {"import_key": "x" * 129}, 422, "128"),
+    "too many columns": (",".join(f"c{n}" for n in range(101)), {"partial": "false"}, 422, "100"),
+    "a picture": ("\x89PNG\r\n\x1a\n\0\0\0\rIHDR", {"partial": "false"}, 422, "UTF-8"),
+}
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize("case", WRONG)
+async def test_what_cannot_be_imported_is_refused_at_once(case: str, member: AsyncClient, config: Config) -> None:
+    content, options, status, words = WRONG[case]
+    if case == "no form":
+        answer = await member.post("/imports", content=b"name\nTea\n", headers={"Content-Type": "text/csv"})
+    else:
+        body = content.encode("latin-1")
+        answer = await member.post("/imports", files={"file": ("x.csv", body, "text/csv")}, data=options)
+    refused(answer, status, words)
+    assert await get(member, "/imports") == []
+    assert list((config.data_dir / "imports").iterdir()) == []
+
+
+async def test_a_mistyped_option_is_no_import(member: AsyncClient) -> None:
+    files = {"file": ("items.csv", b"name\nTea\n", "text/csv")}
+    refused(await member.post("/imports", files=files, data={"dryrun": "true"}), 422, "dryrun", "dry_run")
+    answer = await member.post("/imports?dry_run=true", files=files)
+    report = (await ended(member, answer.json()["job_id"]))["result"]
+    assert (report["dry_run"], report["applied"]) == (True, False)
+    assert await get(member, "/items/") == []
+
+
+@pytest.mark.one_database
+async def test_what_is_too_large_is_refused(
+    member: AsyncClient, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = b"name\n" + b"Tea\n" * 300
+    with monkeypatch.context() as smaller:
+        smaller.setattr(imports, "MAX_BYTES", 1000)
+        refused(await member.post("/imports", files={"file": ("x.csv", body)}), 413, "in parts")
+    assert list((config.data_dir / "imports").iterdir()) == []
+    monkeypatch.setattr(reading, "MAX_LINES", 100)
+    job = await failed(member, "name\n" + "".join(f"Item {number}\n" for number in range(101)))
+    assert (job["error_status"], "more than 100 rows" in job["error"]) == (422, True)
+    long = await imported(member, f'name,description\nTea,"{"x" * 10_001}"\nSalt,{"y" * 200_000}\n', dry_run="true")
+    assert [error["line"] for error in long["errors"]] == [2, 3]
+    many = await failed(member, "name\n" + "z" * 2_000_000, dry_run="true")
+    assert "1,000,000 characters" in many["error"]
+    assert await get(member, "/items/") == []
+
+
+async def test_only_so_many_uploads_wait(member: AsyncClient, config: Config) -> None:
+    waiting = config.data_dir / "imports"
+    for number in range(10):
+        place = waiting / f"{number:032x}"
+        place.mkdir(parents=True)
+        (place / "arriving.csv").touch()
+    assert (await imported(member, "name\nTea\n"))["applied"] is True
+    for number in range(10):
+        (waiting / f"{number:032x}" / "upload.csv").touch()
+    refused(await member.post("/imports", files={"file": ("x.csv", b"name\nTea\n")}), 503, "waiting already")
+
+
+async def test_the_upload_goes_when_the_import_has_ended(member: AsyncClient, config: Config) -> None:
+    report = await imported(member, KITCHEN)
+    await failed(member, 'name\n"Tea\n')
+    places = sorted((config.data_dir / "imports").iterdir())
+    assert len(places) == 2
+    assert sorted(file.name for file in (config.data_dir / "imports" / report["import_id"]).iterdir()) == [
+        "refused.csv",
+        "report.csv",
+    ]
+    assert not [file for place in places for file in place.iterdir() if file.name == "upload.csv"]
+
+
+async def test_an_unclosed_quotation_mark_ends_the_import_before_it_begins(member: AsyncClient) -> None:
+    job = await failed(member, 'name,description\nTea,green\nSalt,"white\nPepper,black\n')
+    assert (job["error_status"], job["attempts"]) == (422, 1)
+    assert "line 3" in job["error"]
+    assert await get(member, "/items/") == []
+
+
+@pytest.mark.one_database
+async def test_a_file_that_stops_being_text_says_after_which_line(member: AsyncClient) -> None:
+    rows = "".join(f"Item {number}\n" for number in range(20_000)).encode()
+    job = await failed(member, b"name\n" + rows + b"Caf\xe9\n")
+    assert "not UTF-8" in job["error"]
+    assert "cp1252" in job["error"]
+
+
+TEXT = "name,description\r\nCafé,naïve – ünïcode 茶\r\n"
+
+ENCODED = {
+    "utf-8": (TEXT.encode(), {}),
+    "utf-8 with a mark": (TEXT.encode("utf-8-sig"), {}),
+    "utf-16 little": (b"\xff\xfe" + TEXT.encode("utf-16-le"), {}),
+    "utf-16 big": (b"\xfe\xff" + TEXT.encode("utf-16-be"), {}),
+    "cp1252": (TEXT.replace("茶", "x").encode("cp1252"), {"encoding": "cp1252"}),
+}
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize("encoding", ENCODED)
+async def test_text_is_read_in_its_encoding(encoding: str, member: AsyncClient) -> None:
+    content, options = ENCODED[encoding]
+    assert (await imported(member, content, **options))["applied"]
+    (item,) = await get(member, "/items/")
+    assert item["name"] == "Café"
+    assert item["description"].startswith("naïve – ünïcode ")
+
+
+async def test_what_is_utf_16_without_a_mark_is_told(member: AsyncClient) -> None:
+    files = {"file": ("items.csv", "name\nTea\n".encode("utf-16-le"), "text/csv")}
+    refused(await member.post("/imports", files=files, data={"encoding": "utf-16"}), 422, "not UTF-16")
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+async def test_the_delimiter_is_found(delimiter: str, member: AsyncClient) -> None:
+    rows = [
+        ["name", "location", "quantity", "description"],
+        ["Tea", "Shelf", "1", '"a, b; c|d"'],
+        ["Salt", "Shelf", "2", ""],
+    ]
+    content = "\n".join(delimiter.join(row) for row in rows)
+    started = await begin(member, content)
+    assert started["delimiter"] == delimiter
+    assert (await ended(member, started["job_id"]))["result"]["created"] == 2
+
+
+async def test_a_quoted_line_break_is_part_of_the_text_and_lines_are_counted_on(member: AsyncClient) -> None:
+    report = await imported(
+        member, 'name,description,min_quantity\nTea,"one\r\ntwo\n\nfour",1\n\nSalt,,x\n', partial="1"
+    )
+    assert report["errors"][0]["line"] == 7
+    assert (await get(member, "/items/"))[0]["description"] == "one\r\ntwo\n\nfour"
