@@ -4,69 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import io
 import json
 import shutil
-import struct
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from httpx import AsyncClient
 
-from stocky.backup.archive import reading as archive_reading
-from stocky.backup.archive import writing as archive_writing
-from stocky.backup.archive.reading import extract_dump
-from stocky.backup.child.requests import ArchiveRequest
 from stocky.config import Config
 from stocky.config import load as load_config
 from stocky.db.migrate import migrate
 from stocky.documents.blobs import Blobs
-from stocky.errors import BadRequest, Conflict, TooLarge
 from tests.architecture import schema
 from tests.backup.dumps import done, finished, restore, take
-from tests.backup.test_system_api import stored
 from tests.cli.running import stocky
 from tests.conftest import TestDatabases
 from tests.conftest import settings as environment
-from tests.documents.files import HTML, pdf, picture, uploaded
-from tests.inventory import Json, get, new_item, refused
+from tests.documents.archiving import PHOTO, SHEET, archived, contents, empty, fill, rewritten
+from tests.documents.files import pdf, uploaded
+from tests.inventory import get, new_item, refused
 
 pytestmark = pytest.mark.one_postgres
-
-SHEET, PHOTO = pdf(6_000_000, "sheet"), picture("JPEG", (300, 200))
 
 
 @pytest.fixture
 def environ(environ: dict[str, str], store_environ: dict[str, str]) -> dict[str, str]:
     return environ | store_environ
-
-
-async def fill(admin: AsyncClient) -> list[Json]:
-    """Two contents, one of them twice."""
-    tea, soup = await new_item(admin, "Tea"), await new_item(admin, "Soup")
-    return [
-        await uploaded(admin, tea, SHEET, "sheet.pdf"),
-        await uploaded(admin, soup, SHEET, "again.pdf"),
-        await uploaded(admin, tea, PHOTO, "photo.jpg"),
-    ]
-
-
-async def contents(config: Config) -> set[str]:
-    return {blob.sha256 async for page in Blobs(config.blobs).list() for blob in page}
-
-
-async def empty(config: Config) -> None:
-    for sha256 in await contents(config):
-        await Blobs(config.blobs).remove(sha256)
-
-
-async def archived(admin: AsyncClient, config: Config) -> tuple[Json, Path]:
-    backup = await stored(admin)
-    return backup, config.backup_dir / backup["filename"]
 
 
 async def test_an_archive_brings_documents_back_that_the_store_has_lost(
@@ -185,166 +150,6 @@ async def test_archives_go_from_one_database_and_store_to_the_other_by_the_comma
         for name in {f"documents/{each['sha256']}" for each in documents}:
             assert one.read(name) == two.read(name)
             assert one.getinfo(name).date_time == two.getinfo(name).date_time
-
-
-def rewritten(archive: bytes, change: Callable[[dict[str, bytes], dict[str, Any]], None]) -> bytes:
-    """The archive with its members, or what describes them, changed."""
-    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
-        members = {name: opened.read(name) for name in opened.namelist()}
-    metadata = json.loads(members.pop("metadata.json"))
-    change(members, metadata)
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as made:
-        for name, content in members.items():
-            made.writestr(name, content)
-        made.writestr("metadata.json", json.dumps(metadata))
-    return out.getvalue()
-
-
-def described(metadata: dict[str, Any], name: str, content: bytes) -> None:
-    metadata["members"][name] = {"size_bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    documents = [each for key, each in metadata["members"].items() if key.endswith(("0", *"123456789abcdef"))]
-    metadata["documents_count"] = len(documents)
-    metadata["documents_size_bytes"] = sum(each["size_bytes"] for each in documents)
-
-
-def _another_content(members: dict[str, bytes], metadata: dict[str, Any]) -> None:
-    name = next(name for name in members if name.startswith("documents/"))
-    members[name] = pdf(mark="another")
-
-
-def _html(members: dict[str, bytes], metadata: dict[str, Any]) -> None:
-    name = f"documents/{hashlib.sha256(HTML).hexdigest()}"
-    members[name] = HTML
-    described(metadata, name, HTML)
-
-
-def _added(name: str) -> Callable[[dict[str, bytes], dict[str, Any]], None]:
-    def change(members: dict[str, bytes], metadata: dict[str, Any]) -> None:
-        members[name] = PHOTO
-        described(metadata, name, PHOTO)
-
-    return change
-
-
-def _not_described(members: dict[str, bytes], metadata: dict[str, Any]) -> None:
-    members[f"documents/{'0' * 64}"] = PHOTO
-
-
-def _missing(members: dict[str, bytes], metadata: dict[str, Any]) -> None:
-    del members[next(name for name in members if name.startswith("documents/"))]
-
-
-def _wrong_count(members: dict[str, bytes], metadata: dict[str, Any]) -> None:
-    metadata["documents_count"] += 1
-
-
-def _huge(members: dict[str, bytes], metadata: dict[str, Any]) -> None:
-    name = next(name for name in members if name.startswith("documents/"))
-    metadata["documents_size_bytes"] += 10**9 - metadata["members"][name]["size_bytes"]
-    metadata["members"][name]["size_bytes"] = 10**9
-
-
-@pytest.mark.one_database
-@pytest.mark.parametrize("store", ["local"])
-async def test_hostile_archives_are_refused_and_change_nothing(admin: AsyncClient, config: Config) -> None:
-    await fill(admin)
-    _, file = await archived(admin, config)
-    archive = file.read_bytes()
-    before = await contents(config)
-    changes = {
-        "another content": _another_content,
-        "a page": _html,
-        "a path": _added("documents/../../evil"),
-        "an absolute path": _added("/etc/cron.d/evil"),
-        "a name that is no SHA-256": _added("documents/evil.pdf"),
-        "a name in capitals": _added("documents/" + "A" * 64),
-        "a name with a directory": _added("documents/contents/" + "0" * 64),
-        "something else": _added("evil.sh"),
-        "more than is described": _not_described,
-        "less than is described": _missing,
-        "another number": _wrong_count,
-        "a size that is too large": _huge,
-    }
-    accepted = []
-    for name, change in changes.items():
-        form: Any = {"file": ("evil.zip", rewritten(archive, change), "application/zip")}
-        started = await admin.post("/system/restore?force=true", files=form)
-        job = await finished(admin, started.json()["job_id"])
-        if job["status"] != "failed" or job["error_status"] != 400 or "corrupted" not in job["error"]:
-            accepted.append((name, job))
-    assert accepted == []
-    assert await contents(config) == before
-    assert len(await get(admin, "/documents")) == 3
-    assert not (config.data_dir / "evil").exists()
-
-
-@pytest.mark.one_database
-@pytest.mark.parametrize("store", ["local"])
-async def test_an_archive_may_not_hold_more_than_fits_anywhere(
-    admin: AsyncClient, config: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    await fill(admin)
-    _, file = await archived(admin, config)
-    with pytest.raises(TooLarge, match="STOCKY_MAX_RESTORE_GB"):
-        extract_dump(file, tmp_path / "dump", 5_000_000)
-    monkeypatch.setattr(archive_reading, "MAX_DOCUMENTS", 1)
-    with pytest.raises(BadRequest, match="too much"):
-        extract_dump(file, tmp_path / "dump", 2**30)
-    monkeypatch.setattr(archive_reading, "LARGEST_DIRECTORY", 100)
-    with pytest.raises(BadRequest, match="holds more"):
-        extract_dump(file, tmp_path / "dump", 2**30)
-
-
-@pytest.mark.parametrize("store", ["local"])
-async def test_an_archive_that_could_not_be_restored_is_not_begun_and_not_made(
-    admin: AsyncClient, config: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    await fill(admin)
-    request = ArchiveRequest(
-        database_url=config.database_url,
-        scratch=str(tmp_path),
-        output=str(tmp_path / "archive.zip"),
-        settings={},
-        blobs=config.blobs,
-    )
-    monkeypatch.setattr(archive_writing, "MAX_DOCUMENTS", 2)
-    made = await asyncio.to_thread(archive_writing.write_archive, request, lambda *_: None)
-    assert made.documents_count == 2
-    monkeypatch.setattr(archive_writing, "MAX_DOCUMENTS", 1)
-    with pytest.raises(Conflict, match="there are 2"):
-        await asyncio.to_thread(archive_writing.write_archive, request, lambda *_: None)
-    refused(await admin.post("/system/backup", json={"kind": "archive"}), 409, "up to 1 files", "kind sql")
-    assert await get(admin, "/jobs", kind="backup.create") == []
-    await done(admin, await admin.post("/system/backup", json={"kind": "sql"}))
-
-
-def test_what_describes_as_many_documents_as_an_archive_may_hold_is_read() -> None:
-    name = f"documents/{'0' * 64}"
-    described = msgspec.json.format(msgspec.json.encode({"members": {name: archive_reading.Member(10**8, "0" * 64)}}))
-    assert len(described) * archive_reading.MAX_DOCUMENTS < archive_reading.LARGEST_METADATA
-    # Of a zip's directory, with where the member begins when that is beyond 4 GiB.
-    entry = 46 + len(name) + 12
-    assert entry * archive_reading.MAX_DOCUMENTS < archive_reading.LARGEST_DIRECTORY
-
-
-@pytest.mark.one_database
-def test_a_list_of_members_that_fills_the_memory_is_refused_before_it_is_read(tmp_path: Path) -> None:
-    name, directory = b"a", 40 * 2**20
-    large = tmp_path / "many.zip"
-    entry = struct.pack("<4s4B4HL2L5H2L", b"PK\x01\x02", 20, 3, 20, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0) + name
-    count = directory // len(entry)
-    content = entry * count
-    size = len(content)
-    plain = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 65535, 65535, size, 0, 0)
-    # The larger form of the end, whose smaller one says something else.
-    long = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, size, 0)
-    long += struct.pack("<4sLQL", b"PK\x06\x07", 0, size, 1)
-    long += struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, 47, 0, 0)
-    for end in (plain, long):
-        large.write_bytes(content + end)
-        with pytest.raises(BadRequest, match="holds more"):
-            extract_dump(large, tmp_path / "dump", 2**30)
 
 
 @pytest.mark.one_database
