@@ -72,6 +72,12 @@ SELECT id, kind, status, phase, done, total, unit, result AS result_json, error,
  ORDER BY id DESC
  LIMIT :limit OFFSET :skip;
 
+-- list_open_jobs --
+-- What the jobs of a kind that have not ended are to do.
+SELECT parameters AS parameters_json
+  FROM job
+ WHERE kind = :kind AND status IN ('queued', 'running');
+
 -- remove_old_jobs --
 -- What ended long ago, or so many jobs ago that nobody looks for it.
 DELETE FROM job

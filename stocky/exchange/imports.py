@@ -28,7 +28,7 @@ from stocky.exchange.applying import Applier, Broken
 from stocky.exchange.finding import ImportName
 from stocky.exchange.lines import Columns
 from stocky.exchange.options import import_key, open_sheet, options_of
-from stocky.exchange.planning import Plan, Planner
+from stocky.exchange.planning import Plan, Planner, keep_plan
 from stocky.exchange.reading import Sheet
 from stocky.exchange.schemas import (
     ImportOptions,
@@ -42,7 +42,7 @@ from stocky.exchange.schemas import (
 from stocky.exchange.store import ARRIVING, MOST_WAITING, PLAN, UPLOAD, ImportStore, reports, sync
 from stocky.exchange.taking_back import TakingBack
 from stocky.jobs.jobs import Jobs, Report
-from stocky.jobs.repository import list_jobs
+from stocky.jobs.repository import list_jobs, list_open_jobs
 from stocky.jobs.schedule import Schedule
 from stocky.jobs.schemas import Job
 from stocky.logs import audit
@@ -91,6 +91,8 @@ class Imports:
         Raises BadRequest for no form, TooLarge, Invalid for options or a header that cannot be, Unavailable while
         too many wait.
         """
+        if await asyncio.to_thread(self.store.waiting) >= MOST_WAITING:
+            await self._sweep()
         if await asyncio.to_thread(self.store.waiting) >= MOST_WAITING:
             raise Unavailable(f"{MOST_WAITING} imports are waiting already; send it again later", retry_after=30)
         import_id = uuid.uuid4().hex
@@ -174,7 +176,7 @@ class Imports:
             taken_back = await self._take_back(order, by, report)
             return _told(order, plan, message, applied=False, taken_back=taken_back)
         # The counts are those of the first attempt, when nothing was written yet.
-        first = await asyncio.to_thread(_keep_plan, self.store.place(order.import_id) / PLAN, plan)
+        first = await asyncio.to_thread(keep_plan, self.store.place(order.import_id) / PLAN, plan)
         try:
             refused = await self._write(order, known, plan, by, report)
         except Broken as broken:
@@ -240,7 +242,9 @@ class Imports:
         return written
 
     async def _sweep(self) -> None:
-        await asyncio.to_thread(self.store.sweep)
+        async with self._database.read() as read:
+            wanted = {each["import_id"] for each in await list_open_jobs(read, KIND)}
+        await asyncio.to_thread(self.store.sweep, wanted)
 
 
 @asynccontextmanager
@@ -259,16 +263,6 @@ def _look(upload: Upload, options: ImportOptions) -> tuple[Columns, Sheet]:
     columns = Columns(sheet.header, options)
     sync(upload.file.rename(upload.file.with_name(UPLOAD)))
     return columns, sheet
-
-
-def _keep_plan(file: Path, plan: Plan) -> Plan:
-    """The plan that is kept already, else this one, which is kept now."""
-    with suppress(FileNotFoundError):
-        return msgspec.json.decode(file.read_bytes(), type=Plan)
-    made = file.with_suffix(".new")
-    made.write_bytes(msgspec.json.encode(plan))
-    made.replace(file)
-    return msgspec.structs.replace(plan, errors=list(plan.errors))
 
 
 def _told(

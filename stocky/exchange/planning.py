@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_left
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
+from pathlib import Path
 
 import msgspec
 
@@ -51,6 +53,16 @@ class Plan(msgspec.Struct):
             self.changed -= 1
         if len(self.errors) < TOLD:
             self.errors.append(told)
+
+
+def keep_plan(file: Path, plan: Plan) -> Plan:
+    """The plan that is kept already, else this one, which is kept now."""
+    with suppress(FileNotFoundError):
+        return msgspec.json.decode(file.read_bytes(), type=Plan)
+    made = file.with_suffix(".new")
+    made.write_bytes(msgspec.json.encode(plan))
+    made.replace(file)
+    return msgspec.structs.replace(plan, errors=list(plan.errors))
 
 
 class Planner:

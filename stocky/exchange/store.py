@@ -1,4 +1,4 @@
-"""Files of imports on disk: an upload lies here until its job has ended, its reports some days longer."""
+"""Files of imports on disk: an upload lies here until its job has ended for good, its reports some days longer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from stocky.backup.workspace import disk_errors
@@ -18,6 +18,8 @@ from stocky.exchange.reading import Row
 from stocky.exchange.schemas import LineReport
 
 KEPT_SECONDS = 7 * 86_400
+# What is younger may arrive at this moment, or wait for its job to be queued.
+SETTLED_SECONDS = 3_600
 # Uploads that may wait for their job at once.
 MOST_WAITING = 10
 # While it arrives an upload has another name: what broke off waits for nobody.
@@ -58,12 +60,26 @@ class ImportStore:
         """Removes all of an import."""
         shutil.rmtree(self.place(import_id), ignore_errors=True)
 
-    def sweep(self) -> None:
-        """Removes what is older than KEPT_SECONDS."""
+    def sweep(self, wanted: set[str]) -> None:
+        """Removes what is older than KEPT_SECONDS, and uploads that no job is going to read.
+
+        `wanted` are the imports whose job has not ended; theirs are left, however old.
+        """
         for place in self.directory.glob("*"):
-            with suppress(FileNotFoundError):
-                if time.time() - place.stat().st_mtime > KEPT_SECONDS:
+            if place.name not in wanted:
+                if _age(place) > KEPT_SECONDS:
                     shutil.rmtree(place, ignore_errors=True)
+                for name in (ARRIVING, UPLOAD, PLAN):
+                    if _age(place / name) > SETTLED_SECONDS:
+                        (place / name).unlink(missing_ok=True)
+
+
+def _age(path: Path) -> float:
+    """How many seconds ago it was written; 0 when it is not there."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0
 
 
 def sync(file: Path) -> None:

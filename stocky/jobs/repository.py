@@ -35,6 +35,10 @@ class ClaimedJob(msgspec.Struct, frozen=True):
     attempts: int
 
 
+class _Open(msgspec.Struct):
+    parameters: dict[str, Any]
+
+
 class _Row(msgspec.Struct, kw_only=True):
     id: int
     kind: str
@@ -161,6 +165,11 @@ async def list_jobs(
     """Jobs, newest first."""
     rows = await read.all("list_jobs", _Row, skip=skip, limit=limit, status=status, kind=kind, created_by=created_by)
     return [_job(row) for row in rows]
+
+
+async def list_open_jobs(read: Connection, kind: str) -> list[dict[str, Any]]:
+    """The parameters of the jobs of a kind that wait, for another attempt as well, or run."""
+    return [each.parameters for each in await read.all("list_open_jobs", _Open, kind=kind)]
 
 
 def _told(progress: Progress) -> dict[str, Any]:

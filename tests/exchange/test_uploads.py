@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import time
+
 import pytest
 from httpx import AsyncClient
 
 from stocky.config import Config
 from stocky.exchange import imports, reading
+from stocky.exchange.planning import Planner
 from tests.exchange.importing import KITCHEN, begin, ended, failed, imported
 from tests.inventory import get, refused
 
@@ -97,6 +102,48 @@ async def test_the_upload_goes_when_the_import_has_ended(member: AsyncClient, co
         "report.csv",
     ]
     assert not [file for place in places for file in place.iterdir() if file.name == "upload.csv"]
+
+
+async def test_an_upload_that_no_attempt_will_read_goes_and_one_that_waits_for_another_stays(
+    member: AsyncClient, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def break_down(*_: object) -> None:
+        raise RuntimeError("the planner breaks down")
+
+    directory = config.data_dir / "imports"
+
+    def uploads() -> set[str]:
+        return {file.parent.name for file in directory.glob("*/upload.csv")}
+
+    def age(hours: float) -> None:
+        for path in directory.glob("**/*"):
+            os.utime(path, (time.time() - hours * 3_600,) * 2)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Planner, "run", break_down)
+        broken.setattr(imports, "ATTEMPTS", 1)
+        await failed(member, "name\nTea\n")
+        (hopeless,) = uploads()
+        broken.setattr(imports, "ATTEMPTS", 2)
+        job = await begin(member, "name\nSalt\n")
+        for _ in range(500):
+            if (await get(member, f"/imports/{job['job_id']}"))["error"] is not None:
+                break
+            await asyncio.sleep(0.02)
+    (waiting,) = uploads() - {hopeless}
+    monkeypatch.setattr(imports, "MOST_WAITING", 2)
+    another = {"file": ("x.csv", b"name\nTea\n")}
+    refused(await member.post("/imports", files=another), 503, "waiting already")
+    assert uploads() == {hopeless, waiting}
+    age(hours=2)
+    assert (await imported(member, "name\nTea\n"))["applied"] is True
+    assert uploads() == {waiting}
+    assert (directory / hopeless).is_dir()
+    age(hours=24 * 8)
+    monkeypatch.setattr(imports, "MOST_WAITING", 1)
+    refused(await member.post("/imports", files=another), 503, "waiting already")
+    assert [place.name for place in directory.iterdir()] == [waiting]
+    assert uploads() == {waiting}
 
 
 async def test_an_unclosed_quotation_mark_ends_the_import_before_it_begins(member: AsyncClient) -> None:
