@@ -175,6 +175,7 @@ class Application:
                 f"The SKU was changed since you read it (version {level.version} now); read it again and repeat",
                 "stale",
             )
+        self.ledger.check_unit(operation, level)
 
     def _only_place(self, operation: Operation, item: Stocked) -> int:
         """Where the item is, when it is at one place only."""

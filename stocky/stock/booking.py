@@ -116,6 +116,7 @@ async def adjust_stock(recorder: Recorder, sku_id: int, change: Adjustment, by: 
         kind="add" if delta > 0 else "remove",
         sku_id=sku_id,
         quantity_milli=abs(delta),
+        unit=change.unit or None,
         note=change.note,
         event_id=change.event_id,
         fingerprint=_fingerprint((sku_id, change), change.event_id),

@@ -215,6 +215,8 @@ class Ledger:
             return self._by_sku[operation.sku_id]
         for level in self.levels(item.id):
             if level.location_id == location_id and level.expiry_date == lot:
+                if operation.opens:
+                    self.check_unit(operation, level)
                 self._show(level)
                 return level
         unit = operation.unit or (like.unit if like else self.unit_of(item.id) or "piece")
@@ -223,6 +225,16 @@ class Ledger:
         self._by_item[item.id].append(level)
         self._remember(self._forget_made, level)
         return level
+
+    def check_unit(self, operation: Operation, level: Level) -> None:
+        """Raises Refused for a quantity in another unit than the one that is counted in there."""
+        if operation.unit is not None and operation.unit.strip().lower() != level.unit.strip().lower():
+            # One that was deleted cannot be changed before it is there again.
+            otherwise = "change the SKU's unit first" if level.is_active else "leave the unit out, and change it then"
+            raise Refused(
+                f"{self.items[level.item_id].name} is counted in {level.unit} there, not in {operation.unit}. Send the"
+                f" quantity in {level.unit}, or {otherwise}"
+            )
 
     def unit_of(self, item_id: int) -> str | None:
         """What an item is counted in; None while nobody has said so, since it was never anywhere."""

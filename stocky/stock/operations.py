@@ -48,6 +48,7 @@ class Operation(msgspec.Struct, kw_only=True, gc=False):
     `stub_unknown` makes an item for an unknown barcode. `sku_id` names the SKU directly, instead of
     item, place and lot. A move `into` another item hands over all that the item holds.
     An undo names `undo_event` (with its transfer) or `undo_batch`.
+    `unit` is that of a SKU that is made; with `sku_id` or `opens` one that is there has to have it already.
     `opens` makes the SKU even when nothing is added to it; `hide` writes it off.
     `anywhere` removes from all places of the item at once, and never more than there is, whatever its policy.
     `in_full` asks for the events, the item and its stock in the outcome.

@@ -44,7 +44,7 @@ class Sku(Struct, gc=False):
 
 
 class NewSku(Struct, kw_only=True):
-    """Stock to take in: a SKU that exists (same item, location and expiry) is added to."""
+    """Stock to take in: a SKU that exists (same item, location and expiry) is added to, in its own unit."""
 
     item_id: Id
     location_id: Id
@@ -85,9 +85,10 @@ class QuantityChange(Struct, kw_only=True):
 
 
 class Adjustment(Struct, kw_only=True):
-    """What came to a SKU (positive) or went from it (negative)."""
+    """What came to a SKU (positive) or went from it (negative), in its own unit."""
 
     delta: Delta
+    unit: Unit | UnsetType = UNSET
     event_id: EventId | None = None
     note: Notes | None = None
 

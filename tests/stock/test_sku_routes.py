@@ -62,11 +62,32 @@ async def test_a_sku_may_begin_with_nothing(shelf: Shelf) -> None:
     assert await shelf.deltas() == []
 
 
+async def test_what_is_counted_in_another_unit_is_refused_and_the_same_one_taken(shelf: Shelf) -> None:
+    sku = await shelf.add(quantity=5, unit="kg")
+    adjust = f"/skus/{sku['id']}/adjust"
+    for refusal in (
+        await shelf.add(409, quantity=1, unit="piece"),
+        await shelf.add(409, unit="piece"),
+        await shelf.call("POST", adjust, 409, {"delta": 1, "unit": "piece"}),
+        await shelf.call("POST", adjust, 409, {"delta": -1, "unit": "piece"}),
+    ):
+        told = "counted in kg there, not in piece. Send the quantity in kg, or change the SKU's unit first"
+        assert told in refusal["detail"]
+    assert (await shelf.add(200, quantity=1, unit="KG "))["quantity"] == 6
+    assert (await shelf.call("POST", adjust, 200, {"delta": 1, "unit": "kg"}))["quantity"] == 7
+    assert (await shelf.add(quantity=1, unit="piece", expiry_date="2030-01-01"))["unit"] == "piece", "another lot"
+    await shelf.call("PATCH", f"/skus/{sku['id']}", 200, {"unit": "piece"})
+    assert (await shelf.add(200, quantity=1, unit="piece"))["quantity"] == 8
+    assert await shelf.deltas() == [5, 1, 1, 1, 1]
+
+
 async def test_one_that_was_deleted_comes_back_with_new_stock(shelf: Shelf) -> None:
     sku = await shelf.add(quantity=3)
     await shelf.call("DELETE", f"/skus/{sku['id']}", 204)
     again = await shelf.add(200, quantity=2)
     assert (again["id"], again["quantity"], again["is_active"]) == (sku["id"], 2, True)
+    await shelf.call("DELETE", f"/skus/{sku['id']}", 204)
+    assert "leave the unit out" in (await shelf.add(409, quantity=2, unit="kg"))["detail"]
 
 
 async def test_lots_are_skus_of_their_own(shelf: Shelf) -> None:
