@@ -93,15 +93,22 @@ def _reading(text: str, gtin: _Element, elements: list[_Element]) -> Reading:
                 return _refused(text, f"({ai}) {values[ai].value} is no date; book it by the number alone")
             break
     notes = [f"{name} {values[ai].value}" for ai, name in (("10", "lot"), ("21", "serial")) if ai in values]
-    counts = [int(values[ai].value or 0) for ai in ("30", "37") if ai in values]
+    counts = [(ai, int(values[ai].value or 0)) for ai in ("30", "37") if ai in values]
+    weights = _weights(elements)
+    for said, meaning in ((counts, "there is nothing in it"), (weights, "it weighs nothing")):
+        if said and not any(amount for _, amount in said):
+            ai = said[0][0]
+            return _refused(
+                text, f"({ai}) {values[ai].value} says that {meaning}; book it by the number alone, with a quantity"
+            )
     return Reading(
         text,
         gtin.value,
         printed(gtin.value),
         expiry=expiry,
         note=", ".join(notes) or None,
-        milligrams=_weight(elements),
-        count=next((count for count in counts if count), None),
+        milligrams=next((weight for _, weight in weights if weight), None),
+        count=next((count for _, count in counts if count), None),
     )
 
 
@@ -118,13 +125,14 @@ def _date(element: _Element) -> date | None:
     return element.element.date if element.element else None
 
 
-def _weight(elements: list[_Element]) -> int | None:
-    """The net weight in milligrams; of several units, which say the same, the most exact."""
-    for prefix, milligrams in _MILLIGRAMS.items():
-        for each in elements:
-            if each.ai.startswith(prefix) and each.element and each.element.decimal:
-                return int((each.element.decimal * milligrams).to_integral_value(ROUND_HALF_UP)) or None
-    return None
+def _weights(elements: list[_Element]) -> list[tuple[str, int]]:
+    """The net weight in milligrams, by identifier; of several units, which say the same, the most exact is first."""
+    return [
+        (each.ai, int((each.element.decimal * milligrams).to_integral_value(ROUND_HALF_UP)))
+        for prefix, milligrams in _MILLIGRAMS.items()
+        for each in elements
+        if each.ai.startswith(prefix) and each.element and each.element.decimal is not None
+    ]
 
 
 def _of_string(part: str) -> Iterator[_Element]:

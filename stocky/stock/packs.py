@@ -23,13 +23,15 @@ def unpacked(operation: Operation, pack_milli: int, unit: str | None) -> Operati
     """The operation with its quantity, which counts packs, in the item's unit (None: it has none yet).
 
     A weight counts where the item is kept by weight; a thing that is kept by the piece is one piece, however heavy.
-    Raises Refused for a quantity that has more than three decimals.
+    Raises Refused for a quantity that has more than three decimals, and for a weight that would count as none.
     """
     scanned = operation.item.scanned if operation.item else None
     if scanned is not None and scanned.milligrams is not None:
         known = _FIRST_UNIT if unit is None else unit.strip().lower()
         if known in _MILLIGRAMS:
             milli = int((scanned.milligrams * 1000 / _MILLIGRAMS[known]).to_integral_value(ROUND_HALF_UP))
+            if not milli:
+                raise Refused(f"The label's weight is less than 0.001 {unit or known}", "invalid")
             return _times(operation, milli, unit or known)
     if scanned is not None and scanned.count is not None:
         pack_milli *= scanned.count

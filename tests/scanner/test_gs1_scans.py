@@ -108,6 +108,27 @@ async def test_a_pallet_counts_what_is_on_it(member: AsyncClient, scan: Scan, se
     assert (await scan(f"]C102{GTIN}3724", quantity=2))["event"]["delta"] == 288
 
 
+async def test_what_a_label_says_is_nothing_or_too_much_books_nothing(
+    member: AsyncClient, scan: Scan, set_state: Scan, config: Config
+) -> None:
+    item, shelf = await new_item(member, upc=EAN), await new_location(member)
+    await new_stock(member, item, shelf, 3, unit="kg")
+    for mode in ("add", "remove", "count"):
+        await set_state(mode, shelf)
+        for element, words in (
+            ("(30)0", "nothing in it"),
+            ("(37)000", "nothing in it"),
+            ("(3103)000000", "weighs nothing"),
+            ("(3105)000004", "less than 0.001 kg"),
+            ("(30)99999999", "larger than Stocky can count" if mode != "remove" else "Only 3"),
+        ):
+            answer = await scan(f"(01){GTIN}{element}", quantity=10**9)
+            assert (answer["success"], answer["event"]) == (False, None), (mode, element)
+            assert words in answer["message"], (mode, element)
+    assert await total(member, item) == 3
+    assert await find_faults(config) == []
+
+
 async def test_a_wrong_check_digit_is_told_and_nothing_is_made(
     member: AsyncClient, scanner: AsyncClient, scan: Scan, set_state: Scan
 ) -> None:
