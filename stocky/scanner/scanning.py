@@ -44,6 +44,8 @@ class ScanPosting(Posting):
         self.scanner_id = scan.scanner_id or own_scanner_id(by)
         self.scanner = ScannerRow(self.scanner_id)
         self.needs_location = False
+        # The hint, when it names no location.
+        self.lost_hint: str | int | None = None
         self._fingerprint = None if scan.event_id is None else fingerprint(scan)
 
     @classmethod
@@ -77,7 +79,11 @@ class ScanPosting(Posting):
         here = hinted or scanner.location_id
         kind = _KINDS.get(scanner.mode)
         self.needs_location = kind is not None and here is None
-        if self.needs_location or (scanner.mode is Mode.COUNT and scan.quantity is None):
+        if scanner.mode is Mode.COUNT and scan.quantity is None:
+            kind = None
+        is_lost = kind is not None and hinted is None and bool(str(scan.location_hint or "").strip())
+        self.lost_hint = scan.location_hint if is_lost else None
+        if self.needs_location:
             kind = None
         operation = Operation(
             kind=kind,  # type: ignore[arg-type]  # the values of _KINDS are kinds
@@ -153,13 +159,22 @@ def _find_hints(postings: list[ScanPosting]) -> Script[dict[str, int]]:
 
 
 def _message(posting: ScanPosting, outcome: Outcome) -> str:
+    told = _told(posting, outcome)
+    if posting.lost_hint is None or posting.needs_location or outcome.status not in ("applied", "rejected"):
+        return told
+    place = "" if posting.scanner.mode is Mode.MOVE else f"; the scanner's was taken, {posting.scanner.location_name}"
+    return f"{told}. There is no location {posting.lost_hint!r}{place}"
+
+
+def _told(posting: ScanPosting, outcome: Outcome) -> str:
     name = outcome.item.name if outcome.item else f"Unknown barcode {posting.scanned.code}"
     if outcome.status == "rejected":
         return f"{name}: nothing is known about it yet" if _is_unknown(posting, outcome) else outcome.reason or ""
     if outcome.status == "duplicate":
         return f"{name}: this scan was counted already"
     if posting.needs_location:
-        return f"{name}: nothing was booked, because the scanner has no location yet"
+        hint = "" if posting.lost_hint is None else f"there is no location {posting.lost_hint!r}, and "
+        return f"{name}: nothing was booked, because {hint}the scanner has no location yet"
     if outcome.status == "looked_up":
         total = outcome.item.total_quantity if outcome.item else 0
         return f"{name}: {total:g} in stock"
@@ -181,7 +196,7 @@ def _is_unknown(posting: ScanPosting, outcome: Outcome) -> bool:
 
 def _suggestions(posting: ScanPosting, outcome: Outcome) -> list[SuggestedAction]:
     suggestions = []
-    if posting.needs_location:
+    if posting.needs_location or posting.lost_hint is not None:
         suggestions.append(_SET_LOCATION)
     elif posting.scanner.mode is Mode.COUNT and posting.scan.quantity is None:
         suggestions.append(_NAME_QUANTITY)

@@ -44,7 +44,10 @@ class Command(Struct, kw_only=True):
 
 
 class Scan(Struct, kw_only=True, gc=False):
-    """One scan. `upc` is a barcode, a GS1 code, an item's code, or a command as JSON. `quantity` counts packs of it."""
+    """One scan. `upc` is a barcode, a GS1 code, an item's code, or a command as JSON. `quantity` counts packs of it.
+
+    `location_hint`, a location's name or id, goes before the scanner's own; one that names none is told in the answer.
+    """
 
     upc: Annotated[
         str, Meta(min_length=1, max_length=LONGEST_TEXT, description="What was scanned", examples=["4006381333931"])

@@ -219,10 +219,39 @@ async def test_a_hint_names_the_location_of_one_scan(member: AsyncClient, scan: 
         assert answer["event"]["location_id"] == cellar["id"], hint
         assert answer["scanner_state"]["location_id"] == shelf["id"]
     assert (await scan(UPC))["event"]["location_id"] == shelf["id"]
-    assert (await scan(UPC, location_hint="Nowhere"))["event"]["location_id"] == shelf["id"]
     await set_state("add")
     assert (await scan(UPC, location_hint="Cellar"))["event"]["location_id"] == cellar["id"]
-    assert (await scan(UPC, location_hint="Nowhere"))["event"] is None
+    assert await total(member, item) == 5
+
+
+async def test_a_hint_that_names_no_location_is_told(member: AsyncClient, scan: Scan, set_state: Scan) -> None:
+    item, shelf = await new_item(member, upc=UPC), await new_location(member)
+    gone = await new_location(member, "Gone")
+    assert (await member.delete(f"/locations/{gone['id']}")).status_code == 204
+    await set_state("add", shelf)
+    for hint in ("Nowhere", 999, "Gone", gone["id"]):
+        answer = await scan(UPC, location_hint=hint, event_id=f"hint {hint}")
+        assert (answer["success"], answer["event"]["location_id"]) == (True, shelf["id"]), "a hint is no order"
+        assert answer["message"].endswith(f"There is no location {hint!r}; the scanner's was taken, Shelf"), answer
+        assert [action["action"] for action in answer["suggested_actions"]] == ["set_location"]
+    again = await scan(UPC, location_hint="Nowhere", event_id="hint Nowhere")
+    assert again["message"].endswith("this scan was counted already")
+    await set_state("remove", shelf)
+    short = await scan(UPC, location_hint="Nowhere", quantity=9)
+    assert short["success"] is False
+    assert "no location 'Nowhere'" in short["message"]
+    await set_state("lookup", shelf)
+    looked = await scan(UPC, location_hint="Nowhere")
+    assert (looked["message"], looked["suggested_actions"]) == ("Coffee: 4 in stock", []), "it has no say there"
+    await set_state("add")
+    nowhere = await scan(UPC, location_hint="Nowhere")
+    assert nowhere["event"] is None
+    assert nowhere["message"] == (
+        "Coffee: nothing was booked, because there is no location 'Nowhere', and the scanner has no location yet"
+    )
+    await set_state("add", shelf)
+    for nothing in ("", "  "):
+        assert "There is no" not in (await scan(UPC, location_hint=nothing))["message"]
     assert await total(member, item) == 6
 
 
