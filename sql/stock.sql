@@ -48,6 +48,22 @@ SELECT item.id, item.name, item.oversell_policy, item.is_active, item.version, i
   FROM json_each(CAST(:ids AS TEXT)) AS wanted
   JOIN item ON item.id = CAST(wanted.value AS BIGINT);
 
+-- list_handed_over --
+-- Through which merges the items :ids and what they were merged into lead on, and which SKU took over which.
+WITH RECURSIVE onward (item_id, into_id, batch_id) AS (
+    SELECT source_id, target_id, batch_id
+      FROM item_merge
+     WHERE undone_at IS NULL AND source_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
+     UNION
+    SELECT item_merge.source_id, item_merge.target_id, item_merge.batch_id
+      FROM onward JOIN item_merge ON item_merge.source_id = onward.into_id AND item_merge.undone_at IS NULL
+)
+SELECT onward.item_id, onward.into_id, onward.batch_id, giving.sku_id, taking.sku_id AS into_sku_id
+  FROM onward
+  LEFT JOIN stock_event AS giving ON giving.batch_id = onward.batch_id AND giving.item_id = onward.item_id
+  LEFT JOIN stock_event AS taking ON taking.transfer_id = giving.transfer_id AND taking.id <> giving.id
+ ORDER BY giving.id;
+
 -- list_levels --
 -- Every SKU of the items :ids, hidden ones included.
 SELECT sku.id, sku.item_id, sku.location_id, sku.expiry_date, sku.quantity_milli, sku.unit, sku.notes, sku.is_active,
@@ -84,7 +100,7 @@ SELECT id, event_id, kind AS type, item_id, location_id, sku_id,
 -- A new SKU.
 INSERT INTO sku (item_id, location_id, expiry_date, quantity_milli, unit, notes, is_active, version,
                  created_at, updated_at)
-VALUES (:item_id, :location_id, :expiry_date, :quantity_milli, :unit, :notes, TRUE, :version,
+VALUES (:item_id, :location_id, :expiry_date, :quantity_milli, :unit, :notes, :is_active, :version,
         :created_at, :created_at)
 RETURNING id;
 

@@ -6,11 +6,13 @@ collects what has to be written. A refused operation leaves no trace in it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 
+import msgspec
+
 from stocky.quantity import from_milli
-from stocky.stock.levels import Entry, Level, Refused, Stocked, Written
+from stocky.stock.levels import Entry, HandedOver, Level, Refused, Stocked, Written
 from stocky.stock.operations import AnyLot, Operation
 
 # Far above any stock, and exact as a JSON number.
@@ -20,7 +22,9 @@ LIMIT_MILLI = 10**15
 class Ledger:
     """The levels of the items of a batch, and the entries that change them."""
 
-    def __init__(self, items: list[Stocked], levels: list[Level], moment: datetime) -> None:
+    def __init__(
+        self, items: list[Stocked], levels: list[Level], moment: datetime, handed_over: Sequence[HandedOver] = ()
+    ) -> None:
         self.items = {item.id: item for item in items}
         self.moment = moment
         self.entries: list[Entry] = []
@@ -29,6 +33,8 @@ class Ledger:
         self.reversed: set[int] = set()
         self._by_item: dict[int, list[Level]] = {item.id: [] for item in items}
         self._by_sku: dict[int, Level] = {}
+        self._merges = {each.item_id: each for each in handed_over}
+        self._taken_over_by = {each.sku_id: each.into_sku_id for each in handed_over}
         # How to take back what the batch has done so far, newest last.
         self._undo: list[Callable[[], None]] = []
         for level in levels:
@@ -110,8 +116,11 @@ class Ledger:
         return [self._book(operation, level, operation.quantity_milli - level.quantity_milli)]
 
     def undo(self, operation: Operation, rows: list[Written]) -> list[Entry]:
-        """Compensates rows of the ledger, latest first; all of them or none."""
-        entries = []
+        """Compensates rows of the ledger, latest first; all of them or none.
+
+        What is taken from an item that was merged since is what the other one has of it.
+        """
+        entries, mark = [], len(self.entries)
         for row in reversed(rows):
             if row.kind == "undo":
                 raise Refused(f"Event {row.id} is itself an undo; post the change again instead", "undone")
@@ -119,17 +128,20 @@ class Ledger:
                 raise Refused(f"Event {row.id} has been undone already", "undone")
             level = self._by_sku[row.sku_id]
             item = self.items[row.item_id]
-            self.check_in_use(item)
-            after = level.quantity_milli - row.delta_milli
-            if after < 0 and after < level.quantity_milli and item.oversell_policy != "allow":
-                raise Refused(
-                    f"Undoing event {row.id} would leave {from_milli(after):g} of {item.name}: what came in has gone"
-                    " out since. Undo that first"
-                )
             self._remember(self.reversed.discard, row.id)
             self.reversed.add(row.id)
-            self._show(level)
+            merge = self._merges.get(item.id)
+            if merge is None:
+                self.check_in_use(item)
+                self._show(level)
+            elif row.batch_id == merge.batch_id:
+                raise Refused(
+                    f"Event {row.id} is how {item.name} was merged into item {merge.into_id}; undo the merge", "invalid"
+                )
+            elif row.delta_milli:
+                self._hand_back(operation, level, row.delta_milli)
             entries.append(self._book(operation, level, -row.delta_milli, reverses_id=row.id))
+        self._check_enough(mark)
         return _as_one(entries)
 
     def write_off(self, operation: Operation) -> list[Entry]:
@@ -154,12 +166,53 @@ class Ledger:
                         f"At one place {item.name} is counted in {level.unit} and {to.name} in {target.unit};"
                         " count both in one unit first"
                     )
-                quantity = level.quantity_milli
-                entries.append(self._book(operation, level, -quantity))
-                entries.append(self._book(operation, target, quantity))
+                # Each SKU is a transfer of its own, so that the ledger tells which one took it over.
+                entries += self._pass_on(operation, level, target, level.quantity_milli)
             self._touch(level)
             level.is_active = False
-        return _as_one(entries)
+        return entries
+
+    def _hand_back(self, operation: Operation, level: Level, quantity_milli: int) -> None:
+        """A level of a merged item has again what an undoing takes from it, merge by merge from who has it now.
+
+        It is booked as part of each merge, so that undoing the merge gives back that much less.
+        """
+        merge = self._merges[level.item_id]
+        into = self.items[merge.into_id]
+        holder = self._by_sku.get(self._taken_over_by.get(level.id) or 0) or self._level_for(
+            operation, into, level.location_id, level.expiry_date, like=level
+        )
+        if holder.unit != level.unit:
+            raise Refused(
+                f"{self.items[level.item_id].name} was counted in {level.unit} there, and {into.name} is counted in"
+                f" {holder.unit}; correct the count of {into.name} instead"
+            )
+        if into.merged_into_id is None:
+            self.check_in_use(into)
+        else:
+            self._hand_back(operation, holder, quantity_milli)
+        passing_on = msgspec.structs.replace(operation, kind="move", event_id=None, fingerprint=None)
+        for entry in self._pass_on(passing_on, holder, level, quantity_milli):
+            entry.batch_id = merge.batch_id
+        # It may have been made or shown for this, and one of a merged item is not shown.
+        holder.is_active = into.merged_into_id is None
+
+    def _pass_on(self, operation: Operation, giver: Level, taker: Level, quantity_milli: int) -> list[Entry]:
+        """Stock changes from one item to another."""
+        return _as_one([self._book(operation, giver, -quantity_milli), self._book(operation, taker, quantity_milli)])
+
+    def _check_enough(self, mark: int) -> None:
+        """Raises Refused where the entries since `mark` leave less than nothing of what may not be oversold."""
+        before: dict[int, int] = {}
+        for entry in self.entries[mark:]:
+            before.setdefault(id(entry.level), entry.quantity_after_milli - entry.delta_milli)
+        for entry in self.entries[mark:]:
+            item, left = self.items[entry.level.item_id], entry.level.quantity_milli
+            if left < min(0, before[id(entry.level)]) and item.oversell_policy != "allow":
+                raise Refused(
+                    f"Undoing this would leave {from_milli(left):g} of {item.name}: what came in has gone out since."
+                    " Undo that first"
+                )
 
     def _take(
         self, operation: Operation, item: Stocked, location_id: int | None, quantity_milli: int

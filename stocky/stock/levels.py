@@ -90,3 +90,17 @@ class Written(msgspec.Struct, gc=False):
     sku_id: int
     delta_milli: int
     reversed_by: int | None
+    batch_id: str | None
+
+
+class HandedOver(msgspec.Struct, gc=False):
+    """Where a merged item's stock went: to which item, in which batch, and into which SKU that of a SKU of it.
+
+    Without SKUs for an item that held nothing.
+    """
+
+    item_id: int
+    into_id: int
+    batch_id: str
+    sku_id: int | None
+    into_sku_id: int | None

@@ -23,7 +23,7 @@ from stocky.quantity import from_milli
 from stocky.stock.application import Application, Earlier, Remembered
 from stocky.stock.crossings import items_crossed
 from stocky.stock.ledger import Ledger
-from stocky.stock.levels import Entry, Level, Stocked
+from stocky.stock.levels import Entry, HandedOver, Level, Stocked
 from stocky.stock.operations import Operation, Posting
 from stocky.stock.references import Found, resolve
 from stocky.stock.schemas import StockEvent
@@ -57,21 +57,27 @@ def record(postings: list[Posting], cache: ItemCache) -> Script[None]:
 
 def _read_ledger(operations: list[Operation], found: dict[int, Found], moment: datetime) -> Script[Ledger]:
     ids = {one.item_id for one in found.values() if one.item_id is not None}
-    ids.update(row.item_id for one in found.values() for row in one.undone)
+    undone = {row.item_id for one in found.values() for row in one.undone}
+    ids.update(undone)
     ids.update(operation.into for operation in operations if operation.into is not None)
     if not ids:
         return Ledger([], [], moment)
     items = yield from _lock_items(ids)
     merged = {item.id: item.merged_into_id for item in items if item.merged_into_id is not None}
+    handed_over: list[HandedOver] = []
     if merged:
         # Whoever names an item that was merged, by an id or a code on an old label, means the other one. Locking
         # out of order may meet another batch that does; the database ends one of the two, and it is tried again.
         for one in found.values():
             one.item_id = merged.get(one.item_id or 0, one.item_id)
-        items += yield from _lock_items(set(merged.values()) - ids)
+        if behind := undone & merged.keys():
+            # While an item is locked, none of the merges that lead on from it is made or undone.
+            wanted = {"ids": msgspec.json.encode(sorted(behind)).decode()}
+            handed_over = yield Ask("list_handed_over", wanted, HandedOver)
+        items += yield from _lock_items({*merged.values(), *(each.into_id for each in handed_over)} - ids)
     wanted = {"ids": msgspec.json.encode([item.id for item in items]).decode()}
     levels: list[Level] = yield Ask("list_levels", wanted, Level)
-    return Ledger(items, levels, moment)
+    return Ledger(items, levels, moment, handed_over)
 
 
 def _lock_items(ids: set[int]) -> Script[list[Stocked]]:
@@ -187,6 +193,7 @@ def _add_level(level: Level) -> Script[int]:
             "quantity_milli": level.quantity_milli,
             "unit": level.unit,
             "notes": level.notes,
+            "is_active": level.is_active,
             "version": level.version,
             "created_at": level.created_at,
         },

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from httpx import ASGITransport, AsyncClient
-from litestar import Litestar
+from httpx import AsyncClient
 
 from stocky import clock
-from stocky.app import create_app
 from stocky.config import Config
 from stocky.stock.proof import find_faults
-from tests.conftest import started
 from tests.documents.files import pdf, picture, uploaded
 from tests.inventory import Json, get, made, new_item, new_location, new_stock, refused, total
-
-
-async def merge(client: AsyncClient, source: Json, target: Json) -> Json:
-    return made(await client.post(f"/items/{source['id']}/merge", json={"into": target["id"]}))
+from tests.merging.merges import merge, unmerge
 
 
 async def scan(client: AsyncClient, barcode: str, shelf: Json, quantity: float = 1) -> Json:
@@ -117,7 +110,7 @@ async def test_within_a_day_it_is_undone(member: AsyncClient, scanner: AsyncClie
     (told,) = await get(member, f"/items/{target['id']}/merges")
     assert (told["source_name"], told["undone_at"]) == ("Teh", None)
     assert told["undoable_until"]
-    back = made(await member.post(f"/items/{source['id']}/unmerge"))
+    back = await unmerge(member, source)
     same = {"name", "upc", "barcodes", "total_quantity", "is_active", "merged_into_id"}
     assert {name: back[name] for name in same} == {name: before[name] for name in same}
     # What was scanned in between was counted on the item that it was then.
@@ -197,23 +190,11 @@ async def test_a_chain_of_merges_is_undone_from_its_end(
     assert await total(member, third) == 5
     assert len(await history(member, third)) == 9
     refused(await member.post(f"/items/{first['id']}/unmerge"), 409, "undo that first")
-    made(await member.post(f"/items/{second['id']}/unmerge"))
+    await unmerge(member, second)
     assert [await total(member, item) for item in (first, second, third)] == [0, 2, 3]
-    made(await member.post(f"/items/{first['id']}/unmerge"))
+    await unmerge(member, first)
     assert [await total(member, item) for item in (first, second, third)] == [1, 1, 3]
     assert (await scan(scanner, "X1", shelf))["item"]["id"] == first["id"]
-    assert await find_faults(config) == []
-
-
-async def test_what_was_booked_before_is_not_undone_behind_a_merge(member: AsyncClient, config: Config) -> None:
-    shelf = await new_location(member)
-    source, target = await new_item(member, "A"), await new_item(member, "B")
-    await new_stock(member, source, shelf, 3)
-    await merge(member, source, target)
-    moved, _, added = (await get(member, f"/items/{target['id']}/events"))["events"]
-    refused(await member.post(f"/events/{added['id']}/undo"), 422, "merged into", "undo the merge")
-    refused(await member.post(f"/events/batches/{moved['batch_id']}/undo"), 422, "undo the merge")
-    assert await total(member, target) == 3
     assert await find_faults(config) == []
 
 
@@ -231,7 +212,7 @@ async def test_shopping_lists_name_the_one_that_is_left(member: AsyncClient) -> 
         made(await member.post(f"/shopping-lists/{list_id}/items", json=body))
     await merge(member, source, target)
     assert (await entries(both), await entries(one)) == ({target["id"]: 5}, {target["id"]: 0.5})
-    made(await member.post(f"/items/{source['id']}/unmerge"))
+    await unmerge(member, source)
     assert await entries(both) == {target["id"]: 3, source["id"]: 2}
     assert await entries(one) == {source["id"]: 0.5}
 
@@ -244,7 +225,7 @@ async def test_what_was_bought_since_is_not_put_back_on_its_list(member: AsyncCl
     await merge(member, source, target)
     answer = await member.delete(f"/shopping-lists/{shopping}/items/{target['id']}")
     assert answer.status_code == 204
-    made(await member.post(f"/items/{source['id']}/unmerge"))
+    await unmerge(member, source)
     assert (await get(member, f"/shopping-lists/{shopping}"))["items"] == []
 
 
@@ -256,7 +237,7 @@ async def test_what_was_put_on_the_list_since_stays_there(member: AsyncClient) -
     await merge(member, source, target)
     assert (await member.delete(f"{path}/{target['id']}")).status_code == 204
     made(await member.post(path, json={"item_id": target["id"], "quantity": 7}))
-    made(await member.post(f"/items/{source['id']}/unmerge"))
+    await unmerge(member, source)
     left = (await get(member, f"/shopping-lists/{entries}"))["items"]
     assert [(entry["item"]["id"], entry["quantity"]) for entry in left] == [(target["id"], 7)]
 
@@ -287,7 +268,7 @@ async def test_documents_and_the_picture_follow(member: AsyncClient) -> None:
     assert await documents(source) == (set(), None)
     refused(await member.post("/documents/links", json={"item_id": source["id"], "url": "https://a.example"}), 409)
     assert (await member.delete(f"/documents/{manual['id']}")).status_code == 204
-    made(await member.post(f"/items/{source['id']}/unmerge"))
+    await unmerge(member, source)
     assert await documents(target) == ({own["id"]}, None)
     assert await documents(source) == ({photo["id"]}, photo["id"])
 
@@ -300,7 +281,7 @@ async def test_a_picture_of_its_own_stays(member: AsyncClient) -> None:
         made(await member.patch(f"/items/{item['id']}", json={"image_document_id": image["id"]}))
         images.append(image["id"])
     assert (await merge(member, source, target))["image_document_id"] == images[1]
-    assert made(await member.post(f"/items/{source['id']}/unmerge"))["image_document_id"] == images[0]
+    assert (await unmerge(member, source))["image_document_id"] == images[0]
     assert (await get(member, f"/items/{target['id']}"))["image_document_id"] == images[1]
 
 
@@ -317,21 +298,8 @@ async def test_stubs_wait_for_review_with_what_was_scanned(member: AsyncClient, 
     assert await get(member, "/items/review") == [second]
 
 
-@pytest.fixture
-async def scanners(config: Config, app: Litestar, scanner: AsyncClient) -> AsyncIterator[list[AsyncClient]]:
-    """A scanner's clients of each process there can be on the database: of one on SQLite, of two on Postgres."""
-    if config.dialect == "sqlite":
-        yield [scanner]
-        return
-    async with started(create_app(config)) as other:
-        transport = ASGITransport(app=other, raise_app_exceptions=False)
-        async with AsyncClient(transport=transport, base_url=scanner.base_url, headers=scanner.headers) as client:
-            yield [scanner, client]
-
-
-async def test_merging_while_both_are_scanned_loses_nothing(
-    member: AsyncClient, scanners: list[AsyncClient], config: Config
-) -> None:
+async def test_merging_while_both_are_scanned_loses_nothing(members: list[AsyncClient], config: Config) -> None:
+    member = members[0]
     shelf = await new_location(member)
     items = [await new_item(member, name, barcodes=[{"barcode": name}]) for name in ("M-1", "M-2")]
     source, target = items
@@ -350,7 +318,7 @@ async def test_merging_while_both_are_scanned_loses_nothing(
 
     scanning = [
         asyncio.create_task(keep_scanning(client, name))
-        for client in scanners
+        for client in members
         for name in ("M-1", "M-2", source["code"])
     ]
     done = 0

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -18,16 +19,38 @@ from stocky.db import make_database
 from stocky.errors import Conflict, Invalid
 from stocky.merging.repository import merge_items, undo_merge
 from stocky.quantity import from_milli, to_milli
+from stocky.stock.schemas import NewEvent
 from tests.stock.stockroom import SOMEONE, Stockroom, event, leave
 
 # The last one may hold less than nothing.
 POLICIES = ["reject", "reject", "clamp", "allow"]
-LOTS = [None, date(2026, 6, 1)]
 which = st.integers(0, len(POLICIES) - 1)
+quantities = st.sampled_from([1, 500, 3000])
+
+
+class Spot(NamedTuple):
+    """One of two places, and a lot or none."""
+
+    place: int
+    lot: date | None
+
+
+SPOTS = [Spot(place, lot) for place in (0, 1) for lot in (None, date(2026, 6, 1))]
+WITH_LOT = [spot for spot in SPOTS if spot.lot is not None]
+
+
+@dataclass
+class Booked:
+    """An event in the ledger, on the item that it was booked on, with what it changed where."""
+
+    id: int
+    item: int
+    changes: dict[Spot, int]
+    is_undone: bool = False
 
 
 class MergingMachine(RuleBasedStateMachine):
-    """`levels` is what each item holds by lot, `into` where its name leads, `brought` what each open merge moved."""
+    """`levels` is what each item holds at each spot, `target` where its name leads, `brought` what each merge moved."""
 
     runner: asyncio.Runner
     stockroom: Stockroom
@@ -41,78 +64,123 @@ class MergingMachine(RuleBasedStateMachine):
             self.run(self.stockroom.item(policy, packs={barcode: 1}))
             for policy, barcode in zip(POLICIES, self.barcodes, strict=True)
         ]
-        self.place = self.run(self.stockroom.place())
-        self.levels: list[Counter[date | None]] = [Counter() for _ in POLICIES]
+        self.places = [self.run(self.stockroom.place()) for _ in (0, 1)]
+        self.levels: list[Counter[Spot]] = [Counter() for _ in POLICIES]
         self.target: dict[int, int] = {}
-        self.brought: dict[int, Counter[date | None]] = {}
+        self.brought: dict[int, Counter[Spot]] = {}
+        self.events: list[Booked] = []
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return self.runner.run(work)
 
-    def root(self, item: int) -> int:
-        while item in self.target:
-            item = self.target[item]
-        return item
+    def path(self, item: int) -> list[int]:
+        """The item, and what its name leads to, to the end."""
+        items = [item]
+        while items[-1] in self.target:
+            items.append(self.target[items[-1]])
+        return items
 
-    @rule(item=which, by_barcode=st.booleans(), lot=st.sampled_from(LOTS), milli=st.sampled_from([1, 500, 3000]))
-    def add(self, item: int, by_barcode: bool, lot: date | None, milli: int) -> None:
+    @rule(item=which, by_barcode=st.booleans(), spot=st.sampled_from(SPOTS), milli=quantities)
+    def add(self, item: int, by_barcode: bool, spot: Spot, milli: int) -> None:
         name = self.barcodes[item] if by_barcode else self.items[item]
-        assert (
-            self.run(self.stockroom.one(event("add", name, self.place, from_milli(milli), lot=lot))).status == "applied"
-        )
-        self.levels[self.root(item)][lot] += milli
+        self._book(item, event("add", name, self.places[spot.place], from_milli(milli), lot=spot.lot), {spot: milli})
 
-    @rule(item=which, lot=st.sampled_from(LOTS[1:]), milli=st.sampled_from([1, 500, 3000]))
-    def remove(self, item: int, lot: date, milli: int) -> None:
-        result = self.run(self.stockroom.one(event("remove", self.items[item], self.place, from_milli(milli), lot=lot)))
-        root = self.root(item)
-        there = self.levels[root][lot]
+    @rule(item=which, spot=st.sampled_from(WITH_LOT), milli=quantities)
+    def remove(self, item: int, spot: Spot, milli: int) -> None:
+        root = self.path(item)[-1]
+        there = self.levels[root][spot]
         taken = {"reject": milli if milli <= there else 0, "clamp": max(min(milli, there), 0), "allow": milli}
-        assert (result.status == "applied") == (taken[POLICIES[root]] > 0), result
-        self.levels[root][lot] -= taken[POLICIES[root]]
+        removal = event("remove", self.items[item], self.places[spot.place], from_milli(milli), lot=spot.lot)
+        self._book(item, removal, {spot: -taken[POLICIES[root]]} if taken[POLICIES[root]] else {})
+
+    @rule(item=which, spot=st.sampled_from(WITH_LOT), milli=quantities)
+    def move(self, item: int, spot: Spot, milli: int) -> None:
+        there = spot._replace(place=1 - spot.place)
+        is_enough = milli <= self.levels[self.path(item)[-1]][spot]
+        moving = event(
+            "move",
+            self.items[item],
+            self.places[spot.place],
+            from_milli(milli),
+            lot=spot.lot,
+            to=self.places[there.place],
+        )
+        self._book(item, moving, {spot: -milli, there: milli} if is_enough else {})
+
+    @rule(data=st.data())
+    def undo_event(self, data: st.DataObject) -> None:
+        """Also of what was booked on an item before it was merged: the difference is that of the one that is left."""
+        if not self.events:
+            return
+        booked = data.draw(st.sampled_from(self.events))
+        path = self.path(booked.item)
+        possible = not booked.is_undone and self._may_lose(path[-1], booked.changes)
+        assert self.run(self._undone(booked.id)) == possible
+        if possible:
+            booked.is_undone = True
+            self.levels[path[-1]].subtract(booked.changes)
+            for merged in path[:-1]:
+                self.brought[merged].subtract(booked.changes)
 
     @rule(source=which, into=which)
     def merge(self, source: int, into: int) -> None:
         merged = self.run(self._in_transaction(merge_items, self.items[source], self.items[into]))
         if source == into or into in self.target or source in self.target:
             # Asked for again, it is answered and nothing changes.
-            assert merged == (source != into and self.root(source) == into and into not in self.target)
+            assert merged == (source != into and self.path(source)[-1] == into)
             return
         assert merged
         self.target[source] = into
-        self.brought[source] = Counter({lot: milli for lot, milli in self.levels[source].items() if milli})
-        for lot, milli in self.brought[source].items():
-            self.levels[into][lot] += milli
-        self.levels[source] = Counter()
+        self.brought[source], self.levels[source] = self.levels[source], Counter()
+        self.levels[into].update(self.brought[source])
 
     @rule(source=which)
-    def undo(self, source: int) -> None:
+    def unmerge(self, source: int) -> None:
         undone = self.run(self._in_transaction(undo_merge, self.items[source]))
         target = self.target.get(source)
-        # Lot by lot, what it brought may be given back unless the item would end with too little.
+        # What it brought may be given back unless one of the two would end with too little.
         possible = (
             target is not None
             and target not in self.target
-            and all(
-                self.levels[target][lot] - milli >= 0 or milli < 0 or POLICIES[target] == "allow"
-                for lot, milli in self.brought[source].items()
-            )
-            and all(milli > 0 or POLICIES[source] == "allow" for milli in self.brought[source].values())
+            and self._may_lose(target, self.brought[source])
+            and self._may_lose(source, {spot: -milli for spot, milli in self.brought[source].items()})
         )
         assert undone == possible
         if possible and target is not None:
             del self.target[source]
-            for lot, milli in self.brought.pop(source).items():
-                self.levels[target][lot] -= milli
-                self.levels[source][lot] += milli
+            brought = self.brought.pop(source)
+            self.levels[target].subtract(brought)
+            self.levels[source].update(brought)
 
     @invariant()
     def every_item_holds_what_the_model_says(self) -> None:
         for item, expected in zip(self.items, self.levels, strict=True):
-            held = {lot: to_milli(quantity) for (_, lot), quantity in self.run(self.stockroom.lots(item)).items()}
-            assert {lot: milli for lot, milli in held.items() if milli} == {
-                lot: milli for lot, milli in expected.items() if milli
-            }
+            lots = self.run(self.stockroom.lots(item))
+            held = {Spot(self.places.index(place), lot): to_milli(each) for (place, lot), each in lots.items() if each}
+            assert held == {spot: milli for spot, milli in expected.items() if milli}
+
+    def _may_lose(self, item: int, changes: Mapping[Spot, int]) -> bool:
+        """Whether the item may hold so much less, as what its policy says of too little."""
+        return POLICIES[item] == "allow" or all(
+            self.levels[item][spot] - milli >= min(0, self.levels[item][spot]) for spot, milli in changes.items()
+        )
+
+    def _book(self, item: int, new: NewEvent, changes: dict[Spot, int]) -> None:
+        """Posts an event that changes this of what the item's name leads to, or is refused where that is nothing."""
+        result = self.run(self.stockroom.one(new))
+        assert (result.status == "applied") == bool(changes), result
+        if changes:
+            root = self.path(item)[-1]
+            self.levels[root].update(changes)
+            self.events.append(Booked(result.id, root, changes))
+
+    async def _undone(self, event_id: int) -> bool:
+        """Whether it was done."""
+        try:
+            await self.stockroom.undo(event=event_id)
+        except Conflict:
+            return False
+        return True
 
     async def _in_transaction(self, function: Any, *items: int) -> bool:
         """Whether it was done."""

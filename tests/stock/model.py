@@ -150,12 +150,14 @@ class Model:
             row = self.rows[number]
             if row.kind == "undo" or row.is_undone:
                 raise RefusedError
-            after = self.levels[row.key] - row.delta
-            if after < 0 < row.delta and self.policies[row.key.item] != "allow":
-                raise RefusedError
             self.rows[number] = replace(row, is_undone=True)
             self._book("undo", row.key, -row.delta)
-        return self.rows[first:]
+        undone = self.rows[first:]
+        for key in {row.key for row in undone}:
+            before = next(row.after - row.delta for row in undone if row.key == key)
+            if self.levels[key] < min(0, before) and self.policies[key.item] != "allow":
+                raise RefusedError
+        return undone
 
     def _available(self, event: Sent) -> dict[Key, int]:
         """What can be taken for it, lot by lot, earliest expiry first."""

@@ -129,6 +129,17 @@ async def test_a_batch_whose_stock_has_gone_in_part_stays_whole(stockroom: Stock
     assert (await stockroom.total(rice), await stockroom.total(beans)) == (4, 5)
 
 
+async def test_a_batch_is_undone_when_enough_is_left_in_the_end(stockroom: Stockroom) -> None:
+    rice, shelf = await stockroom.item(), await stockroom.place()
+    await stockroom.one(event("add", rice, shelf, 2))
+    answer = await stockroom.post(event("remove", rice, shelf, 2), event("add", rice, shelf, 5))
+    await stockroom.one(event("remove", rice, shelf, 1))
+    # The latest comes off first, and 4 is less than the 5 that came in last.
+    assert [row.delta for row in await stockroom.undo(batch=answer.batch_id)] == [-5, 2]
+    assert await stockroom.total(rice) == 1
+    await stockroom.prove()
+
+
 async def test_an_event_and_its_batch_undone_at_once_are_both_undone(stockroom: Stockroom) -> None:
     rice, shelf = await stockroom.item(), await stockroom.place()
     answer = await stockroom.post(event("add", rice, shelf, 5), event("add", rice, shelf, 2))
