@@ -78,10 +78,16 @@ SELECT item.id AS item_id, count(event.id) AS event_count, max(event.id) AS last
  ORDER BY coalesce(max(event.id), 0) DESC, item.id DESC
  LIMIT :limit OFFSET :skip;
 
+-- lock_lists_of_item --
+-- Keeps the lists that an item stands on as they are until the end of the transaction. SQLite's one writer needs no lock.
+SELECT id
+  FROM shopping_list
+ WHERE id IN (SELECT list_id FROM shopping_list_entry WHERE item_id = :item_id)
+ ORDER BY id;
+
 -- list_list_entries_of_item --
--- Where an item stands on lists, and whether the other item stands there too.
-SELECT source.list_id AS parent_id, coalesce(target.id, source.id) AS entry_id, source.quantity_milli,
-       target.id IS NOT NULL AS is_folded
+-- Where an item stands on lists, and with how much the other item stands there too.
+SELECT source.list_id AS parent_id, source.quantity_milli, source.created_at, target.quantity_milli AS into_milli
   FROM shopping_list_entry AS source
   LEFT JOIN shopping_list_entry AS target ON target.list_id = source.list_id AND target.item_id = :target_id
  WHERE source.item_id = :source_id
@@ -113,23 +119,24 @@ UPDATE shopping_list_entry
 -- An entry that moved goes back, as far as it is still there.
 UPDATE shopping_list_entry
    SET item_id = :source_id, updated_at = :moment
- WHERE id = :entry_id AND item_id = :target_id AND created_at <= :merged_at;
+ WHERE list_id = :parent_id AND item_id = :target_id AND created_at <= :merged_at
+RETURNING quantity_milli;
 
 -- unfold_list_entry --
 -- What was added to the other's entry is taken off it, as far as it is still there.
 UPDATE shopping_list_entry
-   SET quantity_milli = quantity_milli - :quantity_milli, updated_at = :moment
- WHERE id = :entry_id AND item_id = :target_id AND created_at <= :merged_at AND quantity_milli > :quantity_milli;
+   SET quantity_milli = quantity_milli - :milli, updated_at = :moment
+ WHERE list_id = :parent_id AND item_id = :target_id AND created_at <= :merged_at AND quantity_milli > :milli
+RETURNING quantity_milli;
 
 -- put_back_list_entry --
 -- And stands on its own again.
 INSERT INTO shopping_list_entry (list_id, item_id, quantity_milli, created_at, updated_at)
-VALUES (:parent_id, :source_id, :quantity_milli, :moment, :moment);
+VALUES (:parent_id, :source_id, :quantity_milli, :created_at, :moment);
 
 -- list_project_entries_of_item --
--- Where an item stands on projects, and whether the other item stands there too.
-SELECT source.project_id AS parent_id, coalesce(target.id, source.id) AS entry_id, source.quantity_milli,
-       target.id IS NOT NULL AS is_folded
+-- Where an item stands on projects, and with how much the other item stands there too.
+SELECT source.project_id AS parent_id, source.quantity_milli, source.created_at, target.quantity_milli AS into_milli
   FROM project_entry AS source
   LEFT JOIN project_entry AS target ON target.project_id = source.project_id AND target.item_id = :target_id
  WHERE source.item_id = :source_id
@@ -161,18 +168,18 @@ UPDATE project_entry
 -- An entry that moved goes back, as far as it is still there.
 UPDATE project_entry
    SET item_id = :source_id, updated_at = :moment
- WHERE id = :entry_id AND item_id = :target_id AND created_at <= :merged_at;
+ WHERE project_id = :parent_id AND item_id = :target_id AND created_at <= :merged_at;
 
 -- unfold_project_entry --
 -- What was added to the other's entry is taken off it, as far as it is still there.
 UPDATE project_entry
-   SET quantity_milli = quantity_milli - :quantity_milli, updated_at = :moment
- WHERE id = :entry_id AND item_id = :target_id AND created_at <= :merged_at AND quantity_milli > :quantity_milli;
+   SET quantity_milli = quantity_milli - :milli, updated_at = :moment
+ WHERE project_id = :parent_id AND item_id = :target_id AND created_at <= :merged_at AND quantity_milli > :milli;
 
 -- put_back_project_entry --
 -- And stands on its own again.
 INSERT INTO project_entry (project_id, item_id, quantity_milli, created_at, updated_at)
-VALUES (:parent_id, :source_id, :quantity_milli, :moment, :moment);
+VALUES (:parent_id, :source_id, :quantity_milli, :created_at, :moment);
 
 -- move_documents --
 -- An item's documents become another's.

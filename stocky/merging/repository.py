@@ -20,6 +20,7 @@ from stocky.errors import Conflict, Invalid
 from stocky.logs import audit
 from stocky.merging.documents import move_documents, return_documents
 from stocky.merging.entries import (
+    lock_lists,
     move_list_entries,
     move_project_entries,
     return_list_entries,
@@ -48,6 +49,7 @@ async def merge_items(tx: Connection, recorder: Recorder, source_id: int, target
     """
     if source_id == target_id:
         raise Invalid("An item cannot be merged into itself; name another one", field="into")
+    await lock_lists(tx, source_id)
     source, target = await _locked(tx, source_id, target_id)
     if source.merged_into_id == target.id:
         return target
@@ -69,8 +71,8 @@ async def merge_items(tx: Connection, recorder: Recorder, source_id: int, target
     moved = Moved(
         barcodes=[MovedBarcode(each.barcode, each.barcode == source.upc) for each in source.barcodes],
         merged_before=[row["id"] for row in before],
-        list_entries=await move_list_entries(tx, source.id, target.id, moment),
-        project_entries=await move_project_entries(tx, source.id, target.id, moment),
+        list_entries=await move_list_entries(tx, source, target, by, moment),
+        project_entries=await move_project_entries(tx, source, target, moment),
         documents=await move_documents(tx, source, target, moment),
         image_document_id=source.image_document_id,
     )
@@ -100,6 +102,7 @@ async def undo_merge(tx: Connection, recorder: Recorder, source_id: int, by: Pri
     merge = await tx.one("find_open_merge", OpenMerge, source_id=source_id)
     if merge is None:
         raise Conflict(f"{source.name} is not merged into another item")
+    await lock_lists(tx, merge.target_id)
     source, target = await _locked(tx, source_id, merge.target_id)
     # Another request may have been first while this one waited for the items.
     still = await tx.one("find_open_merge", OpenMerge, source_id=source_id)
@@ -127,8 +130,9 @@ async def undo_merge(tx: Connection, recorder: Recorder, source_id: int, by: Pri
             code=barcode.code,
             is_primary=barcode.is_primary,
         )
-    await return_list_entries(tx, merge.moved.list_entries, source_id, target.id, merge.merged_at, moment)
-    await return_project_entries(tx, merge.moved.project_entries, source_id, target.id, merge.merged_at, moment)
+    when = {"merged_at": merge.merged_at, "moment": moment}
+    await return_list_entries(tx, merge.moved.list_entries, source, target, by, **when)
+    await return_project_entries(tx, merge.moved.project_entries, source, target, **when)
     await return_documents(tx, merge.moved.documents, merge.moved.image_document_id, source_id, target.id, moment)
     await _renew(tx, target.id)
     await tx.run(look_at_causes([source_id, target.id]))

@@ -48,13 +48,17 @@ class MovedBarcode(Struct):
 
 
 class MovedEntry(Struct):
-    """What stood on a shopping list or in a project; folded, it was added to the entry the other item had there."""
+    """What stood on a shopping list or in a project, since when, and what the other item had there."""
 
     parent_id: int
-    # The entry that stands for it since.
-    entry_id: int
     quantity_milli: int
-    is_folded: bool
+    created_at: datetime
+    into_milli: int | None
+
+    @property
+    def is_folded(self) -> bool:
+        """Whether it was added to the other's entry."""
+        return self.into_milli is not None
 
 
 class Moved(Struct, kw_only=True):

@@ -198,50 +198,6 @@ async def test_a_chain_of_merges_is_undone_from_its_end(
     assert await find_faults(config) == []
 
 
-async def test_shopping_lists_name_the_one_that_is_left(member: AsyncClient) -> None:
-    source, target = await new_item(member, "A"), await new_item(member, "B")
-    both = made(await member.post("/shopping-lists/", json={"name": "Both"}))["id"]
-    one = made(await member.post("/shopping-lists/", json={"name": "One"}))["id"]
-
-    async def entries(list_id: int) -> dict[int, float]:
-        items = (await get(member, f"/shopping-lists/{list_id}"))["items"]
-        return {entry["item"]["id"]: entry["quantity"] for entry in items}
-
-    for list_id, item, quantity in [(both, source, 2), (both, target, 3), (one, source, 0.5)]:
-        body = {"item_id": item["id"], "quantity": quantity}
-        made(await member.post(f"/shopping-lists/{list_id}/items", json=body))
-    await merge(member, source, target)
-    assert (await entries(both), await entries(one)) == ({target["id"]: 5}, {target["id"]: 0.5})
-    await unmerge(member, source)
-    assert await entries(both) == {target["id"]: 3, source["id"]: 2}
-    assert await entries(one) == {source["id"]: 0.5}
-
-
-async def test_what_was_bought_since_is_not_put_back_on_its_list(member: AsyncClient) -> None:
-    source, target = await new_item(member, "A"), await new_item(member, "B")
-    shopping = made(await member.post("/shopping-lists/", json={"name": "Food"}))["id"]
-    for item in (source, target):
-        made(await member.post(f"/shopping-lists/{shopping}/items", json={"item_id": item["id"], "quantity": 1}))
-    await merge(member, source, target)
-    answer = await member.delete(f"/shopping-lists/{shopping}/items/{target['id']}")
-    assert answer.status_code == 204
-    await unmerge(member, source)
-    assert (await get(member, f"/shopping-lists/{shopping}"))["items"] == []
-
-
-async def test_what_was_put_on_the_list_since_stays_there(member: AsyncClient) -> None:
-    source, target = await new_item(member, "A"), await new_item(member, "B")
-    entries = made(await member.post("/shopping-lists/", json={"name": "Food"}))["id"]
-    path = f"/shopping-lists/{entries}/items"
-    made(await member.post(path, json={"item_id": source["id"], "quantity": 2}))
-    await merge(member, source, target)
-    assert (await member.delete(f"{path}/{target['id']}")).status_code == 204
-    made(await member.post(path, json={"item_id": target["id"], "quantity": 7}))
-    await unmerge(member, source)
-    left = (await get(member, f"/shopping-lists/{entries}"))["items"]
-    assert [(entry["item"]["id"], entry["quantity"]) for entry in left] == [(target["id"], 7)]
-
-
 async def test_stock_counted_in_two_units_is_not_added_up(member: AsyncClient, config: Config) -> None:
     shelf = await new_location(member)
     source, target = await new_item(member, "Rice, loose"), await new_item(member, "Rice")

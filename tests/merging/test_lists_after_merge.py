@@ -1,0 +1,166 @@
+"""What lists and projects say of an item that is merged: moved, added up, given back, and told in the list's log."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from httpx import AsyncClient
+
+from tests.inventory import Json, get, made, new_item, new_location
+from tests.merging.merges import merge, unmerge
+from tests.shopping.lists import log_of, new_list, on, put_on
+
+
+async def test_shopping_lists_name_the_one_that_is_left(member: AsyncClient) -> None:
+    source, target = await new_item(member, "A"), await new_item(member, "B")
+    both, one = await new_list(member, "Both"), await new_list(member, "One")
+    for a_list, item, quantity in [(both, source, 2), (both, target, 3), (one, source, 0.5)]:
+        await put_on(member, a_list, item, quantity)
+    await merge(member, source, target)
+    assert (await on(member, both), await on(member, one)) == ({"B": 5}, {"B": 0.5})
+    await unmerge(member, source)
+    assert (await on(member, both), await on(member, one)) == ({"A": 2, "B": 3}, {"A": 0.5})
+
+
+async def test_projects_need_the_one_that_is_left(member: AsyncClient) -> None:
+    source, target, third = [await new_item(member, name) for name in ("A", "B", "C")]
+    needs = [{"item_id": source["id"], "quantity": 2}, {"item_id": third["id"], "quantity": 3}]
+    project = made(await member.post("/projects/", json={"name": "Lamp", "items": needs}))
+
+    async def needed() -> dict[str, float]:
+        items = (await get(member, f"/projects/{project['id']}"))["items"]
+        return {each["item"]["name"]: each["quantity"] for each in items}
+
+    await merge(member, source, target)
+    assert await needed() == {"B": 2, "C": 3}
+    await merge(member, target, third)
+    assert await needed() == {"C": 5}
+    await unmerge(member, target)
+    await unmerge(member, source)
+    assert await needed() == {"A": 2, "C": 3}
+
+
+async def test_what_was_bought_since_is_not_put_back_on_its_list(member: AsyncClient) -> None:
+    shelf = await new_location(member)
+    source, target = await new_item(member, "A"), await new_item(member, "B")
+    food, drinks = await new_list(member, "Food"), await new_list(member, "Drinks")
+    for a_list in (food, drinks):
+        for item in (source, target):
+            await put_on(member, a_list, item, 2)
+    await merge(member, source, target)
+    for a_list, quantity in [(food, 4), (drinks, 1)]:
+        bought = {"quantity": quantity, "location": {"id": shelf["id"]}}
+        made(await member.post(f"/shopping-lists/{a_list['id']}/items/{target['id']}/bought", json=bought))
+    await unmerge(member, source)
+    assert (await on(member, food), await on(member, drinks)) == ({}, {"A": 2, "B": 1})
+
+
+async def test_what_was_put_on_the_list_since_stays_there(member: AsyncClient) -> None:
+    source, target = await new_item(member, "A"), await new_item(member, "B")
+    food = await new_list(member)
+    await put_on(member, food, source, 2)
+    await merge(member, source, target)
+    assert (await member.delete(f"/shopping-lists/{food['id']}/items/{target['id']}")).status_code == 204
+    await put_on(member, food, target, 7)
+    await unmerge(member, source)
+    assert await on(member, food) == {"B": 7}
+
+
+async def test_a_chain_of_merges_gives_every_entry_back(member: AsyncClient) -> None:
+    first, second, third = [await new_item(member, name) for name in ("X1", "X2", "X3")]
+    some, all_of_them = await new_list(member, "Some"), await new_list(member, "All")
+    before: list[dict[str, float]] = [{"X1": 1, "X3": 4}, {"X1": 1, "X2": 2, "X3": 4}]
+    for a_list, quantities in zip((some, all_of_them), before, strict=True):
+        for item in (first, second, third):
+            if item["name"] in quantities:
+                await put_on(member, a_list, item, quantities[item["name"]])
+    await merge(member, first, second)
+    await merge(member, second, third)
+    assert [await on(member, a_list) for a_list in (some, all_of_them)] == [{"X3": 5}, {"X3": 7}]
+    await unmerge(member, second)
+    assert [await on(member, a_list) for a_list in (some, all_of_them)] == [{"X2": 1, "X3": 4}, {"X2": 3, "X3": 4}]
+    await unmerge(member, first)
+    assert [await on(member, a_list) for a_list in (some, all_of_them)] == before
+
+
+async def test_the_log_of_a_list_tells_of_the_merge_and_of_its_undoing(member: AsyncClient) -> None:
+    source, target = await new_item(member, "A"), await new_item(member, "B")
+    both, one = await new_list(member, "Both"), await new_list(member, "One")
+    for a_list, item, quantity in [(both, source, 2), (both, target, 3), (one, source, 0.5)]:
+        await put_on(member, a_list, item, quantity)
+    a, b = [{"item_id": item["id"], "name": item["name"]} for item in (source, target)]
+    await merge(member, source, target)
+
+    async def told(a_list: Json) -> list[tuple[str, Json]]:
+        return [(each["action_type"], each["details"]) for each in (await log_of(member, a_list))[:2]]
+
+    assert await told(both) == [
+        ("item_updated", {**b, "quantity": {"from": 3, "to": 5}, "merged": a}),
+        ("item_removed", {**a, "quantity": 2, "merged_into": b}),
+    ]
+    assert await told(one) == [
+        ("item_added", {**b, "quantity": 0.5, "merged": a}),
+        ("item_removed", {**a, "quantity": 0.5, "merged_into": b}),
+    ]
+    (newest, *_) = await log_of(member, one)
+    assert newest["user"]["username"] == "member"
+    assert (await get(member, f"/shopping-lists/{one['id']}"))["updated_at"] == newest["timestamp"]
+    await unmerge(member, source)
+    assert await told(both) == [
+        ("item_added", {**a, "quantity": 2, "unmerged_from": b}),
+        ("item_updated", {**b, "quantity": {"from": 5, "to": 3}, "unmerged": a}),
+    ]
+    assert await told(one) == [
+        ("item_added", {**a, "quantity": 0.5, "unmerged_from": b}),
+        ("item_removed", {**b, "quantity": 0.5, "unmerged": a}),
+    ]
+
+
+async def test_the_log_tells_how_a_list_came_to_be_that_others_change_meanwhile(members: list[AsyncClient]) -> None:
+    member = members[0]
+    source, target = await new_item(member, "A"), await new_item(member, "B")
+    food = await new_list(member, is_public=True)
+    path = f"/shopping-lists/{food['id']}/items"
+    stop = asyncio.Event()
+    changes = 0
+
+    async def keep_changing(client: AsyncClient, item: Json) -> None:
+        nonlocal changes
+        while not stop.is_set():
+            for method, where, body in [
+                ("POST", path, {"item_id": item["id"], "quantity": 2}),
+                ("PUT", f"{path}/{item['id']}", {"quantity": 3}),
+                ("DELETE", f"{path}/{item['id']}", None),
+            ]:
+                answer = await client.request(method, where, json=body)
+                assert answer.status_code in (200, 201, 204, 404, 409, 503), answer.text
+                changes += answer.is_success
+
+    changing = [asyncio.create_task(keep_changing(client, item)) for client in members for item in (source, target)]
+    for _ in range(10):
+        for path_of_merge, body in [("merge", {"into": target["id"]}), ("unmerge", None)]:
+            answer = await member.post(f"/items/{source['id']}/{path_of_merge}", json=body)
+            assert answer.status_code in (200, 409, 503), answer.text
+            await asyncio.sleep(0.03)
+    stop.set()
+    await asyncio.gather(*changing)
+    assert changes > 20
+    assert _replayed(await log_of(member, food, limit=1000)) == await on(member, food)
+
+
+def _replayed(log: list[Json]) -> dict[str, float]:
+    """What is on a list, by its log."""
+    there: dict[str, Any] = {}
+    for entry in reversed(log):
+        name, quantity = entry["details"].get("name"), entry["details"].get("quantity")
+        match entry["action_type"]:
+            case "item_added":
+                assert name not in there
+                there[name] = quantity
+            case "item_updated" if quantity is not None:
+                assert there[name] == quantity["from"]
+                there[name] = quantity["to"]
+            case "item_removed":
+                assert there.pop(name) == quantity
+    return there
