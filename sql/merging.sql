@@ -39,6 +39,33 @@ UPDATE item
    SET merged_into_id = :source_id, version = version + 1, updated_at = :moment
  WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
 
+-- list_sku_ids --
+-- The SKUs of an item, empty ones included and hidden ones not.
+SELECT id
+  FROM sku
+ WHERE item_id = :item_id AND is_active
+ ORDER BY id;
+
+-- show_skus --
+-- The SKUs :ids of an item are there again, also where they hold nothing.
+UPDATE sku
+   SET is_active = TRUE, version = version + 1, updated_at = :moment
+ WHERE item_id = :item_id AND NOT is_active
+   AND id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
+
+-- hide_unused_skus --
+-- What an item has been given by the batch :batch_id and had not, which was :ids, it no longer has where it is empty.
+-- What was booked there :since and is not undone keeps it.
+UPDATE sku
+   SET is_active = FALSE, version = version + 1, updated_at = :moment
+ WHERE item_id = :item_id AND is_active AND quantity_milli = 0
+   AND id IN (SELECT given.sku_id FROM stock_event AS given WHERE given.batch_id = :batch_id)
+   AND id NOT IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
+   AND NOT EXISTS (SELECT 1 FROM stock_event AS event
+                    WHERE event.item_id = sku.item_id AND event.sku_id = sku.id AND event.recorded_at >= :since
+                      AND event.kind <> 'undo'
+                      AND NOT EXISTS (SELECT 1 FROM stock_event AS undoing WHERE undoing.reverses_id = event.id));
+
 -- add_merge --
 -- What moved, and when.
 INSERT INTO item_merge (source_id, target_id, batch_id, moved, user_id, merged_at)

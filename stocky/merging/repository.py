@@ -66,10 +66,13 @@ async def merge_items(tx: Connection, recorder: Recorder, source_id: int, target
         note=f"{source.name} ({source.code}) merged into {target.name} ({target.code})"[:1000],
         user_id=by.id,
     )
+    skus = [await _list_skus(tx, item.id) for item in (source, target)]
     check(await recorder.record_in(tx, operation, batch_id=batch_id))
     before = await tx.all("list_items_merged_into", dict[str, int], target_id=source.id)
     moved = Moved(
         barcodes=[MovedBarcode(each.barcode, each.barcode == source.upc) for each in source.barcodes],
+        source_skus=skus[0],
+        target_skus=skus[1],
         merged_before=[row["id"] for row in before],
         list_entries=await move_list_entries(tx, source, target, by, moment),
         project_entries=await move_project_entries(tx, source, target, moment),
@@ -114,14 +117,21 @@ async def undo_merge(tx: Connection, recorder: Recorder, source_id: int, by: Pri
     if target.merged_into_id is not None:
         raise Conflict(f"{target.name} was itself merged into item {target.merged_into_id} since; undo that first")
     await tx.execute("mark_unmerged", source_id=source_id, moment=moment)
-    await tx.execute(
-        "return_merged", source_id=source_id, ids=msgspec.json.encode(merge.moved.merged_before).decode(), moment=moment
-    )
+    await tx.execute("return_merged", source_id=source_id, ids=_json(merge.moved.merged_before), moment=moment)
     operation = Operation(
         kind="undo", undo_batch=merge.batch_id, note=f"Merge of {source.name} undone"[:1000], user_id=by.id
     )
     if await tx.value("find_events_to_undo", ids="[]", batch_ids=msgspec.json.encode([merge.batch_id]).decode()):
         check(await recorder.record_in(tx, operation))
+    await tx.execute("show_skus", item_id=source_id, ids=_json(merge.moved.source_skus), moment=moment)
+    await tx.execute(
+        "hide_unused_skus",
+        item_id=target.id,
+        batch_id=merge.batch_id,
+        ids=_json(merge.moved.target_skus),
+        since=merge.merged_at,
+        moment=moment,
+    )
     for barcode in merge.moved.barcodes:
         await tx.execute(
             "return_barcode",
@@ -169,9 +179,17 @@ async def list_stubs(read: Connection, *, skip: int, limit: int) -> list[Stub]:
 
 async def _locked(tx: Connection, source_id: int, target_id: int) -> tuple[Item, Item]:
     """Both items, which nobody else changes until the transaction ends. Raises NotFound."""
-    await tx.all("lock_items", dict[str, Any], ids=msgspec.json.encode(sorted([source_id, target_id])).decode())
+    await tx.all("lock_items", dict[str, Any], ids=_json(sorted([source_id, target_id])))
     return await catalogue.get_item(tx, source_id), await catalogue.get_item(tx, target_id)
 
 
+async def _list_skus(tx: Connection, item_id: int) -> list[int]:
+    return [row["id"] for row in await tx.all("list_sku_ids", dict[str, int], item_id=item_id)]
+
+
 async def _renew(tx: Connection, item_id: int) -> None:
-    await tx.execute("renew_items", ids=msgspec.json.encode([item_id]).decode(), updated_at=clock.now())
+    await tx.execute("renew_items", ids=_json([item_id]), updated_at=clock.now())
+
+
+def _json(ids: list[int]) -> str:
+    return msgspec.json.encode(ids).decode()

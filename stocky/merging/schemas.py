@@ -65,6 +65,9 @@ class Moved(Struct, kw_only=True):
     """What has to be given back when a merge is undone, apart from stock, which its events tell."""
 
     barcodes: list[MovedBarcode] = []
+    # Those that each of the two had, empty ones included.
+    source_skus: list[int] = []
+    target_skus: list[int] = []
     merged_before: list[int] = []
     list_entries: list[MovedEntry] = []
     project_entries: list[MovedEntry] = []

@@ -141,6 +141,9 @@ async def test_it_is_undone_through_a_chain_of_merges(member: AsyncClient, confi
     assert [await total(member, item) for item in (first, second, third)] == [0, 6, 1]
     await unmerge(member, first)
     assert [await total(member, item) for item in (first, second, third)] == [5, 1, 1]
+    # Where the stock only passed through, it left no place behind.
+    for item in (second, third):
+        assert len(await get(member, "/skus/", item_id=item["id"])) == 1
     assert await find_faults(config) == []
 
 

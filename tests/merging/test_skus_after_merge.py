@@ -1,0 +1,70 @@
+"""Places that an item is kept at, also while there is none of it: a merge that is undone leaves them as they were."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from httpx import AsyncClient
+
+from stocky.config import Config
+from stocky.stock.proof import find_faults
+from tests.inventory import Json, get, made, new_item, new_location, new_stock
+from tests.merging.merges import merge, unmerge
+
+
+async def skus(client: AsyncClient, item: Json) -> list[tuple[Any, ...]]:
+    """What of the SKUs of an item a merge could change."""
+    told = ("id", "location_id", "expiry_date", "quantity", "unit", "notes")
+    return [tuple(sku[name] for name in told) for sku in await get(client, "/skus/", item_id=item["id"])]
+
+
+async def test_empty_ones_are_given_back(member: AsyncClient, config: Config) -> None:
+    shelf, cellar = await new_location(member, "Shelf"), await new_location(member, "Cellar")
+    source, target = await new_item(member, "A"), await new_item(member, "B")
+    await new_stock(member, source, shelf, 3)
+    await new_stock(member, source, cellar, 0, notes="behind the door", unit="bag")
+    gone = await new_stock(member, source, cellar, 0, expiry_date="2030-01-01")
+    assert (await member.delete(f"/skus/{gone['id']}")).status_code == 204
+    await new_stock(member, target, cellar, 0, notes="on top")
+    before = [await skus(member, item) for item in (source, target)]
+    await merge(member, source, target)
+    assert await skus(member, source) == []
+    await unmerge(member, source)
+    assert [await skus(member, item) for item in (source, target)] == before
+    assert await find_faults(config) == []
+
+
+async def test_those_that_the_other_had_not_go_again(member: AsyncClient, config: Config) -> None:
+    shelf, cellar, attic = [await new_location(member, name) for name in ("Shelf", "Cellar", "Attic")]
+    source, target = await new_item(member, "A"), await new_item(member, "B")
+    for place in (shelf, cellar, attic):
+        await new_stock(member, source, place, 3)
+    # One it never had, one that was written off, and one that is empty.
+    written_off = await new_stock(member, target, cellar, 1)
+    assert (await member.delete(f"/skus/{written_off['id']}")).status_code == 204
+    await new_stock(member, target, attic, 0)
+    before = await skus(member, target)
+    assert len(before) == 1
+    await merge(member, source, target)
+    assert len(await skus(member, target)) == 3
+    await unmerge(member, source)
+    assert await skus(member, target) == before
+    assert await find_faults(config) == []
+
+
+async def test_what_was_used_since_stays(member: AsyncClient, config: Config) -> None:
+    shelf, cellar = await new_location(member, "Shelf"), await new_location(member, "Cellar")
+    source, target = await new_item(member, "A"), await new_item(member, "B")
+    for place in (shelf, cellar):
+        await new_stock(member, source, place, 3)
+    await merge(member, source, target)
+    events = [
+        {"type": kind, "item": {"id": target["id"]}, "location": {"id": shelf["id"]}, "quantity": 1}
+        for kind in ("add", "remove")
+    ]
+    made(await member.post("/events", json={"events": events}))
+    await unmerge(member, source)
+    assert [(sku["location_id"], sku["quantity"]) for sku in await get(member, "/skus/", item_id=target["id"])] == [
+        (shelf["id"], 0)
+    ]
+    assert await find_faults(config) == []
