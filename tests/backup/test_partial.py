@@ -13,6 +13,8 @@ from stocky.stock.proof import find_faults
 from tests.architecture import schema
 from tests.backup.dumps import as_json, packed, take, text_of
 from tests.inventory import Json, get, made, new_item, new_location, new_stock, refused, total
+from tests.merging.merges import merge, unmerge
+from tests.shopping.lists import new_list, put_on
 
 pytestmark = pytest.mark.one_postgres
 
@@ -177,3 +179,36 @@ async def test_a_barcode_that_comes_without_its_key_gets_it(admin: AsyncClient, 
         row.replace("(7,", "(9,").replace("(id, code,", "(id, code_key, code,").replace("(9,", "(9,'4006381333931',")
     )
     refused(await send(admin, [wrong]), 400, "barcode")
+
+
+async def test_what_was_merged_gets_nothing_of_its_own_from_a_dump_of_before(admin: AsyncClient, tea: Json) -> None:
+    other = await new_item(admin, "Green tea", barcodes=[{"barcode": "GT-1"}])
+    food = await new_list(admin)
+    for item in (tea, other):
+        await put_on(admin, food, item)
+    before = await lines(admin, "item", "barcode", "shopping_list_entry")
+    whole = await take(admin)
+    await merge(admin, other, tea)
+    # The entry of the list was added to the other's, and the barcode is given up.
+    refused(await send(admin, before, force=True), 400, "shopping_list_entry", "Green tea", "was merged into item")
+    made(await admin.patch(f"/items/{tea['id']}", json={"barcodes": []}))
+    barcodes = [line for line in before if line.startswith('INSERT INTO "barcode" ')]
+    assert len(barcodes) == 1
+    refused(await send(admin, barcodes, force=True), 400, "barcode", "undo the merge")
+    refused(await admin.post(PATH, json=as_json(whole, force=True)), 400, "was merged into item")
+    assert (await get(admin, f"/items/{tea['id']}"))["barcodes"] == []
+    await unmerge(admin, other)
+    answer = made(await send(admin, before, force=True))
+    assert answer["tables_affected"] == ["barcode"]
+    assert (await get(admin, "/items/upc/GT-1"))["id"] == other["id"]
+
+
+async def test_a_merge_is_not_imported_in_part(admin: AsyncClient, tea: Json) -> None:
+    other, third = await new_item(admin, "Green tea"), await new_item(admin, "Tee")
+    await merge(admin, third, other)
+    (row,) = [line for line in await lines(admin, "item") if "'Tee'" in line]
+    await merge(admin, other, tea)
+    # The same item under another number, merged as it was when the dump was made.
+    again = row.replace(f"VALUES({third['id']},", "VALUES(70,").replace(f"'{third['code']}'", "'ZZZZ'")
+    refused(await send(admin, [again]), 400, "item 70", "merged as well")
+    assert len(await get(admin, "/items/", is_active=True)) == 1

@@ -18,6 +18,15 @@ from stocky.backup.dump.rows import tables_of
 from stocky.backup.dump.tables import BOOKKEEPING, DERIVED, LEFT_OUT, PRIVILEGED
 from stocky.errors import BadRequest
 
+# What an item that was merged into another has no longer, by table, and in which of its rows.
+_PASSED_ON = {
+    "barcode": "TRUE",
+    "sku": "own.quantity_milli <> 0",
+    "shopping_list_entry": "TRUE",
+    "project_entry": "TRUE",
+    "document": "TRUE",
+}
+
 # One statement; it is answered with its rows, or with the number of rows it added.
 Merge = Generator[str, Any, "Imported"]
 
@@ -86,6 +95,7 @@ def merge_script(staged: list[Staged], live: str, staging: str, *, force: bool, 
         yield f"UPDATE {live}.auth_revision SET revision = revision + 1"
     if {"sku", "stock_event"} & added.keys():
         yield from _prove_ledger(live, staging)
+    yield from _prove_merges(live, {table for table, rows in added.items() if rows})
     total = sum(added.values())
     return Imported(
         records_imported=total,
@@ -151,3 +161,29 @@ def _prove_ledger(live: str, staging: str) -> Generator[str, Any, None]:
         found = yield query
         if found:
             raise BadRequest(f"Nothing was imported: {told.format(found[0][0])}")
+
+
+def _prove_merges(live: str, grown: set[str]) -> Generator[str, Any, None]:
+    """What was merged has nothing of its own, also where the dump knows nothing of the merge."""
+    for table, rows in _PASSED_ON.items():
+        if not {table, "item"} & grown:
+            continue
+        found = yield f"""
+            SELECT item.name, item.id, item.merged_into_id FROM {live}.{table} AS own
+              JOIN {live}.item AS item ON item.id = own.item_id
+             WHERE item.merged_into_id IS NOT NULL AND {rows} LIMIT 1"""
+        if found:
+            name, item_id, into_id = found[0]
+            raise BadRequest(
+                f"Nothing was imported: {table} has a row for {name} (item {item_id}), which was merged into item"
+                f" {into_id} here. Undo the merge first, or leave that row out"
+            )
+    if "item" in grown:
+        found = yield f"""
+            SELECT item.id, target.id FROM {live}.item AS item JOIN {live}.item AS target
+                ON target.id = item.merged_into_id WHERE target.merged_into_id IS NOT NULL OR item.is_active LIMIT 1"""
+        if found:
+            raise BadRequest(
+                f"Nothing was imported: item {found[0][0]} would be merged into item {found[0][1]} and in use itself,"
+                " or that one is merged as well"
+            )
