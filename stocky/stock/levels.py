@@ -90,7 +90,7 @@ class Written(msgspec.Struct, gc=False):
     sku_id: int
     delta_milli: int
     reversed_by: int | None
-    batch_id: str | None
+    batch_id: str | None = None
 
 
 class HandedOver(msgspec.Struct, gc=False):
