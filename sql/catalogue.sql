@@ -70,20 +70,18 @@ SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fe
               ORDER BY CASE WHEN barcode.code_key = :code THEN 0 ELSE 1 END LIMIT 1);
 
 -- list_items_by_id --
--- The items :ids as they are answered.
-SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fetched, uda_fetch_attempted,
-       upc_data_json, min_quantity, oversell_policy, needs_review, barcodes_json, manufacturer_code, type_id, type_name,
-       tags_json, seller, seller_link, image_document_id, merged_into_id, total_quantity, version, created_at,
-       updated_at
+-- The items :ids, without their barcodes and tags.
+SELECT id, code, name, description, default_storage_type, is_active, uda_fetched, uda_fetch_attempted, upc_data_json,
+       min_quantity, oversell_policy, needs_review, manufacturer_code, type_id, type_name, seller, seller_link,
+       image_document_id, merged_into_id, total_quantity, version, created_at, updated_at
   FROM item_detail
  WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
 
 -- list_items --
--- Items in the order they were added; all filters optional, :pattern for LIKE in lower case.
-SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fetched, uda_fetch_attempted,
-       upc_data_json, min_quantity, oversell_policy, needs_review, barcodes_json, manufacturer_code, type_id, type_name,
-       tags_json, seller, seller_link, image_document_id, merged_into_id, total_quantity, version, created_at,
-       updated_at
+-- Items in the order they were added, without their barcodes and tags; all filters optional.
+SELECT id, code, name, description, default_storage_type, is_active, uda_fetched, uda_fetch_attempted, upc_data_json,
+       min_quantity, oversell_policy, needs_review, manufacturer_code, type_id, type_name, seller, seller_link,
+       image_document_id, merged_into_id, total_quantity, version, created_at, updated_at
   FROM item_detail
  WHERE is_active = :is_active
    AND (CAST(:storage_type AS TEXT) IS NULL OR default_storage_type = :storage_type)
@@ -92,12 +90,42 @@ SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fe
    AND (CAST(:tag_key AS TEXT) IS NULL
         OR id IN (SELECT item_tag.item_id FROM item_tag JOIN tag ON tag.id = item_tag.tag_id
                    WHERE tag.name_key = :tag_key))
-   AND (CAST(:pattern AS TEXT) IS NULL
-        OR lower(name) LIKE :pattern ESCAPE '\' OR lower(description) LIKE :pattern ESCAPE '\'
+ ORDER BY id
+ LIMIT :limit OFFSET :skip;
+
+-- list_items_containing --
+-- The same of those in which the LIKE pattern :pattern is, which is in lower case.
+SELECT id, code, name, description, default_storage_type, is_active, uda_fetched, uda_fetch_attempted, upc_data_json,
+       min_quantity, oversell_policy, needs_review, manufacturer_code, type_id, type_name, seller, seller_link,
+       image_document_id, merged_into_id, total_quantity, version, created_at, updated_at
+  FROM item_detail
+ WHERE is_active = :is_active
+   AND (CAST(:storage_type AS TEXT) IS NULL OR default_storage_type = :storage_type)
+   AND (CAST(:needs_review AS BOOLEAN) IS NULL OR needs_review = :needs_review)
+   AND (CAST(:type_id AS BIGINT) IS NULL OR type_id = :type_id)
+   AND (CAST(:tag_key AS TEXT) IS NULL
+        OR id IN (SELECT item_tag.item_id FROM item_tag JOIN tag ON tag.id = item_tag.tag_id
+                   WHERE tag.name_key = :tag_key))
+   AND (lower(name) LIKE :pattern ESCAPE '\' OR lower(description) LIKE :pattern ESCAPE '\'
         OR lower(code) LIKE :pattern ESCAPE '\'
         OR id IN (SELECT barcode.item_id FROM barcode WHERE lower(barcode.code) LIKE :pattern ESCAPE '\'))
  ORDER BY id
  LIMIT :limit OFFSET :skip;
+
+-- list_barcodes_of --
+-- The barcodes of the items :ids, the first of each before its others.
+SELECT item_id, code, CAST(pack_milli AS DOUBLE PRECISION) / 1000 AS pack_quantity, is_primary
+  FROM barcode
+ WHERE item_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
+ ORDER BY is_primary DESC, id;
+
+-- list_tags_of --
+-- The tags of the items :ids.
+SELECT item_tag.item_id, tag.name
+  FROM item_tag
+  JOIN tag ON tag.id = item_tag.tag_id
+ WHERE item_tag.item_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
+ ORDER BY tag.name_key;
 
 -- item_holds_stock --
 -- A row when any SKU of the item holds something, or less than nothing.

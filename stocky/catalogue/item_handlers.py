@@ -43,16 +43,17 @@ async def list_items(
 ) -> list[Item]:
     """Items in the order they were added."""
     skip, limit = window(skip, limit, page, size)
-    return await repository.list_items(
-        read,
-        skip=skip,
-        limit=limit,
-        search=search,
-        storage_type=storage_type_of(storage_type),
-        is_active=is_active,
-        needs_review=needs_review,
-        type_id=type_id,
-        tag=tag,
+    return await read.run(
+        repository.list_items(
+            skip=skip,
+            limit=limit,
+            search=search,
+            storage_type=storage_type_of(storage_type),
+            is_active=is_active,
+            needs_review=needs_review,
+            type_id=type_id,
+            tag=tag,
+        )
     )
 
 
@@ -68,7 +69,7 @@ async def search_items(
 ) -> list[Item]:
     """Items whose name, description, code or barcode contains `q`."""
     skip, limit = window(skip, limit, page, size)
-    return await repository.list_items(read, skip=skip, limit=limit, search=q)
+    return await read.run(repository.list_items(skip=skip, limit=limit, search=q))
 
 
 @get("/upc/{upc:str}", opt=readers)

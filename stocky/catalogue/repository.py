@@ -14,6 +14,7 @@ from stocky.barcodes.keys import key_of
 from stocky.barcodes.reader import read_code
 from stocky.catalogue.barcode_repository import add_barcodes, change_barcodes, without
 from stocky.catalogue.codes import new_code
+from stocky.catalogue.reading import ItemRow, items_by_id, whole_items
 from stocky.catalogue.schemas import Barcode, Item, ItemChange, NewItem
 from stocky.catalogue.tag_repository import name_key, set_item_tags
 from stocky.db import Ask, Connection, Script
@@ -39,10 +40,7 @@ async def get_item(read: Connection, item_id: int) -> Item:
 
 async def get_items(read: Connection, item_ids: set[int]) -> dict[int, Item]:
     """Items by their ids; those that are not there are left out."""
-    if not item_ids:
-        return {}
-    items = await read.all("list_items_by_id", Item, ids=msgspec.json.encode(sorted(item_ids)).decode())
-    return {item.id: item for item in items}
+    return await read.run(items_by_id(item_ids)) if item_ids else {}
 
 
 async def lock_items(tx: Connection, item_ids: set[int]) -> None:
@@ -86,8 +84,7 @@ async def get_item_by_barcode(read: Connection, barcode: str) -> Item:
     return item
 
 
-async def list_items(
-    read: Connection,
+def list_items(
     *,
     skip: int,
     limit: int,
@@ -97,20 +94,23 @@ async def list_items(
     needs_review: bool | None = None,
     type_id: int | None = None,
     tag: str | None = None,
-) -> list[Item]:
+) -> Script[list[Item]]:
     """Items in the order they were added."""
-    return await read.all(
-        "list_items",
-        Item,
-        skip=skip,
-        limit=limit,
-        pattern=like_pattern(search),
-        storage_type=storage_type,
-        is_active=is_active,
-        needs_review=needs_review,
-        type_id=type_id,
-        tag_key=None if tag is None else name_key(tag),
-    )
+    wanted = {
+        "skip": skip,
+        "limit": limit,
+        "storage_type": storage_type,
+        "is_active": is_active,
+        "needs_review": needs_review,
+        "type_id": type_id,
+        "tag_key": None if tag is None else name_key(tag),
+    }
+    pattern = like_pattern(search)
+    if pattern is None:
+        ask = Ask("list_items", wanted, ItemRow)
+    else:
+        ask = Ask("list_items_containing", {**wanted, "pattern": pattern}, ItemRow)
+    return (yield from whole_items((yield ask)))
 
 
 async def add_item(tx: Connection, new: NewItem, by: Principal, *, code: str | None = None) -> Item:

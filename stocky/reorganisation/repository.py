@@ -9,7 +9,8 @@ import msgspec
 
 from stocky import clock
 from stocky.auth.schemas import Principal
-from stocky.catalogue.schemas import Item, Location
+from stocky.catalogue.repository import get_items
+from stocky.catalogue.schemas import Location
 from stocky.db import Ask, Connection, Script
 from stocky.errors import Conflict, NotFound
 from stocky.jobs.repository import NewJob, add_job
@@ -170,14 +171,14 @@ async def lock_what_moves(tx: Connection, moves: list[MoveRow]) -> Present:
     await tx.all("lock_locations", dict[str, int], ids=places)
     await tx.all("lock_items", Stocked, ids=items)
     locations = await tx.all("list_locations_by_id", Location, ids=places)
-    known = await tx.all("list_items_by_id", Item, ids=items)
+    known = await get_items(tx, {row.item_id for row in moves})
     return Present(
         {
             each.id: Spot(each.id, each.name, each.box_no, each.loc_no, each.storage_type)
             for each in locations
             if each.is_active
         },
-        {each.id: Thing(each.id, each.name, each.default_storage_type) for each in known},
+        {each.id: Thing(each.id, each.name, each.default_storage_type) for each in known.values()},
         await tx.all("list_levels", Level, ids=items),
         await tx.all("list_items_at", Lying, ids=places),
     )

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from stocky.barcodes.keys import key_of
+from stocky.catalogue.reading import items_by_id
 from stocky.catalogue.repository import like_pattern
 from stocky.catalogue.schemas import Item
 from stocky.db import Ask, Script
@@ -147,9 +148,8 @@ def _find_verbatim(typed: str, limit: int) -> Script[dict[int, Ranked]]:
 def _answers(ids: list[int], found: dict[int, Ranked]) -> Script[list[FoundItem]]:
     if not ids:
         return []
-    wanted = {"ids": _json(ids)}
-    items: list[Item] = yield Ask("list_items_by_id", wanted, Item)
-    places: list[_Place] = yield Ask("list_item_places", wanted, _Place)
+    by_id = yield from items_by_id(ids)
+    places: list[_Place] = yield Ask("list_item_places", {"ids": _json(ids)}, _Place)
     stock: dict[int, list[FoundStock]] = defaultdict(list)
     for each in places:
         place = FoundPlace(
@@ -158,7 +158,6 @@ def _answers(ids: list[int], found: dict[int, Ranked]) -> Script[list[FoundItem]
         stock[each.item_id].append(
             FoundStock(location=place, quantity=each.quantity, unit=each.unit, expiry_date=each.expiry_date)
         )
-    by_id = {item.id: item for item in items}
     return [_answer(by_id[item_id], found[item_id], stock[item_id]) for item_id in ids if item_id in by_id]
 
 

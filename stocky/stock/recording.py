@@ -16,6 +16,7 @@ import msgspec
 
 from stocky import clock
 from stocky.alerts.causes import look_at_causes
+from stocky.catalogue.reading import items_by_id
 from stocky.catalogue.repository import remove_stub
 from stocky.catalogue.schemas import Item
 from stocky.db import Ask, Script
@@ -121,12 +122,12 @@ def _read_items(
         else:
             missing.append(item_id)
     if missing:
-        items: list[Item] = yield Ask("list_items_by_id", {"ids": msgspec.json.encode(missing).decode()}, Item)
+        items = yield from items_by_id(missing)
         if len(cache) > ITEM_CACHE_SIZE:
             cache.clear()
         # A stub made in this transaction may never be committed, and its id be another item's next time.
         stubs = {one.item_id for one in found.values() if one.is_stub}
-        for item in items:
+        for item in items.values():
             shown[item.id] = item
             if item.id not in stubs:
                 cache[item.id] = item

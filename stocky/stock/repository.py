@@ -11,8 +11,8 @@ import msgspec
 from stocky import clock
 from stocky.alerts.causes import look_at_causes
 from stocky.auth.schemas import Principal
-from stocky.catalogue.repository import chosen, like_pattern
-from stocky.catalogue.schemas import Item, Location
+from stocky.catalogue.repository import chosen, get_items, like_pattern
+from stocky.catalogue.schemas import Location
 from stocky.db import Connection
 from stocky.errors import Conflict, NotFound, Stale
 from stocky.logs import audit
@@ -72,10 +72,9 @@ async def list_skus_as_of(
 async def expand_skus(read: Connection, skus: Sequence[Sku], expand: set[str]) -> None:
     """Nests the item and the location in each SKU, where they are asked for."""
     if "item" in expand:
-        items = await read.all("list_items_by_id", Item, ids=_json({sku.item_id for sku in skus}))
-        by_id = {item.id: item for item in items}
+        items = await get_items(read, {sku.item_id for sku in skus})
         for sku in skus:
-            sku.item = by_id[sku.item_id]
+            sku.item = items[sku.item_id]
     if "location" in expand:
         locations = await read.all("list_locations_by_id", Location, ids=_json({sku.location_id for sku in skus}))
         places = {location.id: location for location in locations}

@@ -1,33 +1,27 @@
-"""The yardstick of a page: its SQL, fetched by plain `sqlite3` in a process of its own.
+"""The yardstick of a page: its SQL, recorded from Stocky's own, by plain `sqlite3` in a process of its own.
 
-Run as `python -m tests.benchmarks.plain_page FILE LIMIT`; prints the median in milliseconds.
+Run as `python -m tests.benchmarks.plain_page FILE LIMIT`, with how many items to skip as lines of standard input;
+prints the median in milliseconds.
 """
 
 from __future__ import annotations
 
 import sys
-import time
 from contextlib import closing
 from statistics import median
 
-from stocky.db.queries import load_queries
+from stocky.catalogue.repository import list_items
 from stocky.db.sqlite_file import open_connection
-from stocky.resources import resource
+from tests.benchmarks.plain import seconds, statements_of
 
-TIMES = 1000
+ROUNDS = 5
 
 
 def main(path: str, limit: str) -> None:
-    """Fetches the first page again and again."""
-    query = load_queries(resource("sql"), "sqlite")["list_items"]
-    arguments = dict.fromkeys(query.parameters) | {"is_active": True, "limit": int(limit), "skip": 0}
-    values = query.values(arguments)
-    times = []
+    """Fetches each page again and again."""
     with closing(open_connection(path, readonly=True)) as connection:
-        for _ in range(TIMES):
-            started = time.perf_counter()
-            connection.execute(query.text, values).fetchall()
-            times.append(time.perf_counter() - started)
+        pages = [statements_of(connection, list_items(skip=int(line), limit=int(limit))) for line in sys.stdin]
+        times = [seconds(connection, page) for _ in range(ROUNDS) for page in pages]
     print(median(times) * 1000)
 
 

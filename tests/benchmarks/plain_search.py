@@ -6,50 +6,22 @@ prints the median in milliseconds.
 
 from __future__ import annotations
 
-import sqlite3
 import sys
-import time
 from contextlib import closing
 from statistics import median
-from typing import Any
 
-from stocky.db.queries import load_queries
-from stocky.db.sqlite import run_script
 from stocky.db.sqlite_file import open_connection
-from stocky.resources import resource
 from stocky.search.repository import search
+from tests.benchmarks.plain import seconds, statements_of
 
 ROUNDS = 5
 
 
-class _Recorder:
-    """A connection that notes what it is told to execute."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        self.told: list[tuple[str, Any]] = []
-
-    def execute(self, text: str, values: Any) -> sqlite3.Cursor:
-        self.told.append((text, values))
-        return self._connection.execute(text, values)
-
-
 def main(path: str, limit: str) -> None:
     """Runs the statements of each search again and again."""
-    queries = load_queries(resource("sql"), "sqlite")
-    times = []
     with closing(open_connection(path, readonly=True)) as connection:
-        searches = []
-        for line in sys.stdin:
-            recorder: Any = _Recorder(connection)
-            run_script(recorder, queries, search(line.strip(), int(limit)))
-            searches.append(recorder.told)
-        for _ in range(ROUNDS):
-            for statements in searches:
-                started = time.perf_counter()
-                for text, values in statements:
-                    connection.execute(text, values).fetchall()
-                times.append(time.perf_counter() - started)
+        searches = [statements_of(connection, search(line.strip(), int(limit))) for line in sys.stdin]
+        times = [seconds(connection, each) for _ in range(ROUNDS) for each in searches]
     print(median(times) * 1000)
 
 

@@ -49,6 +49,27 @@ async def test_an_item_is_answered_as_the_contract_says(member: AsyncClient) -> 
     assert await get(member, f"/items/{item['id']}") == item
 
 
+async def test_an_item_of_a_list_is_what_it_is_alone(member: AsyncClient) -> None:
+    kind = made(await member.post("/types/", json={"name": "Semiconductors"}))
+    shelf, fridge = await new_location(member, "Shelf"), await new_location(member, "Fridge")
+    packs = [{"barcode": "z-10", "pack_quantity": 10}, {"barcode": "a-2.5", "pack_quantity": 2.5}]
+    plain = await new_item(member, "Salt")
+    full = await new_item(
+        member, "Transistor", upc="4006381333931", barcodes=packs, tags=["npn", "Bipolar", "audio"], type_id=kind["id"]
+    )
+    packed = await new_item(member, "Tape", barcodes=[{"barcode": "tape-1"}], tags=["npn"])
+    await new_stock(member, full, shelf, 1.5)
+    await new_stock(member, full, fridge, 2)
+    alone = [await get(member, f"/items/{item['id']}") for item in (plain, full, packed)]
+    assert [item["tags"] for item in alone] == [[], ["audio", "Bipolar", "npn"], ["npn"]]
+    assert [item["upc"] for item in alone] == [None, "4006381333931", None]
+    assert alone[1]["total_quantity"] == 3.5
+    assert await get(member, "/items/") == alone
+    assert await get(member, "/items/", search="a", skip=1) == alone[1:]
+    sku = (await get(member, "/skus/", item_id=full["id"], expand="item"))[0]
+    assert sku["item"] == alone[1]
+
+
 async def test_an_item_needs_only_a_name(member: AsyncClient) -> None:
     item = await new_item(member, "Salt")
     assert (item["upc"], item["barcodes"], item["description"], item["min_quantity"]) == (None, [], "", None)

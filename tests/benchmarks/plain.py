@@ -1,0 +1,42 @@
+"""The SQL of a script, recorded from Stocky's own, for yardsticks that run it by plain `sqlite3`."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from typing import Any
+
+from stocky.db import Script
+from stocky.db.queries import load_queries
+from stocky.db.sqlite import run_script
+from stocky.resources import resource
+
+Statements = list[tuple[str, Any]]
+
+
+class _Recorder:
+    """A connection that notes what it is told to execute."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.told: Statements = []
+
+    def execute(self, text: str, values: Any) -> sqlite3.Cursor:
+        self.told.append((text, values))
+        return self._connection.execute(text, values)
+
+
+def statements_of(connection: sqlite3.Connection, script: Script[Any]) -> Statements:
+    """What the script executes on this database."""
+    recorder: Any = _Recorder(connection)
+    run_script(recorder, load_queries(resource("sql"), "sqlite"), script)
+    told: Statements = recorder.told
+    return told
+
+
+def seconds(connection: sqlite3.Connection, statements: Statements) -> float:
+    """How long it takes to fetch all that they find."""
+    started = time.perf_counter()
+    for text, values in statements:
+        connection.execute(text, values).fetchall()
+    return time.perf_counter() - started
