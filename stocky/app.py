@@ -41,6 +41,7 @@ from stocky.exchange.imports import Imports
 from stocky.jobs.handlers import job_routes
 from stocky.jobs.jobs import Jobs
 from stocky.jobs.schedule import Schedule
+from stocky.kept_answers import KeptAnswers
 from stocky.live.handlers import live_routes
 from stocky.live.tail import LedgerTail
 from stocky.logs.handlers import audit_routes, log_routes
@@ -58,7 +59,6 @@ from stocky.reorganisation.handlers import reorganisation_routes
 from stocky.reorganisation.service import Reorganisation
 from stocky.request import StockyRequest, refuse_nul, restore_slashes
 from stocky.scanner.handlers import scanner_routes
-from stocky.search.answers import Answers
 from stocky.search.handlers import search_routes
 from stocky.search.index import LOOK_SECONDS, SearchIndex
 from stocky.settings.handlers import settings_routes
@@ -204,7 +204,7 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
                 "imports": imports,
                 "memory_log": memory_log or MemoryLog(config.max_log_entries),
                 "search_index": search_index,
-                "search_answers": Answers(database),
+                "kept_answers": KeptAnswers(database),
                 "readiness": Readiness(database, config),
                 "streams": streams,
                 "tail": tail,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from litestar import Response, Router, delete, get, post, route
+from litestar.datastructures import State
 from litestar.params import Parameter
 
 from stocky.auth.guards import members, readers, scanners
@@ -15,6 +16,7 @@ from stocky.catalogue.parameters import IfMatch, Search, SearchText, version_of
 from stocky.catalogue.qr import qr_response
 from stocky.catalogue.schemas import Barcode, Item, ItemChange, NewItem
 from stocky.db import Connection
+from stocky.kept_answers import KeptAnswers
 from stocky.request import StockyRequest
 from stocky.schema import MAX_ID, Limit, Page, PathId, Size, Skip, storage_type_of, window
 
@@ -29,7 +31,7 @@ TagText = Annotated[
 
 @get("/", opt=readers)
 async def list_items(
-    read: Connection,
+    state: State,
     search: Search = None,
     storage_type: str | None = None,
     is_active: bool = True,
@@ -43,17 +45,17 @@ async def list_items(
 ) -> list[Item]:
     """Items in the order they were added."""
     skip, limit = window(skip, limit, page, size)
-    return await read.run(
-        repository.list_items(
-            skip=skip,
-            limit=limit,
-            search=search,
-            storage_type=storage_type_of(storage_type),
-            is_active=is_active,
-            needs_review=needs_review,
-            type_id=type_id,
-            tag=tag,
-        )
+    kept: KeptAnswers = state.kept_answers
+    return await kept.answer(  # type: ignore[return-value]  # the same, encoded already
+        repository.list_items,
+        skip=skip,
+        limit=limit,
+        search=search,
+        storage_type=storage_type_of(storage_type),
+        is_active=is_active,
+        needs_review=needs_review,
+        type_id=type_id,
+        tag=tag,
     )
 
 
@@ -65,11 +67,14 @@ async def create_item(data: NewItem, tx: Connection, user: Principal) -> Item:
 
 @get("/search", opt=readers)
 async def search_items(
-    read: Connection, q: SearchText, skip: Skip = 0, limit: Limit = 100, page: Page = None, size: Size = None
+    state: State, q: SearchText, skip: Skip = 0, limit: Limit = 100, page: Page = None, size: Size = None
 ) -> list[Item]:
     """Items whose name, description, code or barcode contains `q`."""
     skip, limit = window(skip, limit, page, size)
-    return await read.run(repository.list_items(skip=skip, limit=limit, search=q))
+    kept: KeptAnswers = state.kept_answers
+    return await kept.answer(  # type: ignore[return-value]  # the same, encoded already
+        repository.list_items, skip=skip, limit=limit, search=q
+    )
 
 
 @get("/upc/{upc:str}", opt=readers)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from itertools import product
 
 import pytest
@@ -10,10 +9,6 @@ from httpx import AsyncClient
 from litestar import Litestar
 
 from stocky.catalogue import repository
-from stocky.config import Config
-from stocky.db import Database
-from stocky.search import answers
-from tests.architecture import schema
 from tests.inventory import Json, get, new_item, new_location, new_stock, refused
 from tests.search.stockroom import QUERIES, stock_up
 
@@ -106,35 +101,3 @@ async def test_what_cannot_be_searched_is_refused(member: AsyncClient) -> None:
     assert await get(member, "/search", q=" ") == []
     assert await get(member, "/search", q="a " * 100) == []
     assert await get(member, "/search", q="abcdefgh" * 25) == []
-
-
-async def test_an_answer_that_was_kept_is_never_older_than_the_last_commit(
-    config: Config, member: AsyncClient, database: Database
-) -> None:
-    item, shelf = await new_item(member, "Salt"), await new_location(member)
-    for quantity in range(1, 6):
-        await new_stock(member, item, shelf, 1)
-        for _ in range(2):
-            assert (await get(member, "/search", q="salt"))[0]["total_quantity"] == quantity
-    # Another process, which says nothing to this one.
-    async with database.transaction() as tx:
-        await tx.execute("mark_everything")
-    rename = f"UPDATE item SET name = 'Sea salt' WHERE id = {item['id']}"
-    await asyncio.to_thread(schema.run, config, rename)
-    assert (await get(member, "/search", q="salt"))[0]["name"] == "Sea salt"
-    assert [len(await get(member, "/search", q="salt", limit=limit)) for limit in (1, 2, 1)] == [1, 1, 1]
-
-
-async def test_the_same_question_is_read_for_once_until_something_changes(
-    app: Litestar, member: AsyncClient, monkeypatch: pytest.MonkeyPatch, dialect: str
-) -> None:
-    await new_item(member, "Salt")
-    asked = []
-    search = answers.repository.search
-    monkeypatch.setattr(answers.repository, "search", lambda *typed: asked.append(typed) or search(*typed))
-    for _ in range(20):
-        assert len(await get(member, "/search", q="salt")) == 1
-    await new_item(member, "Rock salt")
-    assert len(await get(member, "/search", q="salt")) == 2
-    # Now and then something else is committed: the index, the last use of a key.
-    assert 2 <= len(asked) < 10 if dialect == "sqlite" else len(asked) == 21
