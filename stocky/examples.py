@@ -21,7 +21,7 @@ FIELDS: dict[str, Any] = {
     "details": {"search": "an index of trigrams (FTS5)"},
     "description": "The one in the blue bag",
     "email": "anna@example.org",
-    "errors": [{"field": "quantity", "message": "Expected `float` >= 0.0"}],
+    "errors": [{"field": "quantity", "message": "must be at least 0"}],
     "expires_at": None,
     "expires_in": 1800,
     "expiry_date": "2026-12-31",

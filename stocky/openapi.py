@@ -81,7 +81,7 @@ _SAID = {
     401: "Authentication required",
     404: "There is no item with id 1",
     409: "A location with this name exists already",
-    422: "quantity: Expected `float` >= 0.0",
+    422: "quantity: must be at least 0",
     500: "Something went wrong inside Stocky. The log has it under request id 5b0e7d0c2f5d4c4f9a3f6f1d2b7c8e90",
 }
 _RETRY_AFTER = {
@@ -274,7 +274,7 @@ def _problem_response(status: int, description: str) -> Document:
     detail = _SAID.get(status, description.partition(";")[0])
     example: Document = {"title": title, "status": status, "detail": detail, "type": "about:blank"}
     if status == HTTPStatus.UNPROCESSABLE_ENTITY:
-        example["errors"] = [{"field": "quantity", "message": "Expected `float` >= 0.0"}]
+        example["errors"] = [{"field": "quantity", "message": "must be at least 0"}]
     response: Document = {
         "description": description,
         "content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}},

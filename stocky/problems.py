@@ -14,6 +14,7 @@ from litestar.exceptions import HTTPException, SerializationException, Validatio
 from stocky.config import MAX_BODY_BYTES
 from stocky.errors import StockyError
 from stocky.request import restore_slashes
+from stocky.wording import in_words
 
 PROBLEM_JSON = "application/problem+json"
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
@@ -54,7 +55,7 @@ def to_problem(request: Request[Any, Any, Any], error: Exception) -> Response[Pr
         if error.field is not None:
             problem.errors = [FieldError(error.field, error.detail)]
     elif isinstance(error, ValidationException):
-        fields = _field_errors(error)
+        fields = _field_errors(error, request)
         told = "; ".join(f"{each.field}: {each.message}" if each.field else each.message for each in fields)
         problem = _problem(HTTPStatus.UNPROCESSABLE_ENTITY, told or _plain(error, request))
         problem.errors = fields
@@ -95,17 +96,17 @@ def _plain(error: HTTPException, request: Request[Any, Any, Any]) -> str:
     return detail
 
 
-def _field_errors(error: ValidationException) -> list[FieldError]:
+def _field_errors(error: ValidationException, request: Request[Any, Any, Any]) -> list[FieldError]:
     """What was wrong where; Litestar tells it in three ways."""
     if missing := _MISSING_PARAMETER.match(error.detail):
         return [FieldError(missing[1], "is required")]
     found = [extra for extra in error.extra or [] if isinstance(extra, dict)]
     if [extra.get("message") for extra in found] == [_NO_BODY]:
         return [FieldError("body", "is missing; this takes a JSON document")]
-    return [_field_error(extra) for extra in found]
+    return [_field_error(extra, request) for extra in found]
 
 
-def _field_error(extra: dict[str, Any]) -> FieldError:
+def _field_error(extra: dict[str, Any], request: Request[Any, Any, Any]) -> FieldError:
     """A field and a message from what msgspec says; `quantity: why` in the message names a field of its own."""
     message = str(extra.get("message", "is not valid"))
     # `data` is Litestar's name for the whole body, which clients never see.
@@ -115,4 +116,15 @@ def _field_error(extra: dict[str, Any]) -> FieldError:
         field, message = f"{field}.{head}", rest
     elif missing := _MISSING.match(message):
         field = f"{field}.{missing[1]}"
+    else:
+        message = in_words(message, *_part(extra, field, request))
     return FieldError(field.lstrip("."), message)
+
+
+def _part(extra: dict[str, Any], field: str, request: Request[Any, Any, Any]) -> tuple[Any, str]:
+    """The type of the body, and where in it the field is; or that of a parameter, and no place in it."""
+    handler: Any = request.scope["route_handler"]
+    signatures = [handler, *handler.resolve_dependencies().values()]
+    parameters = {name: each for one in signatures for name, each in one.parsed_fn_signature.parameters.items()}
+    name, path = ("data", field) if extra.get("source") == "body" else (field, "")
+    return (parameters[name].annotation if name in parameters else Any), path

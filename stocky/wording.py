@@ -1,0 +1,110 @@
+"""Says in plain words what msgspec says of a value that it does not take: no type of Python's, and no pattern."""
+
+from __future__ import annotations
+
+import re
+from ast import literal_eval
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from msgspec import inspect
+
+# What a text has to look like, by the pattern that its schema has. A test sees to it that none is left out.
+PATTERNS = {
+    r"\S": "must not be blank",
+    r"^\S(.*\S)?$": "must not be blank, nor begin or end with a blank",
+    r"^[\x21-\x7e]+$": "must be made of digits, Latin letters and signs, without blanks, like 4006381333931",
+    r"^(https?://[^\s\x00-\x1f<>\"]+)?$": "must be an address like https://example.org/bc547, or empty",
+    r"^[^@\s]+@[^@\s]+$": "must be an address like ada@example.org",
+    r"^([01][0-9]|2[0-3]):[0-5][0-9]$": "must be a time of day from 00:00 to 23:59",
+}
+_TYPES = {
+    "array": "a list",
+    "bool": "true or false",
+    "date": "a date",
+    "datetime": "a time",
+    "float": "a number",
+    "int": "a whole number",
+    "null": "null",
+    "object": "an object",
+    "str": "text",
+}
+_BOUNDS = {"<=": "at most", ">=": "at least", "<": "less than", ">": "more than"}
+_LENGTHS = {"array": "entries", "object": "entries", "str": "characters"}
+_STEPS = re.compile(r"\w+|\[\.\.\.\]|\[\d+\]")
+
+
+def in_words(message: str, annotation: Any, path: str) -> str:
+    """What msgspec's message about the part at `path`, as in `events[0].type`, of an `annotation` means."""
+    if message.startswith(("Invalid enum value", "Invalid value")):
+        values = values_at(annotation, path)
+        return f"must be one of {', '.join(values)}" if values else "is none of the values there are"
+    for pattern, worded in _MESSAGES.items():
+        if found := re.fullmatch(pattern, message, re.DOTALL):
+            return worded(found)
+    return message
+
+
+def values_at(annotation: Any, path: str) -> list[str]:
+    """The values that an enumeration takes which is at `path` of a type; none where there is no enumeration."""
+    kinds = list(_alternatives(inspect.type_info(annotation)))
+    for step in _STEPS.findall(path):
+        kinds = [inner for kind in kinds for part in _parts(kind, step) for inner in _alternatives(part)]
+    values: list[Any] = []
+    for kind in kinds:
+        if isinstance(kind, inspect.EnumType):
+            values += [member.value for member in kind.cls]
+        elif isinstance(kind, inspect.LiteralType):
+            values += kind.values
+    return [str(value) for value in values]
+
+
+def _alternatives(kind: inspect.Type) -> Iterator[inspect.Type]:
+    if isinstance(kind, inspect.Metadata):
+        yield from _alternatives(kind.type)
+    elif isinstance(kind, inspect.UnionType):
+        for each in kind.types:
+            yield from _alternatives(each)
+    else:
+        yield kind
+
+
+def _parts(kind: inspect.Type, step: str) -> Iterator[inspect.Type]:
+    if isinstance(kind, inspect.StructType):
+        yield from (field.type for field in kind.fields if field.encode_name == step)
+    elif isinstance(kind, (inspect.ListType, inspect.SetType, inspect.FrozenSetType, inspect.VarTupleType)):
+        yield kind.item_type
+    elif isinstance(kind, inspect.DictType):
+        yield kind.value_type
+
+
+def _types(text: str) -> str:
+    return " or ".join(_TYPES.get(each.strip(), each.strip()) for each in text.split("|") if each.strip() != "null")
+
+
+def _pattern(found: re.Match[str]) -> str:
+    try:
+        return PATTERNS[literal_eval(found[1])]
+    except (SyntaxError, ValueError, KeyError):
+        return "is not written as it has to be"
+
+
+def _length(found: re.Match[str]) -> str:
+    if (found[2], found[3]) == (">=", "1"):
+        return "must not be empty"
+    return f"must have {_BOUNDS[found[2]]} {found[3]} {_LENGTHS[found[1]]}"
+
+
+_MESSAGES: dict[str, Callable[[re.Match[str]], str]] = {
+    r"Expected `str` matching regex (.+)": _pattern,
+    r"Expected `([^`]+)`, got `([^`]+)`": lambda found: (
+        f"must be {_types(found[1])}, and is {_TYPES.get(found[2], found[2])}"
+    ),
+    r"Expected `(str|array|object)` of length (<=|>=) (\d+)": _length,
+    r"Expected `(?:int|float)` (<=|>=|<|>) (.+?)(?:\.0)?": lambda found: f"must be {_BOUNDS[found[1]]} {found[2]}",
+    r"Expected `datetime` with a timezone component": lambda _: "must say its time zone, as 2026-01-31T12:00:00Z does",
+    r"Invalid RFC3339 encoded datetime": lambda _: "must be a time like 2026-01-31T12:00:00Z",
+    r"Invalid RFC3339 encoded date": lambda _: "must be a date like 2026-01-31",
+    r"(?:Integer value|Number|Integer) out of range": lambda _: "is a number too large to be counted with",
+    r"Object contains unknown field `(.+)`": lambda found: f"has a field that is not known here, {found[1]}",
+}

@@ -1,0 +1,168 @@
+"""What is wrong with a value is told in words: which values there are, what it has to look like, and no pattern."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from httpx import AsyncClient
+from litestar import Litestar
+
+from stocky.examples import example_of
+from stocky.openapi import complete_document
+from stocky.wording import PATTERNS
+from tests.inventory import Json, refused
+
+pytestmark = [pytest.mark.one_database, pytest.mark.usefixtures("one_of_each")]
+
+JSON = "application/json"
+# No enumeration has it and no pattern takes it, and its length is right for all of them.
+WRONG = " \n " * 3
+
+
+@pytest.fixture
+def document(app: Litestar) -> Json:
+    return complete_document(app)
+
+
+def fields(schema: Json, components: Json, at: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Json]]:
+    """Every field of a body that takes certain texts only, with the way to it."""
+    while "$ref" in schema:
+        schema = components[schema["$ref"].rpartition("/")[2]]
+    if at and ("enum" in schema or "pattern" in schema):
+        yield at, schema
+    for name, each in schema.get("properties", {}).items():
+        yield from fields(each, components, (*at, name))
+    if "items" in schema:
+        yield from fields(schema["items"], components, (*at, 0))
+    for each in (*schema.get("anyOf", []), *schema.get("oneOf", [])):
+        yield from fields(each, components, at)
+
+
+def with_wrong(body: Any, at: tuple[Any, ...]) -> Any:
+    """The body with `WRONG` there."""
+    body = copy.deepcopy(body)
+    inner = body
+    for step, following in pairwise((*at, None)):
+        part = WRONG if following is None else [] if isinstance(following, int) else {}
+        if isinstance(step, int):
+            inner[:] = [inner[0] if inner and following is not None else part]
+        elif following is None or not inner.get(step):
+            inner[step] = part
+        inner = inner[step]
+    return body
+
+
+def told(problem: Json) -> str:
+    """What is said of the one field; nothing in it is of Python's or a pattern's language."""
+    (error,) = problem["errors"]
+    for inside in ("regex", "\\", "`", "enum", "Expected", "^"):
+        assert inside not in problem["detail"], problem
+    assert problem["detail"] == f"{error['field']}: {error['message']}"
+    message: str = error["message"]
+    return message
+
+
+def choices(message: str) -> set[str]:
+    """The values that a message names."""
+    assert message.startswith("must be one of ")
+    return set(message.removeprefix("must be one of ").split(", "))
+
+
+def test_every_pattern_has_words(document: Json) -> None:
+    patterns = set(_patterns(document))
+    assert patterns == set(PATTERNS)
+
+
+async def test_what_a_body_may_hold_is_told_field_by_field(document: Json, admin: AsyncClient) -> None:
+    components = document["components"]["schemas"]
+    tried = 0
+    for path, method, operation in _operations(document):
+        content = operation.get("requestBody", {}).get("content", {}).get(JSON)
+        if content is None:
+            continue
+        for at, schema in fields(content["schema"], components):
+            body = with_wrong(example_of(content["schema"], components), at)
+            answer = await admin.request(method, _address(path), json=body)
+            name = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in at).lstrip(".")
+            problem = refused(answer, 422)
+            assert [error["field"] for error in problem["errors"]] == [name], (method, path)
+            message = told(problem)
+            if "enum" in schema:
+                assert choices(message) == set(schema["enum"])
+            else:
+                assert message == PATTERNS[schema["pattern"]]
+            tried += 1
+    assert tried > 30
+
+
+async def test_what_a_filter_may_be_is_told(document: Json, admin: AsyncClient) -> None:
+    components = document["components"]["schemas"]
+    tried = set()
+    for path, method, operation in _operations(document):
+        for parameter in operation.get("parameters", []):
+            found = [schema for _, schema in fields({"items": parameter["schema"]}, components) if "enum" in schema]
+            if method != "GET" or parameter["in"] != "query" or not found:
+                continue
+            problem = refused(await admin.get(_address(path), params={parameter["name"]: "nothing"}), 422)
+            assert choices(told(problem)) == set(found[0]["enum"])
+            tried.add((path.removeprefix("/api/v1"), parameter["name"]))
+    assert tried >= {("/jobs", "status"), ("/logs", "severity"), ("/documents", "kind")}
+
+
+WORDS = {
+    ("POST", "/items", '{"name": 3}'): "name: must be text, and is a whole number",
+    ("POST", "/items", '{"name": ""}'): "name: must not be empty",
+    ("POST", "/items", '{"name": "x", "upc": "1234567"}'): "upc: must have at least 8 characters",
+    ("POST", "/items", '{"name": "x", "min_quantity": "many"}'): "min_quantity: must be a number, and is text",
+    ("POST", "/items", '{"name": "x", "tags": "hot"}'): "tags: must be a list, and is text",
+    ("PATCH", "/items/1", '{"name": null}'): "name: must be text, and is null",
+    ("PATCH", "/items/1", "[]"): "must be an object, and is a list",
+    ("POST", "/scanner/scan", '{"upc": "x", "quantity": -1}'): "quantity: must be at least 0",
+    ("POST", "/scanner/scan", '{"upc": "x", "quantity": 2e9}'): "quantity: must be at most 1000000000",
+    ("POST", "/scanner/scan", '{"upc": "x", "scanned_at": "now"}'): (
+        "scanned_at: must be a time like 2026-01-31T12:00:00Z"
+    ),
+    ("POST", "/scanner/scan", '{"upc": "x", "scanned_at": "2026-01-31T12:00:00"}'): (
+        "scanned_at: must say its time zone, as 2026-01-31T12:00:00Z does"
+    ),
+    ("POST", "/skus", '{"item_id": 1, "location_id": 1, "expiry_date": "soon"}'): (
+        "expiry_date: must be a date like 2026-01-31"
+    ),
+    ("POST", "/events", '{"events": []}'): "events: must not be empty",
+    ("POST", "/backup/import/full", '{"backup_data": "eA==", "forse": true}'): (
+        "has a field that is not known here, forse"
+    ),
+    ("GET", "/items?limit=1001", ""): "limit: must be at most 1000",
+    ("GET", "/items?is_active=perhaps", ""): "is_active: must be true or false, and is text",
+}
+
+
+@pytest.mark.parametrize("call", WORDS, ids=" ".join)
+async def test_a_wrong_value_is_told_in_words(call: tuple[str, str, str], admin: AsyncClient) -> None:
+    method, path, body = call
+    answer = await admin.request(method, path, content=body or None, headers={"Content-Type": JSON})
+    assert refused(answer, 422)["detail"] == WORDS[call]
+
+
+def _operations(document: Json) -> Iterator[tuple[str, str, Json]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield path, method.upper(), operation
+
+
+def _address(path: str) -> str:
+    return re.sub(r"\{\w+\}", "1", path.removeprefix("/api/v1"))
+
+
+def _patterns(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if isinstance(node.get("pattern"), str):
+            yield node["pattern"]
+        node = list(node.values())
+    for each in node if isinstance(node, list) else ():
+        yield from _patterns(each)
