@@ -8,8 +8,6 @@ from typing import Annotated
 from litestar.params import Parameter
 from msgspec import Meta
 
-from stocky.errors import Invalid
-
 # The largest integer that JSON readers everywhere keep exactly.
 MAX_ID = 2**53 - 1
 
@@ -48,17 +46,6 @@ class OversellPolicy(AnyCase):
     REJECT = "reject"
     CLAMP = "clamp"
     ALLOW = "allow"
-
-
-def storage_type_of(text: str | None) -> StorageType | None:
-    """A storage type from a query string, in any case. Raises Invalid."""
-    if text is None:
-        return None
-    try:
-        return StorageType(text)
-    except ValueError:
-        choices = ", ".join(StorageType)
-        raise Invalid(f"storage_type: {text!r} is none of {choices}", field="storage_type") from None
 
 
 def window(skip: int, limit: int, page: int | None, size: int | None) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from stocky.boxes.schemas import MAX_CAPACITY, Box, BoxChange, BoxPlace, NewBox
 from stocky.catalogue.parameters import Search
 from stocky.db import Connection
 from stocky.errors import NotFound
-from stocky.schema import Limit, Page, PathId, Size, Skip, storage_type_of, window
+from stocky.schema import Limit, Page, PathId, Size, Skip, StorageType, window
 
 Sheet = Annotated[int, Parameter(ge=1, le=MAX_CAPACITY, description=f"Which sheet, of {PER_SHEET} labels each")]
 
@@ -25,7 +25,7 @@ Sheet = Annotated[int, Parameter(ge=1, le=MAX_CAPACITY, description=f"Which shee
 async def list_boxes(
     read: Connection,
     search: Search = None,
-    storage_type: str | None = None,
+    storage_type: StorageType | None = None,
     is_active: bool = True,
     skip: Skip = 0,
     limit: Limit = 100,
@@ -39,7 +39,7 @@ async def list_boxes(
         skip=skip,
         limit=limit,
         search=search,
-        storage_type=storage_type_of(storage_type),
+        storage_type=storage_type,
         is_active=is_active,
     )
 

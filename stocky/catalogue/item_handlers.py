@@ -18,7 +18,7 @@ from stocky.catalogue.schemas import Barcode, Item, ItemChange, NewItem
 from stocky.db import Connection
 from stocky.kept_answers import KeptAnswers
 from stocky.request import StockyRequest
-from stocky.schema import MAX_ID, Limit, Page, PathId, Size, Skip, storage_type_of, window
+from stocky.schema import MAX_ID, Limit, Page, PathId, Size, Skip, StorageType, window
 
 BarcodePath = Annotated[str, Parameter(min_length=1, max_length=LONGEST, description="A barcode")]
 TypeId = Annotated[
@@ -33,7 +33,7 @@ TagText = Annotated[
 async def list_items(
     state: State,
     search: Search = None,
-    storage_type: str | None = None,
+    storage_type: StorageType | None = None,
     is_active: bool = True,
     needs_review: bool | None = None,
     type_id: TypeId = None,
@@ -51,7 +51,7 @@ async def list_items(
         skip=skip,
         limit=limit,
         search=search,
-        storage_type=storage_type_of(storage_type),
+        storage_type=storage_type,
         is_active=is_active,
         needs_review=needs_review,
         type_id=type_id,

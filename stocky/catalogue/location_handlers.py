@@ -15,7 +15,7 @@ from stocky.catalogue.qr import qr_response, set_location_command
 from stocky.catalogue.schemas import Location, LocationChange, NewLocation
 from stocky.db import Connection
 from stocky.request import StockyRequest
-from stocky.schema import MAX_ID, Limit, Page, PathId, Size, Skip, storage_type_of, window
+from stocky.schema import MAX_ID, Limit, Page, PathId, Size, Skip, StorageType, window
 
 BoxNo = Annotated[int | None, Parameter(ge=1, le=MAX_ID, description="Only the places of this box")]
 
@@ -24,7 +24,7 @@ BoxNo = Annotated[int | None, Parameter(ge=1, le=MAX_ID, description="Only the p
 async def list_locations(
     read: Connection,
     search: Search = None,
-    storage_type: str | None = None,
+    storage_type: StorageType | None = None,
     is_active: bool = True,
     box_no: BoxNo = None,
     skip: Skip = 0,
@@ -39,7 +39,7 @@ async def list_locations(
         skip=skip,
         limit=limit,
         search=search,
-        storage_type=storage_type_of(storage_type),
+        storage_type=storage_type,
         is_active=is_active,
         box_no=box_no,
     )

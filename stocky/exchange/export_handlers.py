@@ -15,16 +15,15 @@ from stocky import clock
 from stocky.auth.guards import readers
 from stocky.catalogue.parameters import Search
 from stocky.exchange import exporting
-from stocky.schema import MAX_ID, storage_type_of
+from stocky.schema import MAX_ID, StorageType
+from stocky.stock.schemas import EntryType
 
 CSV = "text/csv"
 OptionalId = Annotated[int | None, Parameter(ge=1, le=MAX_ID, description="Only those of this id", required=False)]
 TagFilter = Annotated[str | None, Parameter(max_length=50, description="Only items with this tag", required=False)]
 Since = Annotated[datetime | None, Parameter(description="Only what occurred at or after this", required=False)]
 Until = Annotated[datetime | None, Parameter(description="Only what occurred before this", required=False)]
-TypeFilter = Annotated[
-    str | None, Parameter(max_length=20, description="add, remove, move, set or undo", required=False)
-]
+TypeFilter = Annotated[EntryType | None, Parameter(description="Only of this type, in any case", required=False)]
 ScannerFilter = Annotated[str | None, Parameter(max_length=128, description="Only of this scanner", required=False)]
 
 
@@ -32,7 +31,7 @@ ScannerFilter = Annotated[str | None, Parameter(max_length=128, description="Onl
 async def export_items(
     state: State,
     search: Search = None,
-    storage_type: str | None = None,
+    storage_type: StorageType | None = None,
     is_active: bool = True,
     needs_review: bool | None = None,
     type_id: OptionalId = None,
@@ -41,7 +40,7 @@ async def export_items(
     """Items, in the columns that an import takes. The filters are those of the list."""
     wanted = exporting.ItemFilter(
         search=search,
-        storage_type=storage_type_of(storage_type),
+        storage_type=storage_type,
         is_active=is_active,
         needs_review=needs_review,
         type_id=type_id,
@@ -83,7 +82,7 @@ async def export_events(
         location_id=location_id,
         user_id=user_id,
         scanner_id=scanner_id,
-        type=type.lower() if type else None,
+        type=type,
         since=since,
         until=until,
     )

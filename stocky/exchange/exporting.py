@@ -20,6 +20,7 @@ from stocky.exchange.cells import csv_text, list_cell, pack_entry, quantity_cell
 from stocky.quantity import to_milli
 from stocky.schema import StorageType
 from stocky.settings.repository import get_settings
+from stocky.stock.schemas import EntryType
 
 PAGE_ROWS = 250
 # What spreadsheets need to take a file for UTF-8.
@@ -54,7 +55,7 @@ class EventFilter(Struct, frozen=True, kw_only=True):
     location_id: int | None = None
     user_id: int | None = None
     scanner_id: str | None = None
-    type: str | None = None
+    type: EntryType | None = None
     since: datetime | None = None
     until: datetime | None = None
 

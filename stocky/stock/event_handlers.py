@@ -15,7 +15,7 @@ from stocky.db import Connection
 from stocky.schema import MAX_ID, Limit, PathId
 from stocky.stock import booking, repository
 from stocky.stock.recorder import Recorder
-from stocky.stock.schemas import EventPage, EventResults, NewEvents, NewUndo, StockEvent, Undone
+from stocky.stock.schemas import EntryType, EventPage, EventResults, NewEvents, NewUndo, StockEvent, Undone
 
 OptionalId = Annotated[int | None, Parameter(ge=1, le=MAX_ID, required=False)]
 Cursor = Annotated[
@@ -23,9 +23,7 @@ Cursor = Annotated[
 ]
 Since = Annotated[datetime | None, Parameter(description="Only what occurred at or after this", required=False)]
 Until = Annotated[datetime | None, Parameter(description="Only what occurred before this", required=False)]
-TypeFilter = Annotated[
-    str | None, Parameter(max_length=20, description="add, remove, move, set or undo", required=False)
-]
+TypeFilter = Annotated[EntryType | None, Parameter(description="Only of this type, in any case", required=False)]
 ScannerFilter = Annotated[str | None, Parameter(max_length=128, description="Only of this scanner", required=False)]
 
 
@@ -57,7 +55,7 @@ async def list_events(
         location_id=location_id,
         user_id=user_id,
         scanner_id=scanner_id,
-        type=type.lower() if type else None,
+        type=type,
         since=since,
         until=until,
     )

@@ -18,7 +18,7 @@ from stocky.errors import Conflict, NotFound, Stale
 from stocky.logs import audit
 from stocky.schema import MAX_ID
 from stocky.settings.repository import get_settings
-from stocky.stock.schemas import EventPage, Sku, SkuChange, StockEvent
+from stocky.stock.schemas import EntryType, EventPage, Sku, SkuChange, StockEvent
 
 
 async def get_sku(read: Connection, sku_id: int) -> Sku:
@@ -139,7 +139,7 @@ async def list_events(
     location_id: int | None = None,
     user_id: int | None = None,
     scanner_id: str | None = None,
-    type: str | None = None,
+    type: EntryType | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> EventPage:

@@ -135,6 +135,16 @@ class EventType(AnyCase):
     SET = "set"
 
 
+class EntryType(AnyCase):
+    """What an entry of the ledger was: what an event does, or its taking back."""
+
+    ADD = "add"
+    REMOVE = "remove"
+    MOVE = "move"
+    SET = "set"
+    UNDO = "undo"
+
+
 class ItemReference(Struct, kw_only=True, gc=False):
     """An item by exactly one of id, barcode (or a whole GS1 code) and four-letter code."""
 

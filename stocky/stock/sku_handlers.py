@@ -12,6 +12,7 @@ from stocky.auth.guards import members, readers
 from stocky.auth.schemas import Principal
 from stocky.catalogue.parameters import IfMatch, Search, SearchText, version_of
 from stocky.db import Connection
+from stocky.errors import Invalid
 from stocky.schema import MAX_ID, Limit, Page, PathId, Size, Skip, window
 from stocky.stock import booking, repository
 from stocky.stock.recorder import Recorder
@@ -21,6 +22,7 @@ Expand = Annotated[
     str | None,
     Parameter(description="`item`, `location` or both with a comma: nest them in each SKU", required=False),
 ]
+EXPANDABLE = frozenset({"item", "location"})
 OptionalId = Annotated[int | None, Parameter(ge=1, le=MAX_ID, description="Only those of this id", required=False)]
 
 
@@ -134,7 +136,10 @@ async def adjust_quantity(data: Adjustment, recorder: Recorder, user: Principal,
 
 
 def _expanded(expand: str | None) -> set[str]:
-    return {word.strip() for word in (expand or "").lower().split(",")}
+    words = {word.strip() for word in (expand or "").lower().split(",")} - {""}
+    if words - EXPANDABLE:
+        raise Invalid(f"expand: {', '.join(sorted(words - EXPANDABLE))!r} is none of item, location", field="expand")
+    return words
 
 
 sku_routes = Router(

@@ -112,6 +112,18 @@ async def test_what_a_filter_may_be_is_told(document: Json, admin: AsyncClient) 
             assert choices(told(problem)) == set(found[0]["enum"])
             tried.add((path.removeprefix("/api/v1"), parameter["name"]))
     assert tried >= {("/jobs", "status"), ("/logs", "severity"), ("/documents", "kind")}
+    assert tried >= {(path, "type") for path in ("/events", "/exports/events.csv")}
+    assert tried >= {(path, "storage_type") for path in ("/items", "/locations", "/boxes", "/exports/items.csv")}
+    assert "none of item, location" in refused(await admin.get("/skus?expand=item,places"), 422)["detail"]
+    # In any case, like everywhere; and parameters that nobody knows are passed over.
+    for path in (
+        "/events?type=ADD",
+        "/items?storage_type=Pantry",
+        "/jobs?status=DONE",
+        "/skus?expand=Item,",
+        "/items?x=y",
+    ):
+        assert (await admin.get(path)).status_code == 200, path
 
 
 WORDS = {
