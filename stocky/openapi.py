@@ -26,7 +26,7 @@ from litestar.types import Empty
 
 from stocky import __version__
 from stocky.auth.guards import roles_of
-from stocky.examples import example_of
+from stocky.examples import body_example, example_of
 from stocky.problems import PROBLEM_JSON, Problem
 
 _DESCRIPTION = """\
@@ -213,7 +213,7 @@ def _complete_contents(handler: HTTPRouteHandler, operation: Document, schema_of
     if body := _body(handler):
         for content in operation["requestBody"]["content"].values():
             content["schema"] = schema_of[body]
-            content["example"] = example_of(content["schema"], components)
+            content["example"] = body_example(content["schema"], components)
     if form := handler.opt.get("form"):
         operation["requestBody"] = _form(form)
     for status, response in operation["responses"].items():

@@ -146,7 +146,7 @@ def test_the_examples_are_accepted_by_what_they_are_examples_of(
     ]
     assert all(content["example"] for _, content in bodies)
     events = document["paths"]["/api/v1/events"]["post"]["requestBody"]["content"]["application/json"]["example"]
-    assert msgspec.convert(events, NewEvents).events[0].event_id
+    assert msgspec.convert(events, NewEvents).events[0].item.upc
     item = document["components"]["schemas"]["NewItem"]
     assert item["description"]
     assert item["properties"]["min_quantity"]["anyOf"][0]["minimum"] == 0
