@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
 from msgspec import UNSET
 
 from stocky.barcodes.keys import key_of
-from stocky.catalogue.schemas import Barcode, Item, ItemChange
+from stocky.catalogue.schemas import Barcode, Item, ItemChange, Upc
 from stocky.db import Connection
-from stocky.errors import Conflict
+from stocky.errors import Conflict, Invalid
 from stocky.quantity import to_milli
+from stocky.wording import in_words
 
 
 async def add_barcodes(tx: Connection, item_id: int, upc: str | None, barcodes: list[Barcode]) -> None:
@@ -28,7 +30,12 @@ async def add_barcodes(tx: Connection, item_id: int, upc: str | None, barcodes: 
 
 
 async def change_barcodes(tx: Connection, item: Item, change: ItemChange) -> None:
-    """The barcodes and the `upc` that `change` names. Raises Conflict as `add_barcodes` does."""
+    """The barcodes and the `upc` that `change` names.
+
+    Raises Conflict as `add_barcodes` does, Invalid for a new `upc` that is none.
+    """
+    if isinstance(change.upc, str) and all(each.barcode != change.upc for each in item.barcodes):
+        _check_upc(change.upc)
     upc = item.upc if change.upc is UNSET else change.upc
     barcodes = item.barcodes if change.barcodes is UNSET else change.barcodes
     if change.barcodes is UNSET:
@@ -47,6 +54,13 @@ def without(barcodes: list[Barcode], barcode: str) -> list[Barcode]:
     if any(each.barcode == barcode for each in barcodes):
         return [each for each in barcodes if each.barcode != barcode]
     return [each for each in barcodes if not _same(each.barcode, barcode)]
+
+
+def _check_upc(text: str) -> None:
+    try:
+        msgspec.convert(text, Upc)
+    except msgspec.ValidationError as error:
+        raise Invalid(f"upc: {in_words(str(error), Upc, '')}", field="upc") from None
 
 
 def _in_order(upc: str | None, barcodes: list[Barcode]) -> list[Barcode]:

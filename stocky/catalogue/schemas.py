@@ -87,11 +87,14 @@ class NewItem(Struct, kw_only=True):
 
 
 class ItemChange(Struct, kw_only=True):
-    """What to change of an item; what is not sent stays. `barcodes` and `tags`, where sent, replace all of them."""
+    """What to change of an item; what is not sent stays. `barcodes` and `tags`, where sent, replace all of them.
+
+    A new `upc` has 8 to 20 characters; one that the item has is taken as it is, since a scan may have made it.
+    """
 
     name: Name | UnsetType = UNSET
     description: Description | None | UnsetType = UNSET
-    upc: Upc | None | UnsetType = UNSET
+    upc: BarcodeText | None | UnsetType = UNSET
     default_storage_type: StorageType | UnsetType = UNSET
     min_quantity: Quantity | None | UnsetType = UNSET
     oversell_policy: OversellPolicy | UnsetType = UNSET

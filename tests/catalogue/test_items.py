@@ -6,7 +6,9 @@ import asyncio
 from typing import Any
 
 from httpx import AsyncClient
+from litestar import Litestar
 
+from stocky.demo_data import fill
 from tests.inventory import get, made, new_item, new_location, new_stock, refused
 
 ITEM_FIELDS = {
@@ -68,6 +70,31 @@ async def test_an_item_of_a_list_is_what_it_is_alone(member: AsyncClient) -> Non
     assert await get(member, "/items/", search="a", skip=1) == alone[1:]
     sku = (await get(member, "/skus/", item_id=full["id"], expand="item"))[0]
     assert sku["item"] == alone[1]
+
+
+async def test_every_item_can_be_sent_back_as_it_was_read(
+    app: Litestar, member: AsyncClient, scanner: AsyncClient
+) -> None:
+    await fill(app.state.database, items=40, events=100, seed=7, introduce=lambda _: None, progress=lambda _: None)
+    place = (await get(member, "/locations/"))[0]["id"]
+    for barcode in ("7", "1234567", "a b", "é/1", "x" * 128, "https://example.org/thing"):
+        scan = {"upc": barcode, "scanner_id": "s1", "location_hint": place}
+        made(await scanner.post("/scanner/scan", json=scan))
+    items = await get(member, "/items/", limit=1000)
+    assert {item["upc"] for item in items if item["needs_review"]} >= {"7", "a b", "x" * 128}
+    for item in items:
+        again = made(await member.put(f"/items/{item['id']}", json=item))
+        assert again | {"version": 0, "updated_at": ""} == item | {"version": 0, "updated_at": ""}
+
+
+async def test_a_new_upc_is_one_and_a_barcode_that_the_item_has_may_become_it(member: AsyncClient) -> None:
+    item = await new_item(member, upc="40063813", barcodes=[{"barcode": "short"}])
+    for wrong, words in (("1234567", "at least 8"), ("x" * 21, "at most 20"), ("1234 5678", "without blanks")):
+        problem = refused(await member.put(f"/items/{item['id']}", json={"upc": wrong}), 422, "upc", words)
+        assert [error["field"] for error in problem["errors"]] == ["upc"]
+    swapped = made(await member.patch(f"/items/{item['id']}", json={"upc": "short", "barcodes": item["barcodes"]}))
+    assert [each["barcode"] for each in swapped["barcodes"]] == ["short", "40063813"]
+    assert swapped["upc"] == "short"
 
 
 async def test_an_item_needs_only_a_name(member: AsyncClient) -> None:
