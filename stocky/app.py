@@ -57,7 +57,7 @@ from stocky.problems import to_problem
 from stocky.projects.handlers import project_routes
 from stocky.reorganisation.handlers import reorganisation_routes
 from stocky.reorganisation.service import Reorganisation
-from stocky.request import StockyRequest, refuse_nul, restore_slashes
+from stocky.request import StockyRequest, refuse_nul, require_json, restore_slashes
 from stocky.scanner.handlers import scanner_routes
 from stocky.search.handlers import search_routes
 from stocky.search.index import LOOK_SECONDS, SearchIndex
@@ -221,6 +221,7 @@ async def _admit(request: Request[Any, Any, Any]) -> None:
     restore_slashes(request.scope)
     refuse_nul(request)
     await authorize(request)
+    require_json(request)
 
 
 async def _read(state: State) -> AsyncIterator[Connection]:

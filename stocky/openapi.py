@@ -71,6 +71,7 @@ _DERIVED = {
     409: "The state of things does not allow it; `detail` says why",
     412: "It was changed since it was read; `If-Match` names another version",
     413: "The body has more bytes than are taken",
+    415: "The body says in its Content-Type that it is something else than this takes",
     422: "A value cannot be accepted; `errors` names the fields",
     500: "A defect of Stocky's; the log has it under `request_id`",
     503: "Not now; the same request is right after `Retry-After` seconds",
@@ -252,7 +253,7 @@ def _complete_errors(handler: HTTPRouteHandler, method: str, path: str, operatio
     if method != "GET":
         told |= {status: _DERIVED[status] for status in (400, 404, 409, 503, 507)}
     if "requestBody" in operation:
-        told[413] = _DERIVED[413]
+        told |= {status: _DERIVED[status] for status in (413, 415)}
     if any(parameter["name"] == "If-Match" for parameter in operation.get("parameters", [])):
         told |= {status: _DERIVED[status] for status in (400, 412)}
     for status, spec in (handler.responses or {}).items():

@@ -9,8 +9,9 @@ from litestar import Request
 from litestar.types import Scope
 
 from stocky.auth.schemas import Principal
-from stocky.errors import Invalid
+from stocky.errors import Invalid, Unsupported
 
+_JSON = "application/json"
 # Half of a pair of surrogates: no decoding of what a client sends gives it.
 _KEPT_SLASH = "\udc2f"
 
@@ -54,6 +55,18 @@ def restore_slashes(scope: Scope) -> None:
             name: value.replace(_KEPT_SLASH, "/") if isinstance(value, str) else value
             for name, value in scope.get("path_params", {}).items()
         }
+
+
+def require_json(request: Request[Any, Any, Any]) -> None:
+    """Raises Unsupported for a body that says it is something else than JSON, where a route takes JSON."""
+    said = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if not said or said == _JSON or (said.startswith("application/") and said.endswith("+json")):
+        return
+    headers = request.headers
+    has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+    body = request.scope["route_handler"].parsed_fn_signature.parameters.get("data")
+    if has_body and body is not None and getattr(body.kwarg_definition, "media_type", _JSON) == _JSON:
+        raise Unsupported(f"This takes JSON; send it with Content-Type: {_JSON}, not {said[:100]}")
 
 
 def refuse_nul(request: Request[Any, Any, Any]) -> None:

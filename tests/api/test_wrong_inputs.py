@@ -275,8 +275,19 @@ async def test_another_kind_of_content_is_refused(app: Litestar, admin: AsyncCli
             continue
         for kind in ("text/plain", "application/xml", "multipart/form-data; boundary=x", "application/msgpack"):
             headers = {"Content-Type": kind}
-            answer = await admin.request(route.method, address(route), content=b"name=x", headers=headers)
-            check_refusal(answer, (str(route), kind))
+            for content in (b"name=x", json.dumps(body).encode()):
+                answer = await admin.request(route.method, address(route), content=content, headers=headers)
+                check_refusal(answer, (str(route), kind), 415)
+                assert "application/json" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "Application/JSON", "application/hal+json", None])
+async def test_json_may_be_called_by_any_of_its_names(kind: str | None, admin: AsyncClient) -> None:
+    headers = {} if kind is None else {"Content-Type": kind}
+    answer = await admin.post("/scanner/scan", content=b'{"upc": " "}', headers=headers)
+    check_refusal(answer, kind, 422)
+    answer = await admin.post("/auth/logout", headers={"Content-Type": "text/plain"})
+    assert answer.status_code != 415, "where nothing is sent, nothing is of the wrong kind"
 
 
 async def test_of_a_field_named_twice_the_last_counts(app: Litestar, admin: AsyncClient) -> None:

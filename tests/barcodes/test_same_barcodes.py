@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from urllib.parse import quote
 
 from httpx import AsyncClient
 
@@ -83,6 +84,14 @@ async def test_names_and_barcodes_may_hold_a_slash(member: AsyncClient, scanner:
     assert (await get(member, "/locations/name/Cellar%20%2F%20left"))["id"] == place["id"]
     assert (await member.delete(f"/items/{item['id']}/barcodes/a%2Fb")).status_code == 204
     refused(await member.get("/items/upc/a%2Fb"), 404, "a/b")
+    pen = await new_item(member, "Pen", upc="4006381333931")
+    for link in (
+        "https://id.gs1.org/01/04006381333931",
+        "https://shop.example/de/01/04006381333931/10/A%2F1?17=301231",
+    ):
+        path = quote(link, safe="")
+        assert (await get(member, f"/items/upc/{path}"))["id"] == pen["id"]
+        assert made(await scanner.post(f"/scanner/lookup/{path}"))["item"]["id"] == pen["id"]
     refused(await member.get("/items/upc/a/b"), 404, "nothing at")
     refused(await member.get("/nowhere%2Fat/all"), 404, "nowhere/at/all")
     refused(await member.get(f"/items/{item['id']}%2F"), 404)
