@@ -1,60 +1,31 @@
-"""The rules of stock, without a database: a level only changes by a row of the ledger, and by all of it.
+"""The rules of stock, without a database: operations are applied one after the other to what a batch holds.
 
-`Ledger` holds what was read for one batch, applies operations one after the other in memory and
-collects what has to be written. A refused operation leaves no trace in it.
+A refused operation leaves no trace in it, once the caller has gone back to the mark it took before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 
 import msgspec
 
 from stocky.quantity import from_milli
+from stocky.stock.holdings import Holdings, as_one, is_same_unit
 from stocky.stock.levels import Entry, HandedOver, Level, Refused, Stocked, Written
 from stocky.stock.operations import AnyLot, Operation
 
-# Far above any stock, and exact as a JSON number.
-LIMIT_MILLI = 10**15
 
-
-class Ledger:
-    """The levels of the items of a batch, and the entries that change them."""
+class Ledger(Holdings):
+    """What may be done with the levels of a batch. `handed_over` is where stock of merged items went."""
 
     def __init__(
         self, items: list[Stocked], levels: list[Level], moment: datetime, handed_over: Sequence[HandedOver] = ()
     ) -> None:
-        self.items = {item.id: item for item in items}
-        self.moment = moment
-        self.entries: list[Entry] = []
-        self.changed: dict[int, Level] = {}
-        self.made: list[Level] = []
+        super().__init__(items, levels, moment)
         self.reversed: set[int] = set()
-        self._by_item: dict[int, list[Level]] = {item.id: [] for item in items}
-        self._by_sku: dict[int, Level] = {}
         self._merges = {each.item_id: each for each in handed_over}
         self._taken_over_by = {each.sku_id: each.into_sku_id for each in handed_over}
-        # How to take back what the batch has done so far, newest last.
-        self._undo: list[Callable[[], None]] = []
-        for level in levels:
-            self._by_item[level.item_id].append(level)
-            self._by_sku[level.id] = level
-
-    def level(self, sku_id: int) -> Level | None:
-        return self._by_sku.get(sku_id)
-
-    def levels(self, item_id: int) -> list[Level]:
-        return self._by_item[item_id]
-
-    def savepoint(self) -> int:
-        """A mark to which `revert` can go back."""
-        return len(self._undo)
-
-    def revert(self, mark: int) -> None:
-        """Everything is as it was at the mark."""
-        while len(self._undo) > mark:
-            self._undo.pop()()
 
     @staticmethod
     def check_in_use(item: Stocked) -> None:
@@ -67,15 +38,15 @@ class Ledger:
     def add(self, operation: Operation, item: Stocked, location_id: int) -> list[Entry]:
         """Stock comes in, to the named lot or to the stock without one."""
         _at_least_some(operation)
-        return [self._book(operation, self.open(operation, item, location_id), operation.quantity_milli)]
+        return [self.book(operation, self.open(operation, item, location_id), operation.quantity_milli)]
 
     def open(self, operation: Operation, item: Stocked, location_id: int) -> Level:
         """The level that stock would be added to."""
-        level = self._level_for(
+        level = self.level_for(
             operation, item, location_id, None if isinstance(operation.lot, AnyLot) else operation.lot
         )
         if not level.version:
-            self._touch(level)
+            self.touch(level)
         return level
 
     def remove(self, operation: Operation, item: Stocked, location_id: int | None) -> list[Entry]:
@@ -85,8 +56,8 @@ class Ledger:
         """
         _at_least_some(operation)
         taken = self._take(operation, item, location_id, operation.quantity_milli)
-        entries = [self._book(operation, level, -quantity) for level, quantity in taken]
-        return _as_one(entries)
+        entries = [self.book(operation, level, -quantity) for level, quantity in taken]
+        return as_one(entries)
 
     def move(self, operation: Operation, item: Stocked, location_id: int, to_location_id: int) -> list[Entry]:
         """Stock changes place, lot by lot, as the two sides of one transfer."""
@@ -95,25 +66,25 @@ class Ledger:
             raise Refused("The stock is at this location already; name another one to move it to", "invalid")
         entries = []
         for level, quantity in self._take(operation, item, location_id, operation.quantity_milli):
-            target = self._level_for(operation, item, to_location_id, level.expiry_date, like=level)
-            entries.append(self._book(operation, level, -quantity))
-            entries.append(self._book(operation, target, quantity))
-        return _as_one(entries)
+            target = self.level_for(operation, item, to_location_id, level.expiry_date, like=level)
+            entries.append(self.book(operation, level, -quantity))
+            entries.append(self.book(operation, target, quantity))
+        return as_one(entries)
 
     def set(self, operation: Operation, item: Stocked, location_id: int) -> list[Entry]:
         """A count: the difference is booked, a difference of nothing included."""
         if operation.sku_id is not None:
             level = self._by_sku[operation.sku_id]
         elif not isinstance(operation.lot, AnyLot):
-            level = self._level_for(operation, item, location_id, operation.lot)
+            level = self.level_for(operation, item, location_id, operation.lot)
         else:
             here = [each for each in self.levels(item.id) if each.location_id == location_id and each.is_active]
             with_stock = [each for each in here if each.quantity_milli]
             if len(with_stock) > 1:
                 raise Refused("Several lots of the item are at this location; name the lot that was counted", "invalid")
             found = with_stock or here
-            level = found[0] if len(found) == 1 else self._level_for(operation, item, location_id, None)
-        return [self._book(operation, level, operation.quantity_milli - level.quantity_milli)]
+            level = found[0] if len(found) == 1 else self.level_for(operation, item, location_id, None)
+        return [self.book(operation, level, operation.quantity_milli - level.quantity_milli)]
 
     def undo(self, operation: Operation, rows: list[Written]) -> list[Entry]:
         """Compensates rows of the ledger, latest first; all of them or none.
@@ -128,28 +99,28 @@ class Ledger:
                 raise Refused(f"Event {row.id} has been undone already", "undone")
             level = self._by_sku[row.sku_id]
             item = self.items[row.item_id]
-            self._remember(self.reversed.discard, row.id)
+            self.remember(self.reversed.discard, row.id)
             self.reversed.add(row.id)
             merge = self._merges.get(item.id)
             if merge is None:
                 self.check_in_use(item)
-                self._show(level)
+                self.show(level)
             elif row.batch_id == merge.batch_id:
                 raise Refused(
                     f"Event {row.id} is how {item.name} was merged into item {merge.into_id}; undo the merge", "invalid"
                 )
             elif row.delta_milli:
                 self._hand_back(operation, level, row.delta_milli)
-            entries.append(self._book(operation, level, -row.delta_milli, reverses_id=row.id))
+            entries.append(self.book(operation, level, -row.delta_milli, reverses_id=row.id))
         self._check_enough(mark)
-        return _as_one(entries)
+        return as_one(entries)
 
     def write_off(self, operation: Operation) -> list[Entry]:
         """A SKU goes away: what it holds is booked out and it is hidden."""
         assert operation.sku_id is not None
         level = self._by_sku[operation.sku_id]
-        entries = [self._book(operation, level, -level.quantity_milli)] if level.quantity_milli else []
-        self._touch(level)
+        entries = [self.book(operation, level, -level.quantity_milli)] if level.quantity_milli else []
+        self.touch(level)
         level.is_active = False
         return entries
 
@@ -160,15 +131,15 @@ class Ledger:
         entries = []
         for level in [each for each in self.levels(item.id) if each.is_active]:
             if level.quantity_milli:
-                target = self._level_for(operation, to, level.location_id, level.expiry_date, like=level)
-                if target.unit != level.unit:
+                target = self.level_for(operation, to, level.location_id, level.expiry_date, like=level)
+                if not is_same_unit(target.unit, level.unit):
                     raise Refused(
                         f"At one place {item.name} is counted in {level.unit} and {to.name} in {target.unit};"
                         " count both in one unit first"
                     )
                 # Each SKU is a transfer of its own, so that the ledger tells which one took it over.
                 entries += self._pass_on(operation, level, target, level.quantity_milli)
-            self._touch(level)
+            self.touch(level)
             level.is_active = False
         return entries
 
@@ -179,10 +150,10 @@ class Ledger:
         """
         merge = self._merges[level.item_id]
         into = self.items[merge.into_id]
-        holder = self._by_sku.get(self._taken_over_by.get(level.id) or 0) or self._level_for(
+        holder = self._by_sku.get(self._taken_over_by.get(level.id) or 0) or self.level_for(
             operation, into, level.location_id, level.expiry_date, like=level
         )
-        if holder.unit != level.unit:
+        if not is_same_unit(holder.unit, level.unit):
             raise Refused(
                 f"{self.items[level.item_id].name} was counted in {level.unit} there, and {into.name} is counted in"
                 f" {holder.unit}; correct the count of {into.name} instead"
@@ -199,7 +170,7 @@ class Ledger:
 
     def _pass_on(self, operation: Operation, giver: Level, taker: Level, quantity_milli: int) -> list[Entry]:
         """Stock changes from one item to another."""
-        return _as_one([self._book(operation, giver, -quantity_milli), self._book(operation, taker, quantity_milli)])
+        return as_one([self.book(operation, giver, -quantity_milli), self.book(operation, taker, quantity_milli)])
 
     def _check_enough(self, mark: int) -> None:
         """Raises Refused where the entries since `mark` leave less than nothing of what may not be oversold."""
@@ -247,99 +218,14 @@ class Ledger:
                 raise Refused(f"Nothing of {item.name} is there to take")
             return taken
         lot = None if isinstance(operation.lot, AnyLot) else operation.lot
-        last = sources[0] if operation.sku_id else self._level_for(operation, item, location_id, lot)
+        last = sources[0] if operation.sku_id else self.level_for(operation, item, location_id, lot)
         for index, (level, quantity) in enumerate(taken):
             if level is last:
                 taken[index] = (level, quantity + missing)
                 return taken
         return [*taken, (last, missing)]
 
-    def _level_for(
-        self,
-        operation: Operation,
-        item: Stocked,
-        location_id: int,
-        lot: date | None,
-        *,
-        like: Level | None = None,
-    ) -> Level:
-        """The level of a lot at a place: found, shown again where it was hidden, or made."""
-        if operation.sku_id is not None and like is None:
-            return self._by_sku[operation.sku_id]
-        for level in self.levels(item.id):
-            if level.location_id == location_id and level.expiry_date == lot:
-                if operation.opens:
-                    self.check_unit(operation, level)
-                self._show(level)
-                return level
-        unit = operation.unit or (like.unit if like else self.unit_of(item.id) or "piece")
-        level = Level(0, item.id, location_id, lot, 0, unit, operation.notes or "", True, 0, self.moment, self.moment)
-        self.made.append(level)
-        self._by_item[item.id].append(level)
-        self._remember(self._forget_made, level)
-        return level
-
-    def check_unit(self, operation: Operation, level: Level) -> None:
-        """Raises Refused for a quantity in another unit than the one that is counted in there."""
-        if operation.unit is not None and operation.unit.strip().lower() != level.unit.strip().lower():
-            # One that was deleted cannot be changed before it is there again.
-            otherwise = "change the SKU's unit first" if level.is_active else "leave the unit out, and change it then"
-            raise Refused(
-                f"{self.items[level.item_id].name} is counted in {level.unit} there, not in {operation.unit}. Send the"
-                f" quantity in {level.unit}, or {otherwise}"
-            )
-
-    def unit_of(self, item_id: int) -> str | None:
-        """What an item is counted in; None while nobody has said so, since it was never anywhere."""
-        return next((level.unit for level in self.levels(item_id)), None)
-
-    def _forget_made(self, level: Level) -> None:
-        self.made.remove(level)
-        self._by_item[level.item_id].remove(level)
-
-    def _book(self, operation: Operation, level: Level, delta_milli: int, reverses_id: int | None = None) -> Entry:
-        after = level.quantity_milli + delta_milli
-        if abs(after) > LIMIT_MILLI:
-            raise Refused("The quantity would become larger than Stocky can count", "invalid")
-        self._touch(level)
-        level.quantity_milli = after
-        entry = Entry(operation.kind or "set", level, delta_milli, after, operation, reverses_id)
-        self.entries.append(entry)
-        return entry
-
-    def _show(self, level: Level) -> None:
-        if not level.is_active:
-            self._touch(level)
-            level.is_active = True
-
-    def _touch(self, level: Level) -> None:
-        before = (level.quantity_milli, level.is_active, level.version, level.updated_at)
-        entries = len(self.entries)
-        was_changed = id(level) in self.changed
-
-        def back() -> None:
-            level.quantity_milli, level.is_active, level.version, level.updated_at = before
-            del self.entries[entries:]
-            if not was_changed:
-                self.changed.pop(id(level), None)
-
-        self._undo.append(back)
-        level.version += 1
-        level.updated_at = self.moment
-        self.changed[id(level)] = level
-
-    def _remember(self, take_back: Callable[..., None], *arguments: object) -> None:
-        self._undo.append(lambda: take_back(*arguments))
-
 
 def _at_least_some(operation: Operation) -> None:
     if operation.quantity_milli <= 0:
         raise Refused("The quantity must be more than 0", "invalid")
-
-
-def _as_one(entries: list[Entry]) -> list[Entry]:
-    """Several rows of one operation share the first one's id as their transfer."""
-    if len(entries) > 1:
-        for entry in entries:
-            entry.first = entries[0]
-    return entries

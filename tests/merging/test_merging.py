@@ -205,6 +205,10 @@ async def test_stock_counted_in_two_units_is_not_added_up(member: AsyncClient, c
     await new_stock(member, target, shelf, 3, unit="bag")
     refused(await member.post(f"/items/{source['id']}/merge", json={"into": target["id"]}), 409, "g and Rice in bag")
     assert (await total(member, source), await total(member, target)) == (500, 3)
+    # Capital letters are no other unit.
+    loose = await new_item(member, "Rice in bags")
+    await new_stock(member, loose, shelf, 2, unit="Bag")
+    assert (await merge(member, loose, target))["total_quantity"] == 5
     assert await find_faults(config) == []
 
 
