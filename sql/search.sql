@@ -38,17 +38,12 @@ SELECT found.item_id, found.text
  ORDER BY found.item_id
  LIMIT :limit;
 
--- find_similar --
--- Active items that share most of the pieces :pieces, three letters or more each; of each piece :most items are looked at.
+-- find_texts --
+-- The active ones of the items :ids.
 SELECT found.item_id, found.text
-  FROM (SELECT hit.item_id, count(*) AS shared
-          FROM json_each(CAST(:pieces AS TEXT)) AS piece
-         CROSS JOIN LATERAL (SELECT item_id FROM search_text WHERE text LIKE '%' || piece.value || '%' LIMIT :most) AS hit
-         GROUP BY hit.item_id) AS near
-  JOIN search_text AS found ON found.item_id = near.item_id
+  FROM search_text AS found
   JOIN item ON item.id = found.item_id AND item.is_active
- ORDER BY near.shared DESC, found.item_id
- LIMIT :limit;
+ WHERE found.item_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
 
 -- list_item_places --
 -- Where the items :ids are, the fullest place first.

@@ -67,3 +67,9 @@ SELECT item_id
   FROM search_text
  WHERE FALSE
  LIMIT :limit;
+
+-- find_pieces --
+-- For each of the pieces :pieces, three letters or more, the items whose text has it, :most at most, as a list.
+SELECT (SELECT json_agg(hit.item_id)
+          FROM (SELECT item_id FROM search_text WHERE text LIKE '%' || piece.value || '%' LIMIT :most) AS hit)
+  FROM json_each(CAST(:pieces AS TEXT)) AS piece;

@@ -9,19 +9,12 @@ SELECT found.rowid AS item_id, found.text
  ORDER BY found.rowid
  LIMIT :limit;
 
--- find_similar --
--- Active items that share most of the pieces :pieces, three letters or more each; of each piece :most items are looked at.
-SELECT found.item_id, found.text
-  FROM (SELECT hit.value AS item_id, count(*) AS shared
-          FROM json_each(:pieces) AS piece,
-               json_each((SELECT json_group_array(item_id)
-                            FROM (SELECT search_index.rowid AS item_id FROM search_index
-                                   WHERE search_index MATCH '"' || piece.value || '"' LIMIT :most))) AS hit
-         GROUP BY hit.value) AS near
-  JOIN search_text AS found ON found.item_id = near.item_id
-  JOIN item ON item.id = found.item_id AND item.is_active
- ORDER BY near.shared DESC, found.item_id
- LIMIT :limit;
+-- find_pieces --
+-- For each of the pieces :pieces, three letters or more, the items whose text has it, :most at most, as a list.
+SELECT (SELECT json_group_array(item_id)
+          FROM (SELECT search_index.rowid AS item_id FROM search_index
+                 WHERE search_index MATCH '"' || piece.value || '"' LIMIT :most))
+  FROM json_each(:pieces) AS piece;
 
 -- make_search_index --
 -- The index itself, where it is missing: a restored dump has none.

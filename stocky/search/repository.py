@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date
+from heapq import nlargest
+from itertools import chain, zip_longest
+from math import sqrt
 from typing import Any
 
 import msgspec
@@ -32,7 +35,7 @@ PENDING = 500
 UNMISTAKABLE = 8
 # Pieces of the words to look for, and how many items are looked at for each.
 PIECES = 16
-MOST_OF_A_PIECE = 3_000
+MOST_OF_A_PIECE = 1_000
 # How many patterns `find_containing` takes.
 PATTERNS = 4
 # Behind everything that begins so.
@@ -102,8 +105,7 @@ def _find(query: Query, limit: int) -> Script[dict[int, Ranked]]:
         take((yield _containing(query.words)))
     if len(found) < limit and not any(each.kind <= Kind.WORDS for each in found.values()):
         take(changed.items(), similar=True)
-        sought = {"pieces": _json(_pieces(query)), "most": MOST_OF_A_PIECE, "limit": CANDIDATES}
-        take((yield Ask("find_similar", sought)), similar=True)
+        take((yield from _sharing_pieces(_pieces(query.words), 3 * limit)), similar=True)
     return found
 
 
@@ -123,17 +125,40 @@ def _containing(words: list[str]) -> Ask:
     return Ask("find_containing", arguments)
 
 
-def _pieces(query: Query) -> list[str]:
-    """What a misspelt word may still have in common with the one that was meant; three letters or more each."""
-    pieces: dict[str, None] = {}
-    for word in query.words:
-        # In a short word two letters that changed places leave no three alike.
-        if len(word) <= 6:
-            swapped = (word[:at] + word[at + 1] + word[at] + word[at + 2 :] for at in range(len(word) - 1))
-            pieces.update(dict.fromkeys(f" {other} " for other in swapped if other != word))
-        padded = f" {word} "
-        pieces.update(dict.fromkeys(padded[start : start + 3] for start in range(len(padded) - 2)))
-    return list(pieces)[:PIECES]
+def _sharing_pieces(pieces: list[str], limit: int) -> Script[list[tuple[int, str]]]:
+    """The items, `limit` at most, that share most with what was typed: the fewer have a piece, the more it tells."""
+    rows = yield Ask("find_pieces", {"pieces": _json(pieces), "most": MOST_OF_A_PIECE})
+    having = [msgspec.json.decode(listed or "[]", type=set[int]) for (listed,) in rows]
+    shared: dict[int, float] = defaultdict(float)
+    for ids in sorted(having, key=len):
+        tells = 1 / sqrt(1 + len(ids))
+        # Once there are enough, what many have only tells which of them are nearer.
+        for item_id in ids if len(shared) < CANDIDATES else ids & shared.keys():
+            shared[item_id] += tells
+    # More than are ranked, since some of them may be hidden.
+    nearest = nlargest(CANDIDATES, shared, key=shared.__getitem__)
+    texts = dict((yield Ask("find_texts", {"ids": _json(nearest)})))
+    return [(item_id, texts[item_id]) for item_id in nearest if item_id in texts][:limit]
+
+
+def _pieces(words: list[str]) -> list[str]:
+    """What misspelt words may still have in common with those that were meant, of each word as many as of the others.
+
+    Three letters or more each.
+    """
+    interleaved = chain.from_iterable(zip_longest(*map(_pieces_of, words)))
+    return list(dict.fromkeys(piece for piece in interleaved if piece is not None))[:PIECES]
+
+
+def _pieces_of(word: str) -> list[str]:
+    """The word itself, as it is with two letters that changed places, and all that is three letters long in it."""
+    padded = f" {word} "
+    pieces = [padded]
+    # In a short word two letters that changed places leave no three alike.
+    if len(word) <= 6:
+        swapped = (word[:at] + word[at + 1] + word[at] + word[at + 2 :] for at in range(len(word) - 1))
+        pieces += [f" {other} " for other in swapped]
+    return pieces + [padded[start : start + 3] for start in range(len(padded) - 2)]
 
 
 def _find_verbatim(typed: str, limit: int) -> Script[dict[int, Ranked]]:

@@ -131,6 +131,20 @@ async def test_more_changes_than_are_looked_through_are_indexed_in_the_end(
     assert await _names(member, "thing 649") == ["Thing 649"]
 
 
+async def test_slips_in_several_words_find_the_one_among_many_that_is_meant(
+    app: Litestar, config: Config, member: AsyncClient
+) -> None:
+    now = "2026-01-31T12:00:00.000000Z"
+    codes = islice(map("".join, product("QXZJKV", repeat=4)), 1_200)
+    values = ", ".join(
+        f"('{code}', 'Coffee small {at}', 'other', '{now}', '{now}')" for at, code in enumerate(codes, start=1_000)
+    )
+    await _run(config, f"INSERT INTO item (code, name, default_storage_type, created_at, updated_at) VALUES {values}")
+    await _in_step(app, config)
+    for typed in ("cofee smal 2150", "coffe smlal 2150", "cofffee small 2150", "smal cofee 2150"):
+        assert (await _names(member, typed))[0] == "Coffee small 2150"
+
+
 async def test_a_restored_backup_is_found_by_its_own_words(app: Litestar, config: Config, admin: AsyncClient) -> None:
     await new_item(admin, "Crème brûlée", upc="4006381333931", tags=["dessert"])
     await _in_step(app, config)
