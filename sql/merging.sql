@@ -114,7 +114,8 @@ SELECT id
 
 -- list_list_entries_of_item --
 -- Where an item stands on lists, and with how much the other item stands there too.
-SELECT source.list_id AS parent_id, source.quantity_milli, source.created_at, target.quantity_milli AS into_milli
+SELECT source.list_id AS parent_id, source.quantity_milli, target.id IS NOT NULL AS is_folded, source.created_at,
+       target.quantity_milli AS into_milli
   FROM shopping_list_entry AS source
   LEFT JOIN shopping_list_entry AS target ON target.list_id = source.list_id AND target.item_id = :target_id
  WHERE source.item_id = :source_id
@@ -163,7 +164,8 @@ VALUES (:parent_id, :source_id, :quantity_milli, :created_at, :moment);
 
 -- list_project_entries_of_item --
 -- Where an item stands on projects, and with how much the other item stands there too.
-SELECT source.project_id AS parent_id, source.quantity_milli, source.created_at, target.quantity_milli AS into_milli
+SELECT source.project_id AS parent_id, source.quantity_milli, target.id IS NOT NULL AS is_folded, source.created_at,
+       target.quantity_milli AS into_milli
   FROM project_entry AS source
   LEFT JOIN project_entry AS target ON target.project_id = source.project_id AND target.item_id = :target_id
  WHERE source.item_id = :source_id

@@ -49,7 +49,8 @@ SELECT item.id, item.name, item.oversell_policy, item.is_active, item.version, i
   JOIN item ON item.id = CAST(wanted.value AS BIGINT);
 
 -- list_handed_over --
--- Through which merges the items :ids and what they were merged into lead on, and which SKU took over which.
+-- Through which merges the items :ids and what they were merged into lead on, and which SKU took over which. Older
+-- merges were one transfer of many SKUs, which does not tell.
 WITH RECURSIVE onward (item_id, into_id, batch_id) AS (
     SELECT source_id, target_id, batch_id
       FROM item_merge
@@ -62,6 +63,7 @@ SELECT onward.item_id, onward.into_id, onward.batch_id, giving.sku_id, taking.sk
   FROM onward
   LEFT JOIN stock_event AS giving ON giving.batch_id = onward.batch_id AND giving.item_id = onward.item_id
   LEFT JOIN stock_event AS taking ON taking.transfer_id = giving.transfer_id AND taking.id <> giving.id
+   AND (SELECT count(*) FROM stock_event AS one WHERE one.transfer_id = giving.transfer_id) = 2
  ORDER BY giving.id;
 
 -- list_levels --

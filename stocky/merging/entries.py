@@ -78,7 +78,7 @@ async def return_list_entries(
                 parent_id=each.parent_id,
                 source_id=source.id,
                 quantity_milli=given,
-                created_at=each.created_at,
+                created_at=each.created_at or moment,
                 moment=moment,
             )
         else:
@@ -106,7 +106,7 @@ async def return_project_entries(
                 parent_id=each.parent_id,
                 source_id=source.id,
                 quantity_milli=each.quantity_milli,
-                created_at=each.created_at,
+                created_at=each.created_at or moment,
                 moment=moment,
             )
 

@@ -48,17 +48,16 @@ class MovedBarcode(Struct):
 
 
 class MovedEntry(Struct):
-    """What stood on a shopping list or in a project, since when, and what the other item had there."""
+    """What stood on a shopping list or in a project; folded, it was added to the entry the other item had there.
+
+    Since when it stood there, and what the other had, older merges have not kept.
+    """
 
     parent_id: int
     quantity_milli: int
-    created_at: datetime
-    into_milli: int | None
-
-    @property
-    def is_folded(self) -> bool:
-        """Whether it was added to the other's entry."""
-        return self.into_milli is not None
+    is_folded: bool
+    created_at: datetime | None = None
+    into_milli: int | None = None
 
 
 class Moved(Struct, kw_only=True):

@@ -44,6 +44,22 @@ def run(config: Config, statement: str) -> list[tuple[Any, ...]]:
         return cursor.fetchall() if cursor.description else []
 
 
+def falsify(config: Config, *statements: str) -> None:
+    """Runs statements with everything off that would refuse them."""
+    if config.dialect == "sqlite":
+        with closing(sqlite3.connect(config.sqlite_path)) as connection, connection:
+            triggers = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
+            for (trigger,) in triggers:
+                connection.execute(f"DROP TRIGGER {trigger}")
+            for statement in statements:
+                connection.execute(statement)
+        return
+    with psycopg.connect(config.database_url) as other:
+        other.execute("SET session_replication_role = replica")
+        for statement in statements:
+            other.execute(statement)  # type: ignore[call-overload]  # psycopg wants a literal
+
+
 def columns(config: Config) -> dict[tuple[str, str], tuple[str, bool] | None]:
     """By table and column: its type and whether it must have a value. A view's columns have neither."""
     rows = run(config, _SQLITE_COLUMNS if config.dialect == "sqlite" else _POSTGRES_COLUMNS)

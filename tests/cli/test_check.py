@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Callable
 
-import psycopg
 import pytest
 from httpx import AsyncClient
 
 from stocky.config import Config
 from stocky.stock.proof import find_faults
+from tests.architecture.schema import falsify
 from tests.cli.running import stocky
 
 
@@ -33,29 +31,6 @@ async def busy(admin: AsyncClient) -> None:
     assert answer["applied"] == 5, answer
     undone = await admin.post(f"/events/{answer['results'][4]['id']}/undo", json={})
     assert undone.status_code == 200
-
-
-@pytest.fixture
-def damage(config: Config) -> Callable[..., None]:
-    """Runs statements on the database with everything off that would refuse them."""
-
-    def run(*statements: str) -> None:
-        if config.dialect == "sqlite":
-            connection = sqlite3.connect(config.sqlite_path)
-            triggers = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
-            for (trigger,) in triggers:
-                connection.execute(f"DROP TRIGGER {trigger}")
-            for statement in statements:
-                connection.execute(statement)
-            connection.commit()
-            connection.close()
-            return
-        with psycopg.connect(config.database_url) as other:
-            other.execute("SET session_replication_role = replica")
-            for statement in statements:
-                other.execute(statement)
-
-    return run
 
 
 @pytest.mark.usefixtures("busy")
@@ -109,18 +84,18 @@ FAULTS = {
 
 @pytest.mark.usefixtures("busy")
 @pytest.mark.parametrize("kind", FAULTS)
-async def test_a_fault_is_found(kind: str, config: Config, damage: Callable[..., None]) -> None:
+async def test_a_fault_is_found(kind: str, config: Config) -> None:
     statements, checks, words = FAULTS[kind]
-    damage(*statements)
+    falsify(config, *statements)
     faults = await find_faults(config)
     assert {fault.check for fault in faults} == checks
     assert any(words in fault.message for fault in faults), faults
 
 
 @pytest.mark.usefixtures("busy")
-async def test_every_fault_is_listed_and_the_status_is_1(environ: dict[str, str], damage: Callable[..., None]) -> None:
+async def test_every_fault_is_listed_and_the_status_is_1(environ: dict[str, str], config: Config) -> None:
     for statements, _, _ in FAULTS.values():
-        damage(*statements)
+        falsify(config, *statements)
     answer = stocky(environ, "check")
     assert answer.returncode == 1
     listed = {line.partition(": ")[0] for line in answer.stdout.splitlines()}

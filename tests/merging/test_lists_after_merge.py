@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
+import pytest
 from httpx import AsyncClient
 
+from stocky.config import Config
+from tests.architecture import schema
 from tests.inventory import Json, get, made, new_item, new_location
 from tests.merging.merges import merge, unmerge
 from tests.shopping.lists import log_of, new_list, on, put_on
@@ -54,6 +58,22 @@ async def test_what_was_bought_since_is_not_put_back_on_its_list(member: AsyncCl
         made(await member.post(f"/shopping-lists/{a_list['id']}/items/{target['id']}/bought", json=bought))
     await unmerge(member, source)
     assert (await on(member, food), await on(member, drinks)) == ({}, {"A": 2, "B": 1})
+
+
+@pytest.mark.parametrize("had_both", [True, False])
+async def test_older_merges_which_kept_less_are_undone_as_well(
+    had_both: bool, member: AsyncClient, config: Config
+) -> None:
+    source, target = await new_item(member, "A"), await new_item(member, "B")
+    food = await new_list(member)
+    await put_on(member, food, source, 2)
+    if had_both:
+        await put_on(member, food, target, 3)
+    await merge(member, source, target)
+    entry = {"parent_id": food["id"], "entry_id": 1, "quantity_milli": 2000, "is_folded": had_both}
+    schema.run(config, f"UPDATE item_merge SET moved = '{json.dumps({'list_entries': [entry]})}'")
+    await unmerge(member, source)
+    assert await on(member, food) == ({"A": 2, "B": 3} if had_both else {"A": 2})
 
 
 async def test_what_was_put_on_the_list_since_stays_there(member: AsyncClient) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 
 import pytest
 from httpx import AsyncClient
@@ -11,6 +12,7 @@ from httpx import AsyncClient
 from stocky import clock
 from stocky.config import Config
 from stocky.stock.proof import find_faults
+from tests.architecture.schema import falsify
 from tests.inventory import Json, get, made, new_item, new_location, new_stock, refused, total
 from tests.merging.merges import merge, unmerge
 
@@ -225,4 +227,25 @@ async def test_undoing_while_items_are_merged_and_given_back_loses_nothing(
     await asyncio.gather(*undoing)
     assert undone > 10
     assert sum([await total(member, item) for item in (first, second, third)]) == left
+    assert await find_faults(config) == []
+
+
+async def test_behind_an_older_merge_which_was_one_transfer_each_place_gives_its_own(
+    member: AsyncClient, config: Config
+) -> None:
+    shelves = [await new_location(member, f"Shelf {number}") for number in (1, 2, 3)]
+    source, target = await new_item(member, "A"), await new_item(member, "B")
+    booked = [await book(member, "add", source, shelf, 5 + place) for place, shelf in enumerate(shelves)]
+    await merge(member, source, target)
+    falsify(
+        config,
+        "UPDATE stock_event SET transfer_id = (SELECT min(one.transfer_id) FROM stock_event AS one)"
+        " WHERE batch_id = (SELECT batch_id FROM item_merge)",
+    )
+    left = [5, 6, 7]
+    for place, event in enumerate(booked):
+        await undo(member, event)
+        left[place] = 0
+        skus = sorted(await get(member, f"/skus/?item_id={target['id']}"), key=itemgetter("location_id"))
+        assert [sku["quantity"] for sku in skus] == left
     assert await find_faults(config) == []
