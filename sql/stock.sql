@@ -200,7 +200,7 @@ SELECT id, event_id, kind AS type, item_id, location_id, sku_id,
  ORDER BY id;
 
 -- list_events --
--- The ledger, newest first, from :before downwards; all other filters optional. What was merged into an item is its.
+-- The ledger, newest first, from :before downwards; all other filters optional.
 SELECT id, event_id, kind AS type, item_id, location_id, sku_id,
        CAST(delta_milli AS DOUBLE PRECISION) / 1000 AS delta,
        CAST(quantity_after_milli AS DOUBLE PRECISION) / 1000 AS quantity_after,
@@ -209,8 +209,26 @@ SELECT id, event_id, kind AS type, item_id, location_id, sku_id,
        note
   FROM stock_event
  WHERE id < :before
-   AND (CAST(:item_id AS BIGINT) IS NULL OR item_id = :item_id
-        OR item_id IN (SELECT item.id FROM item WHERE item.merged_into_id = :item_id))
+   AND (CAST(:location_id AS BIGINT) IS NULL OR location_id = :location_id)
+   AND (CAST(:user_id AS BIGINT) IS NULL OR user_id = :user_id)
+   AND (CAST(:scanner_id AS TEXT) IS NULL OR scanner_id = :scanner_id)
+   AND (CAST(:type AS TEXT) IS NULL OR kind = :type)
+   AND occurred_at >= :since
+   AND occurred_at < :until
+ ORDER BY id DESC
+ LIMIT :limit;
+
+-- list_events_of_item --
+-- The same of one item, by the index of its events.
+SELECT id, event_id, kind AS type, item_id, location_id, sku_id,
+       CAST(delta_milli AS DOUBLE PRECISION) / 1000 AS delta,
+       CAST(quantity_after_milli AS DOUBLE PRECISION) / 1000 AS quantity_after,
+       occurred_at, recorded_at, user_id, scanner_id, batch_id, transfer_id, reverses_id,
+       (SELECT reversal.id FROM stock_event AS reversal WHERE reversal.reverses_id = stock_event.id) AS reversed_by_id,
+       note
+  FROM stock_event
+ WHERE item_id = :item_id
+   AND id < :before
    AND (CAST(:location_id AS BIGINT) IS NULL OR location_id = :location_id)
    AND (CAST(:user_id AS BIGINT) IS NULL OR user_id = :user_id)
    AND (CAST(:scanner_id AS TEXT) IS NULL OR scanner_id = :scanner_id)

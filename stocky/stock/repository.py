@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from heapq import nlargest
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from stocky.alerts.causes import look_at_causes
 from stocky.auth.schemas import Principal
 from stocky.catalogue.repository import chosen, get_items, like_pattern
 from stocky.catalogue.schemas import Location
-from stocky.db import Connection
+from stocky.db import Ask, Connection, Script
 from stocky.errors import Conflict, NotFound, Stale
 from stocky.logs import audit
 from stocky.schema import MAX_ID
@@ -144,21 +145,31 @@ async def list_events(
     until: datetime | None = None,
 ) -> EventPage:
     """A page of the ledger, newest first, from below `cursor`."""
-    events = await read.all(
-        "list_events",
-        StockEvent,
-        before=cursor or MAX_ID,
-        limit=limit + 1,
-        item_id=item_id,
-        location_id=location_id,
-        user_id=user_id,
-        scanner_id=scanner_id,
-        type=type,
-        since=since or clock.LONG_AGO,
-        until=until or clock.FAR_AWAY,
-    )
+    wanted = {
+        "before": cursor or MAX_ID,
+        "limit": limit + 1,
+        "location_id": location_id,
+        "user_id": user_id,
+        "scanner_id": scanner_id,
+        "type": type,
+        "since": since or clock.LONG_AGO,
+        "until": until or clock.FAR_AWAY,
+    }
+    if item_id is None:
+        events = await read.all("list_events", StockEvent, **wanted)
+    else:
+        events = await read.run(_list_events_of(item_id, wanted))
     more = len(events) > limit
     return EventPage(events[:limit], events[limit - 1].id if more else None)
+
+
+def _list_events_of(item_id: int, wanted: dict[str, Any]) -> Script[list[StockEvent]]:
+    """Of an item, and of what was merged into it, each by the index: whatever else is in the ledger is not read."""
+    merged = yield Ask("list_items_merged_into", {"target_id": item_id})
+    events: list[StockEvent] = []
+    for each in [item_id, *(row[0] for row in merged)]:
+        events += yield Ask("list_events_of_item", {**wanted, "item_id": each}, StockEvent)
+    return nlargest(wanted["limit"], events, key=lambda event: event.id)
 
 
 def _json(ids: set[int]) -> str:

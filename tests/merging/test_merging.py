@@ -57,6 +57,24 @@ async def test_a_stub_is_merged_with_its_barcode_stock_and_history(
     assert await find_faults(config) == []
 
 
+async def test_the_history_of_what_was_merged_is_paged_as_one(member: AsyncClient, scanner: AsyncClient) -> None:
+    shelf = await new_location(member)
+    tea = await new_item(member, "Tea", upc="TEA-0000")
+    for code in ("NEW-1", "TEA-0000", "NEW-2", "NEW-1", "TEA-0000"):
+        await scan(scanner, code, shelf)
+    for code in ("NEW-1", "NEW-2"):
+        await merge(member, await get(member, f"/items/upc/{code}"), tea)
+    whole = [each["id"] for each in (await get(member, "/events"))["events"]]
+    for limit in (1, 2, 4):
+        seen: list[int] = []
+        cursor: Json = {}
+        while cursor != {"cursor": None}:
+            page = await get(member, f"/items/{tea['id']}/events", limit=limit, **cursor)
+            seen += [each["id"] for each in page["events"]]
+            cursor = {"cursor": page["next_cursor"]}
+        assert seen == whole == sorted(whole, reverse=True)
+
+
 async def test_lots_and_negative_stock_stay_what_they_are(
     member: AsyncClient, scanner: AsyncClient, config: Config
 ) -> None:
