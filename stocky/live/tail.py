@@ -146,10 +146,7 @@ class LedgerTail:
         async with self._database.read() as read:
             last = await repository.get_last_event_id(read)
             awaited = await repository.list_open_writers(read)
-        while awaited:
-            await asyncio.sleep(WRITERS_SECONDS)
-            async with self._database.read() as read:
-                awaited &= await repository.list_open_writers(read)
+        await wait_for_writers(self._database, awaited)
         if epoch == self.epoch:
             self.settled = self._recent_after = last
             self._ring()
@@ -187,6 +184,17 @@ class LedgerTail:
             self._recent_after = self._recent.popleft().event.id
         self.settled = settled
         self._ring()
+
+
+async def wait_for_writers(database: Database, writers: set[str]) -> None:
+    """Waits for the end of these, of `list_open_writers`: ids that were seen before they were listed are settled then.
+
+    Raises Unavailable.
+    """
+    while writers:
+        await asyncio.sleep(WRITERS_SECONDS)
+        async with database.read() as read:
+            writers = writers & await repository.list_open_writers(read)
 
 
 def count_settled(events: list[StockEvent], settled: int, certain: int) -> int:
