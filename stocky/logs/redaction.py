@@ -30,6 +30,7 @@ _PATTERNS = [
     ),
     (re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]{6,}", re.IGNORECASE), rf"\1 {MASK}"),
     (re.compile(r"\bstk_[\w-]+"), MASK),
+    (re.compile(r"\bwhsec_[\w+/=-]+"), MASK),
     (re.compile(r"\beyJ[\w-]{8,}(?:\.[\w-]*){0,2}"), MASK),
     (re.compile(r"(://[^/\s:@\"']*:)[^/\s\"']+@"), rf"\1{MASK}@"),
 ]

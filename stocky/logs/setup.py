@@ -23,8 +23,9 @@ def configure_logging(config: Config) -> MemoryLog:
     root = logging.getLogger()
     root.handlers[:] = [stream, memory]
     root.setLevel(config.log_level)
-    # What uvicorn says of its own start and stop, Stocky says better; yoyo tells every statement.
-    for name in ("uvicorn", "yoyo"):
+    # What uvicorn says of its own start and stop, Stocky says better; yoyo tells every statement, and httpx whole
+    # addresses, which are secrets where they lead to a webhook.
+    for name in ("uvicorn", "yoyo", "httpx", "httpcore"):
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True

@@ -51,6 +51,7 @@ def _kept(log: MemoryLog) -> str:
         ("STOCKY_SECRET_KEY=0123456789abcdef0123456789abcdef", "0123456789abcdef"),
         (f"what came was {JWT} only", JWT.split(".")[1]),
         (f"a key {KEY} in the middle", KEY[4:]),
+        ("signed with whsec_MfKQ9r8GKYqrTwj+UPD8/ILPZIo2 or so", "MfKQ9r8GKYqrTwj+UPD8/ILPZIo2"),
         ("postgresql://stocky:hun:ter@2@db:5432/stocky is away", "hun:ter"),
         ("Cookie: stocky_refresh=kJ3abcdef", "kJ3abcdef"),
     ],
