@@ -68,6 +68,8 @@ from stocky.stock.event_handlers import event_routes, item_history_routes
 from stocky.stock.recorder import Recorder
 from stocky.stock.sku_handlers import sku_routes
 from stocky.streams import Streams
+from stocky.webhooks.handlers import webhook_routes
+from stocky.webhooks.service import Webhooks
 
 # Put together once a process: what an application registers is a copy.
 api_routes = Router(
@@ -101,6 +103,7 @@ api_routes = Router(
         system_routes,
         job_routes,
         settings_routes,
+        webhook_routes,
         *log_routes,
         audit_routes,
         *service_routes,
@@ -131,6 +134,8 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
     schedule.every(LOOK_SECONDS, search_index.keep_in_step)
     lookups = Lookups(config, database, jobs)
     lookups.take_up(schedule)
+    webhooks = Webhooks(config, database, metrics)
+    webhooks.take_up(schedule)
     metrics.gauge("stocky_events_waiting", "Events that wait for their batch", lambda: recorder.waiting)
     metrics.gauge("stocky_events_recorded", "Events recorded by this process", lambda: recorder.recorded)
     metrics.gauge("stocky_batches_written", "Transactions they were recorded in", lambda: recorder.batches)
@@ -147,10 +152,12 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
                 tail.start()
                 jobs.start()
                 schedule.start()
+                webhooks.start()
                 try:
                     yield
                 finally:
                     await schedule.close()
+                    await webhooks.close()
                     await jobs.close()
                     await lookups.close()
                     await recorder.close()
@@ -178,6 +185,7 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
             "documents": Provide(_documents),
             "reorganisation": Provide(_reorganisation),
             "imports": Provide(_imports),
+            "webhooks": Provide(_webhooks),
         },
         before_request=_admit,
         exception_handlers={Exception: to_problem},
@@ -202,6 +210,7 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
                 "documents": documents,
                 "reorganisation": Reorganisation(database, jobs, recorder),
                 "imports": imports,
+                "webhooks": webhooks,
                 "memory_log": memory_log or MemoryLog(config.max_log_entries),
                 "search_index": search_index,
                 "kept_answers": KeptAnswers(database),
@@ -270,6 +279,12 @@ async def _imports(state: State) -> Imports:
     """What the routes under `/imports` are given."""
     imports: Imports = state.imports
     return imports
+
+
+async def _webhooks(state: State) -> Webhooks:
+    """What the routes under `/webhooks` are given."""
+    webhooks: Webhooks = state.webhooks
+    return webhooks
 
 
 def _cors(config: Config) -> CORSConfig | None:

@@ -64,6 +64,7 @@ class Config(msgspec.Struct, frozen=True):
     max_restore_gb: int = 50
     upc_service_url: str | None = None
     upc_service_timeout: int = 10
+    webhooks_to_private: bool = False
 
     @property
     def dialect(self) -> Literal["sqlite", "postgres"]:
@@ -169,6 +170,7 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         "max_restore_gb": reader.number("STOCKY_MAX_RESTORE_GB", 50, 1, 100_000),
         "upc_service_url": _upc_service_url(reader),
         "upc_service_timeout": reader.number("STOCKY_UPC_SERVICE_TIMEOUT", 10, 1, 300),
+        "webhooks_to_private": reader.choice("STOCKY_WEBHOOKS_TO_PRIVATE", "false", ("true", "false")) == "true",
     }
     if not reader.problems and not secret:
         try:

@@ -61,6 +61,7 @@ _TAGS = {
     "System": "Stored backups and archives: kept, verified, restored",
     "Jobs": "What takes longer than a request",
     "Settings": "What administrators change while Stocky runs",
+    "Webhooks": "Other programs that are told what happens",
     "Monitoring": "Whether Stocky is well; open to everyone",
 }
 _SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"api_key": []}]

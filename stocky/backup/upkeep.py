@@ -22,6 +22,8 @@ from stocky.jobs.jobs import Jobs
 from stocky.jobs.schedule import Due, Schedule
 from stocky.monitoring.metrics import Metrics
 from stocky.settings.repository import changed_at, get_settings
+from stocky.webhooks.news import tell
+from stocky.webhooks.schemas import EventType
 
 KIND = "backup.scheduled"
 FAILED = "backup_failed"
@@ -78,6 +80,8 @@ class BackupUpkeep:
             return made
         async with self._database.transaction() as tx:
             await alerts.resolve_service_alerts(tx, FAILED)
+            finished = {"id": made.id, "filename": made.filename, "sha256": made.sha256, "size_bytes": made.size_bytes}
+            await tell(tx, EventType.BACKUP_FINISHED, finished)
         removed = await asyncio.to_thread(self._backups.store.keep_last, settings.backup_keep)
         _log.info("Backed up to %s, restored it on trial, and removed %d old ones", made.filename, len(removed))
         await self._count_backups()
@@ -87,6 +91,7 @@ class BackupUpkeep:
         _log.error("%s", message)
         async with self._database.transaction() as tx:
             await alerts.raise_service_alert(tx, FAILED, message)
+            await tell(tx, EventType.BACKUP_FAILED, {"message": message})
 
     async def _tidy(self) -> None:
         """Removes what has expired and what killed processes left behind."""

@@ -86,6 +86,14 @@ BODIES: dict[str, dict[str, Any] | None] = {
     "POST /backup/import/full": {"backup_data": "eA==", "force": True},
     "POST /system/backup": {"kind": "nothing"},
     "PATCH /settings": {"backup_schedule_time": "25:00"},
+    "POST /webhooks": {
+        # One of the addresses that nothing is ever sent to.
+        "url": "http://169.254.169.254/hook",
+        "event_types": ["stock.recorded"],
+        "description": "x",
+        "secret": "s" * 32,
+    },
+    "PATCH /webhooks/{webhook_id:int}": {"description": "x"},
     "POST /shopping-lists": {"name": "Weekly"},
     "PUT /shopping-lists/{list_id:int}": {"name": "Monthly"},
     "POST /shopping-lists/{list_id:int}/duplicate": None,

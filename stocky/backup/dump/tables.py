@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-# The index of the search is made anew from the items; what it is behind with is a mark that every new schema has.
-DERIVED = frozenset({"search_text", "search_pending"})
+# The index of the search is made anew from the items; what it is behind with is a mark that every new schema has. News
+# for webhooks are noted by triggers wherever alerts are put.
+DERIVED = frozenset({"search_text", "search_pending", "webhook_news"})
 
-# Sessions, jobs and what is known of the document store belong to this running service: a restore keeps the jobs and
-# ends the others. Their tables are in a dump, empty, because a dump is a database that Stocky starts on.
-LEFT_OUT = frozenset({"sign_in", "refresh_token", "job", "orphan_content"}) | DERIVED
+# Sessions, jobs, what is known of the document store and how far webhooks were told belong to this running service: a
+# restore keeps the jobs and ends the others. Their tables are in a dump, empty, because a dump is a database that
+# Stocky starts on.
+LEFT_OUT = (
+    frozenset({"sign_in", "refresh_token", "job", "orphan_content", "webhook_queue", "webhook_delivery"}) | DERIVED
+)
 
 # Of those, what a restore carries over: a job goes on through it, and one of them is the restore.
 LASTING = frozenset({"job"})
@@ -16,8 +20,8 @@ LASTING = frozenset({"job"})
 # import takes no row of it, since the schema it builds itself keeps its own.
 BOOKKEEPING = frozenset({"_yoyo_log", "_yoyo_migration", "_yoyo_version", "yoyo_lock", "migration_checksum"})
 
-# Who may do what, and what they did: a partial import takes rows of these only when each is named.
-PRIVILEGED = frozenset({"user_account", "api_key", "auth_revision", "setting", "audit_entry"}) | LEFT_OUT
+# Who may do what, who is told of it, and what they did: a partial import takes rows of these only when each is named.
+PRIVILEGED = frozenset({"user_account", "api_key", "auth_revision", "setting", "audit_entry", "webhook"}) | LEFT_OUT
 
 
 def is_data(table: str) -> bool:

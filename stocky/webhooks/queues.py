@@ -1,0 +1,220 @@
+"""The queues of webhooks in the database: a webhook is handed each position of the ledger and of the news once.
+
+Whoever hands out moves the place from where it stood and adds the deliveries in one transaction, so of several
+processes one does. Whoever sends holds a lease, and only the holder's word about the queue counts.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from stocky import clock
+from stocky.alerts.schemas import Alert
+from stocky.db import Ask, Connection, Script
+from stocky.webhooks.schemas import EventType, Message
+from stocky.webhooks.signing import make_message_id
+
+# Deliveries that are kept of each webhook, beside those that wait.
+KEPT = 200
+
+
+class Ends(msgspec.Struct, frozen=True):
+    """Ids up to which the ledger and the news are settled: nothing can appear there any more."""
+
+    ledger: int
+    news: int
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where an active webhook stands and how many deliveries wait; one without positions has to begin."""
+
+    id: int
+    event_types: list[EventType]
+    ledger: int | None
+    news: int | None
+    waiting: int
+
+    @property
+    def wants_stock(self) -> bool:
+        return EventType.STOCK_RECORDED in self.event_types
+
+    @property
+    def wants_news(self) -> bool:
+        return any(each is not EventType.STOCK_RECORDED for each in self.event_types)
+
+    def is_behind(self, ends: Ends) -> bool:
+        """Whether there may be something that it has not been handed."""
+        if self.ledger is None or self.news is None:
+            return True
+        return (self.wants_stock and self.ledger < ends.ledger) or (self.wants_news and self.news < ends.news)
+
+
+class News(msgspec.Struct, kw_only=True):
+    """What happened beside the ledger: about an alert, whose columns are there then, or with data of its own."""
+
+    id: int
+    event_type: str
+    data: Any
+    occurred_at: datetime
+    alert_id: int | None
+    alert_type: str | None
+    message: str | None
+    threshold_value: float | None
+    is_acknowledged: bool | None
+    acknowledged_at: datetime | None
+    sku_id: int | None
+    item_id: int | None
+    created_at: datetime | None
+    updated_at: datetime | None
+
+    def told(self) -> Message:
+        """What is sent of it: the alert as it is now, but for whether it was raised or resolved then."""
+        data = self.data
+        if self.alert_id is not None:
+            fields = {name: getattr(self, name, None) for name in Alert.__struct_fields__}
+            is_active = self.event_type == EventType.ALERT_RAISED
+            data = msgspec.convert(fields | {"id": self.alert_id, "is_active": is_active}, Alert)
+        return Message(type=self.event_type, timestamp=self.occurred_at, data=data)
+
+
+class Due(msgspec.Struct, frozen=True):
+    """What is to be sent to a webhook next, and what is needed for it."""
+
+    id: int
+    webhook_id: int
+    message_id: str
+    event_type: str
+    payload: str
+    url: str
+    secret: str
+    former_secret: str | None
+    former_until: datetime | None
+    failures: int
+    failing_since: datetime | None
+
+
+async def get_ends(read: Connection) -> Ends:
+    """The ends as they are seen now; they are settled when all who are writing now have ended."""
+    ends = await read.one("get_webhook_ends", Ends)
+    assert ends is not None  # a SELECT without FROM has a row
+    return ends
+
+
+async def list_places(read: Connection) -> list[Place]:
+    """Every active webhook, and those that have to begin."""
+    return await read.all("list_webhook_places", Place)
+
+
+async def list_news(read: Connection, after: int, until: int, limit: int) -> list[News]:
+    """The news behind `after`, up to and with `until`, oldest first."""
+    return await read.all("list_webhook_news", News, after=after, until=until, limit=limit)
+
+
+def enter(webhook_id: int, ends: Ends) -> Script[bool]:
+    """Lets a webhook begin at `ends`; False for one that has begun."""
+    begun: int = yield Ask(
+        "begin_webhook_queue", _at(ends) | {"webhook_id": webhook_id, "now": clock.now()}, counted=True
+    )
+    return bool(begun)
+
+
+def place(webhook_id: int, ends: Ends, *, ledger: bool, news: bool) -> Script[None]:
+    """Lets it go on from `ends` in the ledger, in the news, or in both."""
+    if ledger:
+        yield Ask("place_webhook_in_ledger", {"webhook_id": webhook_id, "ledger": ends.ledger})
+    if news:
+        yield Ask("place_webhook_in_news", {"webhook_id": webhook_id, "news": ends.news})
+
+
+def advance(webhook_id: int, before: Ends, after: Ends, messages: list[tuple[Message, int | None]]) -> Script[bool]:
+    """Moves its place and adds what is to be sent, each with its position. False when someone else has."""
+    places = {"from_ledger": before.ledger, "from_news": before.news}
+    moved = yield Ask("advance_webhook_queue", _at(after) | places | {"webhook_id": webhook_id}, counted=True)
+    if not moved:
+        return False
+    for message, position in messages:
+        yield from enqueue(webhook_id, message, position)
+    if messages:
+        yield Ask("trim_webhook_deliveries", {"webhook_id": webhook_id, "kept": KEPT})
+    return True
+
+
+def enqueue(webhook_id: int, message: Message, position: int | None = None) -> Script[int]:
+    """The id of a new delivery."""
+    added = yield Ask(
+        "add_webhook_delivery",
+        {
+            "webhook_id": webhook_id,
+            "message_id": make_message_id(),
+            "event_type": message.type,
+            "payload": msgspec.json.encode(message).decode(),
+            "position": position,
+            "created_at": clock.now(),
+        },
+        into=dict[str, int],
+    )
+    delivery_id: int = added[0]["id"]
+    return delivery_id
+
+
+async def find_due(read: Connection) -> int | None:
+    """A webhook that is to be sent something, and that nobody is sending to."""
+    webhook_id: int | None = await read.value("find_due_webhook", now=clock.now())
+    return webhook_id
+
+
+def claim(owner: str, webhook_id: int, lease_until: datetime) -> Script[bool]:
+    """Whether the owner may send to it from now on; of several who ask, one may."""
+    claimed: int = yield Ask(
+        "claim_webhook",
+        {"owner": owner, "webhook_id": webhook_id, "lease_until": lease_until, "now": clock.now()},
+        counted=True,
+    )
+    return bool(claimed)
+
+
+def end_leases() -> Script[None]:
+    """Says that nobody is sending, where there is no other process."""
+    yield Ask("end_webhook_leases", {})
+
+
+def next_due(owner: str, webhook_id: int, lease_until: datetime) -> Script[Due | None]:
+    """What the owner has to send next, with the lease renewed; None when there is nothing, or it is not the owner."""
+    owned = {"owner": owner, "webhook_id": webhook_id}
+    yield Ask("hold_webhook", owned | {"lease_until": lease_until})
+    found: list[Due] = yield Ask("find_next_delivery", owned | {"now": clock.now()}, Due)
+    return found[0] if found else None
+
+
+def note_delivered(owner: str, due: Due, status: int) -> Script[None]:
+    """The receiver has taken it."""
+    yield Ask("note_delivered", {"message_id": due.message_id, "response_status": status, "now": clock.now()})
+    if due.failures:
+        yield Ask("note_webhook_works", {"owner": owner, "webhook_id": due.webhook_id})
+
+
+def note_not_delivered(owner: str, due: Due, status: int | None, error: str, next_attempt_at: datetime) -> Script[None]:
+    """The receiver has not taken it, and what follows waits with it."""
+    now = clock.now()
+    told = {"message_id": due.message_id, "response_status": status, "error": error, "now": now}
+    yield Ask("note_not_delivered", told)
+    delay = {"owner": owner, "webhook_id": due.webhook_id, "now": now, "next_attempt_at": next_attempt_at}
+    yield Ask("delay_webhook", delay)
+
+
+def let_go(owner: str, webhook_id: int) -> Script[None]:
+    """The owner does not send to it any more."""
+    yield Ask("let_go_of_webhook", {"owner": owner, "webhook_id": webhook_id})
+
+
+def tidy(before: datetime, kept_news: int) -> Script[None]:
+    """Removes what was delivered, or was news, before that moment, and news of which there are too many."""
+    yield Ask("remove_old_webhook_deliveries", {"before": before})
+    yield Ask("remove_old_webhook_news", {"before": before, "kept": kept_news})
+
+
+def _at(ends: Ends) -> dict[str, Any]:
+    return {"ledger": ends.ledger, "news": ends.news}

@@ -1,0 +1,163 @@
+"""Sends one message to one receiver: in bounded time, to an address that was checked, and reads a status and no more.
+
+Redirects are not followed and proxies not used: both would connect to what nobody has checked. Certificates are those
+that the system trusts (SSL_CERT_FILE names others).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any
+
+import msgspec
+
+from stocky import __version__
+from stocky.errors import Invalid
+from stocky.webhooks.addresses import Addresses, Refused, Target
+
+# For all of an attempt: looking up, connecting, sending and waiting for the answer.
+SECONDS = 10.0
+CONNECT_SECONDS = 4.0
+# How long an administrator waits for a name to be looked up.
+LOOK_SECONDS = 3.0
+LONGEST_WAIT = 3_600
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What came of an attempt: the status, where there was an answer, and what is wrong; None is nothing.
+
+    `wait` is how many seconds the receiver asks to be left alone, `is_gone` that it never wants anything again.
+    """
+
+    status: int | None
+    error: str | None = None
+    wait: int = 0
+    is_gone: bool = False
+
+
+class Receivers:
+    """What one process sends with."""
+
+    def __init__(self, *, to_private: bool) -> None:
+        self._addresses = Addresses(to_private=to_private)
+        self._client: Any = None
+
+    async def close(self) -> None:
+        """Lets go of what is open."""
+        self._addresses.close()
+        if self._client is not None:
+            await self._client.aclose()
+
+    async def check(self, url: str) -> None:
+        """Raises Invalid for a URL that nothing may be sent to. A name that nobody knows yet is none of these."""
+        httpx = await asyncio.to_thread(_httpx)
+        try:
+            parsed = httpx.URL(url)
+        except (httpx.InvalidURL, ValueError) as error:
+            raise Invalid(f"url: {error}", field="url") from None
+        if parsed.scheme not in ("http", "https") or not parsed.raw_host:
+            raise Invalid("url: this is no address like https://home.example.org/api/webhook/stocky", field="url")
+        if not 0 < _origin(parsed)[1] < 2**16:
+            raise Invalid(f"url: there is no port {parsed.port}", field="url")
+        if parsed.userinfo:
+            raise Invalid("url: put no password into it; the receiver knows Stocky by the signature", field="url")
+        if parsed.fragment:
+            raise Invalid("url: leave out what is behind the #; it is never sent", field="url")
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                await self._addresses.of(*_origin(parsed))
+        except Refused as refusal:
+            raise Invalid(f"url: {refusal}", field="url") from None
+        except (TimeoutError, OSError):
+            # It may be known when there is something to be sent.
+            return
+
+    async def send(self, url: str, body: bytes, headers: dict[str, str]) -> Outcome:
+        """Posts a JSON body. Whatever happens is an Outcome."""
+        if self._client is None:
+            # Loading the package and the certificates takes a while.
+            self._client = await asyncio.to_thread(_make_client)
+        httpx = _httpx()
+        try:
+            async with asyncio.timeout(SECONDS):
+                parsed = httpx.URL(url)
+                target = await self._addresses.of(*_origin(parsed))
+                async with self._answer(parsed, target, body, headers) as answer:
+                    return _outcome(answer)
+        except Refused as refusal:
+            return Outcome(None, str(refusal))
+        except TimeoutError:
+            return Outcome(None, f"did not answer within {SECONDS:g} seconds")
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            return Outcome(None, f"cannot be reached ({type(error).__name__})")
+
+    @asynccontextmanager
+    async def _answer(self, url: Any, target: Target, body: bytes, headers: dict[str, str]) -> AsyncIterator[Any]:
+        """The beginning of the answer, by the first of the addresses that takes a connection."""
+        httpx = _httpx()
+        own = {"Host": url.netloc.decode("ascii"), "Content-Type": "application/json"}
+        for address in target.addresses:
+            request = self._client.build_request(
+                "POST",
+                url.copy_with(host=address),
+                content=body,
+                headers=headers | own,
+                # The certificate has to be that of the name, whatever the address.
+                extensions={"sni_hostname": target.host, "timeout": _TIMEOUT},
+            )
+            try:
+                answer = await self._client.send(request, stream=True)
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                if address == target.addresses[-1]:
+                    raise
+                continue
+            try:
+                yield answer
+            finally:
+                await answer.aclose()
+            return
+
+
+# What httpx waits for is bounded as a whole; of several addresses the first may not take all of it.
+_TIMEOUT = {"connect": CONNECT_SECONDS, "read": None, "write": None, "pool": None}
+
+
+def _outcome(answer: Any) -> Outcome:
+    status: int = answer.status_code
+    if 200 <= status < 300:
+        return Outcome(status)
+    if 300 <= status < 400:
+        return Outcome(status, f"answered {status}: redirects are not followed; set the url to where it leads")
+    if status == 410:
+        return Outcome(status, "answered 410: it wants nothing any more", is_gone=True)
+    asked = answer.headers.get("retry-after", "")
+    wait = min(int(asked), LONGEST_WAIT) if asked.isascii() and asked.isdigit() and len(asked) < 10 else 0
+    return Outcome(status, f"answered {status}", wait=wait)
+
+
+def _origin(url: Any) -> tuple[str, int]:
+    usual = 443 if url.scheme == "https" else 80
+    return url.raw_host.decode("ascii"), usual if url.port is None else url.port
+
+
+def _httpx() -> Any:
+    import httpx
+
+    return httpx
+
+
+def _make_client() -> Any:
+    httpx = _httpx()
+    return httpx.AsyncClient(
+        headers={"User-Agent": f"Stocky/{__version__}", "Accept-Encoding": "identity", "Connection": "close"},
+        # A connection to one address is not another's that has the same.
+        limits=httpx.Limits(max_keepalive_connections=0),
+        # Two receivers at one address are no concern of each other.
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        verify=httpx.create_ssl_context(),
+        trust_env=False,
+        follow_redirects=False,
+    )

@@ -1,0 +1,40 @@
+"""A Stocky that may send to this machine, and a receiver there."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from httpx import AsyncClient
+
+from tests.inventory import Json, new_item, new_location
+from tests.webhooks.receiving import Receiver, receiving
+
+
+@pytest.fixture
+def environ(environ: dict[str, str]) -> dict[str, str]:
+    return environ | {"STOCKY_WEBHOOKS_TO_PRIVATE": "true"}
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with receiving() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not taken is sent again after a tenth of a second, and not after ten."""
+    monkeypatch.setattr("stocky.webhooks.sending.FIRST_BACK_OFF", timedelta(seconds=0.1))
+    monkeypatch.setattr("stocky.webhooks.sending.LAST_BACK_OFF", timedelta(seconds=0.1))
+
+
+@pytest.fixture
+async def item(member: AsyncClient) -> Json:
+    return await new_item(member)
+
+
+@pytest.fixture
+async def shelf(member: AsyncClient) -> Json:
+    return await new_location(member)

@@ -1,0 +1,163 @@
+"""Where webhooks may lead: to public addresses, into one's own network where that is set, never to link-local ones."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import socket
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from httpx import AsyncClient
+
+from stocky.webhooks import addresses
+from stocky.webhooks.addresses import may_be_reached
+from stocky.webhooks.receivers import Receivers
+from tests.inventory import Json, get, made, refused
+from tests.webhooks.receiving import Receiver, deliveries, hooked, until_so
+
+PUBLIC = ["93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946", "::ffff:93.184.216.34"]
+PRIVATE = ["10.0.0.1", "172.16.0.1", "192.168.1.5", "127.0.0.1", "::1", "fd12::1", "100.64.0.1", "::ffff:10.0.0.1"]
+NEVER = [
+    "169.254.169.254", "fe80::1", "::ffff:169.254.169.254", "0.0.0.0", "::", "224.0.0.1", "ff02::1", "255.255.255.255",
+    "240.0.0.1", "2002:a00:1::1", "2001:0:a00:1::1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", PUBLIC + PRIVATE + NEVER)
+def test_addresses_are_public_or_private_or_none_of_a_receiver(text: str) -> None:
+    address = ipaddress.ip_address(text)
+    assert may_be_reached(address, to_private=False) is (text in PUBLIC)
+    assert may_be_reached(address, to_private=True) is (text in PUBLIC + PRIVATE)
+
+
+def names(monkeypatch: pytest.MonkeyPatch, **known: list[str]) -> None:
+    """From now on these names, with an underscore for a dot, have these addresses."""
+    real = socket.getaddrinfo
+
+    def look_up(host: str, port: int, *rest: Any, **more: Any) -> Any:
+        if (found := known.get(host.replace(".", "_"))) is None:
+            return real(host, port, *rest, **more)
+        return [(0, 0, 0, "", (address, port)) for address in found]
+
+    monkeypatch.setattr(addresses.socket, "getaddrinfo", look_up)
+
+
+async def until_tried(admin: AsyncClient, webhook: Json) -> Json:
+    """Its one delivery, when it was tried."""
+
+    async def tried() -> Json | None:
+        [delivery] = await deliveries(admin, webhook)
+        return delivery if delivery["attempts"] else None
+
+    delivery: Json = await until_so(tried)
+    return delivery
+
+
+@pytest.mark.one_database
+class TestToPublicOnly:
+    """Without the setting."""
+
+    @pytest.fixture
+    def environ(self, environ: dict[str, str]) -> dict[str, str]:
+        return environ | {"STOCKY_WEBHOOKS_TO_PRIVATE": "false"}
+
+    @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "0x7f.1", "2130706433", "home_lan"])
+    async def test_a_private_address_is_refused_with_the_setting_s_name(
+        self, admin: AsyncClient, monkeypatch: pytest.MonkeyPatch, host: str
+    ) -> None:
+        names(monkeypatch, home_lan=["192.168.1.5", "fe80::1"])
+        body = {"url": f"http://{host.replace('_', '.')}:8123/hook", "event_types": ["stock.recorded"]}
+        refused(await admin.post("/webhooks/", json=body), 422, "STOCKY_WEBHOOKS_TO_PRIVATE")
+        assert await get(admin, "/webhooks/") == []
+
+    async def test_neither_is_one_changed_to(self, admin: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+        names(monkeypatch, hook_example=["93.184.216.34"])
+        body = {"url": "http://hook.example/", "event_types": ["stock.recorded"], "is_active": False}
+        path = f"/webhooks/{made(await admin.post('/webhooks/', json=body))['id']}"
+        refused(await admin.patch(path, json={"url": "http://10.0.0.1/"}), 422, "STOCKY_WEBHOOKS_TO_PRIVATE")
+        assert (await get(admin, path))["url"] == body["url"]
+
+    async def test_a_name_that_has_moved_inside_since_is_not_connected_to(
+        self, admin: AsyncClient, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        names(monkeypatch, hook_example=["93.184.216.34"])
+        url = f"http://hook.example:{receiver.port}/"
+        webhook = made(await admin.post("/webhooks/", json={"url": url, "event_types": ["stock.recorded"]}))
+        names(monkeypatch, hook_example=["127.0.0.1"])
+        assert (await admin.post(f"/webhooks/{webhook['id']}/test")).status_code == 202
+        assert "STOCKY_WEBHOOKS_TO_PRIVATE" in (await until_tried(admin, webhook))["error"]
+        assert receiver.received == []
+
+
+@pytest.mark.one_database
+async def test_a_name_nobody_knows_yet_is_taken_and_told_when_it_is_sent_to(admin: AsyncClient) -> None:
+    body = {"url": "http://nobody.invalid/", "event_types": ["stock.recorded"]}
+    webhook = made(await admin.post("/webhooks/", json=body))
+    assert (await admin.post(f"/webhooks/{webhook['id']}/test")).status_code == 202
+    assert "cannot be reached" in (await until_tried(admin, webhook))["error"]
+
+
+@pytest.mark.one_database
+async def test_it_is_connected_to_the_address_that_was_checked_and_the_next_where_that_fails(
+    admin: AsyncClient, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names(monkeypatch, hook_example=["127.0.0.2", "127.0.0.1"])
+    webhook = await hooked(admin, receiver)
+    url = f"http://hook.example:{receiver.port}/a?b=c"
+    made(await admin.patch(f"/webhooks/{webhook['id']}", json={"url": url}))
+    assert (await admin.post(f"/webhooks/{webhook['id']}/test")).status_code == 202
+    [told] = await receiver.until(1)
+    assert told.headers["host"] == f"hook.example:{receiver.port}"
+
+
+def _certificate(directory: Path, name: str) -> tuple[Path, Path]:
+    """A certificate of that name, which vouches for itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    certificate_file, key_file = directory / "certificate.pem", directory / "key.pem"
+    certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    key_file.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return certificate_file, key_file
+
+
+async def test_the_certificate_has_to_be_the_name_s_whatever_the_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate, key = _certificate(tmp_path, "hook.example")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    names(monkeypatch, hook_example=["127.0.0.1"], other_example=["127.0.0.1"])
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    receiver, receivers = Receiver(), Receivers(to_private=True)
+    await receiver.open(tls)
+    headers = {"webhook-id": "x"}
+    taken = await receivers.send(f"https://hook.example:{receiver.port}/", b"{}", headers)
+    assert (taken.status, taken.error) == (204, None)
+    for host in ("other.example", "127.0.0.1"):
+        refusal = await receivers.send(f"https://{host}:{receiver.port}/", b"{}", headers)
+        assert (refusal.status, refusal.error) == (None, "cannot be reached (ConnectError)")
+    assert len(receiver.received) == 1
+    receiver.close()
+    await receivers.close()

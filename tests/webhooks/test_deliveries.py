@@ -1,0 +1,470 @@
+"""What receivers are sent: all of it, in order, again until they take it, and nothing that is not theirs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from httpx import AsyncClient
+from litestar import Litestar
+
+from stocky import clock
+from stocky.config import Config
+from stocky.webhooks import handing_out
+from stocky.webhooks.sending import back_off
+from tests.architecture.schema import run
+from tests.backup.dumps import finished
+from tests.inventory import Json, get, made, new_item, refused, total
+from tests.webhooks.receiving import Receiver, answer, deliveries, hooked, post_events, until_so
+
+pytestmark = pytest.mark.one_postgres
+
+# Long enough for something that should not be sent to be sent.
+A_WHILE = 1.5
+
+
+async def test_the_ledger_is_told_in_order_and_signed(
+    admin: AsyncClient, member: AsyncClient, receiver: Receiver, item: Json, shelf: Json
+) -> None:
+    await post_events(member, item, shelf)
+    webhook = await hooked(admin, receiver)
+    ids = await post_events(member, item, shelf, 3)
+    [told] = await receiver.until(1)
+    assert told.is_signed_by(webhook["secret"])
+    assert told.headers["content-type"] == "application/json"
+    assert told.headers["user-agent"].startswith("Stocky/")
+    assert abs(int(told.headers["webhook-timestamp"]) - time.time()) < 60
+    assert told.type == "stock.recorded"
+    assert (told.data["after"], told.data["position"]) == (webhook["position"], ids[-1])
+    events = [await get(member, f"/events/{id}") for id in ids]
+    assert told.data["events"] == events
+    assert told.message["timestamp"] == events[-1]["recorded_at"]
+
+    async def delivered() -> list[Json]:
+        return await deliveries(admin, webhook, status="delivered")
+
+    [delivery] = await until_so(delivered)
+    assert (delivery["message_id"], delivery["attempts"], delivery["response_status"]) == (told.id, 1, 204)
+    assert (delivery["position"], delivery["error"]) == (ids[-1], None)
+    assert (await get(admin, f"/webhooks/{webhook['id']}"))["position"] == ids[-1]
+    seen = await get(admin, f"/webhooks/{webhook['id']}/deliveries/{delivery['id']}")
+    assert seen["payload"] == told.message
+
+
+async def test_a_hundred_events_make_a_delivery_and_each_goes_on_from_the_one_before(
+    admin: AsyncClient, member: AsyncClient, receiver: Receiver, item: Json, shelf: Json
+) -> None:
+    await hooked(admin, receiver)
+    ids = await post_events(member, item, shelf, 250)
+
+    async def all_told() -> bool:
+        return len(receiver.told_ids()) == len(ids)
+
+    await until_so(all_told)
+    assert receiver.told_ids() == ids
+    chain = [(each.data["after"], each.data["position"]) for each in receiver.received]
+    assert [after for after, _ in chain[1:]] == [position for _, position in chain[:-1]]
+    assert max(len(each.data["events"]) for each in receiver.received) == 100
+
+
+async def test_what_is_not_taken_is_sent_again_under_the_same_id_before_anything_else(
+    admin: AsyncClient, member: AsyncClient, receiver: Receiver, item: Json, shelf: Json, impatient: None
+) -> None:
+    webhook = await hooked(admin, receiver)
+    receiver.answers = [answer(500), answer(429, "Retry-After: 1"), answer(302, "Location: /elsewhere")]
+    ids = await post_events(member, item, shelf)
+    await receiver.until(1)
+    ids += await post_events(member, item, shelf)
+    *same, last = await receiver.until(5)
+    assert [each.id for each in same] == [same[0].id] * 4
+    assert [each.body for each in same] == [same[0].body] * 4
+    assert all(each.is_signed_by(webhook["secret"]) for each in receiver.received)
+    assert last.id != same[0].id
+    assert receiver.told_ids() == ids
+    times = [int(each.headers["webhook-timestamp"]) for each in same]
+    assert times[2] - times[1] >= 1, "as long as it was asked to wait"
+
+    async def both() -> list[Json]:
+        found = await deliveries(admin, webhook, status="delivered")
+        return found if len(found) == 2 else []
+
+    assert [each["attempts"] for each in await until_so(both)] == [4, 1]
+    assert (await get(admin, f"/webhooks/{webhook['id']}"))["failing_since"] is None
+
+
+async def test_while_a_receiver_is_away_it_is_seen_why_and_then_told_everything(
+    admin: AsyncClient, member: AsyncClient, receiver: Receiver, item: Json, shelf: Json, impatient: None
+) -> None:
+    webhook = await hooked(admin, receiver)
+    receiver.close()
+    ids = await post_events(member, item, shelf)
+
+    async def failing() -> Json | None:
+        seen: Json = await get(admin, f"/webhooks/{webhook['id']}")
+        return seen if seen["failing_since"] else None
+
+    seen = await until_so(failing)
+    assert (seen["is_active"], seen["waiting"]) == (True, 1)
+    assert seen["next_attempt_at"] is not None
+    [delivery] = await deliveries(admin, webhook, status="waiting")
+    assert "cannot be reached" in delivery["error"]
+    assert delivery["response_status"] is None
+    ids += await post_events(member, item, shelf, 2)
+    await receiver.open()
+
+    async def all_told() -> bool:
+        return len(receiver.told_ids()) == 3
+
+    await until_so(all_told)
+    assert receiver.told_ids() == ids
+
+
+async def drip(writer: asyncio.StreamWriter) -> None:
+    """A byte now and then, for longer than anyone waits."""
+    for _ in range(200):
+        writer.write(b"H")
+        await writer.drain()
+        await asyncio.sleep(0.1)
+
+
+async def too_much(writer: asyncio.StreamWriter) -> None:
+    """An answer of a gigabyte, as far as it is read."""
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n")
+    for _ in range(1024):
+        writer.write(b" " * 2**20)
+        await writer.drain()
+
+
+async def endless_head(writer: asyncio.StreamWriter) -> None:
+    """Headers without an end."""
+    writer.write(b"HTTP/1.1 200 OK\r\n")
+    for number in range(100_000):
+        writer.write(b"X-%d: %s\r\n" % (number, b"x" * 1000))
+        await writer.drain()
+
+
+async def nonsense(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"SSH-2.0-x\r\n")
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [(drip, "answer within 1 seconds"), (endless_head, "cannot be reached"), (nonsense, "cannot be reached")],
+)
+async def test_a_broken_receiver_takes_bounded_time_and_holds_up_no_other(
+    admin: AsyncClient, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, broken: Any, words: str
+) -> None:
+    monkeypatch.setattr("stocky.webhooks.receivers.SECONDS", 1.0)
+    receiver.answers = [broken]
+    webhook, other = await hooked(admin, receiver), await hooked(admin, receiver)
+    assert (await admin.post(f"/webhooks/{webhook['id']}/test")).status_code == 202
+    await receiver.until(1)
+    assert (await admin.post(f"/webhooks/{other['id']}/test")).status_code == 202
+    await receiver.until(2)
+
+    async def failed() -> Json | None:
+        [delivery] = await deliveries(admin, webhook)
+        return delivery if delivery["attempts"] else None
+
+    began = time.monotonic()
+    assert words in (await until_so(failed))["error"]
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.one_database
+async def test_of_an_answer_the_status_is_read_and_no_more(admin: AsyncClient, receiver: Receiver) -> None:
+    receiver.answers = [too_much]
+    webhook = await hooked(admin, receiver)
+    began = time.monotonic()
+    assert (await admin.post(f"/webhooks/{webhook['id']}/test")).status_code == 202
+
+    async def delivered() -> list[Json]:
+        return await deliveries(admin, webhook, status="delivered")
+
+    [delivery] = await until_so(delivered)
+    assert delivery["response_status"] == 200
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.one_database
+async def test_no_cookie_is_brought_back(admin: AsyncClient, receiver: Receiver) -> None:
+    receiver.usual = answer(204, "Set-Cookie: a=b; Path=/")
+    webhook = await hooked(admin, receiver)
+    for count in (1, 2):
+        assert (await admin.post(f"/webhooks/{webhook['id']}/test")).status_code == 202
+        await receiver.until(count)
+    assert [each.headers.get("cookie") for each in receiver.received] == [None, None]
+
+
+async def test_a_redirect_is_not_followed(admin: AsyncClient, receiver: Receiver) -> None:
+    receiver.usual = answer(307, f"Location: http://127.0.0.1:{receiver.port}/other")
+    webhook = await hooked(admin, receiver)
+    assert (await admin.post(f"/webhooks/{webhook['id']}/test")).status_code == 202
+
+    async def failed() -> Json | None:
+        [delivery] = await deliveries(admin, webhook)
+        return delivery if delivery["attempts"] else None
+
+    assert "redirects are not followed" in (await until_so(failed))["error"]
+    assert len(receiver.received) == 1
+
+
+async def test_who_takes_nothing_for_a_day_is_switched_off_and_told_of_and_goes_on_when_it_is_back(
+    admin: AsyncClient,
+    member: AsyncClient,
+    receiver: Receiver,
+    item: Json,
+    shelf: Json,
+    impatient: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("stocky.webhooks.sending.PATIENCE", timedelta(seconds=0.3))
+    receiver.usual = answer(503)
+    webhook = await hooked(admin, receiver)
+    path = f"/webhooks/{webhook['id']}"
+    ids = await post_events(member, item, shelf)
+
+    async def is_off() -> Json | None:
+        seen: Json = await get(admin, path)
+        return None if seen["is_active"] else seen
+
+    seen = await until_so(is_off)
+    assert "answered 503" in seen["inactive_reason"]
+    assert seen["waiting"] == 1
+    [alert] = [each for each in await get(member, "/alerts/") if each["alert_type"] == "webhook_off"]
+    assert "503" in alert["message"]
+    assert "very-secret-path" not in alert["message"]
+    assert (await get(admin, "/audit", subject="webhook"))[0]["action"] == "switched off"
+    refused(await admin.post(f"{path}/test"), 409, "make it active")
+    tried = len(receiver.received)
+    ids += await post_events(member, item, shelf)
+    await asyncio.sleep(A_WHILE)
+    assert len(receiver.received) == tried
+    receiver.usual = answer()
+    back = made(await admin.patch(path, json={"is_active": True}))
+    assert (back["inactive_reason"], back["failing_since"]) == (None, None)
+
+    async def all_told() -> bool:
+        return receiver.told_ids() == ids and len(receiver.received) == tried + 2
+
+    await until_so(all_told)
+    assert [each for each in await get(member, "/alerts/") if each["alert_type"] == "webhook_off"] == []
+
+
+async def test_a_receiver_that_is_gone_is_switched_off_at_once(admin: AsyncClient, receiver: Receiver) -> None:
+    receiver.usual = answer(410)
+    webhook = await hooked(admin, receiver)
+    assert (await admin.post(f"/webhooks/{webhook['id']}/test")).status_code == 202
+
+    async def is_off() -> bool:
+        return not (await get(admin, f"/webhooks/{webhook['id']}"))["is_active"]
+
+    await until_so(is_off)
+    assert len(receiver.received) == 1
+
+
+async def test_an_inactive_webhook_goes_on_where_it_stood_or_begins_with_now(
+    admin: AsyncClient, member: AsyncClient, receiver: Receiver, item: Json, shelf: Json
+) -> None:
+    patient, hasty = await hooked(admin, receiver), await hooked(admin, receiver, "stock.recorded", "alert.raised")
+    for each in (patient, hasty):
+        made(await admin.patch(f"/webhooks/{each['id']}", json={"is_active": False}))
+    ids = await post_events(member, item, shelf, 2)
+    made(await member.post("/alerts/", json={"alert_type": "other", "message": "Look"}))
+    await asyncio.sleep(A_WHILE)
+    assert receiver.received == []
+    made(await admin.patch(f"/webhooks/{hasty['id']}", json={"is_active": True, "skip_missed": True}))
+    await asyncio.sleep(A_WHILE)
+    assert receiver.received == []
+    made(await admin.patch(f"/webhooks/{patient['id']}", json={"is_active": True}))
+    await receiver.until(1)
+    assert receiver.told_ids() == ids
+    new = await post_events(member, item, shelf)
+    await receiver.until(3)
+    assert sorted(receiver.told_ids()) == sorted(ids + new + new)
+
+
+async def test_what_was_dropped_or_delivered_can_be_sent_again(
+    admin: AsyncClient, member: AsyncClient, receiver: Receiver, item: Json, shelf: Json
+) -> None:
+    receiver.usual = answer(500)
+    webhook = await hooked(admin, receiver)
+    path = f"/webhooks/{webhook['id']}"
+    await post_events(member, item, shelf)
+    [first] = await receiver.until(1)
+    made(await admin.patch(path, json={"skip_missed": True}))
+    [delivery] = await deliveries(admin, webhook, status="dropped")
+    receiver.usual = answer()
+    for count in (2, 3):
+        again = await admin.post(f"{path}/deliveries/{delivery['id']}/redeliver")
+        assert (again.status_code, again.json()["status"]) == (202, "waiting")
+        *_, last = await receiver.until(count)
+        assert (last.id, last.body) == (first.id, first.body)
+
+        async def delivered() -> list[Json]:
+            return await deliveries(admin, webhook, status="delivered")
+
+        await until_so(delivered)
+
+
+async def test_one_that_waits_is_tried_at_once_when_asked(admin: AsyncClient, receiver: Receiver) -> None:
+    receiver.answers = [answer(500)]
+    webhook = await hooked(admin, receiver)
+    path = f"/webhooks/{webhook['id']}"
+    delivery = (await admin.post(f"{path}/test")).json()
+
+    async def failed() -> bool:
+        return bool((await get(admin, path))["failing_since"])
+
+    await until_so(failed)
+    assert (await admin.post(f"{path}/deliveries/{delivery['id']}/redeliver")).status_code == 202
+    [first, second] = await receiver.until(2)
+    assert (first.id, second.id, second.type, second.data) == (first.id, first.id, "ping", {})
+
+
+async def test_alerts_are_told_when_they_are_raised_and_when_they_are_over(
+    admin: AsyncClient, member: AsyncClient, receiver: Receiver, shelf: Json
+) -> None:
+    await hooked(admin, receiver, "alert.raised", "alert.resolved")
+    item = await new_item(member, min_quantity=3)
+    await receiver.until(1)
+    await post_events(member, item, shelf, 5)
+    await receiver.until(2)
+    mine = made(await member.post("/alerts/", json={"alert_type": "other", "message": "Look"}))
+    made(await member.patch(f"/alerts/{mine['id']}/acknowledge"))
+    for _ in range(2):
+        made(await member.patch(f"/alerts/{mine['id']}/resolve"))
+    await receiver.until(4)
+    await asyncio.sleep(A_WHILE)
+    told = [(each.type, each.data["alert_type"], each.data["is_active"]) for each in receiver.received]
+    assert told == [
+        ("alert.raised", "low_stock", True),
+        ("alert.resolved", "low_stock", False),
+        ("alert.raised", "other", True),
+        ("alert.resolved", "other", False),
+    ]
+    shown = {alert["id"]: alert for alert in await get(member, "/alerts/", active_only=False)}
+    assert receiver.received[1].data == shown[receiver.received[1].data["id"]]
+    assert receiver.received[3].data == shown[mine["id"]]
+
+
+async def test_a_webhook_is_told_what_it_asked_for_and_from_when_it_asked(
+    admin: AsyncClient, member: AsyncClient, receiver: Receiver, item: Json, shelf: Json
+) -> None:
+    webhook = await hooked(admin, receiver, "alert.resolved")
+    await post_events(member, item, shelf)
+    made(await member.post("/alerts/", json={"alert_type": "other", "message": "Look"}))
+    made(await admin.patch(f"/webhooks/{webhook['id']}", json={"event_types": ["stock.recorded"]}))
+    ids = await post_events(member, item, shelf)
+    await receiver.until(1)
+    await asyncio.sleep(A_WHILE)
+    assert [each.type for each in receiver.received] == ["stock.recorded"]
+    assert receiver.told_ids() == ids
+
+
+async def test_a_merge_is_told_like_everything_else_in_the_ledger(
+    admin: AsyncClient, member: AsyncClient, receiver: Receiver, item: Json, shelf: Json
+) -> None:
+    other = await new_item(member, "Tea")
+    await hooked(admin, receiver)
+    ids = await post_events(member, item, shelf, 2)
+    await receiver.until(1)
+    made(await member.post(f"/items/{item['id']}/merge", json={"into": other["id"]}))
+    assert await total(member, other) == 2
+    last = max(event["id"] for event in (await get(member, "/events"))["events"])
+
+    async def all_told() -> bool:
+        return receiver.told_ids()[-1] == last
+
+    await until_so(all_told)
+    assert receiver.told_ids() == list(range(ids[0], last + 1))
+
+
+async def test_scheduled_backups_are_told(admin: AsyncClient, app: Litestar, receiver: Receiver) -> None:
+    await hooked(admin, receiver, "backup.finished", "backup.failed")
+    job = await app.state.jobs.enqueue("backup.scheduled", {})
+    made_backup = (await finished(admin, job))["result"]
+    [told] = await receiver.until(1)
+    assert (told.type, told.data["filename"]) == ("backup.finished", made_backup["filename"])
+
+
+@pytest.mark.one_database
+async def test_a_backup_that_fails_is_told(
+    admin: AsyncClient, app: Litestar, receiver: Receiver, config: Config
+) -> None:
+    await hooked(admin, receiver, "backup.failed", "alert.raised")
+    config.backup_dir.rmdir() if config.backup_dir.is_dir() else None
+    config.backup_dir.write_text("in the way")
+    job = await app.state.jobs.enqueue("backup.scheduled", {})
+    assert (await finished(admin, job))["status"] == "failed"
+    told = await receiver.until(2)
+    assert sorted(each.type for each in told) == ["alert.raised", "backup.failed"]
+    assert "scheduled backup failed" in told[0].data["message"]
+
+
+async def test_who_is_far_behind_is_told_the_rest_from_the_ledger_when_there_is_room(
+    admin: AsyncClient,
+    member: AsyncClient,
+    receiver: Receiver,
+    item: Json,
+    shelf: Json,
+    impatient: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(handing_out, "BATCH", 2)
+    monkeypatch.setattr(handing_out, "MAX_WAITING", 3)
+    receiver.usual = answer(500)
+    webhook = await hooked(admin, receiver)
+    ids = await post_events(member, item, shelf, 20)
+
+    async def is_full() -> bool:
+        return bool((await get(admin, f"/webhooks/{webhook['id']}"))["waiting"] == 3)
+
+    await until_so(is_full)
+    await asyncio.sleep(A_WHILE)
+    assert await is_full()
+    receiver.usual = answer()
+
+    async def all_told() -> bool:
+        return len(receiver.told_ids()) == len(ids)
+
+    await until_so(all_told)
+    assert receiver.told_ids() == ids
+
+
+async def test_deliveries_and_news_are_kept_for_a_while_and_no_longer(
+    app: Litestar, admin: AsyncClient, member: AsyncClient, receiver: Receiver, config: Config,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("stocky.webhooks.queues.KEPT", 3)
+    webhook = await hooked(admin, receiver, "alert.raised")
+    for number in range(6):
+        made(await member.post("/alerts/", json={"alert_type": "other", "message": str(number)}))
+        await receiver.until(number + 1)
+
+    async def settled() -> bool:
+        return not (await get(admin, f"/webhooks/{webhook['id']}"))["waiting"]
+
+    await until_so(settled)
+    assert len(await deliveries(admin, webhook)) in (3, 4), "three, and what waited when they were counted"
+    real = clock.now
+    monkeypatch.setattr(clock, "now", lambda: real() + timedelta(days=31))
+    await app.state.webhooks._tidy()
+    monkeypatch.setattr(clock, "now", real)
+    assert await deliveries(admin, webhook) == []
+    assert run(config, "SELECT count(*) FROM webhook_news") == [(1,)]
+    made(await member.post("/alerts/", json={"alert_type": "other", "message": "new"}))
+    told = await receiver.until(7)
+    assert told[-1].data["message"] == "new"
+
+
+def test_attempts_are_further_and_further_apart_up_to_an_hour() -> None:
+    waits = [back_off(failures).total_seconds() for failures in range(40)]
+    assert 8 <= waits[0] <= 12
+    assert 16 <= waits[1] <= 24
+    assert all(2880 <= wait <= 4320 for wait in waits[9:])
+    assert len(set(waits[9:])) > 20, "not all at the same moment"

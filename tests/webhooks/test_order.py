@@ -1,0 +1,78 @@
+"""Transactions on one Postgres that end in another order than their numbers were taken in: none is passed over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+from httpx import AsyncClient
+from litestar import Litestar
+
+from stocky.alerts.repository import add_alert
+from stocky.alerts.schemas import NewAlert
+from tests.conftest import TestDatabases, settings
+from tests.live.test_order import Writer
+from tests.webhooks.receiving import Receiver, hooked
+
+A_WHILE = 1.5
+
+
+@pytest.fixture
+def environ(databases: TestDatabases, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Only Postgres has several writers."""
+    with databases.copy("postgres-embedded", tmp_path) as url:
+        yield settings(url, tmp_path) | {"STOCKY_WEBHOOKS_TO_PRIVATE": "true"}
+
+
+@pytest.fixture
+def keys(databases: TestDatabases, environ: dict[str, str]) -> dict[str, str]:
+    return databases.keys["postgres-embedded"]
+
+
+@pytest.fixture
+async def writer(app: Litestar) -> AsyncIterator[Writer]:
+    async with AsyncExitStack() as stack:
+        yield Writer(app, stack)
+
+
+async def test_an_event_that_is_committed_late_is_told_in_its_place(
+    admin: AsyncClient, receiver: Receiver, writer: Writer
+) -> None:
+    await hooked(admin, receiver)
+    early, transaction = await writer.event()
+    late = await writer.committed()
+    await asyncio.sleep(A_WHILE)
+    assert receiver.told_ids() == []
+    await transaction.aclose()
+    await receiver.until(1)
+    assert receiver.told_ids() == [early, late]
+
+
+async def test_an_alert_that_is_committed_late_is_told(app: Litestar, admin: AsyncClient, receiver: Receiver) -> None:
+    await hooked(admin, receiver, "alert.raised")
+    async with app.state.database.transaction() as tx:
+        await add_alert(tx, NewAlert(alert_type="early", message="x"))
+        async with app.state.database.transaction() as other:
+            await add_alert(other, NewAlert(alert_type="late", message="x"))
+        await asyncio.sleep(A_WHILE)
+        assert receiver.received == []
+    told = await receiver.until(2)
+    assert [each.data["alert_type"] for each in told] == ["early", "late"]
+
+
+async def test_a_webhook_begins_when_nothing_is_open_that_was_begun_before(
+    admin: AsyncClient, receiver: Receiver, writer: Writer
+) -> None:
+    early, transaction = await writer.event()
+    late = await writer.committed()
+    making = asyncio.create_task(hooked(admin, receiver))
+    await asyncio.sleep(A_WHILE)
+    assert not making.done()
+    await transaction.aclose()
+    assert (await making)["position"] == late > early
+    new = await writer.committed()
+    await receiver.until(1)
+    assert receiver.told_ids() == [new]

@@ -1,0 +1,142 @@
+"""Webhooks of real processes: several on one Postgres tell everything once, and one that is killed forgets nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, AsyncExitStack
+
+import pytest
+from httpx import AsyncClient
+
+from tests.inventory import Json, get, new_item, new_location
+from tests.serving import Server
+from tests.webhooks.receiving import Receiver, answer, deliveries, hooked, post_events, until_so
+
+Serve = Callable[..., AbstractContextManager[Server]]
+WRITERS, POSTS, KILLS = 6, 30, 5
+# What a killed process held is let go of after two seconds instead of thirty, and failures are soon tried again.
+IMPATIENT = (
+    sys.executable,
+    "-c",
+    "import sys; from datetime import timedelta as t; import stocky.webhooks.sending as s;"
+    " s.LEASE = t(seconds=2); s.FIRST_BACK_OFF = s.LAST_BACK_OFF = t(seconds=0.2);"
+    " from stocky.cli import main; sys.exit(main())",
+)
+
+pytestmark = [pytest.mark.one_postgres, pytest.mark.slow]
+
+
+async def _client(stack: AsyncExitStack, server: Server, key: str) -> AsyncClient:
+    client = AsyncClient(base_url=server.api, headers={"X-API-Key": key}, timeout=60)
+    return await stack.enter_async_context(client)
+
+
+async def _ledger(client: AsyncClient) -> list[int]:
+    """Every id in it, rising."""
+    ids: list[int] = []
+    cursor: int | None = None
+    while True:
+        page = await get(client, "/events", limit=1000, **({"cursor": cursor} if cursor else {}))
+        ids += [event["id"] for event in page["events"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return ids[::-1]
+
+
+async def test_three_processes_tell_each_event_and_each_alert_once(
+    serve: Serve, dialect: str, keys: dict[str, str], receiver: Receiver
+) -> None:
+    if dialect == "sqlite":
+        pytest.skip("one SQLite file has one Stocky")
+    chance = random.Random(5)
+    async with AsyncExitStack() as stack:
+        servers = [stack.enter_context(serve(command=IMPATIENT)) for _ in range(3)]
+        admins = [await _client(stack, server, keys["admin"]) for server in servers]
+        webhook = await hooked(admins[0], receiver, "stock.recorded", "alert.raised", "alert.resolved")
+        items = [await new_item(admins[0], f"Item {number}") for number in range(WRITERS)]
+        shelf = await new_location(admins[0])
+        # Receivers fail now and then.
+        receiver.answers = [chance.choice((answer(), answer(500))) for _ in range(30)]
+        raised: list[int] = []
+
+        async def work(number: int) -> None:
+            for turn in range(POSTS):
+                client = admins[(number + turn) % 3]
+                await post_events(client, chance.choice(items), shelf, chance.choice((1, 1, 7)))
+                if turn % 10 == 0:
+                    new = {"alert_type": f"other {number} {turn}", "message": "Look"}
+                    raised.append((await client.post("/alerts/", json=new)).json()["id"])
+
+        await asyncio.gather(*(work(number) for number in range(WRITERS)))
+        ledger = await _ledger(admins[0])
+
+        async def all_told() -> bool:
+            seen = await get(admins[0], f"/webhooks/{webhook['id']}")
+            return seen["position"] == ledger[-1] and not seen["waiting"]
+
+        await until_so(all_told)
+        alerts = {each.id: each for each in receiver.received if each.type == "alert.raised"}
+        assert sorted(each.data["id"] for each in alerts.values()) == sorted(raised)
+        # In the order of the ledger, none left out and none in two deliveries.
+        assert receiver.told_ids() == ledger
+        found = await deliveries(admins[0], webhook, limit=1000)
+        assert {each["status"] for each in found} == {"delivered"}
+        assert {each["message_id"] for each in found} <= {each.id for each in receiver.received}
+
+
+async def test_killed_again_and_again_it_tells_everything_under_one_id_each(
+    serve: Serve, keys: dict[str, str], receiver: Receiver
+) -> None:
+    chance = random.Random(7)
+    acknowledged: list[int] = []
+    item: Json | None = None
+    for kill in range(KILLS):
+        with serve(command=IMPATIENT) as server:
+            async with AsyncClient(base_url=server.api, headers={"X-API-Key": keys["admin"]}, timeout=60) as admin:
+                if item is None:
+                    item, shelf = await new_item(admin), await new_location(admin)
+                    await hooked(admin, receiver)
+                # What hears the message and never says so is what a killed Stocky leaves behind.
+                if kill % 2:
+                    receiver.answers = [_silence]
+                for _ in range(5):
+                    acknowledged += await post_events(admin, item, shelf, 3)
+                    await asyncio.sleep(chance.uniform(0, 0.4))
+                server.kill()
+    receiver.answers = []
+    with serve(command=IMPATIENT) as server:
+        async with AsyncClient(base_url=server.api, headers={"X-API-Key": keys["admin"]}, timeout=60) as admin:
+            ledger = await _ledger(admin)
+            assert set(acknowledged) <= set(ledger)
+
+            async def all_told() -> bool:
+                return set(receiver.told_ids()) == set(ledger)
+
+            await until_so(all_told)
+            assert receiver.told_ids() == ledger
+
+
+async def _silence(writer: asyncio.StreamWriter) -> None:
+    await asyncio.sleep(30)
+
+
+async def test_what_was_handed_out_and_not_sent_is_sent_after_a_kill(
+    serve: Serve, keys: dict[str, str], receiver: Receiver
+) -> None:
+    receiver.answers = [_silence]
+    with serve(command=IMPATIENT) as server:
+        async with AsyncClient(base_url=server.api, headers={"X-API-Key": keys["admin"]}, timeout=60) as admin:
+            webhook = await hooked(admin, receiver)
+            ids = await post_events(admin, await new_item(admin), await new_location(admin))
+            [first] = await receiver.until(1)
+            assert [each["status"] for each in await deliveries(admin, webhook)] == ["waiting"]
+            server.kill()
+    with serve(command=IMPATIENT) as server:
+        [_, second] = await receiver.until(2)
+        assert (second.id, second.body) == (first.id, first.body)
+        assert receiver.told_ids() == ids
+        async with AsyncClient(base_url=server.api, headers={"X-API-Key": keys["admin"]}, timeout=60) as admin:
+            assert len(await deliveries(admin, webhook)) == 1
