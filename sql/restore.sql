@@ -31,6 +31,20 @@ UPDATE api_key
  WHERE revoked_at IS NULL AND key_hash IN (SELECT value FROM json_each(:hashes))
 RETURNING name || ' (' || prefix || ')' AS name;
 
+-- list_sending_webhooks --
+-- Where something is sent now, and what it is signed with.
+SELECT secret || ' ' || url AS name
+  FROM webhook
+ WHERE is_active;
+
+-- keep_webhooks_silent --
+-- Of the restored webhooks, those that are sent nothing now (:sending is a JSON array) are sent nothing.
+UPDATE webhook
+   SET is_active = FALSE, updated_at = :moment,
+       inactive_reason = 'it came with a backup and was not active here; make it active if it is to be told'
+ WHERE is_active AND secret || ' ' || url NOT IN (SELECT value FROM json_each(:sending))
+RETURNING id;
+
 -- raise_auth_revision_above --
 -- Whatever a process knows about who may do what, it looks again.
 UPDATE auth_revision

@@ -125,6 +125,12 @@ def _restored(
     result.message += f" What was there before is in {safety.filename}."
     result.kept_inactive = replaced.kept.inactive
     result.kept_revoked = replaced.kept.revoked
+    if replaced.kept.silent:
+        ids = ", ".join(str(id) for id in replaced.kept.silent)
+        result.warnings = [
+            *result.warnings,
+            f"Webhooks that were not active before are not: {ids}; make them active under /webhooks if that is meant",
+        ]
     late = replaced.events_before - rows.get("stock_event", 0)
     if late > 0:
         result.warnings = [

@@ -1,0 +1,105 @@
+"""Webhooks in backups: what comes back, what stays as it is, and what is told when the data has become another."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from httpx import AsyncClient
+
+from tests.backup.dumps import as_json, restore, take, text_of
+from tests.inventory import Json, get, made, new_item, new_location, refused
+from tests.webhooks.receiving import Receiver, answer, hooked, post_events, until_so
+
+pytestmark = pytest.mark.one_postgres
+
+A_WHILE = 1.5
+
+
+async def test_after_a_restore_nothing_is_told_again_and_all_that_is_new(
+    admin: AsyncClient, receiver: Receiver
+) -> None:
+    item, shelf = await new_item(admin), await new_location(admin)
+    # Of a webhook that is far behind, too.
+    receiver.usual = answer(500)
+    webhook = await hooked(admin, receiver, "stock.recorded", "alert.raised")
+    kept = await post_events(admin, item, shelf, 3)
+    await receiver.until(1)
+    dump = await take(admin)
+    lost = await post_events(admin, item, shelf, 5)
+    made(await admin.post("/alerts/", json={"alert_type": "other", "message": "Look"}))
+    receiver.usual = answer()
+    receiver.received.clear()
+    answered = await restore(admin, dump)
+    assert not any("webhook" in each.lower() for each in answered["warnings"])
+    [told] = await receiver.until(1, "data.restored")
+    assert told.is_signed_by(webhook["secret"])
+    assert told.data == {"position": kept[-1]}
+    # Numbered as what was lost, and something else.
+    new = await post_events(admin, item, shelf, 2)
+    assert set(new) <= set(lost)
+    made(await admin.post("/alerts/", json={"alert_type": "other", "message": "New"}))
+    await receiver.until(3)
+    await asyncio.sleep(A_WHILE)
+    after = receiver.received[receiver.received.index(told) :]
+    assert sorted(each.type for each in after) == ["alert.raised", "data.restored", "stock.recorded"]
+    [stock] = [each for each in after if each.type == "stock.recorded"]
+    assert (stock.data["after"], [event["id"] for event in stock.data["events"]]) == (kept[-1], new)
+    assert (await get(admin, f"/webhooks/{webhook['id']}"))["position"] == new[-1]
+
+
+async def test_what_was_silenced_since_stays_silent(admin: AsyncClient, receiver: Receiver) -> None:
+    hooks = [await hooked(admin, receiver, description=name) for name in ("kept", "off", "rotated", "moved", "gone")]
+    kept, off, rotated, moved, gone = (f"/webhooks/{each['id']}" for each in hooks)
+    dump = await take(admin)
+    made(await admin.patch(off, json={"is_active": False}))
+    made(await admin.post(f"{rotated}/rotate-secret"))
+    made(await admin.patch(moved, json={"url": receiver.url + "/2"}))
+    assert (await admin.delete(gone)).status_code == 204
+    answered = await restore(admin, dump)
+    found = await get(admin, "/webhooks/")
+    assert [each["description"] for each in found if each["is_active"]] == ["kept"]
+    assert all("backup" in each["inactive_reason"] for each in found if not each["is_active"])
+    assert any(f"{', '.join(str(each['id']) for each in hooks[1:])};" in warning for warning in answered["warnings"]), (
+        answered["warnings"]
+    )
+    await receiver.until(1)
+    await asyncio.sleep(A_WHILE)
+    assert [each.type for each in receiver.received] == ["data.restored"]
+    made(await admin.patch(gone, json={"is_active": True}))
+    [_, told] = await receiver.until(2)
+    assert told.type == "data.restored"
+    assert told.is_signed_by(hooks[-1]["secret"])
+    assert kept
+
+
+async def test_a_dump_holds_webhooks_and_not_what_waits_for_them(admin: AsyncClient, receiver: Receiver) -> None:
+    receiver.usual = answer(500)
+    webhook = await hooked(admin, receiver, "alert.raised")
+    made(await admin.post("/alerts/", json={"alert_type": "other", "message": "Look"}))
+    await receiver.until(1)
+    text = text_of(await take(admin))
+    assert webhook["secret"] in text
+    for table in ("webhook_queue", "webhook_delivery", "webhook_news"):
+        assert f'INSERT INTO "{table}"' not in text
+    stored = made(await admin.post("/backup/create/full"))
+    assert webhook["secret"] not in str(stored)
+    assert webhook["secret"] not in str(await get(admin, "/system/backup/list"))
+
+
+async def test_a_partial_import_brings_no_webhook_unless_it_is_named(admin: AsyncClient, receiver: Receiver) -> None:
+    webhook = await hooked(admin, receiver)
+    made(await admin.post("/alerts/", json={"alert_type": "other", "message": "Look"}))
+    dump = await take(admin)
+    assert (await admin.delete(f"/webhooks/{webhook['id']}")).status_code == 204
+    for options in ({}, {"force": True}, {"tables": ["webhook"]}):
+        refused(await admin.post("/backup/import/partial", json=as_json(dump, **options)), 400)
+    assert await get(admin, "/webhooks/") == []
+    both: Json = made(await admin.post("/backup/import/partial", json=as_json(dump, force=True, tables=["webhook"])))
+    assert "webhook" in both["tables_affected"]
+
+    async def told() -> bool:
+        return [each.type for each in receiver.received] == ["data.restored"]
+
+    await until_so(told)
+    assert receiver.received[0].is_signed_by(webhook["secret"])
