@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from stocky.config import Config
-from stocky.db.connection import Ask, Connection, Database, Script
+from stocky.db.connection import Ask, Connection, Database, Script, Work
 from stocky.db.queries import load_queries
 from stocky.errors import Unavailable
 from stocky.resources import resource
 
-__all__ = ["Ask", "Connection", "Database", "Script", "make_database"]
+__all__ = ["Ask", "Connection", "Database", "Script", "Work", "make_database"]
 
 
 def make_database(config: Config) -> Database:

@@ -27,9 +27,15 @@ class Ask(msgspec.Struct, frozen=True):
     counted: bool = False
 
 
+class Work(msgspec.Struct, frozen=True):
+    """Something a script wants worked out that may take milliseconds: never on the event loop."""
+
+    function: Callable[[], Any]
+
+
 # A script yields what it asks and is sent the rows. It never sees a connection, so SQLite runs the
 # whole of it in one hop to the writer's thread while Postgres awaits query by query.
-Script = Generator[Ask, Any, T]
+Script = Generator[Ask | Work, Any, T]
 
 
 class Connection(ABC):

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from stocky.db.connection import Ask, Connection, Database, Script, to_structs
+from stocky.db.connection import Ask, Connection, Database, Script, Work, to_structs
 from stocky.db.postgres_presence import Presence, alone
 from stocky.db.queries import Query
 from stocky.errors import Conflict, Contention, Invalid, OutOfSpace, Unavailable
@@ -149,6 +149,9 @@ async def run_script(connection: Any, queries: dict[str, Query], script: Script[
         except StopIteration as end:
             result: T = end.value
             return result
+        if isinstance(ask, Work):
+            answer = await asyncio.to_thread(ask.function)
+            continue
         with domain_errors():
             answer = await _answer(connection, queries[ask.query], ask)
 

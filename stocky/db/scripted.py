@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context, copy_context
 from typing import Any, TypeVar
 
-from stocky.db.connection import Ask, Connection, Script
+from stocky.db.connection import Ask, Connection, Script, Work
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ def _driven(coroutine: Coroutine[Any, Any, T], context: Context) -> Script[T]:
 
 
 @types.coroutine
-def _answered(ask: Ask) -> Generator[Ask, Any, Any]:
+def _answered(ask: Ask | Work) -> Generator[Ask | Work, Any, Any]:
     return (yield ask)
 
 

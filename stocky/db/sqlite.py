@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import aiosqlite
 
-from stocky.db.connection import Ask, Connection, Database, Script, to_structs
+from stocky.db.connection import Ask, Connection, Database, Script, Work, to_structs
 from stocky.db.queries import Query
 from stocky.db.sqlite_file import domain_errors, open_connection, pragmas
 from stocky.db.sqlite_writer import Writer
@@ -149,7 +149,7 @@ def run_script(connection: sqlite3.Connection, queries: dict[str, Query], script
         except StopIteration as end:
             result: T = end.value
             return result
-        answer = _answer(connection, queries[ask.query], ask)
+        answer = ask.function() if isinstance(ask, Work) else _answer(connection, queries[ask.query], ask)
 
 
 def _answer(connection: sqlite3.Connection, query: Query, ask: Ask) -> Any:

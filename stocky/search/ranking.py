@@ -70,7 +70,9 @@ class Closeness(dict[str, float]):
         found = trigrams(other)
         shared = len(self._trigrams & found)
         closeness = shared / (len(self._trigrams) + len(found) - shared) if shared else 0.0
-        if closeness < ONE_SLIP and abs(len(other) - len(self._word)) <= 1 and _is_slip(self._word, other):
+        # One slip leaves the first letter or the last one as it is.
+        may_be = other[0] == self._word[0] or other[-1] == self._word[-1]
+        if may_be and closeness < ONE_SLIP and abs(len(other) - len(self._word)) <= 1 and _is_slip(self._word, other):
             closeness = ONE_SLIP
         self[other] = closeness = closeness if closeness >= SIMILAR else 0.0
         return closeness

@@ -1,13 +1,15 @@
 """Looks for items: a bounded number of candidates from the index, ranked by one order for both databases.
 
-What has changed since the index was brought in step is read from the items themselves, so that nothing found is stale.
+Nothing is found by a text that it has no longer: what has changed since the index was brought in step is read from the
+items themselves. Only where more than PENDING have, as after a large import, some are not found by their new words yet.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Sequence
 from datetime import date
+from functools import partial
 from heapq import nlargest
 from itertools import chain, zip_longest
 from math import sqrt
@@ -20,12 +22,12 @@ from stocky.barcodes.keys import key_of
 from stocky.catalogue.reading import items_by_id
 from stocky.catalogue.repository import like_pattern
 from stocky.catalogue.schemas import Item
-from stocky.db import Ask, Script
+from stocky.db import Ask, Script, Work
 from stocky.schema import StorageType
 from stocky.search.folding import text_of
 from stocky.search.ranking import Kind, Query, Ranked, exact, rank, verbatim
 from stocky.search.schemas import FoundItem, FoundPlace, FoundStock, Match, MatchKind
-from stocky.search.sources import Mark, read_sources
+from stocky.search.sources import ItemId, Mark, as_list, read_sources
 
 # Of each way to match, so many items are ranked at most; always more than are answered.
 CANDIDATES = 150
@@ -79,42 +81,61 @@ def search(typed: str, limit: int) -> Script[list[FoundItem]]:
 
 def _find(query: Query, limit: int) -> Script[dict[int, Ranked]]:
     pending: list[Mark] = yield Ask("list_pending", {"limit": PENDING}, Mark)
-    changed = yield from _changed_texts(pending)
+    changed = yield from _changed_texts({mark.item_id for mark in pending})
     wanted = {"code": query.typed.upper(), "barcode": query.typed, "barcode_key": key_of(query.typed)}
     exactly: list[_Hit] = yield Ask("find_exact", wanted, _Hit)
     found = (yield from _find_verbatim(query.typed, limit)) if query.is_terse else {}
     found |= {each.item_id: exact(each.item_id, each.field) for each in exactly}
 
-    def take(candidates: Iterable[tuple[int, str]], *, similar: bool = False) -> None:
+    def rank_all(candidates: Collection[tuple[int, str]], similar: bool) -> None:
         for item_id, text in candidates:
             if item_id not in found:
-                ranked = rank(query, item_id, changed.get(item_id, text), similar=similar)
+                ranked = rank(query, item_id, text, similar=similar)
                 if ranked is not None:
                     found[item_id] = ranked
 
-    take(changed.items())
+    def take(candidates: Collection[tuple[int, str]], *, similar: bool = False) -> Script[None]:
+        if candidates:
+            yield Work(partial(rank_all, candidates, similar))
+
+    def take_indexed(candidates: Sequence[tuple[int, str]], *, similar: bool = False) -> Script[None]:
+        if len(pending) == PENDING:
+            changed.update((yield from _changed_since(candidates)))
+        yield from take([(item_id, changed.get(item_id, text)) for item_id, text in candidates], similar=similar)
+
+    yield from take(changed.items())
     if len(query.typed) >= UNMISTAKABLE and any(each.field == "barcodes" for each in exactly):
         return found
     # In the order of their names the best ones come first already.
     beginning = {"start": query.text, "beyond": query.text + _LAST, "limit": 2 * limit}
-    take((yield Ask("find_by_name", beginning)))
+    yield from take_indexed((yield Ask("find_by_name", beginning)))
     if sum(each.kind <= Kind.BEGINS for each in found.values()) >= limit:
         return found
-    take((yield _containing(query.beginnings)))
+    yield from take_indexed((yield _containing(query.beginnings)))
     if len(found) < limit:
-        take((yield _containing(query.words)))
+        yield from take_indexed((yield _containing(query.words)))
     if len(found) < limit and not any(each.kind <= Kind.WORDS for each in found.values()):
-        take(changed.items(), similar=True)
-        take((yield from _sharing_pieces(_pieces(query.words), 3 * limit)), similar=True)
+        yield from take(changed.items(), similar=True)
+        sharing = yield from _sharing_pieces(_pieces(query.words), 3 * limit)
+        yield from take_indexed(sharing, similar=True)
     return found
 
 
-def _changed_texts(pending: list[Mark]) -> Script[dict[int, str]]:
-    """The texts of active items that the index may not have as they are now."""
-    if not pending:
+def _changed_since(candidates: Sequence[tuple[int, str]]) -> Script[dict[int, str]]:
+    """As they are now: those candidates that have changed since the index was brought in step."""
+    if not candidates:
         return {}
-    sources = yield from read_sources({mark.item_id for mark in pending})
-    return {source.item_id: text_of(source).text for source in sources if source.is_active}
+    marked: list[ItemId] = yield Ask("list_marked", {"ids": as_list(item_id for item_id, _ in candidates)}, ItemId)
+    return (yield from _changed_texts({each.item_id for each in marked}))
+
+
+def _changed_texts(ids: set[int]) -> Script[dict[int, str]]:
+    """The texts that active ones of these items have now."""
+    if not ids:
+        return {}
+    sources = yield from read_sources(ids)
+    texts: dict[int, str] = yield Work(lambda: {each.item_id: text_of(each).text for each in sources if each.is_active})
+    return texts
 
 
 def _containing(words: list[str]) -> Ask:

@@ -131,6 +131,23 @@ async def test_more_changes_than_are_looked_through_are_indexed_in_the_end(
     assert await _names(member, "thing 649") == ["Thing 649"]
 
 
+async def test_nothing_is_found_by_a_text_that_it_has_no_longer_however_much_has_changed(
+    app: Litestar, config: Config, member: AsyncClient
+) -> None:
+    now = "2026-01-31T12:00:00.000000Z"
+    codes = islice(map("".join, product("QXZJKV", repeat=4)), 650)
+    values = ", ".join(f"('{code}', 'Thing {at}', 'other', '{now}', '{now}')" for at, code in enumerate(codes))
+    await _run(config, f"INSERT INTO item (code, name, default_storage_type, created_at, updated_at) VALUES {values}")
+    await _in_step(app, config)
+    assert await _names(member, "thing 649") == ["Thing 649"]
+    await _run(config, "UPDATE item SET name = replace(name, 'Thing', 'Gadget')")
+    for typed in ("thing 649", "649 thing", "hing 649"):
+        assert {each["match"]["kind"] for each in await get(member, "/search", q=typed)} <= {"similar"}, typed
+    assert await _names(member, "thing") == []
+    await _in_step(app, config)
+    assert await _names(member, "gadget 649") == ["Gadget 649"]
+
+
 async def test_slips_in_several_words_find_the_one_among_many_that_is_meant(
     app: Litestar, config: Config, member: AsyncClient
 ) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from itertools import product
+from typing import Any
 
 import pytest
 from httpx import AsyncClient
 from litestar import Litestar
 
 from stocky.catalogue import repository
+from stocky.search import repository as search_repository
+from stocky.search.ranking import rank
 from tests.inventory import Json, get, new_item, new_location, new_stock, refused
 from tests.search.stockroom import QUERIES, stock_up
 
@@ -101,3 +105,23 @@ async def test_what_cannot_be_searched_is_refused(member: AsyncClient) -> None:
     assert await get(member, "/search", q=" ") == []
     assert await get(member, "/search", q="a " * 100) == []
     assert await get(member, "/search", q="abcdefgh" * 25) == []
+
+
+async def test_the_event_loop_ranks_nothing(
+    app: Litestar, member: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        await new_item(member, f"Coffee {number}")
+    threads = set()
+
+    def noted(*given: Any, **named: Any) -> Any:
+        threads.add(threading.current_thread())
+        return rank(*given, **named)
+
+    monkeypatch.setattr(search_repository, "rank", noted)
+    for _ in ("marked", "indexed"):
+        for typed in ("coffee", "offee", "cofee 2"):
+            assert await get(member, "/search", q=typed) != []
+        await app.state.search_index.keep_in_step()
+    assert threads
+    assert threading.main_thread() not in threads
