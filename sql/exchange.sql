@@ -33,7 +33,7 @@ SELECT event.event_id, event.fingerprint,
   JOIN stock_event AS event ON event.event_id = wanted.value;
 
 -- find_import --
--- The last time that an import of this key was finished.
+-- The last time that an import of this key was finished whose stock was not booked already.
 SELECT details AS details_json
   FROM audit_entry
  WHERE subject = 'import' AND subject_id = :key AND action = 'imported'

@@ -110,9 +110,14 @@ class Restores:
 
 def check_name(filename: str, *, archive: bool) -> None:
     """Raises BadRequest unless an uploaded file is named as what it has to be."""
-    wanted = ".zip" if archive else ".sql.gz"
-    if not filename.lower().endswith(wanted):
-        raise BadRequest(f"{filename!r} is no {wanted} file; send a backup that Stocky made")
+    wanted, other, taken_by = ".zip", ".sql.gz", "/api/v1/backup/upload/import/full"
+    if not archive:
+        wanted, other, taken_by = other, wanted, "/api/v1/system/restore"
+    name = filename.lower()
+    if name.endswith(other):
+        raise BadRequest(f"{filename!r} is no {wanted} file; send it to {taken_by}, which takes {other} files")
+    if not name.endswith(wanted):
+        raise BadRequest(f"{filename!r} is no {wanted} file by its name; send a backup that Stocky made")
 
 
 def _restored(

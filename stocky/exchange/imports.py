@@ -189,7 +189,11 @@ class Imports:
         for told in refused:
             first.refuse(told)
         written = await self._finish(order, known, by, plan)
-        message = f"{first.lines - first.refused} rows were imported, {first.refused} were refused"
+        message = f"{first.created + first.changed} rows were imported, {first.refused} were refused"
+        if first.unchanged:
+            message += f", and {first.unchanged} said what is there already"
+        if first.already_imported:
+            message += "; this file's stock was booked before, and is not booked twice"
         return _told(order, first, message, applied=True, written=written)
 
     async def _plan(self, order: ImportOrder, known: _Known, report: Report) -> Plan:
@@ -238,7 +242,9 @@ class Imports:
                 "batch_id": order.import_id,
                 "rows": plan.lines,
             }
-            await audit.record(tx, by, "imported", "import", known.key, details | msgspec.to_builtins(written))
+            # Whether its stock stands is told by the one that booked it, not by those that found it booked.
+            action = "imported again" if known.stock_done else "imported"
+            await audit.record(tx, by, action, "import", known.key, details | msgspec.to_builtins(written))
         return written
 
     async def _sweep(self) -> None:

@@ -115,7 +115,9 @@ async def scan_barcode(recorder: Recorder, scan: Scan, by: Principal) -> ScanAns
 
 
 async def look_up(recorder: Recorder, barcode: str, by: Principal) -> ScanAnswer:
-    """What a barcode or code stands for, with its stock; nothing is booked. Raises Invalid for one that is too long."""
+    """What a barcode or code stands for, with its stock; nothing is booked. Raises Invalid for none or a long one."""
+    if not barcode.strip():
+        raise Invalid("There is nothing in the barcode; look whether the scanner reads what it should", field="upc")
     if is_too_long(barcode):
         raise Invalid(f"A barcode has at most {LONGEST} characters", field="upc")
     return await _answer(recorder, ScanPosting(Scan(upc=barcode), await read_code(barcode), by, only_look=True))

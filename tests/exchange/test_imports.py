@@ -45,8 +45,11 @@ async def test_the_same_import_twice_changes_nothing(member: AsyncClient, scanne
     assert await total(member, tea) == 3, "under another name it is another count"
 
 
-async def test_what_was_undone_may_be_imported_again(member: AsyncClient, config: Config) -> None:
+@pytest.mark.parametrize("repeats", [0, 2])
+async def test_what_was_undone_may_be_imported_again(repeats: int, member: AsyncClient, config: Config) -> None:
     report = await imported(member, KITCHEN)
+    for _ in range(repeats):
+        assert "booked before" in (await imported(member, KITCHEN))["message"]
     undone = made(await member.post(f"/events/batches/{report['batch_id']}/undo"))
     assert len(undone["events"]) == 4
     assert await stock_of(member, "Tea") == [("Shelf", 0, None)]

@@ -179,6 +179,11 @@ async def test_a_text_that_was_entered_as_a_barcode_is_found_as_it_is(
     assert (await scan(f"]C101{GTIN}10Y"))["item"]["id"] != item["id"]
 
 
+@pytest.mark.parametrize("blank", ["%20", "%09", "%C2%A0", "%1D"])
+async def test_nothing_stands_for_nothing(blank: str, scanner: AsyncClient) -> None:
+    refused(await scanner.post(f"/scanner/lookup/{blank}"), 422, "nothing in the barcode")
+
+
 async def test_what_is_too_long_for_a_barcode_is_refused(scanner: AsyncClient, member: AsyncClient) -> None:
     for text, status in (("x" * 129, 422), ("]C1" + "x" * 998, 422)):
         refused(await scanner.post("/scanner/scan", json={"upc": text}), status)
