@@ -13,9 +13,9 @@ from stocky.config import Config
 # The words for one type; SQLite numbers an INTEGER PRIMARY KEY in 64 bits.
 _TYPES = {"timestamptz": "timestamp with time zone", "integer": "bigint"}
 _YOYO = ("_yoyo", "yoyo")
-# What FTS5 keeps the index of the search in; and that index, which follows from the rest.
+# What FTS5 keeps the index of the search in; that index, which follows from the rest; and what triggers note.
 _INDEX = "search_index"
-_DERIVED = ("search_text", "search_pending")
+_DERIVED = ("search_text", "search_pending", "webhook_news")
 
 _SQLITE_COLUMNS = """
 SELECT t.name, c.name, c.type, c."notnull" OR c.pk, t.type = 'view'
