@@ -111,16 +111,16 @@ UPDATE webhook_queue
    AND EXISTS (SELECT 1 FROM webhook WHERE webhook.id = webhook_queue.webhook_id AND webhook.is_active);
 
 -- place_webhook_in_ledger --
--- Where in the ledger a webhook goes on from.
+-- Where in the ledger a webhook goes on from, unless it has been handed more than that meanwhile.
 UPDATE webhook_queue
    SET ledger_position = :ledger
- WHERE webhook_id = :webhook_id;
+ WHERE webhook_id = :webhook_id AND ledger_position < :ledger;
 
 -- place_webhook_in_news --
--- Where in the news a webhook goes on from.
+-- Where in the news a webhook goes on from, unless it has been handed more than that meanwhile.
 UPDATE webhook_queue
    SET news_position = :news
- WHERE webhook_id = :webhook_id;
+ WHERE webhook_id = :webhook_id AND news_position < :news;
 
 -- hurry_webhook_queue --
 -- What waits is sent now.

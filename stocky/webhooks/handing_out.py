@@ -8,6 +8,7 @@ are waited for (see `live.tail`).
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from stocky import clock
 from stocky.db import Database, Script
@@ -25,6 +26,7 @@ MAX_WAITING = 100
 # How long one request waits for others to end what they write.
 SETTLE_SECONDS = 10
 _EVERYTHING = EventFilter()
+_log = logging.getLogger(__name__)
 
 
 async def find_ends(database: Database) -> Ends:
@@ -55,8 +57,18 @@ class HandingOut:
             behind = [place for place in places if place.is_behind(ends)]
             writers = await list_open_writers(read) if behind else set()
         await wait_for_writers(self._database, writers)
-        handed = [await self._hand(place, ends, epoch) for place in behind]
+        handed = [await self._try_to_hand(place, ends, epoch) for place in behind]
         return any(handed)
+
+    async def _try_to_hand(self, place: Place, ends: Ends, epoch: int) -> bool:
+        """What is wrong with one webhook does not keep the others waiting. Raises Unavailable, which is no one's."""
+        try:
+            return await self._hand(place, ends, epoch)
+        except Unavailable:
+            raise
+        except Exception:  # noqa: BLE001 - whatever it is, it is this webhook's
+            _log.exception("Webhook %d could not be handed what has come; it is tried again", place.id)
+            return False
 
     async def _hand(self, place: Place, ends: Ends, epoch: int) -> bool:
         """Hands all that is settled to one webhook, as far as there is room in its queue."""

@@ -122,7 +122,7 @@ def enter(webhook_id: int, ends: Ends) -> Script[bool]:
 
 
 def place(webhook_id: int, ends: Ends, *, ledger: bool, news: bool) -> Script[None]:
-    """Lets it go on from `ends` in the ledger, in the news, or in both."""
+    """Lets it go on from `ends` in the ledger, in the news, or in both; never from before where it stands."""
     if ledger:
         yield Ask("place_webhook_in_ledger", {"webhook_id": webhook_id, "ledger": ends.ledger})
     if news:
