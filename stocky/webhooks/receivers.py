@@ -78,8 +78,12 @@ class Receivers:
     async def send(self, url: str, body: bytes, headers: dict[str, str]) -> Outcome:
         """Posts a JSON body. Whatever happens is an Outcome."""
         if self._client is None:
-            # Loading the package and the certificates takes a while.
-            self._client = await asyncio.to_thread(_make_client)
+            try:
+                # Loading the package and the certificates takes a while.
+                self._client = await asyncio.to_thread(_make_client)
+            except OSError as error:
+                reason = f"{type(error).__name__}; SSL_CERT_FILE and SSL_CERT_DIR name them where they are set"
+                return Outcome(None, f"was not tried: the trusted certificates cannot be read ({reason})")
         httpx = _httpx()
         try:
             async with asyncio.timeout(SECONDS):

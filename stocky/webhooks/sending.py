@@ -71,12 +71,16 @@ class Sending:
         # On SQLite there is no other process: a lease there was left by one that has gone.
         has_gone = self._database.dialect == "sqlite"
         while True:
-            with suppress(StockyError):
+            try:
                 if has_gone:
                     await self._database.run(queues.end_leases())
                     has_gone = False
                 while len(self._tasks) < AT_ONCE and await self._claim():
                     pass
+            except StockyError as error:
+                _log.warning("What waits for webhooks was not looked for this time: %s", error.detail)
+            except Exception:  # noqa: BLE001 - one who stopped looking would be missed by nobody: it is tried again
+                _log.exception("Looking for what waits for webhooks failed")
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS):
                     await self._wake.wait()
@@ -97,10 +101,14 @@ class Sending:
         self._tasks.discard(task)
         self._wake.set()
         if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("Sending to a %s failed inside Stocky; it is tried again", task.get_name(), exc_info=error)
+            _log.error("Sending to %s failed inside Stocky; it is tried again later", task.get_name(), exc_info=error)
 
     async def _send_all(self, webhook_id: int) -> None:
-        """Sends what waits for one webhook until nothing does, or something is not taken."""
+        """Sends what waits for one webhook until nothing does, or something is not taken.
+
+        The lease stays after what nobody expected: until it has ended nobody fails at the same again.
+        """
+        is_expected = True
         try:
             is_taken = True
             while is_taken:
@@ -109,15 +117,18 @@ class Sending:
         except StockyError:
             # The database is away, or a restore puts its data in place; the lease ends by itself.
             return
+        except Exception:
+            is_expected = False
+            raise
         finally:
-            with suppress(StockyError, TimeoutError):
-                async with asyncio.timeout(RELEASE_SECONDS):
-                    await self._database.run(queues.let_go(self._owner, webhook_id))
+            if is_expected:
+                with suppress(StockyError, TimeoutError):
+                    async with asyncio.timeout(RELEASE_SECONDS):
+                        await self._database.run(queues.let_go(self._owner, webhook_id))
 
     async def _deliver(self, due: Due) -> bool:
         """Whether the receiver has taken it."""
-        body = due.payload.encode()
-        outcome = await self._receivers.send(due.url, body, headers_of(due, body))
+        outcome = await self._attempt(due)
         if outcome.error is None:
             assert outcome.status is not None
             await self._database.run(queues.note_delivered(self._owner, due, outcome.status))
@@ -126,6 +137,20 @@ class Sending:
         self.failed += 1
         await self._note_failure(due, outcome, outcome.error)
         return False
+
+    async def _attempt(self, due: Due) -> Outcome:
+        """What came of it. Whatever goes wrong is an attempt that failed, so that the next has to wait."""
+        body = due.payload.encode()
+        try:
+            headers = headers_of(due, body)
+        except ValueError as error:
+            # Rows also come from backups and imports.
+            return Outcome(None, f"was sent nothing, as nothing can be signed ({error}); rotate the secret")
+        try:
+            return await self._receivers.send(due.url, body, headers)
+        except Exception as error:  # noqa: BLE001 - without a pause it would fail again at once
+            _log.exception("Webhook %d: sending delivery %d failed inside Stocky", due.webhook_id, due.id)
+            return Outcome(None, f"was not reached, as Stocky failed ({type(error).__name__}); its log says where")
 
     async def _note_failure(self, due: Due, outcome: Outcome, error: str) -> None:
         now = clock.now()

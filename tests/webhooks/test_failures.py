@@ -7,17 +7,29 @@ from typing import Any
 
 import pytest
 from httpx import AsyncClient
+from litestar import Litestar
 
 from stocky.config import Config
 from stocky.webhooks import service
 from tests.architecture.schema import run
-from tests.inventory import Json, made
-from tests.webhooks.receiving import Receiver, hooked, post_events
+from tests.inventory import Json, get, made
+from tests.webhooks.receiving import Receiver, deliveries, hooked, post_events, until_so
 
 pytestmark = pytest.mark.one_postgres
 
 # Long enough for what is tried again at once to be tried often.
 A_WHILE = 1.5
+
+
+async def _first_failure(admin: AsyncClient, webhook: Json) -> Json:
+    """The only delivery of a webhook, when it was tried."""
+
+    async def tried() -> Json | None:
+        [delivery] = await deliveries(admin, webhook)
+        return delivery if delivery["attempts"] else None
+
+    found: Json = await until_so(tried)
+    return found
 
 
 async def test_what_is_handed_out_while_a_webhook_is_changed_is_told_once_and_so_is_what_follows(
@@ -71,3 +83,64 @@ async def test_one_webhook_that_cannot_be_handed_anything_keeps_no_other_waiting
     await receiver.until(1)
     assert receiver.told_ids() == ids == [last + 1]
     assert f"Webhook {stuck['id']} could not be handed" in caplog.text
+
+
+async def test_certificates_that_cannot_be_read_are_a_failure_that_is_waited_after(
+    admin: AsyncClient, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/nonexistent")
+    webhook = await hooked(admin, receiver)
+    assert (await admin.post(f"/webhooks/{webhook['id']}/test")).status_code == 202
+    assert "SSL_CERT_FILE" in (await _first_failure(admin, webhook))["error"]
+    await asyncio.sleep(A_WHILE)
+    [delivery] = await deliveries(admin, webhook)
+    assert (delivery["attempts"], delivery["status"]) == (1, "waiting")
+    monkeypatch.delenv("SSL_CERT_FILE")
+    made(await admin.patch(f"/webhooks/{webhook['id']}", json={"is_active": True}))
+    await receiver.until(1)
+
+
+async def test_a_secret_that_nothing_can_be_signed_with_is_a_failure_that_rotating_it_ends(
+    admin: AsyncClient, receiver: Receiver, config: Config
+) -> None:
+    webhook = await hooked(admin, receiver)
+    run(config, f"UPDATE webhook SET secret = 'whsec_{'!' * 44}'")
+    assert (await admin.post(f"/webhooks/{webhook['id']}/test")).status_code == 202
+    assert "rotate the secret" in (await _first_failure(admin, webhook))["error"]
+    await asyncio.sleep(A_WHILE)
+    [delivery] = await deliveries(admin, webhook)
+    assert (delivery["attempts"], receiver.received) == (1, [])
+    run(config, "UPDATE webhook SET secret = 'a_secret_that_signs_well_and_is_long_enough'")
+    made(await admin.patch(f"/webhooks/{webhook['id']}", json={"is_active": True}))
+    await receiver.until(1)
+
+
+async def test_an_error_that_nobody_expected_is_a_failure_that_is_waited_after(
+    admin: AsyncClient, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_: object) -> None:
+        raise RuntimeError("on purpose")
+
+    monkeypatch.setattr("stocky.webhooks.receivers._outcome", broken)
+    webhook = await hooked(admin, receiver)
+    assert (await admin.post(f"/webhooks/{webhook['id']}/test")).status_code == 202
+    assert "Stocky failed (RuntimeError)" in (await _first_failure(admin, webhook))["error"]
+    await asyncio.sleep(A_WHILE)
+    assert len(receiver.received) == 1
+    assert caplog.text.count("failed inside Stocky") == 1
+    assert (await get(admin, f"/webhooks/{webhook['id']}"))["failing_since"]
+
+
+async def test_sending_goes_on_after_the_database_did_what_nobody_expected(
+    admin: AsyncClient, app: Litestar, receiver: Receiver, config: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    webhook = await hooked(admin, receiver)
+    run(config, "ALTER TABLE webhook_queue RENAME TO elsewhere")
+
+    async def noticed() -> bool:
+        return "Looking for what waits for webhooks failed" in caplog.text
+
+    await until_so(noticed)
+    run(config, "ALTER TABLE elsewhere RENAME TO webhook_queue")
+    assert (await admin.post(f"/webhooks/{webhook['id']}/test")).status_code == 202
+    await receiver.until(1)
