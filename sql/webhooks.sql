@@ -93,13 +93,14 @@ SELECT webhook.id, webhook.event_types AS event_types_json, queue.ledger_positio
  ORDER BY webhook.id;
 
 -- list_webhook_news --
--- What happened beside the ledger after :after up to :until, oldest first, with the alert that it is about.
+-- What happened beside the ledger after :after up to :until, oldest first, with the alert that it is about. Of an alert
+-- that was deleted there is nothing to tell.
 SELECT news.id, news.event_type, news.data AS data_json, news.occurred_at, alert.id AS alert_id, alert.alert_type,
        alert.message, CAST(alert.threshold_milli AS DOUBLE PRECISION) / 1000 AS threshold_value,
        alert.is_acknowledged, alert.acknowledged_at, alert.sku_id, alert.item_id, alert.created_at, alert.updated_at
   FROM webhook_news AS news
   LEFT JOIN alert ON alert.id = news.alert_id
- WHERE news.id > :after AND news.id <= :until
+ WHERE news.id > :after AND news.id <= :until AND (news.alert_id IS NULL OR alert.id IS NOT NULL)
  ORDER BY news.id
  LIMIT :limit;
 

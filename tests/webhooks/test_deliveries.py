@@ -267,6 +267,20 @@ async def test_a_receiver_that_is_gone_is_switched_off_at_once(admin: AsyncClien
     assert len(receiver.received) == 1
 
 
+async def test_of_an_alert_that_was_deleted_nothing_is_told(
+    admin: AsyncClient, member: AsyncClient, receiver: Receiver, config: Config
+) -> None:
+    webhook = await hooked(admin, receiver, "alert.raised")
+    made(await admin.patch(f"/webhooks/{webhook['id']}", json={"is_active": False}))
+    for kind in ("deleted", "kept"):
+        made(await member.post("/alerts/", json={"alert_type": kind, "message": "Look"}))
+    run(config, "DELETE FROM alert WHERE alert_type = 'deleted'")
+    made(await admin.patch(f"/webhooks/{webhook['id']}", json={"is_active": True}))
+    await receiver.until(1)
+    await asyncio.sleep(A_WHILE)
+    assert [each.data["alert_type"] for each in receiver.received] == ["kept"]
+
+
 async def test_an_inactive_webhook_goes_on_where_it_stood_or_begins_with_now(
     admin: AsyncClient, member: AsyncClient, receiver: Receiver, item: Json, shelf: Json
 ) -> None:
