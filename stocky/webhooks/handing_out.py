@@ -16,13 +16,11 @@ from stocky.errors import Unavailable
 from stocky.live.repository import EventFilter, list_events_after, list_open_writers
 from stocky.live.tail import wait_for_writers
 from stocky.webhooks import queues
-from stocky.webhooks.queues import Ends, Place
+from stocky.webhooks.queues import MAX_WAITING, Ends, Place
 from stocky.webhooks.schemas import RESTORED, EventType, Message, RecordedStock, RestoredData
 
 # Ledger events in one delivery, and news looked through at once.
 BATCH = 100
-# Deliveries that wait for one receiver; the rest stays in the ledger until it takes them.
-MAX_WAITING = 100
 # How long one request waits for others to end what they write.
 SETTLE_SECONDS = 10
 _EVERYTHING = EventFilter()

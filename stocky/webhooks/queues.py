@@ -17,6 +17,8 @@ from stocky.db import Ask, Connection, Script
 from stocky.webhooks.schemas import EventType, Message
 from stocky.webhooks.signing import make_message_id
 
+# Deliveries that wait for one receiver; the rest stays in the ledger until it takes them.
+MAX_WAITING = 100
 # Deliveries that are kept of each webhook, beside those that wait.
 KEPT = 200
 

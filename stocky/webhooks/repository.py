@@ -14,7 +14,7 @@ from stocky.catalogue.repository import chosen
 from stocky.db import Connection
 from stocky.errors import Conflict, NotFound
 from stocky.logs import audit
-from stocky.webhooks.queues import Ends, enqueue, enter, place
+from stocky.webhooks.queues import MAX_WAITING, Ends, enqueue, enter, place
 from stocky.webhooks.schemas import (
     PING,
     Delivery,
@@ -122,8 +122,16 @@ async def remove_webhook(tx: Connection, webhook_id: int, by: Principal) -> None
 
 
 async def add_ping(tx: Connection, webhook_id: int) -> Delivery:
-    """A message that says nothing, to be sent after those that wait. Raises NotFound, Conflict when it is inactive."""
-    await _open_active(tx, webhook_id)
+    """A message that says nothing, to be sent after those that wait.
+
+    Raises NotFound, Conflict when it is inactive or as much waits for it as may.
+    """
+    webhook = await _open_active(tx, webhook_id)
+    if webhook.waiting >= MAX_WAITING:
+        raise Conflict(
+            f"{webhook.waiting} deliveries wait for webhook {webhook_id} already, and a ping would wait behind them;"
+            " look at why they fail (GET its deliveries), or drop them with skip_missed"
+        )
     message = Message(type=PING, timestamp=clock.now(), data={})
     delivery_id = await tx.run(enqueue(webhook_id, message))
     await tx.execute("hurry_webhook_queue", webhook_id=webhook_id, now=clock.now())
@@ -176,10 +184,11 @@ async def _open(tx: Connection, webhook_id: int) -> Webhook:
     return await get_webhook(tx, webhook_id)
 
 
-async def _open_active(tx: Connection, webhook_id: int) -> None:
+async def _open_active(tx: Connection, webhook_id: int) -> Webhook:
     webhook = await _open(tx, webhook_id)
     if not webhook.is_active:
         raise Conflict(f"Webhook {webhook_id} is inactive, so nothing is sent to it; make it active first")
+    return webhook
 
 
 async def _resolve_alert(tx: Connection) -> None:

@@ -69,7 +69,7 @@ class Webhooks:
         return changed
 
     async def ping(self, webhook_id: int) -> Delivery:
-        """Raises NotFound, Conflict for an inactive one."""
+        """Raises NotFound, Conflict for an inactive one and for one that has enough waiting."""
         async with self._database.transaction() as tx:
             delivery = await repository.add_ping(tx, webhook_id)
         self._sending.look_now()

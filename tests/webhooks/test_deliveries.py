@@ -267,6 +267,21 @@ async def test_a_receiver_that_is_gone_is_switched_off_at_once(admin: AsyncClien
     assert len(receiver.received) == 1
 
 
+async def test_no_more_pings_wait_than_deliveries_may(
+    admin: AsyncClient, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stocky.webhooks.repository.MAX_WAITING", 2)
+    receiver.usual = answer(500)
+    webhook = await hooked(admin, receiver)
+    path = f"/webhooks/{webhook['id']}"
+    for _ in range(2):
+        assert (await admin.post(f"{path}/test")).status_code == 202
+    refused(await admin.post(f"{path}/test"), 409, "2 deliveries wait")
+    assert (await get(admin, path))["waiting"] == 2
+    made(await admin.patch(path, json={"skip_missed": True}))
+    assert (await admin.post(f"{path}/test")).status_code == 202
+
+
 async def test_of_an_alert_that_was_deleted_nothing_is_told(
     admin: AsyncClient, member: AsyncClient, receiver: Receiver, config: Config
 ) -> None:
