@@ -34,6 +34,12 @@ SELECT webhook.id, webhook.url, webhook.description, webhook.event_types AS even
  ORDER BY webhook.id
  LIMIT :limit OFFSET :skip;
 
+-- lock_webhook --
+-- Whether there is a webhook; on Postgres it stays as it is until the end of the transaction.
+SELECT id
+  FROM webhook
+ WHERE id = :id;
+
 -- touch_webhook --
 -- It is being changed, and nobody else changes it before the transaction ends.
 UPDATE webhook
@@ -256,11 +262,13 @@ UPDATE webhook_queue
  WHERE webhook_id = :webhook_id AND owner = :owner;
 
 -- delay_webhook --
--- The receiver of this process's webhook does not, and is left alone for a while.
+-- The receiver of this process's webhook does not, and is left alone for a while; unless it was repaired meanwhile.
 UPDATE webhook_queue
-   SET failures = failures + 1, failing_since = coalesce(failing_since, :now), next_attempt_at = :next_attempt_at,
+   SET failures = failures + 1, failing_since = :failing_since, next_attempt_at = :next_attempt_at,
        owner = NULL, lease_until = NULL
- WHERE webhook_id = :webhook_id AND owner = :owner;
+ WHERE webhook_id = :webhook_id AND owner = :owner
+   AND failures = :failures AND coalesce(failing_since, :failing_since) = :failing_since
+   AND EXISTS (SELECT 1 FROM webhook WHERE webhook.id = webhook_queue.webhook_id AND webhook.url = :url);
 
 -- begin_to_write --
 -- On Postgres, lets others see that this transaction writes before it takes a number; nothing is to be done here.

@@ -1,7 +1,8 @@
 """The queues of webhooks in the database: a webhook is handed each position of the ledger and of the news once.
 
 Whoever hands out moves the place from where it stood and adds the deliveries in one transaction, so of several
-processes one does. Whoever sends holds a lease, and only the holder's word about the queue counts.
+processes one does. Whoever sends holds a lease, and only the holder's word about the queue counts. A webhook is locked
+before its queue and its deliveries, so that nobody waits for each other.
 """
 
 from __future__ import annotations
@@ -133,6 +134,7 @@ def place(webhook_id: int, ends: Ends, *, ledger: bool, news: bool) -> Script[No
 
 def advance(webhook_id: int, before: Ends, after: Ends, messages: list[tuple[Message, int | None]]) -> Script[bool]:
     """Moves its place and adds what is to be sent, each with its position. False when someone else has."""
+    yield from _lock(webhook_id)
     places = {"from_ledger": before.ledger, "from_news": before.news}
     moved = yield Ask("advance_webhook_queue", _at(after) | places | {"webhook_id": webhook_id}, counted=True)
     if not moved:
@@ -193,18 +195,25 @@ def next_due(owner: str, webhook_id: int, lease_until: datetime) -> Script[Due |
 
 def note_delivered(owner: str, due: Due, status: int) -> Script[None]:
     """The receiver has taken it."""
+    yield from _lock(due.webhook_id)
     yield Ask("note_delivered", {"message_id": due.message_id, "response_status": status, "now": clock.now()})
     if due.failures:
         yield Ask("note_webhook_works", {"owner": owner, "webhook_id": due.webhook_id})
 
 
-def note_not_delivered(owner: str, due: Due, status: int | None, error: str, next_attempt_at: datetime) -> Script[None]:
-    """The receiver has not taken it, and what follows waits with it."""
+def note_not_delivered(owner: str, due: Due, status: int | None, error: str, next_attempt_at: datetime) -> Script[bool]:
+    """The receiver has not taken it, and what follows waits with it.
+
+    False when that says nothing any more: its webhook was repaired since, or is another's to send to.
+    """
     now = clock.now()
+    yield from _lock(due.webhook_id)
     told = {"message_id": due.message_id, "response_status": status, "error": error, "now": now}
     yield Ask("note_not_delivered", told)
-    delay = {"owner": owner, "webhook_id": due.webhook_id, "now": now, "next_attempt_at": next_attempt_at}
-    yield Ask("delay_webhook", delay)
+    seen = {"url": due.url, "failures": due.failures, "failing_since": due.failing_since or now}
+    delay = {"owner": owner, "webhook_id": due.webhook_id, "next_attempt_at": next_attempt_at}
+    delayed: int = yield Ask("delay_webhook", seen | delay, counted=True)
+    return bool(delayed)
 
 
 def let_go(owner: str, webhook_id: int) -> Script[None]:
@@ -216,6 +225,10 @@ def tidy(before: datetime, kept_news: int) -> Script[None]:
     """Removes what was delivered, or was news, before that moment, and news of which there are too many."""
     yield Ask("remove_old_webhook_deliveries", {"before": before})
     yield Ask("remove_old_webhook_news", {"before": before, "kept": kept_news})
+
+
+def _lock(webhook_id: int) -> Script[None]:
+    yield Ask("lock_webhook", {"id": webhook_id})
 
 
 def _at(ends: Ends) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import logging
 import random
 import secrets
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from stocky import clock
 from stocky.db import Database
@@ -156,11 +156,9 @@ class Sending:
         now = clock.now()
         wait = max(back_off(due.failures), timedelta(seconds=outcome.wait))
         async with self._database.transaction() as tx:
-            await tx.run(queues.note_not_delivered(self._owner, due, outcome.status, error, now + wait))
-            if outcome.is_gone:
-                await repository.switch_off(tx, due.webhook_id, f"its receiver {error}")
-            elif due.failing_since is not None and now - due.failing_since >= PATIENCE:
-                reason = f"its receiver has taken nothing since {due.failing_since:%Y-%m-%d %H:%M} UTC; it {error}"
+            noting = queues.note_not_delivered(self._owner, due, outcome.status, error, now + wait)
+            # What was sent to a receiver before it was repaired says nothing about it now.
+            if await tx.run(noting) and (reason := _why_given_up(due, outcome, error, now)):
                 await repository.switch_off(tx, due.webhook_id, reason)
         _log.info("Webhook %d: the receiver of delivery %d %s", due.webhook_id, due.id, error)
 
@@ -177,6 +175,14 @@ def headers_of(due: Due, body: bytes) -> dict[str, str]:
         "webhook-timestamp": str(timestamp),
         "webhook-signature": " ".join(sign(secret, due.message_id, timestamp, body) for secret in signing),
     }
+
+
+def _why_given_up(due: Due, outcome: Outcome, error: str, now: datetime) -> str | None:
+    if outcome.is_gone:
+        return f"its receiver {error}"
+    if due.failing_since is not None and now - due.failing_since >= PATIENCE:
+        return f"its receiver has taken nothing since {due.failing_since:%Y-%m-%d %H:%M} UTC; it {error}"
+    return None
 
 
 def back_off(failures: int) -> timedelta:

@@ -267,6 +267,58 @@ async def test_a_receiver_that_is_gone_is_switched_off_at_once(admin: AsyncClien
     assert len(receiver.received) == 1
 
 
+async def test_a_webhook_that_was_repaired_is_not_switched_off_by_an_attempt_of_before(
+    admin: AsyncClient, member: AsyncClient, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is it left alone for it: what waits is sent at once."""
+    repaired = asyncio.Event()
+
+    async def late(writer: asyncio.StreamWriter) -> None:
+        await repaired.wait()
+        await answer(503)(writer)
+
+    receiver.answers = [answer(503), late]
+    webhook = await hooked(admin, receiver)
+    path = f"/webhooks/{webhook['id']}"
+    delivery = (await admin.post(f"{path}/test")).json()
+
+    async def failing() -> bool:
+        return bool((await get(admin, path))["failing_since"])
+
+    await until_so(failing)
+    monkeypatch.setattr("stocky.webhooks.sending.PATIENCE", timedelta(0))
+    assert (await admin.post(f"{path}/deliveries/{delivery['id']}/redeliver")).status_code == 202
+    await receiver.until(2)
+    made(await admin.patch(path, json={"is_active": True}))
+    repaired.set()
+    began = time.monotonic()
+    await receiver.until(3)
+    assert time.monotonic() - began < 5
+    seen = await get(admin, path)
+    assert (seen["is_active"], seen["failing_since"]) == (True, None)
+    assert await get(member, "/alerts/") == []
+
+
+async def test_a_receiver_that_was_gone_from_another_url_switches_nothing_off(
+    admin: AsyncClient, receiver: Receiver
+) -> None:
+    moved = asyncio.Event()
+
+    async def late(writer: asyncio.StreamWriter) -> None:
+        await moved.wait()
+        await answer(410)(writer)
+
+    receiver.answers = [late]
+    webhook = await hooked(admin, receiver)
+    path = f"/webhooks/{webhook['id']}"
+    assert (await admin.post(f"{path}/test")).status_code == 202
+    await receiver.until(1)
+    made(await admin.patch(path, json={"url": receiver.url + "/2"}))
+    moved.set()
+    await receiver.until(2)
+    assert (await get(admin, path))["is_active"]
+
+
 async def test_no_more_pings_wait_than_deliveries_may(
     admin: AsyncClient, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

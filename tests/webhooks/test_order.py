@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from httpx import AsyncClient
 from litestar import Litestar
 
+from stocky import clock
 from stocky.alerts.repository import add_alert
 from stocky.alerts.schemas import NewAlert
+from stocky.webhooks import queues, repository
 from tests.conftest import TestDatabases, settings
 from tests.live.test_order import Writer
 from tests.webhooks.receiving import Receiver, hooked
@@ -76,3 +79,24 @@ async def test_a_webhook_begins_when_nothing_is_open_that_was_begun_before(
     new = await writer.committed()
     await receiver.until(1)
     assert receiver.told_ids() == [new]
+
+
+async def test_who_deletes_a_webhook_and_who_notes_that_it_failed_do_not_wait_for_each_other(
+    app: Litestar, admin: AsyncClient, receiver: Receiver
+) -> None:
+    webhook = await hooked(admin, receiver)
+    database, id = app.state.database, webhook["id"]
+    await database.run(queues.claim("test", id, clock.now() + timedelta(minutes=1)))
+    async with database.transaction() as tx:
+        delivery = await repository.add_ping(tx, id)
+    due = await database.run(queues.next_due("test", id, clock.now() + timedelta(minutes=1)))
+    assert due is not None
+    assert due.id == delivery.id
+    async with database.transaction() as tx:
+        assert await tx.run(queues.note_not_delivered("test", due, 410, "answered 410", clock.now()))
+        deleting = asyncio.create_task(admin.delete(f"/webhooks/{id}"))
+        await asyncio.sleep(A_WHILE)
+        assert not deleting.done()
+        await repository.switch_off(tx, id, "its receiver answered 410")
+    assert (await deleting).status_code == 204
+    assert receiver.received == []
