@@ -13,7 +13,7 @@ RETURNING id;
 
 -- get_webhook --
 -- A webhook with how far it is; its secrets stay where they are.
-SELECT webhook.id, webhook.url, webhook.description, webhook.event_types AS event_types_json, webhook.is_active,
+SELECT webhook.id, webhook.url, webhook.description, webhook.event_types, webhook.is_active,
        webhook.inactive_reason, webhook.created_at, webhook.updated_at, queue.ledger_position AS position,
        queue.failing_since, CASE WHEN queue.failures > 0 THEN queue.next_attempt_at END AS next_attempt_at,
        (SELECT count(*) FROM webhook_delivery
@@ -24,7 +24,7 @@ SELECT webhook.id, webhook.url, webhook.description, webhook.event_types AS even
 
 -- list_webhooks --
 -- Webhooks, in the order they were made.
-SELECT webhook.id, webhook.url, webhook.description, webhook.event_types AS event_types_json, webhook.is_active,
+SELECT webhook.id, webhook.url, webhook.description, webhook.event_types, webhook.is_active,
        webhook.inactive_reason, webhook.created_at, webhook.updated_at, queue.ledger_position AS position,
        queue.failing_since, CASE WHEN queue.failures > 0 THEN queue.next_attempt_at END AS next_attempt_at,
        (SELECT count(*) FROM webhook_delivery
@@ -89,7 +89,7 @@ ON CONFLICT (webhook_id) DO NOTHING;
 
 -- list_webhook_places --
 -- Where the active webhooks stand, and which webhooks stand nowhere.
-SELECT webhook.id, webhook.event_types AS event_types_json, queue.ledger_position AS ledger,
+SELECT webhook.id, webhook.event_types AS stored_types, queue.ledger_position AS ledger,
        queue.news_position AS news,
        (SELECT count(*) FROM webhook_delivery
          WHERE webhook_delivery.webhook_id = webhook.id AND webhook_delivery.status = 'waiting') AS waiting

@@ -4,7 +4,7 @@
 
 CREATE TABLE webhook (
     id              INTEGER PRIMARY KEY,
-    url             TEXT NOT NULL CHECK (length(url) <= 2000 AND (url LIKE 'http://%' OR url LIKE 'https://%')),
+    url             TEXT NOT NULL CHECK (length(url) <= 2000 AND (lower(url) LIKE 'http://%' OR lower(url) LIKE 'https://%')),
     description     TEXT NOT NULL DEFAULT '' CHECK (length(description) <= 200),
     event_types     TEXT NOT NULL,
     secret          TEXT NOT NULL CHECK (length(secret) BETWEEN 32 AND 200),

@@ -15,7 +15,7 @@ import msgspec
 from stocky import clock
 from stocky.alerts.schemas import Alert
 from stocky.db import Ask, Connection, Script
-from stocky.webhooks.schemas import EventType, Message
+from stocky.webhooks.schemas import EventType, Message, known_types
 from stocky.webhooks.signing import make_message_id
 
 # Deliveries that wait for one receiver; the rest stays in the ledger until it takes them.
@@ -35,10 +35,14 @@ class Place(msgspec.Struct, frozen=True):
     """Where an active webhook stands and how many deliveries wait; one without positions has to begin."""
 
     id: int
-    event_types: list[EventType]
+    stored_types: str
     ledger: int | None
     news: int | None
     waiting: int
+
+    @property
+    def event_types(self) -> list[EventType]:
+        return known_types(self.stored_types)
 
     @property
     def wants_stock(self) -> bool:

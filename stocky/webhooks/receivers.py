@@ -17,6 +17,7 @@ import msgspec
 from stocky import __version__
 from stocky.errors import Invalid
 from stocky.webhooks.addresses import Addresses, Refused, Target
+from stocky.webhooks.schemas import LONGEST_URL
 
 # For all of an attempt: looking up, connecting, sending and waiting for the answer.
 SECONDS = 10.0
@@ -51,8 +52,11 @@ class Receivers:
         if self._client is not None:
             await self._client.aclose()
 
-    async def check(self, url: str) -> None:
-        """Raises Invalid for a URL that nothing may be sent to. A name that nobody knows yet is none of these."""
+    async def check(self, url: str) -> str:
+        """The URL as it is written down: scheme and host in small letters, and what is no ASCII encoded.
+
+        Raises Invalid for one that nothing may be sent to. A name that nobody knows yet is none of these.
+        """
         httpx = await asyncio.to_thread(_httpx)
         try:
             parsed = httpx.URL(url)
@@ -66,6 +70,8 @@ class Receivers:
             raise Invalid("url: put no password into it; the receiver knows Stocky by the signature", field="url")
         if parsed.fragment:
             raise Invalid("url: leave out what is behind the #; it is never sent", field="url")
+        if len(written := str(parsed)) > LONGEST_URL:
+            raise Invalid(f"url: with what is no ASCII encoded it is longer than {LONGEST_URL} characters", field="url")
         try:
             async with asyncio.timeout(LOOK_SECONDS):
                 await self._addresses.of(*_origin(parsed))
@@ -73,7 +79,8 @@ class Receivers:
             raise Invalid(f"url: {refusal}", field="url") from None
         except (TimeoutError, OSError):
             # It may be known when there is something to be sent.
-            return
+            pass
+        return written
 
     async def send(self, url: str, body: bytes, headers: dict[str, str]) -> Outcome:
         """Posts a JSON body. Whatever happens is an Outcome."""

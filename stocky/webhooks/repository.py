@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -26,6 +27,7 @@ from stocky.webhooks.schemas import (
     Webhook,
     WebhookChange,
     WebhookWithSecret,
+    known_types,
 )
 
 # Each costs a look and a place in the turn of those that are sent to.
@@ -37,15 +39,15 @@ OFF = "webhook_off"
 
 async def get_webhook(read: Connection, webhook_id: int) -> Webhook:
     """Raises NotFound."""
-    webhook = await read.one("get_webhook", Webhook, id=webhook_id)
-    if webhook is None:
+    row = await read.one("get_webhook", dict[str, Any], id=webhook_id)
+    if row is None:
         raise NotFound(f"There is no webhook with id {webhook_id}")
-    return webhook
+    return _webhook(row)
 
 
 async def list_webhooks(read: Connection, *, skip: int, limit: int) -> list[Webhook]:
     """Webhooks, in the order they were made."""
-    return await read.all("list_webhooks", Webhook, skip=skip, limit=limit)
+    return [_webhook(row) for row in await read.all("list_webhooks", dict[str, Any], skip=skip, limit=limit)]
 
 
 async def add_webhook(tx: Connection, new: NewWebhook, secret: str, ends: Ends, by: Principal) -> WebhookWithSecret:
@@ -176,6 +178,10 @@ def host_of(url: str) -> str:
     """What may be written down of a URL: what is behind the host may be a secret."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def _webhook(row: dict[str, Any]) -> Webhook:
+    return msgspec.convert(row | {"event_types": known_types(row["event_types"])}, Webhook, strict=False)
 
 
 async def _open(tx: Connection, webhook_id: int) -> Webhook:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
+import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from stocky.schema import AnyCase
@@ -13,6 +14,7 @@ from stocky.webhooks.signing import signing_key
 
 # What every webhook is sent, asked or not: when someone tries it, and when the data has become another.
 PING, RESTORED = "ping", "data.restored"
+LONGEST_URL = 2000
 
 
 class EventType(AnyCase):
@@ -23,6 +25,16 @@ class EventType(AnyCase):
     ALERT_RESOLVED = "alert.resolved"
     BACKUP_FINISHED = "backup.finished"
     BACKUP_FAILED = "backup.failed"
+
+
+def known_types(stored: str) -> list[EventType]:
+    """The types in a row of the database. What is none is passed over: rows also come from backups and imports."""
+    try:
+        values = msgspec.json.decode(stored)
+    except msgspec.DecodeError:
+        return []
+    told = {str(value).lower() for value in values} if isinstance(values, list) else set()
+    return [each for each in EventType if each.value in told]
 
 
 class DeliveryStatus(AnyCase):
@@ -37,7 +49,7 @@ Url = Annotated[
     str,
     Meta(
         min_length=1,
-        max_length=2000,
+        max_length=LONGEST_URL,
         description="Where it is sent to; http or https, without a password in it",
         examples=["https://home.example.org/api/webhook/stocky"],
     ),
@@ -66,7 +78,7 @@ class Webhook(Struct, kw_only=True):
 
     id: int
     url: Url
-    event_types: EventTypes
+    event_types: Annotated[list[EventType], Meta(description="What it is told of", examples=[["stock.recorded"]])]
     description: Description
     is_active: bool
     inactive_reason: Annotated[str | None, Meta(description="Why Stocky switched it off")]

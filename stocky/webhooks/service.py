@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from msgspec import structs
+
 from stocky import clock
 from stocky.auth.schemas import Principal
 from stocky.config import Config
@@ -51,7 +53,7 @@ class Webhooks:
 
     async def add(self, new: NewWebhook, by: Principal) -> WebhookWithSecret:
         """Raises Invalid for a URL that nothing may be sent to, Conflict when there are enough, Unavailable."""
-        await self._receivers.check(new.url)
+        new = structs.replace(new, url=await self._receivers.check(new.url))
         ends = await find_ends(self._database)
         async with self._database.transaction() as tx:
             return await repository.add_webhook(tx, new, new.secret or make_secret(), ends, by)
@@ -61,7 +63,7 @@ class Webhooks:
         async with self._database.read() as read:
             await repository.get_webhook(read, webhook_id)
         if isinstance(change.url, str):
-            await self._receivers.check(change.url)
+            change = structs.replace(change, url=await self._receivers.check(change.url))
         ends = await find_ends(self._database)
         async with self._database.transaction() as tx:
             changed = await repository.change_webhook(tx, webhook_id, change, ends, by)

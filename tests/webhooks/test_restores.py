@@ -7,9 +7,9 @@ import asyncio
 import pytest
 from httpx import AsyncClient
 
-from tests.backup.dumps import as_json, restore, take, text_of
-from tests.inventory import Json, get, made, new_item, new_location, refused
-from tests.webhooks.receiving import Receiver, answer, hooked, post_events, until_so
+from tests.backup.dumps import as_json, packed, restore, take, text_of
+from tests.inventory import get, made, new_item, new_location, refused
+from tests.webhooks.receiving import Receiver, answer, hooked, post_events
 
 pytestmark = pytest.mark.one_postgres
 
@@ -95,11 +95,41 @@ async def test_a_partial_import_brings_no_webhook_unless_it_is_named(admin: Asyn
     for options in ({}, {"force": True}, {"tables": ["webhook"]}):
         refused(await admin.post("/backup/import/partial", json=as_json(dump, **options)), 400)
     assert await get(admin, "/webhooks/") == []
-    both: Json = made(await admin.post("/backup/import/partial", json=as_json(dump, force=True, tables=["webhook"])))
+    both = made(await admin.post("/backup/import/partial", json=as_json(dump, force=True, tables=["webhook"])))
     assert "webhook" in both["tables_affected"]
+    assert any("inactive" in warning for warning in both["warnings"])
+    [silent] = await get(admin, "/webhooks/")
+    assert (silent["is_active"], "import" in silent["inactive_reason"]) == (False, True)
+    await asyncio.sleep(A_WHILE)
+    assert receiver.received == []
+    made(await admin.patch(f"/webhooks/{silent['id']}", json={"is_active": True}))
+    [told] = await receiver.until(1)
+    assert told.type == "data.restored"
+    assert told.is_signed_by(webhook["secret"])
 
-    async def told() -> bool:
-        return [each.type for each in receiver.received] == ["data.restored"]
 
-    await until_so(told)
-    assert receiver.received[0].is_signed_by(webhook["secret"])
+async def test_what_an_import_says_is_to_be_sent_is_not(admin: AsyncClient, receiver: Receiver) -> None:
+    webhook = await hooked(admin, receiver)
+    table = "webhook_delivery"
+    delivery = (
+        f"INSERT INTO {table} (id, webhook_id, message_id, event_type, payload, status, created_at)"
+        f" VALUES (70, {webhook['id']}, 'msg_0', 'ping', '{{}}', 'waiting', '2026-01-01T00:00:00.000000Z');"
+    )
+    for options in ({}, {"force": True}, {"tables": [table]}, {"force": True, "tables": [table, "webhook"]}):
+        body = as_json(packed(delivery + "\n"), **options)
+        refused(await admin.post("/backup/import/partial", json=body), 400, table, "no backup")
+    await asyncio.sleep(A_WHILE)
+    assert receiver.received == []
+
+
+async def test_an_import_does_not_bring_more_webhooks_than_there_may_be(admin: AsyncClient, receiver: Receiver) -> None:
+    await hooked(admin, receiver)
+    rows = ", ".join(
+        f"({number}, '{receiver.url}', '[]', '{'x' * 32}', '2026-01-01T00:00:00.000000Z',"
+        " '2026-01-01T00:00:00.000000Z')"
+        for number in range(100, 150)
+    )
+    text = f"INSERT INTO webhook (id, url, event_types, secret, created_at, updated_at) VALUES {rows};\n"
+    body = as_json(packed(text), force=True, tables=["webhook"])
+    refused(await admin.post("/backup/import/partial", json=body), 400, "51 webhooks")
+    assert len(await get(admin, "/webhooks/")) == 1

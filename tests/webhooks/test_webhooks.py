@@ -113,6 +113,7 @@ WRONG: dict[str, tuple[dict[str, Any], int, str]] = {
     "link-local": ({"url": "http://169.254.169.254/latest/meta-data"}, 422, "nothing is ever sent"),
     "nowhere": ({"url": "http://0.0.0.0/"}, 422, "nothing is ever sent"),
     "mapped": ({"url": "http://[::ffff:169.254.169.254]/"}, 422, "nothing is ever sent"),
+    "long when encoded": ({"url": "http://127.0.0.1/" + "ü" * 1000}, 422, "longer than 2000"),
     "no types": ({"event_types": []}, 422, "event_types"),
     "other types": ({"event_types": ["stock.lost"]}, 422, "event_types"),
     "a short secret": ({"secret": "x" * 31}, 422, "secret"),
@@ -132,6 +133,48 @@ async def test_what_cannot_be_is_refused(admin: AsyncClient, receiver: Receiver,
     assert problem["status"] == status
     assert word in json.dumps(problem)
     assert await get(admin, "/webhooks/") == []
+
+
+SPELT = {
+    "HTTPS://Hook.Example.ORG/Some%20Path?A=b": "https://hook.example.org/Some%20Path?A=b",
+    "hTTp://127.0.0.1:8123": "http://127.0.0.1:8123",
+    "http://127.0.0.1/Küche": "http://127.0.0.1/K%C3%BCche",
+}
+
+
+@pytest.mark.parametrize("url", SPELT)
+async def test_an_address_is_written_down_in_one_way_on_every_database(admin: AsyncClient, url: str) -> None:
+    types = ["stock.recorded"]
+    webhook = made(await admin.post("/webhooks/", json={"url": url, "event_types": types, "is_active": False}))
+    assert webhook["url"] == SPELT[url]
+    path = f"/webhooks/{webhook['id']}"
+    assert made(await admin.patch(path, json={"url": "http://127.0.0.1/"}))["url"] == "http://127.0.0.1/"
+    assert made(await admin.patch(path, json={"url": url}))["url"] == SPELT[url]
+
+
+async def test_what_one_database_takes_for_an_address_the_other_does_as_well(
+    admin: AsyncClient, receiver: Receiver, config: Config
+) -> None:
+    webhook = await hooked(admin, receiver)
+    run(config, f"UPDATE webhook SET url = 'HTTP://127.0.0.1:{receiver.port}/'")
+    assert (await admin.post(f"/webhooks/{webhook['id']}/test")).status_code == 202
+    await receiver.until(1)
+
+
+@pytest.mark.parametrize("stored", ['["stock.lost","STOCK.recorded",1]', "{}", "no JSON", ""])
+async def test_types_that_there_are_not_are_passed_over_and_other_webhooks_told(
+    admin: AsyncClient, member: AsyncClient, receiver: Receiver, config: Config, item: Json, shelf: Json, stored: str
+) -> None:
+    odd, other = await hooked(admin, receiver), await hooked(admin, receiver)
+    run(config, f"UPDATE webhook SET event_types = '{stored}' WHERE id = {odd['id']}")
+    known = ["stock.recorded"] if "STOCK" in stored else []
+    assert [each["event_types"] for each in await get(admin, "/webhooks/")] == [known, ["stock.recorded"]]
+    await post_events(member, item, shelf)
+    for told in await receiver.until(1 + len(known)):
+        assert told.is_signed_by(other["secret"]) or (known and told.is_signed_by(odd["secret"]))
+    path = f"/webhooks/{odd['id']}"
+    assert made(await admin.patch(path, json={"description": "x"}))["event_types"] == known
+    assert made(await admin.patch(path, json={"event_types": ["alert.raised"]}))["event_types"] == ["alert.raised"]
 
 
 @pytest.mark.one_database

@@ -17,6 +17,7 @@ import msgspec
 from stocky.backup.dump.rows import tables_of
 from stocky.backup.dump.tables import BOOKKEEPING, DERIVED, LEFT_OUT, PRIVILEGED
 from stocky.errors import BadRequest
+from stocky.webhooks.repository import MAX_WEBHOOKS
 
 # What an item that was merged into another has no longer, by table, and in which of its rows.
 _PASSED_ON = {
@@ -25,6 +26,16 @@ _PASSED_ON = {
     "shopping_list_entry": "TRUE",
     "project_entry": "TRUE",
     "document": "TRUE",
+}
+
+# What rows say that come along, where that is not what the dump says: a dump may be another Stocky's, and receivers
+# take what they are sent for what is so here.
+_SILENT = "it came with an import; make it active if it is to be told"
+_ARRIVES_WITH = {
+    "webhook": {
+        "is_active": "FALSE",
+        "inactive_reason": f"CASE WHEN is_active THEN '{_SILENT}' ELSE inactive_reason END",
+    }
 }
 
 # One statement; it is answered with its rows, or with the number of rows it added.
@@ -86,11 +97,16 @@ def merge_script(staged: list[Staged], live: str, staging: str, *, force: bool, 
         if not force:
             yield from _refuse_existing(table, source, target, same_key)
         columns = ", ".join(table.columns)
+        arriving = _ARRIVES_WITH.get(table.name, {})
+        values = ", ".join(arriving.get(column, column) for column in table.columns)
         # SQLite wants the WHERE: without it the ON of ON CONFLICT would be read as that of a join.
         conflict = " WHERE TRUE ON CONFLICT DO NOTHING" if force else ""
-        added[table.name] = yield f"INSERT INTO {target} ({columns}) SELECT {columns} FROM {source}{conflict}"
+        added[table.name] = yield f"INSERT INTO {target} ({columns}) SELECT {values} FROM {source}{conflict}"
         if table.name in PRIVILEGED and added[table.name]:
             notes.append(f"{added[table.name]} rows of {table.name} were added, which say who may do what")
+    if added.get("webhook"):
+        notes.append("Webhooks that were added are inactive; make them active under /webhooks if that is meant")
+        yield from _prove_room(live)
     if notes:
         yield f"UPDATE {live}.auth_revision SET revision = revision + 1"
     if {"sku", "stock_event"} & added.keys():
@@ -116,6 +132,12 @@ def _refuse_privileged(table: Staged, source: str, target: str, same_key: str) -
             f"Nothing was imported: the dump has {new[0][0]} new rows of {table.name}, which say who may do what."
             f" If that is meant, repeat it with force=true and tables={table.name}"
         )
+
+
+def _prove_room(live: str) -> Generator[str, Any, None]:
+    ((count,),) = yield f"SELECT count(*) FROM {live}.webhook"
+    if count > MAX_WEBHOOKS:
+        raise BadRequest(f"Nothing was imported: there would be {count} webhooks, and there may be {MAX_WEBHOOKS}")
 
 
 def _refuse_existing(table: Staged, source: str, target: str, same_key: str) -> Generator[str, Any, None]:
