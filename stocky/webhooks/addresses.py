@@ -21,6 +21,14 @@ TRIED = 4
 AT_ONCE = 4
 # Between the public and the private ones: what providers and overlay networks give their members.
 _SHARED = ipaddress.ip_network("100.64.0.0/10")
+# Where providers answer machines of their own with keys and settings, beside the addresses of the link; and what
+# means "here" or was once private.
+_NEVER = tuple(
+    map(
+        ipaddress.ip_network,
+        ("0.0.0.0/8", "192.0.0.0/24", "168.63.129.16/32", "100.100.100.200/32", "fd00:ec2::/32", "fec0::/10"),
+    )
+)
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -79,6 +87,8 @@ def may_be_reached(address: Address, *, to_private: bool) -> bool:
             address = address.ipv4_mapped
         elif address.sixtofour is not None or address.teredo is not None:
             return False
+    if any(address in network for network in _NEVER):
+        return False
     if address.is_link_local or address.is_multicast or address.is_unspecified or address.is_reserved:
         return address.is_loopback and to_private
     if address.is_global:

@@ -14,6 +14,7 @@ from stocky.jobs.schedule import Schedule
 from stocky.monitoring.metrics import Metrics
 from stocky.webhooks import queues, repository
 from stocky.webhooks.handing_out import HandingOut, find_ends
+from stocky.webhooks.queues import Ends
 from stocky.webhooks.receivers import Receivers
 from stocky.webhooks.schemas import Delivery, NewWebhook, Webhook, WebhookChange, WebhookWithSecret
 from stocky.webhooks.sending import Sending
@@ -64,7 +65,9 @@ class Webhooks:
             await repository.get_webhook(read, webhook_id)
         if isinstance(change.url, str):
             change = structs.replace(change, url=await self._receivers.check(change.url))
-        ends = await find_ends(self._database)
+        # Where it begins matters only for what it is told from now on, and finding that out may take its time.
+        begins = change.skip_missed or isinstance(change.event_types, list)
+        ends = await find_ends(self._database) if begins else Ends(0, 0)
         async with self._database.transaction() as tx:
             changed = await repository.change_webhook(tx, webhook_id, change, ends, by)
         self._sending.look_now()
