@@ -1,5 +1,9 @@
 -- Items that turn out to be one thing, and stubs that wait for a person.
 
+-- lock_merges --
+-- Nothing else is merged, given back or imported until the end of the transaction. SQLite's one writer needs no lock.
+SELECT 1 AS locked;
+
 -- move_barcodes --
 -- Every barcode of an item becomes another's; its first stays the first where the other has none.
 UPDATE barcode
@@ -114,7 +118,7 @@ SELECT id
 
 -- list_list_entries_of_item --
 -- Where an item stands on lists, and with how much the other item stands there too.
-SELECT source.list_id AS parent_id, source.quantity_milli, target.id IS NOT NULL AS is_folded, source.created_at,
+SELECT source.list_id AS parent_id, source.quantity_milli, source.created_at,
        target.quantity_milli AS into_milli
   FROM shopping_list_entry AS source
   LEFT JOIN shopping_list_entry AS target ON target.list_id = source.list_id AND target.item_id = :target_id
@@ -138,20 +142,13 @@ DELETE FROM shopping_list_entry
    AND list_id IN (SELECT target.list_id FROM shopping_list_entry AS target WHERE target.item_id = :target_id);
 
 -- move_list_entries --
--- What is left becomes the other item's.
+-- What is left becomes the other item's, which stands there since now.
 UPDATE shopping_list_entry
-   SET item_id = :target_id, updated_at = :moment
+   SET item_id = :target_id, created_at = :moment, updated_at = :moment
  WHERE item_id = :source_id;
 
--- return_list_entry --
--- An entry that moved goes back, as far as it is still there.
-UPDATE shopping_list_entry
-   SET item_id = :source_id, updated_at = :moment
- WHERE list_id = :parent_id AND item_id = :target_id AND created_at <= :merged_at
-RETURNING quantity_milli;
-
 -- unfold_list_entry --
--- What was added to the other's entry is taken off it, as far as it is still there.
+-- What was brought is taken off the other's entry, where more than that is still there.
 UPDATE shopping_list_entry
    SET quantity_milli = quantity_milli - :milli, updated_at = :moment
  WHERE list_id = :parent_id AND item_id = :target_id AND created_at <= :merged_at AND quantity_milli > :milli
@@ -162,9 +159,16 @@ RETURNING quantity_milli;
 INSERT INTO shopping_list_entry (list_id, item_id, quantity_milli, created_at, updated_at)
 VALUES (:parent_id, :source_id, :quantity_milli, :created_at, :moment);
 
+-- return_list_entry --
+-- Where no more is there, all of it is the source's, which stands there since :created_at if that is known.
+UPDATE shopping_list_entry
+   SET item_id = :source_id, created_at = coalesce(:created_at, created_at), updated_at = :moment
+ WHERE list_id = :parent_id AND item_id = :target_id AND created_at <= :merged_at
+RETURNING quantity_milli;
+
 -- list_project_entries_of_item --
 -- Where an item stands on projects, and with how much the other item stands there too.
-SELECT source.project_id AS parent_id, source.quantity_milli, target.id IS NOT NULL AS is_folded, source.created_at,
+SELECT source.project_id AS parent_id, source.quantity_milli, source.created_at,
        target.quantity_milli AS into_milli
   FROM project_entry AS source
   LEFT JOIN project_entry AS target ON target.project_id = source.project_id AND target.item_id = :target_id
@@ -188,19 +192,13 @@ DELETE FROM project_entry
    AND project_id IN (SELECT target.project_id FROM project_entry AS target WHERE target.item_id = :target_id);
 
 -- move_project_entries --
--- What is left becomes the other item's.
+-- What is left becomes the other item's, which stands there since now.
 UPDATE project_entry
-   SET item_id = :target_id, updated_at = :moment
+   SET item_id = :target_id, created_at = :moment, updated_at = :moment
  WHERE item_id = :source_id;
 
--- return_project_entry --
--- An entry that moved goes back, as far as it is still there.
-UPDATE project_entry
-   SET item_id = :source_id, updated_at = :moment
- WHERE project_id = :parent_id AND item_id = :target_id AND created_at <= :merged_at;
-
 -- unfold_project_entry --
--- What was added to the other's entry is taken off it, as far as it is still there.
+-- What was brought is taken off the other's entry, where more than that is still there.
 UPDATE project_entry
    SET quantity_milli = quantity_milli - :milli, updated_at = :moment
  WHERE project_id = :parent_id AND item_id = :target_id AND created_at <= :merged_at AND quantity_milli > :milli;
@@ -209,6 +207,12 @@ UPDATE project_entry
 -- And stands on its own again.
 INSERT INTO project_entry (project_id, item_id, quantity_milli, created_at, updated_at)
 VALUES (:parent_id, :source_id, :quantity_milli, :created_at, :moment);
+
+-- return_project_entry --
+-- Where no more is there, all of it is the source's, which stands there since :created_at if that is known.
+UPDATE project_entry
+   SET item_id = :source_id, created_at = coalesce(:created_at, created_at), updated_at = :moment
+ WHERE project_id = :parent_id AND item_id = :target_id AND created_at <= :merged_at;
 
 -- move_documents --
 -- An item's documents become another's.

@@ -66,3 +66,14 @@ SELECT item.id,
     OR EXISTS (SELECT 1 FROM sku WHERE sku.item_id = item.id AND sku.quantity_milli <> 0)
  ORDER BY item.id
  LIMIT :limit;
+
+-- list_journal_faults --
+-- Merges that were not undone, of items that are not merged, or into something else.
+SELECT made.source_id, made.target_id
+  FROM item_merge AS made
+  JOIN item AS source ON source.id = made.source_id
+  JOIN item AS target ON target.id = made.target_id
+ WHERE made.undone_at IS NULL
+   AND coalesce(source.merged_into_id, 0) <> coalesce(target.merged_into_id, target.id)
+ ORDER BY made.source_id
+ LIMIT :limit;

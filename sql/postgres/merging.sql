@@ -1,3 +1,7 @@
+-- lock_merges --
+-- Nothing else is merged, given back or imported until the end of the transaction, in any process.
+SELECT pg_advisory_xact_lock(77862602) AS locked;
+
 -- lock_lists_of_item --
 -- Keeps the lists that an item stands on as they are until the end of the transaction.
 SELECT id

@@ -11,6 +11,7 @@ from litestar import Request
 
 from stocky.auth.schemas import Principal
 from stocky.backup.archive.writing import refuse_too_many
+from stocky.backup.dump.tables import LEFT_OUT, PRIVILEGED
 from stocky.backup.dump.writing import Report
 from stocky.backup.restoring import Restores, check_name
 from stocky.backup.schemas import (
@@ -29,7 +30,7 @@ from stocky.backup.upload import Upload, receive_base64, receive_upload
 from stocky.backup.workspace import workspace
 from stocky.config import Config
 from stocky.db import Database
-from stocky.errors import BadRequest
+from stocky.errors import BadRequest, Invalid
 from stocky.jobs.jobs import Jobs
 from stocky.logs import audit
 from stocky.settings.repository import get_settings
@@ -157,7 +158,7 @@ class BackupAdministration:
         async with AsyncExitStack() as stack:
             upload = await self._receive(request, stack, archive=False)
             force = force or _flag(upload, "force")
-            named = tables + [name.strip() for name in upload.fields.get("tables", "").split(",") if name.strip()]
+            named = [*tables, upload.fields.get("tables", "")]
             return await self._import_partial(upload.file, stack.pop_all(), by, force=force, tables=named)
 
     async def _import_full(
@@ -174,7 +175,7 @@ class BackupAdministration:
     ) -> ImportResult:
         async def work(report: Report) -> ImportResult:
             async with kept:
-                result = await self.restores.add(file, report, force=force, tables=frozenset(tables))
+                result = await self.restores.add(file, report, force=force, tables=_named(tables))
             await self._note(by, "imported", None, {"rows": result.records_imported, "tables": result.tables_affected})
             return result
 
@@ -227,3 +228,15 @@ def _flag(upload: Upload, name: str) -> bool:
     if text in ("false", "0", "no", "off", ""):
         return False
     raise BadRequest(f"{name}: {text!r} is neither true nor false", field=name)
+
+
+def _named(tables: list[str]) -> frozenset[str]:
+    """The names in these texts, each of which may hold several with commas. Raises Invalid for those of no use."""
+    names = frozenset(name.strip() for text in tables for name in text.split(",")) - {""}
+    if unknown := sorted(names - PRIVILEGED):
+        raise Invalid(
+            f"Only {', '.join(sorted(PRIVILEGED - LEFT_OUT))} have to be named, not {', '.join(unknown)}:"
+            " the rows of all other tables come along anyhow",
+            field="tables",
+        )
+    return names

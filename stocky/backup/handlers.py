@@ -27,7 +27,7 @@ Force = Annotated[bool, Parameter(description="Full: yes, replace everything. Pa
 DryRun = Annotated[bool, Parameter(description="Do all of it but the replacing, and say what would change")]
 Tables = Annotated[
     list[str] | None,
-    Parameter(description="Tables of accounts, keys, settings and audit whose rows may come along, with force"),
+    Parameter(description="Tables of accounts, keys, settings and audit that may come along with force, with commas"),
 ]
 
 _IMPORT_ERRORS = {

@@ -134,7 +134,8 @@ def _restored(
         ids = ", ".join(str(id) for id in replaced.kept.silent)
         result.warnings = [
             *result.warnings,
-            f"Webhooks that were not active before are not: {ids}; make them active under /webhooks if that is meant",
+            f"These webhooks are inactive, so that a restore tells nobody more than before: {ids}; make active under"
+            " /webhooks those that are to tell",
         ]
     late = replaced.events_before - rows.get("stock_event", 0)
     if late > 0:

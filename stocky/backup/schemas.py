@@ -22,7 +22,10 @@ class PartialImportRequest(ImportRequest, kw_only=True, forbid_unknown_fields=Tr
 
     tables: Annotated[
         list[str],
-        Meta(description="Tables of accounts, keys, settings and audit whose rows may come along, with force"),
+        Meta(
+            description="Tables of accounts, keys, settings and audit whose rows may come along, with force",
+            examples=[["user_account", "api_key"]],
+        ),
     ] = []
 
 

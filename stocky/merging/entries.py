@@ -64,26 +64,17 @@ async def return_list_entries(
     merged_at: datetime,
     moment: datetime,
 ) -> None:
-    """What moved goes back, unless it was bought or taken off since."""
+    """What moved goes back, as far as it was not bought or taken off since; what others brought stays."""
     for each in moved:
         # What was put there since is not what moved.
         standing = {"parent_id": each.parent_id, "target_id": target.id, "merged_at": merged_at, "moment": moment}
-        if each.is_folded:
-            given = each.quantity_milli
-            left = await tx.value("unfold_list_entry", milli=given, **standing)
-            if left is None:
-                continue
-            await tx.execute(
-                "put_back_list_entry",
-                parent_id=each.parent_id,
-                source_id=source.id,
-                quantity_milli=given,
-                created_at=each.created_at or moment,
-                moment=moment,
-            )
+        given = each.quantity_milli
+        left = await tx.value("unfold_list_entry", milli=given, **standing)
+        if left is not None:
+            await tx.execute("put_back_list_entry", **_own(each, source, moment))
         else:
             left = 0
-            given = await tx.value("return_list_entry", source_id=source.id, **standing)
+            given = await tx.value("return_list_entry", source_id=source.id, created_at=each.created_at, **standing)
             if given is None:
                 continue
         gone = _changed(target, left + given, left, {"unmerged": _named(source)})
@@ -94,21 +85,25 @@ async def return_list_entries(
 async def return_project_entries(
     tx: Connection, moved: list[MovedEntry], source: Item, target: Item, *, merged_at: datetime, moment: datetime
 ) -> None:
-    """What moved goes back, unless it was taken out since."""
+    """What moved goes back, as far as it was not taken out since; what others brought stays."""
     for each in moved:
         # What was put there since is not what moved.
         standing = {"parent_id": each.parent_id, "target_id": target.id, "merged_at": merged_at, "moment": moment}
-        if not each.is_folded:
-            await tx.execute("return_project_entry", source_id=source.id, **standing)
-        elif await tx.execute("unfold_project_entry", milli=each.quantity_milli, **standing):
-            await tx.execute(
-                "put_back_project_entry",
-                parent_id=each.parent_id,
-                source_id=source.id,
-                quantity_milli=each.quantity_milli,
-                created_at=each.created_at or moment,
-                moment=moment,
-            )
+        if await tx.execute("unfold_project_entry", milli=each.quantity_milli, **standing):
+            await tx.execute("put_back_project_entry", **_own(each, source, moment))
+        else:
+            await tx.execute("return_project_entry", source_id=source.id, created_at=each.created_at, **standing)
+
+
+def _own(moved: MovedEntry, source: Item, moment: datetime) -> dict[str, Any]:
+    """The entry that the source has again."""
+    return {
+        "parent_id": moved.parent_id,
+        "source_id": source.id,
+        "quantity_milli": moved.quantity_milli,
+        "created_at": moved.created_at or moment,
+        "moment": moment,
+    }
 
 
 def _tell(list_id: int, by: Principal, told: list[_Told], moment: datetime) -> Script[None]:

@@ -15,7 +15,7 @@ from stocky.alerts.causes import look_at_causes
 from stocky.auth.schemas import Principal
 from stocky.catalogue import repository as catalogue
 from stocky.catalogue.schemas import Item
-from stocky.db import Connection
+from stocky.db import Ask, Connection, Script
 from stocky.errors import Conflict, Invalid
 from stocky.logs import audit
 from stocky.merging.documents import move_documents, return_documents
@@ -49,6 +49,7 @@ async def merge_items(tx: Connection, recorder: Recorder, source_id: int, target
     """
     if source_id == target_id:
         raise Invalid("An item cannot be merged into itself; name another one", field="into")
+    await tx.run(lock_merges())
     await lock_lists(tx, source_id)
     source, target = await _locked(tx, source_id, target_id)
     if source.merged_into_id == target.id:
@@ -97,21 +98,21 @@ async def merge_items(tx: Connection, recorder: Recorder, source_id: int, target
 
 
 async def undo_merge(tx: Connection, recorder: Recorder, source_id: int, by: Principal) -> Item:
-    """The source as an item of its own again, with what it brought.
+    """The source as an item of its own again, with what it brought. A merge that only the journal knows just ends.
 
     Raises NotFound, Conflict when it is not merged, a day has passed, or what it brought is not there any more.
     """
+    await tx.run(lock_merges())
     source = await catalogue.get_item(tx, source_id)
     merge = await tx.one("find_open_merge", OpenMerge, source_id=source_id)
     if merge is None:
         raise Conflict(f"{source.name} is not merged into another item")
     await lock_lists(tx, merge.target_id)
     source, target = await _locked(tx, source_id, merge.target_id)
-    # Another request may have been first while this one waited for the items.
-    still = await tx.one("find_open_merge", OpenMerge, source_id=source_id)
-    if still is None or still.id != merge.id:
-        raise Conflict(f"{source.name} was given back or merged again meanwhile; look again")
     moment = clock.now()
+    if source.merged_into_id != (target.merged_into_id or target.id):
+        await tx.execute("end_merge", id=merge.id, undone_at=moment)
+        return source
     if moment > merge.merged_at + UNDOABLE_FOR:
         raise Conflict(f"{source.name} was merged more than a day ago; move what is not {target.name} by hand")
     if target.merged_into_id is not None:
@@ -149,6 +150,11 @@ async def undo_merge(tx: Connection, recorder: Recorder, source_id: int, by: Pri
     await tx.execute("end_merge", id=merge.id, undone_at=moment)
     await audit.record(tx, by, "unmerged", "item", source_id, {"from": target.id, "name": source.name})
     return await catalogue.get_item(tx, source_id)
+
+
+def lock_merges() -> Script[None]:
+    """Nothing is merged or given back meanwhile. It comes before all other locks: partial imports lock whole tables."""
+    yield Ask("lock_merges")
 
 
 async def list_merges(read: Connection, item_id: int, *, skip: int, limit: int) -> list[Merge]:

@@ -48,14 +48,13 @@ class MovedBarcode(Struct):
 
 
 class MovedEntry(Struct):
-    """What stood on a shopping list or in a project; folded, it was added to the entry the other item had there.
+    """What stood on a shopping list or in a project; it was added to the entry the other item had there, if any.
 
     Since when it stood there, and what the other had, older merges have not kept.
     """
 
     parent_id: int
     quantity_milli: int
-    is_folded: bool
     created_at: datetime | None = None
     into_milli: int | None = None
 

@@ -80,6 +80,11 @@ class _MergeFault(Struct):
     fault: str
 
 
+class _JournalFault(Struct):
+    source_id: int
+    target_id: int
+
+
 async def find_faults(config: Config) -> list[Fault]:
     """Everything that is wrong, FAULTS of a kind at most; empty when all is well. Raises Unavailable."""
     database = make_database(config)
@@ -128,6 +133,12 @@ async def _find_faults(read: Connection) -> AsyncIterator[Fault]:
         )
     for merged in await read.all("list_merge_faults", _MergeFault, limit=FAULTS):
         yield Fault("merges", f"item {merged.id} was merged and {merged.fault}")
+    for untrue in await read.all("list_journal_faults", _JournalFault, limit=FAULTS):
+        yield Fault(
+            "merges",
+            f"item {untrue.source_id} is not merged into item {untrue.target_id}, as its journal says;"
+            f" POST /items/{untrue.source_id}/unmerge ends that",
+        )
 
 
 class Replay:

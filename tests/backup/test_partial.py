@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from httpx import AsyncClient
 from litestar import Litestar
 
+from stocky.backup.adding import postgres
 from stocky.config import Config
 from stocky.stock.proof import find_faults
 from tests.architecture import schema
 from tests.backup.dumps import as_json, packed, take, text_of
 from tests.inventory import Json, get, made, new_item, new_location, new_stock, refused, total
 from tests.merging.merges import merge, unmerge
-from tests.shopping.lists import new_list, put_on
+from tests.shopping.lists import new_list, on, put_on
 
 pytestmark = pytest.mark.one_postgres
 
@@ -145,6 +148,20 @@ async def test_who_names_the_table_and_means_it_may_import_users(admin: AsyncCli
     assert {user["username"] for user in await get(admin, "/users/")} >= {"evil"}
 
 
+async def test_all_tables_that_have_to_be_named_are_told_at_once_and_may_be_named_with_commas(
+    admin: AsyncClient, config: Config
+) -> None:
+    user = USER.format(yes="1" if config.dialect == "sqlite" else "true")
+    rows = [user, f"INSERT INTO setting (name, value, updated_at) VALUES('expiring_soon_days','9',{NOW});"]
+    refused(await send(admin, rows, force=True), 400, "1 new row of user_account", "tables=")
+    named = "tables=setting,user_account"
+    answer = refused(await send(admin, rows, force=True, tables=["setting"]), 400, "user_account", named)
+    assert "new row of setting" not in answer["detail"]
+    assert made(await send(admin, rows, force=True, tables=["setting, user_account"]))["records_imported"] == 2
+    for useless in ("frob", "item"):
+        refused(await send(admin, rows, force=True, tables=["setting", useless]), 422, useless, "come along anyhow")
+
+
 async def test_sessions_and_jobs_are_refused_whatever_is_said(admin: AsyncClient) -> None:
     session = f"INSERT INTO \"sign_in\" VALUES('s',1,1,{NOW},{NOW},NULL);"
     refused(await send(admin, [session], force=True, tables=["sign_in"]), 400, "sign_in")
@@ -203,6 +220,33 @@ async def test_what_was_merged_gets_nothing_of_its_own_from_a_dump_of_before(adm
     assert (await get(admin, "/items/upc/GT-1"))["id"] == other["id"]
 
 
+async def test_a_merge_waits_for_the_end_of_an_import_and_takes_along_what_came(
+    admin: AsyncClient, tea: Json, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proven, go_on = asyncio.Event(), asyncio.Event()
+    last_step = postgres._set_sequences
+
+    async def held_up(*arguments: Any) -> None:
+        proven.set()
+        await go_on.wait()
+        await last_step(*arguments)
+
+    # SQLite, which has one writer, knows no such moment.
+    monkeypatch.setattr(postgres, "_set_sequences", held_up)
+    other, food = await new_item(admin, "Green tea"), await new_list(admin)
+    await put_on(admin, food, other, 2)
+    rows = await lines(admin, "shopping_list_entry")
+    assert (await admin.delete(f"/shopping-lists/{food['id']}/items/{other['id']}")).status_code == 204
+    importing = asyncio.create_task(send(admin, rows))
+    await asyncio.wait([importing, asyncio.create_task(proven.wait())], return_when=asyncio.FIRST_COMPLETED)
+    merging = asyncio.create_task(merge(admin, other, tea))
+    await asyncio.wait([merging], timeout=0.5)
+    go_on.set()
+    assert made(await importing)["records_imported"] == 1
+    await merging
+    assert await on(admin, food) == {"Tea": 2}
+
+
 async def test_a_merge_is_not_imported_in_part(admin: AsyncClient, tea: Json) -> None:
     other, third = await new_item(admin, "Green tea"), await new_item(admin, "Tee")
     await merge(admin, third, other)
@@ -212,3 +256,24 @@ async def test_a_merge_is_not_imported_in_part(admin: AsyncClient, tea: Json) ->
     again = row.replace(f"VALUES({third['id']},", "VALUES(70,").replace(f"'{third['code']}'", "'ZZZZ'")
     refused(await send(admin, [again]), 400, "item 70", "merged as well")
     assert len(await get(admin, "/items/", is_active=True)) == 1
+
+
+async def test_the_journal_of_a_merge_comes_along_where_it_is_one_here(admin: AsyncClient, tea: Json) -> None:
+    only_tea = await take(admin)
+    other = await new_item(admin, "Green tea")
+    not_merged = await take(admin)
+    third = await new_item(admin, "Tee")
+    await merge(admin, third, other)
+    await merge(admin, other, tea)
+    rows = await lines(admin, "item", "item_merge")
+    journal = [line for line in await lines(admin, "item_merge") if f",{other['id']},{tea['id']}," in line]
+    assert len(journal) == 1
+    made(await admin.post("/backup/import/full", json=as_json(not_merged, force=True)))
+    refused(await send(admin, journal), 400, "item_merge", "Green tea", "is not merged into item", "leave that row out")
+    await merge(admin, other, await new_item(admin, "Coffee"))
+    again = [line.replace("VALUES(2,", "VALUES(70,") for line in journal]
+    refused(await send(admin, again), 400, "has a merge that is not undone")
+    made(await admin.post("/backup/import/full", json=as_json(only_tea, force=True)))
+    assert made(await send(admin, rows, force=True))["records_imported"] == 4
+    await unmerge(admin, other)
+    assert (await unmerge(admin, third))["is_active"]

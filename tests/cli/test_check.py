@@ -74,6 +74,11 @@ FAULTS = {
         {"merges"},
         "item 1 was merged and leads to an item that was merged itself",
     ),
+    "a merge that only its journal knows": (
+        ["INSERT INTO item_merge (source_id, target_id, batch_id, merged_at) SELECT id, id, 'b', created_at FROM item"],
+        {"merges"},
+        "item 1 is not merged into item 1, as its journal says",
+    ),
     "a reference to nothing": (
         ["UPDATE sku SET location_id = 987654 WHERE id = (SELECT min(id) FROM sku)"],
         {"references"},

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import re
-import shutil
 import subprocess
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from stocky.config import Config
 from stocky.stock.proof import find_faults
 from tests.architecture import schema
 from tests.cli.running import stocky
+from tests.guide.shell import needs_shell
 from tests.serving import ROOT, Server
 
 GUIDE = (ROOT / "docs" / "backup-and-restore.md").read_text("utf-8")
@@ -25,7 +26,7 @@ NOT_COMPARED = {"sign_in", "refresh_token", "job", "audit_entry", "auth_revision
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not shutil.which("curl") or not shutil.which("bash"), reason="curl or bash is not installed here")
+@needs_shell
 def test_the_guide_does_what_it_says(
     environ: dict[str, str],
     keys: dict[str, str],
@@ -47,6 +48,8 @@ def test_the_guide_does_what_it_says(
         assert "Oh no" in done.stdout
         assert '"is_good":true' in done.stdout
         assert '"status":"failed"' not in done.stdout
+        settings = httpx.get(f"{server.api}/settings", headers={"X-API-Key": keys["admin"]}).json()
+        assert settings["backup_schedule_enabled"] is True
     assert _data(config) == before
     assert asyncio.run(find_faults(config)) == []
 

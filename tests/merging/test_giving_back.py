@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from httpx import AsyncClient
 
 from stocky.config import Config
 from stocky.stock.proof import find_faults
+from tests.architecture import schema
 from tests.documents.files import picture, uploaded
-from tests.inventory import Json, get, made, new_item, new_location, new_stock, total
+from tests.inventory import Json, get, made, new_item, new_location, new_stock, refused, total
 from tests.merging.merges import merge, unmerge
+from tests.shopping.lists import new_list, on, put_on
 
 
 async def test_a_chain_gives_back_barcodes_documents_and_pictures(member: AsyncClient, config: Config) -> None:
@@ -65,6 +68,30 @@ async def test_a_restore_from_before_the_merge_knows_nothing_of_it(admin: AsyncC
     await unmerge(admin, source)
     assert await total(admin, source) == 4
     assert await find_faults(config) == []
+
+
+async def test_a_merge_that_only_the_journal_knows_ends_when_it_is_undone(member: AsyncClient, config: Config) -> None:
+    source, target = await new_item(member, "A", upc="44556677"), await new_item(member, "B", upc="96385074")
+    food = await new_list(member)
+    for item, quantity in [(source, 2), (target, 3)]:
+        await put_on(member, food, item, quantity)
+    columns = "source_id, target_id, batch_id, moved, merged_at"
+    moved = json.dumps(
+        {
+            "barcodes": [{"code": "96385074", "is_primary": True}],
+            "list_entries": [{"parent_id": food["id"], "quantity_milli": 2000}],
+        }
+    )
+    values = f"{source['id']}, {target['id']}, 'b', '{moved}', '2026-01-01T00:00:00.000000Z'"
+    schema.run(config, f"INSERT INTO item_merge ({columns}) VALUES ({values})")
+    (fault,) = await find_faults(config)
+    assert f"POST /items/{source['id']}/unmerge" in fault.message
+    again = await member.post(f"/items/{source['id']}/merge", json={"into": target["id"]})
+    refused(again, 409, "has a merge that is not undone")
+    assert (await unmerge(member, source))["upc"] == "44556677"
+    assert await on(member, food) == {"A": 2, "B": 3}
+    assert await find_faults(config) == []
+    await merge(member, source, target)
 
 
 async def what_it_has(client: AsyncClient, item: Json) -> tuple[Any, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from typing import Any
 
@@ -32,32 +33,29 @@ async def test_projects_need_the_one_that_is_left(member: AsyncClient) -> None:
     needs = [{"item_id": source["id"], "quantity": 2}, {"item_id": third["id"], "quantity": 3}]
     project = made(await member.post("/projects/", json={"name": "Lamp", "items": needs}))
 
-    async def needed() -> dict[str, float]:
-        items = (await get(member, f"/projects/{project['id']}"))["items"]
-        return {each["item"]["name"]: each["quantity"] for each in items}
-
     await merge(member, source, target)
-    assert await needed() == {"B": 2, "C": 3}
+    assert await needed(member, project) == {"B": 2, "C": 3}
     await merge(member, target, third)
-    assert await needed() == {"C": 5}
+    assert await needed(member, project) == {"C": 5}
     await unmerge(member, target)
     await unmerge(member, source)
-    assert await needed() == {"A": 2, "C": 3}
+    assert await needed(member, project) == {"A": 2, "C": 3}
 
 
 async def test_what_was_bought_since_is_not_put_back_on_its_list(member: AsyncClient) -> None:
     shelf = await new_location(member)
     source, target = await new_item(member, "A"), await new_item(member, "B")
-    food, drinks = await new_list(member, "Food"), await new_list(member, "Drinks")
-    for a_list in (food, drinks):
+    food, drinks, fruit = [await new_list(member, name) for name in ("Food", "Drinks", "Fruit")]
+    for a_list in (food, drinks, fruit):
         for item in (source, target):
             await put_on(member, a_list, item, 2)
     await merge(member, source, target)
-    for a_list, quantity in [(food, 4), (drinks, 1)]:
+    for a_list, quantity in [(food, 4), (drinks, 1), (fruit, 3)]:
         bought = {"quantity": quantity, "location": {"id": shelf["id"]}}
         made(await member.post(f"/shopping-lists/{a_list['id']}/items/{target['id']}/bought", json=bought))
     await unmerge(member, source)
-    assert (await on(member, food), await on(member, drinks)) == ({}, {"A": 2, "B": 1})
+    # It was bought as the item that was left, so what is still wanted is first what the other wanted.
+    assert [await on(member, a_list) for a_list in (food, drinks, fruit)] == [{}, {"A": 2, "B": 1}, {"A": 1}]
 
 
 @pytest.mark.parametrize("had_both", [True, False])
@@ -85,6 +83,53 @@ async def test_what_was_put_on_the_list_since_stays_there(member: AsyncClient) -
     await put_on(member, food, target, 7)
     await unmerge(member, source)
     assert await on(member, food) == {"B": 7}
+
+
+@pytest.mark.parametrize("order", ["AB", "BA"])
+async def test_of_two_merges_into_one_item_each_gives_back_its_own(member: AsyncClient, order: str) -> None:
+    items = {name: await new_item(member, name) for name in ("A", "B", "C")}
+    leads_to = {name: name for name in items}
+    own = {"A": 2, "B": 3, "C": 4}
+    # One list and one project for each selection of the three.
+    begun = [dict(some) for size in (1, 2, 3) for some in itertools.combinations(own.items(), size)]
+    lists = [await new_list(member) for _ in begun]
+    projects = []
+    for a_list, wanted in zip(lists, begun, strict=True):
+        for name, quantity in wanted.items():
+            await put_on(member, a_list, items[name], quantity)
+        needs = [{"item_id": items[name]["id"], "quantity": quantity} for name, quantity in wanted.items()]
+        projects.append(made(await member.post("/projects/", json={"name": "Lamp", "items": needs})))
+
+    async def all_is_as_it_must_be() -> None:
+        for a_list, project, wanted in zip(lists, projects, begun, strict=True):
+            expected: dict[str, float] = {}
+            for name, quantity in wanted.items():
+                expected[leads_to[name]] = expected.get(leads_to[name], 0) + quantity
+            assert await on(member, a_list) == await needed(member, project) == expected
+            assert _replayed(await log_of(member, a_list)) == expected
+
+    for name in "AB":
+        await merge(member, items[name], items["C"])
+        leads_to[name] = "C"
+    await all_is_as_it_must_be()
+    for name in order:
+        await unmerge(member, items[name])
+        leads_to[name] = name
+        await all_is_as_it_must_be()
+
+
+async def test_what_came_to_a_list_by_a_later_merge_is_not_given_back_by_an_earlier_one(member: AsyncClient) -> None:
+    first, second, target = [await new_item(member, name) for name in ("A", "B", "C")]
+    food = await new_list(member)
+    for item, quantity in [(first, 2), (second, 3)]:
+        await put_on(member, food, item, quantity)
+    await merge(member, first, target)
+    assert (await member.delete(f"/shopping-lists/{food['id']}/items/{target['id']}")).status_code == 204
+    await merge(member, second, target)
+    await unmerge(member, first)
+    assert await on(member, food) == {"C": 3}
+    await unmerge(member, second)
+    assert await on(member, food) == {"B": 3}
 
 
 async def test_a_chain_of_merges_gives_every_entry_back(member: AsyncClient) -> None:
@@ -167,6 +212,12 @@ async def test_the_log_tells_how_a_list_came_to_be_that_others_change_meanwhile(
     await asyncio.gather(*changing)
     assert changes > 20
     assert _replayed(await log_of(member, food, limit=1000)) == await on(member, food)
+
+
+async def needed(client: AsyncClient, project: Json) -> dict[str, float]:
+    """What a project needs: quantities by name."""
+    items = (await get(client, f"/projects/{project['id']}"))["items"]
+    return {each["item"]["name"]: each["quantity"] for each in items}
 
 
 def _replayed(log: list[Json]) -> dict[str, float]:

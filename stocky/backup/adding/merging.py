@@ -59,6 +59,11 @@ class Staged(msgspec.Struct, frozen=True):
     key: list[str]
     rows: int
 
+    @property
+    def same_key(self) -> str:
+        """That a row of `theirs` and one of `ours` have the same key, in SQL."""
+        return " AND ".join(f"theirs.{column} = ours.{column}" for column in self.key)
+
 
 def staged_tables(staging: Path) -> list[Staged]:
     """The tables with rows, each after those it refers to."""
@@ -89,13 +94,16 @@ def merge_script(staged: list[Staged], live: str, staging: str, *, force: bool, 
     """The statements of one import, from the schema `staging` into the schema `live`; run in one transaction."""
     added: dict[str, int] = {}
     notes = []
+    yield from _refuse_privileged(
+        [table for table in staged if table.name in PRIVILEGED and not (force and table.name in named)],
+        live,
+        staging,
+        sorted(named),
+    )
     for table in staged:
         source, target = f"{staging}.{table.name}", f"{live}.{table.name}"
-        same_key = " AND ".join(f"theirs.{column} = ours.{column}" for column in table.key)
-        if table.name in PRIVILEGED and not (force and table.name in named):
-            yield from _refuse_privileged(table, source, target, same_key)
         if not force:
-            yield from _refuse_existing(table, source, target, same_key)
+            yield from _refuse_existing(table, source, target)
         columns = ", ".join(table.columns)
         arriving = _ARRIVES_WITH.get(table.name, {})
         values = ", ".join(arriving.get(column, column) for column in table.columns)
@@ -121,16 +129,22 @@ def merge_script(staged: list[Staged], live: str, staging: str, *, force: bool, 
     )
 
 
-def _refuse_privileged(table: Staged, source: str, target: str, same_key: str) -> Generator[str, Any, None]:
-    if table.name in LEFT_OUT:
-        raise BadRequest(f"Nothing was imported: {table.name} belongs to a running Stocky and is in no backup")
-    new = yield (
-        f"SELECT count(*) FROM {source} AS theirs WHERE NOT EXISTS (SELECT 1 FROM {target} AS ours WHERE {same_key})"
-    )
-    if new[0][0]:
+def _refuse_privileged(tables: list[Staged], live: str, staging: str, named: list[str]) -> Generator[str, Any, None]:
+    told: dict[str, int] = {}
+    for table in tables:
+        if table.name in LEFT_OUT:
+            raise BadRequest(f"Nothing was imported: {table.name} belongs to a running Stocky and is in no backup")
+        ((new,),) = yield (
+            f"SELECT count(*) FROM {staging}.{table.name} AS theirs"
+            f" WHERE NOT EXISTS (SELECT 1 FROM {live}.{table.name} AS ours WHERE {table.same_key})"
+        )
+        if new:
+            told[table.name] = new
+    if told:
+        rows = ", ".join(f"{count} new {'row' if count == 1 else 'rows'} of {name}" for name, count in told.items())
         raise BadRequest(
-            f"Nothing was imported: the dump has {new[0][0]} new rows of {table.name}, which say who may do what."
-            f" If that is meant, repeat it with force=true and tables={table.name}"
+            f"Nothing was imported: the dump has {rows}, which say who may do what. If that is meant, repeat it with"
+            f" force=true and tables={','.join([*named, *(name for name in told if name not in named)])}"
         )
 
 
@@ -140,9 +154,9 @@ def _prove_room(live: str) -> Generator[str, Any, None]:
         raise BadRequest(f"Nothing was imported: there would be {count} webhooks, and there may be {MAX_WEBHOOKS}")
 
 
-def _refuse_existing(table: Staged, source: str, target: str, same_key: str) -> Generator[str, Any, None]:
+def _refuse_existing(table: Staged, source: str, target: str) -> Generator[str, Any, None]:
     key = ", ".join(f"theirs.{column}" for column in table.key)
-    existing = yield f"SELECT {key} FROM {source} AS theirs JOIN {target} AS ours ON {same_key} LIMIT 1"
+    existing = yield f"SELECT {key} FROM {source} AS theirs JOIN {target} AS ours ON {table.same_key} LIMIT 1"
     if existing:
         told = ", ".join(f"{column} {value}" for column, value in zip(table.key, existing[0], strict=True))
         raise BadRequest(
@@ -208,4 +222,17 @@ def _prove_merges(live: str, grown: set[str]) -> Generator[str, Any, None]:
             raise BadRequest(
                 f"Nothing was imported: item {found[0][0]} would be merged into item {found[0][1]} and in use itself,"
                 " or that one is merged as well"
+            )
+    if "item_merge" in grown:
+        found = yield f"""
+            SELECT source.name, source.id, made.target_id FROM {live}.item_merge AS made
+              JOIN {live}.item AS source ON source.id = made.source_id
+              JOIN {live}.item AS target ON target.id = made.target_id
+             WHERE made.undone_at IS NULL
+               AND coalesce(source.merged_into_id, 0) <> coalesce(target.merged_into_id, target.id) LIMIT 1"""
+        if found:
+            name, item_id, into_id = found[0]
+            raise BadRequest(
+                f"Nothing was imported: item_merge has a row for {name} (item {item_id}), which is not merged into item"
+                f" {into_id} here. Leave that row out, and merge the two here if they are one"
             )

@@ -11,8 +11,9 @@ import asyncpg
 from stocky.backup.adding.merging import Imported, Staged, merge_script, staged_tables
 from stocky.backup.replacing.postgres import filled
 from stocky.db import Database
-from stocky.db.postgres import PostgresDatabase, domain_errors
+from stocky.db.postgres import PostgresDatabase, domain_errors, run_script
 from stocky.errors import BadRequest
+from stocky.merging.repository import lock_merges
 
 
 async def merge(database: Database, staging: Path, *, force: bool, named: frozenset[str]) -> Imported:
@@ -22,6 +23,8 @@ async def merge(database: Database, staging: Path, *, force: bool, named: frozen
     async with filled(database, staging, _unheard, references=False) as schema:
         with database.gate.inside(), domain_errors():
             async with database.connection() as connection, connection.transaction():
+                # That what is merged has nothing of its own is proven on what is there at the end.
+                await run_script(connection, database.queries, lock_merges())
                 return await _run(connection, staged, schema, force, named)
 
 
