@@ -219,7 +219,7 @@ SELECT id, event_id, kind AS type, item_id, location_id, sku_id,
  LIMIT :limit;
 
 -- list_events_of_item --
--- The same of one item, by the index of its events.
+-- The same of one item, by the index of its events, and only those above :after.
 SELECT id, event_id, kind AS type, item_id, location_id, sku_id,
        CAST(delta_milli AS DOUBLE PRECISION) / 1000 AS delta,
        CAST(quantity_after_milli AS DOUBLE PRECISION) / 1000 AS quantity_after,
@@ -229,6 +229,7 @@ SELECT id, event_id, kind AS type, item_id, location_id, sku_id,
   FROM stock_event
  WHERE item_id = :item_id
    AND id < :before
+   AND id > :after
    AND (CAST(:location_id AS BIGINT) IS NULL OR location_id = :location_id)
    AND (CAST(:user_id AS BIGINT) IS NULL OR user_id = :user_id)
    AND (CAST(:scanner_id AS TEXT) IS NULL OR scanner_id = :scanner_id)

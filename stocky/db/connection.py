@@ -61,7 +61,7 @@ class Connection(ABC):
 
     @abstractmethod
     async def run(self, script: Script[T], /) -> T:
-        """What the script returns, with its queries run on this connection; on SQLite in one hop."""
+        """What the script returns, all of its queries run here and on one moment; on SQLite in one hop."""
 
 
 class Database(ABC):

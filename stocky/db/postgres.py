@@ -69,7 +69,7 @@ class PostgresDatabase(Database):
     async def read(self) -> AsyncIterator[_Connection]:
         with self.gate.inside(), domain_errors():
             async with self._acquire() as connection:
-                yield _Connection(self.queries, connection)
+                yield _Reader(self.queries, connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[_Connection]:
@@ -138,6 +138,13 @@ class _Connection(Connection):
 
     async def run(self, script: Script[T]) -> T:
         return await run_script(self._connection, self._queries, script)
+
+
+class _Reader(_Connection):
+    async def run(self, script: Script[T]) -> T:
+        # All queries of a script see one moment.
+        async with self._connection.transaction(isolation="repeatable_read", readonly=True):
+            return await super().run(script)
 
 
 async def run_script(connection: Any, queries: dict[str, Query], script: Script[T]) -> T:

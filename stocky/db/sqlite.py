@@ -39,6 +39,14 @@ class SqliteDatabase(Database):
 
     async def open(self) -> None:
         """Opens the writer, then the readers. Raises Unavailable when the file cannot be opened."""
+        try:
+            await self._open()
+        except BaseException:
+            # A reader that stays open has a thread that keeps the process from ending.
+            await self.close()
+            raise
+
+    async def _open(self) -> None:
         await self._writer.open(self.path)
         for _ in range(READERS):
             reader = await aiosqlite.connect(self.path, isolation_level=None, cached_statements=256)
@@ -211,8 +219,14 @@ class _Reader(_Statements):
         return result
 
     def _run(self, script: Script[T]) -> T:
+        connection = self._connection._conn
         with domain_errors():
-            return run_script(self._connection._conn, self._queries, script)
+            # All queries of a script see one moment.
+            connection.execute("BEGIN")
+            try:
+                return run_script(connection, self._queries, script)
+            finally:
+                _rollback(connection)
 
 
 class _Transaction(_Statements):

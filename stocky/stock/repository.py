@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from heapq import nlargest
 from typing import Any
 
 import msgspec
@@ -20,6 +19,9 @@ from stocky.logs import audit
 from stocky.schema import MAX_ID
 from stocky.settings.repository import get_settings
 from stocky.stock.schemas import EntryType, EventPage, Sku, SkuChange, StockEvent
+
+# Of each of several merged items at least so many events are read at once.
+LEAST_SHARE = 20
 
 
 async def get_sku(read: Connection, sku_id: int) -> Sku:
@@ -164,12 +166,26 @@ async def list_events(
 
 
 def _list_events_of(item_id: int, wanted: dict[str, Any]) -> Script[list[StockEvent]]:
-    """Of an item, and of what was merged into it, each by the index: whatever else is in the ledger is not read."""
+    """Of an item, and of what was merged into it, each by the index: whatever else is in the ledger is not read.
+
+    Of each its share of the page is read, and more only where it goes on above the last event of the page so far.
+    """
     merged = yield Ask("list_items_merged_into", {"target_id": item_id})
-    events: list[StockEvent] = []
-    for each in [item_id, *(row[0] for row in merged)]:
-        events += yield Ask("list_events_of_item", {**wanted, "item_id": each}, StockEvent)
-    return nlargest(wanted["limit"], events, key=lambda event: event.id)
+    limit = wanted["limit"]
+    share = min(limit, max(LEAST_SHARE, -(-limit // (1 + len(merged)))))
+    page: list[StockEvent] = []
+    unread = dict.fromkeys([item_id, *(row[0] for row in merged)], wanted["before"])
+    while unread:
+        for each, before in list(unread.items()):
+            after = page[-1].id if len(page) == limit else 0
+            asked = wanted | {"item_id": each, "before": before, "after": after, "limit": share}
+            events = yield Ask("list_events_of_item", asked, StockEvent)
+            page = sorted(page + events, key=lambda event: event.id, reverse=True)[:limit]
+            if len(events) == share and (len(page) < limit or events[-1].id > page[-1].id):
+                unread[each] = events[-1].id
+            else:
+                del unread[each]
+    return page
 
 
 def _json(ids: set[int]) -> str:

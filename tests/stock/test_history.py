@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
+import pytest
 from httpx import AsyncClient
 
+from stocky import clock
 from stocky.catalogue import repository as catalogue
+from stocky.db import Script
+from stocky.stock import repository
 from tests.stock.stockroom import Stockroom, event
 
 MAY = datetime(2026, 5, 1, tzinfo=UTC)
@@ -40,6 +45,32 @@ async def test_the_last_page_says_that_it_is(stockroom: Stockroom, reader: Async
     assert last["next_cursor"] is None
 
 
+async def test_a_page_reads_little_more_than_itself_however_much_was_merged(
+    stockroom: Stockroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repository, "LEAST_SHARE", 2)
+    shelf, rice, *stubs = await stockroom.place(), *[await stockroom.item() for _ in range(11)]
+    # Of some the events follow each other, of others they lie between each other.
+    for stub in stubs[:8]:
+        await stockroom.post(*[event("add", stub, shelf, 1)] * 12)
+    await stockroom.post(*[event("add", item, shelf, 1) for item in [rice, *stubs[8:]]] * 12)
+    whole = [row.id for row in await stockroom.history()][::-1]
+    async with stockroom.database.transaction() as tx:
+        for stub in stubs:
+            await tx.execute("mark_merged", source_id=stub, target_id=rice, moment=clock.now())
+    listed, counts = repository._list_events_of, list[int]()
+    monkeypatch.setattr(repository, "_list_events_of", lambda *asked: _counted(listed(*asked), counts))
+    async with stockroom.database.read() as read:
+        for limit in (1, 2, 10, 29, len(whole) - 1, len(whole)):
+            counts.clear()
+            page = await repository.list_events(read, limit=limit, item_id=rice)
+            assert sum(counts) <= 2 * (limit + 1) + 3 * 11, "the merged items themselves are among the rows"
+            assert [row.id for row in page.events] == whole[:limit]
+            assert page.next_cursor == (whole[limit - 1] if limit < len(whole) else None)
+            rest = await repository.list_events(read, limit=1000, item_id=rice, cursor=whole[limit - 1])
+            assert [row.id for row in rest.events] == whole[limit:]
+
+
 async def test_each_filter_keeps_what_it_names(stockroom: Stockroom, reader: AsyncClient, scanner: AsyncClient) -> None:
     rice, beans, shelf, cellar = [await stockroom.item(packs={f"bar{n}": 1}) for n in range(2)] + [
         await stockroom.place() for _ in range(2)
@@ -61,6 +92,9 @@ async def test_each_filter_keeps_what_it_names(stockroom: Stockroom, reader: Asy
     assert await deltas(item_id=rice) == [1, 1]
     assert await deltas(location_id=cellar) == [-1, 2]
     assert await deltas(type="REMOVE") == [-1]
+    # As forms send it where nothing is chosen.
+    assert await deltas(type="") == await deltas()
+    assert await deltas(type="", item_id=rice) == [1, 1]
     assert await deltas(scanner_id="door") == await deltas(user_id=me) == [1]
     assert await deltas(since="2026-05-02T00:00:00Z", until="2026-05-03T00:00:00Z") == [2]
     # The same moments, told elsewhere on earth.
@@ -116,3 +150,15 @@ async def test_the_total_of_an_item_is_the_sum_of_its_places(stockroom: Stockroo
     await stockroom.post(*[event("add", rice, place, 0.1) for place in (shelf, cellar)] * 15)
     async with stockroom.database.read() as read:
         assert (await catalogue.get_item(read, rice)).total_quantity == 3
+
+
+def _counted(script: Script[Any], counts: list[int]) -> Script[Any]:
+    """The script; how many rows it is answered is added to `counts`."""
+    answer: Any = None
+    while True:
+        try:
+            ask = script.send(answer)
+        except StopIteration as end:
+            return end.value
+        answer = yield ask
+        counts.append(len(answer))
