@@ -26,27 +26,23 @@ SELECT id, name_key
  WHERE name_key IN (SELECT value FROM json_each(CAST(:keys AS TEXT)));
 
 -- find_imported_events --
--- Which of :event_ids are in the ledger, and whether they have been undone.
-SELECT event.event_id, event.fingerprint,
+-- Which of :event_ids are in the ledger, who booked them, and whether they have been undone.
+SELECT event.event_id, event.batch_id, event.fingerprint,
        EXISTS (SELECT 1 FROM stock_event AS reversal WHERE reversal.reverses_id = event.id) AS is_undone
   FROM json_each(CAST(:event_ids AS TEXT)) AS wanted
   JOIN stock_event AS event ON event.event_id = wanted.value;
 
--- find_import --
--- The last time that an import of this key was finished whose stock was not booked already.
-SELECT details AS details_json
-  FROM audit_entry
- WHERE subject = 'import' AND subject_id = :key AND action = 'imported'
- ORDER BY id DESC
- LIMIT 1;
-
--- batch_stands --
--- A row when anything of a batch has not been undone.
-SELECT 1
-  FROM stock_event AS event
- WHERE event.batch_id = :batch_id AND event.kind <> 'undo'
-   AND NOT EXISTS (SELECT 1 FROM stock_event AS reversal WHERE reversal.reverses_id = event.id)
- LIMIT 1;
+-- list_earlier_imports --
+-- The imports of this key that took any stock, and whether anything of what they booked has not been undone.
+SELECT entry.details AS details_json,
+       EXISTS (SELECT 1
+                 FROM stock_event AS event
+                WHERE event.batch_id = entry.request_id AND event.kind <> 'undo'
+                  AND NOT EXISTS (SELECT 1 FROM stock_event AS reversal WHERE reversal.reverses_id = event.id))
+       AS is_booked
+  FROM audit_entry AS entry
+ WHERE entry.subject = 'import' AND entry.subject_id = :key AND entry.action = 'imported'
+ ORDER BY entry.id;
 
 -- count_import_entries --
 -- What an import wrote, by the audit trail.

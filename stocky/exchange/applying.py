@@ -66,29 +66,22 @@ class Applier:
     """Writes the rows of one import."""
 
     def __init__(
-        self,
-        database: Database,
-        recorder: Recorder,
-        columns: Columns,
-        import_id: str,
-        by: Principal,
-        *,
-        name: ImportName,
-        stock_done: bool,
+        self, database: Database, recorder: Recorder, columns: Columns, name: ImportName, by: Principal
     ) -> None:
         self._database = database
         self._recorder = recorder
         self._columns = columns
         self._name = name
-        self._import_id = import_id
         self._by = by
-        self._stock_done = stock_done
         # The rows that were to make an item.
         self._creates: frozenset[int] = frozenset()
+        # Those whose stock was refused after all, or booked by another import of this name since the plan was made.
+        self._left: set[int] = set()
 
     async def run(self, sheet: Sheet, plan: Plan, reports: Reports, report: Report) -> list[LineReport]:
         """Writes the rows that create or change something; those that were refused after all, in a partial import.
 
+        The plan is told whose stock it did not take.
         Raises Broken for such a row where the import is all or nothing.
         Raises Unavailable when the data was replaced meanwhile: the import has to begin again.
         """
@@ -103,11 +96,14 @@ class Applier:
             begun = time.perf_counter()
             for told, line in await self._apply(chunk):
                 refusals.append(told)
+                if line.has_stock:
+                    self._left.add(line.number)
                 reports.add(told)
                 reports.add_refused(line, told.message)
             done += len(chunk)
             report("writing", done, len(wanted), "rows")
             await asyncio.sleep(max(PAUSE_SECONDS, self._held(time.perf_counter() - begun)))
+        plan.leave(self._left)
         return refusals
 
     def _held(self, seconds: float) -> float:
@@ -135,6 +131,9 @@ class Applier:
         """One chunk, in one transaction."""
         await tx.value("lock_imports")
         found = await find(tx, chunk, self._columns.options.key, self._name, lock=True)
+        # The chunk may be tried again, and find otherwise then.
+        self._left.difference_update(found.bookings)
+        self._left.update(number for number, booking in found.bookings.items() if booking.by_other)
         refusals: list[tuple[LineReport, Line]] = []
         booked: list[_Booked] = []
         for line in chunk:
@@ -156,7 +155,7 @@ class Applier:
             raise deciding.Refused(f"{item.name} ({item.code}) was made meanwhile; import it again to change that")
         stock = None
         if line.has_stock:
-            stock = deciding.stock_step(line, item, found, self._columns.options, done=self._stock_done)
+            stock = deciding.stock_step(line, item, found, self._columns.options)
         # Nothing of the row is refused from here on, except by what the database itself or the ledger finds.
         fields = await self._item_fields(tx, step, found)
         if item is None:
@@ -220,7 +219,7 @@ class Applier:
         """The stock of all rows as one posting, and then what is said of the SKUs."""
         events = [each for each in booked if each.operation is not None]
         if events:
-            posting = Posting([each.operation for each in events if each.operation], batch_id=self._import_id)
+            posting = Posting([each.operation for each in events if each.operation], batch_id=self._name.import_id)
             await self._recorder.post_in(tx, posting)
             for each, outcome in zip(events, posting.outcomes, strict=True):
                 if outcome.status == "rejected":

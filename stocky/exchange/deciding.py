@@ -142,14 +142,11 @@ def item_change(line: Line, item: Item, found: Found) -> ItemStep:
     return step
 
 
-def stock_step(line: Line, item: Item | None, found: Found, options: ImportOptions, *, done: bool) -> StockStep | None:
-    """What becomes of the stock that the row tells of; None when this import has booked it before. Raises Refused.
-
-    `done` says that all of it was.
-    """
+def stock_step(line: Line, item: Item | None, found: Found, options: ImportOptions) -> StockStep | None:
+    """What becomes of the stock that the row tells of; None when this import has booked it before. Raises Refused."""
     values = line.values
-    event_id, is_known = found.events[line.number]
-    if done or is_known:
+    booking = found.bookings[line.number]
+    if booking.is_done:
         return None
     place = _place(values, found, options)
     lot = values.get("expiry_date")
@@ -174,7 +171,19 @@ def stock_step(line: Line, item: Item | None, found: Found, options: ImportOptio
     storage_type = values.get("location_storage_type") or StorageType.OTHER
     sku_id = None if level is None else level.id
     return StockStep(
-        options.stock, quantity, lot, place, name, storage_type, sku_id, event_id, books, unit, notes, details, told
+        mode=options.stock,
+        quantity_milli=quantity,
+        lot=lot,
+        place=place,
+        place_name=name,
+        storage_type=storage_type,
+        sku_id=sku_id,
+        event_id=booking.event_id,
+        books=books,
+        unit=unit,
+        notes=notes,
+        details=details,
+        told=told,
     )
 
 

@@ -23,7 +23,9 @@ OptionalId = Annotated[int | None, Parameter(ge=1, le=MAX_ID, description="Only 
 TagFilter = Annotated[str | None, Parameter(max_length=50, description="Only items with this tag", required=False)]
 Since = Annotated[datetime | None, Parameter(description="Only what occurred at or after this", required=False)]
 Until = Annotated[datetime | None, Parameter(description="Only what occurred before this", required=False)]
-TypeFilter = Annotated[EntryType | None, Parameter(description="Only of this type, in any case", required=False)]
+TypeFilter = Annotated[
+    EntryType | None, Parameter(description="Only of this type, in any case; empty, of all", required=False)
+]
 ScannerFilter = Annotated[str | None, Parameter(max_length=128, description="Only of this scanner", required=False)]
 
 
@@ -65,7 +67,7 @@ async def export_stock(
     return _download("stock", exporting.export_stock(state.database, wanted))
 
 
-@get("/events.csv", opt=readers, media_type=CSV)
+@get("/events.csv", opt=readers | {"may_be_empty": ("type",)}, media_type=CSV)
 async def export_events(
     state: State,
     item_id: OptionalId = None,

@@ -14,6 +14,7 @@ from stocky.catalogue.schemas import Item
 from stocky.catalogue.tag_repository import name_key
 from stocky.db import Connection
 from stocky.errors import Conflict
+from stocky.exchange.left_rows import LeftRows
 from stocky.exchange.lines import Line
 from stocky.exchange.schemas import ItemKey
 from stocky.stock.booking import fingerprint
@@ -50,10 +51,19 @@ class _Type(msgspec.Struct):
 
 
 class ImportName(msgspec.Struct, frozen=True):
-    """By what the stock events of an import are known: its key, and what tells its content from another's."""
+    """By what the stock events of an import are known: its key, and what tells its content from another's.
+
+    `earlier` are the imports that have this name too and still stand, as the rows that they left.
+    """
 
     key: str
     content: str
+    import_id: str
+    earlier: tuple[LeftRows, ...]
+
+    def was_taken(self, number: int) -> bool:
+        """Whether an earlier import took the stock of this row, also where it found it counted right already."""
+        return any(number not in left for left in self.earlier)
 
     def event_id(self, number: int, time: int) -> str:
         """Of the row `number`, which is booked for the `time`th time."""
@@ -64,8 +74,17 @@ class ImportName(msgspec.Struct, frozen=True):
         return fingerprint((self.key, self.content, number))
 
 
+class Booking(msgspec.Struct, frozen=True):
+    """How the stock of a row is booked: under which `event_id`, whether it is done, and not by this very import."""
+
+    event_id: str
+    is_done: bool
+    by_other: bool
+
+
 class _Imported(msgspec.Struct):
     event_id: str
+    batch_id: str | None
     fingerprint: str | None
     is_undone: bool
 
@@ -83,8 +102,8 @@ class Found:
         self.places: dict[str, Place] = {}
         self.boxes: dict[tuple[int, int], Place] = {}
         self.levels: dict[tuple[int, int, date | None], Level] = {}
-        # By the row's number: the event_id it is booked under, and whether it has been.
-        self.events: dict[int, tuple[str, bool]] = {}
+        # By the row's number, of those that have stock.
+        self.bookings: dict[int, Booking] = {}
 
     def owner(self, barcode: str) -> Item | None:
         """The item with this barcode, of which the very text counts before another form of the number."""
@@ -166,17 +185,20 @@ async def _find_stock(read: Connection, found: Found, lines: list[Line], ids: se
     while waiting:
         event_ids = {name.event_id(number, time): number for number, time in waiting.items()}
         rows = await read.all("find_imported_events", _Imported, event_ids=_json(event_ids.keys()))
-        imported = {row.event_id: row.is_undone for row in rows}
+        imported = {row.event_id: row for row in rows}
         for row in rows:
             if not row.is_undone and row.fingerprint != name.fingerprint(event_ids[row.event_id]):
                 raise Conflict("This import_key was used for another file before; take another one for this file")
         for event_id, number in event_ids.items():
-            # What was undone may be imported again, under another name.
-            if imported.get(event_id):
+            event = imported.get(event_id)
+            if event is not None and event.is_undone:
+                # What was undone may be imported again, under another name.
                 waiting[number] += 1
-            else:
-                found.events[number] = (event_id, event_id in imported)
-                del waiting[number]
+                continue
+            is_own = event is not None and event.batch_id == name.import_id
+            is_done = event is not None or name.was_taken(number)
+            found.bookings[number] = Booking(event_id, is_done, is_done and not is_own)
+            del waiting[number]
 
 
 def _json(values: Iterable[Any]) -> str:

@@ -44,7 +44,7 @@ from stocky.exchange.taking_back import TakingBack
 from stocky.jobs.jobs import Jobs, Report
 from stocky.jobs.repository import list_jobs, list_open_jobs
 from stocky.jobs.schedule import Schedule
-from stocky.jobs.schemas import Job
+from stocky.jobs.schemas import Job, JobStatus
 from stocky.logs import audit
 from stocky.stock.recorder import Recorder
 
@@ -57,18 +57,6 @@ ATTEMPTS = 10
 SWEEP_SECONDS = 3_600
 _WANTED = Wanted("table", "items.csv", "; import it in parts", MAX_FIELD)
 _URL = "/api/v1/imports"
-
-
-class _Known(msgspec.Struct, frozen=True):
-    """By what an import is known when it comes again; `stock_done` says that it has, and its stock is booked."""
-
-    key: str
-    fingerprint: str
-    stock_done: bool
-
-    @property
-    def name(self) -> ImportName:
-        return ImportName(self.key, self.fingerprint)
 
 
 class Imports:
@@ -139,6 +127,8 @@ class Imports:
         job = await self.get_import(job_id, by)
         if isinstance(job.result, dict):
             return self.store.place(job.result["import_id"]) / name
+        if job.status is JobStatus.FAILED:
+            raise NotFound(f"The import {job_id} failed and made no {name}: {job.error}")
         raise NotFound(f"The import {job_id} has nothing to tell yet; its job is {job.status.value}")
 
     async def _run(self, parameters: dict[str, Any], report: Report) -> ImportReport:
@@ -165,9 +155,9 @@ class Imports:
         by = await self._principal(order.user_id)
         key, fingerprint = await asyncio.to_thread(import_key, file, order.options)
         async with self._database.read() as read:
-            stock_done = await repository.is_imported(read, key, fingerprint)
-        known = _Known(key, fingerprint, stock_done)
-        plan = await self._plan(order, known, report)
+            earlier = await repository.list_earlier_imports(read, key, fingerprint)
+        name = ImportName(key, fingerprint, order.import_id, earlier)
+        plan = await self._plan(order, name, report)
         if order.options.dry_run:
             return _told(order, plan, "Nothing was written: this is what would be", applied=False)
         if plan.refused and not order.options.partial:
@@ -178,7 +168,7 @@ class Imports:
         # The counts are those of the first attempt, when nothing was written yet.
         first = await asyncio.to_thread(keep_plan, self.store.place(order.import_id) / PLAN, plan)
         try:
-            refused = await self._write(order, known, plan, by, report)
+            refused = await self._write(order, name, plan, by, report)
         except Broken as broken:
             first.refuse(broken.told)
             taken_back = await self._take_back(order, by, report) or TakenBack()
@@ -188,37 +178,29 @@ class Imports:
             return _told(order, first, message, applied=False, taken_back=taken_back)
         for told in refused:
             first.refuse(told)
-        written = await self._finish(order, known, by, plan)
-        message = f"{first.created + first.changed} rows were imported, {first.refused} were refused"
+        written = await self._finish(order, name, by, plan)
+        count = first.created + first.changed
+        message = f"{count} row{' was' if count == 1 else 's were'} imported, {first.refused} refused"
         if first.unchanged:
             message += f", and {first.unchanged} said what is there already"
         if first.already_imported:
-            message += "; this file's stock was booked before, and is not booked twice"
+            message += f"; the stock of {first.already_imported} rows was booked before, and is not booked twice"
         return _told(order, first, message, applied=True, written=written)
 
-    async def _plan(self, order: ImportOrder, known: _Known, report: Report) -> Plan:
+    async def _plan(self, order: ImportOrder, name: ImportName, report: Report) -> Plan:
         place = self.store.place(order.import_id)
         async with _sheet(place / UPLOAD, order) as (sheet, columns):
             with reports(place, sheet.header) as told:
-                planner = Planner(self._database, columns, known.name, stock_done=known.stock_done)
-                return await planner.run(sheet, told, report)
+                return await Planner(self._database, columns, name).run(sheet, told, report)
 
     async def _write(
-        self, order: ImportOrder, known: _Known, plan: Plan, by: Principal, report: Report
+        self, order: ImportOrder, name: ImportName, plan: Plan, by: Principal, report: Report
     ) -> list[LineReport]:
         """The rows that were refused only now."""
         place = self.store.place(order.import_id)
         async with _sheet(place / UPLOAD, order) as (sheet, columns):
             with reports(place, sheet.header, again=True) as told:
-                applier = Applier(
-                    self._database,
-                    self._recorder,
-                    columns,
-                    order.import_id,
-                    by,
-                    name=known.name,
-                    stock_done=known.stock_done,
-                )
+                applier = Applier(self._database, self._recorder, columns, name, by)
                 return await applier.run(sheet, plan, told, report)
 
     async def _principal(self, user_id: int) -> Principal:
@@ -233,18 +215,19 @@ class Imports:
         taken = await TakingBack(self._database, self._recorder, order.import_id, by).run(report)
         return None if taken == TakenBack() else taken
 
-    async def _finish(self, order: ImportOrder, known: _Known, by: Principal, plan: Plan) -> Written:
+    async def _finish(self, order: ImportOrder, name: ImportName, by: Principal, plan: Plan) -> Written:
         async with self._database.transaction() as tx:
             written = await repository.count_written(tx, order.import_id)
             details = {
                 "filename": order.filename,
-                "fingerprint": known.fingerprint,
+                "fingerprint": name.content,
                 "batch_id": order.import_id,
                 "rows": plan.lines,
+                "left": plan.left.runs,
             }
-            # Whether its stock stands is told by the one that booked it, not by those that found it booked.
-            action = "imported again" if known.stock_done else "imported"
-            await audit.record(tx, by, action, "import", known.key, details | msgspec.to_builtins(written))
+            # Whether the stock of a row stands is told by the one that took it, not by those that found it taken.
+            action = "imported again" if name.earlier and not plan.taken else "imported"
+            await audit.record(tx, by, action, "import", name.key, details | msgspec.to_builtins(written))
         return written
 
     async def _sweep(self) -> None:

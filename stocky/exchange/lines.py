@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -16,6 +17,7 @@ from stocky.exchange.fields import BY_NAME, MAX_LENGTHS, QUANTITIES, READERS, Ab
 from stocky.exchange.reading import Row
 from stocky.exchange.schemas import Empty, ImportOptions, StockMode
 from stocky.exchange.values import Unreadable, milli_of
+from stocky.stock.schemas import Unit
 
 MAX_BARCODES, MAX_TAGS = 100, 50
 STOCK_SAYS = ("location", "box_no", "quantity")
@@ -31,7 +33,11 @@ CLEARED: dict[str, Any] = {
     "seller": "",
     "seller_link": "",
 }
-_PATTERNS: dict[str, Any] = {"seller_link": Link, "type": TypeName}
+_PATTERNS: dict[str, tuple[Any, str]] = {
+    "seller_link": (Link, "a link that begins with https://"),
+    "type": (TypeName, "a name"),
+    "unit": (Unit, "a unit; leave out what is no text"),
+}
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -66,9 +72,10 @@ class Columns:
         self.of_field = {field: header[index] for index, field in self._by_index}
         keys = ["code", "barcode", "name"] if options.key == "auto" else [options.key.value]
         if not any(key in self.of_field for key in keys):
+            example = json.dumps({next(filter(None, header)): "name"}, ensure_ascii=False)
             raise Invalid(
                 f"No column holds {' or '.join(keys)}, by which items are found. Name one so, or say in mapping which"
-                f" column is what, as in {{{header[0]!r}: 'name'}}",
+                f" column is what, as in {example}",
                 field="mapping",
             )
 
@@ -111,9 +118,10 @@ class Columns:
             _refuse_shortened(text)
         if len(text) > MAX_LENGTHS[field]:
             raise Unreadable(f"It has {len(text)} characters; {MAX_LENGTHS[field]} are kept")
-        if field in _PATTERNS and not _fits(text, _PATTERNS[field]):
-            wanted = "a link that begins with https://" if field == "seller_link" else "a name"
-            raise Unreadable(f"{text!r} is not {wanted}")
+        if field in _PATTERNS:
+            kind, wanted = _PATTERNS[field]
+            if not _fits(text, kind):
+                raise Unreadable(f"{text!r} is not {wanted}")
         return text
 
     def _barcodes(self, text: str) -> tuple[tuple[str, int | None], ...]:

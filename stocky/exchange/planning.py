@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -17,6 +17,7 @@ from stocky.exchange import deciding
 from stocky.exchange.deciding import Refused
 from stocky.exchange.file_memory import FileMemory
 from stocky.exchange.finding import Found, ImportName, find
+from stocky.exchange.left_rows import LeftRows
 from stocky.exchange.lines import Columns, Line, Problem
 from stocky.exchange.reading import Sheet
 from stocky.exchange.schemas import LineReport
@@ -29,7 +30,10 @@ TOLD = 100
 
 
 class Plan(msgspec.Struct):
-    """What a file comes to: counts of rows, the first of them in words, and the numbers of those to be written."""
+    """What a file comes to: counts of rows, the first of them in words, and the numbers of those to be written.
+
+    `taken` counts the rows whose stock is booked, or was right already; `left` has those whose stock is not.
+    """
 
     lines: int = 0
     created: int = 0
@@ -43,6 +47,8 @@ class Plan(msgspec.Struct):
     new_types: list[str] = []
     to_create: list[int] = []
     to_change: list[int] = []
+    taken: int = 0
+    left: LeftRows = msgspec.field(default_factory=LeftRows)
 
     def refuse(self, told: LineReport) -> None:
         """Counts a refused row, which may have been a sound one before."""
@@ -53,6 +59,10 @@ class Plan(msgspec.Struct):
             self.changed -= 1
         if len(self.errors) < TOLD:
             self.errors.append(told)
+
+    def leave(self, numbers: Iterable[int]) -> None:
+        """Rows whose stock was not taken after all."""
+        self.taken -= self.left.insert(numbers)
 
 
 def keep_plan(file: Path, plan: Plan) -> Plan:
@@ -68,12 +78,12 @@ def keep_plan(file: Path, plan: Plan) -> Plan:
 class Planner:
     """Goes through the rows of one file."""
 
-    def __init__(self, database: Database, columns: Columns, name: ImportName, *, stock_done: bool) -> None:
+    def __init__(self, database: Database, columns: Columns, name: ImportName) -> None:
         self._database = database
         self._columns = columns
         self._name = name
-        self._stock_done = stock_done
         self._memory = FileMemory(columns.options.key)
+        self._leaves = False
         self.plan = Plan()
 
     async def run(self, sheet: Sheet, reports: Reports, report: Report) -> Plan:
@@ -112,6 +122,12 @@ class Planner:
                     self.plan.to_change.append(line.number)
                 if len(self.plan.changes) < TOLD:
                     self.plan.changes.append(told)
+            if told.outcome == "refused" or (line.has_stock and found.bookings[line.number].by_other):
+                self.plan.left.add(line.number, goes_on=self._leaves)
+                self._leaves = True
+            elif line.has_stock:
+                self.plan.taken += 1
+                self._leaves = False
 
     def _decide(self, line: Line, found: Found) -> LineReport:
         item = deciding.match(line, found, self._columns.options.key)
@@ -123,7 +139,7 @@ class Planner:
             step = deciding.new_item(line, found) if item is None else deciding.item_change(line, item, found)
         stock = None
         if line.has_stock:
-            stock = deciding.stock_step(line, item, found, self._columns.options, done=self._stock_done)
+            stock = deciding.stock_step(line, item, found, self._columns.options)
             self.plan.already_imported += stock is None
         if stock is not None and id is not None:
             self._memory.check_stock(id, stock)

@@ -22,6 +22,12 @@ SAMPLE_BYTES = 64 * 1024
 SAMPLE_ROWS = 20
 DELIMITERS = ",;\t|"
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_OTHER_KINDS = {
+    b"PK\x03\x04": "an Excel or LibreOffice workbook, or an archive,",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook (.xls)",
+    b"%PDF-": "a PDF",
+    b"\x1f\x8b": "compressed (gzip)",
+}
 # The codecs that take the mark off by themselves.
 _CODECS = {"utf-8": "utf-8-sig", "utf-16": "utf-16", "cp1252": "cp1252"}
 
@@ -41,6 +47,7 @@ class Sheet:
         """Raises Invalid for what is no table, with what to say about it."""
         with path.open("rb") as file:
             start = file.read(SAMPLE_BYTES)
+        _refuse_other_kinds(start)
         self.encoding = encoding or _encoding_of(start)
         self._file = path.open(encoding=_CODECS[self.encoding], newline="")
         try:
@@ -111,6 +118,12 @@ class Sheet:
         if twice := [name for name, times in Counter(header).items() if name and times > 1]:
             raise Invalid(f"The header has the column {twice[0]!r} twice; give them different names")
         return header
+
+
+def _refuse_other_kinds(start: bytes) -> None:
+    for mark, kind in _OTHER_KINDS.items():
+        if start.startswith(mark):
+            raise Invalid(f"The file is {kind} and no CSV; save the table as CSV (UTF-8), and send that")
 
 
 def _encoding_of(start: bytes) -> str:

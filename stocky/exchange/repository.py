@@ -1,18 +1,25 @@
-"""What the database knows of imports: whether one was finished before, and what it wrote."""
+"""What the database knows of imports: which were finished before under a key, and what one wrote."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import msgspec
 
 from stocky.db import Connection
 from stocky.errors import Conflict
+from stocky.exchange.left_rows import LeftRows
 from stocky.exchange.schemas import Written
 
 
-class _Import(msgspec.Struct):
-    details: dict[str, Any]
+class _Details(msgspec.Struct):
+    filename: str
+    fingerprint: str
+    stock_events: int
+    left: list[tuple[int, int]] = []
+
+
+class _Earlier(msgspec.Struct):
+    details: _Details
+    is_booked: bool
 
 
 class _Entries(msgspec.Struct):
@@ -21,19 +28,21 @@ class _Entries(msgspec.Struct):
     entries: int
 
 
-async def is_imported(read: Connection, key: str, fingerprint: str) -> bool:
-    """Whether the stock of this import was booked before and has not all been undone.
+async def list_earlier_imports(read: Connection, key: str, fingerprint: str) -> tuple[LeftRows, ...]:
+    """The rows that each earlier import left, of those that were not undone as a whole; the stock of others it took.
 
     Raises Conflict when the key belongs to an import of something else.
     """
-    earlier = await read.one("find_import", _Import, key=key)
-    if earlier is None:
-        return False
-    told = earlier.details
-    stands = not told["stock_events"] or await read.value("batch_stands", batch_id=told["batch_id"]) is not None
-    if stands and told["fingerprint"] != fingerprint:
-        raise Conflict(f"This import_key was used for {told['filename']!r} before; take another one for another file")
-    return stands
+    left = []
+    for earlier in await read.all("list_earlier_imports", _Earlier, key=key):
+        told = earlier.details
+        if told.stock_events and not earlier.is_booked:
+            continue
+        if told.fingerprint == fingerprint:
+            left.append(LeftRows(told.left))
+        elif told.stock_events or not told.left:
+            raise Conflict(f"This import_key was used for {told.filename!r} before; take another one for another file")
+    return tuple(left)
 
 
 async def count_written(read: Connection, import_id: str) -> Written:

@@ -15,7 +15,7 @@ E = TypeVar("E", bound=Enum)
 MAX_MILLI = MAX_QUANTITY * 1000
 # Blanks that spreadsheets put between thousands.
 _GROUPS = str.maketrans("", "", " \u00a0\u2009\u202f'")
-_PLAIN = re.compile(r"(?P<sign>[+-]?)(?P<whole>\d{1,18})(?:[.](?P<decimals>\d{1,18}))?", re.ASCII)
+_PLAIN = re.compile(r"(?P<sign>[+-]?)(?P<whole>\d+)(?:[.](?P<decimals>\d+))?", re.ASCII)
 _GROUPED = {mark: re.compile(rf"[+-]?\d{{1,3}}(?:[{mark}]\d{{3}})+", re.ASCII) for mark in ".,"}
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
@@ -42,11 +42,17 @@ def milli_of(text: str, decimal: str | None) -> int:
         raise Unreadable(f"{text!r} is not a number")
     kept = (match["decimals"] or "").rstrip("0")
     if len(kept) > 3:
-        raise Unreadable(f"{text} has more than the three decimals that are kept")
-    milli = int(match["whole"]) * 1000 + int(kept.ljust(3, "0") or 0)
+        raise Unreadable(f"{_short(text)} has more than the three decimals that are kept")
+    digits = match["whole"].lstrip("0")
+    # Python makes no number of thousands of digits.
+    milli = int(digits[:18] or 0) * 1000 + int(kept.ljust(3, "0") or 0)
     if milli > MAX_MILLI:
-        raise Unreadable(f"{text} is more than {MAX_QUANTITY:,}")
+        raise Unreadable(f"{_short(text)} is too large; a quantity is at most {MAX_QUANTITY:,}")
     return -milli if match["sign"] == "-" else milli
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:40]}…"
 
 
 def _decimal_mark(compact: str, text: str) -> str:

@@ -90,6 +90,7 @@ async def test_the_ledger_is_exported_oldest_first_and_filtered_as_in_its_list(m
     assert rows[2]["occurred_at"].endswith("Z")
     assert [row["name"] for row in await exported(member, "events", item_id=salt["id"])] == ["Salt"]
     assert [row["event_id"] for row in await exported(member, "events", type="REMOVE")] == ["e1"]
+    assert await exported(member, "events", type="") == rows
     assert await exported(member, "events", until="2001-01-01T00:00:00Z") == []
 
 

@@ -19,7 +19,10 @@ REFUSALS = {
     "Tea,,Shelf,1.2345,": ("quantity", "three decimals"),
     'Tea,,Shelf,"1,234",': ("quantity", "1234 or 1.234"),
     "Tea,,Shelf,1e9,": ("quantity", "not a number"),
-    "Tea,,Shelf,9999999999,": ("quantity", "more than"),
+    "Tea,,Shelf,9999999999,": ("quantity", "too large"),
+    f"Tea,,Shelf,{'9' * 20},": ("quantity", "too large"),
+    f"Tea,,Shelf,{'9' * 5000},": ("quantity", "too large"),
+    f"Tea,,Shelf,0.{'0' * 30}1,": ("quantity", "three decimals"),
     "Tea,,Shelf,1,31.12.2030": ("expires", "2026-12-31"),
     "Tea,,Shelf,1,2030-02-30": ("expires", "calendar"),
     f"{'x' * 201},,Shelf,1,": ("name", "200"),
@@ -41,6 +44,12 @@ async def test_a_refused_row_is_told_by_line_column_and_words(row: str, member: 
     assert error["column"] == column
     assert words in error["message"]
     assert [item["name"] for item in await get(member, "/items/")] == ["Tea"]
+
+
+async def test_a_unit_is_written_on_one_line(member: AsyncClient) -> None:
+    report = await imported(member, 'name,location,quantity,unit\nTea,Shelf,1,"k\ng"\n')
+    assert [error["column"] for error in report["errors"]] == ["unit"]
+    assert "is not a unit" in report["errors"][0]["message"]
 
 
 async def test_rows_of_one_file_must_not_contradict_each_other(member: AsyncClient) -> None:

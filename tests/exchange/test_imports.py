@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
 from httpx import AsyncClient
 
 from stocky.config import Config
+from stocky.errors import Unavailable
+from stocky.exchange import repository
+from stocky.jobs import jobs
 from stocky.stock.proof import find_faults
 from tests.exchange.importing import KITCHEN, begin, counts, ended, failed, imported, stock_of, table
 from tests.inventory import get, made, new_item, new_location, new_stock, refused, total
@@ -97,6 +103,12 @@ async def test_a_dry_run_says_what_would_happen_and_does_none_of_it(member: Asyn
     assert "Green tea" in rows[0]["message"]
 
 
+async def test_one_row_is_told_as_one(member: AsyncClient) -> None:
+    report = await imported(member, KITCHEN + "Rice,,Shelf,many,kg,,\n", partial="true")
+    assert report["message"] == "4 rows were imported, 1 refused"
+    assert (await imported(member, "name\nSugar\n"))["message"] == "1 row was imported, 0 refused"
+
+
 async def test_one_refused_row_refuses_all(member: AsyncClient) -> None:
     report = await imported(member, KITCHEN + "Rice,,Shelf,many,kg,,\n")
     assert report["applied"] is False
@@ -120,6 +132,129 @@ async def test_a_partial_import_takes_the_sound_rows_and_gives_the_others_back(m
     assert counts(await imported(member, mended)) == (1, 0, 0, 0)
 
 
+TWO_PLACES = "name,location,quantity\nRice,Shelf,5\nSalt,Cellar,3\n"
+
+
+@pytest.mark.parametrize("mode", ["set", "add"])
+@pytest.mark.parametrize("first_place", ["Shelf", "Attic"], ids=["one row taken", "no row taken"])
+async def test_what_was_refused_is_booked_when_it_is_sent_again_and_only_once(
+    first_place: str, mode: str, member: AsyncClient, config: Config
+) -> None:
+    await new_location(member, first_place)
+    taken = int(first_place == "Shelf")
+    for _ in range(2):
+        report = await imported(member, TWO_PLACES, partial="true", create_locations="false", stock=mode)
+        assert report["refused"] == 2 - taken
+    assert report["already_imported"] == taken
+    for events in (2 - taken, 0):
+        again = await imported(member, TWO_PLACES, stock=mode)
+        assert again["written"]["stock_events"] == events
+        assert again["already_imported"] == 2 - events
+        assert ("booked before" in again["message"]) == (events < 2)
+        assert await stock_of(member, "Rice") == [("Shelf", 5, None)]
+        assert await stock_of(member, "Salt") == [("Cellar", 3, None)]
+    assert await find_faults(config) == []
+
+
+async def test_stock_that_was_counted_right_is_not_counted_anew_when_other_rows_were_refused(
+    member: AsyncClient,
+) -> None:
+    shelf = await new_location(member, "Shelf")
+    await new_stock(member, await new_item(member, "Rice"), shelf, 5)
+    report = await imported(member, TWO_PLACES, partial="true", create_locations="false")
+    assert (counts(report), report["written"]["stock_events"]) == ((0, 0, 1, 1), 0)
+    await new_stock(member, (await get(member, "/items/search", q="Rice"))[0], shelf, 1)
+    again = await imported(member, TWO_PLACES)
+    assert (counts(again), again["already_imported"]) == ((1, 0, 1, 0), 1)
+    assert await stock_of(member, "Rice") == [("Shelf", 6, None)]
+    assert await stock_of(member, "Salt") == [("Cellar", 3, None)]
+
+
+@pytest.mark.parametrize("undone", [0, 1])
+async def test_of_a_file_that_was_booked_in_two_goes_either_may_be_undone_and_booked_again(
+    undone: int, member: AsyncClient, config: Config
+) -> None:
+    await new_location(member, "Shelf")
+    goes = [
+        await imported(member, TWO_PLACES, partial="true", create_locations="false"),
+        await imported(member, TWO_PLACES),
+    ]
+    made(await member.post(f"/events/batches/{goes[undone]['batch_id']}/undo"))
+    # What was booked in the other go has been used since.
+    other, place = [("Salt", "Cellar"), ("Rice", "Shelf")][undone]
+    item = (await get(member, "/items/search", q=other))[0]
+    await new_stock(member, item, await get(member, f"/locations/name/{place}"), 1)
+    used = await total(member, item)
+    again = await imported(member, TWO_PLACES)
+    assert again["written"]["stock_events"] == again["already_imported"] == 1
+    assert await total(member, item) == used
+    assert {each["name"]: each["total_quantity"] for each in await get(member, "/items/")} == {
+        "Rice": 5 + undone,
+        "Salt": 4 - undone,
+    }
+    assert await find_faults(config) == []
+
+
+async def test_of_many_rows_just_those_that_were_refused_are_booked_later(member: AsyncClient, config: Config) -> None:
+    await new_location(member, "Shelf")
+    # Several chunks; every third row, and some in a row, have no place yet, and some rows say nothing of stock.
+    rows = [(number, "Cellar" if number % 3 == 0 or 200 <= number < 230 else "Shelf") for number in range(1, 451)]
+    delivery = "name,location,quantity\n" + "".join(
+        f"Thing {number},{place},{number}\n" + (f"Picture {number},,\n" if number % 5 == 0 else "")
+        for number, place in rows
+    )
+    missing = sum(place == "Cellar" for _, place in rows)
+    report = await imported(member, delivery, partial="true", create_locations="false", stock="add")
+    assert report["refused"] == missing
+    again = await imported(member, delivery, stock="add")
+    assert (again["written"]["stock_events"], again["already_imported"]) == (missing, 450 - missing)
+    items = await get(member, "/items/", limit=1000, search="Thing")
+    assert {item["name"]: item["total_quantity"] for item in items} == {f"Thing {number}": number for number, _ in rows}
+    assert await find_faults(config) == []
+
+
+async def test_what_an_import_booked_before_it_began_again_is_its_own(
+    member: AsyncClient, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It breaks off when all is written and nothing is told of it."""
+    await new_location(member, "Shelf")
+    count, tried = repository.count_written, list[str]()
+
+    async def count_later(*asked: Any) -> object:
+        tried.append("once")
+        if len(tried) == 1:
+            raise Unavailable("the database is away")
+        return await count(*asked)
+
+    monkeypatch.setattr(repository, "count_written", count_later)
+    monkeypatch.setattr(jobs, "BACK_OFF", timedelta())
+    content = TWO_PLACES + "Tea,Shelf,2\n"
+    report = await imported(member, content, partial="true", create_locations="false", stock="add")
+    assert len(tried) == 2
+    assert report["written"]["stock_events"] == 2
+    # While the import stands, what is undone of it singly stays so.
+    rice = (await get(member, "/items/search", q="Rice"))[0]
+    (event,) = (await get(member, "/events", item_id=rice["id"]))["events"]
+    made(await member.post(f"/events/{event['id']}/undo"))
+    assert (await imported(member, content, stock="add"))["written"]["stock_events"] == 1
+    assert [await stock_of(member, name) for name in ("Rice", "Salt")] == [[("Shelf", 0, None)], [("Cellar", 3, None)]]
+    made(await member.post(f"/events/batches/{report['batch_id']}/undo"))
+    for events in (2, 0):
+        assert (await imported(member, content, stock="add"))["written"]["stock_events"] == events
+        assert await stock_of(member, "Rice") == [("Shelf", 5, None)]
+        assert await stock_of(member, "Salt") == [("Cellar", 3, None)]
+    assert await find_faults(config) == []
+
+
+async def test_an_import_key_is_free_for_the_mended_file_when_all_was_refused(member: AsyncClient) -> None:
+    report = await imported(member, TWO_PLACES, import_key="May", partial="true", create_locations="false")
+    assert report["refused"] == 2
+    mended = TWO_PLACES.replace("Salt", "Sea salt")
+    assert (await imported(member, mended, import_key="May"))["written"]["stock_events"] == 2
+    job = await failed(member, TWO_PLACES, import_key="May")
+    assert job["error_status"] == 409
+
+
 async def test_two_imports_of_one_file_at_once_book_it_once(member: AsyncClient, config: Config) -> None:
     content = "name,location,quantity\n" + "".join(f"Item {number},Shelf,1\n" for number in range(120))
     started = [await begin(member, content, stock="add") for _ in range(2)]
@@ -129,6 +264,13 @@ async def test_two_imports_of_one_file_at_once_book_it_once(member: AsyncClient,
     assert len(items) == 120
     assert {item["total_quantity"] for item in items} == {1}
     assert sum(report["written"]["stock_events"] for report in reports) == 120
+    assert await find_faults(config) == []
+    # Either stands for what it booked itself.
+    undone = next(report for report in reports if report["batch_id"])
+    made(await member.post(f"/events/batches/{undone['batch_id']}/undo"))
+    again = await imported(member, content, stock="add")
+    assert again["written"]["stock_events"] == undone["written"]["stock_events"]
+    assert {item["total_quantity"] for item in await get(member, "/items/", limit=1000)} == {1}
     assert await find_faults(config) == []
 
 

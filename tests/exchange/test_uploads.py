@@ -34,6 +34,10 @@ WRONG = {
     "an unknown encoding": ("name\nTea\n", {"encoding": "ebcdic"}, 422, "cp1252"),
     "a long key": ("name\nTea\n", {"import_key": "x" * 129}, 422, "128"),
     "too many columns": (",".join(f"c{n}" for n in range(101)), {"partial": "false"}, 422, "100"),
+    "a header to be mapped": ('Fo"o,b\n1,2\n', {"partial": "false"}, 422, r'as in {"Fo\"o": "name"}'),
+    "a workbook": ("PK\x03\x04\x14\0\x06\0", {"partial": "false"}, 422, "Excel"),
+    "a workbook said to be text": ("PK\x03\x04\x14\0\x06\0", {"encoding": "cp1252"}, 422, "save the table as CSV"),
+    "an old workbook": ("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", {"partial": "false"}, 422, "old Excel workbook"),
     "a picture": ("\x89PNG\r\n\x1a\n\0\0\0\rIHDR", {"partial": "false"}, 422, "UTF-8"),
 }
 
@@ -150,6 +154,8 @@ async def test_an_unclosed_quotation_mark_ends_the_import_before_it_begins(membe
     job = await failed(member, 'name,description\nTea,green\nSalt,"white\nPepper,black\n')
     assert (job["error_status"], job["attempts"]) == (422, 1)
     assert "line 3" in job["error"]
+    for name in ("report.csv", "refused.csv"):
+        refused(await member.get(f"/imports/{job['id']}/{name}"), 404, "failed", f"no {name}", job["error"])
     assert await get(member, "/items/") == []
 
 
