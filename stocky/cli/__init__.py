@@ -62,6 +62,8 @@ def _told(error: Exception) -> list[str] | None:
         return error.problems
     if isinstance(error, StockyError):
         return [error.detail]
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return [f"{error.filename}: {error.strerror}"]
     if isinstance(error, (SchemaNotCurrent, OSError)):
         return [str(error)]
     return None

@@ -46,4 +46,4 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _documents(count: int) -> str:
-    return f" and {count:,} documents" if count else ""
+    return f" and {count:,} document{'s' * (count != 1)}" if count else ""

@@ -156,9 +156,11 @@ def _item_id(upload: Upload, given: int | None) -> int:
     if given is not None:
         return given
     text = upload.fields.get("item_id", "").strip()
+    if not text:
+        raise Invalid("item_id: is required; send the id of the item that the document belongs to", field="item_id")
     if text.isascii() and text.isdigit() and 1 <= int(text[:17]) <= MAX_ID and len(text) < 17:
         return int(text)
-    raise Invalid("item_id: the id of the item that the document belongs to", field="item_id")
+    raise Invalid("item_id: must be a whole number, the id of the item that the document belongs to", field="item_id")
 
 
 def _content(document: Document) -> tuple[str, int]:

@@ -51,7 +51,9 @@ async def test_a_failure_is_told_in_one_line(stocky: Any) -> None:
     wrong = {
         "username": ("MEMBER", "ada@example.org", "difference engine"),
         "email": ("ada", "Member@example.org", "difference engine"),
-        "password": ("ada", "ada@example.org", "seven77"),
+        "password: must have at least 8 characters": ("ada", "ada@example.org", "seven77"),
+        "email: must be an address like": ("ada", "ada", "difference engine"),
+        "username: must have at least 3 characters": ("a", "ada@example.org", "difference engine"),
         "A password is needed": ("ada", "ada@example.org", ""),
     }
     for told, (username, email, password) in wrong.items():
@@ -92,6 +94,8 @@ async def test_a_reset_password_ends_the_sessions_within_a_second(
     assert (await client.get("/auth/me", headers=headers)).status_code == 401
     await sign_in("member", "an even better one")
     assert (await stocky("reset-password", "nobody", given="an even better one\n"))[0] == 1
+    told = await stocky("reset-password", "Member", given="short\n")
+    assert told == (1, "", "stocky: password: must have at least 8 characters\n")
 
 
 async def test_a_key_is_printed_once_and_a_scanner_account_made_where_asked(client: AsyncClient, stocky: Any) -> None:

@@ -47,6 +47,13 @@ def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
     assert f"127.0.0.1 port {port} cannot be listened on: Address already in use" in answer.stderr
 
 
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    for command in ("verify", "restore"):
+        answer = stocky({"STOCKY_DATA_DIR": str(tmp_path)}, command, str(tmp_path / "none.sql.gz"))
+        assert answer.returncode == 1
+        assert answer.stderr == f"stocky: {tmp_path / 'none.sql.gz'}: No such file or directory\n"
+
+
 def test_a_database_that_is_away_is_one_line(tmp_path: Path) -> None:
     settings = {"STOCKY_DATA_DIR": str(tmp_path), "STOCKY_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
     for arguments in (["serve", "--port", "0"], ["migrate"], ["check"]):

@@ -122,6 +122,14 @@ async def test_a_trial_restore_proves_the_documents_too(admin: AsyncClient, conf
     assert await contents(config) == set()
 
 
+@pytest.mark.one_database
+async def test_one_document_is_told_as_one(admin: AsyncClient, environ: dict[str, str], tmp_path: Path) -> None:
+    await uploaded(admin, await new_item(admin), pdf())
+    file = tmp_path / "one.zip"
+    assert stocky(environ, "backup", "--kind", "archive", "-o", str(file)).returncode == 0
+    assert "and 1 document, each" in stocky(environ, "verify", str(file)).stdout
+
+
 async def test_archives_go_from_one_database_and_store_to_the_other_by_the_command_line(
     admin: AsyncClient,
     config: Config,

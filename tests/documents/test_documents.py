@@ -227,10 +227,10 @@ async def test_a_form_that_lacks_something_is_refused(member: AsyncClient, confi
     item = await new_item(member)
     refused(await member.post("/documents", json={"item_id": item["id"]}), 400, "curl -F file=@")
     refused(await member.post("/documents", data={"item_id": "1"}, files={"other": b"x"}), 400)
-    refused(await member.post("/documents", files={"file": ("a.pdf", pdf())}), 422, "item_id")
+    refused(await member.post("/documents", files={"file": ("a.pdf", pdf())}), 422, "item_id: is required")
     for wrong in ("0", "-1", "x", "1.5", "9" * 30, ""):
         answer = await member.post("/documents", files={"file": ("a.pdf", pdf())}, data={"item_id": wrong})
-        refused(answer, 422, "item_id")
+        refused(answer, 422, "item_id: must be a whole number" if wrong else "item_id: is required")
     refused(await send(member, {"id": 999}, pdf()), 404, "no item")
     refused(await send(member, item, pdf(), name="a\x07b"), 422, "name")
     by_query = await member.post(f"/documents?item_id={item['id']}&name=Sheet", files={"file": ("a.pdf", pdf())})

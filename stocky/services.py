@@ -1,0 +1,93 @@
+"""What lives behind the routes: made from the settings, started in one order and closed in the other."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from stocky.alerts.upkeep import AlertUpkeep
+from stocky.auth.identity import Identities
+from stocky.backup.administration import BackupAdministration
+from stocky.backup.upkeep import BackupUpkeep
+from stocky.config import Config
+from stocky.db import make_database
+from stocky.documents.collecting import Collecting
+from stocky.documents.service import Documents
+from stocky.exchange.imports import Imports
+from stocky.jobs.jobs import Jobs
+from stocky.jobs.schedule import Schedule
+from stocky.kept_answers import KeptAnswers
+from stocky.live.tail import LedgerTail
+from stocky.logs.memory import MemoryLog
+from stocky.lookup.lookups import Lookups
+from stocky.monitoring.metrics import Metrics
+from stocky.monitoring.readiness import Readiness
+from stocky.reorganisation.service import Reorganisation
+from stocky.search.index import LOOK_SECONDS, SearchIndex
+from stocky.stock.recorder import Recorder
+from stocky.streams import Streams
+from stocky.webhooks.service import Webhooks
+
+
+class Services:
+    """Each service by its name; handlers find them in the application's state under the same one."""
+
+    def __init__(self, config: Config, memory_log: MemoryLog | None = None) -> None:
+        """`memory_log` is what `/logs` shows; the database is migrated already, and opened by `running`."""
+        self.config = config
+        self.memory_log = memory_log or MemoryLog(config.max_log_entries)
+        self.metrics = Metrics()
+        self.database = make_database(config)
+        self.readiness = Readiness(self.database, config)
+        self.identities = Identities(self.database, config)
+        self.recorder = Recorder(self.database)
+        self.tail = LedgerTail(self.database)
+        self.streams = Streams()
+        self.kept_answers = KeptAnswers(self.database)
+        self.jobs = Jobs(self.database)
+        self.schedule = Schedule(self.jobs)
+        self.backups = BackupAdministration(config, self.database, self.jobs)
+        self.documents = Documents(config, self.database)
+        self.reorganisation = Reorganisation(self.database, self.jobs, self.recorder)
+        self.imports = Imports(config, self.database, self.recorder, self.jobs)
+        self.search_index = SearchIndex(self.database)
+        self.lookups = Lookups(config, self.database, self.jobs)
+        self.webhooks = Webhooks(config, self.database, self.metrics)
+        self._take_up_work()
+        self._measure()
+
+    def _take_up_work(self) -> None:
+        """Names what is done in the background, and when."""
+        AlertUpkeep(self.database, self.jobs).take_up(self.schedule)
+        BackupUpkeep(self.config, self.database, self.backups.backups, self.jobs, self.metrics).take_up(self.schedule)
+        Collecting(self.database, self.documents.blobs, self.jobs).take_up(self.schedule)
+        self.imports.take_up(self.schedule)
+        self.schedule.every(LOOK_SECONDS, self.search_index.keep_in_step)
+        self.lookups.take_up(self.schedule)
+        self.webhooks.take_up(self.schedule)
+
+    def _measure(self) -> None:
+        gauge, recorder = self.metrics.gauge, self.recorder
+        gauge("stocky_events_waiting", "Events that wait for their batch", lambda: recorder.waiting)
+        gauge("stocky_events_recorded", "Events recorded by this process", lambda: recorder.recorded)
+        gauge("stocky_batches_written", "Transactions they were recorded in", lambda: recorder.batches)
+        gauge("stocky_live_streams", "Live streams that are open", lambda: self.streams.count)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Everything at work on the open database, for the length of the block.
+
+        Whatever fails to start, what was started before it is closed.
+        """
+        async with AsyncExitStack() as begun:
+            await self.database.open()
+            begun.push_async_callback(self.database.close)
+            await begun.enter_async_context(self.database.serving())
+            for service in (self.identities, self.tail, self.recorder):
+                service.start()
+                begun.push_async_callback(service.close)
+            begun.push_async_callback(self.lookups.close)
+            for worker in (self.jobs, self.webhooks, self.schedule):
+                worker.start()
+                begun.push_async_callback(worker.close)
+            yield

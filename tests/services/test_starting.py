@@ -1,0 +1,58 @@
+"""A start that fails says why and leaves nothing behind that would keep the process from ending."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import aiosqlite
+import pytest
+
+from stocky.config import Config
+from stocky.errors import Unavailable
+from stocky.services import Services
+
+
+def threads_of_sqlite() -> set[threading.Thread]:
+    return {each for each in threading.enumerate() if "connection_worker" in each.name or "sqlite" in each.name}
+
+
+@pytest.mark.one_database
+async def test_when_a_later_connection_fails_the_earlier_ones_are_closed(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[aiosqlite.Connection] = []
+    connect = aiosqlite.connect
+
+    def run_out(*arguments: Any, **more: Any) -> aiosqlite.Connection:
+        if opened:
+            raise Unavailable("There is no file descriptor left")
+        opened.append(connect(*arguments, **more))
+        return opened[0]
+
+    monkeypatch.setattr(aiosqlite, "connect", run_out)
+    before = threads_of_sqlite()
+    with pytest.raises(Unavailable, match="descriptor"):
+        async with Services(config).running():
+            pytest.fail("It runs")
+    assert opened
+    assert threads_of_sqlite() == before
+
+
+@pytest.mark.one_postgres
+async def test_when_a_later_service_does_not_start_the_earlier_ones_end(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = Services(config)
+
+    def fail() -> None:
+        raise RuntimeError("no webhooks today")
+
+    monkeypatch.setattr(services.webhooks, "start", fail)
+    tasks, threads = asyncio.all_tasks(), threads_of_sqlite()
+    with pytest.raises(RuntimeError, match="today"):
+        async with services.running():
+            pytest.fail("It runs")
+    assert asyncio.all_tasks() == tasks
+    assert threads_of_sqlite() == threads
