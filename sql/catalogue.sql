@@ -19,9 +19,11 @@ UPDATE item
  WHERE id = :id;
 
 -- add_barcode --
--- A barcode of an item.
+-- A barcode of an item; nothing when an item has it.
 INSERT INTO barcode (code, code_key, item_id, pack_milli, is_primary)
-VALUES (:code, :code_key, :item_id, :pack_milli, :is_primary);
+VALUES (:code, :code_key, :item_id, :pack_milli, :is_primary)
+ON CONFLICT DO NOTHING
+RETURNING id;
 
 -- claim_barcode --
 -- The first barcode of a new item; nothing when an item has it.

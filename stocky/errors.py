@@ -9,7 +9,10 @@ from typing import Any
 CONFLICTS = {
     "item__code": "An item with this code exists already",
     "item_type__name_key": "There is an item type of this name already",
-    "tag__name_key": "There is a tag of this name already; to put two tags together, delete one of them",
+    "tag__name_key": (
+        "There is a tag of this name already; to put two tags together, give the items of the one"
+        " (GET /items?tag=) the other too, and only then delete it"
+    ),
     "barcode__code": "This barcode belongs to an item already",
     "barcode__code_key": "This barcode, perhaps in another form, belongs to an item already",
     "box__box_no": "This box number is taken",
@@ -23,6 +26,7 @@ CONFLICTS = {
     "shopping_list_entry__list_id__text": "This text is on the list already; change its quantity instead",
     "project_entry__project_id__item_id": "The project needs this item already; change its quantity instead",
     "project_entry__project_id__text": "The project needs this already; change its quantity instead",
+    "item_merge__source_id": "This item has a merge that is not undone; undo that one first",
     "stock_event__event_id": "This event_id has been used already",
     "stock_event__reverses_id": "This event has been undone already",
 }

@@ -10,23 +10,26 @@ from stocky.catalogue.schemas import Barcode, Item, ItemChange, Upc
 from stocky.db import Connection
 from stocky.errors import Conflict, Invalid
 from stocky.quantity import to_milli
-from stocky.wording import in_words
+from stocky.wording import told
 
 
 async def add_barcodes(tx: Connection, item_id: int, upc: str | None, barcodes: list[Barcode]) -> None:
     """Barcodes of an item that has none, `upc` first. Raises Conflict for one named twice or of another item."""
     for each in _in_order(upc, barcodes):
-        try:
-            await tx.execute(
-                "add_barcode",
-                code=each.barcode,
-                code_key=key_of(each.barcode),
-                item_id=item_id,
-                pack_milli=to_milli(each.pack_quantity),
-                is_primary=each.barcode == upc,
-            )
-        except Conflict as conflict:
-            raise Conflict(f"The barcode {each.barcode} belongs to another item already", field="upc") from conflict
+        key = key_of(each.barcode)
+        added = await tx.value(
+            "add_barcode",
+            code=each.barcode,
+            code_key=key,
+            item_id=item_id,
+            pack_milli=to_milli(each.pack_quantity),
+            is_primary=each.barcode == upc,
+        )
+        if added is None:
+            owner = await tx.one("find_item_by_barcode", Item, code=each.barcode, code_key=key)
+            told = "another item" if owner is None else f"{owner.name} ({owner.code})"
+            field = "upc" if each.barcode == upc else "barcodes"
+            raise Conflict(f"The barcode {each.barcode} belongs to {told} already", field=field)
 
 
 async def change_barcodes(tx: Connection, item: Item, change: ItemChange) -> None:
@@ -60,7 +63,7 @@ def _check_upc(text: str) -> None:
     try:
         msgspec.convert(text, Upc)
     except msgspec.ValidationError as error:
-        raise Invalid(f"upc: {in_words(str(error), Upc, '')}", field="upc") from None
+        raise Invalid(f"upc: {told(error, Upc)}", field="upc") from None
 
 
 def _in_order(upc: str | None, barcodes: list[Barcode]) -> list[Barcode]:

@@ -204,12 +204,14 @@ async def remove_item(tx: Connection, item_id: int, by: Principal) -> None:
 
 async def add_item_barcode(tx: Connection, item_id: int, barcode: Barcode, by: Principal) -> Item:
     """One more barcode. Raises NotFound, Conflict when an item has it."""
+    await lock_items(tx, {item_id})
     item = await get_item(tx, item_id)
     return await change_item(tx, item_id, ItemChange(barcodes=[*item.barcodes, barcode]), by)
 
 
 async def remove_item_barcode(tx: Connection, item_id: int, barcode: str, by: Principal) -> Item:
     """One barcode fewer, in whichever form it is named. Raises NotFound when the item does not have it."""
+    await lock_items(tx, {item_id})
     item = await get_item(tx, item_id)
     left = without(item.barcodes, barcode)
     if len(left) == len(item.barcodes):

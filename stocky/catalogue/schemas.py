@@ -12,14 +12,24 @@ from stocky.schema import Id, OversellPolicy, StorageType
 
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S", examples=["Coffee, ground"])]
 Description = Annotated[str, Meta(max_length=1000)]
-Upc = Annotated[str, Meta(min_length=8, max_length=20, pattern=r"^[\x21-\x7e]+$", examples=["4006381333931"])]
+Upc = Annotated[
+    str,
+    Meta(
+        min_length=8,
+        max_length=20,
+        pattern=r"^[\x21-\x7e]+$(?!\n)",
+        examples=["4006381333931"],
+        extra={"length_hint": "barcodes takes those of any length"},
+    ),
+]
 ManufacturerCode = Annotated[str, Meta(max_length=200, examples=["BC547B"])]
 Seller = Annotated[str, Meta(max_length=200, examples=["Corner shop"])]
 Link = Annotated[
-    str, Meta(max_length=2000, pattern=r"^(https?://[^\s\x00-\x1f<>\"]+)?$", examples=["https://example.org/bc547"])
+    str,
+    Meta(max_length=2000, pattern=r"^(https?://[^\s\x00-\x1f<>\"]+)?$(?!\n)", examples=["https://example.org/bc547"]),
 ]
-TagName = Annotated[str, Meta(min_length=1, max_length=50, pattern=r"^\S(.*\S)?$", examples=["transistor"])]
-TypeName = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^\S(.*\S)?$", examples=["Semiconductors"])]
+TagName = Annotated[str, Meta(min_length=1, max_length=50, pattern=r"^\S(.*\S)?$(?!\n)", examples=["transistor"])]
+TypeName = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^\S(.*\S)?$(?!\n)", examples=["Semiconductors"])]
 BarcodeText = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"\S", examples=["4006381333931"])]
 
 

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
+import pytest
 from httpx import AsyncClient
 from litestar import Litestar
 
+from stocky.catalogue import repository
+from stocky.catalogue.reading import ItemRow
+from stocky.catalogue.schemas import Item
+from stocky.db import Script, Work
 from stocky.demo_data import fill
 from tests.inventory import get, made, new_item, new_location, new_stock, refused
+from tests.merging.merges import merge
 
 ITEM_FIELDS = {
     "id", "code", "name", "description", "upc", "default_storage_type", "is_active", "uda_fetched",
@@ -205,7 +212,11 @@ async def test_a_barcode_belongs_to_one_item(member: AsyncClient) -> None:
         refused(await member.post("/items/", json={"name": "x", "barcodes": [{"barcode": taken}]}), 409, taken)
         refused(await member.patch(f"/items/{second['id']}", json={"barcodes": [{"barcode": taken}]}), 409, taken)
         refused(await member.post(f"/items/{second['id']}/barcodes", json={"barcode": taken}), 409, taken)
-    refused(await member.post("/items/", json={"name": "x", "upc": "40063813"}), 409, "40063813")
+    # It says whose it is, and in which field it was sent.
+    told = f"belongs to {first['name']} ({first['code']}) already"
+    for body, field in (({"upc": "40063813"}, "upc"), ({"barcodes": [{"barcode": "six"}]}, "barcodes")):
+        problem = refused(await member.post("/items/", json={"name": "x", **body}), 409, told)
+        assert [error["field"] for error in problem["errors"]] == [field]
     refused(await member.patch(f"/items/{second['id']}", json={"upc": "40063813"}), 409, "40063813")
     assert len(await get(member, "/items/")) == 2
     assert await get(member, f"/items/{first['id']}") == first
@@ -284,3 +295,43 @@ async def test_what_an_item_may_not_be(member: AsyncClient) -> None:
             problem = refused(answer, 422)
             assert any(field in error["field"] for error in problem["errors"]), (field, value, problem)
     assert await get(member, "/items/") == [item]
+
+
+async def test_a_page_shows_one_moment_whatever_happens_while_it_is_read(
+    member: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tea = await new_item(member, "Tea", upc="4006381333931")
+    other = await new_item(member, "Green tea")
+    begun, go_on = threading.Event(), threading.Event()
+    whole_items = repository.whole_items
+
+    def slowly(rows: list[ItemRow]) -> Script[list[Item]]:
+        def wait() -> None:
+            begun.set()
+            assert go_on.wait(10)
+
+        yield Work(wait)
+        return (yield from whole_items(rows))
+
+    monkeypatch.setattr(repository, "whole_items", slowly)
+    asked = asyncio.create_task(get(member, "/items/", search="Tea"))
+    assert await asyncio.to_thread(begun.wait, 10)
+    await merge(member, tea, other)
+    go_on.set()
+    (shown,) = [each for each in await asked if each["id"] == tea["id"]]
+    assert shown["is_active"]
+    assert shown["upc"] == "4006381333931"
+
+
+async def test_barcodes_that_are_added_and_removed_at_once_are_all_counted(member: AsyncClient) -> None:
+    tea = await new_item(member, "Tea")
+    path = f"/items/{tea['id']}/barcodes"
+    for code in range(4):
+        made(await member.post(path, json={"barcode": f"old-{code}"}))
+    answers = await asyncio.gather(
+        *(member.post(path, json={"barcode": f"new-{code}"}) for code in range(4)),
+        *(member.delete(f"{path}/old-{code}") for code in range(4)),
+    )
+    assert {answer.status_code for answer in answers} == {201, 204}
+    barcodes = (await get(member, f"/items/{tea['id']}"))["barcodes"]
+    assert {each["barcode"] for each in barcodes} == {f"new-{code}" for code in range(4)}

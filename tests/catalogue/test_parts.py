@@ -96,6 +96,10 @@ async def test_a_new_name_is_seen_wherever_the_item_is_answered(member: AsyncCli
     assert await scanned() == ("Semiconductors", ["npn"])
     made(await member.put(f"/types/{kind['id']}", json={"name": "Silicon"}))
     (tag,) = await get(member, "/tags/")
+    other = made(await member.post("/tags/", json={"name": "transistor"}))
+    problem = refused(await member.put(f"/tags/{tag['id']}", json={"name": "Transistor"}), 409)
+    assert problem["detail"].index("give the items") < problem["detail"].index("delete")
+    assert (await member.delete(f"/tags/{other['id']}")).status_code == 204
     made(await member.put(f"/tags/{tag['id']}", json={"name": "NPN type"}))
     assert await scanned() == ("Silicon", ["NPN type"])
     assert (await member.delete(f"/tags/{tag['id']}")).status_code == 204
