@@ -17,8 +17,8 @@ import msgspec
 SETTING = "STOCKY_WEBHOOKS_TO_PRIVATE"
 # Of a name with many addresses so many are tried.
 TRIED = 4
-# Names looked up at once; a resolver may take its time, and nothing else waits for these threads.
-AT_ONCE = 4
+# Names looked up at once: more than there may be webhooks, since one whose resolver hangs keeps its thread for long.
+AT_ONCE = 64
 # Between the public and the private ones: what providers and overlay networks give their members.
 _SHARED = ipaddress.ip_network("100.64.0.0/10")
 # Where providers answer machines of their own with keys and settings, beside the addresses of the link; and what
@@ -62,12 +62,15 @@ class Addresses:
         allowed = [address for address in found if may_be_reached(address, to_private=self._to_private)]
         if allowed:
             return Target(host, [str(address) for address in allowed[:TRIED]])
+        is_literal = host.strip("[]") == str(found[0])
         if any(may_be_reached(address, to_private=True) for address in found):
+            place = "is a private address" if is_literal else f"is at the private address {found[0]}"
             raise Refused(
-                f"{host} is at the private address {found[0]}, and webhooks are sent to public ones only;"
+                f"{host} {place}, and webhooks are sent to public ones only;"
                 f" if that is meant, set {SETTING}=true and restart Stocky"
             )
-        raise Refused(f"{host} is at {found[0]}, to which nothing is ever sent")
+        place = "is an address" if is_literal else f"is at {found[0]}"
+        raise Refused(f"{host} {place}, to which nothing is ever sent")
 
 
 def look_up(host: str, port: int) -> list[Address]:

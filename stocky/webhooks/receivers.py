@@ -7,6 +7,7 @@ that the system trusts (SSL_CERT_FILE names others).
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -102,6 +103,8 @@ class Receivers:
             return Outcome(None, str(refusal))
         except TimeoutError:
             return Outcome(None, f"did not answer within {SECONDS:g} seconds")
+        except socket.gaierror:
+            return Outcome(None, f"cannot be reached: no address is known for the name {parsed.host}")
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             return Outcome(None, f"cannot be reached ({type(error).__name__})")
 

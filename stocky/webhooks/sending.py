@@ -118,6 +118,7 @@ class Sending:
             # The database is away, or a restore puts its data in place; the lease ends by itself.
             return
         except Exception:
+            # Raised on, to be logged: a defect has to be seen, and its lease keeps it from coming again at once.
             is_expected = False
             raise
         finally:

@@ -60,9 +60,9 @@ async def test_what_was_silenced_since_stays_silent(admin: AsyncClient, receiver
     found = await get(admin, "/webhooks/")
     assert [each["description"] for each in found if each["is_active"]] == ["kept"]
     assert all("backup" in each["inactive_reason"] for each in found if not each["is_active"])
-    assert any(f"{', '.join(str(each['id']) for each in hooks[1:])};" in warning for warning in answered["warnings"]), (
-        answered["warnings"]
-    )
+    ids = ", ".join(str(each["id"]) for each in hooks[1:])
+    told = f"inactive, so that a restore tells nobody more than before: {ids};"
+    assert any(told in warning for warning in answered["warnings"]), answered["warnings"]
     await receiver.until(1)
     await asyncio.sleep(A_WHILE)
     assert [each.type for each in receiver.received] == ["data.restored"]
