@@ -67,7 +67,8 @@ _TAGS = {
 _SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"api_key": []}]
 _DERIVED = {
     400: "The request makes no sense as it stands: broken JSON, or something that cannot be done this way",
-    401: "Nobody is behind the request: no credentials, or such as are invalid or expired",
+    401: "Nobody is behind the request: no credentials, or such as are invalid or expired. Send an API key in"
+    " `X-API-Key`, or a token as `Authorization: Bearer`",
     404: "Something the request names does not exist; `detail` says what",
     409: "The state of things does not allow it; `detail` says why",
     412: "It was changed since it was read; `If-Match` names another version",

@@ -20,6 +20,9 @@ PROBLEM_JSON = "application/problem+json"
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 _MISSING_PARAMETER = re.compile(r"Missing required \w+ parameter '([\w-]+)'")
 _NO_BODY = "'data'"
+_JSON_FAULTS = {
+    "Input data was truncated": "it ends too early, or holds half of a character, as \\ud83d without what follows it",
+}
 _log = logging.getLogger(__name__)
 
 
@@ -92,7 +95,7 @@ def _plain(error: HTTPException, request: Request[Any, Any, Any]) -> str:
             return str(told)
         return f"The body is larger than the {MAX_BODY_BYTES // 2**20} MiB that are taken; send less at a time"
     if isinstance(error.__cause__, SerializationException):
-        return "The body is not valid JSON: " + detail.removeprefix("JSON is malformed: ")
+        return "The body is not valid JSON: " + _JSON_FAULTS.get(detail, detail.removeprefix("JSON is malformed: "))
     return detail
 
 
@@ -109,22 +112,28 @@ def _field_errors(error: ValidationException, request: Request[Any, Any, Any]) -
 def _field_error(extra: dict[str, Any], request: Request[Any, Any, Any]) -> FieldError:
     """A field and a message from what msgspec says; `quantity: why` in the message names a field of its own."""
     message = str(extra.get("message", "is not valid"))
-    # `data` is Litestar's name for the whole body, which clients never see.
-    field = "" if extra.get("key") == "data" else str(extra.get("key", ""))
+    field, annotation, path = _place(extra, request)
     head, colon, rest = message.partition(": ")
     if colon and head.isidentifier():
         field, message = f"{field}.{head}", rest
     elif missing := _MISSING.match(message):
-        field = f"{field}.{missing[1]}"
+        field, message = f"{field}.{missing[1]}", "is required"
     else:
-        message = in_words(message, *_part(extra, field, request))
+        message = in_words(message, annotation, path)
     return FieldError(field.lstrip("."), message)
 
 
-def _part(extra: dict[str, Any], field: str, request: Request[Any, Any, Any]) -> tuple[Any, str]:
-    """The type of the body, and where in it the field is; or that of a parameter, and no place in it."""
+def _place(extra: dict[str, Any], request: Request[Any, Any, Any]) -> tuple[str, Any, str]:
+    """The field as clients call it; the type of the body and where in it that is, or of a parameter and no place."""
+    key = str(extra.get("key", ""))
+    # `data` is Litestar's name for the whole body, which clients never see.
+    field = "" if key == "data" else key
     handler: Any = request.scope["route_handler"]
     signatures = [handler, *handler.resolve_dependencies().values()]
     parameters = {name: each for one in signatures for name, each in one.parsed_fn_signature.parameters.items()}
-    name, path = ("data", field) if extra.get("source") == "body" else (field, "")
-    return (parameters[name].annotation if name in parameters else Any), path
+    if extra.get("source") == "body":
+        return field, parameters["data"].annotation if "data" in parameters else Any, field
+    if key not in parameters:
+        return field, Any, ""
+    # A header has another name than the argument that it is given to.
+    return getattr(parameters[key].kwarg_definition, "name", None) or field, parameters[key].annotation, ""

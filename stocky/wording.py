@@ -7,16 +7,19 @@ from ast import literal_eval
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from msgspec import inspect
+from msgspec import ValidationError, inspect
 
-# What a text has to look like, by the pattern that its schema has. A test sees to it that none is left out.
+# What a text has to look like, by the pattern that its schema has. A test sees to it that none is left out. To Python
+# a "$" also matches before a line break at the end: "(?!\n)" forbids that, but for ids of scanners, which may have it.
 PATTERNS = {
     r"\S": "must not be blank",
     r"^\S(.*\S)?$": "must not be blank, nor begin or end with a blank",
-    r"^[\x21-\x7e]+$": "must be made of digits, Latin letters and signs, without blanks, like 4006381333931",
-    r"^(https?://[^\s\x00-\x1f<>\"]+)?$": "must be an address like https://example.org/bc547, or empty",
-    r"^[^@\s]+@[^@\s]+$": "must be an address like ada@example.org",
-    r"^([01][0-9]|2[0-3]):[0-5][0-9]$": "must be a time of day from 00:00 to 23:59",
+    r"^\S(.*\S)?$(?!\n)": "must not be blank, nor begin or end with a blank",
+    r"^[\x21-\x7e]+$(?!\n)": "must be made of digits, Latin letters and signs, without blanks, like 4006381333931",
+    r"^(https?://[^\s\x00-\x1f<>\"]+)?$(?!\n)": "must be an address like https://example.org/bc547, or empty",
+    r"^[^@\s]+@[^@\s]+$(?!\n)": "must be an address like ada@example.org",
+    r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$(?!\n)": "must be one line that is not blank, of visible characters",
+    r"^([01][0-9]|2[0-3]):[0-5][0-9]$(?!\n)": "must be a time of day from 00:00 to 23:59",
 }
 _TYPES = {
     "array": "a list",
@@ -41,17 +44,23 @@ def in_words(message: str, annotation: Any, path: str) -> str:
         return f"must be one of {', '.join(values)}" if values else "is none of the values there are"
     for pattern, worded in _MESSAGES.items():
         if found := re.fullmatch(pattern, message, re.DOTALL):
-            return worded(found)
+            hint = _hint_at(annotation, path) if " of length " in message else ""
+            return worded(found) + (f"; {hint}" if hint else "")
     return message
+
+
+def told(error: ValidationError, annotation: Any) -> str:
+    """The same of a whole error of an `annotation`, with the field that it is about before it."""
+    message, _, path = str(error).partition(" - at `$")
+    path = path.strip(".`")
+    words = in_words(message, annotation, path)
+    return f"{path}: {words}" if path else words
 
 
 def values_at(annotation: Any, path: str) -> list[str]:
     """The values that an enumeration takes which is at `path` of a type; none where there is no enumeration."""
-    kinds = list(_alternatives(inspect.type_info(annotation)))
-    for step in _STEPS.findall(path):
-        kinds = [inner for kind in kinds for part in _parts(kind, step) for inner in _alternatives(part)]
     values: list[Any] = []
-    for kind in kinds:
+    for kind in _kinds_at(annotation, path):
         if isinstance(kind, inspect.EnumType):
             values += [member.value for member in kind.cls]
         elif isinstance(kind, inspect.LiteralType):
@@ -59,8 +68,22 @@ def values_at(annotation: Any, path: str) -> list[str]:
     return [str(value) for value in values]
 
 
+def _hint_at(annotation: Any, path: str) -> str:
+    """What the type at `path` says in its `extra` to those whose value is too short or too long for it."""
+    extras = [kind.extra or {} for kind in _kinds_at(annotation, path) if isinstance(kind, inspect.Metadata)]
+    return next((extra["length_hint"] for extra in extras if "length_hint" in extra), "")
+
+
+def _kinds_at(annotation: Any, path: str) -> list[inspect.Type]:
+    kinds = list(_alternatives(inspect.type_info(annotation)))
+    for step in _STEPS.findall(path):
+        kinds = [inner for kind in kinds for part in _parts(kind, step) for inner in _alternatives(part)]
+    return kinds
+
+
 def _alternatives(kind: inspect.Type) -> Iterator[inspect.Type]:
     if isinstance(kind, inspect.Metadata):
+        yield kind
         yield from _alternatives(kind.type)
     elif isinstance(kind, inspect.UnionType):
         for each in kind.types:
@@ -104,7 +127,9 @@ _MESSAGES: dict[str, Callable[[re.Match[str]], str]] = {
     r"Expected `(?:int|float)` (<=|>=|<|>) (.+?)(?:\.0)?": lambda found: f"must be {_BOUNDS[found[1]]} {found[2]}",
     r"Expected `datetime` with a timezone component": lambda _: "must say its time zone, as 2026-01-31T12:00:00Z does",
     r"Invalid RFC3339 encoded datetime": lambda _: "must be a time like 2026-01-31T12:00:00Z",
+    r"Timestamp is out of range ?": lambda _: "must be a time like 2026-01-31T12:00:00Z, from year 1 to 9999",
     r"Invalid RFC3339 encoded date": lambda _: "must be a date like 2026-01-31",
     r"(?:Integer value|Number|Integer) out of range": lambda _: "is a number too large to be counted with",
+    r"Object missing required field `(.+)`": lambda found: f"has no {found[1]}, which is required",
     r"Object contains unknown field `(.+)`": lambda found: f"has a field that is not known here, {found[1]}",
 }

@@ -10,15 +10,16 @@ from msgspec import Meta, Struct, ValidationError, convert
 from stocky import clock
 from stocky.errors import Invalid
 from stocky.schema import AnyCase
+from stocky.wording import told
 
 Username = Annotated[str, Meta(min_length=3, max_length=50, examples=["ada"])]
-Email = Annotated[str, Meta(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$", examples=["ada@example.org"])]
+Email = Annotated[str, Meta(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$(?!\n)", examples=["ada@example.org"])]
 NewPassword = Annotated[str, Meta(min_length=8, max_length=1000, examples=["correct horse battery"])]
 # What is compared may be anything of a bounded length; what is too short for a password is just wrong.
 GivenName = Annotated[str, Meta(max_length=254, examples=["ada"])]
 GivenPassword = Annotated[str, Meta(max_length=1000, examples=["correct horse battery"])]
 GivenToken = Annotated[str, Meta(max_length=4096)]
-KeyName = Annotated[str, Meta(min_length=1, max_length=100, examples=["scanner at the door"])]
+KeyName = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S", examples=["scanner at the door"])]
 
 
 T = TypeVar("T", bound=Struct)
@@ -190,9 +191,9 @@ def checked(kind: type[T], **fields: Any) -> T:
     try:
         return convert(fields, kind)
     except ValidationError as error:
-        told, at, field = str(error).partition(" - at `$.")
-        field = field.rstrip("`")
-        raise Invalid(f"{field}: {told}" if at else told, field=field or None) from None
+        said = told(error, kind)
+        field, colon, _ = said.partition(": ")
+        raise Invalid(said, field=field if colon else None) from None
 
 
 def _check_names(username: str | None, email: str | None) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from litestar import Response, Router, get
 from litestar.datastructures import ResponseHeader
 from litestar.enums import MediaType
+from litestar.response import Redirect
 
 from stocky.errors import NotFound
 
@@ -26,6 +27,12 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
     " base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
+
+
+@get("/", include_in_schema=False)
+async def show_the_way() -> Redirect:
+    """Whoever opens Stocky in a browser comes to the page."""
+    return Redirect("/docs")
 
 
 @get("/", media_type=MediaType.HTML)

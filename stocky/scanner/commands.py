@@ -16,6 +16,7 @@ from stocky.schema import Id
 from stocky.stock.booking import fingerprint
 from stocky.stock.operations import Operation
 from stocky.stock.recorder import Recorder
+from stocky.wording import told
 
 _NOTHING_LEFT = "There is nothing left to undo"
 
@@ -29,9 +30,10 @@ def read_command(text: str) -> Command:
     """Raises Invalid for JSON that is not a command."""
     try:
         return msgspec.json.decode(text, type=Command)
-    except (msgspec.DecodeError, RecursionError) as error:
-        names = ", ".join(CommandName)
-        raise Invalid(f"upc: this is not a command Stocky knows ({error}); commands are {names}", field="upc") from None
+    except msgspec.ValidationError as error:
+        raise Invalid(f"upc: this is not a command Stocky knows; {told(error, Command)}", field="upc") from None
+    except (msgspec.DecodeError, RecursionError):
+        raise Invalid("upc: this begins like a command and is not valid JSON; scan it again", field="upc") from None
 
 
 async def run_command(database: Database, recorder: Recorder, scan: Scan, by: Principal) -> ScanAnswer:
@@ -121,4 +123,4 @@ def _taken(payload: dict[str, Any], name: str, type: Any) -> Any:
     try:
         return msgspec.convert(payload[name], type)
     except msgspec.ValidationError as error:
-        raise Invalid(f"payload.{name}: {error}", field="upc") from None
+        raise Invalid(f"payload.{name}: {told(error, type)}", field="upc") from None

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-TimeOfDay = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["03:00"])]
+TimeOfDay = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$(?!\n)", examples=["03:00"])]
 Kept = Annotated[int, Meta(ge=1, le=365, description="So many scheduled backups are kept, and the newest good one")]
 Days = Annotated[int, Meta(ge=0, le=365, description="Lots that expire within so many days are expiring soon")]
 

@@ -15,7 +15,13 @@ from stocky.stock.schemas import EventId, LocationReference, Notes, StockEvent
 
 PlaceholderText = Annotated[
     str,
-    Meta(min_length=1, max_length=200, description="What is no item, in words", examples=["Birthday candles"]),
+    Meta(
+        min_length=1,
+        max_length=200,
+        pattern=r"\S",
+        description="What is no item, in words",
+        examples=["Birthday candles"],
+    ),
 ]
 
 

@@ -23,7 +23,9 @@ Cursor = Annotated[
 ]
 Since = Annotated[datetime | None, Parameter(description="Only what occurred at or after this", required=False)]
 Until = Annotated[datetime | None, Parameter(description="Only what occurred before this", required=False)]
-TypeFilter = Annotated[EntryType | None, Parameter(description="Only of this type, in any case", required=False)]
+TypeFilter = Annotated[
+    EntryType | None, Parameter(description="Only of this type, in any case; empty, of all", required=False)
+]
 ScannerFilter = Annotated[str | None, Parameter(max_length=128, description="Only of this scanner", required=False)]
 
 
@@ -33,7 +35,7 @@ async def post_events(data: NewEvents, recorder: Recorder, user: Principal) -> E
     return await booking.record_events(recorder, data, user)
 
 
-@get("/", opt=readers)
+@get("/", opt=readers | {"may_be_empty": ("type",)})
 async def list_events(
     read: Connection,
     item_id: OptionalId = None,
@@ -80,7 +82,7 @@ async def undo_batch(
     batch_id: Annotated[str, Parameter(max_length=64, description="The `batch_id` of the answer")],
     data: NewUndo | None = None,
 ) -> Undone:
-    """Compensate every event of a batch that has not been undone yet."""
+    """Compensate every event of a batch that has not been undone yet. Of an import it undoes the stock only."""
     return Undone(await booking.undo(recorder, data, user, batch=batch_id))
 
 

@@ -81,7 +81,11 @@ class Ledger(Holdings):
             here = [each for each in self.levels(item.id) if each.location_id == location_id and each.is_active]
             with_stock = [each for each in here if each.quantity_milli]
             if len(with_stock) > 1:
-                raise Refused("Several lots of the item are at this location; name the lot that was counted", "invalid")
+                raise Refused(
+                    "Several lots of the item are at this location; name the lot that was counted, by its expiry date,"
+                    " in the field lot of POST /events",
+                    "invalid",
+                )
             found = with_stock or here
             level = found[0] if len(found) == 1 else self.level_for(operation, item, location_id, None)
         return [self.book(operation, level, operation.quantity_milli - level.quantity_milli)]

@@ -17,11 +17,21 @@ EventId = Annotated[
     Meta(
         min_length=1,
         max_length=128,
+        pattern=r"\S",
         description="The client's own name for the event, best a UUID of version 7; sent again, it counts once",
         examples=["0190a3c0-7b1e-7c3a-9d54-2f6b8e1a0c11"],
     ),
 ]
-Unit = Annotated[str, Meta(min_length=1, max_length=50, examples=["piece", "kg"])]
+Unit = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=50,
+        # The last part: to Python a "$" also matches before a line break at the end.
+        pattern=r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$(?!\n)",
+        examples=["piece", "kg"],
+    ),
+]
 Notes = Annotated[str, Meta(max_length=1000)]
 
 

@@ -219,7 +219,7 @@ ACCESS = {
 # Outside of /api/v1 nothing asks who one is, and nothing tells what anyone has.
 OPEN = {
     "GET /health", "GET /health/live", "GET /health/ready", "GET /metrics", "GET /docs", "GET /docs/assets/{name:str}",
-    "GET /openapi.json", "GET /schema", "GET /schema/openapi.json", "GET /schema/{path:str}",
+    "GET /", "GET /openapi.json", "GET /schema", "GET /schema/openapi.json", "GET /schema/{path:str}",
 }  # fmt: skip
 ENDLESS = {"GET /events/stream", "GET /logs/stream", "GET /log/stream"}
 PEOPLE = ["nobody", *ROLES]

@@ -15,7 +15,7 @@ from litestar import Litestar
 from stocky.examples import example_of
 from stocky.openapi import complete_document
 from stocky.wording import PATTERNS
-from tests.inventory import Json, refused
+from tests.inventory import Json, made, refused
 
 pytestmark = [pytest.mark.one_database, pytest.mark.usefixtures("one_of_each")]
 
@@ -126,10 +126,27 @@ async def test_what_a_filter_may_be_is_told(document: Json, admin: AsyncClient) 
         assert (await admin.get(path)).status_code == 200, path
 
 
+ONE_LINE = "must be one line that is not blank, of visible characters"
 WORDS = {
     ("POST", "/items", '{"name": 3}'): "name: must be text, and is a whole number",
     ("POST", "/items", '{"name": ""}'): "name: must not be empty",
-    ("POST", "/items", '{"name": "x", "upc": "1234567"}'): "upc: must have at least 8 characters",
+    ("POST", "/items", '{"name": "x", "upc": "1234567"}'): (
+        "upc: must have at least 8 characters; barcodes takes those of any length"
+    ),
+    ("PATCH", "/items/1", '{"upc": "1234567"}'): (
+        "upc: must have at least 8 characters; barcodes takes those of any length"
+    ),
+    ("POST", "/items", "{}"): "name: is required",
+    ("POST", "/auth/login-json", '{"username": "ada"}'): "password: is required",
+    ("POST", "/events", '{"events": [{"type": "add", "quantity": 1}]}'): "events[0].item: is required",
+    ("PATCH", "/skus/1", '{"unit": " "}'): f"unit: {ONE_LINE}",
+    ("PATCH", "/skus/1", '{"unit": "kg\\n"}'): f"unit: {ONE_LINE}",
+    ("POST", "/skus", '{"item_id": 1, "location_id": 1, "unit": "k\\u001bg"}'): f"unit: {ONE_LINE}",
+    ("POST", "/skus/1/adjust", '{"delta": 1, "unit": "k\\u2028g"}'): f"unit: {ONE_LINE}",
+    ("POST", "/skus/1/adjust", '{"delta": 1, "event_id": " "}'): "event_id: must not be blank",
+    ("POST", "/shopping-lists/1/items", '{"text": " "}'): "text: must not be blank",
+    ("POST", "/projects", '{"name": "x", "items": [{"text": " "}]}'): "items[0].text: must not be blank",
+    ("POST", "/api-keys", '{"name": " "}'): "name: must not be blank",
     ("POST", "/items", '{"name": "x", "min_quantity": "many"}'): "min_quantity: must be a number, and is text",
     ("POST", "/items", '{"name": "x", "tags": "hot"}'): "tags: must be a list, and is text",
     ("PATCH", "/items/1", '{"name": null}'): "name: must be text, and is null",
@@ -149,6 +166,16 @@ WORDS = {
     ("POST", "/backup/import/full", '{"backup_data": "eA==", "forse": true}'): (
         "has a field that is not known here, forse"
     ),
+    ("GET", "/events?since=99999999999999999999999", ""): (
+        "since: must be a time like 2026-01-31T12:00:00Z, from year 1 to 9999"
+    ),
+    ("POST", "/scanner/scan", r'{"upc": "{\"command\": \"explode\"}"}'): (
+        "upc: this is not a command Stocky knows; command: must be one of"
+        " set_mode, set_location, associate_ui, show_view, undo"
+    ),
+    ("POST", "/scanner/scan", r'{"upc": "{\"command\": \"set_mode\", \"payload\": {\"mode\": \"fly\"}}"}'): (
+        "payload.mode: must be one of add, remove, move, lookup, count"
+    ),
     ("GET", "/items?limit=1001", ""): "limit: must be at most 1000",
     ("GET", "/items?is_active=perhaps", ""): "is_active: must be true or false, and is text",
 }
@@ -159,6 +186,22 @@ async def test_a_wrong_value_is_told_in_words(call: tuple[str, str, str], admin:
     method, path, body = call
     answer = await admin.request(method, path, content=body or None, headers={"Content-Type": JSON})
     assert refused(answer, 422)["detail"] == WORDS[call]
+
+
+async def test_a_header_is_told_by_its_own_name(admin: AsyncClient) -> None:
+    problem = refused(await admin.get("/events/stream", headers={"Last-Event-ID": "abc"}), 422)
+    assert problem["errors"] == [{"field": "Last-Event-ID", "message": "must be a whole number, and is text"}]
+
+
+@pytest.mark.parametrize("body", [r'{"name": "\ud83d"}', '{"name": "a'])
+async def test_half_of_a_character_and_half_of_a_body_are_told(body: str, admin: AsyncClient) -> None:
+    answer = await admin.post("/items", content=body, headers={"Content-Type": JSON})
+    refused(answer, 400, "not valid JSON: it ends too early, or holds half of a character")
+
+
+async def test_a_unit_may_have_any_word_in_it(admin: AsyncClient) -> None:
+    for unit in ("kg", " fl. oz ", "m²", "個"):
+        assert (await admin.patch("/skus/1", json={"unit": unit})).status_code == 200
 
 
 def _operations(document: Json) -> Iterator[tuple[str, str, Json]]:
@@ -178,3 +221,20 @@ def _patterns(node: Any) -> Iterator[str]:
         node = list(node.values())
     for each in node if isinstance(node, list) else ():
         yield from _patterns(each)
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "value"),
+    [
+        ("/items/", "upc", "4006381333931"),
+        ("/items/", "tags", ["transistor"]),
+        ("/items/", "seller_link", "https://example.org/bc547"),
+        ("/types/", "name", "Semiconductors"),
+        ("/users/", "email", "ada@example.org"),
+    ],
+)
+async def test_no_text_ends_with_a_line_break(path: str, field: str, value: Any, admin: AsyncClient) -> None:
+    whole = {"name": "x", "username": "ada", "password": "correct horse", "email": "ada@example.org", "role": "member"}
+    broken = [f"{each}\n" for each in value] if isinstance(value, list) else f"{value}\n"
+    refused(await admin.post(path, json=whole | {field: broken}), 422, field)
+    made(await admin.post(path, json=whole | {field: value}))

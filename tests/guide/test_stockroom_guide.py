@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import shutil
 import subprocess
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -15,6 +14,7 @@ import pytest
 from stocky.config import Config
 from stocky.stock.proof import find_faults
 from tests.cli.running import stocky
+from tests.guide.shell import needs_shell
 from tests.serving import ROOT, Server
 
 GUIDE = (ROOT / "docs" / "stockroom.md").read_text("utf-8")
@@ -23,7 +23,7 @@ LINES = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 @pytest.mark.slow
 @pytest.mark.one_postgres
-@pytest.mark.skipif(not shutil.which("curl") or not shutil.which("bash"), reason="curl or bash is not installed here")
+@needs_shell
 def test_the_walk_does_what_it_says(
     environ: dict[str, str],
     keys: dict[str, str],

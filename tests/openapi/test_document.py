@@ -76,7 +76,7 @@ def test_every_route_of_the_api_is_described(described: Litestar, operations: li
         for method in route.route_handler_map
         if method != "OPTIONS" and not route.path_format.startswith(("/docs", "/schema"))
     }
-    assert routes - in_document == {("GET", "/openapi.json"), ("GET", "/api/v1/openapi.json")}
+    assert routes - in_document == {("GET", "/openapi.json"), ("GET", "/api/v1/openapi.json"), ("GET", "/")}
     assert len(in_document) > 60
 
 
@@ -188,6 +188,11 @@ class _Loaded(HTMLParser):
             self.inline_scripts += 1
         if url := given.get("src") or (tag == "link" and given.get("href")):
             self.urls.append(str(url))
+
+
+async def test_whoever_opens_stocky_in_a_browser_comes_to_the_page(page_client: AsyncClient) -> None:
+    answer = await page_client.get("/")
+    assert (answer.status_code, answer.headers["location"]) == (302, "/docs")
 
 
 async def test_the_page_loads_everything_from_stocky_itself(page_client: AsyncClient) -> None:

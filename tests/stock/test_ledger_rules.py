@@ -137,7 +137,7 @@ def test_a_count_takes_the_one_lot_with_stock_and_asks_which_of_several() -> Non
     book = ledger(level(1, 0), level(2, 100, SOON))
     assert taken(book.set(operation("set", 40), item(), HERE)) == [(2, -60)]
     book = ledger(level(1, 10), level(2, 100, SOON))
-    with pytest.raises(Refused, match="name the lot"):
+    with pytest.raises(Refused, match="in the field lot of POST /events"):
         book.set(operation("set", 40), item(), HERE)
     assert taken(book.set(operation("set", 40, SOON), item(), HERE)) == [(2, -60)]
 
