@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from contextlib import closing
 from typing import Any
@@ -35,13 +36,18 @@ SELECT tablename, indexname FROM pg_indexes WHERE schemaname = 'public' AND inde
 
 
 def run(config: Config, statement: str) -> list[tuple[Any, ...]]:
-    """The rows of a statement, which is committed."""
+    """The rows of a statement, which is committed. A test that has a Stocky in its own loop asks run_beside()."""
     if config.dialect == "sqlite":
         with closing(sqlite3.connect(config.sqlite_path)) as connection, connection:
             return connection.execute(statement).fetchall()
     with psycopg.connect(config.database_url) as connection:
         cursor = connection.execute(statement)  # type: ignore[call-overload]  # psycopg wants a literal
         return cursor.fetchall() if cursor.description else []
+
+
+async def run_beside(config: Config, statement: str) -> list[tuple[Any, ...]]:
+    """The same, off the loop: the Stocky that runs there may hold what the statement waits for."""
+    return await asyncio.to_thread(run, config, statement)
 
 
 def falsify(config: Config, *statements: str) -> None:

@@ -95,11 +95,11 @@ async def test_a_note_of_a_megabyte_comes_back(admin: AsyncClient, config: Confi
     known = json.dumps({"text": "ü'\n" * 350_000}, ensure_ascii=False)
     assert len(known) > 1_000_000
     statement = "UPDATE item SET upc_data = '{}' WHERE id = {}".format(known.replace("'", "''"), item["id"])
-    schema.run(config, statement)
+    await schema.run_beside(config, statement)
     dump = await take(admin)
     assert loaded(dump, tmp_path)[0].problems == []
     await restore(admin, dump)
-    ((found,),) = schema.run(config, "SELECT upc_data FROM item")
+    ((found,),) = await schema.run_beside(config, "SELECT upc_data FROM item")
     assert found == known
 
 

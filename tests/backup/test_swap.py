@@ -108,10 +108,10 @@ async def test_data_that_would_have_no_admin_is_not_put_in_place(
     other = {"username": "other", "email": "o@example.org", "password": "long enough!", "role": "admin"}
     made(await admin.post("/users/", json=other))
     users = {user["username"]: user["id"] for user in await get(admin, "/users/")}
-    schema.run(config, f"UPDATE user_account SET is_active = FALSE WHERE id = {users['admin']}")
+    await schema.run_beside(config, f"UPDATE user_account SET is_active = FALSE WHERE id = {users['admin']}")
     with pytest.raises(Conflict, match="admin"):
         await replaced(app, scratch)
-    assert schema.run(config, "SELECT count(*) FROM user_account WHERE username = 'other'") == [(1,)]
+    assert await schema.run_beside(config, "SELECT count(*) FROM user_account WHERE username = 'other'") == [(1,)]
 
 
 async def test_readers_and_writers_see_the_one_or_the_other(
@@ -167,17 +167,17 @@ async def test_a_foreign_table_in_the_same_schema_is_left_alone(
 ) -> None:
     if config.dialect == "sqlite":
         pytest.skip("a SQLite file is Stocky's alone and replaced as a whole")
-    schema.run(config, "CREATE TABLE theirs (note TEXT)")
-    schema.run(config, "INSERT INTO theirs VALUES ('still here') RETURNING note")
+    await schema.run_beside(config, "CREATE TABLE theirs (note TEXT)")
+    await schema.run_beside(config, "INSERT INTO theirs VALUES ('still here') RETURNING note")
     scratch = scratch_of(await take(admin), tmp_path)
     await replaced(app, scratch)
-    assert schema.run(config, "SELECT note FROM theirs") == [("still here",)]
-    schema.run(config, "CREATE VIEW their_view AS SELECT name FROM item")
+    assert await schema.run_beside(config, "SELECT note FROM theirs") == [("still here",)]
+    await schema.run_beside(config, "CREATE VIEW their_view AS SELECT name FROM item")
     with pytest.raises(Conflict, match="their_view"):
         await replaced(app, scratch)
-    left = schema.run(config, "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'stocky%'")
+    left = await schema.run_beside(config, "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'stocky%'")
     assert left == []
-    assert schema.run(config, "SELECT count(*) FROM their_view") == [(0,)]
+    assert await schema.run_beside(config, "SELECT count(*) FROM their_view") == [(0,)]
 
 
 async def test_a_request_that_began_with_the_old_data_does_not_end_with_the_new(

@@ -52,8 +52,8 @@ async def test_it_gives_up_when_another_program_writes_and_works_after_it(
     if config.dialect == "postgres":
         pytest.skip("on Postgres nobody writes the file")
     await app.state.database.call(sqlite3.Connection.execute, "PRAGMA busy_timeout = 20")
-    with closing(sqlite3.connect(config.sqlite_path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
+    with closing(sqlite3.connect(config.sqlite_path, isolation_level=None, check_same_thread=False)) as other:
+        await asyncio.to_thread(other.execute, "BEGIN IMMEDIATE")
         with pytest.raises(Unavailable, match="nothing was changed"):
             await replaced(app, old_in_new)
         assert await names(admin) == ["Live"]
@@ -104,15 +104,15 @@ async def test_what_others_may_do_with_the_tables_they_may_do_after_it(
 ) -> None:
     if config.dialect == "sqlite":
         pytest.skip("SQLite knows no users")
-    schema.run(config, "GRANT SELECT ON item TO PUBLIC")
-    schema.run(config, "GRANT INSERT, UPDATE ON location TO pg_monitor WITH GRANT OPTION")
+    await schema.run_beside(config, "GRANT SELECT ON item TO PUBLIC")
+    await schema.run_beside(config, "GRANT INSERT, UPDATE ON location TO pg_monitor WITH GRANT OPTION")
     granted = """
         SELECT table_name, grantee, privilege_type, is_grantable FROM information_schema.table_privileges
          WHERE table_schema = 'public' AND grantee IN ('PUBLIC', 'pg_monitor') ORDER BY 1, 2, 3"""
-    before = schema.run(config, granted)
+    before = await schema.run_beside(config, granted)
     assert len(before) == 3
     await replaced(app, old_in_new)
-    assert schema.run(config, granted) == before
+    assert await schema.run_beside(config, granted) == before
 
 
 @pytest.mark.parametrize("passes", [0, 1, 2, 5, 20, 60])
@@ -204,9 +204,9 @@ async def test_what_killed_restores_left_is_dropped_unless_one_is_running(
 ) -> None:
     if config.dialect == "sqlite":
         pytest.skip("SQLite has no schemas")
-    schema.run(config, "CREATE SCHEMA stocky_incoming_0123abcd")
-    schema.run(config, "CREATE TABLE stocky_incoming_0123abcd.item (id INTEGER)")
-    schema.run(config, "CREATE SCHEMA stocky_incoming_of_someone_else")
+    await schema.run_beside(config, "CREATE SCHEMA stocky_incoming_0123abcd")
+    await schema.run_beside(config, "CREATE TABLE stocky_incoming_0123abcd.item (id INTEGER)")
+    await schema.run_beside(config, "CREATE SCHEMA stocky_incoming_of_someone_else")
     database: Database = app.state.database
     async with claim_restore(config.database_url):
         await postgres_swap.sweep(database)
@@ -250,7 +250,7 @@ async def test_who_lost_the_share_of_the_lock_looks_again_before_it_goes_on(
     ended = """
         SELECT pg_terminate_backend(pid) FROM pg_locks
          WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
-    assert schema.run(config, ended) == [(True,)]
+    assert await schema.run_beside(config, ended) == [(True,)]
     await renewed.wait()
     await gate.opened()
     assert await names(admin) == ["Live"]

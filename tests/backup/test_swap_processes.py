@@ -150,7 +150,8 @@ async def test_everyone_sees_the_old_and_then_the_new_and_no_event_gets_lost_uns
 
         before = await admin.get(f"/system/backup/{answer['safety_backup']}/download")
         in_backup = set(re.findall(r"'([abc]-\d+)'", text_of(before.content)))
-        there = {id for (id,) in schema.run(config, "SELECT event_id FROM stock_event WHERE event_id IS NOT NULL")}
+        rows = await schema.run_beside(config, "SELECT event_id FROM stock_event WHERE event_id IS NOT NULL")
+        there = {id for (id,) in rows}
         told = sum(int(warning.split()[0]) for warning in answer["warnings"] if "were recorded while" in warning)
         assert acknowledged
         assert len(acknowledged - in_backup - there) <= told

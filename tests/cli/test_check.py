@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
@@ -91,7 +92,7 @@ FAULTS = {
 @pytest.mark.parametrize("kind", FAULTS)
 async def test_a_fault_is_found(kind: str, config: Config) -> None:
     statements, checks, words = FAULTS[kind]
-    falsify(config, *statements)
+    await asyncio.to_thread(falsify, config, *statements)
     faults = await find_faults(config)
     assert {fault.check for fault in faults} == checks
     assert any(words in fault.message for fault in faults), faults
@@ -100,7 +101,7 @@ async def test_a_fault_is_found(kind: str, config: Config) -> None:
 @pytest.mark.usefixtures("busy")
 async def test_every_fault_is_listed_and_the_status_is_1(environ: dict[str, str], config: Config) -> None:
     for statements, _, _ in FAULTS.values():
-        falsify(config, *statements)
+        await asyncio.to_thread(falsify, config, *statements)
     answer = stocky(environ, "check")
     assert answer.returncode == 1
     listed = {line.partition(": ")[0] for line in answer.stdout.splitlines()}

@@ -102,14 +102,14 @@ async def test_who_wants_what_is_being_deleted_comes_again(admin: AsyncClient, c
     first = await uploaded(admin, item, pdf())
     await admin.delete(f"/documents/{first['id']}")
     doom = "UPDATE orphan_content SET doomed_at = '{}'"
-    schema.run(config, doom.format(clock.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")))
+    await schema.run_beside(config, doom.format(clock.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")))
     answer = await send(admin, item, pdf())
     refused(answer, 503, "send it again")
     assert answer.headers["retry-after"] == "10"
     # Whoever was deleting it was killed.
-    schema.run(config, doom.format("2020-01-01T00:00:00.000000Z"))
+    await schema.run_beside(config, doom.format("2020-01-01T00:00:00.000000Z"))
     await uploaded(admin, item, pdf())
-    assert schema.run(config, "SELECT sha256 FROM orphan_content") == []
+    assert await schema.run_beside(config, "SELECT sha256 FROM orphan_content") == []
 
 
 async def test_uploads_and_collections_at_once_lose_nothing(

@@ -83,7 +83,7 @@ async def test_a_merge_that_only_the_journal_knows_ends_when_it_is_undone(member
         }
     )
     values = f"{source['id']}, {target['id']}, 'b', '{moved}', '2026-01-01T00:00:00.000000Z'"
-    schema.run(config, f"INSERT INTO item_merge ({columns}) VALUES ({values})")
+    await schema.run_beside(config, f"INSERT INTO item_merge ({columns}) VALUES ({values})")
     (fault,) = await find_faults(config)
     assert f"POST /items/{source['id']}/unmerge" in fault.message
     again = await member.post(f"/items/{source['id']}/merge", json={"into": target["id"]})

@@ -69,7 +69,7 @@ async def test_older_merges_which_kept_less_are_undone_as_well(
         await put_on(member, food, target, 3)
     await merge(member, source, target)
     entry = {"parent_id": food["id"], "entry_id": 1, "quantity_milli": 2000, "is_folded": had_both}
-    schema.run(config, f"UPDATE item_merge SET moved = '{json.dumps({'list_entries': [entry]})}'")
+    await schema.run_beside(config, f"UPDATE item_merge SET moved = '{json.dumps({'list_entries': [entry]})}'")
     await unmerge(member, source)
     assert await on(member, food) == ({"A": 2, "B": 3} if had_both else {"A": 2})
 

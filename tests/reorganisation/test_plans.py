@@ -133,7 +133,7 @@ async def test_however_often_it_is_applied_and_by_however_many_it_is_applied_onc
     assert all(made(answer) == first for answer in answers[:6])
     assert {answer.batch_id for answer in answers[6:]} <= {first["batch_id"]}
     assert made(await member.post(path)) == first
-    assert schema.run(config, "SELECT count(*) FROM stock_event WHERE kind = 'move'") == [(6,)]
+    assert await schema.run_beside(config, "SELECT count(*) FROM stock_event WHERE kind = 'move'") == [(6,)]
     for each in others:
         await leave(each)
     made(await member.post(f"/events/batches/{first['batch_id']}/undo"))
@@ -229,13 +229,13 @@ async def test_a_discarded_plan_is_not_applied_and_an_applied_one_not_discarded(
 async def test_a_plan_expires(member: AsyncClient, workshop: Workshop, config: Config) -> None:
     found = await plan(member, valid_days=1)
     assert found["expires_at"][:10] > found["created_at"][:10]
-    schema.run(config, "UPDATE reorg_plan SET expires_at = '2026-01-01T00:00:00.000000Z'")
+    await schema.run_beside(config, "UPDATE reorg_plan SET expires_at = '2026-01-01T00:00:00.000000Z'")
     assert (await get(member, f"/reorg/plans/{found['id']}"))["status"] == "expired"
     refused(await member.post(f"/reorg/plans/{found['id']}/apply"), 409, "has expired")
-    schema.run(config, "UPDATE reorg_plan SET expires_at = '2020-01-01T00:00:00.000000Z'")
+    await schema.run_beside(config, "UPDATE reorg_plan SET expires_at = '2020-01-01T00:00:00.000000Z'")
     assert (await plan(member))["move_count"] == 3
     assert len(await get(member, "/reorg/plans")) == 1, "what expired long ago is gone"
-    assert schema.run(config, "SELECT count(*) FROM reorg_move") == [(3,)]
+    assert await schema.run_beside(config, "SELECT count(*) FROM reorg_move") == [(3,)]
 
 
 async def test_a_plan_can_be_kept_short(member: AsyncClient, workshop: Workshop) -> None:
@@ -279,7 +279,7 @@ async def test_so_many_plans_may_wait(member: AsyncClient, config: Config) -> No
     found = await plan(member)
     columns = "status, max_moves, created_at, expires_at"
     for _ in range(49):
-        schema.run(
+        await schema.run_beside(
             config,
             f"INSERT INTO reorg_plan ({columns}) SELECT {columns} FROM reorg_plan WHERE id = {found['id']}",
         )

@@ -58,5 +58,5 @@ async def test_what_makes_no_sense_is_refused(admin: AsyncClient, change: dict[s
 
 async def test_a_value_of_another_version_does_no_harm(admin: AsyncClient, config: Config) -> None:
     made(await admin.patch("/settings", json={"backup_keep": 3, "backup_schedule_kind": "sql"}))
-    schema.run(config, "UPDATE setting SET value = '\"tape\"' WHERE name = 'backup_schedule_kind'")
+    await schema.run_beside(config, "UPDATE setting SET value = '\"tape\"' WHERE name = 'backup_schedule_kind'")
     assert await get(admin, "/settings") == AT_FIRST | {"backup_keep": 3}

@@ -14,7 +14,7 @@ from stocky import clock
 from stocky.config import Config
 from stocky.webhooks import handing_out
 from stocky.webhooks.sending import back_off
-from tests.architecture.schema import run
+from tests.architecture.schema import run_beside
 from tests.backup.dumps import finished
 from tests.inventory import Json, get, made, new_item, refused, total
 from tests.webhooks.receiving import Receiver, answer, deliveries, hooked, post_events, until_so
@@ -116,7 +116,7 @@ async def test_of_an_alert_that_was_deleted_nothing_is_told(
     made(await admin.patch(f"/webhooks/{webhook['id']}", json={"is_active": False}))
     for kind in ("deleted", "kept"):
         made(await member.post("/alerts/", json={"alert_type": kind, "message": "Look"}))
-    run(config, "DELETE FROM alert WHERE alert_type = 'deleted'")
+    await run_beside(config, "DELETE FROM alert WHERE alert_type = 'deleted'")
     made(await admin.patch(f"/webhooks/{webhook['id']}", json={"is_active": True}))
     await receiver.until(1)
     await asyncio.sleep(A_WHILE)
@@ -312,7 +312,7 @@ async def test_deliveries_and_news_are_kept_for_a_while_and_no_longer(
     await app.state.webhooks._tidy()
     monkeypatch.setattr(clock, "now", real)
     assert await deliveries(admin, webhook) == []
-    assert run(config, "SELECT count(*) FROM webhook_news") == [(1,)]
+    assert await run_beside(config, "SELECT count(*) FROM webhook_news") == [(1,)]
     made(await member.post("/alerts/", json={"alert_type": "other", "message": "new"}))
     told = await receiver.until(7)
     assert told[-1].data["message"] == "new"

@@ -11,7 +11,7 @@ from litestar import Litestar
 
 from stocky.config import Config
 from stocky.webhooks import service
-from tests.architecture.schema import run
+from tests.architecture.schema import run_beside
 from tests.inventory import Json, get, made
 from tests.webhooks.receiving import Receiver, deliveries, hooked, post_events, until_so
 
@@ -73,7 +73,7 @@ async def test_one_webhook_that_cannot_be_handed_anything_keeps_no_other_waiting
 ) -> None:
     [last] = await post_events(member, item, shelf)
     stuck = await hooked(admin, receiver)
-    run(
+    await run_beside(
         config,
         "INSERT INTO webhook_delivery (webhook_id, message_id, event_type, payload, position, status, created_at)"
         f" VALUES ({stuck['id']}, 'msg_x', 'stock.recorded', '', {last + 1}, 'dropped', '2026-01-01T00:00:00.000000Z')",
@@ -104,13 +104,13 @@ async def test_a_secret_that_nothing_can_be_signed_with_is_a_failure_that_rotati
     admin: AsyncClient, receiver: Receiver, config: Config
 ) -> None:
     webhook = await hooked(admin, receiver)
-    run(config, f"UPDATE webhook SET secret = 'whsec_{'!' * 44}'")
+    await run_beside(config, f"UPDATE webhook SET secret = 'whsec_{'!' * 44}'")
     assert (await admin.post(f"/webhooks/{webhook['id']}/test")).status_code == 202
     assert "rotate the secret" in (await _first_failure(admin, webhook))["error"]
     await asyncio.sleep(A_WHILE)
     [delivery] = await deliveries(admin, webhook)
     assert (delivery["attempts"], receiver.received) == (1, [])
-    run(config, "UPDATE webhook SET secret = 'a_secret_that_signs_well_and_is_long_enough'")
+    await run_beside(config, "UPDATE webhook SET secret = 'a_secret_that_signs_well_and_is_long_enough'")
     made(await admin.patch(f"/webhooks/{webhook['id']}", json={"is_active": True}))
     await receiver.until(1)
 
@@ -135,12 +135,12 @@ async def test_sending_goes_on_after_the_database_did_what_nobody_expected(
     admin: AsyncClient, app: Litestar, receiver: Receiver, config: Config, caplog: pytest.LogCaptureFixture
 ) -> None:
     webhook = await hooked(admin, receiver)
-    run(config, "ALTER TABLE webhook_queue RENAME TO elsewhere")
+    await run_beside(config, "ALTER TABLE webhook_queue RENAME TO elsewhere")
 
     async def noticed() -> bool:
         return "Looking for what waits for webhooks failed" in caplog.text
 
     await until_so(noticed)
-    run(config, "ALTER TABLE elsewhere RENAME TO webhook_queue")
+    await run_beside(config, "ALTER TABLE elsewhere RENAME TO webhook_queue")
     assert (await admin.post(f"/webhooks/{webhook['id']}/test")).status_code == 202
     await receiver.until(1)

@@ -11,7 +11,7 @@ from httpx import AsyncClient
 
 from stocky.config import Config
 from stocky.webhooks.signing import make_secret
-from tests.architecture.schema import run
+from tests.architecture.schema import run_beside
 from tests.architecture.source import ROOT
 from tests.inventory import Json, get, made, refused
 from tests.webhooks.receiving import Receiver, hooked, post_events
@@ -156,7 +156,7 @@ async def test_what_one_database_takes_for_an_address_the_other_does_as_well(
     admin: AsyncClient, receiver: Receiver, config: Config
 ) -> None:
     webhook = await hooked(admin, receiver)
-    run(config, f"UPDATE webhook SET url = 'HTTP://127.0.0.1:{receiver.port}/'")
+    await run_beside(config, f"UPDATE webhook SET url = 'HTTP://127.0.0.1:{receiver.port}/'")
     assert (await admin.post(f"/webhooks/{webhook['id']}/test")).status_code == 202
     await receiver.until(1)
 
@@ -166,7 +166,7 @@ async def test_types_that_there_are_not_are_passed_over_and_other_webhooks_told(
     admin: AsyncClient, member: AsyncClient, receiver: Receiver, config: Config, item: Json, shelf: Json, stored: str
 ) -> None:
     odd, other = await hooked(admin, receiver), await hooked(admin, receiver)
-    run(config, f"UPDATE webhook SET event_types = '{stored}' WHERE id = {odd['id']}")
+    await run_beside(config, f"UPDATE webhook SET event_types = '{stored}' WHERE id = {odd['id']}")
     known = ["stock.recorded"] if "STOCK" in stored else []
     assert [each["event_types"] for each in await get(admin, "/webhooks/")] == [known, ["stock.recorded"]]
     await post_events(member, item, shelf)
@@ -224,7 +224,7 @@ async def test_for_a_day_after_a_rotation_the_former_secret_signs_as_well(
     [first] = await receiver.until(1)
     assert first.is_signed_by(OWN)
     assert first.is_signed_by(rotated["secret"])
-    run(config, "UPDATE webhook SET former_until = '2026-01-01T00:00:00.000000Z'")
+    await run_beside(config, "UPDATE webhook SET former_until = '2026-01-01T00:00:00.000000Z'")
     assert (await admin.post(path)).status_code == 202
     [_, second] = await receiver.until(2)
     assert second.is_signed_by(rotated["secret"])
