@@ -19,7 +19,7 @@ from stocky.backup.repository import count_rows
 from stocky.backup.workspace import workspace
 from stocky.config import Config
 from stocky.db import make_database
-from stocky.db.migrate import check_schema, migrate
+from stocky.db.migrate import carry_times, check_schema, migrate
 from stocky.db.serving_lock import serving_lock
 from stocky.errors import BadRequest, Conflict
 
@@ -48,6 +48,8 @@ async def copy(source: Config, target: Config, report: Report) -> dict[str, Tabl
             finally:
                 await database.close()
             proofs = await asyncio.to_thread(_proofs, sent)
+        # The target is migrated before it is known what arrives, so that is when its own log says it was.
+        await asyncio.to_thread(carry_times, source, target)
         async with _loaded(target, report) as arrived:
             differing = [
                 table for table, proof in (await asyncio.to_thread(_proofs, arrived)).items() if proofs[table] != proof

@@ -25,6 +25,9 @@ from stocky.resources import resource
 _LOCK_KEY = 7_786_259
 # Tables whose rows are nobody's: they come with the schema, or follow from the others.
 _REMADE = {"auth_revision", "search_index", "search_text", "search_pending"}
+# When each migration was applied, and when yoyo's own tables came; in UTC, as text.
+_APPLIED = "SELECT migration_id, CAST(applied_at_utc AS TEXT) FROM _yoyo_migration"
+_INSTALLED = "SELECT version, CAST(installed_at_utc AS TEXT) FROM _yoyo_version"
 
 
 class MigrationState(msgspec.Struct):
@@ -118,6 +121,24 @@ def rollback(config: Config, migration_id: str, *, force: bool = False) -> list[
         return [migration.id for migration in undone]
 
 
+def carry_times(source: Config, target: Config) -> None:
+    """Dates the migrations of a copy as those of the same number in its source; both are at the same one."""
+    with _backend(source) as backend:
+        applied = {number_of(id): moment for id, moment in backend.execute(_APPLIED).fetchall()}
+        installed = dict(backend.execute(_INSTALLED).fetchall())
+    with _only_process(target), _backend(target) as backend, backend.transaction():
+        for migration in _read(target):
+            backend.execute(
+                "UPDATE _yoyo_migration SET applied_at_utc = :moment WHERE migration_id = :id",
+                {"moment": _naive(applied[number_of(migration.id)]), "id": migration.id},
+            )
+        for version, moment in installed.items():
+            backend.execute(
+                "UPDATE _yoyo_version SET installed_at_utc = :moment WHERE version = :version",
+                {"moment": _naive(moment), "version": version},
+            )
+
+
 def _said_nothing() -> AbstractContextManager[object]:
     """yoyo prints the rows that a statement gives, and SQLite's ALTER TABLE asks for some of its own."""
     return redirect_stdout(io.StringIO())
@@ -149,17 +170,18 @@ def _backend(config: Config) -> Iterator[Any]:
         # yoyo hands on whatever its driver raises, and the drivers share no base class.
         raise Unavailable(f"The database cannot be reached: {str(error).strip().splitlines()[0]}") from error
     try:
-        backend.execute(
-            "CREATE TABLE IF NOT EXISTS migration_checksum (migration_id TEXT PRIMARY KEY, checksum TEXT NOT NULL)"
-        )
-        backend.commit()
-        backend.ensure_internal_schema_updated()
-        yield backend
+        # Entered, it writes every time its own way, and closes the connection at the end.
+        with backend:
+            backend.execute(
+                "CREATE TABLE IF NOT EXISTS migration_checksum (migration_id TEXT PRIMARY KEY, checksum TEXT NOT NULL)"
+            )
+            backend.commit()
+            backend.ensure_internal_schema_updated()
+            yield backend
     except backend.driver.DatabaseError as error:
         reason = str(error).strip().splitlines()[0]
         raise Unavailable(f"The database cannot be used: {reason}. If it is damaged, restore a backup") from error
     finally:
-        backend.connection.close()
         _restore_time_format()
 
 
@@ -199,10 +221,7 @@ def _clear_stale_lock(backend: Any) -> None:
 
 
 def _states(backend: Any, migrations: MigrationList) -> list[MigrationState]:
-    applied: dict[str, datetime] = {
-        row[0]: _aware(row[1])
-        for row in backend.execute("SELECT migration_id, CAST(applied_at_utc AS TEXT) FROM _yoyo_migration").fetchall()
-    }
+    applied: dict[str, datetime] = {id: _aware(moment) for id, moment in backend.execute(_APPLIED).fetchall()}
     checksums = dict(backend.execute("SELECT migration_id, checksum FROM migration_checksum").fetchall())
     states = [
         MigrationState(
@@ -265,6 +284,11 @@ def _tables_that_would_go(backend: Any, config: Config, migrations: list[Any]) -
 def _holds_rows(backend: Any, table: str) -> bool:
     # The name comes from a rollback file of ours.
     return backend.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is not None  # noqa: S608
+
+
+def _naive(moment: str) -> datetime:
+    """As its columns have it: in UTC, and without saying so."""
+    return datetime.fromisoformat(moment).replace(tzinfo=None)
 
 
 def _aware(moment: str) -> datetime:
