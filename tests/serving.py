@@ -15,8 +15,8 @@ from pathlib import Path
 import httpx
 
 ROOT = Path(__file__).resolve().parent.parent
-READY_SECONDS = 30
-STOP_SECONDS = 15
+READY_SECONDS = 60
+STOP_SECONDS = 30
 
 
 class Server:

@@ -177,7 +177,7 @@ async def test_how_soon_is_soon_is_a_setting(app: Litestar, admin: AsyncClient) 
     sku = await new_stock(admin, item, shelf, 1, expiry_date=str(TODAY + 10 * DAY))
     for days, shown in ((14, [sku["id"]]), (3, [])):
         made(await admin.patch("/settings", json={"expiring_soon_days": days}))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             # The change looks at everything itself, as a job.
             while [sku_id for _, sku_id in await _active(admin)] != shown:  # noqa: ASYNC110 - a job says when
                 await asyncio.sleep(0.05)

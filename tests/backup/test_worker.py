@@ -25,7 +25,7 @@ from tests.backup.by_hand import write_down
 from tests.conftest import TestDatabases, settings
 from tests.serving import Server
 
-GONE_SECONDS = 20
+GONE_SECONDS = 60
 
 # Streams a dump, takes one piece of it, says so, and waits to be killed.
 STREAMER = """

@@ -136,7 +136,7 @@ async def test_the_collection_is_a_job_of_every_day_once_there_are_documents(app
     await app.state.schedule.look()
     await app.state.schedule.look()
     (job,) = await get(admin, "/jobs", kind="documents.collect")
-    for _ in range(100):
+    for _ in range(600):
         if job["status"] == "done":
             break
         await asyncio.sleep(0.1)

@@ -130,7 +130,7 @@ async def test_an_upload_that_no_attempt_will_read_goes_and_one_that_waits_for_a
         (hopeless,) = uploads()
         broken.setattr(imports, "ATTEMPTS", 2)
         job = await begin(member, "name\nSalt\n")
-        for _ in range(500):
+        for _ in range(3_000):
             if (await get(member, f"/imports/{job['job_id']}"))["error"] is not None:
                 break
             await asyncio.sleep(0.02)

@@ -16,7 +16,7 @@ from stocky.live.repository import EventFilter
 from stocky.live.stream import follow_ledger
 from tests.serving import Server
 
-SECONDS = 10
+SECONDS = 60
 
 
 class Message(msgspec.Struct):

@@ -211,6 +211,6 @@ def _memory(server: Server) -> int:
 
 
 async def _wait_until(is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await asyncio.to_thread(is_so):  # noqa: ASYNC110 - another process tells no event
             await asyncio.sleep(0.05)

@@ -83,7 +83,7 @@ async def test_a_database_another_program_holds_is_not_ready_until_it_is_free(
     finally:
         holder.rollback()
         holder.close()
-    for _ in range(100):
+    for _ in range(600):
         if (await root.get("/health/ready")).status_code == 200:
             return
         await asyncio.sleep(0.1)
