@@ -59,8 +59,16 @@ SELECT status
  WHERE id = :id;
 
 -- get_plan --
--- One plan.
-SELECT id, CASE WHEN status IN ('computing', 'proposed') AND expires_at <= :now THEN 'expired' ELSE status END AS status,
+-- One plan; the ledger says whether what was applied has all been undone.
+SELECT id,
+       CASE WHEN status IN ('computing', 'proposed') AND expires_at <= :now THEN 'expired'
+            WHEN status = 'applied'
+                 AND NOT EXISTS (SELECT 1 FROM stock_event AS event
+                                  WHERE event.batch_id = reorg_plan.batch_id AND event.kind <> 'undo'
+                                    AND NOT EXISTS (SELECT 1 FROM stock_event AS reversal
+                                                     WHERE reversal.reverses_id = event.id))
+                 THEN 'undone'
+            ELSE status END AS status,
        max_moves, has_more, freed_boxes AS freed_boxes_json,
        (SELECT count(*) FROM reorg_move WHERE reorg_move.plan_id = reorg_plan.id) AS move_count,
        created_by, created_at, expires_at, applied_by, applied_at, batch_id
@@ -69,7 +77,15 @@ SELECT id, CASE WHEN status IN ('computing', 'proposed') AND expires_at <= :now 
 
 -- list_plans --
 -- Plans, newest first.
-SELECT id, CASE WHEN status IN ('computing', 'proposed') AND expires_at <= :now THEN 'expired' ELSE status END AS status,
+SELECT id,
+       CASE WHEN status IN ('computing', 'proposed') AND expires_at <= :now THEN 'expired'
+            WHEN status = 'applied'
+                 AND NOT EXISTS (SELECT 1 FROM stock_event AS event
+                                  WHERE event.batch_id = reorg_plan.batch_id AND event.kind <> 'undo'
+                                    AND NOT EXISTS (SELECT 1 FROM stock_event AS reversal
+                                                     WHERE reversal.reverses_id = event.id))
+                 THEN 'undone'
+            ELSE status END AS status,
        max_moves, has_more, freed_boxes AS freed_boxes_json,
        (SELECT count(*) FROM reorg_move WHERE reorg_move.plan_id = reorg_plan.id) AS move_count,
        created_by, created_at, expires_at, applied_by, applied_at, batch_id

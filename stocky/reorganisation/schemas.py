@@ -19,6 +19,7 @@ class PlanStatus(AnyCase):
     COMPUTING = "computing"
     PROPOSED = "proposed"
     APPLIED = "applied"
+    UNDONE = "undone"
     DISCARDED = "discarded"
     EXPIRED = "expired"
     FAILED = "failed"
@@ -62,7 +63,8 @@ class PlannedMove(Struct, kw_only=True):
 class PlanSummary(Struct, kw_only=True):
     """A plan without its moves. `has_more` says that a further plan would move more than `max_moves` allowed here.
 
-    `freed_boxes` are the numbers of the boxes it empties; `batch_id` undoes it once it is applied.
+    `freed_boxes` are the numbers of the boxes it empties; `batch_id` undoes it once it is applied. `undone` it is when
+    all of that has been undone; to move the same again, make a new plan.
     """
 
     id: int

@@ -49,7 +49,7 @@ class Reorganisation:
         """
         async with self._database.transaction() as tx:
             plan = await repository.lock_plan(tx, plan_id)
-            if plan.status is PlanStatus.APPLIED:
+            if plan.status in (PlanStatus.APPLIED, PlanStatus.UNDONE):
                 return plan
             if plan.status is not PlanStatus.PROPOSED:
                 raise Conflict(f"Plan {plan_id} {_NOT_NOW[plan.status]}")

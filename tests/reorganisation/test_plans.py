@@ -111,7 +111,12 @@ async def test_applying_moves_everything_at_once_and_undoing_the_batch_brings_it
     assert [event["note"] for event in events if event["batch_id"] == applied["batch_id"]] == [
         f"Reorganisation plan {found['id']}"
     ] * 6
+    one = next(event["id"] for event in events if event["batch_id"] == applied["batch_id"])
+    made(await member.post(f"/events/{one}/undo"))
+    assert (await get(member, f"/reorg/plans/{found['id']}"))["status"] == "applied"
     made(await member.post(f"/events/batches/{applied['batch_id']}/undo"))
+    assert (await get(member, f"/reorg/plans/{found['id']}"))["status"] == "undone"
+    assert {each["status"] for each in await get(member, "/reorg/plans")} == {"undone", "proposed"}
     assert [await where(member, item) for item in (workshop.screws, workshop.nuts)] == before
     assert await find_faults(config) == []
 
@@ -137,7 +142,7 @@ async def test_however_often_it_is_applied_and_by_however_many_it_is_applied_onc
     for each in others:
         await leave(each)
     made(await member.post(f"/events/batches/{first['batch_id']}/undo"))
-    assert made(await member.post(path)) == first, "also once it has been undone"
+    assert made(await member.post(path)) == first | {"status": "undone"}, "once however it ended"
     assert await where(member, workshop.nuts) == {("Box 2 / 3", None): 40}
 
 
