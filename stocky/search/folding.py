@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import unicodedata
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 from msgspec import Struct
@@ -15,6 +16,9 @@ from msgspec import Struct
 LONGEST_FIELD = 8_000
 # An index of Postgres takes no key over 2,700 bytes.
 LONGEST_NAME = 400
+
+# What stands behind a number and is longer is no unit, as `kohm` and `pack` may be.
+LONGEST_UNIT = 4
 
 # In the order of their weight; the order of the lines of an item's text.
 FIELDS = ("code", "name", "manufacturer_code", "tags", "type", "seller", "barcodes", "description", "documents")
@@ -60,7 +64,8 @@ class _Plain(dict[int, str]):
         return plain
 
 
-_PLAIN = _Plain(zip(map(ord, "æœøłđðþħı"), ("ae", "oe", "o", "l", "d", "d", "th", "h", "i"), strict=True))
+# The last one is the micro of 10 µF, which is typed as 10uF.
+_PLAIN = _Plain(zip(map(ord, "æœøłđðþħıμ"), ("ae", "oe", "o", "l", "d", "d", "th", "h", "i", "u"), strict=True))
 
 
 def words_of(text: str) -> str:
@@ -88,10 +93,25 @@ def text_of(source: Source) -> SearchText:
 
 
 def _line(text: str) -> str:
-    """The words, and behind two spaces what signs part in one piece: `BC-547` is `bc 547` and also `bc547`."""
+    """The words, and behind two spaces what signs part in one piece: `BC-547` is `bc 547` and also `bc547`.
+
+    So are measures: `4.7 kΩ` is `4 7 kω` and also `7kω` and `7kohm`, where `4.7k` and `4.7kohm` are the beginning.
+    """
     words = words_of(text)
     pieces = [piece.replace(" ", "") for piece in map(words_of, text.split()) if " " in piece]
+    pieces += _measures(words.split())
     return f" {'  '.join(filter(None, (words[:LONGEST_FIELD], ' '.join(pieces)[:LONGEST_FIELD])))} "
+
+
+def _measures(words: list[str]) -> list[str]:
+    """The numbers among these words, each in one piece with the unit behind it; ohms also spelt out."""
+    joined = [
+        number + unit
+        for number, unit in pairwise(words)
+        if number.isdecimal() and unit.isalpha() and len(unit) <= LONGEST_UNIT
+    ]
+    ohms = [f"{word[:-1]}ohm" for word in words + joined if word[0].isdecimal() and word.endswith("ω")]
+    return joined + ohms
 
 
 @lru_cache(maxsize=65_536)
