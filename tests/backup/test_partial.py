@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import psycopg
 import pytest
 from httpx import AsyncClient
 from litestar import Litestar
@@ -245,6 +246,27 @@ async def test_a_merge_waits_for_the_end_of_an_import_and_takes_along_what_came(
     assert made(await importing)["records_imported"] == 1
     await merging
     assert await on(admin, food) == {"Tea": 2}
+
+
+async def test_an_import_and_who_has_what_it_waits_for_never_wait_for_each_other(
+    admin: AsyncClient, tea: Json, config: Config
+) -> None:
+    if config.dialect == "sqlite":
+        pytest.skip("SQLite has one writer")
+    item, stock = await lines(admin, "item"), await lines(admin, "sku")
+    rows = [renumbered(line, {"VALUES(1,": "VALUES(70,", f"'{tea['code']}'": "'ZZZZ'"}) for line in item]
+    rows += [renumbered(line, {"VALUES(1,1,": "VALUES(70,70,", ",5000,": ",0,"}) for line in stock]
+    async with await psycopg.AsyncConnection.connect(config.database_url) as other:
+        await other.execute("LOCK TABLE sku IN ROW EXCLUSIVE MODE")
+        importing = asyncio.create_task(send(admin, rows))
+        waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'sku'::regclass"
+        while await schema.run_beside(config, waits) == [(0,)]:
+            assert not importing.done()
+        # It has the table of items, and waits for that of stock records.
+        await other.execute("UPDATE item SET description = 'changed meanwhile' WHERE id = 1")
+        await other.commit()
+    assert made(await importing)["records_imported"] == 2
+    assert (await get(admin, "/items/1"))["description"] == "changed meanwhile"
 
 
 async def test_a_merge_is_not_imported_in_part(admin: AsyncClient, tea: Json) -> None:

@@ -12,8 +12,13 @@ from stocky.backup.adding.merging import Imported, Staged, merge_script, staged_
 from stocky.backup.replacing.postgres import filled
 from stocky.db import Database
 from stocky.db.postgres import PostgresDatabase, domain_errors, run_script
-from stocky.errors import BadRequest
+from stocky.errors import BadRequest, Unavailable
 from stocky.merging.repository import lock_merges
+
+# Less than the second after which Postgres looks whether two wait for each other, and ends one of them.
+LOCK_MILLISECONDS = 500
+LOCK_ATTEMPTS = 30
+PAUSE_SECONDS = 0.1
 
 
 async def merge(database: Database, staging: Path, *, force: bool, named: frozenset[str]) -> Imported:
@@ -30,10 +35,8 @@ async def merge(database: Database, staging: Path, *, force: bool, named: frozen
 
 async def _run(connection: Any, staged: list[Staged], schema: str, force: bool, named: frozenset[str]) -> Imported:
     live = await connection.fetchval("SELECT quote_ident(current_schema())")
-    tables = ", ".join(f"{live}.{table.name}" for table in staged)
-    if tables:
-        # The sums are proven on what is there at the end; nobody adds to it meanwhile. Readers go on.
-        await connection.execute(f"LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE")
+    if staged:
+        await _lock(connection, ", ".join(f"{live}.{table.name}" for table in staged))
     script = merge_script(staged, live, schema, force=force, named=named)
     answer: Any = None
     while True:
@@ -50,6 +53,28 @@ async def _run(connection: Any, staged: list[Staged], schema: str, force: bool, 
                 answer = [tuple(row) for row in await connection.fetch(statement, timeout=None)]
         except asyncpg.ForeignKeyViolationError as error:
             raise BadRequest(f"Nothing was imported: {error.table_name}: {error.detail}") from error
+
+
+async def _lock(connection: Any, tables: str) -> None:
+    """Nobody adds to the tables, or locks a row of them to change it, until the end: the sums are proven on that.
+
+    Readers go on. Raises Unavailable.
+    """
+    for _ in range(LOCK_ATTEMPTS):
+        try:
+            async with connection.transaction():
+                await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_MILLISECONDS}ms'")
+                await connection.execute(f"LOCK TABLE {tables} IN EXCLUSIVE MODE")
+                await connection.execute("SET LOCAL lock_timeout = DEFAULT")
+                return
+        except asyncpg.LockNotAvailableError:
+            # Whoever has one of them may be waiting for another, and gets it now.
+            await asyncio.sleep(PAUSE_SECONDS)
+    raise Unavailable(
+        "Something has been changing the same tables for so long that nothing was imported; try again when it is"
+        " quieter",
+        retry_after=30,
+    )
 
 
 async def _set_sequences(connection: Any, staged: list[Staged], live: str) -> None:
