@@ -192,7 +192,7 @@ async def test_a_broken_service_is_told_and_changes_nothing(member: AsyncClient,
     item = await new_item(member, upc=EAN)
     began = time.monotonic()
     refused(await member.post(f"/items/{item['id']}/refresh-upc"), 503, "look-up service", *words)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 9
     assert len(service.asked) <= 4
     assert await get(member, f"/items/{item['id']}") == item
     service.knows(EAN, product_name="Pen")
