@@ -58,11 +58,19 @@ SELECT item.id,
        CASE WHEN target.merged_into_id IS NOT NULL THEN 'leads to an item that was merged itself'
             WHEN item.is_active THEN 'is in use all the same'
             WHEN EXISTS (SELECT 1 FROM barcode WHERE barcode.item_id = item.id) THEN 'still has a barcode'
+            WHEN EXISTS (SELECT 1 FROM document WHERE document.item_id = item.id) THEN 'still has a document'
+            WHEN EXISTS (SELECT 1 FROM shopping_list_entry AS entry WHERE entry.item_id = item.id)
+            THEN 'still stands on a shopping list'
+            WHEN EXISTS (SELECT 1 FROM project_entry AS entry WHERE entry.item_id = item.id)
+            THEN 'still stands on a project'
             ELSE 'still holds stock' END AS fault
   FROM item JOIN item AS target ON target.id = item.merged_into_id
  WHERE target.merged_into_id IS NOT NULL
     OR item.is_active
     OR EXISTS (SELECT 1 FROM barcode WHERE barcode.item_id = item.id)
+    OR EXISTS (SELECT 1 FROM document WHERE document.item_id = item.id)
+    OR EXISTS (SELECT 1 FROM shopping_list_entry AS entry WHERE entry.item_id = item.id)
+    OR EXISTS (SELECT 1 FROM project_entry AS entry WHERE entry.item_id = item.id)
     OR EXISTS (SELECT 1 FROM sku WHERE sku.item_id = item.id AND sku.quantity_milli <> 0)
  ORDER BY item.id
  LIMIT :limit;
