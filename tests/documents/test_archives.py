@@ -92,7 +92,7 @@ async def test_a_dump_keeps_the_documents_and_says_what_has_lost_its_content(
     await Blobs(config.blobs).remove(documents[2]["sha256"])
     result = await restore(admin, dump)
     assert result["warnings"] == [
-        "1 contents of documents are neither in the backup nor in the document store;"
+        "The content of 1 document is neither in the backup nor in the document store;"
         " 'stocky check' lists the documents, and an archive of before may have them"
     ]
     assert await get(admin, "/documents") == documents
@@ -112,13 +112,13 @@ async def test_a_trial_restore_proves_the_documents_too(admin: AsyncClient, conf
     listed = {each["timestamp"]: each for each in await get(admin, "/system/backup/list")}
     assert listed[good["timestamp"]]["is_good"] is True
     assert listed[bad["timestamp"]]["problems"] == [
-        "1 contents of documents were damaged already when it was made",
-        "1 contents of documents were missing from the store when it was made",
+        "The content of 1 document was damaged already when it was made",
+        "The content of 1 document was missing from the store when it was made",
     ]
     # It restores all the same, as far as it goes, and puts no damaged content anywhere.
     await empty(config)
     result = await done(admin, await admin.post(f"/system/backup/{bad['timestamp']}/restore?force=true"))
-    assert "2 contents of documents are neither" in result["warnings"][0]
+    assert "The content of 2 documents is neither" in result["warnings"][0]
     assert await contents(config) == set()
 
 

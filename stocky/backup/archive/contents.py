@@ -91,18 +91,22 @@ def tell_incomplete(opened: Opened, wanted: dict[str, int]) -> list[str]:
     if opened.archive is None:
         return []
     missing = wanted.keys() - opened.contents.keys()
-    problems = [f"{len(opened.damaged)} contents of documents were damaged already when it was made"]
+    problems = [f"The content of {_documents(len(opened.damaged))} was damaged already when it was made"]
     lost = len(missing - set(opened.damaged))
     return (problems if opened.damaged else []) + (
-        [f"{lost} contents of documents were missing from the store when it was made"] if lost else []
+        [f"The content of {_documents(lost)} was missing from the store when it was made"] if lost else []
     )
 
 
 def _told(count: int) -> str:
     return (
-        f"{count} contents of documents are neither in the backup nor in the document store;"
+        f"The content of {_documents(count)} is neither in the backup nor in the document store;"
         " 'stocky check' lists the documents, and an archive of before may have them"
     )
+
+
+def _documents(count: int) -> str:
+    return "1 document" if count == 1 else f"{count} documents"
 
 
 def _contents_of(scratch: Path) -> dict[str, int]:
