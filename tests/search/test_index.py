@@ -231,7 +231,7 @@ async def test_a_damaged_index_is_found_and_made_anew(
     if "docsize" in damage:
         [fault] = await find_index_faults(config)
         assert "is in the index or among its texts, and not in both; 'stocky reindex'" in fault.message
-    answer = stocky(environ, "reindex")
+    answer = await asyncio.to_thread(stocky, environ, "reindex")
     assert answer.returncode == 0, answer.stderr
     await _in_step(app, config)
     assert await _names(member, "coffe") == ["Coffee"]
@@ -249,7 +249,7 @@ async def test_check_finds_an_index_that_is_out_of_step_and_reindex_mends_it(
     assert f"item {item['id']} is looked for by other words than it has; 'stocky reindex'" in fault.message
     answer = stocky(environ, "check")
     assert (answer.returncode, answer.stdout.count("\n")) == (1, 1)
-    answer = stocky(environ, "reindex")
+    answer = await asyncio.to_thread(stocky, environ, "reindex")
     assert answer.returncode == 0, answer.stderr
     assert stocky(environ, "check").returncode == 0
     await _in_step(app, config)
