@@ -22,8 +22,9 @@ from stocky.db.scripted import scripted
 from stocky.errors import Conflict, Contention, Invalid, StockyError, Unavailable
 from stocky.exchange import deciding
 from stocky.exchange.deciding import ItemStep, StockStep
-from stocky.exchange.finding import Found, ImportName, Place, find
+from stocky.exchange.finding import Found, Place, find
 from stocky.exchange.lines import Columns, Line, Problem
+from stocky.exchange.naming import Names
 from stocky.exchange.planning import Plan, refused, take
 from stocky.exchange.reading import Sheet
 from stocky.exchange.schemas import LineReport, StockMode
@@ -65,13 +66,11 @@ class _Booked(msgspec.Struct):
 class Applier:
     """Writes the rows of one import."""
 
-    def __init__(
-        self, database: Database, recorder: Recorder, columns: Columns, name: ImportName, by: Principal
-    ) -> None:
+    def __init__(self, database: Database, recorder: Recorder, columns: Columns, names: Names, by: Principal) -> None:
         self._database = database
         self._recorder = recorder
         self._columns = columns
-        self._name = name
+        self._names = names
         self._by = by
         # The rows that were to make an item.
         self._creates: frozenset[int] = frozenset()
@@ -130,7 +129,7 @@ class Applier:
     async def _write(self, tx: Connection, chunk: list[Line]) -> list[tuple[LineReport, Line]]:
         """One chunk, in one transaction."""
         await tx.value("lock_imports")
-        found = await find(tx, chunk, self._columns.options.key, self._name, lock=True)
+        found = await find(tx, chunk, self._columns.options.key, self._names, lock=True)
         # The chunk may be tried again, and find otherwise then.
         self._left.difference_update(found.bookings)
         self._left.update(number for number, booking in found.bookings.items() if booking.by_other)
@@ -201,6 +200,7 @@ class Applier:
         return found.places[made.name]
 
     def _operation(self, line: Line, item: Item, stock: StockStep, place: Place) -> Operation:
+        name, number = self._names.of(line)
         return Operation(
             kind="set" if stock.mode is StockMode.SET else "add",
             item=ItemKey(id=item.id),
@@ -210,7 +210,7 @@ class Applier:
             unit=stock.unit,
             notes=stock.notes,
             event_id=stock.event_id,
-            fingerprint=self._name.fingerprint(line.number),
+            fingerprint=name.fingerprint(number),
             note=f"import, row {line.number}",
             user_id=self._by.id,
         )
@@ -219,7 +219,7 @@ class Applier:
         """The stock of all rows as one posting, and then what is said of the SKUs."""
         events = [each for each in booked if each.operation is not None]
         if events:
-            posting = Posting([each.operation for each in events if each.operation], batch_id=self._name.import_id)
+            posting = Posting([each.operation for each in events if each.operation], batch_id=self._names.own.import_id)
             await self._recorder.post_in(tx, posting)
             for each, outcome in zip(events, posting.outcomes, strict=True):
                 if outcome.status == "rejected":

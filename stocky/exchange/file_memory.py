@@ -10,7 +10,7 @@ from stocky.catalogue.schemas import Item
 from stocky.exchange.deciding import Refused, StockStep
 from stocky.exchange.fields import FIELDS, About
 from stocky.exchange.finding import barcodes_of, key_of
-from stocky.exchange.lines import Line
+from stocky.exchange.lines import ORIGIN_COLUMN, Line
 from stocky.exchange.schemas import ItemKey, StockMode
 
 # Stands for the owner of a name that several items have.
@@ -30,6 +30,7 @@ class FileMemory:
         self._owners: dict[int, int] = {}
         self._said: dict[int, tuple[int, bytes]] = {}
         self._stock: dict[int, int] = {}
+        self._origins: dict[int, int] = {}
         self._made = 0
         self.places: dict[str, None] = {}
         self.types: dict[str, None] = {}
@@ -77,6 +78,12 @@ class FileMemory:
             self._owners[name] = id if self._owners.get(name, id) == id else _SEVERAL
         return id
 
+    def check_origin(self, line: Line) -> None:
+        """Raises Refused when an earlier row is the same row of an earlier import: only one would be booked."""
+        earlier = None if line.origin is None else self._origins.get(hash(line.origin))
+        if earlier is not None:
+            raise Refused(f"Row {earlier} has the same {ORIGIN_COLUMN}; empty it in one of the two to book both")
+
     def check_stock(self, id: int, step: StockStep) -> None:
         """Raises Refused when an earlier row counts the same stock."""
         earlier = self._stock.get(_stock_key(id, step))
@@ -86,6 +93,8 @@ class FileMemory:
     def add_stock(self, id: int, step: StockStep, line: Line) -> None:
         """Remembers the stock of the row."""
         self._stock[_stock_key(id, step)] = line.number
+        if line.origin is not None:
+            self._origins[hash(line.origin)] = line.number
         if step.place is None:
             self.places.setdefault(step.place_name)
 

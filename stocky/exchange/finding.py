@@ -14,10 +14,9 @@ from stocky.catalogue.schemas import Item
 from stocky.catalogue.tag_repository import name_key
 from stocky.db import Connection
 from stocky.errors import Conflict
-from stocky.exchange.left_rows import LeftRows
 from stocky.exchange.lines import Line
+from stocky.exchange.naming import Names
 from stocky.exchange.schemas import ItemKey
-from stocky.stock.booking import fingerprint
 from stocky.stock.levels import Level
 
 
@@ -48,30 +47,6 @@ class _Named(msgspec.Struct):
 class _Type(msgspec.Struct):
     id: int
     name_key: str
-
-
-class ImportName(msgspec.Struct, frozen=True):
-    """By what the stock events of an import are known: its key, and what tells its content from another's.
-
-    `earlier` are the imports that have this name too and still stand, as the rows that they left.
-    """
-
-    key: str
-    content: str
-    import_id: str
-    earlier: tuple[LeftRows, ...]
-
-    def was_taken(self, number: int) -> bool:
-        """Whether an earlier import took the stock of this row, also where it found it counted right already."""
-        return any(number not in left for left in self.earlier)
-
-    def event_id(self, number: int, time: int) -> str:
-        """Of the row `number`, which is booked for the `time`th time."""
-        return f"csv:{self.key}:{number}" if time == 1 else f"csv:{self.key}:{number}~{time}"
-
-    def fingerprint(self, number: int) -> str:
-        """What tells the event of this row from that of another file under the same key."""
-        return fingerprint((self.key, self.content, number))
 
 
 class Booking(msgspec.Struct, frozen=True):
@@ -138,7 +113,7 @@ def barcodes_of(values: dict[str, Any]) -> Iterator[str]:
     yield from (code for code, _ in values.get("barcodes", ()))
 
 
-async def find(read: Connection, lines: Iterable[Line], key: ItemKey, imported: ImportName, *, lock: bool) -> Found:
+async def find(read: Connection, lines: Iterable[Line], key: ItemKey, names: Names, *, lock: bool) -> Found:
     """What these rows refer to; with `lock`, no other process changes the items before the transaction ends."""
     found = Found()
     values = [line.values for line in lines]
@@ -147,8 +122,8 @@ async def find(read: Connection, lines: Iterable[Line], key: ItemKey, imported: 
     barcodes = await read.all("find_barcodes", _Barcode, code_keys=_json(wanted_barcodes))
     codes = await read.all("find_item_codes", _Code, codes=_json({each["code"] for each in values if "code" in each}))
     named = {each["name"] for each in values if key_of(each, key) == "name"}
-    names = await read.all("find_items_named", _Named, names=_json(named)) if named else []
-    ids = {each.item_id for each in barcodes} | {each.id for each in codes} | {each.id for each in names}
+    called = await read.all("find_items_named", _Named, names=_json(named)) if named else []
+    ids = {each.item_id for each in barcodes} | {each.id for each in codes} | {each.id for each in called}
     if lock:
         await read.all("lock_items", dict[str, Any], ids=_json(ids))
     for item in (await get_items(read, ids)).values():
@@ -157,18 +132,19 @@ async def find(read: Connection, lines: Iterable[Line], key: ItemKey, imported: 
     found.codes.update((each.code, each.id) for each in codes)
     found.barcodes = {each.code_key: each.item_id for each in barcodes if each.item_id in found.items}
     for name in named:
-        found.names[name] = sorted(each.id for each in names if each.name == name)
+        found.names[name] = sorted(each.id for each in called if each.name == name)
     wanted_types = {name_key(each["type"]) for each in values if each.get("type")}
     if wanted_types:
         types = await read.all("find_item_types", _Type, keys=_json(wanted_types))
         found.types = {each.name_key: each.id for each in types}
     stocked = [line for line in lines if line.has_stock]
     if stocked:
-        await _find_stock(read, found, stocked, ids, imported)
+        await names.look_up(read, stocked)
+        await _find_stock(read, found, stocked, ids, names)
     return found
 
 
-async def _find_stock(read: Connection, found: Found, lines: list[Line], ids: set[int], name: ImportName) -> None:
+async def _find_stock(read: Connection, found: Found, lines: list[Line], ids: set[int], names: Names) -> None:
     places = await read.all(
         "find_named_places",
         Place,
@@ -181,24 +157,25 @@ async def _find_stock(read: Connection, found: Found, lines: list[Line], ids: se
             found.boxes[place.box_no, place.loc_no] = place
     for level in await read.all("list_levels", Level, ids=_json(ids)):
         found.levels[level.item_id, level.location_id, level.expiry_date] = level
-    waiting = {line.number: 1 for line in lines}
+    waiting = [(line.number, *names.of(line), 1) for line in lines]
     while waiting:
-        event_ids = {name.event_id(number, time): number for number, time in waiting.items()}
-        rows = await read.all("find_imported_events", _Imported, event_ids=_json(event_ids.keys()))
+        event_ids = {name.event_id(number, time) for _, name, number, time in waiting}
+        rows = await read.all("find_imported_events", _Imported, event_ids=_json(event_ids))
         imported = {row.event_id: row for row in rows}
-        for row in rows:
-            if not row.is_undone and row.fingerprint != name.fingerprint(event_ids[row.event_id]):
-                raise Conflict("This import_key was used for another file before; take another one for this file")
-        for event_id, number in event_ids.items():
+        again = []
+        for line, name, number, time in waiting:
+            event_id = name.event_id(number, time)
             event = imported.get(event_id)
             if event is not None and event.is_undone:
                 # What was undone may be imported again, under another name.
-                waiting[number] += 1
+                again.append((line, name, number, time + 1))
                 continue
+            if event is not None and event.fingerprint != name.fingerprint(number):
+                raise Conflict("This import_key was used for another file before; take another one for this file")
             is_own = event is not None and event.batch_id == name.import_id
             is_done = event is not None or name.was_taken(number)
-            found.bookings[number] = Booking(event_id, is_done, is_done and not is_own)
-            del waiting[number]
+            found.bookings[line] = Booking(event_id, is_done, is_done and not is_own)
+        waiting = again
 
 
 def _json(values: Iterable[Any]) -> str:

@@ -25,8 +25,9 @@ from stocky.db import Connection, Database
 from stocky.errors import Forbidden, NotFound, StockyError, Unavailable
 from stocky.exchange import repository
 from stocky.exchange.applying import Applier, Broken
-from stocky.exchange.finding import ImportName
+from stocky.exchange.left_rows import LeftRows
 from stocky.exchange.lines import Columns
+from stocky.exchange.naming import ImportName, Names
 from stocky.exchange.options import import_key, open_sheet, options_of
 from stocky.exchange.planning import Plan, Planner, keep_plan
 from stocky.exchange.reading import Sheet
@@ -156,8 +157,8 @@ class Imports:
         key, fingerprint = await asyncio.to_thread(import_key, file, order.options)
         async with self._database.read() as read:
             earlier = await repository.list_earlier_imports(read, key, fingerprint)
-        name = ImportName(key, fingerprint, order.import_id, earlier)
-        plan = await self._plan(order, name, report)
+        names = Names(ImportName(key, fingerprint, order.import_id, earlier))
+        plan = await self._plan(order, names, report)
         if order.options.dry_run:
             return _told(order, plan, "Nothing was written: this is what would be", applied=False)
         if plan.refused and not order.options.partial:
@@ -167,18 +168,21 @@ class Imports:
             return _told(order, plan, message, applied=False, taken_back=taken_back)
         # The counts are those of the first attempt, when nothing was written yet.
         first = await asyncio.to_thread(keep_plan, self.store.place(order.import_id) / PLAN, plan)
+        told = {each.line: each for each in plan.errors}
+        for number in plan.refusals:
+            first.refuse_after_all(number, told.get(number))
         try:
-            refused = await self._write(order, name, plan, by, report)
+            refused = await self._write(order, names, plan, by, report)
         except Broken as broken:
-            first.refuse(broken.told)
+            first.refuse_after_all(broken.told.line, broken.told)
             taken_back = await self._take_back(order, by, report) or TakenBack()
             message = f"Row {broken.told.line} became unsound while others were written, and all was taken back"
             if taken_back.left:
                 message += f" but {len(taken_back.left)} things that were changed or used since"
             return _told(order, first, message, applied=False, taken_back=taken_back)
-        for told in refused:
-            first.refuse(told)
-        written = await self._finish(order, name, by, plan)
+        for each in refused:
+            first.refuse_after_all(each.line, each)
+        written = await self._finish(order, names.own, by, plan)
         count = first.created + first.changed
         message = f"{count} row{' was' if count == 1 else 's were'} imported, {first.refused} refused"
         if first.unchanged:
@@ -187,20 +191,20 @@ class Imports:
             message += f"; the stock of {first.already_imported} rows was booked before, and is not booked twice"
         return _told(order, first, message, applied=True, written=written)
 
-    async def _plan(self, order: ImportOrder, name: ImportName, report: Report) -> Plan:
+    async def _plan(self, order: ImportOrder, names: Names, report: Report) -> Plan:
         place = self.store.place(order.import_id)
         async with _sheet(place / UPLOAD, order) as (sheet, columns):
-            with reports(place, sheet.header) as told:
-                return await Planner(self._database, columns, name).run(sheet, told, report)
+            with reports(place, sheet.header, names) as told:
+                return await Planner(self._database, columns, names).run(sheet, told, report)
 
     async def _write(
-        self, order: ImportOrder, name: ImportName, plan: Plan, by: Principal, report: Report
+        self, order: ImportOrder, names: Names, plan: Plan, by: Principal, report: Report
     ) -> list[LineReport]:
         """The rows that were refused only now."""
         place = self.store.place(order.import_id)
         async with _sheet(place / UPLOAD, order) as (sheet, columns):
-            with reports(place, sheet.header, again=True) as told:
-                applier = Applier(self._database, self._recorder, columns, name, by)
+            with reports(place, sheet.header, names, again=True) as told:
+                applier = Applier(self._database, self._recorder, columns, names, by)
                 return await applier.run(sheet, plan, told, report)
 
     async def _principal(self, user_id: int) -> Principal:
@@ -227,7 +231,15 @@ class Imports:
             }
             # Whether the stock of a row stands is told by the one that took it, not by those that found it taken.
             action = "imported again" if name.earlier and not plan.taken else "imported"
-            await audit.record(tx, by, action, "import", name.key, details | msgspec.to_builtins(written))
+            details |= msgspec.to_builtins(written)
+            await audit.record(tx, by, action, "import", name.key, details)
+            # Those that refused rows of this one before are told that they have been taken.
+            for origin in plan.origins:
+                if taken := plan.taken_of(origin):
+                    key, content = origin.split(":")
+                    left = LeftRows.all_but(taken).runs
+                    details |= {"fingerprint": content, "rows": len(taken), "left": left}
+                    await audit.record(tx, by, "imported", "import", key, details)
         return written
 
     async def _sweep(self) -> None:

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable
+from typing import Self
 
 import msgspec
+
+# No file has so many rows.
+LAST = 10**9
 
 
 class LeftRows(msgspec.Struct):
@@ -19,6 +23,16 @@ class LeftRows(msgspec.Struct):
     def __contains__(self, number: int) -> bool:
         place = bisect_right(self.runs, number, key=lambda run: run[0])
         return place > 0 and number <= self.runs[place - 1][1]
+
+    @classmethod
+    def all_but(cls, numbers: Iterable[int]) -> Self:
+        """Every row there can be, without these."""
+        runs, first = [], 1
+        for number in sorted(numbers):
+            if first < number:
+                runs.append((first, number - 1))
+            first = number + 1
+        return cls([*runs, (first, LAST)])
 
     def add(self, number: int, *, goes_on: bool) -> None:
         """A row behind all others; `goes_on` when the stock of none between it and the last run was taken."""

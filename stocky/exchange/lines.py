@@ -33,11 +33,28 @@ CLEARED: dict[str, Any] = {
     "seller": "",
     "seller_link": "",
 }
+_NO_ORIGIN = "It names no row of an import; leave it as refused.csv has it, or empty to book the row as a new one"
 _PATTERNS: dict[str, tuple[Any, str]] = {
     "seller_link": (Link, "a link that begins with https://"),
     "type": (TypeName, "a name"),
     "unit": (Unit, "a unit; leave out what is no text"),
 }
+
+
+# The column of refused.csv that says which row of which import it was.
+ORIGIN_COLUMN = "import_row"
+_ORIGIN = re.compile(r"([0-9a-f]{32}):([0-9a-f]{32}):([0-9]{1,9})")
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """A row of an import that refused it: the import's key, what tells its content from another's, and the row."""
+
+    key: str
+    content: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.key}:{self.content}:{self.number}"
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -48,12 +65,16 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 class Line(msgspec.Struct, frozen=True):
-    """A row that was read: `values` by field, only those it says something of. With problems it says nothing."""
+    """A row that was read: `values` by field, only those it says something of. With problems it says nothing.
+
+    `origin` is what it was when it was refused, where it comes from refused.csv.
+    """
 
     number: int
     cells: list[str]
     values: dict[str, Any] = {}
     problems: tuple[Problem, ...] = ()
+    origin: Origin | None = None
 
     @property
     def has_stock(self) -> bool:
@@ -70,6 +91,7 @@ class Columns:
         self.fields = _mapped(header, options.mapping)
         self._by_index = [(index, field) for index, name in enumerate(header) if (field := self.fields[name])]
         self.of_field = {field: header[index] for index, field in self._by_index}
+        self._origin_at = header.index(ORIGIN_COLUMN) if ORIGIN_COLUMN in header else None
         keys = ["code", "barcode", "name"] if options.key == "auto" else [options.key.value]
         if not any(key in self.of_field for key in keys):
             example = json.dumps({next(filter(None, header)): "name"}, ensure_ascii=False)
@@ -81,12 +103,15 @@ class Columns:
 
     def line(self, row: Row) -> Line:
         """What the row says."""
+        told, origin = self._origin(row.cells)
         if row.problem is not None:
-            return Line(row.line, row.cells, problems=(Problem(row.problem),))
+            return Line(row.line, row.cells, problems=(Problem(row.problem),), origin=origin)
         found: dict[str, Any] = {}
         problems = []
+        if told and origin is None:
+            problems.append(Problem(_NO_ORIGIN, ORIGIN_COLUMN))
         for index, field in self._by_index:
-            text = unguarded(row.cells[index]).strip() if index < len(row.cells) else ""
+            text = _text(row.cells, index)
             try:
                 if text:
                     found[field] = self._value(field, text)
@@ -96,7 +121,13 @@ class Columns:
                 problems.append(Problem(str(error), self.header[index]))
         if not problems:
             problems = self._contradictions(found)
-        return Line(row.line, row.cells, {} if problems else found, tuple(problems))
+        return Line(row.line, row.cells, {} if problems else found, tuple(problems), origin)
+
+    def _origin(self, cells: list[str]) -> tuple[str, Origin | None]:
+        """What the row says of the import that refused it, and what that means."""
+        text = "" if self._origin_at is None else _text(cells, self._origin_at)
+        match = _ORIGIN.fullmatch(text)
+        return text, None if match is None else Origin(match[1], match[2], int(match[3]))
 
     def _value(self, field: str, text: str) -> Any:
         if field in QUANTITIES:
@@ -161,6 +192,10 @@ class Columns:
 
     def _problem(self, field: str, message: str) -> Problem:
         return Problem(message, self.of_field.get(field))
+
+
+def _text(cells: list[str], index: int) -> str:
+    return unguarded(cells[index]).strip() if index < len(cells) else ""
 
 
 def _mapped(header: list[str], mapping: dict[str, str | None] | None) -> dict[str, str | None]:

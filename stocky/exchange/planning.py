@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
@@ -16,9 +16,10 @@ from stocky.db import Database
 from stocky.exchange import deciding
 from stocky.exchange.deciding import Refused
 from stocky.exchange.file_memory import FileMemory
-from stocky.exchange.finding import Found, ImportName, find
+from stocky.exchange.finding import Found, find
 from stocky.exchange.left_rows import LeftRows
 from stocky.exchange.lines import Columns, Line, Problem
+from stocky.exchange.naming import Names
 from stocky.exchange.reading import Sheet
 from stocky.exchange.schemas import LineReport
 from stocky.exchange.store import Reports
@@ -32,7 +33,8 @@ TOLD = 100
 class Plan(msgspec.Struct):
     """What a file comes to: counts of rows, the first of them in words, and the numbers of those to be written.
 
-    `taken` counts the rows whose stock is booked, or was right already; `left` has those whose stock is not.
+    `taken` counts the rows whose stock is booked, or was right already; `left` has those whose stock is not. `origins`
+    are the rows of other imports that rows of this file were, by the names of those imports.
     """
 
     lines: int = 0
@@ -49,16 +51,34 @@ class Plan(msgspec.Struct):
     to_change: list[int] = []
     taken: int = 0
     left: LeftRows = msgspec.field(default_factory=LeftRows)
+    refusals: list[int] = []
+    origins: dict[str, dict[int, int]] = {}
 
     def refuse(self, told: LineReport) -> None:
-        """Counts a refused row, which may have been a sound one before."""
+        """Counts a refused row."""
         self.refused += 1
-        if _holds(self.to_create, told.line):
-            self.created -= 1
-        elif _holds(self.to_change, told.line):
-            self.changed -= 1
+        self.refusals.append(told.line)
         if len(self.errors) < TOLD:
             self.errors.append(told)
+
+    def refuse_after_all(self, number: int, told: LineReport | None) -> None:
+        """Counts a row as refused that was a sound one before; `told` where it is known in words."""
+        if _holds(self.refusals, number):
+            return
+        insort(self.refusals, number)
+        self.refused += 1
+        if _holds(self.to_create, number):
+            self.created -= 1
+        elif _holds(self.to_change, number):
+            self.changed -= 1
+        else:
+            self.unchanged -= 1
+        if told is not None and len(self.errors) < TOLD:
+            self.errors.append(told)
+
+    def taken_of(self, name: str) -> list[int]:
+        """The rows of another import that this one took, by their numbers there."""
+        return [number for line, number in self.origins[name].items() if line not in self.left]
 
     def leave(self, numbers: Iterable[int]) -> None:
         """Rows whose stock was not taken after all."""
@@ -72,16 +92,16 @@ def keep_plan(file: Path, plan: Plan) -> Plan:
     made = file.with_suffix(".new")
     made.write_bytes(msgspec.json.encode(plan))
     made.replace(file)
-    return msgspec.structs.replace(plan, errors=list(plan.errors))
+    return msgspec.structs.replace(plan, errors=list(plan.errors), refusals=list(plan.refusals))
 
 
 class Planner:
     """Goes through the rows of one file."""
 
-    def __init__(self, database: Database, columns: Columns, name: ImportName) -> None:
+    def __init__(self, database: Database, columns: Columns, names: Names) -> None:
         self._database = database
         self._columns = columns
-        self._name = name
+        self._names = names
         self._memory = FileMemory(columns.options.key)
         self._leaves = False
         self.plan = Plan()
@@ -92,7 +112,7 @@ class Planner:
         while chunk := await asyncio.to_thread(take, rows, CHUNK_ROWS):
             good = [line for line in chunk if not line.problems]
             async with self._database.read() as read:
-                found = await find(read, good, self._columns.options.key, self._name, lock=False)
+                found = await find(read, good, self._columns.options.key, self._names, lock=False)
             await asyncio.to_thread(self._decide_all, chunk, found, reports)
             report("checking", self.plan.lines, None, "rows")
         self.plan.new_locations = list(islice(self._memory.places, TOLD))
@@ -128,6 +148,9 @@ class Planner:
             elif line.has_stock:
                 self.plan.taken += 1
                 self._leaves = False
+                if line.origin is not None:
+                    name = f"{line.origin.key}:{line.origin.content}"
+                    self.plan.origins.setdefault(name, {})[line.number] = line.origin.number
 
     def _decide(self, line: Line, found: Found) -> LineReport:
         item = deciding.match(line, found, self._columns.options.key)
@@ -141,6 +164,8 @@ class Planner:
         if line.has_stock:
             stock = deciding.stock_step(line, item, found, self._columns.options)
             self.plan.already_imported += stock is None
+            if stock is not None:
+                self._memory.check_origin(line)
         if stock is not None and id is not None:
             self._memory.check_stock(id, stock)
         # Only now is it certain that the row is taken.

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from stocky.backup.workspace import disk_errors
 from stocky.exchange.cells import cell, guarded, unguarded
-from stocky.exchange.lines import Line
-from stocky.exchange.reading import Row
+from stocky.exchange.lines import ORIGIN_COLUMN, Line
+from stocky.exchange.naming import Names
 from stocky.exchange.schemas import LineReport
 
 KEPT_SECONDS = 7 * 86_400
@@ -93,28 +93,32 @@ def sync(file: Path) -> None:
 
 
 class Reports:
-    """What is told of the rows: of each in `report.csv`, and the refused ones as they were in `refused.csv`."""
+    """What is told of the rows: of each in `report.csv`, and the refused ones as they were in `refused.csv`.
 
-    def __init__(self, place: Path, header: list[str], *, again: bool) -> None:
-        self._header = header
+    Those say there which rows they were, so that none is booked twice however it comes again.
+    """
+
+    def __init__(self, place: Path, header: list[str], names: Names, *, again: bool) -> None:
+        self._names = names
+        self._kept = [at for at, name in enumerate(header) if name not in (PROBLEM_COLUMN, ORIGIN_COLUMN)]
         mode = "a" if again else "w"
         self._report = (place / REPORT).open(mode, encoding="utf-8" if again else "utf-8-sig", newline="")
         self._refused = (place / REFUSED).open(mode, encoding="utf-8" if again else "utf-8-sig", newline="")
         self._report_writer, self._refused_writer = csv.writer(self._report), csv.writer(self._refused)
         if not again:
             self._report_writer.writerow(["line", "outcome", "item", "column", "message"])
-            self._refused_writer.writerow([*header, PROBLEM_COLUMN])
+            self._refused_writer.writerow([*(header[at] for at in self._kept), PROBLEM_COLUMN, ORIGIN_COLUMN])
 
     def add(self, told: LineReport) -> None:
         """A line of the report."""
         row = (told.line, told.outcome, told.item, told.column, told.message)
         self._report_writer.writerow([cell(each) for each in row])
 
-    def add_refused(self, line: Line | Row, message: str) -> None:
+    def add_refused(self, line: Line, message: str) -> None:
         """A row as it was read, with what is wrong."""
-        width = len(self._header)
-        cells = [*line.cells, *[""] * width][:width]
-        self._refused_writer.writerow([*(guarded(unguarded(each)) for each in cells), cell(message)])
+        cells = [line.cells[at] if at < len(line.cells) else "" for at in self._kept]
+        origin = str(self._names.origin(line))
+        self._refused_writer.writerow([*(guarded(unguarded(each)) for each in cells), cell(message), origin])
 
     def close(self) -> None:
         self._report.close()
@@ -122,10 +126,10 @@ class Reports:
 
 
 @contextmanager
-def reports(place: Path, header: list[str], *, again: bool = False) -> Iterator[Reports]:
+def reports(place: Path, header: list[str], names: Names, *, again: bool = False) -> Iterator[Reports]:
     """The reports of an import, open for the length of the block; with `again` more is added to them."""
     with disk_errors():
-        opened = Reports(place, header, again=again)
+        opened = Reports(place, header, names, again=again)
         try:
             yield opened
         finally:
