@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from itertools import product
 from typing import Any
@@ -11,8 +12,11 @@ from httpx import AsyncClient
 from litestar import Litestar
 
 from stocky.catalogue import repository
+from stocky.config import Config
 from stocky.search import repository as search_repository
+from stocky.search.folding import words_of
 from stocky.search.ranking import rank
+from tests.architecture import schema
 from tests.inventory import Json, get, new_item, new_location, new_stock, refused
 from tests.search.stockroom import QUERIES, stock_up
 
@@ -38,6 +42,26 @@ async def test_what_is_meant_comes_first(app: Litestar, member: AsyncClient, rea
     for item in items.values():
         assert await get(reader, "/search", q=item["code"].lower()) != []
         assert (await get(reader, "/search", q=item["code"].lower()))[0]["id"] == item["id"]
+
+
+async def test_short_words_of_any_script_find_what_contains_them(
+    app: Litestar, config: Config, member: AsyncClient
+) -> None:
+    chance = random.Random(7)
+    scripts = ("10k", "kωμ2", "бвст", "緑茶冷粉", "a5茶в")
+
+    def words(most: int, longest: int) -> str:
+        letters = chance.choice(scripts) + chance.choice(scripts)
+        return " ".join("".join(chance.choices(letters, k=chance.randint(1, longest))) for _ in range(most))
+
+    for _ in range(60):
+        await new_item(member, words(3, 6))
+    await app.state.search_index.keep_in_step()
+    texts = await schema.run_beside(config, "SELECT item_id, text FROM search_text")
+    for typed in (words(1 + at % 4, 1 + at % 3) for at in range(150)):
+        found = await get(member, "/search", q=typed, limit=100)
+        meant = {item_id for item_id, text in texts if all(word in text for word in words_of(typed).split())}
+        assert {row["id"] for row in found if row["match"]["kind"] != "similar"} == meant, typed
 
 
 async def test_better_matches_come_before_others(app: Litestar, member: AsyncClient) -> None:
