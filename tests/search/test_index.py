@@ -220,6 +220,36 @@ async def test_a_dump_restored_by_hand_is_indexed_when_stocky_starts_on_it(
             await database.close()
 
 
+async def test_what_was_folded_before_measures_were_is_found_as_they_are_typed_once_it_is_migrated(
+    dialect: str, databases: TestDatabases, tmp_path: Path
+) -> None:
+    now = "2026-01-31T12:00:00.000000Z"
+    with databases.empty(dialect, tmp_path) as url:
+        older = load(settings(url, tmp_path))
+        await asyncio.to_thread(migrate, older, through=15)
+        await _run(
+            older,
+            "INSERT INTO item (code, name, default_storage_type, created_at, updated_at)"
+            f" VALUES ('QXZJ', 'Capacitor 10 µF', 'other', '{now}', '{now}')",
+        )
+        await _run(older, "INSERT INTO search_text SELECT id, 'capacitor 10 μf', ' capacitor 10 μf ' FROM item")
+        await _run(older, "DELETE FROM search_pending")
+        assert len(await find_index_faults(older)) == 1
+        await asyncio.to_thread(migrate, older)
+        assert await find_index_faults(older) == []
+        app = create_app(older)
+        database = app.state.database
+        await database.open()
+        try:
+            for _ in ("marked", "indexed"):
+                async with database.read() as read:
+                    found = await read.run(search("10uf", 10))
+                assert [(each.name, each.match.kind) for each in found] == [("Capacitor 10 µF", "words")]
+                await _in_step(app, older)
+        finally:
+            await database.close()
+
+
 @pytest.mark.parametrize("damage", ["UPDATE search_index_data SET block = X'00'", "DELETE FROM search_index_docsize"])
 @pytest.mark.one_database
 async def test_a_damaged_index_is_found_and_made_anew(
