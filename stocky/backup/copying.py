@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, closing
 from pathlib import Path
 
+import msgspec
+
 from stocky.backup.child.dumping import dump_to_file
 from stocky.backup.child.process import run_worker
 from stocky.backup.child.requests import LoadRequest, LoadResult
@@ -15,10 +17,10 @@ from stocky.backup.dump.format import TableProof
 from stocky.backup.dump.lines import table_proofs
 from stocky.backup.dump.writing import Report
 from stocky.backup.replacing.swap import replace_database
-from stocky.backup.repository import count_rows
+from stocky.backup.repository import count_events, count_rows
 from stocky.backup.workspace import workspace
 from stocky.config import Config
-from stocky.db import make_database
+from stocky.db import Database, make_database
 from stocky.db.migrate import carry_times, check_schema, migrate
 from stocky.db.serving_lock import serving_lock
 from stocky.errors import BadRequest, Conflict
@@ -28,8 +30,20 @@ _SERVED = "A Stocky serves the target; stop it first"
 _FROM_MIGRATIONS = {"auth_revision": 1}
 
 
-async def copy(source: Config, target: Config, report: Report) -> dict[str, TableProof]:
-    """What each table comes to, the same at both ends.
+class Copied(msgspec.Struct):
+    """What each table comes to, the same at both ends; and what the target lacks, since the copy is of one moment.
+
+    `missed` events have been recorded in the source since. More may be while it `is_served`, which on Postgres is not
+    known.
+    """
+
+    tables: dict[str, TableProof]
+    missed: int
+    is_served: bool | None
+
+
+async def copy(source: Config, target: Config, report: Report) -> Copied:
+    """Copies one moment of the source.
 
     Raises Conflict when the target holds data or is served, BadRequest when what arrived is not what was sent.
     """
@@ -41,12 +55,8 @@ async def copy(source: Config, target: Config, report: Report) -> dict[str, Tabl
         await asyncio.to_thread(migrate, target)
         await _refuse_data(target)
         async with _loaded(source, report) as sent:
-            database = make_database(target)
-            await database.open()
-            try:
+            async with _opened(target) as database:
                 await replace_database(database, sent, report, keep=False)
-            finally:
-                await database.close()
             proofs = await asyncio.to_thread(_proofs, sent)
         # The target is migrated before it is known what arrives, so that is when its own log says it was.
         await asyncio.to_thread(carry_times, source, target)
@@ -56,17 +66,34 @@ async def copy(source: Config, target: Config, report: Report) -> dict[str, Tabl
             ]
     if differing:
         raise BadRequest(f"What arrived is not what was sent: {', '.join(differing)}; empty the target and try again")
-    return proofs
+    async with _opened(source) as database, database.read() as read:
+        missed = await count_events(read) - proofs["stock_event"].rows
+    return Copied(proofs, missed, _is_served(source))
+
+
+def _is_served(config: Config) -> bool | None:
+    if config.dialect == "postgres":
+        return None
+    try:
+        with serving_lock(config, wait=0, otherwise=""):
+            return False
+    except Conflict:
+        return True
+
+
+@asynccontextmanager
+async def _opened(config: Config) -> AsyncIterator[Database]:
+    database = make_database(config)
+    await database.open()
+    try:
+        yield database
+    finally:
+        await database.close()
 
 
 async def _refuse_data(target: Config) -> None:
-    database = make_database(target)
-    await database.open()
-    try:
-        async with database.read() as read:
-            rows = await count_rows(read)
-    finally:
-        await database.close()
+    async with _opened(target) as database, database.read() as read:
+        rows = await count_rows(read)
     if full := [table for table, count in rows.items() if count > _FROM_MIGRATIONS.get(table, 0)]:
         raise Conflict(f"The target holds data ({', '.join(full)}); copy into an empty database")
 

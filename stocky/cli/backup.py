@@ -19,7 +19,11 @@ def register(subparsers: Any) -> None:
         description="Makes a backup of this moment. Without -o it is kept among the stored backups, where the API lists"
         " it.",
     )
-    parser.add_argument("--kind", choices=["sql", "archive"], default="sql", help="the database, or everything (sql)")
+    parser.add_argument(
+        "--kind",
+        choices=["sql", "archive"],
+        help="the database, or everything (everything for a FILE.zip, else the database)",
+    )
     parser.add_argument("-o", "--output", metavar="FILE", help="write it there; - is standard output")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run, parser=parser)
@@ -32,6 +36,12 @@ def run(arguments: argparse.Namespace) -> int:
     from stocky.config import load
     from stocky.db.migrate import list_migrations
 
+    is_zip = (arguments.output or "").lower().endswith(".zip")
+    if arguments.kind is None:
+        arguments.kind = "archive" if is_zip else "sql"
+    elif arguments.output not in (None, "-") and is_zip != (arguments.kind == "archive"):
+        # Under the other's name it could not be verified, nor restored.
+        arguments.parser.error("an archive is a FILE.zip, and the database alone is not; name the file otherwise")
     if arguments.output == "-":
         if arguments.kind == "archive":
             arguments.parser.error("an archive cannot be written to standard output: give it a file")

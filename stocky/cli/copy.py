@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stocky.backup.copying import Copied
 
 
 def register(subparsers: Any) -> None:
@@ -12,7 +15,8 @@ def register(subparsers: Any) -> None:
         "copy",
         help="move to another database: SQLite to Postgres, or back",
         description="Copies one moment of a database, also while it is served, into an empty one, and compares"
-        " every row of both. Addresses are like those of STOCKY_DATABASE_URL.",
+        " every row of both. Stop Stocky before you copy to switch: what it takes after that moment is not in the copy."
+        " Addresses are like those of STOCKY_DATABASE_URL.",
     )
     parser.add_argument("source", metavar="SOURCE_URL", help="as in sqlite:////srv/stocky/stocky.db")
     parser.add_argument("target", metavar="TARGET_URL", help="as in postgresql://stocky@db.example.org/stocky")
@@ -24,22 +28,39 @@ def run(arguments: argparse.Namespace) -> int:
     """The exit status. Raises Conflict for a target that holds data, ConfigError, OutOfSpace or Unavailable."""
     import asyncio
     import os
+    import sys
 
     import msgspec
 
     from stocky.backup.copying import copy
     from stocky.cli.progress import ProgressBar
-    from stocky.config import load
+    from stocky.config import ConfigError, load
 
     given = {name: value for name, value in os.environ.items() if not name.endswith("DATABASE_URL_FILE")}
-    source = load(given | {"STOCKY_DATABASE_URL": arguments.source})
-    target = load(given | {"STOCKY_DATABASE_URL": arguments.target})
+    configs = []
+    for name, url in (("SOURCE_URL", arguments.source), ("TARGET_URL", arguments.target)):
+        try:
+            configs.append(load(given | {"STOCKY_DATABASE_URL": url}))
+        except ConfigError as error:
+            raise ConfigError([told.replace("STOCKY_DATABASE_URL", name) for told in error.problems]) from error
+    source, target = configs
     with ProgressBar(quiet=arguments.json) as bar:
-        proofs = asyncio.run(copy(source, target, bar))
+        copied = asyncio.run(copy(source, target, bar))
     if arguments.json:
-        print(msgspec.json.encode({"tables": proofs}).decode())
-        return 0
-    for table, proof in proofs.items():
-        print(f"{table:<16} {proof.rows:>10,} rows  {proof.sha256}")
-    print("Both databases hold the same, row by row. Set STOCKY_DATABASE_URL to the new one and start Stocky.")
+        print(msgspec.json.encode(copied).decode())
+    else:
+        width = max(map(len, copied.tables))
+        for table, proof in copied.tables.items():
+            print(f"{table:<{width}} {proof.rows:>10,} rows  {proof.sha256}")
+        print("The copy holds the same as the source did, row by row.")
+    if copied.missed or copied.is_served:
+        print(f"stocky: {_lacking(copied)}. Stop Stocky, empty the target and copy again to switch.", file=sys.stderr)
+    elif not arguments.json:
+        print("Set STOCKY_DATABASE_URL to the new one and start Stocky.")
     return 0
+
+
+def _lacking(copied: Copied) -> str:
+    if copied.missed:
+        return f"{copied.missed:,} events were recorded in the source meanwhile, and are not in the copy"
+    return "A Stocky serves the source, and what it takes from now on is not in the copy"

@@ -56,9 +56,10 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     for warning in result.warnings:
         print(warning)
+    width = max(map(len, result.rows), default=0)
     for table, counts in result.rows.items():
         if counts.before != counts.after:
-            print(f"{table:<16} {counts.before:>10,} -> {counts.after:,} rows")
+            print(f"{table:<{width}} {counts.before:>10,} -> {counts.after:,} rows")
     print(result.message)
     return 0
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import zipfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from stocky.config import Config
+from stocky.backup import copying
+from stocky.config import Config, load
 from tests.architecture import schema
 from tests.cli.running import environment, stocky
 from tests.conftest import TestDatabases, settings
@@ -57,6 +60,17 @@ def test_a_backup_goes_where_it_is_wanted(environ: dict[str, str], config: Confi
     for each in (file, archive):
         assert stocky(environ, "verify", str(each)).returncode == 0
     assert not config.backup_dir.is_dir() or list(config.backup_dir.iterdir()) == []
+
+
+def test_the_name_of_the_file_says_what_it_is(environ: dict[str, str], tmp_path: Path) -> None:
+    archive = tmp_path / "all.zip"
+    assert stocky(environ, "backup", "-o", str(archive)).returncode == 0
+    assert zipfile.is_zipfile(archive)
+    for kind, name in (("sql", "all.zip"), ("archive", "all.sql.gz")):
+        done = stocky(environ, "backup", "--kind", kind, "-o", str(tmp_path / name))
+        assert done.returncode == 2
+        assert "an archive is a FILE.zip" in done.stderr
+    assert zipfile.is_zipfile(archive)
 
 
 def test_standard_output_is_for_dumps_only(environ: dict[str, str]) -> None:
@@ -155,7 +169,8 @@ def test_everything_is_copied_to_the_other_kind_and_back(
         assert first.returncode == 0, first.stderr
         second = stocky(environ, "copy", there, back, "--json")
         assert second.returncode == 0, second.stderr
-        assert json.loads(first.stdout) == json.loads(second.stdout)
+        assert json.loads(first.stdout)["tables"] == json.loads(second.stdout)["tables"]
+        assert (first.stderr, second.stderr) == ("", "")
         again = stocky(environ, "copy", config.database_url, there)
         assert again.returncode == 1
         assert "holds data" in again.stderr
@@ -171,6 +186,60 @@ def test_everything_is_copied_to_the_other_kind_and_back(
         one, other = (json.loads(dump.pop().removeprefix("-- complete: ")) for dump in dumps)
         assert dumps[0] == dumps[1]
         assert one["tables"] == other["tables"]
+
+
+def test_a_copy_of_what_is_served_says_that_it_is_of_one_moment(
+    config: Config,
+    dialect: str,
+    databases: TestDatabases,
+    serve: Callable[..., AbstractContextManager[Server]],
+    environ: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "copy").mkdir()
+    with databases.empty(dialect, tmp_path / "copy") as target, serve():
+        done = stocky(environ, "copy", config.database_url, target)
+    assert done.returncode == 0
+    assert "Set STOCKY_DATABASE_URL" not in done.stdout or config.dialect == "postgres"
+    assert ("A Stocky serves the source" in done.stderr) == (config.dialect == "sqlite")
+
+
+async def test_what_was_recorded_while_it_was_copied_is_told(
+    environ: dict[str, str],
+    config: Config,
+    dialect: str,
+    databases: TestDatabases,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "copy").mkdir()
+
+    replace = copying.replace_database
+
+    async def record_one_first(*asked: Any, keep: bool) -> Any:
+        columns = "item_id, location_id, sku_id, quantity_after_milli, occurred_at, recorded_at"
+        last = f"SELECT 'add', 0, {columns} FROM stock_event WHERE id = (SELECT max(id) FROM stock_event)"
+        await schema.run_beside(config, f"INSERT INTO stock_event (kind, delta_milli, {columns}) {last}")
+        return await replace(*asked, keep=keep)
+
+    monkeypatch.setattr(copying, "replace_database", record_one_first)
+    demo = await asyncio.to_thread(stocky, environ, "demo-data", "--items", "10", "--events", "50")
+    assert demo.returncode == 0
+    with databases.empty(dialect, tmp_path / "copy") as url:
+        copied = await copying.copy(config, load(settings(url, tmp_path / "copy")), lambda *_: None)
+    assert copied.missed == 1
+
+
+@pytest.mark.parametrize(("wrong", "argument"), [(0, "SOURCE_URL"), (1, "TARGET_URL")])
+def test_an_address_that_is_none_is_named_as_the_argument_it_is(
+    wrong: int, argument: str, environ: dict[str, str], config: Config
+) -> None:
+    addresses = [config.database_url] * 2
+    addresses[wrong] = "mysql://nowhere"
+    done = stocky(environ, "copy", *addresses)
+    assert done.returncode != 0
+    assert argument in done.stderr
+    assert "STOCKY_DATABASE_URL" not in done.stderr
 
 
 def test_a_copy_onto_itself_is_refused(environ: dict[str, str], config: Config) -> None:
