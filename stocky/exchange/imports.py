@@ -252,7 +252,7 @@ class Imports:
 async def _sheet(file: Path, order: ImportOrder) -> AsyncIterator[tuple[Sheet, Columns]]:
     sheet = await asyncio.to_thread(open_sheet, file, order.options)
     try:
-        yield sheet, Columns(sheet.header, order.options)
+        yield sheet, Columns(sheet.header, order.options, sheet.delimiter)
     finally:
         sheet.close()
 
@@ -261,7 +261,7 @@ def _look(upload: Upload, options: ImportOptions) -> tuple[Columns, Sheet]:
     """The header of an upload, which is then safe on the disk. Raises Invalid."""
     sheet = open_sheet(upload.file, options)
     sheet.close()
-    columns = Columns(sheet.header, options)
+    columns = Columns(sheet.header, options, sheet.delimiter)
     sync(upload.file.rename(upload.file.with_name(UPLOAD)))
     return columns, sheet
 

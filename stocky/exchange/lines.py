@@ -84,13 +84,17 @@ class Line(msgspec.Struct, frozen=True):
 class Columns:
     """Which column holds which field."""
 
-    def __init__(self, header: list[str], options: ImportOptions) -> None:
-        """Raises Invalid for a mapping that does not fit the header, or without anything to find items by."""
+    def __init__(self, header: list[str], options: ImportOptions, delimiter: str = ",") -> None:
+        """`delimiter` is what the cells are parted by: where it is a comma, no comma is a decimal mark, usually.
+
+        Raises Invalid for a mapping that does not fit the header, or without anything to find items by.
+        """
         self.header = header
         self.options = options
         self.fields = _mapped(header, options.mapping)
         self._by_index = [(index, field) for index, name in enumerate(header) if (field := self.fields[name])]
         self.of_field = {field: header[index] for index, field in self._by_index}
+        self._point_may_group = delimiter != ","
         self._origin_at = header.index(ORIGIN_COLUMN) if ORIGIN_COLUMN in header else None
         keys = ["code", "barcode", "name"] if options.key == "auto" else [options.key.value]
         if not any(key in self.of_field for key in keys):
@@ -131,7 +135,7 @@ class Columns:
 
     def _value(self, field: str, text: str) -> Any:
         if field in QUANTITIES:
-            milli = milli_of(text, self.options.decimal)
+            milli = self._milli(text)
             if field == "min_quantity" and milli < 0:
                 raise Unreadable("A minimum is at least 0")
             return milli
@@ -155,6 +159,9 @@ class Columns:
                 raise Unreadable(f"{text!r} is not {wanted}")
         return text
 
+    def _milli(self, text: str) -> int:
+        return milli_of(text, self.options.decimal, point_may_group=self._point_may_group)
+
     def _barcodes(self, text: str) -> tuple[tuple[str, int | None], ...]:
         """Barcodes with what one scan counts, in thousandths; None where the cell does not say."""
         listed: dict[str, int | None] = {}
@@ -166,7 +173,7 @@ class Columns:
                 raise Unreadable(f"{entry!r} is not a barcode")
             if barcode_key(barcode) in keys:
                 raise Unreadable(f"The barcode {barcode} is named twice")
-            pack_milli = None if pack is None else milli_of(pack.strip(), self.options.decimal)
+            pack_milli = None if pack is None else self._milli(pack.strip())
             if pack_milli is not None and pack_milli <= 0:
                 raise Unreadable(f"A scan of {barcode} has to count more than 0")
             listed[barcode] = pack_milli

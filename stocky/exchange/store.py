@@ -100,6 +100,7 @@ class Reports:
 
     def __init__(self, place: Path, header: list[str], names: Names, *, again: bool) -> None:
         self._names = names
+        self._width = len(header)
         self._kept = [at for at, name in enumerate(header) if name not in (PROBLEM_COLUMN, ORIGIN_COLUMN)]
         mode = "a" if again else "w"
         self._report = (place / REPORT).open(mode, encoding="utf-8" if again else "utf-8-sig", newline="")
@@ -117,8 +118,11 @@ class Reports:
     def add_refused(self, line: Line, message: str) -> None:
         """A row as it was read, with what is wrong."""
         cells = [line.cells[at] if at < len(line.cells) else "" for at in self._kept]
-        origin = str(self._names.origin(line))
-        self._refused_writer.writerow([*(guarded(unguarded(each)) for each in cells), cell(message), origin])
+        # Behind the columns, so that the row does not fit them next time either, unless it is mended.
+        beyond = line.cells[self._width :]
+        given = [guarded(unguarded(each)) for each in (*cells, *beyond)]
+        written = [*given[: len(cells)], cell(message), str(self._names.origin(line)), *given[len(cells) :]]
+        self._refused_writer.writerow(written)
 
     def close(self) -> None:
         self._report.close()

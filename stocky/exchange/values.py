@@ -24,13 +24,14 @@ class Unreadable(Exception):
     """Text that is no such value; the words say what would be."""
 
 
-def milli_of(text: str, decimal: str | None) -> int:
+def milli_of(text: str, decimal: str | None, *, point_may_group: bool = False) -> int:
     """Thousandths of a quantity; `decimal` is its decimal mark, None where it has to follow from the text.
 
-    Raises Unreadable, also for `1,234`, which is one and a bit to some and a thousand to others.
+    Raises Unreadable, also for `1,234`, which is one and a bit to some and a thousand to others; and for `1.234` where
+    the point may part thousands as well.
     """
     compact = text.translate(_GROUPS)
-    mark = decimal or _decimal_mark(compact, text)
+    mark = decimal or _decimal_mark(compact, text, point_may_group)
     other = "," if mark == "." else "."
     whole, separator, decimals = compact.partition(mark)
     if other in whole:
@@ -55,7 +56,7 @@ def _short(text: str) -> str:
     return text if len(text) <= 40 else f"{text[:40]}…"
 
 
-def _decimal_mark(compact: str, text: str) -> str:
+def _decimal_mark(compact: str, text: str, point_may_group: bool) -> str:
     point, comma = compact.rfind("."), compact.rfind(",")
     if point >= 0 and comma >= 0:
         return "." if point > comma else ","
@@ -63,11 +64,14 @@ def _decimal_mark(compact: str, text: str) -> str:
         return "."
     if compact.count(".") > 1:
         return ","
-    if comma < 0:
+    if comma < 0 and not (point >= 0 and point_may_group):
         return "."
-    if _GROUPED[","].fullmatch(compact) and compact.lstrip("+-")[0] != "0":
-        raise Unreadable(f"{text} may be {compact.replace(',', '')} or {compact.replace(',', '.')}; say which: decimal")
-    return ","
+    mark, other = (",", "point") if comma >= 0 else (".", "comma")
+    if _GROUPED[mark].fullmatch(compact) and compact.lstrip("+-")[0] != "0":
+        thousands, parts = compact.replace(mark, ""), compact.replace(mark, ".")
+        named = "comma" if mark == "," else "point"
+        raise Unreadable(f"{text} may be {thousands} (decimal={other}) or {parts} (decimal={named}); say which")
+    return mark
 
 
 def date_of(text: str) -> date:

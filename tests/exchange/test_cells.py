@@ -95,6 +95,16 @@ def test_a_decimal_mark_that_is_told_settles_it() -> None:
     assert milli_of("1.234", ",") == 1234000
 
 
+def test_where_a_point_may_part_thousands_it_has_to_be_told_too() -> None:
+    with pytest.raises(Unreadable, match=r"1\.234 may be 1234 \(decimal=comma\) or 1\.234 \(decimal=point\)"):
+        milli_of("1.234", None, point_may_group=True)
+    with pytest.raises(Unreadable, match=r"1,234 may be 1234 \(decimal=point\) or 1\.234 \(decimal=comma\)"):
+        milli_of("1,234", None, point_may_group=True)
+    for text, milli in {"0.125": 125, "1.5": 1500, "12": 12000, "1.234,5": 1234500}.items():
+        assert milli_of(text, None, point_may_group=True) == milli
+    assert milli_of("1.234", ".", point_may_group=True) == 1234
+
+
 def test_a_date_is_written_in_one_way() -> None:
     assert date_of("2028-02-29") == date(2028, 2, 29)
     for text in ("2027-02-29", "29.02.2028", "20280229", "2028-2-29", "2028-02-29T00:00", "٢٠٢٨-٠٢-٢٩"):

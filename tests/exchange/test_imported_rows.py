@@ -17,7 +17,7 @@ REFUSALS = {
     ",,Shelf,3,": (None, "names no item"),
     "Tea,,Shelf,-1,": ("quantity", "less than 0"),
     "Tea,,Shelf,1.2345,": ("quantity", "three decimals"),
-    'Tea,,Shelf,"1,234",': ("quantity", "1234 or 1.234"),
+    'Tea,,Shelf,"1,234",': ("quantity", "1234 (decimal=point) or 1.234 (decimal=comma)"),
     "Tea,,Shelf,1e9,": ("quantity", "not a number"),
     "Tea,,Shelf,9999999999,": ("quantity", "too large"),
     f"Tea,,Shelf,{'9' * 20},": ("quantity", "too large"),
@@ -201,3 +201,18 @@ async def test_forms_of_one_number_are_one_barcode(member: AsyncClient) -> None:
         {"barcode": "4006381333931", "pack_quantity": 6},
         {"barcode": "x", "pack_quantity": 1},
     ]
+
+
+async def test_a_point_before_three_digits_is_refused_where_a_comma_may_be_the_decimal_mark(
+    member: AsyncClient,
+) -> None:
+    content = "name;location;quantity\nJalapeños;Küche;1.234\n"
+    (error,) = (await imported(member, content))["errors"]
+    assert (error["column"], error["message"]) == (
+        "quantity",
+        "1.234 may be 1234 (decimal=comma) or 1.234 (decimal=point); say which",
+    )
+    assert (await imported(member, content, decimal="comma"))["applied"] is True
+    assert await stock_of(member, "Jalapeños") == [("Küche", 1234, None)]
+    assert (await imported(member, content.replace(";", ",")))["applied"] is True
+    assert await stock_of(member, "Jalapeños") == [("Küche", 1.234, None)]

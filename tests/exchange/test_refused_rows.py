@@ -154,3 +154,12 @@ async def test_a_row_that_is_refused_only_when_the_import_begins_again_is_counte
     assert counts(report) == (2, 0, 0, 1)
     assert report["message"] == "2 rows were imported, 1 refused"
     assert [error["line"] for error in report["errors"]] == [3]
+
+
+async def test_cells_beyond_the_header_are_given_back_and_refused_again(member: AsyncClient) -> None:
+    await new_location(member, "Shelf")
+    rows = await given_back(member, await sent(member, "add", "name,location,quantity\nRice,Shelf,1,5\n"))
+    assert rows.splitlines()[1].endswith(",5")
+    again = await sent(member, "add", rows)
+    assert (again["refused"], again["message"]) == (1, "0 rows were imported, 1 refused")
+    assert (await given_back(member, again)).splitlines()[1].split(",")[:3] == ["Rice", "Shelf", "1"]
