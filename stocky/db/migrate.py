@@ -8,7 +8,7 @@ import io
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, redirect_stdout
+from contextlib import AbstractContextManager, contextmanager, redirect_stdout, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,9 @@ def migrate(config: Config, *, through: int | None = None) -> list[str]:
     """
     if config.dialect == "sqlite":
         config.sqlite_path.parent.mkdir(parents=True, exist_ok=True)
+        # It holds hashes of passwords and keys; what SQLite puts beside it gets the same rights.
+        with suppress(FileExistsError):
+            os.close(os.open(config.sqlite_path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     with _only_process(config), _backend(config) as backend:
         migrations = _read(config)
         _refuse_foreign_or_edited(_states(backend, migrations), migrations)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+
+import pytest
 
 from tests.cli.running import stocky
 
@@ -23,6 +26,14 @@ def test_forward_back_and_forward_again(empty_environ: dict[str, str]) -> None:
     again = json.loads(stocky(empty_environ, "migrate", "--json").stdout)
     assert again == {"applied": [state["id"] for state in states[1:]]}
     assert stocky(empty_environ, "check").returncode == 0
+
+
+def test_a_new_sqlite_file_is_read_by_nobody_else(empty_environ: dict[str, str]) -> None:
+    url = empty_environ["STOCKY_DATABASE_URL"]
+    if not url.startswith("sqlite"):
+        pytest.skip("Postgres has no file")
+    stocky(empty_environ, "migrate")
+    assert Path(url.removeprefix("sqlite:///")).stat().st_mode & 0o777 == 0o600
 
 
 def test_rows_are_only_dropped_by_force(environ: dict[str, str]) -> None:
