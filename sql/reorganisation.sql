@@ -54,7 +54,7 @@ SELECT count(*)
 
 -- lock_plan --
 -- Keeps a plan as it is until the transaction ends. SQLite's one writer needs no lock.
-SELECT status
+SELECT id
   FROM reorg_plan
  WHERE id = :id;
 

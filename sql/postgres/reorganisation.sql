@@ -8,7 +8,7 @@ SELECT id
 
 -- lock_plan --
 -- Keeps a plan as it is until the transaction ends.
-SELECT status
+SELECT id
   FROM reorg_plan
  WHERE id = :id
    FOR NO KEY UPDATE;

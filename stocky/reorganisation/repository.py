@@ -150,17 +150,19 @@ async def fail_plan(tx: Connection, plan_id: int) -> None:
 
 async def discard_plan(tx: Connection, plan_id: int, by: Principal) -> None:
     """Raises NotFound, Conflict when it was applied."""
-    status = await _lock_plan(tx, plan_id)
-    if status is PlanStatus.APPLIED:
+    plan = await lock_plan(tx, plan_id)
+    if plan.status is PlanStatus.APPLIED:
         raise Conflict(f"Plan {plan_id} was applied; undo its batch instead")
-    if status is not PlanStatus.DISCARDED:
+    if plan.status is PlanStatus.UNDONE:
+        raise Conflict(f"Plan {plan_id} was applied and undone; it stays as a record")
+    if plan.status is not PlanStatus.DISCARDED:
         await tx.execute("discard_plan", id=plan_id)
         await audit.record(tx, by, "discarded", "reorg_plan", plan_id, {})
 
 
 async def lock_plan(tx: Connection, plan_id: int) -> Plan:
     """A plan that nobody else applies or discards before the transaction ends. Raises NotFound."""
-    await _lock_plan(tx, plan_id)
+    await tx.value("lock_plan", id=plan_id)
     return await get_plan(tx, plan_id)
 
 
@@ -192,13 +194,6 @@ async def apply_plan(
     await tx.execute("apply_plan", id=plan_id, applied_by=by.id, applied_at=moment, batch_id=batch_id)
     await audit.record(tx, by, "applied", "reorg_plan", plan_id, {"batch_id": batch_id})
     return await get_plan(tx, plan_id)
-
-
-async def _lock_plan(tx: Connection, plan_id: int) -> PlanStatus:
-    status = await tx.value("lock_plan", id=plan_id)
-    if status is None:
-        raise NotFound(f"There is no plan {plan_id}")
-    return PlanStatus(status)
 
 
 def _add_moves(plan_id: int, proposal: Proposal) -> Script[None]:

@@ -221,8 +221,11 @@ async def test_a_discarded_plan_is_not_applied_and_an_applied_one_not_discarded(
     assert (await get(member, path))["status"] == "discarded"
     refused(await member.post(f"{path}/apply"), 409, "was discarded")
     other = await plan(member)
-    await workshop.apply(other)
+    applied = await workshop.apply(other)
     refused(await member.delete(f"/reorg/plans/{other['id']}"), 409, "undo its batch")
+    made(await member.post(f"/events/batches/{applied['batch_id']}/undo"))
+    refused(await member.delete(f"/reorg/plans/{other['id']}"), 409, "was applied and undone", "stays as a record")
+    assert (await get(member, f"/reorg/plans/{other['id']}"))["status"] == "undone"
     for answer in (
         await member.get("/reorg/plans/999"),
         await member.delete("/reorg/plans/999"),
