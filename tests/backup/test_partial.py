@@ -299,3 +299,19 @@ async def test_the_journal_of_a_merge_comes_along_where_it_is_one_here(admin: As
     assert made(await send(admin, rows, force=True))["records_imported"] == 4
     await unmerge(admin, other)
     assert (await unmerge(admin, third))["is_active"]
+
+
+async def test_a_journal_that_is_untrue_already_does_not_refuse_another(
+    admin: AsyncClient, tea: Json, config: Config
+) -> None:
+    other, third = await new_item(admin, "Green tea"), await new_item(admin, "Tee")
+    await merge(admin, third, tea)
+    journal = await lines(admin, "item_merge")
+    untrue = f"50, {other['id']}, {tea['id']}, 'b', '{{}}', {NOW}"
+    await schema.run_beside(config, "DELETE FROM item_merge")
+    await schema.run_beside(
+        config, f"INSERT INTO item_merge (id, source_id, target_id, batch_id, moved, merged_at) VALUES ({untrue})"
+    )
+    assert made(await send(admin, journal))["tables_affected"] == ["item_merge"]
+    for item in (other, third):
+        assert (await unmerge(admin, item))["is_active"]

@@ -119,7 +119,7 @@ def merge_script(staged: list[Staged], live: str, staging: str, *, force: bool, 
         yield f"UPDATE {live}.auth_revision SET revision = revision + 1"
     if {"sku", "stock_event"} & added.keys():
         yield from _prove_ledger(live, staging)
-    yield from _prove_merges(live, {table for table, rows in added.items() if rows})
+    yield from _prove_merges(live, staging, {table for table, rows in added.items() if rows})
     total = sum(added.values())
     return Imported(
         records_imported=total,
@@ -199,7 +199,7 @@ def _prove_ledger(live: str, staging: str) -> Generator[str, Any, None]:
             raise BadRequest(f"Nothing was imported: {told.format(found[0][0])}")
 
 
-def _prove_merges(live: str, grown: set[str]) -> Generator[str, Any, None]:
+def _prove_merges(live: str, staging: str, grown: set[str]) -> Generator[str, Any, None]:
     """What was merged has nothing of its own, also where the dump knows nothing of the merge."""
     for table, rows in _PASSED_ON.items():
         if not {table, "item"} & grown:
@@ -228,7 +228,7 @@ def _prove_merges(live: str, grown: set[str]) -> Generator[str, Any, None]:
             SELECT source.name, source.id, made.target_id FROM {live}.item_merge AS made
               JOIN {live}.item AS source ON source.id = made.source_id
               JOIN {live}.item AS target ON target.id = made.target_id
-             WHERE made.undone_at IS NULL
+             WHERE made.undone_at IS NULL AND made.id IN (SELECT id FROM {staging}.item_merge)
                AND coalesce(source.merged_into_id, 0) <> coalesce(target.merged_into_id, target.id) LIMIT 1"""
         if found:
             name, item_id, into_id = found[0]
