@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,12 @@ from stocky.db.postgres import PostgresDatabase, domain_errors, run_script
 from stocky.errors import BadRequest, Unavailable
 from stocky.merging.repository import lock_merges
 
-# Less than the second after which Postgres looks whether two wait for each other, and ends one of them.
-LOCK_MILLISECONDS = 500
-LOCK_ATTEMPTS = 30
-PAUSE_SECONDS = 0.1
+LOCK_SECONDS = 18
+# For all tables together: whoever waits for one of them gets it before the second is over after which Postgres looks
+# whether two wait for each other, and ends one of them.
+TOGETHER_SECONDS = 0.5
+# For one alone: after a second Postgres ends an autovacuum that is waited for.
+ALONE_SECONDS = 3
 
 
 async def merge(database: Database, staging: Path, *, force: bool, named: frozenset[str]) -> Imported:
@@ -36,7 +40,7 @@ async def merge(database: Database, staging: Path, *, force: bool, named: frozen
 async def _run(connection: Any, staged: list[Staged], schema: str, force: bool, named: frozenset[str]) -> Imported:
     live = await connection.fetchval("SELECT quote_ident(current_schema())")
     if staged:
-        await _lock(connection, ", ".join(f"{live}.{table.name}" for table in staged))
+        await _lock(connection, [f"{live}.{table.name}" for table in staged])
     script = merge_script(staged, live, schema, force=force, named=named)
     answer: Any = None
     while True:
@@ -55,26 +59,55 @@ async def _run(connection: Any, staged: list[Staged], schema: str, force: bool, 
             raise BadRequest(f"Nothing was imported: {error.table_name}: {error.detail}") from error
 
 
-async def _lock(connection: Any, tables: str) -> None:
+async def _lock(connection: Any, tables: list[str]) -> None:
     """Nobody adds to the tables, or locks a row of them to change it, until the end: the sums are proven on that.
 
     Readers go on. Raises Unavailable.
     """
-    for _ in range(LOCK_ATTEMPTS):
-        try:
-            async with connection.transaction():
-                await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_MILLISECONDS}ms'")
-                await connection.execute(f"LOCK TABLE {tables} IN EXCLUSIVE MODE")
-                await connection.execute("SET LOCAL lock_timeout = DEFAULT")
-                return
-        except asyncpg.LockNotAvailableError:
-            # Whoever has one of them may be waiting for another, and gets it now.
-            await asyncio.sleep(PAUSE_SECONDS)
-    raise Unavailable(
-        "Something has been changing the same tables for so long that nothing was imported; try again when it is"
-        " quieter",
-        retry_after=30,
-    )
+    end = time.monotonic() + LOCK_SECONDS
+    while missing := await _lock_together(connection, tables):
+        if time.monotonic() > end:
+            raise Unavailable(
+                "Something has been changing the same tables for so long that nothing was imported; try again when it"
+                " is quieter",
+                retry_after=30,
+            )
+        await _wait_for(connection, missing)
+        tables = [missing, *(table for table in tables if table != missing)]
+
+
+async def _lock_together(connection: Any, tables: list[str]) -> str | None:
+    """Locks all of them, or none and gives the one that was not to be had."""
+    end = time.monotonic() + TOGETHER_SECONDS
+    table = None
+    try:
+        async with connection.transaction():
+            for table in tables:
+                await _lock_one(connection, table, end - time.monotonic())
+            await connection.execute("SET LOCAL lock_timeout = DEFAULT")
+    except asyncpg.LockNotAvailableError:
+        return table
+    return None
+
+
+async def _wait_for(connection: Any, table: str) -> None:
+    """Waits until the table could be locked, or for some seconds, and has nothing meanwhile that others wait for.
+
+    It is let go of again: who came for it since then may have another one of the tables.
+    """
+    attempt = connection.transaction()
+    await attempt.start()
+    try:
+        with suppress(asyncpg.LockNotAvailableError):
+            await _lock_one(connection, table, ALONE_SECONDS)
+    finally:
+        await attempt.rollback()
+
+
+async def _lock_one(connection: Any, table: str, seconds: float) -> None:
+    # None at all would be for ever.
+    milliseconds = max(1, int(seconds * 1000))
+    await connection.execute(f"SET LOCAL lock_timeout = {milliseconds}; LOCK TABLE {table} IN EXCLUSIVE MODE")
 
 
 async def _set_sequences(connection: Any, staged: list[Staged], live: str) -> None:
