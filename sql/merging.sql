@@ -4,6 +4,10 @@
 -- Nothing else is merged, given back or imported until the end of the transaction. SQLite's one writer needs no lock.
 SELECT 1 AS locked;
 
+-- try_to_lock_merges --
+-- The same, and says whether it is so, where nobody else has it.
+SELECT 1 AS locked;
+
 -- move_barcodes --
 -- Every barcode of an item becomes another's; its first stays the first where the other has none.
 UPDATE barcode

@@ -40,6 +40,7 @@ from stocky.logs.handlers import audit_routes, log_routes
 from stocky.logs.memory import MemoryLog
 from stocky.lookup.handlers import lookup_routes
 from stocky.merging.handlers import merging_routes
+from stocky.merging.service import Merging
 from stocky.monitoring.handlers import health_routes, service_routes
 from stocky.openapi import openapi_config, show_document
 from stocky.problems import to_problem
@@ -123,6 +124,7 @@ def make_routes(allowed_origins: Sequence[str] = ()) -> Litestar:
             "recorder": Provide(_recorder),
             "backups": Provide(_backups),
             "documents": Provide(_documents),
+            "merging": Provide(_merging),
             "reorganisation": Provide(_reorganisation),
             "imports": Provide(_imports),
             "webhooks": Provide(_webhooks),
@@ -197,6 +199,12 @@ async def _documents(state: State) -> Documents:
     """What the routes under `/documents` are given."""
     documents: Documents = state.documents
     return documents
+
+
+async def _merging(state: State) -> Merging:
+    """What merges items, and gives them back."""
+    merging: Merging = state.merging
+    return merging
 
 
 async def _reorganisation(state: State) -> Reorganisation:

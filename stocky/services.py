@@ -20,6 +20,7 @@ from stocky.kept_answers import KeptAnswers
 from stocky.live.tail import LedgerTail
 from stocky.logs.memory import MemoryLog
 from stocky.lookup.lookups import Lookups
+from stocky.merging.service import Merging
 from stocky.monitoring.metrics import Metrics
 from stocky.monitoring.readiness import Readiness
 from stocky.reorganisation.service import Reorganisation
@@ -48,6 +49,7 @@ class Services:
         self.schedule = Schedule(self.jobs)
         self.backups = BackupAdministration(config, self.database, self.jobs)
         self.documents = Documents(config, self.database)
+        self.merging = Merging(self.database, self.recorder)
         self.reorganisation = Reorganisation(self.database, self.jobs, self.recorder)
         self.imports = Imports(config, self.database, self.recorder, self.jobs)
         self.search_index = SearchIndex(self.database)

@@ -10,8 +10,8 @@ from stocky.catalogue.schemas import Item
 from stocky.db import Connection
 from stocky.merging import repository
 from stocky.merging.schemas import Merge, MergeRequest, Stub
+from stocky.merging.service import Merging
 from stocky.schema import Limit, Page, PathId, Size, Skip, window
-from stocky.stock.recorder import Recorder
 
 
 @get("/review", opt=readers)
@@ -24,15 +24,15 @@ async def list_review(
 
 
 @post("/{item_id:int}/merge", opt=members, status_code=200)
-async def merge_item(data: MergeRequest, tx: Connection, recorder: Recorder, user: Principal, item_id: PathId) -> Item:
+async def merge_item(data: MergeRequest, merging: Merging, user: Principal, item_id: PathId) -> Item:
     """Make this item one with another: its barcodes, stock and history move along. Undoable for a day."""
-    return await repository.merge_items(tx, recorder, item_id, data.into, user)
+    return await merging.merge_items(item_id, data.into, user)
 
 
 @post("/{item_id:int}/unmerge", opt=members, status_code=200)
-async def unmerge_item(tx: Connection, recorder: Recorder, user: Principal, item_id: PathId) -> Item:
+async def unmerge_item(merging: Merging, user: Principal, item_id: PathId) -> Item:
     """Give a merged item back what it brought."""
-    return await repository.undo_merge(tx, recorder, item_id, user)
+    return await merging.undo_merge(item_id, user)
 
 
 @get("/{item_id:int}/merges", opt=readers)

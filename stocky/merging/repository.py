@@ -45,11 +45,10 @@ class _StubRow(msgspec.Struct):
 async def merge_items(tx: Connection, recorder: Recorder, source_id: int, target_id: int, by: Principal) -> Item:
     """The target, with all that was the source's. Asked again, it answers the same and changes nothing.
 
-    Raises NotFound, Invalid for an item and itself, Conflict where one of them is not in use.
+    Merges are locked already. Raises NotFound, Invalid for an item and itself, Conflict where one is not in use.
     """
     if source_id == target_id:
         raise Invalid("An item cannot be merged into itself; name another one", field="into")
-    await tx.run(lock_merges())
     await lock_lists(tx, source_id)
     source, target = await _locked(tx, source_id, target_id)
     if source.merged_into_id == target.id:
@@ -100,9 +99,9 @@ async def merge_items(tx: Connection, recorder: Recorder, source_id: int, target
 async def undo_merge(tx: Connection, recorder: Recorder, source_id: int, by: Principal) -> Item:
     """The source as an item of its own again, with what it brought. A merge that only the journal knows just ends.
 
-    Raises NotFound, Conflict when it is not merged, a day has passed, or what it brought is not there any more.
+    Merges are locked already. Raises NotFound, Conflict when it is not merged, a day has passed, or what it brought is
+    not there any more.
     """
-    await tx.run(lock_merges())
     source = await catalogue.get_item(tx, source_id)
     merge = await tx.one("find_open_merge", OpenMerge, source_id=source_id)
     if merge is None:
@@ -155,6 +154,11 @@ async def undo_merge(tx: Connection, recorder: Recorder, source_id: int, by: Pri
 def lock_merges() -> Script[None]:
     """Nothing is merged or given back meanwhile. It comes before all other locks: partial imports lock whole tables."""
     yield Ask("lock_merges")
+
+
+async def try_to_lock_merges(tx: Connection) -> bool:
+    """The same where it can be had at once; whether it was."""
+    return bool(await tx.value("try_to_lock_merges"))
 
 
 async def list_merges(read: Connection, item_id: int, *, skip: int, limit: int) -> list[Merge]:

@@ -13,6 +13,7 @@ from litestar import Litestar
 
 from stocky.backup.adding import postgres
 from stocky.config import Config
+from stocky.merging import service
 from stocky.stock.proof import find_faults
 from tests.architecture import schema
 from tests.backup.dumps import as_json, packed, take, text_of
@@ -234,6 +235,7 @@ async def test_a_merge_waits_for_the_end_of_an_import_and_takes_along_what_came(
 
     # SQLite, which has one writer, knows no such moment.
     monkeypatch.setattr(postgres, "_set_sequences", held_up)
+    monkeypatch.setattr(service, "WAIT_SECONDS", 60)
     other, food = await new_item(admin, "Green tea"), await new_list(admin)
     await put_on(admin, food, other, 2)
     rows = await lines(admin, "shopping_list_entry")

@@ -10,6 +10,8 @@ from httpx import AsyncClient
 
 from stocky import clock
 from stocky.config import Config
+from stocky.db import Database
+from stocky.merging.repository import lock_merges
 from stocky.stock.proof import find_faults
 from tests.architecture.schema import falsify
 from tests.documents.files import pdf, picture, uploaded
@@ -314,6 +316,30 @@ async def test_merging_while_both_are_scanned_loses_nothing(members: list[AsyncC
     await asyncio.gather(*scanning)
     assert done > 6
     assert await total(member, source) + await total(member, target) == counted
+    assert await find_faults(config) == []
+
+
+async def test_merges_that_wait_for_an_import_keep_no_scan_waiting(
+    member: AsyncClient, scanner: AsyncClient, config: Config, database: Database
+) -> None:
+    if config.dialect == "sqlite":
+        pytest.skip("SQLite has one writer")
+    shelf = await new_location(member)
+    target = await new_item(member, "Tea", barcodes=[{"barcode": "TEA-1"}])
+    sources = [await new_item(member, f"Tea {number}") for number in range(11)]
+    async with database.transaction() as importing:
+        await importing.run(lock_merges())
+        merging = [
+            asyncio.create_task(member.post(f"/items/{source['id']}/merge", json={"into": target["id"]}))
+            for source in sources
+        ]
+        while not any(task.done() for task in merging):
+            await scan(scanner, "TEA-1", shelf)
+        for answer in await asyncio.gather(*merging, member.post(f"/items/{target['id']}/unmerge")):
+            refused(answer, 503, "an import", "send it again")
+            assert int(answer.headers["Retry-After"]) > 0
+    for source in sources:
+        await merge(member, source, target)
     assert await find_faults(config) == []
 
 
