@@ -7,6 +7,7 @@ awaited; a child process or a thread those whose names end in `_now`.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -35,6 +36,15 @@ PART = 5 * 2**20
 HALF_WRITTEN = timedelta(days=1)
 _FULL = re.compile(r"os error (?:28|122|27)\b|No space left|quota exceeded", re.IGNORECASE)
 _ABSENT = FileNotFoundError
+# How an S3 store says what is wrong, as obstore hands it on; nothing else of it is told, since it may hold anything.
+_NO_BUCKET = "<Code>NoSuchBucket</Code>"
+_CODE = re.compile(r"<Code>([A-Za-z]{1,60})</Code>")
+_STATUS = re.compile(r"status code: (\d{3})\b")
+_NO_ANSWER = re.compile(r"HTTP error:|error sending request")
+_OS_ERROR = re.compile(r"\(os error (\d{1,4})\)")
+_CHECK = "check STOCKY_BLOB_URL and what it names"
+# Nothing ever lies there, so that a look at it is one short answer.
+_NOWHERE = f"{CONTENTS}/nowhere/"
 
 
 class Blob(msgspec.Struct, frozen=True):
@@ -82,11 +92,13 @@ class Blobs:
         """How many bytes the content has; None when it is not there."""
         import obstore
 
-        with _store_errors():
-            try:
+        try:
+            with _store_errors(may_lack=True):
                 found = await obstore.head_async(await self._opened(), _path(CONTENTS, sha256))
-            except _ABSENT:
-                return None
+        except _ABSENT:
+            # Of a bucket that is not there a HEAD says no more.
+            await self.look()
+            return None
         return int(found["size"])
 
     async def read(self, sha256: str, start: int, length: int) -> AsyncIterator[bytes]:
@@ -112,12 +124,12 @@ class Blobs:
         """The small picture of a content; None when it has to be made."""
         import obstore
 
-        with _store_errors():
-            try:
+        try:
+            with _store_errors(may_lack=True):
                 found = await obstore.get_async(await self._opened(), _path(THUMBNAILS, sha256))
                 return bytes(await found.bytes_async())
-            except _ABSENT:
-                return None
+        except _ABSENT:
+            return None
 
     async def remove(self, sha256: str) -> None:
         """Deletes a content with its small picture; nothing when it is not there."""
@@ -125,7 +137,7 @@ class Blobs:
 
         store = await self._opened()
         for kind in (THUMBNAILS, CONTENTS):
-            with _store_errors(), suppress(_ABSENT):
+            with suppress(_ABSENT), _store_errors(may_lack=True):
                 await obstore.delete_async(store, _path(kind, sha256))
 
     async def list(self) -> AsyncIterator[list[Blob]]:
@@ -149,6 +161,17 @@ class Blobs:
         """Writes a content to a file; False when it is not there."""
         return await asyncio.to_thread(self._fetch_now, sha256, file)
 
+    async def look(self) -> None:
+        """Whether the store can be used, as far as one request tells, or a look at the disk. Raises Unavailable."""
+        if self._directory is not None:
+            await asyncio.to_thread(_look_at, self._directory)
+            return
+        store = await self._opened()
+        import obstore
+
+        with _store_errors():
+            await anext(obstore.list(store, prefix=_NOWHERE), None)
+
     async def sweep(self) -> None:
         """Deletes what a killed process left half written on disk; a store of its own does that itself."""
         if self._directory is not None:
@@ -169,11 +192,14 @@ class Blobs:
         import obstore
 
         store, path = self._store, _path(CONTENTS, sha256)
-        with _store_errors():
-            try:
+        try:
+            with _store_errors(may_lack=True):
                 size = obstore.head(store, path)["size"]
-            except _ABSENT:
-                return None
+        except _ABSENT:
+            if self._directory is None:
+                with _store_errors():
+                    next(obstore.list(store, prefix=_NOWHERE), None)
+            return None
         return _pieces(store, path, size)
 
     def _fetch_now(self, sha256: str, file: Path) -> bool:
@@ -206,21 +232,56 @@ def _path(kind: str, sha256: str) -> str:
 
 
 @contextmanager
-def _store_errors() -> Iterator[None]:
+def _store_errors(*, may_lack: bool = False) -> Iterator[None]:
+    """Raises what is wrong with the store, in words; with `may_lack`, FileNotFoundError where content is not there."""
     from obstore.exceptions import BaseError
 
     try:
         yield
     except (BaseError, OSError) as error:
-        if isinstance(error, OSError) and isinstance(error, _ABSENT):
+        said = str(error)
+        if may_lack and isinstance(error, _ABSENT) and _NO_BUCKET not in said:
             raise
-        if _FULL.search(str(error)):
+        if _FULL.search(said):
             raise OutOfSpace(
                 "Not enough space in the document store; nothing was changed. Free some and try again"
             ) from error
-        raise Unavailable(
-            "The document store cannot be used now; check STOCKY_BLOB_URL and what it names", retry_after=10
-        ) from error
+        raise _unusable(said) from error
+
+
+def _unusable(said: str) -> Unavailable:
+    return Unavailable(f"The document store cannot be used now: {_cause(said)}", retry_after=10)
+
+
+def _cause(said: str) -> str:
+    """What is wrong by what obstore says, and what to check; no key and no address is in it."""
+    code = f" ({found[1]})" if (found := _CODE.search(said)) else ""
+    status = found[1] if (found := _STATUS.search(said)) else ""
+    if _NO_BUCKET in said:
+        return "there is no such bucket; make it, or name another in STOCKY_BLOB_URL"
+    if status in ("401", "403"):
+        return (
+            f"it refuses the keys{code}; check STOCKY_S3_ACCESS_KEY_ID and STOCKY_S3_SECRET_ACCESS_KEY, and whether"
+            " they may use the bucket that STOCKY_BLOB_URL names"
+        )
+    if status:
+        return f"it answers {status}{code}; {_CHECK}"
+    if _NO_ANSWER.search(said):
+        return "there is no connection to it; check STOCKY_S3_ENDPOINT, STOCKY_BLOB_URL and the network"
+    if found := _OS_ERROR.search(said):
+        return f"{os.strerror(int(found[1]))}; {_CHECK}"
+    return _CHECK
+
+
+def _look_at(directory: Path) -> None:
+    """Raises Unavailable for one that cannot be written, or not be made. Nothing is made: the first document does."""
+    try:
+        there = next(each for each in (directory, *directory.parents) if each.exists())
+        os.scandir(there).close()
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise _unusable(f"(os error {error.errno})") from error
 
 
 @contextmanager

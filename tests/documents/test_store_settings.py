@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import pytest
 from httpx import AsyncClient
 
-from stocky.config import ConfigError, load
+from stocky.config import Config, ConfigError, load
 from stocky.documents.blobs import Blobs
+from stocky.errors import Unavailable
+from tests.backup.dumps import finished
 from tests.cli.running import stocky
-from tests.documents.files import pdf, send
+from tests.documents.files import pdf, picture, send, uploaded
 from tests.inventory import get, new_item, refused
 
 S3 = {
@@ -70,15 +76,91 @@ class TestOfAStoreThatIsAway:
 
     @pytest.mark.one_database
     async def test_uploads_are_told_to_come_again_and_everything_else_goes_on(
-        self, member: AsyncClient, environ: dict[str, str]
+        self, member: AsyncClient, environ: dict[str, str], caplog: pytest.LogCaptureFixture
     ) -> None:
         item = await new_item(member)
         answer = await send(member, item, pdf())
-        refused(answer, 503, "document store", "STOCKY_BLOB_URL")
+        refused(answer, 503, "document store", "no connection", "STOCKY_S3_ENDPOINT", "STOCKY_BLOB_URL")
         assert answer.headers["retry-after"]
-        assert "secret" not in answer.text
+        assert "secret" not in answer.text + caplog.text
         assert await get(member, "/documents") == []
         assert stocky(environ, "check").stdout == ""
+
+
+class TestOfABucketThatIsNotThere:
+    """The store answers, and has none of this name."""
+
+    @pytest.fixture
+    def environ(self, environ: dict[str, str], s3_environ: dict[str, str]) -> dict[str, str]:
+        return environ | s3_environ
+
+    @pytest.mark.one_database
+    async def test_it_is_told_as_what_it_is_and_no_document_as_lost(
+        self, admin: AsyncClient, config: Config, environ: dict[str, str]
+    ) -> None:
+        item = await new_item(admin)
+        document = await uploaded(admin, item, pdf())
+        photo = await uploaded(admin, item, picture("PNG"), "photo.png")
+        blobs = Blobs(config.blobs)
+        for each in (document, photo):
+            await blobs.remove(each["sha256"])
+        bucket = config.blobs.url.removeprefix("s3://").partition("/")[0]
+        async with AsyncClient() as client:
+            (await client.delete(f"{config.blobs.endpoint}/{bucket}")).raise_for_status()
+        told = ("document store", "no such bucket", "STOCKY_BLOB_URL")
+        refused(await send(admin, item, pdf(12_000_000)), 503, *told)
+        refused(await send(admin, item, pdf(mark="small")), 503, *told)
+        refused(await admin.get(f"/documents/{document['id']}/content"), 503, *told)
+        refused(await admin.get(f"/documents/{photo['id']}/thumbnail"), 503, *told)
+        job = await finished(admin, (await admin.post("/system/backup", json={"kind": "archive"})).json()["job_id"])
+        assert (job["status"], job["error_status"]) == ("failed", 503)
+        assert "no such bucket" in job["error"]
+        with pytest.raises(Unavailable, match="no such bucket"):
+            await blobs.remove(photo["sha256"])
+        assert "no such bucket" in stocky(environ, "check").stderr
+
+
+class _Refusing(BaseHTTPRequestHandler):
+    """An S3 store that knows none of the keys."""
+
+    def _refuse(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        told = b"<Error><Code>InvalidAccessKeyId</Code><Message>the secret of the store</Message></Error>"
+        content = b"" if self.command == "HEAD" else told
+        self.send_response(403)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_HEAD = do_PUT = do_POST = _refuse  # noqa: N815
+
+    def log_message(self, *args: Any) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture
+def refusing() -> Iterator[str]:
+    """The address of a store that refuses all keys."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Refusing) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+async def test_refused_keys_are_told_by_the_names_of_their_settings(refusing: str, tmp_path: Path) -> None:
+    config = load({"STOCKY_DATA_DIR": str(tmp_path), **S3, "STOCKY_S3_ENDPOINT": refusing})
+    blobs = Blobs(config.blobs)
+    file = tmp_path / "content"
+    file.write_bytes(b"content")
+    with pytest.raises(Unavailable) as raised:
+        await blobs.put("0" * 64, file)
+    assert raised.value.detail == (
+        "The document store cannot be used now: it refuses the keys (InvalidAccessKeyId); check STOCKY_S3_ACCESS_KEY_ID"
+        " and STOCKY_S3_SECRET_ACCESS_KEY, and whether they may use the bucket that STOCKY_BLOB_URL names"
+    )
+    for asked in (blobs.find_size("0" * 64), blobs.find_thumbnail("0" * 64), blobs.look()):
+        with pytest.raises(Unavailable, match="refuses the keys"):
+            await asked
 
 
 @pytest.mark.one_database
