@@ -85,7 +85,7 @@ class Services:
             await self.database.open()
             begun.push_async_callback(self.database.close)
             await begun.enter_async_context(self.database.serving())
-            for service in (self.identities, self.tail, self.recorder):
+            for service in (self.identities, self.tail, self.recorder, self.documents):
                 service.start()
                 begun.push_async_callback(service.close)
             begun.push_async_callback(self.lookups.close)

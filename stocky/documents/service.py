@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -24,7 +25,7 @@ from stocky.documents import repository
 from stocky.documents.blobs import Blobs
 from stocky.documents.kinds import KINDS, MAX_BYTES, check_file_name, check_title, download_name, examine
 from stocky.documents.schemas import Document
-from stocky.errors import Invalid, NotFound, Unavailable
+from stocky.errors import Invalid, NotFound, StockyError, Unavailable
 from stocky.files import disposition, ranged_answer
 from stocky.schema import MAX_ID
 
@@ -33,6 +34,7 @@ UPLOADS_AT_ONCE = 8
 PICTURES_WAITING = 16
 PICTURE_SECONDS = 90
 THUMBNAIL_TYPE = "image/webp"
+_log = logging.getLogger(__name__)
 _WANTED = Wanted("document", "datasheet.pdf")
 # Whatever it is that someone has uploaded, a browser lets it do nothing.
 _CONFINED = {
@@ -50,6 +52,22 @@ class Documents:
         self._database = database
         self._uploads = _Places(UPLOADS_AT_ONCE, 0)
         self._pictures = _Places(1, PICTURES_WAITING)
+        self._look: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Looks into the store beside everything else, and says in the log when it cannot be used."""
+        self._look = asyncio.create_task(self._tell_unusable())
+
+    async def close(self) -> None:
+        if self._look is not None:
+            self._look.cancel()
+            await asyncio.gather(self._look, return_exceptions=True)
+
+    async def _tell_unusable(self) -> None:
+        try:
+            await self.blobs.look()
+        except StockyError as error:
+            _log.warning("%s", error.detail)
 
     async def upload(
         self, request: Request[Any, Any, Any], by: Principal, item_id: int | None, name: str | None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from logging import LogRecord
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -13,7 +15,9 @@ import pytest
 from httpx import AsyncClient
 
 from stocky.config import Config, ConfigError, load
+from stocky.db import make_database
 from stocky.documents.blobs import Blobs
+from stocky.documents.service import Documents
 from stocky.errors import Unavailable
 from tests.backup.dumps import finished
 from tests.cli.running import stocky
@@ -67,6 +71,11 @@ def test_what_is_wrong_is_told_at_once_and_by_name(settings: dict[str, str], nam
     assert [problem.partition(":")[0] for problem in raised.value.problems] == named
 
 
+def _told(records: list[LogRecord]) -> list[str]:
+    """What was logged of the store of its own accord."""
+    return [each.getMessage() for each in records if each.name == "stocky.documents.service"]
+
+
 class TestOfAStoreThatIsAway:
     """Nobody listens at its address."""
 
@@ -85,6 +94,13 @@ class TestOfAStoreThatIsAway:
         assert "secret" not in answer.text + caplog.text
         assert await get(member, "/documents") == []
         assert stocky(environ, "check").stdout == ""
+        # It was said of its own accord as well, when Stocky started.
+        for _ in range(400):
+            if told := _told(caplog.get_records("setup") + caplog.get_records("call")):
+                break
+            await asyncio.sleep(0.05)
+        assert len(told) == 1
+        assert "no connection" in told[0]
 
 
 class TestOfABucketThatIsNotThere:
@@ -161,6 +177,31 @@ async def test_refused_keys_are_told_by_the_names_of_their_settings(refusing: st
     for asked in (blobs.find_size("0" * 64), blobs.find_thumbnail("0" * 64), blobs.look()):
         with pytest.raises(Unavailable, match="refuses the keys"):
             await asked
+
+
+async def test_a_store_that_cannot_be_used_is_told_of_at_the_start(
+    refusing: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("no directory")
+    for settings, cause in (
+        ({**S3, "STOCKY_S3_ENDPOINT": refusing}, "it refuses the keys (InvalidAccessKeyId); check STOCKY_S3_ACCESS"),
+        ({**S3, "STOCKY_S3_ENDPOINT": "http://127.0.0.1:1"}, "there is no connection to it; check STOCKY_S3_ENDPOINT"),
+        ({"STOCKY_BLOB_URL": f"file://{tmp_path}/file/documents"}, "Not a directory; check STOCKY_BLOB_URL"),
+        ({}, None),
+    ):
+        caplog.clear()
+        config = load({"STOCKY_DATA_DIR": str(tmp_path)} | settings)
+        documents = Documents(config, make_database(config))
+        documents.start()
+        for _ in range(400):
+            await asyncio.sleep(0.01 if cause is None else 0.05)
+            if caplog.records or cause is None:
+                break
+        await documents.close()
+        told = _told(caplog.records)
+        assert len(told) == (cause is not None)
+        assert all(f"The document store cannot be used now: {cause}" in each for each in told)
+    assert not (tmp_path / "documents").exists()
 
 
 @pytest.mark.one_database
