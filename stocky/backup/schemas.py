@@ -127,6 +127,7 @@ class Backup(Struct, kw_only=True):
     dialect: str | None
     rows: dict[str, int] | None
     documents_count: int
+    warnings: Annotated[list[str], Meta(description="What was seen to be missing or damaged in it while it was made")]
     verified_at: Annotated[datetime | None, Meta(description="When it was last restored on trial")]
     is_good: Annotated[bool, Meta(description="Whether that trial found every row as it was backed up")]
     problems: Annotated[list[str], Meta(description="What that trial found wrong")]
@@ -148,6 +149,7 @@ class Backup(Struct, kw_only=True):
             dialect=stored.dialect,
             rows=stored.rows,
             documents_count=stored.documents_count,
+            warnings=stored.warnings,
             verified_at=stored.verified_at,
             is_good=stored.is_good,
             problems=stored.problems,

@@ -59,6 +59,7 @@ class Backups:
                 dialect=made.header.dialect,
                 rows=made.header.rows,
                 documents_count=made.documents_count,
+                warnings=made.warnings,
             )
             return await asyncio.to_thread(self.store.add_backup, file, backup)
 

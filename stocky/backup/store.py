@@ -70,6 +70,8 @@ class StoredBackup(msgspec.Struct, kw_only=True):
     dialect: str | None = None
     rows: dict[str, int] | None = None
     documents_count: int = 0
+    # What was seen to be missing or damaged in it while it was made.
+    warnings: list[str] = []
     verified_at: datetime | None = None
     # What the last verification found wrong; empty for a good backup and for one that was never verified.
     problems: list[str] = []

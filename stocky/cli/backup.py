@@ -72,14 +72,17 @@ async def _back_up(config: Config, arguments: argparse.Namespace) -> int:
         if arguments.output is None:
             made = await backups.create(Kind(arguments.kind), Reason.COMMAND_LINE, bar, settings=settings)
             path, size, sha256, rows = backups.store.path(made), made.size_bytes, made.sha256, made.rows or {}
+            warnings = made.warnings
         else:
             path = Path(arguments.output)
             if path.is_dir() or not path.absolute().parent.is_dir():
                 raise Unavailable(f"{path} cannot be written: name a file in a directory that is there")
             written = await backups.write(Kind(arguments.kind), path, bar, settings=settings)
-            size, sha256, rows = written.bytes, written.sha256, written.header.rows
+            size, sha256, rows, warnings = written.bytes, written.sha256, written.header.rows, written.warnings
+    for warning in warnings:
+        print(f"stocky: {warning}", file=sys.stderr)
     if arguments.json:
-        told = {"file": str(path), "size_bytes": size, "sha256": sha256, "rows": rows}
+        told = {"file": str(path), "size_bytes": size, "sha256": sha256, "rows": rows, "warnings": warnings}
         print(msgspec.json.encode(told).decode())
     else:
         print(f"{path}: {sum(rows.values()):,} rows, {size:,} bytes. Prove it with: stocky verify {path}")

@@ -100,21 +100,31 @@ async def test_a_dump_keeps_the_documents_and_says_what_has_lost_its_content(
 
 
 @pytest.mark.one_database
-async def test_a_trial_restore_proves_the_documents_too(admin: AsyncClient, config: Config) -> None:
+async def test_an_archive_says_at_once_what_it_lacks_and_a_trial_restore_proves_it(
+    admin: AsyncClient, config: Config, environ: dict[str, str], tmp_path: Path
+) -> None:
     documents = await fill(admin)
     good, _ = await archived(admin, config)
+    assert good["warnings"] == []
     await done(admin, await admin.post(f"/system/backup/{good['timestamp']}/verify"))
     blobs = Blobs(config.blobs)
     blobs.put_now("contents", documents[0]["sha256"], iter([b"%PDF-1.7 damaged"]))
     await blobs.remove(documents[2]["sha256"])
-    bad, _ = await archived(admin, config)
-    await done(admin, await admin.post(f"/system/backup/{bad['timestamp']}/verify"))
-    listed = {each["timestamp"]: each for each in await get(admin, "/system/backup/list")}
-    assert listed[good["timestamp"]]["is_good"] is True
-    assert listed[bad["timestamp"]]["problems"] == [
+    lacking = [
         "The content of 1 document was damaged already when it was made",
         "The content of 1 document was missing from the store when it was made",
     ]
+    bad, _ = await archived(admin, config)
+    assert (bad["warnings"], bad["problems"]) == (lacking, [])
+    made = stocky(environ, "backup", "--kind", "archive", "-o", str(tmp_path / "bad.zip"))
+    assert (made.returncode, made.stderr.splitlines()) == (0, [f"stocky: {each}" for each in lacking])
+    kept = stocky(environ, "backup", "--kind", "archive", "--json")
+    assert (kept.returncode, json.loads(kept.stdout)["warnings"]) == (0, lacking)
+    await done(admin, await admin.post(f"/system/backup/{bad['timestamp']}/verify"))
+    listed = {each["timestamp"]: each for each in await get(admin, "/system/backup/list")}
+    assert listed[good["timestamp"]]["is_good"] is True
+    assert listed[bad["timestamp"]]["problems"] == listed[bad["timestamp"]]["warnings"] == lacking
+    assert listed[bad["timestamp"]]["is_good"] is False
     # It restores all the same, as far as it goes, and puts no damaged content anywhere.
     await empty(config)
     result = await done(admin, await admin.post(f"/system/backup/{bad['timestamp']}/restore?force=true"))

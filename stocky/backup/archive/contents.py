@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Event
 
 from stocky.backup.archive.opening import Opened
-from stocky.backup.archive.reading import open_contents
+from stocky.backup.archive.reading import documents_in_words, open_contents, tell_lacking
 from stocky.backup.dump.writing import CONTENTS, Report
 from stocky.db import Database
 from stocky.documents.blobs import CONTENTS as KIND
@@ -91,22 +91,14 @@ def tell_incomplete(opened: Opened, wanted: dict[str, int]) -> list[str]:
     if opened.archive is None:
         return []
     missing = wanted.keys() - opened.contents.keys()
-    problems = [f"The content of {_documents(len(opened.damaged))} was damaged already when it was made"]
-    lost = len(missing - set(opened.damaged))
-    return (problems if opened.damaged else []) + (
-        [f"The content of {_documents(lost)} was missing from the store when it was made"] if lost else []
-    )
+    return tell_lacking(len(opened.damaged), len(missing - set(opened.damaged)))
 
 
 def _told(count: int) -> str:
     return (
-        f"The content of {_documents(count)} is neither in the backup nor in the document store;"
+        f"The content of {documents_in_words(count)} is neither in the backup nor in the document store;"
         " 'stocky check' lists the documents, and an archive of before may have them"
     )
-
-
-def _documents(count: int) -> str:
-    return "1 document" if count == 1 else f"{count} documents"
 
 
 def _contents_of(scratch: Path) -> dict[str, int]:

@@ -133,6 +133,20 @@ def open_contents(archive: Path) -> Iterator[Callable[[str], Iterator[bytes]]]:
         yield pieces
 
 
+def tell_lacking(damaged: int, lost: int) -> list[str]:
+    """A line for contents that were damaged when an archive was made, and one for those that were not there."""
+    return [
+        f"The content of {documents_in_words(count)} was {what} when it was made"
+        for count, what in ((damaged, "damaged already"), (lost, "missing from the store"))
+        if count
+    ]
+
+
+def documents_in_words(count: int) -> str:
+    """So many documents."""
+    return "1 document" if count == 1 else f"{count} documents"
+
+
 def corrupted(why: str) -> BadRequest:
     """The refusal of an archive."""
     return BadRequest(f"Backup file is corrupted: {why}")

@@ -19,6 +19,7 @@ from stocky.backup.archive.reading import (
     SETTINGS,
     Member,
     Metadata,
+    tell_lacking,
 )
 from stocky.backup.child.requests import ArchiveRequest, DumpResult
 from stocky.backup.dump.making import dump_into, privately
@@ -60,11 +61,16 @@ def write_archive(request: ArchiveRequest, report: Report) -> DumpResult:
                 **documents,
             },
         )
+        damaged = sum(name != f"{DOCUMENTS}{each.sha256}" for name, each in documents.items())
         archive.writestr(METADATA, msgspec.json.format(msgspec.json.encode(metadata)))
     with path.open("rb") as written:
         os.fsync(written.fileno())
         return msgspec.structs.replace(
-            dumped, bytes=path.stat().st_size, sha256=_sha256(written), documents_count=len(documents)
+            dumped,
+            bytes=path.stat().st_size,
+            sha256=_sha256(written),
+            documents_count=len(documents),
+            warnings=tell_lacking(damaged, len(writer.contents) - len(documents)),
         )
 
 
@@ -80,7 +86,7 @@ def refuse_too_many(contents: int) -> None:
 def _write_documents(
     archive: zipfile.ZipFile, blobs: Blobs, contents: list[tuple[str, int]], report: Report
 ) -> dict[str, Member]:
-    """What the store has of `contents`, in their order; what it has lost is left out, and a verification says so.
+    """What the store has of `contents`, in their order; what it has lost is left out, and the result says so.
 
     A content that is damaged is described as what it is, which is not what its name says.
     """

@@ -42,6 +42,8 @@ class DumpResult(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
     # Of an archive: contents of documents that are in it.
     documents_count: int = 0
+    # Of an archive: what of the documents' contents is missing or damaged in it.
+    warnings: list[str] = []
 
 
 class LoadRequest(Request, frozen=True, kw_only=True):
