@@ -214,8 +214,15 @@ def _blobs(reader: _Reader, data_dir: Path) -> BlobSettings:
     scheme, _, rest = text.partition("://")
     if scheme == "file" and rest:
         return msgspec.structs.replace(settings, url=f"file://{Path(rest).expanduser().resolve()}")
-    if scheme != "s3" or not _BUCKET.fullmatch(rest.partition("/")[0]):
+    bucket = rest.partition("/")[0]
+    if scheme != "s3" or not bucket:
         reader.problems.append("STOCKY_BLOB_URL: begin with file:/// and a path, or with s3:// and the bucket's name")
+        return settings
+    if not _BUCKET.fullmatch(bucket):
+        reader.problems.append(
+            "STOCKY_BLOB_URL: the name of a bucket has 3 to 63 small letters, digits, dots and hyphens, and begins and"
+            " ends with a letter or digit"
+        )
         return settings
     endpoint = urlsplit(settings.endpoint)
     if settings.endpoint and (endpoint.scheme not in ("http", "https") or not endpoint.netloc):

@@ -71,6 +71,14 @@ def test_what_is_wrong_is_told_at_once_and_by_name(settings: dict[str, str], nam
     assert [problem.partition(":")[0] for problem in raised.value.problems] == named
 
 
+@pytest.mark.parametrize("bucket", ["b", "a" * 64, "-bucket", "No Bucket"])
+def test_a_name_that_no_bucket_has_is_told_as_such(bucket: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as raised:
+        load({"STOCKY_DATA_DIR": str(tmp_path), **S3, "STOCKY_BLOB_URL": f"s3://{bucket}/here"})
+    (problem,) = raised.value.problems
+    assert problem.startswith("STOCKY_BLOB_URL: the name of a bucket has 3 to 63 small letters")
+
+
 def _told(records: list[LogRecord]) -> list[str]:
     """What was logged of the store of its own accord."""
     return [each.getMessage() for each in records if each.name == "stocky.documents.service"]
