@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -95,6 +96,18 @@ async def test_what_exists_undoes_it_all_or_stays_as_it_is(admin: AsyncClient, t
     answer = made(await send(admin, rows, force=True))
     assert (answer["records_imported"], answer["records_skipped"]) == (0, len(rows))
     assert (await get(admin, f"/items/{tea['id']}"))["name"] == "Green tea"
+
+
+async def test_things_of_another_stocky_are_not_joined_to_those_of_the_same_number(
+    admin: AsyncClient, tea: Json
+) -> None:
+    (item,) = await lines(admin, "item")
+    # As it would be in a dump of another: the same number, made at another moment.
+    flour = re.sub(r"'20\d\d-[^']+Z'", NOW, item).replace("'Tea'", "'Flour'")
+    barcode = f"INSERT INTO \"barcode\" VALUES(70,'FLOUR-1',{tea['id']},1000,TRUE,'FLOUR-1');"
+    refused(await send(admin, [flour, barcode], force=True), 400, "item 1 of the dump", "another Stocky", "/exports")
+    assert (await get(admin, f"/items/{tea['id']}"))["barcodes"] == []
+    assert made(await send(admin, [item, barcode], force=True))["records_imported"] == 1
 
 
 async def test_a_key_other_than_the_id_is_told_as_well(admin: AsyncClient, tea: Json) -> None:

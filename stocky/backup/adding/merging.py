@@ -28,6 +28,17 @@ _PASSED_ON = {
     "document": "TRUE",
 }
 
+# When a thing of a number came to be, which never changes: of another Stocky's things it is another moment. Of tables
+# that others refer to; rows would join what is not theirs.
+_BORN = {
+    "item": "created_at",
+    "location": "created_at",
+    "sku": "created_at",
+    "stock_event": "recorded_at",
+    "shopping_list": "created_at",
+    "project": "created_at",
+}
+
 # What rows say that come along, where that is not what the dump says: a dump may be another Stocky's, and receivers
 # take what they are sent for what is so here.
 _SILENT = "it came with an import; make it active if it is to be told"
@@ -104,6 +115,8 @@ def merge_script(staged: list[Staged], live: str, staging: str, *, force: bool, 
         source, target = f"{staging}.{table.name}", f"{live}.{table.name}"
         if not force:
             yield from _refuse_existing(table, source, target)
+        elif born := _BORN.get(table.name):
+            yield from _refuse_foreign(table, source, target, born)
         columns = ", ".join(table.columns)
         arriving = _ARRIVES_WITH.get(table.name, {})
         values = ", ".join(arriving.get(column, column) for column in table.columns)
@@ -162,6 +175,19 @@ def _refuse_existing(table: Staged, source: str, target: str) -> Generator[str, 
         raise BadRequest(
             f"Nothing was imported: {table.name} has a row with {told} already."
             " With force=true such rows stay as they are and the rest goes in"
+        )
+
+
+def _refuse_foreign(table: Staged, source: str, target: str, born: str) -> Generator[str, Any, None]:
+    other = yield (
+        f"SELECT theirs.id FROM {source} AS theirs JOIN {target} AS ours ON {table.same_key}"
+        f" WHERE theirs.{born} <> ours.{born} LIMIT 1"
+    )
+    if other:
+        raise BadRequest(
+            f"Nothing was imported: {table.name} {other[0][0]} of the dump is another one than the one here. The dump"
+            " is another Stocky's, whose numbers name other things: restore it whole into an empty one, or take items"
+            " and stock along as CSV (/exports there, /imports here)"
         )
 
 
