@@ -156,7 +156,7 @@ class _Refusing(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    do_GET = do_HEAD = do_PUT = do_POST = _refuse  # noqa: N815
+    do_GET = do_HEAD = do_PUT = do_POST = _refuse  # noqa: N815 - http.server calls them so
 
     def log_message(self, *args: Any) -> None:
         """Says nothing."""

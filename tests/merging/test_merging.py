@@ -13,11 +13,9 @@ from stocky.config import Config
 from stocky.db import Database
 from stocky.merging.repository import lock_merges
 from stocky.stock.proof import find_faults
-from tests.architecture.schema import falsify
 from tests.documents.files import pdf, picture, uploaded
 from tests.inventory import Json, get, made, new_item, new_location, new_stock, refused, total
 from tests.merging.merges import merge, unmerge
-from tests.shopping.lists import new_list, put_on
 
 
 async def scan(client: AsyncClient, barcode: str, shelf: Json, quantity: float = 1) -> Json:
@@ -341,25 +339,3 @@ async def test_merges_that_wait_for_an_import_keep_no_scan_waiting(
     for source in sources:
         await merge(member, source, target)
     assert await find_faults(config) == []
-
-
-@pytest.mark.parametrize(
-    ("table", "words"),
-    [
-        ("barcode", "still has a barcode"),
-        ("document", "still has a document"),
-        ("shopping_list_entry", "still stands on a shopping list"),
-        ("project_entry", "still stands on a project"),
-    ],
-)
-async def test_check_finds_whatever_a_merged_item_has_of_its_own(
-    table: str, words: str, member: AsyncClient, config: Config
-) -> None:
-    source, target = await new_item(member, "A", upc="TEA-0000"), await new_item(member, "B")
-    await put_on(member, await new_list(member), source, 2)
-    await uploaded(member, source, pdf())
-    made(await member.post("/projects/", json={"name": "Lamp", "items": [{"item_id": source["id"], "quantity": 2}]}))
-    await merge(member, source, target)
-    assert await find_faults(config) == []
-    await asyncio.to_thread(falsify, config, f"UPDATE {table} SET item_id = {source['id']}")
-    assert [each.message for each in await find_faults(config)] == [f"item {source['id']} was merged and {words}"]
