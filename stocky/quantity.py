@@ -1,10 +1,16 @@
-"""Quantities are whole thousandths inside and JSON numbers with at most three decimals outside; nothing is rounded."""
+"""Quantities are whole thousandths inside and JSON numbers with at most three decimals outside; nothing is rounded.
 
+The same rule holds wherever a number is read (JSON, tables, GS1 codes): what is not exact in thousandths is refused.
+"""
+
+from decimal import Decimal
 from typing import Annotated
 
 from msgspec import Meta
 
 MAX_QUANTITY = 1_000_000_000
+# Every decimal number of so many characters survives the way through a double.
+_SHORT = 15
 
 Quantity = Annotated[
     float,
@@ -26,6 +32,24 @@ Delta = Annotated[
         extra_json_schema={"multipleOf": 0.001},
     ),
 ]
+
+
+def read_number(text: str) -> float:
+    """The number that a JSON literal stands for; ValueError for one that a double does not keep as it is written.
+
+    `1.0000000000000001` would become 1 and `1e-400` would become 0 before anyone could look at their decimals.
+    """
+    number = float(text)
+    if len(text) <= _SHORT and "e" not in text and "E" not in text:
+        return number
+    try:
+        is_exact = Decimal(repr(number)) == Decimal(text)
+    except ArithmeticError:
+        is_exact = False
+    if not is_exact:
+        shown = text if len(text) <= 40 else f"{text[:40]}…"
+        raise ValueError(f"The number {shown} has more digits than are kept; a quantity has at most three decimals")
+    return number
 
 
 def to_milli(quantity: float, field: str = "quantity") -> int:

@@ -1,19 +1,35 @@
-"""The request as handlers see it; text with a NUL character never gets past it, and %2F is a slash within a name."""
+"""The request as handlers see it: no text with a NUL character, no number that was rounded in reading it.
+
+A %2F is a slash within a name.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 from urllib.parse import unquote
 
+import msgspec
 from litestar import Request
+from litestar.exceptions import SerializationException
 from litestar.types import Scope
 
 from stocky.auth.schemas import Principal
 from stocky.errors import Invalid, Unsupported
+from stocky.quantity import read_number
 
 _JSON = "application/json"
 # Half of a pair of surrogates: no decoding of what a client sends gives it.
 _KEPT_SLASH = "\udc2f"
+
+
+def _number(literal: str) -> float:
+    try:
+        return read_number(literal)
+    except ValueError as error:
+        raise Invalid(str(error), field="body") from None
+
+
+_decoder = msgspec.json.Decoder(float_hook=_number)
 
 
 class StockyRequest(Request[Principal, Any, Any]):
@@ -27,8 +43,11 @@ class StockyRequest(Request[Principal, Any, Any]):
         return body
 
     async def json(self) -> Any:
+        body = await self.body()
         try:
-            return await super().json()
+            return _decoder.decode(body or b"null")
+        except msgspec.DecodeError as error:
+            raise SerializationException(str(error)) from error
         except UnicodeDecodeError:
             raise Invalid("The body is not text in UTF-8", field="body") from None
         except RecursionError:

@@ -154,6 +154,22 @@ async def test_a_fourth_decimal_is_refused(app: Litestar, admin: AsyncClient) ->
     assert tried >= 6
 
 
+async def test_a_number_that_would_be_rounded_in_reading_is_refused(app: Litestar, admin: AsyncClient) -> None:
+    tried = 0
+    for route, body in writing(app):
+        for at, value in leaves(body or {}):
+            if isinstance(value, str) or at[-1] not in ("quantity", "delta", "pack_quantity", "min_quantity"):
+                continue
+            for literal in ("1e-400", "1.0000000000000001", "2.00000000000000000001", "1e-99999999999999999999"):
+                tried += 1
+                content = with_leaf(body, at, literal)
+                answer = await admin.request(route.method, address(route), content=content, headers=JSON)
+                check_refusal(answer, (str(route), at, literal), 422)
+                assert literal[:4] in answer.json()["detail"]
+                assert "three decimals" in answer.json()["detail"]
+    assert tried >= 24
+
+
 async def test_no_nul_is_taken_however_deep_it_hides(app: Litestar, admin: AsyncClient) -> None:
     hiding = {"unknown": [{"deep": {"er": ["a\0b"]}}], "a\0b": 1}
     for route, body in writing(app):

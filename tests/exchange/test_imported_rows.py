@@ -19,6 +19,8 @@ REFUSALS = {
     "Tea,,Shelf,1.2345,": ("quantity", "three decimals"),
     'Tea,,Shelf,"1,234",': ("quantity", "1234 (decimal=point) or 1.234 (decimal=comma)"),
     "Tea,,Shelf,1e9,": ("quantity", "not a number"),
+    "Tea,,Shelf,1e-400,": ("quantity", "not a number"),
+    "Tea,,Shelf,1.0000000000000001,": ("quantity", "three decimals"),
     "Tea,,Shelf,9999999999,": ("quantity", "too large"),
     f"Tea,,Shelf,{'9' * 20},": ("quantity", "too large"),
     f"Tea,,Shelf,{'9' * 5000},": ("quantity", "too large"),
