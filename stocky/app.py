@@ -121,6 +121,7 @@ def make_routes(allowed_origins: Sequence[str] = ()) -> Litestar:
             "read": Provide(_read),
             "tx": Provide(_transaction),
             "user": Provide(_user),
+            "database": Provide(_database),
             "recorder": Provide(_recorder),
             "backups": Provide(_backups),
             "documents": Provide(_documents),
@@ -182,6 +183,11 @@ async def _transaction(state: State) -> AsyncIterator[Connection]:
 async def _user(request: StockyRequest) -> Principal:
     """Who the route's guard found behind the request."""
     return request.user
+
+
+async def _database(state: State) -> Database:
+    database: Database = state.database
+    return database
 
 
 async def _recorder(state: State) -> Recorder:

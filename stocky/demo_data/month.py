@@ -15,7 +15,7 @@ from uuid import UUID
 from stocky.barcodes.reading import read_plain
 from stocky.demo_data.things import BENCH, KITCHEN, Thing
 from stocky.schema import StorageType
-from stocky.stock.booking import fingerprint
+from stocky.stock.fingerprints import fingerprint
 from stocky.stock.operations import ItemKey, Kind, Operation, Place, Posting
 from stocky.stock.recording import new_batch_id
 

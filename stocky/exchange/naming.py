@@ -11,7 +11,7 @@ from stocky.errors import Invalid
 from stocky.exchange import repository
 from stocky.exchange.left_rows import LeftRows
 from stocky.exchange.lines import Line, Origin
-from stocky.stock.booking import fingerprint
+from stocky.stock.fingerprints import fingerprint
 
 # Of so many imports one file may hold refused rows.
 MAX_ORIGINS = 100

@@ -115,7 +115,7 @@ class Listed(Struct):
     raised: list[Entry]
 
 
-class NewWithdrawal(Struct, kw_only=True):
+class NewWithdrawal(Struct, kw_only=True, omit_defaults=True):
     """Optional name and words for a withdrawal."""
 
     event_id: EventId | None = None

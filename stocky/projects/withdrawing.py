@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from stocky import clock
 from stocky.auth.schemas import Principal
@@ -12,7 +12,8 @@ from stocky.logs import audit
 from stocky.projects import repository
 from stocky.projects.requirements import RequirementRow, list_requirements, list_rows
 from stocky.projects.schemas import NewWithdrawal, Shortage, Withdrawn
-from stocky.stock.booking import fingerprint, refusal_of
+from stocky.stock.booking import named, refusal_of
+from stocky.stock.fingerprints import has_fingerprint
 from stocky.stock.operations import ItemKey, Operation, Posting
 from stocky.stock.recorder import Recorder
 from stocky.stock.recording import new_batch_id
@@ -35,10 +36,10 @@ async def withdraw(tx: Connection, recorder: Recorder, project_id: int, new: New
     the shortages as results when there is too little of anything, or when the project has been withdrawn before.
     """
     project = await repository.open_project(tx, project_id)
-    content = fingerprint(("withdraw", project_id, new))
+    content = ("withdraw", project_id, new)
     if new.event_id is not None:
         earlier = await tx.one("find_withdrawal_of_event", _Earlier, event_id=new.event_id)
-        if earlier is not None and earlier.fingerprint == content:
+        if earlier is not None and has_fingerprint(content, earlier.fingerprint):
             return Withdrawn(earlier.batch_id, await list_batch(tx, earlier.batch_id), duplicate=True)
     if withdrawal := await repository.find_withdrawal(tx, project_id):
         raise Conflict(
@@ -48,8 +49,7 @@ async def withdraw(tx: Connection, recorder: Recorder, project_id: int, new: New
     if not needed:
         raise Conflict("The project needs no items, so there is nothing to take from stock")
     operations = [_operation(row, new.note or f"For {project.name}", by) for row in needed]
-    if new.event_id is not None:
-        operations[0].event_id, operations[0].fingerprint = new.event_id, content
+    operations[0] = structs.replace(operations[0], **named(new.event_id, content))
     posting = Posting(operations, batch_id=new_batch_id(), atomic=True)
     await recorder.post_in(tx, posting)
     if posting.refused_whole:

@@ -13,7 +13,7 @@ from stocky.errors import Invalid
 from stocky.scanner import repository
 from stocky.scanner.schemas import Command, CommandName, Mode, Scan, ScanAnswer, ScannerState, StateChange
 from stocky.schema import Id
-from stocky.stock.booking import fingerprint
+from stocky.stock.booking import named
 from stocky.stock.operations import Operation
 from stocky.stock.recorder import Recorder
 from stocky.wording import told
@@ -86,12 +86,11 @@ async def _undo(database: Database, recorder: Recorder, scan: Scan, scanner_id: 
             kind="undo",
             # With nothing left it may still be an undo sent again, which its event_id tells; no event has the id 0.
             undo_event=last or 0,
-            event_id=scan.event_id,
-            fingerprint=None if scan.event_id is None else fingerprint((scan.upc, scanner_id)),
             occurred_at=scan.scanned_at,
             user_id=by.id,
             scanner_id=scanner_id,
             in_full=True,
+            **named(scan.event_id, (scan.upc, scanner_id)),
         )
     )
     undone = outcome.events[0].reverses_id if outcome.events else last

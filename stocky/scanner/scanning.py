@@ -16,7 +16,7 @@ from stocky.errors import Invalid
 from stocky.quantity import from_milli, to_milli
 from stocky.scanner.repository import ScannerRow, find_scanners, own_scanner_id, touch_scanners
 from stocky.scanner.schemas import Mode, Scan, ScanAnswer, SuggestedAction
-from stocky.stock.booking import check, fingerprint
+from stocky.stock.booking import check, named
 from stocky.stock.operations import AnyLot, ItemKey, Operation, Outcome, Place, Posting
 from stocky.stock.recorder import Recorder
 
@@ -46,7 +46,7 @@ class ScanPosting(Posting):
         self.needs_location = False
         # The hint, when it names no location.
         self.lost_hint: str | int | None = None
-        self._fingerprint = None if scan.event_id is None else fingerprint(scan)
+        self._named = named(scan.event_id, scan)
 
     @classmethod
     def prepare(cls, postings: list[ScanPosting]) -> Script[None]:
@@ -91,14 +91,13 @@ class ScanPosting(Posting):
             quantity_milli=1000 if scan.quantity is None else to_milli(scan.quantity),
             in_packs=True,
             stub_unknown=scanner.mode is not Mode.LOOKUP,
-            event_id=scan.event_id,
-            fingerprint=self._fingerprint,
             occurred_at=scan.scanned_at,
             lot=self.scanned.expiry or AnyLot.ANY,
             note=self.scanned.note,
             user_id=self.by.id,
             scanner_id=self.scanner_id,
             in_full=True,
+            **self._named,
         )
         if kind == "move":
             # What is scanned comes to where the scanner is, from the hinted place or the only other one.

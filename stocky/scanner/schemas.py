@@ -43,7 +43,7 @@ class Command(Struct, kw_only=True):
     payload: dict[str, Any] = {}
 
 
-class Scan(Struct, kw_only=True, gc=False):
+class Scan(Struct, kw_only=True, gc=False, omit_defaults=True):
     """One scan. `upc` is a barcode, a GS1 code, an item's code, or a command as JSON. `quantity` counts packs of it.
 
     `location_hint`, a location's name or id, goes before the scanner's own; one that names none is told in the answer.

@@ -1,10 +1,13 @@
-"""Ticks off what was bought: the stock event, the entry and its log change in one transaction, or not at all."""
+"""Ticks off what was bought: the stock event, the entry and its log change in one transaction, or not at all.
+
+A refusal is remembered under its event_id, as that of any other event is.
+"""
 
 from __future__ import annotations
 
 from stocky.auth.schemas import Principal
 from stocky.catalogue.repository import lock_items
-from stocky.db import Connection
+from stocky.db import Connection, Database
 from stocky.quantity import from_milli, to_milli
 from stocky.shopping.entries import (
     EntryRow,
@@ -17,24 +20,39 @@ from stocky.shopping.entries import (
 )
 from stocky.shopping.repository import open_list
 from stocky.shopping.schemas import Bought, Purchase
-from stocky.stock.booking import check, fingerprint, place_of
+from stocky.stock.booking import named, place_of, refusal_of
 from stocky.stock.operations import AnyLot, ItemKey, Operation, Outcome
 from stocky.stock.recorder import Recorder
 
 
 async def buy_item(
-    tx: Connection, recorder: Recorder, list_id: int, item_id: int, purchase: Purchase, by: Principal
+    database: Database, recorder: Recorder, list_id: int, item_id: int, purchase: Purchase, by: Principal
 ) -> Bought:
     """Books what was bought, and takes it from the list as far as it was to be bought.
 
-    The same event_id sent again gives the first event again and changes nothing. Raises NotFound for what is not on
-    the list (any more), Conflict, and Invalid when no location is named and the item is not at one place only.
+    The same event_id sent again gives the first event again, or the first refusal, and changes nothing. Raises
+    NotFound for what is not on the list (any more), Conflict, and Invalid when no location is named and the item is
+    not at one place only.
     """
+    async with database.transaction() as tx:
+        bought = await _buy_item(tx, recorder, list_id, item_id, purchase, by)
+    # After the commit, which keeps the refusal.
+    if isinstance(bought, Outcome):
+        raise refusal_of(bought)
+    return bought
+
+
+async def _buy_item(
+    tx: Connection, recorder: Recorder, list_id: int, item_id: int, purchase: Purchase, by: Principal
+) -> Bought | Outcome:
+    """What was bought, or the outcome that refuses it: then nothing is written but the refusal."""
     await open_list(tx, list_id, by)
     # Before its entry is read: a merge of the item would change both.
     await lock_items(tx, {item_id})
     entry = await find_entry(tx, list_id, item_id=item_id)
-    outcome = check(await recorder.record_in(tx, _operation(entry, list_id, item_id, purchase, by)))
+    outcome = await recorder.record_in(tx, _operation(entry, list_id, item_id, purchase, by))
+    if outcome.status == "rejected":
+        return outcome
     if outcome.status == "looked_up":
         raise not_listed(list_id, item_id)
     if outcome.status == "applied" and entry is not None:
@@ -69,12 +87,11 @@ def _operation(entry: EntryRow | None, list_id: int, item_id: int, purchase: Pur
         place=None if entry is None else place_of(purchase.location),
         quantity_milli=quantity_milli,
         lot=AnyLot.ANY if purchase.lot is None else purchase.lot,
-        event_id=purchase.event_id,
-        fingerprint=None if purchase.event_id is None else fingerprint(("bought", list_id, item_id, purchase)),
         occurred_at=purchase.occurred_at,
         note=purchase.note,
         user_id=by.id,
         in_full=True,
+        **named(purchase.event_id, ("bought", list_id, item_id, purchase)),
     )
 
 

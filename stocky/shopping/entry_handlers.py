@@ -9,7 +9,7 @@ from litestar import Router, delete, post, put
 
 from stocky.auth.guards import members
 from stocky.auth.schemas import Principal
-from stocky.db import Connection
+from stocky.db import Connection, Database
 from stocky.schema import PathId
 from stocky.shopping import buying, filling, listing
 from stocky.shopping.schemas import (
@@ -47,7 +47,7 @@ async def delete_shopping_list_item(tx: Connection, user: Principal, list_id: Pa
 
 @post("/{list_id:int}/items/{item_id:int}/bought", opt=members, status_code=200)
 async def buy_shopping_list_item(
-    tx: Connection,
+    database: Database,
     recorder: Recorder,
     user: Principal,
     list_id: PathId,
@@ -55,7 +55,7 @@ async def buy_shopping_list_item(
     data: Purchase | None = None,
 ) -> Bought:
     """Tick an item off as bought: it comes into stock, and off the list as far as all of it was bought."""
-    return await buying.buy_item(tx, recorder, list_id, item_id, data or Purchase(), user)
+    return await buying.buy_item(database, recorder, list_id, item_id, data or Purchase(), user)
 
 
 @put("/{list_id:int}/placeholders/{entry_id:int}", opt=members)

@@ -161,7 +161,7 @@ class Filled(Struct):
     is_complete: bool
 
 
-class Purchase(Struct, kw_only=True):
+class Purchase(Struct, kw_only=True, omit_defaults=True):
     """What was bought of an item, and where it was put; without a quantity, all that was to be bought.
 
     The location may be left out while the item is at one place only. `lot` is the expiry date of what was bought.

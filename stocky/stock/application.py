@@ -13,6 +13,7 @@ from stocky import clock
 from stocky.catalogue.schemas import Item
 from stocky.quantity import from_milli
 from stocky.schema import MAX_ID
+from stocky.stock.fingerprints import has_fingerprint
 from stocky.stock.ledger import Ledger
 from stocky.stock.levels import Entry, Level, Refused, Stocked, Written
 from stocky.stock.operations import Operation, Outcome, Posting, RefusalKind
@@ -207,7 +208,7 @@ class Application:
             self.opened.extend((again, level) for first, level in list(self.opened) if first is outcome)
             return again
         if earlier := self._known.get(event_id):
-            if earlier.fingerprint != operation.fingerprint:
+            if not _is_same(operation, earlier.fingerprint):
                 return _other_content(event_id)
             first = earlier.events[0]
             return Outcome(
@@ -218,7 +219,7 @@ class Application:
                 quantity_after_milli=round(first.quantity_after * 1000),
             )
         if remembered := self._refused.get(event_id):
-            if remembered.fingerprint != operation.fingerprint:
+            if not _is_same(operation, remembered.fingerprint):
                 return _other_content(event_id)
             return Outcome(status="rejected", reason=remembered.reason, refusal=remembered.refusal)
         return None
@@ -248,6 +249,13 @@ class Application:
 def _is_short(entries: list[Entry]) -> bool:
     asked = entries[0].operation
     return asked.kind == "remove" and -sum(entry.delta_milli for entry in entries) < asked.quantity_milli
+
+
+def _is_same(operation: Operation, stored: str | None) -> bool:
+    """Whether what is asked for is what was recorded under its event_id."""
+    return stored == operation.fingerprint or (
+        operation.content is not None and has_fingerprint(operation.content, stored)
+    )
 
 
 def _other_content(event_id: str) -> Outcome:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-
-import msgspec
+from typing import Any
 
 from stocky.auth.schemas import Principal
 from stocky.barcodes.reader import read_codes
@@ -13,6 +11,7 @@ from stocky.db import Connection
 from stocky.errors import Conflict, Invalid, NotFound, Stale, StockyError
 from stocky.quantity import from_milli, to_milli
 from stocky.stock import repository
+from stocky.stock.fingerprints import fingerprint
 from stocky.stock.operations import AnyLot, ItemKey, Operation, Outcome, Place, Posting
 from stocky.stock.recorder import Recorder
 from stocky.stock.recording import new_batch_id
@@ -82,10 +81,9 @@ async def add_stock(recorder: Recorder, new: NewSku, by: Principal) -> tuple[Sku
         unit=new.unit,
         notes=new.notes,
         opens=True,
-        event_id=new.event_id,
-        fingerprint=_fingerprint(new, new.event_id),
         user_id=by.id,
         in_full=True,
+        **named(new.event_id, new),
     )
     outcome = await recorder.record(operation)
     return _sku_of(outcome), outcome.sku_is_new
@@ -101,10 +99,9 @@ async def count_stock(
         quantity_milli=to_milli(change.quantity),
         if_version=if_version,
         note=change.note,
-        event_id=change.event_id,
-        fingerprint=_fingerprint((sku_id, change), change.event_id),
         user_id=by.id,
         in_full=True,
+        **named(change.event_id, (sku_id, change)),
     )
     return _sku_of(await recorder.record(operation))
 
@@ -118,10 +115,9 @@ async def adjust_stock(recorder: Recorder, sku_id: int, change: Adjustment, by: 
         quantity_milli=abs(delta),
         unit=change.unit or None,
         note=change.note,
-        event_id=change.event_id,
-        fingerprint=_fingerprint((sku_id, change), change.event_id),
         user_id=by.id,
         in_full=True,
+        **named(change.event_id, (sku_id, change)),
     )
     return _sku_of(await recorder.record(operation))
 
@@ -158,10 +154,9 @@ async def undo(
         undo_event=event,
         undo_batch=batch,
         note=new.note,
-        event_id=new.event_id,
-        fingerprint=_fingerprint((event, batch), new.event_id),
         user_id=by.id,
         in_full=True,
+        **named(new.event_id, (event, batch)),
     )
     return check(await recorder.record(operation)).events
 
@@ -197,11 +192,10 @@ def _operation(event: NewEvent, scanned: Reading, by: Principal) -> Operation:
         lot=event.lot or scanned.expiry or AnyLot.ANY,
         in_packs=reference.upc is not None,
         stub_unknown=reference.upc is not None,
-        event_id=event.event_id,
-        fingerprint=_fingerprint(event, event.event_id),
         occurred_at=event.occurred_at,
         note=", ".join(filter(None, (event.note, scanned.note))) or None,
         user_id=by.id,
+        **named(event.event_id, event),
     )
 
 
@@ -212,14 +206,11 @@ def place_of(reference: LocationReference | None) -> Place | None:
     return Place(reference.id, reference.name, reference.box_no, reference.loc_no)
 
 
-def _fingerprint(content: object, event_id: str | None) -> str | None:
-    """What tells the same event sent again from another one under its name."""
-    return None if event_id is None else fingerprint(content)
-
-
-def fingerprint(content: object) -> str:
-    """Sixteen bytes of BLAKE2b over the content as JSON, in hexadecimal."""
-    return hashlib.blake2b(msgspec.json.encode(content), digest_size=16).hexdigest()
+def named(event_id: str | None, content: object) -> dict[str, Any]:
+    """The fields of an operation that recognise it when it is sent again; none without an event_id."""
+    if event_id is None:
+        return {}
+    return {"event_id": event_id, "fingerprint": fingerprint(content), "content": content}
 
 
 def _none_applied(results: list[EventResult]) -> Conflict:

@@ -47,6 +47,7 @@ class Operation(msgspec.Struct, kw_only=True, gc=False):
     `kind` None looks the item up and books nothing. `in_packs` multiplies by what is in a pack (see `packs`).
     `stub_unknown` makes an item for an unknown barcode. `sku_id` names the SKU directly, instead of
     item, place and lot. A move `into` another item hands over all that the item holds.
+    `fingerprint` is that of `content`, which is what the client sent under `event_id`.
     An undo names `undo_event` (with its transfer) or `undo_batch`.
     `unit` is that of a SKU that is made; with `sku_id` or `opens` one that is there has to have it already.
     `opens` makes the SKU even when nothing is added to it; `hide` writes it off.
@@ -68,6 +69,7 @@ class Operation(msgspec.Struct, kw_only=True, gc=False):
     into: int | None = None
     event_id: str | None = None
     fingerprint: str | None = None
+    content: object = None
     occurred_at: datetime | None = None
     note: str | None = None
     user_id: int | None = None

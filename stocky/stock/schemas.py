@@ -53,7 +53,7 @@ class Sku(Struct, gc=False):
     location: Location | UnsetType = UNSET
 
 
-class NewSku(Struct, kw_only=True):
+class NewSku(Struct, kw_only=True, omit_defaults=True):
     """Stock to take in: a SKU that exists (same item, location and expiry) is added to, in its own unit."""
 
     item_id: Id
@@ -66,6 +66,8 @@ class NewSku(Struct, kw_only=True):
 
     def __post_init__(self) -> None:
         to_milli(self.quantity)
+        # 0.0 that was sent is the default, too.
+        self.quantity = self.quantity or 0
 
 
 class SkuChange(Struct, kw_only=True):
@@ -83,7 +85,7 @@ class SkuChange(Struct, kw_only=True):
             to_milli(self.quantity)
 
 
-class QuantityChange(Struct, kw_only=True):
+class QuantityChange(Struct, kw_only=True, omit_defaults=True):
     """What a SKU was counted to hold."""
 
     quantity: Quantity
@@ -94,7 +96,7 @@ class QuantityChange(Struct, kw_only=True):
         to_milli(self.quantity)
 
 
-class Adjustment(Struct, kw_only=True):
+class Adjustment(Struct, kw_only=True, omit_defaults=True):
     """What came to a SKU (positive) or went from it (negative), in its own unit."""
 
     delta: Delta
@@ -155,7 +157,7 @@ class EntryType(AnyCase):
     UNDO = "undo"
 
 
-class ItemReference(Struct, kw_only=True, gc=False):
+class ItemReference(Struct, kw_only=True, gc=False, omit_defaults=True):
     """An item by exactly one of id, barcode (or a whole GS1 code) and four-letter code."""
 
     id: Id | None = None
@@ -171,7 +173,7 @@ class ItemReference(Struct, kw_only=True, gc=False):
             raise ValueError(f"upc: a barcode has at most {LONGEST} characters")
 
 
-class LocationReference(Struct, kw_only=True, gc=False):
+class LocationReference(Struct, kw_only=True, gc=False, omit_defaults=True):
     """A location by id, by name, or by box_no and loc_no."""
 
     id: Id | None = None
@@ -185,7 +187,7 @@ class LocationReference(Struct, kw_only=True, gc=False):
             raise ValueError("name the location by exactly one of id, name, and box_no with loc_no")
 
 
-class NewEvent(Struct, kw_only=True, gc=False):
+class NewEvent(Struct, kw_only=True, gc=False, omit_defaults=True):
     """One stock event; with an item's `upc`, `quantity` counts packs of that barcode.
 
     `lot` is the expiry date, by itself that of a GS1 code; without one, stock is added to the lot that has none and
@@ -238,7 +240,7 @@ class EventResults(Struct, kw_only=True):
     batch_id: str
 
 
-class NewUndo(Struct, kw_only=True):
+class NewUndo(Struct, kw_only=True, omit_defaults=True):
     """Optional words and name for an undo."""
 
     event_id: EventId | None = None

@@ -173,13 +173,31 @@ async def test_a_refused_purchase_changes_nothing(member: AsyncClient) -> None:
     ):
         refused(await member.post(at, json=body), status, words)
     shelf, cellar = await new_location(member), await new_location(member, "Cellar")
-    # What was refused for want of a location is taken under the same name once it has one.
-    made(await member.post(at, json={"event_id": "e1", "quantity": 1, "location": {"id": shelf["id"]}}))
+    # What was refused under a name stays refused, and a purchase with a location is another one.
+    corrected = {"quantity": 1, "location": {"id": shelf["id"]}}
+    refused(await member.post(at, json={**corrected, "event_id": "e1"}), 409, "used before for something else")
+    made(await member.post(at, json={**corrected, "event_id": "e2"}))
     await new_stock(member, item, cellar, 1)
     refused(await member.post(at), 422, "Name the location", "2 locations")
     assert await on(member, a_list) == {"Coffee": 1}
     assert await total(member, item) == 2
     assert [each["action_type"] for each in await log_of(member, a_list)] == ["item_updated", "item_added", "created"]
+
+
+async def test_a_refused_purchase_sent_again_is_refused_again(member: AsyncClient, config: Config) -> None:
+    a_list, item = await new_list(member), await new_item(member)
+    await put_on(member, a_list, item, 2)
+    at = f"/shopping-lists/{a_list['id']}/items/{item['id']}/bought"
+    first = refused(await member.post(at, json={"event_id": "e1"}), 422, "nowhere yet")
+    await new_stock(member, item, await new_location(member), 1)
+    # Now it could be booked, and whoever sent it may have bought it under another name since.
+    again = refused(await member.post(at, json={"event_id": "e1"}), 422, "nowhere yet")
+    assert again["detail"] == first["detail"]
+    assert (await on(member, a_list), await total(member, item)) == ({"Coffee": 2}, 1)
+    # Off the list it is refused as it was, too.
+    made(await member.post(at, json={"event_id": "e2"}))
+    assert refused(await member.post(at, json={"event_id": "e1"}), 422)["detail"] == first["detail"]
+    assert await find_faults(config) == []
 
 
 async def test_an_item_taken_out_of_use_stays_on_the_list_but_is_not_bought(member: AsyncClient) -> None:

@@ -1,0 +1,151 @@
+"""The same event sent again is recognised, however it is written and whichever version recorded it first."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
+
+import msgspec
+import pytest
+from httpx import AsyncClient
+
+from stocky.scanner.schemas import Scan
+from stocky.shopping.schemas import Purchase
+from stocky.stock.fingerprints import fingerprint, has_fingerprint
+from stocky.stock.operations import ItemKey, Operation, Place
+from stocky.stock.schemas import EventType, ItemReference, LocationReference, NewEvent, NewSku
+from tests.inventory import made, new_item, new_location, refused, total
+from tests.stock.stockroom import SOMEONE, Stockroom, event
+
+HERE = datetime(2026, 5, 1, 12, 30, tzinfo=timezone(timedelta(hours=2)))
+# What earlier versions recorded of these contents.
+FORMER: list[tuple[Any, str]] = [
+    (
+        NewEvent(
+            type=EventType.ADD,
+            item=ItemReference(id=7),
+            quantity=1.5,
+            location=LocationReference(id=3),
+            lot=date(2026, 9, 1),
+            event_id="old-event",
+            occurred_at=HERE,
+            note="",
+        ),
+        "16c553db34ed769939efd2f71b724049",
+    ),
+    (
+        Scan(
+            upc="4006381333931",
+            scanner_id="kitchen-1",
+            location_hint=3,
+            quantity=2,
+            event_id="old-scan",
+            scanned_at=HERE,
+        ),
+        "bc7365f27d3e5f111f684b19cbee5e93",
+    ),
+    (
+        ("bought", 4, 7, Purchase(quantity=1.0, event_id="old-purchase", location=LocationReference(name="Shelf"))),
+        "4a850af5ed1aa3c57aacc0bd065b04ed",
+    ),
+    (
+        NewSku(item_id=7, location_id=3, quantity=1, unit="kg", event_id="old-sku"),
+        "f5ded8eb2b90e62221d3fbf8be21fa5f",
+    ),
+    ((12, None), "f613b624111e08e1450c9e5a3a7091bc"),
+    (("key", "content", 3), "77b739194bfe843c7c19f60516b75e96"),
+]
+
+
+@pytest.mark.parametrize(("content", "recorded"), FORMER)
+def test_what_an_earlier_version_recorded_is_recognised(content: Any, recorded: str) -> None:
+    assert has_fingerprint(content, recorded)
+    assert has_fingerprint(content, fingerprint(content))
+    assert not has_fingerprint(content, None)
+
+
+@pytest.mark.parametrize(("content", "recorded"), FORMER)
+def test_another_content_is_not(content: Any, recorded: str) -> None:
+    other: Any
+    if isinstance(content, tuple):
+        other = (*content[:-1], msgspec.structs.replace(content[-1], quantity=2.0)) if recorded[:4] == "4a85" else (13,)
+    else:
+        other = msgspec.structs.replace(content, quantity=2.5)
+    assert not has_fingerprint(other, recorded)
+    assert not has_fingerprint(other, fingerprint(content))
+
+
+def test_a_field_that_a_later_version_adds_changes_nothing_while_it_has_its_default() -> None:
+    class Now(msgspec.Struct, kw_only=True, omit_defaults=True):
+        quantity: float
+        note: str | None = None
+
+    class Later(msgspec.Struct, kw_only=True, omit_defaults=True):
+        colour: str | None = None
+        quantity: float
+        size: float = 1
+        note: str | None = None
+
+    assert fingerprint(Later(quantity=1)) == fingerprint(Now(quantity=1))
+    assert fingerprint(Later(quantity=1, colour="red")) != fingerprint(Now(quantity=1))
+
+
+async def test_the_same_moment_and_no_words_are_the_same_content(stockroom: Stockroom) -> None:
+    rice, shelf = await stockroom.item(), await stockroom.place()
+    first = await stockroom.one(event("add", rice, shelf, 2, "a", occurred_at=HERE, note=""))
+    assert first.status == "applied"
+    for same in (
+        event("add", rice, shelf, 2, "a", occurred_at=HERE.astimezone(UTC)),
+        event("add", rice, shelf, 2, "a", occurred_at=HERE.astimezone(timezone(-timedelta(hours=7))), note=None),
+    ):
+        again = await stockroom.one(same)
+        assert (again.status, again.id) == ("duplicate", first.id)
+    other = await stockroom.one(event("add", rice, shelf, 2, "a", occurred_at=HERE.replace(tzinfo=UTC)))
+    assert other.status == "rejected"
+    assert await stockroom.total(rice) == 2
+
+
+async def test_an_event_recorded_by_an_earlier_version_is_a_duplicate_when_it_is_sent_again(
+    stockroom: Stockroom,
+) -> None:
+    rice, shelf = await stockroom.item(), await stockroom.place()
+    sent = event("add", rice, shelf, 2, "a", occurred_at=HERE, note="")
+    refusal = event("remove", rice, shelf, 9, "b")
+    for each, kind in ((sent, "add"), (refusal, "remove")):
+        # As it was written down then: all fields, in order, the moment in its own offset.
+        written = {
+            "type": kind, "item": {"id": rice, "upc": None, "code": None}, "quantity": each.quantity,
+            "location": {"id": shelf, "name": None, "box_no": None, "loc_no": None}, "to_location": None, "lot": None,
+            "event_id": each.event_id, "occurred_at": each.occurred_at, "note": each.note,
+        }  # fmt: skip
+        operation = Operation(
+            kind=kind,  # type: ignore[arg-type]  # one of the kinds
+            item=ItemKey(id=rice),
+            place=Place(id=shelf),
+            quantity_milli=int(each.quantity * 1000),
+            event_id=each.event_id,
+            fingerprint=_former(written),
+            user_id=SOMEONE.id,
+        )
+        await stockroom.recorder.record(operation)
+    assert (await stockroom.one(sent)).status == "duplicate"
+    assert "Only 2" in ((await stockroom.one(refusal)).reason or "")
+    assert "something else" in ((await stockroom.one(event("remove", rice, shelf, 8, "b"))).reason or "")
+    assert await stockroom.total(rice) == 2
+
+
+async def test_a_purchase_at_the_same_moment_in_another_offset_counts_once(member: AsyncClient) -> None:
+    item, shelf = await new_item(member), await new_location(member)
+    a_list = made(await member.post("/shopping-lists/", json={"name": "Weekly"}))
+    made(await member.post(f"/shopping-lists/{a_list['id']}/items", json={"item_id": item["id"], "quantity": 5}))
+    at = f"/shopping-lists/{a_list['id']}/items/{item['id']}/bought"
+    body = {"quantity": 1, "location": {"id": shelf["id"]}, "event_id": "receipt-1"}
+    made(await member.post(at, json={**body, "occurred_at": "2026-05-01T12:30:00+02:00", "note": ""}))
+    assert made(await member.post(at, json={**body, "occurred_at": "2026-05-01T10:30:00Z"}))["duplicate"]
+    refused(await member.post(at, json={**body, "occurred_at": "2026-05-01T10:30:01Z"}), 409, "something else")
+    assert await total(member, item) == 1
+
+
+def _former(content: object) -> str:
+    return hashlib.blake2b(msgspec.json.encode(content), digest_size=16).hexdigest()
