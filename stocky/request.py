@@ -10,11 +10,12 @@ from urllib.parse import unquote
 
 import msgspec
 from litestar import Request
-from litestar.exceptions import SerializationException
+from litestar.datastructures import FormMultiDict
+from litestar.exceptions import InternalServerException, SerializationException
 from litestar.types import Scope
 
 from stocky.auth.schemas import Principal
-from stocky.errors import Invalid, Unsupported
+from stocky.errors import BadRequest, Invalid, Unsupported
 from stocky.quantity import read_number
 
 _JSON = "application/json"
@@ -33,14 +34,26 @@ _decoder = msgspec.json.Decoder(float_hook=_number)
 
 
 class StockyRequest(Request[Principal, Any, Any]):
-    """Litestar's request, with bodies that hold NUL, or no text at all, refused (422) before a handler sees them."""
+    """Litestar's request. Bodies that hold NUL, or no text at all, are refused (422) before a handler sees them.
+
+    A body that its client cuts off is a BadRequest.
+    """
 
     async def body(self) -> bytes:
-        body = await super().body()
+        try:
+            body = await super().body()
+        except InternalServerException:
+            raise _cut_off() from None
         # A NUL can only be written as an escape in JSON, and as %00 in a form.
         if b"\\u0000" in body or b"\0" in body or (b"%00" in body and self._is_form()):
             raise Invalid("Text may not contain NUL characters", field="body")
         return body
+
+    async def form(self) -> FormMultiDict:
+        try:
+            return await super().form()
+        except InternalServerException:
+            raise _cut_off() from None
 
     async def json(self) -> Any:
         body = await self.body()
@@ -55,6 +68,11 @@ class StockyRequest(Request[Principal, Any, Any]):
 
     def _is_form(self) -> bool:
         return self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+
+
+def _cut_off() -> BadRequest:
+    """Litestar's InternalServerException for a client that went away: no fault of ours, and seen by nobody."""
+    return BadRequest("The body was cut off; send it again")
 
 
 def keep_slashes(scope: Scope) -> None:

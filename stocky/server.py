@@ -6,14 +6,14 @@ import asyncio
 import gc
 import logging
 import socket
+from functools import partial
 
 import uvicorn
 from litestar import Litestar
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from stocky.auth.repository import has_active_admin
 from stocky.config import Config
-from stocky.streams import CUT_OFF
+from stocky.connections import HttpConnection, Limits, raise_file_limit
 
 # Answers that are still being made get this long; with the recorder's last batch it stays below ten seconds.
 GRACE_SECONDS = 5
@@ -25,27 +25,17 @@ KEEP_ALIVE_SECONDS = 75
 _log = logging.getLogger("stocky.serve")
 
 
-class _Protocol(HttpToolsProtocol):
-    """Lets an answer end its connection at once: closing it would wait for a reader that does not read."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # asyncio's types say any transport; TCP's can abort
-        super().connection_made(transport)
-        self._extensions: dict[str, dict[object, object]] = {CUT_OFF: {"now": transport.abort}}
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self.scope["extensions"] = self._extensions
-
-
 class Server(uvicorn.Server):
     """Serves one application on one listening socket."""
 
     def __init__(self, app: Litestar, config: Config, listener: socket.socket) -> None:
+        self.limits = Limits(raise_file_limit())
         super().__init__(
             uvicorn.Config(
                 app,
                 loop="uvloop",
-                http=_Protocol,
+                # Called by uvicorn as a class would be.
+                http=partial(HttpConnection, self.limits),  # type: ignore[arg-type]
                 ws="none",
                 lifespan="on",
                 log_config=None,
@@ -66,10 +56,23 @@ class Server(uvicorn.Server):
         gc.collect()
         gc.freeze()
         gc.set_threshold(COLLECT_EVERY)
+        self.limits.measure()
         _log.info("Stocky is ready on %s", self._address)
         async with self._app.state.database.read() as read:
             if not await has_active_admin(read):
                 _log.warning("There is no admin yet; make one: stocky create-admin --username NAME --email ADDRESS")
+
+    async def on_tick(self, counter: int) -> bool:
+        # uvicorn calls this ten times a second.
+        if counter % 10 == 0:
+            self._end_overdue()
+        return await super().on_tick(counter)
+
+    def _end_overdue(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, HttpConnection) and connection.is_overdue(now):
+                connection.end()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         _log.info("Stopping: finishing what is under way")

@@ -1,0 +1,57 @@
+"""A Stocky that listens, inside the test's own process, so that its limits can be made small."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from functools import cache
+
+import pytest
+
+from stocky.app import attach, make_routes
+from stocky.config import Config
+from stocky.server import Server
+from stocky.services import Services
+
+
+class Listening:
+    """A server that has started; `port` is where."""
+
+    def __init__(self, server: Server, port: int) -> None:
+        self.server = server
+        self.port = port
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A new connection."""
+        return await asyncio.open_connection("127.0.0.1", self.port)
+
+    async def ask(self, request: bytes) -> bytes:
+        """All that is answered until the server ends the connection."""
+        reader, writer = await self.connect()
+        writer.write(request)
+        try:
+            return await asyncio.wait_for(reader.read(), 60)
+        finally:
+            writer.close()
+
+    async def metrics(self) -> str:
+        """The page for Prometheus."""
+        return (await self.ask(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")).decode()
+
+
+# Once a process: it takes seconds, and the routes keep nothing.
+_make_routes_once = cache(make_routes)
+
+
+@pytest.fixture
+async def listening(config: Config) -> AsyncIterator[Listening]:
+    listener = socket.create_server(("127.0.0.1", 0), backlog=500)
+    server = Server(attach(_make_routes_once(), Services(config)), config, listener)
+    serving = asyncio.create_task(server.serve([listener]))
+    while not server.started:
+        await asyncio.sleep(0.01)
+        assert not serving.done()
+    yield Listening(server, listener.getsockname()[1])
+    server.should_exit = True
+    await serving

@@ -1,0 +1,273 @@
+"""What a client can take before Stocky knows it: the size of a head, its time, and the number of connections."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import subprocess
+import sys
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+import pytest
+from httpx import AsyncClient
+
+from stocky import connections
+from tests.connections.conftest import Listening
+
+pytestmark = pytest.mark.one_database
+
+CLOSE = b"Connection: close\r\n\r\n"
+LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
+
+
+async def ended(reader: asyncio.StreamReader) -> bool:
+    """Whether the server ends the connection without an answer."""
+    with suppress(ConnectionError):
+        return await asyncio.wait_for(reader.read(), 60) == b""
+    return True
+
+
+async def lines(reader: asyncio.StreamReader) -> bytes:
+    """The head of the next answer; its body is read and dropped."""
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
+    size = next(line for line in head.lower().splitlines() if line.startswith(b"content-length:"))
+    await reader.readexactly(int(size.partition(b":")[2]))
+    return head
+
+
+@pytest.mark.parametrize(
+    "request_head",
+    [
+        b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\n",
+        LIVE + b"X-One: " + b"x" * 300_000 + b"\r\n",
+        LIVE + b"X-Many: 1234567890\r\n" * 5_000,
+        LIVE + b"X-" + b"x" * 70_000 + b": 1\r\n",
+        b"G" * 70_000,
+    ],
+    ids=["line", "one header", "many headers", "name", "nonsense"],
+)
+async def test_a_head_over_64_kib_is_refused(listening: Listening, request_head: bytes) -> None:
+    answer = await listening.ask(request_head + CLOSE)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    expected = 400 if request_head.startswith(b"GG") else 431
+    assert head.startswith(b"HTTP/1.1 %d " % expected), answer[:200]
+    assert b"application/problem+json" in head
+    problem = msgspec.json.decode(body)
+    assert problem["status"] == expected
+    assert (await listening.ask(LIVE + CLOSE)).startswith(b"HTTP/1.1 200")
+
+
+async def test_a_head_just_below_64_kib_is_taken(listening: Listening) -> None:
+    headers = b"X-Long: " + b"x" * 64_000 + b"\r\n"
+    body = b"x" * 200_000
+    assert (await listening.ask(LIVE + headers + CLOSE)).startswith(b"HTTP/1.1 200")
+    reader, writer = await listening.connect()
+    writer.write(b"POST /api/v1/items HTTP/1.1\r\nHost: x\r\n" + headers + b"Content-Length: %d\r\n\r\n" % len(body))
+    writer.write(body + LIVE + b"\r\n")
+    assert (await lines(reader)).startswith(b"HTTP/1.1 401")
+    assert (await lines(reader)).startswith(b"HTTP/1.1 200")
+    writer.close()
+
+
+async def test_a_head_without_an_end_is_not_read_on(listening: Listening) -> None:
+    reader, writer = await listening.connect()
+    writer.write(LIVE + b"X-Endless: ")
+    sent = 0
+    with suppress(ConnectionError):
+        while sent < 200 * 2**20:
+            writer.write(b"x" * 2**16)
+            await writer.drain()
+            sent += 2**16
+    # What both ends of the connection hold in between is the system's.
+    assert sent < 50 * 2**20
+    writer.close()
+    with suppress(ConnectionError):
+        await reader.read()
+
+
+async def test_what_follows_a_body_is_bounded_too(listening: Listening, keys: dict[str, str]) -> None:
+    head = b"POST /api/v1/locations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-API-Key: "
+    head += keys["admin"].encode() + b"\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
+    reader, writer = await listening.connect()
+    with suppress(ConnectionError):
+        writer.write(head)
+        for _ in range(2000):
+            writer.write(b"X-Trailer: " + b"x" * 1000 + b"\r\n")
+            await writer.drain()
+    assert await ended(reader)
+    assert 'status="5' not in await listening.metrics()
+    writer.close()
+
+
+async def test_only_so_many_requests_wait_on_one_connection(listening: Listening) -> None:
+    reader, writer = await listening.connect()
+    with suppress(ConnectionError):
+        writer.write((LIVE + b"\r\n") * 10_000)
+        await writer.drain()
+    answers = b""
+    with suppress(ConnectionError):
+        answers = await asyncio.wait_for(reader.read(), 60)
+    assert answers.count(b"HTTP/1.1") <= connections.MAX_PIPELINED + 1
+    writer.close()
+    few = await listening.ask((LIVE + b"\r\n") * 20 + LIVE + CLOSE)
+    assert few.count(b"HTTP/1.1 200") == 21
+
+
+async def test_a_client_that_never_sends_a_whole_head_is_closed(
+    listening: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.5)
+    silent, half = await listening.connect(), await listening.connect()
+    half[1].write(LIVE)
+    assert await ended(silent[0])
+    assert await ended(half[0])
+    dripping = await listening.connect()
+    dripping[1].write(LIVE)
+
+    async def drip() -> None:
+        while True:
+            dripping[1].write(b"X-A: b\r\n")
+            await asyncio.sleep(0.1)
+
+    dripped = asyncio.create_task(drip())
+    assert await ended(dripping[0])
+    dripped.cancel()
+    for _, writer in (silent, half, dripping):
+        writer.close()
+
+
+async def test_a_second_head_has_its_time_too(listening: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = await listening.connect()
+    writer.write(LIVE + b"\r\n")
+    assert (await lines(reader)).startswith(b"HTTP/1.1 200")
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.3)
+    # Between two requests it may wait for longer than that.
+    await asyncio.sleep(2.5)
+    writer.write(LIVE + b"\r\n")
+    assert (await lines(reader)).startswith(b"HTTP/1.1 200")
+    writer.write(b"GET /health")
+    assert await ended(reader)
+    writer.close()
+
+
+async def test_a_slow_upload_that_makes_progress_arrives(
+    listening: Listening, keys: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.5)
+    monkeypatch.setattr(connections, "BODY_SECONDS", 1.5)
+    body = b'{"name": "Pantry", "storage_type": "pantry"}'
+    reader, writer = await listening.connect()
+    writer.write(b"POST /api/v1/locations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-API-Key: ")
+    writer.write(keys["admin"].encode() + b"\r\nContent-Length: %d\r\n\r\n" % len(body))
+    for byte in range(0, len(body), 4):
+        writer.write(body[byte : byte + 4])
+        await asyncio.sleep(0.4)
+    assert (await lines(reader)).startswith(b"HTTP/1.1 201")
+    writer.close()
+
+
+async def test_a_body_that_stops_is_closed_and_no_fault_of_ours(
+    listening: Listening, keys: dict[str, str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(connections, "BODY_SECONDS", 0.5)
+    reader, writer = await listening.connect()
+    writer.write(b"POST /api/v1/locations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-API-Key: ")
+    writer.write(keys["admin"].encode() + b'\r\nContent-Length: 400\r\n\r\n{"name"')
+    assert await ended(reader)
+    assert 'status="5' not in await listening.metrics()
+    assert "Traceback" not in caplog.text
+    writer.close()
+
+
+async def test_a_stranger_has_only_so_long_for_a_body(listening: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "BODY_SECONDS", 1.0)
+    reader, writer = await listening.connect()
+    writer.write(b"POST /api/v1/auth/login-json HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
+
+    async def drip() -> None:
+        while True:
+            writer.write(b" ")
+            await asyncio.sleep(0.1)
+
+    dripped = asyncio.create_task(drip())
+    assert await ended(reader)
+    dripped.cancel()
+    writer.close()
+
+
+async def test_an_answer_that_is_not_read_is_given_up(
+    listening: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "UNREAD_SECONDS", 1.0)
+    reader, writer = await listening.connect()
+    writer.write(b"GET /docs/assets/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 30)
+    while listening.server.server_state.connections:
+        await asyncio.sleep(0.1)
+    writer.close()
+    reader.feed_eof()
+
+
+@pytest.fixture
+def only_20(listening: Listening) -> connections.Limits:
+    listening.server.limits.connections = 20
+    return listening.server.limits
+
+
+async def test_a_flood_of_half_open_connections_keeps_nobody_out(
+    listening: Listening, only_20: connections.Limits, caplog: pytest.LogCaptureFixture
+) -> None:
+    scanner = await listening.connect()
+    scanner[1].write(LIVE + b"\r\n")
+    await lines(scanner[0])
+    held: list[Any] = []
+    for number in range(100):
+        held.append(await listening.connect())
+        held[-1][1].write(LIVE)
+        if number % 10 == 0:
+            assert (await listening.ask(LIVE + CLOSE)).startswith(b"HTTP/1.1 200")
+    assert len(listening.server.server_state.connections) <= 20
+    # One that has asked before is kept while others have not.
+    scanner[1].write(LIVE + CLOSE)
+    assert (await lines(scanner[0])).startswith(b"HTTP/1.1 200")
+    told = [record for record in caplog.records if "connections are in use" in record.getMessage()]
+    assert len(told) == 1
+    for _, writer in [scanner, *held]:
+        writer.close()
+
+
+async def test_a_flood_of_half_sent_sign_ins_keeps_nobody_out(
+    listening: Listening, only_20: connections.Limits, admin: AsyncClient
+) -> None:
+    held = []
+    for _ in range(60):
+        held.append(await listening.connect())
+        held[-1][1].write(b"POST /api/v1/auth/login-json HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{")
+        # So that each of them is being answered when the next one comes.
+        await asyncio.sleep(0.01)
+    assert (await listening.ask(LIVE + CLOSE)).startswith(b"HTTP/1.1 200")
+    for _, writer in held:
+        writer.close()
+
+
+async def test_idle_connections_go_where_all_have_asked(listening: Listening, only_20: connections.Limits) -> None:
+    held = []
+    for _ in range(40):
+        held.append(await listening.connect())
+        held[-1][1].write(LIVE + b"\r\n")
+        assert (await lines(held[-1][0])).startswith(b"HTTP/1.1 200")
+    assert await ended(held[0][0])
+    for _, writer in held:
+        writer.close()
+
+
+def test_the_limit_of_open_files_is_raised_to_the_hard_one() -> None:
+    code = "from stocky.connections import raise_file_limit; import resource; print(raise_file_limit());"
+    code += "print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
+
+    def lower() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (100, 1000))
+
+    told = subprocess.run([sys.executable, "-c", code], preexec_fn=lower, capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["1000", "1000"]
