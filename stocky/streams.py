@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,7 +17,7 @@ from litestar.response.base import ASGIResponse
 from litestar.response.sse import ServerSentEventMessage
 from litestar.types import Message, Receive, Scope, Send
 
-from stocky.errors import Unavailable
+from stocky.errors import Throttled, Unavailable
 
 # A proxy that hears nothing closes the connection; a reader that went away is only noticed by writing to it.
 HEARTBEAT_SECONDS = 15
@@ -24,9 +25,12 @@ HEARTBEAT_SECONDS = 15
 UNREAD_SECONDS = 30
 # Streams of one process. Each costs a connection and a task.
 MAX_STREAMS = 250
+# Of these, one user's, by whatever key or sign-in: nobody shuts the others out.
+MAX_STREAMS_OF_USER = 25
 # In the extensions of a request: what cuts its connection off without waiting for the reader.
 CUT_OFF = "stocky.cut_off"
 
+TOO_MANY_STREAMS = f"You have {MAX_STREAMS_OF_USER} live streams open already"
 _log = logging.getLogger(__name__)
 EVENT_STREAM = "text/event-stream"
 
@@ -37,18 +41,28 @@ class Streams:
     def __init__(self) -> None:
         self.ending = False
         self._bells: set[asyncio.Event] = set()
+        self._of_user: Counter[int] = Counter()
 
     @property
     def count(self) -> int:
         """Streams that are open."""
         return len(self._bells)
 
-    def admit(self) -> None:
-        """Called before a stream is answered. Raises Unavailable when there are enough, or Stocky is stopping."""
+    def admit(self, user_id: int) -> None:
+        """Called by the task that answers with a stream; until that ends, it is one of the user's.
+
+        Raises Throttled when the user has enough, Unavailable when all have, or Stocky is stopping.
+        """
         if self.ending:
             raise Unavailable("Stocky is stopping; come back", retry_after=5)
         if len(self._bells) >= MAX_STREAMS:
             raise Unavailable(f"There are {MAX_STREAMS} live streams already; close one, or come back", retry_after=30)
+        if self._of_user[user_id] >= MAX_STREAMS_OF_USER:
+            raise Throttled(f"{TOO_MANY_STREAMS}; close one, and try again", retry_after=30)
+        task = asyncio.current_task()
+        assert task is not None
+        self._of_user[user_id] += 1
+        task.add_done_callback(lambda _: self._leave(user_id))
 
     @contextmanager
     def open(self) -> Iterator[asyncio.Event]:
@@ -59,6 +73,11 @@ class Streams:
             yield bell
         finally:
             self._bells.discard(bell)
+
+    def _leave(self, user_id: int) -> None:
+        self._of_user[user_id] -= 1
+        if not self._of_user[user_id]:
+            del self._of_user[user_id]
 
     def end(self) -> None:
         """Every stream ends after what it is just sending."""

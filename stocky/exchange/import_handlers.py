@@ -19,7 +19,7 @@ from stocky.jobs.schemas import Job
 from stocky.openapi import problem
 from stocky.request import StockyRequest
 from stocky.schema import Limit, Page, PathId, Size, Skip, window
-from stocky.streams import EVENT_STREAM, event_stream
+from stocky.streams import EVENT_STREAM, TOO_MANY_STREAMS, event_stream
 
 _FORM = {
     "file": "The table: CSV with a header, up to 100 MB and 200,000 rows",
@@ -85,10 +85,11 @@ async def get_import(imports: Imports, user: Principal, job_id: PathId) -> Job:
     return await imports.get_import(job_id, user)
 
 
-@get("/{job_id:int}/events", opt=members, media_type=EVENT_STREAM)
+@get("/{job_id:int}/events", opt=members, media_type=EVENT_STREAM, responses={429: problem(TOO_MANY_STREAMS)})
 async def stream_import(state: State, imports: Imports, user: Principal, job_id: PathId) -> Stream:
     """The same as server-sent events; the stream ends with the import."""
     job = await imports.get_import(job_id, user)
+    state.streams.admit(user.id)
     return event_stream(follow_job(state.jobs, state.streams, job))
 
 

@@ -10,13 +10,15 @@ from litestar.params import Parameter
 from litestar.response import Stream
 
 from stocky.auth.guards import admins
+from stocky.auth.schemas import Principal
 from stocky.db import Connection
 from stocky.jobs import repository
 from stocky.jobs.events import follow_job
 from stocky.jobs.jobs import Jobs
 from stocky.jobs.schemas import Job, JobStatus
+from stocky.openapi import problem
 from stocky.schema import Limit, Page, PathId, Size, Skip, window
-from stocky.streams import EVENT_STREAM, event_stream
+from stocky.streams import EVENT_STREAM, TOO_MANY_STREAMS, event_stream
 
 Status = Annotated[JobStatus | None, Parameter(description="Only jobs that stand there, in any case")]
 Kind = Annotated[str | None, Parameter(max_length=100, description="Only jobs of exactly this kind")]
@@ -44,10 +46,15 @@ async def get_job(state: State, job_id: PathId) -> Job:
     return await jobs.look(job_id)
 
 
-@get("/{job_id:int}/events", opt=admins, media_type=EVENT_STREAM)
-async def stream_job(state: State, job_id: PathId) -> Stream:
+@get(
+    "/{job_id:int}/events",
+    opt=admins,
+    media_type=EVENT_STREAM,
+    responses={429: problem(TOO_MANY_STREAMS)},
+)
+async def stream_job(state: State, user: Principal, job_id: PathId) -> Stream:
     """The same as server-sent events, one for each change; the stream ends with the job."""
-    state.streams.admit()
+    state.streams.admit(user.id)
     jobs: Jobs = state.jobs
     return event_stream(follow_job(jobs, state.streams, await jobs.look(job_id)))
 

@@ -13,9 +13,10 @@ from litestar.response import Stream
 from stocky.auth.guards import authorize, readers
 from stocky.live.repository import EventFilter
 from stocky.live.stream import follow_ledger
+from stocky.openapi import problem
 from stocky.request import StockyRequest
 from stocky.schema import MAX_ID
-from stocky.streams import EVENT_STREAM, event_stream
+from stocky.streams import EVENT_STREAM, TOO_MANY_STREAMS, event_stream
 
 OptionalId = Annotated[int | None, Parameter(ge=1, le=MAX_ID, required=False)]
 TypeFilter = Annotated[
@@ -31,7 +32,7 @@ LastEventIdInQuery = Annotated[
 ]
 
 
-@get("/stream", opt=readers, media_type=EVENT_STREAM)
+@get("/stream", opt=readers, media_type=EVENT_STREAM, responses={429: problem(TOO_MANY_STREAMS)})
 async def stream_events(
     request: StockyRequest,
     state: State,
@@ -49,7 +50,7 @@ async def stream_events(
     position. A comment comes every 15 seconds when there is no news. A reader that leaves what it is sent unread is
     cut off; one that comes back with the last id it has seen has missed nothing.
     """
-    state.streams.admit()
+    state.streams.admit(request.user.id)
     wanted = EventFilter(item_id, location_id, type.lower() if type else None)
     after = last_event_id if last_event_id_header is None else last_event_id_header
     return event_stream(follow_ledger(state.tail, state.streams, wanted, after, partial(authorize, request)))

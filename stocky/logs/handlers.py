@@ -12,13 +12,15 @@ from litestar.params import HeaderParameter, Parameter
 from litestar.response import Stream
 
 from stocky.auth.guards import admins
+from stocky.auth.schemas import Principal
 from stocky.db import Connection
 from stocky.logs.audit import AuditEntry, AuditFilter, list_audit_entries
 from stocky.logs.memory import MemoryLog
 from stocky.logs.schemas import LogEntry, LogFilter, LogLevel
 from stocky.logs.tail import follow_log
+from stocky.openapi import problem
 from stocky.schema import MAX_ID, Limit, Page, Size, Skip, window
-from stocky.streams import EVENT_STREAM, event_stream
+from stocky.streams import EVENT_STREAM, TOO_MANY_STREAMS, event_stream
 
 Level = Annotated[LogLevel | None, Parameter(description="Records of exactly this level, in any case")]
 Severity = Annotated[LogLevel | None, Parameter(description="Records of at least this level, in any case")]
@@ -54,10 +56,10 @@ async def list_logs(
     return log.list_entries(wanted, *window(skip, limit, page, size))
 
 
-@get("/stream", opt=admins, media_type=EVENT_STREAM)
-async def stream_logs(state: State, wanted: LogFilter, last_event_id: LastEventId = None) -> Stream:
+@get("/stream", opt=admins, media_type=EVENT_STREAM, responses={429: problem(TOO_MANY_STREAMS)})
+async def stream_logs(state: State, user: Principal, wanted: LogFilter, last_event_id: LastEventId = None) -> Stream:
     """New log records as server-sent events, each with its id; with `Last-Event-ID`, those after it first."""
-    state.streams.admit()
+    state.streams.admit(user.id)
     return event_stream(follow_log(state.memory_log, state.streams, wanted, last_event_id))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import cache
 
 import pytest
@@ -13,6 +13,15 @@ from stocky.app import attach, make_routes
 from stocky.config import Config
 from stocky.server import Server
 from stocky.services import Services
+
+
+async def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Waits until it holds."""
+    async with asyncio.timeout(seconds):
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(0.01)
 
 
 class Listening:
@@ -49,9 +58,7 @@ async def listening(config: Config) -> AsyncIterator[Listening]:
     listener = socket.create_server(("127.0.0.1", 0), backlog=500)
     server = Server(attach(_make_routes_once(), Services(config)), config, listener)
     serving = asyncio.create_task(server.serve([listener]))
-    while not server.started:
-        await asyncio.sleep(0.01)
-        assert not serving.done()
+    await until(lambda: server.started or serving.done())
     yield Listening(server, listener.getsockname()[1])
     server.should_exit = True
     await serving

@@ -14,7 +14,7 @@ import pytest
 from httpx import AsyncClient
 
 from stocky import connections
-from tests.connections.conftest import Listening
+from tests.connections.conftest import Listening, until
 
 pytestmark = pytest.mark.one_database
 
@@ -197,14 +197,11 @@ async def test_a_stranger_has_only_so_long_for_a_body(listening: Listening, monk
     writer.close()
 
 
-async def test_an_answer_that_is_not_read_is_given_up(
-    listening: Listening, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_answer_that_is_not_read_is_given_up(listening: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "UNREAD_SECONDS", 1.0)
     reader, writer = await listening.connect()
     writer.write(b"GET /docs/assets/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 30)
-    while listening.server.server_state.connections:
-        await asyncio.sleep(0.1)
+    await until(lambda: not listening.server.server_state.connections)
     writer.close()
     reader.feed_eof()
 

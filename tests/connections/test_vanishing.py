@@ -1,4 +1,4 @@
-"""Clients that vanish in the middle of a request or of an answer: no 5xx is counted, and nothing is logged as a fault."""
+"""Clients that vanish in the middle of a request or an answer: no 5xx is counted, and no error is logged."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import pytest
 
-from tests.connections.conftest import Listening
+from tests.connections.conftest import Listening, until
 
 JSON = b"Content-Type: application/json\r\n"
 FORM = b"Content-Type: application/x-www-form-urlencoded\r\n"
@@ -35,12 +35,15 @@ async def vanish(listening: Listening, head: bytes, body: bytes, *, reads: int =
         await asyncio.wait_for(reader.readexactly(reads), 60)
     else:
         # The request has begun to be answered, and waits for the rest of its body.
-        while not listening.server.server_state.tasks:
-            await asyncio.sleep(0.01)
+        await until(lambda: bool(listening.server.server_state.tasks))
     writer.transport.abort()
+    await quiet(listening)
+
+
+async def quiet(listening: Listening) -> None:
+    """Back when no connection is open and no request is being answered."""
     state = listening.server.server_state
-    while state.connections or state.tasks:
-        await asyncio.sleep(0.01)
+    await until(lambda: not state.connections and not state.tasks)
 
 
 @pytest.mark.parametrize(
@@ -105,5 +108,4 @@ async def test_many_that_vanish_at_once_are_no_fault(faultless: Listening, keys:
             writer.transport.abort()
 
     await asyncio.gather(*(one(number) for number in range(200)))
-    while faultless.server.server_state.connections or faultless.server.server_state.tasks:
-        await asyncio.sleep(0.01)
+    await quiet(faultless)

@@ -186,7 +186,7 @@ async def test_it_ends_when_stocky_stops(app: Litestar) -> None:
         app.state.streams.end()
         assert await reader.ended()
     with pytest.raises(Unavailable):
-        app.state.streams.admit()
+        app.state.streams.admit(1)
 
 
 @pytest.mark.one_database
