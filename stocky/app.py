@@ -47,7 +47,7 @@ from stocky.problems import to_problem
 from stocky.projects.handlers import project_routes
 from stocky.reorganisation.handlers import reorganisation_routes
 from stocky.reorganisation.service import Reorganisation
-from stocky.request import StockyRequest, drop_empty, refuse_nul, require_json, restore_slashes
+from stocky.request import StockyRequest, drop_empty, refuse_nul, refuse_odd_numbers, require_json, restore_slashes
 from stocky.scanner.handlers import scanner_routes
 from stocky.search.handlers import search_routes
 from stocky.services import Services
@@ -159,6 +159,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
 
 async def _admit(request: Request[Any, Any, Any]) -> None:
     """What every request has to pass before its handler."""
+    refuse_odd_numbers(request)
     restore_slashes(request.scope)
     refuse_nul(request)
     drop_empty(request)

@@ -5,13 +5,14 @@ A %2F is a slash within a name.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import unquote
 
 import msgspec
 from litestar import Request
 from litestar.datastructures import FormMultiDict
-from litestar.exceptions import InternalServerException, SerializationException
+from litestar.exceptions import InternalServerException, NotFoundException, SerializationException
 from litestar.types import Scope
 
 from stocky.auth.schemas import Principal
@@ -19,6 +20,8 @@ from stocky.errors import BadRequest, Invalid, Unsupported
 from stocky.quantity import read_number
 
 _JSON = "application/json"
+# NUL as JSON writes it. After an even number of backslashes it is an escape; else one of them is escaped itself.
+_ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 # Half of a pair of surrogates: no decoding of what a client sends gives it.
 _KEPT_SLASH = "\udc2f"
 
@@ -45,7 +48,8 @@ class StockyRequest(Request[Principal, Any, Any]):
         except InternalServerException:
             raise _cut_off() from None
         # A NUL can only be written as an escape in JSON, and as %00 in a form.
-        if b"\\u0000" in body or b"\0" in body or (b"%00" in body and self._is_form()):
+        has_nul = b"\0" in body or (b"\\u0000" in body and not self._is_form() and _ESCAPED_NUL.search(body))
+        if has_nul or (b"%00" in body and self._is_form()):
             raise Invalid("Text may not contain NUL characters", field="body")
         return body
 
@@ -92,6 +96,18 @@ def restore_slashes(scope: Scope) -> None:
             name: value.replace(_KEPT_SLASH, "/") if isinstance(value, str) else value
             for name, value in scope.get("path_params", {}).items()
         }
+
+
+def refuse_odd_numbers(request: Request[Any, Any, Any]) -> None:
+    """Raises NotFoundException for a number in the path that is not in ASCII digits: int() takes `1_0`, `+1` and `١`."""
+    values = request.scope["path_params"]
+    if not any(type(value) is int for value in values.values()):
+        return
+    parts = request.scope["path"].split("/")
+    for place, part in zip(request.scope["path_template"].split("/"), parts, strict=False):
+        is_number = type(values.get(place[1:-1])) is int
+        if is_number and place.startswith("{") and not (part.isascii() and part.isdigit()):
+            raise NotFoundException
 
 
 def require_json(request: Request[Any, Any, Any]) -> None:

@@ -335,3 +335,26 @@ async def test_barcodes_that_are_added_and_removed_at_once_are_all_counted(membe
     assert {answer.status_code for answer in answers} == {201, 204}
     barcodes = (await get(member, f"/items/{tea['id']}"))["barcodes"]
     assert {each["barcode"] for each in barcodes} == {f"new-{code}" for code in range(4)}
+
+
+@pytest.mark.parametrize("name", [r"a\u0000b", r"a\\u0000b", "C:\\u0000"])
+async def test_a_backslash_before_u0000_is_text(member: AsyncClient, name: str) -> None:
+    item = await new_item(member, name)
+    assert (await get(member, f"/items/{item['id']}"))["name"] == name
+    refused(await member.post("/items/", content=rb'{"name": "a\\\u0000b"}'), 422, "NUL")
+
+
+async def test_a_form_may_say_backslash_u0000(client: AsyncClient) -> None:
+    answer = await client.post("/auth/login", data={"username": r"a\u0000b", "password": "x" * 12})
+    refused(answer, 401)
+
+
+@pytest.mark.parametrize("number", ["1_0", "+10", "%2B10", "١٠", "１０", " 10", "10 ", "-10", "1e1", "0x0a", "10.0", "²"])
+async def test_a_number_in_a_path_is_of_ascii_digits(member: AsyncClient, number: str) -> None:
+    for index in range(10):
+        item = await new_item(member, f"Thing {index}")
+    assert item["id"] >= 10
+    assert (await get(member, "/items/0010"))["id"] == 10
+    answer = await member.get(f"/items/{number}")
+    refused(answer, 404, "There is nothing at")
+    refused(await member.get(f"/items/{number}/documents"), 404)
