@@ -99,14 +99,13 @@ def restore_slashes(scope: Scope) -> None:
 
 
 def refuse_odd_numbers(request: Request[Any, Any, Any]) -> None:
-    """Raises NotFoundException for a number in the path that is not in ASCII digits: int() takes `1_0`, `+1` and `١`."""
-    values = request.scope["path_params"]
-    if not any(type(value) is int for value in values.values()):
+    """Raises NotFoundException for a number in the path that is not of ASCII digits, as `1_0`, `+1` and `١`."""
+    numbers = {f"{{{name}}}" for name, value in request.scope["path_params"].items() if isinstance(value, int)}
+    if not numbers:
         return
     parts = request.scope["path"].split("/")
     for place, part in zip(request.scope["path_template"].split("/"), parts, strict=False):
-        is_number = type(values.get(place[1:-1])) is int
-        if is_number and place.startswith("{") and not (part.isascii() and part.isdigit()):
+        if place in numbers and not (part.isascii() and part.isdigit()):
             raise NotFoundException
 
 
