@@ -26,7 +26,7 @@ from stocky.catalogue.item_handlers import item_routes
 from stocky.catalogue.location_handlers import location_routes
 from stocky.catalogue.part_handlers import part_routes
 from stocky.config import MAX_BODY_BYTES, Config
-from stocky.db import Connection, Database
+from stocky.db import Connection, Database, Lane
 from stocky.docs.page import docs_routes, show_the_way
 from stocky.documents.handlers import document_routes, item_document_routes
 from stocky.documents.service import Documents
@@ -47,7 +47,15 @@ from stocky.problems import to_problem
 from stocky.projects.handlers import project_routes
 from stocky.reorganisation.handlers import reorganisation_routes
 from stocky.reorganisation.service import Reorganisation
-from stocky.request import StockyRequest, drop_empty, refuse_nul, refuse_odd_numbers, require_json, restore_slashes
+from stocky.request import (
+    StockyRequest,
+    drop_empty,
+    lane_of,
+    refuse_nul,
+    refuse_odd_numbers,
+    require_json,
+    restore_slashes,
+)
 from stocky.scanner.handlers import scanner_routes
 from stocky.search.handlers import search_routes
 from stocky.services import Services
@@ -118,6 +126,7 @@ def make_routes(allowed_origins: Sequence[str] = ()) -> Litestar:
             show_the_way,
         ],
         dependencies={
+            "lane": Provide(_lane),
             "read": Provide(_read),
             "tx": Provide(_transaction),
             "user": Provide(_user),
@@ -167,10 +176,15 @@ async def _admit(request: Request[Any, Any, Any]) -> None:
     require_json(request)
 
 
-async def _read(state: State) -> AsyncIterator[Connection]:
+async def _lane(request: StockyRequest) -> Lane:
+    """Whom the request's read waits for."""
+    return lane_of(request)
+
+
+async def _read(state: State, lane: Lane) -> AsyncIterator[Connection]:
     """A connection that only reads, for the length of the handler."""
     database: Database = state.database
-    async with database.read() as connection:
+    async with database.read(lane) as connection:
         yield connection
 
 

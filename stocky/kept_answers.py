@@ -11,7 +11,7 @@ from typing import Any, ParamSpec
 
 import msgspec
 
-from stocky.db import Database, Script
+from stocky.db import Database, Lane, Script
 
 P = ParamSpec("P")
 
@@ -30,7 +30,9 @@ class KeptAnswers:
         self.size_bytes = 0
         database.gate.on_renewal(self._forget)
 
-    async def answer(self, read: Callable[P, Script[Any]], /, *args: P.args, **kwargs: P.kwargs) -> msgspec.Raw:
+    async def answer(
+        self, lane: Lane, read: Callable[P, Script[Any]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> msgspec.Raw:
         """The JSON of what `read` reads with these arguments, which depends on nothing but them and the database.
 
         Raises Unavailable.
@@ -39,7 +41,7 @@ class KeptAnswers:
         self._database.gate.pass_by()
         answer = self._look_up(asked)
         if answer is None:
-            async with self._database.read() as connection:
+            async with self._database.read(lane) as connection:
                 # While this waited for a connection, another may have made it.
                 answer = self._look_up(asked)
                 if answer is None:

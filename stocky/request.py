@@ -16,12 +16,16 @@ from litestar.exceptions import InternalServerException, NotFoundException, Seri
 from litestar.types import Scope
 
 from stocky.auth.schemas import Principal
+from stocky.db import Lane
 from stocky.errors import BadRequest, Invalid, Unsupported
 from stocky.quantity import read_number
 
 _JSON = "application/json"
 # NUL as JSON writes it. After an even number of backslashes it is an escape; else one of them is escaped itself.
 _ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+_LONG_READ = "long_read"
+# Rows; a page of more is a long read.
+LARGE_PAGE = 250
 # Half of a pair of surrogates: no decoding of what a client sends gives it.
 _KEPT_SLASH = "\udc2f"
 
@@ -135,3 +139,23 @@ def refuse_nul(request: Request[Any, Any, Any]) -> None:
         raise Invalid("Text may not contain NUL characters", field="query")
     if "\0" in request.scope["path"]:
         raise Invalid("Text may not contain NUL characters", field="path")
+
+
+def long_read(*filters: str) -> dict[str, frozenset[str]]:
+    """The options of a route that may read at length: with one of these query parameters, or always without any."""
+    return {_LONG_READ: frozenset(filters)}
+
+
+def lane_of(request: Request[Any, Any, Any]) -> Lane:
+    """LONG where the route's options or the size of the page say so, else SHORT."""
+    filters: frozenset[str] | None = request.scope["route_handler"].opt.get(_LONG_READ)
+    if filters is not None and not filters:
+        return Lane.LONG
+    if not request.scope["query_string"]:
+        return Lane.SHORT
+    query = request.query_params
+    if filters and not filters.isdisjoint(query):
+        return Lane.LONG
+    # Litestar refuses what is no number before a handler sees it.
+    sizes = [query.get(name, "") for name in ("limit", "size")]
+    return Lane.LONG if any(size.isdecimal() and int(size) > LARGE_PAGE for size in sizes) else Lane.SHORT

@@ -20,7 +20,7 @@ from stocky.auth.passwords import Passwords
 from stocky.auth.schemas import Principal
 from stocky.auth.throttle import Throttle
 from stocky.config import Config
-from stocky.db import Connection, Database
+from stocky.db import Connection, Database, Lane
 from stocky.edge import user_id as user_of_request
 from stocky.errors import StockyError, Unauthorized, Unavailable
 
@@ -127,7 +127,7 @@ class Identities:
         if prefix is None:
             raise _key_invalid()
         epoch = self._epoch
-        async with self._database.read() as read:
+        async with self._database.read(Lane.IDENTITY) as read:
             stored = await key_repository.find_api_key(read, prefix)
             if stored is None or not hmac.compare_digest(stored.key_hash, digest.hex()):
                 raise _key_invalid()
@@ -139,7 +139,7 @@ class Identities:
 
     async def _look_up_sign_in(self, sign_in_id: str) -> tuple[Principal, float]:
         epoch = self._epoch
-        async with self._database.read() as read:
+        async with self._database.read(Lane.IDENTITY) as read:
             sign_in = await sign_in_repository.find_sign_in(read, sign_in_id)
             if sign_in is None:
                 raise tokens.token_invalid()
@@ -177,7 +177,7 @@ class Identities:
     async def _read_revision(self) -> None:
         began = time.monotonic()
         try:
-            async with asyncio.timeout(LOOK_TIMEOUT_SECONDS), self._database.read() as read:
+            async with asyncio.timeout(LOOK_TIMEOUT_SECONDS), self._database.read(Lane.IDENTITY) as read:
                 revision = await read.value("get_auth_revision")
         except Exception as error:
             # Whatever went wrong, what is known can no longer be believed: fail closed.

@@ -13,7 +13,7 @@ from stocky.auth import repository, sign_in_repository, tokens
 from stocky.auth.identity import Identities
 from stocky.auth.schemas import Login, PasswordChange, Principal, SignIn, Tokens, User, UserChange
 from stocky.config import Config
-from stocky.db import Connection, Database
+from stocky.db import Connection, Database, Lane
 from stocky.errors import BadRequest, Unauthorized
 
 SESSION = timedelta(days=7)
@@ -41,7 +41,7 @@ class SignIns:
         """Opens a session. Raises Unauthorized, Throttled, or Unavailable when too many sign in at once."""
         throttle = self._identities.throttle
         throttle.check(login.username, address)
-        async with self._database.read() as read:
+        async with self._database.read(Lane.IDENTITY) as read:
             user = await repository.find_user_named(read, login.username)
             stored = await repository.find_password_hash(read, user.id if user else 0)
         fits = await self._identities.passwords.fits(login.password, stored)
@@ -68,7 +68,7 @@ class SignIns:
                     raise tokens.token_invalid()
                 return await self._continue(tx, sign_in, principal.user)
         token_hash = tokens.hash_of(token)
-        async with self._database.read() as read:
+        async with self._database.read(Lane.IDENTITY) as read:
             sign_in = await sign_in_repository.find_sign_in_of_token(read, token_hash)
         if sign_in is None:
             raise tokens.token_invalid()
@@ -92,7 +92,7 @@ class SignIns:
         """Another password for oneself; other sessions end. Raises Throttled, BadRequest for a wrong current one."""
         throttle, passwords = self._identities.throttle, self._identities.passwords
         throttle.check(by.user.username, address)
-        async with self._database.read() as read:
+        async with self._database.read(Lane.IDENTITY) as read:
             stored = await repository.find_password_hash(read, by.id)
         if not await passwords.fits(change.current_password, stored):
             throttle.failed(by.user.username, address)
@@ -125,7 +125,7 @@ class SignIns:
                 return tokens.sign_in_of(self._config.secret_key, token)
             except Unauthorized:
                 return None
-        async with self._database.read() as read:
+        async with self._database.read(Lane.IDENTITY) as read:
             sign_in = await sign_in_repository.find_sign_in_of_token(read, tokens.hash_of(token))
         return sign_in.id if sign_in else None
 

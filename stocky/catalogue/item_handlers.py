@@ -15,9 +15,9 @@ from stocky.catalogue import repository
 from stocky.catalogue.parameters import IfMatch, Search, SearchText, version_of
 from stocky.catalogue.qr import qr_response
 from stocky.catalogue.schemas import Barcode, Item, ItemChange, NewItem
-from stocky.db import Connection
+from stocky.db import Connection, Lane
 from stocky.kept_answers import KeptAnswers
-from stocky.request import StockyRequest
+from stocky.request import StockyRequest, long_read
 from stocky.schema import MAX_ID, Limit, Page, PathId, Size, Skip, StorageType, window
 
 BarcodePath = Annotated[str, Parameter(min_length=1, max_length=LONGEST, description="A barcode")]
@@ -29,9 +29,10 @@ TagText = Annotated[
 ]
 
 
-@get("/", opt=readers)
+@get("/", opt=readers | long_read("search", "storage_type", "needs_review", "type_id", "tag"))
 async def list_items(
     state: State,
+    lane: Lane,
     search: Search = None,
     storage_type: StorageType | None = None,
     is_active: bool = True,
@@ -47,6 +48,7 @@ async def list_items(
     skip, limit = window(skip, limit, page, size)
     kept: KeptAnswers = state.kept_answers
     return await kept.answer(  # type: ignore[return-value]  # the same, encoded already
+        lane,
         repository.list_items,
         skip=skip,
         limit=limit,
@@ -65,15 +67,15 @@ async def create_item(data: NewItem, tx: Connection, user: Principal) -> Item:
     return await repository.add_item(tx, data, user)
 
 
-@get("/search", opt=readers)
+@get("/search", opt=readers | long_read())
 async def search_items(
-    state: State, q: SearchText, skip: Skip = 0, limit: Limit = 100, page: Page = None, size: Size = None
+    state: State, lane: Lane, q: SearchText, skip: Skip = 0, limit: Limit = 100, page: Page = None, size: Size = None
 ) -> list[Item]:
     """Items whose name, description, code or barcode contains `q`."""
     skip, limit = window(skip, limit, page, size)
     kept: KeptAnswers = state.kept_answers
     return await kept.answer(  # type: ignore[return-value]  # the same, encoded already
-        repository.list_items, skip=skip, limit=limit, search=q
+        lane, repository.list_items, skip=skip, limit=limit, search=q
     )
 
 

@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from stocky.config import Config
 from stocky.db.connection import Ask, Connection, Database, Script, Work
+from stocky.db.lanes import Lane
 from stocky.db.queries import load_queries
 from stocky.errors import Unavailable
 from stocky.resources import resource
 
-__all__ = ["Ask", "Connection", "Database", "Script", "Work", "make_database"]
+__all__ = ["Ask", "Connection", "Database", "Lane", "Script", "Work", "make_database", "make_reading_database"]
 
 
 def make_database(config: Config) -> Database:
     """The database the settings name, not yet open. Raises Unavailable when its driver is not installed."""
-    queries = load_queries(resource("sql"), config.dialect)
     if config.dialect == "sqlite":
         from stocky.db.sqlite import SqliteDatabase
 
-        return SqliteDatabase(config.sqlite_path, queries)
+        return SqliteDatabase(config.sqlite_path, load_queries(resource("sql"), config.dialect))
+    return _postgres(config.database_url)
+
+
+def make_reading_database(url: str) -> Database:
+    """The database at an address of the settings, not yet open, to read from in the lane BACKGROUND: for a child."""
+    if url.startswith("sqlite:"):
+        from stocky.db.sqlite import SqliteDatabase
+
+        path = Path(url.removeprefix("sqlite:///"))
+        return SqliteDatabase(path, load_queries(resource("sql"), "sqlite"), readonly=True)
+    return _postgres(url)
+
+
+def _postgres(url: str) -> Database:
     try:
         from stocky.db.postgres import PostgresDatabase
     except ModuleNotFoundError as missing:
         raise Unavailable("Postgres needs the extra: pip install 'stocky[postgres]'") from missing
-    return PostgresDatabase(config.database_url, queries)
+    return PostgresDatabase(url, load_queries(resource("sql"), "postgres"))

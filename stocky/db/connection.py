@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from stocky.db.gate import Gate
+from stocky.db.lanes import Lane, Lanes
 
 T = TypeVar("T")
 
@@ -71,6 +72,7 @@ class Database(ABC):
     """
 
     dialect: str
+    lanes: Lanes
 
     def __init__(self) -> None:
         self.gate = Gate()
@@ -96,8 +98,8 @@ class Database(ABC):
         """Lets go of every connection."""
 
     @abstractmethod
-    def read(self) -> AbstractAsyncContextManager[Connection]:
-        """A connection that can only read."""
+    def read(self, lane: Lane = Lane.SHORT) -> AbstractAsyncContextManager[Connection]:
+        """A connection that can only read. Raises Unavailable when too many wait in this lane."""
 
     @abstractmethod
     def transaction(self) -> AbstractAsyncContextManager[Connection]:

@@ -10,13 +10,16 @@ from typing import Any, TypeVar
 import asyncpg
 
 from stocky.db.connection import Ask, Connection, Database, Script, Work, to_structs
+from stocky.db.lanes import Lane, Lanes
 from stocky.db.postgres_presence import Presence, alone
 from stocky.db.queries import Query
 from stocky.errors import Conflict, Contention, Invalid, OutOfSpace, Unavailable
 
 T = TypeVar("T")
 
-POOL_SIZE = 10
+# Transactions may wait for locks, and reads must not run out of connections meanwhile.
+CONNECTIONS = {Lane.IDENTITY: 1, Lane.SHORT: 4, Lane.LONG: 2, Lane.WRITE: 5}
+POOL_SIZE = sum(CONNECTIONS.values())
 ACQUIRE_SECONDS = 5
 COMMAND_SECONDS = 60
 
@@ -44,6 +47,7 @@ class PostgresDatabase(Database):
         self.url = url
         self.queries = queries
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self.lanes = Lanes(CONNECTIONS)
 
     async def open(self) -> None:
         """Opens the pool. Raises Unavailable when the server does not answer."""
@@ -66,15 +70,15 @@ class PostgresDatabase(Database):
                 pool.terminate()
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[_Connection]:
+    async def read(self, lane: Lane = Lane.SHORT) -> AsyncIterator[_Connection]:
         with self.gate.inside(), domain_errors():
-            async with self._acquire() as connection:
+            async with self.lanes.enter(lane), self._acquire() as connection:
                 yield _Reader(self.queries, connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[_Connection]:
         with self.gate.inside(), domain_errors():
-            async with self._acquire() as connection, connection.transaction():
+            async with self.connection() as connection, connection.transaction():
                 yield _Connection(self.queries, connection)
 
     @asynccontextmanager
@@ -100,9 +104,11 @@ class PostgresDatabase(Database):
         async with self.transaction() as transaction:
             return await transaction.run(script)
 
-    def connection(self) -> Any:
-        """An asyncpg connection of the pool, as a context; it belongs inside the gate."""
-        return self._acquire()
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Any]:
+        """An asyncpg connection of the pool to write with, inside the gate. Raises Unavailable when none is free."""
+        async with self.lanes.enter(Lane.WRITE), self._acquire() as connection:
+            yield connection
 
     def _acquire(self) -> Any:
         if self._pool is None:

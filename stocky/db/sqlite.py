@@ -12,13 +12,14 @@ from typing import Any, TypeVar
 import aiosqlite
 
 from stocky.db.connection import Ask, Connection, Database, Script, Work, to_structs
+from stocky.db.lanes import Lane, Lanes
 from stocky.db.queries import Query
 from stocky.db.sqlite_file import domain_errors, open_connection, pragmas
 from stocky.db.sqlite_writer import Writer
 
 T = TypeVar("T")
 
-READERS = 3
+READERS = {Lane.IDENTITY: 1, Lane.SHORT: 3, Lane.LONG: 2}
 
 
 class SqliteDatabase(Database):
@@ -26,13 +27,19 @@ class SqliteDatabase(Database):
 
     dialect = "sqlite"
 
-    def __init__(self, path: Path, queries: dict[str, Query]) -> None:
+    def __init__(self, path: Path, queries: dict[str, Query], *, readonly: bool = False) -> None:
+        """With `readonly` there is no writer, and one reader, of the lane BACKGROUND."""
         super().__init__()
         self.path = path
         self.queries = queries
+        self._is_readonly = readonly
+        readers = {Lane.LONG: 1} if readonly else READERS
         self._writer = Writer()
         self._write_lock = asyncio.Lock()
-        self._readers: asyncio.Queue[aiosqlite.Connection] = asyncio.Queue()
+        self.lanes = Lanes(readers)
+        # By lane, the readers that are not in use.
+        self._idle: dict[Lane, list[aiosqlite.Connection]] = {lane: [] for lane in readers}
+        self._idle[Lane.BACKGROUND] = self._idle[Lane.LONG]
         self._opened: list[aiosqlite.Connection] = []
         # Asked on the event loop, since it takes some microseconds and never waits.
         self._watch: sqlite3.Connection | None = None
@@ -47,17 +54,27 @@ class SqliteDatabase(Database):
             raise
 
     async def _open(self) -> None:
+        if self._is_readonly:
+            self._idle[Lane.LONG].append(await self._open_reader())
+            return
         await self._writer.open(self.path)
-        for _ in range(READERS):
-            reader = await aiosqlite.connect(self.path, isolation_level=None, cached_statements=256)
-            for pragma in pragmas(readonly=True):
-                await reader.execute_fetchall(pragma)
-            reader.row_factory = sqlite3.Row
-            self._opened.append(reader)
-            self._readers.put_nowait(reader)
+        for lane, count in READERS.items():
+            for _ in range(count):
+                self._idle[lane].append(await self._open_reader())
         with domain_errors():
             self._watch = open_connection(self.path, readonly=True)
             self._watch.execute("PRAGMA busy_timeout = 0")
+
+    async def _open_reader(self) -> aiosqlite.Connection:
+        # Without mode=rw a file that is not there would be made.
+        reader = await aiosqlite.connect(
+            f"{self.path.as_uri()}?mode=rw", uri=True, isolation_level=None, cached_statements=256
+        )
+        self._opened.append(reader)
+        for pragma in pragmas(readonly=True):
+            await reader.execute_fetchall(pragma)
+        reader.row_factory = sqlite3.Row
+        return reader
 
     async def close(self) -> None:
         """Closes everything; what is committed is in the file, and the WAL is folded into it."""
@@ -70,13 +87,15 @@ class SqliteDatabase(Database):
             await self._writer.close()
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[_Reader]:
+    async def read(self, lane: Lane = Lane.SHORT) -> AsyncIterator[_Reader]:
         with self.gate.inside():
-            reader = await self._readers.get()
-            try:
-                yield _Reader(self.queries, reader)
-            finally:
-                self._readers.put_nowait(reader)
+            async with self.lanes.enter(lane):
+                idle = self._idle[lane]
+                reader = idle.pop()
+                try:
+                    yield _Reader(self.queries, reader)
+                finally:
+                    idle.append(reader)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[_Transaction]:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from stocky import clock
-from stocky.db import Connection, Database
+from stocky.db import Connection, Database, Lane
 from stocky.documents.blobs import Blobs
 from stocky.documents.repository import GIVEN_UP, Orphan
 from stocky.jobs.jobs import Jobs, Report
@@ -53,7 +53,7 @@ class Collecting:
         schedule.daily(KIND, self._due)
 
     async def _due(self) -> Due | None:
-        async with self._database.read() as read:
+        async with self._database.read(Lane.BACKGROUND) as read:
             has_contents = await read.value("has_contents") is not None
         return Due(AT, clock.LONG_AGO) if has_contents else None
 
@@ -79,7 +79,7 @@ class Collecting:
         return collected
 
     async def _notice(self, hashes: list[str]) -> int:
-        async with self._database.read() as read:
+        async with self._database.read(Lane.BACKGROUND) as read:
             orphans = await _unreferenced(read, hashes)
         noticed = 0
         if orphans:
@@ -99,7 +99,7 @@ class Collecting:
     async def _delete(self, sha256: str, doomed_at: datetime) -> bool:
         """Whether it was deleted: not when a restore has brought a document that has it."""
         # No restore puts other data in place while this reads.
-        async with self._database.read() as read:
+        async with self._database.read(Lane.BACKGROUND) as read:
             is_orphan = bool(await _unreferenced(read, [sha256]))
             if is_orphan:
                 await self._blobs.remove(sha256)

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from stocky.catalogue.tag_repository import name_key
-from stocky.db import Database
+from stocky.db import Database, Lane
 from stocky.exchange import deciding
 from stocky.exchange.deciding import Refused
 from stocky.exchange.file_memory import FileMemory
@@ -111,7 +111,7 @@ class Planner:
         rows = (self._columns.line(row) for row in sheet.rows())
         while chunk := await asyncio.to_thread(take, rows, CHUNK_ROWS):
             good = [line for line in chunk if not line.problems]
-            async with self._database.read() as read:
+            async with self._database.read(Lane.BACKGROUND) as read:
                 found = await find(read, good, self._columns.options.key, self._names, lock=False)
             await asyncio.to_thread(self._decide_all, chunk, found, reports)
             report("checking", self.plan.lines, None, "rows")

@@ -15,7 +15,7 @@ from stocky.auth.schemas import Principal
 from stocky.catalogue import location_repository
 from stocky.catalogue import repository as catalogue
 from stocky.catalogue.schemas import ItemChange, LocationChange
-from stocky.db import Connection, Database
+from stocky.db import Connection, Database, Lane
 from stocky.db.scripted import scripted
 from stocky.errors import Conflict, StockyError, Unavailable
 from stocky.exchange.schemas import TakenBack
@@ -63,7 +63,7 @@ class TakingBack:
     async def _undo_events(self, report: Report) -> None:
         before = MAX_ID
         while True:
-            async with self._database.read() as read:
+            async with self._database.read(Lane.BACKGROUND) as read:
                 page = await read.all(
                     "list_import_events", _Event, import_id=self._import_id, before=before, limit=PAGE
                 )
@@ -85,7 +85,7 @@ class TakingBack:
     async def _restore(self, report: Report) -> None:
         before = MAX_ID
         while True:
-            async with self._database.read() as read:
+            async with self._database.read(Lane.BACKGROUND) as read:
                 page = await read.all(
                     "list_import_entries", Entry, import_id=self._import_id, before=before, limit=PAGE
                 )

@@ -13,7 +13,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from stocky.config import Config
-from stocky.db import Ask, Database, Script
+from stocky.db import Ask, Database, Lane, Script
 from stocky.errors import StockyError, Unavailable
 from stocky.resources import resource
 
@@ -67,7 +67,7 @@ class Readiness:
         await asyncio.to_thread(_write_and_remove, self._data_dir)
 
     async def _prove_schema(self) -> None:
-        async with self._database.read() as read:
+        async with self._database.read(Lane.IDENTITY) as read:
             applied = {row.migration_id for row in await read.all("list_applied_migrations", _AppliedMigration)}
         if missing := _known_migrations(self._dialect) - applied:
             raise Unavailable(f"{len(missing)} migrations are not applied; run 'stocky migrate'")

@@ -10,6 +10,7 @@ from litestar.params import Parameter
 
 from stocky.auth.guards import readers
 from stocky.catalogue.parameters import SearchText
+from stocky.db import Lane
 from stocky.kept_answers import KeptAnswers
 from stocky.search import repository
 from stocky.search.schemas import FoundItem
@@ -18,14 +19,14 @@ FoundLimit = Annotated[int, Parameter(ge=1, le=100, description="How many to ans
 
 
 @get("/", opt=readers)
-async def search(state: State, q: SearchText, limit: FoundLimit = 20) -> list[FoundItem]:
+async def search(state: State, lane: Lane, q: SearchText, limit: FoundLimit = 20) -> list[FoundItem]:
     """Active items by code, name, manufacturer's code, tags, type, seller, barcodes, description and documents.
 
     Best first: code and barcode, then names that begin so, then words that do, then what contains it; where
     nothing does, what is spelt similarly. With the stock at each place, and why each was found.
     """
     kept: KeptAnswers = state.kept_answers
-    return await kept.answer(repository.search, q, limit)  # type: ignore[return-value]  # the same, encoded already
+    return await kept.answer(lane, repository.search, q, limit)  # type: ignore[return-value]  # the same, encoded already
 
 
 search_routes = Router("/search", route_handlers=[search], tags=["Search"])

@@ -12,6 +12,7 @@ from stocky.auth.guards import members, readers, scanners
 from stocky.auth.schemas import Principal
 from stocky.catalogue import repository as catalogue
 from stocky.db import Connection
+from stocky.request import long_read
 from stocky.schema import MAX_ID, Limit, PathId
 from stocky.stock import booking, repository
 from stocky.stock.recorder import Recorder
@@ -35,7 +36,12 @@ async def post_events(data: NewEvents, recorder: Recorder, user: Principal) -> E
     return await booking.record_events(recorder, data, user)
 
 
-@get("/", opt=readers | {"may_be_empty": ("type",)})
+@get(
+    "/",
+    opt=readers
+    | {"may_be_empty": ("type",)}
+    | long_read("location_id", "user_id", "scanner_id", "type", "since", "until"),
+)
 async def list_events(
     read: Connection,
     item_id: OptionalId = None,

@@ -13,6 +13,7 @@ from stocky.auth.schemas import Principal
 from stocky.catalogue.parameters import IfMatch, Search, SearchText, version_of
 from stocky.db import Connection
 from stocky.errors import Invalid
+from stocky.request import long_read
 from stocky.schema import MAX_ID, Limit, Page, PathId, Size, Skip, window
 from stocky.stock import booking, repository
 from stocky.stock.recorder import Recorder
@@ -26,7 +27,7 @@ EXPANDABLE = frozenset({"item", "location"})
 OptionalId = Annotated[int | None, Parameter(ge=1, le=MAX_ID, description="Only those of this id", required=False)]
 
 
-@get("/", opt=readers)
+@get("/", opt=readers | long_read("as_of", "search", "low_stock", "expiring_soon"))
 async def list_skus(
     read: Connection,
     item_id: OptionalId = None,
@@ -64,7 +65,7 @@ async def list_skus(
     return skus
 
 
-@get("/search", opt=readers)
+@get("/search", opt=readers | long_read())
 async def search_skus(
     read: Connection,
     q: SearchText,
@@ -81,7 +82,7 @@ async def search_skus(
     return skus
 
 
-@get("/low-stock", opt=readers)
+@get("/low-stock", opt=readers | long_read())
 async def list_low_stock(
     read: Connection, expand: Expand = None, skip: Skip = 0, limit: Limit = 100, page: Page = None, size: Size = None
 ) -> list[Sku]:

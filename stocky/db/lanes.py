@@ -1,0 +1,83 @@
+"""Lanes to the database: slow reads wait for one another only, so that callers are identified and short reads go on.
+
+Within a lane connections are given out in the order in which they were asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from enum import Enum
+
+from stocky.errors import Unavailable
+
+# How long a connection is waited for, outside of long reads.
+WAIT_SECONDS = 10.0
+# Long reads of requests that may wait for a connection at one time, and for how long.
+MAX_WAITING = 16
+LONG_WAIT_SECONDS = 30.0
+_TOO_LONG = "Too many exports, histories and large lists are being read; try again"
+
+
+class Lane(Enum):
+    """What a connection is used for, which decides whom it waits for.
+
+    IDENTITY: who sent a request, and whether Stocky is ready. SHORT: a few rows, found by an index. LONG: what may take
+    a tenth of a second or more, refused when MAX_WAITING wait. BACKGROUND: the same without a bound, for jobs, and for
+    answers that have begun already. WRITE: a transaction, on Postgres; SQLite has one writer.
+    """
+
+    IDENTITY = "identity"
+    SHORT = "short"
+    LONG = "long"
+    BACKGROUND = "background"
+    WRITE = "write"
+
+
+class Lanes:
+    """Counts the connections that each lane has in use."""
+
+    def __init__(self, sizes: Mapping[Lane, int]) -> None:
+        """`sizes`: the connections of each lane but BACKGROUND, which shares those of LONG."""
+        # asyncio's semaphore serves those who wait first; a queue gives an item to whoever asks next.
+        self._free = {lane: asyncio.Semaphore(size) for lane, size in sizes.items()}
+        self._free[Lane.BACKGROUND] = self._free[Lane.LONG]
+        self.waiting = 0
+
+    @asynccontextmanager
+    async def enter(self, lane: Lane) -> AsyncIterator[None]:
+        """One of the lane's connections is the caller's for the length of the block. Raises Unavailable."""
+        free = self._free[lane]
+        if not free.locked():
+            await free.acquire()
+        elif lane is Lane.LONG:
+            await self._wait_for_long(free)
+        elif lane is Lane.BACKGROUND:
+            await free.acquire()
+        else:
+            await _wait(free)
+        try:
+            yield
+        finally:
+            free.release()
+
+    async def _wait_for_long(self, free: asyncio.Semaphore) -> None:
+        if self.waiting >= MAX_WAITING:
+            raise Unavailable(_TOO_LONG, retry_after=5)
+        self.waiting += 1
+        try:
+            async with asyncio.timeout(LONG_WAIT_SECONDS):
+                await free.acquire()
+        except TimeoutError:
+            raise Unavailable(_TOO_LONG, retry_after=5) from None
+        finally:
+            self.waiting -= 1
+
+
+async def _wait(free: asyncio.Semaphore) -> None:
+    try:
+        async with asyncio.timeout(WAIT_SECONDS):
+            await free.acquire()
+    except TimeoutError:
+        raise Unavailable("Too many requests are using the database at once; try again", retry_after=2) from None
