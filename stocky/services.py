@@ -13,6 +13,7 @@ from stocky.config import Config
 from stocky.db import make_database
 from stocky.documents.collecting import Collecting
 from stocky.documents.service import Documents
+from stocky.exchange.exporting import Exports
 from stocky.exchange.imports import Imports
 from stocky.jobs.jobs import Jobs
 from stocky.jobs.schedule import Schedule
@@ -50,7 +51,8 @@ class Services:
         self.backups = BackupAdministration(config, self.database, self.jobs)
         self.documents = Documents(config, self.database)
         self.merging = Merging(self.database, self.recorder)
-        self.reorganisation = Reorganisation(self.database, self.jobs, self.recorder)
+        self.reorganisation = Reorganisation(config, self.database, self.jobs, self.recorder)
+        self.exports = Exports(config, self.database)
         self.imports = Imports(config, self.database, self.recorder, self.jobs)
         self.search_index = SearchIndex(self.database)
         self.lookups = Lookups(config, self.database, self.jobs)

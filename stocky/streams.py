@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import AsyncGenerator, Awaitable, Iterator
+from contextlib import aclosing, contextmanager
+from typing import Any, Protocol
 
 from litestar.response import Stream
 from litestar.response.base import ASGIResponse
@@ -110,6 +110,30 @@ def event_stream(messages: AsyncGenerator[bytes]) -> Stream:
     """The answer that sends these messages as they come."""
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
     return _LiveStream(messages, media_type=EVENT_STREAM, headers=headers)
+
+
+class ClosingStream(Stream):
+    """A streamed answer that closes what it iterates over when it ends, however it ends."""
+
+    def to_asgi_response(self, app: Any, request: Any, **more: Any) -> ASGIResponse:
+        answer = super().to_asgi_response(app, request, **more)
+        # Litestar's types name its own class; what it asks of an answer is that it can be called as ASGI.
+        return _Closing(answer, self.iterator)  # type: ignore[return-value, arg-type]
+
+
+class _Closable(Protocol):
+    def aclose(self) -> Awaitable[None]: ...
+
+
+class _Closing:
+    def __init__(self, answer: ASGIResponse, parts: _Closable) -> None:
+        self._answer = answer
+        self._parts = parts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # One that is left in the middle would otherwise stay open until it is found as garbage.
+        async with aclosing(self._parts):
+            await self._answer(scope, receive, send)
 
 
 class _LiveStream(Stream):

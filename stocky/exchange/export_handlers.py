@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Annotated
 
@@ -17,6 +16,7 @@ from stocky.catalogue.parameters import Search
 from stocky.exchange import exporting
 from stocky.schema import MAX_ID, StorageType
 from stocky.stock.schemas import EntryType
+from stocky.streams import ClosingStream
 
 CSV = "text/csv"
 OptionalId = Annotated[int | None, Parameter(ge=1, le=MAX_ID, description="Only those of this id", required=False)]
@@ -48,7 +48,7 @@ async def export_items(
         type_id=type_id,
         tag=tag,
     )
-    return _download("items", exporting.export_items(state.database, wanted))
+    return await _download(state, "items", wanted)
 
 
 @get("/stock.csv", opt=readers, media_type=CSV)
@@ -64,7 +64,7 @@ async def export_stock(
     wanted = exporting.StockFilter(
         item_id=item_id, location_id=location_id, low_stock=low_stock, expiring_soon=expiring_soon, search=search
     )
-    return _download("stock", exporting.export_stock(state.database, wanted))
+    return await _download(state, "stock", wanted)
 
 
 @get("/events.csv", opt=readers | {"may_be_empty": ("type",)}, media_type=CSV)
@@ -88,13 +88,14 @@ async def export_events(
         since=since,
         until=until,
     )
-    return _download("events", exporting.export_events(state.database, wanted))
+    return await _download(state, "events", wanted)
 
 
-def _download(name: str, content: AsyncIterator[bytes]) -> Stream:
+async def _download(state: State, name: str, wanted: exporting.Filter) -> Stream:
+    exports: exporting.Exports = state.exports
     filename = f"stocky_{name}_{clock.now():%Y%m%d_%H%M%S}.csv"
-    return Stream(
-        content,
+    return ClosingStream(
+        await exports.start(wanted),
         media_type=f"{CSV}; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{filename}"', "Cache-Control": "private, no-store"},
     )

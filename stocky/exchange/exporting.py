@@ -1,21 +1,31 @@
 """Exports: items, stock and the ledger as CSV, read page by page, so that no transaction outlives a page.
 
-An export is not of one moment: what changes while it is sent may be in it or not. A row is never in it twice.
+The first page is read by the server, so that what fails at once fails before the answer; the others by a child process,
+since making CSV of a large table takes a processor that scans need. An export is not of one moment: what changes while
+it is sent may be in it or not. A row is never in it twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+import asyncio
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from datetime import date, datetime, timedelta
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from stocky import clock
+from stocky.backup.child.process import stream_worker
+from stocky.backup.child.requests import CallRequest
 from stocky.catalogue.repository import like_pattern
 from stocky.catalogue.schemas import Barcode
 from stocky.catalogue.tag_repository import name_key
-from stocky.db import Database
+from stocky.config import Config
+from stocky.db import Connection, Database, Lane, make_reading_database
+from stocky.errors import Unavailable
 from stocky.exchange.cells import csv_text, list_cell, pack_entry, quantity_cell
 from stocky.quantity import to_milli
 from stocky.schema import StorageType
@@ -23,11 +33,13 @@ from stocky.settings.repository import get_settings
 from stocky.stock.schemas import EntryType
 
 PAGE_ROWS = 250
+# Exports of more than a page that one process runs at a time; each has a child process.
+MAX_EXPORTS = 4
 # What spreadsheets need to take a file for UTF-8.
 BYTE_ORDER_MARK = "\ufeff".encode()
 
 
-class ItemFilter(Struct, frozen=True, kw_only=True):
+class ItemFilter(Struct, frozen=True, kw_only=True, tag_field="of", tag="items"):
     """Which items, as in their list."""
 
     search: str | None = None
@@ -38,7 +50,7 @@ class ItemFilter(Struct, frozen=True, kw_only=True):
     tag: str | None = None
 
 
-class StockFilter(Struct, frozen=True, kw_only=True):
+class StockFilter(Struct, frozen=True, kw_only=True, tag_field="of", tag="stock"):
     """Which SKUs, as in their list."""
 
     item_id: int | None = None
@@ -48,7 +60,7 @@ class StockFilter(Struct, frozen=True, kw_only=True):
     search: str | None = None
 
 
-class EventFilter(Struct, frozen=True, kw_only=True):
+class EventFilter(Struct, frozen=True, kw_only=True, tag_field="of", tag="events"):
     """Which events, as in the ledger's list."""
 
     item_id: int | None = None
@@ -58,6 +70,9 @@ class EventFilter(Struct, frozen=True, kw_only=True):
     type: EntryType | None = None
     since: datetime | None = None
     until: datetime | None = None
+
+
+Filter = ItemFilter | StockFilter | EventFilter
 
 
 class _Item(Struct):
@@ -127,69 +142,163 @@ EVENT_COLUMNS = (
 )  # fmt: skip
 
 
-async def export_items(database: Database, wanted: ItemFilter) -> AsyncIterator[bytes]:
-    """Items in the order they were added."""
-    arguments = {
-        "storage_type": wanted.storage_type,
-        "is_active": wanted.is_active,
-        "needs_review": wanted.needs_review,
-        "type_id": wanted.type_id,
-        "tag_key": None if wanted.tag is None else name_key(wanted.tag),
-        "pattern": like_pattern(wanted.search),
-    }
-    async for part in _pages(database, "export_items", _Item, arguments, ITEM_COLUMNS, _item_row):
-        yield part
+class Exports:
+    """The exports of one process."""
+
+    def __init__(self, config: Config, database: Database) -> None:
+        self._url = config.database_url
+        self._database = database
+        self.running = 0
+
+    async def start(self, wanted: Filter) -> Export:
+        """The CSV of what is wanted, to be closed. Raises Unavailable when MAX_EXPORTS large ones are running."""
+        async with self._database.read(Lane.LONG) as read:
+            table = await _table(read, wanted)
+            page = await table.read(read, 0)
+        head = BYTE_ORDER_MARK + csv_text([table.columns]).encode() + _encode(table, page)
+        rest = None
+        if len(page) == PAGE_ROWS:
+            if self.running >= MAX_EXPORTS:
+                raise Unavailable(f"{MAX_EXPORTS} large exports are running already; try again", retry_after=10)
+            rest = _Rest(database_url=self._url, wanted=wanted, after=page[-1].id)
+        return Export(self, head, rest)
 
 
-async def export_stock(database: Database, wanted: StockFilter) -> AsyncIterator[bytes]:
-    """SKUs in the order they were made."""
-    async with database.read() as read:
-        days = (await get_settings(read)).expiring_soon_days
-    arguments = {
-        "item_id": wanted.item_id,
-        "location_id": wanted.location_id,
-        "low_stock": wanted.low_stock,
-        "expiring_soon": wanted.expiring_soon,
-        "expires_by": clock.today() + timedelta(days=days),
-        "pattern": like_pattern(wanted.search),
-    }
-    async for part in _pages(database, "export_stock", _Stock, arguments, STOCK_COLUMNS, _stock_row):
-        yield part
+class Export:
+    """One export, piece by piece; it counts as running until it is closed."""
+
+    def __init__(self, exports: Exports, head: bytes, rest: _Rest | None) -> None:
+        self._exports: Exports | None = exports
+        exports.running += 1
+        self._pieces = _pieces(head, rest)
+
+    def __aiter__(self) -> Export:
+        return self
+
+    async def __anext__(self) -> bytes:
+        return await anext(self._pieces)
+
+    async def aclose(self) -> None:
+        """Ends it, with its child process."""
+        if self._exports is not None:
+            self._exports.running -= 1
+            self._exports = None
+        await self._pieces.aclose()
 
 
-async def export_events(database: Database, wanted: EventFilter) -> AsyncIterator[bytes]:
-    """The ledger, oldest first."""
-    arguments = {
-        "item_id": wanted.item_id,
-        "location_id": wanted.location_id,
-        "user_id": wanted.user_id,
-        "scanner_id": wanted.scanner_id,
-        "type": wanted.type,
-        "since": wanted.since or clock.LONG_AGO,
-        "until": wanted.until or clock.FAR_AWAY,
-    }
-    async for part in _pages(database, "export_events", _Event, arguments, EVENT_COLUMNS, _event_row):
-        yield part
+async def _pieces(head: bytes, rest: _Rest | None) -> AsyncGenerator[bytes]:
+    yield head
+    if rest is not None:
+        request = CallRequest(entry=f"{__name__}:write_rest", argument=msgspec.Raw(msgspec.json.encode(rest)))
+        async with aclosing(stream_worker(request)) as pieces:
+            async for piece in pieces:
+                yield piece
 
 
-async def _pages(
-    database: Database,
-    query: str,
-    into: type[Any],
-    arguments: dict[str, Any],
-    columns: Sequence[str],
-    row_of: Callable[[Any], Sequence[Any]],
-) -> AsyncIterator[bytes]:
-    yield BYTE_ORDER_MARK + csv_text([columns]).encode()
-    after = 0
-    while True:
-        async with database.read() as read:
-            page = await read.all(query, into, after=after, limit=PAGE_ROWS, **arguments)
-        if page:
+def write_rest(argument: msgspec.Raw, report: object) -> None:
+    """In a child process: writes the pages after the first to standard output. Raises Unavailable."""
+    asyncio.run(_write_rest(msgspec.json.decode(argument, type=_Rest)))
+
+
+async def _write_rest(rest: _Rest) -> None:
+    database = make_reading_database(rest.database_url)
+    await database.open()
+    try:
+        async with database.read(Lane.BACKGROUND) as read:
+            table = await _table(read, rest.wanted)
+        after = rest.after
+        while True:
+            async with database.read(Lane.BACKGROUND) as read:
+                page = await table.read(read, after)
+            sys.stdout.buffer.write(_encode(table, page))
+            if len(page) < PAGE_ROWS:
+                break
             after = page[-1].id
-            yield csv_text(row_of(each) for each in page).encode()
-        if len(page) < PAGE_ROWS:
-            return
+        sys.stdout.buffer.flush()
+    finally:
+        await database.close()
+
+
+class _Rest(Struct, frozen=True, kw_only=True):
+    """What a child process goes on with: the rows with higher ids than `after`."""
+
+    database_url: str
+    wanted: Filter
+    after: int
+
+
+class _Table(Struct, frozen=True, kw_only=True):
+    """How one kind of export is read and written."""
+
+    # The rows after an id, in the order they were made.
+    read: Callable[[Connection, int], Awaitable[list[Any]]]
+    columns: Sequence[str]
+    row_of: Callable[[Any], Sequence[Any]]
+
+
+async def _table(read: Connection, wanted: Filter) -> _Table:
+    match wanted:
+        case ItemFilter():
+            return _Table(
+                read=_reads(
+                    "export_items",
+                    _Item,
+                    {
+                        "storage_type": wanted.storage_type,
+                        "is_active": wanted.is_active,
+                        "needs_review": wanted.needs_review,
+                        "type_id": wanted.type_id,
+                        "tag_key": None if wanted.tag is None else name_key(wanted.tag),
+                        "pattern": like_pattern(wanted.search),
+                    },
+                ),
+                columns=ITEM_COLUMNS,
+                row_of=_item_row,
+            )
+        case StockFilter():
+            days = (await get_settings(read)).expiring_soon_days
+            return _Table(
+                read=_reads(
+                    "export_stock",
+                    _Stock,
+                    {
+                        "item_id": wanted.item_id,
+                        "location_id": wanted.location_id,
+                        "low_stock": wanted.low_stock,
+                        "expiring_soon": wanted.expiring_soon,
+                        "expires_by": clock.today() + timedelta(days=days),
+                        "pattern": like_pattern(wanted.search),
+                    },
+                ),
+                columns=STOCK_COLUMNS,
+                row_of=_stock_row,
+            )
+        case EventFilter():
+            return _Table(
+                read=_reads(
+                    "export_events",
+                    _Event,
+                    {
+                        "item_id": wanted.item_id,
+                        "location_id": wanted.location_id,
+                        "user_id": wanted.user_id,
+                        "scanner_id": wanted.scanner_id,
+                        "type": wanted.type,
+                        "since": wanted.since or clock.LONG_AGO,
+                        "until": wanted.until or clock.FAR_AWAY,
+                    },
+                ),
+                columns=EVENT_COLUMNS,
+                row_of=_event_row,
+            )
+
+
+def _reads(query: str, into: type[Any], arguments: dict[str, Any]) -> Callable[[Connection, int], Awaitable[list[Any]]]:
+    return lambda read, after: read.all(query, into, after=after, limit=PAGE_ROWS, **arguments)
+
+
+def _encode(table: _Table, page: list[Any]) -> bytes:
+    return csv_text(table.row_of(each) for each in page).encode()
 
 
 def _item_row(item: _Item) -> Sequence[Any]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from stocky import clock
 from stocky.auth.schemas import Principal
+from stocky.config import Config
 from stocky.db import Database
 from stocky.errors import Conflict
 from stocky.jobs.jobs import Jobs, Report
 from stocky.reorganisation import repository
 from stocky.reorganisation.carrying import Load, loads
-from stocky.reorganisation.planning import propose
+from stocky.reorganisation.computing import compute_proposal
 from stocky.reorganisation.schemas import NewPlan, Plan, PlanStatus, StartedPlan
 from stocky.stock.operations import ItemKey, Operation, Place, Posting
 from stocky.stock.recorder import Recorder
@@ -29,7 +29,8 @@ _NOT_NOW = {
 class Reorganisation:
     """The plans of one Stocky."""
 
-    def __init__(self, database: Database, jobs: Jobs, recorder: Recorder) -> None:
+    def __init__(self, config: Config, database: Database, jobs: Jobs, recorder: Recorder) -> None:
+        self._url = config.database_url
         self._database = database
         self._jobs = jobs
         self._recorder = recorder
@@ -69,12 +70,9 @@ class Reorganisation:
     async def _compute(self, parameters: dict[str, Any], report: Report) -> dict[str, Any]:
         plan_id: int = parameters["plan_id"]
         try:
-            report("reading", 0, None, "")
             async with self._database.read() as read:
                 plan = await repository.get_plan(read, plan_id)
-                spots, things, lots = await repository.list_what_there_is(read)
-            report("planning", len(lots), len(lots), "stock records")
-            proposal = await asyncio.to_thread(propose, spots, things, lots, plan.max_moves)
+            proposal = await compute_proposal(self._url, plan.max_moves, report)
             async with self._database.transaction() as tx:
                 await repository.propose_plan(tx, plan_id, proposal)
         except Exception:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+from datetime import date, timedelta
 from io import StringIO
 
 import pytest
 from httpx import AsyncClient
+from litestar import Litestar
 
 from stocky.exchange import exporting
 from tests.inventory import made, new_item, new_location, new_stock, refused
@@ -151,3 +153,48 @@ async def test_the_file_has_a_name_of_its_own(member: AsyncClient) -> None:
     assert answer.headers["content-disposition"].startswith('attachment; filename="stocky_stock_')
     assert answer.headers["content-disposition"].endswith('.csv"')
     assert "no-store" in answer.headers["cache-control"]
+
+
+def lot(number: int) -> str:
+    """An expiry date, another one for each number."""
+    return (date(2030, 1, 1) + timedelta(days=number)).isoformat()
+
+
+async def fill(client: AsyncClient, rows: int) -> None:
+    """Stock records of one item at one place, so many lots."""
+    item, shelf = await new_item(client), await new_location(client)
+    where = {"type": "add", "item": {"id": item["id"]}, "location": {"id": shelf["id"]}}
+    events = [{**where, "quantity": 1, "lot": lot(number)} for number in range(rows)]
+    assert made(await client.post("/events", json={"events": events}))["applied"] == rows
+
+
+async def test_a_large_export_is_made_by_a_child_process_and_holds_every_row_once(
+    member: AsyncClient, reader: AsyncClient, app: Litestar
+) -> None:
+    rows = 2 * exporting.PAGE_ROWS + 7
+    await fill(member, rows)
+    exports: exporting.Exports = app.state.exports
+    running = [await exports.start(exporting.StockFilter()) for _ in range(exporting.MAX_EXPORTS)]
+    refusal = await reader.get("/exports/stock.csv")
+    assert (refusal.status_code, refusal.headers["retry-after"]) == (503, "10")
+    assert "4 large exports are running already" in refusal.json()["detail"]
+    # What fits into a page needs no child.
+    assert await exported(reader, "items", search="Nothing of this name") == []
+    for each in running:
+        await each.aclose()
+    assert [row["expiry_date"] for row in await exported(reader, "stock")] == [lot(number) for number in range(rows)]
+    assert len(await exported(reader, "events", type="add")) == rows
+    assert exports.running == 0
+
+
+async def test_an_export_whose_reader_goes_away_ends_its_child(member: AsyncClient, app: Litestar) -> None:
+    await fill(member, exporting.PAGE_ROWS + 1)
+    exports: exporting.Exports = app.state.exports
+    export = await exports.start(exporting.StockFilter())
+    assert exports.running == 1
+    # The first page, then what the child writes.
+    assert (await anext(export)).count(b"\n") == exporting.PAGE_ROWS + 1
+    assert (await anext(export)).count(b"\n") == 1
+    await export.aclose()
+    await export.aclose()
+    assert exports.running == 0

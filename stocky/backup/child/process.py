@@ -27,8 +27,8 @@ from stocky.errors import OutOfSpace, Unavailable
 
 T = TypeVar("T")
 
-# One line of the child at most; a result names every table.
-LINE_BYTES = 2**20
+# One line of the child at most; a result names every table, or a thousand moves with their reasons.
+LINE_BYTES = 2**23
 DATA_CHUNK = 2**16
 # What is kept for the log of what a child said that is no message: a traceback.
 LINES_KEPT = 40
@@ -118,8 +118,8 @@ async def _result(process: Process, into: type[T], report: Report) -> T:
     status = await process.wait()
     _log.error("The child process ended with %d and no result:\n%s", status, "\n".join(said))
     if status == -signal.SIGKILL or any("MemoryError" in line for line in said):
-        raise OutOfSpace("Not enough memory for this backup; nothing was changed. Free some and try again")
-    raise Unavailable("The work on the backup broke off; nothing was changed. The log says why", retry_after=5)
+        raise OutOfSpace("Not enough memory; nothing was changed. Free some and try again")
+    raise Unavailable("The child process failed; nothing was changed. The log says why", retry_after=5)
 
 
 async def _line(pipe: asyncio.StreamReader) -> bytes:

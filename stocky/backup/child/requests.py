@@ -96,6 +96,16 @@ class PictureRequest(Request, frozen=True, kw_only=True):
     thumbnail: str
 
 
+class CallRequest(Request, frozen=True, kw_only=True):
+    """The function `entry` ("module:name") to be called with `argument`, as JSON, and what reports progress.
+
+    What it returns is the result; it may write data to standard output.
+    """
+
+    entry: str
+    argument: msgspec.Raw
+
+
 class PictureResult(msgspec.Struct, frozen=True, kw_only=True):
     """How large the picture is, upright and in pixels."""
 
@@ -141,7 +151,7 @@ class Failure(msgspec.Struct, frozen=True, tag="failure"):
 
 # A line from the child.
 Message = Progress | Result | Failure
-AnyRequest = DumpRequest | ArchiveRequest | LoadRequest | FillRequest | PictureRequest
+AnyRequest = DumpRequest | ArchiveRequest | LoadRequest | FillRequest | PictureRequest | CallRequest
 
 
 def encode_request(request: Request) -> bytes:

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import traceback
+from importlib import import_module
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ import msgspec
 from stocky.backup.child.requests import (
     AnyRequest,
     ArchiveRequest,
+    CallRequest,
     DumpRequest,
     Failure,
     FillRequest,
@@ -65,7 +67,7 @@ def main() -> int:
         return 1
     except MemoryError:
         traceback.print_exc()
-        say(Failure.of(OutOfSpace("Not enough memory for this backup; nothing was changed. Free some and try again")))
+        say(Failure.of(OutOfSpace("Not enough memory; nothing was changed. Free some and try again")))
         return 1
     say(Result(msgspec.Raw(msgspec.json.encode(result))))
     return 0
@@ -90,6 +92,9 @@ def _do(request: AnyRequest) -> Any:
 
         pictures.bound_process()
         return pictures.make_thumbnail(request)
+    if isinstance(request, CallRequest):
+        module, _, name = request.entry.partition(":")
+        return getattr(import_module(module), name)(request.argument, Reporter())
     from stocky.backup.proving.loading import load, set_up_process
 
     set_up_process(request)

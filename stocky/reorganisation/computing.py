@@ -1,0 +1,46 @@
+"""Computes the proposal of a plan in a child process, which reads the stock itself: the server's memory stays small."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from stocky.backup.child.process import run_worker
+from stocky.backup.child.requests import CallRequest
+from stocky.db import Lane, make_reading_database
+from stocky.jobs.jobs import Report
+from stocky.reorganisation.planning import Proposal, propose
+from stocky.reorganisation.repository import list_what_there_is
+
+
+class _Order(msgspec.Struct, frozen=True, kw_only=True):
+    """What the child process is asked for."""
+
+    database_url: str
+    max_moves: int
+
+
+async def compute_proposal(database_url: str, max_moves: int, report: Report) -> Proposal:
+    """At most so many lots to move. Raises Unavailable, or OutOfSpace when memory does not suffice."""
+    order = _Order(database_url=database_url, max_moves=max_moves)
+    request = CallRequest(entry=f"{__name__}:compute", argument=msgspec.Raw(msgspec.json.encode(order)))
+    return await run_worker(request, Proposal, report)
+
+
+def compute(argument: msgspec.Raw, report: Report) -> Proposal:
+    """In the child process. Raises Unavailable."""
+    return asyncio.run(_compute(msgspec.json.decode(argument, type=_Order), report))
+
+
+async def _compute(order: _Order, report: Report) -> Proposal:
+    database = make_reading_database(order.database_url)
+    await database.open()
+    try:
+        report("reading", 0, None, "")
+        async with database.read(Lane.BACKGROUND) as read:
+            spots, things, lots = await list_what_there_is(read)
+    finally:
+        await database.close()
+    report("planning", len(lots), len(lots), "stock records")
+    return propose(spots, things, lots, order.max_moves)
