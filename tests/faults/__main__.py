@@ -20,6 +20,7 @@ from tests.faults import (
     documents_hostile,
     kill,
     postgres_restart,
+    slow_reads,
     storm,
 )
 from tests.faults.shop import DIALECTS
@@ -46,6 +47,7 @@ SCRIPTS: dict[str, Callable[[str, int | None], bool | None]] = {
     "backup_hostile": lambda dialect, _: backup_hostile.run(dialect),
     "documents_hostile": lambda dialect, _: documents_hostile.run(dialect),
     "csv_under_load": lambda dialect, _: csv_under_load.run(dialect, ROWS),
+    "slow_reads": lambda dialect, _: slow_reads.run(dialect),
 }
 
 
