@@ -26,7 +26,6 @@ class Gate:
         self.epoch = 0
         self._inside = 0
         self._reason: str | None = None
-        self._stays_closed = False
         self._empty = asyncio.Event()
         self._open = asyncio.Event()
         self._open.set()
@@ -65,18 +64,10 @@ class Gate:
             raise Conflict("Another restore is running; wait for its end")
         self.close("A restore is putting its data in place; send it again")
         try:
-            await self._emptied()
+            await self.emptied()
             yield
         finally:
-            if self._stays_closed:
-                self._stays_closed = False
-            else:
-                self.open()
-
-    def stay_closed(self, reason: str) -> None:
-        """Inside `closed`: its end does not open the gate; `open` will."""
-        self.close(reason)
-        self._stays_closed = True
+            self.open()
 
     def close(self, reason: str) -> None:
         """Lets nobody in any more; those who are inside go on."""
@@ -97,7 +88,8 @@ class Gate:
         """Waits until it is open."""
         await self._open.wait()
 
-    async def _emptied(self) -> None:
+    async def emptied(self) -> None:
+        """Waits until nobody is inside. Raises Unavailable when that takes too long."""
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
                 while self._inside:

@@ -16,7 +16,7 @@ from typing import Any
 import asyncpg
 
 from stocky.db.gate import DRAIN_SECONDS, Gate
-from stocky.errors import Conflict, StockyError, Unavailable
+from stocky.errors import Conflict, Unavailable
 
 # Any numbers will do for the advisory locks, as long as nobody changes them.
 _SERVING = 7_786_260
@@ -96,16 +96,25 @@ class Presence:
             self._gate.renew()
         self._held_before = True
         self._asked.clear()
-        self._gate.open()
         while True:
+            self._open_gate(connection)
             await self._wait_until_asked(connection)
-            with suppress(StockyError):
-                async with self._gate.closed():
-                    await connection.execute("SELECT pg_advisory_unlock_shared($1::bigint)", _SERVING)
-                    # Closed for longer than this block: until there is a share again.
-                    self._gate.stay_closed(PAUSED)
-                return
-            _log.warning("Requests would not end, so the pause that another process asked for was not given")
+            # Where the connection is lost, and the share with it, this raises, and nobody was let in meanwhile.
+            self._gate.close(PAUSED)
+            try:
+                await self._gate.emptied()
+            except Unavailable:
+                _log.warning("Requests did not end in time, so this process did not pause for another one's restore")
+                continue
+            await connection.execute("SELECT pg_advisory_unlock_shared($1::bigint)", _SERVING)
+            # Closed until there is a share again.
+            return
+
+    def _open_gate(self, connection: Any) -> None:
+        """Raises ConnectionError when the connection, and with it the share, was lost in the meantime."""
+        if connection.is_closed():
+            raise ConnectionError("the server closed it")
+        self._gate.open()
 
     async def _wait_until_asked(self, connection: Any) -> None:
         while True:

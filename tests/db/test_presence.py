@@ -1,0 +1,85 @@
+"""A process is let in only while it holds its share of the lock, whatever happens to the connection that holds it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import pytest
+
+from stocky.config import Config
+from stocky.db import gate as gates
+from stocky.db.gate import Gate
+from stocky.db.postgres_presence import Presence
+from stocky.errors import Unavailable
+
+SERVING = 7_786_260
+
+
+@pytest.fixture
+async def gate(dialect: str, config: Config) -> AsyncIterator[Gate]:
+    """The gate of a process that serves."""
+    if dialect == "sqlite":
+        pytest.skip("one process serves one SQLite file")
+    gate = Gate()
+    presence = Presence(config.database_url, gate, lambda *_: None)
+    await presence.start()
+    yield gate
+    await presence.close()
+
+
+@asynccontextmanager
+async def restoring(config: Config) -> AsyncIterator[Any]:
+    """Another process that waits for the lock, asks all to pause, and ends the connection of one that does not."""
+    waiting, caller = [await asyncpg.connect(config.database_url) for _ in range(2)]
+    locked = asyncio.create_task(waiting.execute(f"SELECT pg_advisory_lock({SERVING})"))
+
+    async def end_the_keeper() -> None:
+        await caller.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = $1 AND granted",
+            SERVING,
+        )
+        await locked
+
+    try:
+        await caller.execute("NOTIFY stocky_pause")
+        yield end_the_keeper
+    finally:
+        await locked
+        await waiting.close()
+        await caller.close()
+
+
+async def until_closed(gate: Gate) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                gate.pass_by()
+            except Unavailable:
+                return
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("leaves_in_time", [True, False])
+async def test_the_gate_stays_closed_when_its_keeper_loses_its_connection_while_it_empties(
+    config: Config, gate: Gate, leaves_in_time: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gates, "DRAIN_SECONDS", 60 if leaves_in_time else 0.2)
+    async with restoring(config) as end_the_keeper:
+        with gate.inside():
+            await until_closed(gate)
+            opened = asyncio.create_task(gate.opened())
+            await end_the_keeper()
+            # Longer than the gate waits for those who are inside, where it does not wait for ever.
+            await asyncio.sleep(0.5)
+            assert not opened.done()
+            with pytest.raises(Unavailable):
+                gate.pass_by()
+        await asyncio.sleep(0.2)
+        # The other process has the database to itself.
+        assert not opened.done()
+    async with asyncio.timeout(20):
+        await opened
