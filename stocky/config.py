@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from stocky import database_address
+
 MINIMUM_SECRET = 32
 # A thousand events with long notes fit; uploads have bounds of their own.
 MAX_BODY_BYTES = 4 * 2**20
@@ -45,6 +47,7 @@ class BlobSettings(msgspec.Struct, frozen=True, kw_only=True):
 class Config(msgspec.Struct, frozen=True):
     """Everything that can be set. Paths are absolute; `secret_key` is never shown."""
 
+    # A Postgres address has the one form that both drivers understand, and only parameters that they know.
     database_url: str
     data_dir: Path
     backup_dir: Path
@@ -65,10 +68,19 @@ class Config(msgspec.Struct, frozen=True):
     upc_service_url: str | None = None
     upc_service_timeout: int = 10
     webhooks_to_private: bool = False
+    # Where a session is to be had, where `database_url` leads to a pooler.
+    database_direct_url: str | None = None
+    # Of a Postgres schema that Stocky makes and fills for its own use.
+    schema: str = ""
 
     @property
     def dialect(self) -> Literal["sqlite", "postgres"]:
         return "sqlite" if self.database_url.startswith("sqlite:") else "postgres"
+
+    @property
+    def session_url(self) -> str:
+        """The address for what needs a session of Postgres: migrations, locks, LISTEN, backups and restores."""
+        return self.database_direct_url or self.database_url
 
     @property
     def sqlite_path(self) -> Path:
@@ -99,6 +111,10 @@ class _Reader:
             if (value := self._environ.get(each, "").strip()) != "":
                 return value
         return default
+
+    def is_given(self, name: str) -> bool:
+        """Whether the setting itself is there, by value or by file."""
+        return any(self._environ.get(each, "").strip() for each in (name, f"{name}_FILE"))
 
     def number(self, name: str, default: int, low: int, high: int, *, platform: str | None = None) -> int:
         text = self.text(name, str(default), platform=platform)
@@ -133,7 +149,7 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
     """
     reader = _Reader(os.environ if environ is None else environ)
     data_dir = Path(reader.text("STOCKY_DATA_DIR", "./data")).expanduser().resolve()
-    database_url = _database_url(reader, data_dir)
+    database_url, direct_url = _database(reader, data_dir)
     origins = reader.names("STOCKY_ALLOWED_ORIGINS", platform="ALLOWED_ORIGINS")
     for origin in origins:
         parts = urlsplit(origin)
@@ -152,6 +168,7 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         reader.problems.append(f"STOCKY_SECRET_KEY: at least {MINIMUM_SECRET} characters are needed")
     settings: dict[str, Any] = {
         "database_url": database_url,
+        "database_direct_url": direct_url,
         "data_dir": data_dir,
         "backup_dir": Path(reader.text("STOCKY_BACKUP_DIR", str(data_dir / "backups"))).expanduser().resolve(),
         "blobs": _blobs(reader, data_dir),
@@ -182,23 +199,60 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
     return Config(**settings, secret_key=secret)
 
 
-def _database_url(reader: _Reader, data_dir: Path) -> str:
-    text = reader.text(
-        "STOCKY_DATABASE_URL", f"sqlite:///{data_dir / 'stocky.db'}", platform="DATABASE_URL", secret=True
-    )
-    scheme, separator, rest = text.partition("://")
-    if separator and scheme in ("sqlite", "sqlite+aiosqlite"):
+def _database(reader: _Reader, data_dir: Path) -> tuple[str, str | None]:
+    """The address for queries, and the one for sessions where that is another."""
+    text = database_address.clean(reader.text("STOCKY_DATABASE_URL", "", platform="DATABASE_URL", secret=True))
+    parts = {
+        "host": reader.text("STOCKY_DATABASE_HOST", ""),
+        "port": reader.text("STOCKY_DATABASE_PORT", ""),
+        "name": reader.text("STOCKY_DATABASE_NAME", ""),
+        "user": reader.text("STOCKY_DATABASE_USER", ""),
+    }
+    password = reader.text("STOCKY_DATABASE_PASSWORD", "", secret=True)
+    direct = database_address.clean(reader.text("STOCKY_DATABASE_DIRECT_URL", "", secret=True))
+    if any(parts.values()):
+        if reader.is_given(name="STOCKY_DATABASE_URL"):
+            names = ", ".join(f"STOCKY_DATABASE_{part.upper()}" for part, value in parts.items() if value)
+            reader.problems.append(f"STOCKY_DATABASE_URL: set either this or {names}, not both")
+        url = _database_of_parts(reader, password=password, **parts)
+    else:
+        url = _database_url(reader, "STOCKY_DATABASE_URL", text or f"sqlite:///{data_dir / 'stocky.db'}", password)
+    if not direct:
+        return url, None
+    if url.startswith("sqlite:") or database_address.scheme_of(direct) not in database_address.SCHEMES:
+        reader.problems.append("STOCKY_DATABASE_DIRECT_URL: goes with Postgres only; begin it with postgresql://")
+        return url, None
+    return url, _database_url(reader, "STOCKY_DATABASE_DIRECT_URL", direct, password)
+
+
+def _database_url(reader: _Reader, name: str, text: str, password: str) -> str:
+    scheme = database_address.scheme_of(text)
+    rest = text.partition("://")[2]
+    if scheme in ("sqlite", "sqlite+aiosqlite"):
         path = rest.removeprefix("/")
         if path and path != ":memory:":
             return f"sqlite:///{Path(path).expanduser().resolve()}"
-        reader.problems.append("STOCKY_DATABASE_URL: name a file, as in sqlite:////srv/stocky/stocky.db")
-    elif separator and scheme in ("postgres", "postgresql", "postgresql+asyncpg"):
-        if urlsplit(text).path.strip("/"):
-            return f"postgresql://{rest}"
-        reader.problems.append("STOCKY_DATABASE_URL: name the database, as in postgresql://user@host/stocky")
+        reader.problems.append(f"{name}: name a file, as in sqlite:////srv/stocky/stocky.db")
+    elif scheme in database_address.SCHEMES:
+        try:
+            return database_address.parse(text, password=password).url
+        except ValueError as error:
+            reader.problems.append(f"{name}: {error}")
     else:
-        reader.problems.append("STOCKY_DATABASE_URL: begin with sqlite:/// or postgresql://")
-    return text
+        reader.problems.append(f"{name}: begin with sqlite:/// or postgresql://")
+    return "postgresql:"
+
+
+def _database_of_parts(reader: _Reader, *, host: str, port: str, name: str, user: str, password: str) -> str:
+    if not host or not name:
+        missing = "STOCKY_DATABASE_NAME" if host else "STOCKY_DATABASE_HOST"
+        reader.problems.append(f"{missing}: is needed with the other parts of the address")
+        return "postgresql:"
+    try:
+        return database_address.from_parts(host=host, port=port, name=name, user=user, password=password).url
+    except ValueError as error:
+        reader.problems.append(f"STOCKY_DATABASE_HOST, STOCKY_DATABASE_PORT: {error}")
+        return "postgresql:"
 
 
 def _blobs(reader: _Reader, data_dir: Path) -> BlobSettings:

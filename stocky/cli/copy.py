@@ -36,7 +36,10 @@ def run(arguments: argparse.Namespace) -> int:
     from stocky.cli.progress import ProgressBar
     from stocky.config import ConfigError, load
 
-    given = {name: value for name, value in os.environ.items() if not name.endswith("DATABASE_URL_FILE")}
+    # The addresses stand alone: what the settings say of another database is not for these.
+    given = {
+        name: value for name, value in os.environ.items() if not name.startswith(("STOCKY_DATABASE_", "DATABASE_"))
+    }
     configs = []
     for name, url in (("SOURCE_URL", arguments.source), ("TARGET_URL", arguments.target)):
         try:

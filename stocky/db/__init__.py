@@ -20,7 +20,7 @@ def make_database(config: Config) -> Database:
         from stocky.db.sqlite import SqliteDatabase
 
         return SqliteDatabase(config.sqlite_path, load_queries(resource("sql"), config.dialect))
-    return _postgres(config.database_url)
+    return _postgres(config.database_url, config.database_direct_url)
 
 
 def make_reading_database(url: str) -> Database:
@@ -33,9 +33,9 @@ def make_reading_database(url: str) -> Database:
     return _postgres(url)
 
 
-def _postgres(url: str) -> Database:
+def _postgres(url: str, direct_url: str | None = None) -> Database:
     try:
         from stocky.db.postgres import PostgresDatabase
     except ModuleNotFoundError as missing:
         raise Unavailable("Postgres needs the extra: pip install 'stocky[postgres]'") from missing
-    return PostgresDatabase(url, load_queries(resource("sql"), "postgres"))
+    return PostgresDatabase(url, load_queries(resource("sql"), "postgres"), direct_url)

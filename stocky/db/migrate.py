@@ -18,7 +18,7 @@ from yoyo import get_backend, read_migrations
 from yoyo.migrations import MigrationList
 
 from stocky.config import Config
-from stocky.errors import Conflict, Unavailable
+from stocky.errors import Conflict, StockyError, Unavailable
 from stocky.resources import resource
 
 # Any number will do for the advisory lock on Postgres, as long as nobody changes it.
@@ -159,14 +159,17 @@ def _read_for(dialect: str) -> MigrationList:
 
 @contextmanager
 def _backend(config: Config) -> Iterator[Any]:
-    if config.dialect == "sqlite":
-        url = f"sqlite:///{config.sqlite_path}"
-        if not config.sqlite_path.parent.is_dir():
-            raise Unavailable(f"{config.sqlite_path.parent} does not exist")
-    else:
-        url = config.database_url.replace("postgresql://", "postgresql+psycopg://", 1)
+    if config.dialect == "sqlite" and not config.sqlite_path.parent.is_dir():
+        raise Unavailable(f"{config.sqlite_path.parent} does not exist")
     try:
-        backend = get_backend(url)
+        if config.dialect == "sqlite":
+            backend = get_backend(f"sqlite:///{config.sqlite_path}")
+        else:
+            from stocky.db.postgres_migration import yoyo_backend
+
+            backend = yoyo_backend(config)
+    except StockyError:
+        raise
     except ModuleNotFoundError as missing:
         raise Unavailable("Postgres needs the extra: pip install 'stocky[postgres]'") from missing
     except Exception as error:
@@ -207,13 +210,9 @@ def _only_process(config: Config) -> Iterator[None]:
         finally:
             os.close(descriptor)
         return
-    import psycopg
+    from stocky.db.postgres_migration import connect
 
-    try:
-        connection = psycopg.connect(config.database_url, autocommit=True)
-    except psycopg.OperationalError as error:
-        raise Unavailable(f"The database cannot be reached: {str(error).strip().splitlines()[0]}") from error
-    with connection:
+    with connect(config) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK_KEY,))
         yield
 

@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 
 import asyncpg
 
+from stocky.database_address import parse
 from stocky.db.connection import Ask, Connection, Database, Script, Work, to_structs
 from stocky.db.lanes import Lane, Lanes
+from stocky.db.postgres_connect import connect, examine, session
 from stocky.db.postgres_presence import Presence, alone
 from stocky.db.queries import Query
 from stocky.errors import Conflict, Contention, Invalid, OutOfSpace, Unavailable
@@ -22,6 +24,14 @@ CONNECTIONS = {Lane.IDENTITY: 1, Lane.SHORT: 4, Lane.LONG: 2, Lane.WRITE: 5}
 POOL_SIZE = sum(CONNECTIONS.values())
 ACQUIRE_SECONDS = 5
 COMMAND_SECONDS = 60
+
+
+async def _leave_as_it_is(connection: Any) -> None:
+    """The pool has ended a transaction that was open; a connection of the server's that is lent has nothing of ours."""
+
+
+# The server's connection is another one in the next transaction: nothing is prepared on it, nothing reset.
+_THROUGH_A_POOLER: dict[str, Any] = {"statement_cache_size": 0, "reset": _leave_as_it_is}
 
 _AWAY = (
     asyncpg.PostgresConnectionError,
@@ -42,23 +52,26 @@ class PostgresDatabase(Database):
 
     dialect = "postgres"
 
-    def __init__(self, url: str, queries: dict[str, Query]) -> None:
+    def __init__(self, url: str, queries: dict[str, Query], direct_url: str | None = None) -> None:
+        """Queries go to `url`, also where a pooler is; what needs a session to `direct_url`, where there is one."""
         super().__init__()
         self.url = url
+        self.session_url = direct_url or url
+        self._direct_url = direct_url
         self.queries = queries
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self.lanes = Lanes(CONNECTIONS)
 
     async def open(self) -> None:
-        """Opens the pool. Raises Unavailable when the server does not answer."""
+        """Opens the pool. Raises Unavailable when the server does not answer, or the two addresses do not agree."""
         with domain_errors():
+            pooled = await examine(self.url, self._direct_url)
             self._pool = await asyncpg.create_pool(
-                self.url,
                 min_size=1,
                 max_size=POOL_SIZE,
-                timeout=ACQUIRE_SECONDS,
                 command_timeout=COMMAND_SECONDS,
-                server_settings={"timezone": "UTC", "application_name": "stocky"},
+                connect=self._connect,
+                **(_THROUGH_A_POOLER if pooled else {}),
             )
 
     async def close(self) -> None:
@@ -83,7 +96,11 @@ class PostgresDatabase(Database):
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
-        presence = Presence(self.url, self.gate, self._tell_news)
+        with domain_errors():
+            # Refused before anyone waits for it.
+            async with session(self.session_url):
+                pass
+        presence = Presence(self.session_url, self.gate, self._tell_news)
         await presence.start()
         try:
             yield
@@ -97,7 +114,7 @@ class PostgresDatabase(Database):
         Raises Unavailable when a process does not make way.
         """
         with domain_errors():
-            async with alone(self.url, self.gate) as connection:
+            async with alone(self.session_url, self.gate) as connection:
                 yield connection
 
     async def run(self, script: Script[T]) -> T:
@@ -109,6 +126,10 @@ class PostgresDatabase(Database):
         """An asyncpg connection of the pool to write with, inside the gate. Raises Unavailable when none is free."""
         async with self.lanes.enter(Lane.WRITE), self._acquire() as connection:
             yield connection
+
+    async def _connect(self, dsn: None, **arguments: Any) -> Any:
+        """As the pool asks for one: without an address."""
+        return await connect(parse(self.url), **arguments)
 
     def _acquire(self) -> Any:
         if self._pool is None:

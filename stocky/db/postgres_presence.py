@@ -16,6 +16,7 @@ from typing import Any
 import asyncpg
 
 from stocky.db.gate import DRAIN_SECONDS, Gate
+from stocky.db.postgres_connect import CONNECT_SECONDS, session
 from stocky.errors import Conflict, Unavailable
 
 # Any numbers will do for the advisory locks, as long as nobody changes them.
@@ -24,7 +25,6 @@ _RESTORING = 7_786_261
 _PAUSE = "stocky_pause"
 # What the query reserve_event_ids notifies.
 _LEDGER = "stocky_ledger"
-CONNECT_SECONDS = 5
 RETRY_SECONDS = 0.5
 ASK_EVERY_SECONDS = 0.25
 # A little longer than a process may take to empty itself.
@@ -40,8 +40,8 @@ _log = logging.getLogger(__name__)
 class Presence:
     """Keeps this process's share of the lock, and its gate closed whenever it has none."""
 
-    def __init__(self, url: str, gate: Gate, hear_news: Callable[..., None]) -> None:
-        self._url = url
+    def __init__(self, session_url: str, gate: Gate, hear_news: Callable[..., None]) -> None:
+        self._session_url = session_url
         self._gate = gate
         # Called with every word that a process has written to the ledger: this connection is always listening.
         self._hear_news = hear_news
@@ -69,7 +69,7 @@ class Presence:
     async def _keep(self) -> None:
         while True:
             try:
-                async with _connected(self._url) as connection:
+                async with session(self._session_url) as connection:
                     await self._hold_until_lost(connection)
             except Exception as error:  # noqa: BLE001 - whatever it is: it is tried again
                 _log.warning("The connection that other processes know this one by is lost: %r", error)
@@ -130,21 +130,21 @@ class Presence:
 
 
 @asynccontextmanager
-async def claim_restore(url: str) -> AsyncIterator[Any]:
+async def claim_restore(session_url: str) -> AsyncIterator[Any]:
     """No other process restores for the length of the block; what is given is a connection. Raises Conflict."""
-    async with _connected(url) as connection:
+    async with session(session_url) as connection:
         if not await connection.fetchval("SELECT pg_try_advisory_lock($1::bigint)", _RESTORING):
             raise Conflict("Another restore is running; wait for its end")
         yield connection
 
 
 @asynccontextmanager
-async def alone(url: str, gate: Gate) -> AsyncIterator[Any]:
+async def alone(session_url: str, gate: Gate) -> AsyncIterator[Any]:
     """Nobody else works with the database for the length of the block; what is given is a connection.
 
     Raises Unavailable when a process does not make way; nothing has happened then.
     """
-    async with _connected(url) as holder, _connected(url) as caller:
+    async with session(session_url) as holder, session(session_url) as caller:
         locked = asyncio.create_task(holder.execute("SELECT pg_advisory_lock($1::bigint)", _SERVING))
         try:
             await _ask_until(locked, caller)
@@ -171,15 +171,3 @@ async def _ask_until(locked: asyncio.Task[Any], caller: Any) -> None:
             " try again when it is quieter",
             retry_after=30,
         ) from None
-
-
-@asynccontextmanager
-async def _connected(url: str) -> AsyncIterator[Any]:
-    connection = await asyncpg.connect(
-        url, timeout=CONNECT_SECONDS, server_settings={"timezone": "UTC", "application_name": "stocky"}
-    )
-    try:
-        yield connection
-    finally:
-        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
-            await asyncio.shield(connection.close(timeout=CONNECT_SECONDS))

@@ -23,7 +23,7 @@ async def dump_to_file(config: Config, file: Path, report: Report) -> DumpResult
     Raises OutOfSpace or Unavailable; there is no file then.
     """
     async with workspace(config.backup_dir) as place:
-        request = DumpRequest(database_url=config.database_url, scratch=str(place), output=str(file))
+        request = DumpRequest(database_url=config.session_url, scratch=str(place), output=str(file))
         try:
             return await run_worker(request, DumpResult, report)
         except BaseException:
@@ -35,7 +35,7 @@ async def archive_to_file(config: Config, file: Path, settings: Settings, report
     """The same as an archive, with settings and documents. The result's size and checksum are the archive's."""
     async with workspace(config.backup_dir) as place:
         request = ArchiveRequest(
-            database_url=config.database_url,
+            database_url=config.session_url,
             scratch=str(place),
             output=str(file),
             settings=msgspec.to_builtins(settings),
@@ -69,7 +69,7 @@ async def stream_dump(config: Config) -> AsyncIterator[bytes]:
 
 async def _pieces(config: Config) -> AsyncGenerator[bytes, None]:
     async with workspace(config.backup_dir) as place:
-        request = DumpRequest(database_url=config.database_url, scratch=str(place))
+        request = DumpRequest(database_url=config.session_url, scratch=str(place))
         async with aclosing(stream_worker(request)) as pieces:
             async for piece in pieces:
                 yield piece

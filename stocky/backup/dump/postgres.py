@@ -15,6 +15,7 @@ from stocky.backup.dump.tables import has_rows_in_dump
 from stocky.backup.dump.writing import CONTENTS, Writer
 from stocky.db.migrate import number_of
 from stocky.db.postgres import domain_errors
+from stocky.db.postgres_connect import session
 from stocky.errors import Unavailable
 
 # A restore holds the tables for moments only.
@@ -61,26 +62,24 @@ def write_postgres(writer: Writer, database_url: str) -> None:
 
 async def _dump(writer: Writer, database_url: str) -> None:
     with domain_errors():
-        connection = await asyncpg.connect(
-            database_url,
-            server_settings={
-                "timezone": "UTC",
-                "application_name": "stocky backup",
-                "lock_timeout": str(LOCK_TIMEOUT_MS),
-            },
-        )
-        try:
-            present = await connection.fetch(_PRESENT, list(stocky_objects("postgres").tables))
-            if "_yoyo_migration" not in (names := [row["name"] for row in present]):
-                raise Unavailable("There is no Stocky in this database yet; 'stocky migrate' makes it")
-            async with connection.transaction(isolation="repeatable_read", readonly=True):
-                # Before anything is read, which fixes the moment: what a restore puts in place is then seen whole.
-                await connection.execute(f"LOCK TABLE {', '.join(names)} IN ACCESS SHARE MODE")
-                await _write(writer, connection)
-        except asyncpg.LockNotAvailableError as error:
-            raise Unavailable("A restore is putting its data in place; back up again after it") from error
-        finally:
-            connection.terminate()
+        async with session(database_url, application="stocky backup") as connection:
+            await _dump_by(writer, connection)
+
+
+async def _dump_by(writer: Writer, connection: Any) -> None:
+    try:
+        present = await connection.fetch(_PRESENT, list(stocky_objects("postgres").tables))
+        if "_yoyo_migration" not in (names := [row["name"] for row in present]):
+            raise Unavailable("There is no Stocky in this database yet; 'stocky migrate' makes it")
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            await connection.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
+            # Before anything is read, which fixes the moment: what a restore puts in place is then seen whole.
+            await connection.execute(f"LOCK TABLE {', '.join(names)} IN ACCESS SHARE MODE")
+            await _write(writer, connection)
+    except asyncpg.LockNotAvailableError as error:
+        raise Unavailable("A restore is putting its data in place; back up again after it") from error
+    finally:
+        connection.terminate()
 
 
 async def _write(writer: Writer, connection: Any) -> None:

@@ -78,11 +78,11 @@ async def sweep(database: Database) -> None:
     if isinstance(database, PostgresDatabase):
         with suppress(Conflict), domain_errors():
             with database.gate.inside():
-                async with database.connection() as connection:
+                async with database.connection() as connection, connection.transaction():
                     left_over = await _left_over(connection)
             # A claim for nothing would refuse a restore that begins at this moment.
             if left_over:
-                async with claim_restore(database.url) as connection:
+                async with claim_restore(database.session_url) as connection:
                     await _drop_left_over(connection)
 
 
@@ -95,7 +95,7 @@ async def filled(
     Without `references` rows may refer to what is not among them.
     """
     with domain_errors():
-        async with claim_restore(database.url) as connection:
+        async with claim_restore(database.session_url) as connection:
             await _drop_left_over(connection)
             incoming = INCOMING + secrets.token_hex(4)
             try:
@@ -106,7 +106,7 @@ async def filled(
                 ) from error
             try:
                 request = FillRequest(
-                    database_url=database.url, schema=incoming, scratch=str(scratch), references=references
+                    database_url=database.session_url, schema=incoming, scratch=str(scratch), references=references
                 )
                 await run_worker(request, FillResult, report)
                 yield incoming

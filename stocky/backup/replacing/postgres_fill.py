@@ -11,9 +11,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
-
-import asyncpg
 
 from stocky.backup.child.requests import FillRequest, FillResult
 from stocky.backup.dump.rows import Column, Table, tables_of
@@ -22,6 +19,7 @@ from stocky.backup.dump.writing import Report
 from stocky.config import Config
 from stocky.db.migrate import migrate
 from stocky.db.postgres import domain_errors
+from stocky.db.postgres_connect import session
 from stocky.errors import Unavailable
 
 ROWS = 2_000
@@ -56,25 +54,15 @@ SELECT attrelid::regclass::text AS table, quote_ident(attname) AS column,
 
 def fill(request: FillRequest, report: Report) -> FillResult:
     """Makes the tables in `request.schema`, which is empty, and fills them. Raises Unavailable, Invalid, OutOfSpace."""
-    url = with_schema(request.database_url, request.schema)
     here = Path(request.scratch).parent
-    migrate(Config(url, data_dir=here, backup_dir=here, secret_key=""))
+    migrate(Config(request.database_url, data_dir=here, backup_dir=here, secret_key="", schema=request.schema))
     return asyncio.run(_fill(request, report))
-
-
-def with_schema(url: str, schema: str) -> str:
-    """The address with this schema as the only one that names are looked up in."""
-    parts = urlsplit(url)
-    options = f"options={quote(f'-csearch_path={schema}')}"
-    return parts._replace(query=f"{parts.query}&{options}" if parts.query else options).geturl()
 
 
 async def _fill(request: FillRequest, report: Report) -> FillResult:
     with domain_errors(), _rows(Path(request.scratch)) as scratch:
-        connection = await asyncpg.connect(
-            request.database_url, server_settings={"timezone": "UTC", "search_path": request.schema}
-        )
-        try:
+        async with session(request.database_url) as connection:
+            await connection.execute(f"SET search_path = {request.schema}")
             tables = [table for name, table in tables_of(scratch).items() if name not in BOOKKEEPING | LEFT_OUT]
             put_on = await _take_off(connection, _TRIGGERS) + await _take_off(connection, _INDEXES)
             references = await _take_off(connection, _REFERENCES)
@@ -88,8 +76,6 @@ async def _fill(request: FillRequest, report: Report) -> FillResult:
             # Of these alone: whoever works on the tables beside them would be waited for.
             names = ", ".join(f'"{table.name}"' for table in tables)
             await connection.execute(f"ANALYZE {names}")
-        finally:
-            await connection.close()
     return FillResult(rows=rows)
 
 

@@ -1,0 +1,240 @@
+"""Opens connections to Postgres. What needs a session gets one for itself, or a refusal, also behind a pooler.
+
+A pooler (PgBouncer, Supavisor, ...) in transaction mode lends a connection of the server for one transaction at a time:
+prepared statements, LISTEN, SET and advisory locks of a session would stay behind with somebody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+from urllib.parse import urlencode
+
+import asyncpg
+
+from stocky.database_address import PostgresAddress, parse
+from stocky.errors import Unavailable
+
+CONNECT_SECONDS = 5
+APPLICATION = "stocky"
+# How often it is looked whether a session stays with its server. One look finds out where nobody else uses the pooler.
+LOOKS = 10
+NO_SESSION = (
+    "The database's address leads to a pooler in transaction mode (PgBouncer, Supavisor, ...), and migrations, backups,"
+    " restores and the service need a session: set STOCKY_DATABASE_DIRECT_URL to an address that leads to the server"
+    " itself; queries go on by way of the pooler"
+)
+ELSEWHERE = (
+    "STOCKY_DATABASE_DIRECT_URL leads to another database, or to another schema in it, than STOCKY_DATABASE_URL;"
+    " both have to be addresses of the same one"
+)
+
+_BACKEND = "SELECT pg_backend_pid()"
+# What the driver reads from an address alone: what TLS is given, and Kerberos.
+_FROM_ADDRESS = (
+    "gsslib",
+    "krbsrvname",
+    "ssl_max_protocol_version",
+    "ssl_min_protocol_version",
+    "sslcert",
+    "sslcrl",
+    "sslkey",
+    "sslnegotiation",
+    "sslpassword",
+    "sslrootcert",
+)
+# Options of a socket, by libpq's name for them; times in seconds but for the last, which is in milliseconds for both.
+_SOCKET_OPTIONS = {
+    "keepalives_idle": "TCP_KEEPIDLE",
+    "keepalives_interval": "TCP_KEEPINTVL",
+    "keepalives_count": "TCP_KEEPCNT",
+    "tcp_user_timeout": "TCP_USER_TIMEOUT",
+}
+
+
+async def connect(address: PostgresAddress, **arguments: Any) -> Any:
+    """A connection to the first host that takes one; `arguments` are asyncpg's. Raises what asyncpg raises.
+
+    Each host has its whole time: one that is switched off does not answer that it is.
+    """
+    hosts: list[Any] = [[each] for each in address.hosts] or [[]]
+    if address.parameters.get("target_session_attrs") == "prefer-standby":
+        # Only who sees all of them can prefer one.
+        hosts = [list(address.hosts)]
+    *others, last = hosts
+    for each in others:
+        with suppress(OSError, asyncpg.CannotConnectNowError, asyncpg.TargetServerAttributeNotMatched):
+            return await _connect(address, each, arguments)
+    return await _connect(address, last, arguments)
+
+
+@asynccontextmanager
+async def session(url: str, *, application: str = APPLICATION) -> AsyncIterator[Any]:
+    """A connection with a session of its own for the length of the block. Raises Unavailable where a pooler gives none.
+
+    Nothing is set at its start but what a pooler knows to set as well.
+    """
+    address = parse(url)
+    connection = await connect(address, server_settings={"application_name": application})
+    try:
+        if await is_pooled(connection) and not await _keeps_sessions(address):
+            raise Unavailable(NO_SESSION)
+        yield connection
+    finally:
+        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+            await asyncio.shield(connection.close(timeout=CONNECT_SECONDS))
+
+
+async def examine(url: str, direct_url: str | None) -> bool:
+    """Whether queries go through a pooler, which may be in transaction mode.
+
+    Raises Unavailable when `direct_url` leads to another database than `url`, or when no transaction can be had.
+    """
+    connection = await _for_looking(parse(url))
+    try:
+        pooled = await is_pooled(connection)
+        if direct_url is not None:
+            async with session(direct_url) as direct:
+                if not await _is_the_same_database(connection, direct):
+                    raise Unavailable(ELSEWHERE)
+        elif pooled:
+            async with connection.transaction():
+                pass
+        return pooled
+    except asyncpg.ProtocolViolationError as error:
+        # As PgBouncer says in statement mode.
+        raise Unavailable(f"The database cannot be used: {error}") from error
+    finally:
+        connection.terminate()
+
+
+async def is_pooled(connection: Any) -> bool:
+    """Whether a pooler is in between: it greets with a process id of its own, not with that of the server's process."""
+    greeted: int = connection.get_server_pid()
+    return greeted != await _backend(connection)
+
+
+async def _for_looking(address: PostgresAddress) -> Any:
+    return await connect(address, statement_cache_size=0, command_timeout=CONNECT_SECONDS)
+
+
+async def _backend(connection: Any) -> int:
+    # Without a name: a named statement would stay behind on a server connection that is others' a moment later.
+    statement = await connection.prepare(_BACKEND, name="")
+    backend: int = await statement.fetchval()
+    return backend
+
+
+async def _keeps_sessions(address: PostgresAddress) -> bool:
+    """Whether a pooler keeps one server connection for each of its clients, by looking who gets which.
+
+    In transaction mode the one that a client had last is lent to the next, and then the first gets another.
+    """
+    ours, others = [await _for_looking(address) for _ in range(2)]
+    try:
+        first = await _backend(ours)
+        for _ in range(LOOKS):
+            if await _backend(ours) != first:
+                return False
+            async with others.transaction():
+                if await _backend(others) == first or await _backend(ours) != first:
+                    return False
+        return True
+    except TimeoutError as error:
+        raise Unavailable(
+            "The pooler before the database has no second connection for Stocky; give it a larger pool (PgBouncer:"
+            " default_pool_size)"
+        ) from error
+    finally:
+        ours.terminate()
+        others.terminate()
+
+
+async def _is_the_same_database(connection: Any, direct: Any) -> bool:
+    """Advisory locks are a database's own: what is locked by way of the one cannot be locked by way of the other."""
+    key = secrets.randbits(62)
+    schema = "SELECT current_schema()"
+    async with direct.transaction():
+        await direct.execute("SELECT pg_advisory_xact_lock($1::bigint)", key)
+        here = await direct.fetchval(schema)
+        async with connection.transaction():
+            if await connection.fetchval("SELECT pg_try_advisory_xact_lock($1::bigint)", key):
+                return False
+            same: bool = here == await connection.fetchval(schema)
+            return same
+
+
+async def _connect(address: PostgresAddress, hosts: list[tuple[str, int]], arguments: dict[str, Any]) -> Any:
+    connection = await asyncpg.connect(**_arguments(address, hosts), **_merged(address, arguments))
+    _set_socket_options(connection, address.parameters)
+    return connection
+
+
+def _arguments(address: PostgresAddress, hosts: list[tuple[str, int]]) -> dict[str, Any]:
+    """The parts of an address as asyncpg takes them."""
+    parameters = dict(address.parameters)
+    mode = parameters.pop("sslmode", None)
+    tls: Any = mode
+    if parameters.get("channel_binding") == "require" and mode not in ("verify-ca", "verify-full"):
+        # asyncpg has no channel binding. The certificate proves instead that nobody sits in between.
+        tls = "verify-full"
+        parameters.setdefault("sslrootcert", "system")
+    if parameters.get("sslrootcert") == "system":
+        del parameters["sslrootcert"]
+        tls = _trusting_the_system(parameters)
+    taken = {name: parameters[name] for name in _FROM_ADDRESS if name in parameters}
+    given: dict[str, Any] = {
+        "dsn": f"postgresql:///?{urlencode(taken)}" if taken else None,
+        "host": [host for host, _ in hosts if host] or None,
+        "port": [port for _, port in hosts] or None,
+        "user": address.user or None,
+        "password": address.password or None,
+        "database": address.database,
+        "ssl": tls,
+        "passfile": parameters.get("passfile"),
+        "target_session_attrs": parameters.get("target_session_attrs"),
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _trusting_the_system(parameters: dict[str, str]) -> ssl.SSLContext:
+    """Verifies certificate and host by the authorities this machine trusts."""
+    context = ssl.create_default_context()
+    if "sslcert" in parameters:
+        context.load_cert_chain(
+            parameters["sslcert"], parameters.get("sslkey"), lambda: parameters.get("sslpassword", "")
+        )
+    return context
+
+
+def _merged(address: PostgresAddress, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The caller's arguments, with what an address may say of the same."""
+    parameters = address.parameters
+    seconds = int(parameters.get("connect_timeout", CONNECT_SECONDS))
+    settings = {"timezone": "UTC", "application_name": APPLICATION} | arguments.get("server_settings", {})
+    if name := parameters.get("application_name") or parameters.get("fallback_application_name"):
+        settings["application_name"] = name
+    if options := parameters.get("options"):
+        settings["options"] = options
+    # To libpq no seconds are as many as it takes.
+    return {"timeout": seconds or None} | arguments | {"server_settings": settings}
+
+
+def _set_socket_options(connection: Any, parameters: dict[str, str]) -> None:
+    """As libpq does, so that a peer that is gone is noticed on an idle connection."""
+    # asyncpg has no public way to its socket.
+    transport = connection._transport.get_extra_info("socket")
+    if transport is None or transport.family == socket.AF_UNIX:
+        return
+    # uvloop's own sockets cannot be set; one that is made of the same descriptor can.
+    with socket.socket(fileno=os.dup(transport.fileno())) as same:
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, int(parameters.get("keepalives", "1")))
+        for name, option in _SOCKET_OPTIONS.items():
+            if parameters.get(name, "0") != "0" and hasattr(socket, option):
+                same.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), int(parameters[name]))

@@ -1,0 +1,75 @@
+"""Connections of psycopg, by which migrations reach Postgres: always a session, and always to the right database."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import psycopg
+from yoyo.backends import DatabaseBackend, get_backend_class
+from yoyo.connections import DatabaseURI
+from yoyo.migrations import default_migration_table
+
+from stocky.config import Config
+from stocky.database_address import PostgresAddress, parse
+from stocky.db.postgres import domain_errors
+from stocky.db.postgres_connect import APPLICATION, examine, session
+from stocky.errors import Unavailable
+
+# A database that sleeps while nobody asks takes its time.
+CONNECT_SECONDS = 10
+_YOYO = "postgresql+psycopg"
+
+
+def check_session(config: Config) -> None:
+    """Raises Unavailable where there is no session for migrations, or the two addresses are of two databases."""
+    with ThreadPoolExecutor(1) as aside:
+        # Whoever calls may have an event loop of its own.
+        aside.submit(asyncio.run, _check(config)).result()
+
+
+async def _check(config: Config) -> None:
+    with domain_errors():
+        if config.database_direct_url is None:
+            async with session(config.database_url):
+                return
+        await examine(config.database_url, config.database_direct_url)
+
+
+def connect(config: Config) -> psycopg.Connection[Any]:
+    """A connection in autocommit mode, on the schema of `config`. Raises Unavailable."""
+    check_session(config)
+    try:
+        connection = psycopg.connect(**_arguments(parse(config.session_url)), autocommit=True)
+    except psycopg.Error as error:
+        raise Unavailable(f"The database cannot be reached: {str(error).strip().splitlines()[0]}") from error
+    if config.schema:
+        connection.execute(f"SET search_path TO {config.schema}".encode())
+    return connection
+
+
+def yoyo_backend(config: Config) -> DatabaseBackend:
+    """yoyo on a connection of its own, on the schema of `config`. Raises Unavailable, or what psycopg raises."""
+    check_session(config)
+    parts: dict[str, Any] = _arguments(parse(config.session_url))
+    if config.schema:
+        parts["schema"] = config.schema
+    address = DatabaseURI(_YOYO, None, None, None, None, parts.pop("dbname"), parts)
+    backend: DatabaseBackend = get_backend_class(_YOYO)(address, default_migration_table)
+    backend.init_database()
+    return backend
+
+
+def _arguments(address: PostgresAddress) -> dict[str, Any]:
+    """The parts of an address as libpq takes them; what is not given comes from its environment."""
+    given = {
+        "host": ",".join(host for host, _ in address.hosts),
+        "port": ",".join(str(port) for _, port in address.hosts),
+        "user": address.user,
+        "password": address.password,
+        "dbname": address.database,
+        "connect_timeout": str(CONNECT_SECONDS),
+        "fallback_application_name": APPLICATION,
+    }
+    return {name: value for name, value in (given | address.parameters).items() if value}
