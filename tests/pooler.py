@@ -15,7 +15,6 @@ from typing import Literal
 import psycopg
 import pytest
 
-from tests.postgres import ANSWER_SECONDS
 from tests.serving import free_port
 
 PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
@@ -79,7 +78,7 @@ def _wait(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:
-            with psycopg.connect(address, connect_timeout=ANSWER_SECONDS + 1) as connection:
+            with psycopg.connect(address, autocommit=True, connect_timeout=2) as connection:
                 connection.execute("SELECT 1")
             return
         except psycopg.OperationalError as error:

@@ -59,7 +59,9 @@ _SOCKET_OPTIONS = {
 
 
 async def connect(address: PostgresAddress, **arguments: Any) -> Any:
-    """A connection to the first host that takes one; `arguments` are asyncpg's. Raises what asyncpg raises.
+    """A connection to the first host that takes one; `arguments` are asyncpg's.
+
+    Raises what asyncpg raises, or Unavailable when a pooler refuses what the address asks for.
 
     Each host has its whole time: one that is switched off does not answer that it is.
     """
@@ -107,7 +109,7 @@ async def examine(url: str, direct_url: str | None) -> bool:
             async with connection.transaction():
                 pass
         return pooled
-    except asyncpg.ProtocolViolationError as error:
+    except (asyncpg.ProtocolViolationError, asyncpg.ConnectionDoesNotExistError) as error:
         # As PgBouncer says in statement mode.
         raise Unavailable(f"The database cannot be used: {error}") from error
     finally:
@@ -171,7 +173,11 @@ async def _is_the_same_database(connection: Any, direct: Any) -> bool:
 
 
 async def _connect(address: PostgresAddress, hosts: list[tuple[str, int]], arguments: dict[str, Any]) -> Any:
-    connection = await asyncpg.connect(**_arguments(address, hosts), **_merged(address, arguments))
+    try:
+        connection = await asyncpg.connect(**_arguments(address, hosts), **_merged(address, arguments))
+    except asyncpg.ProtocolViolationError as error:
+        # As PgBouncer says of a startup parameter that it does not know, and the address has (options).
+        raise Unavailable(f"The database refuses the connection: {error}") from error
     _set_socket_options(connection, address.parameters)
     return connection
 
