@@ -70,7 +70,7 @@ def write_archive(request: ArchiveRequest, report: Report) -> DumpResult:
             bytes=path.stat().st_size,
             sha256=_sha256(written),
             documents_count=len(documents),
-            warnings=tell_lacking(damaged, len(writer.contents) - len(documents)),
+            warnings=dumped.warnings + tell_lacking(damaged, len(writer.contents) - len(documents)),
         )
 
 

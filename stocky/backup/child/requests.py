@@ -42,7 +42,7 @@ class DumpResult(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
     # Of an archive: contents of documents that are in it.
     documents_count: int = 0
-    # Of an archive: what of the documents' contents is missing or damaged in it.
+    # What the database holds that is not Stocky's; of an archive also which documents' contents it lacks.
     warnings: list[str] = []
 
 

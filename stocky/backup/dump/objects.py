@@ -1,35 +1,88 @@
-"""Which tables, views and functions are Stocky's: those its migrations make. A backup touches no others."""
+"""Which objects of a database are Stocky's: those its migrations make. A backup holds no others."""
 
 from __future__ import annotations
 
 import re
+import sqlite3
+from contextlib import closing
 from functools import cache
+from pathlib import Path
 
 import msgspec
 
 from stocky.backup.dump.format import Dialect
 from stocky.backup.dump.tables import BOOKKEEPING
+from stocky.db.migrate import number_of, schema_version
+from stocky.errors import Conflict
 from stocky.resources import resource
 
-_MADE = re.compile(r"^(CREATE|DROP) (TABLE|VIEW|FUNCTION) (\w+)", re.MULTILINE)
+# A test compares what this finds with what a migrated database holds.
+_MADE = re.compile(
+    r"^(CREATE|DROP) (?:OR REPLACE |UNIQUE )?(TABLE|VIEW|FUNCTION|INDEX|TRIGGER) (?:IF (?:NOT )?EXISTS )?(\w+)",
+    re.MULTILINE,
+)
 
 
 class Objects(msgspec.Struct, frozen=True):
-    """Names, bookkeeping of the migrations included."""
+    """Names, the migrations' own tables included; and of each table that migrations make, its columns in order."""
 
     tables: frozenset[str]
     views: frozenset[str]
     functions: frozenset[str]
+    indexes: frozenset[str]
+    triggers: frozenset[str]
+    columns: dict[str, tuple[str, ...]]
 
 
 @cache
-def stocky_objects(dialect: Dialect) -> Objects:
-    """What a database of this version holds."""
+def stocky_objects(dialect: Dialect, schema: int | None = None) -> Objects:
+    """What a database holds whose newest migration has the number `schema`; of this version when that is None."""
+    made: dict[str, set[str]] = {kind: set() for kind in ("TABLE", "VIEW", "FUNCTION", "INDEX", "TRIGGER")}
+    for file in _migrations(dialect, schema):
+        for verb, kind, name in _MADE.findall(file.read_text("utf-8")):
+            (made[kind].add if verb == "CREATE" else made[kind].discard)(name)
+    return Objects(
+        tables=frozenset(made["TABLE"] | BOOKKEEPING),
+        views=frozenset(made["VIEW"]),
+        functions=frozenset(made["FUNCTION"]),
+        indexes=frozenset(made["INDEX"]),
+        triggers=frozenset(made["TRIGGER"]),
+        columns={name: columns for name, (columns, _) in _sqlite_tables(schema).items()},
+    )
+
+
+def refuse_newer(dialect: Dialect, schema: int) -> None:
+    """Raises Conflict for a database of a newer Stocky: what is its own there, nothing here knows."""
+    if schema > (current := schema_version(dialect)):
+        raise Conflict(
+            f"The database was migrated by a newer Stocky (schema {schema}; this one has {current}); back it up with"
+            " that version or a later one"
+        )
+
+
+def table_statement(table: str, schema: int | None) -> str:
+    """The CREATE TABLE of SQLite for a table that migrations make, as they leave it."""
+    return _sqlite_tables(schema)[table][1]
+
+
+@cache
+def _sqlite_tables(schema: int | None) -> dict[str, tuple[tuple[str, ...], str]]:
+    """The columns and the statement of each table. Both dialects have the same tables with the same columns."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for file in _migrations("sqlite", schema):
+            connection.executescript(file.read_text("utf-8"))
+        tables = connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'table'").fetchall()
+        return {
+            name: (tuple(row[0] for row in connection.execute("SELECT name FROM pragma_table_info(?)", (name,))), text)
+            for name, text in tables
+        }
+
+
+def _migrations(dialect: Dialect, schema: int | None) -> list[Path]:
     root = resource("migrations")
     files = [*root.glob("*.sql"), *(root / dialect).glob("*.sql")]
-    made: dict[str, set[str]] = {"TABLE": set(BOOKKEEPING), "VIEW": set(), "FUNCTION": set()}
-    for file in sorted(files, key=lambda file: file.name):
-        if not file.name.endswith(".rollback.sql"):
-            for verb, kind, name in _MADE.findall(file.read_text("utf-8")):
-                (made[kind].add if verb == "CREATE" else made[kind].discard)(name)
-    return Objects(frozenset(made["TABLE"]), frozenset(made["VIEW"]), frozenset(made["FUNCTION"]))
+    return [
+        file
+        for file in sorted(files, key=lambda file: file.name)
+        if not file.name.endswith(".rollback.sql") and (schema is None or number_of(file.name) <= schema)
+    ]

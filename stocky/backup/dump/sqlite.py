@@ -1,39 +1,56 @@
-"""The dump of a SQLite database: of a private copy that the online backup API makes in one step.
+"""The dump of a SQLite database: what Python's iterdump writes of a private copy, less what is not in a backup.
 
-A dump of the live file would be torn, or else keep the file's log from being folded in for as long as it takes.
+The copy is made by the online backup API in one step. A dump of the live file would be torn, or else keep the file's
+log from being folded in for as long as it takes.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
-from stocky.backup.dump.lines import insert_lines
-from stocky.backup.dump.objects import stocky_objects
+from stocky.backup.dump.comparing import Comparison
+from stocky.backup.dump.foreign import foreign_to_sqlite, left_out
+from stocky.backup.dump.lines import CHUNK, joined_lines
+from stocky.backup.dump.objects import Objects, refuse_newer, stocky_objects, table_statement
 from stocky.backup.dump.tables import has_rows_in_dump, is_index_of_search
 from stocky.backup.dump.writing import CONTENTS, Writer
 from stocky.backup.workspace import require_space
 from stocky.db.migrate import number_of
 from stocky.db.sqlite_file import BUSY_TIMEOUT_MS, domain_errors
-from stocky.errors import Unavailable
+from stocky.errors import Conflict, Unavailable
 
 CACHE_KIB = 8_192
+BATCH = 256
 
-# The first belong before the rows and the others after them, so that loading is quick and no trigger runs.
-_DEFINITIONS = """
-SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
- ORDER BY CASE type WHEN 'table' THEN 0 WHEN 'index' THEN 1 WHEN 'view' THEN 2 ELSE 3 END, name
+_OBJECTS = """
+SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
 """
 
 
+class _Object(NamedTuple):
+    """What a dump holds of an object: the statement that makes it, and of a table the columns of its rows."""
+
+    name: str
+    statement: str
+    columns: tuple[str, ...] = ()
+
+
 def write_sqlite(writer: Writer, path: Path, scratch: Path) -> None:
-    """Everything between header and footer. Raises OutOfSpace, or Unavailable when the database cannot be read."""
+    """Everything between header and footer.
+
+    Raises OutOfSpace, Unavailable when the database cannot be read, Conflict when no restore would take the dump.
+    """
     copy = scratch / "copy.db"
     with domain_errors():
         take_copy(path, copy)
-        with closing(_opened(copy)) as connection:
-            _write(writer, connection)
+        writer.warnings = left_out(_take_off(copy))
+        with closing(_opened(copy)) as connection, closing(_opened(copy)) as second:
+            _write(writer, connection, second)
     copy.unlink()
 
 
@@ -50,6 +67,21 @@ def take_copy(path: Path, copy: Path) -> None:
             source.backup(target)
 
 
+def _take_off(copy: Path) -> list[str]:
+    """What the copy holds that is not Stocky's; takes those tables off it that iterdump would trip over."""
+    with closing(_opened(copy)) as connection:
+        schema = _schema(connection)
+        refuse_newer("sqlite", schema)
+        found = foreign_to_sqlite(connection, schema)
+        # Python 3.11 puts their names into a text without doubling the quotes in them.
+        query = "SELECT name FROM sqlite_schema WHERE type = 'table' AND instr(name, char(39))"
+        if names := connection.execute(query).fetchall():
+            # A virtual table cannot be dropped without the extension it is of. The pages stay behind, in a copy.
+            connection.execute("PRAGMA writable_schema = ON")
+            connection.executemany("DELETE FROM sqlite_schema WHERE tbl_name = ?", names)
+    return found
+
+
 def _opened(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None)
     # Nothing of a copy is worth keeping.
@@ -58,33 +90,132 @@ def _opened(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _write(writer: Writer, connection: sqlite3.Connection) -> None:
-    known = stocky_objects("sqlite")
-    definitions = [
-        (kind, name, text)
-        for kind, name, table, text in connection.execute(_DEFINITIONS).fetchall()
-        if (name in known.views or table in known.tables) and not is_index_of_search(name)
-    ]
-    tables = [name for kind, name, _ in definitions if kind == "table"]
-    writer.begin("sqlite", _schema(connection, tables), {table: _count(connection, table) for table in tables})
-    if "document" in tables:
+def _write(writer: Writer, connection: sqlite3.Connection, second: sqlite3.Connection) -> None:
+    objects = connection.execute(_OBJECTS).fetchall()
+    schema = _schema(connection)
+    known = stocky_objects("sqlite", schema)
+    wanted = {
+        f"{statement};": _wanted(connection, kind, name, statement, schema)
+        for kind, name, statement in objects
+        if _is_kept(kind, name, known)
+    }
+    kept = {each.name: each.columns for each in wanted.values() if each.columns}
+    writer.begin("sqlite", schema, {table: _count(connection, table) for table in sorted(kept)})
+    if "document" in kept:
         writer.contents = connection.execute(CONTENTS).fetchall()
+    _stand_in(connection, [name for kind, name, _ in objects if kind == "table"], kept)
     writer.write("PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n")
-    for kind, name, text in definitions:
-        if kind == "table":
-            writer.write(f"{text};\n")
-            if has_rows_in_dump(name):
-                for lines in insert_lines(connection, name, "sqlite"):
-                    writer.write_rows(name, lines.text, lines.rows)
-    for kind, _, text in definitions:
-        if kind != "table":
-            writer.write(f"{text};\n")
+    rows = _Rows(writer, Comparison(second))
+    try:
+        _pass_on(connection.iterdump(), wanted, rows, writer)
+    except sqlite3.OperationalError as error:
+        if "decode" in str(error):
+            raise Conflict(
+                f"No backup of this database would restore: {rows.table} holds text that is not UTF-8. Correct it with"
+                " the database's own program, then back up again"
+            ) from error
+        raise
     writer.write("COMMIT;\n")
 
 
-def _schema(connection: sqlite3.Connection, tables: list[str]) -> int:
+def _pass_on(statements: Iterator[str], wanted: dict[str, _Object], rows: _Rows, writer: Writer) -> None:
+    """Writes what a backup holds of what iterdump writes, which gives each table before its rows."""
+    while batch := list(islice(statements, rows.batch)):
+        # The rows of a table follow each other: between two of them there is nothing else.
+        if batch[0].startswith(rows.beginning) and batch[-1].startswith(rows.beginning):
+            rows.take(batch)
+            continue
+        for statement in batch:
+            if statement.startswith(rows.beginning):
+                rows.take([statement])
+            elif (found := wanted.pop(statement, None)) is not None:
+                rows.flush()
+                writer.write(f"{found.statement};\n")
+                if found.columns:
+                    rows.begin(found.name, found.columns)
+    rows.flush()
+    if wanted:
+        raise AssertionError(f"iterdump left out {', '.join(each.name for each in wanted.values())}")
+
+
+class _Rows:
+    """Gathers the lines of a table, and hands them on compared, in larger pieces."""
+
+    def __init__(self, writer: Writer, comparison: Comparison) -> None:
+        self.table = ""
+        # With what the lines of the table begin; no statement does with this.
+        self.beginning = "\0"
+        # So many statements are taken at a time; the last of them may be large rows of the next table.
+        self.batch = 1
+        self._writer = writer
+        self._comparison = comparison
+        self._waiting: list[str] = []
+        self._size = 0
+
+    def begin(self, table: str, columns: tuple[str, ...]) -> None:
+        """The next lines are of this table."""
+        self.table, self.beginning, self.batch = table, f'INSERT INTO "{table}" VALUES(', 1
+        self._comparison.begin(table, columns)
+
+    def take(self, lines: list[str]) -> None:
+        """Some lines, without their ends."""
+        self._waiting += lines
+        self._size += sum(map(len, lines))
+        if self._size > CHUNK:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hands on what is there."""
+        if self._waiting:
+            self._comparison.compare(self._waiting)
+            self._writer.write_rows(self.table, joined_lines(self._waiting), len(self._waiting))
+            self.batch = max(1, min(BATCH, len(self._waiting) * CHUNK // self._size))
+            self._waiting.clear()
+            self._size = 0
+
+
+def _wanted(connection: sqlite3.Connection, kind: str, name: str, statement: str, schema: int) -> _Object:
+    if kind != "table":
+        return _Object(name, statement)
+    present = [column for (column,) in connection.execute("SELECT name FROM pragma_table_info(?)", (name,))]
+    known = stocky_objects("sqlite", schema).columns.get(name, present)
+    columns = tuple(column for column in present if column in known)
+    # A column that somebody added is in the statement too.
+    return _Object(name, statement if len(columns) == len(present) else table_statement(name, schema), columns)
+
+
+def _is_kept(kind: str, name: str, known: Objects) -> bool:
+    names = {"table": known.tables, "index": known.indexes, "view": known.views, "trigger": known.triggers}[kind]
+    return name in names and not is_index_of_search(name)
+
+
+def _stand_in(connection: sqlite3.Connection, tables: list[str], kept: dict[str, tuple[str, ...]]) -> None:
+    """Has the name of each table stand for what a dump holds of it, in the order of its key.
+
+    iterdump writes all of every table, in the order in which SQLite comes upon the rows. It looks names up without
+    their schema, so that a temporary view comes before the table.
+    """
+    for name in tables:
+        quoted = '"' + name.replace('"', '""') + '"'
+        rows = "SELECT NULL AS none WHERE FALSE"
+        if name in kept and has_rows_in_dump(name):
+            keys = connection.execute("SELECT name FROM pragma_table_info(?) WHERE pk ORDER BY pk", (name,)).fetchall()
+            order = ", ".join(f'"{key}"' for (key,) in keys) or "rowid"
+            columns = ", ".join(f'"{column}"' for column in kept[name])
+            rows = f"SELECT {columns} FROM main.{quoted} ORDER BY {order}"  # noqa: S608 - names of our own schema
+        connection.execute(f"CREATE TEMP VIEW {quoted} AS {rows}")
+    connection.set_authorizer(_decide)
+
+
+def _decide(action: int, first: str | None, *_: object) -> int:
+    """Of a broken reference iterdump, from Python 3.13 on, only says what a dump of ours says anyhow, and reads all."""
+    is_check = action == sqlite3.SQLITE_PRAGMA and first == "foreign_key_check"
+    return sqlite3.SQLITE_IGNORE if is_check else sqlite3.SQLITE_OK
+
+
+def _schema(connection: sqlite3.Connection) -> int:
     newest = None
-    if "_yoyo_migration" in tables:
+    if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = '_yoyo_migration'").fetchone():
         (newest,) = connection.execute("SELECT max(migration_id) FROM _yoyo_migration").fetchone()
     if newest is None:
         raise Unavailable("There is no Stocky in this database yet; 'stocky migrate' makes it")

@@ -49,6 +49,8 @@ class Writer:
         self._taken_at = clock.now()
         # The SHA-256 and size of each content that documents of this snapshot have.
         self.contents: list[tuple[str, int]] = []
+        # What the database holds that the dump does not.
+        self.warnings: list[str] = []
 
     def begin(self, dialect: Dialect, schema: int, rows: dict[str, int]) -> None:
         """Writes the header: of one snapshot, the number of its schema and the rows of every table in it."""
@@ -78,7 +80,13 @@ class Writer:
         footer = Footer(sum(self._rows.values()), tables, self._text_sha256.hexdigest())
         self.write(write_footer(footer))
         self._put(self._compressor.flush())
-        return DumpResult(header=self._header, footer=footer, bytes=self._bytes, sha256=self._sha256.hexdigest())
+        return DumpResult(
+            header=self._header,
+            footer=footer,
+            bytes=self._bytes,
+            sha256=self._sha256.hexdigest(),
+            warnings=self.warnings,
+        )
 
     def _put_text(self, text: bytes) -> None:
         self._text_sha256.update(text)

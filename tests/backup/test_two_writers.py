@@ -1,0 +1,132 @@
+"""A dump of SQLite has two writers, Python's iterdump and SQL of our own: they agree to the byte, or it is refused."""
+
+from __future__ import annotations
+
+import gzip
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from stocky.backup.child.dumping import dump_to_file
+from stocky.backup.dump.comparing import EVERY
+from stocky.backup.dump.format import read_footer
+from stocky.backup.dump.lines import CHUNK, insert_lines, table_proofs
+from stocky.backup.verification import verify_file
+from stocky.config import Config
+from stocky.errors import Conflict
+from tests.backup.by_hand import restore_by_hand
+from tests.backup.test_dump import HARD_TEXTS, unheard
+
+pytestmark = pytest.mark.one_database
+
+NOW = "2026-01-31T12:00:00.000001Z"
+LARGEST = 2**63 - 1
+# In an order that is not that of their keys.
+KEYS = ["z", "a\r\nb", "é", "Z", "日本", "", "'", "a"]
+
+
+def write(config: Config, statement: str, *rows: tuple[object, ...]) -> None:
+    """Rows past Stocky, its checks and its references."""
+    with closing(sqlite3.connect(config.sqlite_path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        connection.executemany(statement, rows)
+
+
+def fill(config: Config) -> None:
+    write(
+        config,
+        f"INSERT INTO audit_entry (occurred_at, user_id, action, subject, details) VALUES ('{NOW}', NULL, ?1, '', ?1)",
+        *(
+            (text,)
+            for text in [*HARD_TEXTS, "", "\r", "\r\n", "\n", "';", "'\r\n'", "a\r\r\n\n\r", "NULL", "1.5", "1e3"]
+        ),
+    )
+    write(config, f"INSERT INTO event_refusal VALUES (?, 'f', 'r', 'why', '{NOW}')", *((key,) for key in KEYS))
+    write(
+        config,
+        "INSERT INTO alert (alert_type, message, threshold_milli, is_active, created_at, updated_at)"
+        f" VALUES ('x', 'x', ?, ?, '{NOW}', '{NOW}')",
+        *((number, True) for number in (None, 0, -1, LARGEST, -LARGEST - 1, 10**15)),
+    )
+
+
+async def taken(config: Config, tmp_path: Path) -> Path:
+    file = tmp_path / "dump.sql.gz"
+    await dump_to_file(config, file, unheard)
+    return file
+
+
+async def test_both_writers_write_the_same_bytes(config: Config, tmp_path: Path) -> None:
+    fill(config)
+    text = gzip.decompress((await taken(config, tmp_path)).read_bytes())
+    footer = read_footer(text.decode().splitlines()[-1])
+    assert footer is not None
+    with closing(sqlite3.connect(config.sqlite_path)) as connection:
+        assert table_proofs(connection, "sqlite") == footer.tables
+        for table in footer.tables:
+            assert b"".join(lines.text for lines in insert_lines(connection, table, "sqlite")) in text
+        theirs = [
+            line.replace("\r\n", "'||char(13)||'\n")
+            for line in connection.iterdump()
+            if any(line.startswith(f'INSERT INTO "{table}" VALUES(') for table in footer.tables)
+        ]
+    assert len(theirs) == footer.rows
+    for line in theirs:
+        assert f"{line}\n".encode() in text
+
+
+async def test_what_both_wrote_is_read_by_sqlite_and_by_stocky(config: Config, tmp_path: Path) -> None:
+    fill(config)
+    file = await taken(config, tmp_path)
+    restore_by_hand(file, f"sqlite:///{tmp_path / 'new.db'}")
+    with closing(sqlite3.connect(tmp_path / "new.db")) as new, closing(sqlite3.connect(config.sqlite_path)) as old:
+        for table in table_proofs(old, "sqlite"):
+            rows = f'SELECT * FROM "{table}" ORDER BY 1, 2'
+            assert new.execute(rows).fetchall() == old.execute(rows).fetchall()
+    assert (await verify_file(config, file, unheard)).problems == []
+
+
+async def test_rows_come_in_the_order_of_their_key(config: Config, tmp_path: Path) -> None:
+    fill(config)
+    text = gzip.decompress((await taken(config, tmp_path)).read_bytes()).decode()
+    written = [key.replace("'", "''").replace("\r\n", "'||char(13)||'\n") for key in sorted(KEYS, key=str.encode)]
+    places = [text.index(f"""INSERT INTO "event_refusal" VALUES('{key}','f',""") for key in written]
+    assert places == sorted(places)
+
+
+async def test_a_large_table_is_compared_in_parts(config: Config, tmp_path: Path) -> None:
+    large = "x" * (CHUNK // 3)
+    statement = f"INSERT INTO audit_entry (id, occurred_at, action, subject, details) VALUES (?, '{NOW}', 'x', 'x', ?)"
+    write(config, statement, *((number, large) for number in range(1_000, 1_000 + 5 * EVERY)))
+    text = gzip.decompress((await taken(config, tmp_path)).read_bytes()).decode()
+    footer = read_footer(text.splitlines()[-1])
+    assert footer is not None
+    with closing(sqlite3.connect(config.sqlite_path)) as connection:
+        assert table_proofs(connection, "sqlite") == footer.tables
+
+
+@pytest.mark.parametrize(
+    ("statement", "value", "fault"),
+    [
+        ("UPDATE item SET description = ?", b"bytes", "the description of item in row 1 is blob"),
+        ("UPDATE item SET version = ?", 1.5, "the version of item in row 1 is real"),
+        ("UPDATE item SET min_quantity_milli = ?", b"1", "the min_quantity_milli of item in row 1 is blob"),
+        ("UPDATE item SET min_quantity_milli = ?", "many", "the min_quantity_milli of item in row 1 is text"),
+        ("UPDATE item SET description = CAST(? AS TEXT)", b"\xff\xfe", "item holds text that is not UTF-8"),
+    ],
+)
+async def test_what_no_restore_would_take_is_no_backup(
+    config: Config, tmp_path: Path, statement: str, value: object, fault: str
+) -> None:
+    write(
+        config,
+        "INSERT INTO item (id, code, name, default_storage_type, created_at, updated_at)"
+        f" VALUES (1, 'AAAA', ?, 'other', '{NOW}', '{NOW}')",
+        ("Tea",),
+    )
+    write(config, statement, (value,))
+    with pytest.raises(Conflict, match=f"No backup of this database would restore: {fault}"):
+        await taken(config, tmp_path)
+    assert not (tmp_path / "dump.sql.gz").exists()
