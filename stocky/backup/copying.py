@@ -13,10 +13,11 @@ import msgspec
 from stocky.backup.child.dumping import dump_to_file
 from stocky.backup.child.process import run_worker
 from stocky.backup.child.requests import LoadRequest, LoadResult
+from stocky.backup.dump.foreign import named
 from stocky.backup.dump.format import TableProof
 from stocky.backup.dump.lines import table_proofs
 from stocky.backup.dump.writing import Report
-from stocky.backup.replacing.swap import replace_database
+from stocky.backup.replacing.swap import objects_in_the_way, replace_database
 from stocky.backup.repository import count_events, count_rows
 from stocky.backup.workspace import workspace
 from stocky.config import Config
@@ -40,6 +41,8 @@ class Copied(msgspec.Struct):
     tables: dict[str, TableProof]
     missed: int
     is_served: bool | None
+    # What the source holds that is not Stocky's, and what the target's tables had of it, and have no longer.
+    warnings: list[str] = []
 
 
 async def copy(source: Config, target: Config, report: Report) -> Copied:
@@ -54,13 +57,15 @@ async def copy(source: Config, target: Config, report: Report) -> Copied:
         stack.enter_context(serving_lock(target, wait=0, otherwise=_SERVED))
         await asyncio.to_thread(migrate, target)
         await _refuse_data(target)
-        async with _loaded(source, report) as sent:
+        async with _loaded(source, report) as (sent, warnings):
             async with _opened(target) as database:
+                if lost := await objects_in_the_way(database):
+                    warnings = [*warnings, f"Lost in the target, because it is not Stocky's: {named(lost)}"]
                 await replace_database(database, sent, report, keep=False)
             proofs = await asyncio.to_thread(_proofs, sent)
         # The target is migrated before it is known what arrives, so that is when its own log says it was.
         await asyncio.to_thread(carry_times, source, target)
-        async with _loaded(target, report) as arrived:
+        async with _loaded(target, report) as (arrived, _):
             differing = [
                 table for table, proof in (await asyncio.to_thread(_proofs, arrived)).items() if proofs[table] != proof
             ]
@@ -68,7 +73,7 @@ async def copy(source: Config, target: Config, report: Report) -> Copied:
         raise BadRequest(f"What arrived is not what was sent: {', '.join(differing)}; empty the target and try again")
     async with _opened(source) as database, database.read() as read:
         missed = await count_events(read) - proofs["stock_event"].rows
-    return Copied(proofs, missed, _is_served(source))
+    return Copied(proofs, missed, _is_served(source), warnings)
 
 
 def _is_served(config: Config) -> bool | None:
@@ -99,18 +104,21 @@ async def _refuse_data(target: Config) -> None:
 
 
 @asynccontextmanager
-async def _loaded(config: Config, report: Report) -> AsyncIterator[Path]:
-    """What is in a database at this moment, as a SQLite file that was compared with it row by row."""
+async def _loaded(config: Config, report: Report) -> AsyncIterator[tuple[Path, list[str]]]:
+    """What is in a database at this moment, as a SQLite file that was compared with it row by row.
+
+    With it comes what the file does not hold of the database.
+    """
     async with workspace(config.backup_dir) as place:
         dump, scratch = place / "dump.sql.gz", place / "scratch.db"
-        await dump_to_file(config, dump, report)
+        made = await dump_to_file(config, dump, report)
         request = LoadRequest(
             dump=str(dump), scratch=str(scratch), purpose="verify", max_bytes=config.max_restore_gb * 2**30
         )
         loaded = await run_worker(request, LoadResult, report)
         if loaded.problems:
             raise BadRequest(f"The copy is not what was copied: {'; '.join(loaded.problems)}")
-        yield scratch
+        yield scratch, made.warnings
 
 
 def _proofs(path: Path) -> dict[str, TableProof]:

@@ -13,9 +13,10 @@ from stocky.backup.archive.contents import adopt_contents, contents_of, place_co
 from stocky.backup.archive.opening import Opened, opened
 from stocky.backup.child.process import run_worker
 from stocky.backup.child.requests import LoadRequest, LoadResult, Purpose
+from stocky.backup.dump.foreign import named
 from stocky.backup.dump.writing import Report
 from stocky.backup.replacing.standing import Replaced
-from stocky.backup.replacing.swap import replace_database
+from stocky.backup.replacing.swap import objects_in_the_way, replace_database
 from stocky.backup.repository import count_rows
 from stocky.backup.schemas import ImportResult, RowCounts, Validity
 from stocky.backup.service import Backups
@@ -46,14 +47,15 @@ class Restores:
         if self._running.locked():
             raise Conflict("Another restore is running; wait for its end")
         async with self._running, self._loaded(file, "full", report) as (scratch, loaded, from_file):
+            lost = _lost(await objects_in_the_way(self._database), dry_run=dry_run)
             wanted = await contents_of(scratch)
             if not dry_run:
                 await adopt_contents(self._database, wanted)
-            missing = await tell_missing(self._blobs, from_file, wanted)
+            lacking = [*lost, *await tell_missing(self._blobs, from_file, wanted)]
             if dry_run:
                 async with self._database.read() as read:
                     before = await count_rows(read)
-                return _result(loaded, before, missing, dry_run=True)
+                return _result(loaded, before, lacking, dry_run=True)
             placed = await place_contents(self._blobs, from_file, wanted, report)
             safety: list[StoredBackup] = []
 
@@ -62,7 +64,7 @@ class Restores:
                 safety.append(await self._backups.create(Kind.SQL, Reason.BEFORE_RESTORE, report))
 
             replaced = await replace_database(self._database, scratch, report, before=back_up)
-            return _restored(loaded, safety[0], replaced, missing, placed)
+            return _restored(loaded, safety[0], replaced, lacking, placed)
 
     async def add(self, file: Path, report: Report, *, force: bool, tables: frozenset[str]) -> ImportResult:
         """Adds the rows of a dump to the data in one transaction. Raises BadRequest, and then nothing was added."""
@@ -120,11 +122,20 @@ def check_name(filename: str, *, archive: bool) -> None:
         raise BadRequest(f"{filename!r} is no {wanted} file by its name; send a backup that Stocky made")
 
 
+def _lost(objects: list[str], *, dry_run: bool) -> list[str]:
+    if not objects:
+        return []
+    return [
+        f"{'Would be lost' if dry_run else 'Lost'} with the tables it was made on, because it is not Stocky's:"
+        f" {named(objects)}; make it again if it is needed"
+    ]
+
+
 def _restored(
-    loaded: LoadResult, safety: StoredBackup, replaced: Replaced, missing: list[str], placed: int
+    loaded: LoadResult, safety: StoredBackup, replaced: Replaced, lacking: list[str], placed: int
 ) -> ImportResult:
     rows = safety.rows or {}
-    result = _result(loaded, rows, missing, dry_run=False)
+    result = _result(loaded, rows, lacking, dry_run=False)
     result.documents_count = placed
     result.safety_backup = safety.id
     result.message += f" What was there before is in {safety.filename}."
@@ -146,7 +157,7 @@ def _restored(
     return result
 
 
-def _result(loaded: LoadResult, before: dict[str, int], missing: list[str], *, dry_run: bool) -> ImportResult:
+def _result(loaded: LoadResult, before: dict[str, int], lacking: list[str], *, dry_run: bool) -> ImportResult:
     total = sum(loaded.rows.values())
     tables = [table for table, rows in loaded.rows.items() if rows or before.get(table)]
     done = "This would restore" if dry_run else "Full restore completed:"
@@ -156,6 +167,6 @@ def _result(loaded: LoadResult, before: dict[str, int], missing: list[str], *, d
         records_imported=0 if dry_run else total,
         timestamp=clock.now(),
         dry_run=dry_run,
-        warnings=[*loaded.warnings, *missing],
+        warnings=[*loaded.warnings, *lacking],
         rows={table: RowCounts(before.get(table, 0), loaded.rows.get(table, 0)) for table in loaded.rows},
     )

@@ -46,6 +46,7 @@ class CreatedBackup(Struct, kw_only=True):
     sha256: str
     rows: Annotated[dict[str, int], Meta(description="Rows per table")]
     expires_at: datetime | None
+    warnings: Annotated[list[str], Meta(description="What the database holds that is not in the backup")] = []
 
     @classmethod
     def of(cls, made: StoredBackup) -> CreatedBackup:
@@ -59,6 +60,7 @@ class CreatedBackup(Struct, kw_only=True):
             sha256=made.sha256 or "",
             rows=rows,
             expires_at=made.expires_at,
+            warnings=made.warnings,
         )
 
 
@@ -127,7 +129,7 @@ class Backup(Struct, kw_only=True):
     dialect: str | None
     rows: dict[str, int] | None
     documents_count: int
-    warnings: Annotated[list[str], Meta(description="What was seen to be missing or damaged in it while it was made")]
+    warnings: Annotated[list[str], Meta(description="What it lacks or what is damaged in it, seen while it was made")]
     verified_at: Annotated[datetime | None, Meta(description="When it was last restored on trial")]
     is_good: Annotated[bool, Meta(description="Whether that trial found every row as it was backed up")]
     problems: Annotated[list[str], Meta(description="What that trial found wrong")]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from stocky.backup.workspace import workspace
 from stocky.config import Config
 from stocky.settings.schemas import Settings
 
+_log = logging.getLogger(__name__)
+
 
 class Backups:
     """The backups of one Stocky."""
@@ -27,6 +30,7 @@ class Backups:
     def __init__(self, config: Config) -> None:
         self.store = Store(config.backup_dir)
         self._config = config
+        self._logged: list[str] = []
 
     async def create(
         self, kind: Kind, reason: Reason, report: Report, *, id: str | None = None, settings: Settings | None = None
@@ -45,6 +49,7 @@ class Backups:
                 made = await archive_to_file(self._config, file, settings or Settings(), report)
             else:
                 made = await dump_to_file(self._config, file, report)
+            self._log_warnings(made)
             backup = StoredBackup(
                 id=promised,
                 kind=kind,
@@ -76,9 +81,9 @@ class Backups:
             await asyncio.to_thread(made.unlink, missing_ok=True)
         return result
 
-    async def stream(self) -> AsyncIterator[bytes]:
-        """A dump of this moment, sent while it is made and kept nowhere."""
-        return await stream_dump(self._config)
+    async def stream(self, ended: Callable[[DumpResult], None] | None = None) -> AsyncIterator[bytes]:
+        """A dump of this moment, sent while it is made and kept nowhere; `ended` is called with it when it is whole."""
+        return await stream_dump(self._config, ended or self._log_warnings)
 
     async def verify(self, id: str, report: Report) -> StoredBackup:
         """Restores a stored backup on trial and notes what came of it. Raises NotFound."""
@@ -99,6 +104,13 @@ class Backups:
     async def remove_backup(self, id: str) -> StoredBackup:
         """Deletes it. Raises NotFound."""
         return await asyncio.to_thread(self.store.remove_backup, id)
+
+    def _log_warnings(self, made: DumpResult) -> None:
+        """Says once what this database's backups do not hold, and again when it is something else."""
+        for warning in made.warnings:
+            if warning not in self._logged:
+                _log.warning("%s", warning)
+        self._logged = made.warnings
 
 
 def _expiry(reason: Reason, created_at: datetime) -> datetime | None:

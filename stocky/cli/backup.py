@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from stocky.backup.child.requests import DumpResult
     from stocky.config import Config
 
 
@@ -63,7 +64,7 @@ async def _back_up(config: Config, arguments: argparse.Namespace) -> int:
 
     backups = Backups(config)
     if arguments.output == "-":
-        async for chunk in await backups.stream():
+        async for chunk in await backups.stream(_print_warnings):
             sys.stdout.buffer.write(chunk)
         sys.stdout.buffer.flush()
         return 0
@@ -87,6 +88,11 @@ async def _back_up(config: Config, arguments: argparse.Namespace) -> int:
     else:
         print(f"{path}: {sum(rows.values()):,} rows, {size:,} bytes. Prove it with: stocky verify {path}")
     return 0
+
+
+def _print_warnings(made: DumpResult) -> None:
+    for warning in made.warnings:
+        print(f"stocky: {warning}", file=sys.stderr)
 
 
 async def _settings(config: Config) -> Any:

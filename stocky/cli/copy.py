@@ -56,6 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
         for table, proof in copied.tables.items():
             print(f"{table:<{width}} {proof.rows:>10,} rows  {proof.sha256}")
         print("The copy holds the same as the source did, row by row.")
+    for warning in copied.warnings:
+        print(f"stocky: {warning}", file=sys.stderr)
     if copied.missed or copied.is_served:
         print(f"stocky: {_lacking(copied)}. Stop Stocky, empty the target and copy again to switch.", file=sys.stderr)
     elif not arguments.json:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from pathlib import Path
 
@@ -48,13 +48,19 @@ async def archive_to_file(config: Config, file: Path, settings: Settings, report
             raise
 
 
-async def stream_dump(config: Config) -> AsyncIterator[bytes]:
+def _ignore(made: DumpResult) -> None:
+    """For those who want the pieces alone."""
+
+
+async def stream_dump(config: Config, ended: Callable[[DumpResult], None] = _ignore) -> AsyncIterator[bytes]:
     """The same, piece by piece while it is made, as fast as it is taken; nothing is left when nobody takes it.
+
+    `ended` is called after the last piece.
 
     Raises OutOfSpace or Unavailable before the first piece. What is raised later is a stream that breaks off,
     and what came before is no dump.
     """
-    pieces = _pieces(config)
+    pieces = _pieces(config, ended)
     # Waited for here, so that what is refused at once is told before an answer has begun.
     first = await anext(pieces)
 
@@ -67,9 +73,9 @@ async def stream_dump(config: Config) -> AsyncIterator[bytes]:
     return whole()
 
 
-async def _pieces(config: Config) -> AsyncGenerator[bytes, None]:
+async def _pieces(config: Config, ended: Callable[[DumpResult], None]) -> AsyncGenerator[bytes, None]:
     async with workspace(config.backup_dir) as place:
         request = DumpRequest(database_url=config.session_url, scratch=str(place))
-        async with aclosing(stream_worker(request)) as pieces:
+        async with aclosing(stream_worker(request, DumpResult, ended)) as pieces:
             async for piece in pieces:
                 yield piece

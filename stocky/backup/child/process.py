@@ -13,10 +13,10 @@ import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -43,18 +43,24 @@ async def run_worker(request: Request, into: type[T], report: Report) -> T:
         return await _result(process, into, report)
 
 
-async def stream_worker(request: Request) -> AsyncGenerator[bytes, None]:
-    """The child's standard output as it comes; it waits for a slow reader.
+def _ignored(result: Any) -> None:
+    """For those who want the pieces alone."""
+
+
+async def stream_worker(
+    request: Request, into: type[Any] = msgspec.Raw, ended: Callable[[Any], None] = _ignored
+) -> AsyncGenerator[bytes, None]:
+    """The child's standard output as it comes; it waits for a slow reader. `ended` is called with the result.
 
     Raises the child's StockyError where it ends, so that what is cut off is never taken for whole.
     """
     async with _child(request, data=True) as process:
-        ending = asyncio.create_task(_result(process, msgspec.Raw, _unheard))
+        ending = asyncio.create_task(_result(process, into, _unheard))
         assert process.stdout is not None
         try:
             while chunk := await process.stdout.read(DATA_CHUNK):
                 yield chunk
-            await ending
+            ended(await ending)
         finally:
             ending.cancel()
             await asyncio.wait([ending])

@@ -8,8 +8,9 @@ from typing import Any
 
 import asyncpg
 
+from stocky.backup.dump.foreign import foreign_to_postgres, left_out
 from stocky.backup.dump.lines import CHUNK
-from stocky.backup.dump.objects import stocky_objects
+from stocky.backup.dump.objects import refuse_newer, stocky_objects
 from stocky.backup.dump.postgres_schema import Table, read_schema
 from stocky.backup.dump.tables import has_rows_in_dump
 from stocky.backup.dump.writing import CONTENTS, Writer
@@ -56,7 +57,10 @@ _ESCAPED = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v
 
 
 def write_postgres(writer: Writer, database_url: str) -> None:
-    """Everything between header and footer. Raises Unavailable when the database cannot be read."""
+    """Everything between header and footer.
+
+    Raises Unavailable when the database cannot be read, Conflict when a newer Stocky migrated it.
+    """
     asyncio.run(_dump(writer, database_url))
 
 
@@ -83,14 +87,17 @@ async def _dump_by(writer: Writer, connection: Any) -> None:
 
 
 async def _write(writer: Writer, connection: Any) -> None:
-    schema = await read_schema(connection, stocky_objects("postgres"))
     newest: str = await connection.fetchval("SELECT max(migration_id) FROM _yoyo_migration")
+    number = number_of(newest)
+    refuse_newer("postgres", number)
+    schema = await read_schema(connection, stocky_objects("postgres", number))
+    writer.warnings = left_out(await foreign_to_postgres(connection, number))
     # The names in these statements are those of our own schema.
     rows = {
         table.name: await connection.fetchval(f'SELECT count(*) FROM "{table.name}"')  # noqa: S608 - ours
         for table in schema.tables
     }
-    writer.begin("postgres", number_of(newest), rows)
+    writer.begin("postgres", number, rows)
     if "document" in rows:
         writer.contents = [(row[0], row[1]) for row in await connection.fetch(CONTENTS)]
     writer.write(_BEGIN)

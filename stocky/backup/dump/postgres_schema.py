@@ -61,7 +61,8 @@ SELECT a.attrelid AS table, a.attname::text AS name, format_type(a.atttypid, a.a
  ORDER BY a.attnum
 """
 _CHECKS = """
-SELECT conrelid AS table, format('CONSTRAINT %I %s', conname, pg_get_constraintdef(oid)) AS line
+SELECT conrelid AS table, format('CONSTRAINT %I %s', conname, pg_get_constraintdef(oid)) AS line,
+       ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = conrelid AND attnum = ANY(conkey)) AS columns
   FROM pg_constraint WHERE conrelid = ANY($1::oid[]) AND contype = 'c'
  ORDER BY conname
 """
@@ -74,17 +75,19 @@ SELECT replace(pg_get_functiondef(p.oid), format('FUNCTION %I.%I(', n.nspname, p
  ORDER BY p.proname COLLATE "C", p.oid
 """
 # Keys come before the foreign keys that need them. The index of trigrams needs an extension; a start makes it again.
+# No migration makes a unique constraint: what is unique has an index.
 _AFTER = """
 SELECT statement
-  FROM (SELECT position(contype::text IN 'puf') AS step, conname AS name,
+  FROM (SELECT position(contype::text IN 'p f') AS step, conname AS name,
                format('ALTER TABLE %s ADD CONSTRAINT %I %s', conrelid::regclass, conname,
                       pg_get_constraintdef(oid)) AS statement
-          FROM pg_constraint WHERE conrelid = ANY($1::oid[]) AND contype IN ('p', 'u', 'f')
+          FROM pg_constraint
+         WHERE conrelid = ANY($1::oid[]) AND (contype = 'p' OR contype = 'f' AND confrelid = ANY($1::oid[]))
         UNION ALL
         SELECT 2, c.relname, pg_get_indexdef(i.indexrelid, 0, true)
           FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
          WHERE i.indrelid = ANY($1::oid[]) AND NOT EXISTS (SELECT 1 FROM pg_constraint k WHERE k.conindid = c.oid)
-           AND c.relname <> 'search_text_trigrams'
+           AND c.relname = ANY($3::text[])
         UNION ALL
         SELECT 4, relname, format('CREATE VIEW %I AS %s', relname, rtrim(pg_get_viewdef(oid, true), ';'))
           FROM pg_class
@@ -92,7 +95,7 @@ SELECT statement
            AND relname = ANY($2::text[])
         UNION ALL
         SELECT 5, tgname, pg_get_triggerdef(oid, true)
-          FROM pg_trigger WHERE tgrelid = ANY($1::oid[]) AND NOT tgisinternal) AS made
+          FROM pg_trigger WHERE tgrelid = ANY($1::oid[]) AND NOT tgisinternal AND tgname = ANY($4::text[])) AS made
  ORDER BY step, name COLLATE "C"
 """
 
@@ -104,23 +107,32 @@ async def read_schema(connection: Any, known: Objects) -> Schema:
     columns = await connection.fetch(_COLUMNS, oids)
     checks = await connection.fetch(_CHECKS, oids)
     functions = await connection.fetch(_FUNCTIONS, list(known.functions))
-    after = await connection.fetch(_AFTER, oids, list(known.views))
+    after = await connection.fetch(_AFTER, oids, list(known.views), list(known.indexes), list(known.triggers))
     return Schema(
         [_statement(row) for row in functions],
         [
-            Table(
-                table["name"],
-                [
-                    Column(row["name"], row["type"], row["is_identity"])
-                    for row in columns
-                    if row["table"] == table["oid"]
-                ],
-                table["key"],
-                _create(table["name"], [row["line"] for row in (*columns, *checks) if row["table"] == table["oid"]]),
+            _table(
+                table,
+                [row for row in columns if row["table"] == table["oid"]],
+                [row for row in checks if row["table"] == table["oid"]],
+                known,
             )
             for table in tables
         ],
         [_statement(row) for row in after],
+    )
+
+
+def _table(table: Any, columns: list[Any], checks: list[Any], known: Objects) -> Table:
+    """The table without the columns that somebody added, and without what is checked of those."""
+    names = known.columns.get(table["name"], tuple(row["name"] for row in columns))
+    kept = [row for row in columns if row["name"] in names]
+    lines = [row["line"] for row in kept] + [row["line"] for row in checks if set(row["columns"]) <= set(names)]
+    return Table(
+        table["name"],
+        [Column(row["name"], row["type"], row["is_identity"]) for row in kept],
+        table["key"],
+        _create(table["name"], lines),
     )
 
 

@@ -28,6 +28,10 @@ _NAME = r'(?:(?:"?public"?|"?main"?)\.)?"?(?P<name>\w+)"?'
 _CREATE = re.compile(
     rf"CREATE\s+(?:OR\s+REPLACE\s+)?(?:UNIQUE\s+)?(?:TABLE|INDEX|TRIGGER|VIEW|FUNCTION)\s+{_NAME}", re.IGNORECASE
 )
+# Backups of Stocky 0.1 hold indexes that somebody made on its tables.
+_INDEX = re.compile(
+    rf'CREATE\s+(?:UNIQUE\s+)?INDEX\s+"?\w+"?\s+ON\s+(?:ONLY\s+)?{_NAME}\s*(?:USING\s|\()', re.IGNORECASE
+)
 _ALTER = re.compile(
     rf"ALTER\s+TABLE\s+(?:ONLY\s+)?{_NAME}\s+(?:ADD\s+CONSTRAINT|ALTER\s+COLUMN\s+\w+\s+ADD\s+GENERATED)\s",
     re.IGNORECASE,
@@ -81,7 +85,7 @@ def may_be_passed_over(statement: str, known: frozenset[str]) -> bool:
         return True
     if match := _INSERT.match(statement):
         return match["table"].lower() in BOOKKEEPING
-    match = _CREATE.match(statement) or _ALTER.match(statement)
+    match = _INDEX.match(statement) or _CREATE.match(statement) or _ALTER.match(statement)
     return match is not None and match["name"].lower() in known
 
 

@@ -18,6 +18,7 @@ import asyncpg
 from stocky import clock
 from stocky.backup.child.process import run_worker
 from stocky.backup.child.requests import FillRequest, FillResult
+from stocky.backup.dump.foreign import foreign_to_postgres
 from stocky.backup.dump.objects import stocky_objects
 from stocky.backup.dump.tables import LASTING
 from stocky.backup.dump.writing import Report
@@ -71,6 +72,15 @@ async def replace(
                 standing, kept = await _change_places(database, connection, incoming, keep=keep)
             database.gate.renew()
         return Replaced(kept, standing.events, time.monotonic() - begun)
+
+
+async def objects_on_tables(database: Database) -> list[str]:
+    """What somebody added to Stocky's tables, which the new ones do not have; what is beside them stays."""
+    assert isinstance(database, PostgresDatabase)
+    with database.gate.inside(), domain_errors():
+        async with database.connection() as connection:
+            found = await foreign_to_postgres(connection)
+    return [each for each in found if each.startswith(("index ", "trigger ", "constraint ", "column "))]
 
 
 async def sweep(database: Database) -> None:

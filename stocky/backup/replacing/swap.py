@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from stocky.backup.dump.foreign import foreign_to_sqlite, named
+from stocky.backup.dump.objects import stocky_objects
 from stocky.backup.dump.writing import Report
 from stocky.backup.replacing.standing import Replaced
 from stocky.db import Database
 from stocky.db.sqlite import SqliteDatabase
+from stocky.errors import Conflict
 
 
 async def _nothing() -> None:
     """For those who have nothing to do before the replacement."""
+
+
+async def objects_in_the_way(database: Database) -> list[str]:
+    """What somebody added to Stocky's tables, which goes with them in a replacement: "index item_by_seller".
+
+    On SQLite the whole file is replaced: raises Conflict when it holds tables that are not Stocky's.
+    """
+    await asyncio.to_thread(stocky_objects, database.dialect)
+    if isinstance(database, SqliteDatabase):
+        found = await database.call(foreign_to_sqlite)
+        if tables := [each for each in found if each.startswith("table ")]:
+            raise Conflict(
+                f"The database file holds what is not Stocky's and would go with it ({named(tables)}); copy that into"
+                " another file and drop it here, then restore"
+            )
+        return found
+    from stocky.backup.replacing import postgres
+
+    return await postgres.objects_on_tables(database)
 
 
 async def replace_database(
