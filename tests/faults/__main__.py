@@ -19,6 +19,7 @@ from tests.faults import (
     disk_full,
     documents_hostile,
     kill,
+    pooler,
     postgres_restart,
     slow_reads,
     storm,
@@ -47,6 +48,7 @@ SCRIPTS: dict[str, Callable[[str, int | None], bool | None]] = {
     "backup_hostile": lambda dialect, _: backup_hostile.run(dialect),
     "documents_hostile": lambda dialect, _: documents_hostile.run(dialect),
     "csv_under_load": lambda dialect, _: csv_under_load.run(dialect, ROWS),
+    "pooler": lambda dialect, _: pooler.run() if dialect == "postgres" else None,
     "slow_reads": lambda dialect, _: slow_reads.run(dialect),
 }
 
