@@ -55,6 +55,7 @@ def _told(error: Exception) -> list[str] | None:
     """The lines for a failure that has words of its own; None for a defect, which keeps its traceback."""
     # Imported only now: most commands succeed, and '--help' should not wait for a database driver.
     from stocky.config import ConfigError
+    from stocky.db import NO_DRIVER
     from stocky.db.migrate import SchemaNotCurrent
     from stocky.errors import StockyError
 
@@ -64,6 +65,8 @@ def _told(error: Exception) -> list[str] | None:
         return [error.detail]
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return [f"{error.filename}: {error.strerror}"]
+    if isinstance(error, ModuleNotFoundError) and error.name in ("asyncpg", "psycopg"):
+        return [NO_DRIVER]
     if isinstance(error, (SchemaNotCurrent, OSError)):
         return [str(error)]
     return None

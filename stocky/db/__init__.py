@@ -14,6 +14,10 @@ from stocky.resources import resource
 __all__ = ["Ask", "Connection", "Database", "Lane", "Script", "Work", "make_database", "make_reading_database"]
 
 
+# A driver is missing; each of the two is imported where it is first needed.
+NO_DRIVER = "Postgres needs the extra: pip install 'stocky[postgres]'"
+
+
 def make_database(config: Config) -> Database:
     """The database the settings name, not yet open. Raises Unavailable when its driver is not installed."""
     if config.dialect == "sqlite":
@@ -37,5 +41,5 @@ def _postgres(url: str, direct_url: str | None = None) -> Database:
     try:
         from stocky.db.postgres import PostgresDatabase
     except ModuleNotFoundError as missing:
-        raise Unavailable("Postgres needs the extra: pip install 'stocky[postgres]'") from missing
+        raise Unavailable(NO_DRIVER) from missing
     return PostgresDatabase(url, load_queries(resource("sql"), "postgres"), direct_url)

@@ -58,6 +58,48 @@ def test_the_installed_command_explains_itself(stocky: Path, tmp_path: Path) -> 
     assert "serve" in told.stdout
 
 
+def test_a_postgres_address_without_the_extra_is_one_line_for_every_command(stocky: Path, tmp_path: Path) -> None:
+    away = "postgresql://nobody@127.0.0.1:1/none"
+    file = tmp_path / "a.sql.gz"
+    file.touch()
+    for command in (
+        "serve --port 0",
+        "migrate",
+        "migrate --check",
+        "migrate --list",
+        "migrate --rollback 0001",
+        "create-admin --username a --email a@example.org",
+        "reset-password a",
+        "create-key a --name b",
+        "demo-data",
+        "backup",
+        "backup -o -",
+        f"restore {file} --force",
+        "check",
+        "reindex",
+        f"copy {away} sqlite:///{tmp_path / 'a.db'}",
+        f"copy sqlite:///{_migrated(stocky, tmp_path)} {away}",
+    ):
+        done = subprocess.run(
+            [stocky, *command.split()],
+            cwd=tmp_path,
+            env=environment({"STOCKY_DATABASE_URL": away}, python_path=None),
+            input="a long enough password\n",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        told = "stocky: Postgres needs the extra: pip install 'stocky[postgres]'\n"
+        assert (done.returncode, done.stderr) == (1, told), command
+
+
+def _migrated(stocky: Path, directory: Path) -> Path:
+    database = directory / "migrated.db"
+    settings = {"STOCKY_DATABASE_URL": f"sqlite:///{database}", "STOCKY_DATA_DIR": str(directory)}
+    subprocess.run([stocky, "migrate"], env=environment(settings, python_path=None), cwd=directory, check=True)
+    return database
+
+
 def test_it_serves_from_an_empty_directory_without_any_setting(stocky: Path, tmp_path: Path) -> None:
     with serve({}, tmp_path, command=[str(stocky)], python_path=None) as server:
         assert httpx.get(f"{server.api}/health").json() == {"status": "healthy", "service": "stocky-backend"}
