@@ -28,7 +28,7 @@ LOOKS = 10
 NO_SESSION = (
     "The database's address leads to a pooler in transaction mode (PgBouncer, Supavisor, ...), and migrations, backups,"
     " restores and the service need a session: set STOCKY_DATABASE_DIRECT_URL to an address that leads to the server"
-    " itself; queries go on by way of the pooler"
+    " itself ('stocky copy' is given that address); queries go on by way of the pooler"
 )
 ELSEWHERE = (
     "STOCKY_DATABASE_DIRECT_URL leads to another database, or to another schema in it, than STOCKY_DATABASE_URL;"
@@ -61,9 +61,8 @@ _SOCKET_OPTIONS = {
 async def connect(address: PostgresAddress, **arguments: Any) -> Any:
     """A connection to the first host that takes one; `arguments` are asyncpg's.
 
-    Raises what asyncpg raises, or Unavailable when a pooler refuses what the address asks for.
-
-    Each host has its whole time: one that is switched off does not answer that it is.
+    Each host has the whole time to connect: one that is switched off never answers. Raises what asyncpg raises, or
+    Unavailable when a pooler refuses what the address asks for.
     """
     hosts: list[Any] = [[each] for each in address.hosts] or [[]]
     if address.parameters.get("target_session_attrs") == "prefer-standby":
@@ -138,8 +137,9 @@ async def _keeps_sessions(address: PostgresAddress) -> bool:
 
     In transaction mode the one that a client had last is lent to the next, and then the first gets another.
     """
-    ours, others = [await _for_looking(address) for _ in range(2)]
+    ours = others = None
     try:
+        ours, others = await _for_looking(address), await _for_looking(address)
         first = await _backend(ours)
         for _ in range(LOOKS):
             if await _backend(ours) != first:
@@ -154,8 +154,8 @@ async def _keeps_sessions(address: PostgresAddress) -> bool:
             " default_pool_size)"
         ) from error
     finally:
-        ours.terminate()
-        others.terminate()
+        for each in filter(None, (ours, others)):
+            each.terminate()
 
 
 async def _is_the_same_database(connection: Any, direct: Any) -> bool:

@@ -14,11 +14,9 @@ from yoyo.migrations import default_migration_table
 from stocky.config import Config
 from stocky.database_address import PostgresAddress, parse
 from stocky.db.postgres import domain_errors
-from stocky.db.postgres_connect import APPLICATION, examine, session
+from stocky.db.postgres_connect import APPLICATION, CONNECT_SECONDS, examine, session
 from stocky.errors import Unavailable
 
-# A database that sleeps while nobody asks takes its time.
-CONNECT_SECONDS = 10
 _YOYO = "postgresql+psycopg"
 
 

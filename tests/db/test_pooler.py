@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import Iterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from httpx import ASGITransport, AsyncClient
 
 from stocky.app import create_app
@@ -17,6 +24,7 @@ from stocky.config import Config, load
 from stocky.db import Database, make_database
 from stocky.db.migrate import migrate
 from stocky.db.postgres_connect import NO_SESSION, is_pooled, session
+from stocky.db.postgres_migration import connect
 from stocky.errors import Unavailable
 from stocky.stock.proof import find_faults
 from tests.cli.running import stocky
@@ -216,3 +224,71 @@ async def test_behind_a_pooler_nothing_is_left_on_the_servers_connection(server_
                 assert await connection.fetchval("SELECT count(*) FROM pg_prepared_statements WHERE name <> ''") == 0
                 held = await connection.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
                 assert held == 0
+
+
+@pytest.fixture
+def certificate() -> Iterator[dict[str, Path]]:
+    """A certificate of 127.0.0.1 that is its own authority, its key, and another authority; anyone may read them."""
+    with tempfile.TemporaryDirectory(prefix="stocky-tls-") as made:
+        directory = Path(made)
+        directory.chmod(0o755)
+        yield {name: path for each in ("server", "other") for name, path in _certificate(directory, each).items()}
+
+
+def _certificate(directory: Path, name: str) -> dict[str, Path]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    files = {name: directory / f"{name}.crt", f"{name}.key": directory / f"{name}.key"}
+    files[name].write_bytes(certificate.public_bytes(pem))
+    plain = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    files[f"{name}.key"].write_bytes(plain)
+    for file in files.values():
+        file.chmod(0o644)
+    return files
+
+
+async def test_both_drivers_verify_the_certificate_as_the_address_says(
+    server_url: str, certificate: dict[str, Path], tmp_path: Path
+) -> None:
+    with pgbouncer(
+        server_url,
+        "session",
+        client_tls_sslmode="require",
+        client_tls_cert_file=certificate["server"],
+        client_tls_key_file=certificate["server.key"],
+    ) as url:
+        good, bad = certificate["server"], certificate["other"]
+        for parameters in ("sslmode=require", f"sslmode=verify-full&sslrootcert={good}", "ssl=true"):
+            config = load(settings(f"{url}?{parameters}", tmp_path))
+            with connect(config) as connection:
+                assert connection.info.pgconn.ssl_in_use
+            async with opened(config) as database:
+                assert await names(database)
+        for parameters in (
+            f"sslmode=verify-full&sslrootcert={bad}",
+            f"sslmode=verify-ca&sslrootcert={bad}",
+            "sslrootcert=system&sslmode=verify-full",
+            # Without channel binding the certificate has to prove who is there, and nobody vouches for this one.
+            "sslmode=require&channel_binding=require",
+        ):
+            config = load(settings(f"{url}?{parameters}", tmp_path))
+            with pytest.raises(Unavailable):
+                await asyncio.to_thread(connect, config)
+            with pytest.raises(Unavailable):
+                await make_database(config).open()
+        with pytest.raises(Unavailable):
+            await make_database(load(settings(f"{url}?sslmode=disable", tmp_path))).open()
