@@ -29,6 +29,7 @@ from stocky.db import Connection
 from stocky.errors import Unauthorized
 from stocky.openapi import problem
 
+MAX_BODY_BYTES = 64 * 2**10
 _TOO_MANY = {429: problem("Too many failed sign-ins; again after `Retry-After` seconds")}
 _SIGN_IN_REFUSED = {401: problem("Incorrect username or password"), **_TOO_MANY}
 _SESSION_REFUSED = {
@@ -130,5 +131,8 @@ auth_routes = Router(
         revoke_api_key,
     ],
     dependencies=AUTH_DEPENDENCIES,
+    # Some of these read a body before anyone is known.
+    request_max_body_size=MAX_BODY_BYTES,
+    opt={"too_large": f"The body is larger than the {MAX_BODY_BYTES // 2**10} KiB that are taken"},
     tags=["Auth"],
 )

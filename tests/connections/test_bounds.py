@@ -268,3 +268,13 @@ def test_the_limit_of_open_files_is_raised_to_the_hard_one() -> None:
 
     told = subprocess.run([sys.executable, "-c", code], preexec_fn=lower, capture_output=True, text=True, check=True)
     assert told.stdout.split() == ["1000", "1000"]
+
+
+async def test_a_sign_in_takes_64_kib(listening: Listening) -> None:
+    head = b"POST /api/v1/auth/login-json HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    reader, writer = await listening.connect()
+    writer.write(head + b"Content-Length: 70000\r\n\r\n" + b'{"username": "' + b"x" * 69_000)
+    answer = await asyncio.wait_for(reader.readuntil(b"}"), 60)
+    assert b"HTTP/1.1 413" in answer
+    assert b"64 KiB" in answer
+    writer.close()
