@@ -16,6 +16,7 @@ LABEL org.opencontainers.image.title="Stocky" \
 RUN useradd --system --uid 10001 --no-create-home stocky \
  && install -d -o stocky -g stocky /data
 COPY --from=build /opt/stocky /opt/stocky
+COPY container/healthcheck /opt/stocky/healthcheck
 # LOGNAME: migrations note who ran them, and a user given by `docker run --user` has no name otherwise.
 ENV PATH=/opt/stocky/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
@@ -27,6 +28,5 @@ USER stocky
 WORKDIR /data
 VOLUME /data
 EXPOSE 8000
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
-    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:%s/health/ready' % (os.environ.get('STOCKY_PORT') or os.environ.get('PORT') or 8000), timeout=4)"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["/bin/bash", "/opt/stocky/healthcheck"]
 CMD ["stocky", "serve"]

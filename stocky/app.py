@@ -16,6 +16,7 @@ from stocky.alerts.handlers import alert_routes
 from stocky.auth.guards import authorize
 from stocky.auth.handlers import auth_routes
 from stocky.auth.key_handlers import key_routes
+from stocky.auth.peer import Proxies
 from stocky.auth.schemas import Principal
 from stocky.auth.user_handlers import user_routes
 from stocky.backup.administration import BackupAdministration
@@ -107,7 +108,7 @@ api_routes = Router(
     ],
 )
 
-_METHODS: list[Literal["*"] | Method] = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+_METHODS: list[Literal["*"] | Method] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 
 def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
@@ -155,7 +156,8 @@ def attach(app: Litestar, services: Services) -> Litestar:
     """Puts `services` behind the routes of `app`, in the place of any it had before; returns `app`."""
     app.state = State({**vars(services), "services": services}, deep_copy=False)
     routes = app.asgi_handler.within if isinstance(app.asgi_handler, Edge) else app.asgi_handler
-    app.asgi_handler = Edge(routes, services.metrics, services.database.gate)
+    proxies = Proxies(services.config.trusted_proxies)
+    app.asgi_handler = Edge(routes, services.metrics, services.database.gate, proxies, services.config.base_path)
     return app
 
 

@@ -6,7 +6,7 @@ import ipaddress
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -14,6 +14,10 @@ from urllib.parse import urlsplit
 import msgspec
 
 from stocky import database_address
+from stocky.base_path import read_base_path
+from stocky.directories import why_not_writable
+from stocky.unknown_settings import is_platforms, unknown_settings
+from stocky.zone import find_zone
 
 MINIMUM_SECRET = 32
 # A thousand events with long notes fit; uploads have bounds of their own.
@@ -72,6 +76,11 @@ class Config(msgspec.Struct, frozen=True):
     database_direct_url: str | None = None
     # Of a Postgres schema that Stocky makes and fills for its own use.
     schema: str = ""
+    uds: Path | None = None
+    base_path: str = ""
+    timezone: str = ""
+    # A line for each variable that looks like a setting and is none.
+    unknown: tuple[str, ...] = ()
 
     @property
     def dialect(self) -> Literal["sqlite", "postgres"]:
@@ -95,26 +104,38 @@ class _Reader:
     """Takes values from the environment and collects what is wrong with them."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
+        self.environ = environ
+        self.known: set[str] = set()
         self.problems: list[str] = []
 
     def text(self, name: str, default: str, *, platform: str | None = None, secret: bool = False) -> str:
         for each in (name, platform):
             if each is None:
                 continue
-            if secret and (file := self._environ.get(f"{each}_FILE")):
+            self.known |= {each, f"{each}_FILE"} if secret else {each}
+            if secret and (file := self.environ.get(f"{each}_FILE")):
                 try:
                     return Path(file).read_text("utf-8").strip()
                 except (OSError, UnicodeDecodeError) as error:
                     self.problems.append(f"{each}_FILE: {file} cannot be read ({error})")
                     return default
-            if (value := self._environ.get(each, "").strip()) != "":
+            value = self.environ.get(each, "").strip()
+            if value and not is_platforms(each, value):
                 return value
         return default
 
     def is_given(self, name: str) -> bool:
         """Whether the setting itself is there, by value or by file."""
-        return any(self._environ.get(each, "").strip() for each in (name, f"{name}_FILE"))
+        return any(self.environ.get(each, "").strip() for each in (name, f"{name}_FILE"))
+
+    def checked(self, name: str, read: Callable[[str], str]) -> str:
+        """What `read` makes of the text; it raises ValueError with what is wrong. Empty where there is none."""
+        text = self.text(name, "")
+        try:
+            return read(text) if text else ""
+        except ValueError as error:
+            self.problems.append(f"{name}: {error}")
+            return ""
 
     def number(self, name: str, default: int, low: int, high: int, *, platform: str | None = None) -> int:
         text = self.text(name, str(default), platform=platform)
@@ -172,7 +193,7 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         "data_dir": data_dir,
         "backup_dir": Path(reader.text("STOCKY_BACKUP_DIR", str(data_dir / "backups"))).expanduser().resolve(),
         "blobs": _blobs(reader, data_dir),
-        "host": reader.text("STOCKY_HOST", "127.0.0.1"),
+        "host": reader.text("STOCKY_HOST", "127.0.0.1").strip("[]"),
         "port": reader.number("STOCKY_PORT", 8000, 0, 65535, platform="PORT"),
         "allowed_origins": tuple(origin.rstrip("/") for origin in origins),
         "trusted_proxies": proxies,
@@ -187,16 +208,20 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         "max_restore_gb": reader.number("STOCKY_MAX_RESTORE_GB", 50, 1, 100_000),
         "upc_service_url": _upc_service_url(reader),
         "upc_service_timeout": reader.number("STOCKY_UPC_SERVICE_TIMEOUT", 10, 1, 300),
+        "uds": Path(uds).expanduser().resolve() if (uds := reader.text("STOCKY_UDS", "")) else None,
+        "base_path": reader.checked("STOCKY_BASE_PATH", read_base_path),
+        "timezone": reader.checked("STOCKY_TIMEZONE", lambda name: find_zone(name).key),
         "webhooks_to_private": reader.choice("STOCKY_WEBHOOKS_TO_PRIVATE", "false", ("true", "false")) == "true",
     }
     if not reader.problems and not secret:
         try:
             secret = _kept_secret(data_dir)
         except OSError as error:
-            reader.problems.append(f"STOCKY_DATA_DIR: {data_dir} cannot be written ({error.strerror})")
+            why = why_not_writable(data_dir) or f"{data_dir} cannot be written ({error.strerror})"
+            reader.problems.append(f"STOCKY_DATA_DIR: {why}")
     if reader.problems:
         raise ConfigError(reader.problems)
-    return Config(**settings, secret_key=secret)
+    return Config(**settings, secret_key=secret, unknown=tuple(unknown_settings(reader.environ, reader.known)))
 
 
 def _database(reader: _Reader, data_dir: Path) -> tuple[str, str | None]:

@@ -11,6 +11,8 @@ from typing import Any
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from stocky.auth.peer import Proxies
+from stocky.base_path import strip_base_path
 from stocky.db.gate import Gate, begun_in
 from stocky.monitoring.metrics import Metrics
 from stocky.request import keep_slashes
@@ -22,10 +24,15 @@ user_id: ContextVar[int | None] = ContextVar("user_id", default=None)
 
 
 class Edge:
-    """Wraps the application: request ids, security headers and request metrics."""
+    """Wraps the application: what proxies say, HEAD, request ids, security headers and request metrics."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, gate: Gate) -> None:
+    def __init__(
+        self, app: ASGIApp, metrics: Metrics, gate: Gate, proxies: Proxies | None = None, base_path: str = ""
+    ) -> None:
+        """`base_path` is where a proxy puts Stocky; it may strip it from the path, or not."""
         self.within = app
+        self._proxies = proxies
+        self._base_path = base_path
         self._metrics = metrics
         self._gate = gate
 
@@ -33,6 +40,15 @@ class Edge:
         if scope["type"] != ScopeType.HTTP:
             await self.within(scope, receive, send)
             return
+        method = scope["method"]
+        if method == "HEAD":
+            # In a copy: the server goes by its own method and sends no body.
+            scope = {**scope, "method": "GET"}
+            send = _head_only(send)
+        if self._base_path:
+            strip_base_path(scope, self._base_path)
+        if self._proxies is not None and (self._proxies.are_any or scope.get("client") is None):
+            self._proxies.look_through(scope)
         keep_slashes(scope)
         started = time.perf_counter()
         id = _given_id(scope) or f"{getrandbits(64):016x}"
@@ -50,6 +66,8 @@ class Edge:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message["headers"], *added]
+                if status == 405 or method == "OPTIONS":
+                    message["headers"] = [_with_head(*header) for header in message["headers"]]
             await send(message)
 
         try:
@@ -57,7 +75,7 @@ class Edge:
         finally:
             begun_in.reset(began)
             route: Any = scope.get("path_template") or "none"
-            self._metrics.request(scope["method"], route, status, time.perf_counter() - started)
+            self._metrics.request(method, route, status, time.perf_counter() - started)
 
 
 _SECURITY_HEADERS = (
@@ -67,6 +85,24 @@ _SECURITY_HEADERS = (
 )
 # Only over TLS (or a trusted proxy that says so): a browser that once came by https never comes by http again.
 _STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
+
+
+def _head_only(send: Send) -> Send:
+    """Ends the answer where its body would begin. A stream finds that its reader is gone, and ends too."""
+
+    async def send_head(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            await send(message)
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    return send_head
+
+
+def _with_head(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    """HEAD in an Allow header that has GET: the routes know nothing of it."""
+    if name.lower() == b"allow" and b"GET" in value and b"HEAD" not in value:
+        return name, value.replace(b"GET", b"GET, HEAD")
+    return name, value
 
 
 def _given_id(scope: Scope) -> str | None:

@@ -145,15 +145,19 @@ def example_of(schema: Schema, components: dict[str, Schema], name: str = "") ->
     return _BY_FORMAT.get(schema.get("format", ""), _BY_TYPE.get(kind if isinstance(kind, str) else kind[0]))
 
 
+# An event_id would count but once, and the time zone is the server's: another is refused.
+_NOT_TO_BE_TRIED = frozenset({"event_id", "timezone"})
+
+
 def body_example(schema: Schema, components: dict[str, Schema]) -> Any:
-    """The same for a body, to be tried as often as one likes: without an event_id, which would count but once."""
-    return _without_event_id(example_of(schema, components))
+    """The same for a body, to be tried as often as one likes and anywhere."""
+    return _to_be_tried(example_of(schema, components))
 
 
-def _without_event_id(value: Any) -> Any:
+def _to_be_tried(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _without_event_id(each) for name, each in value.items() if name != "event_id"}
-    return [_without_event_id(each) for each in value] if isinstance(value, list) else value
+        return {name: _to_be_tried(each) for name, each in value.items() if name not in _NOT_TO_BE_TRIED}
+    return [_to_be_tried(each) for each in value] if isinstance(value, list) else value
 
 
 def _is_for(value: Any, schema: Schema) -> bool:

@@ -34,6 +34,7 @@ Counts what is on your shelves: scanners post, and the counts are right.
 
 Every answer carries `X-Request-ID`. Errors are problem details (RFC 9457) with a `detail` for people. Enumerations are
 lower case in answers and accepted in any case; times are UTC. Lists take `skip` and `limit`, or `page` and `size`.
+`HEAD` is answered wherever `GET` is.
 """
 _TAGS = {
     "Auth": "Signing in, tokens and one's own password",
@@ -129,7 +130,7 @@ class _WholeDocument(OpenAPIRenderPlugin):
     """Litestar shows the document at `/schema` too; this makes it the same one."""
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        return encode_document(request.app)
+        return encode_document(request.app, request.app.state.config.base_path)
 
 
 def problem(description: str) -> ResponseSpec:
@@ -140,18 +141,20 @@ def problem(description: str) -> ResponseSpec:
 @get(["/openapi.json", "/api/v1/openapi.json"], include_in_schema=False, media_type=MediaType.JSON)
 async def show_document(request: Request[Any, Any, Any]) -> bytes:
     """The document, for tools and for the page at `/docs`."""
-    return await asyncio.to_thread(encode_document, request.app)
+    return await asyncio.to_thread(encode_document, request.app, request.app.state.config.base_path)
 
 
 @functools.lru_cache(maxsize=1)
-def encode_document(app: Litestar) -> bytes:
+def encode_document(app: Litestar, base_path: str) -> bytes:
     """The whole document as JSON."""
-    return msgspec.json.encode(complete_document(app))
+    return msgspec.json.encode(complete_document(app, base_path))
 
 
-def complete_document(app: Litestar) -> Document:
-    """The whole document of an application. It takes some tenths of a second."""
+def complete_document(app: Litestar, base_path: str = "") -> Document:
+    """The whole document of an application that is at `base_path`. It takes some tenths of a second."""
     document: Document = msgspec.json.decode(msgspec.json.encode(app.openapi_schema.to_schema()))
+    if base_path:
+        document["servers"] = [{"url": base_path}]
     operations = list(_operations(app, document))
     components: dict[str, Any] = document["components"].setdefault("schemas", {})
     # msgspec knows its Structs better than Litestar does: docstrings, defaults, a minimum of 0.

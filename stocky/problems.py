@@ -86,9 +86,9 @@ def _plain(error: HTTPException, request: Request[Any, Any, Any]) -> str:
     """Litestar's and msgspec's wording, without their internals."""
     detail = error.detail
     if detail == HTTPStatus.NOT_FOUND.phrase:
-        return f"There is nothing at {request.scope['path']}; /docs lists every address"
+        return f"There is nothing at {request.scope['path']}; {_docs(request)} lists every address"
     if detail == HTTPStatus.METHOD_NOT_ALLOWED.phrase:
-        return f"{request.method} cannot be done with {request.scope['path']}; /docs lists what can"
+        return f"{request.method} cannot be done with {request.scope['path']}; {_docs(request)} lists what can"
     if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         # A route with a bound of its own says in its options what to do instead.
         if told := request.scope["route_handler"].opt.get("too_large"):
@@ -97,6 +97,10 @@ def _plain(error: HTTPException, request: Request[Any, Any, Any]) -> str:
     if isinstance(error.__cause__, SerializationException):
         return "The body is not valid JSON: " + _JSON_FAULTS.get(detail, detail.removeprefix("JSON is malformed: "))
     return detail
+
+
+def _docs(request: Request[Any, Any, Any]) -> str:
+    return f"{request.app.state.config.base_path}/docs"
 
 
 def _field_errors(error: ValidationException, request: Request[Any, Any, Any]) -> list[FieldError]:

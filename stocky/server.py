@@ -14,6 +14,7 @@ from litestar import Litestar
 from stocky.auth.repository import has_active_admin
 from stocky.config import Config
 from stocky.connections import HttpConnection, Limits, raise_file_limit
+from stocky.listening import address_of
 
 # Answers that are still being made get this long; with the recorder's last batch it stays below ten seconds.
 GRACE_SECONDS = 5
@@ -41,17 +42,22 @@ class Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                proxy_headers=bool(config.trusted_proxies),
-                forwarded_allow_ips=list(config.trusted_proxies),
+                # `auth.peer` reads them: lists, ports, IPv4 within IPv6 and unix sockets.
+                proxy_headers=False,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
         )
         self._app = app
-        self._address = _address(listener)
+        self._address = address_of(listener)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        unix = [each for each in sockets or [] if each.family == socket.AF_UNIX]
+        await super().startup([each for each in sockets or [] if each not in unix])
+        for each in unix:
+            # uvicorn would take it for one of TCP.
+            server = await asyncio.get_running_loop().create_unix_server(self._make_connection, sock=each)
+            self.servers.append(server)
         # What is alive now stays alive; looking through it again and again showed in the profile of scanning.
         gc.collect()
         gc.freeze()
@@ -61,6 +67,10 @@ class Server(uvicorn.Server):
         async with self._app.state.database.read() as read:
             if not await has_active_admin(read):
                 _log.warning("There is no admin yet; make one: stocky create-admin --username NAME --email ADDRESS")
+
+    def _make_connection(self) -> HttpConnection:
+        state = self.lifespan.state
+        return HttpConnection(self.limits, config=self.config, server_state=self.server_state, app_state=state)
 
     async def on_tick(self, counter: int) -> bool:
         # uvicorn calls this ten times a second.
@@ -78,8 +88,3 @@ class Server(uvicorn.Server):
         _log.info("Stopping: finishing what is under way")
         self._app.state.streams.end()
         await super().shutdown(sockets)
-
-
-def _address(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

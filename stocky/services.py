@@ -29,6 +29,7 @@ from stocky.search.index import LOOK_SECONDS, SearchIndex
 from stocky.stock.recorder import Recorder
 from stocky.streams import Streams
 from stocky.webhooks.service import Webhooks
+from stocky.zone import local_zone
 
 
 class Services:
@@ -47,7 +48,8 @@ class Services:
         self.streams = Streams()
         self.kept_answers = KeptAnswers(self.database)
         self.jobs = Jobs(self.database)
-        self.schedule = Schedule(self.jobs)
+        self._zone, self.timezone = local_zone(config.timezone)
+        self.schedule = Schedule(self.jobs, self._zone)
         self.backups = BackupAdministration(config, self.database, self.jobs)
         self.documents = Documents(config, self.database)
         self.merging = Merging(self.database, self.recorder)
@@ -62,7 +64,7 @@ class Services:
 
     def _take_up_work(self) -> None:
         """Names what is done in the background, and when."""
-        AlertUpkeep(self.database, self.jobs).take_up(self.schedule)
+        AlertUpkeep(self.database, self.jobs, self._zone).take_up(self.schedule)
         BackupUpkeep(self.config, self.database, self.backups.backups, self.jobs, self.metrics).take_up(self.schedule)
         Collecting(self.database, self.documents.blobs, self.jobs).take_up(self.schedule)
         self.imports.take_up(self.schedule)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, tzinfo
 from typing import Any
 
 from stocky import clock
@@ -23,8 +23,10 @@ AT = time(0, 5, tzinfo=UTC)
 class AlertUpkeep:
     """The standing duty of one process."""
 
-    def __init__(self, database: Database, jobs: Jobs) -> None:
+    def __init__(self, database: Database, jobs: Jobs, zone: tzinfo | None = None) -> None:
+        """`zone` is that of the schedule."""
         self._database = database
+        self._zone = zone
         jobs.register(KIND, self.look)
 
     def take_up(self, schedule: Schedule) -> None:
@@ -47,8 +49,7 @@ class AlertUpkeep:
         async with self._database.read() as read:
             if not await list_watched_items(read, 0, 1):
                 return None
-        # In the time of this server, by which the schedule goes.
-        at = datetime.combine(clock.today(), AT).astimezone().time()
+        at = datetime.combine(clock.today(), AT).astimezone(self._zone).time()
         return Due(at, clock.LONG_AGO)
 
 

@@ -46,7 +46,7 @@ def _answer(content: T, peer: Peer, value: str, seconds: int) -> Response[T]:
     cookie = Cookie(
         key=COOKIE,
         value=value,
-        path=PATH,
+        path=peer.base_path + PATH,
         max_age=seconds,
         httponly=True,
         samesite="strict",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from litestar.connection import ASGIConnection
+from litestar.types import Scope
 from msgspec import Struct
 
 from stocky.config import Config
@@ -14,30 +16,63 @@ from stocky.config import Config
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
+class Proxies:
+    """The proxies that are trusted; whoever reaches a unix socket is one, as only its owner and group can."""
+
+    def __init__(self, trusted: Iterable[str]) -> None:
+        """`trusted` are addresses and networks."""
+        self._networks = [ipaddress.ip_network(each, strict=False) for each in trusted]
+        self.are_any = bool(self._networks)
+        # Proxies are few, and each comes with every request.
+        self._is_trusted = lru_cache(maxsize=256)(self._is_among)
+
+    def look_through(self, scope: Scope) -> None:
+        """Puts the client behind the proxies, and how it reached them, in the place of the proxy in the scope."""
+        client = scope.get("client")
+        if client is None:
+            if not _is_unix(scope.get("server")):
+                return
+        elif not self._is_trusted(client[0]):
+            return
+        forwarded: list[str] = []
+        for name, value in scope["headers"]:
+            if name == b"x-forwarded-proto":
+                # Every proxy of a row may add its own; the first is the client's.
+                scheme = value.decode("latin-1").partition(",")[0].strip().lower()
+                if scheme in ("http", "https"):
+                    scope["scheme"] = scheme
+            elif name == b"x-forwarded-for":
+                forwarded += value.decode("latin-1").split(",")
+        # Read from our end: everything left of the first stranger is only what the stranger says.
+        for hop in reversed(forwarded):
+            if address := _without_port(hop.strip()):
+                scope["client"] = (address, 0)
+                if not self._is_trusted(address):
+                    break
+
+    def _is_among(self, address: str) -> bool:
+        ip = _ip(address)
+        return ip is not None and any(ip in network for network in self._networks)
+
+
 class Peer(Struct, frozen=True):
     """The client's address (of IPv6 its /64 network, which one host has for itself) and how it reached us.
 
-    `is_foreign_site`: a browser says that a page of another site, and of no allowed origin, sent this.
+    `is_foreign_site`: a browser says that a page of another site, and of no allowed origin, sent this. `base_path` is
+    where that site has Stocky.
     """
 
     address: str
     is_secure: bool
     is_foreign_site: bool
+    base_path: str = ""
 
 
 def peer_of(connection: ASGIConnection[Any, Any, Any, Any], config: Config) -> Peer:
-    """The client behind the proxies."""
+    """The client of a request that was looked through."""
     address = connection.client.host if connection.client else "local"
-    scheme = connection.scope["scheme"]
-    proxies = [ipaddress.ip_network(proxy, strict=False) for proxy in config.trusted_proxies]
-    if _is_among(address, proxies):
-        scheme = connection.headers.get("x-forwarded-proto", scheme)
-        # Read from our end: everything left of the first stranger is only what the stranger says.
-        for hop in reversed(connection.headers.get("x-forwarded-for", "").split(",")):
-            address = hop.strip() or address
-            if not _is_among(address, proxies):
-                break
-    return Peer(_network_of(address), scheme == "https", _is_foreign(connection, config))
+    is_secure = connection.scope["scheme"] == "https"
+    return Peer(_network_of(address), is_secure, _is_foreign(connection, config), config.base_path)
 
 
 def _is_foreign(connection: ASGIConnection[Any, Any, Any, Any], config: Config) -> bool:
@@ -55,9 +90,16 @@ def _ip(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     return ip.ipv4_mapped or ip if isinstance(ip, ipaddress.IPv6Address) else ip
 
 
-def _is_among(address: str, networks: Iterable[Network]) -> bool:
-    ip = _ip(address)
-    return ip is not None and any(ip in network for network in networks)
+def _is_unix(server: tuple[str, int | None] | None) -> bool:
+    """Whether the address of the server's end is a path. A client that has just gone has no address either."""
+    return server is not None and server[1] is None
+
+
+def _without_port(hop: str) -> str:
+    """An address as some proxies send it: `192.0.2.1:4711`, `[2001:db8::1]` and `[2001:db8::1]:4711`."""
+    if hop.startswith("["):
+        return hop[1:].partition("]")[0]
+    return hop.partition(":")[0] if hop.count(":") == 1 else hop
 
 
 def _network_of(address: str) -> str:

@@ -51,6 +51,7 @@ class BackupAdministration:
     def __init__(self, config: Config, database: Database, jobs: Jobs) -> None:
         self.backups = Backups(config)
         self.restores = Restores(config, database, self.backups)
+        self.base_path = config.base_path
         self._config = config
         self._database = database
         self._jobs = jobs
@@ -80,17 +81,22 @@ class BackupAdministration:
                 settings = await get_settings(read)
             made = await self.backups.create(kind, Reason.MANUAL, report, id=id, settings=settings)
             await self._note(by, "created", made.id, {"kind": made.kind, "size_bytes": made.size_bytes})
-            return Backup.of(made)
+            return Backup.of(made, self.base_path)
 
         job = await self._jobs.run_here("backup.create", work, by=by.user.username)
-        return StartedBackup(job_id=job.id, kind=kind, status_url=status_url(job.id), download_url=download_url(id))
+        return StartedBackup(
+            job_id=job.id,
+            kind=kind,
+            status_url=status_url(self.base_path, job.id),
+            download_url=download_url(self.base_path, id),
+        )
 
     async def start_verification(self, id: str, by: Principal) -> StartedJob:
         """Begins to restore a stored backup on trial. Raises NotFound."""
         await self.backups.get_backup(id)
 
         async def work(report: Report) -> Backup:
-            return Backup.of(await self.backups.verify(id, report))
+            return Backup.of(await self.backups.verify(id, report), self.base_path)
 
         return await self._started("backup.verify", work, by)
 
@@ -203,7 +209,7 @@ class BackupAdministration:
 
     async def _started(self, kind: str, work: Callable[[Report], Awaitable[Any]], by: Principal) -> StartedJob:
         job = await self._jobs.run_here(kind, work, by=by.user.username)
-        return StartedJob(job_id=job.id, status_url=status_url(job.id))
+        return StartedJob(job_id=job.id, status_url=status_url(self.base_path, job.id))
 
     async def _finished(self, kind: str, work: Callable[[Report], Awaitable[T]], by: Principal) -> T:
         job = await self._jobs.run_here(kind, work, by=by.user.username)

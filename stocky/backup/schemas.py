@@ -136,7 +136,7 @@ class Backup(Struct, kw_only=True):
     download_url: str
 
     @classmethod
-    def of(cls, stored: StoredBackup) -> Backup:
+    def of(cls, stored: StoredBackup, base_path: str) -> Backup:
         return cls(
             timestamp=stored.id,
             kind=stored.kind,
@@ -155,7 +155,7 @@ class Backup(Struct, kw_only=True):
             verified_at=stored.verified_at,
             is_good=stored.is_good,
             problems=stored.problems,
-            download_url=download_url(stored.id),
+            download_url=download_url(base_path, stored.id),
         )
 
 
@@ -169,11 +169,11 @@ class Validity(Struct, kw_only=True):
     documents_count: int = 0
 
 
-def status_url(job_id: int) -> str:
+def status_url(base_path: str, job_id: int) -> str:
     """Where a job tells how far it is."""
-    return f"/api/v1/jobs/{job_id}"
+    return f"{base_path}/api/v1/jobs/{job_id}"
 
 
-def download_url(id: str) -> str:
+def download_url(base_path: str, id: str) -> str:
     """Where a stored backup can be fetched."""
-    return f"/api/v1/system/backup/{id}/download"
+    return f"{base_path}/api/v1/system/backup/{id}/download"

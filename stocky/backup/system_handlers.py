@@ -33,7 +33,7 @@ async def start_backup(data: NewSystemBackup, backups: BackupAdministration, use
 @get("/backup/list", opt=admins)
 async def list_backups(backups: BackupAdministration) -> list[Backup]:
     """The stored backups, newest first."""
-    return [Backup.of(each) for each in await backups.backups.list_backups()]
+    return [Backup.of(each, backups.base_path) for each in await backups.backups.list_backups()]
 
 
 @get("/backup/{timestamp:str}/download", opt=admins, responses={416: problem("The range begins after the file's end")})

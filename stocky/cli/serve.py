@@ -23,7 +23,7 @@ def register(subparsers: Any) -> None:
         help="run the service",
         description="Runs the service until SIGTERM or Ctrl+C. Migrates first unless STOCKY_MIGRATE_ON_START is false.",
     )
-    parser.add_argument("--host", help="the address to listen on (STOCKY_HOST)")
+    parser.add_argument("--host", help="the address to listen on (STOCKY_HOST); * is every one of IPv4 and IPv6")
     parser.add_argument("--port", type=_port, help="the port to listen on (STOCKY_PORT); 0 takes a free one")
     parser.set_defaults(run=run)
 
@@ -37,20 +37,26 @@ def run(arguments: argparse.Namespace) -> int:
     config = load()
     config = msgspec.structs.replace(
         config,
-        host=config.host if arguments.host is None else arguments.host,
+        host=config.host if arguments.host is None else arguments.host.strip("[]"),
         port=config.port if arguments.port is None else arguments.port,
     )
     from stocky.db.serving_lock import serving_lock
+    from stocky.listening import listening
 
-    with serving_lock(config, wait=PREDECESSOR_SECONDS, otherwise=_SERVED), _listen(config) as listener:
+    _require_writable(config)
+    with serving_lock(config, wait=PREDECESSOR_SECONDS, otherwise=_SERVED), listening(config) as listener:
         return _serve(config, listener)
 
 
 def _serve(config: Config, listener: socket.socket) -> int:
     from stocky.logs.setup import configure_logging
+    from stocky.zone import local_zone
 
     memory_log = configure_logging(config)
     log = logging.getLogger("stocky.serve")
+    for line in config.unknown:
+        log.warning("%s", line)
+    log.info("Times of day, as of scheduled backups, are in the time zone %s", local_zone(config.timezone)[1])
     _prepare_database(config, log)
 
     from stocky.app import create_app
@@ -65,6 +71,19 @@ def _serve(config: Config, listener: socket.socket) -> int:
     return 0
 
 
+def _require_writable(config: Config) -> None:
+    """Raises ConfigError with what makes the directories and the database file this process's own."""
+    from stocky.config import ConfigError
+    from stocky.directories import find_unwritable
+
+    wanted = {"STOCKY_DATA_DIR": config.data_dir, "STOCKY_BACKUP_DIR": config.backup_dir}
+    if config.dialect == "sqlite":
+        file = config.sqlite_path
+        wanted["STOCKY_DATABASE_URL"] = file if file.exists() else file.parent
+    if problems := find_unwritable(wanted):
+        raise ConfigError(problems)
+
+
 def _prepare_database(config: Config, log: logging.Logger) -> None:
     from stocky.db import migrate
 
@@ -72,18 +91,6 @@ def _prepare_database(config: Config, log: logging.Logger) -> None:
         migrate.check_schema(config)
     elif applied := migrate.migrate(config):
         log.info("Applied %d migrations, the last one %s", len(applied), applied[-1])
-
-
-def _listen(config: Config) -> socket.socket:
-    """The listening socket. Who connects before Stocky is ready waits in its backlog."""
-    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
-    try:
-        return socket.create_server((config.host, config.port), family=family, backlog=2048)
-    except OSError as error:
-        raise OSError(
-            f"{config.host} port {config.port} cannot be listened on: {error.strerror or error};"
-            " choose another with --port or STOCKY_PORT"
-        ) from error
 
 
 def _port(text: str) -> int:

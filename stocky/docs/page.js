@@ -1,2 +1,3 @@
-// A validator would be asked over the internet; there is none.
-SwaggerUIBundle({ url: "/api/v1/openapi.json", dom_id: "#swagger-ui", deepLinking: true, validatorUrl: null });
+// Beside this file, wherever a proxy puts it. A validator would be asked over the internet; there is none.
+const url = new URL("../../api/v1/openapi.json", document.currentScript.src).href;
+SwaggerUIBundle({ url, dom_id: "#swagger-ui", deepLinking: true, validatorUrl: null });

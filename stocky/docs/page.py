@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from litestar import Response, Router, get
-from litestar.datastructures import ResponseHeader
+from litestar.datastructures import ResponseHeader, State
 from litestar.enums import MediaType
 from litestar.response import Redirect
 
@@ -30,15 +30,15 @@ _POLICY = (
 
 
 @get("/", include_in_schema=False)
-async def show_the_way() -> Redirect:
+async def show_the_way(state: State) -> Redirect:
     """Whoever opens Stocky in a browser comes to the page."""
-    return Redirect("/docs")
+    return Redirect(f"{state.config.base_path}/docs")
 
 
 @get("/", media_type=MediaType.HTML)
-async def show_page() -> bytes:
+async def show_page(state: State) -> str:
     """The page."""
-    return (_HERE / "page.html").read_bytes()
+    return _content(_HERE / "page.html").decode().replace("{base}", state.config.base_path)
 
 
 @get("/assets/{name:str}")
@@ -48,8 +48,14 @@ async def show_asset(name: str) -> Response[bytes]:
     kind = _OURS.get(name) or _SWAGGER.get(name)
     if kind is None:
         raise NotFound(f"The page has no {name}")
-    content = await asyncio.to_thread((directory / name).read_bytes)
+    content = await asyncio.to_thread(_content, directory / name)
     return Response(content, media_type=kind, headers={"Cache-Control": "public, max-age=3600"})
+
+
+@functools.cache
+def _content(file: Path) -> bytes:
+    """Read once: what many clients leave unread is the same bytes for all of them."""
+    return file.read_bytes()
 
 
 @functools.cache

@@ -57,7 +57,6 @@ MAX_FIELD = 65_536
 ATTEMPTS = 10
 SWEEP_SECONDS = 3_600
 _WANTED = Wanted("table", "items.csv", "; import it in parts", MAX_FIELD)
-_URL = "/api/v1/imports"
 
 
 class Imports:
@@ -65,6 +64,7 @@ class Imports:
 
     def __init__(self, config: Config, database: Database, recorder: Recorder, jobs: Jobs) -> None:
         self.store = ImportStore(config.data_dir)
+        self._url = f"{config.base_path}/api/v1/imports"
         self._database = database
         self._recorder = recorder
         self._jobs = jobs
@@ -103,8 +103,8 @@ class Imports:
             raise
         return StartedImport(
             job_id=job_id,
-            status_url=f"{_URL}/{job_id}",
-            events_url=f"{_URL}/{job_id}/events",
+            status_url=f"{self._url}/{job_id}",
+            events_url=f"{self._url}/{job_id}/events",
             encoding=sheet.encoding,
             delimiter=sheet.delimiter,
             columns=columns.fields,

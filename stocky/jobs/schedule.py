@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta, tzinfo
 
 import msgspec
 
@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 class Due(msgspec.Struct, frozen=True):
-    """A time of day where this server is, and the moment since which it has been asked for."""
+    """A time of day in the zone of the schedule, and the moment since which it has been asked for."""
 
     at: time
     since: datetime
@@ -36,8 +36,10 @@ Daily = Callable[[], Awaitable[Due | None]]
 class Schedule:
     """The standing duties of one process."""
 
-    def __init__(self, jobs: Jobs) -> None:
+    def __init__(self, jobs: Jobs, zone: tzinfo | None = None) -> None:
+        """Times of day are those of `zone`, else those of the system."""
         self._jobs = jobs
+        self._zone = zone
         self._daily: dict[str, Daily] = {}
         self._often: list[tuple[float, Callable[[], Awaitable[None]]]] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -65,7 +67,7 @@ class Schedule:
             wanted = await due()
             if wanted is None:
                 continue
-            moment, key = last_due(wanted.at, clock.now())
+            moment, key = last_due(wanted.at, clock.now(), self._zone)
             if moment > wanted.since:
                 await self._jobs.enqueue(kind, {}, once_key=f"{kind}/{key}")
 
@@ -80,15 +82,15 @@ class Schedule:
             await asyncio.sleep(seconds)
 
 
-def last_due(at: time, now: datetime) -> tuple[datetime, str]:
-    """The last moment at which this time of day was, where this server is, and the name of that day's duty.
+def last_due(at: time, now: datetime, zone: tzinfo | None = None) -> tuple[datetime, str]:
+    """The last moment at which this time of day was, and the name of that day's duty; `zone` None is the system's.
 
     A time that the clocks skip is an hour before or after; one that comes twice is the first.
     """
-    today = now.astimezone().date()
+    today = now.astimezone(zone).date()
     for day in (today, today - timedelta(days=1)):
-        # A naive time is the server's own.
-        moment = datetime.combine(day, at).astimezone(UTC)
+        # A time without a zone is the system's.
+        moment = datetime.combine(day, at, zone).astimezone(UTC)
         if moment <= now:
             return moment, f"{day.isoformat()}T{at:%H:%M}"
     raise AssertionError(f"{at} was neither today nor yesterday")

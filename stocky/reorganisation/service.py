@@ -31,6 +31,7 @@ class Reorganisation:
 
     def __init__(self, config: Config, database: Database, jobs: Jobs, recorder: Recorder) -> None:
         self._url = config.database_url
+        self._plans = f"{config.base_path}/api/v1/reorg/plans"
         self._database = database
         self._jobs = jobs
         self._recorder = recorder
@@ -41,7 +42,7 @@ class Reorganisation:
         async with self._database.transaction() as tx:
             plan_id, job_id = await repository.add_plan(tx, new, by)
         self._jobs.look_now()
-        return StartedPlan(plan_id=plan_id, job_id=job_id, plan_url=f"/api/v1/reorg/plans/{plan_id}")
+        return StartedPlan(plan_id=plan_id, job_id=job_id, plan_url=f"{self._plans}/{plan_id}")
 
     async def apply_plan(self, plan_id: int, by: Principal) -> Plan:
         """The plan as it was applied, by this call or by the first one.

@@ -6,7 +6,22 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-TimeOfDay = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$(?!\n)", examples=["03:00"])]
+TimeOfDay = Annotated[
+    str,
+    Meta(
+        pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$(?!\n)",
+        examples=["03:00"],
+        description="In the time zone that `timezone` names",
+    ),
+]
+Timezone = Annotated[
+    str,
+    Meta(
+        max_length=100,
+        examples=["Europe/Berlin"],
+        description="Of times of day: STOCKY_TIMEZONE, else the system's. It is not changed here",
+    ),
+]
 Kept = Annotated[int, Meta(ge=1, le=365, description="So many scheduled backups are kept, and the newest good one")]
 Days = Annotated[int, Meta(ge=0, le=365, description="Lots that expire within so many days are expiring soon")]
 
@@ -21,6 +36,12 @@ class Settings(Struct, kw_only=True, frozen=True):
     expiring_soon_days: Days = 7
 
 
+class ShownSettings(Settings, kw_only=True, frozen=True):
+    """All settings as they are now, with the time zone of their times of day."""
+
+    timezone: Timezone
+
+
 class SettingsChange(Struct, kw_only=True, forbid_unknown_fields=True):
     """The settings to change."""
 
@@ -29,3 +50,4 @@ class SettingsChange(Struct, kw_only=True, forbid_unknown_fields=True):
     backup_schedule_kind: Literal["sql", "archive"] | UnsetType = UNSET
     backup_keep: Kept | UnsetType = UNSET
     expiring_soon_days: Days | UnsetType = UNSET
+    timezone: Timezone | UnsetType = UNSET

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from litestar.connection import ASGIConnection
 
-from stocky.auth.peer import peer_of
+from stocky.auth.peer import Proxies, peer_of
 from stocky.config import Config
 
 CONFIG = Config(
@@ -23,7 +23,12 @@ CONFIG = Config(
 
 def connection(client: str, **headers: str) -> ASGIConnection[Any, Any, Any, Any]:
     raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-    scope: Any = {"type": "http", "scheme": "http", "client": (client, 1), "headers": raw}
+    return behind((client, 1), ("127.0.0.1", 8000), raw)
+
+
+def behind(client: Any, server: Any, raw: list[tuple[bytes, bytes]]) -> ASGIConnection[Any, Any, Any, Any]:
+    scope: Any = {"type": "http", "scheme": "http", "client": client, "server": server, "headers": raw}
+    Proxies(CONFIG.trusted_proxies).look_through(scope)
     return ASGIConnection(scope)
 
 
@@ -36,6 +41,10 @@ def connection(client: str, **headers: str) -> ASGIConnection[Any, Any, Any, Any
         ("10.0.0.1", "203.0.113.9, 198.51.100.7, 10.0.0.2", "198.51.100.7"),
         ("10.0.0.1", "10.0.0.3", "10.0.0.3"),
         ("10.0.0.1", "nonsense", "nonsense"),
+        ("10.0.0.1", "198.51.100.7:4711", "198.51.100.7"),
+        ("10.0.0.1", "[2001:db8::1:2:3]:4711", "2001:db8::/64"),
+        ("10.0.0.1", "[2001:db8::1:2:3]", "2001:db8::/64"),
+        ("10.0.0.1", "198.51.100.7, ", "198.51.100.7"),
         ("::ffff:10.0.0.1", "198.51.100.7", "198.51.100.7"),
         ("::1", "2001:db8::1:2:3", "2001:db8::/64"),
         ("2001:db8::9:9", "", "2001:db8::/64"),
@@ -45,9 +54,26 @@ def test_the_address_is_that_of_the_first_stranger(client: str, forwarded: str, 
     assert peer_of(connection(client, x_forwarded_for=forwarded), CONFIG).address == address
 
 
+@pytest.mark.parametrize("proto", ["https", "HTTPS", "https,http", "https, http", " Https "])
 @pytest.mark.parametrize(("client", "is_secure"), [("10.0.0.1", True), ("192.0.2.1", False)])
-def test_https_before_a_proxy_counts_when_the_proxy_is_trusted(client: str, is_secure: bool) -> None:
-    assert peer_of(connection(client, x_forwarded_proto="https"), CONFIG).is_secure is is_secure
+def test_https_before_a_proxy_counts_when_the_proxy_is_trusted(client: str, is_secure: bool, proto: str) -> None:
+    assert peer_of(connection(client, x_forwarded_proto=proto), CONFIG).is_secure is is_secure
+
+
+@pytest.mark.parametrize("proto", ["http", "http,https", "", "ws", "nonsense"])
+def test_what_is_not_https_is_not_secure(proto: str) -> None:
+    found = connection("10.0.0.1", x_forwarded_proto=proto)
+    assert not peer_of(found, CONFIG).is_secure
+    assert found.scope["scheme"] == "http"
+
+
+def test_whoever_reaches_a_unix_socket_is_a_proxy() -> None:
+    raw = [(b"x-forwarded-for", b"198.51.100.7"), (b"x-forwarded-proto", b"https")]
+    peer = peer_of(behind(None, ("/run/stocky.sock", None), raw), CONFIG)
+    assert (peer.address, peer.is_secure) == ("198.51.100.7", True)
+    # A client of TCP that was gone before it was asked for its address is nobody's proxy.
+    peer = peer_of(behind(None, ("127.0.0.1", 8000), raw), CONFIG)
+    assert (peer.address, peer.is_secure) == ("local", False)
 
 
 @pytest.mark.parametrize(

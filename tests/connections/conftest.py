@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from functools import cache
 
 import pytest
+from litestar import Litestar
 
 from stocky.app import attach, make_routes
 from stocky.config import Config
@@ -27,7 +28,8 @@ async def until(condition: Callable[[], bool], seconds: float = 60) -> None:
 class Listening:
     """A server that has started; `port` is where."""
 
-    def __init__(self, server: Server, port: int) -> None:
+    def __init__(self, app: Litestar, server: Server, port: int) -> None:
+        self.app = app
         self.server = server
         self.port = port
 
@@ -50,15 +52,16 @@ class Listening:
 
 
 # Once a process: it takes seconds, and the routes keep nothing.
-_make_routes_once = cache(make_routes)
+make_routes_once = cache(make_routes)
 
 
 @pytest.fixture
 async def listening(config: Config) -> AsyncIterator[Listening]:
     listener = socket.create_server(("127.0.0.1", 0), backlog=500)
-    server = Server(attach(_make_routes_once(), Services(config)), config, listener)
+    app = attach(make_routes_once(), Services(config))
+    server = Server(app, config, listener)
     serving = asyncio.create_task(server.serve([listener]))
     await until(lambda: server.started or serving.done())
-    yield Listening(server, listener.getsockname()[1])
+    yield Listening(app, server, listener.getsockname()[1])
     server.should_exit = True
     await serving

@@ -6,6 +6,7 @@ import os
 import time as clock_of_the_system
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -48,6 +49,23 @@ def utc(text: str) -> datetime:
 )
 def test_the_last_time_of_day_is_the_servers_own(in_berlin: None, at: str, now: str, moment: str, key: str) -> None:
     assert last_due(time.fromisoformat(at), utc(now)) == (utc(moment), key)
+
+
+@pytest.mark.parametrize(
+    ("at", "now", "moment", "key"),
+    [
+        ("03:00", "2026-01-10 01:59", "2026-01-09 02:00", "2026-01-09T03:00"),
+        ("03:00", "2026-07-10 01:00", "2026-07-10 01:00", "2026-07-10T03:00"),
+        ("02:30", "2026-03-29 06:00", "2026-03-29 01:30", "2026-03-29T02:30"),
+        ("02:30", "2026-10-25 06:00", "2026-10-25 00:30", "2026-10-25T02:30"),
+    ],
+)
+def test_a_zone_that_is_set_takes_the_place_of_the_systems(at: str, now: str, moment: str, key: str) -> None:
+    zone = ZoneInfo("Europe/Berlin")
+    assert last_due(time.fromisoformat(at), utc(now), zone) == (utc(moment), key)
+    start = utc("2026-01-01 12:00")
+    keys = {last_due(time(2, 30), start + timedelta(hours=step), zone)[1] for step in range(365 * 24)}
+    assert len(keys) == 366
 
 
 def test_every_day_of_a_year_has_one_name(in_berlin: None) -> None:

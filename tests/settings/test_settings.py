@@ -6,6 +6,7 @@ import pytest
 from httpx import AsyncClient
 
 from stocky.config import Config
+from stocky.zone import local_zone
 from tests.architecture import schema
 from tests.inventory import get, made, refused
 
@@ -17,6 +18,7 @@ AT_FIRST = {
     "backup_schedule_kind": "archive",
     "backup_keep": 7,
     "expiring_soon_days": 7,
+    "timezone": local_zone("")[1],
 }
 
 
@@ -29,6 +31,11 @@ async def test_what_is_sent_changes_and_the_rest_stays(admin: AsyncClient) -> No
     assert changed == AT_FIRST | {"backup_keep": 3}
     made(await admin.patch("/settings", json={"backup_schedule_time": "23:59"}))
     assert await get(admin, "/settings") == AT_FIRST | {"backup_keep": 3, "backup_schedule_time": "23:59"}
+
+
+async def test_settings_can_be_sent_back_as_they_were_read(admin: AsyncClient) -> None:
+    read = await get(admin, "/settings")
+    assert made(await admin.patch("/settings", json=read | {"backup_keep": 3})) == read | {"backup_keep": 3}
 
 
 async def test_a_change_is_in_the_audit_trail_and_no_change_is_not(admin: AsyncClient) -> None:
@@ -49,6 +56,8 @@ async def test_a_change_is_in_the_audit_trail_and_no_change_is_not(admin: AsyncC
         {"backup_schedule_kind": "zip"},
         {"backup_schedule_enabled": "perhaps"},
         {"unknown": 1},
+        {"timezone": "Mars/Olympus"},
+        {"timezone": "Pacific/Kiritimati"},
     ],
 )
 async def test_what_makes_no_sense_is_refused(admin: AsyncClient, change: dict[str, object]) -> None:

@@ -1,0 +1,44 @@
+"""The time zone of times of day, as of scheduled backups; every moment that is stored or answered is UTC."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, tzinfo
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+_LOCALTIME = Path("/etc/localtime")
+
+
+def find_zone(name: str) -> ZoneInfo:
+    """The zone of this name, as `Europe/Berlin`. Raises ValueError for one that the system does not know."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(
+            f"{name!r} is not a time zone that this system knows; take a name like Europe/Berlin or UTC, and see that"
+            " tzdata is installed"
+        ) from error
+
+
+def local_zone(name: str) -> tuple[tzinfo | None, str]:
+    """The zone of this name, or the system's where there is none, and what to call it.
+
+    The zone is None where only the system's own clock functions know it, by an unusual TZ or /etc/localtime.
+    """
+    for candidate in (name, *_system_names()):
+        if candidate:
+            try:
+                return find_zone(candidate), candidate
+            except ValueError:
+                break
+    return None, f"{datetime.now().astimezone():UTC%z}"
+
+
+def _system_names() -> list[str]:
+    """The name in TZ, else that of the file behind /etc/localtime; UTC where there is neither."""
+    if (given := os.environ.get("TZ")) is not None:
+        return [given.removeprefix(":") or "UTC"]
+    if not _LOCALTIME.exists():
+        return ["UTC"]
+    return [str(_LOCALTIME.resolve()).rpartition("zoneinfo/")[2]]

@@ -1,0 +1,38 @@
+"""HEAD is answered wherever GET is: with the same status and headers, and without a body."""
+
+from __future__ import annotations
+
+import pytest
+from httpx import AsyncClient
+from litestar import Litestar
+
+from tests.api.routes import API, Route, address, routes
+
+pytestmark = pytest.mark.usefixtures("one_of_each")
+
+# Of every answer its own, or of the moment.
+OWN = {"x-request-id", "date", "transfer-encoding", "content-length", "etag"}
+
+
+def _got(app: Litestar) -> list[Route]:
+    return [route for route in routes(app) if route.method == "GET" and not route.path.endswith("/stream")]
+
+
+async def test_every_route_that_is_got_answers_head(app: Litestar, admin: AsyncClient, root: AsyncClient) -> None:
+    for route in _got(app):
+        client = admin if route.path.startswith(API) else root
+        got, head = await client.get(address(route)), await client.head(address(route))
+        assert head.status_code == got.status_code, route
+        assert head.content == b"", route
+        assert set(head.headers) - OWN == set(got.headers) - OWN, route
+        assert head.headers.get("content-type") == got.headers.get("content-type"), route
+
+
+async def test_where_nothing_is_got_there_is_no_head_and_allow_says_so(admin: AsyncClient) -> None:
+    answer = await admin.head("/scanner/scan")
+    assert answer.status_code == 405
+    assert "HEAD" not in answer.headers["allow"]
+    answer = await admin.delete("/items")
+    assert {"GET", "HEAD", "POST"} <= set(answer.headers["allow"].split(", "))
+    answer = await admin.request("OPTIONS", "/items/1")
+    assert {"GET", "HEAD"} <= set(answer.headers["allow"].split(", "))
