@@ -110,6 +110,11 @@ class HttpConnection(HttpToolsProtocol):
         self._head_bytes = 0
         super().on_body(body)
 
+    def resume_writing(self) -> None:
+        # Some was read, though the next piece of the answer may leave as much unread as there was.
+        self._unread = 0
+        super().resume_writing()
+
     def waits(self) -> tuple[bool, float] | None:
         """Whether it has kept to the rules so far, and since when the client is expected to do something.
 

@@ -206,6 +206,25 @@ async def test_an_answer_that_is_not_read_is_given_up(listening: Listening, monk
     reader.feed_eof()
 
 
+async def test_an_answer_that_is_read_in_pieces_is_not_given_up(listening: Listening) -> None:
+    reader, writer = await listening.connect()
+    writer.write(b"GET /docs/assets/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 30)
+    state = listening.server.server_state
+    await until(lambda: any(each.flow.write_paused for each in state.connections))
+    (connection,) = state.connections
+    assert isinstance(connection, connections.HttpConnection)
+    now = asyncio.get_running_loop().time()
+    assert not connection.is_overdue(now)
+    assert not connection.is_overdue(now + connections.UNREAD_SECONDS - 1)
+    # As the transport says it when its buffer is nearly empty; then it is as full as before.
+    connection.resume_writing()
+    connection.pause_writing()
+    assert not connection.is_overdue(now + connections.UNREAD_SECONDS + 1)
+    assert connection.is_overdue(now + 3 * connections.UNREAD_SECONDS)
+    writer.close()
+    reader.feed_eof()
+
+
 @pytest.fixture
 def only_20(listening: Listening) -> connections.Limits:
     listening.server.limits.connections = 20
