@@ -105,90 +105,123 @@ class BackupAdministration:
         removed = await self.backups.remove_backup(id)
         await self._note(by, "deleted", id, {"filename": removed.filename})
 
-    async def start_restore(self, id: str, by: Principal, *, force: bool, dry_run: bool) -> StartedJob:
+    async def start_restore(
+        self, id: str, by: Principal, *, force: bool, dry_run: bool, accept_edited: bool
+    ) -> StartedJob:
         """Begins to replace everything by a stored backup. Raises NotFound, or BadRequest without `force`."""
         backup = await self.backups.get_backup(id)
         _require_force(force=force, dry_run=dry_run)
 
         async def work(report: Report) -> ImportResult:
-            return await self._replace(self.backups.store.path(backup), report, by, dry_run=dry_run, source=id)
+            path = self.backups.store.path(backup)
+            return await self._replace(path, report, by, dry_run=dry_run, accept_edited=accept_edited, source=id)
 
         return await self._started("backup.restore", work, by)
 
     async def restore_upload(
-        self, request: Request[Any, Any, Any], by: Principal, *, force: bool, validate_only: bool
+        self, request: Request[Any, Any, Any], by: Principal, *, force: bool, validate_only: bool, accept_edited: bool
     ) -> StartedJob:
         """Begins to replace everything by an uploaded archive, or with `validate_only` to see whether that could be."""
         async with AsyncExitStack() as stack:
             upload = await self._receive(request, stack, archive=True)
             force = force or _flag(upload, "force")
             validate_only = validate_only or _flag(upload, "validate_only")
+            accept_edited = accept_edited or _flag(upload, "accept_edited")
             _require_force(force=force, dry_run=validate_only)
             kept = stack.pop_all()
 
         async def work(report: Report) -> ImportResult | Validity:
             async with kept:
                 if validate_only:
-                    return await self.restores.validate(upload.file, report)
-                return await self._replace(upload.file, report, by, dry_run=False, source=upload.filename)
+                    return await self.restores.validate(upload.file, report, accept_edited=accept_edited)
+                return await self._replace(
+                    upload.file, report, by, dry_run=False, accept_edited=accept_edited, source=upload.filename
+                )
 
         return await self._started("backup.validate" if validate_only else "backup.restore", work, by)
 
-    async def import_full(self, encoded: str, by: Principal, *, force: bool, dry_run: bool) -> ImportResult:
+    async def import_full(
+        self, encoded: str, by: Principal, *, force: bool, dry_run: bool, accept_edited: bool
+    ) -> ImportResult:
         """Replaces everything by a dump in base64."""
         _require_force(force=force, dry_run=dry_run)
         async with AsyncExitStack() as stack:
             file = await self._decode(encoded, stack)
-            return await self._import_full(file, stack.pop_all(), by, dry_run=dry_run, source="request")
+            return await self._import_full(
+                file, stack.pop_all(), by, dry_run=dry_run, accept_edited=accept_edited, source="request"
+            )
 
     async def import_full_upload(
-        self, request: Request[Any, Any, Any], by: Principal, *, force: bool, dry_run: bool
+        self, request: Request[Any, Any, Any], by: Principal, *, force: bool, dry_run: bool, accept_edited: bool
     ) -> ImportResult:
-        """Replaces everything by an uploaded dump; `force` and `dry_run` may also be fields of the form."""
+        """Replaces everything by an uploaded dump; the flags may also be fields of the form."""
         async with AsyncExitStack() as stack:
             upload = await self._receive(request, stack, archive=False)
             dry_run = dry_run or _flag(upload, "dry_run")
             _require_force(force=force or _flag(upload, "force"), dry_run=dry_run)
-            return await self._import_full(upload.file, stack.pop_all(), by, dry_run=dry_run, source=upload.filename)
+            accept_edited = accept_edited or _flag(upload, "accept_edited")
+            return await self._import_full(
+                upload.file, stack.pop_all(), by, dry_run=dry_run, accept_edited=accept_edited, source=upload.filename
+            )
 
-    async def import_partial(self, encoded: str, by: Principal, *, force: bool, tables: list[str]) -> ImportResult:
+    async def import_partial(
+        self, encoded: str, by: Principal, *, force: bool, tables: list[str], accept_edited: bool
+    ) -> ImportResult:
         """Adds the rows of a dump in base64."""
         async with AsyncExitStack() as stack:
             file = await self._decode(encoded, stack)
-            return await self._import_partial(file, stack.pop_all(), by, force=force, tables=tables)
+            return await self._import_partial(
+                file, stack.pop_all(), by, force=force, tables=tables, accept_edited=accept_edited
+            )
 
     async def import_partial_upload(
-        self, request: Request[Any, Any, Any], by: Principal, *, force: bool, tables: list[str]
+        self, request: Request[Any, Any, Any], by: Principal, *, force: bool, tables: list[str], accept_edited: bool
     ) -> ImportResult:
-        """Adds the rows of an uploaded dump; `force` and `tables` may also be fields of the form."""
+        """Adds the rows of an uploaded dump; the flags and `tables` may also be fields of the form."""
         async with AsyncExitStack() as stack:
             upload = await self._receive(request, stack, archive=False)
             force = force or _flag(upload, "force")
             named = [*tables, upload.fields.get("tables", "")]
-            return await self._import_partial(upload.file, stack.pop_all(), by, force=force, tables=named)
+            accept_edited = accept_edited or _flag(upload, "accept_edited")
+            return await self._import_partial(
+                upload.file, stack.pop_all(), by, force=force, tables=named, accept_edited=accept_edited
+            )
 
     async def _import_full(
-        self, file: Path, kept: AsyncExitStack, by: Principal, *, dry_run: bool, source: str
+        self, file: Path, kept: AsyncExitStack, by: Principal, *, dry_run: bool, accept_edited: bool, source: str
     ) -> ImportResult:
         async def work(report: Report) -> ImportResult:
             async with kept:
-                return await self._replace(file, report, by, dry_run=dry_run, source=source)
+                return await self._replace(
+                    file, report, by, dry_run=dry_run, accept_edited=accept_edited, source=source
+                )
 
         return await self._finished("backup.restore", work, by)
 
     async def _import_partial(
-        self, file: Path, kept: AsyncExitStack, by: Principal, *, force: bool, tables: list[str]
+        self,
+        file: Path,
+        kept: AsyncExitStack,
+        by: Principal,
+        *,
+        force: bool,
+        tables: list[str],
+        accept_edited: bool,
     ) -> ImportResult:
         async def work(report: Report) -> ImportResult:
             async with kept:
-                result = await self.restores.add(file, report, force=force, tables=_named(tables))
+                result = await self.restores.add(
+                    file, report, force=force, tables=_named(tables), accept_edited=accept_edited
+                )
             await self._note(by, "imported", None, {"rows": result.records_imported, "tables": result.tables_affected})
             return result
 
         return await self._finished("backup.import", work, by)
 
-    async def _replace(self, file: Path, report: Report, by: Principal, *, dry_run: bool, source: str) -> ImportResult:
-        result = await self.restores.replace(file, report, dry_run=dry_run)
+    async def _replace(
+        self, file: Path, report: Report, by: Principal, *, dry_run: bool, accept_edited: bool, source: str
+    ) -> ImportResult:
+        result = await self.restores.replace(file, report, dry_run=dry_run, accept_edited=accept_edited)
         if not dry_run:
             told = {"by": by.user.username, "rows": result.records_imported, "safety_backup": result.safety_backup}
             # In the restored data this may be nobody's id, or somebody else's.
@@ -197,7 +230,7 @@ class BackupAdministration:
 
     async def _receive(self, request: Request[Any, Any, Any], stack: AsyncExitStack, *, archive: bool) -> Upload:
         place = await stack.enter_async_context(workspace(self._config.backup_dir))
-        target = place / ("upload.zip" if archive else "upload.sql.gz")
+        target = place / ("upload.zip" if archive else "upload")
         upload = await receive_upload(request, target, self._config.max_upload_mb * 2**20)
         check_name(upload.filename, archive=archive)
         return upload

@@ -12,7 +12,7 @@ from stocky import clock
 from stocky.auth.guards import admins
 from stocky.auth.schemas import Principal
 from stocky.backup.administration import MAX_JSON_DUMP, BackupAdministration
-from stocky.backup.schemas import CreatedBackup, FullImportRequest, ImportResult, PartialImportRequest
+from stocky.backup.schemas import ACCEPT_EDITED, CreatedBackup, FullImportRequest, ImportResult, PartialImportRequest
 from stocky.backup.store import Kind
 from stocky.backup.upload import USE_UPLOAD
 from stocky.openapi import problem
@@ -25,11 +25,17 @@ TOO_LARGE = f"The body is larger than the {MAX_JSON_DUMP // 2**20} MiB of a dump
 
 Force = Annotated[bool, Parameter(description="Full: yes, replace everything. Partial: skip rows that exist")]
 DryRun = Annotated[bool, Parameter(description="Do all of it but the replacing, and say what would change")]
+AcceptEdited = Annotated[bool, Parameter(description=ACCEPT_EDITED)]
 Tables = Annotated[
     list[str] | None,
     Parameter(description="Tables of accounts, keys, settings and audit that may come along with force, with commas"),
 ]
 
+_FORM = {
+    "file": "The .sql.gz, packed or not, or a SQLite file of Stocky's",
+    "force": "As in the query",
+    "accept_edited": "As in the query",
+}
 _IMPORT_ERRORS = {
     400: problem("Not a sound backup, or something in it that is not taken; `detail` says what and where"),
     409: problem("The backup is of a newer Stocky, or another restore is running"),
@@ -61,7 +67,9 @@ async def download_full_backup(backups: BackupAdministration) -> Stream:
 )
 async def import_partial(data: PartialImportRequest, backups: BackupAdministration, user: Principal) -> ImportResult:
     """Add the rows of a dump. A row whose key exists undoes it all, or with `force` stays as it is."""
-    return await backups.import_partial(data.backup_data, user, force=data.force, tables=data.tables)
+    return await backups.import_partial(
+        data.backup_data, user, force=data.force, tables=data.tables, accept_edited=data.accept_edited
+    )
 
 
 @post(
@@ -73,12 +81,14 @@ async def import_partial(data: PartialImportRequest, backups: BackupAdministrati
 )
 async def import_full(data: FullImportRequest, backups: BackupAdministration, user: Principal) -> ImportResult:
     """Replace everything by a dump. The data of before is backed up first; everyone signs in again."""
-    return await backups.import_full(data.backup_data, user, force=data.force, dry_run=data.dry_run)
+    return await backups.import_full(
+        data.backup_data, user, force=data.force, dry_run=data.dry_run, accept_edited=data.accept_edited
+    )
 
 
 @post(
     "/upload/import/partial",
-    opt=admins | {"form": {"file": "The .sql.gz", "force": "As in the query", "tables": "With commas"}},
+    opt=admins | {"form": _FORM | {"tables": "With commas"}},
     status_code=200,
     request_max_body_size=None,
     responses=_IMPORT_ERRORS,
@@ -89,14 +99,17 @@ async def upload_partial(
     user: Principal,
     force: Force = False,
     tables: Tables = None,
+    accept_edited: AcceptEdited = False,
 ) -> ImportResult:
     """The same from a form with the dump as `file`, which may be as large as STOCKY_MAX_UPLOAD_MB."""
-    return await backups.import_partial_upload(request, user, force=force, tables=tables or [])
+    return await backups.import_partial_upload(
+        request, user, force=force, tables=tables or [], accept_edited=accept_edited
+    )
 
 
 @post(
     "/upload/import/full",
-    opt=admins | {"form": {"file": "The .sql.gz", "force": "As in the query", "dry_run": "As in the query"}},
+    opt=admins | {"form": _FORM | {"dry_run": "As in the query"}},
     status_code=200,
     request_max_body_size=None,
     responses=_IMPORT_ERRORS,
@@ -107,9 +120,10 @@ async def upload_full(
     user: Principal,
     force: Force = False,
     dry_run: DryRun = False,
+    accept_edited: AcceptEdited = False,
 ) -> ImportResult:
     """The same from a form with the dump as `file`, which may be as large as STOCKY_MAX_UPLOAD_MB."""
-    return await backups.import_full_upload(request, user, force=force, dry_run=dry_run)
+    return await backups.import_full_upload(request, user, force=force, dry_run=dry_run, accept_edited=accept_edited)
 
 
 backup_routes = Router(

@@ -27,6 +27,10 @@ from stocky.db import Database
 from stocky.documents.blobs import Blobs
 from stocky.errors import BadRequest, Conflict
 
+# How uploads are named: by Stocky, by a browser that unpacked or renamed one, and a SQLite file of Stocky's.
+DUMPS: tuple[str, ...] = (".sql.gz", ".sql", ".gz", ".db", ".sqlite", ".sqlite3")
+ARCHIVE: tuple[str, ...] = (".zip",)
+
 
 class Restores:
     """Brings backups into one database."""
@@ -38,15 +42,20 @@ class Restores:
         self._blobs = Blobs(config.blobs)
         self._running = asyncio.Lock()
 
-    async def replace(self, file: Path, report: Report, *, dry_run: bool = False) -> ImportResult:
-        """Replaces everything by what a dump or an archive holds, after a backup of what is there now.
+    async def replace(
+        self, file: Path, report: Report, *, dry_run: bool = False, accept_edited: bool = False
+    ) -> ImportResult:
+        """Replaces everything by what a dump, an archive or a SQLite file holds, after a backup of what is there now.
+
+        With `accept_edited` the checksums of a dump are left out, and no other check.
 
         Raises BadRequest for what is no sound backup, Conflict for one of a newer Stocky or while another
         restore runs, OutOfSpace, Unavailable. After any of them the data is what it was.
         """
         if self._running.locked():
             raise Conflict("Another restore is running; wait for its end")
-        async with self._running, self._loaded(file, "full", report) as (scratch, loaded, from_file):
+        loading = self._loaded(file, "full", report, accept_edited=accept_edited)
+        async with self._running, loading as (scratch, loaded, from_file):
             lost = _lost(await objects_in_the_way(self._database), dry_run=dry_run)
             wanted = await contents_of(scratch)
             if not dry_run:
@@ -66,9 +75,11 @@ class Restores:
             replaced = await replace_database(self._database, scratch, report, before=back_up)
             return _restored(loaded, safety[0], replaced, lacking, placed)
 
-    async def add(self, file: Path, report: Report, *, force: bool, tables: frozenset[str]) -> ImportResult:
+    async def add(
+        self, file: Path, report: Report, *, force: bool, tables: frozenset[str], accept_edited: bool = False
+    ) -> ImportResult:
         """Adds the rows of a dump to the data in one transaction. Raises BadRequest, and then nothing was added."""
-        async with self._loaded(file, "partial", report) as (staging, loaded, _):
+        async with self._loaded(file, "partial", report, accept_edited=accept_edited) as (staging, loaded, _):
             await adopt_contents(self._database, await contents_of(staging))
             report("adding rows", 0, None, "rows")
             imported = await import_partial(self._database, staging, force=force, tables=tables)
@@ -82,9 +93,9 @@ class Restores:
                 warnings=[*loaded.warnings, *imported.notes],
             )
 
-    async def validate(self, file: Path, report: Report) -> Validity:
+    async def validate(self, file: Path, report: Report, *, accept_edited: bool = False) -> Validity:
         """Does all of a restore but the replacing. Raises what `replace` raises."""
-        async with self._loaded(file, "full", report) as (scratch, loaded, from_file):
+        async with self._loaded(file, "full", report, accept_edited=accept_edited) as (scratch, loaded, from_file):
             missing = await tell_missing(self._blobs, from_file, await contents_of(scratch))
             return Validity(
                 message="The backup is whole and could be restored.",
@@ -95,31 +106,33 @@ class Restores:
 
     @asynccontextmanager
     async def _loaded(
-        self, file: Path, purpose: Purpose, report: Report
+        self, file: Path, purpose: Purpose, report: Report, *, accept_edited: bool
     ) -> AsyncIterator[tuple[Path, LoadResult, Opened]]:
         """The backup loaded into a scratch database and checked, there for the length of the block."""
         async with workspace(self._config.backup_dir) as place:
-            from_file = await opened(file, place, self._config)
+            from_file = await opened(file, place, self._config, accept_edited=accept_edited)
             scratch = place / "scratch.db"
             request = LoadRequest(
                 dump=str(from_file.dump),
                 scratch=str(scratch),
                 purpose=purpose,
                 max_bytes=self._config.max_restore_gb * 2**30,
+                accept_edited=accept_edited,
             )
             yield scratch, await run_worker(request, LoadResult, report), from_file
 
 
 def check_name(filename: str, *, archive: bool) -> None:
-    """Raises BadRequest unless an uploaded file is named as what it has to be."""
-    wanted, other, taken_by = ".zip", ".sql.gz", "/api/v1/backup/upload/import/full"
-    if not archive:
-        wanted, other, taken_by = other, wanted, "/api/v1/system/restore"
+    """Raises BadRequest unless an uploaded file is named as what it has to be; its content is looked at later."""
+    wanted, others = (ARCHIVE, DUMPS) if archive else (DUMPS, ARCHIVE)
+    taken_by = "/api/v1/backup/upload/import/full" if archive else "/api/v1/system/restore"
     name = filename.lower()
-    if name.endswith(other):
-        raise BadRequest(f"{filename!r} is no {wanted} file; send it to {taken_by}, which takes {other} files")
+    if name.endswith(others):
+        raise BadRequest(f"{filename!r} is no {wanted[0]} file; send it to {taken_by}, which takes {others[0]} files")
     if not name.endswith(wanted):
-        raise BadRequest(f"{filename!r} is no {wanted} file by its name; send a backup that Stocky made")
+        raise BadRequest(
+            f"{filename!r} is no {wanted[0]} file by its name ({', '.join(wanted)}); send a backup that Stocky made"
+        )
 
 
 def _lost(objects: list[str], *, dry_run: bool) -> list[str]:

@@ -9,12 +9,15 @@ from msgspec import Meta, Struct
 
 from stocky.backup.store import Kind, Reason, StoredBackup
 
+ACCEPT_EDITED = "Take a backup that was edited on purpose: all checks but the checksum"
+
 
 class ImportRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     """A dump to import, as text."""
 
     backup_data: Annotated[str, Meta(description="The .sql.gz in base64; at most 32 MiB of it")]
     force: Annotated[bool, Meta(description="Full: yes, replace everything. Partial: skip rows that exist")] = False
+    accept_edited: Annotated[bool, Meta(description=ACCEPT_EDITED)] = False
 
 
 class PartialImportRequest(ImportRequest, kw_only=True, forbid_unknown_fields=True):

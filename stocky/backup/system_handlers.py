@@ -11,7 +11,7 @@ from litestar.response import Stream
 from stocky.auth.guards import admins
 from stocky.auth.schemas import Principal
 from stocky.backup.administration import BackupAdministration
-from stocky.backup.schemas import Backup, NewSystemBackup, StartedBackup, StartedJob
+from stocky.backup.schemas import ACCEPT_EDITED, Backup, NewSystemBackup, StartedBackup, StartedJob
 from stocky.backup.store import Kind
 from stocky.files import file_answer
 from stocky.openapi import problem
@@ -19,6 +19,7 @@ from stocky.request import StockyRequest
 
 Force = Annotated[bool, Parameter(description="Yes, replace everything")]
 DryRun = Annotated[bool, Parameter(description="Do all of it but the replacing; the result says what would change")]
+AcceptEdited = Annotated[bool, Parameter(description=ACCEPT_EDITED)]
 ValidateOnly = Annotated[bool, Parameter(description="Only see whether it could be restored")]
 
 _MEDIA_TYPES = {Kind.SQL: "application/gzip", Kind.ARCHIVE: "application/zip"}
@@ -63,15 +64,21 @@ async def verify_backup(backups: BackupAdministration, user: Principal, timestam
 
 @post("/backup/{timestamp:str}/restore", opt=admins, status_code=202)
 async def restore_backup(
-    backups: BackupAdministration, user: Principal, timestamp: str, force: Force = False, dry_run: DryRun = False
+    backups: BackupAdministration,
+    user: Principal,
+    timestamp: str,
+    force: Force = False,
+    dry_run: DryRun = False,
+    accept_edited: AcceptEdited = False,
 ) -> StartedJob:
     """Begin to replace everything by a stored backup. A backup is made first; everyone signs in again."""
-    return await backups.start_restore(timestamp, user, force=force, dry_run=dry_run)
+    return await backups.start_restore(timestamp, user, force=force, dry_run=dry_run, accept_edited=accept_edited)
 
 
 @post(
     "/restore",
-    opt=admins | {"form": {"file": "The .zip", "force": "As in the query", "validate_only": "As in the query"}},
+    opt=admins
+    | {"form": {"file": "The .zip"} | dict.fromkeys(("force", "validate_only", "accept_edited"), "As in the query")},
     status_code=202,
     request_max_body_size=None,
 )
@@ -81,9 +88,12 @@ async def restore_archive(
     user: Principal,
     force: Force = False,
     validate_only: ValidateOnly = False,
+    accept_edited: AcceptEdited = False,
 ) -> StartedJob:
     """The same from a form with an archive as `file`."""
-    return await backups.restore_upload(request, user, force=force, validate_only=validate_only)
+    return await backups.restore_upload(
+        request, user, force=force, validate_only=validate_only, accept_edited=accept_edited
+    )
 
 
 system_routes = Router(

@@ -8,6 +8,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stocky.cli.verify import ACCEPT_EDITED
+
 if TYPE_CHECKING:
     from stocky.backup.schemas import ImportResult
     from stocky.config import Config
@@ -21,12 +23,13 @@ def register(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "restore",
         help="replace everything by a backup",
-        description="Loads a backup or an archive on the side and checks it, backs up what is there now, and then puts"
-        " the one in the place of the other. Whatever fails, the data is what it was.",
+        description="Loads a backup, an archive or a SQLite file of Stocky's on the side and checks it, backs up what"
+        " is there now, and then puts the one in the place of the other. Whatever fails, the data is what it was.",
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="a .sql.gz or .zip of Stocky's")
+    parser.add_argument("file", type=Path, metavar="FILE", help="a .sql.gz or .zip of Stocky's, or a stocky.db")
     parser.add_argument("--dry-run", action="store_true", help="do all of it but the replacing; say what would change")
     parser.add_argument("--force", action="store_true", help="do not ask")
+    parser.add_argument("--accept-edited", action="store_true", help=ACCEPT_EDITED)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
 
@@ -43,6 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     config = load()
     arguments.file.stat()
+    _refuse_itself(config, arguments.file)
     if not (arguments.dry_run or arguments.force or _agreed(config)):
         return 1
     with ExitStack() as stack:
@@ -75,9 +79,19 @@ async def _restore(config: Config, arguments: argparse.Namespace) -> ImportResul
     try:
         with ProgressBar(quiet=arguments.json) as bar:
             restores = Restores(config, database, Backups(config))
-            return await restores.replace(arguments.file, bar, dry_run=arguments.dry_run)
+            return await restores.replace(
+                arguments.file, bar, dry_run=arguments.dry_run, accept_edited=arguments.accept_edited
+            )
     finally:
         await database.close()
+
+
+def _refuse_itself(config: Config, file: Path) -> None:
+    """Raises BadRequest for the very database that would be replaced."""
+    from stocky.errors import BadRequest
+
+    if config.dialect == "sqlite" and config.sqlite_path.exists() and file.samefile(config.sqlite_path):
+        raise BadRequest(f"{file} is the database that would be replaced; name a copy of it, or a backup")
 
 
 def _agreed(config: Config) -> bool:

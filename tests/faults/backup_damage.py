@@ -114,7 +114,8 @@ def _packed(content: bytes) -> list[bytes] | None:
     """What is packed in it, as far as any program would get it out; None when none does."""
     try:
         if not content.startswith(b"PK"):
-            return [gzip.decompress(content)]
+            # Without the line end of the last line it is as whole as before.
+            return [gzip.decompress(content).removesuffix(b"\n")]
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return [archive.read(name) for name in ("metadata.json", "settings.json", "database.sql.gz")]
     except (OSError, EOFError, zlib.error, zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError, ValueError):

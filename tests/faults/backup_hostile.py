@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import sqlite3
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import httpx
@@ -112,13 +114,31 @@ def hostile_files(dump: str) -> Iterator[tuple[str, str, bytes]]:
         yield kind, "no UTF-8", gzip.compress(b"INSERT INTO \"setting\" VALUES('\xff','1','x');")
         yield kind, "an empty file", b""
         yield kind, "nothing, packed", gzip.compress(b"")
-        yield kind, "no gzip", dump.encode()
+        yield kind, "a bomb in gzip in gzip", gzip.compress(gzip.compress(b"--\n" * (_BOMB // 3)))
+        yield kind, "gzip five times over", _again_and_again(dump.encode(), 5)
+        yield kind, "no gzip and no SQL", b"\x01\x02" + dump.encode()
+        yield kind, "SQLite's header alone", b"SQLite format 3\0" + b"\0" * 4096
+        yield kind, "a SQLite file of nobody's", _database()
         yield kind, "a zip", b"PK\x03\x04" + b"x" * 100
         yield kind, "a newer schema", gzip.compress(_with(dump, "-- schema: ", "-- schema: 9999"))
         yield kind, "a newer format", gzip.compress(_with(dump, "-- format: ", "-- format: 9"))
         yield kind, "a footer before its time", gzip.compress(_moved_footer(dump))
         yield kind, "two footers", gzip.compress((dump + dump.splitlines()[-1] + "\n").encode())
         yield kind, "something after the footer", gzip.compress((dump + _ADMIN + "\n").encode())
+
+
+def _again_and_again(content: bytes, times: int) -> bytes:
+    for _ in range(times):
+        content = gzip.compress(content)
+    return content
+
+
+def _database() -> bytes:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT)")
+        connection.execute("CREATE VIEW user_account AS SELECT * FROM item")
+        connection.commit()
+        return connection.serialize()
 
 
 def _with(dump: str, start: str, line: str) -> bytes:

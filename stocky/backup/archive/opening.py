@@ -23,16 +23,16 @@ class Opened(msgspec.Struct, frozen=True):
     damaged: list[str] = []
 
 
-async def opened(file: Path, place: Path, config: Config) -> Opened:
+async def opened(file: Path, place: Path, config: Config, *, accept_edited: bool = False) -> Opened:
     """A dump as it is, or what is in an archive, its dump taken out of it to `place`. Raises what is wrong with it."""
-    return await asyncio.to_thread(_opened, file, place, config.max_restore_gb * 2**30)
+    return await asyncio.to_thread(_opened, file, place, config.max_restore_gb * 2**30, accept_edited=accept_edited)
 
 
-def _opened(file: Path, place: Path, max_bytes: int) -> Opened:
+def _opened(file: Path, place: Path, max_bytes: int, *, accept_edited: bool) -> Opened:
     with file.open("rb") as beginning:
         is_archive = file.suffix == SUFFIX or beginning.read(len(_ZIP)) == _ZIP
     if not is_archive:
         return Opened(file)
     dump = place / "database.sql.gz"
-    extracted = extract_dump(file, dump, max_bytes)
+    extracted = extract_dump(file, dump, max_bytes, accept_edited=accept_edited)
     return Opened(dump, file, extracted.contents, extracted.damaged)

@@ -51,13 +51,14 @@ class LoadRequest(Request, frozen=True, kw_only=True):
 
     `full` is for a restore: it has to be a whole dump with an active admin. `partial` takes what is there, and
     needs no header. `verify` compares what was loaded with what was dumped. `max_bytes` bounds what the dump
-    may become when it is unpacked.
+    may become when it is unpacked. `accept_edited` leaves out the checksums, for a dump edited on purpose.
     """
 
     dump: str
     scratch: str
     purpose: Purpose
     max_bytes: int
+    accept_edited: bool = False
 
 
 class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +69,8 @@ class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
     warnings: list[str] = []
     # Of a verification: what is not as it was dumped.
     problems: list[str] = []
+    # Whether checksums prove that it is what was backed up: not of an edited dump, nor where there are none.
+    is_as_made: bool = True
 
 
 class FillRequest(Request, frozen=True, kw_only=True):

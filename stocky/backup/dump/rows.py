@@ -89,6 +89,10 @@ class Table:
             raise ValueError(f"{self.name} has {len(wanted)} columns there, and {len(literals)} values are given")
         return tuple(_value(self.name, column, literal) for column, literal in zip(wanted, literals, strict=True))
 
+    def stored_row(self, values: tuple[object, ...]) -> Row:
+        """The row of one value for each column, as a SQLite file stores it. Raises ValueError saying which is wrong."""
+        return tuple(_stored(self.name, column, value) for column, value in zip(self.columns, values, strict=True))
+
 
 # A text bound to an integer column becomes an integer by the column's affinity; these two need a word more.
 # `unhex_blob` is what the loading connection calls bytes.fromhex.
@@ -129,3 +133,21 @@ def _value(table: str, column: Column, literal: str) -> str | int | None:
         raise ValueError(f"{table}.{column.name} takes no {literal[:40]}")
     value: str = match[1]
     return _QUOTES.sub(lambda quotes: "'" if quotes[0] == "''" else "\r", value) if column.kind == "text" else value
+
+
+def _stored(table: str, column: Column, value: object) -> str | int | None:
+    kind = column.kind
+    if value is None and not column.is_required:
+        return None
+    if kind == "integer" and isinstance(value, int):
+        return value
+    if kind == "boolean" and value in (0, 1) and isinstance(value, int):
+        return str(value)
+    if kind == "blob" and isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, str) and "\0" not in value:
+        if kind == "text":
+            return value
+        if kind in ("time", "date") and _WHOLE[kind].fullmatch(f"'{value}'"):
+            return value
+    raise ValueError(f"{table}.{column.name} takes no {str(value)[:40]!r}")

@@ -1,22 +1,26 @@
-"""Loads a dump into a scratch database and proves it there; called in a child process, and touches nothing else."""
+"""Loads a dump or a SQLite file into a scratch database and proves it there, in a child; it touches nothing else."""
 
 from __future__ import annotations
 
 import gc
 import resource
 import sqlite3
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 from stocky.backup.child.requests import LoadRequest, LoadResult
 from stocky.backup.dump.format import Header
 from stocky.backup.dump.lines import table_proofs
-from stocky.backup.dump.rows import tables_of
+from stocky.backup.dump.rows import Table, tables_of
 from stocky.backup.dump.tables import BOOKKEEPING, DERIVED, LEFT_OUT, is_data
 from stocky.backup.dump.writing import Report
 from stocky.backup.proving import scratch
-from stocky.backup.proving.checks import prove, prove_rows
-from stocky.backup.proving.reading import DumpReader
+from stocky.backup.proving.checks import FAULTS, prove, prove_rows
+from stocky.backup.proving.database_file import DatabaseReader, copy_database, is_database, open_untrusted
+from stocky.backup.proving.foreign import describe_dump
+from stocky.backup.proving.reading import Batch, DumpReader
+from stocky.backup.proving.unpacking import Unpacked
 from stocky.barcodes.keys import key_of
 from stocky.db.migrate import schema_version
 from stocky.db.sqlite_file import domain_error
@@ -49,31 +53,77 @@ def load(request: LoadRequest, report: Report) -> LoadResult:
 
     Raises BadRequest for what is no whole and sound dump, Conflict for one of a newer Stocky, TooLarge.
     """
-    path = Path(request.scratch)
-    with closing(DumpReader(Path(request.dump), request.max_bytes, report)) as reader:
-        return _load(request, reader, path, report)
+    with closing(Unpacked(Path(request.dump), request.max_bytes)) as source:
+        if is_database(source.beginning):
+            return _load_database(request, source, report)
+        return _load_dump(request, source, report)
 
 
-def _load(request: LoadRequest, reader: DumpReader, path: Path, report: Report) -> LoadResult:
-    current = schema_version("sqlite")
+def _load_dump(request: LoadRequest, source: Unpacked, report: Report) -> LoadResult:
+    reader = DumpReader(source, report, accept_edited=request.accept_edited)
     header = reader.header
     if header is None and request.purpose != "partial":
-        raise BadRequest("This is no backup of Stocky's: its first lines are missing")
-    schema = current if header is None else header.schema
-    _refuse_other_versions(header, current)
-    scratch.build(path, schema)
+        told = describe_dump(source.beginning, source.layers) or "Its first lines are missing"
+        raise BadRequest(f"This is no backup of Stocky's. {told}")
+    schema = schema_version("sqlite")
+    if header is not None:
+        schema = header.schema
+        _refuse_other_versions(schema, f"was made by a newer Stocky ({header.stocky}, schema {schema};")
     problems: list[str] = []
+
+    def fill(connection: sqlite3.Connection, tables: dict[str, Table]) -> None:
+        _insert(connection, tables, reader.batches(tables, scratch.known_names()))
+        if request.purpose == "verify" and header is not None:
+            problems.extend(_differences(connection, reader, header))
+
+    warnings = _build(request, schema, fill, report)
+    if reader.edits:
+        warnings.insert(0, f"The backup was edited after it was made: {', '.join(reader.edits)}")
+    rows = {table: proof.rows for table, proof in reader.found.items() if is_data(table)}
+    if reader.footer is not None:
+        rows = dict.fromkeys(reader.footer.tables, 0) | rows
+    is_as_made = header is not None and not reader.edits
+    return LoadResult(rows=rows, header=header, warnings=warnings, problems=problems, is_as_made=is_as_made)
+
+
+def _load_database(request: LoadRequest, source: Unpacked, report: Report) -> LoadResult:
+    given = Path(request.scratch).with_name("given.db")
+    warnings = copy_database(source, Path(request.dump), given, request.max_bytes)
+    with closing(open_untrusted(given)) as connection:
+        reader = DatabaseReader(connection, report)
+        _refuse_other_versions(reader.schema, f"is a database of a newer Stocky (schema {reader.schema};")
+        if reader.foreign:
+            warnings.append(f"What is not Stocky's was left out: {', '.join(reader.foreign[:FAULTS])}")
+        warnings += _build(
+            request, reader.schema, lambda target, tables: _insert(target, tables, reader.batches(tables)), report
+        )
+    given.unlink()
+    return LoadResult(rows=reader.rows, warnings=warnings, is_as_made=False)
+
+
+def _build(
+    request: LoadRequest,
+    schema: int,
+    fill: Callable[[sqlite3.Connection, dict[str, Table]], None],
+    report: Report,
+) -> list[str]:
+    """Makes and proves the scratch database with the rows that `fill` puts into the tables of `schema`; warnings."""
+    path = Path(request.scratch)
+    scratch.build(path, schema)
     with closing(scratch.open_scratch(path)) as connection:
         indexes = scratch.take_off_indexes(connection)
-        _fill(connection, reader)
-        if request.purpose == "verify" and header is not None:
-            problems = _differences(connection, reader, header)
+        tables = {name: table for name, table in tables_of(connection).items() if name not in BOOKKEEPING}
+        for table in tables.keys() - DERIVED:
+            # What a migration put in is in the dump as well.
+            connection.execute(f'DELETE FROM "{table}"')  # noqa: S608 - a name of our own schema
+        fill(connection, tables)
         report("building indexes", 0, len(indexes), "indexes")
         for done, statement in enumerate(indexes, 1):
             _execute(connection, statement)
             report("building indexes", done, len(indexes), "indexes")
     warnings = []
     if scratch.migrate_forward(path):
+        current = schema_version("sqlite")
         warnings.append(f"Backup from older version, may have issues (schema {schema}, now {current}); it was migrated")
     _complete_keys(path)
     report("checking", 0, None, "")
@@ -81,34 +131,24 @@ def _load(request: LoadRequest, reader: DumpReader, path: Path, report: Report) 
         prove_rows(path)
     else:
         prove(path, needs_admin=request.purpose == "full")
-    rows = {table: proof.rows for table, proof in reader.found.items() if is_data(table)}
-    if reader.footer is not None:
-        rows = {table: proof.rows for table, proof in reader.footer.tables.items()} | rows
-    return LoadResult(rows=rows, header=header, warnings=warnings, problems=problems)
+    return warnings
 
 
-def _refuse_other_versions(header: Header | None, current: int) -> None:
-    if header is None:
-        return
-    if header.schema > current:
-        raise Conflict(
-            f"The backup was made by a newer Stocky ({header.stocky}, schema {header.schema}; this one has {current});"
-            " install that version or a later one"
-        )
-    if header.schema < 1:
-        raise BadRequest(f"The backup is damaged: there is no schema {header.schema}")
+def _refuse_other_versions(schema: int, newer: str) -> None:
+    """Raises Conflict for a schema that is newer than this Stocky's, BadRequest for none. `newer` says what it is."""
+    current = schema_version("sqlite")
+    if schema > current:
+        raise Conflict(f"The backup {newer} this one has {current}); install that version or a later one")
+    if schema < 1:
+        raise BadRequest(f"The backup is damaged: there is no schema {schema}")
 
 
-def _fill(connection: sqlite3.Connection, reader: DumpReader) -> None:
+def _insert(connection: sqlite3.Connection, tables: dict[str, Table], batches: Iterator[Batch]) -> None:
     """All rows in one transaction."""
-    tables = {name: table for name, table in tables_of(connection).items() if name not in BOOKKEEPING}
-    for table in tables.keys() - DERIVED:
-        # What a migration put in is in the dump as well.
-        connection.execute(f'DELETE FROM "{table}"')  # noqa: S608 - a name of our own schema
     scratch.allow_only_inserts(connection, frozenset(tables))
     try:
         connection.execute("BEGIN")
-        for batch in reader.batches(tables, scratch.known_names()):
+        for batch in batches:
             if batch.table.name in LEFT_OUT:
                 raise BadRequest(f"The backup holds rows of {batch.table.name}, which no backup does: they are refused")
             try:
@@ -130,6 +170,9 @@ def _complete_keys(path: Path) -> None:
 def _differences(connection: sqlite3.Connection, reader: DumpReader, header: Header) -> list[str]:
     """What is in the scratch database otherwise than the dump says that it was."""
     assert reader.footer is not None
+    if reader.edits:
+        # The last line is of the rows before the edit.
+        return []
     loaded = table_proofs(connection, header.dialect)
     problems = []
     for table, dumped in reader.footer.tables.items():

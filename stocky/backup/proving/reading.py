@@ -1,33 +1,29 @@
 """Reads a dump as the hostile input it may be: unpacked within bounds, statement by statement, nothing executed.
 
-A dump that begins as Stocky's do has to end as they do, with every table as its last line says.
+A dump that begins as Stocky's do has to end as they do, with every table as its last line says; one that was edited on
+purpose has to have that line all the same.
 """
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 import re
-import zlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NoReturn
 
 import msgspec
-from isal import igzip, isal_zlib
 
 from stocky.backup.dump.format import COMPLETE, FORMAT, Footer, Header, TableProof, read_footer, read_header
 from stocky.backup.dump.rows import Row, Table
 from stocky.backup.dump.writing import Report
 from stocky.backup.proving.statements import Refused, end_of_statement, may_be_passed_over, rows_of
-from stocky.errors import BadRequest, Conflict, TooLarge
+from stocky.backup.proving.text import DumpText
+from stocky.backup.proving.unpacking import Unpacked
+from stocky.errors import BadRequest, Conflict
 
 # Bytes unpacked at a time, and the longest statement there can be: an item with all that is known of its barcode.
 CHUNK = 2**20
 LONGEST_STATEMENT = 16 * 2**20
-# Text packs to a quarter or a tenth. Beyond the first bytes, more than this is a bomb.
-LARGEST_RATIO = 200
-RATIO_FROM = 64 * 2**20
 _BLANK = re.compile(r"\s*+")
 
 
@@ -40,29 +36,26 @@ class Batch(msgspec.Struct):
 
 
 class DumpReader:
-    """One pass over a dump. `header` is there from the beginning, `footer` and `found` after all batches."""
+    """One pass over a dump. `header` is there from the beginning, `footer`, `found` and `edits` after all batches.
 
-    def __init__(self, file: Path, max_bytes: int, report: Report) -> None:
+    With `accept_edited` the text need not be what the last line says; `edits` then says where it is not.
+    """
+
+    def __init__(self, source: Unpacked, report: Report, *, accept_edited: bool = False) -> None:
         self.header: Header | None = None
         self.footer: Footer | None = None
         self.found: dict[str, TableProof] = {}
-        self._text = _Text(file, max_bytes)
+        self.edits: list[str] = []
+        self._text = DumpText(source)
         self._report = report
+        self._accept_edited = accept_edited
         self._buffer = ""
         self._position = 0
         self._statement = 0
         self._hashes: dict[str, hashlib._Hash] = {}
         self._rows: dict[str, int] = {}
         self._sha256 = hashlib.sha256()
-        try:
-            self._read_header()
-        except BaseException:
-            self.close()
-            raise
-
-    def close(self) -> None:
-        """Lets go of the file."""
-        self._text.close()
+        self._read_header()
 
     def batches(self, tables: dict[str, Table], known: frozenset[str]) -> Iterator[Batch]:
         """Every row, in batches. `known` are the names that Stocky's schema gives to things.
@@ -167,18 +160,17 @@ class DumpReader:
             line = self._buffer[self._position : end if end >= 0 else None]
             if line.startswith(COMPLETE):
                 self._sha256.update(self._buffer[: self._position].encode())
-                self._position = end + 1
-                self._read_footer(line, is_whole=end >= 0)
+                self._position = end + 1 if end >= 0 else len(self._buffer)
+                self._read_footer(line, has_end=end >= 0)
                 return False
             self._position = end + 1 if end >= 0 else len(self._buffer)
 
-    def _read_footer(self, line: str, *, is_whole: bool) -> None:
-        if not is_whole:
-            raise _truncated()
+    def _read_footer(self, line: str, *, has_end: bool) -> None:
         try:
             self.footer = read_footer(line)
         except ValueError as error:
-            raise BadRequest(f"The backup is damaged: {error}") from error
+            # Without its line end the line may have been cut off; whole JSON has not been.
+            raise _truncated() if not has_end else BadRequest(f"The backup is damaged: {error}") from error
         while not self._buffer[self._position :].strip():
             self._position = len(self._buffer)
             if not self._refill():
@@ -217,11 +209,24 @@ class DumpReader:
             return
         if self.footer is None:
             raise _truncated()
-        if self.footer.sha256 != self._sha256.hexdigest():
-            raise BadRequest("The backup is damaged: its text is not what its last line says that it was")
-        if added := sorted(self.found.keys() - self.footer.tables.keys()):
+        is_same = self.footer.sha256 == self._sha256.hexdigest()
+        if self._accept_edited:
+            self.edits = _edits(self.footer, self.found) or ([] if is_same else ["text outside of its rows"])
+        elif is_same:
+            self._prove_tables(self.footer)
+        else:
+            line_ends = "; an editor changed its line ends, and with them more" if self._text.has_crlf else ""
+            raise BadRequest(
+                "The backup is damaged: its text is not what its last line says that it was"
+                f"{line_ends}. Take an undamaged copy. For a backup that you edited on purpose, repeat it with"
+                " accept_edited=true (--accept-edited)"
+            )
+
+    def _prove_tables(self, footer: Footer) -> None:
+        assert self.header is not None
+        if added := sorted(self.found.keys() - footer.tables.keys()):
             raise BadRequest(f"The backup is damaged: it holds rows of {', '.join(added)}, and its last line has none")
-        for table, proof in self.footer.tables.items():
+        for table, proof in footer.tables.items():
             found = self.found.get(table, _NOTHING)
             if found != proof or self.header.rows.get(table) != proof.rows:
                 raise BadRequest(
@@ -242,53 +247,16 @@ def _truncated() -> BadRequest:
     return BadRequest("The backup is truncated: its last line is missing. Take it or download it again")
 
 
+def _edits(footer: Footer, found: dict[str, TableProof]) -> list[str]:
+    """A phrase for each table whose rows are not those the dump was made with."""
+    tables = sorted(footer.tables.keys() | found.keys())
+    pairs = [(table, footer.tables.get(table, _NOTHING), found.get(table, _NOTHING)) for table in tables]
+    return [
+        f"{table} ({written.rows:,} rows written, {read.rows:,} read)"
+        for table, written, read in pairs
+        if written != read
+    ]
+
+
 def _undoubled(row: Row) -> Row:
     return tuple(value.replace("''", "'") if isinstance(value, str) else value for value in row)
-
-
-class _Text:
-    """The text of a dump, unpacked no further than is allowed."""
-
-    def __init__(self, file: Path, max_bytes: int) -> None:
-        self.packed_bytes = file.stat().st_size
-        self._opened = file.open("rb")
-        self._unpacked = igzip.GzipFile(fileobj=self._opened)  # type: ignore[no-untyped-call]  # as it comes
-        self._decoder = codecs.getincrementaldecoder("utf-8")()
-        self._max_bytes = max_bytes
-        self._bytes = 0
-        self._is_at_end = False
-
-    def close(self) -> None:
-        self._opened.close()
-
-    @property
-    def packed_bytes_read(self) -> int:
-        return self._opened.tell()
-
-    def read(self, size: int) -> str:
-        """About so many bytes of it as text; empty at its end. Raises BadRequest or TooLarge."""
-        text = ""
-        while not text and not self._is_at_end:
-            try:
-                unpacked = self._unpacked.read(size)
-            except (OSError, EOFError, zlib.error, isal_zlib.error) as error:  # type: ignore[misc]  # a C type
-                raise BadRequest(f"Invalid gzip file: it is damaged, cut off, or something else ({error})") from error
-            self._is_at_end = not unpacked
-            self._bytes += len(unpacked)
-            self._bound()
-            try:
-                text = self._decoder.decode(unpacked, final=self._is_at_end)
-            except UnicodeDecodeError as error:
-                raise BadRequest("The backup is no SQL text: it is not in UTF-8") from error
-            if "\0" in text:
-                raise BadRequest("The backup is no SQL text: it holds NUL characters")
-        return text
-
-    def _bound(self) -> None:
-        if self._bytes > self._max_bytes:
-            raise TooLarge(
-                f"Unpacked, the backup is larger than the {self._max_bytes / 2**30:g} GB that are taken"
-                " (STOCKY_MAX_RESTORE_GB)"
-            )
-        if self._bytes > RATIO_FROM and self._bytes > LARGEST_RATIO * self.packed_bytes:
-            raise BadRequest("The backup unpacks to far more than text does; it was not made by Stocky")

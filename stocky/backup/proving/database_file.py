@@ -1,0 +1,236 @@
+"""Reads a SQLite file of Stocky's as the hostile input it may be: rows of known tables and columns, as data.
+
+Its schema is never used but to compare names: the authorizer allows nothing but reading those columns, and what is
+read has to be what a dump may hold. The file itself is not opened by SQLite, only a copy.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from stocky.backup.dump.objects import stocky_objects
+from stocky.backup.dump.rows import Table
+from stocky.backup.dump.tables import LEFT_OUT, is_data, is_index_of_search
+from stocky.backup.dump.writing import Report
+from stocky.backup.proving.reading import LONGEST_STATEMENT, Batch
+from stocky.backup.proving.unpacking import Unpacked
+from stocky.backup.workspace import require_space
+from stocky.db.migrate import number_of
+from stocky.db.serving_lock import SUFFIX as SERVING
+from stocky.errors import BadRequest, TooLarge
+
+SQLITE = b"SQLite format 3\0"
+CHUNK = 2**20
+ROWS = 2_000
+FAULTS = 5
+# What lies beside a file in WAL mode and belongs to it, and what lies beside one that was being written.
+WAL, JOURNAL = "-wal", "-journal"
+# The byte of the file's header that says how it is read, and its value in WAL mode.
+_READ_VERSION, _IN_WAL_MODE = 19, b"\x02"
+_MIGRATION = re.compile(r"[0-9]{4}\.[\w.-]{1,100}")
+_IN_USE = (
+    "Another program writes to the database file, so that a copy would not be of one moment. Stop that program, or take"
+    " 'stocky backup' of it"
+)
+
+
+def is_database(beginning: bytes) -> bool:
+    """Whether a file that begins like this is a SQLite file."""
+    return beginning.startswith(SQLITE)
+
+
+def copy_database(source: Unpacked, file: Path, target: Path, max_bytes: int) -> list[str]:
+    """Copies a SQLite file and its -wal to `target`; returns warnings.
+
+    Raises BadRequest for one that is in use or was copied while it was written, TooLarge, OutOfSpace.
+    """
+    wal = file.with_name(file.name + WAL)
+    if source.layers:
+        _write(source, target, max_bytes)
+    else:
+        parts = [file, *([wal] if _size(wal) else [])]
+        if _size(file.with_name(file.name + JOURNAL)):
+            raise BadRequest(
+                f"Beside the database file lies {file.name}{JOURNAL}: it was being written. Let SQLite finish that with"
+                f" 'sqlite3 {file.name} .tables', and try again"
+            )
+        _refuse_served(file)
+        if (total := sum(_size(part) for part in parts)) > max_bytes:
+            raise TooLarge(f"The database file is larger than {max_bytes / 2**30:g} GB (STOCKY_MAX_RESTORE_GB)")
+        require_space(target.parent, total)
+        before = [_state(part) for part in (file, wal)]
+        for part, copy in zip(parts, (target, target.with_name(target.name + WAL)), strict=False):
+            _copy(part, copy)
+        if [_state(part) for part in (file, wal)] != before:
+            raise BadRequest(_IN_USE)
+        if len(parts) > 1:
+            return []
+    if source.beginning[_READ_VERSION : _READ_VERSION + 1] == _IN_WAL_MODE:
+        return [
+            f"The database file came without its {WAL} file: unless the service had been stopped before it was copied,"
+            " what was written last is missing"
+        ]
+    return []
+
+
+class DatabaseReader:
+    """One pass over a copied SQLite file of Stocky's. `schema` is its number, `rows` counts what was read."""
+
+    def __init__(self, connection: sqlite3.Connection, report: Report) -> None:
+        self.rows: dict[str, int] = {}
+        self._connection = connection
+        self._report = report
+        with _damage():
+            definitions = connection.execute("SELECT type, name, sql FROM sqlite_schema").fetchall()
+        # Names that are none are no tables of ours; of two that differ in case SQLite itself keeps one.
+        self._tables = {
+            name: str(text)
+            for kind, name, text in definitions
+            if kind == "table" and isinstance(name, str) and str(text).startswith("CREATE TABLE")
+        }
+        self.foreign = sorted(
+            name[:60]
+            for kind, name, _ in definitions
+            if kind in ("table", "view") and isinstance(name, str) and not _is_known(name)
+        )
+        self.schema = self._read_schema()
+
+    def batches(self, tables: dict[str, Table]) -> Iterator[Batch]:
+        """Every row of these tables that a backup holds. Raises BadRequest for a table or a value that does not fit."""
+        wanted = [table for name, table in sorted(tables.items()) if is_data(name) and name not in LEFT_OUT]
+        for done, table in enumerate(wanted):
+            self._report("loading", done, len(wanted), "tables")
+            self._prove_table(table)
+            self.rows[table.name] = 0
+            listed = ", ".join(f'"{column.name}"' for column in table.columns)
+            self._allow_only(table)
+            try:
+                with _damage():
+                    cursor = self._connection.execute(f'SELECT {listed} FROM "{table.name}"')  # noqa: S608 - ours
+                while rows := self._fetch(cursor):
+                    try:
+                        yield Batch(table, None, [table.stored_row(row) for row in rows])
+                    except ValueError as error:
+                        raise BadRequest(f"The database file holds what Stocky never writes: {error}") from error
+                    self.rows[table.name] += len(rows)
+            finally:
+                self._connection.set_authorizer(None)
+
+    def _fetch(self, cursor: sqlite3.Cursor) -> list[tuple[object, ...]]:
+        with _damage():
+            return cursor.fetchmany(ROWS)
+
+    def _read_schema(self) -> int:
+        newest = None
+        if "_yoyo_migration" in self._tables:
+            self._refuse_strange("_yoyo_migration")
+            with _damage():
+                (newest,) = self._connection.execute("SELECT max(migration_id) FROM _yoyo_migration").fetchone()
+        if not isinstance(newest, str) or not _MIGRATION.fullmatch(newest):
+            raise BadRequest("The file is a SQLite database, but none of Stocky's: no migration was applied to it")
+        return number_of(newest)
+
+    def _prove_table(self, table: Table) -> None:
+        """That it is there, with the columns it has to have, and that SQLite finds nothing wrong with it."""
+        if table.name not in self._tables:
+            raise BadRequest(f"The database file has no table {table.name}, which schema {self.schema} has")
+        columns = self._refuse_strange(table.name)
+        if missing := sorted({column.name for column in table.columns} - columns):
+            raise BadRequest(f"The table {table.name} of the database file has no {', '.join(missing)}")
+        with _damage():
+            found = self._connection.execute(f'PRAGMA integrity_check("{table.name}")').fetchmany(FAULTS)
+        if found != [("ok",)]:
+            faults = "; ".join(str(message) for (message,) in found)
+            raise BadRequest(f"The database file is damaged: {faults}. Restore a backup instead")
+
+    def _refuse_strange(self, name: str) -> set[str]:
+        """The columns of a table. Raises BadRequest for one that is computed when it is read."""
+        with _damage():
+            columns = self._connection.execute("SELECT name, hidden FROM pragma_table_xinfo(?)", (name,)).fetchall()
+        if any(hidden for _, hidden in columns):
+            raise BadRequest(f"The table {name} of the database file has computed columns, which Stocky's has not")
+        return {column for column, _ in columns}
+
+    def _allow_only(self, table: Table) -> None:
+        columns = {column.name for column in table.columns}
+
+        def decide(action: int, first: str | None, second: str | None, database: str | None, inner: str | None) -> int:
+            is_column = action == sqlite3.SQLITE_READ and first == table.name and second in columns
+            allowed = action == sqlite3.SQLITE_SELECT or (is_column and database == "main" and inner is None)
+            return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
+
+        self._connection.set_authorizer(decide)
+
+
+def open_untrusted(path: Path) -> sqlite3.Connection:
+    """A connection to a file that is one's own, whose content is anyone's."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_STATEMENT)
+    with _damage():
+        for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "mmap_size = 0", "temp_store = FILE"):
+            connection.execute(f"PRAGMA {pragma}")
+        connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+@contextmanager
+def _damage() -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, UnicodeError) as error:
+        raise BadRequest(f"The database file is damaged, or none of Stocky's: {error}") from error
+
+
+def _is_known(name: str) -> bool:
+    known = stocky_objects("sqlite")
+    return name in known.tables | known.views or name.startswith("sqlite_") or is_index_of_search(name)
+
+
+def _write(source: Unpacked, target: Path, max_bytes: int) -> None:
+    require_space(target.parent, source.packed_bytes)
+    with target.open("wb") as file:
+        # More than `max_bytes` is refused by the reading itself.
+        while chunk := source.read(CHUNK):
+            file.write(chunk)
+
+
+def _copy(part: Path, copy: Path) -> None:
+    with part.open("rb") as source, copy.open("wb") as target:
+        while chunk := source.read(CHUNK):
+            target.write(chunk)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return ()
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def _refuse_served(file: Path) -> None:
+    """Raises BadRequest while a Stocky serves the file."""
+    try:
+        lock = os.open(file.with_name(file.name + SERVING), os.O_RDONLY)
+    except FileNotFoundError:
+        return
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise BadRequest("A Stocky serves the database file. Stop it, or take 'stocky backup' of it") from None
+    finally:
+        os.close(lock)

@@ -1,0 +1,82 @@
+"""The text of a dump as it was written: what editors and browsers do to a file is undone, and nothing else is changed.
+
+Undone are a byte order mark and line ends of CR LF. The checksum of the last line is of the text as it was written.
+"""
+
+from __future__ import annotations
+
+import codecs
+
+from stocky.backup.dump.format import TITLE
+from stocky.backup.proving.foreign import describe_dump, describe_other, is_sql
+from stocky.backup.proving.unpacking import Unpacked
+from stocky.errors import BadRequest
+
+_BOM = "\ufeff"
+
+
+class DumpText:
+    """The text of an unpacked file. Raises BadRequest for what is no SQL text."""
+
+    def __init__(self, source: Unpacked) -> None:
+        self._source = source
+        # Stocky's own text has no CR LF outside of values: `has_crlf` says that an editor changed every line end.
+        self.has_crlf = False
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._waiting = ""
+        self._is_at_beginning = True
+        self._is_at_end = False
+        if source.beginning and not is_sql(source.beginning) and (refusal := _refusal(source)):
+            raise refusal
+
+    @property
+    def packed_bytes(self) -> int:
+        """The size of the file, for progress."""
+        return self._source.packed_bytes
+
+    @property
+    def packed_bytes_read(self) -> int:
+        """How much of the file was read."""
+        return self._source.packed_bytes_read
+
+    def read(self, size: int) -> str:
+        """About so many bytes of it as text; empty at its end."""
+        text = ""
+        while not text and not self._is_at_end:
+            unpacked = self._source.read(size)
+            self._is_at_end = not unpacked
+            try:
+                text = self._decoder.decode(unpacked, final=self._is_at_end)
+            except UnicodeDecodeError as error:
+                raise BadRequest(
+                    "The backup is no SQL text: it is not in UTF-8. If an editor saved it in another encoding, save it"
+                    " as UTF-8"
+                ) from error
+            if "\0" in text:
+                raise BadRequest("The backup is no SQL text: it holds NUL characters")
+            text = self._as_written(text)
+        return text
+
+    def _as_written(self, text: str) -> str:
+        if self._is_at_beginning and text:
+            self._is_at_beginning = False
+            text = text.removeprefix(_BOM)
+            self.has_crlf = text.startswith(f"{TITLE}\r\n")
+        if not self.has_crlf:
+            return text
+        text = self._waiting + text
+        self._waiting = ""
+        if text.endswith("\r") and not self._is_at_end:
+            # Its other half may follow.
+            text, self._waiting = text[:-1], "\r"
+        return text.replace("\r\n", "\n")
+
+
+def _refusal(source: Unpacked) -> BadRequest | None:
+    """What to say of a file that does not begin as SQL text; None where its first statement says more."""
+    if told := describe_dump(source.beginning, source.layers):
+        return BadRequest(f"This is no backup of Stocky's. {told}")
+    told = describe_other(source.beginning)
+    if source.layers:
+        return BadRequest(f"The backup is no SQL text: {told}") if told else None
+    return BadRequest(f"Invalid gzip file: {told or 'it is neither packed with gzip nor the SQL text of a backup'}")
