@@ -71,28 +71,30 @@ def _huge(members: dict[str, bytes], metadata: dict[str, Any]) -> None:
     metadata["members"][name]["size_bytes"] = 10**9
 
 
+HOSTILE: dict[str, Callable[[dict[str, bytes], dict[str, Any]], None]] = {
+    "another content": _another_content,
+    "a page": _html,
+    "a path": _added("documents/../../evil"),
+    "an absolute path": _added("/etc/cron.d/evil"),
+    "a name that is no SHA-256": _added("documents/evil.pdf"),
+    "a name in capitals": _added("documents/" + "A" * 64),
+    "a name with a directory": _added("documents/contents/" + "0" * 64),
+    "something else": _added("evil.sh"),
+    "more than is described": _not_described,
+    "less than is described": _missing,
+    "another number": _wrong_count,
+    "a size that is too large": _huge,
+}
+
+
 @pytest.mark.one_database
 async def test_hostile_archives_are_refused_and_change_nothing(admin: AsyncClient, config: Config) -> None:
     await fill(admin)
     _, file = await archived(admin, config)
     archive = file.read_bytes()
     before = await contents(config)
-    changes = {
-        "another content": _another_content,
-        "a page": _html,
-        "a path": _added("documents/../../evil"),
-        "an absolute path": _added("/etc/cron.d/evil"),
-        "a name that is no SHA-256": _added("documents/evil.pdf"),
-        "a name in capitals": _added("documents/" + "A" * 64),
-        "a name with a directory": _added("documents/contents/" + "0" * 64),
-        "something else": _added("evil.sh"),
-        "more than is described": _not_described,
-        "less than is described": _missing,
-        "another number": _wrong_count,
-        "a size that is too large": _huge,
-    }
     accepted = []
-    for name, change in changes.items():
+    for name, change in HOSTILE.items():
         form: Any = {"file": ("evil.zip", rewritten(archive, change), "application/zip")}
         started = await admin.post("/system/restore?force=true", files=form)
         job = await finished(admin, started.json()["job_id"])

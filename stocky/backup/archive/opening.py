@@ -1,4 +1,7 @@
-"""Finds the dump in whatever file is given: a dump is one already, and an archive holds one beside its documents."""
+"""Finds the dump in whatever file is given: a dump is one already, and an archive holds one beside its documents.
+
+A zip with nothing but one of either in it was packed once more than it had to be, and is opened as what is in it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from stocky.backup.archive.reading import extract_dump
+from stocky.backup.archive.reading import extract_dump, extract_only_file
 from stocky.config import Config
 
 SUFFIX = ".zip"
@@ -29,10 +32,18 @@ async def opened(file: Path, place: Path, config: Config, *, accept_edited: bool
 
 
 def _opened(file: Path, place: Path, max_bytes: int, *, accept_edited: bool) -> Opened:
-    with file.open("rb") as beginning:
-        is_archive = file.suffix == SUFFIX or beginning.read(len(_ZIP)) == _ZIP
-    if not is_archive:
+    if not _is_zip(file):
         return Opened(file)
+    only_file = place / "unzipped"
+    if extract_only_file(file, only_file, max_bytes):
+        file = only_file
+        if not _is_zip(file):
+            return Opened(file)
     dump = place / "database.sql.gz"
     extracted = extract_dump(file, dump, max_bytes, accept_edited=accept_edited)
     return Opened(dump, file, extracted.contents, extracted.damaged)
+
+
+def _is_zip(file: Path) -> bool:
+    with file.open("rb") as beginning:
+        return file.suffix == SUFFIX or beginning.read(len(_ZIP)) == _ZIP

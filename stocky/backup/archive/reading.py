@@ -1,4 +1,7 @@
-"""Reads an archive as the hostile input it may be: known names only, bounded, every member as its description says."""
+"""Reads an archive as the hostile input it may be: known names only, bounded, every member as its description says.
+
+One that was unpacked and zipped again is the same: a folder around it, and what file managers add, are passed over.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
@@ -22,12 +26,17 @@ from stocky.errors import BadRequest, Conflict, TooLarge
 # Raised when a reader of this version could misunderstand what is in an archive. 2 may hold documents.
 FORMAT = 2
 DATABASE, SETTINGS, METADATA, DOCUMENTS = "database.sql.gz", "settings.json", "metadata.json", "documents/"
+# How files are named that can be restored and are no archives.
+DUMPS: tuple[str, ...] = (".sql.gz", ".sql", ".gz", ".db", ".sqlite", ".sqlite3")
+BACKUPS = (*DUMPS, ".zip")
 MEMBERS = frozenset({DATABASE, SETTINGS, METADATA})
 MAX_DOCUMENTS = 100_000
 CHUNK = 2**20
 # Enough for MAX_DOCUMENTS.
 LARGEST_METADATA = LARGEST_DIRECTORY = 32 * 2**20
 _DOCUMENT = re.compile(re.escape(DOCUMENTS) + r"([0-9a-f]{64})")
+# What file managers put into a zip besides: of macOS in a folder __MACOSX as well, and with names that begin with "._".
+_ADDED = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 # The end of a zip's directory, and the one before it with its locator where parts are large; [5] and [8] are the
 # directory's size.
 _END = struct.Struct("<4s4H2LH")
@@ -115,6 +124,26 @@ def extract_dump(archive: Path, target: Path, max_bytes: int, *, accept_edited: 
     return Extracted(metadata, contents, damaged)
 
 
+def extract_only_file(archive: Path, target: Path, max_bytes: int) -> bool:
+    """Writes the one file of a zip that is no archive but has a backup in it to `target`; False where it is another.
+
+    Raises BadRequest for what is no zip, TooLarge, OutOfSpace.
+    """
+    with _opened(archive) as opened:
+        files = [name for name in opened.names if not name.endswith("/") or opened.size(name)]
+        (name, *others) = files or [""]
+        if others or not name.lower().endswith(BACKUPS):
+            return False
+        size = 0
+        with disk_errors(), opened.open(name) as member, target.open("wb") as file:
+            while chunk := member.read(CHUNK):
+                size += len(chunk)
+                if size > max_bytes:
+                    raise _too_large("what is in the zip file", max_bytes)
+                file.write(chunk)
+    return True
+
+
 @contextmanager
 def open_contents(archive: Path) -> Iterator[Callable[[str], Iterator[bytes]]]:
     """Gives, for the length of the block, the content of a SHA-256 piece by piece. `extract_dump` has proven them.
@@ -154,12 +183,63 @@ def corrupted(why: str) -> BadRequest:
     return BadRequest(f"Backup file is corrupted: {why}")
 
 
+class _Members:
+    """The members of an archive by the names they were given when it was made.
+
+    Raises BadRequest for a member that neither an archive of Stocky's nor a file manager puts into a zip.
+    """
+
+    def __init__(self, opened: zipfile.ZipFile) -> None:
+        self._opened = opened
+        self._members: dict[str, zipfile.ZipInfo] = {}
+        # Some programs of Windows write the names of their own file system.
+        named = [(info.filename.replace("\\", "/").removeprefix("./"), info) for info in opened.infolist()]
+        named = [(name, info) for name, info in named if not _is_added(name)]
+        folder = _folder({name for name, _ in named})
+        for name, info in named:
+            plain = name.removeprefix(folder)
+            if plain in ("", DOCUMENTS) and info.file_size == 0:
+                continue
+            if plain in self._members or len(self._members) == len(MEMBERS) + MAX_DOCUMENTS:
+                raise corrupted("it holds too much, or something twice")
+            self._members[plain] = info
+
+    @property
+    def names(self) -> set[str]:
+        """The names of all members."""
+        return set(self._members)
+
+    def size(self, name: str) -> int:
+        """How many bytes a member says that it unpacks to."""
+        return self._members[name].file_size
+
+    def open(self, name: str) -> IO[bytes]:
+        """A member to be read. Raises what zipfile does."""
+        return self._opened.open(self._members[name])
+
+
+def _is_added(name: str) -> bool:
+    """Whether a file manager adds members of this name to what it zips."""
+    parts = name.split("/")
+    if ".." in parts or parts[0] == "":
+        return False
+    return parts[0] == "__MACOSX" or parts[-1] in _ADDED or parts[-1].startswith("._")
+
+
+def _folder(names: set[str]) -> str:
+    """The folder around an archive that was zipped again, with its slash; empty where there is none."""
+    around = [name.removesuffix(METADATA) for name in names if name.endswith(f"/{METADATA}")]
+    if METADATA in names or len(around) != 1 or around[0].count("/") != 1 or around[0] in ("../", "./", "/"):
+        return ""
+    return around[0]
+
+
 @contextmanager
-def _opened(archive: Path) -> Iterator[zipfile.ZipFile]:
+def _opened(archive: Path) -> Iterator[_Members]:
     try:
         _bound_directory(archive)
         with zipfile.ZipFile(archive) as opened:
-            yield opened
+            yield _Members(opened)
     except _DAMAGE as error:
         raise corrupted(str(error) or type(error).__name__) from error
     except OSError as error:
@@ -186,18 +266,16 @@ def _bound_directory(archive: Path) -> None:
         raise corrupted("it holds more than any archive of Stocky's does")
 
 
-def _metadata(opened: zipfile.ZipFile) -> Metadata:
-    members = opened.infolist()
-    names = [member.filename for member in members]
-    if len(names) > len(MEMBERS) + MAX_DOCUMENTS or len(set(names)) < len(names):
-        raise corrupted("it holds too much, or something twice")
+def _metadata(opened: _Members) -> Metadata:
+    names = opened.names
     if foreign := next((name for name in names if name not in MEMBERS and not _DOCUMENT.fullmatch(name)), None):
         raise corrupted(f"it holds {foreign[:60]!r}, which no archive of Stocky's does")
-    if missing := MEMBERS - set(names):
+    if missing := MEMBERS - names:
         raise corrupted(f"it has no {', '.join(sorted(missing))}")
-    if opened.getinfo(METADATA).file_size > LARGEST_METADATA:
+    if opened.size(METADATA) > LARGEST_METADATA:
         raise corrupted(f"{METADATA} is too large")
-    text = opened.read(METADATA)
+    with opened.open(METADATA) as member:
+        text = member.read()
     with suppress(msgspec.MsgspecError):
         found = msgspec.json.decode(text, type=_Format)
         if found.format > FORMAT:
@@ -209,7 +287,7 @@ def _metadata(opened: zipfile.ZipFile) -> Metadata:
     except msgspec.MsgspecError as error:
         raise corrupted(f"{METADATA} cannot be read ({error})") from error
     documents = [member.size_bytes for name, member in metadata.members.items() if name not in MEMBERS]
-    if set(metadata.members) != set(names) - {METADATA} or (len(documents), sum(documents)) != (
+    if set(metadata.members) != names - {METADATA} or (len(documents), sum(documents)) != (
         metadata.documents_count,
         metadata.documents_size_bytes,
     ):
@@ -218,7 +296,7 @@ def _metadata(opened: zipfile.ZipFile) -> Metadata:
 
 
 def _prove(
-    opened: zipfile.ZipFile,
+    opened: _Members,
     name: str,
     metadata: Metadata,
     max_bytes: int,
@@ -229,7 +307,7 @@ def _prove(
     """Reads a member to its end and hands it on piece by piece."""
     described = metadata.members[name]
     largest = max_bytes if accept_edited else described.size_bytes
-    if described.size_bytes > max_bytes or opened.getinfo(name).file_size > max_bytes:
+    if described.size_bytes > max_bytes or opened.size(name) > max_bytes:
         raise _too_large(f"{name} in the archive", max_bytes)
     hashed, size = hashlib.sha256(), 0
     with opened.open(name) as member:
