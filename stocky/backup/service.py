@@ -89,7 +89,21 @@ class Backups:
         """Restores a stored backup on trial and notes what came of it. Raises NotFound."""
         backup = await asyncio.to_thread(self.store.get_backup, id)
         verification = await verify_file(self._config, self.store.path(backup), report)
-        noted = msgspec.structs.replace(backup, verified_at=clock.now(), problems=verification.problems)
+        problems = verification.problems
+        if not problems and not verification.is_as_made:
+            problems = ["It restores, but it has no checksum that proves its rows"]
+        noted = msgspec.structs.replace(backup, verified_at=clock.now(), problems=problems)
+        if (header := verification.header) is not None and backup.rows is None:
+            # Of a file that was copied here this is the first that is known.
+            noted = msgspec.structs.replace(
+                noted,
+                created_at=header.taken_at,
+                app_version=header.stocky,
+                schema_version=header.schema,
+                dialect=header.dialect,
+                rows=header.rows,
+                documents_count=verification.documents_count,
+            )
         await asyncio.to_thread(self.store.note, noted)
         return noted
 

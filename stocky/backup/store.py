@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from stocky import clock
+from stocky.backup import found
 from stocky.backup.workspace import scratch_directory
 from stocky.errors import NotFound
 
@@ -55,7 +56,10 @@ KEPT = {Reason.API: timedelta(hours=24), Reason.MANUAL: timedelta(hours=1)}
 
 
 class StoredBackup(msgspec.Struct, kw_only=True):
-    """What is known of a stored backup. `id` is its moment; None is not known, as for a file copied here by hand."""
+    """What is known of a stored backup. None is not known, as for a file copied here by hand.
+
+    `id` is its moment, or made of its name where that is none of Stocky's own.
+    """
 
     id: str
     kind: Kind
@@ -100,17 +104,20 @@ class Store:
         """Every backup, newest first."""
         if not self.directory.is_dir():
             return []
-        files = [file for file in self.directory.iterdir() if _FILE.fullmatch(file.name)]
-        known = [found for file in files if (found := self._known(file)) is not None]
+        known = [found for file in self.directory.iterdir() if (found := self._known(file)) is not None]
         return sorted(known, key=lambda backup: (backup.created_at, backup.id), reverse=True)
 
     def get_backup(self, id: str) -> StoredBackup:
         """Raises NotFound, also for anything that is no id at all."""
+        if found.ID.fullmatch(id) and self.directory.is_dir():
+            for file in self.directory.iterdir():
+                if found.id_of(file.name) == id and (backup := self._known(file)) and backup.id == id:
+                    return backup
         with suppress(ValueError):
             moment = _moment(id)
             for kind in Kind:
-                if (found := self._known(self.directory / moment.strftime(kind.file_name))) and found.id == id:
-                    return found
+                if (backup := self._known(self.directory / moment.strftime(kind.file_name))) and backup.id == id:
+                    return backup
         raise NotFound(f"There is no backup {id!r}; GET /api/v1/system/backup/list shows those there are")
 
     def path(self, backup: StoredBackup) -> Path:
@@ -166,7 +173,7 @@ class Store:
         if self.directory.is_dir():
             for notes in self.directory.glob("*.json"):
                 backed = notes.with_suffix("")
-                if _FILE.fullmatch(backed.name) and not backed.exists():
+                if not backed.exists() and (_FILE.fullmatch(backed.name) or self._noted(backed) is not None):
                     notes.unlink(missing_ok=True)
         return expired
 
@@ -188,32 +195,47 @@ class Store:
         return any((self.directory / moment.strftime(kind.file_name)).exists() for kind in Kind)
 
     def _known(self, file: Path) -> StoredBackup | None:
-        """What is known of a backup file; None when there is none."""
+        """What is known of a backup file, which a name of others does not tell; None when there is none."""
+        own = _named_for(file.name) if _FILE.fullmatch(file.name) else None
+        suffix = file.suffix if own is not None else found.suffix_of(file)
         try:
             status = file.stat()
         except FileNotFoundError:
             return None
-        with suppress(OSError, msgspec.DecodeError, msgspec.ValidationError):
-            noted = msgspec.json.decode(self._notes(file).read_bytes(), type=StoredBackup)
-            # Only what was noted of this very file counts; the file may have been copied over it.
-            if noted.filename == file.name and noted.size_bytes == status.st_size:
-                return noted
-        kind = Kind.ARCHIVE if file.suffix == ".zip" else Kind.SQL
-        try:
-            moment = datetime.strptime(file.name, kind.file_name).replace(tzinfo=UTC)
-        except ValueError:
-            # Digits in the right places that are no moment.
+        if suffix is None:
             return None
+        id = own.strftime(ID_FORMAT) if own is not None else found.id_of(file.name)
+        noted = self._noted(file)
+        # Only what was noted of this very file counts; the file may have been copied over it.
+        if noted is not None and noted.size_bytes == status.st_size and (own is not None or noted.id == id):
+            return noted
         return StoredBackup(
-            id=moment.strftime(ID_FORMAT),
-            kind=kind,
+            id=id,
+            kind=Kind.ARCHIVE if suffix == ".zip" else Kind.SQL,
             filename=file.name,
             size_bytes=status.st_size,
-            created_at=moment,
+            created_at=own if own is not None else datetime.fromtimestamp(status.st_mtime, UTC),
         )
+
+    def _noted(self, file: Path) -> StoredBackup | None:
+        """What was noted of a file of this name."""
+        with suppress(OSError, msgspec.DecodeError, msgspec.ValidationError):
+            noted = msgspec.json.decode(self._notes(file).read_bytes(), type=StoredBackup)
+            if noted.filename == file.name:
+                return noted
+        return None
 
     def _notes(self, file: Path) -> Path:
         return file.with_name(f"{file.name}.json")
+
+
+def _named_for(filename: str) -> datetime | None:
+    """The moment in a name of Stocky's own; None for digits in the right places that are no moment."""
+    kind = Kind.ARCHIVE if filename.endswith(".zip") else Kind.SQL
+    try:
+        return datetime.strptime(filename, kind.file_name).replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def _moment(id: str) -> datetime:

@@ -12,7 +12,7 @@ from stocky.auth.guards import admins
 from stocky.auth.schemas import Principal
 from stocky.backup.administration import BackupAdministration
 from stocky.backup.schemas import ACCEPT_EDITED, Backup, NewSystemBackup, StartedBackup, StartedJob
-from stocky.backup.store import Kind
+from stocky.backup.store import Kind, StoredBackup
 from stocky.files import file_answer
 from stocky.openapi import problem
 from stocky.request import StockyRequest
@@ -22,7 +22,12 @@ DryRun = Annotated[bool, Parameter(description="Do all of it but the replacing; 
 AcceptEdited = Annotated[bool, Parameter(description=ACCEPT_EDITED)]
 ValidateOnly = Annotated[bool, Parameter(description="Only see whether it could be restored")]
 
-_MEDIA_TYPES = {Kind.SQL: "application/gzip", Kind.ARCHIVE: "application/zip"}
+
+def _media_type(backup: StoredBackup) -> str:
+    if backup.kind is Kind.ARCHIVE:
+        return "application/zip"
+    # A dump that was copied there may be unpacked.
+    return "application/gzip" if backup.filename.lower().endswith(".gz") else "application/octet-stream"
 
 
 @post("/backup", opt=admins, status_code=202)
@@ -45,7 +50,7 @@ async def download_backup(request: StockyRequest, backups: BackupAdministration,
         request,
         backups.backups.store.path(backup),
         filename=backup.filename,
-        media_type=_MEDIA_TYPES[backup.kind],
+        media_type=_media_type(backup),
         etag=backup.sha256,
     )
 

@@ -10,6 +10,7 @@ from stocky.backup.archive.contents import contents_of, tell_incomplete
 from stocky.backup.archive.opening import opened
 from stocky.backup.child.process import run_worker
 from stocky.backup.child.requests import LoadRequest, LoadResult
+from stocky.backup.dump.format import Header
 from stocky.backup.dump.writing import Report
 from stocky.backup.workspace import workspace
 from stocky.config import Config
@@ -26,6 +27,8 @@ class Verification(msgspec.Struct, frozen=True):
     documents_count: int = 0
     # Whether every row was compared with what was backed up: not for an edited dump, nor for a SQLite file.
     is_as_made: bool = True
+    # The first lines of a dump that was read to its end.
+    header: Header | None = None
 
 
 async def verify_file(config: Config, file: Path, report: Report, *, accept_edited: bool = False) -> Verification:
@@ -49,4 +52,6 @@ async def verify_file(config: Config, file: Path, report: Report, *, accept_edit
         except (BadRequest, Conflict, TooLarge) as error:
             return Verification({}, [error.detail], [])
     problems = [*loaded.problems, *lacking]
-    return Verification(loaded.rows, problems, loaded.warnings, len(from_file.contents), loaded.is_as_made)
+    return Verification(
+        loaded.rows, problems, loaded.warnings, len(from_file.contents), loaded.is_as_made, loaded.header
+    )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import os
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,9 +12,11 @@ import msgspec
 import pytest
 
 from stocky import clock
+from stocky.backup import found
 from stocky.backup.store import ID_FORMAT, Kind, Reason, Store, StoredBackup
 from stocky.errors import NotFound
 
+GZIP = gzip.compress(b"-- Stocky backup\n")
 NOON = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 
 
@@ -145,3 +150,64 @@ def test_an_empty_place_holds_no_backups(tmp_path: Path) -> None:
     store = Store(tmp_path / "not there yet")
     assert store.list_backups() == []
     assert store.remove_expired() == []
+
+
+def test_a_file_under_any_name_is_found_by_its_content(store: Store) -> None:
+    contents = {
+        "backup (1).sql.gz": GZIP,
+        "Größe 2.SQL": b"\xef\xbb\xbf-- Stocky backup\r\n",
+        "before the move": GZIP,
+        "stocky_backup_20259901_000000.sql.gz": GZIP,
+        'quoted" \n.zip': b"PK\x03\x04",
+    }
+    for name, content in contents.items():
+        (store.directory / name).write_bytes(content)
+    listed = {each.filename: each for each in store.list_backups()}
+    assert listed.keys() == contents.keys()
+    for name, backup in listed.items():
+        assert (backup.reason, backup.verified_at, backup.expires_at, backup.rows) == (Reason.FOUND, None, None, None)
+        assert backup.kind is (Kind.ARCHIVE if name.endswith(".zip") else Kind.SQL)
+        assert re.fullmatch(r"found-[0-9a-f]{16}", backup.id)
+        assert store.get_backup(backup.id) == backup
+        assert store.path(backup).read_bytes() == contents[name]
+    assert len({backup.id for backup in listed.values()}) == len(contents)
+    noted = msgspec.structs.replace(listed["before the move"], verified_at=NOON, created_at=NOON)
+    store.note(noted)
+    assert store.get_backup(noted.id) == noted
+    assert store.keep_last(0) == store.remove_expired() == []
+    for backup in listed.values():
+        store.remove_backup(backup.id)
+    assert list(store.directory.iterdir()) == []
+
+
+def test_what_could_be_no_backup_is_neither_found_nor_followed(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "secret.sql.gz").write_bytes(GZIP)
+    inner = Store(tmp_path / "backups")
+    inner.directory.mkdir()
+    (inner.directory / "link.sql.gz").symlink_to(tmp_path / "outside" / "secret.sql.gz")
+    (inner.directory / "linked").symlink_to(tmp_path / "outside")
+    os.mkfifo(inner.directory / "pipe.sql.gz")
+    (inner.directory / "folder.sql.gz").mkdir()
+    for name in (b"stocky.db", b"secret-key", b"notes.sql.gz", b"empty.sql.gz", b"notes.txt.json"):
+        (inner.directory / os.fsdecode(name)).write_bytes(b"" if name.startswith(b"empty") else b"SQLite format 3\0")
+    (inner.directory / ".hidden.sql.gz").write_bytes(GZIP)
+    (inner.directory / os.fsdecode(b"not UTF-8 \xff.sql.gz")).write_bytes(GZIP)
+    assert inner.list_backups() == []
+    for name in ("link.sql.gz", "../outside/secret.sql.gz", "pipe.sql.gz"):
+        with pytest.raises(NotFound):
+            inner.get_backup(found.id_of(name))
+    assert inner.remove_expired() == []
+    assert len(list(inner.directory.iterdir())) == 11
+
+
+def test_notes_of_another_file_are_not_taken_for_those_of_a_found_one(store: Store) -> None:
+    (store.directory / "mine.sql.gz").write_bytes(GZIP)
+    (backup,) = store.list_backups()
+    scheduled = msgspec.structs.replace(backup, id="2020-01-01-00-00-00", reason=Reason.SCHEDULED, verified_at=NOON)
+    store.note(scheduled)
+    assert store.list_backups() == [backup]
+    (store.directory / "mine.sql.gz").unlink()
+    (store.directory / "readme.json").write_text("{}")
+    store.remove_expired()
+    assert [file.name for file in store.directory.iterdir()] == ["readme.json"]

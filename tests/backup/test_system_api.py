@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import hashlib
 import io
@@ -199,6 +200,33 @@ async def test_what_is_done_with_backups_is_in_the_audit_trail(admin: AsyncClien
     entries = await get(admin, "/audit/", subject="backup")
     assert [entry["action"] for entry in entries] == ["deleted", "restored"]
     assert entries[1]["details"]["by"] == "admin"
+
+
+async def test_a_file_under_any_name_is_verified_restored_downloaded_and_deleted(
+    admin: AsyncClient, config: Config
+) -> None:
+    await new_item(admin, "From elsewhere")
+    backup = await stored(admin, "sql")
+    content = await asyncio.to_thread((config.backup_dir / backup["filename"]).read_bytes)
+    await admin.delete(f"/system/backup/{backup['timestamp']}")
+    copied = config.backup_dir / 'Größe "1" (2).sql'
+    await asyncio.to_thread(copied.write_bytes, gzip.decompress(content))
+    made(await admin.patch("/items/1", json={"name": "Changed"}))
+    (listed,) = await get(admin, "/system/backup/list")
+    assert (listed["filename"], listed["reason"], listed["is_good"]) == (copied.name, "found", False)
+    path = f"/system/backup/{listed['timestamp']}"
+    verified = await done(admin, await admin.post(f"{path}/verify"))
+    assert (verified["is_good"], verified["rows"]["item"], verified["dialect"]) == (True, 1, config.dialect)
+    assert verified["created_at"][:16] == backup["created_at"][:16]
+    downloaded = await admin.get(f"{path}/download")
+    assert downloaded.content == gzip.decompress(content)
+    assert downloaded.headers["content-type"] == "application/octet-stream"
+    result = await done(admin, await admin.post(f"{path}/restore?force=true"))
+    assert result["records_imported"] > 0
+    assert [item["name"] for item in await get(admin, "/items/")] == ["From elsewhere"]
+    assert (await admin.delete(path)).status_code == 204
+    assert not await asyncio.to_thread(copied.exists)
+    refused(await admin.get(f"{path}/download"), 404, "no backup")
 
 
 async def test_a_file_copied_into_the_directory_is_listed_and_restored(admin: AsyncClient, config: Config) -> None:
