@@ -11,8 +11,16 @@ from stocky import clock
 from stocky.backup.adding.partial import import_partial
 from stocky.backup.archive.contents import adopt_contents, contents_of, place_contents, tell_missing
 from stocky.backup.archive.opening import Opened, opened
+from stocky.backup.archive.reading import DUMPS
 from stocky.backup.child.process import run_worker
-from stocky.backup.child.requests import LoadRequest, LoadResult, Purpose
+from stocky.backup.child.requests import (
+    CompareRequest,
+    CompareResult,
+    LoadRequest,
+    LoadResult,
+    Purpose,
+    TableChanges,
+)
 from stocky.backup.dump.foreign import named
 from stocky.backup.dump.writing import Report
 from stocky.backup.replacing.standing import Replaced
@@ -27,8 +35,6 @@ from stocky.db import Database
 from stocky.documents.blobs import Blobs
 from stocky.errors import BadRequest, Conflict
 
-# How uploads are named: by Stocky, by a browser that unpacked or renamed one, and a SQLite file of Stocky's.
-DUMPS: tuple[str, ...] = (".sql.gz", ".sql", ".gz", ".db", ".sqlite", ".sqlite3")
 ARCHIVE: tuple[str, ...] = (".zip",)
 
 
@@ -64,7 +70,9 @@ class Restores:
             if dry_run:
                 async with self._database.read() as read:
                     before = await count_rows(read)
-                return _result(loaded, before, lacking, dry_run=True)
+                result = _result(loaded, before, lacking, dry_run=True)
+                result.changes = await self._changes(scratch, report)
+                return result
             placed = await place_contents(self._blobs, from_file, wanted, report)
             safety: list[StoredBackup] = []
 
@@ -102,7 +110,12 @@ class Restores:
                 warnings=[*loaded.warnings, *missing],
                 rows=loaded.rows,
                 documents_count=len(from_file.contents),
+                changes=await self._changes(scratch, report),
             )
+
+    async def _changes(self, scratch: Path, report: Report) -> dict[str, TableChanges]:
+        request = CompareRequest(database_url=self._config.session_url, scratch=str(scratch))
+        return (await run_worker(request, CompareResult, report)).changes
 
     @asynccontextmanager
     async def _loaded(

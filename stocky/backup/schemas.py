@@ -7,8 +7,10 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from stocky.backup.child.requests import TableChanges
 from stocky.backup.store import Kind, Reason, StoredBackup
 
+CHANGES = "With dry_run or validate_only: what a restore would change, for each table that would not stay as it is"
 ACCEPT_EDITED = "Take a backup that was edited on purpose: all checks but the checksum"
 
 
@@ -94,6 +96,7 @@ class ImportResult(Struct, kw_only=True):
     kept_revoked: Annotated[list[str], Meta(description="API keys that stay revoked, by name and prefix")] = []
     documents_count: Annotated[int, Meta(description="Contents of documents that an archive brought")] = 0
     rows: Annotated[dict[str, RowCounts], Meta(description="Full restores: rows per table before and after")] = {}
+    changes: Annotated[dict[str, TableChanges], Meta(description=CHANGES)] = {}
 
 
 class NewSystemBackup(Struct, forbid_unknown_fields=True):
@@ -117,7 +120,7 @@ class StartedBackup(StartedJob, kw_only=True):
 
 
 class Backup(Struct, kw_only=True):
-    """A stored backup. `timestamp` is its name in addresses; null is not known, as for a file copied in by hand."""
+    """A stored backup. `timestamp` is its id in addresses; null is not known, as for a file copied in by hand."""
 
     timestamp: str
     kind: Kind
@@ -170,6 +173,7 @@ class Validity(Struct, kw_only=True):
     warnings: list[str] = []
     rows: dict[str, int] = {}
     documents_count: int = 0
+    changes: Annotated[dict[str, TableChanges], Meta(description=CHANGES)] = {}
 
 
 def status_url(base_path: str, job_id: int) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from stocky.cli.verify import ACCEPT_EDITED
 
 if TYPE_CHECKING:
+    from stocky.backup.child.requests import TableChanges
     from stocky.backup.schemas import ImportResult
     from stocky.config import Config
 
@@ -62,10 +63,32 @@ def run(arguments: argparse.Namespace) -> int:
         print(warning)
     width = max(map(len, result.rows), default=0)
     for table, counts in result.rows.items():
-        if counts.before != counts.after:
-            print(f"{table:<{width}} {counts.before:>10,} -> {counts.after:,} rows")
+        changes = result.changes.get(table)
+        if counts.before != counts.after or changes is not None:
+            told = f": {_counted(changes)}" if changes is not None else ""
+            print(f"{table:<{width}} {counts.before:>10,} -> {counts.after:,} rows{told}")
+        for line in _examples(changes) if changes is not None else []:
+            print(f"    {line}")
     print(result.message)
     return 0
+
+
+def _counted(changes: TableChanges) -> str:
+    counts = {"added": changes.added, "removed": changes.removed, "changed": changes.changed}
+    return ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+
+
+def _examples(changes: TableChanges) -> list[str]:
+    """A line for each kind of change, which says that there are more where there are."""
+    return [
+        f"{what}: {'; '.join(names)}{'; ...' if count > len(names) else ''}"
+        for what, count, names in (
+            ("added", changes.added, changes.examples_added),
+            ("removed", changes.removed, changes.examples_removed),
+            ("changed", changes.changed, changes.examples_changed),
+        )
+        if names
+    ]
 
 
 async def _restore(config: Config, arguments: argparse.Namespace) -> ImportResult:

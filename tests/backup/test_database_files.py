@@ -97,7 +97,9 @@ def test_a_database_file_and_its_wal_are_restored_by_the_command_line(
     assert state(old.parent) == before
 
 
-async def test_a_database_file_is_uploaded_restored_and_added(admin: AsyncClient, closed: Path) -> None:
+async def test_a_database_file_is_uploaded_restored_and_added(
+    admin: AsyncClient, closed: Path, databases: TestDatabases
+) -> None:
     content = await asyncio.to_thread(closed.read_bytes)
     for name in ("stocky.db", "stocky (1).sqlite3"):
         files = {"file": (name, content, "application/octet-stream")}
@@ -108,6 +110,8 @@ async def test_a_database_file_is_uploaded_restored_and_added(admin: AsyncClient
     assert (added["tables_affected"], added["records_imported"]) == (["location"], 1)
     answer = made(await admin.post(f"{UPLOAD_FULL}?force=true", files=files))
     assert answer["safety_backup"] is not None
+    # The people of the file are there now, with their keys.
+    admin.headers["X-API-Key"] = databases.keys["sqlite"]["admin"]
     assert [each["name"] for each in await get(admin, "/locations/")] == ["The old shelf"]
     cut = {"file": ("stocky.db", content[: len(content) // 2], "application/octet-stream")}
     refused(await admin.post(f"{UPLOAD_FULL}?force=true", files=cut), 400, "damaged")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -91,6 +91,32 @@ class FillResult(msgspec.Struct, frozen=True, kw_only=True):
     rows: dict[str, int]
 
 
+class CompareRequest(Request, frozen=True, kw_only=True):
+    """The database at `database_url` to be compared with the SQLite file `scratch`, which would take its place."""
+
+    database_url: str
+    scratch: str
+
+
+class TableChanges(msgspec.Struct, frozen=True, kw_only=True):
+    """What a restore would change in a table: rows that it adds, removes and changes, with examples by name."""
+
+    added: int
+    removed: int
+    changed: int
+    examples_added: Annotated[list[str], msgspec.Meta(description="Up to five of them, by name")] = []
+    examples_removed: Annotated[list[str], msgspec.Meta(description="Up to five of them, by name")] = []
+    examples_changed: Annotated[
+        list[str], msgspec.Meta(description="Up to five of them: the name, a new one, and the columns that change")
+    ] = []
+
+
+class CompareResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The changes of each table that would not stay as it is."""
+
+    changes: dict[str, TableChanges]
+
+
 class PictureRequest(Request, frozen=True, kw_only=True):
     """The picture in `file`, of the kind that Pillow calls `picture`, to be decoded and made small as `thumbnail`."""
 
@@ -154,7 +180,7 @@ class Failure(msgspec.Struct, frozen=True, tag="failure"):
 
 # A line from the child.
 Message = Progress | Result | Failure
-AnyRequest = DumpRequest | ArchiveRequest | LoadRequest | FillRequest | PictureRequest | CallRequest
+AnyRequest = DumpRequest | ArchiveRequest | LoadRequest | FillRequest | CompareRequest | PictureRequest | CallRequest
 
 
 def encode_request(request: Request) -> bytes:

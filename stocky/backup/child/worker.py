@@ -17,6 +17,7 @@ from stocky.backup.child.requests import (
     AnyRequest,
     ArchiveRequest,
     CallRequest,
+    CompareRequest,
     DumpRequest,
     Failure,
     FillRequest,
@@ -87,6 +88,10 @@ def _do(request: AnyRequest) -> Any:
         from stocky.backup.replacing.postgres_fill import fill
 
         return fill(request, Reporter())
+    if isinstance(request, CompareRequest):
+        from stocky.backup.comparing import compare
+
+        return compare(request, Reporter())
     if isinstance(request, PictureRequest):
         from stocky.documents import pictures
 

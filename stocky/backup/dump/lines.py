@@ -63,6 +63,17 @@ def joined_lines(lines: list[str]) -> bytes:
     return text.replace(_RETURN_AT_END, _SPELLED_OUT) if b"\r" in text else text
 
 
+def keyed_lines(
+    connection: sqlite3.Connection, table: str, key: list[str], style: Dialect, columns: Sequence[str]
+) -> Iterator[tuple[tuple[int | str, ...], str]]:
+    """Each row's key and its INSERT line of these columns, without its end, in the order of the key."""
+    # Of our own schema.
+    names = ", ".join(f'"{column}"' for column in key)
+    query = line_query(connection, table, style, columns).replace("SELECT ", f"SELECT {names}, ", 1)
+    for *values, line in connection.execute(query):
+        yield tuple(values), line
+
+
 def table_proofs(connection: sqlite3.Connection, style: Dialect) -> dict[str, TableProof]:
     """What each table that holds data comes to in a dump of that dialect."""
     names = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall()

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
+import msgspec
 
 from stocky.backup.dump.foreign import foreign_to_postgres, left_out
 from stocky.backup.dump.lines import CHUNK
@@ -19,6 +22,8 @@ from stocky.db.postgres import domain_errors
 from stocky.db.postgres_connect import session
 from stocky.errors import Unavailable
 
+# Read at a time where rows are compared.
+ROWS = 2_000
 # A restore holds the tables for moments only.
 LOCK_TIMEOUT_MS = 20_000
 
@@ -84,6 +89,50 @@ async def _dump_by(writer: Writer, connection: Any) -> None:
         raise Unavailable("A restore is putting its data in place; back up again after it") from error
     finally:
         connection.terminate()
+
+
+@asynccontextmanager
+async def snapshot(database_url: str) -> AsyncIterator[Snapshot]:
+    """One moment of a database, for the length of the block. Raises Unavailable."""
+    with domain_errors():
+        async with session(database_url, application="stocky comparison") as connection:
+            try:
+                present = await connection.fetch(_PRESENT, list(stocky_objects("postgres").tables))
+                async with connection.transaction(isolation="repeatable_read", readonly=True):
+                    await connection.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
+                    names = ", ".join(row["name"] for row in present)
+                    await connection.execute(f"LOCK TABLE {names} IN ACCESS SHARE MODE")
+                    schema = await read_schema(connection, stocky_objects("postgres"))
+                    yield Snapshot(connection, {table.name: table for table in schema.tables})
+            except asyncpg.LockNotAvailableError as error:
+                raise Unavailable("A restore is putting its data in place; try again after it") from error
+
+
+class Snapshot:
+    """A database as it is for the length of one transaction."""
+
+    def __init__(self, connection: Any, tables: dict[str, Table]) -> None:
+        self._connection = connection
+        self._tables = tables
+
+    async def rows(
+        self, table: str, key: list[str], columns: list[str]
+    ) -> AsyncIterator[list[tuple[tuple[int | str, ...], str]]]:
+        """Keys and INSERT lines of a table, without their ends, in the order of its key, some at a time."""
+        names = ", ".join(f'"{column}"' for column in key)
+        live = self._tables[table]
+        wanted = msgspec.structs.replace(live, columns=[each for each in live.columns if each.name in columns])
+        query = _query(wanted).replace("SELECT ", f"SELECT {names}, ", 1)
+        cursor = await self._connection.cursor(query)
+        while batch := await cursor.fetch(ROWS):
+            yield [(tuple(row)[:-1], row[-1]) for row in batch]
+
+    async def name(self, query: str, key: tuple[int | str, ...]) -> str | None:
+        """What a query of one value gives for a key, whose values are question marks in it."""
+        for place in range(1, len(key) + 1):
+            query = query.replace("?", f"${place}", 1)
+        name: str | None = await self._connection.fetchval(query, *key)
+        return name
 
 
 async def _write(writer: Writer, connection: Any) -> None:

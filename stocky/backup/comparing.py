@@ -1,0 +1,233 @@
+"""What a restore would change: the rows of the live database and of a scratch database, compared key by key.
+
+Called in a child process. Both are read in the order of their keys, so that memory does not grow with them. Examples
+are names; values are never told, of which some are hashes and secrets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import Any, Protocol
+
+from stocky.backup.child.requests import CompareRequest, CompareResult, TableChanges
+from stocky.backup.dump.format import Dialect
+from stocky.backup.dump.lines import keyed_lines
+from stocky.backup.dump.rows import Table, tables_of
+from stocky.backup.dump.tables import is_data
+from stocky.backup.dump.writing import Report
+from stocky.db.sqlite_file import domain_errors
+
+EXAMPLES = 5
+ROWS = 2_000
+LONGEST_NAME = 80
+# The dialect whose lines are compared, which both databases can write.
+STYLE: Dialect = "postgres"
+# Says that a row was changed whatever else was.
+_TOUCHED = {"updated_at", "version"}
+
+_ITEM = "(SELECT item.name FROM item WHERE item.id = this.item_id)"
+_TAG = "(SELECT tag.name FROM tag WHERE tag.id = this.tag_id)"
+_PLACE = "(SELECT location.name FROM location WHERE location.id = this.location_id)"
+# How a row is called, in SQL of both dialects; one of another table by its key. Neither URLs nor values of settings.
+NAMES = {
+    "alert": "this.message",
+    "api_key": "this.name",
+    "audit_entry": "this.action || ' ' || this.subject",
+    "barcode": f"this.code || ' of ' || {_ITEM}",
+    "box": "this.name",
+    "document": f"this.name || ' of ' || {_ITEM}",
+    "item": "this.name",
+    "item_merge": "(SELECT item.name FROM item WHERE item.id = this.source_id)",
+    "item_tag": f"{_ITEM} || ': ' || {_TAG}",
+    "item_type": "this.name",
+    "location": "this.name",
+    "project": "this.name",
+    "project_entry": f"coalesce({_ITEM}, this.text)",
+    "scanner": "this.scanner_id",
+    "setting": "this.name",
+    "shopping_list": "this.name",
+    "shopping_list_entry": f"coalesce({_ITEM}, this.text)",
+    "shopping_list_log": "this.action_type",
+    "sku": f"{_ITEM} || ', ' || {_PLACE}",
+    "stock_event": f"this.kind || ' ' || {_ITEM}",
+    "tag": "this.name",
+    "user_account": "this.username",
+    "webhook": "nullif(this.description, '')",
+}
+
+Key = tuple[int | str, ...]
+Keyed = tuple[Key, str]
+
+
+class Live(Protocol):
+    """The live database at one moment."""
+
+    def rows(self, table: str, key: list[str], columns: list[str]) -> AsyncIterator[list[Keyed]]:
+        """Keys and lines of a table in the order of its key, some at a time."""
+        ...
+
+    async def name(self, query: str, key: Key) -> str | None:
+        """What a query of one value gives for a key."""
+        ...
+
+
+def compare(request: CompareRequest, report: Report) -> CompareResult:
+    """Compares them. Raises Unavailable or OutOfSpace when the live database cannot be read."""
+    return asyncio.run(_compare(request, report))
+
+
+async def _compare(request: CompareRequest, report: Report) -> CompareResult:
+    scratch = Path(request.scratch)
+    changes: dict[str, TableChanges] = {}
+    with domain_errors(), closing(sqlite3.connect(f"file:{scratch}?mode=ro", uri=True)) as restored:
+        tables = [table for name, table in sorted(tables_of(restored).items()) if is_data(name)]
+        async with _opened(request.database_url, scratch.parent) as live:
+            for done, table in enumerate(tables):
+                report("comparing", done, len(tables), "tables")
+                key = _key(restored, table)
+                columns = [column.name for column in table.columns]
+                comparison = _Comparison(keyed_lines(restored, table.name, key, STYLE, columns))
+                async for batch in live.rows(table.name, key, columns):
+                    for row in batch:
+                        comparison.take(*row)
+                comparison.finish()
+                if comparison.added or comparison.removed or comparison.changed:
+                    changes[table.name] = await _described(comparison, table, key, live, restored)
+    return CompareResult(changes=changes)
+
+
+class _Comparison:
+    """One table: the live rows are taken one after the other, in the order of the rows that a restore would bring."""
+
+    def __init__(self, restored: Iterator[Keyed]) -> None:
+        self.added = self.removed = self.changed = 0
+        self.examples: dict[str, list[tuple[Key, str, str]]] = {"added": [], "removed": [], "changed": []}
+        self._restored = restored
+        self._next = next(restored, None)
+
+    def take(self, key: Key, line: str) -> None:
+        """A live row."""
+        while self._next is not None and self._next[0] < key:
+            self._add(*self._next)
+        if self._next is None or self._next[0] != key:
+            self.removed += 1
+            self._keep("removed", key, line, "")
+            return
+        if self._next[1] != line:
+            self.changed += 1
+            self._keep("changed", key, line, self._next[1])
+        self._next = next(self._restored, None)
+
+    def finish(self) -> None:
+        """After the last live row."""
+        while self._next is not None:
+            self._add(*self._next)
+
+    def _add(self, key: Key, line: str) -> None:
+        self.added += 1
+        self._keep("added", key, "", line)
+        self._next = next(self._restored, None)
+
+    def _keep(self, what: str, key: Key, live: str, restored: str) -> None:
+        if len(self.examples[what]) < EXAMPLES:
+            self.examples[what].append((key, live, restored))
+
+
+async def _described(
+    comparison: _Comparison, table: Table, key: list[str], live: Live, restored: sqlite3.Connection
+) -> TableChanges:
+    """The counts with their examples: names as they are now, and where a name changes what it would be."""
+    query = _name_query(table.name, key)
+
+    def name_after(key: Key) -> str | None:
+        return _one(restored.execute(query, key).fetchone())
+
+    async def named(found: Key, *, before: bool, after: bool) -> str:
+        names = [await live.name(query, found)] if before else []
+        names += [name_after(found)] if after else []
+        fallback = ", ".join(f"{column} {value}" for column, value in zip(key, found, strict=True))
+        told = [_short(name) for name in names if name] or [fallback]
+        return " -> ".join(dict.fromkeys(told))
+
+    changed = []
+    for found, line, other in comparison.examples["changed"]:
+        columns = _changed_columns(table, line, other)
+        name = await named(found, before=True, after=True)
+        changed.append(f"{name} ({', '.join(columns)})" if columns else name)
+    return TableChanges(
+        added=comparison.added,
+        removed=comparison.removed,
+        changed=comparison.changed,
+        examples_added=[await named(each, before=False, after=True) for each, *_ in comparison.examples["added"]],
+        examples_removed=[await named(each, before=True, after=False) for each, *_ in comparison.examples["removed"]],
+        examples_changed=changed,
+    )
+
+
+def _changed_columns(table: Table, line: str, other: str) -> list[str]:
+    """The columns in which two lines differ, by name; none where a line has a form that is too unusual."""
+    match, other_match = (table.pattern.fullmatch(f"{each}\n") for each in (line, other))
+    if match is None or other_match is None:
+        return []
+    pairs = zip(table.columns, match.groups(), other_match.groups(), strict=True)
+    names = [column.name for column, value, other_value in pairs if value != other_value]
+    return [name for name in names if name not in _TOUCHED] or names
+
+
+def _name_query(table: str, key: list[str]) -> str:
+    """The query of a row's name by its key, with a question mark for each value of the key."""
+    name = NAMES.get(table, "NULL")
+    where = " AND ".join(f"this.{column} = ?" for column in key)
+    return f"SELECT {name} FROM {table} AS this WHERE {where}"  # noqa: S608 - names of our own schema
+
+
+def _short(name: str) -> str:
+    name = " ".join(name.split())
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+
+
+def _one(row: tuple[Any, ...] | None) -> str | None:
+    return None if row is None else row[0]
+
+
+def _key(connection: sqlite3.Connection, table: Table) -> list[str]:
+    rows = connection.execute("SELECT name FROM pragma_table_info(?) WHERE pk ORDER BY pk", (table.name,))
+    return [name for (name,) in rows]
+
+
+@asynccontextmanager
+async def _opened(database_url: str, place: Path) -> AsyncIterator[Live]:
+    if database_url.startswith("sqlite:"):
+        from stocky.backup.dump.sqlite import take_copy
+
+        # The live file is read for the moment of a copy only; see dump/sqlite.
+        copy = place / "live.db"
+        take_copy(Path(database_url.removeprefix("sqlite:///")), copy)
+        with closing(sqlite3.connect(f"file:{copy}?mode=ro", uri=True)) as connection:
+            yield _SqliteCopy(connection)
+        copy.unlink()
+    else:
+        from stocky.backup.dump.postgres import snapshot
+
+        async with snapshot(database_url) as live:
+            yield live
+
+
+class _SqliteCopy:
+    """A private copy of a live SQLite file."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    async def rows(self, table: str, key: list[str], columns: list[str]) -> AsyncIterator[list[Keyed]]:
+        """Nothing here waits for anyone: the child has nothing else to do."""
+        for row in keyed_lines(self._connection, table, key, STYLE, columns):
+            yield [row]
+
+    async def name(self, query: str, key: Key) -> str | None:
+        """See Live."""
+        return _one(self._connection.execute(query, key).fetchone())
