@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from contextvars import ContextVar
@@ -14,13 +15,17 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from stocky.auth.peer import Proxies
 from stocky.base_path import strip_base_path
 from stocky.db.gate import Gate, begun_in
+from stocky.errors import StockyError
 from stocky.monitoring.metrics import Metrics
 from stocky.request import keep_slashes
+from stocky.streams import CUT_OFF
 
 _ACCEPTABLE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 user_id: ContextVar[int | None] = ContextVar("user_id", default=None)
+
+_log = logging.getLogger(__name__)
 
 
 class Edge:
@@ -60,10 +65,12 @@ class Edge:
         if scope["scheme"] == "https":
             added.append(_STRICT_TRANSPORT)
         status = 500
+        has_begun = False
 
         async def send_with_id(message: Message) -> None:
-            nonlocal status
+            nonlocal status, has_begun
             if message["type"] == "http.response.start":
+                has_begun = True
                 status = message["status"]
                 message["headers"] = [*message["headers"], *added]
                 if status == 405 or method == "OPTIONS":
@@ -72,6 +79,11 @@ class Edge:
 
         try:
             await self.within(scope, receive, send_with_id)
+        except Exception as error:
+            reason = _refusal_in(error) if has_begun else None
+            if reason is None or not await _cut_off(scope, receive):
+                raise
+            _log.warning("%s %s was cut off: %s", scope["method"], scope["path"], reason)
         finally:
             begun_in.reset(began)
             route: Any = scope.get("path_template") or "none"
@@ -103,6 +115,24 @@ def _with_head(name: bytes, value: bytes) -> tuple[bytes, bytes]:
     if name.lower() == b"allow" and b"GET" in value and b"HEAD" not in value:
         return name, value.replace(b"GET", b"GET, HEAD")
     return name, value
+
+
+def _refusal_in(error: BaseException | None) -> str | None:
+    """The words of the domain error that ended an answer which had begun, a restore for example; None for a defect."""
+    while error is not None and not isinstance(error, StockyError):
+        error = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__
+    return None if error is None else error.detail
+
+
+async def _cut_off(scope: Scope, receive: Receive) -> bool:
+    """Ends the connection, by which the client sees that the answer is not whole; False where the server cannot."""
+    end = (scope.get("extensions") or {}).get(CUT_OFF)
+    if end is None:
+        return False
+    end["now"]()  # type: ignore[operator]  # what our own server puts there can be called
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    return True
 
 
 def _given_id(scope: Scope) -> str | None:

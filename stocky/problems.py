@@ -48,6 +48,7 @@ class Problem(msgspec.Struct, omit_defaults=True):
 def to_problem(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
     """The answer for any exception that leaves a handler. A 500 says a request id and nothing of the inside."""
     restore_slashes(request.scope)
+    error = _first_of(error)
     request_id = request.scope.get("state", {}).get("request_id")
     headers: dict[str, str] = {}
     problem: Problem
@@ -76,6 +77,13 @@ def to_problem(request: Request[Any, Any, Any], error: Exception) -> Response[Pr
     if problem.status in (503, 507) and isinstance(error, StockyError):
         _log.warning("%s %s: %s", request.method, request.url.path, error.detail)
     return Response(problem, status_code=problem.status, headers=headers, media_type=PROBLEM_JSON)
+
+
+def _first_of(error: Exception) -> Exception:
+    """What went wrong first: Litestar groups what its dependencies raise at their end, and hides the cause in that."""
+    while isinstance(error, ExceptionGroup):
+        error = error.__cause__ if isinstance(error.__cause__, Exception) else error.exceptions[0]
+    return error
 
 
 def _problem(status: HTTPStatus, detail: str) -> Problem:

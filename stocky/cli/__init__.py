@@ -57,12 +57,15 @@ def _told(error: Exception) -> list[str] | None:
     from stocky.config import ConfigError
     from stocky.db import NO_DRIVER
     from stocky.db.migrate import SchemaNotCurrent
+    from stocky.db.sqlstates import error_of_state
     from stocky.errors import StockyError
 
     if isinstance(error, ConfigError):
         return error.problems
     if isinstance(error, StockyError):
         return [error.detail]
+    if meaning := error_of_state(getattr(error, "sqlstate", None)):
+        return [meaning.detail]
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return [f"{error.filename}: {error.strerror}"]
     if isinstance(error, ModuleNotFoundError) and error.name in ("asyncpg", "psycopg"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, TypeVar
 
 import asyncpg
@@ -15,7 +15,8 @@ from stocky.db.lanes import Lane, Lanes
 from stocky.db.postgres_connect import connect, examine, session
 from stocky.db.postgres_presence import Presence, alone
 from stocky.db.queries import Query
-from stocky.errors import Conflict, Contention, Invalid, OutOfSpace, Unavailable
+from stocky.db.sqlstates import AWAY, error_of_state
+from stocky.errors import Conflict, Contention, Invalid, StockyError, Unavailable
 
 T = TypeVar("T")
 
@@ -33,18 +34,8 @@ async def _leave_as_it_is(connection: Any) -> None:
 # The server's connection is another one in the next transaction: nothing is prepared on it, nothing reset.
 _THROUGH_A_POOLER: dict[str, Any] = {"statement_cache_size": 0, "reset": _leave_as_it_is}
 
-_AWAY = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    ConnectionError,
-    TimeoutError,
-    OSError,
-)
+# Whatever asyncpg raises: errors of the server and of its own, and those of the socket.
+_DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
 
 class PostgresDatabase(Database):
@@ -79,19 +70,19 @@ class PostgresDatabase(Database):
             pool, self._pool = self._pool, None
             try:
                 await asyncio.wait_for(pool.close(), ACQUIRE_SECONDS)
-            except (TimeoutError, *_AWAY):
+            except _DRIVER_ERRORS:
                 pool.terminate()
 
     @asynccontextmanager
     async def read(self, lane: Lane = Lane.SHORT) -> AsyncIterator[_Connection]:
-        with self.gate.inside(), domain_errors():
-            async with self.lanes.enter(lane), self._acquire() as connection:
+        with self.gate.inside():
+            async with self.lanes.enter(lane), self._acquired() as connection:
                 yield _Reader(self.queries, connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[_Connection]:
-        with self.gate.inside(), domain_errors():
-            async with self.connection() as connection, connection.transaction():
+        with self.gate.inside():
+            async with self.connection() as connection, _transaction(connection):
                 yield _Connection(self.queries, connection)
 
     @asynccontextmanager
@@ -124,17 +115,26 @@ class PostgresDatabase(Database):
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
         """An asyncpg connection of the pool to write with, inside the gate. Raises Unavailable when none is free."""
-        async with self.lanes.enter(Lane.WRITE), self._acquire() as connection:
+        async with self.lanes.enter(Lane.WRITE), self._acquired() as connection:
             yield connection
 
     async def _connect(self, dsn: None, **arguments: Any) -> Any:
         """As the pool asks for one: without an address."""
         return await connect(parse(self.url), **arguments)
 
-    def _acquire(self) -> Any:
+    @asynccontextmanager
+    async def _acquired(self) -> AsyncIterator[Any]:
         if self._pool is None:
             raise Unavailable("The database is closed")
-        return self._pool.acquire(timeout=ACQUIRE_SECONDS)
+        pool = self._pool
+        with domain_errors():
+            connection = await pool.acquire(timeout=ACQUIRE_SECONDS)
+        try:
+            yield connection
+        finally:
+            # What the block did is committed or rolled back; the pool closes a connection that it cannot reset.
+            with suppress(*_DRIVER_ERRORS):
+                await pool.release(connection)
 
 
 class _Connection(Connection):
@@ -170,8 +170,27 @@ class _Connection(Connection):
 class _Reader(_Connection):
     async def run(self, script: Script[T]) -> T:
         # All queries of a script see one moment.
-        async with self._connection.transaction(isolation="repeatable_read", readonly=True):
+        async with _transaction(self._connection, isolation="repeatable_read", readonly=True):
             return await super().run(script)
+
+
+@asynccontextmanager
+async def _transaction(connection: Any, **options: Any) -> AsyncIterator[None]:
+    """A transaction on an asyncpg connection: committed at the end of the block, rolled back by any exception.
+
+    The exception leaves as it is, also where the connection is lost and cannot be rolled back.
+    """
+    transaction = connection.transaction(**options)
+    with domain_errors():
+        await transaction.start()
+    try:
+        yield
+    except BaseException:
+        with suppress(*_DRIVER_ERRORS):
+            await transaction.rollback()
+        raise
+    with domain_errors():
+        await transaction.commit()
 
 
 async def run_script(connection: Any, queries: dict[str, Query], script: Script[T]) -> T:
@@ -211,22 +230,41 @@ def _structs(into: Any, rows: Sequence[Any]) -> list[Any]:
 
 @contextmanager
 def domain_errors() -> Iterator[None]:
-    """A block in which asyncpg's errors become Stocky's."""
+    """A block in which asyncpg's errors become Stocky's. An OSError that asyncpg did not raise stays what it is."""
     try:
         yield
-    except asyncpg.UniqueViolationError as error:
-        raise Conflict.of(error.constraint_name or "") from error
-    except asyncpg.ForeignKeyViolationError as error:
-        raise Conflict("It refers to something that does not exist, or something still refers to it") from error
-    except asyncpg.CheckViolationError as error:
-        raise Invalid.of(error.constraint_name or "") from error
-    except (asyncpg.UntranslatableCharacterError, asyncpg.CharacterNotInRepertoireError) as error:
-        raise Invalid("Text may not contain NUL characters") from error
-    except asyncpg.DataError as error:
-        raise Invalid("A value is outside of what the database can keep") from error
-    except asyncpg.DiskFullError as error:
-        raise OutOfSpace from error
-    except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
-        raise Contention("The database was busy with the same things; try again") from error
-    except _AWAY as error:
-        raise Unavailable("The database cannot be reached; it is tried again by itself") from error
+    except _DRIVER_ERRORS as error:
+        meaning = _meaning_of(error)
+        if meaning is None:
+            raise
+        raise meaning from error
+
+
+def _meaning_of(error: Exception) -> StockyError | None:
+    """The domain error for a driver's error; None for a defect of Stocky's, and for an OSError of something else."""
+    if isinstance(error, asyncpg.UniqueViolationError):
+        return Conflict.of(error.constraint_name or "")
+    if isinstance(error, asyncpg.ForeignKeyViolationError):
+        return Conflict("It refers to something that does not exist, or something still refers to it")
+    if isinstance(error, asyncpg.CheckViolationError):
+        return Invalid.of(error.constraint_name or "")
+    if isinstance(error, asyncpg.InvalidCachedStatementError | asyncpg.OutdatedSchemaCacheError):
+        return Contention("The database's tables have just been changed; send it again")
+    if isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError):
+        return Invalid("A value is outside of what the database can keep")
+    if isinstance(error, asyncpg.PostgresError):
+        return error_of_state(error.sqlstate)
+    if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError) or _is_of_driver(error):
+        return Unavailable(AWAY)
+    return None
+
+
+def _is_of_driver(error: BaseException) -> bool:
+    """Whether asyncpg's code was running when it was raised, or ours that connects, not what ran inside the block."""
+    raised_in, traceback = "", error.__traceback__
+    while traceback is not None:
+        module = str(traceback.tb_frame.f_globals.get("__name__", ""))
+        if module.startswith(("asyncpg.", "stocky.")):
+            raised_in = module
+        traceback = traceback.tb_next
+    return raised_in.startswith("asyncpg.") or raised_in == connect.__module__

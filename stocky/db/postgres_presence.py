@@ -17,6 +17,7 @@ import asyncpg
 
 from stocky.db.gate import DRAIN_SECONDS, Gate
 from stocky.db.postgres_connect import CONNECT_SECONDS, session
+from stocky.db.sqlstates import AWAY
 from stocky.errors import Conflict, Unavailable
 
 # Any numbers will do for the advisory locks, as long as nobody changes them.
@@ -32,7 +33,6 @@ PAUSE_SECONDS = DRAIN_SECONDS + 5
 # Between heartbeats on the connection that holds the lock; a lost one is noticed at the latest then.
 HEARTBEAT_SECONDS = 5
 PAUSED = "A restore is putting its data in place; send it again"
-AWAY = "The database cannot be reached; it is tried again by itself"
 
 _log = logging.getLogger(__name__)
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 
 from stocky.auth.schemas import Principal
 from stocky.catalogue.schemas import Item
 from stocky.db import Connection, Database
-from stocky.errors import Unavailable
+from stocky.errors import Contention, Unavailable
 from stocky.merging import repository
 from stocky.stock.recorder import Recorder
 
 WAIT_SECONDS = 2
 PAUSE_SECONDS = 0.05
+# Scans lock the same items in another order, and Postgres ends one of two that wait for each other.
+ATTEMPTS = 3
 
 
 class Merging:
@@ -28,13 +30,20 @@ class Merging:
 
     async def merge_items(self, source_id: int, target_id: int, by: Principal) -> Item:
         """Raises what `repository.merge_items` raises, and Unavailable while an import is being written."""
-        async with self._alone() as tx:
-            return await repository.merge_items(tx, self._recorder, source_id, target_id, by)
+        return await self._do(lambda tx: repository.merge_items(tx, self._recorder, source_id, target_id, by))
 
     async def undo_merge(self, source_id: int, by: Principal) -> Item:
         """Raises what `repository.undo_merge` raises, and Unavailable while an import is being written."""
+        return await self._do(lambda tx: repository.undo_merge(tx, self._recorder, source_id, by))
+
+    async def _do(self, work: Callable[[Connection], Awaitable[Item]]) -> Item:
+        """What `work` returns, done again after a deadlock. Raises Contention after the last of ATTEMPTS."""
+        for _ in range(ATTEMPTS - 1):
+            with suppress(Contention):
+                async with self._alone() as tx:
+                    return await work(tx)
         async with self._alone() as tx:
-            return await repository.undo_merge(tx, self._recorder, source_id, by)
+            return await work(tx)
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[Connection]:

@@ -81,7 +81,8 @@ async def _child(request: Request, *, data: bool) -> AsyncIterator[Process]:
     )
     try:
         assert process.stdin is not None
-        with suppress(ConnectionError):
+        # A child that has been killed already: uvloop calls its closed pipe a RuntimeError.
+        with suppress(ConnectionError, RuntimeError):
             # Its end of the pipe stays open: when ours closes, whoever asked is gone.
             process.stdin.write(encode_request(request) + b"\n")
             await process.stdin.drain()
