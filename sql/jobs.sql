@@ -9,23 +9,39 @@ VALUES (:kind, :status, :once_key, :parameters, :attempts, :max_attempts, :run_a
 ON CONFLICT (once_key) WHERE once_key IS NOT NULL DO NOTHING
 RETURNING id;
 
+-- find_waiting_job --
+-- A job of this kind that begins as soon as a process is free.
+SELECT id
+  FROM job
+ WHERE kind = :kind AND status = 'queued' AND run_after <= :now
+ LIMIT 1;
+
+-- lock_job_claims --
+-- One process at a time claims a job; nothing is to be done here, where there is one process.
+SELECT 0;
+
 -- claim_job --
--- The job that waits longest becomes this process's; of several processes that ask, one gets it.
+-- The job that waits longest becomes this process's, but not one of the kinds :alone of which another runs. Of several
+-- processes that ask, one gets it.
 UPDATE job
    SET status = 'running', owner = :owner, lease_until = :lease_until, attempts = attempts + 1, started_at = :now,
        error = NULL, error_status = NULL
  WHERE status = 'queued'
-   AND id = (SELECT id FROM job
-              WHERE status = 'queued' AND run_after <= :now
-                AND kind IN (SELECT value FROM json_each(:kinds))
-              ORDER BY run_after, id LIMIT 1)
+   AND id = (SELECT waiting.id FROM job AS waiting
+              WHERE waiting.status = 'queued' AND waiting.run_after <= :now
+                AND waiting.kind IN (SELECT value FROM json_each(CAST(:kinds AS TEXT)))
+                AND NOT (waiting.kind IN (SELECT value FROM json_each(CAST(:alone AS TEXT)))
+                         AND EXISTS (SELECT 1 FROM job AS other
+                                      WHERE other.status = 'running' AND other.kind = waiting.kind))
+              ORDER BY waiting.run_after, waiting.id LIMIT 1)
 RETURNING id, kind, parameters AS parameters_json, max_attempts, attempts;
 
 -- renew_job_leases --
--- This process lives.
+-- This process works on the jobs :ids.
 UPDATE job
    SET lease_until = :lease_until
- WHERE owner = :owner AND status = 'running';
+ WHERE owner = :owner AND status = 'running'
+   AND id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
 
 -- note_job_progress --
 -- How far a job is.
@@ -47,12 +63,17 @@ UPDATE job
  WHERE id = :id AND owner = :owner AND status = 'running';
 
 -- end_interrupted_jobs --
--- Jobs whose process has gone: those that may be tried again wait, the others have failed.
+-- Jobs whose process has gone, or that this one does not work on though they are its own: those that may be tried again
+-- wait, the others have failed.
 UPDATE job
    SET status = CASE WHEN attempts < max_attempts THEN 'queued' ELSE 'failed' END,
        finished_at = CASE WHEN attempts < max_attempts THEN NULL ELSE coalesce(:now, finished_at) END,
        error = 'interrupted: the process that worked on it has ended', run_after = :now, lease_until = NULL, owner = NULL
- WHERE status = 'running' AND lease_until < :expired_before AND owner <> :owner;
+ WHERE status = 'running'
+   AND ((owner <> :owner AND lease_until < :expired_before)
+        OR (owner = :owner AND lease_until < :now
+            AND id NOT IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:running AS TEXT)))))
+RETURNING id, kind, status, error;
 
 -- get_job --
 -- One job.
@@ -79,7 +100,8 @@ SELECT parameters AS parameters_json
  WHERE kind = :kind AND status IN ('queued', 'running');
 
 -- remove_old_jobs --
--- What ended long ago, or so many jobs ago that nobody looks for it.
+-- What ended long ago, or so many jobs ago that nobody looks for it, but no key that may still be asked for.
 DELETE FROM job
  WHERE status IN ('done', 'failed')
-   AND (finished_at < :before OR id <= (SELECT coalesce(max(id), 0) FROM job) - :kept);
+   AND (finished_at < :before
+        OR (id <= (SELECT coalesce(max(id), 0) FROM job) - :kept AND (once_key IS NULL OR created_at < :recent)));

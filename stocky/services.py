@@ -59,6 +59,7 @@ class Services:
         self.search_index = SearchIndex(self.database)
         self.lookups = Lookups(config, self.database, self.jobs)
         self.webhooks = Webhooks(config, self.database, self.metrics)
+        self.supervisor = self.database.supervisor
         self._take_up_work()
         self._measure()
 
@@ -68,7 +69,8 @@ class Services:
         BackupUpkeep(self.config, self.database, self.backups.backups, self.jobs, self.metrics).take_up(self.schedule)
         Collecting(self.database, self.documents.blobs, self.jobs).take_up(self.schedule)
         self.imports.take_up(self.schedule)
-        self.schedule.every(LOOK_SECONDS, self.search_index.keep_in_step)
+        # A whole stock that is put in anew takes its time.
+        self.schedule.every("search index", LOOK_SECONDS, self.search_index.keep_in_step, patience=3_600)
         self.lookups.take_up(self.schedule)
         self.webhooks.take_up(self.schedule)
 
@@ -78,6 +80,13 @@ class Services:
         gauge("stocky_events_recorded", "Events recorded by this process", lambda: recorder.recorded)
         gauge("stocky_batches_written", "Transactions they were recorded in", lambda: recorder.batches)
         gauge("stocky_live_streams", "Live streams that are open", lambda: self.streams.count)
+
+        self.metrics.gauges(
+            "stocky_task_stalled_seconds",
+            "For how long a background task has not worked; 0 while it does",
+            "task",
+            self.supervisor.stalled,
+        )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

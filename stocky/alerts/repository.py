@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from stocky import clock
 from stocky.alerts.schemas import MAX_MESSAGE, Alert, NewAlert
 from stocky.db import Connection
@@ -19,6 +21,18 @@ async def raise_service_alert(tx: Connection, alert_type: str, message: str) -> 
 async def resolve_service_alerts(tx: Connection, alert_type: str) -> None:
     """Says that it is well again."""
     await tx.execute("resolve_service_alerts", alert_type=alert_type, updated_at=clock.now())
+
+
+def alert_of_duty(alert_type: str, duty: str) -> Callable[[Connection, str | None], Awaitable[None]]:
+    """What a job calls at its end: an alert says that the duty failed, until it has been done."""
+
+    async def ended(tx: Connection, error: str | None) -> None:
+        if error is None:
+            await resolve_service_alerts(tx, alert_type)
+        else:
+            await raise_service_alert(tx, alert_type, f"{duty} failed: {error}")
+
+    return ended
 
 
 async def get_alert(read: Connection, alert_id: int) -> Alert:

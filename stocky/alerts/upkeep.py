@@ -7,11 +7,12 @@ from typing import Any
 
 from stocky import clock
 from stocky.alerts.causes import list_watched_items, look_at_items
+from stocky.alerts.repository import alert_of_duty
 from stocky.db import Database, Script
 from stocky.jobs import repository as jobs_repository
 from stocky.jobs.jobs import Jobs, Report
 from stocky.jobs.repository import NewJob
-from stocky.jobs.schedule import Due, Schedule
+from stocky.jobs.schedule import ATTEMPTS, Due, Schedule
 
 KIND = "alerts.look"
 # Items in one transaction: so few that a scan in between does not have to wait.
@@ -27,7 +28,8 @@ class AlertUpkeep:
         """`zone` is that of the schedule."""
         self._database = database
         self._zone = zone
-        jobs.register(KIND, self.look)
+        ended = alert_of_duty("alert_check_failed", "The daily check for alerts")
+        jobs.register(KIND, self.look, is_alone=True, ended=ended)
 
     def take_up(self, schedule: Schedule) -> None:
         """Hands the duty to the schedule."""
@@ -54,5 +56,5 @@ class AlertUpkeep:
 
 
 def look_soon(by: str | None) -> Script[None]:
-    """Queues the look, for what changes it everywhere at once."""
-    yield from jobs_repository.add_job(NewJob(kind=KIND, created_by=by))
+    """Queues the look, for what changes it everywhere at once; one that waits already will see the change."""
+    yield from jobs_repository.add_job_unless_waiting(NewJob(kind=KIND, created_by=by, max_attempts=ATTEMPTS))

@@ -9,7 +9,7 @@ import logging
 import math
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -54,21 +54,31 @@ class Identities:
         self._trusted_until = 0.0
         self._look_running: asyncio.Task[None] | None = None
         self._key_uses: dict[int, float] = {}
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tidied_at = -math.inf
+        task = database.supervisor.task
+        self._tasks = [
+            task("identities", self._look, lambda: asyncio.sleep(LOOK_EVERY_SECONDS), retry_seconds=LOOK_EVERY_SECONDS),
+            task("sign-ins and keys", self._keep_house, lambda: asyncio.sleep(FLUSH_EVERY_SECONDS)),
+        ]
         database.gate.on_renewal(self._start_over)
 
     def start(self) -> None:
         """Begins to watch the revision and to keep house. The database is open."""
-        self._tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._keep_house())]
+        for task in self._tasks:
+            task.start()
 
     async def close(self) -> None:
         """Ends that, and writes down when keys were used last."""
-        tasks = [*self._tasks, self._look_running] if self._look_running else self._tasks
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for task in self._tasks:
+            await task.close()
+        if self._look_running is not None:
+            self._look_running.cancel()
+            await asyncio.gather(self._look_running, return_exceptions=True)
         self.passwords.close()
-        await self._flush_key_uses()
+        try:
+            await self._flush_key_uses()
+        except StockyError as error:
+            _log.warning("The last use of API keys could not be written down: %s", error.detail)
 
     async def identify(self, connection: ASGIConnection[Any, Any, Any, Any]) -> Principal:
         """Who sent this: by `X-API-Key`, else by `Authorization: Bearer`.
@@ -189,28 +199,12 @@ class Identities:
             self._forget()
         self._trusted_until = began + TRUST_SECONDS
 
-    async def _watch(self) -> None:
-        while True:
-            # Whoever sends a request while the database is away is told, and the log with it.
-            with suppress(Unavailable):
-                await self._look()
-            await asyncio.sleep(LOOK_EVERY_SECONDS)
-
     async def _keep_house(self) -> None:
-        tidied_at = -math.inf
-        while True:
-            if time.monotonic() >= tidied_at + TIDY_EVERY_SECONDS:
-                tidied_at = time.monotonic()
-                await self._tidy()
-            await asyncio.sleep(FLUSH_EVERY_SECONDS)
-            await self._flush_key_uses()
-
-    async def _tidy(self) -> None:
-        try:
+        await self._flush_key_uses()
+        if time.monotonic() >= self._tidied_at + TIDY_EVERY_SECONDS:
             async with self._database.transaction() as tx:
                 await sign_in_repository.remove_ended_sign_ins(tx)
-        except StockyError as error:
-            _log.warning("Ended sign-ins could not be removed: %s", error.detail)
+            self._tidied_at = time.monotonic()
 
     async def _flush_key_uses(self) -> None:
         uses, self._key_uses = self._key_uses, {}
@@ -219,9 +213,9 @@ class Identities:
         try:
             rows = [(id, datetime.fromtimestamp(used_at, UTC)) for id, used_at in sorted(uses.items())]
             await self._database.run(key_repository.note_api_key_use(rows))
-        except StockyError as error:
+        except BaseException:
             self._key_uses = uses | self._key_uses
-            _log.warning("The last use of API keys could not be written down: %s", error.detail)
+            raise
 
 
 def _key_invalid() -> Unauthorized:

@@ -16,8 +16,7 @@ from stocky.backup.service import Backups
 from stocky.backup.store import Kind, Reason, StoredBackup
 from stocky.backup.workspace import sweep
 from stocky.config import Config
-from stocky.db import Database
-from stocky.errors import StockyError
+from stocky.db import Connection, Database
 from stocky.jobs.jobs import Jobs
 from stocky.jobs.schedule import Due, Schedule
 from stocky.monitoring.metrics import Metrics
@@ -41,7 +40,7 @@ class BackupUpkeep:
         self._backups = backups
         self._newest_good: datetime | None = None
         self._count = 0
-        jobs.register(KIND, self._back_up)
+        jobs.register(KIND, self._back_up, is_alone=True, ended=self._ended)
         metrics.gauge(
             "stocky_backup_verified_timestamp_seconds",
             "When the newest backup that was restored on trial was made; 0 while there is none",
@@ -52,7 +51,7 @@ class BackupUpkeep:
     def take_up(self, schedule: Schedule) -> None:
         """Hands the duties to the schedule."""
         schedule.daily(KIND, self._due)
-        schedule.every(EXPIRY_SECONDS, self._tidy)
+        schedule.every("expiry of backups", EXPIRY_SECONDS, self._tidy)
 
     async def _due(self) -> Due | None:
         async with self._database.read() as read:
@@ -66,17 +65,13 @@ class BackupUpkeep:
         """The scheduled backup: made, restored on trial, and only then are old ones let go."""
         async with self._database.read() as read:
             settings = await get_settings(read)
-        try:
-            kind = Kind(settings.backup_schedule_kind)
-            made = await self._backups.create(kind, Reason.SCHEDULED, report, settings=settings)
-            made = await self._backups.verify(made.id, report)
-        except Exception as error:
-            # Whatever it is, someone has to hear of a backup that was not made.
-            told = error.detail if isinstance(error, StockyError) else "inside Stocky; the log says why"
-            await self._alert(f"The scheduled backup failed: {told}")
-            raise
+        kind = Kind(settings.backup_schedule_kind)
+        made = await self._backups.create(kind, Reason.SCHEDULED, report, settings=settings)
+        made = await self._backups.verify(made.id, report)
         if not made.is_good:
-            await self._alert(f"The scheduled backup {made.filename} does not restore: {'; '.join(made.problems)}")
+            async with self._database.transaction() as tx:
+                told = f"The scheduled backup {made.filename} does not restore: {'; '.join(made.problems)}"
+                await self._alert(tx, told)
             return made
         async with self._database.transaction() as tx:
             await alerts.resolve_service_alerts(tx, FAILED)
@@ -87,11 +82,15 @@ class BackupUpkeep:
         await self._count_backups()
         return made
 
-    async def _alert(self, message: str) -> None:
+    async def _ended(self, tx: Connection, error: str | None) -> None:
+        """After the last attempt, also where its process was killed, someone has to learn that there is no backup."""
+        if error is not None:
+            await self._alert(tx, f"The scheduled backup failed: {error}")
+
+    async def _alert(self, tx: Connection, message: str) -> None:
         _log.error("%s", message)
-        async with self._database.transaction() as tx:
-            await alerts.raise_service_alert(tx, FAILED, message)
-            await tell(tx, EventType.BACKUP_FAILED, {"message": message})
+        await alerts.raise_service_alert(tx, FAILED, message)
+        await tell(tx, EventType.BACKUP_FAILED, {"message": message})
 
     async def _tidy(self) -> None:
         """Removes what has expired and what killed processes left behind."""

@@ -11,6 +11,7 @@ import msgspec
 
 from stocky.db.gate import Gate
 from stocky.db.lanes import Lane, Lanes
+from stocky.supervisor import Supervisor
 
 T = TypeVar("T")
 
@@ -76,6 +77,8 @@ class Database(ABC):
 
     def __init__(self) -> None:
         self.gate = Gate()
+        # The tasks of this process that work on it: what each service starts is registered here.
+        self.supervisor = Supervisor()
         self._hearers: list[Callable[[], None]] = []
 
     def on_news(self, hear: Callable[[], None]) -> None:

@@ -91,7 +91,7 @@ class PostgresDatabase(Database):
             # Refused before anyone waits for it.
             async with session(self.session_url):
                 pass
-        presence = Presence(self.session_url, self.gate, self._tell_news)
+        presence = Presence(self.session_url, self.gate, self._tell_news, self.supervisor)
         await presence.start()
         try:
             yield

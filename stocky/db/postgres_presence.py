@@ -19,6 +19,7 @@ from stocky.db.gate import DRAIN_SECONDS, Gate
 from stocky.db.postgres_connect import CONNECT_SECONDS, session
 from stocky.db.sqlstates import AWAY
 from stocky.errors import Conflict, Unavailable
+from stocky.supervisor import Supervisor
 
 # Any numbers will do for the advisory locks, as long as nobody changes them.
 _SERVING = 7_786_260
@@ -40,19 +41,21 @@ _log = logging.getLogger(__name__)
 class Presence:
     """Keeps this process's share of the lock, and its gate closed whenever it has none."""
 
-    def __init__(self, session_url: str, gate: Gate, hear_news: Callable[..., None]) -> None:
+    def __init__(self, session_url: str, gate: Gate, hear_news: Callable[..., None], supervisor: Supervisor) -> None:
         self._session_url = session_url
         self._gate = gate
         # Called with every word that a process has written to the ledger: this connection is always listening.
         self._hear_news = hear_news
         self._asked = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._task = supervisor.task(
+            "presence", self._keep, lambda: asyncio.sleep(0), retry_seconds=RETRY_SECONDS, is_endless=True
+        )
         self._held_before = False
 
     async def start(self) -> None:
         """Raises Unavailable when there is no share within PAUSE_SECONDS."""
         self._gate.close(AWAY)
-        self._task = asyncio.create_task(self._keep(), name="presence")
+        self._task.start()
         try:
             async with asyncio.timeout(PAUSE_SECONDS):
                 await self._gate.opened()
@@ -61,19 +64,15 @@ class Presence:
             raise Unavailable("Another Stocky is restoring a backup, or the database is away; try again") from None
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await self._task.close()
 
     async def _keep(self) -> None:
-        while True:
-            try:
-                async with session(self._session_url) as connection:
-                    await self._hold_until_lost(connection)
-            except Exception as error:  # noqa: BLE001 - whatever it is: it is tried again
-                _log.warning("The connection that other processes know this one by is lost: %r", error)
-            await asyncio.sleep(RETRY_SECONDS)
+        """One round: ends when the connection that other processes know this one by is lost. Raises Unavailable."""
+        try:
+            async with session(self._session_url) as connection:
+                await self._hold_until_lost(connection)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            raise Unavailable(f"{AWAY} ({type(error).__name__})") from error
 
     async def _hold_until_lost(self, connection: Any) -> None:
         try:
@@ -95,6 +94,7 @@ class Presence:
             # While it had no share, anything may have happened to the data.
             self._gate.renew()
         self._held_before = True
+        self._task.worked()
         self._asked.clear()
         while True:
             self._open_gate(connection)

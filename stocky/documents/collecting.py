@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from stocky import clock
+from stocky.alerts.repository import alert_of_duty
 from stocky.db import Connection, Database, Lane
 from stocky.documents.blobs import Blobs
 from stocky.documents.repository import GIVEN_UP, Orphan
@@ -46,7 +47,8 @@ class Collecting:
     def __init__(self, database: Database, blobs: Blobs, jobs: Jobs) -> None:
         self._database = database
         self._blobs = blobs
-        jobs.register(KIND, self.collect)
+        ended = alert_of_duty("document_cleanup_failed", "The daily cleanup of the document store")
+        jobs.register(KIND, self.collect, is_alone=True, ended=ended)
 
     def take_up(self, schedule: Schedule) -> None:
         """Hands the duty to the schedule."""

@@ -68,6 +68,8 @@ class Documents:
             await self.blobs.look()
         except StockyError as error:
             _log.warning("%s", error.detail)
+        except Exception:  # noqa: BLE001 - whatever it is, documents may not work, and the log has to say so
+            _log.exception("The document store could not be looked at")
 
     async def upload(
         self, request: Request[Any, Any, Any], by: Principal, item_id: int | None, name: str | None

@@ -72,7 +72,7 @@ class Imports:
 
     def take_up(self, schedule: Schedule) -> None:
         """Hands the standing duty to the schedule."""
-        schedule.every(SWEEP_SECONDS, self._sweep)
+        schedule.every("import files", SWEEP_SECONDS, self._sweep)
 
     async def start(self, request: Request[Any, Any, Any], by: Principal) -> StartedImport:
         """Takes the form's file, looks at its header and begins a job.

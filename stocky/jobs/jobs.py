@@ -1,13 +1,14 @@
 """Runs jobs in this process; each is a row that says how far it is, and none is run by two processes at once.
 
-A job holds a lease that its process renews. When the process is killed the lease runs out, and another process
-says that the job was interrupted, or tries it again where that is allowed.
+A job holds a lease that its process renews while it works on it. When the lease runs out, because the process was
+killed or lost its database, the job was interrupted: it is tried again where that is allowed, or has failed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
@@ -18,12 +19,13 @@ from typing import Any
 import msgspec
 
 from stocky import clock
-from stocky.db import Database
+from stocky.db import Connection, Database, Script
 from stocky.db.gate import begun_in
-from stocky.errors import StockyError, Unavailable
+from stocky.errors import OutOfSpace, StockyError, Unavailable
 from stocky.jobs import repository
-from stocky.jobs.repository import ClaimedJob, NewJob
-from stocky.jobs.schemas import Job, Progress
+from stocky.jobs.repository import ClaimedJob, InterruptedJob, NewJob
+from stocky.jobs.schemas import Job, JobStatus, Progress
+from stocky.supervisor import Supervisor, wait_for
 
 LEASE = timedelta(seconds=30)
 RENEW_SECONDS = 10
@@ -38,13 +40,16 @@ BACK_OFF = timedelta(seconds=30)
 KEPT_DAYS = 30
 KEPT_JOBS = 1_000
 TIDY_SECONDS = 3_600
-# How long the end of a job is told again and again to a database that is away.
-TELL_SECONDS = 300
+# The longest pause between two attempts to write down how a job ended.
+END_RETRY_SECONDS = 10.0
 INTERRUPTED = "interrupted: Stocky was stopped while it worked on it"
+NOT_KEPT = "It ended, but its result could not be written down; the log says why"
 
 Report = Callable[[str, int, int | None, str], None]
 Work = Callable[[Report], Awaitable[Any]]
 Function = Callable[[dict[str, Any], Report], Awaitable[Any]]
+# Called in the transaction in which a job has ended for good: with its error, or None where it was done.
+Ended = Callable[[Connection, str | None], Awaitable[None]]
 
 _log = logging.getLogger(__name__)
 
@@ -71,26 +76,47 @@ class Jobs:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._owner = secrets.token_hex(8)
+        self.supervisor: Supervisor = database.supervisor
         self._functions: dict[str, Function] = {}
+        self._alone: set[str] = set()
+        self._ended: dict[str, Ended] = {}
         self._running: dict[int, _Run] = {}
         self._claimed = 0
         self._wake = asyncio.Event()
         self._patient_until = clock.now()
         database.gate.on_renewal(self._be_patient)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._keepers: list[asyncio.Task[None]] = []
+        # On SQLite there is no other process: what is running there was left by one that has gone.
+        self._expired_before = clock.FAR_AWAY if database.dialect == "sqlite" else clock.now()
+        self._renewed = clock.now()
+        task = self.supervisor.task
+        self._keepers = [
+            task("jobs", self._claim_all, lambda: wait_for(self._wake, LOOK_SECONDS), retry_seconds=LOOK_SECONDS),
+            task("job leases", self._note, lambda: asyncio.sleep(PROGRESS_SECONDS), retry_seconds=LOOK_SECONDS),
+            task("job history", self._tidy, lambda: asyncio.sleep(TIDY_SECONDS)),
+        ]
 
-    def register(self, kind: str, function: Function) -> None:
-        """Jobs of this kind are done by `function(parameters, report)`, in whichever process finds them."""
+    def register(self, kind: str, function: Function, *, is_alone: bool = False, ended: Ended | None = None) -> None:
+        """Jobs of this kind are done by `function(parameters, report)`, in whichever process finds them.
+
+        Of a kind that `is_alone`, one job runs at a time. `ended` is called whenever a job of the kind has ended.
+        """
         self._functions[kind] = function
+        if is_alone:
+            self._alone.add(kind)
+        if ended is not None:
+            self._ended[kind] = ended
 
     def start(self) -> None:
         """Begins to look for jobs. The database is open."""
-        self._keepers = [asyncio.create_task(each()) for each in (self._keep_claiming, self._keep_telling, self._tidy)]
+        for keeper in self._keepers:
+            keeper.start()
 
     async def close(self) -> None:
         """Breaks off what is running and says so."""
-        tasks = [*self._keepers, *self._tasks]
+        for keeper in self._keepers:
+            await keeper.close()
+        tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -117,11 +143,8 @@ class Jobs:
     async def run_here(self, kind: str, work: Work, *, by: str | None) -> Job:
         """A job that only this process can do, since what it needs lies here; it goes on when its request has ended."""
         new = NewJob(kind=kind, created_by=by, owner=self._owner, lease_until=clock.now() + LEASE)
-        id = await self._database.run(repository.add_job(new))
-        assert id is not None
-        async with self._database.read() as read:
-            job = await repository.get_job(read, id)
-        self._begin(ClaimedJob(id, kind, {}, 1, 1), work)
+        job = await self._database.run(repository.add_running_job(new))
+        self._begin(ClaimedJob(job.id, kind, {}, 1, 1), work)
         return job
 
     async def finished(self, id: int) -> Any:
@@ -151,6 +174,7 @@ class Jobs:
         try:
             try:
                 result = await work(run.report)
+                encoded = msgspec.json.encode(result)
             except StockyError as error:
                 run.outcome.set_exception(error)
                 await self._fail(run, error.detail, int(error.status))
@@ -166,10 +190,7 @@ class Jobs:
                 await self._fail(run, "It failed inside Stocky; the log has it", 500)
             else:
                 run.outcome.set_result(result)
-                encoded = msgspec.json.encode(result)
-                await self._tell(lambda: repository.end_job(
-                    self._owner, run.job.id, run.progress, result=encoded, error=None, error_status=None
-                ))  # fmt: skip
+                await self._end(run, result=encoded, error=None, status=None)
         finally:
             self._running.pop(run.job.id, None)
 
@@ -179,38 +200,69 @@ class Jobs:
         is_refusal = status is not None and 400 <= status < 500
         if job.attempts < job.max_attempts and not is_refusal:
             run_after = clock.now() + BACK_OFF * 2 ** (job.attempts - 1)
-            await self._tell(lambda: repository.put_job_back(self._owner, job.id, error, run_after))
+            put_back = functools.partial(repository.put_job_back, self._owner, job.id, error, run_after)
+            await self._keep(run, lambda: self._database.run(put_back()))
         else:
-            await self._tell(lambda: repository.end_job(
-                self._owner, job.id, run.progress, result=None, error=error, error_status=status
-            ))  # fmt: skip
+            await self._end(run, result=None, error=error, status=status)
 
-    async def _tell(self, script: Callable[[], Any]) -> None:
-        """Writes something down, again and again while the database is away."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(TELL_SECONDS):
-                while True:
-                    try:
-                        await self._database.run(script())
-                        return
-                    except Unavailable:
-                        await asyncio.sleep(PROGRESS_SECONDS)
+    async def _end(self, run: _Run, *, result: bytes | None, error: str | None, status: int | None) -> None:
+        """Writes down how a job ended. A result that the database does not take is an end without it."""
+        job = run.job
 
-    async def _keep_claiming(self) -> None:
-        # On SQLite there is no other process: what is running there was left by one that has gone.
-        expired_before = clock.FAR_AWAY if self._database.dialect == "sqlite" else clock.now()
+        def end() -> Script[bool]:
+            return repository.end_job(
+                self._owner, job.id, run.progress, result=result, error=error, error_status=status
+            )
+
+        async def write() -> None:
+            async with self._database.transaction() as tx:
+                if await tx.run(end()) and (ended := self._ended.get(job.kind)):
+                    await ended(tx, error)
+
+        if not await self._keep(run, write) and error is None:
+            await self._end(run, result=None, error=NOT_KEPT, status=500)
+
+    async def _keep(self, run: _Run, write: Callable[[], Awaitable[None]]) -> bool:
+        """Writes something down, again and again while the database is away or its disk full; False when it cannot be.
+
+        Where it cannot, the lease of the job runs out, and it was interrupted.
+        """
+        pause = PROGRESS_SECONDS
         while True:
-            with suppress(StockyError):
-                if clock.now() >= self._patient_until:
-                    await self._database.run(repository.end_interrupted_jobs(self._owner, expired_before))
-                expired_before = clock.now()
-                while self._claimed < AT_ONCE and await self._claim():
-                    pass
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_SECONDS):
-                    await self._wake.wait()
-            self._wake.clear()
-            expired_before = clock.now()
+            try:
+                await write()
+                return True
+            except (Unavailable, OutOfSpace) as error:
+                if pause == PROGRESS_SECONDS:
+                    _log.warning("The end of job %d (%s) waits: %s", run.job.id, run.job.kind, error.detail)
+            except Exception:  # noqa: BLE001 - whatever it is, it would come again
+                _log.exception("The end of job %d (%s) could not be written down", run.job.id, run.job.kind)
+                return False
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, END_RETRY_SECONDS)
+
+    async def _claim_all(self) -> None:
+        if clock.now() >= self._patient_until:
+            await self._end_interrupted()
+        while self._claimed < AT_ONCE and await self._claim():
+            pass
+        self._expired_before = clock.now()
+
+    async def _end_interrupted(self) -> None:
+        def end() -> Script[list[InterruptedJob]]:
+            return repository.end_interrupted_jobs(self._owner, list(self._running), self._expired_before)
+
+        try:
+            async with self._database.transaction() as tx:
+                for job in await tx.run(end()):
+                    _log.warning("Job %d (%s) was interrupted and is %s now", job.id, job.kind, job.status.value)
+                    if job.status is JobStatus.FAILED and (ended := self._ended.get(job.kind)):
+                        await ended(tx, job.error)
+        except (Unavailable, OutOfSpace):
+            raise
+        except Exception:  # noqa: BLE001 - whatever `ended` raises, it must not keep jobs from being claimed
+            _log.exception("The end of interrupted jobs could not be told")
+            await self._database.run(end())
 
     def _be_patient(self) -> None:
         """While a restore kept everyone out nobody could renew a lease, also who works on."""
@@ -218,7 +270,8 @@ class Jobs:
 
     async def _claim(self) -> bool:
         until = clock.now() + LEASE
-        job = await self._database.run(repository.claim_job(self._owner, until, sorted(self._functions)))
+        claiming = repository.claim_job(self._owner, until, sorted(self._functions), sorted(self._alone))
+        job = await self._database.run(claiming)
         if job is None:
             return False
         function = self._functions[job.kind]
@@ -231,25 +284,19 @@ class Jobs:
         self._begin(job, lambda report: function(job.parameters, report)).add_done_callback(let_go)
         return True
 
-    async def _keep_telling(self) -> None:
-        renewed = clock.now()
-        while True:
-            await asyncio.sleep(PROGRESS_SECONDS)
-            with suppress(StockyError):
-                for run in list(self._running.values()):
-                    if not run.is_told:
-                        run.is_told = True
-                        await self._database.run(repository.note_job_progress(self._owner, run.job.id, run.progress))
-                now = clock.now()
-                if self._running and now - renewed >= timedelta(seconds=RENEW_SECONDS):
-                    await self._database.run(repository.renew_job_leases(self._owner, now + LEASE))
-                    renewed = now
+    async def _note(self) -> None:
+        """Renews the leases of what runs here, and writes down how far it is."""
+        now = clock.now()
+        if self._running and now - self._renewed >= timedelta(seconds=RENEW_SECONDS):
+            await self._database.run(repository.renew_job_leases(self._owner, list(self._running), now + LEASE))
+            self._renewed = now
+        for run in list(self._running.values()):
+            if not run.is_told:
+                run.is_told = True
+                await self._database.run(repository.note_job_progress(self._owner, run.job.id, run.progress))
 
     async def _tidy(self) -> None:
-        while True:
-            with suppress(StockyError):
-                await self._database.run(repository.remove_old_jobs(_days_ago(KEPT_DAYS), KEPT_JOBS))
-            await asyncio.sleep(TIDY_SECONDS)
+        await self._database.run(repository.remove_old_jobs(_days_ago(KEPT_DAYS), KEPT_JOBS))
 
 
 def _days_ago(days: int) -> datetime:

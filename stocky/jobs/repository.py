@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -11,6 +11,9 @@ from stocky import clock
 from stocky.db import Ask, Connection, Script
 from stocky.errors import NotFound
 from stocky.jobs.schemas import Job, JobStatus, Progress
+
+# Longer than any key is asked for again: a day's key is, in every time zone, for less than two.
+KEY_LASTS = timedelta(days=3)
 
 
 class NewJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +36,15 @@ class ClaimedJob(msgspec.Struct, frozen=True):
     parameters: dict[str, Any]
     max_attempts: int
     attempts: int
+
+
+class InterruptedJob(msgspec.Struct, frozen=True):
+    """A job that its process did not bring to an end, and what it is now."""
+
+    id: int
+    kind: str
+    status: JobStatus
+    error: str | None
 
 
 class _Open(msgspec.Struct):
@@ -86,8 +98,22 @@ def add_job(new: NewJob) -> Script[int | None]:
     return added[0].id if added else None
 
 
-def claim_job(owner: str, lease_until: datetime, kinds: list[str]) -> Script[ClaimedJob | None]:
-    """The job of these kinds that waits longest, if one does."""
+def add_job_unless_waiting(new: NewJob) -> Script[int | None]:
+    """The new job's id; None when one of its kind waits already and is about to begin."""
+    waiting = yield Ask("find_waiting_job", {"kind": new.kind, "now": clock.now()}, into=_Id)
+    return None if waiting else (yield from add_job(new))
+
+
+def add_running_job(new: NewJob) -> Script[Job]:
+    """The new job, which has an owner and no once_key."""
+    id = yield from add_job(new)
+    rows = yield Ask("get_job", {"id": id}, into=_Row)
+    return _job(rows[0])
+
+
+def claim_job(owner: str, lease_until: datetime, kinds: list[str], alone: list[str]) -> Script[ClaimedJob | None]:
+    """The job of these kinds that waits longest, if one does; of the kinds that run `alone`, only if none runs."""
+    yield Ask("lock_job_claims")
     claimed = yield Ask(
         "claim_job",
         {
@@ -95,15 +121,16 @@ def claim_job(owner: str, lease_until: datetime, kinds: list[str]) -> Script[Cla
             "lease_until": lease_until,
             "now": clock.now(),
             "kinds": msgspec.json.encode(kinds).decode(),
+            "alone": msgspec.json.encode(alone).decode(),
         },
         into=ClaimedJob,
     )
     return claimed[0] if claimed else None
 
 
-def renew_job_leases(owner: str, lease_until: datetime) -> Script[None]:
-    """Says that the owner lives."""
-    yield Ask("renew_job_leases", {"owner": owner, "lease_until": lease_until})
+def renew_job_leases(owner: str, ids: list[int], lease_until: datetime) -> Script[None]:
+    """Says that the owner works on these."""
+    yield Ask("renew_job_leases", {"owner": owner, "ids": _json(ids), "lease_until": lease_until})
 
 
 def note_job_progress(owner: str, id: int, progress: Progress) -> Script[None]:
@@ -113,9 +140,9 @@ def note_job_progress(owner: str, id: int, progress: Progress) -> Script[None]:
 
 def end_job(
     owner: str, id: int, progress: Progress, *, result: bytes | None, error: str | None, error_status: int | None
-) -> Script[None]:
-    """Writes down what came of it: a result as JSON, or an error."""
-    yield Ask(
+) -> Script[bool]:
+    """Writes down what came of it: a result as JSON, or an error. False when it is not the owner's any more."""
+    ended: int = yield Ask(
         "end_job",
         {
             "owner": owner,
@@ -127,7 +154,9 @@ def end_job(
             "finished_at": clock.now(),
         }
         | _told(progress),
+        counted=True,
     )
+    return bool(ended)
 
 
 def put_job_back(owner: str, id: int, error: str, run_after: datetime) -> Script[None]:
@@ -135,14 +164,20 @@ def put_job_back(owner: str, id: int, error: str, run_after: datetime) -> Script
     yield Ask("put_job_back", {"owner": owner, "id": id, "error": error, "run_after": run_after})
 
 
-def end_interrupted_jobs(owner: str, expired_before: datetime) -> Script[None]:
-    """Deals with jobs of other owners whose lease ran out before that moment."""
-    yield Ask("end_interrupted_jobs", {"owner": owner, "now": clock.now(), "expired_before": expired_before})
+def end_interrupted_jobs(owner: str, running: list[int], expired_before: datetime) -> Script[list[InterruptedJob]]:
+    """Deals with jobs whose lease ran out: of other owners before that moment, of the owner's those not `running`."""
+    ended: list[InterruptedJob] = yield Ask(
+        "end_interrupted_jobs",
+        {"owner": owner, "running": _json(running), "now": clock.now(), "expired_before": expired_before},
+        into=InterruptedJob,
+    )
+    return ended
 
 
 def remove_old_jobs(before: datetime, kept: int) -> Script[None]:
-    """Removes what ended before that moment, or is not among the last `kept`."""
-    yield Ask("remove_old_jobs", {"before": before, "kept": kept})
+    """Removes what ended before that moment, or is not among the last `kept`; a once_key is kept for days."""
+    recent = clock.now() - KEY_LASTS
+    yield Ask("remove_old_jobs", {"before": before, "kept": kept, "recent": recent})
 
 
 async def get_job(read: Connection, id: int) -> Job:
@@ -170,6 +205,10 @@ async def list_jobs(
 async def list_open_jobs(read: Connection, kind: str) -> list[dict[str, Any]]:
     """The parameters of the jobs of a kind that wait, for another attempt as well, or run."""
     return [each.parameters for each in await read.all("list_open_jobs", _Open, kind=kind)]
+
+
+def _json(ids: list[int]) -> str:
+    return msgspec.json.encode(ids).decode()
 
 
 def _told(progress: Progress) -> dict[str, Any]:

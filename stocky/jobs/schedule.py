@@ -7,19 +7,20 @@ scheduler's own store of jobs would be for, and it is right across processes, re
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, time, timedelta, tzinfo
 
 import msgspec
 
 from stocky import clock
-from stocky.errors import StockyError
 from stocky.jobs.jobs import Jobs
+from stocky.supervisor import PATIENCE_SECONDS, StandingTask
 
 LOOK_SECONDS = 20
-
-_log = logging.getLogger(__name__)
+# A duty whose process was killed, or that failed, is done later the same day: so often it is begun at most.
+ATTEMPTS = 3
+# The longest pause before a duty that failed is tried again; the rare ones do not wait for their next turn.
+RETRY_SECONDS = 60
 
 
 class Due(msgspec.Struct, frozen=True):
@@ -41,25 +42,25 @@ class Schedule:
         self._jobs = jobs
         self._zone = zone
         self._daily: dict[str, Daily] = {}
-        self._often: list[tuple[float, Callable[[], Awaitable[None]]]] = []
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks = [self._task("schedule", LOOK_SECONDS, self.look)]
 
     def daily(self, kind: str, due: Daily) -> None:
         """A job of this kind is queued every day at the time that `due` says; one that was missed, at once."""
         self._daily[kind] = due
 
-    def every(self, seconds: float, duty: Callable[[], Awaitable[None]]) -> None:
-        """`duty` is done now and every so many seconds, in each process."""
-        self._often.append((seconds, duty))
+    def every(
+        self, name: str, seconds: float, duty: Callable[[], Awaitable[None]], *, patience: float = PATIENCE_SECONDS
+    ) -> None:
+        """`duty` is done now and every so many seconds, in each process; it stalls when it takes longer than that."""
+        self._tasks.append(self._task(name, seconds, duty, patience))
 
     def start(self) -> None:
-        self._tasks = [asyncio.create_task(self._again_and_again(LOOK_SECONDS, self.look))]
-        self._tasks += [asyncio.create_task(self._again_and_again(seconds, duty)) for seconds, duty in self._often]
+        for task in self._tasks:
+            task.start()
 
     async def close(self) -> None:
         for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+            await task.close()
 
     async def look(self) -> None:
         """Queues what is due."""
@@ -69,17 +70,15 @@ class Schedule:
                 continue
             moment, key = last_due(wanted.at, clock.now(), self._zone)
             if moment > wanted.since:
-                await self._jobs.enqueue(kind, {}, once_key=f"{kind}/{key}")
+                await self._jobs.enqueue(kind, {}, once_key=f"{kind}/{key}", max_attempts=ATTEMPTS)
 
-    async def _again_and_again(self, seconds: float, duty: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            try:
-                await duty()
-            except StockyError as error:
-                _log.warning("A standing duty was not done this time: %s", error.detail)
-            except Exception:  # noqa: BLE001 - a duty that stopped would be missed by nobody: it is tried again
-                _log.exception("A standing duty failed")
-            await asyncio.sleep(seconds)
+    def _task(
+        self, name: str, seconds: float, duty: Callable[[], Awaitable[None]], patience: float = PATIENCE_SECONDS
+    ) -> StandingTask:
+        retry_seconds = min(max(seconds, 1), RETRY_SECONDS)
+        return self._jobs.supervisor.task(
+            name, duty, lambda: asyncio.sleep(seconds), retry_seconds=retry_seconds, patience=patience
+        )
 
 
 def last_due(at: time, now: datetime, zone: tzinfo | None = None) -> tuple[datetime, str]:

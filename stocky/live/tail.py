@@ -2,14 +2,17 @@
 
 Postgres hands out ids when they are reserved and shows events when they are committed, so 13 may be seen while 11
 is still to come, or was rolled back and never comes. Whoever noted 13 as a position would miss 11. So nothing behind
-a gap is handed out before the gap is settled: whoever reserved 11 had begun to write before 13 could be seen (its
-transaction has an xid before it reserves). When every transaction that is writing after 13 was seen has ended, 11 is
-there or will never be. On SQLite ids are committed in their order and there are no gaps.
+a gap is handed out before the gap is settled: the transaction that reserved 11 had taken the writers' lock before 13
+could be seen (each takes it before it reserves, and holds it to its end). When every transaction that holds the lock
+after 13 was seen has ended, 11 is there or will never be. On SQLite ids are committed in their order and there are no
+gaps.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,7 +21,6 @@ from itertools import islice
 import msgspec
 
 from stocky.db import Database
-from stocky.errors import StockyError
 from stocky.live import repository
 from stocky.live.repository import EventFilter
 from stocky.schema import MAX_ID
@@ -34,8 +36,12 @@ TOGETHER_SECONDS = 0.02
 LOOK_SECONDS = 1.0
 # Between two looks at the transactions that a gap waits for.
 WRITERS_SECONDS = 0.01
-RETRY_SECONDS = 0.25
+# After so long, and then as often, the log says which transaction is waited for.
+TELL_SECONDS = 10.0
+RETRY_SECONDS = 1.0
 _EVERYTHING = EventFilter()
+
+_log = logging.getLogger(__name__)
 
 
 class Followed(msgspec.Struct, frozen=True):
@@ -62,19 +68,16 @@ class LedgerTail:
         self._bells: set[asyncio.Event] = set()
         self._is_followed = asyncio.Event()
         self._news = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._task = database.supervisor.task("live tail", self._look, self._wait, retry_seconds=RETRY_SECONDS)
         database.on_news(self._news.set)
         database.gate.on_renewal(self._start_over)
 
     def start(self) -> None:
         """Begins to wait for followers. The database is open."""
-        self._task = asyncio.create_task(self._work(), name="ledger tail")
+        self._task.start()
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await self._task.close()
 
     @contextmanager
     def ringing(self, bell: asyncio.Event) -> Iterator[None]:
@@ -126,20 +129,19 @@ class LedgerTail:
         for bell in self._bells:
             bell.set()
 
-    async def _work(self) -> None:
-        while True:
-            await self._is_followed.wait()
-            self._news.clear()
-            try:
-                await (self._begin() if self.settled is None else self._read_on(self.settled))
-            except StockyError:
-                # Away, or a restore puts its data in place; whoever follows hears nothing meanwhile.
-                await asyncio.sleep(RETRY_SECONDS)
-                continue
-            await asyncio.sleep(TOGETHER_SECONDS)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_SECONDS):
-                    await self._news.wait()
+    async def _look(self) -> None:
+        """One round. While the database is away, followers hear nothing."""
+        if self._bells:
+            await (self._begin() if self.settled is None else self._read_on(self.settled))
+
+    async def _wait(self) -> None:
+        await asyncio.sleep(TOGETHER_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_SECONDS):
+                await self._news.wait()
+        await self._is_followed.wait()
+        # Before the round: what comes while it reads is looked for in the next.
+        self._news.clear()
 
     async def _begin(self) -> None:
         epoch = self.epoch
@@ -157,6 +159,7 @@ class LedgerTail:
         # Gaps up to `certain` stay gaps; those up to `seen` do when all who are `awaited` have ended.
         certain = seen = 0
         awaited: set[str] = set()
+        waiting = _Waiting(self._database)
         while True:
             async with self._database.read() as read:
                 events = await repository.list_events_after(read, settled, MAX_ID, _EVERYTHING, BATCH)
@@ -174,7 +177,7 @@ class LedgerTail:
                 else:
                     awaited &= writing
                 if awaited:
-                    await asyncio.sleep(WRITERS_SECONDS)
+                    await waiting.for_a_moment(awaited)
                 else:
                     certain = seen
 
@@ -191,10 +194,28 @@ async def wait_for_writers(database: Database, writers: set[str]) -> None:
 
     Raises Unavailable.
     """
+    waiting = _Waiting(database)
     while writers:
-        await asyncio.sleep(WRITERS_SECONDS)
+        await waiting.for_a_moment(writers)
         async with database.read() as read:
             writers = writers & await repository.list_open_writers(read)
+
+
+class _Waiting:
+    """A wait for writers that says in the log whom it waits for, when it takes long."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._told = time.monotonic()
+
+    async def for_a_moment(self, writers: set[str]) -> None:
+        await asyncio.sleep(WRITERS_SECONDS)
+        if time.monotonic() - self._told < TELL_SECONDS:
+            return
+        self._told = time.monotonic()
+        async with self._database.read() as read:
+            told = [await repository.describe_open_writer(read, writer) for writer in sorted(writers)]
+        _log.warning("Live streams and webhooks wait for a transaction of Stocky to end: %s", "; ".join(told))
 
 
 def count_settled(events: list[StockEvent], settled: int, certain: int) -> int:

@@ -57,13 +57,13 @@ class Lookups:
         self._service: ProductService | None = None
         if config.upc_service_url is not None:
             self._service = ProductService(config.upc_service_url, config.upc_service_timeout)
-        jobs.register(STUBS, self._look_up_stubs)
-        jobs.register(MISSING, self._look_up_missing)
+        jobs.register(STUBS, self._look_up_stubs, is_alone=True)
+        jobs.register(MISSING, self._look_up_missing, is_alone=True)
 
     def take_up(self, schedule: Schedule) -> None:
         """Lets stubs be looked up by themselves, where there is a service."""
         if self._service is not None:
-            schedule.every(LOOK_SECONDS, self._notice_stubs)
+            schedule.every("look-up of stubs", LOOK_SECONDS, self._notice_stubs)
 
     async def close(self) -> None:
         """Lets go of the service."""

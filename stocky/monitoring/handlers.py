@@ -24,10 +24,12 @@ async def check_live() -> Alive:
 async def check_ready(state: State) -> Ready:
     """Whether Stocky can do its work: the database and the data directory can be written, the schema is current.
 
-    `details` say how it does what can be done in more than one way, such as searching with an index or without.
+    `details` say how it does what can be done in more than one way, such as searching with an index or without, and in
+    `tasks` which background tasks have not worked for a while: scans go on without them, so Stocky stays ready.
     """
     readiness: Readiness = state.readiness
-    return Ready(checks=await readiness.require(), details={"search": state.search_index.state})
+    details = {"search": state.search_index.state, "tasks": state.supervisor.state}
+    return Ready(checks=await readiness.require(), details=details)
 
 
 @get("/health", tags=["Monitoring"], responses=_NOT_READY)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -46,6 +48,24 @@ class Metrics:
         """A figure that is read when the page is asked for."""
         Gauge(name, meaning, registry=self._registry).set_function(read)
 
+    def gauges(self, name: str, meaning: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
+        """A figure for each value of a label, read when the page is asked for."""
+        self._registry.register(_Labelled(name, meaning, label, read))
+
     def text(self) -> bytes:
         """The page in Prometheus's text format."""
         return generate_latest(self._registry)
+
+
+class _Labelled(Collector):
+    def __init__(self, name: str, meaning: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
+        self._name = name
+        self._meaning = meaning
+        self._label = label
+        self._read = read
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        family = GaugeMetricFamily(self._name, self._meaning, labels=[self._label])
+        for value, figure in self._read().items():
+            family.add_metric([value], figure)
+        yield family

@@ -127,6 +127,13 @@ class Recorder:
     async def _write_batch(self, batch: list[tuple[Posting, asyncio.Future[None]]]) -> None:
         try:
             await self._record_with_retries([posting for posting, _ in batch])
+        except asyncio.CancelledError:
+            _settle(batch, Unavailable("The batch was broken off; send it again"))
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Something inside was cancelled, not this task, which has more to write.
+            _log.exception("Writing a batch was cancelled from inside")
         except Exception as error:  # noqa: BLE001 - it belongs to whoever waits
             if len(batch) == 1 or isinstance(error, (Unavailable, OutOfSpace)):
                 _settle(batch, error)

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from stocky import clock
 from stocky.db import Database
 from stocky.errors import StockyError
+from stocky.supervisor import wait_for
 from stocky.webhooks import queues, repository
 from stocky.webhooks.queues import Due
 from stocky.webhooks.receivers import SECONDS, Outcome, Receivers
@@ -49,16 +50,21 @@ class Sending:
         self._receivers = receivers
         self._owner = secrets.token_hex(8)
         self._wake = asyncio.Event()
-        self._keeper: asyncio.Task[None] | None = None
+        # On SQLite there is no other process: a lease there was left by one that has gone.
+        self._has_old_leases = database.dialect == "sqlite"
+        self._keeper = database.supervisor.task(
+            "webhook delivery", self._send_what_waits, lambda: wait_for(self._wake, LOOK_SECONDS)
+        )
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Begins to look for what waits. The database is open."""
-        self._keeper = asyncio.create_task(self._keep_sending(), name="webhooks")
+        self._keeper.start()
 
     async def close(self) -> None:
         """Breaks off what is being sent; it is sent again."""
-        tasks = [*self._tasks, *([self._keeper] if self._keeper else [])]
+        await self._keeper.close()
+        tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -67,24 +73,12 @@ class Sending:
         """Looks at once: something is to be sent."""
         self._wake.set()
 
-    async def _keep_sending(self) -> None:
-        # On SQLite there is no other process: a lease there was left by one that has gone.
-        has_gone = self._database.dialect == "sqlite"
-        while True:
-            try:
-                if has_gone:
-                    await self._database.run(queues.end_leases())
-                    has_gone = False
-                while len(self._tasks) < AT_ONCE and await self._claim():
-                    pass
-            except StockyError as error:
-                _log.warning("What waits for webhooks was not looked for this time: %s", error.detail)
-            except Exception:  # noqa: BLE001 - one who stopped looking would be missed by nobody: it is tried again
-                _log.exception("Looking for what waits for webhooks failed")
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_SECONDS):
-                    await self._wake.wait()
-            self._wake.clear()
+    async def _send_what_waits(self) -> None:
+        if self._has_old_leases:
+            await self._database.run(queues.end_leases())
+            self._has_old_leases = False
+        while len(self._tasks) < AT_ONCE and await self._claim():
+            pass
 
     async def _claim(self) -> bool:
         async with self._database.read() as read:

@@ -23,8 +23,10 @@ from stocky.webhooks.signing import make_secret
 # How soon what has come is handed out.
 LOOK_SECONDS = 1.0
 TIDY_SECONDS = 3_600
+# News waits so long for a receiver that is behind, and for no longer.
 KEPT = timedelta(days=30)
-KEPT_NEWS = 10_000
+# A bound for a database that raises alerts without end: at about 150 bytes each, news takes 150 MB at most.
+KEPT_NEWS = 1_000_000
 
 
 class Webhooks:
@@ -40,8 +42,8 @@ class Webhooks:
 
     def take_up(self, schedule: Schedule) -> None:
         """Hands the duties to the schedule."""
-        schedule.every(LOOK_SECONDS, self._hand_out)
-        schedule.every(TIDY_SECONDS, self._tidy)
+        schedule.every("webhook fan-out", LOOK_SECONDS, self._hand_out)
+        schedule.every("webhook expiry", TIDY_SECONDS, self._tidy)
 
     def start(self) -> None:
         """Begins to send. The database is open."""

@@ -6,6 +6,9 @@ from typing import Any
 
 from httpx import AsyncClient
 
+from stocky.alerts.upkeep import look_soon
+from stocky.db import Database
+from stocky.jobs.repository import list_jobs
 from tests.inventory import get, made, new_item, new_location, new_stock, refused
 
 SEAL = {"alert_type": "maintenance", "message": "The freezer's seal is torn"}
@@ -94,3 +97,12 @@ async def test_what_an_alert_may_not_be(member: AsyncClient) -> None:
         assert [error["field"] for error in problem["errors"]] == [field], problem
     refused(await member.post("/alerts/", json={**SEAL, "sku_id": 999}), 404, "SKU", "999")
     assert await get(member, "/alerts/", active_only=False) == []
+
+
+async def test_two_changes_of_settings_queue_one_look(database: Database) -> None:
+    async with database.transaction() as tx:
+        await tx.run(look_soon("admin"))
+    async with database.transaction() as tx:
+        await tx.run(look_soon("admin"))
+    async with database.read() as read:
+        assert len(await list_jobs(read, skip=0, limit=10, kind="alerts.look")) == 1

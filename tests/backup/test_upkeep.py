@@ -14,6 +14,10 @@ from stocky import clock
 from stocky.app import create_app
 from stocky.backup.workspace import sweep
 from stocky.config import Config
+from stocky.db import Database
+from stocky.jobs.jobs import Jobs
+from stocky.jobs.repository import NewJob, add_job, claim_job
+from stocky.jobs.schedule import Schedule
 from tests.backup.dumps import finished
 from tests.inventory import get, made
 
@@ -90,8 +94,9 @@ async def test_two_processes_on_one_postgres_make_one(
 
 
 async def test_a_failure_raises_an_alert_until_one_has_gone_well(
-    app: Litestar, admin: AsyncClient, config: Config, moved: Any
+    app: Litestar, admin: AsyncClient, config: Config, moved: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("stocky.jobs.jobs.BACK_OFF", timedelta(0))
     made(await admin.patch("/settings", json={"backup_schedule_enabled": True}))
     if config.backup_dir.is_dir():
         config.backup_dir.rmdir()
@@ -107,6 +112,35 @@ async def test_a_failure_raises_an_alert_until_one_has_gone_well(
     (backup,) = await scheduled(admin, app)
     assert backup["is_good"]
     assert [each for each in await get(admin, "/alerts/") if each["alert_type"] == "backup_failed"] == []
+
+
+async def test_a_scheduled_backup_that_was_interrupted_is_made_the_same_day(
+    app: Litestar, admin: AsyncClient, config: Config, database: Database, moved: Any
+) -> None:
+    made(await admin.patch("/settings", json={"backup_schedule_enabled": True, "backup_schedule_kind": "sql"}))
+    moved(24)
+    # As the schedule of a process that was then killed has left it.
+    other = Jobs(database)
+    await app.state.jobs.close()
+    due = Schedule(other)
+    due.daily("backup.scheduled", app.state.schedule._daily["backup.scheduled"])
+    await due.look()
+    claimed = await database.run(claim_job("gone", clock.now() - timedelta(minutes=1), ["backup.scheduled"], []))
+    assert claimed is not None
+    app.state.jobs.start()
+    (backup,) = await scheduled(admin, app)
+    assert backup["is_good"]
+
+
+async def test_one_that_is_interrupted_for_good_raises_an_alert(
+    app: Litestar, admin: AsyncClient, database: Database
+) -> None:
+    lost = NewJob(kind="backup.scheduled", owner="gone", lease_until=clock.now() - timedelta(minutes=1))
+    id = await database.run(add_job(lost))
+    assert id is not None
+    await finished(admin, id)
+    (alert,) = [each for each in await get(admin, "/alerts/") if each["alert_type"] == "backup_failed"]
+    assert "interrupted" in alert["message"]
 
 
 async def test_what_was_made_by_hand_expires(app: Litestar, admin: AsyncClient, config: Config, moved: Any) -> None:

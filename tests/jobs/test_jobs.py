@@ -13,7 +13,7 @@ from httpx import AsyncClient
 from litestar import Litestar
 
 from stocky import clock
-from stocky.db import Database
+from stocky.db import Connection, Database
 from stocky.errors import Conflict
 from stocky.jobs import repository
 from stocky.jobs.events import follow_job
@@ -221,6 +221,108 @@ async def test_old_jobs_are_forgotten(database: Database) -> None:
     async with database.read() as read:
         left = [job.id for job in await repository.list_jobs(read, skip=0, limit=10)]
     assert left == [ids[4], ids[3], ids[2]]
+
+
+async def test_the_key_of_a_day_outlives_any_number_of_other_jobs(database: Database) -> None:
+    key = NewJob(kind="daily", owner="me", lease_until=clock.now(), once_key="daily/today")
+    id = await database.run(repository.add_job(key))
+    assert id is not None
+    ending = repository.end_job("me", id, repository.Progress(), result=b"1", error=None, error_status=None)
+    await database.run(ending)
+    for _ in range(5):
+        await database.run(repository.add_job(NewJob(kind="other")))
+    await database.run(repository.remove_old_jobs(clock.LONG_AGO, 1))
+    assert await database.run(repository.add_job(key)) is None
+
+
+async def test_a_row_of_this_process_that_it_does_not_work_on_does_not_run_for_ever(
+    database: Database, jobs: Jobs
+) -> None:
+    async def work(report: Report) -> None:
+        await asyncio.Event().wait()
+
+    # Its lease is renewed meanwhile, and must not be renewed for the other.
+    await jobs.run_here("endless", work, by=None)
+    # Written down, and then the database was away before the process learned of it.
+    lost = NewJob(kind="lost", owner=jobs._owner, lease_until=clock.now() - timedelta(seconds=1))
+    id = await database.run(repository.add_job(lost))
+    assert id is not None
+    assert (await ended(jobs, id)).status is JobStatus.FAILED
+
+
+async def test_a_result_that_cannot_be_written_is_an_end(jobs: Jobs) -> None:
+    async def work(report: Report) -> object:
+        return object()
+
+    job = await jobs.run_here("strange", work, by=None)
+    assert (await ended(jobs, job.id)).error_status == 500
+
+
+async def test_a_job_that_ends_while_the_disk_is_full_has_ended_when_there_is_space(dialect: str, jobs: Jobs) -> None:
+    if dialect != "sqlite":
+        pytest.skip("the disk of a Postgres server cannot be filled here")
+
+    def limit(connection: Any, pages: int | None) -> None:
+        ((used,),) = connection.execute("PRAGMA page_count").fetchall()
+        connection.execute(f"PRAGMA max_page_count = {used if pages is None else pages}")
+
+    database: Any = jobs._database
+
+    async def work(report: Report) -> str:
+        await database.call(limit, None)
+        return "a result for which there is no space " * 10_000
+
+    job = await jobs.run_here("large", work, by=None)
+    assert len(await jobs.finished(job.id)) > 100_000
+    await asyncio.sleep(1)
+    assert (await jobs.look(job.id)).status is JobStatus.RUNNING
+    await database.call(limit, 2**31 - 2)
+    assert (await ended(jobs, job.id)).status is JobStatus.DONE
+
+
+async def test_of_a_kind_that_runs_alone_one_job_runs_at_a_time(dialect: str, jobs: Jobs, others: Jobs) -> None:
+    running, most = 0, 0
+
+    async def work(parameters: dict[str, Any], report: Report) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.05)
+        running -= 1
+
+    for each in (jobs, others):
+        each.register("alone", work, is_alone=True)
+    if dialect != "sqlite":
+        others.start()
+    ids = [await jobs.enqueue("alone", {}) for _ in range(6)]
+    for id in ids:
+        assert id is not None
+        assert (await ended(jobs, id)).status is JobStatus.DONE
+    assert most == 1
+
+
+async def test_how_a_job_ended_for_good_is_told_once(database: Database, jobs: Jobs) -> None:
+    told: list[str | None] = []
+
+    async def note(tx: Connection, error: str | None) -> None:
+        told.append(error)
+
+    async def work(parameters: dict[str, Any], report: Report) -> None:
+        if parameters:
+            raise Conflict("not like this")
+
+    jobs.register("told", work, ended=note)
+    for parameters in ({}, {"refused": True}):
+        id = await jobs.enqueue("told", parameters)
+        assert id is not None
+        await ended(jobs, id)
+    lost = NewJob(kind="told", owner="gone", max_attempts=1, lease_until=clock.now() - timedelta(minutes=1))
+    id = await database.run(repository.add_job(lost))
+    assert id is not None
+    await ended(jobs, id)
+    assert told[:2] == [None, "not like this"]
+    assert len(told) == 3
+    assert "interrupted" in (told[2] or "")
 
 
 async def test_an_unknown_job_is_not_found(admin: AsyncClient) -> None:

@@ -1,0 +1,150 @@
+"""Standing tasks survive what a round raises, log it once, and are named by readiness and metrics when they stall."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TypeVar
+
+import pytest
+from httpx import AsyncClient
+from litestar import Litestar
+
+from stocky.config import Config
+from stocky.errors import Unavailable
+from stocky.jobs.jobs import Jobs, Report
+from stocky.jobs.schemas import JobStatus
+from stocky.supervisor import StandingTask, Supervisor
+from tests.db.postgres_session import session
+from tests.inventory import get
+
+QUICK = 0.001
+T = TypeVar("T")
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Failing rounds are repeated at once."""
+    monkeypatch.setattr("stocky.supervisor.FIRST_RETRY_SECONDS", QUICK)
+
+
+class Rounds:
+    """Rounds that raise what they are told to, as often as that, and then work."""
+
+    def __init__(self, *failures: BaseException) -> None:
+        self.failures = list(failures)
+        self.are_done = asyncio.Event()
+
+    async def __call__(self) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.are_done.set()
+
+
+def task_of(rounds: Callable[[], object], supervisor: Supervisor | None = None, patience: float = 60) -> StandingTask:
+    async def wait() -> None:
+        await asyncio.sleep(QUICK)
+
+    return (supervisor or Supervisor()).task("counting", rounds, wait, patience=patience)  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_task_survives_every_exception_and_tells_each_cause_once(caplog: pytest.LogCaptureFixture) -> None:
+    failures = [ZeroDivisionError("by nothing")] * 5 + [Unavailable("away")] * 5 + [asyncio.CancelledError()]
+    rounds = Rounds(*failures)
+    task = task_of(rounds)
+    with caplog.at_level(logging.INFO):
+        task.start()
+        await rounds.are_done.wait()
+        await task.close()
+    told = [record.getMessage() for record in caplog.records if record.name == "stocky.supervisor"]
+    assert [("tried again" in each) for each in told] == [True, True, True, False]
+    assert "works again after 11 failures" in told[-1]
+    (traceback,) = [record for record in caplog.records if record.exc_info and record.exc_info[0] is ZeroDivisionError]
+    assert traceback.levelno == logging.ERROR
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_task_that_is_closed_ends() -> None:
+    rounds = Rounds()
+    task = task_of(rounds)
+    task.start()
+    await rounds.are_done.wait()
+    await asyncio.wait_for(task.close(), 5)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_task_that_has_not_worked_for_its_patience_is_named() -> None:
+    supervisor = Supervisor()
+    hanging, never = asyncio.Event(), asyncio.Event()
+
+    async def hang() -> None:
+        hanging.set()
+        await never.wait()
+
+    task = task_of(hang, supervisor, patience=0)
+    assert supervisor.state == "ok"
+    task.start()
+    await hanging.wait()
+    await asyncio.sleep(QUICK)
+    assert "counting has not worked" in supervisor.state
+    assert supervisor.stalled()["counting"] > 0
+    never.set()
+    await task.close()
+
+
+async def test_readiness_and_metrics_name_a_task_that_stalls(app: Litestar, root: AsyncClient) -> None:
+    async def fail() -> None:
+        raise Unavailable("there is no pen")
+
+    assert (await get(root, "/health/ready"))["details"]["tasks"] == "ok"
+    assert 'stocky_task_stalled_seconds{task="jobs"} 0.0' in (await root.get("/metrics")).text
+    task = task_of(fail, app.state.supervisor, patience=0)
+    task.start()
+    await asyncio.sleep(0.1)
+    answer = await get(root, "/health/ready")
+    assert "counting has not worked for 0 s (there is no pen)" in answer["details"]["tasks"]
+    (line,) = [each for each in (await root.get("/metrics")).text.splitlines() if 'task="counting"' in each]
+    assert float(line.split()[1]) > 0
+    await task.close()
+
+
+async def test_after_a_primary_was_read_only_jobs_and_duties_go_on(
+    dialect: str, app: Litestar, config: Config, member: AsyncClient
+) -> None:
+    if dialect == "sqlite":
+        pytest.skip("what a Postgres server does")
+    jobs: Jobs = app.state.jobs
+
+    async def work(parameters: dict[str, object], report: Report) -> str:
+        return "done"
+
+    jobs.register("afterwards", work)
+    async with session(config) as other:
+        await other.configure("SET default_transaction_read_only = on")
+        for _ in range(200):
+            if (await member.post("/items/", json={"name": "Tea"})).status_code == 503:
+                break
+            await asyncio.sleep(0.05)
+        # Longer than any task waits between two rounds in which it writes.
+        await asyncio.sleep(3)
+        await other.configure("RESET default_transaction_read_only")
+    id = await until_available(lambda: jobs.enqueue("afterwards", {}))
+    assert id is not None
+    for _ in range(600):
+        job = await until_available(lambda: jobs.look(id))
+        if job.status.is_final:
+            break
+        await asyncio.sleep(0.05)
+    assert job.status is JobStatus.DONE
+
+
+async def until_available(work: Callable[[], Awaitable[T]]) -> T:
+    """What the work returns, when the database has been reached again."""
+    for _ in range(600):
+        with suppress(Unavailable):
+            return await work()
+        await asyncio.sleep(0.05)
+    return await work()
