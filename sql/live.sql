@@ -26,3 +26,7 @@ SELECT id, event_id, kind AS type, item_id, location_id, sku_id,
 -- Transactions that may have reserved ids and not committed them: with SQLite's one writer there are none.
 SELECT '' AS writer
  WHERE FALSE;
+
+-- describe_open_writer --
+-- Who has this transaction open, in words for the log.
+SELECT CAST(:writer AS TEXT) AS description;

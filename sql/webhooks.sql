@@ -161,7 +161,7 @@ DELETE FROM webhook_delivery
  WHERE status <> 'waiting' AND created_at < :before;
 
 -- remove_old_webhook_news --
--- News of long ago, but for the last, after which the next is numbered.
+-- News of long ago, or of which there are more than :kept, but for the last, after which the next is numbered.
 DELETE FROM webhook_news
  WHERE id < (SELECT max(id) FROM webhook_news)
    AND (occurred_at < :before OR id <= (SELECT max(id) FROM webhook_news) - :kept);
@@ -269,10 +269,6 @@ UPDATE webhook_queue
  WHERE webhook_id = :webhook_id AND owner = :owner
    AND failures = :failures AND coalesce(failing_since, :failing_since) = :failing_since
    AND EXISTS (SELECT 1 FROM webhook WHERE webhook.id = webhook_queue.webhook_id AND webhook.url = :url);
-
--- begin_to_write --
--- On Postgres, lets others see that this transaction writes before it takes a number; nothing is to be done here.
-SELECT 0;
 
 -- add_webhook_news --
 -- Something that happened beside the ledger and the alerts, which note themselves.

@@ -1,8 +1,8 @@
 -- reserve_event_ids --
--- :count ids from the sequence, rising; and whoever follows the ledger is woken when the transaction commits.
--- The items are locked before, so the transaction has its xid already: list_open_writers rests on that.
+-- :count ids from the sequence, rising; and whoever follows the ledger is woken when the transaction commits. Before it
+-- takes the first, the transaction holds the shared lock by which list_open_writers knows it.
 SELECT nextval(pg_get_serial_sequence('stock_event', 'id')) AS id
-  FROM (SELECT pg_notify('stocky_ledger', '') AS told OFFSET 0) AS wake_up,
+  FROM (SELECT pg_advisory_xact_lock_shared(77862604) AS locked, pg_notify('stocky_ledger', '') AS told OFFSET 0) AS begun,
        generate_series(1, CAST(:count AS INTEGER))
  ORDER BY id;
 

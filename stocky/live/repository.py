@@ -48,5 +48,11 @@ async def list_events_after(
 
 
 async def list_open_writers(read: Connection) -> set[str]:
-    """Names of the transactions that have written something and not ended; none on SQLite."""
+    """Names of Stocky's transactions that may have reserved ids and have not ended; none on SQLite."""
     return {row["writer"] for row in await read.all("list_open_writers", dict[str, Any])}
+
+
+async def describe_open_writer(read: Connection, writer: str) -> str:
+    """Who has it open, of `list_open_writers`, in words for the log."""
+    description: str | None = await read.value("describe_open_writer", writer=writer)
+    return description or "a process that has just ended"

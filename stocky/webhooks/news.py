@@ -13,6 +13,5 @@ from stocky.webhooks.schemas import EventType
 
 async def tell(tx: Connection, event_type: EventType, data: Any) -> None:
     """Webhooks are told with the end of the transaction; `data` is what JSON can be made of, and holds no secret."""
-    await tx.value("begin_to_write")
     encoded = msgspec.json.encode(data).decode()
     await tx.execute("add_webhook_news", event_type=event_type.value, data=encoded, occurred_at=clock.now())

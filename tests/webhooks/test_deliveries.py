@@ -318,6 +318,16 @@ async def test_deliveries_and_news_are_kept_for_a_while_and_no_longer(
     assert told[-1].data["message"] == "new"
 
 
+async def test_news_of_the_last_days_waits_however_much_of_it_there_is(app: Litestar, config: Config) -> None:
+    news = """
+    WITH RECURSIVE number (value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM number WHERE value < 10500)
+    INSERT INTO webhook_news (event_type, data, occurred_at) SELECT 'backup.failed', '{}', '%s' FROM number
+    """
+    await run_beside(config, news % (clock.now() - timedelta(days=29)).strftime("%Y-%m-%dT%H:%M:%S.000000Z"))
+    await app.state.webhooks._tidy()
+    assert await run_beside(config, "SELECT count(*) FROM webhook_news") == [(10_500,)]
+
+
 def test_attempts_are_further_and_further_apart_up_to_an_hour() -> None:
     waits = [back_off(failures).total_seconds() for failures in range(40)]
     assert 8 <= waits[0] <= 12

@@ -15,8 +15,10 @@ from litestar import Litestar
 from stocky import clock
 from stocky.alerts.repository import add_alert
 from stocky.alerts.schemas import NewAlert
+from stocky.config import Config
 from stocky.webhooks import queues, repository
 from tests.conftest import TestDatabases, settings
+from tests.db.postgres_session import session
 from tests.live.test_order import Writer
 from tests.webhooks.receiving import Receiver, hooked
 
@@ -64,6 +66,20 @@ async def test_an_alert_that_is_committed_late_is_told(app: Litestar, admin: Asy
         assert receiver.received == []
     told = await receiver.until(2)
     assert [each.data["alert_type"] for each in told] == ["early", "late"]
+
+
+async def test_what_another_program_has_open_holds_no_webhook_up(
+    app: Litestar, admin: AsyncClient, receiver: Receiver, config: Config, writer: Writer
+) -> None:
+    async with session(config) as other:
+        await other.execute("BEGIN")
+        await other.execute("INSERT INTO setting (name, value, updated_at) VALUES ('idle', '1', now())")
+        await hooked(admin, receiver, "stock.recorded", "alert.raised")
+        id = await writer.committed()
+        async with app.state.database.transaction() as tx:
+            await add_alert(tx, NewAlert(alert_type="other", message="x"))
+        await receiver.until(2)
+        assert receiver.told_ids() == [id]
 
 
 async def test_a_webhook_begins_when_nothing_is_open_that_was_begun_before(
