@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -36,6 +38,7 @@ from stocky.logs import audit
 from stocky.settings.repository import get_settings
 
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
 
 # The most that is taken as base64 in JSON, which has to be held in memory; larger dumps are uploaded.
 MAX_JSON_DUMP = 32 * 2**20
@@ -74,7 +77,7 @@ class BackupAdministration:
         if kind is Kind.ARCHIVE:
             async with self._database.read() as read:
                 refuse_too_many(await read.value("count_contents"))
-        id = self.backups.store.promise_id()
+        id = await asyncio.to_thread(self.backups.store.promise_id)
 
         async def work(report: Report) -> Backup:
             async with self._database.read() as read:
@@ -83,7 +86,11 @@ class BackupAdministration:
             await self._note(by, "created", made.id, {"kind": made.kind, "size_bytes": made.size_bytes})
             return Backup.of(made, self.base_path)
 
-        job = await self._jobs.run_here("backup.create", work, by=by.user.username)
+        try:
+            job = await self._jobs.run_here("backup.create", work, by=by.user.username)
+        except BaseException:
+            await asyncio.to_thread(self.backups.store.release_id, id)
+            raise
         return StartedBackup(
             job_id=job.id,
             kind=kind,
@@ -213,7 +220,8 @@ class BackupAdministration:
                 result = await self.restores.add(
                     file, report, force=force, tables=_named(tables), accept_edited=accept_edited
                 )
-            await self._note(by, "imported", None, {"rows": result.records_imported, "tables": result.tables_affected})
+            told = {"rows": result.records_imported, "tables": result.tables_affected}
+            result.warnings = [*result.warnings, *await self._note(by, "imported", None, told)]
             return result
 
         return await self._finished("backup.import", work, by)
@@ -225,7 +233,7 @@ class BackupAdministration:
         if not dry_run:
             told = {"by": by.user.username, "rows": result.records_imported, "safety_backup": result.safety_backup}
             # In the restored data this may be nobody's id, or somebody else's.
-            await self._note(None, "restored", source, told)
+            result.warnings = [*result.warnings, *await self._note(None, "restored", source, told)]
         return result
 
     async def _receive(self, request: Request[Any, Any, Any], stack: AsyncExitStack, *, archive: bool) -> Upload:
@@ -249,9 +257,15 @@ class BackupAdministration:
         result: T = await self._jobs.finished(job.id)
         return result
 
-    async def _note(self, by: Principal | None, action: str, id: str | None, details: dict[str, Any]) -> None:
-        async with self._database.transaction() as tx:
-            await audit.record(tx, by, action, "backup", id, details)
+    async def _note(self, by: Principal | None, action: str, id: str | None, details: dict[str, Any]) -> list[str]:
+        """Writes what has been done to the audit trail. Where that fails it is done all the same: a warning says so."""
+        try:
+            async with self._database.transaction() as tx:
+                await audit.record(tx, by, action, "backup", id, details)
+        except Exception:  # noqa: BLE001 - whatever it is, it undoes nothing
+            _log.exception("The audit trail lacks that backup %s was %s: %s", id, action, details)
+            return ["It could not be written to the audit trail; the log says why"]
+        return []
 
 
 def _require_force(*, force: bool, dry_run: bool) -> None:

@@ -42,22 +42,29 @@ class Backups:
         Raises OutOfSpace or Unavailable; nothing is left behind then.
         """
         promised = id if id is not None else await asyncio.to_thread(self.store.promise_id)
+        try:
+            return await self._create(kind, reason, report, promised, settings or Settings())
+        finally:
+            await asyncio.to_thread(self.store.release_id, promised)
+
+    async def _create(self, kind: Kind, reason: Reason, report: Report, id: str, settings: Settings) -> StoredBackup:
         created_at = clock.now()
         async with workspace(self._config.backup_dir) as place:
             file = place / "backup"
             if kind is Kind.ARCHIVE:
-                made = await archive_to_file(self._config, file, settings or Settings(), report)
+                made = await archive_to_file(self._config, file, settings, report)
             else:
                 made = await dump_to_file(self._config, file, report)
             self._log_warnings(made)
             backup = StoredBackup(
-                id=promised,
+                id=id,
                 kind=kind,
                 filename="",
                 size_bytes=made.bytes,
                 created_at=created_at,
                 reason=reason,
-                expires_at=_expiry(reason, created_at),
+                # From its completion on: an archive may take longer than it is kept.
+                expires_at=_expiry(reason, clock.now()),
                 sha256=made.sha256,
                 app_version=made.header.stocky,
                 schema_version=made.header.schema,
@@ -127,5 +134,5 @@ class Backups:
         self._logged = made.warnings
 
 
-def _expiry(reason: Reason, created_at: datetime) -> datetime | None:
-    return created_at + KEPT[reason] if reason in KEPT else None
+def _expiry(reason: Reason, finished_at: datetime) -> datetime | None:
+    return finished_at + KEPT[reason] if reason in KEPT else None

@@ -17,13 +17,17 @@ import msgspec
 
 from stocky import clock
 from stocky.backup import found
-from stocky.backup.workspace import scratch_directory
-from stocky.errors import NotFound
+from stocky.backup.workspace import disk_errors, scratch_directory
+from stocky.errors import NotFound, Unavailable
 
 ID_FORMAT = "%Y-%m-%d-%H-%M-%S"
 _SQL_FORMAT = "stocky_backup_%Y%m%d_%H%M%S.sql.gz"
 _ARCHIVE_FORMAT = "stocky-backup-%Y-%m-%d-%H-%M-%S.zip"
 _FILE = re.compile(r"stocky_backup_\d{8}_\d{6}\.sql\.gz|stocky-backup-\d{4}(?:-\d{2}){5}\.zip")
+# An empty file that says that a process is making the backup of this id.
+_PROMISE = ".promised-"
+# A promise whose process was killed is forgotten after that.
+_PROMISE_LASTS = timedelta(days=1)
 # Names are moments in seconds: of several backups made in one second the later ones take the next free names.
 _NAMES_TRIED = 1000
 
@@ -93,12 +97,28 @@ class Store:
         self._last_promised = clock.LONG_AGO
 
     def promise_id(self) -> str:
-        """The id of a backup that is about to be made, so that its address can be told before it is there."""
+        """The id of a backup that is about to be made, so that its address can be told before it is there.
+
+        No other process on this directory gets the same one before `release_id`. Raises Unavailable, OutOfSpace.
+        """
         moment = max(clock.now().replace(microsecond=0), self._last_promised + timedelta(seconds=1))
-        while self._is_taken(moment):
-            moment += timedelta(seconds=1)
+        try:
+            with disk_errors():
+                self.directory.mkdir(parents=True, exist_ok=True)
+                while self._is_taken(moment) or not self._reserve(moment):
+                    moment += timedelta(seconds=1)
+        except OSError as error:
+            raise Unavailable(
+                f"{self.directory} cannot be written ({error.strerror}); check STOCKY_BACKUP_DIR and its owner",
+                retry_after=60,
+            ) from error
         self._last_promised = moment
         return moment.strftime(ID_FORMAT)
+
+    def release_id(self, id: str) -> None:
+        """The backup of a promised id is stored, or is not made."""
+        with suppress(OSError):
+            self._promise(_moment(id)).unlink()
 
     def list_backups(self) -> list[StoredBackup]:
         """Every backup, newest first."""
@@ -129,10 +149,10 @@ class Store:
 
         `file` lies in the same file system and is gone afterwards; no other backup is ever replaced.
         """
-        moment = _moment(backup.id)
+        own = moment = _moment(backup.id)
         for _ in range(_NAMES_TRIED):
             name = moment.strftime(backup.kind.file_name)
-            if not self._is_taken(moment):
+            if not self._is_taken(moment) and (moment == own or not self._promise(moment).exists()):
                 with suppress(FileExistsError):
                     # A link never replaces what another process has put there meanwhile.
                     os.link(file, self.directory / name)
@@ -175,6 +195,10 @@ class Store:
                 backed = notes.with_suffix("")
                 if not backed.exists() and (_FILE.fullmatch(backed.name) or self._noted(backed) is not None):
                     notes.unlink(missing_ok=True)
+            for promise in self.directory.glob(f"{_PROMISE}*"):
+                with suppress(OSError):
+                    if now.timestamp() - promise.stat().st_mtime > _PROMISE_LASTS.total_seconds():
+                        promise.unlink()
         return expired
 
     def keep_last(self, count: int) -> list[StoredBackup]:
@@ -190,6 +214,17 @@ class Store:
         for backup in removed:
             self.remove_backup(backup.id)
         return removed
+
+    def _promise(self, moment: datetime) -> Path:
+        return self.directory / moment.strftime(_PROMISE + ID_FORMAT)
+
+    def _reserve(self, moment: datetime) -> bool:
+        """Whether this moment is promised to nobody else."""
+        try:
+            os.close(os.open(self._promise(moment), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        except FileExistsError:
+            return False
+        return True
 
     def _is_taken(self, moment: datetime) -> bool:
         return any((self.directory / moment.strftime(kind.file_name)).exists() for kind in Kind)

@@ -211,3 +211,24 @@ def test_notes_of_another_file_are_not_taken_for_those_of_a_found_one(store: Sto
     (store.directory / "readme.json").write_text("{}")
     store.remove_expired()
     assert [file.name for file in store.directory.iterdir()] == ["readme.json"]
+
+
+def test_two_processes_on_one_directory_promise_different_ids(tmp_path: Path) -> None:
+    first, second = Store(tmp_path), Store(tmp_path)
+    promised = [each.promise_id() for _ in range(5) for each in (first, second)]
+    assert len(set(promised)) == 10
+    for id in promised:
+        first.release_id(id)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_promise_of_a_killed_process_is_forgotten(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.promise_id()
+    (promise,) = tmp_path.iterdir()
+    store.remove_expired()
+    assert promise.exists()
+    long_ago = promise.stat().st_mtime - timedelta(days=2).total_seconds()
+    os.utime(promise, (long_ago, long_ago))
+    store.remove_expired()
+    assert list(tmp_path.iterdir()) == []

@@ -8,11 +8,17 @@ import hashlib
 import io
 import json
 import zipfile
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from httpx import AsyncClient
 
+from stocky import clock
+from stocky.backup import service
+from stocky.backup.store import Kind, Reason
 from stocky.config import Config
+from stocky.errors import OutOfSpace
 from tests.backup.dumps import done, finished
 from tests.inventory import Json, get, made, new_item, refused
 
@@ -239,3 +245,38 @@ async def test_a_file_copied_into_the_directory_is_listed_and_restored(admin: As
     assert listed["2024-02-29-23-59-59"]["reason"] == "found"
     await done(admin, await admin.post("/system/backup/2024-02-29-23-59-59/restore?force=true"))
     assert [item["name"] for item in await get(admin, "/items/")] == ["From elsewhere"]
+
+
+async def test_a_restore_that_cannot_be_noted_has_been_made(
+    admin: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await new_item(admin)
+    backup = await stored(admin, "sql")
+    await new_item(admin, "Tea")
+
+    async def fail(*_: object) -> None:
+        raise OutOfSpace
+
+    monkeypatch.setattr("stocky.backup.administration.audit.record", fail)
+    path = f"/system/backup/{backup['timestamp']}/restore"
+    result = await done(admin, await admin.post(path, params={"force": True}))
+    assert any("audit trail" in warning for warning in result["warnings"])
+    assert [item["name"] for item in await get(admin, "/items/")] == ["Coffee"]
+
+
+async def test_a_backup_is_kept_from_its_end_on(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, ahead = clock.now, timedelta()
+    dump = service.dump_to_file
+
+    async def take_long(*arguments: Any) -> Any:
+        nonlocal ahead
+        made = await dump(*arguments)
+        ahead = timedelta(hours=3)
+        return made
+
+    monkeypatch.setattr(clock, "now", lambda: real() + ahead)
+    monkeypatch.setattr(service, "dump_to_file", take_long)
+    backups = service.Backups(config)
+    backup = await backups.create(Kind.SQL, Reason.MANUAL, lambda *_: None)
+    assert backups.store.remove_expired() == []
+    assert [each.id for each in backups.store.list_backups()] == [backup.id]
