@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -16,13 +15,12 @@ import msgspec
 from stocky import database_address
 from stocky.base_path import read_base_path
 from stocky.directories import why_not_writable
+from stocky.secret_key import MINIMUM_SECRET, make_kept_key, read_kept_key
 from stocky.unknown_settings import is_platforms, unknown_settings
 from stocky.zone import find_zone
 
-MINIMUM_SECRET = 32
 # A thousand events with long notes fit; uploads have bounds of their own.
 MAX_BODY_BYTES = 4 * 2**20
-SECRET_FILE = "secret-key"
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
@@ -49,7 +47,7 @@ class BlobSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Config(msgspec.Struct, frozen=True):
-    """Everything that can be set. Paths are absolute; `secret_key` is never shown."""
+    """Everything that can be set. Paths are absolute; `secret_key` is never shown, and empty until one is made."""
 
     # A Postgres address has the one form that both drivers understand, and only parameters that they know.
     database_url: str
@@ -115,10 +113,13 @@ class _Reader:
             self.known |= {each, f"{each}_FILE"} if secret else {each}
             if secret and (file := self.environ.get(f"{each}_FILE")):
                 try:
-                    return Path(file).read_text("utf-8").strip()
+                    text = Path(file).read_text("utf-8").strip()
                 except (OSError, UnicodeDecodeError) as error:
                     self.problems.append(f"{each}_FILE: {file} cannot be read ({error})")
                     return default
+                if not text:
+                    self.problems.append(f"{each}_FILE: {file} is empty")
+                return text or default
             value = self.environ.get(each, "").strip()
             if value and not is_platforms(each, value):
                 return value
@@ -164,7 +165,7 @@ class _Reader:
 
 
 def load(environ: Mapping[str, str] | None = None) -> Config:
-    """The configuration in `environ` (the process's own by default); makes the secret key when there is none.
+    """The configuration in `environ` (the process's own by default). Reads only: `with_secret_key` makes a key.
 
     Raises ConfigError with every problem found.
     """
@@ -213,15 +214,30 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         "timezone": reader.checked("STOCKY_TIMEZONE", lambda name: find_zone(name).key),
         "webhooks_to_private": reader.choice("STOCKY_WEBHOOKS_TO_PRIVATE", "false", ("true", "false")) == "true",
     }
-    if not reader.problems and not secret:
+    if not secret:
         try:
-            secret = _kept_secret(data_dir)
-        except OSError as error:
-            why = why_not_writable(data_dir) or f"{data_dir} cannot be written ({error.strerror})"
-            reader.problems.append(f"STOCKY_DATA_DIR: {why}")
+            secret = read_kept_key(data_dir)
+        except ValueError as error:
+            reader.problems.append(f"STOCKY_DATA_DIR: {error}")
     if reader.problems:
         raise ConfigError(reader.problems)
     return Config(**settings, secret_key=secret, unknown=tuple(unknown_settings(reader.environ, reader.known)))
+
+
+def with_secret_key(config: Config) -> Config:
+    """The same with a secret key, which is made and kept in the data directory when there is none. Raises ConfigError.
+
+    Only what signs tokens needs one, and only once there is a database: a key without one means that it was lost.
+    """
+    if config.secret_key:
+        return config
+    try:
+        return msgspec.structs.replace(config, secret_key=make_kept_key(config.data_dir))
+    except ValueError as error:
+        raise ConfigError([f"STOCKY_DATA_DIR: {error}"]) from error
+    except OSError as error:
+        why = why_not_writable(config.data_dir) or f"{config.data_dir} cannot be written ({error.strerror})"
+        raise ConfigError([f"STOCKY_DATA_DIR: {why}"]) from error
 
 
 def _database(reader: _Reader, data_dir: Path) -> tuple[str, str | None]:
@@ -326,24 +342,3 @@ def _upc_service_url(reader: _Reader) -> str | None:
             " like https://world.openfoodfacts.org/api/v2/product"
         )
     return text or None
-
-
-def _kept_secret(data_dir: Path) -> str:
-    """The key in the data directory; made there at first start, readable by its owner only."""
-    data_dir.mkdir(parents=True, exist_ok=True)
-    file = data_dir / SECRET_FILE
-    if not file.exists():
-        made = file.with_name(f".{SECRET_FILE}-{os.getpid()}")
-        descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
-            opened.write(secrets.token_urlsafe(48))
-            opened.flush()
-            os.fsync(opened.fileno())
-        try:
-            # A link never replaces: of two first starts at once one makes the key and both use it.
-            os.link(made, file)
-        except FileExistsError:
-            pass
-        finally:
-            made.unlink()
-    return file.read_text("utf-8").strip()

@@ -46,6 +46,8 @@ class Identities:
         self.passwords = Passwords()
         self.throttle = Throttle()
         self._database = database
+        if not config.secret_key:
+            raise ValueError("There is no secret key to sign tokens with")
         self._secret_key = config.secret_key
         # By the SHA-256 of an API key, or by the id of a sign-in: who it is, and until when (seconds since 1970).
         self._known: dict[bytes | str, tuple[Principal, float]] = {}

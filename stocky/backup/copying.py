@@ -23,7 +23,7 @@ from stocky.backup.workspace import workspace
 from stocky.config import Config
 from stocky.db import Database, make_database
 from stocky.db.migrate import carry_times, check_schema, migrate
-from stocky.db.serving_lock import serving_lock
+from stocky.db.serving_lock import lock_path, serving_lock
 from stocky.errors import BadRequest, Conflict
 
 _SERVED = "A Stocky serves the target; stop it first"
@@ -79,6 +79,8 @@ async def copy(source: Config, target: Config, report: Report) -> Copied:
 def _is_served(config: Config) -> bool | None:
     if config.dialect == "postgres":
         return None
+    if not lock_path(config).exists():
+        return False
     try:
         with serving_lock(config, wait=0, otherwise=""):
             return False

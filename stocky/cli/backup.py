@@ -34,6 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     """The exit status. Raises SchemaNotCurrent, OutOfSpace or Unavailable."""
     import asyncio
 
+    from stocky.cli.scratch import scratch_space
     from stocky.config import load
     from stocky.db.migrate import list_migrations
 
@@ -51,7 +52,10 @@ def run(arguments: argparse.Namespace) -> int:
     config = load()
     # Also an older schema can be backed up, before it is migrated; what was never migrated is no database yet.
     list_migrations(config)
-    return asyncio.run(_back_up(config, arguments))
+    if arguments.output is None:
+        return asyncio.run(_back_up(config, arguments))
+    with scratch_space(config) as config:
+        return asyncio.run(_back_up(config, arguments))
 
 
 async def _back_up(config: Config, arguments: argparse.Namespace) -> int:

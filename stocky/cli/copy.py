@@ -34,6 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from stocky.backup.copying import copy
     from stocky.cli.progress import ProgressBar
+    from stocky.cli.scratch import scratch_space
     from stocky.config import ConfigError, load
 
     # The addresses stand alone: what the settings say of another database is not for these.
@@ -47,7 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
         except ConfigError as error:
             raise ConfigError([told.replace("STOCKY_DATABASE_URL", name) for told in error.problems]) from error
     source, target = configs
-    with ProgressBar(quiet=arguments.json) as bar:
+    with scratch_space(source) as source, ProgressBar(quiet=arguments.json) as bar:
+        target = msgspec.structs.replace(target, backup_dir=source.backup_dir)
         copied = asyncio.run(copy(source, target, bar))
     if arguments.json:
         print(msgspec.json.encode(copied).decode())

@@ -41,8 +41,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     import msgspec
 
+    from stocky.cli.scratch import scratch_space
     from stocky.config import load
-    from stocky.db.migrate import migrate
+    from stocky.db.migrate import check_schema, migrate
     from stocky.db.serving_lock import serving_lock
 
     config = load()
@@ -51,7 +52,11 @@ def run(arguments: argparse.Namespace) -> int:
     if not (arguments.dry_run or arguments.force or _agreed(config)):
         return 1
     with ExitStack() as stack:
-        if not arguments.dry_run:
+        if arguments.dry_run:
+            # It compares with what is there now, and makes nothing.
+            check_schema(config)
+            config = stack.enter_context(scratch_space(config))
+        else:
             stack.enter_context(serving_lock(config, wait=0, otherwise=_SERVED))
             # On a new machine there is nothing yet to be replaced.
             migrate(config)

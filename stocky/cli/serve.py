@@ -60,8 +60,11 @@ def _serve(config: Config, listener: socket.socket) -> int:
     _prepare_database(config, log)
 
     from stocky.app import create_app
+    from stocky.config import with_secret_key
     from stocky.server import Server
 
+    # After the database, so that a first start that was killed leaves no key without one.
+    config = with_secret_key(config)
     server = Server(create_app(config, memory_log), config, listener)
     # uvicorn raises the signal that ended it once more, for whoever was there before; nobody was.
     for number in (signal.SIGTERM, signal.SIGINT):

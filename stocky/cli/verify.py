@@ -31,11 +31,12 @@ def run(arguments: argparse.Namespace) -> int:
 
     from stocky.backup.verification import verify_file
     from stocky.cli.progress import ProgressBar
+    from stocky.cli.scratch import scratch_space
     from stocky.config import load
 
     config = load()
     arguments.file.stat()
-    with ProgressBar(quiet=arguments.json) as bar:
+    with scratch_space(config) as config, ProgressBar(quiet=arguments.json) as bar:
         found = asyncio.run(verify_file(config, arguments.file, bar, accept_edited=arguments.accept_edited))
     if arguments.json:
         print(msgspec.json.encode({"ok": not found.problems, **msgspec.to_builtins(found)}).decode())

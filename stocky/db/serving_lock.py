@@ -6,14 +6,15 @@ that SQLite has on it.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from stocky.config import Config
-from stocky.errors import Conflict
+from stocky.disk import NoLocks, lock
+from stocky.errors import Conflict, Unavailable
 
 SUFFIX = "-serving"
 LOOK_SECONDS = 0.1
@@ -23,14 +24,14 @@ LOOK_SECONDS = 0.1
 def serving_lock(config: Config, *, wait: float, otherwise: str) -> Iterator[None]:
     """Held for the length of the block, and gone with the process. On Postgres there is nothing to be held.
 
-    Raises Conflict with `otherwise` when another process still has it after `wait` seconds.
+    Raises Conflict with `otherwise` when another process still has it after `wait` seconds, Unavailable where the file
+    system has no locks.
     """
     if config.dialect == "postgres":
         yield
         return
     config.sqlite_path.parent.mkdir(parents=True, exist_ok=True)
-    path = config.sqlite_path.with_name(config.sqlite_path.name + SUFFIX)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(lock_path(config), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         _take(descriptor, time.monotonic() + wait, otherwise)
         yield
@@ -38,11 +39,21 @@ def serving_lock(config: Config, *, wait: float, otherwise: str) -> Iterator[Non
         os.close(descriptor)
 
 
+def lock_path(config: Config) -> Path:
+    """The file whose lock it is; there is none where no Stocky has served the database yet."""
+    return config.sqlite_path.with_name(config.sqlite_path.name + SUFFIX)
+
+
 def _take(descriptor: int, until: float, otherwise: str) -> None:
     while True:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(descriptor, wait=False)
             return
+        except NoLocks as error:
+            raise Unavailable(
+                "The file system of the database has no file locks, without which SQLite cannot work: put the database"
+                " on a local disk, or use Postgres"
+            ) from error
         except BlockingIOError:
             if time.monotonic() >= until:
                 raise Conflict(otherwise) from None

@@ -105,7 +105,8 @@ class Blobs:
         """So many bytes of a content from there on, a piece at a time, as fast as they are taken."""
         import obstore
 
-        store, path = await self._opened(), _path(CONTENTS, sha256)
+        with _present():
+            store, path = await self._opened(), _path(CONTENTS, sha256)
         for begin in range(start, start + length, PIECE):
             with _store_errors(), _present():
                 # A request for each piece: none is held open while a slow reader takes what it has.
@@ -135,16 +136,18 @@ class Blobs:
         """Deletes a content with its small picture; nothing when it is not there."""
         import obstore
 
-        store = await self._opened()
         for kind in (THUMBNAILS, CONTENTS):
             with suppress(_ABSENT), _store_errors(may_lack=True):
-                await obstore.delete_async(store, _path(kind, sha256))
+                await obstore.delete_async(await self._opened(), _path(kind, sha256))
 
     async def list(self) -> AsyncIterator[list[Blob]]:
         """All contents, some hundreds at a time and in no order."""
         import obstore
 
-        pages = obstore.list(await self._opened(), prefix=f"{CONTENTS}/", chunk_size=500)
+        try:
+            pages = obstore.list(await self._opened(), prefix=f"{CONTENTS}/", chunk_size=500)
+        except _ABSENT:
+            return
         while True:
             with _store_errors():
                 try:
@@ -191,9 +194,10 @@ class Blobs:
         """A whole content piece by piece, for child processes; None when it is not there."""
         import obstore
 
-        store, path = self._store, _path(CONTENTS, sha256)
+        path = _path(CONTENTS, sha256)
         try:
             with _store_errors(may_lack=True):
+                store = self._opened_now()
                 size = obstore.head(store, path)["size"]
         except _ABSENT:
             if self._directory is None:
@@ -212,7 +216,13 @@ class Blobs:
         return True
 
     async def _opened(self) -> ObjectStore:
-        return self._store if "_store" in self.__dict__ else await asyncio.to_thread(lambda: self._store)
+        return self._store if "_store" in self.__dict__ else await asyncio.to_thread(self._opened_now)
+
+    def _opened_now(self) -> ObjectStore:
+        """The store to read from. Raises FileNotFoundError for a directory that is not there: only storing makes it."""
+        if "_store" not in self.__dict__ and self._directory is not None and not self._directory.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self._directory))
+        return self._store
 
 
 def _pieces(store: Any, path: str, size: int) -> Iterator[bytes]:

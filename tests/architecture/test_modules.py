@@ -28,8 +28,15 @@ def test_only_the_database_layer_knows_a_driver() -> None:
 
 
 def test_the_database_layer_knows_no_feature() -> None:
-    below = {"stocky.clock", "stocky.config", "stocky.database_address", "stocky.errors", "stocky.resources"}
-    below |= {"stocky.supervisor"}
+    below = {
+        "stocky.clock",
+        "stocky.config",
+        "stocky.database_address",
+        "stocky.disk",
+        "stocky.errors",
+        "stocky.resources",
+        "stocky.supervisor",
+    }
     assert {
         name: above
         for name in modules()

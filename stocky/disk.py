@@ -1,0 +1,154 @@
+"""What a file system may refuse (hard links, locks, syncing a directory), each with the way that works without it.
+
+exFAT has no hard links, some network mounts have no flock, and others cannot sync a directory. What is moved here
+never replaces a file, whatever the file system can do.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import re
+import struct
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+# How a file system says that it has no such thing; EPERM is the answer of exFAT and others to a hard link.
+_NO_LINKS = frozenset({errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK})
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF})
+_NO_SYNC = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF})
+_AT_FDCWD, _RENAME_NOREPLACE = -100, 1
+# struct flock: the whole file, for writing. The kernel keeps it by open file, as flock does.
+_WHOLE_FILE = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+
+
+class NoLocks(OSError):
+    """The file system has no locks of any kind."""
+
+
+def move_new(source: Path, target: Path) -> None:
+    """Gives a finished file its name, in the same file system. Raises FileExistsError where the name is taken."""
+    try:
+        # A link never replaces what another process has put there meanwhile.
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        _move_without_link(source, target)
+    else:
+        source.unlink()
+
+
+def _move_without_link(source: Path, target: Path) -> None:
+    rename = _renameat2()
+    if rename is not None and rename(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), _RENAME_NOREPLACE):
+        failed = ctypes.get_errno()
+        if failed not in (errno.EINVAL, errno.ENOSYS, errno.EPERM, errno.EOPNOTSUPP):
+            raise OSError(failed, os.strerror(failed), str(target))
+    elif rename is not None:
+        return
+    # An empty file holds the name until the finished one replaces it: only the process that made it gets here.
+    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    try:
+        source.replace(target)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+
+
+@cache
+def _renameat2() -> Any:
+    """The C library's renameat2, which Python does not offer; None where it has none."""
+    with suppress(AttributeError, OSError):
+        return ctypes.CDLL(None, use_errno=True).renameat2
+    return None
+
+
+def sync_directory(directory: Path) -> None:
+    """Makes the names in a directory survive a power cut, where the file system can do that."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def lock(descriptor: int, *, wait: bool) -> None:
+    """An exclusive lock on an open file, gone with its process: flock, or the same by fcntl where there is no flock.
+
+    Raises BlockingIOError when another has it and `wait` is false, NoLocks where the file system has neither.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        _lock_by_fcntl(descriptor, wait=wait)
+
+
+def _lock_by_fcntl(descriptor: int, *, wait: bool) -> None:
+    # Locks of the open file, not of the process: closing another descriptor of the file does not end them.
+    command = getattr(fcntl, "F_OFD_SETLKW" if wait else "F_OFD_SETLK", None)
+    if command is None:
+        raise NoLocks(errno.ENOLCK, os.strerror(errno.ENOLCK))
+    try:
+        fcntl.fcntl(descriptor, command, _WHOLE_FILE)
+    except OSError as error:
+        if error.errno in (errno.EAGAIN, errno.EACCES):
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from error
+        if error.errno in _NO_LOCKS:
+            raise NoLocks(errno.ENOLCK, os.strerror(errno.ENOLCK)) from error
+        raise
+
+
+def network_mount(path: Path) -> str | None:
+    """What kind of network mount `path` lies on, as in `NFS`; None for a local disk or where that is unknown."""
+    return _NETWORK_TYPES.get(_mount_type(path))
+
+
+# A space in a path, and a few others, as /proc/self/mountinfo writes them.
+_OCTAL = re.compile(rb"\\([0-7]{3})")
+# By the types in /proc/self/mountinfo; other FUSE mounts may be local.
+_NETWORK_TYPES = {
+    "nfs": "NFS",
+    "nfs4": "NFS",
+    "cifs": "SMB",
+    "smb3": "SMB",
+    "smbfs": "SMB",
+    "ncpfs": "NCP",
+    "afs": "AFS",
+    "ceph": "CephFS",
+    "9p": "9P",
+    "glusterfs": "GlusterFS",
+    "fuse.sshfs": "SSHFS",
+    "fuse.glusterfs": "GlusterFS",
+    "fuse.s3fs": "S3",
+    "fuse.rclone": "rclone",
+    "fuse.ceph-fuse": "CephFS",
+    "fuse.davfs": "WebDAV",
+    "davfs": "WebDAV",
+}
+
+
+def _mount_type(path: Path) -> str:
+    """The type of the file system that `path`, or what exists of it, lies on; empty where it is unknown."""
+    there = next(each for each in (path, *path.parents) if each.exists()).resolve()
+    best, kind = Path(), ""
+    with suppress(OSError):
+        for line in Path("/proc/self/mountinfo").read_bytes().splitlines():
+            before, _, after = line.partition(b" - ")
+            escaped = before.split(b" ")[4]
+            point = Path(os.fsdecode(_OCTAL.sub(lambda found: bytes([int(found[1], 8)]), escaped)))
+            # Of several mounts on one place the last one is what is seen there.
+            if there.is_relative_to(point) and len(point.parts) >= len(best.parts):
+                best, kind = point, os.fsdecode(after.split(b" ")[0])
+    return kind

@@ -1,0 +1,57 @@
+"""The secret key that Stocky keeps in its data directory: made once, readable by its owner only, never a short one."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from stocky.disk import move_new
+
+SECRET_FILE = "secret-key"
+MINIMUM_SECRET = 32
+_CURE = (
+    "put the file back from a copy of the data directory, or delete it and a new key is made, after which everyone signs"
+    " in again"
+)
+
+
+def read_kept_key(data_dir: Path) -> str:
+    """The key in the data directory, empty where there is none yet. Raises ValueError for one that cannot be used."""
+    file = data_dir / SECRET_FILE
+    try:
+        key = file.read_text("utf-8").strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError as error:
+        raise ValueError(f"the secret key {file} cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"the secret key {file} is not text; {_CURE}") from error
+    if not key:
+        raise ValueError(f"the secret key {file} is empty; {_CURE}")
+    if len(key) < MINIMUM_SECRET:
+        raise ValueError(
+            f"the secret key {file} has {len(key)} characters, and at least {MINIMUM_SECRET} are needed; {_CURE}"
+        )
+    return key
+
+
+def make_kept_key(data_dir: Path) -> str:
+    """The key in the data directory, made there when there is none. Raises ValueError or OSError."""
+    if key := read_kept_key(data_dir):
+        return key
+    data_dir.mkdir(parents=True, exist_ok=True)
+    made = data_dir / f".{SECRET_FILE}-{os.getpid()}"
+    descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+            opened.write(secrets.token_urlsafe(48))
+            opened.flush()
+            os.fsync(opened.fileno())
+        # Of two first starts at once one makes the key and both use it.
+        move_new(made, data_dir / SECRET_FILE)
+    except FileExistsError:
+        pass
+    finally:
+        made.unlink(missing_ok=True)
+    return read_kept_key(data_dir)

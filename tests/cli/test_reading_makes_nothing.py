@@ -1,0 +1,98 @@
+"""A command that only reads makes no file and no directory, wherever it runs and whatever comes of it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import environment, stocky
+
+
+def listed(directory: Path) -> list[str]:
+    """Everything below a directory, but for what Python compiles."""
+    return sorted(str(each.relative_to(directory)) for each in directory.rglob("*"))
+
+
+def run_in(directory: Path, environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "stocky", *arguments],
+        cwd=directory,
+        env=environment(environ),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("elsewhere")
+
+
+@pytest.fixture
+def dump(environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dump of a whole database, lying somewhere else."""
+    file = tmp_path_factory.mktemp("dumps") / "all.sql.gz"
+    assert stocky(environ, "backup", "-o", str(file)).returncode == 0
+    return file
+
+
+@pytest.mark.one_database
+def test_nothing_is_made_where_there_is_no_stocky(elsewhere: Path, dump: Path) -> None:
+    target = f"sqlite:///{elsewhere}/target.db"
+    for arguments in (
+        ["check"],
+        ["migrate", "--check"],
+        ["migrate", "--list"],
+        ["backup"],
+        ["backup", "-o", "here.sql.gz"],
+        ["restore", str(dump), "--dry-run"],
+        ["copy", f"sqlite:///{elsewhere}/none/stocky.db", target],
+        ["create-admin", "--username", "admin", "--email", "a@example.org"],
+        ["reindex"],
+        ["demo-data"],
+    ):
+        answer = run_in(elsewhere, {"STOCKY_ADMIN_PASSWORD": "correct horse battery"}, *arguments)
+        assert answer.returncode == 1, arguments
+        assert answer.stderr.count("\n") == 1, answer.stderr
+        assert "There is no database at" in answer.stderr or "does not exist" in answer.stderr
+        assert listed(elsewhere) == [], arguments
+    verified = run_in(elsewhere, {}, "verify", str(dump))
+    assert verified.returncode == 0, verified.stderr
+    assert listed(elsewhere) == []
+
+
+@pytest.mark.one_postgres
+def test_nothing_is_left_beside_a_database_that_is_there(
+    environ: dict[str, str], tmp_path: Path, dump: Path, elsewhere: Path
+) -> None:
+    environ = {name: value for name, value in environ.items() if name != "STOCKY_SECRET_KEY"}
+    before = listed(tmp_path)
+    for arguments in (
+        ["check"],
+        ["migrate", "--check"],
+        ["migrate", "--list"],
+        ["backup", "-o", "-"],
+        ["backup", "-o", str(elsewhere / "here.sql.gz")],
+        ["verify", str(dump)],
+        ["restore", str(dump), "--dry-run"],
+        ["copy", environ["STOCKY_DATABASE_URL"], f"sqlite:///{elsewhere}/copy.db"],
+    ):
+        answer = stocky(environ, *arguments) if arguments[-1] != "-" else _piped(environ, arguments)
+        assert answer.returncode == 0, (arguments, answer.stderr)
+        assert listed(tmp_path) == before, arguments
+
+
+def _piped(environ: dict[str, str], arguments: list[str]) -> subprocess.CompletedProcess[bytes]:
+    """What a command writes is not text."""
+    return subprocess.run(
+        [sys.executable, "-m", "stocky", *arguments],
+        env=environment(environ),
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
