@@ -79,6 +79,7 @@ class Config(msgspec.Struct, frozen=True):
     timezone: str = ""
     # A line for each variable that looks like a setting and is none.
     unknown: tuple[str, ...] = ()
+    new_database: bool = False
 
     @property
     def dialect(self) -> Literal["sqlite", "postgres"]:
@@ -205,6 +206,7 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         "max_log_entries": reader.number("STOCKY_MAX_LOG_ENTRIES", 10_000, 1, 1_000_000),
         "access_token_minutes": reader.number("STOCKY_ACCESS_TOKEN_MINUTES", 30, 1, 1440),
         "migrate_on_start": reader.choice("STOCKY_MIGRATE_ON_START", "true", ("true", "false")) == "true",
+        "new_database": reader.choice("STOCKY_NEW_DATABASE", "false", ("true", "false")) == "true",
         "max_upload_mb": reader.number("STOCKY_MAX_UPLOAD_MB", 512, 1, 1_000_000),
         "max_restore_gb": reader.number("STOCKY_MAX_RESTORE_GB", 50, 1, 100_000),
         "upc_service_url": _upc_service_url(reader),

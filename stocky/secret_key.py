@@ -11,8 +11,8 @@ from stocky.disk import move_new
 SECRET_FILE = "secret-key"
 MINIMUM_SECRET = 32
 _CURE = (
-    "put the file back from a copy of the data directory, or delete it and a new key is made, after which everyone signs"
-    " in again"
+    "put the file back from a copy of the data directory, or delete it and a new key is made, after which everyone"
+    " signs in again"
 )
 
 

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from stocky.alerts.upkeep import AlertUpkeep
 from stocky.auth.identity import Identities
 from stocky.backup.administration import BackupAdministration
+from stocky.backup.rescue import Rescue
 from stocky.backup.upkeep import BackupUpkeep
 from stocky.config import Config
 from stocky.db import make_database
@@ -51,6 +52,7 @@ class Services:
         self._zone, self.timezone = local_zone(config.timezone)
         self.schedule = Schedule(self.jobs, self._zone)
         self.backups = BackupAdministration(config, self.database, self.jobs)
+        self.rescue = Rescue(config, self.database)
         self.documents = Documents(config, self.database)
         self.merging = Merging(self.database, self.recorder)
         self.reorganisation = Reorganisation(config, self.database, self.jobs, self.recorder)
@@ -97,6 +99,7 @@ class Services:
         async with AsyncExitStack() as begun:
             await self.database.open()
             begun.push_async_callback(self.database.close)
+            begun.push_async_callback(self.rescue.close)
             await begun.enter_async_context(self.database.serving())
             for service in (self.identities, self.tail, self.recorder, self.documents):
                 service.start()

@@ -18,6 +18,11 @@ def register(subparsers: Any) -> None:
     what.add_argument("--list", action="store_true", help="change nothing; show every migration and its state")
     what.add_argument("--rollback", metavar="ID", help="take back this migration and all after it, newest first")
     parser.add_argument("--force", action="store_true", help="with --rollback: also when tables with rows would go")
+    parser.add_argument(
+        "--new-database",
+        action="store_true",
+        help="make an empty database although there are signs of one that was lost (STOCKY_NEW_DATABASE)",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run, parser=parser)
 
@@ -29,6 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     from stocky.config import load
     from stocky.db import migrate
     from stocky.errors import NotFound
+    from stocky.new_database import refuse_lost_database
 
     if arguments.force and not arguments.rollback:
         arguments.parser.error("--force goes with --rollback")
@@ -47,6 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
             raise NotFound(str(error)) from error
         told, lines = {"rolled_back": ids}, [f"rolled back {id}" for id in ids]
     else:
+        if not arguments.new_database:
+            refuse_lost_database(config)
         ids = migrate.migrate(config)
         told, lines = {"applied": ids}, [f"applied {id}" for id in ids] or ["The schema is current"]
     print(msgspec.json.encode(told).decode() if arguments.json else "\n".join(lines))

@@ -25,6 +25,11 @@ def register(subparsers: Any) -> None:
     )
     parser.add_argument("--host", help="the address to listen on (STOCKY_HOST); * is every one of IPv4 and IPv6")
     parser.add_argument("--port", type=_port, help="the port to listen on (STOCKY_PORT); 0 takes a free one")
+    parser.add_argument(
+        "--new-database",
+        action="store_true",
+        help="make an empty database although there are signs of one that was lost (STOCKY_NEW_DATABASE)",
+    )
     parser.set_defaults(run=run)
 
 
@@ -39,10 +44,13 @@ def run(arguments: argparse.Namespace) -> int:
         config,
         host=config.host if arguments.host is None else arguments.host.strip("[]"),
         port=config.port if arguments.port is None else arguments.port,
+        new_database=config.new_database or arguments.new_database,
     )
     from stocky.db.serving_lock import serving_lock
     from stocky.listening import listening
+    from stocky.new_database import refuse_lost_database
 
+    refuse_lost_database(config)
     _require_writable(config)
     with serving_lock(config, wait=PREDECESSOR_SECONDS, otherwise=_SERVED), listening(config) as listener:
         return _serve(config, listener)

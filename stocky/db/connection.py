@@ -80,6 +80,7 @@ class Database(ABC):
         # The tasks of this process that work on it: what each service starts is registered here.
         self.supervisor = Supervisor()
         self._hearers: list[Callable[[], None]] = []
+        self._lost_callbacks: list[Callable[[], None]] = []
 
     def on_news(self, hear: Callable[[], None]) -> None:
         """`hear` is called when the ledger may have grown: after a commit, on Postgres of any process that serves.
@@ -91,6 +92,14 @@ class Database(ABC):
     def _tell_news(self, *_: object) -> None:
         for hear in self._hearers:
             hear()
+
+    def on_lost(self, callback: Callable[[], None]) -> None:
+        """`callback` is called once, when the open database file was deleted or replaced; never on Postgres."""
+        self._lost_callbacks.append(callback)
+
+    def _tell_lost(self) -> None:
+        for callback in self._lost_callbacks:
+            callback()
 
     @abstractmethod
     async def open(self) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,9 +14,11 @@ import aiosqlite
 
 from stocky.db.connection import Ask, Connection, Database, Script, Work, to_structs
 from stocky.db.lanes import Lane, Lanes
+from stocky.db.open_file import FileLost, OpenFile
 from stocky.db.queries import Query
 from stocky.db.sqlite_file import domain_errors, open_connection, pragmas
 from stocky.db.sqlite_writer import Writer
+from stocky.errors import Unavailable
 
 T = TypeVar("T")
 
@@ -35,6 +38,7 @@ class SqliteDatabase(Database):
         self._is_readonly = readonly
         readers = {Lane.LONG: 1} if readonly else READERS
         self._writer = Writer()
+        self._file = OpenFile(path)
         self._write_lock = asyncio.Lock()
         self.lanes = Lanes(readers)
         # By lane, the readers that are not in use.
@@ -54,10 +58,15 @@ class SqliteDatabase(Database):
             raise
 
     async def _open(self) -> None:
+        if not self.path.is_file():
+            # The driver would make an empty one.
+            raise Unavailable(f"There is no database at {self.path} yet; 'stocky migrate' makes it")
         if self._is_readonly:
             self._idle[Lane.LONG].append(await self._open_reader())
             return
         await self._writer.open(self.path)
+        loop = asyncio.get_running_loop()
+        await self._writer.call(_note_files, self._file, lambda: loop.call_soon_threadsafe(self._tell_lost))
         for lane, count in READERS.items():
             for _ in range(count):
                 self._idle[lane].append(await self._open_reader())
@@ -100,6 +109,7 @@ class SqliteDatabase(Database):
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[_Transaction]:
         with self.gate.inside():
+            self._refuse_lost()
             async with self._write_lock, self._one_transaction() as transaction:
                 yield transaction
         self._tell_news()
@@ -114,7 +124,20 @@ class SqliteDatabase(Database):
         except BaseException:
             await asyncio.shield(self._writer.call(_rollback))
             raise
-        await asyncio.shield(self._writer.call(_commit))
+        await asyncio.shield(self._writer.call(_commit, self._file))
+
+    def _refuse_lost(self) -> None:
+        # Here and not only on the writer's thread, which may be busy writing out what is still there.
+        if self._file.is_lost:
+            raise FileLost
+
+    async def copy_to(self, target: Path) -> None:
+        """Writes the open database to a new file, also when the file behind its path is gone.
+
+        Raises Unavailable or OutOfSpace.
+        """
+        async with self._write_lock:
+            await asyncio.shield(self._writer.call(_copy, target))
 
     def revision(self) -> object | None:
         """SQLite's own count of what others have committed, as this one connection sees it."""
@@ -137,7 +160,8 @@ class SqliteDatabase(Database):
         Raises Conflict while another holds it, Unavailable when someone does not come out in time.
         """
         async with self.gate.closed(), self._write_lock:
-            yield self._writer.call
+            self._refuse_lost()
+            yield partial(self._writer.call, _checked, self._file)
 
     async def call(self, function: Callable[..., T], *arguments: Any) -> T:
         """`function(connection, *arguments)` with the writing connection, on its thread.
@@ -145,11 +169,13 @@ class SqliteDatabase(Database):
         It begins and ends its own transaction.
         """
         with self.gate.inside():
+            self._refuse_lost()
             async with self._write_lock:
-                return await asyncio.shield(self._writer.call(function, *arguments))
+                return await asyncio.shield(self._writer.call(_checked, self._file, function, *arguments))
 
     async def run(self, script: Script[T]) -> T:
         with self.gate.inside():
+            self._refuse_lost()
             async with self._write_lock:
                 result: T = await asyncio.shield(self._writer.call(self._run_in_one_hop, script))
         self._tell_news()
@@ -160,6 +186,7 @@ class SqliteDatabase(Database):
             connection.execute("BEGIN IMMEDIATE")
             try:
                 result = run_script(connection, self.queries, script)
+                self._file.check()
                 connection.execute("COMMIT")
             except BaseException:
                 _rollback(connection)
@@ -271,14 +298,36 @@ def _fetch(connection: sqlite3.Connection, text: str, values: Sequence[Any]) -> 
     return [column[0] for column in cursor.description or ()], rows, cursor.rowcount
 
 
+def _note_files(connection: sqlite3.Connection, file: OpenFile, tell: Callable[[], object]) -> None:
+    with domain_errors():
+        # The write-ahead log is there from the first transaction on.
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+    file.note(tell)
+
+
+def _checked(connection: sqlite3.Connection, file: OpenFile, function: Callable[..., T], *arguments: Any) -> T:
+    """What begins and ends its own transaction: nothing of it counts when the file was lost meanwhile."""
+    file.check()
+    result = function(connection, *arguments)
+    file.check()
+    return result
+
+
+def _copy(connection: sqlite3.Connection, target: Path) -> None:
+    with domain_errors(), closing(sqlite3.connect(target)) as copy:
+        connection.backup(copy)
+
+
 def _begin(connection: sqlite3.Connection) -> None:
     with domain_errors():
         connection.execute("BEGIN IMMEDIATE")
 
 
-def _commit(connection: sqlite3.Connection) -> None:
+def _commit(connection: sqlite3.Connection, file: OpenFile) -> None:
     with domain_errors():
         try:
+            file.check()
             connection.execute("COMMIT")
         except BaseException:
             _rollback(connection)

@@ -1,0 +1,112 @@
+"""Writes out the open database when its file was deleted or replaced: nothing else holds what was acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from stocky import clock
+from stocky.backup.workspace import disk_errors, require_space, workspace
+from stocky.config import Config
+from stocky.db import Database
+from stocky.db.sqlite import SqliteDatabase
+from stocky.disk import move_new
+from stocky.errors import StockyError
+
+NAME = "stocky-rescued-%Y-%m-%d-%H-%M-%S.db"
+
+_log = logging.getLogger(__name__)
+
+
+class Rescue:
+    """Waits for the loss of the file of one database, which on Postgres never comes."""
+
+    def __init__(self, config: Config, database: Database) -> None:
+        self._backup_dir = config.backup_dir
+        self._database = database
+        self._task: asyncio.Task[None] | None = None
+        database.on_lost(self._begin)
+
+    async def close(self) -> None:
+        """Waits until a rescue that has begun has ended: with the process the open file is gone."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    def _begin(self) -> None:
+        if isinstance(self._database, SqliteDatabase):
+            self._task = asyncio.create_task(self._rescue(self._database))
+
+    async def _rescue(self, database: SqliteDatabase) -> None:
+        _log.error(
+            "%s, or its -wal file, was deleted or replaced while Stocky has it open. Nothing more is recorded: every"
+            " change is answered 503 until a restart. Do not stop Stocky yet: all that was recorded is being written to"
+            " %s",
+            database.path,
+            self._backup_dir,
+        )
+        try:
+            file = await self._write(database)
+        except (StockyError, OSError) as error:
+            reason = error.detail if isinstance(error, StockyError) else str(error)
+            _log.error("The open database could not be written out: %s. %s", reason, _by_hand(database.path))
+            return
+        _log.error(
+            "All that was recorded until then is in %s. Stop Stocky, delete %s, its -wal and its -shm file where they"
+            " are there, move the rescued file to that name, and start Stocky again",
+            file,
+            database.path,
+        )
+
+    async def _write(self, database: SqliteDatabase) -> Path:
+        async with workspace(self._backup_dir) as place:
+            made = place / "rescued.db"
+            size = _open_size(database.path)
+            await asyncio.to_thread(require_space, place, size)
+            # For its owner only: it holds hashes of passwords and keys.
+            await asyncio.to_thread(made.touch, 0o600)
+            await database.copy_to(made)
+            target = self._backup_dir / clock.now().strftime(NAME)
+            with disk_errors():
+                await asyncio.to_thread(_keep, made, target)
+        return target
+
+
+def _keep(made: Path, target: Path) -> None:
+    with made.open("rb+") as file:
+        os.fsync(file.fileno())
+    move_new(made, target)
+
+
+def _open_files(path: Path) -> dict[str, Path]:
+    """Where this process's open database and write-ahead log are found, by their suffix."""
+    found: dict[str, Path] = {}
+    with suppress(OSError):
+        for link in Path("/proc/self/fd").iterdir():
+            with suppress(OSError):
+                name = os.readlink(link).removesuffix(" (deleted)")
+                for suffix in ("", "-wal"):
+                    if name == f"{path.resolve()}{suffix}":
+                        found.setdefault(suffix, Path(f"/proc/{os.getpid()}/fd/{link.name}"))
+    return found
+
+
+def _open_size(path: Path) -> int:
+    size = 0
+    for file in _open_files(path).values():
+        with suppress(OSError):
+            size += file.stat().st_size
+    return size
+
+
+def _by_hand(path: Path) -> str:
+    files = _open_files(path)
+    if "" not in files:
+        return "It is gone when Stocky stops; restore a backup then: 'stocky restore FILE'"
+    commands = [f"cp {file} /somewhere/safe/stocky.db{suffix}" for suffix, file in sorted(files.items())]
+    return (
+        f"It is there as long as Stocky runs. Copy it now: {' && '.join(commands)}. Then stop Stocky, move the copies"
+        f" to {path} and {path}-wal, and start it again"
+    )
