@@ -7,3 +7,41 @@ UPDATE auth_revision SET revision = revision WHERE id = 1;
 -- list_applied_migrations --
 -- The migrations this database has seen.
 SELECT migration_id FROM _yoyo_migration ORDER BY migration_id;
+
+-- find_future_moment --
+-- The latest moment after :future that anything was recorded at, as under a clock that was ahead; null when there is none.
+SELECT max(moment) AS moment
+  FROM (SELECT created_at AS moment FROM job WHERE created_at > :future
+        UNION ALL
+        SELECT run_after FROM job WHERE status = 'queued' AND run_after > :far
+        UNION ALL
+        SELECT updated_at FROM setting WHERE updated_at > :future
+        UNION ALL
+        SELECT next_attempt_at FROM webhook_queue WHERE next_attempt_at > :far
+        UNION ALL
+        SELECT recorded_at FROM stock_event
+         WHERE id = (SELECT max(id) FROM stock_event) AND recorded_at > :future) AS ahead;
+
+-- free_future_days --
+-- Days that a duty was done on while the clock was ahead may come again.
+UPDATE job SET once_key = NULL WHERE once_key IS NOT NULL AND created_at > :future;
+
+-- hurry_future_jobs --
+-- Jobs that wait for a time of a clock that was ahead are due now.
+UPDATE job SET run_after = :now WHERE status = 'queued' AND run_after > :now AND (created_at > :future OR run_after > :far);
+
+-- end_future_job_leases --
+-- A lease of a clock that was ahead ends as if it was renewed now.
+UPDATE job SET lease_until = :lease_until WHERE status = 'running' AND lease_until > :future;
+
+-- date_future_settings --
+-- What was changed while the clock was ahead counts from now on.
+UPDATE setting SET updated_at = :now WHERE updated_at > :future;
+
+-- hurry_future_webhooks --
+-- Webhooks that wait for a time of a clock that was ahead are due now.
+UPDATE webhook_queue
+   SET next_attempt_at = CASE WHEN next_attempt_at > :far THEN :now ELSE next_attempt_at END,
+       lease_until = CASE WHEN lease_until > :future THEN :lease_until ELSE lease_until END,
+       failing_since = CASE WHEN failing_since > :future THEN :now ELSE failing_since END
+ WHERE next_attempt_at > :far OR lease_until > :future OR failing_since > :future;

@@ -23,8 +23,8 @@ def refuse_lost_database(config: Config) -> None:
         raise Conflict(
             f"There is no database at {config.sqlite_path}, but this is there: {', '.join(signs)}. If the"
             " file was moved, put it back or name it in STOCKY_DATABASE_URL; if it is lost, restore a backup with"
-            " 'stocky restore FILE'. If a new, empty database is meant, run 'stocky migrate --new-database', or start once"
-            " with STOCKY_NEW_DATABASE=true"
+            " 'stocky restore FILE'. If a new, empty database is meant, run 'stocky migrate --new-database', or start"
+            " once with STOCKY_NEW_DATABASE=true"
         )
 
 

@@ -23,6 +23,7 @@ from stocky.live.tail import LedgerTail
 from stocky.logs.memory import MemoryLog
 from stocky.lookup.lookups import Lookups
 from stocky.merging.service import Merging
+from stocky.monitoring.clock_watch import ClockWatch
 from stocky.monitoring.metrics import Metrics
 from stocky.monitoring.readiness import Readiness
 from stocky.reorganisation.service import Reorganisation
@@ -67,6 +68,9 @@ class Services:
 
     def _take_up_work(self) -> None:
         """Names what is done in the background, and when."""
+        # First, so that nothing else that is due waits for a time of a clock that was wrong.
+        self.clock_watch = ClockWatch(self.database, self.backups.backups.store)
+        self.clock_watch.take_up(self.schedule)
         AlertUpkeep(self.database, self.jobs, self._zone).take_up(self.schedule)
         BackupUpkeep(self.config, self.database, self.backups.backups, self.jobs, self.metrics).take_up(self.schedule)
         Collecting(self.database, self.documents.blobs, self.jobs).take_up(self.schedule)

@@ -46,8 +46,6 @@ class Identities:
         self.passwords = Passwords()
         self.throttle = Throttle()
         self._database = database
-        if not config.secret_key:
-            raise ValueError("There is no secret key to sign tokens with")
         self._secret_key = config.secret_key
         # By the SHA-256 of an API key, or by the id of a sign-in: who it is, and until when (seconds since 1970).
         self._known: dict[bytes | str, tuple[Principal, float]] = {}
@@ -65,7 +63,9 @@ class Identities:
         database.gate.on_renewal(self._start_over)
 
     def start(self) -> None:
-        """Begins to watch the revision and to keep house. The database is open."""
+        """Begins to watch the revision and to keep house. The database is open, and there is a secret key."""
+        if not self._secret_key:
+            raise ValueError("There is no secret key to sign tokens with")
         for task in self._tasks:
             task.start()
 

@@ -14,6 +14,8 @@ from stocky.errors import Unauthorized
 
 _ALGORITHM = "HS256"
 _CLAIMS = ["exp", "iat", "jti", "sub", "sid", "typ"]
+# By as many seconds the clocks of two servers that sign with one key may differ.
+LEEWAY_SECONDS = 30
 
 
 class Secret(Struct, frozen=True):
@@ -47,10 +49,11 @@ def make_access_token(key: str, user_id: int, sign_in_id: str, expires_at: datet
 def sign_in_of(key: str, access_token: str) -> str:
     """The id of the sign-in an access token stands for. Raises Unauthorized unless it is ours and not expired."""
     try:
-        claims = jwt.decode(access_token, key, [_ALGORITHM], options={"require": _CLAIMS})
+        claims = jwt.decode(access_token, key, [_ALGORITHM], leeway=LEEWAY_SECONDS, options={"require": _CLAIMS})
     except jwt.InvalidTokenError:
         raise token_invalid() from None
-    if claims["typ"] != "access":
+    # The leeway is for tokens of a clock that is ahead, and lengthens nobody's session.
+    if claims["typ"] != "access" or claims["exp"] <= clock.now().timestamp():
         raise token_invalid()
     sign_in_id: str = claims["sid"]
     return sign_in_id

@@ -18,6 +18,7 @@ import msgspec
 from stocky import clock
 from stocky.backup import found
 from stocky.backup.workspace import disk_errors, scratch_directory
+from stocky.disk import move_new, sync_directory
 from stocky.errors import NotFound, Unavailable
 
 ID_FORMAT = "%Y-%m-%d-%H-%M-%S"
@@ -94,14 +95,14 @@ class Store:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._last_promised = clock.LONG_AGO
+        self._just_made: dict[Reason, str] = {}
 
     def promise_id(self) -> str:
         """The id of a backup that is about to be made, so that its address can be told before it is there.
 
         No other process on this directory gets the same one before `release_id`. Raises Unavailable, OutOfSpace.
         """
-        moment = max(clock.now().replace(microsecond=0), self._last_promised + timedelta(seconds=1))
+        moment = clock.now().replace(microsecond=0)
         try:
             with disk_errors():
                 self.directory.mkdir(parents=True, exist_ok=True)
@@ -112,7 +113,6 @@ class Store:
                 f"{self.directory} cannot be written ({error.strerror}); check STOCKY_BACKUP_DIR and its owner",
                 retry_after=60,
             ) from error
-        self._last_promised = moment
         return moment.strftime(ID_FORMAT)
 
     def release_id(self, id: str) -> None:
@@ -121,11 +121,12 @@ class Store:
             self._promise(_moment(id)).unlink()
 
     def list_backups(self) -> list[StoredBackup]:
-        """Every backup, newest first."""
+        """Every backup, newest first; what is dated in the future, by a clock that was wrong, counts as the oldest."""
         if not self.directory.is_dir():
             return []
         known = [found for file in self.directory.iterdir() if (found := self._known(file)) is not None]
-        return sorted(known, key=lambda backup: (backup.created_at, backup.id), reverse=True)
+        latest = clock.now() + clock.SKEW
+        return sorted(known, key=lambda each: (each.created_at <= latest, each.created_at, each.id), reverse=True)
 
     def get_backup(self, id: str) -> StoredBackup:
         """Raises NotFound, also for anything that is no id at all."""
@@ -147,28 +148,28 @@ class Store:
     def add_backup(self, file: Path, backup: StoredBackup) -> StoredBackup:
         """Puts a finished file in its place and returns the backup with the id and name it got: its own id if it can.
 
-        `file` lies in the same file system and is gone afterwards; no other backup is ever replaced.
+        `file` lies in the same file system and is gone afterwards; no other backup is ever replaced. Raises OutOfSpace
+        or Unavailable.
         """
         own = moment = _moment(backup.id)
         for _ in range(_NAMES_TRIED):
             name = moment.strftime(backup.kind.file_name)
             if not self._is_taken(moment) and (moment == own or not self._promise(moment).exists()):
-                with suppress(FileExistsError):
-                    # A link never replaces what another process has put there meanwhile.
-                    os.link(file, self.directory / name)
+                with suppress(FileExistsError), disk_errors():
+                    move_new(file, self.directory / name)
                     break
             moment += timedelta(seconds=1)
         else:
             raise FileExistsError(f"{self.directory} holds too many backups of this minute")
         placed = msgspec.structs.replace(backup, id=moment.strftime(ID_FORMAT), filename=name)
         self.note(placed)
-        file.unlink()
+        self._just_made[placed.reason] = placed.id
         return placed
 
     def note(self, backup: StoredBackup) -> None:
-        """Writes down what is known of a backup, whole or not at all."""
+        """Writes down what is known of a backup, whole or not at all. Raises OutOfSpace or Unavailable."""
         target = self._notes(self.path(backup))
-        with scratch_directory(self.directory) as place:
+        with disk_errors(), scratch_directory(self.directory) as place:
             made = place / target.name
             with made.open("wb") as file:
                 file.write(msgspec.json.format(msgspec.json.encode(backup)))
@@ -178,15 +179,21 @@ class Store:
         sync_directory(self.directory)
 
     def remove_backup(self, id: str) -> StoredBackup:
-        """Deletes its file and its notes. Raises NotFound."""
+        """Deletes its file and its notes. Raises NotFound or Unavailable."""
         backup = self.get_backup(id)
-        self.path(backup).unlink(missing_ok=True)
-        self._notes(self.path(backup)).unlink(missing_ok=True)
+        with disk_errors():
+            self.path(backup).unlink(missing_ok=True)
+            self._notes(self.path(backup)).unlink(missing_ok=True)
         return backup
 
     def remove_expired(self) -> list[StoredBackup]:
         """Deletes what has expired, and notes whose backup someone has taken away; returns the first."""
         now = clock.now()
+        for backup in self.list_backups():
+            kept = KEPT.get(backup.reason)
+            if kept is not None and backup.expires_at is not None and backup.expires_at > now + kept + clock.SKEW:
+                # Made while the clock was ahead: its time to be kept begins now.
+                self.note(msgspec.structs.replace(backup, expires_at=now + kept))
         expired = [each for each in self.list_backups() if each.expires_at is not None and each.expires_at <= now]
         for backup in expired:
             self.remove_backup(backup.id)
@@ -204,13 +211,14 @@ class Store:
     def keep_last(self, count: int) -> list[StoredBackup]:
         """Deletes the oldest scheduled and pre-restore backups but `count` of each; returns them.
 
-        The newest one that was verified stays, however old it is.
+        The newest one that was verified stays, however old it is, and the one just made, whatever the clock says.
         """
         removed = []
         for reason in (Reason.SCHEDULED, Reason.BEFORE_RESTORE):
             backups = [each for each in self.list_backups() if each.reason is reason]
             good = next((each.id for each in backups if each.is_good), None)
-            removed += [each for each in backups[count:] if each.id != good]
+            kept = (good, self._just_made.get(reason))
+            removed += [each for each in backups[count:] if each.id not in kept]
         for backup in removed:
             self.remove_backup(backup.id)
         return removed
@@ -275,12 +283,3 @@ def _named_for(filename: str) -> datetime | None:
 
 def _moment(id: str) -> datetime:
     return datetime.strptime(id, ID_FORMAT).replace(tzinfo=UTC)
-
-
-def sync_directory(directory: Path) -> None:
-    """Makes names in a directory survive a power cut."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,25 +1,29 @@
 """Scratch space beside the stored backups: it goes with its owner, and what a killed owner left is swept away.
 
-The lock on it dies with the process that made it, so nothing that is in use is ever swept.
+The lock on it dies with the process that made it, so nothing that is in use is ever swept. Where the file system has no
+locks, only what nobody has touched for a day is swept.
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
-import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
+from stocky.disk import NoLocks, lock
 from stocky.errors import OutOfSpace, Unavailable
 
 _PREFIX = ".work-"
 _LOCK = "owner"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EIO)
+_ABANDONED_SECONDS = 86_400
 
 
 @asynccontextmanager
@@ -40,21 +44,27 @@ async def workspace(backup_dir: Path) -> AsyncIterator[Path]:
 @contextmanager
 def scratch_directory(backup_dir: Path) -> Iterator[Path]:
     """The same for code that may wait for the disk."""
-    place, lock = _make(backup_dir)
+    place, owner = _make(backup_dir)
     try:
         yield place
     finally:
-        _remove(place, lock)
+        _remove(place, owner)
 
 
 @contextmanager
 def disk_errors() -> Iterator[None]:
-    """A block in which a full disk is OutOfSpace."""
+    """A block that writes files: a full disk is OutOfSpace, one that cannot be written Unavailable."""
     try:
         yield
     except OSError as error:
         if error.errno in _FULL:
             raise OutOfSpace from error
+        if error.errno in _NOT_WRITABLE:
+            raise Unavailable(
+                f"A file cannot be written ({os.strerror(error.errno)}), and nothing was changed; check the owner of"
+                " the data and backup directories, and whether their disk is read-only",
+                retry_after=60,
+            ) from error
         raise
 
 
@@ -73,25 +83,36 @@ def sweep(backup_dir: Path) -> int:
     removed = 0
     for place in backup_dir.glob(f"{_PREFIX}*"):
         with suppress(OSError):
-            lock = os.open(place / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+            owner = os.open(place / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                _empty(place)
-                removed += 1
+                if _is_abandoned(place, owner):
+                    _empty(place)
+                    removed += 1
             finally:
-                os.close(lock)
+                os.close(owner)
     return removed
+
+
+def _is_abandoned(place: Path, owner: int) -> bool:
+    """Whether nobody owns a workspace any more, whose lock is ours then. Raises BlockingIOError when somebody does."""
+    try:
+        lock(owner, wait=False)
+    except NoLocks:
+        touched = max(each.stat().st_mtime for each in (place, *place.iterdir()))
+        return time.time() - touched > _ABANDONED_SECONDS
+    return True
 
 
 def _make(backup_dir: Path) -> tuple[Path, int]:
     try:
-        with disk_errors():
-            backup_dir.mkdir(parents=True, exist_ok=True)
-            while True:
-                place = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=backup_dir))
-                if (lock := _take(place)) is not None:
-                    return place, lock
+        backup_dir.mkdir(parents=True, exist_ok=True)
+        while True:
+            place = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=backup_dir))
+            if (owner := _take(place)) is not None:
+                return place, owner
     except OSError as error:
+        if error.errno in _FULL:
+            raise OutOfSpace from error
         raise Unavailable(
             f"{backup_dir} cannot be written ({error.strerror}); check STOCKY_BACKUP_DIR and its owner", retry_after=60
         ) from error
@@ -100,23 +121,25 @@ def _make(backup_dir: Path) -> tuple[Path, int]:
 def _take(place: Path) -> int | None:
     """The lock on a new workspace; None when a sweep came first and took it for one that was left behind."""
     try:
-        lock = os.open(place / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        owner = os.open(place / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     except FileNotFoundError:
         return None
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(lock), (place / _LOCK).stat()):
-            return lock
+        # Without locks a sweep leaves alone what is new.
+        with suppress(NoLocks):
+            lock(owner, wait=False)
+        if os.path.samestat(os.fstat(owner), (place / _LOCK).stat()):
+            return owner
     except (BlockingIOError, FileNotFoundError):
         pass
-    os.close(lock)
+    os.close(owner)
     return None
 
 
-def _remove(place: Path, lock: int) -> None:
+def _remove(place: Path, owner: int) -> None:
     with suppress(OSError):
         _empty(place)
-    os.close(lock)
+    os.close(owner)
 
 
 async def _remove_made(making: asyncio.Task[tuple[Path, int]]) -> None:

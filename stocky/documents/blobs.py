@@ -21,6 +21,7 @@ import msgspec
 
 from stocky import clock
 from stocky.config import BlobSettings
+from stocky.disk import sync_directory
 from stocky.errors import OutOfSpace, Unavailable
 
 if TYPE_CHECKING:
@@ -187,8 +188,8 @@ class Blobs:
         path = _path(kind, sha256)
         with _store_errors():
             obstore.put(self._store, path, content, chunk_size=PART, max_concurrency=2)
-        if self._directory is not None:
-            _to_disk(self._directory / path)
+            if self._directory is not None:
+                _to_disk(self._directory / path)
 
     def read_now(self, sha256: str) -> Iterator[bytes] | None:
         """A whole content piece by piece, for child processes; None when it is not there."""
@@ -304,12 +305,13 @@ def _present() -> Iterator[None]:
 
 def _to_disk(file: Path) -> None:
     """Makes a file and its name survive a power cut."""
-    for path in (file, file.parent, file.parent.parent):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    sync_directory(file.parent)
+    sync_directory(file.parent.parent)
 
 
 def _sweep(directory: Path) -> None:

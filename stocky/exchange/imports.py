@@ -20,6 +20,7 @@ from stocky import edge
 from stocky.auth.repository import get_user
 from stocky.auth.schemas import Principal, Role
 from stocky.backup.upload import Upload, Wanted, receive_upload
+from stocky.backup.workspace import disk_errors
 from stocky.config import Config
 from stocky.db import Connection, Database
 from stocky.errors import Forbidden, NotFound, StockyError, Unavailable
@@ -258,11 +259,12 @@ async def _sheet(file: Path, order: ImportOrder) -> AsyncIterator[tuple[Sheet, C
 
 
 def _look(upload: Upload, options: ImportOptions) -> tuple[Columns, Sheet]:
-    """The header of an upload, which is then safe on the disk. Raises Invalid."""
+    """The header of an upload, which is then safe on the disk. Raises Invalid, OutOfSpace or Unavailable."""
     sheet = open_sheet(upload.file, options)
     sheet.close()
     columns = Columns(sheet.header, options, sheet.delimiter)
-    sync(upload.file.rename(upload.file.with_name(UPLOAD)))
+    with disk_errors():
+        sync(upload.file.rename(upload.file.with_name(UPLOAD)))
     return columns, sheet
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from stocky.backup.workspace import disk_errors
 from stocky.catalogue.tag_repository import name_key
 from stocky.db import Database, Lane
 from stocky.exchange import deciding
@@ -86,12 +87,13 @@ class Plan(msgspec.Struct):
 
 
 def keep_plan(file: Path, plan: Plan) -> Plan:
-    """The plan that is kept already, else this one, which is kept now."""
+    """The plan that is kept already, else this one, which is kept now. Raises OutOfSpace or Unavailable."""
     with suppress(FileNotFoundError):
         return msgspec.json.decode(file.read_bytes(), type=Plan)
     made = file.with_suffix(".new")
-    made.write_bytes(msgspec.json.encode(plan))
-    made.replace(file)
+    with disk_errors():
+        made.write_bytes(msgspec.json.encode(plan))
+        made.replace(file)
     return msgspec.structs.replace(plan, errors=list(plan.errors), refusals=list(plan.refusals))
 
 

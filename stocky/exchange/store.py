@@ -8,10 +8,11 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from stocky.backup.workspace import disk_errors
+from stocky.disk import sync_directory
 from stocky.exchange.cells import cell, guarded, unguarded
 from stocky.exchange.lines import ORIGIN_COLUMN, Line
 from stocky.exchange.naming import Names
@@ -52,9 +53,10 @@ class ImportStore:
         return sum(1 for _ in self.directory.glob(f"*/{UPLOAD}"))
 
     def finish(self, import_id: str) -> None:
-        """Removes what only the job needed."""
+        """Removes what only the job needed. What cannot be removed is swept later: the job has ended all the same."""
         for name in (UPLOAD, PLAN):
-            (self.place(import_id) / name).unlink(missing_ok=True)
+            with suppress(OSError):
+                (self.place(import_id) / name).unlink(missing_ok=True)
 
     def remove(self, import_id: str) -> None:
         """Removes all of an import."""
@@ -84,12 +86,12 @@ def _age(path: Path) -> float:
 
 def sync(file: Path) -> None:
     """Returns when the file and its name are on the disk."""
-    for path in (file, file.parent):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    sync_directory(file.parent)
 
 
 class Reports:

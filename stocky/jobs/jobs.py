@@ -11,6 +11,7 @@ import contextvars
 import functools
 import logging
 import secrets
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -83,12 +84,13 @@ class Jobs:
         self._running: dict[int, _Run] = {}
         self._claimed = 0
         self._wake = asyncio.Event()
-        self._patient_until = clock.now()
+        # Not by the clock, which may be set back: neither patience nor a lease may last until it has caught up.
+        self._patient_until = time.monotonic()
         database.gate.on_renewal(self._be_patient)
         self._tasks: set[asyncio.Task[None]] = set()
         # On SQLite there is no other process: what is running there was left by one that has gone.
         self._expired_before = clock.FAR_AWAY if database.dialect == "sqlite" else clock.now()
-        self._renewed = clock.now()
+        self._renewed = time.monotonic()
         task = self.supervisor.task
         self._keepers = [
             task("jobs", self._claim_all, lambda: wait_for(self._wake, LOOK_SECONDS), retry_seconds=LOOK_SECONDS),
@@ -242,7 +244,7 @@ class Jobs:
             pause = min(2 * pause, END_RETRY_SECONDS)
 
     async def _claim_all(self) -> None:
-        if clock.now() >= self._patient_until:
+        if time.monotonic() >= self._patient_until:
             await self._end_interrupted()
         while self._claimed < AT_ONCE and await self._claim():
             pass
@@ -266,7 +268,7 @@ class Jobs:
 
     def _be_patient(self) -> None:
         """While a restore kept everyone out nobody could renew a lease, also who works on."""
-        self._patient_until = clock.now() + PATIENCE
+        self._patient_until = time.monotonic() + PATIENCE.total_seconds()
 
     async def _claim(self) -> bool:
         until = clock.now() + LEASE
@@ -286,9 +288,10 @@ class Jobs:
 
     async def _note(self) -> None:
         """Renews the leases of what runs here, and writes down how far it is."""
-        now = clock.now()
-        if self._running and now - self._renewed >= timedelta(seconds=RENEW_SECONDS):
-            await self._database.run(repository.renew_job_leases(self._owner, list(self._running), now + LEASE))
+        now = time.monotonic()
+        if self._running and now - self._renewed >= RENEW_SECONDS:
+            until = clock.now() + LEASE
+            await self._database.run(repository.renew_job_leases(self._owner, list(self._running), until))
             self._renewed = now
         for run in list(self._running.values()):
             if not run.is_told:

@@ -7,6 +7,7 @@ import os
 import sqlite3
 from pathlib import Path
 
+import msgspec
 import psycopg
 import pytest
 from httpx import AsyncClient
@@ -48,13 +49,16 @@ async def _expect_not_ready(root: AsyncClient, check: str, words: str) -> None:
 
 
 async def test_a_data_directory_that_is_gone_is_not_ready_until_it_is_back(
-    root: AsyncClient, config: Config, tmp_path: Path
+    root: AsyncClient, app: Litestar, config: Config, tmp_path: Path
 ) -> None:
+    # One without the database: that is another check, which a database that is back does not satisfy again.
+    data_dir, aside = tmp_path / "data", tmp_path / "aside"
+    data_dir.mkdir()
+    app.state.readiness = readiness.Readiness(app.state.database, msgspec.structs.replace(config, data_dir=data_dir))
     # Moved rather than made read-only: root may write to a read-only directory.
-    aside = tmp_path.with_name(f"{tmp_path.name}-aside")
-    os.rename(config.data_dir, aside)
+    os.rename(data_dir, aside)
     await _expect_not_ready(root, "data_directory", "cannot be written")
-    os.rename(aside, config.data_dir)
+    os.rename(aside, data_dir)
     assert (await root.get("/health/ready")).status_code == 200
 
 
