@@ -37,10 +37,10 @@ async def test_when_a_later_connection_fails_the_earlier_ones_are_closed(
         async with Services(config).running():
             pytest.fail("It runs")
     assert opened
-    # A thread says that it has closed its connection just before it ends.
-    async with asyncio.timeout(30):
-        while threads_of_sqlite() != before:
-            await asyncio.sleep(0.01)
+    for thread in threads_of_sqlite() - before:
+        # It says that its connection is closed just before it ends.
+        await asyncio.to_thread(thread.join, 30)
+    assert threads_of_sqlite() == before
 
 
 @pytest.mark.one_postgres
