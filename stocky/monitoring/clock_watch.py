@@ -40,7 +40,7 @@ class ClockWatch:
 
     def take_up(self, schedule: Schedule) -> None:
         """Hands the look to the schedule."""
-        schedule.every(LOOK_SECONDS, self.look)
+        schedule.every("clock watch", LOOK_SECONDS, self.look)
 
     async def look(self) -> None:
         """Mends what was dated in the future, and raises an alert, once for each time that the clock went back."""
