@@ -10,6 +10,8 @@ from stocky.config import Config
 from stocky.db import make_database
 
 PASSWORD = "correct horse battery"
+# As a password's is, and no password's.
+NOBODYS_HASH = f"$argon2id$v=19$m=19456,t=2,p=1${'A' * 22}${'A' * 43}"
 ROLES = {"admin": Role.ADMIN, "member": Role.MEMBER, "scanner": Role.SCANNER, "reader": Role.READ_ONLY}
 
 

@@ -52,5 +52,6 @@ class Passwords:
 def _fits(password: str, stored: str) -> bool:
     try:
         return _hasher.verify(stored, password)
-    except argon2.exceptions.VerificationError:
+    except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
+        # A hash that is none fits no password either.
         return False

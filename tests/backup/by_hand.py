@@ -20,8 +20,8 @@ def write_down(config: Config, text: str) -> None:
     quoted = "'" + text.replace("'", "''") + "'"
     run(
         config,
-        "INSERT INTO audit_entry (occurred_at, action, subject, details)"
-        f" VALUES ('2026-01-31T12:00:00.000001Z', 'noted', 'test', {quoted}) RETURNING id",
+        "INSERT INTO audit_entry (occurred_at, action, subject)"
+        f" VALUES ('2026-01-31T12:00:00.000001Z', {quoted}, 'test') RETURNING id",
     )
 
 

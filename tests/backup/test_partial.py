@@ -20,13 +20,16 @@ from tests.architecture import schema
 from tests.backup.dumps import as_json, packed, take, text_of
 from tests.inventory import Json, get, made, new_item, new_location, new_stock, refused, total
 from tests.merging.merges import merge, unmerge
+from tests.people import NOBODYS_HASH
 from tests.shopping.lists import new_list, on, put_on
 
 pytestmark = pytest.mark.one_postgres
 
 PATH = "/backup/import/partial"
 NOW = "'2026-01-01T00:00:00.000000Z'"
-USER = f"INSERT INTO \"user_account\" VALUES(99,'evil','evil@example.org','x','admin',{{yes}},{NOW},{NOW});"
+USER = (
+    f"INSERT INTO \"user_account\" VALUES(99,'evil','evil@example.org','{NOBODYS_HASH}','admin',{{yes}},{NOW},{NOW});"
+)
 
 
 @pytest.fixture

@@ -16,13 +16,13 @@ from stocky.backup.dump.lines import CHUNK, insert_lines, table_proofs
 from stocky.backup.verification import verify_file
 from stocky.config import Config
 from stocky.errors import Conflict
+from stocky.stock.holdings import LIMIT_MILLI
 from tests.backup.by_hand import restore_by_hand
 from tests.backup.test_dump import HARD_TEXTS, unheard
 
 pytestmark = pytest.mark.one_database
 
 NOW = "2026-01-31T12:00:00.000001Z"
-LARGEST = 2**63 - 1
 # In an order that is not that of their keys.
 KEYS = ["z", "a\r\nb", "é", "Z", "日本", "", "'", "a"]
 
@@ -37,18 +37,18 @@ def write(config: Config, statement: str, *rows: tuple[object, ...]) -> None:
 def fill(config: Config) -> None:
     write(
         config,
-        f"INSERT INTO audit_entry (occurred_at, user_id, action, subject, details) VALUES ('{NOW}', NULL, ?1, '', ?1)",
+        f"INSERT INTO audit_entry (occurred_at, action, subject) VALUES ('{NOW}', ?1, ?1)",
         *(
             (text,)
             for text in [*HARD_TEXTS, "", "\r", "\r\n", "\n", "';", "'\r\n'", "a\r\r\n\n\r", "NULL", "1.5", "1e3"]
         ),
     )
-    write(config, f"INSERT INTO event_refusal VALUES (?, 'f', 'r', 'why', '{NOW}')", *((key,) for key in KEYS))
+    write(config, f"INSERT INTO event_refusal VALUES (?, 'f', 'policy', 'why', '{NOW}')", *((key,) for key in KEYS))
     write(
         config,
         "INSERT INTO alert (alert_type, message, threshold_milli, is_active, created_at, updated_at)"
         f" VALUES ('x', 'x', ?, ?, '{NOW}', '{NOW}')",
-        *((number, True) for number in (None, 0, -1, LARGEST, -LARGEST - 1, 10**15)),
+        *((number, True) for number in (None, 0, -1, LIMIT_MILLI, -LIMIT_MILLI)),
     )
 
 

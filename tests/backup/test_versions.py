@@ -17,6 +17,7 @@ from tests.cli.running import stocky
 from tests.conftest import TestDatabases
 from tests.conftest import settings as environment
 from tests.inventory import get, made, refused
+from tests.people import NOBODYS_HASH
 
 pytestmark = pytest.mark.one_postgres
 
@@ -41,7 +42,7 @@ async def test_a_dump_of_one_migration_ago_restores_and_is_migrated(
         schema.run(
             older,
             "INSERT INTO user_account (username, email, password_hash, role, is_active, created_at, updated_at)"
-            f" VALUES ('admin', 'a@example.org', 'x', 'admin', TRUE, {now}, {now}) RETURNING id",
+            f" VALUES ('admin', 'a@example.org', '{NOBODYS_HASH}', 'admin', TRUE, {now}, {now}) RETURNING id",
         )
         schema.run(
             older,

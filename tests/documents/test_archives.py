@@ -25,6 +25,7 @@ from tests.conftest import settings as environment
 from tests.documents.archiving import PHOTO, SHEET, archived, contents, empty, fill, rewritten
 from tests.documents.files import pdf, uploaded
 from tests.inventory import get, new_item, refused
+from tests.people import NOBODYS_HASH
 
 pytestmark = pytest.mark.one_postgres
 
@@ -224,7 +225,7 @@ async def test_a_database_of_before_there_were_documents_is_archived_and_could_b
         schema.run(
             older,
             "INSERT INTO user_account (username, email, password_hash, role, is_active, created_at, updated_at)"
-            f" VALUES ('admin', 'a@example.org', 'x', 'admin', TRUE, {now}, {now})",
+            f" VALUES ('admin', 'a@example.org', '{NOBODYS_HASH}', 'admin', TRUE, {now}, {now})",
         )
         file = tmp_path / "old.zip"
         command = ("backup", "--kind", "archive", "-o", str(file))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import hashlib
+import json
 import sqlite3
 import sys
 import time
@@ -20,6 +22,26 @@ from tests.serving import serve
 _NOW = "'2026-01-01T00:00:00.000000Z'"
 _ADMIN = f"""INSERT INTO "user_account" VALUES(99,'evil','evil@example.org','x','admin',1,{_NOW},{_NOW});"""
 _BOMB = 300 * 2**20
+
+
+def _item(id: int, *, minimum: str = "NULL", upc_data: str = "NULL", merged: str = "NULL") -> str:
+    return (
+        f"INSERT INTO \"item\" VALUES({id},'Z{id}','Evil','','other',{minimum},'reject',0,0,0,0,{upc_data},1,"
+        f"{_NOW},{_NOW},'',NULL,'','',NULL,{merged});"
+    )
+
+
+def _location(id: int, *, box: str = "NULL", made: str = _NOW) -> str:
+    place = "NULL" if box == "NULL" else "1"
+    return f"INSERT INTO \"location\" VALUES({id},'evil','','other',{box},{place},1,{made},{_NOW});"
+
+
+def _user(password_hash: str) -> str:
+    return (
+        'INSERT INTO "user_account" VALUES'
+        f"(900,'somebody','somebody@example.org','{password_hash}','member',1,{_NOW},{_NOW});"
+    )
+
 
 # Each is put into a whole dump after its BEGIN, and sent alone to a partial import.
 STATEMENTS = {
@@ -98,6 +120,78 @@ STATEMENTS = {
 }
 
 
+# Rows that the schema takes and no route could answer; each comes at the end of a dump whose checksums are right.
+_HASHED = f"${'A' * 22}${'A' * 43}"
+ALTERED = {
+    "JSON that is none": (
+        f"INSERT INTO \"audit_entry\" VALUES(900,{_NOW},NULL,'noted','test',NULL,'{{no json',NULL);",
+        "audit_entry have details that is no JSON",
+    ),
+    "JSON with half a character": (
+        f"INSERT INTO \"audit_entry\" VALUES(900,{_NOW},NULL,'noted','test',NULL,'{{\"a\":\"\\ud800\"}}',NULL);",
+        "audit_entry have details that is no JSON",
+    ),
+    "JSON of another kind": (_item(900, upc_data="'[1]'"), "item have upc_data that is no JSON of its kind"),
+    "boxes that are none": (
+        f"INSERT INTO \"reorg_plan\" VALUES(900,'proposed',5,0,'\"x\"',NULL,{_NOW},{_NOW},NULL,NULL,NULL);",
+        "reorg_plan have freed_boxes that is no JSON of its kind",
+    ),
+    "a setting that is none": (
+        f"INSERT INTO \"setting\" VALUES('backup_keep','{{',{_NOW});",
+        "setting have value that is no JSON",
+    ),
+    "an id beyond the largest": (_location(2**53), "location have a id that is out of bounds"),
+    "an id below the first": (_location(0), "location have a id that is out of bounds"),
+    "a box beyond the largest number": (_location(900, box="9007199254740992"), "a box_no that is out of bounds"),
+    "a quantity beyond all stock": (_item(900, minimum="1000000000000001"), "a min_quantity_milli that is out of"),
+    "a time before all clocks": (
+        _location(900, made="'0001-01-01T00:00:00.000000Z'"),
+        "location have a created_at that is out of bounds",
+    ),
+    "a time after all clocks": (
+        _location(900, made="'9999-12-31T23:59:59.999999Z'"),
+        "location have a created_at that is out of bounds",
+    ),
+    "a password hash that is none": (_user("plain text"), "the password hash of somebody is none"),
+    "a password hash of a terabyte": (
+        _user(f"$argon2id$v=19$m=1073741824,t=2,p=1{_HASHED}"),
+        "the password hash of somebody is none",
+    ),
+    "a password hash without lanes": (
+        _user(f"$argon2id$v=19$m=19456,t=2,p=0{_HASHED}"),
+        "the password hash of somebody is none",
+    ),
+    "a refusal of no kind": (
+        f"INSERT INTO \"event_refusal\" VALUES('e-900','f','evil','because',{_NOW});",
+        "event_refusal have an unknown refusal",
+    ),
+    "an item merged into itself": (_item(900, merged="900"), "1 items are merged into one that is merged itself"),
+    "items merged in a circle": (
+        _item(900, merged="901") + "\n" + _item(901, merged="900"),
+        "2 items are merged into one that is merged itself",
+    ),
+}
+
+
+def altered(dump: str, lines: str) -> bytes:
+    """A whole dump with these rows of one table more, whose first lines and last line know of them."""
+    table = lines.split('"')[1]
+    beginning = f'INSERT INTO "{table}" VALUES('
+    rows = lines.count(beginning)
+    body, _, footer_text = dump.rpartition("-- complete: ")
+    footer = json.loads(footer_text)
+    header = next(line for line in dump.splitlines() if line.startswith("-- rows: "))
+    counts = json.loads(header.removeprefix("-- rows: "))
+    counts[table] += rows
+    commit = body.rindex("COMMIT;\n")
+    body = (body[:commit] + lines + "\n" + body[commit:]).replace(header, f"-- rows: {json.dumps(counts)}", 1)
+    inserted = "".join(line for line in body.splitlines(keepends=True) if line.startswith(beginning))
+    footer["rows"] += rows
+    footer["tables"][table] = {"rows": counts[table], "sha256": hashlib.sha256(inserted.encode()).hexdigest()}
+    footer["sha256"] = hashlib.sha256(body.encode()).hexdigest()
+    return gzip.compress(f"{body}-- complete: {json.dumps(footer)}\n".encode(), 1)
+
+
 def hostile_files(dump: str) -> Iterator[tuple[str, str, bytes]]:
     """(kind of import, what it is, file) of everything hostile; `dump` is the text of a whole one."""
     for name, statement in STATEMENTS.items():
@@ -105,6 +199,9 @@ def hostile_files(dump: str) -> Iterator[tuple[str, str, bytes]]:
         after = dump.index("\n", begin) + 1
         yield "full", name, gzip.compress((dump[:after] + statement + "\n" + dump[after:]).encode(), 1)
         yield "partial", name, gzip.compress((statement + "\n").encode(), 1)
+    for name, (lines, _) in ALTERED.items():
+        yield "full", name, altered(dump, lines)
+        yield "partial", name, gzip.compress((lines + "\n").encode(), 1)
     for kind in ("full", "partial"):
         yield kind, "a bomb", gzip.compress(b" " * _BOMB)
         yield kind, "a bomb in a text", gzip.compress(b'INSERT INTO "setting" VALUES(\'' + b"x" * _BOMB)

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
+from stocky.backup.proving.values import merge_cycles, unreadable
 from stocky.db.queries import load_queries
 from stocky.errors import BadRequest
 from stocky.resources import resource
@@ -21,12 +22,12 @@ Check = Callable[[sqlite3.Connection], Iterator[str]]
 
 def prove_rows(path: Path) -> None:
     """What rows have to be that may refer to others elsewhere. Raises BadRequest naming what is wrong."""
-    _refuse([fault for check in (_damage, _times) for fault in _run(path, check)])
+    _refuse([fault for check in (_damage, _times, unreadable, merge_cycles) for fault in _run(path, check)])
 
 
 def prove(path: Path, *, needs_admin: bool) -> None:
     """Raises BadRequest naming what is wrong. The checks run side by side; SQLite's own leave Python to the others."""
-    checks: list[Check] = [_damage, _references, _times, _ledger]
+    checks: list[Check] = [_damage, _references, _times, _ledger, unreadable, merge_cycles]
     if needs_admin:
         checks.append(_admins)
     with ThreadPoolExecutor(2) as threads:

@@ -1,0 +1,125 @@
+"""Proves that Stocky can read every value of a scratch database: a route answers 500 where it cannot decode one.
+
+The schema's own checks have refused what they know; this is what no CHECK says.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from typing import Any, get_args
+
+import msgspec
+
+from stocky.backup.dump.rows import Column, tables_of
+from stocky.backup.dump.tables import BOOKKEEPING, LEFT_OUT
+from stocky.merging.schemas import Moved
+from stocky.schema import MAX_ID
+from stocky.stock.holdings import LIMIT_MILLI
+from stocky.stock.operations import RefusalKind
+
+# Columns that hold JSON, with what they are decoded into. A test compares them with the queries that decode them.
+JSON_COLUMNS: dict[tuple[str, str], Any] = {
+    ("audit_entry", "details"): dict[str, Any],
+    ("item", "upc_data"): dict[str, Any] | None,
+    ("item_merge", "moved"): Moved,
+    ("reorg_plan", "freed_boxes"): list[int],
+    ("setting", "value"): Any,
+    ("shopping_list_log", "details"): dict[str, Any],
+}
+# What Argon2 can be asked to compare with, at a cost that a sign-in may have.
+_HASH = re.compile(
+    r"\$argon2(?:id|i|d)\$v=\d{1,3}\$m=([0-9]{1,7}),t=([0-9]{1,2}),p=([0-9]{1,2})\$[A-Za-z0-9+/]{11,}\$[A-Za-z0-9+/]{16,}",
+    re.ASCII,
+)
+# Written by the clock of a server, and added to; a date that a person chose may be any.
+_CLOCK_TIMES = frozenset({"created_at", "updated_at", "recorded_at", "merged_at", "undone_at", "applied_at"})
+_FIRST_YEAR, _LAST_YEAR = "1970", "9000"
+
+
+def unreadable(connection: sqlite3.Connection) -> Iterator[str]:
+    """What is wrong, once for each column."""
+    for name, table in tables_of(connection).items():
+        if name not in BOOKKEEPING | LEFT_OUT:
+            yield from _out_of_bounds(connection, name, table.columns)
+    for (table_name, column), kind in JSON_COLUMNS.items():
+        yield from _undecodable(connection, table_name, column, msgspec.json.Decoder(kind))
+    yield from _unusable_hashes(connection)
+    yield from _unknown_refusals(connection)
+
+
+def merge_cycles(connection: sqlite3.Connection) -> Iterator[str]:
+    """Items that were merged into one that was merged itself: who follows them finds no end."""
+    rows = connection.execute(
+        "SELECT count(*), min(item.id) FROM item JOIN item AS target ON target.id = item.merged_into_id"
+        " WHERE target.merged_into_id IS NOT NULL"
+    )
+    count, first = rows.fetchone()
+    if count:
+        yield f"{count} items are merged into one that is merged itself (id {first})"
+
+
+def _out_of_bounds(connection: sqlite3.Connection, table: str, columns: list[Column]) -> Iterator[str]:
+    bounds = {column.name: _bound(column) for column in columns}
+    wrong = {name: bound for name, bound in bounds.items() if bound is not None}
+    if not wrong:
+        return
+    # In one pass; which column it is has to be asked only where there is something. Names are those of our own schema.
+    found = connection.execute(f'SELECT 1 FROM "{table}" WHERE {" OR ".join(wrong.values())} LIMIT 1')  # noqa: S608 - ours
+    if found.fetchone() is None:
+        return
+    for name, bound in wrong.items():
+        (count,) = connection.execute(f'SELECT count(*) FROM "{table}" WHERE {bound}').fetchone()  # noqa: S608 - ours
+        if count:
+            yield f"{count} rows of {table} have a {name} that is out of bounds"
+
+
+def _bound(column: Column) -> str | None:
+    """That the value is none which Stocky takes, in SQL; NULL is fine."""
+    if column.kind == "integer":
+        least, most = -MAX_ID, MAX_ID
+        if column.name.endswith("_milli"):
+            least, most = -LIMIT_MILLI, LIMIT_MILLI
+        elif column.name == "id" or column.name.endswith("_id"):
+            least = 1
+        return f'"{column.name}" NOT BETWEEN {least} AND {most}'
+    if column.kind == "time" and column.name in _CLOCK_TIMES:
+        return f"substr(\"{column.name}\", 1, 4) NOT BETWEEN '{_FIRST_YEAR}' AND '{_LAST_YEAR}'"
+    return None
+
+
+def _undecodable(
+    connection: sqlite3.Connection, table: str, column: str, decoder: msgspec.json.Decoder[Any]
+) -> Iterator[str]:
+    count, first = 0, None
+    rows = connection.execute(f'SELECT rowid, "{column}" FROM "{table}" WHERE "{column}" IS NOT NULL')  # noqa: S608 - ours
+    for rowid, text in rows:
+        try:
+            # It goes out as it came in, which a number of more than 64 bits does not.
+            msgspec.json.encode(decoder.decode(text))
+        except (msgspec.MsgspecError, RecursionError, OverflowError):
+            count, first = count + 1, first or rowid
+    if count:
+        yield f"{count} rows of {table} have {column} that is no JSON of its kind (row {first})"
+
+
+def _unusable_hashes(connection: sqlite3.Connection) -> Iterator[str]:
+    for username, stored in connection.execute("SELECT username, password_hash FROM user_account ORDER BY id"):
+        match = _HASH.fullmatch(stored)
+        if match is None or not _is_affordable(*map(int, match.groups())):
+            yield f"the password hash of {username} is none of Argon2 that a sign-in can be compared with"
+            return
+
+
+def _is_affordable(memory_kib: int, passes: int, lanes: int) -> bool:
+    return 8 * lanes <= memory_kib <= 2**20 and 1 <= passes <= 20 and 1 <= lanes <= 16
+
+
+def _unknown_refusals(connection: sqlite3.Connection) -> Iterator[str]:
+    known = get_args(RefusalKind)
+    marks = ", ".join("?" * len(known))
+    query = f"SELECT count(*), min(refusal) FROM event_refusal WHERE refusal NOT IN ({marks})"  # noqa: S608 - question marks
+    count, first = connection.execute(query, known).fetchone()
+    if count:
+        yield f"{count} rows of event_refusal have an unknown refusal ({first[:40]!r})"

@@ -1,0 +1,93 @@
+"""Dumps that somebody altered by hand, with checksums that are right: what no route could answer is not restored."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from pathlib import Path
+
+import pytest
+from httpx import AsyncClient
+
+from stocky.auth.passwords import Passwords
+from stocky.backup.child.requests import LoadRequest, Purpose
+from stocky.backup.dump.objects import stocky_objects
+from stocky.backup.dump.tables import is_data
+from stocky.backup.proving.loading import load
+from stocky.backup.proving.values import JSON_COLUMNS
+from stocky.backup.verification import verify_file
+from stocky.config import Config
+from stocky.errors import BadRequest
+from stocky.resources import resource
+from tests.backup.dumps import as_json, take, text_of
+from tests.backup.test_dump import fill, unheard
+from tests.faults.backup_hostile import ALTERED, altered
+from tests.inventory import get, refused
+
+
+def loaded(content: bytes, purpose: Purpose, directory: Path) -> str:
+    """What the reader says to a file; empty when it takes it."""
+    file, scratch = directory / "dump.sql.gz", directory / "scratch.db"
+    file.write_bytes(content)
+    scratch.unlink(missing_ok=True)
+    try:
+        load(LoadRequest(dump=str(file), scratch=str(scratch), purpose=purpose, max_bytes=2**30), unheard)
+    except BadRequest as error:
+        return error.detail
+    return ""
+
+
+@pytest.mark.one_postgres
+async def test_what_no_route_could_answer_is_found(admin: AsyncClient, tmp_path: Path) -> None:
+    await fill(admin)
+    dump = text_of(await take(admin))
+    wrong = {}
+    for name, (lines, expected) in ALTERED.items():
+        for purpose, content in (
+            ("full", altered(dump, lines)),
+            ("verify", altered(dump, lines)),
+            ("partial", gzip.compress(f"{lines}\n".encode())),
+        ):
+            told = loaded(content, purpose, tmp_path)  # type: ignore[arg-type]  # the purposes by name
+            if expected not in told:
+                wrong[name, purpose] = told
+    assert wrong == {}
+    harmless = "INSERT INTO \"location\" VALUES(900,'Harmless','','other',NULL,NULL,1,{0},{0});"
+    for purpose in ("full", "verify"):
+        content = altered(dump, harmless.format("'2026-01-01T00:00:00.000000Z'"))
+        assert loaded(content, purpose, tmp_path) == ""  # type: ignore[arg-type]
+
+
+@pytest.mark.one_postgres
+async def test_nothing_changes_when_it_is_refused(admin: AsyncClient, config: Config, tmp_path: Path) -> None:
+    await fill(admin)
+    dump = text_of(await take(admin))
+    lines, expected = ALTERED["JSON that is none"]
+    before = await get(admin, "/items/")
+    refused(await admin.post("/backup/import/full", json=as_json(altered(dump, lines), force=True)), 400, expected)
+    lines, expected = ALTERED["an id beyond the largest"]
+    partial = gzip.compress(f"{lines}\n".encode())
+    refused(await admin.post("/backup/import/partial", json=as_json(partial, force=True)), 400, expected)
+    assert await get(admin, "/items/") == before
+    file = tmp_path / "altered.sql.gz"
+    file.write_bytes(altered(dump, lines))
+    assert expected in " ".join((await verify_file(config, file, unheard)).problems)
+
+
+async def test_a_hash_that_is_none_fits_no_password() -> None:
+    passwords = Passwords()
+    for stored in ("x", "", "$argon2id$v=19$m=19456,t=2,p=0$" + "A" * 22 + "$" + "A" * 43):
+        assert not await passwords.fits("x", stored)
+    passwords.close()
+
+
+def test_every_column_that_is_decoded_as_json_is_checked() -> None:
+    data = {table for table in stocky_objects("sqlite").tables if is_data(table)}
+    decoded = set()
+    for file in resource("sql").rglob("*.sql"):
+        for query in re.split(r"^-- \w+ --$", file.read_text("utf-8"), flags=re.MULTILINE):
+            tables = data & set(re.findall(r"(?:FROM|JOIN|INTO|UPDATE)\s+(\w+)", query))
+            decoded |= {(frozenset(tables), column) for column in re.findall(r"(?<!\.)\b(\w+) AS \w+_json\b", query)}
+    assert len(decoded) > 4
+    for tables, column in decoded:
+        assert not tables or any((table, column) in JSON_COLUMNS for table in tables), (tables, column)
