@@ -27,6 +27,7 @@ from tests.conftest import TestDatabases
 from tests.conftest import settings as environment
 from tests.faults.backup_damage import DAMAGES
 from tests.inventory import get, made, refused
+from tests.people import NOBODYS_HASH
 
 pytestmark = pytest.mark.one_postgres
 
@@ -136,7 +137,7 @@ def test_a_file_of_an_older_schema_is_migrated_and_one_of_a_newer_refused(closed
         connection.execute(SHELF)
         connection.execute(
             "INSERT INTO user_account (username, email, password_hash, role, is_active, created_at, updated_at)"
-            f" VALUES ('admin', 'a@example.org', 'x', 'admin', TRUE, {NOW}, {NOW})"
+            f" VALUES ('admin', 'a@example.org', '{NOBODYS_HASH}', 'admin', TRUE, {NOW}, {NOW})"
         )
         connection.commit()
     result = loaded(older, tmp_path)
