@@ -10,8 +10,8 @@ WITH chosen (id) AS (
     SELECT 'low_stock', item.id, CAST(NULL AS BIGINT), item.min_quantity_milli
       FROM chosen JOIN item ON item.id = chosen.id
      WHERE item.is_active
-       AND item.min_quantity_milli >= (SELECT coalesce(sum(sku.quantity_milli), 0) FROM sku
-                                        WHERE sku.item_id = item.id AND sku.is_active)
+       AND item.min_quantity_milli >= (SELECT item_amount.total_milli FROM item_amount
+                                        WHERE item_amount.item_id = item.id)
     UNION ALL
     SELECT 'negative_stock', sku.item_id, sku.id, 0
       FROM chosen JOIN sku ON sku.item_id = chosen.id

@@ -46,8 +46,8 @@ DELETE FROM item
 -- One item as it is answered.
 SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fetched, uda_fetch_attempted,
        upc_data_json, min_quantity, oversell_policy, needs_review, barcodes_json, manufacturer_code, type_id, type_name,
-       tags_json, seller, seller_link, image_document_id, merged_into_id, total_quantity, version, created_at,
-       updated_at
+       tags_json, seller, seller_link, image_document_id, merged_into_id, total_quantity, unit, version,
+       created_at, updated_at
   FROM item_detail
  WHERE id = :id;
 
@@ -55,8 +55,8 @@ SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fe
 -- One item by its four-letter code; the code of one that was merged stands for the other.
 SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fetched, uda_fetch_attempted,
        upc_data_json, min_quantity, oversell_policy, needs_review, barcodes_json, manufacturer_code, type_id, type_name,
-       tags_json, seller, seller_link, image_document_id, merged_into_id, total_quantity, version, created_at,
-       updated_at
+       tags_json, seller, seller_link, image_document_id, merged_into_id, total_quantity, unit, version,
+       created_at, updated_at
   FROM item_detail
  WHERE id = (SELECT coalesce(item.merged_into_id, item.id) FROM item WHERE item.code = :code);
 
@@ -64,8 +64,8 @@ SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fe
 -- One item by any of its barcodes: one that is found by its own text :code, or else by the key :code_key.
 SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fetched, uda_fetch_attempted,
        upc_data_json, min_quantity, oversell_policy, needs_review, barcodes_json, manufacturer_code, type_id, type_name,
-       tags_json, seller, seller_link, image_document_id, merged_into_id, total_quantity, version, created_at,
-       updated_at
+       tags_json, seller, seller_link, image_document_id, merged_into_id, total_quantity, unit, version,
+       created_at, updated_at
   FROM item_detail
  WHERE id = (SELECT barcode.item_id FROM barcode
               WHERE barcode.code_key IN (:code, :code_key)
@@ -75,7 +75,7 @@ SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fe
 -- The items :ids, without their barcodes and tags.
 SELECT id, code, name, description, default_storage_type, is_active, uda_fetched, uda_fetch_attempted, upc_data_json,
        min_quantity, oversell_policy, needs_review, manufacturer_code, type_id, type_name, seller, seller_link,
-       image_document_id, merged_into_id, total_quantity, version, created_at, updated_at
+       image_document_id, merged_into_id, total_quantity, unit, version, created_at, updated_at
   FROM item_detail
  WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
 
@@ -83,7 +83,7 @@ SELECT id, code, name, description, default_storage_type, is_active, uda_fetched
 -- Items in the order they were added, without their barcodes and tags; all filters optional.
 SELECT id, code, name, description, default_storage_type, is_active, uda_fetched, uda_fetch_attempted, upc_data_json,
        min_quantity, oversell_policy, needs_review, manufacturer_code, type_id, type_name, seller, seller_link,
-       image_document_id, merged_into_id, total_quantity, version, created_at, updated_at
+       image_document_id, merged_into_id, total_quantity, unit, version, created_at, updated_at
   FROM item_detail
  WHERE is_active = :is_active
    AND (CAST(:storage_type AS TEXT) IS NULL OR default_storage_type = :storage_type)
@@ -99,7 +99,7 @@ SELECT id, code, name, description, default_storage_type, is_active, uda_fetched
 -- The same of those in which the LIKE pattern :pattern is, which is in lower case.
 SELECT id, code, name, description, default_storage_type, is_active, uda_fetched, uda_fetch_attempted, upc_data_json,
        min_quantity, oversell_policy, needs_review, manufacturer_code, type_id, type_name, seller, seller_link,
-       image_document_id, merged_into_id, total_quantity, version, created_at, updated_at
+       image_document_id, merged_into_id, total_quantity, unit, version, created_at, updated_at
   FROM item_detail
  WHERE is_active = :is_active
    AND (CAST(:storage_type AS TEXT) IS NULL OR default_storage_type = :storage_type)

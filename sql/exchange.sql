@@ -107,8 +107,9 @@ SELECT sku.id, item.code, item.name,
    AND (CAST(:item_id AS BIGINT) IS NULL OR sku.item_id = :item_id)
    AND (CAST(:location_id AS BIGINT) IS NULL OR sku.location_id = :location_id)
    AND (NOT :low_stock
-        OR item.min_quantity_milli >= (SELECT sum(other.quantity_milli) FROM sku AS other
-                                        WHERE other.item_id = sku.item_id AND other.is_active))
+        OR (item.min_quantity_milli IS NOT NULL
+            AND item.min_quantity_milli >= (SELECT item_amount.total_milli FROM item_amount
+                                             WHERE item_amount.item_id = sku.item_id)))
    AND (NOT :expiring_soon OR (sku.expiry_date <= :expires_by AND sku.quantity_milli > 0))
    AND (CAST(:pattern AS TEXT) IS NULL
         OR lower(item.name) LIKE :pattern ESCAPE '\' OR lower(item.code) LIKE :pattern ESCAPE '\'

@@ -73,8 +73,7 @@ VALUES (:project_id, :batch_id, :user_id, :recorded_at);
 -- list_requirements --
 -- What a project needs, in the order it was added, with what can be taken from stock of each item.
 SELECT entry.id, entry.item_id, entry.text, entry.quantity_milli, entry.created_at, entry.updated_at,
-       CAST(coalesce((SELECT sum(sku.quantity_milli) FROM sku
-                       WHERE sku.item_id = entry.item_id AND sku.is_active AND sku.quantity_milli > 0), 0) AS BIGINT)
+       coalesce((SELECT item_amount.removable_milli FROM item_amount WHERE item_amount.item_id = entry.item_id), 0)
            AS in_stock_milli
   FROM project_entry AS entry
  WHERE entry.project_id = :project_id

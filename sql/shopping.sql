@@ -95,8 +95,7 @@ SELECT CAST(:list_id AS BIGINT), item_id, text, quantity_milli, :created_at, :cr
 -- Items in use at or below their minimum that are not on the list :list_id, by name.
 SELECT counted.id, counted.name, counted.min_quantity_milli, counted.stock_milli
   FROM (SELECT item.id, item.name, item.min_quantity_milli,
-               CAST(coalesce((SELECT sum(sku.quantity_milli) FROM sku
-                               WHERE sku.item_id = item.id AND sku.is_active), 0) AS BIGINT) AS stock_milli
+               (SELECT item_amount.total_milli FROM item_amount WHERE item_amount.item_id = item.id) AS stock_milli
           FROM item
          WHERE item.is_active AND item.min_quantity_milli IS NOT NULL
            AND NOT EXISTS (SELECT 1 FROM shopping_list_entry AS entry

@@ -73,6 +73,12 @@ SELECT sku.id, sku.item_id, sku.location_id, sku.expiry_date, sku.quantity_milli
   FROM json_each(CAST(:ids AS TEXT)) AS wanted
   JOIN sku ON sku.item_id = CAST(wanted.value AS BIGINT);
 
+-- list_packs --
+-- How many thousandths one scan of each barcode of the items :ids counts.
+SELECT barcode.item_id, barcode.pack_milli
+  FROM json_each(CAST(:ids AS TEXT)) AS wanted
+  JOIN barcode ON barcode.item_id = CAST(wanted.value AS BIGINT);
+
 -- find_refusals --
 -- Which of :event_ids were refused before.
 SELECT event_refusal.event_id, event_refusal.fingerprint, event_refusal.refusal, event_refusal.reason
@@ -116,10 +122,10 @@ UPDATE sku
 -- A row of the ledger.
 INSERT INTO stock_event (id, event_id, fingerprint, batch_id, transfer_id, kind, item_id, location_id, sku_id,
                          delta_milli, quantity_after_milli, occurred_at, recorded_at, user_id, scanner_id,
-                         reverses_id, note)
+                         reverses_id, note, unit_scale)
 VALUES (:id, :event_id, :fingerprint, :batch_id, :transfer_id, :kind, :item_id, :location_id, :sku_id,
         :delta_milli, :quantity_after_milli, :occurred_at, :recorded_at, :user_id, :scanner_id,
-        :reverses_id, :note);
+        :reverses_id, :note, :unit_scale);
 
 -- add_refusals --
 -- What was refused, so that it is refused again.
@@ -145,8 +151,9 @@ SELECT sku.id, CAST(sku.quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, 
    AND (CAST(:item_id AS BIGINT) IS NULL OR sku.item_id = :item_id)
    AND (CAST(:location_id AS BIGINT) IS NULL OR sku.location_id = :location_id)
    AND (NOT :low_stock
-        OR item.min_quantity_milli >= (SELECT sum(other.quantity_milli) FROM sku AS other
-                                        WHERE other.item_id = sku.item_id AND other.is_active))
+        OR (item.min_quantity_milli IS NOT NULL
+            AND item.min_quantity_milli >= (SELECT item_amount.total_milli FROM item_amount
+                                             WHERE item_amount.item_id = sku.item_id)))
    AND (NOT :expiring_soon OR (sku.expiry_date <= :expires_by AND sku.quantity_milli > 0))
    AND (CAST(:pattern AS TEXT) IS NULL
         OR lower(item.name) LIKE :pattern ESCAPE '\' OR lower(item.code) LIKE :pattern ESCAPE '\'
@@ -161,7 +168,7 @@ SELECT past.id, CAST(past.milli AS DOUBLE PRECISION) / 1000 AS quantity, past.un
        past.is_active, past.item_id, past.location_id, past.created_at, past.updated_at, past.version
   FROM (SELECT sku.id, sku.unit, sku.expiry_date, sku.notes, sku.is_active, sku.item_id, sku.location_id,
                sku.created_at, sku.updated_at, sku.version,
-               (SELECT coalesce(sum(event.delta_milli), 0) FROM stock_event AS event
+               (SELECT coalesce(sum(CAST(event.delta_milli AS DOUBLE PRECISION)), 0) FROM stock_event AS event
                  WHERE event.item_id = sku.item_id AND event.sku_id = sku.id AND event.occurred_at <= :as_of) AS milli
           FROM sku
          WHERE (CAST(:item_id AS BIGINT) IS NULL OR sku.item_id = :item_id)

@@ -2,7 +2,7 @@
 
 -- list_ledger_rows --
 -- What proving the sums needs of the :limit rows of the ledger after :after, in their order.
-SELECT id, kind, sku_id, delta_milli, quantity_after_milli, transfer_id
+SELECT id, kind, sku_id, delta_milli, quantity_after_milli, transfer_id, unit_scale
   FROM stock_event
  WHERE id > :after
  ORDER BY id
@@ -36,11 +36,11 @@ SELECT id, quantity_after_milli, running_milli
  LIMIT 1;
 
 -- find_transfer_fault --
--- What the sides of the move :transfer_id add up to, when that is not nothing.
-SELECT CAST(sum(delta_milli) AS BIGINT) AS sum_milli
+-- What the sides of the move :transfer_id add up to, each in the smaller unit of the two, when that is not nothing.
+SELECT CAST(sum(CAST(delta_milli AS NUMERIC) * coalesce(unit_scale, 1)) AS DOUBLE PRECISION) AS sum_milli
   FROM stock_event
  WHERE transfer_id = :transfer_id AND kind = 'move'
-HAVING sum(delta_milli) <> 0;
+HAVING sum(CAST(delta_milli AS NUMERIC) * coalesce(unit_scale, 1)) <> 0;
 
 -- list_reversal_faults --
 -- Undoings that are not the mirror of what they undo.

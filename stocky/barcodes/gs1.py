@@ -28,6 +28,7 @@ _IN_PARENTHESES = re.compile(r"\((\d{2,4})\)")
 # What is used of a code, and so has to be readable; the rest may be anything.
 _USED = re.compile(r"01|02|10|15|17|21|30|37|7003|3[12]0\d|357\d")
 _EXPIRY = ("17", "7003", "15")
+_POUNDS = {"320": "lb", "357": "oz"}
 _MILLIGRAMS = {"310": Decimal(10**6), "320": Decimal("453592.37"), "357": Decimal("28349.523125")}
 # Dates are judged here: one of zeros says that there is none.
 _CONFIG = ParseConfig(gs1_element_strings_verify_date=False)
@@ -101,6 +102,13 @@ def _reading(text: str, gtin: _Element, elements: list[_Element]) -> Reading:
             return _refused(
                 text, f"({ai}) {values[ai].value} says that {meaning}; book it by the number alone, with a quantity"
             )
+    weight_ai = next((ai for ai, weight in weights if weight), "")
+    if pounds := _POUNDS.get(weight_ai[:3]):
+        # It is rounded to milligrams, so the label's own figure is kept beside it.
+        element = values[weight_ai].element
+        assert element is not None
+        assert element.decimal is not None
+        notes.append(f"{element.decimal.normalize():f} {pounds}")
     return Reading(
         text,
         gtin.value,
@@ -108,6 +116,7 @@ def _reading(text: str, gtin: _Element, elements: list[_Element]) -> Reading:
         expiry=expiry,
         note=", ".join(notes) or None,
         milligrams=next((weight for _, weight in weights if weight), None),
+        is_rounded=pounds is not None,
         count=next((count for _, count in counts if count), None),
     )
 

@@ -20,7 +20,8 @@ class Reading(Struct, frozen=True, gc=False):
     """A barcode: the `text` as it was scanned, the `key` it is found by, and the `code` it would be kept as.
 
     The rest is what a GS1 code says beside its number: `expiry` is its lot of stock, `note` its lot and serial number
-    in words, `milligrams` its net weight and `count` the pieces in it. `problem` says why it cannot be used at all.
+    in words, `milligrams` its net weight and `count` the pieces in it. A weight that `is_rounded` is of a label in
+    pounds or ounces, and its note says how many. `problem` says why it cannot be used at all.
     """
 
     text: str
@@ -29,6 +30,7 @@ class Reading(Struct, frozen=True, gc=False):
     expiry: date | None = None
     note: str | None = None
     milligrams: int | None = None
+    is_rounded: bool = False
     count: int | None = None
     problem: str | None = None
 

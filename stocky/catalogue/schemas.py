@@ -71,6 +71,8 @@ class Item(Struct, kw_only=True, gc=False):
     merged_into_id: int | None
     total_quantity: float
     version: int
+    # What `total_quantity` and `min_quantity` are in; none for an item that was never anywhere.
+    unit: str | None = None
     created_at: datetime
     updated_at: datetime
 

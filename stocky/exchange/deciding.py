@@ -16,6 +16,8 @@ from stocky.exchange.lines import Line
 from stocky.exchange.schemas import ImportOptions, ItemKey, StockMode
 from stocky.quantity import from_milli, to_milli
 from stocky.schema import StorageType
+from stocky.stock import units
+from stocky.stock.levels import Level
 
 # Fields of a row that are fields of an item as they stand.
 _PLAIN = {
@@ -153,7 +155,9 @@ def stock_step(line: Line, item: Item | None, found: Found, options: ImportOptio
     level = None if item is None or place is None else found.levels.get((item.id, place.id, lot))
     quantity, unit, notes = values["quantity"], values.get("unit"), values.get("notes")
     details = {}
+    booked_unit = unit
     if level is not None:
+        quantity, booked_unit, unit = _in_unit_of(level, item, quantity, unit, options)
         sent = {"unit": unit, "notes": notes}
         details = {name: text for name, text in sent.items() if text and text != _bare(getattr(level, name))}
     there = level.quantity_milli if level is not None and level.is_active else None
@@ -180,11 +184,41 @@ def stock_step(line: Line, item: Item | None, found: Found, options: ImportOptio
         sku_id=sku_id,
         event_id=booking.event_id,
         books=books,
-        unit=unit,
+        unit=booked_unit,
         notes=notes,
         details=details,
         told=told,
     )
+
+
+def _in_unit_of(
+    level: Level, item: Item | None, quantity: int, unit: str | None, options: ImportOptions
+) -> tuple[int, str | None, str | None]:
+    """The quantity of a row as it is booked to a SKU, the unit it is in then, and the one that the SKU is to have.
+
+    A quantity in another unit of the same kind is converted, and the SKU keeps its unit. Of another kind nothing can be
+    added; but stock that is set has the quantity and the unit of the row from then on. Raises Refused.
+    """
+    if unit is None:
+        return quantity, None, None
+    packs = [to_milli(each.pack_quantity) for each in item.barcodes] if item else []
+    try:
+        converted = units.convert(quantity, unit, level.unit, units.pack_size(packs))
+    except units.OtherKind:
+        if options.stock is StockMode.ADD:
+            raise Refused(
+                f"It is counted in {level.unit} there, which {unit} cannot be converted into", "unit"
+            ) from None
+        return quantity, None, unit
+    except units.Inexact as inexact:
+        raise Refused(
+            f"{units.told(quantity, unit)} would be {units.told(inexact.exact, level.unit)}, which has more than three"
+            " decimals; nothing is rounded",
+            "quantity",
+        ) from None
+    is_same = units.measure_of(unit) == units.measure_of(level.unit)
+    # The same unit in another spelling is what is said of the SKU, as its notes are.
+    return converted, level.unit, unit if is_same else None
 
 
 def _place(values: dict[str, Any], found: Found, options: ImportOptions) -> Place | None:

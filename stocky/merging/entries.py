@@ -11,10 +11,12 @@ from typing import Any
 from stocky.auth.schemas import Principal
 from stocky.catalogue.schemas import Item
 from stocky.db import Ask, Connection, Script
+from stocky.errors import Conflict
 from stocky.merging.schemas import MovedEntry
 from stocky.quantity import from_milli
 from stocky.shopping import logbook
 from stocky.shopping.schemas import ActionType
+from stocky.stock.units import ratio
 
 # What the log tells of one item on a list.
 _Told = tuple[ActionType, dict[str, Any]]
@@ -33,6 +35,7 @@ async def move_list_entries(
     await lock_lists(tx, source.id)
     moved = await tx.all("list_list_entries_of_item", MovedEntry, source_id=source.id, target_id=target.id)
     if moved:
+        _check_units(source, target, "shopping lists")
         await tx.execute("fold_list_entries", source_id=source.id, target_id=target.id, moment=moment)
         await tx.execute("remove_folded_list_entries", source_id=source.id, target_id=target.id)
         await tx.execute("move_list_entries", source_id=source.id, target_id=target.id, moment=moment)
@@ -48,6 +51,7 @@ async def move_project_entries(tx: Connection, source: Item, target: Item, momen
     """In every project the target stands for both; what moved."""
     moved = await tx.all("list_project_entries_of_item", MovedEntry, source_id=source.id, target_id=target.id)
     if moved:
+        _check_units(source, target, "projects")
         await tx.execute("fold_project_entries", source_id=source.id, target_id=target.id, moment=moment)
         await tx.execute("remove_folded_project_entries", source_id=source.id, target_id=target.id)
         await tx.execute("move_project_entries", source_id=source.id, target_id=target.id, moment=moment)
@@ -93,6 +97,16 @@ async def return_project_entries(
             await tx.execute("put_back_project_entry", **_own(each, source, moment))
         else:
             await tx.execute("return_project_entry", source_id=source.id, created_at=each.created_at, **standing)
+
+
+def _check_units(source: Item, target: Item, where: str) -> None:
+    """Raises Conflict where a quantity of the one item would be read as one of the other in another unit."""
+    units = (source.unit, target.unit)
+    if None not in units and ratio(source.unit or "", target.unit or "") != 1:
+        raise Conflict(
+            f"{source.name} stands on {where} in {source.unit}, and {target.name} is counted in {target.unit}; take"
+            f" {source.name} off them first, and put {target.name} there in its own unit"
+        )
 
 
 def _own(moved: MovedEntry, source: Item, moment: datetime) -> dict[str, Any]:

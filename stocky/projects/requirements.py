@@ -17,7 +17,7 @@ from stocky.shopping.schemas import NewEntry
 
 
 class RequirementRow(msgspec.Struct):
-    """What a project needs as it is kept, with what can be taken from stock of it."""
+    """What a project needs as it is kept, with what can be taken from stock of it: both in the item's main unit."""
 
     id: int
     item_id: int | None
@@ -25,11 +25,11 @@ class RequirementRow(msgspec.Struct):
     quantity_milli: int
     created_at: datetime
     updated_at: datetime
-    in_stock_milli: int
+    in_stock_milli: float
 
     @property
     def missing_milli(self) -> int:
-        return max(self.quantity_milli - self.in_stock_milli, 0)
+        return int(max(self.quantity_milli - self.in_stock_milli, 0))
 
 
 async def list_rows(read: Connection, project_id: int) -> list[RequirementRow]:
@@ -47,7 +47,7 @@ async def list_requirements(read: Connection, project_id: int, *, is_withdrawn: 
             item=None if row.item_id is None else items[row.item_id],
             text=row.text,
             quantity=from_milli(row.quantity_milli),
-            in_stock=from_milli(row.in_stock_milli),
+            in_stock=row.in_stock_milli / 1000,
             missing=0 if is_withdrawn else from_milli(row.missing_milli),
             created_at=row.created_at,
             updated_at=row.updated_at,

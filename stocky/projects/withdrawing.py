@@ -68,6 +68,7 @@ def _operation(row: RequirementRow, note: str, by: Principal) -> Operation:
         item=ItemKey(id=row.item_id),
         quantity_milli=row.quantity_milli,
         anywhere=True,
+        in_main_unit=True,
         note=note,
         user_id=by.id,
     )

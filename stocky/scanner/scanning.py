@@ -19,6 +19,7 @@ from stocky.scanner.schemas import Mode, Scan, ScanAnswer, SuggestedAction
 from stocky.stock.booking import check, named
 from stocky.stock.operations import AnyLot, ItemKey, Operation, Outcome, Place, Posting
 from stocky.stock.recorder import Recorder
+from stocky.stock.schemas import StockEvent
 
 _KINDS = {Mode.ADD: "add", Mode.REMOVE: "remove", Mode.MOVE: "move", Mode.COUNT: "set"}
 _SET_LOCATION = SuggestedAction(
@@ -89,7 +90,8 @@ class ScanPosting(Posting):
             kind=kind,  # type: ignore[arg-type]  # the values of _KINDS are kinds
             item=ItemKey(scanned=self.scanned),
             quantity_milli=1000 if scan.quantity is None else to_milli(scan.quantity),
-            in_packs=True,
+            unit=scan.unit,
+            in_packs=scan.unit is None,
             stub_unknown=scanner.mode is not Mode.LOOKUP,
             occurred_at=scan.scanned_at,
             lot=self.scanned.expiry or AnyLot.ANY,
@@ -177,17 +179,41 @@ def _told(posting: ScanPosting, outcome: Outcome) -> str:
         hint = "" if posting.lost_hint is None else f"there is no location {posting.lost_hint!r}, and "
         return f"{name}: nothing was booked, because {hint}the scanner has no location yet"
     if outcome.status == "looked_up":
-        total = outcome.item.total_quantity if outcome.item else 0
-        return f"{name}: {total:g} in stock"
-    changed = sum(abs(event.delta) for event in outcome.events)
-    after = from_milli(outcome.quantity_after_milli or 0)
+        return f"{name}: {_total(outcome)} in stock"
     if posting.scanner.mode is Mode.MOVE:
-        return f"{name}: {changed / 2:g} moved here"
+        return f"{name}: {_changed(outcome, [event for event in outcome.events if event.delta > 0])} moved here"
     if posting.scanner.mode is Mode.COUNT:
-        return f"{name}: counted {after:g}"
+        return f"{name}: counted {from_milli(outcome.quantity_after_milli or 0):g}{_unit_of(outcome, outcome.sku_id)}"
     verb = "added" if posting.scanner.mode is Mode.ADD else "taken"
     short = ", all there was" if outcome.is_short else ""
-    return f"{name}: {changed:g} {verb}{short}, {outcome.item.total_quantity if outcome.item else after:g} in stock"
+    return f"{name}: {_changed(outcome, outcome.events)} {verb}{short}, {_total(outcome)} in stock"
+
+
+def _total(outcome: Outcome) -> str:
+    if outcome.item is None:
+        return f"{from_milli(outcome.quantity_after_milli or 0):g}"
+    unit = f" {outcome.item.unit}" if _has_several_units(outcome) else ""
+    return f"{outcome.item.total_quantity:g}{unit}"
+
+
+def _changed(outcome: Outcome, events: list[StockEvent]) -> str:
+    """What was booked: unit by unit, where the item is counted in several."""
+    amounts: dict[str, int] = {}
+    for event in events:
+        unit = _unit_of(outcome, event.sku_id)
+        amounts[unit] = amounts.get(unit, 0) + abs(to_milli(event.delta, "delta"))
+    return " and ".join(f"{from_milli(milli):g}{unit}" for unit, milli in amounts.items())
+
+
+def _unit_of(outcome: Outcome, sku_id: int | None) -> str:
+    """The unit behind a quantity, where the item is counted in several; a piece needs no saying."""
+    if not _has_several_units(outcome):
+        return ""
+    return next((f" {sku.unit}" for sku in outcome.skus if sku.id == sku_id), "")
+
+
+def _has_several_units(outcome: Outcome) -> bool:
+    return len({sku.unit for sku in outcome.skus}) > 1
 
 
 def _is_unknown(posting: ScanPosting, outcome: Outcome) -> bool:

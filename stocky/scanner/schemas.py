@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -11,7 +11,7 @@ from stocky.barcodes.reading import LONGEST, LONGEST_TEXT, is_too_long
 from stocky.catalogue.schemas import Item
 from stocky.quantity import Quantity, to_milli
 from stocky.schema import AnyCase, Id
-from stocky.stock.schemas import EventId, Sku, StockEvent
+from stocky.stock.schemas import EventId, Sku, StockEvent, Unit
 
 ScannerId = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^\S(.*\S)?$", examples=["kitchen-1"])]
 
@@ -46,6 +46,8 @@ class Command(Struct, kw_only=True):
 class Scan(Struct, kw_only=True, gc=False, omit_defaults=True):
     """One scan. `upc` is a barcode, a GS1 code, an item's code, or a command as JSON. `quantity` counts packs of it.
 
+    With a `unit` the quantity is in it instead.
+
     `location_hint`, a location's name or id, goes before the scanner's own; one that names none is told in the answer.
     """
 
@@ -57,6 +59,9 @@ class Scan(Struct, kw_only=True, gc=False, omit_defaults=True):
     quantity: Quantity | None = None
     event_id: EventId | None = None
     scanned_at: Annotated[datetime, Meta(tz=True)] | None = None
+    unit: Unit | None = None
+
+    ADDED_LATER: ClassVar = ("unit",)
 
     def __post_init__(self) -> None:
         if self.quantity is not None:

@@ -50,13 +50,14 @@ async def _buy_item(
     # Before its entry is read: a merge of the item would change both.
     await lock_items(tx, {item_id})
     entry = await find_entry(tx, list_id, item_id=item_id)
-    outcome = await recorder.record_in(tx, _operation(entry, list_id, item_id, purchase, by))
+    operation = _operation(entry, list_id, item_id, purchase, by)
+    outcome = await recorder.record_in(tx, operation)
     if outcome.status == "rejected":
         return outcome
     if outcome.status == "looked_up":
         raise not_listed(list_id, item_id)
     if outcome.status == "applied" and entry is not None:
-        entry = await _tick_off(tx, entry, outcome, by)
+        entry = await _tick_off(tx, entry, outcome, operation.quantity_milli, by)
     event = outcome.events[0]
     return Bought(
         bought=event.delta,
@@ -90,14 +91,17 @@ def _operation(entry: EntryRow | None, list_id: int, item_id: int, purchase: Pur
         occurred_at=purchase.occurred_at,
         note=purchase.note,
         user_id=by.id,
+        in_main_unit=True,
         in_full=True,
         **named(purchase.event_id, ("bought", list_id, item_id, purchase)),
     )
 
 
-async def _tick_off(tx: Connection, entry: EntryRow, outcome: Outcome, by: Principal) -> EntryRow | None:
+async def _tick_off(
+    tx: Connection, entry: EntryRow, outcome: Outcome, bought_milli: int, by: Principal
+) -> EntryRow | None:
     event = outcome.events[0]
-    left_milli = entry.quantity_milli - to_milli(event.delta)
+    left_milli = entry.quantity_milli - bought_milli
     because = {"bought": event.delta, "stock_event_id": event.id, "location_id": event.location_id}
     if left_milli > 0:
         return await change_entry(tx, entry, by, quantity_milli=left_milli, because=because)

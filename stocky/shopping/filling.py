@@ -20,7 +20,7 @@ class _LowItem(Struct):
     id: int
     name: str
     min_quantity_milli: int
-    stock_milli: int
+    stock_milli: float
 
 
 async def fill_from_low_stock(tx: Connection, list_id: int, wanted: Filling, by: Principal) -> Filled:
@@ -42,5 +42,5 @@ async def fill_from_low_stock(tx: Connection, list_id: int, wanted: Filling, by:
 
 
 def _missing_milli(item: _LowItem, target_milli: int) -> int:
-    missing = max(item.min_quantity_milli, target_milli) - item.stock_milli
+    missing = int(max(item.min_quantity_milli, target_milli) - item.stock_milli)
     return min(max(missing, LEAST_MILLI), MAX_QUANTITY * 1000)

@@ -164,6 +164,7 @@ class Filled(Struct):
 class Purchase(Struct, kw_only=True, omit_defaults=True):
     """What was bought of an item, and where it was put; without a quantity, all that was to be bought.
 
+    Lists count in the item's main unit (its `unit`); the event is in the unit of the stock it was put to.
     The location may be left out while the item is at one place only. `lot` is the expiry date of what was bought.
     """
 

@@ -13,6 +13,7 @@ from stocky import clock
 from stocky.catalogue.schemas import Item
 from stocky.quantity import from_milli
 from stocky.schema import MAX_ID
+from stocky.stock import units
 from stocky.stock.fingerprints import has_fingerprint
 from stocky.stock.ledger import Ledger
 from stocky.stock.levels import Entry, Level, Refused, Stocked, Written
@@ -117,7 +118,7 @@ class Application:
         outcome = Outcome(status="applied")
         if entries:
             outcome.quantity_after_milli = entries[0].quantity_after_milli
-            outcome.is_short = _is_short(entries)
+            outcome.is_short = entries[0].is_short
             self.booked.append((outcome, entries))
         elif operation.opens and found.item_id is not None and found.location_id is not None:
             level = self.ledger.open(operation, self.ledger.items[found.item_id], found.location_id)
@@ -150,7 +151,7 @@ class Application:
                 return ledger.write_off(operation)
         ledger.check_in_use(item)
         if operation.in_packs:
-            operation = unpacked(operation, found.pack_milli, ledger.unit_of(item.id))
+            operation = self._unpacked(operation, item, found)
         if operation.anywhere:
             return ledger.remove(operation, item, None)
         location_id = found.location_id if found.location_id is not None else self._only_place(operation, item)
@@ -165,6 +166,27 @@ class Application:
         if found.to_location_id is None:
             raise Refused("Name the location to move to", "invalid")
         return ledger.move(operation, item, location_id, found.to_location_id)
+
+    def _unpacked(self, operation: Operation, item: Stocked, found: Found) -> Operation:
+        """What a scanned code counts, in a unit of the item's, or in the one that is named."""
+        scanned = operation.item.scanned if operation.item else None
+        if scanned is None:
+            return operation
+        is_plain = found.pack_milli == 1000 and item.pack_milli is None
+        if is_plain and scanned.milligrams is None and scanned.count is None:
+            return operation
+        ledger = self.ledger
+        location_id = found.to_location_id if found.location_id is None else found.location_id
+        content = operation.unit
+        if content is None and item.pack_milli is not None:
+            # Counted in pieces and in packs: a pack quantity says how many pieces there are.
+            content = units.PIECE
+        elif content is None and found.pack_milli != 1000:
+            content = ledger.unit_of(item.id)
+        unit = ledger.unit_of(item.id, location_id)
+        if scanned.milligrams is not None:
+            unit = ledger.weighed_in(item.id, location_id) or unit
+        return unpacked(operation, found.pack_milli, unit, content)
 
     def _check_sku(self, operation: Operation) -> None:
         assert operation.sku_id is not None
@@ -235,20 +257,16 @@ class Application:
         levels = [level for level in self.ledger.levels(item_id) if level.is_active]
         if len(levels) > 1:
             levels.sort(key=lambda level: level.id or MAX_ID)
-        total = 0
         outcome.skus = skus = []
         for level in levels:
-            total += level.quantity_milli
             sku = level.to_sku()
             skus.append(sku)
             if not level.id:
                 self.unnumbered.append((sku, level))
-        outcome.item = msgspec.structs.replace(self._items[item_id], total_quantity=from_milli(total))
-
-
-def _is_short(entries: list[Entry]) -> bool:
-    asked = entries[0].operation
-    return asked.kind == "remove" and -sum(entry.delta_milli for entry in entries) < asked.quantity_milli
+        total = self.ledger.total_milli(item_id)
+        outcome.item = msgspec.structs.replace(
+            self._items[item_id], total_quantity=from_milli(total), unit=self.ledger.unit_of(item_id)
+        )
 
 
 def _is_same(operation: Operation, stored: str | None) -> bool:

@@ -29,7 +29,9 @@ def items_crossed(ledger: Ledger) -> set[int]:
     for item_id, gain in gained.items():
         minimum = ledger.items[item_id].min_quantity_milli
         if minimum is not None:
-            total = sum(level.quantity_milli for level in ledger.levels(item_id))
-            if (total <= minimum) != (total - gain <= minimum):
+            levels = ledger.levels(item_id)
+            total = sum(level.quantity_milli for level in levels)
+            # What is counted in several units is looked at in any case: its main unit may be another one now.
+            if (total <= minimum) != (total - gain <= minimum) or len({level.unit for level in levels}) > 1:
                 crossed.add(item_id)
     return crossed

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, datetime
+from fractions import Fraction
 
+from stocky.schema import MAX_ID
+from stocky.stock import units
 from stocky.stock.levels import Entry, Level, Refused, Stocked
 from stocky.stock.operations import Operation
 
@@ -47,9 +50,62 @@ class Holdings:
         while len(self._undo) > mark:
             self._undo.pop()()
 
-    def unit_of(self, item_id: int) -> str | None:
-        """What an item is counted in; None while nobody has said so, since it was never anywhere."""
-        return next((level.unit for level in self.levels(item_id)), None)
+    def weighed_in(self, item_id: int, location_id: int | None) -> str | None:
+        """The unit of weight that an item is counted in at a location, by its oldest SKU there that has one."""
+        weighed = [
+            level
+            for level in self.levels(item_id)
+            if level.is_active and level.location_id == location_id and units.is_weight(level.unit)
+        ]
+        return min(weighed, key=_seniority).unit if weighed else None
+
+    def unit_of(self, item_id: int, location_id: int | None = None) -> str | None:
+        """What an item is counted in at a location, or as a whole, by its main unit.
+
+        That is the unit of its oldest SKU there that is not hidden, or else of its oldest one anywhere; None for an
+        item that was never anywhere. The view `item_amount` says the same.
+        """
+        found: Level | None = None
+        for level in self.levels(item_id):
+            if location_id is not None and (level.location_id != location_id or not level.is_active):
+                continue
+            if found is None or _seniority(level) < _seniority(found):
+                found = level
+        if found is None:
+            return None if location_id is None else self.unit_of(item_id)
+        return found.unit
+
+    def total_milli(self, item_id: int) -> int:
+        """Thousandths of the main unit in all SKUs that are not hidden; what is of another kind is not in it."""
+        levels = [level for level in self.levels(item_id) if level.is_active]
+        if len({level.unit for level in levels}) < 2:
+            return sum(level.quantity_milli for level in levels)
+        main = self.unit_of(item_id) or units.PIECE
+        pack_milli = self.items[item_id].pack_milli
+        worths = ((level.quantity_milli, units.ratio(level.unit, main, pack_milli)) for level in levels)
+        return units.nearest(sum((Fraction(milli) * worth for milli, worth in worths if worth is not None), Fraction()))
+
+    def convert(self, item: Stocked, milli: int | Fraction, unit: str, into: str) -> int:
+        """Thousandths of one unit of an item as thousandths of another. Raises Refused, also rather than rounding."""
+        if unit == into and isinstance(milli, int):
+            return milli
+        try:
+            return units.convert(milli, unit, into, item.pack_milli)
+        except units.OtherKind:
+            both = units.measure_of(unit).kind == units.measure_of(into).kind
+            how = (
+                "; give it one barcode whose pack_quantity says how many pieces are in a pack"
+                if both
+                else "; count it in one unit first"
+            )
+            raise Refused(f"{item.name} cannot be converted from {unit} into {into}{how}") from None
+        except units.Inexact as inexact:
+            raise Refused(
+                f"{units.told(milli, unit)} of {item.name} would be {units.told(inexact.exact, into)}, which has more"
+                f" than three decimals; nothing is rounded. Book a quantity that is exact in {into}, or count it in"
+                f" {unit} there",
+                "invalid",
+            ) from None
 
     def level_for(
         self,
@@ -69,7 +125,7 @@ class Holdings:
                     self.check_unit(operation, level)
                 self.show(level)
                 return level
-        unit = operation.unit or (like.unit if like else self.unit_of(item.id) or "piece")
+        unit = like.unit if like else operation.unit or self.unit_of(item.id, location_id) or units.PIECE
         level = Level(0, item.id, location_id, lot, 0, unit, operation.notes or "", True, 0, self.moment, self.moment)
         self.made.append(level)
         self._by_item[item.id].append(level)
@@ -77,12 +133,13 @@ class Holdings:
         return level
 
     def check_unit(self, operation: Operation, level: Level) -> None:
-        """Raises Refused for a quantity in another unit than the one that is counted in there."""
-        if operation.unit is not None and not is_same_unit(operation.unit, level.unit):
+        """Raises Refused for a quantity in a unit of another kind than the one that is counted in there."""
+        item = self.items[level.item_id]
+        if operation.unit is not None and units.ratio(operation.unit, level.unit, item.pack_milli) is None:
             # One that was deleted cannot be changed before it is there again.
             otherwise = "change the SKU's unit first" if level.is_active else "leave the unit out, and change it then"
             raise Refused(
-                f"{self.items[level.item_id].name} is counted in {level.unit} there, not in {operation.unit}. Send the"
+                f"{item.name} is counted in {level.unit} there, not in {operation.unit}. Send the"
                 f" quantity in {level.unit}, or {otherwise}"
             )
 
@@ -129,9 +186,9 @@ class Holdings:
         self._by_item[level.item_id].remove(level)
 
 
-def is_same_unit(one: str, other: str) -> bool:
-    """Whether quantities in both can be added up."""
-    return one.strip().lower() == other.strip().lower()
+def _seniority(level: Level) -> tuple[bool, int]:
+    """The lowest is the one whose unit counts: not hidden, and oldest."""
+    return not level.is_active, level.id or MAX_ID
 
 
 def as_one(entries: list[Entry]) -> list[Entry]:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from fractions import Fraction
 
 import msgspec
 
 from stocky.quantity import from_milli
-from stocky.stock.holdings import Holdings, as_one, is_same_unit
+from stocky.schema import MAX_ID
+from stocky.stock import units
+from stocky.stock.holdings import Holdings, as_one
 from stocky.stock.levels import Entry, HandedOver, Level, Refused, Stocked, Written
 from stocky.stock.operations import AnyLot, Operation
 
@@ -38,7 +41,8 @@ class Ledger(Holdings):
     def add(self, operation: Operation, item: Stocked, location_id: int) -> list[Entry]:
         """Stock comes in, to the named lot or to the stock without one."""
         _at_least_some(operation)
-        return [self.book(operation, self.open(operation, item, location_id), operation.quantity_milli)]
+        level = self.open(operation, item, location_id)
+        return [self.book(operation, level, self._asked(operation, item, level))]
 
     def open(self, operation: Operation, item: Stocked, location_id: int) -> Level:
         """The level that stock would be added to."""
@@ -55,20 +59,20 @@ class Ledger(Holdings):
         Without a location it goes out of all of them, and too little is refused.
         """
         _at_least_some(operation)
-        taken = self._take(operation, item, location_id, operation.quantity_milli)
+        taken, is_short = self._take(operation, item, location_id)
         entries = [self.book(operation, level, -quantity) for level, quantity in taken]
+        entries[0].is_short = is_short
         return as_one(entries)
 
     def move(self, operation: Operation, item: Stocked, location_id: int, to_location_id: int) -> list[Entry]:
-        """Stock changes place, lot by lot, as the two sides of one transfer."""
+        """Stock changes place, lot by lot, as the two sides of one transfer, each in the unit of its SKU."""
         _at_least_some(operation)
         if location_id == to_location_id:
             raise Refused("The stock is at this location already; name another one to move it to", "invalid")
         entries = []
-        for level, quantity in self._take(operation, item, location_id, operation.quantity_milli):
+        for level, quantity in self._take(operation, item, location_id)[0]:
             target = self.level_for(operation, item, to_location_id, level.expiry_date, like=level)
-            entries.append(self.book(operation, level, -quantity))
-            entries.append(self.book(operation, target, quantity))
+            entries += self._pass_on(operation, level, target, quantity)
         return as_one(entries)
 
     def set(self, operation: Operation, item: Stocked, location_id: int) -> list[Entry]:
@@ -88,7 +92,7 @@ class Ledger(Holdings):
                 )
             found = with_stock or here
             level = found[0] if len(found) == 1 else self.level_for(operation, item, location_id, None)
-        return [self.book(operation, level, operation.quantity_milli - level.quantity_milli)]
+        return [self.book(operation, level, self._asked(operation, item, level) - level.quantity_milli)]
 
     def undo(self, operation: Operation, rows: list[Written]) -> list[Entry]:
         """Compensates rows of the ledger, latest first; all of them or none.
@@ -136,7 +140,7 @@ class Ledger(Holdings):
         for level in [each for each in self.levels(item.id) if each.is_active]:
             if level.quantity_milli:
                 target = self.level_for(operation, to, level.location_id, level.expiry_date, like=level)
-                if not is_same_unit(target.unit, level.unit):
+                if units.ratio(level.unit, target.unit, _both(to, item).pack_milli) is None:
                     raise Refused(
                         f"At one place {item.name} is counted in {level.unit} and {to.name} in {target.unit};"
                         " count both in one unit first"
@@ -157,24 +161,37 @@ class Ledger(Holdings):
         holder = self._by_sku.get(self._taken_over_by.get(level.id) or 0) or self.level_for(
             operation, into, level.location_id, level.expiry_date, like=level
         )
-        if not is_same_unit(holder.unit, level.unit):
+        item = self.items[level.item_id]
+        if units.ratio(level.unit, holder.unit, _both(into, item).pack_milli) is None:
             raise Refused(
-                f"{self.items[level.item_id].name} was counted in {level.unit} there, and {into.name} is counted in"
+                f"{item.name} was counted in {level.unit} there, and {into.name} is counted in"
                 f" {holder.unit}; correct the count of {into.name} instead"
             )
+        held_milli = self.convert(_both(into, item), quantity_milli, level.unit, holder.unit)
         if into.merged_into_id is None:
             self.check_in_use(into)
         else:
-            self._hand_back(operation, holder, quantity_milli)
+            self._hand_back(operation, holder, held_milli)
         passing_on = msgspec.structs.replace(operation, kind="move", event_id=None, fingerprint=None)
-        for entry in self._pass_on(passing_on, holder, level, quantity_milli):
+        for entry in self._pass_on(passing_on, holder, level, held_milli, quantity_milli):
             entry.batch_id = merge.batch_id
         # It may have been made or shown for this, and one of a merged item is not shown.
         holder.is_active = into.merged_into_id is None
 
-    def _pass_on(self, operation: Operation, giver: Level, taker: Level, quantity_milli: int) -> list[Entry]:
-        """Stock changes from one item to another."""
-        return as_one([self.book(operation, giver, -quantity_milli), self.book(operation, taker, quantity_milli)])
+    def _pass_on(
+        self, operation: Operation, giver: Level, taker: Level, given_milli: int, taken_milli: int | None = None
+    ) -> list[Entry]:
+        """Stock changes from one level to another, on each side in its unit. Raises Refused rather than rounding."""
+        if giver.unit == taker.unit:
+            return as_one([self.book(operation, giver, -given_milli), self.book(operation, taker, given_milli)])
+        item = _both(self.items[taker.item_id], self.items[giver.item_id])
+        if taken_milli is None:
+            taken_milli = self.convert(item, given_milli, giver.unit, taker.unit)
+        entries = [self.book(operation, giver, -given_milli), self.book(operation, taker, taken_milli)]
+        worth = units.ratio(giver.unit, taker.unit, item.pack_milli)
+        if worth is not None and worth != 1:
+            entries[0].unit_scale, entries[1].unit_scale = worth.numerator, worth.denominator
+        return as_one(entries)
 
     def _check_enough(self, mark: int) -> None:
         """Raises Refused where the entries since `mark` leave less than nothing of what may not be oversold."""
@@ -189,10 +206,24 @@ class Ledger(Holdings):
                     " Undo that first"
                 )
 
+    def _asked(self, operation: Operation, item: Stocked, level: Level) -> int:
+        """The quantity asked for, in thousandths of a level's unit, which it is in where no unit is named."""
+        unit = operation.unit
+        if operation.in_main_unit:
+            unit = self.unit_of(item.id)
+        if unit is None or unit == level.unit:
+            return operation.quantity_milli
+        if operation.unit is not None:
+            self.check_unit(operation, level)
+        return self.convert(item, operation.quantity_milli, unit, level.unit)
+
     def _take(
-        self, operation: Operation, item: Stocked, location_id: int | None, quantity_milli: int
-    ) -> list[tuple[Level, int]]:
-        """Which levels give how much. The remainder goes negative only where the item allows it."""
+        self, operation: Operation, item: Stocked, location_id: int | None
+    ) -> tuple[list[tuple[Level, int]], bool]:
+        """Which levels give how much, each in its unit, and whether that is all there was, and less than was asked for.
+
+        What is missing goes negative only where the item allows it.
+        """
         if operation.sku_id is not None:
             sources = [self._by_sku[operation.sku_id]]
         else:
@@ -204,30 +235,76 @@ class Ledger(Holdings):
                 and (isinstance(operation.lot, AnyLot) or level.expiry_date == operation.lot)
             ]
             sources.sort(key=lambda level: (level.expiry_date or date.max, level.id))
+        unit = self._unit_taken(operation, item, location_id, sources)
         taken: list[tuple[Level, int]] = []
-        missing = quantity_milli
+        missing: int | Fraction = operation.quantity_milli
         for level in sources:
-            if missing and level.quantity_milli > 0:
-                taken.append((level, min(missing, level.quantity_milli)))
-                missing -= taken[-1][1]
+            if not missing or level.quantity_milli <= 0:
+                continue
+            if level.unit == unit:
+                worth: int | Fraction | None = 1
+            else:
+                worth = units.ratio(level.unit, unit, item.pack_milli)
+            if worth is None:
+                continue
+            there = level.quantity_milli * worth
+            if there <= missing:
+                taken.append((level, level.quantity_milli))
+                missing -= there
+            else:
+                taken.append((level, self.convert(item, missing, unit, level.unit)))
+                missing = 0
         if not missing:
-            return taken
-        there = quantity_milli - missing
+            return taken, False
         if item.oversell_policy == "reject" or operation.kind == "move" or location_id is None:
+            named = unit if any(level.unit != unit for level in sources) else None
             raise Refused(
-                f"Only {from_milli(there):g} of {item.name} there, and {from_milli(quantity_milli):g} asked for"
+                f"Only {units.told(operation.quantity_milli - missing, named)} of {item.name} there, and"
+                f" {units.told(operation.quantity_milli, named)} asked for"
             )
         if item.oversell_policy == "clamp":
-            if not there:
+            if not taken:
                 raise Refused(f"Nothing of {item.name} is there to take")
-            return taken
+            return taken, True
         lot = None if isinstance(operation.lot, AnyLot) else operation.lot
         last = sources[0] if operation.sku_id else self.level_for(operation, item, location_id, lot)
+        more = self.convert(item, missing, unit, last.unit)
         for index, (level, quantity) in enumerate(taken):
             if level is last:
-                taken[index] = (level, quantity + missing)
-                return taken
-        return [*taken, (last, missing)]
+                taken[index] = (level, quantity + more)
+                return taken, False
+        return [*taken, (last, more)], False
+
+    def _unit_taken(self, operation: Operation, item: Stocked, location_id: int | None, sources: list[Level]) -> str:
+        """The unit that a quantity to be taken is in. Raises Refused where none is named and it could be two kinds.
+
+        Of all places at once it is taken in the main unit, as projects and lists count; what is of another kind stays.
+        """
+        if operation.unit is not None:
+            if sources and not any(units.ratio(each.unit, operation.unit, item.pack_milli) for each in sources):
+                self.check_unit(operation, sources[0])
+            return operation.unit
+        if operation.in_main_unit or location_id is None:
+            return self.unit_of(item.id) or units.PIECE
+        if not sources:
+            return self.unit_of(item.id, location_id) or units.PIECE
+        unit = min(sources, key=lambda level: level.id or MAX_ID).unit
+        for level in sources:
+            if level.unit != unit and level.quantity_milli and not units.ratio(level.unit, unit, item.pack_milli):
+                raise Refused(
+                    f"{item.name} is counted in {unit} and in {level.unit} there; say in which unit the quantity is, in"
+                    " the field unit, or take it from one SKU",
+                    "invalid",
+                )
+        return unit
+
+
+def _both(item: Stocked, other: Stocked) -> Stocked:
+    """An item with the pack of either, for what passes from one to the other; with none where they differ."""
+    packs = {item.pack_milli, other.pack_milli} - {None}
+    if packs == {item.pack_milli}:
+        return item
+    return msgspec.structs.replace(item, pack_milli=packs.pop() if len(packs) == 1 else None)
 
 
 def _at_least_some(operation: Operation) -> None:

@@ -34,6 +34,8 @@ class Stocked(msgspec.Struct, gc=False):
     merged_into_id: int | None = None
     min_quantity_milli: int | None = None
     default_storage_type: str = "other"
+    # Thousandths of a piece in a pack: read only for an item that is counted in both.
+    pack_milli: int | None = None
 
 
 class Level(msgspec.Struct, gc=False):
@@ -68,7 +70,11 @@ class Level(msgspec.Struct, gc=False):
 
 
 class Entry(msgspec.Struct):
-    """A row of the ledger to be written. `first` is the row a transfer is named after."""
+    """A row of the ledger to be written. `first` is the row a transfer is named after.
+
+    `unit_scale` is what a thousandth of it weighs in a move between two units: delta times scale sums to 0 over both
+    sides. `is_short` says that less was there than was asked for.
+    """
 
     kind: str
     level: Level
@@ -79,6 +85,8 @@ class Entry(msgspec.Struct):
     first: Entry | None = None
     batch_id: str | None = None
     id: int = 0
+    unit_scale: int | None = None
+    is_short: bool = False
 
 
 class Written(msgspec.Struct, gc=False):

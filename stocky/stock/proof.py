@@ -14,7 +14,6 @@ from msgspec import Struct
 
 from stocky.config import Config
 from stocky.db import Connection, make_database
-from stocky.quantity import from_milli
 
 PAGE = 10_000
 # Of each kind. Whoever has more of them needs no longer list.
@@ -43,6 +42,7 @@ class LedgerRow(Struct):
     delta_milli: int
     quantity_after_milli: int
     transfer_id: int | None
+    unit_scale: int | None = None
 
 
 class HeldQuantity(Struct):
@@ -65,7 +65,7 @@ class _RunningFault(Struct):
 
 
 class _TransferFault(Struct):
-    sum_milli: int
+    sum_milli: float
 
 
 class _ReversalFault(Struct):
@@ -159,7 +159,8 @@ class Replay:
         if row.transfer_id is None:
             self.moves_alone.append(row.id)
             return
-        balance = self.unbalanced.pop(row.transfer_id, 0) + row.delta_milli
+        # The sides of a move between two units are compared in a common part of both.
+        balance = self.unbalanced.pop(row.transfer_id, 0) + row.delta_milli * (row.unit_scale or 1)
         if balance:
             self.unbalanced[row.transfer_id] = balance
 
@@ -177,5 +178,5 @@ async def _pages(read: Connection, query: str, into: type[T]) -> AsyncIterator[T
         after = last.id
 
 
-def _shown(milli: int) -> str:
-    return f"{from_milli(milli):.3f}".rstrip("0").rstrip(".")
+def _shown(milli: float) -> str:
+    return f"{milli / 1000:.3f}".rstrip("0").rstrip(".")

@@ -28,6 +28,7 @@ from stocky.stock.levels import Entry, HandedOver, Level, Stocked
 from stocky.stock.operations import Operation, Posting
 from stocky.stock.references import Found, resolve
 from stocky.stock.schemas import StockEvent
+from stocky.stock.units import is_pack, pack_size
 
 # Items as answers show them, by id. A row is read again only when its version says that it changed.
 ItemCache = dict[int, Item]
@@ -78,7 +79,26 @@ def _read_ledger(operations: list[Operation], found: dict[int, Found], moment: d
         items += yield from _lock_items({*merged.values(), *(each.into_id for each in handed_over)} - ids)
     wanted = {"ids": msgspec.json.encode([item.id for item in items]).decode()}
     levels: list[Level] = yield Ask("list_levels", wanted, Level)
+    yield from _read_packs(operations, items, levels)
     return Ledger(items, levels, moment, handed_over)
+
+
+def _read_packs(operations: list[Operation], items: list[Stocked], levels: list[Level]) -> Script[None]:
+    """How many pieces are in a pack of the items that are counted in both; for a batch without packs no query."""
+    named = {level.unit for level in levels} | {each.unit for each in operations if each.unit is not None}
+    if len(named) < 2 or not any(map(is_pack, named)):
+        return
+    wanted = {"ids": msgspec.json.encode([item.id for item in items]).decode()}
+    packs: dict[int, list[int]] = defaultdict(list)
+    for item_id, pack_milli in (yield Ask("list_packs", wanted)):
+        packs[item_id].append(pack_milli)
+    counted: dict[int, set[bool]] = defaultdict(set)
+    for level in levels:
+        counted[level.item_id].add(is_pack(level.unit))
+    asked = {is_pack(each.unit) for each in operations if each.unit is not None}
+    for item in items:
+        if len(counted[item.id] | asked) > 1:
+            item.pack_milli = pack_size(packs[item.id])
 
 
 def _lock_items(ids: set[int]) -> Script[list[Stocked]]:
@@ -226,6 +246,7 @@ def _row(entry: Entry, moment: datetime) -> tuple[Any, ...]:
         operation.scanner_id,
         entry.reverses_id,
         operation.note,
+        entry.unit_scale,
     )
 
 

@@ -113,7 +113,7 @@ async def change_sku(tx: Connection, sku: Sku, change: SkuChange, by: Principal)
         version=sku.version + 1,
         updated_at=clock.now(),
     )
-    if chosen(change.expiry_date, sku.expiry_date) != sku.expiry_date:
+    if (chosen(change.expiry_date, sku.expiry_date), chosen(change.unit, sku.unit)) != (sku.expiry_date, sku.unit):
         await tx.run(look_at_causes([sku.item_id]))
     details = {name: value for name, value in msgspec.to_builtins(change).items() if value is not msgspec.UNSET}
     await audit.record(tx, by, "changed", "sku", sku.id, details)

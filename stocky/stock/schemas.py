@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -54,7 +54,10 @@ class Sku(Struct, gc=False):
 
 
 class NewSku(Struct, kw_only=True, omit_defaults=True):
-    """Stock to take in: a SKU that exists (same item, location and expiry) is added to, in its own unit."""
+    """Stock to take in: a SKU that exists (same item, location and expiry) is added to, in its own unit.
+
+    A quantity in another unit of its kind (g and kg) is converted.
+    """
 
     item_id: Id
     location_id: Id
@@ -97,7 +100,7 @@ class QuantityChange(Struct, kw_only=True, omit_defaults=True):
 
 
 class Adjustment(Struct, kw_only=True, omit_defaults=True):
-    """What came to a SKU (positive) or went from it (negative), in its own unit."""
+    """What came to a SKU (positive) or went from it (negative), in its own unit or in another one of its kind."""
 
     delta: Delta
     unit: Unit | UnsetType = UNSET
@@ -190,6 +193,7 @@ class LocationReference(Struct, kw_only=True, gc=False, omit_defaults=True):
 class NewEvent(Struct, kw_only=True, gc=False, omit_defaults=True):
     """One stock event; with an item's `upc`, `quantity` counts packs of that barcode.
 
+    With a `unit` the quantity is in it, and converted into that of the stock; without one it is in that of the stock.
     `lot` is the expiry date, by itself that of a GS1 code; without one, stock is added to the lot that has none and
     removed earliest expiry first.
     """
@@ -203,6 +207,9 @@ class NewEvent(Struct, kw_only=True, gc=False, omit_defaults=True):
     event_id: EventId | None = None
     occurred_at: Annotated[datetime, Meta(tz=True)] | None = None
     note: Notes | None = None
+    unit: Unit | None = None
+
+    ADDED_LATER: ClassVar = ("unit",)
 
     def __post_init__(self) -> None:
         if to_milli(self.quantity) == 0 and self.type is not EventType.SET:

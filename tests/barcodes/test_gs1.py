@@ -40,7 +40,7 @@ LABELS: dict[str, dict[str, Any]] = {
     f"(01){GTIN}": {},
     f"(01) {GTIN} (17) 301200 (10) A(1)B": {"expiry": date(2030, 12, 31), "note": "lot A(1)B"},
     f"(01){GTIN}(30)5": {"count": 5},
-    f"(01){GTIN}(3202)000100": {"milligrams": 453_592},
+    f"(01){GTIN}(3202)000100": {"milligrams": 453_592, "is_rounded": True, "note": "1 lb"},
     f"(01){GTIN}(3100)000002(3200)000004": {"milligrams": 2_000_000},
     f"(01){GTIN}(3105)000004": {"milligrams": 40},
     f"(01){GTIN}(3100)000012": {"milligrams": 12_000_000},

@@ -1,11 +1,18 @@
-"""The ledger as one would do it by hand, one event after the other: what the real one is compared with."""
+"""The ledger as one would do it by hand, one event after the other: what the real one is compared with.
+
+Each SKU has a unit of its own, and what passes between units is calculated with fractions.
+"""
 
 from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field, replace
 from datetime import date
+from fractions import Fraction
 from typing import NamedTuple
+
+# How many grams, or pieces, one of each is.
+SIZES = {"kg": ("mass", 1000), "g": ("mass", 1), "mg": ("mass", Fraction(1, 1000)), "piece": ("count", 1)}
 
 
 class Key(NamedTuple):
@@ -18,7 +25,7 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True)
 class Sent:
-    """One event as a client sends it. A `lot` of None names none."""
+    """One event as a client sends it. A `lot` or a `unit` of None names none."""
 
     type: str
     item: int
@@ -27,6 +34,7 @@ class Sent:
     lot: date | None = None
     to: int | None = None
     event_id: str | None = None
+    unit: str | None = None
 
 
 @dataclass
@@ -54,7 +62,9 @@ class RefusedError(Exception):
 @dataclass
 class Model:
     policies: dict[int, str]
+    # In the order in which they were made.
     levels: dict[Key, int] = field(default_factory=dict)
+    units: dict[Key, str] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
     answers: dict[str, tuple[Sent, Answer]] = field(default_factory=dict)
     changes: int = 0
@@ -87,13 +97,21 @@ class Model:
         """What is left of it to undo."""
         return [row for row in self.rows if row.batch == batch and not row.is_undone]
 
+    def total(self, item: int) -> int:
+        """The thousandths of the main unit that there are of an item, of what can be converted into it."""
+        main, total = self._unit(item), Fraction(0)
+        for key, milli in self.levels.items():
+            if key.item == item and (worth := _worth(self.units[key], main)):
+                total += milli * worth
+        return int(abs(total) + Fraction(1, 2)) * (1 if total >= 0 else -1)
+
     def _answer(self, event: Sent, batch: int) -> Answer:
         if event.event_id in self.answers:
             first, answer = self.answers[event.event_id]
             if first != event:
                 return Answer("rejected")
             return Answer("duplicate", answer.after) if answer.status == "applied" else answer
-        levels, rows = dict(self.levels), len(self.rows)
+        levels, units, rows = dict(self.levels), dict(self.units), len(self.rows)
         self.changes += 1
         try:
             getattr(self, f"_{event.type}")(event)
@@ -101,7 +119,7 @@ class Model:
                 row.batch = batch
             answer = Answer("applied", self.rows[rows].after)
         except RefusedError:
-            self.levels = levels
+            self.levels, self.units = levels, units
             del self.rows[rows:]
             answer = Answer("rejected")
         if event.event_id is not None:
@@ -109,28 +127,33 @@ class Model:
         return answer
 
     def _add(self, event: Sent) -> None:
-        self._book("add", Key(event.item, event.place, event.lot), event.milli)
+        key = Key(event.item, event.place, event.lot)
+        self._book("add", key, self._in_its_unit(event, key))
 
     def _remove(self, event: Sent) -> None:
-        taken = self._available(event)
-        missing = event.milli - sum(taken.values())
+        taken, missing, unit = self._available(event)
         policy = self.policies[event.item]
         if missing and (policy == "reject" or (policy == "clamp" and not taken)):
             raise RefusedError
         if missing and policy == "allow":
             last = Key(event.item, event.place, event.lot)
-            taken[last] = taken.get(last, 0) + missing
+            self._open(event, last)
+            taken[last] = taken.get(last, 0) + _converted(missing, unit, self.units[last])
         for key, milli in taken.items():
             self._book("remove", key, -milli)
 
     def _move(self, event: Sent) -> None:
         assert event.to is not None
-        taken = self._available(event)
-        if event.to == event.place or sum(taken.values()) < event.milli:
+        if event.to == event.place:
+            raise RefusedError
+        taken, missing, _ = self._available(event)
+        if missing:
             raise RefusedError
         for key, milli in taken.items():
+            there = key._replace(place=event.to)
+            self.units.setdefault(there, self.units[key])
             self._book("move", key, -milli)
-            self._book("move", key._replace(place=event.to), milli)
+            self._book("move", there, _converted(milli, self.units[key], self.units[there]))
 
     def _set(self, event: Sent) -> None:
         key = Key(event.item, event.place, event.lot)
@@ -141,7 +164,22 @@ class Model:
                 raise RefusedError
             if len(with_stock or here) == 1:
                 key = (with_stock or here)[0]
-        self._book("set", key, event.milli - self.levels.get(key, 0))
+        self._book("set", key, self._in_its_unit(event, key) - self.levels.get(key, 0))
+
+    def _unit(self, item: int, place: int | None = None) -> str:
+        """That of the oldest SKU there, or else of the oldest one anywhere."""
+        of_item = [key for key in self.levels if key.item == item]
+        there = [key for key in of_item if place in (None, key.place)]
+        return self.units[(there or of_item)[0]] if of_item else "piece"
+
+    def _open(self, event: Sent, key: Key) -> None:
+        """There is such a SKU, in the unit of the event or of what lies there."""
+        if key not in self.levels:
+            self.units[key] = event.unit or self._unit(event.item, event.place)
+
+    def _in_its_unit(self, event: Sent, key: Key) -> int:
+        self._open(event, key)
+        return _converted(event.milli, event.unit or self.units[key], self.units[key])
 
     def _undo(self, numbers: list[int]) -> list[Row]:
         self.changes += 1
@@ -159,19 +197,42 @@ class Model:
                 raise RefusedError
         return undone
 
-    def _available(self, event: Sent) -> dict[Key, int]:
-        """What can be taken for it, lot by lot, earliest expiry first."""
+    def _available(self, event: Sent) -> tuple[dict[Key, int], Fraction, str]:
+        """What can be taken for it, lot by lot, earliest expiry first; what is missing, and in which unit."""
         keys = [
             key
-            for key, milli in self.levels.items()
-            if key[:2] == (event.item, event.place) and event.lot in (None, key.lot) and milli > 0
-        ]
+            for key in self.levels
+            if key[:2] == (event.item, event.place) and event.lot in (None, key.lot)
+        ]  # fmt: skip
+        unit = event.unit or (self.units[keys[0]] if keys else self._unit(event.item, event.place))
+        others = [key for key in keys if not _worth(self.units[key], unit)]
+        if event.unit is None and any(self.levels[key] for key in others):
+            raise RefusedError
+        if keys and len(others) == len(keys):
+            raise RefusedError
         taken: dict[Key, int] = {}
+        missing = Fraction(event.milli)
         for key in sorted(keys, key=lambda key: key.lot or date.max):
-            if milli := min(self.levels[key], event.milli - sum(taken.values())):
-                taken[key] = milli
-        return taken
+            worth = _worth(self.units[key], unit)
+            if missing and worth and self.levels[key] > 0:
+                there = self.levels[key] * worth
+                taken[key] = self.levels[key] if there <= missing else _converted(missing, unit, self.units[key])
+                missing -= min(there, missing)
+        return taken, missing, unit
 
     def _book(self, kind: str, key: Key, delta: int) -> None:
         self.levels[key] = self.levels.get(key, 0) + delta
         self.rows.append(Row(self.changes, kind, key, delta, self.levels[key], None))
+
+
+def _worth(unit: str, into: str) -> Fraction | None:
+    """How many of the one unit are one of the other; None when they are of two kinds."""
+    (kind, size), (into_kind, into_size) = SIZES[unit], SIZES[into]
+    return Fraction(size) / into_size if kind == into_kind else None
+
+
+def _converted(milli: int | Fraction, unit: str, into: str) -> int:
+    worth = _worth(unit, into)
+    if worth is None or (milli * worth).denominator != 1:
+        raise RefusedError
+    return int(milli * worth)

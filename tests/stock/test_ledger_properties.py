@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from stocky.catalogue.repository import get_item
 from stocky.config import Config
 from stocky.db import make_database
 from stocky.errors import Conflict, NotFound
@@ -30,10 +31,11 @@ events = st.builds(
     type=st.sampled_from(["add", "add", "remove", "remove", "move", "set"]),
     item=st.integers(0, len(POLICIES) - 1),
     place=st.integers(0, PLACES - 1),
-    milli=st.sampled_from([1, 250, 1000, 1001, 3000]),
+    milli=st.sampled_from([1, 250, 1000, 1001, 3000, 1_000_000]),
     lot=st.sampled_from([None, *LOTS]),
     to=st.integers(0, PLACES - 1),
     event_id=st.none() | st.integers(0, 30).map(str),
+    unit=st.sampled_from([None, None, None, "kg", "g", "g", "mg", "piece"]),
 )
 requests = st.tuples(st.lists(events, min_size=1, max_size=5), st.booleans())
 
@@ -98,7 +100,12 @@ class LedgerMachine(RuleBasedStateMachine):
                 levels[Key(number, self.places.index(place), lot)] = to_milli(quantity)
             history = [self._shown(row) for row in self.run(self.stockroom.history(item))]
             assert history == [self._expected(row) for row in self.model.rows if row.key.item == number]
+            assert to_milli(self.run(self._total(item))) == self.model.total(number)
         assert levels == self.model.levels
+
+    async def _total(self, item: int) -> float:
+        async with self.stockroom.database.read() as read:
+            return (await get_item(read, item)).total_quantity
 
     async def _all(self, *works: Coroutine[Any, Any, Any]) -> list[Any]:
         return await asyncio.gather(*works)
@@ -126,6 +133,7 @@ class LedgerMachine(RuleBasedStateMachine):
             None if sent.event_id is None else f"{self.examples}-{sent.event_id}",
             lot=sent.lot,
             to=None if sent.to is None else self.places[sent.to],
+            unit=sent.unit,
         )
 
     def _compare(self, events: list[Sent], answer: EventResults | None, *, atomic: bool) -> None:

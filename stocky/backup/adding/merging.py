@@ -213,7 +213,8 @@ def _prove_ledger(live: str, staging: str) -> Generator[str, Any, None]:
         "the sides of move {} would not add up to nothing": f"""
             SELECT transfer_id FROM {live}.stock_event
              WHERE kind = 'move' AND transfer_id IN (SELECT transfer_id FROM {staging}.stock_event)
-             GROUP BY transfer_id HAVING sum(delta_milli) <> 0 LIMIT 1""",
+             GROUP BY transfer_id
+            HAVING sum(CAST(delta_milli AS NUMERIC) * coalesce(unit_scale, 1)) <> 0 LIMIT 1""",
         "event {} would not mirror what it undoes": f"""
             SELECT undoing.id FROM {staging}.stock_event AS undoing
               JOIN {live}.stock_event AS undone ON undone.id = undoing.reverses_id

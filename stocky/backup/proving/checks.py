@@ -76,7 +76,9 @@ def _times(connection: sqlite3.Connection) -> Iterator[str]:
 def _ledger(connection: sqlite3.Connection) -> Iterator[str]:
     """The same rules as `stocky check`, in one pass over rows that nobody changes meanwhile."""
     replay = Replay()
-    rows = "SELECT id, kind, sku_id, delta_milli, quantity_after_milli, transfer_id FROM stock_event ORDER BY id"
+    rows = """
+        SELECT id, kind, sku_id, delta_milli, quantity_after_milli, transfer_id, unit_scale
+          FROM stock_event ORDER BY id"""
     for row in connection.execute(rows):
         replay.add(LedgerRow(*row))
     for held in connection.execute("SELECT id, quantity_milli FROM sku"):

@@ -1,0 +1,143 @@
+"""Units of quantities: which of them are of one kind, and how much of one is how much of another. Nothing is rounded.
+
+A unit is free text. Those listed here have a kind and a size within it; pieces and packs are of one kind where an item
+says how many pieces are in a pack. Any other text is a kind of its own. The view `counting_unit` holds the same list.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import NamedTuple
+
+from stocky.quantity import from_milli
+
+PIECE = "piece"
+
+
+class Measure(NamedTuple):
+    """A kind of unit, and the size of one: a multiple of the smallest of its kind. A pack's is its item's to say."""
+
+    kind: str
+    size: int | None
+
+
+# A size is exact: a pound is 453.59237 g, and an ounce is a sixteenth of it.
+_OUNCE = 45_359_237
+_NAMES: dict[str, dict[int | None, str]] = {
+    "mass": {
+        1_600: "mg milligram milligrams milligramme milligrammes",
+        1_600_000: "g gram grams gramme grammes",
+        1_600_000_000: "kg kgs kilo kilos kilogram kilograms kilogramme kilogrammes",
+        _OUNCE: "oz ounce ounces",
+        16 * _OUNCE: "lb lbs pound pounds",
+    },
+    "volume": {
+        1: "ml milliliter milliliters millilitre millilitres",
+        10: "cl centiliter centiliters centilitre centilitres",
+        100: "dl deciliter deciliters decilitre decilitres",
+        1_000: "l liter liters litre litres",
+    },
+    "length": {
+        1: "mm millimeter millimeters millimetre millimetres",
+        10: "cm centimeter centimeters centimetre centimetres",
+        1_000: "m meter meters metre metres",
+    },
+    "count": {
+        1_000: "piece pieces pc pcs",
+        None: "pack packs package packages",
+    },
+}
+MEASURES: dict[str, Measure] = {
+    name: Measure(kind, size)
+    for kind, sizes in _NAMES.items()
+    for size, names in sizes.items()
+    for name in names.split()
+}
+# In milligrams, which labels are weighed in.
+MILLIGRAM = MEASURES["mg"]
+
+
+class OtherKind(Exception):
+    """Neither unit can be converted into the other."""
+
+
+class Inexact(Exception):
+    """The quantity is not a whole number of thousandths in the other unit; `exact` is how many it is."""
+
+    def __init__(self, exact: Fraction) -> None:
+        super().__init__(exact)
+        self.exact = exact
+
+
+def name_of(unit: str) -> str:
+    """A unit as it is compared: case and the blanks around it do not matter."""
+    return unit.strip().lower()
+
+
+def measure_of(unit: str) -> Measure:
+    """What is known of a unit; one that is not listed is the only one of its kind."""
+    name = name_of(unit)
+    return MEASURES.get(name) or Measure(f"={name}", 1)
+
+
+def is_pack(unit: str) -> bool:
+    """Whether the size of this unit is its item's to say."""
+    return measure_of(unit).size is None
+
+
+def is_weight(unit: str) -> bool:
+    """Whether a label's weight can be counted in this unit."""
+    return measure_of(unit).kind == MILLIGRAM.kind
+
+
+def ratio(unit: str, into: str, pack_milli: int | None = None) -> Fraction | None:
+    """How many of `into` one `unit` is; None when they are of two kinds, or nobody says how many are in a pack.
+
+    `pack_milli` is how many thousandths of a piece are in a pack.
+    """
+    if unit == into:
+        return Fraction(1)
+    own, other = measure_of(unit), measure_of(into)
+    if own.kind != other.kind:
+        return None
+    if own == other:
+        return Fraction(1)
+    size, into_size = own.size or pack_milli, other.size or pack_milli
+    if size is None or into_size is None:
+        return None
+    return Fraction(size, into_size)
+
+
+def convert(milli: int | Fraction, unit: str, into: str, pack_milli: int | None = None) -> int:
+    """Thousandths of `unit` as thousandths of `into`. Raises OtherKind, and Inexact rather than rounding."""
+    factor = ratio(unit, into, pack_milli)
+    if factor is None:
+        raise OtherKind
+    exact = milli * factor
+    if exact.denominator != 1:
+        raise Inexact(Fraction(exact))
+    return int(exact)
+
+
+def pack_size(pack_millis: list[int]) -> int | None:
+    """The thousandths of a piece in a pack, by the pack quantities of an item's barcodes: None unless they agree."""
+    sizes = {each for each in pack_millis if each != 1000}
+    return sizes.pop() if len(sizes) == 1 else None
+
+
+def nearest(milli: Fraction) -> int:
+    """The nearest whole number of thousandths, half away from zero: for what is shown or compared, never booked."""
+    whole = int(abs(milli) + Fraction(1, 2))
+    return whole if milli >= 0 else -whole
+
+
+def told(milli: int | Fraction, unit: str | None = None) -> str:
+    """A quantity in a sentence, with all its decimals where they end; with its unit where that needs saying."""
+    if isinstance(milli, Fraction) and milli.denominator != 1:
+        thousandth = milli / 1000
+        number = f"{float(thousandth):.12f}".rstrip("0").rstrip(".")
+        if Fraction(number) != thousandth:
+            number = f"about {float(thousandth):.6g}"
+    else:
+        number = f"{from_milli(int(milli)):g}"
+    return number if unit is None else f"{number} {unit}"
