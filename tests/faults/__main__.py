@@ -20,6 +20,7 @@ from tests.faults import (
     documents_hostile,
     door,
     kill,
+    lost_file,
     pooler,
     postgres_restart,
     slow_reads,
@@ -40,6 +41,7 @@ SCRIPTS: dict[str, Callable[[str, int | None], bool | None]] = {
     "kill_processes": lambda dialect, kills: (
         kill.run(dialect, kills or KILLS, PROCESSES) if dialect == "postgres" else None
     ),
+    "lost_file": lambda dialect, _: lost_file.run() if dialect == "sqlite" else None,
     "disk_full": lambda dialect, _: disk_full.run() if dialect == "sqlite" else None,
     "backup_disk_full": lambda dialect, _: backup_disk_full.run() if dialect == "sqlite" else None,
     "postgres_restart": lambda dialect, _: postgres_restart.run() if dialect == "postgres" else None,
