@@ -1,33 +1,44 @@
-"""Applies and takes back the migrations, through yoyo; one process at a time, and never over an edited migration."""
+"""Applies the migrations and takes them back: all that is asked for in one transaction, by one process at a time.
+
+A migration whose file was edited after it was applied is refused, and so is a database of a newer version.
+"""
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
-import io
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, redirect_stdout, suppress
-from datetime import UTC, datetime
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from yoyo import get_backend, read_migrations
+from yoyo import read_migrations
 from yoyo.migrations import MigrationList
 
 from stocky.config import Config
-from stocky.errors import Conflict, StockyError, Unavailable
+from stocky.db.migration_backend import MigrationBackend, checksum, open_backend
+from stocky.db.migration_repair import Repair, is_half_way, repair_records
+from stocky.errors import Conflict, Unavailable
 from stocky.resources import resource
 
 # Any number will do for the advisory lock on Postgres, as long as nobody changes it.
 _LOCK_KEY = 7_786_259
 # Tables whose rows are nobody's: they come with the schema, or follow from the others.
 _REMADE = {"auth_revision", "search_index", "search_text", "search_pending"}
-# When each migration was applied, and when yoyo's own tables came; in UTC, as text.
+_BOOKKEEPING = ("_yoyo_", "yoyo_", "migration_checksum")
+_DROPPED = re.compile(r"^DROP TABLE (?:IF EXISTS )?(\w+)", re.MULTILINE)
+# When yoyo's own tables came, and when each migration was applied; in UTC, as text.
 _APPLIED = "SELECT migration_id, CAST(applied_at_utc AS TEXT) FROM _yoyo_migration"
 _INSTALLED = "SELECT version, CAST(installed_at_utc AS TEXT) FROM _yoyo_version"
+_ENCODING = """
+SELECT current_database(), pg_encoding_to_char(encoding),
+       (SELECT datctype ~* '^(C|POSIX)$|utf-?8' FROM pg_database WHERE datname = 'template0')
+  FROM pg_database WHERE datname = current_database()
+"""
 
 
 class MigrationState(msgspec.Struct):
@@ -44,13 +55,13 @@ class SchemaNotCurrent(Exception):
 
 
 def list_migrations(config: Config) -> list[MigrationState]:
-    """Every migration in order, with its state; those that only the database knows come last.
+    """Every migration in order, with its state; those that only the database knows come last. Changes nothing.
 
     Raises Unavailable when there is no database: looking does not make one.
     """
     if config.dialect == "sqlite" and not config.sqlite_path.is_file():
         raise Unavailable(f"There is no database at {config.sqlite_path} yet; 'stocky migrate' makes it")
-    with _backend(config) as backend:
+    with open_backend(config) as backend:
         return _states(backend, _read(config))
 
 
@@ -72,64 +83,99 @@ def number_of(migration_id: str) -> int:
     return int(migration_id.partition(".")[0])
 
 
-def migrate(config: Config, *, through: int | None = None) -> list[str]:
+def migrate(
+    config: Config, *, through: int | None = None, before_change: Callable[[], None] | None = None
+) -> list[str]:
     """Applies what is pending, up to the number `through`, and returns its ids; waits while another process does so.
 
-    Raises SchemaNotCurrent for a database of a newer version or an edited migration.
+    `before_change` is called when a database that holds rows is about to be changed; what it raises stops that.
+
+    Raises SchemaNotCurrent for a database of a newer version, an edited migration, or a migration that was left half
+    done by an older version; Conflict for a Postgres database in another encoding than UTF8; Unavailable, OutOfSpace.
+    After any of them the database is what it was.
     """
     if config.dialect == "sqlite":
         config.sqlite_path.parent.mkdir(parents=True, exist_ok=True)
         # It holds hashes of passwords and keys; what SQLite puts beside it gets the same rights.
         with suppress(FileExistsError):
             os.close(os.open(config.sqlite_path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    with _only_process(config), _backend(config) as backend:
+    with _only_process(config) as backend:
         migrations = _read(config)
         _refuse_foreign_or_edited(_states(backend, migrations), migrations)
-        pending = MigrationList(
-            [each for each in backend.to_apply(migrations) if through is None or number_of(each.id) <= through]
-        )
-        ids = [migration.id for migration in pending]
-        if ids:
-            _clear_stale_lock(backend)
-            with backend.lock(), _said_nothing():
-                backend.apply_migrations(pending)
-            _keep_checksums(backend, pending)
-        return ids
+        applied, checksums = backend.applied(), backend.checksums()
+        pending = [
+            each for each in migrations if each.id not in applied and (through is None or number_of(each.id) <= through)
+        ]
+        # yoyo's own command keeps no checksums.
+        unproven = [each for each in migrations if each.id in applied and each.id not in checksums]
+        if pending:
+            _refuse_other_encoding(backend, config)
+            if is_half_way(backend, config, migrations):
+                raise SchemaNotCurrent(
+                    "A migration was applied or taken back and not recorded, as when an older Stocky was killed while"
+                    " it migrated; run 'stocky migrate --repair'"
+                )
+            if before_change is not None and applied and _full_tables(backend, _tables(backend)):
+                before_change()
+        if pending or unproven:
+            with backend.transaction():
+                backend.prepare()
+                for migration in pending:
+                    backend.apply(migration)
+                for migration in unproven:
+                    backend.keep_checksum(migration)
+        return [migration.id for migration in pending]
 
 
-def rollback(config: Config, migration_id: str, *, force: bool = False) -> list[str]:
-    """Takes back `migration_id` and all after it, newest first, and returns their ids.
+def rollback(
+    config: Config, migration_id: str, *, force: bool = False, before_change: Callable[[], None] | None = None
+) -> list[str]:
+    """Takes back `migration_id` and all after it, newest first, and returns their ids. `before_change` as above.
 
     Raises Conflict when that would drop a table that holds rows and `force` is not given,
     ValueError when the migration is unknown or not applied.
     """
-    with _only_process(config), _backend(config) as backend:
+    with _only_process(config) as backend:
         migrations = _read(config)
         matching = [m.id for m in migrations if m.id == migration_id or m.id.partition(".")[0] == migration_id]
         if not matching:
             raise ValueError(f"There is no migration {migration_id}; 'stocky migrate --list' shows them")
-        applied = list(backend.to_rollback(migrations))
-        ids = [migration.id for migration in applied]
-        if matching[0] not in ids:
+        applied = backend.applied()
+        undone = [each for each in reversed(migrations) if each.id in applied and each.id >= matching[0]]
+        if matching[0] not in applied:
             raise ValueError(f"The migration {matching[0]} is not applied")
-        undone = applied[: ids.index(matching[0]) + 1]
-        if not force and (full := _tables_that_would_go(backend, config, undone)):
+        if not force and (full := _full_tables(backend, _tables_that_would_go(undone))):
             raise Conflict(
                 f"This would delete {', '.join(full)} with all rows. Back up first, then repeat it with --force"
             )
-        _clear_stale_lock(backend)
-        with backend.lock(), _said_nothing():
-            backend.rollback_migrations(MigrationList(undone))
-        _forget_checksums(backend, [migration.id for migration in undone])
+        if before_change is not None and _full_tables(backend, _tables(backend)):
+            before_change()
+        with backend.transaction():
+            backend.prepare()
+            for migration in undone:
+                backend.take_back(migration)
         return [migration.id for migration in undone]
+
+
+def repair(config: Config) -> Repair:
+    """Makes the records of the migrations agree with the schema there is, and removes the lock that yoyo left.
+
+    Raises what `repair_records` does, and Unavailable when there is no database.
+    """
+    if config.dialect == "sqlite" and not config.sqlite_path.is_file():
+        raise Unavailable(f"There is no database at {config.sqlite_path} yet; 'stocky migrate' makes it")
+    with _only_process(config) as backend:
+        migrations = _read(config)
+        _refuse_foreign_or_edited(_states(backend, migrations), migrations)
+        return repair_records(backend, config, migrations)
 
 
 def carry_times(source: Config, target: Config) -> None:
     """Dates the migrations of a copy as those of the same number in its source; both are at the same one."""
-    with _backend(source) as backend:
+    with open_backend(source) as backend:
         applied = {number_of(id): moment for id, moment in backend.execute(_APPLIED).fetchall()}
         installed = dict(backend.execute(_INSTALLED).fetchall())
-    with _only_process(target), _backend(target) as backend, backend.transaction():
+    with _only_process(target) as backend, backend.transaction():
         for migration in _read(target):
             backend.execute(
                 "UPDATE _yoyo_migration SET applied_at_utc = :moment WHERE migration_id = :id",
@@ -142,96 +188,43 @@ def carry_times(source: Config, target: Config) -> None:
             )
 
 
-def _said_nothing() -> AbstractContextManager[object]:
-    """yoyo prints the rows that a statement gives, and SQLite's ALTER TABLE asks for some of its own."""
-    return redirect_stdout(io.StringIO())
-
-
 def _read(config: Config) -> MigrationList:
     return _read_for(config.dialect)
 
 
+@cache
 def _read_for(dialect: str) -> MigrationList:
+    """In their order. Taking them apart takes longer than applying them, so it is done once."""
     root = resource("migrations")
     # Those that both dialects share come first otherwise, whatever their number.
     return MigrationList(sorted(read_migrations(str(root), str(root / dialect)), key=lambda migration: migration.id))
 
 
 @contextmanager
-def _backend(config: Config) -> Iterator[Any]:
-    if config.dialect == "sqlite" and not config.sqlite_path.parent.is_dir():
-        raise Unavailable(f"{config.sqlite_path.parent} does not exist")
-    try:
-        if config.dialect == "sqlite":
-            backend = get_backend(f"sqlite:///{config.sqlite_path}")
-        else:
-            from stocky.db.postgres_migration import yoyo_backend
-
-            backend = yoyo_backend(config)
-    except StockyError:
-        raise
-    except ModuleNotFoundError as missing:
-        raise Unavailable("Postgres needs the extra: pip install 'stocky[postgres]'") from missing
-    except Exception as error:
-        # yoyo hands on whatever its driver raises, and the drivers share no base class.
-        raise Unavailable(f"The database cannot be reached: {str(error).strip().splitlines()[0]}") from error
-    try:
-        # Entered, it writes every time its own way, and closes the connection at the end.
-        with backend:
-            backend.execute(
-                "CREATE TABLE IF NOT EXISTS migration_checksum (migration_id TEXT PRIMARY KEY, checksum TEXT NOT NULL)"
-            )
-            backend.commit()
-            backend.ensure_internal_schema_updated()
+def _only_process(config: Config) -> Iterator[MigrationBackend]:
+    """A backend under a lock that dies with its process, so that a killed migration never has to be unlocked."""
+    with open_backend(config) as backend:
+        if config.dialect == "postgres":
+            # Held for longer than a transaction, and gone with the connection.
+            backend.execute("SELECT pg_advisory_lock(:key)", {"key": _LOCK_KEY})
             yield backend
-    except backend.driver.DatabaseError as error:
-        reason = str(error).strip().splitlines()[0]
-        raise Unavailable(f"The database cannot be used: {reason}. If it is damaged, restore a backup") from error
-    finally:
-        _restore_time_format()
-
-
-def _restore_time_format() -> None:
-    """yoyo leaves its own way to write times behind in the driver, for every connection of this process."""
-    if "stocky.db.sqlite_file" in sys.modules:
-        from stocky.db.sqlite_file import register_time_formats
-
-        register_time_formats()
-
-
-@contextmanager
-def _only_process(config: Config) -> Iterator[None]:
-    """A lock that dies with its process, so that a killed migration never has to be unlocked by hand."""
-    if config.dialect == "sqlite":
+            return
         descriptor = os.open(config.sqlite_path.parent, os.O_RDONLY)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
+            yield backend
         finally:
             os.close(descriptor)
-        return
-    from stocky.db.postgres_migration import connect
-
-    with connect(config) as connection:
-        connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK_KEY,))
-        yield
 
 
-def _clear_stale_lock(backend: Any) -> None:
-    """yoyo's own lock is a row; whoever left one is gone, for we hold the lock that dies with its process."""
-    backend.break_lock()
-
-
-def _states(backend: Any, migrations: MigrationList) -> list[MigrationState]:
-    applied: dict[str, datetime] = {id: _aware(moment) for id, moment in backend.execute(_APPLIED).fetchall()}
-    checksums = dict(backend.execute("SELECT migration_id, checksum FROM migration_checksum").fetchall())
+def _states(backend: MigrationBackend, migrations: MigrationList) -> list[MigrationState]:
+    applied, checksums = backend.applied(), backend.checksums()
     states = [
         MigrationState(
             migration.id,
             applied=migration.id in applied,
             applied_at=applied.get(migration.id),
-            edited=migration.id in applied
-            and checksums.get(migration.id, _checksum(migration)) != _checksum(migration),
+            edited=migration.id in applied and checksums.get(migration.id, checksum(migration)) != checksum(migration),
         )
         for migration in migrations
     ]
@@ -250,48 +243,42 @@ def _refuse_foreign_or_edited(states: list[MigrationState], migrations: Migratio
             raise SchemaNotCurrent(f"The migration {state.id} was edited after it was applied; restore its file")
 
 
-def _keep_checksums(backend: Any, migrations: MigrationList) -> None:
-    with backend.transaction():
-        for migration in migrations:
-            backend.execute(
-                "INSERT INTO migration_checksum (migration_id, checksum) VALUES (:id, :checksum)"
-                " ON CONFLICT (migration_id) DO NOTHING",
-                {"id": migration.id, "checksum": _checksum(migration)},
-            )
+def _refuse_other_encoding(backend: MigrationBackend, config: Config) -> None:
+    """Names of items come in every script, and lengths are counted in characters."""
+    if config.dialect == "sqlite":
+        return
+    name, encoding, fits = backend.execute(_ENCODING).fetchone()
+    if encoding == "UTF8":
+        return
+    # A template in the locale of another encoding can only be made UTF8 with a locale that fits every one.
+    line = f"createdb --encoding=UTF8 --template=template0{'' if fits else ' --locale=C'} {name}_utf8"
+    raise Conflict(
+        f"The database {name} has the encoding {encoding}, and Stocky needs UTF8. Make one with: {line} (and set"
+        " STOCKY_DATABASE_URL to it; 'stocky backup -o all.sql.gz' before and 'stocky restore all.sql.gz' after that"
+        " take data along)"
+    )
 
 
-def _forget_checksums(backend: Any, ids: list[str]) -> None:
-    with backend.transaction():
-        for id in ids:
-            backend.execute("DELETE FROM migration_checksum WHERE migration_id = :id", {"id": id})
+def _tables_that_would_go(migrations: list[Any]) -> list[str]:
+    """The tables that these rollbacks drop."""
+    texts = [Path(migration.path).with_suffix(".rollback.sql").read_text("utf-8") for migration in migrations]
+    return [table for text in texts for table in _DROPPED.findall(text)]
 
 
-def _checksum(migration: Any) -> str:
-    return hashlib.sha256(Path(migration.path).read_bytes()).hexdigest()
+def _tables(backend: MigrationBackend) -> list[str]:
+    return [name for name in backend.list_tables() if not name.startswith((*_BOOKKEEPING, "sqlite_", "search_index_"))]
 
 
-def _tables_that_would_go(backend: Any, config: Config, migrations: list[Any]) -> list[str]:
-    """The tables these rollbacks drop that hold rows which would be missed."""
-    full = []
-    for migration in migrations:
-        text = Path(migration.path).with_suffix(".rollback.sql").read_text("utf-8")
-        for line in text.splitlines():
-            if line.startswith("DROP TABLE "):
-                table = line.removeprefix("DROP TABLE ").removeprefix("IF EXISTS ").rstrip(";")
-                if table not in _REMADE and _holds_rows(backend, table):
-                    full.append(table)
-    return full
+def _full_tables(backend: MigrationBackend, tables: list[str]) -> list[str]:
+    """Those that hold rows which would be missed."""
+    return [table for table in tables if table not in _REMADE and _holds_rows(backend, table)]
 
 
-def _holds_rows(backend: Any, table: str) -> bool:
-    # The name comes from a rollback file of ours.
-    return backend.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is not None  # noqa: S608
+def _holds_rows(backend: MigrationBackend, table: str) -> bool:
+    quoted = backend.quote_identifier(table)
+    return backend.execute(f"SELECT 1 FROM {quoted} LIMIT 1").fetchone() is not None  # noqa: S608 - quoted
 
 
 def _naive(moment: str) -> datetime:
     """As its columns have it: in UTC, and without saying so."""
     return datetime.fromisoformat(moment).replace(tzinfo=None)
-
-
-def _aware(moment: str) -> datetime:
-    return datetime.fromisoformat(moment).replace(tzinfo=UTC)

@@ -7,17 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
-from yoyo.backends import DatabaseBackend, get_backend_class
-from yoyo.connections import DatabaseURI
-from yoyo.migrations import default_migration_table
 
 from stocky.config import Config
 from stocky.database_address import PostgresAddress, parse
 from stocky.db.postgres import domain_errors
 from stocky.db.postgres_connect import APPLICATION, CONNECT_SECONDS, examine, session
 from stocky.errors import Unavailable
-
-_YOYO = "postgresql+psycopg"
 
 
 def check_session(config: Config) -> None:
@@ -47,18 +42,6 @@ def connect(config: Config) -> psycopg.Connection[Any]:
     return connection
 
 
-def yoyo_backend(config: Config) -> DatabaseBackend:
-    """yoyo on a connection of its own, on the schema of `config`. Raises Unavailable, or what psycopg raises."""
-    check_session(config)
-    parts: dict[str, Any] = _arguments(parse(config.session_url))
-    if config.schema:
-        parts["schema"] = config.schema
-    address = DatabaseURI(_YOYO, None, None, None, None, parts.pop("dbname"), parts)
-    backend: DatabaseBackend = get_backend_class(_YOYO)(address, default_migration_table)
-    backend.init_database()
-    return backend
-
-
 def _arguments(address: PostgresAddress) -> dict[str, Any]:
     """The parts of an address as libpq takes them; what is not given comes from its environment."""
     given = {
@@ -70,4 +53,6 @@ def _arguments(address: PostgresAddress) -> dict[str, Any]:
         "connect_timeout": str(CONNECT_SECONDS),
         "fallback_application_name": APPLICATION,
     }
-    return {name: value for name, value in (given | address.parameters).items() if value}
+    # Whatever the database's encoding is, its words are read; migrations refuse all but one.
+    fixed = {"client_encoding": "UTF8"}
+    return {name: value for name, value in (given | address.parameters | fixed).items() if value}

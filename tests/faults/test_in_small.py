@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults import migrate_kill
 from tests.faults.kill import kill_again_and_again
-from tests.faults.shop import shop_on
+from tests.faults.shop import DIALECTS, shop_on
 from tests.faults.storm import storm
 from tests.serving import serve
 
@@ -30,3 +31,9 @@ def test_a_kill_under_32_writers_loses_and_doubles_nothing(
     processes = 1 if dialect == "sqlite" else 2
     assert asyncio.run(kill_again_and_again(shop, 1, processes)) == []
     assert shop.acknowledged == shop.sent.keys()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", DIALECTS)
+def test_a_killed_migration_goes_on_at_the_next_start(kind: str) -> None:
+    assert migrate_kill.run(kind, kills=1)

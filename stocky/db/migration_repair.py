@@ -1,0 +1,135 @@
+"""Finds which migrations a database really has, by comparing its schema, and makes their records say so.
+
+Only records are changed, never a table: a schema that is that of no version is refused.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+
+import msgspec
+from yoyo.migrations import MigrationList
+
+from stocky.config import Config
+from stocky.db.migration_backend import MigrationBackend, sqlite_backend
+from stocky.db.schema_snapshot import Snapshot, read_snapshot
+from stocky.errors import Conflict, Unavailable
+
+# Of the differences that are named.
+NAMED = 5
+_SCRATCH = "stocky_compared"
+
+
+class Repair(msgspec.Struct):
+    """What was done: ids that were marked as applied, ids whose mark was removed, and ids whose checksum was kept."""
+
+    marked: list[str] = []
+    unmarked: list[str] = []
+    checksums: list[str] = []
+
+
+def repair_records(backend: MigrationBackend, config: Config, migrations: MigrationList) -> Repair:
+    """Makes marks and checksums agree with the schema; the caller holds the lock of the migrations.
+
+    Raises Conflict when the schema is that of no version, naming what differs; Unavailable when it cannot be compared.
+    """
+    marked = backend.applied()
+    actual = read_snapshot(backend.connection, is_sqlite=config.dialect == "sqlite")
+    versions = snapshots(backend, config, migrations)
+    found = matching(actual, versions)
+    if not found:
+        raise Conflict(
+            f"The schema is that of no version of Stocky: {_differences(actual, versions)}. Nothing was changed;"
+            " restore a backup into an empty database"
+        )
+    level = min(found, key=lambda each: abs(each - len(marked)))
+    repair = Repair()
+    with backend.transaction():
+        backend.prepare()
+        checksums = backend.checksums()
+        for migration in migrations[:level]:
+            if migration.id not in marked:
+                backend.record(migration, "mark")
+                repair.marked.append(migration.id)
+            elif migration.id not in checksums:
+                backend.keep_checksum(migration)
+                repair.checksums.append(migration.id)
+        for migration in reversed(migrations[level:]):
+            if migration.id in marked:
+                backend.erase(migration, "unmark")
+                repair.unmarked.append(migration.id)
+    return repair
+
+
+def is_half_way(backend: MigrationBackend, config: Config, migrations: MigrationList) -> bool:
+    """Whether the schema is exactly that of another version than the one that is recorded.
+
+    False where that cannot be found out, or where the schema is that of no version.
+    """
+    actual = read_snapshot(backend.connection, is_sqlite=config.dialect == "sqlite")
+    marked = len(backend.applied())
+    if not actual and not marked:
+        return False
+    with suppress(Unavailable):
+        found = matching(actual, snapshots(backend, config, migrations))
+        return bool(found) and marked not in found
+    return False
+
+
+def matching(actual: Snapshot, versions: Sequence[Snapshot]) -> list[int]:
+    """The numbers of applied migrations whose schema this is; what was never Stocky's does not count."""
+    known = {name for version in versions for name in version}
+    stocky = {name: definition for name, definition in actual.items() if name in known}
+    return [level for level, version in enumerate(versions) if version == stocky]
+
+
+def snapshots(backend: MigrationBackend, config: Config, migrations: MigrationList) -> list[Snapshot]:
+    """The schema before the first migration, after it, after the second, and so on; made on the side.
+
+    Raises Unavailable when the database's user may make no schema.
+    """
+    is_sqlite = config.dialect == "sqlite"
+    with _scratch(backend, is_sqlite=is_sqlite) as scratch:
+        found = [read_snapshot(scratch.connection, is_sqlite=is_sqlite)]
+        for migration in migrations:
+            scratch.take_steps(migration, "apply")
+            found.append(read_snapshot(scratch.connection, is_sqlite=is_sqlite))
+    return found
+
+
+@contextmanager
+def _scratch(backend: MigrationBackend, *, is_sqlite: bool) -> Iterator[MigrationBackend]:
+    """A backend on an empty schema, of which nothing is left after the block."""
+    if is_sqlite:
+        with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+            yield sqlite_backend(connection)
+        return
+    import psycopg
+
+    with backend.transaction(rollback_on_exit=True):
+        try:
+            backend.execute(f"CREATE SCHEMA {_SCRATCH}")
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise Unavailable(
+                "The schema cannot be compared, since the database's user may not make one beside it;"
+                " GRANT CREATE ON DATABASE ... TO ... lets it"
+            ) from error
+        backend.execute(f"SET LOCAL search_path = {_SCRATCH}")
+        yield backend
+
+
+def _differences(actual: Snapshot, versions: Sequence[Snapshot]) -> str:
+    """What differs from the version that is nearest."""
+    known = {name for version in versions for name in version}
+    stocky = {name: definition for name, definition in actual.items() if name in known}
+    nearest = min(versions, key=lambda version: len(version.items() ^ stocky.items()))
+    names = sorted(
+        {name for name, _ in nearest.items() ^ stocky.items()}, key=lambda name: (not name.startswith("table "), name)
+    )
+    told = [
+        f"{name} {'is missing' if name not in stocky else 'is there' if name not in nearest else 'is another one'}"
+        for name in names[:NAMED]
+    ]
+    return ", ".join(told) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
