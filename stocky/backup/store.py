@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -52,10 +53,13 @@ class Reason(str, Enum):
     MANUAL = "manual"
     SCHEDULED = "scheduled"
     BEFORE_RESTORE = "before_restore"
+    BEFORE_MIGRATION = "before_migration"
     COMMAND_LINE = "command_line"
     FOUND = "found"
 
 
+# What is made without being asked for, and kept by number.
+COUNTED = (Reason.SCHEDULED, Reason.BEFORE_RESTORE, Reason.BEFORE_MIGRATION)
 # How long what was made by hand is kept, so that nobody has to tidy up after a download.
 KEPT = {Reason.API: timedelta(hours=24), Reason.MANUAL: timedelta(hours=1)}
 
@@ -208,13 +212,13 @@ class Store:
                         promise.unlink()
         return expired
 
-    def keep_last(self, count: int) -> list[StoredBackup]:
-        """Deletes the oldest scheduled and pre-restore backups but `count` of each; returns them.
+    def keep_last(self, count: int, reasons: Iterable[Reason] = COUNTED) -> list[StoredBackup]:
+        """Deletes the oldest backups made for each of these reasons but `count` of them; returns the deleted ones.
 
         The newest one that was verified stays, however old it is, and the one just made, whatever the clock says.
         """
         removed = []
-        for reason in (Reason.SCHEDULED, Reason.BEFORE_RESTORE):
+        for reason in reasons:
             backups = [each for each in self.list_backups() if each.reason is reason]
             good = next((each.id for each in backups if each.is_good), None)
             kept = (good, self._just_made.get(reason))

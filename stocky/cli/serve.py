@@ -9,6 +9,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from stocky.backup.dump.writing import Report
     from stocky.config import Config
 
 # A Stocky that was told to stop may take as long as this.
@@ -100,8 +101,27 @@ def _prepare_database(config: Config, log: logging.Logger) -> None:
 
     if not config.migrate_on_start:
         migrate.check_schema(config)
-    elif applied := migrate.migrate(config):
-        log.info("Applied %d migrations, the last one %s", len(applied), applied[-1])
+        return
+    from stocky.backup import migrating
+
+    migrated = migrating.migrate(config, _log_phases(log))
+    if migrated.backup is not None:
+        log.info("Backed up to %s before migrating, and restored it on trial", migrated.backup.filename)
+    if migrated.ids:
+        log.info("Applied %d migrations, the last one %s", len(migrated.ids), migrated.ids[-1])
+
+
+def _log_phases(log: logging.Logger) -> Report:
+    """Writes a line for each phase of the backup before a migration, which may take minutes."""
+    told = ""
+
+    def report(phase: str, done: int, total: int | None, unit: str) -> None:
+        nonlocal told
+        if phase != told:
+            log.info("Before the migration: %s", phase)
+            told = phase
+
+    return report
 
 
 def _port(text: str) -> int:

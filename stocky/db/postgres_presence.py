@@ -22,7 +22,7 @@ from stocky.errors import Conflict, Unavailable
 from stocky.supervisor import Supervisor
 
 # Any numbers will do for the advisory locks, as long as nobody changes them.
-_SERVING = 7_786_260
+SERVING = 7_786_260
 _RESTORING = 7_786_261
 _PAUSE = "stocky_pause"
 # What the query reserve_event_ids notifies.
@@ -89,7 +89,7 @@ class Presence:
 
     async def _hold(self, connection: Any) -> None:
         """Takes a share, lets requests in, and gives it back when it is asked to."""
-        await connection.execute("SELECT pg_advisory_lock_shared($1::bigint)", _SERVING)
+        await connection.execute("SELECT pg_advisory_lock_shared($1::bigint)", SERVING)
         if self._held_before:
             # While it had no share, anything may have happened to the data.
             self._gate.renew()
@@ -106,7 +106,7 @@ class Presence:
             except Unavailable:
                 _log.warning("Requests did not end in time, so this process did not pause for another one's restore")
                 continue
-            await connection.execute("SELECT pg_advisory_unlock_shared($1::bigint)", _SERVING)
+            await connection.execute("SELECT pg_advisory_unlock_shared($1::bigint)", SERVING)
             # Closed until there is a share again.
             return
 
@@ -145,7 +145,7 @@ async def alone(session_url: str, gate: Gate) -> AsyncIterator[Any]:
     Raises Unavailable when a process does not make way; nothing has happened then.
     """
     async with session(session_url) as holder, session(session_url) as caller:
-        locked = asyncio.create_task(holder.execute("SELECT pg_advisory_lock($1::bigint)", _SERVING))
+        locked = asyncio.create_task(holder.execute("SELECT pg_advisory_lock($1::bigint)", SERVING))
         try:
             await _ask_until(locked, caller)
             yield caller

@@ -44,6 +44,27 @@ def lock_path(config: Config) -> Path:
     return config.sqlite_path.with_name(config.sqlite_path.name + SUFFIX)
 
 
+@contextmanager
+def not_served(config: Config, *, otherwise: str) -> Iterator[None]:
+    """No server answers requests on this database for the length of the block, on either dialect.
+
+    Raises Conflict with `otherwise` when one does, Unavailable when Postgres cannot be reached.
+    """
+    if config.dialect == "sqlite":
+        with serving_lock(config, wait=0, otherwise=otherwise):
+            yield
+        return
+    from stocky.db.migration_backend import open_backend
+    from stocky.db.postgres_presence import SERVING
+
+    with open_backend(config) as backend:
+        # Every server holds a share of it, and a new one waits for its own.
+        (alone,) = backend.execute("SELECT pg_try_advisory_lock(:key)", {"key": SERVING}).fetchone()
+        if not alone:
+            raise Conflict(otherwise)
+        yield
+
+
 def _take(descriptor: int, until: float, otherwise: str) -> None:
     while True:
         try:

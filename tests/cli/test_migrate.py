@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
+import httpx
+import psycopg
 import pytest
 
-from tests.cli.running import stocky
+from stocky.backup import migrating
+from stocky.backup.store import Reason, Store
+from stocky.config import Config, load
+from stocky.db.migrate import list_migrations, migrate, schema_version
+from stocky.errors import Conflict, Unavailable
+from tests import postgres
+from tests.architecture import schema
+from tests.cli.running import environment, stocky
+from tests.conftest import TestDatabases, settings
+from tests.old_schema import OLDEST, make_old
+from tests.serving import Server
+from tests.serving import serve as serving
 
 
 def test_forward_back_and_forward_again(empty_environ: dict[str, str]) -> None:
@@ -18,13 +38,13 @@ def test_forward_back_and_forward_again(empty_environ: dict[str, str]) -> None:
     assert len(states) > 1
     assert all(state["applied"] and not state["edited"] for state in states)
     back = json.loads(stocky(empty_environ, "migrate", "--rollback", states[1]["id"], "--json").stdout)
-    assert back == {"rolled_back": [state["id"] for state in reversed(states[1:])]}
+    assert back == {"rolled_back": [state["id"] for state in reversed(states[1:])], "backup": None}
     pending = stocky(empty_environ, "migrate", "--check")
     assert pending.returncode == 1
     assert pending.stderr == f"stocky: {len(states) - 1} migrations are not applied yet; run 'stocky migrate'\n"
     assert "pending " in stocky(empty_environ, "migrate", "--list").stdout
     again = json.loads(stocky(empty_environ, "migrate", "--json").stdout)
-    assert again == {"applied": [state["id"] for state in states[1:]]}
+    assert again == {"applied": [state["id"] for state in states[1:]], "backup": None}
     assert stocky(empty_environ, "check").returncode == 0
 
 
@@ -50,3 +70,132 @@ def test_an_unknown_migration_is_one_line(environ: dict[str, str]) -> None:
     answer = stocky(environ, "migrate", "--rollback", "9999")
     assert answer.returncode == 1
     assert answer.stderr == "stocky: There is no migration 9999; 'stocky migrate --list' shows them\n"
+
+
+def unreported(phase: str, done: int, total: int | None, unit: str) -> None:
+    return None
+
+
+def applied(config: Config) -> int:
+    return sum(state.applied for state in list_migrations(config))
+
+
+@pytest.mark.parametrize("version", [OLDEST, 8, 12, schema_version("sqlite") - 1])
+def test_a_database_with_rows_is_backed_up_before_it_is_migrated(version: int, empty_environ: dict[str, str]) -> None:
+    config = load(empty_environ)
+    make_old(config, version)
+    migrated = migrating.migrate(config, unreported)
+    assert len(migrated.ids) == schema_version(config.dialect) - version
+    (stored,) = Store(config.backup_dir).list_backups()
+    assert stored == migrated.backup
+    assert (stored.reason, stored.schema_version, stored.is_good) == (Reason.BEFORE_MIGRATION, version, True)
+    assert (stored.rows or {})["stock_event"] == 1
+    assert sorted(each.name for each in config.backup_dir.iterdir()) == [stored.filename, f"{stored.filename}.json"]
+    assert migrating.migrate(config, unreported) == migrating.Migrated([])
+
+
+def test_a_start_names_the_backup_that_it_made_before_it_migrated(
+    empty_environ: dict[str, str], tmp_path: Path
+) -> None:
+    config = load(empty_environ)
+    make_old(config, schema_version(config.dialect) - 1)
+    with serving(empty_environ, tmp_path) as server:
+        (stored,) = Store(config.backup_dir).list_backups()
+        assert f"Backed up to {stored.filename} before migrating, and restored it on trial" in server.log
+
+
+def test_what_cannot_be_backed_up_is_not_migrated_until_it_is_said(empty_environ: dict[str, str]) -> None:
+    config = load(empty_environ)
+    make_old(config, 8)
+    schema.falsify(config, "UPDATE sku SET quantity_milli = 9999")
+    with pytest.raises(Unavailable, match=r"nothing was changed: it does not restore.*--no-backup"):
+        migrating.migrate(config, unreported)
+    assert applied(config) == 8
+    assert Store(config.backup_dir).list_backups() == []
+    config.backup_dir.rmdir()
+    config.backup_dir.write_text("no directory")
+    with pytest.raises(Unavailable, match=r"nothing was changed: .*cannot be written.*--no-backup"):
+        migrating.migrate(config, unreported)
+    assert applied(config) == 8
+    told = json.loads(stocky(empty_environ, "migrate", "--no-backup", "--json").stdout)
+    assert (len(told["applied"]), told["backup"]) == (schema_version(config.dialect) - 8, None)
+
+
+def test_a_failing_start_does_not_fill_the_disk_with_backups(empty_environ: dict[str, str]) -> None:
+    config = load(empty_environ)
+    make_old(config, 8)
+    # The migration makes an index of this name.
+    schema.run(config, "CREATE TABLE document_by_item (id INTEGER)")
+    for _ in range(migrating.KEPT + 2):
+        with pytest.raises(Unavailable, match="0009"):
+            migrating.migrate(config, unreported)
+    assert len(Store(config.backup_dir).list_backups()) == migrating.KEPT
+
+
+def test_nothing_is_taken_back_while_a_server_serves(
+    environ: dict[str, str], serve: Callable[..., AbstractContextManager[Server]]
+) -> None:
+    config = load(environ)
+    count = applied(config)
+    with serve() as server:
+        refused = stocky(environ, "migrate", "--rollback", f"{count:04}")
+        assert refused.returncode == 1
+        assert refused.stderr == "stocky: A Stocky serves this database; stop it before you take a migration back\n"
+        assert httpx.get(f"{server.url}/health/ready").status_code == 200
+    assert applied(config) == count
+    back = stocky(environ, "migrate", "--rollback", f"{count:04}", "--json")
+    assert json.loads(back.stdout)["backup"] in {each.filename for each in Store(config.backup_dir).list_backups()}
+    assert applied(config) == count - 1
+
+
+@pytest.mark.one_database
+def test_a_user_without_a_name_can_migrate(empty_environ: dict[str, str]) -> None:
+    unshare = shutil.which("unshare")
+    nameless = [unshare or "", "--user", "--map-user=54321", "--map-group=54321"]
+    if unshare is None or subprocess.run([*nameless, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("A user of another number takes the program unshare and user namespaces")
+    named = ("LOGNAME", "USER", "LNAME", "USERNAME")
+    done = subprocess.run(
+        [*nameless, sys.executable, "-m", "stocky", "migrate"],
+        env={name: value for name, value in environment(empty_environ).items() if name not in named},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    config = load(empty_environ)
+    assert schema.run(config, "SELECT DISTINCT username FROM _yoyo_log") == [("uid 54321",)]
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_postgres_database_in_another_encoding_is_refused_with_the_line_that_makes_one(
+    encoding: str, dialect: str, databases: TestDatabases, tmp_path: Path
+) -> None:
+    if dialect == "sqlite":
+        pytest.skip("SQLite is always in UTF-8")
+    with databases.empty(dialect, tmp_path) as url:
+        server = postgres.Server(url)
+        server.execute(f"CREATE DATABASE in_another ENCODING '{encoding}' TEMPLATE template0 LOCALE 'C'")
+        try:
+            other = load(settings(server.url_of("in_another"), tmp_path))
+            with pytest.raises(
+                Conflict, match=f"in_another has the encoding {encoding}, and Stocky needs UTF8"
+            ) as told:
+                migrate(other)
+            assert schema.tables(other) == set()
+            line = str(told.value).partition("Make one with: ")[2].partition(" (")[0]
+            assert line == "createdb --encoding=UTF8 --template=template0 in_another_utf8"
+            program = shutil.which("createdb")
+            if program is None:
+                server.execute("CREATE DATABASE in_another_utf8 ENCODING 'UTF8' TEMPLATE template0")
+            else:
+                connection = psycopg.conninfo.conninfo_to_dict(url)
+                asked = {"PGHOST": str(connection["host"]), "PGUSER": str(connection.get("user") or getpass.getuser())}
+                subprocess.run([program, *line.split()[1:]], env=os.environ | asked, check=True)
+            assert len(migrate(load(settings(server.url_of("in_another_utf8"), tmp_path)))) == schema_version(
+                "postgres"
+            )
+        finally:
+            for name in ("in_another", "in_another_utf8"):
+                server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")

@@ -1,0 +1,68 @@
+"""Migrates a database that holds rows only after a backup of it that was restored on trial, row by row."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from stocky.backup.dump.writing import Report
+from stocky.backup.service import Backups
+from stocky.backup.store import Kind, Reason, StoredBackup
+from stocky.backup.workspace import sweep
+from stocky.config import Config
+from stocky.db import migrate as migrations
+from stocky.errors import StockyError, Unavailable
+
+# A start that fails again and again makes one each time.
+KEPT = 7
+_WITHOUT = "'stocky migrate --no-backup' goes on without one"
+
+
+class Migrated(msgspec.Struct):
+    """The ids of the migrations that were applied or taken back, and the backup that was made before."""
+
+    ids: list[str]
+    backup: StoredBackup | None = None
+
+
+def migrate(config: Config, report: Report) -> Migrated:
+    """Applies what is pending. Raises what `stocky.db.migrate.migrate` does, and Unavailable when the backup failed."""
+    first = _FirstBackup(config, report)
+    return Migrated(migrations.migrate(config, before_change=first.make), first.made)
+
+
+def rollback(config: Config, migration_id: str, report: Report, *, force: bool) -> Migrated:
+    """Takes back a migration and all after it. Raises what `stocky.db.migrate.rollback` does, and Unavailable."""
+    first = _FirstBackup(config, report)
+    return Migrated(migrations.rollback(config, migration_id, force=force, before_change=first.make), first.made)
+
+
+class _FirstBackup:
+    """The backup that is made when a change is about to begin; `made` is None while there was none."""
+
+    def __init__(self, config: Config, report: Report) -> None:
+        self._config = config
+        self._report = report
+        self.made: StoredBackup | None = None
+
+    def make(self) -> None:
+        """Raises Unavailable when it cannot be made, or does not restore."""
+        # What a killed one left; only a server would do so otherwise.
+        sweep(self._config.backup_dir)
+        try:
+            self.made = asyncio.run(self._make())
+        except StockyError as error:
+            raise Unavailable(
+                f"The backup before the migration failed, and nothing was changed: {error.detail}. {_WITHOUT}"
+            ) from error
+
+    async def _make(self) -> StoredBackup:
+        backups = Backups(self._config)
+        made = await backups.create(Kind.SQL, Reason.BEFORE_MIGRATION, self._report)
+        made = await backups.verify(made.id, self._report)
+        if not made.is_good:
+            await backups.remove_backup(made.id)
+            raise Unavailable(f"it does not restore: {'; '.join(made.problems)}")
+        await asyncio.to_thread(backups.store.keep_last, KEPT, (Reason.BEFORE_MIGRATION,))
+        return made
