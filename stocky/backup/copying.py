@@ -124,5 +124,5 @@ async def _loaded(config: Config, report: Report) -> AsyncIterator[tuple[Path, l
 
 
 def _proofs(path: Path) -> dict[str, TableProof]:
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
         return table_proofs(connection, "sqlite")

@@ -78,7 +78,7 @@ class Staged(msgspec.Struct, frozen=True):
 
 def staged_tables(staging: Path) -> list[Staged]:
     """The tables with rows, each after those it refers to."""
-    with closing(sqlite3.connect(f"file:{staging}?mode=ro", uri=True)) as connection:
+    with closing(sqlite3.connect(f"{staging.as_uri()}?mode=ro", uri=True)) as connection:
         shapes = {name: table for name, table in tables_of(connection).items() if name not in BOOKKEEPING | DERIVED}
         order = TopologicalSorter(
             {

@@ -102,5 +102,5 @@ def _told(count: int) -> str:
 
 
 def _contents_of(scratch: Path) -> dict[str, int]:
-    with closing(sqlite3.connect(f"file:{scratch}?mode=ro", uri=True)) as connection:
+    with closing(sqlite3.connect(f"{scratch.as_uri()}?mode=ro", uri=True)) as connection:
         return dict(connection.execute(CONTENTS))

@@ -41,7 +41,7 @@ def _refuse(faults: list[str]) -> None:
 
 
 def _run(path: Path, check: Check) -> list[str]:
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)) as connection:
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)) as connection:
         return list(check(connection))
 
 

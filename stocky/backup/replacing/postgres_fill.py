@@ -81,7 +81,7 @@ async def _fill(request: FillRequest, report: Report) -> FillResult:
 
 @contextmanager
 def _rows(path: Path) -> Iterator[sqlite3.Connection]:
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)) as connection:
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)) as connection:
         yield connection
 
 
