@@ -16,12 +16,14 @@ from stocky.db.connection import Ask, Connection, Database, Script, Work, to_str
 from stocky.db.lanes import Lane, Lanes
 from stocky.db.open_file import FileLost, OpenFile
 from stocky.db.queries import Query
-from stocky.db.sqlite_file import domain_errors, open_connection, pragmas
+from stocky.db.sqlite_file import domain_errors, fold, open_connection, pragmas
 from stocky.db.sqlite_writer import Writer
 from stocky.errors import Unavailable
 
 T = TypeVar("T")
 
+# What takes longer holds one of two connections up for everyone else who reads at length.
+LONG_READ_SECONDS = 60.0
 READERS = {Lane.IDENTITY: 1, Lane.SHORT: 3, Lane.LONG: 2}
 
 
@@ -80,6 +82,7 @@ class SqliteDatabase(Database):
             f"{self.path.as_uri()}?mode=rw", uri=True, isolation_level=None, cached_statements=256
         )
         self._opened.append(reader)
+        await reader.create_function("fold", 1, fold, deterministic=True)
         for pragma in pragmas(readonly=True):
             await reader.execute_fetchall(pragma)
         reader.row_factory = sqlite3.Row
@@ -88,6 +91,8 @@ class SqliteDatabase(Database):
     async def close(self) -> None:
         """Closes everything; what is committed is in the file, and the WAL is folded into it."""
         for reader in self._opened:
+            # Nobody waits for what is still being read, and its thread would keep the process from ending.
+            await reader.interrupt()
             await reader.close()
         self._opened.clear()
         if self._watch is not None:
@@ -102,7 +107,7 @@ class SqliteDatabase(Database):
                 idle = self._idle[lane]
                 reader = idle.pop()
                 try:
-                    yield _Reader(self.queries, reader)
+                    yield _Reader(self.queries, reader, LONG_READ_SECONDS if lane is Lane.LONG else None)
                 finally:
                     idle.append(reader)
 
@@ -250,19 +255,39 @@ class _Statements(Connection):
 
 
 class _Reader(_Statements):
-    def __init__(self, queries: dict[str, Query], connection: aiosqlite.Connection) -> None:
+    def __init__(self, queries: dict[str, Query], connection: aiosqlite.Connection, seconds: float | None) -> None:
+        """A query may take so many `seconds`; None for no limit."""
         super().__init__(queries)
         self._connection = connection
+        self._seconds = seconds
 
     async def _fetch(self, query: Query, values: Sequence[Any]) -> tuple[Sequence[str], list[Any], int]:
         with domain_errors():
-            rows = list(await self._connection.execute_fetchall(query.text, values))
+            async with self._interrupted_when_left():
+                rows = list(await self._connection.execute_fetchall(query.text, values))
         return (rows[0].keys() if rows else ()), rows, 0
 
     async def run(self, script: Script[T]) -> T:
         # The driver offers no public way to do several things in one hop to its thread.
-        result: T = await self._connection._execute(self._run, script)  # type: ignore[no-untyped-call]
+        async with self._interrupted_when_left():
+            result: T = await self._connection._execute(self._run, script)  # type: ignore[no-untyped-call]
         return result
+
+    @asynccontextmanager
+    async def _interrupted_when_left(self) -> AsyncIterator[None]:
+        """Ends what SQLite is doing when the block is cancelled, or takes too long, which is Unavailable."""
+        try:
+            async with asyncio.timeout(self._seconds):
+                yield
+        except TimeoutError:
+            await self._connection.interrupt()
+            raise Unavailable(
+                f"Reading took longer than {self._seconds:g} seconds; ask for less at a time, or try again later",
+                retry_after=60,
+            ) from None
+        except asyncio.CancelledError:
+            await self._connection.interrupt()
+            raise
 
     def _run(self, script: Script[T]) -> T:
         connection = self._connection._conn

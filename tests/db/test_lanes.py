@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 
+import pytest
 from httpx import AsyncClient
 from litestar import Litestar
 
-from stocky.db import Database, Lane
+from stocky.config import Config
+from stocky.db import Database, Lane, make_database, sqlite
 from stocky.db.lanes import MAX_WAITING, Lanes
+from stocky.db.queries import compile_query
+from stocky.db.sqlite import SqliteDatabase
+from stocky.errors import Unavailable
 from tests.inventory import get, made, new_item, new_location, new_stock
 
 LONG = [
@@ -63,3 +68,43 @@ async def test_connections_are_given_in_the_order_they_were_asked_for() -> None:
     await asyncio.gather(*(page_after_page(reader) for reader in range(4)))
     # A reader that asks for its next page at once goes to the end of the queue.
     assert [sorted(served[start : start + 4]) for start in (0, 4, 8)] == [[0, 1, 2, 3]] * 3
+
+
+ENDLESS = "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
+
+
+@pytest.mark.one_database
+async def test_a_read_that_takes_too_long_or_is_left_gives_its_connection_back(
+    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database.queries["endless"] = compile_query("endless", ENDLESS, "sqlite")
+    monkeypatch.setattr(sqlite, "LONG_READ_SECONDS", 0.2)
+    for _ in range(3):
+        with pytest.raises(Unavailable, match="took longer"):
+            async with database.read(Lane.LONG) as read:
+                await read.value("endless")
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2), database.read() as read:
+                await read.value("endless")
+    for lane in (Lane.LONG, Lane.SHORT):
+        async with database.read(lane) as read:
+            assert await read.value("get_auth_revision") is not None
+
+
+@pytest.mark.one_database
+@pytest.mark.timeout(60)
+async def test_a_database_closes_while_something_is_being_read(config: Config) -> None:
+    database = make_database(config)
+    database.queries["endless"] = compile_query("endless", ENDLESS, "sqlite")  # type: ignore[attr-defined]
+    await database.open()
+
+    async def read_on() -> None:
+        async with database.read(Lane.BACKGROUND) as read:
+            await read.value("endless")
+
+    reading = asyncio.create_task(read_on())
+    await asyncio.sleep(0.2)
+    await database.close()
+    await asyncio.wait([reading])
+    assert reading.exception() is not None
