@@ -39,7 +39,7 @@ SELECT box_no, name, description, storage_type, is_active, capacity, occupied, c
  WHERE is_active = :is_active
    AND (CAST(:storage_type AS TEXT) IS NULL OR storage_type = :storage_type)
    AND (CAST(:pattern AS TEXT) IS NULL
-        OR lower(name) LIKE :pattern ESCAPE '\' OR lower(description) LIKE :pattern ESCAPE '\')
+        OR contains(name, :pattern) OR contains(description, :pattern))
  ORDER BY box_no
  LIMIT :limit OFFSET :skip;
 

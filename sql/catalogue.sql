@@ -108,9 +108,9 @@ SELECT id, code, name, description, default_storage_type, is_active, uda_fetched
    AND (CAST(:tag_key AS TEXT) IS NULL
         OR id IN (SELECT item_tag.item_id FROM item_tag JOIN tag ON tag.id = item_tag.tag_id
                    WHERE tag.name_key = :tag_key))
-   AND (lower(name) LIKE :pattern ESCAPE '\' OR lower(description) LIKE :pattern ESCAPE '\'
-        OR lower(code) LIKE :pattern ESCAPE '\'
-        OR id IN (SELECT barcode.item_id FROM barcode WHERE lower(barcode.code) LIKE :pattern ESCAPE '\'))
+   AND (contains(name, :pattern) OR contains(description, :pattern)
+        OR contains(code, :pattern)
+        OR id IN (SELECT barcode.item_id FROM barcode WHERE contains(barcode.code, :pattern)))
  ORDER BY id
  LIMIT :limit OFFSET :skip;
 
@@ -156,7 +156,7 @@ SELECT id, name, description, storage_type, is_active, box_no, loc_no, created_a
    AND (CAST(:storage_type AS TEXT) IS NULL OR storage_type = :storage_type)
    AND (CAST(:box_no AS BIGINT) IS NULL OR box_no = :box_no)
    AND (CAST(:pattern AS TEXT) IS NULL
-        OR lower(name) LIKE :pattern ESCAPE '\' OR lower(description) LIKE :pattern ESCAPE '\')
+        OR contains(name, :pattern) OR contains(description, :pattern))
  ORDER BY lower(name), id
  LIMIT :limit OFFSET :skip;
 

@@ -88,9 +88,9 @@ SELECT id, code, name, description, upc, barcodes_json, default_storage_type, mi
         OR id IN (SELECT item_tag.item_id FROM item_tag JOIN tag ON tag.id = item_tag.tag_id
                    WHERE tag.name_key = :tag_key))
    AND (CAST(:pattern AS TEXT) IS NULL
-        OR lower(name) LIKE :pattern ESCAPE '\' OR lower(description) LIKE :pattern ESCAPE '\'
-        OR lower(code) LIKE :pattern ESCAPE '\'
-        OR id IN (SELECT barcode.item_id FROM barcode WHERE lower(barcode.code) LIKE :pattern ESCAPE '\'))
+        OR contains(name, :pattern) OR contains(description, :pattern)
+        OR contains(code, :pattern)
+        OR id IN (SELECT barcode.item_id FROM barcode WHERE contains(barcode.code, :pattern)))
  ORDER BY id
  LIMIT :limit;
 
@@ -112,9 +112,9 @@ SELECT sku.id, item.code, item.name,
                                              WHERE item_amount.item_id = sku.item_id)))
    AND (NOT :expiring_soon OR (sku.expiry_date <= :expires_by AND sku.quantity_milli > 0))
    AND (CAST(:pattern AS TEXT) IS NULL
-        OR lower(item.name) LIKE :pattern ESCAPE '\' OR lower(item.code) LIKE :pattern ESCAPE '\'
-        OR lower(location.name) LIKE :pattern ESCAPE '\' OR lower(sku.notes) LIKE :pattern ESCAPE '\'
-        OR item.id IN (SELECT barcode.item_id FROM barcode WHERE lower(barcode.code) LIKE :pattern ESCAPE '\'))
+        OR contains(item.name, :pattern) OR contains(item.code, :pattern)
+        OR contains(location.name, :pattern) OR contains(sku.notes, :pattern)
+        OR item.id IN (SELECT barcode.item_id FROM barcode WHERE contains(barcode.code, :pattern)))
  ORDER BY sku.id
  LIMIT :limit;
 

@@ -127,7 +127,7 @@ DELETE FROM item_tag
 -- Where things were bought, with how many active items come from each.
 SELECT seller AS name, count(*) AS item_count
   FROM item
- WHERE is_active AND seller <> '' AND (CAST(:pattern AS TEXT) IS NULL OR lower(seller) LIKE :pattern ESCAPE '\')
+ WHERE is_active AND seller <> '' AND (CAST(:pattern AS TEXT) IS NULL OR contains(seller, :pattern))
  GROUP BY seller
  ORDER BY lower(seller), seller
  LIMIT :limit OFFSET :skip;

@@ -43,7 +43,7 @@ SELECT project.id, project.name, project.notes, project.created_at, project.upda
   FROM project
  WHERE project.is_active
    AND (CAST(:pattern AS TEXT) IS NULL
-        OR lower(project.name) LIKE :pattern ESCAPE '\' OR lower(project.notes) LIKE :pattern ESCAPE '\')
+        OR contains(project.name, :pattern) OR contains(project.notes, :pattern))
  ORDER BY project.id
  LIMIT :limit OFFSET :skip;
 

@@ -14,9 +14,9 @@ SELECT item.id, 'barcodes'
 
 -- find_verbatim --
 -- Active items with the LIKE pattern :pattern, which is in lower case, in their name or else description.
-SELECT id AS item_id, CASE WHEN lower(name) LIKE :pattern ESCAPE '\' THEN 'name' ELSE 'description' END AS field
+SELECT id AS item_id, CASE WHEN contains(name, :pattern) THEN 'name' ELSE 'description' END AS field
   FROM item
- WHERE is_active AND (lower(name) LIKE :pattern ESCAPE '\' OR lower(description) LIKE :pattern ESCAPE '\')
+ WHERE is_active AND (contains(name, :pattern) OR contains(description, :pattern))
  ORDER BY id
  LIMIT :limit;
 

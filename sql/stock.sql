@@ -156,9 +156,9 @@ SELECT sku.id, CAST(sku.quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, 
                                              WHERE item_amount.item_id = sku.item_id)))
    AND (NOT :expiring_soon OR (sku.expiry_date <= :expires_by AND sku.quantity_milli > 0))
    AND (CAST(:pattern AS TEXT) IS NULL
-        OR lower(item.name) LIKE :pattern ESCAPE '\' OR lower(item.code) LIKE :pattern ESCAPE '\'
-        OR lower(location.name) LIKE :pattern ESCAPE '\' OR lower(sku.notes) LIKE :pattern ESCAPE '\'
-        OR item.id IN (SELECT barcode.item_id FROM barcode WHERE lower(barcode.code) LIKE :pattern ESCAPE '\'))
+        OR contains(item.name, :pattern) OR contains(item.code, :pattern)
+        OR contains(location.name, :pattern) OR contains(sku.notes, :pattern)
+        OR item.id IN (SELECT barcode.item_id FROM barcode WHERE contains(barcode.code, :pattern)))
  ORDER BY sku.id
  LIMIT :limit OFFSET :skip;
 

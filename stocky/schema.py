@@ -11,6 +11,16 @@ from msgspec import Meta
 # The largest integer that JSON readers everywhere keep exactly.
 MAX_ID = 2**53 - 1
 
+# A character that can be seen: no blank, control or formatting character, and none of those that look like nothing.
+VISIBLE = (
+    r"[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    r"\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0]"
+)
+# A name: something to see, and no blank at either end. To Python a "$" also matches before a line break at the end.
+TRIMMED = rf"^(?=.*{VISIBLE})\S(.*\S)?$(?!\n)"
+# A unit: one line with something to see.
+UNIT = rf"^(?=.*{VISIBLE})[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$(?!\n)"
+
 Id = Annotated[int, Meta(ge=1, le=MAX_ID, description="An id", examples=[1])]
 PathId = Annotated[int, Parameter(ge=1, le=MAX_ID, description="An id")]
 Skip = Annotated[int, Parameter(ge=0, le=MAX_ID, description="How many to leave out from the beginning")]

@@ -9,16 +9,19 @@ from typing import Any
 
 from msgspec import ValidationError, inspect
 
+from stocky.schema import TRIMMED, UNIT, VISIBLE
+
 # What a text has to look like, by the pattern that its schema has. A test sees to it that none is left out. To Python
 # a "$" also matches before a line break at the end: "(?!\n)" forbids that, but for ids of scanners, which may have it.
 PATTERNS = {
     r"\S": "must not be blank",
+    VISIBLE: "must not be blank",
+    TRIMMED: "must not be blank, nor begin or end with a blank",
     r"^\S(.*\S)?$": "must not be blank, nor begin or end with a blank",
-    r"^\S(.*\S)?$(?!\n)": "must not be blank, nor begin or end with a blank",
     r"^[\x21-\x7e]+$(?!\n)": "must be made of digits, Latin letters and signs, without blanks, like 4006381333931",
     r"^(https?://[^\s\x00-\x1f<>\"]+)?$(?!\n)": "must be an address like https://example.org/bc547, or empty",
     r"^[^@\s]+@[^@\s]+$(?!\n)": "must be an address like ada@example.org",
-    r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$(?!\n)": "must be one line that is not blank, of visible characters",
+    UNIT: "must be one line that is not blank, of visible characters",
     r"^([01][0-9]|2[0-3]):[0-5][0-9]$(?!\n)": "must be a time of day from 00:00 to 23:59",
 }
 _TYPES = {

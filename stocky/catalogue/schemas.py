@@ -8,9 +8,9 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from stocky.quantity import Quantity, to_milli
-from stocky.schema import Id, OversellPolicy, StorageType
+from stocky.schema import TRIMMED, VISIBLE, Id, OversellPolicy, StorageType
 
-Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S", examples=["Coffee, ground"])]
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=VISIBLE, examples=["Coffee, ground"])]
 Description = Annotated[str, Meta(max_length=1000)]
 Upc = Annotated[
     str,
@@ -28,8 +28,8 @@ Link = Annotated[
     str,
     Meta(max_length=2000, pattern=r"^(https?://[^\s\x00-\x1f<>\"]+)?$(?!\n)", examples=["https://example.org/bc547"]),
 ]
-TagName = Annotated[str, Meta(min_length=1, max_length=50, pattern=r"^\S(.*\S)?$(?!\n)", examples=["transistor"])]
-TypeName = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^\S(.*\S)?$(?!\n)", examples=["Semiconductors"])]
+TagName = Annotated[str, Meta(min_length=1, max_length=50, pattern=TRIMMED, examples=["transistor"])]
+TypeName = Annotated[str, Meta(min_length=1, max_length=100, pattern=TRIMMED, examples=["Semiconductors"])]
 BarcodeText = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"\S", examples=["4006381333931"])]
 
 

@@ -14,6 +14,15 @@ _TOKEN = re.compile(
     r"'(?:[^']|'')*' | \"(?:[^\"]|\"\")*\" | --[^\n]* | /\*.*?\*/ | :: | :(?P<parameter>[a-z_][a-z0-9_]*)",
     re.VERBOSE | re.DOTALL,
 )
+# SQLite's own lower() knows ASCII only. Ours is slower, and is called only where the pattern is not ASCII.
+_CONTAINS = re.compile(r"contains\((?P<column>[a-z_.]+), (?P<pattern>:[a-z_]+)\)")
+_CONTAINED = {
+    "sqlite": (
+        r"(lower(\g<column>) LIKE \g<pattern> ESCAPE '\\'"
+        r" OR (\g<pattern> GLOB '*[^ -~]*' AND fold(\g<column>) LIKE \g<pattern> ESCAPE '\\'))"
+    ),
+    "postgres": r"lower(\g<column>) LIKE \g<pattern> ESCAPE '\\'",
+}
 
 
 class Query(msgspec.Struct, frozen=True):
@@ -60,7 +69,10 @@ def _load_files(files: list[Path], dialect: str) -> dict[str, Query]:
 
 
 def compile_query(name: str, text: str, dialect: str, source: str = "") -> Query:
-    """Turns `:name` into `?1` (SQLite) or `$1` (Postgres), outside literals and comments."""
+    """Turns `:name` into `?1` (SQLite) or `$1` (Postgres), outside literals and comments.
+
+    `contains(column, :pattern)` becomes a LIKE without regard to case in any script, where :pattern is in lower case.
+    """
     sign = "$" if dialect == "postgres" else "?"
     order: dict[str, int] = {}
 
@@ -70,5 +82,6 @@ def compile_query(name: str, text: str, dialect: str, source: str = "") -> Query
             return match[0]
         return f"{sign}{order.setdefault(parameter, len(order) + 1)}"
 
-    compiled = _TOKEN.sub(placeholder, text).strip().removesuffix(";")
+    expanded = _CONTAINS.sub(_CONTAINED.get(dialect, r"\g<0>"), text)
+    compiled = _TOKEN.sub(placeholder, expanded).strip().removesuffix(";")
     return Query(name, compiled, tuple(order), source)

@@ -24,9 +24,15 @@ _CHECK = re.compile(r"CHECK constraint failed: (?P<name>\w+)")
 def open_connection(path: Path | str, *, readonly: bool = False) -> sqlite3.Connection:
     """A plain connection with Stocky's settings, without Python's own transaction handling."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
+    connection.create_function("fold", 1, fold, deterministic=True)
     for pragma in pragmas(readonly=readonly):
         connection.execute(pragma)
     return connection
+
+
+def fold(text: str | None) -> str | None:
+    """Text in lower case, in every script: for queries, since SQLite's own lower() knows ASCII only."""
+    return text if text is None else text.lower()
 
 
 def pragmas(*, readonly: bool) -> list[str]:

@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from stocky.barcodes.reading import LONGEST, LONGEST_TEXT, is_too_long
 from stocky.catalogue.schemas import Item, Location
 from stocky.quantity import Delta, Quantity, to_milli
-from stocky.schema import AnyCase, Id
+from stocky.schema import UNIT, AnyCase, Id
 
 EventId = Annotated[
     str,
@@ -28,7 +28,7 @@ Unit = Annotated[
         min_length=1,
         max_length=50,
         # The last part: to Python a "$" also matches before a line break at the end.
-        pattern=r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$(?!\n)",
+        pattern=UNIT,
         examples=["piece", "kg"],
     ),
 ]
