@@ -176,7 +176,11 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
     origins = reader.names("STOCKY_ALLOWED_ORIGINS", platform="ALLOWED_ORIGINS")
     for origin in origins:
         parts = urlsplit(origin)
-        if parts.scheme not in ("http", "https") or not parts.netloc or parts.path not in ("", "/"):
+        if "*" in origin:
+            reader.problems.append(
+                f"STOCKY_ALLOWED_ORIGINS: {origin!r} has a wildcard; list each origin, as in https://stock.example.org"
+            )
+        elif parts.scheme not in ("http", "https") or not parts.netloc or parts.path not in ("", "/"):
             reader.problems.append(
                 f"STOCKY_ALLOWED_ORIGINS: {origin!r} is not an origin like https://stock.example.org"
             )

@@ -70,5 +70,5 @@ def make_thumbnail(request: PictureRequest) -> PictureResult:
     except MemoryError as error:
         raise Invalid("The picture takes too much memory; make it smaller", field="file") from error
     except _DAMAGE as error:
-        raise Invalid(f"The picture cannot be decoded ({str(error)[:100]}); save it again", field="file") from error
+        raise Invalid("The picture is damaged or of another kind than it says; save it again", field="file") from error
     return PictureResult(width=height if turned else width, height=width if turned else height)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from zlib import compress, crc32
+
 import pytest
 from httpx import AsyncClient
 
@@ -26,6 +28,27 @@ async def test_every_hostile_file_is_refused_and_leaves_nothing(member: AsyncCli
     assert not list((config.data_dir / "documents").glob("*/*/*"))
     assert list(config.backup_dir.iterdir()) == []
     assert not (config.data_dir.parent / "secret-key.pdf").exists()
+
+
+def png(header: bytes, data: bytes) -> bytes:
+    """A PNG whose parts follow each other and have right checksums, whatever is in them."""
+    parts = [(b"IHDR", header), (b"IDAT", data), (b"IEND", b"")]
+    written = b"\x89PNG\r\n\x1a\n"
+    for kind, body in parts:
+        written += len(body).to_bytes(4, "big") + kind + body + crc32(kind + body).to_bytes(4, "big")
+    return written
+
+
+async def test_the_refusal_of_a_picture_says_nothing_of_the_server(member: AsyncClient) -> None:
+    item = await new_item(member)
+    size = (8).to_bytes(4, "big") * 2
+    for content in (
+        png(size + bytes([3, 7, 0, 0, 0]), compress(b"x" * 99)),
+        png(size + bytes([8, 2, 0, 0, 0]), b"x" * 99),
+        png(size + bytes([8, 3, 0, 0, 0]), compress(b"")),
+    ):
+        detail = refused(await send(member, item, content, "a.png", "image/png"), 422)["detail"]
+        assert detail == "The picture is damaged or of another kind than it says; save it again"
 
 
 @pytest.mark.timeout(60)
