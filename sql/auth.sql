@@ -22,6 +22,12 @@ SELECT id, username, email, role, is_active, created_at, updated_at
   FROM user_account
  WHERE lower(username) = lower(:username);
 
+-- list_user_names --
+-- What every user is called.
+SELECT id, username, email
+  FROM user_account
+ ORDER BY id;
+
 -- list_users --
 -- All users, the inactive ones included, in the order they were added.
 SELECT id, username, email, role, is_active, created_at, updated_at
@@ -112,6 +118,12 @@ UPDATE refresh_token
 SELECT id, user_id, key_hash, expires_at
   FROM api_key
  WHERE prefix = :prefix AND revoked_at IS NULL;
+
+-- get_key_expiry --
+-- Until when a key is valid; NULL without an end.
+SELECT expires_at
+  FROM api_key
+ WHERE id = :id;
 
 -- list_api_keys --
 -- The keys of a user that are not revoked.

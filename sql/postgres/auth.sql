@@ -1,5 +1,11 @@
 -- Where several may write at once, rows that a decision rests on are locked.
 
+-- find_user_named --
+-- One user by its name in any case. The collation folds ASCII only, as SQLite does.
+SELECT id, username, email, role, is_active, created_at, updated_at
+  FROM user_account
+ WHERE lower(username COLLATE "C") = lower(CAST(:username AS TEXT) COLLATE "C");
+
 -- lock_active_admins --
 -- The admins there are, in an order that two changes at once cannot be in each other's way.
 SELECT id

@@ -21,7 +21,7 @@ async def _sign_ins(state: State) -> SignIns:
 
 
 async def _accounts(state: State) -> Accounts:
-    return Accounts(state.identities)
+    return Accounts(state.database, state.identities)
 
 
 async def _peer(request: Request[Any, Any, Any], state: State) -> Peer:

@@ -11,7 +11,7 @@ from stocky import clock
 from stocky.auth import tokens
 from stocky.auth.schemas import ApiKey, CreatedApiKey, NewApiKey, Principal
 from stocky.db import Ask, Connection, Script
-from stocky.errors import NotFound
+from stocky.errors import Forbidden, NotFound
 from stocky.logs import audit
 
 DEFAULT_NAME = "default"
@@ -37,7 +37,8 @@ async def list_api_keys(read: Connection, user_id: int, *, skip: int, limit: int
 
 
 async def add_api_key(tx: Connection, user_id: int, new: NewApiKey, by: Principal | None) -> CreatedApiKey:
-    """A new key of a user, who exists, with the key itself."""
+    """A new key of a user, who exists, with the key itself. Raises Forbidden when it would outlive the key of `by`."""
+    await _refuse_longer_life(tx, new.expires_at, by)
     made = tokens.make_api_key()
     key = await tx.one(
         "add_api_key",
@@ -80,6 +81,20 @@ async def revoke_api_keys(tx: Connection, user_id: int, by: Principal) -> None:
 def note_api_key_use(used: Iterable[tuple[int, datetime]]) -> Script[None]:
     """Keeps when keys, by their ids, were used last."""
     yield Ask("note_api_key_use", rows=[(used_at, id) for id, used_at in used])
+
+
+async def _refuse_longer_life(tx: Connection, expires_at: datetime | None, by: Principal | None) -> None:
+    if by is None or by.key_id is None:
+        return
+    own: datetime | None = await tx.value("get_key_expiry", id=by.key_id)
+    if own is None:
+        return
+    limit = own if isinstance(own, datetime) else datetime.fromisoformat(own)
+    if expires_at is None or expires_at > limit:
+        raise Forbidden(
+            "Access denied. An API key cannot make one that is valid longer than itself;"
+            f" set expires_at to {limit:%Y-%m-%dT%H:%M:%SZ} or earlier, or sign in"
+        )
 
 
 async def _revoke(

@@ -11,10 +11,10 @@ from msgspec import Struct
 
 from stocky import clock
 from stocky.auth.key_repository import revoke_api_keys
-from stocky.auth.schemas import NewUser, Principal, Role, User, UserChange
+from stocky.auth.schemas import NewUser, Principal, Role, ShownUser, User, UserChange
 from stocky.auth.sign_in_repository import revoke_sign_ins
 from stocky.db import Connection, Database
-from stocky.errors import BadRequest, Conflict, Forbidden, NotFound
+from stocky.errors import CONFLICTS, BadRequest, Conflict, Forbidden, NotFound
 from stocky.logs import audit
 
 _FIELDS = {"user_account__username": "username", "user_account__email": "email"}
@@ -22,6 +22,12 @@ _FIELDS = {"user_account__username": "username", "user_account__email": "email"}
 
 class _Id(Struct):
     id: int
+
+
+class _Names(Struct):
+    id: int
+    username: str
+    email: str
 
 
 @asynccontextmanager
@@ -48,6 +54,26 @@ async def get_users(read: Connection, user_ids: set[int]) -> dict[int, User]:
     return {user.id: user for user in users}
 
 
+async def get_shown_users(read: Connection, user_ids: set[int], viewer: Principal | None) -> dict[int, ShownUser]:
+    """The same as `viewer` may see them; None sees the least."""
+    users = await get_users(read, user_ids)
+    return {id: shown(user, viewer) for id, user in users.items()}
+
+
+def shown(user: User, viewer: Principal | None) -> ShownUser:
+    """An account as `viewer` may see it."""
+    is_whole = viewer is not None and (viewer.role is Role.ADMIN or viewer.id == user.id)
+    return ShownUser(
+        id=user.id,
+        username=user.username,
+        email=user.email if is_whole else None,
+        role=user.role if is_whole else None,
+        is_active=user.is_active,
+        created_at=user.created_at,
+        updated_at=user.updated_at,
+    )
+
+
 async def has_active_admin(read: Connection) -> bool:
     """Whether anyone may administer; nobody may before the first admin is made."""
     return bool(await read.value("has_active_admin"))
@@ -55,7 +81,13 @@ async def has_active_admin(read: Connection) -> bool:
 
 async def find_user_named(read: Connection, username: str) -> User | None:
     """The user of that name, in any case."""
-    return await read.one("find_user_named", User, username=username)
+    user = await read.one("find_user_named", User, username=username)
+    if user is None and not username.isascii():
+        # The databases fold ASCII only, the same on both; the rest is compared here.
+        named = [each.id for each in await _names(read) if each.username.casefold() == username.casefold()]
+        if len(named) == 1:
+            return await get_user(read, named[0])
+    return user
 
 
 async def get_user_named(read: Connection, username: str) -> User:
@@ -79,6 +111,7 @@ async def list_users(read: Connection, *, skip: int, limit: int) -> list[User]:
 
 async def add_user(tx: Connection, new: NewUser, password_hash: str, by: Principal | None) -> User:
     """Adds a user; `by` is None on the command line. Raises BadRequest naming the field that another user has."""
+    await _refuse_duplicates(tx, new.username, new.email)
     with _duplicates_named():
         user = await tx.one(
             "add_user",
@@ -131,6 +164,7 @@ async def _change(
 ) -> User:
     if change.role not in (None, Role.ADMIN) or change.is_active is False:
         await _keep_an_admin(tx, user_id)
+    await _refuse_duplicates(tx, change.username, change.email, own_id=user_id)
     with _duplicates_named():
         user = await tx.one(
             "change_user",
@@ -147,6 +181,25 @@ async def _change(
     if password_hash is not None or change.is_active is False:
         await revoke_sign_ins(tx, user_id, kept=by.sign_in_id if by is not None and by.id == user_id else None)
     return user
+
+
+async def _refuse_duplicates(
+    tx: Connection, username: str | None, email: str | None, own_id: int | None = None
+) -> None:
+    """Raises BadRequest for a name that differs from another user's in case only, which the indexes tell for ASCII."""
+    if (username or "").isascii() and (email or "").isascii():
+        return
+    for other in await _names(tx):
+        if other.id == own_id:
+            continue
+        if username is not None and username.casefold() == other.username.casefold():
+            raise BadRequest(CONFLICTS["user_account__username"], field="username")
+        if email is not None and email.casefold() == other.email.casefold():
+            raise BadRequest(CONFLICTS["user_account__email"], field="email")
+
+
+async def _names(read: Connection) -> list[_Names]:
+    return await read.all("list_user_names", _Names)
 
 
 async def _keep_an_admin(tx: Connection, user_id: int) -> None:

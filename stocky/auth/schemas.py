@@ -9,7 +9,7 @@ from msgspec import Meta, Struct, ValidationError, convert
 
 from stocky import clock
 from stocky.errors import Invalid
-from stocky.schema import AnyCase
+from stocky.schema import VISIBLE, AnyCase
 from stocky.wording import told
 
 Username = Annotated[str, Meta(min_length=3, max_length=50, examples=["ada"])]
@@ -19,7 +19,7 @@ NewPassword = Annotated[str, Meta(min_length=8, max_length=1000, examples=["corr
 GivenName = Annotated[str, Meta(max_length=254, examples=["ada"])]
 GivenPassword = Annotated[str, Meta(max_length=1000, examples=["correct horse battery"])]
 GivenToken = Annotated[str, Meta(max_length=4096)]
-KeyName = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S", examples=["scanner at the door"])]
+KeyName = Annotated[str, Meta(min_length=1, max_length=100, pattern=VISIBLE, examples=["scanner at the door"])]
 
 
 T = TypeVar("T", bound=Struct)
@@ -41,6 +41,18 @@ class User(Struct, kw_only=True):
     username: str
     email: str
     role: Role
+    is_active: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class ShownUser(Struct, kw_only=True):
+    """An account as others see it: only admins and the user itself see `email` and `role`, others null."""
+
+    id: int
+    username: str
+    email: str | None
+    role: Role | None
     is_active: bool
     created_at: datetime
     updated_at: datetime
@@ -76,16 +88,32 @@ class NewUser(Struct, kw_only=True):
 
 
 class UserChange(Struct, kw_only=True):
-    """What to change of an account; what is not sent, or null, stays."""
+    """What to change of an account; what is not sent, or null, stays.
+
+    `new_password` is another name of `password`. A change of your own password needs `current_password`.
+    """
 
     username: Username | None = None
     email: Email | None = None
     password: NewPassword | None = None
+    new_password: NewPassword | None = None
+    current_password: GivenPassword | None = None
     role: Role | None = None
     is_active: bool | None = None
 
     def __post_init__(self) -> None:
         _check_names(self.username, self.email)
+        if self.password is not None and self.new_password not in (None, self.password):
+            raise ValueError("new_password: differs from password; send one of the two")
+        self.password = self.password or self.new_password
+
+    def changes_credentials(self, user: User) -> bool:
+        """Whether the user would sign in, or be reached, in another way."""
+        return (
+            self.password is not None
+            or self.username not in (None, user.username)
+            or self.email not in (None, user.email)
+        )
 
 
 class Login(Struct):

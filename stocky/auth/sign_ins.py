@@ -10,11 +10,12 @@ from msgspec import Struct
 
 from stocky import clock
 from stocky.auth import repository, sign_in_repository, tokens
+from stocky.auth.accounts import KEYS_CHANGE_NOTHING, check_current_password
 from stocky.auth.identity import Identities
 from stocky.auth.schemas import Login, PasswordChange, Principal, SignIn, Tokens, User, UserChange
 from stocky.config import Config
 from stocky.db import Connection, Database, Lane
-from stocky.errors import BadRequest, Unauthorized
+from stocky.errors import Forbidden, Unauthorized
 
 SESSION = timedelta(days=7)
 REMEMBERED_SESSION = timedelta(days=30)
@@ -39,17 +40,15 @@ class SignIns:
 
     async def sign_in(self, login: Login, address: str) -> Session:
         """Opens a session. Raises Unauthorized, Throttled, or Unavailable when too many sign in at once."""
-        throttle = self._identities.throttle
-        throttle.check(login.username, address)
-        async with self._database.read(Lane.IDENTITY) as read:
-            user = await repository.find_user_named(read, login.username)
-            stored = await repository.find_password_hash(read, user.id if user else 0)
-        fits = await self._identities.passwords.fits(login.password, stored)
-        if user is None or stored is None or not fits or not user.is_active:
-            throttle.failed(login.username, address)
-            _log.warning("A sign-in from %s was refused", address)
-            raise Unauthorized("Incorrect username or password")
-        throttle.succeeded(login.username)
+        async with self._identities.throttle.attempt(login.username, address) as attempt:
+            async with self._database.read(Lane.IDENTITY) as read:
+                user = await repository.find_user_named(read, login.username)
+                stored = await repository.find_password_hash(read, user.id if user else 0)
+            fits = await self._identities.passwords.fits(login.password, stored)
+            if user is None or stored is None or not fits or not user.is_active:
+                _log.warning("A sign-in from %s was refused", address)
+                raise Unauthorized("Incorrect username or password")
+            attempt.succeeded()
         life = REMEMBERED_SESSION if login.remember_me else SESSION
         sign_in = SignIn(secrets.token_urlsafe(16), user.id, login.remember_me, clock.now() + life)
         async with self._database.transaction() as tx:
@@ -89,16 +88,14 @@ class SignIns:
             await self._revoke(id)
 
     async def change_password(self, by: Principal, change: PasswordChange, address: str) -> None:
-        """Another password for oneself; other sessions end. Raises Throttled, BadRequest for a wrong current one."""
-        throttle, passwords = self._identities.throttle, self._identities.passwords
-        throttle.check(by.user.username, address)
-        async with self._database.read(Lane.IDENTITY) as read:
-            stored = await repository.find_password_hash(read, by.id)
-        if not await passwords.fits(change.current_password, stored):
-            throttle.failed(by.user.username, address)
-            raise BadRequest("The current password is not that", field="current_password")
-        throttle.succeeded(by.user.username)
-        password_hash = await passwords.hash(change.new_password)
+        """Another password for oneself; other sessions end.
+
+        Raises Forbidden for an API key, Throttled, BadRequest for a wrong current one.
+        """
+        if by.key_id is not None:
+            raise Forbidden(KEYS_CHANGE_NOTHING)
+        await check_current_password(self._database, self._identities, by, change.current_password, address)
+        password_hash = await self._identities.passwords.hash(change.new_password)
         async with self._identities.changing() as tx:
             await repository.change_user(tx, by.id, UserChange(), password_hash, by)
 

@@ -1,50 +1,93 @@
-"""Slows down guessing: failed sign-ins are counted for each user and each address, in this process's memory."""
+"""Slows down guessing: attempts to sign in are counted for each user and each address, in this process's memory.
+
+An attempt counts before its password is checked, so that guesses sent at once are not checked at once.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
-from limits import RateLimitItem, RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
+from msgspec import Struct
 
-from stocky.errors import Throttled
+from stocky.errors import BadRequest, Throttled, Unauthorized
 
+WINDOW_SECONDS = 300
+FAILURES_OF_USER = 10
 # An address may be a whole office behind one router.
-FAILURES_OF_USER = RateLimitItemPerMinute(10, 5)
-FAILURES_OF_ADDRESS = RateLimitItemPerMinute(50, 5)
+FAILURES_OF_ADDRESS = 50
+# Users and addresses that are remembered, those that failed last; nobody fills the memory with names.
+MAX_NAMES = 100_000
+
+
+class Attempt(Struct, eq=False):
+    """One attempt to sign in."""
+
+    username: str
+    address: str
+    moment: float
+    has_succeeded: bool = False
+
+    def succeeded(self) -> None:
+        """The password was right."""
+        self.has_succeeded = True
 
 
 class Throttle:
-    """Counts failures in moving windows; a success clears its user's, never its address's."""
+    """Counts attempts in moving windows; a success forgets its user's failures from its own address, no others."""
 
     def __init__(self) -> None:
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        # By name as it is, not by a hash: nobody can find another name that is counted as the same.
+        self._users: OrderedDict[str, deque[Attempt]] = OrderedDict()
+        self._addresses: OrderedDict[str, deque[Attempt]] = OrderedDict()
 
-    def check(self, username: str, address: str) -> None:
-        """Raises Throttled when the user or the address has failed too often."""
-        for limit, name in _limits(username, address):
-            if not self._limiter.test(limit, name):
-                until = self._limiter.get_window_stats(limit, name).reset_time
-                wait = max(1, math.ceil(until - time.time()))
+    @asynccontextmanager
+    async def attempt(self, username: str, address: str) -> AsyncIterator[Attempt]:
+        """One attempt, for the length of the block; it has failed when Unauthorized or BadRequest leaves the block.
+
+        Raises Throttled when the user or the address has too many attempts behind it.
+        """
+        attempt = Attempt(username.casefold(), address, time.monotonic())
+        counted = (
+            (_window(self._users, attempt.username), FAILURES_OF_USER),
+            (_window(self._addresses, address), FAILURES_OF_ADDRESS),
+        )
+        for attempts, limit in counted:
+            if len(attempts) >= limit:
+                wait = max(1, math.ceil(attempts[0].moment + WINDOW_SECONDS - attempt.moment))
                 raise Throttled(f"Too many failed sign-ins; try again in {wait} seconds", retry_after=wait)
+        for attempts, _ in counted:
+            attempts.append(attempt)
+        is_failure = False
+        try:
+            yield attempt
+        except (Unauthorized, BadRequest):
+            is_failure = True
+            raise
+        finally:
+            if not is_failure:
+                self._forget(attempt)
 
-    def failed(self, username: str, address: str) -> None:
-        """Counts a wrong password."""
-        for limit, name in _limits(username, address):
-            self._limiter.hit(limit, name)
-
-    def succeeded(self, username: str) -> None:
-        """Forgets the user's failures."""
-        self._limiter.clear(FAILURES_OF_USER, _bucket(username.casefold()))
-
-
-def _limits(username: str, address: str) -> tuple[tuple[RateLimitItem, str], ...]:
-    return (FAILURES_OF_USER, _bucket(username.casefold())), (FAILURES_OF_ADDRESS, _bucket(address))
+    def _forget(self, attempt: Attempt) -> None:
+        """Takes an attempt back that was no failure; one that succeeded also takes back earlier ones of its user."""
+        for windows, name in ((self._users, attempt.username), (self._addresses, attempt.address)):
+            if attempt in (attempts := windows.get(name, deque())):
+                attempts.remove(attempt)
+        if attempt.has_succeeded and attempt.username in self._users:
+            others = [each for each in self._users[attempt.username] if each.address != attempt.address]
+            self._users[attempt.username] = deque(others)
 
 
-def _bucket(name: str) -> str:
-    """The library never forgets a name altogether, so that all names there are share 65,536 of ours."""
-    return hashlib.sha256(name.encode()).hexdigest()[:4]
+def _window(windows: OrderedDict[str, deque[Attempt]], name: str) -> deque[Attempt]:
+    """The attempts of a name within the window, which are counted from now on."""
+    attempts = windows.setdefault(name, deque())
+    windows.move_to_end(name)
+    if len(windows) > MAX_NAMES:
+        windows.popitem(last=False)
+    oldest = time.monotonic() - WINDOW_SECONDS
+    while attempts and attempts[0].moment <= oldest:
+        attempts.popleft()
+    return attempts

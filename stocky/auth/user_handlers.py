@@ -8,6 +8,7 @@ from stocky.auth import repository
 from stocky.auth.accounts import Accounts, self_or_admin
 from stocky.auth.dependencies import AUTH_DEPENDENCIES
 from stocky.auth.guards import admins, readers
+from stocky.auth.peer import Peer
 from stocky.auth.schemas import NewUser, Principal, User, UserChange
 from stocky.db import Connection
 from stocky.schema import Limit, Page, PathId, Size, Skip, window
@@ -36,12 +37,13 @@ async def get_user(read: Connection, user: Principal, user_id: PathId) -> User:
 
 
 @put("/{user_id:int}", opt=readers)
-async def change_user(data: UserChange, user: Principal, accounts: Accounts, user_id: PathId) -> User:
+async def change_user(data: UserChange, user: Principal, accounts: Accounts, peer: Peer, user_id: PathId) -> User:
     """Change a user: yourself but for your role and active flag, or anyone for an admin.
 
-    What is not sent stays. A new password and the end of being active end the user's sessions.
+    What is not sent stays. Your own password needs `current_password`, and an API key cannot change its own user. A new
+    password and the end of being active end the user's sessions.
     """
-    return await accounts.change_user(user_id, data, user)
+    return await accounts.change_user(user_id, data, user, peer.address)
 
 
 @delete("/{user_id:int}", opt=admins)

@@ -45,9 +45,9 @@ async def create_project(data: NewProject, tx: Connection, user: Principal) -> P
 
 
 @get("/{project_id:int}", opt=members)
-async def get_project(read: Connection, project_id: PathId) -> Project:
+async def get_project(read: Connection, user: Principal, project_id: PathId) -> Project:
     """One project with what it needs and what of it is missing."""
-    return await repository.get_project(read, project_id)
+    return await repository.get_project(read, project_id, user)
 
 
 @route("/{project_id:int}", http_method=["PUT", "PATCH"], opt=members)

@@ -7,7 +7,7 @@ from datetime import datetime
 from msgspec import Struct, to_builtins
 
 from stocky import clock
-from stocky.auth.repository import get_users
+from stocky.auth.repository import get_shown_users
 from stocky.auth.schemas import Principal
 from stocky.catalogue.repository import chosen, like_pattern
 from stocky.db import Connection
@@ -38,10 +38,10 @@ async def list_projects(read: Connection, *, skip: int, limit: int, search: str 
     return await read.all("list_projects", ProjectSummary, skip=skip, limit=limit, pattern=like_pattern(search))
 
 
-async def get_project(read: Connection, project_id: int) -> Project:
+async def get_project(read: Connection, project_id: int, viewer: Principal | None = None) -> Project:
     """A project with what it needs and what of it is missing. Raises NotFound."""
     row = await _find(read, project_id)
-    withdrawal = await find_withdrawal(read, project_id)
+    withdrawal = await find_withdrawal(read, project_id, viewer)
     return Project(
         id=row.id,
         name=row.name,
@@ -66,12 +66,12 @@ async def open_project(tx: Connection, project_id: int) -> ProjectRow:
     return await _find(tx, project_id)
 
 
-async def find_withdrawal(read: Connection, project_id: int) -> Withdrawal | None:
+async def find_withdrawal(read: Connection, project_id: int, viewer: Principal | None = None) -> Withdrawal | None:
     """The project's withdrawal from stock, unless there was none or all of it has been undone."""
     row = await read.one("find_standing_withdrawal", _WithdrawalRow, project_id=project_id)
     if row is None:
         return None
-    users = await get_users(read, {row.user_id})
+    users = await get_shown_users(read, {row.user_id}, viewer)
     return Withdrawal(batch_id=row.batch_id, user=users[row.user_id], withdrawn_at=row.recorded_at)
 
 
@@ -81,7 +81,7 @@ async def add_project(tx: Connection, new: NewProject, by: Principal) -> Project
     project_id = await tx.value("add_project", name=new.name, notes=new.notes or "", created_at=moment)
     await add_requirements(tx, project_id, new.items)
     await audit.record(tx, by, "created", "project", project_id, {"name": new.name})
-    return await get_project(tx, project_id)
+    return await get_project(tx, project_id, by)
 
 
 async def change_project(tx: Connection, project_id: int, change: ProjectChange, by: Principal) -> Project:
@@ -96,7 +96,7 @@ async def change_project(tx: Connection, project_id: int, change: ProjectChange,
         updated_at=clock.now(),
     )
     await audit.record(tx, by, "changed", "project", project_id, to_builtins(change))
-    return await get_project(tx, project_id)
+    return await get_project(tx, project_id, by)
 
 
 async def remove_project(tx: Connection, project_id: int, by: Principal) -> None:

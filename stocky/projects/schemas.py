@@ -7,7 +7,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from stocky.auth.schemas import User
+from stocky.auth.schemas import ShownUser
 from stocky.catalogue.schemas import Item, Name
 from stocky.schema import Id
 from stocky.shopping.schemas import Entry, NewEntry, ShoppingList
@@ -50,7 +50,7 @@ class Withdrawal(Struct, kw_only=True):
     """That a project has taken what it needs from stock. Undoing the batch makes it as if it never had."""
 
     batch_id: str
-    user: User
+    user: ShownUser
     withdrawn_at: datetime
 
 

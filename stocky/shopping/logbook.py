@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from stocky.auth.repository import get_users
+from stocky.auth.repository import get_shown_users
 from stocky.auth.schemas import Principal
 from stocky.db import Ask, Connection, Script
 from stocky.shopping.schemas import ActionType, LogEntry
@@ -33,13 +33,13 @@ def write(
 
 
 async def list_log(
-    read: Connection, list_id: int, *, action_type: ActionType | None, skip: int, limit: int
+    read: Connection, list_id: int, viewer: Principal, *, action_type: ActionType | None, skip: int, limit: int
 ) -> list[LogEntry]:
     """What was done to the list, newest first."""
     rows = await read.all(
         "list_shopping_list_logs", _Row, list_id=list_id, action_type=action_type, skip=skip, limit=limit
     )
-    users = await get_users(read, {row.user_id for row in rows})
+    users = await get_shown_users(read, {row.user_id for row in rows}, viewer)
     return [
         LogEntry(
             id=row.id,

@@ -7,7 +7,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from stocky import clock
-from stocky.auth.repository import get_users
+from stocky.auth.repository import get_shown_users
 from stocky.auth.schemas import Principal, Role
 from stocky.catalogue.repository import chosen, lock_items
 from stocky.db import Connection
@@ -44,7 +44,7 @@ async def list_lists(read: Connection, by: Principal, *, skip: int, limit: int) 
     """The lists `by` may see, in the order they were made."""
     rows = await read.all("list_shopping_lists", ListRow, user_id=by.id, sees_all=_sees_all(by), skip=skip, limit=limit)
     total = await read.value("count_shopping_lists", user_id=by.id, sees_all=_sees_all(by))
-    creators = await get_users(read, {row.creator_id for row in rows})
+    creators = await get_shown_users(read, {row.creator_id for row in rows}, by)
     summaries = [
         ListSummary(
             id=row.id,
@@ -63,7 +63,7 @@ async def list_lists(read: Connection, by: Principal, *, skip: int, limit: int) 
 async def get_list(read: Connection, list_id: int, by: Principal) -> ShoppingList:
     """A list with what is on it. Raises NotFound, also for one that `by` may not see."""
     row = await find_visible(read, list_id, by)
-    creators = await get_users(read, {row.creator_id})
+    creators = await get_shown_users(read, {row.creator_id}, by)
     return ShoppingList(
         id=row.id,
         name=row.name,
@@ -145,7 +145,7 @@ async def list_log(
 ) -> list[LogEntry]:
     """What was done to a list, newest first. Raises NotFound."""
     await find_visible(read, list_id, by)
-    return await logbook.list_log(read, list_id, action_type=action_type, skip=skip, limit=limit)
+    return await logbook.list_log(read, list_id, by, action_type=action_type, skip=skip, limit=limit)
 
 
 async def _add(tx: Connection, name: str, is_public: bool, by: Principal) -> int:

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from stocky.auth.schemas import User
+from stocky.auth.schemas import ShownUser
 from stocky.catalogue.schemas import Item, Name
 from stocky.quantity import Quantity, to_milli
-from stocky.schema import AnyCase, Id
+from stocky.schema import VISIBLE, AnyCase, Id
 from stocky.stock.schemas import EventId, LocationReference, Notes, StockEvent
 
 PlaceholderText = Annotated[
@@ -18,7 +18,7 @@ PlaceholderText = Annotated[
     Meta(
         min_length=1,
         max_length=200,
-        pattern=r"\S",
+        pattern=VISIBLE,
         description="What is no item, in words",
         examples=["Birthday candles"],
     ),
@@ -43,7 +43,7 @@ class ListSummary(Struct, kw_only=True):
     id: int
     name: str
     is_public: bool
-    creator: User
+    creator: ShownUser
     item_count: int
     created_at: datetime
     updated_at: datetime
@@ -66,7 +66,7 @@ class ShoppingList(Struct, kw_only=True):
     id: int
     name: str
     is_public: bool
-    creator: User
+    creator: ShownUser
     items: list[Entry]
     created_at: datetime
     updated_at: datetime
@@ -86,7 +86,7 @@ class LogEntry(Struct, kw_only=True):
 
     id: int
     action_type: ActionType
-    user: User
+    user: ShownUser
     details: dict[str, Any]
     timestamp: datetime
 

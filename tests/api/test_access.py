@@ -221,6 +221,8 @@ OPEN = {
     "GET /health", "GET /health/live", "GET /health/ready", "GET /metrics", "GET /docs", "GET /docs/assets/{name:str}",
     "GET /", "GET /openapi.json", "GET /schema", "GET /schema/openapi.json", "GET /schema/{path:str}",
 }  # fmt: skip
+# What takes a sign-in: an API key is refused, whoever it belongs to.
+SIGNED_IN_ONLY = {"POST /auth/change-password"}
 ENDLESS = {"GET /events/stream", "GET /logs/stream", "GET /log/stream"}
 PEOPLE = ["nobody", *ROLES]
 
@@ -268,6 +270,8 @@ async def test_every_route_is_for_its_roles_only(
                 told = problem["detail"]
                 for person, role in ROLES.items():
                     assert role in told or person not in allowed, (str(route), told)
+            elif str(route) in SIGNED_IN_ONLY:
+                assert refused(answer, 403)["detail"].startswith("Access denied. An API key cannot"), str(route)
             elif "{user_id:int}" in route.path and name != "admin":
                 assert answer.status_code == 403, "someone else's"
             else:
@@ -333,10 +337,12 @@ async def test_no_token_but_a_good_one_opens_anything(app: Litestar, client: Asy
 
 @pytest.mark.parametrize("name", ["member", "scanner", "reader"])
 async def test_one_sees_and_changes_oneself_and_nobody_else(
-    name: str, app: Litestar, admin: AsyncClient, credentials: dict[str, dict[str, str]]
+    name: str, app: Litestar, client: AsyncClient, admin: AsyncClient
 ) -> None:
+    tokens = made(await client.post("/auth/login-json", json={"username": name, "password": PASSWORD}))
     transport = ASGITransport(app=app, raise_app_exceptions=False)
-    async with AsyncClient(transport=transport, base_url=f"{ORIGIN}{API}", headers=credentials[name]) as one:
+    headers = {"Authorization": f"Bearer {tokens['access_token']}"}
+    async with AsyncClient(transport=transport, base_url=f"{ORIGIN}{API}", headers=headers) as one:
         me, other = await get(one, "/auth/me"), await get(admin, "/auth/me")
         assert await get(one, f"/users/{me['id']}") == me
         assert (

@@ -98,3 +98,15 @@ async def test_keys_of_others_are_for_admins(client: AsyncClient, admin: AsyncCl
 
 async def _works(client: AsyncClient, key: str) -> bool:
     return (await client.get("/auth/me", headers={"X-API-Key": key})).status_code == 200
+
+
+async def test_a_key_makes_none_that_is_valid_longer_than_itself(client: AsyncClient, member: AsyncClient) -> None:
+    own = {"name": "for a day", "expires_at": "2099-01-01T00:00:00Z"}
+    key = (await member.post("/api-keys", json=own)).json()["api_key"]
+    headers = {"X-API-Key": key}
+    for body in ({"name": "for ever"}, {"name": "longer", "expires_at": "2099-01-01T00:00:01Z"}):
+        answer = await client.post("/api-keys", json=body, headers=headers)
+        assert answer.status_code == 403
+        assert "2099-01-01T00:00:00Z" in answer.json()["detail"]
+    assert (await client.post("/auth/generate-api-key", headers=headers)).status_code == 403
+    assert (await client.post("/api-keys", json={**own, "name": "as long"}, headers=headers)).status_code == 201

@@ -56,7 +56,8 @@ async def test_what_is_refused_is_not_on_record(admin: AsyncClient, app: Litesta
     own = (await admin.get("/auth/me")).json()["id"]
     before = await _entries(app)
     assert (await admin.put(f"/users/{own}", json={"role": "member"})).status_code == 409
-    assert (await admin.put(f"/users/{own}", json={"username": "member"})).status_code == 400
+    other = next(user["id"] for user in (await admin.get("/users/")).json() if user["username"] == "reader")
+    assert (await admin.put(f"/users/{other}", json={"username": "member"})).status_code == 400
     assert await _entries(app) == before
 
 

@@ -14,7 +14,7 @@ from litestar.connection import ASGIConnection
 
 from stocky.auth.identity import LOOK_EVERY_SECONDS, TRUST_SECONDS, Identities
 from stocky.config import Config
-from stocky.db import make_database
+from stocky.db import Lane, make_database
 from tests.architecture.source import ROOT
 from tests.auth.conftest import SignIn, bearer
 
@@ -100,7 +100,10 @@ async def test_whoever_was_looked_up_while_things_changed_is_not_remembered(
     read = app.state.database.read
 
     class SlowRead:
-        """A read whose connection is given back late."""
+        """A read whose connection is given back late; it is none of the lane that the others identify callers by."""
+
+        def __init__(self, lane: Lane) -> None:
+            assert lane is Lane.IDENTITY
 
         async def __aenter__(self) -> Any:
             self._read = read()

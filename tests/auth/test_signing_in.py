@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from httpx import AsyncClient, Response
 
+from stocky.auth import passwords
+from stocky.auth.throttle import Throttle
+from stocky.errors import Throttled, Unauthorized, Unavailable
 from tests.auth.conftest import SignIn, bearer
 from tests.people import PASSWORD
 
@@ -107,10 +111,47 @@ async def test_guessing_many_users_from_one_address_is_slowed_down(client: Async
     assert await guess(50) == 429
 
 
-async def test_more_sign_ins_at_once_than_can_wait_are_told_to_come_back(client: AsyncClient) -> None:
+async def test_guesses_sent_at_once_are_counted_before_they_are_checked(client: AsyncClient) -> None:
+    async def guess(n: int) -> int:
+        answer = await client.post("/auth/login-json", json={"username": "member", "password": f"guess {n}"})
+        return answer.status_code
+
+    statuses = await asyncio.gather(*(guess(n) for n in range(30)))
+    assert sorted(statuses) == [401] * 10 + [429] * 20
+
+
+async def test_a_success_forgets_no_failures_of_others_and_of_no_other_address() -> None:
+    throttle = Throttle()
+    for address in ("10.0.0.1", "10.0.0.2"):
+        for _ in range(4):
+            with pytest.raises(Unauthorized):
+                async with throttle.attempt("Member", address):
+                    raise Unauthorized
+    async with throttle.attempt("member", "10.0.0.1") as attempt:
+        attempt.succeeded()
+    # Four of the other address are left, and what ends otherwise counts for nothing.
+    for _ in range(6):
+        with pytest.raises(Unavailable):
+            async with throttle.attempt("member", "10.0.0.1"):
+                raise Unavailable("Too many people sign in")
+    for _ in range(6):
+        with pytest.raises(Unauthorized):
+            async with throttle.attempt("MEMBER", "10.0.0.1"):
+                raise Unauthorized
+    with pytest.raises(Throttled):
+        async with throttle.attempt("member", "10.0.0.1"):
+            pass
+    async with throttle.attempt("another", "10.0.0.1"):
+        pass
+
+
+async def test_more_sign_ins_at_once_than_can_wait_are_told_to_come_back(
+    client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passwords, "MAX_WAITING", 4)
     body = {"username": "member", "password": PASSWORD}
-    answers = await asyncio.gather(*(client.post("/auth/login-json", json=body) for _ in range(80)))
+    answers = await asyncio.gather(*(client.post("/auth/login-json", json=body) for _ in range(9)))
     refused = [answer for answer in answers if answer.status_code == 503]
     assert refused
     assert all("Retry-After" in answer.headers for answer in refused)
-    assert sum(answer.status_code == 200 for answer in answers) + len(refused) == 80
+    assert sum(answer.status_code == 200 for answer in answers) + len(refused) == 9

@@ -8,6 +8,7 @@ import pytest
 from httpx import AsyncClient
 
 from tests.auth.conftest import SignIn, bearer
+from tests.people import PASSWORD
 
 ADA = {"username": "ada", "email": "ada@example.org", "password": "difference engine", "role": "ADMIN"}
 
@@ -24,7 +25,9 @@ async def test_an_admin_adds_a_user_who_can_then_sign_in(admin: AsyncClient, sig
     assert (await sign_in("ada", "difference engine"))["user_id"] == user["id"]
 
 
-async def test_a_duplicate_names_its_field(admin: AsyncClient, member: AsyncClient) -> None:
+async def test_a_duplicate_names_its_field(admin: AsyncClient, client: AsyncClient, sign_in: SignIn) -> None:
+    member = client
+    member.headers.update(bearer((await sign_in())["access_token"]))
     own = (await member.get("/auth/me")).json()
     for field, taken in (("username", "ADMIN"), ("email", "Admin@Example.org")):
         change = {field: taken}
@@ -58,7 +61,11 @@ async def test_lists_take_skip_and_limit_and_page_and_size(admin: AsyncClient) -
     assert (await admin.get("/users/?limit=1001")).status_code == 422
 
 
-async def test_a_user_sees_and_changes_itself_but_not_its_role_or_active_flag(member: AsyncClient) -> None:
+async def test_a_user_sees_and_changes_itself_but_not_its_role_or_active_flag(
+    client: AsyncClient, sign_in: SignIn
+) -> None:
+    member = client
+    member.headers.update(bearer((await sign_in())["access_token"]))
     own = (await member.get("/auth/me")).json()
     path = f"/users/{own['id']}"
     assert (await member.get(path)).json() == own
@@ -161,3 +168,64 @@ async def test_two_admins_who_demote_each_other_at_once_leave_one(
     assert sorted(answer.status_code for answer in answers) in ([200, 403], [200, 409])
     roles = [(await client.get("/auth/me", headers=each)).json()["role"] for each in (headers, dict(admin.headers))]
     assert sorted(roles) == ["admin", "member"]
+
+
+async def test_an_api_key_changes_nothing_of_its_own_account(member: AsyncClient, admin: AsyncClient) -> None:
+    for client in (member, admin):
+        own = (await client.get("/auth/me")).json()
+        path = f"/users/{own['id']}"
+        for change in (
+            {"password": "taken over", "current_password": PASSWORD},
+            {"new_password": "taken over", "current_password": PASSWORD},
+            {"email": "thief@example.org"},
+            {"username": "thief"},
+        ):
+            answer = await client.put(path, json=change)
+            assert answer.status_code == 403, change
+            assert answer.json()["detail"].startswith("Access denied. An API key cannot change the account")
+        by_form = {"current_password": PASSWORD, "new_password": "taken over"}
+        assert (await client.post("/auth/change-password", json=by_form)).status_code == 403
+        # What is sent as it is changes nothing.
+        same = await client.put(path, json={"email": own["email"], "username": own["username"], "role": own["role"]})
+        assert same.status_code == 200
+        assert {**same.json(), "updated_at": ""} == {**own, "updated_at": ""}
+
+
+@pytest.mark.parametrize("field", ["password", "new_password"])
+async def test_ones_own_password_takes_the_current_one(client: AsyncClient, sign_in: SignIn, field: str) -> None:
+    tokens = await sign_in()
+    path, headers = f"/users/{tokens['user_id']}", bearer(tokens["access_token"])
+    for given in ({}, {"current_password": "wrong"}, {"current_password": None}):
+        answer = await client.put(path, json={field: "another one", **given}, headers=headers)
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "current_password")
+    await sign_in()
+    both = {"password": "another one", "new_password": "yet another", "current_password": PASSWORD}
+    assert (await client.put(path, json=both, headers=headers)).status_code == 422
+    changed = await client.put(path, json={field: "another one", "current_password": PASSWORD}, headers=headers)
+    assert changed.status_code == 200
+    await sign_in("member", "another one")
+
+
+async def test_guesses_of_the_current_password_are_throttled(client: AsyncClient, sign_in: SignIn) -> None:
+    tokens = await sign_in()
+    path, headers = f"/users/{tokens['user_id']}", bearer(tokens["access_token"])
+    guesses = [
+        await client.put(path, json={"password": "another one", "current_password": f"guess {n}"}, headers=headers)
+        for n in range(11)
+    ]
+    assert [answer.status_code for answer in guesses] == [400] * 10 + [429]
+
+
+async def test_names_that_differ_in_case_only_are_the_same_in_every_script(admin: AsyncClient, sign_in: SignIn) -> None:
+    person = {"username": "ärger", "email": "ärger@example.org", "password": PASSWORD}
+    assert (await admin.post("/users/", json=person)).status_code == 201
+    for other, field in (
+        ({"username": "ÄRGER", "email": "other@example.org"}, "username"),
+        ({"username": "other", "email": "ÄRGER@EXAMPLE.ORG"}, "email"),
+    ):
+        answer = await admin.post("/users/", json={**other, "password": PASSWORD})
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, field)
+    await sign_in("Ärger")
+    own = (await admin.get("/users/?limit=1000")).json()[-1]
+    renamed = await admin.put(f"/users/{own['id']}", json={"username": "Ärger"})
+    assert (renamed.status_code, renamed.json()["username"]) == (200, "Ärger")

@@ -32,6 +32,19 @@ async def test_a_list_is_answered_as_the_contract_says(member: AsyncClient) -> N
     assert page == await get(member, "/shopping-lists/")
 
 
+async def test_only_admins_and_oneself_see_an_email_and_a_role(
+    member: AsyncClient, other_member: AsyncClient, admin: AsyncClient
+) -> None:
+    a_list = await new_list(member, "Weekly", is_public=True)
+    path = f"/shopping-lists/{a_list['id']}"
+    whole = a_list["creator"]
+    hidden = {**whole, "email": None, "role": None}
+    for client, creator in ((member, whole), (admin, whole), (other_member, hidden)):
+        assert (await get(client, path))["creator"] == creator
+        assert (await get(client, "/shopping-lists/"))["items"][0]["creator"] == creator
+        assert (await get(client, f"{path}/logs"))[0]["user"] == creator
+
+
 async def test_lists_are_paged_and_counted(member: AsyncClient) -> None:
     for number in range(5):
         await new_list(member, f"List {number}")

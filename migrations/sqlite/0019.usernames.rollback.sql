@@ -1,0 +1,4 @@
+DROP INDEX user_account__username;
+DROP INDEX user_account__email;
+CREATE UNIQUE INDEX user_account__username ON user_account (lower(username));
+CREATE UNIQUE INDEX user_account__email ON user_account (lower(email));
