@@ -206,7 +206,9 @@ async def test_a_command_says_in_one_line_that_its_login_is_refused(
 ) -> None:
     for arguments in (("check",), ("migrate",), ("backup",)):
         ran = await asyncio.to_thread(command, of_refused_user(config), tmp_path, *arguments)
-        told_in_one_line(ran, "stocky_test_refused")
+        told_in_one_line(ran)
+        # The words are Stocky's for what asyncpg reports, and the server's for what psycopg does.
+        assert "refuses the user or the password" in ran.stderr or "stocky_test_refused" in ran.stderr
 
 
 def told_in_one_line(ran: subprocess.CompletedProcess[str], *words: str) -> None:
