@@ -26,6 +26,12 @@ _AT_FDCWD, _RENAME_NOREPLACE = -100, 1
 _WHOLE_FILE = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 
 
+NO_LOCKS = (
+    "The file system of the database has no file locks, without which SQLite cannot work: put the database on a local"
+    " disk, or use Postgres"
+)
+
+
 class NoLocks(OSError):
     """The file system has no locks of any kind."""
 
@@ -112,7 +118,7 @@ def _lock_by_fcntl(descriptor: int, *, wait: bool) -> None:
 
 def network_mount(path: Path) -> str | None:
     """What kind of network mount `path` lies on, as in `NFS`; None for a local disk or where that is unknown."""
-    return _NETWORK_TYPES.get(_mount_type(path))
+    return _NETWORK_TYPES.get(mount_type(path))
 
 
 # A space in a path, and a few others, as /proc/self/mountinfo writes them.
@@ -139,7 +145,7 @@ _NETWORK_TYPES = {
 }
 
 
-def _mount_type(path: Path) -> str:
+def mount_type(path: Path) -> str:
     """The type of the file system that `path`, or what exists of it, lies on; empty where it is unknown."""
     there = next(each for each in (path, *path.parents) if each.exists()).resolve()
     best, kind = Path(), ""

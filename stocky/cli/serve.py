@@ -58,6 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _serve(config: Config, listener: socket.socket) -> int:
+    from stocky.disk import network_mount
     from stocky.logs.setup import configure_logging
     from stocky.zone import local_zone
 
@@ -66,6 +67,13 @@ def _serve(config: Config, listener: socket.socket) -> int:
     for line in config.unknown:
         log.warning("%s", line)
     log.info("Times of day, as of scheduled backups, are in the time zone %s", local_zone(config.timezone)[1])
+    if config.dialect == "sqlite" and (kind := network_mount(config.sqlite_path)):
+        log.warning(
+            "%s lies on a network mount (%s), where SQLite's locks may not hold and a database can be damaged. Put it"
+            " on a local disk, or use Postgres; backups may lie on a network mount",
+            config.sqlite_path,
+            kind,
+        )
     _prepare_database(config, log)
 
     from stocky.app import create_app

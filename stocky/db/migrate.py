@@ -5,7 +5,6 @@ A migration whose file was edited after it was applied is refused, and so is a d
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from yoyo.migrations import MigrationList
 from stocky.config import Config
 from stocky.db.migration_backend import MigrationBackend, checksum, open_backend
 from stocky.db.migration_repair import Repair, is_half_way, repair_records
+from stocky.disk import NO_LOCKS, NoLocks, lock
 from stocky.errors import Conflict, Unavailable
 from stocky.resources import resource
 
@@ -209,11 +209,26 @@ def _only_process(config: Config) -> Iterator[MigrationBackend]:
             backend.execute("SELECT pg_advisory_lock(:key)", {"key": _LOCK_KEY})
             yield backend
             return
-        descriptor = os.open(config.sqlite_path.parent, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with _locked(config.sqlite_path):
             yield backend
-        finally:
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """The lock on the database's directory; on a file beside it where directories have no locks, as on NFS."""
+    descriptors = [os.open(path.parent, os.O_RDONLY)]
+    try:
+        try:
+            lock(descriptors[0], wait=True)
+        except NoLocks:
+            descriptors.append(os.open(f"{path}-migrating", os.O_RDWR | os.O_CREAT, 0o600))
+            lock(descriptors[1], wait=True)
+    except NoLocks as error:
+        raise Unavailable(NO_LOCKS) from error
+    else:
+        yield
+    finally:
+        for descriptor in descriptors:
             os.close(descriptor)
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stocky.config import Config
-from stocky.disk import NoLocks, lock
+from stocky.disk import NO_LOCKS, NoLocks, lock
 from stocky.errors import Conflict, Unavailable
 
 SUFFIX = "-serving"
@@ -71,10 +71,7 @@ def _take(descriptor: int, until: float, otherwise: str) -> None:
             lock(descriptor, wait=False)
             return
         except NoLocks as error:
-            raise Unavailable(
-                "The file system of the database has no file locks, without which SQLite cannot work: put the database"
-                " on a local disk, or use Postgres"
-            ) from error
+            raise Unavailable(NO_LOCKS) from error
         except BlockingIOError:
             if time.monotonic() >= until:
                 raise Conflict(otherwise) from None

@@ -15,6 +15,7 @@ from tests.faults import (
     backup_hostile,
     backup_kill,
     backup_under_load,
+    clock,
     csv_under_load,
     disk_full,
     documents_hostile,
@@ -43,6 +44,7 @@ SCRIPTS: dict[str, Callable[[str, int | None], bool | None]] = {
         kill.run(dialect, kills or KILLS, PROCESSES) if dialect == "postgres" else None
     ),
     "lost_file": lambda dialect, _: lost_file.run() if dialect == "sqlite" else None,
+    "clock": lambda dialect, _: clock.run(dialect),
     "disk_full": lambda dialect, _: disk_full.run() if dialect == "sqlite" else None,
     "backup_disk_full": lambda dialect, _: backup_disk_full.run() if dialect == "sqlite" else None,
     "postgres_restart": lambda dialect, _: postgres_restart.run() if dialect == "postgres" else None,

@@ -1,0 +1,91 @@
+"""File systems without hard links, renameat2 or flock: the kernel refuses the calls, and everything works all the same.
+
+A directory that cannot be synced is tried by hand only, since the filter cannot tell a directory from a file.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from stocky import disk
+from tests.cli.refusing import UNSUPPORTED
+from tests.cli.running import stocky
+from tests.serving import ROOT, environment, serve
+
+pytestmark = pytest.mark.one_database
+WITHOUT = "link,renameat2,flock"
+
+
+def refused(calls: str) -> list[str]:
+    """What runs `stocky` under a kernel that refuses these calls."""
+    return [sys.executable, "-m", "tests.cli.refusing", calls, sys.executable, "-m", "stocky"]
+
+
+def run_refused(calls: str, environ: dict[str, str], cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`stocky …` under such a kernel, run to its end."""
+    return subprocess.run(
+        [*refused(calls), *arguments],
+        cwd=cwd,
+        env=environment(environ),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture(autouse=True)
+def _filtered() -> None:
+    asked = subprocess.run([*refused(WITHOUT), "--version"], cwd=ROOT, capture_output=True, check=False)
+    if asked.returncode == UNSUPPORTED:
+        pytest.skip("this kernel has no seccomp filter")
+
+
+def test_it_serves_backs_up_and_is_served_once(environ: dict[str, str], keys: dict[str, str], tmp_path: Path) -> None:
+    environ = {name: value for name, value in environ.items() if name != "STOCKY_SECRET_KEY"}
+    with serve(environ, tmp_path, command=refused(WITHOUT)) as server:
+        assert (tmp_path / "secret-key").stat().st_mode & 0o777 == 0o600
+        made = httpx.post(f"{server.api}/backup/create/full", headers={"X-API-Key": keys["admin"]}, timeout=60)
+        assert made.status_code == 200, made.text
+        (backup,) = (tmp_path / "backups").glob("*.sql.gz")
+        second = run_refused(WITHOUT, environ, tmp_path, "restore", str(backup), "--force")
+        assert second.returncode == 1
+        assert "A Stocky serves this database" in second.stderr
+        assert server.stop() == 0
+    assert stocky(environ, "verify", str(backup)).returncode == 0
+    assert sorted(each.name for each in (tmp_path / "backups").iterdir()) == [backup.name, f"{backup.name}.json"]
+
+
+def test_a_file_system_without_any_lock_is_told(environ: dict[str, str], tmp_path: Path) -> None:
+    answer = run_refused("flock,fcntl_locks", environ, tmp_path, "serve", "--port", "0")
+    assert answer.returncode == 1
+    assert answer.stderr.count("\n") == 1, answer.stderr
+    assert "has no file locks, without which SQLite cannot work" in answer.stderr
+
+
+def test_a_directory_that_cannot_be_synced_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(descriptor: int) -> None:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    disk.sync_directory(tmp_path)
+
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="Input/output"):
+        disk.sync_directory(tmp_path)
+
+
+def test_the_type_of_a_mount_is_found(tmp_path: Path) -> None:
+    assert disk.network_mount(tmp_path) is None
+    assert disk.network_mount(tmp_path / "not there" / "yet") is None
+    assert disk.mount_type(Path("/proc/self")) == "proc"
