@@ -52,7 +52,7 @@ class StockyRequest(Request[Principal, Any, Any]):
         except InternalServerException:
             raise _cut_off() from None
         # A NUL can only be written as an escape in JSON, and as %00 in a form.
-        has_nul = b"\0" in body or (b"\\u0000" in body and not self._is_form() and _ESCAPED_NUL.search(body))
+        has_nul = b"\0" in body or (not self._is_form() and holds_escaped_nul(body))
         if has_nul or (b"%00" in body and self._is_form()):
             raise Invalid("Text may not contain NUL characters", field="body")
         return body
@@ -76,6 +76,11 @@ class StockyRequest(Request[Principal, Any, Any]):
 
     def _is_form(self) -> bool:
         return self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+
+
+def holds_escaped_nul(text: bytes) -> bool:
+    """Whether JSON holds a NUL, which can only be written as an escape in it."""
+    return b"\\u0000" in text and _ESCAPED_NUL.search(text) is not None
 
 
 def _cut_off() -> BadRequest:

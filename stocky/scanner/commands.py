@@ -10,6 +10,7 @@ from stocky.auth.schemas import Principal
 from stocky.catalogue.location_repository import get_location_by_name
 from stocky.db import Connection, Database
 from stocky.errors import Invalid
+from stocky.request import holds_escaped_nul
 from stocky.scanner import repository
 from stocky.scanner.schemas import Command, CommandName, Mode, Scan, ScanAnswer, ScannerState, StateChange
 from stocky.schema import Id
@@ -28,6 +29,8 @@ def is_command(text: str) -> bool:
 
 def read_command(text: str) -> Command:
     """Raises Invalid for JSON that is not a command."""
+    if holds_escaped_nul(text.encode()):
+        raise Invalid("Text may not contain NUL characters", field="upc")
     try:
         return msgspec.json.decode(text, type=Command)
     except msgspec.ValidationError as error:
