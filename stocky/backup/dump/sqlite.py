@@ -32,9 +32,14 @@ SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIK
 """
 
 
+# Views before the triggers, which may be on them.
+_LAST = ("index", "view", "trigger")
+
+
 class _Object(NamedTuple):
     """What a dump holds of an object: the statement that makes it, and of a table the columns of its rows."""
 
+    kind: str
     name: str
     statement: str
     columns: tuple[str, ...] = ()
@@ -99,7 +104,7 @@ def _write(writer: Writer, connection: sqlite3.Connection, second: sqlite3.Conne
         for kind, name, statement in objects
         if _is_kept(kind, name, known)
     }
-    kept = {each.name: each.columns for each in wanted.values() if each.columns}
+    kept = {each.name: each.columns for each in wanted.values() if each.kind == "table"}
     writer.begin("sqlite", schema, {table: _count(connection, table) for table in sorted(kept)})
     if "document" in kept:
         writer.contents = connection.execute(CONTENTS).fetchall()
@@ -119,7 +124,11 @@ def _write(writer: Writer, connection: sqlite3.Connection, second: sqlite3.Conne
 
 
 def _pass_on(statements: Iterator[str], wanted: dict[str, _Object], rows: _Rows, writer: Writer) -> None:
-    """Writes what a backup holds of what iterdump writes, which gives each table before its rows."""
+    """Writes what a backup holds of what iterdump writes, which gives each table before its rows.
+
+    What is no table comes last, by name: SQLite gives it in the order in which it was made, which a copy does not keep.
+    """
+    later: list[_Object] = []
     while batch := list(islice(statements, rows.batch)):
         # The rows of a table follow each other: between two of them there is nothing else.
         if batch[0].startswith(rows.beginning) and batch[-1].startswith(rows.beginning):
@@ -128,12 +137,17 @@ def _pass_on(statements: Iterator[str], wanted: dict[str, _Object], rows: _Rows,
         for statement in batch:
             if statement.startswith(rows.beginning):
                 rows.take([statement])
-            elif (found := wanted.pop(statement, None)) is not None:
+            elif (found := wanted.pop(statement, None)) is None:
+                continue
+            elif found.kind == "table":
                 rows.flush()
                 writer.write(f"{found.statement};\n")
-                if found.columns:
-                    rows.begin(found.name, found.columns)
+                rows.begin(found.name, found.columns)
+            else:
+                later.append(found)
     rows.flush()
+    for each in sorted(later, key=lambda found: (_LAST.index(found.kind), found.name)):
+        writer.write(f"{each.statement};\n")
     if wanted:
         raise AssertionError(f"iterdump left out {', '.join(each.name for each in wanted.values())}")
 
@@ -176,12 +190,12 @@ class _Rows:
 
 def _wanted(connection: sqlite3.Connection, kind: str, name: str, statement: str, schema: int) -> _Object:
     if kind != "table":
-        return _Object(name, statement)
+        return _Object(kind, name, statement)
     present = [column for (column,) in connection.execute("SELECT name FROM pragma_table_info(?)", (name,))]
     known = stocky_objects("sqlite", schema).columns.get(name, present)
     columns = tuple(column for column in present if column in known)
     # A column that somebody added is in the statement too.
-    return _Object(name, statement if len(columns) == len(present) else table_statement(name, schema), columns)
+    return _Object(kind, name, statement if len(columns) == len(present) else table_statement(name, schema), columns)
 
 
 def _is_kept(kind: str, name: str, known: Objects) -> bool:
