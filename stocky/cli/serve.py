@@ -66,7 +66,6 @@ def _serve(config: Config, listener: socket.socket) -> int:
     log = logging.getLogger("stocky.serve")
     for line in config.unknown:
         log.warning("%s", line)
-    log.info("Times of day, as of scheduled backups, are in the time zone %s", local_zone(config.timezone)[1])
     if config.dialect == "sqlite" and (kind := network_mount(config.sqlite_path)):
         log.warning(
             "%s lies on a network mount (%s), where SQLite's locks may not hold and a database can be damaged. Put it"
@@ -75,6 +74,7 @@ def _serve(config: Config, listener: socket.socket) -> int:
             kind,
         )
     _prepare_database(config, log)
+    log.info("Times of day, as of scheduled backups, are in the time zone %s", local_zone(config.timezone)[1])
 
     from stocky.app import create_app
     from stocky.config import with_secret_key
