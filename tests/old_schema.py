@@ -5,6 +5,7 @@ from __future__ import annotations
 from stocky.config import Config
 from stocky.db.migrate import migrate
 from tests.architecture import schema
+from tests.people import NOBODYS_HASH
 
 # From here on both dialects number rows by themselves.
 OLDEST = 2
@@ -12,7 +13,7 @@ NOW = "2026-01-31T12:00:00.000000Z"
 # What the oldest schema takes: a user, an item with a barcode, a place, and the stock of the one at the other.
 _ROWS = [
     "INSERT INTO user_account (username, email, password_hash, role, created_at, updated_at)"
-    f" VALUES ('admin', 'admin@example.org', 'x', 'admin', '{NOW}', '{NOW}')",
+    f" VALUES ('admin', 'admin@example.org', '{NOBODYS_HASH}', 'admin', '{NOW}', '{NOW}')",
     "INSERT INTO item (code, name, default_storage_type, created_at, updated_at)"
     f" VALUES ('RICE', 'Rice', 'pantry', '{NOW}', '{NOW}')",
     "INSERT INTO barcode (code, item_id, is_primary) VALUES ('4006381333931', 1, TRUE)",
