@@ -15,6 +15,7 @@ from stocky.db import gate as gates
 from stocky.db.gate import Gate
 from stocky.db.postgres_presence import Presence
 from stocky.errors import Unavailable
+from stocky.supervisor import Supervisor
 
 SERVING = 7_786_260
 
@@ -25,7 +26,7 @@ async def gate(dialect: str, config: Config) -> AsyncIterator[Gate]:
     if dialect == "sqlite":
         pytest.skip("one process serves one SQLite file")
     gate = Gate()
-    presence = Presence(config.database_url, gate, lambda *_: None)
+    presence = Presence(config.database_url, gate, lambda *_: None, Supervisor())
     await presence.start()
     yield gate
     await presence.close()
