@@ -148,10 +148,12 @@ class Exports:
     def __init__(self, config: Config, database: Database) -> None:
         self._url = config.database_url
         self._database = database
+        self.gate = database.gate
         self.running = 0
 
     async def start(self, wanted: Filter) -> Export:
         """The CSV of what is wanted, to be closed. Raises Unavailable when MAX_EXPORTS large ones are running."""
+        epoch = self.gate.epoch
         async with self._database.read(Lane.LONG) as read:
             table = await _table(read, wanted)
             page = await table.read(read, 0)
@@ -161,28 +163,36 @@ class Exports:
             if self.running >= MAX_EXPORTS:
                 raise Unavailable(f"{MAX_EXPORTS} large exports are running already; try again", retry_after=10)
             rest = _Rest(database_url=self._url, wanted=wanted, after=page[-1].id)
-        return Export(self, head, rest)
+        return Export(self, epoch, head, rest)
 
 
 class Export:
-    """One export, piece by piece; it counts as running until it is closed."""
+    """One export, piece by piece. One that has a child process counts as running until it is closed."""
 
-    def __init__(self, exports: Exports, head: bytes, rest: _Rest | None) -> None:
-        self._exports: Exports | None = exports
-        exports.running += 1
+    def __init__(self, exports: Exports, epoch: int, head: bytes, rest: _Rest | None) -> None:
+        self._gate, self._epoch = exports.gate, epoch
+        self._counted: Exports | None = exports if rest is not None else None
+        if self._counted is not None:
+            self._counted.running += 1
         self._pieces = _pieces(head, rest)
 
     def __aiter__(self) -> Export:
         return self
 
     async def __anext__(self) -> bytes:
-        return await anext(self._pieces)
+        """The next piece. Raises Unavailable when a restore has replaced the data, also in place of the end."""
+        piece = await anext(self._pieces, None)
+        if self._gate.epoch != self._epoch:
+            raise Unavailable("The data has just been restored from a backup; export it again")
+        if piece is None:
+            raise StopAsyncIteration
+        return piece
 
     async def aclose(self) -> None:
         """Ends it, with its child process."""
-        if self._exports is not None:
-            self._exports.running -= 1
-            self._exports = None
+        if self._counted is not None:
+            self._counted.running -= 1
+            self._counted = None
         await self._pieces.aclose()
 
 

@@ -10,6 +10,7 @@ import pytest
 from httpx import AsyncClient
 from litestar import Litestar
 
+from stocky.errors import Unavailable
 from stocky.exchange import exporting
 from tests.inventory import made, new_item, new_location, new_stock, refused
 
@@ -198,3 +199,17 @@ async def test_an_export_whose_reader_goes_away_ends_its_child(member: AsyncClie
     await export.aclose()
     await export.aclose()
     assert exports.running == 0
+
+
+async def test_an_export_that_a_restore_overtakes_is_never_whole(member: AsyncClient, app: Litestar) -> None:
+    await fill(member, exporting.PAGE_ROWS + 1)
+    exports: exporting.Exports = app.state.exports
+    for pieces in (0, 1, 2):
+        export = await exports.start(exporting.StockFilter())
+        for _ in range(pieces):
+            await anext(export)
+        app.state.database.gate.renew()
+        # After the second piece there is only the end.
+        with pytest.raises(Unavailable, match="restored"):
+            await anext(export)
+        await export.aclose()

@@ -76,7 +76,8 @@ async def _child(request: Request, *, data: bool) -> AsyncIterator[Process]:
         stdin=PIPE,
         stdout=PIPE if data else DEVNULL,
         stderr=PIPE,
-        limit=LINE_BYTES,
+        # The reader takes twice as much ahead of a slow client; results beside data are small.
+        limit=DATA_CHUNK if data else LINE_BYTES,
         env=os.environ | {"PYTHONPATH": _python_path()},
     )
     try:
