@@ -6,8 +6,10 @@ ALTER TABLE stock_event ADD COLUMN unit_scale BIGINT CHECK (unit_scale > 0);
 
 -- Views are dumped in the order of their names, so what another is made of comes before it in the alphabet.
 -- As stocky/stock/units.py has it, where the sizes are explained; a pack's is its item's to say.
-CREATE VIEW counting_unit (name, kind, size) AS
-VALUES
+-- Under a name of its own, Postgres writes the list the same way however often it is dumped and restored.
+CREATE VIEW counting_unit AS
+SELECT unit.name, unit.kind, unit.size
+  FROM (VALUES
         ('mg', 'mass', 1600), ('milligram', 'mass', 1600), ('milligrams', 'mass', 1600),
         ('milligramme', 'mass', 1600), ('milligrammes', 'mass', 1600),
         ('g', 'mass', 1600000), ('gram', 'mass', 1600000), ('grams', 'mass', 1600000), ('gramme', 'mass', 1600000),
@@ -33,7 +35,8 @@ VALUES
         ('m', 'length', 1000), ('meter', 'length', 1000), ('meters', 'length', 1000), ('metre', 'length', 1000),
         ('metres', 'length', 1000),
         ('piece', 'count', 1000), ('pieces', 'count', 1000), ('pc', 'count', 1000), ('pcs', 'count', 1000),
-        ('pack', 'count', NULL), ('packs', 'count', NULL), ('package', 'count', NULL), ('packages', 'count', NULL);
+        ('pack', 'count', NULL), ('packs', 'count', NULL), ('package', 'count', NULL), ('packages', 'count', NULL)
+       ) AS unit (name, kind, size);
 
 -- What there is of an item, in thousandths of its main unit: that of its oldest SKU which is not hidden, or else of
 -- its oldest one. What is of another kind is not in it. `removable_milli` leaves out what is below zero.
