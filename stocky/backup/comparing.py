@@ -83,7 +83,7 @@ def compare(request: CompareRequest, report: Report) -> CompareResult:
 async def _compare(request: CompareRequest, report: Report) -> CompareResult:
     scratch = Path(request.scratch)
     changes: dict[str, TableChanges] = {}
-    with domain_errors(), closing(sqlite3.connect(f"file:{scratch}?mode=ro", uri=True)) as restored:
+    with domain_errors(), closing(sqlite3.connect(f"{scratch.as_uri()}?mode=ro", uri=True)) as restored:
         tables = [table for name, table in sorted(tables_of(restored).items()) if is_data(name)]
         async with _opened(request.database_url, scratch.parent) as live:
             for done, table in enumerate(tables):
@@ -207,7 +207,7 @@ async def _opened(database_url: str, place: Path) -> AsyncIterator[Live]:
         # The live file is read for the moment of a copy only; see dump/sqlite.
         copy = place / "live.db"
         take_copy(Path(database_url.removeprefix("sqlite:///")), copy)
-        with closing(sqlite3.connect(f"file:{copy}?mode=ro", uri=True)) as connection:
+        with closing(sqlite3.connect(f"{copy.as_uri()}?mode=ro", uri=True)) as connection:
             yield _SqliteCopy(connection)
         copy.unlink()
     else:

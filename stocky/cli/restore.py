@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
             config = stack.enter_context(scratch_space(config))
         else:
             stack.enter_context(serving_lock(config, wait=0, otherwise=_SERVED))
-            # On a new machine there is nothing yet to be replaced.
+            # On a new machine there is nothing yet to be replaced; what is made for the restore goes when it fails.
+            stack.enter_context(_new_database_removed_on_failure(config))
             migrate(config)
         result = asyncio.run(_restore(config, arguments))
     if arguments.json:
@@ -76,6 +78,18 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"    {line}")
     print(result.message)
     return 0
+
+
+@contextmanager
+def _new_database_removed_on_failure(config: Config) -> Iterator[None]:
+    """Left behind, an empty database would pass for the one that was lost; see new_database."""
+    is_new = config.dialect == "sqlite" and not config.sqlite_path.exists()
+    try:
+        yield
+    except BaseException:
+        for suffix in ("", "-wal", "-shm") if is_new else ():
+            config.sqlite_path.with_name(config.sqlite_path.name + suffix).unlink(missing_ok=True)
+        raise
 
 
 def _counted(changes: TableChanges) -> str:
@@ -126,7 +140,7 @@ def _agreed(config: Config) -> bool:
     where = str(config.sqlite_path) if config.dialect == "sqlite" else "the Postgres database"
     if not sys.stdin.isatty():
         print(
-            f"stocky: This replaces everything in {where}; nobody is here to be asked, so say --force"
+            f"stocky: This replaces everything in {where}; there is no terminal to confirm it, so give --force"
             " (or --dry-run to see what would change)",
             file=sys.stderr,
         )

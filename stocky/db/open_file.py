@@ -56,7 +56,7 @@ class OpenFile:
             except (FileNotFoundError, NotADirectoryError):
                 pass
             except OSError as error:
-                raise Unavailable(f"The database file cannot be looked at ({error.strerror}); try again") from error
+                raise Unavailable(f"The database file cannot be checked ({error.strerror}); try again") from error
             self.is_lost = True
             if self._tell is not None:
                 self._tell()

@@ -56,7 +56,7 @@ _STATES: dict[str, Callable[[], StockyError]] = {
 _CLASSES: dict[str, Callable[[], StockyError]] = {
     "08": partial(Unavailable, AWAY),
     "22": partial(Invalid, "A value is outside of what the database can keep"),
-    "40": partial(Contention, "Two transactions were in each other's way; send it again"),
+    "40": partial(Contention, "Two transactions conflicted; send it again"),
     "53": partial(Unavailable, "The database is out of connections or memory; send it again", retry_after=5),
     "57": partial(Unavailable, AWAY),
 }

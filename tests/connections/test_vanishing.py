@@ -69,7 +69,8 @@ async def test_a_body_that_is_cut_off_is_no_fault(
 ) -> None:
     head = b"POST /api/v1%s HTTP/1.1\r\nHost: x\r\nX-API-Key: %s\r\n" % (path.encode(), keys["admin"].encode()) + kind
     if coding == "length":
-        await vanish(faultless, head + b"Content-Length: 100000\r\n", body)
+        # Less than is taken of a sign-in, which would be refused at once.
+        await vanish(faultless, head + b"Content-Length: 60000\r\n", body)
     else:
         await vanish(faultless, head + b"Transfer-Encoding: chunked\r\n", b"%x\r\n%s\r\n" % (len(body), body))
 

@@ -70,7 +70,7 @@ def _times(connection: sqlite3.Connection) -> Iterator[str]:
         )
         (count,) = connection.execute(query).fetchone()
         if count:
-            yield f"{count} rows of {table} have a {column} that no calendar has"
+            yield f"{count} rows of {table} have an invalid date in {column}"
 
 
 def _ledger(connection: sqlite3.Connection) -> Iterator[str]:

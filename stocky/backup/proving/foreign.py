@@ -36,8 +36,8 @@ _OTHERS = (
     (b"\xff\xfe", "an editor saved it as UTF-16; save it as UTF-8"),
     (b"\xfe\xff", "an editor saved it as UTF-16; save it as UTF-8"),
     (b"\x1f\xef\xbf\xbd", "a program took the gzip file for text and replaced bytes; download it again as a file"),
-    (b"<", "it is a web page; what was saved is an answer in words, not the backup. Download it again"),
-    (b"{", "it is JSON; what was saved is an answer in words, not the backup. Download it again"),
+    (b"<", "it is a web page; an error message was saved instead of the backup. Download it again"),
+    (b"{", "it is JSON; an error message was saved instead of the backup. Download it again"),
 )
 
 

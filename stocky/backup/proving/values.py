@@ -80,7 +80,9 @@ def _bound(column: Column) -> str | None:
     if column.kind == "integer":
         least, most = -MAX_ID, MAX_ID
         if column.name.endswith("_milli"):
-            least, most = -LIMIT_MILLI, LIMIT_MILLI
+            # A count may take a level from one end to the other.
+            limit = 2 * LIMIT_MILLI if column.name.startswith("delta") else LIMIT_MILLI
+            least, most = -limit, limit
         elif column.name == "id" or column.name.endswith("_id"):
             least = 1
         return f'"{column.name}" NOT BETWEEN {least} AND {most}'
@@ -108,7 +110,7 @@ def _unusable_hashes(connection: sqlite3.Connection) -> Iterator[str]:
     for username, stored in connection.execute("SELECT username, password_hash FROM user_account ORDER BY id"):
         match = _HASH.fullmatch(stored)
         if match is None or not _is_affordable(*map(int, match.groups())):
-            yield f"the password hash of {username} is none of Argon2 that a sign-in can be compared with"
+            yield f"the password hash of {username} is not a usable Argon2 hash"
             return
 
 
