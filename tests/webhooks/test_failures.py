@@ -138,7 +138,7 @@ async def test_sending_goes_on_after_the_database_did_what_nobody_expected(
     await run_beside(config, "ALTER TABLE webhook_queue RENAME TO elsewhere")
 
     async def noticed() -> bool:
-        return "Looking for what waits for webhooks failed" in caplog.text
+        return "The background task 'webhook delivery' failed" in caplog.text
 
     await until_so(noticed)
     await run_beside(config, "ALTER TABLE elsewhere RENAME TO webhook_queue")
