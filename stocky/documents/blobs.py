@@ -93,9 +93,10 @@ class Blobs:
         """How many bytes the content has; None when it is not there."""
         import obstore
 
+        path = _path(CONTENTS, sha256)
         try:
             with _store_errors(may_lack=True):
-                found = await obstore.head_async(await self._opened(), _path(CONTENTS, sha256))
+                found = await obstore.head_async(await self._opened(), path)
         except _ABSENT:
             # Of a bucket that is not there a HEAD says no more.
             await self.look()
@@ -106,8 +107,9 @@ class Blobs:
         """So many bytes of a content from there on, a piece at a time, as fast as they are taken."""
         import obstore
 
+        path = _path(CONTENTS, sha256)
         with _present():
-            store, path = await self._opened(), _path(CONTENTS, sha256)
+            store = await self._opened()
         for begin in range(start, start + length, PIECE):
             with _store_errors(), _present():
                 # A request for each piece: none is held open while a slow reader takes what it has.
@@ -137,9 +139,9 @@ class Blobs:
         """Deletes a content with its small picture; nothing when it is not there."""
         import obstore
 
-        for kind in (THUMBNAILS, CONTENTS):
+        for path in (_path(THUMBNAILS, sha256), _path(CONTENTS, sha256)):
             with suppress(_ABSENT), _store_errors(may_lack=True):
-                await obstore.delete_async(await self._opened(), _path(kind, sha256))
+                await obstore.delete_async(await self._opened(), path)
 
     async def list(self) -> AsyncIterator[list[Blob]]:
         """All contents, some hundreds at a time and in no order."""
