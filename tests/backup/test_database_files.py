@@ -173,7 +173,7 @@ TRICKS: dict[str, tuple[list[str], str]] = {
     "no time": (["INSERT INTO setting VALUES ('x', '1', 'yesterday')"], "setting.updated_at takes no"),
     "a time no calendar has": (
         ["INSERT INTO setting VALUES ('x', '1', '2026-02-30T00:00:00.000000Z')"],
-        "no calendar has",
+        "invalid date in",
     ),
     "half an item": (
         ["UPDATE location SET is_active = 0.5"],

@@ -39,6 +39,7 @@ def accepted(content: bytes, purpose: Purpose, directory: Path) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # some two hundred dumps, each read by a child process
 async def test_every_hostile_dump_is_refused(admin: AsyncClient, tmp_path: Path) -> None:
     assert len(STATEMENTS) > 60
     let_pass = {

@@ -152,14 +152,14 @@ ALTERED = {
         _location(900, made="'9999-12-31T23:59:59.999999Z'"),
         "location have a created_at that is out of bounds",
     ),
-    "a password hash that is none": (_user("plain text"), "the password hash of somebody is none"),
+    "a password hash that is none": (_user("plain text"), "the password hash of somebody is not a usable"),
     "a password hash of a terabyte": (
         _user(f"$argon2id$v=19$m=1073741824,t=2,p=1{_HASHED}"),
-        "the password hash of somebody is none",
+        "the password hash of somebody is not a usable",
     ),
     "a password hash without lanes": (
         _user(f"$argon2id$v=19$m=19456,t=2,p=0{_HASHED}"),
-        "the password hash of somebody is none",
+        "the password hash of somebody is not a usable",
     ),
     "a refusal of no kind": (
         f"INSERT INTO \"event_refusal\" VALUES('e-900','f','evil','because',{_NOW});",
