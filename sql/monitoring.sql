@@ -23,7 +23,7 @@ SELECT max(moment) AS moment
          WHERE id = (SELECT max(id) FROM stock_event) AND recorded_at > :future) AS ahead;
 
 -- free_future_days --
--- Days that a duty was done on while the clock was ahead may come again.
+-- Releases the days of daily jobs that ran while the clock was ahead.
 UPDATE job SET once_key = NULL WHERE once_key IS NOT NULL AND created_at > :future;
 
 -- hurry_future_jobs --

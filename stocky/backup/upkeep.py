@@ -110,6 +110,6 @@ class BackupUpkeep:
         self._good = [each.created_at for each in backups if each.is_good]
 
     def _newest_good(self) -> float:
-        # One that is dated in the future would never seem old to whoever watches the figure.
+        # A date in the future would keep a monitor from ever seeing that the backup is old.
         latest = clock.now() + clock.SKEW
         return max((each.timestamp() for each in self._good if each <= latest), default=0)

@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
     with ExitStack() as stack:
         if arguments.dry_run:
-            # It compares with what is there now, and makes nothing.
+            # Compares with the current data; creates no file in the data directory.
             check_schema(config)
             config = stack.enter_context(scratch_space(config))
         else:

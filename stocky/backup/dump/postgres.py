@@ -217,7 +217,7 @@ class _Lines:
             self.flush()
 
     def flush(self) -> None:
-        """Hands on what is there."""
+        """Passes on the lines gathered so far."""
         lines = bytes(self._waiting)
         self._waiting.clear()
         if lines:

@@ -179,7 +179,7 @@ class _Rows:
             self.flush()
 
     def flush(self) -> None:
-        """Hands on what is there."""
+        """Passes on the lines gathered so far."""
         if self._waiting:
             self._comparison.compare(self._waiting)
             self._writer.write_rows(self.table, joined_lines(self._waiting), len(self._waiting))
