@@ -17,7 +17,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Proxies:
-    """The proxies that are trusted; clients of a unix socket count as one, since only its owner and group can connect."""
+    """The trusted proxies. A client of a unix socket counts as one: only its owner and group can connect."""
 
     def __init__(self, trusted: Iterable[str]) -> None:
         """`trusted` are addresses and networks."""

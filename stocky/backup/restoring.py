@@ -51,7 +51,7 @@ class Restores:
     async def replace(
         self, file: Path, report: Report, *, dry_run: bool = False, accept_edited: bool = False
     ) -> ImportResult:
-        """Replaces all data with that of a dump, an archive or a SQLite file, after backing up the current data.
+        """Replaces all data by a dump, an archive or a SQLite file, after backing up the current data.
 
         With `accept_edited` the checksums of a dump are left out, and no other check.
 
