@@ -16,7 +16,7 @@ import pytest
 from httpx import AsyncClient
 
 from stocky.backup.child.dumping import dump_to_file, stream_dump
-from stocky.backup.child.process import run_worker
+from stocky.backup.child.process import _reap, run_worker
 from stocky.backup.child.requests import DumpRequest, DumpResult
 from stocky.backup.workspace import sweep
 from stocky.config import Config
@@ -89,6 +89,26 @@ async def test_a_cancelled_task_takes_its_child_along(config: Config, tmp_path: 
     assert has_ended(descriptor)
     assert not (tmp_path / "dump").exists()
     assert list(config.backup_dir.iterdir()) == []
+
+
+async def test_a_task_cancelled_while_its_child_ends_waits_for_the_end(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reaping, statuses = asyncio.Event(), []
+
+    async def reap(process: asyncio.subprocess.Process) -> None:
+        reaping.set()
+        await _reap(process)
+        statuses.append(process.returncode)
+
+    monkeypatch.setattr("stocky.backup.child.process._reap", reap)
+    task = asyncio.create_task(dump_to_file(config, tmp_path / "dump", unheard))
+    await reaping.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert len(statuses) == 1
+    assert statuses[0] is not None
 
 
 async def test_a_stream_that_nobody_wants_any_more_takes_its_child_along(config: Config) -> None:

@@ -122,7 +122,13 @@ def test_a_stocky_that_is_not_ready_is_not_healthy() -> None:
         asked = subprocess.Popen(["/bin/bash", HEALTHCHECK], env={"STOCKY_PORT": port})
         connection, _ = listener.accept()
         with connection:
-            assert connection.recv(100).startswith(b"GET /health/ready HTTP/1.0\r\n")
+            request = b""
+            # bash may send it line by line, and must not be writing any more when the connection closes.
+            while not request.endswith(b"\r\n\r\n"):
+                received = connection.recv(100)
+                assert received
+                request += received
+            assert request.startswith(b"GET /health/ready HTTP/1.0\r\n")
             connection.sendall(b"HTTP/1.1 503 Service Unavailable\r\n\r\n")
         assert asked.wait(10) == 1
 

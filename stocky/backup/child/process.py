@@ -92,12 +92,25 @@ async def _child(request: Request, *, data: bool) -> AsyncIterator[Process]:
         if process.returncode is None:
             with suppress(ProcessLookupError):
                 process.kill()
-        await asyncio.shield(asyncio.create_task(_reap(process)))
+        await _until_reaped(process)
 
 
 def _python_path() -> str:
     """This very Stocky first, and with -P nothing that happens to lie where the server was started."""
     return os.pathsep.join([str(Path(stocky.__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
+async def _until_reaped(process: Process) -> None:
+    """Waits for the end of the child also when the caller is cancelled meanwhile: the loop may close right after."""
+    reaping = asyncio.create_task(_reap(process))
+    cancelled: asyncio.CancelledError | None = None
+    while not reaping.done():
+        try:
+            await asyncio.shield(reaping)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
 
 
 async def _reap(process: Process) -> None:
