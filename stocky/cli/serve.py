@@ -81,6 +81,7 @@ def _serve(config: Config, listener: socket.socket) -> int:
     from stocky.server import Server
 
     # After the database, so that a first start that was killed leaves no key without one.
+    config.data_dir.mkdir(parents=True, exist_ok=True)
     config = with_secret_key(config)
     server = Server(create_app(config, memory_log), config, listener)
     # uvicorn raises the signal that ended it once more, for whoever was there before; nobody was.
