@@ -31,24 +31,13 @@ from stocky.db import Connection, Database, Lane
 from stocky.docs.page import docs_routes, show_the_way
 from stocky.documents.handlers import document_routes, item_document_routes
 from stocky.documents.service import Documents
-from stocky.edge import Edge
 from stocky.exchange.export_handlers import export_routes
 from stocky.exchange.import_handlers import import_routes
 from stocky.exchange.imports import Imports
-from stocky.jobs.handlers import job_routes
-from stocky.live.handlers import live_routes
-from stocky.logs.handlers import audit_routes, log_routes
-from stocky.logs.memory import MemoryLog
-from stocky.lookup.handlers import lookup_routes
-from stocky.merging.handlers import merging_routes
-from stocky.merging.service import Merging
-from stocky.monitoring.handlers import health_routes, service_routes
-from stocky.openapi import openapi_config, show_document
-from stocky.problems import to_problem
-from stocky.projects.handlers import project_routes
-from stocky.reorganisation.handlers import reorganisation_routes
-from stocky.reorganisation.service import Reorganisation
-from stocky.request import (
+from stocky.http.middleware import Edge
+from stocky.http.openapi import openapi_config, show_document
+from stocky.http.problems import to_problem
+from stocky.http.request import (
     StockyRequest,
     drop_empty,
     lane_of,
@@ -57,6 +46,17 @@ from stocky.request import (
     require_json,
     restore_slashes,
 )
+from stocky.jobs.handlers import job_routes
+from stocky.live.handlers import live_routes
+from stocky.logs.handlers import audit_routes, log_routes
+from stocky.logs.memory import MemoryLog
+from stocky.lookup.handlers import lookup_routes
+from stocky.merging.handlers import merging_routes
+from stocky.merging.service import Merging
+from stocky.monitoring.handlers import health_routes, service_routes
+from stocky.projects.handlers import project_routes
+from stocky.reorganisation.handlers import reorganisation_routes
+from stocky.reorganisation.service import Reorganisation
 from stocky.scanner.handlers import scanner_routes
 from stocky.search.handlers import search_routes
 from stocky.services import Services

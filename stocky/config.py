@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from stocky import database_address
-from stocky.base_path import read_base_path
 from stocky.directories import why_not_writable
+from stocky.http.base_path import read_base_path
 from stocky.secret_key import MINIMUM_SECRET, make_kept_key, read_kept_key
 from stocky.unknown_settings import is_platforms, unknown_settings
 from stocky.zone import find_zone

@@ -16,9 +16,10 @@ from stocky.documents.collecting import Collecting
 from stocky.documents.service import Documents
 from stocky.exchange.exporting import Exports
 from stocky.exchange.imports import Imports
+from stocky.http.response_cache import KeptAnswers
+from stocky.http.sse import Streams
 from stocky.jobs.jobs import Jobs
 from stocky.jobs.schedule import Schedule
-from stocky.kept_answers import KeptAnswers
 from stocky.live.tail import LedgerTail
 from stocky.logs.memory import MemoryLog
 from stocky.lookup.lookups import Lookups
@@ -29,7 +30,6 @@ from stocky.monitoring.readiness import Readiness
 from stocky.reorganisation.service import Reorganisation
 from stocky.search.index import LOOK_SECONDS, SearchIndex
 from stocky.stock.recorder import Recorder
-from stocky.streams import Streams
 from stocky.webhooks.service import Webhooks
 from stocky.zone import local_zone
 

@@ -27,7 +27,7 @@ from stocky.auth.schemas import (
 from stocky.auth.sign_ins import SignIns
 from stocky.db import Connection
 from stocky.errors import Unauthorized
-from stocky.openapi import problem
+from stocky.http.openapi import problem
 
 MAX_BODY_BYTES = 64 * 2**10
 _TOO_MANY = {429: problem("Too many failed sign-ins; again after `Retry-After` seconds")}

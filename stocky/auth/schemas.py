@@ -9,8 +9,8 @@ from msgspec import Meta, Struct, ValidationError, convert
 
 from stocky import clock
 from stocky.errors import Invalid
+from stocky.http.validation_messages import told
 from stocky.schema import VISIBLE, AnyCase
-from stocky.wording import told
 
 Username = Annotated[str, Meta(min_length=3, max_length=50, examples=["ada"])]
 Email = Annotated[str, Meta(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$(?!\n)", examples=["ada@example.org"])]

@@ -28,11 +28,11 @@ from stocky.backup.schemas import (
 )
 from stocky.backup.service import Backups
 from stocky.backup.store import Kind, Reason
-from stocky.backup.upload import Upload, receive_base64, receive_upload
 from stocky.backup.workspace import workspace
 from stocky.config import Config
 from stocky.db import Database
 from stocky.errors import BadRequest, Invalid
+from stocky.http.uploads import Upload, receive_base64, receive_upload
 from stocky.jobs.jobs import Jobs
 from stocky.logs import audit
 from stocky.settings.repository import get_settings

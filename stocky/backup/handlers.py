@@ -14,9 +14,9 @@ from stocky.auth.schemas import Principal
 from stocky.backup.administration import MAX_JSON_DUMP, BackupAdministration
 from stocky.backup.schemas import ACCEPT_EDITED, CreatedBackup, FullImportRequest, ImportResult, PartialImportRequest
 from stocky.backup.store import Kind
-from stocky.backup.upload import USE_UPLOAD
-from stocky.openapi import problem
-from stocky.request import StockyRequest
+from stocky.http.openapi import problem
+from stocky.http.request import StockyRequest
+from stocky.http.uploads import USE_UPLOAD
 
 GZIP = "application/gzip"
 # Base64 has four characters for three bytes; the rest is for the other fields.

@@ -13,9 +13,9 @@ from stocky.auth.schemas import Principal
 from stocky.backup.administration import BackupAdministration
 from stocky.backup.schemas import ACCEPT_EDITED, Backup, NewSystemBackup, StartedBackup, StartedJob
 from stocky.backup.store import Kind, StoredBackup
-from stocky.files import file_answer
-from stocky.openapi import problem
-from stocky.request import StockyRequest
+from stocky.http.files import file_answer
+from stocky.http.openapi import problem
+from stocky.http.request import StockyRequest
 
 Force = Annotated[bool, Parameter(description="Yes, replace everything")]
 DryRun = Annotated[bool, Parameter(description="Do all of it but the replacing; the result says what would change")]

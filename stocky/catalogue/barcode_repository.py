@@ -9,8 +9,8 @@ from stocky.barcodes.keys import key_of
 from stocky.catalogue.schemas import Barcode, Item, ItemChange, Upc
 from stocky.db import Connection
 from stocky.errors import Conflict, Invalid
+from stocky.http.validation_messages import told
 from stocky.quantity import to_milli
-from stocky.wording import told
 
 
 async def add_barcodes(tx: Connection, item_id: int, upc: str | None, barcodes: list[Barcode]) -> None:

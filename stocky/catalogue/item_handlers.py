@@ -16,8 +16,8 @@ from stocky.catalogue.parameters import IfMatch, Search, SearchText, version_of
 from stocky.catalogue.qr import qr_response
 from stocky.catalogue.schemas import Barcode, Item, ItemChange, NewItem
 from stocky.db import Connection, Lane
-from stocky.kept_answers import KeptAnswers
-from stocky.request import StockyRequest, long_read
+from stocky.http.request import StockyRequest, long_read
+from stocky.http.response_cache import KeptAnswers
 from stocky.schema import MAX_ID, Limit, Page, PathId, Size, Skip, StorageType, window
 
 BarcodePath = Annotated[str, Parameter(min_length=1, max_length=LONGEST, description="A barcode")]

@@ -14,7 +14,7 @@ from stocky.catalogue.parameters import Search, SearchText
 from stocky.catalogue.qr import qr_response, set_location_command
 from stocky.catalogue.schemas import Location, LocationChange, NewLocation
 from stocky.db import Connection
-from stocky.request import StockyRequest
+from stocky.http.request import StockyRequest
 from stocky.schema import MAX_ID, Limit, Page, PathId, Size, Skip, StorageType, window
 
 BoxNo = Annotated[int | None, Parameter(ge=1, le=MAX_ID, description="Only the places of this box")]

@@ -9,7 +9,7 @@ import msgspec
 from litestar import Response
 
 from stocky.errors import Invalid
-from stocky.request import StockyRequest
+from stocky.http.request import StockyRequest
 
 
 def set_location_command(location_id: int) -> str:

@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         new_database=config.new_database or arguments.new_database,
     )
     from stocky.db.serving_lock import serving_lock
-    from stocky.listening import listening
+    from stocky.http.listening import listening
     from stocky.new_database import refuse_lost_database
 
     refuse_lost_database(config)
@@ -78,7 +78,7 @@ def _serve(config: Config, listener: socket.socket) -> int:
 
     from stocky.app import create_app
     from stocky.config import with_secret_key
-    from stocky.server import Server
+    from stocky.http.server import Server
 
     # After the database, so that a first start that was killed leaves no key without one.
     config.data_dir.mkdir(parents=True, exist_ok=True)

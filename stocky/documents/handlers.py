@@ -14,8 +14,8 @@ from stocky.db import Connection
 from stocky.documents import repository
 from stocky.documents.schemas import Document, DocumentChange, DocumentKind, NewLink
 from stocky.documents.service import Documents
-from stocky.openapi import problem
-from stocky.request import StockyRequest
+from stocky.http.openapi import problem
+from stocky.http.request import StockyRequest
 from stocky.schema import MAX_ID, Limit, Page, PathId, Size, Skip, window
 
 ItemFilter = Annotated[int | None, Parameter(ge=1, le=MAX_ID, description="Only documents of this item")]

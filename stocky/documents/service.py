@@ -16,7 +16,6 @@ from litestar.response import Stream
 from stocky.auth.schemas import Principal
 from stocky.backup.child.process import run_worker
 from stocky.backup.child.requests import PictureRequest, PictureResult
-from stocky.backup.upload import Upload, Wanted, receive_upload
 from stocky.backup.workspace import disk_errors, workspace
 from stocky.catalogue.repository import get_item
 from stocky.config import Config
@@ -26,7 +25,8 @@ from stocky.documents.blobs import Blobs
 from stocky.documents.kinds import KINDS, MAX_BYTES, check_file_name, check_title, download_name, examine
 from stocky.documents.schemas import Document
 from stocky.errors import Invalid, NotFound, StockyError, Unavailable
-from stocky.files import disposition, ranged_answer
+from stocky.http.files import disposition, ranged_answer
+from stocky.http.uploads import Upload, Wanted, receive_upload
 from stocky.schema import MAX_ID
 
 UPLOADS_AT_ONCE = 8

@@ -14,9 +14,9 @@ from stocky import clock
 from stocky.auth.guards import readers
 from stocky.catalogue.parameters import Search
 from stocky.exchange import exporting
+from stocky.http.sse import ClosingStream
 from stocky.schema import MAX_ID, StorageType
 from stocky.stock.schemas import EntryType
-from stocky.streams import ClosingStream
 
 CSV = "text/csv"
 OptionalId = Annotated[int | None, Parameter(ge=1, le=MAX_ID, description="Only those of this id", required=False)]

@@ -13,13 +13,13 @@ from stocky.exchange.fields import FIELDS
 from stocky.exchange.imports import Imports
 from stocky.exchange.schemas import ImportField, StartedImport
 from stocky.exchange.store import REFUSED, REPORT
-from stocky.files import file_answer
+from stocky.http.files import file_answer
+from stocky.http.openapi import problem
+from stocky.http.request import StockyRequest
+from stocky.http.sse import EVENT_STREAM, TOO_MANY_STREAMS, event_stream
 from stocky.jobs.events import follow_job
 from stocky.jobs.schemas import Job
-from stocky.openapi import problem
-from stocky.request import StockyRequest
 from stocky.schema import Limit, Page, PathId, Size, Skip, window
-from stocky.streams import EVENT_STREAM, TOO_MANY_STREAMS, event_stream
 
 _FORM = {
     "file": "The table: CSV with a header, up to 100 MB and 200,000 rows",

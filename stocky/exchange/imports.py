@@ -16,10 +16,8 @@ from typing import Any
 import msgspec
 from litestar import Request
 
-from stocky import edge
 from stocky.auth.repository import get_user
 from stocky.auth.schemas import Principal, Role
-from stocky.backup.upload import Upload, Wanted, receive_upload
 from stocky.backup.workspace import disk_errors
 from stocky.config import Config
 from stocky.db import Connection, Database
@@ -43,6 +41,8 @@ from stocky.exchange.schemas import (
 )
 from stocky.exchange.store import ARRIVING, MOST_WAITING, PLAN, UPLOAD, ImportStore, reports, sync
 from stocky.exchange.taking_back import TakingBack
+from stocky.http import middleware
+from stocky.http.uploads import Upload, Wanted, receive_upload
 from stocky.jobs.jobs import Jobs, Report
 from stocky.jobs.repository import list_jobs, list_open_jobs
 from stocky.jobs.schedule import Schedule
@@ -136,7 +136,7 @@ class Imports:
     async def _run(self, parameters: dict[str, Any], report: Report) -> ImportReport:
         order = msgspec.convert(parameters, ImportOrder)
         # What the import writes to the audit trail, and says in the log, carries its id.
-        edge.request_id.set(order.import_id)
+        middleware.request_id.set(order.import_id)
         try:
             result = await self._import(order, report)
         except StockyError as error:

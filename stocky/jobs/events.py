@@ -10,9 +10,9 @@ import msgspec
 
 from stocky.db.gate import begun_in
 from stocky.errors import Unavailable
+from stocky.http.sse import HEARTBEAT_SECONDS, Streams, comment, event
 from stocky.jobs.jobs import Jobs
 from stocky.jobs.schemas import Job
-from stocky.streams import HEARTBEAT_SECONDS, Streams, comment, event
 
 LOOK_SECONDS = 0.25
 

@@ -11,12 +11,12 @@ from litestar.params import HeaderParameter, Parameter
 from litestar.response import Stream
 
 from stocky.auth.guards import authorize, readers
+from stocky.http.openapi import problem
+from stocky.http.request import StockyRequest
+from stocky.http.sse import EVENT_STREAM, TOO_MANY_STREAMS, event_stream
 from stocky.live.repository import EventFilter
 from stocky.live.stream import follow_ledger
-from stocky.openapi import problem
-from stocky.request import StockyRequest
 from stocky.schema import MAX_ID
-from stocky.streams import EVENT_STREAM, TOO_MANY_STREAMS, event_stream
 
 OptionalId = Annotated[int | None, Parameter(ge=1, le=MAX_ID, required=False)]
 TypeFilter = Annotated[

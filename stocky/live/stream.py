@@ -11,9 +11,9 @@ import msgspec
 
 from stocky.db.gate import begun_in
 from stocky.errors import StockyError, Unavailable
+from stocky.http.sse import HEARTBEAT_SECONDS, Streams, comment, event
 from stocky.live.repository import EventFilter
 from stocky.live.tail import LedgerTail
-from stocky.streams import HEARTBEAT_SECONDS, Streams, comment, event
 
 # Events in one piece of the answer.
 BATCH = 100

@@ -21,11 +21,11 @@ from itertools import islice
 import msgspec
 
 from stocky.db import Database
+from stocky.http.sse import event
 from stocky.live import repository
 from stocky.live.repository import EventFilter
 from stocky.schema import MAX_ID
 from stocky.stock.schemas import StockEvent
-from stocky.streams import event
 
 # Events kept in memory. Who is further behind reads the ledger.
 RECENT = 2_000

@@ -14,13 +14,13 @@ from litestar.response import Stream
 from stocky.auth.guards import admins
 from stocky.auth.schemas import Principal
 from stocky.db import Connection
+from stocky.http.openapi import problem
+from stocky.http.sse import EVENT_STREAM, TOO_MANY_STREAMS, event_stream
 from stocky.logs.audit import AuditEntry, AuditFilter, list_audit_entries
 from stocky.logs.memory import MemoryLog
 from stocky.logs.schemas import LogEntry, LogFilter, LogLevel
 from stocky.logs.tail import follow_log
-from stocky.openapi import problem
 from stocky.schema import MAX_ID, Limit, Page, Size, Skip, window
-from stocky.streams import EVENT_STREAM, TOO_MANY_STREAMS, event_stream
 
 Level = Annotated[LogLevel | None, Parameter(description="Records of exactly this level, in any case")]
 Severity = Annotated[LogLevel | None, Parameter(description="Records of at least this level, in any case")]

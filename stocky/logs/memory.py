@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import islice
 
-from stocky.edge import request_id, user_id
+from stocky.http.middleware import request_id, user_id
 from stocky.logs.redaction import Redaction, extra_of
 from stocky.logs.schemas import LogEntry, LogFilter, LogLevel
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from stocky.config import Config
-from stocky.edge import request_id, user_id
+from stocky.http.middleware import request_id, user_id
 from stocky.logs.memory import MemoryLog
 from stocky.logs.redaction import Redaction, extra_of
 

@@ -6,9 +6,9 @@ from collections.abc import AsyncGenerator
 
 import msgspec
 
+from stocky.http.sse import Streams, comment, event, rings
 from stocky.logs.memory import MemoryLog
 from stocky.logs.schemas import LogFilter
-from stocky.streams import Streams, comment, event, rings
 
 BATCH = 100
 

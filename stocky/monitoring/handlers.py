@@ -6,9 +6,9 @@ from litestar import Response, get
 from litestar.datastructures import State
 
 from stocky import __version__
+from stocky.http.openapi import problem
 from stocky.monitoring.readiness import Readiness
 from stocky.monitoring.schemas import Alive, Health, Ready, ServiceHealth
-from stocky.openapi import problem
 
 METRICS_TEXT = "text/plain; version=0.0.4"
 _NOT_READY = {503: problem("Not ready; `results` has what each check says")}

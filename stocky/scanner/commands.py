@@ -10,14 +10,14 @@ from stocky.auth.schemas import Principal
 from stocky.catalogue.location_repository import get_location_by_name
 from stocky.db import Connection, Database
 from stocky.errors import Invalid
-from stocky.request import holds_escaped_nul
+from stocky.http.request import holds_escaped_nul
+from stocky.http.validation_messages import told
 from stocky.scanner import repository
 from stocky.scanner.schemas import Command, CommandName, Mode, Scan, ScanAnswer, ScannerState, StateChange
 from stocky.schema import Id
 from stocky.stock.booking import named
 from stocky.stock.operations import Operation
 from stocky.stock.recorder import Recorder
-from stocky.wording import told
 
 _NOTHING_LEFT = "There is nothing left to undo"
 

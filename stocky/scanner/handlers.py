@@ -14,7 +14,7 @@ from stocky.auth.schemas import Principal
 from stocky.barcodes.reading import LONGEST_TEXT
 from stocky.catalogue.qr import draw_qr, qr_response
 from stocky.db import Connection
-from stocky.request import StockyRequest
+from stocky.http.request import StockyRequest
 from stocky.scanner import commands, repository
 from stocky.scanner.scanning import look_up, scan_barcode
 from stocky.scanner.schemas import (

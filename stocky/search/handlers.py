@@ -11,7 +11,7 @@ from litestar.params import Parameter
 from stocky.auth.guards import readers
 from stocky.catalogue.parameters import SearchText
 from stocky.db import Lane
-from stocky.kept_answers import KeptAnswers
+from stocky.http.response_cache import KeptAnswers
 from stocky.search import repository
 from stocky.search.schemas import FoundItem
 

@@ -12,7 +12,7 @@ from stocky.auth.guards import members, readers, scanners
 from stocky.auth.schemas import Principal
 from stocky.catalogue import repository as catalogue
 from stocky.db import Connection
-from stocky.request import long_read
+from stocky.http.request import long_read
 from stocky.schema import MAX_ID, Limit, PathId
 from stocky.stock import booking, repository
 from stocky.stock.recorder import Recorder

@@ -13,7 +13,7 @@ from stocky.auth.schemas import Principal
 from stocky.catalogue.parameters import IfMatch, Search, SearchText, version_of
 from stocky.db import Connection
 from stocky.errors import Invalid
-from stocky.request import long_read
+from stocky.http.request import long_read
 from stocky.schema import MAX_ID, Limit, Page, PathId, Size, Skip, window
 from stocky.stock import booking, repository
 from stocky.stock.recorder import Recorder

@@ -12,9 +12,9 @@ import pytest
 from httpx import AsyncClient
 from litestar import Litestar
 
-from stocky.examples import example_of
-from stocky.openapi import complete_document
-from stocky.wording import PATTERNS
+from stocky.http.examples import example_of
+from stocky.http.openapi import complete_document
+from stocky.http.validation_messages import PATTERNS
 from tests.inventory import Json, made, refused
 
 pytestmark = [pytest.mark.one_database, pytest.mark.usefixtures("one_of_each")]

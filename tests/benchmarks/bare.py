@@ -23,7 +23,7 @@ class Answer(msgspec.Struct):
 
 
 def main(port: str, file: str | None = None) -> None:
-    """Serves on 127.0.0.1 until it is ended, with the settings of `stocky.server`."""
+    """Serves on 127.0.0.1 until it is ended, with the settings of `stocky.http.server`."""
     content = b"" if file is None else Path(file).read_bytes()
 
     @post("/", status_code=200)

@@ -9,10 +9,10 @@ import pytest
 from httpx import AsyncClient
 from litestar import Litestar
 
-from stocky import kept_answers
 from stocky.catalogue import repository
 from stocky.config import Config
-from stocky.kept_answers import KeptAnswers
+from stocky.http import response_cache
+from stocky.http.response_cache import KeptAnswers
 from stocky.search import repository as search_repository
 from tests.architecture import schema
 from tests.inventory import get, made, new_item, new_location, new_stock, refused
@@ -114,14 +114,14 @@ async def test_every_filter_has_an_answer_of_its_own(member: AsyncClient) -> Non
 async def test_what_is_kept_stays_within_its_bounds(
     app: Litestar, member: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kept_answers, "KEPT_BYTES", 5 * kept_answers.BESIDE_JSON)
+    monkeypatch.setattr(response_cache, "KEPT_BYTES", 5 * response_cache.BESIDE_JSON)
     for number in range(12):
         await new_item(member, f"Salt {number}")
     kept: KeptAnswers = app.state.kept_answers
     for _ in range(2):
         for limit in range(1, 13):
             assert len(await get(member, "/items/", limit=limit)) == limit
-            assert kept.size_bytes <= kept_answers.KEPT_BYTES
+            assert kept.size_bytes <= response_cache.KEPT_BYTES
 
 
 async def test_nothing_that_is_kept_is_shown_while_the_data_is_replaced(app: Litestar, member: AsyncClient) -> None:

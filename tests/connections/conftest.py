@@ -12,7 +12,7 @@ from litestar import Litestar
 
 from stocky.app import attach, make_routes
 from stocky.config import Config
-from stocky.server import Server
+from stocky.http.server import Server
 from stocky.services import Services
 
 

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from httpx import AsyncClient
 
-from stocky import connections
+from stocky.http import connections
 from tests.connections.conftest import Listening, until
 
 pytestmark = pytest.mark.one_database
@@ -279,7 +279,7 @@ async def test_idle_connections_go_where_all_have_asked(listening: Listening, on
 
 
 def test_the_limit_of_open_files_is_raised_to_the_hard_one() -> None:
-    code = "from stocky.connections import raise_file_limit; import resource; print(raise_file_limit());"
+    code = "from stocky.http.connections import raise_file_limit; import resource; print(raise_file_limit());"
     code += "print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
 
     def lower() -> None:

@@ -129,7 +129,7 @@ def faults_in(server: Server) -> list[str]:
     """What the log and the metrics say of errors."""
     metrics = httpx.get(f"{server.url}/metrics", timeout=30).text
     problems = re.findall(r"stocky_http_requests_total\{.*status=\"5.*", metrics)
-    problems += sorted(set(re.findall(r"WARNING stocky.problems: (.*) \[", server.log)))
+    problems += sorted(set(re.findall(r"WARNING stocky.http.problems: (.*) \[", server.log)))
     problems += [line for line in server.log.splitlines() if "Traceback" in line or " ERROR " in line]
     told = server.log.count("connections are in use")
     if told > 1 + HELD_SECONDS // 60 + 1:

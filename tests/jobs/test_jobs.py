@@ -15,12 +15,12 @@ from litestar import Litestar
 from stocky import clock
 from stocky.db import Connection, Database
 from stocky.errors import Conflict
+from stocky.http.sse import Streams
 from stocky.jobs import repository
 from stocky.jobs.events import follow_job
 from stocky.jobs.jobs import Jobs, Report
 from stocky.jobs.repository import NewJob
 from stocky.jobs.schemas import Job, JobStatus
-from stocky.streams import Streams
 from tests.inventory import get, refused
 
 pytestmark = pytest.mark.one_postgres

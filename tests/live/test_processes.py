@@ -34,7 +34,7 @@ ONLY_WOKEN = (
 IMPATIENT = (
     sys.executable,
     "-c",
-    "import sys, stocky.streams; stocky.streams.UNREAD_SECONDS = 1; from stocky.cli import main; sys.exit(main())",
+    "import sys, stocky.http.sse; stocky.http.sse.UNREAD_SECONDS = 1; from stocky.cli import main; sys.exit(main())",
 )
 
 

@@ -9,9 +9,9 @@ import pytest
 from httpx import AsyncClient
 from litestar import Litestar
 
+import stocky.http.sse
 import stocky.live.stream
 import stocky.live.tail
-import stocky.streams
 from stocky.errors import Unauthorized, Unavailable
 from stocky.live.tail import count_settled
 from stocky.stock.schemas import StockEvent
@@ -193,7 +193,7 @@ async def test_it_ends_when_stocky_stops(app: Litestar) -> None:
 async def test_there_are_only_so_many_streams(
     app: Litestar, reader: AsyncClient, admin: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stocky.streams, "MAX_STREAMS", 2)
+    monkeypatch.setattr(stocky.http.sse, "MAX_STREAMS", 2)
     async with following(app) as one, following(app) as other:
         await one.next("ready")
         await other.next("ready")

@@ -15,8 +15,8 @@ from litestar.routes import HTTPRoute
 
 from stocky.app import create_app
 from stocky.config import load
-from stocky.openapi import complete_document
-from stocky.problems import Problem
+from stocky.http.openapi import complete_document
+from stocky.http.problems import Problem
 from stocky.stock.schemas import NewEvents
 
 Document = dict[str, Any]

@@ -11,7 +11,7 @@ from httpx import AsyncClient
 from litestar import Litestar
 
 from stocky.demo_data import fill
-from stocky.openapi import complete_document
+from stocky.http.openapi import complete_document
 from tests.inventory import Json
 
 pytestmark = pytest.mark.one_database

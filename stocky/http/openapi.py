@@ -26,8 +26,8 @@ from litestar.types import Empty
 
 from stocky import __version__
 from stocky.auth.guards import roles_of
-from stocky.examples import body_example, example_of
-from stocky.problems import PROBLEM_JSON, Problem
+from stocky.http.examples import body_example, example_of
+from stocky.http.problems import PROBLEM_JSON, Problem
 
 _DESCRIPTION = """\
 Counts what is on your shelves: scanners post, and the counts are right.

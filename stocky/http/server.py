@@ -13,8 +13,8 @@ from litestar import Litestar
 
 from stocky.auth.repository import has_active_admin
 from stocky.config import Config
-from stocky.connections import HttpConnection, Limits, raise_file_limit
-from stocky.listening import address_of
+from stocky.http.connections import HttpConnection, Limits, raise_file_limit
+from stocky.http.listening import address_of
 
 # Answers that are still being made get this long; with the recorder's last batch it stays below ten seconds.
 GRACE_SECONDS = 5

@@ -13,8 +13,8 @@ from litestar.exceptions import HTTPException, SerializationException, Validatio
 
 from stocky.config import MAX_BODY_BYTES
 from stocky.errors import StockyError
-from stocky.request import restore_slashes
-from stocky.wording import in_words
+from stocky.http.request import restore_slashes
+from stocky.http.validation_messages import in_words
 
 PROBLEM_JSON = "application/problem+json"
 _MISSING = re.compile(r"Object missing required field `(\w+)`")

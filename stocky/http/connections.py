@@ -14,7 +14,7 @@ import httptools
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from stocky.streams import CUT_OFF
+from stocky.http.sse import CUT_OFF
 
 # The request line and the headers of one request; also what may follow a body (trailers, chunk extensions).
 MAX_HEAD_BYTES = 64 * 2**10
