@@ -28,7 +28,6 @@ from stocky.backup.schemas import (
 )
 from stocky.backup.service import Backups
 from stocky.backup.store import Kind, Reason
-from stocky.backup.workspace import workspace
 from stocky.config import Config
 from stocky.db import Database
 from stocky.errors import BadRequest, Invalid
@@ -36,6 +35,7 @@ from stocky.http.uploads import Upload, receive_base64, receive_upload
 from stocky.jobs.jobs import Jobs
 from stocky.logs import audit
 from stocky.settings.repository import get_settings
+from stocky.worker.workspace import workspace
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)

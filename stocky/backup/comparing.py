@@ -13,13 +13,13 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, Protocol
 
-from stocky.backup.child.requests import CompareRequest, CompareResult, TableChanges
 from stocky.backup.dump.format import Dialect
 from stocky.backup.dump.lines import keyed_lines
 from stocky.backup.dump.rows import Table, tables_of
 from stocky.backup.dump.tables import is_data
 from stocky.backup.dump.writing import Report
 from stocky.db.sqlite_file import domain_errors
+from stocky.worker.requests import CompareRequest, CompareResult, TableChanges
 
 EXAMPLES = 5
 ROWS = 2_000

@@ -10,21 +10,21 @@ from pathlib import Path
 
 import msgspec
 
-from stocky.backup.child.dumping import dump_to_file
-from stocky.backup.child.process import run_worker
-from stocky.backup.child.requests import LoadRequest, LoadResult
 from stocky.backup.dump.foreign import named
 from stocky.backup.dump.format import TableProof
 from stocky.backup.dump.lines import table_proofs
 from stocky.backup.dump.writing import Report
 from stocky.backup.replacing.swap import objects_in_the_way, replace_database
 from stocky.backup.repository import count_events, count_rows
-from stocky.backup.workspace import workspace
 from stocky.config import Config
 from stocky.db import Database, make_database
 from stocky.db.migrate import carry_times, check_schema, migrate
 from stocky.db.serving_lock import lock_path, serving_lock
 from stocky.errors import BadRequest, Conflict
+from stocky.worker.dumping import dump_to_file
+from stocky.worker.process import run_worker
+from stocky.worker.requests import LoadRequest, LoadResult
+from stocky.worker.workspace import workspace
 
 _SERVED = "A Stocky serves the target; stop it first"
 # What a migration puts into an empty database.

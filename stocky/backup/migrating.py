@@ -9,10 +9,10 @@ import msgspec
 from stocky.backup.dump.writing import Report
 from stocky.backup.service import Backups
 from stocky.backup.store import Kind, Reason, StoredBackup
-from stocky.backup.workspace import sweep
 from stocky.config import Config
 from stocky.db import migrate as migrations
 from stocky.errors import StockyError, Unavailable
+from stocky.worker.workspace import sweep
 
 # A start that fails again and again makes one each time.
 KEPT = 7

@@ -9,12 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from stocky import clock
-from stocky.backup.workspace import disk_errors, require_space, workspace
 from stocky.config import Config
 from stocky.db import Database
 from stocky.db.sqlite import SqliteDatabase
 from stocky.disk import move_new
 from stocky.errors import StockyError
+from stocky.worker.workspace import disk_errors, require_space, workspace
 
 NAME = "stocky-rescued-%Y-%m-%d-%H-%M-%S.db"
 

@@ -12,15 +12,6 @@ from stocky.backup.adding.partial import import_partial
 from stocky.backup.archive.contents import adopt_contents, contents_of, place_contents, tell_missing
 from stocky.backup.archive.opening import Opened, opened
 from stocky.backup.archive.reading import DUMPS
-from stocky.backup.child.process import run_worker
-from stocky.backup.child.requests import (
-    CompareRequest,
-    CompareResult,
-    LoadRequest,
-    LoadResult,
-    Purpose,
-    TableChanges,
-)
 from stocky.backup.dump.foreign import named
 from stocky.backup.dump.writing import Report
 from stocky.backup.replacing.standing import Replaced
@@ -29,11 +20,20 @@ from stocky.backup.repository import count_rows
 from stocky.backup.schemas import ImportResult, RowCounts, Validity
 from stocky.backup.service import Backups
 from stocky.backup.store import Kind, Reason, StoredBackup
-from stocky.backup.workspace import workspace
 from stocky.config import Config
 from stocky.db import Database
 from stocky.documents.blobs import Blobs
 from stocky.errors import BadRequest, Conflict
+from stocky.worker.process import run_worker
+from stocky.worker.requests import (
+    CompareRequest,
+    CompareResult,
+    LoadRequest,
+    LoadResult,
+    Purpose,
+    TableChanges,
+)
+from stocky.worker.workspace import workspace
 
 ARCHIVE: tuple[str, ...] = (".zip",)
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import msgspec
 
 from stocky import clock
-from stocky.backup.child.dumping import archive_to_file, dump_to_file, stream_dump
-from stocky.backup.child.requests import DumpResult
 from stocky.backup.dump.writing import Report
 from stocky.backup.store import KEPT, Kind, Reason, Store, StoredBackup
 from stocky.backup.verification import verify_file
-from stocky.backup.workspace import workspace
 from stocky.config import Config
 from stocky.settings.schemas import Settings
+from stocky.worker.dumping import archive_to_file, dump_to_file, stream_dump
+from stocky.worker.requests import DumpResult
+from stocky.worker.workspace import workspace
 
 _log = logging.getLogger(__name__)
 

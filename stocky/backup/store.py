@@ -18,9 +18,9 @@ import msgspec
 
 from stocky import clock
 from stocky.backup import found
-from stocky.backup.workspace import disk_errors, scratch_directory
 from stocky.disk import move_new, sync_directory
 from stocky.errors import NotFound, Unavailable
+from stocky.worker.workspace import disk_errors, scratch_directory
 
 ID_FORMAT = "%Y-%m-%d-%H-%M-%S"
 _SQL_FORMAT = "stocky_backup_%Y%m%d_%H%M%S.sql.gz"

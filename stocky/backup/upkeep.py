@@ -15,7 +15,6 @@ from stocky.alerts import repository as alerts
 from stocky.backup.dump.writing import Report
 from stocky.backup.service import Backups
 from stocky.backup.store import Kind, Reason, StoredBackup
-from stocky.backup.workspace import sweep
 from stocky.config import Config
 from stocky.db import Connection, Database
 from stocky.jobs.jobs import Jobs
@@ -24,6 +23,7 @@ from stocky.monitoring.metrics import Metrics
 from stocky.settings.repository import changed_at, get_settings
 from stocky.webhooks.news import tell
 from stocky.webhooks.schemas import EventType
+from stocky.worker.workspace import sweep
 
 KIND = "backup.scheduled"
 FAILED = "backup_failed"

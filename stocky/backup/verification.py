@@ -8,13 +8,13 @@ import msgspec
 
 from stocky.backup.archive.contents import contents_of, tell_incomplete
 from stocky.backup.archive.opening import opened
-from stocky.backup.child.process import run_worker
-from stocky.backup.child.requests import LoadRequest, LoadResult
 from stocky.backup.dump.format import Header
 from stocky.backup.dump.writing import Report
-from stocky.backup.workspace import workspace
 from stocky.config import Config
 from stocky.errors import BadRequest, Conflict, TooLarge
+from stocky.worker.process import run_worker
+from stocky.worker.requests import LoadRequest, LoadResult
+from stocky.worker.workspace import workspace
 
 
 class Verification(msgspec.Struct, frozen=True):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import resource
 import struct
 
-from stocky.backup.child.requests import PictureRequest, PictureResult
 from stocky.errors import Invalid
+from stocky.worker.requests import PictureRequest, PictureResult
 
 # A picture with four bytes for each of these, decoded and turned, stays below the process's memory.
 MAX_PIXELS = 64_000_000

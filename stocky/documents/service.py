@@ -14,9 +14,6 @@ from litestar import Request, Response
 from litestar.response import Stream
 
 from stocky.auth.schemas import Principal
-from stocky.backup.child.process import run_worker
-from stocky.backup.child.requests import PictureRequest, PictureResult
-from stocky.backup.workspace import disk_errors, workspace
 from stocky.catalogue.repository import get_item
 from stocky.config import Config
 from stocky.db import Database
@@ -28,6 +25,9 @@ from stocky.errors import Invalid, NotFound, StockyError, Unavailable
 from stocky.http.files import disposition, ranged_answer
 from stocky.http.uploads import Upload, Wanted, receive_upload
 from stocky.schema import MAX_ID
+from stocky.worker.process import run_worker
+from stocky.worker.requests import PictureRequest, PictureResult
+from stocky.worker.workspace import disk_errors, workspace
 
 UPLOADS_AT_ONCE = 8
 # Waiting for the one process that decodes; whoever comes then is told to come again.

@@ -18,8 +18,6 @@ import msgspec
 from msgspec import Struct
 
 from stocky import clock
-from stocky.backup.child.process import stream_worker
-from stocky.backup.child.requests import CallRequest
 from stocky.catalogue.repository import like_pattern
 from stocky.catalogue.schemas import Barcode
 from stocky.catalogue.tag_repository import name_key
@@ -31,6 +29,8 @@ from stocky.quantity import to_milli
 from stocky.schema import StorageType
 from stocky.settings.repository import get_settings
 from stocky.stock.schemas import EntryType
+from stocky.worker.process import stream_worker
+from stocky.worker.requests import CallRequest
 
 PAGE_ROWS = 250
 # Exports of more than a page that one process runs at a time; each has a child process.

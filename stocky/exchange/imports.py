@@ -18,7 +18,6 @@ from litestar import Request
 
 from stocky.auth.repository import get_user
 from stocky.auth.schemas import Principal, Role
-from stocky.backup.workspace import disk_errors
 from stocky.config import Config
 from stocky.db import Connection, Database
 from stocky.errors import Forbidden, NotFound, StockyError, Unavailable
@@ -49,6 +48,7 @@ from stocky.jobs.schedule import Schedule
 from stocky.jobs.schemas import Job, JobStatus
 from stocky.logs import audit
 from stocky.stock.recorder import Recorder
+from stocky.worker.workspace import disk_errors
 
 KIND = "import.csv"
 MAX_BYTES = 100 * 2**20

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import msgspec
 
-from stocky.backup.workspace import disk_errors
 from stocky.catalogue.tag_repository import name_key
 from stocky.db import Database, Lane
 from stocky.exchange import deciding
@@ -25,6 +24,7 @@ from stocky.exchange.reading import Sheet
 from stocky.exchange.schemas import LineReport
 from stocky.exchange.store import Reports
 from stocky.jobs.jobs import Report
+from stocky.worker.workspace import disk_errors
 
 CHUNK_ROWS = 200
 # What the report itself holds; the files beside it hold all.

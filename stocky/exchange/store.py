@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from stocky.backup.workspace import disk_errors
 from stocky.disk import sync_directory
 from stocky.exchange.cells import cell, guarded, unguarded
 from stocky.exchange.lines import ORIGIN_COLUMN, Line
 from stocky.exchange.naming import Names
 from stocky.exchange.schemas import LineReport
+from stocky.worker.workspace import disk_errors
 
 KEPT_SECONDS = 7 * 86_400
 # What is younger may arrive at this moment, or wait for its job to be queued.

@@ -14,8 +14,8 @@ from litestar import Request
 from litestar.exceptions import InternalServerException
 from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser
 
-from stocky.backup.workspace import disk_errors
 from stocky.errors import BadRequest, TooLarge
+from stocky.worker.workspace import disk_errors
 
 FIELD = "file"
 USE_UPLOAD = "send a larger one as a file to /api/v1/backup/upload/import/full or /partial"

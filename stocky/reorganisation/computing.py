@@ -6,12 +6,12 @@ import asyncio
 
 import msgspec
 
-from stocky.backup.child.process import run_worker
-from stocky.backup.child.requests import CallRequest
 from stocky.db import Lane, make_reading_database
 from stocky.jobs.jobs import Report
 from stocky.reorganisation.planning import Proposal, propose
 from stocky.reorganisation.repository import list_what_there_is
+from stocky.worker.process import run_worker
+from stocky.worker.requests import CallRequest
 
 
 class _Order(msgspec.Struct, frozen=True, kw_only=True):

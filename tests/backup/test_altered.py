@@ -10,7 +10,6 @@ import pytest
 from httpx import AsyncClient
 
 from stocky.auth.passwords import Passwords
-from stocky.backup.child.requests import LoadRequest, Purpose
 from stocky.backup.dump.objects import stocky_objects
 from stocky.backup.dump.tables import is_data
 from stocky.backup.proving.loading import load
@@ -19,6 +18,7 @@ from stocky.backup.verification import verify_file
 from stocky.config import Config
 from stocky.errors import BadRequest
 from stocky.resources import resource
+from stocky.worker.requests import LoadRequest, Purpose
 from tests.backup.dumps import as_json, take, text_of
 from tests.backup.test_dump import fill, unheard
 from tests.faults.backup_hostile import ALTERED, altered

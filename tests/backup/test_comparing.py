@@ -14,9 +14,9 @@ import pytest
 from httpx import AsyncClient
 
 from stocky.backup import comparing
-from stocky.backup.child.requests import CompareRequest
 from stocky.backup.comparing import compare
 from stocky.config import Config
+from stocky.worker.requests import CompareRequest
 from tests.architecture import schema
 from tests.backup.dumps import as_json, done, take
 from tests.backup.test_backup_api import FULL

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 from httpx import AsyncClient
 
-from stocky.backup.child.requests import LoadRequest, LoadResult
 from stocky.backup.proving.loading import load
 from stocky.config import Config
 from stocky.config import load as load_config
 from stocky.db.migrate import migrate, schema_version
 from stocky.errors import BadRequest, Conflict, StockyError, TooLarge
+from stocky.worker.requests import LoadRequest, LoadResult
 from tests.architecture import schema
 from tests.backup.test_backup_api import UPLOAD_FULL
 from tests.cli.running import stocky

@@ -13,11 +13,11 @@ from httpx import AsyncClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stocky.backup.child.requests import LoadRequest, LoadResult
 from stocky.backup.dump.lines import table_proofs
 from stocky.backup.proving.loading import load
 from stocky.config import Config
 from stocky.config import load as load_config
+from stocky.worker.requests import LoadRequest, LoadResult
 from tests.architecture import schema
 from tests.backup.dumps import restore, take
 from tests.cli.running import stocky

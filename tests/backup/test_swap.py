@@ -10,7 +10,6 @@ import pytest
 from httpx import AsyncClient, Response
 from litestar import Litestar
 
-from stocky.backup.child.requests import LoadRequest
 from stocky.backup.proving.loading import load
 from stocky.backup.replacing.standing import Replaced
 from stocky.backup.replacing.swap import replace_database
@@ -18,6 +17,7 @@ from stocky.config import Config
 from stocky.db import Database
 from stocky.errors import Conflict
 from stocky.stock.proof import find_faults
+from stocky.worker.requests import LoadRequest
 from tests.architecture import schema
 from tests.backup.dumps import take
 from tests.inventory import get, made, new_item, new_location, refused

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from stocky.backup.child.dumping import dump_to_file
 from stocky.backup.dump.comparing import EVERY
 from stocky.backup.dump.format import read_footer
 from stocky.backup.dump.lines import CHUNK, insert_lines, table_proofs
@@ -17,6 +16,7 @@ from stocky.backup.verification import verify_file
 from stocky.config import Config
 from stocky.errors import Conflict
 from stocky.stock.holdings import LIMIT_MILLI
+from stocky.worker.dumping import dump_to_file
 from tests.backup.by_hand import restore_by_hand
 from tests.backup.test_dump import HARD_TEXTS, unheard
 

@@ -12,12 +12,12 @@ from litestar import Litestar
 
 from stocky import clock
 from stocky.app import create_app
-from stocky.backup.workspace import sweep
 from stocky.config import Config
 from stocky.db import Database
 from stocky.jobs.jobs import Jobs
 from stocky.jobs.repository import NewJob, add_job, claim_job
 from stocky.jobs.schedule import Schedule
+from stocky.worker.workspace import sweep
 from tests.backup.dumps import finished
 from tests.inventory import get, made
 

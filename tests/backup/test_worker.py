@@ -15,12 +15,12 @@ import httpx
 import pytest
 from httpx import AsyncClient
 
-from stocky.backup.child.dumping import dump_to_file, stream_dump
-from stocky.backup.child.process import _reap, run_worker
-from stocky.backup.child.requests import DumpRequest, DumpResult
-from stocky.backup.workspace import sweep
 from stocky.config import Config
 from stocky.errors import Unavailable
+from stocky.worker.dumping import dump_to_file, stream_dump
+from stocky.worker.process import _reap, run_worker
+from stocky.worker.requests import DumpRequest, DumpResult
+from stocky.worker.workspace import sweep
 from tests.backup.by_hand import write_down
 from tests.conftest import TestDatabases, settings
 from tests.serving import Server
@@ -30,7 +30,7 @@ GONE_SECONDS = 60
 # Streams a dump, takes one piece of it, says so, and waits to be killed.
 STREAMER = """
 import asyncio
-from stocky.backup.child.dumping import stream_dump
+from stocky.worker.dumping import stream_dump
 from stocky.config import load
 async def main():
     stream = await stream_dump(load())
@@ -53,7 +53,7 @@ def workers(pid: int) -> list[int]:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent == pid and b"stocky.backup.child.worker" in (process / "cmdline").read_bytes():
+            if parent == pid and b"stocky.worker.worker" in (process / "cmdline").read_bytes():
                 found.append(int(process.name))
         except (FileNotFoundError, ProcessLookupError):
             continue
@@ -101,7 +101,7 @@ async def test_a_task_cancelled_while_its_child_ends_waits_for_the_end(
         await _reap(process)
         statuses.append(process.returncode)
 
-    monkeypatch.setattr("stocky.backup.child.process._reap", reap)
+    monkeypatch.setattr("stocky.worker.process._reap", reap)
     task = asyncio.create_task(dump_to_file(config, tmp_path / "dump", unheard))
     await reaping.wait()
     task.cancel()

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from stocky.backup.workspace import disk_errors, require_space, scratch_directory, sweep, workspace
 from stocky.errors import OutOfSpace
+from stocky.worker.workspace import disk_errors, require_space, scratch_directory, sweep, workspace
 
 # Makes a workspace in the directory it is given, fills it, says so, and waits to be killed.
 HOLDER = """
 import sys, time
 from pathlib import Path
-from stocky.backup.workspace import scratch_directory
+from stocky.worker.workspace import scratch_directory
 with scratch_directory(Path(sys.argv[1])) as place:
     (place / "half a backup").write_text("half")
     (place / "inner").mkdir()
@@ -111,7 +111,7 @@ def test_workspaces_are_made_while_others_are_swept(tmp_path: Path) -> None:
         [
             sys.executable,
             "-c",
-            "import sys\nfrom pathlib import Path\nfrom stocky.backup.workspace import sweep\n"
+            "import sys\nfrom pathlib import Path\nfrom stocky.worker.workspace import sweep\n"
             "print(flush=True)\nwhile True: sweep(Path(sys.argv[1]))",
             str(tmp_path),
         ],

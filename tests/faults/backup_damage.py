@@ -19,9 +19,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stocky.backup.archive.opening import opened
-from stocky.backup.child.requests import LoadRequest
 from stocky.backup.proving.loading import load
 from stocky.errors import StockyError
+from stocky.worker.requests import LoadRequest
 from tests.cli.running import stocky
 from tests.faults.client import Client
 from tests.faults.shop import DIALECTS, Shop, shop

@@ -19,9 +19,9 @@ from typing import IO
 
 import msgspec
 
-from stocky.backup.workspace import disk_errors
 from stocky.documents.kinds import BEGINNING, MAX_BYTES, identify
 from stocky.errors import BadRequest, Conflict, TooLarge
+from stocky.worker.workspace import disk_errors
 
 # Raised when a reader of this version could misunderstand what is in an archive. 2 may hold documents.
 FORMAT = 2

@@ -21,11 +21,11 @@ from stocky.backup.archive.reading import (
     Metadata,
     tell_lacking,
 )
-from stocky.backup.child.requests import ArchiveRequest, DumpResult
 from stocky.backup.dump.making import dump_into, privately
 from stocky.backup.dump.writing import Report
 from stocky.documents.blobs import Blobs
 from stocky.errors import Conflict
+from stocky.worker.requests import ArchiveRequest, DumpResult
 
 
 def write_archive(request: ArchiveRequest, report: Report) -> DumpResult:

@@ -6,8 +6,8 @@ import os
 import sys
 from pathlib import Path
 
-from stocky.backup.child.requests import DumpRequest, DumpResult
 from stocky.backup.dump.writing import Output, Report, Writer
+from stocky.worker.requests import DumpRequest, DumpResult
 
 
 def dump(request: DumpRequest, report: Report) -> DumpResult:

@@ -19,10 +19,10 @@ from stocky.backup.dump.lines import CHUNK, joined_lines
 from stocky.backup.dump.objects import Objects, refuse_newer, stocky_objects, table_statement
 from stocky.backup.dump.tables import has_rows_in_dump, is_index_of_search
 from stocky.backup.dump.writing import CONTENTS, Writer
-from stocky.backup.workspace import require_space
 from stocky.db.migrate import number_of
 from stocky.db.sqlite_file import BUSY_TIMEOUT_MS, domain_errors
 from stocky.errors import Conflict, Unavailable
+from stocky.worker.workspace import require_space
 
 CACHE_KIB = 8_192
 BATCH = 256

@@ -9,9 +9,9 @@ from typing import Protocol
 from isal import isal_zlib
 
 from stocky import __version__, clock
-from stocky.backup.child.requests import DumpResult
 from stocky.backup.dump.format import Dialect, Footer, Header, TableProof, write_footer, write_header
 from stocky.backup.dump.tables import is_data
+from stocky.worker.requests import DumpResult
 
 # Told what is being done, how much of it is done, of how much where that is known, and in which unit.
 Report = Callable[[str, int, int | None, str], None]

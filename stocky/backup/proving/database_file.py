@@ -20,10 +20,10 @@ from stocky.backup.dump.tables import LEFT_OUT, is_data, is_index_of_search
 from stocky.backup.dump.writing import Report
 from stocky.backup.proving.reading import LONGEST_STATEMENT, Batch
 from stocky.backup.proving.unpacking import Unpacked
-from stocky.backup.workspace import require_space
 from stocky.db.migrate import number_of
 from stocky.db.serving_lock import SUFFIX as SERVING
 from stocky.errors import BadRequest, TooLarge
+from stocky.worker.workspace import require_space
 
 SQLITE = b"SQLite format 3\0"
 CHUNK = 2**20

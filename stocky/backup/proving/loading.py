@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from stocky.backup.child.requests import LoadRequest, LoadResult
 from stocky.backup.dump.format import Header
 from stocky.backup.dump.lines import table_proofs
 from stocky.backup.dump.rows import Table, tables_of
@@ -25,6 +24,7 @@ from stocky.barcodes.keys import key_of
 from stocky.db.migrate import schema_version
 from stocky.db.sqlite_file import domain_error
 from stocky.errors import BadRequest, Conflict, Invalid
+from stocky.worker.requests import LoadRequest, LoadResult
 
 ADDRESS_SPACE = 2 * 2**30
 OPEN_FILES = 64

@@ -16,8 +16,6 @@ from typing import Any
 import asyncpg
 
 from stocky import clock
-from stocky.backup.child.process import run_worker
-from stocky.backup.child.requests import FillRequest, FillResult
 from stocky.backup.dump.foreign import foreign_to_postgres
 from stocky.backup.dump.objects import stocky_objects
 from stocky.backup.dump.tables import LASTING
@@ -27,6 +25,8 @@ from stocky.db import Database
 from stocky.db.postgres import PostgresDatabase, domain_errors, run_script
 from stocky.db.postgres_presence import claim_restore
 from stocky.errors import Conflict, Unavailable
+from stocky.worker.process import run_worker
+from stocky.worker.requests import FillRequest, FillResult
 
 INCOMING = "stocky_incoming_"
 OUTGOING = "stocky_outgoing_"

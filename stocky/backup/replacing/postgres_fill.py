@@ -12,7 +12,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from stocky.backup.child.requests import FillRequest, FillResult
 from stocky.backup.dump.rows import Column, Table, tables_of
 from stocky.backup.dump.tables import BOOKKEEPING, LEFT_OUT
 from stocky.backup.dump.writing import Report
@@ -21,6 +20,7 @@ from stocky.db.migrate import migrate
 from stocky.db.postgres import domain_errors
 from stocky.db.postgres_connect import session
 from stocky.errors import Unavailable
+from stocky.worker.requests import FillRequest, FillResult
 
 ROWS = 2_000
 

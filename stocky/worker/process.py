@@ -21,9 +21,9 @@ from typing import Any, TypeVar
 import msgspec
 
 import stocky
-from stocky.backup.child.requests import Failure, Message, Progress, Request, encode_request
 from stocky.backup.dump.writing import Report
 from stocky.errors import OutOfSpace, Unavailable
+from stocky.worker.requests import Failure, Message, Progress, Request, encode_request
 
 T = TypeVar("T")
 
@@ -72,7 +72,7 @@ async def _child(request: Request, *, data: bool) -> AsyncIterator[Process]:
         sys.executable,
         "-P",
         "-m",
-        "stocky.backup.child.worker",
+        "stocky.worker.worker",
         stdin=PIPE,
         stdout=PIPE if data else DEVNULL,
         stderr=PIPE,

@@ -1,4 +1,4 @@
-"""The child process: `python -m stocky.backup.child.worker` does one heavy thing, and ends with whoever asked."""
+"""The child process: `python -m stocky.worker.worker` does one heavy thing, and ends with whoever asked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from typing import Any
 
 import msgspec
 
-from stocky.backup.child.requests import (
+from stocky.errors import OutOfSpace, StockyError
+from stocky.worker.requests import (
     AnyRequest,
     ArchiveRequest,
     CallRequest,
@@ -26,8 +27,7 @@ from stocky.backup.child.requests import (
     Progress,
     Result,
 )
-from stocky.backup.workspace import disk_errors
-from stocky.errors import OutOfSpace, StockyError
+from stocky.worker.workspace import disk_errors
 
 # Scanners come first: with 10 the child gets about a tenth of a processor that both want.
 NICENESS = 10

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import msgspec
 
-from stocky.backup.child.process import run_worker, stream_worker
-from stocky.backup.child.requests import ArchiveRequest, DumpRequest, DumpResult
 from stocky.backup.dump.writing import Report
-from stocky.backup.workspace import workspace
 from stocky.config import Config
 from stocky.settings.schemas import Settings
+from stocky.worker.process import run_worker, stream_worker
+from stocky.worker.requests import ArchiveRequest, DumpRequest, DumpResult
+from stocky.worker.workspace import workspace
 
 
 async def dump_to_file(config: Config, file: Path, report: Report) -> DumpResult:
