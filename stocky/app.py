@@ -31,9 +31,7 @@ from stocky.db import Connection, Database, Lane
 from stocky.docs.page import docs_routes, show_the_way
 from stocky.documents.handlers import document_routes, item_document_routes
 from stocky.documents.service import Documents
-from stocky.exchange.export_handlers import export_routes
-from stocky.exchange.import_handlers import import_routes
-from stocky.exchange.imports import Imports
+from stocky.exports.handlers import export_routes
 from stocky.http.middleware import Edge
 from stocky.http.openapi import openapi_config, show_document
 from stocky.http.problems import to_problem
@@ -46,6 +44,8 @@ from stocky.http.request import (
     require_json,
     restore_slashes,
 )
+from stocky.imports.handlers import import_routes
+from stocky.imports.service import Imports
 from stocky.jobs.handlers import job_routes
 from stocky.live.handlers import live_routes
 from stocky.logs.handlers import audit_routes, log_routes

@@ -14,10 +14,10 @@ from stocky.config import Config
 from stocky.db import make_database
 from stocky.documents.collecting import Collecting
 from stocky.documents.service import Documents
-from stocky.exchange.exporting import Exports
-from stocky.exchange.imports import Imports
+from stocky.exports.service import Exports
 from stocky.http.response_cache import KeptAnswers
 from stocky.http.sse import Streams
+from stocky.imports.service import Imports
 from stocky.jobs.jobs import Jobs
 from stocky.jobs.schedule import Schedule
 from stocky.live.tail import LedgerTail

@@ -11,7 +11,7 @@ import pytest
 from httpx import AsyncClient
 
 from stocky.config import Config
-from stocky.exchange import applying
+from stocky.imports import applier
 from stocky.stock.proof import find_faults
 from tests.exchange.importing import begin, counts, ended, imported
 from tests.inventory import Json, get, made, new_item, new_location, new_stock, refused, total
@@ -33,8 +33,8 @@ def deliveries(rows: int = ROWS) -> str:
 @pytest.fixture
 def slowly(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that something can be done between two chunks."""
-    monkeypatch.setattr(applying, "CHUNK_ROWS", 5)
-    monkeypatch.setattr(applying, "PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(applier, "CHUNK_ROWS", 5)
+    monkeypatch.setattr(applier, "PAUSE_SECONDS", 0.05)
 
 
 async def writing(client: AsyncClient, job_id: int, rows: int) -> Json:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stocky.exchange.cells import csv_text, list_cell, pack_entry, quantity_cell, split_list, split_pack, unguarded
-from stocky.exchange.fields import FIELDS, guess
-from stocky.exchange.values import Unreadable, date_of, milli_of
+from stocky.exports.csv_cells import csv_text, list_cell, pack_entry, quantity_cell, split_list, split_pack, unguarded
+from stocky.imports.cell_values import Unreadable, date_of, milli_of
+from stocky.imports.fields import FIELDS, guess
 
 TEXT = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=30)
 FORMULAS = st.tuples(st.text("'=+-@\t\r\n", min_size=1, max_size=3), TEXT).map("".join)

@@ -11,7 +11,7 @@ from httpx import AsyncClient
 from litestar import Litestar
 
 from stocky.errors import Unavailable
-from stocky.exchange import exporting
+from stocky.exports import service
 from tests.inventory import made, new_item, new_location, new_stock, refused
 
 pytestmark = pytest.mark.one_postgres
@@ -42,7 +42,7 @@ async def test_items_are_exported_with_all_that_is_said_of_them(member: AsyncCli
         default_storage_type="garage",
     )
     (row,) = await exported(reader, "items")
-    assert tuple(row) == exporting.ITEM_COLUMNS
+    assert tuple(row) == service.ITEM_COLUMNS
     assert row.pop("code").isalpha()
     assert row == {
         "name": 'Transistor "BC", small',
@@ -65,7 +65,7 @@ async def test_stock_is_exported_to_the_thousandth(member: AsyncClient) -> None:
     await new_stock(member, tea, shelf, 0.125, expiry_date="2030-02-28", unit="kg", notes="top")
     await new_stock(member, tea, shelf, 1000000)
     first, second = await exported(member, "stock")
-    assert tuple(first) == exporting.STOCK_COLUMNS
+    assert tuple(first) == service.STOCK_COLUMNS
     assert (first["quantity"], first["expiry_date"], first["unit"], first["notes"]) == (
         "0.125",
         "2030-02-28",
@@ -82,7 +82,7 @@ async def test_the_ledger_is_exported_oldest_first_and_filtered_as_in_its_list(m
     await new_stock(member, salt, shelf, 1)
     made(await member.post(f"/skus/{sku['id']}/adjust", json={"delta": -0.5, "note": "=spilt", "event_id": "e1"}))
     rows = await exported(member, "events")
-    assert tuple(rows[0]) == exporting.EVENT_COLUMNS
+    assert tuple(rows[0]) == service.EVENT_COLUMNS
     assert [(row["type"], row["name"], row["delta"]) for row in rows] == [
         ("add", "Tea", "5"),
         ("add", "Salt", "1"),
@@ -141,7 +141,7 @@ async def test_filters_are_those_of_the_lists(member: AsyncClient) -> None:
 
 
 async def test_an_export_of_many_pages_has_every_row_once(member: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exporting, "PAGE_ROWS", 3)
+    monkeypatch.setattr(service, "PAGE_ROWS", 3)
     for count in range(7):
         assert len(await exported(member, "items")) == count
         await new_item(member, f"Item {count}")
@@ -172,10 +172,10 @@ async def fill(client: AsyncClient, rows: int) -> None:
 async def test_a_large_export_is_made_by_a_child_process_and_holds_every_row_once(
     member: AsyncClient, reader: AsyncClient, app: Litestar
 ) -> None:
-    rows = 2 * exporting.PAGE_ROWS + 7
+    rows = 2 * service.PAGE_ROWS + 7
     await fill(member, rows)
-    exports: exporting.Exports = app.state.exports
-    running = [await exports.start(exporting.StockFilter()) for _ in range(exporting.MAX_EXPORTS)]
+    exports: service.Exports = app.state.exports
+    running = [await exports.start(service.StockFilter()) for _ in range(service.MAX_EXPORTS)]
     refusal = await reader.get("/exports/stock.csv")
     assert (refusal.status_code, refusal.headers["retry-after"]) == (503, "10")
     assert "4 large exports are running already" in refusal.json()["detail"]
@@ -189,12 +189,12 @@ async def test_a_large_export_is_made_by_a_child_process_and_holds_every_row_onc
 
 
 async def test_an_export_whose_reader_goes_away_ends_its_child(member: AsyncClient, app: Litestar) -> None:
-    await fill(member, exporting.PAGE_ROWS + 1)
-    exports: exporting.Exports = app.state.exports
-    export = await exports.start(exporting.StockFilter())
+    await fill(member, service.PAGE_ROWS + 1)
+    exports: service.Exports = app.state.exports
+    export = await exports.start(service.StockFilter())
     assert exports.running == 1
     # The first page, then what the child writes.
-    assert (await anext(export)).count(b"\n") == exporting.PAGE_ROWS + 1
+    assert (await anext(export)).count(b"\n") == service.PAGE_ROWS + 1
     assert (await anext(export)).count(b"\n") == 1
     await export.aclose()
     await export.aclose()
@@ -202,10 +202,10 @@ async def test_an_export_whose_reader_goes_away_ends_its_child(member: AsyncClie
 
 
 async def test_an_export_that_a_restore_overtakes_is_never_whole(member: AsyncClient, app: Litestar) -> None:
-    await fill(member, exporting.PAGE_ROWS + 1)
-    exports: exporting.Exports = app.state.exports
+    await fill(member, service.PAGE_ROWS + 1)
+    exports: service.Exports = app.state.exports
     for pieces in (0, 1, 2):
-        export = await exports.start(exporting.StockFilter())
+        export = await exports.start(service.StockFilter())
         for _ in range(pieces):
             await anext(export)
         app.state.database.gate.renew()

@@ -10,7 +10,7 @@ from httpx import AsyncClient
 
 from stocky.config import Config
 from stocky.errors import Unavailable
-from stocky.exchange import repository
+from stocky.imports import repository
 from stocky.jobs import jobs
 from stocky.stock.proof import find_faults
 from tests.exchange.importing import KITCHEN, begin, counts, ended, failed, imported, stock_of, table

@@ -10,7 +10,7 @@ from httpx import AsyncClient
 
 from stocky.config import Config
 from stocky.errors import Unavailable
-from stocky.exchange.applying import Applier
+from stocky.imports.applier import Applier
 from stocky.jobs import jobs
 from stocky.stock.proof import find_faults
 from tests.exchange.importing import counts, imported, stock_of, table

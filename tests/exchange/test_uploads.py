@@ -10,8 +10,8 @@ import pytest
 from httpx import AsyncClient
 
 from stocky.config import Config
-from stocky.exchange import imports, reading
-from stocky.exchange.planning import Planner
+from stocky.imports import csv_reader, service
+from stocky.imports.planner import Planner
 from tests.exchange.importing import KITCHEN, begin, ended, failed, imported
 from tests.inventory import get, refused
 
@@ -71,10 +71,10 @@ async def test_what_is_too_large_is_refused(
 ) -> None:
     body = b"name\n" + b"Tea\n" * 300
     with monkeypatch.context() as smaller:
-        smaller.setattr(imports, "MAX_BYTES", 1000)
+        smaller.setattr(service, "MAX_BYTES", 1000)
         refused(await member.post("/imports", files={"file": ("x.csv", body)}), 413, "in parts")
     assert list((config.data_dir / "imports").iterdir()) == []
-    monkeypatch.setattr(reading, "MAX_LINES", 100)
+    monkeypatch.setattr(csv_reader, "MAX_LINES", 100)
     job = await failed(member, "name\n" + "".join(f"Item {number}\n" for number in range(101)))
     assert (job["error_status"], "more than 100 rows" in job["error"]) == (422, True)
     long = await imported(member, f'name,description\nTea,"{"x" * 10_001}"\nSalt,{"y" * 200_000}\n', dry_run="true")
@@ -125,17 +125,17 @@ async def test_an_upload_that_no_attempt_will_read_goes_and_one_that_waits_for_a
 
     with monkeypatch.context() as broken:
         broken.setattr(Planner, "run", break_down)
-        broken.setattr(imports, "ATTEMPTS", 1)
+        broken.setattr(service, "ATTEMPTS", 1)
         await failed(member, "name\nTea\n")
         (hopeless,) = uploads()
-        broken.setattr(imports, "ATTEMPTS", 2)
+        broken.setattr(service, "ATTEMPTS", 2)
         job = await begin(member, "name\nSalt\n")
         for _ in range(3_000):
             if (await get(member, f"/imports/{job['job_id']}"))["error"] is not None:
                 break
             await asyncio.sleep(0.02)
     (waiting,) = uploads() - {hopeless}
-    monkeypatch.setattr(imports, "MOST_WAITING", 2)
+    monkeypatch.setattr(service, "MOST_WAITING", 2)
     another = {"file": ("x.csv", b"name\nTea\n")}
     refused(await member.post("/imports", files=another), 503, "waiting already")
     assert uploads() == {hopeless, waiting}
@@ -144,7 +144,7 @@ async def test_an_upload_that_no_attempt_will_read_goes_and_one_that_waits_for_a
     assert uploads() == {waiting}
     assert (directory / hopeless).is_dir()
     age(hours=24 * 8)
-    monkeypatch.setattr(imports, "MOST_WAITING", 1)
+    monkeypatch.setattr(service, "MOST_WAITING", 1)
     refused(await member.post("/imports", files=another), 503, "waiting already")
     assert [place.name for place in directory.iterdir()] == [waiting]
     assert uploads() == {waiting}

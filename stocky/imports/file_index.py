@@ -7,11 +7,11 @@ from typing import Any
 
 from stocky.barcodes.keys import key_of as barcode_key
 from stocky.catalogue.schemas import Item
-from stocky.exchange.deciding import Refused, StockStep
-from stocky.exchange.fields import FIELDS, About
-from stocky.exchange.finding import barcodes_of, key_of
-from stocky.exchange.lines import ORIGIN_COLUMN, Line
-from stocky.exchange.schemas import ItemKey, StockMode
+from stocky.imports.fields import FIELDS, About
+from stocky.imports.references import barcodes_of, key_of
+from stocky.imports.row_changes import Refused, StockStep
+from stocky.imports.row_parser import ORIGIN_COLUMN, Line
+from stocky.imports.schemas import ItemKey, StockMode
 
 # Stands for the owner of a name that several items have.
 _SEVERAL = 0

@@ -13,16 +13,16 @@ import msgspec
 
 from stocky.catalogue.tag_repository import name_key
 from stocky.db import Database, Lane
-from stocky.exchange import deciding
-from stocky.exchange.deciding import Refused
-from stocky.exchange.file_memory import FileMemory
-from stocky.exchange.finding import Found, find
-from stocky.exchange.left_rows import LeftRows
-from stocky.exchange.lines import Columns, Line, Problem
-from stocky.exchange.naming import Names
-from stocky.exchange.reading import Sheet
-from stocky.exchange.schemas import LineReport
-from stocky.exchange.store import Reports
+from stocky.imports import row_changes
+from stocky.imports.csv_reader import Sheet
+from stocky.imports.file_index import FileMemory
+from stocky.imports.files import Reports
+from stocky.imports.idempotency import Names
+from stocky.imports.references import Found, find
+from stocky.imports.row_changes import Refused
+from stocky.imports.row_parser import Columns, Line, Problem
+from stocky.imports.schemas import LineReport
+from stocky.imports.unbooked_rows import LeftRows
 from stocky.jobs.jobs import Report
 from stocky.worker.workspace import disk_errors
 
@@ -155,16 +155,16 @@ class Planner:
                     self.plan.origins.setdefault(name, {})[line.number] = line.origin.number
 
     def _decide(self, line: Line, found: Found) -> LineReport:
-        item = deciding.match(line, found, self._columns.options.key)
+        item = row_changes.match(line, found, self._columns.options.key)
         id = self._memory.item_of(line, item)
-        step = deciding.ItemStep()
+        step = row_changes.ItemStep()
         is_first = not self._memory.said_before(id, line)
         if is_first:
             self._memory.check_barcodes(id, line)
-            step = deciding.new_item(line, found) if item is None else deciding.item_change(line, item, found)
+            step = row_changes.new_item(line, found) if item is None else row_changes.item_change(line, item, found)
         stock = None
         if line.has_stock:
-            stock = deciding.stock_step(line, item, found, self._columns.options)
+            stock = row_changes.stock_step(line, item, found, self._columns.options)
             self.plan.already_imported += stock is None
             if stock is not None:
                 self._memory.check_origin(line)
@@ -182,7 +182,7 @@ class Planner:
         return LineReport(
             line=line.number,
             outcome="created" if is_first and item is None else "changed" if changes else "unchanged",
-            item=deciding.title(line, item),
+            item=row_changes.title(line, item),
             message="; ".join(told) or ("imported before" if line.has_stock and stock is None else "as it is"),
         )
 

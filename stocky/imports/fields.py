@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from stocky.exchange import values
+from stocky.imports import cell_values
 
 
 class About(str, Enum):
@@ -44,12 +44,12 @@ MAX_LENGTHS = {
 }
 QUANTITIES = frozenset({"quantity", "min_quantity"})
 READERS: dict[str, Callable[[str], Any]] = {
-    "storage_type": values.storage_type_of,
-    "location_storage_type": values.storage_type_of,
-    "oversell_policy": values.oversell_policy_of,
-    "box_no": values.number_of,
-    "loc_no": values.number_of,
-    "expiry_date": values.date_of,
+    "storage_type": cell_values.storage_type_of,
+    "location_storage_type": cell_values.storage_type_of,
+    "oversell_policy": cell_values.oversell_policy_of,
+    "box_no": cell_values.number_of,
+    "loc_no": cell_values.number_of,
+    "expiry_date": cell_values.date_of,
 }
 
 FIELDS = (

@@ -12,10 +12,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from stocky.disk import sync_directory
-from stocky.exchange.cells import cell, guarded, unguarded
-from stocky.exchange.lines import ORIGIN_COLUMN, Line
-from stocky.exchange.naming import Names
-from stocky.exchange.schemas import LineReport
+from stocky.exports.csv_cells import cell, guarded, unguarded
+from stocky.imports.idempotency import Names
+from stocky.imports.row_parser import ORIGIN_COLUMN, Line
+from stocky.imports.schemas import LineReport
 from stocky.worker.workspace import disk_errors
 
 KEPT_SECONDS = 7 * 86_400

@@ -9,14 +9,14 @@ from litestar.response import Stream
 from stocky.auth.guards import members
 from stocky.auth.schemas import Principal
 from stocky.db import Connection
-from stocky.exchange.fields import FIELDS
-from stocky.exchange.imports import Imports
-from stocky.exchange.schemas import ImportField, StartedImport
-from stocky.exchange.store import REFUSED, REPORT
 from stocky.http.files import file_answer
 from stocky.http.openapi import problem
 from stocky.http.request import StockyRequest
 from stocky.http.sse import EVENT_STREAM, TOO_MANY_STREAMS, event_stream
+from stocky.imports.fields import FIELDS
+from stocky.imports.files import REFUSED, REPORT
+from stocky.imports.schemas import ImportField, StartedImport
+from stocky.imports.service import Imports
 from stocky.jobs.events import follow_job
 from stocky.jobs.schemas import Job
 from stocky.schema import Limit, Page, PathId, Size, Skip, window

@@ -24,7 +24,7 @@ from stocky.catalogue.tag_repository import name_key
 from stocky.config import Config
 from stocky.db import Connection, Database, Lane, make_reading_database
 from stocky.errors import Unavailable
-from stocky.exchange.cells import csv_text, list_cell, pack_entry, quantity_cell
+from stocky.exports.csv_cells import csv_text, list_cell, pack_entry, quantity_cell
 from stocky.quantity import to_milli
 from stocky.schema import StorageType
 from stocky.settings.repository import get_settings

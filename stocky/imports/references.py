@@ -14,9 +14,9 @@ from stocky.catalogue.schemas import Item
 from stocky.catalogue.tag_repository import name_key
 from stocky.db import Connection
 from stocky.errors import Conflict
-from stocky.exchange.lines import Line
-from stocky.exchange.naming import Names
-from stocky.exchange.schemas import ItemKey
+from stocky.imports.idempotency import Names
+from stocky.imports.row_parser import Line
+from stocky.imports.schemas import ItemKey
 from stocky.stock.levels import Level
 
 

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from stocky.errors import Invalid
-from stocky.exchange.reading import DELIMITERS, Sheet
-from stocky.exchange.schemas import Empty, Encoding, ImportOptions, ItemKey, StockMode
+from stocky.imports.csv_reader import DELIMITERS, Sheet
+from stocky.imports.schemas import Empty, Encoding, ImportOptions, ItemKey, StockMode
 
 E = TypeVar("E", bound=Enum)
 

@@ -12,11 +12,11 @@ from stocky.barcodes.keys import key_of as barcode_key
 from stocky.catalogue.codes import is_item_code
 from stocky.catalogue.schemas import Link, TagName, TypeName
 from stocky.errors import Invalid
-from stocky.exchange.cells import split_list, split_pack, unguarded
-from stocky.exchange.fields import BY_NAME, MAX_LENGTHS, QUANTITIES, READERS, About, guess
-from stocky.exchange.reading import Row
-from stocky.exchange.schemas import Empty, ImportOptions, StockMode
-from stocky.exchange.values import Unreadable, milli_of
+from stocky.exports.csv_cells import split_list, split_pack, unguarded
+from stocky.imports.cell_values import Unreadable, milli_of
+from stocky.imports.csv_reader import Row
+from stocky.imports.fields import BY_NAME, MAX_LENGTHS, QUANTITIES, READERS, About, guess
+from stocky.imports.schemas import Empty, ImportOptions, StockMode
 from stocky.stock.schemas import Unit
 
 MAX_BARCODES, MAX_TAGS = 100, 50

@@ -10,10 +10,10 @@ import msgspec
 from stocky.barcodes.keys import key_of as barcode_key
 from stocky.catalogue.schemas import Item
 from stocky.catalogue.tag_repository import name_key
-from stocky.exchange.cells import told_quantity
-from stocky.exchange.finding import Found, Place, barcodes_of, key_of
-from stocky.exchange.lines import Line
-from stocky.exchange.schemas import ImportOptions, ItemKey, StockMode
+from stocky.exports.csv_cells import told_quantity
+from stocky.imports.references import Found, Place, barcodes_of, key_of
+from stocky.imports.row_parser import Line
+from stocky.imports.schemas import ImportOptions, ItemKey, StockMode
 from stocky.quantity import from_milli, to_milli
 from stocky.schema import StorageType
 from stocky.stock import units

@@ -20,15 +20,15 @@ from stocky.catalogue.tag_repository import name_key
 from stocky.db import Connection, Database
 from stocky.db.scripted import scripted
 from stocky.errors import Conflict, Contention, Invalid, StockyError, Unavailable
-from stocky.exchange import deciding
-from stocky.exchange.deciding import ItemStep, StockStep
-from stocky.exchange.finding import Found, Place, find
-from stocky.exchange.lines import Columns, Line, Problem
-from stocky.exchange.naming import Names
-from stocky.exchange.planning import Plan, refused, take
-from stocky.exchange.reading import Sheet
-from stocky.exchange.schemas import LineReport, StockMode
-from stocky.exchange.store import Reports
+from stocky.imports import row_changes
+from stocky.imports.csv_reader import Sheet
+from stocky.imports.files import Reports
+from stocky.imports.idempotency import Names
+from stocky.imports.planner import Plan, refused, take
+from stocky.imports.references import Found, Place, find
+from stocky.imports.row_changes import ItemStep, StockStep
+from stocky.imports.row_parser import Columns, Line, Problem
+from stocky.imports.schemas import LineReport, StockMode
 from stocky.jobs.jobs import Report
 from stocky.logs import audit
 from stocky.quantity import from_milli
@@ -138,7 +138,7 @@ class Applier:
         for line in chunk:
             try:
                 one = await self._write_row(tx, line, found)
-            except deciding.Refused as refusal:
+            except row_changes.Refused as refusal:
                 problem = Problem(refusal.message, self._columns.of_field.get(refusal.field or ""))
                 self._refuse(refusals, line, problem)
             else:
@@ -148,13 +148,13 @@ class Applier:
         return refusals
 
     async def _write_row(self, tx: Connection, line: Line, found: Found) -> _Booked | None:
-        item = deciding.match(line, found, self._columns.options.key)
-        step = deciding.new_item(line, found) if item is None else deciding.item_change(line, item, found)
+        item = row_changes.match(line, found, self._columns.options.key)
+        step = row_changes.new_item(line, found) if item is None else row_changes.item_change(line, item, found)
         if item is not None and step.changes and line.number in self._creates:
-            raise deciding.Refused(f"{item.name} ({item.code}) was made meanwhile; import it again to change that")
+            raise row_changes.Refused(f"{item.name} ({item.code}) was made meanwhile; import it again to change that")
         stock = None
         if line.has_stock:
-            stock = deciding.stock_step(line, item, found, self._columns.options)
+            stock = row_changes.stock_step(line, item, found, self._columns.options)
         # Nothing of the row is refused from here on, except by what the database itself or the ledger finds.
         fields = await self._item_fields(tx, step, found)
         if item is None:

@@ -21,15 +21,18 @@ from stocky.auth.schemas import Principal, Role
 from stocky.config import Config
 from stocky.db import Connection, Database
 from stocky.errors import Forbidden, NotFound, StockyError, Unavailable
-from stocky.exchange import repository
-from stocky.exchange.applying import Applier, Broken
-from stocky.exchange.left_rows import LeftRows
-from stocky.exchange.lines import Columns
-from stocky.exchange.naming import ImportName, Names
-from stocky.exchange.options import import_key, open_sheet, options_of
-from stocky.exchange.planning import Plan, Planner, keep_plan
-from stocky.exchange.reading import Sheet
-from stocky.exchange.schemas import (
+from stocky.http import middleware
+from stocky.http.uploads import Upload, Wanted, receive_upload
+from stocky.imports import repository
+from stocky.imports.applier import Applier, Broken
+from stocky.imports.csv_reader import Sheet
+from stocky.imports.files import ARRIVING, MOST_WAITING, PLAN, UPLOAD, ImportStore, reports, sync
+from stocky.imports.idempotency import ImportName, Names
+from stocky.imports.options import import_key, open_sheet, options_of
+from stocky.imports.planner import Plan, Planner, keep_plan
+from stocky.imports.rollback import TakingBack
+from stocky.imports.row_parser import Columns
+from stocky.imports.schemas import (
     ImportOptions,
     ImportOrder,
     ImportReport,
@@ -38,10 +41,7 @@ from stocky.exchange.schemas import (
     TakenBack,
     Written,
 )
-from stocky.exchange.store import ARRIVING, MOST_WAITING, PLAN, UPLOAD, ImportStore, reports, sync
-from stocky.exchange.taking_back import TakingBack
-from stocky.http import middleware
-from stocky.http.uploads import Upload, Wanted, receive_upload
+from stocky.imports.unbooked_rows import LeftRows
 from stocky.jobs.jobs import Jobs, Report
 from stocky.jobs.repository import list_jobs, list_open_jobs
 from stocky.jobs.schedule import Schedule

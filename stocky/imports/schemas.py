@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from stocky.exchange.fields import About
+from stocky.imports.fields import About
 from stocky.schema import AnyCase
 
 

@@ -8,9 +8,9 @@ import msgspec
 
 from stocky.db import Connection
 from stocky.errors import Invalid
-from stocky.exchange import repository
-from stocky.exchange.left_rows import LeftRows
-from stocky.exchange.lines import Line, Origin
+from stocky.imports import repository
+from stocky.imports.row_parser import Line, Origin
+from stocky.imports.unbooked_rows import LeftRows
 from stocky.stock.fingerprints import fingerprint
 
 # Of so many imports one file may hold refused rows.

@@ -18,7 +18,7 @@ from stocky.catalogue.schemas import ItemChange, LocationChange
 from stocky.db import Connection, Database, Lane
 from stocky.db.scripted import scripted
 from stocky.errors import Conflict, StockyError, Unavailable
-from stocky.exchange.schemas import TakenBack
+from stocky.imports.schemas import TakenBack
 from stocky.jobs.jobs import Report
 from stocky.schema import MAX_ID
 from stocky.stock import repository as stock_repository

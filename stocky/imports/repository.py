@@ -6,8 +6,8 @@ import msgspec
 
 from stocky.db import Connection
 from stocky.errors import Conflict
-from stocky.exchange.left_rows import LeftRows
-from stocky.exchange.schemas import Written
+from stocky.imports.schemas import Written
+from stocky.imports.unbooked_rows import LeftRows
 
 
 class _Details(msgspec.Struct):

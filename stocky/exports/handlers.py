@@ -13,7 +13,7 @@ from litestar.response import Stream
 from stocky import clock
 from stocky.auth.guards import readers
 from stocky.catalogue.parameters import Search
-from stocky.exchange import exporting
+from stocky.exports import service
 from stocky.http.sse import ClosingStream
 from stocky.schema import MAX_ID, StorageType
 from stocky.stock.schemas import EntryType
@@ -40,7 +40,7 @@ async def export_items(
     tag: TagFilter = None,
 ) -> Stream:
     """Items, in the columns that an import takes. The filters are those of the list."""
-    wanted = exporting.ItemFilter(
+    wanted = service.ItemFilter(
         search=search,
         storage_type=storage_type,
         is_active=is_active,
@@ -61,7 +61,7 @@ async def export_stock(
     search: Search = None,
 ) -> Stream:
     """How much of what is where, in the columns that an import takes. The filters are those of the list."""
-    wanted = exporting.StockFilter(
+    wanted = service.StockFilter(
         item_id=item_id, location_id=location_id, low_stock=low_stock, expiring_soon=expiring_soon, search=search
     )
     return await _download(state, "stock", wanted)
@@ -79,7 +79,7 @@ async def export_events(
     until: Until = None,
 ) -> Stream:
     """The ledger, oldest first. The filters are those of the list."""
-    wanted = exporting.EventFilter(
+    wanted = service.EventFilter(
         item_id=item_id,
         location_id=location_id,
         user_id=user_id,
@@ -91,8 +91,8 @@ async def export_events(
     return await _download(state, "events", wanted)
 
 
-async def _download(state: State, name: str, wanted: exporting.Filter) -> Stream:
-    exports: exporting.Exports = state.exports
+async def _download(state: State, name: str, wanted: service.Filter) -> Stream:
+    exports: service.Exports = state.exports
     filename = f"stocky_{name}_{clock.now():%Y%m%d_%H%M%S}.csv"
     return ClosingStream(
         await exports.start(wanted),

@@ -1,0 +1,1 @@
+"""Exports of items, stock and events as CSV."""
