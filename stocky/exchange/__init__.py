@@ -1,1 +1,0 @@
-"""Tables to and from spreadsheets: items and stock as CSV that goes out as it comes in again, and the ledger."""
