@@ -19,7 +19,7 @@ from stocky.auth.key_handlers import key_routes
 from stocky.auth.peer import Proxies
 from stocky.auth.schemas import Principal
 from stocky.auth.user_handlers import user_routes
-from stocky.backup.administration import BackupAdministration
+from stocky.backup.admin_service import BackupAdministration
 from stocky.backup.handlers import backup_routes
 from stocky.backup.system_handlers import system_routes
 from stocky.boxes.handlers import box_routes

@@ -7,9 +7,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from stocky.alerts.upkeep import AlertUpkeep
 from stocky.auth.identity import Identities
-from stocky.backup.administration import BackupAdministration
+from stocky.backup.admin_service import BackupAdministration
 from stocky.backup.rescue import Rescue
-from stocky.backup.upkeep import BackupUpkeep
+from stocky.backup.schedule import BackupUpkeep
 from stocky.config import Config
 from stocky.db import make_database
 from stocky.documents.collecting import Collecting

@@ -15,9 +15,9 @@ from typing import Any, Protocol
 
 from stocky.backup.dump.format import Dialect
 from stocky.backup.dump.lines import keyed_lines
-from stocky.backup.dump.rows import Table, tables_of
 from stocky.backup.dump.tables import is_data
 from stocky.backup.dump.writing import Report
+from stocky.backup.load.rows import Table, tables_of
 from stocky.db.sqlite_file import domain_errors
 from stocky.worker.requests import CompareRequest, CompareResult, TableChanges
 

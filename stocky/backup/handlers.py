@@ -11,7 +11,7 @@ from litestar.response import Stream
 from stocky import clock
 from stocky.auth.guards import admins
 from stocky.auth.schemas import Principal
-from stocky.backup.administration import MAX_JSON_DUMP, BackupAdministration
+from stocky.backup.admin_service import MAX_JSON_DUMP, BackupAdministration
 from stocky.backup.schemas import ACCEPT_EDITED, CreatedBackup, FullImportRequest, ImportResult, PartialImportRequest
 from stocky.backup.store import Kind
 from stocky.http.openapi import problem

@@ -10,7 +10,7 @@ from litestar.response import Stream
 
 from stocky.auth.guards import admins
 from stocky.auth.schemas import Principal
-from stocky.backup.administration import BackupAdministration
+from stocky.backup.admin_service import BackupAdministration
 from stocky.backup.schemas import ACCEPT_EDITED, Backup, NewSystemBackup, StartedBackup, StartedJob
 from stocky.backup.store import Kind, StoredBackup
 from stocky.http.files import file_answer

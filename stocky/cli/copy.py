@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stocky.backup.copying import Copied
+    from stocky.backup.copy import Copied
 
 
 def register(subparsers: Any) -> None:
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     import msgspec
 
-    from stocky.backup.copying import copy
+    from stocky.backup.copy import copy
     from stocky.cli.progress import ProgressBar
     from stocky.cli.scratch import scratch_space
     from stocky.config import ConfigError, load

@@ -111,7 +111,7 @@ def _examples(changes: TableChanges) -> list[str]:
 
 
 async def _restore(config: Config, arguments: argparse.Namespace) -> ImportResult:
-    from stocky.backup.restoring import Restores
+    from stocky.backup.restore import Restores
     from stocky.backup.service import Backups
     from stocky.cli.progress import ProgressBar
     from stocky.db import make_database

@@ -85,7 +85,7 @@ def _do(request: AnyRequest) -> Any:
 
         return dump(request, Reporter())
     if isinstance(request, FillRequest):
-        from stocky.backup.replacing.postgres_fill import fill
+        from stocky.backup.swap.postgres_fill import fill
 
         return fill(request, Reporter())
     if isinstance(request, CompareRequest):
@@ -100,7 +100,7 @@ def _do(request: AnyRequest) -> Any:
     if isinstance(request, CallRequest):
         module, _, name = request.entry.partition(":")
         return getattr(import_module(module), name)(request.argument, Reporter())
-    from stocky.backup.proving.loading import load, set_up_process
+    from stocky.backup.load.loading import load, set_up_process
 
     set_up_process(request)
     return load(request, Reporter())

@@ -12,8 +12,8 @@ from httpx import AsyncClient
 from stocky.auth.passwords import Passwords
 from stocky.backup.dump.objects import stocky_objects
 from stocky.backup.dump.tables import is_data
-from stocky.backup.proving.loading import load
-from stocky.backup.proving.values import JSON_COLUMNS
+from stocky.backup.load.loading import load
+from stocky.backup.load.values import JSON_COLUMNS
 from stocky.backup.verification import verify_file
 from stocky.config import Config
 from stocky.errors import BadRequest

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from httpx import AsyncClient
 
-from stocky.backup.proving.loading import load
+from stocky.backup.load.loading import load
 from stocky.config import Config
 from stocky.config import load as load_config
 from stocky.db.migrate import migrate, schema_version

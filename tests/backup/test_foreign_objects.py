@@ -16,7 +16,7 @@ import asyncpg
 import pytest
 from httpx import AsyncClient
 
-from stocky.backup.copying import copy
+from stocky.backup.copy import copy
 from stocky.backup.dump.foreign import NAMED, foreign_to_postgres, foreign_to_sqlite
 from stocky.backup.dump.objects import Objects, stocky_objects
 from stocky.backup.dump.tables import is_index_of_search

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from httpx import AsyncClient
 
-from stocky.backup.proving.loading import load
+from stocky.backup.load.loading import load
 from stocky.config import Config
 from stocky.errors import BadRequest, StockyError, TooLarge
 from stocky.worker.requests import LoadRequest, LoadResult

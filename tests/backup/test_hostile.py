@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from httpx import AsyncClient
 
-from stocky.backup.proving.loading import load
+from stocky.backup.load.loading import load
 from stocky.errors import BadRequest, Conflict, TooLarge
 from stocky.worker.requests import LoadRequest, Purpose
 from tests.backup.dumps import take, text_of

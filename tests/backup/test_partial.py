@@ -12,7 +12,7 @@ import pytest
 from httpx import AsyncClient
 from litestar import Litestar
 
-from stocky.backup.adding import postgres
+from stocky.backup.partial import postgres
 from stocky.config import Config
 from stocky.merging import service
 from stocky.stock.proof import find_faults

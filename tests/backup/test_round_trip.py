@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stocky.backup.dump.lines import table_proofs
-from stocky.backup.proving.loading import load
+from stocky.backup.load.loading import load
 from stocky.config import Config
 from stocky.config import load as load_config
 from stocky.worker.requests import LoadRequest, LoadResult

@@ -10,9 +10,9 @@ import pytest
 from httpx import AsyncClient, Response
 from litestar import Litestar
 
-from stocky.backup.proving.loading import load
-from stocky.backup.replacing.standing import Replaced
-from stocky.backup.replacing.swap import replace_database
+from stocky.backup.load.loading import load
+from stocky.backup.swap.revocations import Replaced
+from stocky.backup.swap.swap import replace_database
 from stocky.config import Config
 from stocky.db import Database
 from stocky.errors import Conflict

@@ -17,8 +17,8 @@ import pytest
 from httpx import AsyncClient
 from litestar import Litestar
 
-from stocky.backup.replacing import postgres as postgres_swap
-from stocky.backup.replacing.swap import replace_database
+from stocky.backup.swap import postgres as postgres_swap
+from stocky.backup.swap.swap import replace_database
 from stocky.config import Config
 from stocky.db import Database
 from stocky.db.gate import Gate, begun_in

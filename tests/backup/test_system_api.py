@@ -257,7 +257,7 @@ async def test_a_restore_that_cannot_be_noted_has_been_made(
     async def fail(*_: object) -> None:
         raise OutOfSpace
 
-    monkeypatch.setattr("stocky.backup.administration.audit.record", fail)
+    monkeypatch.setattr("stocky.backup.admin_service.audit.record", fail)
     path = f"/system/backup/{backup['timestamp']}/restore"
     result = await done(admin, await admin.post(path, params={"force": True}))
     assert any("audit trail" in warning for warning in result["warnings"])

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from stocky.backup import copying
+from stocky.backup import copy
 from stocky.config import Config, load
 from tests.architecture import schema
 from tests.cli.running import environment, stocky
@@ -214,7 +214,7 @@ async def test_what_was_recorded_while_it_was_copied_is_told(
 ) -> None:
     (tmp_path / "copy").mkdir()
 
-    replace = copying.replace_database
+    replace = copy.replace_database
 
     async def record_one_first(*asked: Any, keep: bool) -> Any:
         columns = "item_id, location_id, sku_id, quantity_after_milli, occurred_at, recorded_at"
@@ -222,11 +222,11 @@ async def test_what_was_recorded_while_it_was_copied_is_told(
         await schema.run_beside(config, f"INSERT INTO stock_event (kind, delta_milli, {columns}) {last}")
         return await replace(*asked, keep=keep)
 
-    monkeypatch.setattr(copying, "replace_database", record_one_first)
+    monkeypatch.setattr(copy, "replace_database", record_one_first)
     demo = await asyncio.to_thread(stocky, environ, "demo-data", "--items", "10", "--events", "50")
     assert demo.returncode == 0
     with databases.empty(dialect, tmp_path / "copy") as url:
-        copied = await copying.copy(config, load(settings(url, tmp_path / "copy")), lambda *_: None)
+        copied = await copy.copy(config, load(settings(url, tmp_path / "copy")), lambda *_: None)
     assert copied.missed == 1
 
 

@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 from httpx import ASGITransport, AsyncClient
 
 from stocky.app import create_app
-from stocky.backup.copying import copy
+from stocky.backup.copy import copy
 from stocky.config import Config, load
 from stocky.db import Database, make_database
 from stocky.db.migrate import migrate

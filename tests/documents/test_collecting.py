@@ -14,7 +14,7 @@ from httpx import AsyncClient
 from litestar import Litestar
 
 from stocky import clock
-from stocky.backup import restoring
+from stocky.backup import restore
 from stocky.config import Config
 from stocky.documents.blobs import Blobs
 from stocky.documents.collecting import KEPT, Collected, Collecting
@@ -182,7 +182,7 @@ async def test_what_a_restored_dump_wants_is_not_collected_while_it_is_restored(
         collected.append(await collect(collecting))
         return await go_on(*given, **more)
 
-    monkeypatch.setattr(restoring, last_step, collect_before)
+    monkeypatch.setattr(restore, last_step, collect_before)
     answer = made(await admin.post(f"/backup/import/{path}", json=as_json(dump, force=True)))
     assert [each for each in answer["warnings"] if "contents" in each] == []
     assert [each.deleted for each in collected] == [0]

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stocky.backup.archive.opening import opened
-from stocky.backup.proving.loading import load
+from stocky.backup.load.loading import load
 from stocky.errors import StockyError
 from stocky.worker.requests import LoadRequest
 from tests.cli.running import stocky

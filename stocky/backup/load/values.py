@@ -12,8 +12,8 @@ from typing import Any, get_args
 
 import msgspec
 
-from stocky.backup.dump.rows import Column, tables_of
 from stocky.backup.dump.tables import BOOKKEEPING, LEFT_OUT
+from stocky.backup.load.rows import Column, tables_of
 from stocky.merging.schemas import Moved
 from stocky.schema import MAX_ID
 from stocky.stock.holdings import LIMIT_MILLI

@@ -8,8 +8,8 @@ from __future__ import annotations
 import codecs
 
 from stocky.backup.dump.format import TITLE
-from stocky.backup.proving.foreign import describe_dump, describe_other, is_sql
-from stocky.backup.proving.unpacking import Unpacked
+from stocky.backup.load.foreign import describe_dump, describe_other, is_sql
+from stocky.backup.load.unpacking import Unpacked
 from stocky.errors import BadRequest
 
 _BOM = "\ufeff"

@@ -12,9 +12,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from stocky.backup.dump.rows import Column, Table, tables_of
 from stocky.backup.dump.tables import BOOKKEEPING, LEFT_OUT
 from stocky.backup.dump.writing import Report
+from stocky.backup.load.rows import Column, Table, tables_of
 from stocky.config import Config
 from stocky.db.migrate import migrate
 from stocky.db.postgres import domain_errors

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from stocky.backup.dump.rows import QUOTES, Row, Table
 from stocky.backup.dump.tables import BOOKKEEPING
+from stocky.backup.load.rows import QUOTES, Row, Table
 
 # In this order a quote inside a comment, or a semicolon inside a quote, is never mistaken for itself.
 _TOKEN = re.compile(

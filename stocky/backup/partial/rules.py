@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 
-from stocky.backup.dump.rows import tables_of
 from stocky.backup.dump.tables import BOOKKEEPING, DERIVED, LEFT_OUT, PRIVILEGED
+from stocky.backup.load.rows import tables_of
 from stocky.errors import BadRequest
 from stocky.webhooks.repository import MAX_WEBHOOKS
 

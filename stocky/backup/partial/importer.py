@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stocky.backup.adding.merging import Imported
+from stocky.backup.partial.rules import Imported
 from stocky.db import Database
 from stocky.db.sqlite import SqliteDatabase
 from stocky.errors import BadRequest, Conflict, Invalid
@@ -18,10 +18,10 @@ async def import_partial(database: Database, staging: Path, *, force: bool, tabl
     """
     try:
         if isinstance(database, SqliteDatabase):
-            from stocky.backup.adding import sqlite
+            from stocky.backup.partial import sqlite
 
             return await sqlite.merge(database, staging, force=force, named=tables)
-        from stocky.backup.adding import postgres
+        from stocky.backup.partial import postgres
 
         return await postgres.merge(database, staging, force=force, named=tables)
     except (Conflict, Invalid) as error:

@@ -14,11 +14,11 @@ from typing import NoReturn
 import msgspec
 
 from stocky.backup.dump.format import COMPLETE, FORMAT, Footer, Header, TableProof, read_footer, read_header
-from stocky.backup.dump.rows import Row, Table
 from stocky.backup.dump.writing import Report
-from stocky.backup.proving.statements import Refused, end_of_statement, may_be_passed_over, rows_of
-from stocky.backup.proving.text import DumpText
-from stocky.backup.proving.unpacking import Unpacked
+from stocky.backup.load.rows import Row, Table
+from stocky.backup.load.statements import Refused, end_of_statement, may_be_passed_over, rows_of
+from stocky.backup.load.text import DumpText
+from stocky.backup.load.unpacking import Unpacked
 from stocky.errors import BadRequest, Conflict
 
 # Bytes unpacked at a time, and the longest statement there can be: an item with all that is known of its barcode.

@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from stocky.backup.adding.merging import Imported, Staged, merge_script, staged_tables
+from stocky.backup.partial.rules import Imported, Staged, merge_script, staged_tables
 from stocky.db.sqlite import SqliteDatabase
 from stocky.db.sqlite_file import domain_errors
 from stocky.errors import BadRequest

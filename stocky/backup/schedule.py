@@ -97,7 +97,7 @@ class BackupUpkeep:
         """Removes what has expired and what killed processes left behind."""
         await asyncio.to_thread(sweep, self._config.backup_dir)
         if self._database.dialect == "postgres":
-            from stocky.backup.replacing.postgres import sweep as sweep_schemas
+            from stocky.backup.swap.postgres import sweep as sweep_schemas
 
             await sweep_schemas(self._database)
         for removed in await asyncio.to_thread(self._backups.store.remove_expired):

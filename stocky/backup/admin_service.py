@@ -15,7 +15,7 @@ from stocky.auth.schemas import Principal
 from stocky.backup.archive.writing import refuse_too_many
 from stocky.backup.dump.tables import LEFT_OUT, PRIVILEGED
 from stocky.backup.dump.writing import Report
-from stocky.backup.restoring import Restores, check_name
+from stocky.backup.restore import Restores, check_name
 from stocky.backup.schemas import (
     Backup,
     CreatedBackup,

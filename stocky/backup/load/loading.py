@@ -11,15 +11,15 @@ from pathlib import Path
 
 from stocky.backup.dump.format import Header
 from stocky.backup.dump.lines import table_proofs
-from stocky.backup.dump.rows import Table, tables_of
 from stocky.backup.dump.tables import BOOKKEEPING, DERIVED, LEFT_OUT, is_data
 from stocky.backup.dump.writing import Report
-from stocky.backup.proving import scratch
-from stocky.backup.proving.checks import FAULTS, prove, prove_rows
-from stocky.backup.proving.database_file import DatabaseReader, copy_database, is_database, open_untrusted
-from stocky.backup.proving.foreign import describe_dump
-from stocky.backup.proving.reading import Batch, DumpReader
-from stocky.backup.proving.unpacking import Unpacked
+from stocky.backup.load import scratch
+from stocky.backup.load.checks import FAULTS, prove, prove_rows
+from stocky.backup.load.database_file import DatabaseReader, copy_database, is_database, open_untrusted
+from stocky.backup.load.foreign import describe_dump
+from stocky.backup.load.reading import Batch, DumpReader
+from stocky.backup.load.rows import Table, tables_of
+from stocky.backup.load.unpacking import Unpacked
 from stocky.barcodes.keys import key_of
 from stocky.db.migrate import schema_version
 from stocky.db.sqlite_file import domain_error

@@ -20,7 +20,7 @@ from stocky.backup.dump.foreign import foreign_to_postgres
 from stocky.backup.dump.objects import stocky_objects
 from stocky.backup.dump.tables import LASTING
 from stocky.backup.dump.writing import Report
-from stocky.backup.replacing.standing import NOTHING, Kept, Replaced, Standing, keep_standing, read_standing
+from stocky.backup.swap.revocations import NOTHING, Kept, Replaced, Standing, keep_standing, read_standing
 from stocky.db import Database
 from stocky.db.postgres import PostgresDatabase, domain_errors, run_script
 from stocky.db.postgres_presence import claim_restore

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
-from stocky.backup.proving.values import merge_cycles, unreadable
+from stocky.backup.load.values import merge_cycles, unreadable
 from stocky.db.queries import load_queries
 from stocky.errors import BadRequest
 from stocky.resources import resource

@@ -15,11 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stocky.backup.dump.objects import stocky_objects
-from stocky.backup.dump.rows import Table
 from stocky.backup.dump.tables import LEFT_OUT, is_data, is_index_of_search
 from stocky.backup.dump.writing import Report
-from stocky.backup.proving.reading import LONGEST_STATEMENT, Batch
-from stocky.backup.proving.unpacking import Unpacked
+from stocky.backup.load.reading import LONGEST_STATEMENT, Batch
+from stocky.backup.load.rows import Table
+from stocky.backup.load.unpacking import Unpacked
 from stocky.db.migrate import number_of
 from stocky.db.serving_lock import SUFFIX as SERVING
 from stocky.errors import BadRequest, TooLarge

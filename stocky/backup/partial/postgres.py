@@ -10,8 +10,8 @@ from typing import Any
 
 import asyncpg
 
-from stocky.backup.adding.merging import Imported, Staged, merge_script, staged_tables
-from stocky.backup.replacing.postgres import filled
+from stocky.backup.partial.rules import Imported, Staged, merge_script, staged_tables
+from stocky.backup.swap.postgres import filled
 from stocky.db import Database
 from stocky.db.postgres import PostgresDatabase, domain_errors, run_script
 from stocky.errors import BadRequest, Unavailable

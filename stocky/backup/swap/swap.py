@@ -9,7 +9,7 @@ from pathlib import Path
 from stocky.backup.dump.foreign import foreign_to_sqlite, named
 from stocky.backup.dump.objects import stocky_objects
 from stocky.backup.dump.writing import Report
-from stocky.backup.replacing.standing import Replaced
+from stocky.backup.swap.revocations import Replaced
 from stocky.db import Database
 from stocky.db.sqlite import SqliteDatabase
 from stocky.errors import Conflict
@@ -33,7 +33,7 @@ async def objects_in_the_way(database: Database) -> list[str]:
                 " another file and drop it here, then restore"
             )
         return found
-    from stocky.backup.replacing import postgres
+    from stocky.backup.swap import postgres
 
     return await postgres.objects_on_tables(database)
 
@@ -55,9 +55,9 @@ async def replace_database(
     does not make way, OutOfSpace. After any of them, and after a kill, the data is what it was.
     """
     if isinstance(database, SqliteDatabase):
-        from stocky.backup.replacing import sqlite
+        from stocky.backup.swap import sqlite
 
         return await sqlite.replace(database, scratch, before, keep=keep)
-    from stocky.backup.replacing import postgres
+    from stocky.backup.swap import postgres
 
     return await postgres.replace(database, scratch, report, before, keep=keep)

@@ -8,18 +8,18 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from stocky import clock
-from stocky.backup.adding.partial import import_partial
 from stocky.backup.archive.contents import adopt_contents, contents_of, place_contents, tell_missing
 from stocky.backup.archive.opening import Opened, opened
 from stocky.backup.archive.reading import DUMPS
 from stocky.backup.dump.foreign import named
 from stocky.backup.dump.writing import Report
-from stocky.backup.replacing.standing import Replaced
-from stocky.backup.replacing.swap import objects_in_the_way, replace_database
+from stocky.backup.partial.importer import import_partial
 from stocky.backup.repository import count_rows
 from stocky.backup.schemas import ImportResult, RowCounts, Validity
 from stocky.backup.service import Backups
 from stocky.backup.store import Kind, Reason, StoredBackup
+from stocky.backup.swap.revocations import Replaced
+from stocky.backup.swap.swap import objects_in_the_way, replace_database
 from stocky.config import Config
 from stocky.db import Database
 from stocky.documents.blobs import Blobs

@@ -14,8 +14,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from stocky import clock
-from stocky.backup.proving.scratch import open_scratch
-from stocky.backup.replacing.standing import NOTHING, Kept, Replaced, Standing, keep_standing, read_standing
+from stocky.backup.load.scratch import open_scratch
+from stocky.backup.swap.revocations import NOTHING, Kept, Replaced, Standing, keep_standing, read_standing
 from stocky.db.queries import Query
 from stocky.db.sqlite import SqliteDatabase, run_script
 from stocky.db.sqlite_file import domain_errors

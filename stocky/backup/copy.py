@@ -14,8 +14,8 @@ from stocky.backup.dump.foreign import named
 from stocky.backup.dump.format import TableProof
 from stocky.backup.dump.lines import table_proofs
 from stocky.backup.dump.writing import Report
-from stocky.backup.replacing.swap import objects_in_the_way, replace_database
 from stocky.backup.repository import count_events, count_rows
+from stocky.backup.swap.swap import objects_in_the_way, replace_database
 from stocky.config import Config
 from stocky.db import Database, make_database
 from stocky.db.migrate import carry_times, check_schema, migrate
