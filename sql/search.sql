@@ -1,5 +1,5 @@
 -- The search: what may match, from the index; and the index, kept in step with the items.
--- Words and texts are folded in Python; see stocky/search/folding.py.
+-- Words and texts are folded in Python; see stocky/search/normalize.py.
 
 -- find_exact --
 -- Active items whose code is :code or that have the barcode :barcode, also in another form, and which of the two it was.

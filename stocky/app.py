@@ -13,10 +13,10 @@ from litestar.di import Provide
 from litestar.types import Method
 
 from stocky.alerts.handlers import alert_routes
+from stocky.auth.client_address import Proxies
 from stocky.auth.guards import authorize
 from stocky.auth.handlers import auth_routes
 from stocky.auth.key_handlers import key_routes
-from stocky.auth.peer import Proxies
 from stocky.auth.schemas import Principal
 from stocky.auth.user_handlers import user_routes
 from stocky.backup.admin_service import BackupAdministration

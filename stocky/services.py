@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from stocky.alerts.upkeep import AlertUpkeep
+from stocky.alerts.daily_check import AlertUpkeep
 from stocky.auth.identity import Identities
 from stocky.backup.admin_service import BackupAdministration
 from stocky.backup.rescue import Rescue
 from stocky.backup.schedule import BackupUpkeep
 from stocky.config import Config
 from stocky.db import make_database
-from stocky.documents.collecting import Collecting
+from stocky.documents.garbage_collector import Collecting
 from stocky.documents.service import Documents
 from stocky.exports.service import Exports
 from stocky.http.response_cache import KeptAnswers

@@ -9,10 +9,10 @@ from litestar.enums import RequestEncodingType
 from litestar.params import Body
 
 from stocky.auth import key_repository
+from stocky.auth.client_address import Peer
 from stocky.auth.cookies import remembered_token, session_answer, signed_out_answer
 from stocky.auth.dependencies import AUTH_DEPENDENCIES
 from stocky.auth.guards import readers
-from stocky.auth.peer import Peer
 from stocky.auth.schemas import (
     GeneratedKey,
     GivenRefreshToken,

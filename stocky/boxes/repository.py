@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET
 
 from stocky import clock
-from stocky.alerts.causes import look_at_places
+from stocky.alerts.evaluate import look_at_places
 from stocky.auth.schemas import Principal
 from stocky.boxes.schemas import Box, BoxChange, BoxPlace, NewBox, PlacedStock
 from stocky.catalogue.repository import chosen, like_pattern

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import UNSET, to_builtins
 
 from stocky import clock
-from stocky.alerts.causes import look_at_places
+from stocky.alerts.evaluate import look_at_places
 from stocky.auth.schemas import Principal
 from stocky.catalogue.repository import chosen, like_pattern
 from stocky.catalogue.schemas import Location, LocationChange, NewLocation

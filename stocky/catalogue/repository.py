@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from stocky import clock
-from stocky.alerts.causes import look_at_causes
+from stocky.alerts.evaluate import look_at_causes
 from stocky.auth.schemas import Principal
 from stocky.barcodes.keys import key_of
 from stocky.barcodes.reader import read_code

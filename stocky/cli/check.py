@@ -26,9 +26,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     from stocky.config import load
     from stocky.db.migrate import check_schema
-    from stocky.documents.proof import find_missing
-    from stocky.search.proof import find_index_faults
-    from stocky.stock.proof import find_faults
+    from stocky.documents.consistency import find_missing
+    from stocky.search.consistency import find_index_faults
+    from stocky.stock.consistency import find_faults
 
     config = load()
     check_schema(config)

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from stocky.db.gate import Gate
 from stocky.db.lanes import Lane, Lanes
+from stocky.db.maintenance_gate import Gate
 from stocky.supervisor import Supervisor
 
 T = TypeVar("T")

@@ -13,7 +13,7 @@ from stocky.database_address import parse
 from stocky.db.connection import Ask, Connection, Database, Script, Work, to_structs
 from stocky.db.lanes import Lane, Lanes
 from stocky.db.postgres_connect import connect, examine, session
-from stocky.db.postgres_presence import Presence, alone
+from stocky.db.postgres_coordination import Presence, alone
 from stocky.db.queries import Query
 from stocky.db.sqlstates import AWAY, error_of_state
 from stocky.errors import Conflict, Contention, Invalid, StockyError, Unavailable

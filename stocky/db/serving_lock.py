@@ -55,7 +55,7 @@ def not_served(config: Config, *, otherwise: str) -> Iterator[None]:
             yield
         return
     from stocky.db.migration_backend import open_backend
-    from stocky.db.postgres_presence import SERVING
+    from stocky.db.postgres_coordination import SERVING
 
     with open_backend(config) as backend:
         # Every server holds a share of it, and a new one waits for its own.

@@ -24,8 +24,8 @@ from stocky.demo_data.things import PLACES, Thing, first_things
 from stocky.scanner.repository import change_state, touch_scanner
 from stocky.scanner.schemas import Mode, StateChange
 from stocky.schema import OversellPolicy
-from stocky.stock.booking import check
 from stocky.stock.recorder import Recorder
+from stocky.stock.service import check
 
 # Every scanner: what a scan of it does, and where.
 _SCANNERS = {

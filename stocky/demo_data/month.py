@@ -15,9 +15,9 @@ from uuid import UUID
 from stocky.barcodes.reading import read_plain
 from stocky.demo_data.things import BENCH, KITCHEN, Thing
 from stocky.schema import StorageType
+from stocky.stock.batch_writer import new_batch_id
 from stocky.stock.fingerprints import fingerprint
 from stocky.stock.operations import ItemKey, Kind, Operation, Place, Posting
-from stocky.stock.recording import new_batch_id
 
 DAYS = 28
 # As many events as a request to /events may hold.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from stocky.documents.structure import prove_jpeg, prove_no_zip, prove_pdf, prove_png, prove_webp
+from stocky.documents.file_structure import prove_jpeg, prove_no_zip, prove_pdf, prove_png, prove_webp
 from stocky.errors import Invalid, Unsupported
 
 CHUNK = 2**20

@@ -12,8 +12,8 @@ from typing import Any
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from stocky.auth.peer import Proxies
-from stocky.db.gate import Gate, begun_in
+from stocky.auth.client_address import Proxies
+from stocky.db.maintenance_gate import Gate, begun_in
 from stocky.errors import StockyError
 from stocky.http.base_path import strip_base_path
 from stocky.http.request import keep_slashes

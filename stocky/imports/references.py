@@ -17,7 +17,7 @@ from stocky.errors import Conflict
 from stocky.imports.idempotency import Names
 from stocky.imports.row_parser import Line
 from stocky.imports.schemas import ItemKey
-from stocky.stock.levels import Level
+from stocky.stock.models import Level
 
 
 class Place(msgspec.Struct):

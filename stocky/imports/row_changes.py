@@ -17,7 +17,7 @@ from stocky.imports.schemas import ImportOptions, ItemKey, StockMode
 from stocky.quantity import from_milli, to_milli
 from stocky.schema import StorageType
 from stocky.stock import units
-from stocky.stock.levels import Level
+from stocky.stock.models import Level
 
 # Fields of a row that are fields of an item as they stand.
 _PLAIN = {

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import msgspec
 
-from stocky.db.gate import begun_in
+from stocky.db.maintenance_gate import begun_in
 from stocky.errors import Unavailable
 from stocky.http.sse import HEARTBEAT_SECONDS, Streams, comment, event
 from stocky.jobs.jobs import Jobs

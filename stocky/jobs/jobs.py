@@ -21,7 +21,7 @@ import msgspec
 
 from stocky import clock
 from stocky.db import Connection, Database, Script
-from stocky.db.gate import begun_in
+from stocky.db.maintenance_gate import begun_in
 from stocky.errors import OutOfSpace, StockyError, Unavailable
 from stocky.jobs import repository
 from stocky.jobs.repository import ClaimedJob, InterruptedJob, NewJob

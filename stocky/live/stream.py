@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import msgspec
 
-from stocky.db.gate import begun_in
+from stocky.db.maintenance_gate import begun_in
 from stocky.errors import StockyError, Unavailable
 from stocky.http.sse import HEARTBEAT_SECONDS, Streams, comment, event
 from stocky.live.repository import EventFilter

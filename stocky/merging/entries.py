@@ -14,7 +14,7 @@ from stocky.db import Ask, Connection, Script
 from stocky.errors import Conflict
 from stocky.merging.schemas import MovedEntry
 from stocky.quantity import from_milli
-from stocky.shopping import logbook
+from stocky.shopping import change_log
 from stocky.shopping.schemas import ActionType
 from stocky.stock.units import ratio
 
@@ -122,7 +122,7 @@ def _own(moved: MovedEntry, source: Item, moment: datetime) -> dict[str, Any]:
 
 def _tell(list_id: int, by: Principal, told: list[_Told], moment: datetime) -> Script[None]:
     for action, details in told:
-        yield from logbook.write(list_id, action, by, [details], moment)
+        yield from change_log.write(list_id, action, by, [details], moment)
     yield Ask("touch_shopping_list", {"id": list_id, "updated_at": moment})
 
 

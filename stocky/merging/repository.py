@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from stocky import clock
-from stocky.alerts.causes import look_at_causes
+from stocky.alerts.evaluate import look_at_causes
 from stocky.auth.schemas import Principal
 from stocky.catalogue import repository as catalogue
 from stocky.catalogue.schemas import Item
@@ -27,10 +27,10 @@ from stocky.merging.entries import (
     return_project_entries,
 )
 from stocky.merging.schemas import Merge, Moved, MovedBarcode, OpenMerge, Stub
-from stocky.stock.booking import check
+from stocky.stock.batch_writer import new_batch_id
 from stocky.stock.operations import ItemKey, Operation
 from stocky.stock.recorder import Recorder
-from stocky.stock.recording import new_batch_id
+from stocky.stock.service import check
 
 UNDOABLE_FOR = timedelta(days=1)
 

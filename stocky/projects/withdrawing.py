@@ -12,12 +12,12 @@ from stocky.logs import audit
 from stocky.projects import repository
 from stocky.projects.requirements import RequirementRow, list_requirements, list_rows
 from stocky.projects.schemas import NewWithdrawal, Shortage, Withdrawn
-from stocky.stock.booking import named, refusal_of
+from stocky.stock.batch_writer import new_batch_id
 from stocky.stock.fingerprints import has_fingerprint
 from stocky.stock.operations import ItemKey, Operation, Posting
 from stocky.stock.recorder import Recorder
-from stocky.stock.recording import new_batch_id
 from stocky.stock.repository import list_batch
+from stocky.stock.service import named, refusal_of
 
 # As many shortages are told in words; all of them are in the results.
 TOLD = 10

@@ -14,7 +14,7 @@ from datetime import date
 from msgspec import Struct
 
 from stocky.quantity import from_milli
-from stocky.reorganisation.keeping import Candidate, boxes_to_keep
+from stocky.reorganisation.box_selection import Candidate, boxes_to_keep
 from stocky.reorganisation.rules import Lot, Spot, Thing, is_cold_enough
 from stocky.reorganisation.steps import Step, shortened
 from stocky.schema import StorageType

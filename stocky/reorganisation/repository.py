@@ -20,7 +20,7 @@ from stocky.reorganisation.planning import Proposal
 from stocky.reorganisation.rules import Lot, Spot, Thing
 from stocky.reorganisation.schemas import NewPlan, Plan, PlannedMove, PlannedPlace, PlanStatus, PlanSummary
 from stocky.schema import StorageType
-from stocky.stock.levels import Level, Stocked
+from stocky.stock.models import Level, Stocked
 
 KIND = "reorg.plan"
 # Plans that wait for someone's word at once; whoever wants another discards one.

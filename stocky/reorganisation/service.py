@@ -11,12 +11,12 @@ from stocky.db import Database
 from stocky.errors import Conflict
 from stocky.jobs.jobs import Jobs, Report
 from stocky.reorganisation import repository
-from stocky.reorganisation.carrying import Load, loads
+from stocky.reorganisation.apply import Load, loads
 from stocky.reorganisation.computing import compute_proposal
 from stocky.reorganisation.schemas import NewPlan, Plan, PlanStatus, StartedPlan
+from stocky.stock.batch_writer import new_batch_id
 from stocky.stock.operations import ItemKey, Operation, Place, Posting
 from stocky.stock.recorder import Recorder
-from stocky.stock.recording import new_batch_id
 
 _NOT_NOW = {
     PlanStatus.COMPUTING: "is still being computed; ask again in a moment",

@@ -15,9 +15,9 @@ from stocky.http.validation_messages import told
 from stocky.scanner import repository
 from stocky.scanner.schemas import Command, CommandName, Mode, Scan, ScanAnswer, ScannerState, StateChange
 from stocky.schema import Id
-from stocky.stock.booking import named
 from stocky.stock.operations import Operation
 from stocky.stock.recorder import Recorder
+from stocky.stock.service import named
 
 _NOTHING_LEFT = "There is nothing left to undo"
 

@@ -16,10 +16,10 @@ from stocky.errors import Invalid
 from stocky.quantity import from_milli, to_milli
 from stocky.scanner.repository import ScannerRow, find_scanners, own_scanner_id, touch_scanners
 from stocky.scanner.schemas import Mode, Scan, ScanAnswer, SuggestedAction
-from stocky.stock.booking import check, named
 from stocky.stock.operations import AnyLot, ItemKey, Operation, Outcome, Place, Posting
 from stocky.stock.recorder import Recorder
 from stocky.stock.schemas import StockEvent
+from stocky.stock.service import check, named
 
 _KINDS = {Mode.ADD: "add", Mode.REMOVE: "remove", Mode.MOVE: "move", Mode.COUNT: "set"}
 _SET_LOCATION = SuggestedAction(

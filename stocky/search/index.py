@@ -10,7 +10,7 @@ import logging
 
 from stocky.config import Config
 from stocky.db import Ask, Database, Script, make_database
-from stocky.search.folding import text_of
+from stocky.search.normalize import text_of
 from stocky.search.sources import Mark, as_list, read_sources
 
 # Items folded and written in one transaction; scans wait no longer than for that.

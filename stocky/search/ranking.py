@@ -10,7 +10,7 @@ from functools import cached_property
 
 from msgspec import Struct
 
-from stocky.search.folding import FIELDS, trigrams, words_of
+from stocky.search.normalize import FIELDS, trigrams, words_of
 
 # Words beyond these narrow a search no further.
 MOST_WORDS = 8

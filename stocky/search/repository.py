@@ -24,7 +24,7 @@ from stocky.catalogue.repository import like_pattern
 from stocky.catalogue.schemas import Item
 from stocky.db import Ask, Script, Work
 from stocky.schema import StorageType
-from stocky.search.folding import text_of
+from stocky.search.normalize import text_of
 from stocky.search.ranking import Kind, Query, Ranked, exact, rank, verbatim
 from stocky.search.schemas import FoundItem, FoundPlace, FoundStock, Match, MatchKind
 from stocky.search.sources import ItemId, Mark, as_list, read_sources

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from stocky.db import Ask, Script
-from stocky.search.folding import Source
+from stocky.search.normalize import Source
 
 
 class ItemId(Struct):

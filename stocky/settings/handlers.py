@@ -7,7 +7,7 @@ from litestar import Router, get, patch
 from litestar.datastructures import State
 from msgspec import UNSET
 
-from stocky.alerts.upkeep import look_soon
+from stocky.alerts.daily_check import look_soon
 from stocky.auth.guards import admins
 from stocky.auth.schemas import Principal
 from stocky.db import Connection

@@ -20,9 +20,9 @@ from stocky.shopping.entries import (
 )
 from stocky.shopping.repository import open_list
 from stocky.shopping.schemas import Bought, Purchase
-from stocky.stock.booking import named, place_of, refusal_of
 from stocky.stock.operations import AnyLot, ItemKey, Operation, Outcome
 from stocky.stock.recorder import Recorder
+from stocky.stock.service import named, place_of, refusal_of
 
 
 async def buy_item(

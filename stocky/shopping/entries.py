@@ -13,7 +13,7 @@ from stocky.catalogue.repository import get_items, get_usable_item
 from stocky.db import Ask, Connection, Script
 from stocky.errors import Conflict, NotFound
 from stocky.quantity import from_milli, to_milli
-from stocky.shopping import logbook
+from stocky.shopping import change_log
 from stocky.shopping.schemas import ActionType, Entry, NewEntry
 
 MAX_ENTRIES = 1000
@@ -106,7 +106,7 @@ def add_entries(list_id: int, additions: list[Addition], by: Principal, because:
             _named(each.item_id, each.what) | {"quantity": from_milli(each.quantity_milli)} | because
             for each in additions
         ]
-        yield from logbook.write(list_id, ActionType.ITEM_ADDED, by, told, moment)
+        yield from change_log.write(list_id, ActionType.ITEM_ADDED, by, told, moment)
         yield Ask("touch_shopping_list", {"id": list_id, "updated_at": moment})
     return ids
 
@@ -176,7 +176,7 @@ async def remove_entry(tx: Connection, row: EntryRow, by: Principal, because: di
 async def _log(
     tx: Connection, list_id: int, action: ActionType, by: Principal, told: dict[str, Any], moment: datetime
 ) -> None:
-    await tx.run(logbook.write(list_id, action, by, [told], moment))
+    await tx.run(change_log.write(list_id, action, by, [told], moment))
     await tx.execute("touch_shopping_list", id=list_id, updated_at=moment)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from stocky.alerts.causes import COLD
+from stocky.alerts.evaluate import COLD
 from stocky.stock.ledger import Ledger
-from stocky.stock.levels import Level
+from stocky.stock.models import Level
 
 
 def items_crossed(ledger: Ledger) -> set[int]:

@@ -14,7 +14,7 @@ from stocky.catalogue import repository as catalogue
 from stocky.db import Connection
 from stocky.http.request import long_read
 from stocky.schema import MAX_ID, Limit, PathId
-from stocky.stock import booking, repository
+from stocky.stock import repository, service
 from stocky.stock.recorder import Recorder
 from stocky.stock.schemas import EntryType, EventPage, EventResults, NewEvents, NewUndo, StockEvent, Undone
 
@@ -33,7 +33,7 @@ ScannerFilter = Annotated[str | None, Parameter(max_length=128, description="Onl
 @post("/", opt=scanners, status_code=200)
 async def post_events(data: NewEvents, recorder: Recorder, user: Principal) -> EventResults:
     """Record up to 1,000 events in order, each with its own result; with `atomic`, all of them or none."""
-    return await booking.record_events(recorder, data, user)
+    return await service.record_events(recorder, data, user)
 
 
 @get(
@@ -78,7 +78,7 @@ async def get_event(read: Connection, event_id: PathId) -> StockEvent:
 @post("/{event_id:int}/undo", opt=members, status_code=200)
 async def undo_event(recorder: Recorder, user: Principal, event_id: PathId, data: NewUndo | None = None) -> Undone:
     """Compensate an event, with the whole transfer it is part of."""
-    return Undone(await booking.undo(recorder, data, user, event=event_id))
+    return Undone(await service.undo(recorder, data, user, event=event_id))
 
 
 @post("/batches/{batch_id:str}/undo", opt=members, status_code=200)
@@ -89,7 +89,7 @@ async def undo_batch(
     data: NewUndo | None = None,
 ) -> Undone:
     """Compensate every event of a batch that has not been undone yet. Of an import it undoes the stock only."""
-    return Undone(await booking.undo(recorder, data, user, batch=batch_id))
+    return Undone(await service.undo(recorder, data, user, batch=batch_id))
 
 
 @get("/{item_id:int}/events", opt=readers)

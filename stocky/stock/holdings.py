@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from stocky.schema import MAX_ID
 from stocky.stock import units
-from stocky.stock.levels import Entry, Level, Refused, Stocked
+from stocky.stock.models import Entry, Level, Refused, Stocked
 from stocky.stock.operations import Operation
 
 # Far above any stock, and exact as a JSON number.

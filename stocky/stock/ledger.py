@@ -15,7 +15,7 @@ from stocky.quantity import from_milli
 from stocky.schema import MAX_ID
 from stocky.stock import units
 from stocky.stock.holdings import Holdings, as_one
-from stocky.stock.levels import Entry, HandedOver, Level, Refused, Stocked, Written
+from stocky.stock.models import Entry, HandedOver, Level, Refused, Stocked, Written
 from stocky.stock.operations import AnyLot, Operation
 
 

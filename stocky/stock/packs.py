@@ -8,7 +8,7 @@ import msgspec
 
 from stocky.barcodes.reading import Reading
 from stocky.stock import units
-from stocky.stock.levels import Refused
+from stocky.stock.models import Refused
 from stocky.stock.operations import Operation
 
 # What is weighed first is kept in it.

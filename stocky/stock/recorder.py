@@ -12,8 +12,8 @@ from collections import deque
 
 from stocky.db import Connection, Database
 from stocky.errors import Conflict, Contention, OutOfSpace, Unavailable
+from stocky.stock.batch_writer import ItemCache, record
 from stocky.stock.operations import Operation, Outcome, Posting
-from stocky.stock.recording import ItemCache, record
 
 # Operations in one transaction at most: enough to share the sync to disk, few enough to answer soon.
 BATCH_OPERATIONS = 1_000

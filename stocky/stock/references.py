@@ -11,7 +11,7 @@ from stocky.barcodes.reading import Reading
 from stocky.catalogue.codes import is_item_code
 from stocky.catalogue.repository import add_stub
 from stocky.db import Ask, Script
-from stocky.stock.levels import Refused
+from stocky.stock.models import Refused
 from stocky.stock.operations import ItemKey, Operation, Place
 
 # By a barcode's key: the item's id and the thousandths that one scan counts. Plain rows: every scan asks for one.

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from stocky import clock
-from stocky.alerts.causes import look_at_causes
+from stocky.alerts.evaluate import look_at_causes
 from stocky.auth.schemas import Principal
 from stocky.catalogue.repository import chosen, get_items, like_pattern
 from stocky.catalogue.schemas import Location

@@ -15,7 +15,7 @@ from stocky.db import Connection
 from stocky.errors import Invalid
 from stocky.http.request import long_read
 from stocky.schema import MAX_ID, Limit, Page, PathId, Size, Skip, window
-from stocky.stock import booking, repository
+from stocky.stock import repository, service
 from stocky.stock.recorder import Recorder
 from stocky.stock.schemas import Adjustment, NewSku, QuantityChange, Sku, SkuChange
 
@@ -96,7 +96,7 @@ async def list_low_stock(
 @post("/", opt=members)
 async def create_sku(data: NewSku, recorder: Recorder, user: Principal) -> Response[Sku]:
     """Take stock in: 201 with a new SKU, or 200 with the existing one after adding to it."""
-    sku, is_new = await booking.add_stock(recorder, data, user)
+    sku, is_new = await service.add_stock(recorder, data, user)
     return Response(sku, status_code=201 if is_new else 200)
 
 
@@ -113,13 +113,13 @@ async def change_sku(
     data: SkuChange, tx: Connection, recorder: Recorder, user: Principal, sku_id: PathId, if_match: IfMatch = None
 ) -> Sku:
     """Change a SKU; what is not sent stays, and a changed quantity is booked in the ledger."""
-    return await booking.change_sku(tx, recorder, sku_id, data, user, version_of(if_match))
+    return await service.change_sku(tx, recorder, sku_id, data, user, version_of(if_match))
 
 
 @delete("/{sku_id:int}", opt=members)
 async def delete_sku(recorder: Recorder, user: Principal, sku_id: PathId) -> None:
     """Write off what a SKU holds and hide it."""
-    await booking.write_off(recorder, sku_id, user)
+    await service.write_off(recorder, sku_id, user)
 
 
 @put("/{sku_id:int}/quantity", opt=members)
@@ -127,13 +127,13 @@ async def set_quantity(
     data: QuantityChange, recorder: Recorder, user: Principal, sku_id: PathId, if_match: IfMatch = None
 ) -> Sku:
     """Set what was counted; the difference is booked in the ledger."""
-    return await booking.count_stock(recorder, sku_id, data, user, version_of(if_match))
+    return await service.count_stock(recorder, sku_id, data, user, version_of(if_match))
 
 
 @post("/{sku_id:int}/adjust", opt=members, status_code=200)
 async def adjust_quantity(data: Adjustment, recorder: Recorder, user: Principal, sku_id: PathId) -> Sku:
     """Add to a SKU or take from it."""
-    return await booking.adjust_stock(recorder, sku_id, data, user)
+    return await service.adjust_stock(recorder, sku_id, data, user)
 
 
 def _expanded(expand: str | None) -> set[str]:

@@ -13,11 +13,11 @@ from stocky.db import Database
 from stocky.jobs.schedule import Schedule
 from stocky.monitoring.metrics import Metrics
 from stocky.webhooks import queues, repository
-from stocky.webhooks.handing_out import HandingOut, find_ends
+from stocky.webhooks.delivery import Sending
+from stocky.webhooks.fanout import HandingOut, find_ends
+from stocky.webhooks.http_client import Receivers
 from stocky.webhooks.queues import Ends
-from stocky.webhooks.receivers import Receivers
 from stocky.webhooks.schemas import Delivery, NewWebhook, Webhook, WebhookChange, WebhookWithSecret
-from stocky.webhooks.sending import Sending
 from stocky.webhooks.signing import make_secret
 
 # How soon what has come is handed out.

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from litestar.connection import ASGIConnection
 
-from stocky.auth.peer import Proxies, peer_of
+from stocky.auth.client_address import Proxies, peer_of
 from stocky.config import Config
 
 CONFIG = Config(

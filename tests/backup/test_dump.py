@@ -24,7 +24,7 @@ from stocky.backup.verification import verify_file
 from stocky.config import Config, load
 from stocky.db.migrate import check_schema, migrate, schema_version
 from stocky.errors import OutOfSpace, Unavailable
-from stocky.stock.proof import find_faults
+from stocky.stock.consistency import find_faults
 from stocky.worker.dumping import dump_to_file, stream_dump
 from stocky.worker.process import run_worker
 from stocky.worker.requests import DumpRequest, DumpResult

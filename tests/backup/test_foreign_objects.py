@@ -22,7 +22,7 @@ from stocky.backup.dump.objects import Objects, stocky_objects
 from stocky.backup.dump.tables import is_index_of_search
 from stocky.backup.verification import verify_file
 from stocky.config import Config, load
-from stocky.stock.proof import find_faults
+from stocky.stock.consistency import find_faults
 from stocky.worker.dumping import dump_to_file
 from tests.architecture.schema import run, run_beside
 from tests.backup.by_hand import restore_by_hand

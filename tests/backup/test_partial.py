@@ -15,7 +15,7 @@ from litestar import Litestar
 from stocky.backup.partial import postgres
 from stocky.config import Config
 from stocky.merging import service
-from stocky.stock.proof import find_faults
+from stocky.stock.consistency import find_faults
 from tests.architecture import schema
 from tests.backup.dumps import as_json, packed, take, text_of
 from tests.inventory import Json, get, made, new_item, new_location, new_stock, refused, total

@@ -16,7 +16,7 @@ from stocky.backup.swap.swap import replace_database
 from stocky.config import Config
 from stocky.db import Database
 from stocky.errors import Conflict
-from stocky.stock.proof import find_faults
+from stocky.stock.consistency import find_faults
 from stocky.worker.requests import LoadRequest
 from tests.architecture import schema
 from tests.backup.dumps import take

@@ -21,10 +21,10 @@ from stocky.backup.swap import postgres as postgres_swap
 from stocky.backup.swap.swap import replace_database
 from stocky.config import Config
 from stocky.db import Database
-from stocky.db.gate import Gate, begun_in
-from stocky.db.postgres_presence import claim_restore
+from stocky.db.maintenance_gate import Gate, begun_in
+from stocky.db.postgres_coordination import claim_restore
 from stocky.errors import Conflict, Unavailable
-from stocky.stock.proof import find_faults
+from stocky.stock.consistency import find_faults
 from tests.architecture import schema
 from tests.backup.dumps import take
 from tests.backup.test_swap import replaced, scratch_of, silent
@@ -259,7 +259,7 @@ async def test_who_lost_the_share_of_the_lock_looks_again_before_it_goes_on(
 
 
 async def test_the_gate_lets_go_of_nobody_who_does_not_come_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stocky.db.gate.DRAIN_SECONDS", 0.01)
+    monkeypatch.setattr("stocky.db.maintenance_gate.DRAIN_SECONDS", 0.01)
     gate = Gate()
     with gate.inside():
         with pytest.raises(Unavailable, match="nothing was changed"):

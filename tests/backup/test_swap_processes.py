@@ -12,7 +12,7 @@ import pytest
 from httpx import AsyncClient
 
 from stocky.config import Config
-from stocky.stock.proof import find_faults
+from stocky.stock.consistency import find_faults
 from tests.architecture import schema
 from tests.backup.dumps import take, text_of
 from tests.inventory import get, made, new_item, new_location, new_stock, refused, total

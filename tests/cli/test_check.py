@@ -9,7 +9,7 @@ import pytest
 from httpx import AsyncClient
 
 from stocky.config import Config
-from stocky.stock.proof import find_faults
+from stocky.stock.consistency import find_faults
 from tests.architecture.schema import falsify
 from tests.cli.running import stocky
 

@@ -26,7 +26,7 @@ from stocky.db.migrate import migrate
 from stocky.db.postgres_connect import NO_SESSION, is_pooled, session
 from stocky.db.postgres_migration import connect
 from stocky.errors import Unavailable
-from stocky.stock.proof import find_faults
+from stocky.stock.consistency import find_faults
 from tests.cli.running import stocky
 from tests.conftest import ORIGIN, TestDatabases, settings, started
 from tests.inventory import made, new_item, new_location, total

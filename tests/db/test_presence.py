@@ -11,9 +11,9 @@ import asyncpg
 import pytest
 
 from stocky.config import Config
-from stocky.db import gate as gates
-from stocky.db.gate import Gate
-from stocky.db.postgres_presence import Presence
+from stocky.db import maintenance_gate as gates
+from stocky.db.maintenance_gate import Gate
+from stocky.db.postgres_coordination import Presence
 from stocky.errors import Unavailable
 from stocky.supervisor import Supervisor
 

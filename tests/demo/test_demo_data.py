@@ -17,7 +17,7 @@ from stocky.config import Config, load
 from stocky.db import Database, make_database
 from stocky.demo_data import Demo, fill
 from stocky.demo_data.things import MAX_THINGS, PLACES, ean13, first_things
-from stocky.stock.proof import find_faults
+from stocky.stock.consistency import find_faults
 from tests.architecture import schema
 from tests.conftest import TestDatabases, settings
 from tests.serving import environment, serve

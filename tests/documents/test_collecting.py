@@ -17,7 +17,7 @@ from stocky import clock
 from stocky.backup import restore
 from stocky.config import Config
 from stocky.documents.blobs import Blobs
-from stocky.documents.collecting import KEPT, Collected, Collecting
+from stocky.documents.garbage_collector import KEPT, Collected, Collecting
 from stocky.jobs.jobs import Jobs
 from tests.architecture import schema
 from tests.backup.dumps import as_json, take

@@ -12,7 +12,7 @@ from httpx import AsyncClient
 
 from stocky.config import Config
 from stocky.imports import applier
-from stocky.stock.proof import find_faults
+from stocky.stock.consistency import find_faults
 from tests.exchange.importing import begin, counts, ended, imported
 from tests.inventory import Json, get, made, new_item, new_location, new_stock, refused, total
 from tests.serving import Server

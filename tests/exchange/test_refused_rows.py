@@ -12,7 +12,7 @@ from stocky.config import Config
 from stocky.errors import Unavailable
 from stocky.imports.applier import Applier
 from stocky.jobs import jobs
-from stocky.stock.proof import find_faults
+from stocky.stock.consistency import find_faults
 from tests.exchange.importing import counts, imported, stock_of, table
 from tests.inventory import Json, get, made, new_item, new_location, new_stock
 

@@ -10,7 +10,7 @@ from httpx import ASGITransport, AsyncClient
 
 from stocky.app import create_app
 from stocky.config import load
-from stocky.stock.proof import find_faults
+from stocky.stock.consistency import find_faults
 from tests.conftest import ORIGIN, TestDatabases, settings
 from tests.exchange.importing import counts, imported
 from tests.inventory import get, made, new_item, new_location, new_stock

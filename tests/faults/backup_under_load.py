@@ -13,7 +13,7 @@ from typing import NamedTuple
 import httpx
 
 from stocky.config import Config
-from stocky.stock.proof import find_faults
+from stocky.stock.consistency import find_faults
 from stocky.stock.repository import list_events
 from stocky.stock.schemas import StockEvent
 from tests.faults.restored import restored

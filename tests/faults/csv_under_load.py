@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from stocky.stock.proof import find_faults
+from stocky.stock.consistency import find_faults
 from stocky.stock.repository import list_events, list_skus
 from tests.faults.client import Client
 from tests.faults.shop import DIALECTS, Shop, reading, shop, verdict

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from stocky.config import Config
-from stocky.stock.proof import find_faults
+from stocky.stock.consistency import find_faults
 from tests.architecture import schema
 from tests.cli.running import stocky
 from tests.guide.shell import needs_shell

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from stocky.config import Config
-from stocky.stock.proof import find_faults
+from stocky.stock.consistency import find_faults
 from tests.cli.running import stocky
 from tests.guide.shell import needs_shell
 from tests.serving import ROOT, Server

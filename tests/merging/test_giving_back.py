@@ -8,7 +8,7 @@ from typing import Any
 from httpx import AsyncClient
 
 from stocky.config import Config
-from stocky.stock.proof import find_faults
+from stocky.stock.consistency import find_faults
 from tests.architecture import schema
 from tests.documents.files import picture, uploaded
 from tests.inventory import Json, get, made, new_item, new_location, new_stock, refused, total

@@ -8,7 +8,7 @@ import pytest
 from httpx import AsyncClient
 
 from stocky.config import Config
-from stocky.stock.proof import find_faults
+from stocky.stock.consistency import find_faults
 from tests.architecture.schema import falsify
 from tests.documents.files import pdf, uploaded
 from tests.inventory import made, new_item

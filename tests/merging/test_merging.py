@@ -12,7 +12,7 @@ from stocky import clock
 from stocky.config import Config
 from stocky.db import Database
 from stocky.merging.repository import lock_merges
-from stocky.stock.proof import find_faults
+from stocky.stock.consistency import find_faults
 from tests.documents.files import pdf, picture, uploaded
 from tests.inventory import Json, get, made, new_item, new_location, new_stock, refused, total
 from tests.merging.merges import merge, unmerge

@@ -7,7 +7,7 @@ from typing import Any
 from httpx import AsyncClient
 
 from stocky.config import Config
-from stocky.stock.proof import find_faults
+from stocky.stock.consistency import find_faults
 from tests.inventory import Json, get, made, new_item, new_location, new_stock
 from tests.merging.merges import merge, unmerge
 

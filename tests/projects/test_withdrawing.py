@@ -7,7 +7,7 @@ import asyncio
 from httpx import AsyncClient
 
 from stocky.config import Config
-from stocky.stock.proof import find_faults
+from stocky.stock.consistency import find_faults
 from tests.inventory import get, made, new_item, new_location, new_stock, refused, total
 from tests.projects.conftest import Bench
 from tests.projects.plans import missing, new_project, stock

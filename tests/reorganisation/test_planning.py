@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stocky.reorganisation.keeping import Candidate, boxes_to_keep
+from stocky.reorganisation.box_selection import Candidate, boxes_to_keep
 from stocky.reorganisation.planning import Proposal, propose
 from stocky.reorganisation.rules import Lot, Spot, Thing, why_not
 from stocky.schema import StorageType

@@ -11,7 +11,7 @@ from httpx import AsyncClient
 from stocky.config import Config
 from stocky.jobs.jobs import Jobs
 from stocky.reorganisation.service import Reorganisation
-from stocky.stock.proof import find_faults
+from stocky.stock.consistency import find_faults
 from tests.architecture import schema
 from tests.inventory import Json, get, made, new_box, new_item, new_location, new_stock, refused
 from tests.stock.stockroom import SOMEONE, leave, second_stockroom

@@ -6,7 +6,7 @@ import pytest
 from httpx import AsyncClient
 
 from stocky.config import Config
-from stocky.stock.proof import find_faults
+from stocky.stock.consistency import find_faults
 from tests.inventory import Json, get, made, new_item, new_location, new_stock, refused, total
 from tests.scanner.conftest import Scan
 

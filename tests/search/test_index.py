@@ -15,7 +15,7 @@ from stocky.app import create_app
 from stocky.config import Config, load
 from stocky.db.migrate import migrate
 from stocky.search import index
-from stocky.search.proof import find_index_faults
+from stocky.search.consistency import find_index_faults
 from stocky.search.repository import search
 from tests.architecture import schema
 from tests.backup.by_hand import restore_by_hand

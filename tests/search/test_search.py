@@ -14,7 +14,7 @@ from litestar import Litestar
 from stocky.catalogue import repository
 from stocky.config import Config
 from stocky.search import repository as search_repository
-from stocky.search.folding import words_of
+from stocky.search.normalize import words_of
 from stocky.search.ranking import rank
 from tests.architecture import schema
 from tests.inventory import Json, get, new_item, new_location, new_stock, refused

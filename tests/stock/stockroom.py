@@ -15,8 +15,8 @@ from stocky.catalogue.schemas import Barcode, NewItem, NewLocation
 from stocky.config import Config
 from stocky.db import Database, make_database
 from stocky.schema import OversellPolicy, StorageType
-from stocky.stock import booking, repository
-from stocky.stock.proof import find_faults
+from stocky.stock import repository, service
+from stocky.stock.consistency import find_faults
 from stocky.stock.recorder import Recorder
 from stocky.stock.schemas import (
     EventPage,
@@ -72,7 +72,7 @@ class Stockroom:
 
     async def post(self, *events: NewEvent, atomic: bool = False) -> EventResults:
         """What `POST /events` does. Raises Conflict when an atomic request is refused."""
-        return await booking.record_events(self.recorder, NewEvents(events=list(events), atomic=atomic), SOMEONE)
+        return await service.record_events(self.recorder, NewEvents(events=list(events), atomic=atomic), SOMEONE)
 
     async def one(self, event: NewEvent) -> EventResult:
         """The result of one event."""
@@ -80,7 +80,7 @@ class Stockroom:
 
     async def undo(self, *, event: int | None = None, batch: str | None = None, **more: Any) -> list[StockEvent]:
         """What the undo endpoints do."""
-        return await booking.undo(self.recorder, NewUndo(**more), SOMEONE, event=event, batch=batch)
+        return await service.undo(self.recorder, NewUndo(**more), SOMEONE, event=event, batch=batch)
 
     async def skus(self, item_id: int) -> list[Sku]:
         """The SKUs of an item that are not hidden."""

@@ -79,7 +79,7 @@ async def test_a_scan_that_crosses_no_line_asks_the_database_nothing_more(
         looked.append(ids)
         yield from ()
 
-    monkeypatch.setattr("stocky.stock.recording.look_at_causes", look)
+    monkeypatch.setattr("stocky.stock.batch_writer.look_at_causes", look)
     await stockroom.post(event("remove", item, shelf, 1), event("add", item, shelf, 3))
     assert looked == []
     await stockroom.post(event("remove", item, shelf, 10))

@@ -8,7 +8,7 @@ import pytest
 from httpx import AsyncClient
 
 from stocky.errors import Conflict, NotFound
-from stocky.stock import booking
+from stocky.stock import service
 from stocky.stock.schemas import Adjustment, NewSku, QuantityChange
 from tests.stock.stockroom import SOMEONE, Stockroom, at_once, event, leave, second_stockroom
 
@@ -117,33 +117,33 @@ async def test_an_event_sent_again_makes_no_new_item_for_a_barcode_that_has_gone
 async def test_a_quantity_set_or_adjusted_twice_counts_once(stockroom: Stockroom) -> None:
     rice, shelf, recorder = await stockroom.item(), await stockroom.place(), stockroom.recorder
     new = NewSku(item_id=rice, location_id=shelf, quantity=5, event_id="n")
-    sku, is_new = await booking.add_stock(recorder, new, SOMEONE)
-    again, is_new_again = await booking.add_stock(recorder, new, SOMEONE)
+    sku, is_new = await service.add_stock(recorder, new, SOMEONE)
+    again, is_new_again = await service.add_stock(recorder, new, SOMEONE)
     assert (is_new, is_new_again, again.quantity) == (True, False, 5)
     for _ in range(2):
-        adjusted = await booking.adjust_stock(recorder, sku.id, Adjustment(delta=-2, event_id="a"), SOMEONE)
+        adjusted = await service.adjust_stock(recorder, sku.id, Adjustment(delta=-2, event_id="a"), SOMEONE)
         assert adjusted.quantity == 3
-    await booking.count_stock(recorder, sku.id, QuantityChange(quantity=9, event_id="c"), SOMEONE, None)
-    await booking.adjust_stock(recorder, sku.id, Adjustment(delta=1), SOMEONE)
-    counted = await booking.count_stock(recorder, sku.id, QuantityChange(quantity=9, event_id="c"), SOMEONE, None)
+    await service.count_stock(recorder, sku.id, QuantityChange(quantity=9, event_id="c"), SOMEONE, None)
+    await service.adjust_stock(recorder, sku.id, Adjustment(delta=1), SOMEONE)
+    counted = await service.count_stock(recorder, sku.id, QuantityChange(quantity=9, event_id="c"), SOMEONE, None)
     assert counted.quantity == 10
     assert len(await stockroom.history(rice)) == 4
 
 
 async def test_a_refusal_sent_again_is_the_same_error(stockroom: Stockroom) -> None:
     rice, shelf, recorder = await stockroom.item(), await stockroom.place(), stockroom.recorder
-    sku, _ = await booking.add_stock(recorder, NewSku(item_id=rice, location_id=shelf, quantity=5), SOMEONE)
+    sku, _ = await service.add_stock(recorder, NewSku(item_id=rice, location_id=shelf, quantity=5), SOMEONE)
     for _ in range(2):
         with pytest.raises(NotFound):
-            await booking.adjust_stock(recorder, sku.id + 1000, Adjustment(delta=1, event_id="a"), SOMEONE)
+            await service.adjust_stock(recorder, sku.id + 1000, Adjustment(delta=1, event_id="a"), SOMEONE)
         with pytest.raises(Conflict):
-            await booking.adjust_stock(recorder, sku.id, Adjustment(delta=-9, event_id="b"), SOMEONE)
+            await service.adjust_stock(recorder, sku.id, Adjustment(delta=-9, event_id="b"), SOMEONE)
 
 
 async def test_two_at_once_make_the_same_empty_sku(stockroom: Stockroom) -> None:
     rice, shelf = await stockroom.item(), await stockroom.place()
     new = NewSku(item_id=rice, location_id=shelf, event_id="a")
-    made = await at_once([lambda: booking.add_stock(stockroom.recorder, new, SOMEONE)] * 3)
+    made = await at_once([lambda: service.add_stock(stockroom.recorder, new, SOMEONE)] * 3)
     assert [is_new for _, is_new in made].count(True) >= 1
     assert len({sku.id for sku, _ in made}) == 1
 

@@ -10,7 +10,7 @@ import pytest
 
 from stocky.stock.holdings import LIMIT_MILLI
 from stocky.stock.ledger import Ledger
-from stocky.stock.levels import Level, Refused, Stocked, Written
+from stocky.stock.models import Level, Refused, Stocked, Written
 from stocky.stock.operations import AnyLot, Operation
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)

@@ -26,8 +26,8 @@ async def receiver() -> AsyncIterator[Receiver]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not taken is sent again after a tenth of a second, and not after ten."""
-    monkeypatch.setattr("stocky.webhooks.sending.FIRST_BACK_OFF", timedelta(seconds=0.1))
-    monkeypatch.setattr("stocky.webhooks.sending.LAST_BACK_OFF", timedelta(seconds=0.1))
+    monkeypatch.setattr("stocky.webhooks.delivery.FIRST_BACK_OFF", timedelta(seconds=0.1))
+    monkeypatch.setattr("stocky.webhooks.delivery.LAST_BACK_OFF", timedelta(seconds=0.1))
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from httpx import AsyncClient
 
 from stocky.webhooks import addresses
 from stocky.webhooks.addresses import may_be_reached
-from stocky.webhooks.receivers import Receivers
+from stocky.webhooks.http_client import Receivers
 from tests.inventory import Json, get, made, refused
 from tests.webhooks.receiving import Receiver, deliveries, hooked, until_so
 

@@ -12,8 +12,8 @@ from litestar import Litestar
 
 from stocky import clock
 from stocky.config import Config
-from stocky.webhooks import handing_out
-from stocky.webhooks.sending import back_off
+from stocky.webhooks import fanout
+from stocky.webhooks.delivery import back_off
 from tests.architecture.schema import run_beside
 from tests.backup.dumps import finished
 from tests.inventory import Json, get, made, new_item, refused, total
@@ -271,8 +271,8 @@ async def test_who_is_far_behind_is_told_the_rest_from_the_ledger_when_there_is_
     impatient: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(handing_out, "BATCH", 2)
-    monkeypatch.setattr(handing_out, "MAX_WAITING", 3)
+    monkeypatch.setattr(fanout, "BATCH", 2)
+    monkeypatch.setattr(fanout, "MAX_WAITING", 3)
     receiver.usual = answer(500)
     webhook = await hooked(admin, receiver)
     ids = await post_events(member, item, shelf, 20)

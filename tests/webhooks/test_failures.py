@@ -121,7 +121,7 @@ async def test_an_error_that_nobody_expected_is_a_failure_that_is_waited_after(
     def broken(_: object) -> None:
         raise RuntimeError("on purpose")
 
-    monkeypatch.setattr("stocky.webhooks.receivers._outcome", broken)
+    monkeypatch.setattr("stocky.webhooks.http_client._outcome", broken)
     webhook = await hooked(admin, receiver)
     assert (await admin.post(f"/webhooks/{webhook['id']}/test")).status_code == 202
     assert "Stocky failed (RuntimeError)" in (await _first_failure(admin, webhook))["error"]

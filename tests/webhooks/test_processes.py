@@ -21,7 +21,7 @@ WRITERS, POSTS, KILLS = 6, 30, 5
 IMPATIENT = (
     sys.executable,
     "-c",
-    "import sys; from datetime import timedelta as t; import stocky.webhooks.sending as s;"
+    "import sys; from datetime import timedelta as t; import stocky.webhooks.delivery as s;"
     " s.LEASE = t(seconds=2); s.FIRST_BACK_OFF = s.LAST_BACK_OFF = t(seconds=0.2);"
     " from stocky.cli import main; sys.exit(main())",
 )

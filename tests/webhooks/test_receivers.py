@@ -85,7 +85,7 @@ async def nonsense(writer: asyncio.StreamWriter) -> None:
 async def test_a_broken_receiver_takes_bounded_time_and_holds_up_no_other(
     admin: AsyncClient, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, broken: Any, words: str
 ) -> None:
-    monkeypatch.setattr("stocky.webhooks.receivers.SECONDS", 1.0)
+    monkeypatch.setattr("stocky.webhooks.http_client.SECONDS", 1.0)
     receiver.answers = [broken]
     webhook, other = await hooked(admin, receiver), await hooked(admin, receiver)
     assert (await admin.post(f"/webhooks/{webhook['id']}/test")).status_code == 202
@@ -181,7 +181,7 @@ async def test_who_takes_nothing_for_a_day_is_switched_off_and_told_of_and_goes_
     impatient: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("stocky.webhooks.sending.PATIENCE", timedelta(seconds=0.3))
+    monkeypatch.setattr("stocky.webhooks.delivery.PATIENCE", timedelta(seconds=0.3))
     receiver.usual = answer(503)
     webhook = await hooked(admin, receiver)
     path = f"/webhooks/{webhook['id']}"
@@ -245,7 +245,7 @@ async def test_a_webhook_that_was_repaired_is_not_switched_off_by_an_attempt_of_
         return bool((await get(admin, path))["failing_since"])
 
     await until_so(failing)
-    monkeypatch.setattr("stocky.webhooks.sending.PATIENCE", timedelta(0))
+    monkeypatch.setattr("stocky.webhooks.delivery.PATIENCE", timedelta(0))
     assert (await admin.post(f"{path}/deliveries/{delivery['id']}/redeliver")).status_code == 202
     await receiver.until(2)
     made(await admin.patch(path, json={"is_active": True}))

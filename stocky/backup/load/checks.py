@@ -12,7 +12,7 @@ from stocky.backup.load.values import merge_cycles, unreadable
 from stocky.db.queries import load_queries
 from stocky.errors import BadRequest
 from stocky.resources import resource
-from stocky.stock.proof import HeldQuantity, LedgerRow, Replay
+from stocky.stock.consistency import HeldQuantity, LedgerRow, Replay
 
 # Of each kind; whoever has more needs no longer list.
 FAULTS = 5

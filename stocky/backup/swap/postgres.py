@@ -23,7 +23,7 @@ from stocky.backup.dump.writing import Report
 from stocky.backup.swap.revocations import NOTHING, Kept, Replaced, Standing, keep_standing, read_standing
 from stocky.db import Database
 from stocky.db.postgres import PostgresDatabase, domain_errors, run_script
-from stocky.db.postgres_presence import claim_restore
+from stocky.db.postgres_coordination import claim_restore
 from stocky.errors import Conflict, Unavailable
 from stocky.worker.process import run_worker
 from stocky.worker.requests import FillRequest, FillResult

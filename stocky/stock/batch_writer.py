@@ -15,16 +15,16 @@ from typing import Any
 import msgspec
 
 from stocky import clock
-from stocky.alerts.causes import look_at_causes
+from stocky.alerts.evaluate import look_at_causes
 from stocky.catalogue.reading import items_by_id
 from stocky.catalogue.repository import remove_stub
 from stocky.catalogue.schemas import Item
 from stocky.db import Ask, Script
 from stocky.quantity import from_milli
-from stocky.stock.application import Application, Earlier, Remembered
+from stocky.stock.batch import Application, Earlier, Remembered
 from stocky.stock.crossings import items_crossed
 from stocky.stock.ledger import Ledger
-from stocky.stock.levels import Entry, HandedOver, Level, Stocked
+from stocky.stock.models import Entry, HandedOver, Level, Stocked
 from stocky.stock.operations import Operation, Posting
 from stocky.stock.references import Found, resolve
 from stocky.stock.schemas import StockEvent

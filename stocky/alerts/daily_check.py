@@ -6,7 +6,7 @@ from datetime import UTC, datetime, time, tzinfo
 from typing import Any
 
 from stocky import clock
-from stocky.alerts.causes import list_watched_items, look_at_items
+from stocky.alerts.evaluate import list_watched_items, look_at_items
 from stocky.alerts.repository import alert_of_duty
 from stocky.db import Database, Script
 from stocky.jobs import repository as jobs_repository

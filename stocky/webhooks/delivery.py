@@ -19,8 +19,8 @@ from stocky.db import Database
 from stocky.errors import StockyError
 from stocky.supervisor import wait_for
 from stocky.webhooks import queues, repository
+from stocky.webhooks.http_client import SECONDS, Outcome, Receivers
 from stocky.webhooks.queues import Due
-from stocky.webhooks.receivers import SECONDS, Outcome, Receivers
 from stocky.webhooks.signing import sign
 
 # Webhooks that one process sends to at once.

@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator
 
 from stocky.config import Config
 from stocky.db import Connection, make_database
-from stocky.search.folding import SearchText, text_of
 from stocky.search.index import ALL_MISSING
+from stocky.search.normalize import SearchText, text_of
 from stocky.search.sources import ItemId, as_list, read_sources
-from stocky.stock.proof import Fault
+from stocky.stock.consistency import Fault
 
 PAGE = 1_000
 FAULTS = 100

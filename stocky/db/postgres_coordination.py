@@ -15,7 +15,7 @@ from typing import Any
 
 import asyncpg
 
-from stocky.db.gate import DRAIN_SECONDS, Gate
+from stocky.db.maintenance_gate import DRAIN_SECONDS, Gate
 from stocky.db.postgres_connect import CONNECT_SECONDS, session
 from stocky.db.sqlstates import AWAY
 from stocky.errors import Conflict, Unavailable

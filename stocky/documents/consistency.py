@@ -9,7 +9,7 @@ from msgspec import Struct
 from stocky.config import Config
 from stocky.db import Connection, make_database
 from stocky.documents.blobs import Blobs
-from stocky.stock.proof import FAULTS, PAGE, Fault
+from stocky.stock.consistency import FAULTS, PAGE, Fault
 
 
 class _Row(Struct):

@@ -11,10 +11,10 @@ from stocky.db import Connection
 from stocky.errors import Conflict, Invalid, NotFound, Stale, StockyError
 from stocky.quantity import from_milli, to_milli
 from stocky.stock import repository
+from stocky.stock.batch_writer import new_batch_id
 from stocky.stock.fingerprints import fingerprint
 from stocky.stock.operations import AnyLot, ItemKey, Operation, Outcome, Place, Posting
 from stocky.stock.recorder import Recorder
-from stocky.stock.recording import new_batch_id
 from stocky.stock.schemas import (
     Adjustment,
     EventResult,

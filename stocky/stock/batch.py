@@ -16,7 +16,7 @@ from stocky.schema import MAX_ID
 from stocky.stock import units
 from stocky.stock.fingerprints import has_fingerprint
 from stocky.stock.ledger import Ledger
-from stocky.stock.levels import Entry, Level, Refused, Stocked, Written
+from stocky.stock.models import Entry, Level, Refused, Stocked, Written
 from stocky.stock.operations import Operation, Outcome, Posting, RefusalKind
 from stocky.stock.packs import unpacked
 from stocky.stock.references import Found, batch_undone
