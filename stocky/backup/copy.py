@@ -15,13 +15,13 @@ from stocky.backup.dump.format import TableProof
 from stocky.backup.dump.lines import table_proofs
 from stocky.backup.dump.writing import Report
 from stocky.backup.repository import count_events, count_rows
+from stocky.backup.service import dump_to_file
 from stocky.backup.swap.swap import objects_in_the_way, replace_database
 from stocky.config import Config
 from stocky.db import Database, make_database
 from stocky.db.migrate import carry_times, check_schema, migrate
-from stocky.db.serving_lock import lock_path, serving_lock
+from stocky.db.sqlite_file import lock_path, serving_lock
 from stocky.errors import BadRequest, Conflict
-from stocky.worker.dumping import dump_to_file
 from stocky.worker.process import run_worker
 from stocky.worker.requests import LoadRequest, LoadResult
 from stocky.worker.workspace import workspace

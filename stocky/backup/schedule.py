@@ -21,7 +21,7 @@ from stocky.jobs.jobs import Jobs
 from stocky.jobs.schedule import Due, Schedule
 from stocky.monitoring.metrics import Metrics
 from stocky.settings.repository import changed_at, get_settings
-from stocky.webhooks.news import tell
+from stocky.webhooks.queues import tell
 from stocky.webhooks.schemas import EventType
 from stocky.worker.workspace import sweep
 

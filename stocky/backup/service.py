@@ -1,24 +1,28 @@
-"""Makes, stores and verifies backups; a stored one is whole, since it gets its name only when it is finished."""
+"""Makes, stores and verifies backups; a stored backup is whole, since it gets its name only when it is finished."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
 from stocky import clock
+from stocky.backup.archive.contents import contents_of, tell_incomplete
+from stocky.backup.archive.opening import opened
+from stocky.backup.dump.format import Header
 from stocky.backup.dump.writing import Report
 from stocky.backup.store import KEPT, Kind, Reason, Store, StoredBackup
-from stocky.backup.verification import verify_file
 from stocky.config import Config
+from stocky.errors import BadRequest, Conflict, TooLarge
 from stocky.settings.schemas import Settings
-from stocky.worker.dumping import archive_to_file, dump_to_file, stream_dump
-from stocky.worker.requests import DumpResult
+from stocky.worker.process import run_worker, stream_worker
+from stocky.worker.requests import ArchiveRequest, DumpRequest, DumpResult, LoadRequest, LoadResult
 from stocky.worker.workspace import workspace
 
 _log = logging.getLogger(__name__)
@@ -134,5 +138,109 @@ class Backups:
         self._logged = made.warnings
 
 
+class Verification(msgspec.Struct, frozen=True):
+    """What the trial found: rows per table, and what is wrong: nothing, when it restores to the last row."""
+
+    rows: dict[str, int]
+    problems: list[str]
+    warnings: list[str]
+    # Contents of documents in an archive, each compared with its SHA-256.
+    documents_count: int = 0
+    # Whether every row was compared with what was backed up: not for an edited dump, nor for a SQLite file.
+    is_as_made: bool = True
+    # The first lines of a dump that was read to its end.
+    header: Header | None = None
+
+
+async def verify_file(config: Config, file: Path, report: Report, *, accept_edited: bool = False) -> Verification:
+    """Restores a dump, an archive or a SQLite file into a scratch database of its own, which is thrown away.
+
+    Raises Unavailable or OutOfSpace when the trial could not be made; what is wrong with the backup is its result.
+    """
+    async with workspace(config.backup_dir) as place:
+        try:
+            from_file = await opened(file, place, config, accept_edited=accept_edited)
+            scratch = place / "scratch.db"
+            request = LoadRequest(
+                dump=str(from_file.dump),
+                scratch=str(scratch),
+                purpose="verify",
+                max_bytes=config.max_restore_gb * 2**30,
+                accept_edited=accept_edited,
+            )
+            loaded = await run_worker(request, LoadResult, report)
+            lacking = tell_incomplete(from_file, await contents_of(scratch))
+        except (BadRequest, Conflict, TooLarge) as error:
+            return Verification({}, [error.detail], [])
+    problems = [*loaded.problems, *lacking]
+    return Verification(
+        loaded.rows, problems, loaded.warnings, len(from_file.contents), loaded.is_as_made, loaded.header
+    )
+
+
+async def dump_to_file(config: Config, file: Path, report: Report) -> DumpResult:
+    """Writes the database as it is at this moment to `file`, compressed, and to the disk.
+
+    Raises OutOfSpace or Unavailable; there is no file then.
+    """
+    async with workspace(config.backup_dir) as place:
+        request = DumpRequest(database_url=config.session_url, scratch=str(place), output=str(file))
+        try:
+            return await run_worker(request, DumpResult, report)
+        except BaseException:
+            await asyncio.to_thread(file.unlink, missing_ok=True)
+            raise
+
+
+async def archive_to_file(config: Config, file: Path, settings: Settings, report: Report) -> DumpResult:
+    """The same as an archive, with settings and documents. The result's size and checksum are the archive's."""
+    async with workspace(config.backup_dir) as place:
+        request = ArchiveRequest(
+            database_url=config.session_url,
+            scratch=str(place),
+            output=str(file),
+            settings=msgspec.to_builtins(settings),
+            blobs=config.blobs,
+        )
+        try:
+            return await run_worker(request, DumpResult, report)
+        except BaseException:
+            await asyncio.to_thread(file.unlink, missing_ok=True)
+            raise
+
+
+async def stream_dump(config: Config, ended: Callable[[DumpResult], None] = _ignore) -> AsyncIterator[bytes]:
+    """The same, piece by piece while it is made, as fast as it is taken; nothing is left when nobody takes it.
+
+    `ended` is called after the last piece.
+
+    Raises OutOfSpace or Unavailable before the first piece. What is raised later is a stream that breaks off,
+    and what came before is no dump.
+    """
+    pieces = _pieces(config, ended)
+    # Waited for here, so that what is refused at once is told before an answer has begun.
+    first = await anext(pieces)
+
+    async def whole() -> AsyncIterator[bytes]:
+        async with aclosing(pieces):
+            yield first
+            async for piece in pieces:
+                yield piece
+
+    return whole()
+
+
 def _expiry(reason: Reason, finished_at: datetime) -> datetime | None:
     return finished_at + KEPT[reason] if reason in KEPT else None
+
+
+def _ignore(made: DumpResult) -> None:
+    """For those who want the pieces alone."""
+
+
+async def _pieces(config: Config, ended: Callable[[DumpResult], None]) -> AsyncGenerator[bytes, None]:
+    async with workspace(config.backup_dir) as place:
+        request = DumpRequest(database_url=config.session_url, scratch=str(place))
+        async with aclosing(stream_worker(request, DumpResult, ended)) as pieces:
+            async for piece in pieces:
+                yield piece

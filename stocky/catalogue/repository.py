@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Struct, UnsetType, field
 
 from stocky import clock
 from stocky.alerts.evaluate import look_at_causes
@@ -13,9 +14,7 @@ from stocky.auth.schemas import Principal
 from stocky.barcodes.keys import key_of
 from stocky.barcodes.reader import read_code
 from stocky.catalogue.barcode_repository import add_barcodes, change_barcodes, without
-from stocky.catalogue.codes import new_code
-from stocky.catalogue.reading import ItemRow, items_by_id, whole_items
-from stocky.catalogue.schemas import Barcode, Item, ItemChange, NewItem
+from stocky.catalogue.schemas import Barcode, Item, ItemChange, NewItem, new_code
 from stocky.catalogue.tag_repository import name_key, set_item_tags
 from stocky.db import Ask, Connection, Script
 from stocky.errors import Conflict, Invalid, NotFound, Stale, Unavailable
@@ -24,7 +23,6 @@ from stocky.quantity import to_milli
 from stocky.schema import OversellPolicy, StorageType
 
 T = TypeVar("T")
-
 CODE_ATTEMPTS = 100
 # What alerts go by, or name.
 _ALERTED_TO = {"name", "default_storage_type", "min_quantity", "is_active"}
@@ -248,6 +246,64 @@ def remove_stub(item_id: int) -> Script[None]:
     yield Ask("remove_stub", {"item_id": item_id})
 
 
+def chosen(sent: T | UnsetType, kept: T) -> T:
+    """What was sent, or else what is there."""
+    return kept if isinstance(sent, UnsetType) else sent
+
+
+def like_pattern(text: str | None) -> str | None:
+    r"""A LIKE pattern (ESCAPE '\') for text that contains `text`, in lower case; None for nothing to look for."""
+    if not text or not text.strip():
+        return None
+    escaped = text.strip().lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"
+
+
+class ItemRow(Item, kw_only=True, gc=False):
+    """An item whose barcodes and tags are still to be read."""
+
+    upc: str | None = None
+    barcodes: list[Barcode] = field(default_factory=list)
+    tags: list[str] = field(default_factory=list)
+
+
+class _BarcodeRow(Struct, gc=False):
+    item_id: int
+    code: str
+    pack_quantity: float
+    is_primary: bool
+
+
+class _TagRow(Struct, gc=False):
+    item_id: int
+    name: str
+
+
+def items_by_id(ids: Iterable[int]) -> Script[dict[int, Item]]:
+    """Items by their ids; those that are not there are left out."""
+    wanted = _json(sorted(set(ids)))
+    rows: list[ItemRow] = yield Ask("list_items_by_id", {"ids": wanted}, ItemRow)
+    return {item.id: item for item in (yield from whole_items(rows))}
+
+
+def whole_items(rows: Sequence[ItemRow]) -> Script[list[Item]]:
+    """The items of these rows with what hangs on them, in their order."""
+    if not rows:
+        return []
+    by_id = {row.id: row for row in rows}
+    wanted = {"ids": _json(by_id)}
+    barcodes: list[_BarcodeRow] = yield Ask("list_barcodes_of", wanted, _BarcodeRow)
+    for each in barcodes:
+        item = by_id[each.item_id]
+        item.barcodes.append(Barcode(each.code, each.pack_quantity))
+        if each.is_primary:
+            item.upc = each.code
+    tags: list[_TagRow] = yield Ask("list_tags_of", wanted, _TagRow)
+    for tag in tags:
+        by_id[tag.item_id].tags.append(tag.name)
+    return list(rows)
+
+
 def _add_item_row(code: str | None = None, **columns: Any) -> Script[int]:
     for _ in range(CODE_ATTEMPTS if code is None else 1):
         rows = yield Ask("add_item", {**columns, "code": code or new_code(), "created_at": clock.now()})
@@ -279,14 +335,5 @@ async def _refuse_while_stocked(tx: Connection, item: Item) -> None:
         raise Conflict(f"{item.name} still holds stock; take it out or write it off first")
 
 
-def chosen(sent: T | UnsetType, kept: T) -> T:
-    """What was sent, or else what is there."""
-    return kept if isinstance(sent, UnsetType) else sent
-
-
-def like_pattern(text: str | None) -> str | None:
-    r"""A LIKE pattern (ESCAPE '\') for text that contains `text`, in lower case; None for nothing to look for."""
-    if not text or not text.strip():
-        return None
-    escaped = text.strip().lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%"
+def _json(ids: Iterable[int]) -> str:
+    return msgspec.json.encode(list(ids)).decode()

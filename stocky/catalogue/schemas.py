@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import datetime
+from string import ascii_uppercase
 from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -204,3 +206,13 @@ class SellerCount(Struct):
 
     name: str
     item_count: int
+
+
+def new_code() -> str:
+    """A code such as `QXZB`. Whether it is free is for the database to say."""
+    return "".join(secrets.choice(ascii_uppercase) for _ in range(4))
+
+
+def is_item_code(text: str) -> bool:
+    """Whether it could be an item code, in any case."""
+    return len(text) == 4 and text.isascii() and text.isalpha()

@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         port=config.port if arguments.port is None else arguments.port,
         new_database=config.new_database or arguments.new_database,
     )
-    from stocky.db.serving_lock import serving_lock
+    from stocky.db.sqlite_file import serving_lock
     from stocky.http.listening import listening
     from stocky.new_database import refuse_lost_database
 

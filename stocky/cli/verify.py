@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     import msgspec
 
-    from stocky.backup.verification import verify_file
+    from stocky.backup.service import verify_file
     from stocky.cli.progress import ProgressBar
     from stocky.cli.scratch import scratch_space
     from stocky.config import load

@@ -9,8 +9,7 @@ from typing import Any
 import msgspec
 
 from stocky.barcodes.keys import key_of as barcode_key
-from stocky.catalogue.codes import is_item_code
-from stocky.catalogue.schemas import Link, TagName, TypeName
+from stocky.catalogue.schemas import Link, TagName, TypeName, is_item_code
 from stocky.errors import Invalid
 from stocky.exports.csv_cells import split_list, split_pack, unguarded
 from stocky.imports.cell_values import Unreadable, milli_of

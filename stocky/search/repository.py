@@ -19,8 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from stocky.barcodes.keys import key_of
-from stocky.catalogue.reading import items_by_id
-from stocky.catalogue.repository import like_pattern
+from stocky.catalogue.repository import items_by_id, like_pattern
 from stocky.catalogue.schemas import Item
 from stocky.db import Ask, Script, Work
 from stocky.schema import StorageType

@@ -11,7 +11,7 @@ from stocky.auth.guards import members
 from stocky.auth.schemas import Principal
 from stocky.db import Connection, Database
 from stocky.schema import PathId
-from stocky.shopping import buying, filling, listing
+from stocky.shopping import service
 from stocky.shopping.schemas import (
     Bought,
     Entry,
@@ -28,7 +28,7 @@ from stocky.stock.recorder import Recorder
 @post("/{list_id:int}/items", opt=members)
 async def add_shopping_list_item(data: NewEntry, tx: Connection, user: Principal, list_id: PathId) -> Entry:
     """Put an item on a list, or by `text` a placeholder for what is no item."""
-    return await listing.put_on_list(tx, list_id, data, user)
+    return await service.put_on_list(tx, list_id, data, user)
 
 
 @put("/{list_id:int}/items/{item_id:int}", opt=members)
@@ -36,13 +36,13 @@ async def change_shopping_list_item(
     data: ItemEntryChange, tx: Connection, user: Principal, list_id: PathId, item_id: PathId
 ) -> Entry:
     """Change how much of an item is to be bought."""
-    return await listing.change_item(tx, list_id, item_id, data, user)
+    return await service.change_item(tx, list_id, item_id, data, user)
 
 
 @delete("/{list_id:int}/items/{item_id:int}", opt=members)
 async def delete_shopping_list_item(tx: Connection, user: Principal, list_id: PathId, item_id: PathId) -> None:
     """Take an item from a list without buying it."""
-    await listing.take_from_list(tx, list_id, user, item_id=item_id)
+    await service.take_from_list(tx, list_id, user, item_id=item_id)
 
 
 @post("/{list_id:int}/items/{item_id:int}/bought", opt=members, status_code=200)
@@ -55,7 +55,7 @@ async def buy_shopping_list_item(
     data: Purchase | None = None,
 ) -> Bought:
     """Tick an item off as bought: it comes into stock, and off the list as far as all of it was bought."""
-    return await buying.buy_item(database, recorder, list_id, item_id, data or Purchase(), user)
+    return await service.buy_item(database, recorder, list_id, item_id, data or Purchase(), user)
 
 
 @put("/{list_id:int}/placeholders/{entry_id:int}", opt=members)
@@ -63,25 +63,25 @@ async def change_shopping_list_placeholder(
     data: PlaceholderChange, tx: Connection, user: Principal, list_id: PathId, entry_id: PathId
 ) -> Entry:
     """Change the text or the quantity of a placeholder."""
-    return await listing.change_placeholder(tx, list_id, entry_id, data, user)
+    return await service.change_placeholder(tx, list_id, entry_id, data, user)
 
 
 @delete("/{list_id:int}/placeholders/{entry_id:int}", opt=members)
 async def delete_shopping_list_placeholder(tx: Connection, user: Principal, list_id: PathId, entry_id: PathId) -> None:
     """Take a placeholder from a list without buying it."""
-    await listing.take_from_list(tx, list_id, user, entry_id=entry_id)
+    await service.take_from_list(tx, list_id, user, entry_id=entry_id)
 
 
 @post("/{list_id:int}/placeholders/{entry_id:int}/bought", opt=members, status_code=204)
 async def buy_shopping_list_placeholder(tx: Connection, user: Principal, list_id: PathId, entry_id: PathId) -> None:
     """Tick a placeholder off as bought; what is no item does not come into stock."""
-    await buying.buy_placeholder(tx, list_id, entry_id, user)
+    await service.buy_placeholder(tx, list_id, entry_id, user)
 
 
 @post("/{list_id:int}/fill-low-stock", opt=members, status_code=200)
 async def fill_shopping_list(tx: Connection, user: Principal, list_id: PathId, data: Filling | None = None) -> Filled:
     """Put on a list what is at or below its minimum, with what is missing; what is on it already stays as it is."""
-    return await filling.fill_from_low_stock(tx, list_id, data or Filling(), user)
+    return await service.fill_from_low_stock(tx, list_id, data or Filling(), user)
 
 
 shopping_entry_routes = Router(

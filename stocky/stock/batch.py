@@ -18,8 +18,7 @@ from stocky.stock.fingerprints import has_fingerprint
 from stocky.stock.ledger import Ledger
 from stocky.stock.models import Entry, Level, Refused, Stocked, Written
 from stocky.stock.operations import Operation, Outcome, Posting, RefusalKind
-from stocky.stock.packs import unpacked
-from stocky.stock.references import Found, batch_undone
+from stocky.stock.references import Found, batch_undone, unpacked
 from stocky.stock.schemas import Sku, StockEvent
 
 # How far a scanner's clock may be ahead.

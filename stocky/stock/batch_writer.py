@@ -15,14 +15,12 @@ from typing import Any
 import msgspec
 
 from stocky import clock
-from stocky.alerts.evaluate import look_at_causes
-from stocky.catalogue.reading import items_by_id
-from stocky.catalogue.repository import remove_stub
+from stocky.alerts.evaluate import COLD, look_at_causes
+from stocky.catalogue.repository import items_by_id, remove_stub
 from stocky.catalogue.schemas import Item
 from stocky.db import Ask, Script
 from stocky.quantity import from_milli
 from stocky.stock.batch import Application, Earlier, Remembered
-from stocky.stock.crossings import items_crossed
 from stocky.stock.ledger import Ledger
 from stocky.stock.models import Entry, HandedOver, Level, Stocked
 from stocky.stock.operations import Operation, Posting
@@ -55,6 +53,39 @@ def record(postings: list[Posting], cache: ItemCache) -> Script[None]:
     yield from _remove_unused_stubs(postings, found)
     for kind, members in groups.items():
         yield from kind.finish(members)
+
+
+def new_batch_id() -> str:
+    """A name for what one request or transfer writes."""
+    return uuid.uuid4().hex
+
+
+def items_crossed(ledger: Ledger) -> set[int]:
+    """Items of which the batch took something across a line that an alert tells of.
+
+    A total across its item's minimum; a SKU below nothing or back; one that time or its place matters to, from
+    nothing to something or back.
+    """
+    before: dict[int, tuple[Level, int]] = {}
+    for entry in ledger.entries:
+        before.setdefault(id(entry.level), (entry.level, entry.quantity_after_milli - entry.delta_milli))
+    crossed = set()
+    gained: dict[int, int] = defaultdict(int)
+    for level, was in before.values():
+        now, item = level.quantity_milli, ledger.items[level.item_id]
+        gained[item.id] += now - was
+        is_watched = level.expiry_date is not None or item.default_storage_type in COLD
+        if (was < 0) != (now < 0) or (is_watched and (was > 0) != (now > 0)):
+            crossed.add(item.id)
+    for item_id, gain in gained.items():
+        minimum = ledger.items[item_id].min_quantity_milli
+        if minimum is not None:
+            levels = ledger.levels(item_id)
+            total = sum(level.quantity_milli for level in levels)
+            # What is counted in several units is looked at in any case: its main unit may be another one now.
+            if (total <= minimum) != (total - gain <= minimum) or len({level.unit for level in levels}) > 1:
+                crossed.add(item_id)
+    return crossed
 
 
 def _read_ledger(operations: list[Operation], found: dict[int, Found], moment: datetime) -> Script[Ledger]:
@@ -271,8 +302,3 @@ def _event(entry: Entry, moment: datetime) -> StockEvent:
         reverses_id=entry.reverses_id,
         note=operation.note,
     )
-
-
-def new_batch_id() -> str:
-    """A name for what one request or transfer writes."""
-    return uuid.uuid4().hex

@@ -50,7 +50,7 @@ class Operation(msgspec.Struct, kw_only=True, gc=False):
     `fingerprint` is that of `content`, which is what the client sent under `event_id`.
     An undo names `undo_event` (with its transfer) or `undo_batch`.
     `unit` is what the quantity is in, and that of a SKU that is made. Without one it is in the unit of the stock it
-    is booked to, or of the whole item's stock (see `Holdings.unit_of`) with `in_main_unit`.
+    is booked to, or of the whole item's stock (see `Ledger.unit_of`) with `in_main_unit`.
     `opens` makes the SKU even when nothing is added to it; `hide` writes it off.
     `anywhere` removes from all places of the item at once, and never more than there is, whatever its policy.
     `in_full` asks for the events, the item and its stock in the outcome.

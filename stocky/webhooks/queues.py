@@ -24,6 +24,12 @@ MAX_WAITING = 100
 KEPT = 200
 
 
+async def tell(tx: Connection, event_type: EventType, data: Any) -> None:
+    """Webhooks are told with the end of the transaction; `data` is what JSON can be made of, and holds no secret."""
+    encoded = msgspec.json.encode(data).decode()
+    await tx.execute("add_webhook_news", event_type=event_type.value, data=encoded, occurred_at=clock.now())
+
+
 class Ends(msgspec.Struct, frozen=True):
     """Ids up to which the ledger and the news are settled: nothing can appear there any more."""
 

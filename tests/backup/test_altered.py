@@ -14,7 +14,7 @@ from stocky.backup.dump.objects import stocky_objects
 from stocky.backup.dump.tables import is_data
 from stocky.backup.load.loading import load
 from stocky.backup.load.values import JSON_COLUMNS
-from stocky.backup.verification import verify_file
+from stocky.backup.service import verify_file
 from stocky.config import Config
 from stocky.errors import BadRequest
 from stocky.resources import resource

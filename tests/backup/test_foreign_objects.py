@@ -20,10 +20,9 @@ from stocky.backup.copy import copy
 from stocky.backup.dump.foreign import NAMED, foreign_to_postgres, foreign_to_sqlite
 from stocky.backup.dump.objects import Objects, stocky_objects
 from stocky.backup.dump.tables import is_index_of_search
-from stocky.backup.verification import verify_file
+from stocky.backup.service import dump_to_file, verify_file
 from stocky.config import Config, load
 from stocky.stock.consistency import find_faults
-from stocky.worker.dumping import dump_to_file
 from tests.architecture.schema import run, run_beside
 from tests.backup.by_hand import restore_by_hand
 from tests.backup.dumps import as_json, packed, restore, take, text_of

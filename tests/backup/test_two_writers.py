@@ -12,11 +12,10 @@ import pytest
 from stocky.backup.dump.comparing import EVERY
 from stocky.backup.dump.format import read_footer
 from stocky.backup.dump.lines import CHUNK, insert_lines, table_proofs
-from stocky.backup.verification import verify_file
+from stocky.backup.service import dump_to_file, verify_file
 from stocky.config import Config
 from stocky.errors import Conflict
-from stocky.stock.holdings import LIMIT_MILLI
-from stocky.worker.dumping import dump_to_file
+from stocky.stock.ledger import LIMIT_MILLI
 from tests.backup.by_hand import restore_by_hand
 from tests.backup.test_dump import HARD_TEXTS, unheard
 

@@ -15,9 +15,9 @@ import httpx
 import pytest
 from httpx import AsyncClient
 
+from stocky.backup.service import dump_to_file, stream_dump
 from stocky.config import Config
 from stocky.errors import Unavailable
-from stocky.worker.dumping import dump_to_file, stream_dump
 from stocky.worker.process import _reap, run_worker
 from stocky.worker.requests import DumpRequest, DumpResult
 from stocky.worker.workspace import sweep
@@ -30,7 +30,7 @@ GONE_SECONDS = 60
 # Streams a dump, takes one piece of it, says so, and waits to be killed.
 STREAMER = """
 import asyncio
-from stocky.worker.dumping import stream_dump
+from stocky.backup.service import stream_dump
 from stocky.config import load
 async def main():
     stream = await stream_dump(load())

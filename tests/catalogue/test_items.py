@@ -11,7 +11,7 @@ from httpx import AsyncClient
 from litestar import Litestar
 
 from stocky.catalogue import repository
-from stocky.catalogue.reading import ItemRow
+from stocky.catalogue.repository import ItemRow
 from stocky.catalogue.schemas import Item
 from stocky.db import Script, Work
 from stocky.demo_data import fill

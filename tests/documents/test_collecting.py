@@ -176,7 +176,7 @@ async def test_what_a_restored_dump_wants_is_not_collected_while_it_is_restored(
     monkeypatch.setattr(clock, "now", lambda: now() + LATER)
     collected: list[Collected] = []
     last_step = "replace_database" if path == "full" else "import_partial"
-    go_on = getattr(restoring, last_step)
+    go_on = getattr(restore, last_step)
 
     async def collect_before(*given: Any, **more: Any) -> Any:
         collected.append(await collect(collecting))

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from stocky.stock.holdings import LIMIT_MILLI
-from stocky.stock.ledger import Ledger
+from stocky.stock.ledger import LIMIT_MILLI, Ledger
 from stocky.stock.models import Level, Refused, Stocked, Written
 from stocky.stock.operations import AnyLot, Operation
 

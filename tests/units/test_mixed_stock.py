@@ -9,7 +9,7 @@ from httpx import AsyncClient
 
 from stocky.config import Config
 from stocky.stock.consistency import find_faults
-from stocky.stock.holdings import LIMIT_MILLI
+from stocky.stock.ledger import LIMIT_MILLI
 from tests.architecture import schema
 from tests.exchange.importing import imported
 from tests.inventory import Json, get, made, new_item, new_location, new_stock, refused, total

@@ -16,7 +16,7 @@ from stocky.backup.dump.tables import BOOKKEEPING, LEFT_OUT
 from stocky.backup.load.rows import Column, tables_of
 from stocky.merging.schemas import Moved
 from stocky.schema import MAX_ID
-from stocky.stock.holdings import LIMIT_MILLI
+from stocky.stock.ledger import LIMIT_MILLI
 from stocky.stock.operations import RefusalKind
 
 # Columns that hold JSON, with what they are decoded into. A test compares them with the queries that decode them.

@@ -1,0 +1,194 @@
+"""Fills shopping lists and buys from them: a purchase books its stock event, entry and log in one transaction.
+
+A rejected purchase is remembered under its event_id, as the rejection of any other event is.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct, UnsetType
+
+from stocky.auth.schemas import Principal
+from stocky.catalogue.repository import lock_items
+from stocky.db import Connection, Database
+from stocky.quantity import MAX_QUANTITY, from_milli, to_milli
+from stocky.shopping.entries import (
+    MAX_ENTRIES,
+    Addition,
+    EntryRow,
+    add_entries,
+    add_entry,
+    answer_entry,
+    change_entry,
+    find_entry,
+    get_entry,
+    list_entries,
+    not_listed,
+    remove_entry,
+)
+from stocky.shopping.repository import open_list
+from stocky.shopping.schemas import (
+    Bought,
+    Entry,
+    Filled,
+    Filling,
+    ItemEntryChange,
+    NewEntry,
+    PlaceholderChange,
+    Purchase,
+)
+from stocky.stock.operations import AnyLot, ItemKey, Operation, Outcome
+from stocky.stock.recorder import Recorder
+from stocky.stock.service import named, place_of, refusal_of
+
+# Of something that is exactly at its minimum nothing is missing, and yet it is to be bought.
+LEAST_MILLI = 1000
+
+
+async def buy_item(
+    database: Database, recorder: Recorder, list_id: int, item_id: int, purchase: Purchase, by: Principal
+) -> Bought:
+    """Books what was bought, and takes it from the list as far as it was to be bought.
+
+    The same event_id sent again gives the first event again, or the first refusal, and changes nothing. Raises
+    NotFound for what is not on the list (any more), Conflict, and Invalid when no location is named and the item is
+    not at one place only.
+    """
+    async with database.transaction() as tx:
+        bought = await _buy_item(tx, recorder, list_id, item_id, purchase, by)
+    # After the commit, which keeps the refusal.
+    if isinstance(bought, Outcome):
+        raise refusal_of(bought)
+    return bought
+
+
+async def buy_placeholder(tx: Connection, list_id: int, entry_id: int, by: Principal) -> None:
+    """Takes a placeholder from the list as bought; what is no item has no stock. Raises NotFound."""
+    await open_list(tx, list_id, by)
+    entry = await get_entry(tx, list_id, entry_id=entry_id)
+    await remove_entry(tx, entry, by, {"bought": from_milli(entry.quantity_milli)})
+
+
+class _LowItem(Struct):
+    id: int
+    name: str
+    min_quantity_milli: int
+    stock_milli: float
+
+
+async def fill_from_low_stock(tx: Connection, list_id: int, wanted: Filling, by: Principal) -> Filled:
+    """Adds the items at or below their minimum with what is missing up to it, or up to the target; at least 1 of each.
+
+    Raises NotFound.
+    """
+    opened = await open_list(tx, list_id, by)
+    room = MAX_ENTRIES - opened.item_count
+    low = await tx.all("list_low_items", _LowItem, list_id=list_id, limit=room + 1)
+    # None of them is merged into another before it is on the list.
+    await lock_items(tx, {item.id for item in low})
+    low = await tx.all("list_low_items", _LowItem, list_id=list_id, limit=room + 1)
+    target_milli = to_milli(wanted.target or 0, "target")
+    additions = [Addition(item.id, None, _missing_milli(item, target_milli), item.name) for item in low[:room]]
+    ids = set(await tx.run(add_entries(list_id, additions, by, {"because": "low_stock"})))
+    added = [entry for entry in await list_entries(tx, list_id) if entry.id in ids]
+    return Filled(added, is_complete=len(low) <= room)
+
+
+async def put_on_list(tx: Connection, list_id: int, new: NewEntry, by: Principal) -> Entry:
+    """Raises NotFound for an unknown list or item, Conflict for what is on the list already or a list that is full."""
+    opened = await open_list(tx, list_id, by)
+    return await add_entry(tx, list_id, opened.item_count, new, by)
+
+
+async def change_item(tx: Connection, list_id: int, item_id: int, change: ItemEntryChange, by: Principal) -> Entry:
+    """Raises NotFound."""
+    await open_list(tx, list_id, by)
+    entry = await get_entry(tx, list_id, item_id=item_id)
+    if not isinstance(change.quantity, UnsetType):
+        entry = await change_entry(tx, entry, by, quantity_milli=to_milli(change.quantity))
+    return await answer_entry(tx, entry)
+
+
+async def change_placeholder(
+    tx: Connection, list_id: int, entry_id: int, change: PlaceholderChange, by: Principal
+) -> Entry:
+    """Raises NotFound, Conflict for a text that is on the list already."""
+    await open_list(tx, list_id, by)
+    entry = await get_entry(tx, list_id, entry_id=entry_id)
+    quantity = None if isinstance(change.quantity, UnsetType) else to_milli(change.quantity)
+    text = None if isinstance(change.text, UnsetType) else change.text
+    if quantity is not None or text is not None:
+        entry = await change_entry(tx, entry, by, quantity_milli=quantity, text=text)
+    return await answer_entry(tx, entry)
+
+
+async def take_from_list(
+    tx: Connection, list_id: int, by: Principal, *, item_id: int | None = None, entry_id: int | None = None
+) -> None:
+    """Raises NotFound."""
+    await open_list(tx, list_id, by)
+    await remove_entry(tx, await get_entry(tx, list_id, item_id=item_id, entry_id=entry_id), by)
+
+
+async def _buy_item(
+    tx: Connection, recorder: Recorder, list_id: int, item_id: int, purchase: Purchase, by: Principal
+) -> Bought | Outcome:
+    """What was bought, or the outcome that refuses it: then nothing is written but the refusal."""
+    await open_list(tx, list_id, by)
+    # Before its entry is read: a merge of the item would change both.
+    await lock_items(tx, {item_id})
+    entry = await find_entry(tx, list_id, item_id=item_id)
+    operation = _operation(entry, list_id, item_id, purchase, by)
+    outcome = await recorder.record_in(tx, operation)
+    if outcome.status == "rejected":
+        return outcome
+    if outcome.status == "looked_up":
+        raise not_listed(list_id, item_id)
+    if outcome.status == "applied" and entry is not None:
+        entry = await _tick_off(tx, entry, outcome, operation.quantity_milli, by)
+    event = outcome.events[0]
+    return Bought(
+        bought=event.delta,
+        entry=None if entry is None else await answer_entry(tx, entry),
+        event=event,
+        duplicate=outcome.status == "duplicate",
+    )
+
+
+def _operation(entry: EntryRow | None, list_id: int, item_id: int, purchase: Purchase, by: Principal) -> Operation:
+    if entry is None:
+        # It may be off the list because of this very event: then its event_id is known, and answered as before.
+        quantity_milli = 0
+    elif purchase.quantity is None:
+        quantity_milli = entry.quantity_milli
+    else:
+        quantity_milli = to_milli(purchase.quantity)
+    return Operation(
+        kind=None if entry is None else "add",
+        item=ItemKey(id=item_id),
+        place=None if entry is None else place_of(purchase.location),
+        quantity_milli=quantity_milli,
+        lot=AnyLot.ANY if purchase.lot is None else purchase.lot,
+        occurred_at=purchase.occurred_at,
+        note=purchase.note,
+        user_id=by.id,
+        in_main_unit=True,
+        in_full=True,
+        **named(purchase.event_id, ("bought", list_id, item_id, purchase)),
+    )
+
+
+async def _tick_off(
+    tx: Connection, entry: EntryRow, outcome: Outcome, bought_milli: int, by: Principal
+) -> EntryRow | None:
+    event = outcome.events[0]
+    left_milli = entry.quantity_milli - bought_milli
+    because = {"bought": event.delta, "stock_event_id": event.id, "location_id": event.location_id}
+    if left_milli > 0:
+        return await change_entry(tx, entry, by, quantity_milli=left_milli, because=because)
+    await remove_entry(tx, entry, by, because)
+    return None
+
+
+def _missing_milli(item: _LowItem, target_milli: int) -> int:
+    missing = int(max(item.min_quantity_milli, target_milli) - item.stock_milli)
+    return min(max(missing, LEAST_MILLI), MAX_QUANTITY * 1000)
