@@ -10,9 +10,10 @@ from stocky.alerts.evaluate import list_watched_items, look_at_items
 from stocky.alerts.repository import alert_of_duty
 from stocky.db import Database, Script
 from stocky.jobs import repository as jobs_repository
-from stocky.jobs.jobs import Jobs, Report
+from stocky.jobs.jobs import Jobs
 from stocky.jobs.repository import NewJob
 from stocky.jobs.schedule import ATTEMPTS, Due, Schedule
+from stocky.progress import ProgressCallback
 
 KIND = "alerts.look"
 # Items in one transaction: so few that a scan in between does not have to wait.
@@ -35,7 +36,7 @@ class AlertUpkeep:
         """Hands the duty to the schedule."""
         schedule.daily(KIND, self._due)
 
-    async def look(self, parameters: dict[str, Any], report: Report) -> None:
+    async def look(self, parameters: dict[str, Any], report: ProgressCallback) -> None:
         """Looks at every item that may have to be alerted to."""
         last = done = 0
         while True:

@@ -14,7 +14,6 @@ from litestar import Request
 from stocky.auth.schemas import Principal
 from stocky.backup.archive.writing import refuse_too_many
 from stocky.backup.dump.tables import LEFT_OUT, PRIVILEGED
-from stocky.backup.dump.writing import Report
 from stocky.backup.restore import Restores, check_name
 from stocky.backup.schemas import (
     Backup,
@@ -34,6 +33,7 @@ from stocky.errors import BadRequest, Invalid
 from stocky.http.uploads import Upload, receive_base64, receive_upload
 from stocky.jobs.jobs import Jobs
 from stocky.logs import audit
+from stocky.progress import ProgressCallback
 from stocky.settings.repository import get_settings
 from stocky.worker.workspace import workspace
 
@@ -62,7 +62,7 @@ class BackupAdministration:
     async def create(self, by: Principal) -> CreatedBackup:
         """A dump that is kept for a day, finished when this returns."""
 
-        async def work(report: Report) -> CreatedBackup:
+        async def work(report: ProgressCallback) -> CreatedBackup:
             made = await self.backups.create(Kind.SQL, Reason.API, report)
             await self._note(by, "created", made.id, {"kind": made.kind, "size_bytes": made.size_bytes})
             return CreatedBackup.of(made)
@@ -79,7 +79,7 @@ class BackupAdministration:
                 refuse_too_many(await read.value("count_contents"))
         id = await asyncio.to_thread(self.backups.store.promise_id)
 
-        async def work(report: Report) -> Backup:
+        async def work(report: ProgressCallback) -> Backup:
             async with self._database.read() as read:
                 settings = await get_settings(read)
             made = await self.backups.create(kind, Reason.MANUAL, report, id=id, settings=settings)
@@ -102,7 +102,7 @@ class BackupAdministration:
         """Begins to restore a stored backup on trial. Raises NotFound."""
         await self.backups.get_backup(id)
 
-        async def work(report: Report) -> Backup:
+        async def work(report: ProgressCallback) -> Backup:
             return Backup.of(await self.backups.verify(id, report), self.base_path)
 
         return await self._started("backup.verify", work, by)
@@ -119,7 +119,7 @@ class BackupAdministration:
         backup = await self.backups.get_backup(id)
         _require_force(force=force, dry_run=dry_run)
 
-        async def work(report: Report) -> ImportResult:
+        async def work(report: ProgressCallback) -> ImportResult:
             path = self.backups.store.path(backup)
             return await self._replace(path, report, by, dry_run=dry_run, accept_edited=accept_edited, source=id)
 
@@ -137,7 +137,7 @@ class BackupAdministration:
             _require_force(force=force, dry_run=validate_only)
             kept = stack.pop_all()
 
-        async def work(report: Report) -> ImportResult | Validity:
+        async def work(report: ProgressCallback) -> ImportResult | Validity:
             async with kept:
                 if validate_only:
                     return await self.restores.validate(upload.file, report, accept_edited=accept_edited)
@@ -197,7 +197,7 @@ class BackupAdministration:
     async def _import_full(
         self, file: Path, kept: AsyncExitStack, by: Principal, *, dry_run: bool, accept_edited: bool, source: str
     ) -> ImportResult:
-        async def work(report: Report) -> ImportResult:
+        async def work(report: ProgressCallback) -> ImportResult:
             async with kept:
                 return await self._replace(
                     file, report, by, dry_run=dry_run, accept_edited=accept_edited, source=source
@@ -215,7 +215,7 @@ class BackupAdministration:
         tables: list[str],
         accept_edited: bool,
     ) -> ImportResult:
-        async def work(report: Report) -> ImportResult:
+        async def work(report: ProgressCallback) -> ImportResult:
             async with kept:
                 result = await self.restores.add(
                     file, report, force=force, tables=_named(tables), accept_edited=accept_edited
@@ -227,7 +227,7 @@ class BackupAdministration:
         return await self._finished("backup.import", work, by)
 
     async def _replace(
-        self, file: Path, report: Report, by: Principal, *, dry_run: bool, accept_edited: bool, source: str
+        self, file: Path, report: ProgressCallback, by: Principal, *, dry_run: bool, accept_edited: bool, source: str
     ) -> ImportResult:
         result = await self.restores.replace(file, report, dry_run=dry_run, accept_edited=accept_edited)
         if not dry_run:
@@ -248,11 +248,13 @@ class BackupAdministration:
         await receive_base64(encoded, place / "upload", MAX_JSON_DUMP)
         return place / "upload"
 
-    async def _started(self, kind: str, work: Callable[[Report], Awaitable[Any]], by: Principal) -> StartedJob:
+    async def _started(
+        self, kind: str, work: Callable[[ProgressCallback], Awaitable[Any]], by: Principal
+    ) -> StartedJob:
         job = await self._jobs.run_here(kind, work, by=by.user.username)
         return StartedJob(job_id=job.id, status_url=status_url(self.base_path, job.id))
 
-    async def _finished(self, kind: str, work: Callable[[Report], Awaitable[T]], by: Principal) -> T:
+    async def _finished(self, kind: str, work: Callable[[ProgressCallback], Awaitable[T]], by: Principal) -> T:
         job = await self._jobs.run_here(kind, work, by=by.user.username)
         result: T = await self._jobs.finished(job.id)
         return result

@@ -16,10 +16,10 @@ from typing import Any, Protocol
 from stocky.backup.dump.format import Dialect
 from stocky.backup.dump.lines import keyed_lines
 from stocky.backup.dump.tables import is_data
-from stocky.backup.dump.writing import Report
 from stocky.backup.load.rows import Table, tables_of
+from stocky.backup.requests import CompareRequest, CompareResult, TableChanges
 from stocky.db.sqlite_file import domain_errors
-from stocky.worker.requests import CompareRequest, CompareResult, TableChanges
+from stocky.progress import ProgressCallback
 
 EXAMPLES = 5
 ROWS = 2_000
@@ -75,12 +75,12 @@ class Live(Protocol):
         ...
 
 
-def compare(request: CompareRequest, report: Report) -> CompareResult:
+def compare(request: CompareRequest, report: ProgressCallback) -> CompareResult:
     """Compares them. Raises Unavailable or OutOfSpace when the live database cannot be read."""
     return asyncio.run(_compare(request, report))
 
 
-async def _compare(request: CompareRequest, report: Report) -> CompareResult:
+async def _compare(request: CompareRequest, report: ProgressCallback) -> CompareResult:
     scratch = Path(request.scratch)
     changes: dict[str, TableChanges] = {}
     with domain_errors(), closing(sqlite3.connect(f"{scratch.as_uri()}?mode=ro", uri=True)) as restored:

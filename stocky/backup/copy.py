@@ -13,8 +13,8 @@ import msgspec
 from stocky.backup.dump.foreign import named
 from stocky.backup.dump.format import TableProof
 from stocky.backup.dump.lines import table_proofs
-from stocky.backup.dump.writing import Report
 from stocky.backup.repository import count_events, count_rows
+from stocky.backup.requests import LoadRequest, LoadResult
 from stocky.backup.service import dump_to_file
 from stocky.backup.swap.swap import objects_in_the_way, replace_database
 from stocky.config import Config
@@ -22,8 +22,8 @@ from stocky.db import Database, make_database
 from stocky.db.migrate import carry_times, check_schema, migrate
 from stocky.db.sqlite_file import lock_path, serving_lock
 from stocky.errors import BadRequest, Conflict
+from stocky.progress import ProgressCallback
 from stocky.worker.process import run_worker
-from stocky.worker.requests import LoadRequest, LoadResult
 from stocky.worker.workspace import workspace
 
 _SERVED = "A Stocky serves the target; stop it first"
@@ -45,7 +45,7 @@ class Copied(msgspec.Struct):
     warnings: list[str] = []
 
 
-async def copy(source: Config, target: Config, report: Report) -> Copied:
+async def copy(source: Config, target: Config, report: ProgressCallback) -> Copied:
     """Copies one moment of the source.
 
     Raises Conflict when the target holds data or is served, BadRequest when what arrived is not what was sent.
@@ -106,7 +106,7 @@ async def _refuse_data(target: Config) -> None:
 
 
 @asynccontextmanager
-async def _loaded(config: Config, report: Report) -> AsyncIterator[tuple[Path, list[str]]]:
+async def _loaded(config: Config, report: ProgressCallback) -> AsyncIterator[tuple[Path, list[str]]]:
     """What is in a database at this moment, as a SQLite file that was compared with it row by row.
 
     With it comes what the file does not hold of the database.

@@ -6,12 +6,12 @@ import asyncio
 
 import msgspec
 
-from stocky.backup.dump.writing import Report
 from stocky.backup.service import Backups
 from stocky.backup.store import Kind, Reason, StoredBackup
 from stocky.config import Config
 from stocky.db import migrate as migrations
 from stocky.errors import StockyError, Unavailable
+from stocky.progress import ProgressCallback
 from stocky.worker.workspace import sweep
 
 # A start that fails again and again makes one each time.
@@ -26,13 +26,13 @@ class Migrated(msgspec.Struct):
     backup: StoredBackup | None = None
 
 
-def migrate(config: Config, report: Report) -> Migrated:
+def migrate(config: Config, report: ProgressCallback) -> Migrated:
     """Applies what is pending. Raises what `stocky.db.migrate.migrate` does, and Unavailable when the backup failed."""
     first = _FirstBackup(config, report)
     return Migrated(migrations.migrate(config, before_change=first.make), first.made)
 
 
-def rollback(config: Config, migration_id: str, report: Report, *, force: bool) -> Migrated:
+def rollback(config: Config, migration_id: str, report: ProgressCallback, *, force: bool) -> Migrated:
     """Takes back a migration and all after it. Raises what `stocky.db.migrate.rollback` does, and Unavailable."""
     first = _FirstBackup(config, report)
     return Migrated(migrations.rollback(config, migration_id, force=force, before_change=first.make), first.made)
@@ -41,7 +41,7 @@ def rollback(config: Config, migration_id: str, report: Report, *, force: bool) 
 class _FirstBackup:
     """The backup that is made when a change is about to begin; `made` is None while there was none."""
 
-    def __init__(self, config: Config, report: Report) -> None:
+    def __init__(self, config: Config, report: ProgressCallback) -> None:
         self._config = config
         self._report = report
         self.made: StoredBackup | None = None

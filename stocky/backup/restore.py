@@ -12,9 +12,9 @@ from stocky.backup.archive.contents import adopt_contents, contents_of, place_co
 from stocky.backup.archive.opening import Opened, opened
 from stocky.backup.archive.reading import DUMPS
 from stocky.backup.dump.foreign import named
-from stocky.backup.dump.writing import Report
 from stocky.backup.partial.importer import import_partial
 from stocky.backup.repository import count_rows
+from stocky.backup.requests import CompareRequest, CompareResult, LoadRequest, LoadResult, Purpose, TableChanges
 from stocky.backup.schemas import ImportResult, RowCounts, Validity
 from stocky.backup.service import Backups
 from stocky.backup.store import Kind, Reason, StoredBackup
@@ -24,15 +24,8 @@ from stocky.config import Config
 from stocky.db import Database
 from stocky.documents.blobs import Blobs
 from stocky.errors import BadRequest, Conflict
+from stocky.progress import ProgressCallback
 from stocky.worker.process import run_worker
-from stocky.worker.requests import (
-    CompareRequest,
-    CompareResult,
-    LoadRequest,
-    LoadResult,
-    Purpose,
-    TableChanges,
-)
 from stocky.worker.workspace import workspace
 
 ARCHIVE: tuple[str, ...] = (".zip",)
@@ -49,7 +42,7 @@ class Restores:
         self._running = asyncio.Lock()
 
     async def replace(
-        self, file: Path, report: Report, *, dry_run: bool = False, accept_edited: bool = False
+        self, file: Path, report: ProgressCallback, *, dry_run: bool = False, accept_edited: bool = False
     ) -> ImportResult:
         """Replaces all data by a dump, an archive or a SQLite file, after backing up the current data.
 
@@ -84,7 +77,7 @@ class Restores:
             return _restored(loaded, safety[0], replaced, lacking, placed)
 
     async def add(
-        self, file: Path, report: Report, *, force: bool, tables: frozenset[str], accept_edited: bool = False
+        self, file: Path, report: ProgressCallback, *, force: bool, tables: frozenset[str], accept_edited: bool = False
     ) -> ImportResult:
         """Adds the rows of a dump to the data in one transaction. Raises BadRequest, and then nothing was added."""
         async with self._loaded(file, "partial", report, accept_edited=accept_edited) as (staging, loaded, _):
@@ -101,7 +94,7 @@ class Restores:
                 warnings=[*loaded.warnings, *imported.notes],
             )
 
-    async def validate(self, file: Path, report: Report, *, accept_edited: bool = False) -> Validity:
+    async def validate(self, file: Path, report: ProgressCallback, *, accept_edited: bool = False) -> Validity:
         """Does all of a restore but the replacing. Raises what `replace` raises."""
         async with self._loaded(file, "full", report, accept_edited=accept_edited) as (scratch, loaded, from_file):
             missing = await tell_missing(self._blobs, from_file, await contents_of(scratch))
@@ -113,13 +106,13 @@ class Restores:
                 changes=await self._changes(scratch, report),
             )
 
-    async def _changes(self, scratch: Path, report: Report) -> dict[str, TableChanges]:
+    async def _changes(self, scratch: Path, report: ProgressCallback) -> dict[str, TableChanges]:
         request = CompareRequest(database_url=self._config.session_url, scratch=str(scratch))
         return (await run_worker(request, CompareResult, report)).changes
 
     @asynccontextmanager
     async def _loaded(
-        self, file: Path, purpose: Purpose, report: Report, *, accept_edited: bool
+        self, file: Path, purpose: Purpose, report: ProgressCallback, *, accept_edited: bool
     ) -> AsyncIterator[tuple[Path, LoadResult, Opened]]:
         """The backup loaded into a scratch database and checked, there for the length of the block."""
         async with workspace(self._config.backup_dir) as place:

@@ -12,7 +12,6 @@ from typing import Any
 
 from stocky import clock
 from stocky.alerts import repository as alerts
-from stocky.backup.dump.writing import Report
 from stocky.backup.service import Backups
 from stocky.backup.store import Kind, Reason, StoredBackup
 from stocky.config import Config
@@ -20,6 +19,7 @@ from stocky.db import Connection, Database
 from stocky.jobs.jobs import Jobs
 from stocky.jobs.schedule import Due, Schedule
 from stocky.monitoring.metrics import Metrics
+from stocky.progress import ProgressCallback
 from stocky.settings.repository import changed_at, get_settings
 from stocky.webhooks.queues import tell
 from stocky.webhooks.schemas import EventType
@@ -62,7 +62,7 @@ class BackupUpkeep:
             return None
         return Due(time.fromisoformat(settings.backup_schedule_time), since)
 
-    async def _back_up(self, parameters: dict[str, Any], report: Report) -> StoredBackup:
+    async def _back_up(self, parameters: dict[str, Any], report: ProgressCallback) -> StoredBackup:
         """The scheduled backup: made, restored on trial, and only then are old ones let go."""
         async with self._database.read() as read:
             settings = await get_settings(read)

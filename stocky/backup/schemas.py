@@ -7,8 +7,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from stocky.backup.requests import TableChanges
 from stocky.backup.store import Kind, Reason, StoredBackup
-from stocky.worker.requests import TableChanges
 
 CHANGES = "With dry_run or validate_only: what a restore would change, for each table that would not stay as it is"
 ACCEPT_EDITED = "Take a backup that was edited on purpose: all checks but the checksum"

@@ -16,13 +16,13 @@ from stocky import clock
 from stocky.backup.archive.contents import contents_of, tell_incomplete
 from stocky.backup.archive.opening import opened
 from stocky.backup.dump.format import Header
-from stocky.backup.dump.writing import Report
+from stocky.backup.requests import ArchiveRequest, DumpRequest, DumpResult, LoadRequest, LoadResult
 from stocky.backup.store import KEPT, Kind, Reason, Store, StoredBackup
 from stocky.config import Config
 from stocky.errors import BadRequest, Conflict, TooLarge
+from stocky.progress import ProgressCallback
 from stocky.settings.schemas import Settings
 from stocky.worker.process import run_worker, stream_worker
-from stocky.worker.requests import ArchiveRequest, DumpRequest, DumpResult, LoadRequest, LoadResult
 from stocky.worker.workspace import workspace
 
 _log = logging.getLogger(__name__)
@@ -37,7 +37,13 @@ class Backups:
         self._logged: list[str] = []
 
     async def create(
-        self, kind: Kind, reason: Reason, report: Report, *, id: str | None = None, settings: Settings | None = None
+        self,
+        kind: Kind,
+        reason: Reason,
+        report: ProgressCallback,
+        *,
+        id: str | None = None,
+        settings: Settings | None = None,
     ) -> StoredBackup:
         """Makes a backup of this moment and stores it, under the promised `id` where there is one.
 
@@ -51,7 +57,9 @@ class Backups:
         finally:
             await asyncio.to_thread(self.store.release_id, promised)
 
-    async def _create(self, kind: Kind, reason: Reason, report: Report, id: str, settings: Settings) -> StoredBackup:
+    async def _create(
+        self, kind: Kind, reason: Reason, report: ProgressCallback, id: str, settings: Settings
+    ) -> StoredBackup:
         created_at = clock.now()
         async with workspace(self._config.backup_dir) as place:
             file = place / "backup"
@@ -79,7 +87,7 @@ class Backups:
             )
             return await asyncio.to_thread(self.store.add_backup, file, backup)
 
-    async def write(self, kind: Kind, file: Path, report: Report, *, settings: Settings) -> DumpResult:
+    async def write(self, kind: Kind, file: Path, report: ProgressCallback, *, settings: Settings) -> DumpResult:
         """Makes a backup of this moment as `file`, which is there only when it is whole."""
         made = file.with_name(f".{file.name}-{os.getpid()}")
         try:
@@ -96,7 +104,7 @@ class Backups:
         """A dump of this moment, sent while it is made and kept nowhere; `ended` is called with it when it is whole."""
         return await stream_dump(self._config, ended or self._log_warnings)
 
-    async def verify(self, id: str, report: Report) -> StoredBackup:
+    async def verify(self, id: str, report: ProgressCallback) -> StoredBackup:
         """Restores a stored backup on trial and notes what came of it. Raises NotFound."""
         backup = await asyncio.to_thread(self.store.get_backup, id)
         verification = await verify_file(self._config, self.store.path(backup), report)
@@ -152,7 +160,9 @@ class Verification(msgspec.Struct, frozen=True):
     header: Header | None = None
 
 
-async def verify_file(config: Config, file: Path, report: Report, *, accept_edited: bool = False) -> Verification:
+async def verify_file(
+    config: Config, file: Path, report: ProgressCallback, *, accept_edited: bool = False
+) -> Verification:
     """Restores a dump, an archive or a SQLite file into a scratch database of its own, which is thrown away.
 
     Raises Unavailable or OutOfSpace when the trial could not be made; what is wrong with the backup is its result.
@@ -178,7 +188,7 @@ async def verify_file(config: Config, file: Path, report: Report, *, accept_edit
     )
 
 
-async def dump_to_file(config: Config, file: Path, report: Report) -> DumpResult:
+async def dump_to_file(config: Config, file: Path, report: ProgressCallback) -> DumpResult:
     """Writes the database as it is at this moment to `file`, compressed, and to the disk.
 
     Raises OutOfSpace or Unavailable; there is no file then.
@@ -192,7 +202,7 @@ async def dump_to_file(config: Config, file: Path, report: Report) -> DumpResult
             raise
 
 
-async def archive_to_file(config: Config, file: Path, settings: Settings, report: Report) -> DumpResult:
+async def archive_to_file(config: Config, file: Path, settings: Settings, report: ProgressCallback) -> DumpResult:
     """The same as an archive, with settings and documents. The result's size and checksum are the archive's."""
     async with workspace(config.backup_dir) as place:
         request = ArchiveRequest(
@@ -207,6 +217,10 @@ async def archive_to_file(config: Config, file: Path, settings: Settings, report
         except BaseException:
             await asyncio.to_thread(file.unlink, missing_ok=True)
             raise
+
+
+def _ignore(made: DumpResult) -> None:
+    """For those who want the pieces alone."""
 
 
 async def stream_dump(config: Config, ended: Callable[[DumpResult], None] = _ignore) -> AsyncIterator[bytes]:
@@ -232,10 +246,6 @@ async def stream_dump(config: Config, ended: Callable[[DumpResult], None] = _ign
 
 def _expiry(reason: Reason, finished_at: datetime) -> datetime | None:
     return finished_at + KEPT[reason] if reason in KEPT else None
-
-
-def _ignore(made: DumpResult) -> None:
-    """For those who want the pieces alone."""
 
 
 async def _pieces(config: Config, ended: Callable[[DumpResult], None]) -> AsyncGenerator[bytes, None]:

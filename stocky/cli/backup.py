@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from stocky.backup.requests import DumpResult
     from stocky.config import Config
-    from stocky.worker.requests import DumpResult
 
 
 def register(subparsers: Any) -> None:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from stocky.cli.verify import ACCEPT_EDITED
 
 if TYPE_CHECKING:
+    from stocky.backup.requests import TableChanges
     from stocky.backup.schemas import ImportResult
     from stocky.config import Config
-    from stocky.worker.requests import TableChanges
 
 _SERVED = "A Stocky serves this database; stop it, or restore through its API (POST /api/v1/backup/upload/import/full)"
 _WORD = "restore"

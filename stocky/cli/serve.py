@@ -9,8 +9,8 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stocky.backup.dump.writing import Report
     from stocky.config import Config
+    from stocky.progress import ProgressCallback
 
 # A Stocky that was told to stop may take as long as this.
 PREDECESSOR_SECONDS = 12
@@ -120,7 +120,7 @@ def _prepare_database(config: Config, log: logging.Logger) -> None:
         log.info("Applied %d migrations, the last one %s", len(migrated.ids), migrated.ids[-1])
 
 
-def _log_phases(log: logging.Logger) -> Report:
+def _log_phases(log: logging.Logger) -> ProgressCallback:
     """Writes a line for each phase of the backup before a migration, which may take minutes."""
     told = ""
 

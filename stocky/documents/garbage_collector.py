@@ -18,8 +18,9 @@ from stocky.alerts.repository import alert_of_duty
 from stocky.db import Connection, Database, Lane
 from stocky.documents.blobs import Blobs
 from stocky.documents.repository import GIVEN_UP, Orphan
-from stocky.jobs.jobs import Jobs, Report
+from stocky.jobs.jobs import Jobs
 from stocky.jobs.schedule import Due, Schedule
+from stocky.progress import ProgressCallback
 
 KIND = "documents.collect"
 # As long as that a backup of before a deletion is restored with everything it had.
@@ -59,7 +60,7 @@ class Collecting:
             has_contents = await read.value("has_contents") is not None
         return Due(AT, clock.LONG_AGO) if has_contents else None
 
-    async def collect(self, parameters: dict[str, Any], report: Report) -> Collected:
+    async def collect(self, parameters: dict[str, Any], report: ProgressCallback) -> Collected:
         """Notices orphans, and deletes those that were noticed KEPT ago. Raises Unavailable."""
         collected = Collected()
         looked_at = 0

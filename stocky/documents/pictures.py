@@ -5,8 +5,9 @@ from __future__ import annotations
 import resource
 import struct
 
+from stocky.documents.requests import PictureRequest, PictureResult
 from stocky.errors import Invalid
-from stocky.worker.requests import PictureRequest, PictureResult
+from stocky.progress import ProgressCallback
 
 # A picture with four bytes for each of these, decoded and turned, stays below the process's memory.
 MAX_PIXELS = 64_000_000
@@ -36,6 +37,12 @@ def bound_process() -> None:
     ):
         hard = resource.getrlimit(what)[1]
         resource.setrlimit(what, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
+
+
+def make_thumbnail_in_child(request: PictureRequest, report: ProgressCallback) -> PictureResult:
+    """`make_thumbnail` in a process that is limited first. Raises Invalid."""
+    bound_process()
+    return make_thumbnail(request)
 
 
 def make_thumbnail(request: PictureRequest) -> PictureResult:

@@ -20,13 +20,13 @@ from stocky.db import Database
 from stocky.documents import repository
 from stocky.documents.blobs import Blobs
 from stocky.documents.kinds import KINDS, MAX_BYTES, check_file_name, check_title, download_name, examine
+from stocky.documents.requests import PictureRequest, PictureResult
 from stocky.documents.schemas import Document
 from stocky.errors import Invalid, NotFound, StockyError, Unavailable
 from stocky.http.files import disposition, ranged_answer
 from stocky.http.uploads import Upload, Wanted, receive_upload
 from stocky.schema import MAX_ID
 from stocky.worker.process import run_worker
-from stocky.worker.requests import PictureRequest, PictureResult
 from stocky.worker.workspace import disk_errors, workspace
 
 UPLOADS_AT_ONCE = 8

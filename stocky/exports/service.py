@@ -12,9 +12,8 @@ import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
-import msgspec
 from msgspec import Struct
 
 from stocky import clock
@@ -25,12 +24,13 @@ from stocky.config import Config
 from stocky.db import Connection, Database, Lane, make_reading_database
 from stocky.errors import Unavailable
 from stocky.exports.csv_cells import csv_text, list_cell, pack_entry, quantity_cell
+from stocky.progress import ProgressCallback
 from stocky.quantity import to_milli
 from stocky.schema import StorageType
 from stocky.settings.repository import get_settings
 from stocky.stock.schemas import EntryType
+from stocky.worker.messages import Request
 from stocky.worker.process import stream_worker
-from stocky.worker.requests import CallRequest
 
 PAGE_ROWS = 250
 # Exports of more than a page that one process runs at a time; each has a child process.
@@ -199,15 +199,14 @@ class Export:
 async def _pieces(head: bytes, rest: _Rest | None) -> AsyncGenerator[bytes]:
     yield head
     if rest is not None:
-        request = CallRequest(entry=f"{__name__}:write_rest", argument=msgspec.Raw(msgspec.json.encode(rest)))
-        async with aclosing(stream_worker(request)) as pieces:
+        async with aclosing(stream_worker(rest)) as pieces:
             async for piece in pieces:
                 yield piece
 
 
-def write_rest(argument: msgspec.Raw, report: object) -> None:
+def write_rest(rest: _Rest, report: ProgressCallback) -> None:
     """In a child process: writes the pages after the first to standard output. Raises Unavailable."""
-    asyncio.run(_write_rest(msgspec.json.decode(argument, type=_Rest)))
+    asyncio.run(_write_rest(rest))
 
 
 async def _write_rest(rest: _Rest) -> None:
@@ -229,8 +228,10 @@ async def _write_rest(rest: _Rest) -> None:
         await database.close()
 
 
-class _Rest(Struct, frozen=True, kw_only=True):
+class _Rest(Request, frozen=True, kw_only=True):
     """What a child process goes on with: the rows with higher ids than `after`."""
+
+    entry: ClassVar[str] = f"{__name__}:write_rest"
 
     database_url: str
     wanted: Filter

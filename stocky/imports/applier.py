@@ -29,8 +29,8 @@ from stocky.imports.references import Found, Place, find
 from stocky.imports.row_changes import ItemStep, StockStep
 from stocky.imports.row_parser import Columns, Line, Problem
 from stocky.imports.schemas import LineReport, StockMode
-from stocky.jobs.jobs import Report
 from stocky.logs import audit
+from stocky.progress import ProgressCallback
 from stocky.quantity import from_milli
 from stocky.stock import repository as stock_repository
 from stocky.stock.operations import ItemKey, Operation, Posting
@@ -77,7 +77,7 @@ class Applier:
         # Those whose stock was refused after all, or booked by another import of this name since the plan was made.
         self._left: set[int] = set()
 
-    async def run(self, sheet: Sheet, plan: Plan, reports: Reports, report: Report) -> list[LineReport]:
+    async def run(self, sheet: Sheet, plan: Plan, reports: Reports, report: ProgressCallback) -> list[LineReport]:
         """Writes the rows that create or change something; those that were refused after all, in a partial import.
 
         The plan is told whose stock it did not take.

@@ -23,7 +23,7 @@ from stocky.imports.row_changes import Refused
 from stocky.imports.row_parser import Columns, Line, Problem
 from stocky.imports.schemas import LineReport
 from stocky.imports.unbooked_rows import LeftRows
-from stocky.jobs.jobs import Report
+from stocky.progress import ProgressCallback
 from stocky.worker.workspace import disk_errors
 
 CHUNK_ROWS = 200
@@ -108,7 +108,7 @@ class Planner:
         self._leaves = False
         self.plan = Plan()
 
-    async def run(self, sheet: Sheet, reports: Reports, report: Report) -> Plan:
+    async def run(self, sheet: Sheet, reports: Reports, report: ProgressCallback) -> Plan:
         """The plan of the whole file. Raises Invalid where the file cannot be read on."""
         rows = (self._columns.line(row) for row in sheet.rows())
         while chunk := await asyncio.to_thread(take, rows, CHUNK_ROWS):

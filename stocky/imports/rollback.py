@@ -19,7 +19,7 @@ from stocky.db import Connection, Database, Lane
 from stocky.db.scripted import scripted
 from stocky.errors import Conflict, StockyError, Unavailable
 from stocky.imports.schemas import TakenBack
-from stocky.jobs.jobs import Report
+from stocky.progress import ProgressCallback
 from stocky.schema import MAX_ID
 from stocky.stock import repository as stock_repository
 from stocky.stock.operations import Operation, Posting
@@ -54,13 +54,13 @@ class TakingBack:
         self._by = by
         self._done = TakenBack()
 
-    async def run(self, report: Report) -> TakenBack:
+    async def run(self, report: ProgressCallback) -> TakenBack:
         """What was taken back, and what had to be left. Begun again, it goes on."""
         await self._undo_events(report)
         await self._restore(report)
         return self._done
 
-    async def _undo_events(self, report: Report) -> None:
+    async def _undo_events(self, report: ProgressCallback) -> None:
         before = MAX_ID
         while True:
             async with self._database.read(Lane.BACKGROUND) as read:
@@ -82,7 +82,7 @@ class TakingBack:
                     self._done.stock_events += 1
             report("taking back", self._done.stock_events, None, "events")
 
-    async def _restore(self, report: Report) -> None:
+    async def _restore(self, report: ProgressCallback) -> None:
         before = MAX_ID
         while True:
             async with self._database.read(Lane.BACKGROUND) as read:

@@ -42,11 +42,12 @@ from stocky.imports.schemas import (
     Written,
 )
 from stocky.imports.unbooked_rows import LeftRows
-from stocky.jobs.jobs import Jobs, Report
+from stocky.jobs.jobs import Jobs
 from stocky.jobs.repository import list_jobs, list_open_jobs
 from stocky.jobs.schedule import Schedule
 from stocky.jobs.schemas import Job, JobStatus
 from stocky.logs import audit
+from stocky.progress import ProgressCallback
 from stocky.stock.recorder import Recorder
 from stocky.worker.workspace import disk_errors
 
@@ -133,7 +134,7 @@ class Imports:
             raise NotFound(f"The import {job_id} failed and made no {name}: {job.error}")
         raise NotFound(f"The import {job_id} has nothing to tell yet; its job is {job.status.value}")
 
-    async def _run(self, parameters: dict[str, Any], report: Report) -> ImportReport:
+    async def _run(self, parameters: dict[str, Any], report: ProgressCallback) -> ImportReport:
         order = msgspec.convert(parameters, ImportOrder)
         # What the import writes to the audit trail, and says in the log, carries its id.
         middleware.request_id.set(order.import_id)
@@ -147,7 +148,7 @@ class Imports:
         await asyncio.to_thread(self.store.finish, order.import_id)
         return result
 
-    async def _import(self, order: ImportOrder, report: Report) -> ImportReport:
+    async def _import(self, order: ImportOrder, report: ProgressCallback) -> ImportReport:
         file = self.store.place(order.import_id) / UPLOAD
         if not await asyncio.to_thread(file.is_file):
             raise Unavailable(
@@ -192,14 +193,14 @@ class Imports:
             message += f"; the stock of {first.already_imported} rows was booked before, and is not booked twice"
         return _told(order, first, message, applied=True, written=written)
 
-    async def _plan(self, order: ImportOrder, names: Names, report: Report) -> Plan:
+    async def _plan(self, order: ImportOrder, names: Names, report: ProgressCallback) -> Plan:
         place = self.store.place(order.import_id)
         async with _sheet(place / UPLOAD, order) as (sheet, columns):
             with reports(place, sheet.header, names) as told:
                 return await Planner(self._database, columns, names).run(sheet, told, report)
 
     async def _write(
-        self, order: ImportOrder, names: Names, plan: Plan, by: Principal, report: Report
+        self, order: ImportOrder, names: Names, plan: Plan, by: Principal, report: ProgressCallback
     ) -> list[LineReport]:
         """The rows that were refused only now."""
         place = self.store.place(order.import_id)
@@ -215,7 +216,7 @@ class Imports:
             raise Forbidden(f"Access denied. {user.username}, who began the import, may no longer change stock")
         return Principal(user)
 
-    async def _take_back(self, order: ImportOrder, by: Principal, report: Report) -> TakenBack | None:
+    async def _take_back(self, order: ImportOrder, by: Principal, report: ProgressCallback) -> TakenBack | None:
         """What an earlier attempt of this import, or this one, has written; None when there is nothing."""
         taken = await TakingBack(self._database, self._recorder, order.import_id, by).run(report)
         return None if taken == TakenBack() else taken

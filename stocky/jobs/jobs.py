@@ -26,6 +26,7 @@ from stocky.errors import OutOfSpace, StockyError, Unavailable
 from stocky.jobs import repository
 from stocky.jobs.repository import ClaimedJob, InterruptedJob, NewJob
 from stocky.jobs.schemas import Job, JobStatus, Progress
+from stocky.progress import ProgressCallback
 from stocky.supervisor import Supervisor, wait_for
 
 LEASE = timedelta(seconds=30)
@@ -46,9 +47,8 @@ END_RETRY_SECONDS = 10.0
 INTERRUPTED = "interrupted: Stocky was stopped while it worked on it"
 NOT_KEPT = "It ended, but its result could not be written down; the log says why"
 
-Report = Callable[[str, int, int | None, str], None]
-Work = Callable[[Report], Awaitable[Any]]
-Function = Callable[[dict[str, Any], Report], Awaitable[Any]]
+Work = Callable[[ProgressCallback], Awaitable[Any]]
+Function = Callable[[dict[str, Any], ProgressCallback], Awaitable[Any]]
 # Called in the transaction in which a job has ended for good: with its error, or None where it was done.
 Ended = Callable[[Connection, str | None], Awaitable[None]]
 

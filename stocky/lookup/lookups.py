@@ -18,12 +18,13 @@ from stocky.catalogue.schemas import Item
 from stocky.config import Config
 from stocky.db import Database
 from stocky.errors import Conflict, Unavailable
-from stocky.jobs.jobs import Jobs, Report
+from stocky.jobs.jobs import Jobs
 from stocky.jobs.schedule import Schedule
 from stocky.jobs.schemas import Job
 from stocky.logs import audit
 from stocky.lookup import repository
 from stocky.lookup.service import ProductService
+from stocky.progress import ProgressCallback
 
 STUBS, MISSING = "lookup.stubs", "lookup.missing"
 # How soon a new stub is noticed.
@@ -105,13 +106,13 @@ class Lookups:
             key = f"{STUBS}/{clock.today()}/{waiting.first}-{waiting.last}"
             await self._jobs.enqueue(STUBS, {}, once_key=key, max_attempts=ATTEMPTS)
 
-    async def _look_up_stubs(self, parameters: dict[str, Any], report: Report) -> LookedUp:
+    async def _look_up_stubs(self, parameters: dict[str, Any], report: ProgressCallback) -> LookedUp:
         return await self._look_up_all(report, stubs_only=True, limit=STUBS_AT_ONCE)
 
-    async def _look_up_missing(self, parameters: dict[str, Any], report: Report) -> LookedUp:
+    async def _look_up_missing(self, parameters: dict[str, Any], report: ProgressCallback) -> LookedUp:
         return await self._look_up_all(report, stubs_only=False)
 
-    async def _look_up_all(self, report: Report, *, stubs_only: bool, limit: int | None = None) -> LookedUp:
+    async def _look_up_all(self, report: ProgressCallback, *, stubs_only: bool, limit: int | None = None) -> LookedUp:
         """Asks about one after the other. Raises Unavailable where the service failed, which is to be tried again."""
         result = LookedUp()
         last, in_a_row = 0, 0

@@ -3,37 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-
-import msgspec
+from typing import ClassVar
 
 from stocky.db import Lane, make_reading_database
-from stocky.jobs.jobs import Report
+from stocky.progress import ProgressCallback
 from stocky.reorganisation.planning import Proposal, propose
 from stocky.reorganisation.repository import list_what_there_is
+from stocky.worker.messages import Request
 from stocky.worker.process import run_worker
-from stocky.worker.requests import CallRequest
 
 
-class _Order(msgspec.Struct, frozen=True, kw_only=True):
+class _Order(Request, frozen=True, kw_only=True):
     """What the child process is asked for."""
+
+    entry: ClassVar[str] = f"{__name__}:compute"
 
     database_url: str
     max_moves: int
 
 
-async def compute_proposal(database_url: str, max_moves: int, report: Report) -> Proposal:
+async def compute_proposal(database_url: str, max_moves: int, report: ProgressCallback) -> Proposal:
     """At most so many lots to move. Raises Unavailable, or OutOfSpace when memory does not suffice."""
     order = _Order(database_url=database_url, max_moves=max_moves)
-    request = CallRequest(entry=f"{__name__}:compute", argument=msgspec.Raw(msgspec.json.encode(order)))
-    return await run_worker(request, Proposal, report)
+    return await run_worker(order, Proposal, report)
 
 
-def compute(argument: msgspec.Raw, report: Report) -> Proposal:
+def compute(order: _Order, report: ProgressCallback) -> Proposal:
     """In the child process. Raises Unavailable."""
-    return asyncio.run(_compute(msgspec.json.decode(argument, type=_Order), report))
+    return asyncio.run(_compute(order, report))
 
 
-async def _compute(order: _Order, report: Report) -> Proposal:
+async def _compute(order: _Order, report: ProgressCallback) -> Proposal:
     database = make_reading_database(order.database_url)
     await database.open()
     try:

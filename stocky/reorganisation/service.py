@@ -9,7 +9,8 @@ from stocky.auth.schemas import Principal
 from stocky.config import Config
 from stocky.db import Database
 from stocky.errors import Conflict
-from stocky.jobs.jobs import Jobs, Report
+from stocky.jobs.jobs import Jobs
+from stocky.progress import ProgressCallback
 from stocky.reorganisation import repository
 from stocky.reorganisation.apply import Load, loads
 from stocky.reorganisation.computing import compute_proposal
@@ -68,7 +69,7 @@ class Reorganisation:
             moved = {row.id: 0 for row in moves} | {load.move.id: load.quantity_milli for load in found}
             return await repository.apply_plan(tx, plan_id, by, posting.batch_id or "", moved, clock.now())
 
-    async def _compute(self, parameters: dict[str, Any], report: Report) -> dict[str, Any]:
+    async def _compute(self, parameters: dict[str, Any], report: ProgressCallback) -> dict[str, Any]:
         plan_id: int = parameters["plan_id"]
         try:
             async with self._database.read() as read:

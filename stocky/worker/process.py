@@ -21,9 +21,9 @@ from typing import Any, TypeVar
 import msgspec
 
 import stocky
-from stocky.backup.dump.writing import Report
 from stocky.errors import OutOfSpace, Unavailable
-from stocky.worker.requests import Failure, Message, Progress, Request, encode_request
+from stocky.progress import ProgressCallback
+from stocky.worker.messages import Failure, Message, Progress, Request, encode_request
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ _decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 _log = logging.getLogger(__name__)
 
 
-async def run_worker(request: Request, into: type[T], report: Report) -> T:
+async def run_worker(request: Request, into: type[T], report: ProgressCallback) -> T:
     """What the child's work came to. Raises the StockyError it raised; when this is cancelled the child is killed."""
     async with _child(request, data=False) as process:
         return await _result(process, into, report)
@@ -72,7 +72,7 @@ async def _child(request: Request, *, data: bool) -> AsyncIterator[Process]:
         sys.executable,
         "-P",
         "-m",
-        "stocky.worker.worker",
+        "stocky.worker",
         stdin=PIPE,
         stdout=PIPE if data else DEVNULL,
         stderr=PIPE,
@@ -121,7 +121,7 @@ async def _reap(process: Process) -> None:
     await process.wait()
 
 
-async def _result(process: Process, into: type[T], report: Report) -> T:
+async def _result(process: Process, into: type[T], report: ProgressCallback) -> T:
     assert process.stderr is not None
     said: deque[str] = deque(maxlen=LINES_KEPT)
     while line := await _line(process.stderr):

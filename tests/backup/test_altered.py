@@ -14,11 +14,11 @@ from stocky.backup.dump.objects import stocky_objects
 from stocky.backup.dump.tables import is_data
 from stocky.backup.load.loading import load
 from stocky.backup.load.values import JSON_COLUMNS
+from stocky.backup.requests import LoadRequest, Purpose
 from stocky.backup.service import verify_file
 from stocky.config import Config
 from stocky.errors import BadRequest
 from stocky.resources import resource
-from stocky.worker.requests import LoadRequest, Purpose
 from tests.backup.dumps import as_json, take, text_of
 from tests.backup.test_dump import fill, unheard
 from tests.faults.backup_hostile import ALTERED, altered

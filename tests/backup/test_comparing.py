@@ -15,8 +15,8 @@ from httpx import AsyncClient
 
 from stocky.backup import comparing
 from stocky.backup.comparing import compare
+from stocky.backup.requests import CompareRequest
 from stocky.config import Config
-from stocky.worker.requests import CompareRequest
 from tests.architecture import schema
 from tests.backup.dumps import as_json, done, take
 from tests.backup.test_backup_api import FULL

@@ -20,13 +20,13 @@ from stocky.app import create_app
 from stocky.backup.dump.format import read_footer, read_header
 from stocky.backup.dump.objects import stocky_objects
 from stocky.backup.dump.tables import LEFT_OUT, is_data
+from stocky.backup.requests import DumpRequest, DumpResult
 from stocky.backup.service import dump_to_file, stream_dump, verify_file
 from stocky.config import Config, load
 from stocky.db.migrate import check_schema, migrate, schema_version
 from stocky.errors import OutOfSpace, Unavailable
 from stocky.stock.consistency import find_faults
 from stocky.worker.process import run_worker
-from stocky.worker.requests import DumpRequest, DumpResult
 from tests.architecture.schema import contents, run
 from tests.backup.by_hand import restore_by_hand, write_down
 from tests.conftest import TestDatabases, settings

@@ -16,9 +16,9 @@ import pytest
 from httpx import AsyncClient
 
 from stocky.backup.load.loading import load
+from stocky.backup.requests import LoadRequest, LoadResult
 from stocky.config import Config
 from stocky.errors import BadRequest, StockyError, TooLarge
-from stocky.worker.requests import LoadRequest, LoadResult
 from tests.architecture import schema
 from tests.backup.dumps import as_json, packed, take, text_of
 from tests.backup.test_backup_api import FULL, PARTIAL, UPLOAD_FULL, form

@@ -9,8 +9,8 @@ import pytest
 from httpx import AsyncClient
 
 from stocky.backup.load.loading import load
+from stocky.backup.requests import LoadRequest, Purpose
 from stocky.errors import BadRequest, Conflict, TooLarge
-from stocky.worker.requests import LoadRequest, Purpose
 from tests.backup.dumps import take, text_of
 from tests.faults.backup_damage import DAMAGES
 from tests.faults.backup_hostile import STATEMENTS, hostile_files

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from stocky.backup.dump.lines import table_proofs
 from stocky.backup.load.loading import load
+from stocky.backup.requests import LoadRequest, LoadResult
 from stocky.config import Config
 from stocky.config import load as load_config
-from stocky.worker.requests import LoadRequest, LoadResult
 from tests.architecture import schema
 from tests.backup.dumps import restore, take
 from tests.cli.running import stocky

@@ -11,13 +11,13 @@ from httpx import AsyncClient, Response
 from litestar import Litestar
 
 from stocky.backup.load.loading import load
+from stocky.backup.requests import LoadRequest
 from stocky.backup.swap.revocations import Replaced
 from stocky.backup.swap.swap import replace_database
 from stocky.config import Config
 from stocky.db import Database
 from stocky.errors import Conflict
 from stocky.stock.consistency import find_faults
-from stocky.worker.requests import LoadRequest
 from tests.architecture import schema
 from tests.backup.dumps import take
 from tests.inventory import get, made, new_item, new_location, refused

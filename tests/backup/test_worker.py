@@ -15,11 +15,11 @@ import httpx
 import pytest
 from httpx import AsyncClient
 
+from stocky.backup.requests import DumpRequest, DumpResult
 from stocky.backup.service import dump_to_file, stream_dump
 from stocky.config import Config
 from stocky.errors import Unavailable
 from stocky.worker.process import _reap, run_worker
-from stocky.worker.requests import DumpRequest, DumpResult
 from stocky.worker.workspace import sweep
 from tests.backup.by_hand import write_down
 from tests.conftest import TestDatabases, settings
@@ -53,7 +53,7 @@ def workers(pid: int) -> list[int]:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent == pid and b"stocky.worker.worker" in (process / "cmdline").read_bytes():
+            if parent == pid and b"stocky.worker" in (process / "cmdline").read_bytes():
                 found.append(int(process.name))
         except (FileNotFoundError, ProcessLookupError):
             continue

@@ -16,9 +16,9 @@ from httpx import AsyncClient
 from stocky.backup.archive import reading as archive_reading
 from stocky.backup.archive import writing as archive_writing
 from stocky.backup.archive.reading import extract_dump
+from stocky.backup.requests import ArchiveRequest
 from stocky.config import Config
 from stocky.errors import BadRequest, Conflict, TooLarge
-from stocky.worker.requests import ArchiveRequest
 from tests.backup.dumps import done, finished
 from tests.documents.archiving import PHOTO, archived, contents, fill, rewritten
 from tests.documents.files import HTML, pdf

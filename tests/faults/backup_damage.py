@@ -20,8 +20,8 @@ from pathlib import Path
 
 from stocky.backup.archive.opening import opened
 from stocky.backup.load.loading import load
+from stocky.backup.requests import LoadRequest
 from stocky.errors import StockyError
-from stocky.worker.requests import LoadRequest
 from tests.cli.running import stocky
 from tests.faults.client import Client
 from tests.faults.shop import DIALECTS, Shop, shop

@@ -18,9 +18,10 @@ from stocky.errors import Conflict
 from stocky.http.sse import Streams
 from stocky.jobs import repository
 from stocky.jobs.events import follow_job
-from stocky.jobs.jobs import Jobs, Report
+from stocky.jobs.jobs import Jobs
 from stocky.jobs.repository import NewJob
 from stocky.jobs.schemas import Job, JobStatus
+from stocky.progress import ProgressCallback
 from tests.inventory import get, refused
 
 pytestmark = pytest.mark.one_postgres
@@ -53,7 +54,7 @@ async def ended(jobs: Jobs, id: int) -> Job:
 async def test_a_job_is_seen_while_it_runs_and_its_result_afterwards(jobs: Jobs, admin: AsyncClient) -> None:
     going_on = asyncio.Event()
 
-    async def work(report: Report) -> dict[str, int]:
+    async def work(report: ProgressCallback) -> dict[str, int]:
         report("counting", 1, 4, "rows")
         await going_on.wait()
         return {"counted": 4}
@@ -71,10 +72,10 @@ async def test_a_job_is_seen_while_it_runs_and_its_result_afterwards(jobs: Jobs,
 
 
 async def test_what_refuses_a_job_reaches_who_waits_and_who_looks(jobs: Jobs, admin: AsyncClient) -> None:
-    async def refuse(report: Report) -> None:
+    async def refuse(report: ProgressCallback) -> None:
         raise Conflict("Not like this")
 
-    async def break_down(report: Report) -> None:
+    async def break_down(report: ProgressCallback) -> None:
         raise ZeroDivisionError
 
     first = await jobs.run_here("test", refuse, by=None)
@@ -96,7 +97,7 @@ async def test_a_queued_job_is_done_by_one_of_two_processes(dialect: str, jobs: 
     done: list[tuple[str, Any]] = []
 
     def worker(name: str) -> Any:
-        async def work(parameters: dict[str, Any], report: Report) -> str:
+        async def work(parameters: dict[str, Any], report: ProgressCallback) -> str:
             done.append((name, parameters["number"]))
             await asyncio.sleep(0.01)
             return name
@@ -119,7 +120,7 @@ async def test_a_key_is_taken_once_however_many_ask_for_it(jobs: Jobs, others: J
 
 
 async def test_a_job_whose_process_has_gone_is_said_to_be_interrupted(database: Database, jobs: Jobs) -> None:
-    async def work(parameters: dict[str, Any], report: Report) -> None:
+    async def work(parameters: dict[str, Any], report: ProgressCallback) -> None:
         return None
 
     # On SQLite the first look after the start takes every other process for gone.
@@ -145,7 +146,7 @@ async def test_a_job_whose_process_has_gone_is_said_to_be_interrupted(database: 
 async def test_right_after_a_restore_nobody_is_taken_for_gone(
     app: Litestar, database: Database, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def work(parameters: dict[str, Any], report: Report) -> None:
+    async def work(parameters: dict[str, Any], report: ProgressCallback) -> None:
         return None
 
     jobs.register("looking round", work)
@@ -165,7 +166,7 @@ async def test_right_after_a_restore_nobody_is_taken_for_gone(
 
 
 async def test_a_job_that_may_be_tried_again_is(database: Database, jobs: Jobs) -> None:
-    async def work(parameters: dict[str, Any], report: Report) -> str:
+    async def work(parameters: dict[str, Any], report: ProgressCallback) -> str:
         return "the second time"
 
     jobs.register("again", work)
@@ -179,7 +180,7 @@ async def test_a_job_that_may_be_tried_again_is(database: Database, jobs: Jobs) 
 async def test_stopping_says_what_was_interrupted(database: Database) -> None:
     jobs = Jobs(database)
 
-    async def work(report: Report) -> None:
+    async def work(report: ProgressCallback) -> None:
         await asyncio.Event().wait()
 
     job = await jobs.run_here("endless", work, by=None)
@@ -192,7 +193,7 @@ async def test_stopping_says_what_was_interrupted(database: Database) -> None:
 
 
 async def test_progress_is_streamed_and_the_stream_ends_with_the_job(jobs: Jobs, admin: AsyncClient) -> None:
-    async def work(report: Report) -> str:
+    async def work(report: ProgressCallback) -> str:
         for done in range(4):
             report("counting", done, 3, "rows")
             await asyncio.sleep(0.3)
@@ -238,7 +239,7 @@ async def test_the_key_of_a_day_outlives_any_number_of_other_jobs(database: Data
 async def test_a_row_of_this_process_that_it_does_not_work_on_does_not_run_for_ever(
     database: Database, jobs: Jobs
 ) -> None:
-    async def work(report: Report) -> None:
+    async def work(report: ProgressCallback) -> None:
         await asyncio.Event().wait()
 
     # Its lease is renewed meanwhile, and must not be renewed for the other.
@@ -251,7 +252,7 @@ async def test_a_row_of_this_process_that_it_does_not_work_on_does_not_run_for_e
 
 
 async def test_a_result_that_cannot_be_written_is_an_end(jobs: Jobs) -> None:
-    async def work(report: Report) -> object:
+    async def work(report: ProgressCallback) -> object:
         return object()
 
     job = await jobs.run_here("strange", work, by=None)
@@ -268,7 +269,7 @@ async def test_a_job_that_ends_while_the_disk_is_full_has_ended_when_there_is_sp
 
     database: Any = jobs._database
 
-    async def work(report: Report) -> str:
+    async def work(report: ProgressCallback) -> str:
         await database.call(limit, None)
         return "a result for which there is no space " * 10_000
 
@@ -283,7 +284,7 @@ async def test_a_job_that_ends_while_the_disk_is_full_has_ended_when_there_is_sp
 async def test_of_a_kind_that_runs_alone_one_job_runs_at_a_time(dialect: str, jobs: Jobs, others: Jobs) -> None:
     running, most = 0, 0
 
-    async def work(parameters: dict[str, Any], report: Report) -> None:
+    async def work(parameters: dict[str, Any], report: ProgressCallback) -> None:
         nonlocal running, most
         running += 1
         most = max(most, running)
@@ -307,7 +308,7 @@ async def test_how_a_job_ended_for_good_is_told_once(database: Database, jobs: J
     async def note(tx: Connection, error: str | None) -> None:
         told.append(error)
 
-    async def work(parameters: dict[str, Any], report: Report) -> None:
+    async def work(parameters: dict[str, Any], report: ProgressCallback) -> None:
         if parameters:
             raise Conflict("not like this")
 

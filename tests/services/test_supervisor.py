@@ -14,8 +14,9 @@ from litestar import Litestar
 
 from stocky.config import Config
 from stocky.errors import Unavailable
-from stocky.jobs.jobs import Jobs, Report
+from stocky.jobs.jobs import Jobs
 from stocky.jobs.schemas import JobStatus
+from stocky.progress import ProgressCallback
 from stocky.supervisor import StandingTask, Supervisor
 from tests.db.postgres_session import session
 from tests.inventory import get
@@ -118,7 +119,7 @@ async def test_after_a_primary_was_read_only_jobs_and_duties_go_on(
         pytest.skip("what a Postgres server does")
     jobs: Jobs = app.state.jobs
 
-    async def work(parameters: dict[str, object], report: Report) -> str:
+    async def work(parameters: dict[str, object], report: ProgressCallback) -> str:
         return "done"
 
     jobs.register("afterwards", work)

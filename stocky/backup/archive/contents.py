@@ -14,12 +14,13 @@ from threading import Event
 
 from stocky.backup.archive.opening import Opened
 from stocky.backup.archive.reading import documents_in_words, open_contents, tell_lacking
-from stocky.backup.dump.writing import CONTENTS, Report
+from stocky.backup.dump.writing import CONTENTS
 from stocky.db import Database
 from stocky.documents.blobs import CONTENTS as KIND
 from stocky.documents.blobs import Blobs
 from stocky.documents.repository import adopt
 from stocky.errors import StockyError
+from stocky.progress import ProgressCallback
 
 # Adopted in one transaction.
 BATCH = 500
@@ -43,7 +44,7 @@ async def adopt_contents(database: Database, wanted: dict[str, int]) -> None:
             await adopt(tx, batch)
 
 
-async def place_contents(blobs: Blobs, opened: Opened, wanted: dict[str, int], report: Report) -> int:
+async def place_contents(blobs: Blobs, opened: Opened, wanted: dict[str, int], report: ProgressCallback) -> int:
     """Puts what an archive holds of `wanted`, which is adopted, into the store; how many there were.
 
     Raises BadRequest, OutOfSpace, or Unavailable; what is in the store by then is collected one day.
@@ -61,7 +62,7 @@ async def place_contents(blobs: Blobs, opened: Opened, wanted: dict[str, int], r
     return len(hashes)
 
 
-def _put_all(blobs: Blobs, opened: Opened, hashes: list[str], ended: Event, report: Report) -> None:
+def _put_all(blobs: Blobs, opened: Opened, hashes: list[str], ended: Event, report: ProgressCallback) -> None:
     assert opened.archive is not None
     total, done = sum(opened.contents[each] for each in hashes), 0
     with open_contents(opened.archive) as pieces:

@@ -22,13 +22,13 @@ from stocky.backup.archive.reading import (
     tell_lacking,
 )
 from stocky.backup.dump.making import dump_into, privately
-from stocky.backup.dump.writing import Report
+from stocky.backup.requests import ArchiveRequest, DumpResult
 from stocky.documents.blobs import Blobs
 from stocky.errors import Conflict
-from stocky.worker.requests import ArchiveRequest, DumpResult
+from stocky.progress import ProgressCallback
 
 
-def write_archive(request: ArchiveRequest, report: Report) -> DumpResult:
+def write_archive(request: ArchiveRequest, report: ProgressCallback) -> DumpResult:
     """Makes the archive at `request.output`; the size and SHA-256 of the result are the archive's.
 
     Raises Conflict when there are more documents than can be restored from one.
@@ -84,7 +84,7 @@ def refuse_too_many(contents: int) -> None:
 
 
 def _write_documents(
-    archive: zipfile.ZipFile, blobs: Blobs, contents: list[tuple[str, int]], report: Report
+    archive: zipfile.ZipFile, blobs: Blobs, contents: list[tuple[str, int]], report: ProgressCallback
 ) -> dict[str, Member]:
     """What the store has of `contents`, in their order; what it has lost is left out, and the result says so.
 

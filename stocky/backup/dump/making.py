@@ -6,11 +6,12 @@ import os
 import sys
 from pathlib import Path
 
-from stocky.backup.dump.writing import Output, Report, Writer
-from stocky.worker.requests import DumpRequest, DumpResult
+from stocky.backup.dump.writing import Output, Writer
+from stocky.backup.requests import DumpRequest, DumpResult
+from stocky.progress import ProgressCallback
 
 
-def dump(request: DumpRequest, report: Report) -> DumpResult:
+def dump(request: DumpRequest, report: ProgressCallback) -> DumpResult:
     """Does what is asked. Raises OutOfSpace or Unavailable."""
     if request.output is None:
         result = dump_into(sys.stdout.buffer, request.database_url, Path(request.scratch), report).finish()
@@ -23,7 +24,7 @@ def dump(request: DumpRequest, report: Report) -> DumpResult:
     return result
 
 
-def dump_into(target: Output, database_url: str, scratch: Path, report: Report) -> Writer:
+def dump_into(target: Output, database_url: str, scratch: Path, report: ProgressCallback) -> Writer:
     """Writes the database as it is at this moment to `target`, compressed; all of it but its end.
 
     `scratch` is a directory of one's own. What is returned has to be finished.

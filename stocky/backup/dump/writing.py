@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from typing import Protocol
 
 from isal import isal_zlib
@@ -11,10 +10,10 @@ from isal import isal_zlib
 from stocky import __version__, clock
 from stocky.backup.dump.format import Dialect, Footer, Header, TableProof, write_footer, write_header
 from stocky.backup.dump.tables import is_data
-from stocky.worker.requests import DumpResult
+from stocky.backup.requests import DumpResult
+from stocky.progress import ProgressCallback
 
 # Told what is being done, how much of it is done, of how much where that is known, and in which unit.
-Report = Callable[[str, int, int | None, str], None]
 
 # Of isal's four levels: as small as gzip's 6 for a tenth of the time.
 LEVEL = 2
@@ -36,7 +35,7 @@ class Output(Protocol):
 class Writer:
     """A dump in the making. `begin` comes first and `finish` last."""
 
-    def __init__(self, target: Output, report: Report) -> None:
+    def __init__(self, target: Output, report: ProgressCallback) -> None:
         self._target = target
         self._report = report
         self._compressor = isal_zlib.compressobj(LEVEL, isal_zlib.DEFLATED, _GZIP)

@@ -16,13 +16,13 @@ from pathlib import Path
 
 from stocky.backup.dump.objects import stocky_objects
 from stocky.backup.dump.tables import LEFT_OUT, is_data, is_index_of_search
-from stocky.backup.dump.writing import Report
 from stocky.backup.load.reading import LONGEST_STATEMENT, Batch
 from stocky.backup.load.rows import Table
 from stocky.backup.load.unpacking import Unpacked
 from stocky.db.migrate import number_of
 from stocky.db.sqlite_file import SUFFIX as SERVING
 from stocky.errors import BadRequest, TooLarge
+from stocky.progress import ProgressCallback
 from stocky.worker.workspace import require_space
 
 SQLITE = b"SQLite format 3\0"
@@ -82,7 +82,7 @@ def copy_database(source: Unpacked, file: Path, target: Path, max_bytes: int) ->
 class DatabaseReader:
     """One pass over a copied SQLite file of Stocky's. `schema` is its number, `rows` counts what was read."""
 
-    def __init__(self, connection: sqlite3.Connection, report: Report) -> None:
+    def __init__(self, connection: sqlite3.Connection, report: ProgressCallback) -> None:
         self.rows: dict[str, int] = {}
         self._connection = connection
         self._report = report

@@ -12,7 +12,6 @@ from pathlib import Path
 from stocky.backup.dump.format import Header
 from stocky.backup.dump.lines import table_proofs
 from stocky.backup.dump.tables import BOOKKEEPING, DERIVED, LEFT_OUT, is_data
-from stocky.backup.dump.writing import Report
 from stocky.backup.load import scratch
 from stocky.backup.load.checks import FAULTS, prove, prove_rows
 from stocky.backup.load.database_file import DatabaseReader, copy_database, is_database, open_untrusted
@@ -20,11 +19,12 @@ from stocky.backup.load.foreign import describe_dump
 from stocky.backup.load.reading import Batch, DumpReader
 from stocky.backup.load.rows import Table, tables_of
 from stocky.backup.load.unpacking import Unpacked
+from stocky.backup.requests import LoadRequest, LoadResult
 from stocky.barcodes.keys import key_of
 from stocky.db.migrate import schema_version
 from stocky.db.sqlite_file import domain_error
 from stocky.errors import BadRequest, Conflict, Invalid
-from stocky.worker.requests import LoadRequest, LoadResult
+from stocky.progress import ProgressCallback
 
 ADDRESS_SPACE = 2 * 2**30
 OPEN_FILES = 64
@@ -48,7 +48,13 @@ def set_up_process(request: LoadRequest) -> None:
         resource.setrlimit(what, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
 
 
-def load(request: LoadRequest, report: Report) -> LoadResult:
+def load_in_child(request: LoadRequest, report: ProgressCallback) -> LoadResult:
+    """`load` in a process that is limited first. Raises what `load` does."""
+    set_up_process(request)
+    return load(request, report)
+
+
+def load(request: LoadRequest, report: ProgressCallback) -> LoadResult:
     """Makes `request.scratch` of the dump.
 
     Raises BadRequest for what is no whole and sound dump, Conflict for one of a newer Stocky, TooLarge.
@@ -59,7 +65,7 @@ def load(request: LoadRequest, report: Report) -> LoadResult:
         return _load_dump(request, source, report)
 
 
-def _load_dump(request: LoadRequest, source: Unpacked, report: Report) -> LoadResult:
+def _load_dump(request: LoadRequest, source: Unpacked, report: ProgressCallback) -> LoadResult:
     reader = DumpReader(source, report, accept_edited=request.accept_edited)
     header = reader.header
     if header is None and request.purpose != "partial":
@@ -86,7 +92,7 @@ def _load_dump(request: LoadRequest, source: Unpacked, report: Report) -> LoadRe
     return LoadResult(rows=rows, header=header, warnings=warnings, problems=problems, is_as_made=is_as_made)
 
 
-def _load_database(request: LoadRequest, source: Unpacked, report: Report) -> LoadResult:
+def _load_database(request: LoadRequest, source: Unpacked, report: ProgressCallback) -> LoadResult:
     given = Path(request.scratch).with_name("given.db")
     warnings = copy_database(source, Path(request.dump), given, request.max_bytes)
     with closing(open_untrusted(given)) as connection:
@@ -105,7 +111,7 @@ def _build(
     request: LoadRequest,
     schema: int,
     fill: Callable[[sqlite3.Connection, dict[str, Table]], None],
-    report: Report,
+    report: ProgressCallback,
 ) -> list[str]:
     """Makes and proves the scratch database with the rows that `fill` puts into the tables of `schema`; warnings."""
     path = Path(request.scratch)

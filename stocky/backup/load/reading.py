@@ -14,12 +14,12 @@ from typing import NoReturn
 import msgspec
 
 from stocky.backup.dump.format import COMPLETE, FORMAT, Footer, Header, TableProof, read_footer, read_header
-from stocky.backup.dump.writing import Report
 from stocky.backup.load.rows import Row, Table
 from stocky.backup.load.statements import Refused, end_of_statement, may_be_passed_over, rows_of
 from stocky.backup.load.text import DumpText
 from stocky.backup.load.unpacking import Unpacked
 from stocky.errors import BadRequest, Conflict
+from stocky.progress import ProgressCallback
 
 # Bytes unpacked at a time, and the longest statement there can be: an item with all that is known of its barcode.
 CHUNK = 2**20
@@ -41,7 +41,7 @@ class DumpReader:
     With `accept_edited` the text need not be what the last line says; `edits` then says where it is not.
     """
 
-    def __init__(self, source: Unpacked, report: Report, *, accept_edited: bool = False) -> None:
+    def __init__(self, source: Unpacked, report: ProgressCallback, *, accept_edited: bool = False) -> None:
         self.header: Header | None = None
         self.footer: Footer | None = None
         self.found: dict[str, TableProof] = {}

@@ -19,14 +19,14 @@ from stocky import clock
 from stocky.backup.dump.foreign import foreign_to_postgres
 from stocky.backup.dump.objects import stocky_objects
 from stocky.backup.dump.tables import LASTING
-from stocky.backup.dump.writing import Report
+from stocky.backup.requests import FillRequest, FillResult
 from stocky.backup.swap.revocations import NOTHING, Kept, Replaced, Standing, keep_standing, read_standing
 from stocky.db import Database
 from stocky.db.postgres import PostgresDatabase, domain_errors, run_script
 from stocky.db.postgres_coordination import claim_restore
 from stocky.errors import Conflict, Unavailable
+from stocky.progress import ProgressCallback
 from stocky.worker.process import run_worker
-from stocky.worker.requests import FillRequest, FillResult
 
 INCOMING = "stocky_incoming_"
 OUTGOING = "stocky_outgoing_"
@@ -58,7 +58,7 @@ SELECT quote_ident(relname) AS name
 
 
 async def replace(
-    database: Database, scratch: Path, report: Report, before: Callable[[], Awaitable[None]], *, keep: bool
+    database: Database, scratch: Path, report: ProgressCallback, before: Callable[[], Awaitable[None]], *, keep: bool
 ) -> Replaced:
     """Raises Conflict, Unavailable or OutOfSpace, and has changed nothing then."""
     assert isinstance(database, PostgresDatabase)
@@ -98,7 +98,7 @@ async def sweep(database: Database) -> None:
 
 @asynccontextmanager
 async def filled(
-    database: PostgresDatabase, scratch: Path, report: Report, *, references: bool = True
+    database: PostgresDatabase, scratch: Path, report: ProgressCallback, *, references: bool = True
 ) -> AsyncIterator[str]:
     """A schema with the rows of `scratch`, which is gone after the block. Only one restore at a time gets in.
 

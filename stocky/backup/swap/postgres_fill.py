@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from stocky.backup.dump.tables import BOOKKEEPING, LEFT_OUT
-from stocky.backup.dump.writing import Report
 from stocky.backup.load.rows import Column, Table, tables_of
+from stocky.backup.requests import FillRequest, FillResult
 from stocky.config import Config
 from stocky.db.migrate import migrate
 from stocky.db.postgres import domain_errors
 from stocky.db.postgres_connect import session
 from stocky.errors import Unavailable
-from stocky.worker.requests import FillRequest, FillResult
+from stocky.progress import ProgressCallback
 
 ROWS = 2_000
 
@@ -52,14 +52,14 @@ SELECT attrelid::regclass::text AS table, quote_ident(attname) AS column,
 """
 
 
-def fill(request: FillRequest, report: Report) -> FillResult:
+def fill(request: FillRequest, report: ProgressCallback) -> FillResult:
     """Makes the tables in `request.schema`, which is empty, and fills them. Raises Unavailable, Invalid, OutOfSpace."""
     here = Path(request.scratch).parent
     migrate(Config(request.database_url, data_dir=here, backup_dir=here, secret_key="", schema=request.schema))
     return asyncio.run(_fill(request, report))
 
 
-async def _fill(request: FillRequest, report: Report) -> FillResult:
+async def _fill(request: FillRequest, report: ProgressCallback) -> FillResult:
     with domain_errors(), _rows(Path(request.scratch)) as scratch:
         async with session(request.database_url) as connection:
             await connection.execute(f"SET search_path = {request.schema}")
@@ -93,7 +93,7 @@ async def _take_off(connection: Any, query: str) -> list[str]:
 
 
 async def _copy_all(
-    connection: Any, scratch: sqlite3.Connection, tables: list[Table], schema: str, report: Report
+    connection: Any, scratch: sqlite3.Connection, tables: list[Table], schema: str, report: ProgressCallback
 ) -> dict[str, int]:
     counts = {
         table.name: scratch.execute(f'SELECT count(*) FROM "{table.name}"').fetchone()[0]  # noqa: S608 - names of ours

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from stocky.backup.dump.foreign import foreign_to_sqlite, named
 from stocky.backup.dump.objects import stocky_objects
-from stocky.backup.dump.writing import Report
 from stocky.backup.swap.revocations import Replaced
 from stocky.db import Database
 from stocky.db.sqlite import SqliteDatabase
 from stocky.errors import Conflict
+from stocky.progress import ProgressCallback
 
 
 async def _nothing() -> None:
@@ -41,7 +41,7 @@ async def objects_in_the_way(database: Database) -> list[str]:
 async def replace_database(
     database: Database,
     scratch: Path,
-    report: Report,
+    report: ProgressCallback,
     *,
     before: Callable[[], Awaitable[None]] = _nothing,
     keep: bool = True,

@@ -1,4 +1,4 @@
-"""The child process: `python -m stocky.worker.worker` does one heavy thing, and ends with whoever asked."""
+"""The child process: `python -m stocky.worker` does one heavy thing, and ends with the process that asked for it."""
 
 from __future__ import annotations
 
@@ -9,24 +9,12 @@ import threading
 import time
 import traceback
 from importlib import import_module
-from typing import Any
+from typing import Any, get_type_hints
 
 import msgspec
 
 from stocky.errors import OutOfSpace, StockyError
-from stocky.worker.requests import (
-    AnyRequest,
-    ArchiveRequest,
-    CallRequest,
-    CompareRequest,
-    DumpRequest,
-    Failure,
-    FillRequest,
-    Message,
-    PictureRequest,
-    Progress,
-    Result,
-)
+from stocky.worker.messages import Call, Failure, Message, Progress, Result
 from stocky.worker.workspace import disk_errors
 
 # Scanners come first: with 10 the child gets about a tenth of a processor that both want.
@@ -58,11 +46,11 @@ def main() -> int:
     os.nice(NICENESS)
     # Ctrl-C reaches every process of a terminal; whoever asked is told as well, and ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    request = msgspec.json.decode(sys.stdin.buffer.readline(), type=AnyRequest)
+    call = msgspec.json.decode(sys.stdin.buffer.readline(), type=Call)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         with disk_errors():
-            result = _do(request)
+            result = _run(call)
     except StockyError as error:
         say(Failure.of(error))
         return 1
@@ -74,36 +62,12 @@ def main() -> int:
     return 0
 
 
-def _do(request: AnyRequest) -> Any:
+def _run(call: Call) -> Any:
     # Imported only when it is needed: a child is to be small.
-    if isinstance(request, ArchiveRequest):
-        from stocky.backup.archive.writing import write_archive
-
-        return write_archive(request, Reporter())
-    if isinstance(request, DumpRequest):
-        from stocky.backup.dump.making import dump
-
-        return dump(request, Reporter())
-    if isinstance(request, FillRequest):
-        from stocky.backup.swap.postgres_fill import fill
-
-        return fill(request, Reporter())
-    if isinstance(request, CompareRequest):
-        from stocky.backup.comparing import compare
-
-        return compare(request, Reporter())
-    if isinstance(request, PictureRequest):
-        from stocky.documents import pictures
-
-        pictures.bound_process()
-        return pictures.make_thumbnail(request)
-    if isinstance(request, CallRequest):
-        module, _, name = request.entry.partition(":")
-        return getattr(import_module(module), name)(request.argument, Reporter())
-    from stocky.backup.load.loading import load, set_up_process
-
-    set_up_process(request)
-    return load(request, Reporter())
+    module, _, name = call.entry.partition(":")
+    entry = getattr(import_module(module), name)
+    request_type = next(iter(get_type_hints(entry).values()))
+    return entry(msgspec.json.decode(call.request, type=request_type), Reporter())
 
 
 def _end_with_parent() -> None:

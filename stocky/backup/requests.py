@@ -1,26 +1,22 @@
-"""What a child process is asked for and what it says back; one JSON object each, understood on both sides."""
+"""What the backups ask a child process for, and the results."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
-from stocky import errors
 from stocky.backup.dump.format import Footer, Header
 from stocky.config import BlobSettings
-from stocky.errors import StockyError, Unavailable
+from stocky.worker.messages import Request
 
 Purpose = Literal["full", "partial", "verify"]
-
-
-class Request(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Something to be done in a child process."""
 
 
 class DumpRequest(Request, frozen=True, kw_only=True):
     """A dump of the database at `database_url`: to `output`, or to standard output. `scratch` is a directory."""
 
+    entry: ClassVar[str] = "stocky.backup.dump.making:dump"
     database_url: str
     scratch: str
     output: str | None = None
@@ -29,6 +25,7 @@ class DumpRequest(Request, frozen=True, kw_only=True):
 class ArchiveRequest(DumpRequest, frozen=True, kw_only=True):
     """The same as an archive, with these settings beside it, and what documents have in this store."""
 
+    entry: ClassVar[str] = "stocky.backup.archive.writing:write_archive"
     settings: dict[str, Any]
     blobs: BlobSettings
 
@@ -54,6 +51,7 @@ class LoadRequest(Request, frozen=True, kw_only=True):
     may become when it is unpacked. `accept_edited` leaves out the checksums, for a dump edited on purpose.
     """
 
+    entry: ClassVar[str] = "stocky.backup.load.loading:load_in_child"
     dump: str
     scratch: str
     purpose: Purpose
@@ -79,6 +77,7 @@ class FillRequest(Request, frozen=True, kw_only=True):
     Without `references` the tables do not insist that what a row refers to is among them.
     """
 
+    entry: ClassVar[str] = "stocky.backup.swap.postgres_fill:fill"
     database_url: str
     schema: str
     scratch: str
@@ -94,6 +93,7 @@ class FillResult(msgspec.Struct, frozen=True, kw_only=True):
 class CompareRequest(Request, frozen=True, kw_only=True):
     """The database at `database_url` to be compared with the SQLite file `scratch`, which would take its place."""
 
+    entry: ClassVar[str] = "stocky.backup.comparing:compare"
     database_url: str
     scratch: str
 
@@ -115,74 +115,3 @@ class CompareResult(msgspec.Struct, frozen=True, kw_only=True):
     """The changes of each table that would not stay as it is."""
 
     changes: dict[str, TableChanges]
-
-
-class PictureRequest(Request, frozen=True, kw_only=True):
-    """The picture in `file`, of the kind that Pillow calls `picture`, to be decoded and made small as `thumbnail`."""
-
-    file: str
-    picture: str
-    thumbnail: str
-
-
-class CallRequest(Request, frozen=True, kw_only=True):
-    """The function `entry` ("module:name") to be called with `argument`, as JSON, and what reports progress.
-
-    What it returns is the result; it may write data to standard output.
-    """
-
-    entry: str
-    argument: msgspec.Raw
-
-
-class PictureResult(msgspec.Struct, frozen=True, kw_only=True):
-    """How large the picture is, upright and in pixels."""
-
-    width: int
-    height: int
-
-
-class Progress(msgspec.Struct, frozen=True, tag="progress"):
-    """How far the work is: `done` of `total` units, or of nobody knows how many."""
-
-    phase: str
-    done: int
-    total: int | None
-    unit: str
-
-
-class Result(msgspec.Struct, frozen=True, tag="result"):
-    """What the work came to."""
-
-    value: msgspec.Raw
-
-
-class Failure(msgspec.Struct, frozen=True, tag="failure"):
-    """A StockyError on its way from one process to another, by the name of its class."""
-
-    kind: str
-    detail: str
-    retry_after: int | None = None
-
-    @classmethod
-    def of(cls, error: StockyError) -> Failure:
-        """What the child sends of an error."""
-        retry_after = error.headers.get("Retry-After")
-        return cls(type(error).__name__, error.detail, int(retry_after) if retry_after else None)
-
-    def error(self) -> StockyError:
-        """What the parent raises."""
-        if self.retry_after is not None:
-            return Unavailable(self.detail, retry_after=self.retry_after)
-        made: StockyError = getattr(errors, self.kind)(self.detail)
-        return made
-
-
-# A line from the child.
-Message = Progress | Result | Failure
-AnyRequest = DumpRequest | ArchiveRequest | LoadRequest | FillRequest | CompareRequest | PictureRequest | CallRequest
-
-
-def encode_request(request: Request) -> bytes:
-    """One line."""
-    return msgspec.json.encode(request)
