@@ -13,13 +13,11 @@ from litestar.di import Provide
 from litestar.types import Method
 
 from stocky.alerts.handlers import alert_routes
-from stocky.auth.client_address import Proxies
 from stocky.auth.guards import authorize
 from stocky.auth.handlers import auth_routes
 from stocky.auth.key_handlers import key_routes
 from stocky.auth.schemas import Principal
 from stocky.auth.user_handlers import user_routes
-from stocky.backup.admin_service import BackupAdministration
 from stocky.backup.handlers import backup_routes
 from stocky.backup.system_handlers import system_routes
 from stocky.boxes.handlers import box_routes
@@ -28,10 +26,10 @@ from stocky.catalogue.location_handlers import location_routes
 from stocky.catalogue.part_handlers import part_routes
 from stocky.config import MAX_BODY_BYTES, Config
 from stocky.db import Connection, Database, Lane
-from stocky.docs.page import docs_routes, show_the_way
 from stocky.documents.handlers import document_routes, item_document_routes
-from stocky.documents.service import Documents
 from stocky.exports.handlers import export_routes
+from stocky.http.client_address import Proxies
+from stocky.http.docs_page import docs_routes, show_the_way
 from stocky.http.middleware import Edge
 from stocky.http.openapi import openapi_config, show_document
 from stocky.http.problems import to_problem
@@ -45,18 +43,15 @@ from stocky.http.request import (
     restore_slashes,
 )
 from stocky.imports.handlers import import_routes
-from stocky.imports.service import Imports
 from stocky.jobs.handlers import job_routes
 from stocky.live.handlers import live_routes
 from stocky.logs.handlers import audit_routes, log_routes
 from stocky.logs.memory import MemoryLog
 from stocky.lookup.handlers import lookup_routes
 from stocky.merging.handlers import merging_routes
-from stocky.merging.service import Merging
 from stocky.monitoring.handlers import health_routes, service_routes
 from stocky.projects.handlers import project_routes
 from stocky.reorganisation.handlers import reorganisation_routes
-from stocky.reorganisation.service import Reorganisation
 from stocky.scanner.handlers import scanner_routes
 from stocky.search.handlers import search_routes
 from stocky.services import Services
@@ -64,10 +59,8 @@ from stocky.settings.handlers import settings_routes
 from stocky.shopping.entry_handlers import shopping_entry_routes
 from stocky.shopping.handlers import shopping_list_routes
 from stocky.stock.event_handlers import event_routes, item_history_routes
-from stocky.stock.recorder import Recorder
 from stocky.stock.sku_handlers import sku_routes
 from stocky.webhooks.handlers import webhook_routes
-from stocky.webhooks.service import Webhooks
 
 # Put together once a process: what an application registers is a copy.
 api_routes = Router(
@@ -108,6 +101,17 @@ api_routes = Router(
     ],
 )
 
+# What handlers may ask for by name, of what lives in `Services`.
+_SERVICES = (
+    "database",
+    "recorder",
+    "backups",
+    "documents",
+    "merging",
+    "reorganisation",
+    "imports",
+    "webhooks",
+)
 _METHODS: list[Literal["*"] | Method] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 
@@ -131,14 +135,7 @@ def make_routes(allowed_origins: Sequence[str] = ()) -> Litestar:
             "read": Provide(_read),
             "tx": Provide(_transaction),
             "user": Provide(_user),
-            "database": Provide(_database),
-            "recorder": Provide(_recorder),
-            "backups": Provide(_backups),
-            "documents": Provide(_documents),
-            "merging": Provide(_merging),
-            "reorganisation": Provide(_reorganisation),
-            "imports": Provide(_imports),
-            "webhooks": Provide(_webhooks),
+            **{name: _service(name) for name in _SERVICES},
         },
         before_request=_admit,
         exception_handlers={Exception: to_problem},
@@ -198,54 +195,18 @@ async def _transaction(state: State) -> AsyncIterator[Connection]:
 
 
 async def _user(request: StockyRequest) -> Principal:
-    """Who the route's guard found behind the request."""
-    return request.user
+    """Who sent the request, as the route's guard has found."""
+    user: Principal = request.user
+    return user
 
 
-async def _database(state: State) -> Database:
-    database: Database = state.database
-    return database
+def _service(name: str) -> Provide:
+    """Gives a handler what lives in `Services` under this name."""
 
+    async def provide(state: State) -> Any:
+        return state[name]
 
-async def _recorder(state: State) -> Recorder:
-    recorder: Recorder = state.recorder
-    return recorder
-
-
-async def _backups(state: State) -> BackupAdministration:
-    """What the routes under `/backup` and `/system` are given."""
-    backups: BackupAdministration = state.backups
-    return backups
-
-
-async def _documents(state: State) -> Documents:
-    """What the routes under `/documents` are given."""
-    documents: Documents = state.documents
-    return documents
-
-
-async def _merging(state: State) -> Merging:
-    """What merges items, and gives them back."""
-    merging: Merging = state.merging
-    return merging
-
-
-async def _reorganisation(state: State) -> Reorganisation:
-    """What the routes under `/reorg` are given."""
-    reorganisation: Reorganisation = state.reorganisation
-    return reorganisation
-
-
-async def _imports(state: State) -> Imports:
-    """What the routes under `/imports` are given."""
-    imports: Imports = state.imports
-    return imports
-
-
-async def _webhooks(state: State) -> Webhooks:
-    """What the routes under `/webhooks` are given."""
-    webhooks: Webhooks = state.webhooks
-    return webhooks
+    return Provide(provide)
 
 
 def _cors(allowed_origins: Sequence[str]) -> CORSConfig | None:

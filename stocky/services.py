@@ -24,8 +24,8 @@ from stocky.live.tail import LedgerTail
 from stocky.logs.memory import MemoryLog
 from stocky.lookup.lookups import Lookups
 from stocky.merging.service import Merging
+from stocky.metrics import Metrics
 from stocky.monitoring.clock_watch import ClockWatch
-from stocky.monitoring.metrics import Metrics
 from stocky.monitoring.readiness import Readiness
 from stocky.reorganisation.service import Reorganisation
 from stocky.search.index import LOOK_SECONDS, SearchIndex

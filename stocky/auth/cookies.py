@@ -8,10 +8,10 @@ from litestar import Request, Response
 from litestar.datastructures import Cookie
 
 from stocky import clock
-from stocky.auth.client_address import Peer
 from stocky.auth.schemas import Message, Tokens
 from stocky.auth.sign_ins import Session
 from stocky.errors import Forbidden
+from stocky.http.client_address import Peer
 
 T = TypeVar("T", Tokens, Message)
 

@@ -10,10 +10,10 @@ from litestar.datastructures import State
 from litestar.di import Provide
 
 from stocky.auth.accounts import Accounts
-from stocky.auth.client_address import Peer, peer_of
 from stocky.auth.identity import Identities
 from stocky.auth.sign_ins import SignIns
 from stocky.db import Connection
+from stocky.http.client_address import Peer, peer_of
 
 
 async def _sign_ins(state: State) -> SignIns:

@@ -12,13 +12,12 @@ from litestar import Request
 
 from stocky.auth.schemas import Role
 from stocky.errors import Forbidden
-
-_ROLES = "roles"
+from stocky.http.openapi import ROLES_OPTION
 
 
 def allow(*roles: Role) -> dict[str, frozenset[Role]]:
     """The options of a route that only these roles may call."""
-    return {_ROLES: frozenset(roles)}
+    return {ROLES_OPTION: frozenset(roles)}
 
 
 admins = allow(Role.ADMIN)
@@ -29,7 +28,7 @@ readers = allow(Role.ADMIN, Role.MEMBER, Role.SCANNER, Role.READ_ONLY)
 
 def roles_of(options: dict[str, Any]) -> frozenset[Role]:
     """The roles that a route's options name; none for a route that is open."""
-    roles: frozenset[Role] = options.get(_ROLES, frozenset())
+    roles: frozenset[Role] = options.get(ROLES_OPTION, frozenset())
     return roles
 
 

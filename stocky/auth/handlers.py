@@ -9,7 +9,6 @@ from litestar.enums import RequestEncodingType
 from litestar.params import Body
 
 from stocky.auth import key_repository
-from stocky.auth.client_address import Peer
 from stocky.auth.cookies import remembered_token, session_answer, signed_out_answer
 from stocky.auth.dependencies import AUTH_DEPENDENCIES
 from stocky.auth.guards import readers
@@ -27,6 +26,7 @@ from stocky.auth.schemas import (
 from stocky.auth.sign_ins import SignIns
 from stocky.db import Connection
 from stocky.errors import Unauthorized
+from stocky.http.client_address import Peer
 from stocky.http.openapi import problem
 
 MAX_BODY_BYTES = 64 * 2**10

@@ -6,11 +6,11 @@ from litestar import Router, delete, get, post, put
 
 from stocky.auth import repository
 from stocky.auth.accounts import Accounts, self_or_admin
-from stocky.auth.client_address import Peer
 from stocky.auth.dependencies import AUTH_DEPENDENCIES
 from stocky.auth.guards import admins, readers
 from stocky.auth.schemas import NewUser, Principal, User, UserChange
 from stocky.db import Connection
+from stocky.http.client_address import Peer
 from stocky.schema import Limit, Page, PathId, Size, Skip, window
 
 

@@ -20,7 +20,7 @@ from stocky.backup.swap.swap import objects_in_the_way, replace_database
 from stocky.config import Config
 from stocky.db import Database, make_database
 from stocky.db.migrate import carry_times, check_schema, migrate
-from stocky.db.sqlite_file import lock_path, serving_lock
+from stocky.db.serving_lock import lock_path, serving_lock
 from stocky.errors import BadRequest, Conflict
 from stocky.progress import ProgressCallback
 from stocky.worker.process import run_worker

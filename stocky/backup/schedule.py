@@ -18,7 +18,7 @@ from stocky.config import Config
 from stocky.db import Connection, Database
 from stocky.jobs.jobs import Jobs
 from stocky.jobs.schedule import Due, Schedule
-from stocky.monitoring.metrics import Metrics
+from stocky.metrics import Metrics
 from stocky.progress import ProgressCallback
 from stocky.settings.repository import changed_at, get_settings
 from stocky.webhooks.queues import tell

@@ -13,9 +13,9 @@ from stocky.auth.schemas import Principal
 from stocky.boxes import repository
 from stocky.boxes.labels import PER_SHEET, draw_labels
 from stocky.boxes.schemas import MAX_CAPACITY, Box, BoxChange, BoxPlace, NewBox
-from stocky.catalogue.parameters import Search
 from stocky.db import Connection
 from stocky.errors import NotFound
+from stocky.http.parameters import Search
 from stocky.schema import Limit, Page, PathId, Size, Skip, StorageType, window
 
 Sheet = Annotated[int, Parameter(ge=1, le=MAX_CAPACITY, description=f"Which sheet, of {PER_SHEET} labels each")]

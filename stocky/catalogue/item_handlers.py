@@ -12,10 +12,10 @@ from stocky.auth.guards import members, readers, scanners
 from stocky.auth.schemas import Principal
 from stocky.barcodes.reading import LONGEST, LONGEST_TEXT
 from stocky.catalogue import repository
-from stocky.catalogue.parameters import IfMatch, Search, SearchText, version_of
 from stocky.catalogue.qr import qr_response
 from stocky.catalogue.schemas import Barcode, Item, ItemChange, NewItem
 from stocky.db import Connection, Lane
+from stocky.http.parameters import IfMatch, Search, SearchText, version_of
 from stocky.http.request import StockyRequest, long_read
 from stocky.http.response_cache import KeptAnswers
 from stocky.schema import MAX_ID, Limit, Page, PathId, Size, Skip, StorageType, window

@@ -10,10 +10,10 @@ from litestar.params import Parameter
 from stocky.auth.guards import members, readers, scanners
 from stocky.auth.schemas import Principal
 from stocky.catalogue import location_repository as repository
-from stocky.catalogue.parameters import Search, SearchText
 from stocky.catalogue.qr import qr_response, set_location_command
 from stocky.catalogue.schemas import Location, LocationChange, NewLocation
 from stocky.db import Connection
+from stocky.http.parameters import Search, SearchText
 from stocky.http.request import StockyRequest
 from stocky.schema import MAX_ID, Limit, Page, PathId, Size, Skip, StorageType, window
 

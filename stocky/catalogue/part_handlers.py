@@ -7,10 +7,10 @@ from litestar import Router, delete, get, post, route
 from stocky.auth.guards import members, readers
 from stocky.auth.schemas import Principal
 from stocky.catalogue import tag_repository, type_repository
-from stocky.catalogue.parameters import Search
 from stocky.catalogue.repository import like_pattern
 from stocky.catalogue.schemas import ItemType, ItemTypeChange, NewItemType, NewTag, SellerCount, Tag
 from stocky.db import Connection
+from stocky.http.parameters import Search
 from stocky.schema import Limit, Page, PathId, Size, Skip, window
 
 

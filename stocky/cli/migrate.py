@@ -87,7 +87,7 @@ def _change(config: Config, arguments: argparse.Namespace) -> Migrated:
     from stocky.backup import migrating
     from stocky.cli.progress import ProgressBar
     from stocky.db import migrate
-    from stocky.db.sqlite_file import not_served
+    from stocky.db.serving_lock import not_served
     from stocky.errors import NotFound
 
     with ProgressBar(quiet=arguments.json) as bar:

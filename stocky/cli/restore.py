@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     from stocky.cli.scratch import scratch_space
     from stocky.config import load
     from stocky.db.migrate import check_schema, migrate
-    from stocky.db.sqlite_file import serving_lock
+    from stocky.db.serving_lock import serving_lock
 
     config = load()
     arguments.file.stat()

@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         port=config.port if arguments.port is None else arguments.port,
         new_database=config.new_database or arguments.new_database,
     )
-    from stocky.db.sqlite_file import serving_lock
+    from stocky.db.serving_lock import serving_lock
     from stocky.http.listening import listening
     from stocky.new_database import refuse_lost_database
 
@@ -77,13 +77,21 @@ def _serve(config: Config, listener: socket.socket) -> int:
     log.info("Times of day, as of scheduled backups, are in the time zone %s", local_zone(config.timezone)[1])
 
     from stocky.app import create_app
+    from stocky.auth.repository import has_active_admin
     from stocky.config import with_secret_key
     from stocky.http.server import Server
 
     # After the database, so that a first start that was killed leaves no key without one.
     config.data_dir.mkdir(parents=True, exist_ok=True)
     config = with_secret_key(config)
-    server = Server(create_app(config, memory_log), config, listener)
+    app = create_app(config, memory_log)
+
+    async def warn_without_admin() -> None:
+        async with app.state.database.read() as read:
+            if not await has_active_admin(read):
+                log.warning("There is no admin yet; make one: stocky create-admin --username NAME --email ADDRESS")
+
+    server = Server(app, config, listener, warn_without_admin)
     # uvicorn raises the signal that ended it once more, for whoever was there before; nobody was.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _already_handled)

@@ -12,8 +12,8 @@ from litestar.response import Stream
 
 from stocky import clock
 from stocky.auth.guards import readers
-from stocky.catalogue.parameters import Search
 from stocky.exports import service
+from stocky.http.parameters import Search
 from stocky.http.sse import ClosingStream
 from stocky.schema import MAX_ID, StorageType
 from stocky.stock.schemas import EntryType

@@ -12,13 +12,13 @@ from typing import Any
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from stocky.auth.client_address import Proxies
 from stocky.db.maintenance_gate import Gate, begun_in
 from stocky.errors import StockyError
 from stocky.http.base_path import strip_base_path
+from stocky.http.client_address import Proxies
 from stocky.http.request import keep_slashes
 from stocky.http.sse import CUT_OFF
-from stocky.monitoring.metrics import Metrics
+from stocky.metrics import Metrics
 
 _ACCEPTABLE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 

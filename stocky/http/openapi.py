@@ -25,10 +25,11 @@ from litestar.routes import HTTPRoute
 from litestar.types import Empty
 
 from stocky import __version__
-from stocky.auth.guards import roles_of
 from stocky.http.examples import body_example, example_of
 from stocky.http.problems import PROBLEM_JSON, Problem
 
+# The option of a route that names the roles which may call it; a route without it is open to everyone.
+ROLES_OPTION = "roles"
 _DESCRIPTION = """\
 Counts what is on your shelves: scanners post, and the counts are right.
 
@@ -292,7 +293,7 @@ def _problem_response(status: int, description: str) -> Document:
 
 def _roles(handler: HTTPRouteHandler) -> list[str]:
     """The roles that may call the route; none for a route that is open."""
-    return sorted(role.value for role in roles_of(handler.opt))
+    return sorted(role.value for role in handler.opt.get(ROLES_OPTION, ()))
 
 
 def _body(handler: HTTPRouteHandler) -> Any:

@@ -15,7 +15,6 @@ from litestar.datastructures import FormMultiDict
 from litestar.exceptions import InternalServerException, NotFoundException, SerializationException
 from litestar.types import Scope
 
-from stocky.auth.schemas import Principal
 from stocky.db import Lane
 from stocky.errors import BadRequest, Invalid, Unsupported
 from stocky.quantity import read_number
@@ -40,7 +39,7 @@ def _number(literal: str) -> float:
 _decoder = msgspec.json.Decoder(float_hook=_number)
 
 
-class StockyRequest(Request[Principal, Any, Any]):
+class StockyRequest(Request[Any, Any, Any]):
     """Litestar's request. Bodies that hold NUL, or no text at all, are refused (422) before a handler sees them.
 
     A body that its client cuts off is a BadRequest.

@@ -6,12 +6,12 @@ import asyncio
 import gc
 import logging
 import socket
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import uvicorn
 from litestar import Litestar
 
-from stocky.auth.repository import has_active_admin
 from stocky.config import Config
 from stocky.http.connections import HttpConnection, Limits, raise_file_limit
 from stocky.http.listening import address_of
@@ -27,9 +27,11 @@ _log = logging.getLogger("stocky.serve")
 
 
 class Server(uvicorn.Server):
-    """Serves one application on one listening socket."""
+    """Serves one application on one listening socket; `when_ready` is called once it accepts connections."""
 
-    def __init__(self, app: Litestar, config: Config, listener: socket.socket) -> None:
+    def __init__(
+        self, app: Litestar, config: Config, listener: socket.socket, when_ready: Callable[[], Awaitable[None]]
+    ) -> None:
         self.limits = Limits(raise_file_limit())
         super().__init__(
             uvicorn.Config(
@@ -42,13 +44,14 @@ class Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                # `auth.peer` reads them: lists, ports, IPv4 within IPv6 and unix sockets.
+                # `http.client_address` reads them: lists, ports, IPv4 within IPv6 and unix sockets.
                 proxy_headers=False,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
         )
         self._app = app
+        self._when_ready = when_ready
         self._address = address_of(listener)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -64,9 +67,7 @@ class Server(uvicorn.Server):
         gc.set_threshold(COLLECT_EVERY)
         self.limits.measure()
         _log.info("Stocky is ready on %s", self._address)
-        async with self._app.state.database.read() as read:
-            if not await has_active_admin(read):
-                _log.warning("There is no admin yet; make one: stocky create-admin --username NAME --email ADDRESS")
+        await self._when_ready()
 
     def _make_connection(self) -> HttpConnection:
         state = self.lifespan.state

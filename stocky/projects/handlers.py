@@ -9,8 +9,8 @@ from litestar import Router, delete, get, post, put, route
 
 from stocky.auth.guards import members
 from stocky.auth.schemas import Principal
-from stocky.catalogue.parameters import Search
 from stocky.db import Connection
+from stocky.http.parameters import Search
 from stocky.projects import planning, repository, withdrawing
 from stocky.projects.schemas import (
     Listed,

@@ -9,8 +9,8 @@ from litestar.datastructures import State
 from litestar.params import Parameter
 
 from stocky.auth.guards import readers
-from stocky.catalogue.parameters import SearchText
 from stocky.db import Lane
+from stocky.http.parameters import SearchText
 from stocky.http.response_cache import KeptAnswers
 from stocky.search import repository
 from stocky.search.schemas import FoundItem

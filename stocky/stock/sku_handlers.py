@@ -10,9 +10,9 @@ from litestar.params import Parameter
 
 from stocky.auth.guards import members, readers
 from stocky.auth.schemas import Principal
-from stocky.catalogue.parameters import IfMatch, Search, SearchText, version_of
 from stocky.db import Connection
 from stocky.errors import Invalid
+from stocky.http.parameters import IfMatch, Search, SearchText, version_of
 from stocky.http.request import long_read
 from stocky.schema import MAX_ID, Limit, Page, PathId, Size, Skip, window
 from stocky.stock import repository, service

@@ -11,7 +11,7 @@ from stocky.auth.schemas import Principal
 from stocky.config import Config
 from stocky.db import Database
 from stocky.jobs.schedule import Schedule
-from stocky.monitoring.metrics import Metrics
+from stocky.metrics import Metrics
 from stocky.webhooks import queues, repository
 from stocky.webhooks.delivery import Sending
 from stocky.webhooks.fanout import HandingOut, find_ends

@@ -48,6 +48,20 @@ def test_the_database_layer_knows_no_feature() -> None:
     } == {}
 
 
+def test_http_and_worker_import_no_feature() -> None:
+    general = ("stocky.db", "stocky.http", "stocky.worker")
+    assert {
+        name: features
+        for name in modules()
+        if is_in(name, ("stocky.http", "stocky.worker"))
+        and (
+            features := {
+                each for each in imports(name) & modules().keys() if each.count(".") > 1 and not is_in(each, general)
+            }
+        )
+    } == {}
+
+
 def test_only_the_application_imports_handlers() -> None:
     assert {
         name: handlers

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from litestar.connection import ASGIConnection
 
-from stocky.auth.client_address import Proxies, peer_of
 from stocky.config import Config
+from stocky.http.client_address import Proxies, peer_of
 
 CONFIG = Config(
     database_url="sqlite:////nowhere",

@@ -59,7 +59,11 @@ make_routes_once = cache(make_routes)
 async def listening(config: Config) -> AsyncIterator[Listening]:
     listener = socket.create_server(("127.0.0.1", 0), backlog=500)
     app = attach(make_routes_once(), Services(config))
-    server = Server(app, config, listener)
+
+    async def do_nothing() -> None:
+        return None
+
+    server = Server(app, config, listener, do_nothing)
     serving = asyncio.create_task(server.serve([listener]))
     await until(lambda: server.started or serving.done())
     yield Listening(app, server, listener.getsockname()[1])

@@ -53,7 +53,7 @@ async def test_the_page_and_all_it_loads_are_below_it(proxied: AsyncClient) -> N
     for link in links:
         assert link.startswith(f"{BASE}/")
         assert (await proxied.get(link.removeprefix(BASE))).status_code == 200
-    script = (await proxied.get("/docs/assets/page.js")).text
+    script = (await proxied.get("/docs/assets/docs_page.js")).text
     assert '"/' not in script
 
 

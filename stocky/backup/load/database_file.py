@@ -20,7 +20,7 @@ from stocky.backup.load.reading import LONGEST_STATEMENT, Batch
 from stocky.backup.load.rows import Table
 from stocky.backup.load.unpacking import Unpacked
 from stocky.db.migrate import number_of
-from stocky.db.sqlite_file import SUFFIX as SERVING
+from stocky.db.serving_lock import SUFFIX as SERVING
 from stocky.errors import BadRequest, TooLarge
 from stocky.progress import ProgressCallback
 from stocky.worker.workspace import require_space

@@ -16,7 +16,7 @@ from stocky.errors import NotFound
 
 _HERE = Path(__file__).resolve().parent
 # By name, so that no request can name another file.
-_OURS = {"page.js": "text/javascript"}
+_OURS = {"docs_page.js": "text/javascript"}
 _SWAGGER = {
     "swagger-ui.css": "text/css",
     "swagger-ui-bundle.js": "text/javascript",
@@ -38,7 +38,7 @@ async def show_the_way(state: State) -> Redirect:
 @get("/", media_type=MediaType.HTML)
 async def show_page(state: State) -> str:
     """The page."""
-    return _content(_HERE / "page.html").decode().replace("{base}", state.config.base_path)
+    return _content(_HERE / "docs_page.html").decode().replace("{base}", state.config.base_path)
 
 
 @get("/assets/{name:str}")

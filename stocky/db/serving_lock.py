@@ -1,0 +1,78 @@
+"""One Stocky for one SQLite file: whoever serves it, or restores into it from the command line, holds a lock.
+
+The lock is on a file of its own. Opening and closing the database file itself outside of SQLite would drop the locks
+that SQLite has on it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from stocky.config import Config
+from stocky.disk import NO_LOCKS, NoLocks, lock
+from stocky.errors import Conflict, Unavailable
+
+SUFFIX = "-serving"
+LOOK_SECONDS = 0.1
+
+
+@contextmanager
+def serving_lock(config: Config, *, wait: float, otherwise: str) -> Iterator[None]:
+    """Held for the length of the block, and gone with the process. On Postgres there is nothing to be held.
+
+    Raises Conflict with `otherwise` when another process still has it after `wait` seconds, Unavailable where the file
+    system has no locks.
+    """
+    if config.dialect == "postgres":
+        yield
+        return
+    config.sqlite_path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(lock_path(config), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        _take(descriptor, time.monotonic() + wait, otherwise)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def lock_path(config: Config) -> Path:
+    """The file whose lock it is; there is none where no Stocky has served the database yet."""
+    return config.sqlite_path.with_name(config.sqlite_path.name + SUFFIX)
+
+
+@contextmanager
+def not_served(config: Config, *, otherwise: str) -> Iterator[None]:
+    """No server answers requests on this database for the length of the block, on either dialect.
+
+    Raises Conflict with `otherwise` when one does, Unavailable when Postgres cannot be reached.
+    """
+    if config.dialect == "sqlite":
+        with serving_lock(config, wait=0, otherwise=otherwise):
+            yield
+        return
+    from stocky.db.migration_backend import open_backend
+    from stocky.db.postgres_coordination import SERVING
+
+    with open_backend(config) as backend:
+        # Every server holds a share of it, and a new one waits for its own.
+        (alone,) = backend.execute("SELECT pg_try_advisory_lock(:key)", {"key": SERVING}).fetchone()
+        if not alone:
+            raise Conflict(otherwise)
+        yield
+
+
+def _take(descriptor: int, until: float, otherwise: str) -> None:
+    while True:
+        try:
+            lock(descriptor, wait=False)
+            return
+        except NoLocks as error:
+            raise Unavailable(NO_LOCKS) from error
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise Conflict(otherwise) from None
+        time.sleep(LOOK_SECONDS)

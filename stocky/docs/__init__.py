@@ -1,1 +1,0 @@
-"""The page that shows the API's description, with everything it loads."""
