@@ -74,7 +74,9 @@ class TestDatabases:
         self._templates: dict[str, str] = {}
         self._stack = ExitStack()
         try:
-            self._servers["postgres-system"] = system_server()
+            server = system_server()
+            self._servers["postgres-system"] = server
+            self._stack.callback(server.close)
         except psycopg.OperationalError as error:
             if "STOCKY_TEST_POSTGRES_URL" in os.environ:
                 raise pytest.UsageError(f"STOCKY_TEST_POSTGRES_URL: {error}") from error

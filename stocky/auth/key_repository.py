@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 from stocky import clock
 from stocky.auth import tokens
 from stocky.auth.schemas import ApiKey, CreatedApiKey, NewApiKey, Principal
-from stocky.db import Ask, Connection, Script
+from stocky.db import Connection
 from stocky.errors import Forbidden, NotFound
 from stocky.logs import audit
 
@@ -78,9 +78,9 @@ async def revoke_api_keys(tx: Connection, user_id: int, by: Principal) -> None:
     await _revoke(tx, user_id, by)
 
 
-def note_api_key_use(used: Iterable[tuple[int, datetime]]) -> Script[None]:
+async def note_api_key_use(tx: Connection, used: Iterable[tuple[int, datetime]]) -> None:
     """Keeps when keys, by their ids, were used last."""
-    yield Ask("note_api_key_use", rows=[(used_at, id) for id, used_at in used])
+    await tx.execute_many("note_api_key_use", [(used_at, id) for id, used_at in used])
 
 
 async def _refuse_longer_life(tx: Connection, expires_at: datetime | None, by: Principal | None) -> None:

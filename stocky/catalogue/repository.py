@@ -16,7 +16,7 @@ from stocky.barcodes.reader import read_code
 from stocky.catalogue.barcode_repository import add_barcodes, change_barcodes, without
 from stocky.catalogue.schemas import Barcode, Item, ItemChange, NewItem, new_code
 from stocky.catalogue.tag_repository import name_key, set_item_tags
-from stocky.db import Ask, Connection, Script
+from stocky.db import Connection
 from stocky.errors import Conflict, Invalid, NotFound, Stale, Unavailable
 from stocky.logs import audit
 from stocky.quantity import to_milli
@@ -38,7 +38,7 @@ async def get_item(read: Connection, item_id: int) -> Item:
 
 async def get_items(read: Connection, item_ids: set[int]) -> dict[int, Item]:
     """Items by their ids; those that are not there are left out."""
-    return await read.run(items_by_id(item_ids)) if item_ids else {}
+    return await read.run(items_by_id, item_ids) if item_ids else {}
 
 
 async def lock_items(tx: Connection, item_ids: set[int]) -> None:
@@ -82,7 +82,8 @@ async def get_item_by_barcode(read: Connection, barcode: str) -> Item:
     return item
 
 
-def list_items(
+async def list_items(
+    tx: Connection,
     *,
     skip: int,
     limit: int,
@@ -92,7 +93,7 @@ def list_items(
     needs_review: bool | None = None,
     type_id: int | None = None,
     tag: str | None = None,
-) -> Script[list[Item]]:
+) -> list[Item]:
     """Items in the order they were added."""
     wanted = {
         "skip": skip,
@@ -105,10 +106,10 @@ def list_items(
     }
     pattern = like_pattern(search)
     if pattern is None:
-        ask = Ask("list_items", wanted, ItemRow)
+        rows = await tx.all("list_items", ItemRow, **wanted)
     else:
-        ask = Ask("list_items_containing", {**wanted, "pattern": pattern}, ItemRow)
-    return (yield from whole_items((yield ask)))
+        rows = await tx.all("list_items_containing", ItemRow, **wanted, pattern=pattern)
+    return await whole_items(tx, rows)
 
 
 async def add_item(tx: Connection, new: NewItem, by: Principal, *, code: str | None = None) -> Item:
@@ -117,25 +118,24 @@ async def add_item(tx: Connection, new: NewItem, by: Principal, *, code: str | N
     Raises Conflict for a code or barcode that another item has, Invalid for a type that is not there.
     """
     await _check_type(tx, new.type_id)
-    item_id = await tx.run(
-        _add_item_row(
-            code,
-            name=new.name,
-            description=new.description or "",
-            default_storage_type=new.default_storage_type,
-            min_quantity_milli=None if new.min_quantity is None else to_milli(new.min_quantity),
-            oversell_policy=new.oversell_policy,
-            needs_review=False,
-            manufacturer_code=new.manufacturer_code or "",
-            type_id=new.type_id,
-            seller=new.seller or "",
-            seller_link=new.seller_link or "",
-        )
+    item_id = await _add_item_row(
+        tx,
+        code,
+        name=new.name,
+        description=new.description or "",
+        default_storage_type=new.default_storage_type,
+        min_quantity_milli=None if new.min_quantity is None else to_milli(new.min_quantity),
+        oversell_policy=new.oversell_policy,
+        needs_review=False,
+        manufacturer_code=new.manufacturer_code or "",
+        type_id=new.type_id,
+        seller=new.seller or "",
+        seller_link=new.seller_link or "",
     )
     await add_barcodes(tx, item_id, new.upc, new.barcodes)
     await set_item_tags(tx, item_id, new.tags)
     if new.min_quantity is not None:
-        await tx.run(look_at_causes([item_id]))
+        await look_at_causes(tx, [item_id])
     await audit.record(tx, by, "created", "item", item_id, {"name": new.name})
     return await get_item(tx, item_id)
 
@@ -188,7 +188,7 @@ async def change_item(
         await set_item_tags(tx, item_id, change.tags)
     details = {name: value for name, value in msgspec.to_builtins(change).items() if value is not UNSET}
     if details.keys() & _ALERTED_TO:
-        await tx.run(look_at_causes([item_id]))
+        await look_at_causes(tx, [item_id])
     await audit.record(tx, by, "changed", "item", item_id, details)
     return await get_item(tx, item_id)
 
@@ -217,12 +217,13 @@ async def remove_item_barcode(tx: Connection, item_id: int, barcode: str, by: Pr
     return await change_item(tx, item_id, ItemChange(barcodes=left), by)
 
 
-def add_stub(barcode: str) -> Script[int | None]:
+async def add_stub(tx: Connection, barcode: str) -> int | None:
     """An item for a barcode that nobody knows yet; its id, or None when another process has just made one.
 
     It may go negative until someone names it: a scan that takes away counts, whatever the thing turns out to be.
     """
-    item_id = yield from _add_item_row(
+    item_id = await _add_item_row(
+        tx,
         name=f"Unknown {barcode}"[:200],
         description="",
         default_storage_type=StorageType.OTHER,
@@ -234,16 +235,16 @@ def add_stub(barcode: str) -> Script[int | None]:
         seller="",
         seller_link="",
     )
-    if (yield Ask("claim_barcode", {"code": barcode, "code_key": key_of(barcode), "item_id": item_id})):
+    if await tx.rows("claim_barcode", code=barcode, code_key=key_of(barcode), item_id=item_id):
         return item_id
-    yield from remove_stub(item_id)
+    await remove_stub(tx, item_id)
     return None
 
 
-def remove_stub(item_id: int) -> Script[None]:
+async def remove_stub(tx: Connection, item_id: int) -> None:
     """Takes back what `add_stub` made in the same transaction."""
-    yield Ask("remove_barcodes", {"item_id": item_id})
-    yield Ask("remove_stub", {"item_id": item_id})
+    await tx.execute("remove_barcodes", item_id=item_id)
+    await tx.execute("remove_stub", item_id=item_id)
 
 
 def chosen(sent: T | UnsetType, kept: T) -> T:
@@ -279,34 +280,34 @@ class _TagRow(Struct, gc=False):
     name: str
 
 
-def items_by_id(ids: Iterable[int]) -> Script[dict[int, Item]]:
+async def items_by_id(tx: Connection, ids: Iterable[int]) -> dict[int, Item]:
     """Items by their ids; those that are not there are left out."""
     wanted = _json(sorted(set(ids)))
-    rows: list[ItemRow] = yield Ask("list_items_by_id", {"ids": wanted}, ItemRow)
-    return {item.id: item for item in (yield from whole_items(rows))}
+    rows: list[ItemRow] = await tx.all("list_items_by_id", ItemRow, ids=wanted)
+    return {item.id: item for item in (await whole_items(tx, rows))}
 
 
-def whole_items(rows: Sequence[ItemRow]) -> Script[list[Item]]:
+async def whole_items(tx: Connection, rows: Sequence[ItemRow]) -> list[Item]:
     """The items of these rows with what hangs on them, in their order."""
     if not rows:
         return []
     by_id = {row.id: row for row in rows}
     wanted = {"ids": _json(by_id)}
-    barcodes: list[_BarcodeRow] = yield Ask("list_barcodes_of", wanted, _BarcodeRow)
+    barcodes: list[_BarcodeRow] = await tx.all("list_barcodes_of", _BarcodeRow, **wanted)
     for each in barcodes:
         item = by_id[each.item_id]
         item.barcodes.append(Barcode(each.code, each.pack_quantity))
         if each.is_primary:
             item.upc = each.code
-    tags: list[_TagRow] = yield Ask("list_tags_of", wanted, _TagRow)
+    tags: list[_TagRow] = await tx.all("list_tags_of", _TagRow, **wanted)
     for tag in tags:
         by_id[tag.item_id].tags.append(tag.name)
     return list(rows)
 
 
-def _add_item_row(code: str | None = None, **columns: Any) -> Script[int]:
+async def _add_item_row(tx: Connection, code: str | None = None, **columns: Any) -> int:
     for _ in range(CODE_ATTEMPTS if code is None else 1):
-        rows = yield Ask("add_item", {**columns, "code": code or new_code(), "created_at": clock.now()})
+        rows = await tx.rows("add_item", **columns, code=code or new_code(), created_at=clock.now())
         if rows:
             item_id: int = rows[0][0]
             return item_id

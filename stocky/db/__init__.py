@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from stocky.config import Config
-from stocky.db.connection import Ask, Connection, Database, Script, Work
+from stocky.db.connection import Connection, Database
 from stocky.db.lanes import Lane
 from stocky.db.queries import load_queries
 from stocky.errors import Unavailable
 from stocky.resources import resource
 
-__all__ = ["Ask", "Connection", "Database", "Lane", "Script", "Work", "make_database", "make_reading_database"]
+__all__ = ["Connection", "Database", "Lane", "make_database", "make_reading_database"]
 
 
 # A driver is missing; each of the two is imported where it is first needed.

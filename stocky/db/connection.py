@@ -1,11 +1,11 @@
-"""What a connection can do, whatever database is behind it; a script is the same work written without a connection."""
+"""What a connection and a database can do, whichever dialect is behind them."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import msgspec
 
@@ -13,31 +13,12 @@ from stocky.db.lanes import Lane, Lanes
 from stocky.db.maintenance_gate import Gate
 from stocky.supervisor import Supervisor
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Ask(msgspec.Struct, frozen=True):
-    """One query a script wants run: for its rows as `into`, or, with `rows`, once for each row of arguments.
-
-    With `counted` the answer is the number of rows changed.
-    """
-
-    query: str
-    arguments: dict[str, Any] = {}
-    into: Any = None
-    rows: Sequence[tuple[Any, ...]] | None = None
-    counted: bool = False
-
-
-class Work(msgspec.Struct, frozen=True):
-    """Something a script wants worked out that may take milliseconds: never on the event loop."""
-
-    function: Callable[[], Any]
-
-
-# A script yields what it asks and is sent the rows. It never sees a connection, so SQLite runs the
-# whole of it in one hop to the writer's thread while Postgres awaits query by query.
-Script = Generator[Ask | Work, Any, T]
+# Work for the database: an async function that awaits nothing but the connection it is given first.
+Work: TypeAlias = "Callable[Concatenate[Connection, P], Coroutine[Any, Any, T]]"
 
 
 class Connection(ABC):
@@ -62,8 +43,23 @@ class Connection(ABC):
         """The number of rows changed. Raises Conflict or Invalid where a constraint refuses."""
 
     @abstractmethod
-    async def run(self, script: Script[T], /) -> T:
-        """What the script returns, all of its queries run here and on one moment; on SQLite in one hop."""
+    async def rows(self, query: str, /, **arguments: Any) -> Sequence[Any]:
+        """Every row as the driver gives it, for paths where making Structs costs too much."""
+
+    @abstractmethod
+    async def execute_many(self, query: str, rows: Sequence[tuple[Any, ...]], /) -> None:
+        """Runs a statement once for each row of arguments, which stand in the order of its parameters."""
+
+    @abstractmethod
+    async def compute(self, function: Callable[[], T], /) -> T:
+        """What the function returns. It may take milliseconds and runs off the event loop."""
+
+    @abstractmethod
+    async def run(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """What `work(connection, *args, **kwargs)` returns, all of its queries on one moment.
+
+        On SQLite it is one hop to the connection's thread. Raises RuntimeError when it awaits anything else.
+        """
 
 
 class Database(ABC):
@@ -126,8 +122,11 @@ class Database(ABC):
         """Answers requests for the length of the block, and makes way when another process restores a backup."""
 
     @abstractmethod
-    async def run(self, script: Script[T], /) -> T:
-        """A whole script as one transaction (on SQLite in one hop), returned after COMMIT."""
+    async def run(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """What `work(connection, *args, **kwargs)` returns, as one transaction, after COMMIT.
+
+        On SQLite it is one hop to the writer's thread. Raises RuntimeError when the work awaits anything else.
+        """
 
 
 def to_structs(into: Any, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[Any]:

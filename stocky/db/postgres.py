@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import asyncpg
 
 from stocky.database_address import parse
-from stocky.db.connection import Ask, Connection, Database, Script, Work, to_structs
+from stocky.db.connection import Connection, Database, Work, to_structs
 from stocky.db.lanes import Lane, Lanes
 from stocky.db.postgres_connect import connect, examine, session
 from stocky.db.postgres_coordination import Presence, alone
@@ -18,6 +18,7 @@ from stocky.db.queries import Query
 from stocky.db.sqlstates import AWAY, error_of_state
 from stocky.errors import Conflict, Contention, Invalid, StockyError, Unavailable
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 # Transactions may wait for locks, and reads must not run out of connections meanwhile.
@@ -74,16 +75,16 @@ class PostgresDatabase(Database):
                 pool.terminate()
 
     @asynccontextmanager
-    async def read(self, lane: Lane = Lane.SHORT) -> AsyncIterator[_Connection]:
+    async def read(self, lane: Lane = Lane.SHORT) -> AsyncIterator[PostgresConnection]:
         with self.gate.inside():
             async with self.lanes.enter(lane), self._acquired() as connection:
                 yield _Reader(self.queries, connection)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[_Connection]:
+    async def transaction(self) -> AsyncIterator[PostgresConnection]:
         with self.gate.inside():
             async with self.connection() as connection, _transaction(connection):
-                yield _Connection(self.queries, connection)
+                yield PostgresConnection(self.queries, connection)
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
@@ -108,9 +109,9 @@ class PostgresDatabase(Database):
             async with alone(self.session_url, self.gate) as connection:
                 yield connection
 
-    async def run(self, script: Script[T]) -> T:
+    async def run(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         async with self.transaction() as transaction:
-            return await transaction.run(script)
+            return await work(transaction, *args, **kwargs)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
@@ -137,7 +138,9 @@ class PostgresDatabase(Database):
                 await pool.release(connection)
 
 
-class _Connection(Connection):
+class PostgresConnection(Connection):
+    """The verbs on an asyncpg connection, inside whatever transaction is open there."""
+
     dialect = "postgres"
 
     def __init__(self, queries: dict[str, Query], connection: Any) -> None:
@@ -163,15 +166,28 @@ class _Connection(Connection):
         with domain_errors():
             return _changed(await self._connection.execute(found.text, *found.values(arguments)))
 
-    async def run(self, script: Script[T]) -> T:
-        return await run_script(self._connection, self._queries, script)
+    async def rows(self, query: str, /, **arguments: Any) -> Sequence[Any]:
+        found = self._queries[query]
+        with domain_errors():
+            rows: list[Any] = await self._connection.fetch(found.text, *found.values(arguments))
+        return rows
+
+    async def execute_many(self, query: str, rows: Sequence[tuple[Any, ...]], /) -> None:
+        with domain_errors():
+            await self._connection.executemany(self._queries[query].text, rows)
+
+    async def compute(self, function: Callable[[], T], /) -> T:
+        return await asyncio.to_thread(function)
+
+    async def run(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await work(self, *args, **kwargs)
 
 
-class _Reader(_Connection):
-    async def run(self, script: Script[T]) -> T:
-        # All queries of a script see one moment.
+class _Reader(PostgresConnection):
+    async def run(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        # All queries of the work see one moment.
         async with _transaction(self._connection, isolation="repeatable_read", readonly=True):
-            return await super().run(script)
+            return await work(self, *args, **kwargs)
 
 
 @asynccontextmanager
@@ -191,32 +207,6 @@ async def _transaction(connection: Any, **options: Any) -> AsyncIterator[None]:
         raise
     with domain_errors():
         await transaction.commit()
-
-
-async def run_script(connection: Any, queries: dict[str, Query], script: Script[T]) -> T:
-    """Runs a script on a plain asyncpg connection, inside whatever transaction is open there."""
-    answer: Any = None
-    while True:
-        try:
-            ask = script.send(answer)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-        if isinstance(ask, Work):
-            answer = await asyncio.to_thread(ask.function)
-            continue
-        with domain_errors():
-            answer = await _answer(connection, queries[ask.query], ask)
-
-
-async def _answer(connection: Any, query: Query, ask: Ask) -> Any:
-    if ask.rows is not None:
-        await connection.executemany(query.text, ask.rows)
-        return len(ask.rows)
-    if ask.counted:
-        return _changed(await connection.execute(query.text, *query.values(ask.arguments)))
-    rows = await connection.fetch(query.text, *query.values(ask.arguments))
-    return rows if ask.into is None else _structs(ask.into, rows)
 
 
 def _changed(status: str) -> int:

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, closing, suppress
+from contextvars import Context, copy_context
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import aiosqlite
 
-from stocky.db.connection import Ask, Connection, Database, Script, Work, to_structs
+from stocky.db.connection import Connection, Database, Work, to_structs
 from stocky.db.lanes import Lane, Lanes
 from stocky.db.open_file import FileLost, OpenFile
 from stocky.db.queries import Query
-from stocky.db.sqlite_file import domain_errors, fold, open_connection, pragmas
+from stocky.db.sqlite_file import domain_error, domain_errors, fold, open_connection, pragmas
 from stocky.db.sqlite_writer import Writer
 from stocky.errors import Unavailable
 
+P = ParamSpec("P")
 T = TypeVar("T")
+# Work with its arguments, all but the connection.
+Bound = Callable[[Connection], Coroutine[Any, Any, T]]
 
 # What takes longer holds one of two connections up for everyone else who reads at length.
 LONG_READ_SECONDS = 60.0
@@ -178,19 +182,20 @@ class SqliteDatabase(Database):
             async with self._write_lock:
                 return await asyncio.shield(self._writer.call(_checked, self._file, function, *arguments))
 
-    async def run(self, script: Script[T]) -> T:
+    async def run(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        bound = _bound(work, *args, **kwargs)
         with self.gate.inside():
             self._refuse_lost()
             async with self._write_lock:
-                result: T = await asyncio.shield(self._writer.call(self._run_in_one_hop, script))
+                result: T = await asyncio.shield(self._writer.call(self._run_in_one_hop, bound, copy_context()))
         self._tell_news()
         return result
 
-    def _run_in_one_hop(self, connection: sqlite3.Connection, script: Script[T]) -> T:
+    def _run_in_one_hop(self, connection: sqlite3.Connection, work: Bound[T], context: Context) -> T:
         with domain_errors():
             connection.execute("BEGIN IMMEDIATE")
             try:
-                result = run_script(connection, self.queries, script)
+                result = drive(work, DirectConnection(self.queries, connection), context)
                 self._file.check()
                 connection.execute("COMMIT")
             except BaseException:
@@ -199,28 +204,73 @@ class SqliteDatabase(Database):
             return result
 
 
-def run_script(connection: sqlite3.Connection, queries: dict[str, Query], script: Script[T]) -> T:
-    """Runs a script on a plain connection, inside whatever transaction is open there."""
-    answer: Any = None
-    while True:
+def _bound(work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Bound[T]:
+    return lambda connection: work(connection, *args, **kwargs)
+
+
+def drive(work: Bound[T], connection: DirectConnection, context: Context | None = None) -> T:
+    """What `work(connection)` returns, run to its end on this thread inside whatever transaction is open there.
+
+    `context` holds the caller's context variables, for work that is run on another thread. Raises RuntimeError when
+    the work awaits anything but its connection.
+    """
+    coroutine = work(connection)
+    try:
+        awaited = context.run(coroutine.send, None) if context is not None else coroutine.send(None)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    coroutine.close()
+    raise RuntimeError(f"{coroutine!r} awaits {awaited!r}; work in the database may await only its connection")
+
+
+class DirectConnection(Connection):
+    """The verbs on a plain connection, on the thread that owns it: none of them ever suspends."""
+
+    dialect = "sqlite"
+
+    def __init__(self, queries: dict[str, Query], connection: sqlite3.Connection) -> None:
+        self._queries = queries
+        self._connection = connection
+
+    def _fetch(self, query: str, arguments: dict[str, Any]) -> tuple[sqlite3.Cursor, list[Any]]:
+        found = self._queries[query]
         try:
-            ask = script.send(answer)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-        answer = ask.function() if isinstance(ask, Work) else _answer(connection, queries[ask.query], ask)
+            cursor = self._connection.execute(found.text, found.values(arguments))
+            return cursor, cursor.fetchall()
+        except sqlite3.Error as error:
+            raise domain_error(error) from error
 
+    async def one(self, query: str, into: type[T], /, **arguments: Any) -> T | None:
+        rows = await self.all(query, into, **arguments)
+        return rows[0] if rows else None
 
-def _answer(connection: sqlite3.Connection, query: Query, ask: Ask) -> Any:
-    if ask.rows is not None:
-        return connection.executemany(query.text, ask.rows).rowcount
-    cursor = connection.execute(query.text, query.values(ask.arguments))
-    rows = cursor.fetchall()
-    if ask.counted:
-        return cursor.rowcount
-    if ask.into is None:
-        return rows
-    return to_structs(ask.into, [column[0] for column in cursor.description], rows)
+    async def all(self, query: str, into: type[T], /, **arguments: Any) -> list[T]:
+        cursor, rows = self._fetch(query, arguments)
+        return to_structs(into, [column[0] for column in cursor.description], rows)
+
+    async def value(self, query: str, /, **arguments: Any) -> Any:
+        rows = self._fetch(query, arguments)[1]
+        return rows[0][0] if rows else None
+
+    async def execute(self, query: str, /, **arguments: Any) -> int:
+        # A statement with RETURNING has done its work only when its rows are fetched.
+        return self._fetch(query, arguments)[0].rowcount
+
+    async def rows(self, query: str, /, **arguments: Any) -> list[Any]:
+        return self._fetch(query, arguments)[1]
+
+    async def execute_many(self, query: str, rows: Sequence[tuple[Any, ...]], /) -> None:
+        try:
+            self._connection.executemany(self._queries[query].text, rows)
+        except sqlite3.Error as error:
+            raise domain_error(error) from error
+
+    async def compute(self, function: Callable[[], T], /) -> T:
+        return function()
+
+    async def run(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await work(self, *args, **kwargs)
 
 
 class _Statements(Connection):
@@ -253,6 +303,17 @@ class _Statements(Connection):
         _, _, changed = await self._fetch(found, found.values(arguments))
         return changed
 
+    async def rows(self, query: str, /, **arguments: Any) -> list[Any]:
+        found = self._queries[query]
+        _, rows, _ = await self._fetch(found, found.values(arguments))
+        return rows
+
+    async def execute_many(self, query: str, rows: Sequence[tuple[Any, ...]], /) -> None:
+        await self.run(lambda direct: direct.execute_many(query, rows))
+
+    async def compute(self, function: Callable[[], T], /) -> T:
+        return await asyncio.to_thread(function)
+
 
 class _Reader(_Statements):
     def __init__(self, queries: dict[str, Query], connection: aiosqlite.Connection, seconds: float | None) -> None:
@@ -267,10 +328,11 @@ class _Reader(_Statements):
                 rows = list(await self._connection.execute_fetchall(query.text, values))
         return (rows[0].keys() if rows else ()), rows, 0
 
-    async def run(self, script: Script[T]) -> T:
+    async def run(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        bound = _bound(work, *args, **kwargs)
         # The driver offers no public way to do several things in one hop to its thread.
         async with self._interrupted_when_left():
-            result: T = await self._connection._execute(self._run, script)  # type: ignore[no-untyped-call]
+            result: T = await self._connection._execute(self._run, bound, copy_context())  # type: ignore[no-untyped-call]
         return result
 
     @asynccontextmanager
@@ -289,13 +351,13 @@ class _Reader(_Statements):
             await self._connection.interrupt()
             raise
 
-    def _run(self, script: Script[T]) -> T:
+    def _run(self, work: Bound[T], context: Context) -> T:
         connection = self._connection._conn
         with domain_errors():
-            # All queries of a script see one moment.
+            # All queries of the work see one moment.
             connection.execute("BEGIN")
             try:
-                return run_script(connection, self._queries, script)
+                return drive(work, DirectConnection(self._queries, connection), context)
             finally:
                 _rollback(connection)
 
@@ -308,12 +370,11 @@ class _Transaction(_Statements):
     async def _fetch(self, query: Query, values: Sequence[Any]) -> tuple[Sequence[str], list[Any], int]:
         return await self._writer.call(_fetch, query.text, values)
 
-    async def run(self, script: Script[T]) -> T:
-        return await self._writer.call(self._run, script)
+    async def run(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._writer.call(self._run, _bound(work, *args, **kwargs), copy_context())
 
-    def _run(self, connection: sqlite3.Connection, script: Script[T]) -> T:
-        with domain_errors():
-            return run_script(connection, self._queries, script)
+    def _run(self, connection: sqlite3.Connection, work: Bound[T], context: Context) -> T:
+        return drive(work, DirectConnection(self._queries, connection), context)
 
 
 def _fetch(connection: sqlite3.Connection, text: str, values: Sequence[Any]) -> tuple[Sequence[str], list[Any], int]:

@@ -53,7 +53,7 @@ async def holds_items(database: Database) -> bool:
     """Whether anyone has added an item, also one that is hidden now."""
     async with database.read() as read:
         for is_active in (True, False):
-            if await read.run(repository.list_items(skip=0, limit=1, is_active=is_active)):
+            if await read.run(repository.list_items, skip=0, limit=1, is_active=is_active):
                 return True
     return False
 

@@ -6,12 +6,12 @@ An answer is never older than the last commit: where it cannot be told that ther
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
-from typing import Any, ParamSpec
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Any, Concatenate, ParamSpec
 
 import msgspec
 
-from stocky.db import Database, Lane, Script
+from stocky.db import Connection, Database, Lane
 
 P = ParamSpec("P")
 
@@ -31,12 +31,21 @@ class KeptAnswers:
         database.gate.on_renewal(self._forget)
 
     async def answer(
-        self, lane: Lane, read: Callable[P, Script[Any]], /, *args: P.args, **kwargs: P.kwargs
+        self,
+        lane: Lane,
+        read: Callable[Concatenate[Connection, P], Awaitable[Any]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
     ) -> msgspec.Raw:
         """The JSON of what `read` reads with these arguments, which depends on nothing but them and the database.
 
         Raises Unavailable.
         """
+
+        async def encoded(tx: Connection) -> bytes:
+            return msgspec.json.encode(await read(tx, *args, **kwargs))
+
         asked = (read, args, *kwargs.items())
         self._database.gate.pass_by()
         answer = self._look_up(asked)
@@ -46,7 +55,7 @@ class KeptAnswers:
                 answer = self._look_up(asked)
                 if answer is None:
                     revision = self._revision
-                    answer = await connection.run(_encoded(read(*args, **kwargs)))
+                    answer = await connection.run(encoded)
                     # Begun after the revision was read: it has seen no less. What was forgotten meanwhile stays so.
                     if revision is not None and revision == self._revision:
                         self._keep(asked, answer)
@@ -75,7 +84,3 @@ class KeptAnswers:
         self._revision = None
         self._kept.clear()
         self.size_bytes = 0
-
-
-def _encoded(script: Script[Any]) -> Script[bytes]:
-    return msgspec.json.encode((yield from script))

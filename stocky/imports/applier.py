@@ -18,7 +18,6 @@ from stocky.catalogue import repository as catalogue
 from stocky.catalogue.schemas import Barcode, Item, ItemChange, NewItem, NewItemType, NewLocation
 from stocky.catalogue.tag_repository import name_key
 from stocky.db import Connection, Database
-from stocky.db.scripted import scripted
 from stocky.errors import Conflict, Contention, Invalid, StockyError, Unavailable
 from stocky.imports import row_changes
 from stocky.imports.csv_reader import Sheet
@@ -113,7 +112,7 @@ class Applier:
         """The rows that were refused."""
         for attempt in range(ATTEMPTS):
             try:
-                return await self._database.run(scripted(lambda tx: self._write(tx, chunk)))
+                return await self._database.run(self._write, chunk)
             except (Conflict, Contention, Invalid) as error:
                 # Somebody was first with a barcode, a name or a place: it is seen now, and decided on.
                 failure: StockyError = error

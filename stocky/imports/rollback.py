@@ -16,7 +16,6 @@ from stocky.catalogue import location_repository
 from stocky.catalogue import repository as catalogue
 from stocky.catalogue.schemas import ItemChange, LocationChange
 from stocky.db import Connection, Database, Lane
-from stocky.db.scripted import scripted
 from stocky.errors import Conflict, StockyError, Unavailable
 from stocky.imports.schemas import TakenBack
 from stocky.progress import ProgressCallback
@@ -104,7 +103,7 @@ class TakingBack:
             ("imported", "sku"): self._put_sku_back,
         }[entry.action, entry.subject]
         try:
-            is_done = await self._database.run(scripted(partial(_call, restore, entry)))
+            is_done = await self._database.run(partial(_call, restore, entry))
         except Unavailable:
             raise
         except StockyError as error:

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import functools
 import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from stocky import clock
-from stocky.db import Connection, Database, Script
+from stocky.db import Connection, Database
 from stocky.db.maintenance_gate import begun_in
 from stocky.errors import OutOfSpace, StockyError, Unavailable
 from stocky.jobs import repository
@@ -134,7 +134,7 @@ class Jobs:
     ) -> int | None:
         """The id of a job that any process may do; None when one with this once_key was there before."""
         new = NewJob(kind=kind, parameters=parameters, once_key=once_key, max_attempts=max_attempts, created_by=by)
-        id = await self._database.run(repository.add_job(new))
+        id = await self._database.run(repository.add_job, new)
         self._wake.set()
         return id
 
@@ -145,7 +145,7 @@ class Jobs:
     async def run_here(self, kind: str, work: Work, *, by: str | None) -> Job:
         """A job that only this process can do, since what it needs lies here; it goes on when its request has ended."""
         new = NewJob(kind=kind, created_by=by, owner=self._owner, lease_until=clock.now() + LEASE)
-        job = await self._database.run(repository.add_running_job(new))
+        job = await self._database.run(repository.add_running_job, new)
         self._begin(ClaimedJob(job.id, kind, {}, 1, 1), work)
         return job
 
@@ -202,8 +202,9 @@ class Jobs:
         is_refusal = status is not None and 400 <= status < 500
         if job.attempts < job.max_attempts and not is_refusal:
             run_after = clock.now() + BACK_OFF * 2 ** (job.attempts - 1)
-            put_back = functools.partial(repository.put_job_back, self._owner, job.id, error, run_after)
-            await self._keep(run, lambda: self._database.run(put_back()))
+            await self._keep(
+                run, partial(self._database.run, repository.put_job_back, self._owner, job.id, error, run_after)
+            )
         else:
             await self._end(run, result=None, error=error, status=status)
 
@@ -211,14 +212,12 @@ class Jobs:
         """Writes down how a job ended. A result that the database does not take is an end without it."""
         job = run.job
 
-        def end() -> Script[bool]:
-            return repository.end_job(
-                self._owner, job.id, run.progress, result=result, error=error, error_status=status
-            )
-
         async def write() -> None:
             async with self._database.transaction() as tx:
-                if await tx.run(end()) and (ended := self._ended.get(job.kind)):
+                is_ours = await repository.end_job(
+                    tx, self._owner, job.id, run.progress, result=result, error=error, error_status=status
+                )
+                if is_ours and (ended := self._ended.get(job.kind)):
                     await ended(tx, error)
 
         if not await self._keep(run, write) and error is None:
@@ -251,12 +250,12 @@ class Jobs:
         self._expired_before = clock.now()
 
     async def _end_interrupted(self) -> None:
-        def end() -> Script[list[InterruptedJob]]:
-            return repository.end_interrupted_jobs(self._owner, list(self._running), self._expired_before)
+        async def end(tx: Connection) -> list[InterruptedJob]:
+            return await repository.end_interrupted_jobs(tx, self._owner, list(self._running), self._expired_before)
 
         try:
             async with self._database.transaction() as tx:
-                for job in await tx.run(end()):
+                for job in await end(tx):
                     _log.warning("Job %d (%s) was interrupted and is %s now", job.id, job.kind, job.status.value)
                     if job.status is JobStatus.FAILED and (ended := self._ended.get(job.kind)):
                         await ended(tx, job.error)
@@ -264,7 +263,7 @@ class Jobs:
             raise
         except Exception:  # noqa: BLE001 - whatever `ended` raises, it must not keep jobs from being claimed
             _log.exception("The end of interrupted jobs could not be told")
-            await self._database.run(end())
+            await self._database.run(end)
 
     def _be_patient(self) -> None:
         """While a restore kept everyone out nobody could renew a lease, also who works on."""
@@ -272,8 +271,9 @@ class Jobs:
 
     async def _claim(self) -> bool:
         until = clock.now() + LEASE
-        claiming = repository.claim_job(self._owner, until, sorted(self._functions), sorted(self._alone))
-        job = await self._database.run(claiming)
+        job = await self._database.run(
+            repository.claim_job, self._owner, until, sorted(self._functions), sorted(self._alone)
+        )
         if job is None:
             return False
         function = self._functions[job.kind]
@@ -291,15 +291,15 @@ class Jobs:
         now = time.monotonic()
         if self._running and now - self._renewed >= RENEW_SECONDS:
             until = clock.now() + LEASE
-            await self._database.run(repository.renew_job_leases(self._owner, list(self._running), until))
+            await self._database.run(repository.renew_job_leases, self._owner, list(self._running), until)
             self._renewed = now
         for run in list(self._running.values()):
             if not run.is_told:
                 run.is_told = True
-                await self._database.run(repository.note_job_progress(self._owner, run.job.id, run.progress))
+                await self._database.run(repository.note_job_progress, self._owner, run.job.id, run.progress)
 
     async def _tidy(self) -> None:
-        await self._database.run(repository.remove_old_jobs(_days_ago(KEPT_DAYS), KEPT_JOBS))
+        await self._database.run(repository.remove_old_jobs, _days_ago(KEPT_DAYS), KEPT_JOBS)
 
 
 def _days_ago(days: int) -> datetime:

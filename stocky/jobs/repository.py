@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from stocky import clock
-from stocky.db import Ask, Connection, Script
+from stocky.db import Connection
 from stocky.errors import NotFound
 from stocky.jobs.schemas import Job, JobStatus, Progress
 
@@ -73,78 +73,83 @@ class _Id(msgspec.Struct):
     id: int
 
 
-def add_job(new: NewJob) -> Script[int | None]:
+async def add_job(tx: Connection, new: NewJob) -> int | None:
     """The new job's id; None when a job with its once_key exists."""
     now = clock.now()
     has_begun = new.owner is not None
-    added = yield Ask(
+    added = await tx.all(
         "add_job",
-        {
-            "kind": new.kind,
-            "status": "running" if has_begun else "queued",
-            "once_key": new.once_key,
-            "parameters": msgspec.json.encode(new.parameters).decode(),
-            "attempts": int(has_begun),
-            "max_attempts": new.max_attempts,
-            "run_after": now,
-            "owner": new.owner,
-            "lease_until": new.lease_until,
-            "created_by": new.created_by,
-            "created_at": now,
-            "started_at": now if has_begun else None,
-        },
-        into=_Id,
+        _Id,
+        kind=new.kind,
+        status="running" if has_begun else "queued",
+        once_key=new.once_key,
+        parameters=msgspec.json.encode(new.parameters).decode(),
+        attempts=int(has_begun),
+        max_attempts=new.max_attempts,
+        run_after=now,
+        owner=new.owner,
+        lease_until=new.lease_until,
+        created_by=new.created_by,
+        created_at=now,
+        started_at=now if has_begun else None,
     )
     return added[0].id if added else None
 
 
-def add_job_unless_waiting(new: NewJob) -> Script[int | None]:
+async def add_job_unless_waiting(tx: Connection, new: NewJob) -> int | None:
     """The new job's id; None when one of its kind waits already and is about to begin."""
-    waiting = yield Ask("find_waiting_job", {"kind": new.kind, "now": clock.now()}, into=_Id)
-    return None if waiting else (yield from add_job(new))
+    waiting = await tx.all("find_waiting_job", _Id, kind=new.kind, now=clock.now())
+    return None if waiting else (await add_job(tx, new))
 
 
-def add_running_job(new: NewJob) -> Script[Job]:
+async def add_running_job(tx: Connection, new: NewJob) -> Job:
     """The new job, which has an owner and no once_key."""
-    id = yield from add_job(new)
-    rows = yield Ask("get_job", {"id": id}, into=_Row)
+    id = await add_job(tx, new)
+    rows = await tx.all("get_job", _Row, id=id)
     return _job(rows[0])
 
 
-def claim_job(owner: str, lease_until: datetime, kinds: list[str], alone: list[str]) -> Script[ClaimedJob | None]:
+async def claim_job(
+    tx: Connection, owner: str, lease_until: datetime, kinds: list[str], alone: list[str]
+) -> ClaimedJob | None:
     """The job of these kinds that waits longest, if one does; of the kinds that run `alone`, only if none runs."""
-    yield Ask("lock_job_claims")
-    claimed = yield Ask(
+    await tx.execute("lock_job_claims")
+    claimed = await tx.all(
         "claim_job",
-        {
-            "owner": owner,
-            "lease_until": lease_until,
-            "now": clock.now(),
-            "kinds": msgspec.json.encode(kinds).decode(),
-            "alone": msgspec.json.encode(alone).decode(),
-        },
-        into=ClaimedJob,
+        ClaimedJob,
+        owner=owner,
+        lease_until=lease_until,
+        now=clock.now(),
+        kinds=msgspec.json.encode(kinds).decode(),
+        alone=msgspec.json.encode(alone).decode(),
     )
     return claimed[0] if claimed else None
 
 
-def renew_job_leases(owner: str, ids: list[int], lease_until: datetime) -> Script[None]:
+async def renew_job_leases(tx: Connection, owner: str, ids: list[int], lease_until: datetime) -> None:
     """Says that the owner works on these."""
-    yield Ask("renew_job_leases", {"owner": owner, "ids": _json(ids), "lease_until": lease_until})
+    await tx.execute("renew_job_leases", owner=owner, ids=_json(ids), lease_until=lease_until)
 
 
-def note_job_progress(owner: str, id: int, progress: Progress) -> Script[None]:
+async def note_job_progress(tx: Connection, owner: str, id: int, progress: Progress) -> None:
     """Writes down how far it is."""
-    yield Ask("note_job_progress", {"owner": owner, "id": id} | _told(progress))
+    await tx.execute("note_job_progress", **{"owner": owner, "id": id} | _told(progress))
 
 
-def end_job(
-    owner: str, id: int, progress: Progress, *, result: bytes | None, error: str | None, error_status: int | None
-) -> Script[bool]:
+async def end_job(
+    tx: Connection,
+    owner: str,
+    id: int,
+    progress: Progress,
+    *,
+    result: bytes | None,
+    error: str | None,
+    error_status: int | None,
+) -> bool:
     """Writes down what came of it: a result as JSON, or an error. False when it is not the owner's any more."""
-    ended: int = yield Ask(
+    ended: int = await tx.execute(
         "end_job",
-        {
+        **{
             "owner": owner,
             "id": id,
             "status": "done" if error is None else "failed",
@@ -154,30 +159,34 @@ def end_job(
             "finished_at": clock.now(),
         }
         | _told(progress),
-        counted=True,
     )
     return bool(ended)
 
 
-def put_job_back(owner: str, id: int, error: str, run_after: datetime) -> Script[None]:
+async def put_job_back(tx: Connection, owner: str, id: int, error: str, run_after: datetime) -> None:
     """Lets it wait for another attempt."""
-    yield Ask("put_job_back", {"owner": owner, "id": id, "error": error, "run_after": run_after})
+    await tx.execute("put_job_back", owner=owner, id=id, error=error, run_after=run_after)
 
 
-def end_interrupted_jobs(owner: str, running: list[int], expired_before: datetime) -> Script[list[InterruptedJob]]:
+async def end_interrupted_jobs(
+    tx: Connection, owner: str, running: list[int], expired_before: datetime
+) -> list[InterruptedJob]:
     """Deals with jobs whose lease ran out: of other owners before that moment, of the owner's those not `running`."""
-    ended: list[InterruptedJob] = yield Ask(
+    ended: list[InterruptedJob] = await tx.all(
         "end_interrupted_jobs",
-        {"owner": owner, "running": _json(running), "now": clock.now(), "expired_before": expired_before},
-        into=InterruptedJob,
+        InterruptedJob,
+        owner=owner,
+        running=_json(running),
+        now=clock.now(),
+        expired_before=expired_before,
     )
     return ended
 
 
-def remove_old_jobs(before: datetime, kept: int) -> Script[None]:
+async def remove_old_jobs(tx: Connection, before: datetime, kept: int) -> None:
     """Removes what ended before that moment, or is not among the last `kept`; a once_key is kept for days."""
     recent = clock.now() - KEY_LASTS
-    yield Ask("remove_old_jobs", {"before": before, "kept": kept, "recent": recent})
+    await tx.execute("remove_old_jobs", before=before, kept=kept, recent=recent)
 
 
 async def get_job(read: Connection, id: int) -> Job:

@@ -10,7 +10,7 @@ from typing import Any
 
 from stocky.auth.schemas import Principal
 from stocky.catalogue.schemas import Item
-from stocky.db import Ask, Connection, Script
+from stocky.db import Connection
 from stocky.errors import Conflict
 from stocky.merging.schemas import MovedEntry
 from stocky.quantity import from_milli
@@ -43,7 +43,7 @@ async def move_list_entries(
         there = each.into_milli or 0
         gone = _changed(source, each.quantity_milli, 0, {"merged_into": _named(target)})
         come = _changed(target, there, there + each.quantity_milli, {"merged": _named(source)})
-        await tx.run(_tell(each.parent_id, by, [gone, come], moment))
+        await _tell(tx, each.parent_id, by, [gone, come], moment)
     return moved
 
 
@@ -83,7 +83,7 @@ async def return_list_entries(
                 continue
         gone = _changed(target, left + given, left, {"unmerged": _named(source)})
         come = _changed(source, 0, given, {"unmerged_from": _named(target)})
-        await tx.run(_tell(each.parent_id, by, [gone, come], moment))
+        await _tell(tx, each.parent_id, by, [gone, come], moment)
 
 
 async def return_project_entries(
@@ -120,10 +120,10 @@ def _own(moved: MovedEntry, source: Item, moment: datetime) -> dict[str, Any]:
     }
 
 
-def _tell(list_id: int, by: Principal, told: list[_Told], moment: datetime) -> Script[None]:
+async def _tell(tx: Connection, list_id: int, by: Principal, told: list[_Told], moment: datetime) -> None:
     for action, details in told:
-        yield from change_log.write(list_id, action, by, [details], moment)
-    yield Ask("touch_shopping_list", {"id": list_id, "updated_at": moment})
+        await change_log.write(tx, list_id, action, by, [details], moment)
+    await tx.execute("touch_shopping_list", id=list_id, updated_at=moment)
 
 
 def _changed(item: Item, before_milli: int, after_milli: int, because: dict[str, Any]) -> _Told:

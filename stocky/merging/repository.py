@@ -15,7 +15,7 @@ from stocky.alerts.evaluate import look_at_causes
 from stocky.auth.schemas import Principal
 from stocky.catalogue import repository as catalogue
 from stocky.catalogue.schemas import Item
-from stocky.db import Ask, Connection, Script
+from stocky.db import Connection
 from stocky.errors import Conflict, Invalid
 from stocky.logs import audit
 from stocky.merging.documents import move_documents, return_documents
@@ -82,7 +82,7 @@ async def merge_items(tx: Connection, recorder: Recorder, source_id: int, target
     await tx.execute("move_barcodes", source_id=source.id, target_id=target.id)
     await tx.execute("mark_merged", source_id=source.id, target_id=target.id, moment=moment)
     await _renew(tx, target.id)
-    await tx.run(look_at_causes([source_id, target.id]))
+    await look_at_causes(tx, [source_id, target.id])
     await tx.value(
         "add_merge",
         source_id=source.id,
@@ -145,15 +145,15 @@ async def undo_merge(tx: Connection, recorder: Recorder, source_id: int, by: Pri
     await return_project_entries(tx, merge.moved.project_entries, source, target, **when)
     await return_documents(tx, merge.moved.documents, merge.moved.image_document_id, source_id, target.id, moment)
     await _renew(tx, target.id)
-    await tx.run(look_at_causes([source_id, target.id]))
+    await look_at_causes(tx, [source_id, target.id])
     await tx.execute("end_merge", id=merge.id, undone_at=moment)
     await audit.record(tx, by, "unmerged", "item", source_id, {"from": target.id, "name": source.name})
     return await catalogue.get_item(tx, source_id)
 
 
-def lock_merges() -> Script[None]:
+async def lock_merges(tx: Connection) -> None:
     """Nothing is merged or given back meanwhile. It comes before all other locks: partial imports lock whole tables."""
-    yield Ask("lock_merges")
+    await tx.execute("lock_merges")
 
 
 async def try_to_lock_merges(tx: Connection) -> bool:

@@ -12,7 +12,7 @@ from msgspec import Struct
 from stocky import clock
 from stocky.alerts import repository as alerts
 from stocky.backup.store import Store
-from stocky.db import Ask, Database, Script
+from stocky.db import Connection, Database
 from stocky.jobs.jobs import LEASE
 from stocky.jobs.schedule import Schedule
 
@@ -57,7 +57,7 @@ class ClockWatch:
             self._is_told = False
             return
         if found and found.moment:
-            await self._database.run(_mend(now))
+            await self._database.run(_mend, now)
         if self._is_told:
             return
         message = _message(now, latest or now + went_back, len(backups))
@@ -72,13 +72,13 @@ def _offset() -> float:
     return clock.now().timestamp() - time.monotonic()
 
 
-def _mend(now: datetime) -> Script[None]:
+async def _mend(tx: Connection, now: datetime) -> None:
     moments = {"now": now, "future": now + FUTURE, "far": now + FAR, "lease_until": now + LEASE}
-    yield Ask("free_future_days", {"future": moments["future"]})
-    yield Ask("hurry_future_jobs", {name: moments[name] for name in ("now", "future", "far")})
-    yield Ask("end_future_job_leases", {name: moments[name] for name in ("future", "lease_until")})
-    yield Ask("date_future_settings", {name: moments[name] for name in ("now", "future")})
-    yield Ask("hurry_future_webhooks", moments)
+    await tx.execute("free_future_days", future=moments["future"])
+    await tx.execute("hurry_future_jobs", **{name: moments[name] for name in ("now", "future", "far")})
+    await tx.execute("end_future_job_leases", **{name: moments[name] for name in ("future", "lease_until")})
+    await tx.execute("date_future_settings", **{name: moments[name] for name in ("now", "future")})
+    await tx.execute("hurry_future_webhooks", **moments)
 
 
 def _message(now: datetime, latest: datetime, backups: int) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from stocky.config import Config
-from stocky.db import Ask, Database, Lane, Script
+from stocky.db import Connection, Database, Lane
 from stocky.errors import StockyError, Unavailable
 from stocky.resources import resource
 
@@ -61,7 +61,7 @@ class Readiness:
         return checks
 
     async def _prove_writable(self) -> None:
-        await self._database.run(_prove_writable())
+        await self._database.run(_prove_writable)
 
     async def _prove_data_directory(self) -> None:
         await asyncio.to_thread(_write_and_remove, self._data_dir)
@@ -88,8 +88,8 @@ async def _outcome(check: Callable[[], Awaitable[None]]) -> str:
     return WELL
 
 
-def _prove_writable() -> Script[None]:
-    yield Ask("prove_writable")
+async def _prove_writable(tx: Connection) -> None:
+    await tx.execute("prove_writable")
 
 
 def _write_and_remove(directory: Path) -> None:

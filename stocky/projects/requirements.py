@@ -9,7 +9,7 @@ import msgspec
 
 from stocky import clock
 from stocky.catalogue.repository import get_items, get_usable_items
-from stocky.db import Ask, Connection, Script
+from stocky.db import Connection
 from stocky.errors import Conflict, NotFound
 from stocky.projects.schemas import MAX_REQUIREMENTS, Requirement
 from stocky.quantity import from_milli, to_milli
@@ -75,7 +75,7 @@ async def add_requirements(tx: Connection, project_id: int, new: list[NewEntry])
     if len(await list_rows(tx, project_id)) + len(new) > MAX_REQUIREMENTS:
         raise Conflict(f"A project needs at most {MAX_REQUIREMENTS} things; divide it")
     await get_usable_items(tx, {each.item_id for each in new if each.item_id is not None})
-    return await tx.run(_add_rows(project_id, new))
+    return await _add_rows(tx, project_id, new)
 
 
 async def change_requirement(tx: Connection, row: RequirementRow, change: dict[str, Any]) -> None:
@@ -95,19 +95,17 @@ async def remove_requirement(tx: Connection, row: RequirementRow) -> None:
     await tx.execute("remove_requirement", id=row.id)
 
 
-def _add_rows(project_id: int, new: list[NewEntry]) -> Script[list[int]]:
+async def _add_rows(tx: Connection, project_id: int, new: list[NewEntry]) -> list[int]:
     moment = clock.now()
     ids = []
     for each in new:
-        rows = yield Ask(
+        rows = await tx.rows(
             "add_requirement",
-            {
-                "project_id": project_id,
-                "item_id": each.item_id,
-                "text": each.text,
-                "quantity_milli": to_milli(each.quantity),
-                "created_at": moment,
-            },
+            project_id=project_id,
+            item_id=each.item_id,
+            text=each.text,
+            quantity_milli=to_milli(each.quantity),
+            created_at=moment,
         )
         ids.append(rows[0][0])
     return ids

@@ -11,7 +11,7 @@ from stocky import clock
 from stocky.auth.schemas import Principal
 from stocky.catalogue.repository import get_items
 from stocky.catalogue.schemas import Location
-from stocky.db import Ask, Connection, Script
+from stocky.db import Connection
 from stocky.errors import Conflict, NotFound
 from stocky.jobs.repository import NewJob, add_job
 from stocky.logs import audit
@@ -130,7 +130,7 @@ async def add_plan(tx: Connection, new: NewPlan, by: Principal) -> tuple[int, in
     )
     # A second attempt only where a process was killed in the midst of the first.
     job = NewJob(kind=KIND, parameters={"plan_id": plan_id}, max_attempts=2, created_by=by.user.username)
-    job_id = await tx.run(add_job(job))
+    job_id = await add_job(tx, job)
     assert job_id is not None
     await audit.record(tx, by, "created", "reorg_plan", plan_id, {"max_moves": new.max_moves})
     return plan_id, job_id
@@ -140,7 +140,7 @@ async def propose_plan(tx: Connection, plan_id: int, proposal: Proposal) -> None
     """Keeps what was computed, unless the plan was discarded, or computed by someone else, meanwhile."""
     freed = msgspec.json.encode(proposal.freed_boxes).decode()
     if await tx.execute("propose_plan", id=plan_id, has_more=proposal.has_more, freed_boxes=freed):
-        await tx.run(_add_moves(plan_id, proposal))
+        await _add_moves(tx, plan_id, proposal)
 
 
 async def fail_plan(tx: Connection, plan_id: int) -> None:
@@ -190,24 +190,24 @@ async def apply_plan(
     tx: Connection, plan_id: int, by: Principal, batch_id: str, moved: dict[int, int], moment: datetime
 ) -> Plan:
     """Keeps as what the plan was applied; `moved` are the thousandths of each move, by its id."""
-    await tx.run(_note_moved(moved))
+    await _note_moved(tx, moved)
     await tx.execute("apply_plan", id=plan_id, applied_by=by.id, applied_at=moment, batch_id=batch_id)
     await audit.record(tx, by, "applied", "reorg_plan", plan_id, {"batch_id": batch_id})
     return await get_plan(tx, plan_id)
 
 
-def _add_moves(plan_id: int, proposal: Proposal) -> Script[None]:
+async def _add_moves(tx: Connection, plan_id: int, proposal: Proposal) -> None:
     rows = [
         (plan_id, step, move.item_id, move.from_id, move.to_id, *msgspec.structs.astuple(lot), move.reason)
         for step, move in enumerate(proposal.moves, 1)
         for lot in move.lots
     ]
     if rows:
-        yield Ask("add_move", rows=rows)
+        await tx.execute_many("add_move", rows)
 
 
-def _note_moved(moved: dict[int, int]) -> Script[None]:
-    yield Ask("note_moved", rows=[(quantity, id) for id, quantity in moved.items()])
+async def _note_moved(tx: Connection, moved: dict[int, int]) -> None:
+    await tx.execute_many("note_moved", [(quantity, id) for id, quantity in moved.items()])
 
 
 def _move(row: MoveRow) -> PlannedMove:

@@ -10,7 +10,7 @@ from msgspec import UNSET
 from stocky import clock
 from stocky.auth.schemas import Principal
 from stocky.catalogue.location_repository import get_location
-from stocky.db import Ask, Connection, Script
+from stocky.db import Connection
 from stocky.errors import NotFound
 from stocky.logs import audit
 from stocky.scanner.schemas import Mode, ScannerState, StateChange
@@ -47,16 +47,16 @@ class ScannerRow(msgspec.Struct, gc=False):
         )
 
 
-def find_scanners(scanner_ids: list[str]) -> Script[dict[str, ScannerRow]]:
+async def find_scanners(tx: Connection, scanner_ids: list[str]) -> dict[str, ScannerRow]:
     """The states of scanners by their ids; those never heard of are as new."""
-    rows = yield Ask("find_scanners", {"scanner_ids": msgspec.json.encode(scanner_ids).decode()}, ScannerRow)
+    rows = await tx.all("find_scanners", ScannerRow, scanner_ids=msgspec.json.encode(scanner_ids).decode())
     known = {row.scanner_id: row for row in rows}
     return {id: known.get(id) or ScannerRow(id) for id in scanner_ids}
 
 
-def touch_scanners(rows: list[tuple[str, int, datetime, str | None]]) -> Script[None]:
+async def touch_scanners(tx: Connection, rows: list[tuple[str, int, datetime, str | None]]) -> None:
     """Scanners that were heard of: id, user, when, and what was scanned."""
-    yield Ask("touch_scanners", rows=rows)
+    await tx.execute_many("touch_scanners", rows)
 
 
 async def get_state(read: Connection, scanner_id: str) -> ScannerState:
@@ -108,7 +108,7 @@ async def set_view(tx: Connection, scanner_id: str, view: str | None) -> Scanner
 
 async def touch_scanner(tx: Connection, scanner_id: str, by: Principal) -> ScannerState:
     """A sign of life."""
-    await tx.run(touch_scanners([(scanner_id, by.id, clock.now(), None)]))
+    await touch_scanners(tx, [(scanner_id, by.id, clock.now(), None)])
     return await get_state(tx, scanner_id)
 
 

@@ -11,7 +11,7 @@ from stocky import clock
 from stocky.auth.schemas import Principal
 from stocky.barcodes.reader import read_code
 from stocky.barcodes.reading import LONGEST, Reading, is_too_long
-from stocky.db import Ask, Script
+from stocky.db import Connection
 from stocky.errors import Invalid
 from stocky.quantity import from_milli, to_milli
 from stocky.scanner.repository import ScannerRow, find_scanners, own_scanner_id, touch_scanners
@@ -50,9 +50,9 @@ class ScanPosting(Posting):
         self._named = named(scan.event_id, scan)
 
     @classmethod
-    def prepare(cls, postings: list[ScanPosting]) -> Script[None]:
-        scanners = yield from find_scanners(list({posting.scanner_id for posting in postings}))
-        hints = yield from _find_hints(postings)
+    async def prepare(cls, tx: Connection, postings: list[ScanPosting]) -> None:
+        scanners = await find_scanners(tx, list({posting.scanner_id for posting in postings}))
+        hints = await _find_hints(tx, postings)
         for posting in postings:
             posting.scanner = scanners[posting.scanner_id]
             if posting.only_look:
@@ -60,18 +60,19 @@ class ScanPosting(Posting):
             posting.operations = [posting._operation(hints)]
 
     @classmethod
-    def finish(cls, postings: list[ScanPosting]) -> Script[None]:
+    async def finish(cls, tx: Connection, postings: list[ScanPosting]) -> None:
         moment = clock.now()
         latest = {posting.scanner_id: posting for posting in postings}
         for posting in latest.values():
             posting.scanner.last_seen = moment
             posting.scanner.last_scan = posting.scan.upc
         # In one order everywhere, so that two processes do not wait for each other in a circle.
-        yield from touch_scanners(
+        await touch_scanners(
+            tx,
             [
                 (scanner_id, latest[scanner_id].by.id, moment, latest[scanner_id].scan.upc)
                 for scanner_id in sorted(latest)
-            ]
+            ],
         )
 
     def _operation(self, hints: dict[str, int]) -> Operation:
@@ -142,21 +143,19 @@ async def _answer(recorder: Recorder, posting: ScanPosting) -> ScanAnswer:
     )
 
 
-def _find_hints(postings: list[ScanPosting]) -> Script[dict[str, int]]:
+async def _find_hints(tx: Connection, postings: list[ScanPosting]) -> dict[str, int]:
     """Location ids by hint: a location's name, or else its id."""
     hints = {str(posting.scan.location_hint) for posting in postings if posting.scan.location_hint is not None}
     if not hints:
         return {}
     ids = [int(hint) for hint in hints if hint.isascii() and hint.isdigit() and len(hint) < 16]
-    rows: list[_HintRow] = yield Ask(
+    rows: list[_HintRow] = await tx.all(
         "find_places",
-        {
-            "ids": msgspec.json.encode(ids).decode(),
-            "names": msgspec.json.encode(list(hints)).decode(),
-            "box_nos": "[]",
-            "loc_nos": "[]",
-        },
         _HintRow,
+        ids=msgspec.json.encode(ids).decode(),
+        names=msgspec.json.encode(list(hints)).decode(),
+        box_nos="[]",
+        loc_nos="[]",
     )
     return {str(row.id): row.id for row in rows} | {row.name: row.id for row in rows}
 

@@ -50,7 +50,7 @@ async def _find_faults(read: Connection) -> AsyncIterator[str]:
 
 async def _differing(read: Connection, ids: set[int]) -> set[int]:
     """Of these items, those that the index has otherwise, or not at all, without a mark that says so."""
-    sources = await read.run(read_sources(ids))
+    sources = await read.run(read_sources, ids)
     texts = {each.item_id: each for each in await read.all("list_search_texts", SearchText, ids=as_list(ids))}
     differing = {source.item_id for source in sources if texts.get(source.item_id) != text_of(source)}
     if not differing:

@@ -9,7 +9,7 @@ import asyncio
 import logging
 
 from stocky.config import Config
-from stocky.db import Ask, Database, Script, make_database
+from stocky.db import Connection, Database, make_database
 from stocky.search.normalize import text_of
 from stocky.search.sources import Mark, as_list, read_sources
 
@@ -58,7 +58,7 @@ class SearchIndex:
                     return True
         elif not await self._prepare():
             return False
-        while (seen_to := await self._database.run(_see_to_marks())) == BATCH:
+        while (seen_to := await self._database.run(_see_to_marks)) == BATCH:
             self._is_behind = True
             await asyncio.sleep(0)
         if seen_to is None:
@@ -68,7 +68,7 @@ class SearchIndex:
 
     async def _prepare(self) -> bool:
         """Makes the index where it is missing, and marks what is not in it; False while another process works on it."""
-        is_indexed = await self._database.run(_prepare())
+        is_indexed = await self._database.run(_prepare)
         if is_indexed is None:
             return False
         if is_indexed is False and self._is_indexed is None:
@@ -82,13 +82,13 @@ class SearchIndex:
         self._is_prepared = False
 
 
-def _prepare() -> Script[bool | None]:
+async def _prepare(tx: Connection) -> bool | None:
     """Whether there is an index, made if it can be, with all that it lacks marked; None while another process works."""
-    if not (yield Ask("take_search_turn"))[0][0]:
+    if not (await tx.rows("take_search_turn"))[0][0]:
         return None
-    yield from _make()
-    yield Ask("mark_everything")
-    return bool((yield Ask("has_search_index"))[0][0])
+    await _make(tx)
+    await tx.execute("mark_everything")
+    return bool((await tx.rows("has_search_index"))[0][0])
 
 
 async def reindex(config: Config) -> str:
@@ -96,7 +96,7 @@ async def reindex(config: Config) -> str:
     database = make_database(config)
     await database.open()
     try:
-        await database.run(_empty())
+        await database.run(_empty)
         index = SearchIndex(database)
         while True:
             if await index.see_to_marks():
@@ -106,37 +106,37 @@ async def reindex(config: Config) -> str:
         await database.close()
 
 
-def _empty() -> Script[None]:
-    yield Ask("drop_search_index_take_in")
-    yield Ask("drop_search_index_let_go")
-    yield Ask("drop_search_index")
-    yield Ask("empty_search_index")
-    yield from _make()
+async def _empty(tx: Connection) -> None:
+    await tx.execute("drop_search_index_take_in")
+    await tx.execute("drop_search_index_let_go")
+    await tx.execute("drop_search_index")
+    await tx.execute("empty_search_index")
+    await _make(tx)
     # Whoever serves meanwhile, or this one after a kill, finds that everything is missing.
-    yield Ask("mark_everything")
+    await tx.execute("mark_everything")
 
 
-def _make() -> Script[None]:
+async def _make(tx: Connection) -> None:
     """The index where it is missing, with what keeps it in step."""
-    yield Ask("make_search_index")
-    yield Ask("make_search_index_take_in")
-    yield Ask("make_search_index_let_go")
+    await tx.execute("make_search_index")
+    await tx.execute("make_search_index_take_in")
+    await tx.execute("make_search_index_let_go")
 
 
-def _see_to_marks() -> Script[int | None]:
+async def _see_to_marks(tx: Connection) -> int | None:
     """How many marks it saw to; None while another process does."""
-    if not (yield Ask("take_search_turn"))[0][0]:
+    if not (await tx.rows("take_search_turn"))[0][0]:
         return None
-    marks: list[Mark] = yield Ask("list_pending", {"limit": BATCH}, Mark)
+    marks: list[Mark] = await tx.all("list_pending", Mark, limit=BATCH)
     if not marks:
         return 0
     ids = {mark.item_id for mark in marks}
     if ALL_MISSING in ids:
-        yield Ask("mark_missing")
-    texts = [text_of(source) for source in (yield from read_sources(ids))]
-    yield Ask("remove_search_texts", {"ids": as_list(ids)})
+        await tx.execute("mark_missing")
+    texts = [text_of(source) for source in (await read_sources(tx, ids))]
+    await tx.execute("remove_search_texts", ids=as_list(ids))
     if texts:
-        yield Ask("add_search_text", rows=[(each.item_id, each.name, each.text) for each in texts])
-    yield Ask("remove_pending", {"ids": as_list(mark.id for mark in marks)})
+        await tx.execute_many("add_search_text", [(each.item_id, each.name, each.text) for each in texts])
+    await tx.execute("remove_pending", ids=as_list(mark.id for mark in marks))
     # Those that were marked just now are waiting.
     return BATCH if ALL_MISSING in ids else len(marks)

@@ -21,7 +21,7 @@ from msgspec import Struct
 from stocky.barcodes.keys import key_of
 from stocky.catalogue.repository import items_by_id, like_pattern
 from stocky.catalogue.schemas import Item
-from stocky.db import Ask, Script, Work
+from stocky.db import Connection
 from stocky.schema import StorageType
 from stocky.search.normalize import text_of
 from stocky.search.ranking import Kind, Query, Ranked, exact, rank, verbatim
@@ -70,20 +70,20 @@ class _Place(Struct, kw_only=True):
     expiry_date: date | None
 
 
-def search(typed: str, limit: int) -> Script[list[FoundItem]]:
+async def search(tx: Connection, typed: str, limit: int) -> list[FoundItem]:
     """Active items that match, the best first. It reads only."""
     query = Query(typed)
-    found = (yield from _find(query, limit)) if query.words else (yield from _find_verbatim(typed, limit))
+    found = (await _find(tx, query, limit)) if query.words else (await _find_verbatim(tx, typed, limit))
     best = sorted(found, key=lambda item_id: found[item_id].order)[:limit]
-    return (yield from _answers(best, found))
+    return await _answers(tx, best, found)
 
 
-def _find(query: Query, limit: int) -> Script[dict[int, Ranked]]:
-    pending: list[Mark] = yield Ask("list_pending", {"limit": PENDING}, Mark)
-    changed = yield from _changed_texts({mark.item_id for mark in pending})
+async def _find(tx: Connection, query: Query, limit: int) -> dict[int, Ranked]:
+    pending: list[Mark] = await tx.all("list_pending", Mark, limit=PENDING)
+    changed = await _changed_texts(tx, {mark.item_id for mark in pending})
     wanted = {"code": query.typed.upper(), "barcode": query.typed, "barcode_key": key_of(query.typed)}
-    exactly: list[_Hit] = yield Ask("find_exact", wanted, _Hit)
-    found = (yield from _find_verbatim(query.typed, limit)) if query.is_terse else {}
+    exactly: list[_Hit] = await tx.all("find_exact", _Hit, **wanted)
+    found = (await _find_verbatim(tx, query.typed, limit)) if query.is_terse else {}
     found |= {each.item_id: exact(each.item_id, each.field) for each in exactly}
 
     def rank_all(candidates: Collection[tuple[int, str]], similar: bool) -> None:
@@ -93,61 +93,62 @@ def _find(query: Query, limit: int) -> Script[dict[int, Ranked]]:
                 if ranked is not None:
                     found[item_id] = ranked
 
-    def take(candidates: Collection[tuple[int, str]], *, similar: bool = False) -> Script[None]:
+    async def take(tx: Connection, candidates: Collection[tuple[int, str]], *, similar: bool = False) -> None:
         if candidates:
-            yield Work(partial(rank_all, candidates, similar))
+            await tx.compute(partial(rank_all, candidates, similar))
 
-    def take_indexed(candidates: Sequence[tuple[int, str]], *, similar: bool = False) -> Script[None]:
+    async def take_indexed(tx: Connection, candidates: Sequence[tuple[int, str]], *, similar: bool = False) -> None:
         if len(pending) == PENDING:
-            changed.update((yield from _changed_since(candidates)))
-        yield from take([(item_id, changed.get(item_id, text)) for item_id, text in candidates], similar=similar)
+            changed.update(await _changed_since(tx, candidates))
+        await take(tx, [(item_id, changed.get(item_id, text)) for item_id, text in candidates], similar=similar)
 
-    yield from take(changed.items())
+    await take(tx, changed.items())
     if len(query.typed) >= UNMISTAKABLE and any(each.field == "barcodes" for each in exactly):
         return found
     # In the order of their names the best ones come first already.
     beginning = {"start": query.text, "beyond": query.text + _LAST, "limit": 2 * limit}
-    yield from take_indexed((yield Ask("find_by_name", beginning)))
+    await take_indexed(tx, (await tx.rows("find_by_name", **beginning)))
     if sum(each.kind <= Kind.BEGINS for each in found.values()) >= limit:
         return found
-    yield from take_indexed((yield _containing(query.beginnings)))
+    await take_indexed(tx, await _find_containing(tx, query.beginnings))
     if len(found) < limit:
-        yield from take_indexed((yield _containing(query.words)))
+        await take_indexed(tx, await _find_containing(tx, query.words))
     if len(found) < limit and not any(each.kind <= Kind.WORDS for each in found.values()):
-        yield from take(changed.items(), similar=True)
-        sharing = yield from _sharing_pieces(_pieces(query.words), 3 * limit)
-        yield from take_indexed(sharing, similar=True)
+        await take(tx, changed.items(), similar=True)
+        sharing = await _sharing_pieces(tx, _pieces(query.words), 3 * limit)
+        await take_indexed(tx, sharing, similar=True)
     return found
 
 
-def _changed_since(candidates: Sequence[tuple[int, str]]) -> Script[dict[int, str]]:
+async def _changed_since(tx: Connection, candidates: Sequence[tuple[int, str]]) -> dict[int, str]:
     """As they are now: those candidates that have changed since the index was brought in step."""
     if not candidates:
         return {}
-    marked: list[ItemId] = yield Ask("list_marked", {"ids": as_list(item_id for item_id, _ in candidates)}, ItemId)
-    return (yield from _changed_texts({each.item_id for each in marked}))
+    marked: list[ItemId] = await tx.all("list_marked", ItemId, ids=as_list(item_id for item_id, _ in candidates))
+    return await _changed_texts(tx, {each.item_id for each in marked})
 
 
-def _changed_texts(ids: set[int]) -> Script[dict[int, str]]:
+async def _changed_texts(tx: Connection, ids: set[int]) -> dict[int, str]:
     """The texts that active ones of these items have now."""
     if not ids:
         return {}
-    sources = yield from read_sources(ids)
-    texts: dict[int, str] = yield Work(lambda: {each.item_id: text_of(each).text for each in sources if each.is_active})
+    sources = await read_sources(tx, ids)
+    texts: dict[int, str] = await tx.compute(
+        lambda: {each.item_id: text_of(each).text for each in sources if each.is_active}
+    )
     return texts
 
 
-def _containing(words: list[str]) -> Ask:
+async def _find_containing(tx: Connection, words: list[str]) -> Sequence[tuple[int, str]]:
     patterns = [f"%{word}%" for word in words[:PATTERNS]]
     patterns += ["%"] * (PATTERNS - len(patterns))
     one, two, three, four = patterns
-    arguments = {"one": one, "two": two, "three": three, "four": four, "limit": CANDIDATES}
-    return Ask("find_containing", arguments)
+    return await tx.rows("find_containing", one=one, two=two, three=three, four=four, limit=CANDIDATES)
 
 
-def _sharing_pieces(pieces: list[str], limit: int) -> Script[list[tuple[int, str]]]:
+async def _sharing_pieces(tx: Connection, pieces: list[str], limit: int) -> list[tuple[int, str]]:
     """The items, `limit` at most, that share most with what was typed: the fewer have a piece, the more it tells."""
-    rows = yield Ask("find_pieces", {"pieces": _json(pieces), "most": MOST_OF_A_PIECE})
+    rows = await tx.rows("find_pieces", pieces=_json(pieces), most=MOST_OF_A_PIECE)
     having = [msgspec.json.decode(listed or "[]", type=set[int]) for (listed,) in rows]
     shared: dict[int, float] = defaultdict(float)
     for ids in sorted(having, key=len):
@@ -157,7 +158,7 @@ def _sharing_pieces(pieces: list[str], limit: int) -> Script[list[tuple[int, str
             shared[item_id] += tells
     # More than are ranked, since some of them may be hidden.
     nearest = nlargest(CANDIDATES, shared, key=shared.__getitem__)
-    texts = dict((yield Ask("find_texts", {"ids": _json(nearest)})))
+    texts = dict(await tx.rows("find_texts", ids=_json(nearest)))
     return [(item_id, texts[item_id]) for item_id in nearest if item_id in texts][:limit]
 
 
@@ -181,20 +182,20 @@ def _pieces_of(word: str) -> list[str]:
     return pieces + [padded[start : start + 3] for start in range(len(padded) - 2)]
 
 
-def _find_verbatim(typed: str, limit: int) -> Script[dict[int, Ranked]]:
+async def _find_verbatim(tx: Connection, typed: str, limit: int) -> dict[int, Ranked]:
     """What has no word in it, or hardly any, only signs: it is looked for as it is."""
     pattern = like_pattern(typed)
     if pattern is None:
         return {}
-    rows: list[_Hit] = yield Ask("find_verbatim", {"pattern": pattern, "limit": limit}, _Hit)
+    rows: list[_Hit] = await tx.all("find_verbatim", _Hit, pattern=pattern, limit=limit)
     return {each.item_id: verbatim(each.item_id, each.field) for each in rows}
 
 
-def _answers(ids: list[int], found: dict[int, Ranked]) -> Script[list[FoundItem]]:
+async def _answers(tx: Connection, ids: list[int], found: dict[int, Ranked]) -> list[FoundItem]:
     if not ids:
         return []
-    by_id = yield from items_by_id(ids)
-    places: list[_Place] = yield Ask("list_item_places", {"ids": _json(ids)}, _Place)
+    by_id = await items_by_id(tx, ids)
+    places: list[_Place] = await tx.all("list_item_places", _Place, ids=_json(ids))
     stock: dict[int, list[FoundStock]] = defaultdict(list)
     for each in places:
         place = FoundPlace(

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import Struct
 
-from stocky.db import Ask, Script
+from stocky.db import Connection
 from stocky.search.normalize import Source
 
 
@@ -30,11 +30,11 @@ class _DocumentName(Struct):
     name: str
 
 
-def read_sources(ids: Iterable[int]) -> Script[list[Source]]:
+async def read_sources(tx: Connection, ids: Iterable[int]) -> list[Source]:
     """Of those of the items that there are, hidden ones included."""
     wanted = {"ids": as_list(ids)}
-    sources: list[Source] = yield Ask("list_search_sources", wanted, Source)
-    named: list[_DocumentName] = yield Ask("list_document_names", wanted, _DocumentName)
+    sources: list[Source] = await tx.all("list_search_sources", Source, **wanted)
+    named: list[_DocumentName] = await tx.all("list_document_names", _DocumentName, **wanted)
     names: dict[int, list[str]] = defaultdict(list)
     for each in named:
         names[each.item_id].append(each.name)

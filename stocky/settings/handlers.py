@@ -29,7 +29,7 @@ async def change_settings(data: SettingsChange, tx: Connection, state: State, us
         raise Invalid(f"timezone: is {state.timezone}; set STOCKY_TIMEZONE and restart Stocky", field="timezone")
     settings = await repository.change_settings(tx, msgspec.structs.replace(data, timezone=UNSET), user)
     if data.expiring_soon_days is not UNSET:
-        await tx.run(look_soon(user.user.username))
+        await look_soon(tx, user.user.username)
     return _shown(settings, state.timezone)
 
 

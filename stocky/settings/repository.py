@@ -9,7 +9,7 @@ import msgspec
 
 from stocky import clock
 from stocky.auth.schemas import Principal
-from stocky.db import Ask, Connection, Script
+from stocky.db import Connection
 from stocky.logs import audit
 from stocky.settings.schemas import Settings, SettingsChange
 
@@ -25,9 +25,9 @@ async def get_settings(read: Connection) -> Settings:
     return _settings(await _rows(read))
 
 
-def read_settings() -> Script[Settings]:
+async def read_settings(tx: Connection) -> Settings:
     """The same as part of a script."""
-    rows: list[_Row] = yield Ask("list_settings", {}, _Row)
+    rows: list[_Row] = await tx.all("list_settings", _Row)
     return _settings(rows)
 
 

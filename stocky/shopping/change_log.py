@@ -10,7 +10,7 @@ import msgspec
 
 from stocky.auth.repository import get_shown_users
 from stocky.auth.schemas import Principal
-from stocky.db import Ask, Connection, Script
+from stocky.db import Connection
 from stocky.shopping.schemas import ActionType, LogEntry
 
 
@@ -22,13 +22,13 @@ class _Row(msgspec.Struct):
     recorded_at: datetime
 
 
-def write(
-    list_id: int, action: ActionType, by: Principal, told: Sequence[dict[str, Any]], moment: datetime
-) -> Script[None]:
+async def write(
+    tx: Connection, list_id: int, action: ActionType, by: Principal, told: Sequence[dict[str, Any]], moment: datetime
+) -> None:
     """`by` did `action` to the list, once for each of the details told."""
-    yield Ask(
+    await tx.execute_many(
         "add_shopping_list_log",
-        rows=[(list_id, action.value, by.id, msgspec.json.encode(details).decode(), moment) for details in told],
+        [(list_id, action.value, by.id, msgspec.json.encode(details).decode(), moment) for details in told],
     )
 
 

@@ -10,7 +10,7 @@ import msgspec
 from stocky import clock
 from stocky.auth.schemas import Principal
 from stocky.catalogue.repository import get_items, get_usable_item
-from stocky.db import Ask, Connection, Script
+from stocky.db import Connection
 from stocky.errors import Conflict, NotFound
 from stocky.quantity import from_milli, to_milli
 from stocky.shopping import change_log
@@ -81,24 +81,24 @@ async def add_entry(tx: Connection, list_id: int, item_count: int, new: NewEntry
     if new.item_id is not None:
         what = (await get_usable_item(tx, new.item_id)).name
     addition = Addition(new.item_id, new.text, to_milli(new.quantity), what)
-    (entry_id,) = await tx.run(add_entries(list_id, [addition], by, {}))
+    (entry_id,) = await add_entries(tx, list_id, [addition], by, {})
     return next(entry for entry in await list_entries(tx, list_id) if entry.id == entry_id)
 
 
-def add_entries(list_id: int, additions: list[Addition], by: Principal, because: dict[str, Any]) -> Script[list[int]]:
+async def add_entries(
+    tx: Connection, list_id: int, additions: list[Addition], by: Principal, because: dict[str, Any]
+) -> list[int]:
     """The ids of new entries. `because` is told in the log with each of them."""
     moment = clock.now()
     ids = []
     for each in additions:
-        rows = yield Ask(
+        rows = await tx.rows(
             "add_shopping_list_entry",
-            {
-                "list_id": list_id,
-                "item_id": each.item_id,
-                "text": each.text,
-                "quantity_milli": each.quantity_milli,
-                "created_at": moment,
-            },
+            list_id=list_id,
+            item_id=each.item_id,
+            text=each.text,
+            quantity_milli=each.quantity_milli,
+            created_at=moment,
         )
         ids.append(rows[0][0])
     if additions:
@@ -106,8 +106,8 @@ def add_entries(list_id: int, additions: list[Addition], by: Principal, because:
             _named(each.item_id, each.what) | {"quantity": from_milli(each.quantity_milli)} | because
             for each in additions
         ]
-        yield from change_log.write(list_id, ActionType.ITEM_ADDED, by, told, moment)
-        yield Ask("touch_shopping_list", {"id": list_id, "updated_at": moment})
+        await change_log.write(tx, list_id, ActionType.ITEM_ADDED, by, told, moment)
+        await tx.execute("touch_shopping_list", id=list_id, updated_at=moment)
     return ids
 
 
@@ -123,7 +123,7 @@ async def raise_entries(
     new = [each for each in wanted if (each.item_id, each.text) not in there]
     if len(rows) + len(new) > MAX_ENTRIES:
         raise Conflict(f"The list has no room for {len(new)} more entries; it takes {MAX_ENTRIES}. Begin another one")
-    added = set(await tx.run(add_entries(list_id, new, by, because)))
+    added = set(await add_entries(tx, list_id, new, by, because))
     raised = set()
     for each in wanted:
         row = there.get((each.item_id, each.text))
@@ -176,7 +176,7 @@ async def remove_entry(tx: Connection, row: EntryRow, by: Principal, because: di
 async def _log(
     tx: Connection, list_id: int, action: ActionType, by: Principal, told: dict[str, Any], moment: datetime
 ) -> None:
-    await tx.run(change_log.write(list_id, action, by, [told], moment))
+    await change_log.write(tx, list_id, action, by, [told], moment)
     await tx.execute("touch_shopping_list", id=list_id, updated_at=moment)
 
 

@@ -96,7 +96,7 @@ async def add_list(tx: Connection, new: NewList, by: Principal) -> ShoppingList:
     """An empty list."""
     list_id = await _add(tx, new.name, new.is_public, by)
     told = {"name": new.name, "is_public": new.is_public}
-    await tx.run(change_log.write(list_id, ActionType.CREATED, by, [told], clock.now()))
+    await change_log.write(tx, list_id, ActionType.CREATED, by, [told], clock.now())
     return await get_list(tx, list_id, by)
 
 
@@ -111,7 +111,7 @@ async def change_list(tx: Connection, list_id: int, change: ListChange, by: Prin
     changes = {"name": (row.name, name), "is_public": (row.is_public, is_public)}
     told = {field: {"from": before, "to": after} for field, (before, after) in changes.items() if before != after}
     if told:
-        await tx.run(change_log.write(list_id, ActionType.UPDATED, by, [told], moment))
+        await change_log.write(tx, list_id, ActionType.UPDATED, by, [told], moment)
     return await get_list(tx, list_id, by)
 
 
@@ -120,7 +120,7 @@ async def remove_list(tx: Connection, list_id: int, by: Principal) -> None:
     row = await open_list(tx, list_id, by)
     moment = clock.now()
     await tx.execute("hide_shopping_list", id=list_id, updated_at=moment)
-    await tx.run(change_log.write(list_id, ActionType.DELETED, by, [{"name": row.name}], moment))
+    await change_log.write(tx, list_id, ActionType.DELETED, by, [{"name": row.name}], moment)
 
 
 async def duplicate_list(tx: Connection, list_id: int, wanted: Duplication, by: Principal) -> ShoppingList:
@@ -135,8 +135,8 @@ async def duplicate_list(tx: Connection, list_id: int, wanted: Duplication, by: 
     copy_id = await _add(tx, name, is_public, by)
     await tx.execute("copy_shopping_list_entries", list_id=copy_id, source_id=list_id, created_at=moment)
     told = {"from_list_id": list_id, "from_name": row.name, "name": name, "is_public": is_public}
-    await tx.run(change_log.write(copy_id, ActionType.DUPLICATED, by, [told], moment))
-    await tx.run(change_log.write(list_id, ActionType.DUPLICATED, by, [{"to_list_id": copy_id}], moment))
+    await change_log.write(tx, copy_id, ActionType.DUPLICATED, by, [told], moment)
+    await change_log.write(tx, list_id, ActionType.DUPLICATED, by, [{"to_list_id": copy_id}], moment)
     return await get_list(tx, copy_id, by)
 
 

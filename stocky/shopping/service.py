@@ -88,7 +88,7 @@ async def fill_from_low_stock(tx: Connection, list_id: int, wanted: Filling, by:
     low = await tx.all("list_low_items", _LowItem, list_id=list_id, limit=room + 1)
     target_milli = to_milli(wanted.target or 0, "target")
     additions = [Addition(item.id, None, _missing_milli(item, target_milli), item.name) for item in low[:room]]
-    ids = set(await tx.run(add_entries(list_id, additions, by, {"because": "low_stock"})))
+    ids = set(await add_entries(tx, list_id, additions, by, {"because": "low_stock"}))
     added = [entry for entry in await list_entries(tx, list_id) if entry.id in ids]
     return Filled(added, is_complete=len(low) <= room)
 

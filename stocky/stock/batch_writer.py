@@ -18,7 +18,7 @@ from stocky import clock
 from stocky.alerts.evaluate import COLD, look_at_causes
 from stocky.catalogue.repository import items_by_id, remove_stub
 from stocky.catalogue.schemas import Item
-from stocky.db import Ask, Script
+from stocky.db import Connection
 from stocky.quantity import from_milli
 from stocky.stock.batch import Application, Earlier, Remembered
 from stocky.stock.ledger import Ledger
@@ -33,26 +33,26 @@ ItemCache = dict[int, Item]
 ITEM_CACHE_SIZE = 50_000
 
 
-def record(postings: list[Posting], cache: ItemCache) -> Script[None]:
+async def record(tx: Connection, postings: list[Posting], cache: ItemCache) -> None:
     """Fills the outcomes of every posting, in order. Neighbours in the batch do not see each other fail."""
     moment = clock.now()
     groups: dict[type[Posting], list[Posting]] = defaultdict(list)
     for posting in postings:
         groups[type(posting)].append(posting)
     for kind, members in groups.items():
-        yield from kind.prepare(members)
+        await kind.prepare(tx, members)
     operations = [operation for posting in postings for operation in posting.operations]
-    found = yield from resolve(operations)
-    ledger = yield from _read_ledger(operations, found, moment)
-    known, refused = yield from _read_event_ids(operations)
-    items = yield from _read_items(operations, found, ledger, cache)
+    found = await resolve(tx, operations)
+    ledger = await _read_ledger(tx, operations, found, moment)
+    known, refused = await _read_event_ids(tx, operations)
+    items = await _read_items(tx, operations, found, ledger, cache)
     application = Application(ledger, found, known, refused, items, moment)
     for posting in postings:
         application.apply(posting)
-    yield from _write(application)
-    yield from _remove_unused_stubs(postings, found)
+    await _write(tx, application)
+    await _remove_unused_stubs(tx, postings, found)
     for kind, members in groups.items():
-        yield from kind.finish(members)
+        await kind.finish(tx, members)
 
 
 def new_batch_id() -> str:
@@ -88,14 +88,16 @@ def items_crossed(ledger: Ledger) -> set[int]:
     return crossed
 
 
-def _read_ledger(operations: list[Operation], found: dict[int, Found], moment: datetime) -> Script[Ledger]:
+async def _read_ledger(
+    tx: Connection, operations: list[Operation], found: dict[int, Found], moment: datetime
+) -> Ledger:
     ids = {one.item_id for one in found.values() if one.item_id is not None}
     undone = {row.item_id for one in found.values() for row in one.undone}
     ids.update(undone)
     ids.update(operation.into for operation in operations if operation.into is not None)
     if not ids:
         return Ledger([], [], moment)
-    items = yield from _lock_items(ids)
+    items = await _lock_items(tx, ids)
     merged = {item.id: item.merged_into_id for item in items if item.merged_into_id is not None}
     handed_over: list[HandedOver] = []
     if merged:
@@ -106,22 +108,22 @@ def _read_ledger(operations: list[Operation], found: dict[int, Found], moment: d
         if behind := undone & merged.keys():
             # While an item is locked, none of the merges that lead on from it is made or undone.
             wanted = {"ids": msgspec.json.encode(sorted(behind)).decode()}
-            handed_over = yield Ask("list_handed_over", wanted, HandedOver)
-        items += yield from _lock_items({*merged.values(), *(each.into_id for each in handed_over)} - ids)
+            handed_over = await tx.all("list_handed_over", HandedOver, **wanted)
+        items += await _lock_items(tx, {*merged.values(), *(each.into_id for each in handed_over)} - ids)
     wanted = {"ids": msgspec.json.encode([item.id for item in items]).decode()}
-    levels: list[Level] = yield Ask("list_levels", wanted, Level)
-    yield from _read_packs(operations, items, levels)
+    levels: list[Level] = await tx.all("list_levels", Level, **wanted)
+    await _read_packs(tx, operations, items, levels)
     return Ledger(items, levels, moment, handed_over)
 
 
-def _read_packs(operations: list[Operation], items: list[Stocked], levels: list[Level]) -> Script[None]:
+async def _read_packs(tx: Connection, operations: list[Operation], items: list[Stocked], levels: list[Level]) -> None:
     """How many pieces are in a pack of the items that are counted in both; for a batch without packs no query."""
     named = {level.unit for level in levels} | {each.unit for each in operations if each.unit is not None}
     if len(named) < 2 or not any(map(is_pack, named)):
         return
     wanted = {"ids": msgspec.json.encode([item.id for item in items]).decode()}
     packs: dict[int, list[int]] = defaultdict(list)
-    for item_id, pack_milli in (yield Ask("list_packs", wanted)):
+    for item_id, pack_milli in await tx.rows("list_packs", **wanted):
         packs[item_id].append(pack_milli)
     counted: dict[int, set[bool]] = defaultdict(set)
     for level in levels:
@@ -132,23 +134,25 @@ def _read_packs(operations: list[Operation], items: list[Stocked], levels: list[
             item.pack_milli = pack_size(packs[item.id])
 
 
-def _lock_items(ids: set[int]) -> Script[list[Stocked]]:
+async def _lock_items(tx: Connection, ids: set[int]) -> list[Stocked]:
     if not ids:
         return []
-    return [Stocked(*row) for row in (yield Ask("lock_items", {"ids": msgspec.json.encode(sorted(ids)).decode()}))]
+    return [Stocked(*row) for row in (await tx.rows("lock_items", ids=msgspec.json.encode(sorted(ids)).decode()))]
 
 
-def _read_event_ids(operations: list[Operation]) -> Script[tuple[dict[str, Earlier], dict[str, Remembered]]]:
+async def _read_event_ids(
+    tx: Connection, operations: list[Operation]
+) -> tuple[dict[str, Earlier], dict[str, Remembered]]:
     ids = [operation.event_id for operation in operations if operation.event_id is not None]
     if not ids:
         return {}, {}
     wanted = {"event_ids": msgspec.json.encode(ids).decode()}
-    refused: list[Remembered] = yield Ask("find_refusals", wanted, Remembered)
-    fingerprints = yield Ask("find_event_ids", wanted)
+    refused: list[Remembered] = await tx.all("find_refusals", Remembered, **wanted)
+    fingerprints = await tx.rows("find_event_ids", **wanted)
     known = {}
     if fingerprints:
-        events: list[StockEvent] = yield Ask(
-            "list_transfers_by_id", {"ids": msgspec.json.encode([row[0] for row in fingerprints]).decode()}, StockEvent
+        events: list[StockEvent] = await tx.all(
+            "list_transfers_by_id", StockEvent, ids=msgspec.json.encode([row[0] for row in fingerprints]).decode()
         )
         rows: dict[int, list[StockEvent]] = defaultdict(list)
         for event in events:
@@ -157,9 +161,9 @@ def _read_event_ids(operations: list[Operation]) -> Script[tuple[dict[str, Earli
     return known, {row.event_id: row for row in refused}
 
 
-def _read_items(
-    operations: list[Operation], found: dict[int, Found], ledger: Ledger, cache: ItemCache
-) -> Script[ItemCache]:
+async def _read_items(
+    tx: Connection, operations: list[Operation], found: dict[int, Found], ledger: Ledger, cache: ItemCache
+) -> ItemCache:
     """The items that answers show."""
     shown: dict[int, Item] = {}
     missing: list[int] = []
@@ -173,7 +177,7 @@ def _read_items(
         else:
             missing.append(item_id)
     if missing:
-        items = yield from items_by_id(missing)
+        items = await items_by_id(tx, missing)
         if len(cache) > ITEM_CACHE_SIZE:
             cache.clear()
         # A stub made in this transaction may never be committed, and its id be another item's next time.
@@ -185,29 +189,28 @@ def _read_items(
     return shown
 
 
-def _write(application: Application) -> Script[None]:
+async def _write(tx: Connection, application: Application) -> None:
     ledger, moment = application.ledger, application.moment
     for level in ledger.made:
-        level.id = yield from _add_level(level)
+        level.id = await _add_level(tx, level)
     made = {id(level) for level in ledger.made}
     changed = [level for key, level in ledger.changed.items() if key not in made]
     if changed:
-        yield Ask(
+        await tx.execute_many(
             "change_levels",
-            rows=[(level.quantity_milli, level.is_active, level.version, moment, level.id) for level in changed],
+            [(level.quantity_milli, level.is_active, level.version, moment, level.id) for level in changed],
         )
     if ledger.entries:
-        ids = yield Ask("reserve_event_ids", {"count": len(ledger.entries)})
+        ids = await tx.rows("reserve_event_ids", count=len(ledger.entries))
         for entry, row in zip(ledger.entries, ids, strict=True):
             entry.id = row[0]
-        yield Ask("add_events", rows=[_row(entry, moment) for entry in ledger.entries])
+        await tx.execute_many("add_events", [_row(entry, moment) for entry in ledger.entries])
         if crossed := items_crossed(ledger):
-            yield from look_at_causes(crossed)
+            await look_at_causes(tx, crossed)
     if application.new_refusals:
-        yield Ask(
+        await tx.execute_many(
             "add_refusals",
-            # In one order everywhere, so that two processes do not wait for each other in a circle.
-            rows=[
+            [
                 (each.event_id, each.fingerprint, each.refusal, each.reason, moment)
                 for each in sorted(application.new_refusals, key=lambda each: each.event_id)
             ],
@@ -223,7 +226,7 @@ def _write(application: Application) -> Script[None]:
             outcome.events = [_event(entry, moment) for entry in entries]
 
 
-def _remove_unused_stubs(postings: list[Posting], found: dict[int, Found]) -> Script[None]:
+async def _remove_unused_stubs(tx: Connection, postings: list[Posting], found: dict[int, Found]) -> None:
     """What only postings that were refused as a whole would have needed."""
     stubs: dict[bool, set[int]] = {True: set(), False: set()}
     for posting in postings:
@@ -232,23 +235,21 @@ def _remove_unused_stubs(postings: list[Posting], found: dict[int, Found]) -> Sc
             if one.is_stub and one.item_id is not None:
                 stubs[posting.refused_whole].add(one.item_id)
     for item_id in sorted(stubs[True] - stubs[False]):
-        yield from remove_stub(item_id)
+        await remove_stub(tx, item_id)
 
 
-def _add_level(level: Level) -> Script[int]:
-    rows = yield Ask(
+async def _add_level(tx: Connection, level: Level) -> int:
+    rows = await tx.rows(
         "add_level",
-        {
-            "item_id": level.item_id,
-            "location_id": level.location_id,
-            "expiry_date": level.expiry_date,
-            "quantity_milli": level.quantity_milli,
-            "unit": level.unit,
-            "notes": level.notes,
-            "is_active": level.is_active,
-            "version": level.version,
-            "created_at": level.created_at,
-        },
+        item_id=level.item_id,
+        location_id=level.location_id,
+        expiry_date=level.expiry_date,
+        quantity_milli=level.quantity_milli,
+        unit=level.unit,
+        notes=level.notes,
+        is_active=level.is_active,
+        version=level.version,
+        created_at=level.created_at,
     )
     id: int = rows[0][0]
     return id

@@ -10,7 +10,7 @@ import msgspec
 
 from stocky.barcodes.reading import Reading
 from stocky.catalogue.schemas import Item
-from stocky.db import Script
+from stocky.db import Connection
 from stocky.stock.schemas import Sku, StockEvent
 
 Kind = Literal["add", "remove", "move", "set", "undo"]
@@ -120,11 +120,9 @@ class Posting:
         self.refused_whole = False
 
     @classmethod
-    def prepare(cls, postings: list[Any]) -> Script[None]:
-        """A script run before the operations are looked at."""
-        yield from ()
+    async def prepare(cls, tx: Connection, postings: list[Any]) -> None:
+        """Called before the operations are looked at."""
 
     @classmethod
-    def finish(cls, postings: list[Any]) -> Script[None]:
-        """A script run after the outcomes are known, before COMMIT."""
-        yield from ()
+    async def finish(cls, tx: Connection, postings: list[Any]) -> None:
+        """Called after the outcomes are known, before COMMIT."""

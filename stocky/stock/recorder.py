@@ -84,7 +84,7 @@ class Recorder:
 
     async def post_in(self, transaction: Connection, posting: Posting) -> Posting:
         """A posting, with its outcomes, as part of a transaction that is open already."""
-        await transaction.run(record([posting], self._cache))
+        await record(transaction, [posting], self._cache)
         return posting
 
     def forget(self) -> None:
@@ -149,7 +149,7 @@ class Recorder:
     async def _record_with_retries(self, postings: list[Posting]) -> None:
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                await self._database.run(record(postings, self._cache))
+                await self._database.run(record, postings, self._cache)
                 break
             except (Conflict, Contention):
                 # Another process was first with a barcode, an event_id or a SKU; what it wrote is seen now.

@@ -12,7 +12,7 @@ import msgspec
 from stocky.barcodes.reading import Reading
 from stocky.catalogue.repository import add_stub
 from stocky.catalogue.schemas import is_item_code
-from stocky.db import Ask, Script
+from stocky.db import Connection
 from stocky.stock import units
 from stocky.stock.models import Refused
 from stocky.stock.operations import ItemKey, Operation, Place
@@ -62,13 +62,13 @@ class Found(msgspec.Struct):
     is_stub: bool = False
 
 
-def resolve(operations: list[Operation]) -> Script[dict[int, Found]]:
+async def resolve(tx: Connection, operations: list[Operation]) -> dict[int, Found]:
     """By the operation's identity: its item, places and the rows it would undo; or why there are none."""
-    skus = yield from _resolve_skus(operations)
-    undone = yield from _resolve_undone(operations)
+    skus = await _resolve_skus(tx, operations)
+    undone = await _resolve_undone(tx, operations)
     touched = {row.location_id for row in skus.values()} | {row.location_id for row in undone}
-    places = yield from _resolve_places(operations, touched)
-    barcodes, codes = yield from _resolve_item_keys(operations)
+    places = await _resolve_places(tx, operations, touched)
+    barcodes, codes = await _resolve_item_keys(tx, operations)
     in_use = {place.id for place in places}
     found: dict[int, Found] = {}
     unknown: list[tuple[Operation, Reading]] = []
@@ -89,7 +89,7 @@ def resolve(operations: list[Operation]) -> Script[dict[int, Found]]:
         except Refused as refusal:
             one.refusal = refusal
     if unknown:
-        yield from _add_stubs(unknown, found)
+        await _add_stubs(tx, unknown, found)
     return found
 
 
@@ -117,10 +117,10 @@ def unpacked(operation: Operation, pack_milli: int, unit: str | None, content: s
     return _times(operation, pack_milli, content)
 
 
-def _add_stubs(unknown: list[tuple[Operation, Reading]], found: dict[int, Found]) -> Script[None]:
+async def _add_stubs(tx: Connection, unknown: list[tuple[Operation, Reading]], found: dict[int, Found]) -> None:
     """Makes items for barcodes that nobody knows, unless the event is one that was sent before."""
     event_ids = [operation.event_id for operation, _ in unknown if operation.event_id is not None]
-    rows = yield Ask("find_event_ids", {"event_ids": msgspec.json.encode(event_ids).decode()})
+    rows = await tx.rows("find_event_ids", event_ids=msgspec.json.encode(event_ids).decode())
     known = {row[1] for row in rows}
     wanted = [(scanned, found[id(operation)]) for operation, scanned in unknown if operation.event_id not in known]
     # Two forms of one number make one item, which has the barcode as it was scanned first.
@@ -128,11 +128,11 @@ def _add_stubs(unknown: list[tuple[Operation, Reading]], found: dict[int, Found]
     stubs: dict[str, int | None] = {}
     # In one order everywhere, so that two processes do not wait for each other in a circle.
     for key in sorted(first):
-        stubs[key] = yield from add_stub(first[key])
+        stubs[key] = await add_stub(tx, first[key])
     taken = [key for key, item_id in stubs.items() if item_id is None]
     made_elsewhere: _Barcodes = {}
     if taken:
-        made_elsewhere = yield from _find_barcodes(taken)
+        made_elsewhere = await _find_barcodes(tx, taken)
     for scanned, one in wanted:
         if other := made_elsewhere.get(scanned.key):
             one.item_id, one.pack_milli = other
@@ -178,7 +178,7 @@ def _find_item(
     return True
 
 
-def _resolve_item_keys(operations: list[Operation]) -> Script[tuple[_Barcodes, dict[str, int]]]:
+async def _resolve_item_keys(tx: Connection, operations: list[Operation]) -> tuple[_Barcodes, dict[str, int]]:
     keys = [operation.item for operation in operations if operation.item is not None]
     scanned = [key.scanned for key in keys if key.scanned is not None and key.scanned.problem is None]
     # What was entered with this very text comes first: a whole GS1 code, or an old barcode that another item has in
@@ -186,34 +186,32 @@ def _resolve_item_keys(operations: list[Operation]) -> Script[tuple[_Barcodes, d
     wanted = {each.key for each in scanned} | {each.text for each in scanned}
     barcodes: _Barcodes = {}
     if wanted:
-        barcodes = yield from _find_barcodes(list(wanted))
+        barcodes = await _find_barcodes(tx, list(wanted))
     unknown = {each.code.upper() for each in scanned if each.key not in barcodes and is_item_code(each.code)}
     codes = list({key.code.upper() for key in keys if key.code} | unknown)
     ids: dict[str, int] = {}
     if codes:
-        ids = dict((yield Ask("find_item_codes", {"codes": msgspec.json.encode(codes).decode()})))
+        ids = dict(await tx.rows("find_item_codes", codes=msgspec.json.encode(codes).decode()))
     return barcodes, ids
 
 
-def _find_barcodes(code_keys: list[str]) -> Script[_Barcodes]:
-    rows = yield Ask("find_barcodes", {"code_keys": msgspec.json.encode(code_keys).decode()})
+async def _find_barcodes(tx: Connection, code_keys: list[str]) -> _Barcodes:
+    rows = await tx.rows("find_barcodes", code_keys=msgspec.json.encode(code_keys).decode())
     return {code_key: (item_id, pack_milli) for code_key, item_id, pack_milli in rows}
 
 
-def _resolve_places(operations: list[Operation], ids: set[int]) -> Script[list[_PlaceRow]]:
+async def _resolve_places(tx: Connection, operations: list[Operation], ids: set[int]) -> list[_PlaceRow]:
     """Those the operations name, and those of `ids`, as far as they are in use."""
     wanted = {place for operation in operations for place in (operation.place, operation.to_place) if place}
     if not wanted and not ids:
         return []
-    places: list[_PlaceRow] = yield Ask(
+    places: list[_PlaceRow] = await tx.all(
         "find_places",
-        {
-            "ids": msgspec.json.encode([*ids, *(place.id for place in wanted if place.id is not None)]).decode(),
-            "names": msgspec.json.encode([place.name for place in wanted if place.name is not None]).decode(),
-            "box_nos": msgspec.json.encode([place.box_no for place in wanted if place.box_no is not None]).decode(),
-            "loc_nos": msgspec.json.encode([place.loc_no for place in wanted if place.loc_no is not None]).decode(),
-        },
         _PlaceRow,
+        ids=msgspec.json.encode([*ids, *(place.id for place in wanted if place.id is not None)]).decode(),
+        names=msgspec.json.encode([place.name for place in wanted if place.name is not None]).decode(),
+        box_nos=msgspec.json.encode([place.box_no for place in wanted if place.box_no is not None]).decode(),
+        loc_nos=msgspec.json.encode([place.loc_no for place in wanted if place.loc_no is not None]).decode(),
     )
     return places
 
@@ -235,23 +233,24 @@ def _one_place(place: Place, places: list[_PlaceRow]) -> int:
     raise Refused(f"There is no place {place.loc_no} in box {place.box_no}", "not_found")
 
 
-def _resolve_skus(operations: list[Operation]) -> Script[dict[int, _SkuKey]]:
+async def _resolve_skus(tx: Connection, operations: list[Operation]) -> dict[int, _SkuKey]:
     ids = [operation.sku_id for operation in operations if operation.sku_id is not None]
     if not ids:
         return {}
-    rows: list[_SkuKey] = yield Ask("find_sku_keys", {"ids": msgspec.json.encode(ids).decode()}, _SkuKey)
+    rows: list[_SkuKey] = await tx.all("find_sku_keys", _SkuKey, ids=msgspec.json.encode(ids).decode())
     return {row.id: row for row in rows}
 
 
-def _resolve_undone(operations: list[Operation]) -> Script[list[Undoable]]:
+async def _resolve_undone(tx: Connection, operations: list[Operation]) -> list[Undoable]:
     events = [operation.undo_event for operation in operations if operation.undo_event is not None]
     batches = [operation.undo_batch for operation in operations if operation.undo_batch is not None]
     if not events and not batches:
         return []
-    rows: list[Undoable] = yield Ask(
+    rows: list[Undoable] = await tx.all(
         "find_events_to_undo",
-        {"ids": msgspec.json.encode(events).decode(), "batch_ids": msgspec.json.encode(batches).decode()},
         Undoable,
+        ids=msgspec.json.encode(events).decode(),
+        batch_ids=msgspec.json.encode(batches).decode(),
     )
     return rows
 

@@ -13,7 +13,7 @@ from stocky.alerts.evaluate import look_at_causes
 from stocky.auth.schemas import Principal
 from stocky.catalogue.repository import chosen, get_items, like_pattern
 from stocky.catalogue.schemas import Location
-from stocky.db import Ask, Connection, Script
+from stocky.db import Connection
 from stocky.errors import Conflict, NotFound, Stale
 from stocky.logs import audit
 from stocky.schema import MAX_ID
@@ -114,7 +114,7 @@ async def change_sku(tx: Connection, sku: Sku, change: SkuChange, by: Principal)
         updated_at=clock.now(),
     )
     if (chosen(change.expiry_date, sku.expiry_date), chosen(change.unit, sku.unit)) != (sku.expiry_date, sku.unit):
-        await tx.run(look_at_causes([sku.item_id]))
+        await look_at_causes(tx, [sku.item_id])
     details = {name: value for name, value in msgspec.to_builtins(change).items() if value is not msgspec.UNSET}
     await audit.record(tx, by, "changed", "sku", sku.id, details)
     return await get_sku(tx, sku.id)
@@ -160,17 +160,17 @@ async def list_events(
     if item_id is None:
         events = await read.all("list_events", StockEvent, **wanted)
     else:
-        events = await read.run(_list_events_of(item_id, wanted))
+        events = await read.run(_list_events_of, item_id, wanted)
     more = len(events) > limit
     return EventPage(events[:limit], events[limit - 1].id if more else None)
 
 
-def _list_events_of(item_id: int, wanted: dict[str, Any]) -> Script[list[StockEvent]]:
+async def _list_events_of(tx: Connection, item_id: int, wanted: dict[str, Any]) -> list[StockEvent]:
     """Of an item, and of what was merged into it, each by the index: whatever else is in the ledger is not read.
 
     Of each its share of the page is read, and more only where it goes on above the last event of the page so far.
     """
-    merged = yield Ask("list_items_merged_into", {"target_id": item_id})
+    merged = await tx.rows("list_items_merged_into", target_id=item_id)
     limit = wanted["limit"]
     share = min(limit, max(LEAST_SHARE, -(-limit // (1 + len(merged)))))
     page: list[StockEvent] = []
@@ -179,7 +179,7 @@ def _list_events_of(item_id: int, wanted: dict[str, Any]) -> Script[list[StockEv
         for each, before in list(unread.items()):
             after = page[-1].id if len(page) == limit else 0
             asked = wanted | {"item_id": each, "before": before, "after": after, "limit": share}
-            events = yield Ask("list_events_of_item", asked, StockEvent)
+            events = await tx.all("list_events_of_item", StockEvent, **asked)
             page = sorted(page + events, key=lambda event: event.id, reverse=True)[:limit]
             if len(events) == share and (len(page) < limit or events[-1].id > page[-1].id):
                 unread[each] = events[-1].id

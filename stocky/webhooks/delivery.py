@@ -75,7 +75,7 @@ class Sending:
 
     async def _send_what_waits(self) -> None:
         if self._has_old_leases:
-            await self._database.run(queues.end_leases())
+            await self._database.run(queues.end_leases)
             self._has_old_leases = False
         while len(self._tasks) < AT_ONCE and await self._claim():
             pass
@@ -85,7 +85,7 @@ class Sending:
             webhook_id = await queues.find_due(read)
         if webhook_id is None:
             return False
-        if await self._database.run(queues.claim(self._owner, webhook_id, clock.now() + LEASE)):
+        if await self._database.run(queues.claim, self._owner, webhook_id, clock.now() + LEASE):
             task = asyncio.create_task(self._send_all(webhook_id), name=f"webhook {webhook_id}")
             self._tasks.add(task)
             task.add_done_callback(self._forget)
@@ -106,7 +106,7 @@ class Sending:
         try:
             is_taken = True
             while is_taken:
-                due = await self._database.run(queues.next_due(self._owner, webhook_id, clock.now() + LEASE))
+                due = await self._database.run(queues.next_due, self._owner, webhook_id, clock.now() + LEASE)
                 is_taken = due is not None and await self._deliver(due)
         except StockyError:
             # The database is away, or a restore puts its data in place; the lease ends by itself.
@@ -119,14 +119,14 @@ class Sending:
             if is_expected:
                 with suppress(StockyError, TimeoutError):
                     async with asyncio.timeout(RELEASE_SECONDS):
-                        await self._database.run(queues.let_go(self._owner, webhook_id))
+                        await self._database.run(queues.let_go, self._owner, webhook_id)
 
     async def _deliver(self, due: Due) -> bool:
         """Whether the receiver has taken it."""
         outcome = await self._attempt(due)
         if outcome.error is None:
             assert outcome.status is not None
-            await self._database.run(queues.note_delivered(self._owner, due, outcome.status))
+            await self._database.run(queues.note_delivered, self._owner, due, outcome.status)
             self.delivered += 1
             return True
         self.failed += 1
@@ -151,9 +151,9 @@ class Sending:
         now = clock.now()
         wait = max(back_off(due.failures), timedelta(seconds=outcome.wait))
         async with self._database.transaction() as tx:
-            noting = queues.note_not_delivered(self._owner, due, outcome.status, error, now + wait)
+            is_ours = await queues.note_not_delivered(tx, self._owner, due, outcome.status, error, now + wait)
             # What was sent to a receiver before it was repaired says nothing about it now.
-            if await tx.run(noting) and (reason := _why_given_up(due, outcome, error, now)):
+            if is_ours and (reason := _why_given_up(due, outcome, error, now)):
                 await repository.switch_off(tx, due.webhook_id, reason)
         _log.info("Webhook %d: the receiver of delivery %d %s", due.webhook_id, due.id, error)
 

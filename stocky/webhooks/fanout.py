@@ -11,7 +11,7 @@ import asyncio
 import logging
 
 from stocky import clock
-from stocky.db import Database, Script
+from stocky.db import Connection, Database
 from stocky.errors import Unavailable
 from stocky.live.repository import EventFilter, list_events_after, list_open_writers
 from stocky.live.tail import wait_for_writers
@@ -71,11 +71,11 @@ class HandingOut:
     async def _hand(self, place: Place, ends: Ends, epoch: int) -> bool:
         """Hands all that is settled to one webhook, as far as there is room in its queue."""
         if place.ledger is None or place.news is None:
-            return await self._database.run(self._begin(place.id, ends, epoch))
+            return await self._database.run(self._begin, place.id, ends, epoch)
         at, waiting, handed = Ends(place.ledger, place.news), place.waiting, False
         while waiting < MAX_WAITING:
             after, messages = await self._next(place, at, ends)
-            if after == at or not await self._database.run(self._advance(place.id, at, after, messages, epoch)):
+            if after == at or not await self._database.run(self._advance, place.id, at, after, messages, epoch):
                 break
             at, waiting, handed = after, waiting + len(messages), handed or bool(messages)
         return handed
@@ -99,18 +99,24 @@ class HandingOut:
                 news = found[-1].id if len(found) == BATCH else ends.news
         return Ends(ledger, news), messages
 
-    def _begin(self, webhook_id: int, ends: Ends, epoch: int) -> Script[bool]:
+    async def _begin(self, tx: Connection, webhook_id: int, ends: Ends, epoch: int) -> bool:
         """A webhook that came with a backup: what it was told before may not be so in this data."""
-        if self._database.gate.epoch != epoch or not (yield from queues.enter(webhook_id, ends)):
+        if self._database.gate.epoch != epoch or not (await queues.enter(tx, webhook_id, ends)):
             return False
         message = Message(type=RESTORED, timestamp=clock.now(), data=RestoredData(position=ends.ledger))
-        yield from queues.enqueue(webhook_id, message)
+        await queues.enqueue(tx, webhook_id, message)
         return True
 
-    def _advance(
-        self, webhook_id: int, at: Ends, after: Ends, messages: list[tuple[Message, int | None]], epoch: int
-    ) -> Script[bool]:
+    async def _advance(
+        self,
+        tx: Connection,
+        webhook_id: int,
+        at: Ends,
+        after: Ends,
+        messages: list[tuple[Message, int | None]],
+        epoch: int,
+    ) -> bool:
         # What was read of other data than this is not written into it.
         if self._database.gate.epoch != epoch:
             return False
-        return (yield from queues.advance(webhook_id, at, after, messages))
+        return await queues.advance(tx, webhook_id, at, after, messages)

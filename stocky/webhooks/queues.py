@@ -14,7 +14,7 @@ import msgspec
 
 from stocky import clock
 from stocky.alerts.schemas import Alert
-from stocky.db import Ask, Connection, Script
+from stocky.db import Connection
 from stocky.webhooks.schemas import EventType, Message, known_types
 from stocky.webhooks.signing import make_message_id
 
@@ -126,49 +126,47 @@ async def list_news(read: Connection, after: int, until: int, limit: int) -> lis
     return await read.all("list_webhook_news", News, after=after, until=until, limit=limit)
 
 
-def enter(webhook_id: int, ends: Ends) -> Script[bool]:
+async def enter(tx: Connection, webhook_id: int, ends: Ends) -> bool:
     """Lets a webhook begin at `ends`; False for one that has begun."""
-    begun: int = yield Ask(
-        "begin_webhook_queue", _at(ends) | {"webhook_id": webhook_id, "now": clock.now()}, counted=True
-    )
+    begun: int = await tx.execute("begin_webhook_queue", **_at(ends) | {"webhook_id": webhook_id, "now": clock.now()})
     return bool(begun)
 
 
-def place(webhook_id: int, ends: Ends, *, ledger: bool, news: bool) -> Script[None]:
+async def place(tx: Connection, webhook_id: int, ends: Ends, *, ledger: bool, news: bool) -> None:
     """Lets it go on from `ends` in the ledger, in the news, or in both; never from before where it stands."""
     if ledger:
-        yield Ask("place_webhook_in_ledger", {"webhook_id": webhook_id, "ledger": ends.ledger})
+        await tx.execute("place_webhook_in_ledger", webhook_id=webhook_id, ledger=ends.ledger)
     if news:
-        yield Ask("place_webhook_in_news", {"webhook_id": webhook_id, "news": ends.news})
+        await tx.execute("place_webhook_in_news", webhook_id=webhook_id, news=ends.news)
 
 
-def advance(webhook_id: int, before: Ends, after: Ends, messages: list[tuple[Message, int | None]]) -> Script[bool]:
+async def advance(
+    tx: Connection, webhook_id: int, before: Ends, after: Ends, messages: list[tuple[Message, int | None]]
+) -> bool:
     """Moves its place and adds what is to be sent, each with its position. False when someone else has."""
-    yield from _lock(webhook_id)
+    await _lock(tx, webhook_id)
     places = {"from_ledger": before.ledger, "from_news": before.news}
-    moved = yield Ask("advance_webhook_queue", _at(after) | places | {"webhook_id": webhook_id}, counted=True)
+    moved = await tx.execute("advance_webhook_queue", **_at(after) | places | {"webhook_id": webhook_id})
     if not moved:
         return False
     for message, position in messages:
-        yield from enqueue(webhook_id, message, position)
+        await enqueue(tx, webhook_id, message, position)
     if messages:
-        yield Ask("trim_webhook_deliveries", {"webhook_id": webhook_id, "kept": KEPT})
+        await tx.execute("trim_webhook_deliveries", webhook_id=webhook_id, kept=KEPT)
     return True
 
 
-def enqueue(webhook_id: int, message: Message, position: int | None = None) -> Script[int]:
+async def enqueue(tx: Connection, webhook_id: int, message: Message, position: int | None = None) -> int:
     """The id of a new delivery."""
-    added = yield Ask(
+    added = await tx.all(
         "add_webhook_delivery",
-        {
-            "webhook_id": webhook_id,
-            "message_id": make_message_id(),
-            "event_type": message.type,
-            "payload": msgspec.json.encode(message).decode(),
-            "position": position,
-            "created_at": clock.now(),
-        },
-        into=dict[str, int],
+        dict[str, int],
+        webhook_id=webhook_id,
+        message_id=make_message_id(),
+        event_type=message.type,
+        payload=msgspec.json.encode(message).decode(),
+        position=position,
+        created_at=clock.now(),
     )
     delivery_id: int = added[0]["id"]
     return delivery_id
@@ -180,65 +178,65 @@ async def find_due(read: Connection) -> int | None:
     return webhook_id
 
 
-def claim(owner: str, webhook_id: int, lease_until: datetime) -> Script[bool]:
+async def claim(tx: Connection, owner: str, webhook_id: int, lease_until: datetime) -> bool:
     """Whether the owner may send to it from now on; of several who ask, one may."""
-    claimed: int = yield Ask(
-        "claim_webhook",
-        {"owner": owner, "webhook_id": webhook_id, "lease_until": lease_until, "now": clock.now()},
-        counted=True,
+    claimed: int = await tx.execute(
+        "claim_webhook", owner=owner, webhook_id=webhook_id, lease_until=lease_until, now=clock.now()
     )
     return bool(claimed)
 
 
-def end_leases() -> Script[None]:
+async def end_leases(tx: Connection) -> None:
     """Says that nobody is sending, where there is no other process."""
-    yield Ask("end_webhook_leases", {})
+    await tx.execute("end_webhook_leases")
 
 
-def next_due(owner: str, webhook_id: int, lease_until: datetime) -> Script[Due | None]:
+async def next_due(tx: Connection, owner: str, webhook_id: int, lease_until: datetime) -> Due | None:
     """What the owner has to send next, with the lease renewed; None when there is nothing, or it is not the owner."""
     owned = {"owner": owner, "webhook_id": webhook_id}
-    yield Ask("hold_webhook", owned | {"lease_until": lease_until})
-    found: list[Due] = yield Ask("find_next_delivery", owned | {"now": clock.now()}, Due)
+    await tx.execute("hold_webhook", **owned | {"lease_until": lease_until})
+    found: list[Due] = await tx.all("find_next_delivery", Due, **owned | {"now": clock.now()})
     return found[0] if found else None
 
 
-def note_delivered(owner: str, due: Due, status: int) -> Script[None]:
+async def note_delivered(tx: Connection, owner: str, due: Due, status: int) -> None:
     """The receiver has taken it."""
-    yield from _lock(due.webhook_id)
-    yield Ask("note_delivered", {"message_id": due.message_id, "response_status": status, "now": clock.now()})
+    await _lock(tx, due.webhook_id)
+    await tx.execute("note_delivered", message_id=due.message_id, response_status=status, now=clock.now())
     if due.failures:
-        yield Ask("note_webhook_works", {"owner": owner, "webhook_id": due.webhook_id})
+        await tx.execute("note_webhook_works", owner=owner, webhook_id=due.webhook_id)
 
 
-def note_not_delivered(owner: str, due: Due, status: int | None, error: str, next_attempt_at: datetime) -> Script[bool]:
+async def note_not_delivered(
+    tx: Connection, owner: str, due: Due, status: int | None, error: str, next_attempt_at: datetime
+) -> bool:
     """The receiver has not taken it, and what follows waits with it.
 
     False when that says nothing any more: its webhook was repaired since, or is another's to send to.
     """
     now = clock.now()
-    yield from _lock(due.webhook_id)
+    await _lock(tx, due.webhook_id)
     told = {"message_id": due.message_id, "response_status": status, "error": error, "now": now}
-    yield Ask("note_not_delivered", told)
+    await tx.execute("note_not_delivered", **told)
     seen = {"url": due.url, "failures": due.failures, "failing_since": due.failing_since or now}
     delay = {"owner": owner, "webhook_id": due.webhook_id, "next_attempt_at": next_attempt_at}
-    delayed: int = yield Ask("delay_webhook", seen | delay, counted=True)
+    delayed: int = await tx.execute("delay_webhook", **seen | delay)
     return bool(delayed)
 
 
-def let_go(owner: str, webhook_id: int) -> Script[None]:
+async def let_go(tx: Connection, owner: str, webhook_id: int) -> None:
     """The owner does not send to it any more."""
-    yield Ask("let_go_of_webhook", {"owner": owner, "webhook_id": webhook_id})
+    await tx.execute("let_go_of_webhook", owner=owner, webhook_id=webhook_id)
 
 
-def tidy(before: datetime, kept_news: int) -> Script[None]:
+async def tidy(tx: Connection, before: datetime, kept_news: int) -> None:
     """Removes what was delivered, or was news, before that moment, and news of which there are too many."""
-    yield Ask("remove_old_webhook_deliveries", {"before": before})
-    yield Ask("remove_old_webhook_news", {"before": before, "kept": kept_news})
+    await tx.execute("remove_old_webhook_deliveries", before=before)
+    await tx.execute("remove_old_webhook_news", before=before, kept=kept_news)
 
 
-def _lock(webhook_id: int) -> Script[None]:
-    yield Ask("lock_webhook", {"id": webhook_id})
+async def _lock(tx: Connection, webhook_id: int) -> None:
+    await tx.execute("lock_webhook", id=webhook_id)
 
 
 def _at(ends: Ends) -> dict[str, Any]:

@@ -63,7 +63,7 @@ async def add_webhook(tx: Connection, new: NewWebhook, secret: str, ends: Ends, 
         is_active=new.is_active,
         created_at=clock.now(),
     )
-    await tx.run(enter(webhook_id, ends))
+    await enter(tx, webhook_id, ends)
     webhook = await get_webhook(tx, webhook_id)
     await audit.record(tx, by, "created", "webhook", webhook_id, _told(webhook))
     return WebhookWithSecret(**msgspec.structs.asdict(webhook), secret=secret)
@@ -86,11 +86,11 @@ async def change_webhook(tx: Connection, webhook_id: int, change: WebhookChange,
     added = set(types) - set(before.event_types)
     if change.skip_missed:
         await tx.execute("drop_webhook_deliveries", webhook_id=webhook_id)
-        await tx.run(place(webhook_id, ends, ledger=True, news=True))
+        await place(tx, webhook_id, ends, ledger=True, news=True)
     else:
         had_news = any(each is not EventType.STOCK_RECORDED for each in before.event_types)
         has_news = any(each is not EventType.STOCK_RECORDED for each in added)
-        await tx.run(place(webhook_id, ends, ledger=EventType.STOCK_RECORDED in added, news=has_news and not had_news))
+        await place(tx, webhook_id, ends, ledger=EventType.STOCK_RECORDED in added, news=has_news and not had_news)
     if is_active:
         await tx.execute("forgive_webhook_queue", webhook_id=webhook_id, now=clock.now())
     await _resolve_alert(tx)
@@ -135,7 +135,7 @@ async def add_ping(tx: Connection, webhook_id: int) -> Delivery:
             " look at why they fail (GET its deliveries), or drop them with skip_missed"
         )
     message = Message(type=PING, timestamp=clock.now(), data={})
-    delivery_id = await tx.run(enqueue(webhook_id, message))
+    delivery_id = await enqueue(tx, webhook_id, message)
     await tx.execute("hurry_webhook_queue", webhook_id=webhook_id, now=clock.now())
     return await get_delivery(tx, webhook_id, delivery_id)
 

@@ -94,4 +94,4 @@ class Webhooks:
             self._sending.look_now()
 
     async def _tidy(self) -> None:
-        await self._database.run(queues.tidy(clock.now() - KEPT, KEPT_NEWS))
+        await self._database.run(queues.tidy, clock.now() - KEPT, KEPT_NEWS)

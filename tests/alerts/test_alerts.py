@@ -101,8 +101,8 @@ async def test_what_an_alert_may_not_be(member: AsyncClient) -> None:
 
 async def test_two_changes_of_settings_queue_one_look(database: Database) -> None:
     async with database.transaction() as tx:
-        await tx.run(look_soon("admin"))
+        await look_soon(tx, "admin")
     async with database.transaction() as tx:
-        await tx.run(look_soon("admin"))
+        await look_soon(tx, "admin")
     async with database.read() as read:
         assert len(await list_jobs(read, skip=0, limit=10, kind="alerts.look")) == 1

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 DRIVERS = {"sqlite3", "aiosqlite", "asyncpg", "psycopg", "yoyo"}
 KNOW_A_DRIVER = ("stocky.db", "stocky.backup")
-_ASKING = {"one", "all", "value", "execute"}
+_ASKING = {"one", "all", "value", "execute", "rows", "execute_many"}
 
 
 @cache
@@ -67,7 +67,7 @@ def _place_of_query(function: ast.expr, passing_on: dict[str, int]) -> int | Non
     if isinstance(function, ast.Attribute) and function.attr in _ASKING:
         return 0
     if isinstance(function, ast.Name):
-        return 0 if function.id == "Ask" else passing_on.get(function.id)
+        return passing_on.get(function.id)
     return None
 
 

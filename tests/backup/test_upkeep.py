@@ -125,7 +125,7 @@ async def test_a_scheduled_backup_that_was_interrupted_is_made_the_same_day(
     due = Schedule(other)
     due.daily("backup.scheduled", app.state.schedule._daily["backup.scheduled"])
     await due.look()
-    claimed = await database.run(claim_job("gone", clock.now() - timedelta(minutes=1), ["backup.scheduled"], []))
+    claimed = await database.run(claim_job, "gone", clock.now() - timedelta(minutes=1), ["backup.scheduled"], [])
     assert claimed is not None
     app.state.jobs.start()
     (backup,) = await scheduled(admin, app)
@@ -136,7 +136,7 @@ async def test_one_that_is_interrupted_for_good_raises_an_alert(
     app: Litestar, admin: AsyncClient, database: Database
 ) -> None:
     lost = NewJob(kind="backup.scheduled", owner="gone", lease_until=clock.now() - timedelta(minutes=1))
-    id = await database.run(add_job(lost))
+    id = await database.run(add_job, lost)
     assert id is not None
     await finished(admin, id)
     (alert,) = [each for each in await get(admin, "/alerts/") if each["alert_type"] == "backup_failed"]

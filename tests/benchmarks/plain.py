@@ -1,4 +1,4 @@
-"""The SQL of a script, recorded from Stocky's own, for yardsticks that run it by plain `sqlite3`."""
+"""The SQL that Stocky's own code executes, recorded for yardsticks that run it by plain `sqlite3`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import sqlite3
 import time
 from typing import Any
 
-from stocky.db import Script
 from stocky.db.queries import load_queries
-from stocky.db.sqlite import run_script
+from stocky.db.sqlite import Bound, DirectConnection, drive
 from stocky.resources import resource
 
 Statements = list[tuple[str, Any]]
@@ -26,10 +25,10 @@ class _Recorder:
         return self._connection.execute(text, values)
 
 
-def statements_of(connection: sqlite3.Connection, script: Script[Any]) -> Statements:
-    """What the script executes on this database."""
+def statements_of(connection: sqlite3.Connection, work: Bound[Any]) -> Statements:
+    """What the work executes on this database."""
     recorder: Any = _Recorder(connection)
-    run_script(recorder, load_queries(resource("sql"), "sqlite"), script)
+    drive(work, DirectConnection(load_queries(resource("sql"), "sqlite"), recorder))
     told: Statements = recorder.told
     return told
 

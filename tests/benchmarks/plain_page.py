@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import closing
+from functools import partial
 from statistics import median
 
 from stocky.catalogue.repository import list_items
@@ -20,7 +21,7 @@ ROUNDS = 5
 def main(path: str, limit: str) -> None:
     """Fetches each page again and again."""
     with closing(open_connection(path, readonly=True)) as connection:
-        pages = [statements_of(connection, list_items(skip=int(line), limit=int(limit))) for line in sys.stdin]
+        pages = [statements_of(connection, partial(list_items, skip=int(line), limit=int(limit))) for line in sys.stdin]
         times = [seconds(connection, page) for _ in range(ROUNDS) for page in pages]
     print(median(times) * 1000)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import closing
+from functools import partial
 from statistics import median
 
 from stocky.db.sqlite_file import open_connection
@@ -20,7 +21,9 @@ ROUNDS = 5
 def main(path: str, limit: str) -> None:
     """Runs the statements of each search again and again."""
     with closing(open_connection(path, readonly=True)) as connection:
-        searches = [statements_of(connection, search(line.strip(), int(limit))) for line in sys.stdin]
+        searches = [
+            statements_of(connection, partial(search, text=line.strip(), limit=int(limit))) for line in sys.stdin
+        ]
         times = [seconds(connection, each) for _ in range(ROUNDS) for each in searches]
     print(median(times) * 1000)
 

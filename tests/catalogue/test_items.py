@@ -13,7 +13,7 @@ from litestar import Litestar
 from stocky.catalogue import repository
 from stocky.catalogue.repository import ItemRow
 from stocky.catalogue.schemas import Item
-from stocky.db import Script, Work
+from stocky.db import Connection
 from stocky.demo_data import fill
 from tests.inventory import get, made, new_item, new_location, new_stock, refused
 from tests.merging.merges import merge
@@ -305,13 +305,13 @@ async def test_a_page_shows_one_moment_whatever_happens_while_it_is_read(
     begun, go_on = threading.Event(), threading.Event()
     whole_items = repository.whole_items
 
-    def slowly(rows: list[ItemRow]) -> Script[list[Item]]:
+    async def slowly(tx: Connection, rows: list[ItemRow]) -> list[Item]:
         def wait() -> None:
             begun.set()
             assert go_on.wait(10)
 
-        yield Work(wait)
-        return (yield from whole_items(rows))
+        await tx.compute(wait)
+        return await whole_items(tx, rows)
 
     monkeypatch.setattr(repository, "whole_items", slowly)
     asked = asyncio.create_task(get(member, "/items/", search="Tea"))

@@ -1,11 +1,16 @@
-"""What a script reads: all of it as it was at one moment, whatever is committed meanwhile."""
+"""What one piece of work reads: all of it as it was at one moment, whatever is committed meanwhile."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import pytest
+
 from stocky.config import Config
-from stocky.db import Ask, Database, Script, Work
+from stocky.db import Connection, Database
 from tests.architecture import schema
 
 ADD_LOCATION = (
@@ -14,14 +19,24 @@ ADD_LOCATION = (
 )
 
 
-async def test_all_queries_of_a_script_see_one_moment(database: Database, config: Config) -> None:
-    def around(work: Work) -> Script[tuple[list[Any], list[Any]]]:
-        """What there is before and after the work."""
-        before = yield Ask("list_spots")
-        yield work
-        return before, (yield Ask("list_spots"))
+async def test_all_queries_of_a_read_see_one_moment(database: Database, config: Config) -> None:
+    async def around(tx: Connection, change: Callable[[], object]) -> tuple[list[Any], list[Any]]:
+        """What there is before and after the change."""
+        before = await tx.rows("list_spots")
+        await tx.compute(change)
+        return list(before), list(await tx.rows("list_spots"))
 
     async with database.read() as read:
-        assert await read.run(around(Work(lambda: schema.run(config, ADD_LOCATION)))) == ([], [])
-        before, after = await read.run(around(Work(lambda: None)))
+        assert await read.run(around, partial(schema.run, config, ADD_LOCATION)) == ([], [])
+        before, after = await read.run(around, lambda: None)
         assert [spot["name"] for spot in before] == [spot["name"] for spot in after] == ["Shelf"]
+
+
+async def test_work_that_awaits_anything_but_its_connection_is_refused_by_name(database: Database) -> None:
+    async def sleep(tx: Connection) -> None:
+        await asyncio.sleep(0)
+
+    if database.dialect == "postgres":
+        pytest.skip("there it is one of many tasks, and may wait")
+    with pytest.raises(RuntimeError, match="sleep"):
+        await database.run(sleep)

@@ -130,10 +130,10 @@ async def test_a_job_whose_process_has_gone_is_said_to_be_interrupted(database: 
     await ended(jobs, first)
     now = clock.now()
     lost = await database.run(
-        repository.add_job(NewJob(kind="lost", owner="gone", lease_until=now - timedelta(seconds=1)))
+        repository.add_job, NewJob(kind="lost", owner="gone", lease_until=now - timedelta(seconds=1))
     )
     alive = await database.run(
-        repository.add_job(NewJob(kind="alive", owner="else", lease_until=now + timedelta(hours=1)))
+        repository.add_job, NewJob(kind="alive", owner="else", lease_until=now + timedelta(hours=1))
     )
     assert lost is not None
     assert alive is not None
@@ -153,7 +153,7 @@ async def test_right_after_a_restore_nobody_is_taken_for_gone(
     app.state.database.gate.renew()
     # Restores keep everyone out for longer than a lease, for as long as what is there is backed up.
     alive = NewJob(kind="restore", owner="else", lease_until=clock.now() - timedelta(seconds=1))
-    id = await database.run(repository.add_job(alive))
+    id = await database.run(repository.add_job, alive)
     assert id is not None
     for _ in range(3):
         looked = await jobs.enqueue("looking round", {})
@@ -171,7 +171,7 @@ async def test_a_job_that_may_be_tried_again_is(database: Database, jobs: Jobs) 
 
     jobs.register("again", work)
     lost = NewJob(kind="again", owner="gone", max_attempts=2, lease_until=clock.now() - timedelta(seconds=1))
-    id = await database.run(repository.add_job(lost))
+    id = await database.run(repository.add_job, lost)
     assert id is not None
     job = await ended(jobs, id)
     assert (job.status, job.result, job.attempts) == (JobStatus.DONE, "the second time", 2)
@@ -212,13 +212,13 @@ async def test_progress_is_streamed_and_the_stream_ends_with_the_job(jobs: Jobs,
 async def test_old_jobs_are_forgotten(database: Database) -> None:
     ids = []
     for number in range(5):
-        id = await database.run(repository.add_job(NewJob(kind="old", owner="me", lease_until=clock.now())))
+        id = await database.run(repository.add_job, NewJob(kind="old", owner="me", lease_until=clock.now()))
         assert id is not None
         ids.append(id)
         if number != 4:
             ending = repository.end_job("me", id, repository.Progress(), result=b"1", error=None, error_status=None)
             await database.run(ending)
-    await database.run(repository.remove_old_jobs(clock.LONG_AGO, 3))
+    await database.run(repository.remove_old_jobs, clock.LONG_AGO, 3)
     async with database.read() as read:
         left = [job.id for job in await repository.list_jobs(read, skip=0, limit=10)]
     assert left == [ids[4], ids[3], ids[2]]
@@ -226,14 +226,14 @@ async def test_old_jobs_are_forgotten(database: Database) -> None:
 
 async def test_the_key_of_a_day_outlives_any_number_of_other_jobs(database: Database) -> None:
     key = NewJob(kind="daily", owner="me", lease_until=clock.now(), once_key="daily/today")
-    id = await database.run(repository.add_job(key))
+    id = await database.run(repository.add_job, key)
     assert id is not None
     ending = repository.end_job("me", id, repository.Progress(), result=b"1", error=None, error_status=None)
     await database.run(ending)
     for _ in range(5):
-        await database.run(repository.add_job(NewJob(kind="other")))
-    await database.run(repository.remove_old_jobs(clock.LONG_AGO, 1))
-    assert await database.run(repository.add_job(key)) is None
+        await database.run(repository.add_job, NewJob(kind="other"))
+    await database.run(repository.remove_old_jobs, clock.LONG_AGO, 1)
+    assert await database.run(repository.add_job, key) is None
 
 
 async def test_a_row_of_this_process_that_it_does_not_work_on_does_not_run_for_ever(
@@ -246,7 +246,7 @@ async def test_a_row_of_this_process_that_it_does_not_work_on_does_not_run_for_e
     await jobs.run_here("endless", work, by=None)
     # Written down, and then the database was away before the process learned of it.
     lost = NewJob(kind="lost", owner=jobs._owner, lease_until=clock.now() - timedelta(seconds=1))
-    id = await database.run(repository.add_job(lost))
+    id = await database.run(repository.add_job, lost)
     assert id is not None
     assert (await ended(jobs, id)).status is JobStatus.FAILED
 
@@ -318,7 +318,7 @@ async def test_how_a_job_ended_for_good_is_told_once(database: Database, jobs: J
         assert id is not None
         await ended(jobs, id)
     lost = NewJob(kind="told", owner="gone", max_attempts=1, lease_until=clock.now() - timedelta(minutes=1))
-    id = await database.run(repository.add_job(lost))
+    id = await database.run(repository.add_job, lost)
     assert id is not None
     await ended(jobs, id)
     assert told[:2] == [None, "not like this"]

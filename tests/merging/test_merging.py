@@ -326,7 +326,7 @@ async def test_merges_that_wait_for_an_import_keep_no_scan_waiting(
     target = await new_item(member, "Tea", barcodes=[{"barcode": "TEA-1"}])
     sources = [await new_item(member, f"Tea {number}") for number in range(11)]
     async with database.transaction() as importing:
-        await importing.run(lock_merges())
+        await lock_merges(importing)
         merging = [
             asyncio.create_task(member.post(f"/items/{source['id']}/merge", json={"into": target["id"]}))
             for source in sources

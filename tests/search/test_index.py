@@ -215,7 +215,7 @@ async def test_a_dump_restored_by_hand_is_indexed_when_stocky_starts_on_it(
         try:
             await _in_step(app, restored)
             async with database.read() as read:
-                assert [found.name for found in await read.run(search("cardamon", 10))] == ["Cardamom pods"]
+                assert [found.name for found in await read.run(search, "cardamon", 10)] == ["Cardamom pods"]
         finally:
             await database.close()
 
@@ -243,7 +243,7 @@ async def test_what_was_folded_before_measures_were_is_found_as_they_are_typed_o
         try:
             for _ in ("marked", "indexed"):
                 async with database.read() as read:
-                    found = await read.run(search("10uf", 10))
+                    found = await read.run(search, "10uf", 10)
                 assert [(each.name, each.match.kind) for each in found] == [("Capacitor 10 µF", "words")]
                 await _in_step(app, older)
         finally:
@@ -291,6 +291,6 @@ async def test_an_index_that_was_emptied_is_made_again_while_it_serves(
 ) -> None:
     await new_item(member, "Capacitor")
     await _in_step(app, config)
-    await app.state.database.run(index._empty())
+    await app.state.database.run(index._empty)
     await _in_step(app, config)
     assert await _names(member, "capacitor") == ["Capacitor"]

@@ -75,9 +75,8 @@ async def test_a_scan_that_crosses_no_line_asks_the_database_nothing_more(
     await stockroom.post(event("add", item, shelf, 10))
     looked: list[Any] = []
 
-    def look(ids: Any) -> Any:
+    async def look(tx: Connection, ids: Any) -> None:
         looked.append(ids)
-        yield from ()
 
     monkeypatch.setattr("stocky.stock.batch_writer.look_at_causes", look)
     await stockroom.post(event("remove", item, shelf, 1), event("add", item, shelf, 3))

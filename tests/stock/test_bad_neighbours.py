@@ -10,6 +10,7 @@ import pytest
 from httpx import AsyncClient
 
 from stocky import clock
+from stocky.db import Connection
 from stocky.errors import Conflict, Invalid, Unavailable
 from stocky.stock import recorder as recording
 from stocky.stock.operations import ItemKey, Operation, Place, Posting
@@ -34,9 +35,8 @@ async def test_a_row_the_database_refuses_fails_alone(stockroom: Stockroom) -> N
 async def test_a_defect_in_one_posting_is_its_own(stockroom: Stockroom) -> None:
     class Broken(Posting):
         @classmethod
-        def finish(cls, postings: list[Any]) -> Any:
+        async def finish(cls, tx: Connection, postings: list[Any]) -> None:
             raise ZeroDivisionError
-            yield
 
     rice, shelf = await stockroom.item(), await stockroom.place()
     good = [Posting([addition(rice, shelf)]) for _ in range(4)]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from httpx import AsyncClient
 
 from stocky import clock
 from stocky.catalogue import repository as catalogue
-from stocky.db import Script
+from stocky.db import Connection
 from stocky.stock import repository
+from stocky.stock.schemas import StockEvent
 from tests.stock.stockroom import Stockroom, event
 
 MAY = datetime(2026, 5, 1, tzinfo=UTC)
@@ -59,7 +60,11 @@ async def test_a_page_reads_little_more_than_itself_however_much_was_merged(
         for stub in stubs:
             await tx.execute("mark_merged", source_id=stub, target_id=rice, moment=clock.now())
     listed, counts = repository._list_events_of, list[int]()
-    monkeypatch.setattr(repository, "_list_events_of", lambda *asked: _counted(listed(*asked), counts))
+
+    async def counted(tx: Connection, *given: Any) -> list[StockEvent]:
+        return await listed(cast("Connection", _Counting(tx, counts)), *given)
+
+    monkeypatch.setattr(repository, "_list_events_of", counted)
     async with stockroom.database.read() as read:
         for limit in (1, 2, 10, 29, len(whole) - 1, len(whole)):
             counts.clear()
@@ -152,13 +157,14 @@ async def test_the_total_of_an_item_is_the_sum_of_its_places(stockroom: Stockroo
         assert (await catalogue.get_item(read, rice)).total_quantity == 3
 
 
-def _counted(script: Script[Any], counts: list[int]) -> Script[Any]:
-    """The script; how many rows it is answered is added to `counts`."""
-    answer: Any = None
-    while True:
-        try:
-            ask = script.send(answer)
-        except StopIteration as end:
-            return end.value
-        answer = yield ask
-        counts.append(len(answer))
+class _Counting:
+    """A connection that adds to `counts` how many rows each query finds."""
+
+    def __init__(self, connection: Connection, counts: list[int]) -> None:
+        self._connection = connection
+        self._counts = counts
+
+    async def all(self, query: str, into: type[Any], **arguments: Any) -> list[Any]:
+        rows = await self._connection.all(query, into, **arguments)
+        self._counts.append(len(rows))
+        return rows

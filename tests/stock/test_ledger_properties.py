@@ -52,7 +52,7 @@ class LedgerMachine(RuleBasedStateMachine):
         LedgerMachine.examples += 1
         self.model = Model(dict(enumerate(POLICIES)))
         self.items = [self.run(self.stockroom.item(policy)) for policy in POLICIES]
-        self.places = [self.run(self.stockroom.place()) for _ in range(PLACES)]
+        self.places = [self.run(self.stockroom.place) for _ in range(PLACES)]
         self.sent: list[Sent] = []
         # The ledger's own names for what the model counts.
         self.event_of_change: dict[int, int] = {}

@@ -80,7 +80,7 @@ async def test_the_same_unknown_barcodes_become_one_item_each(stockroom: Stockro
 
     await asyncio.gather(*(scan(each, seed) for seed, each in enumerate([stockroom, *others])))
     async with stockroom.database.read() as read:
-        stubs = await read.run(list_items(skip=0, limit=100, needs_review=True))
+        stubs = await read.run(list_items, skip=0, limit=100, needs_review=True)
     assert sorted(stub.upc or "" for stub in stubs) == sorted(barcodes)
     assert [stub.total_quantity for stub in stubs] == [3] * len(barcodes)
     assert len({stub.code for stub in stubs}) == len(barcodes)

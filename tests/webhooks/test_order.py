@@ -102,14 +102,14 @@ async def test_who_deletes_a_webhook_and_who_notes_that_it_failed_do_not_wait_fo
 ) -> None:
     webhook = await hooked(admin, receiver)
     database, id = app.state.database, webhook["id"]
-    await database.run(queues.claim("test", id, clock.now() + timedelta(minutes=1)))
+    await database.run(queues.claim, "test", id, clock.now() + timedelta(minutes=1))
     async with database.transaction() as tx:
         delivery = await repository.add_ping(tx, id)
-    due = await database.run(queues.next_due("test", id, clock.now() + timedelta(minutes=1)))
+    due = await database.run(queues.next_due, "test", id, clock.now() + timedelta(minutes=1))
     assert due is not None
     assert due.id == delivery.id
     async with database.transaction() as tx:
-        assert await tx.run(queues.note_not_delivered("test", due, 410, "answered 410", clock.now()))
+        assert await queues.note_not_delivered(tx, "test", due, 410, "answered 410", clock.now())
         deleting = asyncio.create_task(admin.delete(f"/webhooks/{id}"))
         await asyncio.sleep(A_WHILE)
         assert not deleting.done()

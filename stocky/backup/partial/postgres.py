@@ -13,7 +13,7 @@ import asyncpg
 from stocky.backup.partial.rules import Imported, Staged, merge_script, staged_tables
 from stocky.backup.swap.postgres import filled
 from stocky.db import Database
-from stocky.db.postgres import PostgresDatabase, domain_errors, run_script
+from stocky.db.postgres import PostgresConnection, PostgresDatabase, domain_errors
 from stocky.errors import BadRequest, Unavailable
 from stocky.merging.repository import lock_merges
 
@@ -33,7 +33,7 @@ async def merge(database: Database, staging: Path, *, force: bool, named: frozen
         with database.gate.inside(), domain_errors():
             async with database.connection() as connection, connection.transaction():
                 # That what is merged has nothing of its own is proven on what is there at the end.
-                await run_script(connection, database.queries, lock_merges())
+                await lock_merges(PostgresConnection(database.queries, connection))
                 return await _run(connection, staged, schema, force, named)
 
 

@@ -22,7 +22,7 @@ from stocky.backup.dump.tables import LASTING
 from stocky.backup.requests import FillRequest, FillResult
 from stocky.backup.swap.revocations import NOTHING, Kept, Replaced, Standing, keep_standing, read_standing
 from stocky.db import Database
-from stocky.db.postgres import PostgresDatabase, domain_errors, run_script
+from stocky.db.postgres import PostgresConnection, PostgresDatabase, domain_errors
 from stocky.db.postgres_coordination import claim_restore
 from stocky.errors import Conflict, Unavailable
 from stocky.progress import ProgressCallback
@@ -155,11 +155,11 @@ async def _change_places(
     live = await connection.fetchval("SELECT quote_ident(current_schema())")
     outgoing = incoming.replace(INCOMING, OUTGOING)
     await _lock(connection)
-    standing = await run_script(connection, database.queries, read_standing())
+    standing = await read_standing(PostgresConnection(database.queries, connection))
     await connection.execute(f"SET LOCAL search_path = {incoming}")
     kept = NOTHING
     if keep:
-        kept = await run_script(connection, database.queries, keep_standing(standing, clock.now()))
+        kept = await keep_standing(PostgresConnection(database.queries, connection), standing, clock.now())
     await connection.execute(f"SET LOCAL search_path = {live}")
     objects = await connection.fetch(_OBJECTS, incoming)
     present = {tuple(each) for each in await connection.fetch(_OBJECTS, live)}

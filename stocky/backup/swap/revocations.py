@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from stocky.db import Ask, Script
+from stocky.db import Connection
 from stocky.errors import Conflict
 
 
@@ -55,28 +55,28 @@ class _Count(msgspec.Struct):
     count: int
 
 
-def read_standing() -> Script[Standing]:
+async def read_standing(tx: Connection) -> Standing:
     """Run on the data that is replaced."""
-    usernames = yield Ask("list_inactive_usernames", into=_Name)
-    hashes = yield Ask("list_revoked_keys", into=_Name)
-    webhooks = yield Ask("list_sending_webhooks", into=_Name)
-    revisions = yield Ask("get_auth_revision", into=_Revision)
-    (events,) = yield Ask("count_events", into=_Count)
+    usernames = await tx.all("list_inactive_usernames", _Name)
+    hashes = await tx.all("list_revoked_keys", _Name)
+    webhooks = await tx.all("list_sending_webhooks", _Name)
+    revisions = await tx.all("get_auth_revision", _Revision)
+    (events,) = await tx.all("count_events", _Count)
     revision = max(each.revision for each in revisions)
     return Standing(_names(usernames), _names(hashes), _names(webhooks), revision, events.count)
 
 
-def keep_standing(standing: Standing, moment: datetime) -> Script[Kept]:
+async def keep_standing(tx: Connection, standing: Standing, moment: datetime) -> Kept:
     """Run on the restored data. Raises Conflict when no active admin is left."""
     usernames = msgspec.json.encode(standing.usernames).decode()
     hashes = msgspec.json.encode(standing.key_hashes).decode()
-    inactive = yield Ask("keep_inactive", {"usernames": usernames, "moment": moment}, into=_Name)
-    revoked = yield Ask("keep_revoked", {"hashes": hashes, "moment": moment}, into=_Name)
+    inactive = await tx.all("keep_inactive", _Name, usernames=usernames, moment=moment)
+    revoked = await tx.all("keep_revoked", _Name, hashes=hashes, moment=moment)
     # A backup may be restored elsewhere, to try it, and receivers take what they are sent for what is so.
     sending = msgspec.json.encode(standing.webhooks).decode()
-    silent = yield Ask("keep_webhooks_silent", {"sending": sending, "moment": moment}, into=_Id)
-    yield Ask("raise_auth_revision_above", {"current": standing.revision})
-    (admins,) = yield Ask("count_active_admins", into=_Count)
+    silent = await tx.all("keep_webhooks_silent", _Id, sending=sending, moment=moment)
+    await tx.execute("raise_auth_revision_above", current=standing.revision)
+    (admins,) = await tx.all("count_active_admins", _Count)
     if not admins.count:
         raise Conflict(
             f"Every admin of the backup is inactive now ({', '.join(sorted(_names(inactive)))}), so nobody could look"

@@ -17,7 +17,7 @@ from stocky import clock
 from stocky.backup.load.scratch import open_scratch
 from stocky.backup.swap.revocations import NOTHING, Kept, Replaced, Standing, keep_standing, read_standing
 from stocky.db.queries import Query
-from stocky.db.sqlite import SqliteDatabase, run_script
+from stocky.db.sqlite import DirectConnection, SqliteDatabase, drive
 from stocky.db.sqlite_file import domain_errors
 from stocky.errors import Conflict, Unavailable
 
@@ -42,9 +42,13 @@ async def replace(
 def _replace(live: sqlite3.Connection, scratch: Path, queries: dict[str, Query], keep: bool) -> tuple[Standing, Kept]:
     with domain_errors(), closing(open_scratch(scratch)) as new:
         _same_page_size(live, new)
-        standing = run_script(live, queries, read_standing())
+        standing = drive(read_standing, DirectConnection(queries, live))
         new.execute("BEGIN")
-        kept = run_script(new, queries, keep_standing(standing, clock.now())) if keep else NOTHING
+        kept = (
+            drive(lambda tx: keep_standing(tx, standing, clock.now()), DirectConnection(queries, new))
+            if keep
+            else NOTHING
+        )
         _carry_jobs(live, new)
         new.execute("COMMIT")
         new.backup(live, progress=_give_up_when_busy)
