@@ -68,7 +68,7 @@ SELECT id, action, subject, subject_id, details AS details_json
 
 -- list_import_events --
 -- What an import booked and nobody has undone, newest first, from below :before.
-SELECT event.id
+SELECT event.id, event.sku_id
   FROM stock_event AS event
  WHERE event.batch_id = :import_id AND event.id < :before AND event.kind <> 'undo'
    AND NOT EXISTS (SELECT 1 FROM stock_event AS reversal WHERE reversal.reverses_id = event.id)

@@ -30,11 +30,14 @@ SELECT id, item_id, location_id
  WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
 
 -- find_events_to_undo --
--- The events :ids with all rows of their transfers, and the rows of the batches :batch_ids.
+-- The events :ids with all rows of their transfers, and the rows of the batches :batch_ids. Whether the unit of the SKU
+-- was changed since.
 SELECT event.id, event.kind, event.item_id, event.location_id, event.sku_id, event.delta_milli, event.transfer_id,
        event.batch_id,
-       (SELECT reversal.id FROM stock_event AS reversal WHERE reversal.reverses_id = event.id) AS reversed_by
+       (SELECT reversal.id FROM stock_event AS reversal WHERE reversal.reverses_id = event.id) AS reversed_by,
+       coalesce(event.recorded_at <= sku.unit_changed_at, FALSE) AS is_unit_changed
   FROM stock_event AS event
+  JOIN sku ON sku.id = event.sku_id
  WHERE event.id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
     OR event.transfer_id IN (SELECT target.transfer_id FROM stock_event AS target
                               WHERE target.id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT))))
@@ -49,8 +52,8 @@ SELECT item.id, item.name, item.oversell_policy, item.is_active, item.version, i
   JOIN item ON item.id = CAST(wanted.value AS BIGINT);
 
 -- list_handed_over --
--- Through which merges the items :ids and what they were merged into lead on, and which SKU took over which. Older
--- merges were one transfer of many SKUs, which does not tell.
+-- Through which merges the items :ids and what they were merged into lead on, which SKU took over which, and whether its
+-- unit was changed since. Older merges were one transfer of many SKUs, which does not tell.
 WITH RECURSIVE onward (item_id, into_id, batch_id) AS (
     SELECT source_id, target_id, batch_id
       FROM item_merge
@@ -59,11 +62,13 @@ WITH RECURSIVE onward (item_id, into_id, batch_id) AS (
     SELECT item_merge.source_id, item_merge.target_id, item_merge.batch_id
       FROM onward JOIN item_merge ON item_merge.source_id = onward.into_id AND item_merge.undone_at IS NULL
 )
-SELECT onward.item_id, onward.into_id, onward.batch_id, giving.sku_id, taking.sku_id AS into_sku_id
+SELECT onward.item_id, onward.into_id, onward.batch_id, giving.sku_id, taking.sku_id AS into_sku_id,
+       coalesce(taking.recorded_at <= into_sku.unit_changed_at, FALSE) AS is_unit_changed
   FROM onward
   LEFT JOIN stock_event AS giving ON giving.batch_id = onward.batch_id AND giving.item_id = onward.item_id
   LEFT JOIN stock_event AS taking ON taking.transfer_id = giving.transfer_id AND taking.id <> giving.id
    AND (SELECT count(*) FROM stock_event AS one WHERE one.transfer_id = giving.transfer_id) = 2
+  LEFT JOIN sku AS into_sku ON into_sku.id = taking.sku_id
  ORDER BY giving.id;
 
 -- list_levels --
@@ -178,9 +183,14 @@ SELECT past.id, CAST(past.milli AS DOUBLE PRECISION) / 1000 AS quantity, past.un
  LIMIT :limit OFFSET :skip;
 
 -- change_sku --
--- What can be said of a SKU apart from its quantity.
+-- What can be said of a SKU apart from its quantity. Without :unit_changed_at the moment of the last change of its unit
+-- stays; with it, no event that there is was recorded later, also where a clock was ahead.
 UPDATE sku
-   SET unit = :unit, notes = :notes, expiry_date = :expiry_date, version = :version, updated_at = :updated_at
+   SET unit = :unit, notes = :notes, expiry_date = :expiry_date, version = :version, updated_at = :updated_at,
+       unit_changed_at = coalesce(
+           (SELECT max(event.recorded_at) FROM stock_event AS event
+             WHERE event.item_id = sku.item_id AND event.sku_id = sku.id AND event.recorded_at > :unit_changed_at),
+           :unit_changed_at, unit_changed_at)
  WHERE id = :id;
 
 -- get_event --

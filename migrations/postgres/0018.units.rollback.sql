@@ -1,3 +1,14 @@
+-- Both sides of a move between two units sum to 0 only with what they weigh.
+DO $$
+BEGIN
+    IF EXISTS (SELECT 1 FROM stock_event WHERE unit_scale IS NOT NULL) THEN
+        RAISE EXCEPTION USING MESSAGE =
+            'Stock was moved between two units; without this migration no later backup restores.'
+            ' Restore an older backup instead';
+    END IF;
+END
+$$;
+
 ALTER TABLE stock_event DROP COLUMN unit_scale;
 DROP VIEW item_detail;
 DROP VIEW item_amount;

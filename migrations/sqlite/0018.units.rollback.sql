@@ -1,3 +1,12 @@
+-- Both sides of a move between two units sum to 0 only with what they weigh. Only a trigger can refuse here.
+CREATE TEMP VIEW moved_between_units AS SELECT id FROM stock_event WHERE unit_scale IS NOT NULL;
+CREATE TEMP TRIGGER moved_between_units_stay INSTEAD OF INSERT ON moved_between_units
+BEGIN
+    SELECT RAISE(ABORT, 'Stock was moved between two units; without this migration no later backup restores. Restore an older backup instead');
+END;
+INSERT INTO moved_between_units SELECT id FROM moved_between_units LIMIT 1;
+DROP VIEW moved_between_units;
+
 ALTER TABLE stock_event DROP COLUMN unit_scale;
 DROP VIEW item_detail;
 DROP VIEW item_amount;

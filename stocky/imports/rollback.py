@@ -31,6 +31,7 @@ MOST_TOLD = 100
 
 class _Event(msgspec.Struct):
     id: int
+    sku_id: int
 
 
 class Entry(msgspec.Struct):
@@ -52,6 +53,8 @@ class TakingBack:
         self._import_id = import_id
         self._by = by
         self._done = TakenBack()
+        # The SKUs of events that were not undone.
+        self._left_skus: set[int] = set()
 
     async def run(self, report: ProgressCallback) -> TakenBack:
         """What was taken back, and what had to be left. Begun again, it goes on."""
@@ -77,6 +80,7 @@ class TakingBack:
             for event, outcome in zip(page, posting.outcomes, strict=True):
                 if outcome.status == "rejected":
                     self._leave(f"event {event.id}: {outcome.reason}")
+                    self._left_skus.add(event.sku_id)
                 else:
                     self._done.stock_events += 1
             report("taking back", self._done.stock_events, None, "events")
@@ -139,8 +143,10 @@ class TakingBack:
         return bool(fields)
 
     async def _put_sku_back(self, tx: Connection, entry: Entry) -> bool:
-        sku = await stock_repository.get_sku(tx, int(entry.subject_id))
+        sku = await stock_repository.lock_sku(tx, int(entry.subject_id), None)
         fields = _still_as_left(sku, entry, f"SKU {sku.id}")
+        if "unit" in fields and sku.id in self._left_skus:
+            raise Conflict(f"its stock was not taken back, so it stays in {sku.unit}; correct both by hand")
         if fields:
             await stock_repository.change_sku(tx, sku, msgspec.convert(fields, SkuChange), self._by)
         return bool(fields)

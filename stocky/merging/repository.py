@@ -30,6 +30,7 @@ from stocky.merging.schemas import Merge, Moved, MovedBarcode, OpenMerge, Stub
 from stocky.stock.batch_writer import new_batch_id
 from stocky.stock.operations import ItemKey, Operation
 from stocky.stock.recorder import Recorder
+from stocky.stock.references import Undoable
 from stocky.stock.service import check
 
 UNDOABLE_FOR = timedelta(days=1)
@@ -121,7 +122,14 @@ async def undo_merge(tx: Connection, recorder: Recorder, source_id: int, by: Pri
     operation = Operation(
         kind="undo", undo_batch=merge.batch_id, note=f"Merge of {source.name} undone"[:1000], user_id=by.id
     )
-    if await tx.value("find_events_to_undo", ids="[]", batch_ids=msgspec.json.encode([merge.batch_id]).decode()):
+    batch_ids = msgspec.json.encode([merge.batch_id]).decode()
+    if rows := await tx.all("find_events_to_undo", Undoable, ids="[]", batch_ids=batch_ids):
+        changed = next((row for row in rows if row.is_unit_changed and row.delta_milli), None)
+        if changed is not None:
+            raise Conflict(
+                f"The unit of SKU {changed.sku_id} was changed after {source.name} was merged; move what is not"
+                f" {target.name} by hand"
+            )
         check(await recorder.record_in(tx, operation))
     await tx.execute("show_skus", item_id=source_id, ids=_json(merge.moved.source_skus), moment=moment)
     await tx.execute(

@@ -130,7 +130,16 @@ class Application:
         ledger = self.ledger
         if operation.kind == "undo":
             rows = [
-                Written(row.id, row.kind, row.item_id, row.sku_id, row.delta_milli, row.reversed_by, row.batch_id)
+                Written(
+                    row.id,
+                    row.kind,
+                    row.item_id,
+                    row.sku_id,
+                    row.delta_milli,
+                    row.reversed_by,
+                    row.batch_id,
+                    row.is_unit_changed,
+                )
                 for row in found.undone
                 if operation.undo_batch is None or row.id not in ledger.reversed
             ]

@@ -39,6 +39,7 @@ class Ledger:
         self._undo: list[Callable[[], None]] = []
         self._merges = {each.item_id: each for each in handed_over}
         self._taken_over_by = {each.sku_id: each.into_sku_id for each in handed_over}
+        self._taken_over_in_old_unit = {each.sku_id for each in handed_over if each.is_unit_changed}
         for level in levels:
             self._by_item[level.item_id].append(level)
             self._by_sku[level.id] = level
@@ -269,6 +270,11 @@ class Ledger:
             if row.reversed_by is not None or row.id in self.reversed:
                 raise Refused(f"Event {row.id} has been undone already", "undone")
             level = self._by_sku[row.sku_id]
+            if row.is_unit_changed and row.delta_milli:
+                raise Refused(
+                    f"Event {row.id} was booked before the unit of SKU {row.sku_id} was changed to {level.unit};"
+                    " correct the quantity with an event of type set instead"
+                )
             item = self.items[row.item_id]
             self.remember(self.reversed.discard, row.id)
             self.reversed.add(row.id)
@@ -325,6 +331,11 @@ class Ledger:
             operation, into, level.location_id, level.expiry_date, like=level
         )
         item = self.items[level.item_id]
+        if level.id in self._taken_over_in_old_unit:
+            raise Refused(
+                f"{item.name} was merged into {into.name} before the unit of SKU {holder.id} was changed to"
+                f" {holder.unit}; correct the quantity of {into.name} with an event of type set instead"
+            )
         if units.ratio(level.unit, holder.unit, _both(into, item).pack_milli) is None:
             raise Refused(
                 f"{item.name} was counted in {level.unit} there, and {into.name} is counted in"

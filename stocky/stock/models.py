@@ -99,12 +99,14 @@ class Written(msgspec.Struct, gc=False):
     delta_milli: int
     reversed_by: int | None
     batch_id: str | None = None
+    # Its delta is in the unit that the SKU had until then.
+    is_unit_changed: bool = False
 
 
 class HandedOver(msgspec.Struct, gc=False):
     """Where a merged item's stock went: to which item, in which batch, and into which SKU that of a SKU of it.
 
-    Without SKUs for an item that held nothing.
+    Without SKUs for an item that held nothing. `is_unit_changed` says that the unit of the latter was changed since.
     """
 
     item_id: int
@@ -112,3 +114,4 @@ class HandedOver(msgspec.Struct, gc=False):
     batch_id: str
     sku_id: int | None
     into_sku_id: int | None
+    is_unit_changed: bool

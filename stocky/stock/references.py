@@ -48,6 +48,7 @@ class Undoable(msgspec.Struct):
     reversed_by: int | None
     transfer_id: int | None
     batch_id: str | None
+    is_unit_changed: bool
 
 
 class Found(msgspec.Struct):

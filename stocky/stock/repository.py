@@ -18,6 +18,7 @@ from stocky.errors import Conflict, NotFound, Stale
 from stocky.logs import audit
 from stocky.schema import MAX_ID
 from stocky.settings.repository import get_settings
+from stocky.stock import units
 from stocky.stock.schemas import EntryType, EventPage, Sku, SkuChange, StockEvent
 
 # Of each of several merged items at least so many events are read at once.
@@ -104,16 +105,19 @@ async def change_sku(tx: Connection, sku: Sku, change: SkuChange, by: Principal)
         raise Conflict("A SKU stays with its item; post a SKU of the other item instead", field="item_id")
     if chosen(change.location_id, sku.location_id) != sku.location_id:
         raise Conflict("Stock changes place by an event: post one of type move to /events", field="location_id")
+    unit, moment = chosen(change.unit, sku.unit), clock.now()
     await tx.execute(
         "change_sku",
         id=sku.id,
-        unit=chosen(change.unit, sku.unit),
+        unit=unit,
         notes=chosen(change.notes, sku.notes) or "",
         expiry_date=chosen(change.expiry_date, sku.expiry_date),
         version=sku.version + 1,
-        updated_at=clock.now(),
+        updated_at=moment,
+        # What was booked until now is in the old unit. The same unit in another spelling is no change.
+        unit_changed_at=None if units.ratio(sku.unit, unit) == 1 else moment,
     )
-    if (chosen(change.expiry_date, sku.expiry_date), chosen(change.unit, sku.unit)) != (sku.expiry_date, sku.unit):
+    if (chosen(change.expiry_date, sku.expiry_date), unit) != (sku.expiry_date, sku.unit):
         await look_at_causes(tx, [sku.item_id])
     details = {name: value for name, value in msgspec.to_builtins(change).items() if value is not msgspec.UNSET}
     await audit.record(tx, by, "changed", "sku", sku.id, details)

@@ -8,9 +8,10 @@ import pytest
 
 from stocky.config import Config, load
 from stocky.db.migrate import check_schema, list_migrations, migrate, rollback
-from stocky.errors import Conflict
+from stocky.errors import Conflict, Unavailable
 from tests.architecture import schema
 from tests.architecture.source import ROOT
+from tests.cli.test_migrate_repair import Yoyo
 from tests.conftest import TestDatabases, settings
 
 ITEM = (
@@ -25,6 +26,13 @@ LEDGER = [
     f" VALUES (1, 1, 2500, '{NOW}', '{NOW}')",
     "INSERT INTO stock_event (kind, item_id, location_id, sku_id, delta_milli, quantity_after_milli,"
     f" occurred_at, recorded_at, user_id) VALUES ('add', 1, 1, 1, 2500, 2500, '{NOW}', '{NOW}', 1)",
+]
+MOVE = [
+    "INSERT INTO sku (item_id, location_id, expiry_date, unit, quantity_milli, created_at, updated_at)"
+    f" VALUES (1, 1, '2030-01-31', 'g', 0, '{NOW}', '{NOW}')",
+    "INSERT INTO stock_event (kind, item_id, location_id, sku_id, delta_milli, quantity_after_milli, unit_scale,"
+    f" occurred_at, recorded_at, user_id) VALUES ('move', 1, 1, 1, -2, 2498, 1000, '{NOW}', '{NOW}', 1),"
+    f" ('move', 1, 1, 2, 2000, 2000, 1, '{NOW}', '{NOW}', 1)",
 ]
 
 
@@ -89,3 +97,17 @@ def test_a_database_that_was_never_migrated_ends_with_the_same_schema(
     migrate(config)
     with databases.copy("sqlite", tmp_path) as url:
         assert schema.columns(config) == schema.columns(load(settings(url, tmp_path)))
+
+
+def test_a_ledger_with_moves_between_two_units_keeps_what_they_weigh(config: Config, environ: dict[str, str]) -> None:
+    for statement in [*LEDGER, *MOVE]:
+        schema.run(config, statement)
+    before = schema.contents(config)
+    with pytest.raises(Unavailable, match=r"0018.*moved between two units.*Restore an older backup"):
+        rollback(config, "0018", force=True)
+    assert schema.contents(config) == before
+    # yoyo's own command is refused as well.
+    old = Yoyo(config, environ["STOCKY_DATABASE_URL"])
+    with pytest.raises(old.backend.DatabaseError, match="moved between two units"):
+        old.steps(18, "rollback")
+    assert schema.contents(config) == before

@@ -82,6 +82,27 @@ async def test_what_breaks_while_others_are_written_takes_everything_back(member
 
 
 @pytest.mark.usefixtures("slowly")
+async def test_stock_whose_unit_was_changed_is_left_in_the_new_unit_and_named(
+    member: AsyncClient, config: Config
+) -> None:
+    old, shelf = await new_item(member, "Old", upc="old-barcode"), await new_location(member, "Old shelf")
+    sku = await new_stock(member, old, shelf, 7, unit="piece")
+    head, rest = deliveries().replace("description", "unit").replace(",new", ",piece").split("\n", 1)
+    started = await begin(member, f"{head}\nOlder,old-barcode,Old shelf,9,bag\n{rest}")
+    await writing(member, started["job_id"], 20)
+    await new_item(member, "Thief", upc=f"thing-{ROWS - 1:06}")
+    report = (await ended(member, started["job_id"]))["result"]
+    assert report["applied"] is False
+    event, unit = report["taken_back"]["left"]
+    assert f"before the unit of SKU {sku['id']} was changed to bag" in event
+    assert unit == f"sku {sku['id']}: its stock was not taken back, so it stays in bag; correct both by hand"
+    now = await get(member, f"/skus/{sku['id']}")
+    assert (now["quantity"], now["unit"]) == (9, "bag")
+    assert (await get(member, f"/items/{old['id']}"))["name"] == "Old"
+    assert await find_faults(config) == []
+
+
+@pytest.mark.usefixtures("slowly")
 async def test_what_was_used_meanwhile_is_left_and_named(
     member: AsyncClient, scanner: AsyncClient, config: Config
 ) -> None:

@@ -15,6 +15,7 @@ from stocky.alerts.repository import list_alerts
 from stocky.alerts.schemas import Alert
 from stocky.catalogue.repository import change_item, get_item
 from stocky.catalogue.schemas import ItemChange
+from stocky.db import Connection
 from tests.stock.stockroom import SOMEONE, Stockroom, event, leave, second_stockroom
 
 

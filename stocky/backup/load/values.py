@@ -34,7 +34,9 @@ _HASH = re.compile(
     re.ASCII,
 )
 # Written by the clock of a server, and added to; a date that a person chose may be any.
-_CLOCK_TIMES = frozenset({"created_at", "updated_at", "recorded_at", "merged_at", "undone_at", "applied_at"})
+_CLOCK_TIMES = frozenset(
+    {"created_at", "updated_at", "recorded_at", "merged_at", "undone_at", "applied_at", "unit_changed_at"}
+)
 _FIRST_YEAR, _LAST_YEAR = "1970", "9000"
 
 

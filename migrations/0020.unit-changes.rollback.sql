@@ -1,0 +1,1 @@
+ALTER TABLE sku DROP COLUMN unit_changed_at;
