@@ -62,6 +62,7 @@ def serve(
 ) -> Iterator[Server]:
     """Runs `command` serve with only the settings of `environ`, waits until it is ready, and ends it with the block.
 
+    With STOCKY_UDS nothing listens on its `url`: that is for a proxy to lead to.
     `directory` is where it runs and where its output is kept. Raises AssertionError with that output
     when it ends or is not ready within READY_SECONDS.
     """
@@ -77,7 +78,7 @@ def serve(
         )
     server = Server(f"http://127.0.0.1:{port}", process, log_file)
     try:
-        _wait_until_ready(server)
+        _wait_until_ready(server, environ.get("STOCKY_UDS"))
         yield server
     finally:
         if process.poll() is None:
@@ -98,13 +99,17 @@ def free_port() -> int:
         return port
 
 
-def _wait_until_ready(server: Server) -> None:
+def _wait_until_ready(server: Server, uds: str | None) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
         if server.process.poll() is not None:
             raise AssertionError(f"stocky serve ended with {server.process.returncode}:\n{server.log}")
-        with suppress(httpx.TransportError):
-            if httpx.get(f"{server.url}/health/ready", timeout=2).status_code == 200:
+        if uds is not None:
+            if f"Stocky is ready on unix:{uds}" in server.log:
                 return
+        else:
+            with suppress(httpx.TransportError):
+                if httpx.get(f"{server.url}/health/ready", timeout=2).status_code == 200:
+                    return
         time.sleep(0.02)
     raise AssertionError(f"stocky serve was not ready within {READY_SECONDS} s:\n{server.log}")

@@ -15,7 +15,10 @@ __all__ = ["Connection", "Database", "Lane", "make_database", "make_reading_data
 
 
 # A driver is missing; each of the two is imported where it is first needed.
-NO_DRIVER = "Postgres needs the extra: pip install 'stocky[postgres]'"
+NO_DRIVER = (
+    "Postgres needs asyncpg and psycopg, which are not installed:"
+    " run 'pip install -r requirements.txt' in a checkout of Stocky"
+)
 
 
 def make_database(config: Config) -> Database:

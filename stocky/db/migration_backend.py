@@ -28,6 +28,7 @@ from yoyo.connections import DatabaseURI
 from yoyo.migrations import default_migration_table
 
 from stocky.config import Config
+from stocky.db import NO_DRIVER
 from stocky.db.sqlite_file import domain_error
 from stocky.errors import OutOfSpace, StockyError, Unavailable
 
@@ -182,7 +183,7 @@ def open_backend(config: Config) -> Iterator[MigrationBackend]:
 
         from stocky.db.postgres_migration import connect
     except ModuleNotFoundError as missing:
-        raise Unavailable("Postgres needs the extra: pip install 'stocky[postgres]'") from missing
+        raise Unavailable(NO_DRIVER) from missing
     postgres = connect(config)
     try:
         # A large index takes as long as it takes; and times are read as text.

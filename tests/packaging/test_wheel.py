@@ -89,7 +89,10 @@ def test_a_postgres_address_without_the_extra_is_one_line_for_every_command(stoc
             text=True,
             check=False,
         )
-        told = "stocky: Postgres needs the extra: pip install 'stocky[postgres]'\n"
+        told = (
+            "stocky: Postgres needs asyncpg and psycopg, which are not installed:"
+            " run 'pip install -r requirements.txt' in a checkout of Stocky\n"
+        )
         assert (done.returncode, done.stderr) == (1, told), command
 
 
