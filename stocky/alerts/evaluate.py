@@ -58,11 +58,15 @@ async def look_at_causes(tx: Connection, item_ids: Iterable[int]) -> None:
     settings = await read_settings(tx)
     today, moment = clock.today(), clock.now()
     causes: list[Cause] = await tx.all(
-        "list_causes", Cause, ids=_json(item_ids), today=today, soon=today + timedelta(days=settings.expiring_soon_days)
+        "list_causes",
+        Cause,
+        ids=sorted(item_ids),
+        today=today,
+        soon=today + timedelta(days=settings.expiring_soon_days),
     )
     gone = [each.alert_id for each in causes if each.is_gone and each.alert_id is not None]
     if gone:
-        await tx.execute("end_causes", ids=_json(gone), updated_at=moment)
+        await tx.execute("end_causes", ids=gone, updated_at=moment)
     new = [each for each in causes if each.alert_id is None]
     if new:
         await tx.execute_many(
@@ -80,20 +84,16 @@ async def look_at_items(tx: Connection, item_ids: Iterable[int]) -> None:
     """The same, where the items are not locked yet."""
     ids = sorted(item_ids)
     if ids:
-        await tx.all("lock_items", dict[str, Any], ids=_json(ids))
+        await tx.all("lock_items", dict[str, Any], ids=ids)
         await look_at_causes(tx, ids)
 
 
 async def look_at_places(tx: Connection, location_ids: Iterable[int]) -> None:
     """The same for all that is at these locations, which are locked, after their storage type has changed."""
-    found = await tx.all("list_items_with_skus_at", dict[str, int], ids=_json(location_ids))
+    found = await tx.all("list_items_with_skus_at", dict[str, int], ids=sorted(location_ids))
     await look_at_items(tx, {row["item_id"] for row in found})
 
 
 async def list_watched_items(read: Connection, after: int, limit: int) -> list[int]:
     """Ids of items that there may be something to be alerted to about, those behind `after`, rising."""
     return [row["id"] for row in await read.all("list_watched_items", dict[str, int], after=after, limit=limit)]
-
-
-def _json(ids: Iterable[int]) -> str:
-    return msgspec.json.encode(sorted(ids)).decode()

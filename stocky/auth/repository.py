@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from stocky import clock
@@ -50,7 +49,7 @@ async def get_users(read: Connection, user_ids: set[int]) -> dict[int, User]:
     """Users by their ids, the inactive ones included."""
     if not user_ids:
         return {}
-    users = await read.all("list_users_by_id", User, ids=msgspec.json.encode(sorted(user_ids)).decode())
+    users = await read.all("list_users_by_id", User, ids=sorted(user_ids))
     return {user.id: user for user in users}
 
 

@@ -58,7 +58,7 @@ async def list_box_places(read: Connection, box_no: int, *, skip: int, limit: in
     """The places in use by number, each with what lies there. Raises NotFound."""
     await get_box(read, box_no)
     places = await read.all("list_box_places", Location, box_no=box_no, skip=skip, limit=limit)
-    ids = msgspec.json.encode([place.id for place in places]).decode()
+    ids = [place.id for place in places]
     stock: dict[int, list[PlacedStock]] = defaultdict(list)
     for row in await read.all("list_stock_at", PlacedStock, ids=ids):
         stock[row.location_id].append(row)

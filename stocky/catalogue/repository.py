@@ -43,7 +43,7 @@ async def get_items(read: Connection, item_ids: set[int]) -> dict[int, Item]:
 
 async def lock_items(tx: Connection, item_ids: set[int]) -> None:
     """Keeps items, and what lists say of them, as they are until the end of the transaction."""
-    await tx.all("lock_items", dict[str, Any], ids=msgspec.json.encode(sorted(item_ids)).decode())
+    await tx.all("lock_items", dict[str, Any], ids=sorted(item_ids))
 
 
 async def get_usable_item(tx: Connection, item_id: int) -> Item:
@@ -282,7 +282,7 @@ class _TagRow(Struct, gc=False):
 
 async def items_by_id(tx: Connection, ids: Iterable[int]) -> dict[int, Item]:
     """Items by their ids; those that are not there are left out."""
-    wanted = _json(sorted(set(ids)))
+    wanted = sorted(set(ids))
     rows: list[ItemRow] = await tx.all("list_items_by_id", ItemRow, ids=wanted)
     return {item.id: item for item in (await whole_items(tx, rows))}
 
@@ -292,7 +292,7 @@ async def whole_items(tx: Connection, rows: Sequence[ItemRow]) -> list[Item]:
     if not rows:
         return []
     by_id = {row.id: row for row in rows}
-    wanted = {"ids": _json(by_id)}
+    wanted = {"ids": list(by_id)}
     barcodes: list[_BarcodeRow] = await tx.all("list_barcodes_of", _BarcodeRow, **wanted)
     for each in barcodes:
         item = by_id[each.item_id]
@@ -334,7 +334,3 @@ async def _set_image(tx: Connection, item_id: int, document_id: int | None) -> N
 async def _refuse_while_stocked(tx: Connection, item: Item) -> None:
     if await tx.value("item_holds_stock", item_id=item.id) is not None:
         raise Conflict(f"{item.name} still holds stock; take it out or write it off first")
-
-
-def _json(ids: Iterable[int]) -> str:
-    return msgspec.json.encode(list(ids)).decode()

@@ -69,7 +69,7 @@ async def set_item_tags(tx: Connection, item_id: int, names: Iterable[str]) -> N
     wanted = {name_key(name): name for name in names}
     if not wanted:
         return
-    keys = msgspec.json.encode(sorted(wanted)).decode()
+    keys = sorted(wanted)
     known = {row.name_key for row in await tx.all("find_tags", _Key, name_keys=keys)}
     # In one order everywhere, so that two processes that make the same tags do not wait for each other in a circle.
     for key in sorted(wanted.keys() - known):
@@ -85,7 +85,7 @@ async def list_sellers(read: Connection, *, skip: int, limit: int, pattern: str 
 async def renew_items(tx: Connection, rows: list[dict[str, int]]) -> list[int]:
     """Lets every process that remembers the items of these rows read them again; their ids."""
     ids = [item_id for row in rows for item_id in row.values()]
-    encoded = msgspec.json.encode(ids).decode()
+    encoded = ids
     await tx.all("lock_items", dict[str, Any], ids=encoded)
     await tx.execute("renew_items", ids=encoded, updated_at=clock.now())
     return ids

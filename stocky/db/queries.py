@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ _TOKEN = re.compile(
     r"'(?:[^']|'')*' | \"(?:[^\"]|\"\")*\" | --[^\n]* | /\*.*?\*/ | :: | :(?P<parameter>[a-z_][a-z0-9_]*)",
     re.VERBOSE | re.DOTALL,
 )
+# What drivers take as it is; most arguments are one of these.
+_PLAIN = frozenset({int, str, float, bool, bytes, type(None), datetime, date})
 # SQLite's own lower() knows ASCII only. Ours is slower, and is called only where the pattern is not ASCII.
 _CONTAINS = re.compile(r"contains\((?P<column>[a-z_.]+), (?P<pattern>:[a-z_]+)\)")
 _CONTAINED = {
@@ -34,11 +37,25 @@ class Query(msgspec.Struct, frozen=True):
     source: str
 
     def values(self, arguments: dict[str, Any]) -> list[Any]:
-        """The arguments in the query's order, an enumeration by its value. Raises TypeError for a missing one."""
+        """The arguments in the query's order; an enumeration by its value, a list or set as JSON.
+
+        Raises TypeError for a missing one.
+        """
         try:
-            return [getattr(arguments[name], "value", arguments[name]) for name in self.parameters]
+            return [_to_parameter(arguments[name]) for name in self.parameters]
         except KeyError as missing:
             raise TypeError(f"the query {self.name} needs :{missing.args[0]}") from None
+
+
+def _to_parameter(value: Any) -> Any:
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if kind is list or kind is tuple:
+        return msgspec.json.encode(value).decode()
+    if kind is set or kind is frozenset:
+        return msgspec.json.encode(sorted(value)).decode()
+    return getattr(value, "value", value)
 
 
 def load_queries(directory: Path, dialect: str) -> dict[str, Query]:

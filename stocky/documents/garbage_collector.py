@@ -112,5 +112,5 @@ class Collecting:
 
 
 async def _unreferenced(read: Connection, hashes: list[str]) -> list[str]:
-    found = await read.all("list_unreferenced", Orphan, hashes=msgspec.json.encode(hashes).decode())
+    found = await read.all("list_unreferenced", Orphan, hashes=hashes)
     return [each.sha256 for each in found]

@@ -97,14 +97,14 @@ async def remove_document(tx: Connection, document_id: int, by: Principal) -> No
     """
     document = await get_document(tx, document_id)
     # In the order in which an item is given a picture, so that the two never wait for each other.
-    await tx.all("lock_items", dict[str, Any], ids=_json([document.item_id]))
+    await tx.all("lock_items", dict[str, Any], ids=[document.item_id])
     if (await get_document(tx, document_id)).item_id != document.item_id:
         raise Contention("The document was moved to another item at this moment; send it again")
     await tx.execute("forget_item_image", item_id=document.item_id, document_id=document_id, updated_at=clock.now())
     if not await tx.execute("remove_document", id=document_id):
         raise NotFound(f"There is no document with id {document_id}")
     if document.sha256 is not None:
-        for orphan in await tx.all("list_unreferenced", Orphan, hashes=_json([document.sha256])):
+        for orphan in await tx.all("list_unreferenced", Orphan, hashes=[document.sha256]):
             await tx.execute("note_orphan", sha256=orphan.sha256, seen_at=clock.now())
     details = {"name": document.name, "item_id": document.item_id, "sha256": document.sha256, "url": document.url}
     await audit.record(tx, by, "deleted", "document", document_id, details)
@@ -118,7 +118,7 @@ class Orphan(msgspec.Struct):
 
 async def adopt(tx: Connection, hashes: list[str]) -> None:
     """Keeps contents from being deleted. Raises Unavailable when one of them is being deleted at this moment."""
-    given = {"hashes": _json(hashes)}
+    given = {"hashes": hashes}
     await tx.execute("adopt_orphans", **given, given_up=clock.now() - GIVEN_UP)
     if await tx.value("find_doomed", **given) is not None:
         raise Unavailable("This very content is just being deleted for good; send it again", retry_after=10)
@@ -147,7 +147,3 @@ def _checked(url: str) -> str:
             field="url",
         )
     return f"{parts.scheme}{url.strip()[len(parts.scheme) :]}"
-
-
-def _json(values: list[Any]) -> str:
-    return msgspec.json.encode(values).decode()

@@ -119,13 +119,13 @@ async def find(read: Connection, lines: Iterable[Line], key: ItemKey, names: Nam
     values = [line.values for line in lines]
     wanted_barcodes = {code for each in values for code in barcodes_of(each)}
     wanted_barcodes |= {barcode_key(code) for code in wanted_barcodes}
-    barcodes = await read.all("find_barcodes", _Barcode, code_keys=_json(wanted_barcodes))
-    codes = await read.all("find_item_codes", _Code, codes=_json({each["code"] for each in values if "code" in each}))
+    barcodes = await read.all("find_barcodes", _Barcode, code_keys=wanted_barcodes)
+    codes = await read.all("find_item_codes", _Code, codes={each["code"] for each in values if "code" in each})
     named = {each["name"] for each in values if key_of(each, key) == "name"}
-    called = await read.all("find_items_named", _Named, names=_json(named)) if named else []
+    called = await read.all("find_items_named", _Named, names=named) if named else []
     ids = {each.item_id for each in barcodes} | {each.id for each in codes} | {each.id for each in called}
     if lock:
-        await read.all("lock_items", dict[str, Any], ids=_json(ids))
+        await read.all("lock_items", dict[str, Any], ids=ids)
     for item in (await get_items(read, ids)).values():
         found.note(item)
     # The code of an item that was merged stands for the one it was merged into.
@@ -135,7 +135,7 @@ async def find(read: Connection, lines: Iterable[Line], key: ItemKey, names: Nam
         found.names[name] = sorted(each.id for each in called if each.name == name)
     wanted_types = {name_key(each["type"]) for each in values if each.get("type")}
     if wanted_types:
-        types = await read.all("find_item_types", _Type, keys=_json(wanted_types))
+        types = await read.all("find_item_types", _Type, keys=wanted_types)
         found.types = {each.name_key: each.id for each in types}
     stocked = [line for line in lines if line.has_stock]
     if stocked:
@@ -148,19 +148,19 @@ async def _find_stock(read: Connection, found: Found, lines: list[Line], ids: se
     places = await read.all(
         "find_named_places",
         Place,
-        names=_json({line.values["location"] for line in lines if "location" in line.values}),
-        box_nos=_json({line.values["box_no"] for line in lines if "box_no" in line.values}),
+        names={line.values["location"] for line in lines if "location" in line.values},
+        box_nos={line.values["box_no"] for line in lines if "box_no" in line.values},
     )
     for place in places:
         found.places[place.name] = place
         if place.box_no is not None and place.loc_no is not None:
             found.boxes[place.box_no, place.loc_no] = place
-    for level in await read.all("list_levels", Level, ids=_json(ids)):
+    for level in await read.all("list_levels", Level, ids=ids):
         found.levels[level.item_id, level.location_id, level.expiry_date] = level
     waiting = [(line.number, *names.of(line), 1) for line in lines]
     while waiting:
         event_ids = {name.event_id(number, time) for _, name, number, time in waiting}
-        rows = await read.all("find_imported_events", _Imported, event_ids=_json(event_ids))
+        rows = await read.all("find_imported_events", _Imported, event_ids=event_ids)
         imported = {row.event_id: row for row in rows}
         again = []
         for line, name, number, time in waiting:
@@ -176,7 +176,3 @@ async def _find_stock(read: Connection, found: Found, lines: list[Line], ids: se
             is_done = event is not None or name.was_taken(number)
             found.bookings[line] = Booking(event_id, is_done, is_done and not is_own)
         waiting = again
-
-
-def _json(values: Iterable[Any]) -> str:
-    return msgspec.json.encode(sorted(values)).decode()

@@ -120,15 +120,15 @@ async def claim_job(
         owner=owner,
         lease_until=lease_until,
         now=clock.now(),
-        kinds=msgspec.json.encode(kinds).decode(),
-        alone=msgspec.json.encode(alone).decode(),
+        kinds=kinds,
+        alone=alone,
     )
     return claimed[0] if claimed else None
 
 
 async def renew_job_leases(tx: Connection, owner: str, ids: list[int], lease_until: datetime) -> None:
     """Says that the owner works on these."""
-    await tx.execute("renew_job_leases", owner=owner, ids=_json(ids), lease_until=lease_until)
+    await tx.execute("renew_job_leases", owner=owner, ids=ids, lease_until=lease_until)
 
 
 async def note_job_progress(tx: Connection, owner: str, id: int, progress: Progress) -> None:
@@ -176,7 +176,7 @@ async def end_interrupted_jobs(
         "end_interrupted_jobs",
         InterruptedJob,
         owner=owner,
-        running=_json(running),
+        running=running,
         now=clock.now(),
         expired_before=expired_before,
     )
@@ -214,10 +214,6 @@ async def list_jobs(
 async def list_open_jobs(read: Connection, kind: str) -> list[dict[str, Any]]:
     """The parameters of the jobs of a kind that wait, for another attempt as well, or run."""
     return [each.parameters for each in await read.all("list_open_jobs", _Open, kind=kind)]
-
-
-def _json(ids: list[int]) -> str:
-    return msgspec.json.encode(ids).decode()
 
 
 def _told(progress: Progress) -> dict[str, Any]:

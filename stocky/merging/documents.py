@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-import msgspec
-
 from stocky.catalogue.schemas import Item
 from stocky.db import Connection
 
@@ -16,7 +14,7 @@ async def move_documents(tx: Connection, source: Item, target: Item, moment: dat
     rows = await tx.all("move_documents", dict[str, Any], source_id=source.id, target_id=target.id, moment=moment)
     ids = sorted(row["id"] for row in rows)
     if source.image_document_id is not None:
-        await tx.execute("drop_image", item_id=source.id, ids=_json([source.image_document_id]))
+        await tx.execute("drop_image", item_id=source.id, ids=[source.image_document_id])
         await tx.execute("move_image", target_id=target.id, document_id=source.image_document_id)
     return ids
 
@@ -27,11 +25,7 @@ async def return_documents(
     """What was moved and is still there goes back."""
     if not ids:
         return
-    await tx.execute("drop_image", item_id=target_id, ids=_json(ids))
-    await tx.execute("return_documents", source_id=source_id, target_id=target_id, ids=_json(ids), moment=moment)
+    await tx.execute("drop_image", item_id=target_id, ids=ids)
+    await tx.execute("return_documents", source_id=source_id, target_id=target_id, ids=ids, moment=moment)
     if image_id is not None:
         await tx.execute("return_image", source_id=source_id, document_id=image_id)
-
-
-def _json(ids: list[int]) -> str:
-    return msgspec.json.encode(ids).decode()

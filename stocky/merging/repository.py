@@ -118,11 +118,11 @@ async def undo_merge(tx: Connection, recorder: Recorder, source_id: int, by: Pri
     if target.merged_into_id is not None:
         raise Conflict(f"{target.name} was itself merged into item {target.merged_into_id} since; undo that first")
     await tx.execute("mark_unmerged", source_id=source_id, moment=moment)
-    await tx.execute("return_merged", source_id=source_id, ids=_json(merge.moved.merged_before), moment=moment)
+    await tx.execute("return_merged", source_id=source_id, ids=merge.moved.merged_before, moment=moment)
     operation = Operation(
         kind="undo", undo_batch=merge.batch_id, note=f"Merge of {source.name} undone"[:1000], user_id=by.id
     )
-    batch_ids = msgspec.json.encode([merge.batch_id]).decode()
+    batch_ids = [merge.batch_id]
     if rows := await tx.all("find_events_to_undo", Undoable, ids="[]", batch_ids=batch_ids):
         changed = next((row for row in rows if row.is_unit_changed and row.delta_milli), None)
         if changed is not None:
@@ -131,12 +131,12 @@ async def undo_merge(tx: Connection, recorder: Recorder, source_id: int, by: Pri
                 f" {target.name} by hand"
             )
         check(await recorder.record_in(tx, operation))
-    await tx.execute("show_skus", item_id=source_id, ids=_json(merge.moved.source_skus), moment=moment)
+    await tx.execute("show_skus", item_id=source_id, ids=merge.moved.source_skus, moment=moment)
     await tx.execute(
         "hide_unused_skus",
         item_id=target.id,
         batch_id=merge.batch_id,
-        ids=_json(merge.moved.target_skus),
+        ids=merge.moved.target_skus,
         since=merge.merged_at,
         moment=moment,
     )
@@ -197,7 +197,7 @@ async def list_stubs(read: Connection, *, skip: int, limit: int) -> list[Stub]:
 
 async def _locked(tx: Connection, source_id: int, target_id: int) -> tuple[Item, Item]:
     """Both items, which nobody else changes until the transaction ends. Raises NotFound."""
-    await tx.all("lock_items", dict[str, Any], ids=_json(sorted([source_id, target_id])))
+    await tx.all("lock_items", dict[str, Any], ids=sorted([source_id, target_id]))
     return await catalogue.get_item(tx, source_id), await catalogue.get_item(tx, target_id)
 
 
@@ -206,8 +206,4 @@ async def _list_skus(tx: Connection, item_id: int) -> list[int]:
 
 
 async def _renew(tx: Connection, item_id: int) -> None:
-    await tx.execute("renew_items", ids=_json([item_id]), updated_at=clock.now())
-
-
-def _json(ids: list[int]) -> str:
-    return msgspec.json.encode(ids).decode()
+    await tx.execute("renew_items", ids=[item_id], updated_at=clock.now())

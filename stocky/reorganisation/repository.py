@@ -138,7 +138,7 @@ async def add_plan(tx: Connection, new: NewPlan, by: Principal) -> tuple[int, in
 
 async def propose_plan(tx: Connection, plan_id: int, proposal: Proposal) -> None:
     """Keeps what was computed, unless the plan was discarded, or computed by someone else, meanwhile."""
-    freed = msgspec.json.encode(proposal.freed_boxes).decode()
+    freed = proposal.freed_boxes
     if await tx.execute("propose_plan", id=plan_id, has_more=proposal.has_more, freed_boxes=freed):
         await _add_moves(tx, plan_id, proposal)
 
@@ -168,8 +168,8 @@ async def lock_plan(tx: Connection, plan_id: int) -> Plan:
 
 async def lock_what_moves(tx: Connection, moves: list[MoveRow]) -> Present:
     """What the plan's moves depend on, as it stays until the transaction ends: places first, as all events do."""
-    places = _json({row.from_location_id for row in moves} | {row.to_location_id for row in moves})
-    items = _json({row.item_id for row in moves})
+    places = {row.from_location_id for row in moves} | {row.to_location_id for row in moves}
+    items = {row.item_id for row in moves}
     await tx.all("lock_locations", dict[str, int], ids=places)
     await tx.all("lock_items", Stocked, ids=items)
     locations = await tx.all("list_locations_by_id", Location, ids=places)
@@ -232,7 +232,3 @@ def _kind(type_name: str | None, tags: list[str] | None) -> str | None:
     if type_name:
         return f"type {type_name}"
     return f"tag {', '.join(tags)}" if tags else None
-
-
-def _json(ids: set[int]) -> str:
-    return msgspec.json.encode(sorted(ids)).decode()

@@ -49,7 +49,7 @@ class ScannerRow(msgspec.Struct, gc=False):
 
 async def find_scanners(tx: Connection, scanner_ids: list[str]) -> dict[str, ScannerRow]:
     """The states of scanners by their ids; those never heard of are as new."""
-    rows = await tx.all("find_scanners", ScannerRow, scanner_ids=msgspec.json.encode(scanner_ids).decode())
+    rows = await tx.all("find_scanners", ScannerRow, scanner_ids=scanner_ids)
     known = {row.scanner_id: row for row in rows}
     return {id: known.get(id) or ScannerRow(id) for id in scanner_ids}
 
@@ -61,7 +61,7 @@ async def touch_scanners(tx: Connection, rows: list[tuple[str, int, datetime, st
 
 async def get_state(read: Connection, scanner_id: str) -> ScannerState:
     """The state of one scanner, as new when it was never heard of."""
-    row = await read.one("find_scanners", ScannerRow, scanner_ids=msgspec.json.encode([scanner_id]).decode())
+    row = await read.one("find_scanners", ScannerRow, scanner_ids=[scanner_id])
     return (row or ScannerRow(scanner_id)).to_state()
 
 

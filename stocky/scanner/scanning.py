@@ -152,8 +152,8 @@ async def _find_hints(tx: Connection, postings: list[ScanPosting]) -> dict[str, 
     rows: list[_HintRow] = await tx.all(
         "find_places",
         _HintRow,
-        ids=msgspec.json.encode(ids).decode(),
-        names=msgspec.json.encode(list(hints)).decode(),
+        ids=ids,
+        names=list(hints),
         box_nos="[]",
         loc_nos="[]",
     )

@@ -11,7 +11,7 @@ from stocky.config import Config
 from stocky.db import Connection, make_database
 from stocky.search.index import ALL_MISSING
 from stocky.search.normalize import SearchText, text_of
-from stocky.search.sources import ItemId, as_list, read_sources
+from stocky.search.sources import ItemId, read_sources
 from stocky.stock.consistency import Fault
 
 PAGE = 1_000
@@ -51,10 +51,10 @@ async def _find_faults(read: Connection) -> AsyncIterator[str]:
 async def _differing(read: Connection, ids: set[int]) -> set[int]:
     """Of these items, those that the index has otherwise, or not at all, without a mark that says so."""
     sources = await read.run(read_sources, ids)
-    texts = {each.item_id: each for each in await read.all("list_search_texts", SearchText, ids=as_list(ids))}
+    texts = {each.item_id: each for each in await read.all("list_search_texts", SearchText, ids=ids)}
     differing = {source.item_id for source in sources if texts.get(source.item_id) != text_of(source)}
     if not differing:
         return set()
-    marks = await read.all("list_marked", ItemId, ids=as_list(differing | {ALL_MISSING}))
+    marks = await read.all("list_marked", ItemId, ids=differing | {ALL_MISSING})
     marked = {mark.item_id for mark in marks}
     return differing - marked if ALL_MISSING not in marked else differing & texts.keys() - marked

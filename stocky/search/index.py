@@ -11,7 +11,7 @@ import logging
 from stocky.config import Config
 from stocky.db import Connection, Database, make_database
 from stocky.search.normalize import text_of
-from stocky.search.sources import Mark, as_list, read_sources
+from stocky.search.sources import Mark, read_sources
 
 # Items folded and written in one transaction; scans wait no longer than for that.
 BATCH = 100
@@ -134,9 +134,9 @@ async def _see_to_marks(tx: Connection) -> int | None:
     if ALL_MISSING in ids:
         await tx.execute("mark_missing")
     texts = [text_of(source) for source in (await read_sources(tx, ids))]
-    await tx.execute("remove_search_texts", ids=as_list(ids))
+    await tx.execute("remove_search_texts", ids=ids)
     if texts:
         await tx.execute_many("add_search_text", [(each.item_id, each.name, each.text) for each in texts])
-    await tx.execute("remove_pending", ids=as_list(mark.id for mark in marks))
+    await tx.execute("remove_pending", ids={mark.id for mark in marks})
     # Those that were marked just now are waiting.
     return BATCH if ALL_MISSING in ids else len(marks)

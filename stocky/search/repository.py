@@ -13,7 +13,6 @@ from functools import partial
 from heapq import nlargest
 from itertools import chain, zip_longest
 from math import sqrt
-from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -26,7 +25,7 @@ from stocky.schema import StorageType
 from stocky.search.normalize import text_of
 from stocky.search.ranking import Kind, Query, Ranked, exact, rank, verbatim
 from stocky.search.schemas import FoundItem, FoundPlace, FoundStock, Match, MatchKind
-from stocky.search.sources import ItemId, Mark, as_list, read_sources
+from stocky.search.sources import ItemId, Mark, read_sources
 
 # Of each way to match, so many items are ranked at most; always more than are answered.
 CANDIDATES = 150
@@ -124,7 +123,7 @@ async def _changed_since(tx: Connection, candidates: Sequence[tuple[int, str]]) 
     """As they are now: those candidates that have changed since the index was brought in step."""
     if not candidates:
         return {}
-    marked: list[ItemId] = await tx.all("list_marked", ItemId, ids=as_list(item_id for item_id, _ in candidates))
+    marked: list[ItemId] = await tx.all("list_marked", ItemId, ids={item_id for item_id, _ in candidates})
     return await _changed_texts(tx, {each.item_id for each in marked})
 
 
@@ -148,7 +147,7 @@ async def _find_containing(tx: Connection, words: list[str]) -> Sequence[tuple[i
 
 async def _sharing_pieces(tx: Connection, pieces: list[str], limit: int) -> list[tuple[int, str]]:
     """The items, `limit` at most, that share most with what was typed: the fewer have a piece, the more it tells."""
-    rows = await tx.rows("find_pieces", pieces=_json(pieces), most=MOST_OF_A_PIECE)
+    rows = await tx.rows("find_pieces", pieces=pieces, most=MOST_OF_A_PIECE)
     having = [msgspec.json.decode(listed or "[]", type=set[int]) for (listed,) in rows]
     shared: dict[int, float] = defaultdict(float)
     for ids in sorted(having, key=len):
@@ -158,7 +157,7 @@ async def _sharing_pieces(tx: Connection, pieces: list[str], limit: int) -> list
             shared[item_id] += tells
     # More than are ranked, since some of them may be hidden.
     nearest = nlargest(CANDIDATES, shared, key=shared.__getitem__)
-    texts = dict(await tx.rows("find_texts", ids=_json(nearest)))
+    texts = dict(await tx.rows("find_texts", ids=nearest))
     return [(item_id, texts[item_id]) for item_id in nearest if item_id in texts][:limit]
 
 
@@ -195,7 +194,7 @@ async def _answers(tx: Connection, ids: list[int], found: dict[int, Ranked]) -> 
     if not ids:
         return []
     by_id = await items_by_id(tx, ids)
-    places: list[_Place] = await tx.all("list_item_places", _Place, ids=_json(ids))
+    places: list[_Place] = await tx.all("list_item_places", _Place, ids=ids)
     stock: dict[int, list[FoundStock]] = defaultdict(list)
     for each in places:
         place = FoundPlace(
@@ -210,7 +209,3 @@ async def _answers(tx: Connection, ids: list[int], found: dict[int, Ranked]) -> 
 def _answer(item: Item, ranked: Ranked, stock: list[FoundStock]) -> FoundItem:
     match = Match(kind=_KINDS[ranked.kind], fields=ranked.fields, score=ranked.score)
     return FoundItem(**msgspec.structs.asdict(item), locations=stock, match=match)
-
-
-def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()

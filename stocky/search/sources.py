@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-import msgspec
 from msgspec import Struct
 
 from stocky.db import Connection
@@ -32,7 +31,7 @@ class _DocumentName(Struct):
 
 async def read_sources(tx: Connection, ids: Iterable[int]) -> list[Source]:
     """Of those of the items that there are, hidden ones included."""
-    wanted = {"ids": as_list(ids)}
+    wanted = {"ids": ids}
     sources: list[Source] = await tx.all("list_search_sources", Source, **wanted)
     named: list[_DocumentName] = await tx.all("list_document_names", _DocumentName, **wanted)
     names: dict[int, list[str]] = defaultdict(list)
@@ -41,8 +40,3 @@ async def read_sources(tx: Connection, ids: Iterable[int]) -> list[Source]:
     for source in sources:
         source.documents = names[source.item_id]
     return sources
-
-
-def as_list(ids: Iterable[int]) -> str:
-    """Ids as a list for a query: JSON, in their order."""
-    return msgspec.json.encode(sorted(ids)).decode()

@@ -12,8 +12,6 @@ from collections import defaultdict
 from datetime import datetime
 from typing import Any
 
-import msgspec
-
 from stocky import clock
 from stocky.alerts.evaluate import COLD, look_at_causes
 from stocky.catalogue.repository import items_by_id, remove_stub
@@ -107,10 +105,10 @@ async def _read_ledger(
             one.item_id = merged.get(one.item_id or 0, one.item_id)
         if behind := undone & merged.keys():
             # While an item is locked, none of the merges that lead on from it is made or undone.
-            wanted = {"ids": msgspec.json.encode(sorted(behind)).decode()}
+            wanted = {"ids": sorted(behind)}
             handed_over = await tx.all("list_handed_over", HandedOver, **wanted)
         items += await _lock_items(tx, {*merged.values(), *(each.into_id for each in handed_over)} - ids)
-    wanted = {"ids": msgspec.json.encode([item.id for item in items]).decode()}
+    wanted = {"ids": [item.id for item in items]}
     levels: list[Level] = await tx.all("list_levels", Level, **wanted)
     await _read_packs(tx, operations, items, levels)
     return Ledger(items, levels, moment, handed_over)
@@ -121,7 +119,7 @@ async def _read_packs(tx: Connection, operations: list[Operation], items: list[S
     named = {level.unit for level in levels} | {each.unit for each in operations if each.unit is not None}
     if len(named) < 2 or not any(map(is_pack, named)):
         return
-    wanted = {"ids": msgspec.json.encode([item.id for item in items]).decode()}
+    wanted = {"ids": [item.id for item in items]}
     packs: dict[int, list[int]] = defaultdict(list)
     for item_id, pack_milli in await tx.rows("list_packs", **wanted):
         packs[item_id].append(pack_milli)
@@ -137,7 +135,7 @@ async def _read_packs(tx: Connection, operations: list[Operation], items: list[S
 async def _lock_items(tx: Connection, ids: set[int]) -> list[Stocked]:
     if not ids:
         return []
-    return [Stocked(*row) for row in (await tx.rows("lock_items", ids=msgspec.json.encode(sorted(ids)).decode()))]
+    return [Stocked(*row) for row in (await tx.rows("lock_items", ids=sorted(ids)))]
 
 
 async def _read_event_ids(
@@ -146,13 +144,13 @@ async def _read_event_ids(
     ids = [operation.event_id for operation in operations if operation.event_id is not None]
     if not ids:
         return {}, {}
-    wanted = {"event_ids": msgspec.json.encode(ids).decode()}
+    wanted = {"event_ids": ids}
     refused: list[Remembered] = await tx.all("find_refusals", Remembered, **wanted)
     fingerprints = await tx.rows("find_event_ids", **wanted)
     known = {}
     if fingerprints:
         events: list[StockEvent] = await tx.all(
-            "list_transfers_by_id", StockEvent, ids=msgspec.json.encode([row[0] for row in fingerprints]).decode()
+            "list_transfers_by_id", StockEvent, ids=[row[0] for row in fingerprints]
         )
         rows: dict[int, list[StockEvent]] = defaultdict(list)
         for event in events:

@@ -121,7 +121,7 @@ def unpacked(operation: Operation, pack_milli: int, unit: str | None, content: s
 async def _add_stubs(tx: Connection, unknown: list[tuple[Operation, Reading]], found: dict[int, Found]) -> None:
     """Makes items for barcodes that nobody knows, unless the event is one that was sent before."""
     event_ids = [operation.event_id for operation, _ in unknown if operation.event_id is not None]
-    rows = await tx.rows("find_event_ids", event_ids=msgspec.json.encode(event_ids).decode())
+    rows = await tx.rows("find_event_ids", event_ids=event_ids)
     known = {row[1] for row in rows}
     wanted = [(scanned, found[id(operation)]) for operation, scanned in unknown if operation.event_id not in known]
     # Two forms of one number make one item, which has the barcode as it was scanned first.
@@ -192,12 +192,12 @@ async def _resolve_item_keys(tx: Connection, operations: list[Operation]) -> tup
     codes = list({key.code.upper() for key in keys if key.code} | unknown)
     ids: dict[str, int] = {}
     if codes:
-        ids = dict(await tx.rows("find_item_codes", codes=msgspec.json.encode(codes).decode()))
+        ids = dict(await tx.rows("find_item_codes", codes=codes))
     return barcodes, ids
 
 
 async def _find_barcodes(tx: Connection, code_keys: list[str]) -> _Barcodes:
-    rows = await tx.rows("find_barcodes", code_keys=msgspec.json.encode(code_keys).decode())
+    rows = await tx.rows("find_barcodes", code_keys=code_keys)
     return {code_key: (item_id, pack_milli) for code_key, item_id, pack_milli in rows}
 
 
@@ -209,10 +209,10 @@ async def _resolve_places(tx: Connection, operations: list[Operation], ids: set[
     places: list[_PlaceRow] = await tx.all(
         "find_places",
         _PlaceRow,
-        ids=msgspec.json.encode([*ids, *(place.id for place in wanted if place.id is not None)]).decode(),
-        names=msgspec.json.encode([place.name for place in wanted if place.name is not None]).decode(),
-        box_nos=msgspec.json.encode([place.box_no for place in wanted if place.box_no is not None]).decode(),
-        loc_nos=msgspec.json.encode([place.loc_no for place in wanted if place.loc_no is not None]).decode(),
+        ids=[*ids, *(place.id for place in wanted if place.id is not None)],
+        names=[place.name for place in wanted if place.name is not None],
+        box_nos=[place.box_no for place in wanted if place.box_no is not None],
+        loc_nos=[place.loc_no for place in wanted if place.loc_no is not None],
     )
     return places
 
@@ -238,7 +238,7 @@ async def _resolve_skus(tx: Connection, operations: list[Operation]) -> dict[int
     ids = [operation.sku_id for operation in operations if operation.sku_id is not None]
     if not ids:
         return {}
-    rows: list[_SkuKey] = await tx.all("find_sku_keys", _SkuKey, ids=msgspec.json.encode(ids).decode())
+    rows: list[_SkuKey] = await tx.all("find_sku_keys", _SkuKey, ids=ids)
     return {row.id: row for row in rows}
 
 
@@ -250,8 +250,8 @@ async def _resolve_undone(tx: Connection, operations: list[Operation]) -> list[U
     rows: list[Undoable] = await tx.all(
         "find_events_to_undo",
         Undoable,
-        ids=msgspec.json.encode(events).decode(),
-        batch_ids=msgspec.json.encode(batches).decode(),
+        ids=events,
+        batch_ids=batches,
     )
     return rows
 

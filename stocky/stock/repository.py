@@ -80,7 +80,7 @@ async def expand_skus(read: Connection, skus: Sequence[Sku], expand: set[str]) -
         for sku in skus:
             sku.item = items[sku.item_id]
     if "location" in expand:
-        locations = await read.all("list_locations_by_id", Location, ids=_json({sku.location_id for sku in skus}))
+        locations = await read.all("list_locations_by_id", Location, ids={sku.location_id for sku in skus})
         places = {location.id: location for location in locations}
         for sku in skus:
             sku.location = places[sku.location_id]
@@ -89,7 +89,7 @@ async def expand_skus(read: Connection, skus: Sequence[Sku], expand: set[str]) -
 async def lock_sku(tx: Connection, sku_id: int, if_version: int | None) -> Sku:
     """A SKU that nobody else changes before the transaction ends. Raises NotFound, Stale."""
     sku = await get_sku(tx, sku_id)
-    await tx.all("lock_items", dict[str, Any], ids=_json({sku.item_id}))
+    await tx.all("lock_items", dict[str, Any], ids={sku.item_id})
     sku = await get_sku(tx, sku_id)
     if if_version is not None and if_version != sku.version:
         raise Stale(f"The SKU was changed since you read it (version {sku.version} now); read it again and repeat")
@@ -190,7 +190,3 @@ async def _list_events_of(tx: Connection, item_id: int, wanted: dict[str, Any]) 
             else:
                 del unread[each]
     return page
-
-
-def _json(ids: set[int]) -> str:
-    return msgspec.json.encode(sorted(ids)).decode()

@@ -58,7 +58,7 @@ async def add_webhook(tx: Connection, new: NewWebhook, secret: str, ends: Ends, 
         "add_webhook",
         url=new.url,
         description=new.description,
-        event_types=_json(new.event_types),
+        event_types=new.event_types,
         secret=secret,
         is_active=new.is_active,
         created_at=clock.now(),
@@ -79,7 +79,7 @@ async def change_webhook(tx: Connection, webhook_id: int, change: WebhookChange,
         id=webhook_id,
         url=chosen(change.url, before.url),
         description=chosen(change.description, before.description),
-        event_types=_json(types),
+        event_types=types,
         is_active=is_active,
         inactive_reason=None if is_active or change.is_active is False else before.inactive_reason,
     )
@@ -209,7 +209,3 @@ def _told(webhook: Webhook) -> dict[str, object]:
         "description": webhook.description,
         "is_active": webhook.is_active,
     }
-
-
-def _json(types: list[EventType]) -> str:
-    return msgspec.json.encode(types).decode()

@@ -68,12 +68,12 @@ async def read_standing(tx: Connection) -> Standing:
 
 async def keep_standing(tx: Connection, standing: Standing, moment: datetime) -> Kept:
     """Run on the restored data. Raises Conflict when no active admin is left."""
-    usernames = msgspec.json.encode(standing.usernames).decode()
-    hashes = msgspec.json.encode(standing.key_hashes).decode()
+    usernames = standing.usernames
+    hashes = standing.key_hashes
     inactive = await tx.all("keep_inactive", _Name, usernames=usernames, moment=moment)
     revoked = await tx.all("keep_revoked", _Name, hashes=hashes, moment=moment)
     # A backup may be restored elsewhere, to try it, and receivers take what they are sent for what is so.
-    sending = msgspec.json.encode(standing.webhooks).decode()
+    sending = standing.webhooks
     silent = await tx.all("keep_webhooks_silent", _Id, sending=sending, moment=moment)
     await tx.execute("raise_auth_revision_above", current=standing.revision)
     (admins,) = await tx.all("count_active_admins", _Count)
