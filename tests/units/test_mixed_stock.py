@@ -11,7 +11,7 @@ from stocky.config import Config
 from stocky.stock.consistency import find_faults
 from stocky.stock.ledger import LIMIT_MILLI
 from tests.architecture import schema
-from tests.exchange.importing import imported
+from tests.imports.importing import imported
 from tests.inventory import Json, get, made, new_item, new_location, new_stock, refused, total
 from tests.merging.merges import merge, unmerge
 from tests.projects.plans import missing, new_project

@@ -13,7 +13,7 @@ from stocky.config import Config
 from stocky.stock.consistency import find_faults
 from tests.architecture import schema
 from tests.backup.dumps import as_json, restore, take
-from tests.exchange.importing import imported
+from tests.imports.importing import imported
 from tests.inventory import Json, get, made, new_item, new_location, new_stock, refused
 from tests.merging.merges import merge, unmerge
 

@@ -12,7 +12,7 @@ from httpx import AsyncClient
 from stocky.config import Config
 from stocky.imports import csv_reader, service
 from stocky.imports.planner import Planner
-from tests.exchange.importing import KITCHEN, begin, ended, failed, imported
+from tests.imports.importing import KITCHEN, begin, ended, failed, imported
 from tests.inventory import get, refused
 
 pytestmark = pytest.mark.one_postgres

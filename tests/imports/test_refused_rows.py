@@ -13,7 +13,7 @@ from stocky.errors import Unavailable
 from stocky.imports.applier import Applier
 from stocky.jobs import jobs
 from stocky.stock.consistency import find_faults
-from tests.exchange.importing import counts, imported, stock_of, table
+from tests.imports.importing import counts, imported, stock_of, table
 from tests.inventory import Json, get, made, new_item, new_location, new_stock
 
 pytestmark = pytest.mark.one_postgres

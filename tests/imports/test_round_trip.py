@@ -12,7 +12,7 @@ from stocky.app import create_app
 from stocky.config import load
 from stocky.stock.consistency import find_faults
 from tests.conftest import ORIGIN, TestDatabases, settings
-from tests.exchange.importing import counts, imported
+from tests.imports.importing import counts, imported
 from tests.inventory import get, made, new_item, new_location, new_stock
 
 pytestmark = pytest.mark.one_postgres

@@ -13,7 +13,7 @@ from httpx import AsyncClient
 from stocky.config import Config
 from stocky.imports import applier
 from stocky.stock.consistency import find_faults
-from tests.exchange.importing import begin, counts, ended, imported
+from tests.imports.importing import begin, counts, ended, imported
 from tests.inventory import Json, get, made, new_item, new_location, new_stock, refused, total
 from tests.serving import Server
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from httpx import AsyncClient
 
-from tests.exchange.importing import begin, counts, ended, imported, stock_of
+from tests.imports.importing import begin, counts, ended, imported, stock_of
 from tests.inventory import get, made, new_item, new_location, new_stock, total
 
 pytestmark = pytest.mark.one_postgres

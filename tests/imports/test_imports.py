@@ -13,7 +13,7 @@ from stocky.errors import Unavailable
 from stocky.imports import repository
 from stocky.jobs import jobs
 from stocky.stock.consistency import find_faults
-from tests.exchange.importing import KITCHEN, begin, counts, ended, failed, imported, stock_of, table
+from tests.imports.importing import KITCHEN, begin, counts, ended, failed, imported, stock_of, table
 from tests.inventory import get, made, new_item, new_location, new_stock, refused, total
 
 pytestmark = pytest.mark.one_postgres
