@@ -33,7 +33,6 @@ ASK_EVERY_SECONDS = 0.25
 PAUSE_SECONDS = DRAIN_SECONDS + 5
 # Between heartbeats on the connection that holds the lock; a lost one is noticed at the latest then.
 HEARTBEAT_SECONDS = 5
-PAUSED = "A restore is putting its data in place; send it again"
 
 _log = logging.getLogger(__name__)
 
@@ -100,7 +99,7 @@ class Presence:
             self._open_gate(connection)
             await self._wait_until_asked(connection)
             # Where the connection is lost, and the share with it, this raises, and nobody was let in meanwhile.
-            self._gate.close(PAUSED)
+            self._gate.pause()
             try:
                 await self._gate.emptied()
             except Unavailable:
