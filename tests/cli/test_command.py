@@ -76,5 +76,5 @@ def test_looking_does_not_make_a_database(tmp_path: Path) -> None:
     for arguments in (["migrate", "--check"], ["migrate", "--list"], ["check"]):
         answer = stocky({"STOCKY_DATA_DIR": str(tmp_path)}, *arguments)
         assert answer.returncode == 1
-        assert "'stocky migrate' makes it" in answer.stderr
+        assert "create it with 'stocky migrate'" in answer.stderr
     assert not (tmp_path / "stocky.db").exists()
