@@ -108,7 +108,9 @@ def _repaired(repair: Repair) -> list[str]:
     lines = [f"marked as applied {id}" for id in repair.marked]
     lines += [f"marked as not applied {id}" for id in repair.unmarked]
     lines += [f"kept the checksum of {id}" for id in repair.checksums]
-    return [*(lines or ["The records agree with the tables"]), "Run 'stocky migrate' now"]
+    if not lines:
+        return ["Nothing needed repair: the records agree with the tables"]
+    return [*lines, "Run 'stocky migrate' now"]
 
 
 def _line(state: Any) -> str:

@@ -147,7 +147,8 @@ def rollback(
             raise ValueError(f"The migration {matching[0]} is not applied")
         if not force and (full := _full_tables(backend, _tables_that_would_go(undone))):
             raise Conflict(
-                f"This would delete {', '.join(full)} with all rows. Back up first, then repeat it with --force"
+                f"This would delete {', '.join(full)} with all rows. Repeat it with --force to do that; a backup is"
+                " made first, unless you give --no-backup"
             )
         if before_change is not None and _full_tables(backend, _tables(backend)):
             before_change()
