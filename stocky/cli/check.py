@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from stocky.cli.settings import load_settings
+
 
 def register(subparsers: Any) -> None:
     """Adds the command."""
@@ -24,13 +26,12 @@ def run(arguments: argparse.Namespace) -> int:
 
     import msgspec
 
-    from stocky.config import load
     from stocky.db.migrate import check_schema
     from stocky.documents.proof import find_missing
     from stocky.search.proof import find_index_faults
     from stocky.stock.proof import find_faults
 
-    config = load()
+    config = load_settings()
     check_schema(config)
     faults = asyncio.run(find_faults(config))
     if not any(fault.check == "integrity" for fault in faults):

@@ -35,6 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     from stocky.backup.copying import copy
     from stocky.cli.progress import ProgressBar
     from stocky.cli.scratch import scratch_space
+    from stocky.cli.settings import load_settings
     from stocky.config import ConfigError, load
 
     # The addresses stand alone: what the settings say of another database is not for these.
@@ -42,9 +43,9 @@ def run(arguments: argparse.Namespace) -> int:
         name: value for name, value in os.environ.items() if not name.startswith(("STOCKY_DATABASE_", "DATABASE_"))
     }
     configs = []
-    for name, url in (("SOURCE_URL", arguments.source), ("TARGET_URL", arguments.target)):
+    for name, url, read in (("SOURCE_URL", arguments.source, load_settings), ("TARGET_URL", arguments.target, load)):
         try:
-            configs.append(load(given | {"STOCKY_DATABASE_URL": url}))
+            configs.append(read(given | {"STOCKY_DATABASE_URL": url}))
         except ConfigError as error:
             raise ConfigError([told.replace("STOCKY_DATABASE_URL", name) for told in error.problems]) from error
     source, target = configs

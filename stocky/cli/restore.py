@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stocky.cli.settings import load_settings
 from stocky.cli.verify import ACCEPT_EDITED
 
 if TYPE_CHECKING:
@@ -43,11 +44,10 @@ def run(arguments: argparse.Namespace) -> int:
     import msgspec
 
     from stocky.cli.scratch import scratch_space
-    from stocky.config import load
     from stocky.db.migrate import check_schema, migrate
     from stocky.db.serving_lock import serving_lock
 
-    config = load()
+    config = load_settings()
     arguments.file.stat()
     _refuse_itself(config, arguments.file)
     if not (arguments.dry_run or arguments.force or _agreed(config)):
