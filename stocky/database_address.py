@@ -99,6 +99,12 @@ class PostgresAddress(msgspec.Struct, frozen=True, kw_only=True):
             f"{'?' + query if query else ''}"
         )
 
+    @property
+    def shown(self) -> str:
+        """Where it is, for people: host:port/database, without the user and the password."""
+        hosts = ",".join(f"{_url_host(host) if ':' in host else host}:{port}" for host, port in self.hosts)
+        return f"{hosts}/{self.database}" if hosts else f"{self.database} on the default server"
+
     def __repr__(self) -> str:
         return f"PostgresAddress(hosts={self.hosts!r}, database={self.database!r})"
 

@@ -18,6 +18,7 @@ import asyncpg
 from stocky.db.gate import DRAIN_SECONDS, Gate
 from stocky.db.postgres_connect import CONNECT_SECONDS, session
 from stocky.db.sqlstates import AWAY
+from stocky.db.unreachable import Unreachable
 from stocky.errors import Conflict, Unavailable
 from stocky.supervisor import Supervisor
 
@@ -70,6 +71,8 @@ class Presence:
         try:
             async with session(self._session_url) as connection:
                 await self._hold_until_lost(connection)
+        except Unreachable as error:
+            raise Unavailable(f"{AWAY} ({type(error.__cause__).__name__})") from error
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             raise Unavailable(f"{AWAY} ({type(error).__name__})") from error
 
