@@ -122,6 +122,11 @@ def test_a_new_machine_needs_nothing_but_the_archive(
     (tmp_path / "new").mkdir()
     with databases.empty(dialect, tmp_path / "new") as url:
         new = settings(url, tmp_path / "new")
+        trial = stocky(new, "restore", str(archive), "--dry-run")
+        assert trial.returncode == 0, trial.stderr
+        assert "so this compares with an empty database" in trial.stdout
+        assert "0 -> 1 rows: 1 added\n    added: From the old machine" in trial.stdout
+        assert stocky(new, "check").returncode == 1
         done = stocky(new, "restore", str(archive), "--force")
         assert done.returncode == 0, done.stderr
         assert stocky(new, "check").returncode == 0
