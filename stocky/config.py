@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from stocky import database_address
+from stocky.database_address import PostgresAddress
 from stocky.directories import why_not_writable
 from stocky.http.base_path import read_base_path
 from stocky.secret_key import MINIMUM_SECRET, make_kept_key, read_kept_key
@@ -126,9 +127,10 @@ class _Reader:
                 return value
         return default
 
-    def is_given(self, name: str) -> bool:
-        """Whether the setting itself is there, by value or by file."""
-        return any(self.environ.get(each, "").strip() for each in (name, f"{name}_FILE"))
+    def given_as(self, name: str, *, platform: str | None = None) -> str | None:
+        """The variable that gives the setting: a file's, its own, or a platform's; None where none does."""
+        names = [f"{each}{suffix}" for each in (name, platform) if each for suffix in ("_FILE", "")]
+        return next((each for each in names if self.environ.get(each, "").strip()), None)
 
     def checked(self, name: str, read: Callable[[str], str]) -> str:
         """What `read` makes of the text; it raises ValueError with what is wrong. Empty where there is none."""
@@ -230,6 +232,17 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
     return Config(**settings, secret_key=secret, unknown=tuple(unknown_settings(reader.environ, reader.known)))
 
 
+def address_setting(address: PostgresAddress, environ: Mapping[str, str] | None = None) -> str:
+    """The name of the setting that holds this address of a database, as the settings have it."""
+    reader = _Reader(os.environ if environ is None else environ)
+    _, direct = _database(reader, Path())
+    if direct is not None and database_address.parse(direct) == address:
+        return "STOCKY_DATABASE_DIRECT_URL"
+    if reader.given_as(name="STOCKY_DATABASE_HOST"):
+        return "STOCKY_DATABASE_HOST, _PORT, _NAME, _USER and _PASSWORD"
+    return reader.given_as(name="STOCKY_DATABASE_URL", platform="DATABASE_URL") or "STOCKY_DATABASE_URL"
+
+
 def with_secret_key(config: Config) -> Config:
     """The same with a secret key, which is made and kept in the data directory when there is none. Raises ConfigError.
 
@@ -258,7 +271,7 @@ def _database(reader: _Reader, data_dir: Path) -> tuple[str, str | None]:
     password = reader.text("STOCKY_DATABASE_PASSWORD", "", secret=True)
     direct = database_address.clean(reader.text("STOCKY_DATABASE_DIRECT_URL", "", secret=True))
     if any(parts.values()):
-        if reader.is_given(name="STOCKY_DATABASE_URL"):
+        if reader.given_as(name="STOCKY_DATABASE_URL"):
             names = ", ".join(f"STOCKY_DATABASE_{part.upper()}" for part, value in parts.items() if value)
             reader.problems.append(f"STOCKY_DATABASE_URL: set either this or {names}, not both")
         url = _database_of_parts(reader, password=password, **parts)

@@ -91,13 +91,21 @@ class PostgresAddress(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def url(self) -> str:
         """The same address in the one form that every part of Stocky and libpq understand."""
-        user = quote(self.user, safe="") + (f":{quote(self.password, safe='')}" if self.password else "")
+        user = quote(self.user, safe="") + (f":{quote(self.password, safe='')}" if self.user and self.password else "")
         hosts = ",".join(f"{_url_host(host)}:{port}" for host, port in self.hosts)
-        query = "&".join(f"{name}={quote(value, safe='')}" for name, value in self.parameters.items())
+        # A password before the host has to have a user, who may come from the drivers' environment instead.
+        parameters = self.parameters | ({"password": self.password} if self.password and not self.user else {})
+        query = "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters.items())
         return (
             f"postgresql://{user + '@' if user else ''}{hosts}/{quote(self.database, safe='')}"
             f"{'?' + query if query else ''}"
         )
+
+    @property
+    def shown(self) -> str:
+        """Where it is, for people: host:port/database, without the user and the password."""
+        hosts = ",".join(f"{_url_host(host) if ':' in host else host}:{port}" for host, port in self.hosts)
+        return f"{hosts}/{self.database}" if hosts else f"{self.database} on the default server"
 
     def __repr__(self) -> str:
         return f"PostgresAddress(hosts={self.hosts!r}, database={self.database!r})"

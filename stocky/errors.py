@@ -150,6 +150,10 @@ class Unavailable(StockyError):
         super().__init__(detail, headers={"Retry-After": str(retry_after)})
 
 
+class Paused(Unavailable):
+    """A restore is putting its data in place; what waits for its end has not failed."""
+
+
 class Contention(Unavailable):
     """Two transactions were in each other's way and one had to go; the same work again is right."""
 

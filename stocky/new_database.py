@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from stocky.config import Config
-from stocky.errors import Conflict
+from stocky.errors import Conflict, StockyError, Unavailable
 from stocky.secret_key import SECRET_FILE
 
 # Stored backups by the ends of their names, whoever has put them there.
@@ -17,15 +17,26 @@ def refuse_lost_database(config: Config) -> None:
 
     Not with `config.new_database`, and never on Postgres.
     """
-    if config.dialect != "sqlite" or config.new_database or _holds_anything(config.sqlite_path):
-        return
-    if signs := _signs(config):
-        raise Conflict(
+    if config.dialect == "sqlite" and not _holds_anything(config.sqlite_path) and (lost := _lost(config)):
+        raise lost
+
+
+def no_database(config: Config) -> StockyError:
+    """What to say where there is no SQLite file: how to make a first one, or to bring back one that was lost."""
+    return _lost(config) or Unavailable(
+        f"There is no database at {config.sqlite_path} yet; create it with 'stocky migrate'"
+    )
+
+
+def _lost(config: Config) -> Conflict | None:
+    if not config.new_database and (signs := _signs(config)):
+        return Conflict(
             f"There is no database at {config.sqlite_path}, but this is there: {', '.join(signs)}. If the"
             " file was moved, put it back or name it in STOCKY_DATABASE_URL; if it is lost, restore a backup with"
             " 'stocky restore FILE'. If a new, empty database is meant, run 'stocky migrate --new-database', or start"
             " once with STOCKY_NEW_DATABASE=true"
         )
+    return None
 
 
 def _signs(config: Config) -> list[str]:

@@ -1,6 +1,7 @@
 """Standing tasks of a process: an exception ends one round of a task, never the task.
 
 Every cause of failure is logged once until the task works again, and failing rounds are repeated with growing pauses.
+A round that meets a restore is none that failed: it is repeated until the restore has ended.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from stocky.errors import StockyError
+from stocky.errors import Paused, StockyError
 
 FIRST_RETRY_SECONDS = 0.25
 # The longest pause between failing rounds, unless a task has its own.
@@ -87,6 +88,8 @@ class StandingTask:
                     raise
                 # Something inside was cancelled, not this task.
                 self._failed(error)
+            except Paused:
+                pass
             except Exception as error:  # noqa: BLE001 - whatever it is, the next round is tried
                 self._failed(error)
             else:

@@ -25,7 +25,7 @@ from stocky.db import Database, make_database
 from stocky.db.migrate import migrate
 from stocky.services import Services
 from tests import pooler, proxies, serving
-from tests.people import add_people
+from tests.people import PASSWORD, add_people
 from tests.postgres import Server, embedded_server, system_server
 
 ORIGIN = "http://stocky.test"
@@ -295,6 +295,15 @@ async def client(app: Litestar) -> AsyncIterator[AsyncClient]:
 @pytest.fixture
 async def admin(app: Litestar, keys: dict[str, str]) -> AsyncIterator[AsyncClient]:
     async with _client(app, key=keys["admin"]) as client:
+        yield client
+
+
+@pytest.fixture
+async def signed_in_admin(app: Litestar) -> AsyncIterator[AsyncClient]:
+    """The admin by a sign-in, for what an API key cannot do."""
+    async with _client(app) as client:
+        answer = await client.post("/auth/login-json", json={"username": "admin", "password": PASSWORD})
+        client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
         yield client
 
 

@@ -9,6 +9,9 @@ from stocky.db import Database, Lane
 from stocky.errors import BadRequest, Forbidden
 
 KEYS_CHANGE_NOTHING = "Access denied. An API key cannot change the account it belongs to; sign in to change it"
+# A leaked key of an admin would otherwise become an account that outlives it.
+_KEYS_ADD_NO_ADMIN = "Access denied. An API key cannot add an admin; sign in to add one"
+_KEYS_SET_NO_PASSWORD = "Access denied. An API key cannot set a user's password; sign in to set it"
 
 
 class Accounts:
@@ -19,7 +22,9 @@ class Accounts:
         self._identities = identities
 
     async def add_user(self, new: NewUser, by: Principal) -> User:
-        """Raises BadRequest naming the field that another user has."""
+        """Raises Forbidden for an admin added by API key, BadRequest naming the field that another user has."""
+        if by.key_id is not None and new.role is Role.ADMIN:
+            raise Forbidden(_KEYS_ADD_NO_ADMIN)
         password_hash = await self._identities.passwords.hash(new.password)
         async with self._identities.changing() as tx:
             return await repository.add_user(tx, new, password_hash, by)
@@ -27,8 +32,8 @@ class Accounts:
     async def change_user(self, user_id: int, change: UserChange, by: Principal, address: str) -> User:
         """Changes a user; an API key cannot change its own user, whom a leaked one would otherwise lock out.
 
-        Raises what `repository.change_user` does; Forbidden when it is someone else and `by` is no admin;
-        BadRequest or Throttled when one's own current password is missing or wrong.
+        Raises what `repository.change_user` does; Forbidden when it is someone else and `by` is no admin, and for
+        a password set by API key; BadRequest or Throttled when one's own current password is missing or wrong.
         """
         self_or_admin(by, user_id)
         if by.id == user_id:
@@ -36,6 +41,8 @@ class Accounts:
                 raise Forbidden(KEYS_CHANGE_NOTHING)
             if change.password is not None:
                 await check_current_password(self._database, self._identities, by, change.current_password, address)
+        elif by.key_id is not None and change.password is not None:
+            raise Forbidden(_KEYS_SET_NO_PASSWORD)
         password_hash = await self._identities.passwords.hash(change.password) if change.password else None
         async with self._identities.changing() as tx:
             return await repository.change_user(tx, user_id, change, password_hash, by)

@@ -24,13 +24,19 @@ from stocky.auth.schemas import (
     User,
 )
 from stocky.auth.sign_ins import SignIns
+from stocky.auth.throttle import FAILURES_OF_ADDRESS, FAILURES_OF_USER, WINDOW_SECONDS
 from stocky.db import Connection
 from stocky.errors import Unauthorized
 from stocky.http.client_address import Peer
 from stocky.http.openapi import problem
 
 MAX_BODY_BYTES = 64 * 2**10
-_TOO_MANY = {429: problem("Too many failed sign-ins; again after `Retry-After` seconds")}
+_TOO_MANY = {
+    429: problem(
+        f"Too many wrong passwords within {WINDOW_SECONDS // 60} minutes: {FAILURES_OF_USER} for the username, or"
+        f" {FAILURES_OF_ADDRESS} from the address. Also the right one is refused for `Retry-After` seconds"
+    )
+}
 _SIGN_IN_REFUSED = {401: problem("Incorrect username or password"), **_TOO_MANY}
 _SESSION_REFUSED = {
     401: problem("The token is invalid, used or expired"),

@@ -133,13 +133,15 @@ async def change_user(
 ) -> User:
     """Changes a user; a new password or the end of being active ends its sign-ins, all but the one of `by`.
 
-    Raises NotFound, Forbidden when a user who is no admin changes its own role or active flag,
+    Raises NotFound, Forbidden when a user who is no admin changes its own role or active flag, or an API key a role,
     BadRequest naming the field that another user has, Conflict when no active admin would be left.
     """
     user = await get_user(tx, user_id)
     role, is_active = change.role or user.role, user.is_active if change.is_active is None else change.is_active
     if by is not None and by.role is not Role.ADMIN and (role, is_active) != (user.role, user.is_active):
         raise Forbidden("Access denied. Only an admin changes a user's role or active flag")
+    if by is not None and by.key_id is not None and role is not user.role:
+        raise Forbidden("Access denied. An API key cannot change a user's role; sign in to change it")
     changed = await _change(tx, user_id, change, password_hash, by)
     await audit.record(tx, by, "changed", "user", user_id, _told(change, password_hash))
     return changed

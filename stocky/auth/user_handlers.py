@@ -25,7 +25,7 @@ async def list_users(
 
 @post("/", opt=admins)
 async def create_user(data: NewUser, user: Principal, accounts: Accounts) -> User:
-    """Add a user."""
+    """Add a user. An API key cannot add an admin."""
     return await accounts.add_user(data, user)
 
 
@@ -40,8 +40,8 @@ async def get_user(read: Connection, user: Principal, user_id: PathId) -> User:
 async def change_user(data: UserChange, user: Principal, accounts: Accounts, peer: Peer, user_id: PathId) -> User:
     """Change a user: yourself but for your role and active flag, or anyone for an admin.
 
-    What is not sent stays. Your own password needs `current_password`, and an API key cannot change its own user. A new
-    password and the end of being active end the user's sessions.
+    What is not sent stays. Your own password needs `current_password`. An API key cannot change its own user, nor set
+    anyone's password or role. A new password and the end of being active end the user's sessions.
     """
     return await accounts.change_user(user_id, data, user, peer.address)
 

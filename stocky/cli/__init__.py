@@ -54,14 +54,17 @@ def _parser() -> argparse.ArgumentParser:
 def _told(error: Exception) -> list[str] | None:
     """The lines for a failure that has words of its own; None for a defect, which keeps its traceback."""
     # Imported only now: most commands succeed, and '--help' should not wait for a database driver.
-    from stocky.config import ConfigError
+    from stocky.config import ConfigError, address_setting
     from stocky.db import NO_DRIVER
     from stocky.db.migrate import SchemaNotCurrent
     from stocky.db.sqlstates import error_of_state
+    from stocky.db.unreachable import Unreachable
     from stocky.errors import StockyError
 
     if isinstance(error, ConfigError):
         return error.problems
+    if isinstance(error, Unreachable):
+        return [error.described(address_setting(error.address))]
     if isinstance(error, StockyError):
         return [error.detail]
     if meaning := error_of_state(getattr(error, "sqlstate", None)):

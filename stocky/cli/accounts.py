@@ -8,6 +8,8 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from stocky.cli.settings import load_settings
+
 if TYPE_CHECKING:
     from stocky.db import Connection, Database
 
@@ -134,11 +136,10 @@ def _with_database(work: Callable[[Database], Awaitable[T]]) -> T:
     """What `work` returns, with the database of the settings open around it."""
     import asyncio
 
-    from stocky.config import load
     from stocky.db import make_database
     from stocky.db.migrate import check_schema
 
-    config = load()
+    config = load_settings()
     check_schema(config)
 
     async def run() -> T:

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stocky.cli.settings import load_settings
+
 if TYPE_CHECKING:
     from stocky.backup.requests import DumpResult
     from stocky.config import Config
@@ -35,7 +37,6 @@ def run(arguments: argparse.Namespace) -> int:
     import asyncio
 
     from stocky.cli.scratch import scratch_space
-    from stocky.config import load
     from stocky.db.migrate import list_migrations
 
     is_zip = (arguments.output or "").lower().endswith(".zip")
@@ -49,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.parser.error("an archive cannot be written to standard output: give it a file")
         if sys.stdout.isatty():
             arguments.parser.error("this is not for a terminal: pipe it somewhere, or give it a file")
-    config = load()
+    config = load_settings()
     # Also an older schema can be backed up, before it is migrated; what was never migrated is no database yet.
     list_migrations(config)
     if arguments.output is None:

@@ -35,22 +35,37 @@ def run(arguments: argparse.Namespace) -> int:
     from stocky.backup.copy import copy
     from stocky.cli.progress import ProgressBar
     from stocky.cli.scratch import scratch_space
+    from stocky.cli.settings import load_settings
     from stocky.config import ConfigError, load
+    from stocky.database_address import parse
+    from stocky.db.unreachable import Unreachable
+    from stocky.errors import Conflict, StockyError, Unavailable
 
     # The addresses stand alone: what the settings say of another database is not for these.
     given = {
         name: value for name, value in os.environ.items() if not name.startswith(("STOCKY_DATABASE_", "DATABASE_"))
     }
     configs = []
-    for name, url in (("SOURCE_URL", arguments.source), ("TARGET_URL", arguments.target)):
+    for name, url, read in (("SOURCE_URL", arguments.source, load_settings), ("TARGET_URL", arguments.target, load)):
         try:
-            configs.append(load(given | {"STOCKY_DATABASE_URL": url}))
+            configs.append(read(given | {"STOCKY_DATABASE_URL": url}))
         except ConfigError as error:
             raise ConfigError([told.replace("STOCKY_DATABASE_URL", name) for told in error.problems]) from error
     source, target = configs
-    with scratch_space(source) as source, ProgressBar(quiet=arguments.json) as bar:
-        target = msgspec.structs.replace(target, backup_dir=source.backup_dir)
-        copied = asyncio.run(copy(source, target, bar))
+    if source.dialect == "sqlite" and not source.sqlite_path.is_file():
+        raise Unavailable(f"There is no database at {source.sqlite_path}, which SOURCE_URL names")
+    try:
+        with scratch_space(source) as source, ProgressBar(quiet=arguments.json) as bar:
+            target = msgspec.structs.replace(target, backup_dir=source.backup_dir)
+            copied = asyncio.run(copy(source, target, bar))
+    except Unreachable as error:
+        is_source = source.dialect == "postgres" and parse(source.database_url) == error.address
+        raise Unavailable(error.described("SOURCE_URL" if is_source else "TARGET_URL")) from error
+    except StockyError as error:
+        # A conflict is with what is in the target; the source is only read.
+        named = "TARGET_URL" if isinstance(error, Conflict) else "SOURCE_URL or TARGET_URL"
+        error.detail = error.detail.replace("STOCKY_DATABASE_URL", named)
+        raise
     if arguments.json:
         print(msgspec.json.encode(copied).decode())
     else:

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from stocky.cli.settings import load_settings
+
 if TYPE_CHECKING:
     from stocky.config import Config
     from stocky.demo_data import Demo
@@ -35,10 +37,9 @@ def run(arguments: argparse.Namespace) -> int:
     """The exit status. Raises SchemaNotCurrent, Unavailable, or BadRequest when the name admin is taken."""
     import asyncio
 
-    from stocky.config import load
     from stocky.db.migrate import check_schema
 
-    config = load()
+    config = load_settings()
     check_schema(config)
     return asyncio.run(_fill(config, arguments))
 

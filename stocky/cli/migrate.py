@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from stocky.cli.settings import load_settings
+
 if TYPE_CHECKING:
     from stocky.backup.migrating import Migrated
     from stocky.config import Config
@@ -49,7 +51,6 @@ def run(arguments: argparse.Namespace) -> int:
     """The exit status. Raises SchemaNotCurrent, Conflict, OutOfSpace or Unavailable."""
     import msgspec
 
-    from stocky.config import load
     from stocky.db import migrate
     from stocky.new_database import refuse_lost_database
 
@@ -57,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.parser.error("--force goes with --rollback")
     if arguments.no_backup and (arguments.check or arguments.list or arguments.repair):
         arguments.parser.error("--no-backup goes with a change of the schema")
-    config = load()
+    config = load_settings()
     told: Any
     if arguments.check:
         migrate.check_schema(config)
@@ -108,7 +109,9 @@ def _repaired(repair: Repair) -> list[str]:
     lines = [f"marked as applied {id}" for id in repair.marked]
     lines += [f"marked as not applied {id}" for id in repair.unmarked]
     lines += [f"kept the checksum of {id}" for id in repair.checksums]
-    return [*(lines or ["The records agree with the tables"]), "Run 'stocky migrate' now"]
+    if not lines:
+        return ["Nothing needed repair: the records agree with the tables"]
+    return [*lines, "Run 'stocky migrate' now"]
 
 
 def _line(state: Any) -> str:

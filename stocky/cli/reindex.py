@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from stocky.cli.settings import load_settings
+
 
 def register(subparsers: Any) -> None:
     """Adds the command."""
@@ -21,12 +23,11 @@ def run(arguments: argparse.Namespace) -> int:
     """The exit status. Raises SchemaNotCurrent or Unavailable."""
     import asyncio
 
-    from stocky.config import load
     from stocky.db.migrate import check_schema
     from stocky.search.index import reindex
 
     del arguments
-    config = load()
+    config = load_settings()
     check_schema(config)
     print(f"The search has {asyncio.run(reindex(config))}.")
     return 0

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stocky.cli.settings import load_settings
 from stocky.cli.verify import ACCEPT_EDITED
 
 if TYPE_CHECKING:
@@ -43,26 +44,31 @@ def run(arguments: argparse.Namespace) -> int:
     import msgspec
 
     from stocky.cli.scratch import scratch_space
-    from stocky.config import load
     from stocky.db.migrate import check_schema, migrate
     from stocky.db.serving_lock import serving_lock
 
-    config = load()
+    config = load_settings()
     arguments.file.stat()
     _refuse_itself(config, arguments.file)
     if not (arguments.dry_run or arguments.force or _agreed(config)):
         return 1
+    nothing: list[str] = []
     with ExitStack() as stack:
         if arguments.dry_run:
             # Compares with the current data; creates no file in the data directory.
-            check_schema(config)
             config = stack.enter_context(scratch_space(config))
+            if _has_database(config):
+                check_schema(config)
+            else:
+                nothing = [f"There is no data in {_where(config)} yet, so this compares with an empty database."]
+                config = stack.enter_context(_empty_database(config))
         else:
             stack.enter_context(serving_lock(config, wait=0, otherwise=_SERVED))
             # On a new machine there is nothing yet to be replaced; what is made for the restore goes when it fails.
             stack.enter_context(_new_database_removed_on_failure(config))
             migrate(config)
         result = asyncio.run(_restore(config, arguments))
+    result.warnings = [*nothing, *result.warnings]
     if arguments.json:
         print(msgspec.json.encode(result).decode())
         return 0
@@ -78,6 +84,31 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"    {line}")
     print(result.message)
     return 0
+
+
+def _has_database(config: Config) -> bool:
+    """Whether there are tables of Stocky's."""
+    from stocky.db.migrate import list_migrations
+
+    if config.dialect == "sqlite" and not config.sqlite_path.is_file():
+        return False
+    return any(state.applied for state in list_migrations(config))
+
+
+@contextmanager
+def _empty_database(config: Config) -> Iterator[Config]:
+    """The settings with an empty database, which is gone after the block."""
+    import tempfile
+
+    import msgspec
+
+    from stocky.db.migrate import migrate
+
+    with tempfile.TemporaryDirectory(prefix="stocky-") as directory:
+        url = f"sqlite:///{Path(directory).resolve() / 'empty.db'}"
+        config = msgspec.structs.replace(config, database_url=url, database_direct_url=None)
+        migrate(config)
+        yield config
 
 
 @contextmanager
@@ -136,8 +167,12 @@ def _refuse_itself(config: Config, file: Path) -> None:
         raise BadRequest(f"{file} is the database that would be replaced; name a copy of it, or a backup")
 
 
+def _where(config: Config) -> str:
+    return str(config.sqlite_path) if config.dialect == "sqlite" else "the Postgres database"
+
+
 def _agreed(config: Config) -> bool:
-    where = str(config.sqlite_path) if config.dialect == "sqlite" else "the Postgres database"
+    where = _where(config)
     if not sys.stdin.isatty():
         print(
             f"stocky: This replaces everything in {where}; there is no terminal to confirm it, so give --force"

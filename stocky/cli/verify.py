@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from stocky.cli.settings import load_settings
+
 ACCEPT_EDITED = "take a backup that was edited on purpose: all checks but the checksum"
 
 
@@ -32,9 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
     from stocky.backup.service import verify_file
     from stocky.cli.progress import ProgressBar
     from stocky.cli.scratch import scratch_space
-    from stocky.config import load
 
-    config = load()
+    config = load_settings()
     arguments.file.stat()
     with scratch_space(config) as config, ProgressBar(quiet=arguments.json) as bar:
         found = asyncio.run(verify_file(config, arguments.file, bar, accept_edited=arguments.accept_edited))

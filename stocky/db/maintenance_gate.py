@@ -7,13 +7,17 @@ come again, so that nothing read from the old data is ever acted on in the new.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 
-from stocky.errors import Conflict, Unavailable
+from stocky.errors import Conflict, Paused, Unavailable
 
 DRAIN_SECONDS = 15
+_PAUSED = "A restore is putting its data in place; send it again"
+
+_log = logging.getLogger(__name__)
 
 # The epoch in which the request began that is being answered; None outside of requests, where nothing is remembered.
 begun_in: ContextVar[int | None] = ContextVar("begun_in", default=None)
@@ -25,6 +29,8 @@ class Gate:
     def __init__(self) -> None:
         self.epoch = 0
         self._inside = 0
+        # What those who come are told while it is closed.
+        self._refusal: type[Unavailable] = Unavailable
         self._reason: str | None = None
         self._empty = asyncio.Event()
         self._open = asyncio.Event()
@@ -36,9 +42,9 @@ class Gate:
         self._renewals.append(forget)
 
     def pass_by(self) -> None:
-        """Raises Unavailable when it is closed, or when the request began with other data."""
+        """Raises Unavailable when it is closed (Paused, for a restore), or when the request began with other data."""
         if self._reason is not None:
-            raise Unavailable(self._reason, retry_after=2)
+            raise self._refusal(self._reason, retry_after=2)
         if begun_in.get() not in (None, self.epoch):
             raise Unavailable("The data has just been restored from a backup; send it again")
 
@@ -62,7 +68,7 @@ class Gate:
         """
         if self._reason is not None:
             raise Conflict("Another restore is running; wait for its end")
-        self.close("A restore is putting its data in place; send it again")
+        self.pause()
         try:
             await self.emptied()
             yield
@@ -71,7 +77,17 @@ class Gate:
 
     def close(self, reason: str) -> None:
         """Lets nobody in any more; those who are inside go on."""
-        self._reason = reason
+        self._close(Unavailable, reason)
+
+    def pause(self) -> None:
+        """The same for a restore, until its data is in place."""
+        _log.info(
+            "A restore is putting its data in place: background tasks pause and requests are answered 503 until it ends"
+        )
+        self._close(Paused, _PAUSED)
+
+    def _close(self, refusal: type[Unavailable], reason: str) -> None:
+        self._refusal, self._reason = refusal, reason
         self._open.clear()
 
     def open(self) -> None:

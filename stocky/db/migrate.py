@@ -23,6 +23,7 @@ from stocky.db.migration_backend import MigrationBackend, checksum, open_backend
 from stocky.db.migration_repair import Repair, is_half_way, repair_records
 from stocky.disk import NO_LOCKS, NoLocks, lock
 from stocky.errors import Conflict, Unavailable
+from stocky.new_database import no_database
 from stocky.resources import resource
 
 # Any number will do for the advisory lock on Postgres, as long as nobody changes it.
@@ -57,10 +58,10 @@ class SchemaNotCurrent(Exception):
 def list_migrations(config: Config) -> list[MigrationState]:
     """Every migration in order, with its state; those that only the database knows come last. Changes nothing.
 
-    Raises Unavailable when there is no database: looking does not make one.
+    Raises Unavailable when there is no database, or Conflict when it was lost: looking does not make one.
     """
     if config.dialect == "sqlite" and not config.sqlite_path.is_file():
-        raise Unavailable(f"There is no database at {config.sqlite_path} yet; 'stocky migrate' makes it")
+        raise no_database(config)
     with open_backend(config) as backend:
         return _states(backend, _read(config))
 
@@ -146,7 +147,8 @@ def rollback(
             raise ValueError(f"The migration {matching[0]} is not applied")
         if not force and (full := _full_tables(backend, _tables_that_would_go(undone))):
             raise Conflict(
-                f"This would delete {', '.join(full)} with all rows. Back up first, then repeat it with --force"
+                f"This would delete {', '.join(full)} with all rows. Repeat it with --force to do that; a backup is"
+                " made first, unless you give --no-backup"
             )
         if before_change is not None and _full_tables(backend, _tables(backend)):
             before_change()
@@ -160,10 +162,10 @@ def rollback(
 def repair(config: Config) -> Repair:
     """Makes the records of the migrations agree with the schema there is, and removes the lock that yoyo left.
 
-    Raises what `repair_records` does, and Unavailable when there is no database.
+    Raises what `repair_records` does, and Unavailable, or Conflict when the database was lost, when there is none.
     """
     if config.dialect == "sqlite" and not config.sqlite_path.is_file():
-        raise Unavailable(f"There is no database at {config.sqlite_path} yet; 'stocky migrate' makes it")
+        raise no_database(config)
     with _only_process(config) as backend:
         migrations = _read(config)
         _refuse_foreign_or_edited(_states(backend, migrations), migrations)

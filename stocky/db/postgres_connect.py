@@ -19,6 +19,8 @@ from urllib.parse import urlencode
 import asyncpg
 
 from stocky.database_address import PostgresAddress, parse
+from stocky.db.sqlstates import AWAY, error_of_state
+from stocky.db.unreachable import Unreachable, reason_of
 from stocky.errors import Unavailable
 
 CONNECT_SECONDS = 5
@@ -61,9 +63,19 @@ _SOCKET_OPTIONS = {
 async def connect(address: PostgresAddress, **arguments: Any) -> Any:
     """A connection to the first host that takes one; `arguments` are asyncpg's.
 
-    Each host has the whole time to connect: one that is switched off never answers. Raises what asyncpg raises, or
+    Each host has the whole time to connect: one that is switched off never answers. Raises Unreachable, or
     Unavailable when a pooler refuses what the address asks for.
     """
+    try:
+        return await _connect_to_any(address, arguments)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+        meaning = error_of_state(getattr(error, "sqlstate", None))
+        detail = AWAY if meaning is None else meaning.detail
+        retry_after = int(meaning.headers.get("Retry-After", 1)) if meaning is not None else 1
+        raise Unreachable(detail, address, reason_of(error), retry_after=retry_after) from error
+
+
+async def _connect_to_any(address: PostgresAddress, arguments: dict[str, Any]) -> Any:
     hosts: list[Any] = [[each] for each in address.hosts] or [[]]
     if address.parameters.get("target_session_attrs") == "prefer-standby":
         # Only who sees all of them can prefer one.
@@ -148,7 +160,9 @@ async def _keeps_sessions(address: PostgresAddress) -> bool:
                 if await _backend(others) == first or await _backend(ours) != first:
                     return False
         return True
-    except TimeoutError as error:
+    except (TimeoutError, Unreachable) as error:
+        if isinstance(error, Unreachable) and not isinstance(error.__cause__, TimeoutError):
+            raise
         raise Unavailable(
             "The pooler before the database has no second connection for Stocky; give it a larger pool (PgBouncer:"
             " default_pool_size)"

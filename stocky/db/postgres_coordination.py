@@ -18,6 +18,7 @@ import asyncpg
 from stocky.db.maintenance_gate import DRAIN_SECONDS, Gate
 from stocky.db.postgres_connect import CONNECT_SECONDS, session
 from stocky.db.sqlstates import AWAY
+from stocky.db.unreachable import Unreachable
 from stocky.errors import Conflict, Unavailable
 from stocky.supervisor import Supervisor
 
@@ -33,7 +34,6 @@ ASK_EVERY_SECONDS = 0.25
 PAUSE_SECONDS = DRAIN_SECONDS + 5
 # Between heartbeats on the connection that holds the lock; a lost one is noticed at the latest then.
 HEARTBEAT_SECONDS = 5
-PAUSED = "A restore is putting its data in place; send it again"
 
 _log = logging.getLogger(__name__)
 
@@ -71,6 +71,8 @@ class Presence:
         try:
             async with session(self._session_url) as connection:
                 await self._hold_until_lost(connection)
+        except Unreachable as error:
+            raise Unavailable(f"{AWAY} ({type(error.__cause__).__name__})") from error
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             raise Unavailable(f"{AWAY} ({type(error).__name__})") from error
 
@@ -100,7 +102,7 @@ class Presence:
             self._open_gate(connection)
             await self._wait_until_asked(connection)
             # Where the connection is lost, and the share with it, this raises, and nobody was let in meanwhile.
-            self._gate.close(PAUSED)
+            self._gate.pause()
             try:
                 await self._gate.emptied()
             except Unavailable:

@@ -12,7 +12,8 @@ from stocky.config import Config
 from stocky.database_address import PostgresAddress, parse
 from stocky.db.postgres import domain_errors
 from stocky.db.postgres_connect import APPLICATION, CONNECT_SECONDS, examine, session
-from stocky.errors import Unavailable
+from stocky.db.sqlstates import AWAY
+from stocky.db.unreachable import Unreachable, reason_of
 
 
 def check_session(config: Config) -> None:
@@ -33,10 +34,11 @@ async def _check(config: Config) -> None:
 def connect(config: Config) -> psycopg.Connection[Any]:
     """A connection in autocommit mode, on the schema of `config`. Raises Unavailable."""
     check_session(config)
+    address = parse(config.session_url)
     try:
-        connection = psycopg.connect(**_arguments(parse(config.session_url)), autocommit=True)
+        connection = psycopg.connect(**_arguments(address), autocommit=True)
     except psycopg.Error as error:
-        raise Unavailable(f"The database cannot be reached: {str(error).strip().splitlines()[0]}") from error
+        raise Unreachable(AWAY, address, reason_of(error)) from error
     if config.schema:
         connection.execute(f"SET search_path TO {config.schema}".encode())
     return connection

@@ -66,7 +66,7 @@ class SqliteDatabase(Database):
     async def _open(self) -> None:
         if not self.path.is_file():
             # The driver would make an empty one.
-            raise Unavailable(f"There is no database at {self.path} yet; 'stocky migrate' makes it")
+            raise Unavailable(f"There is no database at {self.path} yet; create it with 'stocky migrate'")
         if self._is_readonly:
             self._idle[Lane.LONG].append(await self._open_reader())
             return

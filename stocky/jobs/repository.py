@@ -221,11 +221,12 @@ def _told(progress: Progress) -> dict[str, Any]:
 
 
 def _job(row: _Row) -> Job:
+    progress = Progress.of(row.phase, row.done, row.total, row.unit)
     return Job(
         id=row.id,
         kind=row.kind,
         status=row.status,
-        progress=Progress.of(row.phase, row.done, row.total, row.unit),
+        progress=progress.completed() if row.status is JobStatus.DONE else progress,
         result=row.result,
         error=row.error,
         error_status=row.error_status,

@@ -24,7 +24,7 @@ class JobStatus(AnyCase):
 
 
 class Progress(Struct, frozen=True):
-    """How far a job is: `done` of `total` units, where the total is known."""
+    """How far a job is: `done` of `total` units, where the total is known. A job that is done is at 100 percent."""
 
     phase: Annotated[str, Meta(examples=["dumping"])] = ""
     done: int = 0
@@ -36,6 +36,11 @@ class Progress(Struct, frozen=True):
     def of(cls, phase: str, done: int, total: int | None, unit: str) -> Progress:
         percent = None if not total else round(min(100.0, 100 * done / total), 1)
         return cls(phase, done, total, unit, percent)
+
+    def completed(self) -> Progress:
+        """As it is when the job is done, also where the last units were not reported or none was counted."""
+        done = self.done if self.total is None else max(self.done, self.total)
+        return Progress(self.phase, done, self.total, self.unit, 100.0)
 
 
 class Job(Struct, kw_only=True):

@@ -34,6 +34,7 @@ def test_the_database_layer_knows_no_feature() -> None:
         "stocky.database_address",
         "stocky.disk",
         "stocky.errors",
+        "stocky.new_database",
         "stocky.resources",
         "stocky.supervisor",
     }

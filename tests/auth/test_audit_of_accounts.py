@@ -17,13 +17,13 @@ GIVEN = ["difference engine", "analytical engine", "an even better one"]
 
 
 async def test_changes_of_users_and_keys_are_on_record_without_secrets(
-    client: AsyncClient, admin: AsyncClient, app: Litestar, sign_in: SignIn
+    client: AsyncClient, admin: AsyncClient, signed_in_admin: AsyncClient, app: Litestar, sign_in: SignIn
 ) -> None:
     admin_id = (await admin.get("/auth/me")).json()["id"]
     since = (await _entries(app))[0].id
     ada = {"username": "ada", "email": "ada@example.org", "password": GIVEN[0]}
     id = (await admin.post("/users/", json=ada, headers={"X-Request-ID": "the-first"})).json()["id"]
-    await admin.put(f"/users/{id}", json={"role": "read_only", "password": GIVEN[1]})
+    await signed_in_admin.put(f"/users/{id}", json={"role": "read_only", "password": GIVEN[1]})
     headers = bearer((await sign_in("ada", GIVEN[1]))["access_token"])
     change = {"current_password": GIVEN[1], "new_password": GIVEN[2]}
     await client.post("/auth/change-password", json=change, headers=headers)
@@ -52,10 +52,12 @@ async def test_changes_of_users_and_keys_are_on_record_without_secrets(
         assert secret not in told
 
 
-async def test_what_is_refused_is_not_on_record(admin: AsyncClient, app: Litestar) -> None:
+async def test_what_is_refused_is_not_on_record(
+    admin: AsyncClient, signed_in_admin: AsyncClient, app: Litestar
+) -> None:
     own = (await admin.get("/auth/me")).json()["id"]
     before = await _entries(app)
-    assert (await admin.put(f"/users/{own}", json={"role": "member"})).status_code == 409
+    assert (await signed_in_admin.put(f"/users/{own}", json={"role": "member"})).status_code == 409
     other = next(user["id"] for user in (await admin.get("/users/")).json() if user["username"] == "reader")
     assert (await admin.put(f"/users/{other}", json={"username": "member"})).status_code == 400
     assert await _entries(app) == before

@@ -66,7 +66,13 @@ async def test_whoever_is_known_costs_no_query(
 
 @pytest.mark.parametrize("what", ["key", "user", "token", "role"])
 async def test_a_change_of_another_process_is_noticed_within_a_second(
-    client: AsyncClient, elsewhere: AsyncClient, admin: AsyncClient, sign_in: SignIn, by_key: Credentials, what: str
+    client: AsyncClient,
+    elsewhere: AsyncClient,
+    admin: AsyncClient,
+    signed_in_admin: AsyncClient,
+    sign_in: SignIn,
+    by_key: Credentials,
+    what: str,
 ) -> None:
     tokens = await sign_in()
     headers = bearer(tokens["access_token"]) if what == "token" else by_key
@@ -80,7 +86,7 @@ async def test_a_change_of_another_process_is_noticed_within_a_second(
         changed = await elsewhere.post("/auth/logout", headers=headers)
     else:
         change = {"is_active": False} if what == "user" else {"role": "read_only"}
-        changed = await elsewhere.put(path, json=change, headers=as_admin)
+        changed = await elsewhere.put(path, json=change, headers=dict(signed_in_admin.headers))
     assert changed.is_success
     await asyncio.sleep(TRUST_SECONDS)
     answer = await client.get("/auth/me", headers=headers)

@@ -13,25 +13,28 @@ from tests.people import PASSWORD
 ADA = {"username": "ada", "email": "ada@example.org", "password": "difference engine", "role": "ADMIN"}
 
 
-async def test_an_admin_adds_a_user_who_can_then_sign_in(admin: AsyncClient, sign_in: SignIn) -> None:
-    created = await admin.post("/users/", json=ADA)
+async def test_an_admin_adds_a_user_who_can_then_sign_in(signed_in_admin: AsyncClient, sign_in: SignIn) -> None:
+    created = await signed_in_admin.post("/users/", json=ADA)
     assert created.status_code == 201
     user = created.json()
     assert set(user) == {"id", "username", "email", "role", "is_active", "created_at", "updated_at"}
     assert (user["role"], user["is_active"]) == ("admin", True)
     assert user["created_at"].endswith("Z")
-    assert (await admin.get(f"/users/{user['id']}")).json() == user
-    assert user in (await admin.get("/users")).json()
+    assert (await signed_in_admin.get(f"/users/{user['id']}")).json() == user
+    assert user in (await signed_in_admin.get("/users")).json()
     assert (await sign_in("ada", "difference engine"))["user_id"] == user["id"]
 
 
-async def test_a_duplicate_names_its_field(admin: AsyncClient, client: AsyncClient, sign_in: SignIn) -> None:
+async def test_a_duplicate_names_its_field(signed_in_admin: AsyncClient, client: AsyncClient, sign_in: SignIn) -> None:
     member = client
     member.headers.update(bearer((await sign_in())["access_token"]))
     own = (await member.get("/auth/me")).json()
     for field, taken in (("username", "ADMIN"), ("email", "Admin@Example.org")):
         change = {field: taken}
-        answers = [await admin.post("/users/", json=ADA | change), await member.put(f"/users/{own['id']}", json=change)]
+        answers = [
+            await signed_in_admin.post("/users/", json=ADA | change),
+            await member.put(f"/users/{own['id']}", json=change),
+        ]
         for answer in answers:
             assert answer.status_code == 400
             assert answer.json()["errors"][0]["field"] == field
@@ -125,48 +128,50 @@ async def test_a_user_made_active_again_has_no_session_and_no_key_of_before(
 
 
 async def test_a_password_given_by_an_admin_ends_the_users_sessions(
-    client: AsyncClient, admin: AsyncClient, sign_in: SignIn
+    client: AsyncClient, signed_in_admin: AsyncClient, sign_in: SignIn
 ) -> None:
     tokens = await sign_in()
     headers = bearer(tokens["access_token"])
     assert (await client.get("/auth/me", headers=headers)).status_code == 200
-    changed = await admin.put(f"/users/{tokens['user_id']}", json={"password": "given by an admin"})
+    changed = await signed_in_admin.put(f"/users/{tokens['user_id']}", json={"password": "given by an admin"})
     assert changed.status_code == 200
     assert (await client.get("/auth/me", headers=headers)).status_code == 401
     await sign_in("member", "given by an admin")
 
 
-async def test_a_new_role_counts_at_the_next_request(member: AsyncClient, admin: AsyncClient) -> None:
+async def test_a_new_role_counts_at_the_next_request(member: AsyncClient, signed_in_admin: AsyncClient) -> None:
     own = (await member.get("/auth/me")).json()["id"]
     assert (await member.get("/users/")).status_code == 403
-    assert (await admin.put(f"/users/{own}", json={"role": "admin"})).status_code == 200
+    assert (await signed_in_admin.put(f"/users/{own}", json={"role": "admin"})).status_code == 200
     assert (await member.get("/users/")).status_code == 200
 
 
-async def test_nobody_removes_oneself_and_the_last_active_admin_stays(admin: AsyncClient) -> None:
-    own = (await admin.get("/auth/me")).json()["id"]
-    assert (await admin.delete(f"/users/{own}")).status_code == 400
+async def test_nobody_removes_oneself_and_the_last_active_admin_stays(signed_in_admin: AsyncClient) -> None:
+    own = (await signed_in_admin.get("/auth/me")).json()["id"]
+    assert (await signed_in_admin.delete(f"/users/{own}")).status_code == 400
     for change in ({"role": "member"}, {"is_active": False}):
-        assert (await admin.put(f"/users/{own}", json=change)).status_code == 409
-    second = (await admin.post("/users/", json=ADA)).json()["id"]
-    assert (await admin.put(f"/users/{own}", json={"role": "member"})).status_code == 200
-    assert (await admin.delete(f"/users/{second}")).status_code == 403
+        assert (await signed_in_admin.put(f"/users/{own}", json=change)).status_code == 409
+    second = (await signed_in_admin.post("/users/", json=ADA)).json()["id"]
+    assert (await signed_in_admin.put(f"/users/{own}", json={"role": "member"})).status_code == 200
+    assert (await signed_in_admin.delete(f"/users/{second}")).status_code == 403
 
 
 async def test_two_admins_who_demote_each_other_at_once_leave_one(
-    client: AsyncClient, admin: AsyncClient, sign_in: SignIn, elsewhere: AsyncClient
+    client: AsyncClient, signed_in_admin: AsyncClient, sign_in: SignIn, elsewhere: AsyncClient
 ) -> None:
-    first = (await admin.get("/auth/me")).json()["id"]
-    second = (await admin.post("/users/", json=ADA)).json()["id"]
+    first = (await signed_in_admin.get("/auth/me")).json()["id"]
+    second = (await signed_in_admin.post("/users/", json=ADA)).json()["id"]
     headers = bearer((await sign_in("ada", ADA["password"]))["access_token"])
     for known in (client, elsewhere):
         assert (await known.get("/auth/me", headers=headers)).status_code == 200
     answers = await asyncio.gather(
-        admin.put(f"/users/{second}", json={"role": "member"}),
+        signed_in_admin.put(f"/users/{second}", json={"role": "member"}),
         elsewhere.put(f"/users/{first}", json={"role": "member"}, headers=headers),
     )
     assert sorted(answer.status_code for answer in answers) in ([200, 403], [200, 409])
-    roles = [(await client.get("/auth/me", headers=each)).json()["role"] for each in (headers, dict(admin.headers))]
+    roles = [
+        (await client.get("/auth/me", headers=each)).json()["role"] for each in (headers, dict(signed_in_admin.headers))
+    ]
     assert sorted(roles) == ["admin", "member"]
 
 
@@ -189,6 +194,33 @@ async def test_an_api_key_changes_nothing_of_its_own_account(member: AsyncClient
         same = await client.put(path, json={"email": own["email"], "username": own["username"], "role": own["role"]})
         assert same.status_code == 200
         assert {**same.json(), "updated_at": ""} == {**own, "updated_at": ""}
+
+
+async def test_a_leaked_key_of_an_admin_does_not_become_an_account(
+    admin: AsyncClient, signed_in_admin: AsyncClient, sign_in: SignIn
+) -> None:
+    own = (await admin.get("/auth/me")).json()
+    everyone = {user["username"]: user for user in (await admin.get("/users/")).json()}
+    other = f"/users/{everyone['member']['id']}"
+    answers = [
+        await admin.post("/users/", json=ADA),
+        await admin.put(other, json={"password": "taken over"}),
+        await admin.put(other, json={"new_password": "taken over"}),
+        await admin.put(other, json={"role": "admin"}),
+        await admin.put(other, json={"role": "read_only"}),
+        await admin.put(f"/users/{own['id']}", json={"role": "member"}),
+    ]
+    for answer in answers:
+        assert answer.status_code == 403, answer.text
+        assert answer.json()["detail"].startswith("Access denied. An API key cannot"), answer.text
+        assert "sign in" in answer.json()["detail"]
+    assert {user["username"]: user for user in (await admin.get("/users/")).json()} == everyone
+    await sign_in("member")
+    # What makes no admin of anyone goes on by key.
+    assert (await admin.post("/users/", json=ADA | {"role": "scanner"})).status_code == 201
+    assert (await admin.put(other, json={"email": "new@example.org", "role": "member"})).status_code == 200
+    assert (await admin.put(other, json={"is_active": False})).status_code == 200
+    assert (await signed_in_admin.put(other, json={"is_active": True, "role": "admin"})).status_code == 200
 
 
 @pytest.mark.parametrize("field", ["password", "new_password"])

@@ -47,7 +47,9 @@ async def test_nothing_is_told_where_nothing_would_change(admin: AsyncClient) ->
     assert changes == {}
 
 
-async def test_rows_added_removed_and_changed_are_told_with_their_names(admin: AsyncClient) -> None:
+async def test_rows_added_removed_and_changed_are_told_with_their_names(
+    admin: AsyncClient, signed_in_admin: AsyncClient
+) -> None:
     shelf, tea, salt = await new_location(admin, "Shelf"), await new_item(admin, "Tea"), await new_item(admin, "Salt")
     await new_stock(admin, tea, shelf, 5)
     tag = made(await admin.post("/tags/", json={"name": "Hot"}))
@@ -57,7 +59,7 @@ async def test_rows_added_removed_and_changed_are_told_with_their_names(admin: A
     await admin.delete(f"/tags/{tag['id']}")
     for number in range(7):
         await new_item(admin, f"Newer {number}")
-    made(await admin.put("/users/2", json={"password": "another good password"}))
+    made(await signed_in_admin.put("/users/2", json={"password": "another good password"}))
     (sku,) = await get(admin, "/skus/")
     made(await admin.post(f"/skus/{sku['id']}/adjust", json={"delta": -2}))
     changes = await changes_of(admin, dump)
@@ -74,7 +76,7 @@ async def test_rows_added_removed_and_changed_are_told_with_their_names(admin: A
     assert salt["name"] not in json.dumps(changes)
 
 
-async def test_no_hash_and_no_secret_is_told(admin: AsyncClient, config: Config) -> None:
+async def test_no_hash_and_no_secret_is_told(admin: AsyncClient, signed_in_admin: AsyncClient, config: Config) -> None:
     dump = await take(admin)
     key = made(await admin.post("/users/2/api-keys", json={"name": "new phone"}))
     url = "https://example.org/hook?token=a-token-in-an-address"
@@ -83,7 +85,7 @@ async def test_no_hash_and_no_secret_is_told(admin: AsyncClient, config: Config)
             "/webhooks", json={"url": url, "description": "to the till", "event_types": ["stock.recorded"]}
         )
     )
-    made(await admin.put("/users/2", json={"password": "another good password"}))
+    made(await signed_in_admin.put("/users/2", json={"password": "another good password"}))
     changes = await changes_of(admin, dump)
     assert changes["api_key"]["examples_removed"] == ["new phone"]
     assert changes["webhook"]["examples_removed"] == ["to the till"]

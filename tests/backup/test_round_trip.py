@@ -116,7 +116,7 @@ async def test_a_dump_of_either_database_restores_on_the_other(
         environ = environment(url, tmp_path / "other")
         done = stocky(environ, "restore", str(tmp_path / "all.sql.gz"), "--force")
         assert done.returncode == 0, done.stderr
-        assert stocky(environ, "check").stdout == ""
+        assert stocky(environ, "check").returncode == 0
         back = tmp_path / "back.sql.gz"
         assert stocky(environ, "backup", "-o", str(back)).returncode == 0
         assert load_config(environ).dialect != config.dialect

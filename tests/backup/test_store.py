@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import re
+import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -59,6 +60,14 @@ def test_a_backup_is_named_for_its_moment_and_found_by_it(store: Store) -> None:
     assert store.get_backup("2026-03-01-12-00-00") == dump
     assert store.path(dump).read_bytes() == b"content"
     assert not (store.directory / "made.partial").exists()
+
+
+def test_what_is_known_of_a_backup_is_for_its_owner_only(store: Store) -> None:
+    backup = add(store)
+    for _ in range(2):
+        store.note(backup)
+        (notes,) = store.directory.glob("*.json")
+        assert stat.S_IMODE(notes.stat().st_mode) == 0o600
 
 
 def test_two_backups_of_one_second_take_two_names(store: Store) -> None:

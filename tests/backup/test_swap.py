@@ -102,11 +102,11 @@ async def test_what_was_taken_from_someone_stays_taken(
 
 
 async def test_data_that_would_have_no_admin_is_not_put_in_place(
-    app: Litestar, admin: AsyncClient, config: Config, tmp_path: Path
+    app: Litestar, admin: AsyncClient, signed_in_admin: AsyncClient, config: Config, tmp_path: Path
 ) -> None:
     scratch = scratch_of(await take(admin), tmp_path)
     other = {"username": "other", "email": "o@example.org", "password": "long enough!", "role": "admin"}
-    made(await admin.post("/users/", json=other))
+    made(await signed_in_admin.post("/users/", json=other))
     users = {user["username"]: user["id"] for user in await get(admin, "/users/")}
     await schema.run_beside(config, f"UPDATE user_account SET is_active = FALSE WHERE id = {users['admin']}")
     with pytest.raises(Conflict, match="admin"):

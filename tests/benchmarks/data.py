@@ -59,11 +59,11 @@ class Database(msgspec.Struct, frozen=True):
             return int(row[0])
 
     def check(self) -> None:
-        """Raises Unsound unless `stocky check` is silent."""
+        """Raises Unsound unless `stocky check` finds no fault."""
         done = subprocess.run(
             [sys.executable, "-m", "stocky", "check"], env=environment(self.settings), capture_output=True, text=True
         )
-        if done.returncode or done.stdout or done.stderr:
+        if done.returncode or done.stderr:
             raise Unsound(f"stocky check: {done.stdout}{done.stderr}")
 
 

@@ -47,7 +47,7 @@ def scans(database: Database, *, connections: int = 64, ids: IdVersion = "v4") -
 def accounted(
     database: Database, acknowledged: list[Figures], *, connections: int = 64, events: int = 1
 ) -> Iterator[None]:
-    """Afterwards the ledger has grown by what was acknowledged, and `stocky check` is silent. Raises Unsound.
+    """Afterwards the ledger has grown by what was acknowledged, and `stocky check` finds no fault. Raises Unsound.
 
     What was under way when the clock stopped may be in the ledger without an answer that was counted: at most
     one request a connection and figure. `events` is how many a request has.

@@ -5,8 +5,12 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
+import pytest
+
 from stocky import __version__
 from tests.cli.running import stocky
+
+SECRET = "s3cret-word"
 
 
 def test_help_lists_every_command_with_its_purpose() -> None:
@@ -60,7 +64,40 @@ def test_a_database_that_is_away_is_one_line(tmp_path: Path) -> None:
         answer = stocky(settings, *arguments)
         assert answer.returncode == 1
         assert answer.stderr.count("\n") == 1, answer.stderr
-        assert "stocky: The database cannot be reached" in answer.stderr
+        assert "stocky: Cannot connect to the database 127.0.0.1:1/none: Connection refused." in answer.stderr
+        assert "Check STOCKY_DATABASE_URL" in answer.stderr
+        assert "keeps trying" not in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (
+            {"DATABASE_URL": f"postgresql://nobody:{SECRET}@host.invalid/stock"},
+            ("host.invalid:5432/stock: the name of the host is not known", "Check DATABASE_URL"),
+        ),
+        (
+            {"STOCKY_DATABASE_URL": f"postgresql://nobody:{SECRET}@localhost:1/stock"},
+            ("localhost:1/stock: Connection refused", "Check STOCKY_DATABASE_URL,"),
+        ),
+        (
+            {"STOCKY_DATABASE_HOST": "/nowhere", "STOCKY_DATABASE_NAME": "stock", "STOCKY_DATABASE_PASSWORD": SECRET},
+            ("/nowhere:5432/stock: No such file or directory", "Check STOCKY_DATABASE_HOST, _PORT, _NAME"),
+        ),
+    ],
+)
+def test_an_address_that_leads_nowhere_is_named_with_the_cause_and_the_setting(
+    tmp_path: Path, settings: dict[str, str], told: tuple[str, ...]
+) -> None:
+    dump = tmp_path / "any.sql.gz"
+    dump.touch()
+    for arguments in (["check"], ["backup"], ["restore", str(dump), "--force"], ["migrate", "--rollback", "0001"]):
+        answer = stocky({"STOCKY_DATA_DIR": str(tmp_path)} | settings, *arguments)
+        assert answer.returncode == 1
+        assert answer.stderr.count("\n") == 1, answer.stderr
+        for words in told:
+            assert words in answer.stderr
+        assert SECRET not in answer.stderr
 
 
 def test_a_file_that_is_no_database_is_one_line(tmp_path: Path) -> None:
@@ -76,5 +113,5 @@ def test_looking_does_not_make_a_database(tmp_path: Path) -> None:
     for arguments in (["migrate", "--check"], ["migrate", "--list"], ["check"]):
         answer = stocky({"STOCKY_DATA_DIR": str(tmp_path)}, *arguments)
         assert answer.returncode == 1
-        assert "'stocky migrate' makes it" in answer.stderr
+        assert "create it with 'stocky migrate'" in answer.stderr
     assert not (tmp_path / "stocky.db").exists()

@@ -60,7 +60,7 @@ def test_rows_are_only_dropped_by_force(environ: dict[str, str]) -> None:
     refused = stocky(environ, "migrate", "--rollback", "0001")
     assert refused.returncode == 1
     assert "user_account" in refused.stderr
-    assert "--force" in refused.stderr
+    assert "Repeat it with --force to do that; a backup is made first, unless you give --no-backup" in refused.stderr
     assert stocky(environ, "migrate", "--check").returncode == 0
     assert stocky(environ, "migrate", "--rollback", "0001", "--force").returncode == 0
     assert stocky(environ, "migrate", "--check").returncode == 1

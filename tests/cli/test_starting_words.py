@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 
 from stocky.config import load
 from stocky.directories import why_not_writable
-from tests.cli.running import environment
+from tests.cli.running import environment, stocky
 from tests.serving import serve
 
 pytestmark = pytest.mark.one_database
@@ -33,6 +34,27 @@ def test_what_is_called_like_a_setting_and_is_none_is_named_at_the_start(
     )
     assert "STOCKY_COLOUR is no setting of Stocky's and has no effect; the README lists the settings" in server.log
     assert all(" WARNING " in line for line in said)
+
+
+def test_every_command_names_it_once_and_not_among_its_output(environ: dict[str, str], tmp_path: Path) -> None:
+    odd = environ | {"STOCKY_BACKUP_DRI": "/srv"}
+    line = "stocky: STOCKY_BACKUP_DRI is no setting of Stocky's and has no effect; did you mean STOCKY_BACKUP_DIR?\n"
+    dump = str(tmp_path / "all.sql.gz")
+    for arguments in (
+        ["migrate", "--json"],
+        ["check", "--json"],
+        ["backup", "-o", dump, "--json"],
+        ["verify", dump, "--json"],
+        ["restore", dump, "--dry-run", "--json"],
+        ["create-key", "admin", "--name", "x", "--json"],
+        ["demo-data", "--json"],
+        ["copy", environ["STOCKY_DATABASE_URL"], f"sqlite:///{tmp_path}/copy.db", "--json"],
+    ):
+        answer = stocky(odd, *arguments)
+        assert answer.returncode == 0, answer.stderr
+        assert answer.stderr == line, arguments
+        json.loads(answer.stdout)
+    assert stocky(odd, "reindex").stderr == line
 
 
 def test_what_platforms_set_is_no_setting_and_not_named(environ: dict[str, str]) -> None:

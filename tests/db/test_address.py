@@ -148,6 +148,19 @@ def test_the_parts_may_be_settings_of_their_own(tmp_path: Path) -> None:
     assert by_socket.database_url == "postgresql://st%40cky@%2Frun%2Fpostgresql:5432/stocky"
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"STOCKY_DATABASE_HOST": "db.example.org", "STOCKY_DATABASE_NAME": "stocky"},
+        {"STOCKY_DATABASE_URL": "postgresql://db.example.org/stocky"},
+    ],
+)
+def test_a_password_needs_no_user_which_may_come_from_elsewhere(given: dict[str, str], tmp_path: Path) -> None:
+    config = load(given | {"STOCKY_DATA_DIR": str(tmp_path), "STOCKY_DATABASE_PASSWORD": "sec&ret"})
+    address = parse(config.database_url)
+    assert (address.user, address.password, address.shown) == ("", "sec&ret", "db.example.org:5432/stocky")
+
+
 def test_a_password_of_its_own_goes_with_an_address_that_has_none(tmp_path: Path) -> None:
     given = {
         "STOCKY_DATA_DIR": str(tmp_path),

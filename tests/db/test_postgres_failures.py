@@ -206,9 +206,26 @@ async def test_a_command_says_in_one_line_that_its_login_is_refused(
 ) -> None:
     for arguments in (("check",), ("migrate",), ("backup",)):
         ran = await asyncio.to_thread(command, of_refused_user(config), tmp_path, *arguments)
-        told_in_one_line(ran)
-        # The words are Stocky's for what asyncpg reports, and the server's for what psycopg does.
-        assert "refuses the user or the password" in ran.stderr or "stocky_test_refused" in ran.stderr
+        # In the server's words.
+        told_in_one_line(ran, "Cannot connect to the database", "stocky_test_refused", "Check STOCKY_DATABASE_URL")
+
+
+@pytest.mark.usefixtures("other")
+async def test_a_command_names_a_database_that_is_not_there(config: Config, tmp_path: Path) -> None:
+    url = urlsplit(config.database_url)._replace(path="/stocky_test_none").geturl()
+    ran = await asyncio.to_thread(command, url, tmp_path, "check")
+    told_in_one_line(ran, "/stocky_test_none: database \"stocky_test_none\" does not exist (create it with 'createdb')")
+
+
+@pytest.mark.usefixtures("other")
+@pytest.mark.parametrize("argument", ["SOURCE_URL", "TARGET_URL"])
+async def test_a_copy_names_the_argument_that_leads_nowhere(config: Config, tmp_path: Path, argument: str) -> None:
+    addresses = [config.database_url, f"sqlite:///{tmp_path}/copy.db"]
+    nowhere = urlsplit(config.database_url)._replace(path="/stocky_test_none").geturl()
+    addresses = [nowhere, addresses[1]] if argument == "SOURCE_URL" else [addresses[0], nowhere]
+    ran = await asyncio.to_thread(command, config.database_url, tmp_path, "copy", *addresses)
+    told_in_one_line(ran, "/stocky_test_none", f"Check {argument},")
+    assert "STOCKY_DATABASE_URL" not in ran.stderr
 
 
 def told_in_one_line(ran: subprocess.CompletedProcess[str], *words: str) -> None:

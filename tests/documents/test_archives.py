@@ -62,7 +62,7 @@ async def test_an_archive_brings_documents_back_that_the_store_has_lost(
     assert (await admin.get(f"/documents/{documents[0]['id']}/content")).content == SHEET
     assert (await admin.get(f"/documents/{documents[2]['id']}/content")).content == PHOTO
     assert (await admin.get(f"/documents/{documents[2]['id']}/thumbnail")).status_code == 200
-    assert stocky(environ, "check").stdout == ""
+    assert stocky(environ, "check").returncode == 0
 
     # What the data of before had is still there, so that the restore can be undone.
     undone = await done(admin, await admin.post(f"/system/backup/{result['safety_backup']}/restore?force=true"))
@@ -161,7 +161,7 @@ async def test_archives_go_from_one_database_and_store_to_the_other_by_the_comma
         elsewhere = environment(url, tmp_path / "other")
         done = stocky(elsewhere, "restore", str(file), "--force")
         assert done.returncode == 0, done.stderr
-        assert stocky(elsewhere, "check").stdout == ""
+        assert stocky(elsewhere, "check").returncode == 0
         again = tmp_path / "again.zip"
         assert stocky(elsewhere, "backup", "--kind", "archive", "-o", str(again)).returncode == 0
         assert await contents(load_config(elsewhere)) == {each["sha256"] for each in documents}

@@ -151,7 +151,7 @@ async def test_check_tells_which_documents_have_lost_their_content(
     whole = await uploaded(admin, item, pdf(mark="whole"))
     lost = await uploaded(admin, item, pdf(mark="lost"), name="Lost")
     cut = await uploaded(admin, item, pdf(mark="cut"), name="Cut")
-    assert stocky(environ, "check").stdout == ""
+    assert stocky(environ, "check").returncode == 0
     store = config.data_dir / "documents" / "contents"
     (store / lost["sha256"][:2] / lost["sha256"]).unlink()
     (store / cut["sha256"][:2] / cut["sha256"]).write_bytes(b"x")

@@ -188,7 +188,7 @@ class Shop:
         self.acknowledged.update(each.event_id for each in events)
 
     def _check(self) -> list[str]:
-        """What `stocky check` says, which is nothing when all is well."""
+        """The faults that `stocky check` finds."""
         checked = subprocess.run(
             [sys.executable, "-m", "stocky", "check"],
             env=environment(self.environ, ROOT),
@@ -197,8 +197,9 @@ class Shop:
             text=True,
             check=False,
         )
-        said = (checked.stdout + checked.stderr).splitlines()
-        return [f"stocky check: {line}" for line in said or (["failed"] if checked.returncode else [])]
+        if not checked.returncode:
+            return []
+        return [f"stocky check: {line}" for line in (checked.stdout + checked.stderr).splitlines() or ["failed"]]
 
 
 @contextmanager

@@ -136,9 +136,11 @@ async def test_a_partial_import_goes_on_without_the_row_that_broke(member: Async
 
 
 @pytest.mark.usefixtures("slowly")
-async def test_who_may_no_longer_change_stock_imports_nothing_more(member: AsyncClient, admin: AsyncClient) -> None:
+async def test_who_may_no_longer_change_stock_imports_nothing_more(
+    member: AsyncClient, admin: AsyncClient, signed_in_admin: AsyncClient
+) -> None:
     me = await get(member, "/auth/me")
-    made(await admin.put(f"/users/{me['id']}", json={"role": "read_only"}))
+    made(await signed_in_admin.put(f"/users/{me['id']}", json={"role": "read_only"}))
     refused(await member.post("/imports", files={"file": ("x.csv", b"name\nTea\n")}), 403, "Access denied")
     assert await get(admin, "/imports") == []
 

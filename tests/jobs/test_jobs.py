@@ -71,6 +71,37 @@ async def test_a_job_is_seen_while_it_runs_and_its_result_afterwards(jobs: Jobs,
     assert listed["finished_at"] is not None
 
 
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        (None, {"phase": "", "done": 0, "total": None, "unit": "", "percent": 100.0}),
+        ((0, 4), {"phase": "counting", "done": 4, "total": 4, "unit": "rows", "percent": 100.0}),
+        ((3, None), {"phase": "counting", "done": 3, "total": None, "unit": "rows", "percent": 100.0}),
+        ((0, 0), {"phase": "counting", "done": 0, "total": 0, "unit": "rows", "percent": 100.0}),
+    ],
+)
+async def test_a_job_that_is_done_is_complete_whatever_was_counted(
+    jobs: Jobs, admin: AsyncClient, told: tuple[int, int | None] | None, expected: dict[str, object]
+) -> None:
+    async def work(report: Report) -> None:
+        if told is not None:
+            report("counting", *told, "rows")
+
+    job = await jobs.run_here("test", work, by=None)
+    await ended(jobs, job.id)
+    assert (await get(admin, f"/jobs/{job.id}"))["progress"] == expected
+
+
+async def test_a_job_that_failed_stays_where_it_was(jobs: Jobs, admin: AsyncClient) -> None:
+    async def work(report: Report) -> None:
+        report("counting", 1, 4, "rows")
+        raise Conflict("Not like this")
+
+    job = await jobs.run_here("test", work, by=None)
+    await ended(jobs, job.id)
+    assert (await get(admin, f"/jobs/{job.id}"))["progress"]["percent"] == 25.0
+
+
 async def test_what_refuses_a_job_reaches_who_waits_and_who_looks(jobs: Jobs, admin: AsyncClient) -> None:
     async def refuse(report: ProgressCallback) -> None:
         raise Conflict("Not like this")

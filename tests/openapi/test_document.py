@@ -135,6 +135,12 @@ def test_a_guarded_route_names_the_roles_that_may(document: Document) -> None:
     assert "security" not in document["paths"]["/health/ready"]["get"]
 
 
+def test_the_routes_that_take_a_password_say_when_it_is_refused(document: Document) -> None:
+    for name in ("login", "login-json", "change-password"):
+        described = document["paths"][f"/api/v1/auth/{name}"]["post"]["responses"]["429"]["description"]
+        assert "within 5 minutes: 10 for the username, or 50 from the address" in described
+
+
 def test_the_examples_are_accepted_by_what_they_are_examples_of(
     document: Document, operations: list[Operation]
 ) -> None:

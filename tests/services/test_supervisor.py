@@ -13,6 +13,7 @@ from httpx import AsyncClient
 from litestar import Litestar
 
 from stocky.config import Config
+from stocky.db import Database
 from stocky.errors import Unavailable
 from stocky.jobs.jobs import Jobs
 from stocky.jobs.schemas import JobStatus
@@ -94,6 +95,35 @@ async def test_a_task_that_has_not_worked_for_its_patience_is_named() -> None:
     assert supervisor.stalled()["counting"] > 0
     never.set()
     await task.close()
+
+
+async def test_a_restore_pauses_tasks_and_fails_none(
+    dialect: str, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    reading, has_read = asyncio.Event(), asyncio.Event()
+
+    async def read() -> None:
+        reading.set()
+        async with database.read() as connection:
+            await connection.value("get_auth_revision")
+        has_read.set()
+
+    tasks = [database.supervisor.task(name, read, lambda: asyncio.sleep(QUICK), patience=0) for name in ("one", "two")]
+    with caplog.at_level(logging.INFO):
+        async with database.serving():
+            for task in tasks:
+                task.start()
+            async with database.exclusive():  # type: ignore[attr-defined]  # of both databases, and of neither's verbs
+                for _ in range(4):
+                    reading.clear()
+                    await reading.wait()
+                assert database.supervisor.state == "ok"
+                has_read.clear()
+            await asyncio.wait_for(has_read.wait(), 20)
+            for task in tasks:
+                await task.close()
+    told = [(each.levelno, each.getMessage()) for each in caplog.records if each.name.startswith("stocky.")]
+    assert [(level, "background tasks pause" in message) for level, message in told] == [(logging.INFO, True)], told
 
 
 async def test_readiness_and_metrics_name_a_task_that_stalls(app: Litestar, root: AsyncClient) -> None:

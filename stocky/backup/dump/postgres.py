@@ -79,7 +79,7 @@ async def _dump_by(writer: Writer, connection: Any) -> None:
     try:
         present = await connection.fetch(_PRESENT, list(stocky_objects("postgres").tables))
         if "_yoyo_migration" not in (names := [row["name"] for row in present]):
-            raise Unavailable("There is no Stocky in this database yet; 'stocky migrate' makes it")
+            raise Unavailable("There is no Stocky in this database yet; create it with 'stocky migrate'")
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             await connection.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
             # Before anything is read, which fixes the moment: what a restore puts in place is then seen whole.

@@ -232,7 +232,7 @@ def _schema(connection: sqlite3.Connection) -> int:
     if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = '_yoyo_migration'").fetchone():
         (newest,) = connection.execute("SELECT max(migration_id) FROM _yoyo_migration").fetchone()
     if newest is None:
-        raise Unavailable("There is no Stocky in this database yet; 'stocky migrate' makes it")
+        raise Unavailable("There is no Stocky in this database yet; create it with 'stocky migrate'")
     return number_of(newest)
 
 
