@@ -83,7 +83,7 @@ async def test_a_job_is_seen_while_it_runs_and_its_result_afterwards(jobs: Jobs,
 async def test_a_job_that_is_done_is_complete_whatever_was_counted(
     jobs: Jobs, admin: AsyncClient, told: tuple[int, int | None] | None, expected: dict[str, object]
 ) -> None:
-    async def work(report: Report) -> None:
+    async def work(report: ProgressCallback) -> None:
         if told is not None:
             report("counting", *told, "rows")
 
@@ -93,7 +93,7 @@ async def test_a_job_that_is_done_is_complete_whatever_was_counted(
 
 
 async def test_a_job_that_failed_stays_where_it_was(jobs: Jobs, admin: AsyncClient) -> None:
-    async def work(report: Report) -> None:
+    async def work(report: ProgressCallback) -> None:
         report("counting", 1, 4, "rows")
         raise Conflict("Not like this")
 
