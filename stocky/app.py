@@ -29,8 +29,8 @@ from stocky.db import Connection, Database, Lane
 from stocky.documents.handlers import document_routes, item_document_routes
 from stocky.exports.handlers import export_routes
 from stocky.http.client_address import Proxies
-from stocky.http.docs_page import docs_routes, show_the_way
-from stocky.http.middleware import Edge
+from stocky.http.docs_page import docs_routes, redirect_to_pages
+from stocky.http.middleware import RequestContextMiddleware
 from stocky.http.openapi import openapi_config, show_document
 from stocky.http.problems import to_problem
 from stocky.http.request import (
@@ -128,7 +128,7 @@ def make_routes(allowed_origins: Sequence[str] = ()) -> Litestar:
             *health_routes,
             show_document,
             docs_routes,
-            show_the_way,
+            redirect_to_pages,
         ],
         dependencies={
             "lane": Provide(_lane),
@@ -152,9 +152,11 @@ def make_routes(allowed_origins: Sequence[str] = ()) -> Litestar:
 def attach(app: Litestar, services: Services) -> Litestar:
     """Puts `services` behind the routes of `app`, in the place of any it had before; returns `app`."""
     app.state = State({**vars(services), "services": services}, deep_copy=False)
-    routes = app.asgi_handler.within if isinstance(app.asgi_handler, Edge) else app.asgi_handler
+    routes = app.asgi_handler.within if isinstance(app.asgi_handler, RequestContextMiddleware) else app.asgi_handler
     proxies = Proxies(services.config.trusted_proxies)
-    app.asgi_handler = Edge(routes, services.metrics, services.database.gate, proxies, services.config.base_path)
+    app.asgi_handler = RequestContextMiddleware(
+        routes, services.metrics, services.database.gate, proxies, services.config.base_path
+    )
     return app
 
 

@@ -12,10 +12,10 @@ from stocky.backup.rescue import Rescue
 from stocky.backup.schedule import BackupUpkeep
 from stocky.config import Config
 from stocky.db import make_database
-from stocky.documents.garbage_collector import Collecting
+from stocky.documents.garbage_collector import GarbageCollector
 from stocky.documents.service import Documents
 from stocky.exports.service import Exports
-from stocky.http.response_cache import KeptAnswers
+from stocky.http.response_cache import ResponseCache
 from stocky.http.sse import Streams
 from stocky.imports.service import Imports
 from stocky.jobs.jobs import Jobs
@@ -48,7 +48,7 @@ class Services:
         self.recorder = Recorder(self.database)
         self.tail = LedgerTail(self.database)
         self.streams = Streams()
-        self.kept_answers = KeptAnswers(self.database)
+        self.kept_answers = ResponseCache(self.database)
         self.jobs = Jobs(self.database)
         self._zone, self.timezone = local_zone(config.timezone)
         self.schedule = Schedule(self.jobs, self._zone)
@@ -70,15 +70,17 @@ class Services:
         """Names what is done in the background, and when."""
         # First, so that nothing else that is due waits for a time of a clock that was wrong.
         self.clock_watch = ClockWatch(self.database, self.backups.backups.store)
-        self.clock_watch.take_up(self.schedule)
-        AlertUpkeep(self.database, self.jobs, self._zone).take_up(self.schedule)
-        BackupUpkeep(self.config, self.database, self.backups.backups, self.jobs, self.metrics).take_up(self.schedule)
-        Collecting(self.database, self.documents.blobs, self.jobs).take_up(self.schedule)
-        self.imports.take_up(self.schedule)
+        self.clock_watch.register_tasks(self.schedule)
+        AlertUpkeep(self.database, self.jobs, self._zone).register_tasks(self.schedule)
+        BackupUpkeep(self.config, self.database, self.backups.backups, self.jobs, self.metrics).register_tasks(
+            self.schedule
+        )
+        GarbageCollector(self.database, self.documents.blobs, self.jobs).register_tasks(self.schedule)
+        self.imports.register_tasks(self.schedule)
         # A whole stock that is put in anew takes its time.
-        self.schedule.every("search index", LOOK_SECONDS, self.search_index.keep_in_step, patience=3_600)
-        self.lookups.take_up(self.schedule)
-        self.webhooks.take_up(self.schedule)
+        self.schedule.every("search index", LOOK_SECONDS, self.search_index.sync, patience=3_600)
+        self.lookups.register_tasks(self.schedule)
+        self.webhooks.register_tasks(self.schedule)
 
     def _measure(self) -> None:
         gauge, recorder = self.metrics.gauge, self.recorder

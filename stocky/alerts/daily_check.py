@@ -32,7 +32,7 @@ class AlertUpkeep:
         ended = alert_of_duty("alert_check_failed", "The daily check for alerts")
         jobs.register(KIND, self.look, is_alone=True, ended=ended)
 
-    def take_up(self, schedule: Schedule) -> None:
+    def register_tasks(self, schedule: Schedule) -> None:
         """Hands the duty to the schedule."""
         schedule.daily(KIND, self._due)
 

@@ -50,7 +50,7 @@ class Cause(msgspec.Struct, frozen=True):
         return f"{thing} {'expired' if self.alert_type == 'expired' else 'expires'} on {self.expiry_date}"
 
 
-async def look_at_causes(tx: Connection, item_ids: Iterable[int]) -> None:
+async def evaluate_alerts(tx: Connection, item_ids: Iterable[int]) -> None:
     """Raises what there is to be alerted to about these items, and resolves what has gone.
 
     The items are locked. An alert that a person resolved does not come back before its cause went and came again.
@@ -85,7 +85,7 @@ async def look_at_items(tx: Connection, item_ids: Iterable[int]) -> None:
     ids = sorted(item_ids)
     if ids:
         await tx.all("lock_items", dict[str, Any], ids=ids)
-        await look_at_causes(tx, ids)
+        await evaluate_alerts(tx, ids)
 
 
 async def look_at_places(tx: Connection, location_ids: Iterable[int]) -> None:

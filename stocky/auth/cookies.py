@@ -11,7 +11,7 @@ from stocky import clock
 from stocky.auth.schemas import Message, Tokens
 from stocky.auth.sign_ins import Session
 from stocky.errors import Forbidden
-from stocky.http.client_address import Peer
+from stocky.http.client_address import ClientInfo
 
 T = TypeVar("T", Tokens, Message)
 
@@ -19,7 +19,7 @@ COOKIE = "stocky_refresh"
 PATH = "/api/v1/auth"
 
 
-def remembered_token(request: Request[Any, Any, Any], peer: Peer) -> str | None:
+def remembered_token(request: Request[Any, Any, Any], peer: ClientInfo) -> str | None:
     """The refresh token in the cookie. Raises Forbidden when another site's page sent it."""
     token = request.cookies.get(COOKIE)
     if token and peer.is_foreign_site:
@@ -29,7 +29,7 @@ def remembered_token(request: Request[Any, Any, Any], peer: Peer) -> str | None:
     return token or None
 
 
-def session_answer(session: Session, peer: Peer) -> Response[Tokens]:
+def session_answer(session: Session, peer: ClientInfo) -> Response[Tokens]:
     """The tokens; the cookie is set for a remembered session and cleared for any other."""
     if session.remembered_until is None:
         return _answer(session.tokens, peer, "", 0)
@@ -37,12 +37,12 @@ def session_answer(session: Session, peer: Peer) -> Response[Tokens]:
     return _answer(session.tokens, peer, session.tokens.refresh_token, seconds)
 
 
-def signed_out_answer(peer: Peer) -> Response[Message]:
+def signed_out_answer(peer: ClientInfo) -> Response[Message]:
     """The cookie is cleared."""
     return _answer(Message("Signed out"), peer, "", 0)
 
 
-def _answer(content: T, peer: Peer, value: str, seconds: int) -> Response[T]:
+def _answer(content: T, peer: ClientInfo, value: str, seconds: int) -> Response[T]:
     cookie = Cookie(
         key=COOKIE,
         value=value,

@@ -13,7 +13,7 @@ from stocky.auth.accounts import Accounts
 from stocky.auth.identity import Identities
 from stocky.auth.sign_ins import SignIns
 from stocky.db import Connection
-from stocky.http.client_address import Peer, peer_of
+from stocky.http.client_address import ClientInfo, peer_of
 
 
 async def _sign_ins(state: State) -> SignIns:
@@ -24,7 +24,7 @@ async def _accounts(state: State) -> Accounts:
     return Accounts(state.database, state.identities)
 
 
-async def _peer(request: Request[Any, Any, Any], state: State) -> Peer:
+async def _peer(request: Request[Any, Any, Any], state: State) -> ClientInfo:
     return peer_of(request, state.config)
 
 

@@ -27,7 +27,7 @@ from stocky.auth.sign_ins import SignIns
 from stocky.auth.throttle import FAILURES_OF_ADDRESS, FAILURES_OF_USER, WINDOW_SECONDS
 from stocky.db import Connection
 from stocky.errors import Unauthorized
-from stocky.http.client_address import Peer
+from stocky.http.client_address import ClientInfo
 from stocky.http.openapi import problem
 
 MAX_BODY_BYTES = 64 * 2**10
@@ -51,21 +51,21 @@ async def _read_form(request: Request[Any, Any, Any]) -> None:
 
 @post("/login", status_code=200, before_request=_read_form, responses=_SIGN_IN_REFUSED)
 async def sign_in_by_form(
-    data: Annotated[LoginForm, Body(media_type=RequestEncodingType.URL_ENCODED)], sign_ins: SignIns, peer: Peer
+    data: Annotated[LoginForm, Body(media_type=RequestEncodingType.URL_ENCODED)], sign_ins: SignIns, peer: ClientInfo
 ) -> Response[Tokens]:
     """Sign in with the fields of a form, urlencoded or multipart."""
     return session_answer(await sign_ins.sign_in(data.login(), peer.address), peer)
 
 
 @post("/login-json", status_code=200, responses=_SIGN_IN_REFUSED)
-async def sign_in(data: Login, sign_ins: SignIns, peer: Peer) -> Response[Tokens]:
+async def sign_in(data: Login, sign_ins: SignIns, peer: ClientInfo) -> Response[Tokens]:
     """Sign in."""
     return session_answer(await sign_ins.sign_in(data, peer.address), peer)
 
 
 @post("/refresh", status_code=200, responses=_SESSION_REFUSED)
 async def refresh(
-    request: Request[Any, Any, Any], sign_ins: SignIns, peer: Peer, data: GivenRefreshToken | None = None
+    request: Request[Any, Any, Any], sign_ins: SignIns, peer: ClientInfo, data: GivenRefreshToken | None = None
 ) -> Response[Tokens]:
     """New tokens for a refresh token: in the body, the cookie or the bearer header, in this order.
 
@@ -80,7 +80,7 @@ async def refresh(
 
 @post("/logout", status_code=200, responses=_SESSION_REFUSED)
 async def sign_out(
-    request: Request[Any, Any, Any], sign_ins: SignIns, peer: Peer, data: GivenRefreshToken | None = None
+    request: Request[Any, Any, Any], sign_ins: SignIns, peer: ClientInfo, data: GivenRefreshToken | None = None
 ) -> Response[Message]:
     """End the session that the bearer header, the cookie or a refresh token in the body belongs to."""
     given = [data and data.refresh_token, remembered_token(request, peer), _bearer(request)]
@@ -95,7 +95,7 @@ async def get_me(user: Principal) -> User:
 
 
 @post("/change-password", status_code=200, opt=readers, responses=_TOO_MANY)
-async def change_password(data: PasswordChange, user: Principal, sign_ins: SignIns, peer: Peer) -> Message:
+async def change_password(data: PasswordChange, user: Principal, sign_ins: SignIns, peer: ClientInfo) -> Message:
     """Change your password; every other session of yours ends."""
     await sign_ins.change_password(user, data, peer.address)
     return Message("Password changed; all other sessions are ended")

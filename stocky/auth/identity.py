@@ -60,7 +60,7 @@ class Identities:
             task("identities", self._look, lambda: asyncio.sleep(LOOK_EVERY_SECONDS), retry_seconds=LOOK_EVERY_SECONDS),
             task("sign-ins and keys", self._keep_house, lambda: asyncio.sleep(FLUSH_EVERY_SECONDS)),
         ]
-        database.gate.on_renewal(self._start_over)
+        database.gate.on_data_replaced(self._start_over)
 
     def start(self) -> None:
         """Begins to watch the revision and to keep house. The database is open, and there is a secret key."""
@@ -194,7 +194,7 @@ class Identities:
         except Exception as error:
             # Whatever went wrong, what is known can no longer be believed: fail closed.
             self._forget()
-            self._database.gate.pass_by()
+            self._database.gate.check_open()
             raise Unavailable("The database cannot be reached, so nobody can be identified; try again") from error
         if revision != self._revision:
             self._revision = revision

@@ -10,7 +10,7 @@ from stocky.auth.dependencies import AUTH_DEPENDENCIES
 from stocky.auth.guards import admins, readers
 from stocky.auth.schemas import NewUser, Principal, User, UserChange
 from stocky.db import Connection
-from stocky.http.client_address import Peer
+from stocky.http.client_address import ClientInfo
 from stocky.schema import Limit, Page, PathId, Size, Skip, window
 
 
@@ -37,7 +37,7 @@ async def get_user(read: Connection, user: Principal, user_id: PathId) -> User:
 
 
 @put("/{user_id:int}", opt=readers)
-async def change_user(data: UserChange, user: Principal, accounts: Accounts, peer: Peer, user_id: PathId) -> User:
+async def change_user(data: UserChange, user: Principal, accounts: Accounts, peer: ClientInfo, user_id: PathId) -> User:
     """Change a user: yourself but for your role and active flag, or anyone for an admin.
 
     What is not sent stays. Your own password needs `current_password`. An API key cannot change its own user, nor set

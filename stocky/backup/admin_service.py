@@ -13,7 +13,7 @@ from litestar import Request
 
 from stocky.auth.schemas import Principal
 from stocky.backup.archive.writing import refuse_too_many
-from stocky.backup.dump.tables import LEFT_OUT, PRIVILEGED
+from stocky.backup.dump.tables import EXCLUDED_TABLES, PRIVILEGED
 from stocky.backup.restore import Restores, check_name
 from stocky.backup.schemas import (
     Backup,
@@ -290,7 +290,7 @@ def _named(tables: list[str]) -> frozenset[str]:
     names = frozenset(name.strip() for text in tables for name in text.split(",")) - {""}
     if unknown := sorted(names - PRIVILEGED):
         raise Invalid(
-            f"Only {', '.join(sorted(PRIVILEGED - LEFT_OUT))} have to be named, not {', '.join(unknown)}:"
+            f"Only {', '.join(sorted(PRIVILEGED - EXCLUDED_TABLES))} have to be named, not {', '.join(unknown)}:"
             " the rows of all other tables come along anyhow",
             field="tables",
         )

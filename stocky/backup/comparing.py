@@ -18,7 +18,7 @@ from stocky.backup.dump.lines import keyed_lines
 from stocky.backup.dump.tables import is_data
 from stocky.backup.load.rows import Table, tables_of
 from stocky.backup.requests import CompareRequest, CompareResult, TableChanges
-from stocky.db.sqlite_file import domain_errors
+from stocky.db.sqlite_file import translate_errors
 from stocky.progress import ProgressCallback
 
 EXAMPLES = 5
@@ -83,7 +83,7 @@ def compare(request: CompareRequest, report: ProgressCallback) -> CompareResult:
 async def _compare(request: CompareRequest, report: ProgressCallback) -> CompareResult:
     scratch = Path(request.scratch)
     changes: dict[str, TableChanges] = {}
-    with domain_errors(), closing(sqlite3.connect(f"{scratch.as_uri()}?mode=ro", uri=True)) as restored:
+    with translate_errors(), closing(sqlite3.connect(f"{scratch.as_uri()}?mode=ro", uri=True)) as restored:
         tables = [table for name, table in sorted(tables_of(restored).items()) if is_data(name)]
         async with _opened(request.database_url, scratch.parent) as live:
             for done, table in enumerate(tables):

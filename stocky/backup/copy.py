@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from stocky.backup.dump.foreign import named
-from stocky.backup.dump.format import TableProof
+from stocky.backup.dump.format import TableDigest
 from stocky.backup.dump.lines import table_proofs
 from stocky.backup.repository import count_events, count_rows
 from stocky.backup.requests import LoadRequest, LoadResult
@@ -38,7 +38,7 @@ class Copied(msgspec.Struct):
     known.
     """
 
-    tables: dict[str, TableProof]
+    tables: dict[str, TableDigest]
     missed: int
     is_served: bool | None
     # What the source holds that is not Stocky's, and what the target's tables had of it, and have no longer.
@@ -123,6 +123,6 @@ async def _loaded(config: Config, report: ProgressCallback) -> AsyncIterator[tup
         yield scratch, made.warnings
 
 
-def _proofs(path: Path) -> dict[str, TableProof]:
+def _proofs(path: Path) -> dict[str, TableDigest]:
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
         return table_proofs(connection, "sqlite")

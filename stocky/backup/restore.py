@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from stocky import clock
-from stocky.backup.archive.contents import adopt_contents, contents_of, place_contents, tell_missing
-from stocky.backup.archive.opening import Opened, opened
+from stocky.backup.archive.contents import adopt_contents, contents_of, missing_content_warnings, place_contents
+from stocky.backup.archive.opening import BackupFile, opened
 from stocky.backup.archive.reading import DUMPS
 from stocky.backup.dump.foreign import named
 from stocky.backup.partial.importer import import_partial
@@ -59,7 +59,7 @@ class Restores:
             wanted = await contents_of(scratch)
             if not dry_run:
                 await adopt_contents(self._database, wanted)
-            lacking = [*lost, *await tell_missing(self._blobs, from_file, wanted)]
+            lacking = [*lost, *await missing_content_warnings(self._blobs, from_file, wanted)]
             if dry_run:
                 async with self._database.read() as read:
                     before = await count_rows(read)
@@ -97,7 +97,7 @@ class Restores:
     async def validate(self, file: Path, report: ProgressCallback, *, accept_edited: bool = False) -> Validity:
         """Does all of a restore but the replacing. Raises what `replace` raises."""
         async with self._loaded(file, "full", report, accept_edited=accept_edited) as (scratch, loaded, from_file):
-            missing = await tell_missing(self._blobs, from_file, await contents_of(scratch))
+            missing = await missing_content_warnings(self._blobs, from_file, await contents_of(scratch))
             return Validity(
                 message="The backup is whole and could be restored.",
                 warnings=[*loaded.warnings, *missing],
@@ -113,7 +113,7 @@ class Restores:
     @asynccontextmanager
     async def _loaded(
         self, file: Path, purpose: Purpose, report: ProgressCallback, *, accept_edited: bool
-    ) -> AsyncIterator[tuple[Path, LoadResult, Opened]]:
+    ) -> AsyncIterator[tuple[Path, LoadResult, BackupFile]]:
         """The backup loaded into a scratch database and checked, there for the length of the block."""
         async with workspace(self._config.backup_dir) as place:
             from_file = await opened(file, place, self._config, accept_edited=accept_edited)

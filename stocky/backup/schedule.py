@@ -49,7 +49,7 @@ class BackupUpkeep:
         )
         metrics.gauge("stocky_backups_stored", "Backups in the backup directory", lambda: self._count)
 
-    def take_up(self, schedule: Schedule) -> None:
+    def register_tasks(self, schedule: Schedule) -> None:
         """Hands the duties to the schedule."""
         schedule.daily(KIND, self._due)
         schedule.every("expiry of backups", EXPIRY_SECONDS, self._tidy)

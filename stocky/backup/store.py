@@ -18,7 +18,7 @@ import msgspec
 
 from stocky import clock
 from stocky.backup import found
-from stocky.backup.dump.making import privately
+from stocky.backup.dump.making import open_owner_only
 from stocky.disk import move_new, sync_directory
 from stocky.errors import NotFound, Unavailable
 from stocky.worker.workspace import disk_errors, scratch_directory
@@ -176,7 +176,7 @@ class Store:
         target = self._notes(self.path(backup))
         with disk_errors(), scratch_directory(self.directory) as place:
             made = place / target.name
-            with open(made, "wb", opener=privately) as file:
+            with open(made, "wb", opener=open_owner_only) as file:
                 file.write(msgspec.json.format(msgspec.json.encode(backup)))
                 file.flush()
                 os.fsync(file.fileno())

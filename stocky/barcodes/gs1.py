@@ -16,8 +16,8 @@ from biip.checksums import gs1_standard_check_digit
 from biip.gs1_element_strings import GS1ElementString
 from msgspec import Struct
 
-from stocky.barcodes.keys import key_of, printed
-from stocky.barcodes.reading import LONGEST, Reading, read_plain
+from stocky.barcodes.keys import normalize_barcode, printed
+from stocky.barcodes.reading import LONGEST, ScannedCode, read_plain
 
 # The AIM identifiers of symbols that hold element strings; others tell only how a plain barcode was printed.
 _ELEMENT_SYMBOLS = frozenset(("C1", "e0", "e1", "e2", "d2", "Q3", "J1"))
@@ -42,7 +42,7 @@ class _Element(Struct, frozen=True):
     element: GS1ElementString | None
 
 
-def read_gs1(text: str) -> Reading:
+def read_gs1(text: str) -> ScannedCode:
     """What a text says that may be a GS1 code."""
     stripped = text.strip(" \t\r\n")
     symbol = _AIM.match(stripped)
@@ -63,10 +63,10 @@ def read_gs1(text: str) -> Reading:
     return _reading(text, gtin, elements)
 
 
-def _plain(text: str, code: str) -> Reading:
+def _plain(text: str, code: str) -> ScannedCode:
     if len(code) > LONGEST:
         return _refused(text, f"This is no GS1 code with a GTIN, and a barcode has at most {LONGEST} characters")
-    return Reading(text, key_of(code), code) if code else read_plain(text)
+    return ScannedCode(text, normalize_barcode(code), code) if code else read_plain(text)
 
 
 def _is_whole(elements: list[_Element], gtin: _Element) -> bool:
@@ -76,7 +76,7 @@ def _is_whole(elements: list[_Element], gtin: _Element) -> bool:
     )
 
 
-def _reading(text: str, gtin: _Element, elements: list[_Element]) -> Reading:
+def _reading(text: str, gtin: _Element, elements: list[_Element]) -> ScannedCode:
     if (expected := _check_digit(gtin)) != gtin.value[-1]:
         return _refused(
             text,
@@ -109,7 +109,7 @@ def _reading(text: str, gtin: _Element, elements: list[_Element]) -> Reading:
         assert element is not None
         assert element.decimal is not None
         notes.append(f"{element.decimal.normalize():f} {pounds}")
-    return Reading(
+    return ScannedCode(
         text,
         gtin.value,
         printed(gtin.value),
@@ -121,8 +121,8 @@ def _reading(text: str, gtin: _Element, elements: list[_Element]) -> Reading:
     )
 
 
-def _refused(text: str, problem: str) -> Reading:
-    return Reading(text, text, text, problem=problem)
+def _refused(text: str, problem: str) -> ScannedCode:
+    return ScannedCode(text, text, text, problem=problem)
 
 
 def _check_digit(gtin: _Element) -> str:
@@ -175,7 +175,7 @@ def _of_link(address: str) -> Iterator[_Element]:
     for place, ai in enumerate(path[:-1]):
         gtin = path[place + 1]
         # A shorter number has to prove that it is one, since other addresses have numbers in them as well.
-        if ai == "01" and ((len(gtin) == 14 and gtin.isdecimal()) or key_of(gtin) != gtin):
+        if ai == "01" and ((len(gtin) == 14 and gtin.isdecimal()) or normalize_barcode(gtin) != gtin):
             yield _element(ai, gtin.zfill(14))
             following = path[place + 2 :]
             pairs = [*zip(following[0::2], following[1::2], strict=False), *parse_qsl(parts.query)]

@@ -10,7 +10,7 @@ _LENGTHS = frozenset((8, 12, 13, 14))
 _ASCII_SUM = 1344
 
 
-def key_of(code: str) -> str:
+def normalize_barcode(code: str) -> str:
     """The key of a barcode as it was entered. A GTIN-14 with an indicator is another pack, and has another key."""
     if len(code) in _LENGTHS and code.isascii() and code.isdigit():
         padded = code.zfill(14)

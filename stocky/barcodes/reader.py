@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from stocky.barcodes.reading import Reading, may_be_gs1, read_plain
+from stocky.barcodes.reading import ScannedCode, may_be_gs1, read_plain
 
 
-async def read_code(text: str) -> Reading:
+async def read_code(text: str) -> ScannedCode:
     """What a text says. Its `problem` is set where it is a GS1 code that cannot be right."""
     return (await read_codes([text]))[0]
 
 
-async def read_codes(texts: Sequence[str]) -> list[Reading]:
+async def read_codes(texts: Sequence[str]) -> list[ScannedCode]:
     """What each of many texts says."""
     if any(may_be_gs1(text) for text in texts):
         # Reading a GS1 code takes as long as recording a scan, and the first one loads the tables for it.
@@ -21,7 +21,7 @@ async def read_codes(texts: Sequence[str]) -> list[Reading]:
     return [read_plain(text) for text in texts]
 
 
-def _read(text: str) -> Reading:
+def _read(text: str) -> ScannedCode:
     if not may_be_gs1(text):
         return read_plain(text)
     from stocky.barcodes.gs1 import read_gs1

@@ -7,7 +7,7 @@ from datetime import date
 
 from msgspec import Struct
 
-from stocky.barcodes.keys import key_of
+from stocky.barcodes.keys import normalize_barcode
 
 # The longest barcode that is kept, and the longest text that is read: a Digital Link may be an address of some length.
 LONGEST = 128
@@ -16,7 +16,7 @@ LONGEST_TEXT = 1000
 _MAY_BE_GS1 = re.compile(r"\s*(?:\][A-Za-z]|\(\d\d|[hH][tT][tT][pP]|0[12]\d{14})|.*(?:[\x1d\u241d]|<GS>)", re.DOTALL)
 
 
-class Reading(Struct, frozen=True, gc=False):
+class ScannedCode(Struct, frozen=True, gc=False):
     """A barcode: the `text` as it was scanned, the `key` it is found by, and the `code` it would be kept as.
 
     The rest is what a GS1 code says beside its number: `expiry` is its lot of stock, `note` its lot and serial number
@@ -35,9 +35,9 @@ class Reading(Struct, frozen=True, gc=False):
     problem: str | None = None
 
 
-def read_plain(text: str) -> Reading:
+def read_plain(text: str) -> ScannedCode:
     """A text that is a barcode and nothing else."""
-    return Reading(text, key_of(text), text)
+    return ScannedCode(text, normalize_barcode(text), text)
 
 
 def may_be_gs1(text: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET
 
-from stocky.barcodes.keys import key_of
+from stocky.barcodes.keys import normalize_barcode
 from stocky.catalogue.schemas import Barcode, Item, ItemChange, Upc
 from stocky.db import Connection
 from stocky.errors import Conflict, Invalid
@@ -16,7 +16,7 @@ from stocky.quantity import to_milli
 async def add_barcodes(tx: Connection, item_id: int, upc: str | None, barcodes: list[Barcode]) -> None:
     """Barcodes of an item that has none, `upc` first. Raises Conflict for one named twice or of another item."""
     for each in _in_order(upc, barcodes):
-        key = key_of(each.barcode)
+        key = normalize_barcode(each.barcode)
         added = await tx.value(
             "add_barcode",
             code=each.barcode,
@@ -68,7 +68,7 @@ def _check_upc(text: str) -> None:
 
 def _in_order(upc: str | None, barcodes: list[Barcode]) -> list[Barcode]:
     """All barcodes of an item, the one that is its `upc` first and written as there."""
-    if len({key_of(each.barcode) for each in barcodes}) < len(barcodes):
+    if len({normalize_barcode(each.barcode) for each in barcodes}) < len(barcodes):
         raise Conflict("A barcode is named twice, perhaps in two forms; name each one once", field="barcodes")
     if upc is None:
         return barcodes
@@ -78,4 +78,4 @@ def _in_order(upc: str | None, barcodes: list[Barcode]) -> list[Barcode]:
 
 
 def _same(barcode: str, other: str | None) -> bool:
-    return other is not None and key_of(barcode) == key_of(other)
+    return other is not None and normalize_barcode(barcode) == normalize_barcode(other)

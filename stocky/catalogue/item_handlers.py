@@ -17,7 +17,7 @@ from stocky.catalogue.schemas import Barcode, Item, ItemChange, NewItem
 from stocky.db import Connection, Lane
 from stocky.http.parameters import IfMatch, Search, SearchText, version_of
 from stocky.http.request import StockyRequest, long_read
-from stocky.http.response_cache import KeptAnswers
+from stocky.http.response_cache import ResponseCache
 from stocky.schema import MAX_ID, Limit, Page, PathId, Size, Skip, StorageType, window
 
 BarcodePath = Annotated[str, Parameter(min_length=1, max_length=LONGEST, description="A barcode")]
@@ -46,8 +46,8 @@ async def list_items(
 ) -> list[Item]:
     """Items in the order they were added."""
     skip, limit = window(skip, limit, page, size)
-    kept: KeptAnswers = state.kept_answers
-    return await kept.answer(  # type: ignore[return-value]  # the same, encoded already
+    kept: ResponseCache = state.kept_answers
+    return await kept.get_or_read(  # type: ignore[return-value]  # the same, encoded already
         lane,
         repository.list_items,
         skip=skip,
@@ -73,8 +73,8 @@ async def search_items(
 ) -> list[Item]:
     """Items whose name, description, code or barcode contains `q`."""
     skip, limit = window(skip, limit, page, size)
-    kept: KeptAnswers = state.kept_answers
-    return await kept.answer(  # type: ignore[return-value]  # the same, encoded already
+    kept: ResponseCache = state.kept_answers
+    return await kept.get_or_read(  # type: ignore[return-value]  # the same, encoded already
         lane, repository.list_items, skip=skip, limit=limit, search=q
     )
 

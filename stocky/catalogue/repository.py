@@ -9,9 +9,9 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType, field
 
 from stocky import clock
-from stocky.alerts.evaluate import look_at_causes
+from stocky.alerts.evaluate import evaluate_alerts
 from stocky.auth.schemas import Principal
-from stocky.barcodes.keys import key_of
+from stocky.barcodes.keys import normalize_barcode
 from stocky.barcodes.reader import read_code
 from stocky.catalogue.barcode_repository import add_barcodes, change_barcodes, without
 from stocky.catalogue.schemas import Barcode, Item, ItemChange, NewItem, new_code
@@ -135,7 +135,7 @@ async def add_item(tx: Connection, new: NewItem, by: Principal, *, code: str | N
     await add_barcodes(tx, item_id, new.upc, new.barcodes)
     await set_item_tags(tx, item_id, new.tags)
     if new.min_quantity is not None:
-        await look_at_causes(tx, [item_id])
+        await evaluate_alerts(tx, [item_id])
     await audit.record(tx, by, "created", "item", item_id, {"name": new.name})
     return await get_item(tx, item_id)
 
@@ -188,7 +188,7 @@ async def change_item(
         await set_item_tags(tx, item_id, change.tags)
     details = {name: value for name, value in msgspec.to_builtins(change).items() if value is not UNSET}
     if details.keys() & _ALERTED_TO:
-        await look_at_causes(tx, [item_id])
+        await evaluate_alerts(tx, [item_id])
     await audit.record(tx, by, "changed", "item", item_id, details)
     return await get_item(tx, item_id)
 
@@ -235,7 +235,7 @@ async def add_stub(tx: Connection, barcode: str) -> int | None:
         seller="",
         seller_link="",
     )
-    if await tx.rows("claim_barcode", code=barcode, code_key=key_of(barcode), item_id=item_id):
+    if await tx.rows("claim_barcode", code=barcode, code_key=normalize_barcode(barcode), item_id=item_id):
         return item_id
     await remove_stub(tx, item_id)
     return None

@@ -78,16 +78,16 @@ class Database(ABC):
         self._hearers: list[Callable[[], None]] = []
         self._lost_callbacks: list[Callable[[], None]] = []
 
-    def on_news(self, hear: Callable[[], None]) -> None:
-        """`hear` is called when the ledger may have grown: after a commit, on Postgres of any process that serves.
+    def on_commit(self, callback: Callable[[], None]) -> None:
+        """`callback` is called when the ledger may have grown: after a commit, on Postgres of any process that serves.
 
         It is a hint that costs nothing, and one may be missed; what there is says the ledger.
         """
-        self._hearers.append(hear)
+        self._hearers.append(callback)
 
     def _tell_news(self, *_: object) -> None:
-        for hear in self._hearers:
-            hear()
+        for callback in self._hearers:
+            callback()
 
     def on_lost(self, callback: Callable[[], None]) -> None:
         """`callback` is called once, when the open database file was deleted or replaced; never on Postgres."""

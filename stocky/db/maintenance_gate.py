@@ -20,7 +20,7 @@ _PAUSED = "A restore is putting its data in place; send it again"
 _log = logging.getLogger(__name__)
 
 # The epoch in which the request began that is being answered; None outside of requests, where nothing is remembered.
-begun_in: ContextVar[int | None] = ContextVar("begun_in", default=None)
+request_epoch: ContextVar[int | None] = ContextVar("begun_in", default=None)
 
 
 class Gate:
@@ -37,21 +37,21 @@ class Gate:
         self._open.set()
         self._renewals: list[Callable[[], None]] = []
 
-    def on_renewal(self, forget: Callable[[], None]) -> None:
+    def on_data_replaced(self, forget: Callable[[], None]) -> None:
         """`forget` is called whenever the data has been replaced, before anyone is let in again."""
         self._renewals.append(forget)
 
-    def pass_by(self) -> None:
+    def check_open(self) -> None:
         """Raises Unavailable when it is closed (Paused, for a restore), or when the request began with other data."""
         if self._reason is not None:
             raise self._refusal(self._reason, retry_after=2)
-        if begun_in.get() not in (None, self.epoch):
+        if request_epoch.get() not in (None, self.epoch):
             raise Unavailable("The data has just been restored from a backup; send it again")
 
     @contextmanager
-    def inside(self) -> Iterator[None]:
-        """Work with the data for the length of the block. Raises what `pass_by` raises."""
-        self.pass_by()
+    def enter(self) -> Iterator[None]:
+        """Work with the data for the length of the block. Raises what `check_open` raises."""
+        self.check_open()
         self._inside += 1
         try:
             yield
@@ -61,7 +61,7 @@ class Gate:
                 self._empty.set()
 
     @asynccontextmanager
-    async def closed(self) -> AsyncIterator[None]:
+    async def drained(self) -> AsyncIterator[None]:
         """Nobody is inside for the length of the block.
 
         Raises Conflict when it is closed already, Unavailable when someone does not come out in time.
@@ -94,7 +94,7 @@ class Gate:
         self._reason = None
         self._open.set()
 
-    def renew(self) -> None:
+    def data_replaced(self) -> None:
         """Says that the data is another: what is remembered of the old is forgotten, in this process."""
         self.epoch += 1
         for forget in self._renewals:

@@ -29,7 +29,7 @@ from stocky.resources import resource
 # Any number will do for the advisory lock on Postgres, as long as nobody changes it.
 _LOCK_KEY = 7_786_259
 # Tables whose rows are nobody's: they come with the schema, or follow from the others.
-_REMADE = {"auth_revision", "search_index", "search_text", "search_pending"}
+_DERIVED_TABLES = {"auth_revision", "search_index", "search_text", "search_pending"}
 _BOOKKEEPING = ("_yoyo_", "yoyo_", "migration_checksum")
 _DROPPED = re.compile(r"^DROP TABLE (?:IF EXISTS )?(\w+)", re.MULTILINE)
 # When yoyo's own tables came, and when each migration was applied; in UTC, as text.
@@ -288,7 +288,7 @@ def _tables(backend: MigrationBackend) -> list[str]:
 
 def _full_tables(backend: MigrationBackend, tables: list[str]) -> list[str]:
     """Those that hold rows which would be missed."""
-    return [table for table in tables if table not in _REMADE and _holds_rows(backend, table)]
+    return [table for table in tables if table not in _DERIVED_TABLES and _holds_rows(backend, table)]
 
 
 def _holds_rows(backend: MigrationBackend, table: str) -> bool:

@@ -13,7 +13,7 @@ from stocky.database_address import parse
 from stocky.db.connection import Connection, Database, Work, to_structs
 from stocky.db.lanes import Lane, Lanes
 from stocky.db.postgres_connect import connect, examine, session
-from stocky.db.postgres_coordination import Presence, alone
+from stocky.db.postgres_coordination import ServingLease, alone
 from stocky.db.queries import Query
 from stocky.db.sqlstates import AWAY, error_of_state
 from stocky.errors import Conflict, Contention, Invalid, StockyError, Unavailable
@@ -56,7 +56,7 @@ class PostgresDatabase(Database):
 
     async def open(self) -> None:
         """Opens the pool. Raises Unavailable when the server does not answer, or the two addresses do not agree."""
-        with domain_errors():
+        with translate_errors():
             pooled = await examine(self.url, self._direct_url)
             self._pool = await asyncpg.create_pool(
                 min_size=1,
@@ -76,23 +76,23 @@ class PostgresDatabase(Database):
 
     @asynccontextmanager
     async def read(self, lane: Lane = Lane.SHORT) -> AsyncIterator[PostgresConnection]:
-        with self.gate.inside():
+        with self.gate.enter():
             async with self.lanes.enter(lane), self._acquired() as connection:
                 yield _Reader(self.queries, connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[PostgresConnection]:
-        with self.gate.inside():
+        with self.gate.enter():
             async with self.connection() as connection, _transaction(connection):
                 yield PostgresConnection(self.queries, connection)
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
-        with domain_errors():
+        with translate_errors():
             # Refused before anyone waits for it.
             async with session(self.session_url):
                 pass
-        presence = Presence(self.session_url, self.gate, self._tell_news, self.supervisor)
+        presence = ServingLease(self.session_url, self.gate, self._tell_news, self.supervisor)
         await presence.start()
         try:
             yield
@@ -105,7 +105,7 @@ class PostgresDatabase(Database):
 
         Raises Unavailable when a process does not make way.
         """
-        with domain_errors():
+        with translate_errors():
             async with alone(self.session_url, self.gate) as connection:
                 yield connection
 
@@ -128,7 +128,7 @@ class PostgresDatabase(Database):
         if self._pool is None:
             raise Unavailable("The database is closed")
         pool = self._pool
-        with domain_errors():
+        with translate_errors():
             connection = await pool.acquire(timeout=ACQUIRE_SECONDS)
         try:
             yield connection
@@ -153,27 +153,27 @@ class PostgresConnection(Connection):
 
     async def all(self, query: str, into: type[T], /, **arguments: Any) -> list[T]:
         found = self._queries[query]
-        with domain_errors():
+        with translate_errors():
             return _structs(into, await self._connection.fetch(found.text, *found.values(arguments)))
 
     async def value(self, query: str, /, **arguments: Any) -> Any:
         found = self._queries[query]
-        with domain_errors():
+        with translate_errors():
             return await self._connection.fetchval(found.text, *found.values(arguments))
 
     async def execute(self, query: str, /, **arguments: Any) -> int:
         found = self._queries[query]
-        with domain_errors():
+        with translate_errors():
             return _changed(await self._connection.execute(found.text, *found.values(arguments)))
 
     async def rows(self, query: str, /, **arguments: Any) -> Sequence[Any]:
         found = self._queries[query]
-        with domain_errors():
+        with translate_errors():
             rows: list[Any] = await self._connection.fetch(found.text, *found.values(arguments))
         return rows
 
     async def execute_many(self, query: str, rows: Sequence[tuple[Any, ...]], /) -> None:
-        with domain_errors():
+        with translate_errors():
             await self._connection.executemany(self._queries[query].text, rows)
 
     async def compute(self, function: Callable[[], T], /) -> T:
@@ -197,7 +197,7 @@ async def _transaction(connection: Any, **options: Any) -> AsyncIterator[None]:
     The exception leaves as it is, also where the connection is lost and cannot be rolled back.
     """
     transaction = connection.transaction(**options)
-    with domain_errors():
+    with translate_errors():
         await transaction.start()
     try:
         yield
@@ -205,7 +205,7 @@ async def _transaction(connection: Any, **options: Any) -> AsyncIterator[None]:
         with suppress(*_DRIVER_ERRORS):
             await transaction.rollback()
         raise
-    with domain_errors():
+    with translate_errors():
         await transaction.commit()
 
 
@@ -219,7 +219,7 @@ def _structs(into: Any, rows: Sequence[Any]) -> list[Any]:
 
 
 @contextmanager
-def domain_errors() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """A block in which asyncpg's errors become Stocky's. An OSError that asyncpg did not raise stays what it is."""
     try:
         yield

@@ -38,7 +38,7 @@ HEARTBEAT_SECONDS = 5
 _log = logging.getLogger(__name__)
 
 
-class Presence:
+class ServingLease:
     """Keeps this process's share of the lock, and its gate closed whenever it has none."""
 
     def __init__(self, session_url: str, gate: Gate, hear_news: Callable[..., None], supervisor: Supervisor) -> None:
@@ -94,7 +94,7 @@ class Presence:
         await connection.execute("SELECT pg_advisory_lock_shared($1::bigint)", SERVING)
         if self._held_before:
             # While it had no share, anything may have happened to the data.
-            self._gate.renew()
+            self._gate.data_replaced()
         self._held_before = True
         self._task.worked()
         self._asked.clear()
@@ -132,7 +132,7 @@ class Presence:
 
 
 @asynccontextmanager
-async def claim_restore(session_url: str) -> AsyncIterator[Any]:
+async def try_restore_lock(session_url: str) -> AsyncIterator[Any]:
     """No other process restores for the length of the block; what is given is a connection. Raises Conflict."""
     async with session(session_url) as connection:
         if not await connection.fetchval("SELECT pg_try_advisory_lock($1::bigint)", _RESTORING):

@@ -10,7 +10,7 @@ import psycopg
 
 from stocky.config import Config
 from stocky.database_address import PostgresAddress, parse
-from stocky.db.postgres import domain_errors
+from stocky.db.postgres import translate_errors
 from stocky.db.postgres_connect import APPLICATION, CONNECT_SECONDS, examine, session
 from stocky.db.sqlstates import AWAY
 from stocky.db.unreachable import Unreachable, reason_of
@@ -24,7 +24,7 @@ def check_session(config: Config) -> None:
 
 
 async def _check(config: Config) -> None:
-    with domain_errors():
+    with translate_errors():
         if config.database_direct_url is None:
             async with session(config.database_url):
                 return

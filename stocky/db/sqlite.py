@@ -17,7 +17,7 @@ from stocky.db.connection import Connection, Database, Work, to_structs
 from stocky.db.lanes import Lane, Lanes
 from stocky.db.open_file import FileLost, OpenFile
 from stocky.db.queries import Query
-from stocky.db.sqlite_file import domain_error, domain_errors, fold, open_connection, pragmas
+from stocky.db.sqlite_file import domain_error, fold, open_connection, pragmas, translate_errors
 from stocky.db.sqlite_writer import Writer
 from stocky.errors import Unavailable
 
@@ -76,7 +76,7 @@ class SqliteDatabase(Database):
         for lane, count in READERS.items():
             for _ in range(count):
                 self._idle[lane].append(await self._open_reader())
-        with domain_errors():
+        with translate_errors():
             self._watch = open_connection(self.path, readonly=True)
             self._watch.execute("PRAGMA busy_timeout = 0")
 
@@ -106,7 +106,7 @@ class SqliteDatabase(Database):
 
     @asynccontextmanager
     async def read(self, lane: Lane = Lane.SHORT) -> AsyncIterator[_Reader]:
-        with self.gate.inside():
+        with self.gate.enter():
             async with self.lanes.enter(lane):
                 idle = self._idle[lane]
                 reader = idle.pop()
@@ -117,7 +117,7 @@ class SqliteDatabase(Database):
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[_Transaction]:
-        with self.gate.inside():
+        with self.gate.enter():
             self._refuse_lost()
             async with self._write_lock, self._one_transaction() as transaction:
                 yield transaction
@@ -168,7 +168,7 @@ class SqliteDatabase(Database):
 
         Raises Conflict while another holds it, Unavailable when someone does not come out in time.
         """
-        async with self.gate.closed(), self._write_lock:
+        async with self.gate.drained(), self._write_lock:
             self._refuse_lost()
             yield partial(self._writer.call, _checked, self._file)
 
@@ -177,14 +177,14 @@ class SqliteDatabase(Database):
 
         It begins and ends its own transaction.
         """
-        with self.gate.inside():
+        with self.gate.enter():
             self._refuse_lost()
             async with self._write_lock:
                 return await asyncio.shield(self._writer.call(_checked, self._file, function, *arguments))
 
     async def run(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         bound = _bound(work, *args, **kwargs)
-        with self.gate.inside():
+        with self.gate.enter():
             self._refuse_lost()
             async with self._write_lock:
                 result: T = await asyncio.shield(self._writer.call(self._run_in_one_hop, bound, copy_context()))
@@ -192,7 +192,7 @@ class SqliteDatabase(Database):
         return result
 
     def _run_in_one_hop(self, connection: sqlite3.Connection, work: Bound[T], context: Context) -> T:
-        with domain_errors():
+        with translate_errors():
             connection.execute("BEGIN IMMEDIATE")
             try:
                 result = drive(work, DirectConnection(self.queries, connection), context)
@@ -323,7 +323,7 @@ class _Reader(_Statements):
         self._seconds = seconds
 
     async def _fetch(self, query: Query, values: Sequence[Any]) -> tuple[Sequence[str], list[Any], int]:
-        with domain_errors():
+        with translate_errors():
             async with self._interrupted_when_left():
                 rows = list(await self._connection.execute_fetchall(query.text, values))
         return (rows[0].keys() if rows else ()), rows, 0
@@ -353,7 +353,7 @@ class _Reader(_Statements):
 
     def _run(self, work: Bound[T], context: Context) -> T:
         connection = self._connection._conn
-        with domain_errors():
+        with translate_errors():
             # All queries of the work see one moment.
             connection.execute("BEGIN")
             try:
@@ -378,14 +378,14 @@ class _Transaction(_Statements):
 
 
 def _fetch(connection: sqlite3.Connection, text: str, values: Sequence[Any]) -> tuple[Sequence[str], list[Any], int]:
-    with domain_errors():
+    with translate_errors():
         cursor = connection.execute(text, values)
         rows = cursor.fetchall()
     return [column[0] for column in cursor.description or ()], rows, cursor.rowcount
 
 
 def _note_files(connection: sqlite3.Connection, file: OpenFile, tell: Callable[[], object]) -> None:
-    with domain_errors():
+    with translate_errors():
         # The write-ahead log is there from the first transaction on.
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("ROLLBACK")
@@ -401,17 +401,17 @@ def _checked(connection: sqlite3.Connection, file: OpenFile, function: Callable[
 
 
 def _copy(connection: sqlite3.Connection, target: Path) -> None:
-    with domain_errors(), closing(sqlite3.connect(target)) as copy:
+    with translate_errors(), closing(sqlite3.connect(target)) as copy:
         connection.backup(copy)
 
 
 def _begin(connection: sqlite3.Connection) -> None:
-    with domain_errors():
+    with translate_errors():
         connection.execute("BEGIN IMMEDIATE")
 
 
 def _commit(connection: sqlite3.Connection, file: OpenFile) -> None:
-    with domain_errors():
+    with translate_errors():
         try:
             file.check()
             connection.execute("COMMIT")

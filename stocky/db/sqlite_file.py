@@ -72,7 +72,7 @@ register_time_formats()
 
 
 @contextmanager
-def domain_errors() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """A block in which SQLite's errors become Stocky's."""
     try:
         yield

@@ -11,7 +11,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from stocky.db.sqlite_file import domain_errors, open_connection
+from stocky.db.sqlite_file import open_connection, translate_errors
 from stocky.errors import Unavailable
 
 T = TypeVar("T")
@@ -33,7 +33,7 @@ class Writer:
 
         def connect() -> None:
             try:
-                with domain_errors():
+                with translate_errors():
                     self._connection = open_connection(path)
                 loop.call_soon_threadsafe(_resolve, opened, None, None)
             except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits

@@ -42,7 +42,7 @@ class Collected(msgspec.Struct):
     deleted: int = 0
 
 
-class Collecting:
+class GarbageCollector:
     """The standing duty of one process."""
 
     def __init__(self, database: Database, blobs: Blobs, jobs: Jobs) -> None:
@@ -51,7 +51,7 @@ class Collecting:
         ended = alert_of_duty("document_cleanup_failed", "The daily cleanup of the document store")
         jobs.register(KIND, self.collect, is_alone=True, ended=ended)
 
-    def take_up(self, schedule: Schedule) -> None:
+    def register_tasks(self, schedule: Schedule) -> None:
         """Hands the duty to the schedule."""
         schedule.daily(KIND, self._due)
 
@@ -71,9 +71,9 @@ class Collecting:
             collected.noticed += await self._notice(settled)
         async with self._database.transaction() as tx:
             await tx.execute("forget_adopted", given_up=clock.now() - GIVEN_UP)
-        while doomed := await self._doom():
+        while deleting := await self._doom():
             async with asyncio.timeout(BATCH_SECONDS):
-                for sha256, doomed_at in doomed:
+                for sha256, doomed_at in deleting:
                     collected.deleted += await self._delete(sha256, doomed_at)
             report("deleting", collected.deleted, None, "files")
         await self._blobs.sweep()
@@ -94,10 +94,10 @@ class Collecting:
     async def _doom(self) -> list[tuple[str, datetime]]:
         now = clock.now()
         async with self._database.transaction() as tx:
-            doomed = await tx.all(
+            deleting = await tx.all(
                 "doom_orphans", Orphan, doomed_at=now, seen_before=now - KEPT, given_up=now - GIVEN_UP, limit=BATCH
             )
-        return [(each.sha256, now) for each in doomed]
+        return [(each.sha256, now) for each in deleting]
 
     async def _delete(self, sha256: str, doomed_at: datetime) -> bool:
         """Whether it was deleted: not when a restore has brought a document that has it."""

@@ -24,7 +24,7 @@ from stocky.documents.requests import PictureRequest, PictureResult
 from stocky.documents.schemas import Document
 from stocky.errors import Invalid, NotFound, StockyError, Unavailable
 from stocky.http.files import disposition, ranged_answer
-from stocky.http.uploads import Upload, Wanted, receive_upload
+from stocky.http.uploads import Upload, UploadKind, receive_upload
 from stocky.schema import MAX_ID
 from stocky.worker.process import run_worker
 from stocky.worker.workspace import disk_errors, workspace
@@ -35,7 +35,7 @@ PICTURES_WAITING = 16
 PICTURE_SECONDS = 90
 THUMBNAIL_TYPE = "image/webp"
 _log = logging.getLogger(__name__)
-_WANTED = Wanted("document", "datasheet.pdf")
+_WANTED = UploadKind("document", "datasheet.pdf")
 # Whatever it is that someone has uploaded, a browser lets it do nothing.
 _CONFINED = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",

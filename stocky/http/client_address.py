@@ -55,7 +55,7 @@ class Proxies:
         return ip is not None and any(ip in network for network in self._networks)
 
 
-class Peer(Struct, frozen=True):
+class ClientInfo(Struct, frozen=True):
     """The client's address (of IPv6 its /64 network, which one host has for itself) and how it reached us.
 
     `is_foreign_site`: a browser says that a page of another site, and of no allowed origin, sent this. `base_path` is
@@ -68,11 +68,11 @@ class Peer(Struct, frozen=True):
     base_path: str = ""
 
 
-def peer_of(connection: ASGIConnection[Any, Any, Any, Any], config: Config) -> Peer:
+def peer_of(connection: ASGIConnection[Any, Any, Any, Any], config: Config) -> ClientInfo:
     """The client of a request that was looked through."""
     address = connection.client.host if connection.client else "local"
     is_secure = connection.scope["scheme"] == "https"
-    return Peer(_network_of(address), is_secure, _is_foreign(connection, config), config.base_path)
+    return ClientInfo(_network_of(address), is_secure, _is_foreign(connection, config), config.base_path)
 
 
 def _is_foreign(connection: ASGIConnection[Any, Any, Any, Any], config: Config) -> bool:

@@ -30,7 +30,7 @@ _POLICY = (
 
 
 @get("/", include_in_schema=False)
-async def show_the_way(state: State) -> Redirect:
+async def redirect_to_pages(state: State) -> Redirect:
     """Whoever opens Stocky in a browser comes to the page."""
     return Redirect(f"{state.config.base_path}/docs")
 

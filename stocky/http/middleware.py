@@ -12,7 +12,7 @@ from typing import Any
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from stocky.db.maintenance_gate import Gate, begun_in
+from stocky.db.maintenance_gate import Gate, request_epoch
 from stocky.errors import StockyError
 from stocky.http.base_path import strip_base_path
 from stocky.http.client_address import Proxies
@@ -28,7 +28,7 @@ user_id: ContextVar[int | None] = ContextVar("user_id", default=None)
 _log = logging.getLogger(__name__)
 
 
-class Edge:
+class RequestContextMiddleware:
     """Wraps the application: what proxies say, HEAD, request ids, security headers and request metrics."""
 
     def __init__(
@@ -59,7 +59,7 @@ class Edge:
         id = _given_id(scope) or f"{getrandbits(64):016x}"
         request_id.set(id)
         user_id.set(None)
-        began = begun_in.set(self._gate.epoch)
+        began = request_epoch.set(self._gate.epoch)
         scope.setdefault("state", {})["request_id"] = id
         added = [*_SECURITY_HEADERS, (b"x-request-id", id.encode())]
         if scope["scheme"] == "https":
@@ -85,7 +85,7 @@ class Edge:
                 raise
             _log.warning("%s %s was cut off: %s", scope["method"], scope["path"], reason)
         finally:
-            begun_in.reset(began)
+            request_epoch.reset(began)
             route: Any = scope.get("path_template") or "none"
             self._metrics.request(method, route, status, time.perf_counter() - started)
 

@@ -20,7 +20,7 @@ KEPT_BYTES = 8 * 2**20
 BESIDE_JSON = 1_024
 
 
-class KeptAnswers:
+class ResponseCache:
     """The answers of one process."""
 
     def __init__(self, database: Database) -> None:
@@ -28,9 +28,9 @@ class KeptAnswers:
         self._revision: object | None = None
         self._kept: OrderedDict[Hashable, bytes] = OrderedDict()
         self.size_bytes = 0
-        database.gate.on_renewal(self._forget)
+        database.gate.on_data_replaced(self._forget)
 
-    async def answer(
+    async def get_or_read(
         self,
         lane: Lane,
         read: Callable[Concatenate[Connection, P], Awaitable[Any]],
@@ -47,7 +47,7 @@ class KeptAnswers:
             return msgspec.json.encode(await read(tx, *args, **kwargs))
 
         asked = (read, args, *kwargs.items())
-        self._database.gate.pass_by()
+        self._database.gate.check_open()
         answer = self._look_up(asked)
         if answer is None:
             async with self._database.read(lane) as connection:

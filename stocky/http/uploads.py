@@ -39,7 +39,7 @@ class Upload(msgspec.Struct, frozen=True):
     content_type: str = ""
 
 
-class Wanted(msgspec.Struct, frozen=True):
+class UploadKind(msgspec.Struct, frozen=True):
     """What an upload is for, in the words of its refusals: what it is, an example of a name, a way around its bound."""
 
     what: str
@@ -48,7 +48,7 @@ class Wanted(msgspec.Struct, frozen=True):
     max_field: int = MAX_FIELD
 
 
-BACKUP = Wanted(
+BACKUP = UploadKind(
     "backup",
     "stocky_backup_….sql.gz",
     " (STOCKY_MAX_UPLOAD_MB); use 'stocky restore FILE' on the server for it",
@@ -56,7 +56,7 @@ BACKUP = Wanted(
 
 
 async def receive_upload(
-    request: Request[Any, Any, Any], target: Path, max_bytes: int, wanted: Wanted = BACKUP
+    request: Request[Any, Any, Any], target: Path, max_bytes: int, wanted: UploadKind = BACKUP
 ) -> Upload:
     """Writes the form's `file` to `target`.
 
@@ -107,7 +107,7 @@ def _write_base64(text: str, target: Path) -> None:
 class _Receiver:
     """Puts the parts of a form where they belong."""
 
-    def __init__(self, target: Path, max_bytes: int, wanted: Wanted) -> None:
+    def __init__(self, target: Path, max_bytes: int, wanted: UploadKind) -> None:
         self._wanted = wanted
         self.filename: str | None = None
         self.content_type = ""

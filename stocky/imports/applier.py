@@ -22,9 +22,9 @@ from stocky.errors import Conflict, Contention, Invalid, StockyError, Unavailabl
 from stocky.imports import row_changes
 from stocky.imports.csv_reader import Sheet
 from stocky.imports.files import Reports
-from stocky.imports.idempotency import Names
+from stocky.imports.idempotency import ImportKeys
 from stocky.imports.planner import Plan, refused, take
-from stocky.imports.references import Found, Place, find
+from stocky.imports.references import FoundReferences, Place, find
 from stocky.imports.row_changes import ItemStep, StockStep
 from stocky.imports.row_parser import Columns, Line, Problem
 from stocky.imports.schemas import LineReport, StockMode
@@ -45,7 +45,7 @@ PAUSE_SECONDS = 0.001
 _FIELDS = ItemChange.__struct_fields__
 
 
-class Broken(Exception):
+class RowFailedLate(Exception):
     """A row that was sound when the import began and is not any more."""
 
     def __init__(self, told: LineReport) -> None:
@@ -65,7 +65,9 @@ class _Booked(msgspec.Struct):
 class Applier:
     """Writes the rows of one import."""
 
-    def __init__(self, database: Database, recorder: Recorder, columns: Columns, names: Names, by: Principal) -> None:
+    def __init__(
+        self, database: Database, recorder: Recorder, columns: Columns, names: ImportKeys, by: Principal
+    ) -> None:
         self._database = database
         self._recorder = recorder
         self._columns = columns
@@ -121,7 +123,7 @@ class Applier:
         if len(chunk) == 1:
             told = refused(chunk[0], Problem(failure.detail), chunk[0].values)
             if not self._columns.options.partial:
-                raise Broken(told)
+                raise RowFailedLate(told)
             return [(told, chunk[0])]
         return [told for line in chunk for told in await self._apply([line])]
 
@@ -146,7 +148,7 @@ class Applier:
         await self._book(tx, booked, refusals)
         return refusals
 
-    async def _write_row(self, tx: Connection, line: Line, found: Found) -> _Booked | None:
+    async def _write_row(self, tx: Connection, line: Line, found: FoundReferences) -> _Booked | None:
         item = row_changes.match(line, found, self._columns.options.key)
         step = row_changes.new_item(line, found) if item is None else row_changes.item_change(line, item, found)
         if item is not None and step.changes and line.number in self._creates:
@@ -169,7 +171,7 @@ class Applier:
             stock.place = await self._add_place(tx, stock, found)
         return _Booked(line, item, stock, self._operation(line, item, stock, stock.place) if stock.books else None)
 
-    async def _item_fields(self, tx: Connection, step: ItemStep, found: Found) -> dict[str, Any]:
+    async def _item_fields(self, tx: Connection, step: ItemStep, found: FoundReferences) -> dict[str, Any]:
         """As NewItem and ItemChange take them. A type that is not there is made."""
         fields = dict(step.fields)
         if "barcodes" in fields:
@@ -190,7 +192,7 @@ class Applier:
         await self._remember(tx, "item", item.id, line, item, changed, differing)
         return changed
 
-    async def _add_place(self, tx: Connection, stock: StockStep, found: Found) -> Place:
+    async def _add_place(self, tx: Connection, stock: StockStep, found: FoundReferences) -> Place:
         if place := found.places.get(stock.place_name):
             return place
         new = NewLocation(name=stock.place_name, storage_type=stock.storage_type)
@@ -219,7 +221,7 @@ class Applier:
         events = [each for each in booked if each.operation is not None]
         if events:
             posting = Posting([each.operation for each in events if each.operation], batch_id=self._names.own.import_id)
-            await self._recorder.post_in(tx, posting)
+            await self._recorder.post_within(tx, posting)
             for each, outcome in zip(events, posting.outcomes, strict=True):
                 if outcome.status == "rejected":
                     self._refuse(refusals, each.line, Problem(outcome.reason or "The ledger refuses it"))
@@ -243,5 +245,5 @@ class Applier:
     def _refuse(self, refusals: list[tuple[LineReport, Line]], line: Line, problem: Problem) -> None:
         told = refused(line, problem, line.values)
         if not self._columns.options.partial:
-            raise Broken(told)
+            raise RowFailedLate(told)
         refusals.append((told, line))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from typing import Any
 
-from stocky.barcodes.keys import key_of as barcode_key
+from stocky.barcodes.keys import normalize_barcode as barcode_key
 from stocky.catalogue.schemas import Item
 from stocky.imports.fields import FIELDS, About
 from stocky.imports.references import barcodes_of, key_of
@@ -18,7 +18,7 @@ _SEVERAL = 0
 _ITEM_FIELDS = tuple(field.name for field in FIELDS if field.about is About.ITEM)
 
 
-class FileMemory:
+class FileIndex:
     """The items, barcodes, places and stock that the rows so far were about.
 
     An item is known by its id, or by a negative number where it is made by the file.

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from stocky.disk import sync_directory
 from stocky.exports.csv_cells import cell, guarded, unguarded
-from stocky.imports.idempotency import Names
+from stocky.imports.idempotency import ImportKeys
 from stocky.imports.row_parser import ORIGIN_COLUMN, Line
 from stocky.imports.schemas import LineReport
 from stocky.worker.workspace import disk_errors
@@ -100,7 +100,7 @@ class Reports:
     Those say there which rows they were, so that none is booked twice however it comes again.
     """
 
-    def __init__(self, place: Path, header: list[str], names: Names, *, again: bool) -> None:
+    def __init__(self, place: Path, header: list[str], names: ImportKeys, *, again: bool) -> None:
         self._names = names
         self._width = len(header)
         self._kept = [at for at, name in enumerate(header) if name not in (PROBLEM_COLUMN, ORIGIN_COLUMN)]
@@ -132,7 +132,7 @@ class Reports:
 
 
 @contextmanager
-def reports(place: Path, header: list[str], names: Names, *, again: bool = False) -> Iterator[Reports]:
+def reports(place: Path, header: list[str], names: ImportKeys, *, again: bool = False) -> Iterator[Reports]:
     """The reports of an import, open for the length of the block; with `again` more is added to them."""
     with disk_errors():
         opened = Reports(place, header, names, again=again)

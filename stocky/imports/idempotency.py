@@ -10,7 +10,7 @@ from stocky.db import Connection
 from stocky.errors import Invalid
 from stocky.imports import repository
 from stocky.imports.row_parser import Line, Origin
-from stocky.imports.unbooked_rows import LeftRows
+from stocky.imports.unbooked_rows import UnbookedRows
 from stocky.stock.fingerprints import fingerprint
 
 # Of so many imports one file may hold refused rows.
@@ -26,7 +26,7 @@ class ImportName(msgspec.Struct, frozen=True):
     key: str
     content: str
     import_id: str
-    earlier: tuple[LeftRows, ...]
+    earlier: tuple[UnbookedRows, ...]
 
     def was_taken(self, number: int) -> bool:
         """Whether an earlier import took the stock of this row, also where it found it counted right already."""
@@ -41,7 +41,7 @@ class ImportName(msgspec.Struct, frozen=True):
         return fingerprint((self.key, self.content, number))
 
 
-class Names:
+class ImportKeys:
     """The name of a file, and those of the imports that refused rows of it when they were sent before."""
 
     def __init__(self, own: ImportName) -> None:

@@ -15,14 +15,14 @@ from stocky.catalogue.tag_repository import name_key
 from stocky.db import Database, Lane
 from stocky.imports import row_changes
 from stocky.imports.csv_reader import Sheet
-from stocky.imports.file_index import FileMemory
+from stocky.imports.file_index import FileIndex
 from stocky.imports.files import Reports
-from stocky.imports.idempotency import Names
-from stocky.imports.references import Found, find
+from stocky.imports.idempotency import ImportKeys
+from stocky.imports.references import FoundReferences, find
 from stocky.imports.row_changes import Refused
 from stocky.imports.row_parser import Columns, Line, Problem
 from stocky.imports.schemas import LineReport
-from stocky.imports.unbooked_rows import LeftRows
+from stocky.imports.unbooked_rows import UnbookedRows
 from stocky.progress import ProgressCallback
 from stocky.worker.workspace import disk_errors
 
@@ -51,7 +51,7 @@ class Plan(msgspec.Struct):
     to_create: list[int] = []
     to_change: list[int] = []
     taken: int = 0
-    left: LeftRows = msgspec.field(default_factory=LeftRows)
+    left: UnbookedRows = msgspec.field(default_factory=UnbookedRows)
     refusals: list[int] = []
     origins: dict[str, dict[int, int]] = {}
 
@@ -62,7 +62,7 @@ class Plan(msgspec.Struct):
         if len(self.errors) < TOLD:
             self.errors.append(told)
 
-    def refuse_after_all(self, number: int, told: LineReport | None) -> None:
+    def refuse_late(self, number: int, told: LineReport | None) -> None:
         """Counts a row as refused that was a sound one before; `told` where it is known in words."""
         if _holds(self.refusals, number):
             return
@@ -100,11 +100,11 @@ def keep_plan(file: Path, plan: Plan) -> Plan:
 class Planner:
     """Goes through the rows of one file."""
 
-    def __init__(self, database: Database, columns: Columns, names: Names) -> None:
+    def __init__(self, database: Database, columns: Columns, names: ImportKeys) -> None:
         self._database = database
         self._columns = columns
         self._names = names
-        self._memory = FileMemory(columns.options.key)
+        self._memory = FileIndex(columns.options.key)
         self._leaves = False
         self.plan = Plan()
 
@@ -121,7 +121,7 @@ class Planner:
         self.plan.new_types = list(islice(self._memory.types, TOLD))
         return self.plan
 
-    def _decide_all(self, chunk: list[Line], found: Found, reports: Reports) -> None:
+    def _decide_all(self, chunk: list[Line], found: FoundReferences, reports: Reports) -> None:
         for line in chunk:
             self.plan.lines += 1
             try:
@@ -154,7 +154,7 @@ class Planner:
                     name = f"{line.origin.key}:{line.origin.content}"
                     self.plan.origins.setdefault(name, {})[line.number] = line.origin.number
 
-    def _decide(self, line: Line, found: Found) -> LineReport:
+    def _decide(self, line: Line, found: FoundReferences) -> LineReport:
         item = row_changes.match(line, found, self._columns.options.key)
         id = self._memory.item_of(line, item)
         step = row_changes.ItemStep()

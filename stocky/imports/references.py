@@ -8,16 +8,16 @@ from typing import Any
 
 import msgspec
 
-from stocky.barcodes.keys import key_of as barcode_key
+from stocky.barcodes.keys import normalize_barcode as barcode_key
 from stocky.catalogue.repository import get_items
 from stocky.catalogue.schemas import Item
 from stocky.catalogue.tag_repository import name_key
 from stocky.db import Connection
 from stocky.errors import Conflict
-from stocky.imports.idempotency import Names
+from stocky.imports.idempotency import ImportKeys
 from stocky.imports.row_parser import Line
 from stocky.imports.schemas import ItemKey
-from stocky.stock.models import Level
+from stocky.stock.models import SkuState
 
 
 class Place(msgspec.Struct):
@@ -64,7 +64,7 @@ class _Imported(msgspec.Struct):
     is_undone: bool
 
 
-class Found:
+class FoundReferences:
     """What is there. It is kept in step with what the rows of the chunk make of it."""
 
     def __init__(self) -> None:
@@ -76,7 +76,7 @@ class Found:
         self.types: dict[str, int] = {}
         self.places: dict[str, Place] = {}
         self.boxes: dict[tuple[int, int], Place] = {}
-        self.levels: dict[tuple[int, int, date | None], Level] = {}
+        self.levels: dict[tuple[int, int, date | None], SkuState] = {}
         # By the row's number, of those that have stock.
         self.bookings: dict[int, Booking] = {}
 
@@ -113,9 +113,11 @@ def barcodes_of(values: dict[str, Any]) -> Iterator[str]:
     yield from (code for code, _ in values.get("barcodes", ()))
 
 
-async def find(read: Connection, lines: Iterable[Line], key: ItemKey, names: Names, *, lock: bool) -> Found:
+async def find(
+    read: Connection, lines: Iterable[Line], key: ItemKey, names: ImportKeys, *, lock: bool
+) -> FoundReferences:
     """What these rows refer to; with `lock`, no other process changes the items before the transaction ends."""
-    found = Found()
+    found = FoundReferences()
     values = [line.values for line in lines]
     wanted_barcodes = {code for each in values for code in barcodes_of(each)}
     wanted_barcodes |= {barcode_key(code) for code in wanted_barcodes}
@@ -144,7 +146,9 @@ async def find(read: Connection, lines: Iterable[Line], key: ItemKey, names: Nam
     return found
 
 
-async def _find_stock(read: Connection, found: Found, lines: list[Line], ids: set[int], names: Names) -> None:
+async def _find_stock(
+    read: Connection, found: FoundReferences, lines: list[Line], ids: set[int], names: ImportKeys
+) -> None:
     places = await read.all(
         "find_named_places",
         Place,
@@ -155,7 +159,7 @@ async def _find_stock(read: Connection, found: Found, lines: list[Line], ids: se
         found.places[place.name] = place
         if place.box_no is not None and place.loc_no is not None:
             found.boxes[place.box_no, place.loc_no] = place
-    for level in await read.all("list_levels", Level, ids=ids):
+    for level in await read.all("list_levels", SkuState, ids=ids):
         found.levels[level.item_id, level.location_id, level.expiry_date] = level
     waiting = [(line.number, *names.of(line), 1) for line in lines]
     while waiting:

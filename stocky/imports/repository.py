@@ -7,7 +7,7 @@ import msgspec
 from stocky.db import Connection
 from stocky.errors import Conflict
 from stocky.imports.schemas import Written
-from stocky.imports.unbooked_rows import LeftRows
+from stocky.imports.unbooked_rows import UnbookedRows
 
 
 class _Details(msgspec.Struct):
@@ -28,7 +28,7 @@ class _Entries(msgspec.Struct):
     entries: int
 
 
-async def list_earlier_imports(read: Connection, key: str, fingerprint: str) -> tuple[LeftRows, ...]:
+async def list_earlier_imports(read: Connection, key: str, fingerprint: str) -> tuple[UnbookedRows, ...]:
     """The rows that each earlier import left, of those that were not undone as a whole; the stock of others it took.
 
     Raises Conflict when the key belongs to an import of something else.
@@ -39,7 +39,7 @@ async def list_earlier_imports(read: Connection, key: str, fingerprint: str) -> 
         if told.stock_events and not earlier.is_booked:
             continue
         if told.fingerprint == fingerprint:
-            left.append(LeftRows(told.left))
+            left.append(UnbookedRows(told.left))
         elif told.stock_events or not told.left:
             raise Conflict(f"This import_key was used for {told.filename!r} before; take another one for another file")
     return tuple(left)

@@ -44,7 +44,7 @@ class Entry(msgspec.Struct):
     details: dict[str, Any]
 
 
-class TakingBack:
+class ImportRollback:
     """Of one import."""
 
     def __init__(self, database: Database, recorder: Recorder, import_id: str, by: Principal) -> None:

@@ -7,17 +7,17 @@ from typing import Any
 
 import msgspec
 
-from stocky.barcodes.keys import key_of as barcode_key
+from stocky.barcodes.keys import normalize_barcode as barcode_key
 from stocky.catalogue.schemas import Item
 from stocky.catalogue.tag_repository import name_key
 from stocky.exports.csv_cells import told_quantity
-from stocky.imports.references import Found, Place, barcodes_of, key_of
+from stocky.imports.references import FoundReferences, Place, barcodes_of, key_of
 from stocky.imports.row_parser import Line
 from stocky.imports.schemas import ImportOptions, ItemKey, StockMode
 from stocky.quantity import from_milli, to_milli
 from stocky.schema import StorageType
 from stocky.stock import units
-from stocky.stock.models import Level
+from stocky.stock.models import SkuState
 
 # Fields of a row that are fields of an item as they stand.
 _PLAIN = {
@@ -74,7 +74,7 @@ class StockStep(msgspec.Struct):
         return self.books or bool(self.details)
 
 
-def match(line: Line, found: Found, key: ItemKey) -> Item | None:
+def match(line: Line, found: FoundReferences, key: ItemKey) -> Item | None:
     """The item that the row names, None for one that is not there yet. Raises Refused."""
     field = key_of(line.values, key)
     if field is None:
@@ -91,7 +91,7 @@ def match(line: Line, found: Found, key: ItemKey) -> Item | None:
     return found.items[found.codes[text]] if text in found.codes else None
 
 
-def new_item(line: Line, found: Found) -> ItemStep:
+def new_item(line: Line, found: FoundReferences) -> ItemStep:
     """An item made of the row. Raises Refused."""
     values = line.values
     if not values.get("name"):
@@ -110,7 +110,7 @@ def new_item(line: Line, found: Found) -> ItemStep:
     return ItemStep(fields, values.get("type"), [f"new item {values['name']}"])
 
 
-def item_change(line: Line, item: Item, found: Found) -> ItemStep:
+def item_change(line: Line, item: Item, found: FoundReferences) -> ItemStep:
     """What the row changes of its item; no fields when it says what is there. Raises Refused."""
     values = line.values
     _check_barcodes(values, found, item)
@@ -144,7 +144,7 @@ def item_change(line: Line, item: Item, found: Found) -> ItemStep:
     return step
 
 
-def stock_step(line: Line, item: Item | None, found: Found, options: ImportOptions) -> StockStep | None:
+def stock_step(line: Line, item: Item | None, found: FoundReferences, options: ImportOptions) -> StockStep | None:
     """What becomes of the stock that the row tells of; None when this import has booked it before. Raises Refused."""
     values = line.values
     booking = found.bookings[line.number]
@@ -192,7 +192,7 @@ def stock_step(line: Line, item: Item | None, found: Found, options: ImportOptio
 
 
 def _in_unit_of(
-    level: Level, item: Item | None, quantity: int, unit: str | None, options: ImportOptions
+    level: SkuState, item: Item | None, quantity: int, unit: str | None, options: ImportOptions
 ) -> tuple[int, str | None, str | None]:
     """The quantity of a row as it is booked to a SKU, the unit it is in then, and the one that the SKU is to have.
 
@@ -221,7 +221,7 @@ def _in_unit_of(
     return converted, level.unit, unit if is_same else None
 
 
-def _place(values: dict[str, Any], found: Found, options: ImportOptions) -> Place | None:
+def _place(values: dict[str, Any], found: FoundReferences, options: ImportOptions) -> Place | None:
     """Where the stock is; None for a place that has to be made first."""
     if "box_no" in values:
         box_no, loc_no = values["box_no"], values["loc_no"]
@@ -260,7 +260,7 @@ def _barcodes(values: dict[str, Any], item: Item | None) -> tuple[str | None, di
     return main, {**there, given: 1000}
 
 
-def _check_barcodes(values: dict[str, Any], found: Found, item: Item | None) -> None:
+def _check_barcodes(values: dict[str, Any], found: FoundReferences, item: Item | None) -> None:
     for code in barcodes_of(values):
         other = found.owner(code)
         if other is not None and (item is None or other.id != item.id):

@@ -22,15 +22,15 @@ from stocky.config import Config
 from stocky.db import Connection, Database
 from stocky.errors import Forbidden, NotFound, StockyError, Unavailable
 from stocky.http import middleware
-from stocky.http.uploads import Upload, Wanted, receive_upload
+from stocky.http.uploads import Upload, UploadKind, receive_upload
 from stocky.imports import repository
-from stocky.imports.applier import Applier, Broken
+from stocky.imports.applier import Applier, RowFailedLate
 from stocky.imports.csv_reader import Sheet
 from stocky.imports.files import ARRIVING, MOST_WAITING, PLAN, UPLOAD, ImportStore, reports, sync
-from stocky.imports.idempotency import ImportName, Names
+from stocky.imports.idempotency import ImportKeys, ImportName
 from stocky.imports.options import import_key, open_sheet, options_of
 from stocky.imports.planner import Plan, Planner, keep_plan
-from stocky.imports.rollback import TakingBack
+from stocky.imports.rollback import ImportRollback
 from stocky.imports.row_parser import Columns
 from stocky.imports.schemas import (
     ImportOptions,
@@ -41,7 +41,7 @@ from stocky.imports.schemas import (
     TakenBack,
     Written,
 )
-from stocky.imports.unbooked_rows import LeftRows
+from stocky.imports.unbooked_rows import UnbookedRows
 from stocky.jobs.jobs import Jobs
 from stocky.jobs.repository import list_jobs, list_open_jobs
 from stocky.jobs.schedule import Schedule
@@ -58,7 +58,7 @@ MAX_FIELD = 65_536
 # A process may be killed, or the database away, as often as this.
 ATTEMPTS = 10
 SWEEP_SECONDS = 3_600
-_WANTED = Wanted("table", "items.csv", "; import it in parts", MAX_FIELD)
+_WANTED = UploadKind("table", "items.csv", "; import it in parts", MAX_FIELD)
 
 
 class Imports:
@@ -72,7 +72,7 @@ class Imports:
         self._jobs = jobs
         jobs.register(KIND, self._run)
 
-    def take_up(self, schedule: Schedule) -> None:
+    def register_tasks(self, schedule: Schedule) -> None:
         """Hands the standing duty to the schedule."""
         schedule.every("import files", SWEEP_SECONDS, self._sweep)
 
@@ -159,7 +159,7 @@ class Imports:
         key, fingerprint = await asyncio.to_thread(import_key, file, order.options)
         async with self._database.read() as read:
             earlier = await repository.list_earlier_imports(read, key, fingerprint)
-        names = Names(ImportName(key, fingerprint, order.import_id, earlier))
+        names = ImportKeys(ImportName(key, fingerprint, order.import_id, earlier))
         plan = await self._plan(order, names, report)
         if order.options.dry_run:
             return _told(order, plan, "Nothing was written: this is what would be", applied=False)
@@ -172,18 +172,18 @@ class Imports:
         first = await asyncio.to_thread(keep_plan, self.store.place(order.import_id) / PLAN, plan)
         told = {each.line: each for each in plan.errors}
         for number in plan.refusals:
-            first.refuse_after_all(number, told.get(number))
+            first.refuse_late(number, told.get(number))
         try:
             refused = await self._write(order, names, plan, by, report)
-        except Broken as broken:
-            first.refuse_after_all(broken.told.line, broken.told)
+        except RowFailedLate as broken:
+            first.refuse_late(broken.told.line, broken.told)
             taken_back = await self._take_back(order, by, report) or TakenBack()
             message = f"Row {broken.told.line} became unsound while others were written, and all was taken back"
             if taken_back.left:
                 message += f" but {len(taken_back.left)} things that were changed or used since"
             return _told(order, first, message, applied=False, taken_back=taken_back)
         for each in refused:
-            first.refuse_after_all(each.line, each)
+            first.refuse_late(each.line, each)
         written = await self._finish(order, names.own, by, plan)
         count = first.created + first.changed
         message = f"{count} row{' was' if count == 1 else 's were'} imported, {first.refused} refused"
@@ -193,14 +193,14 @@ class Imports:
             message += f"; the stock of {first.already_imported} rows was booked before, and is not booked twice"
         return _told(order, first, message, applied=True, written=written)
 
-    async def _plan(self, order: ImportOrder, names: Names, report: ProgressCallback) -> Plan:
+    async def _plan(self, order: ImportOrder, names: ImportKeys, report: ProgressCallback) -> Plan:
         place = self.store.place(order.import_id)
         async with _sheet(place / UPLOAD, order) as (sheet, columns):
             with reports(place, sheet.header, names) as told:
                 return await Planner(self._database, columns, names).run(sheet, told, report)
 
     async def _write(
-        self, order: ImportOrder, names: Names, plan: Plan, by: Principal, report: ProgressCallback
+        self, order: ImportOrder, names: ImportKeys, plan: Plan, by: Principal, report: ProgressCallback
     ) -> list[LineReport]:
         """The rows that were refused only now."""
         place = self.store.place(order.import_id)
@@ -218,7 +218,7 @@ class Imports:
 
     async def _take_back(self, order: ImportOrder, by: Principal, report: ProgressCallback) -> TakenBack | None:
         """What an earlier attempt of this import, or this one, has written; None when there is nothing."""
-        taken = await TakingBack(self._database, self._recorder, order.import_id, by).run(report)
+        taken = await ImportRollback(self._database, self._recorder, order.import_id, by).run(report)
         return None if taken == TakenBack() else taken
 
     async def _finish(self, order: ImportOrder, name: ImportName, by: Principal, plan: Plan) -> Written:
@@ -239,7 +239,7 @@ class Imports:
             for origin in plan.origins:
                 if taken := plan.taken_of(origin):
                     key, content = origin.split(":")
-                    left = LeftRows.all_but(taken).runs
+                    left = UnbookedRows.all_but(taken).runs
                     details |= {"fingerprint": content, "rows": len(taken), "left": left}
                     await audit.record(tx, by, "imported", "import", key, details)
         return written

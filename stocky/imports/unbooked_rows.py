@@ -15,7 +15,7 @@ import msgspec
 LAST = 10**9
 
 
-class LeftRows(msgspec.Struct):
+class UnbookedRows(msgspec.Struct):
     """Runs of rows, each from its first to its last row, by the numbers of their lines."""
 
     runs: list[tuple[int, int]] = []

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import msgspec
 
-from stocky.db.maintenance_gate import begun_in
+from stocky.db.maintenance_gate import request_epoch
 from stocky.errors import Unavailable
 from stocky.http.sse import HEARTBEAT_SECONDS, Streams, comment, event
 from stocky.jobs.jobs import Jobs
@@ -20,7 +20,7 @@ LOOK_SECONDS = 0.25
 async def follow_job(jobs: Jobs, streams: Streams, job: Job) -> AsyncGenerator[bytes]:
     """The job whenever something about it has changed, and for the last time when it has ended."""
     # The job may be a restore, and its stream is to tell of the end.
-    begun_in.set(None)
+    request_epoch.set(None)
     with streams.open() as bell:
         number, silent = 0, 0.0
         last: Job | None = None

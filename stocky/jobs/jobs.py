@@ -21,7 +21,7 @@ import msgspec
 
 from stocky import clock
 from stocky.db import Connection, Database
-from stocky.db.maintenance_gate import begun_in
+from stocky.db.maintenance_gate import request_epoch
 from stocky.errors import OutOfSpace, StockyError, Unavailable
 from stocky.jobs import repository
 from stocky.jobs.repository import ClaimedJob, InterruptedJob, NewJob
@@ -86,7 +86,7 @@ class Jobs:
         self._wake = asyncio.Event()
         # Not by the clock, which may be set back: neither patience nor a lease may last until it has caught up.
         self._patient_until = time.monotonic()
-        database.gate.on_renewal(self._be_patient)
+        database.gate.on_data_replaced(self._be_patient)
         self._tasks: set[asyncio.Task[None]] = set()
         # On SQLite there is no other process: what is running there was left by one that has gone.
         self._expired_before = clock.FAR_AWAY if database.dialect == "sqlite" else clock.now()
@@ -166,7 +166,7 @@ class Jobs:
         run = self._running[job.id] = _Run(job)
         # It outlives the request, also when the data is replaced meanwhile.
         context = contextvars.copy_context()
-        context.run(begun_in.set, None)
+        context.run(request_epoch.set, None)
         task = asyncio.create_task(self._do(run, work), name=f"job {job.id}: {job.kind}", context=context)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import msgspec
 
-from stocky.db.maintenance_gate import begun_in
+from stocky.db.maintenance_gate import request_epoch
 from stocky.errors import StockyError, Unavailable
 from stocky.http.sse import HEARTBEAT_SECONDS, Streams, comment, event
 from stocky.live.repository import EventFilter
@@ -40,7 +40,7 @@ async def follow_ledger(
     event says where it goes on. It ends with Stocky, and when `admit` raises Unauthorized or Forbidden.
     """
     # It outlives a restore, and tells of it.
-    begun_in.set(None)
+    request_epoch.set(None)
     with streams.open() as bell, tail.ringing(bell):
         follower = _Follower(tail, wanted, after)
         admitted = spoke = time.monotonic()

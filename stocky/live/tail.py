@@ -69,8 +69,8 @@ class LedgerTail:
         self._is_followed = asyncio.Event()
         self._news = asyncio.Event()
         self._task = database.supervisor.task("live tail", self._look, self._wait, retry_seconds=RETRY_SECONDS)
-        database.on_news(self._news.set)
-        database.gate.on_renewal(self._start_over)
+        database.on_commit(self._news.set)
+        database.gate.on_data_replaced(self._start_over)
 
     def start(self) -> None:
         """Begins to wait for followers. The database is open."""

@@ -12,7 +12,7 @@ import msgspec
 
 from stocky import clock
 from stocky.auth.schemas import Principal
-from stocky.barcodes.keys import key_of
+from stocky.barcodes.keys import normalize_barcode
 from stocky.catalogue.repository import get_item
 from stocky.catalogue.schemas import Item
 from stocky.config import Config
@@ -61,7 +61,7 @@ class Lookups:
         jobs.register(STUBS, self._look_up_stubs, is_alone=True)
         jobs.register(MISSING, self._look_up_missing, is_alone=True)
 
-    def take_up(self, schedule: Schedule) -> None:
+    def register_tasks(self, schedule: Schedule) -> None:
         """Lets stubs be looked up by themselves, where there is a service."""
         if self._service is not None:
             schedule.every("look-up of stubs", LOOK_SECONDS, self._notice_stubs)
@@ -155,4 +155,4 @@ def _known_elsewhere(item: Item) -> str | None:
     """The barcode to ask about: a GTIN where there is one, or else a number that could be printed on a product."""
     numbers = [each.barcode for each in item.barcodes if each.barcode.isascii() and each.barcode.isdigit()]
     numbers = [number for number in numbers if len(number) in _LENGTHS]
-    return next((number for number in numbers if len(key_of(number)) == 14), next(iter(numbers), None))
+    return next((number for number in numbers if len(normalize_barcode(number)) == 14), next(iter(numbers), None))

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from stocky import clock
-from stocky.alerts.evaluate import look_at_causes
+from stocky.alerts.evaluate import evaluate_alerts
 from stocky.auth.schemas import Principal
 from stocky.catalogue import repository as catalogue
 from stocky.catalogue.schemas import Item
@@ -30,7 +30,7 @@ from stocky.merging.schemas import Merge, Moved, MovedBarcode, OpenMerge, Stub
 from stocky.stock.batch_writer import new_batch_id
 from stocky.stock.operations import ItemKey, Operation
 from stocky.stock.recorder import Recorder
-from stocky.stock.references import Undoable
+from stocky.stock.references import LedgerRow
 from stocky.stock.service import check
 
 UNDOABLE_FOR = timedelta(days=1)
@@ -68,7 +68,7 @@ async def merge_items(tx: Connection, recorder: Recorder, source_id: int, target
         user_id=by.id,
     )
     skus = [await _list_skus(tx, item.id) for item in (source, target)]
-    check(await recorder.record_in(tx, operation, batch_id=batch_id))
+    check(await recorder.record_within(tx, operation, batch_id=batch_id))
     before = await tx.all("list_items_merged_into", dict[str, int], target_id=source.id)
     moved = Moved(
         barcodes=[MovedBarcode(each.barcode, each.barcode == source.upc) for each in source.barcodes],
@@ -83,7 +83,7 @@ async def merge_items(tx: Connection, recorder: Recorder, source_id: int, target
     await tx.execute("move_barcodes", source_id=source.id, target_id=target.id)
     await tx.execute("mark_merged", source_id=source.id, target_id=target.id, moment=moment)
     await _renew(tx, target.id)
-    await look_at_causes(tx, [source_id, target.id])
+    await evaluate_alerts(tx, [source_id, target.id])
     await tx.value(
         "add_merge",
         source_id=source.id,
@@ -123,14 +123,14 @@ async def undo_merge(tx: Connection, recorder: Recorder, source_id: int, by: Pri
         kind="undo", undo_batch=merge.batch_id, note=f"Merge of {source.name} undone"[:1000], user_id=by.id
     )
     batch_ids = [merge.batch_id]
-    if rows := await tx.all("find_events_to_undo", Undoable, ids="[]", batch_ids=batch_ids):
+    if rows := await tx.all("find_events_to_undo", LedgerRow, ids="[]", batch_ids=batch_ids):
         changed = next((row for row in rows if row.is_unit_changed and row.delta_milli), None)
         if changed is not None:
             raise Conflict(
                 f"The unit of SKU {changed.sku_id} was changed after {source.name} was merged; move what is not"
                 f" {target.name} by hand"
             )
-        check(await recorder.record_in(tx, operation))
+        check(await recorder.record_within(tx, operation))
     await tx.execute("show_skus", item_id=source_id, ids=merge.moved.source_skus, moment=moment)
     await tx.execute(
         "hide_unused_skus",
@@ -153,7 +153,7 @@ async def undo_merge(tx: Connection, recorder: Recorder, source_id: int, by: Pri
     await return_project_entries(tx, merge.moved.project_entries, source, target, **when)
     await return_documents(tx, merge.moved.documents, merge.moved.image_document_id, source_id, target.id, moment)
     await _renew(tx, target.id)
-    await look_at_causes(tx, [source_id, target.id])
+    await evaluate_alerts(tx, [source_id, target.id])
     await tx.execute("end_merge", id=merge.id, undone_at=moment)
     await audit.record(tx, by, "unmerged", "item", source_id, {"from": target.id, "name": source.name})
     return await catalogue.get_item(tx, source_id)

@@ -38,7 +38,7 @@ class ClockWatch:
         self._offset = _offset()
         self._is_told = False
 
-    def take_up(self, schedule: Schedule) -> None:
+    def register_tasks(self, schedule: Schedule) -> None:
         """Hands the look to the schedule."""
         schedule.every("clock watch", LOOK_SECONDS, self.look)
 

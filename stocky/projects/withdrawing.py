@@ -51,7 +51,7 @@ async def withdraw(tx: Connection, recorder: Recorder, project_id: int, new: New
     operations = [_operation(row, new.note or f"For {project.name}", by) for row in needed]
     operations[0] = structs.replace(operations[0], **named(new.event_id, content))
     posting = Posting(operations, batch_id=new_batch_id(), atomic=True)
-    await recorder.post_in(tx, posting)
+    await recorder.post_within(tx, posting)
     if posting.refused_whole:
         raise await _refusal(tx, project_id, posting)
     await tx.execute(
@@ -67,7 +67,7 @@ def _operation(row: RequirementRow, note: str, by: Principal) -> Operation:
         kind="remove",
         item=ItemKey(id=row.item_id),
         quantity_milli=row.quantity_milli,
-        anywhere=True,
+        all_locations=True,
         in_main_unit=True,
         note=note,
         user_id=by.id,

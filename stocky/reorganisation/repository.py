@@ -20,7 +20,7 @@ from stocky.reorganisation.planning import Proposal
 from stocky.reorganisation.rules import Lot, Spot, Thing
 from stocky.reorganisation.schemas import NewPlan, Plan, PlannedMove, PlannedPlace, PlanStatus, PlanSummary
 from stocky.schema import StorageType
-from stocky.stock.models import Level, Stocked
+from stocky.stock.models import SkuState, StockItem
 
 KIND = "reorg.plan"
 # Plans that wait for someone's word at once; whoever wants another discards one.
@@ -64,7 +64,7 @@ class Present(msgspec.Struct):
 
     spots: dict[int, Spot]
     things: dict[int, Thing]
-    levels: list[Level]
+    levels: list[SkuState]
     lying: list[Lying]
 
 
@@ -171,7 +171,7 @@ async def lock_what_moves(tx: Connection, moves: list[MoveRow]) -> Present:
     places = {row.from_location_id for row in moves} | {row.to_location_id for row in moves}
     items = {row.item_id for row in moves}
     await tx.all("lock_locations", dict[str, int], ids=places)
-    await tx.all("lock_items", Stocked, ids=items)
+    await tx.all("lock_items", StockItem, ids=items)
     locations = await tx.all("list_locations_by_id", Location, ids=places)
     known = await get_items(tx, {row.item_id for row in moves})
     return Present(
@@ -181,7 +181,7 @@ async def lock_what_moves(tx: Connection, moves: list[MoveRow]) -> Present:
             if each.is_active
         },
         {each.id: Thing(each.id, each.name, each.default_storage_type) for each in known.values()},
-        await tx.all("list_levels", Level, ids=items),
+        await tx.all("list_levels", SkuState, ids=items),
         await tx.all("list_items_at", Lying, ids=places),
     )
 

@@ -62,7 +62,7 @@ class Reorganisation:
                 raise Conflict(f"Plan {plan_id} has nothing to move: nothing is where it would be taken from")
             operations = [_operation(load, plan_id, by) for load in found]
             posting = Posting(operations, batch_id=new_batch_id(), atomic=True)
-            await self._recorder.post_in(tx, posting)
+            await self._recorder.post_within(tx, posting)
             if posting.refused_whole:
                 reason = next(each.reason for each in posting.outcomes if each.status == "rejected")
                 raise Conflict(f"Nothing was moved: {reason}")

@@ -92,7 +92,7 @@ async def _undo(database: Database, recorder: Recorder, scan: Scan, scanner_id: 
             occurred_at=scan.scanned_at,
             user_id=by.id,
             scanner_id=scanner_id,
-            in_full=True,
+            with_details=True,
             **named(scan.event_id, (scan.upc, scanner_id)),
         )
     )

@@ -10,7 +10,7 @@ import msgspec
 from stocky import clock
 from stocky.auth.schemas import Principal
 from stocky.barcodes.reader import read_code
-from stocky.barcodes.reading import LONGEST, Reading, is_too_long
+from stocky.barcodes.reading import LONGEST, ScannedCode, is_too_long
 from stocky.db import Connection
 from stocky.errors import Invalid
 from stocky.quantity import from_milli, to_milli
@@ -34,19 +34,19 @@ class _HintRow(msgspec.Struct):
 
 
 class ScanPosting(Posting):
-    """One scan on its way through a batch; with `only_look` nothing is booked, whatever the mode."""
+    """One scan on its way through a batch; with `lookup_only` nothing is booked, whatever the mode."""
 
-    def __init__(self, scan: Scan, scanned: Reading, by: Principal, *, only_look: bool = False) -> None:
+    def __init__(self, scan: Scan, scanned: ScannedCode, by: Principal, *, lookup_only: bool = False) -> None:
         super().__init__([])
         self.scan = scan
         self.scanned = scanned
-        self.only_look = only_look
+        self.lookup_only = lookup_only
         self.by = by
         self.scanner_id = scan.scanner_id or own_scanner_id(by)
         self.scanner = ScannerRow(self.scanner_id)
         self.needs_location = False
         # The hint, when it names no location.
-        self.lost_hint: str | int | None = None
+        self.unknown_hint: str | int | None = None
         self._named = named(scan.event_id, scan)
 
     @classmethod
@@ -55,7 +55,7 @@ class ScanPosting(Posting):
         hints = await _find_hints(tx, postings)
         for posting in postings:
             posting.scanner = scanners[posting.scanner_id]
-            if posting.only_look:
+            if posting.lookup_only:
                 posting.scanner = msgspec.structs.replace(posting.scanner, mode=Mode.LOOKUP)
             posting.operations = [posting._operation(hints)]
 
@@ -84,7 +84,7 @@ class ScanPosting(Posting):
         if scanner.mode is Mode.COUNT and scan.quantity is None:
             kind = None
         is_lost = kind is not None and hinted is None and bool(str(scan.location_hint or "").strip())
-        self.lost_hint = scan.location_hint if is_lost else None
+        self.unknown_hint = scan.location_hint if is_lost else None
         if self.needs_location:
             kind = None
         operation = Operation(
@@ -93,13 +93,13 @@ class ScanPosting(Posting):
             quantity_milli=1000 if scan.quantity is None else to_milli(scan.quantity),
             unit=scan.unit,
             in_packs=scan.unit is None,
-            stub_unknown=scanner.mode is not Mode.LOOKUP,
+            create_stub=scanner.mode is not Mode.LOOKUP,
             occurred_at=scan.scanned_at,
             lot=self.scanned.expiry or AnyLot.ANY,
             note=self.scanned.note,
             user_id=self.by.id,
             scanner_id=self.scanner_id,
-            in_full=True,
+            with_details=True,
             **self._named,
         )
         if kind == "move":
@@ -122,7 +122,7 @@ async def look_up(recorder: Recorder, barcode: str, by: Principal) -> ScanAnswer
         raise Invalid("There is nothing in the barcode; look whether the scanner reads what it should", field="upc")
     if is_too_long(barcode):
         raise Invalid(f"A barcode has at most {LONGEST} characters", field="upc")
-    return await _answer(recorder, ScanPosting(Scan(upc=barcode), await read_code(barcode), by, only_look=True))
+    return await _answer(recorder, ScanPosting(Scan(upc=barcode), await read_code(barcode), by, lookup_only=True))
 
 
 async def _answer(recorder: Recorder, posting: ScanPosting) -> ScanAnswer:
@@ -162,10 +162,10 @@ async def _find_hints(tx: Connection, postings: list[ScanPosting]) -> dict[str, 
 
 def _message(posting: ScanPosting, outcome: Outcome) -> str:
     told = _told(posting, outcome)
-    if posting.lost_hint is None or posting.needs_location or outcome.status not in ("applied", "rejected"):
+    if posting.unknown_hint is None or posting.needs_location or outcome.status not in ("applied", "rejected"):
         return told
     place = "" if posting.scanner.mode is Mode.MOVE else f"; the scanner's was taken, {posting.scanner.location_name}"
-    return f"{told}. There is no location {posting.lost_hint!r}{place}"
+    return f"{told}. There is no location {posting.unknown_hint!r}{place}"
 
 
 def _told(posting: ScanPosting, outcome: Outcome) -> str:
@@ -175,7 +175,7 @@ def _told(posting: ScanPosting, outcome: Outcome) -> str:
     if outcome.status == "duplicate":
         return f"{name}: this scan was counted already"
     if posting.needs_location:
-        hint = "" if posting.lost_hint is None else f"there is no location {posting.lost_hint!r}, and "
+        hint = "" if posting.unknown_hint is None else f"there is no location {posting.unknown_hint!r}, and "
         return f"{name}: nothing was booked, because {hint}the scanner has no location yet"
     if outcome.status == "looked_up":
         return f"{name}: {_total(outcome)} in stock"
@@ -222,7 +222,7 @@ def _is_unknown(posting: ScanPosting, outcome: Outcome) -> bool:
 
 def _suggestions(posting: ScanPosting, outcome: Outcome) -> list[SuggestedAction]:
     suggestions = []
-    if posting.needs_location or posting.lost_hint is not None:
+    if posting.needs_location or posting.unknown_hint is not None:
         suggestions.append(_SET_LOCATION)
     elif posting.scanner.mode is Mode.COUNT and posting.scan.quantity is None:
         suggestions.append(_NAME_QUANTITY)

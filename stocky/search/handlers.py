@@ -11,7 +11,7 @@ from litestar.params import Parameter
 from stocky.auth.guards import readers
 from stocky.db import Lane
 from stocky.http.parameters import SearchText
-from stocky.http.response_cache import KeptAnswers
+from stocky.http.response_cache import ResponseCache
 from stocky.search import repository
 from stocky.search.schemas import FoundItem
 
@@ -25,8 +25,8 @@ async def search(state: State, lane: Lane, q: SearchText, limit: FoundLimit = 20
     Best first: code and barcode, then names that begin so, then words that do, then what contains it; where
     nothing does, what is spelt similarly. With the stock at each place, and why each was found.
     """
-    kept: KeptAnswers = state.kept_answers
-    return await kept.answer(lane, repository.search, q, limit)  # type: ignore[return-value]  # the same, encoded already
+    kept: ResponseCache = state.kept_answers
+    return await kept.get_or_read(lane, repository.search, q, limit)  # type: ignore[return-value]  # the same, encoded already
 
 
 search_routes = Router("/search", route_handlers=[search], tags=["Search"])

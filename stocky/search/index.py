@@ -36,7 +36,7 @@ class SearchIndex:
         self._is_prepared = False
         self._is_behind = False
         self._is_indexed: bool | None = None
-        database.gate.on_renewal(self._forget)
+        database.gate.on_data_replaced(self._forget)
 
     @property
     def state(self) -> str:
@@ -46,11 +46,11 @@ class SearchIndex:
         told = INDEXED[self._database.dialect] if self._is_indexed else PLAIN
         return f"{told}; items are still being put in" if self._is_behind else told
 
-    async def keep_in_step(self) -> None:
+    async def sync(self) -> None:
         """A standing duty: sees to every mark there is. Raises Unavailable while a restore replaces the data."""
-        await self.see_to_marks()
+        await self.process_pending()
 
-    async def see_to_marks(self) -> bool:
+    async def process_pending(self) -> bool:
         """Whether none is left; False while another process sees to them."""
         if self._is_prepared:
             async with self._database.read() as read:
@@ -58,7 +58,7 @@ class SearchIndex:
                     return True
         elif not await self._prepare():
             return False
-        while (seen_to := await self._database.run(_see_to_marks)) == BATCH:
+        while (seen_to := await self._database.run(_process_pending)) == BATCH:
             self._is_behind = True
             await asyncio.sleep(0)
         if seen_to is None:
@@ -99,7 +99,7 @@ async def reindex(config: Config) -> str:
         await database.run(_empty)
         index = SearchIndex(database)
         while True:
-            if await index.see_to_marks():
+            if await index.process_pending():
                 return index.state
             await asyncio.sleep(LOOK_SECONDS)
     finally:
@@ -123,7 +123,7 @@ async def _make(tx: Connection) -> None:
     await tx.execute("make_search_index_let_go")
 
 
-async def _see_to_marks(tx: Connection) -> int | None:
+async def _process_pending(tx: Connection) -> int | None:
     """How many marks it saw to; None while another process does."""
     if not (await tx.rows("take_search_turn"))[0][0]:
         return None

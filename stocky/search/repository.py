@@ -17,7 +17,7 @@ from math import sqrt
 import msgspec
 from msgspec import Struct
 
-from stocky.barcodes.keys import key_of
+from stocky.barcodes.keys import normalize_barcode
 from stocky.catalogue.repository import items_by_id, like_pattern
 from stocky.catalogue.schemas import Item
 from stocky.db import Connection
@@ -80,7 +80,7 @@ async def search(tx: Connection, typed: str, limit: int) -> list[FoundItem]:
 async def _find(tx: Connection, query: Query, limit: int) -> dict[int, Ranked]:
     pending: list[Mark] = await tx.all("list_pending", Mark, limit=PENDING)
     changed = await _changed_texts(tx, {mark.item_id for mark in pending})
-    wanted = {"code": query.typed.upper(), "barcode": query.typed, "barcode_key": key_of(query.typed)}
+    wanted = {"code": query.typed.upper(), "barcode": query.typed, "barcode_key": normalize_barcode(query.typed)}
     exactly: list[_Hit] = await tx.all("find_exact", _Hit, **wanted)
     found = (await _find_verbatim(tx, query.typed, limit)) if query.is_terse else {}
     found |= {each.item_id: exact(each.item_id, each.field) for each in exactly}

@@ -28,7 +28,7 @@ from stocky.stock.recorder import Recorder
 @post("/{list_id:int}/items", opt=members)
 async def add_shopping_list_item(data: NewEntry, tx: Connection, user: Principal, list_id: PathId) -> Entry:
     """Put an item on a list, or by `text` a placeholder for what is no item."""
-    return await service.put_on_list(tx, list_id, data, user)
+    return await service.add_to_list(tx, list_id, data, user)
 
 
 @put("/{list_id:int}/items/{item_id:int}", opt=members)
@@ -42,7 +42,7 @@ async def change_shopping_list_item(
 @delete("/{list_id:int}/items/{item_id:int}", opt=members)
 async def delete_shopping_list_item(tx: Connection, user: Principal, list_id: PathId, item_id: PathId) -> None:
     """Take an item from a list without buying it."""
-    await service.take_from_list(tx, list_id, user, item_id=item_id)
+    await service.remove_from_list(tx, list_id, user, item_id=item_id)
 
 
 @post("/{list_id:int}/items/{item_id:int}/bought", opt=members, status_code=200)
@@ -69,7 +69,7 @@ async def change_shopping_list_placeholder(
 @delete("/{list_id:int}/placeholders/{entry_id:int}", opt=members)
 async def delete_shopping_list_placeholder(tx: Connection, user: Principal, list_id: PathId, entry_id: PathId) -> None:
     """Take a placeholder from a list without buying it."""
-    await service.take_from_list(tx, list_id, user, entry_id=entry_id)
+    await service.remove_from_list(tx, list_id, user, entry_id=entry_id)
 
 
 @post("/{list_id:int}/placeholders/{entry_id:int}/bought", opt=members, status_code=204)

@@ -38,7 +38,7 @@ from stocky.shopping.schemas import (
 )
 from stocky.stock.operations import AnyLot, ItemKey, Operation, Outcome
 from stocky.stock.recorder import Recorder
-from stocky.stock.service import named, place_of, refusal_of
+from stocky.stock.service import named, refusal_of, to_place
 
 # Of something that is exactly at its minimum nothing is missing, and yet it is to be bought.
 LEAST_MILLI = 1000
@@ -93,7 +93,7 @@ async def fill_from_low_stock(tx: Connection, list_id: int, wanted: Filling, by:
     return Filled(added, is_complete=len(low) <= room)
 
 
-async def put_on_list(tx: Connection, list_id: int, new: NewEntry, by: Principal) -> Entry:
+async def add_to_list(tx: Connection, list_id: int, new: NewEntry, by: Principal) -> Entry:
     """Raises NotFound for an unknown list or item, Conflict for what is on the list already or a list that is full."""
     opened = await open_list(tx, list_id, by)
     return await add_entry(tx, list_id, opened.item_count, new, by)
@@ -121,7 +121,7 @@ async def change_placeholder(
     return await answer_entry(tx, entry)
 
 
-async def take_from_list(
+async def remove_from_list(
     tx: Connection, list_id: int, by: Principal, *, item_id: int | None = None, entry_id: int | None = None
 ) -> None:
     """Raises NotFound."""
@@ -138,7 +138,7 @@ async def _buy_item(
     await lock_items(tx, {item_id})
     entry = await find_entry(tx, list_id, item_id=item_id)
     operation = _operation(entry, list_id, item_id, purchase, by)
-    outcome = await recorder.record_in(tx, operation)
+    outcome = await recorder.record_within(tx, operation)
     if outcome.status == "rejected":
         return outcome
     if outcome.status == "looked_up":
@@ -165,14 +165,14 @@ def _operation(entry: EntryRow | None, list_id: int, item_id: int, purchase: Pur
     return Operation(
         kind=None if entry is None else "add",
         item=ItemKey(id=item_id),
-        place=None if entry is None else place_of(purchase.location),
+        place=None if entry is None else to_place(purchase.location),
         quantity_milli=quantity_milli,
         lot=AnyLot.ANY if purchase.lot is None else purchase.lot,
         occurred_at=purchase.occurred_at,
         note=purchase.note,
         user_id=by.id,
         in_main_unit=True,
-        in_full=True,
+        with_details=True,
         **named(purchase.event_id, ("bought", list_id, item_id, purchase)),
     )
 

@@ -16,9 +16,9 @@ from stocky.schema import MAX_ID
 from stocky.stock import units
 from stocky.stock.fingerprints import has_fingerprint
 from stocky.stock.ledger import Ledger
-from stocky.stock.models import Entry, Level, Refused, Stocked, Written
+from stocky.stock.models import Entry, EventToUndo, Refused, SkuState, StockItem
 from stocky.stock.operations import Operation, Outcome, Posting, RefusalKind
-from stocky.stock.references import Found, batch_undone, unpacked
+from stocky.stock.references import ResolvedReferences, apply_pack_size, batch_undone
 from stocky.stock.schemas import Sku, StockEvent
 
 # How far a scanner's clock may be ahead.
@@ -41,13 +41,13 @@ class Earlier(msgspec.Struct):
     events: list[StockEvent]
 
 
-class Application:
+class Batch:
     """One pass over the postings of a batch."""
 
     def __init__(
         self,
         ledger: Ledger,
-        found: dict[int, Found],
+        found: dict[int, ResolvedReferences],
         known: dict[str, Earlier],
         refused: dict[str, Remembered],
         items: dict[int, Item],
@@ -58,9 +58,9 @@ class Application:
         self.moment = moment
         self.booked: list[tuple[Outcome, list[Entry]]] = []
         # What answers show of levels that get their id when they are written.
-        self.unnumbered: list[tuple[Sku, Level]] = []
+        self.unnumbered: list[tuple[Sku, SkuState]] = []
         # SKUs that were asked for without stock.
-        self.opened: list[tuple[Outcome, Level]] = []
+        self.opened: list[tuple[Outcome, SkuState]] = []
         self._found = found
         self._known = known
         self._refused = refused
@@ -95,11 +95,11 @@ class Application:
                 self._remember_refusal(operation, refusal)
             if operation.event_id is not None:
                 self._decided[operation.event_id] = (operation.fingerprint, outcome)
-        if operation.in_full and found.item_id in self._items:
+        if operation.with_details and found.item_id in self._items:
             self._show_stock(outcome, found.item_id)
         return outcome
 
-    def _decide(self, operation: Operation, found: Found, posting: Posting) -> Outcome:
+    def _decide(self, operation: Operation, found: ResolvedReferences, posting: Posting) -> Outcome:
         if found.refusal is not None:
             raise found.refusal
         if operation.kind is None:
@@ -119,18 +119,18 @@ class Application:
             outcome.quantity_after_milli = entries[0].quantity_after_milli
             outcome.is_short = entries[0].is_short
             self.booked.append((outcome, entries))
-        elif operation.opens and found.item_id is not None and found.location_id is not None:
+        elif operation.create_sku and found.item_id is not None and found.location_id is not None:
             level = self.ledger.open(operation, self.ledger.items[found.item_id], found.location_id)
             outcome.quantity_after_milli = level.quantity_milli
             self.opened.append((outcome, level))
         outcome.sku_is_new = len(self.ledger.made) > made
         return outcome
 
-    def _entries(self, operation: Operation, found: Found) -> list[Entry]:
+    def _entries(self, operation: Operation, found: ResolvedReferences) -> list[Entry]:
         ledger = self.ledger
         if operation.kind == "undo":
             rows = [
-                Written(
+                EventToUndo(
                     row.id,
                     row.kind,
                     row.item_id,
@@ -152,18 +152,18 @@ class Application:
         if item is None:
             raise Refused(f"There is no item with id {found.item_id}", "not_found")
         if operation.into is not None:
-            return ledger.hand_over(operation, item, ledger.items[operation.into])
+            return ledger.transfer_all(operation, item, ledger.items[operation.into])
         if operation.sku_id is not None:
             self._check_sku(operation)
-            if operation.hide:
+            if operation.deactivate:
                 return ledger.write_off(operation)
         ledger.check_in_use(item)
         if operation.in_packs:
             operation = self._unpacked(operation, item, found)
-        if operation.anywhere:
+        if operation.all_locations:
             return ledger.remove(operation, item, None)
         location_id = found.location_id if found.location_id is not None else self._only_place(operation, item)
-        if operation.opens and not operation.quantity_milli:
+        if operation.create_sku and not operation.quantity_milli:
             return []
         if operation.kind == "add":
             return ledger.add(operation, item, location_id)
@@ -175,7 +175,7 @@ class Application:
             raise Refused("Name the location to move to", "invalid")
         return ledger.move(operation, item, location_id, found.to_location_id)
 
-    def _unpacked(self, operation: Operation, item: Stocked, found: Found) -> Operation:
+    def _unpacked(self, operation: Operation, item: StockItem, found: ResolvedReferences) -> Operation:
         """What a scanned code counts, in a unit of the item's, or in the one that is named."""
         scanned = operation.item.scanned if operation.item else None
         if scanned is None:
@@ -194,7 +194,7 @@ class Application:
         unit = ledger.unit_of(item.id, location_id)
         if scanned.milligrams is not None:
             unit = ledger.weighed_in(item.id, location_id) or unit
-        return unpacked(operation, found.pack_milli, unit, content)
+        return apply_pack_size(operation, found.pack_milli, unit, content)
 
     def _check_sku(self, operation: Operation) -> None:
         assert operation.sku_id is not None
@@ -208,7 +208,7 @@ class Application:
             )
         self.ledger.check_unit(operation, level)
 
-    def _only_place(self, operation: Operation, item: Stocked) -> int:
+    def _only_place(self, operation: Operation, item: StockItem) -> int:
         """Where the item is, when it is at one place only."""
         active = [level for level in self.ledger.levels(item.id) if level.is_active]
         places = {level.location_id for level in active if level.quantity_milli} or {

@@ -13,16 +13,16 @@ from datetime import datetime
 from typing import Any
 
 from stocky import clock
-from stocky.alerts.evaluate import COLD, look_at_causes
+from stocky.alerts.evaluate import COLD, evaluate_alerts
 from stocky.catalogue.repository import items_by_id, remove_stub
 from stocky.catalogue.schemas import Item
 from stocky.db import Connection
 from stocky.quantity import from_milli
-from stocky.stock.batch import Application, Earlier, Remembered
+from stocky.stock.batch import Batch, Earlier, Remembered
 from stocky.stock.ledger import Ledger
-from stocky.stock.models import Entry, HandedOver, Level, Stocked
+from stocky.stock.models import Entry, MergedStock, SkuState, StockItem
 from stocky.stock.operations import Operation, Posting
-from stocky.stock.references import Found, resolve
+from stocky.stock.references import ResolvedReferences, resolve
 from stocky.stock.schemas import StockEvent
 from stocky.stock.units import is_pack, pack_size
 
@@ -44,7 +44,7 @@ async def record(tx: Connection, postings: list[Posting], cache: ItemCache) -> N
     ledger = await _read_ledger(tx, operations, found, moment)
     known, refused = await _read_event_ids(tx, operations)
     items = await _read_items(tx, operations, found, ledger, cache)
-    application = Application(ledger, found, known, refused, items, moment)
+    application = Batch(ledger, found, known, refused, items, moment)
     for posting in postings:
         application.apply(posting)
     await _write(tx, application)
@@ -58,13 +58,13 @@ def new_batch_id() -> str:
     return uuid.uuid4().hex
 
 
-def items_crossed(ledger: Ledger) -> set[int]:
+def items_with_changed_alerts(ledger: Ledger) -> set[int]:
     """Items of which the batch took something across a line that an alert tells of.
 
     A total across its item's minimum; a SKU below nothing or back; one that time or its place matters to, from
     nothing to something or back.
     """
-    before: dict[int, tuple[Level, int]] = {}
+    before: dict[int, tuple[SkuState, int]] = {}
     for entry in ledger.entries:
         before.setdefault(id(entry.level), (entry.level, entry.quantity_after_milli - entry.delta_milli))
     crossed = set()
@@ -87,7 +87,7 @@ def items_crossed(ledger: Ledger) -> set[int]:
 
 
 async def _read_ledger(
-    tx: Connection, operations: list[Operation], found: dict[int, Found], moment: datetime
+    tx: Connection, operations: list[Operation], found: dict[int, ResolvedReferences], moment: datetime
 ) -> Ledger:
     ids = {one.item_id for one in found.values() if one.item_id is not None}
     undone = {row.item_id for one in found.values() for row in one.undone}
@@ -97,7 +97,7 @@ async def _read_ledger(
         return Ledger([], [], moment)
     items = await _lock_items(tx, ids)
     merged = {item.id: item.merged_into_id for item in items if item.merged_into_id is not None}
-    handed_over: list[HandedOver] = []
+    handed_over: list[MergedStock] = []
     if merged:
         # Whoever names an item that was merged, by an id or a code on an old label, means the other one. Locking
         # out of order may meet another batch that does; the database ends one of the two, and it is tried again.
@@ -106,15 +106,17 @@ async def _read_ledger(
         if behind := undone & merged.keys():
             # While an item is locked, none of the merges that lead on from it is made or undone.
             wanted = {"ids": sorted(behind)}
-            handed_over = await tx.all("list_handed_over", HandedOver, **wanted)
+            handed_over = await tx.all("list_handed_over", MergedStock, **wanted)
         items += await _lock_items(tx, {*merged.values(), *(each.into_id for each in handed_over)} - ids)
     wanted = {"ids": [item.id for item in items]}
-    levels: list[Level] = await tx.all("list_levels", Level, **wanted)
+    levels: list[SkuState] = await tx.all("list_levels", SkuState, **wanted)
     await _read_packs(tx, operations, items, levels)
     return Ledger(items, levels, moment, handed_over)
 
 
-async def _read_packs(tx: Connection, operations: list[Operation], items: list[Stocked], levels: list[Level]) -> None:
+async def _read_packs(
+    tx: Connection, operations: list[Operation], items: list[StockItem], levels: list[SkuState]
+) -> None:
     """How many pieces are in a pack of the items that are counted in both; for a batch without packs no query."""
     named = {level.unit for level in levels} | {each.unit for each in operations if each.unit is not None}
     if len(named) < 2 or not any(map(is_pack, named)):
@@ -132,10 +134,10 @@ async def _read_packs(tx: Connection, operations: list[Operation], items: list[S
             item.pack_milli = pack_size(packs[item.id])
 
 
-async def _lock_items(tx: Connection, ids: set[int]) -> list[Stocked]:
+async def _lock_items(tx: Connection, ids: set[int]) -> list[StockItem]:
     if not ids:
         return []
-    return [Stocked(*row) for row in (await tx.rows("lock_items", ids=sorted(ids)))]
+    return [StockItem(*row) for row in (await tx.rows("lock_items", ids=sorted(ids)))]
 
 
 async def _read_event_ids(
@@ -160,14 +162,14 @@ async def _read_event_ids(
 
 
 async def _read_items(
-    tx: Connection, operations: list[Operation], found: dict[int, Found], ledger: Ledger, cache: ItemCache
+    tx: Connection, operations: list[Operation], found: dict[int, ResolvedReferences], ledger: Ledger, cache: ItemCache
 ) -> ItemCache:
     """The items that answers show."""
     shown: dict[int, Item] = {}
     missing: list[int] = []
     for operation in operations:
         item_id = found[id(operation)].item_id
-        if not operation.in_full or item_id is None or item_id not in ledger.items or item_id in shown:
+        if not operation.with_details or item_id is None or item_id not in ledger.items or item_id in shown:
             continue
         cached = cache.get(item_id)
         if cached is not None and cached.version == ledger.items[item_id].version:
@@ -187,7 +189,7 @@ async def _read_items(
     return shown
 
 
-async def _write(tx: Connection, application: Application) -> None:
+async def _write(tx: Connection, application: Batch) -> None:
     ledger, moment = application.ledger, application.moment
     for level in ledger.made:
         level.id = await _add_level(tx, level)
@@ -203,8 +205,8 @@ async def _write(tx: Connection, application: Application) -> None:
         for entry, row in zip(ledger.entries, ids, strict=True):
             entry.id = row[0]
         await tx.execute_many("add_events", [_row(entry, moment) for entry in ledger.entries])
-        if crossed := items_crossed(ledger):
-            await look_at_causes(tx, crossed)
+        if crossed := items_with_changed_alerts(ledger):
+            await evaluate_alerts(tx, crossed)
     if application.new_refusals:
         await tx.execute_many(
             "add_refusals",
@@ -220,11 +222,11 @@ async def _write(tx: Connection, application: Application) -> None:
     for outcome, entries in application.booked:
         outcome.ledger_id = entries[0].id
         outcome.sku_id = entries[0].level.id
-        if entries[0].operation.in_full:
+        if entries[0].operation.with_details:
             outcome.events = [_event(entry, moment) for entry in entries]
 
 
-async def _remove_unused_stubs(tx: Connection, postings: list[Posting], found: dict[int, Found]) -> None:
+async def _remove_unused_stubs(tx: Connection, postings: list[Posting], found: dict[int, ResolvedReferences]) -> None:
     """What only postings that were refused as a whole would have needed."""
     stubs: dict[bool, set[int]] = {True: set(), False: set()}
     for posting in postings:
@@ -236,7 +238,7 @@ async def _remove_unused_stubs(tx: Connection, postings: list[Posting], found: d
         await remove_stub(tx, item_id)
 
 
-async def _add_level(tx: Connection, level: Level) -> int:
+async def _add_level(tx: Connection, level: SkuState) -> int:
     rows = await tx.rows(
         "add_level",
         item_id=level.item_id,

@@ -14,7 +14,7 @@ import msgspec
 from stocky.quantity import from_milli
 from stocky.schema import MAX_ID
 from stocky.stock import units
-from stocky.stock.models import Entry, HandedOver, Level, Refused, Stocked, Written
+from stocky.stock.models import Entry, EventToUndo, MergedStock, Refused, SkuState, StockItem
 from stocky.stock.operations import AnyLot, Operation
 
 # Far above any stock, and exact as a JSON number.
@@ -25,16 +25,16 @@ class Ledger:
     """The stock of the items of a batch, and the entries that change it. `handed_over` is where merged stock went."""
 
     def __init__(
-        self, items: list[Stocked], levels: list[Level], moment: datetime, handed_over: Sequence[HandedOver] = ()
+        self, items: list[StockItem], levels: list[SkuState], moment: datetime, handed_over: Sequence[MergedStock] = ()
     ) -> None:
         self.items = {item.id: item for item in items}
         self.moment = moment
         self.entries: list[Entry] = []
-        self.changed: dict[int, Level] = {}
-        self.made: list[Level] = []
+        self.changed: dict[int, SkuState] = {}
+        self.made: list[SkuState] = []
         self.reversed: set[int] = set()
-        self._by_item: dict[int, list[Level]] = {item.id: [] for item in items}
-        self._by_sku: dict[int, Level] = {}
+        self._by_item: dict[int, list[SkuState]] = {item.id: [] for item in items}
+        self._by_sku: dict[int, SkuState] = {}
         # How to take back what the batch has done so far, newest last.
         self._undo: list[Callable[[], None]] = []
         self._merges = {each.item_id: each for each in handed_over}
@@ -44,10 +44,10 @@ class Ledger:
             self._by_item[level.item_id].append(level)
             self._by_sku[level.id] = level
 
-    def level(self, sku_id: int) -> Level | None:
+    def level(self, sku_id: int) -> SkuState | None:
         return self._by_sku.get(sku_id)
 
-    def levels(self, item_id: int) -> list[Level]:
+    def levels(self, item_id: int) -> list[SkuState]:
         return self._by_item[item_id]
 
     def savepoint(self) -> int:
@@ -74,7 +74,7 @@ class Ledger:
         That is the unit of its oldest SKU there that is not hidden, or else of its oldest one anywhere; None for an
         item that was never anywhere. The view `item_amount` says the same.
         """
-        found: Level | None = None
+        found: SkuState | None = None
         for level in self.levels(item_id):
             if location_id is not None and (level.location_id != location_id or not level.is_active):
                 continue
@@ -94,7 +94,7 @@ class Ledger:
         worths = ((level.quantity_milli, units.ratio(level.unit, main, pack_milli)) for level in levels)
         return units.nearest(sum((Fraction(milli) * worth for milli, worth in worths if worth is not None), Fraction()))
 
-    def convert(self, item: Stocked, milli: int | Fraction, unit: str, into: str) -> int:
+    def convert(self, item: StockItem, milli: int | Fraction, unit: str, into: str) -> int:
         """Thousandths of one unit of an item as thousandths of another. Raises Refused, also rather than rounding."""
         if unit == into and isinstance(milli, int):
             return milli
@@ -119,29 +119,31 @@ class Ledger:
     def level_for(
         self,
         operation: Operation,
-        item: Stocked,
+        item: StockItem,
         location_id: int,
         lot: date | None,
         *,
-        like: Level | None = None,
-    ) -> Level:
+        like: SkuState | None = None,
+    ) -> SkuState:
         """The level of a lot at a place: found, shown again where it was hidden, or made."""
         if operation.sku_id is not None and like is None:
             return self._by_sku[operation.sku_id]
         for level in self.levels(item.id):
             if level.location_id == location_id and level.expiry_date == lot:
-                if operation.opens:
+                if operation.create_sku:
                     self.check_unit(operation, level)
                 self.show(level)
                 return level
         unit = like.unit if like else operation.unit or self.unit_of(item.id, location_id) or units.PIECE
-        level = Level(0, item.id, location_id, lot, 0, unit, operation.notes or "", True, 0, self.moment, self.moment)
+        level = SkuState(
+            0, item.id, location_id, lot, 0, unit, operation.notes or "", True, 0, self.moment, self.moment
+        )
         self.made.append(level)
         self._by_item[item.id].append(level)
         self.remember(self._forget_made, level)
         return level
 
-    def check_unit(self, operation: Operation, level: Level) -> None:
+    def check_unit(self, operation: Operation, level: SkuState) -> None:
         """Raises Refused for a quantity in a unit of another kind than the one that is counted in there."""
         item = self.items[level.item_id]
         if operation.unit is not None and units.ratio(operation.unit, level.unit, item.pack_milli) is None:
@@ -152,7 +154,7 @@ class Ledger:
                 f" quantity in {level.unit}, or {otherwise}"
             )
 
-    def book(self, operation: Operation, level: Level, delta_milli: int, reverses_id: int | None = None) -> Entry:
+    def book(self, operation: Operation, level: SkuState, delta_milli: int, reverses_id: int | None = None) -> Entry:
         """The entry that changes a level. Raises Refused for more than can be counted."""
         after = level.quantity_milli + delta_milli
         if abs(after) > LIMIT_MILLI:
@@ -163,13 +165,13 @@ class Ledger:
         self.entries.append(entry)
         return entry
 
-    def show(self, level: Level) -> None:
+    def show(self, level: SkuState) -> None:
         """A level that was hidden is there again."""
         if not level.is_active:
             self.touch(level)
             level.is_active = True
 
-    def touch(self, level: Level) -> None:
+    def touch(self, level: SkuState) -> None:
         """Before a level is changed: what it is now can be gone back to, and it is one to be written."""
         before = (level.quantity_milli, level.is_active, level.version, level.updated_at)
         entries = len(self.entries)
@@ -190,25 +192,25 @@ class Ledger:
         """Something else was done, which `take_back` undoes."""
         self._undo.append(lambda: take_back(*arguments))
 
-    def _forget_made(self, level: Level) -> None:
+    def _forget_made(self, level: SkuState) -> None:
         self.made.remove(level)
         self._by_item[level.item_id].remove(level)
 
     @staticmethod
-    def check_in_use(item: Stocked) -> None:
+    def check_in_use(item: StockItem) -> None:
         """Raises Refused for an item that was taken out of use: it holds nothing, and nothing is booked to it."""
         if item.merged_into_id is not None:
             raise Refused(f"{item.name} was merged into item {item.merged_into_id}; undo the merge first", "invalid")
         if not item.is_active:
             raise Refused(f"{item.name} is no longer in use; make it active again first", "invalid")
 
-    def add(self, operation: Operation, item: Stocked, location_id: int) -> list[Entry]:
+    def add(self, operation: Operation, item: StockItem, location_id: int) -> list[Entry]:
         """Stock comes in, to the named lot or to the stock without one."""
         _at_least_some(operation)
         level = self.open(operation, item, location_id)
         return [self.book(operation, level, self._asked(operation, item, level))]
 
-    def open(self, operation: Operation, item: Stocked, location_id: int) -> Level:
+    def open(self, operation: Operation, item: StockItem, location_id: int) -> SkuState:
         """The level that stock would be added to."""
         level = self.level_for(
             operation, item, location_id, None if isinstance(operation.lot, AnyLot) else operation.lot
@@ -217,7 +219,7 @@ class Ledger:
             self.touch(level)
         return level
 
-    def remove(self, operation: Operation, item: Stocked, location_id: int | None) -> list[Entry]:
+    def remove(self, operation: Operation, item: StockItem, location_id: int | None) -> list[Entry]:
         """Stock goes out: of the named lot, or earliest expiry first; the item's policy decides about too little.
 
         Without a location it goes out of all of them, and too little is refused.
@@ -226,9 +228,9 @@ class Ledger:
         taken, is_short = self._take(operation, item, location_id)
         entries = [self.book(operation, level, -quantity) for level, quantity in taken]
         entries[0].is_short = is_short
-        return as_one(entries)
+        return link_transfer(entries)
 
-    def move(self, operation: Operation, item: Stocked, location_id: int, to_location_id: int) -> list[Entry]:
+    def move(self, operation: Operation, item: StockItem, location_id: int, to_location_id: int) -> list[Entry]:
         """Stock changes place, lot by lot, as the two sides of one transfer, each in the unit of its SKU."""
         _at_least_some(operation)
         if location_id == to_location_id:
@@ -237,9 +239,9 @@ class Ledger:
         for level, quantity in self._take(operation, item, location_id)[0]:
             target = self.level_for(operation, item, to_location_id, level.expiry_date, like=level)
             entries += self._pass_on(operation, level, target, quantity)
-        return as_one(entries)
+        return link_transfer(entries)
 
-    def set(self, operation: Operation, item: Stocked, location_id: int) -> list[Entry]:
+    def set(self, operation: Operation, item: StockItem, location_id: int) -> list[Entry]:
         """A count: the difference is booked, a difference of nothing included."""
         if operation.sku_id is not None:
             level = self._by_sku[operation.sku_id]
@@ -258,7 +260,7 @@ class Ledger:
             level = found[0] if len(found) == 1 else self.level_for(operation, item, location_id, None)
         return [self.book(operation, level, self._asked(operation, item, level) - level.quantity_milli)]
 
-    def undo(self, operation: Operation, rows: list[Written]) -> list[Entry]:
+    def undo(self, operation: Operation, rows: list[EventToUndo]) -> list[Entry]:
         """Compensates rows of the ledger, latest first; all of them or none.
 
         What is taken from an item that was merged since is what the other one has of it.
@@ -290,7 +292,7 @@ class Ledger:
                 self._hand_back(operation, level, row.delta_milli)
             entries.append(self.book(operation, level, -row.delta_milli, reverses_id=row.id))
         self._check_enough(mark)
-        return as_one(entries)
+        return link_transfer(entries)
 
     def write_off(self, operation: Operation) -> list[Entry]:
         """A SKU goes away: what it holds is booked out and it is hidden."""
@@ -301,7 +303,7 @@ class Ledger:
         level.is_active = False
         return entries
 
-    def hand_over(self, operation: Operation, item: Stocked, to: Stocked) -> list[Entry]:
+    def transfer_all(self, operation: Operation, item: StockItem, to: StockItem) -> list[Entry]:
         """All that an item holds becomes another's, lot by lot where it lies; what is below zero, too."""
         self.check_in_use(item)
         self.check_in_use(to)
@@ -320,7 +322,7 @@ class Ledger:
             level.is_active = False
         return entries
 
-    def _hand_back(self, operation: Operation, level: Level, quantity_milli: int) -> None:
+    def _hand_back(self, operation: Operation, level: SkuState, quantity_milli: int) -> None:
         """A level of a merged item has again what an undoing takes from it, merge by merge from who has it now.
 
         It is booked as part of each merge, so that undoing the merge gives back that much less.
@@ -353,11 +355,11 @@ class Ledger:
         holder.is_active = into.merged_into_id is None
 
     def _pass_on(
-        self, operation: Operation, giver: Level, taker: Level, given_milli: int, taken_milli: int | None = None
+        self, operation: Operation, giver: SkuState, taker: SkuState, given_milli: int, taken_milli: int | None = None
     ) -> list[Entry]:
         """Stock changes from one level to another, on each side in its unit. Raises Refused rather than rounding."""
         if giver.unit == taker.unit:
-            return as_one([self.book(operation, giver, -given_milli), self.book(operation, taker, given_milli)])
+            return link_transfer([self.book(operation, giver, -given_milli), self.book(operation, taker, given_milli)])
         item = _both(self.items[taker.item_id], self.items[giver.item_id])
         if taken_milli is None:
             taken_milli = self.convert(item, given_milli, giver.unit, taker.unit)
@@ -365,7 +367,7 @@ class Ledger:
         worth = units.ratio(giver.unit, taker.unit, item.pack_milli)
         if worth is not None and worth != 1:
             entries[0].unit_scale, entries[1].unit_scale = worth.numerator, worth.denominator
-        return as_one(entries)
+        return link_transfer(entries)
 
     def _check_enough(self, mark: int) -> None:
         """Raises Refused where the entries since `mark` leave less than nothing of what may not be oversold."""
@@ -380,7 +382,7 @@ class Ledger:
                     " Undo that first"
                 )
 
-    def _asked(self, operation: Operation, item: Stocked, level: Level) -> int:
+    def _asked(self, operation: Operation, item: StockItem, level: SkuState) -> int:
         """The quantity asked for, in thousandths of a level's unit, which it is in where no unit is named."""
         unit = operation.unit
         if operation.in_main_unit:
@@ -392,8 +394,8 @@ class Ledger:
         return self.convert(item, operation.quantity_milli, unit, level.unit)
 
     def _take(
-        self, operation: Operation, item: Stocked, location_id: int | None
-    ) -> tuple[list[tuple[Level, int]], bool]:
+        self, operation: Operation, item: StockItem, location_id: int | None
+    ) -> tuple[list[tuple[SkuState, int]], bool]:
         """Which levels give how much, each in its unit, and whether that is all there was, and less than was asked for.
 
         What is missing goes negative only where the item allows it.
@@ -410,7 +412,7 @@ class Ledger:
             ]
             sources.sort(key=lambda level: (level.expiry_date or date.max, level.id))
         unit = self._unit_taken(operation, item, location_id, sources)
-        taken: list[tuple[Level, int]] = []
+        taken: list[tuple[SkuState, int]] = []
         missing: int | Fraction = operation.quantity_milli
         for level in sources:
             if not missing or level.quantity_milli <= 0:
@@ -449,7 +451,9 @@ class Ledger:
                 return taken, False
         return [*taken, (last, more)], False
 
-    def _unit_taken(self, operation: Operation, item: Stocked, location_id: int | None, sources: list[Level]) -> str:
+    def _unit_taken(
+        self, operation: Operation, item: StockItem, location_id: int | None, sources: list[SkuState]
+    ) -> str:
         """The unit that a quantity to be taken is in. Raises Refused where none is named and it could be two kinds.
 
         Of all places at once it is taken in the main unit, as projects and lists count; what is of another kind stays.
@@ -473,7 +477,7 @@ class Ledger:
         return unit
 
 
-def as_one(entries: list[Entry]) -> list[Entry]:
+def link_transfer(entries: list[Entry]) -> list[Entry]:
     """Several rows of one operation share the first one's id as their transfer."""
     if len(entries) > 1:
         for entry in entries:
@@ -481,7 +485,7 @@ def as_one(entries: list[Entry]) -> list[Entry]:
     return entries
 
 
-def _both(item: Stocked, other: Stocked) -> Stocked:
+def _both(item: StockItem, other: StockItem) -> StockItem:
     """An item with the pack of either, for what passes from one to the other; with none where they differ."""
     packs = {item.pack_milli, other.pack_milli} - {None}
     if packs == {item.pack_milli}:
@@ -494,6 +498,6 @@ def _at_least_some(operation: Operation) -> None:
         raise Refused("The quantity must be more than 0", "invalid")
 
 
-def _seniority(level: Level) -> tuple[bool, int]:
+def _seniority(level: SkuState) -> tuple[bool, int]:
     """The lowest is the one whose unit counts: not hidden, and oldest."""
     return not level.is_active, level.id or MAX_ID

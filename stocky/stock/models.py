@@ -23,7 +23,7 @@ class Refused(Exception):
         self.kind = kind
 
 
-class Stocked(msgspec.Struct, gc=False):
+class StockItem(msgspec.Struct, gc=False):
     """An item as the rules see it."""
 
     id: int
@@ -38,7 +38,7 @@ class Stocked(msgspec.Struct, gc=False):
     pack_milli: int | None = None
 
 
-class Level(msgspec.Struct, gc=False):
+class SkuState(msgspec.Struct, gc=False):
     """A SKU with its quantity in thousandths; `id` is 0 until it is written."""
 
     id: int
@@ -77,7 +77,7 @@ class Entry(msgspec.Struct):
     """
 
     kind: str
-    level: Level
+    level: SkuState
     delta_milli: int
     quantity_after_milli: int
     operation: Operation
@@ -89,7 +89,7 @@ class Entry(msgspec.Struct):
     is_short: bool = False
 
 
-class Written(msgspec.Struct, gc=False):
+class EventToUndo(msgspec.Struct, gc=False):
     """A row of the ledger as far as undoing it needs."""
 
     id: int
@@ -103,7 +103,7 @@ class Written(msgspec.Struct, gc=False):
     is_unit_changed: bool = False
 
 
-class HandedOver(msgspec.Struct, gc=False):
+class MergedStock(msgspec.Struct, gc=False):
     """Where a merged item's stock went: to which item, in which batch, and into which SKU that of a SKU of it.
 
     Without SKUs for an item that held nothing. `is_unit_changed` says that the unit of the latter was changed since.

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from stocky.barcodes.reading import Reading
+from stocky.barcodes.reading import ScannedCode
 from stocky.catalogue.schemas import Item
 from stocky.db import Connection
 from stocky.stock.schemas import Sku, StockEvent
@@ -32,7 +32,7 @@ class ItemKey(msgspec.Struct, frozen=True, gc=False):
 
     id: int | None = None
     code: str | None = None
-    scanned: Reading | None = None
+    scanned: ScannedCode | None = None
 
 
 class AnyLot(Enum):
@@ -45,15 +45,15 @@ class Operation(msgspec.Struct, kw_only=True, gc=False):
     """One change of stock as it is asked for. Quantities in thousandths, never negative.
 
     `kind` None looks the item up and books nothing. `in_packs` multiplies by what is in a pack (see `packs`).
-    `stub_unknown` makes an item for an unknown barcode. `sku_id` names the SKU directly, instead of
+    `create_stub` makes an item for an unknown barcode. `sku_id` names the SKU directly, instead of
     item, place and lot. A move `into` another item hands over all that the item holds.
     `fingerprint` is that of `content`, which is what the client sent under `event_id`.
     An undo names `undo_event` (with its transfer) or `undo_batch`.
     `unit` is what the quantity is in, and that of a SKU that is made. Without one it is in the unit of the stock it
     is booked to, or of the whole item's stock (see `Ledger.unit_of`) with `in_main_unit`.
-    `opens` makes the SKU even when nothing is added to it; `hide` writes it off.
-    `anywhere` removes from all places of the item at once, and never more than there is, whatever its policy.
-    `in_full` asks for the events, the item and its stock in the outcome.
+    `create_sku` makes the SKU even when nothing is added to it; `deactivate` writes it off.
+    `all_locations` removes from all places of the item at once, and never more than there is, whatever its policy.
+    `with_details` asks for the events, the item and its stock in the outcome.
     """
 
     kind: Kind | None
@@ -64,7 +64,7 @@ class Operation(msgspec.Struct, kw_only=True, gc=False):
     quantity_milli: int = 0
     lot: date | None | AnyLot = AnyLot.ANY
     in_packs: bool = False
-    stub_unknown: bool = False
+    create_stub: bool = False
     undo_event: int | None = None
     undo_batch: str | None = None
     into: int | None = None
@@ -79,17 +79,17 @@ class Operation(msgspec.Struct, kw_only=True, gc=False):
     in_main_unit: bool = False
     notes: str | None = None
     if_version: int | None = None
-    opens: bool = False
-    hide: bool = False
-    anywhere: bool = False
-    in_full: bool = False
+    create_sku: bool = False
+    deactivate: bool = False
+    all_locations: bool = False
+    with_details: bool = False
 
 
 class Outcome(msgspec.Struct, kw_only=True, gc=False):
     """What became of an operation; `ledger_id` is the (first) row it has in the ledger.
 
     `is_short` says that less was there than was to be removed, and all of it was taken.
-    `events`, `item` and `skus` (its stock right after the operation) are there when the operation asked `in_full`.
+    `events`, `item` and `skus` (its stock right after the operation) are there when the operation asked `with_details`.
     """
 
     status: Literal["applied", "duplicate", "rejected", "looked_up"]

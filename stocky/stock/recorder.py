@@ -37,7 +37,7 @@ class Recorder:
         self._worker: asyncio.Task[None] | None = None
         self._closing = False
         self._cache: ItemCache = {}
-        database.gate.on_renewal(self.forget)
+        database.gate.on_data_replaced(self.forget)
         self.batches = 0
         self.recorded = 0
 
@@ -61,7 +61,7 @@ class Recorder:
 
         Raises Unavailable when the queue is full, Stocky is stopping, or the database is away.
         """
-        self._database.gate.pass_by()
+        self._database.gate.check_open()
         count = len(posting.operations) or 1
         if self._closing:
             raise Unavailable("Stocky is stopping; send it again", retry_after=5)
@@ -78,11 +78,13 @@ class Recorder:
         """One operation on its own."""
         return (await self.post(Posting([operation]))).outcomes[0]
 
-    async def record_in(self, transaction: Connection, operation: Operation, *, batch_id: str | None = None) -> Outcome:
+    async def record_within(
+        self, transaction: Connection, operation: Operation, *, batch_id: str | None = None
+    ) -> Outcome:
         """One operation as part of a transaction that is open already."""
-        return (await self.post_in(transaction, Posting([operation], batch_id=batch_id))).outcomes[0]
+        return (await self.post_within(transaction, Posting([operation], batch_id=batch_id))).outcomes[0]
 
-    async def post_in(self, transaction: Connection, posting: Posting) -> Posting:
+    async def post_within(self, transaction: Connection, posting: Posting) -> Posting:
         """A posting, with its outcomes, as part of a transaction that is open already."""
         await record(transaction, [posting], self._cache)
         return posting

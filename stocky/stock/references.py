@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import msgspec
 
-from stocky.barcodes.reading import Reading
+from stocky.barcodes.reading import ScannedCode
 from stocky.catalogue.repository import add_stub
 from stocky.catalogue.schemas import is_item_code
 from stocky.db import Connection
@@ -36,7 +36,7 @@ class _SkuKey(msgspec.Struct):
     location_id: int
 
 
-class Undoable(msgspec.Struct):
+class LedgerRow(msgspec.Struct):
     """A row of the ledger that is to be undone."""
 
     id: int
@@ -51,19 +51,19 @@ class Undoable(msgspec.Struct):
     is_unit_changed: bool
 
 
-class Found(msgspec.Struct):
+class ResolvedReferences(msgspec.Struct):
     """What the references of one operation lead to."""
 
     item_id: int | None = None
     pack_milli: int = 1000
     location_id: int | None = None
     to_location_id: int | None = None
-    undone: list[Undoable] = []
+    undone: list[LedgerRow] = []
     refusal: Refused | None = None
     is_stub: bool = False
 
 
-async def resolve(tx: Connection, operations: list[Operation]) -> dict[int, Found]:
+async def resolve(tx: Connection, operations: list[Operation]) -> dict[int, ResolvedReferences]:
     """By the operation's identity: its item, places and the rows it would undo; or why there are none."""
     skus = await _resolve_skus(tx, operations)
     undone = await _resolve_undone(tx, operations)
@@ -71,10 +71,10 @@ async def resolve(tx: Connection, operations: list[Operation]) -> dict[int, Foun
     places = await _resolve_places(tx, operations, touched)
     barcodes, codes = await _resolve_item_keys(tx, operations)
     in_use = {place.id for place in places}
-    found: dict[int, Found] = {}
-    unknown: list[tuple[Operation, Reading]] = []
+    found: dict[int, ResolvedReferences] = {}
+    unknown: list[tuple[Operation, ScannedCode]] = []
     for operation in operations:
-        one = found[id(operation)] = Found()
+        one = found[id(operation)] = ResolvedReferences()
         try:
             if operation.sku_id is not None:
                 _find_by_sku(operation, one, skus, in_use)
@@ -99,7 +99,7 @@ def batch_undone(operation: Operation) -> Refused:
     return Refused(f"Batch {operation.undo_batch} has been undone already", "undone")
 
 
-def unpacked(operation: Operation, pack_milli: int, unit: str | None, content: str | None) -> Operation:
+def apply_pack_size(operation: Operation, pack_milli: int, unit: str | None, content: str | None) -> Operation:
     """The operation with its quantity, which counts packs, in the unit of what is in them.
 
     `unit` is what the stock there is counted in (None: the item was never anywhere), and `content` what a pack quantity
@@ -118,7 +118,9 @@ def unpacked(operation: Operation, pack_milli: int, unit: str | None, content: s
     return _times(operation, pack_milli, content)
 
 
-async def _add_stubs(tx: Connection, unknown: list[tuple[Operation, Reading]], found: dict[int, Found]) -> None:
+async def _add_stubs(
+    tx: Connection, unknown: list[tuple[Operation, ScannedCode]], found: dict[int, ResolvedReferences]
+) -> None:
     """Makes items for barcodes that nobody knows, unless the event is one that was sent before."""
     event_ids = [operation.event_id for operation, _ in unknown if operation.event_id is not None]
     rows = await tx.rows("find_event_ids", event_ids=event_ids)
@@ -141,12 +143,12 @@ async def _add_stubs(tx: Connection, unknown: list[tuple[Operation, Reading]], f
             one.item_id, one.is_stub = stubs[scanned.key], True
 
 
-def _find_by_sku(operation: Operation, one: Found, skus: dict[int, _SkuKey], in_use: set[int]) -> None:
+def _find_by_sku(operation: Operation, one: ResolvedReferences, skus: dict[int, _SkuKey], in_use: set[int]) -> None:
     assert operation.sku_id is not None
     sku = skus.get(operation.sku_id)
     if sku is None:
         raise Refused(f"There is no SKU with id {operation.sku_id}", "not_found")
-    if sku.location_id not in in_use and not operation.hide:
+    if sku.location_id not in in_use and not operation.deactivate:
         raise _place_gone(sku.location_id)
     one.item_id, one.location_id = sku.item_id, sku.location_id
 
@@ -154,7 +156,7 @@ def _find_by_sku(operation: Operation, one: Found, skus: dict[int, _SkuKey], in_
 def _find_item(
     operation: Operation,
     key: ItemKey,
-    one: Found,
+    one: ResolvedReferences,
     barcodes: _Barcodes,
     codes: dict[str, int],
 ) -> bool:
@@ -172,7 +174,7 @@ def _find_item(
             one.item_id, one.pack_milli = barcode
         elif by_code := codes.get(scanned.code.upper()):
             one.item_id = by_code
-        elif operation.stub_unknown:
+        elif operation.create_stub:
             return False
         else:
             raise Refused(f"There is no item with barcode {scanned.code}", "not_found")
@@ -242,21 +244,21 @@ async def _resolve_skus(tx: Connection, operations: list[Operation]) -> dict[int
     return {row.id: row for row in rows}
 
 
-async def _resolve_undone(tx: Connection, operations: list[Operation]) -> list[Undoable]:
+async def _resolve_undone(tx: Connection, operations: list[Operation]) -> list[LedgerRow]:
     events = [operation.undo_event for operation in operations if operation.undo_event is not None]
     batches = [operation.undo_batch for operation in operations if operation.undo_batch is not None]
     if not events and not batches:
         return []
-    rows: list[Undoable] = await tx.all(
+    rows: list[LedgerRow] = await tx.all(
         "find_events_to_undo",
-        Undoable,
+        LedgerRow,
         ids=events,
         batch_ids=batches,
     )
     return rows
 
 
-def _rows_to_undo(operation: Operation, rows: list[Undoable], in_use: set[int]) -> list[Undoable]:
+def _rows_to_undo(operation: Operation, rows: list[LedgerRow], in_use: set[int]) -> list[LedgerRow]:
     chosen = _chosen_to_undo(operation, rows)
     for row in chosen:
         if row.location_id not in in_use:
@@ -268,7 +270,7 @@ def _place_gone(location_id: int) -> Refused:
     return Refused(f"The location {location_id} is no longer in use; make it active again first", "invalid")
 
 
-def _chosen_to_undo(operation: Operation, rows: list[Undoable]) -> list[Undoable]:
+def _chosen_to_undo(operation: Operation, rows: list[LedgerRow]) -> list[LedgerRow]:
     if operation.undo_batch is not None:
         # What was undone one by one already, and the undoing itself, is no longer part of the batch.
         of_batch = [row for row in rows if row.batch_id == operation.undo_batch and row.kind != "undo"]
@@ -286,7 +288,7 @@ def _chosen_to_undo(operation: Operation, rows: list[Undoable]) -> list[Undoable
     return [row for row in rows if row.transfer_id == target.transfer_id]
 
 
-def _weight_milli(scanned: Reading, milligrams: int, unit: str) -> int:
+def _weight_milli(scanned: ScannedCode, milligrams: int, unit: str) -> int:
     """The weight of a label in thousandths of a unit; rounded only from pounds and ounces, which its note tells."""
     assert units.MILLIGRAM.size is not None
     exact = Fraction(milligrams * 1000 * units.MILLIGRAM.size, units.measure_of(unit).size or 1)

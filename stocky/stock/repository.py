@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from stocky import clock
-from stocky.alerts.evaluate import look_at_causes
+from stocky.alerts.evaluate import evaluate_alerts
 from stocky.auth.schemas import Principal
 from stocky.catalogue.repository import chosen, get_items, like_pattern
 from stocky.catalogue.schemas import Location
@@ -118,7 +118,7 @@ async def change_sku(tx: Connection, sku: Sku, change: SkuChange, by: Principal)
         unit_changed_at=None if units.ratio(sku.unit, unit) == 1 else moment,
     )
     if (chosen(change.expiry_date, sku.expiry_date), unit) != (sku.expiry_date, sku.unit):
-        await look_at_causes(tx, [sku.item_id])
+        await evaluate_alerts(tx, [sku.item_id])
     details = {name: value for name, value in msgspec.to_builtins(change).items() if value is not msgspec.UNSET}
     await audit.record(tx, by, "changed", "sku", sku.id, details)
     return await get_sku(tx, sku.id)

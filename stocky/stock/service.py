@@ -6,7 +6,7 @@ from typing import Any
 
 from stocky.auth.schemas import Principal
 from stocky.barcodes.reader import read_codes
-from stocky.barcodes.reading import Reading
+from stocky.barcodes.reading import ScannedCode
 from stocky.db import Connection
 from stocky.errors import Conflict, Invalid, NotFound, Stale, StockyError
 from stocky.quantity import from_milli, to_milli
@@ -80,9 +80,9 @@ async def add_stock(recorder: Recorder, new: NewSku, by: Principal) -> tuple[Sku
         lot=new.expiry_date,
         unit=new.unit,
         notes=new.notes,
-        opens=True,
+        create_sku=True,
         user_id=by.id,
-        in_full=True,
+        with_details=True,
         **named(new.event_id, new),
     )
     outcome = await recorder.record(operation)
@@ -100,7 +100,7 @@ async def count_stock(
         if_version=if_version,
         note=change.note,
         user_id=by.id,
-        in_full=True,
+        with_details=True,
         **named(change.event_id, (sku_id, change)),
     )
     return _sku_of(await recorder.record(operation))
@@ -116,7 +116,7 @@ async def adjust_stock(recorder: Recorder, sku_id: int, change: Adjustment, by: 
         unit=change.unit or None,
         note=change.note,
         user_id=by.id,
-        in_full=True,
+        with_details=True,
         **named(change.event_id, (sku_id, change)),
     )
     return _sku_of(await recorder.record(operation))
@@ -129,15 +129,15 @@ async def change_sku(
     sku = await repository.lock_sku(tx, sku_id, if_version)
     if isinstance(change.quantity, (int, float)) and to_milli(change.quantity) != to_milli(sku.quantity):
         operation = Operation(
-            kind="set", sku_id=sku_id, quantity_milli=to_milli(change.quantity), user_id=by.id, in_full=True
+            kind="set", sku_id=sku_id, quantity_milli=to_milli(change.quantity), user_id=by.id, with_details=True
         )
-        sku = _sku_of(await recorder.record_in(tx, operation))
+        sku = _sku_of(await recorder.record_within(tx, operation))
     return await repository.change_sku(tx, sku, change, by)
 
 
 async def write_off(recorder: Recorder, sku_id: int, by: Principal) -> None:
     """Books out what the SKU holds and hides it. Raises NotFound."""
-    operation = Operation(kind="set", sku_id=sku_id, hide=True, note="written off", user_id=by.id)
+    operation = Operation(kind="set", sku_id=sku_id, deactivate=True, note="written off", user_id=by.id)
     check(await recorder.record(operation))
 
 
@@ -155,7 +155,7 @@ async def undo(
         undo_batch=batch,
         note=new.note,
         user_id=by.id,
-        in_full=True,
+        with_details=True,
         **named(new.event_id, (event, batch)),
     )
     return check(await recorder.record(operation)).events
@@ -181,18 +181,18 @@ def _sku_of(outcome: Outcome) -> Sku:
     raise NotFound("The SKU has been removed since")
 
 
-def _operation(event: NewEvent, scanned: Reading, by: Principal) -> Operation:
+def _operation(event: NewEvent, scanned: ScannedCode, by: Principal) -> Operation:
     reference = event.item
     return Operation(
         kind=event.type.value,
         item=ItemKey(reference.id, reference.code, None if reference.upc is None else scanned),
-        place=place_of(event.location),
-        to_place=place_of(event.to_location),
+        place=to_place(event.location),
+        to_place=to_place(event.to_location),
         quantity_milli=to_milli(event.quantity),
         lot=event.lot or scanned.expiry or AnyLot.ANY,
         unit=event.unit,
         in_packs=reference.upc is not None and event.unit is None,
-        stub_unknown=reference.upc is not None,
+        create_stub=reference.upc is not None,
         occurred_at=event.occurred_at,
         note=", ".join(filter(None, (event.note, scanned.note))) or None,
         user_id=by.id,
@@ -200,7 +200,7 @@ def _operation(event: NewEvent, scanned: Reading, by: Principal) -> Operation:
     )
 
 
-def place_of(reference: LocationReference | None) -> Place | None:
+def to_place(reference: LocationReference | None) -> Place | None:
     """The place that a request names, if it names one."""
     if reference is None:
         return None

@@ -119,7 +119,7 @@ class Sending:
             if is_expected:
                 with suppress(StockyError, TimeoutError):
                     async with asyncio.timeout(RELEASE_SECONDS):
-                        await self._database.run(queues.let_go, self._owner, webhook_id)
+                        await self._database.run(queues.release, self._owner, webhook_id)
 
     async def _deliver(self, due: Due) -> bool:
         """Whether the receiver has taken it."""
@@ -154,7 +154,7 @@ class Sending:
             is_ours = await queues.note_not_delivered(tx, self._owner, due, outcome.status, error, now + wait)
             # What was sent to a receiver before it was repaired says nothing about it now.
             if is_ours and (reason := _why_given_up(due, outcome, error, now)):
-                await repository.switch_off(tx, due.webhook_id, reason)
+                await repository.disable(tx, due.webhook_id, reason)
         _log.info("Webhook %d: the receiver of delivery %d %s", due.webhook_id, due.id, error)
 
 

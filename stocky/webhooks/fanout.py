@@ -16,7 +16,7 @@ from stocky.errors import Unavailable
 from stocky.live.repository import EventFilter, list_events_after, list_open_writers
 from stocky.live.tail import wait_for_writers
 from stocky.webhooks import queues
-from stocky.webhooks.queues import MAX_WAITING, Ends, Place
+from stocky.webhooks.queues import MAX_WAITING, Positions, QueuePosition
 from stocky.webhooks.schemas import RESTORED, EventType, Message, RecordedStock, RestoredData
 
 # Ledger events in one delivery, and news looked through at once.
@@ -27,7 +27,7 @@ _EVERYTHING = EventFilter()
 _log = logging.getLogger(__name__)
 
 
-async def find_ends(database: Database) -> Ends:
+async def find_ends(database: Database) -> Positions:
     """The ends of the ledger and of the news, settled. Raises Unavailable when someone writes for very long."""
     async with database.read() as read:
         ends = await queues.get_ends(read)
@@ -40,7 +40,7 @@ async def find_ends(database: Database) -> Ends:
     return ends
 
 
-class HandingOut:
+class Fanout:
     """The standing duty of one process."""
 
     def __init__(self, database: Database) -> None:
@@ -51,14 +51,14 @@ class HandingOut:
         epoch = self._database.gate.epoch
         async with self._database.read() as read:
             places = await queues.list_places(read)
-            ends = await queues.get_ends(read) if places else Ends(0, 0)
+            ends = await queues.get_ends(read) if places else Positions(0, 0)
             behind = [place for place in places if place.is_behind(ends)]
             writers = await list_open_writers(read) if behind else set()
         await wait_for_writers(self._database, writers)
         handed = [await self._try_to_hand(place, ends, epoch) for place in behind]
         return any(handed)
 
-    async def _try_to_hand(self, place: Place, ends: Ends, epoch: int) -> bool:
+    async def _try_to_hand(self, place: QueuePosition, ends: Positions, epoch: int) -> bool:
         """What is wrong with one webhook does not keep the others waiting. Raises Unavailable, which is no one's."""
         try:
             return await self._hand(place, ends, epoch)
@@ -68,11 +68,11 @@ class HandingOut:
             _log.exception("Webhook %d could not be handed what has come; it is tried again", place.id)
             return False
 
-    async def _hand(self, place: Place, ends: Ends, epoch: int) -> bool:
+    async def _hand(self, place: QueuePosition, ends: Positions, epoch: int) -> bool:
         """Hands all that is settled to one webhook, as far as there is room in its queue."""
         if place.ledger is None or place.news is None:
             return await self._database.run(self._begin, place.id, ends, epoch)
-        at, waiting, handed = Ends(place.ledger, place.news), place.waiting, False
+        at, waiting, handed = Positions(place.ledger, place.news), place.waiting, False
         while waiting < MAX_WAITING:
             after, messages = await self._next(place, at, ends)
             if after == at or not await self._database.run(self._advance, place.id, at, after, messages, epoch):
@@ -80,7 +80,9 @@ class HandingOut:
             at, waiting, handed = after, waiting + len(messages), handed or bool(messages)
         return handed
 
-    async def _next(self, place: Place, at: Ends, ends: Ends) -> tuple[Ends, list[tuple[Message, int | None]]]:
+    async def _next(
+        self, place: QueuePosition, at: Positions, ends: Positions
+    ) -> tuple[Positions, list[tuple[Message, int | None]]]:
         """What comes behind `at`, one batch of each, and where the webhook stands then."""
         messages: list[tuple[Message, int | None]] = []
         ledger, news = at.ledger, at.news
@@ -97,9 +99,9 @@ class HandingOut:
                 found = await queues.list_news(read, news, ends.news, BATCH)
                 messages += [(each.told(), None) for each in found if each.event_type in place.event_types]
                 news = found[-1].id if len(found) == BATCH else ends.news
-        return Ends(ledger, news), messages
+        return Positions(ledger, news), messages
 
-    async def _begin(self, tx: Connection, webhook_id: int, ends: Ends, epoch: int) -> bool:
+    async def _begin(self, tx: Connection, webhook_id: int, ends: Positions, epoch: int) -> bool:
         """A webhook that came with a backup: what it was told before may not be so in this data."""
         if self._database.gate.epoch != epoch or not (await queues.enter(tx, webhook_id, ends)):
             return False
@@ -111,8 +113,8 @@ class HandingOut:
         self,
         tx: Connection,
         webhook_id: int,
-        at: Ends,
-        after: Ends,
+        at: Positions,
+        after: Positions,
         messages: list[tuple[Message, int | None]],
         epoch: int,
     ) -> bool:

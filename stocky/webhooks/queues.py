@@ -30,14 +30,14 @@ async def tell(tx: Connection, event_type: EventType, data: Any) -> None:
     await tx.execute("add_webhook_news", event_type=event_type.value, data=encoded, occurred_at=clock.now())
 
 
-class Ends(msgspec.Struct, frozen=True):
+class Positions(msgspec.Struct, frozen=True):
     """Ids up to which the ledger and the news are settled: nothing can appear there any more."""
 
     ledger: int
     news: int
 
 
-class Place(msgspec.Struct, frozen=True):
+class QueuePosition(msgspec.Struct, frozen=True):
     """Where an active webhook stands and how many deliveries wait; one without positions has to begin."""
 
     id: int
@@ -58,7 +58,7 @@ class Place(msgspec.Struct, frozen=True):
     def wants_news(self) -> bool:
         return any(each is not EventType.STOCK_RECORDED for each in self.event_types)
 
-    def is_behind(self, ends: Ends) -> bool:
+    def is_behind(self, ends: Positions) -> bool:
         """Whether there may be something that it has not been handed."""
         if self.ledger is None or self.news is None:
             return True
@@ -109,16 +109,16 @@ class Due(msgspec.Struct, frozen=True):
     failing_since: datetime | None
 
 
-async def get_ends(read: Connection) -> Ends:
+async def get_ends(read: Connection) -> Positions:
     """The ends as they are seen now; they are settled when all who are writing now have ended."""
-    ends = await read.one("get_webhook_ends", Ends)
+    ends = await read.one("get_webhook_ends", Positions)
     assert ends is not None  # a SELECT without FROM has a row
     return ends
 
 
-async def list_places(read: Connection) -> list[Place]:
+async def list_places(read: Connection) -> list[QueuePosition]:
     """Every active webhook, and those that have to begin."""
-    return await read.all("list_webhook_places", Place)
+    return await read.all("list_webhook_places", QueuePosition)
 
 
 async def list_news(read: Connection, after: int, until: int, limit: int) -> list[News]:
@@ -126,13 +126,13 @@ async def list_news(read: Connection, after: int, until: int, limit: int) -> lis
     return await read.all("list_webhook_news", News, after=after, until=until, limit=limit)
 
 
-async def enter(tx: Connection, webhook_id: int, ends: Ends) -> bool:
+async def enter(tx: Connection, webhook_id: int, ends: Positions) -> bool:
     """Lets a webhook begin at `ends`; False for one that has begun."""
     begun: int = await tx.execute("begin_webhook_queue", **_at(ends) | {"webhook_id": webhook_id, "now": clock.now()})
     return bool(begun)
 
 
-async def place(tx: Connection, webhook_id: int, ends: Ends, *, ledger: bool, news: bool) -> None:
+async def place(tx: Connection, webhook_id: int, ends: Positions, *, ledger: bool, news: bool) -> None:
     """Lets it go on from `ends` in the ledger, in the news, or in both; never from before where it stands."""
     if ledger:
         await tx.execute("place_webhook_in_ledger", webhook_id=webhook_id, ledger=ends.ledger)
@@ -141,7 +141,7 @@ async def place(tx: Connection, webhook_id: int, ends: Ends, *, ledger: bool, ne
 
 
 async def advance(
-    tx: Connection, webhook_id: int, before: Ends, after: Ends, messages: list[tuple[Message, int | None]]
+    tx: Connection, webhook_id: int, before: Positions, after: Positions, messages: list[tuple[Message, int | None]]
 ) -> bool:
     """Moves its place and adds what is to be sent, each with its position. False when someone else has."""
     await _lock(tx, webhook_id)
@@ -224,7 +224,7 @@ async def note_not_delivered(
     return bool(delayed)
 
 
-async def let_go(tx: Connection, owner: str, webhook_id: int) -> None:
+async def release(tx: Connection, owner: str, webhook_id: int) -> None:
     """The owner does not send to it any more."""
     await tx.execute("let_go_of_webhook", owner=owner, webhook_id=webhook_id)
 
@@ -239,5 +239,5 @@ async def _lock(tx: Connection, webhook_id: int) -> None:
     await tx.execute("lock_webhook", id=webhook_id)
 
 
-def _at(ends: Ends) -> dict[str, Any]:
+def _at(ends: Positions) -> dict[str, Any]:
     return {"ledger": ends.ledger, "news": ends.news}

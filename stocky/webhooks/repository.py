@@ -15,7 +15,7 @@ from stocky.catalogue.repository import chosen
 from stocky.db import Connection
 from stocky.errors import Conflict, NotFound
 from stocky.logs import audit
-from stocky.webhooks.queues import MAX_WAITING, Ends, enqueue, enter, place
+from stocky.webhooks.queues import MAX_WAITING, Positions, enqueue, enter, place
 from stocky.webhooks.schemas import (
     PING,
     Delivery,
@@ -50,7 +50,9 @@ async def list_webhooks(read: Connection, *, skip: int, limit: int) -> list[Webh
     return [_webhook(row) for row in await read.all("list_webhooks", dict[str, Any], skip=skip, limit=limit)]
 
 
-async def add_webhook(tx: Connection, new: NewWebhook, secret: str, ends: Ends, by: Principal) -> WebhookWithSecret:
+async def add_webhook(
+    tx: Connection, new: NewWebhook, secret: str, ends: Positions, by: Principal
+) -> WebhookWithSecret:
     """A webhook that is told what comes behind `ends`. Raises Conflict when there are enough."""
     if await tx.value("count_webhooks") >= MAX_WEBHOOKS:
         raise Conflict(f"There are {MAX_WEBHOOKS} webhooks already; delete one that is not needed any more")
@@ -69,7 +71,9 @@ async def add_webhook(tx: Connection, new: NewWebhook, secret: str, ends: Ends, 
     return WebhookWithSecret(**msgspec.structs.asdict(webhook), secret=secret)
 
 
-async def change_webhook(tx: Connection, webhook_id: int, change: WebhookChange, ends: Ends, by: Principal) -> Webhook:
+async def change_webhook(
+    tx: Connection, webhook_id: int, change: WebhookChange, ends: Positions, by: Principal
+) -> Webhook:
     """What is set in `change`; what it is told of anew begins behind `ends`. Raises NotFound."""
     before = await _open(tx, webhook_id)
     types = sorted(set(chosen(change.event_types, before.event_types)), key=list(EventType).index)
@@ -167,7 +171,7 @@ async def list_deliveries(
     )
 
 
-async def switch_off(tx: Connection, webhook_id: int, reason: str) -> None:
+async def disable(tx: Connection, webhook_id: int, reason: str) -> None:
     """Makes it inactive, and tells the administrators."""
     if await tx.execute("switch_webhook_off", id=webhook_id, reason=reason, updated_at=clock.now()):
         await audit.record(tx, None, "switched off", "webhook", webhook_id, {"reason": reason})

@@ -14,9 +14,9 @@ from stocky.jobs.schedule import Schedule
 from stocky.metrics import Metrics
 from stocky.webhooks import queues, repository
 from stocky.webhooks.delivery import Sending
-from stocky.webhooks.fanout import HandingOut, find_ends
+from stocky.webhooks.fanout import Fanout, find_ends
 from stocky.webhooks.http_client import Receivers
-from stocky.webhooks.queues import Ends
+from stocky.webhooks.queues import Positions
 from stocky.webhooks.schemas import Delivery, NewWebhook, Webhook, WebhookChange, WebhookWithSecret
 from stocky.webhooks.signing import make_secret
 
@@ -35,12 +35,12 @@ class Webhooks:
     def __init__(self, config: Config, database: Database, metrics: Metrics) -> None:
         self._database = database
         self._receivers = Receivers(to_private=config.webhooks_to_private)
-        self._handing_out = HandingOut(database)
+        self._handing_out = Fanout(database)
         self._sending = Sending(database, self._receivers)
         metrics.gauge("stocky_webhooks_delivered", "Deliveries taken, of this process", lambda: self._sending.delivered)
         metrics.gauge("stocky_webhooks_failed", "Attempts that failed, of this process", lambda: self._sending.failed)
 
-    def take_up(self, schedule: Schedule) -> None:
+    def register_tasks(self, schedule: Schedule) -> None:
         """Hands the duties to the schedule."""
         schedule.every("webhook fan-out", LOOK_SECONDS, self._hand_out)
         schedule.every("webhook expiry", TIDY_SECONDS, self._tidy)
@@ -69,7 +69,7 @@ class Webhooks:
             change = structs.replace(change, url=await self._receivers.check(change.url))
         # Where it begins matters only for what it is told from now on, and finding that out may take its time.
         begins = change.skip_missed or isinstance(change.event_types, list)
-        ends = await find_ends(self._database) if begins else Ends(0, 0)
+        ends = await find_ends(self._database) if begins else Positions(0, 0)
         async with self._database.transaction() as tx:
             changed = await repository.change_webhook(tx, webhook_id, change, ends, by)
         self._sending.look_now()

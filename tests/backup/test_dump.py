@@ -19,7 +19,7 @@ from litestar import Litestar
 from stocky.app import create_app
 from stocky.backup.dump.format import read_footer, read_header
 from stocky.backup.dump.objects import stocky_objects
-from stocky.backup.dump.tables import LEFT_OUT, is_data
+from stocky.backup.dump.tables import EXCLUDED_TABLES, is_data
 from stocky.backup.requests import DumpRequest, DumpResult
 from stocky.backup.service import dump_to_file, stream_dump, verify_file
 from stocky.config import Config, load
@@ -102,7 +102,7 @@ async def test_the_database_s_own_program_restores_every_row(
     check_schema(new)
     assert await find_faults(new) == []
     before, after = contents(config), contents(new)
-    assert {table for table in before if before[table] != after[table]} <= LEFT_OUT
+    assert {table for table in before if before[table] != after[table]} <= EXCLUDED_TABLES
 
 
 async def test_stocky_starts_and_goes_on_counting_on_what_was_restored(
@@ -171,7 +171,7 @@ async def test_a_dump_holds_no_sessions_and_names_no_hosts(client: AsyncClient, 
     assert run(config, "SELECT count(*) FROM sign_in") == [(1,)]
     text = text_of(await taken(config, tmp_path))
     assert 'INSERT INTO "user_account"' in text
-    for table in (*LEFT_OUT, "_yoyo_log"):
+    for table in (*EXCLUDED_TABLES, "_yoyo_log"):
         assert table in text
         assert f'INSERT INTO "{table}"' not in text
 

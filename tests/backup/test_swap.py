@@ -185,7 +185,7 @@ async def test_a_request_that_began_with_the_old_data_does_not_end_with_the_new(
 ) -> None:
     gate = app.state.database.gate
     epoch = gate.epoch
-    gate.renew()
+    gate.data_replaced()
     assert gate.epoch == epoch + 1
     # A new request is of the new epoch.
     assert await get(admin, "/items/") == []

@@ -21,8 +21,8 @@ from stocky.backup.swap import postgres as postgres_swap
 from stocky.backup.swap.swap import replace_database
 from stocky.config import Config
 from stocky.db import Database
-from stocky.db.maintenance_gate import Gate, begun_in
-from stocky.db.postgres_coordination import claim_restore
+from stocky.db.maintenance_gate import Gate, request_epoch
+from stocky.db.postgres_coordination import try_restore_lock
 from stocky.errors import Conflict, Unavailable
 from stocky.stock.consistency import find_faults
 from tests.architecture import schema
@@ -208,7 +208,7 @@ async def test_what_killed_restores_left_is_dropped_unless_one_is_running(
     await schema.run_beside(config, "CREATE TABLE stocky_incoming_0123abcd.item (id INTEGER)")
     await schema.run_beside(config, "CREATE SCHEMA stocky_incoming_of_someone_else")
     database: Database = app.state.database
-    async with claim_restore(config.database_url):
+    async with try_restore_lock(config.database_url):
         await postgres_swap.sweep(database)
         assert "stocky_incoming_0123abcd" in schema.other_schemas(config)
         with pytest.raises(Conflict):
@@ -246,7 +246,7 @@ async def test_who_lost_the_share_of_the_lock_looks_again_before_it_goes_on(
         pytest.skip("SQLite has no such lock")
     gate: Gate = app.state.database.gate
     renewed = asyncio.Event()
-    gate.on_renewal(renewed.set)
+    gate.on_data_replaced(renewed.set)
     ended = """
         SELECT pg_terminate_backend(pid) FROM pg_locks
          WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
@@ -261,29 +261,29 @@ async def test_who_lost_the_share_of_the_lock_looks_again_before_it_goes_on(
 async def test_the_gate_lets_go_of_nobody_who_does_not_come_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stocky.db.maintenance_gate.DRAIN_SECONDS", 0.01)
     gate = Gate()
-    with gate.inside():
+    with gate.enter():
         with pytest.raises(Unavailable, match="nothing was changed"):
-            async with gate.closed():
+            async with gate.drained():
                 raise AssertionError("someone is inside")
-        gate.pass_by()
-    async with gate.closed():
+        gate.check_open()
+    async with gate.drained():
         with pytest.raises(Unavailable):
-            gate.pass_by()
+            gate.check_open()
         with pytest.raises(Conflict):
-            async with gate.closed():
+            async with gate.drained():
                 raise AssertionError("it is closed already")
-    gate.pass_by()
+    gate.check_open()
 
 
 async def test_the_gate_tells_old_requests_from_new_ones() -> None:
     gate = Gate()
     forgotten: list[Any] = []
-    gate.on_renewal(lambda: forgotten.append(gate.epoch))
-    begun_in.set(gate.epoch)
-    gate.pass_by()
-    gate.renew()
+    gate.on_data_replaced(lambda: forgotten.append(gate.epoch))
+    request_epoch.set(gate.epoch)
+    gate.check_open()
+    gate.data_replaced()
     assert forgotten == [1]
     with pytest.raises(Unavailable, match="send it again"):
-        gate.pass_by()
-    begun_in.set(None)
-    gate.pass_by()
+        gate.check_open()
+    request_epoch.set(None)
+    gate.check_open()

@@ -10,9 +10,9 @@ from biip.checksums import gs1_standard_check_digit
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stocky.barcodes.keys import key_of, printed
+from stocky.barcodes.keys import normalize_barcode, printed
 from stocky.barcodes.reader import read_code, read_codes
-from stocky.barcodes.reading import Reading, is_too_long, may_be_gs1
+from stocky.barcodes.reading import ScannedCode, is_too_long, may_be_gs1
 
 GS = "\x1d"
 GTIN = "04006381333931"
@@ -74,7 +74,7 @@ LABELS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("text", LABELS)
 async def test_a_label_is_read(text: str) -> None:
     said = {"code": EAN} | LABELS[text]
-    assert await read_code(text) == Reading(text, key_of(said["code"]), **said)
+    assert await read_code(text) == ScannedCode(text, normalize_barcode(said["code"]), **said)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ async def test_a_label_is_read(text: str) -> None:
     ],
 )
 async def test_anything_else_is_a_plain_barcode(text: str) -> None:
-    assert await read_code(text) == Reading(text, key_of(text), text)
+    assert await read_code(text) == ScannedCode(text, normalize_barcode(text), text)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ async def test_anything_else_is_a_plain_barcode(text: str) -> None:
     ],
 )
 async def test_how_a_plain_barcode_was_printed_is_no_part_of_it(text: str, code: str) -> None:
-    assert await read_code(text) == Reading(text, key_of(code), code)
+    assert await read_code(text) == ScannedCode(text, normalize_barcode(code), code)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ async def test_what_is_written_into_a_code_is_read_out_of_it(
     ]
     for form in forms:
         reading = await read_code(form)
-        assert reading == Reading(
+        assert reading == ScannedCode(
             form,
             gtin,
             printed(gtin),
@@ -201,5 +201,5 @@ async def test_no_text_is_too_strange_to_be_read(text: str) -> None:
         reading = await read_code(each)
         assert reading.text == each
         if reading.problem is None:
-            assert reading.key == key_of(reading.code)
+            assert reading.key == normalize_barcode(reading.code)
             assert len(reading.code) <= 128

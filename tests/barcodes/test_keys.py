@@ -7,7 +7,7 @@ from biip.checksums import gs1_standard_check_digit
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stocky.barcodes.keys import key_of, printed
+from stocky.barcodes.keys import normalize_barcode, printed
 
 
 def gtin(payload: str) -> str:
@@ -26,7 +26,7 @@ def gtin(payload: str) -> str:
     ],
 )
 def test_forms_of_one_number_have_one_key(codes: tuple[str, ...], key: str) -> None:
-    assert {key_of(code) for code in codes} == {key}
+    assert {normalize_barcode(code) for code in codes} == {key}
     assert printed(key) == codes[0]
 
 
@@ -50,20 +50,20 @@ def test_forms_of_one_number_have_one_key(codes: tuple[str, ...], key: str) -> N
     ],
 )
 def test_anything_else_is_its_own_key(code: str) -> None:
-    assert key_of(code) == code
+    assert normalize_barcode(code) == code
 
 
 @given(st.sampled_from([7, 11, 12, 13]).flatmap(lambda n: st.text("0123456789", min_size=n, max_size=n)))
 def test_every_gtin_has_a_key_of_fourteen_digits_in_whatever_form(payload: str) -> None:
     code = gtin(payload)
-    key = key_of(code)
+    key = normalize_barcode(code)
     assert key == code.zfill(14)
-    assert key_of(printed(key)) == key_of(key) == key
+    assert normalize_barcode(printed(key)) == normalize_barcode(key) == key
     wrong = payload + str((int(code[-1]) + 1) % 10)
-    assert key_of(wrong) == wrong
+    assert normalize_barcode(wrong) == wrong
 
 
 @given(st.text(max_size=20))
 def test_what_is_no_gtin_never_has_the_key_of_one(code: str) -> None:
-    key = key_of(code)
-    assert key == code or (len(code) in (8, 12, 13) and key_of(key) == key == code.zfill(14))
+    key = normalize_barcode(code)
+    assert key == code or (len(code) in (8, 12, 13) and normalize_barcode(key) == key == code.zfill(14))

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
-from stocky.barcodes.keys import key_of
+from stocky.barcodes.keys import normalize_barcode
 
 SCANNERS = 16
 _START = datetime(2020, 1, 1, tzinfo=UTC)
@@ -81,7 +81,7 @@ def fill(cursor: _Cursor, items: int) -> None:
     cursor.executemany(
         _ADD_ITEM, [(_code(item), _name(names, item), "As it came from the shop", _NOW, _NOW) for item in numbers]
     )
-    cursor.executemany(_ADD_BARCODE, [(barcode(item), key_of(barcode(item)), item) for item in numbers])
+    cursor.executemany(_ADD_BARCODE, [(barcode(item), normalize_barcode(barcode(item)), item) for item in numbers])
     cursor.executemany(_ADD_SKU, [(item, place_of(item), _NOW, _NOW) for item in numbers])
     cursor.executemany(
         _ADD_EVENT,

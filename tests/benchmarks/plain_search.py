@@ -22,7 +22,7 @@ def main(path: str, limit: str) -> None:
     """Runs the statements of each search again and again."""
     with closing(open_connection(path, readonly=True)) as connection:
         searches = [
-            statements_of(connection, partial(search, text=line.strip(), limit=int(limit))) for line in sys.stdin
+            statements_of(connection, partial(search, typed=line.strip(), limit=int(limit))) for line in sys.stdin
         ]
         times = [seconds(connection, each) for _ in range(ROUNDS) for each in searches]
     print(median(times) * 1000)

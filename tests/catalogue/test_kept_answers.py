@@ -12,7 +12,7 @@ from litestar import Litestar
 from stocky.catalogue import repository
 from stocky.config import Config
 from stocky.http import response_cache
-from stocky.http.response_cache import KeptAnswers
+from stocky.http.response_cache import ResponseCache
 from stocky.search import repository as search_repository
 from tests.architecture import schema
 from tests.inventory import get, made, new_item, new_location, new_stock, refused
@@ -117,7 +117,7 @@ async def test_what_is_kept_stays_within_its_bounds(
     monkeypatch.setattr(response_cache, "KEPT_BYTES", 5 * response_cache.BESIDE_JSON)
     for number in range(12):
         await new_item(member, f"Salt {number}")
-    kept: KeptAnswers = app.state.kept_answers
+    kept: ResponseCache = app.state.kept_answers
     for _ in range(2):
         for limit in range(1, 13):
             assert len(await get(member, "/items/", limit=limit)) == limit

@@ -111,7 +111,7 @@ async def test_a_commit_by_way_of_the_pooler_is_news_to_the_other_process(enviro
     config = load(environ)
     async with opened(config) as one, opened(config) as other:
         heard = asyncio.Event()
-        other.on_news(heard.set)
+        other.on_commit(heard.set)
         async with other.serving():
             async with one.transaction() as transaction:
                 await transaction.value("reserve_event_ids", count=1)

@@ -13,7 +13,7 @@ import pytest
 from stocky.config import Config
 from stocky.db import maintenance_gate as gates
 from stocky.db.maintenance_gate import Gate
-from stocky.db.postgres_coordination import Presence
+from stocky.db.postgres_coordination import ServingLease
 from stocky.errors import Unavailable
 from stocky.supervisor import Supervisor
 
@@ -26,7 +26,7 @@ async def gate(dialect: str, config: Config) -> AsyncIterator[Gate]:
     if dialect == "sqlite":
         pytest.skip("one process serves one SQLite file")
     gate = Gate()
-    presence = Presence(config.database_url, gate, lambda *_: None, Supervisor())
+    presence = ServingLease(config.database_url, gate, lambda *_: None, Supervisor())
     await presence.start()
     yield gate
     await presence.close()
@@ -58,7 +58,7 @@ async def until_closed(gate: Gate) -> None:
     async with asyncio.timeout(10):
         while True:
             try:
-                gate.pass_by()
+                gate.check_open()
             except Unavailable:
                 return
             await asyncio.sleep(0.01)
@@ -70,7 +70,7 @@ async def test_the_gate_stays_closed_when_its_keeper_loses_its_connection_while_
 ) -> None:
     monkeypatch.setattr(gates, "DRAIN_SECONDS", 60 if leaves_in_time else 0.2)
     async with restoring(config) as end_the_keeper:
-        with gate.inside():
+        with gate.enter():
             await until_closed(gate)
             opened = asyncio.create_task(gate.opened())
             await end_the_keeper()
@@ -78,7 +78,7 @@ async def test_the_gate_stays_closed_when_its_keeper_loses_its_connection_while_
             await asyncio.sleep(0.5)
             assert not opened.done()
             with pytest.raises(Unavailable):
-                gate.pass_by()
+                gate.check_open()
         await asyncio.sleep(0.2)
         # The other process has the database to itself.
         assert not opened.done()

@@ -17,7 +17,7 @@ from stocky import clock
 from stocky.backup import restore
 from stocky.config import Config
 from stocky.documents.blobs import Blobs
-from stocky.documents.garbage_collector import KEPT, Collected, Collecting
+from stocky.documents.garbage_collector import KEPT, Collected, GarbageCollector
 from stocky.jobs.jobs import Jobs
 from tests.architecture import schema
 from tests.backup.dumps import as_json, take
@@ -30,11 +30,11 @@ LATER = KEPT + timedelta(days=2)
 
 
 @pytest.fixture
-def collecting(app: Litestar, config: Config) -> Collecting:
-    return Collecting(app.state.database, Blobs(config.blobs), Jobs(app.state.database))
+def collecting(app: Litestar, config: Config) -> GarbageCollector:
+    return GarbageCollector(app.state.database, Blobs(config.blobs), Jobs(app.state.database))
 
 
-async def collect(collecting: Collecting) -> Collected:
+async def collect(collecting: GarbageCollector) -> Collected:
     return await collecting.collect({}, lambda *_: None)
 
 
@@ -54,7 +54,7 @@ def put(config: Config, content: bytes, stored_at: datetime | None = None) -> Pa
 
 
 async def test_what_was_deleted_is_kept_for_a_month_and_then_collected(
-    admin: AsyncClient, config: Config, collecting: Collecting, monkeypatch: pytest.MonkeyPatch
+    admin: AsyncClient, config: Config, collecting: GarbageCollector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     item = await new_item(admin)
     kept = await uploaded(admin, item, pdf(mark="kept"))
@@ -71,7 +71,7 @@ async def test_what_was_deleted_is_kept_for_a_month_and_then_collected(
 
 
 async def test_content_that_an_upload_left_behind_is_noticed_and_collected(
-    config: Config, collecting: Collecting, monkeypatch: pytest.MonkeyPatch
+    config: Config, collecting: GarbageCollector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = put(config, b"left behind", clock.now() - timedelta(days=2))
     fresh = put(config, b"just being uploaded")
@@ -85,7 +85,7 @@ async def test_content_that_an_upload_left_behind_is_noticed_and_collected(
 
 
 async def test_what_is_uploaded_again_is_no_orphan_any_more(
-    admin: AsyncClient, config: Config, collecting: Collecting, monkeypatch: pytest.MonkeyPatch
+    admin: AsyncClient, config: Config, collecting: GarbageCollector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     item = await new_item(admin)
     first = await uploaded(admin, item, pdf())
@@ -113,7 +113,7 @@ async def test_who_wants_what_is_being_deleted_comes_again(admin: AsyncClient, c
 
 
 async def test_uploads_and_collections_at_once_lose_nothing(
-    admin: AsyncClient, config: Config, collecting: Collecting, monkeypatch: pytest.MonkeyPatch
+    admin: AsyncClient, config: Config, collecting: GarbageCollector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     item = await new_item(admin)
     for number in range(6):
@@ -167,7 +167,7 @@ async def test_check_tells_which_documents_have_lost_their_content(
 
 @pytest.mark.parametrize("path", ["full", "partial"])
 async def test_what_a_restored_dump_wants_is_not_collected_while_it_is_restored(
-    path: str, admin: AsyncClient, collecting: Collecting, monkeypatch: pytest.MonkeyPatch
+    path: str, admin: AsyncClient, collecting: GarbageCollector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     document = await uploaded(admin, await new_item(admin), pdf())
     dump = await take(admin)

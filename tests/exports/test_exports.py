@@ -208,7 +208,7 @@ async def test_an_export_that_a_restore_overtakes_is_never_whole(member: AsyncCl
         export = await exports.start(service.StockFilter())
         for _ in range(pieces):
             await anext(export)
-        app.state.database.gate.renew()
+        app.state.database.gate.data_replaced()
         # After the second piece there is only the end.
         with pytest.raises(Unavailable, match="restored"):
             await anext(export)

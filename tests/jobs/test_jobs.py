@@ -181,7 +181,7 @@ async def test_right_after_a_restore_nobody_is_taken_for_gone(
         return None
 
     jobs.register("looking round", work)
-    app.state.database.gate.renew()
+    app.state.database.gate.data_replaced()
     # Restores keep everyone out for longer than a lease, for as long as what is there is backed up.
     alive = NewJob(kind="restore", owner="else", lease_until=clock.now() - timedelta(seconds=1))
     id = await database.run(repository.add_job, alive)
@@ -192,7 +192,7 @@ async def test_right_after_a_restore_nobody_is_taken_for_gone(
         await ended(jobs, looked)
     assert (await jobs.look(id)).status is JobStatus.RUNNING
     monkeypatch.setattr("stocky.jobs.jobs.PATIENCE", timedelta(0))
-    app.state.database.gate.renew()
+    app.state.database.gate.data_replaced()
     assert (await ended(jobs, id)).status is JobStatus.FAILED
 
 
@@ -247,8 +247,9 @@ async def test_old_jobs_are_forgotten(database: Database) -> None:
         assert id is not None
         ids.append(id)
         if number != 4:
-            ending = repository.end_job("me", id, repository.Progress(), result=b"1", error=None, error_status=None)
-            await database.run(ending)
+            await database.run(
+                repository.end_job, "me", id, repository.Progress(), result=b"1", error=None, error_status=None
+            )
     await database.run(repository.remove_old_jobs, clock.LONG_AGO, 3)
     async with database.read() as read:
         left = [job.id for job in await repository.list_jobs(read, skip=0, limit=10)]
@@ -259,8 +260,7 @@ async def test_the_key_of_a_day_outlives_any_number_of_other_jobs(database: Data
     key = NewJob(kind="daily", owner="me", lease_until=clock.now(), once_key="daily/today")
     id = await database.run(repository.add_job, key)
     assert id is not None
-    ending = repository.end_job("me", id, repository.Progress(), result=b"1", error=None, error_status=None)
-    await database.run(ending)
+    await database.run(repository.end_job, "me", id, repository.Progress(), result=b"1", error=None, error_status=None)
     for _ in range(5):
         await database.run(repository.add_job, NewJob(kind="other"))
     await database.run(repository.remove_old_jobs, clock.LONG_AGO, 1)

@@ -49,7 +49,7 @@ class Writer:
         stack = await self._stack.enter_async_context(AsyncExitStack())
         tx = await stack.enter_async_context(self._stockroom.database.transaction())
         operation = Operation(kind="add", item=ItemKey(id=item), place=Place(id=place), quantity_milli=1000)
-        outcome: Outcome = await self._stockroom.recorder.record_in(tx, operation)
+        outcome: Outcome = await self._stockroom.recorder.record_within(tx, operation)
         assert outcome.ledger_id is not None
         return outcome.ledger_id, stack
 

@@ -127,8 +127,8 @@ async def test_after_a_restore_it_says_that_everything_is_new(app: Litestar, mem
     gate = app.state.database.gate
     async with following(app) as reader:
         await reader.next("ready")
-        async with gate.closed():
-            gate.renew()
+        async with gate.drained():
+            gate.data_replaced()
         assert (await reader.next("reset")).data == {"position": ids[-1]}
         assert await _post(member, item, shelf) == await reader.ids(1)
 

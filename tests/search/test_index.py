@@ -36,7 +36,7 @@ async def _run(config: Config, statement: str) -> list[Any]:
 
 async def _in_step(app: Litestar, config: Config) -> None:
     """Nothing is marked any more, and everything is in the index as it is."""
-    while not await app.state.search_index.see_to_marks():
+    while not await app.state.search_index.process_pending():
         pass
     assert await _run(config, "SELECT item_id FROM search_pending") == []
     assert await _run(config, "SELECT count(*) FROM search_text") == await _run(config, "SELECT count(*) FROM item")

@@ -37,7 +37,7 @@ async def test_what_is_meant_comes_first(app: Litestar, member: AsyncClient, rea
     items = await stock_up(member)
     as_it_changes = {typed: await _first(reader, items, typed) for typed, _ in QUERIES}
     assert as_it_changes == dict(QUERIES)
-    await app.state.search_index.keep_in_step()
+    await app.state.search_index.sync()
     assert {typed: await _first(reader, items, typed) for typed, _ in QUERIES} == dict(QUERIES)
     for item in items.values():
         assert await get(reader, "/search", q=item["code"].lower()) != []
@@ -56,7 +56,7 @@ async def test_short_words_of_any_script_find_what_contains_them(
 
     for _ in range(60):
         await new_item(member, words(3, 6))
-    await app.state.search_index.keep_in_step()
+    await app.state.search_index.sync()
     texts = await schema.run_beside(config, "SELECT item_id, text FROM search_text")
     for typed in (words(1 + at % 4, 1 + at % 3) for at in range(150)):
         found = await get(member, "/search", q=typed, limit=100)
@@ -77,7 +77,7 @@ async def test_better_matches_come_before_others(app: Litestar, member: AsyncCli
         assert [row["name"] for row in found] == [item["name"] for item in expected]
         assert [row["match"]["kind"] for row in found] == ["exact", "whole", "begins", "words", "words", "contains"]
         assert [row["match"]["fields"] for row in found[3:5]] == [["name"], ["description"]]
-        await app.state.search_index.keep_in_step()
+        await app.state.search_index.sync()
 
 
 async def test_a_row_is_the_item_with_its_stock_and_why_it_was_found(member: AsyncClient) -> None:
@@ -101,18 +101,18 @@ async def test_a_row_is_the_item_with_its_stock_and_why_it_was_found(member: Asy
 
 async def test_hidden_items_are_not_found(app: Litestar, member: AsyncClient) -> None:
     item = await new_item(member, "Salt", upc="4006381333931")
-    await app.state.search_index.keep_in_step()
+    await app.state.search_index.sync()
     await member.delete(f"/items/{item['id']}")
     for _ in ("marked", "indexed"):
         for typed in ("salt", "slat", "4006381333931", item["code"]):
             assert await get(member, "/search", q=typed) == []
-        await app.state.search_index.keep_in_step()
+        await app.state.search_index.sync()
 
 
 async def test_answers_are_capped(app: Litestar, member: AsyncClient) -> None:
     for number in range(25):
         await new_item(member, f"Cable {number}")
-    await app.state.search_index.keep_in_step()
+    await app.state.search_index.sync()
     assert len(await get(member, "/search", q="cable")) == 20
     assert len(await get(member, "/search", q="cable", limit=100)) == 25
     assert [row["name"] for row in await get(member, "/search", q="cable", limit=2)] == ["Cable 0", "Cable 1"]
@@ -146,6 +146,6 @@ async def test_the_event_loop_ranks_nothing(
     for _ in ("marked", "indexed"):
         for typed in ("coffee", "offee", "cofee 2"):
             assert await get(member, "/search", q=typed) != []
-        await app.state.search_index.keep_in_step()
+        await app.state.search_index.sync()
     assert threads
     assert threading.main_thread() not in threads

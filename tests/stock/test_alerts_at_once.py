@@ -79,7 +79,7 @@ async def test_a_scan_that_crosses_no_line_asks_the_database_nothing_more(
     async def look(tx: Connection, ids: Any) -> None:
         looked.append(ids)
 
-    monkeypatch.setattr("stocky.stock.batch_writer.look_at_causes", look)
+    monkeypatch.setattr("stocky.stock.batch_writer.evaluate_alerts", look)
     await stockroom.post(event("remove", item, shelf, 1), event("add", item, shelf, 3))
     assert looked == []
     await stockroom.post(event("remove", item, shelf, 10))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from stocky.stock.ledger import LIMIT_MILLI, Ledger
-from stocky.stock.models import Level, Refused, Stocked, Written
+from stocky.stock.models import EventToUndo, Refused, SkuState, StockItem
 from stocky.stock.operations import AnyLot, Operation
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -17,15 +17,15 @@ SOON, LATER = date(2026, 6, 1), date(2026, 9, 1)
 HERE, THERE = 1, 2
 
 
-def item(policy: Any = "reject", *, is_active: bool = True) -> Stocked:
-    return Stocked(1, "Rice", policy, is_active, 1)
+def item(policy: Any = "reject", *, is_active: bool = True) -> StockItem:
+    return StockItem(1, "Rice", policy, is_active, 1)
 
 
-def level(id: int, quantity: int, expiry: date | None = None, *, at: int = HERE, is_active: bool = True) -> Level:
-    return Level(id, 1, at, expiry, quantity, "bag", "", is_active, 1, NOW, NOW)
+def level(id: int, quantity: int, expiry: date | None = None, *, at: int = HERE, is_active: bool = True) -> SkuState:
+    return SkuState(id, 1, at, expiry, quantity, "bag", "", is_active, 1, NOW, NOW)
 
 
-def ledger(*levels: Level, of: Stocked | None = None) -> Ledger:
+def ledger(*levels: SkuState, of: StockItem | None = None) -> Ledger:
     return Ledger([of or item()], list(levels), NOW)
 
 
@@ -158,7 +158,11 @@ def test_a_change_by_nothing_is_refused(kind: str) -> None:
 
 def test_an_undo_compensates_the_latest_row_first() -> None:
     book = ledger(level(1, 0), level(2, 70, at=THERE))
-    rows = [Written(5, "add", 1, 1, 70, None), Written(6, "move", 1, 1, -70, None), Written(7, "move", 1, 2, 70, None)]
+    rows = [
+        EventToUndo(5, "add", 1, 1, 70, None),
+        EventToUndo(6, "move", 1, 1, -70, None),
+        EventToUndo(7, "move", 1, 2, 70, None),
+    ]
     entries = book.undo(operation("undo", 0), rows)
     assert [(entry.reverses_id, entry.delta_milli) for entry in entries] == [(7, -70), (6, 70), (5, -70)]
     assert [each.quantity_milli for each in book.levels(1)] == [0, 0]
@@ -167,12 +171,12 @@ def test_an_undo_compensates_the_latest_row_first() -> None:
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        (Written(5, "undo", 1, 1, 70, None), "itself an undo"),
-        (Written(5, "add", 1, 1, 70, 9), "undone already"),
-        (Written(5, "add", 1, 1, 101, None), "gone out since"),
+        (EventToUndo(5, "undo", 1, 1, 70, None), "itself an undo"),
+        (EventToUndo(5, "add", 1, 1, 70, 9), "undone already"),
+        (EventToUndo(5, "add", 1, 1, 101, None), "gone out since"),
     ],
 )
-def test_what_cannot_be_undone_is_refused(row: Written, reason: str) -> None:
+def test_what_cannot_be_undone_is_refused(row: EventToUndo, reason: str) -> None:
     with pytest.raises(Refused, match=reason):
         ledger(level(1, 100)).undo(operation("undo", 0), [row])
 
@@ -182,7 +186,7 @@ def test_nothing_is_booked_to_an_item_that_is_out_of_use() -> None:
     with pytest.raises(Refused, match="no longer in use"):
         Ledger.check_in_use(gone)
     with pytest.raises(Refused, match="no longer in use"):
-        ledger(level(1, 0), of=gone).undo(operation("undo", 0), [Written(5, "remove", 1, 1, -70, None)])
+        ledger(level(1, 0), of=gone).undo(operation("undo", 0), [EventToUndo(5, "remove", 1, 1, -70, None)])
 
 
 def test_going_back_to_a_savepoint_leaves_no_trace() -> None:
@@ -196,7 +200,7 @@ def test_going_back_to_a_savepoint_leaves_no_trace() -> None:
     book.remove(operation("remove", 999), item("allow"), THERE)
     book.move(operation("move", 100), item(), HERE, THERE)
     book.set(operation("set", 1), item(), 3)
-    book.undo(operation("undo", 0), [Written(5, "add", 1, 2, 1, None)])
+    book.undo(operation("undo", 0), [EventToUndo(5, "add", 1, 2, 1, None)])
     book.write_off(operation("set", 0, sku_id=2))
     book.revert(mark)
     assert (book.levels(1), book.entries, book.made, book.reversed) == before

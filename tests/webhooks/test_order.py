@@ -113,6 +113,6 @@ async def test_who_deletes_a_webhook_and_who_notes_that_it_failed_do_not_wait_fo
         deleting = asyncio.create_task(admin.delete(f"/webhooks/{id}"))
         await asyncio.sleep(A_WHILE)
         assert not deleting.done()
-        await repository.switch_off(tx, id, "its receiver answered 410")
+        await repository.disable(tx, id, "its receiver answered 410")
     assert (await deleting).status_code == 204
     assert receiver.received == []

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from threading import Event
 
-from stocky.backup.archive.opening import Opened
+from stocky.backup.archive.opening import BackupFile
 from stocky.backup.archive.reading import documents_in_words, open_contents, tell_lacking
 from stocky.backup.dump.writing import CONTENTS
 from stocky.db import Database
@@ -44,7 +44,7 @@ async def adopt_contents(database: Database, wanted: dict[str, int]) -> None:
             await adopt(tx, batch)
 
 
-async def place_contents(blobs: Blobs, opened: Opened, wanted: dict[str, int], report: ProgressCallback) -> int:
+async def place_contents(blobs: Blobs, opened: BackupFile, wanted: dict[str, int], report: ProgressCallback) -> int:
     """Puts what an archive holds of `wanted`, which is adopted, into the store; how many there were.
 
     Raises BadRequest, OutOfSpace, or Unavailable; what is in the store by then is collected one day.
@@ -62,7 +62,7 @@ async def place_contents(blobs: Blobs, opened: Opened, wanted: dict[str, int], r
     return len(hashes)
 
 
-def _put_all(blobs: Blobs, opened: Opened, hashes: list[str], ended: Event, report: ProgressCallback) -> None:
+def _put_all(blobs: Blobs, opened: BackupFile, hashes: list[str], ended: Event, report: ProgressCallback) -> None:
     assert opened.archive is not None
     total, done = sum(opened.contents[each] for each in hashes), 0
     with open_contents(opened.archive) as pieces:
@@ -74,7 +74,7 @@ def _put_all(blobs: Blobs, opened: Opened, hashes: list[str], ended: Event, repo
             done += opened.contents[sha256]
 
 
-async def tell_missing(blobs: Blobs, opened: Opened, wanted: dict[str, int]) -> list[str]:
+async def missing_content_warnings(blobs: Blobs, opened: BackupFile, wanted: dict[str, int]) -> list[str]:
     """A line when documents would be without their content, in the archive and in the store; nothing when none is."""
     asked = iter(sorted(wanted.keys() - opened.contents.keys()))
     missing: list[str] = []
@@ -87,7 +87,7 @@ async def tell_missing(blobs: Blobs, opened: Opened, wanted: dict[str, int]) -> 
     return [_told(len(missing))] if missing else []
 
 
-def tell_incomplete(opened: Opened, wanted: dict[str, int]) -> list[str]:
+def tell_incomplete(opened: BackupFile, wanted: dict[str, int]) -> list[str]:
     """What an archive lacks of that which its documents have; nothing for a dump, which never holds any."""
     if opened.archive is None:
         return []

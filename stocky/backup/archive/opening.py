@@ -17,7 +17,7 @@ SUFFIX = ".zip"
 _ZIP = b"PK"
 
 
-class Opened(msgspec.Struct, frozen=True):
+class BackupFile(msgspec.Struct, frozen=True):
     """Where the dump lies. Of an archive: the file, sizes of contents by SHA-256, and contents it knows as damaged."""
 
     dump: Path
@@ -26,22 +26,22 @@ class Opened(msgspec.Struct, frozen=True):
     damaged: list[str] = []
 
 
-async def opened(file: Path, place: Path, config: Config, *, accept_edited: bool = False) -> Opened:
+async def opened(file: Path, place: Path, config: Config, *, accept_edited: bool = False) -> BackupFile:
     """A dump as it is, or what is in an archive, its dump taken out of it to `place`. Raises what is wrong with it."""
     return await asyncio.to_thread(_opened, file, place, config.max_restore_gb * 2**30, accept_edited=accept_edited)
 
 
-def _opened(file: Path, place: Path, max_bytes: int, *, accept_edited: bool) -> Opened:
+def _opened(file: Path, place: Path, max_bytes: int, *, accept_edited: bool) -> BackupFile:
     if not _is_zip(file):
-        return Opened(file)
+        return BackupFile(file)
     only_file = place / "unzipped"
     if extract_only_file(file, only_file, max_bytes):
         file = only_file
         if not _is_zip(file):
-            return Opened(file)
+            return BackupFile(file)
     dump = place / "database.sql.gz"
     extracted = extract_dump(file, dump, max_bytes, accept_edited=accept_edited)
-    return Opened(dump, file, extracted.contents, extracted.damaged)
+    return BackupFile(dump, file, extracted.contents, extracted.damaged)
 
 
 def _is_zip(file: Path) -> bool:

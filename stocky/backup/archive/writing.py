@@ -21,7 +21,7 @@ from stocky.backup.archive.reading import (
     Metadata,
     tell_lacking,
 )
-from stocky.backup.dump.making import dump_into, privately
+from stocky.backup.dump.making import dump_into, open_owner_only
 from stocky.backup.requests import ArchiveRequest, DumpResult
 from stocky.documents.blobs import Blobs
 from stocky.errors import Conflict
@@ -35,7 +35,7 @@ def write_archive(request: ArchiveRequest, report: ProgressCallback) -> DumpResu
     """
     assert request.output is not None
     path = Path(request.output)
-    with open(path, "wb", opener=privately) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+    with open(path, "wb", opener=open_owner_only) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         # The dump is packed already; its size is known only afterwards and may be more than 4 GiB.
         with archive.open(DATABASE, "w", force_zip64=True) as member:
             writer = dump_into(member, request.database_url, Path(request.scratch), report)

@@ -29,7 +29,7 @@ class Header(msgspec.Struct, frozen=True):
     format: int = FORMAT
 
 
-class TableProof(msgspec.Struct, frozen=True):
+class TableDigest(msgspec.Struct, frozen=True):
     """What a table's INSERT lines come to: how many, and the SHA-256 of their bytes, each with its line end."""
 
     rows: int
@@ -40,7 +40,7 @@ class Footer(msgspec.Struct, frozen=True):
     """The last line. `sha256` is of everything before it."""
 
     rows: int
-    tables: dict[str, TableProof]
+    tables: dict[str, TableDigest]
     sha256: str
 
 

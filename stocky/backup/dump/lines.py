@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from stocky.backup.dump.format import Dialect, TableProof
+from stocky.backup.dump.format import Dialect, TableDigest
 from stocky.backup.dump.objects import stocky_objects
 from stocky.backup.dump.tables import is_data
 
@@ -74,19 +74,19 @@ def keyed_lines(
         yield tuple(values), line
 
 
-def table_proofs(connection: sqlite3.Connection, style: Dialect) -> dict[str, TableProof]:
+def table_proofs(connection: sqlite3.Connection, style: Dialect) -> dict[str, TableDigest]:
     """What each table that holds data comes to in a dump of that dialect."""
     names = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall()
     known = stocky_objects("sqlite").tables
     return {name: _proof(connection, name, style) for (name,) in names if name in known and is_data(name)}
 
 
-def _proof(connection: sqlite3.Connection, table: str, style: Dialect) -> TableProof:
+def _proof(connection: sqlite3.Connection, table: str, style: Dialect) -> TableDigest:
     rows, hashed = 0, hashlib.sha256()
     for lines in insert_lines(connection, table, style):
         rows += lines.rows
         hashed.update(lines.text)
-    return TableProof(rows, hashed.hexdigest())
+    return TableDigest(rows, hashed.hexdigest())
 
 
 def line_query(

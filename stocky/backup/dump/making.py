@@ -17,7 +17,7 @@ def dump(request: DumpRequest, report: ProgressCallback) -> DumpResult:
         result = dump_into(sys.stdout.buffer, request.database_url, Path(request.scratch), report).finish()
         sys.stdout.buffer.flush()
         return result
-    with open(request.output, "wb", opener=privately) as file:
+    with open(request.output, "wb", opener=open_owner_only) as file:
         result = dump_into(file, request.database_url, Path(request.scratch), report).finish()
         file.flush()
         os.fsync(file.fileno())
@@ -41,6 +41,6 @@ def dump_into(target: Output, database_url: str, scratch: Path, report: Progress
     return writer
 
 
-def privately(path: str, flags: int) -> int:
+def open_owner_only(path: str, flags: int) -> int:
     """Opens a file that only its owner reads: what holds everything holds password hashes too."""
     return os.open(path, flags, 0o600)

@@ -18,7 +18,7 @@ from stocky.backup.dump.postgres_schema import Table, read_schema
 from stocky.backup.dump.tables import has_rows_in_dump
 from stocky.backup.dump.writing import CONTENTS, Writer
 from stocky.db.migrate import number_of
-from stocky.db.postgres import domain_errors
+from stocky.db.postgres import translate_errors
 from stocky.db.postgres_connect import session
 from stocky.errors import Unavailable
 
@@ -70,7 +70,7 @@ def write_postgres(writer: Writer, database_url: str) -> None:
 
 
 async def _dump(writer: Writer, database_url: str) -> None:
-    with domain_errors():
+    with translate_errors():
         async with session(database_url, application="stocky backup") as connection:
             await _dump_by(writer, connection)
 
@@ -94,7 +94,7 @@ async def _dump_by(writer: Writer, connection: Any) -> None:
 @asynccontextmanager
 async def snapshot(database_url: str) -> AsyncIterator[Snapshot]:
     """One moment of a database, for the length of the block. Raises Unavailable."""
-    with domain_errors():
+    with translate_errors():
         async with session(database_url, application="stocky comparison") as connection:
             try:
                 present = await connection.fetch(_PRESENT, list(stocky_objects("postgres").tables))

@@ -20,7 +20,7 @@ from stocky.backup.dump.objects import Objects, refuse_newer, stocky_objects, ta
 from stocky.backup.dump.tables import has_rows_in_dump, is_index_of_search
 from stocky.backup.dump.writing import CONTENTS, Writer
 from stocky.db.migrate import number_of
-from stocky.db.sqlite_file import BUSY_TIMEOUT_MS, domain_errors
+from stocky.db.sqlite_file import BUSY_TIMEOUT_MS, translate_errors
 from stocky.errors import Conflict, Unavailable
 from stocky.worker.workspace import require_space
 
@@ -51,7 +51,7 @@ def write_sqlite(writer: Writer, path: Path, scratch: Path) -> None:
     Raises OutOfSpace, Unavailable when the database cannot be read, Conflict when no restore would take the dump.
     """
     copy = scratch / "copy.db"
-    with domain_errors():
+    with translate_errors():
         take_copy(path, copy)
         writer.warnings = left_out(_take_off(copy))
         with closing(_opened(copy)) as connection, closing(_opened(copy)) as second:

@@ -8,7 +8,7 @@ from typing import Protocol
 from isal import isal_zlib
 
 from stocky import __version__, clock
-from stocky.backup.dump.format import Dialect, Footer, Header, TableProof, write_footer, write_header
+from stocky.backup.dump.format import Dialect, Footer, Header, TableDigest, write_footer, write_header
 from stocky.backup.dump.tables import is_data
 from stocky.backup.requests import DumpResult
 from stocky.progress import ProgressCallback
@@ -75,7 +75,7 @@ class Writer:
     def finish(self) -> DumpResult:
         """Writes the footer and ends the file."""
         assert self._header is not None
-        tables = {table: TableProof(self._rows[table], hashed.hexdigest()) for table, hashed in self._hashes.items()}
+        tables = {table: TableDigest(self._rows[table], hashed.hexdigest()) for table, hashed in self._hashes.items()}
         footer = Footer(sum(self._rows.values()), tables, self._text_sha256.hexdigest())
         self.write(write_footer(footer))
         self._put(self._compressor.flush())

@@ -20,7 +20,7 @@ FAULTS = 5
 Check = Callable[[sqlite3.Connection], Iterator[str]]
 
 
-def prove_rows(path: Path) -> None:
+def check_rows(path: Path) -> None:
     """What rows have to be that may refer to others elsewhere. Raises BadRequest naming what is wrong."""
     _refuse([fault for check in (_damage, _times, unreadable, merge_cycles) for fault in _run(path, check)])
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stocky.backup.dump.objects import stocky_objects
-from stocky.backup.dump.tables import LEFT_OUT, is_data, is_index_of_search
+from stocky.backup.dump.tables import EXCLUDED_TABLES, is_data, is_index_of_search
 from stocky.backup.load.reading import LONGEST_STATEMENT, Batch
 from stocky.backup.load.rows import Table
 from stocky.backup.load.unpacking import Unpacked
@@ -103,7 +103,7 @@ class DatabaseReader:
 
     def batches(self, tables: dict[str, Table]) -> Iterator[Batch]:
         """Every row of these tables that a backup holds. Raises BadRequest for a table or a value that does not fit."""
-        wanted = [table for name, table in sorted(tables.items()) if is_data(name) and name not in LEFT_OUT]
+        wanted = [table for name, table in sorted(tables.items()) if is_data(name) and name not in EXCLUDED_TABLES]
         for done, table in enumerate(wanted):
             self._report("loading", done, len(wanted), "tables")
             self._prove_table(table)

@@ -11,16 +11,16 @@ from pathlib import Path
 
 from stocky.backup.dump.format import Header
 from stocky.backup.dump.lines import table_proofs
-from stocky.backup.dump.tables import BOOKKEEPING, DERIVED, LEFT_OUT, is_data
+from stocky.backup.dump.tables import BOOKKEEPING, DERIVED, EXCLUDED_TABLES, is_data
 from stocky.backup.load import scratch
-from stocky.backup.load.checks import FAULTS, prove, prove_rows
+from stocky.backup.load.checks import FAULTS, check_rows, prove
 from stocky.backup.load.database_file import DatabaseReader, copy_database, is_database, open_untrusted
 from stocky.backup.load.foreign import describe_dump
 from stocky.backup.load.reading import Batch, DumpReader
 from stocky.backup.load.rows import Table, tables_of
 from stocky.backup.load.unpacking import Unpacked
 from stocky.backup.requests import LoadRequest, LoadResult
-from stocky.barcodes.keys import key_of
+from stocky.barcodes.keys import normalize_barcode
 from stocky.db.migrate import schema_version
 from stocky.db.sqlite_file import domain_error
 from stocky.errors import BadRequest, Conflict, Invalid
@@ -134,7 +134,7 @@ def _build(
     _complete_keys(path)
     report("checking", 0, None, "")
     if request.purpose == "partial":
-        prove_rows(path)
+        check_rows(path)
     else:
         prove(path, needs_admin=request.purpose == "full")
     return warnings
@@ -155,7 +155,7 @@ def _insert(connection: sqlite3.Connection, tables: dict[str, Table], batches: I
     try:
         connection.execute("BEGIN")
         for batch in batches:
-            if batch.table.name in LEFT_OUT:
+            if batch.table.name in EXCLUDED_TABLES:
                 raise BadRequest(f"The backup holds rows of {batch.table.name}, which no backup does: they are refused")
             try:
                 connection.executemany(batch.table.insert(batch.names), batch.rows)
@@ -169,7 +169,7 @@ def _insert(connection: sqlite3.Connection, tables: dict[str, Table], batches: I
 def _complete_keys(path: Path) -> None:
     """Gives barcodes their keys that came without: those written by hand, since a dump of ours has them."""
     with closing(scratch.open_scratch(path)) as connection:
-        connection.create_function("key_of", 1, key_of, deterministic=True)
+        connection.create_function("key_of", 1, normalize_barcode, deterministic=True)
         _execute(connection, "UPDATE barcode SET code_key = key_of(code) WHERE code_key IS NULL")
 
 

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import msgspec
 
-from stocky.backup.dump.format import COMPLETE, FORMAT, Footer, Header, TableProof, read_footer, read_header
+from stocky.backup.dump.format import COMPLETE, FORMAT, Footer, Header, TableDigest, read_footer, read_header
 from stocky.backup.load.rows import Row, Table
 from stocky.backup.load.statements import Refused, end_of_statement, may_be_passed_over, rows_of
 from stocky.backup.load.text import DumpText
@@ -44,7 +44,7 @@ class DumpReader:
     def __init__(self, source: Unpacked, report: ProgressCallback, *, accept_edited: bool = False) -> None:
         self.header: Header | None = None
         self.footer: Footer | None = None
-        self.found: dict[str, TableProof] = {}
+        self.found: dict[str, TableDigest] = {}
         self.edits: list[str] = []
         self._text = DumpText(source)
         self._report = report
@@ -203,7 +203,7 @@ class DumpReader:
 
     def _prove_whole(self) -> None:
         self.found = {
-            table: TableProof(self._rows[table], hashed.hexdigest()) for table, hashed in self._hashes.items()
+            table: TableDigest(self._rows[table], hashed.hexdigest()) for table, hashed in self._hashes.items()
         }
         if self.header is None:
             return
@@ -240,14 +240,14 @@ class DumpReader:
         raise BadRequest(f"Statement {number} of the backup cannot be taken: {why} ({beginning!r} ...)")
 
 
-_NOTHING = TableProof(0, hashlib.sha256().hexdigest())
+_NOTHING = TableDigest(0, hashlib.sha256().hexdigest())
 
 
 def _truncated() -> BadRequest:
     return BadRequest("The backup is truncated: its last line is missing. Take it or download it again")
 
 
-def _edits(footer: Footer, found: dict[str, TableProof]) -> list[str]:
+def _edits(footer: Footer, found: dict[str, TableDigest]) -> list[str]:
     """A phrase for each table whose rows are not those the dump was made with."""
     tables = sorted(footer.tables.keys() | found.keys())
     pairs = [(table, footer.tables.get(table, _NOTHING), found.get(table, _NOTHING)) for table in tables]

@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from stocky.backup.dump.tables import BOOKKEEPING, LEFT_OUT
+from stocky.backup.dump.tables import BOOKKEEPING, EXCLUDED_TABLES
 from stocky.backup.load.rows import Column, tables_of
 from stocky.merging.schemas import Moved
 from stocky.schema import MAX_ID
@@ -43,7 +43,7 @@ _FIRST_YEAR, _LAST_YEAR = "1970", "9000"
 def unreadable(connection: sqlite3.Connection) -> Iterator[str]:
     """What is wrong, once for each column."""
     for name, table in tables_of(connection).items():
-        if name not in BOOKKEEPING | LEFT_OUT:
+        if name not in BOOKKEEPING | EXCLUDED_TABLES:
             yield from _out_of_bounds(connection, name, table.columns)
     for (table_name, column), kind in JSON_COLUMNS.items():
         yield from _undecodable(connection, table_name, column, msgspec.json.Decoder(kind))

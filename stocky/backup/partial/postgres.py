@@ -13,7 +13,7 @@ import asyncpg
 from stocky.backup.partial.rules import Imported, Staged, merge_script, staged_tables
 from stocky.backup.swap.postgres import filled
 from stocky.db import Database
-from stocky.db.postgres import PostgresConnection, PostgresDatabase, domain_errors
+from stocky.db.postgres import PostgresConnection, PostgresDatabase, translate_errors
 from stocky.errors import BadRequest, Unavailable
 from stocky.merging.repository import lock_merges
 
@@ -30,7 +30,7 @@ async def merge(database: Database, staging: Path, *, force: bool, named: frozen
     assert isinstance(database, PostgresDatabase)
     staged = await asyncio.to_thread(staged_tables, staging)
     async with filled(database, staging, _unheard, references=False) as schema:
-        with database.gate.inside(), domain_errors():
+        with database.gate.enter(), translate_errors():
             async with database.connection() as connection, connection.transaction():
                 # That what is merged has nothing of its own is proven on what is there at the end.
                 await lock_merges(PostgresConnection(database.queries, connection))

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from stocky.backup.dump.tables import BOOKKEEPING, DERIVED, LEFT_OUT, PRIVILEGED
+from stocky.backup.dump.tables import BOOKKEEPING, DERIVED, EXCLUDED_TABLES, PRIVILEGED
 from stocky.backup.load.rows import tables_of
 from stocky.errors import BadRequest
 from stocky.webhooks.repository import MAX_WEBHOOKS
@@ -145,7 +145,7 @@ def merge_script(staged: list[Staged], live: str, staging: str, *, force: bool, 
 def _refuse_privileged(tables: list[Staged], live: str, staging: str, named: list[str]) -> Generator[str, Any, None]:
     told: dict[str, int] = {}
     for table in tables:
-        if table.name in LEFT_OUT:
+        if table.name in EXCLUDED_TABLES:
             raise BadRequest(f"Nothing was imported: {table.name} belongs to a running Stocky and is in no backup")
         ((new,),) = yield (
             f"SELECT count(*) FROM {staging}.{table.name} AS theirs"

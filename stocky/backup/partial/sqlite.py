@@ -8,7 +8,7 @@ from typing import Any
 
 from stocky.backup.partial.rules import Imported, Staged, merge_script, staged_tables
 from stocky.db.sqlite import SqliteDatabase
-from stocky.db.sqlite_file import domain_errors
+from stocky.db.sqlite_file import translate_errors
 from stocky.errors import BadRequest
 
 
@@ -19,7 +19,7 @@ async def merge(database: SqliteDatabase, staging: Path, *, force: bool, named: 
 
 def _merge(connection: sqlite3.Connection, staging: Path, force: bool, named: frozenset[str]) -> Imported:
     staged = staged_tables(staging)
-    with domain_errors():
+    with translate_errors():
         connection.execute("ATTACH ? AS staging", (str(staging),))
         try:
             connection.execute("BEGIN IMMEDIATE")

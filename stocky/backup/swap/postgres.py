@@ -18,12 +18,12 @@ import asyncpg
 from stocky import clock
 from stocky.backup.dump.foreign import foreign_to_postgres
 from stocky.backup.dump.objects import stocky_objects
-from stocky.backup.dump.tables import LASTING
+from stocky.backup.dump.tables import PRESERVED_TABLES
 from stocky.backup.requests import FillRequest, FillResult
-from stocky.backup.swap.revocations import NOTHING, Kept, Replaced, Standing, keep_standing, read_standing
+from stocky.backup.swap.revocations import NOTHING, Kept, Replaced, Revocations, read_revocations, reapply_revocations
 from stocky.db import Database
-from stocky.db.postgres import PostgresConnection, PostgresDatabase, domain_errors
-from stocky.db.postgres_coordination import claim_restore
+from stocky.db.postgres import PostgresConnection, PostgresDatabase, translate_errors
+from stocky.db.postgres_coordination import try_restore_lock
 from stocky.errors import Conflict, Unavailable
 from stocky.progress import ProgressCallback
 from stocky.worker.process import run_worker
@@ -70,14 +70,14 @@ async def replace(
             report("replacing", 0, None, "")
             async with connection.transaction():
                 standing, kept = await _change_places(database, connection, incoming, keep=keep)
-            database.gate.renew()
+            database.gate.data_replaced()
         return Replaced(kept, standing.events, time.monotonic() - begun)
 
 
 async def objects_on_tables(database: Database) -> list[str]:
     """What somebody added to Stocky's tables, which the new ones do not have; what is beside them stays."""
     assert isinstance(database, PostgresDatabase)
-    with database.gate.inside(), domain_errors():
+    with database.gate.enter(), translate_errors():
         async with database.connection() as connection:
             found = await foreign_to_postgres(connection)
     return [each for each in found if each.startswith(("index ", "trigger ", "constraint ", "column "))]
@@ -86,13 +86,13 @@ async def objects_on_tables(database: Database) -> list[str]:
 async def sweep(database: Database) -> None:
     """Drops what a killed restore left behind, unless another restore is running."""
     if isinstance(database, PostgresDatabase):
-        with suppress(Conflict), domain_errors():
-            with database.gate.inside():
+        with suppress(Conflict), translate_errors():
+            with database.gate.enter():
                 async with database.connection() as connection, connection.transaction():
                     left_over = await _left_over(connection)
             # A claim for nothing would refuse a restore that begins at this moment.
             if left_over:
-                async with claim_restore(database.session_url) as connection:
+                async with try_restore_lock(database.session_url) as connection:
                     await _drop_left_over(connection)
 
 
@@ -104,8 +104,8 @@ async def filled(
 
     Without `references` rows may refer to what is not among them.
     """
-    with domain_errors():
-        async with claim_restore(database.session_url) as connection:
+    with translate_errors():
+        async with try_restore_lock(database.session_url) as connection:
             await _drop_left_over(connection)
             incoming = INCOMING + secrets.token_hex(4)
             try:
@@ -151,23 +151,23 @@ async def _rehearse(database: PostgresDatabase, connection: Any, incoming: str, 
 
 async def _change_places(
     database: PostgresDatabase, connection: Any, incoming: str, *, keep: bool
-) -> tuple[Standing, Kept]:
+) -> tuple[Revocations, Kept]:
     live = await connection.fetchval("SELECT quote_ident(current_schema())")
     outgoing = incoming.replace(INCOMING, OUTGOING)
     await _lock(connection)
-    standing = await read_standing(PostgresConnection(database.queries, connection))
+    standing = await read_revocations(PostgresConnection(database.queries, connection))
     await connection.execute(f"SET LOCAL search_path = {incoming}")
     kept = NOTHING
     if keep:
-        kept = await keep_standing(PostgresConnection(database.queries, connection), standing, clock.now())
+        kept = await reapply_revocations(PostgresConnection(database.queries, connection), standing, clock.now())
     await connection.execute(f"SET LOCAL search_path = {live}")
     objects = await connection.fetch(_OBJECTS, incoming)
     present = {tuple(each) for each in await connection.fetch(_OBJECTS, live)}
-    grants = await connection.fetch(_GRANTS, live, [name for _, name, _ in objects if name not in LASTING])
+    grants = await connection.fetch(_GRANTS, live, [name for _, name, _ in objects if name not in PRESERVED_TABLES])
     await connection.execute(f"CREATE SCHEMA {outgoing}")
     for each in objects:
         kind, name, arguments = each
-        if name in LASTING:
+        if name in PRESERVED_TABLES:
             await connection.execute(f"DROP {kind} {incoming}.{name}")
             continue
         if tuple(each) in present:
@@ -185,7 +185,7 @@ async def _lock(connection: Any) -> None:
 
     Raises Unavailable.
     """
-    tables = await connection.fetch(_TABLES, sorted(stocky_objects("postgres").tables - LASTING))
+    tables = await connection.fetch(_TABLES, sorted(stocky_objects("postgres").tables - PRESERVED_TABLES))
     names = ", ".join(table["name"] for table in tables)
     try:
         await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")

@@ -12,12 +12,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from stocky.backup.dump.tables import BOOKKEEPING, LEFT_OUT
+from stocky.backup.dump.tables import BOOKKEEPING, EXCLUDED_TABLES
 from stocky.backup.load.rows import Column, Table, tables_of
 from stocky.backup.requests import FillRequest, FillResult
 from stocky.config import Config
 from stocky.db.migrate import migrate
-from stocky.db.postgres import domain_errors
+from stocky.db.postgres import translate_errors
 from stocky.db.postgres_connect import session
 from stocky.errors import Unavailable
 from stocky.progress import ProgressCallback
@@ -60,10 +60,10 @@ def fill(request: FillRequest, report: ProgressCallback) -> FillResult:
 
 
 async def _fill(request: FillRequest, report: ProgressCallback) -> FillResult:
-    with domain_errors(), _rows(Path(request.scratch)) as scratch:
+    with translate_errors(), _rows(Path(request.scratch)) as scratch:
         async with session(request.database_url) as connection:
             await connection.execute(f"SET search_path = {request.schema}")
-            tables = [table for name, table in tables_of(scratch).items() if name not in BOOKKEEPING | LEFT_OUT]
+            tables = [table for name, table in tables_of(scratch).items() if name not in BOOKKEEPING | EXCLUDED_TABLES]
             put_on = await _take_off(connection, _TRIGGERS) + await _take_off(connection, _INDEXES)
             references = await _take_off(connection, _REFERENCES)
             if request.references:

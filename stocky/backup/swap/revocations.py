@@ -10,7 +10,7 @@ from stocky.db import Connection
 from stocky.errors import Conflict
 
 
-class Standing(msgspec.Struct, frozen=True):
+class Revocations(msgspec.Struct, frozen=True):
     """What was taken from someone, in the data that is replaced, and how many stock events that holds."""
 
     usernames: list[str]
@@ -55,7 +55,7 @@ class _Count(msgspec.Struct):
     count: int
 
 
-async def read_standing(tx: Connection) -> Standing:
+async def read_revocations(tx: Connection) -> Revocations:
     """Run on the data that is replaced."""
     usernames = await tx.all("list_inactive_usernames", _Name)
     hashes = await tx.all("list_revoked_keys", _Name)
@@ -63,10 +63,10 @@ async def read_standing(tx: Connection) -> Standing:
     revisions = await tx.all("get_auth_revision", _Revision)
     (events,) = await tx.all("count_events", _Count)
     revision = max(each.revision for each in revisions)
-    return Standing(_names(usernames), _names(hashes), _names(webhooks), revision, events.count)
+    return Revocations(_names(usernames), _names(hashes), _names(webhooks), revision, events.count)
 
 
-async def keep_standing(tx: Connection, standing: Standing, moment: datetime) -> Kept:
+async def reapply_revocations(tx: Connection, standing: Revocations, moment: datetime) -> Kept:
     """Run on the restored data. Raises Conflict when no active admin is left."""
     usernames = standing.usernames
     hashes = standing.key_hashes

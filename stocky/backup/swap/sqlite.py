@@ -15,10 +15,10 @@ from pathlib import Path
 
 from stocky import clock
 from stocky.backup.load.scratch import open_scratch
-from stocky.backup.swap.revocations import NOTHING, Kept, Replaced, Standing, keep_standing, read_standing
+from stocky.backup.swap.revocations import NOTHING, Kept, Replaced, Revocations, read_revocations, reapply_revocations
 from stocky.db.queries import Query
 from stocky.db.sqlite import DirectConnection, SqliteDatabase, drive
-from stocky.db.sqlite_file import domain_errors
+from stocky.db.sqlite_file import translate_errors
 from stocky.errors import Conflict, Unavailable
 
 
@@ -35,17 +35,19 @@ async def replace(
         finally:
             # Its thread cannot be stopped: also when this is cancelled it may replace the data yet.
             await asyncio.wait([replacing])
-            database.gate.renew()
+            database.gate.data_replaced()
     return Replaced(kept, standing.events, time.monotonic() - begun)
 
 
-def _replace(live: sqlite3.Connection, scratch: Path, queries: dict[str, Query], keep: bool) -> tuple[Standing, Kept]:
-    with domain_errors(), closing(open_scratch(scratch)) as new:
+def _replace(
+    live: sqlite3.Connection, scratch: Path, queries: dict[str, Query], keep: bool
+) -> tuple[Revocations, Kept]:
+    with translate_errors(), closing(open_scratch(scratch)) as new:
         _same_page_size(live, new)
-        standing = drive(read_standing, DirectConnection(queries, live))
+        standing = drive(read_revocations, DirectConnection(queries, live))
         new.execute("BEGIN")
         kept = (
-            drive(lambda tx: keep_standing(tx, standing, clock.now()), DirectConnection(queries, new))
+            drive(lambda tx: reapply_revocations(tx, standing, clock.now()), DirectConnection(queries, new))
             if keep
             else NOTHING
         )
