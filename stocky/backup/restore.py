@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stocky import clock
 from stocky.backup.archive.contents import adopt_contents, contents_of, missing_content_warnings, place_contents
-from stocky.backup.archive.opening import BackupFile, opened
+from stocky.backup.archive.opening import BackupFile, open_backup
 from stocky.backup.archive.reading import DUMPS
 from stocky.backup.dump.foreign import named
 from stocky.backup.partial.importer import import_partial
@@ -116,7 +116,7 @@ class Restores:
     ) -> AsyncIterator[tuple[Path, LoadResult, BackupFile]]:
         """The backup loaded into a scratch database and checked, there for the length of the block."""
         async with workspace(self._config.backup_dir) as place:
-            from_file = await opened(file, place, self._config, accept_edited=accept_edited)
+            from_file = await open_backup(file, place, self._config, accept_edited=accept_edited)
             scratch = place / "scratch.db"
             request = LoadRequest(
                 dump=str(from_file.dump),

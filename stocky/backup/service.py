@@ -14,7 +14,7 @@ import msgspec
 
 from stocky import clock
 from stocky.backup.archive.contents import contents_of, tell_incomplete
-from stocky.backup.archive.opening import opened
+from stocky.backup.archive.opening import open_backup
 from stocky.backup.dump.format import Header
 from stocky.backup.requests import ArchiveRequest, DumpRequest, DumpResult, LoadRequest, LoadResult
 from stocky.backup.store import KEPT, Kind, Reason, Store, StoredBackup
@@ -169,7 +169,7 @@ async def verify_file(
     """
     async with workspace(config.backup_dir) as place:
         try:
-            from_file = await opened(file, place, config, accept_edited=accept_edited)
+            from_file = await open_backup(file, place, config, accept_edited=accept_edited)
             scratch = place / "scratch.db"
             request = LoadRequest(
                 dump=str(from_file.dump),

@@ -12,7 +12,7 @@ from stocky import clock
 from stocky.alerts.evaluate import look_at_places
 from stocky.auth.schemas import Principal
 from stocky.boxes.schemas import Box, BoxChange, BoxPlace, NewBox, PlacedStock
-from stocky.catalogue.repository import chosen, like_pattern
+from stocky.catalogue.repository import like_pattern, or_current
 from stocky.catalogue.schemas import Location
 from stocky.db import Connection
 from stocky.errors import Conflict, NotFound, Unavailable
@@ -90,9 +90,9 @@ async def change_box(tx: Connection, box_no: int, change: BoxChange, by: Princip
     """
     await tx.value("lock_box", box_no=box_no)
     box = await get_box(tx, box_no)
-    capacity = chosen(change.capacity, box.capacity)
-    storage_type = chosen(change.storage_type, box.storage_type)
-    is_active = chosen(change.is_active, box.is_active)
+    capacity = or_current(change.capacity, box.capacity)
+    storage_type = or_current(change.storage_type, box.storage_type)
+    is_active = or_current(change.is_active, box.is_active)
     was, will_be = (box.capacity if box.is_active else 0), (capacity if is_active else 0)
     if will_be < was:
         await _close_places(tx, box, after=will_be)
@@ -106,8 +106,8 @@ async def change_box(tx: Connection, box_no: int, change: BoxChange, by: Princip
     await tx.execute(
         "change_box",
         box_no=box_no,
-        name=chosen(change.name, box.name),
-        description=chosen(change.description, box.description) or "",
+        name=or_current(change.name, box.name),
+        description=or_current(change.description, box.description) or "",
         storage_type=storage_type,
         capacity=capacity,
         is_active=is_active,

@@ -7,7 +7,7 @@ from msgspec import UNSET, to_builtins
 from stocky import clock
 from stocky.alerts.evaluate import look_at_places
 from stocky.auth.schemas import Principal
-from stocky.catalogue.repository import chosen, like_pattern
+from stocky.catalogue.repository import like_pattern, or_current
 from stocky.catalogue.schemas import Location, LocationChange, NewLocation
 from stocky.db import Connection
 from stocky.errors import Conflict, NotFound
@@ -74,23 +74,23 @@ async def change_location(tx: Connection, location_id: int, change: LocationChan
     """
     await tx.value("lock_location", id=location_id)
     location = await get_location(tx, location_id)
-    is_active = chosen(change.is_active, location.is_active)
+    is_active = or_current(change.is_active, location.is_active)
     holds_stock = await tx.value("location_holds_stock", location_id=location_id) is not None
     if location.is_active and not is_active and holds_stock:
         raise Conflict(f"{location.name} still holds stock; move it somewhere else first")
-    storage_type = chosen(change.storage_type, location.storage_type)
+    storage_type = or_current(change.storage_type, location.storage_type)
     if location.box_no is not None and (is_active, storage_type) != (location.is_active, location.storage_type):
         raise Conflict(f"{location.name} is a place of box {location.box_no}; change the box instead")
     await tx.execute(
         "change_location",
         id=location_id,
-        name=chosen(change.name, location.name),
-        description=chosen(change.description, location.description) or "",
+        name=or_current(change.name, location.name),
+        description=or_current(change.description, location.description) or "",
         storage_type=storage_type,
         is_active=is_active,
         updated_at=clock.now(),
     )
-    if chosen(change.storage_type, location.storage_type) != location.storage_type:
+    if or_current(change.storage_type, location.storage_type) != location.storage_type:
         await look_at_places(tx, [location_id])
     details = {name: value for name, value in to_builtins(change).items() if value is not UNSET}
     await audit.record(tx, by, "changed", "location", location_id, details)

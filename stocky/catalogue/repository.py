@@ -155,27 +155,27 @@ async def change_item(
         raise Stale(f"The item was changed since you read it (version {item.version} now); read it again and repeat")
     if item.merged_into_id is not None:
         raise Conflict(f"{item.name} was merged into item {item.merged_into_id}; change that one, or undo the merge")
-    is_active = chosen(change.is_active, item.is_active)
+    is_active = or_current(change.is_active, item.is_active)
     if item.is_active and not is_active:
         await _refuse_while_stocked(tx, item)
     is_named = item.needs_review and change.name is not UNSET and change.needs_review is UNSET
     policy = OversellPolicy.REJECT if is_named else item.oversell_policy
-    min_quantity = chosen(change.min_quantity, item.min_quantity)
+    min_quantity = or_current(change.min_quantity, item.min_quantity)
     if isinstance(change.type_id, int):
         await _check_type(tx, change.type_id)
     await tx.execute(
         "change_item",
         id=item_id,
-        name=chosen(change.name, item.name),
-        description=chosen(change.description, item.description) or "",
-        default_storage_type=chosen(change.default_storage_type, item.default_storage_type),
+        name=or_current(change.name, item.name),
+        description=or_current(change.description, item.description) or "",
+        default_storage_type=or_current(change.default_storage_type, item.default_storage_type),
         min_quantity_milli=None if min_quantity is None else to_milli(min_quantity),
-        oversell_policy=chosen(change.oversell_policy, policy),
-        needs_review=chosen(change.needs_review, item.needs_review and not is_named),
-        manufacturer_code=chosen(change.manufacturer_code, item.manufacturer_code) or "",
-        type_id=chosen(change.type_id, item.type_id),
-        seller=chosen(change.seller, item.seller) or "",
-        seller_link=chosen(change.seller_link, item.seller_link) or "",
+        oversell_policy=or_current(change.oversell_policy, policy),
+        needs_review=or_current(change.needs_review, item.needs_review and not is_named),
+        manufacturer_code=or_current(change.manufacturer_code, item.manufacturer_code) or "",
+        type_id=or_current(change.type_id, item.type_id),
+        seller=or_current(change.seller, item.seller) or "",
+        seller_link=or_current(change.seller_link, item.seller_link) or "",
         is_active=is_active,
         updated_at=clock.now(),
     )
@@ -247,7 +247,7 @@ async def remove_stub(tx: Connection, item_id: int) -> None:
     await tx.execute("remove_stub", item_id=item_id)
 
 
-def chosen(sent: T | UnsetType, kept: T) -> T:
+def or_current(sent: T | UnsetType, kept: T) -> T:
     """What was sent, or else what is there."""
     return kept if isinstance(sent, UnsetType) else sent
 

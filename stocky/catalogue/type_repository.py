@@ -7,7 +7,7 @@ from msgspec import UNSET
 
 from stocky import clock
 from stocky.auth.schemas import Principal
-from stocky.catalogue.repository import chosen
+from stocky.catalogue.repository import or_current
 from stocky.catalogue.schemas import ItemType, ItemTypeChange, NewItemType
 from stocky.catalogue.tag_repository import name_key, renew_items
 from stocky.db import Connection
@@ -44,14 +44,14 @@ async def add_item_type(tx: Connection, new: NewItemType, by: Principal) -> Item
 async def change_item_type(tx: Connection, type_id: int, change: ItemTypeChange, by: Principal) -> ItemType:
     """What is set in `change`. Raises NotFound, Conflict when another type has the name."""
     item_type = await get_item_type(tx, type_id)
-    name = chosen(change.name, item_type.name)
+    name = or_current(change.name, item_type.name)
     await renew_items(tx, await tx.all("list_items_of_type", dict[str, int], type_id=type_id))
     await tx.execute(
         "change_item_type",
         id=type_id,
         name=name,
         name_key=name_key(name),
-        description=chosen(change.description, item_type.description) or "",
+        description=or_current(change.description, item_type.description) or "",
         updated_at=clock.now(),
     )
     details = {field: value for field, value in msgspec.to_builtins(change).items() if value is not UNSET}

@@ -13,7 +13,7 @@ from stocky.database_address import parse
 from stocky.db.connection import Connection, Database, Work, to_structs
 from stocky.db.lanes import Lane, Lanes
 from stocky.db.postgres_connect import connect, examine, session
-from stocky.db.postgres_coordination import ServingLease, alone
+from stocky.db.postgres_coordination import ServingLease, exclusive_access
 from stocky.db.queries import Query
 from stocky.db.sqlstates import AWAY, error_of_state
 from stocky.errors import Conflict, Contention, Invalid, StockyError, Unavailable
@@ -106,7 +106,7 @@ class PostgresDatabase(Database):
         Raises Unavailable when a process does not make way.
         """
         with translate_errors():
-            async with alone(self.session_url, self.gate) as connection:
+            async with exclusive_access(self.session_url, self.gate) as connection:
                 yield connection
 
     async def run(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:

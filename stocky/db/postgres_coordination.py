@@ -141,7 +141,7 @@ async def try_restore_lock(session_url: str) -> AsyncIterator[Any]:
 
 
 @asynccontextmanager
-async def alone(session_url: str, gate: Gate) -> AsyncIterator[Any]:
+async def exclusive_access(session_url: str, gate: Gate) -> AsyncIterator[Any]:
     """Nobody else works with the database for the length of the block; what is given is a connection.
 
     Raises Unavailable when a process does not make way; nothing has happened then.

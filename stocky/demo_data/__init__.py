@@ -25,7 +25,7 @@ from stocky.scanner.repository import change_state, touch_scanner
 from stocky.scanner.schemas import Mode, StateChange
 from stocky.schema import OversellPolicy
 from stocky.stock.recorder import Recorder
-from stocky.stock.service import check
+from stocky.stock.service import raise_if_rejected
 
 # Every scanner: what a scan of it does, and where.
 _SCANNERS = {
@@ -113,7 +113,7 @@ async def _record(database: Database, month: Month, progress: Callable[[int], No
         for posting in month.postings():
             await recorder.post(posting)
             for outcome in posting.outcomes:
-                check(outcome)
+                raise_if_rejected(outcome)
             recorded += len(posting.operations)
             progress(recorded)
     finally:

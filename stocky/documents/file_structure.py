@@ -28,7 +28,7 @@ _PIECE = 2**20
 _PARTS = 200_000
 
 
-def prove_pdf(file: Path) -> None:
+def check_pdf(file: Path) -> None:
     """Begins with its header, ends with its end."""
     with _mapped(file) as content:
         tail = content[-_TAIL:]
@@ -39,7 +39,7 @@ def prove_pdf(file: Path) -> None:
             raise _two_things("PDF")
 
 
-def prove_png(file: Path) -> None:
+def check_png(file: Path) -> None:
     """Chunks with right checksums from IHDR to IEND, and nothing after it."""
     with _mapped(file) as content:
         position = 8
@@ -63,7 +63,7 @@ def prove_png(file: Path) -> None:
             raise _two_things("PNG")
 
 
-def prove_jpeg(file: Path) -> None:
+def check_jpeg(file: Path) -> None:
     """Segments from SOI to EOI; behind it only further JPEGs, as cameras put them there, and zeros."""
     with _mapped(file) as content:
         position = _end_of_jpeg(content, 0)
@@ -74,7 +74,7 @@ def prove_jpeg(file: Path) -> None:
                 raise _two_things("JPEG")
 
 
-def prove_webp(file: Path) -> None:
+def check_webp(file: Path) -> None:
     """One RIFF, as long as it says, filled by its chunks."""
     with _mapped(file) as content:
         stated = int.from_bytes(content[4:8], "little") + 8
@@ -94,7 +94,7 @@ def prove_webp(file: Path) -> None:
             raise _damaged("WebP", "it shows nothing")
 
 
-def prove_no_zip(file: Path) -> None:
+def check_no_zip(file: Path) -> None:
     """Refuses a file that programs for ZIP files would open: they look for a directory at the end only."""
     with _mapped(file) as content:
         tail = content[-_ZIP_TAIL:]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from stocky.documents.file_structure import prove_jpeg, prove_no_zip, prove_pdf, prove_png, prove_webp
+from stocky.documents.file_structure import check_jpeg, check_no_zip, check_pdf, check_png, check_webp
 from stocky.errors import Invalid, Unsupported
 
 CHUNK = 2**20
@@ -45,7 +45,7 @@ PNG = FileKind("image/png", ("png",), "PNG")
 JPEG = FileKind("image/jpeg", ("jpg", "jpeg", "jpe", "jfif"), "JPEG", also_called=("image/jpg", "image/pjpeg"))
 WEBP = FileKind("image/webp", ("webp",), "WEBP")
 KINDS = {each.content_type: each for each in (PDF, PNG, JPEG, WEBP)}
-_PROOFS = {PDF: prove_pdf, PNG: prove_png, JPEG: prove_jpeg, WEBP: prove_webp}
+_PROOFS = {PDF: check_pdf, PNG: check_png, JPEG: check_jpeg, WEBP: check_webp}
 
 
 class Examined(msgspec.Struct, frozen=True):
@@ -94,7 +94,7 @@ def examine(file: Path, filename: str, declared: str) -> Examined:
             f"The file's name ends in .{extension[1]} but its content is {kind.content_type}", field="file"
         )
     _PROOFS[kind](file)
-    prove_no_zip(file)
+    check_no_zip(file)
     return Examined(kind, size, hashed.hexdigest())
 
 

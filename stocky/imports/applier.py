@@ -139,7 +139,7 @@ class Applier:
         for line in chunk:
             try:
                 one = await self._write_row(tx, line, found)
-            except row_changes.Refused as refusal:
+            except row_changes.RowRejected as refusal:
                 problem = Problem(refusal.message, self._columns.of_field.get(refusal.field or ""))
                 self._refuse(refusals, line, problem)
             else:
@@ -152,7 +152,9 @@ class Applier:
         item = row_changes.match(line, found, self._columns.options.key)
         step = row_changes.new_item(line, found) if item is None else row_changes.item_change(line, item, found)
         if item is not None and step.changes and line.number in self._creates:
-            raise row_changes.Refused(f"{item.name} ({item.code}) was made meanwhile; import it again to change that")
+            raise row_changes.RowRejected(
+                f"{item.name} ({item.code}) was made meanwhile; import it again to change that"
+            )
         stock = None
         if line.has_stock:
             stock = row_changes.stock_step(line, item, found, self._columns.options)

@@ -9,7 +9,7 @@ from stocky.barcodes.keys import normalize_barcode as barcode_key
 from stocky.catalogue.schemas import Item
 from stocky.imports.fields import FIELDS, About
 from stocky.imports.references import barcodes_of, key_of
-from stocky.imports.row_changes import Refused, StockStep
+from stocky.imports.row_changes import RowRejected, StockStep
 from stocky.imports.row_parser import ORIGIN_COLUMN, Line
 from stocky.imports.schemas import ItemKey, StockMode
 
@@ -36,29 +36,31 @@ class FileIndex:
         self.types: dict[str, None] = {}
 
     def item_of(self, line: Line, item: Item | None) -> int | None:
-        """The item of the row; None when no row before was about it. Raises Refused for a name that means two."""
+        """The item of the row; None when no row before was about it. Raises RowRejected for a name that means two."""
         field = key_of(line.values, self._key)
         owner = None if field is None else self._owners.get(_key(field, line.values[field]))
         if field == "name" and (owner == _SEVERAL or (item is not None and owner not in (None, item.id))):
-            raise Refused(f"Several items have the name {line.values['name']!r}; name it by code or barcode", "name")
+            raise RowRejected(
+                f"Several items have the name {line.values['name']!r}; name it by code or barcode", "name"
+            )
         return owner if item is None else item.id
 
     def said_before(self, id: int | None, line: Line) -> bool:
-        """Whether an earlier row told of this item. Raises Refused when it said otherwise or less."""
+        """Whether an earlier row told of this item. Raises RowRejected when it said otherwise or less."""
         if id is None or id not in self._said:
             return False
         first, said = self._said[id]
         for field, mine, its in zip(_ITEM_FIELDS, _digest(line.values), array("q", said), strict=True):
             if mine and mine != its:
-                raise Refused(f"Row {first} is about the same item and says otherwise; say it there", field)
+                raise RowRejected(f"Row {first} is about the same item and says otherwise; say it there", field)
         return True
 
     def check_barcodes(self, id: int | None, line: Line) -> None:
-        """Raises Refused for a barcode that an earlier row gave to another item."""
+        """Raises RowRejected for a barcode that an earlier row gave to another item."""
         for code in barcodes_of(line.values):
             owner = self._owners.get(_key("barcode", code))
             if owner is not None and owner != id:
-                raise Refused(
+                raise RowRejected(
                     f"Row {self._said[owner][0]} gives the barcode {code} to another item",
                     "barcode" if line.values.get("barcode") == code else "barcodes",
                 )
@@ -79,16 +81,16 @@ class FileIndex:
         return id
 
     def check_origin(self, line: Line) -> None:
-        """Raises Refused when an earlier row is the same row of an earlier import: only one would be booked."""
+        """Raises RowRejected when an earlier row is the same row of an earlier import: only one would be booked."""
         earlier = None if line.origin is None else self._origins.get(hash(line.origin))
         if earlier is not None:
-            raise Refused(f"Row {earlier} has the same {ORIGIN_COLUMN}; empty it in one of the two to book both")
+            raise RowRejected(f"Row {earlier} has the same {ORIGIN_COLUMN}; empty it in one of the two to book both")
 
     def check_stock(self, id: int, step: StockStep) -> None:
-        """Raises Refused when an earlier row counts the same stock."""
+        """Raises RowRejected when an earlier row counts the same stock."""
         earlier = self._stock.get(_stock_key(id, step))
         if earlier is not None and step.mode is StockMode.SET:
-            raise Refused(f"Row {earlier} counts the same stock; add the two up, or use stock=add", "quantity")
+            raise RowRejected(f"Row {earlier} counts the same stock; add the two up, or use stock=add", "quantity")
 
     def add_stock(self, id: int, step: StockStep, line: Line) -> None:
         """Remembers the stock of the row."""

@@ -19,7 +19,7 @@ from stocky.imports.file_index import FileIndex
 from stocky.imports.files import Reports
 from stocky.imports.idempotency import ImportKeys
 from stocky.imports.references import FoundReferences, find
-from stocky.imports.row_changes import Refused
+from stocky.imports.row_changes import RowRejected
 from stocky.imports.row_parser import Columns, Line, Problem
 from stocky.imports.schemas import LineReport
 from stocky.imports.unbooked_rows import UnbookedRows
@@ -126,7 +126,7 @@ class Planner:
             self.plan.lines += 1
             try:
                 told = self._problem(line) if line.problems else self._decide(line, found)
-            except Refused as refusal:
+            except RowRejected as refusal:
                 column = self._columns.of_field.get(refusal.field or "")
                 told = refused(line, Problem(refusal.message, column), line.values)
             reports.add(told)

@@ -31,7 +31,7 @@ _PLAIN = {
 }
 
 
-class Refused(Exception):
+class RowRejected(Exception):
     """A row that cannot be imported; `field` is the one that it is because of."""
 
     def __init__(self, message: str, field: str | None = None) -> None:
@@ -75,16 +75,16 @@ class StockStep(msgspec.Struct):
 
 
 def match(line: Line, found: FoundReferences, key: ItemKey) -> Item | None:
-    """The item that the row names, None for one that is not there yet. Raises Refused."""
+    """The item that the row names, None for one that is not there yet. Raises RowRejected."""
     field = key_of(line.values, key)
     if field is None:
         named = "code, barcode and name are" if key is ItemKey.AUTO else f"{key.value} is"
-        raise Refused(f"It names no item: {named} empty", None if key is ItemKey.AUTO else key.value)
+        raise RowRejected(f"It names no item: {named} empty", None if key is ItemKey.AUTO else key.value)
     text = line.values[field]
     if field == "name":
         ids = found.names.get(text, [])
         if len(ids) > 1:
-            raise Refused(f"{len(ids)} items have the name {text!r}; name it by code or barcode", "name")
+            raise RowRejected(f"{len(ids)} items have the name {text!r}; name it by code or barcode", "name")
         return found.items[ids[0]] if ids else None
     if field == "barcode":
         return found.owner(text)
@@ -92,10 +92,10 @@ def match(line: Line, found: FoundReferences, key: ItemKey) -> Item | None:
 
 
 def new_item(line: Line, found: FoundReferences) -> ItemStep:
-    """An item made of the row. Raises Refused."""
+    """An item made of the row. Raises RowRejected."""
     values = line.values
     if not values.get("name"):
-        raise Refused("There is no such item, and a new one needs a name", "name")
+        raise RowRejected("There is no such item, and a new one needs a name", "name")
     _check_barcodes(values, found, None)
     fields = {name: values[field] for field, name in _PLAIN.items() if field in values}
     if "code" in values:
@@ -111,7 +111,7 @@ def new_item(line: Line, found: FoundReferences) -> ItemStep:
 
 
 def item_change(line: Line, item: Item, found: FoundReferences) -> ItemStep:
-    """What the row changes of its item; no fields when it says what is there. Raises Refused."""
+    """What the row changes of its item; no fields when it says what is there. Raises RowRejected."""
     values = line.values
     _check_barcodes(values, found, item)
     step = ItemStep({}, None, [])
@@ -145,7 +145,7 @@ def item_change(line: Line, item: Item, found: FoundReferences) -> ItemStep:
 
 
 def stock_step(line: Line, item: Item | None, found: FoundReferences, options: ImportOptions) -> StockStep | None:
-    """What becomes of the stock that the row tells of; None when this import has booked it before. Raises Refused."""
+    """What becomes of the stock that the row states; None when it is booked already. Raises RowRejected."""
     values = line.values
     booking = found.bookings[line.number]
     if booking.is_done:
@@ -164,7 +164,7 @@ def stock_step(line: Line, item: Item | None, found: FoundReferences, options: I
     adds = options.stock is StockMode.ADD
     books = adds or there != quantity
     if books and quantity < 0:
-        raise Refused("Stock cannot be set to less than 0; remove it by an event", "quantity")
+        raise RowRejected("Stock cannot be set to less than 0; remove it by an event", "quantity")
     name = place.name if place is not None else values["location"]
     told = []
     if books:
@@ -197,7 +197,7 @@ def _in_unit_of(
     """The quantity of a row as it is booked to a SKU, the unit it is in then, and the one that the SKU is to have.
 
     A quantity in another unit of the same kind is converted, and the SKU keeps its unit. Of another kind nothing can be
-    added; but stock that is set has the quantity and the unit of the row from then on. Raises Refused.
+    added; but stock that is set has the quantity and the unit of the row from then on. Raises RowRejected.
     """
     if unit is None:
         return quantity, None, None
@@ -206,12 +206,12 @@ def _in_unit_of(
         converted = units.convert(quantity, unit, level.unit, units.pack_size(packs))
     except units.OtherKind:
         if options.stock is StockMode.ADD:
-            raise Refused(
+            raise RowRejected(
                 f"It is counted in {level.unit} there, which {unit} cannot be converted into", "unit"
             ) from None
         return quantity, None, unit
     except units.Inexact as inexact:
-        raise Refused(
+        raise RowRejected(
             f"{units.told(quantity, unit)} would be {units.told(inexact.exact, level.unit)}, which has more than three"
             " decimals; nothing is rounded",
             "quantity",
@@ -227,11 +227,11 @@ def _place(values: dict[str, Any], found: FoundReferences, options: ImportOption
         box_no, loc_no = values["box_no"], values["loc_no"]
         if place := found.boxes.get((box_no, loc_no)):
             return place
-        raise Refused(f"There is no place {loc_no} in box {box_no}; make the box first", "loc_no")
+        raise RowRejected(f"There is no place {loc_no} in box {box_no}; make the box first", "loc_no")
     if place := found.places.get(values["location"]):
         return place
     if not options.create_locations:
-        raise Refused(f"There is no location {values['location']!r}, and create_locations is false", "location")
+        raise RowRejected(f"There is no location {values['location']!r}, and create_locations is false", "location")
     return None
 
 
@@ -266,7 +266,7 @@ def _check_barcodes(values: dict[str, Any], found: FoundReferences, item: Item |
         if other is not None and (item is None or other.id != item.id):
             field = "barcode" if values.get("barcode") == code else "barcodes"
             hidden = "" if other.is_active else ", which is no longer in use"
-            raise Refused(f"The barcode {code} belongs to {other.name} ({other.code}){hidden}", field)
+            raise RowRejected(f"The barcode {code} belongs to {other.name} ({other.code}){hidden}", field)
 
 
 def _bare(value: Any) -> Any:

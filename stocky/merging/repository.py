@@ -31,7 +31,7 @@ from stocky.stock.batch_writer import new_batch_id
 from stocky.stock.operations import ItemKey, Operation
 from stocky.stock.recorder import Recorder
 from stocky.stock.references import LedgerRow
-from stocky.stock.service import check
+from stocky.stock.service import raise_if_rejected
 
 UNDOABLE_FOR = timedelta(days=1)
 
@@ -68,7 +68,7 @@ async def merge_items(tx: Connection, recorder: Recorder, source_id: int, target
         user_id=by.id,
     )
     skus = [await _list_skus(tx, item.id) for item in (source, target)]
-    check(await recorder.record_within(tx, operation, batch_id=batch_id))
+    raise_if_rejected(await recorder.record_within(tx, operation, batch_id=batch_id))
     before = await tx.all("list_items_merged_into", dict[str, int], target_id=source.id)
     moved = Moved(
         barcodes=[MovedBarcode(each.barcode, each.barcode == source.upc) for each in source.barcodes],
@@ -130,7 +130,7 @@ async def undo_merge(tx: Connection, recorder: Recorder, source_id: int, by: Pri
                 f"The unit of SKU {changed.sku_id} was changed after {source.name} was merged; move what is not"
                 f" {target.name} by hand"
             )
-        check(await recorder.record_within(tx, operation))
+        raise_if_rejected(await recorder.record_within(tx, operation))
     await tx.execute("show_skus", item_id=source_id, ids=merge.moved.source_skus, moment=moment)
     await tx.execute(
         "hide_unused_skus",

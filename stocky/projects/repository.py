@@ -9,7 +9,7 @@ from msgspec import Struct, to_builtins
 from stocky import clock
 from stocky.auth.repository import get_shown_users
 from stocky.auth.schemas import Principal
-from stocky.catalogue.repository import chosen, like_pattern
+from stocky.catalogue.repository import like_pattern, or_current
 from stocky.db import Connection
 from stocky.errors import NotFound
 from stocky.logs import audit
@@ -90,8 +90,8 @@ async def change_project(tx: Connection, project_id: int, change: ProjectChange,
     await tx.execute(
         "change_project",
         id=project_id,
-        name=chosen(change.name, row.name),
-        notes=chosen(change.notes, row.notes) or "",
+        name=or_current(change.name, row.name),
+        notes=or_current(change.notes, row.notes) or "",
         is_active=True,
         updated_at=clock.now(),
     )

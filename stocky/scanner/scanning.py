@@ -19,7 +19,7 @@ from stocky.scanner.schemas import Mode, Scan, ScanAnswer, SuggestedAction
 from stocky.stock.operations import AnyLot, ItemKey, Operation, Outcome, Place, Posting
 from stocky.stock.recorder import Recorder
 from stocky.stock.schemas import StockEvent
-from stocky.stock.service import check, named
+from stocky.stock.service import named, raise_if_rejected
 
 _KINDS = {Mode.ADD: "add", Mode.REMOVE: "remove", Mode.MOVE: "move", Mode.COUNT: "set"}
 _SET_LOCATION = SuggestedAction(
@@ -129,7 +129,7 @@ async def _answer(recorder: Recorder, posting: ScanPosting) -> ScanAnswer:
     await recorder.post(posting)
     outcome = posting.outcomes[0]
     if outcome.refusal == "event_id":
-        check(outcome)
+        raise_if_rejected(outcome)
     return ScanAnswer(
         success=outcome.status != "rejected" or _is_unknown(posting, outcome),
         item=outcome.item,

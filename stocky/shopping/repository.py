@@ -9,7 +9,7 @@ from msgspec import Struct
 from stocky import clock
 from stocky.auth.repository import get_shown_users
 from stocky.auth.schemas import Principal, Role
-from stocky.catalogue.repository import chosen, lock_items
+from stocky.catalogue.repository import lock_items, or_current
 from stocky.db import Connection
 from stocky.errors import Forbidden, NotFound
 from stocky.shopping import change_log
@@ -103,7 +103,7 @@ async def add_list(tx: Connection, new: NewList, by: Principal) -> ShoppingList:
 async def change_list(tx: Connection, list_id: int, change: ListChange, by: Principal) -> ShoppingList:
     """What is set in `change`. Raises NotFound, Forbidden when another's public list is made private."""
     row = await open_list(tx, list_id, by)
-    name, is_public = chosen(change.name, row.name), chosen(change.is_public, row.is_public)
+    name, is_public = or_current(change.name, row.name), or_current(change.is_public, row.is_public)
     if row.is_public and not is_public and by.id != row.creator_id and not _sees_all(by):
         raise Forbidden("Access denied. Only its creator or an admin makes a public list private")
     moment = clock.now()

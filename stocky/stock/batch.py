@@ -16,7 +16,7 @@ from stocky.schema import MAX_ID
 from stocky.stock import units
 from stocky.stock.fingerprints import has_fingerprint
 from stocky.stock.ledger import Ledger
-from stocky.stock.models import Entry, EventToUndo, Refused, SkuState, StockItem
+from stocky.stock.models import Entry, EventToUndo, OperationRejected, SkuState, StockItem
 from stocky.stock.operations import Operation, Outcome, Posting, RefusalKind
 from stocky.stock.references import ResolvedReferences, apply_pack_size, batch_undone
 from stocky.stock.schemas import Sku, StockEvent
@@ -89,7 +89,7 @@ class Batch:
             mark = self.ledger.savepoint()
             try:
                 outcome = self._decide(operation, found, posting)
-            except Refused as refusal:
+            except OperationRejected as refusal:
                 self.ledger.revert(mark)
                 outcome = Outcome(status="rejected", reason=refusal.reason, refusal=refusal.kind)
                 self._remember_refusal(operation, refusal)
@@ -104,12 +104,12 @@ class Batch:
             raise found.refusal
         if operation.kind is None:
             if found.item_id is not None and found.item_id not in self.ledger.items:
-                raise Refused(f"There is no item with id {found.item_id}", "not_found")
+                raise OperationRejected(f"There is no item with id {found.item_id}", "not_found")
             return Outcome(status="looked_up")
         if operation.occurred_at is not None and operation.occurred_at > self.moment + CLOCK_TOLERANCE:
-            raise Refused("occurred_at lies in the future; set the clock of the scanner", "invalid")
+            raise OperationRejected("occurred_at lies in the future; set the clock of the scanner", "invalid")
         if operation.occurred_at is not None and operation.occurred_at < clock.LONG_AGO:
-            raise Refused("occurred_at lies before 1970; set the clock of the scanner", "invalid")
+            raise OperationRejected("occurred_at lies before 1970; set the clock of the scanner", "invalid")
         made = len(self.ledger.made)
         entries = self._entries(operation, found)
         for entry in entries:
@@ -147,10 +147,10 @@ class Batch:
                 raise batch_undone(operation)
             return ledger.undo(operation, rows)
         if found.item_id is None:
-            raise Refused("Name the item by id, upc or code", "invalid")
+            raise OperationRejected("Name the item by id, upc or code", "invalid")
         item = ledger.items.get(found.item_id)
         if item is None:
-            raise Refused(f"There is no item with id {found.item_id}", "not_found")
+            raise OperationRejected(f"There is no item with id {found.item_id}", "not_found")
         if operation.into is not None:
             return ledger.transfer_all(operation, item, ledger.items[operation.into])
         if operation.sku_id is not None:
@@ -172,7 +172,7 @@ class Batch:
         if operation.kind == "set":
             return ledger.set(operation, item, location_id)
         if found.to_location_id is None:
-            raise Refused("Name the location to move to", "invalid")
+            raise OperationRejected("Name the location to move to", "invalid")
         return ledger.move(operation, item, location_id, found.to_location_id)
 
     def _unpacked(self, operation: Operation, item: StockItem, found: ResolvedReferences) -> Operation:
@@ -200,9 +200,9 @@ class Batch:
         assert operation.sku_id is not None
         level = self.ledger.level(operation.sku_id)
         if level is None or not level.is_active:
-            raise Refused(f"There is no SKU with id {operation.sku_id}", "not_found")
+            raise OperationRejected(f"There is no SKU with id {operation.sku_id}", "not_found")
         if operation.if_version is not None and operation.if_version != level.version:
-            raise Refused(
+            raise OperationRejected(
                 f"The SKU was changed since you read it (version {level.version} now); read it again and repeat",
                 "stale",
             )
@@ -219,7 +219,7 @@ class Batch:
         if len(places) == 1:
             return places.pop()
         where = "nowhere yet" if not places else f"at {len(places)} locations"
-        raise Refused(f"Name the location: {item.name} is {where}", "invalid")
+        raise OperationRejected(f"Name the location: {item.name} is {where}", "invalid")
 
     def _seen_before(self, operation: Operation) -> Outcome | None:
         """The first answer to this event_id, from the ledger or from earlier in this batch."""
@@ -254,7 +254,7 @@ class Batch:
             return Outcome(status="rejected", reason=remembered.reason, refusal=remembered.refusal)
         return None
 
-    def _remember_refusal(self, operation: Operation, refusal: Refused) -> None:
+    def _remember_refusal(self, operation: Operation, refusal: OperationRejected) -> None:
         # A failed If-Match says nothing of the event: it is right to send it again with what is there now.
         if operation.event_id is not None and operation.kind is not None and refusal.kind != "stale":
             self.new_refusals.append(

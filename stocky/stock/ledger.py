@@ -14,7 +14,7 @@ import msgspec
 from stocky.quantity import from_milli
 from stocky.schema import MAX_ID
 from stocky.stock import units
-from stocky.stock.models import Entry, EventToUndo, MergedStock, Refused, SkuState, StockItem
+from stocky.stock.models import Entry, EventToUndo, MergedStock, OperationRejected, SkuState, StockItem
 from stocky.stock.operations import AnyLot, Operation
 
 # Far above any stock, and exact as a JSON number.
@@ -95,7 +95,7 @@ class Ledger:
         return units.nearest(sum((Fraction(milli) * worth for milli, worth in worths if worth is not None), Fraction()))
 
     def convert(self, item: StockItem, milli: int | Fraction, unit: str, into: str) -> int:
-        """Thousandths of one unit of an item as thousandths of another. Raises Refused, also rather than rounding."""
+        """Thousandths of one unit of an item as those of another. Raises OperationRejected rather than rounding."""
         if unit == into and isinstance(milli, int):
             return milli
         try:
@@ -107,9 +107,9 @@ class Ledger:
                 if both
                 else "; count it in one unit first"
             )
-            raise Refused(f"{item.name} cannot be converted from {unit} into {into}{how}") from None
+            raise OperationRejected(f"{item.name} cannot be converted from {unit} into {into}{how}") from None
         except units.Inexact as inexact:
-            raise Refused(
+            raise OperationRejected(
                 f"{units.told(milli, unit)} of {item.name} would be {units.told(inexact.exact, into)}, which has more"
                 f" than three decimals; nothing is rounded. Book a quantity that is exact in {into}, or count it in"
                 f" {unit} there",
@@ -144,21 +144,21 @@ class Ledger:
         return level
 
     def check_unit(self, operation: Operation, level: SkuState) -> None:
-        """Raises Refused for a quantity in a unit of another kind than the one that is counted in there."""
+        """Raises OperationRejected for a quantity in a unit of another kind than the one that is counted in there."""
         item = self.items[level.item_id]
         if operation.unit is not None and units.ratio(operation.unit, level.unit, item.pack_milli) is None:
             # One that was deleted cannot be changed before it is there again.
             otherwise = "change the SKU's unit first" if level.is_active else "leave the unit out, and change it then"
-            raise Refused(
+            raise OperationRejected(
                 f"{item.name} is counted in {level.unit} there, not in {operation.unit}. Send the"
                 f" quantity in {level.unit}, or {otherwise}"
             )
 
     def book(self, operation: Operation, level: SkuState, delta_milli: int, reverses_id: int | None = None) -> Entry:
-        """The entry that changes a level. Raises Refused for more than can be counted."""
+        """The entry that changes a level. Raises OperationRejected for more than can be counted."""
         after = level.quantity_milli + delta_milli
         if abs(after) > LIMIT_MILLI:
-            raise Refused("The quantity would become larger than Stocky can count", "invalid")
+            raise OperationRejected("The quantity would become larger than Stocky can count", "invalid")
         self.touch(level)
         level.quantity_milli = after
         entry = Entry(operation.kind or "set", level, delta_milli, after, operation, reverses_id)
@@ -198,11 +198,13 @@ class Ledger:
 
     @staticmethod
     def check_in_use(item: StockItem) -> None:
-        """Raises Refused for an item that was taken out of use: it holds nothing, and nothing is booked to it."""
+        """Raises OperationRejected for an item that is not in use: it holds nothing, and nothing is booked to it."""
         if item.merged_into_id is not None:
-            raise Refused(f"{item.name} was merged into item {item.merged_into_id}; undo the merge first", "invalid")
+            raise OperationRejected(
+                f"{item.name} was merged into item {item.merged_into_id}; undo the merge first", "invalid"
+            )
         if not item.is_active:
-            raise Refused(f"{item.name} is no longer in use; make it active again first", "invalid")
+            raise OperationRejected(f"{item.name} is no longer in use; make it active again first", "invalid")
 
     def add(self, operation: Operation, item: StockItem, location_id: int) -> list[Entry]:
         """Stock comes in, to the named lot or to the stock without one."""
@@ -234,7 +236,7 @@ class Ledger:
         """Stock changes place, lot by lot, as the two sides of one transfer, each in the unit of its SKU."""
         _at_least_some(operation)
         if location_id == to_location_id:
-            raise Refused("The stock is at this location already; name another one to move it to", "invalid")
+            raise OperationRejected("The stock is at this location already; name another one to move it to", "invalid")
         entries = []
         for level, quantity in self._take(operation, item, location_id)[0]:
             target = self.level_for(operation, item, to_location_id, level.expiry_date, like=level)
@@ -251,7 +253,7 @@ class Ledger:
             here = [each for each in self.levels(item.id) if each.location_id == location_id and each.is_active]
             with_stock = [each for each in here if each.quantity_milli]
             if len(with_stock) > 1:
-                raise Refused(
+                raise OperationRejected(
                     "Several lots of the item are at this location; name the lot that was counted, by its expiry date,"
                     " in the field lot of POST /events",
                     "invalid",
@@ -268,12 +270,12 @@ class Ledger:
         entries, mark = [], len(self.entries)
         for row in reversed(rows):
             if row.kind == "undo":
-                raise Refused(f"Event {row.id} is itself an undo; post the change again instead", "undone")
+                raise OperationRejected(f"Event {row.id} is itself an undo; post the change again instead", "undone")
             if row.reversed_by is not None or row.id in self.reversed:
-                raise Refused(f"Event {row.id} has been undone already", "undone")
+                raise OperationRejected(f"Event {row.id} has been undone already", "undone")
             level = self._by_sku[row.sku_id]
             if row.is_unit_changed and row.delta_milli:
-                raise Refused(
+                raise OperationRejected(
                     f"Event {row.id} was booked before the unit of SKU {row.sku_id} was changed to {level.unit};"
                     " correct the quantity with an event of type set instead"
                 )
@@ -285,7 +287,7 @@ class Ledger:
                 self.check_in_use(item)
                 self.show(level)
             elif row.batch_id == merge.batch_id:
-                raise Refused(
+                raise OperationRejected(
                     f"Event {row.id} is how {item.name} was merged into item {merge.into_id}; undo the merge", "invalid"
                 )
             elif row.delta_milli:
@@ -312,7 +314,7 @@ class Ledger:
             if level.quantity_milli:
                 target = self.level_for(operation, to, level.location_id, level.expiry_date, like=level)
                 if units.ratio(level.unit, target.unit, _both(to, item).pack_milli) is None:
-                    raise Refused(
+                    raise OperationRejected(
                         f"At one place {item.name} is counted in {level.unit} and {to.name} in {target.unit};"
                         " count both in one unit first"
                     )
@@ -334,12 +336,12 @@ class Ledger:
         )
         item = self.items[level.item_id]
         if level.id in self._taken_over_in_old_unit:
-            raise Refused(
+            raise OperationRejected(
                 f"{item.name} was merged into {into.name} before the unit of SKU {holder.id} was changed to"
                 f" {holder.unit}; correct the quantity of {into.name} with an event of type set instead"
             )
         if units.ratio(level.unit, holder.unit, _both(into, item).pack_milli) is None:
-            raise Refused(
+            raise OperationRejected(
                 f"{item.name} was counted in {level.unit} there, and {into.name} is counted in"
                 f" {holder.unit}; correct the count of {into.name} instead"
             )
@@ -357,7 +359,7 @@ class Ledger:
     def _pass_on(
         self, operation: Operation, giver: SkuState, taker: SkuState, given_milli: int, taken_milli: int | None = None
     ) -> list[Entry]:
-        """Stock changes from one level to another, on each side in its unit. Raises Refused rather than rounding."""
+        """Moves stock between two SKUs, on each side in its unit. Raises OperationRejected rather than rounding."""
         if giver.unit == taker.unit:
             return link_transfer([self.book(operation, giver, -given_milli), self.book(operation, taker, given_milli)])
         item = _both(self.items[taker.item_id], self.items[giver.item_id])
@@ -370,14 +372,14 @@ class Ledger:
         return link_transfer(entries)
 
     def _check_enough(self, mark: int) -> None:
-        """Raises Refused where the entries since `mark` leave less than nothing of what may not be oversold."""
+        """Raises OperationRejected where the entries since `mark` oversell what may not be oversold."""
         before: dict[int, int] = {}
         for entry in self.entries[mark:]:
             before.setdefault(id(entry.level), entry.quantity_after_milli - entry.delta_milli)
         for entry in self.entries[mark:]:
             item, left = self.items[entry.level.item_id], entry.level.quantity_milli
             if left < min(0, before[id(entry.level)]) and item.oversell_policy != "allow":
-                raise Refused(
+                raise OperationRejected(
                     f"Undoing this would leave {from_milli(left):g} of {item.name}: what came in has gone out since."
                     " Undo that first"
                 )
@@ -434,13 +436,13 @@ class Ledger:
             return taken, False
         if item.oversell_policy == "reject" or operation.kind == "move" or location_id is None:
             named = unit if any(level.unit != unit for level in sources) else None
-            raise Refused(
+            raise OperationRejected(
                 f"Only {units.told(operation.quantity_milli - missing, named)} of {item.name} there, and"
                 f" {units.told(operation.quantity_milli, named)} asked for"
             )
         if item.oversell_policy == "clamp":
             if not taken:
-                raise Refused(f"Nothing of {item.name} is there to take")
+                raise OperationRejected(f"Nothing of {item.name} is there to take")
             return taken, True
         lot = None if isinstance(operation.lot, AnyLot) else operation.lot
         last = sources[0] if operation.sku_id else self.level_for(operation, item, location_id, lot)
@@ -454,7 +456,7 @@ class Ledger:
     def _unit_taken(
         self, operation: Operation, item: StockItem, location_id: int | None, sources: list[SkuState]
     ) -> str:
-        """The unit that a quantity to be taken is in. Raises Refused where none is named and it could be two kinds.
+        """The unit that a quantity to be taken is in. Raises OperationRejected where it could be of two kinds.
 
         Of all places at once it is taken in the main unit, as projects and lists count; what is of another kind stays.
         """
@@ -469,7 +471,7 @@ class Ledger:
         unit = min(sources, key=lambda level: level.id or MAX_ID).unit
         for level in sources:
             if level.unit != unit and level.quantity_milli and not units.ratio(level.unit, unit, item.pack_milli):
-                raise Refused(
+                raise OperationRejected(
                     f"{item.name} is counted in {unit} and in {level.unit} there; say in which unit the quantity is, in"
                     " the field unit, or take it from one SKU",
                     "invalid",
@@ -495,7 +497,7 @@ def _both(item: StockItem, other: StockItem) -> StockItem:
 
 def _at_least_some(operation: Operation) -> None:
     if operation.quantity_milli <= 0:
-        raise Refused("The quantity must be more than 0", "invalid")
+        raise OperationRejected("The quantity must be more than 0", "invalid")
 
 
 def _seniority(level: SkuState) -> tuple[bool, int]:

@@ -14,7 +14,7 @@ from stocky.stock.schemas import Sku
 OversellPolicy = Literal["reject", "clamp", "allow"]
 
 
-class Refused(Exception):
+class OperationRejected(Exception):
     """An operation that the rules do not allow; nothing of it was applied."""
 
     def __init__(self, reason: str, kind: RefusalKind = "policy") -> None:

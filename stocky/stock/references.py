@@ -14,7 +14,7 @@ from stocky.catalogue.repository import add_stub
 from stocky.catalogue.schemas import is_item_code
 from stocky.db import Connection
 from stocky.stock import units
-from stocky.stock.models import Refused
+from stocky.stock.models import OperationRejected
 from stocky.stock.operations import ItemKey, Operation, Place
 
 # By a barcode's key: the item's id and the thousandths that one scan counts. Plain rows: every scan asks for one.
@@ -59,7 +59,7 @@ class ResolvedReferences(msgspec.Struct):
     location_id: int | None = None
     to_location_id: int | None = None
     undone: list[LedgerRow] = []
-    refusal: Refused | None = None
+    refusal: OperationRejected | None = None
     is_stub: bool = False
 
 
@@ -87,16 +87,16 @@ async def resolve(tx: Connection, operations: list[Operation]) -> dict[int, Reso
                 unknown.append((operation, operation.item.scanned))
             if operation.kind == "undo":
                 one.undone = _rows_to_undo(operation, undone, in_use)
-        except Refused as refusal:
+        except OperationRejected as refusal:
             one.refusal = refusal
     if unknown:
         await _add_stubs(tx, unknown, found)
     return found
 
 
-def batch_undone(operation: Operation) -> Refused:
+def batch_undone(operation: Operation) -> OperationRejected:
     """Why a batch cannot be undone once more."""
-    return Refused(f"Batch {operation.undo_batch} has been undone already", "undone")
+    return OperationRejected(f"Batch {operation.undo_batch} has been undone already", "undone")
 
 
 def apply_pack_size(operation: Operation, pack_milli: int, unit: str | None, content: str | None) -> Operation:
@@ -104,7 +104,7 @@ def apply_pack_size(operation: Operation, pack_milli: int, unit: str | None, con
 
     `unit` is what the stock there is counted in (None: the item was never anywhere), and `content` what a pack quantity
     counts (None: whatever the stock there is counted in). A weight counts where stock is kept by weight; a thing that
-    is kept by the piece is one piece, however heavy. Raises Refused for a quantity that has more than three decimals.
+    is kept by the piece is one piece, however heavy. Raises OperationRejected for more than three decimals.
     """
     scanned = operation.item.scanned if operation.item else None
     if scanned is not None and scanned.milligrams is not None:
@@ -147,7 +147,7 @@ def _find_by_sku(operation: Operation, one: ResolvedReferences, skus: dict[int, 
     assert operation.sku_id is not None
     sku = skus.get(operation.sku_id)
     if sku is None:
-        raise Refused(f"There is no SKU with id {operation.sku_id}", "not_found")
+        raise OperationRejected(f"There is no SKU with id {operation.sku_id}", "not_found")
     if sku.location_id not in in_use and not operation.deactivate:
         raise _place_gone(sku.location_id)
     one.item_id, one.location_id = sku.item_id, sku.location_id
@@ -160,16 +160,16 @@ def _find_item(
     barcodes: _Barcodes,
     codes: dict[str, int],
 ) -> bool:
-    """False for a barcode that nobody knows and that a stub is to be made for. Raises Refused."""
+    """False for a barcode that nobody knows and that a stub is to be made for. Raises OperationRejected."""
     if key.id is not None:
         one.item_id = key.id
     elif key.code is not None:
         one.item_id = codes.get(key.code.upper())
         if one.item_id is None:
-            raise Refused(f"There is no item with code {key.code}", "not_found")
+            raise OperationRejected(f"There is no item with code {key.code}", "not_found")
     elif (scanned := key.scanned) is not None:
         if scanned.problem is not None:
-            raise Refused(scanned.problem, "invalid")
+            raise OperationRejected(scanned.problem, "invalid")
         if barcode := barcodes.get(scanned.text) or barcodes.get(scanned.key):
             one.item_id, one.pack_milli = barcode
         elif by_code := codes.get(scanned.code.upper()):
@@ -177,7 +177,7 @@ def _find_item(
         elif operation.create_stub:
             return False
         else:
-            raise Refused(f"There is no item with barcode {scanned.code}", "not_found")
+            raise OperationRejected(f"There is no item with barcode {scanned.code}", "not_found")
     return True
 
 
@@ -230,10 +230,10 @@ def _one_place(place: Place, places: list[_PlaceRow]) -> int:
         elif (row.box_no, row.loc_no) == (place.box_no, place.loc_no):
             return row.id
     if place.id is not None:
-        raise Refused(f"There is no active location with id {place.id}", "not_found")
+        raise OperationRejected(f"There is no active location with id {place.id}", "not_found")
     if place.name is not None:
-        raise Refused(f"There is no active location named {place.name!r}", "not_found")
-    raise Refused(f"There is no place {place.loc_no} in box {place.box_no}", "not_found")
+        raise OperationRejected(f"There is no active location named {place.name!r}", "not_found")
+    raise OperationRejected(f"There is no place {place.loc_no} in box {place.box_no}", "not_found")
 
 
 async def _resolve_skus(tx: Connection, operations: list[Operation]) -> dict[int, _SkuKey]:
@@ -266,8 +266,8 @@ def _rows_to_undo(operation: Operation, rows: list[LedgerRow], in_use: set[int])
     return chosen
 
 
-def _place_gone(location_id: int) -> Refused:
-    return Refused(f"The location {location_id} is no longer in use; make it active again first", "invalid")
+def _place_gone(location_id: int) -> OperationRejected:
+    return OperationRejected(f"The location {location_id} is no longer in use; make it active again first", "invalid")
 
 
 def _chosen_to_undo(operation: Operation, rows: list[LedgerRow]) -> list[LedgerRow]:
@@ -275,14 +275,14 @@ def _chosen_to_undo(operation: Operation, rows: list[LedgerRow]) -> list[LedgerR
         # What was undone one by one already, and the undoing itself, is no longer part of the batch.
         of_batch = [row for row in rows if row.batch_id == operation.undo_batch and row.kind != "undo"]
         if not of_batch:
-            raise Refused(f"There is no batch {operation.undo_batch}", "not_found")
+            raise OperationRejected(f"There is no batch {operation.undo_batch}", "not_found")
         left = [row for row in of_batch if row.reversed_by is None]
         if not left:
             raise batch_undone(operation)
         return left
     target = next((row for row in rows if row.id == operation.undo_event), None)
     if target is None:
-        raise Refused(f"There is no event with id {operation.undo_event}", "not_found")
+        raise OperationRejected(f"There is no event with id {operation.undo_event}", "not_found")
     if target.transfer_id is None:
         return [target]
     return [row for row in rows if row.transfer_id == target.transfer_id]
@@ -293,9 +293,9 @@ def _weight_milli(scanned: ScannedCode, milligrams: int, unit: str) -> int:
     assert units.MILLIGRAM.size is not None
     exact = Fraction(milligrams * 1000 * units.MILLIGRAM.size, units.measure_of(unit).size or 1)
     if exact < Fraction(1, 2) or (exact < 1 and not scanned.is_rounded):
-        raise Refused(f"The label's weight is less than 0.001 {unit}", "invalid")
+        raise OperationRejected(f"The label's weight is less than 0.001 {unit}", "invalid")
     if exact.denominator != 1 and not scanned.is_rounded:
-        raise Refused(
+        raise OperationRejected(
             f"The label's weight is {units.told(exact, unit)}, which has more than three decimals; nothing is rounded."
             f" Count the stock there in a smaller unit than {unit}",
             "invalid",
@@ -306,5 +306,5 @@ def _weight_milli(scanned: ScannedCode, milligrams: int, unit: str) -> int:
 def _times(operation: Operation, pack_milli: int, unit: str | None) -> Operation:
     product = operation.quantity_milli * pack_milli
     if product % 1000:
-        raise Refused("The quantity times the pack quantity has more than three decimals", "invalid")
+        raise OperationRejected("The quantity times the pack quantity has more than three decimals", "invalid")
     return msgspec.structs.replace(operation, quantity_milli=product // 1000, unit=unit)

@@ -11,7 +11,7 @@ import msgspec
 from stocky import clock
 from stocky.alerts.evaluate import evaluate_alerts
 from stocky.auth.schemas import Principal
-from stocky.catalogue.repository import chosen, get_items, like_pattern
+from stocky.catalogue.repository import get_items, like_pattern, or_current
 from stocky.catalogue.schemas import Location
 from stocky.db import Connection
 from stocky.errors import Conflict, NotFound, Stale
@@ -101,23 +101,23 @@ async def change_sku(tx: Connection, sku: Sku, change: SkuChange, by: Principal)
 
     Raises Conflict for another item or location, and for an expiry date that another SKU of the item has there.
     """
-    if chosen(change.item_id, sku.item_id) != sku.item_id:
+    if or_current(change.item_id, sku.item_id) != sku.item_id:
         raise Conflict("A SKU stays with its item; post a SKU of the other item instead", field="item_id")
-    if chosen(change.location_id, sku.location_id) != sku.location_id:
+    if or_current(change.location_id, sku.location_id) != sku.location_id:
         raise Conflict("Stock changes place by an event: post one of type move to /events", field="location_id")
-    unit, moment = chosen(change.unit, sku.unit), clock.now()
+    unit, moment = or_current(change.unit, sku.unit), clock.now()
     await tx.execute(
         "change_sku",
         id=sku.id,
         unit=unit,
-        notes=chosen(change.notes, sku.notes) or "",
-        expiry_date=chosen(change.expiry_date, sku.expiry_date),
+        notes=or_current(change.notes, sku.notes) or "",
+        expiry_date=or_current(change.expiry_date, sku.expiry_date),
         version=sku.version + 1,
         updated_at=moment,
         # What was booked until now is in the old unit. The same unit in another spelling is no change.
         unit_changed_at=None if units.ratio(sku.unit, unit) == 1 else moment,
     )
-    if (chosen(change.expiry_date, sku.expiry_date), unit) != (sku.expiry_date, sku.unit):
+    if (or_current(change.expiry_date, sku.expiry_date), unit) != (sku.expiry_date, sku.unit):
         await evaluate_alerts(tx, [sku.item_id])
     details = {name: value for name, value in msgspec.to_builtins(change).items() if value is not msgspec.UNSET}
     await audit.record(tx, by, "changed", "sku", sku.id, details)

@@ -138,7 +138,7 @@ async def change_sku(
 async def write_off(recorder: Recorder, sku_id: int, by: Principal) -> None:
     """Books out what the SKU holds and hides it. Raises NotFound."""
     operation = Operation(kind="set", sku_id=sku_id, deactivate=True, note="written off", user_id=by.id)
-    check(await recorder.record(operation))
+    raise_if_rejected(await recorder.record(operation))
 
 
 async def undo(
@@ -158,10 +158,10 @@ async def undo(
         with_details=True,
         **named(new.event_id, (event, batch)),
     )
-    return check(await recorder.record(operation)).events
+    return raise_if_rejected(await recorder.record(operation)).events
 
 
-def check(outcome: Outcome) -> Outcome:
+def raise_if_rejected(outcome: Outcome) -> Outcome:
     """The outcome, unless it is a refusal: that is raised as the error it means."""
     if outcome.status == "rejected":
         raise refusal_of(outcome)
@@ -174,7 +174,7 @@ def refusal_of(outcome: Outcome) -> StockyError:
 
 
 def _sku_of(outcome: Outcome) -> Sku:
-    check(outcome)
+    raise_if_rejected(outcome)
     for sku in outcome.skus:
         if sku.id == outcome.sku_id:
             return sku

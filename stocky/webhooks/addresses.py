@@ -33,7 +33,7 @@ _NEVER = tuple(
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-class Refused(Exception):
+class AddressRejected(Exception):
     """It may not be sent there; the message says why, for people."""
 
 
@@ -56,7 +56,7 @@ class Addresses:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def of(self, host: str, port: int) -> Target:
-        """The addresses that may be connected to. Raises Refused when there is none, OSError for no name."""
+        """The addresses that may be connected to. Raises AddressRejected when there is none, OSError for no name."""
         loop = asyncio.get_running_loop()
         found = await loop.run_in_executor(self._threads, look_up, host, port)
         allowed = [address for address in found if may_be_reached(address, to_private=self._to_private)]
@@ -65,12 +65,12 @@ class Addresses:
         is_literal = host.strip("[]") == str(found[0])
         if any(may_be_reached(address, to_private=True) for address in found):
             place = "is a private address" if is_literal else f"is at the private address {found[0]}"
-            raise Refused(
+            raise AddressRejected(
                 f"{host} {place}, and webhooks are sent to public ones only;"
                 f" if that is meant, set {SETTING}=true and restart Stocky"
             )
         place = "is an address" if is_literal else f"is at {found[0]}"
-        raise Refused(f"{host} {place}, to which nothing is ever sent")
+        raise AddressRejected(f"{host} {place}, to which nothing is ever sent")
 
 
 def look_up(host: str, port: int) -> list[Address]:

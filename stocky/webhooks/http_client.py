@@ -17,7 +17,7 @@ import msgspec
 
 from stocky import __version__
 from stocky.errors import Invalid
-from stocky.webhooks.addresses import Addresses, Refused, Target
+from stocky.webhooks.addresses import Addresses, AddressRejected, Target
 from stocky.webhooks.schemas import LONGEST_URL
 
 # For all of an attempt: looking up, connecting, sending and waiting for the answer.
@@ -76,7 +76,7 @@ class Receivers:
         try:
             async with asyncio.timeout(LOOK_SECONDS):
                 await self._addresses.of(*_origin(parsed))
-        except Refused as refusal:
+        except AddressRejected as refusal:
             raise Invalid(f"url: {refusal}", field="url") from None
         except (TimeoutError, OSError):
             # It may be known when there is something to be sent.
@@ -99,7 +99,7 @@ class Receivers:
                 target = await self._addresses.of(*_origin(parsed))
                 async with self._answer(parsed, target, body, headers) as answer:
                     return _outcome(answer)
-        except Refused as refusal:
+        except AddressRejected as refusal:
             return Outcome(None, str(refusal))
         except TimeoutError:
             return Outcome(None, f"did not answer within {SECONDS:g} seconds")

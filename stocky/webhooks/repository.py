@@ -11,7 +11,7 @@ import msgspec
 from stocky import clock
 from stocky.alerts import repository as alerts
 from stocky.auth.schemas import Principal
-from stocky.catalogue.repository import chosen
+from stocky.catalogue.repository import or_current
 from stocky.db import Connection
 from stocky.errors import Conflict, NotFound
 from stocky.logs import audit
@@ -76,13 +76,13 @@ async def change_webhook(
 ) -> Webhook:
     """What is set in `change`; what it is told of anew begins behind `ends`. Raises NotFound."""
     before = await _open(tx, webhook_id)
-    types = sorted(set(chosen(change.event_types, before.event_types)), key=list(EventType).index)
-    is_active = chosen(change.is_active, before.is_active)
+    types = sorted(set(or_current(change.event_types, before.event_types)), key=list(EventType).index)
+    is_active = or_current(change.is_active, before.is_active)
     await tx.execute(
         "change_webhook",
         id=webhook_id,
-        url=chosen(change.url, before.url),
-        description=chosen(change.description, before.description),
+        url=or_current(change.url, before.url),
+        description=or_current(change.description, before.description),
         event_types=types,
         is_active=is_active,
         inactive_reason=None if is_active or change.is_active is False else before.inactive_reason,

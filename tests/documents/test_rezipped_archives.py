@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from httpx import AsyncClient
 
-from stocky.backup.archive.opening import BackupFile, opened
+from stocky.backup.archive.opening import BackupFile, open_backup
 from stocky.backup.archive.reading import extract_only_file, open_contents
 from stocky.config import Config
 from stocky.errors import BadRequest, TooLarge
@@ -90,7 +90,7 @@ NOT_TAKEN: dict[str, Callable[[Members], Members]] = {
 def is_taken(config: Config, archive: bytes, directory: Path) -> BackupFile:
     file = directory / "archive.zip"
     file.write_bytes(archive)
-    return asyncio.run(opened(file, directory, config))
+    return asyncio.run(open_backup(file, directory, config))
 
 
 def refusal(config: Config, archive: bytes, directory: Path) -> str:

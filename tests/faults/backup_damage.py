@@ -18,7 +18,6 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-from stocky.backup.archive.opening import opened
 from stocky.backup.load.loading import load
 from stocky.backup.requests import LoadRequest
 from stocky.errors import StockyError
@@ -103,7 +102,7 @@ def _is_accepted(shop: Shop, file: Path) -> bool:
     scratch = place / "scratch.db"
     scratch.unlink(missing_ok=True)
     try:
-        dump = asyncio.run(opened(file, place, shop.config)).dump
+        dump = asyncio.run(open_backup(file, place, shop.config)).dump
         load(LoadRequest(dump=str(dump), scratch=str(scratch), purpose="full", max_bytes=LARGE), _unheard)
     except StockyError:
         return False

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from stocky.stock.ledger import LIMIT_MILLI, Ledger
-from stocky.stock.models import EventToUndo, Refused, SkuState, StockItem
+from stocky.stock.models import EventToUndo, OperationRejected, SkuState, StockItem
 from stocky.stock.operations import AnyLot, Operation
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -66,13 +66,13 @@ def test_the_earliest_expiry_goes_first_and_what_never_expires_last() -> None:
 def test_only_the_named_lot_at_the_named_place_is_taken() -> None:
     book = ledger(level(1, 100, SOON), level(2, 100, LATER), level(3, 100, SOON, at=THERE))
     assert taken(book.remove(operation("remove", 60, LATER), item(), HERE)) == [(2, -60)]
-    with pytest.raises(Refused, match=r"Only 0\.04 of Rice there, and 0\.05 asked for"):
+    with pytest.raises(OperationRejected, match=r"Only 0\.04 of Rice there, and 0\.05 asked for"):
         book.remove(operation("remove", 50, LATER), item(), HERE)
 
 
 def test_reject_leaves_everything_as_it_was() -> None:
     book = ledger(level(1, 100, SOON), level(2, 100))
-    with pytest.raises(Refused):
+    with pytest.raises(OperationRejected):
         book.remove(operation("remove", 201), item(), HERE)
     assert not book.entries
     assert not book.changed
@@ -82,7 +82,7 @@ def test_clamp_takes_what_is_there_and_refuses_when_nothing_is() -> None:
     clamped = item("clamp")
     book = ledger(level(1, 100, SOON), level(2, 30), of=clamped)
     assert taken(book.remove(operation("remove", 500), clamped, HERE)) == [(1, -100), (2, -30)]
-    with pytest.raises(Refused, match="Nothing of Rice"):
+    with pytest.raises(OperationRejected, match="Nothing of Rice"):
         book.remove(operation("remove", 1), clamped, HERE)
 
 
@@ -102,7 +102,7 @@ def test_allow_goes_negative_on_the_lot_that_is_named() -> None:
 @pytest.mark.parametrize("policy", ["reject", "clamp", "allow"])
 def test_a_move_never_moves_what_is_not_there(policy: str) -> None:
     book = ledger(level(1, 100), of=item(policy))
-    with pytest.raises(Refused, match="Only"):
+    with pytest.raises(OperationRejected, match="Only"):
         book.move(operation("move", 101), item(policy), HERE, THERE)
     assert not book.entries
 
@@ -121,7 +121,7 @@ def test_a_move_keeps_the_lots_apart_and_pairs_its_rows() -> None:
 
 
 def test_a_move_to_where_it_is_is_refused() -> None:
-    with pytest.raises(Refused, match="already"):
+    with pytest.raises(OperationRejected, match="already"):
         ledger(level(1, 100)).move(operation("move", 50), item(), HERE, HERE)
 
 
@@ -136,7 +136,7 @@ def test_a_count_takes_the_one_lot_with_stock_and_asks_which_of_several() -> Non
     book = ledger(level(1, 0), level(2, 100, SOON))
     assert taken(book.set(operation("set", 40), item(), HERE)) == [(2, -60)]
     book = ledger(level(1, 10), level(2, 100, SOON))
-    with pytest.raises(Refused, match="in the field lot of POST /events"):
+    with pytest.raises(OperationRejected, match="in the field lot of POST /events"):
         book.set(operation("set", 40), item(), HERE)
     assert taken(book.set(operation("set", 40, SOON), item(), HERE)) == [(2, -60)]
 
@@ -144,7 +144,7 @@ def test_a_count_takes_the_one_lot_with_stock_and_asks_which_of_several() -> Non
 def test_a_quantity_beyond_what_can_be_counted_is_refused() -> None:
     book = ledger(level(1, LIMIT_MILLI - 1))
     book.add(operation("add", 1), item(), HERE)
-    with pytest.raises(Refused, match="larger than Stocky can count"):
+    with pytest.raises(OperationRejected, match="larger than Stocky can count"):
         book.add(operation("add", 1), item(), HERE)
 
 
@@ -152,7 +152,7 @@ def test_a_quantity_beyond_what_can_be_counted_is_refused() -> None:
 def test_a_change_by_nothing_is_refused(kind: str) -> None:
     book = ledger(level(1, 100))
     more = (THERE,) if kind == "move" else ()
-    with pytest.raises(Refused, match="more than 0"):
+    with pytest.raises(OperationRejected, match="more than 0"):
         getattr(book, kind)(operation(kind, 0), item(), HERE, *more)
 
 
@@ -177,15 +177,15 @@ def test_an_undo_compensates_the_latest_row_first() -> None:
     ],
 )
 def test_what_cannot_be_undone_is_refused(row: EventToUndo, reason: str) -> None:
-    with pytest.raises(Refused, match=reason):
+    with pytest.raises(OperationRejected, match=reason):
         ledger(level(1, 100)).undo(operation("undo", 0), [row])
 
 
 def test_nothing_is_booked_to_an_item_that_is_out_of_use() -> None:
     gone = item(is_active=False)
-    with pytest.raises(Refused, match="no longer in use"):
+    with pytest.raises(OperationRejected, match="no longer in use"):
         Ledger.check_in_use(gone)
-    with pytest.raises(Refused, match="no longer in use"):
+    with pytest.raises(OperationRejected, match="no longer in use"):
         ledger(level(1, 0), of=gone).undo(operation("undo", 0), [EventToUndo(5, "remove", 1, 1, -70, None)])
 
 

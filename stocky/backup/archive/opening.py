@@ -26,7 +26,7 @@ class BackupFile(msgspec.Struct, frozen=True):
     damaged: list[str] = []
 
 
-async def opened(file: Path, place: Path, config: Config, *, accept_edited: bool = False) -> BackupFile:
+async def open_backup(file: Path, place: Path, config: Config, *, accept_edited: bool = False) -> BackupFile:
     """A dump as it is, or what is in an archive, its dump taken out of it to `place`. Raises what is wrong with it."""
     return await asyncio.to_thread(_opened, file, place, config.max_restore_gb * 2**30, accept_edited=accept_edited)
 

@@ -25,7 +25,7 @@ def check_rows(path: Path) -> None:
     _refuse([fault for check in (_damage, _times, unreadable, merge_cycles) for fault in _run(path, check)])
 
 
-def prove(path: Path, *, needs_admin: bool) -> None:
+def check_database(path: Path, *, needs_admin: bool) -> None:
     """Raises BadRequest naming what is wrong. The checks run side by side; SQLite's own leave Python to the others."""
     checks: list[Check] = [_damage, _references, _times, _ledger, unreadable, merge_cycles]
     if needs_admin:

@@ -13,7 +13,7 @@ from stocky.backup.dump.format import Header
 from stocky.backup.dump.lines import table_proofs
 from stocky.backup.dump.tables import BOOKKEEPING, DERIVED, EXCLUDED_TABLES, is_data
 from stocky.backup.load import scratch
-from stocky.backup.load.checks import FAULTS, check_rows, prove
+from stocky.backup.load.checks import FAULTS, check_database, check_rows
 from stocky.backup.load.database_file import DatabaseReader, copy_database, is_database, open_untrusted
 from stocky.backup.load.foreign import describe_dump
 from stocky.backup.load.reading import Batch, DumpReader
@@ -136,7 +136,7 @@ def _build(
     if request.purpose == "partial":
         check_rows(path)
     else:
-        prove(path, needs_admin=request.purpose == "full")
+        check_database(path, needs_admin=request.purpose == "full")
     return warnings
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 from stocky.backup.dump.format import COMPLETE, FORMAT, Footer, Header, TableDigest, read_footer, read_header
 from stocky.backup.load.rows import Row, Table
-from stocky.backup.load.statements import Refused, end_of_statement, may_be_passed_over, rows_of
+from stocky.backup.load.statements import StatementRejected, end_of_statement, may_be_passed_over, rows_of
 from stocky.backup.load.text import DumpText
 from stocky.backup.load.unpacking import Unpacked
 from stocky.errors import BadRequest, Conflict
@@ -128,7 +128,7 @@ class DumpReader:
         """A statement that is no row in the usual form; None for one that is passed over."""
         try:
             found = rows_of(statement, tables)
-        except Refused as refused:
+        except StatementRejected as refused:
             self._refuse(statement, str(refused))
         if found is not None:
             table, names, rows = found

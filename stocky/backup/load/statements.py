@@ -55,7 +55,7 @@ _BETWEEN = re.compile(r"\s*([,;])\s*")
 _OPEN = re.compile(r"\s*\(")
 
 
-class Refused(Exception):
+class StatementRejected(Exception):
     """A statement that no dump of Stocky's has; the text says why."""
 
 
@@ -92,22 +92,22 @@ def may_be_passed_over(statement: str, known: frozenset[str]) -> bool:
 def rows_of(statement: str, tables: dict[str, Table]) -> tuple[Table, tuple[str, ...] | None, list[Row]] | None:
     """The table, the columns named and the rows of an INSERT; None when it is no INSERT at all.
 
-    Of the tables that say which migrations were applied no row is wanted. Raises Refused for an INSERT that is not
-    literal values for columns of a known table.
+    Of the tables that say which migrations were applied no row is wanted. Raises StatementRejected for an INSERT of
+    anything but literal values for columns of a known table.
     """
     match = _INSERT.match(statement)
     if match is None or match["table"].lower() in BOOKKEEPING:
         return None
     table = tables.get(match["table"].lower())
     if table is None:
-        raise Refused(f"{match['table']} is no table of Stocky's")
+        raise StatementRejected(f"{match['table']} is no table of Stocky's")
     names = None
     if match["columns"] is not None:
         names = tuple(name.strip().strip('"').lower() for name in match["columns"].split(","))
         if unknown := set(names) - {column.name for column in table.columns}:
-            raise Refused(f"{table.name} has no column {', '.join(sorted(unknown))}")
+            raise StatementRejected(f"{table.name} has no column {', '.join(sorted(unknown))}")
         if len(set(names)) < len(names):
-            raise Refused(f"a column of {table.name} is named twice")
+            raise StatementRejected(f"a column of {table.name} is named twice")
     rows: list[Row] = []
     position = match.end()
     while True:
@@ -115,10 +115,10 @@ def rows_of(statement: str, tables: dict[str, Table]) -> tuple[Table, tuple[str,
         try:
             rows.append(table.row(literals, names))
         except ValueError as error:
-            raise Refused(str(error)) from error
+            raise StatementRejected(str(error)) from error
         between = _BETWEEN.match(statement, position)
         if between is None:
-            raise Refused("only rows of literal values are taken")
+            raise StatementRejected("only rows of literal values are taken")
         if between[1] == ";":
             return table, names, rows
         position = between.end()
@@ -128,7 +128,7 @@ def _literals(statement: str, position: int) -> tuple[list[str], int]:
     """The values in the parenthesis that opens at `position`, and where it has closed."""
     opened = _OPEN.match(statement, position)
     if opened is None:
-        raise Refused("only rows of literal values are taken")
+        raise StatementRejected("only rows of literal values are taken")
     literals = []
     position = opened.end()
     while (literal := _LITERAL.match(statement, position)) is not None:
@@ -136,4 +136,4 @@ def _literals(statement: str, position: int) -> tuple[list[str], int]:
         position = literal.end()
         if literal[2] == ")":
             return literals, position
-    raise Refused("only literal values are taken, no expressions")
+    raise StatementRejected("only literal values are taken, no expressions")

@@ -20,7 +20,14 @@ from stocky.backup.dump.foreign import foreign_to_postgres
 from stocky.backup.dump.objects import stocky_objects
 from stocky.backup.dump.tables import PRESERVED_TABLES
 from stocky.backup.requests import FillRequest, FillResult
-from stocky.backup.swap.revocations import NOTHING, Kept, Replaced, Revocations, read_revocations, reapply_revocations
+from stocky.backup.swap.revocations import (
+    NO_REVOCATIONS,
+    Kept,
+    Replaced,
+    Revocations,
+    read_revocations,
+    reapply_revocations,
+)
 from stocky.db import Database
 from stocky.db.postgres import PostgresConnection, PostgresDatabase, translate_errors
 from stocky.db.postgres_coordination import try_restore_lock
@@ -157,7 +164,7 @@ async def _change_places(
     await _lock(connection)
     standing = await read_revocations(PostgresConnection(database.queries, connection))
     await connection.execute(f"SET LOCAL search_path = {incoming}")
-    kept = NOTHING
+    kept = NO_REVOCATIONS
     if keep:
         kept = await reapply_revocations(PostgresConnection(database.queries, connection), standing, clock.now())
     await connection.execute(f"SET LOCAL search_path = {live}")

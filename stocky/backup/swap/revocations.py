@@ -28,7 +28,7 @@ class Kept(msgspec.Struct, frozen=True):
     silent: list[int]
 
 
-NOTHING = Kept([], [], [])
+NO_REVOCATIONS = Kept([], [], [])
 
 
 class Replaced(msgspec.Struct, frozen=True):

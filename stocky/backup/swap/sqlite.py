@@ -15,7 +15,14 @@ from pathlib import Path
 
 from stocky import clock
 from stocky.backup.load.scratch import open_scratch
-from stocky.backup.swap.revocations import NOTHING, Kept, Replaced, Revocations, read_revocations, reapply_revocations
+from stocky.backup.swap.revocations import (
+    NO_REVOCATIONS,
+    Kept,
+    Replaced,
+    Revocations,
+    read_revocations,
+    reapply_revocations,
+)
 from stocky.db.queries import Query
 from stocky.db.sqlite import DirectConnection, SqliteDatabase, drive
 from stocky.db.sqlite_file import translate_errors
@@ -49,7 +56,7 @@ def _replace(
         kept = (
             drive(lambda tx: reapply_revocations(tx, standing, clock.now()), DirectConnection(queries, new))
             if keep
-            else NOTHING
+            else NO_REVOCATIONS
         )
         _carry_jobs(live, new)
         new.execute("COMMIT")
