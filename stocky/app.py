@@ -32,6 +32,7 @@ from stocky.http.client_address import Proxies
 from stocky.http.docs_page import docs_routes, redirect_to_pages
 from stocky.http.middleware import RequestContextMiddleware
 from stocky.http.openapi import openapi_config, show_document
+from stocky.http.parameters import paging
 from stocky.http.problems import to_problem
 from stocky.http.request import (
     StockyRequest,
@@ -132,6 +133,7 @@ def make_routes(allowed_origins: Sequence[str] = ()) -> Litestar:
         ],
         dependencies={
             "lane": Provide(_lane),
+            "paging": Provide(paging, sync_to_thread=False),
             "read": Provide(_read),
             "tx": Provide(_transaction),
             "user": Provide(_user),

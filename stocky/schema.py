@@ -1,4 +1,4 @@
-"""The types that requests and answers share: ids, paging, enumerations that are accepted in any case."""
+"""The types that requests and answers share: ids, names, enumerations that are accepted in any case."""
 
 from __future__ import annotations
 
@@ -23,10 +23,6 @@ UNIT = rf"^(?=.*{VISIBLE})[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$(?!\n)"
 
 Id = Annotated[int, Meta(ge=1, le=MAX_ID, description="An id", examples=[1])]
 PathId = Annotated[int, Parameter(ge=1, le=MAX_ID, description="An id")]
-Skip = Annotated[int, Parameter(ge=0, le=MAX_ID, description="How many to leave out from the beginning")]
-Limit = Annotated[int, Parameter(ge=1, le=1000, description="How many to answer at most")]
-Page = Annotated[int | None, Parameter(ge=1, le=10**9, description="Instead of skip: the page, counted from 1")]
-Size = Annotated[int | None, Parameter(ge=1, le=1000, description="Instead of limit: how many make a page")]
 
 
 class AnyCase(str, Enum):
@@ -56,9 +52,3 @@ class OversellPolicy(AnyCase):
     REJECT = "reject"
     CLAMP = "clamp"
     ALLOW = "allow"
-
-
-def window(skip: int, limit: int, page: int | None, size: int | None) -> tuple[int, int]:
-    """(skip, limit) from either way of paging; `page` and `size` win where they are given."""
-    limit = size or limit
-    return ((page - 1) * limit if page else skip), limit

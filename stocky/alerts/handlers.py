@@ -8,21 +8,14 @@ from stocky.alerts import repository
 from stocky.alerts.schemas import Alert, NewAlert
 from stocky.auth.guards import members, readers
 from stocky.db import Connection
-from stocky.schema import Limit, Page, PathId, Size, Skip, window
+from stocky.http.parameters import Paging
+from stocky.schema import PathId
 
 
 @get("/", opt=readers)
-async def list_alerts(
-    read: Connection,
-    active_only: bool = True,
-    skip: Skip = 0,
-    limit: Limit = 100,
-    page: Page = None,
-    size: Size = None,
-) -> list[Alert]:
+async def list_alerts(read: Connection, paging: Paging, active_only: bool = True) -> list[Alert]:
     """Alerts, newest first."""
-    skip, limit = window(skip, limit, page, size)
-    return await repository.list_alerts(read, skip=skip, limit=limit, active_only=active_only)
+    return await repository.list_alerts(read, skip=paging.skip, limit=paging.limit, active_only=active_only)
 
 
 @post("/", opt=members)

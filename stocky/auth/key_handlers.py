@@ -9,16 +9,14 @@ from stocky.auth.dependencies import AUTH_DEPENDENCIES
 from stocky.auth.guards import admins, readers
 from stocky.auth.schemas import ApiKey, CreatedApiKey, NewApiKey, Principal
 from stocky.db import Connection
-from stocky.schema import Limit, Page, PathId, Size, Skip, window
+from stocky.http.parameters import Paging
+from stocky.schema import PathId
 
 
 @get("/", opt=readers)
-async def list_own_keys(
-    read: Connection, user: Principal, skip: Skip = 0, limit: Limit = 100, page: Page = None, size: Size = None
-) -> list[ApiKey]:
+async def list_own_keys(read: Connection, user: Principal, paging: Paging) -> list[ApiKey]:
     """Your keys that are not revoked."""
-    skip, limit = window(skip, limit, page, size)
-    return await key_repository.list_api_keys(read, user.id, skip=skip, limit=limit)
+    return await key_repository.list_api_keys(read, user.id, skip=paging.skip, limit=paging.limit)
 
 
 @post("/", opt=readers)
@@ -34,13 +32,10 @@ async def remove_own_key(tx: Connection, user: Principal, key_id: PathId) -> Non
 
 
 @get("/", opt=admins)
-async def list_keys(
-    read: Connection, user_id: PathId, skip: Skip = 0, limit: Limit = 100, page: Page = None, size: Size = None
-) -> list[ApiKey]:
+async def list_keys(read: Connection, user_id: PathId, paging: Paging) -> list[ApiKey]:
     """A user's keys that are not revoked."""
-    skip, limit = window(skip, limit, page, size)
     await repository.get_user(read, user_id)
-    return await key_repository.list_api_keys(read, user_id, skip=skip, limit=limit)
+    return await key_repository.list_api_keys(read, user_id, skip=paging.skip, limit=paging.limit)
 
 
 @post("/", opt=admins)

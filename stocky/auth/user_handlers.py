@@ -11,16 +11,14 @@ from stocky.auth.guards import admins, readers
 from stocky.auth.schemas import NewUser, Principal, User, UserChange
 from stocky.db import Connection
 from stocky.http.client_address import ClientInfo
-from stocky.schema import Limit, Page, PathId, Size, Skip, window
+from stocky.http.parameters import Paging
+from stocky.schema import PathId
 
 
 @get("/", opt=admins)
-async def list_users(
-    read: Connection, skip: Skip = 0, limit: Limit = 100, page: Page = None, size: Size = None
-) -> list[User]:
+async def list_users(read: Connection, paging: Paging) -> list[User]:
     """All users, the inactive ones included, in the order they were added."""
-    skip, limit = window(skip, limit, page, size)
-    return await repository.list_users(read, skip=skip, limit=limit)
+    return await repository.list_users(read, skip=paging.skip, limit=paging.limit)
 
 
 @post("/", opt=admins)

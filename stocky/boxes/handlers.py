@@ -15,8 +15,8 @@ from stocky.boxes.labels import PER_SHEET, draw_labels
 from stocky.boxes.schemas import MAX_CAPACITY, Box, BoxChange, BoxPlace, NewBox
 from stocky.db import Connection
 from stocky.errors import NotFound
-from stocky.http.parameters import Search
-from stocky.schema import Limit, Page, PathId, Size, Skip, StorageType, window
+from stocky.http.parameters import Paging, Search
+from stocky.schema import PathId, StorageType
 
 Sheet = Annotated[int, Parameter(ge=1, le=MAX_CAPACITY, description=f"Which sheet, of {PER_SHEET} labels each")]
 
@@ -24,20 +24,16 @@ Sheet = Annotated[int, Parameter(ge=1, le=MAX_CAPACITY, description=f"Which shee
 @get("/", opt=readers)
 async def list_boxes(
     read: Connection,
+    paging: Paging,
     search: Search = None,
     storage_type: StorageType | None = None,
     is_active: bool = True,
-    skip: Skip = 0,
-    limit: Limit = 100,
-    page: Page = None,
-    size: Size = None,
 ) -> list[Box]:
     """Boxes by number, each with how much of it is used."""
-    skip, limit = window(skip, limit, page, size)
     return await repository.list_boxes(
         read,
-        skip=skip,
-        limit=limit,
+        skip=paging.skip,
+        limit=paging.limit,
         search=search,
         storage_type=storage_type,
         is_active=is_active,
@@ -69,12 +65,9 @@ async def delete_box(tx: Connection, user: Principal, box_no: PathId) -> None:
 
 
 @get("/{box_no:int}/places", opt=readers)
-async def list_box_places(
-    read: Connection, box_no: PathId, skip: Skip = 0, limit: Limit = 100, page: Page = None, size: Size = None
-) -> list[BoxPlace]:
+async def list_box_places(read: Connection, box_no: PathId, paging: Paging) -> list[BoxPlace]:
     """The places of a box by number, each with what lies there."""
-    skip, limit = window(skip, limit, page, size)
-    return await repository.list_box_places(read, box_no, skip=skip, limit=limit)
+    return await repository.list_box_places(read, box_no, skip=paging.skip, limit=paging.limit)
 
 
 @get("/{box_no:int}/labels", opt=scanners, media_type="image/svg+xml")

@@ -15,10 +15,10 @@ from stocky.catalogue import repository
 from stocky.catalogue.qr import qr_response
 from stocky.catalogue.schemas import Barcode, Item, ItemChange, NewItem
 from stocky.db import Connection, Lane
-from stocky.http.parameters import IfMatch, Search, SearchText, version_of
+from stocky.http.parameters import IfMatch, Paging, Search, SearchText, version_of
 from stocky.http.request import StockyRequest, long_read
 from stocky.http.response_cache import ResponseCache
-from stocky.schema import MAX_ID, Limit, Page, PathId, Size, Skip, StorageType, window
+from stocky.schema import MAX_ID, PathId, StorageType
 
 BarcodePath = Annotated[str, Parameter(min_length=1, max_length=LONGEST, description="A barcode")]
 TypeId = Annotated[
@@ -33,25 +33,21 @@ TagText = Annotated[
 async def list_items(
     state: State,
     lane: Lane,
+    paging: Paging,
     search: Search = None,
     storage_type: StorageType | None = None,
     is_active: bool = True,
     needs_review: bool | None = None,
     type_id: TypeId = None,
     tag: TagText = None,
-    skip: Skip = 0,
-    limit: Limit = 100,
-    page: Page = None,
-    size: Size = None,
 ) -> list[Item]:
     """Items in the order they were added."""
-    skip, limit = window(skip, limit, page, size)
     kept: ResponseCache = state.kept_answers
     return await kept.get_or_read(  # type: ignore[return-value]  # the same, encoded already
         lane,
         repository.list_items,
-        skip=skip,
-        limit=limit,
+        skip=paging.skip,
+        limit=paging.limit,
         search=search,
         storage_type=storage_type,
         is_active=is_active,
@@ -68,14 +64,11 @@ async def create_item(data: NewItem, tx: Connection, user: Principal) -> Item:
 
 
 @get("/search", opt=readers | long_read())
-async def search_items(
-    state: State, lane: Lane, q: SearchText, skip: Skip = 0, limit: Limit = 100, page: Page = None, size: Size = None
-) -> list[Item]:
+async def search_items(state: State, lane: Lane, q: SearchText, paging: Paging) -> list[Item]:
     """Items whose name, description, code or barcode contains `q`."""
-    skip, limit = window(skip, limit, page, size)
     kept: ResponseCache = state.kept_answers
     return await kept.get_or_read(  # type: ignore[return-value]  # the same, encoded already
-        lane, repository.list_items, skip=skip, limit=limit, search=q
+        lane, repository.list_items, skip=paging.skip, limit=paging.limit, search=q
     )
 
 

@@ -13,9 +13,9 @@ from stocky.catalogue import location_repository as repository
 from stocky.catalogue.qr import qr_response, set_location_command
 from stocky.catalogue.schemas import Location, LocationChange, NewLocation
 from stocky.db import Connection
-from stocky.http.parameters import Search, SearchText
+from stocky.http.parameters import Paging, Search, SearchText
 from stocky.http.request import StockyRequest
-from stocky.schema import MAX_ID, Limit, Page, PathId, Size, Skip, StorageType, window
+from stocky.schema import MAX_ID, PathId, StorageType
 
 BoxNo = Annotated[int | None, Parameter(ge=1, le=MAX_ID, description="Only the places of this box")]
 
@@ -23,21 +23,17 @@ BoxNo = Annotated[int | None, Parameter(ge=1, le=MAX_ID, description="Only the p
 @get("/", opt=readers)
 async def list_locations(
     read: Connection,
+    paging: Paging,
     search: Search = None,
     storage_type: StorageType | None = None,
     is_active: bool = True,
     box_no: BoxNo = None,
-    skip: Skip = 0,
-    limit: Limit = 100,
-    page: Page = None,
-    size: Size = None,
 ) -> list[Location]:
     """Locations by name."""
-    skip, limit = window(skip, limit, page, size)
     return await repository.list_locations(
         read,
-        skip=skip,
-        limit=limit,
+        skip=paging.skip,
+        limit=paging.limit,
         search=search,
         storage_type=storage_type,
         is_active=is_active,
@@ -52,12 +48,9 @@ async def create_location(data: NewLocation, tx: Connection, user: Principal) ->
 
 
 @get("/search", opt=readers)
-async def search_locations(
-    read: Connection, q: SearchText, skip: Skip = 0, limit: Limit = 100, page: Page = None, size: Size = None
-) -> list[Location]:
+async def search_locations(read: Connection, q: SearchText, paging: Paging) -> list[Location]:
     """Locations whose name or description contains `q`."""
-    skip, limit = window(skip, limit, page, size)
-    return await repository.list_locations(read, skip=skip, limit=limit, search=q)
+    return await repository.list_locations(read, skip=paging.skip, limit=paging.limit, search=q)
 
 
 @get("/name/{name:str}", opt=readers)

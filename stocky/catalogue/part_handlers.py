@@ -10,17 +10,16 @@ from stocky.catalogue import tag_repository, type_repository
 from stocky.catalogue.repository import like_pattern
 from stocky.catalogue.schemas import ItemType, ItemTypeChange, NewItemType, NewTag, SellerCount, Tag
 from stocky.db import Connection
-from stocky.http.parameters import Search
-from stocky.schema import Limit, Page, PathId, Size, Skip, window
+from stocky.http.parameters import Paging, Search
+from stocky.schema import PathId
 
 
 @get("/", opt=readers)
-async def list_types(
-    read: Connection, search: Search = None, skip: Skip = 0, limit: Limit = 100, page: Page = None, size: Size = None
-) -> list[ItemType]:
+async def list_types(read: Connection, paging: Paging, search: Search = None) -> list[ItemType]:
     """Item types by name."""
-    skip, limit = window(skip, limit, page, size)
-    return await type_repository.list_item_types(read, skip=skip, limit=limit, pattern=_key_pattern(search))
+    return await type_repository.list_item_types(
+        read, skip=paging.skip, limit=paging.limit, pattern=_key_pattern(search)
+    )
 
 
 @post("/", opt=members)
@@ -48,12 +47,9 @@ async def delete_type(tx: Connection, user: Principal, type_id: PathId) -> None:
 
 
 @get("/", opt=readers)
-async def list_tags(
-    read: Connection, search: Search = None, skip: Skip = 0, limit: Limit = 100, page: Page = None, size: Size = None
-) -> list[Tag]:
+async def list_tags(read: Connection, paging: Paging, search: Search = None) -> list[Tag]:
     """Tags by name."""
-    skip, limit = window(skip, limit, page, size)
-    return await tag_repository.list_tags(read, skip=skip, limit=limit, pattern=_key_pattern(search))
+    return await tag_repository.list_tags(read, skip=paging.skip, limit=paging.limit, pattern=_key_pattern(search))
 
 
 @post("/", opt=members)
@@ -81,12 +77,9 @@ async def delete_tag(tx: Connection, user: Principal, tag_id: PathId) -> None:
 
 
 @get("/", opt=readers)
-async def list_sellers(
-    read: Connection, search: Search = None, skip: Skip = 0, limit: Limit = 100, page: Page = None, size: Size = None
-) -> list[SellerCount]:
+async def list_sellers(read: Connection, paging: Paging, search: Search = None) -> list[SellerCount]:
     """Where items are bought, by name."""
-    skip, limit = window(skip, limit, page, size)
-    return await tag_repository.list_sellers(read, skip=skip, limit=limit, pattern=like_pattern(search))
+    return await tag_repository.list_sellers(read, skip=paging.skip, limit=paging.limit, pattern=like_pattern(search))
 
 
 def _key_pattern(search: str | None) -> str | None:

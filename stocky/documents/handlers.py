@@ -15,8 +15,9 @@ from stocky.documents import repository
 from stocky.documents.schemas import Document, DocumentChange, DocumentKind, NewLink
 from stocky.documents.service import Documents
 from stocky.http.openapi import problem
+from stocky.http.parameters import Paging
 from stocky.http.request import StockyRequest
-from stocky.schema import MAX_ID, Limit, Page, PathId, Size, Skip, window
+from stocky.schema import MAX_ID, PathId
 
 ItemFilter = Annotated[int | None, Parameter(ge=1, le=MAX_ID, description="Only documents of this item")]
 Kind = Annotated[DocumentKind | None, Parameter(description="Only documents of this kind, in any case")]
@@ -29,17 +30,10 @@ _FORM = {
 
 @get("/", opt=readers)
 async def list_documents(
-    read: Connection,
-    item_id: ItemFilter = None,
-    kind: Kind = None,
-    skip: Skip = 0,
-    limit: Limit = 100,
-    page: Page = None,
-    size: Size = None,
+    read: Connection, paging: Paging, item_id: ItemFilter = None, kind: Kind = None
 ) -> list[Document]:
     """Documents in the order they were added."""
-    skip, limit = window(skip, limit, page, size)
-    return await repository.list_documents(read, skip=skip, limit=limit, item_id=item_id, kind=kind)
+    return await repository.list_documents(read, skip=paging.skip, limit=paging.limit, item_id=item_id, kind=kind)
 
 
 @post(
@@ -102,12 +96,9 @@ async def get_thumbnail(read: Connection, documents: Documents, document_id: Pat
 
 
 @get("/{item_id:int}/documents", opt=readers)
-async def list_item_documents(
-    read: Connection, item_id: PathId, skip: Skip = 0, limit: Limit = 100, page: Page = None, size: Size = None
-) -> list[Document]:
+async def list_item_documents(read: Connection, item_id: PathId, paging: Paging) -> list[Document]:
     """The documents of an item in the order they were added."""
-    skip, limit = window(skip, limit, page, size)
-    return await repository.list_item_documents(read, item_id, skip=skip, limit=limit)
+    return await repository.list_item_documents(read, item_id, skip=paging.skip, limit=paging.limit)
 
 
 document_routes = Router(

@@ -11,6 +11,7 @@ from stocky.auth.schemas import Principal
 from stocky.db import Connection
 from stocky.http.files import file_answer
 from stocky.http.openapi import problem
+from stocky.http.parameters import Paging
 from stocky.http.request import StockyRequest
 from stocky.http.sse import EVENT_STREAM, TOO_MANY_STREAMS, event_stream
 from stocky.imports.fields import FIELDS
@@ -19,7 +20,7 @@ from stocky.imports.schemas import ImportField, StartedImport
 from stocky.imports.service import Imports
 from stocky.jobs.events import follow_job
 from stocky.jobs.schemas import Job
-from stocky.schema import Limit, Page, PathId, Size, Skip, window
+from stocky.schema import PathId
 
 _FORM = {
     "file": "The table: CSV with a header, up to 100 MB and 200,000 rows",
@@ -50,18 +51,9 @@ async def start_import(request: StockyRequest, imports: Imports, user: Principal
 
 
 @get("/", opt=members)
-async def list_imports(
-    read: Connection,
-    imports: Imports,
-    user: Principal,
-    skip: Skip = 0,
-    limit: Limit = 100,
-    page: Page = None,
-    size: Size = None,
-) -> list[Job]:
+async def list_imports(read: Connection, imports: Imports, user: Principal, paging: Paging) -> list[Job]:
     """One's own imports as jobs, newest first; admins see all."""
-    skip, limit = window(skip, limit, page, size)
-    return await imports.list_imports(read, user, skip=skip, limit=limit)
+    return await imports.list_imports(read, user, skip=paging.skip, limit=paging.limit)
 
 
 @get("/fields", opt=members)

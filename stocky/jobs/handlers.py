@@ -13,30 +13,22 @@ from stocky.auth.guards import admins
 from stocky.auth.schemas import Principal
 from stocky.db import Connection
 from stocky.http.openapi import problem
+from stocky.http.parameters import Paging
 from stocky.http.sse import EVENT_STREAM, TOO_MANY_STREAMS, event_stream
 from stocky.jobs import repository
 from stocky.jobs.events import follow_job
 from stocky.jobs.jobs import Jobs
 from stocky.jobs.schemas import Job, JobStatus
-from stocky.schema import Limit, Page, PathId, Size, Skip, window
+from stocky.schema import PathId
 
 Status = Annotated[JobStatus | None, Parameter(description="Only jobs that stand there, in any case")]
 Kind = Annotated[str | None, Parameter(max_length=100, description="Only jobs of exactly this kind")]
 
 
 @get("/", opt=admins)
-async def list_jobs(
-    read: Connection,
-    status: Status = None,
-    kind: Kind = None,
-    skip: Skip = 0,
-    limit: Limit = 100,
-    page: Page = None,
-    size: Size = None,
-) -> list[Job]:
+async def list_jobs(read: Connection, paging: Paging, status: Status = None, kind: Kind = None) -> list[Job]:
     """Jobs, newest first."""
-    skip, limit = window(skip, limit, page, size)
-    return await repository.list_jobs(read, skip=skip, limit=limit, status=status, kind=kind)
+    return await repository.list_jobs(read, skip=paging.skip, limit=paging.limit, status=status, kind=kind)
 
 
 @get("/{job_id:int}", opt=admins)

@@ -15,12 +15,13 @@ from stocky.auth.guards import admins
 from stocky.auth.schemas import Principal
 from stocky.db import Connection
 from stocky.http.openapi import problem
+from stocky.http.parameters import Paging
 from stocky.http.sse import EVENT_STREAM, TOO_MANY_STREAMS, event_stream
 from stocky.logs.audit import AuditEntry, AuditFilter, list_audit_entries
 from stocky.logs.memory import MemoryLog
 from stocky.logs.schemas import LogEntry, LogFilter, LogLevel
 from stocky.logs.tail import follow_log
-from stocky.schema import MAX_ID, Limit, Page, Size, Skip, window
+from stocky.schema import MAX_ID
 
 Level = Annotated[LogLevel | None, Parameter(description="Records of exactly this level, in any case")]
 Severity = Annotated[LogLevel | None, Parameter(description="Records of at least this level, in any case")]
@@ -48,12 +49,10 @@ async def wanted_entries(
 
 
 @get("/", opt=admins)
-async def list_logs(
-    state: State, wanted: LogFilter, skip: Skip = 0, limit: Limit = 100, page: Page = None, size: Size = None
-) -> list[LogEntry]:
+async def list_logs(state: State, wanted: LogFilter, paging: Paging) -> list[LogEntry]:
     """What Stocky logged since it started, newest first, as far as it is kept (STOCKY_MAX_LOG_ENTRIES)."""
     log: MemoryLog = state.memory_log
-    return log.list_entries(wanted, *window(skip, limit, page, size))
+    return log.list_entries(wanted, paging.skip, paging.limit)
 
 
 @get("/stream", opt=admins, media_type=EVENT_STREAM, responses={429: problem(TOO_MANY_STREAMS)})
@@ -66,21 +65,17 @@ async def stream_logs(state: State, user: Principal, wanted: LogFilter, last_eve
 @get("/", opt=admins)
 async def list_audit(
     read: Connection,
+    paging: Paging,
     user_id: OptionalId = None,
     action: AuditText = None,
     subject: AuditText = None,
     subject_id: AuditText = None,
     since: AuditSince = None,
     until: AuditUntil = None,
-    skip: Skip = 0,
-    limit: Limit = 100,
-    page: Page = None,
-    size: Size = None,
 ) -> list[AuditEntry]:
     """Who changed what, newest first; changes of stock are in `/events`."""
     wanted = AuditFilter(user_id, action, subject, subject_id, _aware(since), _aware(until))
-    skip, limit = window(skip, limit, page, size)
-    return await list_audit_entries(read, wanted, skip=skip, limit=limit)
+    return await list_audit_entries(read, wanted, skip=paging.skip, limit=paging.limit)
 
 
 def _aware(moment: datetime | None) -> datetime | None:

@@ -8,19 +8,17 @@ from stocky.auth.guards import members, readers
 from stocky.auth.schemas import Principal
 from stocky.catalogue.schemas import Item
 from stocky.db import Connection
+from stocky.http.parameters import Paging
 from stocky.merging import repository
 from stocky.merging.schemas import Merge, MergeRequest, Stub
 from stocky.merging.service import Merging
-from stocky.schema import Limit, Page, PathId, Size, Skip, window
+from stocky.schema import PathId
 
 
 @get("/review", opt=readers)
-async def list_review(
-    read: Connection, skip: Skip = 0, limit: Limit = 100, page: Page = None, size: Size = None
-) -> list[Stub]:
+async def list_review(read: Connection, paging: Paging) -> list[Stub]:
     """Items that a scan made and nobody has named or merged yet, the last scanned first."""
-    skip, limit = window(skip, limit, page, size)
-    return await repository.list_stubs(read, skip=skip, limit=limit)
+    return await repository.list_stubs(read, skip=paging.skip, limit=paging.limit)
 
 
 @post("/{item_id:int}/merge", opt=members, status_code=200)
@@ -36,12 +34,9 @@ async def unmerge_item(merging: Merging, user: Principal, item_id: PathId) -> It
 
 
 @get("/{item_id:int}/merges", opt=readers)
-async def list_merges(
-    read: Connection, item_id: PathId, skip: Skip = 0, limit: Limit = 100, page: Page = None, size: Size = None
-) -> list[Merge]:
+async def list_merges(read: Connection, item_id: PathId, paging: Paging) -> list[Merge]:
     """What an item was merged into, and what was merged into it."""
-    skip, limit = window(skip, limit, page, size)
-    return await repository.list_merges(read, item_id, skip=skip, limit=limit)
+    return await repository.list_merges(read, item_id, skip=paging.skip, limit=paging.limit)
 
 
 merging_routes = Router("/items", route_handlers=[list_review, merge_item, unmerge_item, list_merges], tags=["Items"])

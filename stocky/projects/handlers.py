@@ -10,7 +10,7 @@ from litestar import Router, delete, get, post, put, route
 from stocky.auth.guards import members
 from stocky.auth.schemas import Principal
 from stocky.db import Connection
-from stocky.http.parameters import Search
+from stocky.http.parameters import Paging, Search
 from stocky.projects import planning, repository, withdrawing
 from stocky.projects.schemas import (
     Listed,
@@ -24,18 +24,15 @@ from stocky.projects.schemas import (
     Requirement,
     Withdrawn,
 )
-from stocky.schema import Limit, Page, PathId, Size, Skip, window
+from stocky.schema import PathId
 from stocky.shopping.schemas import ItemEntryChange, NewEntry, PlaceholderChange
 from stocky.stock.recorder import Recorder
 
 
 @get("/", opt=members)
-async def list_projects(
-    read: Connection, search: Search = None, skip: Skip = 0, limit: Limit = 100, page: Page = None, size: Size = None
-) -> list[ProjectSummary]:
+async def list_projects(read: Connection, paging: Paging, search: Search = None) -> list[ProjectSummary]:
     """Projects in the order they were added."""
-    skip, limit = window(skip, limit, page, size)
-    return await repository.list_projects(read, skip=skip, limit=limit, search=search)
+    return await repository.list_projects(read, skip=paging.skip, limit=paging.limit, search=search)
 
 
 @post("/", opt=members)

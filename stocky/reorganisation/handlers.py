@@ -7,10 +7,11 @@ from litestar import Router, delete, get, post
 from stocky.auth.guards import members
 from stocky.auth.schemas import Principal
 from stocky.db import Connection
+from stocky.http.parameters import Paging
 from stocky.reorganisation import repository
 from stocky.reorganisation.schemas import NewPlan, Plan, PlanSummary, StartedPlan
 from stocky.reorganisation.service import Reorganisation
-from stocky.schema import Limit, Page, PathId, Size, Skip, window
+from stocky.schema import PathId
 
 
 @post("/plans", opt=members, status_code=202)
@@ -20,12 +21,9 @@ async def start_plan(reorganisation: Reorganisation, user: Principal, data: NewP
 
 
 @get("/plans", opt=members)
-async def list_plans(
-    read: Connection, skip: Skip = 0, limit: Limit = 100, page: Page = None, size: Size = None
-) -> list[PlanSummary]:
+async def list_plans(read: Connection, paging: Paging) -> list[PlanSummary]:
     """Plans without their moves, newest first."""
-    skip, limit = window(skip, limit, page, size)
-    return await repository.list_plans(read, skip=skip, limit=limit)
+    return await repository.list_plans(read, skip=paging.skip, limit=paging.limit)
 
 
 @get("/plans/{plan_id:int}", opt=members)

@@ -14,6 +14,7 @@ from stocky.auth.schemas import Principal
 from stocky.barcodes.reading import LONGEST_TEXT
 from stocky.catalogue.qr import draw_qr, qr_response
 from stocky.db import Connection
+from stocky.http.parameters import Paging
 from stocky.http.request import StockyRequest
 from stocky.scanner import commands, repository
 from stocky.scanner.scanning import look_up, scan_barcode
@@ -27,7 +28,6 @@ from stocky.scanner.schemas import (
     ScannerState,
     StateChange,
 )
-from stocky.schema import Limit, Page, Size, Skip, window
 
 ScannerPath = Annotated[str, Parameter(min_length=1, max_length=128, description="A scanner's id")]
 
@@ -43,12 +43,9 @@ async def scan(data: Scan, request: StockyRequest) -> ScanAnswer:
 
 
 @get("/", opt=scanners)
-async def list_scanners(
-    read: Connection, skip: Skip = 0, limit: Limit = 100, page: Page = None, size: Size = None
-) -> list[ScannerState]:
+async def list_scanners(read: Connection, paging: Paging) -> list[ScannerState]:
     """Every scanner that was ever seen or set up."""
-    skip, limit = window(skip, limit, page, size)
-    return await repository.list_scanners(read, skip=skip, limit=limit)
+    return await repository.list_scanners(read, skip=paging.skip, limit=paging.limit)
 
 
 @get("/status", opt=scanners)
@@ -88,12 +85,9 @@ async def end_association(tx: Connection, user: Principal, scanner_id: ScannerPa
 
 
 @get("/associations", opt=scanners)
-async def list_associations(
-    read: Connection, skip: Skip = 0, limit: Limit = 100, page: Page = None, size: Size = None
-) -> list[ScannerState]:
+async def list_associations(read: Connection, paging: Paging) -> list[ScannerState]:
     """The scanners that show things on someone's pages."""
-    skip, limit = window(skip, limit, page, size)
-    return await repository.list_scanners(read, skip=skip, limit=limit, associated_only=True)
+    return await repository.list_scanners(read, skip=paging.skip, limit=paging.limit, associated_only=True)
 
 
 @post("/lookup/{upc:str}", opt=scanners, status_code=200)

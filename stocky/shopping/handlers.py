@@ -10,7 +10,8 @@ from litestar.params import Parameter
 from stocky.auth.guards import members
 from stocky.auth.schemas import Principal
 from stocky.db import Connection
-from stocky.schema import Limit, Page, PathId, Size, Skip, window
+from stocky.http.parameters import Paging
+from stocky.schema import PathId
 from stocky.shopping import repository
 from stocky.shopping.schemas import (
     ActionType,
@@ -26,17 +27,9 @@ Action = Annotated[ActionType | None, Parameter(description="Only what was done 
 
 
 @get("/", opt=members)
-async def list_shopping_lists(
-    read: Connection,
-    user: Principal,
-    skip: Skip = 0,
-    limit: Limit = 100,
-    page: Page = None,
-    size: Size = None,
-) -> ListPage:
+async def list_shopping_lists(read: Connection, user: Principal, paging: Paging) -> ListPage:
     """Shopping lists: the public ones and one's own, for an admin all; in the order they were made."""
-    skip, limit = window(skip, limit, page, size)
-    return await repository.list_lists(read, user, skip=skip, limit=limit)
+    return await repository.list_lists(read, user, skip=paging.skip, limit=paging.limit)
 
 
 @post("/", opt=members)
@@ -76,18 +69,10 @@ async def duplicate_shopping_list(
 
 @get("/{list_id:int}/logs", opt=members)
 async def list_shopping_list_log(
-    read: Connection,
-    user: Principal,
-    list_id: PathId,
-    action_type: Action = None,
-    skip: Skip = 0,
-    limit: Limit = 100,
-    page: Page = None,
-    size: Size = None,
+    read: Connection, user: Principal, list_id: PathId, paging: Paging, action_type: Action = None
 ) -> list[LogEntry]:
     """Who did what to a list, newest first."""
-    skip, limit = window(skip, limit, page, size)
-    return await repository.list_log(read, list_id, user, action_type=action_type, skip=skip, limit=limit)
+    return await repository.list_log(read, list_id, user, action_type=action_type, skip=paging.skip, limit=paging.limit)
 
 
 shopping_list_routes = Router(

@@ -12,9 +12,9 @@ from stocky.auth.guards import members, readers
 from stocky.auth.schemas import Principal
 from stocky.db import Connection
 from stocky.errors import Invalid
-from stocky.http.parameters import IfMatch, Search, SearchText, version_of
+from stocky.http.parameters import IfMatch, Paging, Search, SearchText, version_of
 from stocky.http.request import long_read
-from stocky.schema import MAX_ID, Limit, Page, PathId, Size, Skip, window
+from stocky.schema import MAX_ID, PathId
 from stocky.stock import repository, service
 from stocky.stock.recorder import Recorder
 from stocky.stock.schemas import Adjustment, NewSku, QuantityChange, Sku, SkuChange
@@ -30,6 +30,7 @@ OptionalId = Annotated[int | None, Parameter(ge=1, le=MAX_ID, description="Only 
 @get("/", opt=readers | long_read("as_of", "search", "low_stock", "expiring_soon"))
 async def list_skus(
     read: Connection,
+    paging: Paging,
     item_id: OptionalId = None,
     location_id: OptionalId = None,
     low_stock: bool = False,
@@ -39,22 +40,17 @@ async def list_skus(
         datetime | None, Parameter(description="What was in stock at this moment, instead of now", required=False)
     ] = None,
     expand: Expand = None,
-    skip: Skip = 0,
-    limit: Limit = 100,
-    page: Page = None,
-    size: Size = None,
 ) -> list[Sku]:
     """SKUs in the order they were made, or the stock as of a moment."""
-    skip, limit = window(skip, limit, page, size)
     if as_of is not None:
         skus = await repository.list_skus_as_of(
-            read, as_of, skip=skip, limit=limit, item_id=item_id, location_id=location_id
+            read, as_of, skip=paging.skip, limit=paging.limit, item_id=item_id, location_id=location_id
         )
     else:
         skus = await repository.list_skus(
             read,
-            skip=skip,
-            limit=limit,
+            skip=paging.skip,
+            limit=paging.limit,
             item_id=item_id,
             location_id=location_id,
             low_stock=low_stock,
@@ -66,29 +62,17 @@ async def list_skus(
 
 
 @get("/search", opt=readers | long_read())
-async def search_skus(
-    read: Connection,
-    q: SearchText,
-    expand: Expand = None,
-    skip: Skip = 0,
-    limit: Limit = 100,
-    page: Page = None,
-    size: Size = None,
-) -> list[Sku]:
+async def search_skus(read: Connection, q: SearchText, paging: Paging, expand: Expand = None) -> list[Sku]:
     """SKUs whose item, barcode, location or notes contain `q`."""
-    skip, limit = window(skip, limit, page, size)
-    skus = await repository.list_skus(read, skip=skip, limit=limit, search=q)
+    skus = await repository.list_skus(read, skip=paging.skip, limit=paging.limit, search=q)
     await repository.expand_skus(read, skus, _expanded(expand))
     return skus
 
 
 @get("/low-stock", opt=readers | long_read())
-async def list_low_stock(
-    read: Connection, expand: Expand = None, skip: Skip = 0, limit: Limit = 100, page: Page = None, size: Size = None
-) -> list[Sku]:
+async def list_low_stock(read: Connection, paging: Paging, expand: Expand = None) -> list[Sku]:
     """SKUs of items that are at or below their minimum quantity."""
-    skip, limit = window(skip, limit, page, size)
-    skus = await repository.list_skus(read, skip=skip, limit=limit, low_stock=True)
+    skus = await repository.list_skus(read, skip=paging.skip, limit=paging.limit, low_stock=True)
     await repository.expand_skus(read, skus, _expanded(expand))
     return skus
 

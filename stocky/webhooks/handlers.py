@@ -10,7 +10,8 @@ from litestar.params import Parameter
 from stocky.auth.guards import admins
 from stocky.auth.schemas import Principal
 from stocky.db import Connection
-from stocky.schema import Limit, Page, PathId, Size, Skip, window
+from stocky.http.parameters import Paging
+from stocky.schema import PathId
 from stocky.webhooks import repository
 from stocky.webhooks.schemas import (
     Delivery,
@@ -30,12 +31,9 @@ Status = Annotated[
 
 
 @get("/", opt=admins)
-async def list_webhooks(
-    read: Connection, skip: Skip = 0, limit: Limit = 100, page: Page = None, size: Size = None
-) -> list[Webhook]:
+async def list_webhooks(read: Connection, paging: Paging) -> list[Webhook]:
     """Webhooks, in the order they were made."""
-    skip, limit = window(skip, limit, page, size)
-    return await repository.list_webhooks(read, skip=skip, limit=limit)
+    return await repository.list_webhooks(read, skip=paging.skip, limit=paging.limit)
 
 
 @post("/", opt=admins)
@@ -79,17 +77,10 @@ async def ping_webhook(webhooks: Webhooks, webhook_id: PathId) -> Delivery:
 
 @get("/{webhook_id:int}/deliveries", opt=admins)
 async def list_webhook_deliveries(
-    read: Connection,
-    webhook_id: PathId,
-    status: Status = None,
-    skip: Skip = 0,
-    limit: Limit = 100,
-    page: Page = None,
-    size: Size = None,
+    read: Connection, webhook_id: PathId, paging: Paging, status: Status = None
 ) -> list[Delivery]:
     """What was sent to a webhook or is to be, newest first. The last 200 are kept, for 30 days."""
-    skip, limit = window(skip, limit, page, size)
-    return await repository.list_deliveries(read, webhook_id, status=status, skip=skip, limit=limit)
+    return await repository.list_deliveries(read, webhook_id, status=status, skip=paging.skip, limit=paging.limit)
 
 
 @get("/{webhook_id:int}/deliveries/{delivery_id:int}", opt=admins)
