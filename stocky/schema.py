@@ -5,7 +5,6 @@ from __future__ import annotations
 from enum import Enum
 from typing import Annotated
 
-from litestar.params import Parameter
 from msgspec import Meta
 
 # The largest integer that JSON readers everywhere keep exactly.
@@ -22,7 +21,6 @@ TRIMMED = rf"^(?=.*{VISIBLE})\S(.*\S)?$(?!\n)"
 UNIT = rf"^(?=.*{VISIBLE})[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$(?!\n)"
 
 Id = Annotated[int, Meta(ge=1, le=MAX_ID, description="An id", examples=[1])]
-PathId = Annotated[int, Parameter(ge=1, le=MAX_ID, description="An id")]
 
 
 class AnyCase(str, Enum):

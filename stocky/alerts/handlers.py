@@ -8,8 +8,7 @@ from stocky.alerts import repository
 from stocky.alerts.schemas import Alert, NewAlert
 from stocky.auth.guards import members, readers
 from stocky.db import Connection
-from stocky.http.parameters import Paging
-from stocky.schema import PathId
+from stocky.http.parameters import Paging, PathId
 
 
 @get("/", opt=readers)

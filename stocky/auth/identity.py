@@ -22,7 +22,7 @@ from stocky.auth.throttle import Throttle
 from stocky.config import Config
 from stocky.db import Connection, Database, Lane
 from stocky.errors import StockyError, Unauthorized, Unavailable
-from stocky.http.middleware import user_id as user_of_request
+from stocky.request_context import user_id as user_of_request
 
 # How long the memory is believed after a look at the revision began, how often one begins, how long it may take.
 TRUST_SECONDS = 1.0

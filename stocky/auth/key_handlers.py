@@ -9,8 +9,7 @@ from stocky.auth.dependencies import AUTH_DEPENDENCIES
 from stocky.auth.guards import admins, readers
 from stocky.auth.schemas import ApiKey, CreatedApiKey, NewApiKey, Principal
 from stocky.db import Connection
-from stocky.http.parameters import Paging
-from stocky.schema import PathId
+from stocky.http.parameters import Paging, PathId
 
 
 @get("/", opt=readers)

@@ -11,8 +11,7 @@ from stocky.auth.guards import admins, readers
 from stocky.auth.schemas import NewUser, Principal, User, UserChange
 from stocky.db import Connection
 from stocky.http.client_address import ClientInfo
-from stocky.http.parameters import Paging
-from stocky.schema import PathId
+from stocky.http.parameters import Paging, PathId
 
 
 @get("/", opt=admins)

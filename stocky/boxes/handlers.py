@@ -15,8 +15,8 @@ from stocky.boxes.labels import PER_SHEET, draw_labels
 from stocky.boxes.schemas import MAX_CAPACITY, Box, BoxChange, BoxPlace, NewBox
 from stocky.db import Connection
 from stocky.errors import NotFound
-from stocky.http.parameters import Paging, Search
-from stocky.schema import PathId, StorageType
+from stocky.http.parameters import Paging, PathId, Search
+from stocky.schema import StorageType
 
 Sheet = Annotated[int, Parameter(ge=1, le=MAX_CAPACITY, description=f"Which sheet, of {PER_SHEET} labels each")]
 

@@ -15,10 +15,10 @@ from stocky.catalogue import repository
 from stocky.catalogue.qr import qr_response
 from stocky.catalogue.schemas import Barcode, Item, ItemChange, NewItem
 from stocky.db import Connection, Lane
-from stocky.http.parameters import IfMatch, Paging, Search, SearchText, version_of
+from stocky.http.parameters import IfMatch, Paging, PathId, Search, SearchText, version_of
 from stocky.http.request import StockyRequest, long_read
 from stocky.http.response_cache import ResponseCache
-from stocky.schema import MAX_ID, PathId, StorageType
+from stocky.schema import MAX_ID, StorageType
 
 BarcodePath = Annotated[str, Parameter(min_length=1, max_length=LONGEST, description="A barcode")]
 TypeId = Annotated[

@@ -13,9 +13,9 @@ from stocky.catalogue import location_repository as repository
 from stocky.catalogue.qr import qr_response, set_location_command
 from stocky.catalogue.schemas import Location, LocationChange, NewLocation
 from stocky.db import Connection
-from stocky.http.parameters import Paging, Search, SearchText
+from stocky.http.parameters import Paging, PathId, Search, SearchText
 from stocky.http.request import StockyRequest
-from stocky.schema import MAX_ID, PathId, StorageType
+from stocky.schema import MAX_ID, StorageType
 
 BoxNo = Annotated[int | None, Parameter(ge=1, le=MAX_ID, description="Only the places of this box")]
 

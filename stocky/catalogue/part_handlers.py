@@ -10,8 +10,7 @@ from stocky.catalogue import tag_repository, type_repository
 from stocky.catalogue.repository import like_pattern
 from stocky.catalogue.schemas import ItemType, ItemTypeChange, NewItemType, NewTag, SellerCount, Tag
 from stocky.db import Connection
-from stocky.http.parameters import Paging, Search
-from stocky.schema import PathId
+from stocky.http.parameters import Paging, PathId, Search
 
 
 @get("/", opt=readers)

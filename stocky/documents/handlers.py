@@ -15,9 +15,9 @@ from stocky.documents import repository
 from stocky.documents.schemas import Document, DocumentChange, DocumentKind, NewLink
 from stocky.documents.service import Documents
 from stocky.http.openapi import problem
-from stocky.http.parameters import Paging
+from stocky.http.parameters import Paging, PathId
 from stocky.http.request import StockyRequest
-from stocky.schema import MAX_ID, PathId
+from stocky.schema import MAX_ID
 
 ItemFilter = Annotated[int | None, Parameter(ge=1, le=MAX_ID, description="Only documents of this item")]
 Kind = Annotated[DocumentKind | None, Parameter(description="Only documents of this kind, in any case")]

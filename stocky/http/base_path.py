@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-from litestar.types import Scope
+if TYPE_CHECKING:
+    # Every command and child process reads the settings; none of them needs the framework.
+    from litestar.types import Scope
 
 _BASE_PATH = re.compile(r"[A-Za-z0-9._~-]+(?:/[A-Za-z0-9._~-]+)*")
 # Where Stocky's own paths begin. Under one of these a path could be meant with the base path and without.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 import time
-from contextvars import ContextVar
 from random import getrandbits
 from typing import Any
 
@@ -19,11 +18,10 @@ from stocky.http.client_address import Proxies
 from stocky.http.request import keep_slashes
 from stocky.http.sse import CUT_OFF
 from stocky.metrics import Metrics
+from stocky.request_context import request_id, user_id
 
 _ACCEPTABLE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
-request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
-user_id: ContextVar[int | None] = ContextVar("user_id", default=None)
 
 _log = logging.getLogger(__name__)
 

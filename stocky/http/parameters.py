@@ -18,6 +18,7 @@ IfMatch = Annotated[
 ]
 
 
+PathId = Annotated[int, Parameter(ge=1, le=MAX_ID, description="An id")]
 Skip = Annotated[int, Parameter(ge=0, le=MAX_ID, description="How many to leave out from the beginning")]
 Limit = Annotated[int, Parameter(ge=1, le=1000, description="How many to answer at most")]
 Page = Annotated[int | None, Parameter(ge=1, le=10**9, description="Instead of skip: the page, counted from 1")]

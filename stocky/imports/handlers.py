@@ -11,7 +11,7 @@ from stocky.auth.schemas import Principal
 from stocky.db import Connection
 from stocky.http.files import file_answer
 from stocky.http.openapi import problem
-from stocky.http.parameters import Paging
+from stocky.http.parameters import Paging, PathId
 from stocky.http.request import StockyRequest
 from stocky.http.sse import EVENT_STREAM, TOO_MANY_STREAMS, event_stream
 from stocky.imports.fields import FIELDS
@@ -20,7 +20,6 @@ from stocky.imports.schemas import ImportField, StartedImport
 from stocky.imports.service import Imports
 from stocky.jobs.events import follow_job
 from stocky.jobs.schemas import Job
-from stocky.schema import PathId
 
 _FORM = {
     "file": "The table: CSV with a header, up to 100 MB and 200,000 rows",

@@ -16,12 +16,12 @@ from typing import Any
 import msgspec
 from litestar import Request
 
+from stocky import request_context
 from stocky.auth.repository import get_user
 from stocky.auth.schemas import Principal, Role
 from stocky.config import Config
 from stocky.db import Connection, Database
 from stocky.errors import Forbidden, NotFound, StockyError, Unavailable
-from stocky.http import middleware
 from stocky.http.uploads import Upload, UploadKind, receive_upload
 from stocky.imports import repository
 from stocky.imports.applier import Applier, RowFailedLate
@@ -137,7 +137,7 @@ class Imports:
     async def _run(self, parameters: dict[str, Any], report: ProgressCallback) -> ImportReport:
         order = msgspec.convert(parameters, ImportOrder)
         # What the import writes to the audit trail, and says in the log, carries its id.
-        middleware.request_id.set(order.import_id)
+        request_context.request_id.set(order.import_id)
         try:
             result = await self._import(order, report)
         except StockyError as error:

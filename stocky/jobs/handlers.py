@@ -13,13 +13,12 @@ from stocky.auth.guards import admins
 from stocky.auth.schemas import Principal
 from stocky.db import Connection
 from stocky.http.openapi import problem
-from stocky.http.parameters import Paging
+from stocky.http.parameters import Paging, PathId
 from stocky.http.sse import EVENT_STREAM, TOO_MANY_STREAMS, event_stream
 from stocky.jobs import repository
 from stocky.jobs.events import follow_job
 from stocky.jobs.jobs import Jobs
 from stocky.jobs.schemas import Job, JobStatus
-from stocky.schema import PathId
 
 Status = Annotated[JobStatus | None, Parameter(description="Only jobs that stand there, in any case")]
 Kind = Annotated[str | None, Parameter(max_length=100, description="Only jobs of exactly this kind")]

@@ -10,7 +10,7 @@ import msgspec
 from stocky import clock
 from stocky.auth.schemas import Principal
 from stocky.db import Connection
-from stocky.http.middleware import request_id
+from stocky.request_context import request_id
 
 
 class AuditEntry(msgspec.Struct, kw_only=True):

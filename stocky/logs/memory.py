@@ -11,9 +11,9 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import islice
 
-from stocky.http.middleware import request_id, user_id
 from stocky.logs.redaction import Redaction, extra_of
 from stocky.logs.schemas import LogEntry, LogFilter, LogLevel
+from stocky.request_context import request_id, user_id
 
 
 class MemoryLog(logging.Handler):

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 import msgspec
 
 from stocky.config import Config
-from stocky.http.middleware import request_id, user_id
 from stocky.logs.memory import MemoryLog
 from stocky.logs.redaction import Redaction, extra_of
+from stocky.request_context import request_id, user_id
 
 
 def configure_logging(config: Config) -> MemoryLog:

@@ -8,9 +8,9 @@ from litestar.datastructures import State
 from stocky.auth.guards import members
 from stocky.auth.schemas import Principal
 from stocky.catalogue.schemas import Item
+from stocky.http.parameters import PathId
 from stocky.jobs.schemas import Job
 from stocky.lookup.lookups import Lookups
-from stocky.schema import PathId
 
 
 @post("/{item_id:int}/refresh-upc", opt=members, status_code=200)

@@ -8,11 +8,10 @@ from stocky.auth.guards import members, readers
 from stocky.auth.schemas import Principal
 from stocky.catalogue.schemas import Item
 from stocky.db import Connection
-from stocky.http.parameters import Paging
+from stocky.http.parameters import Paging, PathId
 from stocky.merging import repository
 from stocky.merging.schemas import Merge, MergeRequest, Stub
 from stocky.merging.service import Merging
-from stocky.schema import PathId
 
 
 @get("/review", opt=readers)

@@ -10,7 +10,7 @@ from litestar import Router, delete, get, post, put, route
 from stocky.auth.guards import members
 from stocky.auth.schemas import Principal
 from stocky.db import Connection
-from stocky.http.parameters import Paging, Search
+from stocky.http.parameters import Paging, PathId, Search
 from stocky.projects import planning, repository, withdrawing
 from stocky.projects.schemas import (
     Listed,
@@ -24,7 +24,6 @@ from stocky.projects.schemas import (
     Requirement,
     Withdrawn,
 )
-from stocky.schema import PathId
 from stocky.shopping.schemas import ItemEntryChange, NewEntry, PlaceholderChange
 from stocky.stock.recorder import Recorder
 

@@ -7,11 +7,10 @@ from litestar import Router, delete, get, post
 from stocky.auth.guards import members
 from stocky.auth.schemas import Principal
 from stocky.db import Connection
-from stocky.http.parameters import Paging
+from stocky.http.parameters import Paging, PathId
 from stocky.reorganisation import repository
 from stocky.reorganisation.schemas import NewPlan, Plan, PlanSummary, StartedPlan
 from stocky.reorganisation.service import Reorganisation
-from stocky.schema import PathId
 
 
 @post("/plans", opt=members, status_code=202)

@@ -10,7 +10,7 @@ from litestar import Router, delete, post, put
 from stocky.auth.guards import members
 from stocky.auth.schemas import Principal
 from stocky.db import Connection, Database
-from stocky.schema import PathId
+from stocky.http.parameters import PathId
 from stocky.shopping import service
 from stocky.shopping.schemas import (
     Bought,

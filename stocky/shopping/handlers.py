@@ -10,8 +10,7 @@ from litestar.params import Parameter
 from stocky.auth.guards import members
 from stocky.auth.schemas import Principal
 from stocky.db import Connection
-from stocky.http.parameters import Paging
-from stocky.schema import PathId
+from stocky.http.parameters import Paging, PathId
 from stocky.shopping import repository
 from stocky.shopping.schemas import (
     ActionType,

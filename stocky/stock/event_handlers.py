@@ -12,9 +12,9 @@ from stocky.auth.guards import members, readers, scanners
 from stocky.auth.schemas import Principal
 from stocky.catalogue import repository as catalogue
 from stocky.db import Connection
-from stocky.http.parameters import Limit
+from stocky.http.parameters import Limit, PathId
 from stocky.http.request import long_read
-from stocky.schema import MAX_ID, PathId
+from stocky.schema import MAX_ID
 from stocky.stock import repository, service
 from stocky.stock.recorder import Recorder
 from stocky.stock.schemas import EntryType, EventPage, EventResults, NewEvents, NewUndo, StockEvent, Undone

@@ -12,9 +12,9 @@ from stocky.auth.guards import members, readers
 from stocky.auth.schemas import Principal
 from stocky.db import Connection
 from stocky.errors import Invalid
-from stocky.http.parameters import IfMatch, Paging, Search, SearchText, version_of
+from stocky.http.parameters import IfMatch, Paging, PathId, Search, SearchText, version_of
 from stocky.http.request import long_read
-from stocky.schema import MAX_ID, PathId
+from stocky.schema import MAX_ID
 from stocky.stock import repository, service
 from stocky.stock.recorder import Recorder
 from stocky.stock.schemas import Adjustment, NewSku, QuantityChange, Sku, SkuChange

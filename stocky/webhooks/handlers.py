@@ -10,8 +10,7 @@ from litestar.params import Parameter
 from stocky.auth.guards import admins
 from stocky.auth.schemas import Principal
 from stocky.db import Connection
-from stocky.http.parameters import Paging
-from stocky.schema import PathId
+from stocky.http.parameters import Paging, PathId
 from stocky.webhooks import repository
 from stocky.webhooks.schemas import (
     Delivery,

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
+from collections.abc import Iterator
 from graphlib import TopologicalSorter
+from importlib import import_module
 
-from tests.architecture.source import DRIVERS, KNOW_A_DRIVER, called_queries, imports, is_in, length, modules
+from stocky.worker.messages import Request
+from tests.architecture.source import DRIVERS, KNOW_A_DRIVER, ROOT, called_queries, imports, is_in, length, modules
 
 LONGEST = 600
 
@@ -86,3 +91,22 @@ def test_repositories_know_nothing_of_http() -> None:
 
 def test_imports_never_go_round_in_a_circle() -> None:
     TopologicalSorter({name: (imports(name) & modules().keys()) - {name} for name in modules()}).prepare()
+
+
+def test_child_processes_and_commands_start_without_the_web_framework() -> None:
+    entries = {cls.entry.partition(":")[0] for cls in _requests()}
+    assert len(entries) > 5
+    code = f"import sys, {', '.join(sorted(entries))}, stocky.config, stocky.db.migrate, stocky.backup.service\n"
+    code += "sys.exit('litestar' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def _requests() -> Iterator[type[Request]]:
+    for name, tree in modules().items():
+        if any(isinstance(node, ast.ClassDef) and _is_request(node) for node in tree.body):
+            module = import_module(name)
+            yield from (each for each in vars(module).values() if isinstance(each, type) and hasattr(each, "entry"))
+
+
+def _is_request(node: ast.ClassDef) -> bool:
+    return any(isinstance(base, ast.Name) and base.id.endswith("Request") for base in node.bases)
