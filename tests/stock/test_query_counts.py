@@ -1,0 +1,108 @@
+"""How many queries the hot paths run: one more costs every scan, so each has to be meant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from httpx import AsyncClient
+
+from stocky.db.postgres import PostgresConnection
+from stocky.db.queries import load_queries
+from stocky.db.sqlite import DirectConnection
+from stocky.resources import resource
+from tests.inventory import Json, get, made, new_item, new_location
+
+FILES_OF_HOT_PATHS = {"stock.sql", "scanner.sql", "catalogue.sql"}
+SCAN = {"upc": "4006381333931", "scanner_id": "s1"}
+FOR_A_SCAN = [
+    "find_scanners",
+    "find_places",
+    "find_places",
+    "find_barcodes",
+    "lock_items",
+    "list_levels",
+    "change_levels",
+    "reserve_event_ids",
+    "add_events",
+    "touch_scanners",
+]
+FOR_A_BATCH = [
+    "find_places",
+    "lock_items",
+    "list_levels",
+    "find_refusals",
+    "find_event_ids",
+    "change_levels",
+    "reserve_event_ids",
+    "add_events",
+]
+FOR_A_PAGE_OF_ITEMS = ["list_items", "list_barcodes_of", "list_tags_of"]
+
+
+@pytest.fixture
+def queries(dialect: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the queries that work in the database runs, in their order."""
+    names: list[str] = []
+    # Background tasks ask meanwhile, of other files.
+    own = {name for name, query in load_queries(resource("sql"), dialect).items() if query.source in FILES_OF_HOT_PATHS}
+
+    def noting(verb: Any) -> Any:
+        def noted(self: Any, query: str, *arguments: Any, **more: Any) -> Any:
+            if query in own:
+                names.append(query)
+            return verb(self, query, *arguments, **more)
+
+        return noted
+
+    connection: Any = DirectConnection if dialect == "sqlite" else PostgresConnection
+    for name in (
+        ("_fetch", "execute_many") if dialect == "sqlite" else ("all", "value", "execute", "rows", "execute_many")
+    ):
+        monkeypatch.setattr(connection, name, noting(getattr(connection, name)))
+    return names
+
+
+@pytest.fixture
+async def shelf(admin: AsyncClient) -> Json:
+    return await new_location(admin)
+
+
+async def test_a_scan(queries: list[str], shelf: Json, admin: AsyncClient, scanner: AsyncClient) -> None:
+    await new_item(admin, barcodes=[{"barcode": SCAN["upc"]}])
+    scan = SCAN | {"location_hint": shelf["id"]}
+    made(await scanner.post("/scanner/scan", json=scan))
+    queries.clear()
+    made(await scanner.post("/scanner/scan", json=scan))
+    assert queries == FOR_A_SCAN
+
+
+async def test_a_batch_of_500_events(queries: list[str], shelf: Json, admin: AsyncClient, member: AsyncClient) -> None:
+    items = [await new_item(admin, f"Item {number}") for number in range(50)]
+
+    def events(prefix: str) -> Json:
+        return {
+            "events": [
+                {
+                    "type": "add",
+                    "event_id": f"{prefix}{number}",
+                    "item": {"id": items[number % len(items)]["id"]},
+                    "location": {"id": shelf["id"]},
+                    "quantity": 1,
+                }
+                for number in range(500)
+            ]
+        }
+
+    assert (await member.post("/events", json=events("a"))).status_code == 200
+    queries.clear()
+    assert (await member.post("/events", json=events("b"))).status_code == 200
+    assert queries == FOR_A_BATCH
+
+
+async def test_a_page_of_items(queries: list[str], admin: AsyncClient, reader: AsyncClient) -> None:
+    for number in range(5):
+        await new_item(admin, f"Item {number}", barcodes=[{"barcode": f"40063813{number:05}"}])
+    queries.clear()
+    assert len(await get(reader, "/items/?limit=100")) == 5
+    assert queries == FOR_A_PAGE_OF_ITEMS
