@@ -13,7 +13,7 @@ from stocky.db.sqlite import DirectConnection
 from stocky.resources import resource
 from tests.inventory import Json, get, made, new_item, new_location
 
-FILES_OF_HOT_PATHS = {"stock.sql", "scanner.sql", "catalogue.sql"}
+FILES_OF_HOT_PATHS = {"stock.sql", "scanner.sql", "catalogue.sql", "live.sql"}
 SCAN = {"upc": "4006381333931", "scanner_id": "s1"}
 FOR_A_SCAN = [
     "find_scanners",
