@@ -1,7 +1,7 @@
 -- The search's index: the words of each item, folded in Python, and which items have changed since they were.
 -- depends: 0012.causes
 
--- The words of an item, one line for each field that is searched (see stocky/search/normalize.py); `name` is the line of
+-- The words of an item, one line for each field that is searched (see stocky/search/folding.py); `name` is the line of
 -- its name. Nothing refers to it and it refers to nothing: it is made anew from the items wherever it is missing.
 -- Its index of trigrams needs pg_trgm; sql/postgres/search.sql makes it where that can be had.
 CREATE TABLE search_text (

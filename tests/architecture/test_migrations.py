@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,16 @@ MOVE = [
     f" occurred_at, recorded_at, user_id) VALUES ('move', 1, 1, 1, -2, 2498, 1000, '{NOW}', '{NOW}', 1),"
     f" ('move', 1, 1, 2, 2000, 2000, 1, '{NOW}', '{NOW}', 1)",
 ]
+
+
+def test_migrations_that_databases_have_applied_stay_as_they_are() -> None:
+    """A comment changed in one of them keeps every database that has applied it from starting."""
+    listed = (Path(__file__).parent / "applied_migrations.sha256").read_text().splitlines()
+    assert {
+        name: "edited"
+        for digest, name in (line.split() for line in listed)
+        if hashlib.sha256((ROOT / "migrations" / name).read_bytes()).hexdigest() != digest
+    } == {}
 
 
 def test_both_dialects_end_with_the_same_schema(databases: TestDatabases, tmp_path: Path) -> None:
