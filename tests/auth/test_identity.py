@@ -12,7 +12,7 @@ from httpx import AsyncClient
 from litestar import Litestar
 from litestar.connection import ASGIConnection
 
-from stocky.auth.identity import LOOK_EVERY_SECONDS, TRUST_SECONDS, Identities
+from stocky.auth.identity import CHECK_EVERY_SECONDS, TRUST_SECONDS, Identities
 from stocky.config import Config
 from stocky.db import Lane, make_database
 from tests.architecture.source import ROOT
@@ -170,7 +170,7 @@ async def test_sessions_of_no_more_use_are_removed(config: Config, sign_in: Sign
     await database.open()
     identities = Identities(database, config)
     identities.start()
-    await asyncio.sleep(LOOK_EVERY_SECONDS)
+    await asyncio.sleep(CHECK_EVERY_SECONDS)
     await identities.close()
     await database.close()
     assert await statement("UPDATE sign_in SET is_remembered = is_remembered") == 1
