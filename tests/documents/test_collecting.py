@@ -17,7 +17,7 @@ from stocky import clock
 from stocky.backup import restore
 from stocky.config import Config
 from stocky.documents.blobs import Blobs
-from stocky.documents.garbage_collector import KEPT, Collected, GarbageCollector
+from stocky.documents.garbage_collector import RETENTION, Collected, GarbageCollector
 from stocky.jobs.jobs import Jobs
 from tests.architecture import schema
 from tests.backup.dumps import as_json, take
@@ -26,7 +26,7 @@ from tests.documents.files import pdf, send, uploaded
 from tests.inventory import get, made, new_item, refused
 
 pytestmark = pytest.mark.one_postgres
-LATER = KEPT + timedelta(days=2)
+LATER = RETENTION + timedelta(days=2)
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ async def test_the_refusal_of_a_picture_says_nothing_of_the_server(member: Async
         png(size + bytes([8, 3, 0, 0, 0]), compress(b"")),
     ):
         detail = refused(await send(member, item, content, "a.png", "image/png"), 422)["detail"]
-        assert detail == "The picture is damaged or of another kind than it says; save it again"
+        assert detail == "The picture is damaged or of another kind than declared; save it again"
 
 
 @pytest.mark.timeout(60)

@@ -179,11 +179,11 @@ async def test_refused_keys_are_told_by_the_names_of_their_settings(refusing: st
     with pytest.raises(Unavailable) as raised:
         await blobs.put("0" * 64, file)
     assert raised.value.detail == (
-        "The document store cannot be used now: it refuses the keys (InvalidAccessKeyId); check STOCKY_S3_ACCESS_KEY_ID"
+        "The document store cannot be used now: it rejects the keys (InvalidAccessKeyId); check STOCKY_S3_ACCESS_KEY_ID"
         " and STOCKY_S3_SECRET_ACCESS_KEY, and whether they may use the bucket that STOCKY_BLOB_URL names"
     )
-    for asked in (blobs.find_size("0" * 64), blobs.find_thumbnail("0" * 64), blobs.look()):
-        with pytest.raises(Unavailable, match="refuses the keys"):
+    for asked in (blobs.find_size("0" * 64), blobs.find_thumbnail("0" * 64), blobs.check_usable()):
+        with pytest.raises(Unavailable, match="rejects the keys"):
             await asked
 
 
@@ -192,7 +192,7 @@ async def test_a_store_that_cannot_be_used_is_told_of_at_the_start(
 ) -> None:
     (tmp_path / "file").write_text("no directory")
     for settings, cause in (
-        ({**S3, "STOCKY_S3_ENDPOINT": refusing}, "it refuses the keys (InvalidAccessKeyId); check STOCKY_S3_ACCESS"),
+        ({**S3, "STOCKY_S3_ENDPOINT": refusing}, "it rejects the keys (InvalidAccessKeyId); check STOCKY_S3_ACCESS"),
         ({**S3, "STOCKY_S3_ENDPOINT": "http://127.0.0.1:1"}, "there is no connection to it; check STOCKY_S3_ENDPOINT"),
         ({"STOCKY_BLOB_URL": f"file://{tmp_path}/file/documents"}, "Not a directory; check STOCKY_BLOB_URL"),
         ({}, None),
@@ -213,7 +213,7 @@ async def test_a_store_that_cannot_be_used_is_told_of_at_the_start(
 
 
 @pytest.mark.one_database
-async def test_what_a_killed_process_left_half_written_is_swept_a_day_later(tmp_path: Path) -> None:
+async def test_partial_files_of_killed_processes_are_removed_after_a_day(tmp_path: Path) -> None:
     config = load({"STOCKY_DATA_DIR": str(tmp_path)})
     directory = tmp_path / "documents" / "contents" / "00"
     directory.mkdir(parents=True)
@@ -223,6 +223,6 @@ async def test_what_a_killed_process_left_half_written_is_swept_a_day_later(tmp_
     os.utime(old, (0, 0))
     blobs = Blobs(config.blobs)
     assert [blob async for page in blobs.list() for blob in page] == []
-    await blobs.sweep()
+    await blobs.remove_partial_files()
     assert not old.exists()
     assert new.exists()
