@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from stocky.reorganisation.box_selection import Candidate, boxes_to_keep
 from stocky.reorganisation.planning import Proposal, propose
-from stocky.reorganisation.rules import Lot, Spot, Thing, why_not
+from stocky.reorganisation.rules import Lot, Spot, Thing, reason_against
 from stocky.schema import StorageType
 
 PANTRY, FREEZER, GARAGE = StorageType.PANTRY, StorageType.FREEZER, StorageType.GARAGE
@@ -56,8 +56,8 @@ def carry_out(room: Room, proposal: Proposal) -> Room:
             lying[place].add(item_id)
     for move in proposal.moves:
         there = lying[move.to_id]
-        refusal = why_not(thing_by_id[move.item_id], spot_by_id[move.from_id], spot_by_id[move.to_id], there)
-        assert refusal is None, (move, refusal)
+        reason = reason_against(thing_by_id[move.item_id], spot_by_id[move.from_id], spot_by_id[move.to_id], there)
+        assert reason is None, (move, reason)
         held = stock.pop((move.item_id, move.from_id))
         assert {each.expiry_date: each.quantity_milli for each in move.lots} == {k: v for k, v in held.items() if v}
         assert all(each.unit == usual[move.item_id] for each in move.lots)

@@ -168,10 +168,10 @@ async def test_a_change_that_breaks_a_plan_is_named_and_nothing_moves(member: As
         assert [await where(member, item) for item in (workshop.screws, workshop.nuts)] == before
 
     glue = await new_stock(member, await new_item(member, "Glue"), workshop.first[2], 1)
-    await broken("something else lies in Box 1 / 3: Glue")
+    await broken("another item is in Box 1 / 3: Glue")
     await workshop.put(glue, 0)
     lot = await new_stock(member, workshop.nuts, workshop.second[2], 3, expiry_date="2030-05-01")
-    await broken("3 of Nuts expiring 2030-05-01 have come to Box 2 / 3")
+    await broken("3 of Nuts expiring 2030-05-01 were added to Box 2 / 3")
     await workshop.put(lot, 0)
     made(await member.patch("/boxes/1", json={"storage_type": "garage"}))
     await broken("Box 2 / 2 is for other storage and Box 1 / 1 for garage")
@@ -180,7 +180,7 @@ async def test_a_change_that_breaks_a_plan_is_named_and_nothing_moves(member: As
     await broken("Box 1 / 3 is no longer in use")
     made(await member.patch("/boxes/1", json={"capacity": 3}))
     made(await member.patch(f"/skus/{workshop.box_of_nuts['id']}", json={"unit": "kg"}))
-    await broken("Nuts in Box 2 / 3 is counted in kg now")
+    await broken("Nuts in Box 2 / 3 is now counted in kg")
     made(await member.patch(f"/skus/{workshop.box_of_nuts['id']}", json={"unit": "piece"}))
     made(await member.patch(f"/items/{workshop.screws['id']}", json={"default_storage_type": "freezer"}))
     await broken("Screws needs freezer storage, and Box 1 / 1 is for other")
