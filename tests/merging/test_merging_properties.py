@@ -64,7 +64,7 @@ class MergingMachine(RuleBasedStateMachine):
             self.run(self.stockroom.item(policy, packs={barcode: 1}))
             for policy, barcode in zip(POLICIES, self.barcodes, strict=True)
         ]
-        self.places = [self.run(self.stockroom.place) for _ in (0, 1)]
+        self.places = [self.run(self.stockroom.place()) for _ in (0, 1)]
         self.levels: list[Counter[Spot]] = [Counter() for _ in POLICIES]
         self.target: dict[int, int] = {}
         self.brought: dict[int, Counter[Spot]] = {}
