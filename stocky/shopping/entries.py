@@ -65,7 +65,7 @@ async def get_entry(
 def not_listed(list_id: int, item_id: int | None, entry_id: int | None = None) -> NotFound:
     """The error for a missing entry, which may have been bought."""
     what = f"placeholder {entry_id}" if item_id is None else f"item with id {item_id}"
-    return NotFound(f"There is no {what} on the shopping list {list_id}; see its log: it may have been bought")
+    return NotFound(f"There is no {what} on the shopping list {list_id}; its log shows if it was bought or removed")
 
 
 async def to_entry(read: Connection, row: EntryRow) -> Entry:

@@ -16,7 +16,7 @@ from tests.people import PASSWORD
 GIVEN = ["difference engine", "analytical engine", "an even better one"]
 
 
-async def test_changes_of_users_and_keys_are_on_record_without_secrets(
+async def test_changes_of_users_and_keys_are_audited_without_secrets(
     client: AsyncClient, admin: AsyncClient, signed_in_admin: AsyncClient, app: Litestar, sign_in: SignIn
 ) -> None:
     admin_id = (await admin.get("/auth/me")).json()["id"]
@@ -52,7 +52,7 @@ async def test_changes_of_users_and_keys_are_on_record_without_secrets(
         assert secret not in told
 
 
-async def test_what_is_refused_is_not_on_record(
+async def test_rejected_changes_are_not_audited(
     admin: AsyncClient, signed_in_admin: AsyncClient, app: Litestar
 ) -> None:
     own = (await admin.get("/auth/me")).json()["id"]
@@ -80,7 +80,7 @@ async def _entries(app: Litestar) -> list[AuditEntry]:
         return await list_audit_entries(read, AuditFilter(), skip=0, limit=1000)
 
 
-async def test_entries_are_found_by_what_is_asked(app: Litestar, admin: AsyncClient) -> None:
+async def test_audit_entries_are_filtered(app: Litestar, admin: AsyncClient) -> None:
     await admin.post("/api-keys", json={"name": "door"})
     newest = (await _entries(app))[0]
     wanted: list[dict[str, Any]] = [

@@ -50,7 +50,7 @@ def by_key(keys: dict[str, str]) -> Credentials:
 
 
 @pytest.mark.parametrize("way", ["key", "token"])
-async def test_whoever_is_known_costs_no_query(
+async def test_cached_principal_needs_no_query(
     client: AsyncClient, sign_in: SignIn, by_key: Credentials, asked: Asked, way: str
 ) -> None:
     headers = by_key if way == "key" else bearer((await sign_in())["access_token"])
@@ -96,7 +96,7 @@ async def test_a_change_of_another_process_is_noticed_within_a_second(
         assert answer.status_code == 401
 
 
-async def test_whoever_was_looked_up_while_things_changed_is_not_remembered(
+async def test_principal_read_during_a_change_is_not_cached(
     app: Litestar, admin: AsyncClient, by_key: Credentials
 ) -> None:
     identities: Identities = app.state.identities
@@ -133,7 +133,7 @@ async def test_whoever_was_looked_up_while_things_changed_is_not_remembered(
         assert (await client.get("/auth/me", headers=by_key)).status_code == 401
 
 
-async def test_nobody_is_believed_while_the_database_cannot_say(
+async def test_cache_is_not_trusted_while_the_database_is_unreachable(
     client: AsyncClient, statement: Any, sign_in: SignIn, by_key: Credentials
 ) -> None:
     headers = bearer((await sign_in())["access_token"])
@@ -150,7 +150,7 @@ async def test_nobody_is_believed_while_the_database_cannot_say(
         assert (await client.get("/auth/me", headers=known)).status_code == 200
 
 
-async def test_the_last_use_of_a_key_is_written_down_at_the_end(
+async def test_last_use_of_a_key_is_stored_at_shutdown(
     client: AsyncClient, app: Litestar, member: AsyncClient, by_key: Credentials
 ) -> None:
     assert (await member.get("/api-keys")).json()[0]["last_used_at"] is None
@@ -162,7 +162,7 @@ async def test_the_last_use_of_a_key_is_written_down_at_the_end(
     assert before - timedelta(milliseconds=1) <= used_at <= datetime.now(UTC)
 
 
-async def test_sessions_of_no_more_use_are_removed(config: Config, sign_in: SignIn, statement: Any) -> None:
+async def test_expired_sessions_are_removed(config: Config, sign_in: SignIn, statement: Any) -> None:
     await sign_in()
     await statement("UPDATE sign_in SET expires_at = :past", past=datetime.now(UTC) - timedelta(seconds=1))
     await sign_in()

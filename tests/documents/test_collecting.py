@@ -53,7 +53,7 @@ def put(config: Config, content: bytes, stored_at: datetime | None = None) -> Pa
     return file
 
 
-async def test_what_was_deleted_is_kept_for_a_month_and_then_collected(
+async def test_deleted_content_is_collected_after_a_month(
     admin: AsyncClient, config: Config, collecting: GarbageCollector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     item = await new_item(admin)
@@ -70,7 +70,7 @@ async def test_what_was_deleted_is_kept_for_a_month_and_then_collected(
     assert await collect(collecting) == Collected(0, 0)
 
 
-async def test_content_that_an_upload_left_behind_is_noticed_and_collected(
+async def test_content_of_an_aborted_upload_is_collected(
     config: Config, collecting: GarbageCollector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = put(config, b"left behind", clock.now() - timedelta(days=2))
@@ -84,7 +84,7 @@ async def test_content_that_an_upload_left_behind_is_noticed_and_collected(
     assert fresh.exists()
 
 
-async def test_what_is_uploaded_again_is_no_orphan_any_more(
+async def test_content_uploaded_again_is_no_longer_an_orphan(
     admin: AsyncClient, config: Config, collecting: GarbageCollector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     item = await new_item(admin)
@@ -97,7 +97,7 @@ async def test_what_is_uploaded_again_is_no_orphan_any_more(
     assert (await admin.get(f"/documents/{again['id']}/content")).content == pdf()
 
 
-async def test_who_wants_what_is_being_deleted_comes_again(admin: AsyncClient, config: Config) -> None:
+async def test_upload_of_content_being_deleted_gets_retry_after(admin: AsyncClient, config: Config) -> None:
     item = await new_item(admin)
     first = await uploaded(admin, item, pdf())
     await admin.delete(f"/documents/{first['id']}")
@@ -112,7 +112,7 @@ async def test_who_wants_what_is_being_deleted_comes_again(admin: AsyncClient, c
     assert await schema.run_beside(config, "SELECT sha256 FROM orphan_content") == []
 
 
-async def test_uploads_and_collections_at_once_lose_nothing(
+async def test_concurrent_uploads_and_collections_lose_nothing(
     admin: AsyncClient, config: Config, collecting: GarbageCollector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     item = await new_item(admin)
@@ -129,7 +129,7 @@ async def test_uploads_and_collections_at_once_lose_nothing(
         assert (await admin.get(f"/documents/{document['id']}/content")).status_code == 200
 
 
-async def test_the_collection_is_a_job_of_every_day_once_there_are_documents(app: Litestar, admin: AsyncClient) -> None:
+async def test_collection_runs_daily_once_there_are_documents(app: Litestar, admin: AsyncClient) -> None:
     await app.state.schedule.look()
     assert await get(admin, "/jobs", kind="documents.collect") == []
     await uploaded(admin, await new_item(admin), pdf())
@@ -144,7 +144,7 @@ async def test_the_collection_is_a_job_of_every_day_once_there_are_documents(app
     assert job["result"] == {"noticed": 0, "deleted": 0}
 
 
-async def test_check_tells_which_documents_have_lost_their_content(
+async def test_check_lists_documents_without_content(
     admin: AsyncClient, config: Config, environ: dict[str, str]
 ) -> None:
     item = await new_item(admin)
@@ -166,7 +166,7 @@ async def test_check_tells_which_documents_have_lost_their_content(
 
 
 @pytest.mark.parametrize("path", ["full", "partial"])
-async def test_what_a_restored_dump_wants_is_not_collected_while_it_is_restored(
+async def test_content_of_a_dump_being_restored_is_not_collected(
     path: str, admin: AsyncClient, collecting: GarbageCollector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     document = await uploaded(admin, await new_item(admin), pdf())

@@ -57,7 +57,7 @@ def watched(server: Server) -> Iterator[Peak]:
 
 @pytest.mark.slow
 @pytest.mark.one_database
-def test_a_pdf_of_100_megabytes_goes_in_and_out_with_flat_memory(
+def test_pdf_of_100_megabytes_keeps_memory_flat(
     serve: Callable[..., AbstractContextManager[Server]], keys: dict[str, str], tmp_path: Path
 ) -> None:
     file = tmp_path / "large.pdf"

@@ -111,7 +111,7 @@ def archive(environ: dict[str, str], config: Config, tmp_path: Path) -> bytes:
 
 
 @pytest.mark.one_database
-def test_an_archive_that_was_zipped_again_is_the_same(archive: bytes, config: Config, tmp_path: Path) -> None:
+def test_rezipped_archive_is_the_same(archive: bytes, config: Config, tmp_path: Path) -> None:
     content = members(archive)
     for name, change in REZIPPED.items():
         found = is_taken(config, zipped(change(content)), tmp_path)
@@ -121,9 +121,7 @@ def test_an_archive_that_was_zipped_again_is_the_same(archive: bytes, config: Co
 
 
 @pytest.mark.one_database
-async def test_hostile_archives_stay_so_when_they_are_zipped_again(
-    admin: AsyncClient, config: Config, tmp_path: Path
-) -> None:
+async def test_rezipped_hostile_archives_are_rejected(admin: AsyncClient, config: Config, tmp_path: Path) -> None:
     await fill(admin)
     _, file = await archived(admin, config)
     whole = await asyncio.to_thread(file.read_bytes)
@@ -139,7 +137,7 @@ async def test_hostile_archives_stay_so_when_they_are_zipped_again(
 
 
 @pytest.mark.one_database
-async def test_a_zip_of_one_dump_is_opened_as_the_dump_and_bounded(
+async def test_zip_of_one_dump_is_opened_within_the_size_limit(
     admin: AsyncClient, environ: dict[str, str], config: Config, tmp_path: Path
 ) -> None:
     dump = await take(admin)
@@ -157,7 +155,7 @@ def bounded(content: bytes, directory: Path) -> None:
     extract_only_file(directory / "bomb.zip", directory / "out", 2**20)
 
 
-async def test_an_archive_zipped_again_is_uploaded_and_restored(admin: AsyncClient, config: Config) -> None:
+async def test_rezipped_archive_is_uploaded_and_restored(admin: AsyncClient, config: Config) -> None:
     documents = await fill(admin)
     _, file = await archived(admin, config)
     await new_item(admin, "Later")

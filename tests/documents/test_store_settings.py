@@ -31,13 +31,13 @@ S3 = {
 }
 
 
-def test_documents_lie_in_the_data_directory_unless_said_otherwise(tmp_path: Path) -> None:
+def test_documents_are_in_the_data_directory_by_default(tmp_path: Path) -> None:
     assert load({"STOCKY_DATA_DIR": str(tmp_path)}).blobs.url == f"file://{tmp_path}/documents"
     elsewhere = load({"STOCKY_DATA_DIR": str(tmp_path), "STOCKY_BLOB_URL": f"file://{tmp_path}/a b%20c"})
     assert elsewhere.blobs.url == f"file://{tmp_path}/a b%20c"
 
 
-def test_a_store_elsewhere_has_keys_that_may_come_from_files_and_are_never_shown(tmp_path: Path) -> None:
+def test_s3_keys_may_come_from_files_and_are_never_shown(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("from a file\n")
     config = load({
         **S3,
@@ -65,14 +65,14 @@ def test_a_store_elsewhere_has_keys_that_may_come_from_files_and_are_never_shown
         ({**S3, "STOCKY_S3_PATH_STYLE": "maybe"}, ["STOCKY_S3_PATH_STYLE"]),
     ],
 )
-def test_what_is_wrong_is_told_at_once_and_by_name(settings: dict[str, str], named: list[str], tmp_path: Path) -> None:
+def test_wrong_settings_are_all_named_at_start(settings: dict[str, str], named: list[str], tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as raised:
         load({"STOCKY_DATA_DIR": str(tmp_path)} | settings)
     assert [problem.partition(":")[0] for problem in raised.value.problems] == named
 
 
 @pytest.mark.parametrize("bucket", ["b", "a" * 64, "-bucket", "No Bucket"])
-def test_a_name_that_no_bucket_has_is_told_as_such(bucket: str, tmp_path: Path) -> None:
+def test_invalid_bucket_name_is_rejected(bucket: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as raised:
         load({"STOCKY_DATA_DIR": str(tmp_path), **S3, "STOCKY_BLOB_URL": f"s3://{bucket}/here"})
     (problem,) = raised.value.problems
@@ -84,7 +84,7 @@ def _told(records: list[LogRecord]) -> list[str]:
     return [each.getMessage() for each in records if each.name == "stocky.documents.service"]
 
 
-class TestOfAStoreThatIsAway:
+class TestUnreachableStore:
     """Nobody listens at its address."""
 
     @pytest.fixture
@@ -92,7 +92,7 @@ class TestOfAStoreThatIsAway:
         return environ | S3 | {"STOCKY_S3_ENDPOINT": "http://127.0.0.1:1"}
 
     @pytest.mark.one_database
-    async def test_uploads_are_told_to_come_again_and_everything_else_goes_on(
+    async def test_uploads_get_retry_after_and_everything_else_works(
         self, member: AsyncClient, environ: dict[str, str], caplog: pytest.LogCaptureFixture
     ) -> None:
         item = await new_item(member)
@@ -111,7 +111,7 @@ class TestOfAStoreThatIsAway:
         assert "no connection" in told[0]
 
 
-class TestOfABucketThatIsNotThere:
+class TestMissingBucket:
     """The store answers, and has none of this name."""
 
     @pytest.fixture
@@ -119,7 +119,7 @@ class TestOfABucketThatIsNotThere:
         return environ | s3_environ
 
     @pytest.mark.one_database
-    async def test_it_is_told_as_what_it_is_and_no_document_as_lost(
+    async def test_missing_bucket_is_reported_and_no_document_as_missing(
         self, admin: AsyncClient, config: Config, environ: dict[str, str]
     ) -> None:
         item = await new_item(admin)
@@ -171,7 +171,7 @@ def refusing() -> Iterator[str]:
         server.shutdown()
 
 
-async def test_refused_keys_are_told_by_the_names_of_their_settings(refusing: str, tmp_path: Path) -> None:
+async def test_rejected_keys_are_reported_by_setting_name(refusing: str, tmp_path: Path) -> None:
     config = load({"STOCKY_DATA_DIR": str(tmp_path), **S3, "STOCKY_S3_ENDPOINT": refusing})
     blobs = Blobs(config.blobs)
     file = tmp_path / "content"
@@ -187,7 +187,7 @@ async def test_refused_keys_are_told_by_the_names_of_their_settings(refusing: st
             await asked
 
 
-async def test_a_store_that_cannot_be_used_is_told_of_at_the_start(
+async def test_unusable_store_is_logged_at_start(
     refusing: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_text("no directory")

@@ -17,7 +17,7 @@ from tests.merging.merges import merge, unmerge
 from tests.shopping.lists import log_of, new_list, on, put_on
 
 
-async def test_shopping_lists_name_the_one_that_is_left(member: AsyncClient) -> None:
+async def test_shopping_lists_have_the_target(member: AsyncClient) -> None:
     source, target = await new_item(member, "A"), await new_item(member, "B")
     both, one = await new_list(member, "Both"), await new_list(member, "One")
     for a_list, item, quantity in [(both, source, 2), (both, target, 3), (one, source, 0.5)]:
@@ -28,7 +28,7 @@ async def test_shopping_lists_name_the_one_that_is_left(member: AsyncClient) -> 
     assert (await on(member, both), await on(member, one)) == ({"A": 2, "B": 3}, {"A": 0.5})
 
 
-async def test_projects_need_the_one_that_is_left(member: AsyncClient) -> None:
+async def test_projects_need_the_target(member: AsyncClient) -> None:
     source, target, third = [await new_item(member, name) for name in ("A", "B", "C")]
     needs = [{"item_id": source["id"], "quantity": 2}, {"item_id": third["id"], "quantity": 3}]
     project = made(await member.post("/projects/", json={"name": "Lamp", "items": needs}))
@@ -42,7 +42,7 @@ async def test_projects_need_the_one_that_is_left(member: AsyncClient) -> None:
     assert await needed(member, project) == {"A": 2, "C": 3}
 
 
-async def test_what_was_bought_since_is_not_put_back_on_its_list(member: AsyncClient) -> None:
+async def test_quantity_bought_since_is_not_returned_to_the_list(member: AsyncClient) -> None:
     shelf = await new_location(member)
     source, target = await new_item(member, "A"), await new_item(member, "B")
     food, drinks, fruit = [await new_list(member, name) for name in ("Food", "Drinks", "Fruit")]
@@ -59,9 +59,7 @@ async def test_what_was_bought_since_is_not_put_back_on_its_list(member: AsyncCl
 
 
 @pytest.mark.parametrize("had_both", [True, False])
-async def test_older_merges_which_kept_less_are_undone_as_well(
-    had_both: bool, member: AsyncClient, config: Config
-) -> None:
+async def test_older_merges_with_less_data_are_undone(had_both: bool, member: AsyncClient, config: Config) -> None:
     source, target = await new_item(member, "A"), await new_item(member, "B")
     food = await new_list(member)
     await put_on(member, food, source, 2)
@@ -74,7 +72,7 @@ async def test_older_merges_which_kept_less_are_undone_as_well(
     assert await on(member, food) == ({"A": 2, "B": 3} if had_both else {"A": 2})
 
 
-async def test_what_was_put_on_the_list_since_stays_there(member: AsyncClient) -> None:
+async def test_entry_added_since_stays(member: AsyncClient) -> None:
     source, target = await new_item(member, "A"), await new_item(member, "B")
     food = await new_list(member)
     await put_on(member, food, source, 2)
@@ -86,7 +84,7 @@ async def test_what_was_put_on_the_list_since_stays_there(member: AsyncClient) -
 
 
 @pytest.mark.parametrize("order", ["AB", "BA"])
-async def test_of_two_merges_into_one_item_each_gives_back_its_own(member: AsyncClient, order: str) -> None:
+async def test_two_merges_into_one_item_each_return_their_own_entries(member: AsyncClient, order: str) -> None:
     items = {name: await new_item(member, name) for name in ("A", "B", "C")}
     leads_to = {name: name for name in items}
     own = {"A": 2, "B": 3, "C": 4}
@@ -118,7 +116,7 @@ async def test_of_two_merges_into_one_item_each_gives_back_its_own(member: Async
         await all_is_as_it_must_be()
 
 
-async def test_what_came_to_a_list_by_a_later_merge_is_not_given_back_by_an_earlier_one(member: AsyncClient) -> None:
+async def test_undo_does_not_return_entries_of_a_later_merge(member: AsyncClient) -> None:
     first, second, target = [await new_item(member, name) for name in ("A", "B", "C")]
     food = await new_list(member)
     for item, quantity in [(first, 2), (second, 3)]:
@@ -132,7 +130,7 @@ async def test_what_came_to_a_list_by_a_later_merge_is_not_given_back_by_an_earl
     assert await on(member, food) == {"B": 3}
 
 
-async def test_a_chain_of_merges_gives_every_entry_back(member: AsyncClient) -> None:
+async def test_undoing_a_chain_returns_every_entry(member: AsyncClient) -> None:
     first, second, third = [await new_item(member, name) for name in ("X1", "X2", "X3")]
     some, all_of_them = await new_list(member, "Some"), await new_list(member, "All")
     before: list[dict[str, float]] = [{"X1": 1, "X3": 4}, {"X1": 1, "X2": 2, "X3": 4}]
@@ -149,7 +147,7 @@ async def test_a_chain_of_merges_gives_every_entry_back(member: AsyncClient) -> 
     assert [await on(member, a_list) for a_list in (some, all_of_them)] == before
 
 
-async def test_the_log_of_a_list_tells_of_the_merge_and_of_its_undoing(member: AsyncClient) -> None:
+async def test_list_log_has_the_merge_and_its_undo(member: AsyncClient) -> None:
     source, target = await new_item(member, "A"), await new_item(member, "B")
     both, one = await new_list(member, "Both"), await new_list(member, "One")
     for a_list, item, quantity in [(both, source, 2), (both, target, 3), (one, source, 0.5)]:
@@ -182,7 +180,7 @@ async def test_the_log_of_a_list_tells_of_the_merge_and_of_its_undoing(member: A
     ]
 
 
-async def test_the_log_tells_how_a_list_came_to_be_that_others_change_meanwhile(members: list[AsyncClient]) -> None:
+async def test_list_log_is_complete_under_concurrent_changes(members: list[AsyncClient]) -> None:
     member = members[0]
     source, target = await new_item(member, "A"), await new_item(member, "B")
     food = await new_list(member, is_public=True)

@@ -18,7 +18,7 @@ async def skus(client: AsyncClient, item: Json) -> list[tuple[Any, ...]]:
     return [tuple(sku[name] for name in told) for sku in await get(client, "/skus/", item_id=item["id"])]
 
 
-async def test_empty_ones_are_given_back(member: AsyncClient, config: Config) -> None:
+async def test_empty_skus_are_returned(member: AsyncClient, config: Config) -> None:
     shelf, cellar = await new_location(member, "Shelf"), await new_location(member, "Cellar")
     source, target = await new_item(member, "A"), await new_item(member, "B")
     await new_stock(member, source, shelf, 3)
@@ -34,7 +34,7 @@ async def test_empty_ones_are_given_back(member: AsyncClient, config: Config) ->
     assert await find_faults(config) == []
 
 
-async def test_those_that_the_other_had_not_go_again(member: AsyncClient, config: Config) -> None:
+async def test_skus_new_to_the_target_are_hidden_again(member: AsyncClient, config: Config) -> None:
     shelf, cellar, attic = [await new_location(member, name) for name in ("Shelf", "Cellar", "Attic")]
     source, target = await new_item(member, "A"), await new_item(member, "B")
     for place in (shelf, cellar, attic):
@@ -52,7 +52,7 @@ async def test_those_that_the_other_had_not_go_again(member: AsyncClient, config
     assert await find_faults(config) == []
 
 
-async def test_what_was_used_since_stays(member: AsyncClient, config: Config) -> None:
+async def test_skus_used_since_stay(member: AsyncClient, config: Config) -> None:
     shelf, cellar = await new_location(member, "Shelf"), await new_location(member, "Cellar")
     source, target = await new_item(member, "A"), await new_item(member, "B")
     for place in (shelf, cellar):

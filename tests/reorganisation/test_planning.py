@@ -124,7 +124,7 @@ def rooms(draw: st.DrawFn) -> Room:
 
 @settings(max_examples=600, deadline=None)
 @given(rooms())
-def test_whatever_there_is_no_rule_is_broken_no_piece_is_lost_and_nothing_is_left_to_propose(room: Room) -> None:
+def test_any_proposal_keeps_the_rules_and_stock_and_leaves_nothing_to_propose(room: Room) -> None:
     proposal = propose(*room, 1000)
     after = carry_out(room, proposal)
     assert totals(after[2]) == totals(room[2])
@@ -142,7 +142,7 @@ def test_the_same_stock_in_another_order_gives_the_same_plan(room: Room, chance:
 
 @settings(max_examples=200, deadline=None)
 @given(rooms(), st.integers(1, 5))
-def test_a_plan_that_was_cut_off_can_be_carried_out_as_far_as_it_goes(room: Room, most: int) -> None:
+def test_truncated_plan_can_be_applied(room: Room, most: int) -> None:
     whole, cut = propose(*room, 1000), propose(*room, most)
     assert sum(len(move.lots) for move in cut.moves) <= most
     assert cut.has_more == (len(cut.moves) < len(whole.moves))
@@ -155,7 +155,7 @@ def test_a_plan_that_was_cut_off_can_be_carried_out_as_far_as_it_goes(room: Room
     st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9), st.integers(0, 9), st.booleans()), max_size=8),
     st.integers(0, 40),
 )
-def test_as_few_boxes_are_kept_as_hold_everything(drawn: list[tuple[int, int, int, bool]], wanted: int) -> None:
+def test_the_fewest_boxes_are_kept(drawn: list[tuple[int, int, int, bool]], wanted: int) -> None:
     candidates = [Candidate(number, *each) for number, each in enumerate(drawn)]
     kept = [each for each in candidates if each.box_no in boxes_to_keep(candidates, wanted)]
     assert {each.box_no for each in candidates if each.is_pinned} <= {each.box_no for each in kept}
@@ -166,7 +166,7 @@ def test_as_few_boxes_are_kept_as_hold_everything(drawn: list[tuple[int, int, in
         assert sum(each.capacity for each in kept) - spared < wanted
 
 
-def test_scattered_stock_of_an_item_comes_to_where_most_of_it_is() -> None:
+def test_scattered_stock_moves_to_the_location_with_most_of_it() -> None:
     room = boxes(4, 4), things(1), [lot(1, 101, 2), lot(1, 203, 5), lot(1, 204, 1)]
     assert moves(room) == [(1, 101, 203), (1, 204, 203)]
     proposal = propose(*room, 1000)
@@ -177,7 +177,7 @@ def test_scattered_stock_of_an_item_comes_to_where_most_of_it_is() -> None:
     ]
 
 
-def test_lots_keep_their_dates_where_they_come_together() -> None:
+def test_lots_keep_their_dates_when_collected() -> None:
     june, september = DATES[1:]
     room = boxes(3), things(1), [lot(1, 101, 5), lot(1, 102, 1, june), lot(1, 102, 2, september), lot(1, 103, 1, june)]
     after = carry_out(room, propose(*room, 1000))
@@ -188,7 +188,7 @@ def test_lots_keep_their_dates_where_they_come_together() -> None:
     ]
 
 
-def test_boxes_that_are_hardly_used_are_emptied_into_those_that_are_kept() -> None:
+def test_little_used_boxes_are_emptied_into_kept_ones() -> None:
     room = boxes(4, 4, 4), things(4), [lot(1, 101), lot(2, 102), lot(3, 201), lot(4, 304)]
     proposal = propose(*room, 1000)
     assert moves(room) == [(3, 201, 103), (4, 304, 104)]
@@ -196,16 +196,16 @@ def test_boxes_that_are_hardly_used_are_emptied_into_those_that_are_kept() -> No
     assert {move.reason.partition(";")[0] for move in proposal.moves} == {"box 1 has room for it"}
 
 
-def test_a_box_that_nothing_else_can_hold_stays() -> None:
+def test_box_without_an_alternative_stays() -> None:
     assert moves((boxes(2, 2), things(3), [lot(1, 101), lot(2, 102), lot(3, 201)])) == []
 
 
-def test_a_place_is_free_for_another_when_what_was_there_has_been_moved() -> None:
+def test_location_is_free_after_its_item_moved() -> None:
     room = boxes(2, 2), things(3), [lot(1, 101, 5), lot(1, 102), lot(2, 201), lot(2, 202)]
     assert moves(room) == [(1, 102, 101), (2, 201, 102), (2, 202, 102)]
 
 
-def test_things_of_one_kind_come_together() -> None:
+def test_items_of_one_kind_are_grouped() -> None:
     screws, others = (
         things(3, "type Screws"),
         [Thing(4, "saw", GARAGE), Thing(5, "axe", GARAGE), Thing(6, "pick", GARAGE)],
@@ -217,7 +217,7 @@ def test_things_of_one_kind_come_together() -> None:
     assert proposal.moves[0].reason == "box 1 has 2 other things of type Screws"
 
 
-def test_nothing_changes_its_kind_of_storage() -> None:
+def test_items_stay_in_their_kind_of_storage() -> None:
     spots = [Spot(1, "Chest", None, None, FREEZER), Spot(2, "Shelf", None, None, PANTRY)]
     milk = Thing(1, "Milk", PANTRY)
     assert moves((spots, [milk], [lot(1, 1, 5), lot(1, 2, 1)])) == []
@@ -227,18 +227,18 @@ def test_nothing_changes_its_kind_of_storage() -> None:
 
 
 @pytest.mark.parametrize("odd", [lot(1, 102, -1), lot(1, 102, 3, unit="kg"), lot(1, 102, 0, unit="kg")])
-def test_what_cannot_be_counted_together_stays_apart(odd: Lot) -> None:
+def test_lots_in_other_units_are_not_moved(odd: Lot) -> None:
     assert moves((boxes(4, 4), things(1), [lot(1, 101), lot(1, 201), odd])) == []
 
 
-def test_a_shelf_takes_what_it_has_already_and_nothing_else() -> None:
+def test_shelf_receives_only_items_it_already_has() -> None:
     spots = [*boxes(2, 2), Spot(1, "Shelf", None, None, GARAGE)]
     room = spots, things(2), [lot(1, 1, 9), lot(1, 101), lot(2, 1), lot(2, 201, 5)]
     assert moves(room) == [(1, 101, 1), (2, 1, 201)]
 
 
 @pytest.mark.slow
-def test_a_plan_for_ten_thousand_lots_keeps_the_rules_too() -> None:
+def test_plan_for_ten_thousand_lots_keeps_the_rules() -> None:
     chance = random.Random(4)
     spots = boxes(*[chance.randint(20, 99) for _ in range(400)])
     known = [Thing(number, f"thing {number}", GARAGE, f"type {number % 50}") for number in range(1, 7001)]

@@ -19,9 +19,7 @@ def threads_of_sqlite() -> set[threading.Thread]:
 
 
 @pytest.mark.one_database
-async def test_when_a_later_connection_fails_the_earlier_ones_are_closed(
-    config: Config, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_failed_connection_closes_earlier_ones(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[aiosqlite.Connection] = []
     connect = aiosqlite.connect
 
@@ -44,9 +42,7 @@ async def test_when_a_later_connection_fails_the_earlier_ones_are_closed(
 
 
 @pytest.mark.one_postgres
-async def test_when_a_later_service_does_not_start_the_earlier_ones_end(
-    config: Config, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_failed_service_stops_earlier_ones(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     services = Services(config)
 
     def fail() -> None:

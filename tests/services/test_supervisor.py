@@ -53,7 +53,7 @@ def task_of(rounds: Callable[[], object], supervisor: Supervisor | None = None, 
 
 
 @pytest.mark.usefixtures("quick")
-async def test_a_task_survives_every_exception_and_tells_each_cause_once(caplog: pytest.LogCaptureFixture) -> None:
+async def test_task_survives_exceptions_and_logs_each_cause_once(caplog: pytest.LogCaptureFixture) -> None:
     failures = [ZeroDivisionError("by nothing")] * 5 + [Unavailable("away")] * 5 + [asyncio.CancelledError()]
     rounds = Rounds(*failures)
     task = task_of(rounds)
@@ -78,7 +78,7 @@ async def test_a_task_that_is_closed_ends() -> None:
 
 
 @pytest.mark.usefixtures("quick")
-async def test_a_task_that_has_not_worked_for_its_patience_is_named() -> None:
+async def test_task_failing_longer_than_its_patience_is_named() -> None:
     supervisor = Supervisor()
     hanging, never = asyncio.Event(), asyncio.Event()
 
@@ -142,7 +142,7 @@ async def test_readiness_and_metrics_name_a_task_that_stalls(app: Litestar, root
     await task.close()
 
 
-async def test_after_a_primary_was_read_only_jobs_and_duties_go_on(
+async def test_jobs_and_tasks_resume_after_a_read_only_primary(
     dialect: str, app: Litestar, config: Config, member: AsyncClient
 ) -> None:
     if dialect == "sqlite":

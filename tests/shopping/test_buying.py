@@ -19,7 +19,7 @@ async def events_of(client: AsyncClient, item: Json) -> list[Json]:
     return events
 
 
-async def test_what_is_bought_comes_into_stock_and_off_the_list(member: AsyncClient, config: Config) -> None:
+async def test_purchase_adds_stock_and_removes_the_entry(member: AsyncClient, config: Config) -> None:
     a_list, item, shelf = await new_list(member), await new_item(member), await new_location(member)
     await put_on(member, a_list, item, 2.5)
     body = {"location": {"name": "Shelf"}, "lot": "2030-01-31", "note": "On offer"}
@@ -42,7 +42,7 @@ async def test_what_is_bought_comes_into_stock_and_off_the_list(member: AsyncCli
     assert await find_faults(config) == []
 
 
-async def test_what_is_left_to_buy_stays_on_the_list(member: AsyncClient) -> None:
+async def test_remaining_quantity_stays_on_the_list(member: AsyncClient) -> None:
     a_list, item = await new_list(member), await new_item(member)
     await new_stock(member, item, await new_location(member), 1)
     await put_on(member, a_list, item, 6)
@@ -136,7 +136,7 @@ async def test_buying_while_others_scan_the_same_things_keeps_every_count(
     assert await find_faults(config) == []
 
 
-async def test_what_is_bought_while_its_item_is_merged_is_off_the_list_or_still_to_be_bought(
+async def test_purchase_during_a_merge_is_booked_or_still_on_the_list(
     member: AsyncClient, admin: AsyncClient, config: Config
 ) -> None:
     a_list, shelf = await new_list(member, is_public=True), await new_location(member)
@@ -157,7 +157,7 @@ async def test_what_is_bought_while_its_item_is_merged_is_off_the_list_or_still_
     assert await find_faults(config) == []
 
 
-async def test_a_refused_purchase_changes_nothing(member: AsyncClient) -> None:
+async def test_rejected_purchase_changes_nothing(member: AsyncClient) -> None:
     a_list, item = await new_list(member), await new_item(member)
     await put_on(member, a_list, item, 2)
     at = f"/shopping-lists/{a_list['id']}/items/{item['id']}/bought"
@@ -184,7 +184,7 @@ async def test_a_refused_purchase_changes_nothing(member: AsyncClient) -> None:
     assert [each["action_type"] for each in await log_of(member, a_list)] == ["item_updated", "item_added", "created"]
 
 
-async def test_a_refused_purchase_sent_again_is_refused_again(member: AsyncClient, config: Config) -> None:
+async def test_repeated_rejected_purchase_is_rejected_again(member: AsyncClient, config: Config) -> None:
     a_list, item = await new_list(member), await new_item(member)
     await put_on(member, a_list, item, 2)
     at = f"/shopping-lists/{a_list['id']}/items/{item['id']}/bought"
@@ -200,7 +200,7 @@ async def test_a_refused_purchase_sent_again_is_refused_again(member: AsyncClien
     assert await find_faults(config) == []
 
 
-async def test_an_item_taken_out_of_use_stays_on_the_list_but_is_not_bought(member: AsyncClient) -> None:
+async def test_deactivated_item_stays_on_the_list_but_cannot_be_bought(member: AsyncClient) -> None:
     a_list, item, shelf = await new_list(member), await new_item(member), await new_location(member)
     await put_on(member, a_list, item)
     assert (await member.delete(f"/items/{item['id']}")).status_code == 204
@@ -224,7 +224,7 @@ async def test_a_purchase_is_undone_like_any_other_event(member: AsyncClient) ->
 
 
 @pytest.mark.one_postgres
-async def test_nobody_but_members_buys(scanner: AsyncClient, reader: AsyncClient, member: AsyncClient) -> None:
+async def test_only_members_buy(scanner: AsyncClient, reader: AsyncClient, member: AsyncClient) -> None:
     a_list, item = await new_list(member, is_public=True), await new_item(member)
     await put_on(member, a_list, item, 2)
     for client in (scanner, reader):

@@ -18,7 +18,7 @@ async def fill(client: AsyncClient, a_list: Json, **body: Any) -> dict[str, floa
     return {entry["item"]["name"]: entry["quantity"] for entry in answer["added"]}
 
 
-async def test_what_is_missing_up_to_the_minimum_is_put_on_the_list(member: AsyncClient) -> None:
+async def test_fill_adds_what_is_missing_to_the_minimum(member: AsyncClient) -> None:
     a_list, shelf, cellar = await new_list(member), await new_location(member), await new_location(member, "Cellar")
     below = await new_item(member, "Below", min_quantity=5)
     await new_stock(member, below, shelf, 1.25)
@@ -39,7 +39,7 @@ async def test_what_is_missing_up_to_the_minimum_is_put_on_the_list(member: Asyn
     assert {each["details"]["because"] for each in log} == {"low_stock"}
 
 
-async def test_nothing_is_put_on_the_list_twice(member: AsyncClient) -> None:
+async def test_fill_adds_nothing_twice(member: AsyncClient) -> None:
     a_list = await new_list(member)
     first = await new_item(member, "First", min_quantity=5)
     await new_item(member, "Second", min_quantity=5)
@@ -50,7 +50,7 @@ async def test_nothing_is_put_on_the_list_twice(member: AsyncClient) -> None:
     assert await fill(member, await new_list(member, "Another")) == {"First": 5, "Second": 5}
 
 
-async def test_a_target_above_the_minimum_is_filled_up_to(member: AsyncClient) -> None:
+async def test_fill_reaches_a_target_above_the_minimum(member: AsyncClient) -> None:
     a_list, shelf = await new_list(member), await new_location(member)
     await new_stock(member, await new_item(member, "Little", min_quantity=2), shelf, 1)
     await new_stock(member, await new_item(member, "Much", min_quantity=20), shelf, 1)
@@ -61,7 +61,7 @@ async def test_a_target_above_the_minimum_is_filled_up_to(member: AsyncClient) -
         refused(await member.post(path, json={"target": target}), 422, "target")
 
 
-async def test_filled_by_many_at_once_it_is_filled_once(member: AsyncClient) -> None:
+async def test_concurrent_fills_count_once(member: AsyncClient) -> None:
     a_list = await new_list(member)
     items = [await new_item(member, f"Thing {number}", min_quantity=2) for number in range(5)]
     path = f"/shopping-lists/{a_list['id']}"
