@@ -1,4 +1,4 @@
-"""The commands that make accounts and keys, run as somebody would run them."""
+"""The commands that create accounts and keys, run as processes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def stocky(environ: dict[str, str]) -> Any:
-    """Runs `stocky` with these arguments, something on standard input and more settings; (status, output, errors)."""
+    """Runs `stocky` with arguments, standard input and settings; returns (status, output, errors)."""
 
     async def run(*arguments: str, given: str = "", **settings: str) -> tuple[int, str, str]:
         process = await asyncio.create_subprocess_exec(
@@ -54,13 +54,13 @@ async def test_errors_are_one_line(stocky: Any) -> None:
         "username: must have at least 3 characters": ("a", "ada@example.org", "difference engine"),
         "A password is needed": ("ada", "ada@example.org", ""),
     }
-    for told, (username, email, password) in wrong.items():
+    for message, (username, email, password) in wrong.items():
         command = ("create-admin", "--username", username, "--email", email)
         status, output, errors = await stocky(*command, given=password)
         assert (status, output) == (1, "")
         assert errors.startswith("stocky: ")
         assert errors.count("\n") == 1
-        assert told in errors
+        assert message in errors
 
 
 def test_terminal_asks_for_the_password_twice(environ: dict[str, str]) -> None:
@@ -90,8 +90,8 @@ async def test_reset_password_ends_sessions_within_a_second(client: AsyncClient,
     assert (await client.get("/auth/me", headers=headers)).status_code == 401
     await sign_in("member", "an even better one")
     assert (await stocky("reset-password", "nobody", given="an even better one\n"))[0] == 1
-    told = await stocky("reset-password", "Member", given="short\n")
-    assert told == (1, "", "stocky: password: must have at least 8 characters\n")
+    result = await stocky("reset-password", "Member", given="short\n")
+    assert result == (1, "", "stocky: password: must have at least 8 characters\n")
 
 
 async def test_create_key_prints_the_key_and_can_create_a_scanner_account(client: AsyncClient, stocky: Any) -> None:

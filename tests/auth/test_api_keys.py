@@ -1,4 +1,4 @@
-"""API keys: made, listed, revoked, and never to be found in what is stored."""
+"""API keys are created, listed and revoked; only their hashes are stored."""
 
 from __future__ import annotations
 

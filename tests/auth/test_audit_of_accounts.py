@@ -1,4 +1,4 @@
-"""Every change of users and keys is on record, and the record holds no secret."""
+"""Every change of users and keys is audited, and the audit has no secrets."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ async def test_changes_of_users_and_keys_are_audited_without_secrets(
     ]
     assert entries[0].request_id == "the-first"
     assert entries[1].details == {"role": "read_only", "password": "changed"}
-    told = str(entries)
+    recorded = str(entries)
     async with app.state.database.read() as read:
         stored = await find_password_hash(read, id)
     for secret in [*GIVEN, PASSWORD, stored, *keys, named["api_key"], keys[0].split("_", 2)[2]]:
-        assert secret not in told
+        assert secret not in recorded
 
 
 async def test_rejected_changes_are_not_audited(

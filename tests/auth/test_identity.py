@@ -1,4 +1,4 @@
-"""Who is believed: from memory without a query, and not a moment longer than it is true."""
+"""Principals are cached without queries, and never longer than allowed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OF_IDENTITIES = set(re.findall(r"^-- (\w+) --$", (ROOT / "sql" / "auth.sql").rea
 
 
 class Asked(dict[str, Any]):
-    """The queries of a database, which notes those that are asked for."""
+    """The queries of a database; records the names of those that run."""
 
     def __init__(self, queries: dict[str, Any]) -> None:
         super().__init__(queries)
@@ -36,7 +36,7 @@ class Asked(dict[str, Any]):
 
 @pytest.fixture
 def asked(app: Litestar) -> Asked:
-    """What the application asks its database from now on."""
+    """The queries that the application runs from now on."""
     database = app.state.database
     database.queries = Asked(database.queries)
     queries: Asked = database.queries
@@ -45,7 +45,7 @@ def asked(app: Litestar) -> Asked:
 
 @pytest.fixture
 def by_key(keys: dict[str, str]) -> Credentials:
-    """The member, by its API key."""
+    """The credentials of the member, by API key."""
     return {"X-API-Key": keys["member"]}
 
 
@@ -59,7 +59,7 @@ async def test_cached_principal_needs_no_query(
     asked.names.clear()
     for _ in range(50):
         assert (await client.get("/auth/me", headers=headers)).status_code == 200
-    # The look at the revision is that of the clock, not of the requests; what jobs ask for is nobody's identity.
+    # The revision check runs on a timer, not per request; queries of jobs do not count.
     assert OF_IDENTITIES & set(asked.names) <= {"get_auth_revision"}
     assert asked.names.count("get_auth_revision") < 25
 
@@ -106,7 +106,7 @@ async def test_principal_read_during_a_change_is_not_cached(
     read = app.state.database.read
 
     class SlowRead:
-        """A read whose connection is given back late; it is none of the lane that the others identify callers by."""
+        """A read whose connection is returned late; it does not use the identity lane that other requests need."""
 
         def __init__(self, lane: Lane) -> None:
             assert lane is Lane.IDENTITY

@@ -1,4 +1,4 @@
-"""Staying signed in: tokens that rotate, end, and are worth nothing when they are stolen or forged."""
+"""Sessions: tokens rotate and expire; stolen or forged tokens are rejected."""
 
 from __future__ import annotations
 

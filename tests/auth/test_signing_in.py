@@ -1,4 +1,4 @@
-"""Signing in: by form and by JSON, the same words for whoever may not, and not too often."""
+"""Sign-in by form and JSON: one message for every failure, and throttled."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ async def test_success_keeps_failures_of_other_users_and_addresses() -> None:
                     raise Unauthorized
     async with throttle.attempt("member", "10.0.0.1") as attempt:
         attempt.succeeded()
-    # Four of the other address are left, and what ends otherwise counts for nothing.
+    # Four failures of the other address remain; attempts that end otherwise do not count.
     for _ in range(6):
         with pytest.raises(Unavailable):
             async with throttle.attempt("member", "10.0.0.1"):

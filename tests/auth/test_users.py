@@ -1,4 +1,4 @@
-"""Users: who may see and change whom, what is unique, and that an admin is always left."""
+"""Users: permissions, unique names, and the last admin."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ async def test_api_key_cannot_change_its_own_account(member: AsyncClient, admin:
             assert answer.json()["detail"].startswith("Access denied. An API key cannot change the account")
         by_form = {"current_password": PASSWORD, "new_password": "taken over"}
         assert (await client.post("/auth/change-password", json=by_form)).status_code == 403
-        # What is sent as it is changes nothing.
+        # Sending unchanged values changes nothing.
         same = await client.put(path, json={"email": own["email"], "username": own["username"], "role": own["role"]})
         assert same.status_code == 200
         assert {**same.json(), "updated_at": ""} == {**own, "updated_at": ""}
@@ -216,7 +216,7 @@ async def test_leaked_admin_key_cannot_create_an_admin(
         assert "sign in" in answer.json()["detail"]
     assert {user["username"]: user for user in (await admin.get("/users/")).json()} == everyone
     await sign_in("member")
-    # What makes no admin of anyone goes on by key.
+    # Changes that create no admin are allowed by key.
     assert (await admin.post("/users/", json=ADA | {"role": "scanner"})).status_code == 201
     assert (await admin.put(other, json={"email": "new@example.org", "role": "member"})).status_code == 200
     assert (await admin.put(other, json={"is_active": False})).status_code == 200

@@ -1,4 +1,4 @@
-"""Documents in archives and restores: whole, proven, on either store and either database, and undone as well."""
+"""Documents in archives and restores: complete, checked, on both stores and databases, and undoable."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def test_archive_restores_documents_missing_from_the_store(
     assert (await admin.get(f"/documents/{documents[2]['id']}/thumbnail")).status_code == 200
     assert stocky(environ, "check").returncode == 0
 
-    # What the data of before had is still there, so that the restore can be undone.
+    # The contents of the earlier data are still stored, so that the restore can be undone.
     undone = await done(admin, await admin.post(f"/system/backup/{result['safety_backup']}/restore?force=true"))
     assert (undone["documents_count"], undone["warnings"]) == (0, [])
     assert (await admin.get(f"/documents/{later['id']}/content")).content == pdf(mark="later")
@@ -119,14 +119,14 @@ async def test_archive_and_test_restore_list_missing_contents(
     assert (bad["warnings"], bad["problems"]) == (lacking, [])
     made = stocky(environ, "backup", "--kind", "archive", "-o", str(tmp_path / "bad.zip"))
     assert (made.returncode, made.stderr.splitlines()) == (0, [f"stocky: {each}" for each in lacking])
-    kept = stocky(environ, "backup", "--kind", "archive", "--json")
-    assert (kept.returncode, json.loads(kept.stdout)["warnings"]) == (0, lacking)
+    backup = stocky(environ, "backup", "--kind", "archive", "--json")
+    assert (backup.returncode, json.loads(backup.stdout)["warnings"]) == (0, lacking)
     await done(admin, await admin.post(f"/system/backup/{bad['timestamp']}/verify"))
     listed = {each["timestamp"]: each for each in await get(admin, "/system/backup/list")}
     assert listed[good["timestamp"]]["is_good"] is True
     assert listed[bad["timestamp"]]["problems"] == listed[bad["timestamp"]]["warnings"] == lacking
     assert listed[bad["timestamp"]]["is_good"] is False
-    # It restores all the same, as far as it goes, and puts no damaged content anywhere.
+    # It still restores as far as possible, and stores no damaged content.
     await empty(config)
     result = await done(admin, await admin.post(f"/system/backup/{bad['timestamp']}/restore?force=true"))
     assert "The content of 2 documents is neither" in result["warnings"][0]

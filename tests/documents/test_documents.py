@@ -1,4 +1,4 @@
-"""Documents over HTTP: put on items, shown, called otherwise, taken away."""
+"""Documents over HTTP: upload, download, rename and delete."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ async def test_thumbnail_has_no_camera_metadata(member: AsyncClient, kind: str) 
     content = picture(kind, (1600, 800), exif=exif)
     assert b"SECRET CAMERA" in content
     document = await uploaded(member, await new_item(member), content)
-    # The camera was held upright, which the note tells.
+    # The orientation tag says that the camera was held upright.
     assert (document["kind"], document["width"], document["height"]) == ("image", 800, 1600)
     answer = await member.get(f"/documents/{document['id']}/thumbnail")
     assert answer.headers["content-type"] == "image/webp"

@@ -1,4 +1,4 @@
-"""Files that pretend, hide or explode are refused with a reason, and leave nothing behind."""
+"""Hostile files are rejected with a reason and leave nothing behind."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def test_hostile_files_are_rejected_and_leave_nothing(member: AsyncClient,
 
 
 def png(header: bytes, data: bytes) -> bytes:
-    """A PNG whose parts follow each other and have right checksums, whatever is in them."""
+    """A PNG with contiguous parts and valid checksums, but arbitrary content."""
     parts = [(b"IHDR", header), (b"IDAT", data), (b"IEND", b"")]
     written = b"\x89PNG\r\n\x1a\n"
     for kind, body in parts:
@@ -55,7 +55,7 @@ async def test_rejection_of_a_picture_reveals_nothing_of_the_server(member: Asyn
 async def test_jpeg_of_markers_only_is_checked_in_linear_time(member: AsyncClient) -> None:
     item = await new_item(member)
     photo = picture("JPEG")
-    # In the bits of the picture, between two of its parts, and as all of it.
+    # In the scan data, between two parts, and as the whole file.
     begun = photo.index(b"\xff\xda") + 14
     for content in (
         photo[:begun] + b"\xff" * 10_000_000 + b"\0" + photo[begun:],

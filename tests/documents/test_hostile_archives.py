@@ -1,4 +1,4 @@
-"""Archives that are not what Stocky made: refused before anything changes; and none is made that would be."""
+"""Archives not made by Stocky are rejected before anything changes; Stocky makes none that would be rejected."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_too_large_member_list_is_rejected_before_it_is_read(tmp_path: Path) -> 
     content = entry * count
     size = len(content)
     plain = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 65535, 65535, size, 0, 0)
-    # The larger form of the end, whose smaller one says something else.
+    # The ZIP64 end record, with a contradicting plain one.
     long = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, size, 0)
     long += struct.pack("<4sLQL", b"PK\x06\x07", 0, size, 1)
     long += struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, 47, 0, 0)
@@ -167,6 +167,6 @@ def test_manifest_with_the_maximum_of_documents_is_read() -> None:
     name = f"documents/{'0' * 64}"
     described = msgspec.json.format(msgspec.json.encode({"members": {name: archive_reading.Member(10**8, "0" * 64)}}))
     assert len(described) * archive_reading.MAX_DOCUMENTS < archive_reading.LARGEST_METADATA
-    # Of a zip's directory, with where the member begins when that is beyond 4 GiB.
+    # A directory entry of a ZIP, with the ZIP64 offset of a member beyond 4 GiB.
     entry = 46 + len(name) + 12
     assert entry * archive_reading.MAX_DOCUMENTS < archive_reading.LARGEST_DIRECTORY

@@ -1,4 +1,4 @@
-"""How a document store is set, and what is said when it cannot be used."""
+"""The settings of a document store, and the messages when it cannot be used."""
 
 from __future__ import annotations
 
@@ -79,13 +79,13 @@ def test_invalid_bucket_name_is_rejected(bucket: str, tmp_path: Path) -> None:
     assert problem.startswith("STOCKY_BLOB_URL: the name of a bucket has 3 to 63 small letters")
 
 
-def _told(records: list[LogRecord]) -> list[str]:
-    """What was logged of the store of its own accord."""
+def _store_messages(records: list[LogRecord]) -> list[str]:
+    """The log messages about the store."""
     return [each.getMessage() for each in records if each.name == "stocky.documents.service"]
 
 
 class TestUnreachableStore:
-    """Nobody listens at its address."""
+    """No server listens at its address."""
 
     @pytest.fixture
     def environ(self, environ: dict[str, str]) -> dict[str, str]:
@@ -102,17 +102,17 @@ class TestUnreachableStore:
         assert "secret" not in answer.text + caplog.text
         assert await get(member, "/documents") == []
         assert stocky(environ, "check").returncode == 0
-        # It was said of its own accord as well, when Stocky started.
+        # It was also logged when Stocky started.
         for _ in range(400):
-            if told := _told(caplog.get_records("setup") + caplog.get_records("call")):
+            if messages := _store_messages(caplog.get_records("setup") + caplog.get_records("call")):
                 break
             await asyncio.sleep(0.05)
-        assert len(told) == 1
-        assert "no connection" in told[0]
+        assert len(messages) == 1
+        assert "no connection" in messages[0]
 
 
 class TestMissingBucket:
-    """The store answers, and has none of this name."""
+    """The store responds, but has no such bucket."""
 
     @pytest.fixture
     def environ(self, environ: dict[str, str], s3_environ: dict[str, str]) -> dict[str, str]:
@@ -131,11 +131,11 @@ class TestMissingBucket:
         bucket = config.blobs.url.removeprefix("s3://").partition("/")[0]
         async with AsyncClient() as client:
             (await client.delete(f"{config.blobs.endpoint}/{bucket}")).raise_for_status()
-        told = ("document store", "no such bucket", "STOCKY_BLOB_URL")
-        refused(await send(admin, item, pdf(12_000_000)), 503, *told)
-        refused(await send(admin, item, pdf(mark="small")), 503, *told)
-        refused(await admin.get(f"/documents/{document['id']}/content"), 503, *told)
-        refused(await admin.get(f"/documents/{photo['id']}/thumbnail"), 503, *told)
+        messages = ("document store", "no such bucket", "STOCKY_BLOB_URL")
+        refused(await send(admin, item, pdf(12_000_000)), 503, *messages)
+        refused(await send(admin, item, pdf(mark="small")), 503, *messages)
+        refused(await admin.get(f"/documents/{document['id']}/content"), 503, *messages)
+        refused(await admin.get(f"/documents/{photo['id']}/thumbnail"), 503, *messages)
         job = await finished(admin, (await admin.post("/system/backup", json={"kind": "archive"})).json()["job_id"])
         assert (job["status"], job["error_status"]) == ("failed", 503)
         assert "no such bucket" in job["error"]
@@ -144,35 +144,35 @@ class TestMissingBucket:
         assert "no such bucket" in stocky(environ, "check").stderr
 
 
-class _Refusing(BaseHTTPRequestHandler):
-    """An S3 store that knows none of the keys."""
+class _RejectingStore(BaseHTTPRequestHandler):
+    """An S3 store that rejects all keys."""
 
-    def _refuse(self) -> None:
+    def _reject(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        told = b"<Error><Code>InvalidAccessKeyId</Code><Message>the secret of the store</Message></Error>"
-        content = b"" if self.command == "HEAD" else told
+        error = b"<Error><Code>InvalidAccessKeyId</Code><Message>the secret of the store</Message></Error>"
+        content = b"" if self.command == "HEAD" else error
         self.send_response(403)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
 
-    do_GET = do_HEAD = do_PUT = do_POST = _refuse  # noqa: N815 - http.server calls them so
+    do_GET = do_HEAD = do_PUT = do_POST = _reject  # noqa: N815 - http.server calls them so
 
     def log_message(self, *args: Any) -> None:
-        """Says nothing."""
+        """Logs nothing."""
 
 
 @pytest.fixture
-def refusing() -> Iterator[str]:
-    """The address of a store that refuses all keys."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Refusing) as server:
+def rejecting() -> Iterator[str]:
+    """The address of a store that rejects all keys."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _RejectingStore) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
 
 
-async def test_rejected_keys_are_reported_by_setting_name(refusing: str, tmp_path: Path) -> None:
-    config = load({"STOCKY_DATA_DIR": str(tmp_path), **S3, "STOCKY_S3_ENDPOINT": refusing})
+async def test_rejected_keys_are_reported_by_setting_name(rejecting: str, tmp_path: Path) -> None:
+    config = load({"STOCKY_DATA_DIR": str(tmp_path), **S3, "STOCKY_S3_ENDPOINT": rejecting})
     blobs = Blobs(config.blobs)
     file = tmp_path / "content"
     file.write_bytes(b"content")
@@ -188,11 +188,11 @@ async def test_rejected_keys_are_reported_by_setting_name(refusing: str, tmp_pat
 
 
 async def test_unusable_store_is_logged_at_start(
-    refusing: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    rejecting: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_text("no directory")
     for settings, cause in (
-        ({**S3, "STOCKY_S3_ENDPOINT": refusing}, "it rejects the keys (InvalidAccessKeyId); check STOCKY_S3_ACCESS"),
+        ({**S3, "STOCKY_S3_ENDPOINT": rejecting}, "it rejects the keys (InvalidAccessKeyId); check STOCKY_S3_ACCESS"),
         ({**S3, "STOCKY_S3_ENDPOINT": "http://127.0.0.1:1"}, "there is no connection to it; check STOCKY_S3_ENDPOINT"),
         ({"STOCKY_BLOB_URL": f"file://{tmp_path}/file/documents"}, "Not a directory; check STOCKY_BLOB_URL"),
         ({}, None),
@@ -206,9 +206,9 @@ async def test_unusable_store_is_logged_at_start(
             if caplog.records or cause is None:
                 break
         await documents.close()
-        told = _told(caplog.records)
-        assert len(told) == (cause is not None)
-        assert all(f"The document store cannot be used now: {cause}" in each for each in told)
+        messages = _store_messages(caplog.records)
+        assert len(messages) == (cause is not None)
+        assert all(f"The document store cannot be used now: {cause}" in each for each in messages)
     assert not (tmp_path / "documents").exists()
 
 

@@ -1,4 +1,4 @@
-"""One store or the other, the same documents: on disk, and in a real S3 server."""
+"""Documents work the same on disk and in a real S3 server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What undoing a merge gives back: barcodes, documents and pictures, also through a chain and after a restore."""
+"""Undoing a merge returns barcodes, documents and pictures, also through a chain and after a restore."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ async def test_merge_only_in_the_journal_ends_when_undone(member: AsyncClient, c
 
 
 async def what_it_has(client: AsyncClient, item: Json) -> tuple[Any, ...]:
-    """What of an item goes along with a merge, apart from stock."""
+    """The parts of an item that a merge moves, apart from stock."""
     now = await get(client, f"/items/{item['id']}")
     barcodes = sorted((each["barcode"], each["pack_quantity"]) for each in now["barcodes"])
     documents = sorted(each["id"] for each in await get(client, f"/items/{item['id']}/documents"))

@@ -1,4 +1,4 @@
-"""What a merged item still has of its own is a fault that `stocky check` finds, whatever left it there."""
+"""`stocky check` finds anything that a merged item still has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lists and projects say of an item that is merged: moved, added up, given back, and told in the list's log."""
+"""Entries of a merged item on lists and projects: moved, added up, returned, and logged."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def test_quantity_bought_since_is_not_returned_to_the_list(member: AsyncCl
         bought = {"quantity": quantity, "location": {"id": shelf["id"]}}
         made(await member.post(f"/shopping-lists/{a_list['id']}/items/{target['id']}/bought", json=bought))
     await unmerge(member, source)
-    # It was bought as the item that was left, so what is still wanted is first what the other wanted.
+    # It was bought as the target, so the remaining quantity is first that of the source.
     assert [await on(member, a_list) for a_list in (food, drinks, fruit)] == [{}, {"A": 2, "B": 1}, {"A": 1}]
 
 
@@ -88,7 +88,7 @@ async def test_two_merges_into_one_item_each_return_their_own_entries(member: As
     items = {name: await new_item(member, name) for name in ("A", "B", "C")}
     leads_to = {name: name for name in items}
     own = {"A": 2, "B": 3, "C": 4}
-    # One list and one project for each selection of the three.
+    # One list and one project for each subset of the three.
     begun = [dict(some) for size in (1, 2, 3) for some in itertools.combinations(own.items(), size)]
     lists = [await new_list(member) for _ in begun]
     projects = []
@@ -155,14 +155,14 @@ async def test_list_log_has_the_merge_and_its_undo(member: AsyncClient) -> None:
     a, b = [{"item_id": item["id"], "name": item["name"]} for item in (source, target)]
     await merge(member, source, target)
 
-    async def told(a_list: Json) -> list[tuple[str, Json]]:
+    async def log_entries(a_list: Json) -> list[tuple[str, Json]]:
         return [(each["action_type"], each["details"]) for each in (await log_of(member, a_list))[:2]]
 
-    assert await told(both) == [
+    assert await log_entries(both) == [
         ("item_updated", {**b, "quantity": {"from": 3, "to": 5}, "merged": a}),
         ("item_removed", {**a, "quantity": 2, "merged_into": b}),
     ]
-    assert await told(one) == [
+    assert await log_entries(one) == [
         ("item_added", {**b, "quantity": 0.5, "merged": a}),
         ("item_removed", {**a, "quantity": 0.5, "merged_into": b}),
     ]
@@ -170,11 +170,11 @@ async def test_list_log_has_the_merge_and_its_undo(member: AsyncClient) -> None:
     assert newest["user"]["username"] == "member"
     assert (await get(member, f"/shopping-lists/{one['id']}"))["updated_at"] == newest["timestamp"]
     await unmerge(member, source)
-    assert await told(both) == [
+    assert await log_entries(both) == [
         ("item_added", {**a, "quantity": 2, "unmerged_from": b}),
         ("item_updated", {**b, "quantity": {"from": 5, "to": 3}, "unmerged": a}),
     ]
-    assert await told(one) == [
+    assert await log_entries(one) == [
         ("item_added", {**a, "quantity": 0.5, "unmerged_from": b}),
         ("item_removed", {**b, "quantity": 0.5, "unmerged": a}),
     ]
@@ -213,13 +213,13 @@ async def test_list_log_is_complete_under_concurrent_changes(members: list[Async
 
 
 async def needed(client: AsyncClient, project: Json) -> dict[str, float]:
-    """What a project needs: quantities by name."""
+    """The requirements of a project: quantities by name."""
     items = (await get(client, f"/projects/{project['id']}"))["items"]
     return {each["item"]["name"]: each["quantity"] for each in items}
 
 
 def _replayed(log: list[Json]) -> dict[str, float]:
-    """What is on a list, by its log."""
+    """The entries of a list according to its log."""
     there: dict[str, Any] = {}
     for entry in reversed(log):
         name, quantity = entry["details"].get("name"), entry["details"].get("quantity")

@@ -1,4 +1,4 @@
-"""Two items that are one thing: everything moves along, the history stays true, and within a day it is given back."""
+"""Merging two items moves everything, keeps the history, and can be undone for a day."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def test_a_stub_is_merged_with_its_barcode_stock_and_history(
     assert merged["version"] > tea["version"]
     assert (await scan(scanner, "NEW-1", shelf))["item"]["id"] == tea["id"]
     assert await total(member, tea) == 9
-    # What the stub was scanned for is told as it was, and as part of the item's history.
+    # The stub's scans keep their events, and are part of the item's history.
     assert await history(member, tea) == [
         ("add", tea["id"], 1),
         ("move", tea["id"], 2),
@@ -125,20 +125,20 @@ async def test_merge_is_undone_within_a_day(member: AsyncClient, scanner: AsyncC
     before = await get(member, f"/items/{source['id']}")
     await merge(member, source, target)
     await scan(scanner, "T-2", shelf)
-    (told,) = await get(member, f"/items/{target['id']}/merges")
-    assert (told["source_name"], told["undone_at"]) == ("Teh", None)
-    assert told["undoable_until"]
+    (merge_entry,) = await get(member, f"/items/{target['id']}/merges")
+    assert (merge_entry["source_name"], merge_entry["undone_at"]) == ("Teh", None)
+    assert merge_entry["undoable_until"]
     back = await unmerge(member, source)
     same = {"name", "upc", "barcodes", "total_quantity", "is_active", "merged_into_id"}
     assert {name: back[name] for name in same} == {name: before[name] for name in same}
-    # What was scanned in between was counted on the item that it was then.
+    # Scans in between were booked on the target of that time.
     assert await total(member, target) == 5
     assert (await get(member, f"/items/{target['id']}"))["barcodes"] == []
     assert (await scan(scanner, "T-2", shelf))["item"]["id"] == source["id"]
-    (told,) = await get(member, f"/items/{source['id']}/merges")
-    assert (told["undoable_until"], bool(told["undone_at"])) == (None, True)
+    (merge_entry,) = await get(member, f"/items/{source['id']}/merges")
+    assert (merge_entry["undoable_until"], bool(merge_entry["undone_at"])) == (None, True)
     refused(await member.post(f"/items/{source['id']}/unmerge"), 409, "not merged")
-    # And it can be done once more.
+    # The merge can be repeated.
     await merge(member, source, target)
     assert await find_faults(config) == []
 
@@ -148,8 +148,8 @@ async def test_merge_cannot_be_undone_after_a_day(member: AsyncClient, monkeypat
     await merge(member, source, target)
     later = datetime.now(UTC) + timedelta(days=1, minutes=1)
     monkeypatch.setattr(clock, "now", lambda: later)
-    (told,) = await get(member, f"/items/{source['id']}/merges")
-    assert told["undoable_until"] is None
+    (merge_entry,) = await get(member, f"/items/{source['id']}/merges")
+    assert merge_entry["undoable_until"] is None
     refused(await member.post(f"/items/{source['id']}/unmerge"), 409, "more than a day ago")
 
 
@@ -223,7 +223,7 @@ async def test_stock_in_two_units_is_not_merged(member: AsyncClient, config: Con
     await new_stock(member, target, shelf, 3, unit="bag")
     refused(await member.post(f"/items/{source['id']}/merge", json={"into": target["id"]}), 409, "g and Rice in bag")
     assert (await total(member, source), await total(member, target)) == (500, 3)
-    # Capital letters are no other unit.
+    # Units ignore case.
     loose = await new_item(member, "Rice in bags")
     await new_stock(member, loose, shelf, 2, unit="Bag")
     assert (await merge(member, loose, target))["total_quantity"] == 5

@@ -1,4 +1,4 @@
-"""What was booked on an item before it was merged is undone like anything else, out of what the other has of it."""
+"""Events from before a merge can be undone, from the stock of the target."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ async def test_event_from_before_the_merge_is_undone_on_the_target(member: Async
     assert (undone["item_id"], undone["delta"], undone["reverses_id"]) == (source["id"], -2, wrong)
     assert undone["note"] == "scanned twice"
     assert (await total(member, source), await total(member, target)) == (0, 4)
-    # The ledger tells whose stock it was, and whose it is.
-    told = (await get(member, f"/items/{target['id']}/events"))["events"][:3]
-    assert [(event["type"], event["item_id"], event["delta"], event["quantity_after"]) for event in told] == [
+    # The ledger names the original item and the current one.
+    events = (await get(member, f"/items/{target['id']}/events"))["events"][:3]
+    assert [(event["type"], event["item_id"], event["delta"], event["quantity_after"]) for event in events] == [
         ("undo", source["id"], -2, 0),
         ("move", source["id"], 2, 2),
         ("move", target["id"], -2, 4),
     ]
     refused(await member.post(f"/events/{wrong}/undo"), 409, "undone already")
     assert await find_faults(config) == []
-    # The merge gives back that much less, and the rest can be undone on the item itself.
+    # Undoing the merge returns that much less, and the rest can be undone on the item itself.
     await unmerge(member, source)
     assert (await total(member, source), await total(member, target)) == (3, 1)
     await undo(member, right)
@@ -130,7 +130,7 @@ async def test_event_is_undone_through_a_chain_of_merges(member: AsyncClient, co
     wrong = await book(member, "remove", first, shelf, 5)
     for item in (second, third):
         await new_stock(member, item, shelf, 1, expiry_date="2030-01-01")
-    # Neither merge has anything of the first one to pass on.
+    # Neither merge has stock of the first item to pass on.
     await merge(member, first, second)
     await merge(member, second, third)
     await undo(member, wrong)
@@ -141,7 +141,7 @@ async def test_event_is_undone_through_a_chain_of_merges(member: AsyncClient, co
     assert [await total(member, item) for item in (first, second, third)] == [0, 6, 1]
     await unmerge(member, first)
     assert [await total(member, item) for item in (first, second, third)] == [5, 1, 1]
-    # Where the stock only passed through, it left no place behind.
+    # The item that the stock only passed through has no SKU left.
     for item in (second, third):
         assert len(await get(member, "/skus/", item_id=item["id"])) == 1
     assert await find_faults(config) == []

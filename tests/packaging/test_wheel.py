@@ -1,4 +1,4 @@
-"""What is installed is all there: from an empty environment and an empty directory, it serves."""
+"""The wheel is complete: it serves from an empty environment and directory."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_wheel_has_all_sql_and_migrations_and_no_tests(wheel: Path) -> None:
 
 
 def test_installed_command_has_help(stocky: Path, tmp_path: Path) -> None:
-    told = subprocess.run(
+    shown = subprocess.run(
         [stocky, "--help"],
         cwd=tmp_path,
         env=environment({}, python_path=None),
@@ -55,7 +55,7 @@ def test_installed_command_has_help(stocky: Path, tmp_path: Path) -> None:
         capture_output=True,
         text=True,
     )
-    assert "serve" in told.stdout
+    assert "serve" in shown.stdout
 
 
 def test_postgres_without_the_extra_is_a_one_line_error(stocky: Path, tmp_path: Path) -> None:
@@ -89,11 +89,11 @@ def test_postgres_without_the_extra_is_a_one_line_error(stocky: Path, tmp_path: 
             text=True,
             check=False,
         )
-        told = (
+        message = (
             "stocky: Postgres needs asyncpg and psycopg, which are not installed:"
             " run 'pip install -r requirements.txt' in a checkout of Stocky\n"
         )
-        assert (done.returncode, done.stderr) == (1, told), command
+        assert (done.returncode, done.stderr) == (1, message), command
 
 
 def _migrated(stocky: Path, directory: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Projects: what they need, what is missing, and the shopping list for it."""
+"""Projects: requirements, missing quantities, and the shopping list for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Withdrawing a project: all of it or nothing, once, and undone as one."""
+"""Withdrawing a project: all or nothing, once, and undone as a whole."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ async def test_a_withdrawal_sent_twice_counts_once(member: AsyncClient, bench: B
     first = next(each for each in answers if not each["duplicate"])
     assert all(each["events"] == first["events"] for each in answers)
     assert await total(member, bench.screw) == 6.5
-    # Also after it was undone: another build has another name.
+    # Also after it was undone: a repeated build needs a new event_id.
     made(await member.post(f"/events/batches/{first['batch_id']}/undo"))
     assert made(await member.post(path, json=body))["duplicate"] is True
     assert await total(member, bench.screw) == 8.5

@@ -1,4 +1,4 @@
-"""What the planner proposes, whatever there is: allowed moves that keep every piece, and nothing once they are made."""
+"""The planner proposes allowed moves that lose no stock, and nothing after they are made."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Room = tuple[list[Spot], list[Thing], list[Lot]]
 
 
 def boxes(*capacities: int, storage_type: StorageType = GARAGE) -> list[Spot]:
-    """Boxes 1, 2, …; place 3 of box 2 has the id 203."""
+    """Boxes 1, 2, …; location 3 of box 2 has the id 203."""
     return [
         Spot(100 * box_no + number, f"Box {box_no} / {number}", box_no, number, storage_type)
         for box_no, capacity in enumerate(capacities, 1)
@@ -33,8 +33,8 @@ def things(count: int, kind: str | None = None, storage_type: StorageType = GARA
     return [Thing(number, f"thing {number}", storage_type, kind) for number in range(1, count + 1)]
 
 
-def lot(item_id: int, place: int, quantity: int = 1, expiry_date: date | None = None, unit: str = "piece") -> Lot:
-    return Lot(item_id, place, expiry_date, 1000 * quantity, unit)
+def lot(item_id: int, location: int, quantity: int = 1, expiry_date: date | None = None, unit: str = "piece") -> Lot:
+    return Lot(item_id, location, expiry_date, 1000 * quantity, unit)
 
 
 def moves(room: Room) -> list[tuple[int, int, int]]:
@@ -42,7 +42,7 @@ def moves(room: Room) -> list[tuple[int, int, int]]:
 
 
 def carry_out(room: Room, proposal: Proposal) -> Room:
-    """The room after the moves; fails where one is not allowed or does not carry what is there."""
+    """The room after the moves; fails when a move is not allowed or differs from the stock."""
     spots, known, lots = room
     spot_by_id, thing_by_id = {spot.id: spot for spot in spots}, {thing.id: thing for thing in known}
     stock: dict[tuple[int, int], Counter[date | None]] = defaultdict(Counter)
@@ -50,23 +50,23 @@ def carry_out(room: Room, proposal: Proposal) -> Room:
     usual = {each.item_id: each.unit for each in lots}
     for each in lots:
         stock[each.item_id, each.location_id][each.expiry_date] += each.quantity_milli
-    lying: dict[int, set[int]] = defaultdict(set)
-    for (item_id, place), held in stock.items():
+    occupants: dict[int, set[int]] = defaultdict(set)
+    for (item_id, location), held in stock.items():
         if any(held.values()):
-            lying[place].add(item_id)
+            occupants[location].add(item_id)
     for move in proposal.moves:
-        there = lying[move.to_id]
+        there = occupants[move.to_id]
         reason = reason_against(thing_by_id[move.item_id], spot_by_id[move.from_id], spot_by_id[move.to_id], there)
         assert reason is None, (move, reason)
         held = stock.pop((move.item_id, move.from_id))
         assert {each.expiry_date: each.quantity_milli for each in move.lots} == {k: v for k, v in held.items() if v}
         assert all(each.unit == usual[move.item_id] for each in move.lots)
         stock[move.item_id, move.to_id].update(held)
-        lying[move.from_id].remove(move.item_id)
-        lying[move.to_id].add(move.item_id)
+        occupants[move.from_id].remove(move.item_id)
+        occupants[move.to_id].add(move.item_id)
     after = [
-        Lot(item_id, place, expiry_date, quantity, units.get((item_id, place, expiry_date), usual[item_id]))
-        for (item_id, place), held in stock.items()
+        Lot(item_id, location, expiry_date, quantity, units.get((item_id, location, expiry_date), usual[item_id]))
+        for (item_id, location), held in stock.items()
         for expiry_date, quantity in held.items()
     ]
     return spots, known, after
@@ -106,8 +106,8 @@ def rooms(draw: st.DrawFn) -> Room:
         st.sampled_from(DATES),
     )
     lots = [
-        Lot(item_id, place, expiry_date, draw(st.sampled_from([1, 500, 1000, 1000, 2000, 0, -1])), "piece")
-        for item_id, place, expiry_date in draw(st.lists(keys, max_size=18, unique=True))
+        Lot(item_id, location, expiry_date, draw(st.sampled_from([1, 500, 1000, 1000, 2000, 0, -1])), "piece")
+        for item_id, location, expiry_date in draw(st.lists(keys, max_size=18, unique=True))
     ]
     odd = draw(st.none() | st.integers(1, 9))
     return (
@@ -243,7 +243,11 @@ def test_plan_for_ten_thousand_lots_keeps_the_rules() -> None:
     spots = boxes(*[chance.randint(20, 99) for _ in range(400)])
     known = [Thing(number, f"thing {number}", GARAGE, f"type {number % 50}") for number in range(1, 7001)]
     keys = {(chance.randint(1, 7000), chance.choice(spots).id) for _ in range(10_000)}
-    room = spots, known, [lot(item, place, chance.randint(1, 9), chance.choice(DATES)) for item, place in sorted(keys)]
+    room = (
+        spots,
+        known,
+        [lot(item, location, chance.randint(1, 9), chance.choice(DATES)) for item, location in sorted(keys)],
+    )
     proposal = propose(*room, 100_000)
     assert len(proposal.moves) > 5000
     assert len(proposal.freed_boxes) > 100

@@ -1,4 +1,4 @@
-"""`/reorg` over HTTP: computed as a job, applied once and whole, refused when it no longer fits, undone."""
+"""`/reorg` over HTTP: plans are computed as jobs, applied once and completely or rejected, and undone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.one_postgres
 
 
 async def plan(client: AsyncClient, **fields: Any) -> Json:
-    """A plan that has been computed."""
+    """Computes a plan."""
     answer = await client.post("/reorg/plans", json=fields)
     assert answer.status_code == 202, answer.text
     for _ in range(1200):
@@ -33,13 +33,13 @@ async def plan(client: AsyncClient, **fields: Any) -> Json:
 
 
 async def where(client: AsyncClient, item: Json) -> dict[tuple[str, str | None], float]:
-    """How much of an item is where, by place and expiry date."""
+    """The quantities of an item by location and expiry date."""
     skus = await get(client, "/skus/", item_id=item["id"], expand="location")
     return {(sku["location"]["name"], sku["expiry_date"]): sku["quantity"] for sku in skus if sku["quantity"]}
 
 
 class Workshop:
-    """Two boxes of three places: screws in both, of two lots in the second; washers in one, nuts in the other."""
+    """Two boxes of three locations: screws in both, two lots in the second; washers in one, nuts in the other."""
 
     def __init__(self, client: AsyncClient) -> None:
         self.client = client

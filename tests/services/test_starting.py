@@ -1,4 +1,4 @@
-"""A start that fails says why and leaves nothing behind that would keep the process from ending."""
+"""A failed start reports the reason and leaves nothing that keeps the process alive."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def test_failed_connection_closes_earlier_ones(config: Config, monkeypatch
             pytest.fail("It runs")
     assert opened
     for thread in threads_of_sqlite() - before:
-        # It says that its connection is closed just before it ends.
+        # A thread reports its closed connection just before it ends.
         await asyncio.to_thread(thread.join, 30)
     assert threads_of_sqlite() == before
 

@@ -1,4 +1,4 @@
-"""Settings of the environment that are refused at the start, with words that name them."""
+"""Invalid environment settings are rejected by name at start."""
 
 from __future__ import annotations
 

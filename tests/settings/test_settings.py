@@ -1,4 +1,4 @@
-"""Settings that administrators change: what they are at first, what is taken, and who changed them."""
+"""Settings that admins change: defaults, validation and audit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The zone of times of day: the setting, else TZ, else the system's; and what it is called."""
+"""The time zone of times of day: the setting, else TZ, else the system's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Filling a list from low stock: what is missing, once."""
+"""Filling a list from low stock adds missing quantities once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.shopping.lists import log_of, new_list, on, put_on
 
 
 async def fill(client: AsyncClient, a_list: Json, **body: Any) -> dict[str, float]:
-    """What was added: quantities by name."""
+    """The added quantities, by name."""
     answer = made(await client.post(f"/shopping-lists/{a_list['id']}/fill-low-stock", json=body))
     assert answer["is_complete"] is True
     return {entry["item"]["name"]: entry["quantity"] for entry in answer["added"]}
@@ -31,7 +31,7 @@ async def test_fill_adds_what_is_missing_to_the_minimum(member: AsyncClient) -> 
     assert (await member.delete(f"/items/{gone['id']}")).status_code == 204
     answer = made(await member.post(f"/shopping-lists/{a_list['id']}/fill-low-stock"))
     added = {entry["item"]["name"]: entry["quantity"] for entry in answer["added"]}
-    # At its minimum nothing is missing; but it is low, and one is bought.
+    # At its minimum nothing is missing, but the item is low, so one is added.
     assert added == {"At": 1, "Below": 2.75, "Never there": 3}
     assert answer["added"] == (await get(member, f"/shopping-lists/{a_list['id']}"))["items"]
     log = await log_of(member, a_list, action_type="item_added")

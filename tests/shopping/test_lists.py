@@ -1,4 +1,4 @@
-"""Shopping lists: whose they are, what is on them, and the log of who changed what."""
+"""Shopping lists: visibility, entries and log."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ async def test_an_entry_of_another_list_is_not_found_on_this_one(member: AsyncCl
         refused(await member.put(path, json={"quantity": 2}), 404, "on the shopping list")
         refused(await member.delete(path), 404)
         refused(await member.post(f"{path}/bought"), 404)
-    # An item is no placeholder, by whatever number.
+    # An item id is not a placeholder id.
     with_item = (await get(member, f"/shopping-lists/{one['id']}"))["items"][1]
     refused(await member.delete(f"/shopping-lists/{one['id']}/placeholders/{with_item['id']}"), 404)
     assert await on(member, one) == {"Socks": 1, "Coffee": 1}

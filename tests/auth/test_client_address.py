@@ -1,4 +1,4 @@
-"""Where a request comes from: what proxies say counts only from those that are trusted."""
+"""The client address of a request: forwarded headers count only from trusted proxies."""
 
 from __future__ import annotations
 
@@ -69,11 +69,11 @@ def test_other_schemes_are_not_secure(proto: str) -> None:
 
 def test_client_of_a_unix_socket_is_a_trusted_proxy() -> None:
     raw = [(b"x-forwarded-for", b"198.51.100.7"), (b"x-forwarded-proto", b"https")]
-    peer = peer_of(behind(None, ("/run/stocky.sock", None), raw), CONFIG)
-    assert (peer.address, peer.is_secure) == ("198.51.100.7", True)
-    # A client of TCP that was gone before it was asked for its address is nobody's proxy.
-    peer = peer_of(behind(None, ("127.0.0.1", 8000), raw), CONFIG)
-    assert (peer.address, peer.is_secure) == ("local", False)
+    info = peer_of(behind(None, ("/run/stocky.sock", None), raw), CONFIG)
+    assert (info.address, info.is_secure) == ("198.51.100.7", True)
+    # A TCP client that disconnected before its address was read is not a trusted proxy.
+    info = peer_of(behind(None, ("127.0.0.1", 8000), raw), CONFIG)
+    assert (info.address, info.is_secure) == ("local", False)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What no document has is deleted from the store after a month, and nothing else ever is."""
+"""Content that no document references is deleted after a month; other content never is."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def contents(config: Config) -> list[Path]:
 
 
 def put(config: Config, content: bytes, stored_at: datetime | None = None) -> Path:
-    """A content that no document has."""
+    """A content that no document references."""
     sha256 = hashlib.sha256(content).hexdigest()
     file = config.data_dir / "documents" / "contents" / sha256[:2] / sha256
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -57,7 +57,7 @@ async def test_deleted_content_is_collected_after_a_month(
     admin: AsyncClient, config: Config, collecting: GarbageCollector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     item = await new_item(admin)
-    kept = await uploaded(admin, item, pdf(mark="kept"))
+    used = await uploaded(admin, item, pdf(mark="used"))
     gone = await uploaded(admin, item, pdf(mark="gone"))
     await admin.delete(f"/documents/{gone['id']}")
     assert await collect(collecting) == Collected(0, 0)
@@ -65,8 +65,8 @@ async def test_deleted_content_is_collected_after_a_month(
     now = clock.now
     monkeypatch.setattr(clock, "now", lambda: now() + LATER)
     assert (await collect(collecting)).deleted == 1
-    assert [file.name for file in contents(config)] == [kept["sha256"]]
-    assert (await admin.get(f"/documents/{kept['id']}/content")).status_code == 200
+    assert [file.name for file in contents(config)] == [used["sha256"]]
+    assert (await admin.get(f"/documents/{used['id']}/content")).status_code == 200
     assert await collect(collecting) == Collected(0, 0)
 
 
@@ -80,7 +80,7 @@ async def test_content_of_an_aborted_upload_is_collected(
     monkeypatch.setattr(clock, "now", lambda: now() + LATER)
     assert await collect(collecting) == Collected(1, 1)
     assert not old.exists()
-    # From now on it is known that nobody has this one.
+    # From now on this content is noted as an orphan.
     assert fresh.exists()
 
 
@@ -106,7 +106,7 @@ async def test_upload_of_content_being_deleted_gets_retry_after(admin: AsyncClie
     answer = await send(admin, item, pdf())
     refused(answer, 503, "send it again")
     assert answer.headers["retry-after"] == "10"
-    # Whoever was deleting it was killed.
+    # The deleting process was killed.
     await schema.run_beside(config, doom.format("2020-01-01T00:00:00.000000Z"))
     await uploaded(admin, item, pdf())
     assert await schema.run_beside(config, "SELECT sha256 FROM orphan_content") == []
@@ -155,9 +155,9 @@ async def test_check_lists_documents_without_content(
     store = config.data_dir / "documents" / "contents"
     (store / lost["sha256"][:2] / lost["sha256"]).unlink()
     (store / cut["sha256"][:2] / cut["sha256"]).write_bytes(b"x")
-    said = stocky(environ, "check")
-    assert said.returncode == 1
-    assert said.stdout.splitlines() == [
+    result = stocky(environ, "check")
+    assert result.returncode == 1
+    assert result.stdout.splitlines() == [
         f"documents: the content of document {lost['id']} (Lost) is not in the store",
         f"documents: the content of document {cut['id']} (Cut) has 1 bytes in the store, not {cut['size_bytes']}",
     ]
