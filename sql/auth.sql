@@ -7,36 +7,36 @@ SELECT id, username, email, role, is_active, created_at, updated_at
  WHERE id = :id;
 
 -- list_users_by_id --
--- The users :ids, the inactive ones included.
+-- The users :ids, including inactive ones.
 SELECT id, username, email, role, is_active, created_at, updated_at
   FROM user_account
  WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
 
 -- has_active_admin --
--- Whether there is an admin who may sign in.
+-- Whether an active admin exists.
 SELECT EXISTS (SELECT 1 FROM user_account WHERE role = 'admin' AND is_active);
 
 -- find_user_named --
--- One user by its name in any case.
+-- One user by name, ignoring case.
 SELECT id, username, email, role, is_active, created_at, updated_at
   FROM user_account
  WHERE lower(username) = lower(:username);
 
 -- list_user_names --
--- What every user is called.
+-- The names of every user.
 SELECT id, username, email
   FROM user_account
  ORDER BY id;
 
 -- list_users --
--- All users, the inactive ones included, in the order they were added.
+-- All users, including inactive ones, in the order they were added.
 SELECT id, username, email, role, is_active, created_at, updated_at
   FROM user_account
  ORDER BY id
  LIMIT :limit OFFSET :skip;
 
 -- find_password_hash --
--- What the password of a user is compared with.
+-- The stored password hash of a user.
 SELECT password_hash
   FROM user_account
  WHERE id = :user_id;
@@ -48,7 +48,7 @@ VALUES (:username, :email, :password_hash, :role, :is_active, :now, :now)
 RETURNING id, username, email, role, is_active, created_at, updated_at;
 
 -- change_user --
--- Changes what is not NULL.
+-- Changes the columns whose parameter is not NULL.
 UPDATE user_account
    SET username = coalesce(CAST(:username AS TEXT), username),
        email = coalesce(CAST(:email AS TEXT), email),
@@ -60,27 +60,27 @@ UPDATE user_account
 RETURNING id, username, email, role, is_active, created_at, updated_at;
 
 -- lock_active_admins --
--- The admins there are, in an order that two changes at once cannot be in each other's way.
+-- The active admins, always in the same order, so that two concurrent changes cannot deadlock.
 SELECT id
   FROM user_account
  WHERE role = 'admin' AND is_active
  ORDER BY id;
 
 -- add_sign_in --
--- A sign-in, unless its user's password or state changed while the password was compared.
+-- A sign-in, unless the user's password or state changed while the password was verified.
 INSERT INTO sign_in (id, user_id, is_remembered, created_at, expires_at)
 SELECT :id, id, CAST(:is_remembered AS BOOLEAN), :now, :expires_at
   FROM user_account
  WHERE id = :user_id AND is_active AND password_hash = :password_hash;
 
 -- find_sign_in --
--- A sign-in that has neither ended nor been revoked.
+-- A sign-in that has neither expired nor been revoked.
 SELECT id, user_id, is_remembered, expires_at
   FROM sign_in
  WHERE id = :id AND revoked_at IS NULL AND expires_at > :now;
 
 -- find_sign_in_of_token --
--- The same by one of its refresh tokens, used or not.
+-- A sign-in by one of its refresh tokens, used or not.
 SELECT sign_in.id, sign_in.user_id, sign_in.is_remembered, sign_in.expires_at
   FROM refresh_token JOIN sign_in ON sign_in.id = refresh_token.sign_in_id
  WHERE refresh_token.token_hash = :token_hash AND sign_in.revoked_at IS NULL AND sign_in.expires_at > :now;
@@ -92,35 +92,35 @@ UPDATE sign_in
  WHERE id = :id AND revoked_at IS NULL;
 
 -- revoke_sign_ins --
--- Ends the sign-ins of a user, all but :kept.
+-- Ends the sign-ins of a user, all but :except_id.
 UPDATE sign_in
    SET revoked_at = :now
- WHERE user_id = :user_id AND revoked_at IS NULL AND id <> coalesce(CAST(:kept AS TEXT), '');
+ WHERE user_id = :user_id AND revoked_at IS NULL AND id <> coalesce(CAST(:except_id AS TEXT), '');
 
 -- remove_ended_sign_ins --
--- Sign-ins of no more use, with their refresh tokens.
+-- Removes expired and revoked sign-ins, with their refresh tokens.
 DELETE FROM sign_in
  WHERE expires_at < :now OR revoked_at < :now;
 
 -- add_refresh_token --
--- One more refresh token of a sign-in.
+-- Adds a refresh token to a sign-in.
 INSERT INTO refresh_token (token_hash, sign_in_id, created_at)
 VALUES (:token_hash, :sign_in_id, :now);
 
 -- use_refresh_token --
--- Uses it up; changes no row when it has been used before.
+-- Marks it as used; changes no row when it already was.
 UPDATE refresh_token
    SET used_at = :now
  WHERE token_hash = :token_hash AND used_at IS NULL;
 
 -- find_api_key --
--- What a key is checked by.
+-- The fields that a key is checked against.
 SELECT id, user_id, key_hash, expires_at
   FROM api_key
  WHERE prefix = :prefix AND revoked_at IS NULL;
 
 -- get_key_expiry --
--- Until when a key is valid; NULL without an end.
+-- When a key expires; NULL when it does not.
 SELECT expires_at
   FROM api_key
  WHERE id = :id;
@@ -140,7 +140,7 @@ VALUES (:user_id, :name, :prefix, :key_hash, :now, :expires_at)
 RETURNING id, user_id, name, prefix, created_at, expires_at, last_used_at;
 
 -- revoke_api_keys --
--- Ends keys of a user: all, or the one with :id, or those of :name; what they were.
+-- Revokes keys of a user: all, the one with :id, or those named :name. Returns the revoked keys.
 UPDATE api_key
    SET revoked_at = :now
  WHERE user_id = :user_id
@@ -150,17 +150,17 @@ UPDATE api_key
 RETURNING id, user_id, name, prefix, created_at, expires_at, last_used_at;
 
 -- note_api_key_use --
--- When a key was used last; of several processes the latest counts.
+-- Stores when a key was last used; the latest of several processes counts.
 UPDATE api_key
    SET last_used_at = :used_at
  WHERE id = :id AND (last_used_at IS NULL OR last_used_at < :used_at);
 
 -- get_auth_revision --
--- How often who may do what has changed.
+-- Counts the changes of users, keys and sign-ins.
 SELECT revision
   FROM auth_revision;
 
 -- raise_auth_revision --
--- Tells every process that who may do what has changed.
+-- Notifies every process that users, keys or sign-ins have changed.
 UPDATE auth_revision
    SET revision = revision + 1;

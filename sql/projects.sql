@@ -1,4 +1,4 @@
--- Projects, what they need, and when they took it from stock.
+-- Projects, their requirements, and their withdrawals from stock.
 
 -- add_project --
 -- A new project.
@@ -7,19 +7,19 @@ VALUES (:name, :notes, :created_at, :created_at)
 RETURNING id;
 
 -- change_project --
--- All that can be changed of a project.
+-- Changes a project.
 UPDATE project
    SET name = :name, notes = :notes, is_active = :is_active, updated_at = :updated_at
  WHERE id = :id;
 
 -- touch_project --
--- What the project needs has changed.
+-- Sets the time of the last change of a project.
 UPDATE project
    SET updated_at = :updated_at
  WHERE id = :id;
 
 -- lock_project --
--- Keeps a project as it is until the end of the transaction. SQLite's one writer needs no lock.
+-- Locks a project until the end of the transaction. SQLite's single writer needs no lock.
 SELECT id
   FROM project
  WHERE id = :id;
@@ -31,8 +31,8 @@ SELECT id, name, notes, created_at, updated_at
  WHERE id = :id AND is_active;
 
 -- list_projects --
--- Projects in the order they were added; :pattern for LIKE in lower case is optional. What the ledger holds of a
--- withdrawal and is not undone makes a project withdrawn.
+-- Projects in the order they were added; :pattern for LIKE in lower case is optional. A project is
+-- withdrawn while the ledger has an event of its withdrawal that is not undone.
 SELECT project.id, project.name, project.notes, project.created_at, project.updated_at,
        (SELECT count(*) FROM project_entry AS entry WHERE entry.project_id = project.id) AS item_count,
        EXISTS (SELECT 1 FROM project_withdrawal AS withdrawal
@@ -47,8 +47,8 @@ SELECT project.id, project.name, project.notes, project.created_at, project.upda
  ORDER BY project.id
  LIMIT :limit OFFSET :skip;
 
--- find_standing_withdrawal --
--- When the project took what it needs from stock, as far as that has not all been undone.
+-- find_active_withdrawal --
+-- The last withdrawal of a project, unless all of it was undone.
 SELECT withdrawal.batch_id, withdrawal.user_id, withdrawal.recorded_at
   FROM project_withdrawal AS withdrawal
  WHERE withdrawal.project_id = :project_id
@@ -66,12 +66,12 @@ SELECT withdrawal.project_id, withdrawal.batch_id, event.fingerprint
  WHERE event.event_id = :event_id;
 
 -- add_withdrawal --
--- That a project has taken what it needs from stock.
+-- Stores a withdrawal.
 INSERT INTO project_withdrawal (project_id, batch_id, user_id, recorded_at)
 VALUES (:project_id, :batch_id, :user_id, :recorded_at);
 
 -- list_requirements --
--- What a project needs, in the order it was added, with what can be taken from stock of each item.
+-- The requirements of a project in the order they were added, with the quantity of each item that can be taken.
 SELECT entry.id, entry.item_id, entry.text, entry.quantity_milli, entry.created_at, entry.updated_at,
        coalesce((SELECT item_amount.removable_milli FROM item_amount WHERE item_amount.item_id = entry.item_id), 0)
            AS in_stock_milli
@@ -80,18 +80,18 @@ SELECT entry.id, entry.item_id, entry.text, entry.quantity_milli, entry.created_
  ORDER BY entry.id;
 
 -- add_requirement --
--- An item or a placeholder that a project needs.
+-- Adds a requirement: an item or a placeholder.
 INSERT INTO project_entry (project_id, item_id, text, quantity_milli, created_at, updated_at)
 VALUES (:project_id, :item_id, :text, :quantity_milli, :created_at, :created_at)
 RETURNING id;
 
 -- change_requirement --
--- All that can be changed of what a project needs.
+-- Changes a requirement.
 UPDATE project_entry
    SET text = :text, quantity_milli = :quantity_milli, updated_at = :updated_at
  WHERE id = :id;
 
 -- remove_requirement --
--- What a project needs no longer.
+-- Removes a requirement.
 DELETE FROM project_entry
  WHERE id = :id;

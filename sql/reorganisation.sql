@@ -1,32 +1,32 @@
--- Plans of moves, and what they are made from.
+-- Plans of moves, and the stock they are computed from.
 
 -- list_spots --
--- Every location in use.
+-- Every active location.
 SELECT id, name, box_no, loc_no, storage_type
   FROM location
  WHERE is_active;
 
 -- list_things --
--- The items that there is something of, with their types.
+-- The items with stock, with their types.
 SELECT item.id, item.name, item.default_storage_type AS storage_type, item_type.name AS type_name
   FROM item
   LEFT JOIN item_type ON item_type.id = item.type_id
  WHERE EXISTS (SELECT 1 FROM sku WHERE sku.item_id = item.id AND sku.quantity_milli <> 0);
 
 -- list_tags_of_things --
--- The tags of every item, in one order.
+-- The tags of every item, in a fixed order.
 SELECT item_tag.item_id, tag.name
   FROM item_tag
   JOIN tag ON tag.id = item_tag.tag_id
  ORDER BY item_tag.item_id, tag.name_key;
 
 -- list_lots --
--- All stock records, also of nothing: they say in which unit a lot is counted at a place.
+-- All SKUs, including empty ones: they have the unit of a lot at a location.
 SELECT item_id, location_id, expiry_date, quantity_milli, unit
   FROM sku;
 
 -- list_items_at --
--- Which items lie at the locations :ids.
+-- The items with stock at the locations :ids.
 SELECT DISTINCT sku.location_id, sku.item_id, item.name
   FROM json_each(CAST(:ids AS TEXT)) AS wanted
   JOIN sku ON sku.location_id = CAST(wanted.value AS BIGINT)
@@ -35,31 +35,31 @@ SELECT DISTINCT sku.location_id, sku.item_id, item.name
  ORDER BY sku.location_id, item.name, sku.item_id;
 
 -- lock_locations --
--- Nothing comes to the locations :ids, or goes from them, until the transaction ends. SQLite needs no lock.
+-- Locks the locations :ids against stock events until the transaction ends. SQLite needs no lock.
 SELECT id
   FROM location
  WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
 
 -- add_plan --
--- A plan that is going to be computed.
+-- Adds a plan to compute.
 INSERT INTO reorg_plan (status, max_moves, created_by, created_at, expires_at)
 VALUES ('computing', :max_moves, :created_by, :created_at, :expires_at)
 RETURNING id;
 
 -- count_open_plans --
--- How many plans wait for someone's word.
+-- Counts the plans that are neither applied, discarded, failed nor expired.
 SELECT count(*)
   FROM reorg_plan
  WHERE status IN ('computing', 'proposed') AND expires_at > :now;
 
 -- lock_plan --
--- Keeps a plan as it is until the transaction ends. SQLite's one writer needs no lock.
+-- Locks a plan until the transaction ends. SQLite's single writer needs no lock.
 SELECT id
   FROM reorg_plan
  WHERE id = :id;
 
 -- get_plan --
--- One plan; the ledger says whether what was applied has all been undone.
+-- One plan; it is undone when the ledger has its whole batch undone.
 SELECT id,
        CASE WHEN status IN ('computing', 'proposed') AND expires_at <= :now THEN 'expired'
             WHEN status = 'applied'
@@ -94,41 +94,41 @@ SELECT id,
  LIMIT :limit OFFSET :skip;
 
 -- propose_plan --
--- It has been computed, unless someone discarded it meanwhile.
+-- Marks a plan as computed, unless it was discarded in the meantime.
 UPDATE reorg_plan
    SET status = 'proposed', has_more = :has_more, freed_boxes = :freed_boxes
  WHERE id = :id AND status IN ('computing', 'failed');
 
 -- fail_plan --
--- It could not be computed.
+-- Marks a plan as failed.
 UPDATE reorg_plan
    SET status = 'failed'
  WHERE id = :id AND status = 'computing';
 
 -- discard_plan --
--- Nobody is going to apply it.
+-- Discards a plan that was not applied.
 UPDATE reorg_plan
    SET status = 'discarded'
  WHERE id = :id AND status <> 'applied';
 
 -- apply_plan --
--- It was applied, as this batch of the ledger.
+-- Marks a plan as applied, with its batch.
 UPDATE reorg_plan
    SET status = 'applied', applied_by = :applied_by, applied_at = :applied_at, batch_id = :batch_id
  WHERE id = :id;
 
 -- remove_old_plans --
--- What nobody applied, some time after it expired.
+-- Removes plans that were not applied, some time after they expired.
 DELETE FROM reorg_plan
  WHERE status <> 'applied' AND expires_at < :before;
 
 -- add_move --
--- A lot that a plan moves.
+-- Adds a lot that a plan moves.
 INSERT INTO reorg_move (plan_id, step, item_id, from_location_id, to_location_id, expiry_date, quantity_milli, unit, reason)
 VALUES (:plan_id, :step, :item_id, :from_location_id, :to_location_id, :expiry_date, :quantity_milli, :unit, :reason);
 
 -- note_moved --
--- How much of a lot there was to move.
+-- Stores the moved quantity of a lot.
 UPDATE reorg_move
    SET moved_milli = :moved_milli
  WHERE id = :id;

@@ -1,4 +1,4 @@
--- Shopping lists, what is on them, and who changed what.
+-- Shopping lists, their entries, and their log.
 
 -- add_shopping_list --
 -- A new list.
@@ -7,25 +7,25 @@ VALUES (:name, :is_public, :creator_id, :created_at, :created_at)
 RETURNING id;
 
 -- change_shopping_list --
--- All that can be changed of a list.
+-- Changes a list.
 UPDATE shopping_list
    SET name = :name, is_public = :is_public, updated_at = :updated_at
  WHERE id = :id;
 
 -- touch_shopping_list --
--- What is on the list has changed.
+-- Sets the time of the last change of a list.
 UPDATE shopping_list
    SET updated_at = :updated_at
  WHERE id = :id;
 
 -- hide_shopping_list --
--- The list is deleted; its rows stay.
+-- Hides a deleted list; its rows stay.
 UPDATE shopping_list
    SET is_active = FALSE, updated_at = :updated_at
  WHERE id = :id;
 
 -- lock_shopping_list --
--- Keeps a list as it is until the end of the transaction. SQLite's one writer needs no lock.
+-- Locks a list until the end of the transaction. SQLite's single writer needs no lock.
 SELECT id
   FROM shopping_list
  WHERE id = :id;
@@ -38,7 +38,7 @@ SELECT id, name, is_public, creator_id, created_at, updated_at,
  WHERE id = :id AND is_active AND (is_public OR creator_id = :user_id OR CAST(:sees_all AS BOOLEAN));
 
 -- list_shopping_lists --
--- The lists that :user_id may see, or all of them, in the order they were made.
+-- The lists that :user_id may see, or all of them, in the order they were created.
 SELECT id, name, is_public, creator_id, created_at, updated_at,
        (SELECT count(*) FROM shopping_list_entry WHERE shopping_list_entry.list_id = shopping_list.id) AS item_count
   FROM shopping_list
@@ -47,13 +47,13 @@ SELECT id, name, is_public, creator_id, created_at, updated_at,
  LIMIT :limit OFFSET :skip;
 
 -- count_shopping_lists --
--- How many lists :user_id may see, or how many there are.
+-- Counts the lists that :user_id may see, or all of them.
 SELECT count(*)
   FROM shopping_list
  WHERE is_active AND (is_public OR creator_id = :user_id OR CAST(:sees_all AS BOOLEAN));
 
 -- list_shopping_list_entries --
--- What is on a list, in the order it was put there.
+-- The entries of a list, in the order they were added.
 SELECT id, list_id, item_id, text, quantity_milli, created_at, updated_at
   FROM shopping_list_entry
  WHERE list_id = :list_id
@@ -67,24 +67,24 @@ SELECT id, list_id, item_id, text, quantity_milli, created_at, updated_at
    AND (item_id = :item_id OR (text IS NOT NULL AND id = :entry_id));
 
 -- add_shopping_list_entry --
--- An item or a placeholder on a list.
+-- Adds an item or a placeholder to a list.
 INSERT INTO shopping_list_entry (list_id, item_id, text, quantity_milli, created_at, updated_at)
 VALUES (:list_id, :item_id, :text, :quantity_milli, :created_at, :created_at)
 RETURNING id;
 
 -- change_shopping_list_entry --
--- All that can be changed of an entry.
+-- Changes an entry.
 UPDATE shopping_list_entry
    SET text = :text, quantity_milli = :quantity_milli, updated_at = :updated_at
  WHERE id = :id;
 
 -- remove_shopping_list_entry --
--- Takes an entry from its list.
+-- Removes an entry.
 DELETE FROM shopping_list_entry
  WHERE id = :id;
 
 -- copy_shopping_list_entries --
--- All that is on the list :source_id, also on the list :list_id.
+-- Copies the entries of the list :source_id to the list :list_id.
 INSERT INTO shopping_list_entry (list_id, item_id, text, quantity_milli, created_at, updated_at)
 SELECT CAST(:list_id AS BIGINT), item_id, text, quantity_milli, :created_at, :created_at
   FROM shopping_list_entry
@@ -92,7 +92,7 @@ SELECT CAST(:list_id AS BIGINT), item_id, text, quantity_milli, :created_at, :cr
  ORDER BY id;
 
 -- list_low_items --
--- Items in use at or below their minimum that are not on the list :list_id, by name.
+-- Active items at or below their minimum that are not on the list :list_id, by name.
 SELECT counted.id, counted.name, counted.min_quantity_milli, counted.stock_milli
   FROM (SELECT item.id, item.name, item.min_quantity_milli,
                (SELECT item_amount.total_milli FROM item_amount WHERE item_amount.item_id = item.id) AS stock_milli
@@ -105,12 +105,12 @@ SELECT counted.id, counted.name, counted.min_quantity_milli, counted.stock_milli
  LIMIT :limit;
 
 -- add_shopping_list_log --
--- Who did what to a list.
+-- Adds a log entry.
 INSERT INTO shopping_list_log (list_id, action_type, user_id, details, recorded_at)
 VALUES (:list_id, :action_type, :user_id, :details, :recorded_at);
 
 -- list_shopping_list_logs --
--- What was done to a list, newest first; the kind is optional.
+-- The log of a list, newest first; :action_type is optional.
 SELECT id, action_type, user_id, details AS details_json, recorded_at
   FROM shopping_list_log
  WHERE list_id = :list_id

@@ -1,5 +1,5 @@
 -- lock_project --
--- Keeps a project as it is until the end of the transaction.
+-- Locks a project until the end of the transaction.
 SELECT id
   FROM project
  WHERE id = :id

@@ -1,5 +1,5 @@
 -- lock_locations --
--- Nothing comes to the locations :ids, or goes from them, until the transaction ends.
+-- Locks the locations :ids against stock events until the transaction ends.
 SELECT id
   FROM location
  WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
@@ -7,7 +7,7 @@ SELECT id
    FOR NO KEY UPDATE;
 
 -- lock_plan --
--- Keeps a plan as it is until the transaction ends.
+-- Locks a plan until the transaction ends.
 SELECT id
   FROM reorg_plan
  WHERE id = :id

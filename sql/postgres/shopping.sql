@@ -1,5 +1,5 @@
 -- lock_shopping_list --
--- Keeps a list as it is until the end of the transaction.
+-- Locks a list until the end of the transaction.
 SELECT id
   FROM shopping_list
  WHERE id = :id

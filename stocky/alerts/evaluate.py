@@ -17,7 +17,7 @@ import msgspec
 from stocky import clock
 from stocky.db import Connection
 from stocky.quantity import from_milli
-from stocky.settings.repository import read_settings
+from stocky.settings.repository import get_settings
 
 COLD = frozenset({"freezer", "refrigerator"})
 
@@ -55,7 +55,7 @@ async def evaluate_alerts(tx: Connection, item_ids: Iterable[int]) -> None:
 
     The items are locked. An alert that a person resolved does not come back before its cause went and came again.
     """
-    settings = await read_settings(tx)
+    settings = await get_settings(tx)
     today, moment = clock.today(), clock.now()
     causes: list[Cause] = await tx.all(
         "list_causes",

@@ -1,1 +1,1 @@
-"""Who someone is and what they may do."""
+"""Authentication and authorization: users, sign-ins, API keys and roles."""

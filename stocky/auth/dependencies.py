@@ -1,4 +1,4 @@
-"""What the handlers of this feature are given besides what every handler is."""
+"""The dependencies of the auth handlers, besides those that every handler has."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ async def _accounts(state: State) -> Accounts:
     return Accounts(state.database, state.identities)
 
 
-async def _peer(request: Request[Any, Any, Any], state: State) -> ClientInfo:
+async def _client(request: Request[Any, Any, Any], state: State) -> ClientInfo:
     return peer_of(request, state.config)
 
 
 async def _changing(state: State) -> AsyncIterator[Connection]:
-    """`tx` as `Identities.changing` gives it: whoever is believed is asked for again after it."""
+    """`tx` from `Identities.changing`: cached principals are dropped after it."""
     identities: Identities = state.identities
     async with identities.changing() as tx:
         yield tx
 
 
-# Takes the place of the application's `tx`, so that no route of this feature can write around the revision.
+# Replaces the application's `tx`, so that no auth route can write without raising the revision.
 AUTH_DEPENDENCIES = {
     "tx": Provide(_changing),
     "sign_ins": Provide(_sign_ins),
     "accounts": Provide(_accounts),
-    "peer": Provide(_peer),
+    "client": Provide(_client),
 }

@@ -1,7 +1,7 @@
-"""Which roles may call a route: `opt=members` beside its path. A route without such a word is open to everyone.
+"""The roles that may call a route, such as `opt=members` beside its path. A route without the option is public.
 
 Litestar's own guards copy the whole route handler for each request, which a profile of scanning showed
-near the top of the event loop's time; a hook that looks at the route's options does the same without.
+near the top of the event loop's time; a hook that reads the route's options avoids the copy.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from stocky.http.openapi import ROLES_OPTION
 
 
 def allow(*roles: Role) -> dict[str, frozenset[Role]]:
-    """The options of a route that only these roles may call."""
+    """The route options that allow only these roles."""
     return {ROLES_OPTION: frozenset(roles)}
 
 
@@ -27,15 +27,15 @@ readers = allow(Role.ADMIN, Role.MEMBER, Role.SCANNER, Role.READ_ONLY)
 
 
 def roles_of(options: dict[str, Any]) -> frozenset[Role]:
-    """The roles that a route's options name; none for a route that is open."""
+    """The roles that a route's options allow; empty for a public route."""
     roles: frozenset[Role] = options.get(ROLES_OPTION, frozenset())
     return roles
 
 
 async def authorize(request: Request[Any, Any, Any]) -> None:
-    """Called before every handler: finds who is behind the request and whether they may.
+    """Runs before every handler: identifies the principal and checks its role.
 
-    Raises Unauthorized, or Forbidden naming the roles that may.
+    Raises Unauthorized, or Forbidden naming the allowed roles.
     """
     allowed = roles_of(request.scope["route_handler"].opt)
     if not allowed:
@@ -45,4 +45,4 @@ async def authorize(request: Request[Any, Any, Any]) -> None:
     role = principal.user.role
     if role not in allowed:
         names = " or ".join(each.value for each in Role if each in allowed)
-        raise Forbidden(f"Access denied. This takes the role {names}; yours is {role.value}")
+        raise Forbidden(f"Access denied. This requires the role {names}; yours is {role.value}")

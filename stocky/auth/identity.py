@@ -1,4 +1,4 @@
-"""Who is behind a request, from memory; nobody is believed longer than a second after a look at the database."""
+"""Identifies the principal of a request from a cache, which is trusted for at most a second after a revision check."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from stocky.db import Connection, Database, Lane
 from stocky.errors import StockyError, Unauthorized, Unavailable
 from stocky.request_context import user_id as user_of_request
 
-# How long the memory is believed after a look at the revision began, how often one begins, how long it may take.
+# How long the cache is trusted after a revision check began, how often a check begins, how long it may take.
 TRUST_SECONDS = 1.0
-LOOK_EVERY_SECONDS = 0.5
-LOOK_TIMEOUT_SECONDS = 5.0
+CHECK_EVERY_SECONDS = 0.5
+CHECK_TIMEOUT_SECONDS = 5.0
 FLUSH_EVERY_SECONDS = 60
-TIDY_EVERY_SECONDS = 3600
-MAX_KNOWN = 50_000
+CLEAN_UP_EVERY_SECONDS = 3600
+MAX_CACHED = 50_000
 
 _log = logging.getLogger(__name__)
 
 
 class Identities:
-    """Finds the principal behind a request, and remembers it until who may do what has changed.
+    """Finds the principal of a request and caches it until users, keys or sign-ins change.
 
-    Every change raises the database's auth revision in its transaction. This process forgets all it knows
-    right after a commit of its own (`changing`) and when it sees that the revision is another one.
+    Every change raises the database's auth revision in its transaction. This process clears its cache
+    right after its own commit (`changing`) and when it sees a different revision.
     """
 
     def __init__(self, database: Database, config: Config) -> None:
@@ -47,45 +47,50 @@ class Identities:
         self.throttle = Throttle()
         self._database = database
         self._secret_key = config.secret_key
-        # By the SHA-256 of an API key, or by the id of a sign-in: who it is, and until when (seconds since 1970).
-        self._known: dict[bytes | str, tuple[Principal, float]] = {}
+        # By the SHA-256 of an API key or by sign-in id: the principal, and until when it is valid (seconds since 1970).
+        self._cache: dict[bytes | str, tuple[Principal, float]] = {}
         self._epoch = 0
         self._revision: int | None = None
         self._trusted_until = 0.0
-        self._look_running: asyncio.Task[None] | None = None
+        self._check_running: asyncio.Task[None] | None = None
         self._key_uses: dict[int, float] = {}
-        self._tidied_at = -math.inf
+        self._cleaned_up_at = -math.inf
         task = database.supervisor.task
         self._tasks = [
-            task("identities", self._look, lambda: asyncio.sleep(LOOK_EVERY_SECONDS), retry_seconds=LOOK_EVERY_SECONDS),
-            task("sign-ins and keys", self._keep_house, lambda: asyncio.sleep(FLUSH_EVERY_SECONDS)),
+            task(
+                "identities",
+                self._check_revision,
+                lambda: asyncio.sleep(CHECK_EVERY_SECONDS),
+                retry_seconds=CHECK_EVERY_SECONDS,
+            ),
+            task("sign-ins and keys", self._clean_up, lambda: asyncio.sleep(FLUSH_EVERY_SECONDS)),
         ]
-        database.gate.on_data_replaced(self._start_over)
+        database.gate.on_data_replaced(self._reset)
 
     def start(self) -> None:
-        """Begins to watch the revision and to keep house. The database is open, and there is a secret key."""
+        """Starts the revision check and the cleanup. The database must be open and the secret key set."""
         if not self._secret_key:
             raise ValueError("There is no secret key to sign tokens with")
         for task in self._tasks:
             task.start()
 
     async def close(self) -> None:
-        """Ends that, and writes down when keys were used last."""
+        """Stops both tasks and stores when keys were last used."""
         for task in self._tasks:
             await task.close()
-        if self._look_running is not None:
-            self._look_running.cancel()
-            await asyncio.gather(self._look_running, return_exceptions=True)
+        if self._check_running is not None:
+            self._check_running.cancel()
+            await asyncio.gather(self._check_running, return_exceptions=True)
         self.passwords.close()
         try:
             await self._flush_key_uses()
         except StockyError as error:
-            _log.warning("The last use of API keys could not be written down: %s", error.detail)
+            _log.warning("The last use of API keys could not be stored: %s", error.detail)
 
     async def identify(self, connection: ASGIConnection[Any, Any, Any, Any]) -> Principal:
-        """Who sent this: by `X-API-Key`, else by `Authorization: Bearer`.
+        """The principal of a request: by `X-API-Key`, else by `Authorization: Bearer`.
 
-        Raises Unauthorized, or Unavailable while the database cannot say whether it is still true.
+        Raises Unauthorized, or Unavailable while the revision cannot be read.
         """
         credential = b""
         for name, value in connection.scope["headers"]:
@@ -99,11 +104,11 @@ class Identities:
         return await self.holder_of_access_token(token.strip().decode("latin-1"))
 
     async def holder_of_access_token(self, token: str) -> Principal:
-        """Who signed in with it. Raises Unauthorized or Unavailable."""
+        """The principal of an access token. Raises Unauthorized or Unavailable."""
         sign_in_id = tokens.sign_in_of(self._secret_key, token)
         if time.monotonic() >= self._trusted_until:
-            await self._look()
-        principal, until = self._known.get(sign_in_id) or await self._look_up_sign_in(sign_in_id)
+            await self._check_revision()
+        principal, until = self._cache.get(sign_in_id) or await self._look_up_sign_in(sign_in_id)
         if time.time() >= until:
             raise tokens.token_invalid()
         user_of_request.set(principal.user.id)
@@ -111,22 +116,22 @@ class Identities:
 
     @asynccontextmanager
     async def changing(self) -> AsyncIterator[Connection]:
-        """A transaction after which nothing that was known before is believed, here at once, elsewhere within a second.
+        """A transaction that invalidates cached principals, here at once, in other processes within a second.
 
-        Whatever changes who may do what goes through it: whoever begins a request after its answer meets the change.
+        Every change of users, keys and sign-ins uses it: a request that begins after the response sees the change.
         """
         try:
             async with repository.changing(self._database) as tx:
                 yield tx
         finally:
-            # Also after a failure: a connection lost at COMMIT leaves it open what became of it.
-            self._forget()
+            # Also after a failure: when the connection is lost at COMMIT, the outcome is unknown.
+            self._clear_cache()
 
     async def _holder_of_key(self, key: bytes) -> Principal:
         if time.monotonic() >= self._trusted_until:
-            await self._look()
+            await self._check_revision()
         digest = hashlib.sha256(key).digest()
-        principal, until = self._known.get(digest) or await self._look_up_key(key, digest)
+        principal, until = self._cache.get(digest) or await self._look_up_key(key, digest)
         now = time.time()
         if now >= until:
             raise _key_invalid()
@@ -147,7 +152,7 @@ class Identities:
         if not user.is_active:
             raise _key_invalid()
         until = stored.expires_at.timestamp() if stored.expires_at else math.inf
-        return self._remember(digest, Principal(user, key_id=stored.id), until, epoch)
+        return self._store(digest, Principal(user, key_id=stored.id), until, epoch)
 
     async def _look_up_sign_in(self, sign_in_id: str) -> tuple[Principal, float]:
         epoch = self._epoch
@@ -158,55 +163,57 @@ class Identities:
             user = await repository.get_user(read, sign_in.user_id)
         if not user.is_active:
             raise tokens.token_invalid()
-        return self._remember(sign_in_id, Principal(user, sign_in_id=sign_in_id), sign_in.expires_at.timestamp(), epoch)
+        return self._store(sign_in_id, Principal(user, sign_in_id=sign_in_id), sign_in.expires_at.timestamp(), epoch)
 
-    def _remember(self, name: bytes | str, principal: Principal, until: float, epoch: int) -> tuple[Principal, float]:
+    def _store(self, name: bytes | str, principal: Principal, until: float, epoch: int) -> tuple[Principal, float]:
         found = (principal, until)
-        # What was read before the last change is good for the request that asked, which began before it, and no other.
+        # A value read before the last change is valid only for this request, which began before the change.
         if epoch == self._epoch:
-            if len(self._known) >= MAX_KNOWN:
-                self._known.clear()
-            self._known[name] = found
+            if len(self._cache) >= MAX_CACHED:
+                self._cache.clear()
+            self._cache[name] = found
         return found
 
-    def _start_over(self) -> None:
-        """After a restore: a key's id may be another key's now."""
+    def _reset(self) -> None:
+        """After a restore, an id may belong to a different key."""
         self._key_uses.clear()
         self._revision = None
         self._trusted_until = 0.0
-        self._forget()
+        self._clear_cache()
 
-    def _forget(self) -> None:
+    def _clear_cache(self) -> None:
         self._epoch += 1
-        self._known.clear()
+        self._cache.clear()
 
-    async def _look(self) -> None:
-        """Makes sure that what is known is true now; whoever needs that shares one look. Raises Unavailable."""
-        if self._look_running is None or self._look_running.done():
-            self._look_running = asyncio.create_task(self._read_revision())
-        await asyncio.shield(self._look_running)
+    async def _check_revision(self) -> None:
+        """Checks the revision; concurrent callers share one check. Raises Unavailable."""
+        if self._check_running is None or self._check_running.done():
+            self._check_running = asyncio.create_task(self._read_revision())
+        await asyncio.shield(self._check_running)
 
     async def _read_revision(self) -> None:
         began = time.monotonic()
         try:
-            async with asyncio.timeout(LOOK_TIMEOUT_SECONDS), self._database.read(Lane.IDENTITY) as read:
+            async with asyncio.timeout(CHECK_TIMEOUT_SECONDS), self._database.read(Lane.IDENTITY) as read:
                 revision = await read.value("get_auth_revision")
         except Exception as error:
-            # Whatever went wrong, what is known can no longer be believed: fail closed.
-            self._forget()
+            # Whatever the cause, the cache can no longer be trusted: fail closed.
+            self._clear_cache()
             self._database.gate.check_open()
-            raise Unavailable("The database cannot be reached, so nobody can be identified; try again") from error
+            raise Unavailable(
+                "The database cannot be reached, so the request cannot be authenticated; try again"
+            ) from error
         if revision != self._revision:
             self._revision = revision
-            self._forget()
+            self._clear_cache()
         self._trusted_until = began + TRUST_SECONDS
 
-    async def _keep_house(self) -> None:
+    async def _clean_up(self) -> None:
         await self._flush_key_uses()
-        if time.monotonic() >= self._tidied_at + TIDY_EVERY_SECONDS:
+        if time.monotonic() >= self._cleaned_up_at + CLEAN_UP_EVERY_SECONDS:
             async with self._database.transaction() as tx:
                 await sign_in_repository.remove_ended_sign_ins(tx)
-            self._tidied_at = time.monotonic()
+            self._cleaned_up_at = time.monotonic()
 
     async def _flush_key_uses(self) -> None:
         uses, self._key_uses = self._key_uses, {}

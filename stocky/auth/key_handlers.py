@@ -1,4 +1,4 @@
-"""`/api-keys`, one's own, and `/users/{id}/api-keys`, for admins."""
+"""`/api-keys`, the own keys, and `/users/{id}/api-keys`, for admins."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from stocky.http.parameters import Paging, PathId
 
 @get("/", opt=readers)
 async def list_own_keys(read: Connection, user: Principal, paging: Paging) -> list[ApiKey]:
-    """Your keys that are not revoked."""
+    """List your keys that are not revoked."""
     return await key_repository.list_api_keys(read, user.id, skip=paging.skip, limit=paging.limit)
 
 
 @post("/", opt=readers)
 async def create_own_key(data: NewApiKey, tx: Connection, user: Principal) -> CreatedApiKey:
-    """A new key of yours; `api_key` is shown this once."""
+    """Create a key; `api_key` is shown only in this response."""
     return await key_repository.add_api_key(tx, user.id, data, user)
 
 
@@ -32,14 +32,14 @@ async def remove_own_key(tx: Connection, user: Principal, key_id: PathId) -> Non
 
 @get("/", opt=admins)
 async def list_keys(read: Connection, user_id: PathId, paging: Paging) -> list[ApiKey]:
-    """A user's keys that are not revoked."""
+    """List a user's keys that are not revoked."""
     await repository.get_user(read, user_id)
     return await key_repository.list_api_keys(read, user_id, skip=paging.skip, limit=paging.limit)
 
 
 @post("/", opt=admins)
 async def create_key(data: NewApiKey, tx: Connection, user: Principal, user_id: PathId) -> CreatedApiKey:
-    """A new key for a user; `api_key` is shown this once."""
+    """Create a key for a user; `api_key` is shown only in this response."""
     await repository.get_user(tx, user_id)
     return await key_repository.add_api_key(tx, user_id, data, user)
 

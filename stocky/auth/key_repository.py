@@ -1,4 +1,4 @@
-"""API keys in the database; a key itself is never kept, only its hash, and it is shown once."""
+"""API keys in the database; only the hash of a key is stored, and the key is shown once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DEFAULT_NAME = "default"
 
 
 class StoredKey(Struct, frozen=True):
-    """What a key is checked by."""
+    """The fields that a key is checked against."""
 
     id: int
     user_id: int
@@ -27,18 +27,18 @@ class StoredKey(Struct, frozen=True):
 
 
 async def find_api_key(read: Connection, prefix: str) -> StoredKey | None:
-    """The key of that prefix, unless it is revoked; whether it has expired is for the caller to see."""
+    """The key with this prefix, unless revoked; the caller checks whether it has expired."""
     return await read.one("find_api_key", StoredKey, prefix=prefix)
 
 
 async def list_api_keys(read: Connection, user_id: int, *, skip: int, limit: int) -> list[ApiKey]:
-    """The keys of a user that are not revoked."""
+    """A user's keys that are not revoked."""
     return await read.all("list_api_keys", ApiKey, user_id=user_id, skip=skip, limit=limit)
 
 
 async def add_api_key(tx: Connection, user_id: int, new: NewApiKey, by: Principal | None) -> CreatedApiKey:
-    """A new key of a user, who exists, with the key itself. Raises Forbidden when it would outlive the key of `by`."""
-    await _refuse_longer_life(tx, new.expires_at, by)
+    """Adds a key for an existing user. Raises Forbidden when it would outlive the key of `by`."""
+    await _reject_longer_life(tx, new.expires_at, by)
     made = tokens.make_api_key()
     key = await tx.one(
         "add_api_key",
@@ -51,7 +51,7 @@ async def add_api_key(tx: Connection, user_id: int, new: NewApiKey, by: Principa
         expires_at=new.expires_at,
     )
     assert key is not None  # INSERT … RETURNING has a row
-    await audit.record(tx, by, "created", "api_key", key.id, _told(key))
+    await audit.record(tx, by, "created", "api_key", key.id, _details(key))
     return CreatedApiKey(**structs.asdict(key), api_key=made.text)
 
 
@@ -62,13 +62,13 @@ async def remove_api_key(tx: Connection, user_id: int, key_id: int, by: Principa
 
 
 async def replace_default_key(tx: Connection, by: Principal) -> CreatedApiKey:
-    """The one key of a user who wants just one: a new one, and the one before is revoked."""
+    """Creates a user's default key and revokes the previous one."""
     await _revoke(tx, by.id, by, name=DEFAULT_NAME)
     return await add_api_key(tx, by.id, NewApiKey(DEFAULT_NAME), by)
 
 
 async def remove_default_key(tx: Connection, by: Principal) -> None:
-    """Revokes that key. Raises NotFound."""
+    """Revokes the default key. Raises NotFound."""
     if not await _revoke(tx, by.id, by, name=DEFAULT_NAME):
         raise NotFound("There is no API key to revoke; named keys are revoked under /api-keys")
 
@@ -79,11 +79,11 @@ async def revoke_api_keys(tx: Connection, user_id: int, by: Principal) -> None:
 
 
 async def note_api_key_use(tx: Connection, used: Iterable[tuple[int, datetime]]) -> None:
-    """Keeps when keys, by their ids, were used last."""
+    """Stores when keys were last used, by key id."""
     await tx.execute_many("note_api_key_use", [(used_at, id) for id, used_at in used])
 
 
-async def _refuse_longer_life(tx: Connection, expires_at: datetime | None, by: Principal | None) -> None:
+async def _reject_longer_life(tx: Connection, expires_at: datetime | None, by: Principal | None) -> None:
     if by is None or by.key_id is None:
         return
     own: datetime | None = await tx.value("get_key_expiry", id=by.key_id)
@@ -92,7 +92,7 @@ async def _refuse_longer_life(tx: Connection, expires_at: datetime | None, by: P
     limit = own if isinstance(own, datetime) else datetime.fromisoformat(own)
     if expires_at is None or expires_at > limit:
         raise Forbidden(
-            "Access denied. An API key cannot make one that is valid longer than itself;"
+            "Access denied. An API key cannot create a key that is valid longer than itself;"
             f" set expires_at to {limit:%Y-%m-%dT%H:%M:%SZ} or earlier, or sign in"
         )
 
@@ -102,9 +102,9 @@ async def _revoke(
 ) -> list[ApiKey]:
     revoked = await tx.all("revoke_api_keys", ApiKey, user_id=user_id, id=id, name=name, now=clock.now())
     for key in revoked:
-        await audit.record(tx, by, "revoked", "api_key", key.id, _told(key))
+        await audit.record(tx, by, "revoked", "api_key", key.id, _details(key))
     return revoked
 
 
-def _told(key: ApiKey) -> dict[str, str | int]:
+def _details(key: ApiKey) -> dict[str, str | int]:
     return {"user_id": key.user_id, "name": key.name, "prefix": key.prefix}

@@ -1,4 +1,4 @@
-"""Users in the database; usernames and emails are unique in any case, and there is always an active admin."""
+"""Users in the database; usernames and emails are unique ignoring case, and the last active admin cannot go."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class _Names(Struct):
 
 @asynccontextmanager
 async def changing(database: Database) -> AsyncIterator[Connection]:
-    """A transaction that changes who may do what, and tells every process so; see `Identities.changing`."""
+    """A transaction that changes permissions and notifies every process; see `Identities.changing`."""
     async with database.transaction() as tx:
         yield tx
         await tx.execute("raise_auth_revision")
@@ -46,7 +46,7 @@ async def get_user(read: Connection, user_id: int) -> User:
 
 
 async def get_users(read: Connection, user_ids: set[int]) -> dict[int, User]:
-    """Users by their ids, the inactive ones included."""
+    """Users by id, including inactive ones."""
     if not user_ids:
         return {}
     users = await read.all("list_users_by_id", User, ids=sorted(user_ids))
@@ -54,13 +54,13 @@ async def get_users(read: Connection, user_ids: set[int]) -> dict[int, User]:
 
 
 async def get_shown_users(read: Connection, user_ids: set[int], viewer: Principal | None) -> dict[int, ShownUser]:
-    """The same as `viewer` may see them; None sees the least."""
+    """Users by id, as visible to `viewer`; None sees the least."""
     users = await get_users(read, user_ids)
     return {id: shown(user, viewer) for id, user in users.items()}
 
 
 def shown(user: User, viewer: Principal | None) -> ShownUser:
-    """An account as `viewer` may see it."""
+    """The account as visible to `viewer`."""
     is_whole = viewer is not None and (viewer.role is Role.ADMIN or viewer.id == user.id)
     return ShownUser(
         id=user.id,
@@ -74,15 +74,15 @@ def shown(user: User, viewer: Principal | None) -> ShownUser:
 
 
 async def has_active_admin(read: Connection) -> bool:
-    """Whether anyone may administer; nobody may before the first admin is made."""
+    """Whether an active admin exists; a new database has none."""
     return bool(await read.value("has_active_admin"))
 
 
 async def find_user_named(read: Connection, username: str) -> User | None:
-    """The user of that name, in any case."""
+    """The user with this name, ignoring case."""
     user = await read.one("find_user_named", User, username=username)
     if user is None and not username.isascii():
-        # The databases fold ASCII only, the same on both; the rest is compared here.
+        # Both databases fold the case of ASCII only; other names are compared here.
         named = [each.id for each in await _names(read) if each.username.casefold() == username.casefold()]
         if len(named) == 1:
             return await get_user(read, named[0])
@@ -90,7 +90,7 @@ async def find_user_named(read: Connection, username: str) -> User | None:
 
 
 async def get_user_named(read: Connection, username: str) -> User:
-    """The same. Raises NotFound."""
+    """The user with this name, ignoring case. Raises NotFound."""
     user = await find_user_named(read, username)
     if user is None:
         raise NotFound(f"There is no user named {username!r}")
@@ -98,19 +98,19 @@ async def get_user_named(read: Connection, username: str) -> User:
 
 
 async def find_password_hash(read: Connection, user_id: int) -> str | None:
-    """What the user's password is compared with."""
+    """The stored hash of the user's password."""
     stored: str | None = await read.value("find_password_hash", user_id=user_id)
     return stored
 
 
 async def list_users(read: Connection, *, skip: int, limit: int) -> list[User]:
-    """All users, the inactive ones included, in the order they were added."""
+    """All users, including inactive ones, in the order they were added."""
     return await read.all("list_users", User, skip=skip, limit=limit)
 
 
 async def add_user(tx: Connection, new: NewUser, password_hash: str, by: Principal | None) -> User:
-    """Adds a user; `by` is None on the command line. Raises BadRequest naming the field that another user has."""
-    await _refuse_duplicates(tx, new.username, new.email)
+    """Adds a user; `by` is None on the command line. Raises BadRequest naming the field that is taken."""
+    await _reject_duplicates(tx, new.username, new.email)
     with _duplicates_named():
         user = await tx.one(
             "add_user",
@@ -131,26 +131,26 @@ async def add_user(tx: Connection, new: NewUser, password_hash: str, by: Princip
 async def change_user(
     tx: Connection, user_id: int, change: UserChange, password_hash: str | None, by: Principal | None
 ) -> User:
-    """Changes a user; a new password or the end of being active ends its sign-ins, all but the one of `by`.
+    """Changes a user; a new password or deactivation ends its sign-ins, all but the one of `by`.
 
-    Raises NotFound, Forbidden when a user who is no admin changes its own role or active flag, or an API key a role,
-    BadRequest naming the field that another user has, Conflict when no active admin would be left.
+    Raises NotFound, Forbidden when a non-admin changes its own role or active flag, or an API key a role,
+    BadRequest naming the field that is taken, Conflict when no active admin would be left.
     """
     user = await get_user(tx, user_id)
     role, is_active = change.role or user.role, user.is_active if change.is_active is None else change.is_active
     if by is not None and by.role is not Role.ADMIN and (role, is_active) != (user.role, user.is_active):
-        raise Forbidden("Access denied. Only an admin changes a user's role or active flag")
+        raise Forbidden("Access denied. Only an admin can change a user's role or active flag")
     if by is not None and by.key_id is not None and role is not user.role:
         raise Forbidden("Access denied. An API key cannot change a user's role; sign in to change it")
     changed = await _change(tx, user_id, change, password_hash, by)
-    await audit.record(tx, by, "changed", "user", user_id, _told(change, password_hash))
+    await audit.record(tx, by, "changed", "user", user_id, _details(change, password_hash))
     return changed
 
 
 async def remove_user(tx: Connection, user_id: int, by: Principal) -> None:
-    """Makes a user inactive: its sign-ins end and its keys are revoked. What it did stays in the ledger.
+    """Deactivates a user: its sign-ins end and its keys are revoked. Its events stay in the ledger.
 
-    Raises NotFound, BadRequest for oneself, Conflict for the last active admin.
+    Raises NotFound, BadRequest for the own account, Conflict for the last active admin.
     """
     if user_id == by.id:
         raise BadRequest("You cannot remove yourself; another admin can")
@@ -164,8 +164,8 @@ async def _change(
     tx: Connection, user_id: int, change: UserChange, password_hash: str | None, by: Principal | None
 ) -> User:
     if change.role not in (None, Role.ADMIN) or change.is_active is False:
-        await _keep_an_admin(tx, user_id)
-    await _refuse_duplicates(tx, change.username, change.email, own_id=user_id)
+        await _check_admin_remains(tx, user_id)
+    await _reject_duplicates(tx, change.username, change.email, own_id=user_id)
     with _duplicates_named():
         user = await tx.one(
             "change_user",
@@ -180,14 +180,14 @@ async def _change(
         )
     assert user is not None  # users are never deleted
     if password_hash is not None or change.is_active is False:
-        await revoke_sign_ins(tx, user_id, kept=by.sign_in_id if by is not None and by.id == user_id else None)
+        await revoke_sign_ins(tx, user_id, except_id=by.sign_in_id if by is not None and by.id == user_id else None)
     return user
 
 
-async def _refuse_duplicates(
+async def _reject_duplicates(
     tx: Connection, username: str | None, email: str | None, own_id: int | None = None
 ) -> None:
-    """Raises BadRequest for a name that differs from another user's in case only, which the indexes tell for ASCII."""
+    """Raises BadRequest for a name that differs from another only in case; for ASCII the indexes check this."""
     if (username or "").isascii() and (email or "").isascii():
         return
     for other in await _names(tx):
@@ -203,7 +203,7 @@ async def _names(read: Connection) -> list[_Names]:
     return await read.all("list_user_names", _Names)
 
 
-async def _keep_an_admin(tx: Connection, user_id: int) -> None:
+async def _check_admin_remains(tx: Connection, user_id: int) -> None:
     if [admin.id for admin in await tx.all("lock_active_admins", _Id)] == [user_id]:
         raise Conflict("This is the last active admin; make another user an admin first")
 
@@ -219,7 +219,7 @@ def _duplicates_named() -> Iterator[None]:
         raise BadRequest(conflict.detail, field=field) from conflict
 
 
-def _told(change: UserChange, password_hash: str | None) -> dict[str, Any]:
-    told = {name: getattr(change, name) for name in ("username", "email", "role", "is_active")}
-    told["password"] = None if password_hash is None else "changed"
-    return {name: value for name, value in told.items() if value is not None}
+def _details(change: UserChange, password_hash: str | None) -> dict[str, Any]:
+    details = {name: getattr(change, name) for name in ("username", "email", "role", "is_active")}
+    details["password"] = None if password_hash is None else "changed"
+    return {name: value for name, value in details.items() if value is not None}

@@ -1,4 +1,4 @@
-"""Users, keys and sign-ins as they are asked for and answered, and the principal behind a request."""
+"""Request and response types of users, keys and sign-ins, and the principal of a request."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stocky.schema import VISIBLE, AnyCase
 Username = Annotated[str, Meta(min_length=3, max_length=50, examples=["ada"])]
 Email = Annotated[str, Meta(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$(?!\n)", examples=["ada@example.org"])]
 NewPassword = Annotated[str, Meta(min_length=8, max_length=1000, examples=["correct horse battery"])]
-# What is compared may be anything of a bounded length; what is too short for a password is just wrong.
+# Values to compare have only a maximum length; a password that is too short is simply wrong.
 GivenName = Annotated[str, Meta(max_length=254, examples=["ada"])]
 GivenPassword = Annotated[str, Meta(max_length=1000, examples=["correct horse battery"])]
 GivenToken = Annotated[str, Meta(max_length=4096)]
@@ -26,7 +26,7 @@ T = TypeVar("T", bound=Struct)
 
 
 class Role(AnyCase):
-    """What someone may do; see `guards`."""
+    """A user's permissions; see `guards`."""
 
     ADMIN = "admin"
     MEMBER = "member"
@@ -35,7 +35,7 @@ class Role(AnyCase):
 
 
 class User(Struct, kw_only=True):
-    """An account, as it is answered."""
+    """A user account."""
 
     id: int
     username: str
@@ -47,7 +47,7 @@ class User(Struct, kw_only=True):
 
 
 class ShownUser(Struct, kw_only=True):
-    """An account as others see it: only admins and the user itself see `email` and `role`, others null."""
+    """An account as others see it: `email` and `role` are null except for admins and the user itself."""
 
     id: int
     username: str
@@ -59,7 +59,7 @@ class ShownUser(Struct, kw_only=True):
 
 
 class Principal(Struct, frozen=True):
-    """Who is behind a request: a user, by an API key (`key_id`) or by a sign-in (`sign_in_id`)."""
+    """The authenticated user of a request, by API key (`key_id`) or by sign-in (`sign_in_id`)."""
 
     user: User
     key_id: int | None = None
@@ -75,7 +75,7 @@ class Principal(Struct, frozen=True):
 
 
 class NewUser(Struct, kw_only=True):
-    """An account to add. Username and email are unique without regard to case."""
+    """An account to add. Username and email are unique, ignoring case."""
 
     username: Username
     email: Email
@@ -88,9 +88,9 @@ class NewUser(Struct, kw_only=True):
 
 
 class UserChange(Struct, kw_only=True):
-    """What to change of an account; what is not sent, or null, stays.
+    """Changes to an account; fields that are missing or null stay unchanged.
 
-    `new_password` is another name of `password`. A change of your own password needs `current_password`.
+    `new_password` is an alias of `password`. Changing your own password requires `current_password`.
     """
 
     username: Username | None = None
@@ -108,7 +108,7 @@ class UserChange(Struct, kw_only=True):
         self.password = self.password or self.new_password
 
     def changes_credentials(self, user: User) -> bool:
-        """Whether the user would sign in, or be reached, in another way."""
+        """Whether the username, email or password changes."""
         return (
             self.password is not None
             or self.username not in (None, user.username)
@@ -117,7 +117,7 @@ class UserChange(Struct, kw_only=True):
 
 
 class Login(Struct):
-    """Who signs in; with `remember_me` for 30 days instead of 7, and with a cookie."""
+    """Credentials; with `remember_me` the session lasts 30 days instead of 7 and sets a cookie."""
 
     username: GivenName
     password: GivenPassword
@@ -125,18 +125,20 @@ class Login(Struct):
 
 
 class LoginForm(Struct):
-    """The same as fields of a form."""
+    """Credentials as form fields."""
 
     username: GivenName
     password: GivenPassword
-    remember_me: Annotated[str, Meta(description="`true`, `1` or `on`, in any case, for yes", examples=["true"])] = ""
+    remember_me: Annotated[
+        str, Meta(description="`true`, `1` or `on`, in any case, to be remembered", examples=["true"])
+    ] = ""
 
     def login(self) -> Login:
         return Login(self.username, self.password, self.remember_me.lower() in ("true", "1", "on", "yes"))
 
 
 class Tokens(Struct, kw_only=True):
-    """What a sign-in gives. `expires_in` is the access token's life in seconds; the refresh token works once."""
+    """The tokens of a session. `expires_in` is the access token's lifetime in seconds; the refresh token works once."""
 
     access_token: str
     token_type: Literal["bearer"] = "bearer"
@@ -147,26 +149,26 @@ class Tokens(Struct, kw_only=True):
 
 
 class GivenRefreshToken(Struct):
-    """A refresh token, by those who keep it themselves."""
+    """A refresh token, for clients that store it themselves."""
 
     refresh_token: GivenToken | None = None
 
 
 class PasswordChange(Struct):
-    """Both passwords, so that a session left open is not enough."""
+    """The current and the new password; an open session alone is not enough."""
 
     current_password: GivenPassword
     new_password: NewPassword
 
 
 class Message(Struct):
-    """That it was done, for people."""
+    """A confirmation for people to read."""
 
     message: str
 
 
 class GeneratedKey(Struct):
-    """A new key, shown this once."""
+    """A new key, shown only in this response."""
 
     message: str
     api_key: str
@@ -174,7 +176,7 @@ class GeneratedKey(Struct):
 
 
 class NewApiKey(Struct):
-    """A key to make; without `expires_at` it is good until it is revoked."""
+    """A key to create; without `expires_at` it is valid until it is revoked."""
 
     name: KeyName
     expires_at: datetime | None = None
@@ -188,7 +190,7 @@ class NewApiKey(Struct):
 
 
 class ApiKey(Struct, kw_only=True):
-    """A key as it is listed. `last_used_at` is right to about a minute; `prefix` is the readable part of the key."""
+    """An API key. `last_used_at` is accurate to about a minute; `prefix` is the readable part of the key."""
 
     id: int
     user_id: int
@@ -200,13 +202,13 @@ class ApiKey(Struct, kw_only=True):
 
 
 class CreatedApiKey(ApiKey, kw_only=True):
-    """A key just made, with the key itself, shown this once."""
+    """A new key with its secret, shown only in this response."""
 
     api_key: str
 
 
 class SignIn(Struct, frozen=True):
-    """A sign-in that has neither ended nor been revoked."""
+    """A sign-in that has neither expired nor been revoked."""
 
     id: str
     user_id: int
@@ -215,17 +217,17 @@ class SignIn(Struct, frozen=True):
 
 
 def checked(kind: type[T], **fields: Any) -> T:
-    """A Struct of these fields, checked like the body of a request. Raises Invalid naming the field."""
+    """A Struct of these fields, validated like a request body. Raises Invalid naming the field."""
     try:
         return convert(fields, kind)
     except ValidationError as error:
-        said = told(error, kind)
-        field, colon, _ = said.partition(": ")
-        raise Invalid(said, field=field if colon else None) from None
+        message = told(error, kind)
+        field, colon, _ = message.partition(": ")
+        raise Invalid(message, field=field if colon else None) from None
 
 
 def _check_names(username: str | None, email: str | None) -> None:
     if username is not None and (username != username.strip() or not username.isprintable()):
-        raise ValueError("username: may not begin or end with a space or hold control characters")
+        raise ValueError("username: must not begin or end with a space or contain control characters")
     if email is not None and not email.isprintable():
-        raise ValueError("email: may not hold control characters")
+        raise ValueError("email: must not contain control characters")

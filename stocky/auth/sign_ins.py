@@ -1,4 +1,4 @@
-"""Signing in, staying signed in and signing out; no answer tells an unknown user from a wrong password."""
+"""Sign-in, token refresh and sign-out; an unknown user and a wrong password get the same response."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _log = logging.getLogger(__name__)
 
 
 class Session(Struct, frozen=True):
-    """The tokens of a sign-in; `remembered_until` is when its cookie ends, None without a cookie."""
+    """The tokens of a sign-in; `remembered_until` is when its cookie expires, None without a cookie."""
 
     tokens: Tokens
     remembered_until: datetime | None
 
 
 class SignIns:
-    """What the routes under `/auth` do."""
+    """The operations of `/auth`."""
 
     def __init__(self, database: Database, config: Config, identities: Identities) -> None:
         self._database = database
@@ -39,14 +39,14 @@ class SignIns:
         self._identities = identities
 
     async def sign_in(self, login: Login, address: str) -> Session:
-        """Opens a session. Raises Unauthorized, Throttled, or Unavailable when too many sign in at once."""
+        """Starts a session. Raises Unauthorized, Throttled, or Unavailable when too many sign in at once."""
         async with self._identities.throttle.attempt(login.username, address) as attempt:
             async with self._database.read(Lane.IDENTITY) as read:
                 user = await repository.find_user_named(read, login.username)
                 stored = await repository.find_password_hash(read, user.id if user else 0)
             fits = await self._identities.passwords.fits(login.password, stored)
             if user is None or stored is None or not fits or not user.is_active:
-                _log.warning("A sign-in from %s was refused", address)
+                _log.warning("A sign-in from %s was rejected", address)
                 raise Unauthorized("Incorrect username or password")
             attempt.succeeded()
         life = REMEMBERED_SESSION if login.remember_me else SESSION
@@ -58,7 +58,7 @@ class SignIns:
         return session
 
     async def refresh(self, token: str) -> Session:
-        """New tokens for a refresh token, or for an access token that is still valid. Raises Unauthorized."""
+        """New tokens for a refresh token or a valid access token. Raises Unauthorized."""
         if tokens.is_access_token(token):
             principal = await self._identities.holder_of_access_token(token)
             async with self._database.transaction() as tx:
@@ -74,13 +74,13 @@ class SignIns:
         async with self._database.transaction() as tx:
             if await sign_in_repository.use_refresh_token(tx, token_hash):
                 return await self._continue(tx, sign_in, await repository.get_user(tx, sign_in.user_id))
-        # Used before: its holder or a thief has the tokens that came of it, and nobody knows which. Both are out.
+        # Used before: its holder or a thief has the tokens issued for it. Which one is unknown, so both are signed out.
         await self._revoke(sign_in.id)
-        _log.warning("A refresh token of user %s was used again; that session is ended", sign_in.user_id)
+        _log.warning("A refresh token of user %s was used again; its session was ended", sign_in.user_id)
         raise tokens.token_invalid()
 
     async def sign_out(self, given: list[str]) -> None:
-        """Ends the sessions that these tokens belong to. Raises Unauthorized when none of them belongs to one."""
+        """Ends the sessions of these tokens. Raises Unauthorized when none of them has a session."""
         sign_in_ids = {id for token in given if (id := await self._session_of(token)) is not None}
         if not sign_in_ids:
             raise Unauthorized
@@ -88,9 +88,9 @@ class SignIns:
             await self._revoke(id)
 
     async def change_password(self, by: Principal, change: PasswordChange, address: str) -> None:
-        """Another password for oneself; other sessions end.
+        """Changes the own password; other sessions end.
 
-        Raises Forbidden for an API key, Throttled, BadRequest for a wrong current one.
+        Raises Forbidden for an API key, Throttled, BadRequest for a wrong current password.
         """
         if by.key_id is not None:
             raise Forbidden(KEYS_CHANGE_NOTHING)
@@ -100,7 +100,7 @@ class SignIns:
             await repository.change_user(tx, by.id, UserChange(), password_hash, by)
 
     async def _continue(self, tx: Connection, sign_in: SignIn, user: User) -> Session:
-        """The next tokens of a sign-in, none of which outlives it."""
+        """The next tokens of a sign-in; none outlives it."""
         refresh_token = tokens.make_refresh_token()
         await sign_in_repository.add_refresh_token(tx, refresh_token.hash, sign_in.id)
         now = clock.now()

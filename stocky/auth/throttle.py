@@ -1,6 +1,6 @@
-"""Slows down guessing: attempts to sign in are counted for each user and each address, in this process's memory.
+"""Limits password guessing: counts sign-in attempts per user and per address, in this process's memory.
 
-An attempt counts before its password is checked, so that guesses sent at once are not checked at once.
+An attempt counts before its password is checked, so that concurrent guesses cannot exceed the limit.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from stocky.errors import BadRequest, Throttled, Unauthorized
 
 WINDOW_SECONDS = 300
 FAILURES_OF_USER = 10
-# An address may be a whole office behind one router.
+# One address may be a whole office behind a router.
 FAILURES_OF_ADDRESS = 50
-# Users and addresses that are remembered, those that failed last; nobody fills the memory with names.
+# Bound on the users and addresses in memory; the most recent failures are kept.
 MAX_NAMES = 100_000
 
 
@@ -37,18 +37,18 @@ class Attempt(Struct, eq=False):
 
 
 class Throttle:
-    """Counts attempts in moving windows; a success forgets its user's failures from its own address, no others."""
+    """Counts attempts in moving windows; a success clears only its user's failures from its own address."""
 
     def __init__(self) -> None:
-        # By name as it is, not by a hash: nobody can find another name that is counted as the same.
+        # By the full name, not a hash: no other name can be crafted to share its count.
         self._users: OrderedDict[str, deque[Attempt]] = OrderedDict()
         self._addresses: OrderedDict[str, deque[Attempt]] = OrderedDict()
 
     @asynccontextmanager
     async def attempt(self, username: str, address: str) -> AsyncIterator[Attempt]:
-        """One attempt, for the length of the block; it has failed when Unauthorized or BadRequest leaves the block.
+        """One attempt, for the length of the block; it fails when the block raises Unauthorized or BadRequest.
 
-        Raises Throttled when the user or the address has too many attempts behind it.
+        Raises Throttled when the user or the address has too many recent attempts.
         """
         attempt = Attempt(username.casefold(), address, time.monotonic())
         counted = (
@@ -72,7 +72,7 @@ class Throttle:
                 self._forget(attempt)
 
     def _forget(self, attempt: Attempt) -> None:
-        """Takes an attempt back that was no failure; one that succeeded also takes back earlier ones of its user."""
+        """Removes an attempt that did not fail; a success also removes its user's earlier ones from its address."""
         for windows, name in ((self._users, attempt.username), (self._addresses, attempt.address)):
             if attempt in (attempts := windows.get(name, deque())):
                 attempts.remove(attempt)
@@ -82,7 +82,7 @@ class Throttle:
 
 
 def _window(windows: OrderedDict[str, deque[Attempt]], name: str) -> deque[Attempt]:
-    """The attempts of a name within the window, which are counted from now on."""
+    """The attempts of a name within the window; starts counting the name."""
     attempts = windows.setdefault(name, deque())
     windows.move_to_end(name)
     if len(windows) > MAX_NAMES:

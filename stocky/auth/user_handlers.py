@@ -1,4 +1,4 @@
-"""`/users`: for admins, and for everyone as far as it is oneself."""
+"""`/users`: all users for admins, the own user for everyone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stocky.http.parameters import Paging, PathId
 
 @get("/", opt=admins)
 async def list_users(read: Connection, paging: Paging) -> list[User]:
-    """All users, the inactive ones included, in the order they were added."""
+    """List all users, including inactive ones, in the order they were added."""
     return await repository.list_users(read, skip=paging.skip, limit=paging.limit)
 
 
@@ -28,24 +28,26 @@ async def create_user(data: NewUser, user: Principal, accounts: Accounts) -> Use
 
 @get("/{user_id:int}", opt=readers)
 async def get_user(read: Connection, user: Principal, user_id: PathId) -> User:
-    """One user: yourself, or anyone for an admin."""
+    """Get one user: yourself, or any user as an admin."""
     self_or_admin(user, user_id)
     return await repository.get_user(read, user_id)
 
 
 @put("/{user_id:int}", opt=readers)
-async def change_user(data: UserChange, user: Principal, accounts: Accounts, peer: ClientInfo, user_id: PathId) -> User:
-    """Change a user: yourself but for your role and active flag, or anyone for an admin.
+async def change_user(
+    data: UserChange, user: Principal, accounts: Accounts, client: ClientInfo, user_id: PathId
+) -> User:
+    """Change a user: yourself except your role and active flag, or any user as an admin.
 
-    What is not sent stays. Your own password needs `current_password`. An API key cannot change its own user, nor set
-    anyone's password or role. A new password and the end of being active end the user's sessions.
+    Fields that are not sent stay unchanged. Changing your own password requires `current_password`. An API key cannot
+    change its own user, nor set any password or role. A new password or deactivation ends the user's sessions.
     """
-    return await accounts.change_user(user_id, data, user, peer.address)
+    return await accounts.change_user(user_id, data, user, client.address)
 
 
 @delete("/{user_id:int}", opt=admins)
 async def remove_user(tx: Connection, user: Principal, user_id: PathId) -> None:
-    """Make a user inactive, end its sessions and revoke its keys. What it did stays in the history."""
+    """Deactivate a user, end its sessions and revoke its keys. Its history stays."""
     await repository.remove_user(tx, user_id, user)
 
 

@@ -1,1 +1,1 @@
-"""Documents: PDFs, pictures and links on items."""
+"""Documents of items: PDFs, pictures and links."""

@@ -1,7 +1,7 @@
-"""The document store: on disk or in any S3-compatible store, each content whole under its own SHA-256 or not at all.
+"""The document store, on disk or S3-compatible; each content is stored completely under its SHA-256 or not at all.
 
-What is stored is never changed, since another content has another name. The event loop uses the methods that are
-awaited; a child process or a thread those whose names end in `_now`.
+Stored content never changes, since different content has a different name. The event loop uses the async methods;
+child processes and threads use the methods whose names end in `_now`.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ if TYPE_CHECKING:
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 CONTENTS, THUMBNAILS = "contents", "thumbnails"
-# What is read at once and held in memory, for each reader.
+# Bytes read at once and held in memory, per reader.
 PIECE = 2**20
-# The smallest part that S3 takes; two of them are on their way at a time.
+# The smallest part that S3 accepts; two parts are uploaded at a time.
 PART = 5 * 2**20
-# What a killed process left half written is deleted after so long.
-HALF_WRITTEN = timedelta(days=1)
+# The age at which a partial file of a killed process is deleted.
+PARTIAL_FILE_AGE = timedelta(days=1)
 _FULL = re.compile(r"os error (?:28|122|27)\b|No space left|quota exceeded", re.IGNORECASE)
 _ABSENT = FileNotFoundError
-# How an S3 store says what is wrong, as obstore hands it on; nothing else of it is told, since it may hold anything.
+# The parts of an S3 error, as obstore reports it, that are shown; the rest is hidden, since it may hold anything.
 _NO_BUCKET = "<Code>NoSuchBucket</Code>"
 _CODE = re.compile(r"<Code>([A-Za-z]{1,60})</Code>")
 _STATUS = re.compile(r"status code: (\d{3})\b")
 _NO_ANSWER = re.compile(r"HTTP error:|error sending request")
 _OS_ERROR = re.compile(r"\(os error (\d{1,4})\)")
-_CHECK = "check STOCKY_BLOB_URL and what it names"
-# Nothing ever lies there, so that a look at it is one short answer.
-_NOWHERE = f"{CONTENTS}/nowhere/"
+_CHECK = "check STOCKY_BLOB_URL and the store it names"
+# Always empty, so that listing it is one short response.
+_EMPTY_PREFIX = f"{CONTENTS}/nowhere/"
 
 
 class Blob(msgspec.Struct, frozen=True):
-    """A content in the store. `stored_at` is when it was put there last."""
+    """A content in the store. `stored_at` is when it was last stored."""
 
     sha256: str
     size_bytes: int
@@ -57,7 +57,7 @@ class Blob(msgspec.Struct, frozen=True):
 
 
 class Blobs:
-    """One document store. Everything raises Unavailable when it cannot be reached, OutOfSpace when it is full."""
+    """One document store. Every method raises Unavailable when it cannot be reached, OutOfSpace when it is full."""
 
     def __init__(self, settings: BlobSettings) -> None:
         self._settings = settings
@@ -65,7 +65,7 @@ class Blobs:
 
     @cached_property
     def _store(self) -> ObjectStore:
-        # Imported here: only few requests need it, and every start would pay.
+        # Imported here: few requests need it, and the import would slow every start.
         from obstore.store import LocalStore, S3Store
 
         if self._directory is not None:
@@ -90,65 +90,65 @@ class Blobs:
         )
 
     async def find_size(self, sha256: str) -> int | None:
-        """How many bytes the content has; None when it is not there."""
+        """The size of the content in bytes; None when it is missing."""
         import obstore
 
         path = _path(CONTENTS, sha256)
         try:
             with _store_errors(may_lack=True):
-                found = await obstore.head_async(await self._opened(), path)
+                found = await obstore.head_async(await self._open(), path)
         except _ABSENT:
-            # Of a bucket that is not there a HEAD says no more.
-            await self.look()
+            # A HEAD gives the same response for a missing bucket.
+            await self.check_usable()
             return None
         return int(found["size"])
 
     async def read(self, sha256: str, start: int, length: int) -> AsyncIterator[bytes]:
-        """So many bytes of a content from there on, a piece at a time, as fast as they are taken."""
+        """Yields `length` bytes of a content from `start`, in pieces, as fast as the reader takes them."""
         import obstore
 
         path = _path(CONTENTS, sha256)
-        with _present():
-            store = await self._opened()
+        with _missing_is_unavailable():
+            store = await self._open()
         for begin in range(start, start + length, PIECE):
-            with _store_errors(), _present():
-                # A request for each piece: none is held open while a slow reader takes what it has.
+            with _store_errors(), _missing_is_unavailable():
+                # One request per piece: no request stays open while a slow reader takes a piece.
                 piece = await obstore.get_range_async(store, path, start=begin, end=min(begin + PIECE, start + length))
             yield bytes(piece)
 
     async def put(self, sha256: str, file: Path) -> None:
-        """Stores the content of a file, which is there for good when this returns."""
+        """Stores the content of a file; it is durable when this returns."""
         await asyncio.to_thread(self.put_now, CONTENTS, sha256, file)
 
     async def put_thumbnail(self, sha256: str, file: Path) -> None:
-        """Stores the small picture of a content."""
+        """Stores the thumbnail of a content."""
         await asyncio.to_thread(self.put_now, THUMBNAILS, sha256, file)
 
     async def find_thumbnail(self, sha256: str) -> bytes | None:
-        """The small picture of a content; None when it has to be made."""
+        """The thumbnail of a content; None when it is missing."""
         import obstore
 
         try:
             with _store_errors(may_lack=True):
-                found = await obstore.get_async(await self._opened(), _path(THUMBNAILS, sha256))
+                found = await obstore.get_async(await self._open(), _path(THUMBNAILS, sha256))
                 return bytes(await found.bytes_async())
         except _ABSENT:
             return None
 
     async def remove(self, sha256: str) -> None:
-        """Deletes a content with its small picture; nothing when it is not there."""
+        """Deletes a content and its thumbnail; does nothing when they are missing."""
         import obstore
 
         for path in (_path(THUMBNAILS, sha256), _path(CONTENTS, sha256)):
             with suppress(_ABSENT), _store_errors(may_lack=True):
-                await obstore.delete_async(await self._opened(), path)
+                await obstore.delete_async(await self._open(), path)
 
     async def list(self) -> AsyncIterator[list[Blob]]:
-        """All contents, some hundreds at a time and in no order."""
+        """Yields all contents, in pages of up to 500 and in no order."""
         import obstore
 
         try:
-            pages = obstore.list(await self._opened(), prefix=f"{CONTENTS}/", chunk_size=500)
+            pages = obstore.list(await self._open(), prefix=f"{CONTENTS}/", chunk_size=500)
         except _ABSENT:
             return
         while True:
@@ -164,27 +164,27 @@ class Blobs:
             ]
 
     async def fetch(self, sha256: str, file: Path) -> bool:
-        """Writes a content to a file; False when it is not there."""
+        """Writes a content to a file; False when it is missing."""
         return await asyncio.to_thread(self._fetch_now, sha256, file)
 
-    async def look(self) -> None:
-        """Whether the store can be used, as far as one request tells, or a look at the disk. Raises Unavailable."""
+    async def check_usable(self) -> None:
+        """Checks the store with one request, or the directory on disk. Raises Unavailable when it cannot be used."""
         if self._directory is not None:
-            await asyncio.to_thread(_look_at, self._directory)
+            await asyncio.to_thread(_check_directory, self._directory)
             return
-        store = await self._opened()
+        store = await self._open()
         import obstore
 
         with _store_errors():
-            await anext(obstore.list(store, prefix=_NOWHERE), None)
+            await anext(obstore.list(store, prefix=_EMPTY_PREFIX), None)
 
-    async def sweep(self) -> None:
-        """Deletes what a killed process left half written on disk; a store of its own does that itself."""
+    async def remove_partial_files(self) -> None:
+        """Deletes partial files of killed processes on disk; an S3 store does this itself."""
         if self._directory is not None:
-            await asyncio.to_thread(_sweep, self._directory)
+            await asyncio.to_thread(_remove_partial_files, self._directory)
 
     def put_now(self, kind: str, sha256: str, content: Path | Iterable[bytes]) -> None:
-        """Stores `content` at once, for threads and child processes. What `content` raises stores nothing."""
+        """Stores `content`, for threads and child processes. When `content` raises, nothing is stored."""
         import obstore
 
         path = _path(kind, sha256)
@@ -194,18 +194,18 @@ class Blobs:
                 _to_disk(self._directory / path)
 
     def read_now(self, sha256: str) -> Iterator[bytes] | None:
-        """A whole content piece by piece, for child processes; None when it is not there."""
+        """The content in pieces, for child processes; None when it is missing."""
         import obstore
 
         path = _path(CONTENTS, sha256)
         try:
             with _store_errors(may_lack=True):
-                store = self._opened_now()
+                store = self._open_now()
                 size = obstore.head(store, path)["size"]
         except _ABSENT:
             if self._directory is None:
                 with _store_errors():
-                    next(obstore.list(store, prefix=_NOWHERE), None)
+                    next(obstore.list(store, prefix=_EMPTY_PREFIX), None)
             return None
         return _pieces(store, path, size)
 
@@ -218,11 +218,11 @@ class Blobs:
                 target.write(piece)
         return True
 
-    async def _opened(self) -> ObjectStore:
-        return self._store if "_store" in self.__dict__ else await asyncio.to_thread(self._opened_now)
+    async def _open(self) -> ObjectStore:
+        return self._store if "_store" in self.__dict__ else await asyncio.to_thread(self._open_now)
 
-    def _opened_now(self) -> ObjectStore:
-        """The store to read from. Raises FileNotFoundError for a directory that is not there: only storing makes it."""
+    def _open_now(self) -> ObjectStore:
+        """The store to read from. Raises FileNotFoundError for a missing directory: only storing creates it."""
         if "_store" not in self.__dict__ and self._directory is not None and not self._directory.is_dir():
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self._directory))
         return self._store
@@ -232,13 +232,13 @@ def _pieces(store: Any, path: str, size: int) -> Iterator[bytes]:
     import obstore
 
     for begin in range(0, size, PIECE):
-        with _store_errors(), _present():
+        with _store_errors(), _missing_is_unavailable():
             piece = obstore.get_range(store, path, start=begin, end=min(begin + PIECE, size))
         yield bytes(piece)
 
 
 def _path(kind: str, sha256: str) -> str:
-    # It may come from a dump that someone made up.
+    # It may come from a forged dump.
     if not SHA256.fullmatch(sha256):
         raise ValueError(f"{sha256!r} is no SHA-256")
     return f"{kind}/{sha256[:2]}/{sha256}"
@@ -246,67 +246,67 @@ def _path(kind: str, sha256: str) -> str:
 
 @contextmanager
 def _store_errors(*, may_lack: bool = False) -> Iterator[None]:
-    """Raises what is wrong with the store, in words; with `may_lack`, FileNotFoundError where content is not there."""
+    """Translates store errors into ours; with `may_lack`, lets FileNotFoundError for missing content through."""
     from obstore.exceptions import BaseError
 
     try:
         yield
     except (BaseError, OSError) as error:
-        said = str(error)
-        if may_lack and isinstance(error, _ABSENT) and _NO_BUCKET not in said:
+        text = str(error)
+        if may_lack and isinstance(error, _ABSENT) and _NO_BUCKET not in text:
             raise
-        if _FULL.search(said):
+        if _FULL.search(text):
             raise OutOfSpace(
                 "Not enough space in the document store; nothing was changed. Free some and try again"
             ) from error
-        raise _unusable(said) from error
+        raise _unusable(text) from error
 
 
-def _unusable(said: str) -> Unavailable:
-    return Unavailable(f"The document store cannot be used now: {_cause(said)}", retry_after=10)
+def _unusable(text: str) -> Unavailable:
+    return Unavailable(f"The document store cannot be used now: {_cause(text)}", retry_after=10)
 
 
-def _cause(said: str) -> str:
-    """What is wrong by what obstore says, and what to check; no key and no address is in it."""
-    code = f" ({found[1]})" if (found := _CODE.search(said)) else ""
-    status = found[1] if (found := _STATUS.search(said)) else ""
-    if _NO_BUCKET in said:
-        return "there is no such bucket; make it, or name another in STOCKY_BLOB_URL"
+def _cause(text: str) -> str:
+    """The cause in the text of an obstore error and what to check; it holds no key and no address."""
+    code = f" ({found[1]})" if (found := _CODE.search(text)) else ""
+    status = found[1] if (found := _STATUS.search(text)) else ""
+    if _NO_BUCKET in text:
+        return "there is no such bucket; create it, or name another in STOCKY_BLOB_URL"
     if status in ("401", "403"):
         return (
-            f"it refuses the keys{code}; check STOCKY_S3_ACCESS_KEY_ID and STOCKY_S3_SECRET_ACCESS_KEY, and whether"
+            f"it rejects the keys{code}; check STOCKY_S3_ACCESS_KEY_ID and STOCKY_S3_SECRET_ACCESS_KEY, and whether"
             " they may use the bucket that STOCKY_BLOB_URL names"
         )
     if status:
-        return f"it answers {status}{code}; {_CHECK}"
-    if _NO_ANSWER.search(said):
+        return f"it responds with {status}{code}; {_CHECK}"
+    if _NO_ANSWER.search(text):
         return "there is no connection to it; check STOCKY_S3_ENDPOINT, STOCKY_BLOB_URL and the network"
-    if found := _OS_ERROR.search(said):
+    if found := _OS_ERROR.search(text):
         return f"{os.strerror(int(found[1]))}; {_CHECK}"
     return _CHECK
 
 
-def _look_at(directory: Path) -> None:
-    """Raises Unavailable for one that cannot be written, or not be made. Nothing is made: the first document does."""
+def _check_directory(directory: Path) -> None:
+    """Raises Unavailable for a directory that cannot be written or created. Only storing a document creates it."""
     try:
-        there = next(each for each in (directory, *directory.parents) if each.exists())
-        os.scandir(there).close()
-        if not os.access(there, os.W_OK | os.X_OK):
+        existing = next(each for each in (directory, *directory.parents) if each.exists())
+        os.scandir(existing).close()
+        if not os.access(existing, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise _unusable(f"(os error {error.errno})") from error
 
 
 @contextmanager
-def _present() -> Iterator[None]:
+def _missing_is_unavailable() -> Iterator[None]:
     try:
         yield
     except _ABSENT as error:
-        raise Unavailable("The content has gone from the document store while it was read") from error
+        raise Unavailable("The content disappeared from the document store while it was read") from error
 
 
 def _to_disk(file: Path) -> None:
-    """Makes a file and its name survive a power cut."""
+    """Makes a file and its directory entry survive a power cut."""
     descriptor = os.open(file, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -316,8 +316,8 @@ def _to_disk(file: Path) -> None:
     sync_directory(file.parent.parent)
 
 
-def _sweep(directory: Path) -> None:
-    before = (clock.now() - HALF_WRITTEN).timestamp()
+def _remove_partial_files(directory: Path) -> None:
+    before = (clock.now() - PARTIAL_FILE_AGE).timestamp()
     for file in directory.glob("*/??/*#*"):
         with suppress(OSError):
             if file.stat().st_mtime < before:

@@ -1,4 +1,4 @@
-"""Finds documents whose content is not in the store as it was put there; reads only, also while Stocky is serving."""
+"""Finds documents whose content is missing from the store or has another size; read-only, safe while Stocky serves."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class _Row(Struct):
 
 
 async def find_missing(config: Config) -> list[Fault]:
-    """Documents without their content, FAULTS at most. Raises Unavailable."""
+    """Documents without their content, at most FAULTS. Raises Unavailable."""
     database = make_database(config)
     await database.open()
     try:
@@ -35,7 +35,7 @@ async def _find_missing(read: Connection, blobs: Blobs) -> AsyncIterator[Fault]:
     after = 0
     while rows := await read.all("list_document_contents", _Row, after=after, limit=PAGE):
         if sizes is None:
-            # One look at all of the store: asking for each document would be a request for each.
+            # Lists the whole store once: a check per document would be a request per document.
             sizes = {bytes.fromhex(blob.sha256): blob.size_bytes async for page in blobs.list() for blob in page}
         for row in rows:
             size = sizes.get(bytes.fromhex(row.sha256))

@@ -1,7 +1,7 @@
-"""Deletes from the store what no document has had for a while, and never what someone is just putting there.
+"""Deletes content that no document has referenced for RETENTION; content that is being stored is never deleted.
 
-Content is an orphan from the day on which that is noticed, and deleted KEPT later. Before that a row says that it is
-doomed, and whoever wants the same content waits; without such a row it may be adopted (see `repository`).
+Content is an orphan from the run that notices it, and is deleted RETENTION later. Before its deletion a row marks it
+as doomed, and an upload of the same content must wait; an orphan without the mark may be adopted (see `repository`).
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ from stocky.jobs.schedule import Due, Schedule
 from stocky.progress import ProgressCallback
 
 KIND = "documents.collect"
-# As long as that a backup of before a deletion is restored with everything it had.
-KEPT = timedelta(days=30)
-# What was stored later than that may belong to an upload or a restore that is not finished.
+# For this long, a backup from before a deletion can be restored with all its contents.
+RETENTION = timedelta(days=30)
+# Content stored more recently may belong to an unfinished upload or restore.
 SETTLED = timedelta(days=1)
 AT = time(4, 30)
 BATCH = 20
-# Well before others may think that it was given up.
+# Well before another process may consider the deletion abandoned.
 BATCH_SECONDS = GIVEN_UP.total_seconds() / 2
 
 _log = logging.getLogger(__name__)
 
 
 class Collected(msgspec.Struct):
-    """What a collection did: contents that were noticed to be orphans, and such as were deleted."""
+    """The result of a run: contents newly noticed as orphans, and contents deleted."""
 
     noticed: int = 0
     deleted: int = 0
 
 
 class GarbageCollector:
-    """The standing duty of one process."""
+    """The scheduled task of one process."""
 
     def __init__(self, database: Database, blobs: Blobs, jobs: Jobs) -> None:
         self._database = database
@@ -52,7 +52,7 @@ class GarbageCollector:
         jobs.register(KIND, self.collect, is_alone=True, ended=ended)
 
     def register_tasks(self, schedule: Schedule) -> None:
-        """Hands the duty to the schedule."""
+        """Registers the daily run."""
         schedule.daily(KIND, self._due)
 
     async def _due(self) -> Due | None:
@@ -61,24 +61,24 @@ class GarbageCollector:
         return Due(AT, clock.LONG_AGO) if has_contents else None
 
     async def collect(self, parameters: dict[str, Any], report: ProgressCallback) -> Collected:
-        """Notices orphans, and deletes those that were noticed KEPT ago. Raises Unavailable."""
+        """Notices orphans, and deletes those noticed RETENTION ago. Raises Unavailable."""
         collected = Collected()
-        looked_at = 0
+        listed = 0
         async for page in self._blobs.list():
-            looked_at += len(page)
-            report("looking", looked_at, None, "files")
+            listed += len(page)
+            report("looking", listed, None, "files")
             settled = [blob.sha256 for blob in page if blob.stored_at < clock.now() - SETTLED]
             collected.noticed += await self._notice(settled)
         async with self._database.transaction() as tx:
             await tx.execute("forget_adopted", given_up=clock.now() - GIVEN_UP)
-        while deleting := await self._doom():
+        while deleting := await self._mark_doomed():
             async with asyncio.timeout(BATCH_SECONDS):
                 for sha256, doomed_at in deleting:
                     collected.deleted += await self._delete(sha256, doomed_at)
             report("deleting", collected.deleted, None, "files")
-        await self._blobs.sweep()
+        await self._blobs.remove_partial_files()
         if collected.deleted:
-            _log.info("Deleted %d files from the document store that no document had", collected.deleted)
+            _log.info("Deleted %d files that no document references from the document store", collected.deleted)
         return collected
 
     async def _notice(self, hashes: list[str]) -> int:
@@ -91,17 +91,17 @@ class GarbageCollector:
                     noticed += await tx.execute("note_orphan", sha256=orphan, seen_at=clock.now())
         return noticed
 
-    async def _doom(self) -> list[tuple[str, datetime]]:
+    async def _mark_doomed(self) -> list[tuple[str, datetime]]:
         now = clock.now()
         async with self._database.transaction() as tx:
             deleting = await tx.all(
-                "doom_orphans", Orphan, doomed_at=now, seen_before=now - KEPT, given_up=now - GIVEN_UP, limit=BATCH
+                "doom_orphans", Orphan, doomed_at=now, seen_before=now - RETENTION, given_up=now - GIVEN_UP, limit=BATCH
             )
         return [(each.sha256, now) for each in deleting]
 
     async def _delete(self, sha256: str, doomed_at: datetime) -> bool:
-        """Whether it was deleted: not when a restore has brought a document that has it."""
-        # No restore puts other data in place while this reads.
+        """Deletes the content; False when a restored document references it again."""
+        # No restore can swap the data during this read.
         async with self._database.read(Lane.BACKGROUND) as read:
             is_orphan = bool(await _unreferenced(read, [sha256]))
             if is_orphan:

@@ -1,4 +1,4 @@
-"""Decodes an uploaded picture and makes it small; called in a child process, since what comes in may be hostile."""
+"""Decodes an uploaded picture into a thumbnail; runs in a child process, since uploads may be hostile."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from stocky.documents.requests import PictureRequest, PictureResult
 from stocky.errors import Invalid
 from stocky.progress import ProgressCallback
 
-# A picture with four bytes for each of these, decoded and turned, stays below the process's memory.
+# A picture of this many pixels at four bytes each, decoded and rotated, stays below the process's memory limit.
 MAX_PIXELS = 64_000_000
 MAX_SIDE = 32_000
 THUMBNAIL_SIDE = 320
@@ -29,7 +29,7 @@ _DAMAGE = (
 
 
 def bound_process() -> None:
-    """Limits what a decoder can do that a picture has got the better of."""
+    """Limits the damage of a decoder that a hostile picture has taken over."""
     for what, limit in (
         (resource.RLIMIT_AS, ADDRESS_SPACE),
         (resource.RLIMIT_CPU, SECONDS),
@@ -40,42 +40,42 @@ def bound_process() -> None:
 
 
 def make_thumbnail_in_child(request: PictureRequest, report: ProgressCallback) -> PictureResult:
-    """`make_thumbnail` in a process that is limited first. Raises Invalid."""
+    """Limits the process, then calls `make_thumbnail`. Raises Invalid."""
     bound_process()
     return make_thumbnail(request)
 
 
 def make_thumbnail(request: PictureRequest) -> PictureResult:
-    """Writes a small WebP of the picture, upright and without what cameras note, and tells how large it is.
+    """Writes an upright WebP thumbnail without camera metadata, and returns the size of the picture.
 
     Raises Invalid for a picture that is damaged or too large.
     """
     from PIL import Image, ImageOps
 
-    # Larger ones are refused here, not warned of.
+    # Larger pictures are rejected below; Pillow would only warn.
     Image.MAX_IMAGE_PIXELS = None
     try:
         with Image.open(request.file, formats=[request.picture]) as image:
             width, height = image.size
             if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
                 raise Invalid(
-                    f"The picture has {width} x {height} pixels; {MAX_PIXELS // 10**6} million are taken, and"
-                    f" {MAX_SIDE:,} on a side. Make it smaller",
+                    f"The picture has {width} x {height} pixels; at most {MAX_PIXELS // 10**6} million are accepted,"
+                    f" and {MAX_SIDE:,} per side. Make it smaller",
                     field="file",
                 )
-            # Only JPEG can do that: decoded at a fraction of its size, in a fraction of the memory.
+            # Only for JPEG: decodes at a fraction of the size, in a fraction of the memory.
             image.draft("RGB", (2 * THUMBNAIL_SIDE, 2 * THUMBNAIL_SIDE))
             image.load()
-            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+            is_rotated = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
             mode = "RGBA" if image.has_transparency_data else "RGB"
-            # Converting copies, and the picture may be as large as it gets.
+            # Converting copies, and the picture may be of maximum size.
             small = image if image.mode == mode else image.convert(mode)
             small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
             upright = ImageOps.exif_transpose(small)
             upright.info = {}
             upright.save(request.thumbnail, "WEBP", quality=80, exif=b"", icc_profile=b"", xmp=b"")
     except MemoryError as error:
-        raise Invalid("The picture takes too much memory; make it smaller", field="file") from error
+        raise Invalid("The picture needs too much memory; make it smaller", field="file") from error
     except _DAMAGE as error:
-        raise Invalid("The picture is damaged or of another kind than it says; save it again", field="file") from error
-    return PictureResult(width=height if turned else width, height=width if turned else height)
+        raise Invalid("The picture is damaged or of another kind than declared; save it again", field="file") from error
+    return PictureResult(width=height if is_rotated else width, height=width if is_rotated else height)

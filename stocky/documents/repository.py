@@ -1,6 +1,6 @@
-"""Documents in the database. A row is only there while its content is in the store, or on its way out of a backup.
+"""Documents in the database. A row exists only while its content is in the store or being restored from a backup.
 
-Content that no document has is kept for a while, and deleted by `collecting`; whoever wants it again adopts it first.
+Content without a document is deleted later by `garbage_collector`; storing it again adopts it first.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from stocky.documents.schemas import Document, DocumentChange, DocumentKind, New
 from stocky.errors import Contention, Invalid, NotFound, Unavailable
 from stocky.logs import audit
 
-# A deletion that takes longer was given up by a process that has gone.
+# A deletion that takes longer was abandoned by a process that died.
 GIVEN_UP = timedelta(minutes=10)
-_IN_NO_ADDRESS = re.compile(r'[\x00-\x20\x7f-\xa0<>"\\^`{|}]')
+_NOT_IN_ADDRESS = re.compile(r'[\x00-\x20\x7f-\xa0<>"\\^`{|}]')
 
 
 async def get_document(read: Connection, document_id: int) -> Document:
@@ -43,7 +43,7 @@ async def list_documents(
 
 
 async def list_item_documents(read: Connection, item_id: int, *, skip: int, limit: int) -> list[Document]:
-    """Those of one item. Raises NotFound when there is no such item."""
+    """The documents of one item. Raises NotFound when there is no such item."""
     await get_item(read, item_id)
     return await list_documents(read, skip=skip, limit=limit, item_id=item_id)
 
@@ -51,7 +51,7 @@ async def list_item_documents(read: Connection, item_id: int, *, skip: int, limi
 async def add_file(
     tx: Connection, item_id: int, name: str, examined: Examined, size: tuple[int, int] | None, by: Principal
 ) -> Document:
-    """A document whose content is in the store; `size` is a picture's, in pixels.
+    """Adds a document whose content is in the store; `size` is of a picture, in pixels.
 
     Raises NotFound, Conflict for an item that was merged into another.
     """
@@ -71,17 +71,16 @@ async def add_file(
 
 
 async def add_link(tx: Connection, new: NewLink, by: Principal) -> Document:
-    """A link.
+    """Adds a link.
 
-    Raises NotFound when there is no such item, Conflict when it was merged, Invalid for an address that no browser
-    should follow.
+    Raises NotFound when there is no such item, Conflict when it was merged, Invalid for an unsafe address.
     """
-    url = _checked(new.url)
+    url = _checked_url(new.url)
     return await _add(tx, by, item_id=new.item_id, kind="link", name=check_title(new.name or url[:200]), url=url)
 
 
 async def change_document(tx: Connection, document_id: int, change: DocumentChange, by: Principal) -> Document:
-    """What is set in `change`. Raises NotFound, Invalid."""
+    """Applies the fields set in `change`. Raises NotFound, Invalid."""
     document = await get_document(tx, document_id)
     if change.name is not UNSET:
         name = check_title(change.name)
@@ -91,15 +90,15 @@ async def change_document(tx: Connection, document_id: int, change: DocumentChan
 
 
 async def remove_document(tx: Connection, document_id: int, by: Principal) -> None:
-    """Deletes a document. Its content stays for `collecting.KEPT`, for whoever restores a backup.
+    """Deletes a document. Its content stays for `garbage_collector.RETENTION`, so that backups can be restored.
 
     Raises NotFound, Contention.
     """
     document = await get_document(tx, document_id)
-    # In the order in which an item is given a picture, so that the two never wait for each other.
+    # Locks in the same order as setting the picture of an item, so that the two cannot deadlock.
     await tx.all("lock_items", dict[str, Any], ids=[document.item_id])
     if (await get_document(tx, document_id)).item_id != document.item_id:
-        raise Contention("The document was moved to another item at this moment; send it again")
+        raise Contention("The document was just moved to another item; send it again")
     await tx.execute("forget_item_image", item_id=document.item_id, document_id=document_id, updated_at=clock.now())
     if not await tx.execute("remove_document", id=document_id):
         raise NotFound(f"There is no document with id {document_id}")
@@ -111,17 +110,17 @@ async def remove_document(tx: Connection, document_id: int, by: Principal) -> No
 
 
 class Orphan(msgspec.Struct):
-    """A content that no document has."""
+    """A content that no document references."""
 
     sha256: str
 
 
 async def adopt(tx: Connection, hashes: list[str]) -> None:
-    """Keeps contents from being deleted. Raises Unavailable when one of them is being deleted at this moment."""
+    """Protects contents from deletion. Raises Unavailable when one of them is already being deleted."""
     given = {"hashes": hashes}
     await tx.execute("adopt_orphans", **given, given_up=clock.now() - GIVEN_UP)
     if await tx.value("find_doomed", **given) is not None:
-        raise Unavailable("This very content is just being deleted for good; send it again", retry_after=10)
+        raise Unavailable("This content is just being deleted; send it again", retry_after=10)
 
 
 async def _add(tx: Connection, by: Principal, **columns: Any) -> Document:
@@ -133,17 +132,17 @@ async def _add(tx: Connection, by: Principal, **columns: Any) -> Document:
     return await get_document(tx, document_id)
 
 
-def _checked(url: str) -> str:
-    """An address that a browser may be sent to, its scheme in lower case."""
+def _checked_url(url: str) -> str:
+    """The address, with its scheme in lower case. Raises Invalid for one that is unsafe to follow."""
     try:
         parts = urlsplit(url.strip())
         is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
         is_good = is_good and parts.username is None and parts.password is None
     except ValueError:
         is_good = False
-    if not is_good or _IN_NO_ADDRESS.search(url.strip()):
+    if not is_good or _NOT_IN_ADDRESS.search(url.strip()):
         raise Invalid(
-            "url: an address like https://example.org/lm317.pdf, without a user name, a password or blanks",
+            "url: must be an address like https://example.org/lm317.pdf, without user name, password or spaces",
             field="url",
         )
     return f"{parts.scheme}{url.strip()[len(parts.scheme) :]}"

@@ -1,4 +1,4 @@
-"""What documents ask a child process for, and the result."""
+"""The request and the result of the child process that makes thumbnails."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stocky.worker.messages import Request
 
 
 class PictureRequest(Request, frozen=True, kw_only=True):
-    """The picture in `file`, of the kind that Pillow calls `picture`, to be decoded and made small as `thumbnail`."""
+    """Decode the picture in `file`, of Pillow's format `picture`, and write its thumbnail to `thumbnail`."""
 
     entry: ClassVar[str] = "stocky.documents.pictures:make_thumbnail_in_child"
     file: str
@@ -19,7 +19,7 @@ class PictureRequest(Request, frozen=True, kw_only=True):
 
 
 class PictureResult(msgspec.Struct, frozen=True, kw_only=True):
-    """How large the picture is, upright and in pixels."""
+    """The size of the picture, upright and in pixels."""
 
     width: int
     height: int

@@ -1,4 +1,4 @@
-"""Documents as they are asked for and answered."""
+"""Request and response types of documents."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Url = Annotated[str, Meta(min_length=1, max_length=2000, examples=["https://exam
 
 
 class DocumentKind(AnyCase):
-    """What a document is."""
+    """The kind of a document."""
 
     PDF = "pdf"
     IMAGE = "image"
@@ -22,9 +22,9 @@ class DocumentKind(AnyCase):
 
 
 class Document(Struct, kw_only=True):
-    """A PDF, a picture or a link on an item. `url` is a link's; the fields between it and the times are a file's.
+    """A PDF, a picture or a link of an item. Only links have `url`; only files have `content_type` to `height`.
 
-    What a file holds is at `/documents/{id}/content`, and a picture's small form at `/documents/{id}/thumbnail`.
+    The content of a file is at `/documents/{id}/content`, the thumbnail of a picture at `/documents/{id}/thumbnail`.
     """
 
     id: int
@@ -35,14 +35,14 @@ class Document(Struct, kw_only=True):
     content_type: str | None
     size_bytes: int | None
     sha256: str | None
-    width: Annotated[int | None, Meta(description="Pixels, of the picture as it is seen")]
-    height: Annotated[int | None, Meta(description="Pixels, of the picture as it is seen")]
+    width: Annotated[int | None, Meta(description="In pixels, of the upright picture")]
+    height: Annotated[int | None, Meta(description="In pixels, of the upright picture")]
     created_at: datetime
     updated_at: datetime
 
 
 class NewLink(Struct, kw_only=True):
-    """A link to add; without a name it is called by its address."""
+    """A link to add; `name` defaults to the address."""
 
     item_id: Id
     url: Url
@@ -50,6 +50,6 @@ class NewLink(Struct, kw_only=True):
 
 
 class DocumentChange(Struct, kw_only=True):
-    """What to change of a document."""
+    """Changes to a document."""
 
     name: Title | UnsetType = UNSET

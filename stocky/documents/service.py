@@ -1,4 +1,4 @@
-"""Takes documents in and gives them out: a document is answered only after its content is in the store for good."""
+"""Stores and serves documents; an upload is confirmed only after its content is durable in the store."""
 
 from __future__ import annotations
 
@@ -30,56 +30,56 @@ from stocky.worker.process import run_worker
 from stocky.worker.workspace import disk_errors, workspace
 
 UPLOADS_AT_ONCE = 8
-# Waiting for the one process that decodes; whoever comes then is told to come again.
+# Uploads that may wait for the one decoding process; more get a 503 with Retry-After.
 PICTURES_WAITING = 16
 PICTURE_SECONDS = 90
 THUMBNAIL_TYPE = "image/webp"
 _log = logging.getLogger(__name__)
-_WANTED = UploadKind("document", "datasheet.pdf")
-# Whatever it is that someone has uploaded, a browser lets it do nothing.
-_CONFINED = {
+_UPLOAD_KIND = UploadKind("document", "datasheet.pdf")
+# Browsers run nothing in an uploaded file, whatever it is.
+_SANDBOX_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
 
 class Documents:
-    """The documents of one Stocky."""
+    """Uploads, contents and thumbnails of documents."""
 
     def __init__(self, config: Config, database: Database) -> None:
         self.blobs = Blobs(config.blobs)
         self._scratch = config.backup_dir
         self._database = database
-        self._uploads = _Places(UPLOADS_AT_ONCE, 0)
-        self._pictures = _Places(1, PICTURES_WAITING)
-        self._look: asyncio.Task[None] | None = None
+        self._uploads = _Slots(UPLOADS_AT_ONCE, 0)
+        self._pictures = _Slots(1, PICTURES_WAITING)
+        self._check: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Looks into the store beside everything else, and says in the log when it cannot be used."""
-        self._look = asyncio.create_task(self._tell_unusable())
+        """Checks the store in the background, and logs when it cannot be used."""
+        self._check = asyncio.create_task(self._log_unusable())
 
     async def close(self) -> None:
-        if self._look is not None:
-            self._look.cancel()
-            await asyncio.gather(self._look, return_exceptions=True)
+        if self._check is not None:
+            self._check.cancel()
+            await asyncio.gather(self._check, return_exceptions=True)
 
-    async def _tell_unusable(self) -> None:
+    async def _log_unusable(self) -> None:
         try:
-            await self.blobs.look()
+            await self.blobs.check_usable()
         except StockyError as error:
             _log.warning("%s", error.detail)
-        except Exception:  # noqa: BLE001 - whatever it is, documents may not work, and the log has to say so
-            _log.exception("The document store could not be looked at")
+        except Exception:  # noqa: BLE001 - whatever the cause, the log must show that documents may not work
+            _log.exception("The document store could not be checked")
 
     async def upload(
         self, request: Request[Any, Any, Any], by: Principal, item_id: int | None, name: str | None
     ) -> Document:
-        """A document from a form with `file`, and `item_id` and `name` unless they are given here.
+        """Adds a document from a form with `file`, and `item_id` and `name` unless they are arguments.
 
-        Raises BadRequest, NotFound, TooLarge, Unsupported, Invalid, OutOfSpace, Unavailable; nothing is kept then.
+        Raises BadRequest, NotFound, TooLarge, Unsupported, Invalid, OutOfSpace, Unavailable; then no document is added.
         """
-        async with self._uploads.one(), workspace(self._scratch) as place:
-            upload = await receive_upload(request, place / "upload", MAX_BYTES, _WANTED)
+        async with self._uploads.slot(), workspace(self._scratch) as directory:
+            upload = await receive_upload(request, directory / "upload", MAX_BYTES, _UPLOAD_KIND)
             item_id = _item_id(upload, item_id)
             name = name or upload.fields.get("name", "").strip()
             title = check_title(name) if name else ""
@@ -91,24 +91,24 @@ class Documents:
             examined = await asyncio.to_thread(examine, upload.file, filename, upload.content_type)
             size = None
             if examined.kind.picture:
-                size = await self._make_thumbnail(upload.file, examined.kind.picture, place / "thumbnail")
+                size = await self._make_thumbnail(upload.file, examined.kind.picture, directory / "thumbnail")
             async with self._database.transaction() as tx:
                 await repository.adopt(tx, [examined.sha256])
-            # From here on nobody deletes what is in the store; a copy that is damaged there is replaced.
+            # From here on the content is not deleted; a damaged copy in the store is replaced.
             await self.blobs.put(examined.sha256, upload.file)
             if size is not None:
-                await self.blobs.put_thumbnail(examined.sha256, place / "thumbnail")
+                await self.blobs.put_thumbnail(examined.sha256, directory / "thumbnail")
             async with self._database.transaction() as tx:
                 return await repository.add_file(tx, item_id, title or filename, examined, size, by)
 
     async def content(self, request: Request[Any, Any, Any], document: Document) -> Stream:
-        """What a document holds, or the range of it that is asked for. Raises NotFound, RangeNotSatisfiable."""
+        """The content of a document, or the requested range of it. Raises NotFound, RangeNotSatisfiable."""
         sha256, size = _content(document)
         kind = KINDS[document.content_type or ""]
         if await self.blobs.find_size(sha256) != size:
             raise _missing(document)
         shown = "inline" if kind.picture else "attachment"
-        headers = {"Content-Disposition": disposition(shown, download_name(document.name, kind)), **_CONFINED}
+        headers = {"Content-Disposition": disposition(shown, download_name(document.name, kind)), **_SANDBOX_HEADERS}
         return ranged_answer(
             request,
             partial(self.blobs.read, sha256),
@@ -119,57 +119,57 @@ class Documents:
         )
 
     async def thumbnail(self, document: Document) -> Response[bytes]:
-        """A picture made small; one that is not in the store, as after a restore, is made again. Raises NotFound."""
+        """The thumbnail of a picture; made again when it is missing, as after a restore. Raises NotFound."""
         if document.kind != "image" or document.sha256 is None:
-            raise NotFound(f"Document {document.id} is no picture, so it has no small one")
+            raise NotFound(f"Document {document.id} is not a picture, so it has no thumbnail")
         content = await self.blobs.find_thumbnail(document.sha256)
         if content is None:
-            content = await self._made_again(document, document.sha256)
-        headers = {"Cache-Control": "private, max-age=3600", "Content-Disposition": "inline", **_CONFINED}
+            content = await self._regenerate_thumbnail(document, document.sha256)
+        headers = {"Cache-Control": "private, max-age=3600", "Content-Disposition": "inline", **_SANDBOX_HEADERS}
         return Response(content, media_type=THUMBNAIL_TYPE, headers=headers)
 
-    async def _made_again(self, document: Document, sha256: str) -> bytes:
-        async with workspace(self._scratch) as place:
+    async def _regenerate_thumbnail(self, document: Document, sha256: str) -> bytes:
+        async with workspace(self._scratch) as directory:
             with disk_errors():
-                if not await self.blobs.fetch(sha256, place / "content"):
+                if not await self.blobs.fetch(sha256, directory / "content"):
                     raise _missing(document)
             picture = KINDS[document.content_type or ""].picture
-            await self._make_thumbnail(place / "content", picture, place / "thumbnail")
-            await self.blobs.put_thumbnail(sha256, place / "thumbnail")
-            return await asyncio.to_thread((place / "thumbnail").read_bytes)
+            await self._make_thumbnail(directory / "content", picture, directory / "thumbnail")
+            await self.blobs.put_thumbnail(sha256, directory / "thumbnail")
+            return await asyncio.to_thread((directory / "thumbnail").read_bytes)
 
     async def _make_thumbnail(self, file: Path, picture: str, thumbnail: Path) -> tuple[int, int]:
-        """The size of a picture, which is written to `thumbnail` as a small one. Raises Invalid, Unavailable."""
+        """Writes the thumbnail of a picture and returns the size of the picture. Raises Invalid, Unavailable."""
         request = PictureRequest(file=str(file), picture=picture, thumbnail=str(thumbnail))
-        async with self._pictures.one():
+        async with self._pictures.slot():
             try:
                 async with asyncio.timeout(PICTURE_SECONDS):
-                    made = await run_worker(request, PictureResult, _unheard)
+                    made = await run_worker(request, PictureResult, _ignore_progress)
             except (TimeoutError, Unavailable) as error:
-                # The decoder was killed by its limits, or by the picture.
+                # The limits or the picture killed the decoder.
                 raise Invalid("The picture cannot be decoded; save it again", field="file") from error
         return made.width, made.height
 
 
-class _Places:
-    """So many at once, so many more that wait for them, and the others are sent away."""
+class _Slots:
+    """Allows `at_once` uses at a time and `waiting` more in a queue; rejects the rest."""
 
     def __init__(self, at_once: int, waiting: int) -> None:
-        self._room = at_once + waiting
-        self._inside = 0
-        self._turn = asyncio.Semaphore(at_once)
+        self._limit = at_once + waiting
+        self._used = 0
+        self._semaphore = asyncio.Semaphore(at_once)
 
     @asynccontextmanager
-    async def one(self) -> AsyncIterator[None]:
-        """A place for the length of the block. Raises Unavailable."""
-        if self._inside >= self._room:
-            raise Unavailable("Too many documents are being sent at once; send it again", retry_after=3)
-        self._inside += 1
+    async def slot(self) -> AsyncIterator[None]:
+        """Holds a slot for the length of the block. Raises Unavailable."""
+        if self._used >= self._limit:
+            raise Unavailable("Too many uploads at once; send it again", retry_after=3)
+        self._used += 1
         try:
-            async with self._turn:
+            async with self._semaphore:
                 yield
         finally:
-            self._inside -= 1
+            self._used -= 1
 
 
 def _item_id(upload: Upload, given: int | None) -> int:
@@ -185,16 +185,16 @@ def _item_id(upload: Upload, given: int | None) -> int:
 
 def _content(document: Document) -> tuple[str, int]:
     if document.sha256 is None or document.size_bytes is None:
-        raise NotFound(f"Document {document.id} is a link: what it leads to is at {document.url}")
+        raise NotFound(f"Document {document.id} is a link; its content is at {document.url}")
     return document.sha256, document.size_bytes
 
 
 def _missing(document: Document) -> NotFound:
     return NotFound(
-        f"The content of document {document.id} is not in the document store. 'stocky check' lists what is missing;"
-        " an archive has it, or upload it again"
+        f"The content of document {document.id} is not in the document store. 'stocky check' lists missing contents;"
+        " restore it from an archive, or upload it again"
     )
 
 
-def _unheard(phase: str, done: int, total: int | None, unit: str) -> None:
+def _ignore_progress(phase: str, done: int, total: int | None, unit: str) -> None:
     return None

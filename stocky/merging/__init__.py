@@ -1,1 +1,1 @@
-"""Items that turn out to be one thing: merged, and given back within a day; the ledger keeps what was true."""
+"""Merges duplicate items, and undoes a merge within a day; the ledger keeps the history of both."""

@@ -1,4 +1,4 @@
-"""The documents of an item, when it is merged: each belongs to one item, and an item's picture is one of its own."""
+"""Moves the documents of a merged item; the picture of an item is always one of its own documents."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stocky.db import Connection
 
 
 async def move_documents(tx: Connection, source: Item, target: Item, moment: datetime) -> list[int]:
-    """All documents are the target's, and the picture too where it has none; their ids."""
+    """Moves all documents to the target, and the picture if it has none. Returns the ids of the documents."""
     rows = await tx.all("move_documents", dict[str, Any], source_id=source.id, target_id=target.id, moment=moment)
     ids = sorted(row["id"] for row in rows)
     if source.image_document_id is not None:
@@ -22,7 +22,7 @@ async def move_documents(tx: Connection, source: Item, target: Item, moment: dat
 async def return_documents(
     tx: Connection, ids: list[int], image_id: int | None, source_id: int, target_id: int, moment: datetime
 ) -> None:
-    """What was moved and is still there goes back."""
+    """Moves documents that still exist back to the source."""
     if not ids:
         return
     await tx.execute("drop_image", item_id=target_id, ids=ids)

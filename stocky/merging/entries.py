@@ -1,6 +1,6 @@
-"""What shopping lists and projects say of an item, when it is merged: no list ever names one item twice.
+"""Moves the shopping-list and project entries of a merged item; no list ever has an item twice.
 
-Both do the same in tables of their own, which no parameter of a query can name; lists also keep a log of it.
+Both do the same in separate tables, since a query parameter cannot name a table; lists also log it.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from stocky.shopping import change_log
 from stocky.shopping.schemas import ActionType
 from stocky.stock.units import ratio
 
-# What the log tells of one item on a list.
-_Told = tuple[ActionType, dict[str, Any]]
+# One entry of a list's log.
+_LogEntry = tuple[ActionType, dict[str, Any]]
 
 
 async def lock_lists(tx: Connection, item_id: int) -> None:
-    """Nobody else changes the lists an item stands on. Before any item is locked, as all do who change lists."""
+    """Locks the lists of an item. Every change of lists locks them before it locks items."""
     await tx.all("lock_lists_of_item", dict[str, int], item_id=item_id)
 
 
 async def move_list_entries(
     tx: Connection, source: Item, target: Item, by: Principal, moment: datetime
 ) -> list[MovedEntry]:
-    """On every shopping list the target stands for both; what moved."""
-    # The item may have come to stand on one more while it was waited for.
+    """Moves the source's entries to the target on every shopping list. Returns them."""
+    # The item may have been added to another list during the wait for the lock.
     await lock_lists(tx, source.id)
     moved = await tx.all("list_list_entries_of_item", MovedEntry, source_id=source.id, target_id=target.id)
     if moved:
@@ -40,15 +40,15 @@ async def move_list_entries(
         await tx.execute("remove_folded_list_entries", source_id=source.id, target_id=target.id)
         await tx.execute("move_list_entries", source_id=source.id, target_id=target.id, moment=moment)
     for each in moved:
-        there = each.into_milli or 0
-        gone = _changed(source, each.quantity_milli, 0, {"merged_into": _named(target)})
-        come = _changed(target, there, there + each.quantity_milli, {"merged": _named(source)})
-        await _tell(tx, each.parent_id, by, [gone, come], moment)
+        before = each.into_milli or 0
+        removed = _changed(source, each.quantity_milli, 0, {"merged_into": _named(target)})
+        added = _changed(target, before, before + each.quantity_milli, {"merged": _named(source)})
+        await _log(tx, each.parent_id, by, [removed, added], moment)
     return moved
 
 
 async def move_project_entries(tx: Connection, source: Item, target: Item, moment: datetime) -> list[MovedEntry]:
-    """In every project the target stands for both; what moved."""
+    """Moves the source's entries to the target in every project. Returns them."""
     moved = await tx.all("list_project_entries_of_item", MovedEntry, source_id=source.id, target_id=target.id)
     if moved:
         _check_units(source, target, "projects")
@@ -68,49 +68,49 @@ async def return_list_entries(
     merged_at: datetime,
     moment: datetime,
 ) -> None:
-    """What moved goes back, as far as it was not bought or taken off since; what others brought stays."""
+    """Moves entries back, unless they were bought or removed since; quantities added by others stay."""
     for each in moved:
-        # What was put there since is not what moved.
-        standing = {"parent_id": each.parent_id, "target_id": target.id, "merged_at": merged_at, "moment": moment}
+        # An entry added after the merge is not one that moved.
+        merged_entry = {"parent_id": each.parent_id, "target_id": target.id, "merged_at": merged_at, "moment": moment}
         given = each.quantity_milli
-        left = await tx.value("unfold_list_entry", milli=given, **standing)
+        left = await tx.value("unfold_list_entry", milli=given, **merged_entry)
         if left is not None:
-            await tx.execute("put_back_list_entry", **_own(each, source, moment))
+            await tx.execute("put_back_list_entry", **_restored(each, source, moment))
         else:
             left = 0
-            given = await tx.value("return_list_entry", source_id=source.id, created_at=each.created_at, **standing)
+            given = await tx.value("return_list_entry", source_id=source.id, created_at=each.created_at, **merged_entry)
             if given is None:
                 continue
-        gone = _changed(target, left + given, left, {"unmerged": _named(source)})
-        come = _changed(source, 0, given, {"unmerged_from": _named(target)})
-        await _tell(tx, each.parent_id, by, [gone, come], moment)
+        removed = _changed(target, left + given, left, {"unmerged": _named(source)})
+        added = _changed(source, 0, given, {"unmerged_from": _named(target)})
+        await _log(tx, each.parent_id, by, [removed, added], moment)
 
 
 async def return_project_entries(
     tx: Connection, moved: list[MovedEntry], source: Item, target: Item, *, merged_at: datetime, moment: datetime
 ) -> None:
-    """What moved goes back, as far as it was not taken out since; what others brought stays."""
+    """Moves entries back, unless they were removed since; quantities added by others stay."""
     for each in moved:
-        # What was put there since is not what moved.
-        standing = {"parent_id": each.parent_id, "target_id": target.id, "merged_at": merged_at, "moment": moment}
-        if await tx.execute("unfold_project_entry", milli=each.quantity_milli, **standing):
-            await tx.execute("put_back_project_entry", **_own(each, source, moment))
+        # An entry added after the merge is not one that moved.
+        merged_entry = {"parent_id": each.parent_id, "target_id": target.id, "merged_at": merged_at, "moment": moment}
+        if await tx.execute("unfold_project_entry", milli=each.quantity_milli, **merged_entry):
+            await tx.execute("put_back_project_entry", **_restored(each, source, moment))
         else:
-            await tx.execute("return_project_entry", source_id=source.id, created_at=each.created_at, **standing)
+            await tx.execute("return_project_entry", source_id=source.id, created_at=each.created_at, **merged_entry)
 
 
 def _check_units(source: Item, target: Item, where: str) -> None:
-    """Raises Conflict where a quantity of the one item would be read as one of the other in another unit."""
+    """Raises Conflict when a quantity of one item would be read in the unit of the other."""
     units = (source.unit, target.unit)
     if None not in units and ratio(source.unit or "", target.unit or "") != 1:
         raise Conflict(
-            f"{source.name} stands on {where} in {source.unit}, and {target.name} is counted in {target.unit}; take"
-            f" {source.name} off them first, and put {target.name} there in its own unit"
+            f"{source.name} is on {where} in {source.unit}, but {target.name} is counted in {target.unit}; remove"
+            f" {source.name} from them first, and add {target.name} in its own unit"
         )
 
 
-def _own(moved: MovedEntry, source: Item, moment: datetime) -> dict[str, Any]:
-    """The entry that the source has again."""
+def _restored(moved: MovedEntry, source: Item, moment: datetime) -> dict[str, Any]:
+    """The parameters of the restored entry of the source."""
     return {
         "parent_id": moved.parent_id,
         "source_id": source.id,
@@ -120,14 +120,14 @@ def _own(moved: MovedEntry, source: Item, moment: datetime) -> dict[str, Any]:
     }
 
 
-async def _tell(tx: Connection, list_id: int, by: Principal, told: list[_Told], moment: datetime) -> None:
-    for action, details in told:
+async def _log(tx: Connection, list_id: int, by: Principal, entries: list[_LogEntry], moment: datetime) -> None:
+    for action, details in entries:
         await change_log.write(tx, list_id, action, by, [details], moment)
     await tx.execute("touch_shopping_list", id=list_id, updated_at=moment)
 
 
-def _changed(item: Item, before_milli: int, after_milli: int, because: dict[str, Any]) -> _Told:
-    """How an item came to a list, left it, or stands there with another quantity."""
+def _changed(item: Item, before_milli: int, after_milli: int, because: dict[str, Any]) -> _LogEntry:
+    """The log entry for an item that was added, removed or changed in quantity."""
     before, after = from_milli(before_milli), from_milli(after_milli)
     if not before_milli:
         return ActionType.ITEM_ADDED, _named(item) | {"quantity": after} | because

@@ -1,4 +1,4 @@
-"""`/items/review` and `/items/{id}/merge`: what was scanned before anyone knew it, and how it finds its item."""
+"""`/items/review` and `/items/{id}/merge`: unnamed scanned items, and merging them into known ones."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from stocky.merging.service import Merging
 
 @get("/review", opt=readers)
 async def list_review(read: Connection, paging: Paging) -> list[Stub]:
-    """Items that a scan made and nobody has named or merged yet, the last scanned first."""
+    """List items that a scan created and that are neither named nor merged yet, the last scanned first."""
     return await repository.list_stubs(read, skip=paging.skip, limit=paging.limit)
 
 
 @post("/{item_id:int}/merge", opt=members, status_code=200)
 async def merge_item(data: MergeRequest, merging: Merging, user: Principal, item_id: PathId) -> Item:
-    """Make this item one with another: its barcodes, stock and history move along. Undoable for a day."""
+    """Merge this item into another: its barcodes, stock and history move. Can be undone for a day."""
     return await merging.merge_items(item_id, data.into, user)
 
 
 @post("/{item_id:int}/unmerge", opt=members, status_code=200)
 async def unmerge_item(merging: Merging, user: Principal, item_id: PathId) -> Item:
-    """Give a merged item back what it brought."""
+    """Undo a merge: the item gets back what moved."""
     return await merging.undo_merge(item_id, user)
 
 
 @get("/{item_id:int}/merges", opt=readers)
 async def list_merges(read: Connection, item_id: PathId, paging: Paging) -> list[Merge]:
-    """What an item was merged into, and what was merged into it."""
+    """List the merges of an item: into another, and of others into it."""
     return await repository.list_merges(read, item_id, skip=paging.skip, limit=paging.limit)
 
 

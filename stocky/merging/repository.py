@@ -1,6 +1,6 @@
-"""Merges in the database: one transaction moves everything, and a journal of it gives everything back.
+"""Merges in the database: one transaction moves everything, and a journal of the moves allows the undo.
 
-Stock moves by events, so that the sum of every ledger stays what it was and the history of each item stays true.
+Stock moves by events, so that the ledger totals do not change and the history of each item stays correct.
 """
 
 from __future__ import annotations
@@ -44,19 +44,19 @@ class _StubRow(msgspec.Struct):
 
 
 async def merge_items(tx: Connection, recorder: Recorder, source_id: int, target_id: int, by: Principal) -> Item:
-    """The target, with all that was the source's. Asked again, it answers the same and changes nothing.
+    """Moves everything of the source to the target and returns the target. Repeating it changes nothing.
 
-    Merges are locked already. Raises NotFound, Invalid for an item and itself, Conflict where one is not in use.
+    The caller holds the merge lock. Raises NotFound, Invalid for an item and itself, Conflict when one is not in use.
     """
     if source_id == target_id:
-        raise Invalid("An item cannot be merged into itself; name another one", field="into")
+        raise Invalid("An item cannot be merged into itself; choose another", field="into")
     await lock_lists(tx, source_id)
     source, target = await _locked(tx, source_id, target_id)
     if source.merged_into_id == target.id:
         return target
     for item in (source, target):
         if item.merged_into_id is not None:
-            raise Conflict(f"{item.name} was merged into item {item.merged_into_id} already; name that one")
+            raise Conflict(f"{item.name} is already merged into item {item.merged_into_id}; use that one")
         if not item.is_active:
             raise Conflict(f"{item.name} is no longer in use; make it active again first")
     batch_id, moment = new_batch_id(), clock.now()
@@ -82,7 +82,7 @@ async def merge_items(tx: Connection, recorder: Recorder, source_id: int, target
     )
     await tx.execute("move_barcodes", source_id=source.id, target_id=target.id)
     await tx.execute("mark_merged", source_id=source.id, target_id=target.id, moment=moment)
-    await _renew(tx, target.id)
+    await _touch(tx, target.id)
     await evaluate_alerts(tx, [source_id, target.id])
     await tx.value(
         "add_merge",
@@ -98,10 +98,10 @@ async def merge_items(tx: Connection, recorder: Recorder, source_id: int, target
 
 
 async def undo_merge(tx: Connection, recorder: Recorder, source_id: int, by: Principal) -> Item:
-    """The source as an item of its own again, with what it brought. A merge that only the journal knows just ends.
+    """Separates the source again and moves back what it had. A merge that exists only in the journal just ends.
 
-    Merges are locked already. Raises NotFound, Conflict when it is not merged, a day has passed, or what it brought is
-    not there any more.
+    The caller holds the merge lock. Raises NotFound, Conflict when the source is not merged, a day has passed, or what
+    moved is no longer in stock.
     """
     source = await catalogue.get_item(tx, source_id)
     merge = await tx.one("find_open_merge", OpenMerge, source_id=source_id)
@@ -114,9 +114,11 @@ async def undo_merge(tx: Connection, recorder: Recorder, source_id: int, by: Pri
         await tx.execute("end_merge", id=merge.id, undone_at=moment)
         return source
     if moment > merge.merged_at + UNDOABLE_FOR:
-        raise Conflict(f"{source.name} was merged more than a day ago; move what is not {target.name} by hand")
+        raise Conflict(f"{source.name} was merged more than a day ago; move stock that is not {target.name} manually")
     if target.merged_into_id is not None:
-        raise Conflict(f"{target.name} was itself merged into item {target.merged_into_id} since; undo that first")
+        raise Conflict(
+            f"{target.name} was itself merged into item {target.merged_into_id} later; undo that merge first"
+        )
     await tx.execute("mark_unmerged", source_id=source_id, moment=moment)
     await tx.execute("return_merged", source_id=source_id, ids=merge.moved.merged_before, moment=moment)
     operation = Operation(
@@ -127,8 +129,8 @@ async def undo_merge(tx: Connection, recorder: Recorder, source_id: int, by: Pri
         changed = next((row for row in rows if row.is_unit_changed and row.delta_milli), None)
         if changed is not None:
             raise Conflict(
-                f"The unit of SKU {changed.sku_id} was changed after {source.name} was merged; move what is not"
-                f" {target.name} by hand"
+                f"The unit of SKU {changed.sku_id} was changed after {source.name} was merged; move stock that is not"
+                f" {target.name} manually"
             )
         raise_if_rejected(await recorder.record_within(tx, operation))
     await tx.execute("show_skus", item_id=source_id, ids=merge.moved.source_skus, moment=moment)
@@ -152,7 +154,7 @@ async def undo_merge(tx: Connection, recorder: Recorder, source_id: int, by: Pri
     await return_list_entries(tx, merge.moved.list_entries, source, target, by, **when)
     await return_project_entries(tx, merge.moved.project_entries, source, target, **when)
     await return_documents(tx, merge.moved.documents, merge.moved.image_document_id, source_id, target.id, moment)
-    await _renew(tx, target.id)
+    await _touch(tx, target.id)
     await evaluate_alerts(tx, [source_id, target.id])
     await tx.execute("end_merge", id=merge.id, undone_at=moment)
     await audit.record(tx, by, "unmerged", "item", source_id, {"from": target.id, "name": source.name})
@@ -160,17 +162,17 @@ async def undo_merge(tx: Connection, recorder: Recorder, source_id: int, by: Pri
 
 
 async def lock_merges(tx: Connection) -> None:
-    """Nothing is merged or given back meanwhile. It comes before all other locks: partial imports lock whole tables."""
+    """Blocks other merges. Taken before all other locks, since partial imports lock whole tables."""
     await tx.execute("lock_merges")
 
 
 async def try_to_lock_merges(tx: Connection) -> bool:
-    """The same where it can be had at once; whether it was."""
+    """Takes the merge lock without waiting; False when another transaction holds it."""
     return bool(await tx.value("try_to_lock_merges"))
 
 
 async def list_merges(read: Connection, item_id: int, *, skip: int, limit: int) -> list[Merge]:
-    """What an item was merged into and what was merged into it, newest first. Raises NotFound."""
+    """The merges of an item, into another and of others into it, newest first. Raises NotFound."""
     await catalogue.get_item(read, item_id)
     merges = await read.all("list_merges", Merge, item_id=item_id, skip=skip, limit=limit)
     for merge in merges:
@@ -181,7 +183,7 @@ async def list_merges(read: Connection, item_id: int, *, skip: int, limit: int) 
 
 
 async def list_stubs(read: Connection, *, skip: int, limit: int) -> list[Stub]:
-    """What was scanned and nobody has named yet, the last scanned first."""
+    """Scanned items that are not named yet, the last scanned first."""
     rows = await read.all("list_stubs", _StubRow, skip=skip, limit=limit)
     items = await catalogue.get_items(read, {row.item_id for row in rows})
     return [
@@ -196,7 +198,7 @@ async def list_stubs(read: Connection, *, skip: int, limit: int) -> list[Stub]:
 
 
 async def _locked(tx: Connection, source_id: int, target_id: int) -> tuple[Item, Item]:
-    """Both items, which nobody else changes until the transaction ends. Raises NotFound."""
+    """Both items, locked until the transaction ends. Raises NotFound."""
     await tx.all("lock_items", dict[str, Any], ids=sorted([source_id, target_id]))
     return await catalogue.get_item(tx, source_id), await catalogue.get_item(tx, target_id)
 
@@ -205,5 +207,5 @@ async def _list_skus(tx: Connection, item_id: int) -> list[int]:
     return [row["id"] for row in await tx.all("list_sku_ids", dict[str, int], item_id=item_id)]
 
 
-async def _renew(tx: Connection, item_id: int) -> None:
+async def _touch(tx: Connection, item_id: int) -> None:
     await tx.execute("renew_items", ids=[item_id], updated_at=clock.now())

@@ -1,4 +1,4 @@
-"""Merges and the review queue as they are asked for and answered."""
+"""Request and response types of merges and the review queue."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from stocky.schema import Id
 
 
 class MergeRequest(Struct, kw_only=True):
-    """The item that stays."""
+    """The item to merge into."""
 
     into: Id
 
 
 class Merge(Struct, kw_only=True):
-    """One item merged into another; `undoable_until` is null when it has been undone or can no longer be."""
+    """A merge of one item into another; `undoable_until` is null when it was undone or is too old to undo."""
 
     id: int
     source_id: int
@@ -32,7 +32,7 @@ class Merge(Struct, kw_only=True):
 
 
 class Stub(Struct, kw_only=True):
-    """An item that a scan made and nobody has named yet, with how often and when it was scanned."""
+    """An item that a scan created and that is not named yet, with how often and when it was scanned."""
 
     item: Item
     event_count: int
@@ -41,16 +41,16 @@ class Stub(Struct, kw_only=True):
 
 
 class MovedBarcode(Struct):
-    """A barcode that went along."""
+    """A barcode that moved."""
 
     code: str
     is_primary: bool
 
 
 class MovedEntry(Struct):
-    """What stood on a shopping list or in a project; it was added to the entry the other item had there, if any.
+    """A moved entry of a shopping list or project; it was added to the target's entry there, if any.
 
-    Since when it stood there, and what the other had, older merges have not kept.
+    Older merges did not store `created_at` and `into_milli`, the quantity of the target's entry.
     """
 
     parent_id: int
@@ -60,10 +60,10 @@ class MovedEntry(Struct):
 
 
 class Moved(Struct, kw_only=True):
-    """What has to be given back when a merge is undone, apart from stock, which its events tell."""
+    """What moves back when a merge is undone, apart from stock, which its events record."""
 
     barcodes: list[MovedBarcode] = []
-    # Those that each of the two had, empty ones included.
+    # All SKUs of each item, including empty ones.
     source_skus: list[int] = []
     target_skus: list[int] = []
     merged_before: list[int] = []

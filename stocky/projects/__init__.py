@@ -1,1 +1,1 @@
-"""Projects: what something takes, what of it is missing, and its withdrawal from stock as a whole."""
+"""Projects: the parts they need, the parts that are missing, and their withdrawal from stock as a whole."""

@@ -1,6 +1,6 @@
-"""`/projects`: what something takes, what of it is missing, and taking it from stock as a whole.
+"""`/projects`: their requirements, what is missing, and their withdrawal from stock as a whole.
 
-An item is named by its own id, the one of `/items`; a placeholder, which is no item, by the id of its entry.
+An item is addressed by its id from `/items`; a placeholder, which is not an item, by the id of its entry.
 """
 
 from __future__ import annotations
@@ -30,37 +30,37 @@ from stocky.stock.recorder import Recorder
 
 @get("/", opt=members)
 async def list_projects(read: Connection, paging: Paging, search: Search = None) -> list[ProjectSummary]:
-    """Projects in the order they were added."""
+    """List projects in the order they were added."""
     return await repository.list_projects(read, skip=paging.skip, limit=paging.limit, search=search)
 
 
 @post("/", opt=members)
 async def create_project(data: NewProject, tx: Connection, user: Principal) -> Project:
-    """Plan a project."""
+    """Create a project."""
     return await repository.add_project(tx, data, user)
 
 
 @get("/{project_id:int}", opt=members)
 async def get_project(read: Connection, user: Principal, project_id: PathId) -> Project:
-    """One project with what it needs and what of it is missing."""
+    """Get one project with its requirements and what is missing."""
     return await repository.get_project(read, project_id, user)
 
 
 @route("/{project_id:int}", http_method=["PUT", "PATCH"], opt=members)
 async def change_project(data: ProjectChange, tx: Connection, user: Principal, project_id: PathId) -> Project:
-    """Rename a project or change its notes; what is not sent stays."""
+    """Rename a project or change its notes; fields that are not sent stay unchanged."""
     return await repository.change_project(tx, project_id, data, user)
 
 
 @delete("/{project_id:int}", opt=members)
 async def delete_project(tx: Connection, user: Principal, project_id: PathId) -> None:
-    """Delete a project; what it took from stock stays taken."""
+    """Delete a project; its withdrawal from stock is not undone."""
     await repository.remove_project(tx, project_id, user)
 
 
 @post("/{project_id:int}/items", opt=members)
 async def add_project_item(data: NewEntry, tx: Connection, user: Principal, project_id: PathId) -> Requirement:
-    """Add an item that the project needs, or by `text` a placeholder for what is no item."""
+    """Add an item that the project needs, or with `text` a placeholder."""
     return await planning.add_requirement(tx, project_id, data, user)
 
 
@@ -68,13 +68,13 @@ async def add_project_item(data: NewEntry, tx: Connection, user: Principal, proj
 async def change_project_item(
     data: ItemEntryChange, tx: Connection, user: Principal, project_id: PathId, item_id: PathId
 ) -> Requirement:
-    """Change how much of an item the project needs."""
+    """Change the quantity of an item that the project needs."""
     return await planning.change_need(tx, project_id, data, user, item_id=item_id)
 
 
 @delete("/{project_id:int}/items/{item_id:int}", opt=members)
 async def delete_project_item(tx: Connection, user: Principal, project_id: PathId, item_id: PathId) -> None:
-    """Say that the project needs an item no longer."""
+    """Remove an item from the project."""
     await planning.remove_need(tx, project_id, user, item_id=item_id)
 
 
@@ -88,13 +88,13 @@ async def change_project_placeholder(
 
 @delete("/{project_id:int}/placeholders/{entry_id:int}", opt=members)
 async def delete_project_placeholder(tx: Connection, user: Principal, project_id: PathId, entry_id: PathId) -> None:
-    """Say that the project needs a placeholder no longer."""
+    """Remove a placeholder from the project."""
     await planning.remove_need(tx, project_id, user, entry_id=entry_id)
 
 
 @get("/{project_id:int}/missing", opt=members)
 async def get_project_missing(read: Connection, project_id: PathId) -> Missing:
-    """What the stock does not hold of what the project needs."""
+    """Get the requirements that stock does not cover."""
     return await repository.get_missing(read, project_id)
 
 
@@ -102,7 +102,7 @@ async def get_project_missing(read: Connection, project_id: PathId) -> Missing:
 async def put_missing_on_list(
     tx: Connection, user: Principal, project_id: PathId, data: ListWish | None = None
 ) -> Listed:
-    """Put what is missing on a shopping list, an existing or a new one; what is there already is not added again."""
+    """Add what is missing to an existing or new shopping list; entries already there are not duplicated."""
     return await planning.put_missing_on_list(tx, project_id, data or ListWish(), user)
 
 
@@ -110,10 +110,10 @@ async def put_missing_on_list(
 async def withdraw_project(
     tx: Connection, recorder: Recorder, user: Principal, project_id: PathId, data: NewWithdrawal | None = None
 ) -> Withdrawn:
-    """Take all items that the project needs from stock, or none of them; the `batch_id` of the answer undoes it.
+    """Take all items that the project needs from stock, or none; undo it with the `batch_id` of the response.
 
-    What expires first is taken first, from as many places as it takes. Of what is missing, `results` of the refusal
-    has a list.
+    Stock that expires first is taken first, from as many locations as needed. When items are missing, the 409 lists
+    them in `results`.
     """
     return await withdrawing.withdraw(tx, recorder, project_id, data or NewWithdrawal(), user)
 

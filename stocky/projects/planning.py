@@ -1,4 +1,4 @@
-"""Changes what a project needs, and puts what is missing on a shopping list; a withdrawn project stays as it is."""
+"""Changes the requirements of a project, and adds missing ones to a shopping list; a withdrawn project is fixed."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from stocky.shopping.schemas import ItemEntryChange, NewEntry, NewList, Placehol
 
 
 async def add_requirement(tx: Connection, project_id: int, new: NewEntry, by: Principal) -> Requirement:
-    """Raises NotFound, Conflict for what the project needs already, or once it has been withdrawn."""
-    await _open_plan(tx, project_id)
+    """Raises NotFound, Conflict when the project needs it already or has been withdrawn."""
+    await _open_unwithdrawn(tx, project_id)
     (entry_id,) = await add_requirements(tx, project_id, [new])
-    await _told(tx, project_id, by, {"added": to_builtins(new)})
-    return await _answer(tx, project_id, entry_id)
+    await _log_change(tx, project_id, by, {"added": to_builtins(new)})
+    return await _read_back(tx, project_id, entry_id)
 
 
 async def change_need(
@@ -45,30 +45,30 @@ async def change_need(
     item_id: int | None = None,
     entry_id: int | None = None,
 ) -> Requirement:
-    """Raises NotFound, Conflict for a text that the project has already, or once it has been withdrawn."""
-    await _open_plan(tx, project_id)
+    """Raises NotFound, Conflict when the project has the text already or has been withdrawn."""
+    await _open_unwithdrawn(tx, project_id)
     row = await get_row(tx, project_id, item_id=item_id, entry_id=entry_id)
     sent = to_builtins(change)
     await change_requirement(tx, row, sent)
-    await _told(tx, project_id, by, {"changed": _named(row) | sent})
-    return await _answer(tx, project_id, row.id)
+    await _log_change(tx, project_id, by, {"changed": _named(row) | sent})
+    return await _read_back(tx, project_id, row.id)
 
 
 async def remove_need(
     tx: Connection, project_id: int, by: Principal, *, item_id: int | None = None, entry_id: int | None = None
 ) -> None:
-    """Raises NotFound, Conflict once the project has been withdrawn."""
-    await _open_plan(tx, project_id)
+    """Raises NotFound, Conflict when the project has been withdrawn."""
+    await _open_unwithdrawn(tx, project_id)
     row = await get_row(tx, project_id, item_id=item_id, entry_id=entry_id)
     await remove_requirement(tx, row)
-    await _told(tx, project_id, by, {"removed": _named(row)})
+    await _log_change(tx, project_id, by, {"removed": _named(row)})
 
 
 async def put_missing_on_list(tx: Connection, project_id: int, wish: ListWish, by: Principal) -> Listed:
-    """The shopping list with at least what is missing of each thing on it; asked for again, it stays as it is.
+    """Puts at least the missing quantity of each requirement on a shopping list; repeating it changes nothing.
 
-    Raises NotFound for an unknown project or list, Conflict where nothing is missing for a new list, or the list
-    has not enough room.
+    Raises NotFound for an unknown project or list, Conflict when nothing is missing for a new list, or the list
+    is too full.
     """
     project = await repository.open_project(tx, project_id)
     is_withdrawn = await repository.find_withdrawal(tx, project_id) is not None
@@ -76,7 +76,7 @@ async def put_missing_on_list(tx: Connection, project_id: int, wish: ListWish, b
     list_id = wish.list_id
     if list_id is None:
         if not missing:
-            raise Conflict("Nothing is missing, so there is nothing to put on a new list")
+            raise Conflict("Nothing is missing, so a new list would be empty")
         new = NewList(name=wish.name or project.name, is_public=wish.is_public)
         list_id = (await shopping.add_list(tx, new, by)).id
     await shopping.open_list(tx, list_id, by)
@@ -100,20 +100,20 @@ async def put_missing_on_list(tx: Connection, project_id: int, wish: ListWish, b
     )
 
 
-async def _open_plan(tx: Connection, project_id: int) -> None:
+async def _open_unwithdrawn(tx: Connection, project_id: int) -> None:
     await repository.open_project(tx, project_id)
     if withdrawal := await repository.find_withdrawal(tx, project_id):
         raise Conflict(
-            f"The project has taken what it needs from stock; undo the batch {withdrawal.batch_id} first to change it"
+            f"The project has been withdrawn from stock; to change it, undo the batch {withdrawal.batch_id} first"
         )
 
 
-async def _answer(read: Connection, project_id: int, entry_id: int) -> Requirement:
+async def _read_back(read: Connection, project_id: int, entry_id: int) -> Requirement:
     requirements = await list_requirements(read, project_id, is_withdrawn=False)
     return next(each for each in requirements if each.id == entry_id)
 
 
-async def _told(tx: Connection, project_id: int, by: Principal, details: dict[str, Any]) -> None:
+async def _log_change(tx: Connection, project_id: int, by: Principal, details: dict[str, Any]) -> None:
     await tx.execute("touch_project", id=project_id, updated_at=clock.now())
     await audit.record(tx, by, "changed", "project", project_id, details)
 

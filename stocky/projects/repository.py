@@ -1,4 +1,4 @@
-"""Projects in the database. Whether one has been withdrawn is what the ledger says, so that undoing needs no more."""
+"""Projects in the database. The ledger decides whether one is withdrawn, so undoing its batch is enough."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from stocky.projects.schemas import Missing, NewProject, Project, ProjectChange,
 
 
 class ProjectRow(Struct):
-    """A project as it is kept."""
+    """A stored project."""
 
     id: int
     name: str
@@ -39,7 +39,7 @@ async def list_projects(read: Connection, *, skip: int, limit: int, search: str 
 
 
 async def get_project(read: Connection, project_id: int, viewer: Principal | None = None) -> Project:
-    """A project with what it needs and what of it is missing. Raises NotFound."""
+    """A project with its requirements and what is missing. Raises NotFound."""
     row = await _find(read, project_id)
     withdrawal = await find_withdrawal(read, project_id, viewer)
     return Project(
@@ -54,21 +54,21 @@ async def get_project(read: Connection, project_id: int, viewer: Principal | Non
 
 
 async def get_missing(read: Connection, project_id: int) -> Missing:
-    """What the stock does not hold of what the project needs. Raises NotFound."""
+    """The requirements that stock does not cover. Raises NotFound."""
     project = await get_project(read, project_id)
     missing = [each for each in project.items if each.missing]
     return Missing(not missing, missing)
 
 
 async def open_project(tx: Connection, project_id: int) -> ProjectRow:
-    """A project that nobody else changes or withdraws before the transaction ends. Raises NotFound."""
+    """A project, locked against changes and withdrawal until the transaction ends. Raises NotFound."""
     await tx.value("lock_project", id=project_id)
     return await _find(tx, project_id)
 
 
 async def find_withdrawal(read: Connection, project_id: int, viewer: Principal | None = None) -> Withdrawal | None:
-    """The project's withdrawal from stock, unless there was none or all of it has been undone."""
-    row = await read.one("find_standing_withdrawal", _WithdrawalRow, project_id=project_id)
+    """The project's withdrawal from stock; None when there is none or all of it was undone."""
+    row = await read.one("find_active_withdrawal", _WithdrawalRow, project_id=project_id)
     if row is None:
         return None
     users = await get_shown_users(read, {row.user_id}, viewer)
@@ -76,7 +76,7 @@ async def find_withdrawal(read: Connection, project_id: int, viewer: Principal |
 
 
 async def add_project(tx: Connection, new: NewProject, by: Principal) -> Project:
-    """Raises NotFound for an unknown item, Conflict for what is needed twice."""
+    """Raises NotFound for an unknown item, Conflict for a duplicate requirement."""
     moment = clock.now()
     project_id = await tx.value("add_project", name=new.name, notes=new.notes or "", created_at=moment)
     await add_requirements(tx, project_id, new.items)
@@ -85,7 +85,7 @@ async def add_project(tx: Connection, new: NewProject, by: Principal) -> Project
 
 
 async def change_project(tx: Connection, project_id: int, change: ProjectChange, by: Principal) -> Project:
-    """What is set in `change`. Raises NotFound."""
+    """Applies the fields set in `change`. Raises NotFound."""
     row = await open_project(tx, project_id)
     await tx.execute(
         "change_project",
@@ -100,7 +100,7 @@ async def change_project(tx: Connection, project_id: int, change: ProjectChange,
 
 
 async def remove_project(tx: Connection, project_id: int, by: Principal) -> None:
-    """Hides a project; what it took from stock stays taken. Raises NotFound."""
+    """Hides a project; its withdrawal is not undone. Raises NotFound."""
     row = await open_project(tx, project_id)
     await tx.execute(
         "change_project", id=project_id, name=row.name, notes=row.notes, is_active=False, updated_at=clock.now()

@@ -1,4 +1,4 @@
-"""What projects need, against what is in stock; callers hold the project open while they change it."""
+"""The requirements of projects, compared with stock; callers lock the project while they change it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stocky.shopping.schemas import NewEntry
 
 
 class RequirementRow(msgspec.Struct):
-    """What a project needs as it is kept, with what can be taken from stock of it: both in the item's main unit."""
+    """A stored requirement, with the quantity that can be taken from stock: both in the item's main unit."""
 
     id: int
     item_id: int | None
@@ -33,12 +33,12 @@ class RequirementRow(msgspec.Struct):
 
 
 async def list_rows(read: Connection, project_id: int) -> list[RequirementRow]:
-    """What a project needs, in the order it was added."""
+    """The requirements of a project, in the order they were added."""
     return await read.all("list_requirements", RequirementRow, project_id=project_id)
 
 
 async def list_requirements(read: Connection, project_id: int, *, is_withdrawn: bool) -> list[Requirement]:
-    """The same as it is answered; of a project that has been withdrawn nothing is missing."""
+    """The requirements for a response; nothing is missing once the project is withdrawn."""
     rows = await list_rows(read, project_id)
     items = await get_items(read, {row.item_id for row in rows if row.item_id is not None})
     return [
@@ -68,18 +68,18 @@ async def get_row(
 
 
 async def add_requirements(tx: Connection, project_id: int, new: list[NewEntry]) -> list[int]:
-    """The ids of more requirements.
+    """Adds requirements and returns their ids.
 
-    Raises NotFound for an unknown item, Conflict for what is needed already, or too much of it.
+    Raises NotFound for an unknown item, Conflict for a duplicate requirement, or too many.
     """
     if len(await list_rows(tx, project_id)) + len(new) > MAX_REQUIREMENTS:
-        raise Conflict(f"A project needs at most {MAX_REQUIREMENTS} things; divide it")
+        raise Conflict(f"A project needs at most {MAX_REQUIREMENTS} things; split it")
     await get_usable_items(tx, {each.item_id for each in new if each.item_id is not None})
     return await _add_rows(tx, project_id, new)
 
 
 async def change_requirement(tx: Connection, row: RequirementRow, change: dict[str, Any]) -> None:
-    """Another `text` or `quantity`. Raises Conflict for a text that the project has already."""
+    """Changes `text` or `quantity`. Raises Conflict for a text that the project has already."""
     quantity = change.get("quantity")
     await tx.execute(
         "change_requirement",
@@ -91,7 +91,7 @@ async def change_requirement(tx: Connection, row: RequirementRow, change: dict[s
 
 
 async def remove_requirement(tx: Connection, row: RequirementRow) -> None:
-    """What is needed no longer."""
+    """Removes a requirement."""
     await tx.execute("remove_requirement", id=row.id)
 
 

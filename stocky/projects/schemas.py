@@ -1,4 +1,4 @@
-"""Projects, what they need and their withdrawal as they are asked for and answered."""
+"""Request and response types of projects, their requirements and withdrawals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ProjectNotes = Annotated[str, Meta(max_length=4000, examples=["Mind the polarity
 
 
 class ProjectSummary(Struct, kw_only=True):
-    """A project without what it needs."""
+    """A project without its requirements."""
 
     id: int
     name: str
@@ -30,10 +30,10 @@ class ProjectSummary(Struct, kw_only=True):
 
 
 class Requirement(Struct, kw_only=True):
-    """What a project needs: an `item`, or a placeholder with its `text`.
+    """A requirement of a project: an `item`, or a placeholder with its `text`.
 
-    `missing` is what the stock does not hold of it; of a placeholder, which has no stock, all. Once the project has
-    been withdrawn nothing is missing.
+    `missing` is the quantity that stock does not cover; for a placeholder, which has no stock, all of it. Once the
+    project has been withdrawn nothing is missing.
     """
 
     id: int
@@ -47,7 +47,7 @@ class Requirement(Struct, kw_only=True):
 
 
 class Withdrawal(Struct, kw_only=True):
-    """That a project has taken what it needs from stock. Undoing the batch makes it as if it never had."""
+    """The withdrawal of a project from stock. Undoing the batch reverses it completely."""
 
     batch_id: str
     user: ShownUser
@@ -55,7 +55,7 @@ class Withdrawal(Struct, kw_only=True):
 
 
 class Project(Struct, kw_only=True):
-    """A project with what it needs, and its withdrawal from stock while that stands."""
+    """A project with its requirements, and its withdrawal from stock unless undone."""
 
     id: int
     name: str
@@ -67,14 +67,14 @@ class Project(Struct, kw_only=True):
 
 
 class Missing(Struct):
-    """What the stock does not hold of what a project needs."""
+    """The requirements of a project that stock does not cover."""
 
     is_complete: bool
     items: list[Requirement]
 
 
 class Shortage(Struct, kw_only=True):
-    """An item of which there is too little, as a refusal tells it."""
+    """An item with too little stock, in a rejected withdrawal."""
 
     item_id: int
     code: str
@@ -85,7 +85,7 @@ class Shortage(Struct, kw_only=True):
 
 
 class NewProject(Struct, kw_only=True):
-    """A project to plan, with what it needs as far as that is known."""
+    """A project to create, with its requirements as far as they are known."""
 
     name: Name
     notes: ProjectNotes | None = None
@@ -93,14 +93,14 @@ class NewProject(Struct, kw_only=True):
 
 
 class ProjectChange(Struct, kw_only=True):
-    """What to change of a project; what is not sent stays."""
+    """Changes to a project; fields that are not sent stay unchanged."""
 
     name: Name | UnsetType = UNSET
     notes: ProjectNotes | None | UnsetType = UNSET
 
 
 class ListWish(Struct, kw_only=True):
-    """The shopping list for what is missing: an existing one, or a new one, named like the project if not named."""
+    """The shopping list for what is missing: an existing one, or a new one; `name` defaults to the project's."""
 
     list_id: Id | None = None
     name: Name | None = None
@@ -108,7 +108,7 @@ class ListWish(Struct, kw_only=True):
 
 
 class Listed(Struct):
-    """The list after what is missing was put there; what was there already with less was raised to it."""
+    """The list with what is missing added; entries with less were raised to the missing quantity."""
 
     shopping_list: ShoppingList
     added: list[Entry]
@@ -116,7 +116,7 @@ class Listed(Struct):
 
 
 class NewWithdrawal(Struct, kw_only=True, omit_defaults=True):
-    """Optional name and words for a withdrawal."""
+    """An optional `event_id` and note for a withdrawal."""
 
     event_id: EventId | None = None
     note: Notes | None = None

@@ -1,4 +1,4 @@
-"""Takes all that a project needs from stock in one transaction and under one batch, or nothing of it."""
+"""Withdraws a project: takes all its items from stock in one transaction and one batch, or none."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from stocky.stock.recorder import Recorder
 from stocky.stock.repository import list_batch
 from stocky.stock.service import named, refusal_of
 
-# As many shortages are told in words; all of them are in the results.
-TOLD = 10
+# Shortages named in the message; `results` has all of them.
+NAMED_SHORTAGES = 10
 
 
 class _Earlier(Struct):
@@ -30,10 +30,10 @@ class _Earlier(Struct):
 
 
 async def withdraw(tx: Connection, recorder: Recorder, project_id: int, new: NewWithdrawal, by: Principal) -> Withdrawn:
-    """Takes every item that the project needs, wherever it lies, earliest expiry first. Placeholders have no stock.
+    """Takes every item that the project needs from all locations, earliest expiry first. Placeholders have no stock.
 
-    The same event_id sent again gives the first events again and changes nothing. Raises NotFound, and Conflict with
-    the shortages as results when there is too little of anything, or when the project has been withdrawn before.
+    The same event_id sent again returns the first events and changes nothing. Raises NotFound, and Conflict with the
+    shortages as results when any item is short, or when the project is already withdrawn.
     """
     project = await repository.open_project(tx, project_id)
     content = ("withdraw", project_id, new)
@@ -43,7 +43,7 @@ async def withdraw(tx: Connection, recorder: Recorder, project_id: int, new: New
             return Withdrawn(earlier.batch_id, await list_batch(tx, earlier.batch_id), duplicate=True)
     if withdrawal := await repository.find_withdrawal(tx, project_id):
         raise Conflict(
-            f"The project has been withdrawn from stock already; to do it again, undo the batch {withdrawal.batch_id}"
+            f"The project is already withdrawn from stock; to withdraw it again, undo batch {withdrawal.batch_id} first"
         )
     needed = [row for row in await list_rows(tx, project_id) if row.item_id is not None]
     if not needed:
@@ -53,7 +53,7 @@ async def withdraw(tx: Connection, recorder: Recorder, project_id: int, new: New
     posting = Posting(operations, batch_id=new_batch_id(), atomic=True)
     await recorder.post_within(tx, posting)
     if posting.refused_whole:
-        raise await _refusal(tx, project_id, posting)
+        raise await _rejection(tx, project_id, posting)
     await tx.execute(
         "add_withdrawal", project_id=project_id, batch_id=posting.batch_id, user_id=by.id, recorded_at=clock.now()
     )
@@ -74,7 +74,7 @@ def _operation(row: RequirementRow, note: str, by: Principal) -> Operation:
     )
 
 
-async def _refusal(tx: Connection, project_id: int, posting: Posting) -> StockyError:
+async def _rejection(tx: Connection, project_id: int, posting: Posting) -> StockyError:
     shortages = [
         Shortage(
             item_id=each.item.id,
@@ -90,6 +90,6 @@ async def _refusal(tx: Connection, project_id: int, posting: Posting) -> StockyE
     first = next(outcome for outcome in posting.outcomes if outcome.status == "rejected")
     if first.refusal != "policy" or not shortages:
         return refusal_of(first)
-    told = "; ".join(f"{each.missing:g} of {each.name} missing" for each in shortages[:TOLD])
-    more = f"; and {len(shortages) - TOLD} more" if len(shortages) > TOLD else ""
-    return Conflict(f"Nothing was taken from stock. {told}{more}", results=shortages)
+    listed = "; ".join(f"{each.missing:g} of {each.name} missing" for each in shortages[:NAMED_SHORTAGES])
+    more = f"; and {len(shortages) - NAMED_SHORTAGES} more" if len(shortages) > NAMED_SHORTAGES else ""
+    return Conflict(f"Nothing was taken from stock. {listed}{more}", results=shortages)

@@ -1,1 +1,1 @@
-"""Reorganisation: proposals of moves that put like with like and empty boxes, each applied once at most."""
+"""Reorganisation: plans of moves that group like items and empty boxes, each applied at most once."""

@@ -1,4 +1,4 @@
-"""Which boxes to keep: as few as hold everything, and of those the ones that least has to be carried to."""
+"""Selects the boxes to keep: the fewest that hold everything, and among those the ones that need the fewest moves."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from msgspec import Struct
 
 
 class Candidate(Struct, frozen=True):
-    """A box with something in it: how many places it has, how many items are best off or at least could stay there.
+    """A box in use: its number of locations, and the numbers of items that are best or at least could stay there.
 
-    One that holds what cannot be moved is pinned.
+    A box with stock that cannot be moved is pinned.
     """
 
     box_no: int
@@ -19,9 +19,9 @@ class Candidate(Struct, frozen=True):
 
 
 def boxes_to_keep(candidates: list[Candidate], wanted: int) -> set[int]:
-    """The numbers of the boxes to keep so that `wanted` items have a place each; all where they have not anyway.
+    """The numbers of the boxes to keep so that `wanted` items have a location each; all boxes when they do not fit.
 
-    One fewer would never do. That is why a plan that was carried out leaves nothing to propose: no kept box can go.
+    One box fewer would never suffice, so an applied plan leaves nothing to propose: no kept box can be emptied.
     """
     kept = [each for each in candidates if each.is_pinned]
     others = sorted((each for each in candidates if not each.is_pinned), key=lambda each: (-each.capacity, each.box_no))
@@ -34,7 +34,7 @@ def boxes_to_keep(candidates: list[Candidate], wanted: int) -> set[int]:
         count += 1
     by_worth = sorted(others, key=lambda each: (-each.suits, -each.stays, -each.capacity, each.box_no))
     for left in range(count - 1, -1, -1):
-        # The largest `left` of the others have to make up for what the next one cannot hold.
+        # The `left` largest of the others must hold what the next box cannot.
         largest = {each.box_no for each in others[:left]}
         spare = others[left].capacity if left < len(others) else 0
         held = sum(each.capacity for each in others[:left])

@@ -1,7 +1,7 @@
-"""Proposes moves, as a pure function: like comes to like and boxes become empty; when that is done it proposes nothing.
+"""Proposes moves that group like items and empty boxes, as a pure function; an applied proposal leaves nothing to do.
 
-First every item gets one place of those it is at. Then as few boxes are kept as hold everything, and what is in the
-others goes to free places of the kept ones. Last, things of one kind come to the box that has most of their kind.
+First every item is collected at one of its locations. Then the fewest boxes that hold everything are kept, and the
+items of the others move to free locations of the kept ones. Last, items of one kind move to the box with most of it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Carried(Struct, frozen=True):
 
 
 class Move(Struct, frozen=True):
-    """All that a place has of an item goes to another place, lot by lot."""
+    """Moves all of an item from one location to another, lot by lot."""
 
     item_id: int
     from_id: int
@@ -38,7 +38,7 @@ class Move(Struct, frozen=True):
 
 
 class Proposal(Struct, frozen=True):
-    """Moves in an order in which each is allowed. `has_more` says that others were left out, being too many."""
+    """Moves in an order in which each is allowed. `has_more` is true when the limit cut off further moves."""
 
     moves: list[Move]
     freed_boxes: list[int]
@@ -46,7 +46,7 @@ class Proposal(Struct, frozen=True):
 
 
 def propose(spots: Iterable[Spot], things: Iterable[Thing], lots: Iterable[Lot], most: int) -> Proposal:
-    """What to move where; the same stock gives the same proposal. At most so many lots are moved."""
+    """The proposed moves, of at most `most` lots; the same stock gives the same proposal."""
     room = _Room(spots, things, lots)
     steps: list[Step] = []
     for storage_type in StorageType:
@@ -55,30 +55,30 @@ def propose(spots: Iterable[Spot], things: Iterable[Thing], lots: Iterable[Lot],
 
 
 class _Room:
-    """What there is, whole."""
+    """All locations, items and stock."""
 
     def __init__(self, spots: Iterable[Spot], things: Iterable[Thing], lots: Iterable[Lot]) -> None:
         self.spots = {spot.id: spot for spot in spots}
         self.things = {thing.id: thing for thing in things}
-        # By item and place, what lies there; nothing is no lot.
+        # Lots by item and location; empty lots are left out.
         self.stock: dict[int, dict[int, list[Lot]]] = defaultdict(lambda: defaultdict(list))
         self.units: dict[int, set[str]] = defaultdict(set)
         for lot in lots:
             self.units[lot.item_id].add(lot.unit)
             if lot.quantity_milli and lot.location_id in self.spots:
                 self.stock[lot.item_id][lot.location_id].append(lot)
-        self.lying: dict[int, set[int]] = defaultdict(set)
-        for item_id, places in self.stock.items():
-            for place in places:
-                self.lying[place].add(item_id)
+        self.occupants: dict[int, set[int]] = defaultdict(set)
+        for item_id, locations in self.stock.items():
+            for location in locations:
+                self.occupants[location].add(item_id)
         self.box_of = {spot.id: spot.box_no for spot in self.spots.values() if spot.box_no is not None}
 
-    def is_movable(self, item_id: int, place: int) -> bool:
-        """Not what is counted in two units, or below zero anywhere near, or lies where it is too warm for it."""
+    def is_movable(self, item_id: int, location: int) -> bool:
+        """False for an item in two units, below zero in this kind of storage, or stored too warm."""
         thing = self.things.get(item_id)
-        if thing is None or len(self.units[item_id]) > 1 or not is_cold_enough(thing, self.spots[place]):
+        if thing is None or len(self.units[item_id]) > 1 or not is_cold_enough(thing, self.spots[location]):
             return False
-        storage_type = self.spots[place].storage_type
+        storage_type = self.spots[location].storage_type
         return all(
             lot.quantity_milli > 0
             for near, lots in self.stock[item_id].items()
@@ -86,31 +86,31 @@ class _Room:
             for lot in lots
         )
 
-    def quantity(self, item_id: int, place: int) -> int:
-        return sum(lot.quantity_milli for lot in self.stock[item_id][place])
+    def quantity(self, item_id: int, location: int) -> int:
+        return sum(lot.quantity_milli for lot in self.stock[item_id][location])
 
     def proposal(self, steps: list[Step], most: int) -> Proposal:
         """The steps as moves with their lots, and the boxes that they leave empty."""
-        stock = {item_id: dict(places) for item_id, places in self.stock.items()}
-        lying = {place: set(items) for place, items in self.lying.items()}
+        stock = {item_id: dict(locations) for item_id, locations in self.stock.items()}
+        occupants = {location: set(items) for location, items in self.occupants.items()}
         moves: list[Move] = []
-        room = most
+        remaining = most
         for step in steps:
             lots = sorted(stock[step.item_id].pop(step.here), key=lambda lot: lot.expiry_date or date.max)
-            room -= len(lots)
-            if room < 0:
+            remaining -= len(lots)
+            if remaining < 0:
                 break
             stock[step.item_id][step.there] = [*stock[step.item_id].get(step.there, []), *lots]
-            lying[step.here].remove(step.item_id)
-            lying.setdefault(step.there, set()).add(step.item_id)
+            occupants[step.here].remove(step.item_id)
+            occupants.setdefault(step.there, set()).add(step.item_id)
             moves.append(Move(step.item_id, step.here, step.there, step.reason, _carried(lots)))
-        freed = self._boxes(self.lying) - self._boxes(lying)
-        return Proposal([self._told(move, freed) for move in moves], sorted(freed), room < 0)
+        freed = self._boxes(self.occupants) - self._boxes(occupants)
+        return Proposal([self._with_freed_box(move, freed) for move in moves], sorted(freed), remaining < 0)
 
-    def _boxes(self, lying: Mapping[int, set[int]]) -> set[int]:
-        return {self.box_of[place] for place, items in lying.items() if items and place in self.box_of}
+    def _boxes(self, occupants: Mapping[int, set[int]]) -> set[int]:
+        return {self.box_of[location] for location, items in occupants.items() if items and location in self.box_of}
 
-    def _told(self, move: Move, freed: set[int]) -> Move:
+    def _with_freed_box(self, move: Move, freed: set[int]) -> Move:
         box_no = self.box_of.get(move.from_id)
         if box_no not in freed:
             return move
@@ -118,21 +118,21 @@ class _Room:
 
 
 class _Storage:
-    """The places of one kind of storage, which nothing leaves; `home` is where each item is to be in the end."""
+    """The locations of one kind of storage, which no item leaves; `home` is the final location of each item."""
 
     def __init__(self, room: _Room, storage_type: StorageType) -> None:
         self.room = room
         here = {spot.id for spot in room.spots.values() if spot.storage_type is storage_type}
-        # What may be moved: by item, the places it is at. What may not: by place, the items that stay there.
-        self.places: dict[int, list[int]] = {}
+        # Movable items: the locations of each. Fixed items: by location.
+        self.locations: dict[int, list[int]] = {}
         self.fixed: dict[int, set[int]] = defaultdict(set)
         for item_id in sorted(room.stock):
-            places = sorted(place for place in room.stock[item_id] if place in here)
-            if places and room.is_movable(item_id, places[0]):
-                self.places[item_id] = places
-            for place in places if item_id not in self.places else []:
-                self.fixed[place].add(item_id)
-        # By box: its places, and of those the free ones; both by number.
+            locations = sorted(location for location in room.stock[item_id] if location in here)
+            if locations and room.is_movable(item_id, locations[0]):
+                self.locations[item_id] = locations
+            for location in locations if item_id not in self.locations else []:
+                self.fixed[location].add(item_id)
+        # By box: its locations, and the free ones of them; both by number.
         self.slots: dict[int, list[int]] = defaultdict(list)
         for spot in sorted(room.spots.values(), key=lambda spot: (spot.box_no or 0, spot.loc_no or 0, spot.id)):
             if spot.box_no is not None and spot.id in here:
@@ -144,76 +144,79 @@ class _Storage:
         self.kinds: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
 
     def steps(self) -> list[Step]:
-        first = {item_id: min(places, key=lambda place: self._rank(item_id, place))
-                 for item_id, places in self.places.items()}  # fmt: skip
-        boxed = [item_id for item_id, place in first.items() if place in self.room.box_of]
+        first = {item_id: min(locations, key=lambda location: self._rank(item_id, location))
+                 for item_id, locations in self.locations.items()}  # fmt: skip
+        boxed = [item_id for item_id, location in first.items() if location in self.room.box_of]
         kept = boxes_to_keep(self._candidates(boxed, first), len(boxed) + sum(map(len, self._fixed_in_boxes())))
-        for place, items in self.fixed.items():
+        for location, items in self.fixed.items():
             for item_id in items:
-                self._settle(item_id, place)
-        homeless = []
-        for item_id, place in first.items():
-            if place in self.room.box_of:
-                possible = [each for each in self.places[item_id] if self.room.box_of.get(each) in kept]
+                self._settle(item_id, location)
+        to_move = []
+        for item_id, location in first.items():
+            if location in self.room.box_of:
+                possible = [each for each in self.locations[item_id] if self.room.box_of.get(each) in kept]
                 if not possible:
-                    homeless.append(item_id)
+                    to_move.append(item_id)
                     continue
-                place = min(possible, key=lambda each: self._rank(item_id, each))
-            self._settle(item_id, place)
-            self.home[item_id] = place
+                location = min(possible, key=lambda each: self._rank(item_id, each))
+            self._settle(item_id, location)
+            self.home[item_id] = location
         steps = [
-            Step(item_id, each, place, self._together(item_id, place))
-            for item_id, place in self.home.items()
-            for each in self.places[item_id]
-            if each != place
+            Step(item_id, each, location, self._reason_to_collect(item_id, location))
+            for item_id, location in self.home.items()
+            for each in self.locations[item_id]
+            if each != location
         ]
-        steps += self._moved_in(homeless, kept)
-        steps += self._joined(boxed, kept)
-        return shortened(steps, self.places)
+        steps += self._move_in(to_move, kept)
+        steps += self._group_by_kind(boxed, kept)
+        return shortened(steps, self.locations)
 
-    def _rank(self, item_id: int, place: int) -> tuple[object, ...]:
-        """The lowest is the best place for an item: its own, where most of it is, in the first box."""
-        spot = self.room.spots[place]
+    def _rank(self, item_id: int, location: int) -> tuple[object, ...]:
+        """The lowest rank is the best location: of the item alone, with most of it, in the first box."""
+        spot = self.room.spots[location]
         return (
-            spot.box_no is not None and len(self.room.lying[place]) > 1,
-            -self.room.quantity(item_id, place),
+            spot.box_no is not None and len(self.room.occupants[location]) > 1,
+            -self.room.quantity(item_id, location),
             spot.box_no is None,
             spot.box_no or 0,
             spot.loc_no or 0,
-            place,
+            location,
         )
 
     def _candidates(self, boxed: list[int], first: Mapping[int, int]) -> list[Candidate]:
         suits: dict[int, int] = defaultdict(int)
         stays: dict[int, int] = defaultdict(int)
+        box_of = self.room.box_of
         for item_id in boxed:
-            suits[self.room.box_of[first[item_id]]] += 1
-            for box_no in {self.room.box_of[place] for place in self.places[item_id] if place in self.room.box_of}:
+            suits[box_of[first[item_id]]] += 1
+            for box_no in {
+                self.room.box_of[location] for location in self.locations[item_id] if location in self.room.box_of
+            }:
                 stays[box_no] += 1
-        pinned = {self.room.box_of[place] for place in self.fixed if place in self.room.box_of}
+        pinned = {box_of[location] for location in self.fixed if location in box_of}
         return [
             Candidate(box_no, len(self.slots[box_no]), suits[box_no], stays[box_no], box_no in pinned)
             for box_no in sorted(stays.keys() | pinned)
         ]
 
     def _fixed_in_boxes(self) -> list[set[int]]:
-        return [items for place, items in self.fixed.items() if place in self.room.box_of]
+        return [items for location, items in self.fixed.items() if location in self.room.box_of]
 
-    def _moved_in(self, items: list[int], kept: set[int]) -> list[Step]:
-        """Into free places of the kept boxes, kind by kind."""
+    def _move_in(self, items: list[int], kept: set[int]) -> list[Step]:
+        """Moves items into free locations of the kept boxes, kind by kind."""
         steps = []
         for item_id in sorted(items, key=lambda item_id: (self._kind(item_id) or "", item_id)):
             counts = self.kinds.get(self._kind(item_id) or "", {})
             box_no = min((each for each in kept if self.free[each]), key=lambda each: (-counts.get(each, 0), each))
             slot = self.slots[box_no][self.free[box_no][0]]
-            reason = self._company(item_id, box_no) or f"box {box_no} has room for it"
-            steps += [Step(item_id, place, slot, reason) for place in self.places[item_id]]
+            reason = self._reason_of_kind(item_id, box_no) or f"box {box_no} has room for it"
+            steps += [Step(item_id, location, slot, reason) for location in self.locations[item_id]]
             self.home[item_id] = slot
             self._settle(item_id, slot)
         return steps
 
-    def _joined(self, items: list[int], kept: set[int]) -> list[Step]:
-        """One thing after the other comes to where more of its kind is, until none would."""
+    def _group_by_kind(self, items: list[int], kept: set[int]) -> list[Step]:
+        """Moves one item at a time to a box with more of its kind, until no move improves."""
         steps = []
         is_done = False
         while not is_done:
@@ -222,7 +225,7 @@ class _Storage:
                 here = self.home[item_id]
                 counts = self.kinds.get(self._kind(item_id) or "", {})
                 mine = self.room.box_of[here]
-                # It counts where it is, so that as many elsewhere are one more when it has come.
+                # The item itself counts in its box, so an equal number elsewhere becomes one more with it.
                 better = [
                     (-others, box_no)
                     for box_no, others in counts.items()
@@ -231,26 +234,26 @@ class _Storage:
                 if better:
                     _, box_no = min(better)
                     slot = self.slots[box_no][self.free[box_no][0]]
-                    steps.append(Step(item_id, here, slot, self._company(item_id, box_no) or ""))
+                    steps.append(Step(item_id, here, slot, self._reason_of_kind(item_id, box_no) or ""))
                     self._unsettle(item_id, here)
                     self._settle(item_id, slot)
                     self.home[item_id] = slot
                     is_done = False
         return steps
 
-    def _settle(self, item_id: int, place: int) -> None:
-        if (box_no := self.room.box_of.get(place)) is not None:
-            if not self.taken[place]:
-                self.free[box_no].remove(self.number[place])
-            self.taken[place].add(item_id)
+    def _settle(self, item_id: int, location: int) -> None:
+        if (box_no := self.room.box_of.get(location)) is not None:
+            if not self.taken[location]:
+                self.free[box_no].remove(self.number[location])
+            self.taken[location].add(item_id)
             if kind := self._kind(item_id):
                 self.kinds[kind][box_no] += 1
 
-    def _unsettle(self, item_id: int, place: int) -> None:
-        box_no = self.room.box_of[place]
-        self.taken[place].remove(item_id)
-        if not self.taken[place]:
-            insort(self.free[box_no], self.number[place])
+    def _unsettle(self, item_id: int, location: int) -> None:
+        box_no = self.room.box_of[location]
+        self.taken[location].remove(item_id)
+        if not self.taken[location]:
+            insort(self.free[box_no], self.number[location])
         if kind := self._kind(item_id):
             self.kinds[kind][box_no] -= 1
 
@@ -258,11 +261,11 @@ class _Storage:
         thing = self.room.things.get(item_id)
         return thing.kind if thing else None
 
-    def _together(self, item_id: int, place: int) -> str:
-        quantity = from_milli(self.room.quantity(item_id, place))
-        return f"{quantity:g} of it are in {self.room.spots[place].name} already"
+    def _reason_to_collect(self, item_id: int, location: int) -> str:
+        quantity = from_milli(self.room.quantity(item_id, location))
+        return f"{quantity:g} of it are in {self.room.spots[location].name} already"
 
-    def _company(self, item_id: int, box_no: int) -> str | None:
+    def _reason_of_kind(self, item_id: int, box_no: int) -> str | None:
         kind = self._kind(item_id)
         others = self.kinds[kind].get(box_no, 0) if kind else 0
         things = "another thing" if others == 1 else f"{others} other things"
@@ -270,7 +273,7 @@ class _Storage:
 
 
 class Step(Struct):
-    """All of an item that lies at one place goes to another one, for a reason in words."""
+    """Moves all of an item from one location to another, with a readable reason."""
 
     item_id: int
     here: int
@@ -278,25 +281,25 @@ class Step(Struct):
     reason: str
 
 
-def shortened(steps: list[Step], lying: Mapping[int, Collection[int]]) -> list[Step]:
-    """The same outcome with what would be carried twice carried once, at its last turn.
+def shortened(steps: list[Step], initial: Mapping[int, Collection[int]]) -> list[Step]:
+    """The same outcome, with an item that would be moved twice moved once, at its last step.
 
-    It waits where it is until then, which is right unless something else comes there meanwhile. `lying` are the places
-    that each item is at to begin with.
+    The item stays where it is until then, unless another item arrives there in the meantime. `initial` has the initial
+    locations of each item.
     """
     arrivals: dict[int, list[tuple[int, int]]] = defaultdict(list)
     turns: dict[int, list[tuple[int, Step]]] = defaultdict(list)
     for turn, step in enumerate(steps):
         mine = turns[step.item_id]
-        goes_on = step.here in lying[step.item_id]
+        is_separate = step.here in initial[step.item_id]
         for index, (begun, earlier) in enumerate(mine):
             if earlier.there != step.here:
                 continue
             if any(begun < when and item_id != step.item_id for when, item_id in arrivals[earlier.here]):
-                goes_on = True
+                is_separate = True
             else:
                 mine[index] = (turn, Step(step.item_id, earlier.here, step.there, step.reason))
-        if goes_on:
+        if is_separate:
             mine.append((turn, step))
         arrivals[step.there].append((turn, step.item_id))
     in_turn = sorted(
@@ -306,7 +309,7 @@ def shortened(steps: list[Step], lying: Mapping[int, Collection[int]]) -> list[S
 
 
 def _carried(lots: list[Lot]) -> tuple[Carried, ...]:
-    """Lots that met on the way are one."""
+    """Combines lots with the same expiry date."""
     together: dict[date | None, Carried] = {}
     for lot in lots:
         met = together.get(lot.expiry_date)

@@ -1,4 +1,4 @@
-"""Plans in the database, and what they are made from. An applied plan stays as it was when it was applied."""
+"""Plans in the database, and the stock they are computed from. An applied plan does not change."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from stocky.schema import StorageType
 from stocky.stock.models import SkuState, StockItem
 
 KIND = "reorg.plan"
-# Plans that wait for someone's word at once; whoever wants another discards one.
-MOST_OPEN = 50
-KEPT = timedelta(days=30)
+# The limit of plans that are neither applied nor discarded.
+MAX_OPEN = 50
+RETENTION = timedelta(days=30)
 
 
 class MoveRow(msgspec.Struct, kw_only=True):
@@ -51,21 +51,21 @@ class MoveRow(msgspec.Struct, kw_only=True):
     moved_milli: int | None
 
 
-class Lying(msgspec.Struct):
-    """That there is something of an item at a location."""
+class Occupant(msgspec.Struct):
+    """An item with stock at a location."""
 
     location_id: int
     item_id: int
     name: str
 
 
-class Present(msgspec.Struct):
-    """What there is of the items and at the places of a plan."""
+class CurrentStock(msgspec.Struct):
+    """The current stock of the items and locations of a plan."""
 
     spots: dict[int, Spot]
     things: dict[int, Thing]
-    levels: list[SkuState]
-    lying: list[Lying]
+    skus: list[SkuState]
+    occupants: list[Occupant]
 
 
 class _ThingRow(msgspec.Struct):
@@ -80,10 +80,10 @@ class _TagRow(msgspec.Struct):
     name: str
 
 
-async def list_what_there_is(read: Connection) -> tuple[list[Spot], list[Thing], list[Lot]]:
-    """What a plan is made from: every place in use, every item with stock, every stock record.
+async def read_stock(read: Connection) -> tuple[list[Spot], list[Thing], list[Lot]]:
+    """The stock a plan is computed from: every active location, every item with stock, every SKU.
 
-    An item's kind is its type, or without one all of its tags.
+    The kind of an item is its type, or without a type all of its tags.
     """
     lots = await read.all("list_lots", Lot)
     tags: dict[int, list[str]] = defaultdict(list)
@@ -97,7 +97,7 @@ async def list_what_there_is(read: Connection) -> tuple[list[Spot], list[Thing],
 
 
 async def get_plan(read: Connection, plan_id: int) -> Plan:
-    """With its moves. Raises NotFound."""
+    """A plan with its moves. Raises NotFound."""
     plan = await read.one("get_plan", Plan, id=plan_id, now=clock.now())
     if plan is None:
         raise NotFound(f"There is no plan {plan_id}")
@@ -106,21 +106,21 @@ async def get_plan(read: Connection, plan_id: int) -> Plan:
 
 
 async def list_plans(read: Connection, *, skip: int, limit: int) -> list[PlanSummary]:
-    """Without their moves, newest first."""
+    """Plans without their moves, newest first."""
     return await read.all("list_plans", PlanSummary, skip=skip, limit=limit, now=clock.now())
 
 
 async def list_moves(read: Connection, plan_id: int) -> list[MoveRow]:
-    """In the order in which each is possible."""
+    """The moves of a plan, in an order in which each is possible."""
     return await read.all("list_moves", MoveRow, plan_id=plan_id)
 
 
 async def add_plan(tx: Connection, new: NewPlan, by: Principal) -> tuple[int, int]:
-    """The ids of a plan and of the job that is going to compute it. Raises Conflict when too many wait already."""
+    """Adds a plan and the job that computes it; returns their ids. Raises Conflict when too many plans are open."""
     now = clock.now()
-    await tx.execute("remove_old_plans", before=now - KEPT)
-    if await tx.value("count_open_plans", now=now) >= MOST_OPEN:
-        raise Conflict(f"{MOST_OPEN} plans wait to be applied already; apply or discard some of them first")
+    await tx.execute("remove_old_plans", before=now - RETENTION)
+    if await tx.value("count_open_plans", now=now) >= MAX_OPEN:
+        raise Conflict(f"{MAX_OPEN} plans are already open; apply or discard some of them first")
     plan_id: int = await tx.value(
         "add_plan",
         max_moves=new.max_moves,
@@ -128,7 +128,7 @@ async def add_plan(tx: Connection, new: NewPlan, by: Principal) -> tuple[int, in
         created_at=now,
         expires_at=now + timedelta(days=new.valid_days),
     )
-    # A second attempt only where a process was killed in the midst of the first.
+    # The second attempt is for a process that was killed during the first.
     job = NewJob(kind=KIND, parameters={"plan_id": plan_id}, max_attempts=2, created_by=by.user.username)
     job_id = await add_job(tx, job)
     assert job_id is not None
@@ -137,19 +137,19 @@ async def add_plan(tx: Connection, new: NewPlan, by: Principal) -> tuple[int, in
 
 
 async def propose_plan(tx: Connection, plan_id: int, proposal: Proposal) -> None:
-    """Keeps what was computed, unless the plan was discarded, or computed by someone else, meanwhile."""
+    """Stores a proposal, unless the plan was discarded or already has one."""
     freed = proposal.freed_boxes
     if await tx.execute("propose_plan", id=plan_id, has_more=proposal.has_more, freed_boxes=freed):
         await _add_moves(tx, plan_id, proposal)
 
 
 async def fail_plan(tx: Connection, plan_id: int) -> None:
-    """Says that it could not be computed; the job says why."""
+    """Marks a plan as failed; the job has the reason."""
     await tx.execute("fail_plan", id=plan_id)
 
 
 async def discard_plan(tx: Connection, plan_id: int, by: Principal) -> None:
-    """Raises NotFound, Conflict when it was applied."""
+    """Discards a plan. Raises NotFound, Conflict when it was applied."""
     plan = await lock_plan(tx, plan_id)
     if plan.status is PlanStatus.APPLIED:
         raise Conflict(f"Plan {plan_id} was applied; undo its batch instead")
@@ -161,35 +161,35 @@ async def discard_plan(tx: Connection, plan_id: int, by: Principal) -> None:
 
 
 async def lock_plan(tx: Connection, plan_id: int) -> Plan:
-    """A plan that nobody else applies or discards before the transaction ends. Raises NotFound."""
+    """A plan, locked until the transaction ends. Raises NotFound."""
     await tx.value("lock_plan", id=plan_id)
     return await get_plan(tx, plan_id)
 
 
-async def lock_what_moves(tx: Connection, moves: list[MoveRow]) -> Present:
-    """What the plan's moves depend on, as it stays until the transaction ends: places first, as all events do."""
-    places = {row.from_location_id for row in moves} | {row.to_location_id for row in moves}
-    items = {row.item_id for row in moves}
-    await tx.all("lock_locations", dict[str, int], ids=places)
-    await tx.all("lock_items", StockItem, ids=items)
-    locations = await tx.all("list_locations_by_id", Location, ids=places)
-    known = await get_items(tx, {row.item_id for row in moves})
-    return Present(
+async def lock_stock(tx: Connection, moves: list[MoveRow]) -> CurrentStock:
+    """The stock that the moves depend on, locked until the transaction ends: locations first, as in all events."""
+    location_ids = {row.from_location_id for row in moves} | {row.to_location_id for row in moves}
+    item_ids = {row.item_id for row in moves}
+    await tx.all("lock_locations", dict[str, int], ids=location_ids)
+    await tx.all("lock_items", StockItem, ids=item_ids)
+    locations = await tx.all("list_locations_by_id", Location, ids=location_ids)
+    items = await get_items(tx, item_ids)
+    return CurrentStock(
         {
             each.id: Spot(each.id, each.name, each.box_no, each.loc_no, each.storage_type)
             for each in locations
             if each.is_active
         },
-        {each.id: Thing(each.id, each.name, each.default_storage_type) for each in known.values()},
-        await tx.all("list_levels", SkuState, ids=items),
-        await tx.all("list_items_at", Lying, ids=places),
+        {each.id: Thing(each.id, each.name, each.default_storage_type) for each in items.values()},
+        await tx.all("list_levels", SkuState, ids=item_ids),
+        await tx.all("list_items_at", Occupant, ids=location_ids),
     )
 
 
 async def apply_plan(
     tx: Connection, plan_id: int, by: Principal, batch_id: str, moved: dict[int, int], moment: datetime
 ) -> Plan:
-    """Keeps as what the plan was applied; `moved` are the thousandths of each move, by its id."""
+    """Marks the plan as applied; `moved` has the thousandths of each move, by its id."""
     await _note_moved(tx, moved)
     await tx.execute("apply_plan", id=plan_id, applied_by=by.id, applied_at=moment, batch_id=batch_id)
     await audit.record(tx, by, "applied", "reorg_plan", plan_id, {"batch_id": batch_id})

@@ -1,4 +1,4 @@
-"""Where stock may be put. The planner proposes nothing else, and a plan that would do otherwise is not applied."""
+"""The rules for where stock may be put, kept by the planner and checked again when a plan is applied."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _COLD = {StorageType.FREEZER: 2, StorageType.REFRIGERATOR: 1}
 
 
 class Spot(Struct, frozen=True, gc=False):
-    """A location in use; with `box_no` and `loc_no` one of a box's."""
+    """An active location; in a box it has `box_no` and `loc_no`."""
 
     id: int
     name: str
@@ -23,7 +23,7 @@ class Spot(Struct, frozen=True, gc=False):
 
 
 class Thing(Struct, frozen=True, gc=False):
-    """An item, with where it wants to be kept and what it is like (`kind`: "type Screws")."""
+    """An item with its storage type and its kind, such as "type Screws"."""
 
     id: int
     name: str
@@ -32,7 +32,7 @@ class Thing(Struct, frozen=True, gc=False):
 
 
 class Lot(Struct, frozen=True, gc=False):
-    """Stock of one item at one place with one expiry date, in thousandths. It may be none, or less."""
+    """Stock of one item at one location with one expiry date, in thousandths; may be zero or negative."""
 
     item_id: int
     location_id: int
@@ -42,14 +42,14 @@ class Lot(Struct, frozen=True, gc=False):
 
 
 def is_cold_enough(thing: Thing, spot: Spot) -> bool:
-    """Whether a thing may be put down there: what needs cold never is where it is warmer."""
+    """Whether the location is cold enough for the item."""
     return _COLD.get(spot.storage_type, 0) >= _COLD.get(thing.storage_type, 0)
 
 
-def why_not(thing: Thing, here: Spot, there: Spot, lying_there: Collection[int]) -> str | None:
-    """What forbids to move a thing from here to there, where the items `lying_there` are; None when it may be.
+def reason_against(thing: Thing, here: Spot, there: Spot, occupants: Collection[int]) -> str | None:
+    """The rule against moving an item from `here` to `there`, which has `occupants`; None when it is allowed.
 
-    Nothing changes its kind of storage. A place of a box holds one item, unless the item is there already.
+    Items stay in their kind of storage. A location in a box holds one item, unless the item is there already.
     """
     if there.storage_type is not here.storage_type:
         return f"{here.name} is for {here.storage_type.value} storage and {there.name} for {there.storage_type.value}"
@@ -57,6 +57,6 @@ def why_not(thing: Thing, here: Spot, there: Spot, lying_there: Collection[int])
         return (
             f"{thing.name} needs {thing.storage_type.value} storage, and {there.name} is for {there.storage_type.value}"
         )
-    if there.box_no is not None and lying_there and thing.id not in lying_there:
-        return f"something else lies in {there.name}"
+    if there.box_no is not None and occupants and thing.id not in occupants:
+        return f"another item is in {there.name}"
     return None

@@ -1,4 +1,4 @@
-"""Plans as they are asked for and answered."""
+"""Request and response types of plans."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_DAYS = 90
 
 
 class PlanStatus(AnyCase):
-    """Where a plan stands. Only a proposed one can be applied."""
+    """The status of a plan. Only a proposed plan can be applied."""
 
     COMPUTING = "computing"
     PROPOSED = "proposed"
@@ -28,12 +28,12 @@ class PlanStatus(AnyCase):
 class NewPlan(Struct, kw_only=True):
     """A plan to compute."""
 
-    max_moves: Annotated[int, Meta(ge=1, le=MAX_MOVES, description="How many lots it moves at most")] = MAX_MOVES
-    valid_days: Annotated[int, Meta(ge=1, le=MAX_DAYS, description="How long it can be applied")] = 7
+    max_moves: Annotated[int, Meta(ge=1, le=MAX_MOVES, description="The maximum number of lots to move")] = MAX_MOVES
+    valid_days: Annotated[int, Meta(ge=1, le=MAX_DAYS, description="The number of days in which it can be applied")] = 7
 
 
 class PlannedPlace(Struct, kw_only=True):
-    """A location that something goes from or to."""
+    """The source or target location of a move."""
 
     id: int
     name: str
@@ -42,9 +42,9 @@ class PlannedPlace(Struct, kw_only=True):
 
 
 class PlannedMove(Struct, kw_only=True):
-    """A lot that goes from one place to another. Moves with one `step` go together, in the order of the steps.
+    """A lot that moves between two locations. Moves with the same `step` go together, in the order of the steps.
 
-    `moved_quantity` is what was there when the plan was applied; null before.
+    `moved_quantity` is the quantity that was moved when the plan was applied; null before.
     """
 
     step: int
@@ -61,10 +61,10 @@ class PlannedMove(Struct, kw_only=True):
 
 
 class PlanSummary(Struct, kw_only=True):
-    """A plan without its moves. `has_more` says that a further plan would move more than `max_moves` allowed here.
+    """A plan without its moves. `has_more` is true when `max_moves` cut off moves that a further plan would have.
 
-    `freed_boxes` are the numbers of the boxes it empties; `batch_id` undoes it once it is applied. `undone` it is when
-    all of that has been undone; to move the same again, make a new plan.
+    `freed_boxes` are the numbers of the boxes it empties; `batch_id` undoes it once applied. Its status is `undone`
+    when all of that was undone; to move the same again, create a new plan.
     """
 
     id: int
@@ -82,13 +82,13 @@ class PlanSummary(Struct, kw_only=True):
 
 
 class Plan(PlanSummary, kw_only=True):
-    """A plan with its moves, in the order in which each is possible."""
+    """A plan with its moves, in an order in which each is possible."""
 
     moves: list[PlannedMove] = []
 
 
 class StartedPlan(Struct, kw_only=True):
-    """A plan that is being computed: it is there at `plan_url` when its status is no longer `computing`."""
+    """A plan that is being computed; poll `plan_url` until its status is no longer `computing`."""
 
     plan_id: int
     job_id: int

@@ -1,4 +1,4 @@
-"""Computes plans as jobs and applies them: once each, as one batch of the ledger, or not at all."""
+"""Computes plans as jobs and applies each at most once, as one batch of the ledger or not at all."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from stocky.errors import Conflict
 from stocky.jobs.jobs import Jobs
 from stocky.progress import ProgressCallback
 from stocky.reorganisation import repository
-from stocky.reorganisation.apply import Load, loads
+from stocky.reorganisation.apply import LotMove, lots_to_move
 from stocky.reorganisation.computing import compute_proposal
 from stocky.reorganisation.schemas import NewPlan, Plan, PlanStatus, StartedPlan
 from stocky.stock.batch_writer import new_batch_id
 from stocky.stock.operations import ItemKey, Operation, Place, Posting
 from stocky.stock.recorder import Recorder
 
-_NOT_NOW = {
-    PlanStatus.COMPUTING: "is still being computed; ask again in a moment",
-    PlanStatus.DISCARDED: "was discarded; make a new one",
-    PlanStatus.EXPIRED: "has expired; make a new one",
-    PlanStatus.FAILED: "could not be computed; make a new one",
+_REJECTIONS = {
+    PlanStatus.COMPUTING: "is still being computed; try again in a moment",
+    PlanStatus.DISCARDED: "was discarded; create a new one",
+    PlanStatus.EXPIRED: "has expired; create a new one",
+    PlanStatus.FAILED: "could not be computed; create a new one",
 }
 
 
 class Reorganisation:
-    """The plans of one Stocky."""
+    """Starts, computes and applies plans."""
 
     def __init__(self, config: Config, database: Database, jobs: Jobs, recorder: Recorder) -> None:
         self._url = config.database_url
@@ -39,34 +39,34 @@ class Reorganisation:
         jobs.register(repository.KIND, self._compute)
 
     async def start_plan(self, new: NewPlan, by: Principal) -> StartedPlan:
-        """Begins to compute a plan. Raises Conflict when too many wait already."""
+        """Starts computing a plan. Raises Conflict when too many plans are open."""
         async with self._database.transaction() as tx:
             plan_id, job_id = await repository.add_plan(tx, new, by)
         self._jobs.look_now()
         return StartedPlan(plan_id=plan_id, job_id=job_id, plan_url=f"{self._plans}/{plan_id}")
 
     async def apply_plan(self, plan_id: int, by: Principal) -> Plan:
-        """The plan as it was applied, by this call or by the first one.
+        """Applies a plan; repeating it returns the applied plan and changes nothing.
 
-        Raises NotFound, and Conflict when it cannot be applied, or no longer, naming what has changed.
+        Raises NotFound, and Conflict when it cannot or can no longer be applied, naming the change.
         """
         async with self._database.transaction() as tx:
             plan = await repository.lock_plan(tx, plan_id)
             if plan.status in (PlanStatus.APPLIED, PlanStatus.UNDONE):
                 return plan
             if plan.status is not PlanStatus.PROPOSED:
-                raise Conflict(f"Plan {plan_id} {_NOT_NOW[plan.status]}")
+                raise Conflict(f"Plan {plan_id} {_REJECTIONS[plan.status]}")
             moves = await repository.list_moves(tx, plan_id)
-            found = loads(moves, await repository.lock_what_moves(tx, moves))
+            found = lots_to_move(moves, await repository.lock_stock(tx, moves))
             if not found:
-                raise Conflict(f"Plan {plan_id} has nothing to move: nothing is where it would be taken from")
-            operations = [_operation(load, plan_id, by) for load in found]
+                raise Conflict(f"Plan {plan_id} has nothing to move: its source locations are empty")
+            operations = [_operation(each, plan_id, by) for each in found]
             posting = Posting(operations, batch_id=new_batch_id(), atomic=True)
             await self._recorder.post_within(tx, posting)
             if posting.refused_whole:
                 reason = next(each.reason for each in posting.outcomes if each.status == "rejected")
                 raise Conflict(f"Nothing was moved: {reason}")
-            moved = {row.id: 0 for row in moves} | {load.move.id: load.quantity_milli for load in found}
+            moved = {row.id: 0 for row in moves} | {each.move.id: each.quantity_milli for each in found}
             return await repository.apply_plan(tx, plan_id, by, posting.batch_id or "", moved, clock.now())
 
     async def _compute(self, parameters: dict[str, Any], report: ProgressCallback) -> dict[str, Any]:
@@ -78,24 +78,24 @@ class Reorganisation:
             async with self._database.transaction() as tx:
                 await repository.propose_plan(tx, plan_id, proposal)
         except Exception:
-            # Whoever waits for the plan may not see the job.
+            # A client that waits for the plan may not see the job.
             async with self._database.transaction() as tx:
                 await repository.fail_plan(tx, plan_id)
             raise
         return {"plan_id": plan_id, "moves": len(proposal.moves), "freed_boxes": proposal.freed_boxes}
 
 
-def _operation(load: Load, plan_id: int, by: Principal) -> Operation:
-    move = load.move
+def _operation(lot_move: LotMove, plan_id: int, by: Principal) -> Operation:
+    move = lot_move.move
     return Operation(
         kind="move",
         item=ItemKey(id=move.item_id),
         place=Place(id=move.from_location_id),
         to_place=Place(id=move.to_location_id),
-        quantity_milli=load.quantity_milli,
+        quantity_milli=lot_move.quantity_milli,
         lot=move.expiry_date,
         note=f"Reorganisation plan {plan_id}",
-        # A stock record that is new there is noted about what this one was.
-        notes=load.notes,
+        # A new SKU at the target gets the notes of this one.
+        notes=lot_move.notes,
         user_id=by.id,
     )

@@ -1,1 +1,1 @@
-"""Settings that administrators change while Stocky runs; what a process needs to start is in the environment."""
+"""Settings that admins change at run time; the settings a process needs to start are in the environment."""

@@ -1,4 +1,4 @@
-"""`/settings`: what administrators change while Stocky runs."""
+"""`/settings`: settings that admins change at run time."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ from stocky.settings.schemas import Settings, SettingsChange, ShownSettings
 
 @get("/", opt=admins)
 async def get_settings(read: Connection, state: State) -> ShownSettings:
-    """All settings as they are now."""
+    """Get all current settings."""
     return _shown(await repository.get_settings(read), state.timezone)
 
 
 @patch("/", opt=admins)
 async def change_settings(data: SettingsChange, tx: Connection, state: State, user: Principal) -> ShownSettings:
-    """Change the settings that are sent; the others stay."""
+    """Change the settings that are sent; the others stay unchanged."""
     if data.timezone not in (UNSET, state.timezone):
-        raise Invalid(f"timezone: is {state.timezone}; set STOCKY_TIMEZONE and restart Stocky", field="timezone")
+        raise Invalid(
+            f"timezone: is {state.timezone}; to change it, set STOCKY_TIMEZONE and restart Stocky", field="timezone"
+        )
     settings = await repository.change_settings(tx, msgspec.structs.replace(data, timezone=UNSET), user)
     if data.expiring_soon_days is not UNSET:
         await look_soon(tx, user.user.username)

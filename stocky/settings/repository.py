@@ -1,4 +1,4 @@
-"""Settings in the database: only what differs from how Stocky comes."""
+"""Settings in the database, which holds only changed settings; the others have their defaults."""
 
 from __future__ import annotations
 
@@ -21,19 +21,9 @@ class _Row(msgspec.Struct):
 
 
 async def get_settings(read: Connection) -> Settings:
-    """All of them. A value that an older or newer Stocky left and this one cannot take is as if it was not there."""
-    return _settings(await _rows(read))
-
-
-async def read_settings(tx: Connection) -> Settings:
-    """The same as part of a script."""
-    rows: list[_Row] = await tx.all("list_settings", _Row)
-    return _settings(rows)
-
-
-def _settings(rows: list[_Row]) -> Settings:
+    """All settings. A stored value of another version that this one does not accept is ignored."""
     settings = Settings()
-    for row in rows:
+    for row in await _rows(read):
         if row.name in Settings.__struct_fields__:
             changed = msgspec.structs.asdict(settings) | {row.name: row.value}
             try:
@@ -44,17 +34,17 @@ def _settings(rows: list[_Row]) -> Settings:
 
 
 async def changed_at(read: Connection, *names: str) -> datetime:
-    """When one of these was changed last."""
+    """When one of these settings was last changed."""
     return max((row.updated_at for row in await _rows(read) if row.name in names), default=clock.LONG_AGO)
 
 
 async def change_settings(tx: Connection, change: SettingsChange, by: Principal) -> Settings:
-    """Keeps what differs from now."""
+    """Stores the settings in `change` that differ from the current ones."""
     now = msgspec.to_builtins(await get_settings(tx))
     wanted = msgspec.to_builtins(change)
     changed = {name: value for name, value in wanted.items() if value != now[name]}
     for name, value in changed.items():
-        await tx.execute("keep_setting", name=name, value=msgspec.json.encode(value).decode(), updated_at=clock.now())
+        await tx.execute("store_setting", name=name, value=msgspec.json.encode(value).decode(), updated_at=clock.now())
     if changed:
         await audit.record(tx, by, "changed", "settings", None, changed)
     return await get_settings(tx)

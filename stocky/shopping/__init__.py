@@ -1,1 +1,1 @@
-"""Shopping lists: what is to be bought; an item or a text stands on a list once, and every change is in its log."""
+"""Shopping lists: an item or a text is on a list at most once, and every change is logged."""

@@ -1,4 +1,4 @@
-"""The change log of shopping lists; an entry is written in the transaction of what it tells."""
+"""The change log of shopping lists; an entry is written in the same transaction as its change."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ class _Row(msgspec.Struct):
 
 
 async def write(
-    tx: Connection, list_id: int, action: ActionType, by: Principal, told: Sequence[dict[str, Any]], moment: datetime
+    tx: Connection, list_id: int, action: ActionType, by: Principal, entries: Sequence[dict[str, Any]], moment: datetime
 ) -> None:
-    """`by` did `action` to the list, once for each of the details told."""
+    """Logs `action` by `by` on the list, once for each of `entries`."""
     await tx.execute_many(
         "add_shopping_list_log",
-        [(list_id, action.value, by.id, msgspec.json.encode(details).decode(), moment) for details in told],
+        [(list_id, action.value, by.id, msgspec.json.encode(details).decode(), moment) for details in entries],
     )
 
 
 async def list_log(
     read: Connection, list_id: int, viewer: Principal, *, action_type: ActionType | None, skip: int, limit: int
 ) -> list[LogEntry]:
-    """What was done to the list, newest first."""
+    """The log of the list, newest first."""
     rows = await read.all(
         "list_shopping_list_logs", _Row, list_id=list_id, action_type=action_type, skip=skip, limit=limit
     )

@@ -1,4 +1,4 @@
-"""What is on shopping lists; callers hold the list open, so that nobody else changes it meanwhile."""
+"""The entries of shopping lists; callers lock the list while they change it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_ENTRIES = 1000
 
 
 class EntryRow(msgspec.Struct):
-    """An entry as it is kept: of an item, or with a text."""
+    """A stored entry: of an item, or with a text."""
 
     id: int
     list_id: int
@@ -32,7 +32,7 @@ class EntryRow(msgspec.Struct):
 
 
 class Addition(msgspec.Struct):
-    """What is to be put on a list; `what` is how the log calls it."""
+    """An entry to add; `what` is its name in the log."""
 
     item_id: int | None
     text: str | None
@@ -41,21 +41,21 @@ class Addition(msgspec.Struct):
 
 
 async def list_entries(read: Connection, list_id: int) -> list[Entry]:
-    """What is on a list, in the order it was put there."""
-    return await _answer(read, await read.all("list_shopping_list_entries", EntryRow, list_id=list_id))
+    """The entries of a list, in the order they were added."""
+    return await _to_entries(read, await read.all("list_shopping_list_entries", EntryRow, list_id=list_id))
 
 
 async def find_entry(
     read: Connection, list_id: int, *, item_id: int | None = None, entry_id: int | None = None
 ) -> EntryRow | None:
-    """The entry of an item, or the placeholder with the id `entry_id`."""
+    """The entry of an item, or the placeholder with the id `entry_id`; None when there is none."""
     return await read.one("find_shopping_list_entry", EntryRow, list_id=list_id, item_id=item_id, entry_id=entry_id)
 
 
 async def get_entry(
     read: Connection, list_id: int, *, item_id: int | None = None, entry_id: int | None = None
 ) -> EntryRow:
-    """The same. Raises NotFound."""
+    """The entry of an item, or the placeholder with the id `entry_id`. Raises NotFound."""
     row = await find_entry(read, list_id, item_id=item_id, entry_id=entry_id)
     if row is None:
         raise not_listed(list_id, item_id, entry_id)
@@ -63,20 +63,20 @@ async def get_entry(
 
 
 def not_listed(list_id: int, item_id: int | None, entry_id: int | None = None) -> NotFound:
-    """Why there is nothing to change: perhaps somebody has bought it."""
+    """The error for a missing entry, which may have been bought."""
     what = f"placeholder {entry_id}" if item_id is None else f"item with id {item_id}"
-    return NotFound(f"There is no {what} on the shopping list {list_id}; its log says whether it was bought or removed")
+    return NotFound(f"There is no {what} on the shopping list {list_id}; its log shows if it was bought or removed")
 
 
-async def answer_entry(read: Connection, row: EntryRow) -> Entry:
-    """An entry as it is answered."""
-    return (await _answer(read, [row]))[0]
+async def to_entry(read: Connection, row: EntryRow) -> Entry:
+    """The entry as an API response."""
+    return (await _to_entries(read, [row]))[0]
 
 
 async def add_entry(tx: Connection, list_id: int, item_count: int, new: NewEntry, by: Principal) -> Entry:
-    """One more entry. Raises NotFound for an unknown item, Conflict when it is there already or the list is full."""
+    """Adds an entry. Raises NotFound for an unknown item, Conflict for a duplicate or a full list."""
     if item_count >= MAX_ENTRIES:
-        raise Conflict(f"The list is full: it has {MAX_ENTRIES} entries. Begin another one")
+        raise Conflict(f"The list is full: it has {MAX_ENTRIES} entries. Start another list")
     what = new.text or ""
     if new.item_id is not None:
         what = (await get_usable_item(tx, new.item_id)).name
@@ -88,7 +88,7 @@ async def add_entry(tx: Connection, list_id: int, item_count: int, new: NewEntry
 async def add_entries(
     tx: Connection, list_id: int, additions: list[Addition], by: Principal, because: dict[str, Any]
 ) -> list[int]:
-    """The ids of new entries. `because` is told in the log with each of them."""
+    """Adds entries and returns their ids. `because` is logged with each of them."""
     moment = clock.now()
     ids = []
     for each in additions:
@@ -102,11 +102,11 @@ async def add_entries(
         )
         ids.append(rows[0][0])
     if additions:
-        told = [
+        details = [
             _named(each.item_id, each.what) | {"quantity": from_milli(each.quantity_milli)} | because
             for each in additions
         ]
-        await change_log.write(tx, list_id, ActionType.ITEM_ADDED, by, told, moment)
+        await change_log.write(tx, list_id, ActionType.ITEM_ADDED, by, details, moment)
         await tx.execute("touch_shopping_list", id=list_id, updated_at=moment)
     return ids
 
@@ -114,19 +114,21 @@ async def add_entries(
 async def raise_entries(
     tx: Connection, list_id: int, wanted: list[Addition], by: Principal, because: dict[str, Any]
 ) -> tuple[set[int], set[int]]:
-    """The ids of entries that were added, and of those that were there with less and are raised to what is wanted.
+    """Adds missing entries and raises those with a lower quantity; returns the ids of both.
 
-    Raises Conflict when the list has not enough room.
+    Raises Conflict when the list would be too full.
     """
     rows = await tx.all("list_shopping_list_entries", EntryRow, list_id=list_id)
-    there = {(row.item_id, row.text): row for row in rows}
-    new = [each for each in wanted if (each.item_id, each.text) not in there]
+    existing = {(row.item_id, row.text): row for row in rows}
+    new = [each for each in wanted if (each.item_id, each.text) not in existing]
     if len(rows) + len(new) > MAX_ENTRIES:
-        raise Conflict(f"The list has no room for {len(new)} more entries; it takes {MAX_ENTRIES}. Begin another one")
+        raise Conflict(
+            f"The list has no room for {len(new)} more entries; its limit is {MAX_ENTRIES}. Start another list"
+        )
     added = set(await add_entries(tx, list_id, new, by, because))
     raised = set()
     for each in wanted:
-        row = there.get((each.item_id, each.text))
+        row = existing.get((each.item_id, each.text))
         if row is not None and row.quantity_milli < each.quantity_milli:
             await change_entry(tx, row, by, quantity_milli=each.quantity_milli, because=because)
             raised.add(row.id)
@@ -142,7 +144,7 @@ async def change_entry(
     text: str | None = None,
     because: dict[str, Any] | None = None,
 ) -> EntryRow:
-    """Another quantity or text. Raises Conflict for a text that is on the list already."""
+    """Changes quantity or text. Raises Conflict for a text that is on the list already."""
     moment = clock.now()
     changed = msgspec.structs.replace(
         row,
@@ -150,11 +152,11 @@ async def change_entry(
         text=text or row.text,
         updated_at=moment,
     )
-    told = await _told(tx, row)
+    details = await _describe(tx, row)
     if changed.quantity_milli != row.quantity_milli:
-        told["quantity"] = {"from": from_milli(row.quantity_milli), "to": from_milli(changed.quantity_milli)}
+        details["quantity"] = {"from": from_milli(row.quantity_milli), "to": from_milli(changed.quantity_milli)}
     if changed.text != row.text:
-        told["text"] = {"from": row.text, "to": changed.text}
+        details["text"] = {"from": row.text, "to": changed.text}
     await tx.execute(
         "change_shopping_list_entry",
         id=row.id,
@@ -162,26 +164,26 @@ async def change_entry(
         quantity_milli=changed.quantity_milli,
         updated_at=moment,
     )
-    await _log(tx, row.list_id, ActionType.ITEM_UPDATED, by, told | (because or {}), moment)
+    await _log(tx, row.list_id, ActionType.ITEM_UPDATED, by, details | (because or {}), moment)
     return changed
 
 
 async def remove_entry(tx: Connection, row: EntryRow, by: Principal, because: dict[str, Any] | None = None) -> None:
-    """Takes an entry from its list."""
-    told = await _told(tx, row) | {"quantity": from_milli(row.quantity_milli)} | (because or {})
+    """Removes an entry from its list."""
+    details = await _describe(tx, row) | {"quantity": from_milli(row.quantity_milli)} | (because or {})
     await tx.execute("remove_shopping_list_entry", id=row.id)
-    await _log(tx, row.list_id, ActionType.ITEM_REMOVED, by, told, clock.now())
+    await _log(tx, row.list_id, ActionType.ITEM_REMOVED, by, details, clock.now())
 
 
 async def _log(
-    tx: Connection, list_id: int, action: ActionType, by: Principal, told: dict[str, Any], moment: datetime
+    tx: Connection, list_id: int, action: ActionType, by: Principal, details: dict[str, Any], moment: datetime
 ) -> None:
-    await change_log.write(tx, list_id, action, by, [told], moment)
+    await change_log.write(tx, list_id, action, by, [details], moment)
     await tx.execute("touch_shopping_list", id=list_id, updated_at=moment)
 
 
-async def _told(read: Connection, row: EntryRow) -> dict[str, Any]:
-    """How the log names what an entry stands for."""
+async def _describe(read: Connection, row: EntryRow) -> dict[str, Any]:
+    """The item or text of an entry for the log."""
     if row.item_id is None:
         return _named(None, row.text or "")
     return _named(row.item_id, (await get_items(read, {row.item_id}))[row.item_id].name)
@@ -191,7 +193,7 @@ def _named(item_id: int | None, what: str) -> dict[str, Any]:
     return {"text": what} if item_id is None else {"item_id": item_id, "name": what}
 
 
-async def _answer(read: Connection, rows: list[EntryRow]) -> list[Entry]:
+async def _to_entries(read: Connection, rows: list[EntryRow]) -> list[Entry]:
     items = await get_items(read, {row.item_id for row in rows if row.item_id is not None})
     return [
         Entry(

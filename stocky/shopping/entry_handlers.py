@@ -1,6 +1,6 @@
-"""`/shopping-lists/{id}/items` and `/placeholders`: what is on a list, filled from low stock and ticked off.
+"""`/shopping-lists/{id}/items` and `/placeholders`: the entries of a list, filled from low stock and bought.
 
-An item is named by its own id, the one of `/items`; a placeholder, which is no item, by the id of its entry.
+An item is addressed by its id from `/items`; a placeholder, which is not an item, by the id of its entry.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from stocky.stock.recorder import Recorder
 
 @post("/{list_id:int}/items", opt=members)
 async def add_shopping_list_item(data: NewEntry, tx: Connection, user: Principal, list_id: PathId) -> Entry:
-    """Put an item on a list, or by `text` a placeholder for what is no item."""
+    """Add an item to a list, or with `text` a placeholder."""
     return await service.add_to_list(tx, list_id, data, user)
 
 
@@ -35,13 +35,13 @@ async def add_shopping_list_item(data: NewEntry, tx: Connection, user: Principal
 async def change_shopping_list_item(
     data: ItemEntryChange, tx: Connection, user: Principal, list_id: PathId, item_id: PathId
 ) -> Entry:
-    """Change how much of an item is to be bought."""
+    """Change the quantity of an item to buy."""
     return await service.change_item(tx, list_id, item_id, data, user)
 
 
 @delete("/{list_id:int}/items/{item_id:int}", opt=members)
 async def delete_shopping_list_item(tx: Connection, user: Principal, list_id: PathId, item_id: PathId) -> None:
-    """Take an item from a list without buying it."""
+    """Remove an item from a list without buying it."""
     await service.remove_from_list(tx, list_id, user, item_id=item_id)
 
 
@@ -54,7 +54,7 @@ async def buy_shopping_list_item(
     item_id: PathId,
     data: Purchase | None = None,
 ) -> Bought:
-    """Tick an item off as bought: it comes into stock, and off the list as far as all of it was bought."""
+    """Mark an item as bought: adds it to stock and reduces its entry, or removes it when all of it was bought."""
     return await service.buy_item(database, recorder, list_id, item_id, data or Purchase(), user)
 
 
@@ -68,19 +68,19 @@ async def change_shopping_list_placeholder(
 
 @delete("/{list_id:int}/placeholders/{entry_id:int}", opt=members)
 async def delete_shopping_list_placeholder(tx: Connection, user: Principal, list_id: PathId, entry_id: PathId) -> None:
-    """Take a placeholder from a list without buying it."""
+    """Remove a placeholder from a list without buying it."""
     await service.remove_from_list(tx, list_id, user, entry_id=entry_id)
 
 
 @post("/{list_id:int}/placeholders/{entry_id:int}/bought", opt=members, status_code=204)
 async def buy_shopping_list_placeholder(tx: Connection, user: Principal, list_id: PathId, entry_id: PathId) -> None:
-    """Tick a placeholder off as bought; what is no item does not come into stock."""
+    """Mark a placeholder as bought: removes it from the list; stock does not change."""
     await service.buy_placeholder(tx, list_id, entry_id, user)
 
 
 @post("/{list_id:int}/fill-low-stock", opt=members, status_code=200)
 async def fill_shopping_list(tx: Connection, user: Principal, list_id: PathId, data: Filling | None = None) -> Filled:
-    """Put on a list what is at or below its minimum, with what is missing; what is on it already stays as it is."""
+    """Add items at or below their minimum with the missing quantity; existing entries stay unchanged."""
     return await service.fill_from_low_stock(tx, list_id, data or Filling(), user)
 
 

@@ -1,4 +1,4 @@
-"""`/shopping-lists`: what is to be bought."""
+"""`/shopping-lists`: the lists and their logs."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ from stocky.shopping.schemas import (
     ShoppingList,
 )
 
-Action = Annotated[ActionType | None, Parameter(description="Only what was done in this way", required=False)]
+Action = Annotated[ActionType | None, Parameter(description="Only log entries of this action", required=False)]
 
 
 @get("/", opt=members)
 async def list_shopping_lists(read: Connection, user: Principal, paging: Paging) -> ListPage:
-    """Shopping lists: the public ones and one's own, for an admin all; in the order they were made."""
+    """List shopping lists: public ones and your own, all as an admin, in the order they were created."""
     return await repository.list_lists(read, user, skip=paging.skip, limit=paging.limit)
 
 
 @post("/", opt=members)
 async def create_shopping_list(data: NewList, tx: Connection, user: Principal) -> ShoppingList:
-    """Begin a shopping list."""
+    """Create a shopping list."""
     return await repository.add_list(tx, data, user)
 
 
 @get("/{list_id:int}", opt=members)
 async def get_shopping_list(read: Connection, user: Principal, list_id: PathId) -> ShoppingList:
-    """One shopping list with what is on it."""
+    """Get one shopping list with its entries."""
     return await repository.get_list(read, list_id, user)
 
 
 @put("/{list_id:int}", opt=members)
 async def change_shopping_list(data: ListChange, tx: Connection, user: Principal, list_id: PathId) -> ShoppingList:
-    """Rename a shopping list, or make it public or private; what is not sent stays.
+    """Rename a shopping list, or make it public or private; fields that are not sent stay unchanged.
 
-    Only its creator or an admin makes a public list private.
+    Only its creator or an admin can make a public list private.
     """
     return await repository.change_list(tx, list_id, data, user)
 
@@ -62,7 +62,7 @@ async def delete_shopping_list(tx: Connection, user: Principal, list_id: PathId)
 async def duplicate_shopping_list(
     tx: Connection, user: Principal, list_id: PathId, data: Duplication | None = None
 ) -> ShoppingList:
-    """Make a list of one's own with the same on it."""
+    """Copy a list with its entries; the copy is yours."""
     return await repository.duplicate_list(tx, list_id, data or Duplication(), user)
 
 
@@ -70,7 +70,7 @@ async def duplicate_shopping_list(
 async def list_shopping_list_log(
     read: Connection, user: Principal, list_id: PathId, paging: Paging, action_type: Action = None
 ) -> list[LogEntry]:
-    """Who did what to a list, newest first."""
+    """List the changes of a list, newest first."""
     return await repository.list_log(read, list_id, user, action_type=action_type, skip=paging.skip, limit=paging.limit)
 
 

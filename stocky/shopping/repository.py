@@ -1,4 +1,4 @@
-"""Shopping lists in the database; a private list is there for its creator and for admins, and for nobody else."""
+"""Shopping lists in the database; only its creator and admins see a private list."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MAX_NAME = 200
 
 
 class ListRow(Struct):
-    """A list as it is kept."""
+    """A stored list."""
 
     id: int
     name: str
@@ -41,7 +41,7 @@ class ListRow(Struct):
 
 
 async def list_lists(read: Connection, by: Principal, *, skip: int, limit: int) -> ListPage:
-    """The lists `by` may see, in the order they were made."""
+    """The lists visible to `by`, in the order they were created."""
     rows = await read.all("list_shopping_lists", ListRow, user_id=by.id, sees_all=_sees_all(by), skip=skip, limit=limit)
     total = await read.value("count_shopping_lists", user_id=by.id, sees_all=_sees_all(by))
     creators = await get_shown_users(read, {row.creator_id for row in rows}, by)
@@ -61,7 +61,7 @@ async def list_lists(read: Connection, by: Principal, *, skip: int, limit: int) 
 
 
 async def get_list(read: Connection, list_id: int, by: Principal) -> ShoppingList:
-    """A list with what is on it. Raises NotFound, also for one that `by` may not see."""
+    """A list with its entries. Raises NotFound, also for a list that `by` may not see."""
     row = await find_visible(read, list_id, by)
     creators = await get_shown_users(read, {row.creator_id}, by)
     return ShoppingList(
@@ -76,7 +76,7 @@ async def get_list(read: Connection, list_id: int, by: Principal) -> ShoppingLis
 
 
 async def find_visible(read: Connection, list_id: int, by: Principal) -> ListRow:
-    """A list that `by` may see. Raises NotFound."""
+    """A list visible to `by`. Raises NotFound."""
     row = await read.one("get_shopping_list", ListRow, id=list_id, user_id=by.id, sees_all=_sees_all(by))
     if row is None:
         raise NotFound(f"There is no shopping list with id {list_id}")
@@ -84,34 +84,34 @@ async def find_visible(read: Connection, list_id: int, by: Principal) -> ListRow
 
 
 async def open_list(tx: Connection, list_id: int, by: Principal) -> ListRow:
-    """A list that nobody else changes before the transaction ends. Raises NotFound.
+    """A list, locked until the transaction ends. Raises NotFound.
 
-    Members change every list they see: the public ones and their own.
+    Members may change every list they see: public ones and their own.
     """
     await tx.value("lock_shopping_list", id=list_id)
     return await find_visible(tx, list_id, by)
 
 
 async def add_list(tx: Connection, new: NewList, by: Principal) -> ShoppingList:
-    """An empty list."""
+    """Adds an empty list."""
     list_id = await _add(tx, new.name, new.is_public, by)
-    told = {"name": new.name, "is_public": new.is_public}
-    await change_log.write(tx, list_id, ActionType.CREATED, by, [told], clock.now())
+    details = {"name": new.name, "is_public": new.is_public}
+    await change_log.write(tx, list_id, ActionType.CREATED, by, [details], clock.now())
     return await get_list(tx, list_id, by)
 
 
 async def change_list(tx: Connection, list_id: int, change: ListChange, by: Principal) -> ShoppingList:
-    """What is set in `change`. Raises NotFound, Forbidden when another's public list is made private."""
+    """Applies the fields set in `change`. Raises NotFound, Forbidden for making another user's public list private."""
     row = await open_list(tx, list_id, by)
     name, is_public = or_current(change.name, row.name), or_current(change.is_public, row.is_public)
     if row.is_public and not is_public and by.id != row.creator_id and not _sees_all(by):
-        raise Forbidden("Access denied. Only its creator or an admin makes a public list private")
+        raise Forbidden("Access denied. Only its creator or an admin can make a public list private")
     moment = clock.now()
     await tx.execute("change_shopping_list", id=list_id, name=name, is_public=is_public, updated_at=moment)
     changes = {"name": (row.name, name), "is_public": (row.is_public, is_public)}
-    told = {field: {"from": before, "to": after} for field, (before, after) in changes.items() if before != after}
-    if told:
-        await change_log.write(tx, list_id, ActionType.UPDATED, by, [told], moment)
+    details = {field: {"from": before, "to": after} for field, (before, after) in changes.items() if before != after}
+    if details:
+        await change_log.write(tx, list_id, ActionType.UPDATED, by, [details], moment)
     return await get_list(tx, list_id, by)
 
 
@@ -124,18 +124,18 @@ async def remove_list(tx: Connection, list_id: int, by: Principal) -> None:
 
 
 async def duplicate_list(tx: Connection, list_id: int, wanted: Duplication, by: Principal) -> ShoppingList:
-    """A list of `by` with the same on it. Raises NotFound."""
+    """Copies a list with its entries for `by`. Raises NotFound."""
     row = await open_list(tx, list_id, by)
     name = wanted.name or f"{row.name[: MAX_NAME - 7]} (copy)"
     is_public = row.is_public if wanted.is_public is None else wanted.is_public
     moment = clock.now()
-    # None of the items is merged into another between the reading of an entry and the writing of its copy.
+    # Locked so that no item is merged between the reading of an entry and the writing of its copy.
     entries = await list_entries(tx, list_id)
     await lock_items(tx, {entry.item.id for entry in entries if entry.item is not None})
     copy_id = await _add(tx, name, is_public, by)
     await tx.execute("copy_shopping_list_entries", list_id=copy_id, source_id=list_id, created_at=moment)
-    told = {"from_list_id": list_id, "from_name": row.name, "name": name, "is_public": is_public}
-    await change_log.write(tx, copy_id, ActionType.DUPLICATED, by, [told], moment)
+    details = {"from_list_id": list_id, "from_name": row.name, "name": name, "is_public": is_public}
+    await change_log.write(tx, copy_id, ActionType.DUPLICATED, by, [details], moment)
     await change_log.write(tx, list_id, ActionType.DUPLICATED, by, [{"to_list_id": copy_id}], moment)
     return await get_list(tx, copy_id, by)
 
@@ -143,7 +143,7 @@ async def duplicate_list(tx: Connection, list_id: int, wanted: Duplication, by: 
 async def list_log(
     read: Connection, list_id: int, by: Principal, *, action_type: ActionType | None, skip: int, limit: int
 ) -> list[LogEntry]:
-    """What was done to a list, newest first. Raises NotFound."""
+    """The log of a list, newest first. Raises NotFound."""
     await find_visible(read, list_id, by)
     return await change_log.list_log(read, list_id, by, action_type=action_type, skip=skip, limit=limit)
 

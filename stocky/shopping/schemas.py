@@ -1,4 +1,4 @@
-"""Shopping lists, what is on them and their log as they are asked for and answered."""
+"""Request and response types of shopping lists, their entries and log."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ PlaceholderText = Annotated[
         min_length=1,
         max_length=200,
         pattern=VISIBLE,
-        description="What is no item, in words",
+        description="Something to buy that is not an item",
         examples=["Birthday candles"],
     ),
 ]
 
 
 class ActionType(AnyCase):
-    """What was done to a shopping list."""
+    """The kind of a change of a shopping list."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -38,7 +38,7 @@ class ActionType(AnyCase):
 
 
 class ListSummary(Struct, kw_only=True):
-    """A shopping list without what is on it."""
+    """A shopping list without its entries."""
 
     id: int
     name: str
@@ -50,7 +50,7 @@ class ListSummary(Struct, kw_only=True):
 
 
 class Entry(Struct, kw_only=True):
-    """What is to be bought: an `item`, or a placeholder with its `text`."""
+    """Something to buy: an `item`, or a placeholder with its `text`."""
 
     id: int
     item: Item | None
@@ -61,7 +61,7 @@ class Entry(Struct, kw_only=True):
 
 
 class ShoppingList(Struct, kw_only=True):
-    """A shopping list with what is on it, in the order it was put there."""
+    """A shopping list with its entries, in the order they were added."""
 
     id: int
     name: str
@@ -73,7 +73,7 @@ class ShoppingList(Struct, kw_only=True):
 
 
 class ListPage(Struct):
-    """Some of the shopping lists one may see, and how many there are."""
+    """A page of the visible shopping lists, and their total."""
 
     items: list[ListSummary]
     total: int
@@ -82,7 +82,7 @@ class ListPage(Struct):
 
 
 class LogEntry(Struct, kw_only=True):
-    """Who did what to a list, and when; `details` depend on what."""
+    """A change of a list, its user and time; `details` depend on `action_type`."""
 
     id: int
     action_type: ActionType
@@ -92,28 +92,28 @@ class LogEntry(Struct, kw_only=True):
 
 
 class NewList(Struct, kw_only=True):
-    """A list to make; a private one is its creator's alone."""
+    """A list to create; a private list is visible to its creator and admins."""
 
     name: Name
     is_public: bool = False
 
 
 class ListChange(Struct, kw_only=True):
-    """What to change of a list; what is not sent stays."""
+    """Changes to a list; fields that are not sent stay unchanged."""
 
     name: Name | UnsetType = UNSET
     is_public: bool | UnsetType = UNSET
 
 
 class Duplication(Struct, kw_only=True):
-    """What the copy of a list is called and whether it is public; like the original when not sent."""
+    """The name of the copy and whether it is public; `is_public` defaults to the original's."""
 
     name: Name | None = None
     is_public: bool | None = None
 
 
 class NewEntry(Struct, kw_only=True):
-    """An item by its id, or a placeholder by its text, with how much of it."""
+    """An item by id, or a placeholder by text, with its quantity."""
 
     item_id: Id | None = None
     text: PlaceholderText | None = None
@@ -121,31 +121,31 @@ class NewEntry(Struct, kw_only=True):
 
     def __post_init__(self) -> None:
         if (self.item_id is None) == (self.text is None):
-            raise ValueError("item_id: name an item by its id, or something else by text; one of the two")
-        more_than_nothing(self.quantity)
+            raise ValueError("item_id: send either the id of an item, or a text")
+        check_positive(self.quantity)
 
 
 class ItemEntryChange(Struct, kw_only=True):
-    """How much of an item; what is not sent stays."""
+    """A new quantity of an item; unchanged when not sent."""
 
     quantity: Quantity | UnsetType = UNSET
 
     def __post_init__(self) -> None:
-        more_than_nothing(self.quantity)
+        check_positive(self.quantity)
 
 
 class PlaceholderChange(Struct, kw_only=True):
-    """What to change of a placeholder; what is not sent stays."""
+    """Changes to a placeholder; fields that are not sent stay unchanged."""
 
     text: PlaceholderText | UnsetType = UNSET
     quantity: Quantity | UnsetType = UNSET
 
     def __post_init__(self) -> None:
-        more_than_nothing(self.quantity)
+        check_positive(self.quantity)
 
 
 class Filling(Struct, kw_only=True):
-    """Up to which quantity each low item is to be bought, where that is more than its minimum."""
+    """The quantity to fill each low item up to, where it is more than the item's minimum."""
 
     target: Quantity | None = None
 
@@ -155,17 +155,17 @@ class Filling(Struct, kw_only=True):
 
 
 class Filled(Struct):
-    """What was put on the list. `is_complete` is false when more items are low than one list takes."""
+    """The added entries. `is_complete` is false when more items are low than fit on the list."""
 
     added: list[Entry]
     is_complete: bool
 
 
 class Purchase(Struct, kw_only=True, omit_defaults=True):
-    """What was bought of an item, and where it was put; without a quantity, all that was to be bought.
+    """A purchase of an item and its location; `quantity` defaults to the whole entry.
 
-    Lists count in the item's main unit (its `unit`); the event is in the unit of the stock it was put to.
-    The location may be left out while the item is at one place only. `lot` is the expiry date of what was bought.
+    Lists count in the item's main unit (its `unit`); the event is in the unit of the stock at the location.
+    The location may be omitted while the item is at only one location. `lot` is the expiry date of the purchase.
     """
 
     quantity: Quantity | None = None
@@ -177,11 +177,11 @@ class Purchase(Struct, kw_only=True, omit_defaults=True):
 
     def __post_init__(self) -> None:
         if self.quantity is not None:
-            more_than_nothing(self.quantity)
+            check_positive(self.quantity)
 
 
 class Bought(Struct, kw_only=True):
-    """The stock event of a purchase, and what is still to be bought of the item (null when it is off the list)."""
+    """The stock event of a purchase, and the remaining entry (null when it is off the list)."""
 
     bought: float
     entry: Entry | None
@@ -189,7 +189,7 @@ class Bought(Struct, kw_only=True):
     duplicate: bool
 
 
-def more_than_nothing(quantity: float | UnsetType) -> None:
+def check_positive(quantity: float | UnsetType) -> None:
     """Raises ValueError for a quantity of 0 or of more than three decimals."""
     if not isinstance(quantity, UnsetType) and to_milli(quantity) == 0:
         raise ValueError("quantity: must be more than 0; delete the entry instead")

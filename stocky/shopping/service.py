@@ -1,6 +1,6 @@
 """Fills shopping lists and buys from them: a purchase books its stock event, entry and log in one transaction.
 
-A rejected purchase is remembered under its event_id, as the rejection of any other event is.
+A rejected purchase is stored under its event_id, like any other rejected event.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from stocky.shopping.entries import (
     EntryRow,
     add_entries,
     add_entry,
-    answer_entry,
     change_entry,
     find_entry,
     get_entry,
     list_entries,
     not_listed,
     remove_entry,
+    to_entry,
 )
 from stocky.shopping.repository import open_list
 from stocky.shopping.schemas import (
@@ -40,29 +40,29 @@ from stocky.stock.operations import AnyLot, ItemKey, Operation, Outcome
 from stocky.stock.recorder import Recorder
 from stocky.stock.service import named, refusal_of, to_place
 
-# Of something that is exactly at its minimum nothing is missing, and yet it is to be bought.
-LEAST_MILLI = 1000
+# An item exactly at its minimum lacks nothing, but is still low and should be bought.
+MIN_PURCHASE_MILLI = 1000
 
 
 async def buy_item(
     database: Database, recorder: Recorder, list_id: int, item_id: int, purchase: Purchase, by: Principal
 ) -> Bought:
-    """Books what was bought, and takes it from the list as far as it was to be bought.
+    """Books a purchase, and reduces or removes its entry.
 
-    The same event_id sent again gives the first event again, or the first refusal, and changes nothing. Raises
-    NotFound for what is not on the list (any more), Conflict, and Invalid when no location is named and the item is
-    not at one place only.
+    The same event_id sent again returns the first event or rejection, and changes nothing. Raises NotFound for an
+    item that is not (or no longer) on the list, Conflict, and Invalid when no location is given and the item is not
+    at exactly one location.
     """
     async with database.transaction() as tx:
         bought = await _buy_item(tx, recorder, list_id, item_id, purchase, by)
-    # After the commit, which keeps the refusal.
+    # After the commit, which stores the rejection.
     if isinstance(bought, Outcome):
         raise refusal_of(bought)
     return bought
 
 
 async def buy_placeholder(tx: Connection, list_id: int, entry_id: int, by: Principal) -> None:
-    """Takes a placeholder from the list as bought; what is no item has no stock. Raises NotFound."""
+    """Removes a placeholder from the list as bought; it has no stock. Raises NotFound."""
     await open_list(tx, list_id, by)
     entry = await get_entry(tx, list_id, entry_id=entry_id)
     await remove_entry(tx, entry, by, {"bought": from_milli(entry.quantity_milli)})
@@ -76,25 +76,25 @@ class _LowItem(Struct):
 
 
 async def fill_from_low_stock(tx: Connection, list_id: int, wanted: Filling, by: Principal) -> Filled:
-    """Adds the items at or below their minimum with what is missing up to it, or up to the target; at least 1 of each.
+    """Adds items at or below their minimum with the quantity missing to it, or to the target; at least 1 of each.
 
     Raises NotFound.
     """
     opened = await open_list(tx, list_id, by)
-    room = MAX_ENTRIES - opened.item_count
-    low = await tx.all("list_low_items", _LowItem, list_id=list_id, limit=room + 1)
-    # None of them is merged into another before it is on the list.
+    free = MAX_ENTRIES - opened.item_count
+    low = await tx.all("list_low_items", _LowItem, list_id=list_id, limit=free + 1)
+    # Locked so that none of them is merged before it is on the list.
     await lock_items(tx, {item.id for item in low})
-    low = await tx.all("list_low_items", _LowItem, list_id=list_id, limit=room + 1)
+    low = await tx.all("list_low_items", _LowItem, list_id=list_id, limit=free + 1)
     target_milli = to_milli(wanted.target or 0, "target")
-    additions = [Addition(item.id, None, _missing_milli(item, target_milli), item.name) for item in low[:room]]
+    additions = [Addition(item.id, None, _missing_milli(item, target_milli), item.name) for item in low[:free]]
     ids = set(await add_entries(tx, list_id, additions, by, {"because": "low_stock"}))
     added = [entry for entry in await list_entries(tx, list_id) if entry.id in ids]
-    return Filled(added, is_complete=len(low) <= room)
+    return Filled(added, is_complete=len(low) <= free)
 
 
 async def add_to_list(tx: Connection, list_id: int, new: NewEntry, by: Principal) -> Entry:
-    """Raises NotFound for an unknown list or item, Conflict for what is on the list already or a list that is full."""
+    """Raises NotFound for an unknown list or item, Conflict for a duplicate entry or a full list."""
     opened = await open_list(tx, list_id, by)
     return await add_entry(tx, list_id, opened.item_count, new, by)
 
@@ -105,7 +105,7 @@ async def change_item(tx: Connection, list_id: int, item_id: int, change: ItemEn
     entry = await get_entry(tx, list_id, item_id=item_id)
     if not isinstance(change.quantity, UnsetType):
         entry = await change_entry(tx, entry, by, quantity_milli=to_milli(change.quantity))
-    return await answer_entry(tx, entry)
+    return await to_entry(tx, entry)
 
 
 async def change_placeholder(
@@ -118,7 +118,7 @@ async def change_placeholder(
     text = None if isinstance(change.text, UnsetType) else change.text
     if quantity is not None or text is not None:
         entry = await change_entry(tx, entry, by, quantity_milli=quantity, text=text)
-    return await answer_entry(tx, entry)
+    return await to_entry(tx, entry)
 
 
 async def remove_from_list(
@@ -132,9 +132,9 @@ async def remove_from_list(
 async def _buy_item(
     tx: Connection, recorder: Recorder, list_id: int, item_id: int, purchase: Purchase, by: Principal
 ) -> Bought | Outcome:
-    """What was bought, or the outcome that refuses it: then nothing is written but the refusal."""
+    """Books the purchase; a rejected outcome is returned, and then only the rejection is stored."""
     await open_list(tx, list_id, by)
-    # Before its entry is read: a merge of the item would change both.
+    # Locked before its entry is read: a merge of the item would change both.
     await lock_items(tx, {item_id})
     entry = await find_entry(tx, list_id, item_id=item_id)
     operation = _operation(entry, list_id, item_id, purchase, by)
@@ -144,11 +144,11 @@ async def _buy_item(
     if outcome.status == "looked_up":
         raise not_listed(list_id, item_id)
     if outcome.status == "applied" and entry is not None:
-        entry = await _tick_off(tx, entry, outcome, operation.quantity_milli, by)
+        entry = await _reduce_entry(tx, entry, outcome, operation.quantity_milli, by)
     event = outcome.events[0]
     return Bought(
         bought=event.delta,
-        entry=None if entry is None else await answer_entry(tx, entry),
+        entry=None if entry is None else await to_entry(tx, entry),
         event=event,
         duplicate=outcome.status == "duplicate",
     )
@@ -156,7 +156,7 @@ async def _buy_item(
 
 def _operation(entry: EntryRow | None, list_id: int, item_id: int, purchase: Purchase, by: Principal) -> Operation:
     if entry is None:
-        # It may be off the list because of this very event: then its event_id is known, and answered as before.
+        # This very event may have removed the entry: then its event_id is known, and the result is the same as before.
         quantity_milli = 0
     elif purchase.quantity is None:
         quantity_milli = entry.quantity_milli
@@ -177,7 +177,7 @@ def _operation(entry: EntryRow | None, list_id: int, item_id: int, purchase: Pur
     )
 
 
-async def _tick_off(
+async def _reduce_entry(
     tx: Connection, entry: EntryRow, outcome: Outcome, bought_milli: int, by: Principal
 ) -> EntryRow | None:
     event = outcome.events[0]
@@ -191,4 +191,4 @@ async def _tick_off(
 
 def _missing_milli(item: _LowItem, target_milli: int) -> int:
     missing = int(max(item.min_quantity_milli, target_milli) - item.stock_milli)
-    return min(max(missing, LEAST_MILLI), MAX_QUANTITY * 1000)
+    return min(max(missing, MIN_PURCHASE_MILLI), MAX_QUANTITY * 1000)

@@ -26,7 +26,7 @@ def bearer(token: str) -> dict[str, str]:
 
 @pytest.fixture
 def sign_in(client: AsyncClient) -> SignIn:
-    """Signs someone in with the password that everybody has here."""
+    """Signs a user in with the password of all test users."""
 
     async def sign_in(username: str = "member", password: str = PASSWORD, **more: Any) -> Tokens:
         answer = await client.post("/auth/login-json", json={"username": username, "password": password, **more})
@@ -39,7 +39,7 @@ def sign_in(client: AsyncClient) -> SignIn:
 
 @pytest.fixture
 async def elsewhere(config: Config, app: Litestar) -> AsyncIterator[AsyncClient]:
-    """A client of another process on the same database, as good as: an application that shares nothing with `app`."""
+    """A client of a second application on the same database that shares nothing with `app`, like another process."""
     other = create_app(config)
     await other.state.database.open()
     other.state.identities.start()
@@ -52,7 +52,7 @@ async def elsewhere(config: Config, app: Litestar) -> AsyncIterator[AsyncClient]
 
 @pytest.fixture
 def statement(app: Litestar) -> Callable[..., Awaitable[int]]:
-    """Runs a statement of the test's own in the application's database."""
+    """Runs an SQL statement of the test in the application's database."""
     database: Database = app.state.database
 
     async def run(text: str, **arguments: Any) -> int:

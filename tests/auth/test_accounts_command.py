@@ -1,4 +1,4 @@
-"""The commands that make accounts and keys, run as somebody would run them."""
+"""The commands that create accounts and keys, run as processes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def stocky(environ: dict[str, str]) -> Any:
-    """Runs `stocky` with these arguments, something on standard input and more settings; (status, output, errors)."""
+    """Runs `stocky` with arguments, standard input and settings; returns (status, output, errors)."""
 
     async def run(*arguments: str, given: str = "", **settings: str) -> tuple[int, str, str]:
         process = await asyncio.create_subprocess_exec(
@@ -35,9 +35,7 @@ def stocky(environ: dict[str, str]) -> Any:
     return run
 
 
-async def test_an_admin_is_made_with_a_password_from_the_environment_or_standard_input(
-    stocky: Any, sign_in: SignIn
-) -> None:
+async def test_create_admin_reads_the_password_from_environment_or_stdin(stocky: Any, sign_in: SignIn) -> None:
     ada = ("create-admin", "--username", "ada", "--email", "ada@example.org")
     assert await stocky(*ada, STOCKY_ADMIN_PASSWORD="difference engine") == (0, "ada is an admin now\n", "")
     assert (await sign_in("ada", "difference engine"))["role"] == "admin"
@@ -47,7 +45,7 @@ async def test_an_admin_is_made_with_a_password_from_the_environment_or_standard
     await sign_in("eve", "analytical engine")
 
 
-async def test_a_failure_is_told_in_one_line(stocky: Any) -> None:
+async def test_errors_are_one_line(stocky: Any) -> None:
     wrong = {
         "username": ("MEMBER", "ada@example.org", "difference engine"),
         "email": ("ada", "Member@example.org", "difference engine"),
@@ -56,16 +54,16 @@ async def test_a_failure_is_told_in_one_line(stocky: Any) -> None:
         "username: must have at least 3 characters": ("a", "ada@example.org", "difference engine"),
         "A password is needed": ("ada", "ada@example.org", ""),
     }
-    for told, (username, email, password) in wrong.items():
+    for message, (username, email, password) in wrong.items():
         command = ("create-admin", "--username", username, "--email", email)
         status, output, errors = await stocky(*command, given=password)
         assert (status, output) == (1, "")
         assert errors.startswith("stocky: ")
         assert errors.count("\n") == 1
-        assert told in errors
+        assert message in errors
 
 
-def test_on_a_terminal_the_password_is_asked_twice(environ: dict[str, str]) -> None:
+def test_terminal_asks_for_the_password_twice(environ: dict[str, str]) -> None:
     command = [sys.executable, "-m", "stocky", "create-admin", "--username", "ada", "--email", "ada@example.org"]
     for again, status in (("another engine", 1), ("difference engine", 0)):
         ours, theirs = pty.openpty()
@@ -84,9 +82,7 @@ def test_on_a_terminal_the_password_is_asked_twice(environ: dict[str, str]) -> N
         assert process.returncode == status, output
 
 
-async def test_a_reset_password_ends_the_sessions_within_a_second(
-    client: AsyncClient, stocky: Any, sign_in: SignIn
-) -> None:
+async def test_reset_password_ends_sessions_within_a_second(client: AsyncClient, stocky: Any, sign_in: SignIn) -> None:
     headers = bearer((await sign_in())["access_token"])
     assert (await client.get("/auth/me", headers=headers)).status_code == 200
     assert (await stocky("reset-password", "Member", given="an even better one\n"))[0] == 0
@@ -94,11 +90,11 @@ async def test_a_reset_password_ends_the_sessions_within_a_second(
     assert (await client.get("/auth/me", headers=headers)).status_code == 401
     await sign_in("member", "an even better one")
     assert (await stocky("reset-password", "nobody", given="an even better one\n"))[0] == 1
-    told = await stocky("reset-password", "Member", given="short\n")
-    assert told == (1, "", "stocky: password: must have at least 8 characters\n")
+    result = await stocky("reset-password", "Member", given="short\n")
+    assert result == (1, "", "stocky: password: must have at least 8 characters\n")
 
 
-async def test_a_key_is_printed_once_and_a_scanner_account_made_where_asked(client: AsyncClient, stocky: Any) -> None:
+async def test_create_key_prints_the_key_and_can_create_a_scanner_account(client: AsyncClient, stocky: Any) -> None:
     door = ("create-key", "door scanner", "--name", "door")
     status, _, errors = await stocky(*door)
     assert (status, errors) == (1, "stocky: There is no user named 'door scanner'\n")

@@ -1,4 +1,4 @@
-"""API keys: made, listed, revoked, and never to be found in what is stored."""
+"""API keys are created, listed and revoked; only their hashes are stored."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from httpx import AsyncClient
 Keys = dict[str, str]
 
 
-async def test_a_generated_key_takes_the_place_of_the_one_before_it(client: AsyncClient, member: AsyncClient) -> None:
+async def test_generated_key_replaces_the_previous_one(client: AsyncClient, member: AsyncClient) -> None:
     named = (await member.post("/api-keys", json={"name": "door"})).json()["api_key"]
     answers = [await member.post("/auth/generate-api-key") for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 200]
@@ -22,7 +22,7 @@ async def test_a_generated_key_takes_the_place_of_the_one_before_it(client: Asyn
     assert (await member.delete("/auth/revoke-api-key")).status_code == 404
 
 
-async def test_a_named_key_is_shown_once_and_listed_without_itself(member: AsyncClient) -> None:
+async def test_named_key_is_shown_once_and_listed_without_its_secret(member: AsyncClient) -> None:
     expires_at = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     created = await member.post("/api-keys/", json={"name": "door", "expires_at": expires_at})
     assert created.status_code == 201
@@ -35,7 +35,7 @@ async def test_a_named_key_is_shown_once_and_listed_without_itself(member: Async
     assert key.rsplit("_", 1)[-1] not in listed.text
 
 
-async def test_a_revoked_key_is_out_at_the_next_request(client: AsyncClient, member: AsyncClient) -> None:
+async def test_revoked_key_is_rejected_at_the_next_request(client: AsyncClient, member: AsyncClient) -> None:
     created = (await member.post("/api-keys", json={"name": "door"})).json()
     assert await _works(client, created["api_key"])
     assert (await member.delete(f"/api-keys/{created['id']}")).status_code == 204
@@ -49,7 +49,7 @@ async def test_a_key_can_revoke_itself(client: AsyncClient, member: AsyncClient,
     assert not await _works(client, keys["member"])
 
 
-async def test_an_expired_key_is_out(client: AsyncClient, member: AsyncClient, statement: Any) -> None:
+async def test_expired_key_is_rejected(client: AsyncClient, member: AsyncClient, statement: Any) -> None:
     created = (await member.post("/api-keys", json={"name": "door"})).json()
     soon = datetime.now(UTC) + timedelta(milliseconds=400)
     await statement("UPDATE api_key SET expires_at = :soon WHERE id = :id", soon=soon, id=created["id"])
@@ -59,7 +59,7 @@ async def test_an_expired_key_is_out(client: AsyncClient, member: AsyncClient, s
     assert not await _works(client, created["api_key"])
 
 
-async def test_what_is_no_key_is_refused(client: AsyncClient, keys: Keys) -> None:
+async def test_malformed_key_is_rejected(client: AsyncClient, keys: Keys) -> None:
     prefix = keys["member"].split("_")[1]
     for key in ("", "stk", "stk_", "stk__", "x" * 5000, f"stk_{prefix}_", f"stk_{prefix}_x", f"key_{prefix}_x", "\xff"):
         answer = await client.get("/auth/me", headers={"X-API-Key": key.encode("latin-1")})
@@ -67,7 +67,7 @@ async def test_what_is_no_key_is_refused(client: AsyncClient, keys: Keys) -> Non
         assert answer.json()["detail"] == "The API key is invalid or has expired"
 
 
-async def test_a_key_that_makes_no_sense_is_not_made(member: AsyncClient) -> None:
+async def test_invalid_key_is_not_created(member: AsyncClient) -> None:
     wrong = {
         "name": [{}, {"name": ""}, {"name": "x" * 101}],
         "expires_at": [{"name": "x", "expires_at": "2001-01-01T00:00:00Z"}, {"name": "x", "expires_at": "tomorrow"}],
@@ -80,7 +80,7 @@ async def test_a_key_that_makes_no_sense_is_not_made(member: AsyncClient) -> Non
     assert len((await member.get("/api-keys")).json()) == 1
 
 
-async def test_keys_of_others_are_for_admins(client: AsyncClient, admin: AsyncClient, member: AsyncClient) -> None:
+async def test_only_admins_manage_keys_of_others(client: AsyncClient, admin: AsyncClient, member: AsyncClient) -> None:
     user_id = (await member.get("/auth/me")).json()["id"]
     path = f"/users/{user_id}/api-keys"
     assert (await member.get(path)).status_code == 403
@@ -100,7 +100,7 @@ async def _works(client: AsyncClient, key: str) -> bool:
     return (await client.get("/auth/me", headers={"X-API-Key": key})).status_code == 200
 
 
-async def test_a_key_makes_none_that_is_valid_longer_than_itself(client: AsyncClient, member: AsyncClient) -> None:
+async def test_key_cannot_create_a_longer_lived_key(client: AsyncClient, member: AsyncClient) -> None:
     own = {"name": "for a day", "expires_at": "2099-01-01T00:00:00Z"}
     key = (await member.post("/api-keys", json=own)).json()["api_key"]
     headers = {"X-API-Key": key}

@@ -1,4 +1,4 @@
-"""Every change of users and keys is on record, and the record holds no secret."""
+"""Every change of users and keys is audited, and the audit has no secrets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.people import PASSWORD
 GIVEN = ["difference engine", "analytical engine", "an even better one"]
 
 
-async def test_changes_of_users_and_keys_are_on_record_without_secrets(
+async def test_changes_of_users_and_keys_are_audited_without_secrets(
     client: AsyncClient, admin: AsyncClient, signed_in_admin: AsyncClient, app: Litestar, sign_in: SignIn
 ) -> None:
     admin_id = (await admin.get("/auth/me")).json()["id"]
@@ -45,14 +45,14 @@ async def test_changes_of_users_and_keys_are_on_record_without_secrets(
     ]
     assert entries[0].request_id == "the-first"
     assert entries[1].details == {"role": "read_only", "password": "changed"}
-    told = str(entries)
+    recorded = str(entries)
     async with app.state.database.read() as read:
         stored = await find_password_hash(read, id)
     for secret in [*GIVEN, PASSWORD, stored, *keys, named["api_key"], keys[0].split("_", 2)[2]]:
-        assert secret not in told
+        assert secret not in recorded
 
 
-async def test_what_is_refused_is_not_on_record(
+async def test_rejected_changes_are_not_audited(
     admin: AsyncClient, signed_in_admin: AsyncClient, app: Litestar
 ) -> None:
     own = (await admin.get("/auth/me")).json()["id"]
@@ -80,7 +80,7 @@ async def _entries(app: Litestar) -> list[AuditEntry]:
         return await list_audit_entries(read, AuditFilter(), skip=0, limit=1000)
 
 
-async def test_entries_are_found_by_what_is_asked(app: Litestar, admin: AsyncClient) -> None:
+async def test_audit_entries_are_filtered(app: Litestar, admin: AsyncClient) -> None:
     await admin.post("/api-keys", json={"name": "door"})
     newest = (await _entries(app))[0]
     wanted: list[dict[str, Any]] = [

@@ -1,4 +1,4 @@
-"""Who is believed: from memory without a query, and not a moment longer than it is true."""
+"""Principals are cached without queries, and never longer than allowed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from httpx import AsyncClient
 from litestar import Litestar
 from litestar.connection import ASGIConnection
 
-from stocky.auth.identity import LOOK_EVERY_SECONDS, TRUST_SECONDS, Identities
+from stocky.auth.identity import CHECK_EVERY_SECONDS, TRUST_SECONDS, Identities
 from stocky.config import Config
 from stocky.db import Lane, make_database
 from tests.architecture.source import ROOT
@@ -23,7 +23,7 @@ OF_IDENTITIES = set(re.findall(r"^-- (\w+) --$", (ROOT / "sql" / "auth.sql").rea
 
 
 class Asked(dict[str, Any]):
-    """The queries of a database, which notes those that are asked for."""
+    """The queries of a database; records the names of those that run."""
 
     def __init__(self, queries: dict[str, Any]) -> None:
         super().__init__(queries)
@@ -36,7 +36,7 @@ class Asked(dict[str, Any]):
 
 @pytest.fixture
 def asked(app: Litestar) -> Asked:
-    """What the application asks its database from now on."""
+    """The queries that the application runs from now on."""
     database = app.state.database
     database.queries = Asked(database.queries)
     queries: Asked = database.queries
@@ -45,12 +45,12 @@ def asked(app: Litestar) -> Asked:
 
 @pytest.fixture
 def by_key(keys: dict[str, str]) -> Credentials:
-    """The member, by its API key."""
+    """The credentials of the member, by API key."""
     return {"X-API-Key": keys["member"]}
 
 
 @pytest.mark.parametrize("way", ["key", "token"])
-async def test_whoever_is_known_costs_no_query(
+async def test_cached_principal_needs_no_query(
     client: AsyncClient, sign_in: SignIn, by_key: Credentials, asked: Asked, way: str
 ) -> None:
     headers = by_key if way == "key" else bearer((await sign_in())["access_token"])
@@ -59,7 +59,7 @@ async def test_whoever_is_known_costs_no_query(
     asked.names.clear()
     for _ in range(50):
         assert (await client.get("/auth/me", headers=headers)).status_code == 200
-    # The look at the revision is that of the clock, not of the requests; what jobs ask for is nobody's identity.
+    # The revision check runs on a timer, not per request; queries of jobs do not count.
     assert OF_IDENTITIES & set(asked.names) <= {"get_auth_revision"}
     assert asked.names.count("get_auth_revision") < 25
 
@@ -96,7 +96,7 @@ async def test_a_change_of_another_process_is_noticed_within_a_second(
         assert answer.status_code == 401
 
 
-async def test_whoever_was_looked_up_while_things_changed_is_not_remembered(
+async def test_principal_read_during_a_change_is_not_cached(
     app: Litestar, admin: AsyncClient, by_key: Credentials
 ) -> None:
     identities: Identities = app.state.identities
@@ -106,7 +106,7 @@ async def test_whoever_was_looked_up_while_things_changed_is_not_remembered(
     read = app.state.database.read
 
     class SlowRead:
-        """A read whose connection is given back late; it is none of the lane that the others identify callers by."""
+        """A read whose connection is returned late; it does not use the identity lane that other requests need."""
 
         def __init__(self, lane: Lane) -> None:
             assert lane is Lane.IDENTITY
@@ -133,7 +133,7 @@ async def test_whoever_was_looked_up_while_things_changed_is_not_remembered(
         assert (await client.get("/auth/me", headers=by_key)).status_code == 401
 
 
-async def test_nobody_is_believed_while_the_database_cannot_say(
+async def test_cache_is_not_trusted_while_the_database_is_unreachable(
     client: AsyncClient, statement: Any, sign_in: SignIn, by_key: Credentials
 ) -> None:
     headers = bearer((await sign_in())["access_token"])
@@ -150,7 +150,7 @@ async def test_nobody_is_believed_while_the_database_cannot_say(
         assert (await client.get("/auth/me", headers=known)).status_code == 200
 
 
-async def test_the_last_use_of_a_key_is_written_down_at_the_end(
+async def test_last_use_of_a_key_is_stored_at_shutdown(
     client: AsyncClient, app: Litestar, member: AsyncClient, by_key: Credentials
 ) -> None:
     assert (await member.get("/api-keys")).json()[0]["last_used_at"] is None
@@ -162,7 +162,7 @@ async def test_the_last_use_of_a_key_is_written_down_at_the_end(
     assert before - timedelta(milliseconds=1) <= used_at <= datetime.now(UTC)
 
 
-async def test_sessions_of_no_more_use_are_removed(config: Config, sign_in: SignIn, statement: Any) -> None:
+async def test_expired_sessions_are_removed(config: Config, sign_in: SignIn, statement: Any) -> None:
     await sign_in()
     await statement("UPDATE sign_in SET expires_at = :past", past=datetime.now(UTC) - timedelta(seconds=1))
     await sign_in()
@@ -170,7 +170,7 @@ async def test_sessions_of_no_more_use_are_removed(config: Config, sign_in: Sign
     await database.open()
     identities = Identities(database, config)
     identities.start()
-    await asyncio.sleep(LOOK_EVERY_SECONDS)
+    await asyncio.sleep(CHECK_EVERY_SECONDS)
     await identities.close()
     await database.close()
     assert await statement("UPDATE sign_in SET is_remembered = is_remembered") == 1

@@ -1,4 +1,4 @@
-"""Staying signed in: tokens that rotate, end, and are worth nothing when they are stolen or forged."""
+"""Sessions: tokens rotate and expire; stolen or forged tokens are rejected."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def test_a_refresh_token_used_again_ends_the_whole_session(client: AsyncCl
     assert (await client.get("/auth/me", headers=bearer(other["access_token"]))).status_code == 200
 
 
-async def test_of_two_uses_at_once_one_wins_and_the_session_ends(client: AsyncClient, sign_in: SignIn) -> None:
+async def test_concurrent_use_of_a_refresh_token_ends_the_session(client: AsyncClient, sign_in: SignIn) -> None:
     token = (await sign_in())["refresh_token"]
     answers = await asyncio.gather(*(refresh(client, token) for _ in range(2)))
     assert sorted(answer.status_code for answer in answers) == [200, 401]
@@ -57,7 +57,7 @@ async def test_the_bearer_header_takes_a_refresh_token_or_an_access_token(client
         assert (await client.get("/auth/me", headers=bearer(answer.json()["access_token"]))).status_code == 200
 
 
-async def test_nothing_outlives_the_end_of_the_session(
+async def test_no_token_outlives_its_session(
     client: AsyncClient, sign_in: SignIn, statement: Any, config: Config
 ) -> None:
     tokens = await sign_in()
@@ -72,7 +72,7 @@ async def test_nothing_outlives_the_end_of_the_session(
     assert (await client.post("/auth/refresh", headers=bearer(renewed["refresh_token"]))).status_code == 401
 
 
-async def test_a_remembered_session_lasts_thirty_days_in_a_cookie_no_script_reads(client: AsyncClient) -> None:
+async def test_remembered_session_lasts_thirty_days_in_an_http_only_cookie(client: AsyncClient) -> None:
     login = {"username": "member", "password": PASSWORD, "remember_me": "true"}
     cookie = (await client.post("/auth/login", data=login)).headers["Set-Cookie"]
     for part in ("HttpOnly", "SameSite=strict", "Path=/api/v1/auth", f"Max-Age={30 * 86400 - 1}"):
@@ -98,7 +98,7 @@ async def test_a_session_that_is_not_remembered_lasts_seven_days_and_clears_the_
     assert (await client.post("/auth/refresh")).status_code == 401
 
 
-async def test_another_sites_page_cannot_use_the_cookie(client: AsyncClient, sign_in: SignIn) -> None:
+async def test_foreign_site_cannot_use_the_cookie(client: AsyncClient, sign_in: SignIn) -> None:
     await sign_in(remember_me=True)
     for path in ("/auth/refresh", "/auth/logout"):
         answer = await client.post(path, headers={"Origin": "https://elsewhere.example"})
@@ -132,7 +132,7 @@ async def test_a_new_password_ends_every_other_session(client: AsyncClient, sign
     assert (await client.post("/auth/login-json", json=login)).status_code == 401
 
 
-async def test_a_new_password_takes_the_current_one(client: AsyncClient, sign_in: SignIn) -> None:
+async def test_new_password_requires_the_current_one(client: AsyncClient, sign_in: SignIn) -> None:
     headers = bearer((await sign_in())["access_token"])
     wrong = {"current_password": "a guess", "new_password": "an even better one"}
     answer = await client.post("/auth/change-password", json=wrong, headers=headers)
@@ -141,7 +141,7 @@ async def test_a_new_password_takes_the_current_one(client: AsyncClient, sign_in
     assert (await client.post("/auth/change-password", json=short, headers=headers)).status_code == 422
 
 
-async def test_a_token_that_lacks_a_claim_or_has_expired_is_refused(
+async def test_token_without_a_claim_or_expired_is_rejected(
     client: AsyncClient, sign_in: SignIn, config: Config
 ) -> None:
     good = _claims((await sign_in())["access_token"])
@@ -153,7 +153,7 @@ async def test_a_token_that_lacks_a_claim_or_has_expired_is_refused(
 
 
 @pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
-async def test_a_token_signed_otherwise_is_refused(client: AsyncClient, sign_in: SignIn, config: Config) -> None:
+async def test_token_with_another_signature_is_rejected(client: AsyncClient, sign_in: SignIn, config: Config) -> None:
     claims = _claims((await sign_in())["access_token"])
     await _is_refused(client, _signed(claims, "", "none"))
     await _is_refused(client, _signed(claims, "a" * 64))
@@ -164,7 +164,7 @@ async def test_a_refresh_token_is_no_access_token(client: AsyncClient, sign_in: 
     await _is_refused(client, (await sign_in())["refresh_token"])
 
 
-async def test_other_credentials_are_refused(client: AsyncClient) -> None:
+async def test_other_credentials_are_rejected(client: AsyncClient) -> None:
     for header in ("", "Bearer", "Basic bWVtYmVyOng=", "Bearer  ", "Bearer a.b.c", "Bearer \xff"):
         answer = await client.get("/auth/me", headers={"Authorization": header.encode("latin-1")})
         assert answer.status_code == 401, header

@@ -1,4 +1,4 @@
-"""Signing in: by form and by JSON, the same words for whoever may not, and not too often."""
+"""Sign-in by form and JSON: one message for every failure, and throttled."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.people import PASSWORD
 REFUSED = "Incorrect username or password"
 
 
-async def test_a_form_signs_in_and_the_answer_has_the_shape_clients_know(client: AsyncClient) -> None:
+async def test_form_signs_in_with_the_expected_response(client: AsyncClient) -> None:
     answer = await client.post("/auth/login", data={"username": "member", "password": PASSWORD})
     assert answer.status_code == 200
     tokens = answer.json()
@@ -35,11 +35,11 @@ async def test_a_multipart_form_signs_in_too(client: AsyncClient) -> None:
     assert "stocky_refresh" in answer.cookies
 
 
-async def test_usernames_are_compared_without_regard_to_case(sign_in: SignIn) -> None:
+async def test_usernames_ignore_case(sign_in: SignIn) -> None:
     assert (await sign_in("MemBer"))["role"] == "member"
 
 
-async def test_an_unknown_user_a_wrong_password_and_an_inactive_user_get_the_same_words(
+async def test_unknown_user_wrong_password_and_inactive_user_get_the_same_message(
     client: AsyncClient, admin: AsyncClient
 ) -> None:
     reader = next(user for user in (await admin.get("/users/")).json() if user["username"] == "reader")
@@ -63,7 +63,7 @@ async def test_a_missing_field_is_named(client: AsyncClient) -> None:
             assert field in answer.text
 
 
-async def test_a_form_that_makes_no_sense_is_refused(client: AsyncClient) -> None:
+async def test_invalid_form_is_rejected(client: AsyncClient) -> None:
     forms = {
         "application/x-www-form-urlencoded": [
             b"",
@@ -82,7 +82,7 @@ async def test_a_form_that_makes_no_sense_is_refused(client: AsyncClient) -> Non
             assert answer.status_code in (400, 401, 422), body
 
 
-async def test_guessing_one_users_password_is_slowed_down_and_others_go_on(
+async def test_guessing_one_users_password_is_throttled_without_affecting_others(
     client: AsyncClient, sign_in: SignIn
 ) -> None:
     async def guess(password: str) -> Response:
@@ -102,7 +102,7 @@ async def test_a_success_clears_the_failures_before_it(client: AsyncClient, sign
         await sign_in("member")
 
 
-async def test_guessing_many_users_from_one_address_is_slowed_down(client: AsyncClient) -> None:
+async def test_guessing_many_users_from_one_address_is_throttled(client: AsyncClient) -> None:
     async def guess(n: int) -> int:
         answer = await client.post("/auth/login-json", json={"username": f"user {n}", "password": "guess"})
         return answer.status_code
@@ -111,7 +111,7 @@ async def test_guessing_many_users_from_one_address_is_slowed_down(client: Async
     assert await guess(50) == 429
 
 
-async def test_guesses_sent_at_once_are_counted_before_they_are_checked(client: AsyncClient) -> None:
+async def test_concurrent_guesses_are_counted_before_they_are_checked(client: AsyncClient) -> None:
     async def guess(n: int) -> int:
         answer = await client.post("/auth/login-json", json={"username": "member", "password": f"guess {n}"})
         return answer.status_code
@@ -120,7 +120,7 @@ async def test_guesses_sent_at_once_are_counted_before_they_are_checked(client: 
     assert sorted(statuses) == [401] * 10 + [429] * 20
 
 
-async def test_a_success_forgets_no_failures_of_others_and_of_no_other_address() -> None:
+async def test_success_keeps_failures_of_other_users_and_addresses() -> None:
     throttle = Throttle()
     for address in ("10.0.0.1", "10.0.0.2"):
         for _ in range(4):
@@ -129,7 +129,7 @@ async def test_a_success_forgets_no_failures_of_others_and_of_no_other_address()
                     raise Unauthorized
     async with throttle.attempt("member", "10.0.0.1") as attempt:
         attempt.succeeded()
-    # Four of the other address are left, and what ends otherwise counts for nothing.
+    # Four failures of the other address remain; attempts that end otherwise do not count.
     for _ in range(6):
         with pytest.raises(Unavailable):
             async with throttle.attempt("member", "10.0.0.1"):
@@ -145,7 +145,7 @@ async def test_a_success_forgets_no_failures_of_others_and_of_no_other_address()
         pass
 
 
-async def test_more_sign_ins_at_once_than_can_wait_are_told_to_come_back(
+async def test_too_many_concurrent_sign_ins_get_retry_after(
     client: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(passwords, "MAX_WAITING", 4)

@@ -1,4 +1,4 @@
-"""Users: who may see and change whom, what is unique, and that an admin is always left."""
+"""Users: permissions, unique names, and the last admin."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ async def test_a_user_sees_and_changes_itself_but_not_its_role_or_active_flag(
     assert (now["role"], now["is_active"], now["email"]) == ("member", True, "new@example.org")
 
 
-async def test_others_are_for_admins(member: AsyncClient, admin: AsyncClient) -> None:
+async def test_only_admins_see_and_change_other_users(member: AsyncClient, admin: AsyncClient) -> None:
     other = (await admin.get("/auth/me")).json()["id"]
     answers = [
         await member.get("/users/"),
@@ -99,7 +99,7 @@ async def test_others_are_for_admins(member: AsyncClient, admin: AsyncClient) ->
 
 
 @pytest.mark.parametrize("how", ["put", "delete"])
-async def test_a_user_made_inactive_is_out_at_the_next_request(
+async def test_deactivated_user_is_rejected_at_the_next_request(
     client: AsyncClient, admin: AsyncClient, sign_in: SignIn, keys: dict[str, str], how: str
 ) -> None:
     tokens = await sign_in()
@@ -115,7 +115,7 @@ async def test_a_user_made_inactive_is_out_at_the_next_request(
     assert not (await admin.get(path)).json()["is_active"]
 
 
-async def test_a_user_made_active_again_has_no_session_and_no_key_of_before(
+async def test_reactivated_user_has_no_earlier_session_or_key(
     client: AsyncClient, admin: AsyncClient, sign_in: SignIn, keys: dict[str, str]
 ) -> None:
     tokens = await sign_in()
@@ -127,7 +127,7 @@ async def test_a_user_made_active_again_has_no_session_and_no_key_of_before(
     await sign_in()
 
 
-async def test_a_password_given_by_an_admin_ends_the_users_sessions(
+async def test_password_set_by_an_admin_ends_the_users_sessions(
     client: AsyncClient, signed_in_admin: AsyncClient, sign_in: SignIn
 ) -> None:
     tokens = await sign_in()
@@ -139,14 +139,14 @@ async def test_a_password_given_by_an_admin_ends_the_users_sessions(
     await sign_in("member", "given by an admin")
 
 
-async def test_a_new_role_counts_at_the_next_request(member: AsyncClient, signed_in_admin: AsyncClient) -> None:
+async def test_new_role_applies_at_the_next_request(member: AsyncClient, signed_in_admin: AsyncClient) -> None:
     own = (await member.get("/auth/me")).json()["id"]
     assert (await member.get("/users/")).status_code == 403
     assert (await signed_in_admin.put(f"/users/{own}", json={"role": "admin"})).status_code == 200
     assert (await member.get("/users/")).status_code == 200
 
 
-async def test_nobody_removes_oneself_and_the_last_active_admin_stays(signed_in_admin: AsyncClient) -> None:
+async def test_users_cannot_remove_themselves_nor_the_last_admin(signed_in_admin: AsyncClient) -> None:
     own = (await signed_in_admin.get("/auth/me")).json()["id"]
     assert (await signed_in_admin.delete(f"/users/{own}")).status_code == 400
     for change in ({"role": "member"}, {"is_active": False}):
@@ -156,7 +156,7 @@ async def test_nobody_removes_oneself_and_the_last_active_admin_stays(signed_in_
     assert (await signed_in_admin.delete(f"/users/{second}")).status_code == 403
 
 
-async def test_two_admins_who_demote_each_other_at_once_leave_one(
+async def test_two_admins_demoting_each_other_leave_one(
     client: AsyncClient, signed_in_admin: AsyncClient, sign_in: SignIn, elsewhere: AsyncClient
 ) -> None:
     first = (await signed_in_admin.get("/auth/me")).json()["id"]
@@ -175,7 +175,7 @@ async def test_two_admins_who_demote_each_other_at_once_leave_one(
     assert sorted(roles) == ["admin", "member"]
 
 
-async def test_an_api_key_changes_nothing_of_its_own_account(member: AsyncClient, admin: AsyncClient) -> None:
+async def test_api_key_cannot_change_its_own_account(member: AsyncClient, admin: AsyncClient) -> None:
     for client in (member, admin):
         own = (await client.get("/auth/me")).json()
         path = f"/users/{own['id']}"
@@ -190,13 +190,13 @@ async def test_an_api_key_changes_nothing_of_its_own_account(member: AsyncClient
             assert answer.json()["detail"].startswith("Access denied. An API key cannot change the account")
         by_form = {"current_password": PASSWORD, "new_password": "taken over"}
         assert (await client.post("/auth/change-password", json=by_form)).status_code == 403
-        # What is sent as it is changes nothing.
+        # Sending unchanged values changes nothing.
         same = await client.put(path, json={"email": own["email"], "username": own["username"], "role": own["role"]})
         assert same.status_code == 200
         assert {**same.json(), "updated_at": ""} == {**own, "updated_at": ""}
 
 
-async def test_a_leaked_key_of_an_admin_does_not_become_an_account(
+async def test_leaked_admin_key_cannot_create_an_admin(
     admin: AsyncClient, signed_in_admin: AsyncClient, sign_in: SignIn
 ) -> None:
     own = (await admin.get("/auth/me")).json()
@@ -216,7 +216,7 @@ async def test_a_leaked_key_of_an_admin_does_not_become_an_account(
         assert "sign in" in answer.json()["detail"]
     assert {user["username"]: user for user in (await admin.get("/users/")).json()} == everyone
     await sign_in("member")
-    # What makes no admin of anyone goes on by key.
+    # Changes that create no admin are allowed by key.
     assert (await admin.post("/users/", json=ADA | {"role": "scanner"})).status_code == 201
     assert (await admin.put(other, json={"email": "new@example.org", "role": "member"})).status_code == 200
     assert (await admin.put(other, json={"is_active": False})).status_code == 200
@@ -224,7 +224,7 @@ async def test_a_leaked_key_of_an_admin_does_not_become_an_account(
 
 
 @pytest.mark.parametrize("field", ["password", "new_password"])
-async def test_ones_own_password_takes_the_current_one(client: AsyncClient, sign_in: SignIn, field: str) -> None:
+async def test_own_password_requires_the_current_one(client: AsyncClient, sign_in: SignIn, field: str) -> None:
     tokens = await sign_in()
     path, headers = f"/users/{tokens['user_id']}", bearer(tokens["access_token"])
     for given in ({}, {"current_password": "wrong"}, {"current_password": None}):
@@ -248,7 +248,7 @@ async def test_guesses_of_the_current_password_are_throttled(client: AsyncClient
     assert [answer.status_code for answer in guesses] == [400] * 10 + [429]
 
 
-async def test_names_that_differ_in_case_only_are_the_same_in_every_script(admin: AsyncClient, sign_in: SignIn) -> None:
+async def test_names_ignore_case_in_every_script(admin: AsyncClient, sign_in: SignIn) -> None:
     person = {"username": "ärger", "email": "ärger@example.org", "password": PASSWORD}
     assert (await admin.post("/users/", json=person)).status_code == 201
     for other, field in (

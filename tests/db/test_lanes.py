@@ -45,7 +45,7 @@ async def test_scans_and_short_reads_go_on_while_every_long_read_is_taken(
             assert (refused.status_code, refused.headers["retry-after"]) == (503, "5"), path
             assert "try again" in refused.json()["detail"]
         # Nothing that is remembered of the caller helps.
-        app.state.identities._start_over()
+        app.state.identities._reset()
         scan = made(await scanner.post("/scanner/scan", json={"upc": "40063813", "scanner_id": "hand-1"}))
         assert scan["success"]
         assert (await get(member, f"/items/{item['id']}"))["total_quantity"] == 6

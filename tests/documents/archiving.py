@@ -1,4 +1,4 @@
-"""Documents that go into archives, what the store holds, and archives that were tampered with."""
+"""Documents for archives, the contents of the store, and modified archives."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHEET, PHOTO = pdf(6_000_000, "sheet"), picture("JPEG", (300, 200))
 
 
 async def fill(admin: AsyncClient) -> list[Json]:
-    """Two contents, one of them twice."""
+    """Adds two contents, one of them twice."""
     tea, soup = await new_item(admin, "Tea"), await new_item(admin, "Soup")
     return [
         await uploaded(admin, tea, SHEET, "sheet.pdf"),
@@ -45,7 +45,7 @@ async def archived(admin: AsyncClient, config: Config) -> tuple[Json, Path]:
 
 
 def rewritten(archive: bytes, change: Callable[[dict[str, bytes], dict[str, Any]], None]) -> bytes:
-    """The archive with its members, or what describes them, changed."""
+    """The archive with its members or their manifest changed."""
     with zipfile.ZipFile(io.BytesIO(archive)) as opened:
         members = {name: opened.read(name) for name in opened.namelist()}
     metadata = json.loads(members.pop("metadata.json"))

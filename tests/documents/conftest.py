@@ -1,4 +1,4 @@
-"""A real S3 server as a process of its own, and an application whose documents lie there."""
+"""A real S3 server as its own process, and an application that stores documents there."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ READY_SECONDS = 60
 
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of an S3 server, which is ended with the tests."""
+    """The address of an S3 server, which stops with the tests."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     log_file = tmp_path_factory.mktemp("s3") / "server.log"
@@ -46,7 +46,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def s3_environ(s3_server: str) -> dict[str, str]:
-    """The settings of a document store in a bucket of this test's own."""
+    """The settings of a document store in a bucket of this test."""
     bucket = f"stocky-{uuid4().hex[:16]}"
     httpx.put(f"{s3_server}/{bucket}").raise_for_status()
     return {
@@ -59,14 +59,14 @@ def s3_environ(s3_server: str) -> dict[str, str]:
 
 @pytest.fixture(params=["local", "s3"])
 def store(request: pytest.FixtureRequest) -> str:
-    """Where documents lie, for tests that run on each."""
+    """The kind of document store, for tests that run on each."""
     kind: str = request.param
     return kind
 
 
 @pytest.fixture
 def store_environ(store: str, request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
-    """The settings of that."""
+    """The settings of that document store."""
     if store == "s3":
         settings: dict[str, str] = request.getfixturevalue("s3_environ")
         return settings

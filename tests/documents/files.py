@@ -1,4 +1,4 @@
-"""Files of every kind that is taken, and such as pretend to be one."""
+"""Files of every accepted kind, and hostile ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
 
 
 def pdf(size: int = 0, mark: str = "") -> bytes:
-    """A PDF of one empty page, with so many bytes in a stream that nothing shows."""
+    """A PDF of one empty page, with `size` bytes in an unused stream."""
     parts = [b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n"]
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
@@ -53,7 +53,7 @@ def chunk(name: bytes, content: bytes) -> bytes:
 
 
 def huge_png(width: int, height: int) -> bytes:
-    """A small file that is a large picture: all of it one colour."""
+    """A small file with a large picture of one colour."""
     lines = zlib.compressobj(9)
     row = b"\0" * (1 + width)
     packed = b"".join(lines.compress(row) for _ in range(height)) + lines.flush()
@@ -70,7 +70,7 @@ def zipped(content: bytes = HTML) -> bytes:
 
 
 class Hostile(NamedTuple):
-    """A file that has to be refused, with the status that tells why."""
+    """A file to reject, with the expected status."""
 
     what: str
     status: int
@@ -80,12 +80,12 @@ class Hostile(NamedTuple):
 
 
 def hostile() -> Iterator[Hostile]:
-    """Everything that pretends, hides or explodes."""
+    """Files that are mislabelled, hide data or are decompression bombs."""
     png, jpeg, webp = picture(), picture("JPEG"), picture("WEBP")
     yield Hostile("SVG", 415, SVG, "drawing.svg", "image/svg+xml")
-    yield Hostile("SVG said to be PNG", 415, SVG, "drawing.png", "image/png")
+    yield Hostile("SVG declared as PNG", 415, SVG, "drawing.png", "image/png")
     yield Hostile("HTML", 415, HTML, "page.html", "text/html")
-    yield Hostile("HTML said to be PDF", 415, HTML, "page.pdf", "application/pdf")
+    yield Hostile("HTML declared as PDF", 415, HTML, "page.pdf", "application/pdf")
     yield Hostile("a program", 415, b"MZ" + bytes(2000), "setup.exe")
     yield Hostile("a ZIP", 415, zipped(), "files.zip", "application/zip")
     yield Hostile("GIF", 415, picture("GIF"), "a.gif", "image/gif")
@@ -126,7 +126,7 @@ def hostile() -> Iterator[Hostile]:
 
 
 def _zip_in_pdf() -> bytes:
-    """Its directory stands at its end, with the end of the PDF as its comment."""
+    """A ZIP with its directory at the end and the end of the PDF as its comment."""
     content = pdf()[:-6] + b"\n% " + zipped()
     end = b"\nstartxref\n0\n%%EOF\n"
     return content[:-2] + struct.pack("<H", len(end)) + end
@@ -145,7 +145,7 @@ async def send(
     content_type: str = "application/octet-stream",
     **fields: str,
 ) -> Response:
-    """The answer to an upload."""
+    """The response to an upload."""
     return await client.post(
         "/documents",
         files={"file": (filename, content, content_type)},
@@ -154,5 +154,5 @@ async def send(
 
 
 async def uploaded(client: AsyncClient, item: Json, content: bytes, filename: str = "file", **fields: str) -> Json:
-    """A document as it was answered."""
+    """The document of a successful upload."""
     return made(await send(client, item, content, filename, **fields))

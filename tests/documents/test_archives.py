@@ -1,4 +1,4 @@
-"""Documents in archives and restores: whole, proven, on either store and either database, and undone as well."""
+"""Documents in archives and restores: complete, checked, on both stores and databases, and undoable."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def environ(environ: dict[str, str], store_environ: dict[str, str]) -> dict[str,
     return environ | store_environ
 
 
-async def test_an_archive_brings_documents_back_that_the_store_has_lost(
+async def test_archive_restores_documents_missing_from_the_store(
     admin: AsyncClient, config: Config, environ: dict[str, str]
 ) -> None:
     documents = await fill(admin)
@@ -64,13 +64,13 @@ async def test_an_archive_brings_documents_back_that_the_store_has_lost(
     assert (await admin.get(f"/documents/{documents[2]['id']}/thumbnail")).status_code == 200
     assert stocky(environ, "check").returncode == 0
 
-    # What the data of before had is still there, so that the restore can be undone.
+    # The contents of the earlier data are still stored, so that the restore can be undone.
     undone = await done(admin, await admin.post(f"/system/backup/{result['safety_backup']}/restore?force=true"))
     assert (undone["documents_count"], undone["warnings"]) == (0, [])
     assert (await admin.get(f"/documents/{later['id']}/content")).content == pdf(mark="later")
 
 
-async def test_an_archive_mends_a_document_that_was_damaged_in_its_place(admin: AsyncClient, config: Config) -> None:
+async def test_archive_repairs_a_damaged_document(admin: AsyncClient, config: Config) -> None:
     sheet, _, _ = await fill(admin)
     _, file = await archived(admin, config)
     whole = (await admin.get(f"/documents/{sheet['id']}/content")).content
@@ -84,7 +84,7 @@ async def test_an_archive_mends_a_document_that_was_damaged_in_its_place(admin: 
     assert (await admin.get(f"/documents/{sheet['id']}/content")).content == whole
 
 
-async def test_a_dump_keeps_the_documents_and_says_what_has_lost_its_content(
+async def test_dump_restores_documents_and_lists_missing_contents(
     admin: AsyncClient, config: Config, environ: dict[str, str]
 ) -> None:
     documents = await fill(admin)
@@ -101,7 +101,7 @@ async def test_a_dump_keeps_the_documents_and_says_what_has_lost_its_content(
 
 
 @pytest.mark.one_database
-async def test_an_archive_says_at_once_what_it_lacks_and_a_trial_restore_proves_it(
+async def test_archive_and_test_restore_list_missing_contents(
     admin: AsyncClient, config: Config, environ: dict[str, str], tmp_path: Path
 ) -> None:
     documents = await fill(admin)
@@ -119,14 +119,14 @@ async def test_an_archive_says_at_once_what_it_lacks_and_a_trial_restore_proves_
     assert (bad["warnings"], bad["problems"]) == (lacking, [])
     made = stocky(environ, "backup", "--kind", "archive", "-o", str(tmp_path / "bad.zip"))
     assert (made.returncode, made.stderr.splitlines()) == (0, [f"stocky: {each}" for each in lacking])
-    kept = stocky(environ, "backup", "--kind", "archive", "--json")
-    assert (kept.returncode, json.loads(kept.stdout)["warnings"]) == (0, lacking)
+    backup = stocky(environ, "backup", "--kind", "archive", "--json")
+    assert (backup.returncode, json.loads(backup.stdout)["warnings"]) == (0, lacking)
     await done(admin, await admin.post(f"/system/backup/{bad['timestamp']}/verify"))
     listed = {each["timestamp"]: each for each in await get(admin, "/system/backup/list")}
     assert listed[good["timestamp"]]["is_good"] is True
     assert listed[bad["timestamp"]]["problems"] == listed[bad["timestamp"]]["warnings"] == lacking
     assert listed[bad["timestamp"]]["is_good"] is False
-    # It restores all the same, as far as it goes, and puts no damaged content anywhere.
+    # It still restores as far as possible, and stores no damaged content.
     await empty(config)
     result = await done(admin, await admin.post(f"/system/backup/{bad['timestamp']}/restore?force=true"))
     assert "The content of 2 documents is neither" in result["warnings"][0]
@@ -134,14 +134,14 @@ async def test_an_archive_says_at_once_what_it_lacks_and_a_trial_restore_proves_
 
 
 @pytest.mark.one_database
-async def test_one_document_is_told_as_one(admin: AsyncClient, environ: dict[str, str], tmp_path: Path) -> None:
+async def test_one_missing_document_is_singular(admin: AsyncClient, environ: dict[str, str], tmp_path: Path) -> None:
     await uploaded(admin, await new_item(admin), pdf())
     file = tmp_path / "one.zip"
     assert stocky(environ, "backup", "--kind", "archive", "-o", str(file)).returncode == 0
     assert "and 1 document, each" in stocky(environ, "verify", str(file)).stdout
 
 
-async def test_archives_go_from_one_database_and_store_to_the_other_by_the_command_line(
+async def test_command_line_moves_archives_between_databases_and_stores(
     admin: AsyncClient,
     config: Config,
     environ: dict[str, str],
@@ -173,7 +173,7 @@ async def test_archives_go_from_one_database_and_store_to_the_other_by_the_comma
 
 @pytest.mark.one_database
 @pytest.mark.parametrize("store", ["local"])
-async def test_an_archive_of_before_there_were_documents_is_still_read(admin: AsyncClient, config: Config) -> None:
+async def test_archive_from_before_documents_is_readable(admin: AsyncClient, config: Config) -> None:
     item = await new_item(admin, "Before")
     backup, file = await archived(admin, config)
 
@@ -197,9 +197,7 @@ async def test_an_archive_of_before_there_were_documents_is_still_read(admin: As
 
 @pytest.mark.one_database
 @pytest.mark.parametrize("store", ["local"])
-async def test_a_restore_whose_documents_find_no_room_leaves_everything_as_it_was(
-    admin: AsyncClient, config: Config
-) -> None:
+async def test_restore_without_room_for_documents_changes_nothing(admin: AsyncClient, config: Config) -> None:
     await fill(admin)
     backup, _ = await archived(admin, config)
     await new_item(admin, "Later")
@@ -214,7 +212,7 @@ async def test_a_restore_whose_documents_find_no_room_leaves_everything_as_it_wa
 
 
 @pytest.mark.parametrize("store", ["local"])
-async def test_a_database_of_before_there_were_documents_is_archived_and_could_be_restored(
+async def test_database_from_before_documents_is_archived(
     admin: AsyncClient, environ: dict[str, str], dialect: str, databases: TestDatabases, tmp_path: Path
 ) -> None:
     (tmp_path / "old").mkdir()

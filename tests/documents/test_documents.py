@@ -1,4 +1,4 @@
-"""Documents over HTTP: put on items, shown, called otherwise, taken away."""
+"""Documents over HTTP: upload, download, rename and delete."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.documents.files import pdf, picture, send, uploaded
 from tests.inventory import get, made, new_item, refused
 
 
-async def test_a_file_comes_out_as_it_went_in(member: AsyncClient, reader: AsyncClient, config: Config) -> None:
+async def test_file_is_returned_unchanged(member: AsyncClient, reader: AsyncClient, config: Config) -> None:
     item = await new_item(member, "LM317")
     content = pdf(3_000_000)
     document = await uploaded(member, item, content, "lm317.pdf", name="Data sheet")
@@ -32,7 +32,7 @@ async def test_a_file_comes_out_as_it_went_in(member: AsyncClient, reader: Async
 
 
 @pytest.mark.one_database
-async def test_a_browser_lets_what_was_uploaded_do_nothing(member: AsyncClient) -> None:
+async def test_uploads_are_sandboxed_in_browsers(member: AsyncClient) -> None:
     item = await new_item(member)
     for content, shown in ((pdf(), "attachment"), (picture(), "inline")):
         document = await uploaded(member, item, content)
@@ -45,7 +45,7 @@ async def test_a_browser_lets_what_was_uploaded_do_nothing(member: AsyncClient) 
 
 
 @pytest.mark.one_database
-async def test_a_part_of_a_file_is_given_and_what_one_has_is_not_sent_again(member: AsyncClient) -> None:
+async def test_ranges_and_etags_work(member: AsyncClient) -> None:
     content = pdf(3_000_000)
     document = await uploaded(member, await new_item(member), content)
     path = f"/documents/{document['id']}/content"
@@ -69,13 +69,13 @@ async def test_a_part_of_a_file_is_given_and_what_one_has_is_not_sent_again(memb
 
 @pytest.mark.one_database
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
-async def test_a_picture_has_a_small_one_without_what_its_camera_noted(member: AsyncClient, kind: str) -> None:
+async def test_thumbnail_has_no_camera_metadata(member: AsyncClient, kind: str) -> None:
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "SECRET CAMERA"
     content = picture(kind, (1600, 800), exif=exif)
     assert b"SECRET CAMERA" in content
     document = await uploaded(member, await new_item(member), content)
-    # The camera was held upright, which the note tells.
+    # The orientation tag says that the camera was held upright.
     assert (document["kind"], document["width"], document["height"]) == ("image", 800, 1600)
     answer = await member.get(f"/documents/{document['id']}/thumbnail")
     assert answer.headers["content-type"] == "image/webp"
@@ -87,7 +87,7 @@ async def test_a_picture_has_a_small_one_without_what_its_camera_noted(member: A
 
 
 @pytest.mark.one_database
-async def test_a_small_picture_that_is_lost_is_made_again(member: AsyncClient, config: Config) -> None:
+async def test_missing_thumbnail_is_made_again(member: AsyncClient, config: Config) -> None:
     document = await uploaded(member, await new_item(member), picture())
     path = f"/documents/{document['id']}/thumbnail"
     before = (await member.get(path)).content
@@ -99,7 +99,7 @@ async def test_a_small_picture_that_is_lost_is_made_again(member: AsyncClient, c
 
 @pytest.mark.one_database
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
-async def test_a_picture_that_one_sees_through_has_a_small_one_too(member: AsyncClient, kind: str) -> None:
+async def test_transparent_picture_has_a_thumbnail(member: AsyncClient, kind: str) -> None:
     out = io.BytesIO()
     Image.new("LA" if kind == "PNG" else "RGBA", (500, 500)).save(out, kind)
     document = await uploaded(member, await new_item(member), out.getvalue())
@@ -108,15 +108,13 @@ async def test_a_picture_that_one_sees_through_has_a_small_one_too(member: Async
 
 
 @pytest.mark.one_database
-async def test_a_picture_with_more_pictures_behind_it_is_taken_as_cameras_make_it(member: AsyncClient) -> None:
+async def test_jpeg_followed_by_further_jpegs_is_accepted(member: AsyncClient) -> None:
     content = picture("JPEG") + picture("JPEG", colour="red") + bytes(700)
     document = await uploaded(member, await new_item(member), content, "phone.JPG")
     assert document["size_bytes"] == len(content)
 
 
-async def test_the_same_content_twice_is_stored_once_and_stays_while_anyone_has_it(
-    member: AsyncClient, config: Config
-) -> None:
+async def test_shared_content_is_stored_once_and_stays_while_referenced(member: AsyncClient, config: Config) -> None:
     tea, soup = await new_item(member, "Tea"), await new_item(member, "Soup")
     one = await uploaded(member, tea, pdf(), "a.pdf")
     two = await uploaded(member, soup, pdf(), "b.pdf")
@@ -130,7 +128,7 @@ async def test_the_same_content_twice_is_stored_once_and_stays_while_anyone_has_
     refused(await member.delete(f"/documents/{one['id']}"), 404)
 
 
-async def test_a_link_leads_elsewhere_and_holds_nothing(member: AsyncClient) -> None:
+async def test_link_has_an_address_and_no_content(member: AsyncClient) -> None:
     item = await new_item(member)
     link = made(await member.post("/documents/links", json={"item_id": item["id"], "url": "HTTPS://example.org/a?b#c"}))
     assert (link["kind"], link["url"], link["name"]) == (
@@ -152,13 +150,13 @@ async def test_a_link_leads_elsewhere_and_holds_nothing(member: AsyncClient) -> 
         "https://example.org:99999999/", "https://[::1", " ", "https://example.org/" + "x" * 2000,
     ],
 )  # fmt: skip
-async def test_a_link_that_no_browser_should_follow_is_refused(member: AsyncClient, url: str) -> None:
+async def test_unsafe_link_is_rejected(member: AsyncClient, url: str) -> None:
     item = await new_item(member)
     refused(await member.post("/documents/links", json={"item_id": item["id"], "url": url}), 422)
     assert await get(member, "/documents") == []
 
 
-async def test_documents_are_listed_by_item_and_kind_and_called_otherwise(member: AsyncClient) -> None:
+async def test_documents_are_listed_by_item_and_kind_and_renamed(member: AsyncClient) -> None:
     tea, soup = await new_item(member, "Tea"), await new_item(member, "Soup")
     sheet = await uploaded(member, tea, pdf(), "sheet.pdf")
     photo = await uploaded(member, soup, picture(), "photo.png")
@@ -189,13 +187,13 @@ async def test_documents_are_listed_by_item_and_kind_and_called_otherwise(member
         ("100 %", "inline; filename=\"100 _.png\"; filename*=UTF-8''100%20%25.png"),
     ],
 )
-async def test_any_name_is_safe_in_the_answer(member: AsyncClient, name: str, expected: str) -> None:
+async def test_any_name_is_safe_in_the_response(member: AsyncClient, name: str, expected: str) -> None:
     document = await uploaded(member, await new_item(member), picture(), name=name)
     answer = await member.get(f"/documents/{document['id']}/content")
     assert answer.headers["content-disposition"] == expected
 
 
-async def test_an_item_is_shown_with_a_picture_of_its_own_until_that_is_deleted(member: AsyncClient) -> None:
+async def test_item_has_its_picture_until_that_is_deleted(member: AsyncClient) -> None:
     tea, soup = await new_item(member, "Tea"), await new_item(member, "Soup")
     photo = await uploaded(member, tea, picture(), "photo.png")
     sheet = await uploaded(member, tea, pdf(), "sheet.pdf")
@@ -213,7 +211,7 @@ async def test_an_item_is_shown_with_a_picture_of_its_own_until_that_is_deleted(
     assert none["image_document_id"] is None
 
 
-async def test_who_added_and_deleted_a_document_is_on_record(member: AsyncClient, admin: AsyncClient) -> None:
+async def test_adding_and_deleting_documents_is_audited(member: AsyncClient, admin: AsyncClient) -> None:
     document = await uploaded(member, await new_item(member), pdf(), "sheet.pdf")
     await member.patch(f"/documents/{document['id']}", json={"name": "Sheet"})
     await member.delete(f"/documents/{document['id']}")
@@ -223,7 +221,7 @@ async def test_who_added_and_deleted_a_document_is_on_record(member: AsyncClient
 
 
 @pytest.mark.one_database
-async def test_a_form_that_lacks_something_is_refused(member: AsyncClient, config: Config) -> None:
+async def test_incomplete_form_is_rejected(member: AsyncClient, config: Config) -> None:
     item = await new_item(member)
     refused(await member.post("/documents", json={"item_id": item["id"]}), 400, "curl -F file=@")
     refused(await member.post("/documents", data={"item_id": "1"}, files={"other": b"x"}), 400)

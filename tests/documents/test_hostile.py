@@ -1,4 +1,4 @@
-"""Files that pretend, hide or explode are refused with a reason, and leave nothing behind."""
+"""Hostile files are rejected with a reason and leave nothing behind."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.one_database
 
 
 @pytest.mark.slow
-async def test_every_hostile_file_is_refused_and_leaves_nothing(member: AsyncClient, config: Config) -> None:
+async def test_hostile_files_are_rejected_and_leave_nothing(member: AsyncClient, config: Config) -> None:
     item = await new_item(member)
     answers = {}
     for each in hostile():
@@ -31,7 +31,7 @@ async def test_every_hostile_file_is_refused_and_leaves_nothing(member: AsyncCli
 
 
 def png(header: bytes, data: bytes) -> bytes:
-    """A PNG whose parts follow each other and have right checksums, whatever is in them."""
+    """A PNG with contiguous parts and valid checksums, but arbitrary content."""
     parts = [(b"IHDR", header), (b"IDAT", data), (b"IEND", b"")]
     written = b"\x89PNG\r\n\x1a\n"
     for kind, body in parts:
@@ -39,7 +39,7 @@ def png(header: bytes, data: bytes) -> bytes:
     return written
 
 
-async def test_the_refusal_of_a_picture_says_nothing_of_the_server(member: AsyncClient) -> None:
+async def test_rejection_of_a_picture_reveals_nothing_of_the_server(member: AsyncClient) -> None:
     item = await new_item(member)
     size = (8).to_bytes(4, "big") * 2
     for content in (
@@ -48,14 +48,14 @@ async def test_the_refusal_of_a_picture_says_nothing_of_the_server(member: Async
         png(size + bytes([8, 3, 0, 0, 0]), compress(b"")),
     ):
         detail = refused(await send(member, item, content, "a.png", "image/png"), 422)["detail"]
-        assert detail == "The picture is damaged or of another kind than it says; save it again"
+        assert detail == "The picture is damaged or of another kind than declared; save it again"
 
 
 @pytest.mark.timeout(60)
-async def test_a_jpeg_of_nothing_but_marks_holds_nobody_up(member: AsyncClient) -> None:
+async def test_jpeg_of_markers_only_is_checked_in_linear_time(member: AsyncClient) -> None:
     item = await new_item(member)
     photo = picture("JPEG")
-    # In the bits of the picture, between two of its parts, and as all of it.
+    # In the scan data, between two parts, and as the whole file.
     begun = photo.index(b"\xff\xda") + 14
     for content in (
         photo[:begun] + b"\xff" * 10_000_000 + b"\0" + photo[begun:],
@@ -65,9 +65,7 @@ async def test_a_jpeg_of_nothing_but_marks_holds_nobody_up(member: AsyncClient) 
         assert (await send(member, item, content, "a.jpg", "image/jpeg")).status_code in (201, 415, 422)
 
 
-async def test_a_file_that_is_too_large_is_refused_as_it_comes(
-    member: AsyncClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_too_large_file_is_rejected_during_upload(member: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "MAX_BYTES", 2**20)
     item = await new_item(member)
     refused(await send(member, item, pdf(2**20)), 413, "larger than the 1 MB")

@@ -1,4 +1,4 @@
-"""Archives that are not what Stocky made: refused before anything changes; and none is made that would be."""
+"""Archives not made by Stocky are rejected before anything changes; Stocky makes none that would be rejected."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ HOSTILE: dict[str, Callable[[dict[str, bytes], dict[str, Any]], None]] = {
 
 
 @pytest.mark.one_database
-async def test_hostile_archives_are_refused_and_change_nothing(admin: AsyncClient, config: Config) -> None:
+async def test_hostile_archives_are_rejected_and_change_nothing(admin: AsyncClient, config: Config) -> None:
     await fill(admin)
     _, file = await archived(admin, config)
     archive = file.read_bytes()
@@ -107,7 +107,7 @@ async def test_hostile_archives_are_refused_and_change_nothing(admin: AsyncClien
 
 
 @pytest.mark.one_database
-async def test_an_archive_may_not_hold_more_than_fits_anywhere(
+async def test_archive_larger_than_the_limit_is_rejected(
     admin: AsyncClient, config: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     await fill(admin)
@@ -123,7 +123,7 @@ async def test_an_archive_may_not_hold_more_than_fits_anywhere(
 
 
 @pytest.mark.one_database
-def test_a_list_of_members_that_fills_the_memory_is_refused_before_it_is_read(tmp_path: Path) -> None:
+def test_too_large_member_list_is_rejected_before_it_is_read(tmp_path: Path) -> None:
     name, directory = b"a", 40 * 2**20
     large = tmp_path / "many.zip"
     entry = struct.pack("<4s4B4HL2L5H2L", b"PK\x01\x02", 20, 3, 20, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0) + name
@@ -131,7 +131,7 @@ def test_a_list_of_members_that_fills_the_memory_is_refused_before_it_is_read(tm
     content = entry * count
     size = len(content)
     plain = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 65535, 65535, size, 0, 0)
-    # The larger form of the end, whose smaller one says something else.
+    # The ZIP64 end record, with a contradicting plain one.
     long = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, size, 0)
     long += struct.pack("<4sLQL", b"PK\x06\x07", 0, size, 1)
     long += struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, 47, 0, 0)
@@ -141,7 +141,7 @@ def test_a_list_of_members_that_fills_the_memory_is_refused_before_it_is_read(tm
             extract_dump(large, tmp_path / "dump", 2**30)
 
 
-async def test_an_archive_that_could_not_be_restored_is_not_begun_and_not_made(
+async def test_archive_that_could_not_be_restored_is_not_made(
     admin: AsyncClient, config: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     await fill(admin)
@@ -163,10 +163,10 @@ async def test_an_archive_that_could_not_be_restored_is_not_begun_and_not_made(
     await done(admin, await admin.post("/system/backup", json={"kind": "sql"}))
 
 
-def test_what_describes_as_many_documents_as_an_archive_may_hold_is_read() -> None:
+def test_manifest_with_the_maximum_of_documents_is_read() -> None:
     name = f"documents/{'0' * 64}"
     described = msgspec.json.format(msgspec.json.encode({"members": {name: archive_reading.Member(10**8, "0" * 64)}}))
     assert len(described) * archive_reading.MAX_DOCUMENTS < archive_reading.LARGEST_METADATA
-    # Of a zip's directory, with where the member begins when that is beyond 4 GiB.
+    # A directory entry of a ZIP, with the ZIP64 offset of a member beyond 4 GiB.
     entry = 46 + len(name) + 12
     assert entry * archive_reading.MAX_DOCUMENTS < archive_reading.LARGEST_DIRECTORY

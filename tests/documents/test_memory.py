@@ -1,4 +1,4 @@
-"""A large file goes in and out, and the server's memory does not grow with it; measured on a real `stocky serve`."""
+"""Uploading and downloading a large file keeps memory flat; measured on a real `stocky serve`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def environ(environ: dict[str, str], store_environ: dict[str, str]) -> dict[str,
 
 
 class Peak:
-    """The most memory that a process and its children had."""
+    """The peak memory of a process and its children."""
 
     def __init__(self) -> None:
         self.bytes = 0
@@ -35,7 +35,7 @@ class Peak:
 
 @contextmanager
 def watched(server: Server) -> Iterator[Peak]:
-    """Looks again and again, for the length of the block."""
+    """Samples the memory for the length of the block."""
     peak, ended, process = Peak(), threading.Event(), psutil.Process(server.process.pid)
 
     def look() -> None:
@@ -57,7 +57,7 @@ def watched(server: Server) -> Iterator[Peak]:
 
 @pytest.mark.slow
 @pytest.mark.one_database
-def test_a_pdf_of_100_megabytes_goes_in_and_out_with_flat_memory(
+def test_pdf_of_100_megabytes_keeps_memory_flat(
     serve: Callable[..., AbstractContextManager[Server]], keys: dict[str, str], tmp_path: Path
 ) -> None:
     file = tmp_path / "large.pdf"
@@ -69,7 +69,7 @@ def test_a_pdf_of_100_megabytes_goes_in_and_out_with_flat_memory(
         httpx.Client(base_url=server.api, headers={"X-API-Key": keys["admin"]}, timeout=120) as admin,
     ):
         item = admin.post("/items", json={"name": "Press"}).json()
-        # Once in small, so that what is loaded at first use is there.
+        # Once with a small file, so that lazily loaded modules are in memory.
         first = admin.post(
             "/documents", data={"item_id": str(item["id"])}, files={"file": ("small.pdf", pdf(2_000_000))}
         )

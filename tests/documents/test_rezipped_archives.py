@@ -1,4 +1,4 @@
-"""Archives that were unpacked and zipped again, as file managers do it: taken, and no hostile one with them."""
+"""Archives that file managers unpacked and zipped again are accepted; hostile ones are not."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def members(archive: bytes) -> Members:
 
 
 def zipped(content: Members) -> bytes:
-    """As other programs do it: in another order, and packed."""
+    """Zips the members as other programs do: in another order, and compressed."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as made:
         for name in sorted(content):
-            # Given as it is: zipfile itself would change the separators of Windows.
+            # Passed unchanged: zipfile itself would convert Windows separators.
             info = zipfile.ZipInfo("x")
             info.filename = name
             made.writestr(info, content[name], zipfile.ZIP_DEFLATED)
@@ -67,7 +67,7 @@ REZIPPED: dict[str, Callable[[Members], Members]] = {
     "once more, in a folder": lambda content: {"backups/": b"", "backups/a.zip": zipped(as_macos(content))},
 }
 
-NOT_TAKEN: dict[str, Callable[[Members], Members]] = {
+REJECTED: dict[str, Callable[[Members], Members]] = {
     "two folders around": lambda content: around(content, "a/b/"),
     "half of it in a folder": lambda content: content | around(content, "a/"),
     "two folders side by side": lambda content: around(content, "a/") | around(content, "b/"),
@@ -93,8 +93,8 @@ def is_taken(config: Config, archive: bytes, directory: Path) -> BackupFile:
     return asyncio.run(open_backup(file, directory, config))
 
 
-def refusal(config: Config, archive: bytes, directory: Path) -> str:
-    """What is said of an archive that is refused, and nothing of one that is taken."""
+def rejection(config: Config, archive: bytes, directory: Path) -> str:
+    """The message for a rejected archive, empty for an accepted one."""
     try:
         is_taken(config, archive, directory)
     except BadRequest as error:
@@ -104,26 +104,24 @@ def refusal(config: Config, archive: bytes, directory: Path) -> str:
 
 @pytest.fixture
 def archive(environ: dict[str, str], config: Config, tmp_path: Path) -> bytes:
-    """One without documents, made by the command line."""
+    """An archive without documents, made on the command line."""
     file = tmp_path / "all.zip"
     assert stocky(environ, "backup", "-o", str(file)).returncode == 0
     return file.read_bytes()
 
 
 @pytest.mark.one_database
-def test_an_archive_that_was_zipped_again_is_the_same(archive: bytes, config: Config, tmp_path: Path) -> None:
+def test_rezipped_archive_is_the_same(archive: bytes, config: Config, tmp_path: Path) -> None:
     content = members(archive)
     for name, change in REZIPPED.items():
         found = is_taken(config, zipped(change(content)), tmp_path)
         assert found.dump.read_bytes() == content["database.sql.gz"], name
-    for name, change in NOT_TAKEN.items():
-        assert "corrupted" in refusal(config, zipped(change(content)), tmp_path), name
+    for name, change in REJECTED.items():
+        assert "corrupted" in rejection(config, zipped(change(content)), tmp_path), name
 
 
 @pytest.mark.one_database
-async def test_hostile_archives_stay_so_when_they_are_zipped_again(
-    admin: AsyncClient, config: Config, tmp_path: Path
-) -> None:
+async def test_rezipped_hostile_archives_are_rejected(admin: AsyncClient, config: Config, tmp_path: Path) -> None:
     await fill(admin)
     _, file = await archived(admin, config)
     whole = await asyncio.to_thread(file.read_bytes)
@@ -135,11 +133,11 @@ async def test_hostile_archives_stay_so_when_they_are_zipped_again(
     for name, change in HOSTILE.items():
         evil = members(rewritten(whole, change))
         for again in REZIPPED.values():
-            assert "corrupted" in await asyncio.to_thread(refusal, config, zipped(again(evil)), tmp_path), name
+            assert "corrupted" in await asyncio.to_thread(rejection, config, zipped(again(evil)), tmp_path), name
 
 
 @pytest.mark.one_database
-async def test_a_zip_of_one_dump_is_opened_as_the_dump_and_bounded(
+async def test_zip_of_one_dump_is_opened_within_the_size_limit(
     admin: AsyncClient, environ: dict[str, str], config: Config, tmp_path: Path
 ) -> None:
     dump = await take(admin)
@@ -157,7 +155,7 @@ def bounded(content: bytes, directory: Path) -> None:
     extract_only_file(directory / "bomb.zip", directory / "out", 2**20)
 
 
-async def test_an_archive_zipped_again_is_uploaded_and_restored(admin: AsyncClient, config: Config) -> None:
+async def test_rezipped_archive_is_uploaded_and_restored(admin: AsyncClient, config: Config) -> None:
     documents = await fill(admin)
     _, file = await archived(admin, config)
     await new_item(admin, "Later")

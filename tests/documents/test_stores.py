@@ -1,4 +1,4 @@
-"""One store or the other, the same documents: on disk, and in a real S3 server."""
+"""Documents work the same on disk and in a real S3 server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def environ(environ: dict[str, str], store_environ: dict[str, str]) -> dict[str,
     return environ | store_environ
 
 
-async def test_documents_go_in_and_out_and_are_deleted(
+async def test_documents_are_stored_read_and_deleted(
     member: AsyncClient, config: Config, environ: dict[str, str]
 ) -> None:
     item = await new_item(member)
@@ -45,7 +45,7 @@ async def test_documents_go_in_and_out_and_are_deleted(
     refused(await member.get(f"/documents/{photo['id']}/thumbnail"), 404, "not in the document store")
 
 
-async def test_nothing_of_what_fails_on_its_way_is_stored(config: Config) -> None:
+async def test_failed_upload_stores_nothing(config: Config) -> None:
     blobs = Blobs(config.blobs)
 
     def broken() -> Iterator[bytes]:
@@ -58,7 +58,7 @@ async def test_nothing_of_what_fails_on_its_way_is_stored(config: Config) -> Non
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "A" * 64, "0" * 63, "0" * 63 + "/", "", "0" * 64 + "\n"])
-async def test_only_a_sha256_is_a_name(config: Config, name: str) -> None:
+async def test_only_a_sha256_is_accepted_as_a_name(config: Config, name: str) -> None:
     with pytest.raises(ValueError, match="no SHA-256"):
         await Blobs(config.blobs).find_size(name)
     with pytest.raises(ValueError, match="no SHA-256"):

@@ -87,7 +87,7 @@ def _check(proxy: str, origin: str, base: str, server: Server, key: str, certifi
         wrong = {"username": "admin", "password": "not this one"}
         claimed = {"X-Forwarded-For": "203.0.113.9"}
         assert client.post("/api/v1/auth/login", data=wrong, headers=claimed).status_code == 401
-        assert f"A sign-in from {address} was refused" in server.log
+        assert f"A sign-in from {address} was rejected" in server.log
         # The browser's Origin is that of the Host header, and the cookie is for TLS and this path only.
         right = {"username": "member", "password": PASSWORD, "remember_me": "true"}
         cookie = client.post("/api/v1/auth/login", data=right).headers["set-cookie"]

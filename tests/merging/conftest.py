@@ -1,4 +1,4 @@
-"""Whoever merges may do so in any process."""
+"""Clients of several processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.conftest import started
 
 @pytest.fixture
 async def members(config: Config, member: AsyncClient) -> AsyncIterator[list[AsyncClient]]:
-    """A member's clients of each process there can be on the database: of one on SQLite, of two on Postgres."""
+    """A member's clients, one per process: one process on SQLite, two on Postgres."""
     if config.dialect == "sqlite":
         yield [member]
         return

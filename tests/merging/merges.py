@@ -1,4 +1,4 @@
-"""Merging and giving back over HTTP, for tests."""
+"""Merging and unmerging over HTTP, for tests."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from tests.inventory import Json, made
 
 
 async def merge(client: AsyncClient, source: Json, target: Json) -> Json:
-    """The item that is left."""
+    """Merges, and returns the target."""
     return made(await client.post(f"/items/{source['id']}/merge", json={"into": target["id"]}))
 
 
 async def unmerge(client: AsyncClient, source: Json) -> Json:
-    """The item that is one of its own again."""
+    """Unmerges, and returns the source."""
     return made(await client.post(f"/items/{source['id']}/unmerge"))

@@ -1,4 +1,4 @@
-"""What undoing a merge gives back: barcodes, documents and pictures, also through a chain and after a restore."""
+"""Undoing a merge returns barcodes, documents and pictures, also through a chain and after a restore."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.merging.merges import merge, unmerge
 from tests.shopping.lists import new_list, on, put_on
 
 
-async def test_a_chain_gives_back_barcodes_documents_and_pictures(member: AsyncClient, config: Config) -> None:
+async def test_undoing_a_chain_returns_barcodes_documents_and_pictures(member: AsyncClient, config: Config) -> None:
     first = await new_item(member, "X1", upc="44556677", barcodes=[{"barcode": "X1-2", "pack_quantity": 3}])
     second = await new_item(member, "X2", barcodes=[{"barcode": "X2-2", "pack_quantity": 4}])
     third = await new_item(member, "X3", upc="96385074")
@@ -42,7 +42,7 @@ async def test_a_chain_gives_back_barcodes_documents_and_pictures(member: AsyncC
     assert await find_faults(config) == []
 
 
-async def test_a_barcode_that_was_given_away_since_is_not_taken_back(member: AsyncClient, config: Config) -> None:
+async def test_barcode_moved_since_is_not_returned(member: AsyncClient, config: Config) -> None:
     source, target, third = [await new_item(member, name) for name in ("A", "B", "C")]
     made(await member.patch(f"/items/{source['id']}", json={"upc": "44556677"}))
     await merge(member, source, target)
@@ -53,7 +53,7 @@ async def test_a_barcode_that_was_given_away_since_is_not_taken_back(member: Asy
     assert await find_faults(config) == []
 
 
-async def test_a_restore_from_before_the_merge_knows_nothing_of_it(admin: AsyncClient, config: Config) -> None:
+async def test_restore_from_before_the_merge_has_no_merge(admin: AsyncClient, config: Config) -> None:
     shelf = await new_location(admin)
     source, target = await new_item(admin, "A", upc="44556677"), await new_item(admin, "B")
     await new_stock(admin, source, shelf, 3)
@@ -70,7 +70,7 @@ async def test_a_restore_from_before_the_merge_knows_nothing_of_it(admin: AsyncC
     assert await find_faults(config) == []
 
 
-async def test_a_merge_that_only_the_journal_knows_ends_when_it_is_undone(member: AsyncClient, config: Config) -> None:
+async def test_merge_only_in_the_journal_ends_when_undone(member: AsyncClient, config: Config) -> None:
     source, target = await new_item(member, "A", upc="44556677"), await new_item(member, "B", upc="96385074")
     food = await new_list(member)
     for item, quantity in [(source, 2), (target, 3)]:
@@ -95,7 +95,7 @@ async def test_a_merge_that_only_the_journal_knows_ends_when_it_is_undone(member
 
 
 async def what_it_has(client: AsyncClient, item: Json) -> tuple[Any, ...]:
-    """What of an item goes along with a merge, apart from stock."""
+    """The parts of an item that a merge moves, apart from stock."""
     now = await get(client, f"/items/{item['id']}")
     barcodes = sorted((each["barcode"], each["pack_quantity"]) for each in now["barcodes"])
     documents = sorted(each["id"] for each in await get(client, f"/items/{item['id']}/documents"))

@@ -1,4 +1,4 @@
-"""What a merged item still has of its own is a fault that `stocky check` finds, whatever left it there."""
+"""`stocky check` finds anything that a merged item still has."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.shopping.lists import new_list, put_on
         ("project_entry", "still stands on a project"),
     ],
 )
-async def test_check_finds_whatever_a_merged_item_has_of_its_own(
+async def test_check_finds_remnants_of_a_merged_item(
     table: str, words: str, member: AsyncClient, config: Config
 ) -> None:
     source, target = await new_item(member, "A", upc="TEA-0000"), await new_item(member, "B")

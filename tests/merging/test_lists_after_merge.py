@@ -1,4 +1,4 @@
-"""What lists and projects say of an item that is merged: moved, added up, given back, and told in the list's log."""
+"""Entries of a merged item on lists and projects: moved, added up, returned, and logged."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.merging.merges import merge, unmerge
 from tests.shopping.lists import log_of, new_list, on, put_on
 
 
-async def test_shopping_lists_name_the_one_that_is_left(member: AsyncClient) -> None:
+async def test_shopping_lists_have_the_target(member: AsyncClient) -> None:
     source, target = await new_item(member, "A"), await new_item(member, "B")
     both, one = await new_list(member, "Both"), await new_list(member, "One")
     for a_list, item, quantity in [(both, source, 2), (both, target, 3), (one, source, 0.5)]:
@@ -28,7 +28,7 @@ async def test_shopping_lists_name_the_one_that_is_left(member: AsyncClient) -> 
     assert (await on(member, both), await on(member, one)) == ({"A": 2, "B": 3}, {"A": 0.5})
 
 
-async def test_projects_need_the_one_that_is_left(member: AsyncClient) -> None:
+async def test_projects_need_the_target(member: AsyncClient) -> None:
     source, target, third = [await new_item(member, name) for name in ("A", "B", "C")]
     needs = [{"item_id": source["id"], "quantity": 2}, {"item_id": third["id"], "quantity": 3}]
     project = made(await member.post("/projects/", json={"name": "Lamp", "items": needs}))
@@ -42,7 +42,7 @@ async def test_projects_need_the_one_that_is_left(member: AsyncClient) -> None:
     assert await needed(member, project) == {"A": 2, "C": 3}
 
 
-async def test_what_was_bought_since_is_not_put_back_on_its_list(member: AsyncClient) -> None:
+async def test_quantity_bought_since_is_not_returned_to_the_list(member: AsyncClient) -> None:
     shelf = await new_location(member)
     source, target = await new_item(member, "A"), await new_item(member, "B")
     food, drinks, fruit = [await new_list(member, name) for name in ("Food", "Drinks", "Fruit")]
@@ -54,14 +54,12 @@ async def test_what_was_bought_since_is_not_put_back_on_its_list(member: AsyncCl
         bought = {"quantity": quantity, "location": {"id": shelf["id"]}}
         made(await member.post(f"/shopping-lists/{a_list['id']}/items/{target['id']}/bought", json=bought))
     await unmerge(member, source)
-    # It was bought as the item that was left, so what is still wanted is first what the other wanted.
+    # It was bought as the target, so the remaining quantity is first that of the source.
     assert [await on(member, a_list) for a_list in (food, drinks, fruit)] == [{}, {"A": 2, "B": 1}, {"A": 1}]
 
 
 @pytest.mark.parametrize("had_both", [True, False])
-async def test_older_merges_which_kept_less_are_undone_as_well(
-    had_both: bool, member: AsyncClient, config: Config
-) -> None:
+async def test_older_merges_with_less_data_are_undone(had_both: bool, member: AsyncClient, config: Config) -> None:
     source, target = await new_item(member, "A"), await new_item(member, "B")
     food = await new_list(member)
     await put_on(member, food, source, 2)
@@ -74,7 +72,7 @@ async def test_older_merges_which_kept_less_are_undone_as_well(
     assert await on(member, food) == ({"A": 2, "B": 3} if had_both else {"A": 2})
 
 
-async def test_what_was_put_on_the_list_since_stays_there(member: AsyncClient) -> None:
+async def test_entry_added_since_stays(member: AsyncClient) -> None:
     source, target = await new_item(member, "A"), await new_item(member, "B")
     food = await new_list(member)
     await put_on(member, food, source, 2)
@@ -86,11 +84,11 @@ async def test_what_was_put_on_the_list_since_stays_there(member: AsyncClient) -
 
 
 @pytest.mark.parametrize("order", ["AB", "BA"])
-async def test_of_two_merges_into_one_item_each_gives_back_its_own(member: AsyncClient, order: str) -> None:
+async def test_two_merges_into_one_item_each_return_their_own_entries(member: AsyncClient, order: str) -> None:
     items = {name: await new_item(member, name) for name in ("A", "B", "C")}
     leads_to = {name: name for name in items}
     own = {"A": 2, "B": 3, "C": 4}
-    # One list and one project for each selection of the three.
+    # One list and one project for each subset of the three.
     begun = [dict(some) for size in (1, 2, 3) for some in itertools.combinations(own.items(), size)]
     lists = [await new_list(member) for _ in begun]
     projects = []
@@ -118,7 +116,7 @@ async def test_of_two_merges_into_one_item_each_gives_back_its_own(member: Async
         await all_is_as_it_must_be()
 
 
-async def test_what_came_to_a_list_by_a_later_merge_is_not_given_back_by_an_earlier_one(member: AsyncClient) -> None:
+async def test_undo_does_not_return_entries_of_a_later_merge(member: AsyncClient) -> None:
     first, second, target = [await new_item(member, name) for name in ("A", "B", "C")]
     food = await new_list(member)
     for item, quantity in [(first, 2), (second, 3)]:
@@ -132,7 +130,7 @@ async def test_what_came_to_a_list_by_a_later_merge_is_not_given_back_by_an_earl
     assert await on(member, food) == {"B": 3}
 
 
-async def test_a_chain_of_merges_gives_every_entry_back(member: AsyncClient) -> None:
+async def test_undoing_a_chain_returns_every_entry(member: AsyncClient) -> None:
     first, second, third = [await new_item(member, name) for name in ("X1", "X2", "X3")]
     some, all_of_them = await new_list(member, "Some"), await new_list(member, "All")
     before: list[dict[str, float]] = [{"X1": 1, "X3": 4}, {"X1": 1, "X2": 2, "X3": 4}]
@@ -149,7 +147,7 @@ async def test_a_chain_of_merges_gives_every_entry_back(member: AsyncClient) -> 
     assert [await on(member, a_list) for a_list in (some, all_of_them)] == before
 
 
-async def test_the_log_of_a_list_tells_of_the_merge_and_of_its_undoing(member: AsyncClient) -> None:
+async def test_list_log_has_the_merge_and_its_undo(member: AsyncClient) -> None:
     source, target = await new_item(member, "A"), await new_item(member, "B")
     both, one = await new_list(member, "Both"), await new_list(member, "One")
     for a_list, item, quantity in [(both, source, 2), (both, target, 3), (one, source, 0.5)]:
@@ -157,14 +155,14 @@ async def test_the_log_of_a_list_tells_of_the_merge_and_of_its_undoing(member: A
     a, b = [{"item_id": item["id"], "name": item["name"]} for item in (source, target)]
     await merge(member, source, target)
 
-    async def told(a_list: Json) -> list[tuple[str, Json]]:
+    async def log_entries(a_list: Json) -> list[tuple[str, Json]]:
         return [(each["action_type"], each["details"]) for each in (await log_of(member, a_list))[:2]]
 
-    assert await told(both) == [
+    assert await log_entries(both) == [
         ("item_updated", {**b, "quantity": {"from": 3, "to": 5}, "merged": a}),
         ("item_removed", {**a, "quantity": 2, "merged_into": b}),
     ]
-    assert await told(one) == [
+    assert await log_entries(one) == [
         ("item_added", {**b, "quantity": 0.5, "merged": a}),
         ("item_removed", {**a, "quantity": 0.5, "merged_into": b}),
     ]
@@ -172,17 +170,17 @@ async def test_the_log_of_a_list_tells_of_the_merge_and_of_its_undoing(member: A
     assert newest["user"]["username"] == "member"
     assert (await get(member, f"/shopping-lists/{one['id']}"))["updated_at"] == newest["timestamp"]
     await unmerge(member, source)
-    assert await told(both) == [
+    assert await log_entries(both) == [
         ("item_added", {**a, "quantity": 2, "unmerged_from": b}),
         ("item_updated", {**b, "quantity": {"from": 5, "to": 3}, "unmerged": a}),
     ]
-    assert await told(one) == [
+    assert await log_entries(one) == [
         ("item_added", {**a, "quantity": 0.5, "unmerged_from": b}),
         ("item_removed", {**b, "quantity": 0.5, "unmerged": a}),
     ]
 
 
-async def test_the_log_tells_how_a_list_came_to_be_that_others_change_meanwhile(members: list[AsyncClient]) -> None:
+async def test_list_log_is_complete_under_concurrent_changes(members: list[AsyncClient]) -> None:
     member = members[0]
     source, target = await new_item(member, "A"), await new_item(member, "B")
     food = await new_list(member, is_public=True)
@@ -215,13 +213,13 @@ async def test_the_log_tells_how_a_list_came_to_be_that_others_change_meanwhile(
 
 
 async def needed(client: AsyncClient, project: Json) -> dict[str, float]:
-    """What a project needs: quantities by name."""
+    """The requirements of a project: quantities by name."""
     items = (await get(client, f"/projects/{project['id']}"))["items"]
     return {each["item"]["name"]: each["quantity"] for each in items}
 
 
 def _replayed(log: list[Json]) -> dict[str, float]:
-    """What is on a list, by its log."""
+    """The entries of a list according to its log."""
     there: dict[str, Any] = {}
     for entry in reversed(log):
         name, quantity = entry["details"].get("name"), entry["details"].get("quantity")

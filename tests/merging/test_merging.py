@@ -1,4 +1,4 @@
-"""Two items that are one thing: everything moves along, the history stays true, and within a day it is given back."""
+"""Merging two items moves everything, keeps the history, and can be undone for a day."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def test_a_stub_is_merged_with_its_barcode_stock_and_history(
     assert merged["version"] > tea["version"]
     assert (await scan(scanner, "NEW-1", shelf))["item"]["id"] == tea["id"]
     assert await total(member, tea) == 9
-    # What the stub was scanned for is told as it was, and as part of the item's history.
+    # The stub's scans keep their events, and are part of the item's history.
     assert await history(member, tea) == [
         ("add", tea["id"], 1),
         ("move", tea["id"], 2),
@@ -59,7 +59,7 @@ async def test_a_stub_is_merged_with_its_barcode_stock_and_history(
     assert await find_faults(config) == []
 
 
-async def test_the_history_of_what_was_merged_is_paged_as_one(member: AsyncClient, scanner: AsyncClient) -> None:
+async def test_merged_history_is_paged_as_one(member: AsyncClient, scanner: AsyncClient) -> None:
     shelf = await new_location(member)
     tea = await new_item(member, "Tea", upc="TEA-0000")
     for code in ("NEW-1", "TEA-0000", "NEW-2", "NEW-1", "TEA-0000"):
@@ -77,9 +77,7 @@ async def test_the_history_of_what_was_merged_is_paged_as_one(member: AsyncClien
         assert seen == whole == sorted(whole, reverse=True)
 
 
-async def test_lots_and_negative_stock_stay_what_they_are(
-    member: AsyncClient, scanner: AsyncClient, config: Config
-) -> None:
+async def test_lots_and_negative_stock_are_preserved(member: AsyncClient, scanner: AsyncClient, config: Config) -> None:
     shelf, cellar = await new_location(member, "Shelf"), await new_location(member, "Cellar")
     source = await new_item(member, "Milk, 1 l", oversell_policy="allow")
     target = await new_item(member, "Milk")
@@ -100,7 +98,7 @@ async def test_lots_and_negative_stock_stay_what_they_are(
     assert await find_faults(config) == []
 
 
-async def test_whoever_still_names_the_merged_item_means_the_other(
+async def test_references_to_the_merged_item_resolve_to_the_target(
     member: AsyncClient, scanner: AsyncClient, config: Config
 ) -> None:
     shelf = await new_location(member)
@@ -118,7 +116,7 @@ async def test_whoever_still_names_the_merged_item_means_the_other(
     assert await find_faults(config) == []
 
 
-async def test_within_a_day_it_is_undone(member: AsyncClient, scanner: AsyncClient, config: Config) -> None:
+async def test_merge_is_undone_within_a_day(member: AsyncClient, scanner: AsyncClient, config: Config) -> None:
     shelf = await new_location(member)
     target = await new_item(member, "Tea")
     source = await new_item(member, "Teh", upc="44556677", barcodes=[{"barcode": "T-2", "pack_quantity": 4}])
@@ -127,35 +125,35 @@ async def test_within_a_day_it_is_undone(member: AsyncClient, scanner: AsyncClie
     before = await get(member, f"/items/{source['id']}")
     await merge(member, source, target)
     await scan(scanner, "T-2", shelf)
-    (told,) = await get(member, f"/items/{target['id']}/merges")
-    assert (told["source_name"], told["undone_at"]) == ("Teh", None)
-    assert told["undoable_until"]
+    (merge_entry,) = await get(member, f"/items/{target['id']}/merges")
+    assert (merge_entry["source_name"], merge_entry["undone_at"]) == ("Teh", None)
+    assert merge_entry["undoable_until"]
     back = await unmerge(member, source)
     same = {"name", "upc", "barcodes", "total_quantity", "is_active", "merged_into_id"}
     assert {name: back[name] for name in same} == {name: before[name] for name in same}
-    # What was scanned in between was counted on the item that it was then.
+    # Scans in between were booked on the target of that time.
     assert await total(member, target) == 5
     assert (await get(member, f"/items/{target['id']}"))["barcodes"] == []
     assert (await scan(scanner, "T-2", shelf))["item"]["id"] == source["id"]
-    (told,) = await get(member, f"/items/{source['id']}/merges")
-    assert (told["undoable_until"], bool(told["undone_at"])) == (None, True)
+    (merge_entry,) = await get(member, f"/items/{source['id']}/merges")
+    assert (merge_entry["undoable_until"], bool(merge_entry["undone_at"])) == (None, True)
     refused(await member.post(f"/items/{source['id']}/unmerge"), 409, "not merged")
-    # And it can be done once more.
+    # The merge can be repeated.
     await merge(member, source, target)
     assert await find_faults(config) == []
 
 
-async def test_after_a_day_it_stays(member: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_merge_cannot_be_undone_after_a_day(member: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     source, target = await new_item(member, "A"), await new_item(member, "B")
     await merge(member, source, target)
     later = datetime.now(UTC) + timedelta(days=1, minutes=1)
     monkeypatch.setattr(clock, "now", lambda: later)
-    (told,) = await get(member, f"/items/{source['id']}/merges")
-    assert told["undoable_until"] is None
+    (merge_entry,) = await get(member, f"/items/{source['id']}/merges")
+    assert merge_entry["undoable_until"] is None
     refused(await member.post(f"/items/{source['id']}/unmerge"), 409, "more than a day ago")
 
 
-async def test_it_is_not_undone_when_what_it_brought_is_gone(member: AsyncClient, config: Config) -> None:
+async def test_merge_is_not_undone_when_its_stock_is_gone(member: AsyncClient, config: Config) -> None:
     shelf = await new_location(member)
     source, target = await new_item(member, "A", upc="44556677"), await new_item(member, "B")
     await new_stock(member, source, shelf, 3)
@@ -170,7 +168,7 @@ async def test_it_is_not_undone_when_what_it_brought_is_gone(member: AsyncClient
     assert await find_faults(config) == []
 
 
-async def test_asked_for_again_it_changes_nothing(member: AsyncClient) -> None:
+async def test_repeated_merge_changes_nothing(member: AsyncClient) -> None:
     shelf = await new_location(member)
     source, target = await new_item(member, "A"), await new_item(member, "B")
     await new_stock(member, source, shelf, 3)
@@ -179,7 +177,7 @@ async def test_asked_for_again_it_changes_nothing(member: AsyncClient) -> None:
     assert len(await history(member, target)) == 3
 
 
-async def test_what_cannot_be_merged_is_told(member: AsyncClient) -> None:
+async def test_rejected_merges_have_a_reason(member: AsyncClient) -> None:
     one, other, third = [await new_item(member, name) for name in ("One", "Other", "Third")]
     refused(await member.post(f"/items/{one['id']}/merge", json={"into": one["id"]}), 422, "itself")
     refused(await member.post(f"/items/{one['id']}/merge", json={"into": 999}), 404)
@@ -209,7 +207,7 @@ async def test_a_chain_of_merges_is_undone_from_its_end(
     assert made(await scanner.post("/events", json={"events": events}))["applied"] == 1
     assert await total(member, third) == 5
     assert len(await history(member, third)) == 9
-    refused(await member.post(f"/items/{first['id']}/unmerge"), 409, "undo that first")
+    refused(await member.post(f"/items/{first['id']}/unmerge"), 409, "undo that merge first")
     await unmerge(member, second)
     assert [await total(member, item) for item in (first, second, third)] == [0, 2, 3]
     await unmerge(member, first)
@@ -218,21 +216,21 @@ async def test_a_chain_of_merges_is_undone_from_its_end(
     assert await find_faults(config) == []
 
 
-async def test_stock_counted_in_two_units_is_not_added_up(member: AsyncClient, config: Config) -> None:
+async def test_stock_in_two_units_is_not_merged(member: AsyncClient, config: Config) -> None:
     shelf = await new_location(member)
     source, target = await new_item(member, "Rice, loose"), await new_item(member, "Rice")
     await new_stock(member, source, shelf, 500, unit="g")
     await new_stock(member, target, shelf, 3, unit="bag")
     refused(await member.post(f"/items/{source['id']}/merge", json={"into": target["id"]}), 409, "g and Rice in bag")
     assert (await total(member, source), await total(member, target)) == (500, 3)
-    # Capital letters are no other unit.
+    # Units ignore case.
     loose = await new_item(member, "Rice in bags")
     await new_stock(member, loose, shelf, 2, unit="Bag")
     assert (await merge(member, loose, target))["total_quantity"] == 5
     assert await find_faults(config) == []
 
 
-async def test_documents_and_the_picture_follow(member: AsyncClient) -> None:
+async def test_documents_and_the_picture_move(member: AsyncClient) -> None:
     source, target = await new_item(member, "A"), await new_item(member, "B")
     photo = await uploaded(member, source, picture(), "photo.png")
     manual = await uploaded(member, source, pdf(), "manual.pdf")
@@ -253,7 +251,7 @@ async def test_documents_and_the_picture_follow(member: AsyncClient) -> None:
     assert await documents(source) == ({photo["id"]}, photo["id"])
 
 
-async def test_a_picture_of_its_own_stays(member: AsyncClient) -> None:
+async def test_target_keeps_its_own_picture(member: AsyncClient) -> None:
     source, target = await new_item(member, "A"), await new_item(member, "B")
     images = []
     for item in (source, target):
@@ -317,7 +315,7 @@ async def test_merging_while_both_are_scanned_loses_nothing(members: list[AsyncC
     assert await find_faults(config) == []
 
 
-async def test_merges_that_wait_for_an_import_keep_no_scan_waiting(
+async def test_merges_waiting_for_an_import_do_not_block_scans(
     member: AsyncClient, scanner: AsyncClient, config: Config, database: Database
 ) -> None:
     if config.dialect == "sqlite":

@@ -1,4 +1,4 @@
-"""Whatever is merged, undone and booked in between, every item holds what a plain model says it holds."""
+"""After any merges, undos and events, every item holds the stock that a simple model predicts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ quantities = st.sampled_from([1, 500, 3000])
 
 
 class Spot(NamedTuple):
-    """One of two places, and a lot or none."""
+    """One of two locations, with or without a lot."""
 
     place: int
     lot: date | None
@@ -41,7 +41,7 @@ WITH_LOT = [spot for spot in SPOTS if spot.lot is not None]
 
 @dataclass
 class Booked:
-    """An event in the ledger, on the item that it was booked on, with what it changed where."""
+    """An event in the ledger: its item and its changes by spot."""
 
     id: int
     item: int
@@ -50,7 +50,7 @@ class Booked:
 
 
 class MergingMachine(RuleBasedStateMachine):
-    """`levels` is what each item holds at each spot, `target` where its name leads, `brought` what each merge moved."""
+    """`stock` is the stock per item and spot, `target` what an item is merged into, `moved` the stock of each merge."""
 
     runner: asyncio.Runner
     stockroom: Stockroom
@@ -64,17 +64,17 @@ class MergingMachine(RuleBasedStateMachine):
             self.run(self.stockroom.item(policy, packs={barcode: 1}))
             for policy, barcode in zip(POLICIES, self.barcodes, strict=True)
         ]
-        self.places = [self.run(self.stockroom.place) for _ in (0, 1)]
-        self.levels: list[Counter[Spot]] = [Counter() for _ in POLICIES]
+        self.locations = [self.run(self.stockroom.place()) for _ in (0, 1)]
+        self.stock: list[Counter[Spot]] = [Counter() for _ in POLICIES]
         self.target: dict[int, int] = {}
-        self.brought: dict[int, Counter[Spot]] = {}
+        self.moved: dict[int, Counter[Spot]] = {}
         self.events: list[Booked] = []
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return self.runner.run(work)
 
     def path(self, item: int) -> list[int]:
-        """The item, and what its name leads to, to the end."""
+        """The item and the chain of its merge targets."""
         items = [item]
         while items[-1] in self.target:
             items.append(self.target[items[-1]])
@@ -83,33 +83,33 @@ class MergingMachine(RuleBasedStateMachine):
     @rule(item=which, by_barcode=st.booleans(), spot=st.sampled_from(SPOTS), milli=quantities)
     def add(self, item: int, by_barcode: bool, spot: Spot, milli: int) -> None:
         name = self.barcodes[item] if by_barcode else self.items[item]
-        self._book(item, event("add", name, self.places[spot.place], from_milli(milli), lot=spot.lot), {spot: milli})
+        self._book(item, event("add", name, self.locations[spot.place], from_milli(milli), lot=spot.lot), {spot: milli})
 
     @rule(item=which, spot=st.sampled_from(WITH_LOT), milli=quantities)
     def remove(self, item: int, spot: Spot, milli: int) -> None:
         root = self.path(item)[-1]
-        there = self.levels[root][spot]
+        there = self.stock[root][spot]
         taken = {"reject": milli if milli <= there else 0, "clamp": max(min(milli, there), 0), "allow": milli}
-        removal = event("remove", self.items[item], self.places[spot.place], from_milli(milli), lot=spot.lot)
+        removal = event("remove", self.items[item], self.locations[spot.place], from_milli(milli), lot=spot.lot)
         self._book(item, removal, {spot: -taken[POLICIES[root]]} if taken[POLICIES[root]] else {})
 
     @rule(item=which, spot=st.sampled_from(WITH_LOT), milli=quantities)
     def move(self, item: int, spot: Spot, milli: int) -> None:
         there = spot._replace(place=1 - spot.place)
-        is_enough = milli <= self.levels[self.path(item)[-1]][spot]
+        is_enough = milli <= self.stock[self.path(item)[-1]][spot]
         moving = event(
             "move",
             self.items[item],
-            self.places[spot.place],
+            self.locations[spot.place],
             from_milli(milli),
             lot=spot.lot,
-            to=self.places[there.place],
+            to=self.locations[there.place],
         )
         self._book(item, moving, {spot: -milli, there: milli} if is_enough else {})
 
     @rule(data=st.data())
     def undo_event(self, data: st.DataObject) -> None:
-        """Also of what was booked on an item before it was merged: the difference is that of the one that is left."""
+        """Undoes an event; for a merged item the change is booked on the final target."""
         if not self.events:
             return
         booked = data.draw(st.sampled_from(self.events))
@@ -118,64 +118,66 @@ class MergingMachine(RuleBasedStateMachine):
         assert self.run(self._undone(booked.id)) == possible
         if possible:
             booked.is_undone = True
-            self.levels[path[-1]].subtract(booked.changes)
+            self.stock[path[-1]].subtract(booked.changes)
             for merged in path[:-1]:
-                self.brought[merged].subtract(booked.changes)
+                self.moved[merged].subtract(booked.changes)
 
     @rule(source=which, into=which)
     def merge(self, source: int, into: int) -> None:
         merged = self.run(self._in_transaction(merge_items, self.items[source], self.items[into]))
         if source == into or into in self.target or source in self.target:
-            # Asked for again, it is answered and nothing changes.
+            # A repeated merge returns the same and changes nothing.
             assert merged == (source != into and self.path(source)[-1] == into)
             return
         assert merged
         self.target[source] = into
-        self.brought[source], self.levels[source] = self.levels[source], Counter()
-        self.levels[into].update(self.brought[source])
+        self.moved[source], self.stock[source] = self.stock[source], Counter()
+        self.stock[into].update(self.moved[source])
 
     @rule(source=which)
     def unmerge(self, source: int) -> None:
         undone = self.run(self._in_transaction(undo_merge, self.items[source]))
         target = self.target.get(source)
-        # What it brought may be given back unless one of the two would end with too little.
+        # The stock can move back unless one of the two items would have too little.
         possible = (
             target is not None
             and target not in self.target
-            and self._may_lose(target, self.brought[source])
-            and self._may_lose(source, {spot: -milli for spot, milli in self.brought[source].items()})
+            and self._may_lose(target, self.moved[source])
+            and self._may_lose(source, {spot: -milli for spot, milli in self.moved[source].items()})
         )
         assert undone == possible
         if possible and target is not None:
             del self.target[source]
-            brought = self.brought.pop(source)
-            self.levels[target].subtract(brought)
-            self.levels[source].update(brought)
+            brought = self.moved.pop(source)
+            self.stock[target].subtract(brought)
+            self.stock[source].update(brought)
 
     @invariant()
     def every_item_holds_what_the_model_says(self) -> None:
-        for item, expected in zip(self.items, self.levels, strict=True):
+        for item, expected in zip(self.items, self.stock, strict=True):
             lots = self.run(self.stockroom.lots(item))
-            held = {Spot(self.places.index(place), lot): to_milli(each) for (place, lot), each in lots.items() if each}
+            held = {
+                Spot(self.locations.index(place), lot): to_milli(each) for (place, lot), each in lots.items() if each
+            }
             assert held == {spot: milli for spot, milli in expected.items() if milli}
 
     def _may_lose(self, item: int, changes: Mapping[Spot, int]) -> bool:
-        """Whether the item may hold so much less, as what its policy says of too little."""
+        """Whether the policy of the item allows these reductions."""
         return POLICIES[item] == "allow" or all(
-            self.levels[item][spot] - milli >= min(0, self.levels[item][spot]) for spot, milli in changes.items()
+            self.stock[item][spot] - milli >= min(0, self.stock[item][spot]) for spot, milli in changes.items()
         )
 
     def _book(self, item: int, new: NewEvent, changes: dict[Spot, int]) -> None:
-        """Posts an event that changes this of what the item's name leads to, or is refused where that is nothing."""
+        """Posts an event with the expected changes on the final target; it is rejected when there are none."""
         result = self.run(self.stockroom.one(new))
         assert (result.status == "applied") == bool(changes), result
         if changes:
             root = self.path(item)[-1]
-            self.levels[root].update(changes)
+            self.stock[root].update(changes)
             self.events.append(Booked(result.id, root, changes))
 
     async def _undone(self, event_id: int) -> bool:
-        """Whether it was done."""
+        """Whether it succeeded."""
         try:
             await self.stockroom.undo(event=event_id)
         except Conflict:
@@ -183,7 +185,7 @@ class MergingMachine(RuleBasedStateMachine):
         return True
 
     async def _in_transaction(self, function: Any, *items: int) -> bool:
-        """Whether it was done."""
+        """Whether it succeeded."""
         try:
             async with self.stockroom.database.transaction() as tx:
                 await function(tx, self.stockroom.recorder, *items, SOMEONE)

@@ -1,4 +1,4 @@
-"""Places that an item is kept at, also while there is none of it: a merge that is undone leaves them as they were."""
+"""Undoing a merge restores the SKUs of both items, including empty ones."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tests.merging.merges import merge, unmerge
 
 
 async def skus(client: AsyncClient, item: Json) -> list[tuple[Any, ...]]:
-    """What of the SKUs of an item a merge could change."""
-    told = ("id", "location_id", "expiry_date", "quantity", "unit", "notes")
-    return [tuple(sku[name] for name in told) for sku in await get(client, "/skus/", item_id=item["id"])]
+    """The fields of an item's SKUs that a merge could change."""
+    fields = ("id", "location_id", "expiry_date", "quantity", "unit", "notes")
+    return [tuple(sku[name] for name in fields) for sku in await get(client, "/skus/", item_id=item["id"])]
 
 
-async def test_empty_ones_are_given_back(member: AsyncClient, config: Config) -> None:
+async def test_empty_skus_are_returned(member: AsyncClient, config: Config) -> None:
     shelf, cellar = await new_location(member, "Shelf"), await new_location(member, "Cellar")
     source, target = await new_item(member, "A"), await new_item(member, "B")
     await new_stock(member, source, shelf, 3)
@@ -34,12 +34,12 @@ async def test_empty_ones_are_given_back(member: AsyncClient, config: Config) ->
     assert await find_faults(config) == []
 
 
-async def test_those_that_the_other_had_not_go_again(member: AsyncClient, config: Config) -> None:
+async def test_skus_new_to_the_target_are_hidden_again(member: AsyncClient, config: Config) -> None:
     shelf, cellar, attic = [await new_location(member, name) for name in ("Shelf", "Cellar", "Attic")]
     source, target = await new_item(member, "A"), await new_item(member, "B")
     for place in (shelf, cellar, attic):
         await new_stock(member, source, place, 3)
-    # One it never had, one that was written off, and one that is empty.
+    # One it never had, one written off, and one empty.
     written_off = await new_stock(member, target, cellar, 1)
     assert (await member.delete(f"/skus/{written_off['id']}")).status_code == 204
     await new_stock(member, target, attic, 0)
@@ -52,7 +52,7 @@ async def test_those_that_the_other_had_not_go_again(member: AsyncClient, config
     assert await find_faults(config) == []
 
 
-async def test_what_was_used_since_stays(member: AsyncClient, config: Config) -> None:
+async def test_skus_used_since_stay(member: AsyncClient, config: Config) -> None:
     shelf, cellar = await new_location(member, "Shelf"), await new_location(member, "Cellar")
     source, target = await new_item(member, "A"), await new_item(member, "B")
     for place in (shelf, cellar):

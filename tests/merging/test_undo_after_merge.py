@@ -1,4 +1,4 @@
-"""What was booked on an item before it was merged is undone like anything else, out of what the other has of it."""
+"""Events from before a merge can be undone, from the stock of the target."""
 
 from __future__ import annotations
 
@@ -30,9 +30,7 @@ async def undo(client: AsyncClient, event: int, /, **more: object) -> Json:
     return made(await client.post(f"/events/{event}/undo", json=more))
 
 
-async def test_yesterdays_wrong_scan_is_undone_out_of_the_item_that_is_left(
-    member: AsyncClient, config: Config
-) -> None:
+async def test_event_from_before_the_merge_is_undone_on_the_target(member: AsyncClient, config: Config) -> None:
     shelf = await new_location(member)
     source, target = await new_item(member, "A"), await new_item(member, "B")
     right = await book(member, "add", source, shelf, 3)
@@ -43,16 +41,16 @@ async def test_yesterdays_wrong_scan_is_undone_out_of_the_item_that_is_left(
     assert (undone["item_id"], undone["delta"], undone["reverses_id"]) == (source["id"], -2, wrong)
     assert undone["note"] == "scanned twice"
     assert (await total(member, source), await total(member, target)) == (0, 4)
-    # The ledger tells whose stock it was, and whose it is.
-    told = (await get(member, f"/items/{target['id']}/events"))["events"][:3]
-    assert [(event["type"], event["item_id"], event["delta"], event["quantity_after"]) for event in told] == [
+    # The ledger names the original item and the current one.
+    events = (await get(member, f"/items/{target['id']}/events"))["events"][:3]
+    assert [(event["type"], event["item_id"], event["delta"], event["quantity_after"]) for event in events] == [
         ("undo", source["id"], -2, 0),
         ("move", source["id"], 2, 2),
         ("move", target["id"], -2, 4),
     ]
     refused(await member.post(f"/events/{wrong}/undo"), 409, "undone already")
     assert await find_faults(config) == []
-    # The merge gives back that much less, and the rest can be undone on the item itself.
+    # Undoing the merge returns that much less, and the rest can be undone on the item itself.
     await unmerge(member, source)
     assert (await total(member, source), await total(member, target)) == (3, 1)
     await undo(member, right)
@@ -60,7 +58,7 @@ async def test_yesterdays_wrong_scan_is_undone_out_of_the_item_that_is_left(
     assert await find_faults(config) == []
 
 
-async def test_it_is_undone_also_when_the_merge_no_longer_can_be(
+async def test_event_is_undone_after_the_merge_became_final(
     member: AsyncClient, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shelf = await new_location(member)
@@ -76,7 +74,7 @@ async def test_it_is_undone_also_when_the_merge_no_longer_can_be(
     assert await find_faults(config) == []
 
 
-async def test_sent_again_it_is_undone_once(member: AsyncClient, config: Config) -> None:
+async def test_repeated_undo_counts_once(member: AsyncClient, config: Config) -> None:
     shelf = await new_location(member)
     source, target = await new_item(member, "A"), await new_item(member, "B")
     wrong = await book(member, "add", source, shelf, 2)
@@ -87,7 +85,7 @@ async def test_sent_again_it_is_undone_once(member: AsyncClient, config: Config)
     assert await find_faults(config) == []
 
 
-async def test_it_is_not_undone_when_the_item_that_is_left_has_too_little(member: AsyncClient, config: Config) -> None:
+async def test_event_is_not_undone_when_the_target_has_too_little(member: AsyncClient, config: Config) -> None:
     shelf = await new_location(member)
     source, target = await new_item(member, "A"), await new_item(member, "B")
     wrong = await book(member, "add", source, shelf, 3)
@@ -99,7 +97,7 @@ async def test_it_is_not_undone_when_the_item_that_is_left_has_too_little(member
     assert await find_faults(config) == []
 
 
-async def test_a_whole_batch_and_a_move_are_undone_where_the_stock_lies(member: AsyncClient, config: Config) -> None:
+async def test_batch_and_move_are_undone_where_the_stock_is(member: AsyncClient, config: Config) -> None:
     shelf, cellar = await new_location(member, "Shelf"), await new_location(member, "Cellar")
     source, target = await new_item(member, "A"), await new_item(member, "B")
     adding = [
@@ -125,14 +123,14 @@ async def test_a_whole_batch_and_a_move_are_undone_where_the_stock_lies(member: 
     assert await find_faults(config) == []
 
 
-async def test_it_is_undone_through_a_chain_of_merges(member: AsyncClient, config: Config) -> None:
+async def test_event_is_undone_through_a_chain_of_merges(member: AsyncClient, config: Config) -> None:
     shelf = await new_location(member)
     first, second, third = [await new_item(member, name) for name in ("X1", "X2", "X3")]
     await book(member, "add", first, shelf, 5)
     wrong = await book(member, "remove", first, shelf, 5)
     for item in (second, third):
         await new_stock(member, item, shelf, 1, expiry_date="2030-01-01")
-    # Neither merge has anything of the first one to pass on.
+    # Neither merge has stock of the first item to pass on.
     await merge(member, first, second)
     await merge(member, second, third)
     await undo(member, wrong)
@@ -143,13 +141,13 @@ async def test_it_is_undone_through_a_chain_of_merges(member: AsyncClient, confi
     assert [await total(member, item) for item in (first, second, third)] == [0, 6, 1]
     await unmerge(member, first)
     assert [await total(member, item) for item in (first, second, third)] == [5, 1, 1]
-    # Where the stock only passed through, it left no place behind.
+    # The item that the stock only passed through has no SKU left.
     for item in (second, third):
         assert len(await get(member, "/skus/", item_id=item["id"])) == 1
     assert await find_faults(config) == []
 
 
-async def test_it_follows_the_stock_to_a_lot_that_was_named_since(member: AsyncClient, config: Config) -> None:
+async def test_undo_follows_the_stock_to_a_lot_dated_since(member: AsyncClient, config: Config) -> None:
     shelf = await new_location(member)
     source, target = await new_item(member, "A"), await new_item(member, "B")
     wrong = await book(member, "add", source, shelf, 2)
@@ -162,7 +160,7 @@ async def test_it_follows_the_stock_to_a_lot_that_was_named_since(member: AsyncC
     assert await find_faults(config) == []
 
 
-async def test_what_was_counted_in_another_unit_is_not_passed_on(member: AsyncClient, config: Config) -> None:
+async def test_stock_in_another_unit_is_not_undone_on_the_target(member: AsyncClient, config: Config) -> None:
     shelf = await new_location(member)
     source, target = await new_item(member, "Rice, loose"), await new_item(member, "Rice")
     await new_stock(member, source, shelf, 500, unit="g")
@@ -190,9 +188,7 @@ async def test_a_merge_itself_is_not_undone_event_by_event(member: AsyncClient, 
     assert await find_faults(config) == []
 
 
-async def test_undoing_while_items_are_merged_and_given_back_loses_nothing(
-    members: list[AsyncClient], config: Config
-) -> None:
+async def test_undo_during_merges_and_unmerges_loses_nothing(members: list[AsyncClient], config: Config) -> None:
     member = members[0]
     shelf = await new_location(member)
     first, second, third = [await new_item(member, name) for name in ("X1", "X2", "X3")]
@@ -230,7 +226,7 @@ async def test_undoing_while_items_are_merged_and_given_back_loses_nothing(
     assert await find_faults(config) == []
 
 
-async def test_behind_an_older_merge_which_was_one_transfer_each_place_gives_its_own(
+async def test_undo_after_an_older_single_transfer_merge_uses_each_location(
     member: AsyncClient, config: Config
 ) -> None:
     shelves = [await new_location(member, f"Shelf {number}") for number in (1, 2, 3)]

@@ -1,4 +1,4 @@
-"""What is installed is all there: from an empty environment and an empty directory, it serves."""
+"""The wheel is complete: it serves from an empty environment and directory."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _pip(python: Path, *arguments: str) -> None:
     subprocess.run(command, check=True, env=environment({}, python_path=None))
 
 
-def test_the_wheel_carries_all_sql_and_every_migration_and_no_test(wheel: Path) -> None:
+def test_wheel_has_all_sql_and_migrations_and_no_tests(wheel: Path) -> None:
     carried = set(zipfile.ZipFile(wheel).namelist())
     beside = {
         f"stocky/{file.relative_to(ROOT)}" for name in ("sql", "migrations") for file in (ROOT / name).rglob("*.sql")
@@ -46,8 +46,8 @@ def test_the_wheel_carries_all_sql_and_every_migration_and_no_test(wheel: Path) 
     assert not [name for name in carried if name.startswith("tests")]
 
 
-def test_the_installed_command_explains_itself(stocky: Path, tmp_path: Path) -> None:
-    told = subprocess.run(
+def test_installed_command_has_help(stocky: Path, tmp_path: Path) -> None:
+    shown = subprocess.run(
         [stocky, "--help"],
         cwd=tmp_path,
         env=environment({}, python_path=None),
@@ -55,10 +55,10 @@ def test_the_installed_command_explains_itself(stocky: Path, tmp_path: Path) -> 
         capture_output=True,
         text=True,
     )
-    assert "serve" in told.stdout
+    assert "serve" in shown.stdout
 
 
-def test_a_postgres_address_without_the_extra_is_one_line_for_every_command(stocky: Path, tmp_path: Path) -> None:
+def test_postgres_without_the_extra_is_a_one_line_error(stocky: Path, tmp_path: Path) -> None:
     away = "postgresql://nobody@127.0.0.1:1/none"
     file = tmp_path / "a.sql.gz"
     file.touch()
@@ -89,11 +89,11 @@ def test_a_postgres_address_without_the_extra_is_one_line_for_every_command(stoc
             text=True,
             check=False,
         )
-        told = (
+        message = (
             "stocky: Postgres needs asyncpg and psycopg, which are not installed:"
             " run 'pip install -r requirements.txt' in a checkout of Stocky\n"
         )
-        assert (done.returncode, done.stderr) == (1, told), command
+        assert (done.returncode, done.stderr) == (1, message), command
 
 
 def _migrated(stocky: Path, directory: Path) -> Path:
@@ -103,7 +103,7 @@ def _migrated(stocky: Path, directory: Path) -> Path:
     return database
 
 
-def test_it_serves_from_an_empty_directory_without_any_setting(stocky: Path, tmp_path: Path) -> None:
+def test_serves_from_an_empty_directory_without_settings(stocky: Path, tmp_path: Path) -> None:
     with serve({}, tmp_path, command=[str(stocky)], python_path=None) as server:
         assert httpx.get(f"{server.api}/health").json() == {"status": "healthy", "service": "stocky-backend"}
         assert (tmp_path / "data" / "stocky.db").is_file()

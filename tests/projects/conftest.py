@@ -11,7 +11,7 @@ from tests.inventory import Json, new_item, new_location, new_stock
 
 
 class Bench(NamedTuple):
-    """Two items, at two places."""
+    """Two items at two locations."""
 
     screw: Json
     board: Json

@@ -1,4 +1,4 @@
-"""Projects over HTTP, for tests that need some to begin with."""
+"""Projects over HTTP, for tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.inventory import Json, get, made
 
 
 async def new_project(client: AsyncClient, *needs: tuple[Json | str, float], **fields: Any) -> Json:
-    """A project as it was answered; a placeholder for a text."""
+    """Creates a project; a text becomes a placeholder."""
     items = [
         ({"text": what} if isinstance(what, str) else {"item_id": what["id"]}) | {"quantity": quantity}
         for what, quantity in needs
@@ -19,7 +19,7 @@ async def new_project(client: AsyncClient, *needs: tuple[Json | str, float], **f
 
 
 async def missing(client: AsyncClient, project: Json) -> dict[str, float]:
-    """What is missing: quantities by name or text."""
+    """The missing quantities, by name or text."""
     answer = await get(client, f"/projects/{project['id']}/missing")
     found = {each["item"]["name"] if each["item"] else each["text"]: each["missing"] for each in answer["items"]}
     assert answer["is_complete"] == (not found)
@@ -27,6 +27,6 @@ async def missing(client: AsyncClient, project: Json) -> dict[str, float]:
 
 
 async def stock(client: AsyncClient, item: Json) -> dict[tuple[int, str | None], float]:
-    """Quantities of an item by place and expiry date, without what is empty."""
+    """Quantities of an item by location and expiry date, without empty ones."""
     skus = await get(client, "/skus/", item_id=item["id"])
     return {(sku["location_id"], sku["expiry_date"]): sku["quantity"] for sku in skus if sku["quantity"]}

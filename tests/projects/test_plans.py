@@ -1,4 +1,4 @@
-"""Projects: what they need, what is missing, and the shopping list for it."""
+"""Projects: requirements, missing quantities, and the shopping list for them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.projects.plans import missing, new_project
 from tests.shopping.lists import log_of, new_list, on, put_on
 
 
-async def test_a_project_tells_what_it_needs_and_what_is_there(member: AsyncClient, bench: Bench) -> None:
+async def test_project_has_needed_and_available_quantities(member: AsyncClient, bench: Bench) -> None:
     project = await new_project(member, (bench.screw, 10.125), (bench.board, 1), ("Patience", 1), notes="Slowly")
     assert project == await get(member, f"/projects/{project['id']}")
     assert (project["name"], project["notes"], project["withdrawal"]) == ("Lamp", "Slowly", None)
@@ -48,7 +48,7 @@ async def test_projects_are_listed_found_changed_and_deleted(member: AsyncClient
     assert [each["name"] for each in await get(member, "/projects/")] == ["Table"]
 
 
-async def test_what_a_project_needs_is_added_changed_and_removed(member: AsyncClient, bench: Bench) -> None:
+async def test_requirements_are_added_changed_and_removed(member: AsyncClient, bench: Bench) -> None:
     project = await new_project(member)
     at = f"/projects/{project['id']}"
     added = made(await member.post(f"{at}/items", json={"item_id": bench.screw["id"], "quantity": 4}))
@@ -68,13 +68,13 @@ async def test_what_a_project_needs_is_added_changed_and_removed(member: AsyncCl
     assert (await get(member, at))["items"] == []
 
 
-async def test_a_wrong_plan_is_refused_and_leaves_nothing(member: AsyncClient, bench: Bench) -> None:
+async def test_invalid_project_is_rejected_and_leaves_nothing(member: AsyncClient, bench: Bench) -> None:
     screw = {"item_id": bench.screw["id"]}
     for items, status, words in (
         ([screw, screw], 409, "needs this item already"),
         ([{"text": "Glue"}, {"text": "Glue"}], 409, "already"),
         ([screw, {"item_id": 999}], 404, "999"),
-        ([{**screw, "text": "both"}], 422, "one of the two"),
+        ([{**screw, "text": "both"}], 422, "either the id of an item"),
         ([{**screw, "quantity": 0}], 422, "more than 0"),
         ([{**screw, "quantity": 1.0001}], 422, "three decimals"),
         ([{"text": str(number)} for number in range(1001)], 422, "1000"),
@@ -85,7 +85,7 @@ async def test_a_wrong_plan_is_refused_and_leaves_nothing(member: AsyncClient, b
     assert await get(member, "/projects/") == []
 
 
-async def test_what_is_missing_goes_on_a_new_list(member: AsyncClient, bench: Bench) -> None:
+async def test_missing_items_are_put_on_a_new_list(member: AsyncClient, bench: Bench) -> None:
     project = await new_project(member, (bench.screw, 10), (bench.board, 1), ("Patience", 2))
     answer = made(await member.post(f"/projects/{project['id']}/shopping-list"))
     a_list = answer["shopping_list"]
@@ -103,7 +103,7 @@ async def test_what_is_missing_goes_on_a_new_list(member: AsyncClient, bench: Be
     assert (await get(member, "/shopping-lists/"))["total"] == 2
 
 
-async def test_put_on_an_existing_list_it_is_there_once_and_enough(member: AsyncClient, bench: Bench) -> None:
+async def test_existing_list_gets_the_missing_quantity_once(member: AsyncClient, bench: Bench) -> None:
     a_list, nut = await new_list(member), await new_item(member, "Nut")
     await put_on(member, a_list, bench.screw, 0.5)
     await put_on(member, a_list, "Patience", 7)
@@ -116,7 +116,7 @@ async def test_put_on_an_existing_list_it_is_there_once_and_enough(member: Async
     refused(await member.post(path, json={"list_id": 999}), 404, "999")
 
 
-async def test_a_list_one_may_not_see_is_not_filled(member: AsyncClient, admin: AsyncClient, bench: Bench) -> None:
+async def test_list_of_another_user_is_not_filled(member: AsyncClient, admin: AsyncClient, bench: Bench) -> None:
     theirs = await new_list(admin, "Presents")
     project = await new_project(member, (bench.screw, 10))
     refused(await member.post(f"/projects/{project['id']}/shopping-list", json={"list_id": theirs["id"]}), 404)

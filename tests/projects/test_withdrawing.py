@@ -1,4 +1,4 @@
-"""Withdrawing a project: all of it or nothing, once, and undone as one."""
+"""Withdrawing a project: all or nothing, once, and undone as a whole."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from tests.projects.conftest import Bench
 from tests.projects.plans import missing, new_project, stock
 
 
-async def test_a_project_takes_what_it_needs_from_wherever_it_lies(
-    member: AsyncClient, bench: Bench, config: Config
-) -> None:
+async def test_withdrawal_takes_from_all_locations(member: AsyncClient, bench: Bench, config: Config) -> None:
     project = await new_project(member, (bench.screw, 6.25), (bench.board, 1), ("Patience", 1))
     at = f"/projects/{project['id']}"
     answer = made(await member.post(f"{at}/withdraw"))
@@ -37,7 +35,7 @@ async def test_a_project_takes_what_it_needs_from_wherever_it_lies(
     assert await find_faults(config) == []
 
 
-async def test_what_expires_first_is_taken_first_over_all_places(member: AsyncClient, bench: Bench) -> None:
+async def test_withdrawal_takes_the_earliest_expiry_first(member: AsyncClient, bench: Bench) -> None:
     flour = await new_item(member, "Flour")
     await new_stock(member, flour, bench.shelf, 2)
     await new_stock(member, flour, bench.shelf, 2, expiry_date="2031-01-01")
@@ -50,7 +48,7 @@ async def test_what_expires_first_is_taken_first_over_all_places(member: AsyncCl
     }
 
 
-async def test_undoing_the_batch_gives_everything_back(member: AsyncClient, bench: Bench, config: Config) -> None:
+async def test_undoing_the_batch_returns_everything(member: AsyncClient, bench: Bench, config: Config) -> None:
     before = [await stock(member, item) for item in (bench.screw, bench.board)]
     project = await new_project(member, (bench.screw, 6), (bench.board, 1))
     at = f"/projects/{project['id']}"
@@ -70,7 +68,7 @@ async def test_undoing_the_batch_gives_everything_back(member: AsyncClient, benc
     assert await find_faults(config) == []
 
 
-async def test_a_withdrawal_undone_in_part_still_stands(member: AsyncClient, bench: Bench) -> None:
+async def test_partly_undone_withdrawal_is_still_active(member: AsyncClient, bench: Bench) -> None:
     project = await new_project(member, (bench.screw, 6), (bench.board, 1))
     at = f"/projects/{project['id']}"
     answer = made(await member.post(f"{at}/withdraw"))
@@ -81,7 +79,7 @@ async def test_a_withdrawal_undone_in_part_still_stands(member: AsyncClient, ben
     assert (await get(member, at))["withdrawal"] is None
 
 
-async def test_too_little_of_anything_takes_nothing_and_tells_what(
+async def test_shortage_takes_nothing_and_lists_what_is_missing(
     member: AsyncClient, bench: Bench, config: Config
 ) -> None:
     nut = await new_item(member, "Nut", oversell_policy="allow")
@@ -118,7 +116,7 @@ async def test_a_withdrawal_sent_twice_counts_once(member: AsyncClient, bench: B
     first = next(each for each in answers if not each["duplicate"])
     assert all(each["events"] == first["events"] for each in answers)
     assert await total(member, bench.screw) == 6.5
-    # Also after it was undone: another build has another name.
+    # Also after it was undone: a repeated build needs a new event_id.
     made(await member.post(f"/events/batches/{first['batch_id']}/undo"))
     assert made(await member.post(path, json=body))["duplicate"] is True
     assert await total(member, bench.screw) == 8.5
@@ -132,9 +130,7 @@ async def test_a_withdrawal_sent_twice_counts_once(member: AsyncClient, bench: B
     assert await find_faults(config) == []
 
 
-async def test_a_withdrawal_refused_for_want_of_something_is_taken_later_under_the_same_name(
-    member: AsyncClient, bench: Bench
-) -> None:
+async def test_rejected_withdrawal_succeeds_later_with_the_same_event_id(member: AsyncClient, bench: Bench) -> None:
     project = await new_project(member, (bench.screw, 9))
     path, body = f"/projects/{project['id']}/withdraw", {"event_id": "build"}
     refused(await member.post(path, json=body), 409, "0.5 of Screw")
@@ -143,7 +139,7 @@ async def test_a_withdrawal_refused_for_want_of_something_is_taken_later_under_t
     assert await total(member, bench.screw) == 0
 
 
-async def test_two_people_withdraw_a_project_once(
+async def test_concurrent_withdrawals_count_once(
     member: AsyncClient, admin: AsyncClient, bench: Bench, config: Config
 ) -> None:
     project = await new_project(member, (bench.screw, 2), (bench.board, 0.125))
@@ -154,7 +150,7 @@ async def test_two_people_withdraw_a_project_once(
     assert await find_faults(config) == []
 
 
-async def test_projects_that_want_the_same_things_never_take_more_than_there_is(
+async def test_projects_sharing_items_never_take_more_than_in_stock(
     member: AsyncClient, scanner: AsyncClient, bench: Bench, config: Config
 ) -> None:
     await new_stock(member, bench.board, bench.shelf, 3)
@@ -183,7 +179,7 @@ async def test_projects_that_want_the_same_things_never_take_more_than_there_is(
     assert await find_faults(config) == []
 
 
-async def test_a_withdrawn_project_keeps_its_plan(member: AsyncClient, bench: Bench) -> None:
+async def test_withdrawn_project_cannot_be_changed(member: AsyncClient, bench: Bench) -> None:
     project = await new_project(member, (bench.screw, 2), ("Glue", 1))
     at = f"/projects/{project['id']}"
     batch = made(await member.post(f"{at}/withdraw"))["batch_id"]
@@ -202,13 +198,13 @@ async def test_a_withdrawn_project_keeps_its_plan(member: AsyncClient, bench: Be
     assert made(await member.put(f"{at}/items/{bench.screw['id']}", json={"quantity": 3}))["quantity"] == 3
 
 
-async def test_there_is_nothing_to_withdraw_of_words(member: AsyncClient) -> None:
+async def test_project_of_placeholders_cannot_be_withdrawn(member: AsyncClient) -> None:
     for needs in ((), (("Patience", 1),)):
         project = await new_project(member, *needs)
         refused(await member.post(f"/projects/{project['id']}/withdraw"), 409, "needs no items")
 
 
-async def test_negative_stock_elsewhere_does_not_count_against_what_is_there(member: AsyncClient) -> None:
+async def test_negative_stock_elsewhere_does_not_reduce_available_stock(member: AsyncClient) -> None:
     nut = await new_item(member, "Nut", oversell_policy="allow")
     shelf, drawer = await new_location(member), await new_location(member, "Drawer")
     await new_stock(member, nut, shelf, 4)

@@ -1,4 +1,4 @@
-"""What the planner proposes, whatever there is: allowed moves that keep every piece, and nothing once they are made."""
+"""The planner proposes allowed moves that lose no stock, and nothing after they are made."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from stocky.reorganisation.box_selection import Candidate, boxes_to_keep
 from stocky.reorganisation.planning import Proposal, propose
-from stocky.reorganisation.rules import Lot, Spot, Thing, why_not
+from stocky.reorganisation.rules import Lot, Spot, Thing, reason_against
 from stocky.schema import StorageType
 
 PANTRY, FREEZER, GARAGE = StorageType.PANTRY, StorageType.FREEZER, StorageType.GARAGE
@@ -21,7 +21,7 @@ Room = tuple[list[Spot], list[Thing], list[Lot]]
 
 
 def boxes(*capacities: int, storage_type: StorageType = GARAGE) -> list[Spot]:
-    """Boxes 1, 2, …; place 3 of box 2 has the id 203."""
+    """Boxes 1, 2, …; location 3 of box 2 has the id 203."""
     return [
         Spot(100 * box_no + number, f"Box {box_no} / {number}", box_no, number, storage_type)
         for box_no, capacity in enumerate(capacities, 1)
@@ -33,8 +33,8 @@ def things(count: int, kind: str | None = None, storage_type: StorageType = GARA
     return [Thing(number, f"thing {number}", storage_type, kind) for number in range(1, count + 1)]
 
 
-def lot(item_id: int, place: int, quantity: int = 1, expiry_date: date | None = None, unit: str = "piece") -> Lot:
-    return Lot(item_id, place, expiry_date, 1000 * quantity, unit)
+def lot(item_id: int, location: int, quantity: int = 1, expiry_date: date | None = None, unit: str = "piece") -> Lot:
+    return Lot(item_id, location, expiry_date, 1000 * quantity, unit)
 
 
 def moves(room: Room) -> list[tuple[int, int, int]]:
@@ -42,7 +42,7 @@ def moves(room: Room) -> list[tuple[int, int, int]]:
 
 
 def carry_out(room: Room, proposal: Proposal) -> Room:
-    """The room after the moves; fails where one is not allowed or does not carry what is there."""
+    """The room after the moves; fails when a move is not allowed or differs from the stock."""
     spots, known, lots = room
     spot_by_id, thing_by_id = {spot.id: spot for spot in spots}, {thing.id: thing for thing in known}
     stock: dict[tuple[int, int], Counter[date | None]] = defaultdict(Counter)
@@ -50,23 +50,23 @@ def carry_out(room: Room, proposal: Proposal) -> Room:
     usual = {each.item_id: each.unit for each in lots}
     for each in lots:
         stock[each.item_id, each.location_id][each.expiry_date] += each.quantity_milli
-    lying: dict[int, set[int]] = defaultdict(set)
-    for (item_id, place), held in stock.items():
+    occupants: dict[int, set[int]] = defaultdict(set)
+    for (item_id, location), held in stock.items():
         if any(held.values()):
-            lying[place].add(item_id)
+            occupants[location].add(item_id)
     for move in proposal.moves:
-        there = lying[move.to_id]
-        refusal = why_not(thing_by_id[move.item_id], spot_by_id[move.from_id], spot_by_id[move.to_id], there)
-        assert refusal is None, (move, refusal)
+        there = occupants[move.to_id]
+        reason = reason_against(thing_by_id[move.item_id], spot_by_id[move.from_id], spot_by_id[move.to_id], there)
+        assert reason is None, (move, reason)
         held = stock.pop((move.item_id, move.from_id))
         assert {each.expiry_date: each.quantity_milli for each in move.lots} == {k: v for k, v in held.items() if v}
         assert all(each.unit == usual[move.item_id] for each in move.lots)
         stock[move.item_id, move.to_id].update(held)
-        lying[move.from_id].remove(move.item_id)
-        lying[move.to_id].add(move.item_id)
+        occupants[move.from_id].remove(move.item_id)
+        occupants[move.to_id].add(move.item_id)
     after = [
-        Lot(item_id, place, expiry_date, quantity, units.get((item_id, place, expiry_date), usual[item_id]))
-        for (item_id, place), held in stock.items()
+        Lot(item_id, location, expiry_date, quantity, units.get((item_id, location, expiry_date), usual[item_id]))
+        for (item_id, location), held in stock.items()
         for expiry_date, quantity in held.items()
     ]
     return spots, known, after
@@ -106,8 +106,8 @@ def rooms(draw: st.DrawFn) -> Room:
         st.sampled_from(DATES),
     )
     lots = [
-        Lot(item_id, place, expiry_date, draw(st.sampled_from([1, 500, 1000, 1000, 2000, 0, -1])), "piece")
-        for item_id, place, expiry_date in draw(st.lists(keys, max_size=18, unique=True))
+        Lot(item_id, location, expiry_date, draw(st.sampled_from([1, 500, 1000, 1000, 2000, 0, -1])), "piece")
+        for item_id, location, expiry_date in draw(st.lists(keys, max_size=18, unique=True))
     ]
     odd = draw(st.none() | st.integers(1, 9))
     return (
@@ -124,7 +124,7 @@ def rooms(draw: st.DrawFn) -> Room:
 
 @settings(max_examples=600, deadline=None)
 @given(rooms())
-def test_whatever_there_is_no_rule_is_broken_no_piece_is_lost_and_nothing_is_left_to_propose(room: Room) -> None:
+def test_any_proposal_keeps_the_rules_and_stock_and_leaves_nothing_to_propose(room: Room) -> None:
     proposal = propose(*room, 1000)
     after = carry_out(room, proposal)
     assert totals(after[2]) == totals(room[2])
@@ -142,7 +142,7 @@ def test_the_same_stock_in_another_order_gives_the_same_plan(room: Room, chance:
 
 @settings(max_examples=200, deadline=None)
 @given(rooms(), st.integers(1, 5))
-def test_a_plan_that_was_cut_off_can_be_carried_out_as_far_as_it_goes(room: Room, most: int) -> None:
+def test_truncated_plan_can_be_applied(room: Room, most: int) -> None:
     whole, cut = propose(*room, 1000), propose(*room, most)
     assert sum(len(move.lots) for move in cut.moves) <= most
     assert cut.has_more == (len(cut.moves) < len(whole.moves))
@@ -155,7 +155,7 @@ def test_a_plan_that_was_cut_off_can_be_carried_out_as_far_as_it_goes(room: Room
     st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9), st.integers(0, 9), st.booleans()), max_size=8),
     st.integers(0, 40),
 )
-def test_as_few_boxes_are_kept_as_hold_everything(drawn: list[tuple[int, int, int, bool]], wanted: int) -> None:
+def test_the_fewest_boxes_are_kept(drawn: list[tuple[int, int, int, bool]], wanted: int) -> None:
     candidates = [Candidate(number, *each) for number, each in enumerate(drawn)]
     kept = [each for each in candidates if each.box_no in boxes_to_keep(candidates, wanted)]
     assert {each.box_no for each in candidates if each.is_pinned} <= {each.box_no for each in kept}
@@ -166,7 +166,7 @@ def test_as_few_boxes_are_kept_as_hold_everything(drawn: list[tuple[int, int, in
         assert sum(each.capacity for each in kept) - spared < wanted
 
 
-def test_scattered_stock_of_an_item_comes_to_where_most_of_it_is() -> None:
+def test_scattered_stock_moves_to_the_location_with_most_of_it() -> None:
     room = boxes(4, 4), things(1), [lot(1, 101, 2), lot(1, 203, 5), lot(1, 204, 1)]
     assert moves(room) == [(1, 101, 203), (1, 204, 203)]
     proposal = propose(*room, 1000)
@@ -177,7 +177,7 @@ def test_scattered_stock_of_an_item_comes_to_where_most_of_it_is() -> None:
     ]
 
 
-def test_lots_keep_their_dates_where_they_come_together() -> None:
+def test_lots_keep_their_dates_when_collected() -> None:
     june, september = DATES[1:]
     room = boxes(3), things(1), [lot(1, 101, 5), lot(1, 102, 1, june), lot(1, 102, 2, september), lot(1, 103, 1, june)]
     after = carry_out(room, propose(*room, 1000))
@@ -188,7 +188,7 @@ def test_lots_keep_their_dates_where_they_come_together() -> None:
     ]
 
 
-def test_boxes_that_are_hardly_used_are_emptied_into_those_that_are_kept() -> None:
+def test_little_used_boxes_are_emptied_into_kept_ones() -> None:
     room = boxes(4, 4, 4), things(4), [lot(1, 101), lot(2, 102), lot(3, 201), lot(4, 304)]
     proposal = propose(*room, 1000)
     assert moves(room) == [(3, 201, 103), (4, 304, 104)]
@@ -196,16 +196,16 @@ def test_boxes_that_are_hardly_used_are_emptied_into_those_that_are_kept() -> No
     assert {move.reason.partition(";")[0] for move in proposal.moves} == {"box 1 has room for it"}
 
 
-def test_a_box_that_nothing_else_can_hold_stays() -> None:
+def test_box_without_an_alternative_stays() -> None:
     assert moves((boxes(2, 2), things(3), [lot(1, 101), lot(2, 102), lot(3, 201)])) == []
 
 
-def test_a_place_is_free_for_another_when_what_was_there_has_been_moved() -> None:
+def test_location_is_free_after_its_item_moved() -> None:
     room = boxes(2, 2), things(3), [lot(1, 101, 5), lot(1, 102), lot(2, 201), lot(2, 202)]
     assert moves(room) == [(1, 102, 101), (2, 201, 102), (2, 202, 102)]
 
 
-def test_things_of_one_kind_come_together() -> None:
+def test_items_of_one_kind_are_grouped() -> None:
     screws, others = (
         things(3, "type Screws"),
         [Thing(4, "saw", GARAGE), Thing(5, "axe", GARAGE), Thing(6, "pick", GARAGE)],
@@ -217,7 +217,7 @@ def test_things_of_one_kind_come_together() -> None:
     assert proposal.moves[0].reason == "box 1 has 2 other things of type Screws"
 
 
-def test_nothing_changes_its_kind_of_storage() -> None:
+def test_items_stay_in_their_kind_of_storage() -> None:
     spots = [Spot(1, "Chest", None, None, FREEZER), Spot(2, "Shelf", None, None, PANTRY)]
     milk = Thing(1, "Milk", PANTRY)
     assert moves((spots, [milk], [lot(1, 1, 5), lot(1, 2, 1)])) == []
@@ -227,23 +227,27 @@ def test_nothing_changes_its_kind_of_storage() -> None:
 
 
 @pytest.mark.parametrize("odd", [lot(1, 102, -1), lot(1, 102, 3, unit="kg"), lot(1, 102, 0, unit="kg")])
-def test_what_cannot_be_counted_together_stays_apart(odd: Lot) -> None:
+def test_lots_in_other_units_are_not_moved(odd: Lot) -> None:
     assert moves((boxes(4, 4), things(1), [lot(1, 101), lot(1, 201), odd])) == []
 
 
-def test_a_shelf_takes_what_it_has_already_and_nothing_else() -> None:
+def test_shelf_receives_only_items_it_already_has() -> None:
     spots = [*boxes(2, 2), Spot(1, "Shelf", None, None, GARAGE)]
     room = spots, things(2), [lot(1, 1, 9), lot(1, 101), lot(2, 1), lot(2, 201, 5)]
     assert moves(room) == [(1, 101, 1), (2, 1, 201)]
 
 
 @pytest.mark.slow
-def test_a_plan_for_ten_thousand_lots_keeps_the_rules_too() -> None:
+def test_plan_for_ten_thousand_lots_keeps_the_rules() -> None:
     chance = random.Random(4)
     spots = boxes(*[chance.randint(20, 99) for _ in range(400)])
     known = [Thing(number, f"thing {number}", GARAGE, f"type {number % 50}") for number in range(1, 7001)]
     keys = {(chance.randint(1, 7000), chance.choice(spots).id) for _ in range(10_000)}
-    room = spots, known, [lot(item, place, chance.randint(1, 9), chance.choice(DATES)) for item, place in sorted(keys)]
+    room = (
+        spots,
+        known,
+        [lot(item, location, chance.randint(1, 9), chance.choice(DATES)) for item, location in sorted(keys)],
+    )
     proposal = propose(*room, 100_000)
     assert len(proposal.moves) > 5000
     assert len(proposal.freed_boxes) > 100

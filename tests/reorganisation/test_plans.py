@@ -1,4 +1,4 @@
-"""`/reorg` over HTTP: computed as a job, applied once and whole, refused when it no longer fits, undone."""
+"""`/reorg` over HTTP: plans are computed as jobs, applied once and completely or rejected, and undone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.one_postgres
 
 
 async def plan(client: AsyncClient, **fields: Any) -> Json:
-    """A plan that has been computed."""
+    """Computes a plan."""
     answer = await client.post("/reorg/plans", json=fields)
     assert answer.status_code == 202, answer.text
     for _ in range(1200):
@@ -33,13 +33,13 @@ async def plan(client: AsyncClient, **fields: Any) -> Json:
 
 
 async def where(client: AsyncClient, item: Json) -> dict[tuple[str, str | None], float]:
-    """How much of an item is where, by place and expiry date."""
+    """The quantities of an item by location and expiry date."""
     skus = await get(client, "/skus/", item_id=item["id"], expand="location")
     return {(sku["location"]["name"], sku["expiry_date"]): sku["quantity"] for sku in skus if sku["quantity"]}
 
 
 class Workshop:
-    """Two boxes of three places: screws in both, of two lots in the second; washers in one, nuts in the other."""
+    """Two boxes of three locations: screws in both, two lots in the second; washers in one, nuts in the other."""
 
     def __init__(self, client: AsyncClient) -> None:
         self.client = client
@@ -66,9 +66,7 @@ async def workshop(member: AsyncClient) -> Workshop:
     return await Workshop(member).fill()
 
 
-async def test_a_plan_tells_what_goes_where_and_why(
-    member: AsyncClient, admin: AsyncClient, workshop: Workshop
-) -> None:
+async def test_plan_has_moves_with_reasons(member: AsyncClient, admin: AsyncClient, workshop: Workshop) -> None:
     found = await plan(member)
     assert (found["freed_boxes"], found["move_count"], found["has_more"], found["batch_id"]) == ([2], 3, False, None)
     here_already = "500 of it are in Box 1 / 1 already; box 2 becomes empty"
@@ -93,9 +91,7 @@ async def test_a_plan_tells_what_goes_where_and_why(
     assert await where(member, workshop.nuts) == {("Box 2 / 3", None): 40}, "nothing moves before it is applied"
 
 
-async def test_applying_moves_everything_at_once_and_undoing_the_batch_brings_it_back(
-    member: AsyncClient, workshop: Workshop, config: Config
-) -> None:
+async def test_plan_is_applied_in_one_batch_and_undone(member: AsyncClient, workshop: Workshop, config: Config) -> None:
     before = [await where(member, item) for item in (workshop.screws, workshop.nuts)]
     found = await plan(member)
     applied = await workshop.apply(found)
@@ -121,7 +117,7 @@ async def test_applying_moves_everything_at_once_and_undoing_the_batch_brings_it
     assert await find_faults(config) == []
 
 
-async def test_however_often_it_is_applied_and_by_however_many_it_is_applied_once(
+async def test_concurrent_and_repeated_apply_counts_once(
     member: AsyncClient, admin: AsyncClient, workshop: Workshop, config: Config
 ) -> None:
     found = await plan(member)
@@ -146,7 +142,7 @@ async def test_however_often_it_is_applied_and_by_however_many_it_is_applied_onc
     assert await where(member, workshop.nuts) == {("Box 2 / 3", None): 40}
 
 
-async def test_a_quantity_that_changed_does_not_matter(member: AsyncClient, workshop: Workshop) -> None:
+async def test_changed_quantity_does_not_break_a_plan(member: AsyncClient, workshop: Workshop) -> None:
     found = await plan(member)
     await workshop.put(workshop.box_of_nuts, 35)
     await workshop.put(workshop.loose, 9)
@@ -158,7 +154,7 @@ async def test_a_quantity_that_changed_does_not_matter(member: AsyncClient, work
     assert await where(member, workshop.nuts) == {("Box 1 / 3", None): 35}
 
 
-async def test_a_change_that_breaks_a_plan_is_named_and_nothing_moves(member: AsyncClient, workshop: Workshop) -> None:
+async def test_breaking_change_is_named_and_nothing_moves(member: AsyncClient, workshop: Workshop) -> None:
     found = await plan(member)
     path = f"/reorg/plans/{found['id']}/apply"
 
@@ -168,10 +164,10 @@ async def test_a_change_that_breaks_a_plan_is_named_and_nothing_moves(member: As
         assert [await where(member, item) for item in (workshop.screws, workshop.nuts)] == before
 
     glue = await new_stock(member, await new_item(member, "Glue"), workshop.first[2], 1)
-    await broken("something else lies in Box 1 / 3: Glue")
+    await broken("another item is in Box 1 / 3: Glue")
     await workshop.put(glue, 0)
     lot = await new_stock(member, workshop.nuts, workshop.second[2], 3, expiry_date="2030-05-01")
-    await broken("3 of Nuts expiring 2030-05-01 have come to Box 2 / 3")
+    await broken("3 of Nuts expiring 2030-05-01 were added to Box 2 / 3")
     await workshop.put(lot, 0)
     made(await member.patch("/boxes/1", json={"storage_type": "garage"}))
     await broken("Box 2 / 2 is for other storage and Box 1 / 1 for garage")
@@ -180,7 +176,7 @@ async def test_a_change_that_breaks_a_plan_is_named_and_nothing_moves(member: As
     await broken("Box 1 / 3 is no longer in use")
     made(await member.patch("/boxes/1", json={"capacity": 3}))
     made(await member.patch(f"/skus/{workshop.box_of_nuts['id']}", json={"unit": "kg"}))
-    await broken("Nuts in Box 2 / 3 is counted in kg now")
+    await broken("Nuts in Box 2 / 3 is now counted in kg")
     made(await member.patch(f"/skus/{workshop.box_of_nuts['id']}", json={"unit": "piece"}))
     made(await member.patch(f"/items/{workshop.screws['id']}", json={"default_storage_type": "freezer"}))
     await broken("Screws needs freezer storage, and Box 1 / 1 is for other")
@@ -192,9 +188,7 @@ async def test_a_change_that_breaks_a_plan_is_named_and_nothing_moves(member: As
     await workshop.apply(found)
 
 
-async def test_what_is_counted_in_another_unit_at_its_new_place_breaks_it(
-    member: AsyncClient, workshop: Workshop
-) -> None:
+async def test_other_unit_at_the_target_breaks_a_plan(member: AsyncClient, workshop: Workshop) -> None:
     found = await plan(member)
     other = await new_stock(member, workshop.nuts, workshop.first[2], 0, unit="kg")
     assert other["unit"] == "kg"
@@ -246,7 +240,7 @@ async def test_a_plan_expires(member: AsyncClient, workshop: Workshop, config: C
     assert await schema.run_beside(config, "SELECT count(*) FROM reorg_move") == [(3,)]
 
 
-async def test_a_plan_can_be_kept_short(member: AsyncClient, workshop: Workshop) -> None:
+async def test_max_moves_limits_a_plan(member: AsyncClient, workshop: Workshop) -> None:
     found = await plan(member, max_moves=2)
     assert [(move["step"], move["name"]) for move in found["moves"]] == [(1, "Screws"), (1, "Screws")]
     assert (found["has_more"], found["freed_boxes"]) == (True, [])
@@ -256,7 +250,7 @@ async def test_a_plan_can_be_kept_short(member: AsyncClient, workshop: Workshop)
     assert (rest["has_more"], rest["freed_boxes"]) == (False, [2])
 
 
-async def test_types_and_tags_bring_things_together(member: AsyncClient) -> None:
+async def test_items_are_grouped_by_type_and_tags(member: AsyncClient) -> None:
     first, second = await new_box(member, 4), await new_box(member, 4)
     kind = made(await member.post("/types/", json={"name": "Screws"}))
     screws = [await new_item(member, f"Screw {number}", type_id=kind["id"]) for number in range(3)]
@@ -275,7 +269,7 @@ async def test_types_and_tags_bring_things_together(member: AsyncClient) -> None
     assert (await plan(member))["moves"] == []
 
 
-async def test_frozen_things_stay_frozen(member: AsyncClient) -> None:
+async def test_frozen_items_stay_in_freezers(member: AsyncClient) -> None:
     chest, shelf = await new_location(member, "Chest", storage_type="freezer"), await new_location(member, "Shelf")
     peas = await new_item(member, "Peas", default_storage_type="freezer")
     await new_stock(member, peas, chest, 1)
@@ -283,7 +277,7 @@ async def test_frozen_things_stay_frozen(member: AsyncClient) -> None:
     assert (await plan(member))["moves"] == []
 
 
-async def test_so_many_plans_may_wait(member: AsyncClient, config: Config) -> None:
+async def test_number_of_open_plans_is_limited(member: AsyncClient, config: Config) -> None:
     found = await plan(member)
     columns = "status, max_moves, created_at, expires_at"
     for _ in range(49):
@@ -297,7 +291,7 @@ async def test_so_many_plans_may_wait(member: AsyncClient, config: Config) -> No
 
 
 @pytest.mark.one_database
-async def test_what_a_plan_may_not_be(member: AsyncClient) -> None:
+async def test_invalid_plan_is_rejected(member: AsyncClient) -> None:
     for field, value in [
         ("max_moves", 0),
         ("max_moves", 1001),
@@ -310,7 +304,7 @@ async def test_what_a_plan_may_not_be(member: AsyncClient) -> None:
     assert await get(member, "/reorg/plans") == []
 
 
-async def test_scans_go_on_while_a_plan_is_applied_and_every_sum_stays_right(
+async def test_scans_during_apply_keep_every_total_correct(
     member: AsyncClient, workshop: Workshop, config: Config
 ) -> None:
     found = await plan(member)

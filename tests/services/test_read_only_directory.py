@@ -1,4 +1,4 @@
-"""A data directory that cannot be written: every route that writes files answers 503, and scans go on."""
+"""With a read-only data directory, routes that write files return 503 and scans work."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.inventory import Json, made, refused
 from tests.serving import Server, serve
 
 SCAN = {"upc": "4006381333931", "scanner_id": "door"}
-# Root writes into a read-only directory, unless it gives that up.
+# Root can write into a read-only directory unless it drops that capability.
 WITHOUT_ROOTS_RIGHTS = (
     "setpriv",
     "--bounding-set=-dac_override,-dac_read_search",
@@ -30,7 +30,7 @@ JOB_SECONDS = 60
 
 @pytest.fixture
 def server(environ: dict[str, str], dialect: str, tmp_path: Path) -> Iterator[Server]:
-    """A server whose data directory is `data`; a SQLite file lies beside it, and can be written."""
+    """A server whose data directory is `data`; its SQLite file is beside it and writable."""
     prefix: tuple[str, ...] = ()
     if os.geteuid() == 0:
         if dialect == "postgres-embedded":
@@ -50,7 +50,7 @@ def _set_mode(directory: Path, mode: int) -> None:
 
 
 def _finished(client: Client, started: Response) -> Json:
-    """The job that was started, when it has ended."""
+    """The started job, after it has ended."""
     assert started.status_code == 202, started.text
     deadline = time.monotonic() + JOB_SECONDS
     while time.monotonic() < deadline:
@@ -61,9 +61,7 @@ def _finished(client: Client, started: Response) -> Json:
     raise AssertionError(f"the job did not end: {job}")
 
 
-def test_every_route_that_writes_files_is_503_and_scans_go_on(
-    server: Server, keys: dict[str, str], tmp_path: Path
-) -> None:
+def test_routes_that_write_files_are_503_and_scans_work(server: Server, keys: dict[str, str], tmp_path: Path) -> None:
     headers = {"X-API-Key": keys["admin"]}
     with Client(base_url=server.api, headers=headers, timeout=60, follow_redirects=True) as admin:
         item = made(admin.post("/items/", json={"name": "Tea", "barcodes": [{"barcode": SCAN["upc"]}]}))

@@ -1,4 +1,4 @@
-"""A start that fails says why and leaves nothing behind that would keep the process from ending."""
+"""A failed start reports the reason and leaves nothing that keeps the process alive."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ def threads_of_sqlite() -> set[threading.Thread]:
 
 
 @pytest.mark.one_database
-async def test_when_a_later_connection_fails_the_earlier_ones_are_closed(
-    config: Config, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_failed_connection_closes_earlier_ones(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[aiosqlite.Connection] = []
     connect = aiosqlite.connect
 
@@ -38,15 +36,13 @@ async def test_when_a_later_connection_fails_the_earlier_ones_are_closed(
             pytest.fail("It runs")
     assert opened
     for thread in threads_of_sqlite() - before:
-        # It says that its connection is closed just before it ends.
+        # A thread reports its closed connection just before it ends.
         await asyncio.to_thread(thread.join, 30)
     assert threads_of_sqlite() == before
 
 
 @pytest.mark.one_postgres
-async def test_when_a_later_service_does_not_start_the_earlier_ones_end(
-    config: Config, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_failed_service_stops_earlier_ones(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     services = Services(config)
 
     def fail() -> None:

@@ -1,4 +1,4 @@
-"""Standing tasks survive what a round raises, log it once, and are named by readiness and metrics when they stall."""
+"""Supervised tasks survive exceptions, log each once, and are named by readiness and metrics when they stall."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ T = TypeVar("T")
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Failing rounds are repeated at once."""
+    """Failed rounds are retried immediately."""
     monkeypatch.setattr("stocky.supervisor.FIRST_RETRY_SECONDS", QUICK)
 
 
 class Rounds:
-    """Rounds that raise what they are told to, as often as that, and then work."""
+    """Rounds that raise the given exceptions in turn, and then succeed."""
 
     def __init__(self, *failures: BaseException) -> None:
         self.failures = list(failures)
@@ -53,7 +53,7 @@ def task_of(rounds: Callable[[], object], supervisor: Supervisor | None = None, 
 
 
 @pytest.mark.usefixtures("quick")
-async def test_a_task_survives_every_exception_and_tells_each_cause_once(caplog: pytest.LogCaptureFixture) -> None:
+async def test_task_survives_exceptions_and_logs_each_cause_once(caplog: pytest.LogCaptureFixture) -> None:
     failures = [ZeroDivisionError("by nothing")] * 5 + [Unavailable("away")] * 5 + [asyncio.CancelledError()]
     rounds = Rounds(*failures)
     task = task_of(rounds)
@@ -61,9 +61,9 @@ async def test_a_task_survives_every_exception_and_tells_each_cause_once(caplog:
         task.start()
         await rounds.are_done.wait()
         await task.close()
-    told = [record.getMessage() for record in caplog.records if record.name == "stocky.supervisor"]
-    assert [("tried again" in each) for each in told] == [True, True, True, False]
-    assert "works again after 11 failures" in told[-1]
+    messages = [record.getMessage() for record in caplog.records if record.name == "stocky.supervisor"]
+    assert [("tried again" in each) for each in messages] == [True, True, True, False]
+    assert "works again after 11 failures" in messages[-1]
     (traceback,) = [record for record in caplog.records if record.exc_info and record.exc_info[0] is ZeroDivisionError]
     assert traceback.levelno == logging.ERROR
 
@@ -78,7 +78,7 @@ async def test_a_task_that_is_closed_ends() -> None:
 
 
 @pytest.mark.usefixtures("quick")
-async def test_a_task_that_has_not_worked_for_its_patience_is_named() -> None:
+async def test_task_failing_longer_than_its_patience_is_named() -> None:
     supervisor = Supervisor()
     hanging, never = asyncio.Event(), asyncio.Event()
 
@@ -122,8 +122,10 @@ async def test_a_restore_pauses_tasks_and_fails_none(
             await asyncio.wait_for(has_read.wait(), 20)
             for task in tasks:
                 await task.close()
-    told = [(each.levelno, each.getMessage()) for each in caplog.records if each.name.startswith("stocky.")]
-    assert [(level, "background tasks pause" in message) for level, message in told] == [(logging.INFO, True)], told
+    messages = [(each.levelno, each.getMessage()) for each in caplog.records if each.name.startswith("stocky.")]
+    assert [(level, "background tasks pause" in message) for level, message in messages] == [(logging.INFO, True)], (
+        messages
+    )
 
 
 async def test_readiness_and_metrics_name_a_task_that_stalls(app: Litestar, root: AsyncClient) -> None:
@@ -142,7 +144,7 @@ async def test_readiness_and_metrics_name_a_task_that_stalls(app: Litestar, root
     await task.close()
 
 
-async def test_after_a_primary_was_read_only_jobs_and_duties_go_on(
+async def test_jobs_and_tasks_resume_after_a_read_only_primary(
     dialect: str, app: Litestar, config: Config, member: AsyncClient
 ) -> None:
     if dialect == "sqlite":
@@ -159,7 +161,7 @@ async def test_after_a_primary_was_read_only_jobs_and_duties_go_on(
             if (await member.post("/items/", json={"name": "Tea"})).status_code == 503:
                 break
             await asyncio.sleep(0.05)
-        # Longer than any task waits between two rounds in which it writes.
+        # Longer than the interval of any task that writes.
         await asyncio.sleep(3)
         await other.configure("RESET default_transaction_read_only")
     id = await until_available(lambda: jobs.enqueue("afterwards", {}))
@@ -173,7 +175,7 @@ async def test_after_a_primary_was_read_only_jobs_and_duties_go_on(
 
 
 async def until_available(work: Callable[[], Awaitable[T]]) -> T:
-    """What the work returns, when the database has been reached again."""
+    """The result of the work, once the database is reachable again."""
     for _ in range(600):
         with suppress(Unavailable):
             return await work()

@@ -1,4 +1,4 @@
-"""Settings of the environment that are refused at the start, with words that name them."""
+"""Invalid environment settings are rejected by name at start."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stocky.config import ConfigError, load
 
 
 @pytest.mark.parametrize("origins", ["*", "https://*.example.org", "https://stock.example.org,*", '["http://*"]'])
-def test_an_origin_with_a_wildcard_is_refused(origins: str, tmp_path: Path) -> None:
+def test_wildcard_origin_is_rejected(origins: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as refusal:
         load({"STOCKY_DATA_DIR": str(tmp_path), "STOCKY_ALLOWED_ORIGINS": origins})
     (problem,) = refusal.value.problems

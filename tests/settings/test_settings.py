@@ -1,4 +1,4 @@
-"""Settings that administrators change: what they are at first, what is taken, and who changed them."""
+"""Settings that admins change: defaults, validation and audit."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ AT_FIRST = {
 }
 
 
-async def test_what_nobody_changed_is_as_stocky_comes(admin: AsyncClient) -> None:
+async def test_unchanged_settings_have_their_defaults(admin: AsyncClient) -> None:
     assert await get(admin, "/settings") == AT_FIRST
 
 
-async def test_what_is_sent_changes_and_the_rest_stays(admin: AsyncClient) -> None:
+async def test_only_sent_settings_change(admin: AsyncClient) -> None:
     changed = made(await admin.patch("/settings", json={"backup_keep": 3}))
     assert changed == AT_FIRST | {"backup_keep": 3}
     made(await admin.patch("/settings", json={"backup_schedule_time": "23:59"}))
     assert await get(admin, "/settings") == AT_FIRST | {"backup_keep": 3, "backup_schedule_time": "23:59"}
 
 
-async def test_settings_can_be_sent_back_as_they_were_read(admin: AsyncClient) -> None:
+async def test_settings_can_be_sent_back_unchanged(admin: AsyncClient) -> None:
     read = await get(admin, "/settings")
     assert made(await admin.patch("/settings", json=read | {"backup_keep": 3})) == read | {"backup_keep": 3}
 
 
-async def test_a_change_is_in_the_audit_trail_and_no_change_is_not(admin: AsyncClient) -> None:
+async def test_only_changes_are_audited(admin: AsyncClient) -> None:
     made(await admin.patch("/settings", json={"backup_keep": 3, "backup_schedule_enabled": False}))
     made(await admin.patch("/settings", json={"backup_keep": 3}))
     (entry,) = await get(admin, "/audit/", subject="settings")
@@ -60,12 +60,12 @@ async def test_a_change_is_in_the_audit_trail_and_no_change_is_not(admin: AsyncC
         {"timezone": "Pacific/Kiritimati"},
     ],
 )
-async def test_what_makes_no_sense_is_refused(admin: AsyncClient, change: dict[str, object]) -> None:
+async def test_invalid_settings_are_rejected(admin: AsyncClient, change: dict[str, object]) -> None:
     refused(await admin.patch("/settings", json=change), 422)
     assert await get(admin, "/settings") == AT_FIRST
 
 
-async def test_a_value_of_another_version_does_no_harm(admin: AsyncClient, config: Config) -> None:
+async def test_stored_value_of_another_version_is_ignored(admin: AsyncClient, config: Config) -> None:
     made(await admin.patch("/settings", json={"backup_keep": 3, "backup_schedule_kind": "sql"}))
     await schema.run_beside(config, "UPDATE setting SET value = '\"tape\"' WHERE name = 'backup_schedule_kind'")
     assert await get(admin, "/settings") == AT_FIRST | {"backup_keep": 3}

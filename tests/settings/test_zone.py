@@ -1,4 +1,4 @@
-"""The zone of times of day: the setting, else TZ, else the system's; and what it is called."""
+"""The time zone of times of day: the setting, else TZ, else the system's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stocky.config import ConfigError, load
 from stocky.zone import local_zone
 
 
-def test_the_setting_comes_before_tz(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_setting_takes_precedence_over_tz(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     assert local_zone("Europe/Berlin") == (ZoneInfo("Europe/Berlin"), "Europe/Berlin")
     assert local_zone("") == (ZoneInfo("Asia/Tokyo"), "Asia/Tokyo")
@@ -22,14 +22,14 @@ def test_the_setting_comes_before_tz(monkeypatch: pytest.MonkeyPatch) -> None:
     assert local_zone("")[1] == "UTC"
 
 
-def test_a_tz_that_is_no_name_is_left_to_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tz_without_a_zone_name_is_left_to_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
     zone, name = local_zone("")
     assert zone is None
     assert name.startswith("UTC")
 
 
-def test_without_tz_it_is_that_of_etc_localtime(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_default_zone_is_etc_localtime(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("TZ", raising=False)
     file = tmp_path / "usr/share/zoneinfo/Europe/Berlin"
     file.parent.mkdir(parents=True)
@@ -42,7 +42,7 @@ def test_without_tz_it_is_that_of_etc_localtime(monkeypatch: pytest.MonkeyPatch,
 
 
 @pytest.mark.parametrize("name", ["Europe/Berlyn", "../../etc/passwd", "/etc/localtime", "Europe", "CET-1CEST"])
-def test_a_zone_that_is_none_is_named(tmp_path: Path, name: str) -> None:
+def test_unknown_zone_is_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match=r"STOCKY_TIMEZONE: .* is not a time zone"):
         load({"STOCKY_DATA_DIR": str(tmp_path), "STOCKY_TIMEZONE": name})
     assert load({"STOCKY_DATA_DIR": str(tmp_path), "STOCKY_TIMEZONE": "Europe/Berlin"}).timezone == "Europe/Berlin"

@@ -1,4 +1,4 @@
-"""A second member, for what one member may and another may not."""
+"""A second member, for permissions between members."""
 
 from __future__ import annotations
 

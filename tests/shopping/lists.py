@@ -1,4 +1,4 @@
-"""Shopping lists over HTTP, for tests that need some to begin with."""
+"""Shopping lists over HTTP, for tests."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from tests.inventory import Json, get, made
 
 
 async def new_list(client: AsyncClient, name: str = "Weekly", **fields: Any) -> Json:
-    """A list as it was answered."""
+    """Creates a list."""
     return made(await client.post("/shopping-lists/", json={"name": name, **fields}))
 
 
 async def put_on(client: AsyncClient, a_list: Json, item: Json | str, quantity: float = 1) -> Json:
-    """An entry as it was answered; a placeholder for a text."""
+    """Adds an entry; a text becomes a placeholder."""
     what = {"text": item} if isinstance(item, str) else {"item_id": item["id"]}
     return made(await client.post(f"/shopping-lists/{a_list['id']}/items", json={**what, "quantity": quantity}))
 
 
 async def on(client: AsyncClient, a_list: Json) -> dict[str, float]:
-    """What is on a list: quantities by name or text."""
+    """The entries of a list: quantities by name or text."""
     entries = (await get(client, f"/shopping-lists/{a_list['id']}"))["items"]
     return {entry["item"]["name"] if entry["item"] else entry["text"]: entry["quantity"] for entry in entries}
 

@@ -1,4 +1,4 @@
-"""Buying ticks an entry off as a stock event: both or neither, and once."""
+"""A purchase changes the entry and books a stock event: both or neither, and once."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.shopping.lists import log_of, new_list, on, put_on
 
 
 async def events_of(client: AsyncClient, item: Json) -> list[Json]:
-    """Its ledger, newest first."""
+    """The ledger of an item, newest first."""
     events: list[Json] = (await get(client, f"/items/{item['id']}/events"))["events"]
     return events
 
 
-async def test_what_is_bought_comes_into_stock_and_off_the_list(member: AsyncClient, config: Config) -> None:
+async def test_purchase_adds_stock_and_removes_the_entry(member: AsyncClient, config: Config) -> None:
     a_list, item, shelf = await new_list(member), await new_item(member), await new_location(member)
     await put_on(member, a_list, item, 2.5)
     body = {"location": {"name": "Shelf"}, "lot": "2030-01-31", "note": "On offer"}
@@ -42,7 +42,7 @@ async def test_what_is_bought_comes_into_stock_and_off_the_list(member: AsyncCli
     assert await find_faults(config) == []
 
 
-async def test_what_is_left_to_buy_stays_on_the_list(member: AsyncClient) -> None:
+async def test_remaining_quantity_stays_on_the_list(member: AsyncClient) -> None:
     a_list, item = await new_list(member), await new_item(member)
     await new_stock(member, item, await new_location(member), 1)
     await put_on(member, a_list, item, 6)
@@ -52,7 +52,7 @@ async def test_what_is_left_to_buy_stays_on_the_list(member: AsyncClient) -> Non
     assert await on(member, a_list) == {"Coffee": 2.001}
     (log,) = await log_of(member, a_list, action_type="item_updated")
     assert log["details"]["quantity"] == {"from": 6, "to": 2.001}
-    # Without a location it goes where the item is; more than was wanted may be bought.
+    # Without a location it goes to the location of the item; buying more than listed is allowed.
     assert made(await member.post(at, json={"quantity": 12}))["entry"] is None
     assert await on(member, a_list) == {}
     assert await total(member, item) == 16.999
@@ -75,7 +75,7 @@ async def test_a_purchase_sent_twice_counts_once(member: AsyncClient, config: Co
         assert await on(member, a_list) == left
         refused(await member.post(at, json={**body, "quantity": 1}), 409, "used before for something else")
     assert await total(member, item) == 6
-    # What a scanner has sent under this name is something else, too.
+    # An event_id that a scanner used is also rejected.
     await put_on(member, a_list, item, 5)
     sent = {"type": "add", "item": {"id": item["id"]}, "quantity": 1, "event_id": "scanned"}
     made(await member.post("/events", json={"events": [sent]}))
@@ -136,7 +136,7 @@ async def test_buying_while_others_scan_the_same_things_keeps_every_count(
     assert await find_faults(config) == []
 
 
-async def test_what_is_bought_while_its_item_is_merged_is_off_the_list_or_still_to_be_bought(
+async def test_purchase_during_a_merge_is_booked_or_still_on_the_list(
     member: AsyncClient, admin: AsyncClient, config: Config
 ) -> None:
     a_list, shelf = await new_list(member, is_public=True), await new_location(member)
@@ -157,7 +157,7 @@ async def test_what_is_bought_while_its_item_is_merged_is_off_the_list_or_still_
     assert await find_faults(config) == []
 
 
-async def test_a_refused_purchase_changes_nothing(member: AsyncClient) -> None:
+async def test_rejected_purchase_changes_nothing(member: AsyncClient) -> None:
     a_list, item = await new_list(member), await new_item(member)
     await put_on(member, a_list, item, 2)
     at = f"/shopping-lists/{a_list['id']}/items/{item['id']}/bought"
@@ -173,7 +173,7 @@ async def test_a_refused_purchase_changes_nothing(member: AsyncClient) -> None:
     ):
         refused(await member.post(at, json=body), status, words)
     shelf, cellar = await new_location(member), await new_location(member, "Cellar")
-    # What was refused under a name stays refused, and a purchase with a location is another one.
+    # A rejected event_id stays rejected; a purchase with a location has other content.
     corrected = {"quantity": 1, "location": {"id": shelf["id"]}}
     refused(await member.post(at, json={**corrected, "event_id": "e1"}), 409, "used before for something else")
     made(await member.post(at, json={**corrected, "event_id": "e2"}))
@@ -184,23 +184,23 @@ async def test_a_refused_purchase_changes_nothing(member: AsyncClient) -> None:
     assert [each["action_type"] for each in await log_of(member, a_list)] == ["item_updated", "item_added", "created"]
 
 
-async def test_a_refused_purchase_sent_again_is_refused_again(member: AsyncClient, config: Config) -> None:
+async def test_repeated_rejected_purchase_is_rejected_again(member: AsyncClient, config: Config) -> None:
     a_list, item = await new_list(member), await new_item(member)
     await put_on(member, a_list, item, 2)
     at = f"/shopping-lists/{a_list['id']}/items/{item['id']}/bought"
     first = refused(await member.post(at, json={"event_id": "e1"}), 422, "nowhere yet")
     await new_stock(member, item, await new_location(member), 1)
-    # Now it could be booked, and whoever sent it may have bought it under another name since.
+    # Now it could be booked, but the client may have bought it with another event_id since.
     again = refused(await member.post(at, json={"event_id": "e1"}), 422, "nowhere yet")
     assert again["detail"] == first["detail"]
     assert (await on(member, a_list), await total(member, item)) == ({"Coffee": 2}, 1)
-    # Off the list it is refused as it was, too.
+    # After removal from the list it is rejected in the same way.
     made(await member.post(at, json={"event_id": "e2"}))
     assert refused(await member.post(at, json={"event_id": "e1"}), 422)["detail"] == first["detail"]
     assert await find_faults(config) == []
 
 
-async def test_an_item_taken_out_of_use_stays_on_the_list_but_is_not_bought(member: AsyncClient) -> None:
+async def test_deactivated_item_stays_on_the_list_but_cannot_be_bought(member: AsyncClient) -> None:
     a_list, item, shelf = await new_list(member), await new_item(member), await new_location(member)
     await put_on(member, a_list, item)
     assert (await member.delete(f"/items/{item['id']}")).status_code == 204
@@ -224,7 +224,7 @@ async def test_a_purchase_is_undone_like_any_other_event(member: AsyncClient) ->
 
 
 @pytest.mark.one_postgres
-async def test_nobody_but_members_buys(scanner: AsyncClient, reader: AsyncClient, member: AsyncClient) -> None:
+async def test_only_members_buy(scanner: AsyncClient, reader: AsyncClient, member: AsyncClient) -> None:
     a_list, item = await new_list(member, is_public=True), await new_item(member)
     await put_on(member, a_list, item, 2)
     for client in (scanner, reader):

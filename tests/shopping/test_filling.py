@@ -1,4 +1,4 @@
-"""Filling a list from low stock: what is missing, once."""
+"""Filling a list from low stock adds missing quantities once."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tests.shopping.lists import log_of, new_list, on, put_on
 
 
 async def fill(client: AsyncClient, a_list: Json, **body: Any) -> dict[str, float]:
-    """What was added: quantities by name."""
+    """The added quantities, by name."""
     answer = made(await client.post(f"/shopping-lists/{a_list['id']}/fill-low-stock", json=body))
     assert answer["is_complete"] is True
     return {entry["item"]["name"]: entry["quantity"] for entry in answer["added"]}
 
 
-async def test_what_is_missing_up_to_the_minimum_is_put_on_the_list(member: AsyncClient) -> None:
+async def test_fill_adds_what_is_missing_to_the_minimum(member: AsyncClient) -> None:
     a_list, shelf, cellar = await new_list(member), await new_location(member), await new_location(member, "Cellar")
     below = await new_item(member, "Below", min_quantity=5)
     await new_stock(member, below, shelf, 1.25)
@@ -31,7 +31,7 @@ async def test_what_is_missing_up_to_the_minimum_is_put_on_the_list(member: Asyn
     assert (await member.delete(f"/items/{gone['id']}")).status_code == 204
     answer = made(await member.post(f"/shopping-lists/{a_list['id']}/fill-low-stock"))
     added = {entry["item"]["name"]: entry["quantity"] for entry in answer["added"]}
-    # At its minimum nothing is missing; but it is low, and one is bought.
+    # At its minimum nothing is missing, but the item is low, so one is added.
     assert added == {"At": 1, "Below": 2.75, "Never there": 3}
     assert answer["added"] == (await get(member, f"/shopping-lists/{a_list['id']}"))["items"]
     log = await log_of(member, a_list, action_type="item_added")
@@ -39,7 +39,7 @@ async def test_what_is_missing_up_to_the_minimum_is_put_on_the_list(member: Asyn
     assert {each["details"]["because"] for each in log} == {"low_stock"}
 
 
-async def test_nothing_is_put_on_the_list_twice(member: AsyncClient) -> None:
+async def test_fill_adds_nothing_twice(member: AsyncClient) -> None:
     a_list = await new_list(member)
     first = await new_item(member, "First", min_quantity=5)
     await new_item(member, "Second", min_quantity=5)
@@ -50,7 +50,7 @@ async def test_nothing_is_put_on_the_list_twice(member: AsyncClient) -> None:
     assert await fill(member, await new_list(member, "Another")) == {"First": 5, "Second": 5}
 
 
-async def test_a_target_above_the_minimum_is_filled_up_to(member: AsyncClient) -> None:
+async def test_fill_reaches_a_target_above_the_minimum(member: AsyncClient) -> None:
     a_list, shelf = await new_list(member), await new_location(member)
     await new_stock(member, await new_item(member, "Little", min_quantity=2), shelf, 1)
     await new_stock(member, await new_item(member, "Much", min_quantity=20), shelf, 1)
@@ -61,7 +61,7 @@ async def test_a_target_above_the_minimum_is_filled_up_to(member: AsyncClient) -
         refused(await member.post(path, json={"target": target}), 422, "target")
 
 
-async def test_filled_by_many_at_once_it_is_filled_once(member: AsyncClient) -> None:
+async def test_concurrent_fills_count_once(member: AsyncClient) -> None:
     a_list = await new_list(member)
     items = [await new_item(member, f"Thing {number}", min_quantity=2) for number in range(5)]
     path = f"/shopping-lists/{a_list['id']}"

@@ -1,4 +1,4 @@
-"""Shopping lists: whose they are, what is on them, and the log of who changed what."""
+"""Shopping lists: visibility, entries and log."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.shopping.lists import log_of, new_list, on, put_on
 ITEM_OF_A_LIST = {"id", "item", "text", "quantity", "created_at", "updated_at"}
 
 
-async def test_a_list_is_answered_as_the_contract_says(member: AsyncClient) -> None:
+async def test_list_response_matches_the_contract(member: AsyncClient) -> None:
     me = await get(member, "/auth/me")
     a_list = await new_list(member, "Weekly", is_public=True)
     item = await new_item(member, "Coffee", min_quantity=2)
@@ -32,7 +32,7 @@ async def test_a_list_is_answered_as_the_contract_says(member: AsyncClient) -> N
     assert page == await get(member, "/shopping-lists/")
 
 
-async def test_only_admins_and_oneself_see_an_email_and_a_role(
+async def test_email_and_role_are_visible_to_admins_and_their_user(
     member: AsyncClient, other_member: AsyncClient, admin: AsyncClient
 ) -> None:
     a_list = await new_list(member, "Weekly", is_public=True)
@@ -57,7 +57,7 @@ async def test_lists_are_paged_and_counted(member: AsyncClient) -> None:
     refused(await member.get("/shopping-lists/", params={"limit": 1001}), 422)
 
 
-async def test_a_private_list_is_there_for_its_creator_and_admins_only(
+async def test_private_list_is_visible_to_its_creator_and_admins(
     member: AsyncClient, other_member: AsyncClient, admin: AsyncClient
 ) -> None:
     a_list = await new_list(member, "Presents")
@@ -147,13 +147,13 @@ async def test_an_entry_of_another_list_is_not_found_on_this_one(member: AsyncCl
         refused(await member.put(path, json={"quantity": 2}), 404, "on the shopping list")
         refused(await member.delete(path), 404)
         refused(await member.post(f"{path}/bought"), 404)
-    # An item is no placeholder, by whatever number.
+    # An item id is not a placeholder id.
     with_item = (await get(member, f"/shopping-lists/{one['id']}"))["items"][1]
     refused(await member.delete(f"/shopping-lists/{one['id']}/placeholders/{with_item['id']}"), 404)
     assert await on(member, one) == {"Socks": 1, "Coffee": 1}
 
 
-async def test_a_copy_has_the_same_on_it_and_lives_on_its_own(member: AsyncClient, other_member: AsyncClient) -> None:
+async def test_copy_has_the_same_entries_and_is_independent(member: AsyncClient, other_member: AsyncClient) -> None:
     a_list, item = await new_list(member, "W" * 200, is_public=True), await new_item(member)
     await put_on(member, a_list, item, 2)
     await put_on(member, a_list, "Candles", 0.5)
@@ -173,7 +173,7 @@ async def test_a_copy_has_the_same_on_it_and_lives_on_its_own(member: AsyncClien
     assert len(await log_of(member, a_list, action_type="duplicated")) == 2
 
 
-async def test_the_log_tells_who_did_what_newest_first(member: AsyncClient, admin: AsyncClient) -> None:
+async def test_log_lists_changes_newest_first(member: AsyncClient, admin: AsyncClient) -> None:
     a_list, item = await new_list(member), await new_item(member)
     at = f"/shopping-lists/{a_list['id']}"
     await put_on(admin, a_list, item, 2)
@@ -204,14 +204,14 @@ async def test_the_log_tells_who_did_what_newest_first(member: AsyncClient, admi
     refused(await member.get(f"{at}/logs", params={"action_type": "eaten"}), 422)
 
 
-async def test_what_cannot_be_on_a_list_is_refused(member: AsyncClient) -> None:
+async def test_invalid_entry_is_rejected(member: AsyncClient) -> None:
     a_list, item = await new_list(member), await new_item(member)
     at = f"/shopping-lists/{a_list['id']}/items"
     gone = await new_item(member, "Gone")
     assert (await member.delete(f"/items/{gone['id']}")).status_code == 204
     for body, status, words in (
-        ({"item_id": item["id"], "text": "both"}, 422, "one of the two"),
-        ({"quantity": 1}, 422, "one of the two"),
+        ({"item_id": item["id"], "text": "both"}, 422, "either the id of an item"),
+        ({"quantity": 1}, 422, "either the id of an item"),
         ({"item_id": item["id"], "quantity": 0}, 422, "more than 0"),
         ({"item_id": item["id"], "quantity": 0.0001}, 422, "three decimals"),
         ({"item_id": item["id"], "quantity": -1}, 422, "quantity"),
@@ -228,7 +228,7 @@ async def test_what_cannot_be_on_a_list_is_refused(member: AsyncClient) -> None:
 
 
 @pytest.mark.one_database
-async def test_a_full_list_takes_no_more(member: AsyncClient, admin: AsyncClient) -> None:
+async def test_full_list_rejects_entries(member: AsyncClient, admin: AsyncClient) -> None:
     a_list = await new_list(member)
     for start in range(0, 1000, 100):
         await asyncio.gather(*(put_on(member, a_list, f"Thing {number}") for number in range(start, start + 100)))

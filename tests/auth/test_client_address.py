@@ -1,4 +1,4 @@
-"""Where a request comes from: what proxies say counts only from those that are trusted."""
+"""The client address of a request: forwarded headers count only from trusted proxies."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def behind(client: Any, server: Any, raw: list[tuple[bytes, bytes]]) -> ASGIConn
         ("2001:db8::9:9", "", "2001:db8::/64"),
     ],
 )
-def test_the_address_is_that_of_the_first_stranger(client: str, forwarded: str, address: str) -> None:
+def test_address_is_the_first_untrusted_hop(client: str, forwarded: str, address: str) -> None:
     assert peer_of(connection(client, x_forwarded_for=forwarded), CONFIG).address == address
 
 
@@ -61,19 +61,19 @@ def test_https_before_a_proxy_counts_when_the_proxy_is_trusted(client: str, is_s
 
 
 @pytest.mark.parametrize("proto", ["http", "http,https", "", "ws", "nonsense"])
-def test_what_is_not_https_is_not_secure(proto: str) -> None:
+def test_other_schemes_are_not_secure(proto: str) -> None:
     found = connection("10.0.0.1", x_forwarded_proto=proto)
     assert not peer_of(found, CONFIG).is_secure
     assert found.scope["scheme"] == "http"
 
 
-def test_whoever_reaches_a_unix_socket_is_a_proxy() -> None:
+def test_client_of_a_unix_socket_is_a_trusted_proxy() -> None:
     raw = [(b"x-forwarded-for", b"198.51.100.7"), (b"x-forwarded-proto", b"https")]
-    peer = peer_of(behind(None, ("/run/stocky.sock", None), raw), CONFIG)
-    assert (peer.address, peer.is_secure) == ("198.51.100.7", True)
-    # A client of TCP that was gone before it was asked for its address is nobody's proxy.
-    peer = peer_of(behind(None, ("127.0.0.1", 8000), raw), CONFIG)
-    assert (peer.address, peer.is_secure) == ("local", False)
+    info = peer_of(behind(None, ("/run/stocky.sock", None), raw), CONFIG)
+    assert (info.address, info.is_secure) == ("198.51.100.7", True)
+    # A TCP client that disconnected before its address was read is not a trusted proxy.
+    info = peer_of(behind(None, ("127.0.0.1", 8000), raw), CONFIG)
+    assert (info.address, info.is_secure) == ("local", False)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_whoever_reaches_a_unix_socket_is_a_proxy() -> None:
         ("http://[", True),
     ],
 )
-def test_a_page_of_another_site_is_known_by_its_origin(origin: str, is_foreign: bool) -> None:
+def test_foreign_site_is_detected_by_origin(origin: str, is_foreign: bool) -> None:
     assert (
         peer_of(connection("192.0.2.1", host="stocky.test:8000", origin=origin), CONFIG).is_foreign_site is is_foreign
     )

@@ -1,4 +1,4 @@
-"""What no document has is deleted from the store after a month, and nothing else ever is."""
+"""Content that no document references is deleted after a month; other content never is."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stocky import clock
 from stocky.backup import restore
 from stocky.config import Config
 from stocky.documents.blobs import Blobs
-from stocky.documents.garbage_collector import KEPT, Collected, GarbageCollector
+from stocky.documents.garbage_collector import RETENTION, Collected, GarbageCollector
 from stocky.jobs.jobs import Jobs
 from tests.architecture import schema
 from tests.backup.dumps import as_json, take
@@ -26,7 +26,7 @@ from tests.documents.files import pdf, send, uploaded
 from tests.inventory import get, made, new_item, refused
 
 pytestmark = pytest.mark.one_postgres
-LATER = KEPT + timedelta(days=2)
+LATER = RETENTION + timedelta(days=2)
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def contents(config: Config) -> list[Path]:
 
 
 def put(config: Config, content: bytes, stored_at: datetime | None = None) -> Path:
-    """A content that no document has."""
+    """A content that no document references."""
     sha256 = hashlib.sha256(content).hexdigest()
     file = config.data_dir / "documents" / "contents" / sha256[:2] / sha256
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -53,11 +53,11 @@ def put(config: Config, content: bytes, stored_at: datetime | None = None) -> Pa
     return file
 
 
-async def test_what_was_deleted_is_kept_for_a_month_and_then_collected(
+async def test_deleted_content_is_collected_after_a_month(
     admin: AsyncClient, config: Config, collecting: GarbageCollector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     item = await new_item(admin)
-    kept = await uploaded(admin, item, pdf(mark="kept"))
+    used = await uploaded(admin, item, pdf(mark="used"))
     gone = await uploaded(admin, item, pdf(mark="gone"))
     await admin.delete(f"/documents/{gone['id']}")
     assert await collect(collecting) == Collected(0, 0)
@@ -65,12 +65,12 @@ async def test_what_was_deleted_is_kept_for_a_month_and_then_collected(
     now = clock.now
     monkeypatch.setattr(clock, "now", lambda: now() + LATER)
     assert (await collect(collecting)).deleted == 1
-    assert [file.name for file in contents(config)] == [kept["sha256"]]
-    assert (await admin.get(f"/documents/{kept['id']}/content")).status_code == 200
+    assert [file.name for file in contents(config)] == [used["sha256"]]
+    assert (await admin.get(f"/documents/{used['id']}/content")).status_code == 200
     assert await collect(collecting) == Collected(0, 0)
 
 
-async def test_content_that_an_upload_left_behind_is_noticed_and_collected(
+async def test_content_of_an_aborted_upload_is_collected(
     config: Config, collecting: GarbageCollector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = put(config, b"left behind", clock.now() - timedelta(days=2))
@@ -80,11 +80,11 @@ async def test_content_that_an_upload_left_behind_is_noticed_and_collected(
     monkeypatch.setattr(clock, "now", lambda: now() + LATER)
     assert await collect(collecting) == Collected(1, 1)
     assert not old.exists()
-    # From now on it is known that nobody has this one.
+    # From now on this content is noted as an orphan.
     assert fresh.exists()
 
 
-async def test_what_is_uploaded_again_is_no_orphan_any_more(
+async def test_content_uploaded_again_is_no_longer_an_orphan(
     admin: AsyncClient, config: Config, collecting: GarbageCollector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     item = await new_item(admin)
@@ -97,7 +97,7 @@ async def test_what_is_uploaded_again_is_no_orphan_any_more(
     assert (await admin.get(f"/documents/{again['id']}/content")).content == pdf()
 
 
-async def test_who_wants_what_is_being_deleted_comes_again(admin: AsyncClient, config: Config) -> None:
+async def test_upload_of_content_being_deleted_gets_retry_after(admin: AsyncClient, config: Config) -> None:
     item = await new_item(admin)
     first = await uploaded(admin, item, pdf())
     await admin.delete(f"/documents/{first['id']}")
@@ -106,13 +106,13 @@ async def test_who_wants_what_is_being_deleted_comes_again(admin: AsyncClient, c
     answer = await send(admin, item, pdf())
     refused(answer, 503, "send it again")
     assert answer.headers["retry-after"] == "10"
-    # Whoever was deleting it was killed.
+    # The deleting process was killed.
     await schema.run_beside(config, doom.format("2020-01-01T00:00:00.000000Z"))
     await uploaded(admin, item, pdf())
     assert await schema.run_beside(config, "SELECT sha256 FROM orphan_content") == []
 
 
-async def test_uploads_and_collections_at_once_lose_nothing(
+async def test_concurrent_uploads_and_collections_lose_nothing(
     admin: AsyncClient, config: Config, collecting: GarbageCollector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     item = await new_item(admin)
@@ -129,7 +129,7 @@ async def test_uploads_and_collections_at_once_lose_nothing(
         assert (await admin.get(f"/documents/{document['id']}/content")).status_code == 200
 
 
-async def test_the_collection_is_a_job_of_every_day_once_there_are_documents(app: Litestar, admin: AsyncClient) -> None:
+async def test_collection_runs_daily_once_there_are_documents(app: Litestar, admin: AsyncClient) -> None:
     await app.state.schedule.look()
     assert await get(admin, "/jobs", kind="documents.collect") == []
     await uploaded(admin, await new_item(admin), pdf())
@@ -144,7 +144,7 @@ async def test_the_collection_is_a_job_of_every_day_once_there_are_documents(app
     assert job["result"] == {"noticed": 0, "deleted": 0}
 
 
-async def test_check_tells_which_documents_have_lost_their_content(
+async def test_check_lists_documents_without_content(
     admin: AsyncClient, config: Config, environ: dict[str, str]
 ) -> None:
     item = await new_item(admin)
@@ -155,9 +155,9 @@ async def test_check_tells_which_documents_have_lost_their_content(
     store = config.data_dir / "documents" / "contents"
     (store / lost["sha256"][:2] / lost["sha256"]).unlink()
     (store / cut["sha256"][:2] / cut["sha256"]).write_bytes(b"x")
-    said = stocky(environ, "check")
-    assert said.returncode == 1
-    assert said.stdout.splitlines() == [
+    result = stocky(environ, "check")
+    assert result.returncode == 1
+    assert result.stdout.splitlines() == [
         f"documents: the content of document {lost['id']} (Lost) is not in the store",
         f"documents: the content of document {cut['id']} (Cut) has 1 bytes in the store, not {cut['size_bytes']}",
     ]
@@ -166,7 +166,7 @@ async def test_check_tells_which_documents_have_lost_their_content(
 
 
 @pytest.mark.parametrize("path", ["full", "partial"])
-async def test_what_a_restored_dump_wants_is_not_collected_while_it_is_restored(
+async def test_content_of_a_dump_being_restored_is_not_collected(
     path: str, admin: AsyncClient, collecting: GarbageCollector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     document = await uploaded(admin, await new_item(admin), pdf())
