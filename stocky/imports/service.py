@@ -166,7 +166,7 @@ class Imports:
         if plan.refused and not order.options.partial:
             message = f"Nothing was written: {plan.refused} of {plan.lines} rows are refused"
             # An earlier attempt may have been killed while it wrote.
-            taken_back = await self._take_back(order, by, report)
+            taken_back = await self._roll_back(order, by, report)
             return _report_of(order, plan, message, applied=False, taken_back=taken_back)
         # The report uses the counts of the first attempt, made before anything was written.
         first = await asyncio.to_thread(store_plan, self.store.directory_of(order.import_id) / PLAN, plan)
@@ -175,10 +175,10 @@ class Imports:
             first.refuse_late(number, errors.get(number))
         try:
             refused = await self._write(order, names, plan, by, report)
-        except RowFailedLate as broken:
-            first.refuse_late(broken.row.line, broken.row)
-            taken_back = await self._take_back(order, by, report) or TakenBack()
-            message = f"Row {broken.row.line} became invalid during the import; the import was rolled back"
+        except RowFailedLate as failure:
+            first.refuse_late(failure.row.line, failure.row)
+            taken_back = await self._roll_back(order, by, report) or TakenBack()
+            message = f"Row {failure.row.line} became invalid during the import; the import was rolled back"
             if taken_back.left:
                 message += f", except for {len(taken_back.left)} records that were changed or used since"
             return _report_of(order, first, message, applied=False, taken_back=taken_back)
@@ -216,7 +216,7 @@ class Imports:
             raise Forbidden(f"Access denied. {user.username}, who started the import, may no longer change stock")
         return Principal(user)
 
-    async def _take_back(self, order: ImportOrder, by: Principal, report: ProgressCallback) -> TakenBack | None:
+    async def _roll_back(self, order: ImportOrder, by: Principal, report: ProgressCallback) -> TakenBack | None:
         """Rolls back what any attempt of this import wrote; None when there is nothing."""
         taken = await ImportRollback(self._database, self._recorder, order.import_id, by).run(report)
         return None if taken == TakenBack() else taken

@@ -38,7 +38,7 @@ def known_types(stored: str) -> list[EventType]:
 
 
 class DeliveryStatus(AnyCase):
-    """The status of a delivery. An administrator dropped a `dropped` one."""
+    """The status of a delivery. A `dropped` one was given up with `skip_missed`."""
 
     WAITING = "waiting"
     DELIVERED = "delivered"

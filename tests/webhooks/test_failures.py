@@ -125,7 +125,7 @@ async def test_unexpected_error_fails_and_backs_off(
     assert "internal error (RuntimeError)" in (await _first_failure(admin, webhook))["error"]
     await asyncio.sleep(A_WHILE)
     assert len(receiver.received) == 1
-    assert caplog.text.count("failed inside Stocky") == 1
+    assert caplog.text.count("internal error while sending") == 1
     assert (await get(admin, f"/webhooks/{webhook['id']}"))["failing_since"]
 
 
