@@ -1,9 +1,8 @@
--- Alerts.
+-- Alerts: those caused by the stock, and those raised by people and the service.
 
 -- list_causes --
--- What there is to be alerted to about the items :ids, each with the alert that tells of it, if one does; and after
--- them (is_gone) the alerts whose cause has gone. :today is the first day on which a lot is not expired, :soon the
--- last on which it counts as expiring.
+-- The causes of alerts of the items :ids, each with its alert, if any; then (is_gone) the alerts whose cause has
+-- ended. :today is the first expiry date that is not expired, :soon the last that counts as expiring.
 WITH chosen (id) AS (
     SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT))
 ), cause (alert_type, item_id, sku_id, threshold_milli) AS (
@@ -50,25 +49,25 @@ SELECT alert.alert_type, alert.item_id, alert.sku_id, NULL, '', NULL, '', NULL, 
                       AND coalesce(cause.sku_id, 0) = coalesce(alert.sku_id, 0));
 
 -- raise_alert --
--- An alert for a cause, unless there is one for it: active, or resolved by a person while the cause goes on.
+-- Raises an alert for a cause without one; an alert that a person resolved counts while the cause lasts.
 INSERT INTO alert (alert_type, message, threshold_milli, sku_id, item_id, cause_lasts, created_at, updated_at)
 VALUES (:alert_type, :message, :threshold_milli, :sku_id, :item_id, TRUE, :created_at, :created_at)
 ON CONFLICT DO NOTHING;
 
 -- reword_alert --
--- What an alert tells of has another name or another threshold now.
+-- Updates an alert after a change of a name or a threshold.
 UPDATE alert
    SET message = :message, threshold_milli = :threshold_milli, updated_at = :updated_at
  WHERE id = :id;
 
 -- end_causes --
--- What the alerts :ids tell of has gone, so they are over.
+-- Resolves the alerts :ids, whose causes have ended.
 UPDATE alert
    SET is_active = FALSE, cause_lasts = FALSE, updated_at = :updated_at
  WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
 
 -- list_watched_items --
--- Items behind :after that there may be something to be alerted to about, :limit at most.
+-- Items after :after that may have an alert, up to :limit.
 SELECT item.id
   FROM item
  WHERE item.id > :after
@@ -90,19 +89,19 @@ SELECT DISTINCT item_id
  WHERE is_active AND location_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
 
 -- renew_service_alert --
--- What is wrong with the service itself, said again: the active alert of this kind says it in new words.
+-- Updates the active service alert of this type with a new message.
 UPDATE alert
    SET message = :message, updated_at = :updated_at
  WHERE alert_type = :alert_type AND sku_id IS NULL AND item_id IS NULL AND is_active;
 
 -- resolve_service_alerts --
--- The service is well again in this respect.
+-- Resolves the service alerts of this type.
 UPDATE alert
    SET is_active = FALSE, updated_at = :updated_at
  WHERE alert_type = :alert_type AND sku_id IS NULL AND item_id IS NULL AND is_active;
 
 -- add_alert --
--- An alert that a person raises; nothing when an active one of its kind is there for the SKU.
+-- Adds an alert raised by a person or the service; no row when the SKU has an active one of its type.
 INSERT INTO alert (alert_type, message, threshold_milli, sku_id, item_id, created_at, updated_at)
 VALUES (:alert_type, :message, :threshold_milli, :sku_id, (SELECT sku.item_id FROM sku WHERE sku.id = :sku_id),
         :created_at, :created_at)
@@ -126,14 +125,14 @@ SELECT id, alert_type, message, CAST(threshold_milli AS DOUBLE PRECISION) / 1000
  LIMIT :limit OFFSET :skip;
 
 -- acknowledge_alert --
--- Someone has seen it; the first time counts.
+-- Acknowledges an alert; stores the first time.
 UPDATE alert
    SET is_acknowledged = TRUE, acknowledged_at = coalesce(acknowledged_at, :acknowledged_at),
        updated_at = :acknowledged_at
  WHERE id = :id;
 
 -- resolve_alert --
--- A person says that it is over; while its cause goes on it does not come back.
+-- Resolves an alert for a person; it is not raised again while its cause lasts.
 UPDATE alert
    SET is_active = FALSE, updated_at = :updated_at
  WHERE id = :id;

@@ -1,7 +1,7 @@
--- Jobs: what takes a while.
+-- Jobs: long-running work, its leases and its history.
 
 -- add_job --
--- A job that waits, or that a process has begun already; nothing when its once_key is taken.
+-- Adds a queued or running job; no row when its once_key exists.
 INSERT INTO job (kind, status, once_key, parameters, attempts, max_attempts, run_after, owner, lease_until, created_by,
                  created_at, started_at)
 VALUES (:kind, :status, :once_key, :parameters, :attempts, :max_attempts, :run_after, :owner, :lease_until, :created_by,
@@ -10,19 +10,18 @@ ON CONFLICT (once_key) WHERE once_key IS NOT NULL DO NOTHING
 RETURNING id;
 
 -- find_waiting_job --
--- A job of this kind that begins as soon as a process is free.
+-- A queued job of this kind that is due.
 SELECT id
   FROM job
  WHERE kind = :kind AND status = 'queued' AND run_after <= :now
  LIMIT 1;
 
 -- lock_job_claims --
--- One process at a time claims a job; nothing is to be done here, where there is one process.
+-- Lets one process at a time claim a job. No-op: one process serves one SQLite file.
 SELECT 0;
 
 -- claim_job --
--- The job that waits longest becomes this process's, but not one of the kinds :alone of which another runs. Of several
--- processes that ask, one gets it.
+-- Claims the job that waits longest, except one of the kinds :alone while another of its kind runs. One process wins.
 UPDATE job
    SET status = 'running', owner = :owner, lease_until = :lease_until, attempts = attempts + 1, started_at = :now,
        error = NULL, error_status = NULL
@@ -37,38 +36,38 @@ UPDATE job
 RETURNING id, kind, parameters AS parameters_json, max_attempts, attempts;
 
 -- renew_job_leases --
--- This process works on the jobs :ids.
+-- Extends the leases of this process's jobs :ids.
 UPDATE job
    SET lease_until = :lease_until
  WHERE owner = :owner AND status = 'running'
    AND id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
 
 -- note_job_progress --
--- How far a job is.
+-- Stores a job's progress.
 UPDATE job
    SET phase = :phase, done = :done, total = :total, unit = :unit
  WHERE id = :id AND owner = :owner AND status = 'running';
 
 -- end_job --
--- What came of a job.
+-- Stores a job's result or error.
 UPDATE job
    SET status = :status, result = :result, error = :error, error_status = :error_status, finished_at = :finished_at,
        phase = :phase, done = :done, total = :total, unit = :unit, lease_until = NULL
  WHERE id = :id AND owner = :owner AND status = 'running';
 
 -- put_job_back --
--- A job that failed waits for another attempt.
+-- Queues a failed job for another attempt.
 UPDATE job
    SET status = 'queued', error = :error, run_after = :run_after, lease_until = NULL, owner = NULL
  WHERE id = :id AND owner = :owner AND status = 'running';
 
 -- end_interrupted_jobs --
--- Jobs whose process has gone, or that this one does not work on though they are its own: those that may be tried again
--- wait, the others have failed.
+-- Ends jobs whose process has gone, or that their own process does not run: queued again if they have attempts left,
+-- else failed.
 UPDATE job
    SET status = CASE WHEN attempts < max_attempts THEN 'queued' ELSE 'failed' END,
        finished_at = CASE WHEN attempts < max_attempts THEN NULL ELSE coalesce(:now, finished_at) END,
-       error = 'interrupted: the process that worked on it has ended', run_after = :now, lease_until = NULL, owner = NULL
+       error = 'interrupted: the process of the job has ended', run_after = :now, lease_until = NULL, owner = NULL
  WHERE status = 'running'
    AND ((owner <> :owner AND lease_until < :expired_before)
         OR (owner = :owner AND lease_until < :now
@@ -94,13 +93,13 @@ SELECT id, kind, status, phase, done, total, unit, result AS result_json, error,
  LIMIT :limit OFFSET :skip;
 
 -- list_open_jobs --
--- What the jobs of a kind that have not ended are to do.
+-- The parameters of the jobs of a kind that have not ended.
 SELECT parameters AS parameters_json
   FROM job
  WHERE kind = :kind AND status IN ('queued', 'running');
 
 -- remove_old_jobs --
--- What ended long ago, or so many jobs ago that nobody looks for it, but no key that may still be asked for.
+-- Removes jobs that ended before :before or are not among the last :kept, except recent once_keys.
 DELETE FROM job
  WHERE status IN ('done', 'failed')
    AND (finished_at < :before

@@ -1,8 +1,8 @@
--- The search: what may match, from the index; and the index, kept in step with the items.
--- Words and texts are folded in Python; see stocky/search/normalize.py.
+-- The search: candidates from the index, and updates of the index.
+-- Words and texts are normalised in Python; see stocky/search/normalize.py.
 
 -- find_exact --
--- Active items whose code is :code or that have the barcode :barcode, also in another form, and which of the two it was.
+-- Active items with the code :code or the barcode :barcode, also in another form, with the matching field.
 SELECT id AS item_id, 'code' AS field
   FROM item
  WHERE code = :code AND is_active
@@ -13,7 +13,7 @@ SELECT item.id, 'barcodes'
  WHERE barcode.code_key IN (:barcode, :barcode_key);
 
 -- find_verbatim --
--- Active items with the LIKE pattern :pattern, which is in lower case, in their name or else description.
+-- Active items whose name or description matches the lower-case LIKE pattern :pattern.
 SELECT id AS item_id, CASE WHEN contains(name, :pattern) THEN 'name' ELSE 'description' END AS field
   FROM item
  WHERE is_active AND (contains(name, :pattern) OR contains(description, :pattern))
@@ -21,7 +21,7 @@ SELECT id AS item_id, CASE WHEN contains(name, :pattern) THEN 'name' ELSE 'descr
  LIMIT :limit;
 
 -- find_by_name --
--- Active items whose name begins with :start, by name; :beyond is the first that does not.
+-- Active items whose name starts with :start, by name; :beyond sorts after all of them.
 SELECT found.item_id, found.text
   FROM search_text AS found
   JOIN item ON item.id = found.item_id AND item.is_active
@@ -30,7 +30,7 @@ SELECT found.item_id, found.text
  LIMIT :limit;
 
 -- find_containing --
--- Active items whose text has all of the patterns in it; % is one that every text has.
+-- Active items whose text matches all patterns; % matches every text.
 SELECT found.item_id, found.text
   FROM search_text AS found
   JOIN item ON item.id = found.item_id AND item.is_active
@@ -39,14 +39,14 @@ SELECT found.item_id, found.text
  LIMIT :limit;
 
 -- find_texts --
--- The active ones of the items :ids.
+-- The texts of the active ones of the items :ids.
 SELECT found.item_id, found.text
   FROM search_text AS found
   JOIN item ON item.id = found.item_id AND item.is_active
  WHERE found.item_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
 
--- list_item_places --
--- Where the items :ids are, the fullest place first.
+-- list_item_locations --
+-- The stock of the items :ids per location, largest first.
 SELECT sku.item_id, location.id, location.name, location.storage_type, location.box_no, location.loc_no,
        sum(CAST(sku.quantity_milli AS DOUBLE PRECISION)) / 1000 AS quantity, sku.unit,
        min(sku.expiry_date) AS expiry_date
@@ -57,21 +57,21 @@ SELECT sku.item_id, location.id, location.name, location.storage_type, location.
  ORDER BY sum(CAST(sku.quantity_milli AS DOUBLE PRECISION)) DESC, location.id;
 
 -- list_pending --
--- The oldest marks of items that have changed.
+-- The oldest marks of changed items.
 SELECT id, item_id
   FROM search_pending
  ORDER BY id
  LIMIT :limit;
 
 -- list_search_sources --
--- What is written about the items :ids.
+-- The text fields of the items :ids.
 SELECT id AS item_id, is_active, code, name, description, manufacturer_code, type_name AS type, tags_json, seller,
        barcodes_json
   FROM item_detail
  WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
 
 -- list_document_names --
--- What the documents of the items :ids are called.
+-- The names of the documents of the items :ids.
 SELECT item_id, name
   FROM document
  WHERE item_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
@@ -86,50 +86,50 @@ SELECT id AS item_id
  LIMIT :limit;
 
 -- list_search_texts --
--- What the index holds of the items :ids.
+-- The indexed texts of the items :ids.
 SELECT item_id, name, text
   FROM search_text
  WHERE item_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
 
 -- add_search_text --
--- An item in the index.
+-- Adds an item to the index.
 INSERT INTO search_text (item_id, name, text)
 VALUES (:item_id, :name, :text);
 
 -- remove_search_texts --
--- The items :ids, out of the index.
+-- Removes the items :ids from the index.
 DELETE FROM search_text
  WHERE item_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
 
 -- remove_pending --
--- The marks :ids, which have been seen to.
+-- Removes the processed marks :ids.
 DELETE FROM search_pending
  WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
 
 -- mark_missing --
--- Marks every item that the index has nothing of.
+-- Marks every item that the index lacks.
 INSERT INTO search_pending (item_id)
 SELECT id FROM item
 EXCEPT SELECT item_id FROM search_text
 EXCEPT SELECT item_id FROM search_pending;
 
 -- list_marked --
--- Which of the items :ids are marked.
+-- Those of the items :ids that are marked.
 SELECT item_id
   FROM search_pending
  WHERE item_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
 
 -- mark_everything --
--- Marks that whatever is missing is to be put in.
+-- Adds the mark for all items that the index lacks.
 INSERT INTO search_pending (item_id)
 VALUES (0);
 
 -- empty_search_index --
--- Nothing is in the index any more.
+-- Empties the index.
 DELETE FROM search_text;
 
 -- holds_search_texts --
--- A row when anything is in the index.
+-- A row if the index has any text.
 SELECT 1
   FROM search_text
  LIMIT 1;

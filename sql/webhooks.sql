@@ -1,18 +1,18 @@
--- Webhooks: who is told of what, how far each has been told, and what is to be delivered.
+-- Webhooks, their positions in the ledger and the notifications (webhook_news), and their deliveries.
 
 -- count_webhooks --
--- How many there are.
+-- Counts webhooks.
 SELECT count(*)
   FROM webhook;
 
 -- add_webhook --
--- A webhook.
+-- Adds a webhook.
 INSERT INTO webhook (url, description, event_types, secret, is_active, created_at, updated_at)
 VALUES (:url, :description, :event_types, :secret, :is_active, :created_at, :created_at)
 RETURNING id;
 
 -- get_webhook --
--- A webhook with how far it is; its secrets stay where they are.
+-- One webhook with its position, without its secrets.
 SELECT webhook.id, webhook.url, webhook.description, webhook.event_types, webhook.is_active,
        webhook.inactive_reason, webhook.created_at, webhook.updated_at, queue.ledger_position AS position,
        queue.failing_since, CASE WHEN queue.failures > 0 THEN queue.next_attempt_at END AS next_attempt_at,
@@ -23,7 +23,7 @@ SELECT webhook.id, webhook.url, webhook.description, webhook.event_types, webhoo
  WHERE webhook.id = :id;
 
 -- list_webhooks --
--- Webhooks, in the order they were made.
+-- Webhooks, in the order they were created.
 SELECT webhook.id, webhook.url, webhook.description, webhook.event_types, webhook.is_active,
        webhook.inactive_reason, webhook.created_at, webhook.updated_at, queue.ledger_position AS position,
        queue.failing_since, CASE WHEN queue.failures > 0 THEN queue.next_attempt_at END AS next_attempt_at,
@@ -35,62 +35,62 @@ SELECT webhook.id, webhook.url, webhook.description, webhook.event_types, webhoo
  LIMIT :limit OFFSET :skip;
 
 -- lock_webhook --
--- Whether there is a webhook; on Postgres it stays as it is until the end of the transaction.
+-- Whether a webhook exists; on Postgres locked until the transaction ends.
 SELECT id
   FROM webhook
  WHERE id = :id;
 
 -- touch_webhook --
--- It is being changed, and nobody else changes it before the transaction ends.
+-- Locks a webhook for a change and sets its time.
 UPDATE webhook
    SET updated_at = :updated_at
  WHERE id = :id;
 
 -- change_webhook --
--- What a person may change of it.
+-- Stores the fields that an administrator may change.
 UPDATE webhook
    SET url = :url, description = :description, event_types = :event_types, is_active = :is_active,
        inactive_reason = :inactive_reason
  WHERE id = :id;
 
 -- rotate_webhook_secret --
--- A new secret; the one before signs as well for a while.
+-- Stores a new secret; the previous one also signs until :former_until.
 UPDATE webhook
    SET former_secret = secret, former_until = :former_until, secret = :secret
  WHERE id = :id;
 
--- switch_webhook_off --
--- It is inactive, for a reason.
+-- disable_webhook --
+-- Disables a webhook with a reason.
 UPDATE webhook
    SET is_active = FALSE, inactive_reason = :reason, updated_at = :updated_at
  WHERE id = :id AND is_active;
 
--- count_webhooks_off --
--- Those that were switched off for a reason, and not by a person.
+-- count_disabled_webhooks --
+-- Counts webhooks that Stocky disabled.
 SELECT count(*)
   FROM webhook
  WHERE NOT is_active AND inactive_reason IS NOT NULL;
 
 -- remove_webhook --
--- A webhook, with its queue and its deliveries.
+-- Removes a webhook with its queue and its deliveries.
 DELETE FROM webhook
  WHERE id = :id;
 
 -- get_webhook_ends --
--- The ends of the ledger and of the news.
+-- The last ids of the ledger and of the notifications.
 SELECT (SELECT coalesce(max(id), 0) FROM stock_event) AS ledger,
-       (SELECT coalesce(max(id), 0) FROM webhook_news) AS news;
+       (SELECT coalesce(max(id), 0) FROM webhook_news) AS notifications;
 
 -- begin_webhook_queue --
--- A place to go on from, for a webhook that has none.
+-- Adds the positions of a webhook that has none.
 INSERT INTO webhook_queue (webhook_id, ledger_position, news_position, next_attempt_at)
-VALUES (:webhook_id, :ledger, :news, :now)
+VALUES (:webhook_id, :ledger, :notifications, :now)
 ON CONFLICT (webhook_id) DO NOTHING;
 
--- list_webhook_places --
--- Where the active webhooks stand, and which webhooks stand nowhere.
+-- list_webhook_positions --
+-- The positions of active webhooks, and webhooks without positions.
 SELECT webhook.id, webhook.event_types AS stored_types, queue.ledger_position AS ledger,
-       queue.news_position AS news,
+       queue.news_position AS notifications,
        (SELECT count(*) FROM webhook_delivery
          WHERE webhook_delivery.webhook_id = webhook.id AND webhook_delivery.status = 'waiting') AS waiting
   FROM webhook
@@ -98,9 +98,8 @@ SELECT webhook.id, webhook.event_types AS stored_types, queue.ledger_position AS
  WHERE webhook.is_active OR queue.webhook_id IS NULL
  ORDER BY webhook.id;
 
--- list_webhook_news --
--- What happened beside the ledger after :after up to :until, oldest first, with the alert that it is about. Of an alert
--- that was deleted there is nothing to tell.
+-- list_webhook_notifications --
+-- Notifications after :after up to :until, oldest first, with their alert. Those of a deleted alert are left out.
 SELECT news.id, news.event_type, news.data AS data_json, news.occurred_at, alert.id AS alert_id, alert.alert_type,
        alert.message, CAST(alert.threshold_milli AS DOUBLE PRECISION) / 1000 AS threshold_value,
        alert.is_acknowledged, alert.acknowledged_at, alert.sku_id, alert.item_id, alert.created_at, alert.updated_at
@@ -111,44 +110,44 @@ SELECT news.id, news.event_type, news.data AS data_json, news.occurred_at, alert
  LIMIT :limit;
 
 -- advance_webhook_queue --
--- A webhook is handed what lies between; of several who hand out the same, one does.
+-- Moves the positions of a webhook from the expected ones; one of several processes succeeds.
 UPDATE webhook_queue
-   SET ledger_position = :ledger, news_position = :news
- WHERE webhook_id = :webhook_id AND ledger_position = :from_ledger AND news_position = :from_news
+   SET ledger_position = :ledger, news_position = :notifications
+ WHERE webhook_id = :webhook_id AND ledger_position = :from_ledger AND news_position = :from_notifications
    AND EXISTS (SELECT 1 FROM webhook WHERE webhook.id = webhook_queue.webhook_id AND webhook.is_active);
 
--- place_webhook_in_ledger --
--- Where in the ledger a webhook goes on from, unless it has been handed more than that meanwhile.
+-- move_webhook_in_ledger --
+-- Moves a webhook forward in the ledger, never back.
 UPDATE webhook_queue
    SET ledger_position = :ledger
  WHERE webhook_id = :webhook_id AND ledger_position < :ledger;
 
--- place_webhook_in_news --
--- Where in the news a webhook goes on from, unless it has been handed more than that meanwhile.
+-- move_webhook_in_notifications --
+-- Moves a webhook forward in the notifications, never back.
 UPDATE webhook_queue
-   SET news_position = :news
- WHERE webhook_id = :webhook_id AND news_position < :news;
+   SET news_position = :notifications
+ WHERE webhook_id = :webhook_id AND news_position < :notifications;
 
 -- hurry_webhook_queue --
--- What waits is sent now.
+-- Makes the waiting deliveries due now.
 UPDATE webhook_queue
    SET next_attempt_at = :now
  WHERE webhook_id = :webhook_id;
 
 -- forgive_webhook_queue --
--- Failures until now do not count any more, and what waits is sent now.
+-- Resets the failures and makes the waiting deliveries due now.
 UPDATE webhook_queue
    SET next_attempt_at = :now, failures = 0, failing_since = NULL
  WHERE webhook_id = :webhook_id;
 
 -- add_webhook_delivery --
--- Something to be sent.
+-- Adds a delivery.
 INSERT INTO webhook_delivery (webhook_id, message_id, event_type, payload, position, status, created_at)
 VALUES (:webhook_id, :message_id, :event_type, :payload, :position, 'waiting', :created_at)
 RETURNING id;
 
 -- trim_webhook_deliveries --
--- Of what was delivered or dropped, that which is not among the last :kept of its webhook.
+-- Removes delivered and dropped deliveries that are not among the last :kept of the webhook.
 DELETE FROM webhook_delivery
  WHERE webhook_id = :webhook_id AND status <> 'waiting'
    AND id <= (SELECT kept.id FROM webhook_delivery AS kept
@@ -156,18 +155,18 @@ DELETE FROM webhook_delivery
                ORDER BY kept.id DESC LIMIT 1 OFFSET :kept);
 
 -- remove_old_webhook_deliveries --
--- What was delivered or dropped, and handed out long ago.
+-- Removes delivered and dropped deliveries created before :before.
 DELETE FROM webhook_delivery
  WHERE status <> 'waiting' AND created_at < :before;
 
--- remove_old_webhook_news --
--- News of long ago, or of which there are more than :kept, but for the last, after which the next is numbered.
+-- remove_old_webhook_notifications --
+-- Removes notifications before :before or beyond the last :kept, except the last one, which holds the id sequence.
 DELETE FROM webhook_news
  WHERE id < (SELECT max(id) FROM webhook_news)
    AND (occurred_at < :before OR id <= (SELECT max(id) FROM webhook_news) - :kept);
 
 -- get_webhook_delivery --
--- A delivery of a webhook, with what is sent.
+-- One delivery of a webhook with its payload.
 SELECT id, webhook_id, message_id, event_type, status, attempts, response_status, error, created_at, attempted_at,
        delivered_at, position, payload AS payload_json
   FROM webhook_delivery
@@ -184,19 +183,19 @@ SELECT id, webhook_id, message_id, event_type, status, attempts, response_status
  LIMIT :limit OFFSET :skip;
 
 -- reopen_webhook_delivery --
--- It waits to be sent again.
+-- Sets a delivery to wait again.
 UPDATE webhook_delivery
    SET status = 'waiting', delivered_at = NULL
  WHERE id = :id AND webhook_id = :webhook_id;
 
 -- drop_webhook_deliveries --
--- What waits is not sent any more.
+-- Drops the waiting deliveries.
 UPDATE webhook_delivery
    SET status = 'dropped'
  WHERE webhook_id = :webhook_id AND status = 'waiting';
 
 -- find_due_webhook --
--- A webhook that is to be sent something now and that nobody is sending to.
+-- A webhook with a due delivery and without a lease.
 SELECT queue.webhook_id
   FROM webhook_queue AS queue
   JOIN webhook ON webhook.id = queue.webhook_id
@@ -207,31 +206,31 @@ SELECT queue.webhook_id
  LIMIT 1;
 
 -- claim_webhook --
--- This process sends to it for a while; of several that ask, one does.
+-- Takes the lease of a webhook; one of several processes succeeds.
 UPDATE webhook_queue
    SET owner = :owner, lease_until = :lease_until
  WHERE webhook_id = :webhook_id AND (lease_until IS NULL OR lease_until <= :now);
 
 -- end_webhook_leases --
--- Nobody is sending: the process that was has gone.
+-- Ends all leases: the process that held them has gone.
 UPDATE webhook_queue
    SET owner = NULL, lease_until = NULL
  WHERE owner IS NOT NULL;
 
 -- hold_webhook --
--- This process goes on sending to it.
+-- Renews the lease of a webhook.
 UPDATE webhook_queue
    SET lease_until = :lease_until
  WHERE webhook_id = :webhook_id AND owner = :owner;
 
--- let_go_of_webhook --
--- This process does not send to it any more.
+-- release_webhook --
+-- Releases the lease of a webhook.
 UPDATE webhook_queue
    SET owner = NULL, lease_until = NULL
  WHERE webhook_id = :webhook_id AND owner = :owner;
 
 -- find_next_delivery --
--- What its owner has to send to a webhook first.
+-- The first waiting delivery, for the owner of the lease.
 SELECT delivery.id, delivery.webhook_id, delivery.message_id, delivery.event_type, delivery.payload, webhook.url,
        webhook.secret, webhook.former_secret, webhook.former_until, queue.failures, queue.failing_since
   FROM webhook_queue AS queue
@@ -243,26 +242,26 @@ SELECT delivery.id, delivery.webhook_id, delivery.message_id, delivery.event_typ
  LIMIT 1;
 
 -- note_delivered --
--- The receiver has taken it.
+-- Records a successful delivery.
 UPDATE webhook_delivery
    SET status = 'delivered', attempts = attempts + 1, response_status = :response_status, error = NULL,
        attempted_at = :now, delivered_at = :now
  WHERE message_id = :message_id AND status = 'waiting';
 
 -- note_not_delivered --
--- The receiver has not taken it, and why.
+-- Records a failed attempt with its error.
 UPDATE webhook_delivery
    SET attempts = attempts + 1, response_status = :response_status, error = :error, attempted_at = :now
  WHERE message_id = :message_id AND status = 'waiting';
 
 -- note_webhook_works --
--- The receiver of this process's webhook takes what it is sent.
+-- Resets the failures after a success.
 UPDATE webhook_queue
    SET failures = 0, failing_since = NULL
  WHERE webhook_id = :webhook_id AND owner = :owner;
 
 -- delay_webhook --
--- The receiver of this process's webhook does not, and is left alone for a while; unless it was repaired meanwhile.
+-- Delays a webhook after a failure and releases its lease, unless the webhook was repaired meanwhile.
 UPDATE webhook_queue
    SET failures = failures + 1, failing_since = :failing_since, next_attempt_at = :next_attempt_at,
        owner = NULL, lease_until = NULL
@@ -270,7 +269,7 @@ UPDATE webhook_queue
    AND failures = :failures AND coalesce(failing_since, :failing_since) = :failing_since
    AND EXISTS (SELECT 1 FROM webhook WHERE webhook.id = webhook_queue.webhook_id AND webhook.url = :url);
 
--- add_webhook_news --
--- Something that happened beside the ledger and the alerts, which note themselves.
+-- add_webhook_notification --
+-- Adds a notification about something other than the ledger and alerts; alerts add theirs by trigger.
 INSERT INTO webhook_news (event_type, data, occurred_at)
 VALUES (:event_type, :data, :occurred_at);

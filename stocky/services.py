@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from stocky.alerts.daily_check import AlertUpkeep
+from stocky.alerts.daily_check import DailyCheck
 from stocky.auth.identity import Identities
 from stocky.backup.admin_service import BackupAdministration
 from stocky.backup.rescue import Rescue
@@ -71,7 +71,7 @@ class Services:
         # First, so that nothing else that is due waits for a time of a clock that was wrong.
         self.clock_watch = ClockWatch(self.database, self.backups.backups.store)
         self.clock_watch.register_tasks(self.schedule)
-        AlertUpkeep(self.database, self.jobs, self._zone).register_tasks(self.schedule)
+        DailyCheck(self.database, self.jobs, self._zone).register_tasks(self.schedule)
         BackupUpkeep(self.config, self.database, self.backups.backups, self.jobs, self.metrics).register_tasks(
             self.schedule
         )

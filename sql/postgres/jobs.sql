@@ -1,5 +1,5 @@
--- Where several processes claim at once, each sees what the one before it has claimed.
+-- Several processes claim jobs at once; the lock makes each see the previous claim.
 
 -- lock_job_claims --
--- One process at a time claims a job, until the end of its transaction.
+-- Lets one process at a time claim a job, until its transaction ends.
 SELECT pg_advisory_xact_lock(77862603) AS locked;

@@ -1,7 +1,7 @@
--- The search's index on Postgres: trigrams by pg_trgm; without it every text is read.
+-- The search index on Postgres: trigrams by pg_trgm; without it every text is read.
 
 -- find_by_name --
--- Active items whose name begins with :start, by name; :beyond is the first that does not.
+-- Active items whose name starts with :start, by name; :beyond sorts after all of them.
 SELECT found.item_id, found.text
   FROM search_text AS found
   JOIN item ON item.id = found.item_id AND item.is_active
@@ -10,10 +10,10 @@ SELECT found.item_id, found.text
  LIMIT :limit;
 
 -- make_search_index --
--- The index itself, where it is missing and pg_trgm is there or can be had; a server may lack it, or forbid it.
+-- Creates a missing index if pg_trgm exists or can be created; a server may lack it or forbid it.
 DO $$
 DECLARE
-    place NAME;
+    extension_schema NAME;
 BEGIN
     IF to_regclass('search_text_trigrams') IS NOT NULL THEN
         RETURN;
@@ -21,55 +21,55 @@ BEGIN
     BEGIN
         CREATE EXTENSION IF NOT EXISTS pg_trgm;
     EXCEPTION WHEN OTHERS THEN
-        RAISE DEBUG 'pg_trgm cannot be had: %', SQLERRM;
+        RAISE DEBUG 'pg_trgm cannot be created: %', SQLERRM;
     END;
-    SELECT nspname INTO place
+    SELECT nspname INTO extension_schema
       FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace
      WHERE extname = 'pg_trgm';
-    IF place IS NOT NULL THEN
+    IF extension_schema IS NOT NULL THEN
         EXECUTE format('CREATE INDEX IF NOT EXISTS search_text_trigrams ON search_text USING gin (text %I.gin_trgm_ops)',
-                       place);
+                       extension_schema);
     END IF;
 END
 $$;
 
--- make_search_index_take_in --
--- Postgres does that by itself.
+-- make_search_insert_trigger --
+-- No-op: Postgres updates its indexes itself.
 SELECT 1;
 
--- make_search_index_let_go --
--- Postgres does that by itself.
+-- make_search_delete_trigger --
+-- No-op: Postgres updates its indexes itself.
 SELECT 1;
 
 -- drop_search_index --
--- Takes the index away, also a damaged one.
+-- Drops the index, also a damaged one.
 DROP INDEX IF EXISTS search_text_trigrams;
 
--- drop_search_index_take_in --
--- Nothing is to be done.
+-- drop_search_insert_trigger --
+-- No-op: there is no trigger.
 SELECT 1;
 
--- drop_search_index_let_go --
--- Nothing is to be done.
+-- drop_search_delete_trigger --
+-- No-op: there is no trigger.
 SELECT 1;
 
 -- has_search_index --
--- Whether substrings are looked up in an index.
+-- Whether an index of substrings exists.
 SELECT to_regclass('search_text_trigrams') IS NOT NULL;
 
--- take_search_turn --
--- Whether this process may work on the index until the end of its transaction; one at a time does.
+-- lock_search_index --
+-- Whether this process may work on the index until its transaction ends; one process at a time.
 SELECT pg_try_advisory_xact_lock(7786263);
 
 -- list_index_gaps --
--- Postgres keeps its indexes in step by itself.
+-- No rows: Postgres updates its indexes itself.
 SELECT item_id
   FROM search_text
  WHERE FALSE
  LIMIT :limit;
 
--- find_pieces --
--- For each of the pieces :pieces, three letters or more, the items whose text has it, :most at most, as a list.
+-- find_items_by_fragment --
+-- For each fragment in :fragments, of three letters or more, a list of up to :most items whose text contains it.
 SELECT (SELECT json_agg(hit.item_id)
-          FROM (SELECT item_id FROM search_text WHERE text LIKE '%' || piece.value || '%' LIMIT :most) AS hit)
-  FROM json_each(CAST(:pieces AS TEXT)) AS piece;
+          FROM (SELECT item_id FROM search_text WHERE text LIKE '%' || fragment.value || '%' LIMIT :most) AS hit)
+  FROM json_each(CAST(:fragments AS TEXT)) AS fragment;

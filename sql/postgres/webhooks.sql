@@ -1,7 +1,7 @@
--- Where several write at once, rows that a decision rests on are locked.
+-- Row locks against concurrent writers.
 
 -- lock_webhook --
--- Keeps a webhook as it is until the end of the transaction: it is locked before its queue and its deliveries.
+-- Locks a webhook until the transaction ends, before its queue and its deliveries.
 SELECT id
   FROM webhook
  WHERE id = :id

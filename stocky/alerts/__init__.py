@@ -1,1 +1,1 @@
-"""Alerts: what someone should look at; never two active ones for one cause."""
+"""Alerts about stock and the service; at most one active alert per cause."""

@@ -1,4 +1,4 @@
-"""The daily look at all that may be alerted to: time alone makes lots expire, and no transaction tells of it."""
+"""Evaluates all alerts daily: lots expire by time alone, without a transaction that would evaluate them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from datetime import UTC, datetime, time, tzinfo
 from typing import Any
 
 from stocky import clock
-from stocky.alerts.evaluate import list_watched_items, look_at_items
-from stocky.alerts.repository import alert_of_duty
+from stocky.alerts.evaluate import evaluate_items, list_watched_items
+from stocky.alerts.repository import alert_on_failure
 from stocky.db import Connection, Database
 from stocky.jobs import repository as jobs_repository
 from stocky.jobs.jobs import Jobs
@@ -16,37 +16,37 @@ from stocky.jobs.schedule import ATTEMPTS, Due, Schedule
 from stocky.progress import ProgressCallback
 
 KIND = "alerts.look"
-# Items in one transaction: so few that a scan in between does not have to wait.
+# Items in one transaction: few enough that a scan does not wait.
 AT_ONCE = 200
 # Lots expire with the day in UTC.
 AT = time(0, 5, tzinfo=UTC)
 
 
-class AlertUpkeep:
-    """The standing duty of one process."""
+class DailyCheck:
+    """The daily check of one process."""
 
     def __init__(self, database: Database, jobs: Jobs, zone: tzinfo | None = None) -> None:
-        """`zone` is that of the schedule."""
+        """`zone` is the schedule's time zone."""
         self._database = database
         self._zone = zone
-        ended = alert_of_duty("alert_check_failed", "The daily check for alerts")
-        jobs.register(KIND, self.look, is_alone=True, ended=ended)
+        ended = alert_on_failure("alert_check_failed", "The daily check for alerts")
+        jobs.register(KIND, self.run, is_alone=True, ended=ended)
 
     def register_tasks(self, schedule: Schedule) -> None:
-        """Hands the duty to the schedule."""
+        """Registers the daily check."""
         schedule.daily(KIND, self._due)
 
-    async def look(self, parameters: dict[str, Any], report: ProgressCallback) -> None:
-        """Looks at every item that may have to be alerted to."""
+    async def run(self, parameters: dict[str, Any], report: ProgressCallback) -> None:
+        """Evaluates the alerts of every item that may have one."""
         last = done = 0
         while True:
             async with self._database.transaction() as tx:
                 ids = await list_watched_items(tx, last, AT_ONCE)
-                await look_at_items(tx, ids)
+                await evaluate_items(tx, ids)
             if not ids:
                 return
             last, done = ids[-1], done + len(ids)
-            report("looking", done, None, "items")
+            report("checking", done, None, "items")
 
     async def _due(self) -> Due | None:
         async with self._database.read() as read:
@@ -56,6 +56,6 @@ class AlertUpkeep:
         return Due(at, clock.LONG_AGO)
 
 
-async def look_soon(tx: Connection, by: str | None) -> None:
-    """Queues the look, for what changes it everywhere at once; one that waits already will see the change."""
+async def queue_check(tx: Connection, by: str | None) -> None:
+    """Queues a check after a change that affects many items; a queued check already covers it."""
     await jobs_repository.add_job_unless_waiting(tx, NewJob(kind=KIND, created_by=by, max_attempts=ATTEMPTS))

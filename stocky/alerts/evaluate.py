@@ -1,9 +1,9 @@
-"""Alerts that have a cause in the stock: raised and resolved in the transaction that made or ended it, once for each.
+"""Alerts caused by the stock: raised and resolved once per cause, in the transaction that starts or ends the cause.
 
-What they tell of: an item at or below its minimum (`low_stock`), a SKU below nothing (`negative_stock`), a lot that
-expires within the days that the settings say (`expiring`) or has (`expired`), and what belongs in the cold and is not
-there (`storage_mismatch`): a thing for the freezer anywhere else, one for the refrigerator anywhere but there and in
-the freezer. Whoever looks holds the locks of the items, so two processes do not raise or resolve across each other.
+The causes: an item at or below its minimum (`low_stock`), a SKU below zero (`negative_stock`), a lot that expires
+within the configured days (`expiring`) or has expired (`expired`), and an item outside its cold storage
+(`storage_mismatch`): a freezer item anywhere else, a refrigerator item outside refrigerator and freezer. The items are
+locked during evaluation, so that concurrent processes do not interfere.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ COLD = frozenset({"freezer", "refrigerator"})
 
 
 class Cause(msgspec.Struct, frozen=True):
-    """What an alert tells of; `alert_id` and `message` are those of the alert that does. `is_gone`: it was."""
+    """The cause of an alert; `alert_id` and `message` are those of its alert. `is_gone`: the cause has ended."""
 
     alert_type: str
     item_id: int
@@ -38,22 +38,22 @@ class Cause(msgspec.Struct, frozen=True):
     is_gone: bool
 
     @property
-    def words(self) -> str:
-        """The message. It says nothing that changes while the cause goes on."""
+    def text(self) -> str:
+        """The message of the alert, without values that change while the cause lasts."""
         if self.alert_type == "low_stock":
             return f"{self.item_name} is at or below its minimum of {from_milli(self.threshold_milli or 0):g}"
-        thing = f"{self.item_name} at {self.location_name}"
+        subject = f"{self.item_name} at {self.location_name}"
         if self.alert_type == "negative_stock":
-            return f"{thing} is below zero: more was taken than was known to be there"
+            return f"{subject} is below zero: more was removed than was in stock"
         if self.alert_type == "storage_mismatch":
-            return f"{thing} belongs in the {self.storage_type}"
-        return f"{thing} {'expired' if self.alert_type == 'expired' else 'expires'} on {self.expiry_date}"
+            return f"{subject} belongs in the {self.storage_type}"
+        return f"{subject} {'expired' if self.alert_type == 'expired' else 'expires'} on {self.expiry_date}"
 
 
 async def evaluate_alerts(tx: Connection, item_ids: Iterable[int]) -> None:
-    """Raises what there is to be alerted to about these items, and resolves what has gone.
+    """Raises alerts for new causes of these items, and resolves alerts whose cause has ended.
 
-    The items are locked. An alert that a person resolved does not come back before its cause went and came again.
+    Requires locked items. An alert that a person resolved is raised again only after its cause ended and recurred.
     """
     settings = await get_settings(tx)
     today, moment = clock.today(), clock.now()
@@ -71,29 +71,29 @@ async def evaluate_alerts(tx: Connection, item_ids: Iterable[int]) -> None:
     if new:
         await tx.execute_many(
             "raise_alert",
-            [(each.alert_type, each.words, each.threshold_milli, each.sku_id, each.item_id, moment) for each in new],
+            [(each.alert_type, each.text, each.threshold_milli, each.sku_id, each.item_id, moment) for each in new],
         )
-    reworded = [each for each in causes if not each.is_gone and each.message not in (None, each.words)]
-    if reworded:
+    changed = [each for each in causes if not each.is_gone and each.message not in (None, each.text)]
+    if changed:
         await tx.execute_many(
-            "reword_alert", [(each.words, each.threshold_milli, moment, each.alert_id) for each in reworded]
+            "reword_alert", [(each.text, each.threshold_milli, moment, each.alert_id) for each in changed]
         )
 
 
-async def look_at_items(tx: Connection, item_ids: Iterable[int]) -> None:
-    """The same, where the items are not locked yet."""
+async def evaluate_items(tx: Connection, item_ids: Iterable[int]) -> None:
+    """Locks the items and evaluates their alerts."""
     ids = sorted(item_ids)
     if ids:
         await tx.all("lock_items", dict[str, Any], ids=ids)
         await evaluate_alerts(tx, ids)
 
 
-async def look_at_places(tx: Connection, location_ids: Iterable[int]) -> None:
-    """The same for all that is at these locations, which are locked, after their storage type has changed."""
+async def evaluate_locations(tx: Connection, location_ids: Iterable[int]) -> None:
+    """Evaluates the alerts of all items at these locked locations, after a change of their storage type."""
     found = await tx.all("list_items_with_skus_at", dict[str, int], ids=sorted(location_ids))
-    await look_at_items(tx, {row["item_id"] for row in found})
+    await evaluate_items(tx, {row["item_id"] for row in found})
 
 
 async def list_watched_items(read: Connection, after: int, limit: int) -> list[int]:
-    """Ids of items that there may be something to be alerted to about, those behind `after`, rising."""
+    """Ids after `after` of items that may have an alert, in ascending order."""
     return [row["id"] for row in await read.all("list_watched_items", dict[str, int], after=after, limit=limit)]

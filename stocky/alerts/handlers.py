@@ -1,4 +1,4 @@
-"""`/alerts`: what someone should look at."""
+"""`/alerts`: alerts about stock and the service."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from stocky.http.parameters import Paging, PathId
 
 @get("/", opt=readers)
 async def list_alerts(read: Connection, paging: Paging, active_only: bool = True) -> list[Alert]:
-    """Alerts, newest first."""
+    """List alerts, newest first."""
     return await repository.list_alerts(read, skip=paging.skip, limit=paging.limit, active_only=active_only)
 
 
 @post("/", opt=members)
 async def create_alert(data: NewAlert, tx: Connection) -> Alert:
-    """Raise an alert by hand."""
+    """Raise an alert manually."""
     return await repository.add_alert(tx, data)
 
 
 @patch("/{alert_id:int}/acknowledge", opt=members)
 async def acknowledge_alert(tx: Connection, alert_id: PathId) -> Alert:
-    """Say that someone has seen it."""
+    """Acknowledge an alert: someone has seen it."""
     return await repository.acknowledge_alert(tx, alert_id)
 
 
 @patch("/{alert_id:int}/resolve", opt=members)
 async def resolve_alert(tx: Connection, alert_id: PathId) -> Alert:
-    """Say that it is over."""
+    """Resolve an alert."""
     return await repository.resolve_alert(tx, alert_id)
 
 

@@ -1,4 +1,4 @@
-"""Alerts in the database, as people and the service itself raise, see and resolve them; `causes` has the others."""
+"""Alerts in the database, raised and resolved by people and by the service; `evaluate` has those of the stock."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from stocky.quantity import to_milli
 
 
 async def raise_service_alert(tx: Connection, alert_type: str, message: str) -> None:
-    """Says that something is wrong with the service itself; once, however often it is said."""
+    """Raises an alert about the service itself, or updates the active one of this type."""
     message = message[:MAX_MESSAGE]
     if not await tx.execute("renew_service_alert", alert_type=alert_type, message=message, updated_at=clock.now()):
         await add_alert(tx, NewAlert(alert_type=alert_type, message=message))
 
 
 async def resolve_service_alerts(tx: Connection, alert_type: str) -> None:
-    """Says that it is well again."""
+    """Resolves the service's alerts of this type."""
     await tx.execute("resolve_service_alerts", alert_type=alert_type, updated_at=clock.now())
 
 
-def alert_of_duty(alert_type: str, duty: str) -> Callable[[Connection, str | None], Awaitable[None]]:
-    """What a job calls at its end: an alert says that the duty failed, until it has been done."""
+def alert_on_failure(alert_type: str, task: str) -> Callable[[Connection, str | None], Awaitable[None]]:
+    """The end callback of a job: raises an alert after a failure, and resolves it after a success."""
 
     async def ended(tx: Connection, error: str | None) -> None:
         if error is None:
             await resolve_service_alerts(tx, alert_type)
         else:
-            await raise_service_alert(tx, alert_type, f"{duty} failed: {error}")
+            await raise_service_alert(tx, alert_type, f"{task} failed: {error}")
 
     return ended
 
@@ -49,7 +49,7 @@ async def list_alerts(read: Connection, *, skip: int, limit: int, active_only: b
 
 
 async def add_alert(tx: Connection, new: NewAlert) -> Alert:
-    """Raises NotFound for an unknown SKU, Conflict when an active alert of this kind is there for it."""
+    """Raises NotFound for an unknown SKU, Conflict when the SKU has an active alert of this type."""
     if new.sku_id is not None and await tx.value("get_sku", id=new.sku_id) is None:
         raise NotFound(f"There is no SKU with id {new.sku_id}")
     alert_id = await tx.value(
@@ -61,7 +61,7 @@ async def add_alert(tx: Connection, new: NewAlert) -> Alert:
         created_at=clock.now(),
     )
     if alert_id is None:
-        raise Conflict(f"An alert of type {new.alert_type} is there for this SKU already, until its cause has gone")
+        raise Conflict(f"This SKU already has an alert of type {new.alert_type}, which lasts until its cause has ended")
     return await get_alert(tx, alert_id)
 
 

@@ -1,4 +1,4 @@
-"""Alerts as they are asked for and answered."""
+"""Requests and responses about alerts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_MESSAGE = 1000
 
 
 class Alert(Struct, kw_only=True):
-    """What someone should look at."""
+    """A condition that needs attention."""
 
     id: int
     alert_type: str
@@ -30,7 +30,7 @@ class Alert(Struct, kw_only=True):
 
 
 class NewAlert(Struct, kw_only=True):
-    """An alert that a person raises."""
+    """An alert raised by a person."""
 
     alert_type: Annotated[str, Meta(min_length=1, max_length=50, examples=["low_stock"])]
     message: Annotated[str, Meta(min_length=1, max_length=MAX_MESSAGE)]

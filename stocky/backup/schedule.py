@@ -21,7 +21,7 @@ from stocky.jobs.schedule import Due, Schedule
 from stocky.metrics import Metrics
 from stocky.progress import ProgressCallback
 from stocky.settings.repository import changed_at, get_settings
-from stocky.webhooks.queues import tell
+from stocky.webhooks.queues import notify
 from stocky.webhooks.schemas import EventType
 from stocky.worker.workspace import sweep
 
@@ -77,7 +77,7 @@ class BackupUpkeep:
         async with self._database.transaction() as tx:
             await alerts.resolve_service_alerts(tx, FAILED)
             finished = {"id": made.id, "filename": made.filename, "sha256": made.sha256, "size_bytes": made.size_bytes}
-            await tell(tx, EventType.BACKUP_FINISHED, finished)
+            await notify(tx, EventType.BACKUP_FINISHED, finished)
         removed = await asyncio.to_thread(self._backups.store.keep_last, settings.backup_keep)
         _log.info("Backed up to %s, restored it on trial, and removed %d old ones", made.filename, len(removed))
         await self._count_backups()
@@ -91,7 +91,7 @@ class BackupUpkeep:
     async def _alert(self, tx: Connection, message: str) -> None:
         _log.error("%s", message)
         await alerts.raise_service_alert(tx, FAILED, message)
-        await tell(tx, EventType.BACKUP_FAILED, {"message": message})
+        await notify(tx, EventType.BACKUP_FAILED, {"message": message})
 
     async def _tidy(self) -> None:
         """Removes what has expired and what killed processes left behind."""

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET
 
 from stocky import clock
-from stocky.alerts.evaluate import look_at_places
+from stocky.alerts.evaluate import evaluate_locations
 from stocky.auth.schemas import Principal
 from stocky.boxes.schemas import Box, BoxChange, BoxPlace, NewBox, PlacedStock
 from stocky.catalogue.repository import like_pattern, or_current
@@ -102,7 +102,7 @@ async def change_box(tx: Connection, box_no: int, change: BoxChange, by: Princip
         changed = await tx.all(
             "change_box_places", dict[str, int], box_no=box_no, storage_type=storage_type, updated_at=clock.now()
         )
-        await look_at_places(tx, [row["id"] for row in changed])
+        await evaluate_locations(tx, [row["id"] for row in changed])
     await tx.execute(
         "change_box",
         box_no=box_no,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import UNSET, to_builtins
 
 from stocky import clock
-from stocky.alerts.evaluate import look_at_places
+from stocky.alerts.evaluate import evaluate_locations
 from stocky.auth.schemas import Principal
 from stocky.catalogue.repository import like_pattern, or_current
 from stocky.catalogue.schemas import Location, LocationChange, NewLocation
@@ -91,7 +91,7 @@ async def change_location(tx: Connection, location_id: int, change: LocationChan
         updated_at=clock.now(),
     )
     if or_current(change.storage_type, location.storage_type) != location.storage_type:
-        await look_at_places(tx, [location_id])
+        await evaluate_locations(tx, [location_id])
     details = {name: value for name, value in to_builtins(change).items() if value is not UNSET}
     await audit.record(tx, by, "changed", "location", location_id, details)
     return await get_location(tx, location_id)

@@ -1,6 +1,6 @@
-"""Demonstration data: a kitchen and an electronics bench, only ever put into a database without items.
+"""Demonstration data: a kitchen and an electronics bench, written only into a database without items.
 
-Everything goes in as people and scanners would put it: by the repositories, and by the recorder.
+It uses the repositories and the recorder, as people and scanners do.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from stocky.auth.schemas import NewApiKey, NewUser, Principal, Role, User
 from stocky.catalogue import location_repository, repository
 from stocky.catalogue.schemas import Barcode, NewItem, NewLocation
 from stocky.db import Connection, Database
-from stocky.demo_data.month import DAYS, Kept, Month, People, landing_of
-from stocky.demo_data.things import PLACES, Thing, first_things
+from stocky.demo_data.month import DAYS, DemoItem, Month, People, arrival_location
+from stocky.demo_data.things import LOCATIONS, Thing, first_things
 from stocky.scanner.repository import change_state, touch_scanner
 from stocky.scanner.schemas import Mode, StateChange
 from stocky.schema import OversellPolicy
 from stocky.stock.recorder import Recorder
 from stocky.stock.service import raise_if_rejected
 
-# Every scanner: what a scan of it does, and where.
+# The scanners with their mode and location.
 _SCANNERS = {
     "kitchen": (Mode.REMOVE, "Pantry, lower shelf"),
     "shopping-bag": (Mode.ADD, "Kitchen counter"),
@@ -38,7 +38,7 @@ _SCANNERS = {
 
 
 class Demo(Struct, frozen=True):
-    """What there is now. The password of the new admin, if one was made, and the scanners' key are known only here."""
+    """The created data. Only this holds the scanners' key and the password of a newly created admin."""
 
     items: int
     locations: int
@@ -50,7 +50,7 @@ class Demo(Struct, frozen=True):
 
 
 async def holds_items(database: Database) -> bool:
-    """Whether anyone has added an item, also one that is hidden now."""
+    """Whether the database has items, including inactive ones."""
     async with database.read() as read:
         for is_active in (True, False):
             if await read.run(repository.list_items, skip=0, limit=1, is_active=is_active):
@@ -67,10 +67,10 @@ async def fill(
     introduce: Callable[[Demo], None],
     progress: Callable[[int], None],
 ) -> None:
-    """Fills an open database that holds no items, with at most as many as `things` knows.
+    """Fills an open database without items, with at most MAX_THINGS items.
 
-    `introduce` is told what there is as soon as it can be used, before the events;
-    `progress` how many events are recorded.
+    Calls `introduce` with the created data as soon as it is usable, before the events, and `progress` with the number
+    of recorded events.
     """
     random = Random(seed)
     password = secrets.token_urlsafe(12)
@@ -84,16 +84,18 @@ async def fill(
         member = await _person_named(tx, "robin", Role.MEMBER, hashes[1])
         scanner = await _person_named(tx, "scanners", Role.SCANNER, hashes[1])
         key = await add_api_key(tx, scanner.id, NewApiKey("demo"), None)
-        places = await _add_places(tx, Principal(admin))
-        kept = [await _add_thing(tx, thing, places, random, Principal(member)) for thing in first_things(items)]
-        for scanner_id, (mode, place) in _SCANNERS.items():
-            state = StateChange(mode=mode, location_id=None if place is None else places[place])
+        locations = await _add_locations(tx, Principal(admin))
+        demo_items = [
+            await _add_thing(tx, thing, locations, random, Principal(member)) for thing in first_things(items)
+        ]
+        for scanner_id, (mode, location) in _SCANNERS.items():
+            state = StateChange(mode=mode, location_id=None if location is None else locations[location])
             await touch_scanner(tx, scanner_id, Principal(scanner))
             await change_state(tx, scanner_id, state, Principal(member))
     introduce(
         Demo(
-            items=len(kept),
-            locations=len(places),
+            items=len(demo_items),
+            locations=len(locations),
             events=events,
             days=DAYS,
             admin=admin.username if is_new else None,
@@ -101,7 +103,7 @@ async def fill(
             scanner_key=key.api_key,
         )
     )
-    month = Month(kept, People(member.id, scanner.id), events, clock.now(), random)
+    month = Month(demo_items, People(member.id, scanner.id), events, clock.now(), random)
     await _record(database, month, progress)
 
 
@@ -120,16 +122,18 @@ async def _record(database: Database, month: Month, progress: Callable[[int], No
         await recorder.close()
 
 
-async def _add_places(tx: Connection, by: Principal) -> dict[str, int]:
-    places = {}
-    for name, storage_type in PLACES.items():
+async def _add_locations(tx: Connection, by: Principal) -> dict[str, int]:
+    locations = {}
+    for name, storage_type in LOCATIONS.items():
         location = await location_repository.add_location(tx, NewLocation(name=name, storage_type=storage_type), by)
-        places[name] = location.id
-    return places
+        locations[name] = location.id
+    return locations
 
 
-async def _add_thing(tx: Connection, thing: Thing, places: dict[str, int], random: Random, by: Principal) -> Kept:
-    storage_type = PLACES[thing.place]
+async def _add_thing(
+    tx: Connection, thing: Thing, locations: dict[str, int], random: Random, by: Principal
+) -> DemoItem:
+    storage_type = LOCATIONS[thing.location]
     item = await repository.add_item(
         tx,
         NewItem(
@@ -139,12 +143,12 @@ async def _add_thing(tx: Connection, thing: Thing, places: dict[str, int], rando
             barcodes=[Barcode(thing.pack_barcode, thing.pack)] if thing.pack else [],
             default_storage_type=storage_type,
             min_quantity=thing.min_quantity,
-            # Nobody counts washers: the last ones may be fewer than the computer thinks.
+            # Small parts are not counted exactly: the last ones may be fewer than recorded.
             oversell_policy=OversellPolicy.CLAMP if thing.is_for_bench else OversellPolicy.REJECT,
         ),
         by,
     )
-    return Kept(thing, item.id, places[thing.place], places[landing_of(thing, storage_type)])
+    return DemoItem(thing, item.id, locations[thing.location], locations[arrival_location(thing, storage_type)])
 
 
 async def _find_admin(tx: Connection) -> User | None:
@@ -153,7 +157,7 @@ async def _find_admin(tx: Connection) -> User | None:
 
 
 async def _person_named(tx: Connection, username: str, role: Role, password_hash: str) -> User:
-    """The user of that name and role, made when it is not there; its password is nobody's until it is reset."""
+    """The user of that name, created if missing with a password that is unknown until it is reset."""
     user = await find_user_named(tx, username)
     return user or await add_user(tx, _person(username, role, "not this one"), password_hash, None)
 

@@ -1,6 +1,6 @@
-"""What a kitchen and an electronics bench hold: the same things in the same order, whatever the seed.
+"""The things of a kitchen and an electronics bench: the same things in the same order for every seed.
 
-First what the two tables beside this module list, then the variants of common things that the third file tells.
+First those of the two tables beside this module, then the variants of common things from the third file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 MAX_THINGS = 100_000
 KITCHEN, BENCH = "Kitchen counter", "Workbench"
-PLACES = {
+LOCATIONS = {
     KITCHEN: StorageType.COUNTER,
     "Pantry, top shelf": StorageType.PANTRY,
     "Pantry, lower shelf": StorageType.PANTRY,
@@ -35,8 +35,8 @@ PLACES = {
     "Cable rack": StorageType.GARAGE,
     "Screw cabinet": StorageType.GARAGE,
 }
-BENCH_PLACES = frozenset(name for name, kind in PLACES.items() if kind is StorageType.GARAGE)
-# GS1 keeps 290 to 299 for numbers inside one shop, so no product in the world has one of these.
+BENCH_LOCATIONS = frozenset(name for name, kind in LOCATIONS.items() if kind is StorageType.GARAGE)
+# GS1 reserves 290 to 299 for numbers inside one shop, so no product has one of these.
 _NUMBER_RANGE = "290"
 _E12 = [1, 1.2, 1.5, 1.8, 2.2, 2.7, 3.3, 3.9, 4.7, 5.6, 6.8, 8.2]
 _SERIES = {
@@ -47,10 +47,10 @@ _SERIES = {
 
 
 class Thing(NamedTuple):
-    """Something to keep: where, how much is bought and used at a time, and what its barcodes are."""
+    """An item of the demonstration: its location, the usual quantities bought and used, and its barcodes."""
 
     name: str
-    place: str
+    location: str
     unit: str
     buy: float
     use: float
@@ -63,22 +63,22 @@ class Thing(NamedTuple):
 
     @property
     def is_for_bench(self) -> bool:
-        return self.place in BENCH_PLACES
+        return self.location in BENCH_LOCATIONS
 
 
 def first_things(count: int) -> Iterator[Thing]:
     """The first `count` things, at most MAX_THINGS."""
-    listed = _in_turn(_table("kitchen"), _table("bench"))
+    listed = _interleave(_table("kitchen"), _table("bench"))
     families = tomllib.loads(_file("variants.toml"))["family"]
-    variants = _in_turn(*(_variants(family) for family in families))
+    variants = _interleave(*(_variants(family) for family in families))
     for number, thing in enumerate(islice(chain(listed, variants), count)):
         yield thing._replace(barcode=ean13(2 * number), pack_barcode=ean13(2 * number + 1) if thing.pack else "")
 
 
 def ean13(number: int) -> str:
-    """An EAN-13 barcode of Stocky's demonstration range, with its check digit; `number` below 10 ** 9."""
+    """An EAN-13 barcode of the demonstration range, with its check digit; `number` is below 10 ** 9."""
     digits = f"{_NUMBER_RANGE}{number:09}"
-    weighted = sum(int(digit) * (3 if place % 2 else 1) for place, digit in enumerate(digits))
+    weighted = sum(int(digit) * (3 if index % 2 else 1) for index, digit in enumerate(digits))
     return f"{digits}{-weighted % 10}"
 
 
@@ -86,7 +86,7 @@ def _table(name: str) -> Iterator[Thing]:
     for row in csv.DictReader(_file(f"{name}.csv").splitlines(), delimiter=";"):
         yield Thing(
             name=row["name"],
-            place=row["place"],
+            location=row["location"],
             unit=row["unit"],
             buy=float(row["buy"]),
             use=float(row["use"]),
@@ -101,7 +101,7 @@ def _variants(family: dict[str, Any]) -> Iterator[Thing]:
     for words in product(*(_choice(choice) for choice in family["choices"])):
         yield Thing(
             name=family["name"].format(*words),
-            place=family["place"],
+            location=family["location"],
             unit=family["unit"],
             buy=family["buy"],
             use=family["use"],
@@ -110,26 +110,26 @@ def _variants(family: dict[str, Any]) -> Iterator[Thing]:
         )
 
 
-def _in_turn(*sources: Iterator[T]) -> Iterator[T]:
-    """One of each, again and again, as long as any has more."""
-    left = list(sources)
-    while left:
-        for source in list(left):
+def _interleave(*sources: Iterator[T]) -> Iterator[T]:
+    """Takes one from each source in turn until all are exhausted."""
+    remaining = list(sources)
+    while remaining:
+        for source in list(remaining):
             try:
                 yield next(source)
             except StopIteration:
-                left.remove(source)
+                remaining.remove(source)
 
 
-def _choice(told: list[str] | dict[str, Any]) -> list[str]:
-    """The words of a choice; of a series its steps in each decade (`100`, `10 k`), as `4.7 kΩ` and its like."""
-    if isinstance(told, list):
-        return told
-    made = []
-    for decade in told["decades"]:
+def _choice(choice: list[str] | dict[str, Any]) -> list[str]:
+    """The texts of a choice; for a series its steps in each decade (`100`, `10 k`), like `4.7 kΩ`."""
+    if isinstance(choice, list):
+        return choice
+    texts = []
+    for decade in choice["decades"]:
         scale, _, prefix = decade.partition(" ")
-        made += [f"{step * float(scale):g} {prefix}{told['unit']}" for step in _SERIES[told["series"]]]
-    return made
+        texts += [f"{step * float(scale):g} {prefix}{choice['unit']}" for step in _SERIES[choice["series"]]]
+    return texts
 
 
 def _file(name: str) -> str:

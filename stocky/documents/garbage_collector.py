@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from stocky import clock
-from stocky.alerts.repository import alert_of_duty
+from stocky.alerts.repository import alert_on_failure
 from stocky.db import Connection, Database, Lane
 from stocky.documents.blobs import Blobs
 from stocky.documents.repository import GIVEN_UP, Orphan
@@ -48,7 +48,7 @@ class GarbageCollector:
     def __init__(self, database: Database, blobs: Blobs, jobs: Jobs) -> None:
         self._database = database
         self._blobs = blobs
-        ended = alert_of_duty("document_cleanup_failed", "The daily cleanup of the document store")
+        ended = alert_on_failure("document_cleanup_failed", "The daily cleanup of the document store")
         jobs.register(KIND, self.collect, is_alone=True, ended=ended)
 
     def register_tasks(self, schedule: Schedule) -> None:

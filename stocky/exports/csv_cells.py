@@ -1,4 +1,4 @@
-"""Cells of a table: what goes out is read in again as the same text, and no spreadsheet takes it for a formula."""
+"""CSV cells: an exported cell is imported as the same text, and no spreadsheet evaluates it as a formula."""
 
 from __future__ import annotations
 
@@ -11,56 +11,56 @@ from typing import Any
 
 from stocky.quantity import from_milli
 
-# Spreadsheets calculate what begins like this. Text that does, or that would after taking quotes off, gets a quote.
+# Spreadsheets evaluate text that starts like this. Such text gets a quote, also when quotes precede it already.
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 _CHARACTER = re.compile(r"\\(.)|(.)", re.DOTALL)
 
 
 class Number(str):
-    """A cell that is a number or a time and goes out as it is: a quantity below nothing is no formula."""
+    """A cell that is a number and is written unguarded: a negative quantity is not a formula."""
 
     __slots__ = ()
 
 
 def guarded(text: str) -> str:
-    """Text as it goes out."""
+    """The cell for a text."""
     return f"'{text}" if _FORMULA.match(text) else text
 
 
 def unguarded(cell: str) -> str:
-    """The text that a cell stands for."""
+    """The text of a cell."""
     return cell[1:] if cell[:1] == "'" and _FORMULA.match(cell) else cell
 
 
 def list_cell(entries: Iterable[str]) -> str:
-    """Several texts in one cell, with `;` between them; a backslash before what would be taken for something else."""
+    """Several texts in one cell, separated by `;`; a backslash escapes `;`, backslashes and surrounding blanks."""
     return "; ".join(re.sub(r"([\\;]|^\s|\s\Z)", r"\\\1", entry) for entry in entries)
 
 
 def split_list(text: str) -> list[str]:
-    """The texts of such a cell, without the blanks around them."""
-    entries, entry, kept = [], "", 0
+    """The texts of such a cell, without surrounding blanks."""
+    entries, entry, length = [], "", 0
     for match in _CHARACTER.finditer(text):
         escaped, plain = match.groups()
         if plain == ";":
-            entries.append(entry[:kept])
-            entry, kept = "", 0
+            entries.append(entry[:length])
+            entry, length = "", 0
         elif escaped or not plain.isspace():
             entry += escaped or plain
-            kept = len(entry)
+            length = len(entry)
         elif entry:
             entry += plain
-    return [each for each in [*entries, entry[:kept]] if each]
+    return [each for each in [*entries, entry[:length]] if each]
 
 
 def pack_entry(barcode: str, pack_milli: int) -> str:
-    """A barcode with the pieces that one scan of it counts, as in `4006381333931*6`."""
+    """A barcode with its pack quantity, as in `4006381333931*6`."""
     plain = barcode.replace("*", "**")
     return plain if pack_milli == 1000 else f"{plain}*{quantity_cell(pack_milli)}"
 
 
 def split_pack(entry: str) -> tuple[str, str | None]:
-    """The barcode and the text of its pack quantity, where there is one."""
+    """The barcode and the text of its pack quantity, None without one."""
     stars = re.fullmatch(r"((?:[^*]|\*\*)*)\*([^*]*)", entry, re.DOTALL)
     if stars is None:
         return entry.replace("**", "*"), None
@@ -68,13 +68,13 @@ def split_pack(entry: str) -> tuple[str, str | None]:
 
 
 def quantity_cell(milli: int) -> Number:
-    """A quantity with a decimal point and no more decimals than it needs."""
+    """A quantity with a decimal point and without trailing zeros."""
     sign, (whole, rest) = "-" * (milli < 0), divmod(abs(milli), 1000)
     return Number(f"{sign}{whole}" + (f".{rest:03}".rstrip("0") if rest else ""))
 
 
 def cell(value: Any) -> str:
-    """A value as it goes out; None is an empty cell."""
+    """The cell for a value; None is an empty cell."""
     if value is None:
         return ""
     if isinstance(value, Number):
@@ -91,13 +91,13 @@ def cell(value: Any) -> str:
 
 
 def csv_text(rows: Iterable[Sequence[Any]]) -> str:
-    """Rows as CSV (RFC 4180): commas, quotes where they are needed, CRLF."""
+    """Rows as CSV (RFC 4180): commas, quotes where needed, CRLF."""
     written = StringIO()
     writer = csv.writer(written)
     writer.writerows([cell(value) for value in row] for row in rows)
     return written.getvalue()
 
 
-def told_quantity(milli: int) -> str:
-    """A quantity in a sentence."""
+def format_quantity(milli: int) -> str:
+    """A quantity for messages."""
     return f"{from_milli(milli):g}"

@@ -1,4 +1,4 @@
-"""`/exports`: items, stock and the ledger as CSV, sent while they are read."""
+"""`/exports`: items, stock and the ledger as CSV, streamed while they are read."""
 
 from __future__ import annotations
 
@@ -19,14 +19,17 @@ from stocky.schema import MAX_ID, StorageType
 from stocky.stock.schemas import EntryType
 
 CSV = "text/csv"
-OptionalId = Annotated[int | None, Parameter(ge=1, le=MAX_ID, description="Only those of this id", required=False)]
+OptionalId = Annotated[int | None, Parameter(ge=1, le=MAX_ID, description="Only rows with this id", required=False)]
 TagFilter = Annotated[str | None, Parameter(max_length=50, description="Only items with this tag", required=False)]
-Since = Annotated[datetime | None, Parameter(description="Only what occurred at or after this", required=False)]
-Until = Annotated[datetime | None, Parameter(description="Only what occurred before this", required=False)]
+Since = Annotated[datetime | None, Parameter(description="Only events at or after this time", required=False)]
+Until = Annotated[datetime | None, Parameter(description="Only events before this time", required=False)]
 TypeFilter = Annotated[
-    EntryType | None, Parameter(description="Only of this type, in any case; empty, of all", required=False)
+    EntryType | None,
+    Parameter(description="Only events of this type, in any letter case; empty for all", required=False),
 ]
-ScannerFilter = Annotated[str | None, Parameter(max_length=128, description="Only of this scanner", required=False)]
+ScannerFilter = Annotated[
+    str | None, Parameter(max_length=128, description="Only events of this scanner", required=False)
+]
 
 
 @get("/items.csv", opt=readers, media_type=CSV)
@@ -39,7 +42,7 @@ async def export_items(
     type_id: OptionalId = None,
     tag: TagFilter = None,
 ) -> Stream:
-    """Items, in the columns that an import takes. The filters are those of the list."""
+    """Export items, in the columns of an import. The filters are those of the list of items."""
     wanted = service.ItemFilter(
         search=search,
         storage_type=storage_type,
@@ -60,7 +63,7 @@ async def export_stock(
     expiring_soon: bool = False,
     search: Search = None,
 ) -> Stream:
-    """How much of what is where, in the columns that an import takes. The filters are those of the list."""
+    """Export stock, in the columns of an import. The filters are those of the list of SKUs."""
     wanted = service.StockFilter(
         item_id=item_id, location_id=location_id, low_stock=low_stock, expiring_soon=expiring_soon, search=search
     )
@@ -78,7 +81,7 @@ async def export_events(
     since: Since = None,
     until: Until = None,
 ) -> Stream:
-    """The ledger, oldest first. The filters are those of the list."""
+    """Export the ledger, oldest first. The filters are those of the list of events."""
     wanted = service.EventFilter(
         item_id=item_id,
         location_id=location_id,

@@ -1,8 +1,8 @@
-"""Exports: items, stock and the ledger as CSV, read page by page, so that no transaction outlives a page.
+"""Exports items, stock and the ledger as CSV, page by page: no transaction lasts longer than a page.
 
-The first page is read by the server, so that what fails at once fails before the answer; the others by a child process,
-since making CSV of a large table takes a processor that scans need. An export is not of one moment: what changes while
-it is sent may be in it or not. A row is never in it twice.
+The server reads the first page, so that an immediate failure precedes the response; a child process reads the others,
+since formatting a large table takes CPU time that scans need. An export is not a snapshot: a concurrent change may or
+may not be included. No row appears twice.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from stocky.worker.messages import Request
 from stocky.worker.process import stream_worker
 
 PAGE_ROWS = 250
-# Exports of more than a page that one process runs at a time; each has a child process.
+# Concurrent exports of more than one page per process; each has a child process.
 MAX_EXPORTS = 4
-# What spreadsheets need to take a file for UTF-8.
+# Spreadsheets need it to detect UTF-8.
 BYTE_ORDER_MARK = "\ufeff".encode()
 
 
 class ItemFilter(Struct, frozen=True, kw_only=True, tag_field="of", tag="items"):
-    """Which items, as in their list."""
+    """The filters of the list of items."""
 
     search: str | None = None
     storage_type: StorageType | None = None
@@ -51,7 +51,7 @@ class ItemFilter(Struct, frozen=True, kw_only=True, tag_field="of", tag="items")
 
 
 class StockFilter(Struct, frozen=True, kw_only=True, tag_field="of", tag="stock"):
-    """Which SKUs, as in their list."""
+    """The filters of the list of SKUs."""
 
     item_id: int | None = None
     location_id: int | None = None
@@ -61,7 +61,7 @@ class StockFilter(Struct, frozen=True, kw_only=True, tag_field="of", tag="stock"
 
 
 class EventFilter(Struct, frozen=True, kw_only=True, tag_field="of", tag="events"):
-    """Which events, as in the ledger's list."""
+    """The filters of the list of events."""
 
     item_id: int | None = None
     location_id: int | None = None
@@ -152,7 +152,7 @@ class Exports:
         self.running = 0
 
     async def start(self, wanted: Filter) -> Export:
-        """The CSV of what is wanted, to be closed. Raises Unavailable when MAX_EXPORTS large ones are running."""
+        """Starts an export, which the caller closes. Raises Unavailable when MAX_EXPORTS large ones are running."""
         epoch = self.gate.epoch
         async with self._database.read(Lane.LONG) as read:
             table = await _table(read, wanted)
@@ -167,7 +167,7 @@ class Exports:
 
 
 class Export:
-    """One export, piece by piece. One that has a child process counts as running until it is closed."""
+    """The chunks of one export. With a child process it counts as running until it is closed."""
 
     def __init__(self, exports: Exports, epoch: int, head: bytes, rest: _Rest | None) -> None:
         self._gate, self._epoch = exports.gate, epoch
@@ -180,7 +180,7 @@ class Export:
         return self
 
     async def __anext__(self) -> bytes:
-        """The next piece. Raises Unavailable when a restore has replaced the data, also in place of the end."""
+        """The next chunk. Raises Unavailable when a restore replaced the data, also instead of the end."""
         piece = await anext(self._pieces, None)
         if self._gate.epoch != self._epoch:
             raise Unavailable("The data has just been restored from a backup; export it again")
@@ -189,7 +189,7 @@ class Export:
         return piece
 
     async def aclose(self) -> None:
-        """Ends it, with its child process."""
+        """Ends the export and its child process."""
         if self._counted is not None:
             self._counted.running -= 1
             self._counted = None
@@ -205,7 +205,7 @@ async def _pieces(head: bytes, rest: _Rest | None) -> AsyncGenerator[bytes]:
 
 
 def write_rest(rest: _Rest, report: ProgressCallback) -> None:
-    """In a child process: writes the pages after the first to standard output. Raises Unavailable."""
+    """Runs in a child process: writes the pages after the first to standard output. Raises Unavailable."""
     asyncio.run(_write_rest(rest))
 
 
@@ -229,7 +229,7 @@ async def _write_rest(rest: _Rest) -> None:
 
 
 class _Rest(Request, frozen=True, kw_only=True):
-    """What a child process goes on with: the rows with higher ids than `after`."""
+    """The request to a child process: export the rows with ids above `after`."""
 
     entry: ClassVar[str] = f"{__name__}:write_rest"
 
@@ -239,9 +239,9 @@ class _Rest(Request, frozen=True, kw_only=True):
 
 
 class _Table(Struct, frozen=True, kw_only=True):
-    """How one kind of export is read and written."""
+    """How one kind of export is read and formatted."""
 
-    # The rows after an id, in the order they were made.
+    # Reads the rows after an id, in id order.
     read: Callable[[Connection, int], Awaitable[list[Any]]]
     columns: Sequence[str]
     row_of: Callable[[Any], Sequence[Any]]

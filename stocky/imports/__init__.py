@@ -1,1 +1,1 @@
-"""Imports of CSV files: read, planned row by row, applied, and rolled back."""
+"""Imports of CSV files: parsed, planned row by row, applied, and rolled back on failure."""

@@ -1,6 +1,6 @@
-"""The second pass over a file: its rows written in short transactions, each deciding anew on what is there by then.
+"""The second pass over a file: writes its rows in short transactions, each of which checks the current data again.
 
-So a row is written once, however often its import is begun again, and what it rests on cannot change under it.
+A row is written once, however often its import restarts, and its references cannot change while it is written.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from stocky.imports import row_changes
 from stocky.imports.csv_reader import Sheet
 from stocky.imports.files import Reports
 from stocky.imports.idempotency import ImportKeys
-from stocky.imports.planner import Plan, refused, take
-from stocky.imports.references import FoundReferences, Place, find
+from stocky.imports.planner import Plan, next_rows, refused
+from stocky.imports.references import FoundReferences, Location, find_references
 from stocky.imports.row_changes import ItemStep, StockStep
 from stocky.imports.row_parser import Columns, Line, Problem
 from stocky.imports.schemas import LineReport, StockMode
@@ -32,25 +32,24 @@ from stocky.logs import audit
 from stocky.progress import ProgressCallback
 from stocky.quantity import from_milli
 from stocky.stock import repository as stock_repository
-from stocky.stock.operations import ItemKey, Operation, Posting
-from stocky.stock.operations import Place as OperationPlace
+from stocky.stock.operations import ItemKey, Operation, Place, Posting
 from stocky.stock.recorder import Recorder
 from stocky.stock.schemas import SkuChange
 
 CHUNK_ROWS = 25
 ATTEMPTS = 3
-# What scanners have to themselves after a chunk, at least.
+# The minimum pause after a chunk, left to scanners.
 PAUSE_SECONDS = 0.001
-# What is remembered of an item that changes, so that it can be taken back.
+# The fields of a changed item that are recorded for a rollback.
 _FIELDS = ItemChange.__struct_fields__
 
 
 class RowFailedLate(Exception):
-    """A row that was sound when the import began and is not any more."""
+    """A row that was valid in the plan and is invalid now."""
 
-    def __init__(self, told: LineReport) -> None:
-        super().__init__(told.message)
-        self.told = told
+    def __init__(self, row: LineReport) -> None:
+        super().__init__(row.message)
+        self.row = row
 
 
 class _Booked(msgspec.Struct):
@@ -73,65 +72,65 @@ class Applier:
         self._columns = columns
         self._names = names
         self._by = by
-        # The rows that were to make an item.
+        # The rows that create an item according to the plan.
         self._creates: frozenset[int] = frozenset()
-        # Those whose stock was refused after all, or booked by another import of this name since the plan was made.
+        # Rows whose stock was refused late, or booked by another import of this name since the plan was made.
         self._left: set[int] = set()
 
     async def run(self, sheet: Sheet, plan: Plan, reports: Reports, report: ProgressCallback) -> list[LineReport]:
-        """Writes the rows that create or change something; those that were refused after all, in a partial import.
+        """Writes the rows that create or change something; returns the rows refused late in a partial import.
 
-        The plan is told whose stock it did not take.
-        Raises Broken for such a row where the import is all or nothing.
-        Raises Unavailable when the data was replaced meanwhile: the import has to begin again.
+        Records in the plan the rows whose stock was not booked.
+        Raises RowFailedLate for such a row when the import is all or nothing.
+        Raises Unavailable when a restore replaced the data meanwhile: the import has to restart.
         """
         wanted, done = {*plan.to_create, *plan.to_change}, 0
         lines = (self._columns.line(row) for row in sheet.rows() if row.line in wanted)
         refusals: list[LineReport] = []
         self._creates = frozenset(plan.to_create)
         epoch = self._database.gate.epoch
-        while chunk := await asyncio.to_thread(take, lines, CHUNK_ROWS):
+        while chunk := await asyncio.to_thread(next_rows, lines, CHUNK_ROWS):
             if self._database.gate.epoch != epoch:
-                raise Unavailable("The data was replaced by a restore; the import begins again")
+                raise Unavailable("A restore replaced the data; the import restarts")
             begun = time.perf_counter()
-            for told, line in await self._apply(chunk):
-                refusals.append(told)
+            for row, line in await self._apply(chunk):
+                refusals.append(row)
                 if line.has_stock:
                     self._left.add(line.number)
-                reports.add(told)
-                reports.add_refused(line, told.message)
+                reports.add(row)
+                reports.add_refused(line, row.message)
             done += len(chunk)
             report("writing", done, len(wanted), "rows")
-            await asyncio.sleep(max(PAUSE_SECONDS, self._held(time.perf_counter() - begun)))
+            await asyncio.sleep(max(PAUSE_SECONDS, self._writer_seconds(time.perf_counter() - begun)))
         plan.leave(self._left)
         return refusals
 
-    def _held(self, seconds: float) -> float:
-        """How long scanners had to wait: SQLite has one writer, and gets it back for as long as it was taken."""
+    def _writer_seconds(self, seconds: float) -> float:
+        """How long the chunk held SQLite's one writer; scanners get it for as long afterwards."""
         return seconds if self._database.dialect == "sqlite" else 0
 
     async def _apply(self, chunk: list[Line]) -> list[tuple[LineReport, Line]]:
-        """The rows that were refused."""
+        """Writes a chunk; returns the refused rows."""
         for attempt in range(ATTEMPTS):
             try:
                 return await self._database.run(self._write, chunk)
             except (Conflict, Contention, Invalid) as error:
-                # Somebody was first with a barcode, a name or a place: it is seen now, and decided on.
+                # A concurrent change took a barcode, a name or a location; the next attempt sees it.
                 failure: StockyError = error
                 if isinstance(error, Invalid) and attempt:
                     break
         if len(chunk) == 1:
-            told = refused(chunk[0], Problem(failure.detail), chunk[0].values)
+            row = refused(chunk[0], Problem(failure.detail), chunk[0].values)
             if not self._columns.options.partial:
-                raise RowFailedLate(told)
-            return [(told, chunk[0])]
-        return [told for line in chunk for told in await self._apply([line])]
+                raise RowFailedLate(row)
+            return [(row, chunk[0])]
+        return [row for line in chunk for row in await self._apply([line])]
 
     async def _write(self, tx: Connection, chunk: list[Line]) -> list[tuple[LineReport, Line]]:
-        """One chunk, in one transaction."""
+        """Writes one chunk in one transaction."""
         await tx.value("lock_imports")
-        found = await find(tx, chunk, self._columns.options.key, self._names, lock=True)
-        # The chunk may be tried again, and find otherwise then.
+        found = await find_references(tx, chunk, self._columns.options.key, self._names, lock=True)
+        # The chunk may be retried with different data.
         self._left.difference_update(found.bookings)
         self._left.update(number for number, booking in found.bookings.items() if booking.by_other)
         refusals: list[tuple[LineReport, Line]] = []
@@ -153,12 +152,12 @@ class Applier:
         step = row_changes.new_item(line, found) if item is None else row_changes.item_change(line, item, found)
         if item is not None and step.changes and line.number in self._creates:
             raise row_changes.RowRejected(
-                f"{item.name} ({item.code}) was made meanwhile; import it again to change that"
+                f"{item.name} ({item.code}) was created meanwhile; import the row again to change it"
             )
         stock = None
         if line.has_stock:
             stock = row_changes.stock_step(line, item, found, self._columns.options)
-        # Nothing of the row is refused from here on, except by what the database itself or the ledger finds.
+        # From here on only the database or the ledger can reject the row.
         fields = await self._item_fields(tx, step, found)
         if item is None:
             code = fields.pop("code", None)
@@ -169,12 +168,12 @@ class Applier:
             found.change(item)
         if stock is None or not stock.changes:
             return None
-        if stock.place is None:
-            stock.place = await self._add_place(tx, stock, found)
-        return _Booked(line, item, stock, self._operation(line, item, stock, stock.place) if stock.books else None)
+        if stock.location is None:
+            stock.location = await self._add_location(tx, stock, found)
+        return _Booked(line, item, stock, self._operation(line, item, stock, stock.location) if stock.books else None)
 
     async def _item_fields(self, tx: Connection, step: ItemStep, found: FoundReferences) -> dict[str, Any]:
-        """As NewItem and ItemChange take them. A type that is not there is made."""
+        """The fields for NewItem or ItemChange. Creates a missing type."""
         fields = dict(step.fields)
         if "barcodes" in fields:
             packs = fields["barcodes"]
@@ -182,8 +181,8 @@ class Applier:
         if step.type_name is not None:
             key = name_key(step.type_name)
             if key not in found.types:
-                made = await type_repository.add_item_type(tx, NewItemType(name=step.type_name), self._by)
-                found.types[key] = made.id
+                new_type = await type_repository.add_item_type(tx, NewItemType(name=step.type_name), self._by)
+                found.types[key] = new_type.id
             fields["type_id"] = found.types[key]
         return fields
 
@@ -191,23 +190,23 @@ class Applier:
         changed = await catalogue.change_item(tx, item.id, ItemChange(**fields), self._by)
         # Naming a stub changes more than its name.
         differing = [name for name in _FIELDS if getattr(item, name) != getattr(changed, name)]
-        await self._remember(tx, "item", item.id, line, item, changed, differing)
+        await self._record_previous(tx, "item", item.id, line, item, changed, differing)
         return changed
 
-    async def _add_place(self, tx: Connection, stock: StockStep, found: FoundReferences) -> Place:
-        if place := found.places.get(stock.place_name):
-            return place
-        new = NewLocation(name=stock.place_name, storage_type=stock.storage_type)
-        made = await location_repository.add_location(tx, new, self._by)
-        found.places[made.name] = Place(made.id, made.name)
-        return found.places[made.name]
+    async def _add_location(self, tx: Connection, stock: StockStep, found: FoundReferences) -> Location:
+        if location := found.locations.get(stock.location_name):
+            return location
+        new = NewLocation(name=stock.location_name, storage_type=stock.storage_type)
+        created = await location_repository.add_location(tx, new, self._by)
+        found.locations[created.name] = Location(created.id, created.name)
+        return found.locations[created.name]
 
-    def _operation(self, line: Line, item: Item, stock: StockStep, place: Place) -> Operation:
+    def _operation(self, line: Line, item: Item, stock: StockStep, location: Location) -> Operation:
         name, number = self._names.of(line)
         return Operation(
             kind="set" if stock.mode is StockMode.SET else "add",
             item=ItemKey(id=item.id),
-            place=OperationPlace(id=place.id),
+            place=Place(id=location.id),
             quantity_milli=stock.quantity_milli,
             lot=stock.lot,
             unit=stock.unit,
@@ -219,14 +218,14 @@ class Applier:
         )
 
     async def _book(self, tx: Connection, booked: list[_Booked], refusals: list[tuple[LineReport, Line]]) -> None:
-        """The stock of all rows as one posting, and then what is said of the SKUs."""
+        """Books the stock of all rows as one posting, then changes units and notes of the SKUs."""
         events = [each for each in booked if each.operation is not None]
         if events:
             posting = Posting([each.operation for each in events if each.operation], batch_id=self._names.own.import_id)
             await self._recorder.post_within(tx, posting)
             for each, outcome in zip(events, posting.outcomes, strict=True):
                 if outcome.status == "rejected":
-                    self._refuse(refusals, each.line, Problem(outcome.reason or "The ledger refuses it"))
+                    self._refuse(refusals, each.line, Problem(outcome.reason or "The ledger rejected it"))
         for each in booked:
             if each.step.details and each.step.sku_id is not None:
                 await self._change_sku(tx, each, each.step.sku_id)
@@ -234,18 +233,18 @@ class Applier:
     async def _change_sku(self, tx: Connection, one: _Booked, sku_id: int) -> None:
         before = await stock_repository.get_sku(tx, sku_id)
         changed = await stock_repository.change_sku(tx, before, msgspec.convert(one.step.details, SkuChange), self._by)
-        await self._remember(tx, "sku", sku_id, one.line, before, changed, list(one.step.details))
+        await self._record_previous(tx, "sku", sku_id, one.line, before, changed, list(one.step.details))
 
-    async def _remember(
+    async def _record_previous(
         self, tx: Connection, subject: str, id: int, line: Line, before: Any, after: Any, fields: Iterable[str]
     ) -> None:
-        """What there was, in the audit trail: an import that breaks off puts it back."""
+        """Records the previous values in the audit trail, from which a rollback restores them."""
         was = {name: msgspec.to_builtins(getattr(before, name)) for name in fields}
         now = {name: msgspec.to_builtins(getattr(after, name)) for name in was}
         await audit.record(tx, self._by, "imported", subject, id, {"row": line.number, "before": was, "after": now})
 
     def _refuse(self, refusals: list[tuple[LineReport, Line]], line: Line, problem: Problem) -> None:
-        told = refused(line, problem, line.values)
+        row = refused(line, problem, line.values)
         if not self._columns.options.partial:
-            raise RowFailedLate(told)
-        refusals.append((told, line))
+            raise RowFailedLate(row)
+        refusals.append((row, line))

@@ -1,4 +1,4 @@
-"""What the text of a cell means: exact quantities, dates, words of a list; what may mean two things is refused."""
+"""Parses the text of cells: exact quantities, dates, enumerations. Ambiguous text is refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stocky.schema import OversellPolicy, StorageType
 E = TypeVar("E", bound=Enum)
 
 MAX_MILLI = MAX_QUANTITY * 1000
-# Blanks that spreadsheets put between thousands.
+# Separators that spreadsheets put between thousands.
 _GROUPS = str.maketrans("", "", " \u00a0\u2009\u202f'")
 _PLAIN = re.compile(r"(?P<sign>[+-]?)(?P<whole>\d+)(?:[.](?P<decimals>\d+))?", re.ASCII)
 _GROUPED = {mark: re.compile(rf"[+-]?\d{{1,3}}(?:[{mark}]\d{{3}})+", re.ASCII) for mark in ".,"}
@@ -21,14 +21,14 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 class Unreadable(Exception):
-    """Text that is no such value; the words say what would be."""
+    """Text that is not a valid value; the message names the valid form."""
 
 
 def milli_of(text: str, decimal: str | None, *, point_may_group: bool = False) -> int:
-    """Thousandths of a quantity; `decimal` is its decimal mark, None where it has to follow from the text.
+    """Thousandths of a quantity; `decimal` is its decimal mark, None infers it from the text.
 
-    Raises Unreadable, also for `1,234`, which is one and a bit to some and a thousand to others; and for `1.234` where
-    the point may part thousands as well.
+    Raises Unreadable, also for `1,234`, which is ambiguous (1.234 or 1234), and for `1.234` where the point may
+    separate thousands.
     """
     compact = text.translate(_GROUPS)
     mark = decimal or _decimal_mark(compact, text, point_may_group)
@@ -41,12 +41,12 @@ def milli_of(text: str, decimal: str | None, *, point_may_group: bool = False) -
     match = _PLAIN.fullmatch(f"{whole}.{decimals}" if separator else whole)
     if match is None:
         raise Unreadable(f"{text!r} is not a number")
-    kept = (match["decimals"] or "").rstrip("0")
-    if len(kept) > 3:
-        raise Unreadable(f"{_short(text)} has more than the three decimals that are kept")
+    significant = (match["decimals"] or "").rstrip("0")
+    if len(significant) > 3:
+        raise Unreadable(f"{_short(text)} has more than three decimals")
     digits = match["whole"].lstrip("0")
-    # Python makes no number of thousands of digits.
-    milli = int(digits[:18] or 0) * 1000 + int(kept.ljust(3, "0") or 0)
+    # int() rejects text of thousands of digits.
+    milli = int(digits[:18] or 0) * 1000 + int(significant.ljust(3, "0") or 0)
     if milli > MAX_MILLI:
         raise Unreadable(f"{_short(text)} is too large; a quantity is at most {MAX_QUANTITY:,}")
     return -milli if match["sign"] == "-" else milli
@@ -70,7 +70,7 @@ def _decimal_mark(compact: str, text: str, point_may_group: bool) -> str:
     if _GROUPED[mark].fullmatch(compact) and compact.lstrip("+-")[0] != "0":
         thousands, parts = compact.replace(mark, ""), compact.replace(mark, ".")
         named = "comma" if mark == "," else "point"
-        raise Unreadable(f"{text} may be {thousands} (decimal={other}) or {parts} (decimal={named}); say which")
+        raise Unreadable(f"{text} may be {thousands} (decimal={other}) or {parts} (decimal={named}); set decimal")
     return mark
 
 
@@ -80,7 +80,7 @@ def date_of(text: str) -> date:
         try:
             return date.fromisoformat(text)
         except ValueError:
-            raise Unreadable(f"{text} is not a day of the calendar") from None
+            raise Unreadable(f"{text} is not a calendar date") from None
     raise Unreadable(f"{text!r} is not a date; write it as 2026-12-31")
 
 
@@ -92,12 +92,12 @@ def number_of(text: str) -> int:
 
 
 def storage_type_of(text: str) -> StorageType:
-    """Raises Unreadable naming the choices."""
+    """Raises Unreadable, which lists the choices."""
     return _choice(StorageType, text)
 
 
 def oversell_policy_of(text: str) -> OversellPolicy:
-    """Raises Unreadable naming the choices."""
+    """Raises Unreadable, which lists the choices."""
     return _choice(OversellPolicy, text)
 
 
@@ -105,4 +105,4 @@ def _choice(choices: type[E], text: str) -> E:
     try:
         return choices(text)
     except ValueError:
-        raise Unreadable(f"{text!r} is none of {', '.join(each.value for each in choices)}") from None
+        raise Unreadable(f"{text!r} is not one of {', '.join(each.value for each in choices)}") from None

@@ -1,4 +1,4 @@
-"""Reads a CSV file row by row: its encoding and delimiter found or told, and nothing of it longer than allowed."""
+"""Reads a CSV file row by row, with its encoding and delimiter given or detected. Lines, cells and rows are bounded."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from stocky.errors import Invalid
 MAX_LINES = 200_000
 MAX_COLUMNS = 100
 MAX_CELL = 10_000
-# Of text, quoted line breaks apart. The csv module has a bound of its own for a cell: 131,072.
+# Of a physical line, without quoted line breaks. The csv module limits a cell to 131,072 itself.
 MAX_TEXT_LINE = 1_000_000
 SAMPLE_BYTES = 64 * 1024
 SAMPLE_ROWS = 20
 DELIMITERS = ",;\t|"
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _OTHER_KINDS = {
-    b"PK\x03\x04": "an Excel or LibreOffice workbook, or an archive,",
+    b"PK\x03\x04": "an Excel or LibreOffice workbook, or an archive",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook (.xls)",
     b"%PDF-": "a PDF",
     b"\x1f\x8b": "compressed (gzip)",
 }
-# The codecs that take the mark off by themselves.
+# Codecs that strip the byte order mark.
 _CODECS = {"utf-8": "utf-8-sig", "utf-16": "utf-16", "cp1252": "cp1252"}
 
 
 class Row(msgspec.Struct, frozen=True):
-    """The cells of a row, or the `problem` for which it has none; `line` is where it begins in the file."""
+    """The cells of a row, or the `problem` that prevented reading them; `line` is its first line in the file."""
 
     line: int
     cells: list[str]
@@ -44,7 +44,7 @@ class Sheet:
     """A CSV file with a header, open for reading once."""
 
     def __init__(self, path: Path, encoding: str | None = None, delimiter: str | None = None) -> None:
-        """Raises Invalid for what is no table, with what to say about it."""
+        """Raises Invalid for a file that is not a table, with the reason."""
         with path.open("rb") as file:
             start = file.read(SAMPLE_BYTES)
         _refuse_other_kinds(start)
@@ -61,11 +61,11 @@ class Sheet:
             raise
 
     def close(self) -> None:
-        """Lets go of the file."""
+        """Closes the file."""
         self._file.close()
 
     def rows(self) -> Iterator[Row]:
-        """The rows after the header, empty ones left out. Raises Invalid where the file cannot be read on."""
+        """The rows after the header, without empty ones. Raises Invalid where the rest of the file is unreadable."""
         count = 0
         while True:
             line = self._reader.line_num + 1
@@ -76,7 +76,7 @@ class Sheet:
             except csv.Error as error:
                 if "unexpected end of data" in str(error):
                     raise Invalid(f"The quotation mark opened in line {line} is never closed") from None
-                row = Row(line, [], _told(error))
+                row = Row(line, [], _describe(error))
             else:
                 if not any(each.strip() for each in cells):
                     continue
@@ -90,7 +90,7 @@ class Sheet:
         if any(len(each) > MAX_CELL for each in cells):
             return f"A cell has more than {MAX_CELL:,} characters"
         if any(each.strip() for each in cells[len(self.header) :]):
-            return f"There are {len(cells)} cells, and the header has {len(self.header)}; quote text with delimiters"
+            return f"The row has {len(cells)} cells, the header has {len(self.header)}; quote text with delimiters"
         if any("\0" in each for each in cells):
             return "Text may not contain NUL characters"
         return None
@@ -100,7 +100,7 @@ class Sheet:
         try:
             return decoder.decode(start)
         except UnicodeError as error:
-            raise _wrong_encoding(self.encoding, "at its beginning") from error
+            raise _wrong_encoding(self.encoding, "at its start") from error
 
     def _read_header(self) -> list[str]:
         try:
@@ -108,13 +108,13 @@ class Sheet:
         except StopIteration:
             raise Invalid("The file is empty; its first row has to name the columns") from None
         except csv.Error as error:
-            raise Invalid(f"The header cannot be read: {_told(error)}") from None
+            raise Invalid(f"The header cannot be read: {_describe(error)}") from None
         while header and not header[-1]:
             header.pop()
         if not header or any("\0" in each for each in header):
             raise Invalid("The first row has to name the columns; is this a CSV file, and in which encoding?")
         if len(header) > MAX_COLUMNS:
-            raise Invalid(f"The header has {len(header)} columns; {MAX_COLUMNS} are taken")
+            raise Invalid(f"The header has {len(header)} columns; the maximum is {MAX_COLUMNS}")
         if twice := [name for name, times in Counter(header).items() if name and times > 1]:
             raise Invalid(f"The header has the column {twice[0]!r} twice; give them different names")
         return header
@@ -123,7 +123,7 @@ class Sheet:
 def _refuse_other_kinds(start: bytes) -> None:
     for mark, kind in _OTHER_KINDS.items():
         if start.startswith(mark):
-            raise Invalid(f"The file is {kind} and no CSV; save the table as CSV (UTF-8), and send that")
+            raise Invalid(f"The file is {kind}, not CSV; save the table as CSV (UTF-8) and send that file")
 
 
 def _encoding_of(start: bytes) -> str:
@@ -131,12 +131,12 @@ def _encoding_of(start: bytes) -> str:
         if start.startswith(mark):
             return encoding
     if b"\0" in start[:1000]:
-        raise Invalid("The file is not UTF-8 text. If it is UTF-16, say so: encoding=utf-16")
+        raise Invalid("The file is not UTF-8 text. If it is UTF-16, set encoding=utf-16")
     return "utf-8"
 
 
 def _delimiter_of(sample: str) -> str:
-    """The one by which the first rows have the same number of columns, and the most of them."""
+    """The delimiter that gives the first rows the same number of columns, and the most columns."""
     lines = sample.splitlines(keepends=True)
     whole = lines[:-1] if len(lines) > 1 and len(sample) > SAMPLE_BYTES // 4 else lines
 
@@ -163,7 +163,7 @@ def _bounded_lines(file: TextIO, encoding: str) -> Iterator[str]:
         try:
             line = file.readline(MAX_TEXT_LINE)
         except UnicodeError as error:
-            # What is decoded is read ahead by some kilobytes.
+            # The decoder reads some kilobytes ahead, so the line is approximate.
             raise _wrong_encoding(encoding, f"after line {number - 1}") from error
         if not line:
             return
@@ -173,14 +173,14 @@ def _bounded_lines(file: TextIO, encoding: str) -> Iterator[str]:
 
 
 def _wrong_encoding(encoding: str, where: str) -> Invalid:
-    other = "encoding=cp1252 (what Excel writes by itself)" if encoding != "cp1252" else "encoding=utf-8"
-    return Invalid(f"The file is not {encoding.upper()} {where}; save it as UTF-8, or tell what it is, as {other}")
+    other = "encoding=cp1252 (Excel's default)" if encoding != "cp1252" else "encoding=utf-8"
+    return Invalid(f"The file is not {encoding.upper()} {where}; save it as UTF-8, or set its encoding, as in {other}")
 
 
-def _told(error: csv.Error) -> str:
+def _describe(error: csv.Error) -> str:
     text = str(error)
     if "expected after" in text:
-        return "After a closing quotation mark there has to be a delimiter; write a quotation mark in text twice"
+        return "A closing quotation mark must be followed by a delimiter; double quotation marks inside text"
     if "field larger" in text:
         return f"A cell has more than {MAX_CELL:,} characters"
-    return f"It is not CSV: {text}"
+    return f"Not valid CSV: {text}"

@@ -1,4 +1,4 @@
-"""Files of imports on disk: an upload lies here until its job has ended for good, its reports some days longer."""
+"""Files of imports on disk: an upload is stored until its job has ended, its reports for KEPT_SECONDS."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from stocky.imports.schemas import LineReport
 from stocky.worker.workspace import disk_errors
 
 KEPT_SECONDS = 7 * 86_400
-# What is younger may arrive at this moment, or wait for its job to be queued.
+# A younger file may still be uploading, or waiting for its job to be queued.
 SETTLED_SECONDS = 3_600
 # Uploads that may wait for their job at once.
 MOST_WAITING = 10
-# While it arrives an upload has another name: what broke off waits for nobody.
+# An upload in progress has another name, so that an interrupted one is not counted as waiting.
 ARRIVING = "arriving.csv"
 UPLOAD, REPORT, REFUSED, PLAN = "upload.csv", "report.csv", "refused.csv", "plan.json"
 PROBLEM_COLUMN = "import_problem"
@@ -38,46 +38,46 @@ class ImportStore:
 
     def make(self, import_id: str) -> Path:
         """The directory of a new import. Raises OutOfSpace."""
-        place = self.place(import_id)
+        directory = self.directory_of(import_id)
         with disk_errors():
-            place.mkdir(parents=True)
-        return place
+            directory.mkdir(parents=True)
+        return directory
 
-    def place(self, import_id: str) -> Path:
-        """Where the files of an import lie."""
+    def directory_of(self, import_id: str) -> Path:
+        """The directory of an import."""
         assert _ID.fullmatch(import_id)
         return self.directory / import_id
 
     def waiting(self) -> int:
-        """How many uploads lie here."""
+        """The number of stored uploads."""
         return sum(1 for _ in self.directory.glob(f"*/{UPLOAD}"))
 
     def finish(self, import_id: str) -> None:
-        """Removes what only the job needed. What cannot be removed is swept later: the job has ended all the same."""
+        """Removes the files that only the job needed. A file that cannot be removed is swept later."""
         for name in (UPLOAD, PLAN):
             with suppress(OSError):
-                (self.place(import_id) / name).unlink(missing_ok=True)
+                (self.directory_of(import_id) / name).unlink(missing_ok=True)
 
     def remove(self, import_id: str) -> None:
-        """Removes all of an import."""
-        shutil.rmtree(self.place(import_id), ignore_errors=True)
+        """Removes all files of an import."""
+        shutil.rmtree(self.directory_of(import_id), ignore_errors=True)
 
     def sweep(self, wanted: set[str]) -> None:
-        """Removes what is older than KEPT_SECONDS, and uploads that no job is going to read.
+        """Removes files older than KEPT_SECONDS, and uploads without a job.
 
-        `wanted` are the imports whose job has not ended; theirs are left, however old.
+        `wanted` are the imports whose job has not ended; their files stay, however old.
         """
-        for place in self.directory.glob("*"):
-            if place.name not in wanted:
-                if _age(place) > KEPT_SECONDS:
-                    shutil.rmtree(place, ignore_errors=True)
+        for directory in self.directory.glob("*"):
+            if directory.name not in wanted:
+                if _age(directory) > KEPT_SECONDS:
+                    shutil.rmtree(directory, ignore_errors=True)
                 for name in (ARRIVING, UPLOAD, PLAN):
-                    if _age(place / name) > SETTLED_SECONDS:
-                        (place / name).unlink(missing_ok=True)
+                    if _age(directory / name) > SETTLED_SECONDS:
+                        (directory / name).unlink(missing_ok=True)
 
 
 def _age(path: Path) -> float:
-    """How many seconds ago it was written; 0 when it is not there."""
+    """Seconds since the file was written; 0 when it does not exist."""
     try:
         return time.time() - path.stat().st_mtime
     except FileNotFoundError:
@@ -85,7 +85,7 @@ def _age(path: Path) -> float:
 
 
 def sync(file: Path) -> None:
-    """Returns when the file and its name are on the disk."""
+    """Flushes the file and its directory entry to disk."""
     descriptor = os.open(file, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -95,32 +95,32 @@ def sync(file: Path) -> None:
 
 
 class Reports:
-    """What is told of the rows: of each in `report.csv`, and the refused ones as they were in `refused.csv`.
+    """Writes the outcome of every row to `report.csv`, and the refused rows unchanged to `refused.csv`.
 
-    Those say there which rows they were, so that none is booked twice however it comes again.
+    A refused row carries its origin, so that importing it again does not book it twice.
     """
 
-    def __init__(self, place: Path, header: list[str], names: ImportKeys, *, again: bool) -> None:
+    def __init__(self, directory: Path, header: list[str], names: ImportKeys, *, again: bool) -> None:
         self._names = names
         self._width = len(header)
-        self._kept = [at for at, name in enumerate(header) if name not in (PROBLEM_COLUMN, ORIGIN_COLUMN)]
+        self._columns = [at for at, name in enumerate(header) if name not in (PROBLEM_COLUMN, ORIGIN_COLUMN)]
         mode = "a" if again else "w"
-        self._report = (place / REPORT).open(mode, encoding="utf-8" if again else "utf-8-sig", newline="")
-        self._refused = (place / REFUSED).open(mode, encoding="utf-8" if again else "utf-8-sig", newline="")
+        self._report = (directory / REPORT).open(mode, encoding="utf-8" if again else "utf-8-sig", newline="")
+        self._refused = (directory / REFUSED).open(mode, encoding="utf-8" if again else "utf-8-sig", newline="")
         self._report_writer, self._refused_writer = csv.writer(self._report), csv.writer(self._refused)
         if not again:
             self._report_writer.writerow(["line", "outcome", "item", "column", "message"])
-            self._refused_writer.writerow([*(header[at] for at in self._kept), PROBLEM_COLUMN, ORIGIN_COLUMN])
+            self._refused_writer.writerow([*(header[at] for at in self._columns), PROBLEM_COLUMN, ORIGIN_COLUMN])
 
-    def add(self, told: LineReport) -> None:
-        """A line of the report."""
-        row = (told.line, told.outcome, told.item, told.column, told.message)
-        self._report_writer.writerow([cell(each) for each in row])
+    def add(self, row: LineReport) -> None:
+        """Adds a line to the report."""
+        cells = (row.line, row.outcome, row.item, row.column, row.message)
+        self._report_writer.writerow([cell(each) for each in cells])
 
     def add_refused(self, line: Line, message: str) -> None:
-        """A row as it was read, with what is wrong."""
-        cells = [line.cells[at] if at < len(line.cells) else "" for at in self._kept]
-        # Behind the columns, so that the row does not fit them next time either, unless it is mended.
+        """Adds a refused row as it was read, with the reason."""
+        cells = [line.cells[at] if at < len(line.cells) else "" for at in self._columns]
+        # Extra cells go after the columns, so that the row is refused again unless it is corrected.
         beyond = line.cells[self._width :]
         given = [guarded(unguarded(each)) for each in (*cells, *beyond)]
         written = [*given[: len(cells)], cell(message), str(self._names.origin(line)), *given[len(cells) :]]
@@ -132,10 +132,10 @@ class Reports:
 
 
 @contextmanager
-def reports(place: Path, header: list[str], names: ImportKeys, *, again: bool = False) -> Iterator[Reports]:
-    """The reports of an import, open for the length of the block; with `again` more is added to them."""
+def open_reports(directory: Path, header: list[str], names: ImportKeys, *, again: bool = False) -> Iterator[Reports]:
+    """Opens the reports of an import for the block; `again` appends to them."""
     with disk_errors():
-        opened = Reports(place, header, names, again=again)
+        opened = Reports(directory, header, names, again=again)
         try:
             yield opened
         finally:

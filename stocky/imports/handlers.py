@@ -1,4 +1,4 @@
-"""`/imports`: items and stock from CSV files, each import a job with its progress and what it tells of every row."""
+"""`/imports`: items and stock from CSV files. Each import is a job with progress and a report on every row."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from stocky.jobs.schemas import Job
 
 _FORM = {
     "file": "The table: CSV with a header, up to 100 MB and 200,000 rows",
-    "mapping": "A JSON object of headers and fields (see `/imports/fields`); without it the headers are guessed",
-    "dry_run": "`true`: only say what would happen",
-    "partial": "`true`: import the sound rows; otherwise a refused row refuses all",
-    "key": "By what items are found: `code`, `barcode`, `name`, or `auto`, the first of them that a row has",
-    "stock": "What a quantity is: `set`, what was counted, or `add`, what comes to it",
-    "empty": "What an empty cell says of an item: `keep` nothing, or `clear` that there is nothing",
-    "create_locations": "`false`: a row with a location that is not there is refused",
+    "mapping": "A JSON object of headers and fields (see `/imports/fields`); without it, fields follow from headers",
+    "dry_run": "`true`: report what would happen, write nothing",
+    "partial": "`true`: import the valid rows; otherwise one refused row refuses the whole file",
+    "key": "The column that identifies items: `code`, `barcode`, `name`, or `auto` (the first of them that a row has)",
+    "stock": "The meaning of quantities: `set` (the counted stock) or `add` (added to the stock)",
+    "empty": "The meaning of an empty cell of an item: `keep` the current value, or `clear` it",
+    "create_locations": "`false`: refuse a row with an unknown location",
     "encoding": "`auto`, `utf-8`, `utf-16` or `cp1252`",
     "delimiter": "`auto`, `comma`, `semicolon`, `tab` or `pipe`",
-    "decimal": "`auto`, `point` or `comma`; `auto` refuses numbers that may be read in two ways",
-    "import_key": "A name for this import. Its stock is booked once under a name; without one, once for this file",
+    "decimal": "`auto`, `point` or `comma`; `auto` refuses ambiguous numbers",
+    "import_key": "An idempotency key: stock is booked once per key, or once per file without a key",
 }
 
 
@@ -45,19 +45,19 @@ _FORM = {
     responses={413: problem("The table has more than 100 MB; import it in parts")},
 )
 async def start_import(request: StockyRequest, imports: Imports, user: Principal) -> StartedImport:
-    """Begin to import a table of items and stock. The job's result is a report."""
+    """Import a table of items and stock as a job. The job's result is a report."""
     return await imports.start(request, user)
 
 
 @get("/", opt=members)
 async def list_imports(read: Connection, imports: Imports, user: Principal, paging: Paging) -> list[Job]:
-    """One's own imports as jobs, newest first; admins see all."""
+    """List your imports as jobs, newest first; admins see all."""
     return await imports.list_imports(read, user, skip=paging.skip, limit=paging.limit)
 
 
 @get("/fields", opt=members)
 async def list_import_fields() -> list[ImportField]:
-    """What a column can hold, and the headers that are guessed."""
+    """List the fields that a column can hold, and the headers recognised for each."""
     return [
         ImportField(
             name=field.name,
@@ -72,13 +72,13 @@ async def list_import_fields() -> list[ImportField]:
 
 @get("/{job_id:int}", opt=members)
 async def get_import(imports: Imports, user: Principal, job_id: PathId) -> Job:
-    """How far an import is, and at its end what came of it."""
+    """Get an import: its progress, and its result when it has ended."""
     return await imports.get_import(job_id, user)
 
 
 @get("/{job_id:int}/events", opt=members, media_type=EVENT_STREAM, responses={429: problem(TOO_MANY_STREAMS)})
 async def stream_import(state: State, imports: Imports, user: Principal, job_id: PathId) -> Stream:
-    """The same as server-sent events; the stream ends with the import."""
+    """Stream an import as server-sent events until it ends."""
     job = await imports.get_import(job_id, user)
     state.streams.admit(user.id)
     return event_stream(follow_job(state.jobs, state.streams, job))
@@ -86,13 +86,13 @@ async def stream_import(state: State, imports: Imports, user: Principal, job_id:
 
 @get("/{job_id:int}/report.csv", opt=members, media_type="text/csv")
 async def download_report(request: StockyRequest, imports: Imports, user: Principal, job_id: PathId) -> Stream:
-    """What every row comes to, in words. Kept for a week."""
+    """Download the outcome of every row. Available for a week."""
     return await _file(request, imports, user, job_id, REPORT)
 
 
 @get("/{job_id:int}/refused.csv", opt=members, media_type="text/csv")
 async def download_refused(request: StockyRequest, imports: Imports, user: Principal, job_id: PathId) -> Stream:
-    """The refused rows as they were, with what is wrong, to be mended and imported. Kept for a week."""
+    """Download the refused rows with the reasons, to correct and import again. Available for a week."""
     return await _file(request, imports, user, job_id, REFUSED)
 
 

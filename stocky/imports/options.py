@@ -1,4 +1,4 @@
-"""What the fields of an import's form mean, and by which key it is known when it comes again."""
+"""Parses the form fields of an import, and computes the key that identifies a repeated import."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
 
 def options_of(fields: dict[str, str]) -> ImportOptions:
-    """The options that a form names. Raises Invalid naming the field, also for one that is no option."""
+    """The options of a form. Raises Invalid for an unknown or invalid option, with its name."""
     for name in fields.keys() - set(ImportOptions.__struct_fields__):
         options = ", ".join(ImportOptions.__struct_fields__)
-        raise Invalid(f"{name}: there is no such option; there are {options}", field=name)
+        raise Invalid(f"{name}: unknown option; the options are {options}", field=name)
     given = {name: text.strip(" \r\n") for name, text in fields.items() if text.strip(" \r\n")}
     key = given.get("import_key")
     if key is not None and len(key) > MAX_KEY:
-        raise Invalid(f"import_key: it has {len(key)} characters; {MAX_KEY} are taken", field="import_key")
+        raise Invalid(f"import_key: it has {len(key)} characters; the maximum is {MAX_KEY}", field="import_key")
     if any("\0" in text for text in given.values()):
         raise Invalid("Text may not contain NUL characters", field="body")
     return ImportOptions(
@@ -47,14 +47,14 @@ def options_of(fields: dict[str, str]) -> ImportOptions:
 
 
 def open_sheet(file: Path, options: ImportOptions) -> Sheet:
-    """The file as the options say it is to be read. Raises Invalid for what is no table."""
+    """Opens the file with these options. Raises Invalid for a file that is not a table."""
     return Sheet(file, None if options.encoding is Encoding.AUTO else options.encoding.value, options.delimiter)
 
 
 def import_key(file: Path, options: ImportOptions) -> tuple[str, str]:
-    """The key of an import, and the fingerprint of what it brings: the file and how it is read.
+    """The key of an import, and the fingerprint of the file with its reading options.
 
-    Without a key of its own an import is known by its fingerprint.
+    Without an import_key the fingerprint is the key.
     """
     read_as = {
         name: value
@@ -88,8 +88,8 @@ def _choice(choices: type[E], name: str, given: dict[str, str]) -> E | None:
     try:
         return choices(given[name])
     except ValueError:
-        told = ", ".join(each.value for each in choices)
-        raise Invalid(f"{name}: {given[name]!r} is none of {told}", field=name) from None
+        values = ", ".join(each.value for each in choices)
+        raise Invalid(f"{name}: {given[name]!r} is not one of {values}", field=name) from None
 
 
 def _flag(name: str, given: dict[str, str], *, default: bool) -> bool:
@@ -107,4 +107,4 @@ def _mark(name: str, given: dict[str, str], marks: str) -> str | None:
     if len(text) == 1 and text in marks:
         return str(text)
     words = ", ".join(word for word, mark in _WORDS.items() if mark in marks)
-    raise Invalid(f"{name}: {text!r} is none of auto, {words}", field=name)
+    raise Invalid(f"{name}: {text!r} is not one of auto, {words}", field=name)

@@ -1,4 +1,4 @@
-"""The first pass over a file: what every row would come to, decided against what is there, without a change."""
+"""The first pass over a file: decides the outcome of every row against the current data, and changes nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from stocky.imports.csv_reader import Sheet
 from stocky.imports.file_index import FileIndex
 from stocky.imports.files import Reports
 from stocky.imports.idempotency import ImportKeys
-from stocky.imports.references import FoundReferences, find
+from stocky.imports.references import FoundReferences, find_references
 from stocky.imports.row_changes import RowRejected
 from stocky.imports.row_parser import Columns, Line, Problem
 from stocky.imports.schemas import LineReport
@@ -27,15 +27,15 @@ from stocky.progress import ProgressCallback
 from stocky.worker.workspace import disk_errors
 
 CHUNK_ROWS = 200
-# What the report itself holds; the files beside it hold all.
-TOLD = 100
+# Rows listed in the report; the report files list all.
+MAX_LISTED = 100
 
 
 class Plan(msgspec.Struct):
-    """What a file comes to: counts of rows, the first of them in words, and the numbers of those to be written.
+    """The outcome of a file: counts of rows, reports on the first of them, and the numbers of the rows to write.
 
-    `taken` counts the rows whose stock is booked, or was right already; `left` has those whose stock is not. `origins`
-    are the rows of other imports that rows of this file were, by the names of those imports.
+    `taken` counts the rows whose stock is booked or equal already; `left` has the rows whose stock is not. `origins`
+    maps an earlier import's name to rows of this file and their row numbers in that import.
     """
 
     lines: int = 0
@@ -55,15 +55,15 @@ class Plan(msgspec.Struct):
     refusals: list[int] = []
     origins: dict[str, dict[int, int]] = {}
 
-    def refuse(self, told: LineReport) -> None:
+    def refuse(self, row: LineReport) -> None:
         """Counts a refused row."""
         self.refused += 1
-        self.refusals.append(told.line)
-        if len(self.errors) < TOLD:
-            self.errors.append(told)
+        self.refusals.append(row.line)
+        if len(self.errors) < MAX_LISTED:
+            self.errors.append(row)
 
-    def refuse_late(self, number: int, told: LineReport | None) -> None:
-        """Counts a row as refused that was a sound one before; `told` where it is known in words."""
+    def refuse_late(self, number: int, row: LineReport | None) -> None:
+        """Counts a row as refused that was valid in the plan; `row` is its report, where there is one."""
         if _holds(self.refusals, number):
             return
         insort(self.refusals, number)
@@ -74,77 +74,80 @@ class Plan(msgspec.Struct):
             self.changed -= 1
         else:
             self.unchanged -= 1
-        if told is not None and len(self.errors) < TOLD:
-            self.errors.append(told)
+        if row is not None and len(self.errors) < MAX_LISTED:
+            self.errors.append(row)
 
     def taken_of(self, name: str) -> list[int]:
-        """The rows of another import that this one took, by their numbers there."""
+        """The rows of another import that this one booked, by their numbers there."""
         return [number for line, number in self.origins[name].items() if line not in self.left]
 
     def leave(self, numbers: Iterable[int]) -> None:
-        """Rows whose stock was not taken after all."""
+        """Records rows whose stock was not booked."""
         self.taken -= self.left.insert(numbers)
 
 
-def keep_plan(file: Path, plan: Plan) -> Plan:
-    """The plan that is kept already, else this one, which is kept now. Raises OutOfSpace or Unavailable."""
+def store_plan(file: Path, plan: Plan) -> Plan:
+    """Returns the stored plan of an earlier attempt; without one, stores and returns this plan.
+
+    Raises OutOfSpace or Unavailable.
+    """
     with suppress(FileNotFoundError):
         return msgspec.json.decode(file.read_bytes(), type=Plan)
-    made = file.with_suffix(".new")
+    new_file = file.with_suffix(".new")
     with disk_errors():
-        made.write_bytes(msgspec.json.encode(plan))
-        made.replace(file)
+        new_file.write_bytes(msgspec.json.encode(plan))
+        new_file.replace(file)
     return msgspec.structs.replace(plan, errors=list(plan.errors), refusals=list(plan.refusals))
 
 
 class Planner:
-    """Goes through the rows of one file."""
+    """Plans the rows of one file."""
 
     def __init__(self, database: Database, columns: Columns, names: ImportKeys) -> None:
         self._database = database
         self._columns = columns
         self._names = names
-        self._memory = FileIndex(columns.options.key)
+        self._index = FileIndex(columns.options.key)
         self._leaves = False
         self.plan = Plan()
 
     async def run(self, sheet: Sheet, reports: Reports, report: ProgressCallback) -> Plan:
-        """The plan of the whole file. Raises Invalid where the file cannot be read on."""
+        """The plan of the whole file. Raises Invalid where the rest of the file is unreadable."""
         rows = (self._columns.line(row) for row in sheet.rows())
-        while chunk := await asyncio.to_thread(take, rows, CHUNK_ROWS):
+        while chunk := await asyncio.to_thread(next_rows, rows, CHUNK_ROWS):
             good = [line for line in chunk if not line.problems]
             async with self._database.read(Lane.BACKGROUND) as read:
-                found = await find(read, good, self._columns.options.key, self._names, lock=False)
+                found = await find_references(read, good, self._columns.options.key, self._names, lock=False)
             await asyncio.to_thread(self._decide_all, chunk, found, reports)
             report("checking", self.plan.lines, None, "rows")
-        self.plan.new_locations = list(islice(self._memory.places, TOLD))
-        self.plan.new_types = list(islice(self._memory.types, TOLD))
+        self.plan.new_locations = list(islice(self._index.locations, MAX_LISTED))
+        self.plan.new_types = list(islice(self._index.types, MAX_LISTED))
         return self.plan
 
     def _decide_all(self, chunk: list[Line], found: FoundReferences, reports: Reports) -> None:
         for line in chunk:
             self.plan.lines += 1
             try:
-                told = self._problem(line) if line.problems else self._decide(line, found)
+                row = self._problem(line) if line.problems else self._decide(line, found)
             except RowRejected as refusal:
                 column = self._columns.of_field.get(refusal.field or "")
-                told = refused(line, Problem(refusal.message, column), line.values)
-            reports.add(told)
-            if told.outcome == "refused":
-                self.plan.refuse(told)
-                reports.add_refused(line, told.message if told.column is None else f"{told.column}: {told.message}")
-            elif told.outcome == "unchanged":
+                row = refused(line, Problem(refusal.message, column), line.values)
+            reports.add(row)
+            if row.outcome == "refused":
+                self.plan.refuse(row)
+                reports.add_refused(line, row.message if row.column is None else f"{row.column}: {row.message}")
+            elif row.outcome == "unchanged":
                 self.plan.unchanged += 1
             else:
-                if told.outcome == "created":
+                if row.outcome == "created":
                     self.plan.created += 1
                     self.plan.to_create.append(line.number)
                 else:
                     self.plan.changed += 1
                     self.plan.to_change.append(line.number)
-                if len(self.plan.changes) < TOLD:
-                    self.plan.changes.append(told)
-            if told.outcome == "refused" or (line.has_stock and found.bookings[line.number].by_other):
+                if len(self.plan.changes) < MAX_LISTED:
+                    self.plan.changes.append(row)
+            if row.outcome == "refused" or (line.has_stock and found.bookings[line.number].by_other):
                 self.plan.left.add(line.number, goes_on=self._leaves)
                 self._leaves = True
             elif line.has_stock:
@@ -156,34 +159,34 @@ class Planner:
 
     def _decide(self, line: Line, found: FoundReferences) -> LineReport:
         item = row_changes.match(line, found, self._columns.options.key)
-        id = self._memory.item_of(line, item)
+        id = self._index.item_of(line, item)
         step = row_changes.ItemStep()
-        is_first = not self._memory.said_before(id, line)
+        is_first = not self._index.has_earlier_row(id, line)
         if is_first:
-            self._memory.check_barcodes(id, line)
+            self._index.check_barcodes(id, line)
             step = row_changes.new_item(line, found) if item is None else row_changes.item_change(line, item, found)
         stock = None
         if line.has_stock:
             stock = row_changes.stock_step(line, item, found, self._columns.options)
             self.plan.already_imported += stock is None
             if stock is not None:
-                self._memory.check_origin(line)
+                self._index.check_origin(line)
         if stock is not None and id is not None:
-            self._memory.check_stock(id, stock)
-        # Only now is it certain that the row is taken.
+            self._index.check_stock(id, stock)
+        # All checks have passed: the row will be imported.
         if is_first:
-            id = self._memory.add_item(id, line)
+            id = self._index.add_item(id, line)
         if stock is not None and id is not None:
-            self._memory.add_stock(id, stock, line)
+            self._index.add_stock(id, stock, line)
         if step.type_name and name_key(step.type_name) not in found.types:
-            self._memory.types.setdefault(step.type_name)
-        told = [*step.told, *(stock.told if stock else [])]
+            self._index.types.setdefault(step.type_name)
+        messages = [*step.messages, *(stock.messages if stock else [])]
         changes = step.changes or (stock is not None and stock.changes)
         return LineReport(
             line=line.number,
             outcome="created" if is_first and item is None else "changed" if changes else "unchanged",
             item=row_changes.title(line, item),
-            message="; ".join(told) or ("imported before" if line.has_stock and stock is None else "as it is"),
+            message="; ".join(messages) or ("imported before" if line.has_stock and stock is None else "no change"),
         )
 
     def _problem(self, line: Line) -> LineReport:
@@ -191,7 +194,7 @@ class Planner:
 
 
 def refused(line: Line, problem: Problem, values: dict[str, object], *, more: int = 0) -> LineReport:
-    """What is told of a refused row."""
+    """The report on a refused row."""
     return LineReport(
         line=line.number,
         outcome="refused",
@@ -202,10 +205,10 @@ def refused(line: Line, problem: Problem, values: dict[str, object], *, more: in
 
 
 def _holds(rising: list[int], number: int) -> bool:
-    place = bisect_left(rising, number)
-    return place < len(rising) and rising[place] == number
+    index = bisect_left(rising, number)
+    return index < len(rising) and rising[index] == number
 
 
-def take(lines: Iterator[Line], count: int) -> list[Line]:
-    """The next rows; an empty list at the end."""
+def next_rows(lines: Iterator[Line], count: int) -> list[Line]:
+    """The next `count` rows; an empty list at the end."""
     return list(islice(lines, count))

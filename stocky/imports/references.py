@@ -1,4 +1,4 @@
-"""What the rows of a chunk refer to, read in a few queries: items, places, stock, types, what was imported before."""
+"""Reads what the rows of a chunk refer to, in a few queries: items, locations, stock, types, earlier imports."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from stocky.imports.schemas import ItemKey
 from stocky.stock.models import SkuState
 
 
-class Place(msgspec.Struct):
-    """A location as far as a row names it."""
+class Location(msgspec.Struct):
+    """A location that a row refers to."""
 
     id: int
     name: str
@@ -50,7 +50,7 @@ class _Type(msgspec.Struct):
 
 
 class Booking(msgspec.Struct, frozen=True):
-    """How the stock of a row is booked: under which `event_id`, whether it is done, and not by this very import."""
+    """The booking of a row's stock: its `event_id`, whether it is booked already, and whether another import did it."""
 
     event_id: str
     is_done: bool
@@ -65,34 +65,34 @@ class _Imported(msgspec.Struct):
 
 
 class FoundReferences:
-    """What is there. It is kept in step with what the rows of the chunk make of it."""
+    """The referenced records, updated with the changes that the rows of the chunk make."""
 
     def __init__(self) -> None:
         self.items: dict[int, Item] = {}
         self.codes: dict[str, int] = {}
-        # By the barcode's key, which its other forms share.
+        # By normalised barcode.
         self.barcodes: dict[str, int] = {}
         self.names: dict[str, list[int]] = {}
         self.types: dict[str, int] = {}
-        self.places: dict[str, Place] = {}
-        self.boxes: dict[tuple[int, int], Place] = {}
+        self.locations: dict[str, Location] = {}
+        self.boxes: dict[tuple[int, int], Location] = {}
         self.levels: dict[tuple[int, int, date | None], SkuState] = {}
-        # By the row's number, of those that have stock.
+        # By row number, for rows with stock.
         self.bookings: dict[int, Booking] = {}
 
     def owner(self, barcode: str) -> Item | None:
-        """The item with this barcode, of which the very text counts before another form of the number."""
+        """The item with this barcode; the exact text has precedence over another form of the number."""
         id = self.barcodes.get(barcode) or self.barcodes.get(barcode_key(barcode))
         return None if id is None else self.items[id]
 
     def change(self, item: Item) -> None:
-        """An item that a row has made or changed."""
+        """Stores an item that a row created or changed."""
         self.barcodes = {key: id for key, id in self.barcodes.items() if id != item.id}
         self.barcodes.update((barcode_key(each.barcode), item.id) for each in item.barcodes)
         self.note(item)
 
     def note(self, item: Item) -> None:
-        """An item as it is."""
+        """Stores an item under its code and name."""
         if before := self.items.get(item.id):
             self.names[before.name] = [each for each in self.names.get(before.name, []) if each != item.id]
         self.items[item.id] = item
@@ -101,22 +101,22 @@ class FoundReferences:
 
 
 def key_of(values: dict[str, Any], key: ItemKey) -> str | None:
-    """The field by which a row names its item; None when it names none."""
+    """The field that identifies the row's item; None when there is none."""
     wanted = ("code", "barcode", "name") if key is ItemKey.AUTO else (key.value,)
     return next((field for field in wanted if values.get(field)), None)
 
 
 def barcodes_of(values: dict[str, Any]) -> Iterator[str]:
-    """Every barcode a row names."""
+    """Every barcode in the row."""
     if "barcode" in values:
         yield values["barcode"]
     yield from (code for code, _ in values.get("barcodes", ()))
 
 
-async def find(
+async def find_references(
     read: Connection, lines: Iterable[Line], key: ItemKey, names: ImportKeys, *, lock: bool
 ) -> FoundReferences:
-    """What these rows refer to; with `lock`, no other process changes the items before the transaction ends."""
+    """Reads what these rows refer to; `lock` locks the items until the transaction ends."""
     found = FoundReferences()
     values = [line.values for line in lines]
     wanted_barcodes = {code for each in values for code in barcodes_of(each)}
@@ -130,7 +130,7 @@ async def find(
         await read.all("lock_items", dict[str, Any], ids=ids)
     for item in (await get_items(read, ids)).values():
         found.note(item)
-    # The code of an item that was merged stands for the one it was merged into.
+    # The code of a merged item refers to the item it was merged into.
     found.codes.update((each.code, each.id) for each in codes)
     found.barcodes = {each.code_key: each.item_id for each in barcodes if each.item_id in found.items}
     for name in named:
@@ -149,16 +149,16 @@ async def find(
 async def _find_stock(
     read: Connection, found: FoundReferences, lines: list[Line], ids: set[int], names: ImportKeys
 ) -> None:
-    places = await read.all(
-        "find_named_places",
-        Place,
+    locations = await read.all(
+        "find_named_locations",
+        Location,
         names={line.values["location"] for line in lines if "location" in line.values},
         box_nos={line.values["box_no"] for line in lines if "box_no" in line.values},
     )
-    for place in places:
-        found.places[place.name] = place
-        if place.box_no is not None and place.loc_no is not None:
-            found.boxes[place.box_no, place.loc_no] = place
+    for location in locations:
+        found.locations[location.name] = location
+        if location.box_no is not None and location.loc_no is not None:
+            found.boxes[location.box_no, location.loc_no] = location
     for level in await read.all("list_levels", SkuState, ids=ids):
         found.levels[level.item_id, level.location_id, level.expiry_date] = level
     waiting = [(line.number, *names.of(line), 1) for line in lines]
@@ -171,11 +171,11 @@ async def _find_stock(
             event_id = name.event_id(number, time)
             event = imported.get(event_id)
             if event is not None and event.is_undone:
-                # What was undone may be imported again, under another name.
+                # An undone event may be imported again, under another event id.
                 again.append((line, name, number, time + 1))
                 continue
             if event is not None and event.fingerprint != name.fingerprint(number):
-                raise Conflict("This import_key was used for another file before; take another one for this file")
+                raise Conflict("This import_key was used for another file; use another key for this file")
             is_own = event is not None and event.batch_id == name.import_id
             is_done = event is not None or name.was_taken(number)
             found.bookings[line] = Booking(event_id, is_done, is_done and not is_own)

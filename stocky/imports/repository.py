@@ -1,4 +1,4 @@
-"""What the database knows of imports: which were finished before under a key, and what one wrote."""
+"""Reads finished imports by key, and counts what an import wrote."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ class _Entries(msgspec.Struct):
 
 
 async def list_earlier_imports(read: Connection, key: str, fingerprint: str) -> tuple[UnbookedRows, ...]:
-    """The rows that each earlier import left, of those that were not undone as a whole; the stock of others it took.
+    """The unbooked rows of each earlier import that was not completely undone; it booked all its other rows.
 
-    Raises Conflict when the key belongs to an import of something else.
+    Raises Conflict when the key belongs to an import of another file.
     """
     left = []
     for earlier in await read.all("list_earlier_imports", _Earlier, key=key):
-        told = earlier.details
-        if told.stock_events and not earlier.is_booked:
+        details = earlier.details
+        if details.stock_events and not earlier.is_booked:
             continue
-        if told.fingerprint == fingerprint:
-            left.append(UnbookedRows(told.left))
-        elif told.stock_events or not told.left:
-            raise Conflict(f"This import_key was used for {told.filename!r} before; take another one for another file")
+        if details.fingerprint == fingerprint:
+            left.append(UnbookedRows(details.left))
+        elif details.stock_events or not details.left:
+            raise Conflict(f"This import_key was used for {details.filename!r}; use another key for this file")
     return tuple(left)
 
 
 async def count_written(read: Connection, import_id: str) -> Written:
-    """What an import has written so far, by the ledger and the audit trail."""
+    """Counts what an import has written so far, from the ledger and the audit trail."""
     rows = await read.all("count_import_entries", _Entries, import_id=import_id)
     entries = {(row.action, row.subject): row.entries for row in rows}
     return Written(

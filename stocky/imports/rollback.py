@@ -1,6 +1,6 @@
-"""Takes back an import that broke off: its events are undone, and what it made or changed is as it was before.
+"""Rolls back a failed import: undoes its events, and restores the records that it created or changed.
 
-What somebody used or changed meanwhile is left as it is, and named.
+Records that were used or changed meanwhile stay unchanged and are listed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from stocky.stock.recorder import Recorder
 from stocky.stock.schemas import SkuChange
 
 PAGE = 50
-MOST_TOLD = 100
+MAX_LISTED = 100
 
 
 class _Event(msgspec.Struct):
@@ -35,7 +35,7 @@ class _Event(msgspec.Struct):
 
 
 class Entry(msgspec.Struct):
-    """What the audit trail says of something an import made or changed."""
+    """An audit entry on a record that an import created or changed."""
 
     id: int
     action: str
@@ -45,7 +45,7 @@ class Entry(msgspec.Struct):
 
 
 class ImportRollback:
-    """Of one import."""
+    """The rollback of one import."""
 
     def __init__(self, database: Database, recorder: Recorder, import_id: str, by: Principal) -> None:
         self._database = database
@@ -57,7 +57,7 @@ class ImportRollback:
         self._left_skus: set[int] = set()
 
     async def run(self, report: ProgressCallback) -> TakenBack:
-        """What was taken back, and what had to be left. Begun again, it goes on."""
+        """Rolls back; returns what was restored and what was not. A restarted rollback continues."""
         await self._undo_events(report)
         await self._restore(report)
         return self._done
@@ -73,7 +73,7 @@ class ImportRollback:
                 return
             before = page[-1].id
             operations = [
-                Operation(kind="undo", undo_event=event.id, note="import taken back", user_id=self._by.id)
+                Operation(kind="undo", undo_event=event.id, note="import rolled back", user_id=self._by.id)
                 for event in page
             ]
             posting = await self._recorder.post(Posting(operations))
@@ -83,7 +83,7 @@ class ImportRollback:
                     self._left_skus.add(event.sku_id)
                 else:
                     self._done.stock_events += 1
-            report("taking back", self._done.stock_events, None, "events")
+            report("rolling back", self._done.stock_events, None, "events")
 
     async def _restore(self, report: ProgressCallback) -> None:
         before = MAX_ID
@@ -97,14 +97,14 @@ class ImportRollback:
             before = page[-1].id
             for entry in page:
                 await self._restore_one(entry)
-            report("taking back", self._done.items + self._done.locations, None, "items and locations")
+            report("rolling back", self._done.items + self._done.locations, None, "items and locations")
 
     async def _restore_one(self, entry: Entry) -> None:
         restore: Callable[[Connection, Entry], Awaitable[bool]] = {
-            ("created", "item"): self._hide_item,
-            ("created", "location"): self._hide_location,
-            ("imported", "item"): self._put_item_back,
-            ("imported", "sku"): self._put_sku_back,
+            ("created", "item"): self._deactivate_item,
+            ("created", "location"): self._deactivate_location,
+            ("imported", "item"): self._restore_item,
+            ("imported", "sku"): self._restore_sku,
         }[entry.action, entry.subject]
         try:
             is_done = await self._database.run(partial(_call, restore, entry))
@@ -118,52 +118,52 @@ class ImportRollback:
         elif entry.subject == "item":
             self._done.items += is_done
 
-    async def _hide_item(self, tx: Connection, entry: Entry) -> bool:
+    async def _deactivate_item(self, tx: Connection, entry: Entry) -> bool:
         item = await catalogue.get_item(tx, int(entry.subject_id))
         if not item.is_active:
             return False
         if item.version > 1:
-            raise Conflict(f"{item.name} ({item.code}) was changed since it was made")
-        # Its barcodes are free again: for another try, or for whoever took one of them away from the import.
+            raise Conflict(f"{item.name} ({item.code}) was changed since it was created")
+        # Frees its barcodes for another attempt.
         await catalogue.change_item(tx, item.id, ItemChange(is_active=False, upc=None, barcodes=[]), self._by)
         return True
 
-    async def _hide_location(self, tx: Connection, entry: Entry) -> bool:
+    async def _deactivate_location(self, tx: Connection, entry: Entry) -> bool:
         location = await location_repository.get_location(tx, int(entry.subject_id))
         if not location.is_active:
             return False
         await location_repository.change_location(tx, location.id, LocationChange(is_active=False), self._by)
         return True
 
-    async def _put_item_back(self, tx: Connection, entry: Entry) -> bool:
+    async def _restore_item(self, tx: Connection, entry: Entry) -> bool:
         item = await catalogue.get_item(tx, int(entry.subject_id))
-        fields = _still_as_left(item, entry, item.name)
+        fields = _fields_to_restore(item, entry, item.name)
         if fields:
             await catalogue.change_item(tx, item.id, msgspec.convert(fields, ItemChange), self._by)
         return bool(fields)
 
-    async def _put_sku_back(self, tx: Connection, entry: Entry) -> bool:
+    async def _restore_sku(self, tx: Connection, entry: Entry) -> bool:
         sku = await stock_repository.lock_sku(tx, int(entry.subject_id), None)
-        fields = _still_as_left(sku, entry, f"SKU {sku.id}")
+        fields = _fields_to_restore(sku, entry, f"SKU {sku.id}")
         if "unit" in fields and sku.id in self._left_skus:
-            raise Conflict(f"its stock was not taken back, so it stays in {sku.unit}; correct both by hand")
+            raise Conflict(f"its stock was not rolled back, so its unit stays {sku.unit}; correct both by hand")
         if fields:
             await stock_repository.change_sku(tx, sku, msgspec.convert(fields, SkuChange), self._by)
         return bool(fields)
 
-    def _leave(self, told: str) -> None:
-        if len(self._done.left) < MOST_TOLD:
-            self._done.left.append(told)
+    def _leave(self, message: str) -> None:
+        if len(self._done.left) < MAX_LISTED:
+            self._done.left.append(message)
 
 
-def _still_as_left(now: Any, entry: Entry, name: str) -> dict[str, Any]:
-    """What to put back; nothing when it is back already. Raises Conflict when it was changed since."""
+def _fields_to_restore(now: Any, entry: Entry, name: str) -> dict[str, Any]:
+    """The fields to restore; none when they are restored already. Raises Conflict when they were changed since."""
     before, after = entry.details["before"], entry.details["after"]
-    there = {field: msgspec.to_builtins(getattr(now, field)) for field in before}
-    if there == before:
+    current = {field: msgspec.to_builtins(getattr(now, field)) for field in before}
+    if current == before:
         return {}
-    if there != after:
-        raise Conflict(f"{name} was changed meanwhile and is left as it is now")
+    if current != after:
+        raise Conflict(f"{name} was changed meanwhile and keeps its current values")
     return dict(before)
 
 

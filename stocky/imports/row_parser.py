@@ -1,4 +1,4 @@
-"""What a row says: the values of its columns by field, or why it cannot be read. Nothing here asks what is in stock."""
+"""Parses a row into values by field, or problems. Does not look at the stock."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from stocky.imports.schemas import Empty, ImportOptions, StockMode
 from stocky.stock.schemas import Unit
 
 MAX_BARCODES, MAX_TAGS = 100, 50
-STOCK_SAYS = ("location", "box_no", "quantity")
-# What a spreadsheet makes of a long barcode that it takes for a number.
+STOCK_FIELDS = ("location", "box_no", "quantity")
+# A long barcode that a spreadsheet converted to a number.
 _SHORTENED = re.compile(r"\d([.,]\d+)?E\+?\d+", re.IGNORECASE)
-# What an empty cell may take away, and what is there then.
+# The fields that an empty cell may clear, with the value they get.
 CLEARED: dict[str, Any] = {
     "description": "",
     "min_quantity": None,
@@ -32,21 +32,21 @@ CLEARED: dict[str, Any] = {
     "seller": "",
     "seller_link": "",
 }
-_NO_ORIGIN = "It names no row of an import; leave it as refused.csv has it, or empty to book the row as a new one"
+_NO_ORIGIN = "It names no row of an import; keep the value from refused.csv, or leave it empty to book the row as new"
 _PATTERNS: dict[str, tuple[Any, str]] = {
     "seller_link": (Link, "a link that begins with https://"),
     "type": (TypeName, "a name"),
-    "unit": (Unit, "a unit; leave out what is no text"),
+    "unit": (Unit, "a unit; remove characters that are not text"),
 }
 
 
-# The column of refused.csv that says which row of which import it was.
+# The column of refused.csv that identifies the row and its import.
 ORIGIN_COLUMN = "import_row"
 _ORIGIN = re.compile(r"([0-9a-f]{32}):([0-9a-f]{32}):([0-9]{1,9})")
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """A row of an import that refused it: the import's key, what tells its content from another's, and the row."""
+    """A row of the import that refused it: the import's key, its content fingerprint, and the row number."""
 
     key: str
     content: str
@@ -57,16 +57,16 @@ class Origin(msgspec.Struct, frozen=True):
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """Why a row is refused, and the header of the column that it is because of."""
+    """Why a row is refused, and the header of the column that caused it."""
 
     message: str
     column: str | None = None
 
 
 class Line(msgspec.Struct, frozen=True):
-    """A row that was read: `values` by field, only those it says something of. With problems it says nothing.
+    """A parsed row: `values` by field, without empty ones. A row with problems has no values.
 
-    `origin` is what it was when it was refused, where it comes from refused.csv.
+    `origin` identifies the row in its earlier import, if it comes from refused.csv.
     """
 
     number: int
@@ -81,12 +81,12 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class Columns:
-    """Which column holds which field."""
+    """The assignment of columns to fields."""
 
     def __init__(self, header: list[str], options: ImportOptions, delimiter: str = ",") -> None:
-        """`delimiter` is what the cells are parted by: where it is a comma, no comma is a decimal mark, usually.
+        """`delimiter` separates cells; in a file that is not separated by commas, a point may separate thousands.
 
-        Raises Invalid for a mapping that does not fit the header, or without anything to find items by.
+        Raises Invalid for a mapping that does not fit the header, or without a column that identifies items.
         """
         self.header = header
         self.options = options
@@ -99,19 +99,19 @@ class Columns:
         if not any(key in self.of_field for key in keys):
             example = json.dumps({next(filter(None, header)): "name"}, ensure_ascii=False)
             raise Invalid(
-                f"No column holds {' or '.join(keys)}, by which items are found. Name one so, or say in mapping which"
-                f" column is what, as in {example}",
+                f"No column holds {' or '.join(keys)}, which identifies items. Rename a column, or send a mapping, as"
+                f" in {example}",
                 field="mapping",
             )
 
     def line(self, row: Row) -> Line:
-        """What the row says."""
-        told, origin = self._origin(row.cells)
+        """Parses the row."""
+        origin_text, origin = self._origin(row.cells)
         if row.problem is not None:
             return Line(row.line, row.cells, problems=(Problem(row.problem),), origin=origin)
         found: dict[str, Any] = {}
         problems = []
-        if told and origin is None:
+        if origin_text and origin is None:
             problems.append(Problem(_NO_ORIGIN, ORIGIN_COLUMN))
         for index, field in self._by_index:
             text = _text(row.cells, index)
@@ -127,7 +127,7 @@ class Columns:
         return Line(row.line, row.cells, {} if problems else found, tuple(problems), origin)
 
     def _origin(self, cells: list[str]) -> tuple[str, Origin | None]:
-        """What the row says of the import that refused it, and what that means."""
+        """The text of the origin column, and the origin parsed from it."""
         text = "" if self._origin_at is None else _text(cells, self._origin_at)
         match = _ORIGIN.fullmatch(text)
         return text, None if match is None else Origin(match[1], match[2], int(match[3]))
@@ -151,7 +151,7 @@ class Columns:
         if field == "barcode":
             _refuse_shortened(text)
         if len(text) > MAX_LENGTHS[field]:
-            raise Unreadable(f"It has {len(text)} characters; {MAX_LENGTHS[field]} are kept")
+            raise Unreadable(f"It has {len(text)} characters; the maximum is {MAX_LENGTHS[field]}")
         if field in _PATTERNS:
             kind, wanted = _PATTERNS[field]
             if not _fits(text, kind):
@@ -162,7 +162,7 @@ class Columns:
         return milli_of(text, self.options.decimal, point_may_group=self._point_may_group)
 
     def _barcodes(self, text: str) -> tuple[tuple[str, int | None], ...]:
-        """Barcodes with what one scan counts, in thousandths; None where the cell does not say."""
+        """Barcodes with the quantity of one scan, in thousandths; None without one."""
         listed: dict[str, int | None] = {}
         keys: set[str] = set()
         for entry in split_list(text):
@@ -171,10 +171,10 @@ class Columns:
             if not barcode or len(barcode) > MAX_LENGTHS["barcode"]:
                 raise Unreadable(f"{entry!r} is not a barcode")
             if barcode_key(barcode) in keys:
-                raise Unreadable(f"The barcode {barcode} is named twice")
+                raise Unreadable(f"The barcode {barcode} is listed twice")
             pack_milli = None if pack is None else self._milli(pack.strip())
             if pack_milli is not None and pack_milli <= 0:
-                raise Unreadable(f"A scan of {barcode} has to count more than 0")
+                raise Unreadable(f"The pack quantity of {barcode} must be more than 0")
             listed[barcode] = pack_milli
             keys.add(barcode_key(barcode))
         if len(listed) > MAX_BARCODES:
@@ -182,18 +182,18 @@ class Columns:
         return tuple(listed.items())
 
     def _contradictions(self, found: dict[str, Any]) -> list[Problem]:
-        """What no single cell shows."""
-        if not any(field in found for field in STOCK_SAYS):
+        """Problems between cells."""
+        if not any(field in found for field in STOCK_FIELDS):
             alone = [field for field in ("expiry_date", "loc_no", "notes") if field in found]
-            return [self._problem(alone[0], "Of which stock? Fill in location and quantity too")] if alone else []
+            return [self._problem(alone[0], "It has no stock; fill in location and quantity too")] if alone else []
         if "quantity" not in found:
-            return [self._problem("quantity", "It names a place and no quantity; fill in both, or neither")]
+            return [self._problem("quantity", "It has a location and no quantity; fill in both, or neither")]
         if ("box_no" in found) != ("loc_no" in found):
-            return [self._problem("box_no", "A place in a box is named by box_no and loc_no together")]
+            return [self._problem("box_no", "A location in a box needs both box_no and loc_no")]
         if "location" not in found and "box_no" not in found:
             return [self._problem("location", "It has a quantity and no location; fill in both, or neither")]
         if found["quantity"] <= 0 and self.options.stock is StockMode.ADD:
-            return [self._problem("quantity", "What is added has to be more than 0")]
+            return [self._problem("quantity", "The quantity to add must be more than 0")]
         return []
 
     def _problem(self, field: str, message: str) -> Problem:
@@ -216,20 +216,22 @@ def _mapped(header: list[str], mapping: dict[str, str | None] | None) -> dict[st
         return fields
     for name, field in mapping.items():
         if name not in fields:
-            raise Invalid(f"mapping: there is no column {name!r}; there are {', '.join(header[:20])}", field="mapping")
+            raise Invalid(
+                f"mapping: there is no column {name!r}; the columns are {', '.join(header[:20])}", field="mapping"
+            )
         if not field:
             continue
         if field not in BY_NAME:
-            raise Invalid(f"mapping: {field!r} is no field; they are {', '.join(BY_NAME)}", field="mapping")
+            raise Invalid(f"mapping: {field!r} is not a field; the fields are {', '.join(BY_NAME)}", field="mapping")
         if field in fields.values():
-            raise Invalid(f"mapping: two columns hold {field}; leave one of them out", field="mapping")
+            raise Invalid(f"mapping: two columns hold {field}; remove one of them", field="mapping")
         fields[name] = field
     return fields
 
 
 def _refuse_shortened(barcode: str) -> None:
     if _SHORTENED.fullmatch(barcode):
-        raise Unreadable(f"{barcode} is a barcode that a spreadsheet has shortened; format its column as text")
+        raise Unreadable(f"{barcode} is a barcode that a spreadsheet shortened; format its column as text")
 
 
 def _tags(text: str) -> tuple[str, ...]:
@@ -251,5 +253,5 @@ def _fits(text: str, kind: Any) -> bool:
 
 
 def of_item(found: dict[str, Any]) -> dict[str, Any]:
-    """The part of a row's values that is about the item."""
+    """The item fields of a row's values."""
     return {field: value for field, value in found.items() if BY_NAME[field].about is About.ITEM}

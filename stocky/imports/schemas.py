@@ -1,4 +1,4 @@
-"""Imports as they are asked for and answered."""
+"""Requests and responses of imports."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stocky.schema import AnyCase
 
 
 class ItemKey(AnyCase):
-    """By which column the items of a file are found; `auto` takes the first of the others that a row has."""
+    """The column that identifies items; `auto` uses the first of the others that a row has."""
 
     AUTO = "auto"
     CODE = "code"
@@ -20,14 +20,14 @@ class ItemKey(AnyCase):
 
 
 class StockMode(AnyCase):
-    """What a quantity means: what was counted, or what comes to it."""
+    """The meaning of a quantity: the counted stock (`set`), or an addition to it (`add`)."""
 
     SET = "set"
     ADD = "add"
 
 
 class Encoding(AnyCase):
-    """How the bytes of the file are text; `auto` is UTF-8 or what a byte order mark says."""
+    """The encoding of the file; `auto` is UTF-8, unless a byte order mark names another."""
 
     AUTO = "auto"
     UTF_8 = "utf-8"
@@ -36,14 +36,14 @@ class Encoding(AnyCase):
 
 
 class Empty(AnyCase):
-    """What an empty cell says of an item: nothing, or that there is nothing."""
+    """The meaning of an empty cell: `keep` the current value, or `clear` it."""
 
     KEEP = "keep"
     CLEAR = "clear"
 
 
 class ImportOptions(Struct, frozen=True, kw_only=True):
-    """What an import is told beside its file. `mapping` is by header; None guesses it."""
+    """The options of an import. `mapping` is by header; None derives it from the headers."""
 
     mapping: dict[str, str | None] | None = None
     key: ItemKey = ItemKey.AUTO
@@ -59,17 +59,17 @@ class ImportOptions(Struct, frozen=True, kw_only=True):
 
 
 class ImportField(Struct, kw_only=True):
-    """A field that a column can be mapped to, and the headers that are guessed to hold it."""
+    """A field that a column can be mapped to, and the headers recognised for it."""
 
     name: Annotated[str, Meta(examples=["min_quantity"])]
     about: About
-    meaning: Annotated[str, Meta(examples=["From which quantity on it is low"])]
+    meaning: Annotated[str, Meta(examples=["The quantity at or below which stock is low"])]
     example: Annotated[str, Meta(examples=["2"])]
     headers: list[str]
 
 
 class StartedImport(Struct, kw_only=True):
-    """An import that was taken; the file is read as `columns` says, which a dry run lets one look at first."""
+    """An accepted import. `columns` is the mapping in use; a dry run shows it before anything is written."""
 
     job_id: int
     status_url: Annotated[str, Meta(examples=["/api/v1/imports/7"])]
@@ -77,12 +77,12 @@ class StartedImport(Struct, kw_only=True):
     encoding: str
     delimiter: str
     columns: Annotated[
-        dict[str, str | None], Meta(description="By header: the field it holds; null is left alone", examples=[{}])
+        dict[str, str | None], Meta(description="The field of each header; null is ignored", examples=[{}])
     ]
 
 
 class LineReport(Struct, kw_only=True):
-    """What a row comes to. `line` is where it begins in the file."""
+    """The outcome of a row. `line` is its first line in the file."""
 
     line: int
     outcome: Literal["created", "changed", "unchanged", "refused"]
@@ -92,7 +92,7 @@ class LineReport(Struct, kw_only=True):
 
 
 class Written(Struct, kw_only=True):
-    """What an import wrote, as the ledger and the audit trail have it."""
+    """What an import wrote, counted from the ledger and the audit trail."""
 
     items_created: int = 0
     items_changed: int = 0
@@ -101,7 +101,7 @@ class Written(Struct, kw_only=True):
 
 
 class TakenBack(Struct, kw_only=True):
-    """What an import that broke off took back, and what it had to leave since it was changed meanwhile."""
+    """What the rollback of a failed import restored. `left` lists what was changed meanwhile and stays."""
 
     items: int = 0
     locations: int = 0
@@ -123,18 +123,20 @@ class ImportReport(Struct, kw_only=True):
     changed: int = 0
     unchanged: int = 0
     refused: int = 0
-    already_imported: Annotated[int, Meta(description="Rows whose stock was booked by this import before")] = 0
+    already_imported: Annotated[int, Meta(description="Rows whose stock an earlier run of this import booked")] = 0
     new_locations: list[str] = []
     new_types: list[str] = []
     errors: Annotated[list[LineReport], Meta(description="The first refused rows; refused.csv has all")] = []
-    changes: Annotated[list[LineReport], Meta(description="The first that create or change; report.csv has all")] = []
+    changes: Annotated[
+        list[LineReport], Meta(description="The first rows that create or change; report.csv has all")
+    ] = []
     batch_id: str | None = None
     written: Written | None = None
     taken_back: TakenBack | None = None
 
 
 class ImportOrder(Struct, frozen=True, kw_only=True):
-    """What the job of an import is told; kept in the database until it has ended."""
+    """The parameters of an import's job, stored in the database until it has ended."""
 
     import_id: str
     filename: str

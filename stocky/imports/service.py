@@ -1,6 +1,6 @@
-"""Imports as jobs: a file is taken to disk, checked row by row, and only then written, in whichever process has it.
+"""Imports as jobs: stores the upload, plans all rows, then writes them, in whichever process claims the job.
 
-All or nothing: when a row becomes unsound while others are being written, what was written is taken back.
+All or nothing, unless partial: when a row becomes invalid while others are written, the import is rolled back.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from stocky.http.uploads import Upload, UploadKind, receive_upload
 from stocky.imports import repository
 from stocky.imports.applier import Applier, RowFailedLate
 from stocky.imports.csv_reader import Sheet
-from stocky.imports.files import ARRIVING, MOST_WAITING, PLAN, UPLOAD, ImportStore, reports, sync
+from stocky.imports.files import ARRIVING, MOST_WAITING, PLAN, UPLOAD, ImportStore, open_reports, sync
 from stocky.imports.idempotency import ImportKeys, ImportName
 from stocky.imports.options import import_key, open_sheet, options_of
-from stocky.imports.planner import Plan, Planner, keep_plan
+from stocky.imports.planner import Plan, Planner, store_plan
 from stocky.imports.rollback import ImportRollback
 from stocky.imports.row_parser import Columns
 from stocky.imports.schemas import (
@@ -53,9 +53,9 @@ from stocky.worker.workspace import disk_errors
 
 KIND = "import.csv"
 MAX_BYTES = 100 * 2**20
-# A mapping names up to a hundred columns.
+# A mapping has up to a hundred columns.
 MAX_FIELD = 65_536
-# A process may be killed, or the database away, as often as this.
+# Retries after a killed process or an unavailable database.
 ATTEMPTS = 10
 SWEEP_SECONDS = 3_600
 _WANTED = UploadKind("table", "items.csv", "; import it in parts", MAX_FIELD)
@@ -73,24 +73,24 @@ class Imports:
         jobs.register(KIND, self._run)
 
     def register_tasks(self, schedule: Schedule) -> None:
-        """Hands the standing duty to the schedule."""
+        """Registers the sweep of import files."""
         schedule.every("import files", SWEEP_SECONDS, self._sweep)
 
     async def start(self, request: Request[Any, Any, Any], by: Principal) -> StartedImport:
-        """Takes the form's file, looks at its header and begins a job.
+        """Stores the form's file, checks its header and queues a job.
 
-        Raises BadRequest for no form, TooLarge, Invalid for options or a header that cannot be, Unavailable while
-        too many wait.
+        Raises BadRequest without a form, TooLarge, Invalid for invalid options or header, Unavailable while too many
+        imports wait.
         """
         if await asyncio.to_thread(self.store.waiting) >= MOST_WAITING:
             await self._sweep()
         if await asyncio.to_thread(self.store.waiting) >= MOST_WAITING:
-            raise Unavailable(f"{MOST_WAITING} imports are waiting already; send it again later", retry_after=30)
+            raise Unavailable(f"{MOST_WAITING} imports are waiting already; try again later", retry_after=30)
         import_id = uuid.uuid4().hex
-        place = await asyncio.to_thread(self.store.make, import_id)
+        directory = await asyncio.to_thread(self.store.make, import_id)
         try:
-            upload = await receive_upload(request, place / ARRIVING, MAX_BYTES, _WANTED)
-            # Also in the address, where other calls have theirs: a trial run that was missed would write.
+            upload = await receive_upload(request, directory / ARRIVING, MAX_BYTES, _WANTED)
+            # Options in the URL count too: a dry_run that was ignored there would write.
             known = ImportOptions.__struct_fields__
             asked = {name: text for name, text in request.query_params.items() if name in known}
             options = options_of(asked | upload.fields)
@@ -113,7 +113,7 @@ class Imports:
         )
 
     async def get_import(self, job_id: int, by: Principal) -> Job:
-        """An import of one's own, or any for an admin. Raises NotFound."""
+        """The user's own import, or any for an admin. Raises NotFound."""
         with suppress(NotFound):
             job = await self._jobs.look(job_id)
             if job.kind == KIND and (by.role is Role.ADMIN or job.created_by == by.user.username):
@@ -121,27 +121,27 @@ class Imports:
         raise NotFound(f"There is no import with id {job_id}")
 
     async def list_imports(self, read: Connection, by: Principal, *, skip: int, limit: int) -> list[Job]:
-        """One's own, or all for an admin, newest first."""
+        """The user's own imports, or all for an admin, newest first."""
         own = None if by.role is Role.ADMIN else by.user.username
         return await list_jobs(read, skip=skip, limit=limit, kind=KIND, created_by=own)
 
     async def find_file(self, job_id: int, name: str, by: Principal) -> Path:
-        """A file about an import that has ended. Raises NotFound."""
+        """A report file of an import that has ended. Raises NotFound."""
         job = await self.get_import(job_id, by)
         if isinstance(job.result, dict):
-            return self.store.place(job.result["import_id"]) / name
+            return self.store.directory_of(job.result["import_id"]) / name
         if job.status is JobStatus.FAILED:
-            raise NotFound(f"The import {job_id} failed and made no {name}: {job.error}")
-        raise NotFound(f"The import {job_id} has nothing to tell yet; its job is {job.status.value}")
+            raise NotFound(f"The import {job_id} failed and wrote no {name}: {job.error}")
+        raise NotFound(f"The import {job_id} has no {name} yet; its job is {job.status.value}")
 
     async def _run(self, parameters: dict[str, Any], report: ProgressCallback) -> ImportReport:
         order = msgspec.convert(parameters, ImportOrder)
-        # What the import writes to the audit trail, and says in the log, carries its id.
+        # Audit entries and log lines of the import carry its id.
         request_context.request_id.set(order.import_id)
         try:
             result = await self._import(order, report)
         except StockyError as error:
-            # What is not refused is tried again, and needs its file.
+            # A server error is retried, and needs the file.
             if error.status < HTTPStatus.INTERNAL_SERVER_ERROR:
                 await asyncio.to_thread(self.store.finish, order.import_id)
             raise
@@ -149,7 +149,7 @@ class Imports:
         return result
 
     async def _import(self, order: ImportOrder, report: ProgressCallback) -> ImportReport:
-        file = self.store.place(order.import_id) / UPLOAD
+        file = self.store.directory_of(order.import_id) / UPLOAD
         if not await asyncio.to_thread(file.is_file):
             raise Unavailable(
                 "The uploaded file is not on this machine. Processes on one database need one data directory"
@@ -162,62 +162,62 @@ class Imports:
         names = ImportKeys(ImportName(key, fingerprint, order.import_id, earlier))
         plan = await self._plan(order, names, report)
         if order.options.dry_run:
-            return _told(order, plan, "Nothing was written: this is what would be", applied=False)
+            return _report_of(order, plan, "Dry run: nothing was written", applied=False)
         if plan.refused and not order.options.partial:
             message = f"Nothing was written: {plan.refused} of {plan.lines} rows are refused"
-            # An earlier attempt at it may have been killed while it wrote.
-            taken_back = await self._take_back(order, by, report)
-            return _told(order, plan, message, applied=False, taken_back=taken_back)
-        # The counts are those of the first attempt, when nothing was written yet.
-        first = await asyncio.to_thread(keep_plan, self.store.place(order.import_id) / PLAN, plan)
-        told = {each.line: each for each in plan.errors}
+            # An earlier attempt may have been killed while it wrote.
+            taken_back = await self._roll_back(order, by, report)
+            return _report_of(order, plan, message, applied=False, taken_back=taken_back)
+        # The report uses the counts of the first attempt, made before anything was written.
+        first = await asyncio.to_thread(store_plan, self.store.directory_of(order.import_id) / PLAN, plan)
+        errors = {each.line: each for each in plan.errors}
         for number in plan.refusals:
-            first.refuse_late(number, told.get(number))
+            first.refuse_late(number, errors.get(number))
         try:
             refused = await self._write(order, names, plan, by, report)
-        except RowFailedLate as broken:
-            first.refuse_late(broken.told.line, broken.told)
-            taken_back = await self._take_back(order, by, report) or TakenBack()
-            message = f"Row {broken.told.line} became unsound while others were written, and all was taken back"
+        except RowFailedLate as failure:
+            first.refuse_late(failure.row.line, failure.row)
+            taken_back = await self._roll_back(order, by, report) or TakenBack()
+            message = f"Row {failure.row.line} became invalid during the import; the import was rolled back"
             if taken_back.left:
-                message += f" but {len(taken_back.left)} things that were changed or used since"
-            return _told(order, first, message, applied=False, taken_back=taken_back)
+                message += f", except for {len(taken_back.left)} records that were changed or used since"
+            return _report_of(order, first, message, applied=False, taken_back=taken_back)
         for each in refused:
             first.refuse_late(each.line, each)
         written = await self._finish(order, names.own, by, plan)
         count = first.created + first.changed
         message = f"{count} row{' was' if count == 1 else 's were'} imported, {first.refused} refused"
         if first.unchanged:
-            message += f", and {first.unchanged} said what is there already"
+            message += f", {first.unchanged} unchanged"
         if first.already_imported:
-            message += f"; the stock of {first.already_imported} rows was booked before, and is not booked twice"
-        return _told(order, first, message, applied=True, written=written)
+            message += f"; the stock of {first.already_imported} rows was booked before and is not booked again"
+        return _report_of(order, first, message, applied=True, written=written)
 
     async def _plan(self, order: ImportOrder, names: ImportKeys, report: ProgressCallback) -> Plan:
-        place = self.store.place(order.import_id)
-        async with _sheet(place / UPLOAD, order) as (sheet, columns):
-            with reports(place, sheet.header, names) as told:
-                return await Planner(self._database, columns, names).run(sheet, told, report)
+        directory = self.store.directory_of(order.import_id)
+        async with _sheet(directory / UPLOAD, order) as (sheet, columns):
+            with open_reports(directory, sheet.header, names) as reports:
+                return await Planner(self._database, columns, names).run(sheet, reports, report)
 
     async def _write(
         self, order: ImportOrder, names: ImportKeys, plan: Plan, by: Principal, report: ProgressCallback
     ) -> list[LineReport]:
-        """The rows that were refused only now."""
-        place = self.store.place(order.import_id)
-        async with _sheet(place / UPLOAD, order) as (sheet, columns):
-            with reports(place, sheet.header, names, again=True) as told:
+        """Writes the planned rows; returns those refused late."""
+        directory = self.store.directory_of(order.import_id)
+        async with _sheet(directory / UPLOAD, order) as (sheet, columns):
+            with open_reports(directory, sheet.header, names, again=True) as reports:
                 applier = Applier(self._database, self._recorder, columns, names, by)
-                return await applier.run(sheet, plan, told, report)
+                return await applier.run(sheet, plan, reports, report)
 
     async def _principal(self, user_id: int) -> Principal:
         async with self._database.read() as read:
             user = await get_user(read, user_id)
         if not user.is_active or user.role not in (Role.ADMIN, Role.MEMBER):
-            raise Forbidden(f"Access denied. {user.username}, who began the import, may no longer change stock")
+            raise Forbidden(f"Access denied. {user.username}, who started the import, may no longer change stock")
         return Principal(user)
 
-    async def _take_back(self, order: ImportOrder, by: Principal, report: ProgressCallback) -> TakenBack | None:
-        """What an earlier attempt of this import, or this one, has written; None when there is nothing."""
+    async def _roll_back(self, order: ImportOrder, by: Principal, report: ProgressCallback) -> TakenBack | None:
+        """Rolls back what any attempt of this import wrote; None when there is nothing."""
         taken = await ImportRollback(self._database, self._recorder, order.import_id, by).run(report)
         return None if taken == TakenBack() else taken
 
@@ -231,11 +231,11 @@ class Imports:
                 "rows": plan.lines,
                 "left": plan.left.runs,
             }
-            # Whether the stock of a row stands is told by the one that took it, not by those that found it taken.
+            # The import that booked a row's stock is its record, not one that found it booked.
             action = "imported again" if name.earlier and not plan.taken else "imported"
             details |= msgspec.to_builtins(written)
             await audit.record(tx, by, action, "import", name.key, details)
-            # Those that refused rows of this one before are told that they have been taken.
+            # Records for the imports that refused these rows that they are booked now.
             for origin in plan.origins:
                 if taken := plan.taken_of(origin):
                     key, content = origin.split(":")
@@ -260,7 +260,7 @@ async def _sheet(file: Path, order: ImportOrder) -> AsyncIterator[tuple[Sheet, C
 
 
 def _look(upload: Upload, options: ImportOptions) -> tuple[Columns, Sheet]:
-    """The header of an upload, which is then safe on the disk. Raises Invalid, OutOfSpace or Unavailable."""
+    """Reads the header of an upload and stores it durably. Raises Invalid, OutOfSpace or Unavailable."""
     sheet = open_sheet(upload.file, options)
     sheet.close()
     columns = Columns(sheet.header, options, sheet.delimiter)
@@ -269,7 +269,7 @@ def _look(upload: Upload, options: ImportOptions) -> tuple[Columns, Sheet]:
     return columns, sheet
 
 
-def _told(
+def _report_of(
     order: ImportOrder,
     plan: Plan,
     message: str,

@@ -1,1 +1,1 @@
-"""Jobs: what takes longer than a request, durable, visible, and done once however many processes there are."""
+"""Jobs: durable background work with progress; each runs in one process at a time."""

@@ -18,8 +18,8 @@ LOOK_SECONDS = 0.25
 
 
 async def follow_job(jobs: Jobs, streams: Streams, job: Job) -> AsyncGenerator[bytes]:
-    """The job whenever something about it has changed, and for the last time when it has ended."""
-    # The job may be a restore, and its stream is to tell of the end.
+    """Yields the job after every change, and finally when it has ended."""
+    # The job may be a restore: its stream has to outlive the replaced data.
     request_epoch.set(None)
     with streams.open() as bell:
         number, silent = 0, 0.0
@@ -38,6 +38,6 @@ async def follow_job(jobs: Jobs, streams: Streams, job: Job) -> AsyncGenerator[b
                 async with asyncio.timeout(LOOK_SECONDS):
                     await bell.wait()
             silent += LOOK_SECONDS
-            # While a restore puts its data in place there is nothing to be read.
+            # The database cannot be read while a restore replaces its data.
             with suppress(Unavailable):
                 job = await jobs.look(job.id)

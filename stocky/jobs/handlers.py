@@ -1,4 +1,4 @@
-"""`/jobs`: what takes a while, for admins."""
+"""`/jobs`: long-running work, for admins."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from stocky.jobs.events import follow_job
 from stocky.jobs.jobs import Jobs
 from stocky.jobs.schemas import Job, JobStatus
 
-Status = Annotated[JobStatus | None, Parameter(description="Only jobs that stand there, in any case")]
+Status = Annotated[JobStatus | None, Parameter(description="Only jobs with this status, in any letter case")]
 Kind = Annotated[str | None, Parameter(max_length=100, description="Only jobs of exactly this kind")]
 
 
 @get("/", opt=admins)
 async def list_jobs(read: Connection, paging: Paging, status: Status = None, kind: Kind = None) -> list[Job]:
-    """Jobs, newest first."""
+    """List jobs, newest first."""
     return await repository.list_jobs(read, skip=paging.skip, limit=paging.limit, status=status, kind=kind)
 
 
 @get("/{job_id:int}", opt=admins)
 async def get_job(state: State, job_id: PathId) -> Job:
-    """How far a job is, and at its end what came of it."""
+    """Get a job: its progress, and its result when it has ended."""
     jobs: Jobs = state.jobs
     return await jobs.look(job_id)
 
@@ -44,7 +44,7 @@ async def get_job(state: State, job_id: PathId) -> Job:
     responses={429: problem(TOO_MANY_STREAMS)},
 )
 async def stream_job(state: State, user: Principal, job_id: PathId) -> Stream:
-    """The same as server-sent events, one for each change; the stream ends with the job."""
+    """Stream a job as server-sent events, one per change, until it ends."""
     state.streams.admit(user.id)
     jobs: Jobs = state.jobs
     return event_stream(follow_job(jobs, state.streams, await jobs.look(job_id)))

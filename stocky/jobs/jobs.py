@@ -1,7 +1,7 @@
-"""Runs jobs in this process; each is a row that says how far it is, and none is run by two processes at once.
+"""Runs jobs in this process; each job is a row with its progress, and never runs in two processes at once.
 
-A job holds a lease that its process renews while it works on it. When the lease runs out, because the process was
-killed or lost its database, the job was interrupted: it is tried again where that is allowed, or has failed.
+The process renews a job's lease while it works on it. When the lease expires, because the process was killed or lost
+its database, the job counts as interrupted: it is retried if it has attempts left, or fails.
 """
 
 from __future__ import annotations
@@ -31,44 +31,44 @@ from stocky.supervisor import Supervisor, wait_for
 
 LEASE = timedelta(seconds=30)
 RENEW_SECONDS = 10
-# What has to pass after a restore before a lease that ran out means anything.
+# After a restore, expired leases are ignored for this long.
 PATIENCE = timedelta(seconds=2 * RENEW_SECONDS)
 PROGRESS_SECONDS = 0.5
-# How often a process looks for jobs that another one queued; its own wake it at once.
+# How often a process polls for jobs queued by others; its own jobs wake it at once.
 LOOK_SECONDS = 2
-# Queued jobs at once. Those that only this process can do are begun when they are asked for.
+# Queued jobs that run at once. Jobs of run_here start immediately and do not count.
 AT_ONCE = 2
 BACK_OFF = timedelta(seconds=30)
-KEPT_DAYS = 30
-KEPT_JOBS = 1_000
+RETENTION_DAYS = 30
+MAX_STORED_JOBS = 1_000
 TIDY_SECONDS = 3_600
-# The longest pause between two attempts to write down how a job ended.
+# The longest pause between two attempts to store the end of a job.
 END_RETRY_SECONDS = 10.0
-INTERRUPTED = "interrupted: Stocky was stopped while it worked on it"
-NOT_KEPT = "It ended, but its result could not be written down; the log says why"
+INTERRUPTED = "interrupted: Stocky was stopped while the job was running"
+RESULT_LOST = "The job ended, but its result could not be stored; see the log"
 
 Work = Callable[[ProgressCallback], Awaitable[Any]]
 Function = Callable[[dict[str, Any], ProgressCallback], Awaitable[Any]]
-# Called in the transaction in which a job has ended for good: with its error, or None where it was done.
+# Called in the transaction that ends a job: with its error, or None for success.
 Ended = Callable[[Connection, str | None], Awaitable[None]]
 
 _log = logging.getLogger(__name__)
 
 
 class _Run:
-    """A job that this process works on."""
+    """A job that runs in this process."""
 
     def __init__(self, job: ClaimedJob) -> None:
         self.job = job
         self.progress = Progress()
-        self.is_told = True
+        self.is_stored = True
         self.outcome: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        # Whoever wants to know asks; nobody has to.
+        # Marks the exception as retrieved: not every job has a caller that awaits it.
         self.outcome.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     def report(self, phase: str, done: int, total: int | None, unit: str) -> None:
         self.progress = Progress.of(phase, done, total, unit)
-        self.is_told = False
+        self.is_stored = False
 
 
 class Jobs:
@@ -84,24 +84,29 @@ class Jobs:
         self._running: dict[int, _Run] = {}
         self._claimed = 0
         self._wake = asyncio.Event()
-        # Not by the clock, which may be set back: neither patience nor a lease may last until it has caught up.
+        # Monotonic time: the clock may be set back, and must not extend this pause or a lease.
         self._patient_until = time.monotonic()
-        database.gate.on_data_replaced(self._be_patient)
+        database.gate.on_data_replaced(self._extend_patience)
         self._tasks: set[asyncio.Task[None]] = set()
-        # On SQLite there is no other process: what is running there was left by one that has gone.
+        # SQLite has one process: a job that is running at startup was left by an earlier one.
         self._expired_before = clock.FAR_AWAY if database.dialect == "sqlite" else clock.now()
         self._renewed = time.monotonic()
         task = self.supervisor.task
-        self._keepers = [
+        self._loops = [
             task("jobs", self._claim_all, lambda: wait_for(self._wake, LOOK_SECONDS), retry_seconds=LOOK_SECONDS),
-            task("job leases", self._note, lambda: asyncio.sleep(PROGRESS_SECONDS), retry_seconds=LOOK_SECONDS),
+            task(
+                "job leases",
+                self._update_running,
+                lambda: asyncio.sleep(PROGRESS_SECONDS),
+                retry_seconds=LOOK_SECONDS,
+            ),
             task("job history", self._tidy, lambda: asyncio.sleep(TIDY_SECONDS)),
         ]
 
     def register(self, kind: str, function: Function, *, is_alone: bool = False, ended: Ended | None = None) -> None:
-        """Jobs of this kind are done by `function(parameters, report)`, in whichever process finds them.
+        """Registers `function(parameters, report)` for jobs of this kind, in whichever process claims them.
 
-        Of a kind that `is_alone`, one job runs at a time. `ended` is called whenever a job of the kind has ended.
+        With `is_alone`, one job of the kind runs at a time. `ended` is called whenever a job of the kind ends.
         """
         self._functions[kind] = function
         if is_alone:
@@ -110,14 +115,14 @@ class Jobs:
             self._ended[kind] = ended
 
     def start(self) -> None:
-        """Begins to look for jobs. The database is open."""
-        for keeper in self._keepers:
-            keeper.start()
+        """Starts polling for jobs. Requires an open database."""
+        for loop in self._loops:
+            loop.start()
 
     async def close(self) -> None:
-        """Breaks off what is running and says so."""
-        for keeper in self._keepers:
-            await keeper.close()
+        """Stops running jobs and records the interruption."""
+        for loop in self._loops:
+            await loop.close()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -132,29 +137,29 @@ class Jobs:
         once_key: str | None = None,
         max_attempts: int = 1,
     ) -> int | None:
-        """The id of a job that any process may do; None when one with this once_key was there before."""
+        """Queues a job for any process; returns its id, None when a job with this once_key exists."""
         new = NewJob(kind=kind, parameters=parameters, once_key=once_key, max_attempts=max_attempts, created_by=by)
         id = await self._database.run(repository.add_job, new)
         self._wake.set()
         return id
 
     def look_now(self) -> None:
-        """Looks for queued jobs at once: one was added in a transaction that has just been committed."""
+        """Polls at once, after a transaction that added a job was committed."""
         self._wake.set()
 
     async def run_here(self, kind: str, work: Work, *, by: str | None) -> Job:
-        """A job that only this process can do, since what it needs lies here; it goes on when its request has ended."""
+        """Starts a job that needs local data of this process; it outlives its request."""
         new = NewJob(kind=kind, created_by=by, owner=self._owner, lease_until=clock.now() + LEASE)
         job = await self._database.run(repository.add_running_job, new)
         self._begin(ClaimedJob(job.id, kind, {}, 1, 1), work)
         return job
 
     async def finished(self, id: int) -> Any:
-        """What came of a job that `run_here` has just begun; raises what it raised."""
+        """The result of a job that `run_here` has just started; raises what the job raised."""
         return await asyncio.shield(self._running[id].outcome)
 
     async def look(self, id: int) -> Job:
-        """A job as it is now. Raises NotFound."""
+        """The job with its current progress. Raises NotFound."""
         async with self._database.read() as read:
             job = await repository.get_job(read, id)
         run = self._running.get(id)
@@ -164,7 +169,7 @@ class Jobs:
 
     def _begin(self, job: ClaimedJob, work: Work) -> asyncio.Task[None]:
         run = self._running[job.id] = _Run(job)
-        # It outlives the request, also when the data is replaced meanwhile.
+        # The job outlives the request, also when the data is replaced meanwhile.
         context = contextvars.copy_context()
         context.run(request_epoch.set, None)
         task = asyncio.create_task(self._do(run, work), name=f"job {job.id}: {job.kind}", context=context)
@@ -186,10 +191,10 @@ class Jobs:
                     async with asyncio.timeout(2):
                         await self._fail(run, INTERRUPTED, None)
                 raise
-            except Exception as error:  # noqa: BLE001 - it belongs to whoever waits, and the row says that it failed
+            except Exception as error:  # noqa: BLE001 - passed to the caller that waits; the row records the failure
                 _log.exception("Job %d (%s) failed", run.job.id, run.job.kind)
                 run.outcome.set_exception(error)
-                await self._fail(run, "It failed inside Stocky; the log has it", 500)
+                await self._fail(run, "Internal error; see the log", 500)
             else:
                 run.outcome.set_result(result)
                 await self._end(run, result=encoded, error=None, status=None)
@@ -198,18 +203,18 @@ class Jobs:
 
     async def _fail(self, run: _Run, error: str, status: int | None) -> None:
         job = run.job
-        # What was refused would be refused again.
+        # A rejected job would be rejected again.
         is_refusal = status is not None and 400 <= status < 500
         if job.attempts < job.max_attempts and not is_refusal:
             run_after = clock.now() + BACK_OFF * 2 ** (job.attempts - 1)
-            await self._keep(
+            await self._write_with_retries(
                 run, partial(self._database.run, repository.put_job_back, self._owner, job.id, error, run_after)
             )
         else:
             await self._end(run, result=None, error=error, status=status)
 
     async def _end(self, run: _Run, *, result: bytes | None, error: str | None, status: int | None) -> None:
-        """Writes down how a job ended. A result that the database does not take is an end without it."""
+        """Stores the end of a job. If the database rejects the result, the job fails without it."""
         job = run.job
 
         async def write() -> None:
@@ -220,13 +225,13 @@ class Jobs:
                 if is_ours and (ended := self._ended.get(job.kind)):
                     await ended(tx, error)
 
-        if not await self._keep(run, write) and error is None:
-            await self._end(run, result=None, error=NOT_KEPT, status=500)
+        if not await self._write_with_retries(run, write) and error is None:
+            await self._end(run, result=None, error=RESULT_LOST, status=500)
 
-    async def _keep(self, run: _Run, write: Callable[[], Awaitable[None]]) -> bool:
-        """Writes something down, again and again while the database is away or its disk full; False when it cannot be.
+    async def _write_with_retries(self, run: _Run, write: Callable[[], Awaitable[None]]) -> bool:
+        """Writes, with retries while the database is unavailable or its disk full; False for any other error.
 
-        Where it cannot, the lease of the job runs out, and it was interrupted.
+        In that case the job's lease expires and the job counts as interrupted.
         """
         pause = PROGRESS_SECONDS
         while True:
@@ -236,8 +241,8 @@ class Jobs:
             except (Unavailable, OutOfSpace) as error:
                 if pause == PROGRESS_SECONDS:
                     _log.warning("The end of job %d (%s) waits: %s", run.job.id, run.job.kind, error.detail)
-            except Exception:  # noqa: BLE001 - whatever it is, it would come again
-                _log.exception("The end of job %d (%s) could not be written down", run.job.id, run.job.kind)
+            except Exception:  # noqa: BLE001 - any other error would recur
+                _log.exception("The end of job %d (%s) could not be stored", run.job.id, run.job.kind)
                 return False
             await asyncio.sleep(pause)
             pause = min(2 * pause, END_RETRY_SECONDS)
@@ -261,12 +266,12 @@ class Jobs:
                         await ended(tx, job.error)
         except (Unavailable, OutOfSpace):
             raise
-        except Exception:  # noqa: BLE001 - whatever `ended` raises, it must not keep jobs from being claimed
-            _log.exception("The end of interrupted jobs could not be told")
+        except Exception:  # noqa: BLE001 - an error in `ended` must not stop jobs from being claimed
+            _log.exception("The callback for the end of interrupted jobs failed")
             await self._database.run(end)
 
-    def _be_patient(self) -> None:
-        """While a restore kept everyone out nobody could renew a lease, also who works on."""
+    def _extend_patience(self) -> None:
+        """No process could renew a lease during a restore, also one that still works on a job."""
         self._patient_until = time.monotonic() + PATIENCE.total_seconds()
 
     async def _claim(self) -> bool:
@@ -279,27 +284,27 @@ class Jobs:
         function = self._functions[job.kind]
         self._claimed += 1
 
-        def let_go(_: object) -> None:
+        def release_slot(_: object) -> None:
             self._claimed -= 1
             self._wake.set()
 
-        self._begin(job, lambda report: function(job.parameters, report)).add_done_callback(let_go)
+        self._begin(job, lambda report: function(job.parameters, report)).add_done_callback(release_slot)
         return True
 
-    async def _note(self) -> None:
-        """Renews the leases of what runs here, and writes down how far it is."""
+    async def _update_running(self) -> None:
+        """Renews the leases of this process's jobs and stores their progress."""
         now = time.monotonic()
         if self._running and now - self._renewed >= RENEW_SECONDS:
             until = clock.now() + LEASE
             await self._database.run(repository.renew_job_leases, self._owner, list(self._running), until)
             self._renewed = now
         for run in list(self._running.values()):
-            if not run.is_told:
-                run.is_told = True
+            if not run.is_stored:
+                run.is_stored = True
                 await self._database.run(repository.note_job_progress, self._owner, run.job.id, run.progress)
 
     async def _tidy(self) -> None:
-        await self._database.run(repository.remove_old_jobs, _days_ago(KEPT_DAYS), KEPT_JOBS)
+        await self._database.run(repository.remove_old_jobs, _days_ago(RETENTION_DAYS), MAX_STORED_JOBS)
 
 
 def _days_ago(days: int) -> datetime:

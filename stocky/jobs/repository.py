@@ -1,4 +1,4 @@
-"""Jobs in the database; a job that runs has an owner, and only the owner's word about it counts."""
+"""Jobs in the database; a running job has an owner, and only its owner may update it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from stocky.db import Connection
 from stocky.errors import NotFound
 from stocky.jobs.schemas import Job, JobStatus, Progress
 
-# Longer than any key is asked for again: a day's key is, in every time zone, for less than two.
+# Longer than a key can be queued again: a day's key less than two days, in every time zone.
 KEY_LASTS = timedelta(days=3)
 
 
 class NewJob(msgspec.Struct, frozen=True, kw_only=True):
-    """A job to be added: one that waits, or with `owner` one that has begun."""
+    """A job to add: queued, or running if it has an `owner`."""
 
     kind: str
     parameters: dict[str, Any] = {}
@@ -29,7 +29,7 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClaimedJob(msgspec.Struct, frozen=True):
-    """A job that became this process's own."""
+    """A job that this process claimed."""
 
     id: int
     kind: str
@@ -39,7 +39,7 @@ class ClaimedJob(msgspec.Struct, frozen=True):
 
 
 class InterruptedJob(msgspec.Struct, frozen=True):
-    """A job that its process did not bring to an end, and what it is now."""
+    """A job that its process did not finish, with its new status."""
 
     id: int
     kind: str
@@ -74,7 +74,7 @@ class _Id(msgspec.Struct):
 
 
 async def add_job(tx: Connection, new: NewJob) -> int | None:
-    """The new job's id; None when a job with its once_key exists."""
+    """Adds a job; returns its id, None when a job with its once_key exists."""
     now = clock.now()
     has_begun = new.owner is not None
     added = await tx.all(
@@ -97,13 +97,13 @@ async def add_job(tx: Connection, new: NewJob) -> int | None:
 
 
 async def add_job_unless_waiting(tx: Connection, new: NewJob) -> int | None:
-    """The new job's id; None when one of its kind waits already and is about to begin."""
+    """Adds a job; returns its id, None when a job of its kind is queued and due."""
     waiting = await tx.all("find_waiting_job", _Id, kind=new.kind, now=clock.now())
     return None if waiting else (await add_job(tx, new))
 
 
 async def add_running_job(tx: Connection, new: NewJob) -> Job:
-    """The new job, which has an owner and no once_key."""
+    """Adds a job with an owner and without once_key."""
     id = await add_job(tx, new)
     rows = await tx.all("get_job", _Row, id=id)
     return _job(rows[0])
@@ -112,7 +112,7 @@ async def add_running_job(tx: Connection, new: NewJob) -> Job:
 async def claim_job(
     tx: Connection, owner: str, lease_until: datetime, kinds: list[str], alone: list[str]
 ) -> ClaimedJob | None:
-    """The job of these kinds that waits longest, if one does; of the kinds that run `alone`, only if none runs."""
+    """Claims the job of these kinds that waits longest; of the kinds in `alone`, only if none runs."""
     await tx.execute("lock_job_claims")
     claimed = await tx.all(
         "claim_job",
@@ -127,13 +127,13 @@ async def claim_job(
 
 
 async def renew_job_leases(tx: Connection, owner: str, ids: list[int], lease_until: datetime) -> None:
-    """Says that the owner works on these."""
+    """Extends the leases of the owner's jobs."""
     await tx.execute("renew_job_leases", owner=owner, ids=ids, lease_until=lease_until)
 
 
 async def note_job_progress(tx: Connection, owner: str, id: int, progress: Progress) -> None:
-    """Writes down how far it is."""
-    await tx.execute("note_job_progress", **{"owner": owner, "id": id} | _told(progress))
+    """Stores a job's progress."""
+    await tx.execute("note_job_progress", **{"owner": owner, "id": id} | _progress_columns(progress))
 
 
 async def end_job(
@@ -146,7 +146,7 @@ async def end_job(
     error: str | None,
     error_status: int | None,
 ) -> bool:
-    """Writes down what came of it: a result as JSON, or an error. False when it is not the owner's any more."""
+    """Stores a job's result as JSON, or its error. False when it has another owner now."""
     ended: int = await tx.execute(
         "end_job",
         **{
@@ -158,20 +158,20 @@ async def end_job(
             "error_status": error_status,
             "finished_at": clock.now(),
         }
-        | _told(progress),
+        | _progress_columns(progress),
     )
     return bool(ended)
 
 
 async def put_job_back(tx: Connection, owner: str, id: int, error: str, run_after: datetime) -> None:
-    """Lets it wait for another attempt."""
+    """Queues a job for another attempt."""
     await tx.execute("put_job_back", owner=owner, id=id, error=error, run_after=run_after)
 
 
 async def end_interrupted_jobs(
     tx: Connection, owner: str, running: list[int], expired_before: datetime
 ) -> list[InterruptedJob]:
-    """Deals with jobs whose lease ran out: of other owners before that moment, of the owner's those not `running`."""
+    """Ends or requeues jobs with expired leases: other owners' before `expired_before`, own jobs not in `running`."""
     ended: list[InterruptedJob] = await tx.all(
         "end_interrupted_jobs",
         InterruptedJob,
@@ -184,7 +184,7 @@ async def end_interrupted_jobs(
 
 
 async def remove_old_jobs(tx: Connection, before: datetime, kept: int) -> None:
-    """Removes what ended before that moment, or is not among the last `kept`; a once_key is kept for days."""
+    """Removes jobs that ended before `before`, or are not among the last `kept`; once_keys stay for KEY_LASTS."""
     recent = clock.now() - KEY_LASTS
     await tx.execute("remove_old_jobs", before=before, kept=kept, recent=recent)
 
@@ -212,11 +212,11 @@ async def list_jobs(
 
 
 async def list_open_jobs(read: Connection, kind: str) -> list[dict[str, Any]]:
-    """The parameters of the jobs of a kind that wait, for another attempt as well, or run."""
+    """The parameters of the queued and running jobs of a kind."""
     return [each.parameters for each in await read.all("list_open_jobs", _Open, kind=kind)]
 
 
-def _told(progress: Progress) -> dict[str, Any]:
+def _progress_columns(progress: Progress) -> dict[str, Any]:
     return {"phase": progress.phase, "done": progress.done, "total": progress.total, "unit": progress.unit}
 
 

@@ -1,4 +1,4 @@
-"""Jobs as they are answered."""
+"""Responses about jobs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stocky.schema import AnyCase
 
 
 class JobStatus(AnyCase):
-    """Where a job stands. A failed one is not tried again by itself."""
+    """The status of a job. A failed job is not retried."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -24,7 +24,7 @@ class JobStatus(AnyCase):
 
 
 class Progress(Struct, frozen=True):
-    """How far a job is: `done` of `total` units, where the total is known. A job that is done is at 100 percent."""
+    """A job's progress: `done` of `total` units, if the total is known. A job that is done has 100 percent."""
 
     phase: Annotated[str, Meta(examples=["dumping"])] = ""
     done: int = 0
@@ -38,13 +38,13 @@ class Progress(Struct, frozen=True):
         return cls(phase, done, total, unit, percent)
 
     def completed(self) -> Progress:
-        """As it is when the job is done, also where the last units were not reported or none was counted."""
+        """The progress of a job that is done, also if the last units, or none at all, were reported."""
         done = self.done if self.total is None else max(self.done, self.total)
         return Progress(self.phase, done, self.total, self.unit, 100.0)
 
 
 class Job(Struct, kw_only=True):
-    """Something that takes a while. `result` is what came of it, `error` why nothing did."""
+    """Long-running work. `result` is its outcome, `error` the reason of its failure."""
 
     id: int
     kind: Annotated[str, Meta(examples=["backup.create"])]
@@ -52,9 +52,9 @@ class Job(Struct, kw_only=True):
     progress: Progress
     result: Any
     error: str | None
-    error_status: Annotated[int | None, Meta(description="The HTTP status that stands for the error")]
+    error_status: Annotated[int | None, Meta(description="The HTTP status of the error")]
     attempts: int
-    created_by: Annotated[str | None, Meta(description="A username; null is Stocky itself")]
+    created_by: Annotated[str | None, Meta(description="The username; null for Stocky itself")]
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None

@@ -1,1 +1,1 @@
-"""One search box: what was typed, also misspelt, finds items by all that is written about them, best first."""
+"""Search: finds items by all their text, also for misspelt words, best matches first."""

@@ -1,6 +1,6 @@
-"""Proves that the search's index holds what the items say, apart from what is marked to be done; reads only.
+"""Checks that the search index matches the items, except items that are marked as changed; reads only.
 
-What does not fit is looked at twice, since it may be put in between two queries.
+A difference is checked twice, since an item may be indexed between two queries.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from stocky.stock.consistency import Fault
 
 PAGE = 1_000
 FAULTS = 100
-CURE = "'stocky reindex' makes the index anew"
+CURE = "'stocky reindex' rebuilds the index"
 
 
 async def find_index_faults(config: Config) -> list[Fault]:
-    """What is wrong with the index, FAULTS at most; an index that was not begun yet is none. Raises Unavailable."""
+    """Up to FAULTS faults of the index; none for an index that is not built yet. Raises Unavailable."""
     database = make_database(config)
     await database.open()
     try:
@@ -34,22 +34,22 @@ async def _find_faults(read: Connection) -> AsyncIterator[str]:
     if await read.value("holds_search_texts") is None:
         return
     for gap in await read.all("list_index_gaps", ItemId, limit=FAULTS):
-        yield f"item {gap.item_id} is in the index or among its texts, and not in both"
-    after, told = 0, 0
+        yield f"item {gap.item_id} is in only one of the index and its texts"
+    after, count = 0, 0
     while page := await read.all("list_item_ids", ItemId, after=after, limit=PAGE):
         after = page[-1].item_id
         suspects = await _differing(read, {each.item_id for each in page})
         if suspects:
             suspects = await _differing(read, suspects)
         for item_id in sorted(suspects):
-            yield f"item {item_id} is looked for by other words than it has"
-            told += 1
-            if told == FAULTS:
+            yield f"item {item_id} has other words in the index than its own"
+            count += 1
+            if count == FAULTS:
                 return
 
 
 async def _differing(read: Connection, ids: set[int]) -> set[int]:
-    """Of these items, those that the index has otherwise, or not at all, without a mark that says so."""
+    """Those of these items that the index lacks or has with another text, and that are not marked as changed."""
     sources = await read.run(read_sources, ids)
     texts = {each.item_id: each for each in await read.all("list_search_texts", SearchText, ids=ids)}
     differing = {source.item_id for source in sources if texts.get(source.item_id) != text_of(source)}

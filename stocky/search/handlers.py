@@ -1,4 +1,4 @@
-"""`/search`: the one search box."""
+"""`/search`: search for items."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from stocky.http.response_cache import ResponseCache
 from stocky.search import repository
 from stocky.search.schemas import FoundItem
 
-FoundLimit = Annotated[int, Parameter(ge=1, le=100, description="How many to answer at most")]
+FoundLimit = Annotated[int, Parameter(ge=1, le=100, description="The maximum number of results")]
 
 
 @get("/", opt=readers)
 async def search(state: State, lane: Lane, q: SearchText, limit: FoundLimit = 20) -> list[FoundItem]:
-    """Active items by code, name, manufacturer's code, tags, type, seller, barcodes, description and documents.
+    """Search active items by code, name, manufacturer's code, tags, type, seller, barcodes, description and documents.
 
-    Best first: code and barcode, then names that begin so, then words that do, then what contains it; where
-    nothing does, what is spelt similarly. With the stock at each place, and why each was found.
+    Best first: code and barcode, names that start with the text, words that start with it, text that contains it;
+    without any of these, similar spellings. Each result has its stock per location and why it matches.
     """
-    kept: ResponseCache = state.kept_answers
-    return await kept.get_or_read(lane, repository.search, q, limit)  # type: ignore[return-value]  # the same, encoded already
+    cache: ResponseCache = state.kept_answers
+    return await cache.get_or_read(lane, repository.search, q, limit)  # type: ignore[return-value]  # the same, encoded already
 
 
 search_routes = Router("/search", route_handlers=[search], tags=["Search"])

@@ -1,6 +1,6 @@
-"""Keeps the search's index in step: what a change has marked in its own transaction is folded and written here.
+"""Updates the search index: a change marks its item in its own transaction, and the item is indexed here later.
 
-An item's text in the index is what its tables say, or the item is marked; `stocky check` proves it.
+An item's text in the index matches its tables, or the item is marked; `stocky check` checks this.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from stocky.db import Connection, Database, make_database
 from stocky.search.normalize import text_of
 from stocky.search.sources import Mark, read_sources
 
-# Items folded and written in one transaction; scans wait no longer than for that.
+# Items indexed in one transaction, which bounds how long scans wait.
 BATCH = 100
 LOOK_SECONDS = 1.0
-# The mark of whatever is missing in the index.
+# A mark with this id stands for all items that the index lacks.
 ALL_MISSING = 0
 
 INDEXED = {"sqlite": "an index of trigrams (FTS5)", "postgres": "an index of trigrams (pg_trgm)"}
 PLAIN = (
-    "no index: every item is read, because the extension pg_trgm is missing and cannot be created here;"
-    " CREATE EXTENSION pg_trgm as an administrator of the server, and restart Stocky"
+    "no index: every item is read, because the extension pg_trgm is missing and cannot be created;"
+    " run CREATE EXTENSION pg_trgm as an administrator of the server, and restart Stocky"
 )
 
 _log = logging.getLogger(__name__)
 
 
 class SearchIndex:
-    """The index of one database, looked after by one process at a time."""
+    """The index of one database, updated by one process at a time."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -40,34 +40,34 @@ class SearchIndex:
 
     @property
     def state(self) -> str:
-        """In words: how items are looked up, and whether some are not in the index yet."""
+        """Describes how items are looked up, and whether indexing is complete."""
         if self._is_indexed is None:
-            return "not looked at yet"
-        told = INDEXED[self._database.dialect] if self._is_indexed else PLAIN
-        return f"{told}; items are still being put in" if self._is_behind else told
+            return "not checked yet"
+        description = INDEXED[self._database.dialect] if self._is_indexed else PLAIN
+        return f"{description}; indexing is in progress" if self._is_behind else description
 
     async def sync(self) -> None:
-        """A standing duty: sees to every mark there is. Raises Unavailable while a restore replaces the data."""
+        """The periodic task: processes all marks. Raises Unavailable while a restore replaces the data."""
         await self.process_pending()
 
     async def process_pending(self) -> bool:
-        """Whether none is left; False while another process sees to them."""
+        """Processes all marks; False while another process does."""
         if self._is_prepared:
             async with self._database.read() as read:
                 if await read.value("list_pending", limit=1) is None:
                     return True
         elif not await self._prepare():
             return False
-        while (seen_to := await self._database.run(_process_pending)) == BATCH:
+        while (processed := await self._database.run(_process_pending)) == BATCH:
             self._is_behind = True
             await asyncio.sleep(0)
-        if seen_to is None:
+        if processed is None:
             return False
         self._is_behind = False
         return True
 
     async def _prepare(self) -> bool:
-        """Makes the index where it is missing, and marks what is not in it; False while another process works on it."""
+        """Creates a missing index and marks what it lacks; False while another process works on it."""
         is_indexed = await self._database.run(_prepare)
         if is_indexed is None:
             return False
@@ -78,13 +78,13 @@ class SearchIndex:
         return True
 
     def _forget(self) -> None:
-        """A restore has brought tables without their index."""
+        """A restore replaced the tables without their index."""
         self._is_prepared = False
 
 
 async def _prepare(tx: Connection) -> bool | None:
-    """Whether there is an index, made if it can be, with all that it lacks marked; None while another process works."""
-    if not (await tx.rows("take_search_turn"))[0][0]:
+    """Creates the index if possible and marks what it lacks; whether it exists, None while another process works."""
+    if not (await tx.rows("lock_search_index"))[0][0]:
         return None
     await _make(tx)
     await tx.execute("mark_everything")
@@ -92,7 +92,7 @@ async def _prepare(tx: Connection) -> bool | None:
 
 
 async def reindex(config: Config) -> str:
-    """Makes the index anew, and says in words what there is now. Raises Unavailable."""
+    """Rebuilds the index; returns a description of it. Raises Unavailable."""
     database = make_database(config)
     await database.open()
     try:
@@ -107,25 +107,25 @@ async def reindex(config: Config) -> str:
 
 
 async def _empty(tx: Connection) -> None:
-    await tx.execute("drop_search_index_take_in")
-    await tx.execute("drop_search_index_let_go")
+    await tx.execute("drop_search_insert_trigger")
+    await tx.execute("drop_search_delete_trigger")
     await tx.execute("drop_search_index")
     await tx.execute("empty_search_index")
     await _make(tx)
-    # Whoever serves meanwhile, or this one after a kill, finds that everything is missing.
+    # A serving process, or the next run after a kill, indexes everything from this mark.
     await tx.execute("mark_everything")
 
 
 async def _make(tx: Connection) -> None:
-    """The index where it is missing, with what keeps it in step."""
+    """Creates a missing index with its triggers."""
     await tx.execute("make_search_index")
-    await tx.execute("make_search_index_take_in")
-    await tx.execute("make_search_index_let_go")
+    await tx.execute("make_search_insert_trigger")
+    await tx.execute("make_search_delete_trigger")
 
 
 async def _process_pending(tx: Connection) -> int | None:
-    """How many marks it saw to; None while another process does."""
-    if not (await tx.rows("take_search_turn"))[0][0]:
+    """Processes one batch of marks; returns their number, None while another process works."""
+    if not (await tx.rows("lock_search_index"))[0][0]:
         return None
     marks: list[Mark] = await tx.all("list_pending", Mark, limit=BATCH)
     if not marks:
@@ -138,5 +138,5 @@ async def _process_pending(tx: Connection) -> int | None:
     if texts:
         await tx.execute_many("add_search_text", [(each.item_id, each.name, each.text) for each in texts])
     await tx.execute("remove_pending", ids={mark.id for mark in marks})
-    # Those that were marked just now are waiting.
+    # A full batch is reported, since mark_missing has just added marks.
     return BATCH if ALL_MISSING in ids else len(marks)

@@ -1,6 +1,6 @@
-"""Text as the search compares it: words without case, accents and punctuation, the same on both databases.
+"""Normalises text for the search: words without case, accents and punctuation, equal on both databases.
 
-SQLite's lower() knows ASCII only, and what Postgres makes of a letter depends on its locale: so it is done here.
+It is done in Python because SQLite's lower() handles ASCII only, and Postgres' depends on the locale.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from typing import Any
 
 from msgspec import Struct
 
-# What a field may add to the index at most, in characters.
+# The maximum of characters that a field adds to the index.
 LONGEST_FIELD = 8_000
-# An index of Postgres takes no key over 2,700 bytes.
+# A Postgres index accepts no key over 2,700 bytes.
 LONGEST_NAME = 400
 
-# What stands behind a number and is longer is no unit, as `kohm` and `pack` may be.
+# A longer word after a number is not a unit; `kohm` and `pack` may be.
 LONGEST_UNIT = 4
 
-# In the order of their weight; the order of the lines of an item's text.
+# In order of weight, which is also the order of lines in an item's text.
 FIELDS = ("code", "name", "manufacturer_code", "tags", "type", "seller", "barcodes", "description", "documents")
 
 
 class Source(Struct, kw_only=True):
-    """What is written about an item."""
+    """The text of an item by field."""
 
     item_id: int
     is_active: bool
@@ -41,7 +41,7 @@ class Source(Struct, kw_only=True):
 
 
 class SearchText(Struct, frozen=True):
-    """An item as the index holds it: a line for each field in FIELDS, with a space around each word."""
+    """The indexed text of an item: a line for each field in FIELDS, with a space around each word."""
 
     item_id: int
     name: str
@@ -49,7 +49,7 @@ class SearchText(Struct, frozen=True):
 
 
 class _Plain(dict[int, str]):
-    """For str.translate: accents go, letters that have no plain form of their own get one, the rest parts words."""
+    """For str.translate: removes accents, maps special letters to plain ones, and replaces other signs by blanks."""
 
     def __missing__(self, codepoint: int) -> str:
         character = chr(codepoint)
@@ -64,19 +64,19 @@ class _Plain(dict[int, str]):
         return plain
 
 
-# The last one is the micro of 10 µF, which is typed as 10uF.
+# The last one is the micro sign of 10 µF, typed as 10uF.
 _PLAIN = _Plain(zip(map(ord, "æœøłđðþħıμ"), ("ae", "oe", "o", "l", "d", "d", "th", "h", "i", "u"), strict=True))
 
 
 def words_of(text: str) -> str:
-    """`Crème brûlée (200 g)` as `creme brulee 200 g`: words, a space between them, or nothing."""
+    """Normalised words separated by spaces: `Crème brûlée (200 g)` becomes `creme brulee 200 g`."""
     plain = unicodedata.normalize("NFKD", text).casefold().translate(_PLAIN)
-    # Only Latin, Greek and Cyrillic lose their marks; the syllables and marks of others are put together again.
+    # Only Latin, Greek and Cyrillic lose their marks; NFC recomposes other scripts.
     return " ".join(unicodedata.normalize("NFC", plain).split())
 
 
 def text_of(source: Source) -> SearchText:
-    """The line of an item in the index."""
+    """The indexed text of an item."""
     fields = {
         "code": source.code,
         "name": source.name,
@@ -93,9 +93,9 @@ def text_of(source: Source) -> SearchText:
 
 
 def _line(text: str) -> str:
-    """The words, and behind two spaces what signs part in one piece: `BC-547` is `bc 547` and also `bc547`.
+    """The words, then after two spaces the joined forms of words with signs: `BC-547` is `bc 547` and also `bc547`.
 
-    So are measures: `4.7 kΩ` is `4 7 kω` and also `7kω` and `7kohm`, where `4.7k` and `4.7kohm` are the beginning.
+    Measures are joined too: `4.7 kΩ` is `4 7 kω` and also `7kω` and `7kohm`, so that `4.7k` and `4.7kohm` match.
     """
     words = words_of(text)
     pieces = [piece.replace(" ", "") for piece in map(words_of, text.split()) if " " in piece]
@@ -104,7 +104,7 @@ def _line(text: str) -> str:
 
 
 def _measures(words: list[str]) -> list[str]:
-    """The numbers among these words, each in one piece with the unit behind it; ohms also spelt out."""
+    """The numbers among these words joined with their units; ohms also spelt out."""
     joined = [
         number + unit
         for number, unit in pairwise(words)
@@ -116,6 +116,6 @@ def _measures(words: list[str]) -> list[str]:
 
 @lru_cache(maxsize=65_536)
 def trigrams(word: str) -> frozenset[str]:
-    """The trigrams of a word as pg_trgm makes them: with two spaces before it and one after it."""
+    """The trigrams of a word, like pg_trgm's: with two spaces before it and one after it."""
     padded = f"  {word} "
     return frozenset(padded[start : start + 3] for start in range(len(padded) - 2))

@@ -1,6 +1,6 @@
-"""How well an item matches what was typed: one order for both databases, with no database in it.
+"""Ranks how well an item matches a query: one order for both databases, computed without a database.
 
-Code and barcode first, then the name itself, how it begins, words that begin so, what contains it, what is similar.
+The order: code and barcode, whole name, start of the name, starts of words, contained text, similar spelling.
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ from msgspec import Struct
 
 from stocky.search.normalize import FIELDS, trigrams, words_of
 
-# Words beyond these narrow a search no further.
-MOST_WORDS = 8
-# Of one item, so many different words are compared at most: those that tell most come first.
-MOST_OTHERS = 200
-# As pg_trgm has it: words that are less similar are others.
+# Further words of a query are ignored.
+MAX_WORDS = 8
+# Different words compared per item, in order of field weight.
+MAX_COMPARED = 200
+# The threshold of pg_trgm: less similar words do not match.
 SIMILAR = 0.3
-# What a word is worth that is one slip of the finger away; in short words that leaves few trigrams alike.
-ONE_SLIP = 0.6
-# From so many letters on it is a slip; `tea` is no `pea`, but `tae` is `tea`.
-SLIPPERY = 4
-# What is said in passing counts a little less.
-_PASSING = {"description": 0.85, "documents": 0.85, "barcodes": 0.95}
-_WEIGHTS = [_PASSING.get(field, 1.0) for field in FIELDS]
+# The similarity of a word with one typing error; short words then share few trigrams.
+ONE_ERROR = 0.6
+# The minimum length for a replaced letter: `tea` does not match `pea`, but `tae` matches `tea`.
+MIN_REPLACED_LENGTH = 4
+# Weights of fields that matter less.
+_LOW_WEIGHTS = {"description": 0.85, "documents": 0.85, "barcodes": 0.95}
+_WEIGHTS = [_LOW_WEIGHTS.get(field, 1.0) for field in FIELDS]
 _NAME = FIELDS.index("name")
 _MANUFACTURER_CODE = FIELDS.index("manufacturer_code")
 
 
 class Kind(IntEnum):
-    """How it matches, best first."""
+    """The kinds of matches, best first."""
 
     EXACT = 0
     WHOLE = 1
@@ -42,21 +42,21 @@ class Kind(IntEnum):
 
 
 class Ranked(Struct, frozen=True, gc=False):
-    """How an item matches: `order` sorts the better one first; `score` is 1 for all but what is merely similar."""
+    """The match of an item: `order` sorts better matches first; `score` is 1 except for similar spelling."""
 
     kind: Kind
-    places: list[int]
+    positions: list[int]
     score: float
     order: tuple[float | str, ...]
 
     @property
     def fields(self) -> list[str]:
-        """Where what was typed is."""
-        return [FIELDS[place] for place in sorted(set(self.places))]
+        """The fields that match."""
+        return [FIELDS[position] for position in sorted(set(self.positions))]
 
 
-class Closeness(dict[str, float]):
-    """How close other words are to one, worked out once for each: the same words are in many items.
+class Similarity(dict[str, float]):
+    """The similarity of other words to one word, cached: the same words are in many items.
 
     From SIMILAR to 1, or 0: shared trigrams of all trigrams, as pg_trgm's similarity() has it.
     """
@@ -70,50 +70,55 @@ class Closeness(dict[str, float]):
         found = trigrams(other)
         shared = len(self._trigrams & found)
         closeness = shared / (len(self._trigrams) + len(found) - shared) if shared else 0.0
-        # One slip leaves the first letter or the last one as it is.
+        # One typing error leaves the first or the last letter unchanged.
         may_be = other[0] == self._word[0] or other[-1] == self._word[-1]
-        if may_be and closeness < ONE_SLIP and abs(len(other) - len(self._word)) <= 1 and _is_slip(self._word, other):
-            closeness = ONE_SLIP
+        if (
+            may_be
+            and closeness < ONE_ERROR
+            and abs(len(other) - len(self._word)) <= 1
+            and _is_one_error(self._word, other)
+        ):
+            closeness = ONE_ERROR
         self[other] = closeness = closeness if closeness >= SIMILAR else 0.0
         return closeness
 
 
 class Query:
-    """What was typed, as words."""
+    """The words of a query."""
 
     def __init__(self, typed: str) -> None:
         self.typed = typed.strip()
         self.text = words_of(typed)
-        # The longest first: they tell most.
-        self.words = sorted(dict.fromkeys(self.text.split()), key=len, reverse=True)[:MOST_WORDS]
-        # As they are in the text of an item that has them: at the beginning of a word, or as the whole of it.
+        # The longest first: they are the most selective.
+        self.words = sorted(dict.fromkeys(self.text.split()), key=len, reverse=True)[:MAX_WORDS]
+        # The words as they appear in an item's text: at the start of a word, or as a whole word.
         self.beginnings = [f" {word}" for word in self.words]
         self.wholes = [f" {word} " for word in self.words]
 
     @property
     def is_terse(self) -> bool:
-        """Whether the signs in it tell more than the letters, as in `c#`."""
+        """Whether its signs matter more than its letters, as in `c#`."""
         return self.typed.lower() != self.text and all(len(word) < 3 for word in self.words)
 
     @cached_property
-    def closeness(self) -> list[Closeness]:
-        return [Closeness(word) for word in self.words]
+    def closeness(self) -> list[Similarity]:
+        return [Similarity(word) for word in self.words]
 
 
 def exact(item_id: int, field: str) -> Ranked:
-    """An item whose code or barcode was typed."""
-    place = FIELDS.index(field)
-    return Ranked(Kind.EXACT, [place], 1.0, (Kind.EXACT, place, item_id))
+    """The match of an item with the typed code or barcode."""
+    position = FIELDS.index(field)
+    return Ranked(Kind.EXACT, [position], 1.0, (Kind.EXACT, position, item_id))
 
 
 def verbatim(item_id: int, field: str) -> Ranked:
-    """An item that has what was typed in it, signs and all, where the signs tell more than the letters."""
-    place = FIELDS.index(field)
-    return Ranked(Kind.CONTAINS, [place], 1.0, (Kind.WHOLE, place, item_id))
+    """The match of an item that contains the typed text including its signs."""
+    position = FIELDS.index(field)
+    return Ranked(Kind.CONTAINS, [position], 1.0, (Kind.WHOLE, position, item_id))
 
 
 def rank(query: Query, item_id: int, text: str, *, similar: bool) -> Ranked | None:
-    """How the item with this text matches, or None. Only where `similar` is asked for it may be merely that."""
+    """The match of an item with this text, or None. Similar spelling counts only if `similar`."""
     lines = text.split("\n")
     name = _words(lines[_NAME])
     kind = _whole(query, lines, name)
@@ -127,13 +132,13 @@ def rank(query: Query, item_id: int, text: str, *, similar: bool) -> Ranked | No
         else:
             return _similar(query, item_id, lines, name) if similar else None
     if kind in (Kind.WHOLE, Kind.BEGINS):
-        places = [_NAME if name.startswith(query.text) else _MANUFACTURER_CODE]
+        positions = [_NAME if name.startswith(query.text) else _MANUFACTURER_CODE]
     else:
-        sought = query.words if kind is Kind.CONTAINS else query.beginnings
-        # What stands before it are whole lines.
-        places = [text[: text.index(word)].count("\n") for word in sought]
+        words = query.words if kind is Kind.CONTAINS else query.beginnings
+        # The number of line breaks before the word is the index of its field.
+        positions = [text[: text.index(word)].count("\n") for word in words]
     unfinished = len([word for word in query.wholes if word not in text])
-    return Ranked(kind, places, 1.0, (kind, unfinished, sum(places), len(name), name, item_id))
+    return Ranked(kind, positions, 1.0, (kind, unfinished, sum(positions), len(name), name, item_id))
 
 
 def _has_all(text: str, words: list[str]) -> bool:
@@ -141,7 +146,7 @@ def _has_all(text: str, words: list[str]) -> bool:
 
 
 def _words(line: str) -> str:
-    """A line without what follows its words; see `folding`."""
+    """The words of a line without the joined forms; see `normalize`."""
     return line.strip().partition("  ")[0]
 
 
@@ -152,37 +157,39 @@ def _whole(query: Query, lines: list[str], name: str) -> Kind | None:
 
 
 def _similar(query: Query, item_id: int, lines: list[str], name: str) -> Ranked | None:
-    """By the mean over the words typed of how close the closest word of the item is."""
+    """Scores by the mean similarity of the typed words to the item's closest words."""
     total = 0.0
-    places = set()
+    positions = set()
     others: dict[str, int] = {}
-    for place, line in enumerate(lines):
-        for other in line.split()[: MOST_OTHERS - len(others)]:
-            others.setdefault(other, place)
-    for closeness_to in query.closeness:
+    for position, line in enumerate(lines):
+        for other in line.split()[: MAX_COMPARED - len(others)]:
+            others.setdefault(other, position)
+    for similarity in query.closeness:
         best, where = 0.0, 0
-        for other, place in others.items():
-            closeness = _WEIGHTS[place] * closeness_to[other]
+        for other, position in others.items():
+            closeness = _WEIGHTS[position] * similarity[other]
             if closeness > best:
-                best, where = closeness, place
+                best, where = closeness, position
         if best:
             total += best
-            places.add(where)
+            positions.add(where)
     score = round(total / len(query.words), 3)
     if score < SIMILAR:
         return None
-    return Ranked(Kind.SIMILAR, list(places), score, (Kind.SIMILAR, -score, min(places), len(name), name, item_id))
+    return Ranked(
+        Kind.SIMILAR, list(positions), score, (Kind.SIMILAR, -score, min(positions), len(name), name, item_id)
+    )
 
 
-def _is_slip(one: str, other: str) -> bool:
-    """Whether a letter more, less, another one, or two that changed places make one word of the other."""
+def _is_one_error(one: str, other: str) -> bool:
+    """Whether the words differ by one added, missing, replaced or two swapped letters."""
     if len(one) > len(other):
         one, other = other, one
-    if len(other) - len(one) > 1 or len(one) < SLIPPERY - 1:
+    if len(other) - len(one) > 1 or len(one) < MIN_REPLACED_LENGTH - 1:
         return False
     start = next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), len(one))
     if len(one) == len(other) and one[start : start + 2] == other[start : start + 2][::-1]:
         return one[start + 2 :] == other[start + 2 :]
-    if len(one) < SLIPPERY:
+    if len(one) < MIN_REPLACED_LENGTH:
         return False
     return one[start + 1 :] == other[start + 1 :] or (len(one) < len(other) and one[start:] == other[start + 1 :])

@@ -1,7 +1,7 @@
-"""Looks for items: a bounded number of candidates from the index, ranked by one order for both databases.
+"""Searches items: reads a bounded number of candidates from the index and ranks them the same on both databases.
 
-Nothing is found by a text that it has no longer: what has changed since the index was brought in step is read from the
-items themselves. Only where more than PENDING have, as after a large import, some are not found by their new words yet.
+No item is found by outdated text: items changed since the last indexing are read from their tables. Only when more
+than PENDING items changed, as after a large import, some are not found by their new words yet.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from stocky.db import Connection
 from stocky.schema import StorageType
 from stocky.search.normalize import text_of
 from stocky.search.ranking import Kind, Query, Ranked, exact, rank, verbatim
-from stocky.search.schemas import FoundItem, FoundPlace, FoundStock, Match, MatchKind
+from stocky.search.schemas import FoundItem, FoundLocation, FoundStock, Match, MatchKind
 from stocky.search.sources import ItemId, Mark, read_sources
 
-# Of each way to match, so many items are ranked at most; always more than are answered.
+# Items ranked per kind of match; always more than the number of results.
 CANDIDATES = 150
-# Changed items that are looked through one by one.
+# Changed items that are read and ranked without the index.
 PENDING = 500
-# A barcode of so many characters is no word that happens to be a barcode.
-UNMISTAKABLE = 8
-# Pieces of the words to look for, and how many items are looked at for each.
-PIECES = 16
-MOST_OF_A_PIECE = 1_000
-# How many patterns `find_containing` takes.
+# The length from which a matching barcode is not a word by chance.
+DISTINCT_BARCODE = 8
+# Fragments of the words that are searched, and the items read for each.
+MAX_FRAGMENTS = 16
+MAX_ITEMS_PER_FRAGMENT = 1_000
+# The number of patterns of `find_containing`.
 PATTERNS = 4
-# Behind everything that begins so.
+# Sorts after every text with the same start.
 _LAST = "\U0010ffff"
 
 _KINDS: dict[Kind, MatchKind] = {
@@ -57,7 +57,7 @@ class _Hit(Struct):
     field: str
 
 
-class _Place(Struct, kw_only=True):
+class _Location(Struct, kw_only=True):
     item_id: int
     id: int
     name: str
@@ -70,7 +70,7 @@ class _Place(Struct, kw_only=True):
 
 
 async def search(tx: Connection, typed: str, limit: int) -> list[FoundItem]:
-    """Active items that match, the best first. It reads only."""
+    """Active items that match, best first. Reads only."""
     query = Query(typed)
     found = (await _find(tx, query, limit)) if query.words else (await _find_verbatim(tx, typed, limit))
     best = sorted(found, key=lambda item_id: found[item_id].order)[:limit]
@@ -102,9 +102,9 @@ async def _find(tx: Connection, query: Query, limit: int) -> dict[int, Ranked]:
         await take(tx, [(item_id, changed.get(item_id, text)) for item_id, text in candidates], similar=similar)
 
     await take(tx, changed.items())
-    if len(query.typed) >= UNMISTAKABLE and any(each.field == "barcodes" for each in exactly):
+    if len(query.typed) >= DISTINCT_BARCODE and any(each.field == "barcodes" for each in exactly):
         return found
-    # In the order of their names the best ones come first already.
+    # The order by name already has the best ones first.
     beginning = {"start": query.text, "beyond": query.text + _LAST, "limit": 2 * limit}
     await take_indexed(tx, (await tx.rows("find_by_name", **beginning)))
     if sum(each.kind <= Kind.BEGINS for each in found.values()) >= limit:
@@ -114,13 +114,13 @@ async def _find(tx: Connection, query: Query, limit: int) -> dict[int, Ranked]:
         await take_indexed(tx, await _find_containing(tx, query.words))
     if len(found) < limit and not any(each.kind <= Kind.WORDS for each in found.values()):
         await take(tx, changed.items(), similar=True)
-        sharing = await _sharing_pieces(tx, _pieces(query.words), 3 * limit)
+        sharing = await _sharing_fragments(tx, _fragments(query.words), 3 * limit)
         await take_indexed(tx, sharing, similar=True)
     return found
 
 
 async def _changed_since(tx: Connection, candidates: Sequence[tuple[int, str]]) -> dict[int, str]:
-    """As they are now: those candidates that have changed since the index was brought in step."""
+    """The current texts of those candidates that changed since the last indexing."""
     if not candidates:
         return {}
     marked: list[ItemId] = await tx.all("list_marked", ItemId, ids={item_id for item_id, _ in candidates})
@@ -128,7 +128,7 @@ async def _changed_since(tx: Connection, candidates: Sequence[tuple[int, str]]) 
 
 
 async def _changed_texts(tx: Connection, ids: set[int]) -> dict[int, str]:
-    """The texts that active ones of these items have now."""
+    """The current texts of the active ones of these items."""
     if not ids:
         return {}
     sources = await read_sources(tx, ids)
@@ -145,44 +145,44 @@ async def _find_containing(tx: Connection, words: list[str]) -> Sequence[tuple[i
     return await tx.rows("find_containing", one=one, two=two, three=three, four=four, limit=CANDIDATES)
 
 
-async def _sharing_pieces(tx: Connection, pieces: list[str], limit: int) -> list[tuple[int, str]]:
-    """The items, `limit` at most, that share most with what was typed: the fewer have a piece, the more it tells."""
-    rows = await tx.rows("find_pieces", pieces=pieces, most=MOST_OF_A_PIECE)
+async def _sharing_fragments(tx: Connection, fragments: list[str], limit: int) -> list[tuple[int, str]]:
+    """The items, up to `limit`, that share most with the query; a rarer fragment counts more."""
+    rows = await tx.rows("find_items_by_fragment", fragments=fragments, most=MAX_ITEMS_PER_FRAGMENT)
     having = [msgspec.json.decode(listed or "[]", type=set[int]) for (listed,) in rows]
     shared: dict[int, float] = defaultdict(float)
     for ids in sorted(having, key=len):
-        tells = 1 / sqrt(1 + len(ids))
-        # Once there are enough, what many have only tells which of them are nearer.
+        weight = 1 / sqrt(1 + len(ids))
+        # Once there are enough candidates, common fragments only rank these.
         for item_id in ids if len(shared) < CANDIDATES else ids & shared.keys():
-            shared[item_id] += tells
-    # More than are ranked, since some of them may be hidden.
+            shared[item_id] += weight
+    # More than are ranked, since some may be inactive.
     nearest = nlargest(CANDIDATES, shared, key=shared.__getitem__)
     texts = dict(await tx.rows("find_texts", ids=nearest))
     return [(item_id, texts[item_id]) for item_id in nearest if item_id in texts][:limit]
 
 
-def _pieces(words: list[str]) -> list[str]:
-    """What misspelt words may still have in common with those that were meant, of each word as many as of the others.
+def _fragments(words: list[str]) -> list[str]:
+    """Fragments that misspelt words may share with the intended ones, taken from the words in turn.
 
-    Three letters or more each.
+    Each has three letters or more.
     """
-    interleaved = chain.from_iterable(zip_longest(*map(_pieces_of, words)))
-    return list(dict.fromkeys(piece for piece in interleaved if piece is not None))[:PIECES]
+    interleaved = chain.from_iterable(zip_longest(*map(_fragments_of, words)))
+    return list(dict.fromkeys(fragment for fragment in interleaved if fragment is not None))[:MAX_FRAGMENTS]
 
 
-def _pieces_of(word: str) -> list[str]:
-    """The word itself, as it is with two letters that changed places, and all that is three letters long in it."""
+def _fragments_of(word: str) -> list[str]:
+    """The word itself, its forms with two letters swapped, and its trigrams."""
     padded = f" {word} "
-    pieces = [padded]
-    # In a short word two letters that changed places leave no three alike.
+    fragments = [padded]
+    # In a short word, two swapped letters leave no common trigram.
     if len(word) <= 6:
         swapped = (word[:at] + word[at + 1] + word[at] + word[at + 2 :] for at in range(len(word) - 1))
-        pieces += [f" {other} " for other in swapped]
-    return pieces + [padded[start : start + 3] for start in range(len(padded) - 2)]
+        fragments += [f" {other} " for other in swapped]
+    return fragments + [padded[start : start + 3] for start in range(len(padded) - 2)]
 
 
 async def _find_verbatim(tx: Connection, typed: str, limit: int) -> dict[int, Ranked]:
-    """What has no word in it, or hardly any, only signs: it is looked for as it is."""
+    """Searches the typed text unchanged, for queries of signs with few or no words."""
     pattern = like_pattern(typed)
     if pattern is None:
         return {}
@@ -194,14 +194,14 @@ async def _answers(tx: Connection, ids: list[int], found: dict[int, Ranked]) -> 
     if not ids:
         return []
     by_id = await items_by_id(tx, ids)
-    places: list[_Place] = await tx.all("list_item_places", _Place, ids=ids)
+    rows: list[_Location] = await tx.all("list_item_locations", _Location, ids=ids)
     stock: dict[int, list[FoundStock]] = defaultdict(list)
-    for each in places:
-        place = FoundPlace(
+    for each in rows:
+        location = FoundLocation(
             id=each.id, name=each.name, storage_type=each.storage_type, box_no=each.box_no, loc_no=each.loc_no
         )
         stock[each.item_id].append(
-            FoundStock(location=place, quantity=each.quantity, unit=each.unit, expiry_date=each.expiry_date)
+            FoundStock(location=location, quantity=each.quantity, unit=each.unit, expiry_date=each.expiry_date)
         )
     return [_answer(by_id[item_id], found[item_id], stock[item_id]) for item_id in ids if item_id in by_id]
 

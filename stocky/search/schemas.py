@@ -1,4 +1,4 @@
-"""What a search is answered."""
+"""Responses of the search."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ MatchKind = Literal["exact", "whole", "begins", "words", "contains", "similar"]
 
 
 class Match(Struct, kw_only=True):
-    """Why an item was found: `fields` are where the words are, `score` is 1 unless they are merely similar.
+    """Why an item was found: `fields` contain the words; `score` is 1 except for similar spelling.
 
-    `exact` is its code or a barcode, `whole` its whole name or manufacturer's code, `begins` the beginning of its
-    name, `words` words that begin so, `contains` text inside of words, `similar` what may have been meant.
+    `exact`: its code or a barcode; `whole`: its whole name or manufacturer's code; `begins`: the start of its name;
+    `words`: starts of words; `contains`: text inside words; `similar`: a similar spelling.
     """
 
     kind: MatchKind
@@ -25,8 +25,8 @@ class Match(Struct, kw_only=True):
     score: Annotated[float, Meta(examples=[1.0])]
 
 
-class FoundPlace(Struct, kw_only=True):
-    """A location in a search's answer."""
+class FoundLocation(Struct, kw_only=True):
+    """A location in a search result."""
 
     id: int
     name: str
@@ -36,16 +36,16 @@ class FoundPlace(Struct, kw_only=True):
 
 
 class FoundStock(Struct, kw_only=True):
-    """How much of an item is at a place, with the earliest expiry date of its lots there."""
+    """The stock of an item at a location, with the earliest expiry date of its lots there."""
 
-    location: FoundPlace
+    location: FoundLocation
     quantity: float
     unit: str
     expiry_date: date | None
 
 
 class FoundItem(Item, kw_only=True, gc=False):
-    """An item, where it is, and why it was found."""
+    """An item, its stock per location, and why it was found."""
 
     locations: list[FoundStock]
     match: Match

@@ -1,4 +1,4 @@
-"""Reads what is written about items, for the index and for what is searched without it; one reading for both."""
+"""Reads the text of items, with the same queries for the index and for searches without it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from stocky.search.normalize import Source
 
 
 class ItemId(Struct):
-    """An item, by its id."""
+    """The id of an item."""
 
     item_id: int
 
 
 class Mark(Struct):
-    """That an item has changed since the index was brought in step; `item_id` 0 is all that is missing in it."""
+    """Marks an item as changed since the last indexing; `item_id` 0 stands for all items that the index lacks."""
 
     id: int
     item_id: int
@@ -30,7 +30,7 @@ class _DocumentName(Struct):
 
 
 async def read_sources(tx: Connection, ids: Iterable[int]) -> list[Source]:
-    """Of those of the items that there are, hidden ones included."""
+    """The text of the existing ones of these items, including inactive ones."""
     wanted = {"ids": ids}
     sources: list[Source] = await tx.all("list_search_sources", Source, **wanted)
     named: list[_DocumentName] = await tx.all("list_document_names", _DocumentName, **wanted)

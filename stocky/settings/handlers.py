@@ -7,7 +7,7 @@ from litestar import Router, get, patch
 from litestar.datastructures import State
 from msgspec import UNSET
 
-from stocky.alerts.daily_check import look_soon
+from stocky.alerts.daily_check import queue_check
 from stocky.auth.guards import admins
 from stocky.auth.schemas import Principal
 from stocky.db import Connection
@@ -31,7 +31,7 @@ async def change_settings(data: SettingsChange, tx: Connection, state: State, us
         )
     settings = await repository.change_settings(tx, msgspec.structs.replace(data, timezone=UNSET), user)
     if data.expiring_soon_days is not UNSET:
-        await look_soon(tx, user.user.username)
+        await queue_check(tx, user.user.username)
     return _shown(settings, state.timezone)
 
 

@@ -1,1 +1,1 @@
-"""Webhooks: other programs are told what happens, signed, in order, and again until they have taken it."""
+"""Webhooks: signed messages to other programs, in order, retried until delivered."""

@@ -1,7 +1,7 @@
-"""Which addresses a webhook may reach; what is connected to is an address that was checked, never a name.
+"""Resolves the addresses a webhook may reach; connections go to a checked address, never to a name.
 
-A name that is looked up twice may be answered differently. Link-local addresses, where clouds keep the keys of a
-machine, are never reached; private ones only where STOCKY_WEBHOOKS_TO_PRIVATE says so.
+A second lookup of a name may return another address. Link-local addresses, where clouds serve a machine's keys, are
+never allowed; private ones only with STOCKY_WEBHOOKS_TO_PRIVATE.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from typing import Any
 import msgspec
 
 SETTING = "STOCKY_WEBHOOKS_TO_PRIVATE"
-# Of a name with many addresses so many are tried.
+# Addresses tried for one name.
 TRIED = 4
-# Names looked up at once: more than there may be webhooks, since one whose resolver hangs keeps its thread for long.
+# Concurrent lookups: more than the maximum of webhooks, since a hanging resolver occupies its thread for long.
 AT_ONCE = 64
-# Between the public and the private ones: what providers and overlay networks give their members.
+# Shared address space (RFC 6598) of providers and overlay networks.
 _SHARED = ipaddress.ip_network("100.64.0.0/10")
-# Where providers answer machines of their own with keys and settings, beside the addresses of the link; and what
-# means "here" or was once private.
+# Metadata services of cloud providers beyond link-local addresses, "this host", and deprecated private ranges.
 _NEVER = tuple(
     map(
         ipaddress.ip_network,
@@ -34,11 +33,11 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class AddressRejected(Exception):
-    """It may not be sent there; the message says why, for people."""
+    """An address that webhooks may not reach; the message has the reason for people."""
 
 
 class Target(msgspec.Struct, frozen=True):
-    """Where a URL leads: the host as a certificate names it, and the addresses to connect to, best first."""
+    """The destination of a URL: the host for the certificate, and the addresses to connect to, best first."""
 
     host: str
     addresses: list[str]
@@ -52,11 +51,11 @@ class Addresses:
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="webhook addresses")
 
     def close(self) -> None:
-        """Waits for no one."""
+        """Closes without waiting for lookups."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def of(self, host: str, port: int) -> Target:
-        """The addresses that may be connected to. Raises AddressRejected when there is none, OSError for no name."""
+        """The allowed addresses of a host. Raises AddressRejected without one, OSError for an unknown name."""
         loop = asyncio.get_running_loop()
         found = await loop.run_in_executor(self._threads, look_up, host, port)
         allowed = [address for address in found if may_be_reached(address, to_private=self._to_private)]
@@ -64,13 +63,13 @@ class Addresses:
             return Target(host, [str(address) for address in allowed[:TRIED]])
         is_literal = host.strip("[]") == str(found[0])
         if any(may_be_reached(address, to_private=True) for address in found):
-            place = "is a private address" if is_literal else f"is at the private address {found[0]}"
+            description = "is a private address" if is_literal else f"has the private address {found[0]}"
             raise AddressRejected(
-                f"{host} {place}, and webhooks are sent to public ones only;"
-                f" if that is meant, set {SETTING}=true and restart Stocky"
+                f"{host} {description}; webhooks are sent to public addresses only."
+                f" To allow it, set {SETTING}=true and restart Stocky"
             )
-        place = "is an address" if is_literal else f"is at {found[0]}"
-        raise AddressRejected(f"{host} {place}, to which nothing is ever sent")
+        description = "is an address" if is_literal else f"has the address {found[0]}"
+        raise AddressRejected(f"{host} {description} to which webhooks are never sent")
 
 
 def look_up(host: str, port: int) -> list[Address]:
@@ -78,13 +77,13 @@ def look_up(host: str, port: int) -> list[Address]:
     try:
         answers: list[Any] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError as error:
-        raise OSError(f"{host} is no name") from error
-    # An address of a link names its interface behind a percent sign.
-    return [ipaddress.ip_address(str(place[0]).partition("%")[0]) for *_, place in answers]
+        raise OSError(f"{host} is not a valid host name") from error
+    # A link-local address has its interface after a percent sign.
+    return [ipaddress.ip_address(str(address[0]).partition("%")[0]) for *_, address in answers]
 
 
 def may_be_reached(address: Address, *, to_private: bool) -> bool:
-    """Whether something may be sent there."""
+    """Whether webhooks may be sent to the address."""
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is not None:
             address = address.ipv4_mapped

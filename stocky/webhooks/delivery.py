@@ -1,8 +1,8 @@
-"""Sends what waits, in order for each webhook: what is not taken holds back what follows, and is sent again.
+"""Sends waiting deliveries in order per webhook: a failed delivery is retried and holds back the following ones.
 
-It is not built on jobs: those have two places for all that takes long, which slow receivers would hold for hours, and
-know no order. What is the same is the lease: a process that is killed holds a webhook for LEASE at most, and then
-another sends on. A receiver may get a message twice, under the same `webhook-id`, and never not at all.
+It does not use jobs: these have two slots for all long-running work, which slow receivers would occupy for hours, and
+no order. Like jobs it uses leases: a killed process holds a webhook for LEASE at most, then another continues.
+Delivery is at least once, always with the same `webhook-id`.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from stocky.webhooks.signing import sign
 
 # Webhooks that one process sends to at once.
 AT_ONCE = 8
-# More than an attempt takes, so that nobody else begins the same one.
+# Longer than an attempt, so that no other process starts the same one.
 LEASE = timedelta(seconds=3 * SECONDS)
-# How often one looks for what waits; what this process hands out is sent at once.
+# The polling interval; deliveries that this process queues are sent at once.
 LOOK_SECONDS = 1.0
-# Between two attempts: twice as long each time, from the first to the last, give or take a fifth.
+# The pause between two attempts doubles from the first to the last, plus or minus JITTER.
 FIRST_BACK_OFF = timedelta(seconds=10)
 LAST_BACK_OFF = timedelta(hours=1)
 JITTER = 0.2
-# How long a receiver may fail before it is given up.
+# How long a receiver may fail before its webhook is disabled.
 PATIENCE = timedelta(hours=24)
 RELEASE_SECONDS = 2
 
 _log = logging.getLogger(__name__)
 
 
-class Sending:
-    """The sending of one process."""
+class Sender:
+    """Sends the deliveries of one process."""
 
     def __init__(self, database: Database, receivers: Receivers) -> None:
         self.delivered = 0
@@ -50,7 +50,7 @@ class Sending:
         self._receivers = receivers
         self._owner = secrets.token_hex(8)
         self._wake = asyncio.Event()
-        # On SQLite there is no other process: a lease there was left by one that has gone.
+        # SQLite has one process: a lease at startup was left by an earlier one.
         self._has_old_leases = database.dialect == "sqlite"
         self._keeper = database.supervisor.task(
             "webhook delivery", self._send_what_waits, lambda: wait_for(self._wake, LOOK_SECONDS)
@@ -58,11 +58,11 @@ class Sending:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
-        """Begins to look for what waits. The database is open."""
+        """Starts polling for deliveries. Requires an open database."""
         self._keeper.start()
 
     async def close(self) -> None:
-        """Breaks off what is being sent; it is sent again."""
+        """Cancels attempts in progress; they are sent again."""
         await self._keeper.close()
         tasks = list(self._tasks)
         for task in tasks:
@@ -70,7 +70,7 @@ class Sending:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def look_now(self) -> None:
-        """Looks at once: something is to be sent."""
+        """Polls at once."""
         self._wake.set()
 
     async def _send_what_waits(self) -> None:
@@ -95,12 +95,12 @@ class Sending:
         self._tasks.discard(task)
         self._wake.set()
         if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("Sending to %s failed inside Stocky; it is tried again later", task.get_name(), exc_info=error)
+            _log.error("Internal error while sending to %s; will retry", task.get_name(), exc_info=error)
 
     async def _send_all(self, webhook_id: int) -> None:
-        """Sends what waits for one webhook until nothing does, or something is not taken.
+        """Sends the deliveries of one webhook until none waits or one fails.
 
-        The lease stays after what nobody expected: until it has ended nobody fails at the same again.
+        After an unexpected error the lease stays until it expires, so that the error does not recur at once.
         """
         is_expected = True
         try:
@@ -109,10 +109,10 @@ class Sending:
                 due = await self._database.run(queues.next_due, self._owner, webhook_id, clock.now() + LEASE)
                 is_taken = due is not None and await self._deliver(due)
         except StockyError:
-            # The database is away, or a restore puts its data in place; the lease ends by itself.
+            # The database is unavailable, or a restore replaces its data; the lease expires.
             return
         except Exception:
-            # Raised on, to be logged: a defect has to be seen, and its lease keeps it from coming again at once.
+            # Raised to be logged as a defect; the lease delays the next attempt.
             is_expected = False
             raise
         finally:
@@ -122,7 +122,7 @@ class Sending:
                         await self._database.run(queues.release, self._owner, webhook_id)
 
     async def _deliver(self, due: Due) -> bool:
-        """Whether the receiver has taken it."""
+        """Whether the receiver accepted the delivery."""
         outcome = await self._attempt(due)
         if outcome.error is None:
             assert outcome.status is not None
@@ -134,32 +134,32 @@ class Sending:
         return False
 
     async def _attempt(self, due: Due) -> Outcome:
-        """What came of it. Whatever goes wrong is an attempt that failed, so that the next has to wait."""
+        """Attempts a delivery. Every error counts as a failed attempt, so that the next one waits."""
         body = due.payload.encode()
         try:
             headers = headers_of(due, body)
         except ValueError as error:
-            # Rows also come from backups and imports.
-            return Outcome(None, f"was sent nothing, as nothing can be signed ({error}); rotate the secret")
+            # A row may come from a backup, with an invalid secret.
+            return Outcome(None, f"got no message: it cannot be signed ({error}); rotate the secret")
         try:
             return await self._receivers.send(due.url, body, headers)
-        except Exception as error:  # noqa: BLE001 - without a pause it would fail again at once
-            _log.exception("Webhook %d: sending delivery %d failed inside Stocky", due.webhook_id, due.id)
-            return Outcome(None, f"was not reached, as Stocky failed ({type(error).__name__}); its log says where")
+        except Exception as error:  # noqa: BLE001 - counted as a failure, so that the next attempt waits
+            _log.exception("Webhook %d: internal error while sending delivery %d", due.webhook_id, due.id)
+            return Outcome(None, f"was not reached: internal error ({type(error).__name__}); see the log")
 
     async def _note_failure(self, due: Due, outcome: Outcome, error: str) -> None:
         now = clock.now()
         wait = max(back_off(due.failures), timedelta(seconds=outcome.wait))
         async with self._database.transaction() as tx:
             is_ours = await queues.note_not_delivered(tx, self._owner, due, outcome.status, error, now + wait)
-            # What was sent to a receiver before it was repaired says nothing about it now.
+            # A failure from before the webhook was repaired does not count.
             if is_ours and (reason := _why_given_up(due, outcome, error, now)):
                 await repository.disable(tx, due.webhook_id, reason)
         _log.info("Webhook %d: the receiver of delivery %d %s", due.webhook_id, due.id, error)
 
 
 def headers_of(due: Due, body: bytes) -> dict[str, str]:
-    """What an attempt made now is sent with; for a day after a rotation it has two signatures."""
+    """The headers of an attempt made now; for a day after a rotation it has two signatures."""
     now = clock.now()
     timestamp = int(now.timestamp())
     signing = [due.secret]
@@ -176,12 +176,12 @@ def _why_given_up(due: Due, outcome: Outcome, error: str, now: datetime) -> str 
     if outcome.is_gone:
         return f"its receiver {error}"
     if due.failing_since is not None and now - due.failing_since >= PATIENCE:
-        return f"its receiver has taken nothing since {due.failing_since:%Y-%m-%d %H:%M} UTC; it {error}"
+        return f"its receiver has accepted nothing since {due.failing_since:%Y-%m-%d %H:%M} UTC; it {error}"
     return None
 
 
 def back_off(failures: int) -> timedelta:
-    """How long a receiver is left alone that failed so often before."""
+    """The pause after so many failures."""
     doubled: int = 2 ** min(failures, 20)
     wait = min(FIRST_BACK_OFF * doubled, LAST_BACK_OFF)
     jitter: float = random.uniform(1 - JITTER, 1 + JITTER)

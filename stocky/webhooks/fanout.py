@@ -1,8 +1,7 @@
-"""Hands the ledger and the news out to webhooks as deliveries: each position once, whichever process is first.
+"""Queues ledger events and notifications for webhooks as deliveries: each position once, by any one process.
 
-The ledger is the one source, and is followed by position, so that scans, imports and merges are told alike and nobody
-who records anything waits for it. Ids that may still be filled, because someone who reserved them has not committed,
-are waited for (see `live.tail`).
+It follows the ledger by position, so that scans, imports and merges are all delivered and no writer waits for it. It
+waits for ids that are reserved and not committed yet (see `live.tail`).
 """
 
 from __future__ import annotations
@@ -19,16 +18,16 @@ from stocky.webhooks import queues
 from stocky.webhooks.queues import MAX_WAITING, Positions, QueuePosition
 from stocky.webhooks.schemas import RESTORED, EventType, Message, RecordedStock, RestoredData
 
-# Ledger events in one delivery, and news looked through at once.
+# Ledger events in one delivery, and notifications read at once.
 BATCH = 100
-# How long one request waits for others to end what they write.
+# How long a request waits for open transactions of others.
 SETTLE_SECONDS = 10
 _EVERYTHING = EventFilter()
 _log = logging.getLogger(__name__)
 
 
 async def find_ends(database: Database) -> Positions:
-    """The ends of the ledger and of the news, settled. Raises Unavailable when someone writes for very long."""
+    """The settled ends of the ledger and the notifications. Raises Unavailable during a very long transaction."""
     async with database.read() as read:
         ends = await queues.get_ends(read)
         writers = await list_open_writers(read)
@@ -36,74 +35,76 @@ async def find_ends(database: Database) -> Positions:
         async with asyncio.timeout(SETTLE_SECONDS):
             await wait_for_writers(database, writers)
     except TimeoutError:
-        raise Unavailable("Something long is just being written; try again when it has ended", retry_after=30) from None
+        raise Unavailable("A long transaction is in progress; try again when it has ended", retry_after=30) from None
     return ends
 
 
 class Fanout:
-    """The standing duty of one process."""
+    """The fan-out of one process."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def look(self) -> bool:
-        """Hands out what has come; whether there was anything."""
+        """Queues new events; whether there were any."""
         epoch = self._database.gate.epoch
         async with self._database.read() as read:
-            places = await queues.list_places(read)
-            ends = await queues.get_ends(read) if places else Positions(0, 0)
-            behind = [place for place in places if place.is_behind(ends)]
+            queue_positions = await queues.list_positions(read)
+            ends = await queues.get_ends(read) if queue_positions else Positions(0, 0)
+            behind = [position for position in queue_positions if position.is_behind(ends)]
             writers = await list_open_writers(read) if behind else set()
         await wait_for_writers(self._database, writers)
-        handed = [await self._try_to_hand(place, ends, epoch) for place in behind]
-        return any(handed)
+        queued = [await self._try_to_queue(position, ends, epoch) for position in behind]
+        return any(queued)
 
-    async def _try_to_hand(self, place: QueuePosition, ends: Positions, epoch: int) -> bool:
-        """What is wrong with one webhook does not keep the others waiting. Raises Unavailable, which is no one's."""
+    async def _try_to_queue(self, position: QueuePosition, ends: Positions, epoch: int) -> bool:
+        """An error of one webhook does not affect the others. Raises Unavailable, which concerns all."""
         try:
-            return await self._hand(place, ends, epoch)
+            return await self._queue_events(position, ends, epoch)
         except Unavailable:
             raise
-        except Exception:  # noqa: BLE001 - whatever it is, it is this webhook's
-            _log.exception("Webhook %d could not be handed what has come; it is tried again", place.id)
+        except Exception:  # noqa: BLE001 - any other error concerns this webhook only
+            _log.exception("Events could not be queued for webhook %d; will retry", position.id)
             return False
 
-    async def _hand(self, place: QueuePosition, ends: Positions, epoch: int) -> bool:
-        """Hands all that is settled to one webhook, as far as there is room in its queue."""
-        if place.ledger is None or place.news is None:
-            return await self._database.run(self._begin, place.id, ends, epoch)
-        at, waiting, handed = Positions(place.ledger, place.news), place.waiting, False
+    async def _queue_events(self, position: QueuePosition, ends: Positions, epoch: int) -> bool:
+        """Queues all settled events for one webhook, as far as its queue has room."""
+        if position.ledger is None or position.notifications is None:
+            return await self._database.run(self._begin, position.id, ends, epoch)
+        at, waiting, queued = Positions(position.ledger, position.notifications), position.waiting, False
         while waiting < MAX_WAITING:
-            after, messages = await self._next(place, at, ends)
-            if after == at or not await self._database.run(self._advance, place.id, at, after, messages, epoch):
+            after, messages = await self._next(position, at, ends)
+            if after == at or not await self._database.run(self._advance, position.id, at, after, messages, epoch):
                 break
-            at, waiting, handed = after, waiting + len(messages), handed or bool(messages)
-        return handed
+            at, waiting, queued = after, waiting + len(messages), queued or bool(messages)
+        return queued
 
     async def _next(
-        self, place: QueuePosition, at: Positions, ends: Positions
+        self, position: QueuePosition, at: Positions, ends: Positions
     ) -> tuple[Positions, list[tuple[Message, int | None]]]:
-        """What comes behind `at`, one batch of each, and where the webhook stands then."""
+        """The messages after `at`, one batch of each source, and the webhook's new positions."""
         messages: list[tuple[Message, int | None]] = []
-        ledger, news = at.ledger, at.news
+        ledger, notified = at.ledger, at.notifications
         async with self._database.read() as read:
-            if place.wants_stock and ledger < ends.ledger:
+            if position.wants_stock and ledger < ends.ledger:
                 events = await list_events_after(read, ledger, ends.ledger, _EVERYTHING, BATCH)
                 if events:
                     last = events[-1]
-                    told = RecordedStock(after=ledger, position=last.id, events=events)
-                    message = Message(type=EventType.STOCK_RECORDED.value, timestamp=last.recorded_at, data=told)
+                    stock = RecordedStock(after=ledger, position=last.id, events=events)
+                    message = Message(type=EventType.STOCK_RECORDED.value, timestamp=last.recorded_at, data=stock)
                     messages.append((message, last.id))
                 ledger = events[-1].id if len(events) == BATCH else ends.ledger
-            if place.wants_news and news < ends.news:
-                found = await queues.list_news(read, news, ends.news, BATCH)
-                messages += [(each.told(), None) for each in found if each.event_type in place.event_types]
-                news = found[-1].id if len(found) == BATCH else ends.news
-        return Positions(ledger, news), messages
+            if position.wants_notifications and notified < ends.notifications:
+                found = await queues.list_notifications(read, notified, ends.notifications, BATCH)
+                messages += [
+                    (each.message_to_send(), None) for each in found if each.event_type in position.event_types
+                ]
+                notified = found[-1].id if len(found) == BATCH else ends.notifications
+        return Positions(ledger, notified), messages
 
     async def _begin(self, tx: Connection, webhook_id: int, ends: Positions, epoch: int) -> bool:
-        """A webhook that came with a backup: what it was told before may not be so in this data."""
-        if self._database.gate.epoch != epoch or not (await queues.enter(tx, webhook_id, ends)):
+        """Starts a webhook from a restored backup: messages it got before may not match this data."""
+        if self._database.gate.epoch != epoch or not (await queues.start(tx, webhook_id, ends)):
             return False
         message = Message(type=RESTORED, timestamp=clock.now(), data=RestoredData(position=ends.ledger))
         await queues.enqueue(tx, webhook_id, message)
@@ -118,7 +119,7 @@ class Fanout:
         messages: list[tuple[Message, int | None]],
         epoch: int,
     ) -> bool:
-        # What was read of other data than this is not written into it.
+        # The messages were read from data that a restore has replaced.
         if self._database.gate.epoch != epoch:
             return False
         return await queues.advance(tx, webhook_id, at, after, messages)

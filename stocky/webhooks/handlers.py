@@ -1,4 +1,4 @@
-"""`/webhooks`: other programs that are told what happens; for admins."""
+"""`/webhooks`: notifications to other programs; for admins."""
 
 from __future__ import annotations
 
@@ -25,52 +25,52 @@ from stocky.webhooks.service import Webhooks
 from stocky.webhooks.signing import make_secret
 
 Status = Annotated[
-    DeliveryStatus | None, Parameter(description="Only deliveries that stand there, in any case", required=False)
+    DeliveryStatus | None, Parameter(description="Only deliveries with this status, in any letter case", required=False)
 ]
 
 
 @get("/", opt=admins)
 async def list_webhooks(read: Connection, paging: Paging) -> list[Webhook]:
-    """Webhooks, in the order they were made."""
+    """List webhooks, in the order they were created."""
     return await repository.list_webhooks(read, skip=paging.skip, limit=paging.limit)
 
 
 @post("/", opt=admins)
 async def create_webhook(data: NewWebhook, webhooks: Webhooks, user: Principal) -> WebhookWithSecret:
-    """Have a program told of what happens from now on. The `secret` signs what is sent, and is shown this once."""
+    """Create a webhook for events from now on. The `secret` signs the messages and is shown only once."""
     return await webhooks.add(data, user)
 
 
 @get("/{webhook_id:int}", opt=admins)
 async def get_webhook(read: Connection, webhook_id: PathId) -> Webhook:
-    """A webhook, how far it was told, and how much waits."""
+    """Get a webhook with its position and the number of waiting deliveries."""
     return await repository.get_webhook(read, webhook_id)
 
 
 @patch("/{webhook_id:int}", opt=admins)
 async def change_webhook(data: WebhookChange, webhooks: Webhooks, user: Principal, webhook_id: PathId) -> Webhook:
-    """Change a webhook; what is not sent stays.
+    """Change a webhook; omitted fields stay unchanged.
 
-    One that is made active goes on where it stood, unless `skip_missed` lets it begin with now.
+    A reactivated webhook continues at its position; with `skip_missed` it starts from now.
     """
     return await webhooks.change(webhook_id, data, user)
 
 
 @delete("/{webhook_id:int}", opt=admins)
 async def delete_webhook(tx: Connection, user: Principal, webhook_id: PathId) -> None:
-    """Delete a webhook, with what waits for it."""
+    """Delete a webhook and its deliveries."""
     await repository.remove_webhook(tx, webhook_id, user)
 
 
 @post("/{webhook_id:int}/rotate-secret", opt=admins, status_code=200)
 async def rotate_webhook_secret(tx: Connection, user: Principal, webhook_id: PathId) -> WebhookWithSecret:
-    """Make a new secret, shown this once. For a day the one before signs as well, so that nothing is missed."""
+    """Create a new secret, shown only once. The previous secret also signs for a day, so that no message is lost."""
     return await repository.rotate_secret(tx, webhook_id, make_secret(), user)
 
 
 @post("/{webhook_id:int}/test", opt=admins, status_code=202)
 async def ping_webhook(webhooks: Webhooks, webhook_id: PathId) -> Delivery:
-    """Send a `ping`, after what waits already; the answer is the delivery, to be looked at again."""
+    """Send a `ping` after the waiting deliveries. Returns the delivery; get it again for its status."""
     return await webhooks.ping(webhook_id)
 
 
@@ -78,19 +78,19 @@ async def ping_webhook(webhooks: Webhooks, webhook_id: PathId) -> Delivery:
 async def list_webhook_deliveries(
     read: Connection, webhook_id: PathId, paging: Paging, status: Status = None
 ) -> list[Delivery]:
-    """What was sent to a webhook or is to be, newest first. The last 200 are kept, for 30 days."""
+    """List the deliveries of a webhook, newest first. The last 200 are stored, for 30 days."""
     return await repository.list_deliveries(read, webhook_id, status=status, skip=paging.skip, limit=paging.limit)
 
 
 @get("/{webhook_id:int}/deliveries/{delivery_id:int}", opt=admins)
 async def get_webhook_delivery(read: Connection, webhook_id: PathId, delivery_id: PathId) -> DeliveryWithPayload:
-    """A delivery with what is sent."""
+    """Get a delivery with its payload."""
     return await repository.get_delivery(read, webhook_id, delivery_id)
 
 
 @post("/{webhook_id:int}/deliveries/{delivery_id:int}/redeliver", opt=admins, status_code=202)
 async def redeliver(webhooks: Webhooks, webhook_id: PathId, delivery_id: PathId) -> Delivery:
-    """Send it again under the same `webhook-id`; one that waits is tried at once."""
+    """Send a delivery again with the same `webhook-id`; a waiting one is sent at once."""
     return await webhooks.redeliver(webhook_id, delivery_id)
 
 

@@ -1,7 +1,7 @@
-"""Sends one message to one receiver: in bounded time, to an address that was checked, and reads a status and no more.
+"""Sends one message to one receiver: in bounded time, to a checked address, and reads only the status.
 
-Redirects are not followed and proxies not used: both would connect to what nobody has checked. Certificates are those
-that the system trusts (SSL_CERT_FILE names others).
+It follows no redirects and uses no proxies: both would connect to unchecked addresses. It trusts the system's
+certificates (SSL_CERT_FILE names others).
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from stocky.errors import Invalid
 from stocky.webhooks.addresses import Addresses, AddressRejected, Target
 from stocky.webhooks.schemas import LONGEST_URL
 
-# For all of an attempt: looking up, connecting, sending and waiting for the answer.
+# For a whole attempt: lookup, connection, sending and waiting for the response.
 SECONDS = 10.0
 CONNECT_SECONDS = 4.0
-# How long an administrator waits for a name to be looked up.
+# The time limit of a lookup when an administrator sets a URL.
 LOOK_SECONDS = 3.0
 LONGEST_WAIT = 3_600
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What came of an attempt: the status, where there was an answer, and what is wrong; None is nothing.
+    """The outcome of an attempt: the response status, if any, and the error; None for success.
 
-    `wait` is how many seconds the receiver asks to be left alone, `is_gone` that it never wants anything again.
+    `wait` is the receiver's Retry-After in seconds; `is_gone`: it answered 410.
     """
 
     status: int | None
@@ -41,22 +41,22 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Receivers:
-    """What one process sends with."""
+    """The HTTP client of one process."""
 
     def __init__(self, *, to_private: bool) -> None:
         self._addresses = Addresses(to_private=to_private)
         self._client: Any = None
 
     async def close(self) -> None:
-        """Lets go of what is open."""
+        """Closes the client."""
         self._addresses.close()
         if self._client is not None:
             await self._client.aclose()
 
     async def check(self, url: str) -> str:
-        """The URL as it is written down: scheme and host in small letters, and what is no ASCII encoded.
+        """The URL as stored: scheme and host in lower case, other than ASCII encoded.
 
-        Raises Invalid for one that nothing may be sent to. A name that nobody knows yet is none of these.
+        Raises Invalid for a URL that webhooks may not reach. A name that cannot be resolved yet is accepted.
         """
         httpx = await asyncio.to_thread(_httpx)
         try:
@@ -64,34 +64,34 @@ class Receivers:
         except (httpx.InvalidURL, ValueError) as error:
             raise Invalid(f"url: {error}", field="url") from None
         if parsed.scheme not in ("http", "https") or not parsed.raw_host:
-            raise Invalid("url: this is no address like https://home.example.org/api/webhook/stocky", field="url")
+            raise Invalid("url: must be a URL like https://home.example.org/api/webhook/stocky", field="url")
         if not 0 < _origin(parsed)[1] < 2**16:
             raise Invalid(f"url: there is no port {parsed.port}", field="url")
         if parsed.userinfo:
-            raise Invalid("url: put no password into it; the receiver knows Stocky by the signature", field="url")
+            raise Invalid("url: remove the password; the receiver identifies Stocky by the signature", field="url")
         if parsed.fragment:
-            raise Invalid("url: leave out what is behind the #; it is never sent", field="url")
+            raise Invalid("url: remove the part after #; it is never sent", field="url")
         if len(written := str(parsed)) > LONGEST_URL:
-            raise Invalid(f"url: with what is no ASCII encoded it is longer than {LONGEST_URL} characters", field="url")
+            raise Invalid(f"url: with its characters encoded it is longer than {LONGEST_URL} characters", field="url")
         try:
             async with asyncio.timeout(LOOK_SECONDS):
                 await self._addresses.of(*_origin(parsed))
         except AddressRejected as refusal:
             raise Invalid(f"url: {refusal}", field="url") from None
         except (TimeoutError, OSError):
-            # It may be known when there is something to be sent.
+            # The name may be resolvable when a message is sent.
             pass
         return written
 
     async def send(self, url: str, body: bytes, headers: dict[str, str]) -> Outcome:
-        """Posts a JSON body. Whatever happens is an Outcome."""
+        """Posts a JSON body; returns every result and error as an Outcome."""
         if self._client is None:
             try:
-                # Loading the package and the certificates takes a while.
+                # Loading the package and the certificates is slow.
                 self._client = await asyncio.to_thread(_make_client)
             except OSError as error:
-                reason = f"{type(error).__name__}; SSL_CERT_FILE and SSL_CERT_DIR name them where they are set"
-                return Outcome(None, f"was not tried: the trusted certificates cannot be read ({reason})")
+                reason = f"{type(error).__name__}; check SSL_CERT_FILE and SSL_CERT_DIR if they are set"
+                return Outcome(None, f"was not contacted: the trusted certificates cannot be read ({reason})")
         httpx = _httpx()
         try:
             async with asyncio.timeout(SECONDS):
@@ -104,13 +104,13 @@ class Receivers:
         except TimeoutError:
             return Outcome(None, f"did not answer within {SECONDS:g} seconds")
         except socket.gaierror:
-            return Outcome(None, f"cannot be reached: no address is known for the name {parsed.host}")
+            return Outcome(None, f"cannot be reached: the name {parsed.host} cannot be resolved")
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             return Outcome(None, f"cannot be reached ({type(error).__name__})")
 
     @asynccontextmanager
     async def _answer(self, url: Any, target: Target, body: bytes, headers: dict[str, str]) -> AsyncIterator[Any]:
-        """The beginning of the answer, by the first of the addresses that takes a connection."""
+        """The head of the response from the first address that accepts a connection."""
         httpx = _httpx()
         own = {"Host": url.netloc.decode("ascii"), "Content-Type": "application/json"}
         for address in target.addresses:
@@ -119,7 +119,7 @@ class Receivers:
                 url.copy_with(host=address),
                 content=body,
                 headers=headers | own,
-                # The certificate has to be that of the name, whatever the address.
+                # The certificate must match the name, not the address.
                 extensions={"sni_hostname": target.host, "timeout": _TIMEOUT},
             )
             try:
@@ -135,7 +135,7 @@ class Receivers:
             return
 
 
-# What httpx waits for is bounded as a whole; of several addresses the first may not take all of it.
+# The whole attempt has its own limit; the connect limit leaves time for further addresses.
 _TIMEOUT = {"connect": CONNECT_SECONDS, "read": None, "write": None, "pool": None}
 
 
@@ -144,9 +144,9 @@ def _outcome(answer: Any) -> Outcome:
     if 200 <= status < 300:
         return Outcome(status)
     if 300 <= status < 400:
-        return Outcome(status, f"answered {status}: redirects are not followed; set the url to where it leads")
+        return Outcome(status, f"answered {status}: redirects are not followed; set the url to the redirect's target")
     if status == 410:
-        return Outcome(status, "answered 410: it wants nothing any more", is_gone=True)
+        return Outcome(status, "answered 410: it accepts no more messages", is_gone=True)
     asked = answer.headers.get("retry-after", "")
     wait = min(int(asked), LONGEST_WAIT) if asked.isascii() and asked.isdigit() and len(asked) < 10 else 0
     return Outcome(status, f"answered {status}", wait=wait)
@@ -167,9 +167,9 @@ def _make_client() -> Any:
     httpx = _httpx()
     return httpx.AsyncClient(
         headers={"User-Agent": f"Stocky/{__version__}", "Accept-Encoding": "identity", "Connection": "close"},
-        # A connection to one address is not another's that has the same.
+        # Two names with one address must not share a connection.
         limits=httpx.Limits(max_keepalive_connections=0),
-        # Two receivers at one address are no concern of each other.
+        # Receivers at one address must not share cookies.
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         verify=httpx.create_ssl_context(),
         trust_env=False,

@@ -1,8 +1,8 @@
-"""The queues of webhooks in the database: a webhook is handed each position of the ledger and of the news once.
+"""The queues of webhooks in the database: each position of the ledger and the notifications is queued once.
 
-Whoever hands out moves the place from where it stood and adds the deliveries in one transaction, so of several
-processes one does. Whoever sends holds a lease, and only the holder's word about the queue counts. A webhook is locked
-before its queue and its deliveries, so that nobody waits for each other.
+The fan-out moves the positions (compare and set) and adds the deliveries in one transaction, so that one of several
+processes succeeds. A sender holds a lease, and only its holder updates the queue. A webhook is locked before its queue
+and its deliveries, which avoids deadlocks.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ from stocky.db import Connection
 from stocky.webhooks.schemas import EventType, Message, known_types
 from stocky.webhooks.signing import make_message_id
 
-# Deliveries that wait for one receiver; the rest stays in the ledger until it takes them.
+# Waiting deliveries per webhook; further events stay in the ledger until there is room.
 MAX_WAITING = 100
-# Deliveries that are kept of each webhook, beside those that wait.
-KEPT = 200
+# Stored deliveries per webhook, besides the waiting ones.
+MAX_DELIVERIES = 200
 
 
-async def tell(tx: Connection, event_type: EventType, data: Any) -> None:
-    """Webhooks are told with the end of the transaction; `data` is what JSON can be made of, and holds no secret."""
+async def notify(tx: Connection, event_type: EventType, data: Any) -> None:
+    """Queues a notification, sent once the transaction commits; `data` must be encodable and contain no secret."""
     encoded = msgspec.json.encode(data).decode()
-    await tx.execute("add_webhook_news", event_type=event_type.value, data=encoded, occurred_at=clock.now())
+    await tx.execute("add_webhook_notification", event_type=event_type.value, data=encoded, occurred_at=clock.now())
 
 
 class Positions(msgspec.Struct, frozen=True):
-    """Ids up to which the ledger and the news are settled: nothing can appear there any more."""
+    """Ids up to which the ledger and the notifications are settled: no row can appear at or below them."""
 
     ledger: int
-    news: int
+    notifications: int
 
 
 class QueuePosition(msgspec.Struct, frozen=True):
-    """Where an active webhook stands and how many deliveries wait; one without positions has to begin."""
+    """The positions and waiting deliveries of an active webhook; positions are None before its start."""
 
     id: int
     stored_types: str
     ledger: int | None
-    news: int | None
+    notifications: int | None
     waiting: int
 
     @property
@@ -55,18 +55,20 @@ class QueuePosition(msgspec.Struct, frozen=True):
         return EventType.STOCK_RECORDED in self.event_types
 
     @property
-    def wants_news(self) -> bool:
+    def wants_notifications(self) -> bool:
         return any(each is not EventType.STOCK_RECORDED for each in self.event_types)
 
     def is_behind(self, ends: Positions) -> bool:
-        """Whether there may be something that it has not been handed."""
-        if self.ledger is None or self.news is None:
+        """Whether there may be events that are not queued for it yet."""
+        if self.ledger is None or self.notifications is None:
             return True
-        return (self.wants_stock and self.ledger < ends.ledger) or (self.wants_news and self.news < ends.news)
+        return (self.wants_stock and self.ledger < ends.ledger) or (
+            self.wants_notifications and self.notifications < ends.notifications
+        )
 
 
-class News(msgspec.Struct, kw_only=True):
-    """What happened beside the ledger: about an alert, whose columns are there then, or with data of its own."""
+class Notification(msgspec.Struct, kw_only=True):
+    """An event outside the ledger: about an alert, with the alert's columns, or with its own data."""
 
     id: int
     event_type: str
@@ -83,8 +85,8 @@ class News(msgspec.Struct, kw_only=True):
     created_at: datetime | None
     updated_at: datetime | None
 
-    def told(self) -> Message:
-        """What is sent of it: the alert as it is now, but for whether it was raised or resolved then."""
+    def message_to_send(self) -> Message:
+        """The message to send: the current alert, with `is_active` from the time of the event."""
         data = self.data
         if self.alert_id is not None:
             fields = {name: getattr(self, name, None) for name in Alert.__struct_fields__}
@@ -94,7 +96,7 @@ class News(msgspec.Struct, kw_only=True):
 
 
 class Due(msgspec.Struct, frozen=True):
-    """What is to be sent to a webhook next, and what is needed for it."""
+    """The next delivery to a webhook, with all that sending it needs."""
 
     id: int
     webhook_id: int
@@ -110,54 +112,56 @@ class Due(msgspec.Struct, frozen=True):
 
 
 async def get_ends(read: Connection) -> Positions:
-    """The ends as they are seen now; they are settled when all who are writing now have ended."""
+    """The current ends; they are settled when all open transactions have ended."""
     ends = await read.one("get_webhook_ends", Positions)
     assert ends is not None  # a SELECT without FROM has a row
     return ends
 
 
-async def list_places(read: Connection) -> list[QueuePosition]:
-    """Every active webhook, and those that have to begin."""
-    return await read.all("list_webhook_places", QueuePosition)
+async def list_positions(read: Connection) -> list[QueuePosition]:
+    """The active webhooks, and those that have not started yet."""
+    return await read.all("list_webhook_positions", QueuePosition)
 
 
-async def list_news(read: Connection, after: int, until: int, limit: int) -> list[News]:
-    """The news behind `after`, up to and with `until`, oldest first."""
-    return await read.all("list_webhook_news", News, after=after, until=until, limit=limit)
+async def list_notifications(read: Connection, after: int, until: int, limit: int) -> list[Notification]:
+    """The notifications after `after` up to and including `until`, oldest first."""
+    return await read.all("list_webhook_notifications", Notification, after=after, until=until, limit=limit)
 
 
-async def enter(tx: Connection, webhook_id: int, ends: Positions) -> bool:
-    """Lets a webhook begin at `ends`; False for one that has begun."""
-    begun: int = await tx.execute("begin_webhook_queue", **_at(ends) | {"webhook_id": webhook_id, "now": clock.now()})
-    return bool(begun)
+async def start(tx: Connection, webhook_id: int, ends: Positions) -> bool:
+    """Starts a webhook at `ends`; False if it has started already."""
+    started: int = await tx.execute(
+        "begin_webhook_queue", **_parameters(ends) | {"webhook_id": webhook_id, "now": clock.now()}
+    )
+    return bool(started)
 
 
-async def place(tx: Connection, webhook_id: int, ends: Positions, *, ledger: bool, news: bool) -> None:
-    """Lets it go on from `ends` in the ledger, in the news, or in both; never from before where it stands."""
+async def move_forward(tx: Connection, webhook_id: int, ends: Positions, *, ledger: bool, notifications: bool) -> None:
+    """Moves a webhook forward to `ends` in the ledger, the notifications, or both; never back."""
     if ledger:
-        await tx.execute("place_webhook_in_ledger", webhook_id=webhook_id, ledger=ends.ledger)
-    if news:
-        await tx.execute("place_webhook_in_news", webhook_id=webhook_id, news=ends.news)
+        await tx.execute("move_webhook_in_ledger", webhook_id=webhook_id, ledger=ends.ledger)
+    if notifications:
+        await tx.execute("move_webhook_in_notifications", webhook_id=webhook_id, notifications=ends.notifications)
 
 
 async def advance(
     tx: Connection, webhook_id: int, before: Positions, after: Positions, messages: list[tuple[Message, int | None]]
 ) -> bool:
-    """Moves its place and adds what is to be sent, each with its position. False when someone else has."""
+    """Moves a webhook's positions and adds its deliveries. False when another process did."""
     await _lock(tx, webhook_id)
-    places = {"from_ledger": before.ledger, "from_news": before.news}
-    moved = await tx.execute("advance_webhook_queue", **_at(after) | places | {"webhook_id": webhook_id})
+    expected = {"from_ledger": before.ledger, "from_notifications": before.notifications}
+    moved = await tx.execute("advance_webhook_queue", **_parameters(after) | expected | {"webhook_id": webhook_id})
     if not moved:
         return False
     for message, position in messages:
         await enqueue(tx, webhook_id, message, position)
     if messages:
-        await tx.execute("trim_webhook_deliveries", webhook_id=webhook_id, kept=KEPT)
+        await tx.execute("trim_webhook_deliveries", webhook_id=webhook_id, kept=MAX_DELIVERIES)
     return True
 
 
 async def enqueue(tx: Connection, webhook_id: int, message: Message, position: int | None = None) -> int:
-    """The id of a new delivery."""
+    """Adds a delivery; returns its id."""
     added = await tx.all(
         "add_webhook_delivery",
         dict[str, int],
@@ -173,13 +177,13 @@ async def enqueue(tx: Connection, webhook_id: int, message: Message, position: i
 
 
 async def find_due(read: Connection) -> int | None:
-    """A webhook that is to be sent something, and that nobody is sending to."""
+    """A webhook with a due delivery and without a lease."""
     webhook_id: int | None = await read.value("find_due_webhook", now=clock.now())
     return webhook_id
 
 
 async def claim(tx: Connection, owner: str, webhook_id: int, lease_until: datetime) -> bool:
-    """Whether the owner may send to it from now on; of several who ask, one may."""
+    """Takes the lease of a webhook; False when another process holds it."""
     claimed: int = await tx.execute(
         "claim_webhook", owner=owner, webhook_id=webhook_id, lease_until=lease_until, now=clock.now()
     )
@@ -187,12 +191,12 @@ async def claim(tx: Connection, owner: str, webhook_id: int, lease_until: dateti
 
 
 async def end_leases(tx: Connection) -> None:
-    """Says that nobody is sending, where there is no other process."""
+    """Ends all leases; for SQLite, which has one process."""
     await tx.execute("end_webhook_leases")
 
 
 async def next_due(tx: Connection, owner: str, webhook_id: int, lease_until: datetime) -> Due | None:
-    """What the owner has to send next, with the lease renewed; None when there is nothing, or it is not the owner."""
+    """The owner's next delivery, with the lease renewed; None without one or without the lease."""
     owned = {"owner": owner, "webhook_id": webhook_id}
     await tx.execute("hold_webhook", **owned | {"lease_until": lease_until})
     found: list[Due] = await tx.all("find_next_delivery", Due, **owned | {"now": clock.now()})
@@ -200,7 +204,7 @@ async def next_due(tx: Connection, owner: str, webhook_id: int, lease_until: dat
 
 
 async def note_delivered(tx: Connection, owner: str, due: Due, status: int) -> None:
-    """The receiver has taken it."""
+    """Records a successful delivery."""
     await _lock(tx, due.webhook_id)
     await tx.execute("note_delivered", message_id=due.message_id, response_status=status, now=clock.now())
     if due.failures:
@@ -210,34 +214,34 @@ async def note_delivered(tx: Connection, owner: str, due: Due, status: int) -> N
 async def note_not_delivered(
     tx: Connection, owner: str, due: Due, status: int | None, error: str, next_attempt_at: datetime
 ) -> bool:
-    """The receiver has not taken it, and what follows waits with it.
+    """Records a failed delivery and delays the queue.
 
-    False when that says nothing any more: its webhook was repaired since, or is another's to send to.
+    False when the failure does not count: the webhook was repaired since, or another process holds its lease.
     """
     now = clock.now()
     await _lock(tx, due.webhook_id)
-    told = {"message_id": due.message_id, "response_status": status, "error": error, "now": now}
-    await tx.execute("note_not_delivered", **told)
-    seen = {"url": due.url, "failures": due.failures, "failing_since": due.failing_since or now}
+    failure = {"message_id": due.message_id, "response_status": status, "error": error, "now": now}
+    await tx.execute("note_not_delivered", **failure)
+    expected = {"url": due.url, "failures": due.failures, "failing_since": due.failing_since or now}
     delay = {"owner": owner, "webhook_id": due.webhook_id, "next_attempt_at": next_attempt_at}
-    delayed: int = await tx.execute("delay_webhook", **seen | delay)
+    delayed: int = await tx.execute("delay_webhook", **expected | delay)
     return bool(delayed)
 
 
 async def release(tx: Connection, owner: str, webhook_id: int) -> None:
-    """The owner does not send to it any more."""
-    await tx.execute("let_go_of_webhook", owner=owner, webhook_id=webhook_id)
+    """Releases the owner's lease."""
+    await tx.execute("release_webhook", owner=owner, webhook_id=webhook_id)
 
 
-async def tidy(tx: Connection, before: datetime, kept_news: int) -> None:
-    """Removes what was delivered, or was news, before that moment, and news of which there are too many."""
+async def tidy(tx: Connection, before: datetime, max_notifications: int) -> None:
+    """Removes deliveries and notifications from before `before`, and notifications beyond the newest ones."""
     await tx.execute("remove_old_webhook_deliveries", before=before)
-    await tx.execute("remove_old_webhook_news", before=before, kept=kept_news)
+    await tx.execute("remove_old_webhook_notifications", before=before, kept=max_notifications)
 
 
 async def _lock(tx: Connection, webhook_id: int) -> None:
     await tx.execute("lock_webhook", id=webhook_id)
 
 
-def _at(ends: Positions) -> dict[str, Any]:
-    return {"ledger": ends.ledger, "news": ends.news}
+def _parameters(ends: Positions) -> dict[str, Any]:
+    return {"ledger": ends.ledger, "notifications": ends.notifications}

@@ -1,4 +1,4 @@
-"""Webhooks and their deliveries in the database, as administrators see and change them; a secret is never read here."""
+"""Webhooks and their deliveries in the database, for administrators; never reads a secret."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stocky.catalogue.repository import or_current
 from stocky.db import Connection
 from stocky.errors import Conflict, NotFound
 from stocky.logs import audit
-from stocky.webhooks.queues import MAX_WAITING, Positions, enqueue, enter, place
+from stocky.webhooks.queues import MAX_WAITING, Positions, enqueue, move_forward, start
 from stocky.webhooks.schemas import (
     PING,
     Delivery,
@@ -30,9 +30,9 @@ from stocky.webhooks.schemas import (
     known_types,
 )
 
-# Each costs a look and a place in the turn of those that are sent to.
+# Each webhook adds a query to the fan-out and a turn to the sending.
 MAX_WEBHOOKS = 50
-# How long the secret before signs beside the new one, so that receivers can be told.
+# How long the previous secret also signs, so that receivers can be updated.
 FORMER_LASTS = timedelta(days=1)
 OFF = "webhook_off"
 
@@ -46,16 +46,16 @@ async def get_webhook(read: Connection, webhook_id: int) -> Webhook:
 
 
 async def list_webhooks(read: Connection, *, skip: int, limit: int) -> list[Webhook]:
-    """Webhooks, in the order they were made."""
+    """Webhooks, in the order they were created."""
     return [_webhook(row) for row in await read.all("list_webhooks", dict[str, Any], skip=skip, limit=limit)]
 
 
 async def add_webhook(
     tx: Connection, new: NewWebhook, secret: str, ends: Positions, by: Principal
 ) -> WebhookWithSecret:
-    """A webhook that is told what comes behind `ends`. Raises Conflict when there are enough."""
+    """Adds a webhook for events after `ends`. Raises Conflict at MAX_WEBHOOKS."""
     if await tx.value("count_webhooks") >= MAX_WEBHOOKS:
-        raise Conflict(f"There are {MAX_WEBHOOKS} webhooks already; delete one that is not needed any more")
+        raise Conflict(f"There are {MAX_WEBHOOKS} webhooks already; delete one that is no longer needed")
     webhook_id = await tx.value(
         "add_webhook",
         url=new.url,
@@ -65,16 +65,16 @@ async def add_webhook(
         is_active=new.is_active,
         created_at=clock.now(),
     )
-    await enter(tx, webhook_id, ends)
+    await start(tx, webhook_id, ends)
     webhook = await get_webhook(tx, webhook_id)
-    await audit.record(tx, by, "created", "webhook", webhook_id, _told(webhook))
+    await audit.record(tx, by, "created", "webhook", webhook_id, _audit_details(webhook))
     return WebhookWithSecret(**msgspec.structs.asdict(webhook), secret=secret)
 
 
 async def change_webhook(
     tx: Connection, webhook_id: int, change: WebhookChange, ends: Positions, by: Principal
 ) -> Webhook:
-    """What is set in `change`; what it is told of anew begins behind `ends`. Raises NotFound."""
+    """Changes the fields set in `change`; new event types start after `ends`. Raises NotFound."""
     before = await _open(tx, webhook_id)
     types = sorted(set(or_current(change.event_types, before.event_types)), key=list(EventType).index)
     is_active = or_current(change.is_active, before.is_active)
@@ -90,19 +90,25 @@ async def change_webhook(
     added = set(types) - set(before.event_types)
     if change.skip_missed:
         await tx.execute("drop_webhook_deliveries", webhook_id=webhook_id)
-        await place(tx, webhook_id, ends, ledger=True, news=True)
+        await move_forward(tx, webhook_id, ends, ledger=True, notifications=True)
     else:
-        had_news = any(each is not EventType.STOCK_RECORDED for each in before.event_types)
-        has_news = any(each is not EventType.STOCK_RECORDED for each in added)
-        await place(tx, webhook_id, ends, ledger=EventType.STOCK_RECORDED in added, news=has_news and not had_news)
+        had_notifications = any(each is not EventType.STOCK_RECORDED for each in before.event_types)
+        has_notifications = any(each is not EventType.STOCK_RECORDED for each in added)
+        await move_forward(
+            tx,
+            webhook_id,
+            ends,
+            ledger=EventType.STOCK_RECORDED in added,
+            notifications=has_notifications and not had_notifications,
+        )
     if is_active:
         await tx.execute("forgive_webhook_queue", webhook_id=webhook_id, now=clock.now())
     await _resolve_alert(tx)
     webhook = await get_webhook(tx, webhook_id)
-    was, now = _told(before), _told(webhook)
+    was, now = _audit_details(before), _audit_details(webhook)
     changed = {field: now[field] for field in now if now[field] != was[field]}
     if change.url not in (msgspec.UNSET, before.url):
-        # Only the host is written down, so a change behind it would not be seen.
+        # The audit trail stores only the host, so a change of the path would not show.
         changed["host"] = now["host"]
     if change.skip_missed:
         changed["skip_missed"] = True
@@ -112,7 +118,7 @@ async def change_webhook(
 
 
 async def rotate_secret(tx: Connection, webhook_id: int, secret: str, by: Principal) -> WebhookWithSecret:
-    """Gives it a new secret. Raises NotFound."""
+    """Replaces the secret. Raises NotFound."""
     await _open(tx, webhook_id)
     await tx.execute("rotate_webhook_secret", id=webhook_id, secret=secret, former_until=clock.now() + FORMER_LASTS)
     await audit.record(tx, by, "rotated", "webhook", webhook_id, {})
@@ -120,23 +126,23 @@ async def rotate_secret(tx: Connection, webhook_id: int, secret: str, by: Princi
 
 
 async def remove_webhook(tx: Connection, webhook_id: int, by: Principal) -> None:
-    """Removes it with its deliveries. Raises NotFound."""
+    """Removes a webhook with its deliveries. Raises NotFound."""
     webhook = await _open(tx, webhook_id)
     await tx.execute("remove_webhook", id=webhook_id)
     await _resolve_alert(tx)
-    await audit.record(tx, by, "deleted", "webhook", webhook_id, _told(webhook))
+    await audit.record(tx, by, "deleted", "webhook", webhook_id, _audit_details(webhook))
 
 
 async def add_ping(tx: Connection, webhook_id: int) -> Delivery:
-    """A message that says nothing, to be sent after those that wait.
+    """Queues an empty message after the waiting deliveries.
 
-    Raises NotFound, Conflict when it is inactive or as much waits for it as may.
+    Raises NotFound, Conflict when the webhook is inactive or its queue is full.
     """
     webhook = await _open_active(tx, webhook_id)
     if webhook.waiting >= MAX_WAITING:
         raise Conflict(
-            f"{webhook.waiting} deliveries wait for webhook {webhook_id} already, and a ping would wait behind them;"
-            " look at why they fail (GET its deliveries), or drop them with skip_missed"
+            f"{webhook.waiting} deliveries are waiting for webhook {webhook_id}, and a ping would wait behind them;"
+            " check why they fail (GET its deliveries), or drop them with skip_missed"
         )
     message = Message(type=PING, timestamp=clock.now(), data={})
     delivery_id = await enqueue(tx, webhook_id, message)
@@ -145,7 +151,7 @@ async def add_ping(tx: Connection, webhook_id: int) -> Delivery:
 
 
 async def redeliver(tx: Connection, webhook_id: int, delivery_id: int) -> Delivery:
-    """Sends it once more, in its place, under the same `webhook-id`. Raises NotFound, Conflict when it is inactive."""
+    """Queues a delivery again at its position, with the same `webhook-id`. Raises NotFound, Conflict if inactive."""
     await _open_active(tx, webhook_id)
     await get_delivery(tx, webhook_id, delivery_id)
     await tx.execute("reopen_webhook_delivery", id=delivery_id, webhook_id=webhook_id)
@@ -172,14 +178,14 @@ async def list_deliveries(
 
 
 async def disable(tx: Connection, webhook_id: int, reason: str) -> None:
-    """Makes it inactive, and tells the administrators."""
-    if await tx.execute("switch_webhook_off", id=webhook_id, reason=reason, updated_at=clock.now()):
+    """Disables a webhook and raises an alert."""
+    if await tx.execute("disable_webhook", id=webhook_id, reason=reason, updated_at=clock.now()):
         await audit.record(tx, None, "switched off", "webhook", webhook_id, {"reason": reason})
-        await alerts.raise_service_alert(tx, OFF, f"Webhook {webhook_id} was switched off: {reason}")
+        await alerts.raise_service_alert(tx, OFF, f"Webhook {webhook_id} was disabled: {reason}")
 
 
 def host_of(url: str) -> str:
-    """What may be written down of a URL: what is behind the host may be a secret."""
+    """The part of a URL that may be logged: the path may be a secret."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
 
@@ -189,7 +195,7 @@ def _webhook(row: dict[str, Any]) -> Webhook:
 
 
 async def _open(tx: Connection, webhook_id: int) -> Webhook:
-    """A webhook that nobody else changes before the transaction ends. Raises NotFound."""
+    """Locks and reads a webhook. Raises NotFound."""
     await tx.execute("touch_webhook", id=webhook_id, updated_at=clock.now())
     return await get_webhook(tx, webhook_id)
 
@@ -197,16 +203,16 @@ async def _open(tx: Connection, webhook_id: int) -> Webhook:
 async def _open_active(tx: Connection, webhook_id: int) -> Webhook:
     webhook = await _open(tx, webhook_id)
     if not webhook.is_active:
-        raise Conflict(f"Webhook {webhook_id} is inactive, so nothing is sent to it; make it active first")
+        raise Conflict(f"Webhook {webhook_id} is inactive; activate it first")
     return webhook
 
 
 async def _resolve_alert(tx: Connection) -> None:
-    if not await tx.value("count_webhooks_off"):
+    if not await tx.value("count_disabled_webhooks"):
         await alerts.resolve_service_alerts(tx, OFF)
 
 
-def _told(webhook: Webhook) -> dict[str, object]:
+def _audit_details(webhook: Webhook) -> dict[str, object]:
     return {
         "host": host_of(webhook.url),
         "event_types": webhook.event_types,

@@ -1,4 +1,4 @@
-"""Webhooks and their deliveries as they are asked for and answered, and what is sent."""
+"""Requests and responses about webhooks and deliveries, and the messages that are sent."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from stocky.schema import AnyCase
 from stocky.stock.schemas import StockEvent
 from stocky.webhooks.signing import signing_key
 
-# What every webhook is sent, asked or not: when someone tries it, and when the data has become another.
+# Sent to every webhook regardless of its event types: a test, and the replacement of the data by a restore.
 PING, RESTORED = "ping", "data.restored"
 LONGEST_URL = 2000
 
 
 class EventType(AnyCase):
-    """What a webhook can be told of."""
+    """The events that a webhook can subscribe to."""
 
     STOCK_RECORDED = "stock.recorded"
     ALERT_RAISED = "alert.raised"
@@ -28,17 +28,17 @@ class EventType(AnyCase):
 
 
 def known_types(stored: str) -> list[EventType]:
-    """The types in a row of the database. What is none is passed over: rows also come from backups and imports."""
+    """The event types stored in a row. Unknown ones are ignored: a row may come from a backup."""
     try:
         values = msgspec.json.decode(stored)
     except msgspec.DecodeError:
         return []
-    told = {str(value).lower() for value in values} if isinstance(values, list) else set()
-    return [each for each in EventType if each.value in told]
+    names = {str(value).lower() for value in values} if isinstance(values, list) else set()
+    return [each for each in EventType if each.value in names]
 
 
 class DeliveryStatus(AnyCase):
-    """Where a delivery stands. A dropped one was given up by a person."""
+    """The status of a delivery. A `dropped` one was given up with `skip_missed`."""
 
     WAITING = "waiting"
     DELIVERED = "delivered"
@@ -50,38 +50,38 @@ Url = Annotated[
     Meta(
         min_length=1,
         max_length=LONGEST_URL,
-        description="Where it is sent to; http or https, without a password in it",
+        description="The URL of the receiver: http or https, without a password",
         examples=["https://home.example.org/api/webhook/stocky"],
     ),
 ]
 Description = Annotated[str, Meta(max_length=200, examples=["Home Assistant in the hall"])]
 EventTypes = Annotated[
     list[EventType],
-    Meta(min_length=1, max_length=20, description="What it is told of", examples=[["stock.recorded", "alert.raised"]]),
+    Meta(min_length=1, max_length=20, description="The events to send", examples=[["stock.recorded", "alert.raised"]]),
 ]
 Secret = Annotated[
     str,
     Meta(
         min_length=32,
         max_length=200,
-        description="Signs what is sent. Made by Stocky when it is not given: whsec_ and 32 bytes as base64",
+        description="Signs the messages. By default Stocky creates one: whsec_ and 32 bytes as base64",
         examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="],
     ),
 ]
 
 
 class Webhook(Struct, kw_only=True):
-    """Another program that is told. Its secret is not shown.
+    """A receiver of events. Its secret is not shown.
 
-    `position` is the id in the ledger up to which it was handed out, `waiting` how many deliveries of that wait.
+    `position` is the ledger id up to which events were queued, `waiting` the number of waiting deliveries.
     """
 
     id: int
     url: Url
-    event_types: Annotated[list[EventType], Meta(description="What it is told of", examples=[["stock.recorded"]])]
+    event_types: Annotated[list[EventType], Meta(description="The events to send", examples=[["stock.recorded"]])]
     description: Description
     is_active: bool
-    inactive_reason: Annotated[str | None, Meta(description="Why Stocky switched it off")]
+    inactive_reason: Annotated[str | None, Meta(description="Why Stocky disabled it")]
     position: int | None
     waiting: int
     failing_since: datetime | None
@@ -91,13 +91,13 @@ class Webhook(Struct, kw_only=True):
 
 
 class WebhookWithSecret(Webhook, kw_only=True):
-    """A webhook with the secret that was just made or given, shown this once."""
+    """A webhook with its new secret, which is shown only once."""
 
     secret: Secret
 
 
 class NewWebhook(Struct, kw_only=True):
-    """A program to be told of what happens from now on."""
+    """A webhook for events from now on."""
 
     url: Url
     event_types: EventTypes
@@ -111,9 +111,9 @@ class NewWebhook(Struct, kw_only=True):
 
 
 class WebhookChange(Struct, kw_only=True):
-    """What to change of a webhook; what is not sent stays.
+    """Changes to a webhook; omitted fields stay unchanged.
 
-    One that is made active goes on where it stood; with `skip_missed` it begins with now, and what waits is dropped.
+    A reactivated webhook continues at its position; with `skip_missed` it starts from now and drops waiting deliveries.
     """
 
     url: Url | UnsetType = UNSET
@@ -124,7 +124,7 @@ class WebhookChange(Struct, kw_only=True):
 
 
 class Delivery(Struct, kw_only=True):
-    """Something that was or is to be sent. `message_id` is the `webhook-id` of every attempt."""
+    """A message to one webhook. `message_id` is the `webhook-id` of every attempt."""
 
     id: int
     webhook_id: int
@@ -132,22 +132,22 @@ class Delivery(Struct, kw_only=True):
     event_type: Annotated[str, Meta(examples=["stock.recorded"])]
     status: DeliveryStatus
     attempts: int
-    response_status: Annotated[int | None, Meta(description="What was answered last", examples=[200])]
+    response_status: Annotated[int | None, Meta(description="The last response status", examples=[200])]
     error: Annotated[str | None, Meta(description="Why it was not delivered yet")]
-    position: Annotated[int | None, Meta(description="The last ledger id that it tells of")]
+    position: Annotated[int | None, Meta(description="The last ledger id in it")]
     created_at: datetime
     attempted_at: datetime | None
     delivered_at: datetime | None
 
 
 class DeliveryWithPayload(Delivery, kw_only=True):
-    """A delivery with what is sent."""
+    """A delivery with its payload."""
 
     payload: dict[str, Any]
 
 
 class Message(Struct, kw_only=True):
-    """What is sent, as JSON. `data` depends on the `type`; `timestamp` is when it happened."""
+    """The JSON body of a delivery. `data` depends on the `type`; `timestamp` is the time of the event."""
 
     type: str
     timestamp: datetime
@@ -155,7 +155,7 @@ class Message(Struct, kw_only=True):
 
 
 class RecordedStock(Struct, kw_only=True):
-    """The data of `stock.recorded`: the ledger behind the id `after`, up to and with `position`."""
+    """The data of `stock.recorded`: the ledger after the id `after`, up to and including `position`."""
 
     after: int
     position: int
@@ -163,6 +163,6 @@ class RecordedStock(Struct, kw_only=True):
 
 
 class RestoredData(Struct, kw_only=True):
-    """The data of `data.restored`: what was told before may not be so; what follows begins behind `position`."""
+    """The data of `data.restored`: earlier messages may be outdated; the following ones start after `position`."""
 
     position: int

@@ -1,4 +1,4 @@
-"""Secrets and signatures of webhooks, as the Standard Webhooks specification has them (standardwebhooks.com, v1)."""
+"""Secrets and signatures of webhooks, per the Standard Webhooks specification (standardwebhooks.com, v1)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import secrets
 
 PREFIX = "whsec_"
 SECRET_BYTES = 32
-# What the specification asks of a secret that is written with the prefix.
+# The key length that the specification requires of a secret with the prefix.
 KEY_BYTES = range(24, 65)
 
 
@@ -21,17 +21,17 @@ def make_secret() -> str:
 
 
 def make_message_id() -> str:
-    """The name of a message, the same however often it is sent."""
+    """The id of a message, the same for every attempt."""
     return f"msg_{secrets.token_hex(16)}"
 
 
 def signing_key(secret: str) -> bytes:
-    """What a secret signs with: the bytes that base64 stands for behind the prefix, else the text itself.
+    """The key of a secret: the base64-decoded bytes after the prefix; without the prefix, the text itself.
 
-    Raises ValueError for one with the prefix that is no base64 of 24 to 64 bytes, and for one that is not plain.
+    Raises ValueError for a prefix without base64 of 24 to 64 bytes, and for text other than printable ASCII.
     """
     if not re.fullmatch("[!-~]+", secret):
-        raise ValueError("secret: only letters, digits and signs of ASCII, and no blanks")
+        raise ValueError("secret: must be printable ASCII without blanks")
     if not secret.startswith(PREFIX):
         return secret.encode()
     try:
@@ -39,7 +39,7 @@ def signing_key(secret: str) -> bytes:
     except binascii.Error:
         key = b""
     if len(key) not in KEY_BYTES:
-        raise ValueError(f"secret: behind {PREFIX} there has to be base64 of 24 to 64 bytes; or leave the prefix out")
+        raise ValueError(f"secret: {PREFIX} must be followed by base64 of 24 to 64 bytes; or omit the prefix")
     return key
 
 

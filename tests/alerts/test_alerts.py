@@ -6,7 +6,7 @@ from typing import Any
 
 from httpx import AsyncClient
 
-from stocky.alerts.daily_check import look_soon
+from stocky.alerts.daily_check import queue_check
 from stocky.db import Database
 from stocky.jobs.repository import list_jobs
 from tests.inventory import get, made, new_item, new_location, new_stock, refused
@@ -14,7 +14,7 @@ from tests.inventory import get, made, new_item, new_location, new_stock, refuse
 SEAL = {"alert_type": "maintenance", "message": "The freezer's seal is torn"}
 
 
-async def test_an_alert_is_answered_as_the_contract_says(member: AsyncClient, reader: AsyncClient) -> None:
+async def test_alert_response_matches_the_contract(member: AsyncClient, reader: AsyncClient) -> None:
     item, shelf = await new_item(member), await new_location(member)
     sku = await new_stock(member, item, shelf, 1)
     answer = await member.post("/alerts/", json={**SEAL, "threshold_value": 1.5, "sku_id": sku["id"]})
@@ -31,7 +31,7 @@ async def test_an_alert_is_answered_as_the_contract_says(member: AsyncClient, re
         assert await get(reader, path) == [alert]
 
 
-async def test_an_alert_is_acknowledged_and_resolved(member: AsyncClient) -> None:
+async def test_alert_is_acknowledged_and_resolved(member: AsyncClient) -> None:
     alert = made(await member.post("/alerts/", json=SEAL))
     path = f"/alerts/{alert['id']}"
     seen = made(await member.patch(f"{path}/acknowledge"))
@@ -68,7 +68,7 @@ async def test_one_cause_has_one_active_alert(member: AsyncClient) -> None:
     assert made(await member.post("/alerts/", json=about))["id"] != first["id"]
 
 
-async def test_stock_below_nothing_raises_an_alert_that_ends_with_it(member: AsyncClient) -> None:
+async def test_negative_stock_raises_and_resolves_an_alert(member: AsyncClient) -> None:
     item = await new_item(member, oversell_policy="allow")
     sku = await new_stock(member, item, await new_location(member), 1)
     adjust = f"/skus/{sku['id']}/adjust"
@@ -80,7 +80,7 @@ async def test_stock_below_nothing_raises_an_alert_that_ends_with_it(member: Asy
     assert await get(member, "/alerts/") == []
 
 
-async def test_what_an_alert_may_not_be(member: AsyncClient) -> None:
+async def test_invalid_alert_is_rejected(member: AsyncClient) -> None:
     wrong: list[tuple[str, Any]] = [
         ("alert_type", ""),
         ("alert_type", "x" * 51),
@@ -99,10 +99,10 @@ async def test_what_an_alert_may_not_be(member: AsyncClient) -> None:
     assert await get(member, "/alerts/", active_only=False) == []
 
 
-async def test_two_changes_of_settings_queue_one_look(database: Database) -> None:
+async def test_two_settings_changes_queue_one_check(database: Database) -> None:
     async with database.transaction() as tx:
-        await look_soon(tx, "admin")
+        await queue_check(tx, "admin")
     async with database.transaction() as tx:
-        await look_soon(tx, "admin")
+        await queue_check(tx, "admin")
     async with database.read() as read:
         assert len(await list_jobs(read, skip=0, limit=10, kind="alerts.look")) == 1

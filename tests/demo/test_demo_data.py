@@ -1,4 +1,4 @@
-"""Demo data: believable, exact, the same with the same seed, and never put where something is already."""
+"""Demo data: plausible, exact, reproducible by its seed, and never added to existing data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stocky import clock
 from stocky.config import Config, load
 from stocky.db import Database, make_database
 from stocky.demo_data import Demo, fill
-from stocky.demo_data.things import MAX_THINGS, PLACES, ean13, first_things
+from stocky.demo_data.things import LOCATIONS, MAX_THINGS, ean13, first_things
 from stocky.stock.consistency import find_faults
 from tests.architecture import schema
 from tests.conftest import TestDatabases, settings
@@ -38,15 +38,17 @@ SELECT event.kind, item.name, location.name, event.delta_milli, event.quantity_a
 
 
 async def filled(database: Database, *, items: int = 60, events: int = 600, seed: int = 7) -> Demo:
-    """Fills it, and returns what was told."""
-    told: list[Demo] = []
-    await fill(database, items=items, events=events, seed=seed, introduce=told.append, progress=lambda recorded: None)
-    return told[0]
+    """Fills the database and returns the introduced data."""
+    introduced: list[Demo] = []
+    await fill(
+        database, items=items, events=events, seed=seed, introduce=introduced.append, progress=lambda recorded: None
+    )
+    return introduced[0]
 
 
 @contextmanager
 def another(dialect: str, databases: TestDatabases, directory: Path) -> Iterator[Config]:
-    """One more database like the test's own."""
+    """Another database of the same kind."""
     directory.mkdir()
     with databases.copy(dialect, directory) as url:
         yield load(settings(url, directory))
@@ -63,7 +65,7 @@ def stocky(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProc
     )
 
 
-async def test_the_same_seed_makes_the_same_month(
+async def test_same_seed_gives_the_same_month(
     config: Config, database: Database, dialect: str, databases: TestDatabases, tmp_path: Path
 ) -> None:
     await filled(database)
@@ -77,7 +79,7 @@ async def test_the_same_seed_makes_the_same_month(
         assert len(schema.run(config, EVENTS)) >= 600
 
 
-async def test_another_seed_makes_another_month(
+async def test_another_seed_gives_another_month(
     config: Config, database: Database, dialect: str, databases: TestDatabases, tmp_path: Path
 ) -> None:
     await filled(database)
@@ -90,14 +92,14 @@ async def test_another_seed_makes_another_month(
         assert schema.run(other, EVENTS) != schema.run(config, EVENTS)
 
 
-async def test_every_sum_of_the_ledger_is_right(config: Config, database: Database) -> None:
+async def test_demo_ledger_is_consistent(config: Config, database: Database) -> None:
     await filled(database, items=120, events=2500)
     assert await find_faults(config) == []
     assert schema.run(config, "SELECT count(*) FROM sku WHERE quantity_milli < 0") == [(0,)]
     assert schema.run(config, "SELECT count(*) FROM event_refusal") == [(0,)]
 
 
-async def test_a_month_has_all_that_can_happen(config: Config, database: Database) -> None:
+async def test_month_has_all_kinds_of_events(config: Config, database: Database) -> None:
     await filled(database, items=200, events=3000)
     events = schema.run(config, EVENTS)
     assert {event[0] for event in events} == {"add", "remove", "move", "set", "undo"}
@@ -111,20 +113,20 @@ async def test_a_month_has_all_that_can_happen(config: Config, database: Databas
 
 
 @pytest.mark.parametrize(("items", "events"), [(1, 1), (1, 40), (30, 10), (2, 500)])
-async def test_any_number_of_items_and_events_can_be_asked_for(
+async def test_any_number_of_items_and_events_works(
     config: Config, database: Database, items: int, events: int
 ) -> None:
     demo = await filled(database, items=items, events=events)
-    assert (demo.items, demo.events, demo.locations) == (items, events, len(PLACES))
+    assert (demo.items, demo.events, demo.locations) == (items, events, len(LOCATIONS))
     assert schema.run(config, "SELECT count(*) FROM item") == [(items,)]
-    # A removal over several lots, a move and its undoing are one event and several rows.
+    # A removal over several lots, a move and its undo are one event with several rows.
     assert schema.run(config, "SELECT count(*) FROM stock_event WHERE transfer_id IS NULL OR transfer_id = id") == [
         (events,)
     ]
     assert await find_faults(config) == []
 
 
-def test_there_are_as_many_different_things_as_may_be_asked_for() -> None:
+def test_maximum_of_different_things_is_reachable() -> None:
     names, barcodes = set(), set()
     for thing in first_things(MAX_THINGS):
         names.add(thing.name)
@@ -133,7 +135,7 @@ def test_there_are_as_many_different_things_as_may_be_asked_for() -> None:
     assert max(len(name) for name in names) <= 200
 
 
-def test_barcodes_have_the_check_digit_of_ean_13() -> None:
+def test_barcodes_have_ean_13_check_digits() -> None:
     barcodes = [code for thing in first_things(300) for code in (thing.barcode, thing.pack_barcode) if code]
     assert len(set(barcodes)) == len(barcodes) > 300
     for code in barcodes:
@@ -142,7 +144,7 @@ def test_barcodes_have_the_check_digit_of_ean_13() -> None:
     assert ean13(0) == "2900000000001"
 
 
-def test_the_command_makes_an_admin_and_a_key_that_work(empty_environ: dict[str, str], tmp_path: Path) -> None:
+def test_command_creates_a_working_admin_and_key(empty_environ: dict[str, str], tmp_path: Path) -> None:
     assert stocky(empty_environ, "migrate").returncode == 0
     done = stocky(empty_environ, "demo-data", "--items", "12", "--events", "50", "--json")
     assert (done.returncode, done.stderr) == (0, "")
@@ -160,7 +162,7 @@ def test_the_command_makes_an_admin_and_a_key_that_work(empty_environ: dict[str,
         assert answer.json()["success"] is True
 
 
-def test_the_command_leaves_alone_what_holds_items(environ: dict[str, str], config: Config) -> None:
+def test_command_refuses_a_database_with_items(environ: dict[str, str], config: Config) -> None:
     first = stocky(environ, "demo-data", "--items", "5", "--events", "20")
     assert first.returncode == 0
     assert "5 items" in first.stdout
@@ -171,14 +173,14 @@ def test_the_command_leaves_alone_what_holds_items(environ: dict[str, str], conf
     assert schema.contents(config) == before
 
 
-def test_the_command_needs_a_migrated_database(empty_environ: dict[str, str]) -> None:
+def test_command_needs_a_migrated_database(empty_environ: dict[str, str]) -> None:
     refused = stocky(empty_environ, "demo-data")
     assert refused.returncode == 1
     assert "stocky migrate" in refused.stderr
 
 
 @pytest.mark.parametrize("wrong", [("--items", "0"), ("--items", "100001"), ("--events", "-1"), ("--seed", "x")])
-def test_the_command_says_what_may_be_asked_for(wrong: tuple[str, str], tmp_path: Path) -> None:
+def test_command_reports_the_allowed_numbers(wrong: tuple[str, str], tmp_path: Path) -> None:
     refused = stocky({"STOCKY_DATA_DIR": str(tmp_path)}, "demo-data", *wrong)
     assert refused.returncode == 2
     assert wrong[0] in refused.stderr

@@ -1,4 +1,4 @@
-"""Exports: everything there is, in the columns an import takes, and nothing that a spreadsheet would calculate."""
+"""Exports: all data in the columns of an import, without text that a spreadsheet would evaluate."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def exported(client: AsyncClient, name: str, **query: object) -> list[dict
     return list(csv.DictReader(StringIO(answer.content.decode("utf-8-sig"), newline="")))
 
 
-async def test_items_are_exported_with_all_that_is_said_of_them(member: AsyncClient, reader: AsyncClient) -> None:
+async def test_items_are_exported_with_all_fields(member: AsyncClient, reader: AsyncClient) -> None:
     kind = made(await member.post("/types/", json={"name": "Semiconductors"}))
     await new_item(
         member,
@@ -76,7 +76,7 @@ async def test_stock_is_exported_to_the_thousandth(member: AsyncClient) -> None:
     assert (second["quantity"], second["expiry_date"], second["location_storage_type"]) == ("1000000", "", "pantry")
 
 
-async def test_the_ledger_is_exported_oldest_first_and_filtered_as_in_its_list(member: AsyncClient) -> None:
+async def test_ledger_is_exported_oldest_first_with_filters(member: AsyncClient) -> None:
     tea, salt, shelf = await new_item(member, "Tea"), await new_item(member, "Salt"), await new_location(member)
     sku = await new_stock(member, tea, shelf, 5)
     await new_stock(member, salt, shelf, 1)
@@ -98,7 +98,7 @@ async def test_the_ledger_is_exported_oldest_first_and_filtered_as_in_its_list(m
 
 
 @pytest.mark.parametrize("begins", ["=", "+", "-", "@", "\t", "\r", "'=", "''+"])
-async def test_text_that_a_spreadsheet_would_calculate_gets_a_quote(begins: str, member: AsyncClient) -> None:
+async def test_formula_text_gets_a_quote(begins: str, member: AsyncClient) -> None:
     name = f"{begins}cmd|' /C calc'!A0"
     item = await new_item(member, name)
     await new_stock(member, item, await new_location(member, f"{begins}1+1"), 1)
@@ -107,7 +107,7 @@ async def test_text_that_a_spreadsheet_would_calculate_gets_a_quote(begins: str,
     assert (await exported(member, "events"))[0]["name"] == f"'{name}"
 
 
-async def test_filters_are_those_of_the_lists(member: AsyncClient) -> None:
+async def test_export_filters_match_the_lists(member: AsyncClient) -> None:
     tea = await new_item(member, "Tea", default_storage_type="pantry", tags=["hot"], min_quantity=10)
     peas = await new_item(member, "Peas", default_storage_type="freezer")
     gone = await new_item(member, "Gone")
@@ -140,7 +140,7 @@ async def test_filters_are_those_of_the_lists(member: AsyncClient) -> None:
     refused(await member.get("/exports/items.csv", params={"storage_type": "attic"}), 422, "must be one of pantry")
 
 
-async def test_an_export_of_many_pages_has_every_row_once(member: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_export_of_many_pages_has_every_row_once(member: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "PAGE_ROWS", 3)
     for count in range(7):
         assert len(await exported(member, "items")) == count
@@ -149,7 +149,7 @@ async def test_an_export_of_many_pages_has_every_row_once(member: AsyncClient, m
     assert names == [f"Item {count}" for count in range(7)]
 
 
-async def test_the_file_has_a_name_of_its_own(member: AsyncClient) -> None:
+async def test_export_has_a_file_name(member: AsyncClient) -> None:
     answer = await member.get("/exports/stock.csv")
     assert answer.headers["content-disposition"].startswith('attachment; filename="stocky_stock_')
     assert answer.headers["content-disposition"].endswith('.csv"')
@@ -157,21 +157,19 @@ async def test_the_file_has_a_name_of_its_own(member: AsyncClient) -> None:
 
 
 def lot(number: int) -> str:
-    """An expiry date, another one for each number."""
+    """A different expiry date for each number."""
     return (date(2030, 1, 1) + timedelta(days=number)).isoformat()
 
 
 async def fill(client: AsyncClient, rows: int) -> None:
-    """Stock records of one item at one place, so many lots."""
+    """SKUs of one item at one location, with `count` lots."""
     item, shelf = await new_item(client), await new_location(client)
     where = {"type": "add", "item": {"id": item["id"]}, "location": {"id": shelf["id"]}}
     events = [{**where, "quantity": 1, "lot": lot(number)} for number in range(rows)]
     assert made(await client.post("/events", json={"events": events}))["applied"] == rows
 
 
-async def test_a_large_export_is_made_by_a_child_process_and_holds_every_row_once(
-    member: AsyncClient, reader: AsyncClient, app: Litestar
-) -> None:
+async def test_large_export_uses_a_child_process(member: AsyncClient, reader: AsyncClient, app: Litestar) -> None:
     rows = 2 * service.PAGE_ROWS + 7
     await fill(member, rows)
     exports: service.Exports = app.state.exports
@@ -179,7 +177,7 @@ async def test_a_large_export_is_made_by_a_child_process_and_holds_every_row_onc
     refusal = await reader.get("/exports/stock.csv")
     assert (refusal.status_code, refusal.headers["retry-after"]) == (503, "10")
     assert "4 large exports are running already" in refusal.json()["detail"]
-    # What fits into a page needs no child.
+    # A single page needs no child process.
     assert await exported(reader, "items", search="Nothing of this name") == []
     for each in running:
         await each.aclose()
@@ -188,12 +186,12 @@ async def test_a_large_export_is_made_by_a_child_process_and_holds_every_row_onc
     assert exports.running == 0
 
 
-async def test_an_export_whose_reader_goes_away_ends_its_child(member: AsyncClient, app: Litestar) -> None:
+async def test_disconnected_reader_ends_the_child_process(member: AsyncClient, app: Litestar) -> None:
     await fill(member, service.PAGE_ROWS + 1)
     exports: service.Exports = app.state.exports
     export = await exports.start(service.StockFilter())
     assert exports.running == 1
-    # The first page, then what the child writes.
+    # The first page, then the output of the child process.
     assert (await anext(export)).count(b"\n") == service.PAGE_ROWS + 1
     assert (await anext(export)).count(b"\n") == 1
     await export.aclose()
@@ -201,7 +199,7 @@ async def test_an_export_whose_reader_goes_away_ends_its_child(member: AsyncClie
     assert exports.running == 0
 
 
-async def test_an_export_that_a_restore_overtakes_is_never_whole(member: AsyncClient, app: Litestar) -> None:
+async def test_export_is_cut_off_by_a_restore(member: AsyncClient, app: Litestar) -> None:
     await fill(member, service.PAGE_ROWS + 1)
     exports: service.Exports = app.state.exports
     for pieces in (0, 1, 2):
@@ -209,7 +207,7 @@ async def test_an_export_that_a_restore_overtakes_is_never_whole(member: AsyncCl
         for _ in range(pieces):
             await anext(export)
         app.state.database.gate.data_replaced()
-        # After the second piece there is only the end.
+        # Only the end follows the second chunk.
         with pytest.raises(Unavailable, match="restored"):
             await anext(export)
         await export.aclose()

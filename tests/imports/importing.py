@@ -1,4 +1,4 @@
-"""Imports over HTTP, waited for to their end."""
+"""Runs imports over HTTP and waits for their end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Salt,,Shelf,0.125,kg,,
 
 
 async def begin(client: AsyncClient, content: str | bytes, name: str = "items.csv", **options: str) -> Json:
-    """The answer to an import that was taken."""
+    """The response to an accepted import."""
     body = content.encode() if isinstance(content, str) else content
     answer = await client.post("/imports", files={"file": (name, body, "text/csv")}, data=options)
     assert answer.status_code == 202, answer.text
@@ -31,7 +31,7 @@ async def begin(client: AsyncClient, content: str | bytes, name: str = "items.cs
 
 
 async def ended(client: AsyncClient, job_id: int) -> Json:
-    """The job of an import when it has ended."""
+    """The job of an import after its end."""
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
         job: Json = await get(client, f"/imports/{job_id}")
@@ -42,7 +42,7 @@ async def ended(client: AsyncClient, job_id: int) -> Json:
 
 
 async def imported(client: AsyncClient, content: str | bytes, name: str = "items.csv", **options: str) -> Json:
-    """The report of an import that has ended."""
+    """The report of an import after its end."""
     job = await ended(client, (await begin(client, content, name, **options))["job_id"])
     assert job["status"] == "done", job
     report: Json = job["result"]
@@ -50,28 +50,28 @@ async def imported(client: AsyncClient, content: str | bytes, name: str = "items
 
 
 async def failed(client: AsyncClient, content: str | bytes, **options: str) -> Json:
-    """The job of an import that could not be done."""
+    """The job of a failed import."""
     job = await ended(client, (await begin(client, content, **options))["job_id"])
     assert job["status"] == "failed", job
     return job
 
 
 def counts(report: Json) -> tuple[int, int, int, int]:
-    """Created, changed, unchanged and refused rows, which are all rows."""
+    """The counts of created, changed, unchanged and refused rows, which add up to all rows."""
     found = tuple(report[name] for name in ("created", "changed", "unchanged", "refused"))
     assert sum(found) == report["lines"], report
     return found  # type: ignore[return-value]
 
 
 async def table(client: AsyncClient, path: str) -> list[dict[str, str]]:
-    """The rows of a CSV answer, by header."""
+    """The rows of a CSV response, by header."""
     answer = await client.get(path)
     assert answer.status_code == 200, answer.text
     return list(csv.DictReader(StringIO(answer.content.decode("utf-8-sig"), newline="")))
 
 
 async def stock_of(client: AsyncClient, name: str) -> list[tuple[str, float, str | None]]:
-    """Where how much of an item is, by lot."""
+    """The stock of an item by location and lot."""
     skus: list[Any] = await get(client, "/skus/", search=name, expand="item,location")
     return sorted(
         (sku["location"]["name"], sku["quantity"], sku["expiry_date"]) for sku in skus if sku["item"]["name"] == name

@@ -1,4 +1,4 @@
-"""Cells: what goes out comes in again as it was, and what may mean two things is refused."""
+"""Cells: exported text is imported unchanged, and ambiguous text is refused."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ FORMULAS = st.tuples(st.text("'=+-@\t\r\n", min_size=1, max_size=3), TEXT).map("
 
 
 @given(st.lists(st.one_of(TEXT, FORMULAS), min_size=1, max_size=5))
-def test_text_goes_out_and_comes_in_as_it_was(texts: list[str]) -> None:
+def test_text_survives_a_round_trip(texts: list[str]) -> None:
     (read,) = csv.reader(StringIO(csv_text([[*texts, "end"]]), newline=""), strict=True)
     assert [unguarded(each) for each in read[:-1]] == texts
     assert not [each for each in read if each[:1] in tuple("=+-@\t\r\n")]
 
 
 @given(st.lists(st.one_of(TEXT, st.text("\\; x", max_size=6)).filter(bool), max_size=6))
-def test_a_list_in_a_cell_comes_in_as_it_was(entries: list[str]) -> None:
-    kept = [entry for entry in entries if len(entry.strip()) == len(entry) or len(entry) == 1]
-    assert split_list(list_cell(kept)) == kept
+def test_list_cell_survives_a_round_trip(entries: list[str]) -> None:
+    plain = [entry for entry in entries if len(entry.strip()) == len(entry) or len(entry) == 1]
+    assert split_list(list_cell(plain)) == plain
 
 
 @given(st.text("*6x;", min_size=1, max_size=6), st.integers(1, 10**9))
-def test_a_barcode_with_its_pack_comes_in_as_it_was(barcode: str, pack: int) -> None:
-    code, told = split_pack(pack_entry(barcode, pack))
+def test_pack_barcode_survives_a_round_trip(barcode: str, pack: int) -> None:
+    code, pack_text = split_pack(pack_entry(barcode, pack))
     assert code == barcode
-    assert (1000 if told is None else milli_of(told, None)) == pack
+    assert (1000 if pack_text is None else milli_of(pack_text, None)) == pack
 
 
 @given(st.integers(-(10**12), 10**12), st.sampled_from([None, "."]))
-def test_a_quantity_comes_in_to_the_thousandth(milli: int, decimal: str | None) -> None:
+def test_quantity_survives_a_round_trip(milli: int, decimal: str | None) -> None:
     assert milli_of(quantity_cell(milli), decimal) == milli
     assert milli_of(quantity_cell(milli).replace(".", ","), ",") == milli
 
@@ -80,7 +80,7 @@ NUMBERS = {
 
 
 @pytest.mark.parametrize("text", NUMBERS)
-def test_a_number_means_one_thing_or_nothing(text: str) -> None:
+def test_number_is_parsed_or_refused(text: str) -> None:
     expected = NUMBERS[text]
     if expected is None:
         with pytest.raises(Unreadable):
@@ -89,13 +89,13 @@ def test_a_number_means_one_thing_or_nothing(text: str) -> None:
         assert milli_of(text, None) == expected
 
 
-def test_a_decimal_mark_that_is_told_settles_it() -> None:
+def test_decimal_option_resolves_ambiguity() -> None:
     assert milli_of("1,234", ",") == 1234
     assert milli_of("1,234", ".") == 1234000
     assert milli_of("1.234", ",") == 1234000
 
 
-def test_where_a_point_may_part_thousands_it_has_to_be_told_too() -> None:
+def test_point_is_ambiguous_without_comma_delimiter() -> None:
     with pytest.raises(Unreadable, match=r"1\.234 may be 1234 \(decimal=comma\) or 1\.234 \(decimal=point\)"):
         milli_of("1.234", None, point_may_group=True)
     with pytest.raises(Unreadable, match=r"1,234 may be 1234 \(decimal=point\) or 1\.234 \(decimal=comma\)"):
@@ -105,14 +105,14 @@ def test_where_a_point_may_part_thousands_it_has_to_be_told_too() -> None:
     assert milli_of("1.234", ".", point_may_group=True) == 1234
 
 
-def test_a_date_is_written_in_one_way() -> None:
+def test_only_iso_dates_are_accepted() -> None:
     assert date_of("2028-02-29") == date(2028, 2, 29)
     for text in ("2027-02-29", "29.02.2028", "20280229", "2028-2-29", "2028-02-29T00:00", "٢٠٢٨-٠٢-٢٩"):
         with pytest.raises(Unreadable):
             date_of(text)
 
 
-def test_headers_are_guessed_and_no_header_means_two_fields() -> None:
+def test_each_header_matches_one_field() -> None:
     assert guess("Part Number") == "manufacturer_code"
     assert guess("BEST-BEFORE") == "expiry_date"
     assert guess("colour") is None

@@ -1,4 +1,4 @@
-"""What the rows of an import say: of which item, what is changed of it and its stock, and what is refused, in words."""
+"""Rows of an import: the item they identify, the changes to it and its stock, and the messages of refused rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REFUSALS = {
     "Nothing,,Shelf,,": ("quantity", "no quantity"),
     "Nothing,,,3,": ("where", "no location"),
     ",,Shelf,3,": (None, "names no item"),
-    "Tea,,Shelf,-1,": ("quantity", "less than 0"),
+    "Tea,,Shelf,-1,": ("quantity", "below 0"),
     "Tea,,Shelf,1.2345,": ("quantity", "three decimals"),
     'Tea,,Shelf,"1,234",': ("quantity", "1234 (decimal=point) or 1.234 (decimal=comma)"),
     "Tea,,Shelf,1e9,": ("quantity", "not a number"),
@@ -36,7 +36,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("row", REFUSALS)
-async def test_a_refused_row_is_told_by_line_column_and_words(row: str, member: AsyncClient) -> None:
+async def test_refused_row_is_reported_with_line_column_and_message(row: str, member: AsyncClient) -> None:
     await new_item(member, "Tea", upc="40063813")
     column, words = REFUSALS[row]
     content = f"name,barcode,where,quantity,expires\nSugar,,Shelf,1,\n{row}\n"
@@ -48,13 +48,13 @@ async def test_a_refused_row_is_told_by_line_column_and_words(row: str, member: 
     assert [item["name"] for item in await get(member, "/items/")] == ["Tea"]
 
 
-async def test_a_unit_is_written_on_one_line(member: AsyncClient) -> None:
+async def test_unit_with_line_break_is_refused(member: AsyncClient) -> None:
     report = await imported(member, 'name,location,quantity,unit\nTea,Shelf,1,"k\ng"\n')
     assert [error["column"] for error in report["errors"]] == ["unit"]
     assert "is not a unit" in report["errors"][0]["message"]
 
 
-async def test_rows_of_one_file_must_not_contradict_each_other(member: AsyncClient) -> None:
+async def test_contradicting_rows_are_refused(member: AsyncClient) -> None:
     content = (
         "code,name,barcode,description,location,quantity\n"
         "TEAA,Tea,40063813,Green,Shelf,1\n"
@@ -77,7 +77,7 @@ async def test_rows_of_one_file_must_not_contradict_each_other(member: AsyncClie
     assert "Row 2 counts the same stock" in report["errors"][1]["message"]
 
 
-async def test_items_are_found_by_the_chosen_key(member: AsyncClient) -> None:
+async def test_key_option_selects_the_identifying_column(member: AsyncClient) -> None:
     tea = await new_item(member, "Tea", upc="40063813")
     by_name = await imported(member, "name,barcode,description\nTea,40063820,Green\n", key="name")
     assert counts(by_name) == (0, 1, 0, 0)
@@ -90,16 +90,16 @@ async def test_items_are_found_by_the_chosen_key(member: AsyncClient) -> None:
     by_code = await imported(member, f"code,min stock\n{tea['code'].lower()},2\n")
     assert counts(by_code) == (0, 1, 0, 0)
     assert (await get(member, f"/items/{tea['id']}"))["min_quantity"] == 2
-    nobody = await imported(member, "name,barcode\nTea,\n", key="barcode")
-    assert nobody["errors"][0]["column"] == "barcode"
+    unnamed = await imported(member, "name,barcode\nTea,\n", key="barcode")
+    assert unnamed["errors"][0]["column"] == "barcode"
 
 
-async def test_a_new_item_gets_the_code_it_comes_with(member: AsyncClient) -> None:
+async def test_new_item_gets_the_code_of_its_row(member: AsyncClient) -> None:
     await imported(member, "code,name\nkzma,Tea\n")
     assert (await get(member, "/items/code/KZMA"))["name"] == "Tea"
 
 
-async def test_an_empty_cell_says_nothing_unless_it_is_told_to_clear(member: AsyncClient) -> None:
+async def test_empty_cell_clears_only_with_empty_clear(member: AsyncClient) -> None:
     tea = await new_item(member, "Tea", description="Green", min_quantity=3, tags=["hot"], seller="Shop")
     content = f"code,name,description,min_quantity,tags,seller\n{tea['code']},,,,,\n"
     assert counts(await imported(member, content)) == (0, 0, 1, 0)
@@ -114,7 +114,7 @@ async def test_an_empty_cell_says_nothing_unless_it_is_told_to_clear(member: Asy
     )
 
 
-async def test_a_column_is_what_the_mapping_says(member: AsyncClient) -> None:
+async def test_mapping_assigns_columns(member: AsyncClient) -> None:
     content = "Artikel;Menge;Lagerort;Name;Bemerkung\nTee;1,5;Regal;ignored;x\n"
     mapping = '{"Artikel": "name", "Menge": "quantity", "Lagerort": "location", "Name": null}'
     started = await begin(member, content, mapping=mapping)
@@ -130,7 +130,7 @@ async def test_a_column_is_what_the_mapping_says(member: AsyncClient) -> None:
     assert await stock_of(member, "Tee") == [("Regal", 1.5, None)]
 
 
-async def test_the_fields_a_column_can_hold_are_told(member: AsyncClient) -> None:
+async def test_import_fields_are_listed(member: AsyncClient) -> None:
     fields = {field["name"]: field for field in await get(member, "/imports/fields")}
     assert "ean" in fields["barcode"]["headers"]
     assert fields["quantity"]["about"] == "stock"
@@ -139,12 +139,12 @@ async def test_the_fields_a_column_can_hold_are_told(member: AsyncClient) -> Non
     assert [error["column"] for error in report["errors"]] == ["loc_no"], "only the box is missing"
 
 
-async def test_a_place_in_a_box_is_named_by_its_numbers(member: AsyncClient) -> None:
+async def test_box_location_is_identified_by_its_numbers(member: AsyncClient) -> None:
     report = await imported(member, "name,box,loc_no,quantity\nTea,3,7,1\n")
-    assert "no place 7 in box 3" in report["errors"][0]["message"]
+    assert "no location 7 in box 3" in report["errors"][0]["message"]
 
 
-async def test_locations_are_only_made_where_that_is_wanted(member: AsyncClient) -> None:
+async def test_create_locations_false_refuses_unknown_locations(member: AsyncClient) -> None:
     content = "name,location,quantity,location_storage_type\nPeas,Chest,1,freezer\n"
     report = await imported(member, content, create_locations="false")
     assert report["errors"][0]["column"] == "location"
@@ -152,7 +152,7 @@ async def test_locations_are_only_made_where_that_is_wanted(member: AsyncClient)
     assert (await get(member, "/locations/name/Chest"))["storage_type"] == "freezer"
 
 
-async def test_what_is_said_of_stock_is_changed_without_an_event(member: AsyncClient) -> None:
+async def test_unit_and_notes_change_without_event(member: AsyncClient) -> None:
     tea, shelf = await new_item(member, "Tea"), await new_location(member, "Shelf")
     sku = await new_stock(member, tea, shelf, 1, unit="piece")
     content = f"code,location,quantity,unit,notes\n{tea['code']},Shelf,1,pack,'=top\n"
@@ -162,7 +162,7 @@ async def test_what_is_said_of_stock_is_changed_without_an_event(member: AsyncCl
     assert (now["unit"], now["notes"], now["quantity"]) == ("pack", "=top", 1)
 
 
-async def test_an_item_out_of_use_is_in_use_again_when_a_file_names_it(member: AsyncClient) -> None:
+async def test_import_reactivates_an_inactive_item(member: AsyncClient) -> None:
     tea = await new_item(member, "Tea", upc="40063813")
     assert (await member.delete(f"/items/{tea['id']}")).status_code == 204
     assert counts(await imported(member, "barcode,name,location,quantity\n40063813,Tea,Shelf,1\n")) == (0, 1, 0, 0)
@@ -170,7 +170,7 @@ async def test_an_item_out_of_use_is_in_use_again_when_a_file_names_it(member: A
     assert await stock_of(member, "Tea") == [("Shelf", 1, None)]
 
 
-async def test_types_are_found_in_any_case_and_made_where_they_are_new(member: AsyncClient) -> None:
+async def test_types_match_in_any_case_and_are_created(member: AsyncClient) -> None:
     made(await member.post("/types/", json={"name": "Semiconductors"}))
     report = await imported(member, "name,type\nBC547,SEMICONDUCTORS\nR1,Resistors\nR2,resistors\n")
     assert report["new_types"] == ["Resistors", "resistors"]
@@ -181,7 +181,7 @@ async def test_types_are_found_in_any_case_and_made_where_they_are_new(member: A
     ]
 
 
-async def test_the_code_on_an_old_label_stands_for_the_item_it_was_merged_into(member: AsyncClient) -> None:
+async def test_code_of_merged_item_finds_the_merge_target(member: AsyncClient) -> None:
     old, tea = await new_item(member, "Tee"), await new_item(member, "Tea")
     made(await member.post(f"/items/{old['id']}/merge", json={"into": tea["id"]}))
     report = await imported(member, f"code,location,quantity\n{old['code']},Shelf,2\n")
@@ -205,14 +205,14 @@ async def test_forms_of_one_number_are_one_barcode(member: AsyncClient) -> None:
     ]
 
 
-async def test_a_point_before_three_digits_is_refused_where_a_comma_may_be_the_decimal_mark(
+async def test_point_before_three_digits_is_refused_in_semicolon_file(
     member: AsyncClient,
 ) -> None:
     content = "name;location;quantity\nJalapeños;Küche;1.234\n"
     (error,) = (await imported(member, content))["errors"]
     assert (error["column"], error["message"]) == (
         "quantity",
-        "1.234 may be 1234 (decimal=comma) or 1.234 (decimal=point); say which",
+        "1.234 may be 1234 (decimal=comma) or 1.234 (decimal=point); set decimal",
     )
     assert (await imported(member, content, decimal="comma"))["applied"] is True
     assert await stock_of(member, "Jalapeños") == [("Küche", 1234, None)]

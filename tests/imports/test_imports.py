@@ -1,4 +1,4 @@
-"""Imports: a table of items and stock becomes items and stock, all of it or none, and once however often it comes."""
+"""Imports of items and stock: all rows or none, booked once however often the file is sent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.inventory import get, made, new_item, new_location, new_stock, refuse
 pytestmark = pytest.mark.one_postgres
 
 
-async def test_a_table_becomes_items_and_stock(member: AsyncClient, config: Config) -> None:
+async def test_import_creates_items_and_stock(member: AsyncClient, config: Config) -> None:
     report = await imported(member, KITCHEN)
     assert report["applied"] is True, report
     assert counts(report) == (3, 1, 0, 0)
@@ -35,7 +35,7 @@ async def test_a_table_becomes_items_and_stock(member: AsyncClient, config: Conf
     assert await find_faults(config) == []
 
 
-async def test_the_same_import_twice_changes_nothing(member: AsyncClient, scanner: AsyncClient) -> None:
+async def test_repeated_import_changes_nothing(member: AsyncClient, scanner: AsyncClient) -> None:
     await imported(member, KITCHEN)
     tea = (await get(member, "/items/search", q="Tea"))[0]
     place = (await get(member, "/locations/name/Shelf"))["id"]
@@ -52,7 +52,7 @@ async def test_the_same_import_twice_changes_nothing(member: AsyncClient, scanne
 
 
 @pytest.mark.parametrize("repeats", [0, 2])
-async def test_what_was_undone_may_be_imported_again(repeats: int, member: AsyncClient, config: Config) -> None:
+async def test_undone_import_can_be_repeated(repeats: int, member: AsyncClient, config: Config) -> None:
     report = await imported(member, KITCHEN)
     for _ in range(repeats):
         assert "booked before" in (await imported(member, KITCHEN))["message"]
@@ -65,7 +65,7 @@ async def test_what_was_undone_may_be_imported_again(repeats: int, member: Async
     assert await find_faults(config) == []
 
 
-async def test_added_stock_is_added_once(member: AsyncClient) -> None:
+async def test_added_stock_is_booked_once(member: AsyncClient) -> None:
     delivery = "name,location,quantity\nTea,Shelf,3\nTea,Shelf,2\n"
     for _ in range(2):
         await imported(member, delivery, stock="add")
@@ -74,7 +74,7 @@ async def test_added_stock_is_added_once(member: AsyncClient) -> None:
     assert await stock_of(member, "Tea") == [("Shelf", 10, None)]
 
 
-async def test_a_dry_run_says_what_would_happen_and_does_none_of_it(member: AsyncClient) -> None:
+async def test_dry_run_reports_and_writes_nothing(member: AsyncClient) -> None:
     tea = await new_item(member, "Tea", upc="40063813")
     await new_stock(member, tea, await new_location(member, "Shelf"), 1)
     table_ = "code,name,barcode,location,quantity\n" + (
@@ -103,13 +103,13 @@ async def test_a_dry_run_says_what_would_happen_and_does_none_of_it(member: Asyn
     assert "Green tea" in rows[0]["message"]
 
 
-async def test_one_row_is_told_as_one(member: AsyncClient) -> None:
+async def test_report_of_one_row_is_singular(member: AsyncClient) -> None:
     report = await imported(member, KITCHEN + "Rice,,Shelf,many,kg,,\n", partial="true")
     assert report["message"] == "4 rows were imported, 1 refused"
     assert (await imported(member, "name\nSugar\n"))["message"] == "1 row was imported, 0 refused"
 
 
-async def test_one_refused_row_refuses_all(member: AsyncClient) -> None:
+async def test_one_refused_row_refuses_the_file(member: AsyncClient) -> None:
     report = await imported(member, KITCHEN + "Rice,,Shelf,many,kg,,\n")
     assert report["applied"] is False
     assert "1 of 5 rows" in report["message"]
@@ -117,7 +117,7 @@ async def test_one_refused_row_refuses_all(member: AsyncClient) -> None:
     assert await get(member, "/locations/") == []
 
 
-async def test_a_partial_import_takes_the_sound_rows_and_gives_the_others_back(member: AsyncClient) -> None:
+async def test_partial_import_returns_refused_rows(member: AsyncClient) -> None:
     report = await imported(member, KITCHEN + 'Rice,,Shelf,"many; ""more""",kg,,=1+1\n', partial="true")
     assert report["applied"] is True
     assert counts(report) == (3, 1, 0, 1)
@@ -137,7 +137,7 @@ TWO_PLACES = "name,location,quantity\nRice,Shelf,5\nSalt,Cellar,3\n"
 
 @pytest.mark.parametrize("mode", ["set", "add"])
 @pytest.mark.parametrize("first_place", ["Shelf", "Attic"], ids=["one row taken", "no row taken"])
-async def test_what_was_refused_is_booked_when_it_is_sent_again_and_only_once(
+async def test_refused_rows_are_booked_once_when_sent_again(
     first_place: str, mode: str, member: AsyncClient, config: Config
 ) -> None:
     await new_location(member, first_place)
@@ -156,7 +156,7 @@ async def test_what_was_refused_is_booked_when_it_is_sent_again_and_only_once(
     assert await find_faults(config) == []
 
 
-async def test_stock_that_was_counted_right_is_not_counted_anew_when_other_rows_were_refused(
+async def test_equal_stock_is_not_set_again_by_a_repeated_import(
     member: AsyncClient,
 ) -> None:
     shelf = await new_location(member, "Shelf")
@@ -171,16 +171,16 @@ async def test_stock_that_was_counted_right_is_not_counted_anew_when_other_rows_
 
 
 @pytest.mark.parametrize("undone", [0, 1])
-async def test_of_a_file_that_was_booked_in_two_goes_either_may_be_undone_and_booked_again(
+async def test_either_part_of_a_file_can_be_undone_and_repeated(
     undone: int, member: AsyncClient, config: Config
 ) -> None:
     await new_location(member, "Shelf")
-    goes = [
+    parts = [
         await imported(member, TWO_PLACES, partial="true", create_locations="false"),
         await imported(member, TWO_PLACES),
     ]
-    made(await member.post(f"/events/batches/{goes[undone]['batch_id']}/undo"))
-    # What was booked in the other go has been used since.
+    made(await member.post(f"/events/batches/{parts[undone]['batch_id']}/undo"))
+    # The stock of the other part has been used since.
     other, place = [("Salt", "Cellar"), ("Rice", "Shelf")][undone]
     item = (await get(member, "/items/search", q=other))[0]
     await new_stock(member, item, await get(member, f"/locations/name/{place}"), 1)
@@ -195,9 +195,9 @@ async def test_of_a_file_that_was_booked_in_two_goes_either_may_be_undone_and_bo
     assert await find_faults(config) == []
 
 
-async def test_of_many_rows_just_those_that_were_refused_are_booked_later(member: AsyncClient, config: Config) -> None:
+async def test_only_refused_rows_of_many_are_booked_later(member: AsyncClient, config: Config) -> None:
     await new_location(member, "Shelf")
-    # Several chunks; every third row, and some in a row, have no place yet, and some rows say nothing of stock.
+    # Several chunks; every third row and some adjacent ones have an unknown location, and some rows have no stock.
     rows = [(number, "Cellar" if number % 3 == 0 or 200 <= number < 230 else "Shelf") for number in range(1, 451)]
     delivery = "name,location,quantity\n" + "".join(
         f"Thing {number},{place},{number}\n" + (f"Picture {number},,\n" if number % 5 == 0 else "")
@@ -213,10 +213,10 @@ async def test_of_many_rows_just_those_that_were_refused_are_booked_later(member
     assert await find_faults(config) == []
 
 
-async def test_what_an_import_booked_before_it_began_again_is_its_own(
+async def test_restarted_import_recognises_its_own_events(
     member: AsyncClient, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It breaks off when all is written and nothing is told of it."""
+    """The import is interrupted after all rows are written and before it is recorded."""
     await new_location(member, "Shelf")
     count, tried = repository.count_written, list[str]()
 
@@ -232,7 +232,7 @@ async def test_what_an_import_booked_before_it_began_again_is_its_own(
     report = await imported(member, content, partial="true", create_locations="false", stock="add")
     assert len(tried) == 2
     assert report["written"]["stock_events"] == 2
-    # While the import stands, what is undone of it singly stays so.
+    # While the import is not undone as a whole, its singly undone events stay undone.
     rice = (await get(member, "/items/search", q="Rice"))[0]
     (event,) = (await get(member, "/events", item_id=rice["id"]))["events"]
     made(await member.post(f"/events/{event['id']}/undo"))
@@ -246,7 +246,7 @@ async def test_what_an_import_booked_before_it_began_again_is_its_own(
     assert await find_faults(config) == []
 
 
-async def test_an_import_key_is_free_for_the_mended_file_when_all_was_refused(member: AsyncClient) -> None:
+async def test_import_key_is_reusable_after_complete_refusal(member: AsyncClient) -> None:
     report = await imported(member, TWO_PLACES, import_key="May", partial="true", create_locations="false")
     assert report["refused"] == 2
     mended = TWO_PLACES.replace("Salt", "Sea salt")
@@ -255,7 +255,7 @@ async def test_an_import_key_is_free_for_the_mended_file_when_all_was_refused(me
     assert job["error_status"] == 409
 
 
-async def test_two_imports_of_one_file_at_once_book_it_once(member: AsyncClient, config: Config) -> None:
+async def test_concurrent_imports_of_one_file_book_once(member: AsyncClient, config: Config) -> None:
     content = "name,location,quantity\n" + "".join(f"Item {number},Shelf,1\n" for number in range(120))
     started = [await begin(member, content, stock="add") for _ in range(2)]
     reports = [(await ended(member, each["job_id"]))["result"] for each in started]
@@ -265,7 +265,7 @@ async def test_two_imports_of_one_file_at_once_book_it_once(member: AsyncClient,
     assert {item["total_quantity"] for item in items} == {1}
     assert sum(report["written"]["stock_events"] for report in reports) == 120
     assert await find_faults(config) == []
-    # Either stands for what it booked itself.
+    # Each import accounts for its own events.
     undone = next(report for report in reports if report["batch_id"])
     made(await member.post(f"/events/batches/{undone['batch_id']}/undo"))
     again = await imported(member, content, stock="add")
@@ -274,28 +274,28 @@ async def test_two_imports_of_one_file_at_once_book_it_once(member: AsyncClient,
     assert await find_faults(config) == []
 
 
-async def test_an_import_key_belongs_to_one_file(member: AsyncClient) -> None:
+async def test_import_key_belongs_to_one_file(member: AsyncClient) -> None:
     await imported(member, "name,location,quantity\nTea,Shelf,1\n", import_key="May")
     job = await failed(member, "name,location,quantity\nTea,Shelf,2\n", import_key="May")
     assert job["error_status"] == 409
     assert await stock_of(member, "Tea") == [("Shelf", 1, None)]
 
 
-async def test_two_files_under_one_key_at_once_lose_nothing_silently(member: AsyncClient) -> None:
+async def test_concurrent_files_with_one_key_lose_no_row_silently(member: AsyncClient) -> None:
     tables = [
         "name,location,quantity\n" + "".join(f"{name} {row},Shelf,{row}\n" for row in range(1, 61))
         for name in ("Tea", "Salt")
     ]
     jobs = [(await begin(member, table, import_key="same"))["job_id"] for table in tables]
-    told = [await ended(member, job) for job in jobs]
-    for name, job in zip(("Tea", "Salt"), told, strict=True):
+    jobs_ended = [await ended(member, job) for job in jobs]
+    for name, job in zip(("Tea", "Salt"), jobs_ended, strict=True):
         is_applied = job["status"] == "done" and job["result"]["applied"]
-        assert [len(await stock_of(member, f"{name} {row}")) for row in (1, 60)] == [is_applied] * 2, told
-    assert any(job["status"] == "done" and job["result"]["applied"] for job in told)
-    assert not all(job["status"] == "done" and job["result"]["applied"] for job in told)
+        assert [len(await stock_of(member, f"{name} {row}")) for row in (1, 60)] == [is_applied] * 2, jobs_ended
+    assert any(job["status"] == "done" and job["result"]["applied"] for job in jobs_ended)
+    assert not all(job["status"] == "done" and job["result"]["applied"] for job in jobs_ended)
 
 
-async def test_one_sees_ones_own_imports_and_an_admin_all(
+async def test_members_see_own_imports_and_admins_all(
     member: AsyncClient, admin: AsyncClient, scanner: AsyncClient
 ) -> None:
     own = await imported(member, "name\nTea\n")
@@ -311,7 +311,7 @@ async def test_one_sees_ones_own_imports_and_an_admin_all(
     refused(await admin.get(f"/imports/{jobs[0]}"), 404, "no import")
 
 
-async def test_what_the_import_does_is_in_the_audit_trail(member: AsyncClient, admin: AsyncClient) -> None:
+async def test_import_is_in_the_audit_trail(member: AsyncClient, admin: AsyncClient) -> None:
     report = await imported(member, "name,location,quantity\nTea,Shelf,1\n", name="tea.csv")
     entries = await get(admin, "/audit", subject="import")
     assert entries[0]["details"]["filename"] == "tea.csv"

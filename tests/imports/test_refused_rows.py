@@ -1,4 +1,4 @@
-"""Rows that an import refused and gave back: mended or not, by themselves or in their file, they are booked once."""
+"""Refused rows that are sent again: corrected or not, alone or in their file, they are booked once."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ pytestmark = pytest.mark.one_postgres
 DELIVERY = "name,location,quantity\nRice,Shelf,5\nSalt,Cellar,3\nTea,Cellar,2\n"
 
 
-async def given_back(member: AsyncClient, report: Json) -> str:
+async def refused_csv(member: AsyncClient, report: Json) -> str:
     """The text of refused.csv."""
     answer = await member.get(f"/imports/{report['job_id']}/refused.csv")
     return answer.content.decode("utf-8-sig")
 
 
 async def sent(member: AsyncClient, mode: str, content: str = DELIVERY) -> Json:
-    """The report of an import that makes no places."""
+    """The report of an import that creates no locations."""
     return await imported(member, content, partial="true", create_locations="false", stock=mode)
 
 
 @pytest.mark.parametrize("mode", ["set", "add"])
 @pytest.mark.parametrize("whole_first", [False, True], ids=["refused.csv first", "the file first"])
-async def test_sent_by_themselves_and_in_their_file_they_are_booked_once(
+async def test_refused_rows_alone_and_in_their_file_are_booked_once(
     whole_first: bool, mode: str, member: AsyncClient, config: Config
 ) -> None:
     await new_location(member, "Shelf")
-    rows = await given_back(member, await sent(member, mode))
+    rows = await refused_csv(member, await sent(member, mode))
     cellar = await new_location(member, "Cellar")
     for content in [DELIVERY, rows] if whole_first else [rows, DELIVERY]:
         report = await sent(member, mode, content)
         assert report["refused"] == 0
         assert await stock_of(member, "Salt") == [("Cellar", 3, None)]
     assert report["written"]["stock_events"] == 0
-    # What was counted is not counted over when all of it comes once more.
+    # A repeated file does not set stock again.
     await new_stock(member, (await get(member, "/items/search", q="Salt"))[0], cellar, 1)
     for content in (rows, DELIVERY):
         report = await sent(member, mode, content)
@@ -54,9 +54,9 @@ async def test_sent_by_themselves_and_in_their_file_they_are_booked_once(
     assert await find_faults(config) == []
 
 
-async def test_counted_right_already_they_are_taken_all_the_same(member: AsyncClient) -> None:
+async def test_refused_rows_with_equal_stock_count_as_booked(member: AsyncClient) -> None:
     await new_location(member, "Shelf")
-    rows = await given_back(member, await sent(member, "set"))
+    rows = await refused_csv(member, await sent(member, "set"))
     cellar = await new_location(member, "Cellar")
     salt = await new_item(member, "Salt")
     await new_stock(member, salt, cellar, 3)
@@ -67,10 +67,10 @@ async def test_counted_right_already_they_are_taken_all_the_same(member: AsyncCl
     assert await stock_of(member, "Salt") == [("Cellar", 4, None)]
 
 
-async def test_refused_again_they_are_still_the_rows_of_the_first_file(member: AsyncClient, config: Config) -> None:
+async def test_rows_refused_twice_keep_their_origin(member: AsyncClient, config: Config) -> None:
     await new_location(member, "Shelf")
-    first = await given_back(member, await sent(member, "add"))
-    second = await given_back(member, await sent(member, "add", first))
+    first = await refused_csv(member, await sent(member, "add"))
+    second = await refused_csv(member, await sent(member, "add", first))
     assert second == first
     broken = await sent(member, "add", first.replace("Cellar,3,", "Cellar,many,"))
     rows = await table(member, f"/imports/{broken['job_id']}/refused.csv")
@@ -81,23 +81,23 @@ async def test_refused_again_they_are_still_the_rows_of_the_first_file(member: A
     assert await find_faults(config) == []
 
 
-async def test_of_a_file_that_was_refused_as_a_whole_they_are_its_rows_too(member: AsyncClient) -> None:
+async def test_rows_of_a_refused_file_keep_their_origin(member: AsyncClient) -> None:
     await new_location(member, "Shelf")
     report = await imported(member, DELIVERY, create_locations="false", stock="add")
     assert report["applied"] is False
-    rows = await given_back(member, report)
+    rows = await refused_csv(member, report)
     await new_location(member, "Cellar")
     assert (await sent(member, "add", rows))["written"]["stock_events"] == 2
     report = await sent(member, "add")
     assert (report["written"]["stock_events"], report["already_imported"]) == (1, 2)
 
 
-async def test_what_was_undone_of_them_is_booked_with_their_file(member: AsyncClient, config: Config) -> None:
+async def test_undone_refused_rows_are_booked_with_their_file(member: AsyncClient, config: Config) -> None:
     await new_location(member, "Shelf")
-    rows = await given_back(member, await sent(member, "add"))
+    rows = await refused_csv(member, await sent(member, "add"))
     await new_location(member, "Cellar")
-    mended = await sent(member, "add", rows)
-    made(await member.post(f"/events/batches/{mended['batch_id']}/undo"))
+    corrected = await sent(member, "add", rows)
+    made(await member.post(f"/events/batches/{corrected['batch_id']}/undo"))
     for events in (2, 0):
         assert (await sent(member, "add"))["written"]["stock_events"] == events
         assert await stock_of(member, "Salt") == [("Cellar", 3, None)]
@@ -105,9 +105,9 @@ async def test_what_was_undone_of_them_is_booked_with_their_file(member: AsyncCl
     assert await find_faults(config) == []
 
 
-async def test_of_two_that_say_they_are_the_same_row_one_is_refused(member: AsyncClient) -> None:
+async def test_second_row_with_the_same_origin_is_refused(member: AsyncClient) -> None:
     await new_location(member, "Shelf")
-    rows = await given_back(member, await sent(member, "add"))
+    rows = await refused_csv(member, await sent(member, "add"))
     await new_location(member, "Cellar")
     header, salt, _ = rows.splitlines()
     in_two = [salt.replace(",3,", ",1,"), salt.replace(",3,", ",2,")]
@@ -121,18 +121,18 @@ async def test_of_two_that_say_they_are_the_same_row_one_is_refused(member: Asyn
     assert await stock_of(member, "Salt") == [("Cellar", 3, None)]
 
 
-async def test_what_names_no_row_of_an_import_is_refused(member: AsyncClient) -> None:
+async def test_invalid_origin_is_refused(member: AsyncClient) -> None:
     report = await imported(member, "name,location,quantity,import_row\nSalt,Cellar,3,12\n")
     assert report["applied"] is False
     (error,) = report["errors"]
     assert (error["column"], error["message"].partition(";")[0]) == ("import_row", "It names no row of an import")
-    # An import of another Stocky is one that nobody knows here.
+    # The origin of another Stocky's import is unknown here.
     foreign = f"name,location,quantity,import_row\nSalt,Cellar,3,{'a' * 32}:{'b' * 32}:12\n"
     for events in (1, 0):
         assert (await imported(member, foreign))["written"]["stock_events"] == events
 
 
-async def test_a_row_that_is_refused_only_when_the_import_begins_again_is_counted_as_refused(
+async def test_row_refused_after_restart_counts_as_refused(
     member: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await new_location(member, "Shelf")
@@ -143,7 +143,7 @@ async def test_a_row_that_is_refused_only_when_the_import_begins_again_is_counte
     async def break_off_once(self: Applier, *asked: Any) -> Any:
         tried.append("once")
         if len(tried) == 1:
-            # From now on the name means two.
+            # Now the name is ambiguous.
             await new_item(member, "Salt")
             raise Unavailable("the database is away")
         return await write(self, *asked)
@@ -156,10 +156,10 @@ async def test_a_row_that_is_refused_only_when_the_import_begins_again_is_counte
     assert [error["line"] for error in report["errors"]] == [3]
 
 
-async def test_cells_beyond_the_header_are_given_back_and_refused_again(member: AsyncClient) -> None:
+async def test_extra_cells_are_returned_and_refused_again(member: AsyncClient) -> None:
     await new_location(member, "Shelf")
-    rows = await given_back(member, await sent(member, "add", "name,location,quantity\nRice,Shelf,1,5\n"))
+    rows = await refused_csv(member, await sent(member, "add", "name,location,quantity\nRice,Shelf,1,5\n"))
     assert rows.splitlines()[1].endswith(",5")
     again = await sent(member, "add", rows)
     assert (again["refused"], again["message"]) == (1, "0 rows were imported, 1 refused")
-    assert (await given_back(member, again)).splitlines()[1].split(",")[:3] == ["Rice", "Shelf", "1"]
+    assert (await refused_csv(member, again)).splitlines()[1].split(",")[:3] == ["Rice", "Shelf", "1"]

@@ -1,4 +1,4 @@
-"""What was exported is imported again: into the same Stocky nothing changes, into an empty one all comes along."""
+"""Exported files imported again: nothing changes in the same database, and an empty one gets all data."""
 
 from __future__ import annotations
 
@@ -48,24 +48,24 @@ async def _fill(member: AsyncClient) -> None:
     await new_item(member, "No barcode at all")
     await new_item(member, "Others only", barcodes=[{"barcode": "other", "pack_quantity": 3}])
     assert box["capacity"] == 2
-    # Below nothing, by a policy that allows it.
+    # Negative stock, by a policy that allows it.
     taken = {"type": "remove", "item": {"upc": "BARCODE-0"}, "location": {"id": shelf["id"]}, "quantity": 5}
     made(await member.post("/events", json={"events": [taken]}))
 
 
 async def _content(member: AsyncClient) -> list[Any]:
-    """What is there, without what another database numbers otherwise."""
+    """The data, without ids that depend on the database."""
     items = await get(member, "/items/", limit=1000)
     skus = await get(member, "/skus/", limit=1000, expand="item,location")
-    told = ("expiry_date", "quantity", "unit", "notes")
+    names = ("expiry_date", "quantity", "unit", "notes")
     own = ("id", "type_id", "version", "created_at", "updated_at")
     return [
         sorted([repr(value) for name, value in sorted(item.items()) if name not in own] for item in items),
-        sorted((sku["item"]["code"], sku["location"]["name"], *(repr(sku[name]) for name in told)) for sku in skus),
+        sorted((sku["item"]["code"], sku["location"]["name"], *(repr(sku[name]) for name in names)) for sku in skus),
     ]
 
 
-async def test_into_the_same_stocky_nothing_changes(member: AsyncClient, admin: AsyncClient) -> None:
+async def test_round_trip_into_the_same_database_changes_nothing(member: AsyncClient, admin: AsyncClient) -> None:
     await _fill(member)
     before, events = await _content(member), len((await get(member, "/events", limit=1000))["events"])
     for name in ("items", "stock"):
@@ -78,11 +78,11 @@ async def test_into_the_same_stocky_nothing_changes(member: AsyncClient, admin: 
     assert len((await get(member, "/events", limit=1000))["events"]) == events
 
 
-async def test_into_an_empty_stocky_everything_comes_along(
+async def test_round_trip_into_an_empty_database_is_complete(
     member: AsyncClient, dialect: str, databases: TestDatabases, tmp_path: Path
 ) -> None:
     await _fill(member)
-    # What is below nothing cannot be set; everything else can.
+    # Negative stock cannot be set; all other stock can.
     stock = (await get(member, "/skus/", limit=1000))[0]
     made(await member.post(f"/skus/{stock['id']}/adjust", json={"delta": 7}))
     before = await _content(member)

@@ -1,4 +1,4 @@
-"""The file of an import: what is refused before a job begins, how its text is read, how long it lies on the disk."""
+"""Uploaded files: rejections before a job starts, how text is read, how long files are stored."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WRONG = {
     "the key's column missing": ("name\nTea\n", {"key": "code"}, 422, "code"),
     "a column twice": ("name,name\nTea,Tea\n", {"partial": "false"}, 422, "twice"),
     "an unknown column": ("name\nTea\n", {"mapping": '{"Tee": "name"}'}, 422, "no column"),
-    "an unknown field": ("name\nTea\n", {"mapping": '{"name": "colour"}'}, 422, "no field"),
+    "an unknown field": ("name\nTea\n", {"mapping": '{"name": "colour"}'}, 422, "not a field"),
     "two of a field": ("a,b\nTea,1\n", {"mapping": '{"a": "name", "b": "name"}'}, 422, "two columns"),
     "no mapping": ("name\nTea\n", {"mapping": "[1]"}, 422, "JSON object"),
     "an unknown mode": ("name\nTea\n", {"stock": "replace"}, 422, "set, add"),
@@ -36,7 +36,7 @@ WRONG = {
     "too many columns": (",".join(f"c{n}" for n in range(101)), {"partial": "false"}, 422, "100"),
     "a header to be mapped": ('Fo"o,b\n1,2\n', {"partial": "false"}, 422, r'as in {"Fo\"o": "name"}'),
     "a workbook": ("PK\x03\x04\x14\0\x06\0", {"partial": "false"}, 422, "Excel"),
-    "a workbook said to be text": ("PK\x03\x04\x14\0\x06\0", {"encoding": "cp1252"}, 422, "save the table as CSV"),
+    "a workbook with an encoding": ("PK\x03\x04\x14\0\x06\0", {"encoding": "cp1252"}, 422, "save the table as CSV"),
     "an old workbook": ("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", {"partial": "false"}, 422, "old Excel workbook"),
     "a picture": ("\x89PNG\r\n\x1a\n\0\0\0\rIHDR", {"partial": "false"}, 422, "UTF-8"),
 }
@@ -44,7 +44,7 @@ WRONG = {
 
 @pytest.mark.one_database
 @pytest.mark.parametrize("case", WRONG)
-async def test_what_cannot_be_imported_is_refused_at_once(case: str, member: AsyncClient, config: Config) -> None:
+async def test_invalid_upload_is_rejected_at_once(case: str, member: AsyncClient, config: Config) -> None:
     content, options, status, words = WRONG[case]
     if case == "no form":
         answer = await member.post("/imports", content=b"name\nTea\n", headers={"Content-Type": "text/csv"})
@@ -56,7 +56,7 @@ async def test_what_cannot_be_imported_is_refused_at_once(case: str, member: Asy
     assert list((config.data_dir / "imports").iterdir()) == []
 
 
-async def test_a_mistyped_option_is_no_import(member: AsyncClient) -> None:
+async def test_unknown_option_is_rejected(member: AsyncClient) -> None:
     files = {"file": ("items.csv", b"name\nTea\n", "text/csv")}
     refused(await member.post("/imports", files=files, data={"dryrun": "true"}), 422, "dryrun", "dry_run")
     answer = await member.post("/imports?dry_run=true", files=files)
@@ -66,7 +66,7 @@ async def test_a_mistyped_option_is_no_import(member: AsyncClient) -> None:
 
 
 @pytest.mark.one_database
-async def test_what_is_too_large_is_refused(
+async def test_too_large_upload_is_rejected(
     member: AsyncClient, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = b"name\n" + b"Tea\n" * 300
@@ -84,7 +84,7 @@ async def test_what_is_too_large_is_refused(
     assert await get(member, "/items/") == []
 
 
-async def test_only_so_many_uploads_wait(member: AsyncClient, config: Config) -> None:
+async def test_number_of_waiting_uploads_is_bounded(member: AsyncClient, config: Config) -> None:
     waiting = config.data_dir / "imports"
     for number in range(10):
         place = waiting / f"{number:032x}"
@@ -96,7 +96,7 @@ async def test_only_so_many_uploads_wait(member: AsyncClient, config: Config) ->
     refused(await member.post("/imports", files={"file": ("x.csv", b"name\nTea\n")}), 503, "waiting already")
 
 
-async def test_the_upload_goes_when_the_import_has_ended(member: AsyncClient, config: Config) -> None:
+async def test_upload_is_removed_after_the_import(member: AsyncClient, config: Config) -> None:
     report = await imported(member, KITCHEN)
     await failed(member, 'name\n"Tea\n')
     places = sorted((config.data_dir / "imports").iterdir())
@@ -108,7 +108,7 @@ async def test_the_upload_goes_when_the_import_has_ended(member: AsyncClient, co
     assert not [file for place in places for file in place.iterdir() if file.name == "upload.csv"]
 
 
-async def test_an_upload_that_no_attempt_will_read_goes_and_one_that_waits_for_another_stays(
+async def test_sweep_removes_uploads_without_open_job(
     member: AsyncClient, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def break_down(*_: object) -> None:
@@ -150,7 +150,7 @@ async def test_an_upload_that_no_attempt_will_read_goes_and_one_that_waits_for_a
     assert uploads() == {waiting}
 
 
-async def test_an_unclosed_quotation_mark_ends_the_import_before_it_begins(member: AsyncClient) -> None:
+async def test_unclosed_quotation_mark_fails_the_import(member: AsyncClient) -> None:
     job = await failed(member, 'name,description\nTea,green\nSalt,"white\nPepper,black\n')
     assert (job["error_status"], job["attempts"]) == (422, 1)
     assert "line 3" in job["error"]
@@ -160,7 +160,7 @@ async def test_an_unclosed_quotation_mark_ends_the_import_before_it_begins(membe
 
 
 @pytest.mark.one_database
-async def test_a_file_that_stops_being_text_says_after_which_line(member: AsyncClient) -> None:
+async def test_invalid_encoding_is_reported_with_its_line(member: AsyncClient) -> None:
     rows = "".join(f"Item {number}\n" for number in range(20_000)).encode()
     job = await failed(member, b"name\n" + rows + b"Caf\xe9\n")
     assert "not UTF-8" in job["error"]
@@ -188,14 +188,14 @@ async def test_text_is_read_in_its_encoding(encoding: str, member: AsyncClient) 
     assert item["description"].startswith("naïve – ünïcode ")
 
 
-async def test_what_is_utf_16_without_a_mark_is_told(member: AsyncClient) -> None:
+async def test_utf_16_without_byte_order_mark_is_reported(member: AsyncClient) -> None:
     files = {"file": ("items.csv", "name\nTea\n".encode("utf-16-le"), "text/csv")}
     refused(await member.post("/imports", files=files, data={"encoding": "utf-16"}), 422, "not UTF-16")
 
 
 @pytest.mark.one_database
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
-async def test_the_delimiter_is_found(delimiter: str, member: AsyncClient) -> None:
+async def test_delimiter_is_detected(delimiter: str, member: AsyncClient) -> None:
     rows = [
         ["name", "location", "quantity", "description"],
         ["Tea", "Shelf", "1", '"a, b; c|d"'],
@@ -207,7 +207,7 @@ async def test_the_delimiter_is_found(delimiter: str, member: AsyncClient) -> No
     assert (await ended(member, started["job_id"]))["result"]["created"] == 2
 
 
-async def test_a_quoted_line_break_is_part_of_the_text_and_lines_are_counted_on(member: AsyncClient) -> None:
+async def test_quoted_line_break_counts_as_a_line(member: AsyncClient) -> None:
     report = await imported(
         member, 'name,description,min_quantity\nTea,"one\r\ntwo\n\nfour",1\n\nSalt,,x\n', partial="1"
     )

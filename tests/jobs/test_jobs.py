@@ -1,4 +1,4 @@
-"""Jobs: seen while they run, remembered when they have ended, done once, and never left running by who is gone."""
+"""Jobs: visible while they run and after their end, run once, and ended when their process has gone."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def others(database: Database) -> AsyncIterator[Jobs]:
 
 
 async def ended(jobs: Jobs, id: int) -> Job:
-    """The job when it has ended; its row, not what a process remembers."""
+    """The job's row after its end, without the progress that a process has in memory."""
     job = await jobs.look(id)
     async for _ in follow_job(jobs, Streams(), job):
         pass
@@ -51,7 +51,7 @@ async def ended(jobs: Jobs, id: int) -> Job:
     return job
 
 
-async def test_a_job_is_seen_while_it_runs_and_its_result_afterwards(jobs: Jobs, admin: AsyncClient) -> None:
+async def test_job_shows_progress_and_then_its_result(jobs: Jobs, admin: AsyncClient) -> None:
     going_on = asyncio.Event()
 
     async def work(report: ProgressCallback) -> dict[str, int]:
@@ -72,7 +72,7 @@ async def test_a_job_is_seen_while_it_runs_and_its_result_afterwards(jobs: Jobs,
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("reported", "expected"),
     [
         (None, {"phase": "", "done": 0, "total": None, "unit": "", "percent": 100.0}),
         ((0, 4), {"phase": "counting", "done": 4, "total": 4, "unit": "rows", "percent": 100.0}),
@@ -80,19 +80,19 @@ async def test_a_job_is_seen_while_it_runs_and_its_result_afterwards(jobs: Jobs,
         ((0, 0), {"phase": "counting", "done": 0, "total": 0, "unit": "rows", "percent": 100.0}),
     ],
 )
-async def test_a_job_that_is_done_is_complete_whatever_was_counted(
-    jobs: Jobs, admin: AsyncClient, told: tuple[int, int | None] | None, expected: dict[str, object]
+async def test_done_job_has_100_percent(
+    jobs: Jobs, admin: AsyncClient, reported: tuple[int, int | None] | None, expected: dict[str, object]
 ) -> None:
     async def work(report: ProgressCallback) -> None:
-        if told is not None:
-            report("counting", *told, "rows")
+        if reported is not None:
+            report("counting", *reported, "rows")
 
     job = await jobs.run_here("test", work, by=None)
     await ended(jobs, job.id)
     assert (await get(admin, f"/jobs/{job.id}"))["progress"] == expected
 
 
-async def test_a_job_that_failed_stays_where_it_was(jobs: Jobs, admin: AsyncClient) -> None:
+async def test_failed_job_keeps_its_progress(jobs: Jobs, admin: AsyncClient) -> None:
     async def work(report: ProgressCallback) -> None:
         report("counting", 1, 4, "rows")
         raise Conflict("Not like this")
@@ -102,7 +102,7 @@ async def test_a_job_that_failed_stays_where_it_was(jobs: Jobs, admin: AsyncClie
     assert (await get(admin, f"/jobs/{job.id}"))["progress"]["percent"] == 25.0
 
 
-async def test_what_refuses_a_job_reaches_who_waits_and_who_looks(jobs: Jobs, admin: AsyncClient) -> None:
+async def test_job_error_reaches_waiter_and_api(jobs: Jobs, admin: AsyncClient) -> None:
     async def refuse(report: ProgressCallback) -> None:
         raise Conflict("Not like this")
 
@@ -122,7 +122,7 @@ async def test_what_refuses_a_job_reaches_who_waits_and_who_looks(jobs: Jobs, ad
     assert "ZeroDivision" not in (defect.error or "")
 
 
-async def test_a_queued_job_is_done_by_one_of_two_processes(dialect: str, jobs: Jobs, others: Jobs) -> None:
+async def test_queued_job_runs_in_one_of_two_processes(dialect: str, jobs: Jobs, others: Jobs) -> None:
     if dialect == "sqlite":
         pytest.skip("one SQLite file has one Stocky")
     done: list[tuple[str, Any]] = []
@@ -145,16 +145,16 @@ async def test_a_queued_job_is_done_by_one_of_two_processes(dialect: str, jobs: 
     assert sorted(number for _, number in done) == list(range(20))
 
 
-async def test_a_key_is_taken_once_however_many_ask_for_it(jobs: Jobs, others: Jobs) -> None:
+async def test_once_key_is_accepted_once(jobs: Jobs, others: Jobs) -> None:
     given = await asyncio.gather(*(each.enqueue("nobody's", {}, once_key="k") for each in (jobs, others) * 5))
     assert len([id for id in given if id is not None]) == 1
 
 
-async def test_a_job_whose_process_has_gone_is_said_to_be_interrupted(database: Database, jobs: Jobs) -> None:
+async def test_job_of_a_dead_process_is_interrupted(database: Database, jobs: Jobs) -> None:
     async def work(parameters: dict[str, Any], report: ProgressCallback) -> None:
         return None
 
-    # On SQLite the first look after the start takes every other process for gone.
+    # On SQLite the first poll after the start ends the jobs of every other process.
     jobs.register("first look", work)
     first = await jobs.enqueue("first look", {})
     assert first is not None
@@ -174,7 +174,7 @@ async def test_a_job_whose_process_has_gone_is_said_to_be_interrupted(database: 
     assert (await jobs.look(alive)).status is JobStatus.RUNNING
 
 
-async def test_right_after_a_restore_nobody_is_taken_for_gone(
+async def test_expired_leases_are_ignored_after_a_restore(
     app: Litestar, database: Database, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def work(parameters: dict[str, Any], report: ProgressCallback) -> None:
@@ -182,7 +182,7 @@ async def test_right_after_a_restore_nobody_is_taken_for_gone(
 
     jobs.register("looking round", work)
     app.state.database.gate.data_replaced()
-    # Restores keep everyone out for longer than a lease, for as long as what is there is backed up.
+    # A restore blocks all access for longer than a lease, while it backs up the current data.
     alive = NewJob(kind="restore", owner="else", lease_until=clock.now() - timedelta(seconds=1))
     id = await database.run(repository.add_job, alive)
     assert id is not None
@@ -196,7 +196,7 @@ async def test_right_after_a_restore_nobody_is_taken_for_gone(
     assert (await ended(jobs, id)).status is JobStatus.FAILED
 
 
-async def test_a_job_that_may_be_tried_again_is(database: Database, jobs: Jobs) -> None:
+async def test_interrupted_job_is_retried(database: Database, jobs: Jobs) -> None:
     async def work(parameters: dict[str, Any], report: ProgressCallback) -> str:
         return "the second time"
 
@@ -208,7 +208,7 @@ async def test_a_job_that_may_be_tried_again_is(database: Database, jobs: Jobs) 
     assert (job.status, job.result, job.attempts) == (JobStatus.DONE, "the second time", 2)
 
 
-async def test_stopping_says_what_was_interrupted(database: Database) -> None:
+async def test_shutdown_records_interrupted_jobs(database: Database) -> None:
     jobs = Jobs(database)
 
     async def work(report: ProgressCallback) -> None:
@@ -223,7 +223,7 @@ async def test_stopping_says_what_was_interrupted(database: Database) -> None:
     assert "interrupted" in (seen.error or "")
 
 
-async def test_progress_is_streamed_and_the_stream_ends_with_the_job(jobs: Jobs, admin: AsyncClient) -> None:
+async def test_progress_stream_ends_with_the_job(jobs: Jobs, admin: AsyncClient) -> None:
     async def work(report: ProgressCallback) -> str:
         for done in range(4):
             report("counting", done, 3, "rows")
@@ -233,14 +233,16 @@ async def test_progress_is_streamed_and_the_stream_ends_with_the_job(jobs: Jobs,
     job = await jobs.run_here("test", work, by=None)
     answer = await admin.get(f"/jobs/{job.id}/events")
     assert answer.headers["content-type"].startswith("text/event-stream")
-    told = [json.loads(line.removeprefix("data: ")) for line in answer.text.splitlines() if line.startswith("data: ")]
-    assert len(told) >= 2
-    assert told[-1]["status"] == "done"
-    assert told[-1]["result"] == "all"
-    assert [each["progress"]["done"] for each in told] == sorted(each["progress"]["done"] for each in told)
+    reported = [
+        json.loads(line.removeprefix("data: ")) for line in answer.text.splitlines() if line.startswith("data: ")
+    ]
+    assert len(reported) >= 2
+    assert reported[-1]["status"] == "done"
+    assert reported[-1]["result"] == "all"
+    assert [each["progress"]["done"] for each in reported] == sorted(each["progress"]["done"] for each in reported)
 
 
-async def test_old_jobs_are_forgotten(database: Database) -> None:
+async def test_old_jobs_are_removed(database: Database) -> None:
     ids = []
     for number in range(5):
         id = await database.run(repository.add_job, NewJob(kind="old", owner="me", lease_until=clock.now()))
@@ -256,7 +258,7 @@ async def test_old_jobs_are_forgotten(database: Database) -> None:
     assert left == [ids[4], ids[3], ids[2]]
 
 
-async def test_the_key_of_a_day_outlives_any_number_of_other_jobs(database: Database) -> None:
+async def test_once_key_of_a_day_is_not_removed(database: Database) -> None:
     key = NewJob(kind="daily", owner="me", lease_until=clock.now(), once_key="daily/today")
     id = await database.run(repository.add_job, key)
     assert id is not None
@@ -267,22 +269,20 @@ async def test_the_key_of_a_day_outlives_any_number_of_other_jobs(database: Data
     assert await database.run(repository.add_job, key) is None
 
 
-async def test_a_row_of_this_process_that_it_does_not_work_on_does_not_run_for_ever(
-    database: Database, jobs: Jobs
-) -> None:
+async def test_orphaned_job_of_this_process_is_ended(database: Database, jobs: Jobs) -> None:
     async def work(report: ProgressCallback) -> None:
         await asyncio.Event().wait()
 
-    # Its lease is renewed meanwhile, and must not be renewed for the other.
+    # The lease of the running job is renewed meanwhile; that of the other must not be.
     await jobs.run_here("endless", work, by=None)
-    # Written down, and then the database was away before the process learned of it.
+    # The row was stored, and then the database became unavailable before the process got its id.
     lost = NewJob(kind="lost", owner=jobs._owner, lease_until=clock.now() - timedelta(seconds=1))
     id = await database.run(repository.add_job, lost)
     assert id is not None
     assert (await ended(jobs, id)).status is JobStatus.FAILED
 
 
-async def test_a_result_that_cannot_be_written_is_an_end(jobs: Jobs) -> None:
+async def test_unstorable_result_fails_the_job(jobs: Jobs) -> None:
     async def work(report: ProgressCallback) -> object:
         return object()
 
@@ -290,7 +290,7 @@ async def test_a_result_that_cannot_be_written_is_an_end(jobs: Jobs) -> None:
     assert (await ended(jobs, job.id)).error_status == 500
 
 
-async def test_a_job_that_ends_while_the_disk_is_full_has_ended_when_there_is_space(dialect: str, jobs: Jobs) -> None:
+async def test_job_end_is_stored_after_full_disk(dialect: str, jobs: Jobs) -> None:
     if dialect != "sqlite":
         pytest.skip("the disk of a Postgres server cannot be filled here")
 
@@ -312,7 +312,7 @@ async def test_a_job_that_ends_while_the_disk_is_full_has_ended_when_there_is_sp
     assert (await ended(jobs, job.id)).status is JobStatus.DONE
 
 
-async def test_of_a_kind_that_runs_alone_one_job_runs_at_a_time(dialect: str, jobs: Jobs, others: Jobs) -> None:
+async def test_exclusive_kind_runs_one_job_at_a_time(dialect: str, jobs: Jobs, others: Jobs) -> None:
     running, most = 0, 0
 
     async def work(parameters: dict[str, Any], report: ProgressCallback) -> None:
@@ -333,31 +333,31 @@ async def test_of_a_kind_that_runs_alone_one_job_runs_at_a_time(dialect: str, jo
     assert most == 1
 
 
-async def test_how_a_job_ended_for_good_is_told_once(database: Database, jobs: Jobs) -> None:
-    told: list[str | None] = []
+async def test_end_callback_is_called_once(database: Database, jobs: Jobs) -> None:
+    reported: list[str | None] = []
 
     async def note(tx: Connection, error: str | None) -> None:
-        told.append(error)
+        reported.append(error)
 
     async def work(parameters: dict[str, Any], report: ProgressCallback) -> None:
         if parameters:
             raise Conflict("not like this")
 
-    jobs.register("told", work, ended=note)
+    jobs.register("reported", work, ended=note)
     for parameters in ({}, {"refused": True}):
-        id = await jobs.enqueue("told", parameters)
+        id = await jobs.enqueue("reported", parameters)
         assert id is not None
         await ended(jobs, id)
-    lost = NewJob(kind="told", owner="gone", max_attempts=1, lease_until=clock.now() - timedelta(minutes=1))
+    lost = NewJob(kind="reported", owner="gone", max_attempts=1, lease_until=clock.now() - timedelta(minutes=1))
     id = await database.run(repository.add_job, lost)
     assert id is not None
     await ended(jobs, id)
-    assert told[:2] == [None, "not like this"]
-    assert len(told) == 3
-    assert "interrupted" in (told[2] or "")
+    assert reported[:2] == [None, "not like this"]
+    assert len(reported) == 3
+    assert "interrupted" in (reported[2] or "")
 
 
-async def test_an_unknown_job_is_not_found(admin: AsyncClient) -> None:
+async def test_unknown_job_is_not_found(admin: AsyncClient) -> None:
     refused(await admin.get("/jobs/77"), 404, "no job")
     refused(await admin.get("/jobs/77/events"), 404, "no job")
     refused(await admin.get("/jobs", params={"status": "lost"}), 422, "status")

@@ -1,4 +1,4 @@
-"""Daily duties: due at their time of day, once a day, and not for a time before anyone asked for them."""
+"""Daily tasks: due at their time of day, once a day, and not for times before they were configured."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def utc(text: str) -> datetime:
         ("03:00", "2026-01-10 01:59", "2026-01-09 02:00", "2026-01-09T03:00"),
         ("03:00", "2026-01-10 02:00", "2026-01-10 02:00", "2026-01-10T03:00"),
         ("23:30", "2026-01-10 22:31", "2026-01-10 22:30", "2026-01-10T23:30"),
-        # Half past midnight there is still yesterday in UTC.
+        # 00:30 there is still the previous day in UTC.
         ("00:30", "2026-01-09 23:45", "2026-01-09 23:30", "2026-01-10T00:30"),
-        # The night in which half past two is left out, and the one in which it comes twice.
+        # The night that skips 02:30, and the one that repeats it.
         ("02:30", "2026-03-29 06:00", "2026-03-29 00:30", "2026-03-29T02:30"),
         ("02:30", "2026-10-25 06:00", "2026-10-25 00:30", "2026-10-25T02:30"),
     ],
 )
-def test_the_last_time_of_day_is_the_servers_own(in_berlin: None, at: str, now: str, moment: str, key: str) -> None:
+def test_daily_time_uses_the_system_zone(in_berlin: None, at: str, now: str, moment: str, key: str) -> None:
     assert last_due(time.fromisoformat(at), utc(now)) == (utc(moment), key)
 
 
@@ -60,7 +60,7 @@ def test_the_last_time_of_day_is_the_servers_own(in_berlin: None, at: str, now: 
         ("02:30", "2026-10-25 06:00", "2026-10-25 00:30", "2026-10-25T02:30"),
     ],
 )
-def test_a_zone_that_is_set_takes_the_place_of_the_systems(at: str, now: str, moment: str, key: str) -> None:
+def test_configured_zone_overrides_the_system_zone(at: str, now: str, moment: str, key: str) -> None:
     zone = ZoneInfo("Europe/Berlin")
     assert last_due(time.fromisoformat(at), utc(now), zone) == (utc(moment), key)
     start = utc("2026-01-01 12:00")
@@ -68,15 +68,13 @@ def test_a_zone_that_is_set_takes_the_place_of_the_systems(at: str, now: str, mo
     assert len(keys) == 366
 
 
-def test_every_day_of_a_year_has_one_name(in_berlin: None) -> None:
+def test_every_day_of_a_year_has_one_key(in_berlin: None) -> None:
     start = utc("2026-01-01 12:00")
     keys = {last_due(time(2, 30), start + timedelta(minutes=20 * step))[1] for step in range(365 * 72)}
     assert len(keys) == 366
 
 
-async def test_a_duty_is_queued_once_a_day_by_whoever_looks(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_daily_task_is_queued_once_a_day(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     now = utc("2026-05-05 12:00")
     monkeypatch.setattr(clock, "now", lambda: now)
     since = utc("2026-05-05 11:00")
@@ -100,6 +98,6 @@ async def test_a_duty_is_queued_once_a_day_by_whoever_looks(
         now = utc("2026-05-05 13:00") + timedelta(days=day)
         assert await look() == day + 1
         assert await look() == day + 1
-    # After a week without anyone looking only the last one is made up for.
+    # After a week without polling, only the last missed task is queued.
     now += timedelta(days=7)
     assert await look() == 4

@@ -1,4 +1,4 @@
-"""A kitchen and a workshop to look for things in, and what people type; each with the item that has to come first."""
+"""Items of a kitchen and a workshop, and queries with the item that has to come first."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from httpx import AsyncClient
 
 from tests.inventory import Json, made, new_item
 
-# By the name they are known by in the queries.
+# By the name used in the queries below.
 ITEMS: dict[str, dict[str, Any]] = {
     "coffee": {"name": "Coffee, ground", "upc": "4006381333931", "description": "The one in the blue bag"},
     "coffee filters": {"name": "Coffee filters No. 4", "tags": ["kitchen paper"]},
@@ -45,7 +45,7 @@ ITEMS: dict[str, dict[str, Any]] = {
     "sandpaper": {"name": "Sandpaper", "description": "grit 120"},
 }
 
-# What is typed, and what comes first; None where nothing may be found.
+# Queries and the first result; None if nothing may be found.
 QUERIES: list[tuple[str, str | None]] = [
     ("coffee", "coffee"),
     ("COFFEE GROUND", "coffee"),
@@ -121,7 +121,7 @@ QUERIES: list[tuple[str, str | None]] = [
 
 
 async def stock_up(member: AsyncClient) -> dict[str, Json]:
-    """The items as they were answered."""
+    """The items from the responses."""
     kind = made(await member.post("/types/", json={"name": "Electronics"}))
     items = {known_as: await new_item(member, **fields) for known_as, fields in ITEMS.items()}
     await member.patch(f"/items/{items['esp32']['id']}", json={"type_id": kind["id"]})

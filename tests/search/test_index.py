@@ -1,4 +1,4 @@
-"""The index of the search says what the items say, however they change, and wherever their rows come from."""
+"""The search index matches the items, however they change and wherever their rows come from."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ async def _names(client: AsyncClient, typed: str) -> list[str]:
 
 
 async def _run(config: Config, statement: str) -> list[Any]:
-    """Past Stocky, and off the loop: Stocky may be about to end a transaction there."""
+    """Runs SQL beside Stocky in a thread, since Stocky may be committing on the loop."""
     return await asyncio.to_thread(schema.run, config, statement)
 
 
 async def _in_step(app: Litestar, config: Config) -> None:
-    """Nothing is marked any more, and everything is in the index as it is."""
+    """Waits until no item is marked, and checks the index."""
     while not await app.state.search_index.process_pending():
         pass
     assert await _run(config, "SELECT item_id FROM search_pending") == []
@@ -43,7 +43,7 @@ async def _in_step(app: Litestar, config: Config) -> None:
     assert await find_index_faults(config) == []
 
 
-async def test_every_change_of_an_item_is_found_at_once_and_indexed(
+async def test_item_changes_are_found_at_once_and_indexed(
     app: Litestar, config: Config, member: AsyncClient, scanner: AsyncClient
 ) -> None:
     item = await new_item(member, "Capacitor")
@@ -103,9 +103,7 @@ async def test_every_change_of_an_item_is_found_at_once_and_indexed(
     assert await _names(member, "unknwon") == ["Unknown 7610800000123"]
 
 
-async def test_what_was_merged_is_found_as_what_it_was_merged_into(
-    app: Litestar, config: Config, member: AsyncClient
-) -> None:
+async def test_merged_item_is_found_as_its_target(app: Litestar, config: Config, member: AsyncClient) -> None:
     stub = await new_item(member, "Unknown thing", upc="4006381333931")
     pencil = await new_item(member, "Pencil")
     await _in_step(app, config)
@@ -120,9 +118,7 @@ async def test_what_was_merged_is_found_as_what_it_was_merged_into(
         await _in_step(app, config)
 
 
-async def test_more_changes_than_are_looked_through_are_indexed_in_the_end(
-    app: Litestar, config: Config, member: AsyncClient
-) -> None:
+async def test_many_changes_are_indexed_eventually(app: Litestar, config: Config, member: AsyncClient) -> None:
     now = "2026-01-31T12:00:00.000000Z"
     codes = islice(map("".join, product("QXZJKV", repeat=4)), 650)
     values = ", ".join(f"('{code}', 'Thing {at}', 'other', '{now}', '{now}')" for at, code in enumerate(codes))
@@ -131,9 +127,7 @@ async def test_more_changes_than_are_looked_through_are_indexed_in_the_end(
     assert await _names(member, "thing 649") == ["Thing 649"]
 
 
-async def test_nothing_is_found_by_a_text_that_it_has_no_longer_however_much_has_changed(
-    app: Litestar, config: Config, member: AsyncClient
-) -> None:
+async def test_outdated_text_finds_nothing(app: Litestar, config: Config, member: AsyncClient) -> None:
     now = "2026-01-31T12:00:00.000000Z"
     codes = islice(map("".join, product("QXZJKV", repeat=4)), 650)
     values = ", ".join(f"('{code}', 'Thing {at}', 'other', '{now}', '{now}')" for at, code in enumerate(codes))
@@ -148,7 +142,7 @@ async def test_nothing_is_found_by_a_text_that_it_has_no_longer_however_much_has
     assert await _names(member, "gadget 649") == ["Gadget 649"]
 
 
-async def test_slips_in_several_words_find_the_one_among_many_that_is_meant(
+async def test_errors_in_several_words_find_the_intended_item(
     app: Litestar, config: Config, member: AsyncClient
 ) -> None:
     now = "2026-01-31T12:00:00.000000Z"
@@ -162,7 +156,7 @@ async def test_slips_in_several_words_find_the_one_among_many_that_is_meant(
         assert (await _names(member, typed))[0] == "Coffee small 2150"
 
 
-async def test_a_restored_backup_is_found_by_its_own_words(app: Litestar, config: Config, admin: AsyncClient) -> None:
+async def test_restored_backup_is_searchable(app: Litestar, config: Config, admin: AsyncClient) -> None:
     await new_item(admin, "Crème brûlée", upc="4006381333931", tags=["dessert"])
     await _in_step(app, config)
     dump = await take(admin)
@@ -180,7 +174,7 @@ async def test_a_restored_backup_is_found_by_its_own_words(app: Litestar, config
 
 
 async def test_imported_rows_are_found(app: Litestar, config: Config, admin: AsyncClient) -> None:
-    kept = await new_item(admin, "Cumin")
+    cumin = await new_item(admin, "Cumin")
     dump = await take(admin)
     await restore(admin, dump)
     item = await new_item(admin, "Saffron", upc="4006381333931")
@@ -193,12 +187,12 @@ async def test_imported_rows_are_found(app: Litestar, config: Config, admin: Asy
     for _ in ("marked", "indexed"):
         assert await _names(admin, "safron") == ["Saffron"]
         assert await _names(admin, "4006381333931") == ["Saffron"]
-        assert await _names(admin, kept["code"]) == ["Cumin"]
+        assert await _names(admin, cumin["code"]) == ["Cumin"]
         await _in_step(app, config)
     assert (await get(admin, f"/items/{item['id']}"))["name"] == "Saffron"
 
 
-async def test_a_dump_restored_by_hand_is_indexed_when_stocky_starts_on_it(
+async def test_manually_restored_dump_is_indexed_at_start(
     config: Config, admin: AsyncClient, dialect: str, databases: TestDatabases, tmp_path: Path
 ) -> None:
     await new_item(admin, "Cardamom pods")
@@ -220,9 +214,7 @@ async def test_a_dump_restored_by_hand_is_indexed_when_stocky_starts_on_it(
             await database.close()
 
 
-async def test_what_was_folded_before_measures_were_is_found_as_they_are_typed_once_it_is_migrated(
-    dialect: str, databases: TestDatabases, tmp_path: Path
-) -> None:
+async def test_migration_reindexes_items_with_measures(dialect: str, databases: TestDatabases, tmp_path: Path) -> None:
     now = "2026-01-31T12:00:00.000000Z"
     with databases.empty(dialect, tmp_path) as url:
         older = load(settings(url, tmp_path))
@@ -252,7 +244,7 @@ async def test_what_was_folded_before_measures_were_is_found_as_they_are_typed_o
 
 @pytest.mark.parametrize("damage", ["UPDATE search_index_data SET block = X'00'", "DELETE FROM search_index_docsize"])
 @pytest.mark.one_database
-async def test_a_damaged_index_is_found_and_made_anew(
+async def test_damaged_index_is_reported_and_rebuilt(
     damage: str, app: Litestar, config: Config, environ: dict[str, str], member: AsyncClient
 ) -> None:
     await new_item(member, "Coffee")
@@ -260,14 +252,14 @@ async def test_a_damaged_index_is_found_and_made_anew(
     await _run(config, damage)
     if "docsize" in damage:
         [fault] = await find_index_faults(config)
-        assert "is in the index or among its texts, and not in both; 'stocky reindex'" in fault.message
+        assert "is in only one of the index and its texts; 'stocky reindex'" in fault.message
     answer = await asyncio.to_thread(stocky, environ, "reindex")
     assert answer.returncode == 0, answer.stderr
     await _in_step(app, config)
     assert await _names(member, "coffe") == ["Coffee"]
 
 
-async def test_check_finds_an_index_that_is_out_of_step_and_reindex_mends_it(
+async def test_outdated_index_is_reported_and_rebuilt(
     app: Litestar, config: Config, environ: dict[str, str], member: AsyncClient
 ) -> None:
     item = await new_item(member, "Coffee")
@@ -276,7 +268,7 @@ async def test_check_finds_an_index_that_is_out_of_step_and_reindex_mends_it(
     await _run(config, f"UPDATE search_text SET text = replace(text, 'coffee', 'cocoa') WHERE item_id = {item['id']}")
     [fault] = await find_index_faults(config)
     assert fault.check == "search"
-    assert f"item {item['id']} is looked for by other words than it has; 'stocky reindex'" in fault.message
+    assert f"item {item['id']} has other words in the index than its own; 'stocky reindex'" in fault.message
     answer = stocky(environ, "check")
     assert (answer.returncode, answer.stdout.count("\n")) == (1, 1)
     answer = await asyncio.to_thread(stocky, environ, "reindex")
@@ -286,9 +278,7 @@ async def test_check_finds_an_index_that_is_out_of_step_and_reindex_mends_it(
     assert await _names(member, "cofee") == ["Coffee"]
 
 
-async def test_an_index_that_was_emptied_is_made_again_while_it_serves(
-    app: Litestar, config: Config, member: AsyncClient
-) -> None:
+async def test_emptied_index_is_rebuilt_while_serving(app: Litestar, config: Config, member: AsyncClient) -> None:
     await new_item(member, "Capacitor")
     await _in_step(app, config)
     await app.state.database.run(index._empty)

@@ -1,4 +1,4 @@
-"""The search box: what people type finds what they mean, on every database alike."""
+"""The search: queries find the intended items, equally on both databases."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def _first(reader: AsyncClient, items: dict[str, Json], typed: str) -> str
     return known_as[found[0]["id"]] if found else None
 
 
-async def test_what_is_meant_comes_first(app: Litestar, member: AsyncClient, reader: AsyncClient) -> None:
+async def test_intended_item_comes_first(app: Litestar, member: AsyncClient, reader: AsyncClient) -> None:
     items = await stock_up(member)
     as_it_changes = {typed: await _first(reader, items, typed) for typed, _ in QUERIES}
     assert as_it_changes == dict(QUERIES)
@@ -44,9 +44,7 @@ async def test_what_is_meant_comes_first(app: Litestar, member: AsyncClient, rea
         assert (await get(reader, "/search", q=item["code"].lower()))[0]["id"] == item["id"]
 
 
-async def test_short_words_of_any_script_find_what_contains_them(
-    app: Litestar, config: Config, member: AsyncClient
-) -> None:
+async def test_short_words_of_any_script_match(app: Litestar, config: Config, member: AsyncClient) -> None:
     chance = random.Random(7)
     scripts = ("10k", "kωμ2", "бвст", "緑茶冷粉", "a5茶в")
 
@@ -64,7 +62,7 @@ async def test_short_words_of_any_script_find_what_contains_them(
         assert {row["id"] for row in found if row["match"]["kind"] != "similar"} == meant, typed
 
 
-async def test_better_matches_come_before_others(app: Litestar, member: AsyncClient) -> None:
+async def test_better_matches_come_first(app: Litestar, member: AsyncClient) -> None:
     inside = await new_item(member, "Steak")
     word = await new_item(member, "Green tea")
     described = await new_item(member, "Biscuits", description="For tea")
@@ -80,7 +78,7 @@ async def test_better_matches_come_before_others(app: Litestar, member: AsyncCli
         await app.state.search_index.sync()
 
 
-async def test_a_row_is_the_item_with_its_stock_and_why_it_was_found(member: AsyncClient) -> None:
+async def test_result_has_stock_and_match(member: AsyncClient) -> None:
     item = await new_item(member, "Milk")
     shelf, fridge = await new_location(member, "Shelf"), await new_location(member, "Fridge")
     await new_stock(member, item, shelf, 1)
@@ -99,7 +97,7 @@ async def test_a_row_is_the_item_with_its_stock_and_why_it_was_found(member: Asy
     assert 0.3 <= match["score"] < 1
 
 
-async def test_hidden_items_are_not_found(app: Litestar, member: AsyncClient) -> None:
+async def test_inactive_items_are_not_found(app: Litestar, member: AsyncClient) -> None:
     item = await new_item(member, "Salt", upc="4006381333931")
     await app.state.search_index.sync()
     await member.delete(f"/items/{item['id']}")
@@ -109,7 +107,7 @@ async def test_hidden_items_are_not_found(app: Litestar, member: AsyncClient) ->
         await app.state.search_index.sync()
 
 
-async def test_answers_are_capped(app: Litestar, member: AsyncClient) -> None:
+async def test_number_of_results_is_bounded(app: Litestar, member: AsyncClient) -> None:
     for number in range(25):
         await new_item(member, f"Cable {number}")
     await app.state.search_index.sync()
@@ -121,7 +119,7 @@ async def test_answers_are_capped(app: Litestar, member: AsyncClient) -> None:
 
 
 @pytest.mark.one_postgres
-async def test_what_cannot_be_searched_is_refused(member: AsyncClient) -> None:
+async def test_invalid_search_is_rejected(member: AsyncClient) -> None:
     refused(await member.get("/search"), 422)
     refused(await member.get("/search", params={"q": ""}), 422)
     refused(await member.get("/search", params={"q": "a" * 201}), 422)
@@ -131,7 +129,7 @@ async def test_what_cannot_be_searched_is_refused(member: AsyncClient) -> None:
     assert await get(member, "/search", q="abcdefgh" * 25) == []
 
 
-async def test_the_event_loop_ranks_nothing(
+async def test_ranking_runs_outside_the_event_loop(
     app: Litestar, member: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(3):

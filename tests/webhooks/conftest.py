@@ -1,4 +1,4 @@
-"""A Stocky that may send to this machine, and a receiver there."""
+"""A Stocky that may send webhooks to this machine, and a receiver."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is not taken is sent again after a tenth of a second, and not after ten."""
+    """Failed deliveries are retried after 0.1 seconds instead of ten."""
     monkeypatch.setattr("stocky.webhooks.delivery.FIRST_BACK_OFF", timedelta(seconds=0.1))
     monkeypatch.setattr("stocky.webhooks.delivery.LAST_BACK_OFF", timedelta(seconds=0.1))
 

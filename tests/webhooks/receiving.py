@@ -1,4 +1,4 @@
-"""A receiver of webhooks on a port of its own: it notes what it is sent, and answers what a test tells it to."""
+"""A receiver of webhooks on its own port: records requests and sends the responses that a test sets."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Received:
 
 
 def answer(status: int = 204, *headers: str) -> Answer:
-    """An answer without a body."""
+    """A response without a body."""
 
     async def send(writer: asyncio.StreamWriter) -> None:
         writer.write("\r\n".join([f"HTTP/1.1 {status} It", "Content-Length: 0", *headers, "", ""]).encode())
@@ -63,7 +63,7 @@ def answer(status: int = 204, *headers: str) -> Answer:
 
 
 class Receiver:
-    """Answers the next requests with what is in `answers`, and all others with `usual`."""
+    """Responds to the next requests with `answers`, and to all others with `usual`."""
 
     def __init__(self) -> None:
         self.received: list[Received] = []
@@ -77,29 +77,29 @@ class Receiver:
         return f"http://127.0.0.1:{self.port}/hook/very-secret-path"
 
     async def open(self, tls: ssl.SSLContext | None = None) -> None:
-        """Comes, or comes back to the port where it was."""
+        """Starts, or restarts on the same port."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     def close(self) -> None:
-        """Goes away."""
+        """Stops."""
         assert self._server is not None
         self._server.close()
 
     async def until(self, count: int, kind: str | None = None) -> list[Received]:
-        """Everything of this kind that was received, when it is so many."""
+        """All requests of this kind, once there are `count`."""
         async with asyncio.timeout(SECONDS):
             while len(found := [each for each in self.received if kind in (None, each.type)]) < count:  # noqa: ASYNC110 - another process tells no event
                 await asyncio.sleep(0.02)
         return found
 
-    def told_ids(self) -> list[int]:
-        """The ids of the ledger's events in the order in which they were told, each message counted once."""
+    def event_ids(self) -> list[int]:
+        """The ledger ids in the order of their receipt, each message counted once."""
         messages = {each.id: each for each in self.received if each.type == "stock.recorded"}
         return [event["id"] for each in messages.values() for event in each.data["events"]]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # Whoever sent may have gone, and so may the test.
+        # The sender or the test may have ended.
         with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError, ssl.SSLError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode().splitlines()[1:-1]
             headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in head)}
@@ -111,7 +111,7 @@ class Receiver:
 
 @asynccontextmanager
 async def receiving() -> AsyncIterator[Receiver]:
-    """A receiver for the length of the block."""
+    """A receiver for the duration of the block."""
     receiver = Receiver()
     await receiver.open()
     yield receiver
@@ -119,7 +119,7 @@ async def receiving() -> AsyncIterator[Receiver]:
 
 
 async def hooked(admin: AsyncClient, receiver: Receiver, *event_types: str, **fields: Any) -> Json:
-    """A webhook that leads to the receiver, with its secret."""
+    """A webhook to the receiver, with its secret."""
     types = list(event_types) or ["stock.recorded"]
     return made(await admin.post("/webhooks/", json={"url": receiver.url, "event_types": types, **fields}))
 
@@ -132,13 +132,13 @@ async def post_events(client: AsyncClient, item: Json, shelf: Json, count: int =
 
 
 async def deliveries(admin: AsyncClient, webhook: Json, **query: Any) -> list[Json]:
-    """Its deliveries, oldest first."""
+    """The deliveries of a webhook, oldest first."""
     found: list[Json] = await get(admin, f"/webhooks/{webhook['id']}/deliveries", **query)
     return found[::-1]
 
 
 async def until_so(is_so: Callable[[], Awaitable[Any]]) -> Any:
-    """What `is_so` says, as soon as that is true."""
+    """The first true result of `is_so`."""
     async with asyncio.timeout(SECONDS):
         while not (found := await is_so()):  # noqa: ASYNC110 - what another task does tells no event
             await asyncio.sleep(0.05)

@@ -1,4 +1,4 @@
-"""Where webhooks may lead: to public addresses, into one's own network where that is set, never to link-local ones."""
+"""Allowed addresses of webhooks: public ones, private ones if configured, never link-local ones."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ NEVER = [
 
 
 @pytest.mark.parametrize("text", PUBLIC + PRIVATE + NEVER)
-def test_addresses_are_public_or_private_or_none_of_a_receiver(text: str) -> None:
+def test_addresses_are_public_private_or_forbidden(text: str) -> None:
     address = ipaddress.ip_address(text)
     assert may_be_reached(address, to_private=False) is (text in PUBLIC)
     assert may_be_reached(address, to_private=True) is (text in PUBLIC + PRIVATE)
 
 
 def names(monkeypatch: pytest.MonkeyPatch, **known: list[str]) -> None:
-    """From now on these names, with an underscore for a dot, have these addresses."""
+    """Makes these names, with an underscore for a dot, resolve to these addresses."""
     real = socket.getaddrinfo
 
     def look_up(host: str, port: int, *rest: Any, **more: Any) -> Any:
@@ -51,7 +51,7 @@ def names(monkeypatch: pytest.MonkeyPatch, **known: list[str]) -> None:
 
 
 async def until_tried(admin: AsyncClient, webhook: Json) -> Json:
-    """Its one delivery, when it was tried."""
+    """The one delivery of a webhook, after its first attempt."""
 
     async def tried() -> Json | None:
         [delivery] = await deliveries(admin, webhook)
@@ -63,33 +63,37 @@ async def until_tried(admin: AsyncClient, webhook: Json) -> Json:
 
 @pytest.mark.one_database
 class TestToPublicOnly:
-    """Without the setting."""
+    """The configuration without the setting."""
 
     @pytest.fixture
     def environ(self, environ: dict[str, str]) -> dict[str, str]:
         return environ | {"STOCKY_WEBHOOKS_TO_PRIVATE": "false"}
 
     @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "0x7f.1", "2130706433", "home_lan"])
-    async def test_a_private_address_is_refused_with_the_setting_s_name(
+    async def test_private_address_is_rejected_naming_the_setting(
         self, admin: AsyncClient, monkeypatch: pytest.MonkeyPatch, host: str
     ) -> None:
         names(monkeypatch, home_lan=["192.168.1.5", "fe80::1"])
         body = {"url": f"http://{host.replace('_', '.')}:8123/hook", "event_types": ["stock.recorded"]}
-        told = "127.0.0.1 is a private address" if host == "127.0.0.1" else "private address"
-        refused(await admin.post("/webhooks/", json=body), 422, "STOCKY_WEBHOOKS_TO_PRIVATE", told)
+        words = "127.0.0.1 is a private address" if host == "127.0.0.1" else "private address"
+        refused(await admin.post("/webhooks/", json=body), 422, "STOCKY_WEBHOOKS_TO_PRIVATE", words)
         assert await get(admin, "/webhooks/") == []
         refused(
-            await admin.post("/webhooks/", json=body | {"url": "http://0.0.0.0/"}), 422, "0.0.0.0 is an address, to"
+            await admin.post("/webhooks/", json=body | {"url": "http://0.0.0.0/"}),
+            422,
+            "0.0.0.0 is an address to which",
         )
 
-    async def test_neither_is_one_changed_to(self, admin: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_change_to_private_address_is_rejected(
+        self, admin: AsyncClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         names(monkeypatch, hook_example=["93.184.216.34"])
         body = {"url": "http://hook.example/", "event_types": ["stock.recorded"], "is_active": False}
         path = f"/webhooks/{made(await admin.post('/webhooks/', json=body))['id']}"
         refused(await admin.patch(path, json={"url": "http://10.0.0.1/"}), 422, "STOCKY_WEBHOOKS_TO_PRIVATE")
         assert (await get(admin, path))["url"] == body["url"]
 
-    async def test_a_name_that_has_moved_inside_since_is_not_connected_to(
+    async def test_name_that_became_private_is_not_connected_to(
         self, admin: AsyncClient, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         names(monkeypatch, hook_example=["93.184.216.34"])
@@ -102,16 +106,16 @@ class TestToPublicOnly:
 
 
 @pytest.mark.one_database
-async def test_a_name_nobody_knows_yet_is_taken_and_told_when_it_is_sent_to(admin: AsyncClient) -> None:
+async def test_unresolvable_name_is_accepted_and_fails_on_delivery(admin: AsyncClient) -> None:
     body = {"url": "http://nobody.invalid/", "event_types": ["stock.recorded"]}
     webhook = made(await admin.post("/webhooks/", json=body))
     assert (await admin.post(f"/webhooks/{webhook['id']}/test")).status_code == 202
     error = (await until_tried(admin, webhook))["error"]
-    assert error == "cannot be reached: no address is known for the name nobody.invalid"
+    assert error == "cannot be reached: the name nobody.invalid cannot be resolved"
 
 
 @pytest.mark.one_database
-async def test_it_is_connected_to_the_address_that_was_checked_and_the_next_where_that_fails(
+async def test_checked_addresses_are_tried_in_order(
     admin: AsyncClient, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names(monkeypatch, hook_example=["127.0.0.2", "127.0.0.1"])
@@ -119,12 +123,12 @@ async def test_it_is_connected_to_the_address_that_was_checked_and_the_next_wher
     url = f"http://hook.example:{receiver.port}/a?b=c"
     made(await admin.patch(f"/webhooks/{webhook['id']}", json={"url": url}))
     assert (await admin.post(f"/webhooks/{webhook['id']}/test")).status_code == 202
-    [told] = await receiver.until(1)
-    assert told.headers["host"] == f"hook.example:{receiver.port}"
+    [received] = await receiver.until(1)
+    assert received.headers["host"] == f"hook.example:{receiver.port}"
 
 
 def _certificate(directory: Path, name: str) -> tuple[Path, Path]:
-    """A certificate of that name, which vouches for itself, and its key."""
+    """A self-signed certificate of that name, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)
@@ -148,9 +152,7 @@ def _certificate(directory: Path, name: str) -> tuple[Path, Path]:
     return certificate_file, key_file
 
 
-async def test_the_certificate_has_to_be_the_name_s_whatever_the_address(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_certificate_must_match_the_host_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     certificate, key = _certificate(tmp_path, "hook.example")
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     names(monkeypatch, hook_example=["127.0.0.1"], other_example=["127.0.0.1"])

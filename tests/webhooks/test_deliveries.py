@@ -1,4 +1,4 @@
-"""What receivers are sent: all of it, in order, again until they take it, and nothing that is not theirs."""
+"""Deliveries: complete, in order, retried until accepted, and only of subscribed events."""
 
 from __future__ import annotations
 
@@ -25,51 +25,51 @@ pytestmark = pytest.mark.one_postgres
 A_WHILE = 1.5
 
 
-async def test_the_ledger_is_told_in_order_and_signed(
+async def test_ledger_is_delivered_in_order_and_signed(
     admin: AsyncClient, member: AsyncClient, receiver: Receiver, item: Json, shelf: Json
 ) -> None:
     await post_events(member, item, shelf)
     webhook = await hooked(admin, receiver)
     ids = await post_events(member, item, shelf, 3)
-    [told] = await receiver.until(1)
-    assert told.is_signed_by(webhook["secret"])
-    assert told.headers["content-type"] == "application/json"
-    assert told.headers["user-agent"].startswith("Stocky/")
-    assert abs(int(told.headers["webhook-timestamp"]) - time.time()) < 60
-    assert told.type == "stock.recorded"
-    assert (told.data["after"], told.data["position"]) == (webhook["position"], ids[-1])
+    [received] = await receiver.until(1)
+    assert received.is_signed_by(webhook["secret"])
+    assert received.headers["content-type"] == "application/json"
+    assert received.headers["user-agent"].startswith("Stocky/")
+    assert abs(int(received.headers["webhook-timestamp"]) - time.time()) < 60
+    assert received.type == "stock.recorded"
+    assert (received.data["after"], received.data["position"]) == (webhook["position"], ids[-1])
     events = [await get(member, f"/events/{id}") for id in ids]
-    assert told.data["events"] == events
-    assert told.message["timestamp"] == events[-1]["recorded_at"]
+    assert received.data["events"] == events
+    assert received.message["timestamp"] == events[-1]["recorded_at"]
 
     async def delivered() -> list[Json]:
         return await deliveries(admin, webhook, status="delivered")
 
     [delivery] = await until_so(delivered)
-    assert (delivery["message_id"], delivery["attempts"], delivery["response_status"]) == (told.id, 1, 204)
+    assert (delivery["message_id"], delivery["attempts"], delivery["response_status"]) == (received.id, 1, 204)
     assert (delivery["position"], delivery["error"]) == (ids[-1], None)
     assert (await get(admin, f"/webhooks/{webhook['id']}"))["position"] == ids[-1]
     seen = await get(admin, f"/webhooks/{webhook['id']}/deliveries/{delivery['id']}")
-    assert seen["payload"] == told.message
+    assert seen["payload"] == received.message
 
 
-async def test_a_hundred_events_make_a_delivery_and_each_goes_on_from_the_one_before(
+async def test_delivery_holds_up_to_a_hundred_events(
     admin: AsyncClient, member: AsyncClient, receiver: Receiver, item: Json, shelf: Json
 ) -> None:
     await hooked(admin, receiver)
     ids = await post_events(member, item, shelf, 250)
 
-    async def all_told() -> bool:
-        return len(receiver.told_ids()) == len(ids)
+    async def all_received() -> bool:
+        return len(receiver.event_ids()) == len(ids)
 
-    await until_so(all_told)
-    assert receiver.told_ids() == ids
+    await until_so(all_received)
+    assert receiver.event_ids() == ids
     chain = [(each.data["after"], each.data["position"]) for each in receiver.received]
     assert [after for after, _ in chain[1:]] == [position for _, position in chain[:-1]]
     assert max(len(each.data["events"]) for each in receiver.received) == 100
 
 
-async def test_what_is_not_taken_is_sent_again_under_the_same_id_before_anything_else(
+async def test_failed_delivery_is_retried_first_with_the_same_id(
     admin: AsyncClient, member: AsyncClient, receiver: Receiver, item: Json, shelf: Json, impatient: None
 ) -> None:
     webhook = await hooked(admin, receiver)
@@ -82,7 +82,7 @@ async def test_what_is_not_taken_is_sent_again_under_the_same_id_before_anything
     assert [each.body for each in same] == [same[0].body] * 4
     assert all(each.is_signed_by(webhook["secret"]) for each in receiver.received)
     assert last.id != same[0].id
-    assert receiver.told_ids() == ids
+    assert receiver.event_ids() == ids
     times = [int(each.headers["webhook-timestamp"]) for each in same]
     assert times[2] - times[1] >= 1, "as long as it was asked to wait"
 
@@ -94,7 +94,7 @@ async def test_what_is_not_taken_is_sent_again_under_the_same_id_before_anything
     assert (await get(admin, f"/webhooks/{webhook['id']}"))["failing_since"] is None
 
 
-async def test_no_more_pings_wait_than_deliveries_may(
+async def test_waiting_pings_are_bounded(
     admin: AsyncClient, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("stocky.webhooks.repository.MAX_WAITING", 2)
@@ -103,13 +103,13 @@ async def test_no_more_pings_wait_than_deliveries_may(
     path = f"/webhooks/{webhook['id']}"
     for _ in range(2):
         assert (await admin.post(f"{path}/test")).status_code == 202
-    refused(await admin.post(f"{path}/test"), 409, "2 deliveries wait")
+    refused(await admin.post(f"{path}/test"), 409, "2 deliveries are waiting")
     assert (await get(admin, path))["waiting"] == 2
     made(await admin.patch(path, json={"skip_missed": True}))
     assert (await admin.post(f"{path}/test")).status_code == 202
 
 
-async def test_of_an_alert_that_was_deleted_nothing_is_told(
+async def test_deleted_alert_is_not_sent(
     admin: AsyncClient, member: AsyncClient, receiver: Receiver, config: Config
 ) -> None:
     webhook = await hooked(admin, receiver, "alert.raised")
@@ -123,7 +123,7 @@ async def test_of_an_alert_that_was_deleted_nothing_is_told(
     assert [each.data["alert_type"] for each in receiver.received] == ["kept"]
 
 
-async def test_an_inactive_webhook_goes_on_where_it_stood_or_begins_with_now(
+async def test_reactivated_webhook_continues_or_skips(
     admin: AsyncClient, member: AsyncClient, receiver: Receiver, item: Json, shelf: Json
 ) -> None:
     patient, hasty = await hooked(admin, receiver), await hooked(admin, receiver, "stock.recorded", "alert.raised")
@@ -138,13 +138,13 @@ async def test_an_inactive_webhook_goes_on_where_it_stood_or_begins_with_now(
     assert receiver.received == []
     made(await admin.patch(f"/webhooks/{patient['id']}", json={"is_active": True}))
     await receiver.until(1)
-    assert receiver.told_ids() == ids
+    assert receiver.event_ids() == ids
     new = await post_events(member, item, shelf)
     await receiver.until(3)
-    assert sorted(receiver.told_ids()) == sorted(ids + new + new)
+    assert sorted(receiver.event_ids()) == sorted(ids + new + new)
 
 
-async def test_what_was_dropped_or_delivered_can_be_sent_again(
+async def test_delivery_can_be_redelivered(
     admin: AsyncClient, member: AsyncClient, receiver: Receiver, item: Json, shelf: Json
 ) -> None:
     receiver.usual = answer(500)
@@ -167,7 +167,7 @@ async def test_what_was_dropped_or_delivered_can_be_sent_again(
         await until_so(delivered)
 
 
-async def test_one_that_waits_is_tried_at_once_when_asked(admin: AsyncClient, receiver: Receiver) -> None:
+async def test_redeliver_sends_a_waiting_delivery_at_once(admin: AsyncClient, receiver: Receiver) -> None:
     receiver.answers = [answer(500)]
     webhook = await hooked(admin, receiver)
     path = f"/webhooks/{webhook['id']}"
@@ -182,7 +182,7 @@ async def test_one_that_waits_is_tried_at_once_when_asked(admin: AsyncClient, re
     assert (first.id, second.id, second.type, second.data) == (first.id, first.id, "ping", {})
 
 
-async def test_alerts_are_told_when_they_are_raised_and_when_they_are_over(
+async def test_raised_and_resolved_alerts_are_sent(
     admin: AsyncClient, member: AsyncClient, receiver: Receiver, shelf: Json
 ) -> None:
     await hooked(admin, receiver, "alert.raised", "alert.resolved")
@@ -196,8 +196,8 @@ async def test_alerts_are_told_when_they_are_raised_and_when_they_are_over(
         made(await member.patch(f"/alerts/{mine['id']}/resolve"))
     await receiver.until(4)
     await asyncio.sleep(A_WHILE)
-    told = [(each.type, each.data["alert_type"], each.data["is_active"]) for each in receiver.received]
-    assert told == [
+    received = [(each.type, each.data["alert_type"], each.data["is_active"]) for each in receiver.received]
+    assert received == [
         ("alert.raised", "low_stock", True),
         ("alert.resolved", "low_stock", False),
         ("alert.raised", "other", True),
@@ -208,7 +208,7 @@ async def test_alerts_are_told_when_they_are_raised_and_when_they_are_over(
     assert receiver.received[3].data == shown[mine["id"]]
 
 
-async def test_a_webhook_is_told_what_it_asked_for_and_from_when_it_asked(
+async def test_webhook_gets_subscribed_types_from_then_on(
     admin: AsyncClient, member: AsyncClient, receiver: Receiver, item: Json, shelf: Json
 ) -> None:
     webhook = await hooked(admin, receiver, "alert.resolved")
@@ -219,10 +219,10 @@ async def test_a_webhook_is_told_what_it_asked_for_and_from_when_it_asked(
     await receiver.until(1)
     await asyncio.sleep(A_WHILE)
     assert [each.type for each in receiver.received] == ["stock.recorded"]
-    assert receiver.told_ids() == ids
+    assert receiver.event_ids() == ids
 
 
-async def test_a_merge_is_told_like_everything_else_in_the_ledger(
+async def test_merge_is_sent_like_other_ledger_events(
     admin: AsyncClient, member: AsyncClient, receiver: Receiver, item: Json, shelf: Json
 ) -> None:
     other = await new_item(member, "Tea")
@@ -233,36 +233,34 @@ async def test_a_merge_is_told_like_everything_else_in_the_ledger(
     assert await total(member, other) == 2
     last = max(event["id"] for event in (await get(member, "/events"))["events"])
 
-    async def all_told() -> bool:
-        return receiver.told_ids()[-1] == last
+    async def all_received() -> bool:
+        return receiver.event_ids()[-1] == last
 
-    await until_so(all_told)
-    assert receiver.told_ids() == list(range(ids[0], last + 1))
+    await until_so(all_received)
+    assert receiver.event_ids() == list(range(ids[0], last + 1))
 
 
-async def test_scheduled_backups_are_told(admin: AsyncClient, app: Litestar, receiver: Receiver) -> None:
+async def test_scheduled_backup_is_sent(admin: AsyncClient, app: Litestar, receiver: Receiver) -> None:
     await hooked(admin, receiver, "backup.finished", "backup.failed")
     job = await app.state.jobs.enqueue("backup.scheduled", {})
     made_backup = (await finished(admin, job))["result"]
-    [told] = await receiver.until(1)
-    assert (told.type, told.data["filename"]) == ("backup.finished", made_backup["filename"])
+    [received] = await receiver.until(1)
+    assert (received.type, received.data["filename"]) == ("backup.finished", made_backup["filename"])
 
 
 @pytest.mark.one_database
-async def test_a_backup_that_fails_is_told(
-    admin: AsyncClient, app: Litestar, receiver: Receiver, config: Config
-) -> None:
+async def test_failed_backup_is_sent(admin: AsyncClient, app: Litestar, receiver: Receiver, config: Config) -> None:
     await hooked(admin, receiver, "backup.failed", "alert.raised")
     config.backup_dir.rmdir() if config.backup_dir.is_dir() else None
     config.backup_dir.write_text("in the way")
     job = await app.state.jobs.enqueue("backup.scheduled", {})
     assert (await finished(admin, job))["status"] == "failed"
-    told = await receiver.until(2)
-    assert sorted(each.type for each in told) == ["alert.raised", "backup.failed"]
-    assert "scheduled backup failed" in told[0].data["message"]
+    received = await receiver.until(2)
+    assert sorted(each.type for each in received) == ["alert.raised", "backup.failed"]
+    assert "scheduled backup failed" in received[0].data["message"]
 
 
-async def test_who_is_far_behind_is_told_the_rest_from_the_ledger_when_there_is_room(
+async def test_receiver_far_behind_catches_up_from_the_ledger(
     admin: AsyncClient,
     member: AsyncClient,
     receiver: Receiver,
@@ -285,18 +283,18 @@ async def test_who_is_far_behind_is_told_the_rest_from_the_ledger_when_there_is_
     assert await is_full()
     receiver.usual = answer()
 
-    async def all_told() -> bool:
-        return len(receiver.told_ids()) == len(ids)
+    async def all_received() -> bool:
+        return len(receiver.event_ids()) == len(ids)
 
-    await until_so(all_told)
-    assert receiver.told_ids() == ids
+    await until_so(all_received)
+    assert receiver.event_ids() == ids
 
 
-async def test_deliveries_and_news_are_kept_for_a_while_and_no_longer(
+async def test_old_deliveries_and_notifications_are_removed(
     app: Litestar, admin: AsyncClient, member: AsyncClient, receiver: Receiver, config: Config,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("stocky.webhooks.queues.KEPT", 3)
+    monkeypatch.setattr("stocky.webhooks.queues.MAX_DELIVERIES", 3)
     webhook = await hooked(admin, receiver, "alert.raised")
     for number in range(6):
         made(await member.post("/alerts/", json={"alert_type": "other", "message": str(number)}))
@@ -314,21 +312,21 @@ async def test_deliveries_and_news_are_kept_for_a_while_and_no_longer(
     assert await deliveries(admin, webhook) == []
     assert await run_beside(config, "SELECT count(*) FROM webhook_news") == [(1,)]
     made(await member.post("/alerts/", json={"alert_type": "other", "message": "new"}))
-    told = await receiver.until(7)
-    assert told[-1].data["message"] == "new"
+    received = await receiver.until(7)
+    assert received[-1].data["message"] == "new"
 
 
-async def test_news_of_the_last_days_waits_however_much_of_it_there_is(app: Litestar, config: Config) -> None:
-    news = """
+async def test_recent_notifications_are_not_removed(app: Litestar, config: Config) -> None:
+    notifications = """
     WITH RECURSIVE number (value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM number WHERE value < 10500)
     INSERT INTO webhook_news (event_type, data, occurred_at) SELECT 'backup.failed', '{}', '%s' FROM number
     """
-    await run_beside(config, news % (clock.now() - timedelta(days=29)).strftime("%Y-%m-%dT%H:%M:%S.000000Z"))
+    await run_beside(config, notifications % (clock.now() - timedelta(days=29)).strftime("%Y-%m-%dT%H:%M:%S.000000Z"))
     await app.state.webhooks._tidy()
     assert await run_beside(config, "SELECT count(*) FROM webhook_news") == [(10_500,)]
 
 
-def test_attempts_are_further_and_further_apart_up_to_an_hour() -> None:
+def test_back_off_doubles_up_to_an_hour() -> None:
     waits = [back_off(failures).total_seconds() for failures in range(40)]
     assert 8 <= waits[0] <= 12
     assert 16 <= waits[1] <= 24

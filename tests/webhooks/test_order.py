@@ -1,4 +1,4 @@
-"""Transactions on one Postgres that end in another order than their numbers were taken in: none is passed over."""
+"""Transactions on Postgres that commit in another order than their ids: no event is skipped."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ A_WHILE = 1.5
 
 @pytest.fixture
 def environ(databases: TestDatabases, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """Only Postgres has several writers."""
+    """Only Postgres has concurrent writers."""
     with databases.copy("postgres-embedded", tmp_path) as url:
         yield settings(url, tmp_path) | {"STOCKY_WEBHOOKS_TO_PRIVATE": "true"}
 
@@ -43,20 +43,18 @@ async def writer(app: Litestar) -> AsyncIterator[Writer]:
         yield Writer(app, stack)
 
 
-async def test_an_event_that_is_committed_late_is_told_in_its_place(
-    admin: AsyncClient, receiver: Receiver, writer: Writer
-) -> None:
+async def test_late_commit_is_sent_in_ledger_order(admin: AsyncClient, receiver: Receiver, writer: Writer) -> None:
     await hooked(admin, receiver)
     early, transaction = await writer.event()
     late = await writer.committed()
     await asyncio.sleep(A_WHILE)
-    assert receiver.told_ids() == []
+    assert receiver.event_ids() == []
     await transaction.aclose()
     await receiver.until(1)
-    assert receiver.told_ids() == [early, late]
+    assert receiver.event_ids() == [early, late]
 
 
-async def test_an_alert_that_is_committed_late_is_told(app: Litestar, admin: AsyncClient, receiver: Receiver) -> None:
+async def test_late_committed_alert_is_sent(app: Litestar, admin: AsyncClient, receiver: Receiver) -> None:
     await hooked(admin, receiver, "alert.raised")
     async with app.state.database.transaction() as tx:
         await add_alert(tx, NewAlert(alert_type="early", message="x"))
@@ -64,11 +62,11 @@ async def test_an_alert_that_is_committed_late_is_told(app: Litestar, admin: Asy
             await add_alert(other, NewAlert(alert_type="late", message="x"))
         await asyncio.sleep(A_WHILE)
         assert receiver.received == []
-    told = await receiver.until(2)
-    assert [each.data["alert_type"] for each in told] == ["early", "late"]
+    received = await receiver.until(2)
+    assert [each.data["alert_type"] for each in received] == ["early", "late"]
 
 
-async def test_what_another_program_has_open_holds_no_webhook_up(
+async def test_foreign_transaction_does_not_delay_webhooks(
     app: Litestar, admin: AsyncClient, receiver: Receiver, config: Config, writer: Writer
 ) -> None:
     async with session(config) as other:
@@ -79,10 +77,10 @@ async def test_what_another_program_has_open_holds_no_webhook_up(
         async with app.state.database.transaction() as tx:
             await add_alert(tx, NewAlert(alert_type="other", message="x"))
         await receiver.until(2)
-        assert receiver.told_ids() == [id]
+        assert receiver.event_ids() == [id]
 
 
-async def test_a_webhook_begins_when_nothing_is_open_that_was_begun_before(
+async def test_new_webhook_waits_for_earlier_transactions(
     admin: AsyncClient, receiver: Receiver, writer: Writer
 ) -> None:
     early, transaction = await writer.event()
@@ -94,12 +92,10 @@ async def test_a_webhook_begins_when_nothing_is_open_that_was_begun_before(
     assert (await making)["position"] == late > early
     new = await writer.committed()
     await receiver.until(1)
-    assert receiver.told_ids() == [new]
+    assert receiver.event_ids() == [new]
 
 
-async def test_who_deletes_a_webhook_and_who_notes_that_it_failed_do_not_wait_for_each_other(
-    app: Litestar, admin: AsyncClient, receiver: Receiver
-) -> None:
+async def test_deletion_and_failure_do_not_deadlock(app: Litestar, admin: AsyncClient, receiver: Receiver) -> None:
     webhook = await hooked(admin, receiver)
     database, id = app.state.database, webhook["id"]
     await database.run(queues.claim, "test", id, clock.now() + timedelta(minutes=1))

@@ -1,4 +1,4 @@
-"""Webhooks of real processes: several on one Postgres tell everything once, and one that is killed forgets nothing."""
+"""Webhooks of real processes: several on one Postgres send each event once, and a killed one loses nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.webhooks.receiving import Receiver, answer, deliveries, hooked, post_
 
 Serve = Callable[..., AbstractContextManager[Server]]
 WRITERS, POSTS, KILLS = 6, 30, 5
-# What a killed process held is let go of after two seconds instead of thirty, and failures are soon tried again.
+# Leases of a killed process expire after two seconds instead of thirty, and failures are retried soon.
 IMPATIENT = (
     sys.executable,
     "-c",
@@ -35,7 +35,7 @@ async def _client(stack: AsyncExitStack, server: Server, key: str) -> AsyncClien
 
 
 async def _ledger(client: AsyncClient) -> list[int]:
-    """Every id in it, rising."""
+    """All ids of the ledger, ascending."""
     ids: list[int] = []
     cursor: int | None = None
     while True:
@@ -46,7 +46,7 @@ async def _ledger(client: AsyncClient) -> list[int]:
             return ids[::-1]
 
 
-async def test_three_processes_tell_each_event_and_each_alert_once(
+async def test_three_processes_send_each_event_and_alert_once(
     serve: Serve, dialect: str, keys: dict[str, str], receiver: Receiver
 ) -> None:
     if dialect == "sqlite":
@@ -58,7 +58,7 @@ async def test_three_processes_tell_each_event_and_each_alert_once(
         webhook = await hooked(admins[0], receiver, "stock.recorded", "alert.raised", "alert.resolved")
         items = [await new_item(admins[0], f"Item {number}") for number in range(WRITERS)]
         shelf = await new_location(admins[0])
-        # Receivers fail now and then.
+        # Receivers fail occasionally.
         receiver.answers = [chance.choice((answer(), answer(500))) for _ in range(30)]
         raised: list[int] = []
 
@@ -73,23 +73,21 @@ async def test_three_processes_tell_each_event_and_each_alert_once(
         await asyncio.gather(*(work(number) for number in range(WRITERS)))
         ledger = await _ledger(admins[0])
 
-        async def all_told() -> bool:
+        async def all_received() -> bool:
             seen = await get(admins[0], f"/webhooks/{webhook['id']}")
             return seen["position"] == ledger[-1] and not seen["waiting"]
 
-        await until_so(all_told)
+        await until_so(all_received)
         alerts = {each.id: each for each in receiver.received if each.type == "alert.raised"}
         assert sorted(each.data["id"] for each in alerts.values()) == sorted(raised)
-        # In the order of the ledger, none left out and none in two deliveries.
-        assert receiver.told_ids() == ledger
+        # In ledger order, without gaps or duplicates.
+        assert receiver.event_ids() == ledger
         found = await deliveries(admins[0], webhook, limit=1000)
         assert {each["status"] for each in found} == {"delivered"}
         assert {each["message_id"] for each in found} <= {each.id for each in receiver.received}
 
 
-async def test_killed_again_and_again_it_tells_everything_under_one_id_each(
-    serve: Serve, keys: dict[str, str], receiver: Receiver
-) -> None:
+async def test_repeated_kills_lose_no_message(serve: Serve, keys: dict[str, str], receiver: Receiver) -> None:
     chance = random.Random(7)
     acknowledged: list[int] = []
     item: Json | None = None
@@ -99,7 +97,7 @@ async def test_killed_again_and_again_it_tells_everything_under_one_id_each(
                 if item is None:
                     item, shelf = await new_item(admin), await new_location(admin)
                     await hooked(admin, receiver)
-                # What hears the message and never says so is what a killed Stocky leaves behind.
+                # A receiver that gets a message without responding, as when Stocky is killed.
                 if kill % 2:
                     receiver.answers = [_silence]
                 for _ in range(5):
@@ -112,20 +110,18 @@ async def test_killed_again_and_again_it_tells_everything_under_one_id_each(
             ledger = await _ledger(admin)
             assert set(acknowledged) <= set(ledger)
 
-            async def all_told() -> bool:
-                return set(receiver.told_ids()) == set(ledger)
+            async def all_received() -> bool:
+                return set(receiver.event_ids()) == set(ledger)
 
-            await until_so(all_told)
-            assert receiver.told_ids() == ledger
+            await until_so(all_received)
+            assert receiver.event_ids() == ledger
 
 
 async def _silence(writer: asyncio.StreamWriter) -> None:
     await asyncio.sleep(30)
 
 
-async def test_what_was_handed_out_and_not_sent_is_sent_after_a_kill(
-    serve: Serve, keys: dict[str, str], receiver: Receiver
-) -> None:
+async def test_queued_delivery_is_sent_after_a_kill(serve: Serve, keys: dict[str, str], receiver: Receiver) -> None:
     receiver.answers = [_silence]
     with serve(command=IMPATIENT) as server:
         async with AsyncClient(base_url=server.api, headers={"X-API-Key": keys["admin"]}, timeout=60) as admin:
@@ -137,6 +133,6 @@ async def test_what_was_handed_out_and_not_sent_is_sent_after_a_kill(
     with serve(command=IMPATIENT) as server:
         [_, second] = await receiver.until(2)
         assert (second.id, second.body) == (first.id, first.body)
-        assert receiver.told_ids() == ids
+        assert receiver.event_ids() == ids
         async with AsyncClient(base_url=server.api, headers={"X-API-Key": keys["admin"]}, timeout=60) as admin:
             assert len(await deliveries(admin, webhook)) == 1

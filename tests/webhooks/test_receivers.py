@@ -1,4 +1,4 @@
-"""Receivers that are slow, broken, gone or somewhere else: they cost bounded time, and hold up no other."""
+"""Slow, broken, gone or moved receivers take bounded time and do not delay others."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.one_postgres
 A_WHILE = 1.5
 
 
-async def test_while_a_receiver_is_away_it_is_seen_why_and_then_told_everything(
+async def test_unreachable_receiver_shows_the_reason_and_catches_up(
     admin: AsyncClient, member: AsyncClient, receiver: Receiver, item: Json, shelf: Json, impatient: None
 ) -> None:
     webhook = await hooked(admin, receiver)
@@ -42,15 +42,15 @@ async def test_while_a_receiver_is_away_it_is_seen_why_and_then_told_everything(
     ids += await post_events(member, item, shelf, 2)
     await receiver.open()
 
-    async def all_told() -> bool:
-        return len(receiver.told_ids()) == 3
+    async def all_received() -> bool:
+        return len(receiver.event_ids()) == 3
 
-    await until_so(all_told)
-    assert receiver.told_ids() == ids
+    await until_so(all_received)
+    assert receiver.event_ids() == ids
 
 
 async def drip(writer: asyncio.StreamWriter) -> None:
-    """A byte now and then, for longer than anyone waits."""
+    """Sends a byte occasionally, for longer than the time limit."""
     for _ in range(200):
         writer.write(b"H")
         await writer.drain()
@@ -58,7 +58,7 @@ async def drip(writer: asyncio.StreamWriter) -> None:
 
 
 async def too_much(writer: asyncio.StreamWriter) -> None:
-    """An answer of a gigabyte, as far as it is read."""
+    """Sends a response of a gigabyte, as far as it is read."""
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n")
     for _ in range(1024):
         writer.write(b" " * 2**20)
@@ -66,7 +66,7 @@ async def too_much(writer: asyncio.StreamWriter) -> None:
 
 
 async def endless_head(writer: asyncio.StreamWriter) -> None:
-    """Headers without an end."""
+    """Sends headers without end."""
     writer.write(b"HTTP/1.1 200 OK\r\n")
     for number in range(100_000):
         writer.write(b"X-%d: %s\r\n" % (number, b"x" * 1000))
@@ -82,7 +82,7 @@ async def nonsense(writer: asyncio.StreamWriter) -> None:
     ("broken", "words"),
     [(drip, "answer within 1 seconds"), (endless_head, "cannot be reached"), (nonsense, "cannot be reached")],
 )
-async def test_a_broken_receiver_takes_bounded_time_and_holds_up_no_other(
+async def test_broken_receiver_does_not_delay_others(
     admin: AsyncClient, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, broken: Any, words: str
 ) -> None:
     monkeypatch.setattr("stocky.webhooks.http_client.SECONDS", 1.0)
@@ -103,7 +103,7 @@ async def test_a_broken_receiver_takes_bounded_time_and_holds_up_no_other(
 
 
 @pytest.mark.one_database
-async def test_names_whose_resolver_hangs_hold_up_no_other(
+async def test_hanging_resolver_does_not_delay_others(
     admin: AsyncClient,
     member: AsyncClient,
     receiver: Receiver,
@@ -128,14 +128,14 @@ async def test_names_whose_resolver_hangs_hold_up_no_other(
     try:
         ids = await post_events(member, item, shelf)
         await receiver.until(1)
-        assert receiver.told_ids() == ids
+        assert receiver.event_ids() == ids
         assert (await get(admin, f"/webhooks/{last['id']}"))["failing_since"] is None
     finally:
         over.set()
 
 
 @pytest.mark.one_database
-async def test_of_an_answer_the_status_is_read_and_no_more(admin: AsyncClient, receiver: Receiver) -> None:
+async def test_only_the_status_of_a_response_is_read(admin: AsyncClient, receiver: Receiver) -> None:
     receiver.answers = [too_much]
     webhook = await hooked(admin, receiver)
     began = time.monotonic()
@@ -150,7 +150,7 @@ async def test_of_an_answer_the_status_is_read_and_no_more(admin: AsyncClient, r
 
 
 @pytest.mark.one_database
-async def test_no_cookie_is_brought_back(admin: AsyncClient, receiver: Receiver) -> None:
+async def test_cookies_are_not_sent_back(admin: AsyncClient, receiver: Receiver) -> None:
     receiver.usual = answer(204, "Set-Cookie: a=b; Path=/")
     webhook = await hooked(admin, receiver)
     for count in (1, 2):
@@ -159,7 +159,7 @@ async def test_no_cookie_is_brought_back(admin: AsyncClient, receiver: Receiver)
     assert [each.headers.get("cookie") for each in receiver.received] == [None, None]
 
 
-async def test_a_redirect_is_not_followed(admin: AsyncClient, receiver: Receiver) -> None:
+async def test_redirect_is_not_followed(admin: AsyncClient, receiver: Receiver) -> None:
     receiver.usual = answer(307, f"Location: http://127.0.0.1:{receiver.port}/other")
     webhook = await hooked(admin, receiver)
     assert (await admin.post(f"/webhooks/{webhook['id']}/test")).status_code == 202
@@ -172,7 +172,7 @@ async def test_a_redirect_is_not_followed(admin: AsyncClient, receiver: Receiver
     assert len(receiver.received) == 1
 
 
-async def test_who_takes_nothing_for_a_day_is_switched_off_and_told_of_and_goes_on_when_it_is_back(
+async def test_receiver_failing_for_a_day_is_disabled_and_resumes(
     admin: AsyncClient,
     member: AsyncClient,
     receiver: Receiver,
@@ -198,7 +198,7 @@ async def test_who_takes_nothing_for_a_day_is_switched_off_and_told_of_and_goes_
     assert "503" in alert["message"]
     assert "very-secret-path" not in alert["message"]
     assert (await get(admin, "/audit", subject="webhook"))[0]["action"] == "switched off"
-    refused(await admin.post(f"{path}/test"), 409, "make it active")
+    refused(await admin.post(f"{path}/test"), 409, "activate it")
     tried = len(receiver.received)
     ids += await post_events(member, item, shelf)
     await asyncio.sleep(A_WHILE)
@@ -207,14 +207,14 @@ async def test_who_takes_nothing_for_a_day_is_switched_off_and_told_of_and_goes_
     back = made(await admin.patch(path, json={"is_active": True}))
     assert (back["inactive_reason"], back["failing_since"]) == (None, None)
 
-    async def all_told() -> bool:
-        return receiver.told_ids() == ids and len(receiver.received) == tried + 2
+    async def all_received() -> bool:
+        return receiver.event_ids() == ids and len(receiver.received) == tried + 2
 
-    await until_so(all_told)
+    await until_so(all_received)
     assert [each for each in await get(member, "/alerts/") if each["alert_type"] == "webhook_off"] == []
 
 
-async def test_a_receiver_that_is_gone_is_switched_off_at_once(admin: AsyncClient, receiver: Receiver) -> None:
+async def test_gone_receiver_is_disabled_at_once(admin: AsyncClient, receiver: Receiver) -> None:
     receiver.usual = answer(410)
     webhook = await hooked(admin, receiver)
     assert (await admin.post(f"/webhooks/{webhook['id']}/test")).status_code == 202
@@ -226,10 +226,10 @@ async def test_a_receiver_that_is_gone_is_switched_off_at_once(admin: AsyncClien
     assert len(receiver.received) == 1
 
 
-async def test_a_webhook_that_was_repaired_is_not_switched_off_by_an_attempt_of_before(
+async def test_earlier_attempt_does_not_disable_a_repaired_webhook(
     admin: AsyncClient, member: AsyncClient, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nor is it left alone for it: what waits is sent at once."""
+    """Nor is it delayed: waiting deliveries are sent at once."""
     repaired = asyncio.Event()
 
     async def late(writer: asyncio.StreamWriter) -> None:
@@ -258,9 +258,7 @@ async def test_a_webhook_that_was_repaired_is_not_switched_off_by_an_attempt_of_
     assert await get(member, "/alerts/") == []
 
 
-async def test_a_receiver_that_was_gone_from_another_url_switches_nothing_off(
-    admin: AsyncClient, receiver: Receiver
-) -> None:
+async def test_gone_at_an_earlier_url_disables_nothing(admin: AsyncClient, receiver: Receiver) -> None:
     moved = asyncio.Event()
 
     async def late(writer: asyncio.StreamWriter) -> None:

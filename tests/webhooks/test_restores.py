@@ -1,4 +1,4 @@
-"""Webhooks in backups: what comes back, what stays as it is, and what is told when the data has become another."""
+"""Webhooks in backups: what a restore brings back, what it keeps, and the messages after it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,12 @@ pytestmark = pytest.mark.one_postgres
 A_WHILE = 1.5
 
 
-async def test_after_a_restore_nothing_is_told_again_and_all_that_is_new(
-    admin: AsyncClient, receiver: Receiver
-) -> None:
+async def test_restore_sends_only_new_events(admin: AsyncClient, receiver: Receiver) -> None:
     item, shelf = await new_item(admin), await new_location(admin)
-    # Of a webhook that is far behind, too.
+    # Also for a webhook that is far behind.
     receiver.usual = answer(500)
     webhook = await hooked(admin, receiver, "stock.recorded", "alert.raised")
-    kept = await post_events(admin, item, shelf, 3)
+    stored = await post_events(admin, item, shelf, 3)
     await receiver.until(1)
     dump = await take(admin)
     lost = await post_events(admin, item, shelf, 5)
@@ -32,25 +30,25 @@ async def test_after_a_restore_nothing_is_told_again_and_all_that_is_new(
     receiver.received.clear()
     answered = await restore(admin, dump)
     assert not any("webhook" in each.lower() for each in answered["warnings"])
-    [told] = await receiver.until(1, "data.restored")
-    assert told.is_signed_by(webhook["secret"])
-    assert told.data == {"position": kept[-1]}
-    # Numbered as what was lost, and something else.
+    [received] = await receiver.until(1, "data.restored")
+    assert received.is_signed_by(webhook["secret"])
+    assert received.data == {"position": stored[-1]}
+    # New events with the ids of the lost ones.
     new = await post_events(admin, item, shelf, 2)
     assert set(new) <= set(lost)
     made(await admin.post("/alerts/", json={"alert_type": "other", "message": "New"}))
     await receiver.until(3)
     await asyncio.sleep(A_WHILE)
-    after = receiver.received[receiver.received.index(told) :]
+    after = receiver.received[receiver.received.index(received) :]
     assert sorted(each.type for each in after) == ["alert.raised", "data.restored", "stock.recorded"]
     [stock] = [each for each in after if each.type == "stock.recorded"]
-    assert (stock.data["after"], [event["id"] for event in stock.data["events"]]) == (kept[-1], new)
+    assert (stock.data["after"], [event["id"] for event in stock.data["events"]]) == (stored[-1], new)
     assert (await get(admin, f"/webhooks/{webhook['id']}"))["position"] == new[-1]
 
 
-async def test_what_was_silenced_since_stays_silent(admin: AsyncClient, receiver: Receiver) -> None:
+async def test_disabled_webhook_stays_disabled_after_restore(admin: AsyncClient, receiver: Receiver) -> None:
     hooks = [await hooked(admin, receiver, description=name) for name in ("kept", "off", "rotated", "moved", "gone")]
-    kept, off, rotated, moved, gone = (f"/webhooks/{each['id']}" for each in hooks)
+    stored, off, rotated, moved, gone = (f"/webhooks/{each['id']}" for each in hooks)
     dump = await take(admin)
     made(await admin.patch(off, json={"is_active": False}))
     made(await admin.post(f"{rotated}/rotate-secret"))
@@ -67,13 +65,13 @@ async def test_what_was_silenced_since_stays_silent(admin: AsyncClient, receiver
     await asyncio.sleep(A_WHILE)
     assert [each.type for each in receiver.received] == ["data.restored"]
     made(await admin.patch(gone, json={"is_active": True}))
-    [_, told] = await receiver.until(2)
-    assert told.type == "data.restored"
-    assert told.is_signed_by(hooks[-1]["secret"])
-    assert kept
+    [_, received] = await receiver.until(2)
+    assert received.type == "data.restored"
+    assert received.is_signed_by(hooks[-1]["secret"])
+    assert stored
 
 
-async def test_a_dump_holds_webhooks_and_not_what_waits_for_them(admin: AsyncClient, receiver: Receiver) -> None:
+async def test_dump_contains_webhooks_without_deliveries(admin: AsyncClient, receiver: Receiver) -> None:
     receiver.usual = answer(500)
     webhook = await hooked(admin, receiver, "alert.raised")
     made(await admin.post("/alerts/", json={"alert_type": "other", "message": "Look"}))
@@ -87,7 +85,7 @@ async def test_a_dump_holds_webhooks_and_not_what_waits_for_them(admin: AsyncCli
     assert webhook["secret"] not in str(await get(admin, "/system/backup/list"))
 
 
-async def test_a_partial_import_brings_no_webhook_unless_it_is_named(admin: AsyncClient, receiver: Receiver) -> None:
+async def test_partial_restore_adds_only_named_webhooks(admin: AsyncClient, receiver: Receiver) -> None:
     webhook = await hooked(admin, receiver)
     made(await admin.post("/alerts/", json={"alert_type": "other", "message": "Look"}))
     dump = await take(admin)
@@ -103,12 +101,12 @@ async def test_a_partial_import_brings_no_webhook_unless_it_is_named(admin: Asyn
     await asyncio.sleep(A_WHILE)
     assert receiver.received == []
     made(await admin.patch(f"/webhooks/{silent['id']}", json={"is_active": True}))
-    [told] = await receiver.until(1)
-    assert told.type == "data.restored"
-    assert told.is_signed_by(webhook["secret"])
+    [received] = await receiver.until(1)
+    assert received.type == "data.restored"
+    assert received.is_signed_by(webhook["secret"])
 
 
-async def test_what_an_import_says_is_to_be_sent_is_not(admin: AsyncClient, receiver: Receiver) -> None:
+async def test_imported_deliveries_are_not_sent(admin: AsyncClient, receiver: Receiver) -> None:
     webhook = await hooked(admin, receiver)
     table = "webhook_delivery"
     delivery = (
@@ -122,7 +120,7 @@ async def test_what_an_import_says_is_to_be_sent_is_not(admin: AsyncClient, rece
     assert receiver.received == []
 
 
-async def test_an_import_does_not_bring_more_webhooks_than_there_may_be(admin: AsyncClient, receiver: Receiver) -> None:
+async def test_partial_restore_respects_the_maximum_of_webhooks(admin: AsyncClient, receiver: Receiver) -> None:
     await hooked(admin, receiver)
     rows = ", ".join(
         f"({number}, '{receiver.url}', '[]', '{'x' * 32}', '2026-01-01T00:00:00.000000Z',"

@@ -1,4 +1,4 @@
-"""An export that ends in the middle: the client sees that it is not whole, and the log has one line, no traceback."""
+"""A failing export: the client sees that it is incomplete, and the log has one line without traceback."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stocky.config import Config
 from tests.architecture import schema
 from tests.serving import Server
 
-# More than the buffers of both ends of a connection hold, so that the export has to wait for its reader.
+# More than the buffers of both ends of a connection, so that the export has to wait for its reader.
 ITEMS, DESCRIPTION = 7_000, 1_000
 _ADD_ITEMS = """
 WITH RECURSIVE number (value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM number WHERE value < {items})
@@ -26,7 +26,7 @@ SELECT substr(CAST(10000 + value AS TEXT), 2), 'Item ' || value, '{description}'
 """
 
 
-def test_an_export_whose_source_fails_is_cut_off_without_a_traceback(
+def test_failed_export_is_cut_off_without_traceback(
     serve: Callable[..., AbstractContextManager[Server]], config: Config, keys: dict[str, str]
 ) -> None:
     now = "2026-01-01T00:00:00.000000Z"
@@ -46,14 +46,14 @@ def test_an_export_whose_source_fails_is_cut_off_without_a_traceback(
                 while piece := export.recv(65_536):
                     received = piece
         assert not received.endswith(b"0\r\n\r\n"), "the client takes the export for whole"
-        # The server still answers.
+        # The server still responds.
         httpx.get(f"{server.api}/items/", headers=headers, timeout=60).raise_for_status()
     assert "was cut off" in server.log
     assert "Traceback" not in server.log
 
 
 def _kill_child(pid: int) -> None:
-    """Ends the process that reads the export, as a full memory would."""
+    """Kills the process that reads the export, as on a lack of memory."""
     for _ in range(2_000):
         if children := Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
             for child in children:

@@ -1,4 +1,4 @@
-"""Imports that are disturbed: by a kill, by a scan, by somebody who takes what a row needs. All of it or nothing."""
+"""Interrupted imports: by a kill, a scan or a conflicting change. All rows are imported or none."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROWS = 120
 
 
 def deliveries(rows: int = ROWS) -> str:
-    """A new item in each row."""
+    """Rows that each create an item."""
     head = "name,barcode,location,quantity,description\n"
     return head + "".join(
         f"Thing {number},thing-{number:06},Shelf {number % 3},{number + 1},new\n" for number in range(rows)
@@ -32,13 +32,13 @@ def deliveries(rows: int = ROWS) -> str:
 
 @pytest.fixture
 def slowly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that something can be done between two chunks."""
+    """Slows an import down, to act between two chunks."""
     monkeypatch.setattr(applier, "CHUNK_ROWS", 5)
     monkeypatch.setattr(applier, "PAUSE_SECONDS", 0.05)
 
 
 async def writing(client: AsyncClient, job_id: int, rows: int) -> Json:
-    """The job when so many rows have been written."""
+    """The job after so many rows are written."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         job: Json = await get(client, f"/imports/{job_id}")
@@ -50,7 +50,7 @@ async def writing(client: AsyncClient, job_id: int, rows: int) -> Json:
 
 
 @pytest.mark.usefixtures("slowly")
-async def test_what_breaks_while_others_are_written_takes_everything_back(member: AsyncClient, config: Config) -> None:
+async def test_late_failure_rolls_back_the_import(member: AsyncClient, config: Config) -> None:
     old, shelf = await new_item(member, "Old", upc="old-barcode"), await new_location(member, "Old shelf")
     sku = await new_stock(member, old, shelf, 7, unit="piece")
     content = deliveries().replace("new\n", "new\nOlder,old-barcode,Old shelf,9,changed\n", 1)
@@ -73,7 +73,7 @@ async def test_what_breaks_while_others_are_written_takes_everything_back(member
     assert (now["name"], now["description"], now["total_quantity"]) == ("Old", "", 7)
     assert (await get(member, f"/skus/{sku['id']}"))["quantity"] == 7
     assert await find_faults(config) == []
-    # Nothing stands in the way of another try.
+    # The import can be repeated.
     assert (await member.delete(f"/items/{thief['id']}/barcodes/{thief['upc']}")).status_code == 204
     again = await imported(member, content)
     assert again["applied"] is True
@@ -82,9 +82,7 @@ async def test_what_breaks_while_others_are_written_takes_everything_back(member
 
 
 @pytest.mark.usefixtures("slowly")
-async def test_stock_whose_unit_was_changed_is_left_in_the_new_unit_and_named(
-    member: AsyncClient, config: Config
-) -> None:
+async def test_rollback_keeps_unit_changed_meanwhile(member: AsyncClient, config: Config) -> None:
     old, shelf = await new_item(member, "Old", upc="old-barcode"), await new_location(member, "Old shelf")
     sku = await new_stock(member, old, shelf, 7, unit="piece")
     head, rest = deliveries().replace("description", "unit").replace(",new", ",piece").split("\n", 1)
@@ -95,7 +93,7 @@ async def test_stock_whose_unit_was_changed_is_left_in_the_new_unit_and_named(
     assert report["applied"] is False
     event, unit = report["taken_back"]["left"]
     assert f"before the unit of SKU {sku['id']} was changed to bag" in event
-    assert unit == f"sku {sku['id']}: its stock was not taken back, so it stays in bag; correct both by hand"
+    assert unit == f"sku {sku['id']}: its stock was not rolled back, so its unit stays bag; correct both by hand"
     now = await get(member, f"/skus/{sku['id']}")
     assert (now["quantity"], now["unit"]) == (9, "bag")
     assert (await get(member, f"/items/{old['id']}"))["name"] == "Old"
@@ -103,9 +101,7 @@ async def test_stock_whose_unit_was_changed_is_left_in_the_new_unit_and_named(
 
 
 @pytest.mark.usefixtures("slowly")
-async def test_what_was_used_meanwhile_is_left_and_named(
-    member: AsyncClient, scanner: AsyncClient, config: Config
-) -> None:
+async def test_rollback_lists_records_used_meanwhile(member: AsyncClient, scanner: AsyncClient, config: Config) -> None:
     started = await begin(member, deliveries())
     await writing(member, started["job_id"], 20)
     shelf = (await get(member, "/locations/name/Shelf 0"))["id"]
@@ -122,7 +118,7 @@ async def test_what_was_used_meanwhile_is_left_and_named(
 
 
 @pytest.mark.usefixtures("slowly")
-async def test_a_partial_import_goes_on_without_the_row_that_broke(member: AsyncClient, config: Config) -> None:
+async def test_partial_import_continues_without_the_failed_row(member: AsyncClient, config: Config) -> None:
     started = await begin(member, deliveries(), partial="true")
     await writing(member, started["job_id"], 20)
     await new_item(member, "Thief", upc=f"thing-{ROWS - 1:06}")
@@ -136,7 +132,7 @@ async def test_a_partial_import_goes_on_without_the_row_that_broke(member: Async
 
 
 @pytest.mark.usefixtures("slowly")
-async def test_who_may_no_longer_change_stock_imports_nothing_more(
+async def test_import_of_demoted_user_is_rejected(
     member: AsyncClient, admin: AsyncClient, signed_in_admin: AsyncClient
 ) -> None:
     me = await get(member, "/auth/me")
@@ -146,7 +142,7 @@ async def test_who_may_no_longer_change_stock_imports_nothing_more(
 
 
 @pytest.mark.slow
-async def test_an_import_goes_on_after_a_kill_and_counts_once(
+async def test_killed_import_resumes_and_books_once(
     keys: dict[str, str], config: Config, serve: Callable[..., AbstractContextManager[Server]]
 ) -> None:
     content = deliveries(1_500)

@@ -1,4 +1,4 @@
-"""Alerts that have a cause: raised and resolved with it, once for each, and left to rest where a person says so."""
+"""Alerts caused by the stock: raised and resolved once per cause, and not repeated after a person resolved them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from litestar import Litestar
 
 from stocky import clock
 from stocky.alerts import daily_check
-from stocky.alerts.daily_check import AlertUpkeep
+from stocky.alerts.daily_check import DailyCheck
 from stocky.jobs.jobs import Jobs
 from tests.inventory import Json, get, made, new_item, new_location, new_stock
 
@@ -21,13 +21,13 @@ DAY = timedelta(days=1)
 
 @pytest.fixture(autouse=True)
 def today(monkeypatch: pytest.MonkeyPatch) -> date:
-    """The day it is."""
+    """Sets the current day."""
     monkeypatch.setattr(clock, "today", lambda: TODAY)
     return TODAY
 
 
 async def _active(client: AsyncClient) -> list[tuple[str, int | None]]:
-    """Types of the active alerts, each with its SKU."""
+    """The types of the active alerts, each with its SKU."""
     alerts = await get(client, "/alerts/")
     return sorted((alert["alert_type"], alert["sku_id"]) for alert in alerts)
 
@@ -45,11 +45,11 @@ async def _move(client: AsyncClient, sku: Json, to: Json, quantity: float) -> No
 
 
 async def _look(app: Litestar) -> None:
-    """What the daily job does."""
-    await AlertUpkeep(app.state.database, Jobs(app.state.database)).look({}, lambda *_: None)
+    """Runs the daily check."""
+    await DailyCheck(app.state.database, Jobs(app.state.database)).run({}, lambda *_: None)
 
 
-async def test_an_item_at_its_minimum_is_alerted_to_until_there_is_more(member: AsyncClient) -> None:
+async def test_item_at_its_minimum_has_an_alert(member: AsyncClient) -> None:
     item, shelf = await new_item(member, min_quantity=3), await new_location(member)
     [at_first] = await get(member, "/alerts/")
     assert (at_first["alert_type"], at_first["item_id"], at_first["sku_id"]) == ("low_stock", item["id"], None)
@@ -62,7 +62,7 @@ async def test_an_item_at_its_minimum_is_alerted_to_until_there_is_more(member: 
     assert len(await get(member, "/alerts/", active_only=False)) == 3
 
 
-async def test_the_minimum_counts_all_places_together(member: AsyncClient) -> None:
+async def test_minimum_counts_all_locations(member: AsyncClient) -> None:
     item = await new_item(member, min_quantity=3)
     sku = await new_stock(member, item, await new_location(member), 4)
     await _move(member, sku, await new_location(member, "Cellar"), 3)
@@ -71,7 +71,7 @@ async def test_the_minimum_counts_all_places_together(member: AsyncClient) -> No
     assert await _active(member) == [("low_stock", None)]
 
 
-async def test_a_minimum_that_changes_changes_the_alert(member: AsyncClient) -> None:
+async def test_changed_minimum_changes_the_alert(member: AsyncClient) -> None:
     item = await new_item(member)
     await new_stock(member, item, await new_location(member), 4)
     path = f"/items/{item['id']}"
@@ -81,7 +81,7 @@ async def test_a_minimum_that_changes_changes_the_alert(member: AsyncClient) -> 
         assert [alert["threshold_value"] for alert in await get(member, "/alerts/")] == thresholds, minimum
 
 
-async def test_an_item_out_of_use_needs_no_restocking(member: AsyncClient) -> None:
+async def test_inactive_item_has_no_low_stock_alert(member: AsyncClient) -> None:
     item = await new_item(member, min_quantity=1)
     assert await _active(member) == [("low_stock", None)]
     assert (await member.delete(f"/items/{item['id']}")).status_code < 300
@@ -90,14 +90,14 @@ async def test_an_item_out_of_use_needs_no_restocking(member: AsyncClient) -> No
     assert await _active(member) == [("low_stock", None)]
 
 
-async def test_an_alert_calls_the_item_by_its_name(member: AsyncClient) -> None:
+async def test_renamed_item_changes_the_alert(member: AsyncClient) -> None:
     item = await new_item(member, "Cofee", min_quantity=1)
     made(await member.patch(f"/items/{item['id']}", json={"name": "Coffee"}))
     [alert] = await get(member, "/alerts/")
     assert alert["message"].startswith("Coffee ")
 
 
-async def test_who_resolves_an_alert_is_not_told_again_of_the_same_cause(app: Litestar, member: AsyncClient) -> None:
+async def test_resolved_alert_does_not_recur_for_the_same_cause(app: Litestar, member: AsyncClient) -> None:
     item, shelf = await new_item(member, min_quantity=3), await new_location(member)
     sku = await new_stock(member, item, shelf, 2)
     [alert] = await get(member, "/alerts/")
@@ -113,7 +113,7 @@ async def test_who_resolves_an_alert_is_not_told_again_of_the_same_cause(app: Li
 
 
 @pytest.mark.parametrize(("days", "type"), [(-1, "expired"), (0, "expiring"), (7, "expiring"), (8, None)])
-async def test_a_lot_is_alerted_to_by_its_date(days: int, type: str | None, member: AsyncClient) -> None:
+async def test_expiry_date_selects_the_alert(days: int, type: str | None, member: AsyncClient) -> None:
     item, shelf = await new_item(member, "Milk"), await new_location(member, "Door")
     sku = await new_stock(member, item, shelf, 2, expiry_date=str(TODAY + days * DAY))
     assert await _active(member) == ([(type, sku["id"])] if type else [])
@@ -125,7 +125,7 @@ async def test_a_lot_is_alerted_to_by_its_date(days: int, type: str | None, memb
     assert await _active(member) == []
 
 
-async def test_what_is_used_up_moved_away_or_written_off_needs_no_alert(member: AsyncClient) -> None:
+async def test_removed_lot_resolves_its_alert(member: AsyncClient) -> None:
     item, shelf, door = await new_item(member), await new_location(member), await new_location(member, "Door")
     expiry = str(TODAY + DAY)
     sku = await new_stock(member, item, shelf, 2, expiry_date=expiry)
@@ -136,7 +136,7 @@ async def test_what_is_used_up_moved_away_or_written_off_needs_no_alert(member: 
     assert await _active(member) == []
 
 
-async def test_a_corrected_date_corrects_the_alert(member: AsyncClient) -> None:
+async def test_corrected_date_changes_the_alert(member: AsyncClient) -> None:
     sku = await new_stock(member, await new_item(member), await new_location(member), 2, expiry_date=str(TODAY - DAY))
     expected: list[tuple[date | None, list[str]]] = [
         (TODAY - DAY, ["expired"]),
@@ -153,7 +153,7 @@ async def test_a_corrected_date_corrects_the_alert(member: AsyncClient) -> None:
         assert all(alert["message"].endswith(str(expiry)) for alert in alerts)
 
 
-async def test_days_go_by_and_lots_expire(app: Litestar, member: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_lots_expire_over_time(app: Litestar, member: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(daily_check, "AT_ONCE", 2)
     shelf = await new_location(member)
     skus = [
@@ -172,13 +172,13 @@ async def test_days_go_by_and_lots_expire(app: Litestar, member: AsyncClient, mo
     assert {alert["sku_id"] for alert in everything} == {sku["id"] for sku in skus[:4]}
 
 
-async def test_how_soon_is_soon_is_a_setting(app: Litestar, admin: AsyncClient) -> None:
+async def test_expiring_soon_days_is_a_setting(app: Litestar, admin: AsyncClient) -> None:
     item, shelf = await new_item(admin), await new_location(admin)
     sku = await new_stock(admin, item, shelf, 1, expiry_date=str(TODAY + 10 * DAY))
     for days, shown in ((14, [sku["id"]]), (3, [])):
         made(await admin.patch("/settings", json={"expiring_soon_days": days}))
         async with asyncio.timeout(60):
-            # The change looks at everything itself, as a job.
+            # The change queues a check of all items.
             while [sku_id for _, sku_id in await _active(admin)] != shown:  # noqa: ASYNC110 - a job says when
                 await asyncio.sleep(0.05)
         assert [each["id"] for each in await get(admin, "/skus/", expiring_soon=True)] == shown
@@ -199,7 +199,7 @@ async def test_how_soon_is_soon_is_a_setting(app: Litestar, admin: AsyncClient) 
         ("other", "garage", False),
     ],
 )
-async def test_what_belongs_in_the_cold_is_missed_there(
+async def test_item_outside_cold_storage_has_an_alert(
     thing: str, place: str, is_wrong: bool, member: AsyncClient
 ) -> None:
     item = await new_item(member, "Peas", default_storage_type=thing)
@@ -211,7 +211,7 @@ async def test_what_belongs_in_the_cold_is_missed_there(
         assert alert["message"] == f"Peas at Here belongs in the {thing}"
 
 
-async def test_a_thing_put_where_it_belongs_is_no_longer_missed(member: AsyncClient) -> None:
+async def test_moving_to_cold_storage_resolves_the_alert(member: AsyncClient) -> None:
     item = await new_item(member, default_storage_type="freezer")
     pantry = await new_location(member, "Pantry", storage_type="pantry")
     freezer = await new_location(member, "Freezer", storage_type="freezer")
@@ -222,7 +222,7 @@ async def test_a_thing_put_where_it_belongs_is_no_longer_missed(member: AsyncCli
     assert await _active(member) == []
 
 
-async def test_a_place_or_a_thing_of_another_kind_is_looked_at_again(member: AsyncClient) -> None:
+async def test_storage_type_change_reevaluates_alerts(member: AsyncClient) -> None:
     item, place = await new_item(member), await new_location(member)
     sku = await new_stock(member, item, place, 2)
     steps: list[tuple[str, Json, bool]] = [
@@ -236,7 +236,7 @@ async def test_a_place_or_a_thing_of_another_kind_is_looked_at_again(member: Asy
         assert await _active(member) == ([("storage_mismatch", sku["id"])] if is_wrong else []), change
 
 
-async def test_a_box_of_another_kind_is_looked_at_again(member: AsyncClient) -> None:
+async def test_box_storage_type_change_reevaluates_alerts(member: AsyncClient) -> None:
     item = await new_item(member, default_storage_type="freezer")
     box = made(await member.post("/boxes", json={"name": "Ice", "capacity": 2, "storage_type": "freezer"}))
     place = {"box_no": box["box_no"], "loc_no": 2}
@@ -247,7 +247,7 @@ async def test_a_box_of_another_kind_is_looked_at_again(member: AsyncClient) -> 
         assert await _active(member) == ([("storage_mismatch", result["sku_id"])] if is_wrong else []), type
 
 
-async def test_items_that_are_merged_are_looked_at_together(member: AsyncClient) -> None:
+async def test_merge_reevaluates_alerts(member: AsyncClient) -> None:
     stub, item = await new_item(member, "Stub", min_quantity=1), await new_item(member, min_quantity=3)
     await new_stock(member, stub, await new_location(member), 4)
     assert [alert["item_id"] for alert in await get(member, "/alerts/")] == [item["id"]]
@@ -255,7 +255,7 @@ async def test_items_that_are_merged_are_looked_at_together(member: AsyncClient)
     assert await _active(member) == []
 
 
-async def test_one_thing_may_be_alerted_to_for_several_reasons(member: AsyncClient) -> None:
+async def test_item_may_have_several_alerts(member: AsyncClient) -> None:
     item = await new_item(member, min_quantity=5, default_storage_type="freezer")
     sku = await new_stock(member, item, await new_location(member), 2, expiry_date=str(TODAY - DAY))
     id = sku["id"]
@@ -264,7 +264,7 @@ async def test_one_thing_may_be_alerted_to_for_several_reasons(member: AsyncClie
     assert await _active(member) == [("low_stock", None)]
 
 
-async def test_a_refused_batch_alerts_to_nothing(member: AsyncClient) -> None:
+async def test_rejected_batch_raises_no_alert(member: AsyncClient) -> None:
     item, shelf = await new_item(member, min_quantity=2), await new_location(member)
     await new_stock(member, item, shelf, 5)
     take = {"type": "remove", "item": {"id": item["id"]}, "location": {"id": shelf["id"]}, "quantity": 4}
