@@ -1,4 +1,4 @@
-"""R9: Postgres goes away under load, at once and without a word, and comes back; Stocky says 503 and then goes on."""
+"""R9: Postgres stops immediately under load and starts again; Stocky returns 503 meanwhile and then continues."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ async def restart_again_and_again(shop: Shop, server: Server, postgres: Any, res
         await client.close()
     stop.set()
     await asyncio.gather(*writers)
-    print(f"after {restarts} restarts: {shop.told()}")
+    print(f"after {restarts} restarts: {shop.summary()}")
     problems = await shop.problems()
     await shop.send_everything_again([port])
     return problems + await shop.problems(all_sent=True)
 
 
 def _stop_at_once(postgres: Any) -> None:
-    """What `pg_ctl stop -m immediate` does: no goodbyes, and recovery at the next start."""
+    """Stops like `pg_ctl stop -m immediate`: clients are not told, and the next start recovers."""
     process = postgres.get_postmaster_info().process
     process.send_signal(signal.SIGQUIT)
     process.wait(30)
