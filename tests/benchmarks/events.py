@@ -1,4 +1,4 @@
-"""F3: many events at once, as scanners send them that were offline, beside a plain loop over `sqlite3`."""
+"""F3: bulk events, as scanners send them after being offline, beside a plain loop over `sqlite3`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The SQL that Stocky's own code executes, recorded for yardsticks that run it by plain `sqlite3`."""
+"""The SQL that Stocky executes, recorded for yardsticks that run it by plain `sqlite3`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Statements = list[tuple[str, Any]]
 
 
 class _Recorder:
-    """A connection that notes what it is told to execute."""
+    """A connection that records the statements it executes."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -26,7 +26,7 @@ class _Recorder:
 
 
 def statements_of(connection: sqlite3.Connection, work: Bound[Any]) -> Statements:
-    """What the work executes on this database."""
+    """The statements that the work executes on this database."""
     recorder: Any = _Recorder(connection)
     drive(work, DirectConnection(load_queries(resource("sql"), "sqlite"), recorder))
     told: Statements = recorder.told
@@ -34,7 +34,7 @@ def statements_of(connection: sqlite3.Connection, work: Bound[Any]) -> Statement
 
 
 def seconds(connection: sqlite3.Connection, statements: Statements) -> float:
-    """How long it takes to fetch all that they find."""
+    """The time to fetch all their rows."""
     started = time.perf_counter()
     for text, values in statements:
         connection.execute(text, values).fetchall()
