@@ -110,4 +110,5 @@ def test_a_ledger_with_moves_between_two_units_keeps_what_they_weigh(config: Con
     old = Yoyo(config, environ["STOCKY_DATABASE_URL"])
     with pytest.raises(old.backend.DatabaseError, match="moved between two units"):
         old.steps(18, "rollback")
+    old.backend.connection.close()
     assert schema.contents(config) == before
