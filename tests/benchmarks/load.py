@@ -96,8 +96,8 @@ class Load(msgspec.Struct, kw_only=True):
         with pinned(CLIENT_CORE):
             output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         _, _, result = output.rpartition("RESULT ")
-        told, _, sample = result.partition("\nSAMPLE ")
-        figures = msgspec.json.decode(told, type=Figures)
+        encoded, _, sample = result.partition("\nSAMPLE ")
+        figures = msgspec.json.decode(encoded, type=Figures)
         figures.sample = sample.strip()
         return figures
 

@@ -117,7 +117,7 @@ def _transactions_per_second(pgbench: str, url: str, seconds: float) -> float:
             capture_output=True,
             text=True,
         )  # fmt: skip
-    told = re.search(r"tps = ([0-9.]+) \(without initial connection time\)", done.stdout)
-    if done.returncode or told is None:
+    found = re.search(r"tps = ([0-9.]+) \(without initial connection time\)", done.stdout)
+    if done.returncode or found is None:
         raise Unsound(f"pgbench: {done.stdout}{done.stderr}")
-    return float(told[1])
+    return float(found[1])

@@ -18,10 +18,10 @@ class _Recorder:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self.told: Statements = []
+        self.statements: Statements = []
 
     def execute(self, text: str, values: Any) -> sqlite3.Cursor:
-        self.told.append((text, values))
+        self.statements.append((text, values))
         return self._connection.execute(text, values)
 
 
@@ -29,8 +29,8 @@ def statements_of(connection: sqlite3.Connection, work: Bound[Any]) -> Statement
     """The statements that the work executes on this database."""
     recorder: Any = _Recorder(connection)
     drive(work, DirectConnection(load_queries(resource("sql"), "sqlite"), recorder))
-    told: Statements = recorder.told
-    return told
+    statements: Statements = recorder.statements
+    return statements
 
 
 def seconds(connection: sqlite3.Connection, statements: Statements) -> float:

@@ -70,10 +70,10 @@ def _report(lines: Iterable[str], top: int) -> str:
         for frame in set(frames):
             total[frame] += int(count)
     shares = ", ".join(f"{name} {count / samples:.1%}" for name, count in threads.most_common())
-    told = [f"{samples} samples: {shares}"]
+    report = [f"{samples} samples: {shares}"]
     for title, counts in (("time of its own", own), ("time with what it calls", total)):
-        told += ["", title, *(f"{count / samples:7.1%}  {frame}" for frame, count in counts.most_common(top))]
-    return "\n".join(told)
+        report += ["", title, *(f"{count / samples:7.1%}  {frame}" for frame, count in counts.most_common(top))]
+    return "\n".join(report)
 
 
 def _short(frame: str) -> str:

@@ -106,7 +106,7 @@ async def back(shop: Shop, server: Server, faked: FakedClock) -> list[str]:
                 break
             await asyncio.sleep(0.5)
         else:
-            problems.append("no alert says that the clock went back")
+            problems.append("no alert reports that the clock went back")
         faked.set(day)
         today = faked.now()
 
@@ -122,7 +122,7 @@ async def back(shop: Shop, server: Server, faked: FakedClock) -> list[str]:
             problems.append(f"day {day}: {len(backups)} backups are kept, not {KEEP}")
     await admin.close()
     if "The clock of this server went back" not in server.log:
-        problems.append("the log does not say that the clock went back")
+        problems.append("the log does not report that the clock went back")
     return problems
 
 

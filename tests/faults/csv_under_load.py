@@ -66,8 +66,8 @@ def write_table(file: Path, rows: int) -> None:
         for row in range(rows):
             item = row - row % 5 if row % 5 == 1 else row
             place = f"Rack {(row * 7) % LOCATIONS}"
-            said = [f"Part {item}", f"PART-{item:07}", "Imported, in bulk", f"bulk; group {item % 20}"]
-            writer.writerow([*said, place, f"{row % 90 + 1}.125", "piece", "2031-01-31" if row % 3 else ""])
+            values = [f"Part {item}", f"PART-{item:07}", "Imported, in bulk", f"bulk; group {item % 20}"]
+            writer.writerow([*values, place, f"{row % 90 + 1}.125", "piece", "2031-01-31" if row % 3 else ""])
 
 
 async def scan(shop: Shop, port: int, figures: Latencies, stop: asyncio.Event, pace: float) -> None:
@@ -84,7 +84,7 @@ async def scan(shop: Shop, port: int, figures: Latencies, stop: asyncio.Event, p
 
 async def import_table(server: Server, key: str, file: Path) -> tuple[dict[str, Any], int]:
     """The finished job of the import, and how many times it reported progress."""
-    told = 0
+    reports = 0
     async with httpx.AsyncClient(base_url=server.api, headers={"X-API-Key": key}, timeout=600) as client:
         with file.open("rb") as opened:
             answer = await client.post("/imports", files={"file": (file.name, opened, "text/csv")})
@@ -93,9 +93,9 @@ async def import_table(server: Server, key: str, file: Path) -> tuple[dict[str, 
         async with client.stream("GET", f"/imports/{answer.json()['job_id']}/events") as stream:
             async for line in stream.aiter_lines():
                 if line.startswith("data: "):
-                    told += 1
+                    reports += 1
                     job = msgspec.json.decode(line.removeprefix("data: "))
-        return job, told
+        return job, reports
 
 
 async def under_load(
@@ -109,7 +109,7 @@ async def under_load(
     memory = _memory(server, "VmRSS")
     figures.phase = "importing"
     begun = time.monotonic()
-    job, told = await import_table(server, shop.admin_key, file)
+    job, reports = await import_table(server, shop.admin_key, file)
     took = time.monotonic() - begun
     figures.phase = "after"
     await asyncio.sleep(2)
@@ -117,14 +117,14 @@ async def under_load(
     await asyncio.gather(*scanning)
     report = job["result"] or {}
     print(
-        f"{rows:,} rows in {took:.0f} s ({rows / took:,.0f} a second), progress told {told} times; {job['error'] or ''}"
+        f"{rows:,} rows in {took:.0f} s ({rows / took:,.0f} a second), {reports} progress reports; {job['error'] or ''}"
     )
     print(f"memory: {memory:.0f} MiB before, {_memory(server, 'VmHWM'):.0f} MiB at most")
     for phase in figures.seconds:
         print(figures.summary(phase))
     problems = [] if report.get("applied") else [f"the import was not applied: {job}"]
-    if told < 10:
-        problems.append(f"progress was told {told} times only")
+    if reports < 10:
+        problems.append(f"progress was reported only {reports} times")
     if set(figures.statuses) != {200}:
         problems.append(f"not every scan was answered with 200: {dict(figures.statuses)}")
     if report and report["written"]["stock_events"] != rows:

@@ -42,7 +42,7 @@ class Scans:
         """Prints the number and the response times of scans at the end."""
         self._seconds.clear()
         stop = asyncio.Event()
-        scanners = [asyncio.create_task(self._scan(stop, anew=bool(number % 2))) for number in range(SCANNERS)]
+        scanners = [asyncio.create_task(self._scan(stop, reconnect=bool(number % 2))) for number in range(SCANNERS)]
         try:
             yield
         finally:
@@ -54,13 +54,13 @@ class Scans:
             f" p99 {found[int(len(found) * 0.99)] * 1000:.0f} ms, longest {found[-1] * 1000:.0f} ms"
         )
 
-    async def _scan(self, stop: asyncio.Event, *, anew: bool) -> None:
+    async def _scan(self, stop: asyncio.Event, *, reconnect: bool) -> None:
         client = Client(self._port, self._shop.key)
         while not stop.is_set():
             begun = time.perf_counter()
             await self._shop.until_answered(client, [self._shop.new_event(is_scan=True)])
             self._seconds.append(time.perf_counter() - begun)
-            if anew:
+            if reconnect:
                 await client.close()
             await asyncio.sleep(0.01)
         await client.close()
@@ -131,9 +131,9 @@ def faults_in(server: Server) -> list[str]:
     problems = re.findall(r"stocky_http_requests_total\{.*status=\"5.*", metrics)
     problems += sorted(set(re.findall(r"WARNING stocky.http.problems: (.*) \[", server.log)))
     problems += [line for line in server.log.splitlines() if "Traceback" in line or " ERROR " in line]
-    told = server.log.count("connections are in use")
-    if told > 1 + HELD_SECONDS // 60 + 1:
-        problems.append(f"the log says {told} times that all connections are in use")
+    count = server.log.count("connections are in use")
+    if count > 1 + HELD_SECONDS // 60 + 1:
+        problems.append(f"the log reports {count} times that all connections are in use")
     return problems
 
 

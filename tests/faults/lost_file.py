@@ -66,10 +66,10 @@ async def lose(shop: Shop, server: Server, way: Callable[[Path], None]) -> list[
     if late := len(shop.acknowledged) - acknowledged:
         problems.append(f"{late} events were acknowledged although the file was lost")
     if not acknowledged:
-        problems.append("nothing was acknowledged before the file was lost, so this proves nothing")
+        problems.append("nothing was acknowledged before the file was lost, so nothing was checked")
     async with httpx.AsyncClient() as client:
         if (await client.get(f"{server.url}/health/ready")).status_code != 503:
-            problems.append("it says that it is ready")
+            problems.append("it reports that it is ready")
     for _ in range(RESCUE_SECONDS * 20):
         if RESCUED in server.log:
             return problems

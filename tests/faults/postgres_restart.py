@@ -32,7 +32,7 @@ async def restart_again_and_again(shop: Shop, server: Server, postgres: Any, res
         await asyncio.to_thread(_stop_at_once, postgres)
         await asyncio.sleep(random.uniform(0.2, 1.5))
         if shop.answers["503"] == away:
-            shop.wrong.append("nobody was told 503 while Postgres was away")
+            shop.wrong.append("no request got a 503 while Postgres was away")
         await asyncio.to_thread(postgres.ensure_postgres_running)
         client = Client(port, shop.key)
         await shop.until_answered(client, [shop.new_event(is_scan=True)])
@@ -46,7 +46,7 @@ async def restart_again_and_again(shop: Shop, server: Server, postgres: Any, res
 
 
 def _stop_at_once(postgres: Any) -> None:
-    """Stops like `pg_ctl stop -m immediate`: clients are not told, and the next start recovers."""
+    """Stops like `pg_ctl stop -m immediate`: clients get no notice, and the next start recovers."""
     process = postgres.get_postmaster_info().process
     process.send_signal(signal.SIGQUIT)
     process.wait(30)
