@@ -11,13 +11,13 @@ RUN /opt/stocky/bin/pip install --no-cache-dir --no-deps .
 
 FROM python:3.12-slim
 LABEL org.opencontainers.image.title="Stocky" \
-      org.opencontainers.image.description="Counts what is on your shelves: scanners post, and the counts are right" \
+      org.opencontainers.image.description="A self-hosted inventory service: barcode scanners post scans, Stocky keeps exact counts" \
       org.opencontainers.image.licenses="MIT"
 RUN useradd --system --uid 10001 --no-create-home stocky \
  && install -d -o stocky -g stocky /data
 COPY --from=build /opt/stocky /opt/stocky
 COPY container/healthcheck /opt/stocky/healthcheck
-# LOGNAME: migrations note who ran them, and a user given by `docker run --user` has no name otherwise.
+# LOGNAME: migrations record the name of their user, and a user set by `docker run --user` has none.
 ENV PATH=/opt/stocky/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \

@@ -1,8 +1,8 @@
-# Python 3.11 or later is all that `make run` and `make test` need; everything else goes into .venv.
+# `make run` and `make test` need only Python 3.11 or later; everything else is installed into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
 
-# Installs one requirements file. The copy of it that is kept in .venv tells when nothing changed since.
+# Installs one requirements file, unless the copy of it in .venv is the same.
 define install
 @$(PYTHON) -c 'import sys; sys.exit("Stocky needs Python 3.11 or later" if sys.version_info < (3, 11) else 0)'
 @cmp -s $(1) .venv/$(1) || { \
@@ -14,7 +14,7 @@ endef
 
 .PHONY: help run test bench faults lint requirements
 
-help: ## this list
+help: ## print this list
 	@sed -n 's/^\([a-z]*\): *## /make \1\t/p' Makefile | expand -t 20
 
 run: ## serve with demo data on http://127.0.0.1:8000
@@ -23,19 +23,19 @@ run: ## serve with demo data on http://127.0.0.1:8000
 	@$(BIN)/python -m stocky demo-data
 	@$(BIN)/python -m stocky serve
 
-test: ## every test, on SQLite and on every Postgres there is
+test: ## run all tests, on SQLite and on every Postgres that answers
 	$(call install,requirements-test.txt)
 	$(BIN)/python -m pytest
 
-bench: ## measure, side by side with yardsticks
+bench: ## measure speed side by side with yardsticks
 	$(call install,requirements-test.txt)
 	$(BIN)/python -m tests.benchmarks
 
-faults: ## kill it again and again, and look for what was lost
+faults: ## kill the server repeatedly and check that no data is lost
 	$(call install,requirements-test.txt)
 	$(BIN)/python -m tests.faults
 
-lint: ## style and types
+lint: ## check style and types
 	$(call install,requirements-test.txt)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -34,12 +34,12 @@ BENCHMARKS: dict[str, Callable[[Plan], list[Result]]] = {
     "F11": measure_start,
     "F12": measure_many_connections,
 }
-# Measured together with another.
+# Benchmarks that are measured together with another.
 PART_OF = {"F2": "F1"}
 
 
 def main() -> None:
-    """Measures what was asked for."""
+    """Runs the selected benchmarks."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--only", metavar="F1,F3", help="only these")
     parser.add_argument("--runs", type=int, default=3, help="how often each is measured (default 3)")

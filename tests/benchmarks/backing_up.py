@@ -1,4 +1,4 @@
-"""F6 to F9: what a backup costs those who scan meanwhile, how fast it is made and restored, and in how much memory."""
+"""F6 to F9: the effect of a backup on concurrent scans, and the time and memory of backups and restores."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SAMPLE_SECONDS = 0.02
 
 
 class Cost(NamedTuple):
-    """Seconds on the clock, seconds of processor time, and the bytes of what was made."""
+    """Seconds of wall time, seconds of processor time, and the size of the output in bytes."""
 
     wall: float
     cpu: float
@@ -79,7 +79,7 @@ def measure_scans_during_backup(plan: Plan) -> list[Result]:
 
 
 class _Backups:
-    """Downloads of a backup, one after the other, for the length of the block."""
+    """Downloads backups, one after the other, for the length of the block."""
 
     def __init__(self, server: Server, database: Database) -> None:
         self._server = server
@@ -100,7 +100,7 @@ class _Backups:
         self._thread.join()
 
     def ended_too_soon(self) -> None:
-        """Raises Unsound when there was no backup any more at the end."""
+        """Raises Unsound when no backup was running at the end."""
         if self._failure is not None:
             raise Unsound(f"the backup failed: {self._failure}")
 
@@ -217,7 +217,7 @@ def measure_memory(plan: Plan) -> list[Result]:
 
 
 class _Peak:
-    """The most memory that a process and its children hold together in the block."""
+    """The peak memory of a process and its children together in the block."""
 
     def __init__(self, pid: int) -> None:
         self.mib = 0.0
@@ -241,7 +241,7 @@ class _Peak:
                 try:
                     held += resident_mib(pid)
                 except OSError:
-                    # It ended between the two looks.
+                    # It ended between the two reads.
                     continue
             self.mib = max(self.mib, held)
             self.samples += 1
@@ -258,7 +258,7 @@ def _children(pid: int) -> list[int]:
 
 
 def _cost(command: str, database: Database, made: Path) -> Cost:
-    """What a command line costs, all its processes together. Raises Unsound when it fails."""
+    """The cost of a command, all its processes together. Raises Unsound when it fails."""
     os.sync()
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     begun = time.perf_counter()

@@ -1,6 +1,6 @@
-"""The yardstick of HTTP: a bare Litestar that decodes the same bodies or answers the same bytes, and no more.
+"""The yardstick of HTTP: a bare Litestar that only decodes the same bodies or returns the same bytes.
 
-Run as `python -m tests.benchmarks.bare PORT [FILE]`; GET / answers the bytes of FILE.
+Run as `python -m tests.benchmarks.bare PORT [FILE]`; GET / returns the bytes of FILE.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from stocky.scanner.schemas import Scan
 
 
 class Answer(msgspec.Struct):
-    """A small answer."""
+    """A small response."""
 
     success: bool
     message: str
 
 
 def main(port: str, file: str | None = None) -> None:
-    """Serves on 127.0.0.1 until it is ended, with the settings of `stocky.http.server`."""
+    """Serves on 127.0.0.1 until it is stopped, with the settings of `stocky.http.server`."""
     content = b"" if file is None else Path(file).read_bytes()
 
     @post("/", status_code=200)

@@ -27,7 +27,7 @@ _ADD_EVENT = """INSERT INTO stock_event (event_id, fingerprint, kind, item_id, l
                                          quantity_after_milli, occurred_at, recorded_at, scanner_id)
                 VALUES (?, ?, 'add', ?, ?, ?, 1000, 1000, ?, ?, ?)"""
 
-# One more event of every SKU. The ids are random as those of scanners are: the hard case for the index.
+# One more event of every SKU. The ids are random like those of scanners: the hard case for the index.
 _ADD_ROUND = """
 INSERT INTO stock_event (event_id, fingerprint, kind, item_id, location_id, sku_id, delta_milli,
                          quantity_after_milli, occurred_at, recorded_at, scanner_id)
@@ -44,18 +44,18 @@ class _Cursor(Protocol):
 
 
 def build(connection: sqlite3.Connection, items: int, events: int) -> None:
-    """A SQLite database of any size, quickly. Raises ValueError unless `events` is a multiple of `items`."""
+    """Fills a SQLite database of any size quickly. Raises ValueError unless `events` is a multiple of `items`."""
     rounds, rest = divmod(events, items)
     if rest:
         raise ValueError(f"{events} events are no multiple of {items} items")
-    # Nothing of a half-built file is ever used.
+    # A partly built file is never used.
     connection.execute("PRAGMA journal_mode = OFF")
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute("PRAGMA cache_size = -1000000")
     connection.execute("BEGIN")
     fill(connection, items)
     if rounds > 1:
-        # Sorting once is far quicker than inserting ten million random keys one by one.
+        # Sorting once is much faster than inserting ten million random keys one by one.
         indexes = connection.execute(
             "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'stock_event' AND sql IS NOT NULL"
         ).fetchall()
@@ -98,7 +98,7 @@ def barcode(item: int) -> str:
 
 
 def place_of(item: int) -> int:
-    """The location where an item is kept, and whose scanner scans it."""
+    """The location of an item, whose scanner scans it."""
     return item % SCANNERS + 1
 
 

@@ -1,4 +1,4 @@
-"""Databases to measure on: any number of items and a ledger of any length whose sums are right; large ones are kept."""
+"""Databases to measure on: any number of items and a ledger of any length with right sums; large ones are reused."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def sqlite_database(*, items: int = ITEMS, events: int = ITEMS) -> Iterator[Data
     with TemporaryDirectory(prefix="run-", dir=KEPT) as directory:
         path = Path(directory) / "stocky.db"
         shutil.copy(_kept(items, events), path)
-        # What is still to be written of the copy would be in the way of every commit that is measured.
+        # Unwritten pages of the copy would slow down every measured commit.
         os.sync()
         settings = _settings(f"sqlite:///{path}", directory)
         yield Database(settings, Path(directory), *_add_people(settings))
@@ -82,7 +82,7 @@ def sqlite_database(*, items: int = ITEMS, events: int = ITEMS) -> Iterator[Data
 
 @contextmanager
 def empty_directory() -> Iterator[Database]:
-    """Where there is no database yet, on the disk that the others are on."""
+    """A directory without a database, on the same disk as the others."""
     KEPT.mkdir(exist_ok=True)
     with TemporaryDirectory(prefix="run-", dir=KEPT) as directory:
         yield Database(_settings(f"sqlite:///{directory}/stocky.db", directory), Path(directory))
@@ -90,7 +90,7 @@ def empty_directory() -> Iterator[Database]:
 
 @contextmanager
 def postgres_database(url: str) -> Iterator[Database]:
-    """The empty Postgres database at `url`, filled as the SQLite ones are."""
+    """Fills the empty Postgres database at `url` like the SQLite ones."""
     with TemporaryDirectory(prefix="stocky-bench-") as directory:
         settings = _settings(url, directory)
         migrate(load(settings))
@@ -118,13 +118,13 @@ def _settings(url: str, directory: str) -> dict[str, str]:
 
 
 def _add_people(settings: dict[str, str]) -> tuple[str, str]:
-    """The header of who scans, and the admin's key."""
+    """The headers of the scanner, and the admin's key."""
     keys = asyncio.run(add_people(load(settings)))
     return f"X-API-Key: {keys['scanner']}", keys["admin"]
 
 
 def _kept(items: int, events: int) -> Path:
-    """The file to copy; built once for each schema, and once it is whole it has its name."""
+    """The file to copy; built once for each schema, and renamed when it is complete."""
     content = b"".join(
         file.read_bytes() for file in [*sorted(resource("migrations").rglob("*.sql")), Path(build.__file__)]
     )
@@ -139,7 +139,7 @@ def _kept(items: int, events: int) -> Path:
             migrate(load(_settings(f"sqlite:///{built}", directory)))
             with closing(sqlite3.connect(built, isolation_level=None)) as connection:
                 build.build(connection, items, events)
-            # Otherwise it would be filled while something else is measured.
+            # Otherwise it would be filled during another measurement.
             asyncio.run(reindex(load(_settings(f"sqlite:///{built}", directory))))
             os.replace(built, path)
     return path

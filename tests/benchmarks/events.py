@@ -1,4 +1,4 @@
-"""F3: many events at once, as scanners send them that were offline, beside a plain loop over `sqlite3`."""
+"""F3: bulk events, as scanners send them after being offline, beside a plain loop over `sqlite3`."""
 
 from __future__ import annotations
 
@@ -84,5 +84,5 @@ def _plain_events_per_second(database: Database, seconds: float) -> float:
     command = [sys.executable, "-m", "tests.benchmarks.plain_sqlite", path, f"{seconds:.0f}", str(EVENTS)]
     with pinned(SERVER_CORE):
         done = subprocess.run(command, env=environment({}), check=True, capture_output=True)
-    told = msgspec.json.decode(done.stdout)
-    return float(told["events"] / told["seconds"])
+    figures = msgspec.json.decode(done.stdout)
+    return float(figures["events"] / figures["seconds"])

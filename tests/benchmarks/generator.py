@@ -1,4 +1,4 @@
-"""What stands in for wrk where it is not installed: the same load and the same figures, from a process of its own."""
+"""Replaces wrk where it is not installed: the same load and the same figures, in a separate process."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Tally:
 
 
 class _Client(asyncio.Protocol):
-    """One connection: sends the next request as soon as the answer to the one before is complete."""
+    """One connection: sends the next request when the previous response is complete."""
 
     def __init__(self, next_request: Callable[[], bytes], expected: bytes, tally: _Tally) -> None:
         self._next_request = next_request
@@ -69,7 +69,7 @@ class _Client(asyncio.Protocol):
         self._tally.failures += not self._ending
 
     def end(self) -> None:
-        """Nothing more counts: what is under way is cut off, as wrk does."""
+        """Stops counting: requests in progress are cut off, as wrk does."""
         self._ending = True
         self._transport.abort()
 

@@ -1,7 +1,7 @@
-"""F10: a page of items out of 100,000, beside a bare Litestar answering the same bytes, and plain `sqlite3`.
+"""F10: a page of items out of 100,000, beside a bare Litestar returning the same bytes, and plain `sqlite3`.
 
-The first page again and again, as everyone who opens a list asks it: its answer is kept until something is committed.
-And a thousand different pages near the beginning, far more than are kept, so that each is read.
+The first page repeatedly, as users open the list: its response is cached until the next commit. And a thousand
+different pages near the beginning, far more than the cache holds, so each is read.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.serving import environment
 ITEMS = 100_000
 PAGE = 100
 PAGES = 1_000
-# As many of them are timed without a server.
+# This many of them are timed without a server.
 PLAIN = 100
 
 
@@ -38,7 +38,7 @@ def measure_listing(plan: Plan) -> list[Result]:
     plain: list[float] = []
     first_alone: list[Figures] = []
     first_plain: list[float] = []
-    # All of them together are some 60 MB of answers. Pages deep in the list take longer: what is skipped is read.
+    # All responses together are about 60 MB. Pages deep in the list take longer: skipped rows are read.
     skips = random.Random(1).sample(range(PAGES), PAGES)
     with sqlite_database(items=ITEMS, events=ITEMS) as database, servers.stocky(database) as server:
         first = Load(path=_path(0), headers=[database.api_key])

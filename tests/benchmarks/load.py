@@ -1,4 +1,4 @@
-"""Load on a server from the client's core: by Debian's wrk, or by `generator` where there is no wrk."""
+"""Load on a server from the client's core, by Debian's wrk, or by `generator` where wrk is not installed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ IdVersion = Literal["v4", "v7"]
 
 
 class Figures(msgspec.Struct, kw_only=True):
-    """What the load generator saw.
+    """The figures of the load generator.
 
     `failures` are connections and timeouts, `refused` answers that are not 2xx, `unexpected` those of the
     answers it looked at that did not hold what they must; `sample` is one of the last two.
@@ -48,7 +48,7 @@ class Figures(msgspec.Struct, kw_only=True):
 
 
 class Unsound(Exception):
-    """A measurement that measured something else: wrong answers, lost rows, a database that does not check."""
+    """An invalid measurement: wrong responses, lost rows, or a database that fails its check."""
 
 
 class Load(msgspec.Struct, kw_only=True):
@@ -66,14 +66,14 @@ class Load(msgspec.Struct, kw_only=True):
     headers: Sequence[str] = ()
 
     def run(self, root: str, seconds: float, *, path: str | None = None) -> Figures:
-        """Sends for `seconds` to the server at `root`. Raises Unsound unless every answer was as expected."""
+        """Sends for `seconds` to the server at `root`. Raises Unsound unless every response was as expected."""
         figures = self.try_run(root, seconds, path=path)
         if not figures.is_sound:
             raise Unsound(f"{root}{path or self.path}: {figures}")
         return figures
 
     def try_run(self, root: str, seconds: float, *, path: str | None = None) -> Figures:
-        """Sends for `seconds` and returns the figures, whatever they are."""
+        """Sends for `seconds` and returns the figures without checking them."""
         url = root + (path or self.path)
         headers = [*self.headers, *(["Content-Type: application/json"] if self.bodies else [])]
         with TemporaryDirectory(prefix="stocky-bench-") as directory:
@@ -96,8 +96,8 @@ class Load(msgspec.Struct, kw_only=True):
         with pinned(CLIENT_CORE):
             output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         _, _, result = output.rpartition("RESULT ")
-        told, _, sample = result.partition("\nSAMPLE ")
-        figures = msgspec.json.decode(told, type=Figures)
+        encoded, _, sample = result.partition("\nSAMPLE ")
+        figures = msgspec.json.decode(encoded, type=Figures)
         figures.sample = sample.strip()
         return figures
 
@@ -124,5 +124,5 @@ class Load(msgspec.Struct, kw_only=True):
 
 
 def generator_name() -> str:
-    """Which generator makes the load."""
+    """The name of the load generator."""
     return "wrk" if shutil.which("wrk") else "generator.py"

@@ -1,4 +1,4 @@
-"""The machine: which core is whose, how much memory a process holds, and what the machine is, without its name."""
+"""The machine: cores of server and client, memory of processes, and a description without its name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-# None where the system cannot pin; the same one twice where there is only one.
+# None where the system cannot pin processes; the same core twice where there is only one.
 SERVER_CORE = _CORES[0] if _CORES else None
 CLIENT_CORE = _CORES[-1] if _CORES else None
 
@@ -41,7 +41,7 @@ def resident_mib(pid: int) -> float:
 
 
 def describe() -> dict[str, str | int | float]:
-    """What figures of this machine depend on."""
+    """The properties of this machine that affect the figures."""
     return {
         "processor": _processor(),
         "cores": len(_CORES) or os.cpu_count() or 1,
@@ -63,7 +63,7 @@ def _processor() -> str:
 
 
 def _fsync_seconds() -> float:
-    """The median time of writing 4 KiB and having them on the disk; SQLite waits as long at every commit."""
+    """The median time to write and sync 4 KiB; SQLite waits as long at every commit."""
     times = []
     with tempfile.TemporaryFile(dir=Path.cwd()) as file:
         for _ in range(100):

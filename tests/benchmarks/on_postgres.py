@@ -24,7 +24,7 @@ from tests.postgres import Server, embedded_server, system_server
 
 CONNECTIONS = 64
 
-# The item by its barcode, its lock, its levels, the scanner, the event, the level, and that the scanner was heard of.
+# The item by its barcode, its lock, its SKUs, the scanner, the event, the SKU, and when the scanner was last seen.
 SCRIPT = f"""
 \\set item random(1, {ITEMS})
 \\set place :item % {SCANNERS} + 1
@@ -88,7 +88,7 @@ def measure_on_postgres(plan: Plan) -> list[Result]:
 
 @contextmanager
 def _server() -> Iterator[tuple[Server, str]]:
-    """The machine's own server, where it answers, or else the one from the wheel, with fsync as Postgres has it."""
+    """The machine's own server, if it answers, or else the one from the wheel, with the default fsync."""
     try:
         server = system_server()
     except psycopg.OperationalError:
@@ -117,7 +117,7 @@ def _transactions_per_second(pgbench: str, url: str, seconds: float) -> float:
             capture_output=True,
             text=True,
         )  # fmt: skip
-    told = re.search(r"tps = ([0-9.]+) \(without initial connection time\)", done.stdout)
-    if done.returncode or told is None:
+    found = re.search(r"tps = ([0-9.]+) \(without initial connection time\)", done.stdout)
+    if done.returncode or found is None:
         raise Unsound(f"pgbench: {done.stdout}{done.stderr}")
-    return float(told[1])
+    return float(found[1])

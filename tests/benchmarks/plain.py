@@ -1,4 +1,4 @@
-"""The SQL that Stocky's own code executes, recorded for yardsticks that run it by plain `sqlite3`."""
+"""The SQL that Stocky executes, recorded for yardsticks that run it by plain `sqlite3`."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ Statements = list[tuple[str, Any]]
 
 
 class _Recorder:
-    """A connection that notes what it is told to execute."""
+    """A connection that records the statements it executes."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self.told: Statements = []
+        self.statements: Statements = []
 
     def execute(self, text: str, values: Any) -> sqlite3.Cursor:
-        self.told.append((text, values))
+        self.statements.append((text, values))
         return self._connection.execute(text, values)
 
 
 def statements_of(connection: sqlite3.Connection, work: Bound[Any]) -> Statements:
-    """What the work executes on this database."""
+    """The statements that the work executes on this database."""
     recorder: Any = _Recorder(connection)
     drive(work, DirectConnection(load_queries(resource("sql"), "sqlite"), recorder))
-    told: Statements = recorder.told
-    return told
+    statements: Statements = recorder.statements
+    return statements
 
 
 def seconds(connection: sqlite3.Connection, statements: Statements) -> float:
-    """How long it takes to fetch all that they find."""
+    """The time to fetch all their rows."""
     started = time.perf_counter()
     for text, values in statements:
         connection.execute(text, values).fetchall()

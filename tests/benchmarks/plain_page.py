@@ -1,6 +1,6 @@
-"""The yardstick of a page: its SQL, recorded from Stocky's own, by plain `sqlite3` in a process of its own.
+"""The yardstick of a page: its SQL, recorded from Stocky, by plain `sqlite3` in a separate process.
 
-Run as `python -m tests.benchmarks.plain_page FILE LIMIT`, with how many items to skip as lines of standard input;
+Run as `python -m tests.benchmarks.plain_page FILE LIMIT`, with the numbers of items to skip as lines of standard input;
 prints the median in milliseconds.
 """
 
@@ -19,7 +19,7 @@ ROUNDS = 5
 
 
 def main(path: str, limit: str) -> None:
-    """Fetches each page again and again."""
+    """Fetches each page repeatedly."""
     with closing(open_connection(path, readonly=True)) as connection:
         pages = [statements_of(connection, partial(list_items, skip=int(line), limit=int(limit))) for line in sys.stdin]
         times = [seconds(connection, page) for _ in range(ROUNDS) for page in pages]

@@ -1,4 +1,4 @@
-"""The yardstick of a search: the SQL of each, recorded from Stocky's own, by plain `sqlite3` in a process of its own.
+"""The yardstick of a search: its SQL, recorded from Stocky, by plain `sqlite3` in a separate process.
 
 Run as `python -m tests.benchmarks.plain_search FILE LIMIT`, with the texts to search for as lines of standard input;
 prints the median in milliseconds.
@@ -19,7 +19,7 @@ ROUNDS = 5
 
 
 def main(path: str, limit: str) -> None:
-    """Runs the statements of each search again and again."""
+    """Runs the statements of each search repeatedly."""
     with closing(open_connection(path, readonly=True)) as connection:
         searches = [
             statements_of(connection, partial(search, typed=line.strip(), limit=int(limit))) for line in sys.stdin

@@ -19,7 +19,7 @@ from stocky.db.sqlite_file import encode_time, open_connection
 from tests.benchmarks.build import place_of
 from tests.benchmarks.data import ITEMS
 
-# More than it can write, so that it never runs out of prepared ones.
+# More prepared events than it can write.
 MOST_A_SECOND = 100_000
 
 _UPSERT_LEVEL = """
@@ -40,7 +40,7 @@ VALUES (?, ?, ?, 'add', ?, ?, ?, 1000, ?, ?, ?)
 def main(path: str, seconds: str, events: str) -> None:
     """Writes for so many seconds, with the settings of Stocky's own writer (WAL, synchronous=FULL)."""
     size = int(events)
-    # Prepared before the clock starts: a client makes them, not the database.
+    # Prepared before the measurement: a client makes them, not the database.
     enough = MOST_A_SECOND * int(seconds)
     prepared = [(str(uuid.uuid4()), uuid.uuid4().hex, random.randint(1, ITEMS)) for _ in range(enough)]
     fresh = itertools.count()

@@ -1,6 +1,6 @@
 """`python -m tests.benchmarks.profiling`: where the server's time goes under the load of F1. Needs py-spy.
 
-Prints the functions with most time of their own and with what they call, and keeps the stacks under `.bench/`:
+Prints the functions with the most own and total time, and stores the stacks under `.bench/`:
 `profile.txt` for flame graphs, one stack a line.
 """
 
@@ -22,7 +22,7 @@ from tests.benchmarks.load import Load
 from tests.benchmarks.machine import CLIENT_CORE, pinned
 from tests.benchmarks.scanning import scans
 
-# Threads that wait for work; py-spy takes them for busy ones.
+# Threads that wait for work; py-spy counts them as busy.
 _WAITING = ("_connection_worker_thread (aiosqlite/", "_worker (concurrent/futures/", "_Writer._work (")
 _FRAME = re.compile(r"(?P<function>.+) \((?P<file>.+?)(?::\d+)?\)$")
 
@@ -70,10 +70,10 @@ def _report(lines: Iterable[str], top: int) -> str:
         for frame in set(frames):
             total[frame] += int(count)
     shares = ", ".join(f"{name} {count / samples:.1%}" for name, count in threads.most_common())
-    told = [f"{samples} samples: {shares}"]
+    report = [f"{samples} samples: {shares}"]
     for title, counts in (("time of its own", own), ("time with what it calls", total)):
-        told += ["", title, *(f"{count / samples:7.1%}  {frame}" for frame, count in counts.most_common(top))]
-    return "\n".join(told)
+        report += ["", title, *(f"{count / samples:7.1%}  {frame}" for frame, count in counts.most_common(top))]
+    return "\n".join(report)
 
 
 def _short(frame: str) -> str:

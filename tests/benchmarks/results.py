@@ -1,4 +1,4 @@
-"""What a benchmark found, beside its goal; one table for people and one file for programs."""
+"""The results of benchmarks beside their goals: a table for people and a file for programs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _COMPARISONS = {">=": operator.ge, "<=": operator.le}
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """How long and how often to measure."""
+    """The length and number of measurements."""
 
     runs: int
     seconds: float
@@ -44,17 +44,17 @@ class Result(msgspec.Struct, kw_only=True):
             return
         comparison, _, bound = self.goal.partition(" ")
         self.met = _COMPARISONS[comparison](measured, float(bound))
-        # What is read back from the file was measured when it says.
+        # A result read from the file keeps its own time.
         self.measured_at = self.measured_at or datetime.now(UTC)
 
 
 def ratio(subject: Sequence[float], yardstick: Sequence[float]) -> float:
-    """The median of the ratios of runs that stood side by side."""
+    """The median of the ratios of runs made side by side."""
     return median(ours / theirs for ours, theirs in zip(subject, yardstick, strict=True))
 
 
 def table(results: Sequence[Result]) -> str:
-    """All of it, for people."""
+    """All results as a table."""
     rows = [("", "what", "Stocky", "yardstick", "ratio", "goal", "met", "")]
     for result in results:
         met = {True: "yes", False: "NO", None: "-"}[result.met]
@@ -82,7 +82,7 @@ def table(results: Sequence[Result]) -> str:
 
 
 def keep(results: Sequence[Result], machine: dict[str, Any]) -> None:
-    """Writes results.json; what was not measured this time stays as it was."""
+    """Writes results.json; results that were not measured this time stay."""
     measured = {result.id for result in results}
     earlier = msgspec.json.decode(FILE.read_bytes(), type=_File).results if FILE.exists() else []
     kept = [result for result in earlier if result.id not in measured]

@@ -1,4 +1,4 @@
-"""F1, F2, F5 and F12: single scans, over HTTP, by API key, each with an event_id of its own, durable on SQLite."""
+"""F1, F2, F5 and F12: single scans, over HTTP, by API key, each with its own event_id, durable on SQLite."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.benchmarks.results import Plan, Result, ratio
 SCAN = "/api/v1/scanner/scan"
 LONG_LEDGER = 10_000_000
 MANY_CONNECTIONS = 500
-# As long as it takes to fill SQLite's page cache, which is bounded; what grows after that grows for ever.
+# Long enough to fill SQLite's page cache, which is bounded; any growth after that is a leak.
 FILL_CACHES_SECONDS = 60
 
 
@@ -47,7 +47,7 @@ def scans(database: Database, *, connections: int = 64, ids: IdVersion = "v4") -
 def accounted(
     database: Database, acknowledged: list[Figures], *, connections: int = 64, events: int = 1
 ) -> Iterator[None]:
-    """Afterwards the ledger has grown by what was acknowledged, and `stocky check` finds no fault. Raises Unsound.
+    """Checks that the ledger has grown by the acknowledged events and `stocky check` finds no fault. Raises Unsound.
 
     What was under way when the clock stopped may be in the ledger without an answer that was counted: at most
     one request a connection and figure. `events` is how many a request has.

@@ -1,8 +1,7 @@
-"""F10: searches over 100,000 items, beside a bare Litestar answering the same bytes, and plain `sqlite3`.
+"""F10: searches over 100,000 items, beside a bare Litestar returning the same bytes, and plain `sqlite3`.
 
-The questions are different ones, each read for: words that begin many names, parts of numbers, barcodes and slips.
-Beside them one question again and again, as several who look at the same ask it: its answer is kept until something
-is committed.
+The searches differ, so each is read: words that begin many names, parts of numbers, barcodes and typing errors. And one
+search repeatedly, as by several users at once: its response is cached until the next commit.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ def measure_searching(plan: Plan) -> list[Result]:
     plain: list[float] = []
     with sqlite_database(items=ITEMS, events=ITEMS) as database, servers.stocky(database) as server:
         load = Load(path=_path(QUESTION), headers=[database.api_key])
-        # Far more than the answers that are kept.
+        # Far more than the cache holds.
         paths = [_path(question) for seed in range(50) for question in _questions(seed)]
         various = Load(path=_path(QUESTION), paths=paths, headers=[database.api_key])
         one_by_one = structs.replace(various, connections=1)
@@ -90,7 +89,7 @@ def measure_searching(plan: Plan) -> list[Result]:
 
 
 def _questions(seed: int) -> list[str]:
-    """A hundred, no two the same, so that no answer is kept."""
+    """A hundred different searches, so that none is cached."""
     some = random.Random(seed)
     items = some.sample(range(1, ITEMS), 20)
     return [

@@ -1,4 +1,4 @@
-"""The processes that are measured: Stocky and its yardstick, both on the server's core."""
+"""The measured processes: Stocky and its yardstick, both on the server's core."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def stocky(database: Database) -> Iterator[serving.Server]:
 
 @contextmanager
 def bare(file: Path | None = None) -> Iterator[str]:
-    """The address of the bare Litestar; GET / answers the bytes of `file`."""
+    """The address of the bare Litestar; GET / returns the bytes of `file`."""
     port = serving.free_port()
     command = [sys.executable, "-m", "tests.benchmarks.bare", str(port), *([str(file)] if file else [])]
     with pinned(SERVER_CORE):

@@ -1,4 +1,4 @@
-"""F11: how soon an empty Stocky is ready, and what it holds in memory when nobody asks it anything."""
+"""F11: the start time of an empty Stocky, and its memory when idle."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _import_seconds() -> float:
 
 
 def _start() -> tuple[float, float]:
-    """Seconds until it is ready, migrations included, and the memory it holds a moment later."""
+    """Seconds until it is ready, including migrations, and its memory a moment later."""
     port = serving.free_port()
     with empty_directory() as nothing:
         environ = serving.environment(nothing.settings) | {"STOCKY_PORT": str(port)}

@@ -1,1 +1,1 @@
-"""What `make faults` does to a Stocky: kills, full disks, lost databases and storms; and what must be there after."""
+"""The scripts of `make faults`: kills, full disks, lost databases and load, and the checks after each."""

@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 client on one kept connection: fast enough to be no bottleneck, and honest about what failed."""
+"""A small HTTP/1.1 client on one persistent connection, fast enough not to be the bottleneck."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 
 
 class Answer(NamedTuple):
-    """Headers have lower-case names."""
+    """A response; header names are in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -27,7 +27,7 @@ class Client:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def post(self, path: str, body: Any) -> Answer:
-        """Raises OSError when there is no whole answer in time; nothing is known of the request then."""
+        """Raises OSError without a complete response in time; the request may or may not have been processed."""
         content = msgspec.json.encode(body)
         head = (
             f"POST /api/v1{path} HTTP/1.1\r\nHost: 127.0.0.1\r\nX-API-Key: {self._key}\r\n"

@@ -1,7 +1,7 @@
-"""R12: a clock that is a year ahead and goes back; no backup is lost, no schedule is silent, no name stays ahead.
+"""R12: a clock a year ahead is set back; no backup is lost, every schedule runs, no name stays in the future.
 
 The server and its children run under Debian's `faketime` (libfaketime), whose clock a file sets while they run. Without
-it the script says so and proves nothing.
+it the script reports that and checks nothing.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from tests.faults.shop import DIALECTS, SECRET_KEY, Shop, shop, verdict
 from tests.serving import Server, serve
 
 YEAR, KEEP, DAYS = 365, 2, 3
-# A duty is looked for every 20 seconds, the clock every 60.
+# The schedule is checked every 20 seconds, the clock every 60.
 WAIT_SECONDS = 150
 
 
 def find_library() -> Path | None:
-    """The library that fakes the time, for programs with threads."""
+    """The library that fakes the time for programs with threads."""
     return next(iter(sorted(Path("/usr").glob("lib*/**/faketime/libfaketimeMT.so.1"))), None)
 
 
 class FakedClock:
-    """The clock of a server; days ahead of the true one."""
+    """The clock of a server, some days ahead of the real one."""
 
     def __init__(self, file: Path, library: Path) -> None:
         self._file = file
@@ -39,7 +39,7 @@ class FakedClock:
             "LD_PRELOAD": str(library),
             "FAKETIME_TIMESTAMP_FILE": str(file),
             "FAKETIME_NO_CACHE": "1",
-            # Python waits by it, and it never goes back on a real machine.
+            # Python waits by this clock, which never goes back on a real machine.
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         }
         self.set(0)
@@ -55,18 +55,18 @@ class FakedClock:
 
 
 class Admin:
-    """What an administrator sees of one server."""
+    """An admin's view of one server."""
 
     def __init__(self, server: Server, key: str) -> None:
         self._client = httpx.AsyncClient(base_url=server.api, headers={"X-API-Key": key}, timeout=20)
 
     async def scheduled(self) -> list[dict[str, Any]]:
-        """The scheduled backups that were restored on trial, in the order of the list."""
+        """The scheduled backups that passed their trial restore, in the order of the list."""
         listed: list[dict[str, Any]] = (await self._client.get("/system/backup/list")).json()
         return [each for each in listed if each["reason"] == "scheduled" and each["is_good"]]
 
     async def wait_for(self, is_there: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]] | None:
-        """The scheduled backups once they are as they have to be; None when that does not come."""
+        """The scheduled backups once they are as expected; None after a timeout."""
         for _ in range(WAIT_SECONDS * 2):
             backups = await self.scheduled()
             if is_there(backups):
@@ -86,7 +86,7 @@ class Admin:
 
 
 async def ahead(shop: Shop, server: Server, faked: FakedClock) -> list[str]:
-    """A schedule is enabled a year ahead, and a day later there is a backup."""
+    """A schedule is enabled with the clock a year ahead, and a day later there is a backup."""
     admin = Admin(server, shop.admin_key)
     await admin.enable()
     faked.set(YEAR + 1)
@@ -96,17 +96,17 @@ async def ahead(shop: Shop, server: Server, faked: FakedClock) -> list[str]:
 
 
 async def back(shop: Shop, server: Server, faked: FakedClock) -> list[str]:
-    """The clock is right again; each day has its backup, which stays."""
+    """The clock is set back; each day has its backup, which is kept."""
     admin = Admin(server, shop.admin_key)
     problems = []
     for day in range(1, DAYS + 1):
-        # The clock is looked at before the next day comes.
+        # The clock is checked before the next day begins.
         for _ in range(WAIT_SECONDS * 2):
             if "clock_went_back" in await admin.alerts():
                 break
             await asyncio.sleep(0.5)
         else:
-            problems.append("no alert says that the clock went back")
+            problems.append("no alert reports that the clock went back")
         faked.set(day)
         today = faked.now()
 
@@ -122,12 +122,12 @@ async def back(shop: Shop, server: Server, faked: FakedClock) -> list[str]:
             problems.append(f"day {day}: {len(backups)} backups are kept, not {KEEP}")
     await admin.close()
     if "The clock of this server went back" not in server.log:
-        problems.append("the log does not say that the clock went back")
+        problems.append("the log does not report that the clock went back")
     return problems
 
 
 def run(dialect: str) -> bool:
-    """Whether nothing was lost; also where no clock can be faked, which is printed."""
+    """Whether nothing was lost; true, with a message, where the clock cannot be faked."""
     library = find_library()
     if library is None:
         print("clock: SKIPPED, there is no libfaketime here (apt-get install faketime)")
@@ -138,7 +138,7 @@ def run(dialect: str) -> bool:
         faked.set(YEAR)
         with serve(environ, ground.directory) as server:
             problems = asyncio.run(ahead(ground, server, faked))
-            # Set back while it runs.
+            # Set back while the server runs.
             faked.set(0)
             problems += asyncio.run(back(ground, server, faked))
         return verdict(f"clock on {dialect}", ground, problems + asyncio.run(ground.problems()))

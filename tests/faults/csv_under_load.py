@@ -1,4 +1,4 @@
-"""100,000 rows are imported while 16 scanners scan: no scan is refused or lost, none waits long, progress is shown."""
+"""100,000 rows are imported while 16 scanners scan: no scan is refused, lost or slow, and progress is reported."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from tests.faults.shop import DIALECTS, Shop, reading, shop, verdict
 from tests.serving import Server, serve
 
 SCANNERS = 16
-# Between two scans of one scanner, as fast as hands are; 0 is as fast as answers are.
+# Between two scans of one scanner, as fast as a person scans; 0 for as fast as responses arrive.
 PACE_SECONDS = 0.1
 ALONE_SECONDS = 8
 LOCATIONS = 50
-# What people at a scanner begin to notice. The figures are printed; only past this they are a problem.
+# The latency that people at a scanner notice. A higher p99 is a problem; all figures are printed.
 WORST_P99_SECONDS = 1.0
 
 
 class Latencies:
-    """How long scans took to be answered, by what went on meanwhile."""
+    """Response times of scans, by phase."""
 
     def __init__(self) -> None:
         self.phase = "alone"
@@ -49,7 +49,7 @@ class Latencies:
         found = sorted(self.seconds[phase])
         return found[int(len(found) * 0.99)]
 
-    def told(self, phase: str) -> str:
+    def summary(self, phase: str) -> str:
         """A line of figures, in milliseconds."""
         found = self.seconds[phase]
         return (
@@ -59,15 +59,15 @@ class Latencies:
 
 
 def write_table(file: Path, rows: int) -> None:
-    """Items at one place each, every fifth of them at a second place in the next row."""
+    """Items at one location each, every fifth at a second location in the next row."""
     with file.open("w", encoding="utf-8", newline="") as opened:
         writer = csv.writer(opened)
         writer.writerow(["name", "barcode", "description", "tags", "location", "quantity", "unit", "expiry_date"])
         for row in range(rows):
             item = row - row % 5 if row % 5 == 1 else row
             place = f"Rack {(row * 7) % LOCATIONS}"
-            said = [f"Part {item}", f"PART-{item:07}", "Imported, in bulk", f"bulk; group {item % 20}"]
-            writer.writerow([*said, place, f"{row % 90 + 1}.125", "piece", "2031-01-31" if row % 3 else ""])
+            values = [f"Part {item}", f"PART-{item:07}", "Imported, in bulk", f"bulk; group {item % 20}"]
+            writer.writerow([*values, place, f"{row % 90 + 1}.125", "piece", "2031-01-31" if row % 3 else ""])
 
 
 async def scan(shop: Shop, port: int, figures: Latencies, stop: asyncio.Event, pace: float) -> None:
@@ -83,8 +83,8 @@ async def scan(shop: Shop, port: int, figures: Latencies, stop: asyncio.Event, p
 
 
 async def import_table(server: Server, key: str, file: Path) -> tuple[dict[str, Any], int]:
-    """The job of the import when it has ended, and how many times its progress was told."""
-    told = 0
+    """The finished job of the import, and how many times it reported progress."""
+    reports = 0
     async with httpx.AsyncClient(base_url=server.api, headers={"X-API-Key": key}, timeout=600) as client:
         with file.open("rb") as opened:
             answer = await client.post("/imports", files={"file": (file.name, opened, "text/csv")})
@@ -93,15 +93,15 @@ async def import_table(server: Server, key: str, file: Path) -> tuple[dict[str, 
         async with client.stream("GET", f"/imports/{answer.json()['job_id']}/events") as stream:
             async for line in stream.aiter_lines():
                 if line.startswith("data: "):
-                    told += 1
+                    reports += 1
                     job = msgspec.json.decode(line.removeprefix("data: "))
-        return job, told
+        return job, reports
 
 
 async def under_load(
     shop: Shop, server: Server, file: Path, *, rows: int, scanners: int, pace: float
 ) -> tuple[list[str], Latencies]:
-    """What went wrong, and the figures."""
+    """The problems, and the figures."""
     port = int(server.url.rpartition(":")[2])
     figures, stop = Latencies(), asyncio.Event()
     scanning = [asyncio.create_task(scan(shop, port, figures, stop, pace)) for _ in range(scanners)]
@@ -109,7 +109,7 @@ async def under_load(
     memory = _memory(server, "VmRSS")
     figures.phase = "importing"
     begun = time.monotonic()
-    job, told = await import_table(server, shop.admin_key, file)
+    job, reports = await import_table(server, shop.admin_key, file)
     took = time.monotonic() - begun
     figures.phase = "after"
     await asyncio.sleep(2)
@@ -117,14 +117,14 @@ async def under_load(
     await asyncio.gather(*scanning)
     report = job["result"] or {}
     print(
-        f"{rows:,} rows in {took:.0f} s ({rows / took:,.0f} a second), progress told {told} times; {job['error'] or ''}"
+        f"{rows:,} rows in {took:.0f} s ({rows / took:,.0f} a second), {reports} progress reports; {job['error'] or ''}"
     )
     print(f"memory: {memory:.0f} MiB before, {_memory(server, 'VmHWM'):.0f} MiB at most")
     for phase in figures.seconds:
-        print(figures.told(phase))
+        print(figures.summary(phase))
     problems = [] if report.get("applied") else [f"the import was not applied: {job}"]
-    if told < 10:
-        problems.append(f"progress was told {told} times only")
+    if reports < 10:
+        problems.append(f"progress was reported only {reports} times")
     if set(figures.statuses) != {200}:
         problems.append(f"not every scan was answered with 200: {dict(figures.statuses)}")
     if report and report["written"]["stock_events"] != rows:
@@ -133,7 +133,7 @@ async def under_load(
 
 
 async def lost(shop: Shop) -> list[str]:
-    """Scans that were acknowledged and are not there once, and sums that are not right."""
+    """Acknowledged scans that are not in the ledger exactly once, and wrong sums."""
     problems = [f"{fault.check}: {fault.message}" for fault in await find_faults(shop.config)]
     times: Counter[str | None] = Counter()
     async with reading(shop.config) as read:
@@ -163,7 +163,7 @@ def table(directory: Path, rows: int) -> Iterator[Path]:
 
 
 def run(dialect: str, rows: int = 100_000, scanners: int = SCANNERS, pace: float = PACE_SECONDS) -> bool:
-    """Whether the scans were unharmed and the rows are there."""
+    """Whether no scan was affected and all rows were imported."""
     name = f"csv under load on {dialect}"
     with shop(dialect) as ground, table(ground.directory, rows) as file:
         with serve(ground.environ, ground.directory) as server:

@@ -1,4 +1,4 @@
-"""R3 for scanning: the disk fills up under SQLite; every answer is clean, and all goes on when there is room again."""
+"""R3 for scanning: the disk fills up under SQLite; every response is clean, and scanning resumes with free space."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ DISK = 32 * MEBIBYTE
 # What is left while the disk is nearly full; less than the log of SQLite grows to before it is folded in.
 ROOM = 2 * MEBIBYTE
 FULL_SECONDS = 60
-# So many answers that the disk is full are enough to see how it goes.
+# This many responses about a full disk are enough.
 REFUSALS = 100
 
-# Takes the room away from a server, or gives it back.
+# Takes free space from a server, or returns it.
 Squeeze = Callable[[Server, bool], None]
 
 
 @contextmanager
 def small_disk() -> Iterator[tuple[Path, Squeeze]]:
-    """A directory with little room: a tmpfs where one can be mounted, or else a limit on what a file may grow to."""
+    """A directory with little free space: a tmpfs where one can be mounted, or else a limit on the size of files."""
     with tempfile.TemporaryDirectory(prefix="stocky-disk-") as made:
         directory = Path(made)
         mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "stocky-faults", made]
@@ -61,7 +61,7 @@ def _limit_files(server: Server, full: bool) -> None:
 
 
 async def fill_up(shop: Shop, server: Server, squeeze: Squeeze) -> list[str]:
-    """The problems found while and after the disk was full."""
+    """The problems found while the disk was full and after it."""
     port = int(server.url.rpartition(":")[2])
     squeeze(server, True)
     stop = asyncio.Event()
@@ -72,14 +72,14 @@ async def fill_up(shop: Shop, server: Server, squeeze: Squeeze) -> list[str]:
         await asyncio.sleep(0.05)
     else:
         shop.wrong.append(f"the disk was not full after {FULL_SECONDS} s")
-    print(f"full: {shop.told()}")
+    print(f"full: {shop.summary()}")
     squeeze(server, False)
     client = Client(port, shop.key)
     await shop.until_answered(client, [shop.new_event(is_scan=True)])
     await client.close()
     stop.set()
     await asyncio.gather(*writers)
-    print(f"room again: {shop.told()}")
+    print(f"room again: {shop.summary()}")
     return await shop.problems()
 
 

@@ -1,4 +1,4 @@
-"""Uploads that pretend, hide, explode, climb, break off or never end, sent to real servers: refused, nothing kept."""
+"""Hostile uploads (disguised, oversized, path traversal, aborted, endless) to real servers: refused, none stored."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tests.faults.shop import DIALECTS, Shop, shop
 from tests.serving import Server, serve
 
 _LARGEST = 200 * 2**20
-# At the same time: more than are decoded or received at once.
+# Concurrent uploads: more than are decoded or received at once.
 _CROWD = 40
 
 
 def send_all(shop: Shop) -> list[str]:
-    """What was taken, broke something, or left anything behind."""
+    """Uploads that were accepted, caused an error or left a file."""
     problems: list[str] = []
     with serve(shop.environ, shop.directory) as server, httpx.Client(
         base_url=server.api, headers={"X-API-Key": shop.admin_key}, timeout=120
@@ -51,7 +51,7 @@ def send_all(shop: Shop) -> list[str]:
         for _ in range(50):
             if not (left := _left(shop)):
                 break
-            # Whoever broke off is noticed in a moment.
+            # A broken connection is noticed after a moment.
             time.sleep(0.1)
         problems += [f"{file} is left behind" for file in left]
         if admin.get("/documents").json():
@@ -67,7 +67,7 @@ def send_all(shop: Shop) -> list[str]:
 
 
 def _forms(item: int) -> Iterator[tuple[str, int, bytes | Iterator[bytes], str]]:
-    """What no form looks like: what it is, the status that refuses it, the body and what it is said to be."""
+    """Invalid forms: a description, the status of the response, the body and its content type."""
     kind = "multipart/form-data; boundary=b"
     head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="%s"\r\n\r\n'
     name = b'--b\r\nContent-Disposition: form-data; name="item_id"\r\n\r\n%d\r\n' % item
@@ -96,7 +96,7 @@ def _endless(begin: bytes) -> Iterator[bytes]:
 
 
 def _break_off(server: Server, shop: Shop) -> None:
-    """Says that much comes, sends a little, and goes."""
+    """Announces a large body, sends a little of it, and disconnects."""
     port = int(server.url.rpartition(":")[2])
     for _ in range(20):
         with socket.create_connection(("127.0.0.1", port)) as connection:
@@ -109,7 +109,7 @@ def _break_off(server: Server, shop: Shop) -> None:
 
 
 def _crowd(server: Server, shop: Shop) -> list[str]:
-    """Many at once that are refused only after they were decoded: each is told something it can act on."""
+    """Many concurrent uploads that are refused only after decoding: each response says what to do."""
     broken = picture()[:-12] + huge_png(8000, 8001)[8:33]
     bomb = huge_png(8_001, 8_000)
 

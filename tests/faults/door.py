@@ -1,4 +1,4 @@
-"""Strangers at the door: half-open connections, headers without end, bodies that vanish. Scans go on, memory stays."""
+"""Hostile connections: half-open, endless headers, aborted bodies. Scans continue, and memory does not grow."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ HELD_SECONDS = 30
 HEADER_BYTES = 200 * 2**20
 VANISHED = 1_000
 SCANNERS = 8
-# Of the memory of the process, between scanning alone before and after.
+# Allowed growth of the process's memory, between scanning alone before and after.
 MEMORY_MIB = 20
-# Before memory is looked at for the first time: caches and pools have their size then.
+# Before memory is first measured: caches and pools have their size then.
 WARM_SCANS = 4_000
 HALF = b"POST /api/v1/scanner/scan HTTP/1.1\r\nHost: x\r\n"
 
 
 class Scans:
-    """Scanners that go on for the length of a block; every other one connects anew for each scan."""
+    """Scanners that scan for the length of a block; every other one opens a connection for each scan."""
 
     def __init__(self, shop: Shop, port: int) -> None:
         self._shop = shop
@@ -39,10 +39,10 @@ class Scans:
 
     @asynccontextmanager
     async def going_on(self, name: str) -> AsyncIterator[None]:
-        """Prints at the end how many there were and how long they took."""
+        """Prints the number and the response times of scans at the end."""
         self._seconds.clear()
         stop = asyncio.Event()
-        scanners = [asyncio.create_task(self._scan(stop, anew=bool(number % 2))) for number in range(SCANNERS)]
+        scanners = [asyncio.create_task(self._scan(stop, reconnect=bool(number % 2))) for number in range(SCANNERS)]
         try:
             yield
         finally:
@@ -54,20 +54,20 @@ class Scans:
             f" p99 {found[int(len(found) * 0.99)] * 1000:.0f} ms, longest {found[-1] * 1000:.0f} ms"
         )
 
-    async def _scan(self, stop: asyncio.Event, *, anew: bool) -> None:
+    async def _scan(self, stop: asyncio.Event, *, reconnect: bool) -> None:
         client = Client(self._port, self._shop.key)
         while not stop.is_set():
             begun = time.perf_counter()
             await self._shop.until_answered(client, [self._shop.new_event(is_scan=True)])
             self._seconds.append(time.perf_counter() - begun)
-            if anew:
+            if reconnect:
                 await client.close()
             await asyncio.sleep(0.01)
         await client.close()
 
 
 async def hold_half_open(port: int, count: int, seconds: float) -> int:
-    """Holds that many connections with half a head each, a new one for each that is closed; how many it made."""
+    """Holds that many connections with half a head each and replaces closed ones; returns how many it opened."""
     made = 0
     until = time.monotonic() + seconds
 
@@ -88,7 +88,7 @@ async def hold_half_open(port: int, count: int, seconds: float) -> int:
 
 
 async def send_headers(port: int, size: int) -> int:
-    """Sends one header of that size, for as long as it is taken; how much was taken."""
+    """Sends one header of that size while the server accepts it; returns the bytes accepted."""
     _, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(HALF + b"X-Endless: ")
     sent = 0
@@ -102,7 +102,7 @@ async def send_headers(port: int, size: int) -> int:
 
 
 async def vanish(port: int, key: str, number: int) -> None:
-    """Begins a body, of one kind or the other, and is gone."""
+    """Starts a body, of one kind or the other, and disconnects."""
     kinds = {
         "/events": "application/json",
         "/imports": "multipart/form-data; boundary=b",
@@ -126,19 +126,19 @@ def resident_mib(server: Server) -> float:
 
 
 def faults_in(server: Server) -> list[str]:
-    """What the log and the metrics say of errors."""
+    """Errors in the log and the metrics."""
     metrics = httpx.get(f"{server.url}/metrics", timeout=30).text
     problems = re.findall(r"stocky_http_requests_total\{.*status=\"5.*", metrics)
     problems += sorted(set(re.findall(r"WARNING stocky.http.problems: (.*) \[", server.log)))
     problems += [line for line in server.log.splitlines() if "Traceback" in line or " ERROR " in line]
-    told = server.log.count("connections are in use")
-    if told > 1 + HELD_SECONDS // 60 + 1:
-        problems.append(f"the log says {told} times that all connections are in use")
+    count = server.log.count("connections are in use")
+    if count > 1 + HELD_SECONDS // 60 + 1:
+        problems.append(f"the log reports {count} times that all connections are in use")
     return problems
 
 
 async def knock(ground: Shop, server: Server) -> list[str]:
-    """What went wrong; the figures are printed."""
+    """The problems; the figures are printed."""
     port = int(server.url.rpartition(":")[2])
     scans = Scans(ground, port)
     async with scans.going_on("alone"):
@@ -166,7 +166,7 @@ async def knock(ground: Shop, server: Server) -> list[str]:
 
 
 def run(dialect: str) -> bool:
-    """Whether scans went on, and nothing else was left behind."""
+    """Whether scans continued and nothing leaked."""
     limited = ("bash", "-c", f'ulimit -n {FILES} && exec "$0" "$@"', sys.executable, "-m", "stocky")
     with shop(dialect) as ground, serve(ground.environ, ground.directory, command=limited) as server:
         return verdict(f"door on {dialect}", ground, asyncio.run(knock(ground, server)))

@@ -1,4 +1,4 @@
-"""R1: kill -9 at random moments under 32 writers; what was acknowledged is there once, and the rest at most once."""
+"""R1: kill -9 at random moments under 32 writers; acknowledged events count once, others at most once."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tests.faults.shop import DIALECTS, Shop, shop, verdict, write
 from tests.serving import Server, free_port, serve
 
 WRITERS = 32
-# Every fourth writer does not wait for one answer before it sends the next.
+# Every fourth writer does not wait for a response before it sends the next request.
 HASTY = 4
 
 
 class Servers:
-    """Real servers on one database, each on a port it keeps."""
+    """Real servers on one database, each with a fixed port."""
 
     def __init__(self, shop: Shop, count: int) -> None:
         self.ports = [free_port() for _ in range(count)]
@@ -35,7 +35,7 @@ class Servers:
         manager.__exit__(None, None, None)
 
     async def stop(self) -> list[str]:
-        """Ends all as an operator would; what went wrong with that."""
+        """Stops all as an operator would; returns the problems."""
         problems = []
         for port, (manager, server) in self._running.items():
             if status := await asyncio.to_thread(server.stop):
@@ -62,7 +62,7 @@ async def kill_again_and_again(shop: Shop, kills: int, processes: int) -> list[s
     stop.set()
     await asyncio.gather(*writers)
     problems = await shop.problems()
-    print(f"after {kills} kills: {shop.told()}")
+    print(f"after {kills} kills: {shop.summary()}")
     await shop.send_everything_again(servers.ports)
     problems += await servers.stop()
     return problems + await shop.problems(all_sent=True)

@@ -1,4 +1,4 @@
-"""R12: the database file, or its log, is lost under writers; nothing is acknowledged into it, and nothing gone."""
+"""R12: the database file, or its log, is lost under writers; nothing more is acknowledged, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ WAYS: dict[str, Callable[[Path], None]] = {
 
 
 async def lose(shop: Shop, server: Server, way: Callable[[Path], None]) -> list[str]:
-    """The problems found while the file is lost under writers, until what it held is written out."""
+    """The problems found after the file is lost under writers, until its data is rescued."""
     port = int(server.url.rpartition(":")[2])
     stop = asyncio.Event()
     writers = [asyncio.create_task(write(shop, [port], stop)) for _ in range(WRITERS)]
     await asyncio.sleep(BUSY_SECONDS)
     await asyncio.to_thread(way, shop.config.sqlite_path)
-    # Requests that were on their way when the file was lost are answered by now.
+    # Requests in progress when the file was lost are answered by now.
     await asyncio.sleep(BUSY_SECONDS)
     acknowledged = len(shop.acknowledged)
     await asyncio.sleep(BUSY_SECONDS)
@@ -66,10 +66,10 @@ async def lose(shop: Shop, server: Server, way: Callable[[Path], None]) -> list[
     if late := len(shop.acknowledged) - acknowledged:
         problems.append(f"{late} events were acknowledged although the file was lost")
     if not acknowledged:
-        problems.append("nothing was acknowledged before the file was lost, so this proves nothing")
+        problems.append("nothing was acknowledged before the file was lost, so nothing was checked")
     async with httpx.AsyncClient() as client:
         if (await client.get(f"{server.url}/health/ready")).status_code != 503:
-            problems.append("it says that it is ready")
+            problems.append("it reports that it is ready")
     for _ in range(RESCUE_SECONDS * 20):
         if RESCUED in server.log:
             return problems
@@ -78,7 +78,7 @@ async def lose(shop: Shop, server: Server, way: Callable[[Path], None]) -> list[
 
 
 def put_back(shop: Shop, server: Server) -> list[str]:
-    """Does what the log says; what is wrong with that."""
+    """Follows the instructions in the log; returns the problems."""
     files = list(shop.config.backup_dir.glob("stocky-rescued-*.db"))
     if len(files) != 1 or str(files[0]) not in server.log:
         return [f"the log names another file than those there are: {files}"]
@@ -105,7 +105,7 @@ def run_one(name: str, way: Callable[[Path], None]) -> bool:
 
 
 def run() -> bool:
-    """Whether nothing was lost, whatever became of the file."""
+    """Whether nothing was lost in any of the cases."""
     passed = [run_one(name, way) for name, way in WAYS.items()]
     return all(passed)
 

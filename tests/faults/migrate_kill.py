@@ -36,7 +36,7 @@ MODES = ["install", "upgrade", "rollback"]
 
 
 class Command:
-    """`stocky ...` in a process of its own, with only these settings; `output` is what it wrote."""
+    """`stocky ...` in its own process, with only these settings; `output` is its output."""
 
     def __init__(self, environ: dict[str, str], *arguments: str) -> None:
         self._log = Path(environ["STOCKY_DATA_DIR"]) / "output"
@@ -56,12 +56,12 @@ class Command:
         return self._status
 
     def kill(self) -> bool:
-        """Kills it; whether it had ended by itself."""
+        """Kills it; returns whether it had already ended."""
         os.kill(self._pid, signal.SIGKILL)
         return self.wait() != -signal.SIGKILL
 
     def _run(self, environ: dict[str, str], arguments: tuple[str, ...]) -> None:
-        """The child: nothing of the process that it was forked from runs on in it, also at its end."""
+        """The child: runs no code of the process that it was forked from, not even at exit."""
         status = 1
         try:
             log = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -78,7 +78,7 @@ class Command:
 
 
 class Databases:
-    """Databases of one dialect at any schema version, each a copy of one that was made once."""
+    """Databases of one dialect at any schema version, each a copy of one that is made once."""
 
     def __init__(self, dialect: str, directory: Path, stack: ExitStack) -> None:
         self.directory = directory
@@ -89,7 +89,7 @@ class Databases:
 
     @contextmanager
     def at(self, version: int) -> Iterator[dict[str, str]]:
-        """The settings of a database with the schema of that number and rows in it; 0 is one that holds nothing."""
+        """The settings of a database with that schema version and rows in it; 0 is an empty database."""
         if version and version not in self._made:
             self._made[version] = self._make(version)
         self._count += 1
@@ -117,7 +117,7 @@ class Databases:
 
 
 class MigrationKills:
-    """Kills of one dialect and mode, and what was found after each."""
+    """Kills of one dialect and mode, and the problems after each."""
 
     def __init__(self, databases: Databases, mode: str) -> None:
         self._databases = databases
@@ -129,7 +129,7 @@ class MigrationKills:
         self.problems: list[str] = []
 
     def kill(self) -> None:
-        """One kill at a random moment, and a look at what the next start makes of it."""
+        """One kill at a random moment, and a check of the next start."""
         version = {"install": 0, "upgrade": random.randrange(OLDEST, self._newest), "rollback": self._newest}[
             self._mode
         ]
@@ -142,7 +142,7 @@ class MigrationKills:
             self._look(environ, version)
 
     def _measure(self, version: int) -> None:
-        """What comes of it when nobody kills it, and how long it takes."""
+        """Migrates without a kill, and measures the time."""
         with self._databases.at(version) as environ:
             begun = time.monotonic()
             done = Command(environ, *self._arguments)
@@ -178,7 +178,7 @@ def _state(environ: dict[str, str]) -> Any:
 
 
 def run(dialect: str, kills: int = KILLS, modes: list[str] | None = None) -> bool:
-    """Whether a migration went on after each of so many kills of each mode."""
+    """Whether the next migration succeeded after each of so many kills of each mode."""
     passed = True
     with tempfile.TemporaryDirectory(prefix="stocky-faults-") as directory, ExitStack() as stack:
         databases = Databases(dialect, Path(directory), stack)

@@ -19,13 +19,13 @@ from tests.serving import serve
 
 WRITERS, READERS = 48, 15
 SECONDS = 20
-# Fewer of the server's connections than Stocky has of the pooler's.
+# Fewer server connections than Stocky's connections to the pooler.
 POOL = 5
 PATHS = ("/items/", "/skus/", "/events?limit=50", "/locations/", "/search?q=barcode", "/alerts/", "/exports/stock.csv")
 
 
 async def read_on(client: httpx.AsyncClient, statuses: Counter[int], stop: asyncio.Event) -> None:
-    """One reader, of one path after the other."""
+    """One reader, which reads one path after the other."""
     for path in itertools.cycle(PATHS):
         if stop.is_set():
             return
@@ -33,7 +33,7 @@ async def read_on(client: httpx.AsyncClient, statuses: Counter[int], stop: async
 
 
 async def back_up(client: httpx.AsyncClient, shop: Shop) -> Taken:
-    """A backup in the middle of it all."""
+    """A backup under load."""
     acknowledged = frozenset(shop.acknowledged)
     answer = await client.post("/backup/create/full/download")
     answer.raise_for_status()
@@ -43,7 +43,7 @@ async def back_up(client: httpx.AsyncClient, shop: Shop) -> Taken:
 
 
 async def under_load(shop: Shop, port: int, seconds: float) -> tuple[list[str], Taken]:
-    """What went wrong, and the backup."""
+    """The problems, and the backup."""
     stop, statuses = asyncio.Event(), Counter[int]()
     async with httpx.AsyncClient(
         base_url=f"http://127.0.0.1:{port}/api/v1",
@@ -71,7 +71,7 @@ async def under_load(shop: Shop, port: int, seconds: float) -> tuple[list[str], 
 
 
 def run(seconds: float = SECONDS) -> bool:
-    """Whether nothing was refused and every sum is exact; also where the program is missing, which is said."""
+    """Whether no request failed and every sum is exact; true, with a message, without PgBouncer."""
     if PROGRAM is None:
         print(f"pooler: LEFT OUT, {MISSING}")
         return True

@@ -1,4 +1,4 @@
-"""R9: Postgres goes away under load, at once and without a word, and comes back; Stocky says 503 and then goes on."""
+"""R9: Postgres stops immediately under load and starts again; Stocky returns 503 meanwhile and then continues."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ async def restart_again_and_again(shop: Shop, server: Server, postgres: Any, res
         await asyncio.to_thread(_stop_at_once, postgres)
         await asyncio.sleep(random.uniform(0.2, 1.5))
         if shop.answers["503"] == away:
-            shop.wrong.append("nobody was told 503 while Postgres was away")
+            shop.wrong.append("no request got a 503 while Postgres was away")
         await asyncio.to_thread(postgres.ensure_postgres_running)
         client = Client(port, shop.key)
         await shop.until_answered(client, [shop.new_event(is_scan=True)])
         await client.close()
     stop.set()
     await asyncio.gather(*writers)
-    print(f"after {restarts} restarts: {shop.told()}")
+    print(f"after {restarts} restarts: {shop.summary()}")
     problems = await shop.problems()
     await shop.send_everything_again([port])
     return problems + await shop.problems(all_sent=True)
 
 
 def _stop_at_once(postgres: Any) -> None:
-    """What `pg_ctl stop -m immediate` does: no goodbyes, and recovery at the next start."""
+    """Stops like `pg_ctl stop -m immediate`: clients get no notice, and the next start recovers."""
     process = postgres.get_postmaster_info().process
     process.send_signal(signal.SIGQUIT)
     process.wait(30)

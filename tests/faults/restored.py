@@ -1,4 +1,4 @@
-"""Databases that a backup was restored to by `stocky restore`, empty before and gone afterwards."""
+"""Temporary databases into which `stocky restore` restored a backup."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A shop whose Stocky is ill-treated: it knows all it ever sent and what was acknowledged, and compares the ledger."""
+"""A Stocky under test with its scanners: records all requests and acknowledgements, and compares the ledger."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ AGAIN = (503, 507)
 
 
 class Sent(NamedTuple):
-    """An event as it was sent, on its own as a scan or in a list to /events, and what it does to its item."""
+    """An event that was sent, as a scan or in a list to /events, and its effect on its item."""
 
     event_id: str
     item: int
@@ -39,7 +39,7 @@ class Sent(NamedTuple):
 
 
 class Shop:
-    """Ten items at one place, and everything its scanners ever sent."""
+    """Ten items at one location, and everything that its scanners sent."""
 
     def __init__(self, environ: dict[str, str], directory: Path, postgres: Server | None = None) -> None:
         self.environ = environ
@@ -66,7 +66,7 @@ class Shop:
         await stockroom.database.close()
 
     def reload(self) -> None:
-        """Takes the settings as they are in `environ` now."""
+        """Reads the settings from `environ` again."""
         self.config = load(self.environ)
 
     @contextmanager
@@ -79,14 +79,14 @@ class Shop:
                 yield self._postgres.url_of(name)
 
     def new_event(self, *, is_scan: bool) -> Sent:
-        """An event that was never sent before; noted before it is sent."""
+        """A new event; recorded before it is sent."""
         delta = 1 if is_scan else random.choice([-2, -1, 1, 2, 3])
         sent = Sent(f"event-{len(self.sent)}", random.randrange(ITEMS), delta, is_scan)
         self.sent[sent.event_id] = sent
         return sent
 
     async def send(self, client: Client, events: list[Sent]) -> Answer | None:
-        """The answer, with what it acknowledges noted; None when there was none. One scan, or any number of others."""
+        """Sends one scan, or any number of other events, and records the acknowledgements; None without a response."""
         path, body = self._request(events)
         try:
             answer = await client.post(path, body)
@@ -103,7 +103,7 @@ class Shop:
         return answer
 
     async def send_everything_again(self, ports: list[int]) -> None:
-        """As a scanner does that has kept all and knows of no answer."""
+        """Sends everything again, as a scanner that received no response."""
         scans = [[each] for each in self.sent.values() if each.is_scan]
         others = [each for each in self.sent.values() if not each.is_scan]
         requests = scans + [others[start : start + 200] for start in range(0, len(others), 200)]
@@ -118,7 +118,7 @@ class Shop:
         await asyncio.gather(*(send(number) for number in range(32)))
 
     async def until_answered(self, client: Client, events: list[Sent]) -> None:
-        """Sends until it is acknowledged, a minute at most."""
+        """Sends until the events are acknowledged, for at most a minute."""
         async with asyncio.timeout(60):
             while True:
                 answer = await self.send(client, events)
@@ -127,7 +127,7 @@ class Shop:
                 await asyncio.sleep(0.05)
 
     async def problems(self, *, all_sent: bool = False) -> list[str]:
-        """What is lost, doubled or added up wrongly; with `all_sent`, everything ever sent must be there."""
+        """Lost or doubled events and wrong sums; with `all_sent`, everything that was sent must be there."""
         async with reading(self.config) as read:
             rows = (await list_events(read, limit=10_000_000)).events
             skus = await list_skus(read, skip=0, limit=1000)
@@ -152,8 +152,8 @@ class Shop:
         ]
         return problems + self._check()
 
-    def told(self) -> str:
-        """What was sent and answered, in a line."""
+    def summary(self) -> str:
+        """A line with the numbers of requests and responses."""
         answers = ", ".join(f"{count} x {answer}" for answer, count in sorted(self.answers.items()))
         return f"{len(self.sent)} events, {len(self.acknowledged)} acknowledged; answers: {answers}"
 
@@ -204,7 +204,7 @@ class Shop:
 
 @contextmanager
 def shop(dialect: str, directory: Path | None = None) -> Iterator[Shop]:
-    """A prepared shop on a new database of its own; its SQLite file lies in `directory`, where that is given."""
+    """A prepared shop on a new database; its SQLite file is in `directory`, where that is given."""
     with tempfile.TemporaryDirectory(prefix="stocky-faults-") as made:
         if dialect == "sqlite":
             yield _prepared(f"sqlite:///{directory or made}/stocky.db", Path(made))
@@ -214,13 +214,13 @@ def shop(dialect: str, directory: Path | None = None) -> Iterator[Shop]:
 
 
 def shop_on(database_url: str, directory: Path) -> Shop:
-    """A prepared shop on an empty database that is there already."""
+    """A prepared shop on an existing empty database."""
     return _prepared(database_url, directory)
 
 
 @asynccontextmanager
 async def reading(config: Config) -> AsyncIterator[Connection]:
-    """A connection that reads from a database which nobody has open here."""
+    """A read connection to a database that this process has not open."""
     database = make_database(config)
     await database.open()
     try:
@@ -247,7 +247,7 @@ def _prepared(database_url: str, directory: Path, postgres: Server | None = None
 
 
 async def write(shop: Shop, ports: list[int], stop: asyncio.Event, *, width: int = 1) -> None:
-    """A writer that goes on until `stop`: scans and lists of events, `width` requests at a time, some of them twice.
+    """A writer until `stop`: sends scans and lists of events, `width` requests at a time, some of them twice.
 
     What got no answer it sends again, or forgets, as it comes.
     """
@@ -270,8 +270,8 @@ async def _write_one(shop: Shop, client: Client) -> bool:
 
 
 def verdict(name: str, shop: Shop, problems: list[str]) -> bool:
-    """Prints how it went; whether nothing was lost."""
-    print(f"{name}: {shop.told()}")
+    """Prints the result; returns whether nothing was lost."""
+    print(f"{name}: {shop.summary()}")
     for problem in problems[:20]:
         print(f"{name}: {problem}")
     print(f"{name}: {'FAILED, ' + str(len(problems)) + ' problems' if problems else 'nothing lost, nothing doubled'}")

@@ -24,7 +24,7 @@ LISTS = ("/skus/?as_of=2035-01-01T00:00:00Z&limit=1000", "/items/?search=code&li
 
 
 def read_on(port: int, key: str, path: str, seconds: float) -> None:
-    """One client, in a process of its own: reads a path again and again. What is refused is asked for again later."""
+    """One client, in its own process: reads a path again and again, and retries later after a refusal."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
@@ -48,7 +48,7 @@ async def fill(server: Server, shop: Shop) -> None:
 
 
 async def look(server: Server, shop: Shop, statuses: Counter[str], stop: asyncio.Event) -> None:
-    """Readiness and a short read, as a monitor and a person ask for them."""
+    """Checks readiness and makes a short read, as a monitor and a user do."""
     async with httpx.AsyncClient(base_url=server.url, headers={"X-API-Key": shop.admin_key}, timeout=60) as client:
         while not stop.is_set():
             for path in ("/health/ready", "/api/v1/locations/"):
@@ -57,7 +57,7 @@ async def look(server: Server, shop: Shop, statuses: Counter[str], stop: asyncio
 
 
 async def under_load(shop: Shop, server: Server) -> tuple[list[str], Latencies]:
-    """What went wrong, and the figures."""
+    """The problems, and the figures."""
     await fill(server, shop)
     port = int(server.url.rpartition(":")[2])
     figures, statuses, stop = Latencies(), Counter[str](), asyncio.Event()
@@ -77,7 +77,7 @@ async def under_load(shop: Shop, server: Server) -> tuple[list[str], Latencies]:
     stop.set()
     await asyncio.gather(*tasks)
     for phase in figures.seconds:
-        print(figures.told(phase))
+        print(figures.summary(phase))
     problems = (
         [f"not every scan was answered with 200: {dict(figures.statuses)}"] if set(figures.statuses) != {200} else []
     )
@@ -87,7 +87,7 @@ async def under_load(shop: Shop, server: Server) -> tuple[list[str], Latencies]:
 
 
 def run(dialect: str) -> bool:
-    """Whether the scans were unharmed."""
+    """Whether no scan was affected."""
     name = f"slow reads on {dialect}"
     with shop(dialect) as ground:
         with serve(ground.environ, ground.directory) as server:

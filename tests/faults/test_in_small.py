@@ -1,4 +1,4 @@
-"""The fault scripts in small, with every run of the tests: `make faults` does the same for longer."""
+"""Short runs of the fault scripts with every test run; `make faults` runs them longer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.serving import serve
 
 
 @pytest.mark.slow
-def test_64_connections_with_scans_of_ten_items_leave_exact_sums(empty_environ: dict[str, str], tmp_path: Path) -> None:
+def test_sums_are_exact_after_64_connections_scan_ten_items(empty_environ: dict[str, str], tmp_path: Path) -> None:
     shop = shop_on(empty_environ["STOCKY_DATABASE_URL"], tmp_path)
     with serve(shop.environ, tmp_path) as server:
         port = int(server.url.rpartition(":")[2])
@@ -24,7 +24,7 @@ def test_64_connections_with_scans_of_ten_items_leave_exact_sums(empty_environ: 
 
 
 @pytest.mark.slow
-def test_a_kill_under_32_writers_loses_and_doubles_nothing(
+def test_kill_under_32_writers_loses_and_doubles_nothing(
     dialect: str, empty_environ: dict[str, str], tmp_path: Path
 ) -> None:
     shop = shop_on(empty_environ["STOCKY_DATABASE_URL"], tmp_path)
@@ -35,5 +35,5 @@ def test_a_kill_under_32_writers_loses_and_doubles_nothing(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", DIALECTS)
-def test_a_killed_migration_goes_on_at_the_next_start(kind: str) -> None:
+def test_killed_migration_succeeds_at_the_next_start(kind: str) -> None:
     assert migrate_kill.run(kind, kills=1)

@@ -1,4 +1,4 @@
-"""What the guides are typed into: bash, whose lines call curl."""
+"""The guide tests run in bash and call curl."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-# Who installs Stocky without them can still run every other test.
+# All other tests run without them.
 needs_shell = pytest.mark.skipif(
     not shutil.which("curl") or not shutil.which("bash"), reason="curl or bash is not installed here"
 )

@@ -1,4 +1,4 @@
-"""The guide to backing up and restoring: its lines are typed as they stand, in their order, on demo data."""
+"""The backup guide: its commands run as written, in order, on demo data."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tests.serving import ROOT, Server
 
 GUIDE = (ROOT / "docs" / "backup-and-restore.md").read_text("utf-8")
 LINES = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
-# What says who was signed in, when a key was used, and what was done with backups.
+# Tables of sessions, of the use of keys, and of actions on backups.
 NOT_COMPARED = {"sign_in", "refresh_token", "job", "audit_entry", "auth_revision", "api_key", "setting"}
 
 
 @pytest.mark.slow
 @needs_shell
-def test_the_guide_does_what_it_says(
+def test_backup_guide_works(
     environ: dict[str, str],
     keys: dict[str, str],
     config: Config,
@@ -37,9 +37,9 @@ def test_the_guide_does_what_it_says(
     assert stocky(environ, "demo-data", "--items", "60", "--events", "400").returncode == 0
     before = _data(config)
     with serve() as server:
-        told = LINES.findall(GUIDE)
-        assert len(told) > 8
-        script = "set -euo pipefail\n" + "\n".join(told)
+        blocks = LINES.findall(GUIDE)
+        assert len(blocks) > 8
+        script = "set -euo pipefail\n" + "\n".join(blocks)
         script = script.replace("http://127.0.0.1:8000", server.url).replace("stk_...", keys["admin"])
         done = subprocess.run(
             ["bash"], input=script, capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False

@@ -1,4 +1,4 @@
-"""The guide to deployment: real proxies run its configurations in front of a real Stocky; systemd reads its unit."""
+"""The deployment guide: real proxies run its configurations in front of a real Stocky; systemd reads its unit."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from tests.serving import ROOT, Server, free_port, serve
 
 GUIDE = (ROOT / "docs" / "deployment.md").read_text("utf-8")
 UPLOAD_BYTES = 30 * 2**20
-# Where requests come from, so that the proxy, at 127.0.0.1, is not taken for the client.
+# The source address of requests; another one than the proxy's, 127.0.0.1.
 CLIENTS = {"nginx": "127.0.0.2", "caddy": "127.0.0.3"}
 
 
 @pytest.fixture(scope="module")
 def on_a_port(databases: TestDatabases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A Stocky on a port, which one proxy after the other leads to."""
+    """A Stocky on a port, which each proxy uses in turn."""
     directory = tmp_path_factory.mktemp("port")
     trusted = {"STOCKY_TRUSTED_PROXIES": "127.0.0.1"}
     with databases.copy("sqlite", directory) as url, serve(settings(url, directory) | trusted, directory) as server:
@@ -39,7 +39,7 @@ def on_a_port(databases: TestDatabases, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(scope="module")
 def on_a_socket(databases: TestDatabases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The same on the unix socket `stocky.sock` beside its log, under a path."""
+    """A Stocky under a path on the unix socket `stocky.sock` beside its log."""
     directory = tmp_path_factory.mktemp("socket")
     place = {"STOCKY_UDS": str(directory / "stocky.sock"), "STOCKY_BASE_PATH": "/stocky"}
     with databases.copy("sqlite", directory) as url, serve(settings(url, directory) | place, directory) as server:
@@ -48,47 +48,47 @@ def on_a_socket(databases: TestDatabases, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.mark.slow
 @behind_each
-def test_a_host_name_of_its_own(proxy: str, on_a_port: Server, databases: TestDatabases, tmp_path: Path) -> None:
+def test_site_with_its_own_host_name(proxy: str, on_a_port: Server, databases: TestDatabases, tmp_path: Path) -> None:
     upstream = ("127.0.0.1:8000", on_a_port.url.removeprefix("http://"))
-    with _as_in_the_guide(proxy, 0, "stock.example.org", upstream, tmp_path) as (origin, certificate):
+    with _proxy_of_the_guide(proxy, 0, "stock.example.org", upstream, tmp_path) as (origin, certificate):
         _check(proxy, origin, "", on_a_port, databases.keys["sqlite"]["admin"], certificate)
 
 
 @pytest.mark.slow
 @behind_each
-def test_a_path_by_a_unix_socket(proxy: str, on_a_socket: Server, databases: TestDatabases, tmp_path: Path) -> None:
+def test_path_over_a_unix_socket(proxy: str, on_a_socket: Server, databases: TestDatabases, tmp_path: Path) -> None:
     upstream = ("/run/stocky/stocky.sock", str(on_a_socket.log_file.parent / "stocky.sock"))
-    with _as_in_the_guide(proxy, 1, "example.org", upstream, tmp_path) as (origin, certificate):
+    with _proxy_of_the_guide(proxy, 1, "example.org", upstream, tmp_path) as (origin, certificate):
         _check(proxy, origin, "/stocky", on_a_socket, databases.keys["sqlite"]["admin"], certificate)
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed here")
-def test_systemd_understands_every_line_of_the_unit(tmp_path: Path) -> None:
+def test_systemd_accepts_every_line_of_the_unit(tmp_path: Path) -> None:
     unit = tmp_path / "stocky.service"
     unit.write_text(_changed(_blocks("ini")[0], ("/opt/stocky/.venv/bin/python", sys.executable)), "utf-8")
     done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, timeout=30, check=False)
-    # A line that it does not know is named, and no failure.
+    # systemd reports an unknown line without failing.
     assert (done.returncode, [line for line in done.stderr.splitlines() if "stocky.service" in line]) == (0, [])
 
 
 def _check(proxy: str, origin: str, base: str, server: Server, key: str, certificate: Certificate) -> None:
-    """What the guide promises of a proxy, by requests to `origin` that have the path `base` in front."""
+    """Checks the requirements of the guide by requests to `origin`, each with the path prefix `base`."""
     address = CLIENTS[proxy]
     transport = httpx.HTTPTransport(verify=certificate.trust, local_address=address)
     with httpx.Client(
         transport=transport, base_url=f"{origin}{base}", headers={"X-API-Key": key}, timeout=20
     ) as client:
-        # The proxy says that TLS was used, and the links that Stocky makes lead back through it.
+        # The proxy reports TLS, and the links that Stocky makes lead through the proxy.
         ready = client.get("/health/ready")
         assert ready.status_code == 200
         assert "strict-transport-security" in ready.headers
         assert client.get("/").headers["location"] == f"{base}/docs"
-        # The client's address, whatever the client says of itself.
+        # Stocky sees the client's address, whatever X-Forwarded-For the client sends.
         wrong = {"username": "admin", "password": "not this one"}
         claimed = {"X-Forwarded-For": "203.0.113.9"}
         assert client.post("/api/v1/auth/login", data=wrong, headers=claimed).status_code == 401
         assert f"A sign-in from {address} was rejected" in server.log
-        # The browser's Origin is that of the Host header, and the cookie is for TLS and this path only.
+        # Origin matches the Host header, and the cookie is limited to TLS and this path.
         right = {"username": "member", "password": PASSWORD, "remember_me": "true"}
         cookie = client.post("/api/v1/auth/login", data=right).headers["set-cookie"]
         assert "Secure" in cookie
@@ -101,18 +101,18 @@ def _check(proxy: str, origin: str, base: str, server: Server, key: str, certifi
         assert made(client.get(f"/api/v1/items/upc/{barcode.replace('/', '%2F')}"))["id"] == item["id"]
         place = made(client.post("/api/v1/locations/", json={"name": f"Behind {proxy}"}))
         _check_stream(client, {"upc": barcode, "scanner_id": proxy, "event_id": proxy, "location_hint": place["id"]})
-        # More than proxies take unless they are told.
+        # Larger than the default limit of proxies.
         files = {"file": ("datasheet.pdf", pdf(UPLOAD_BYTES, mark=proxy))}
         document = made(client.post("/api/v1/documents/", data={"item_id": str(item["id"])}, files=files))
         assert document["size_bytes"] > UPLOAD_BYTES
 
 
 def _check_stream(client: httpx.Client, scan: Json) -> None:
-    """A scan is in the stream within a second of its answer."""
+    """A scan is in the stream within a second of its response."""
     arrived: list[float] = []
     with client.stream("GET", "/api/v1/events/stream") as stream:
         lines = stream.iter_lines()
-        # What a proxy keeps back is missed here already, by the client's timeout.
+        # If the proxy buffers the stream, the client times out here.
         assert "event: ready" in (next(lines), next(lines))
 
         def read() -> None:
@@ -129,12 +129,12 @@ def _check_stream(client: httpx.Client, scan: Json) -> None:
 
 
 @contextmanager
-def _as_in_the_guide(
+def _proxy_of_the_guide(
     proxy: str, number: int, host: str, upstream: tuple[str, str], directory: Path
 ) -> Iterator[tuple[str, Certificate]]:
-    """The address of a proxy with the site of that number, which is for `host` in the guide.
+    """The address of a proxy with the site of that number, which the guide has for `host`.
 
-    `upstream` is where Stocky is in the guide, and where it is here.
+    `upstream` is Stocky's address in the guide, and its address here.
     """
     certificate = make_certificate(directory)
     port = free_port()
@@ -161,7 +161,7 @@ def _blocks(language: str) -> list[str]:
 
 
 def _changed(text: str, *changes: tuple[str, str]) -> str:
-    """The text with what this machine has in the place of the guide's examples; each of these has to be there."""
+    """The text with values of this machine instead of the guide's examples; each example must occur."""
     for example, here in changes:
         assert example in text, example
         text = text.replace(example, here)

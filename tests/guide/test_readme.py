@@ -1,4 +1,4 @@
-"""The README: what it says to type is typed as it stands, into a new Stocky and where there is nothing yet."""
+"""The README: its commands run as written, against a new Stocky and in an empty directory."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ CALLS = README[README.index("PASSWORD='...'") :].partition("```")[0]
 INSTALLED = README[README.index("**Installed:**") :].partition("\n\n")[0]
 
 
-def _typed(script: str, directory: Path) -> subprocess.CompletedProcess[str]:
-    """What bash makes of these lines, which stop at the first that fails."""
+def _run(script: str, directory: Path) -> subprocess.CompletedProcess[str]:
+    """Runs these lines in bash up to the first that fails."""
     script = "set -euo pipefail\n" + script
     return subprocess.run(
         ["bash"], input=script, capture_output=True, text=True, cwd=directory, timeout=120, check=False
@@ -32,27 +32,27 @@ def _typed(script: str, directory: Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.slow
 @pytest.mark.one_database
 @needs_shell
-def test_the_first_calls_do_what_they_say_and_leave_the_example_of_an_item_to_be_tried(
+def test_first_calls_work_and_leave_the_example_item_free(
     tmp_path: Path, keys: dict[str, str], serve: Callable[..., AbstractContextManager[Server]]
 ) -> None:
     with serve() as server:
         calls = CALLS.replace("http://127.0.0.1:8000", server.url)
-        done = _typed(calls.replace("'...'", f"'{PASSWORD}'"), tmp_path)
+        done = _run(calls.replace("'...'", f"'{PASSWORD}'"), tmp_path)
         assert done.returncode == 0, (done.stdout, done.stderr, server.log[-3000:])
         assert done.stdout.splitlines()[-2] == "1.0"
         document = httpx.get(f"{server.url}/openapi.json").json()
         example = document["paths"]["/api/v1/items"]["post"]["requestBody"]["content"]["application/json"]["example"]
         made = httpx.post(f"{server.api}/items", json=example, headers={"X-API-Key": keys["admin"]})
         assert made.status_code == 201, made.text
-        # What is wrong is told, and not by Python.
-        done = _typed(calls, tmp_path)
+        # The error is reported without a traceback.
+        done = _run(calls, tmp_path)
         assert done.returncode != 0
         assert "Incorrect username or password" in done.stderr
         assert "Traceback" not in done.stderr
 
 
 @pytest.mark.slow
-def test_what_is_installed_is_set_up_by_the_commands_that_are_named(tmp_path: Path) -> None:
+def test_commands_set_up_an_installation(tmp_path: Path) -> None:
     commands = [" ".join(each.split()) for each in re.findall(r"`stocky ([^`]+)`", INSTALLED)]
     assert commands[-1] == "serve"
     for command in commands[:-1]:

@@ -1,4 +1,4 @@
-"""The walk through the stockroom: its lines are typed as they stand, in their order, on demo data."""
+"""The stockroom guide: its commands run as written, in order, on demo data."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LINES = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 @pytest.mark.slow
 @pytest.mark.one_postgres
 @needs_shell
-def test_the_walk_does_what_it_says(
+def test_stockroom_guide_works(
     environ: dict[str, str],
     keys: dict[str, str],
     config: Config,
@@ -32,9 +32,9 @@ def test_the_walk_does_what_it_says(
     serve: Callable[..., AbstractContextManager[Server]],
 ) -> None:
     assert stocky(environ, "demo-data", "--items", "40", "--events", "200").returncode == 0
-    told = LINES.findall(GUIDE)
-    assert len(told) > 7
-    script = "set -euo pipefail\n" + "\n".join(told)
+    blocks = LINES.findall(GUIDE)
+    assert len(blocks) > 7
+    script = "set -euo pipefail\n" + "\n".join(blocks)
     with serve() as server:
         script = script.replace("http://127.0.0.1:8000", server.url).replace("stk_...", keys["admin"])
         done = subprocess.run(

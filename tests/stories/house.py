@@ -1,4 +1,4 @@
-"""A Stocky just installed, for a story: a real server on an empty database, an admin, a member and a scanner."""
+"""A new installation for a story: a real server on an empty database, an admin, a member and a scanner."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ JOB_SECONDS = 60
 
 
 class Person:
-    """Someone who talks to the server; what is not meant to be refused has to succeed."""
+    """A client of the server; every request must succeed, except in `refused`."""
 
     def __init__(self, stack: ExitStack, url: str, **headers: str) -> None:
         self.http = stack.enter_context(httpx.Client(base_url=url, headers=headers, timeout=30))
@@ -42,11 +42,11 @@ class Person:
         return detail
 
     def done(self, started: Json) -> Any:
-        """The result of a job, waited for."""
+        """Waits for a job and returns its result."""
         deadline = time.monotonic() + JOB_SECONDS
         while time.monotonic() < deadline:
             answer = self.http.get(f"/jobs/{started['job_id']}")
-            # A restore keeps everyone out for a moment.
+            # During the swap of a restore every request gets a 503.
             if answer.status_code != 503:
                 job = self._body(answer)
                 if job["status"] in ("done", "failed"):
@@ -72,7 +72,7 @@ class Person:
 
 
 class House:
-    """The server and its people."""
+    """The server and its users."""
 
     def __init__(self, environ: dict[str, str], server: serving.Server, stack: ExitStack) -> None:
         self.environ, self.server, self._stack = environ, server, stack
@@ -85,7 +85,7 @@ class House:
             "a@example.org",
         )
         assert made.returncode == 0, made.stderr
-        # Sessions end with a restore, keys that were in the backup do not.
+        # A restore ends sessions, but not the keys that are in the backup.
         self.admin = self._with_key("ada")
         body = {"username": "max", "email": "m@example.org", "password": PASSWORD, "role": "member"}
         self.admin.post("/users/", body)
@@ -93,12 +93,12 @@ class House:
         self.scanner = self._with_key("hand", "--create")
 
     def checked(self) -> None:
-        """Everything adds up."""
+        """`stocky check` finds no fault."""
         answer = stocky(self.environ, "check")
         assert answer.returncode == 0, answer.stdout
 
     def state(self) -> Json:
-        """All that people can see of what there is."""
+        """All data that users can see."""
         listed = {
             path: self.admin.get(path, limit=1000)
             for path in ("/items/", "/locations/", "/skus/", "/boxes/", "/documents/", "/projects/", "/events")
@@ -106,7 +106,7 @@ class House:
         return listed | {"lists": self.member.get("/shopping-lists/")}
 
     def backed_up(self, kind: str) -> Json:
-        """A stored backup that was restored on trial."""
+        """A stored backup that passed its trial restore."""
         timestamp = self.admin.done(self.admin.post("/system/backup", {"kind": kind}))["timestamp"]
         self.admin.done(self.admin.post(f"/system/backup/{timestamp}/verify"))
         (backup,) = (each for each in self.admin.get("/system/backup/list") if each["timestamp"] == timestamp)
@@ -115,7 +115,7 @@ class House:
         return made
 
     def restored(self, backup: Json) -> None:
-        """The house as it was; whoever was signed in signs in again."""
+        """Restores the backup, and signs the member in again."""
         self.admin.done(self.admin.post(f"/system/backup/{backup['timestamp']}/restore?force=true"))
         self.member = self._signed_in("max")
 

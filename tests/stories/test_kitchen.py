@@ -33,12 +33,12 @@ def _furnish(house: House) -> dict[str, int]:
 
 
 def _unpack(house: House, places: dict[str, int]) -> tuple[Json, Json]:
-    """What nobody has entered before is scanned all the same, and named afterwards."""
+    """Unknown groceries are scanned first and named afterwards."""
     member, scanner = house.member, house.scanner
     assert "set_location" in str(scanner.scan(FLOUR)["suggested_actions"])
     for _ in range(3):
         assert scanner.scan(FLOUR, location_hint=places["pantry"])["success"]
-    # A label with its expiry date in it, and the same carton's plain number.
+    # A GS1 label with an expiry date, and the plain barcode of the same carton.
     soon = datetime.now(UTC).date() + timedelta(days=3)
     label = f"01{MILK:0>14}17{soon:%y%m%d}"
     assert scanner.scan(label, location_hint=places["refrigerator"])["success"]
@@ -59,7 +59,7 @@ def _unpack(house: House, places: dict[str, int]) -> tuple[Json, Json]:
 
 
 def _keep_an_eye_on(house: House, milk: Json, places: dict[str, int]) -> None:
-    """Too little of it is told, put on the list, bought, and told no longer."""
+    """Low stock raises an alert, goes on the list, is bought, and the alert is resolved."""
     member = house.member
     member.patch(f"/items/{milk['id']}", min_quantity=4)
 
@@ -81,7 +81,7 @@ def _keep_an_eye_on(house: House, milk: Json, places: dict[str, int]) -> None:
 
 
 def _bake(house: House, flour: Json, milk: Json) -> None:
-    """Planned, found to be lacking, bought, taken as a whole, taken back, and taken again."""
+    """A project is planned, its missing items are bought, and it is withdrawn, undone and withdrawn again."""
     member = house.member
     needs = [
         {"item_id": flour["id"], "quantity": 4},
@@ -96,7 +96,7 @@ def _bake(house: House, flour: Json, milk: Json) -> None:
     member.post(f"/shopping-lists/{listed}/items/{flour['id']}/bought")
     first = member.post(f"/projects/{project}/withdraw", {"event_id": "pancakes"})
     assert (member.total(flour), member.total(milk)) == (0, 6.5)
-    # The carton that expires first is the first to go.
+    # The carton with the earliest expiry is taken first.
     assert {sku["expiry_date"]: sku["quantity"] for sku in member.get("/skus/", item_id=milk["id"])}[None] == 6.5
     assert member.post(f"/projects/{project}/withdraw", {"event_id": "pancakes"})["duplicate"]
     member.post(f"/events/batches/{first['batch_id']}/undo")
@@ -105,7 +105,7 @@ def _bake(house: House, flour: Json, milk: Json) -> None:
 
 
 def _tidy_up(house: House, flour: Json, places: dict[str, int]) -> None:
-    """The same thing under another barcode is made one with it; a mistake is undone."""
+    """A duplicate item under another barcode is merged; a mistake is undone."""
     member, scanner = house.member, house.scanner
     other = scanner.scan("96385074", location_hint=places["pantry"], quantity=2)["item"]
     merged = member.post(f"/items/{other['id']}/merge", {"into": flour["id"]})
@@ -128,6 +128,6 @@ def _break_and_restore(house: House, flour: Json) -> None:
     house.restored(backup)
     assert house.state() == before
     assert house.member.get(f"/documents/{house.member.get('/documents/')[0]['id']}/content")
-    # What was acknowledged before is known to have been, also to the restored data.
+    # The restored data still recognises a scan that was acknowledged before.
     place = house.member.get("/locations/name/Refrigerator")["id"]
     assert house.scanner.scan(MILK, location_hint=place, event_id="again")["duplicate"]

@@ -60,7 +60,7 @@ def _import_parts(house: House) -> dict[str, Json]:
         "Transistor, NPN": 25,
     }
     assert parts["Resistor 10k"]["tags"] == ["0805", "smd"]
-    # The same table again changes nothing, and what comes out goes in again.
+    # Importing the same file again changes nothing, and an export can be imported.
     imported(TABLE)
     events = member.get("/events")["events"]
     assert len(events) == 4
@@ -85,7 +85,7 @@ def _look_it_up(house: House, parts: dict[str, Json]) -> None:
 
 
 def _tidy_up(house: House, parts: dict[str, Json]) -> None:
-    """A bag that lies in another box is put where the others are; then a box is empty and may go."""
+    """A bag in another box is moved to similar ones; then a box is empty and can be removed."""
     member = house.member
     stray = {"type": "add", "item": {"code": parts["Resistor 10k"]["code"]}, "quantity": 30}
     member.post("/events", {"events": [stray | {"location": {"box_no": 2, "loc_no": 3}}]})
