@@ -88,8 +88,8 @@ async def _back_up(config: Config, arguments: argparse.Namespace) -> int:
     for warning in warnings:
         print(f"stocky: {warning}", file=sys.stderr)
     if arguments.json:
-        told = {"file": str(path), "size_bytes": size, "sha256": sha256, "rows": rows, "warnings": warnings}
-        print(msgspec.json.encode(told).decode())
+        result = {"file": str(path), "size_bytes": size, "sha256": sha256, "rows": rows, "warnings": warnings}
+        print(msgspec.json.encode(result).decode())
     else:
         print(f"{path}: {sum(rows.values()):,} rows, {size:,} bytes. Prove it with: stocky verify {path}")
     return 0

@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             configs.append(read(given | {"STOCKY_DATABASE_URL": url}))
         except ConfigError as error:
-            raise ConfigError([told.replace("STOCKY_DATABASE_URL", name) for told in error.problems]) from error
+            raise ConfigError([problem.replace("STOCKY_DATABASE_URL", name) for problem in error.problems]) from error
     source, target = configs
     if source.dialect == "sqlite" and not source.sqlite_path.is_file():
         raise Unavailable(f"There is no database at {source.sqlite_path}, which SOURCE_URL names")
@@ -70,19 +70,22 @@ def run(arguments: argparse.Namespace) -> int:
         print(msgspec.json.encode(copied).decode())
     else:
         width = max(map(len, copied.tables))
-        for table, proof in copied.tables.items():
-            print(f"{table:<{width}} {proof.rows:>10,} rows  {proof.sha256}")
+        for table, digest in copied.tables.items():
+            print(f"{table:<{width}} {digest.rows:>10,} rows  {digest.sha256}")
         print("The copy holds the same as the source did, row by row.")
     for warning in copied.warnings:
         print(f"stocky: {warning}", file=sys.stderr)
     if copied.missed or copied.is_served:
-        print(f"stocky: {_lacking(copied)}. Stop Stocky, empty the target and copy again to switch.", file=sys.stderr)
+        print(
+            f"stocky: {_missed_events(copied)}. Stop Stocky, empty the target and copy again to switch.",
+            file=sys.stderr,
+        )
     elif not arguments.json:
         print("Set STOCKY_DATABASE_URL to the new one and start Stocky.")
     return 0
 
 
-def _lacking(copied: Copied) -> str:
+def _missed_events(copied: Copied) -> str:
     if copied.missed:
         return f"{copied.missed:,} events were recorded in the source meanwhile, and are not in the copy"
     return "A Stocky serves the source, and what it takes from now on is not in the copy"

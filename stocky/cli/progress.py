@@ -39,5 +39,5 @@ def _line(phase: str, done: int, total: int | None, unit: str) -> str:
         return f"{phase} ..."
     share = min(1.0, done / total)
     filled = round(CELLS * share)
-    told = f"{done / 2**20:,.0f} of {total / 2**20:,.0f} MiB" if unit == "bytes" else f"{done:,} of {total:,} {unit}"
-    return f"{phase:<16} [{'#' * filled}{'.' * (CELLS - filled)}] {share:4.0%}  {told}"
+    amount = f"{done / 2**20:,.0f} of {total / 2**20:,.0f} MiB" if unit == "bytes" else f"{done:,} of {total:,} {unit}"
+    return f"{phase:<16} [{'#' * filled}{'.' * (CELLS - filled)}] {share:4.0%}  {amount}"

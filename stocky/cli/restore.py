@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from stocky.config import Config
 
 _SERVED = "A Stocky serves this database; stop it, or restore through its API (POST /api/v1/backup/upload/import/full)"
-_WORD = "restore"
+_CONFIRMATION = "restore"
 
 
 def register(subparsers: Any) -> None:
@@ -50,9 +50,9 @@ def run(arguments: argparse.Namespace) -> int:
     config = load_settings()
     arguments.file.stat()
     _refuse_itself(config, arguments.file)
-    if not (arguments.dry_run or arguments.force or _agreed(config)):
+    if not (arguments.dry_run or arguments.force or _confirmed(config)):
         return 1
-    nothing: list[str] = []
+    no_database: list[str] = []
     with ExitStack() as stack:
         if arguments.dry_run:
             # Compares with the current data; creates no file in the data directory.
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
             if _has_database(config):
                 check_schema(config)
             else:
-                nothing = [f"There is no data in {_where(config)} yet, so this compares with an empty database."]
+                no_database = [f"There is no data in {_where(config)} yet, so this compares with an empty database."]
                 config = stack.enter_context(_empty_database(config))
         else:
             stack.enter_context(serving_lock(config, wait=0, otherwise=_SERVED))
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
             stack.enter_context(_new_database_removed_on_failure(config))
             migrate(config)
         result = asyncio.run(_restore(config, arguments))
-    result.warnings = [*nothing, *result.warnings]
+    result.warnings = [*no_database, *result.warnings]
     if arguments.json:
         print(msgspec.json.encode(result).decode())
         return 0
@@ -78,8 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
     for table, counts in result.rows.items():
         changes = result.changes.get(table)
         if counts.before != counts.after or changes is not None:
-            told = f": {_counted(changes)}" if changes is not None else ""
-            print(f"{table:<{width}} {counts.before:>10,} -> {counts.after:,} rows{told}")
+            counted = f": {_change_counts(changes)}" if changes is not None else ""
+            print(f"{table:<{width}} {counts.before:>10,} -> {counts.after:,} rows{counted}")
         for line in _examples(changes) if changes is not None else []:
             print(f"    {line}")
     print(result.message)
@@ -123,7 +123,7 @@ def _new_database_removed_on_failure(config: Config) -> Iterator[None]:
         raise
 
 
-def _counted(changes: TableChanges) -> str:
+def _change_counts(changes: TableChanges) -> str:
     counts = {"added": changes.added, "removed": changes.removed, "changed": changes.changed}
     return ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
 
@@ -171,7 +171,7 @@ def _where(config: Config) -> str:
     return str(config.sqlite_path) if config.dialect == "sqlite" else "the Postgres database"
 
 
-def _agreed(config: Config) -> bool:
+def _confirmed(config: Config) -> bool:
     where = _where(config)
     if not sys.stdin.isatty():
         print(
@@ -181,7 +181,7 @@ def _agreed(config: Config) -> bool:
         )
         return False
     print(f"This replaces everything in {where}. What is there now is backed up first.", file=sys.stderr)
-    if input(f"Type the word {_WORD} to go on: ").strip() == _WORD:
+    if input(f"Type the word {_CONFIRMATION} to go on: ").strip() == _CONFIRMATION:
         return True
     print("Nothing was changed.", file=sys.stderr)
     return False

@@ -32,10 +32,10 @@ class Reporter:
         now = time.monotonic()
         if phase != self._last[0] or done == total or now - self._last[1] >= REPORT_EVERY_SECONDS:
             self._last = (phase, now)
-            say(Progress(phase, done, total, unit))
+            send(Progress(phase, done, total, unit))
 
 
-def say(message: Message) -> None:
+def send(message: Message) -> None:
     """One line to whoever asked."""
     sys.stderr.buffer.write(msgspec.json.encode(message) + b"\n")
     sys.stderr.buffer.flush()
@@ -47,18 +47,18 @@ def main() -> int:
     # Ctrl-C reaches every process of a terminal; whoever asked is told as well, and ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     call = msgspec.json.decode(sys.stdin.buffer.readline(), type=Call)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
     try:
         with disk_errors():
             result = _run(call)
     except StockyError as error:
-        say(Failure.of(error))
+        send(Failure.of(error))
         return 1
     except MemoryError:
         traceback.print_exc()
-        say(Failure.of(OutOfSpace("Not enough memory; nothing was changed. Free some and try again")))
+        send(Failure.of(OutOfSpace("Not enough memory; nothing was changed. Free some and try again")))
         return 1
-    say(Result(msgspec.Raw(msgspec.json.encode(result))))
+    send(Result(msgspec.Raw(msgspec.json.encode(result))))
     return 0
 
 
@@ -70,7 +70,7 @@ def _run(call: Call) -> Any:
     return entry(msgspec.json.decode(call.request, type=request_type), Reporter())
 
 
-def _end_with_parent() -> None:
+def _exit_with_parent() -> None:
     """Whoever asked holds the other end of standard input; when it closes, nobody waits for the result."""
     # Not through sys.stdin, which this thread would hold on to when the interpreter ends.
     os.read(0, 1)

@@ -31,31 +31,31 @@ T = TypeVar("T")
 LINE_BYTES = 2**23
 DATA_CHUNK = 2**16
 # What is kept for the log of what a child said that is no message: a traceback.
-LINES_KEPT = 40
+LOGGED_LINES = 40
 
 _decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 _log = logging.getLogger(__name__)
 
 
-async def run_worker(request: Request, into: type[T], report: ProgressCallback) -> T:
+async def run_worker(request: Request, result_type: type[T], report: ProgressCallback) -> T:
     """What the child's work came to. Raises the StockyError it raised; when this is cancelled the child is killed."""
     async with _child(request, data=False) as process:
-        return await _result(process, into, report)
+        return await _result(process, result_type, report)
 
 
-def _ignored(result: Any) -> None:
+def _ignore_result(result: Any) -> None:
     """For those who want the pieces alone."""
 
 
 async def stream_worker(
-    request: Request, into: type[Any] = msgspec.Raw, ended: Callable[[Any], None] = _ignored
+    request: Request, result_type: type[Any] = msgspec.Raw, ended: Callable[[Any], None] = _ignore_result
 ) -> AsyncGenerator[bytes, None]:
     """The child's standard output as it comes; it waits for a slow reader. `ended` is called with the result.
 
     Raises the child's StockyError where it ends, so that what is cut off is never taken for whole.
     """
     async with _child(request, data=True) as process:
-        ending = asyncio.create_task(_result(process, into, _unheard))
+        ending = asyncio.create_task(_result(process, result_type, _ignore_progress))
         assert process.stdout is not None
         try:
             while chunk := await process.stdout.read(DATA_CHUNK):
@@ -121,24 +121,24 @@ async def _reap(process: Process) -> None:
     await process.wait()
 
 
-async def _result(process: Process, into: type[T], report: ProgressCallback) -> T:
+async def _result(process: Process, result_type: type[T], report: ProgressCallback) -> T:
     assert process.stderr is not None
-    said: deque[str] = deque(maxlen=LINES_KEPT)
+    output: deque[str] = deque(maxlen=LOGGED_LINES)
     while line := await _line(process.stderr):
         try:
             message = _decoder.decode(line)
         except msgspec.MsgspecError:
-            said.append(line.decode("utf-8", "replace").rstrip())
+            output.append(line.decode("utf-8", "replace").rstrip())
             continue
         if isinstance(message, Progress):
             report(message.phase, message.done, message.total, message.unit)
         elif isinstance(message, Failure):
             raise message.error()
         else:
-            return msgspec.json.decode(message.value, type=into)
+            return msgspec.json.decode(message.value, type=result_type)
     status = await process.wait()
-    _log.error("The child process ended with %d and no result:\n%s", status, "\n".join(said))
-    if status == -signal.SIGKILL or any("MemoryError" in line for line in said):
+    _log.error("The child process ended with %d and no result:\n%s", status, "\n".join(output))
+    if status == -signal.SIGKILL or any("MemoryError" in line for line in output):
         raise OutOfSpace("Not enough memory; nothing was changed. Free some and try again")
     raise Unavailable("The child process failed; nothing was changed. The log says why", retry_after=5)
 
@@ -150,5 +150,5 @@ async def _line(pipe: asyncio.StreamReader) -> bytes:
         return b"a line too long to be kept\n"
 
 
-def _unheard(phase: str, done: int, total: int | None, unit: str) -> None:
+def _ignore_progress(phase: str, done: int, total: int | None, unit: str) -> None:
     return None

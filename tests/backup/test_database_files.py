@@ -70,11 +70,11 @@ def silent(phase: str, done: int, total: int | None, unit: str) -> None:
 
 
 def loaded(file: Path, directory: Path, *, max_bytes: int = 2**30) -> LoadResult:
-    place = directory / "place"
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir()
+    directory = directory / "place"
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir()
     return load(
-        LoadRequest(dump=str(file), scratch=str(place / "scratch.db"), purpose="full", max_bytes=max_bytes), silent
+        LoadRequest(dump=str(file), scratch=str(directory / "scratch.db"), purpose="full", max_bytes=max_bytes), silent
     )
 
 

@@ -17,7 +17,7 @@ import pytest
 from httpx import AsyncClient
 
 from stocky.backup.copy import copy
-from stocky.backup.dump.foreign import NAMED, foreign_to_postgres, foreign_to_sqlite
+from stocky.backup.dump.foreign_objects import NAMED, foreign_objects_in_postgres, foreign_objects_in_sqlite
 from stocky.backup.dump.objects import Objects, stocky_objects
 from stocky.backup.dump.tables import is_index_of_search
 from stocky.backup.service import dump_to_file, verify_file
@@ -70,12 +70,12 @@ def make(config: Config, *, tables: bool = True) -> set[str]:
 def found(config: Config) -> list[str]:
     if config.dialect == "sqlite":
         with closing(sqlite3.connect(config.sqlite_path)) as connection:
-            return foreign_to_sqlite(connection)
+            return foreign_objects_in_sqlite(connection)
 
     async def ask() -> list[str]:
         connection = await asyncpg.connect(config.database_url)
         try:
-            return await foreign_to_postgres(connection)
+            return await foreign_objects_in_postgres(connection)
         finally:
             await connection.close()
 
@@ -172,7 +172,7 @@ async def test_a_restore_names_what_goes_with_the_tables(admin: AsyncClient, con
         # As it always was: what is built on the tables is not dropped with them.
         await run_beside(config, "ALTER TABLE scanner DROP CONSTRAINT beside")
     answer = await restore(admin, dump)
-    assert any(each.startswith("Lost with the tables") for each in answer["warnings"])
+    assert any(each.startswith("Lost with their tables") for each in answer["warnings"])
     left = await asyncio.to_thread(found, config)
     assert left == ([] if config.dialect == "sqlite" else ["function seen", "sequence numbers", "table neighbour"])
     assert await find_faults(config) == []

@@ -74,8 +74,8 @@ async def test_an_item_with_its_stock_and_its_ledger_comes_along(admin: AsyncCli
         table = line.split('"')[1]
         head, _, values = line.partition("VALUES(")
         fields = values.split(",")
-        for place in {"item": [0], "location": [0], "sku": [0, 1, 2], "stock_event": [0, 6, 7, 8]}[table]:
-            fields[place] = str(int(fields[place]) + 100)
+        for directory in {"item": [0], "location": [0], "sku": [0, 1, 2], "stock_event": [0, 6, 7, 8]}[table]:
+            fields[directory] = str(int(fields[directory]) + 100)
         moved.append(f"{head}VALUES({','.join(fields)}".replace(f"'{code}'", "'ZZZZ'").replace("'Shelf'", "'Other'"))
     answer = made(await send(admin, moved))
     assert answer["records_imported"] == len(moved)
@@ -177,7 +177,7 @@ async def test_all_tables_that_have_to_be_named_are_told_at_once_and_may_be_name
     assert "new row of setting" not in answer["detail"]
     assert made(await send(admin, rows, force=True, tables=["setting, user_account"]))["records_imported"] == 2
     for useless in ("frob", "item"):
-        refused(await send(admin, rows, force=True, tables=["setting", useless]), 422, useless, "come along anyhow")
+        refused(await send(admin, rows, force=True, tables=["setting", useless]), 422, useless, "are always imported")
 
 
 async def test_sessions_and_jobs_are_refused_whatever_is_said(admin: AsyncClient) -> None:
@@ -191,7 +191,7 @@ async def test_rows_may_be_written_by_hand(admin: AsyncClient) -> None:
         f" values (7, 'By hand', 'garage', {NOW}, {NOW}),\n (8, 'It''s', 'other', {NOW}, {NOW});"
     )
     assert made(await send(admin, ["-- two places", statement]))["records_imported"] == 2
-    assert {place["name"] for place in await get(admin, "/locations/")} == {"By hand", "It's"}
+    assert {directory["name"] for directory in await get(admin, "/locations/")} == {"By hand", "It's"}
 
 
 async def test_an_import_of_nothing_is_an_import(admin: AsyncClient, config: Config) -> None:

@@ -13,7 +13,7 @@ from httpx import AsyncClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stocky.backup.dump.lines import table_proofs
+from stocky.backup.dump.lines import table_digests
 from stocky.backup.load.loading import load
 from stocky.backup.requests import LoadRequest, LoadResult
 from stocky.config import Config
@@ -129,7 +129,7 @@ def table_proofs_of(dump: bytes, directory: Path) -> dict[str, Any]:
     result, scratch = loaded(dump, directory)
     assert result.problems == []
     connection = sqlite3.connect(scratch)
-    proofs = table_proofs(connection, "sqlite")
+    proofs = table_digests(connection, "sqlite")
     connection.close()
     return dict(proofs)
 

@@ -65,7 +65,7 @@ def test_a_backup_is_named_for_its_moment_and_found_by_it(store: Store) -> None:
 def test_what_is_known_of_a_backup_is_for_its_owner_only(store: Store) -> None:
     backup = add(store)
     for _ in range(2):
-        store.note(backup)
+        store.write_metadata(backup)
         (notes,) = store.directory.glob("*.json")
         assert stat.S_IMODE(notes.stat().st_mode) == 0o600
 
@@ -77,11 +77,11 @@ def test_two_backups_of_one_second_take_two_names(store: Store) -> None:
 
 
 def test_a_name_is_promised_only_once(store: Store) -> None:
-    first, second = store.promise_id(), store.promise_id()
+    first, second = store.reserve_id(), store.reserve_id()
     assert first < second
     placed = add(store, datetime.strptime(second, ID_FORMAT).replace(tzinfo=UTC))
     assert placed.id == second
-    assert store.promise_id() > second
+    assert store.reserve_id() > second
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_broken_notes_hide_no_backup(store: Store) -> None:
 
 def test_what_is_noted_later_is_kept(store: Store) -> None:
     backup = msgspec.structs.replace(add(store), verified_at=NOON, problems=["item: 3 rows, not 4"])
-    store.note(backup)
+    store.write_metadata(backup)
     assert store.get_backup(backup.id) == backup
     assert not backup.is_good
 
@@ -181,7 +181,7 @@ def test_a_file_under_any_name_is_found_by_its_content(store: Store) -> None:
         assert store.path(backup).read_bytes() == contents[name]
     assert len({backup.id for backup in listed.values()}) == len(contents)
     noted = msgspec.structs.replace(listed["before the move"], verified_at=NOON, created_at=NOON)
-    store.note(noted)
+    store.write_metadata(noted)
     assert store.get_backup(noted.id) == noted
     assert store.keep_last(0) == store.remove_expired() == []
     for backup in listed.values():
@@ -214,7 +214,7 @@ def test_notes_of_another_file_are_not_taken_for_those_of_a_found_one(store: Sto
     (store.directory / "mine.sql.gz").write_bytes(GZIP)
     (backup,) = store.list_backups()
     scheduled = msgspec.structs.replace(backup, id="2020-01-01-00-00-00", reason=Reason.SCHEDULED, verified_at=NOON)
-    store.note(scheduled)
+    store.write_metadata(scheduled)
     assert store.list_backups() == [backup]
     (store.directory / "mine.sql.gz").unlink()
     (store.directory / "readme.json").write_text("{}")
@@ -224,7 +224,7 @@ def test_notes_of_another_file_are_not_taken_for_those_of_a_found_one(store: Sto
 
 def test_two_processes_on_one_directory_promise_different_ids(tmp_path: Path) -> None:
     first, second = Store(tmp_path), Store(tmp_path)
-    promised = [each.promise_id() for _ in range(5) for each in (first, second)]
+    promised = [each.reserve_id() for _ in range(5) for each in (first, second)]
     assert len(set(promised)) == 10
     for id in promised:
         first.release_id(id)
@@ -233,7 +233,7 @@ def test_two_processes_on_one_directory_promise_different_ids(tmp_path: Path) ->
 
 def test_a_promise_of_a_killed_process_is_forgotten(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    store.promise_id()
+    store.reserve_id()
     (promise,) = tmp_path.iterdir()
     store.remove_expired()
     assert promise.exists()

@@ -86,7 +86,7 @@ async def test_a_second_one_at_the_same_time_is_refused_and_harms_nothing(
     results = await asyncio.gather(replaced(app, first), replaced(app, second), return_exceptions=True)
     failures = [result for result in results if isinstance(result, BaseException)]
     assert [type(failure) for failure in failures] == [Conflict]
-    winner = next(place for place, result in enumerate(results) if isinstance(result, Replaced))
+    winner = next(index for index, result in enumerate(results) if isinstance(result, Replaced))
     assert len(await get(admin, "/items/")) == winner
 
 
@@ -96,7 +96,7 @@ async def test_what_was_taken_from_someone_stays_taken(
     scratch = scratch_of(await take(admin), tmp_path)
     users = {user["username"]: user["id"] for user in await get(admin, "/users/")}
     assert (await admin.delete(f"/users/{users['member']}")).is_success
-    kept = (await replaced(app, scratch)).kept
+    kept = (await replaced(app, scratch)).reapplied
     assert kept.inactive == ["member"]
     refused(await member.get("/items/"), 401)
 

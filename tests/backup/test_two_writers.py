@@ -11,7 +11,7 @@ import pytest
 
 from stocky.backup.dump.comparing import EVERY
 from stocky.backup.dump.format import read_footer
-from stocky.backup.dump.lines import CHUNK, insert_lines, table_proofs
+from stocky.backup.dump.lines import CHUNK, insert_lines, table_digests
 from stocky.backup.service import dump_to_file, verify_file
 from stocky.config import Config
 from stocky.errors import Conflict
@@ -63,7 +63,7 @@ async def test_both_writers_write_the_same_bytes(config: Config, tmp_path: Path)
     footer = read_footer(text.decode().splitlines()[-1])
     assert footer is not None
     with closing(sqlite3.connect(config.sqlite_path)) as connection:
-        assert table_proofs(connection, "sqlite") == footer.tables
+        assert table_digests(connection, "sqlite") == footer.tables
         for table in footer.tables:
             assert b"".join(lines.text for lines in insert_lines(connection, table, "sqlite")) in text
         theirs = [
@@ -81,7 +81,7 @@ async def test_what_both_wrote_is_read_by_sqlite_and_by_stocky(config: Config, t
     file = await taken(config, tmp_path)
     restore_by_hand(file, f"sqlite:///{tmp_path / 'new.db'}")
     with closing(sqlite3.connect(tmp_path / "new.db")) as new, closing(sqlite3.connect(config.sqlite_path)) as old:
-        for table in table_proofs(old, "sqlite"):
+        for table in table_digests(old, "sqlite"):
             rows = f'SELECT * FROM "{table}" ORDER BY 1, 2'
             assert new.execute(rows).fetchall() == old.execute(rows).fetchall()
     assert (await verify_file(config, file, unheard)).problems == []
@@ -103,7 +103,7 @@ async def test_a_large_table_is_compared_in_parts(config: Config, tmp_path: Path
     footer = read_footer(text.splitlines()[-1])
     assert footer is not None
     with closing(sqlite3.connect(config.sqlite_path)) as connection:
-        assert table_proofs(connection, "sqlite") == footer.tables
+        assert table_digests(connection, "sqlite") == footer.tables
 
 
 @pytest.mark.parametrize(

@@ -43,17 +43,17 @@ def end(process: subprocess.Popen[str]) -> None:
 
 
 async def test_a_workspace_is_private_and_goes_with_its_block(tmp_path: Path) -> None:
-    async with workspace(tmp_path / "backups") as place:
-        (place / "copy.db").write_text("rows")
-        assert place.stat().st_mode & 0o777 == 0o700
-        assert place.parent == tmp_path / "backups"
+    async with workspace(tmp_path / "backups") as directory:
+        (directory / "copy.db").write_text("rows")
+        assert directory.stat().st_mode & 0o777 == 0o700
+        assert directory.parent == tmp_path / "backups"
     assert list((tmp_path / "backups").iterdir()) == []
 
 
 async def test_a_workspace_goes_with_a_block_that_fails(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
-        async with workspace(tmp_path) as place:
-            (place / "half").write_text(str(1 / 0))
+        async with workspace(tmp_path) as directory:
+            (directory / "half").write_text(str(1 / 0))
     assert os.listdir(tmp_path) == []
 
 
@@ -82,9 +82,9 @@ def test_what_is_in_use_is_not_swept(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
-    process, place = held(tmp_path)
+    process, directory = held(tmp_path)
     end(process)
-    assert place.is_dir()
+    assert directory.is_dir()
     assert sweep(tmp_path) == 1
     assert list(tmp_path.iterdir()) == []
 
@@ -121,9 +121,9 @@ def test_workspaces_are_made_while_others_are_swept(tmp_path: Path) -> None:
         assert sweeper.stdout is not None
         sweeper.stdout.readline()
         for _ in range(300):
-            with scratch_directory(tmp_path) as place:
-                (place / "file").write_text("x")
-                assert (place / "file").read_text() == "x"
+            with scratch_directory(tmp_path) as directory:
+                (directory / "file").write_text("x")
+                assert (directory / "file").read_text() == "x"
     finally:
         sweeper.kill()
         sweeper.communicate()

@@ -45,7 +45,7 @@ def add(store: Store, reason: Reason = Reason.SCHEDULED, expires_at: datetime | 
     return store.add_backup(
         file,
         StoredBackup(
-            id=store.promise_id(),
+            id=store.reserve_id(),
             kind=Kind.SQL,
             filename="",
             size_bytes=7,
@@ -89,9 +89,9 @@ def test_a_clock_that_is_behind_does_not_cost_the_backup_just_made(tmp_path: Pat
 def test_names_do_not_stay_in_the_future(tmp_path: Path, move: Move) -> None:
     store = Store(tmp_path)
     move(YEAR)
-    store.promise_id()
+    store.reserve_id()
     move(-YEAR)
-    assert store.promise_id() <= (clock.now() + DAY).strftime(ID_FORMAT)
+    assert store.reserve_id() <= (clock.now() + DAY).strftime(ID_FORMAT)
 
 
 def test_what_expires_is_not_kept_for_the_year_that_never_came(tmp_path: Path, move: Move) -> None:
@@ -148,14 +148,14 @@ async def test_the_same_day_comes_twice_and_is_done_twice(app: Litestar, admin: 
 async def test_a_job_that_was_queued_in_the_future_is_done_now(app: Litestar, admin: AsyncClient, move: Move) -> None:
     done = asyncio.Event()
 
-    async def note(parameters: dict[str, Any], report: object) -> None:
+    async def write_metadata(parameters: dict[str, Any], report: object) -> None:
         done.set()
 
     move(YEAR)
     # Not one that this process does, so that it waits.
     id = await app.state.jobs.enqueue("later", {})
     move(-YEAR)
-    app.state.jobs.register("later", note)
+    app.state.jobs.register("later", write_metadata)
     await app.state.clock_watch.look()
     app.state.jobs.look_now()
     async with asyncio.timeout(30):

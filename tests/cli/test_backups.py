@@ -221,11 +221,11 @@ async def test_what_was_recorded_while_it_was_copied_is_told(
 
     replace = copy.replace_database
 
-    async def record_one_first(*asked: Any, keep: bool) -> Any:
+    async def record_one_first(*asked: Any, reapply: bool) -> Any:
         columns = "item_id, location_id, sku_id, quantity_after_milli, occurred_at, recorded_at"
         last = f"SELECT 'add', 0, {columns} FROM stock_event WHERE id = (SELECT max(id) FROM stock_event)"
         await schema.run_beside(config, f"INSERT INTO stock_event (kind, delta_milli, {columns}) {last}")
-        return await replace(*asked, keep=keep)
+        return await replace(*asked, reapply=reapply)
 
     monkeypatch.setattr(copy, "replace_database", record_one_first)
     demo = await asyncio.to_thread(stocky, environ, "demo-data", "--items", "10", "--events", "50")

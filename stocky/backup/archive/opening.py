@@ -26,20 +26,20 @@ class BackupFile(msgspec.Struct, frozen=True):
     damaged: list[str] = []
 
 
-async def open_backup(file: Path, place: Path, config: Config, *, accept_edited: bool = False) -> BackupFile:
+async def open_backup(file: Path, directory: Path, config: Config, *, accept_edited: bool = False) -> BackupFile:
     """A dump as it is, or what is in an archive, its dump taken out of it to `place`. Raises what is wrong with it."""
-    return await asyncio.to_thread(_opened, file, place, config.max_restore_gb * 2**30, accept_edited=accept_edited)
+    return await asyncio.to_thread(_opened, file, directory, config.max_restore_gb * 2**30, accept_edited=accept_edited)
 
 
-def _opened(file: Path, place: Path, max_bytes: int, *, accept_edited: bool) -> BackupFile:
+def _opened(file: Path, directory: Path, max_bytes: int, *, accept_edited: bool) -> BackupFile:
     if not _is_zip(file):
         return BackupFile(file)
-    only_file = place / "unzipped"
+    only_file = directory / "unzipped"
     if extract_only_file(file, only_file, max_bytes):
         file = only_file
         if not _is_zip(file):
             return BackupFile(file)
-    dump = place / "database.sql.gz"
+    dump = directory / "database.sql.gz"
     extracted = extract_dump(file, dump, max_bytes, accept_edited=accept_edited)
     return BackupFile(dump, file, extracted.contents, extracted.damaged)
 

@@ -104,9 +104,9 @@ def extract_dump(archive: Path, target: Path, max_bytes: int, *, accept_edited: 
         metadata = _metadata(opened)
         if sum(member.size_bytes for member in metadata.members.values()) > max_bytes:
             raise _too_large("what is in the archive", max_bytes)
-        _prove(opened, SETTINGS, metadata, max_bytes, _ignore)
+        _read_checked(opened, SETTINGS, metadata, max_bytes, _ignore)
         with disk_errors(), target.open("wb") as file:
-            _prove(opened, DATABASE, metadata, max_bytes, file.write, accept_edited=accept_edited)
+            _read_checked(opened, DATABASE, metadata, max_bytes, file.write, accept_edited=accept_edited)
         contents, damaged = {}, []
         for name, member in metadata.members.items():
             if (match := _DOCUMENT.fullmatch(name)) is None:
@@ -114,7 +114,7 @@ def extract_dump(archive: Path, target: Path, max_bytes: int, *, accept_edited: 
             if member.size_bytes > MAX_BYTES:
                 raise corrupted(f"{name} is larger than any document is")
             beginning = bytearray()
-            _prove(opened, name, metadata, MAX_BYTES, _first_of(beginning))
+            _read_checked(opened, name, metadata, MAX_BYTES, _first_of(beginning))
             if member.sha256 != match[1]:
                 damaged.append(match[1])
             elif identify(bytes(beginning)) is None:
@@ -164,16 +164,16 @@ def open_contents(archive: Path) -> Iterator[Callable[[str], Iterator[bytes]]]:
         yield pieces
 
 
-def tell_lacking(damaged: int, lost: int) -> list[str]:
+def content_warnings(damaged: int, lost: int) -> list[str]:
     """A line for contents that were damaged when an archive was made, and one for those that were not there."""
     return [
-        f"The content of {documents_in_words(count)} was {what} when it was made"
+        f"The content of {document_count(count)} was {what} when it was made"
         for count, what in ((damaged, "damaged already"), (lost, "missing from the store"))
         if count
     ]
 
 
-def documents_in_words(count: int) -> str:
+def document_count(count: int) -> str:
     """So many documents."""
     return "1 document" if count == 1 else f"{count} documents"
 
@@ -295,7 +295,7 @@ def _metadata(opened: _Members) -> Metadata:
     return metadata
 
 
-def _prove(
+def _read_checked(
     opened: _Members,
     name: str,
     metadata: Metadata,

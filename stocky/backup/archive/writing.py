@@ -19,7 +19,7 @@ from stocky.backup.archive.reading import (
     SETTINGS,
     Member,
     Metadata,
-    tell_lacking,
+    content_warnings,
 )
 from stocky.backup.dump.making import dump_into, open_owner_only
 from stocky.backup.requests import ArchiveRequest, DumpResult
@@ -70,7 +70,7 @@ def write_archive(request: ArchiveRequest, report: ProgressCallback) -> DumpResu
             bytes=path.stat().st_size,
             sha256=_sha256(written),
             documents_count=len(documents),
-            warnings=dumped.warnings + tell_lacking(damaged, len(writer.contents) - len(documents)),
+            warnings=dumped.warnings + content_warnings(damaged, len(writer.contents) - len(documents)),
         )
 
 

@@ -74,14 +74,14 @@ def keyed_lines(
         yield tuple(values), line
 
 
-def table_proofs(connection: sqlite3.Connection, style: Dialect) -> dict[str, TableDigest]:
+def table_digests(connection: sqlite3.Connection, style: Dialect) -> dict[str, TableDigest]:
     """What each table that holds data comes to in a dump of that dialect."""
     names = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall()
     known = stocky_objects("sqlite").tables
-    return {name: _proof(connection, name, style) for (name,) in names if name in known and is_data(name)}
+    return {name: _digest(connection, name, style) for (name,) in names if name in known and is_data(name)}
 
 
-def _proof(connection: sqlite3.Connection, table: str, style: Dialect) -> TableDigest:
+def _digest(connection: sqlite3.Connection, table: str, style: Dialect) -> TableDigest:
     rows, hashed = 0, hashlib.sha256()
     for lines in insert_lines(connection, table, style):
         rows += lines.rows

@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from stocky.backup.dump.foreign import foreign_to_postgres, left_out
+from stocky.backup.dump.foreign_objects import foreign_objects_in_postgres, foreign_objects_warnings
 from stocky.backup.dump.lines import CHUNK
 from stocky.backup.dump.objects import refuse_newer, stocky_objects
 from stocky.backup.dump.postgres_schema import Table, read_schema
@@ -129,8 +129,8 @@ class Snapshot:
 
     async def name(self, query: str, key: tuple[int | str, ...]) -> str | None:
         """What a query of one value gives for a key, whose values are question marks in it."""
-        for place in range(1, len(key) + 1):
-            query = query.replace("?", f"${place}", 1)
+        for index in range(1, len(key) + 1):
+            query = query.replace("?", f"${index}", 1)
         name: str | None = await self._connection.fetchval(query, *key)
         return name
 
@@ -140,7 +140,7 @@ async def _write(writer: Writer, connection: Any) -> None:
     number = number_of(newest)
     refuse_newer("postgres", number)
     schema = await read_schema(connection, stocky_objects("postgres", number))
-    writer.warnings = left_out(await foreign_to_postgres(connection, number))
+    writer.warnings = foreign_objects_warnings(await foreign_objects_in_postgres(connection, number))
     # The names in these statements are those of our own schema.
     rows = {
         table.name: await connection.fetchval(f'SELECT count(*) FROM "{table.name}"')  # noqa: S608 - ours

@@ -126,11 +126,11 @@ async def read_schema(connection: Any, known: Objects) -> Schema:
 def _table(table: Any, columns: list[Any], checks: list[Any], known: Objects) -> Table:
     """The table without the columns that somebody added, and without what is checked of those."""
     names = known.columns.get(table["name"], tuple(row["name"] for row in columns))
-    kept = [row for row in columns if row["name"] in names]
-    lines = [row["line"] for row in kept] + [row["line"] for row in checks if set(row["columns"]) <= set(names)]
+    included = [row for row in columns if row["name"] in names]
+    lines = [row["line"] for row in included] + [row["line"] for row in checks if set(row["columns"]) <= set(names)]
     return Table(
         table["name"],
-        [Column(row["name"], row["type"], row["is_identity"]) for row in kept],
+        [Column(row["name"], row["type"], row["is_identity"]) for row in included],
         table["key"],
         _create(table["name"], lines),
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stocky.backup.dump.comparing import Comparison
-from stocky.backup.dump.foreign import foreign_to_sqlite, left_out
+from stocky.backup.dump.foreign_objects import foreign_objects_in_sqlite, foreign_objects_warnings
 from stocky.backup.dump.lines import CHUNK, joined_lines
 from stocky.backup.dump.objects import Objects, refuse_newer, stocky_objects, table_statement
 from stocky.backup.dump.tables import has_rows_in_dump, is_index_of_search
@@ -53,7 +53,7 @@ def write_sqlite(writer: Writer, path: Path, scratch: Path) -> None:
     copy = scratch / "copy.db"
     with translate_errors():
         take_copy(path, copy)
-        writer.warnings = left_out(_take_off(copy))
+        writer.warnings = foreign_objects_warnings(_drop_unreadable(copy))
         with closing(_opened(copy)) as connection, closing(_opened(copy)) as second:
             _write(writer, connection, second)
     copy.unlink()
@@ -72,12 +72,12 @@ def take_copy(path: Path, copy: Path) -> None:
             source.backup(target)
 
 
-def _take_off(copy: Path) -> list[str]:
+def _drop_unreadable(copy: Path) -> list[str]:
     """What the copy holds that is not Stocky's; takes those tables off it that iterdump would trip over."""
     with closing(_opened(copy)) as connection:
         schema = _schema(connection)
         refuse_newer("sqlite", schema)
-        found = foreign_to_sqlite(connection, schema)
+        found = foreign_objects_in_sqlite(connection, schema)
         # Python 3.11 puts their names into a text without doubling the quotes in them.
         query = "SELECT name FROM sqlite_schema WHERE type = 'table' AND instr(name, char(39))"
         if names := connection.execute(query).fetchall():
@@ -100,19 +100,19 @@ def _write(writer: Writer, connection: sqlite3.Connection, second: sqlite3.Conne
     schema = _schema(connection)
     known = stocky_objects("sqlite", schema)
     wanted = {
-        f"{statement};": _wanted(connection, kind, name, statement, schema)
+        f"{statement};": _dumped_object(connection, kind, name, statement, schema)
         for kind, name, statement in objects
-        if _is_kept(kind, name, known)
+        if _is_included(kind, name, known)
     }
-    kept = {each.name: each.columns for each in wanted.values() if each.kind == "table"}
-    writer.begin("sqlite", schema, {table: _count(connection, table) for table in sorted(kept)})
-    if "document" in kept:
+    included = {each.name: each.columns for each in wanted.values() if each.kind == "table"}
+    writer.begin("sqlite", schema, {table: _count(connection, table) for table in sorted(included)})
+    if "document" in included:
         writer.contents = connection.execute(CONTENTS).fetchall()
-    _stand_in(connection, [name for kind, name, _ in objects if kind == "table"], kept)
+    _create_views(connection, [name for kind, name, _ in objects if kind == "table"], included)
     writer.write("PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n")
     rows = _Rows(writer, Comparison(second))
     try:
-        _pass_on(connection.iterdump(), wanted, rows, writer)
+        _write_statements(connection.iterdump(), wanted, rows, writer)
     except sqlite3.OperationalError as error:
         if "decode" in str(error):
             raise Conflict(
@@ -123,7 +123,7 @@ def _write(writer: Writer, connection: sqlite3.Connection, second: sqlite3.Conne
     writer.write("COMMIT;\n")
 
 
-def _pass_on(statements: Iterator[str], wanted: dict[str, _Object], rows: _Rows, writer: Writer) -> None:
+def _write_statements(statements: Iterator[str], wanted: dict[str, _Object], rows: _Rows, writer: Writer) -> None:
     """Writes what a backup holds of what iterdump writes, which gives each table before its rows.
 
     What is no table comes last, by name: SQLite gives it in the order in which it was made, which a copy does not keep.
@@ -188,7 +188,7 @@ class _Rows:
             self._size = 0
 
 
-def _wanted(connection: sqlite3.Connection, kind: str, name: str, statement: str, schema: int) -> _Object:
+def _dumped_object(connection: sqlite3.Connection, kind: str, name: str, statement: str, schema: int) -> _Object:
     if kind != "table":
         return _Object(kind, name, statement)
     present = [column for (column,) in connection.execute("SELECT name FROM pragma_table_info(?)", (name,))]
@@ -198,12 +198,12 @@ def _wanted(connection: sqlite3.Connection, kind: str, name: str, statement: str
     return _Object(kind, name, statement if len(columns) == len(present) else table_statement(name, schema), columns)
 
 
-def _is_kept(kind: str, name: str, known: Objects) -> bool:
+def _is_included(kind: str, name: str, known: Objects) -> bool:
     names = {"table": known.tables, "index": known.indexes, "view": known.views, "trigger": known.triggers}[kind]
     return name in names and not is_index_of_search(name)
 
 
-def _stand_in(connection: sqlite3.Connection, tables: list[str], kept: dict[str, tuple[str, ...]]) -> None:
+def _create_views(connection: sqlite3.Connection, tables: list[str], included: dict[str, tuple[str, ...]]) -> None:
     """Has the name of each table stand for what a dump holds of it, in the order of its key.
 
     iterdump writes all of every table, in the order in which SQLite comes upon the rows. It looks names up without
@@ -212,10 +212,10 @@ def _stand_in(connection: sqlite3.Connection, tables: list[str], kept: dict[str,
     for name in tables:
         quoted = '"' + name.replace('"', '""') + '"'
         rows = "SELECT NULL AS none WHERE FALSE"
-        if name in kept and has_rows_in_dump(name):
+        if name in included and has_rows_in_dump(name):
             keys = connection.execute("SELECT name FROM pragma_table_info(?) WHERE pk ORDER BY pk", (name,)).fetchall()
             order = ", ".join(f'"{key}"' for (key,) in keys) or "rowid"
-            columns = ", ".join(f'"{column}"' for column in kept[name])
+            columns = ", ".join(f'"{column}"' for column in included[name])
             rows = f"SELECT {columns} FROM main.{quoted} ORDER BY {order}"  # noqa: S608 - names of our own schema
         connection.execute(f"CREATE TEMP VIEW {quoted} AS {rows}")
     connection.set_authorizer(_decide)

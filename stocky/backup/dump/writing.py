@@ -57,7 +57,7 @@ class Writer:
         self._header = Header(stocky=__version__, schema=schema, dialect=dialect, taken_at=self._taken_at, rows=data)
         self._hashes = {table: hashlib.sha256() for table in data}
         self._rows = dict.fromkeys(data, 0)
-        self._tell()
+        self._report_progress()
         self.write(write_header(self._header))
 
     def write(self, text: str) -> None:
@@ -70,7 +70,7 @@ class Writer:
         if table in self._hashes:
             self._hashes[table].update(lines)
             self._rows[table] += count
-            self._tell()
+            self._report_progress()
 
     def finish(self) -> DumpResult:
         """Writes the footer and ends the file."""
@@ -96,6 +96,6 @@ class Writer:
         self._bytes += len(compressed)
         self._sha256.update(compressed)
 
-    def _tell(self) -> None:
+    def _report_progress(self) -> None:
         assert self._header is not None
         self._report("dumping", sum(self._rows.values()), sum(self._header.rows.values()), "rows")

@@ -106,7 +106,7 @@ class DatabaseReader:
         wanted = [table for name, table in sorted(tables.items()) if is_data(name) and name not in EXCLUDED_TABLES]
         for done, table in enumerate(wanted):
             self._report("loading", done, len(wanted), "tables")
-            self._prove_table(table)
+            self._check_table(table)
             self.rows[table.name] = 0
             listed = ", ".join(f'"{column.name}"' for column in table.columns)
             self._allow_only(table)
@@ -129,18 +129,18 @@ class DatabaseReader:
     def _read_schema(self) -> int:
         newest = None
         if "_yoyo_migration" in self._tables:
-            self._refuse_strange("_yoyo_migration")
+            self._stored_columns("_yoyo_migration")
             with _damage():
                 (newest,) = self._connection.execute("SELECT max(migration_id) FROM _yoyo_migration").fetchone()
         if not isinstance(newest, str) or not _MIGRATION.fullmatch(newest):
             raise BadRequest("The file is a SQLite database, but none of Stocky's: no migration was applied to it")
         return number_of(newest)
 
-    def _prove_table(self, table: Table) -> None:
+    def _check_table(self, table: Table) -> None:
         """That it is there, with the columns it has to have, and that SQLite finds nothing wrong with it."""
         if table.name not in self._tables:
             raise BadRequest(f"The database file has no table {table.name}, which schema {self.schema} has")
-        columns = self._refuse_strange(table.name)
+        columns = self._stored_columns(table.name)
         if missing := sorted({column.name for column in table.columns} - columns):
             raise BadRequest(f"The table {table.name} of the database file has no {', '.join(missing)}")
         with _damage():
@@ -149,7 +149,7 @@ class DatabaseReader:
             faults = "; ".join(str(message) for (message,) in found)
             raise BadRequest(f"The database file is damaged: {faults}. Restore a backup instead")
 
-    def _refuse_strange(self, name: str) -> set[str]:
+    def _stored_columns(self, name: str) -> set[str]:
         """The columns of a table. Raises BadRequest for one that is computed when it is read."""
         with _damage():
             columns = self._connection.execute("SELECT name, hidden FROM pragma_table_xinfo(?)", (name,)).fetchall()

@@ -10,12 +10,12 @@ from contextlib import closing
 from pathlib import Path
 
 from stocky.backup.dump.format import Header
-from stocky.backup.dump.lines import table_proofs
+from stocky.backup.dump.lines import table_digests
 from stocky.backup.dump.tables import BOOKKEEPING, DERIVED, EXCLUDED_TABLES, is_data
 from stocky.backup.load import scratch
 from stocky.backup.load.checks import FAULTS, check_database, check_rows
 from stocky.backup.load.database_file import DatabaseReader, copy_database, is_database, open_untrusted
-from stocky.backup.load.foreign import describe_dump
+from stocky.backup.load.file_kind import describe_dump
 from stocky.backup.load.reading import Batch, DumpReader
 from stocky.backup.load.rows import Table, tables_of
 from stocky.backup.load.unpacking import Unpacked
@@ -69,8 +69,8 @@ def _load_dump(request: LoadRequest, source: Unpacked, report: ProgressCallback)
     reader = DumpReader(source, report, accept_edited=request.accept_edited)
     header = reader.header
     if header is None and request.purpose != "partial":
-        told = describe_dump(source.beginning, source.layers) or "Its first lines are missing"
-        raise BadRequest(f"This is no backup of Stocky's. {told}")
+        hint = describe_dump(source.beginning, source.layers) or "Its first lines are missing"
+        raise BadRequest(f"This is no backup of Stocky's. {hint}")
     schema = schema_version("sqlite")
     if header is not None:
         schema = header.schema
@@ -85,7 +85,7 @@ def _load_dump(request: LoadRequest, source: Unpacked, report: ProgressCallback)
     warnings = _build(request, schema, fill, report)
     if reader.edits:
         warnings.insert(0, f"The backup was edited after it was made: {', '.join(reader.edits)}")
-    rows = {table: proof.rows for table, proof in reader.found.items() if is_data(table)}
+    rows = {table: digest.rows for table, digest in reader.found.items() if is_data(table)}
     if reader.footer is not None:
         rows = dict.fromkeys(reader.footer.tables, 0) | rows
     is_as_made = header is not None and not reader.edits
@@ -117,7 +117,7 @@ def _build(
     path = Path(request.scratch)
     scratch.build(path, schema)
     with closing(scratch.open_scratch(path)) as connection:
-        indexes = scratch.take_off_indexes(connection)
+        indexes = scratch.drop_indexes(connection)
         tables = {name: table for name, table in tables_of(connection).items() if name not in BOOKKEEPING}
         for table in tables.keys() - DERIVED:
             # What a migration put in is in the dump as well.
@@ -179,7 +179,7 @@ def _differences(connection: sqlite3.Connection, reader: DumpReader, header: Hea
     if reader.edits:
         # The last line is of the rows before the edit.
         return []
-    loaded = table_proofs(connection, header.dialect)
+    loaded = table_digests(connection, header.dialect)
     problems = []
     for table, dumped in reader.footer.tables.items():
         found = loaded.get(table)

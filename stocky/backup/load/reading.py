@@ -67,10 +67,10 @@ class DumpReader:
         table: Table | None = None
         while True:
             if pattern is not None and table is not None:
-                rows = self._usual_rows(table, pattern)
+                rows = self._read_usual_rows(table, pattern)
                 if rows:
                     yield Batch(table, None, rows)
-            if not self._pass_gap():
+            if not self._skip_gap():
                 break
             following = self._following(tables)
             if following is not None and following is not table:
@@ -80,11 +80,11 @@ class DumpReader:
             if table is not None and following is table and table.pattern.match(self._buffer, self._position):
                 # All that was missing was the rest of the line.
                 continue
-            batch = self._unusual(self._buffer[self._position : end], tables, known)
+            batch = self._read_unusual(self._buffer[self._position : end], tables, known)
             self._position = end
             if batch is not None:
                 yield batch
-        self._prove_whole()
+        self._check_complete()
 
     def _read_header(self) -> None:
         self._refill()
@@ -100,7 +100,7 @@ class DumpReader:
                 " which is newer than this one; restore it there, or install that version"
             )
 
-    def _usual_rows(self, table: Table, pattern: re.Pattern[str]) -> list[Row]:
+    def _read_usual_rows(self, table: Table, pattern: re.Pattern[str]) -> list[Row]:
         """The rows that follow in the usual form, as far as the buffer goes."""
         start = self._position
         rows: list[Row] = []
@@ -124,7 +124,7 @@ class DumpReader:
         end = self._buffer.find('"', self._position + 13, self._position + 200)
         return tables.get(self._buffer[self._position + 13 : end])
 
-    def _unusual(self, statement: str, tables: dict[str, Table], known: frozenset[str]) -> Batch | None:
+    def _read_unusual(self, statement: str, tables: dict[str, Table], known: frozenset[str]) -> Batch | None:
         """A statement that is no row in the usual form; None for one that is passed over."""
         try:
             found = rows_of(statement, tables)
@@ -144,7 +144,7 @@ class DumpReader:
         self._hashes.setdefault(table.name, hashlib.sha256()).update(lines.encode())
         self._rows[table.name] = self._rows.get(table.name, 0) + rows
 
-    def _pass_gap(self) -> bool:
+    def _skip_gap(self) -> bool:
         """Goes over blanks and comments to the next statement; False at the end of the dump."""
         while True:
             blank = _BLANK.match(self._buffer, self._position)
@@ -201,7 +201,7 @@ class DumpReader:
             self._report("loading", self._text.packed_bytes_read, self._text.packed_bytes, "bytes")
         return bool(more)
 
-    def _prove_whole(self) -> None:
+    def _check_complete(self) -> None:
         self.found = {
             table: TableDigest(self._rows[table], hashed.hexdigest()) for table, hashed in self._hashes.items()
         }
@@ -213,7 +213,7 @@ class DumpReader:
         if self._accept_edited:
             self.edits = _edits(self.footer, self.found) or ([] if is_same else ["text outside of its rows"])
         elif is_same:
-            self._prove_tables(self.footer)
+            self._check_tables(self.footer)
         else:
             line_ends = "; an editor changed its line ends, and with them more" if self._text.has_crlf else ""
             raise BadRequest(
@@ -222,16 +222,16 @@ class DumpReader:
                 " accept_edited=true (--accept-edited)"
             )
 
-    def _prove_tables(self, footer: Footer) -> None:
+    def _check_tables(self, footer: Footer) -> None:
         assert self.header is not None
         if added := sorted(self.found.keys() - footer.tables.keys()):
             raise BadRequest(f"The backup is damaged: it holds rows of {', '.join(added)}, and its last line has none")
-        for table, proof in footer.tables.items():
+        for table, digest in footer.tables.items():
             found = self.found.get(table, _NOTHING)
-            if found != proof or self.header.rows.get(table) != proof.rows:
+            if found != digest or self.header.rows.get(table) != digest.rows:
                 raise BadRequest(
                     f"The backup is damaged: the rows of {table} are not those it was made with"
-                    f" ({found.rows} read, {proof.rows} written)"
+                    f" ({found.rows} read, {digest.rows} written)"
                 )
 
     def _refuse(self, statement: str, why: str, *, counted: bool = False) -> NoReturn:

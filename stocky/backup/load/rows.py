@@ -76,7 +76,7 @@ class Table:
         columns = {column.name: column for column in self.columns}
         wanted = self.columns if names is None else [columns[name] for name in names]
         values = ", ".join(
-            _PLACEHOLDERS.get(column.kind, "?{}").format(place) for place, column in enumerate(wanted, 1)
+            _PLACEHOLDERS.get(column.kind, "?{}").format(index) for index, column in enumerate(wanted, 1)
         )
         listed = ", ".join(f'"{column.name}"' for column in wanted)
         return f'INSERT INTO "{self.name}" ({listed}) VALUES ({values})'  # noqa: S608 - names of our own schema

@@ -47,7 +47,7 @@ def open_scratch(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def take_off_indexes(connection: sqlite3.Connection) -> list[Statement]:
+def drop_indexes(connection: sqlite3.Connection) -> list[Statement]:
     """Drops indexes and triggers; returns what makes them again."""
     rows = connection.execute(
         "SELECT type, name, sql FROM sqlite_schema WHERE type IN ('index', 'trigger') AND sql IS NOT NULL"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import codecs
 
 from stocky.backup.dump.format import TITLE
-from stocky.backup.load.foreign import describe_dump, describe_other, is_sql
+from stocky.backup.load.file_kind import describe_dump, describe_other, is_sql
 from stocky.backup.load.unpacking import Unpacked
 from stocky.errors import BadRequest
 
@@ -74,9 +74,11 @@ class DumpText:
 
 def _refusal(source: Unpacked) -> BadRequest | None:
     """What to say of a file that does not begin as SQL text; None where its first statement says more."""
-    if told := describe_dump(source.beginning, source.layers):
-        return BadRequest(f"This is no backup of Stocky's. {told}")
-    told = describe_other(source.beginning)
+    if description := describe_dump(source.beginning, source.layers):
+        return BadRequest(f"This is no backup of Stocky's. {description}")
+    description = describe_other(source.beginning)
     if source.layers:
-        return BadRequest(f"The backup is no SQL text: {told}") if told else None
-    return BadRequest(f"Invalid gzip file: {told or 'it is neither packed with gzip nor the SQL text of a backup'}")
+        return BadRequest(f"The backup is no SQL text: {description}") if description else None
+    return BadRequest(
+        f"Invalid gzip file: {description or 'it is neither packed with gzip nor the SQL text of a backup'}"
+    )

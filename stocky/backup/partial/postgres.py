@@ -20,16 +20,16 @@ from stocky.merging.repository import lock_merges
 LOCK_SECONDS = 18
 # For all tables together: whoever waits for one of them gets it before the second is over after which Postgres looks
 # whether two wait for each other, and ends one of them.
-TOGETHER_SECONDS = 0.5
+ALL_TABLES_SECONDS = 0.5
 # For one alone: after a second Postgres ends an autovacuum that is waited for.
-ALONE_SECONDS = 3
+ONE_TABLE_SECONDS = 3
 
 
 async def merge(database: Database, staging: Path, *, force: bool, named: frozenset[str]) -> Imported:
     """Raises BadRequest, Conflict, Invalid, Unavailable or OutOfSpace; nothing has changed then."""
     assert isinstance(database, PostgresDatabase)
     staged = await asyncio.to_thread(staged_tables, staging)
-    async with filled(database, staging, _unheard, references=False) as schema:
+    async with filled(database, staging, _ignore_progress, references=False) as schema:
         with database.gate.enter(), translate_errors():
             async with database.connection() as connection, connection.transaction():
                 # That what is merged has nothing of its own is proven on what is there at the end.
@@ -65,32 +65,32 @@ async def _lock(connection: Any, tables: list[str]) -> None:
     Readers go on. Raises Unavailable.
     """
     end = time.monotonic() + LOCK_SECONDS
-    while missing := await _lock_together(connection, tables):
+    while missing := await _try_lock_all(connection, tables):
         if time.monotonic() > end:
             raise Unavailable(
                 "Something has been changing the same tables for so long that nothing was imported; try again when it"
                 " is quieter",
                 retry_after=30,
             )
-        await _wait_for(connection, missing)
+        await _wait_for_table(connection, missing)
         tables = [missing, *(table for table in tables if table != missing)]
 
 
-async def _lock_together(connection: Any, tables: list[str]) -> str | None:
+async def _try_lock_all(connection: Any, tables: list[str]) -> str | None:
     """Locks all of them, or none and gives the one that was not to be had."""
-    end = time.monotonic() + TOGETHER_SECONDS
+    end = time.monotonic() + ALL_TABLES_SECONDS
     table = None
     try:
         async with connection.transaction():
             for table in tables:
-                await _lock_one(connection, table, end - time.monotonic())
+                await _lock_table(connection, table, end - time.monotonic())
             await connection.execute("SET LOCAL lock_timeout = DEFAULT")
     except asyncpg.LockNotAvailableError:
         return table
     return None
 
 
-async def _wait_for(connection: Any, table: str) -> None:
+async def _wait_for_table(connection: Any, table: str) -> None:
     """Waits until the table could be locked, or for some seconds, and has nothing meanwhile that others wait for.
 
     It is let go of again: who came for it since then may have another one of the tables.
@@ -99,12 +99,12 @@ async def _wait_for(connection: Any, table: str) -> None:
     await attempt.start()
     try:
         with suppress(asyncpg.LockNotAvailableError):
-            await _lock_one(connection, table, ALONE_SECONDS)
+            await _lock_table(connection, table, ONE_TABLE_SECONDS)
     finally:
         await attempt.rollback()
 
 
-async def _lock_one(connection: Any, table: str, seconds: float) -> None:
+async def _lock_table(connection: Any, table: str, seconds: float) -> None:
     # None at all would be for ever.
     milliseconds = max(1, int(seconds * 1000))
     await connection.execute(f"SET LOCAL lock_timeout = {milliseconds}; LOCK TABLE {table} IN EXCLUSIVE MODE")
@@ -121,5 +121,5 @@ async def _set_sequences(connection: Any, staged: list[Staged], live: str) -> No
             )
 
 
-def _unheard(phase: str, done: int, total: int | None, unit: str) -> None:
+def _ignore_progress(phase: str, done: int, total: int | None, unit: str) -> None:
     return None

@@ -20,7 +20,7 @@ from stocky.errors import BadRequest
 from stocky.webhooks.repository import MAX_WEBHOOKS
 
 # What an item that was merged into another has no longer, by table, and in which of its rows.
-_PASSED_ON = {
+_MOVED_BY_MERGE = {
     "barcode": "TRUE",
     "sku": "own.quantity_milli <> 0",
     "shopping_list_entry": "TRUE",
@@ -30,7 +30,7 @@ _PASSED_ON = {
 
 # When a thing of a number came to be, which never changes: of another Stocky's things it is another moment. Of tables
 # that others refer to; rows would join what is not theirs.
-_BORN = {
+_CREATED_AT = {
     "item": "created_at",
     "location": "created_at",
     "sku": "created_at",
@@ -41,11 +41,11 @@ _BORN = {
 
 # What rows say that come along, where that is not what the dump says: a dump may be another Stocky's, and receivers
 # take what they are sent for what is so here.
-_SILENT = "it came with an import; make it active if it is to be told"
-_ARRIVES_WITH = {
+_INACTIVE_REASON = "created by an import; make it active to enable it"
+_IMPORTED_VALUES = {
     "webhook": {
         "is_active": "FALSE",
-        "inactive_reason": f"CASE WHEN is_active THEN '{_SILENT}' ELSE inactive_reason END",
+        "inactive_reason": f"CASE WHEN is_active THEN '{_INACTIVE_REASON}' ELSE inactive_reason END",
     }
 }
 
@@ -115,11 +115,11 @@ def merge_script(staged: list[Staged], live: str, staging: str, *, force: bool, 
         source, target = f"{staging}.{table.name}", f"{live}.{table.name}"
         if not force:
             yield from _refuse_existing(table, source, target)
-        elif born := _BORN.get(table.name):
-            yield from _refuse_foreign(table, source, target, born)
+        elif created_at := _CREATED_AT.get(table.name):
+            yield from _refuse_foreign(table, source, target, created_at)
         columns = ", ".join(table.columns)
-        arriving = _ARRIVES_WITH.get(table.name, {})
-        values = ", ".join(arriving.get(column, column) for column in table.columns)
+        imported_values = _IMPORTED_VALUES.get(table.name, {})
+        values = ", ".join(imported_values.get(column, column) for column in table.columns)
         # SQLite wants the WHERE: without it the ON of ON CONFLICT would be read as that of a join.
         conflict = " WHERE TRUE ON CONFLICT DO NOTHING" if force else ""
         added[table.name] = yield f"INSERT INTO {target} ({columns}) SELECT {values} FROM {source}{conflict}"
@@ -127,12 +127,12 @@ def merge_script(staged: list[Staged], live: str, staging: str, *, force: bool, 
             notes.append(f"{added[table.name]} rows of {table.name} were added, which say who may do what")
     if added.get("webhook"):
         notes.append("Webhooks that were added are inactive; make them active under /webhooks if that is meant")
-        yield from _prove_room(live)
+        yield from _check_webhook_limit(live)
     if notes:
         yield f"UPDATE {live}.auth_revision SET revision = revision + 1"
     if {"sku", "stock_event"} & added.keys():
-        yield from _prove_ledger(live, staging)
-    yield from _prove_merges(live, staging, {table for table, rows in added.items() if rows})
+        yield from _check_ledger(live, staging)
+    yield from _check_merges(live, staging, {table for table, rows in added.items() if rows})
     total = sum(added.values())
     return Imported(
         records_imported=total,
@@ -143,7 +143,7 @@ def merge_script(staged: list[Staged], live: str, staging: str, *, force: bool, 
 
 
 def _refuse_privileged(tables: list[Staged], live: str, staging: str, named: list[str]) -> Generator[str, Any, None]:
-    told: dict[str, int] = {}
+    rejected: dict[str, int] = {}
     for table in tables:
         if table.name in EXCLUDED_TABLES:
             raise BadRequest(f"Nothing was imported: {table.name} belongs to a running Stocky and is in no backup")
@@ -152,16 +152,16 @@ def _refuse_privileged(tables: list[Staged], live: str, staging: str, named: lis
             f" WHERE NOT EXISTS (SELECT 1 FROM {live}.{table.name} AS ours WHERE {table.same_key})"
         )
         if new:
-            told[table.name] = new
-    if told:
-        rows = ", ".join(f"{count} new {'row' if count == 1 else 'rows'} of {name}" for name, count in told.items())
+            rejected[table.name] = new
+    if rejected:
+        rows = ", ".join(f"{count} new {'row' if count == 1 else 'rows'} of {name}" for name, count in rejected.items())
         raise BadRequest(
             f"Nothing was imported: the dump has {rows}, which say who may do what. If that is meant, repeat it with"
-            f" force=true and tables={','.join([*named, *(name for name in told if name not in named)])}"
+            f" force=true and tables={','.join([*named, *(name for name in rejected if name not in named)])}"
         )
 
 
-def _prove_room(live: str) -> Generator[str, Any, None]:
+def _check_webhook_limit(live: str) -> Generator[str, Any, None]:
     ((count,),) = yield f"SELECT count(*) FROM {live}.webhook"
     if count > MAX_WEBHOOKS:
         raise BadRequest(f"Nothing was imported: there would be {count} webhooks, and there may be {MAX_WEBHOOKS}")
@@ -171,17 +171,17 @@ def _refuse_existing(table: Staged, source: str, target: str) -> Generator[str, 
     key = ", ".join(f"theirs.{column}" for column in table.key)
     existing = yield f"SELECT {key} FROM {source} AS theirs JOIN {target} AS ours ON {table.same_key} LIMIT 1"
     if existing:
-        told = ", ".join(f"{column} {value}" for column, value in zip(table.key, existing[0], strict=True))
+        key_values = ", ".join(f"{column} {value}" for column, value in zip(table.key, existing[0], strict=True))
         raise BadRequest(
-            f"Nothing was imported: {table.name} has a row with {told} already."
+            f"Nothing was imported: {table.name} already has a row with {key_values}."
             " With force=true such rows stay as they are and the rest goes in"
         )
 
 
-def _refuse_foreign(table: Staged, source: str, target: str, born: str) -> Generator[str, Any, None]:
+def _refuse_foreign(table: Staged, source: str, target: str, created_at: str) -> Generator[str, Any, None]:
     other = yield (
         f"SELECT theirs.id FROM {source} AS theirs JOIN {target} AS ours ON {table.same_key}"
-        f" WHERE theirs.{born} <> ours.{born} LIMIT 1"
+        f" WHERE theirs.{created_at} <> ours.{created_at} LIMIT 1"
     )
     if other:
         raise BadRequest(
@@ -191,7 +191,7 @@ def _refuse_foreign(table: Staged, source: str, target: str, born: str) -> Gener
         )
 
 
-def _prove_ledger(live: str, staging: str) -> Generator[str, Any, None]:
+def _check_ledger(live: str, staging: str) -> Generator[str, Any, None]:
     """The rules of the ledger for every SKU that the import touches; each query gives an id that breaks one."""
     touched = f"WITH touched AS (SELECT sku_id AS id FROM {staging}.stock_event UNION SELECT id FROM {staging}.sku)"
     rules = {
@@ -220,15 +220,15 @@ def _prove_ledger(live: str, staging: str) -> Generator[str, Any, None]:
               JOIN {live}.stock_event AS undone ON undone.id = undoing.reverses_id
              WHERE undoing.delta_milli <> -undone.delta_milli OR undoing.sku_id <> undone.sku_id LIMIT 1""",
     }
-    for told, query in rules.items():
+    for fault, query in rules.items():
         found = yield query
         if found:
-            raise BadRequest(f"Nothing was imported: {told.format(found[0][0])}")
+            raise BadRequest(f"Nothing was imported: {fault.format(found[0][0])}")
 
 
-def _prove_merges(live: str, staging: str, grown: set[str]) -> Generator[str, Any, None]:
+def _check_merges(live: str, staging: str, grown: set[str]) -> Generator[str, Any, None]:
     """What was merged has nothing of its own, also where the dump knows nothing of the merge."""
-    for table, rows in _PASSED_ON.items():
+    for table, rows in _MOVED_BY_MERGE.items():
         if not {table, "item"} & grown:
             continue
         found = yield f"""

@@ -26,7 +26,7 @@ def _merge(connection: sqlite3.Connection, staging: Path, force: bool, named: fr
             # A row may refer to one that follows it.
             connection.execute("PRAGMA defer_foreign_keys = ON")
             imported = _run(connection, staged, force, named)
-            _prove_references(connection, staged)
+            _check_references(connection, staged)
             connection.execute("COMMIT")
         finally:
             if connection.in_transaction:
@@ -48,7 +48,7 @@ def _run(connection: sqlite3.Connection, staged: list[Staged], force: bool, name
         answer = cursor.fetchall() if cursor.description else cursor.rowcount
 
 
-def _prove_references(connection: sqlite3.Connection, staged: list[Staged]) -> None:
+def _check_references(connection: sqlite3.Connection, staged: list[Staged]) -> None:
     for table in staged:
         missing = connection.execute("SELECT parent, rowid FROM pragma_foreign_key_check(?)", (table.name,)).fetchone()
         if missing:

@@ -16,13 +16,13 @@ from typing import Any
 import asyncpg
 
 from stocky import clock
-from stocky.backup.dump.foreign import foreign_to_postgres
+from stocky.backup.dump.foreign_objects import foreign_objects_in_postgres
 from stocky.backup.dump.objects import stocky_objects
 from stocky.backup.dump.tables import PRESERVED_TABLES
 from stocky.backup.requests import FillRequest, FillResult
 from stocky.backup.swap.revocations import (
-    NO_REVOCATIONS,
-    Kept,
+    NOTHING_REAPPLIED,
+    Reapplied,
     Replaced,
     Revocations,
     read_revocations,
@@ -65,20 +65,20 @@ SELECT quote_ident(relname) AS name
 
 
 async def replace(
-    database: Database, scratch: Path, report: ProgressCallback, before: Callable[[], Awaitable[None]], *, keep: bool
+    database: Database, scratch: Path, report: ProgressCallback, before: Callable[[], Awaitable[None]], *, reapply: bool
 ) -> Replaced:
     """Raises Conflict, Unavailable or OutOfSpace, and has changed nothing then."""
     assert isinstance(database, PostgresDatabase)
     async with filled(database, scratch, report) as incoming:
         begun = time.monotonic()
         async with database.exclusive() as connection:
-            await _rehearse(database, connection, incoming, keep=keep)
+            await _rehearse(database, connection, incoming, reapply=reapply)
             await before()
             report("replacing", 0, None, "")
             async with connection.transaction():
-                standing, kept = await _change_places(database, connection, incoming, keep=keep)
+                revocations, reapplied = await _swap_schemas(database, connection, incoming, reapply=reapply)
             database.gate.data_replaced()
-        return Replaced(kept, standing.events, time.monotonic() - begun)
+        return Replaced(reapplied, revocations.events, time.monotonic() - begun)
 
 
 async def objects_on_tables(database: Database) -> list[str]:
@@ -86,7 +86,7 @@ async def objects_on_tables(database: Database) -> list[str]:
     assert isinstance(database, PostgresDatabase)
     with database.gate.enter(), translate_errors():
         async with database.connection() as connection:
-            found = await foreign_to_postgres(connection)
+            found = await foreign_objects_in_postgres(connection)
     return [each for each in found if each.startswith(("index ", "trigger ", "constraint ", "column "))]
 
 
@@ -96,11 +96,11 @@ async def sweep(database: Database) -> None:
         with suppress(Conflict), translate_errors():
             with database.gate.enter():
                 async with database.connection() as connection, connection.transaction():
-                    left_over = await _left_over(connection)
+                    leftover = await _leftover_schemas(connection)
             # A claim for nothing would refuse a restore that begins at this moment.
-            if left_over:
+            if leftover:
                 async with try_restore_lock(database.session_url) as connection:
-                    await _drop_left_over(connection)
+                    await _drop_leftover_schemas(connection)
 
 
 @asynccontextmanager
@@ -113,7 +113,7 @@ async def filled(
     """
     with translate_errors():
         async with try_restore_lock(database.session_url) as connection:
-            await _drop_left_over(connection)
+            await _drop_leftover_schemas(connection)
             incoming = INCOMING + secrets.token_hex(4)
             try:
                 await connection.execute(f"CREATE SCHEMA {incoming}")
@@ -133,7 +133,7 @@ async def filled(
                     await connection.execute(f"DROP SCHEMA IF EXISTS {incoming} CASCADE")
 
 
-async def _left_over(connection: Any) -> list[str]:
+async def _leftover_schemas(connection: Any) -> list[str]:
     schemas = await connection.fetch(
         "SELECT quote_ident(nspname) AS name FROM pg_namespace WHERE nspname ~ $1",
         f"^({INCOMING}|{OUTGOING})[0-9a-f]{{8}}$",
@@ -141,32 +141,34 @@ async def _left_over(connection: Any) -> list[str]:
     return [schema["name"] for schema in schemas]
 
 
-async def _drop_left_over(connection: Any) -> None:
-    for schema in await _left_over(connection):
+async def _drop_leftover_schemas(connection: Any) -> None:
+    for schema in await _leftover_schemas(connection):
         await connection.execute(f"DROP SCHEMA {schema} CASCADE")
 
 
-async def _rehearse(database: PostgresDatabase, connection: Any, incoming: str, *, keep: bool) -> None:
+async def _rehearse(database: PostgresDatabase, connection: Any, incoming: str, *, reapply: bool) -> None:
     """What will be in the way is known before everyone has waited for a backup."""
     rehearsal = connection.transaction()
     await rehearsal.start()
     try:
-        await _change_places(database, connection, incoming, keep=keep)
+        await _swap_schemas(database, connection, incoming, reapply=reapply)
     finally:
         await rehearsal.rollback()
 
 
-async def _change_places(
-    database: PostgresDatabase, connection: Any, incoming: str, *, keep: bool
-) -> tuple[Revocations, Kept]:
+async def _swap_schemas(
+    database: PostgresDatabase, connection: Any, incoming: str, *, reapply: bool
+) -> tuple[Revocations, Reapplied]:
     live = await connection.fetchval("SELECT quote_ident(current_schema())")
     outgoing = incoming.replace(INCOMING, OUTGOING)
-    await _lock(connection)
-    standing = await read_revocations(PostgresConnection(database.queries, connection))
+    await _lock_tables(connection)
+    revocations = await read_revocations(PostgresConnection(database.queries, connection))
     await connection.execute(f"SET LOCAL search_path = {incoming}")
-    kept = NO_REVOCATIONS
-    if keep:
-        kept = await reapply_revocations(PostgresConnection(database.queries, connection), standing, clock.now())
+    reapplied = NOTHING_REAPPLIED
+    if reapply:
+        reapplied = await reapply_revocations(
+            PostgresConnection(database.queries, connection), revocations, clock.now()
+        )
     await connection.execute(f"SET LOCAL search_path = {live}")
     objects = await connection.fetch(_OBJECTS, incoming)
     present = {tuple(each) for each in await connection.fetch(_OBJECTS, live)}
@@ -184,10 +186,10 @@ async def _change_places(
         await connection.execute(grant["statement"])
     await _drop(connection, outgoing)
     await connection.execute(f"DROP SCHEMA {incoming}")
-    return standing, kept
+    return revocations, reapplied
 
 
-async def _lock(connection: Any) -> None:
+async def _lock_tables(connection: Any) -> None:
     """Waits for those who read or write Stocky's tables without asking Stocky, and holds the next ones up.
 
     Raises Unavailable.

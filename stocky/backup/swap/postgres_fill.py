@@ -64,8 +64,8 @@ async def _fill(request: FillRequest, report: ProgressCallback) -> FillResult:
         async with session(request.database_url) as connection:
             await connection.execute(f"SET search_path = {request.schema}")
             tables = [table for name, table in tables_of(scratch).items() if name not in BOOKKEEPING | EXCLUDED_TABLES]
-            put_on = await _take_off(connection, _TRIGGERS) + await _take_off(connection, _INDEXES)
-            references = await _take_off(connection, _REFERENCES)
+            put_on = await _drop_for_copy(connection, _TRIGGERS) + await _drop_for_copy(connection, _INDEXES)
+            references = await _drop_for_copy(connection, _REFERENCES)
             if request.references:
                 put_on += references
             rows = await _copy_all(connection, scratch, tables, request.schema, report)
@@ -85,7 +85,7 @@ def _rows(path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-async def _take_off(connection: Any, query: str) -> list[str]:
+async def _drop_for_copy(connection: Any, query: str) -> list[str]:
     statements = await connection.fetch(query)
     for statement in statements:
         await connection.execute(statement["take_off"])

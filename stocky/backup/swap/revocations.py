@@ -20,7 +20,7 @@ class Revocations(msgspec.Struct, frozen=True):
     events: int
 
 
-class Kept(msgspec.Struct, frozen=True):
+class Reapplied(msgspec.Struct, frozen=True):
     """Whom it concerned in the restored data: usernames, API keys by name and prefix, and ids of webhooks."""
 
     inactive: list[str]
@@ -28,13 +28,13 @@ class Kept(msgspec.Struct, frozen=True):
     silent: list[int]
 
 
-NO_REVOCATIONS = Kept([], [], [])
+NOTHING_REAPPLIED = Reapplied([], [], [])
 
 
 class Replaced(msgspec.Struct, frozen=True):
     """What was kept of the data before, how many stock events that held, and for how long scanners had to wait."""
 
-    kept: Kept
+    reapplied: Reapplied
     events_before: int
     paused_seconds: float
 
@@ -66,23 +66,23 @@ async def read_revocations(tx: Connection) -> Revocations:
     return Revocations(_names(usernames), _names(hashes), _names(webhooks), revision, events.count)
 
 
-async def reapply_revocations(tx: Connection, standing: Revocations, moment: datetime) -> Kept:
+async def reapply_revocations(tx: Connection, revocations: Revocations, moment: datetime) -> Reapplied:
     """Run on the restored data. Raises Conflict when no active admin is left."""
-    usernames = standing.usernames
-    hashes = standing.key_hashes
+    usernames = revocations.usernames
+    hashes = revocations.key_hashes
     inactive = await tx.all("keep_inactive", _Name, usernames=usernames, moment=moment)
     revoked = await tx.all("keep_revoked", _Name, hashes=hashes, moment=moment)
     # A backup may be restored elsewhere, to try it, and receivers take what they are sent for what is so.
-    sending = standing.webhooks
+    sending = revocations.webhooks
     silent = await tx.all("keep_webhooks_silent", _Id, sending=sending, moment=moment)
-    await tx.execute("raise_auth_revision_above", current=standing.revision)
+    await tx.execute("raise_auth_revision_above", current=revocations.revision)
     (admins,) = await tx.all("count_active_admins", _Count)
     if not admins.count:
         raise Conflict(
             f"Every admin of the backup is inactive now ({', '.join(sorted(_names(inactive)))}), so nobody could look"
             " after the restored data; make one of them active first. Nothing was changed"
         )
-    return Kept(sorted(_names(inactive)), sorted(_names(revoked)), sorted(each.id for each in silent))
+    return Reapplied(sorted(_names(inactive)), sorted(_names(revoked)), sorted(each.id for each in silent))
 
 
 def _names(rows: list[_Name]) -> list[str]:

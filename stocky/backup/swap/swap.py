@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from stocky.backup.dump.foreign import foreign_to_sqlite, named
+from stocky.backup.dump.foreign_objects import foreign_objects_in_sqlite, list_names
 from stocky.backup.dump.objects import stocky_objects
 from stocky.backup.swap.revocations import Replaced
 from stocky.db import Database
@@ -15,7 +15,7 @@ from stocky.errors import Conflict
 from stocky.progress import ProgressCallback
 
 
-async def _nothing() -> None:
+async def _do_nothing() -> None:
     """For those who have nothing to do before the replacement."""
 
 
@@ -26,11 +26,11 @@ async def objects_in_the_way(database: Database) -> list[str]:
     """
     await asyncio.to_thread(stocky_objects, database.dialect)
     if isinstance(database, SqliteDatabase):
-        found = await database.call(foreign_to_sqlite)
+        found = await database.call(foreign_objects_in_sqlite)
         if tables := [each for each in found if each.startswith("table ")]:
             raise Conflict(
-                f"The database file holds what is not Stocky's and would go with it ({named(tables)}); copy that into"
-                " another file and drop it here, then restore"
+                f"The database file holds tables that are not Stocky's and would be lost ({list_names(tables)}); copy"
+                " them into another file and drop them here, then restore"
             )
         return found
     from stocky.backup.swap import postgres
@@ -43,8 +43,8 @@ async def replace_database(
     scratch: Path,
     report: ProgressCallback,
     *,
-    before: Callable[[], Awaitable[None]] = _nothing,
-    keep: bool = True,
+    before: Callable[[], Awaitable[None]] = _do_nothing,
+    reapply: bool = True,
 ) -> Replaced:
     """Makes the data in `scratch`, which has this Stocky's schema and was checked, the live one.
 
@@ -57,7 +57,7 @@ async def replace_database(
     if isinstance(database, SqliteDatabase):
         from stocky.backup.swap import sqlite
 
-        return await sqlite.replace(database, scratch, before, keep=keep)
+        return await sqlite.replace(database, scratch, before, reapply=reapply)
     from stocky.backup.swap import postgres
 
-    return await postgres.replace(database, scratch, report, before, keep=keep)
+    return await postgres.replace(database, scratch, report, before, reapply=reapply)

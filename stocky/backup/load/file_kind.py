@@ -62,4 +62,7 @@ def describe_dump(beginning: bytes, layers: int) -> str | None:
 def describe_other(beginning: bytes) -> str | None:
     """What a file is that is no dump at all, and what to do with it; None when it is not known."""
     stripped = beginning.removeprefix(_BOM).lstrip()
-    return next((told for start, told in _OTHERS if beginning.startswith(start) or stripped.startswith(start)), None)
+    return next(
+        (description for start, description in _OTHERS if beginning.startswith(start) or stripped.startswith(start)),
+        None,
+    )

@@ -59,7 +59,7 @@ _OWN_EXTENSIONS = frozenset({"plpgsql", "pg_trgm"})
 TRIGRAMS = "search_text_trigrams"
 
 
-def foreign_to_sqlite(connection: sqlite3.Connection, schema: int | None = None) -> list[str]:
+def foreign_objects_in_sqlite(connection: sqlite3.Connection, schema: int | None = None) -> list[str]:
     """What a database of that schema holds that is not Stocky's, each with its kind: "table neighbour"."""
     known = stocky_objects("sqlite", schema)
     objects = connection.execute(_SQLITE_OBJECTS).fetchall()
@@ -67,18 +67,18 @@ def foreign_to_sqlite(connection: sqlite3.Connection, schema: int | None = None)
     return _foreign(known, [*objects, *(("column", f"{table}.{column}") for table, column in columns)])
 
 
-async def foreign_to_postgres(connection: Any, schema: int | None = None) -> list[str]:
+async def foreign_objects_in_postgres(connection: Any, schema: int | None = None) -> list[str]:
     """The same of the current schema of a Postgres database."""
     known = stocky_objects("postgres", schema)
     return _foreign(known, [tuple(row) for row in await connection.fetch(_POSTGRES_OBJECTS, sorted(known.tables))])
 
 
-def left_out(objects: Sequence[str]) -> list[str]:
+def foreign_objects_warnings(objects: Sequence[str]) -> list[str]:
     """The warning about what a backup does not hold; none when there is nothing."""
-    return [f"Not in the backup, because it is not Stocky's: {named(objects)}"] if objects else []
+    return [f"Not in the backup, because it is not Stocky's: {list_names(objects)}"] if objects else []
 
 
-def named(objects: Sequence[str]) -> str:
+def list_names(objects: Sequence[str]) -> str:
     """The first of them, and how many more there are."""
     more = f" and {len(objects) - NAMED} more" if len(objects) > NAMED else ""
     return ", ".join(objects[:NAMED]) + more
