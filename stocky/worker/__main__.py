@@ -1,4 +1,4 @@
-"""The child process: `python -m stocky.worker` does one heavy thing, and ends with the process that asked for it."""
+"""The child process: `python -m stocky.worker` handles one request, and exits with its parent process."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from stocky.errors import OutOfSpace, StockyError
 from stocky.worker.messages import Call, Failure, Message, Progress, Result
 from stocky.worker.workspace import disk_errors
 
-# Scanners come first: with 10 the child gets about a tenth of a processor that both want.
+# Scanners have priority: with 10 the child gets about a tenth of a contended processor.
 NICENESS = 10
 REPORT_EVERY_SECONDS = 0.1
 
 
 class Reporter:
-    """Says how far the work is, not more often than anyone wants to know."""
+    """Sends progress messages at a limited rate."""
 
     def __init__(self) -> None:
         self._last = ("", 0.0)
@@ -36,15 +36,15 @@ class Reporter:
 
 
 def send(message: Message) -> None:
-    """One line to whoever asked."""
+    """Sends a message to the parent as one line."""
     sys.stderr.buffer.write(msgspec.json.encode(message) + b"\n")
     sys.stderr.buffer.flush()
 
 
 def main() -> int:
-    """The exit status; what went wrong has been said."""
+    """Handles one request; returns the exit status. Errors are sent to the parent."""
     os.nice(NICENESS)
-    # Ctrl-C reaches every process of a terminal; whoever asked is told as well, and ends this one.
+    # Ctrl-C reaches every process of a terminal; the parent gets it too, and ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     call = msgspec.json.decode(sys.stdin.buffer.readline(), type=Call)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
@@ -63,7 +63,7 @@ def main() -> int:
 
 
 def _run(call: Call) -> Any:
-    # Imported only when it is needed: a child is to be small.
+    # Imported on demand, to keep the child small.
     module, _, name = call.entry.partition(":")
     entry = getattr(import_module(module), name)
     request_type = next(iter(get_type_hints(entry).values()))
@@ -71,8 +71,8 @@ def _run(call: Call) -> Any:
 
 
 def _exit_with_parent() -> None:
-    """Whoever asked holds the other end of standard input; when it closes, nobody waits for the result."""
-    # Not through sys.stdin, which this thread would hold on to when the interpreter ends.
+    """Exits when the parent closes its end of standard input: then nobody waits for the result."""
+    # Not through sys.stdin, whose lock this thread would hold at interpreter exit.
     os.read(0, 1)
     os._exit(1)
 
