@@ -194,10 +194,14 @@ class Store:
         """Deletes expired backups, and metadata without a backup file; returns the expired backups."""
         now = clock.now()
         for backup in self.list_backups():
-            kept = RETENTION.get(backup.reason)
-            if kept is not None and backup.expires_at is not None and backup.expires_at > now + kept + clock.SKEW:
+            retention = RETENTION.get(backup.reason)
+            if (
+                retention is not None
+                and backup.expires_at is not None
+                and backup.expires_at > now + retention + clock.SKEW
+            ):
                 # Made while the clock was ahead: its retention starts now.
-                self.write_metadata(msgspec.structs.replace(backup, expires_at=now + kept))
+                self.write_metadata(msgspec.structs.replace(backup, expires_at=now + retention))
         expired = [each for each in self.list_backups() if each.expires_at is not None and each.expires_at <= now]
         for backup in expired:
             self.remove_backup(backup.id)
@@ -221,8 +225,8 @@ class Store:
         for reason in reasons:
             backups = [each for each in self.list_backups() if each.reason is reason]
             good = next((each.id for each in backups if each.is_good), None)
-            kept = (good, self._just_made.get(reason))
-            removed += [each for each in backups[count:] if each.id not in kept]
+            protected = (good, self._just_made.get(reason))
+            removed += [each for each in backups[count:] if each.id not in protected]
         for backup in removed:
             self.remove_backup(backup.id)
         return removed

@@ -1,6 +1,6 @@
-"""What the documents of a backup have in the document store: put there before the data that needs it, never deleted.
+"""Puts document contents of a backup into the document store: before the data that refers to them; deletes none.
 
-Content has its SHA-256 for a name, so that nothing there is replaced and what the data of before has stays.
+Contents are named by their SHA-256, so the previous data's contents are never replaced.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from stocky.documents.repository import adopt
 from stocky.errors import StockyError
 from stocky.progress import ProgressCallback
 
-# Adopted in one transaction.
+# Contents adopted per transaction.
 BATCH = 500
-# Asked of the store at once.
+# Concurrent requests to the store.
 AT_ONCE = 8
 
 
 async def contents_of(scratch: Path) -> dict[str, int]:
-    """The sizes of the contents that documents in a loaded backup have, by SHA-256."""
+    """The sizes of the document contents in a loaded backup, by SHA-256."""
     return await asyncio.to_thread(_contents_of, scratch)
 
 
 async def adopt_contents(database: Database, wanted: dict[str, int]) -> None:
-    """Keeps what is in the store from being collected before the data that needs it is there.
+    """Protects contents in the store from garbage collection until the data that refers to them is restored.
 
-    Raises Unavailable when one of them is being deleted at this moment.
+    Raises Unavailable when one of them is being deleted.
     """
     waiting = iter(sorted(wanted))
     while batch := list(islice(waiting, BATCH)):
@@ -45,19 +45,19 @@ async def adopt_contents(database: Database, wanted: dict[str, int]) -> None:
 
 
 async def store_contents(blobs: Blobs, backup: BackupFile, wanted: dict[str, int], report: ProgressCallback) -> int:
-    """Puts what an archive holds of `wanted`, which is adopted, into the store; how many there were.
+    """Writes an archive's contents of `wanted`, which must be adopted, to the store; returns their number.
 
-    Raises BadRequest, OutOfSpace, or Unavailable; what is in the store by then is collected one day.
+    Raises BadRequest, OutOfSpace, or Unavailable; contents written so far are garbage-collected later.
     """
     if backup.archive is None:
         return 0
     hashes = sorted(wanted.keys() & backup.contents.keys())
     ended = Event()
     try:
-        # Also what is there: it may be damaged, which nobody sees without reading it.
+        # Existing contents too: one may be damaged, which only reading it would show.
         await asyncio.to_thread(_put_all, blobs, backup, hashes, ended, report)
     finally:
-        # Of a task that is cancelled the thread goes on.
+        # The thread of a cancelled task keeps running.
         ended.set()
     return len(hashes)
 
@@ -75,7 +75,7 @@ def _put_all(blobs: Blobs, backup: BackupFile, hashes: list[str], ended: Event, 
 
 
 async def missing_content_warnings(blobs: Blobs, backup: BackupFile, wanted: dict[str, int]) -> list[str]:
-    """A line when documents would be without their content, in the archive and in the store; nothing when none is."""
+    """A warning when contents of documents are missing in both archive and store; otherwise none."""
     wanted_hashes = iter(sorted(wanted.keys() - backup.contents.keys()))
     missing: list[str] = []
     try:
@@ -83,12 +83,12 @@ async def missing_content_warnings(blobs: Blobs, backup: BackupFile, wanted: dic
             sizes = await asyncio.gather(*(blobs.find_size(sha256) for sha256 in batch))
             missing += [sha256 for sha256, size in zip(batch, sizes, strict=True) if size != wanted[sha256]]
     except StockyError as error:
-        return [f"Whether every document has its content was not found out: {error.detail}"]
+        return [f"The contents of documents could not be checked: {error.detail}"]
     return [_missing_content_warning(len(missing))] if missing else []
 
 
 def incomplete_archive_warnings(backup: BackupFile, wanted: dict[str, int]) -> list[str]:
-    """What an archive lacks of that which its documents have; nothing for a dump, which never holds any."""
+    """Warnings about document contents that an archive lacks; none for a dump, which holds no contents."""
     if backup.archive is None:
         return []
     missing = wanted.keys() - backup.contents.keys()
@@ -98,7 +98,7 @@ def incomplete_archive_warnings(backup: BackupFile, wanted: dict[str, int]) -> l
 def _missing_content_warning(count: int) -> str:
     return (
         f"The content of {document_count(count)} is neither in the backup nor in the document store;"
-        " 'stocky check' lists the documents, and an archive of before may have them"
+        " 'stocky check' lists the documents, and an older archive may have their content"
     )
 
 

@@ -1,6 +1,6 @@
-"""Finds the dump in whatever file is given: a dump is one already, and an archive holds one beside its documents.
+"""Opens a backup file: a dump, or an archive, from which it extracts the dump.
 
-A zip with nothing but one of either in it was packed once more than it had to be, and is opened as what is in it.
+A zip that contains only one dump or archive is opened as that file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _ZIP = b"PK"
 
 
 class BackupFile(msgspec.Struct, frozen=True):
-    """Where the dump lies. Of an archive: the file, sizes of contents by SHA-256, and contents it knows as damaged."""
+    """The path of the dump; for an archive also its file, content sizes by SHA-256, and contents marked damaged."""
 
     dump: Path
     archive: Path | None = None
@@ -27,7 +27,7 @@ class BackupFile(msgspec.Struct, frozen=True):
 
 
 async def open_backup(file: Path, directory: Path, config: Config, *, accept_edited: bool = False) -> BackupFile:
-    """A dump as it is, or what is in an archive, its dump taken out of it to `place`. Raises what is wrong with it."""
+    """Opens a dump or an archive, whose dump is extracted to `directory`. Raises what `extract_dump` raises."""
     return await asyncio.to_thread(_opened, file, directory, config.max_restore_gb * 2**30, accept_edited=accept_edited)
 
 

@@ -1,4 +1,4 @@
-"""Puts a proven scratch database in the place of the live data: in one moment, in which nobody works with either."""
+"""Replaces the live data by a checked scratch database, in one transaction with exclusive access."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from stocky.progress import ProgressCallback
 
 
 async def _do_nothing() -> None:
-    """For those who have nothing to do before the replacement."""
+    """The default `before` callback: does nothing."""
 
 
 async def objects_in_the_way(database: Database) -> list[str]:
-    """What somebody added to Stocky's tables, which goes with them in a replacement: "index item_by_seller".
+    """The objects that users added to Stocky's tables, which a replacement loses: "index item_by_seller".
 
     On SQLite the whole file is replaced: raises Conflict when it holds tables that are not Stocky's.
     """
@@ -46,13 +46,13 @@ async def replace_database(
     before: Callable[[], Awaitable[None]] = _do_nothing,
     reapply: bool = True,
 ) -> Replaced:
-    """Makes the data in `scratch`, which has this Stocky's schema and was checked, the live one.
+    """Makes the data in `scratch`, which is checked and has this Stocky's schema, the live data.
 
-    `before` is awaited when nobody gets in any more: what is backed up there is all that is replaced.
-    Without `keep` nothing of the data before is kept: an empty database has revoked nothing.
+    `before` is awaited under exclusive access, so a backup made there holds all replaced data.
+    Without `reapply` revocations are not preserved: an empty database has none.
 
-    Raises Conflict while another restore runs or when no active admin would be left, Unavailable when someone
-    does not make way, OutOfSpace. After any of them, and after a kill, the data is what it was.
+    Raises Conflict while another restore runs or when no active admin would be left, Unavailable when another
+    program holds a lock, OutOfSpace. After any of them, and after a kill, the data is unchanged.
     """
     if isinstance(database, SqliteDatabase):
         from stocky.backup.swap import sqlite
