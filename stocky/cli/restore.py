@@ -1,4 +1,4 @@
-"""`stocky restore`: everything replaced by a backup, proven before and undone by another; asks first."""
+"""`stocky restore`: replaces all data by a checked backup, after backing up the current data; asks first."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def register(subparsers: Any) -> None:
     """Adds the command."""
     parser = subparsers.add_parser(
         "restore",
-        help="replace everything by a backup",
-        description="Loads a backup, an archive or a SQLite file of Stocky's on the side and checks it, backs up what"
-        " is there now, and then puts the one in the place of the other. Whatever fails, the data is what it was.",
+        help="replace all data by a backup",
+        description="Loads a backup, an archive or a Stocky SQLite file into a scratch database and checks it, backs up"
+        " the current data, and then replaces it. If anything fails, the data is unchanged.",
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="a .sql.gz or .zip of Stocky's, or a stocky.db")
-    parser.add_argument("--dry-run", action="store_true", help="do all of it but the replacing; say what would change")
-    parser.add_argument("--force", action="store_true", help="do not ask")
+    parser.add_argument("file", type=Path, metavar="FILE", help="a Stocky .sql.gz or .zip, or a stocky.db")
+    parser.add_argument("--dry-run", action="store_true", help="only check the backup and show what would change")
+    parser.add_argument("--force", action="store_true", help="do not ask for confirmation")
     parser.add_argument("--accept-edited", action="store_true", help=ACCEPT_EDITED)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
                 config = stack.enter_context(_empty_database(config))
         else:
             stack.enter_context(serving_lock(config, wait=0, otherwise=_SERVED))
-            # On a new machine there is nothing yet to be replaced; what is made for the restore goes when it fails.
+            # On a new machine there is no database; one created for the restore is removed when it fails.
             stack.enter_context(_new_database_removed_on_failure(config))
             migrate(config)
         result = asyncio.run(_restore(config, arguments))
@@ -87,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _has_database(config: Config) -> bool:
-    """Whether there are tables of Stocky's."""
+    """Whether Stocky's tables exist."""
     from stocky.db.migrate import list_migrations
 
     if config.dialect == "sqlite" and not config.sqlite_path.is_file():
@@ -97,7 +97,7 @@ def _has_database(config: Config) -> bool:
 
 @contextmanager
 def _empty_database(config: Config) -> Iterator[Config]:
-    """The settings with an empty database, which is gone after the block."""
+    """The settings with an empty database, deleted after the block."""
     import tempfile
 
     import msgspec
@@ -113,7 +113,7 @@ def _empty_database(config: Config) -> Iterator[Config]:
 
 @contextmanager
 def _new_database_removed_on_failure(config: Config) -> Iterator[None]:
-    """Left behind, an empty database would pass for the one that was lost; see new_database."""
+    """Removes a new database on failure: an empty one would be mistaken for the lost one; see new_database."""
     is_new = config.dialect == "sqlite" and not config.sqlite_path.exists()
     try:
         yield
@@ -129,7 +129,7 @@ def _change_counts(changes: TableChanges) -> str:
 
 
 def _examples(changes: TableChanges) -> list[str]:
-    """A line for each kind of change, which says that there are more where there are."""
+    """A line for each kind of change; an ellipsis stands for further examples."""
     return [
         f"{what}: {'; '.join(names)}{'; ...' if count > len(names) else ''}"
         for what, count, names in (
@@ -160,7 +160,7 @@ async def _restore(config: Config, arguments: argparse.Namespace) -> ImportResul
 
 
 def _refuse_itself(config: Config, file: Path) -> None:
-    """Raises BadRequest for the very database that would be replaced."""
+    """Raises BadRequest when the file is the database that would be replaced."""
     from stocky.errors import BadRequest
 
     if config.dialect == "sqlite" and config.sqlite_path.exists() and file.samefile(config.sqlite_path):
@@ -175,13 +175,13 @@ def _confirmed(config: Config) -> bool:
     where = _where(config)
     if not sys.stdin.isatty():
         print(
-            f"stocky: This replaces everything in {where}; there is no terminal to confirm it, so give --force"
+            f"stocky: This replaces all data in {where}; there is no terminal to confirm it, so use --force"
             " (or --dry-run to see what would change)",
             file=sys.stderr,
         )
         return False
-    print(f"This replaces everything in {where}. What is there now is backed up first.", file=sys.stderr)
-    if input(f"Type the word {_CONFIRMATION} to go on: ").strip() == _CONFIRMATION:
+    print(f"This replaces all data in {where}. The current data is backed up first.", file=sys.stderr)
+    if input(f"Type the word {_CONFIRMATION} to continue: ").strip() == _CONFIRMATION:
         return True
     print("Nothing was changed.", file=sys.stderr)
     return False
