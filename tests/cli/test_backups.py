@@ -69,7 +69,7 @@ def test_the_name_of_the_file_says_what_it_is(environ: dict[str, str], tmp_path:
     for kind, name in (("sql", "all.zip"), ("archive", "all.sql.gz")):
         done = stocky(environ, "backup", "--kind", kind, "-o", str(tmp_path / name))
         assert done.returncode == 2
-        assert "an archive is a FILE.zip" in done.stderr
+        assert "an archive must be named FILE.zip" in done.stderr
     assert zipfile.is_zipfile(archive)
 
 

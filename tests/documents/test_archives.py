@@ -94,7 +94,7 @@ async def test_a_dump_keeps_the_documents_and_says_what_has_lost_its_content(
     result = await restore(admin, dump)
     assert result["warnings"] == [
         "The content of 1 document is neither in the backup nor in the document store;"
-        " 'stocky check' lists the documents, and an archive of before may have them"
+        " 'stocky check' lists the documents, and an older archive may have their content"
     ]
     assert await get(admin, "/documents") == documents
     assert f"document {documents[2]['id']}" in stocky(environ, "check").stdout
