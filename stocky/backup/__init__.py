@@ -1,1 +1,1 @@
-"""Backup and restore: what is called good has been restored once, and a restore is whole or did not happen."""
+"""Backup and restore. A verified backup was restored once; a restore replaces all data or changes nothing."""

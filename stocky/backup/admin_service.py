@@ -1,4 +1,4 @@
-"""What administrators do with backups over HTTP: each long task is a job and leaves a line in the audit trail."""
+"""Backup operations of administrators over HTTP. Every long task is a job and writes an audit entry."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ from stocky.worker.workspace import workspace
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
-# The most that is taken as base64 in JSON, which has to be held in memory; larger dumps are uploaded.
+# Largest dump accepted as base64 in JSON, which is held in memory; larger dumps are uploaded.
 MAX_JSON_DUMP = 32 * 2**20
 FORCE_NEEDED = (
-    "This replaces everything there is now. Repeat it with force=true to go on; a backup of what is there now is"
-    " made first. With dry_run=true nothing is changed and the answer says what would be"
+    "This replaces all current data. Repeat it with force=true to continue; the current data is backed up first."
+    " With dry_run=true nothing is changed and the response lists what would change"
 )
 
 
 class BackupAdministration:
-    """Backups as jobs, in the name of someone."""
+    """Runs backup operations as jobs of a user."""
 
     def __init__(self, config: Config, database: Database, jobs: Jobs) -> None:
         self.backups = Backups(config)
@@ -60,30 +60,30 @@ class BackupAdministration:
         self._jobs = jobs
 
     async def create(self, by: Principal) -> CreatedBackup:
-        """A dump that is kept for a day, finished when this returns."""
+        """Makes a dump that is stored for a day; returns when it is finished."""
 
         async def work(report: ProgressCallback) -> CreatedBackup:
             made = await self.backups.create(Kind.SQL, Reason.API, report)
-            await self._note(by, "created", made.id, {"kind": made.kind, "size_bytes": made.size_bytes})
+            await self._audit(by, "created", made.id, {"kind": made.kind, "size_bytes": made.size_bytes})
             return CreatedBackup.of(made)
 
-        return await self._finished("backup.create", work, by)
+        return await self._run_to_end("backup.create", work, by)
 
     async def start_backup(self, kind: Kind, by: Principal) -> StartedBackup:
-        """Begins a backup; the job's result is the stored backup.
+        """Starts a backup; the job's result is the stored backup.
 
-        Raises Conflict when there are more documents than an archive takes.
+        Raises Conflict when there are more documents than an archive can hold.
         """
         if kind is Kind.ARCHIVE:
             async with self._database.read() as read:
                 refuse_too_many(await read.value("count_contents"))
-        id = await asyncio.to_thread(self.backups.store.promise_id)
+        id = await asyncio.to_thread(self.backups.store.reserve_id)
 
         async def work(report: ProgressCallback) -> Backup:
             async with self._database.read() as read:
                 settings = await get_settings(read)
             made = await self.backups.create(kind, Reason.MANUAL, report, id=id, settings=settings)
-            await self._note(by, "created", made.id, {"kind": made.kind, "size_bytes": made.size_bytes})
+            await self._audit(by, "created", made.id, {"kind": made.kind, "size_bytes": made.size_bytes})
             return Backup.of(made, self.base_path)
 
         try:
@@ -99,23 +99,23 @@ class BackupAdministration:
         )
 
     async def start_verification(self, id: str, by: Principal) -> StartedJob:
-        """Begins to restore a stored backup on trial. Raises NotFound."""
+        """Starts a test restore of a stored backup. Raises NotFound."""
         await self.backups.get_backup(id)
 
         async def work(report: ProgressCallback) -> Backup:
             return Backup.of(await self.backups.verify(id, report), self.base_path)
 
-        return await self._started("backup.verify", work, by)
+        return await self._start("backup.verify", work, by)
 
     async def remove_backup(self, id: str, by: Principal) -> None:
         """Deletes a stored backup. Raises NotFound."""
         removed = await self.backups.remove_backup(id)
-        await self._note(by, "deleted", id, {"filename": removed.filename})
+        await self._audit(by, "deleted", id, {"filename": removed.filename})
 
     async def start_restore(
         self, id: str, by: Principal, *, force: bool, dry_run: bool, accept_edited: bool
     ) -> StartedJob:
-        """Begins to replace everything by a stored backup. Raises NotFound, or BadRequest without `force`."""
+        """Starts to replace all data by a stored backup. Raises NotFound, or BadRequest without `force`."""
         backup = await self.backups.get_backup(id)
         _require_force(force=force, dry_run=dry_run)
 
@@ -123,34 +123,34 @@ class BackupAdministration:
             path = self.backups.store.path(backup)
             return await self._replace(path, report, by, dry_run=dry_run, accept_edited=accept_edited, source=id)
 
-        return await self._started("backup.restore", work, by)
+        return await self._start("backup.restore", work, by)
 
     async def restore_upload(
         self, request: Request[Any, Any, Any], by: Principal, *, force: bool, validate_only: bool, accept_edited: bool
     ) -> StartedJob:
-        """Begins to replace everything by an uploaded archive, or with `validate_only` to see whether that could be."""
+        """Starts to replace all data by an uploaded archive, or with `validate_only` to check that it is restorable."""
         async with AsyncExitStack() as stack:
             upload = await self._receive(request, stack, archive=True)
             force = force or _flag(upload, "force")
             validate_only = validate_only or _flag(upload, "validate_only")
             accept_edited = accept_edited or _flag(upload, "accept_edited")
             _require_force(force=force, dry_run=validate_only)
-            kept = stack.pop_all()
+            resources = stack.pop_all()
 
         async def work(report: ProgressCallback) -> ImportResult | Validity:
-            async with kept:
+            async with resources:
                 if validate_only:
                     return await self.restores.validate(upload.file, report, accept_edited=accept_edited)
                 return await self._replace(
                     upload.file, report, by, dry_run=False, accept_edited=accept_edited, source=upload.filename
                 )
 
-        return await self._started("backup.validate" if validate_only else "backup.restore", work, by)
+        return await self._start("backup.validate" if validate_only else "backup.restore", work, by)
 
     async def import_full(
         self, encoded: str, by: Principal, *, force: bool, dry_run: bool, accept_edited: bool
     ) -> ImportResult:
-        """Replaces everything by a dump in base64."""
+        """Replaces all data by a dump in base64."""
         _require_force(force=force, dry_run=dry_run)
         async with AsyncExitStack() as stack:
             file = await self._decode(encoded, stack)
@@ -161,7 +161,7 @@ class BackupAdministration:
     async def import_full_upload(
         self, request: Request[Any, Any, Any], by: Principal, *, force: bool, dry_run: bool, accept_edited: bool
     ) -> ImportResult:
-        """Replaces everything by an uploaded dump; the flags may also be fields of the form."""
+        """Replaces all data by an uploaded dump; the flags may also be form fields."""
         async with AsyncExitStack() as stack:
             upload = await self._receive(request, stack, archive=False)
             dry_run = dry_run or _flag(upload, "dry_run")
@@ -184,7 +184,7 @@ class BackupAdministration:
     async def import_partial_upload(
         self, request: Request[Any, Any, Any], by: Principal, *, force: bool, tables: list[str], accept_edited: bool
     ) -> ImportResult:
-        """Adds the rows of an uploaded dump; the flags and `tables` may also be fields of the form."""
+        """Adds the rows of an uploaded dump; the flags and `tables` may also be form fields."""
         async with AsyncExitStack() as stack:
             upload = await self._receive(request, stack, archive=False)
             force = force or _flag(upload, "force")
@@ -195,20 +195,20 @@ class BackupAdministration:
             )
 
     async def _import_full(
-        self, file: Path, kept: AsyncExitStack, by: Principal, *, dry_run: bool, accept_edited: bool, source: str
+        self, file: Path, resources: AsyncExitStack, by: Principal, *, dry_run: bool, accept_edited: bool, source: str
     ) -> ImportResult:
         async def work(report: ProgressCallback) -> ImportResult:
-            async with kept:
+            async with resources:
                 return await self._replace(
                     file, report, by, dry_run=dry_run, accept_edited=accept_edited, source=source
                 )
 
-        return await self._finished("backup.restore", work, by)
+        return await self._run_to_end("backup.restore", work, by)
 
     async def _import_partial(
         self,
         file: Path,
-        kept: AsyncExitStack,
+        resources: AsyncExitStack,
         by: Principal,
         *,
         force: bool,
@@ -216,57 +216,55 @@ class BackupAdministration:
         accept_edited: bool,
     ) -> ImportResult:
         async def work(report: ProgressCallback) -> ImportResult:
-            async with kept:
+            async with resources:
                 result = await self.restores.add(
-                    file, report, force=force, tables=_named(tables), accept_edited=accept_edited
+                    file, report, force=force, tables=_table_names(tables), accept_edited=accept_edited
                 )
-            told = {"rows": result.records_imported, "tables": result.tables_affected}
-            result.warnings = [*result.warnings, *await self._note(by, "imported", None, told)]
+            details = {"rows": result.records_imported, "tables": result.tables_affected}
+            result.warnings = [*result.warnings, *await self._audit(by, "imported", None, details)]
             return result
 
-        return await self._finished("backup.import", work, by)
+        return await self._run_to_end("backup.import", work, by)
 
     async def _replace(
         self, file: Path, report: ProgressCallback, by: Principal, *, dry_run: bool, accept_edited: bool, source: str
     ) -> ImportResult:
         result = await self.restores.replace(file, report, dry_run=dry_run, accept_edited=accept_edited)
         if not dry_run:
-            told = {"by": by.user.username, "rows": result.records_imported, "safety_backup": result.safety_backup}
-            # In the restored data this may be nobody's id, or somebody else's.
-            result.warnings = [*result.warnings, *await self._note(None, "restored", source, told)]
+            details = {"by": by.user.username, "rows": result.records_imported, "safety_backup": result.safety_backup}
+            # In the restored data this user id may be missing or another user's.
+            result.warnings = [*result.warnings, *await self._audit(None, "restored", source, details)]
         return result
 
     async def _receive(self, request: Request[Any, Any, Any], stack: AsyncExitStack, *, archive: bool) -> Upload:
-        place = await stack.enter_async_context(workspace(self._config.backup_dir))
-        target = place / ("upload.zip" if archive else "upload")
+        directory = await stack.enter_async_context(workspace(self._config.backup_dir))
+        target = directory / ("upload.zip" if archive else "upload")
         upload = await receive_upload(request, target, self._config.max_upload_mb * 2**20)
         check_name(upload.filename, archive=archive)
         return upload
 
     async def _decode(self, encoded: str, stack: AsyncExitStack) -> Path:
-        place = await stack.enter_async_context(workspace(self._config.backup_dir))
-        await receive_base64(encoded, place / "upload", MAX_JSON_DUMP)
-        return place / "upload"
+        directory = await stack.enter_async_context(workspace(self._config.backup_dir))
+        await receive_base64(encoded, directory / "upload", MAX_JSON_DUMP)
+        return directory / "upload"
 
-    async def _started(
-        self, kind: str, work: Callable[[ProgressCallback], Awaitable[Any]], by: Principal
-    ) -> StartedJob:
+    async def _start(self, kind: str, work: Callable[[ProgressCallback], Awaitable[Any]], by: Principal) -> StartedJob:
         job = await self._jobs.run_here(kind, work, by=by.user.username)
         return StartedJob(job_id=job.id, status_url=status_url(self.base_path, job.id))
 
-    async def _finished(self, kind: str, work: Callable[[ProgressCallback], Awaitable[T]], by: Principal) -> T:
+    async def _run_to_end(self, kind: str, work: Callable[[ProgressCallback], Awaitable[T]], by: Principal) -> T:
         job = await self._jobs.run_here(kind, work, by=by.user.username)
         result: T = await self._jobs.finished(job.id)
         return result
 
-    async def _note(self, by: Principal | None, action: str, id: str | None, details: dict[str, Any]) -> list[str]:
-        """Writes what has been done to the audit trail. Where that fails it is done all the same: a warning says so."""
+    async def _audit(self, by: Principal | None, action: str, id: str | None, details: dict[str, Any]) -> list[str]:
+        """Writes an audit entry; returns a warning when that fails, since the operation itself was done."""
         try:
             async with self._database.transaction() as tx:
                 await audit.record(tx, by, action, "backup", id, details)
-        except Exception:  # noqa: BLE001 - whatever it is, it undoes nothing
-            _log.exception("The audit trail lacks that backup %s was %s: %s", id, action, details)
-            return ["It could not be written to the audit trail; the log says why"]
+        except Exception:  # noqa: BLE001 - no failure here undoes the operation
+            _log.exception("No audit entry was written for backup %s (%s): %s", id, action, details)
+            return ["The audit entry could not be written; see the log"]
         return []
 
 
@@ -276,22 +274,22 @@ def _require_force(*, force: bool, dry_run: bool) -> None:
 
 
 def _flag(upload: Upload, name: str) -> bool:
-    """A yes or no from a form. Raises BadRequest for anything else."""
+    """A boolean from a form field. Raises BadRequest for anything else."""
     text = upload.fields.get(name, "false").strip().lower()
     if text in ("true", "1", "yes", "on"):
         return True
     if text in ("false", "0", "no", "off", ""):
         return False
-    raise BadRequest(f"{name}: {text!r} is neither true nor false", field=name)
+    raise BadRequest(f"{name}: must be true or false, got {text!r}", field=name)
 
 
-def _named(tables: list[str]) -> frozenset[str]:
-    """The names in these texts, each of which may hold several with commas. Raises Invalid for those of no use."""
+def _table_names(tables: list[str]) -> frozenset[str]:
+    """The table names in these comma-separated texts. Raises Invalid for tables that need no naming."""
     names = frozenset(name.strip() for text in tables for name in text.split(",")) - {""}
     if unknown := sorted(names - PRIVILEGED):
         raise Invalid(
-            f"Only {', '.join(sorted(PRIVILEGED - EXCLUDED_TABLES))} have to be named, not {', '.join(unknown)}:"
-            " the rows of all other tables come along anyhow",
+            f"Only {', '.join(sorted(PRIVILEGED - EXCLUDED_TABLES))} can be named, not {', '.join(unknown)}:"
+            " rows of all other tables are always imported",
             field="tables",
         )
     return names

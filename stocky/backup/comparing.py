@@ -1,7 +1,7 @@
-"""What a restore would change: the rows of the live database and of a scratch database, compared key by key.
+"""Lists what a restore would change: compares the live database with a scratch database, key by key.
 
-Called in a child process. Both are read in the order of their keys, so that memory does not grow with them. Examples
-are names; values are never told, of which some are hashes and secrets.
+Runs in a child process. Both are read in key order, so memory does not grow with their size. Examples are names;
+values are never reported, because some are hashes and secrets.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from stocky.progress import ProgressCallback
 EXAMPLES = 5
 ROWS = 2_000
 LONGEST_NAME = 80
-# The dialect whose lines are compared, which both databases can write.
+# The dialect of the compared lines; both databases can write it.
 STYLE: Dialect = "postgres"
-# Says that a row was changed whatever else was.
+# Columns that change with any other column.
 _TOUCHED = {"updated_at", "version"}
 
 _ITEM = "(SELECT item.name FROM item WHERE item.id = this.item_id)"
 _TAG = "(SELECT tag.name FROM tag WHERE tag.id = this.tag_id)"
-_PLACE = "(SELECT location.name FROM location WHERE location.id = this.location_id)"
-# How a row is called, in SQL of both dialects; one of another table by its key. Neither URLs nor values of settings.
+_LOCATION = "(SELECT location.name FROM location WHERE location.id = this.location_id)"
+# The name of a row, in SQL of both dialects; other tables use the key. Never URLs or values of settings.
 NAMES = {
     "alert": "this.message",
     "api_key": "this.name",
@@ -52,7 +52,7 @@ NAMES = {
     "shopping_list": "this.name",
     "shopping_list_entry": f"coalesce({_ITEM}, this.text)",
     "shopping_list_log": "this.action_type",
-    "sku": f"{_ITEM} || ', ' || {_PLACE}",
+    "sku": f"{_ITEM} || ', ' || {_LOCATION}",
     "stock_event": f"this.kind || ' ' || {_ITEM}",
     "tag": "this.name",
     "user_account": "this.username",
@@ -64,19 +64,19 @@ Keyed = tuple[Key, str]
 
 
 class Live(Protocol):
-    """The live database at one moment."""
+    """A snapshot of the live database."""
 
     def rows(self, table: str, key: list[str], columns: list[str]) -> AsyncIterator[list[Keyed]]:
-        """Keys and lines of a table in the order of its key, some at a time."""
+        """Yields batches of keys and lines of a table, in key order."""
         ...
 
     async def name(self, query: str, key: Key) -> str | None:
-        """What a query of one value gives for a key."""
+        """The value that a single-value query returns for a key."""
         ...
 
 
 def compare(request: CompareRequest, report: ProgressCallback) -> CompareResult:
-    """Compares them. Raises Unavailable or OutOfSpace when the live database cannot be read."""
+    """Compares both databases. Raises Unavailable or OutOfSpace when the live one cannot be read."""
     return asyncio.run(_compare(request, report))
 
 
@@ -85,7 +85,7 @@ async def _compare(request: CompareRequest, report: ProgressCallback) -> Compare
     changes: dict[str, TableChanges] = {}
     with translate_errors(), closing(sqlite3.connect(f"{scratch.as_uri()}?mode=ro", uri=True)) as restored:
         tables = [table for name, table in sorted(tables_of(restored).items()) if is_data(name)]
-        async with _opened(request.database_url, scratch.parent) as live:
+        async with _open_live(request.database_url, scratch.parent) as live:
             for done, table in enumerate(tables):
                 report("comparing", done, len(tables), "tables")
                 key = _key(restored, table)
@@ -96,12 +96,12 @@ async def _compare(request: CompareRequest, report: ProgressCallback) -> Compare
                         comparison.take(*row)
                 comparison.finish()
                 if comparison.added or comparison.removed or comparison.changed:
-                    changes[table.name] = await _described(comparison, table, key, live, restored)
+                    changes[table.name] = await _describe(comparison, table, key, live, restored)
     return CompareResult(changes=changes)
 
 
 class _Comparison:
-    """One table: the live rows are taken one after the other, in the order of the rows that a restore would bring."""
+    """The comparison of one table. Live rows are passed to `take` in the key order of the restored rows."""
 
     def __init__(self, restored: Iterator[Keyed]) -> None:
         self.added = self.removed = self.changed = 0
@@ -110,37 +110,37 @@ class _Comparison:
         self._next = next(restored, None)
 
     def take(self, key: Key, line: str) -> None:
-        """A live row."""
+        """Compares a live row."""
         while self._next is not None and self._next[0] < key:
             self._add(*self._next)
         if self._next is None or self._next[0] != key:
             self.removed += 1
-            self._keep("removed", key, line, "")
+            self._add_example("removed", key, line, "")
             return
         if self._next[1] != line:
             self.changed += 1
-            self._keep("changed", key, line, self._next[1])
+            self._add_example("changed", key, line, self._next[1])
         self._next = next(self._restored, None)
 
     def finish(self) -> None:
-        """After the last live row."""
+        """Counts the remaining restored rows, after the last live row."""
         while self._next is not None:
             self._add(*self._next)
 
     def _add(self, key: Key, line: str) -> None:
         self.added += 1
-        self._keep("added", key, "", line)
+        self._add_example("added", key, "", line)
         self._next = next(self._restored, None)
 
-    def _keep(self, what: str, key: Key, live: str, restored: str) -> None:
+    def _add_example(self, what: str, key: Key, live: str, restored: str) -> None:
         if len(self.examples[what]) < EXAMPLES:
             self.examples[what].append((key, live, restored))
 
 
-async def _described(
+async def _describe(
     comparison: _Comparison, table: Table, key: list[str], live: Live, restored: sqlite3.Connection
 ) -> TableChanges:
-    """The counts with their examples: names as they are now, and where a name changes what it would be."""
+    """The counts with examples by name: the current name and, where it changes, the new one."""
     query = _name_query(table.name, key)
 
     def name_after(key: Key) -> str | None:
@@ -150,8 +150,8 @@ async def _described(
         names = [await live.name(query, found)] if before else []
         names += [name_after(found)] if after else []
         fallback = ", ".join(f"{column} {value}" for column, value in zip(key, found, strict=True))
-        told = [_short(name) for name in names if name] or [fallback]
-        return " -> ".join(dict.fromkeys(told))
+        labels = [_short(name) for name in names if name] or [fallback]
+        return " -> ".join(dict.fromkeys(labels))
 
     changed = []
     for found, line, other in comparison.examples["changed"]:
@@ -169,7 +169,7 @@ async def _described(
 
 
 def _changed_columns(table: Table, line: str, other: str) -> list[str]:
-    """The columns in which two lines differ, by name; none where a line has a form that is too unusual."""
+    """The names of the columns in which two lines differ; none when a line is not in the usual form."""
     match, other_match = (table.pattern.fullmatch(f"{each}\n") for each in (line, other))
     if match is None or other_match is None:
         return []
@@ -179,7 +179,7 @@ def _changed_columns(table: Table, line: str, other: str) -> list[str]:
 
 
 def _name_query(table: str, key: list[str]) -> str:
-    """The query of a row's name by its key, with a question mark for each value of the key."""
+    """The query for a row's name by its key, with a question mark for each key value."""
     name = NAMES.get(table, "NULL")
     where = " AND ".join(f"this.{column} = ?" for column in key)
     return f"SELECT {name} FROM {table} AS this WHERE {where}"  # noqa: S608 - names of our own schema
@@ -200,12 +200,12 @@ def _key(connection: sqlite3.Connection, table: Table) -> list[str]:
 
 
 @asynccontextmanager
-async def _opened(database_url: str, place: Path) -> AsyncIterator[Live]:
+async def _open_live(database_url: str, directory: Path) -> AsyncIterator[Live]:
     if database_url.startswith("sqlite:"):
         from stocky.backup.dump.sqlite import take_copy
 
-        # The live file is read for the moment of a copy only; see dump/sqlite.
-        copy = place / "live.db"
+        # The live file is read only while it is copied; see dump/sqlite.
+        copy = directory / "live.db"
         take_copy(Path(database_url.removeprefix("sqlite:///")), copy)
         with closing(sqlite3.connect(f"{copy.as_uri()}?mode=ro", uri=True)) as connection:
             yield _SqliteCopy(connection)
@@ -224,7 +224,7 @@ class _SqliteCopy:
         self._connection = connection
 
     async def rows(self, table: str, key: list[str], columns: list[str]) -> AsyncIterator[list[Keyed]]:
-        """Nothing here waits for anyone: the child has nothing else to do."""
+        """See Live. Blocking is fine here: the child process has no other task."""
         for row in keyed_lines(self._connection, table, key, STYLE, columns):
             yield [row]
 

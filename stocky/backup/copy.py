@@ -1,4 +1,4 @@
-"""Copies everything from one database into an empty one, by way of a proven dump; at the end both are the same."""
+"""Copies all data from one database into an empty one through a checked dump; at the end both hold the same rows."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 
 import msgspec
 
-from stocky.backup.dump.foreign import named
+from stocky.backup.dump.foreign_objects import list_names
 from stocky.backup.dump.format import TableDigest
-from stocky.backup.dump.lines import table_proofs
+from stocky.backup.dump.lines import table_digests
 from stocky.backup.repository import count_events, count_rows
 from stocky.backup.requests import LoadRequest, LoadResult
 from stocky.backup.service import dump_to_file
@@ -27,28 +27,28 @@ from stocky.worker.process import run_worker
 from stocky.worker.workspace import workspace
 
 _SERVED = "A Stocky serves the target; stop it first"
-# What a migration puts into an empty database.
+# Rows that migrations insert into an empty database.
 _FROM_MIGRATIONS = {"auth_revision": 1}
 
 
 class Copied(msgspec.Struct):
-    """What each table comes to, the same at both ends; and what the target lacks, since the copy is of one moment.
+    """The digest of each table, equal in source and target, and what the target lacks: the copy is a snapshot.
 
-    `missed` events have been recorded in the source since. More may be while it `is_served`, which on Postgres is not
-    known.
+    `missed` counts events recorded in the source since then. More may follow while it `is_served`, which is unknown on
+    Postgres.
     """
 
     tables: dict[str, TableDigest]
     missed: int
     is_served: bool | None
-    # What the source holds that is not Stocky's, and what the target's tables had of it, and have no longer.
+    # Objects of the source that are not Stocky's, and such objects that were lost from the target's tables.
     warnings: list[str] = []
 
 
 async def copy(source: Config, target: Config, report: ProgressCallback) -> Copied:
-    """Copies one moment of the source.
+    """Copies a snapshot of the source.
 
-    Raises Conflict when the target holds data or is served, BadRequest when what arrived is not what was sent.
+    Raises Conflict when the target holds data or is served, BadRequest when the copied rows differ.
     """
     if source.database_url == target.database_url:
         raise Conflict("Source and target are the same database")
@@ -58,22 +58,29 @@ async def copy(source: Config, target: Config, report: ProgressCallback) -> Copi
         await asyncio.to_thread(migrate, target)
         await _refuse_data(target)
         async with _loaded(source, report) as (sent, warnings):
-            async with _opened(target) as database:
+            async with _open_database(target) as database:
                 if lost := await objects_in_the_way(database):
-                    warnings = [*warnings, f"Lost in the target, because it is not Stocky's: {named(lost)}"]
-                await replace_database(database, sent, report, keep=False)
-            proofs = await asyncio.to_thread(_proofs, sent)
-        # The target is migrated before it is known what arrives, so that is when its own log says it was.
+                    warnings = [
+                        *warnings,
+                        f"Lost in the target, because these objects are not Stocky's: {list_names(lost)}",
+                    ]
+                await replace_database(database, sent, report, reapply=False)
+            digests = await asyncio.to_thread(_digests, sent)
+        # The target's own log has the times of its migration just now, so the times of the source replace them.
         await asyncio.to_thread(carry_times, source, target)
         async with _loaded(target, report) as (arrived, _):
             differing = [
-                table for table, proof in (await asyncio.to_thread(_proofs, arrived)).items() if proofs[table] != proof
+                table
+                for table, digest in (await asyncio.to_thread(_digests, arrived)).items()
+                if digests[table] != digest
             ]
     if differing:
-        raise BadRequest(f"What arrived is not what was sent: {', '.join(differing)}; empty the target and try again")
-    async with _opened(source) as database, database.read() as read:
-        missed = await count_events(read) - proofs["stock_event"].rows
-    return Copied(proofs, missed, _is_served(source), warnings)
+        raise BadRequest(
+            f"The copied rows differ from the source: {', '.join(differing)}; empty the target and try again"
+        )
+    async with _open_database(source) as database, database.read() as read:
+        missed = await count_events(read) - digests["stock_event"].rows
+    return Copied(digests, missed, _is_served(source), warnings)
 
 
 def _is_served(config: Config) -> bool | None:
@@ -89,7 +96,7 @@ def _is_served(config: Config) -> bool | None:
 
 
 @asynccontextmanager
-async def _opened(config: Config) -> AsyncIterator[Database]:
+async def _open_database(config: Config) -> AsyncIterator[Database]:
     database = make_database(config)
     await database.open()
     try:
@@ -99,7 +106,7 @@ async def _opened(config: Config) -> AsyncIterator[Database]:
 
 
 async def _refuse_data(target: Config) -> None:
-    async with _opened(target) as database, database.read() as read:
+    async with _open_database(target) as database, database.read() as read:
         rows = await count_rows(read)
     if full := [table for table, count in rows.items() if count > _FROM_MIGRATIONS.get(table, 0)]:
         raise Conflict(f"The target holds data ({', '.join(full)}); copy into an empty database")
@@ -107,22 +114,22 @@ async def _refuse_data(target: Config) -> None:
 
 @asynccontextmanager
 async def _loaded(config: Config, report: ProgressCallback) -> AsyncIterator[tuple[Path, list[str]]]:
-    """What is in a database at this moment, as a SQLite file that was compared with it row by row.
+    """A snapshot of a database as a SQLite file that was compared with it row by row.
 
-    With it comes what the file does not hold of the database.
+    Also returns warnings about what the file lacks.
     """
-    async with workspace(config.backup_dir) as place:
-        dump, scratch = place / "dump.sql.gz", place / "scratch.db"
+    async with workspace(config.backup_dir) as directory:
+        dump, scratch = directory / "dump.sql.gz", directory / "scratch.db"
         made = await dump_to_file(config, dump, report)
         request = LoadRequest(
             dump=str(dump), scratch=str(scratch), purpose="verify", max_bytes=config.max_restore_gb * 2**30
         )
         loaded = await run_worker(request, LoadResult, report)
         if loaded.problems:
-            raise BadRequest(f"The copy is not what was copied: {'; '.join(loaded.problems)}")
+            raise BadRequest(f"The copy differs from the database: {'; '.join(loaded.problems)}")
         yield scratch, made.warnings
 
 
-def _proofs(path: Path) -> dict[str, TableDigest]:
+def _digests(path: Path) -> dict[str, TableDigest]:
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
-        return table_proofs(connection, "sqlite")
+        return table_digests(connection, "sqlite")

@@ -1,6 +1,6 @@
-"""Backups under names of others in the backup directory: recognised by their first bytes, and known by an id.
+"""Finds backups under foreign names in the backup directory: recognised by their first bytes, addressed by an id.
 
-Only regular files of the directory itself are looked at: no link, and nothing in a directory below, is ever followed.
+Only regular files directly in the directory are read: links and subdirectories are never followed.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ _ZIP, _GZIP, _BOM = b"PK\x03\x04", b"\x1f\x8b", b"\xef\xbb\xbf"
 
 
 def id_of(filename: str) -> str:
-    """The id of a file of this name, which fits into an address whatever the name is."""
+    """The id of a file of this name; valid in a URL whatever the name is."""
     return f"found-{hashlib.sha256(os.fsencode(filename)).hexdigest()[:16]}"
 
 
 def suffix_of(file: Path) -> str | None:
-    """`.zip` or `.sql`, by what the file begins with; None for what could be no backup."""
+    """`.zip` or `.sql`, by the file's first bytes; None for a file that cannot be a backup."""
     if file.name.startswith(".") or not _is_text(file.name):
         return None
     try:
-        # A pipe would be waited for, and a link leads elsewhere.
+        # Opening a pipe would block, and a link leads elsewhere.
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return None
@@ -47,7 +47,7 @@ def suffix_of(file: Path) -> str | None:
 
 
 def _is_text(name: str) -> bool:
-    """Whether the name can be told in an answer: not every name of a file is UTF-8."""
+    """Whether the name can be sent in a response: not every file name is UTF-8."""
     try:
         name.encode()
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""`/backup`: dumps of the database, made, fetched and imported, for admins."""
+"""`/backup`: create, download and import database dumps, for admins."""
 
 from __future__ import annotations
 
@@ -19,39 +19,39 @@ from stocky.http.request import StockyRequest
 from stocky.http.uploads import USE_UPLOAD
 
 GZIP = "application/gzip"
-# Base64 has four characters for three bytes; the rest is for the other fields.
+# Base64 has four characters for three bytes; the rest leaves room for the other fields.
 MAX_JSON_BODY = MAX_JSON_DUMP // 3 * 4 + 65_536
-TOO_LARGE = f"The body is larger than the {MAX_JSON_DUMP // 2**20} MiB of a dump that are taken as JSON; {USE_UPLOAD}"
+TOO_LARGE = f"The body exceeds the limit of {MAX_JSON_DUMP // 2**20} MiB for a dump in JSON; {USE_UPLOAD}"
 
-Force = Annotated[bool, Parameter(description="Full: yes, replace everything. Partial: skip rows that exist")]
-DryRun = Annotated[bool, Parameter(description="Do all of it but the replacing, and say what would change")]
+Force = Annotated[bool, Parameter(description="Full: confirm replacing all data. Partial: skip existing rows")]
+DryRun = Annotated[bool, Parameter(description="Only check the backup and list what would change")]
 AcceptEdited = Annotated[bool, Parameter(description=ACCEPT_EDITED)]
 Tables = Annotated[
     list[str] | None,
-    Parameter(description="Tables of accounts, keys, settings and audit that may come along with force, with commas"),
+    Parameter(description="Comma-separated tables of accounts, keys, settings and audit to import; needs force"),
 ]
 
 _FORM = {
-    "file": "The .sql.gz, packed or not, or a SQLite file of Stocky's",
+    "file": "A .sql.gz (or unpacked .sql), or a Stocky SQLite file",
     "force": "As in the query",
     "accept_edited": "As in the query",
 }
 _IMPORT_ERRORS = {
-    400: problem("Not a sound backup, or something in it that is not taken; `detail` says what and where"),
-    409: problem("The backup is of a newer Stocky, or another restore is running"),
-    413: problem("Larger than is taken this way"),
+    400: problem("The backup is damaged or holds rows that cannot be imported; see `detail`"),
+    409: problem("The backup was made by a newer Stocky, or another restore is running"),
+    413: problem("The backup exceeds the size limit of this endpoint"),
 }
 
 
 @post("/create/full", opt=admins, status_code=200)
 async def create_full_backup(backups: BackupAdministration, user: Principal) -> CreatedBackup:
-    """Make a dump of this moment and keep it among the stored backups for a day."""
+    """Create a database dump and store it for a day."""
     return await backups.create(user)
 
 
 @post("/create/full/download", opt=admins, status_code=200, media_type=GZIP)
 async def download_full_backup(backups: BackupAdministration) -> Stream:
-    """A dump of this moment, sent while it is made. A download that breaks off is refused by every import."""
+    """Stream a new database dump. Every import rejects an incomplete download."""
     name = clock.now().strftime(Kind.SQL.file_name)
     return Stream(
         await backups.backups.stream(), media_type=GZIP, headers={"Content-Disposition": f"attachment; filename={name}"}
@@ -66,7 +66,7 @@ async def download_full_backup(backups: BackupAdministration) -> Stream:
     responses=_IMPORT_ERRORS,
 )
 async def import_partial(data: PartialImportRequest, backups: BackupAdministration, user: Principal) -> ImportResult:
-    """Add the rows of a dump. A row whose key exists undoes it all, or with `force` stays as it is."""
+    """Add the rows of a dump. An existing key cancels the import; with `force` existing rows stay unchanged."""
     return await backups.import_partial(
         data.backup_data, user, force=data.force, tables=data.tables, accept_edited=data.accept_edited
     )
@@ -80,7 +80,7 @@ async def import_partial(data: PartialImportRequest, backups: BackupAdministrati
     responses=_IMPORT_ERRORS,
 )
 async def import_full(data: FullImportRequest, backups: BackupAdministration, user: Principal) -> ImportResult:
-    """Replace everything by a dump. The data of before is backed up first; everyone signs in again."""
+    """Replace all data by a dump. The current data is backed up first; all sessions end."""
     return await backups.import_full(
         data.backup_data, user, force=data.force, dry_run=data.dry_run, accept_edited=data.accept_edited
     )
@@ -88,7 +88,7 @@ async def import_full(data: FullImportRequest, backups: BackupAdministration, us
 
 @post(
     "/upload/import/partial",
-    opt=admins | {"form": _FORM | {"tables": "With commas"}},
+    opt=admins | {"form": _FORM | {"tables": "Comma-separated"}},
     status_code=200,
     request_max_body_size=None,
     responses=_IMPORT_ERRORS,
@@ -101,7 +101,7 @@ async def upload_partial(
     tables: Tables = None,
     accept_edited: AcceptEdited = False,
 ) -> ImportResult:
-    """The same from a form with the dump as `file`, which may be as large as STOCKY_MAX_UPLOAD_MB."""
+    """The same with the dump uploaded as form field `file`, up to STOCKY_MAX_UPLOAD_MB."""
     return await backups.import_partial_upload(
         request, user, force=force, tables=tables or [], accept_edited=accept_edited
     )
@@ -122,7 +122,7 @@ async def upload_full(
     dry_run: DryRun = False,
     accept_edited: AcceptEdited = False,
 ) -> ImportResult:
-    """The same from a form with the dump as `file`, which may be as large as STOCKY_MAX_UPLOAD_MB."""
+    """The same with the dump uploaded as form field `file`, up to STOCKY_MAX_UPLOAD_MB."""
     return await backups.import_full_upload(request, user, force=force, dry_run=dry_run, accept_edited=accept_edited)
 
 

@@ -1,4 +1,4 @@
-"""Migrates a database that holds rows only after a backup of it that was restored on trial, row by row."""
+"""Migrates a database. One that holds rows is first backed up, and the backup is test-restored row by row."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from stocky.errors import StockyError, Unavailable
 from stocky.progress import ProgressCallback
 from stocky.worker.workspace import sweep
 
-# A start that fails again and again makes one each time.
-KEPT = 7
-_WITHOUT = "'stocky migrate --no-backup' goes on without one"
+# Bounds the backups of a start that fails repeatedly: each attempt makes one.
+MAX_BACKUPS = 7
+_WITHOUT = "'stocky migrate --no-backup' migrates without one"
 
 
 class Migrated(msgspec.Struct):
-    """The ids of the migrations that were applied or taken back, and the backup that was made before."""
+    """The ids of the migrations that were applied or rolled back, and the backup made before."""
 
     ids: list[str]
     backup: StoredBackup | None = None
 
 
 def migrate(config: Config, report: ProgressCallback) -> Migrated:
-    """Applies what is pending. Raises what `stocky.db.migrate.migrate` does, and Unavailable when the backup failed."""
+    """Applies pending migrations. Raises what `stocky.db.migrate.migrate` does, Unavailable when the backup failed."""
     first = _FirstBackup(config, report)
     return Migrated(migrations.migrate(config, before_change=first.make), first.made)
 
 
 def rollback(config: Config, migration_id: str, report: ProgressCallback, *, force: bool) -> Migrated:
-    """Takes back a migration and all after it. Raises what `stocky.db.migrate.rollback` does, and Unavailable."""
+    """Rolls back a migration and all after it. Raises what `stocky.db.migrate.rollback` does, and Unavailable."""
     first = _FirstBackup(config, report)
     return Migrated(migrations.rollback(config, migration_id, force=force, before_change=first.make), first.made)
 
 
 class _FirstBackup:
-    """The backup that is made when a change is about to begin; `made` is None while there was none."""
+    """Makes the backup before the first change; `made` is None until then."""
 
     def __init__(self, config: Config, report: ProgressCallback) -> None:
         self._config = config
@@ -47,8 +47,8 @@ class _FirstBackup:
         self.made: StoredBackup | None = None
 
     def make(self) -> None:
-        """Raises Unavailable when it cannot be made, or does not restore."""
-        # What a killed one left; only a server would do so otherwise.
+        """Raises Unavailable when the backup cannot be made or does not restore."""
+        # Removes what a killed run left; otherwise only a server does that.
         sweep(self._config.backup_dir)
         try:
             self.made = asyncio.run(self._make())
@@ -64,5 +64,5 @@ class _FirstBackup:
         if not made.is_good:
             await backups.remove_backup(made.id)
             raise Unavailable(f"it does not restore: {'; '.join(made.problems)}")
-        await asyncio.to_thread(backups.store.keep_last, KEPT, (Reason.BEFORE_MIGRATION,))
+        await asyncio.to_thread(backups.store.keep_last, MAX_BACKUPS, (Reason.BEFORE_MIGRATION,))
         return made

@@ -1,4 +1,4 @@
-"""What backups ask of the live database; reads only."""
+"""Read-only queries of backups on the live database."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ class _Count(Struct):
 
 
 async def count_events(read: Connection) -> int:
-    """How long the ledger is."""
+    """The number of ledger rows."""
     count: int = await read.value("count_events")
     return count
 
 
 async def count_rows(read: Connection) -> dict[str, int]:
-    """How many rows each table holds that a backup keeps."""
+    """The row count of each table that a backup includes."""
     return {count.name: count.rows for count in await read.all("count_rows", _Count)}

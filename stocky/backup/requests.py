@@ -1,4 +1,4 @@
-"""What the backups ask a child process for, and the results."""
+"""The requests of backups to the worker process, and their results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Purpose = Literal["full", "partial", "verify"]
 
 
 class DumpRequest(Request, frozen=True, kw_only=True):
-    """A dump of the database at `database_url`: to `output`, or to standard output. `scratch` is a directory."""
+    """Dump the database at `database_url` to `output`, or to standard output. `scratch` is a directory."""
 
     entry: ClassVar[str] = "stocky.backup.dump.making:dump"
     database_url: str
@@ -23,7 +23,7 @@ class DumpRequest(Request, frozen=True, kw_only=True):
 
 
 class ArchiveRequest(DumpRequest, frozen=True, kw_only=True):
-    """The same as an archive, with these settings beside it, and what documents have in this store."""
+    """Write an archive: the dump, these settings, and the contents of documents from this store."""
 
     entry: ClassVar[str] = "stocky.backup.archive.writing:write_archive"
     settings: dict[str, Any]
@@ -31,24 +31,24 @@ class ArchiveRequest(DumpRequest, frozen=True, kw_only=True):
 
 
 class DumpResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A dump that was made. `bytes` and `sha256` are of the compressed file."""
+    """A finished dump. `bytes` and `sha256` are of the compressed file."""
 
     header: Header
     footer: Footer
     bytes: int
     sha256: str
-    # Of an archive: contents of documents that are in it.
+    # For an archive: how many document contents it holds.
     documents_count: int = 0
-    # What the database holds that is not Stocky's; of an archive also which documents' contents it lacks.
+    # Objects of the database that are not Stocky's; for an archive also missing contents of documents.
     warnings: list[str] = []
 
 
 class LoadRequest(Request, frozen=True, kw_only=True):
-    """A dump to be read into the SQLite file `scratch`, which is made.
+    """Load a dump into the new SQLite file `scratch`.
 
-    `full` is for a restore: it has to be a whole dump with an active admin. `partial` takes what is there, and
-    needs no header. `verify` compares what was loaded with what was dumped. `max_bytes` bounds what the dump
-    may become when it is unpacked. `accept_edited` leaves out the checksums, for a dump edited on purpose.
+    `full` is for a restore and requires a complete dump with an active admin. `partial` accepts any rows and needs no
+    header. `verify` compares the loaded rows with the dumped ones. `max_bytes` bounds the unpacked size.
+    `accept_edited` skips the checksums, for a dump edited on purpose.
     """
 
     entry: ClassVar[str] = "stocky.backup.load.loading:load_in_child"
@@ -60,21 +60,21 @@ class LoadRequest(Request, frozen=True, kw_only=True):
 
 
 class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What was loaded: rows per table, and the header where there was one."""
+    """The loaded rows per table, and the header if the dump has one."""
 
     rows: dict[str, int]
     header: Header | None = None
     warnings: list[str] = []
-    # Of a verification: what is not as it was dumped.
+    # For a verification: differences from the dump.
     problems: list[str] = []
-    # Whether checksums prove that it is what was backed up: not of an edited dump, nor where there are none.
+    # Whether checksums confirm that the rows are unchanged: False for an edited dump and without checksums.
     is_as_made: bool = True
 
 
 class FillRequest(Request, frozen=True, kw_only=True):
-    """The rows of the SQLite file `scratch` to be copied into the empty `schema` of the Postgres at `database_url`.
+    """Copy the rows of the SQLite file `scratch` into the empty `schema` of the Postgres at `database_url`.
 
-    Without `references` the tables do not insist that what a row refers to is among them.
+    Without `references` the tables get no foreign keys.
     """
 
     entry: ClassVar[str] = "stocky.backup.swap.postgres_fill:fill"
@@ -85,13 +85,13 @@ class FillRequest(Request, frozen=True, kw_only=True):
 
 
 class FillResult(msgspec.Struct, frozen=True, kw_only=True):
-    """How many rows each table got."""
+    """The number of copied rows per table."""
 
     rows: dict[str, int]
 
 
 class CompareRequest(Request, frozen=True, kw_only=True):
-    """The database at `database_url` to be compared with the SQLite file `scratch`, which would take its place."""
+    """Compare the database at `database_url` with the SQLite file `scratch` that would replace it."""
 
     entry: ClassVar[str] = "stocky.backup.comparing:compare"
     database_url: str
@@ -99,19 +99,20 @@ class CompareRequest(Request, frozen=True, kw_only=True):
 
 
 class TableChanges(msgspec.Struct, frozen=True, kw_only=True):
-    """What a restore would change in a table: rows that it adds, removes and changes, with examples by name."""
+    """The rows of a table that a restore would add, remove and change, with examples by name."""
 
     added: int
     removed: int
     changed: int
-    examples_added: Annotated[list[str], msgspec.Meta(description="Up to five of them, by name")] = []
-    examples_removed: Annotated[list[str], msgspec.Meta(description="Up to five of them, by name")] = []
+    examples_added: Annotated[list[str], msgspec.Meta(description="Up to five examples, by name")] = []
+    examples_removed: Annotated[list[str], msgspec.Meta(description="Up to five examples, by name")] = []
     examples_changed: Annotated[
-        list[str], msgspec.Meta(description="Up to five of them: the name, a new one, and the columns that change")
+        list[str],
+        msgspec.Meta(description="Up to five examples: the name, the new name if it changes, and the changed columns"),
     ] = []
 
 
 class CompareResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The changes of each table that would not stay as it is."""
+    """The changes per table; unchanged tables are left out."""
 
     changes: dict[str, TableChanges]

@@ -1,4 +1,4 @@
-"""Writes out the open database when its file was deleted or replaced: nothing else holds what was acknowledged."""
+"""Copies the open database out when its file was deleted or replaced: no other copy has the acknowledged events."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 
 class Rescue:
-    """Waits for the loss of the file of one database, which on Postgres never comes."""
+    """Reacts to the loss of one database's file; on Postgres that never happens."""
 
     def __init__(self, config: Config, database: Database) -> None:
         self._backup_dir = config.backup_dir
@@ -31,7 +31,7 @@ class Rescue:
         database.on_lost(self._begin)
 
     async def close(self) -> None:
-        """Waits until a rescue that has begun has ended: with the process the open file is gone."""
+        """Waits for a running rescue: the open file is gone when the process ends."""
         if self._task is not None:
             await asyncio.wait([self._task])
 
@@ -41,9 +41,8 @@ class Rescue:
 
     async def _rescue(self, database: SqliteDatabase) -> None:
         _log.error(
-            "%s, or its -wal file, was deleted or replaced while Stocky has it open. Nothing more is recorded: every"
-            " change is answered 503 until a restart. Do not stop Stocky yet: all that was recorded is being written to"
-            " %s",
+            "%s, or its -wal file, was deleted or replaced while Stocky has it open. Every change returns 503 until a"
+            " restart. Do not stop Stocky yet: all recorded data is being copied to %s",
             database.path,
             self._backup_dir,
         )
@@ -51,37 +50,37 @@ class Rescue:
             file = await self._write(database)
         except (StockyError, OSError) as error:
             reason = error.detail if isinstance(error, StockyError) else str(error)
-            _log.error("The open database could not be written out: %s. %s", reason, _by_hand(database.path))
+            _log.error("The open database could not be copied: %s. %s", reason, _manual_rescue(database.path))
             return
         _log.error(
-            "All that was recorded until then is in %s. Stop Stocky, delete %s, its -wal and its -shm file where they"
-            " are there, move the rescued file to that name, and start Stocky again",
+            "All data recorded until then is in %s. Stop Stocky, delete %s and its -wal and -shm files if they exist,"
+            " move the rescued file to that name, and start Stocky again",
             file,
             database.path,
         )
 
     async def _write(self, database: SqliteDatabase) -> Path:
-        async with workspace(self._backup_dir) as place:
-            made = place / "rescued.db"
+        async with workspace(self._backup_dir) as directory:
+            rescued = directory / "rescued.db"
             size = _open_size(database.path)
-            await asyncio.to_thread(require_space, place, size)
-            # For its owner only: it holds hashes of passwords and keys.
-            await asyncio.to_thread(made.touch, 0o600)
-            await database.copy_to(made)
+            await asyncio.to_thread(require_space, directory, size)
+            # Readable by the owner only: it holds hashes of passwords and keys.
+            await asyncio.to_thread(rescued.touch, 0o600)
+            await database.copy_to(rescued)
             target = self._backup_dir / clock.now().strftime(NAME)
             with disk_errors():
-                await asyncio.to_thread(_keep, made, target)
+                await asyncio.to_thread(_move, rescued, target)
         return target
 
 
-def _keep(made: Path, target: Path) -> None:
-    with made.open("rb+") as file:
+def _move(rescued: Path, target: Path) -> None:
+    with rescued.open("rb+") as file:
         os.fsync(file.fileno())
-    move_new(made, target)
+    move_new(rescued, target)
 
 
 def _open_files(path: Path) -> dict[str, Path]:
-    """Where this process's open database and write-ahead log are found, by their suffix."""
+    """The /proc paths of this process's open database and write-ahead log, by suffix."""
     found: dict[str, Path] = {}
     with suppress(OSError):
         for link in Path("/proc/self/fd").iterdir():
@@ -101,12 +100,12 @@ def _open_size(path: Path) -> int:
     return size
 
 
-def _by_hand(path: Path) -> str:
+def _manual_rescue(path: Path) -> str:
     files = _open_files(path)
     if "" not in files:
-        return "It is gone when Stocky stops; restore a backup then: 'stocky restore FILE'"
+        return "Its data is lost when Stocky stops; restore a backup then: 'stocky restore FILE'"
     commands = [f"cp {file} /somewhere/safe/stocky.db{suffix}" for suffix, file in sorted(files.items())]
     return (
-        f"It is there as long as Stocky runs. Copy it now: {' && '.join(commands)}. Then stop Stocky, move the copies"
+        f"It exists only while Stocky runs. Copy it now: {' && '.join(commands)}. Then stop Stocky, move the copies"
         f" to {path} and {path}-wal, and start it again"
     )

@@ -1,4 +1,4 @@
-"""Restores and imports: what comes in is proven on the side first, and replaces or joins the data in one moment."""
+"""Restores and imports. A backup is checked in a scratch database first, then applied in one transaction."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from stocky import clock
-from stocky.backup.archive.contents import adopt_contents, contents_of, missing_content_warnings, place_contents
+from stocky.backup.archive.contents import adopt_contents, contents_of, missing_content_warnings, store_contents
 from stocky.backup.archive.opening import BackupFile, open_backup
 from stocky.backup.archive.reading import DUMPS
-from stocky.backup.dump.foreign import named
+from stocky.backup.dump.foreign_objects import list_names
 from stocky.backup.partial.importer import import_partial
 from stocky.backup.repository import count_rows
 from stocky.backup.requests import CompareRequest, CompareResult, LoadRequest, LoadResult, Purpose, TableChanges
@@ -32,7 +32,7 @@ ARCHIVE: tuple[str, ...] = (".zip",)
 
 
 class Restores:
-    """Brings backups into one database."""
+    """Restores backups into one database."""
 
     def __init__(self, config: Config, database: Database, backups: Backups) -> None:
         self._config = config
@@ -46,16 +46,16 @@ class Restores:
     ) -> ImportResult:
         """Replaces all data by a dump, an archive or a SQLite file, after backing up the current data.
 
-        With `accept_edited` the checksums of a dump are left out, and no other check.
+        With `accept_edited` the checksums of a dump are skipped, and no other check.
 
-        Raises BadRequest for what is no sound backup, Conflict for one of a newer Stocky or while another
-        restore runs, OutOfSpace, Unavailable. After any of them the data is what it was.
+        Raises BadRequest for a damaged backup, Conflict for one of a newer Stocky or while another restore runs,
+        OutOfSpace, Unavailable. After any of them the data is unchanged.
         """
         if self._running.locked():
-            raise Conflict("Another restore is running; wait for its end")
+            raise Conflict("Another restore is running; wait until it ends")
         loading = self._loaded(file, "full", report, accept_edited=accept_edited)
         async with self._running, loading as (scratch, loaded, from_file):
-            lost = _lost(await objects_in_the_way(self._database), dry_run=dry_run)
+            lost = _lost_objects_warning(await objects_in_the_way(self._database), dry_run=dry_run)
             wanted = await contents_of(scratch)
             if not dry_run:
                 await adopt_contents(self._database, wanted)
@@ -66,7 +66,7 @@ class Restores:
                 result = _result(loaded, before, lacking, dry_run=True)
                 result.changes = await self._changes(scratch, report)
                 return result
-            placed = await place_contents(self._blobs, from_file, wanted, report)
+            stored = await store_contents(self._blobs, from_file, wanted, report)
             safety: list[StoredBackup] = []
 
             async def back_up() -> None:
@@ -74,17 +74,17 @@ class Restores:
                 safety.append(await self._backups.create(Kind.SQL, Reason.BEFORE_RESTORE, report))
 
             replaced = await replace_database(self._database, scratch, report, before=back_up)
-            return _restored(loaded, safety[0], replaced, lacking, placed)
+            return _restored(loaded, safety[0], replaced, lacking, stored)
 
     async def add(
         self, file: Path, report: ProgressCallback, *, force: bool, tables: frozenset[str], accept_edited: bool = False
     ) -> ImportResult:
-        """Adds the rows of a dump to the data in one transaction. Raises BadRequest, and then nothing was added."""
+        """Adds the rows of a dump in one transaction. Raises BadRequest; then nothing was added."""
         async with self._loaded(file, "partial", report, accept_edited=accept_edited) as (staging, loaded, _):
             await adopt_contents(self._database, await contents_of(staging))
             report("adding rows", 0, None, "rows")
             imported = await import_partial(self._database, staging, force=force, tables=tables)
-            skipped = f", {imported.skipped} existed already and were left as they are" if imported.skipped else ""
+            skipped = f", {imported.skipped} existing rows left unchanged" if imported.skipped else ""
             return ImportResult(
                 message=f"Partial import completed: {imported.records_imported} rows added{skipped}.",
                 tables_affected=imported.tables_affected,
@@ -95,11 +95,11 @@ class Restores:
             )
 
     async def validate(self, file: Path, report: ProgressCallback, *, accept_edited: bool = False) -> Validity:
-        """Does all of a restore but the replacing. Raises what `replace` raises."""
+        """Does everything of a restore except replacing the data. Raises what `replace` raises."""
         async with self._loaded(file, "full", report, accept_edited=accept_edited) as (scratch, loaded, from_file):
             missing = await missing_content_warnings(self._blobs, from_file, await contents_of(scratch))
             return Validity(
-                message="The backup is whole and could be restored.",
+                message="The backup is complete and can be restored.",
                 warnings=[*loaded.warnings, *missing],
                 rows=loaded.rows,
                 documents_count=len(from_file.contents),
@@ -114,10 +114,10 @@ class Restores:
     async def _loaded(
         self, file: Path, purpose: Purpose, report: ProgressCallback, *, accept_edited: bool
     ) -> AsyncIterator[tuple[Path, LoadResult, BackupFile]]:
-        """The backup loaded into a scratch database and checked, there for the length of the block."""
-        async with workspace(self._config.backup_dir) as place:
-            from_file = await open_backup(file, place, self._config, accept_edited=accept_edited)
-            scratch = place / "scratch.db"
+        """Loads the backup into a scratch database and checks it; both exist until the end of the block."""
+        async with workspace(self._config.backup_dir) as directory:
+            from_file = await open_backup(file, directory, self._config, accept_edited=accept_edited)
+            scratch = directory / "scratch.db"
             request = LoadRequest(
                 dump=str(from_file.dump),
                 scratch=str(scratch),
@@ -129,49 +129,49 @@ class Restores:
 
 
 def check_name(filename: str, *, archive: bool) -> None:
-    """Raises BadRequest unless an uploaded file is named as what it has to be; its content is looked at later."""
+    """Raises BadRequest unless an uploaded file has an expected suffix; its content is checked later."""
     wanted, others = (ARCHIVE, DUMPS) if archive else (DUMPS, ARCHIVE)
     taken_by = "/api/v1/backup/upload/import/full" if archive else "/api/v1/system/restore"
     name = filename.lower()
     if name.endswith(others):
-        raise BadRequest(f"{filename!r} is no {wanted[0]} file; send it to {taken_by}, which takes {others[0]} files")
+        raise BadRequest(f"{filename!r} is not a {wanted[0]} file; send {others[0]} files to {taken_by}")
     if not name.endswith(wanted):
         raise BadRequest(
-            f"{filename!r} is no {wanted[0]} file by its name ({', '.join(wanted)}); send a backup that Stocky made"
+            f"{filename!r} is not named like a {wanted[0]} file ({', '.join(wanted)}); send a backup made by Stocky"
         )
 
 
-def _lost(objects: list[str], *, dry_run: bool) -> list[str]:
+def _lost_objects_warning(objects: list[str], *, dry_run: bool) -> list[str]:
     if not objects:
         return []
     return [
-        f"{'Would be lost' if dry_run else 'Lost'} with the tables it was made on, because it is not Stocky's:"
-        f" {named(objects)}; make it again if it is needed"
+        f"{'Would be lost' if dry_run else 'Lost'} with their tables, because they are not Stocky's:"
+        f" {list_names(objects)}; create them again if they are needed"
     ]
 
 
 def _restored(
-    loaded: LoadResult, safety: StoredBackup, replaced: Replaced, lacking: list[str], placed: int
+    loaded: LoadResult, safety: StoredBackup, replaced: Replaced, lacking: list[str], stored: int
 ) -> ImportResult:
     rows = safety.rows or {}
     result = _result(loaded, rows, lacking, dry_run=False)
-    result.documents_count = placed
+    result.documents_count = stored
     result.safety_backup = safety.id
-    result.message += f" What was there before is in {safety.filename}."
-    result.kept_inactive = replaced.kept.inactive
-    result.kept_revoked = replaced.kept.revoked
-    if replaced.kept.silent:
-        ids = ", ".join(str(id) for id in replaced.kept.silent)
+    result.message += f" The previous data is in {safety.filename}."
+    result.kept_inactive = replaced.reapplied.inactive
+    result.kept_revoked = replaced.reapplied.revoked
+    if replaced.reapplied.silent:
+        ids = ", ".join(str(id) for id in replaced.reapplied.silent)
         result.warnings = [
             *result.warnings,
-            f"These webhooks are inactive, so that a restore tells nobody more than before: {ids}; make active under"
-            " /webhooks those that are to tell",
+            f"These webhooks are inactive, so that a restore sends nothing that was not sent before: {ids}; activate"
+            " those you need under /webhooks",
         ]
     late = replaced.events_before - rows.get("stock_event", 0)
     if late > 0:
         result.warnings = [
             *result.warnings,
-            f"{late} stock events were recorded while {safety.filename} was made and are not in it",
+            f"{late} stock events were recorded while {safety.filename} was made and are missing in it",
         ]
     return result
 

@@ -1,6 +1,6 @@
-"""What backups need without being asked: the scheduled one with its trial restore, retention, expiry, and the figures.
+"""Scheduled backup work: the daily backup with its test restore, retention, expiry, and the metrics.
 
-A scheduled backup that fails, or that does not restore, raises an alert that stays until one has gone well.
+A scheduled backup that fails, or does not restore, raises an alert that stays until one succeeds.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 
 class BackupUpkeep:
-    """The standing duties of one process."""
+    """The scheduled backup tasks of one process."""
 
     def __init__(self, config: Config, database: Database, backups: Backups, jobs: Jobs, metrics: Metrics) -> None:
         self._config = config
@@ -44,13 +44,13 @@ class BackupUpkeep:
         jobs.register(KIND, self._back_up, is_alone=True, ended=self._ended)
         metrics.gauge(
             "stocky_backup_verified_timestamp_seconds",
-            "When the newest backup that was restored on trial was made; 0 while there is none",
+            "When the newest successfully test-restored backup was made; 0 while there is none",
             self._newest_good,
         )
         metrics.gauge("stocky_backups_stored", "Backups in the backup directory", lambda: self._count)
 
     def register_tasks(self, schedule: Schedule) -> None:
-        """Hands the duties to the schedule."""
+        """Registers the tasks with the schedule."""
         schedule.daily(KIND, self._due)
         schedule.every("expiry of backups", EXPIRY_SECONDS, self._tidy)
 
@@ -63,7 +63,7 @@ class BackupUpkeep:
         return Due(time.fromisoformat(settings.backup_schedule_time), since)
 
     async def _back_up(self, parameters: dict[str, Any], report: ProgressCallback) -> StoredBackup:
-        """The scheduled backup: made, restored on trial, and only then are old ones let go."""
+        """Makes the scheduled backup, test-restores it, and only then removes old ones."""
         async with self._database.read() as read:
             settings = await get_settings(read)
         kind = Kind(settings.backup_schedule_kind)
@@ -71,20 +71,20 @@ class BackupUpkeep:
         made = await self._backups.verify(made.id, report)
         if not made.is_good:
             async with self._database.transaction() as tx:
-                told = f"The scheduled backup {made.filename} does not restore: {'; '.join(made.problems)}"
-                await self._alert(tx, told)
+                message = f"The scheduled backup {made.filename} does not restore: {'; '.join(made.problems)}"
+                await self._alert(tx, message)
             return made
         async with self._database.transaction() as tx:
             await alerts.resolve_service_alerts(tx, FAILED)
             finished = {"id": made.id, "filename": made.filename, "sha256": made.sha256, "size_bytes": made.size_bytes}
             await notify(tx, EventType.BACKUP_FINISHED, finished)
         removed = await asyncio.to_thread(self._backups.store.keep_last, settings.backup_keep)
-        _log.info("Backed up to %s, restored it on trial, and removed %d old ones", made.filename, len(removed))
+        _log.info("Backed up to %s, test-restored it, and removed %d old backups", made.filename, len(removed))
         await self._count_backups()
         return made
 
     async def _ended(self, tx: Connection, error: str | None) -> None:
-        """After the last attempt, also where its process was killed, someone has to learn that there is no backup."""
+        """Raises the alert when the last attempt failed, also when its process was killed."""
         if error is not None:
             await self._alert(tx, f"The scheduled backup failed: {error}")
 
@@ -94,14 +94,14 @@ class BackupUpkeep:
         await notify(tx, EventType.BACKUP_FAILED, {"message": message})
 
     async def _tidy(self) -> None:
-        """Removes what has expired and what killed processes left behind."""
+        """Removes expired backups and leftovers of killed processes."""
         await asyncio.to_thread(sweep, self._config.backup_dir)
         if self._database.dialect == "postgres":
             from stocky.backup.swap.postgres import sweep as sweep_schemas
 
             await sweep_schemas(self._database)
         for removed in await asyncio.to_thread(self._backups.store.remove_expired):
-            _log.info("Removed the backup %s, which had expired", removed.filename)
+            _log.info("Removed the expired backup %s", removed.filename)
         await self._count_backups()
 
     async def _count_backups(self) -> None:
@@ -110,6 +110,6 @@ class BackupUpkeep:
         self._good = [each.created_at for each in backups if each.is_good]
 
     def _newest_good(self) -> float:
-        # A date in the future would keep a monitor from ever seeing that the backup is old.
+        # A date in the future would hide from a monitor that the backup is old.
         latest = clock.now() + clock.SKEW
         return max((each.timestamp() for each in self._good if each <= latest), default=0)

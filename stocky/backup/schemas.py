@@ -1,4 +1,4 @@
-"""What backups are asked and answered with over HTTP."""
+"""Request and response bodies of the backup API."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from msgspec import Meta, Struct
 from stocky.backup.requests import TableChanges
 from stocky.backup.store import Kind, Reason, StoredBackup
 
-CHANGES = "With dry_run or validate_only: what a restore would change, for each table that would not stay as it is"
-ACCEPT_EDITED = "Take a backup that was edited on purpose: all checks but the checksum"
+CHANGES = "With dry_run or validate_only: what a restore would change, per changed table"
+ACCEPT_EDITED = "Accept a backup that was edited on purpose: skip only the checksum check"
 
 
 class ImportRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """A dump to import, as text."""
+    """A dump to import, in base64."""
 
-    backup_data: Annotated[str, Meta(description="The .sql.gz in base64; at most 32 MiB of it")]
-    force: Annotated[bool, Meta(description="Full: yes, replace everything. Partial: skip rows that exist")] = False
+    backup_data: Annotated[str, Meta(description="The .sql.gz in base64; at most 32 MiB before encoding")]
+    force: Annotated[bool, Meta(description="Full: confirm replacing all data. Partial: skip existing rows")] = False
     accept_edited: Annotated[bool, Meta(description=ACCEPT_EDITED)] = False
 
 
 class PartialImportRequest(ImportRequest, kw_only=True, forbid_unknown_fields=True):
-    """A dump whose rows are added."""
+    """A dump whose rows are added to the data."""
 
     tables: Annotated[
         list[str],
         Meta(
-            description="Tables of accounts, keys, settings and audit whose rows may come along, with force",
+            description="Tables of accounts, keys, settings and audit whose rows are imported; needs force",
             examples=[["user_account", "api_key"]],
         ),
     ] = []
 
 
 class FullImportRequest(ImportRequest, kw_only=True, forbid_unknown_fields=True):
-    """A dump that replaces everything."""
+    """A dump that replaces all data."""
 
-    dry_run: Annotated[bool, Meta(description="Do all of it but the replacing, and say what would change")] = False
+    dry_run: Annotated[bool, Meta(description="Only check the backup and list what would change")] = False
 
 
 class CreatedBackup(Struct, kw_only=True):
-    """A backup that was just made and is kept until `expires_at`."""
+    """A new backup, stored until `expires_at`."""
 
     backup_size: Annotated[int, Meta(description="Bytes, compressed")]
     timestamp: datetime
@@ -51,7 +51,7 @@ class CreatedBackup(Struct, kw_only=True):
     sha256: str
     rows: Annotated[dict[str, int], Meta(description="Rows per table")]
     expires_at: datetime | None
-    warnings: Annotated[list[str], Meta(description="What the database holds that is not in the backup")] = []
+    warnings: Annotated[list[str], Meta(description="Objects of the database that are not in the backup")] = []
 
     @classmethod
     def of(cls, made: StoredBackup) -> CreatedBackup:
@@ -70,14 +70,14 @@ class CreatedBackup(Struct, kw_only=True):
 
 
 class RowCounts(Struct):
-    """How many rows a table has now, and how many it would have, or had before and has now."""
+    """The row counts of a table before and after the restore; with `dry_run` `after` is expected."""
 
     before: int
     after: int
 
 
 class ImportResult(Struct, kw_only=True):
-    """What an import or a restore did, or with `dry_run` would do."""
+    """The result of an import or restore, or with `dry_run` the expected result."""
 
     success: bool = True
     message: str
@@ -85,42 +85,42 @@ class ImportResult(Struct, kw_only=True):
     records_imported: int
     timestamp: datetime
     dry_run: bool = False
-    records_skipped: Annotated[int, Meta(description="Rows that existed already and were left as they are")] = 0
+    records_skipped: Annotated[int, Meta(description="Existing rows that were left unchanged")] = 0
     warnings: list[str] = []
     safety_backup: Annotated[
-        str | None, Meta(description="The id of the stored backup that holds the data of before")
+        str | None, Meta(description="The id of the stored backup that holds the previous data")
     ] = None
     kept_inactive: Annotated[
-        list[str], Meta(description="Users who stay inactive, though the backup knew them active")
+        list[str], Meta(description="Users who stay inactive although they are active in the backup")
     ] = []
     kept_revoked: Annotated[list[str], Meta(description="API keys that stay revoked, by name and prefix")] = []
-    documents_count: Annotated[int, Meta(description="Contents of documents that an archive brought")] = 0
+    documents_count: Annotated[int, Meta(description="Number of document contents restored from an archive")] = 0
     rows: Annotated[dict[str, RowCounts], Meta(description="Full restores: rows per table before and after")] = {}
     changes: Annotated[dict[str, TableChanges], Meta(description=CHANGES)] = {}
 
 
 class NewSystemBackup(Struct, forbid_unknown_fields=True):
-    """What to back up: an archive with everything, or the database alone."""
+    """What to back up: everything as an archive, or the database only."""
 
     kind: Kind
 
 
 class StartedJob(Struct, kw_only=True):
-    """Something that takes a while has begun; `status_url` says how far it is, and at the end what came of it."""
+    """A started job; `status_url` returns its progress and its result."""
 
     job_id: int
     status_url: str
 
 
 class StartedBackup(StartedJob, kw_only=True):
-    """A backup that is being made."""
+    """A started backup job."""
 
     kind: Kind
-    download_url: Annotated[str, Meta(description="Where the finished file will be: 404 until then")]
+    download_url: Annotated[str, Meta(description="URL of the finished file; 404 until then")]
 
 
 class Backup(Struct, kw_only=True):
-    """A stored backup. `timestamp` is its id in addresses; null is not known, as for a file copied in by hand."""
+    """A stored backup. `timestamp` is its id in URLs; null means unknown, as for a file copied in by hand."""
 
     timestamp: str
     kind: Kind
@@ -135,10 +135,10 @@ class Backup(Struct, kw_only=True):
     dialect: str | None
     rows: dict[str, int] | None
     documents_count: int
-    warnings: Annotated[list[str], Meta(description="What it lacks or what is damaged in it, seen while it was made")]
-    verified_at: Annotated[datetime | None, Meta(description="When it was last restored on trial")]
-    is_good: Annotated[bool, Meta(description="Whether that trial found every row as it was backed up")]
-    problems: Annotated[list[str], Meta(description="What that trial found wrong")]
+    warnings: Annotated[list[str], Meta(description="Missing or damaged content found while it was made")]
+    verified_at: Annotated[datetime | None, Meta(description="When it was last test-restored")]
+    is_good: Annotated[bool, Meta(description="Whether the test restore found every row unchanged")]
+    problems: Annotated[list[str], Meta(description="Problems found by the test restore")]
     download_url: str
 
     @classmethod
@@ -166,7 +166,7 @@ class Backup(Struct, kw_only=True):
 
 
 class Validity(Struct, kw_only=True):
-    """What `validate_only` found: the backup could be restored."""
+    """The result of `validate_only`: the backup can be restored."""
 
     valid: bool = True
     message: str
@@ -177,10 +177,10 @@ class Validity(Struct, kw_only=True):
 
 
 def status_url(base_path: str, job_id: int) -> str:
-    """Where a job tells how far it is."""
+    """The URL of a job's progress."""
     return f"{base_path}/api/v1/jobs/{job_id}"
 
 
 def download_url(base_path: str, id: str) -> str:
-    """Where a stored backup can be fetched."""
+    """The download URL of a stored backup."""
     return f"{base_path}/api/v1/system/backup/{id}/download"

@@ -1,4 +1,4 @@
-"""Makes, stores and verifies backups; a stored backup is whole, since it gets its name only when it is finished."""
+"""Makes, stores and verifies backups. A stored backup is complete: it gets its name only when it is finished."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pathlib import Path
 import msgspec
 
 from stocky import clock
-from stocky.backup.archive.contents import contents_of, tell_incomplete
+from stocky.backup.archive.contents import contents_of, incomplete_archive_warnings
 from stocky.backup.archive.opening import open_backup
 from stocky.backup.dump.format import Header
 from stocky.backup.requests import ArchiveRequest, DumpRequest, DumpResult, LoadRequest, LoadResult
-from stocky.backup.store import KEPT, Kind, Reason, Store, StoredBackup
+from stocky.backup.store import RETENTION, Kind, Reason, Store, StoredBackup
 from stocky.config import Config
 from stocky.errors import BadRequest, Conflict, TooLarge
 from stocky.progress import ProgressCallback
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 class Backups:
-    """The backups of one Stocky."""
+    """The backups of one Stocky installation."""
 
     def __init__(self, config: Config) -> None:
         self.store = Store(config.backup_dir)
@@ -45,24 +45,24 @@ class Backups:
         id: str | None = None,
         settings: Settings | None = None,
     ) -> StoredBackup:
-        """Makes a backup of this moment and stores it, under the promised `id` where there is one.
+        """Makes and stores a backup, under the reserved `id` if given.
 
-        `settings` go into an archive beside the database.
+        `settings` are written to an archive beside the database.
 
-        Raises OutOfSpace or Unavailable; nothing is left behind then.
+        Raises OutOfSpace or Unavailable and leaves no file behind.
         """
-        promised = id if id is not None else await asyncio.to_thread(self.store.promise_id)
+        reserved = id if id is not None else await asyncio.to_thread(self.store.reserve_id)
         try:
-            return await self._create(kind, reason, report, promised, settings or Settings())
+            return await self._create(kind, reason, report, reserved, settings or Settings())
         finally:
-            await asyncio.to_thread(self.store.release_id, promised)
+            await asyncio.to_thread(self.store.release_id, reserved)
 
     async def _create(
         self, kind: Kind, reason: Reason, report: ProgressCallback, id: str, settings: Settings
     ) -> StoredBackup:
         created_at = clock.now()
-        async with workspace(self._config.backup_dir) as place:
-            file = place / "backup"
+        async with workspace(self._config.backup_dir) as directory:
+            file = directory / "backup"
             if kind is Kind.ARCHIVE:
                 made = await archive_to_file(self._config, file, settings, report)
             else:
@@ -75,7 +75,7 @@ class Backups:
                 size_bytes=made.bytes,
                 created_at=created_at,
                 reason=reason,
-                # From its completion on: an archive may take longer than it is kept.
+                # Counted from its completion: an archive may take longer than its retention.
                 expires_at=_expiry(reason, clock.now()),
                 sha256=made.sha256,
                 app_version=made.header.stocky,
@@ -88,7 +88,7 @@ class Backups:
             return await asyncio.to_thread(self.store.add_backup, file, backup)
 
     async def write(self, kind: Kind, file: Path, report: ProgressCallback, *, settings: Settings) -> DumpResult:
-        """Makes a backup of this moment as `file`, which is there only when it is whole."""
+        """Makes a backup as `file`, which appears only when it is complete."""
         made = file.with_name(f".{file.name}-{os.getpid()}")
         try:
             if kind is Kind.ARCHIVE:
@@ -101,21 +101,21 @@ class Backups:
         return result
 
     async def stream(self, ended: Callable[[DumpResult], None] | None = None) -> AsyncIterator[bytes]:
-        """A dump of this moment, sent while it is made and kept nowhere; `ended` is called with it when it is whole."""
+        """Streams a dump without storing it; `ended` is called with the result when it is complete."""
         return await stream_dump(self._config, ended or self._log_warnings)
 
     async def verify(self, id: str, report: ProgressCallback) -> StoredBackup:
-        """Restores a stored backup on trial and notes what came of it. Raises NotFound."""
+        """Test-restores a stored backup and saves the outcome. Raises NotFound."""
         backup = await asyncio.to_thread(self.store.get_backup, id)
         verification = await verify_file(self._config, self.store.path(backup), report)
         problems = verification.problems
         if not problems and not verification.is_as_made:
-            problems = ["It restores, but it has no checksum that proves its rows"]
-        noted = msgspec.structs.replace(backup, verified_at=clock.now(), problems=problems)
+            problems = ["It restores, but has no checksum to check its rows against"]
+        updated = msgspec.structs.replace(backup, verified_at=clock.now(), problems=problems)
         if (header := verification.header) is not None and backup.rows is None:
-            # Of a file that was copied here this is the first that is known.
-            noted = msgspec.structs.replace(
-                noted,
+            # For a file that was copied here this is the first known metadata.
+            updated = msgspec.structs.replace(
+                updated,
                 created_at=header.taken_at,
                 app_version=header.stocky,
                 schema_version=header.schema,
@@ -123,8 +123,8 @@ class Backups:
                 rows=header.rows,
                 documents_count=verification.documents_count,
             )
-        await asyncio.to_thread(self.store.note, noted)
-        return noted
+        await asyncio.to_thread(self.store.write_metadata, updated)
+        return updated
 
     async def list_backups(self) -> list[StoredBackup]:
         """Every stored backup, newest first."""
@@ -139,7 +139,7 @@ class Backups:
         return await asyncio.to_thread(self.store.remove_backup, id)
 
     def _log_warnings(self, made: DumpResult) -> None:
-        """Says once what this database's backups do not hold, and again when it is something else."""
+        """Logs what backups of this database lack: once, and again when it changes."""
         for warning in made.warnings:
             if warning not in self._logged:
                 _log.warning("%s", warning)
@@ -147,30 +147,30 @@ class Backups:
 
 
 class Verification(msgspec.Struct, frozen=True):
-    """What the trial found: rows per table, and what is wrong: nothing, when it restores to the last row."""
+    """The result of a test restore: rows per table and problems, of which a good backup has none."""
 
     rows: dict[str, int]
     problems: list[str]
     warnings: list[str]
-    # Contents of documents in an archive, each compared with its SHA-256.
+    # Document contents in an archive, each compared with its SHA-256.
     documents_count: int = 0
-    # Whether every row was compared with what was backed up: not for an edited dump, nor for a SQLite file.
+    # Whether every row was checked by checksum: False for an edited dump and a SQLite file.
     is_as_made: bool = True
-    # The first lines of a dump that was read to its end.
+    # The header of a dump that was read to its end.
     header: Header | None = None
 
 
 async def verify_file(
     config: Config, file: Path, report: ProgressCallback, *, accept_edited: bool = False
 ) -> Verification:
-    """Restores a dump, an archive or a SQLite file into a scratch database of its own, which is thrown away.
+    """Restores a dump, an archive or a SQLite file into a scratch database, which is then deleted.
 
-    Raises Unavailable or OutOfSpace when the trial could not be made; what is wrong with the backup is its result.
+    Raises Unavailable or OutOfSpace when the test could not run; problems of the backup are in the result.
     """
-    async with workspace(config.backup_dir) as place:
+    async with workspace(config.backup_dir) as directory:
         try:
-            from_file = await open_backup(file, place, config, accept_edited=accept_edited)
-            scratch = place / "scratch.db"
+            from_file = await open_backup(file, directory, config, accept_edited=accept_edited)
+            scratch = directory / "scratch.db"
             request = LoadRequest(
                 dump=str(from_file.dump),
                 scratch=str(scratch),
@@ -179,7 +179,7 @@ async def verify_file(
                 accept_edited=accept_edited,
             )
             loaded = await run_worker(request, LoadResult, report)
-            lacking = tell_incomplete(from_file, await contents_of(scratch))
+            lacking = incomplete_archive_warnings(from_file, await contents_of(scratch))
         except (BadRequest, Conflict, TooLarge) as error:
             return Verification({}, [error.detail], [])
     problems = [*loaded.problems, *lacking]
@@ -189,12 +189,12 @@ async def verify_file(
 
 
 async def dump_to_file(config: Config, file: Path, report: ProgressCallback) -> DumpResult:
-    """Writes the database as it is at this moment to `file`, compressed, and to the disk.
+    """Writes a compressed dump of the database to `file`, synced to disk.
 
-    Raises OutOfSpace or Unavailable; there is no file then.
+    Raises OutOfSpace or Unavailable and leaves no file behind.
     """
-    async with workspace(config.backup_dir) as place:
-        request = DumpRequest(database_url=config.session_url, scratch=str(place), output=str(file))
+    async with workspace(config.backup_dir) as directory:
+        request = DumpRequest(database_url=config.session_url, scratch=str(directory), output=str(file))
         try:
             return await run_worker(request, DumpResult, report)
         except BaseException:
@@ -203,11 +203,11 @@ async def dump_to_file(config: Config, file: Path, report: ProgressCallback) -> 
 
 
 async def archive_to_file(config: Config, file: Path, settings: Settings, report: ProgressCallback) -> DumpResult:
-    """The same as an archive, with settings and documents. The result's size and checksum are the archive's."""
-    async with workspace(config.backup_dir) as place:
+    """Writes an archive with dump, settings and documents. The result's size and checksum are the archive's."""
+    async with workspace(config.backup_dir) as directory:
         request = ArchiveRequest(
             database_url=config.session_url,
-            scratch=str(place),
+            scratch=str(directory),
             output=str(file),
             settings=msgspec.to_builtins(settings),
             blobs=config.blobs,
@@ -220,19 +220,19 @@ async def archive_to_file(config: Config, file: Path, settings: Settings, report
 
 
 def _ignore(made: DumpResult) -> None:
-    """For those who want the pieces alone."""
+    """The default `ended` callback: does nothing."""
 
 
 async def stream_dump(config: Config, ended: Callable[[DumpResult], None] = _ignore) -> AsyncIterator[bytes]:
-    """The same, piece by piece while it is made, as fast as it is taken; nothing is left when nobody takes it.
+    """Streams a dump at the speed of the reader; an abandoned stream leaves nothing behind.
 
     `ended` is called after the last piece.
 
-    Raises OutOfSpace or Unavailable before the first piece. What is raised later is a stream that breaks off,
-    and what came before is no dump.
+    Raises OutOfSpace or Unavailable before the first piece. A later error breaks the stream off, and the pieces sent
+    so far are not a complete dump.
     """
     pieces = _pieces(config, ended)
-    # Waited for here, so that what is refused at once is told before an answer has begun.
+    # Awaited here, so that an immediate error is raised before the response has started.
     first = await anext(pieces)
 
     async def whole() -> AsyncIterator[bytes]:
@@ -245,12 +245,12 @@ async def stream_dump(config: Config, ended: Callable[[DumpResult], None] = _ign
 
 
 def _expiry(reason: Reason, finished_at: datetime) -> datetime | None:
-    return finished_at + KEPT[reason] if reason in KEPT else None
+    return finished_at + RETENTION[reason] if reason in RETENTION else None
 
 
 async def _pieces(config: Config, ended: Callable[[DumpResult], None]) -> AsyncGenerator[bytes, None]:
-    async with workspace(config.backup_dir) as place:
-        request = DumpRequest(database_url=config.session_url, scratch=str(place))
+    async with workspace(config.backup_dir) as directory:
+        request = DumpRequest(database_url=config.session_url, scratch=str(directory))
         async with aclosing(stream_worker(request, DumpResult, ended)) as pieces:
             async for piece in pieces:
                 yield piece

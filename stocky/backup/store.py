@@ -1,7 +1,7 @@
-"""The stored backups: files in the backup directory, each with what is known of it in a JSON file beside it.
+"""The stored backups: files in the backup directory, each with its metadata in a JSON file beside it.
 
-The directory is the truth: a backup that someone copies into it is listed, and a restore forgets none.
-Everything here reads or writes the disk; the event loop leaves it to a thread.
+The directory is authoritative: a backup copied into it is listed, and a restore loses none.
+All functions block on disk access; the event loop runs them in a thread.
 """
 
 from __future__ import annotations
@@ -27,28 +27,28 @@ ID_FORMAT = "%Y-%m-%d-%H-%M-%S"
 _SQL_FORMAT = "stocky_backup_%Y%m%d_%H%M%S.sql.gz"
 _ARCHIVE_FORMAT = "stocky-backup-%Y-%m-%d-%H-%M-%S.zip"
 _FILE = re.compile(r"stocky_backup_\d{8}_\d{6}\.sql\.gz|stocky-backup-\d{4}(?:-\d{2}){5}\.zip")
-# An empty file that says that a process is making the backup of this id.
-_PROMISE = ".promised-"
-# A promise whose process was killed is forgotten after that.
-_PROMISE_LASTS = timedelta(days=1)
-# Names are moments in seconds: of several backups made in one second the later ones take the next free names.
+# Prefix of the empty file that reserves an id while its backup is made.
+_RESERVED = ".promised-"
+# A reservation whose process was killed is dropped after this time.
+_RESERVATION_LIFETIME = timedelta(days=1)
+# Names have a resolution of one second; later backups of the same second take the next free names.
 _NAMES_TRIED = 1000
 
 
 class Kind(str, Enum):
-    """A dump of the database alone, or an archive with everything."""
+    """A dump of the database only, or an archive of everything."""
 
     SQL = "sql"
     ARCHIVE = "archive"
 
     @property
     def file_name(self) -> str:
-        """The name of its files, for `strftime`."""
+        """The `strftime` format of its file names."""
         return _SQL_FORMAT if self is Kind.SQL else _ARCHIVE_FORMAT
 
 
 class Reason(str, Enum):
-    """Why a backup was made; what happens to it later depends on it."""
+    """Why a backup was made; this decides its retention."""
 
     API = "api"
     MANUAL = "manual"
@@ -59,16 +59,16 @@ class Reason(str, Enum):
     FOUND = "found"
 
 
-# What is made without being asked for, and kept by number.
+# Automatic backups, of which a number is retained.
 COUNTED = (Reason.SCHEDULED, Reason.BEFORE_RESTORE, Reason.BEFORE_MIGRATION)
-# How long what was made by hand is kept, so that nobody has to tidy up after a download.
-KEPT = {Reason.API: timedelta(hours=24), Reason.MANUAL: timedelta(hours=1)}
+# How long manual backups are retained, so that nobody has to clean up after a download.
+RETENTION = {Reason.API: timedelta(hours=24), Reason.MANUAL: timedelta(hours=1)}
 
 
 class StoredBackup(msgspec.Struct, kw_only=True):
-    """What is known of a stored backup. None is not known, as for a file copied here by hand.
+    """The metadata of a stored backup. None means unknown, as for a file copied here by hand.
 
-    `id` is its moment, or made of its name where that is none of Stocky's own.
+    `id` is its time, or derived from its name when that is not one of Stocky's.
     """
 
     id: str
@@ -84,10 +84,10 @@ class StoredBackup(msgspec.Struct, kw_only=True):
     dialect: str | None = None
     rows: dict[str, int] | None = None
     documents_count: int = 0
-    # What was seen to be missing or damaged in it while it was made.
+    # Missing or damaged content found while it was made.
     warnings: list[str] = []
     verified_at: datetime | None = None
-    # What the last verification found wrong; empty for a good backup and for one that was never verified.
+    # Problems found by the last verification; empty for a good or never verified backup.
     problems: list[str] = []
 
     @property
@@ -96,16 +96,16 @@ class StoredBackup(msgspec.Struct, kw_only=True):
 
 
 class Store:
-    """The backups of one directory."""
+    """The backups in one directory."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._just_made: dict[Reason, str] = {}
 
-    def promise_id(self) -> str:
-        """The id of a backup that is about to be made, so that its address can be told before it is there.
+    def reserve_id(self) -> str:
+        """Reserves the id of a backup, so that its URL is known before it is made.
 
-        No other process on this directory gets the same one before `release_id`. Raises Unavailable, OutOfSpace.
+        No other process on this directory gets the same id before `release_id`. Raises Unavailable, OutOfSpace.
         """
         moment = clock.now().replace(microsecond=0)
         try:
@@ -121,45 +121,44 @@ class Store:
         return moment.strftime(ID_FORMAT)
 
     def release_id(self, id: str) -> None:
-        """The backup of a promised id is stored, or is not made."""
+        """Releases a reserved id: its backup is stored or will not be made."""
         with suppress(OSError):
-            self._promise(_moment(id)).unlink()
+            self._reservation(_moment(id)).unlink()
 
     def list_backups(self) -> list[StoredBackup]:
-        """Every backup, newest first; what is dated in the future, by a clock that was wrong, counts as the oldest."""
+        """All backups, newest first; those dated in the future, by a wrong clock, come last."""
         if not self.directory.is_dir():
             return []
-        known = [found for file in self.directory.iterdir() if (found := self._known(file)) is not None]
+        known = [found for file in self.directory.iterdir() if (found := self._find(file)) is not None]
         latest = clock.now() + clock.SKEW
         return sorted(known, key=lambda each: (each.created_at <= latest, each.created_at, each.id), reverse=True)
 
     def get_backup(self, id: str) -> StoredBackup:
-        """Raises NotFound, also for anything that is no id at all."""
+        """Raises NotFound, also for an invalid id."""
         if found.ID.fullmatch(id) and self.directory.is_dir():
             for file in self.directory.iterdir():
-                if found.id_of(file.name) == id and (backup := self._known(file)) and backup.id == id:
+                if found.id_of(file.name) == id and (backup := self._find(file)) and backup.id == id:
                     return backup
         with suppress(ValueError):
             moment = _moment(id)
             for kind in Kind:
-                if (backup := self._known(self.directory / moment.strftime(kind.file_name))) and backup.id == id:
+                if (backup := self._find(self.directory / moment.strftime(kind.file_name))) and backup.id == id:
                     return backup
-        raise NotFound(f"There is no backup {id!r}; GET /api/v1/system/backup/list shows those there are")
+        raise NotFound(f"There is no backup {id!r}; GET /api/v1/system/backup/list lists all backups")
 
     def path(self, backup: StoredBackup) -> Path:
-        """Where its file lies."""
+        """The path of its file."""
         return self.directory / backup.filename
 
     def add_backup(self, file: Path, backup: StoredBackup) -> StoredBackup:
-        """Puts a finished file in its place and returns the backup with the id and name it got: its own id if it can.
+        """Moves a finished file into the store; returns the backup with its final id and name.
 
-        `file` lies in the same file system and is gone afterwards; no other backup is ever replaced. Raises OutOfSpace
-        or Unavailable.
+        `file` must be on the same file system; an existing backup is never replaced. Raises OutOfSpace or Unavailable.
         """
         own = moment = _moment(backup.id)
         for _ in range(_NAMES_TRIED):
             name = moment.strftime(backup.kind.file_name)
-            if not self._is_taken(moment) and (moment == own or not self._promise(moment).exists()):
+            if not self._is_taken(moment) and (moment == own or not self._reservation(moment).exists()):
                 with suppress(FileExistsError), disk_errors():
                     move_new(file, self.directory / name)
                     break
@@ -167,15 +166,15 @@ class Store:
         else:
             raise FileExistsError(f"{self.directory} holds too many backups of this minute")
         placed = msgspec.structs.replace(backup, id=moment.strftime(ID_FORMAT), filename=name)
-        self.note(placed)
+        self.write_metadata(placed)
         self._just_made[placed.reason] = placed.id
         return placed
 
-    def note(self, backup: StoredBackup) -> None:
-        """Writes down what is known of a backup, whole or not at all. Raises OutOfSpace or Unavailable."""
-        target = self._notes(self.path(backup))
-        with disk_errors(), scratch_directory(self.directory) as place:
-            made = place / target.name
+    def write_metadata(self, backup: StoredBackup) -> None:
+        """Writes the metadata of a backup atomically. Raises OutOfSpace or Unavailable."""
+        target = self._metadata_file(self.path(backup))
+        with disk_errors(), scratch_directory(self.directory) as directory:
+            made = directory / target.name
             with open(made, "wb", opener=open_owner_only) as file:
                 file.write(msgspec.json.format(msgspec.json.encode(backup)))
                 file.flush()
@@ -184,57 +183,61 @@ class Store:
         sync_directory(self.directory)
 
     def remove_backup(self, id: str) -> StoredBackup:
-        """Deletes its file and its notes. Raises NotFound or Unavailable."""
+        """Deletes its file and metadata. Raises NotFound or Unavailable."""
         backup = self.get_backup(id)
         with disk_errors():
             self.path(backup).unlink(missing_ok=True)
-            self._notes(self.path(backup)).unlink(missing_ok=True)
+            self._metadata_file(self.path(backup)).unlink(missing_ok=True)
         return backup
 
     def remove_expired(self) -> list[StoredBackup]:
-        """Deletes what has expired, and notes whose backup someone has taken away; returns the first."""
+        """Deletes expired backups, and metadata without a backup file; returns the expired backups."""
         now = clock.now()
         for backup in self.list_backups():
-            kept = KEPT.get(backup.reason)
-            if kept is not None and backup.expires_at is not None and backup.expires_at > now + kept + clock.SKEW:
-                # Made while the clock was ahead: its time to be kept begins now.
-                self.note(msgspec.structs.replace(backup, expires_at=now + kept))
+            retention = RETENTION.get(backup.reason)
+            if (
+                retention is not None
+                and backup.expires_at is not None
+                and backup.expires_at > now + retention + clock.SKEW
+            ):
+                # Made while the clock was ahead: its retention starts now.
+                self.write_metadata(msgspec.structs.replace(backup, expires_at=now + retention))
         expired = [each for each in self.list_backups() if each.expires_at is not None and each.expires_at <= now]
         for backup in expired:
             self.remove_backup(backup.id)
         if self.directory.is_dir():
-            for notes in self.directory.glob("*.json"):
-                backed = notes.with_suffix("")
-                if not backed.exists() and (_FILE.fullmatch(backed.name) or self._noted(backed) is not None):
-                    notes.unlink(missing_ok=True)
-            for promise in self.directory.glob(f"{_PROMISE}*"):
+            for metadata in self.directory.glob("*.json"):
+                backed = metadata.with_suffix("")
+                if not backed.exists() and (_FILE.fullmatch(backed.name) or self._read_metadata(backed) is not None):
+                    metadata.unlink(missing_ok=True)
+            for reservation in self.directory.glob(f"{_RESERVED}*"):
                 with suppress(OSError):
-                    if now.timestamp() - promise.stat().st_mtime > _PROMISE_LASTS.total_seconds():
-                        promise.unlink()
+                    if now.timestamp() - reservation.stat().st_mtime > _RESERVATION_LIFETIME.total_seconds():
+                        reservation.unlink()
         return expired
 
     def keep_last(self, count: int, reasons: Iterable[Reason] = COUNTED) -> list[StoredBackup]:
-        """Deletes the oldest backups made for each of these reasons but `count` of them; returns the deleted ones.
+        """Deletes all but the newest `count` backups of each reason; returns the deleted ones.
 
-        The newest one that was verified stays, however old it is, and the one just made, whatever the clock says.
+        The newest verified backup and the one just made always stay, whatever their dates.
         """
         removed = []
         for reason in reasons:
             backups = [each for each in self.list_backups() if each.reason is reason]
             good = next((each.id for each in backups if each.is_good), None)
-            kept = (good, self._just_made.get(reason))
-            removed += [each for each in backups[count:] if each.id not in kept]
+            protected = (good, self._just_made.get(reason))
+            removed += [each for each in backups[count:] if each.id not in protected]
         for backup in removed:
             self.remove_backup(backup.id)
         return removed
 
-    def _promise(self, moment: datetime) -> Path:
-        return self.directory / moment.strftime(_PROMISE + ID_FORMAT)
+    def _reservation(self, moment: datetime) -> Path:
+        return self.directory / moment.strftime(_RESERVED + ID_FORMAT)
 
     def _reserve(self, moment: datetime) -> bool:
-        """Whether this moment is promised to nobody else."""
+        """Reserves this time; False when another process has reserved it."""
         try:
-            os.close(os.open(self._promise(moment), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            os.close(os.open(self._reservation(moment), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         except FileExistsError:
             return False
         return True
@@ -242,9 +245,9 @@ class Store:
     def _is_taken(self, moment: datetime) -> bool:
         return any((self.directory / moment.strftime(kind.file_name)).exists() for kind in Kind)
 
-    def _known(self, file: Path) -> StoredBackup | None:
-        """What is known of a backup file, which a name of others does not tell; None when there is none."""
-        own = _named_for(file.name) if _FILE.fullmatch(file.name) else None
+    def _find(self, file: Path) -> StoredBackup | None:
+        """The backup of a file, under Stocky's name or a foreign one; None when it is not a backup."""
+        own = _moment_in_name(file.name) if _FILE.fullmatch(file.name) else None
         suffix = file.suffix if own is not None else found.suffix_of(file)
         try:
             status = file.stat()
@@ -253,10 +256,10 @@ class Store:
         if suffix is None:
             return None
         id = own.strftime(ID_FORMAT) if own is not None else found.id_of(file.name)
-        noted = self._noted(file)
-        # Only what was noted of this very file counts; the file may have been copied over it.
-        if noted is not None and noted.size_bytes == status.st_size and (own is not None or noted.id == id):
-            return noted
+        metadata = self._read_metadata(file)
+        # The metadata must match the file: another file may have been copied over it.
+        if metadata is not None and metadata.size_bytes == status.st_size and (own is not None or metadata.id == id):
+            return metadata
         return StoredBackup(
             id=id,
             kind=Kind.ARCHIVE if suffix == ".zip" else Kind.SQL,
@@ -265,20 +268,20 @@ class Store:
             created_at=own if own is not None else datetime.fromtimestamp(status.st_mtime, UTC),
         )
 
-    def _noted(self, file: Path) -> StoredBackup | None:
-        """What was noted of a file of this name."""
+    def _read_metadata(self, file: Path) -> StoredBackup | None:
+        """The stored metadata of a file of this name."""
         with suppress(OSError, msgspec.DecodeError, msgspec.ValidationError):
-            noted = msgspec.json.decode(self._notes(file).read_bytes(), type=StoredBackup)
-            if noted.filename == file.name:
-                return noted
+            metadata = msgspec.json.decode(self._metadata_file(file).read_bytes(), type=StoredBackup)
+            if metadata.filename == file.name:
+                return metadata
         return None
 
-    def _notes(self, file: Path) -> Path:
+    def _metadata_file(self, file: Path) -> Path:
         return file.with_name(f"{file.name}.json")
 
 
-def _named_for(filename: str) -> datetime | None:
-    """The moment in a name of Stocky's own; None for digits in the right places that are no moment."""
+def _moment_in_name(filename: str) -> datetime | None:
+    """The time in one of Stocky's file names; None for digits that are not a valid time."""
     kind = Kind.ARCHIVE if filename.endswith(".zip") else Kind.SQL
     try:
         return datetime.strptime(filename, kind.file_name).replace(tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""`/system`: stored backups and archives, for admins. What takes long is begun, and a job tells how far it is."""
+"""`/system`: stored backups and archives, for admins. Long operations run as jobs."""
 
 from __future__ import annotations
 
@@ -17,34 +17,38 @@ from stocky.http.files import file_answer
 from stocky.http.openapi import problem
 from stocky.http.request import StockyRequest
 
-Force = Annotated[bool, Parameter(description="Yes, replace everything")]
-DryRun = Annotated[bool, Parameter(description="Do all of it but the replacing; the result says what would change")]
+Force = Annotated[bool, Parameter(description="Confirm replacing all data")]
+DryRun = Annotated[bool, Parameter(description="Only check the backup; the result lists what would change")]
 AcceptEdited = Annotated[bool, Parameter(description=ACCEPT_EDITED)]
-ValidateOnly = Annotated[bool, Parameter(description="Only see whether it could be restored")]
+ValidateOnly = Annotated[bool, Parameter(description="Only check whether it can be restored")]
 
 
 def _media_type(backup: StoredBackup) -> str:
     if backup.kind is Kind.ARCHIVE:
         return "application/zip"
-    # A dump that was copied there may be unpacked.
+    # A dump that was copied in may be unpacked.
     return "application/gzip" if backup.filename.lower().endswith(".gz") else "application/octet-stream"
 
 
 @post("/backup", opt=admins, status_code=202)
 async def start_backup(data: NewSystemBackup, backups: BackupAdministration, user: Principal) -> StartedBackup:
-    """Begin a backup: an archive with everything, or the database alone."""
+    """Start a backup: everything as an archive, or the database only."""
     return await backups.start_backup(data.kind, user)
 
 
 @get("/backup/list", opt=admins)
 async def list_backups(backups: BackupAdministration) -> list[Backup]:
-    """The stored backups, newest first."""
+    """List the stored backups, newest first."""
     return [Backup.of(each, backups.base_path) for each in await backups.backups.list_backups()]
 
 
-@get("/backup/{timestamp:str}/download", opt=admins, responses={416: problem("The range begins after the file's end")})
+@get(
+    "/backup/{timestamp:str}/download",
+    opt=admins,
+    responses={416: problem("The range starts after the end of the file")},
+)
 async def download_backup(request: StockyRequest, backups: BackupAdministration, timestamp: str) -> Stream:
-    """The file of a stored backup. `Range` goes on with a download that broke off."""
+    """Download a stored backup. `Range` resumes an interrupted download."""
     backup = await backups.backups.get_backup(timestamp)
     return await file_answer(
         request,
@@ -63,7 +67,7 @@ async def delete_backup(backups: BackupAdministration, user: Principal, timestam
 
 @post("/backup/{timestamp:str}/verify", opt=admins, status_code=202)
 async def verify_backup(backups: BackupAdministration, user: Principal, timestamp: str) -> StartedJob:
-    """Begin to restore a stored backup on trial, and compare every row with what was backed up."""
+    """Start a test restore of a stored backup that compares every row with the backed-up data."""
     return await backups.start_verification(timestamp, user)
 
 
@@ -76,7 +80,7 @@ async def restore_backup(
     dry_run: DryRun = False,
     accept_edited: AcceptEdited = False,
 ) -> StartedJob:
-    """Begin to replace everything by a stored backup. A backup is made first; everyone signs in again."""
+    """Start to replace all data by a stored backup. The current data is backed up first; all sessions end."""
     return await backups.start_restore(timestamp, user, force=force, dry_run=dry_run, accept_edited=accept_edited)
 
 
@@ -95,7 +99,7 @@ async def restore_archive(
     validate_only: ValidateOnly = False,
     accept_edited: AcceptEdited = False,
 ) -> StartedJob:
-    """The same from a form with an archive as `file`."""
+    """The same with an archive uploaded as form field `file`."""
     return await backups.restore_upload(
         request, user, force=force, validate_only=validate_only, accept_edited=accept_edited
     )

@@ -1,4 +1,4 @@
-"""`stocky backup`: a backup of this moment, also while the service runs; stored, or wherever it is wanted."""
+"""`stocky backup`: makes a backup, also while the service runs, in the backup directory or a given file."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ def register(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "backup",
         help="back up the database, also while the service runs",
-        description="Makes a backup of this moment. Without -o it is kept among the stored backups, where the API lists"
-        " it.",
+        description="Makes a backup of the current data. Without -o it is saved with the stored backups, which the API"
+        " lists.",
     )
     parser.add_argument(
         "--kind",
         choices=["sql", "archive"],
-        help="the database, or everything (everything for a FILE.zip, else the database)",
+        help="the database only, or everything (default: everything for a FILE.zip, else the database)",
     )
-    parser.add_argument("-o", "--output", metavar="FILE", help="write it there; - is standard output")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write to FILE; - is standard output")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run, parser=parser)
 
@@ -43,15 +43,15 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.kind is None:
         arguments.kind = "archive" if is_zip else "sql"
     elif arguments.output not in (None, "-") and is_zip != (arguments.kind == "archive"):
-        # Under the other's name it could not be verified, nor restored.
-        arguments.parser.error("an archive is a FILE.zip, and the database alone is not; name the file otherwise")
+        # With the other suffix it could be neither verified nor restored.
+        arguments.parser.error("an archive must be named FILE.zip, a database dump must not; choose another name")
     if arguments.output == "-":
         if arguments.kind == "archive":
-            arguments.parser.error("an archive cannot be written to standard output: give it a file")
+            arguments.parser.error("an archive cannot be written to standard output: use -o FILE")
         if sys.stdout.isatty():
-            arguments.parser.error("this is not for a terminal: pipe it somewhere, or give it a file")
+            arguments.parser.error("the backup cannot be written to a terminal: use a pipe, or -o FILE")
     config = load_settings()
-    # Also an older schema can be backed up, before it is migrated; what was never migrated is no database yet.
+    # An older schema can be backed up before it is migrated; a database without migrations cannot.
     list_migrations(config)
     if arguments.output is None:
         return asyncio.run(_back_up(config, arguments))
@@ -82,16 +82,16 @@ async def _back_up(config: Config, arguments: argparse.Namespace) -> int:
         else:
             path = Path(arguments.output)
             if path.is_dir() or not path.absolute().parent.is_dir():
-                raise Unavailable(f"{path} cannot be written: name a file in a directory that is there")
+                raise Unavailable(f"{path} cannot be written: name a file in an existing directory")
             written = await backups.write(Kind(arguments.kind), path, bar, settings=settings)
             size, sha256, rows, warnings = written.bytes, written.sha256, written.header.rows, written.warnings
     for warning in warnings:
         print(f"stocky: {warning}", file=sys.stderr)
     if arguments.json:
-        told = {"file": str(path), "size_bytes": size, "sha256": sha256, "rows": rows, "warnings": warnings}
-        print(msgspec.json.encode(told).decode())
+        result = {"file": str(path), "size_bytes": size, "sha256": sha256, "rows": rows, "warnings": warnings}
+        print(msgspec.json.encode(result).decode())
     else:
-        print(f"{path}: {sum(rows.values()):,} rows, {size:,} bytes. Prove it with: stocky verify {path}")
+        print(f"{path}: {sum(rows.values()):,} rows, {size:,} bytes. Test it with: stocky verify {path}")
     return 0
 
 
@@ -113,7 +113,7 @@ async def _settings(config: Config) -> Any:
             return await get_settings(read)
     except (StockyError, OSError):
         raise
-    except Exception:  # noqa: BLE001 - an older schema has no settings, and is backed up all the same
+    except Exception:  # noqa: BLE001 - an older schema may have no settings, and is backed up anyway
         return Settings()
     finally:
         await database.close()

@@ -1,4 +1,4 @@
-"""`stocky copy`: everything from one database into another, empty one; the same on SQLite and Postgres, row by row."""
+"""`stocky copy`: copies all data into another, empty database, between SQLite and Postgres, and compares every row."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def register(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "copy",
         help="move to another database: SQLite to Postgres, or back",
-        description="Copies one moment of a database, also while it is served, into an empty one, and compares"
-        " every row of both. Stop Stocky before you copy to switch: what it takes after that moment is not in the copy."
-        " Addresses are like those of STOCKY_DATABASE_URL.",
+        description="Copies a snapshot of a database, also while it is served, into an empty one, and compares every"
+        " row of both. To switch databases, stop Stocky before you copy: later changes are not in the copy. URLs have"
+        " the format of STOCKY_DATABASE_URL.",
     )
     parser.add_argument("source", metavar="SOURCE_URL", help="as in sqlite:////srv/stocky/stocky.db")
     parser.add_argument("target", metavar="TARGET_URL", help="as in postgresql://stocky@db.example.org/stocky")
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     from stocky.db.unreachable import Unreachable
     from stocky.errors import Conflict, StockyError, Unavailable
 
-    # The addresses stand alone: what the settings say of another database is not for these.
+    # The URLs are complete: database settings in the environment do not apply to them.
     given = {
         name: value for name, value in os.environ.items() if not name.startswith(("STOCKY_DATABASE_", "DATABASE_"))
     }
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             configs.append(read(given | {"STOCKY_DATABASE_URL": url}))
         except ConfigError as error:
-            raise ConfigError([told.replace("STOCKY_DATABASE_URL", name) for told in error.problems]) from error
+            raise ConfigError([problem.replace("STOCKY_DATABASE_URL", name) for problem in error.problems]) from error
     source, target = configs
     if source.dialect == "sqlite" and not source.sqlite_path.is_file():
         raise Unavailable(f"There is no database at {source.sqlite_path}, which SOURCE_URL names")
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         is_source = source.dialect == "postgres" and parse(source.database_url) == error.address
         raise Unavailable(error.described("SOURCE_URL" if is_source else "TARGET_URL")) from error
     except StockyError as error:
-        # A conflict is with what is in the target; the source is only read.
+        # Only the target can raise Conflict; the source is only read.
         named = "TARGET_URL" if isinstance(error, Conflict) else "SOURCE_URL or TARGET_URL"
         error.detail = error.detail.replace("STOCKY_DATABASE_URL", named)
         raise
@@ -70,19 +70,22 @@ def run(arguments: argparse.Namespace) -> int:
         print(msgspec.json.encode(copied).decode())
     else:
         width = max(map(len, copied.tables))
-        for table, proof in copied.tables.items():
-            print(f"{table:<{width}} {proof.rows:>10,} rows  {proof.sha256}")
-        print("The copy holds the same as the source did, row by row.")
+        for table, digest in copied.tables.items():
+            print(f"{table:<{width}} {digest.rows:>10,} rows  {digest.sha256}")
+        print("The copy has the same rows as the source.")
     for warning in copied.warnings:
         print(f"stocky: {warning}", file=sys.stderr)
     if copied.missed or copied.is_served:
-        print(f"stocky: {_lacking(copied)}. Stop Stocky, empty the target and copy again to switch.", file=sys.stderr)
+        print(
+            f"stocky: {_missed_events(copied)}. Stop Stocky, empty the target and copy again to switch.",
+            file=sys.stderr,
+        )
     elif not arguments.json:
-        print("Set STOCKY_DATABASE_URL to the new one and start Stocky.")
+        print("Set STOCKY_DATABASE_URL to the new database and start Stocky.")
     return 0
 
 
-def _lacking(copied: Copied) -> str:
+def _missed_events(copied: Copied) -> str:
     if copied.missed:
-        return f"{copied.missed:,} events were recorded in the source meanwhile, and are not in the copy"
-    return "A Stocky serves the source, and what it takes from now on is not in the copy"
+        return f"{copied.missed:,} events were recorded in the source meanwhile and are not in the copy"
+    return "A Stocky serves the source; later changes are not in the copy"

@@ -1,4 +1,4 @@
-"""A bar on the terminal's last line that says how far something is; nothing at all where nobody is looking."""
+"""A progress bar on the terminal's last line; prints nothing when standard error is not a terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ CELLS = 24
 
 
 class ProgressBar:
-    """Called with a phase, what is done of what, and the unit; wiped away at the end of the block."""
+    """A progress callback with phase, done, total and unit; cleared at the end of the block."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._is_shown = sys.stderr.isatty() and not quiet
@@ -39,5 +39,5 @@ def _line(phase: str, done: int, total: int | None, unit: str) -> str:
         return f"{phase} ..."
     share = min(1.0, done / total)
     filled = round(CELLS * share)
-    told = f"{done / 2**20:,.0f} of {total / 2**20:,.0f} MiB" if unit == "bytes" else f"{done:,} of {total:,} {unit}"
-    return f"{phase:<16} [{'#' * filled}{'.' * (CELLS - filled)}] {share:4.0%}  {told}"
+    amount = f"{done / 2**20:,.0f} of {total / 2**20:,.0f} MiB" if unit == "bytes" else f"{done:,} of {total:,} {unit}"
+    return f"{phase:<16} [{'#' * filled}{'.' * (CELLS - filled)}] {share:4.0%}  {amount}"

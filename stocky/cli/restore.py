@@ -1,4 +1,4 @@
-"""`stocky restore`: everything replaced by a backup, proven before and undone by another; asks first."""
+"""`stocky restore`: replaces all data by a checked backup, after backing up the current data; asks first."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from stocky.config import Config
 
 _SERVED = "A Stocky serves this database; stop it, or restore through its API (POST /api/v1/backup/upload/import/full)"
-_WORD = "restore"
+_CONFIRMATION = "restore"
 
 
 def register(subparsers: Any) -> None:
     """Adds the command."""
     parser = subparsers.add_parser(
         "restore",
-        help="replace everything by a backup",
-        description="Loads a backup, an archive or a SQLite file of Stocky's on the side and checks it, backs up what"
-        " is there now, and then puts the one in the place of the other. Whatever fails, the data is what it was.",
+        help="replace all data by a backup",
+        description="Loads a backup, an archive or a Stocky SQLite file into a scratch database and checks it, backs up"
+        " the current data, and then replaces it. If anything fails, the data is unchanged.",
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="a .sql.gz or .zip of Stocky's, or a stocky.db")
-    parser.add_argument("--dry-run", action="store_true", help="do all of it but the replacing; say what would change")
-    parser.add_argument("--force", action="store_true", help="do not ask")
+    parser.add_argument("file", type=Path, metavar="FILE", help="a Stocky .sql.gz or .zip, or a stocky.db")
+    parser.add_argument("--dry-run", action="store_true", help="only check the backup and show what would change")
+    parser.add_argument("--force", action="store_true", help="do not ask for confirmation")
     parser.add_argument("--accept-edited", action="store_true", help=ACCEPT_EDITED)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
@@ -50,9 +50,9 @@ def run(arguments: argparse.Namespace) -> int:
     config = load_settings()
     arguments.file.stat()
     _refuse_itself(config, arguments.file)
-    if not (arguments.dry_run or arguments.force or _agreed(config)):
+    if not (arguments.dry_run or arguments.force or _confirmed(config)):
         return 1
-    nothing: list[str] = []
+    no_database: list[str] = []
     with ExitStack() as stack:
         if arguments.dry_run:
             # Compares with the current data; creates no file in the data directory.
@@ -60,15 +60,15 @@ def run(arguments: argparse.Namespace) -> int:
             if _has_database(config):
                 check_schema(config)
             else:
-                nothing = [f"There is no data in {_where(config)} yet, so this compares with an empty database."]
+                no_database = [f"There is no data in {_where(config)} yet, so this compares with an empty database."]
                 config = stack.enter_context(_empty_database(config))
         else:
             stack.enter_context(serving_lock(config, wait=0, otherwise=_SERVED))
-            # On a new machine there is nothing yet to be replaced; what is made for the restore goes when it fails.
+            # On a new machine there is no database; one created for the restore is removed when it fails.
             stack.enter_context(_new_database_removed_on_failure(config))
             migrate(config)
         result = asyncio.run(_restore(config, arguments))
-    result.warnings = [*nothing, *result.warnings]
+    result.warnings = [*no_database, *result.warnings]
     if arguments.json:
         print(msgspec.json.encode(result).decode())
         return 0
@@ -78,8 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
     for table, counts in result.rows.items():
         changes = result.changes.get(table)
         if counts.before != counts.after or changes is not None:
-            told = f": {_counted(changes)}" if changes is not None else ""
-            print(f"{table:<{width}} {counts.before:>10,} -> {counts.after:,} rows{told}")
+            counted = f": {_change_counts(changes)}" if changes is not None else ""
+            print(f"{table:<{width}} {counts.before:>10,} -> {counts.after:,} rows{counted}")
         for line in _examples(changes) if changes is not None else []:
             print(f"    {line}")
     print(result.message)
@@ -87,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _has_database(config: Config) -> bool:
-    """Whether there are tables of Stocky's."""
+    """Whether Stocky's tables exist."""
     from stocky.db.migrate import list_migrations
 
     if config.dialect == "sqlite" and not config.sqlite_path.is_file():
@@ -97,7 +97,7 @@ def _has_database(config: Config) -> bool:
 
 @contextmanager
 def _empty_database(config: Config) -> Iterator[Config]:
-    """The settings with an empty database, which is gone after the block."""
+    """The settings with an empty database, deleted after the block."""
     import tempfile
 
     import msgspec
@@ -113,7 +113,7 @@ def _empty_database(config: Config) -> Iterator[Config]:
 
 @contextmanager
 def _new_database_removed_on_failure(config: Config) -> Iterator[None]:
-    """Left behind, an empty database would pass for the one that was lost; see new_database."""
+    """Removes a new database on failure: an empty one would be mistaken for the lost one; see new_database."""
     is_new = config.dialect == "sqlite" and not config.sqlite_path.exists()
     try:
         yield
@@ -123,13 +123,13 @@ def _new_database_removed_on_failure(config: Config) -> Iterator[None]:
         raise
 
 
-def _counted(changes: TableChanges) -> str:
+def _change_counts(changes: TableChanges) -> str:
     counts = {"added": changes.added, "removed": changes.removed, "changed": changes.changed}
     return ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
 
 
 def _examples(changes: TableChanges) -> list[str]:
-    """A line for each kind of change, which says that there are more where there are."""
+    """A line for each kind of change; an ellipsis stands for further examples."""
     return [
         f"{what}: {'; '.join(names)}{'; ...' if count > len(names) else ''}"
         for what, count, names in (
@@ -160,7 +160,7 @@ async def _restore(config: Config, arguments: argparse.Namespace) -> ImportResul
 
 
 def _refuse_itself(config: Config, file: Path) -> None:
-    """Raises BadRequest for the very database that would be replaced."""
+    """Raises BadRequest when the file is the database that would be replaced."""
     from stocky.errors import BadRequest
 
     if config.dialect == "sqlite" and config.sqlite_path.exists() and file.samefile(config.sqlite_path):
@@ -171,17 +171,17 @@ def _where(config: Config) -> str:
     return str(config.sqlite_path) if config.dialect == "sqlite" else "the Postgres database"
 
 
-def _agreed(config: Config) -> bool:
+def _confirmed(config: Config) -> bool:
     where = _where(config)
     if not sys.stdin.isatty():
         print(
-            f"stocky: This replaces everything in {where}; there is no terminal to confirm it, so give --force"
+            f"stocky: This replaces all data in {where}; there is no terminal to confirm it, so use --force"
             " (or --dry-run to see what would change)",
             file=sys.stderr,
         )
         return False
-    print(f"This replaces everything in {where}. What is there now is backed up first.", file=sys.stderr)
-    if input(f"Type the word {_WORD} to go on: ").strip() == _WORD:
+    print(f"This replaces all data in {where}. The current data is backed up first.", file=sys.stderr)
+    if input(f"Type the word {_CONFIRMATION} to continue: ").strip() == _CONFIRMATION:
         return True
     print("Nothing was changed.", file=sys.stderr)
     return False

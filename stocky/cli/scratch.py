@@ -1,4 +1,4 @@
-"""Scratch space for commands that only read: whatever directory they need is gone again when they end."""
+"""Scratch space for commands that only read: directories they create are removed when they end."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def scratch_space(config: Config) -> Iterator[Config]:
-    """The settings for a command that only reads, for the length of the block.
+    """The settings for a command that only reads, valid until the end of the block.
 
-    Where there is no data directory, scratch files lie in the system's temporary directory.
+    Without a data directory, scratch files are in the system's temporary directory.
     """
     import msgspec
 
@@ -28,6 +28,6 @@ def scratch_space(config: Config) -> Iterator[Config]:
         yield config
     finally:
         for directory in missing:
-            # One that holds something by now is wanted by someone.
+            # A directory that is not empty by now is in use.
             with suppress(OSError):
                 directory.rmdir()

@@ -1,4 +1,4 @@
-"""`stocky verify`: whether a backup restores, found out by restoring it on trial; the data is not touched."""
+"""`stocky verify`: test-restores a backup into a scratch database; the data is not touched."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 
 from stocky.cli.settings import load_settings
 
-ACCEPT_EDITED = "take a backup that was edited on purpose: all checks but the checksum"
+ACCEPT_EDITED = "accept a backup that was edited on purpose: skip only the checksum check"
 
 
 def register(subparsers: Any) -> None:
     """Adds the command."""
     parser = subparsers.add_parser(
         "verify",
-        help="prove a backup by restoring it on trial",
-        description="Restores a backup or an archive into a database of its own, compares every row with what was"
-        " backed up, and throws that database away. Exits 0 only when nothing is wrong.",
+        help="test-restore a backup",
+        description="Restores a backup or an archive into a scratch database, compares every row with the backed-up"
+        " data, and deletes that database. Exits 0 only when no problem is found.",
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="a .sql.gz or .zip of Stocky's, or a stocky.db")
+    parser.add_argument("file", type=Path, metavar="FILE", help="a Stocky .sql.gz or .zip, or a stocky.db")
     parser.add_argument("--accept-edited", action="store_true", help=ACCEPT_EDITED)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
             print(line)
         if not found.problems:
             rows = f"{sum(found.rows.values()):,} rows{_documents(found.documents_count)}"
-            compared = ", each as it was backed up" if found.is_as_made else "; it has no checksum that holds for them"
+            compared = ", each as it was backed up" if found.is_as_made else "; it has no checksum for them"
             print(f"{arguments.file} restores: {rows}{compared}")
     return 1 if found.problems else 0
 

@@ -1,1 +1,1 @@
-"""The child process that does what is heavy: asked by one JSON object, it ends with whoever asked."""
+"""The worker: a child process for heavy work. It gets one JSON request and exits with its parent."""

@@ -1,4 +1,4 @@
-"""The child process: `python -m stocky.worker` does one heavy thing, and ends with the process that asked for it."""
+"""The child process: `python -m stocky.worker` handles one request, and exits with its parent process."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from stocky.errors import OutOfSpace, StockyError
 from stocky.worker.messages import Call, Failure, Message, Progress, Result
 from stocky.worker.workspace import disk_errors
 
-# Scanners come first: with 10 the child gets about a tenth of a processor that both want.
+# Scanners have priority: with 10 the child gets about a tenth of a contended processor.
 NICENESS = 10
 REPORT_EVERY_SECONDS = 0.1
 
 
 class Reporter:
-    """Says how far the work is, not more often than anyone wants to know."""
+    """Sends progress messages at a limited rate."""
 
     def __init__(self) -> None:
         self._last = ("", 0.0)
@@ -32,47 +32,47 @@ class Reporter:
         now = time.monotonic()
         if phase != self._last[0] or done == total or now - self._last[1] >= REPORT_EVERY_SECONDS:
             self._last = (phase, now)
-            say(Progress(phase, done, total, unit))
+            send(Progress(phase, done, total, unit))
 
 
-def say(message: Message) -> None:
-    """One line to whoever asked."""
+def send(message: Message) -> None:
+    """Sends a message to the parent as one line."""
     sys.stderr.buffer.write(msgspec.json.encode(message) + b"\n")
     sys.stderr.buffer.flush()
 
 
 def main() -> int:
-    """The exit status; what went wrong has been said."""
+    """Handles one request; returns the exit status. Errors are sent to the parent."""
     os.nice(NICENESS)
-    # Ctrl-C reaches every process of a terminal; whoever asked is told as well, and ends this one.
+    # Ctrl-C reaches every process of a terminal; the parent gets it too, and ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     call = msgspec.json.decode(sys.stdin.buffer.readline(), type=Call)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
     try:
         with disk_errors():
             result = _run(call)
     except StockyError as error:
-        say(Failure.of(error))
+        send(Failure.of(error))
         return 1
     except MemoryError:
         traceback.print_exc()
-        say(Failure.of(OutOfSpace("Not enough memory; nothing was changed. Free some and try again")))
+        send(Failure.of(OutOfSpace("Not enough memory; nothing was changed. Free some and try again")))
         return 1
-    say(Result(msgspec.Raw(msgspec.json.encode(result))))
+    send(Result(msgspec.Raw(msgspec.json.encode(result))))
     return 0
 
 
 def _run(call: Call) -> Any:
-    # Imported only when it is needed: a child is to be small.
+    # Imported on demand, to keep the child small.
     module, _, name = call.entry.partition(":")
     entry = getattr(import_module(module), name)
     request_type = next(iter(get_type_hints(entry).values()))
     return entry(msgspec.json.decode(call.request, type=request_type), Reporter())
 
 
-def _end_with_parent() -> None:
-    """Whoever asked holds the other end of standard input; when it closes, nobody waits for the result."""
-    # Not through sys.stdin, which this thread would hold on to when the interpreter ends.
+def _exit_with_parent() -> None:
+    """Exits when the parent closes its end of standard input: then nobody waits for the result."""
+    # Not through sys.stdin, whose lock this thread would hold at interpreter exit.
     os.read(0, 1)
     os._exit(1)
 

@@ -1,4 +1,4 @@
-"""What a child process is asked for and what it answers: one JSON object a line.
+"""The messages between Stocky and a child process: one JSON object per line.
 
 A request names the function that does its work, so the worker imports no feature.
 """
@@ -14,7 +14,7 @@ from stocky.errors import StockyError, Unavailable
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """Work for a child process.
+    """A request to a child process.
 
     `entry` names the function that does it, as "module:name". It takes the request, typed by its first annotation,
     and a progress callback; it may write data to standard output, and what it returns is the result.
@@ -31,7 +31,7 @@ class Call(msgspec.Struct, frozen=True):
 
 
 class Progress(msgspec.Struct, frozen=True, tag="progress"):
-    """How far the work is: `done` of `total` units, or of nobody knows how many."""
+    """The progress of the work: `done` of `total` units; `total` is None when unknown."""
 
     phase: str
     done: int
@@ -40,13 +40,13 @@ class Progress(msgspec.Struct, frozen=True, tag="progress"):
 
 
 class Result(msgspec.Struct, frozen=True, tag="result"):
-    """What the work came to."""
+    """The result of the work."""
 
     value: msgspec.Raw
 
 
 class Failure(msgspec.Struct, frozen=True, tag="failure"):
-    """A StockyError on its way from one process to another, by the name of its class."""
+    """A StockyError sent to the parent, by its class name."""
 
     kind: str
     detail: str
@@ -54,12 +54,12 @@ class Failure(msgspec.Struct, frozen=True, tag="failure"):
 
     @classmethod
     def of(cls, error: StockyError) -> Failure:
-        """What the child sends of an error."""
+        """The message for an error."""
         retry_after = error.headers.get("Retry-After")
         return cls(type(error).__name__, error.detail, int(retry_after) if retry_after else None)
 
     def error(self) -> StockyError:
-        """What the parent raises."""
+        """The error to raise in the parent."""
         if self.retry_after is not None:
             return Unavailable(self.detail, retry_after=self.retry_after)
         made: StockyError = getattr(errors, self.kind)(self.detail)
@@ -71,5 +71,5 @@ Message = Progress | Result | Failure
 
 
 def encode_request(request: Request) -> bytes:
-    """One line."""
+    """The request as one line of JSON."""
     return msgspec.json.encode(Call(request.entry, msgspec.Raw(msgspec.json.encode(request))))

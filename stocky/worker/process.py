@@ -1,4 +1,4 @@
-"""The parent's side of the worker: heavy work runs in a child process, which dies with whoever asked for it.
+"""The parent's side of the worker: runs heavy work in a child process that never outlives the caller.
 
 The request goes to the child's standard input as one JSON object, since it may hold the database's password.
 Reports, the result and errors come back as JSON lines on its standard error; standard output is for data.
@@ -27,35 +27,35 @@ from stocky.worker.messages import Failure, Message, Progress, Request, encode_r
 
 T = TypeVar("T")
 
-# One line of the child at most; a result names every table, or a thousand moves with their reasons.
+# The longest line from the child; a result lists every table, or a thousand moves with reasons.
 LINE_BYTES = 2**23
 DATA_CHUNK = 2**16
-# What is kept for the log of what a child said that is no message: a traceback.
-LINES_KEPT = 40
+# Lines of the child's other output, such as a traceback, that are logged.
+LOGGED_LINES = 40
 
 _decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 _log = logging.getLogger(__name__)
 
 
-async def run_worker(request: Request, into: type[T], report: ProgressCallback) -> T:
-    """What the child's work came to. Raises the StockyError it raised; when this is cancelled the child is killed."""
+async def run_worker(request: Request, result_type: type[T], report: ProgressCallback) -> T:
+    """The child's result. Raises the StockyError it raised; cancelling this kills the child."""
     async with _child(request, data=False) as process:
-        return await _result(process, into, report)
+        return await _result(process, result_type, report)
 
 
-def _ignored(result: Any) -> None:
-    """For those who want the pieces alone."""
+def _ignore_result(result: Any) -> None:
+    """The default `ended` callback: does nothing."""
 
 
 async def stream_worker(
-    request: Request, into: type[Any] = msgspec.Raw, ended: Callable[[Any], None] = _ignored
+    request: Request, result_type: type[Any] = msgspec.Raw, ended: Callable[[Any], None] = _ignore_result
 ) -> AsyncGenerator[bytes, None]:
-    """The child's standard output as it comes; it waits for a slow reader. `ended` is called with the result.
+    """Streams the child's standard output; the child waits for a slow reader. `ended` is called with the result.
 
-    Raises the child's StockyError where it ends, so that what is cut off is never taken for whole.
+    Raises the child's StockyError at the end, so a truncated output is never taken for complete.
     """
     async with _child(request, data=True) as process:
-        ending = asyncio.create_task(_result(process, into, _unheard))
+        ending = asyncio.create_task(_result(process, result_type, _ignore_progress))
         assert process.stdout is not None
         try:
             while chunk := await process.stdout.read(DATA_CHUNK):
@@ -76,15 +76,15 @@ async def _child(request: Request, *, data: bool) -> AsyncIterator[Process]:
         stdin=PIPE,
         stdout=PIPE if data else DEVNULL,
         stderr=PIPE,
-        # The reader takes twice as much ahead of a slow client; results beside data are small.
+        # The reader buffers twice this for a slow client; results beside data are small.
         limit=DATA_CHUNK if data else LINE_BYTES,
         env=os.environ | {"PYTHONPATH": _python_path()},
     )
     try:
         assert process.stdin is not None
-        # A child that has been killed already: uvloop calls its closed pipe a RuntimeError.
+        # The child was already killed: uvloop raises RuntimeError for its closed pipe.
         with suppress(ConnectionError, RuntimeError):
-            # Its end of the pipe stays open: when ours closes, whoever asked is gone.
+            # The pipe stays open: the child exits when our end closes.
             process.stdin.write(encode_request(request) + b"\n")
             await process.stdin.drain()
         yield process
@@ -96,12 +96,12 @@ async def _child(request: Request, *, data: bool) -> AsyncIterator[Process]:
 
 
 def _python_path() -> str:
-    """This very Stocky first, and with -P nothing that happens to lie where the server was started."""
+    """The import path with this Stocky first; -P excludes the server's working directory."""
     return os.pathsep.join([str(Path(stocky.__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 async def _until_reaped(process: Process) -> None:
-    """Waits for the end of the child also when the caller is cancelled meanwhile: the loop may close right after."""
+    """Waits for the child's end even when the caller is cancelled: the loop may close right after."""
     reaping = asyncio.create_task(_reap(process))
     cancelled: asyncio.CancelledError | None = None
     while not reaping.done():
@@ -115,40 +115,40 @@ async def _until_reaped(process: Process) -> None:
 
 async def _reap(process: Process) -> None:
     for pipe in (process.stdout, process.stderr):
-        # A pipe that nobody reads would keep the child's end from being noticed.
+        # An unread pipe would hide the child's exit.
         while pipe is not None and await pipe.read(DATA_CHUNK):
             pass
     await process.wait()
 
 
-async def _result(process: Process, into: type[T], report: ProgressCallback) -> T:
+async def _result(process: Process, result_type: type[T], report: ProgressCallback) -> T:
     assert process.stderr is not None
-    said: deque[str] = deque(maxlen=LINES_KEPT)
+    output: deque[str] = deque(maxlen=LOGGED_LINES)
     while line := await _line(process.stderr):
         try:
             message = _decoder.decode(line)
         except msgspec.MsgspecError:
-            said.append(line.decode("utf-8", "replace").rstrip())
+            output.append(line.decode("utf-8", "replace").rstrip())
             continue
         if isinstance(message, Progress):
             report(message.phase, message.done, message.total, message.unit)
         elif isinstance(message, Failure):
             raise message.error()
         else:
-            return msgspec.json.decode(message.value, type=into)
+            return msgspec.json.decode(message.value, type=result_type)
     status = await process.wait()
-    _log.error("The child process ended with %d and no result:\n%s", status, "\n".join(said))
-    if status == -signal.SIGKILL or any("MemoryError" in line for line in said):
+    _log.error("The child process ended with %d and no result:\n%s", status, "\n".join(output))
+    if status == -signal.SIGKILL or any("MemoryError" in line for line in output):
         raise OutOfSpace("Not enough memory; nothing was changed. Free some and try again")
-    raise Unavailable("The child process failed; nothing was changed. The log says why", retry_after=5)
+    raise Unavailable("The child process failed; nothing was changed. See the log", retry_after=5)
 
 
 async def _line(pipe: asyncio.StreamReader) -> bytes:
     try:
         return await pipe.readline()
     except ValueError:
-        return b"a line too long to be kept\n"
+        return b"(line too long)\n"
 
 
-def _unheard(phase: str, done: int, total: int | None, unit: str) -> None:
+def _ignore_progress(phase: str, done: int, total: int | None, unit: str) -> None:
     return None

@@ -1,7 +1,7 @@
-"""Scratch space beside the stored backups: it goes with its owner, and what a killed owner left is swept away.
+"""Scratch directories beside the stored backups: removed by their owner, or swept when the owner was killed.
 
-The lock on it dies with the process that made it, so nothing that is in use is ever swept. Where the file system has no
-locks, only what nobody has touched for a day is swept.
+The lock on a workspace ends with its process, so a workspace in use is never swept. On a file system without locks,
+only one untouched for a day is swept.
 """
 
 from __future__ import annotations
@@ -28,32 +28,32 @@ _ABANDONED_SECONDS = 86_400
 
 @asynccontextmanager
 async def workspace(backup_dir: Path) -> AsyncIterator[Path]:
-    """A directory of one's own for the length of the block, on the disk where backups lie.
+    """A private directory until the end of the block, on the disk of the backups.
 
-    Raises Unavailable when the directory of backups cannot be written, OutOfSpace.
+    Raises Unavailable when the backup directory cannot be written, OutOfSpace.
     """
     making = asyncio.create_task(asyncio.to_thread(_make, backup_dir))
     try:
-        place, _ = await asyncio.shield(making)
-        yield place
+        directory, _ = await asyncio.shield(making)
+        yield directory
     finally:
-        # Also of a task that is cancelled, even while the directory is being made: nothing may be left half done.
+        # Also for a cancelled task, even while the directory is being created: nothing may be left behind.
         await asyncio.shield(asyncio.create_task(_remove_made(making)))
 
 
 @contextmanager
 def scratch_directory(backup_dir: Path) -> Iterator[Path]:
-    """The same for code that may wait for the disk."""
-    place, owner = _make(backup_dir)
+    """The same for blocking code."""
+    directory, owner = _make(backup_dir)
     try:
-        yield place
+        yield directory
     finally:
-        _remove(place, owner)
+        _remove(directory, owner)
 
 
 @contextmanager
 def disk_errors() -> Iterator[None]:
-    """A block that writes files: a full disk is OutOfSpace, one that cannot be written Unavailable."""
+    """Translates errors of writing files: a full disk to OutOfSpace, a read-only or failing one to Unavailable."""
     try:
         yield
     except OSError as error:
@@ -69,7 +69,7 @@ def disk_errors() -> Iterator[None]:
 
 
 def require_space(directory: Path, needed: int) -> None:
-    """Raises OutOfSpace unless so many bytes are free there."""
+    """Raises OutOfSpace unless `needed` bytes are free in the directory."""
     free = shutil.disk_usage(directory).free
     if free < needed:
         raise OutOfSpace(
@@ -79,26 +79,26 @@ def require_space(directory: Path, needed: int) -> None:
 
 
 def sweep(backup_dir: Path) -> int:
-    """Removes the workspaces whose owner is gone; how many there were."""
+    """Removes workspaces whose owner has ended; returns their number."""
     removed = 0
-    for place in backup_dir.glob(f"{_PREFIX}*"):
+    for directory in backup_dir.glob(f"{_PREFIX}*"):
         with suppress(OSError):
-            owner = os.open(place / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+            owner = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
             try:
-                if _is_abandoned(place, owner):
-                    _empty(place)
+                if _is_abandoned(directory, owner):
+                    _empty(directory)
                     removed += 1
             finally:
                 os.close(owner)
     return removed
 
 
-def _is_abandoned(place: Path, owner: int) -> bool:
-    """Whether nobody owns a workspace any more, whose lock is ours then. Raises BlockingIOError when somebody does."""
+def _is_abandoned(directory: Path, owner: int) -> bool:
+    """Whether a workspace has no owner; then its lock is ours. Raises BlockingIOError while it has one."""
     try:
         lock(owner, wait=False)
     except NoLocks:
-        touched = max(each.stat().st_mtime for each in (place, *place.iterdir()))
+        touched = max(each.stat().st_mtime for each in (directory, *directory.iterdir()))
         return time.time() - touched > _ABANDONED_SECONDS
     return True
 
@@ -107,9 +107,9 @@ def _make(backup_dir: Path) -> tuple[Path, int]:
     try:
         backup_dir.mkdir(parents=True, exist_ok=True)
         while True:
-            place = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=backup_dir))
-            if (owner := _take(place)) is not None:
-                return place, owner
+            directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=backup_dir))
+            if (owner := _take(directory)) is not None:
+                return directory, owner
     except OSError as error:
         if error.errno in _FULL:
             raise OutOfSpace from error
@@ -118,17 +118,17 @@ def _make(backup_dir: Path) -> tuple[Path, int]:
         ) from error
 
 
-def _take(place: Path) -> int | None:
-    """The lock on a new workspace; None when a sweep came first and took it for one that was left behind."""
+def _take(directory: Path) -> int | None:
+    """Locks a new workspace; None when a sweep removed it first."""
     try:
-        owner = os.open(place / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        owner = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     except FileNotFoundError:
         return None
     try:
-        # Without locks a sweep leaves alone what is new.
+        # Without locks a sweep skips new workspaces.
         with suppress(NoLocks):
             lock(owner, wait=False)
-        if os.path.samestat(os.fstat(owner), (place / _LOCK).stat()):
+        if os.path.samestat(os.fstat(owner), (directory / _LOCK).stat()):
             return owner
     except (BlockingIOError, FileNotFoundError):
         pass
@@ -136,9 +136,9 @@ def _take(place: Path) -> int | None:
     return None
 
 
-def _remove(place: Path, owner: int) -> None:
+def _remove(directory: Path, owner: int) -> None:
     with suppress(OSError):
-        _empty(place)
+        _empty(directory)
     os.close(owner)
 
 
@@ -148,14 +148,14 @@ async def _remove_made(making: asyncio.Task[tuple[Path, int]]) -> None:
         await asyncio.to_thread(_remove, *making.result())
 
 
-def _empty(place: Path) -> None:
-    """Removes a workspace, its lock last: what is left of it when this is killed can still be swept."""
-    for entry in place.iterdir():
+def _empty(directory: Path) -> None:
+    """Removes a workspace, its lock last: the rest can still be swept after a kill."""
+    for entry in directory.iterdir():
         if entry.name == _LOCK:
             continue
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
         else:
             entry.unlink()
-    (place / _LOCK).unlink()
-    place.rmdir()
+    (directory / _LOCK).unlink()
+    directory.rmdir()

@@ -1,4 +1,4 @@
-"""What people do without Stocky: rows written past the API, and dumps restored by the database's own program."""
+"""Operations without Stocky: rows written directly, and dumps restored by the database's own client."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.architecture.schema import run
 
 
 def write_down(config: Config, text: str) -> None:
-    """A row of the audit trail with this text, whatever the API would say to it."""
+    """Inserts an audit row with this text, which the API might reject."""
     quoted = "'" + text.replace("'", "''") + "'"
     run(
         config,
@@ -26,9 +26,9 @@ def write_down(config: Config, text: str) -> None:
 
 
 def restore_by_hand(file: Path, url: str) -> None:
-    """`zcat FILE | sqlite3` or `| psql` into an empty database. Raises AssertionError with what the program says.
+    """`zcat FILE | sqlite3` or `| psql` into an empty database. Raises AssertionError with the client's output.
 
-    psql is the one that came with the tests where the machine has none; for sqlite3 Python's own stands in.
+    Without psql on the machine it uses the tests' own; for sqlite3 it uses Python's module.
     """
     text = gzip.decompress(file.read_bytes())
     if not url.startswith("sqlite:"):

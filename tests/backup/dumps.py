@@ -1,4 +1,4 @@
-"""Dumps as tests take, open and bring them back, over HTTP."""
+"""Helpers to create, open and restore dumps over HTTP."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.inventory import Json, get, made
 
 
 async def take(admin: AsyncClient) -> bytes:
-    """A dump of this moment: the gzip file."""
+    """Downloads a new dump as a gzip file."""
     answer = await admin.post("/backup/create/full/download")
     assert answer.status_code == 200, answer.text
     return answer.content
@@ -31,12 +31,12 @@ def as_json(dump: bytes, **options: Any) -> Json:
 
 
 async def restore(admin: AsyncClient, dump: bytes) -> Json:
-    """Everything replaced by the dump; the answer."""
+    """Replaces all data by the dump; returns the response."""
     return made(await admin.post("/backup/import/full", json=as_json(dump, force=True)))
 
 
 async def finished(admin: AsyncClient, job_id: int) -> Json:
-    """The job at its end, however that came."""
+    """The job after it has ended, with any outcome."""
     async with admin.stream("GET", f"/jobs/{job_id}/events") as events:
         async for _ in events.aiter_lines():
             pass
@@ -46,7 +46,7 @@ async def finished(admin: AsyncClient, job_id: int) -> Json:
 
 
 async def done(admin: AsyncClient, started: Any) -> Any:
-    """What came of a job that was begun by this answer."""
+    """The result of the job started by this response."""
     assert started.status_code == 202, started.text
     job = await finished(admin, started.json()["job_id"])
     assert job["status"] == "done", job

@@ -1,4 +1,4 @@
-"""Dumps that somebody altered by hand, with checksums that are right: what no route could answer is not restored."""
+"""Manually altered dumps with valid checksums: values that no route can decode are not restored."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from stocky.config import Config
 from stocky.errors import BadRequest
 from stocky.resources import resource
 from tests.backup.dumps import as_json, take, text_of
-from tests.backup.test_dump import fill, unheard
+from tests.backup.test_dump import fill, ignore_progress
 from tests.faults.backup_hostile import ALTERED, altered
 from tests.inventory import get, refused
 
 
 def loaded(content: bytes, purpose: Purpose, directory: Path) -> str:
-    """What the reader says to a file; empty when it takes it."""
+    """The reader's error for a file; empty when it is accepted."""
     file, scratch = directory / "dump.sql.gz", directory / "scratch.db"
     file.write_bytes(content)
     scratch.unlink(missing_ok=True)
     try:
-        load(LoadRequest(dump=str(file), scratch=str(scratch), purpose=purpose, max_bytes=2**30), unheard)
+        load(LoadRequest(dump=str(file), scratch=str(scratch), purpose=purpose, max_bytes=2**30), ignore_progress)
     except BadRequest as error:
         return error.detail
     return ""
 
 
 @pytest.mark.one_postgres
-async def test_what_no_route_could_answer_is_found(admin: AsyncClient, tmp_path: Path) -> None:
+async def test_values_that_no_route_can_decode_are_found(admin: AsyncClient, tmp_path: Path) -> None:
     await fill(admin)
     dump = text_of(await take(admin))
     wrong = {}
@@ -48,9 +48,9 @@ async def test_what_no_route_could_answer_is_found(admin: AsyncClient, tmp_path:
             ("verify", altered(dump, lines)),
             ("partial", gzip.compress(f"{lines}\n".encode())),
         ):
-            told = loaded(content, purpose, tmp_path)  # type: ignore[arg-type]  # the purposes by name
-            if expected not in told:
-                wrong[name, purpose] = told
+            message = loaded(content, purpose, tmp_path)  # type: ignore[arg-type]  # the purposes by name
+            if expected not in message:
+                wrong[name, purpose] = message
     assert wrong == {}
     harmless = "INSERT INTO \"location\" VALUES(900,'Harmless','','other',NULL,NULL,1,{0},{0});"
     for purpose in ("full", "verify"):
@@ -59,7 +59,7 @@ async def test_what_no_route_could_answer_is_found(admin: AsyncClient, tmp_path:
 
 
 @pytest.mark.one_postgres
-async def test_nothing_changes_when_it_is_refused(admin: AsyncClient, config: Config, tmp_path: Path) -> None:
+async def test_rejected_dump_changes_nothing(admin: AsyncClient, config: Config, tmp_path: Path) -> None:
     await fill(admin)
     dump = text_of(await take(admin))
     lines, expected = ALTERED["JSON that is none"]
@@ -71,17 +71,17 @@ async def test_nothing_changes_when_it_is_refused(admin: AsyncClient, config: Co
     assert await get(admin, "/items/") == before
     file = tmp_path / "altered.sql.gz"
     file.write_bytes(altered(dump, lines))
-    assert expected in " ".join((await verify_file(config, file, unheard)).problems)
+    assert expected in " ".join((await verify_file(config, file, ignore_progress)).problems)
 
 
-async def test_a_hash_that_is_none_fits_no_password() -> None:
+async def test_invalid_hash_matches_no_password() -> None:
     passwords = Passwords()
     for stored in ("x", "", "$argon2id$v=19$m=19456,t=2,p=0$" + "A" * 22 + "$" + "A" * 43):
         assert not await passwords.fits("x", stored)
     passwords.close()
 
 
-def test_every_column_that_is_decoded_as_json_is_checked() -> None:
+def test_every_decoded_json_column_is_checked() -> None:
     data = {table for table in stocky_objects("sqlite").tables if is_data(table)}
     decoded = set()
     for file in resource("sql").rglob("*.sql"):

@@ -1,4 +1,4 @@
-"""`/backup` over HTTP: what existing clients rely on, and what they are told when it cannot be done."""
+"""`/backup` over HTTP: the contract with existing clients, and the errors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def form(content: bytes, name: str = "backup.sql.gz") -> dict[str, tuple[str, by
     return {"file": (name, content, "application/gzip")}
 
 
-async def test_a_backup_is_made_counted_and_kept(admin: AsyncClient, config: Config) -> None:
+async def test_backup_is_made_counted_and_stored(admin: AsyncClient, config: Config) -> None:
     await new_item(admin)
     backup = made(await admin.post("/backup/create/full"))
     assert backup["message"] == f"Full backup created successfully. Size: {backup['backup_size']} bytes (compressed)"
@@ -38,7 +38,7 @@ async def test_a_backup_is_made_counted_and_kept(admin: AsyncClient, config: Con
     assert stored["expires_at"] is not None
 
 
-async def test_a_download_is_a_whole_dump_with_a_name(admin: AsyncClient) -> None:
+async def test_download_is_a_complete_named_dump(admin: AsyncClient) -> None:
     answer = await admin.post("/backup/create/full/download")
     assert answer.headers["content-type"] == "application/gzip"
     assert re.fullmatch(
@@ -49,7 +49,7 @@ async def test_a_download_is_a_whole_dump_with_a_name(admin: AsyncClient) -> Non
     assert lines[-1].startswith("-- complete: ")
 
 
-async def test_what_was_changed_since_is_as_before_after_a_restore(admin: AsyncClient, config: Config) -> None:
+async def test_restore_reverts_later_changes(admin: AsyncClient, config: Config) -> None:
     shelf, tea = await new_location(admin), await new_item(admin, "Tea")
     await new_stock(admin, tea, shelf, 5)
     dump = await take(admin)
@@ -67,7 +67,7 @@ async def test_what_was_changed_since_is_as_before_after_a_restore(admin: AsyncC
     assert await find_faults(config) == []
 
 
-async def test_the_data_of_before_is_in_a_backup_that_brings_it_back(admin: AsyncClient) -> None:
+async def test_safety_backup_restores_the_previous_data(admin: AsyncClient) -> None:
     dump = await take(admin)
     await new_item(admin, "Newer than the backup")
     answer = await restore(admin, dump)
@@ -81,7 +81,7 @@ async def test_the_data_of_before_is_in_a_backup_that_brings_it_back(admin: Asyn
     assert [item["name"] for item in await get(admin, "/items/")] == ["Newer than the backup"]
 
 
-async def test_a_dry_run_says_what_would_change_and_changes_nothing(admin: AsyncClient) -> None:
+async def test_dry_run_lists_changes_and_changes_nothing(admin: AsyncClient) -> None:
     dump = await take(admin)
     await new_item(admin)
     answer = made(await admin.post(FULL, json=as_json(dump, dry_run=True)))
@@ -92,7 +92,7 @@ async def test_a_dry_run_says_what_would_change_and_changes_nothing(admin: Async
     assert await get(admin, "/system/backup/list") == []
 
 
-async def test_a_full_restore_has_to_be_meant(admin: AsyncClient) -> None:
+async def test_full_restore_requires_force(admin: AsyncClient) -> None:
     dump = await take(admin)
     await new_item(admin)
     refused(await admin.post(FULL, json=as_json(dump)), 400, "force=true")
@@ -101,13 +101,13 @@ async def test_a_full_restore_has_to_be_meant(admin: AsyncClient) -> None:
     assert len(await get(admin, "/items/")) == 1
 
 
-async def test_force_may_stand_in_the_form_or_in_the_query(admin: AsyncClient) -> None:
+async def test_force_is_accepted_in_form_and_query(admin: AsyncClient) -> None:
     dump = await take(admin)
     made(await admin.post(UPLOAD_FULL, files=form(dump), data={"force": "true"}))
     made(await admin.post(f"{UPLOAD_FULL}?force=true", files=form(dump)))
 
 
-async def test_rows_are_added_and_those_that_exist_undo_it_or_stay(admin: AsyncClient) -> None:
+async def test_existing_rows_cancel_partial_import_or_stay_with_force(admin: AsyncClient) -> None:
     tea = await new_item(admin, "Tea")
     await new_item(admin, "Salt")
     dump = await take(admin)
@@ -124,26 +124,26 @@ async def test_rows_are_added_and_those_that_exist_undo_it_or_stay(admin: AsyncC
 
 
 @pytest.mark.parametrize("path", [FULL, PARTIAL])
-async def test_what_is_no_backup_is_refused_in_words(admin: AsyncClient, path: str) -> None:
+async def test_invalid_backup_is_rejected_with_a_reason(admin: AsyncClient, path: str) -> None:
     dump = await take(admin)
-    for told, body in {
+    for reason, body in {
         "Invalid base64": {"backup_data": "not base64!", "force": True},
         "Invalid gzip": as_json(b"not gzip at all", force=True),
         "truncated": as_json(packed(text_of(dump).rpartition("-- complete")[0]), force=True),
     }.items():
-        refused(await admin.post(path, json=body), 400, told)
+        refused(await admin.post(path, json=body), 400, reason)
     refused(await admin.post(path, json=as_json(dump[:-20], force=True)), 400, "Invalid gzip")
     refused(await admin.post(path, json=as_json(packed("DROP TABLE item;"), force=True)), 400)
     refused(await admin.post(path, json={"backup_data": "", "force": True, "sure": True}), 422, "sure")
 
 
-async def test_json_is_for_small_dumps(admin: AsyncClient) -> None:
+async def test_large_dump_in_json_is_rejected(admin: AsyncClient) -> None:
     body = {"backup_data": "A" * (45 * 2**20), "force": True}
     refused(await admin.post(FULL, json=body), 413, "/api/v1/backup/upload/import/full")
 
 
 @pytest.mark.parametrize("path", UPLOADS)
-async def test_an_upload_has_to_be_a_form_with_one_dump(admin: AsyncClient, path: str) -> None:
+async def test_upload_must_be_a_form_with_one_dump(admin: AsyncClient, path: str) -> None:
     dump = await take(admin)
     refused(await admin.post(f"{path}?force=true", content=dump), 400, "form")
     refused(await admin.post(f"{path}?force=true", files={"other": ("x.sql.gz", dump)}), 400, "'file'")
@@ -160,7 +160,7 @@ async def test_an_upload_has_to_be_a_form_with_one_dump(admin: AsyncClient, path
     refused(await admin.post(f"{path}?force=true", content=dump, headers=no_boundary), 400, "form")
 
 
-async def test_uploads_leave_nothing_behind(admin: AsyncClient, config: Config) -> None:
+async def test_uploads_leave_no_files(admin: AsyncClient, config: Config) -> None:
     dump = await take(admin)
     made(await admin.post(f"{UPLOAD_FULL}?dry_run=true", files=form(dump)))
     refused(await admin.post(f"{UPLOAD_FULL}?force=true", files=form(b"no gzip")), 400, "Invalid gzip")
@@ -169,20 +169,20 @@ async def test_uploads_leave_nothing_behind(admin: AsyncClient, config: Config) 
 
 
 class TestSmallUploads:
-    """With a bound of 1 MB on uploads."""
+    """With an upload limit of 1 MB."""
 
     @pytest.fixture
     def environ(self, environ: dict[str, str]) -> dict[str, str]:
         return environ | {"STOCKY_MAX_UPLOAD_MB": "1"}
 
     @pytest.mark.parametrize("path", UPLOADS)
-    async def test_what_is_larger_is_refused(self, admin: AsyncClient, config: Config, path: str) -> None:
+    async def test_too_large_upload_is_rejected(self, admin: AsyncClient, config: Config, path: str) -> None:
         answer = await admin.post(f"{path}?force=true", files=form(b"\x1f\x8b" + b"x" * (2 * 2**20)))
         refused(answer, 413, "1 MB", "STOCKY_MAX_UPLOAD_MB")
         assert list(config.backup_dir.iterdir()) == []
 
 
-async def test_sessions_end_with_a_restore_and_keys_go_on(client: AsyncClient, admin: AsyncClient) -> None:
+async def test_restore_ends_sessions_and_keeps_keys(client: AsyncClient, admin: AsyncClient) -> None:
     login = {"username": "admin", "password": "correct horse battery"}
     session = made(await client.post("/auth/login", data=login))
     dump = await take(admin)
@@ -194,7 +194,7 @@ async def test_sessions_end_with_a_restore_and_keys_go_on(client: AsyncClient, a
     made(await client.post("/auth/login", data=login))
 
 
-async def test_what_was_revoked_since_stays_so(admin: AsyncClient, member: AsyncClient) -> None:
+async def test_revocations_survive_a_restore(admin: AsyncClient, member: AsyncClient) -> None:
     key = made(await admin.post("/users/3/api-keys", json={"name": "lost phone"}))
     dump = await take(admin)
     assert (await admin.delete(f"/users/3/api-keys/{key['id']}")).status_code in (200, 204)
@@ -205,7 +205,7 @@ async def test_what_was_revoked_since_stays_so(admin: AsyncClient, member: Async
     refused(await member.get("/items/"), 401)
 
 
-async def test_scans_are_counted_again_at_once_after_a_restore(admin: AsyncClient, scanner: AsyncClient) -> None:
+async def test_scans_are_counted_right_after_a_restore(admin: AsyncClient, scanner: AsyncClient) -> None:
     shelf = await new_location(admin)
     scan = {"upc": "4006381333931", "scanner_id": "s1"}
     made(await admin.put("/scanner/s1/state", json={"mode": "add", "location_id": shelf["id"]}))
@@ -213,14 +213,14 @@ async def test_scans_are_counted_again_at_once_after_a_restore(admin: AsyncClien
     for _ in range(2):
         made(await scanner.post("/scanner/scan", json=scan))
         await restore(admin, dump)
-        # What was known of the item of before must not be believed: it is gone.
+        # The cached previous item must not be used: it no longer exists.
         answer = made(await scanner.post("/scanner/scan", json=scan))
         assert answer["success"] is True
         assert await total(admin, answer["item"]) == 1
 
 
 @pytest.mark.slow
-def test_a_download_that_is_given_up_leaves_nothing(serve, keys: dict[str, str], config: Config) -> None:  # type: ignore[no-untyped-def]  # a fixture that makes context managers
+def test_aborted_download_leaves_nothing(serve, keys: dict[str, str], config: Config) -> None:  # type: ignore[no-untyped-def]  # a fixture that makes context managers
     with serve() as server:
         headers = {"X-API-Key": keys["admin"]}
         with httpx.stream("POST", f"{server.api}/backup/create/full/download", headers=headers) as answer:

@@ -1,4 +1,4 @@
-"""What a restore would change, told before it is done: rows added, removed and changed, with names and no values."""
+"""The changes that a dry run reports: rows added, removed and changed, by name and without values."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.inventory import Json, get, made, new_item, new_location, new_stock
 
 pytestmark = pytest.mark.one_postgres
 
-# More memory than this for so many rows would be a copy of them.
+# More memory than this for so many rows would mean a copy of them.
 ROWS, GROWTH = 60_000, 24 * 2**20
 
 
@@ -40,14 +40,14 @@ async def changes_of(admin: AsyncClient, dump: bytes) -> Json:
     return answer
 
 
-async def test_nothing_is_told_where_nothing_would_change(admin: AsyncClient) -> None:
-    # Texts and numbers of all kinds, which either database writes in its own way.
+async def test_no_changes_are_reported_for_equal_data(admin: AsyncClient) -> None:
+    # Texts and numbers of all kinds, which each database formats differently.
     await fill(admin)
     changes = await changes_of(admin, await take(admin))
     assert changes == {}
 
 
-async def test_rows_added_removed_and_changed_are_told_with_their_names(
+async def test_added_removed_and_changed_rows_are_reported_by_name(
     admin: AsyncClient, signed_in_admin: AsyncClient
 ) -> None:
     shelf, tea, salt = await new_location(admin, "Shelf"), await new_item(admin, "Tea"), await new_item(admin, "Salt")
@@ -76,7 +76,7 @@ async def test_rows_added_removed_and_changed_are_told_with_their_names(
     assert salt["name"] not in json.dumps(changes)
 
 
-async def test_no_hash_and_no_secret_is_told(admin: AsyncClient, signed_in_admin: AsyncClient, config: Config) -> None:
+async def test_no_hash_or_secret_is_reported(admin: AsyncClient, signed_in_admin: AsyncClient, config: Config) -> None:
     dump = await take(admin)
     key = made(await admin.post("/users/2/api-keys", json={"name": "new phone"}))
     url = "https://example.org/hook?token=a-token-in-an-address"
@@ -89,14 +89,14 @@ async def test_no_hash_and_no_secret_is_told(admin: AsyncClient, signed_in_admin
     changes = await changes_of(admin, dump)
     assert changes["api_key"]["examples_removed"] == ["new phone"]
     assert changes["webhook"]["examples_removed"] == ["to the till"]
-    told = json.dumps(changes)
+    text = json.dumps(changes)
     hashes = await schema.run_beside(config, "SELECT password_hash FROM user_account")
     hashes += await schema.run_beside(config, "SELECT key_hash FROM api_key")
     for secret in (key["api_key"], hook["secret"], "a-token-in-an-address", *(row[0] for row in hashes)):
-        assert secret not in told
+        assert secret not in text
 
 
-async def test_every_way_to_look_first_tells_it(
+async def test_every_dry_run_reports_the_changes(
     admin: AsyncClient, environ: dict[str, str], config: Config, tmp_path: Path
 ) -> None:
     await new_item(admin, "Tea")
@@ -114,10 +114,10 @@ async def test_every_way_to_look_first_tells_it(
     assert "1 -> 1 rows: 1 changed\n    changed: Oh no -> Tea (name)\n" in typed.stdout
 
 
-async def test_every_name_can_be_asked_of_either_database(admin: AsyncClient, config: Config, tmp_path: Path) -> None:
+async def test_every_name_query_works_on_both_databases(admin: AsyncClient, config: Config, tmp_path: Path) -> None:
     result, scratch = loaded(await take(admin), tmp_path)
     assert comparing.NAMES.keys() <= result.rows.keys()
-    # Every table is emptied, so that of each row that is left the name is asked for.
+    # Every table is emptied, so that the name of each remaining row is queried.
     await fill(admin)
     await new_location(admin, "Where nothing is")
     asked = CompareRequest(database_url=config.database_url, scratch=str(scratch))
@@ -131,7 +131,7 @@ async def test_every_name_can_be_asked_of_either_database(admin: AsyncClient, co
 
 
 @pytest.mark.one_database
-def test_memory_does_not_grow_with_the_rows(config: Config, tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_rows(config: Config, tmp_path: Path) -> None:
     (tmp_path / "place").mkdir()
     scratch = tmp_path / "place" / "scratch.db"
     with closing(sqlite3.connect(config.sqlite_path)) as live:

@@ -1,4 +1,4 @@
-"""SQLite files as backups: their rows are taken as data, whatever else is in them, and damage or tricks are refused."""
+"""SQLite files as backups: only their rows are read, as data; damaged and malicious files are rejected."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SHELF = (
 
 @pytest.fixture
 def old(databases: TestDatabases, tmp_path: Path) -> Path:
-    """A SQLite file of another Stocky, whose last rows are in the -wal beside it."""
+    """A SQLite file of another Stocky, with its last rows in the -wal file."""
     (tmp_path / "live").mkdir()
     (tmp_path / "old").mkdir()
     copied = tmp_path / "old" / "stocky.db"
@@ -58,7 +58,7 @@ def old(databases: TestDatabases, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def closed(old: Path) -> Path:
-    """The same after a clean stop, without a -wal."""
+    """The same after a clean stop, without a -wal file."""
     with closing(sqlite3.connect(old)) as connection:
         connection.execute("PRAGMA journal_mode = DELETE")
     assert [file.name for file in old.parent.iterdir()] == ["stocky.db"]
@@ -70,11 +70,11 @@ def silent(phase: str, done: int, total: int | None, unit: str) -> None:
 
 
 def loaded(file: Path, directory: Path, *, max_bytes: int = 2**30) -> LoadResult:
-    place = directory / "place"
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir()
+    directory = directory / "place"
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir()
     return load(
-        LoadRequest(dump=str(file), scratch=str(place / "scratch.db"), purpose="full", max_bytes=max_bytes), silent
+        LoadRequest(dump=str(file), scratch=str(directory / "scratch.db"), purpose="full", max_bytes=max_bytes), silent
     )
 
 
@@ -82,9 +82,7 @@ def state(directory: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in directory.iterdir()}
 
 
-def test_a_database_file_and_its_wal_are_restored_by_the_command_line(
-    environ: dict[str, str], config: Config, old: Path
-) -> None:
+def test_command_line_restores_database_file_with_wal(environ: dict[str, str], config: Config, old: Path) -> None:
     before = state(old.parent)
     verified = stocky(environ, "verify", str(old))
     assert (verified.returncode, "as it was backed up" in verified.stdout) == (0, False), verified.stdout
@@ -94,11 +92,11 @@ def test_a_database_file_and_its_wal_are_restored_by_the_command_line(
     assert done.returncode == 0, done.stderr
     assert schema.run(config, "SELECT name FROM location") == [("The old shelf",)]
     assert stocky(environ, "check").returncode == 0
-    # Nothing was made, changed or taken away where it lies.
+    # No file in its directory was created, changed or removed.
     assert state(old.parent) == before
 
 
-async def test_a_database_file_is_uploaded_restored_and_added(
+async def test_database_file_is_uploaded_restored_and_imported(
     admin: AsyncClient, closed: Path, databases: TestDatabases
 ) -> None:
     content = await asyncio.to_thread(closed.read_bytes)
@@ -111,23 +109,23 @@ async def test_a_database_file_is_uploaded_restored_and_added(
     assert (added["tables_affected"], added["records_imported"]) == (["location"], 1)
     answer = made(await admin.post(f"{UPLOAD_FULL}?force=true", files=files))
     assert answer["safety_backup"] is not None
-    # The people of the file are there now, with their keys.
+    # The users of the file exist now, with their keys.
     admin.headers["X-API-Key"] = databases.keys["sqlite"]["admin"]
     assert [each["name"] for each in await get(admin, "/locations/")] == ["The old shelf"]
     cut = {"file": ("stocky.db", content[: len(content) // 2], "application/octet-stream")}
     refused(await admin.post(f"{UPLOAD_FULL}?force=true", files=cut), 400, "damaged")
 
 
-async def test_a_file_in_wal_mode_without_its_wal_is_taken_with_a_warning(old: Path, tmp_path: Path) -> None:
+async def test_wal_mode_file_without_wal_is_accepted_with_a_warning(old: Path, tmp_path: Path) -> None:
     assert loaded(old, tmp_path).warnings == []
     old.with_name("stocky.db-wal").unlink()
     result = loaded(old, tmp_path)
     assert result.rows["location"] == 0
-    assert "what was written last is missing" in result.warnings[0]
+    assert "the last changes are missing" in result.warnings[0]
 
 
 @pytest.mark.one_database
-def test_a_file_of_an_older_schema_is_migrated_and_one_of_a_newer_refused(closed: Path, tmp_path: Path) -> None:
+def test_older_schema_is_migrated_and_newer_rejected(closed: Path, tmp_path: Path) -> None:
     older = tmp_path / "older" / "stocky.db"
     older.parent.mkdir()
     config = load_config(environment(f"sqlite:///{older}", older.parent))
@@ -152,7 +150,7 @@ def test_a_file_of_an_older_schema_is_migrated_and_one_of_a_newer_refused(closed
         loaded(closed, tmp_path)
 
 
-# Changes to a sound file, and what has to be said of it.
+# Changes to a valid file, and the expected error.
 TRICKS: dict[str, tuple[list[str], str]] = {
     "a view for a table": (
         ["DROP TABLE shopping_list_log", "CREATE VIEW shopping_list_log AS SELECT * FROM user_account"],
@@ -184,8 +182,8 @@ TRICKS: dict[str, tuple[list[str], str]] = {
         "refer to a missing user_account",
     ),
     "no admin": (["UPDATE user_account SET is_active = FALSE"], "no active admin"),
-    "the migrations gone": (["DELETE FROM _yoyo_migration"], "none of Stocky's"),
-    "no migration": (["UPDATE _yoyo_migration SET migration_id = 'x''; --'"], "none of Stocky's"),
+    "the migrations gone": (["DELETE FROM _yoyo_migration"], "not Stocky's"),
+    "no migration": (["UPDATE _yoyo_migration SET migration_id = 'x''; --'"], "not Stocky's"),
     "a check that fails": (
         [
             "PRAGMA writable_schema = ON",
@@ -198,10 +196,10 @@ TRICKS: dict[str, tuple[list[str], str]] = {
 
 
 @pytest.mark.one_database
-def test_tricks_in_a_database_file_are_refused(closed: Path, tmp_path: Path) -> None:
+def test_malicious_database_files_are_rejected(closed: Path, tmp_path: Path) -> None:
     sound = closed.read_bytes()
     accepted: dict[str, str] = {}
-    for name, (statements, told) in TRICKS.items():
+    for name, (statements, reason) in TRICKS.items():
         closed.write_bytes(sound)
         with closing(sqlite3.connect(closed, isolation_level=None)) as connection:
             connection.execute("PRAGMA ignore_check_constraints = ON")
@@ -211,13 +209,13 @@ def test_tricks_in_a_database_file_are_refused(closed: Path, tmp_path: Path) -> 
         try:
             accepted[name] = str(loaded(closed, tmp_path))
         except StockyError as refusal:
-            if told not in refusal.detail:
+            if reason not in refusal.detail:
                 accepted[name] = refusal.detail
     assert accepted == {}
 
 
 @pytest.mark.one_database
-def test_what_is_not_stockys_is_left_out_and_named(closed: Path, tmp_path: Path) -> None:
+def test_foreign_tables_are_left_out_with_a_warning(closed: Path, tmp_path: Path) -> None:
     with closing(sqlite3.connect(closed, isolation_level=None)) as connection:
         connection.execute("CREATE TABLE notes (text)")
         connection.execute("CREATE VIEW report AS SELECT name FROM location")
@@ -225,11 +223,11 @@ def test_what_is_not_stockys_is_left_out_and_named(closed: Path, tmp_path: Path)
         connection.execute("CREATE INDEX mine ON location (lower(name))")
     result = loaded(closed, tmp_path)
     assert result.rows["location"] == 1
-    assert result.warnings == ["What is not Stocky's was left out: notes, report"]
+    assert result.warnings == ["Tables and views that are not Stocky's were left out: notes, report"]
 
 
 @pytest.mark.one_database
-def test_damaged_database_files_are_refused_or_hold_every_row(closed: Path, tmp_path: Path) -> None:
+def test_damaged_database_files_are_rejected_or_complete(closed: Path, tmp_path: Path) -> None:
     sound = closed.read_bytes()
     expected = loaded(closed, tmp_path).rows
     random.seed(5)
@@ -241,13 +239,13 @@ def test_damaged_database_files_are_refused_or_hold_every_row(closed: Path, tmp_
         except (BadRequest, Conflict, TooLarge):
             refusals += 1
         else:
-            # What was hit then is a page of an index, or one that nothing is on.
+            # The damage hit an index page or an unused page.
             assert result.rows == expected
     assert refusals > 20
 
 
 @pytest.mark.one_database
-def test_a_database_file_is_bounded_also_when_it_is_packed(closed: Path, tmp_path: Path) -> None:
+def test_packed_database_file_is_bounded(closed: Path, tmp_path: Path) -> None:
     size = closed.stat().st_size
     packed = tmp_path / "stocky.db.gz"
     packed.write_bytes(gzip.compress(gzip.compress(closed.read_bytes())))
@@ -258,9 +256,7 @@ def test_a_database_file_is_bounded_also_when_it_is_packed(closed: Path, tmp_pat
 
 
 @pytest.mark.one_database
-def test_a_database_file_that_is_in_use_is_refused(
-    environ: dict[str, str], config: Config, old: Path, tmp_path: Path
-) -> None:
+def test_database_file_in_use_is_rejected(environ: dict[str, str], config: Config, old: Path, tmp_path: Path) -> None:
     itself = stocky(environ, "restore", str(config.sqlite_path), "--force")
     assert (itself.returncode, "would be replaced" in itself.stderr) == (1, True)
     with old.with_name("stocky.db-serving").open("w") as lock:
@@ -269,5 +265,5 @@ def test_a_database_file_that_is_in_use_is_refused(
             loaded(old, tmp_path)
     loaded(old, tmp_path)
     old.with_name("stocky.db-journal").write_bytes(b"x" * 600)
-    with pytest.raises(BadRequest, match="being written"):
+    with pytest.raises(BadRequest, match="has not finished"):
         loaded(old, tmp_path)

@@ -1,4 +1,4 @@
-"""Dumps, seen by those who have nothing but a dump and their database's own program."""
+"""Dumps, restored with only the database's own client."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ Restore = Callable[[Path], Config]
 
 @pytest.fixture
 def restored(dialect: str, databases: TestDatabases, tmp_path: Path) -> Iterator[Restore]:
-    """`restored(file)`: the settings of a Stocky on a new database that the dump was restored to by hand."""
+    """`restored(file)`: the settings of a Stocky on a new database with the manually restored dump."""
     numbers = count(1)
     with ExitStack() as stack:
 
@@ -70,13 +70,13 @@ def restored(dialect: str, databases: TestDatabases, tmp_path: Path) -> Iterator
         yield restore
 
 
-def unheard(phase: str, done: int, total: int | None, unit: str) -> None:
+def ignore_progress(phase: str, done: int, total: int | None, unit: str) -> None:
     return None
 
 
 async def taken(config: Config, tmp_path: Path, name: str = "dump.sql.gz") -> Path:
     file = tmp_path / name
-    await dump_to_file(config, file, unheard)
+    await dump_to_file(config, file, ignore_progress)
     return file
 
 
@@ -92,7 +92,7 @@ async def fill(admin: AsyncClient) -> None:
     await new_item(admin, "Rice")
 
 
-async def test_the_database_s_own_program_restores_every_row(
+async def test_database_client_restores_every_row(
     admin: AsyncClient, config: Config, restored: Restore, tmp_path: Path
 ) -> None:
     await fill(admin)
@@ -105,7 +105,7 @@ async def test_the_database_s_own_program_restores_every_row(
     assert {table for table in before if before[table] != after[table]} <= EXCLUDED_TABLES
 
 
-async def test_stocky_starts_and_goes_on_counting_on_what_was_restored(
+async def test_stocky_runs_on_a_manually_restored_dump(
     admin: AsyncClient, config: Config, restored: Restore, tmp_path: Path
 ) -> None:
     await fill(admin)
@@ -120,7 +120,7 @@ async def test_stocky_starts_and_goes_on_counting_on_what_was_restored(
         made(await again.post("/items/", json={"name": "Newer"}))
 
 
-async def test_a_dump_of_what_was_restored_is_the_same_dump(
+async def test_dump_of_restored_data_is_identical(
     admin: AsyncClient, config: Config, restored: Restore, tmp_path: Path
 ) -> None:
     await fill(admin)
@@ -128,7 +128,7 @@ async def test_a_dump_of_what_was_restored_is_the_same_dump(
         write_down(config, text)
     dump = await taken(config, tmp_path)
     again = await taken(restored(dump), tmp_path, "again.sql.gz")
-    # The moment is another one, and the last line knows it.
+    # The time differs, and so does the footer.
     (*lines, last), (*lines_again, last_again) = (
         [line for line in text_of(file).splitlines() if not line.startswith("-- taken_at: ")] for file in (dump, again)
     )
@@ -139,11 +139,11 @@ async def test_a_dump_of_what_was_restored_is_the_same_dump(
     assert footer.tables == footer_again.tables
 
 
-async def test_a_dump_says_what_it_holds(admin: AsyncClient, config: Config, tmp_path: Path) -> None:
+async def test_header_and_footer_describe_the_dump(admin: AsyncClient, config: Config, tmp_path: Path) -> None:
     await fill(admin)
     file = tmp_path / "dump.sql.gz"
-    told: list[tuple[str, int, int | None, str]] = []
-    result = await dump_to_file(config, file, lambda *report: told.append(report))
+    reports: list[tuple[str, int, int | None, str]] = []
+    result = await dump_to_file(config, file, lambda *report: reports.append(report))
     text = text_of(file)
     header, footer = read_header(text), read_footer(text.splitlines()[-1])
     assert header == result.header
@@ -153,20 +153,20 @@ async def test_a_dump_says_what_it_holds(admin: AsyncClient, config: Config, tmp
     assert header.dialect == config.dialect
     assert header.schema == schema_version(config.dialect)
     assert header.rows["item"] == 2
-    assert header.rows == {table: proof.rows for table, proof in footer.tables.items()}
+    assert header.rows == {table: digest.rows for table, digest in footer.tables.items()}
     assert header.rows.keys() == {table for table in stocky_objects(config.dialect).tables if is_data(table)}
     events = "".join(line for line in text.splitlines(keepends=True) if line.startswith('INSERT INTO "stock_event"'))
     assert footer.tables["stock_event"].sha256 == hashlib.sha256(events.encode()).hexdigest()
     assert result.bytes == file.stat().st_size
     assert result.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
-    assert told[-1] == ("dumping", footer.rows, footer.rows, "rows")
+    assert reports[-1] == ("dumping", footer.rows, footer.rows, "rows")
 
 
-async def test_only_the_owner_may_read_a_dump(config: Config, tmp_path: Path) -> None:
+async def test_only_the_owner_can_read_a_dump(config: Config, tmp_path: Path) -> None:
     assert stat.S_IMODE((await taken(config, tmp_path)).stat().st_mode) == 0o600
 
 
-async def test_a_dump_holds_no_sessions_and_names_no_hosts(client: AsyncClient, config: Config, tmp_path: Path) -> None:
+async def test_dump_has_no_sessions_and_no_host_names(client: AsyncClient, config: Config, tmp_path: Path) -> None:
     made(await client.post("/auth/login", data={"username": "admin", "password": PASSWORD}))
     assert run(config, "SELECT count(*) FROM sign_in") == [(1,)]
     text = text_of(await taken(config, tmp_path))
@@ -176,7 +176,7 @@ async def test_a_dump_holds_no_sessions_and_names_no_hosts(client: AsyncClient, 
         assert f'INSERT INTO "{table}"' not in text
 
 
-async def test_what_is_not_stocky_s_stays_out_of_a_dump(config: Config, restored: Restore, tmp_path: Path) -> None:
+async def test_foreign_objects_are_not_in_a_dump(config: Config, restored: Restore, tmp_path: Path) -> None:
     for statement in (
         "CREATE TABLE neighbour (item_id INTEGER REFERENCES item (id))",
         "CREATE VIEW neighbours AS SELECT item_id FROM neighbour",
@@ -188,7 +188,7 @@ async def test_what_is_not_stocky_s_stays_out_of_a_dump(config: Config, restored
     assert await find_faults(restored(dump)) == []
 
 
-async def test_a_dump_taken_under_writers_is_one_moment(
+async def test_dump_during_writes_is_a_snapshot(
     admin: AsyncClient, config: Config, restored: Restore, tmp_path: Path
 ) -> None:
     await fill(admin)
@@ -209,7 +209,7 @@ async def test_a_dump_taken_under_writers_is_one_moment(
         assert await find_faults(restored(file)) == []
 
 
-async def test_a_streamed_dump_is_whole(admin: AsyncClient, config: Config, restored: Restore, tmp_path: Path) -> None:
+async def test_streamed_dump_is_complete(admin: AsyncClient, config: Config, restored: Restore, tmp_path: Path) -> None:
     await fill(admin)
     file = tmp_path / "streamed.sql.gz"
     file.write_bytes(b"".join([piece async for piece in await stream_dump(config)]))
@@ -218,7 +218,7 @@ async def test_a_streamed_dump_is_whole(admin: AsyncClient, config: Config, rest
     assert list(config.backup_dir.iterdir()) == []
 
 
-async def test_a_database_that_was_never_migrated_is_not_dumped(empty_environ: dict[str, str], tmp_path: Path) -> None:
+async def test_unmigrated_database_is_not_dumped(empty_environ: dict[str, str], tmp_path: Path) -> None:
     config = load(empty_environ)
     with pytest.raises(Unavailable):
         await stream_dump(config)
@@ -228,13 +228,13 @@ async def test_a_database_that_was_never_migrated_is_not_dumped(empty_environ: d
     assert list(config.backup_dir.iterdir()) == []
 
 
-async def test_a_full_disk_is_told_as_one(config: Config, tmp_path: Path) -> None:
+async def test_full_disk_is_reported(config: Config, tmp_path: Path) -> None:
     request = DumpRequest(database_url=config.database_url, scratch=str(tmp_path), output="/dev/full")
     with pytest.raises(OutOfSpace):
-        await run_worker(request, DumpResult, unheard)
+        await run_worker(request, DumpResult, ignore_progress)
 
 
-async def test_a_dump_finds_stocky_in_whatever_schema_it_works(databases: TestDatabases, tmp_path: Path) -> None:
+async def test_dump_uses_the_current_schema(databases: TestDatabases, tmp_path: Path) -> None:
     with databases.empty("postgres-embedded", tmp_path) as url, databases.empty("postgres-embedded", tmp_path) as other:
         config = load(settings(url, tmp_path))
         name = urlsplit(url).path.strip("/")
@@ -247,13 +247,11 @@ async def test_a_dump_finds_stocky_in_whatever_schema_it_works(databases: TestDa
         check_schema(load(settings(other, tmp_path)))
 
 
-async def test_what_stocky_loads_of_a_dump_is_what_was_dumped(
-    admin: AsyncClient, config: Config, tmp_path: Path
-) -> None:
+async def test_loaded_dump_equals_the_database(admin: AsyncClient, config: Config, tmp_path: Path) -> None:
     await fill(admin)
     for text in HARD_TEXTS:
         write_down(config, text)
-    verification = await verify_file(config, await taken(config, tmp_path), unheard)
+    verification = await verify_file(config, await taken(config, tmp_path), ignore_progress)
     assert verification.problems == []
     assert verification.rows["audit_entry"] >= len(HARD_TEXTS)
 

@@ -1,4 +1,4 @@
-"""What a database holds that is not Stocky's: no backup holds it, each says so, and each restores all the same."""
+"""Foreign objects in a database: no backup holds them, each backup warns about them, and restores anyway."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 from httpx import AsyncClient
 
 from stocky.backup.copy import copy
-from stocky.backup.dump.foreign import NAMED, foreign_to_postgres, foreign_to_sqlite
+from stocky.backup.dump.foreign_objects import NAMED, foreign_objects_in_postgres, foreign_objects_in_sqlite
 from stocky.backup.dump.objects import Objects, stocky_objects
 from stocky.backup.dump.tables import is_index_of_search
 from stocky.backup.service import dump_to_file, verify_file
@@ -26,7 +26,7 @@ from stocky.stock.consistency import find_faults
 from tests.architecture.schema import run, run_beside
 from tests.backup.by_hand import restore_by_hand
 from tests.backup.dumps import as_json, packed, restore, take, text_of
-from tests.backup.test_dump import fill, unheard
+from tests.backup.test_dump import fill, ignore_progress
 from tests.cli.running import stocky
 from tests.conftest import TestDatabases, settings
 from tests.inventory import get, made, refused
@@ -60,7 +60,7 @@ TABLES_OF_SQLITE = {
 
 
 def make(config: Config, *, tables: bool = True) -> set[str]:
-    """Objects of somebody else; their names. `tables` leaves out what a SQLite file is not restored with."""
+    """Creates foreign objects; returns their names. Without `tables` only those that do not block a restore."""
     own = {**ON_SQLITE, **(TABLES_OF_SQLITE if tables else {})} if config.dialect == "sqlite" else ON_POSTGRES
     for statement in {**ON_BOTH, **own}:
         run(config, statement)
@@ -70,12 +70,12 @@ def make(config: Config, *, tables: bool = True) -> set[str]:
 def found(config: Config) -> list[str]:
     if config.dialect == "sqlite":
         with closing(sqlite3.connect(config.sqlite_path)) as connection:
-            return foreign_to_sqlite(connection)
+            return foreign_objects_in_sqlite(connection)
 
     async def ask() -> list[str]:
         connection = await asyncpg.connect(config.database_url)
         try:
-            return await foreign_to_postgres(connection)
+            return await foreign_objects_in_postgres(connection)
         finally:
             await connection.close()
 
@@ -83,13 +83,13 @@ def found(config: Config) -> list[str]:
 
 
 def named_in(warnings: list[str], names: set[str]) -> bool:
-    """Whether each of the names is told, or there are more of them than are."""
+    """Whether the text lists all names, or the maximum number and a count of the rest."""
     text = " ".join(warnings)
-    told = {name for name in names if name in text}
-    return told == names or (f" and {len(names) - NAMED} more" in text and len(told) == NAMED)
+    named = {name for name in names if name in text}
+    return named == names or (f" and {len(names) - NAMED} more" in text and len(named) == NAMED)
 
 
-def test_what_is_stocky_s_is_what_its_migrations_make(config: Config) -> None:
+def test_known_objects_are_those_of_the_migrations(config: Config) -> None:
     assert found(config) == []
     known = stocky_objects(config.dialect)
     assert {name for name in _present(config) if not is_index_of_search(name)} >= _names(known)
@@ -116,25 +116,25 @@ def elsewhere(dialect: str, databases: TestDatabases, tmp_path: Path) -> Iterato
         yield load(settings(url, tmp_path / "elsewhere"))
 
 
-async def test_a_backup_names_what_it_leaves_out_and_restores(
+async def test_backup_warns_about_foreign_objects_and_restores(
     admin: AsyncClient, config: Config, elsewhere: Config, tmp_path: Path
 ) -> None:
     await fill(admin)
     names = await asyncio.to_thread(make, config)
     file = tmp_path / "dump.sql.gz"
-    result = await dump_to_file(config, file, unheard)
+    result = await dump_to_file(config, file, ignore_progress)
     assert named_in(result.warnings, names)
     text = gzip.decompress(file.read_bytes()).decode()
     for word in ("stock_event_by_sku", "item_by_seller", "shop_number", "item_seen", "shelves", "neighbour", "words"):
         assert word not in text
-    assert (await verify_file(config, file, unheard)).problems == []
+    assert (await verify_file(config, file, ignore_progress)).problems == []
     restore_by_hand(file, elsewhere.database_url)
     assert await find_faults(elsewhere) == []
     assert await find_faults(config) == []
     assert await asyncio.to_thread(found, elsewhere) == []
 
 
-async def test_the_answer_the_list_and_the_log_name_it_once(
+async def test_response_list_and_log_warn_once(
     admin: AsyncClient, config: Config, caplog: pytest.LogCaptureFixture
 ) -> None:
     await asyncio.to_thread(run, config, "CREATE INDEX stock_event_by_sku ON stock_event (sku_id)")
@@ -142,7 +142,9 @@ async def test_the_answer_the_list_and_the_log_name_it_once(
         answers = [made(await admin.post("/backup/create/full")) for _ in range(2)]
         await take(admin)
     for answer in answers:
-        assert answer["warnings"] == ["Not in the backup, because it is not Stocky's: index stock_event_by_sku"]
+        assert answer["warnings"] == [
+            "Not in the backup, because these objects are not Stocky's: index stock_event_by_sku"
+        ]
     assert [backup["warnings"] for backup in await get(admin, "/system/backup/list")] == [
         answer["warnings"] for answer in answers
     ]
@@ -150,17 +152,17 @@ async def test_the_answer_the_list_and_the_log_name_it_once(
 
 
 @pytest.mark.one_postgres
-def test_the_command_line_names_it(environ: dict[str, str], config: Config, tmp_path: Path) -> None:
+def test_command_line_warns_about_foreign_objects(environ: dict[str, str], config: Config, tmp_path: Path) -> None:
     run(config, "CREATE INDEX stock_event_by_sku ON stock_event (sku_id)")
-    told = "stocky: Not in the backup, because it is not Stocky's: index stock_event_by_sku\n"
+    warning = "stocky: Not in the backup, because these objects are not Stocky's: index stock_event_by_sku\n"
     for name in ("a.sql.gz", "a.zip"):
         done = stocky(environ, "backup", "-o", str(tmp_path / name))
         assert done.returncode == 0
-        assert told in done.stderr
+        assert warning in done.stderr
     assert stocky(environ, "verify", str(tmp_path / "a.sql.gz")).returncode == 0
 
 
-async def test_a_restore_names_what_goes_with_the_tables(admin: AsyncClient, config: Config) -> None:
+async def test_restore_warns_about_objects_lost_with_tables(admin: AsyncClient, config: Config) -> None:
     await fill(admin)
     dump = await take(admin)
     await asyncio.to_thread(make, config, tables=False)
@@ -169,16 +171,16 @@ async def test_a_restore_names_what_goes_with_the_tables(admin: AsyncClient, con
     for name in ("index stock_event_by_sku", "index item_by_seller", "column item.shop_number", "trigger item_seen"):
         assert name in warning
     if config.dialect == "postgres":
-        # As it always was: what is built on the tables is not dropped with them.
+        # Objects that depend on the tables are not dropped with them.
         await run_beside(config, "ALTER TABLE scanner DROP CONSTRAINT beside")
     answer = await restore(admin, dump)
-    assert any(each.startswith("Lost with the tables") for each in answer["warnings"])
+    assert any(each.startswith("Lost with their tables") for each in answer["warnings"])
     left = await asyncio.to_thread(found, config)
     assert left == ([] if config.dialect == "sqlite" else ["function seen", "sequence numbers", "table neighbour"])
     assert await find_faults(config) == []
 
 
-async def test_a_restore_over_somebody_s_table_keeps_it_or_refuses(admin: AsyncClient, config: Config) -> None:
+async def test_restore_keeps_foreign_table_or_is_rejected(admin: AsyncClient, config: Config) -> None:
     dump = await take(admin)
     for statement in ("CREATE TABLE neighbour (name TEXT)", "INSERT INTO neighbour VALUES ('kept')"):
         await run_beside(config, statement)
@@ -190,7 +192,7 @@ async def test_a_restore_over_somebody_s_table_keeps_it_or_refuses(admin: AsyncC
     assert await run_beside(config, "SELECT name FROM neighbour") == [("kept",)]
 
 
-async def test_rows_are_added_beside_it(admin: AsyncClient, config: Config) -> None:
+async def test_partial_import_works_beside_foreign_objects(admin: AsyncClient, config: Config) -> None:
     await fill(admin)
     dump = await take(admin)
     await asyncio.to_thread(make, config)
@@ -200,15 +202,15 @@ async def test_rows_are_added_beside_it(admin: AsyncClient, config: Config) -> N
 
 
 @pytest.mark.one_postgres
-async def test_a_copy_names_what_it_leaves_out(admin: AsyncClient, config: Config, elsewhere: Config) -> None:
+async def test_copy_warns_about_foreign_objects(admin: AsyncClient, config: Config, elsewhere: Config) -> None:
     await fill(admin)
     names = await asyncio.to_thread(make, config)
-    copied = await copy(config, elsewhere, unheard)
+    copied = await copy(config, elsewhere, ignore_progress)
     assert named_in(copied.warnings, names)
     assert await asyncio.to_thread(found, elsewhere) == []
 
 
-async def test_a_backup_of_before_that_holds_somebody_s_index_restores(admin: AsyncClient, config: Config) -> None:
+async def test_old_backup_with_foreign_index_restores(admin: AsyncClient, config: Config) -> None:
     await fill(admin)
     text = text_of(await take(admin))
     statement = (
@@ -222,6 +224,6 @@ async def test_a_backup_of_before_that_holds_somebody_s_index_restores(admin: As
 
 
 def _footer(body: str, text: str) -> str:
-    """The last line for a changed text with the same rows."""
+    """The footer for a changed text with the same rows."""
     footer = json.loads(text.rpartition("-- complete: ")[2])
     return f"-- complete: {json.dumps(footer | {'sha256': hashlib.sha256(body.encode()).hexdigest()})}\n"

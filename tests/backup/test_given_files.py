@@ -1,4 +1,4 @@
-"""Dumps as people have them: unpacked, packed twice, through an editor or a browser, edited, or something else."""
+"""Dumps as users have them: unpacked, packed twice, changed by an editor or browser, edited, or other files."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def crlf(text: bytes) -> bytes:
     return text.replace(b"\n", b"\r\n")
 
 
-# The text of a dump as it may arrive, with every row as it was.
+# Changes to a dump's file that keep every row.
 AS_GIVEN: dict[str, Callable[[bytes], bytes]] = {
     "unpacked": lambda text: text,
     "gzipped twice": lambda text: gzip.compress(gzip.compress(text)),
@@ -49,21 +49,21 @@ AS_GIVEN: dict[str, Callable[[bytes], bytes]] = {
     "with blank lines at its end": lambda text: text + b"\n \n\n",
 }
 
-# What is no backup, or is one no longer, and what has to be said of it.
+# Files that are not valid backups, and the expected error.
 NOT_TAKEN: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "cut in its last line": (lambda text: text[:-40], "truncated"),
     "without its last line": (lambda text: text[: text.rindex(b"-- complete")], "truncated"),
-    "cut gzip": (lambda text: gzip.compress(text)[:-30], "Invalid gzip file: it was cut off"),
-    "cut gzip in gzip": (lambda text: gzip.compress(gzip.compress(text)[:-30]), "Invalid gzip file: it was cut off"),
+    "cut gzip": (lambda text: gzip.compress(text)[:-30], "Invalid gzip file: it is truncated"),
+    "cut gzip in gzip": (lambda text: gzip.compress(gzip.compress(text)[:-30]), "Invalid gzip file: it is truncated"),
     "damaged gzip": (lambda text: gzip.compress(text)[:-8] + b"damaged!", "Invalid gzip file: it is damaged"),
     "gzipped five times": (
         lambda text: gzip.compress(gzip.compress(gzip.compress(gzip.compress(gzip.compress(text))))),
-        "more than 3 times over",
+        "more than 3 times",
     ),
     "UTF-16": (lambda text: text.decode().encode("utf-16"), "UTF-16"),
     "gzipped UTF-16": (lambda text: gzip.compress(text.decode().encode("utf-16")), "UTF-16"),
     "Latin-1": (lambda text: text.decode().encode("latin-1"), "not in UTF-8"),
-    "trailing blanks removed": (lambda text: text.replace(b"blank \n", b"blank\n"), "text is not what its last line"),
+    "trailing blanks removed": (lambda text: text.replace(b"blank \n", b"blank\n"), "text does not match the checksum"),
     "a web page": (lambda _: b"<!DOCTYPE html><title>Sign in</title>", "web page"),
     "JSON": (lambda _: b'{"status": 401, "detail": "Authentication required"}', "JSON"),
     "xz": (lambda _: b"\xfd7zXZ\x00\x00\x04", "unxz"),
@@ -71,11 +71,11 @@ NOT_TAKEN: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "base64": (lambda text: base64.b64encode(gzip.compress(text, mtime=0)), "base64 -d"),
     "bytes taken for text": (
         lambda text: gzip.compress(text).decode("utf-8", "replace").encode(),
-        "took the gzip file for text",
+        "treated the gzip file as text",
     ),
-    "zlib without gzip": (lambda text: zlib.compress(text), "neither packed with gzip"),
+    "zlib without gzip": (lambda text: zlib.compress(text), "neither gzip"),
     "nothing": (lambda _: b"", "empty"),
-    "nothing, unpacked": (lambda _: b"\n\n", "neither packed"),
+    "nothing, unpacked": (lambda _: b"\n\n", "neither gzip"),
     "sqlite3's .dump": (
         lambda _: b"PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\nCREATE TABLE x(y);\n",
         "cat FILE | sql",
@@ -114,9 +114,7 @@ async def fill(admin: AsyncClient) -> None:
 
 
 @pytest.mark.one_database
-async def test_a_dump_is_taken_whatever_was_done_to_the_file_as_long_as_its_text_is_whole(
-    admin: AsyncClient, tmp_path: Path
-) -> None:
+async def test_repackaged_dump_with_complete_text_is_accepted(admin: AsyncClient, tmp_path: Path) -> None:
     await fill(admin)
     text = gzip.decompress(await take(admin))
     expected = loaded(gzip.compress(text), tmp_path).rows
@@ -127,7 +125,7 @@ async def test_a_dump_is_taken_whatever_was_done_to_the_file_as_long_as_its_text
 
 
 @pytest.mark.one_database
-async def test_a_dump_of_several_chunks_with_crlf_is_taken(admin: AsyncClient, config: Config, tmp_path: Path) -> None:
+async def test_large_dump_with_crlf_is_accepted(admin: AsyncClient, config: Config, tmp_path: Path) -> None:
     await new_item(admin)
     known = json.dumps({"known": list(range(400_000))}, indent=0)
     await schema.run_beside(config, f"UPDATE item SET upc_data = '{known}'")
@@ -137,31 +135,31 @@ async def test_a_dump_of_several_chunks_with_crlf_is_taken(admin: AsyncClient, c
 
 
 @pytest.mark.one_database
-async def test_what_is_not_taken_is_named_with_what_to_do(admin: AsyncClient, tmp_path: Path) -> None:
+async def test_rejection_names_the_file_kind_and_next_step(admin: AsyncClient, tmp_path: Path) -> None:
     await fill(admin)
     text = gzip.decompress(await take(admin))
-    for name, (given, told) in NOT_TAKEN.items():
+    for name, (given, reason) in NOT_TAKEN.items():
         content = given(text)
         assert content != text, name
         with pytest.raises(BadRequest) as refusal:
             loaded(content, tmp_path)
-        assert told in refusal.value.detail, (name, refusal.value.detail)
+        assert reason in refusal.value.detail, (name, refusal.value.detail)
 
 
 @pytest.mark.one_database
-async def test_every_layer_of_gzip_is_bounded(admin: AsyncClient, tmp_path: Path) -> None:
+async def test_every_gzip_layer_is_bounded(admin: AsyncClient, tmp_path: Path) -> None:
     text = gzip.decompress(await take(admin))
     zeros = gzip.compress(text[: text.index(b"BEGIN")] + (b"--" + b" " * 1_000 + b"\n") * (75 * 2**10), 9)
-    # Each packs to little again, since it is all the same.
+    # Each compresses well again, since the text is uniform.
     for content in (zeros, gzip.compress(zeros), gzip.compress(gzip.compress(zeros))):
-        with pytest.raises(BadRequest, match="far more than text"):
+        with pytest.raises(BadRequest, match="far more bytes than text"):
             loaded(content, tmp_path)
-    # A layer between that is large, and holds next to nothing.
+    # A large intermediate layer with almost no content.
     empty = b"\x1f\x8b\x08\x04" + bytes(6) + b"\xff\xff" + bytes(65_535) + b"\x03\x00" + bytes(8)
     assert gzip.decompress(empty * 2) == b""
     empty_members = gzip.compress(empty * 2_000 + gzip.compress(text))
     assert len(empty_members) < 2**20
-    with pytest.raises(BadRequest, match="far more than text"):
+    with pytest.raises(BadRequest, match="far more bytes than text"):
         loaded(empty_members, tmp_path)
     for content in (gzip.compress(text), gzip.compress(gzip.compress(text))):
         loaded(content, tmp_path, max_bytes=len(text))
@@ -170,9 +168,7 @@ async def test_every_layer_of_gzip_is_bounded(admin: AsyncClient, tmp_path: Path
 
 
 @pytest.mark.one_database
-async def test_an_edited_dump_is_taken_on_purpose_only_and_with_every_other_check(
-    admin: AsyncClient, tmp_path: Path
-) -> None:
+async def test_edited_dump_needs_accept_edited_and_passes_all_other_checks(admin: AsyncClient, tmp_path: Path) -> None:
     await fill(admin)
     text = text_of(await take(admin))
     edited = text.replace("'Tea'", "'Green tea'")
@@ -192,15 +188,15 @@ async def test_an_edited_dump_is_taken_on_purpose_only_and_with_every_other_chec
             line for line in lines if not line.startswith('INSERT INTO "item" VALUES(1,')
         ),
         "no active admin": edited.replace("'admin',1,", "'admin',0,"),
-        "cannot be taken": edited.replace("COMMIT;", "DROP TABLE item;\nCOMMIT;"),
+        "is rejected": edited.replace("COMMIT;", "DROP TABLE item;\nCOMMIT;"),
     }
-    for told, content in wrong.items():
-        assert content != edited, told
-        with pytest.raises(StockyError, match=told):
+    for reason, content in wrong.items():
+        assert content != edited, reason
+        with pytest.raises(StockyError, match=reason):
             loaded(packed(content), tmp_path, accept_edited=True)
 
 
-async def test_uploads_are_taken_as_browsers_name_them(admin: AsyncClient) -> None:
+async def test_uploads_are_accepted_under_browser_names(admin: AsyncClient) -> None:
     await fill(admin)
     dump = await take(admin)
     text = gzip.decompress(dump)
@@ -220,14 +216,14 @@ async def test_uploads_are_taken_as_browsers_name_them(admin: AsyncClient) -> No
     assert len(await get(admin, "/items/")) == 3
 
 
-async def test_an_edited_dump_is_taken_by_every_import_that_is_told_so(admin: AsyncClient) -> None:
+async def test_every_import_takes_accept_edited(admin: AsyncClient) -> None:
     await fill(admin)
     dump = await take(admin)
     edited = packed(text_of(dump).replace("'Tea'", "'Green tea'"))
-    told = "accept_edited=true"
+    reason = "accept_edited=true"
     for path in (FULL, PARTIAL):
-        refused(await admin.post(path, json=as_json(edited, force=True)), 400, told)
-    refused(await admin.post(f"{UPLOAD_FULL}?force=true", files=form(edited)), 400, told)
+        refused(await admin.post(path, json=as_json(edited, force=True)), 400, reason)
+    refused(await admin.post(f"{UPLOAD_FULL}?force=true", files=form(edited)), 400, reason)
     warning = "edited after it was made: item"
     partial = made(await admin.post(PARTIAL, json=as_json(edited, force=True, accept_edited=True)))
     assert (partial["records_imported"], warning in str(partial["warnings"])) == (0, True)
@@ -240,7 +236,7 @@ async def test_an_edited_dump_is_taken_by_every_import_that_is_told_so(admin: As
     assert {item["name"] for item in await get(admin, "/items/")} >= {"Green tea"}
 
 
-async def test_the_command_line_takes_the_same(
+async def test_command_line_accepts_the_same_files(
     admin: AsyncClient, environ: dict[str, str], config: Config, tmp_path: Path
 ) -> None:
     await fill(admin)
@@ -264,12 +260,12 @@ async def test_the_command_line_takes_the_same(
         assert "as it was backed up" not in done.stdout
 
 
-async def test_text_with_line_ends_of_its_own_survives_an_editor_or_the_dump_is_refused(
+async def test_text_with_line_ends_survives_an_editor_or_is_rejected(
     admin: AsyncClient, dialect: str, tmp_path: Path
 ) -> None:
     await new_item(admin, "one\r\ntwo")
     text = gzip.decompress(await take(admin))
-    # As an editor does: every line end becomes CR LF, those in a text as well.
+    # Like an editor: every line end becomes CR LF, also inside texts.
     content = crlf(text.replace(b"\r\n", b"\n"))
     if dialect == "sqlite":
         # There a dump spells them out.
@@ -281,9 +277,7 @@ async def test_text_with_line_ends_of_its_own_survives_an_editor_or_the_dump_is_
 
 @pytest.mark.one_database
 @pytest.mark.skipif(not shutil.which("sqlite3"), reason="sqlite3 is not installed here")
-def test_the_lines_for_a_dump_of_sqlite3_do_what_they_say(
-    environ: dict[str, str], config: Config, tmp_path: Path
-) -> None:
+def test_commands_suggested_for_a_sqlite3_dump_work(environ: dict[str, str], config: Config, tmp_path: Path) -> None:
     dumped = subprocess.run(["sqlite3", str(config.sqlite_path), ".dump"], capture_output=True, check=True)
     file = tmp_path / "FILE"
     file.write_bytes(dumped.stdout)

@@ -1,4 +1,4 @@
-"""What a dump must not be able to do, statement by statement; `make faults` sends the same to real servers."""
+"""Hostile statements in dumps, one by one; `make faults` sends the same to real servers."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from tests.backup.dumps import take, text_of
 from tests.faults.backup_damage import DAMAGES
 from tests.faults.backup_hostile import STATEMENTS, hostile_files
 
-# The reader is the same whatever database the dump is for; `make faults` sends all of it to both.
+# The reader does not depend on the database; `make faults` sends all files to both.
 pytestmark = pytest.mark.one_database
 
-# An admin may come with a whole restore, and with a partial import whose caller names the table.
-NOT_FOR_THE_READER = {("partial", "an admin")}
+# The merge, not the reader, rejects an admin in a partial import unless the caller names the table.
+REJECTED_LATER = {("partial", "an admin")}
 
 
-def silent(phase: str, done: int, total: int | None, unit: str) -> None:
+def ignore_progress(phase: str, done: int, total: int | None, unit: str) -> None:
     return None
 
 
 def accepted(content: bytes, purpose: Purpose, directory: Path) -> bool:
-    """Whether the reader lets it pass. Anything but a refusal in words is a defect, and raised."""
+    """Whether the reader accepts it. Any other error than a rejection is a defect, and raised."""
     file, scratch = directory / "dump.sql.gz", directory / "scratch.db"
     file.write_bytes(content)
     scratch.unlink(missing_ok=True)
     try:
-        load(LoadRequest(dump=str(file), scratch=str(scratch), purpose=purpose, max_bytes=2**30), silent)
+        load(LoadRequest(dump=str(file), scratch=str(scratch), purpose=purpose, max_bytes=2**30), ignore_progress)
     except (BadRequest, Conflict, TooLarge):
         return False
     return True
@@ -40,19 +40,19 @@ def accepted(content: bytes, purpose: Purpose, directory: Path) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)  # some two hundred dumps, each read by a child process
-async def test_every_hostile_dump_is_refused(admin: AsyncClient, tmp_path: Path) -> None:
+async def test_every_hostile_dump_is_rejected(admin: AsyncClient, tmp_path: Path) -> None:
     assert len(STATEMENTS) > 60
-    let_pass = {
+    accepted_dumps = {
         (kind, name)
         for kind, name, content in hostile_files(text_of(await take(admin)))
         if "bomb" not in name and accepted(content, "full" if kind == "full" else "partial", tmp_path)
     }
-    # What a partial import may hold and may not do is for the merge to refuse; see test_partial.
-    assert let_pass <= NOT_FOR_THE_READER | {("partial", name) for name in PASSED_BY}
+    # Other contents of a partial import are rejected by the merge; see test_partial.
+    assert accepted_dumps <= REJECTED_LATER | {("partial", name) for name in IGNORED_STATEMENTS}
 
 
-# Statements that a partial import passes over, as words of any dump, without doing them; and nothing at all.
-PASSED_BY = {"only a semicolon", "nothing, packed"}
+# Usual statements of dumps that a partial import skips, and an empty dump.
+IGNORED_STATEMENTS = {"only a semicolon", "nothing, packed"}
 
 
 @pytest.mark.slow

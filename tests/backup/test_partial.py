@@ -1,4 +1,4 @@
-"""Partial imports: rows join the data all together or not at all, and never change who may do what by the way."""
+"""Partial imports: all rows are added or none, and access rights never change by chance."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def everything_adds_up(app: Litestar, config: Config) -> AsyncIterator[Non
 
 
 async def lines(admin: AsyncClient, *tables: str) -> list[str]:
-    """The INSERT lines of these tables as they are now."""
+    """The current INSERT lines of these tables."""
     text = text_of(await take(admin))
     return [line for line in text.split("\n") if line.startswith(tuple(f'INSERT INTO "{table}" ' for table in tables))]
 
@@ -63,19 +63,19 @@ def renumbered(line: str, ids: dict[str, str]) -> str:
     return line
 
 
-async def test_an_item_with_its_stock_and_its_ledger_comes_along(admin: AsyncClient, tea: Json) -> None:
+async def test_item_is_imported_with_stock_and_ledger(admin: AsyncClient, tea: Json) -> None:
     rows = await lines(admin, "item", "location", "sku", "stock_event")
     text = text_of(await take(admin))
     assert text.count('INSERT INTO "stock_event" ') == 2
     code = tea["code"]
-    # The same things under other numbers, as they would be in another Stocky.
+    # The same rows under other ids, as in another Stocky.
     moved = []
     for line in rows:
         table = line.split('"')[1]
         head, _, values = line.partition("VALUES(")
         fields = values.split(",")
-        for place in {"item": [0], "location": [0], "sku": [0, 1, 2], "stock_event": [0, 6, 7, 8]}[table]:
-            fields[place] = str(int(fields[place]) + 100)
+        for directory in {"item": [0], "location": [0], "sku": [0, 1, 2], "stock_event": [0, 6, 7, 8]}[table]:
+            fields[directory] = str(int(fields[directory]) + 100)
         moved.append(f"{head}VALUES({','.join(fields)}".replace(f"'{code}'", "'ZZZZ'").replace("'Shelf'", "'Other'"))
     answer = made(await send(admin, moved))
     assert answer["records_imported"] == len(moved)
@@ -84,14 +84,14 @@ async def test_an_item_with_its_stock_and_its_ledger_comes_along(admin: AsyncCli
     ) == {"item", "location", "sku", "stock_event"}
     other = await get(admin, "/items/code/ZZZZ")
     assert await total(admin, other) == 5
-    # New things are numbered after those that came.
+    # New rows get ids above the imported ones.
     assert (await new_item(admin, "Next"))["id"] > other["id"]
     sku = next(each for each in await get(admin, "/skus/") if each["item_id"] == other["id"])
     made(await admin.post(f"/skus/{sku['id']}/adjust", json={"delta": 1}))
     assert await total(admin, other) == 6
 
 
-async def test_what_exists_undoes_it_all_or_stays_as_it_is(admin: AsyncClient, tea: Json) -> None:
+async def test_existing_row_cancels_import_or_stays_unchanged(admin: AsyncClient, tea: Json) -> None:
     rows = await lines(admin, "item", "location", "sku", "stock_event")
     made(await admin.patch(f"/items/{tea['id']}", json={"name": "Green tea"}))
     problem = refused(await send(admin, rows), 400, "already", "force=true")
@@ -101,11 +101,9 @@ async def test_what_exists_undoes_it_all_or_stays_as_it_is(admin: AsyncClient, t
     assert (await get(admin, f"/items/{tea['id']}"))["name"] == "Green tea"
 
 
-async def test_things_of_another_stocky_are_not_joined_to_those_of_the_same_number(
-    admin: AsyncClient, tea: Json
-) -> None:
+async def test_rows_of_another_stocky_with_the_same_id_are_rejected(admin: AsyncClient, tea: Json) -> None:
     (item,) = await lines(admin, "item")
-    # As it would be in a dump of another: the same number, made at another moment.
+    # As in another Stocky's dump: the same id, created at another time.
     flour = re.sub(r"'20\d\d-[^']+Z'", NOW, item).replace("'Tea'", "'Flour'")
     barcode = f"INSERT INTO \"barcode\" VALUES(70,'FLOUR-1',{tea['id']},1000,TRUE,'FLOUR-1');"
     refused(await send(admin, [flour, barcode], force=True), 400, "item 1 of the dump", "another Stocky", "/exports")
@@ -113,13 +111,13 @@ async def test_things_of_another_stocky_are_not_joined_to_those_of_the_same_numb
     assert made(await send(admin, [item, barcode], force=True))["records_imported"] == 1
 
 
-async def test_a_key_other_than_the_id_is_told_as_well(admin: AsyncClient, tea: Json) -> None:
+async def test_conflict_of_another_key_is_reported(admin: AsyncClient, tea: Json) -> None:
     (row,) = await lines(admin, "item")
     refused(await send(admin, [row.replace("VALUES(1,", "VALUES(50,")]), 400, "code")
     assert len(await get(admin, "/items/")) == 1
 
 
-async def test_a_whole_dump_may_be_imported_over_what_it_was_made_of(admin: AsyncClient, tea: Json) -> None:
+async def test_complete_dump_is_imported_over_its_own_data(admin: AsyncClient, tea: Json) -> None:
     dump = await take(admin)
     await new_item(admin, "Since then")
     answer = made(await admin.post(PATH, json=as_json(dump, force=True)))
@@ -128,22 +126,22 @@ async def test_a_whole_dump_may_be_imported_over_what_it_was_made_of(admin: Asyn
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reason"),
     [
         (lambda row: row.replace("VALUES(1,1,1,", "VALUES(2,77,1,"), ""),
         (lambda row: row.replace("VALUES(1,1,1,NULL,5000", "VALUES(2,1,1,'2026-01-01',5000"), "ledger"),
     ],
 )
-async def test_rows_that_hang_in_the_air_or_break_the_sum_are_refused(
-    admin: AsyncClient, tea: Json, change, told: str  # type: ignore[no-untyped-def]  # a table of functions
+async def test_dangling_rows_and_wrong_sums_are_rejected(
+    admin: AsyncClient, tea: Json, change, reason: str  # type: ignore[no-untyped-def]  # a table of functions
 ) -> None:  # fmt: skip
     (row,) = await lines(admin, "sku")
     assert change(row) != row
-    refused(await send(admin, [change(row)], force=True), 400, "nothing was imported", told)
+    refused(await send(admin, [change(row)], force=True), 400, "nothing was imported", reason)
     assert len(await get(admin, "/skus/")) == 1
 
 
-async def test_an_event_without_its_sum_is_refused(admin: AsyncClient, tea: Json) -> None:
+async def test_event_without_matching_quantity_is_rejected(admin: AsyncClient, tea: Json) -> None:
     row = (await lines(admin, "stock_event"))[1]
     other = row.replace("VALUES(2,", "VALUES(3,")
     refused(await send(admin, [other], force=True), 400, "ledger")
@@ -153,22 +151,20 @@ async def test_an_event_without_its_sum_is_refused(admin: AsyncClient, tea: Json
 @pytest.mark.parametrize(
     "options", [{}, {"force": True}, {"tables": ["user_account"]}, {"force": True, "tables": ["api_key"]}]
 )
-async def test_nobody_becomes_an_admin_by_the_way(admin: AsyncClient, config: Config, options: Json) -> None:
+async def test_import_adds_no_admin_by_chance(admin: AsyncClient, config: Config, options: Json) -> None:
     statement = USER.format(yes="1" if config.dialect == "sqlite" else "true")
     refused(await send(admin, [statement], **options), 400, "user_account")
     assert len(await get(admin, "/users/")) == 4
 
 
-async def test_who_names_the_table_and_means_it_may_import_users(admin: AsyncClient, config: Config) -> None:
+async def test_users_are_imported_with_force_and_named_table(admin: AsyncClient, config: Config) -> None:
     statement = USER.format(yes="1" if config.dialect == "sqlite" else "true")
     answer = made(await send(admin, [statement], force=True, tables=["user_account"]))
     assert any("user_account" in warning for warning in answer["warnings"])
     assert {user["username"] for user in await get(admin, "/users/")} >= {"evil"}
 
 
-async def test_all_tables_that_have_to_be_named_are_told_at_once_and_may_be_named_with_commas(
-    admin: AsyncClient, config: Config
-) -> None:
+async def test_rejection_names_all_privileged_tables_at_once(admin: AsyncClient, config: Config) -> None:
     user = USER.format(yes="1" if config.dialect == "sqlite" else "true")
     rows = [user, f"INSERT INTO setting (name, value, updated_at) VALUES('expiring_soon_days','9',{NOW});"]
     refused(await send(admin, rows, force=True), 400, "1 new row of user_account", "tables=")
@@ -177,24 +173,24 @@ async def test_all_tables_that_have_to_be_named_are_told_at_once_and_may_be_name
     assert "new row of setting" not in answer["detail"]
     assert made(await send(admin, rows, force=True, tables=["setting, user_account"]))["records_imported"] == 2
     for useless in ("frob", "item"):
-        refused(await send(admin, rows, force=True, tables=["setting", useless]), 422, useless, "come along anyhow")
+        refused(await send(admin, rows, force=True, tables=["setting", useless]), 422, useless, "are always imported")
 
 
-async def test_sessions_and_jobs_are_refused_whatever_is_said(admin: AsyncClient) -> None:
+async def test_sessions_and_jobs_are_always_rejected(admin: AsyncClient) -> None:
     session = f"INSERT INTO \"sign_in\" VALUES('s',1,1,{NOW},{NOW},NULL);"
     refused(await send(admin, [session], force=True, tables=["sign_in"]), 400, "sign_in")
 
 
-async def test_rows_may_be_written_by_hand(admin: AsyncClient) -> None:
+async def test_handwritten_rows_are_accepted(admin: AsyncClient) -> None:
     statement = (
         "insert into location (id, name, storage_type, created_at, updated_at)"
         f" values (7, 'By hand', 'garage', {NOW}, {NOW}),\n (8, 'It''s', 'other', {NOW}, {NOW});"
     )
     assert made(await send(admin, ["-- two places", statement]))["records_imported"] == 2
-    assert {place["name"] for place in await get(admin, "/locations/")} == {"By hand", "It's"}
+    assert {directory["name"] for directory in await get(admin, "/locations/")} == {"By hand", "It's"}
 
 
-async def test_an_import_of_nothing_is_an_import(admin: AsyncClient, config: Config) -> None:
+async def test_empty_import_succeeds(admin: AsyncClient, config: Config) -> None:
     before = schema.contents(config)
     answer = made(await send(admin, ["-- nothing"]))
     assert (answer["records_imported"], answer["tables_affected"]) == (0, [])
@@ -202,7 +198,7 @@ async def test_an_import_of_nothing_is_an_import(admin: AsyncClient, config: Con
     assert after["item"] == before["item"]
 
 
-async def test_a_barcode_that_comes_without_its_key_gets_it(admin: AsyncClient, tea: Json) -> None:
+async def test_barcode_without_key_gets_its_key(admin: AsyncClient, tea: Json) -> None:
     row = (
         f"INSERT INTO barcode (id, code, item_id, pack_milli, is_primary) VALUES (7,'614141123452',{tea['id']},1000,0);"
     )
@@ -216,7 +212,7 @@ async def test_a_barcode_that_comes_without_its_key_gets_it(admin: AsyncClient, 
     refused(await send(admin, [wrong]), 400, "barcode")
 
 
-async def test_what_was_merged_gets_nothing_of_its_own_from_a_dump_of_before(admin: AsyncClient, tea: Json) -> None:
+async def test_rows_of_a_merged_item_are_rejected(admin: AsyncClient, tea: Json) -> None:
     other = await new_item(admin, "Green tea", barcodes=[{"barcode": "GT-1"}])
     food = await new_list(admin)
     for item in (tea, other):
@@ -224,7 +220,7 @@ async def test_what_was_merged_gets_nothing_of_its_own_from_a_dump_of_before(adm
     before = await lines(admin, "item", "barcode", "shopping_list_entry")
     whole = await take(admin)
     await merge(admin, other, tea)
-    # The entry of the list was added to the other's, and the barcode is given up.
+    # The list entry was added to the target's, and the barcode was removed.
     refused(await send(admin, before, force=True), 400, "shopping_list_entry", "Green tea", "was merged into item")
     made(await admin.patch(f"/items/{tea['id']}", json={"barcodes": []}))
     barcodes = [line for line in before if line.startswith('INSERT INTO "barcode" ')]
@@ -238,18 +234,16 @@ async def test_what_was_merged_gets_nothing_of_its_own_from_a_dump_of_before(adm
     assert (await get(admin, "/items/upc/GT-1"))["id"] == other["id"]
 
 
-async def test_a_merge_waits_for_the_end_of_an_import_and_takes_along_what_came(
-    admin: AsyncClient, tea: Json, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    proven, go_on = asyncio.Event(), asyncio.Event()
+async def test_merge_waits_for_a_running_import(admin: AsyncClient, tea: Json, monkeypatch: pytest.MonkeyPatch) -> None:
+    checked, go_on = asyncio.Event(), asyncio.Event()
     last_step = postgres._set_sequences
 
     async def held_up(*arguments: Any) -> None:
-        proven.set()
+        checked.set()
         await go_on.wait()
         await last_step(*arguments)
 
-    # SQLite, which has one writer, knows no such moment.
+    # SQLite has one writer, so this cannot happen.
     monkeypatch.setattr(postgres, "_set_sequences", held_up)
     monkeypatch.setattr(service, "WAIT_SECONDS", 60)
     other, food = await new_item(admin, "Green tea"), await new_list(admin)
@@ -257,7 +251,7 @@ async def test_a_merge_waits_for_the_end_of_an_import_and_takes_along_what_came(
     rows = await lines(admin, "shopping_list_entry")
     assert (await admin.delete(f"/shopping-lists/{food['id']}/items/{other['id']}")).status_code == 204
     importing = asyncio.create_task(send(admin, rows))
-    await asyncio.wait([importing, asyncio.create_task(proven.wait())], return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([importing, asyncio.create_task(checked.wait())], return_when=asyncio.FIRST_COMPLETED)
     merging = asyncio.create_task(merge(admin, other, tea))
     await asyncio.wait([merging], timeout=0.5)
     go_on.set()
@@ -266,9 +260,7 @@ async def test_a_merge_waits_for_the_end_of_an_import_and_takes_along_what_came(
     assert await on(admin, food) == {"Tea": 2}
 
 
-async def test_an_import_and_who_has_what_it_waits_for_never_wait_for_each_other(
-    admin: AsyncClient, tea: Json, config: Config
-) -> None:
+async def test_import_does_not_deadlock_with_other_writers(admin: AsyncClient, tea: Json, config: Config) -> None:
     if config.dialect == "sqlite":
         pytest.skip("SQLite has one writer")
     item, stock = await lines(admin, "item"), await lines(admin, "sku")
@@ -280,14 +272,14 @@ async def test_an_import_and_who_has_what_it_waits_for_never_wait_for_each_other
         waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'sku'::regclass"
         while await schema.run_beside(config, waits) == [(0,)]:
             assert not importing.done()
-        # It has the table of items, and waits for that of stock records.
+        # It holds the lock on items, and waits for the one on SKUs.
         await other.execute("UPDATE item SET description = 'changed meanwhile' WHERE id = 1")
         await other.commit()
     assert made(await importing)["records_imported"] == 2
     assert (await get(admin, "/items/1"))["description"] == "changed meanwhile"
 
 
-async def test_an_import_waits_long_only_for_one_table_alone(admin: AsyncClient, tea: Json, config: Config) -> None:
+async def test_import_waits_long_only_for_a_single_table(admin: AsyncClient, tea: Json, config: Config) -> None:
     if config.dialect == "sqlite":
         pytest.skip("SQLite has one writer")
     rows = await lines(admin, "item", "sku")
@@ -296,25 +288,25 @@ async def test_an_import_waits_long_only_for_one_table_alone(admin: AsyncClient,
     async with await psycopg.AsyncConnection.connect(config.database_url) as other:
         await other.execute("LOCK TABLE sku IN ROW EXCLUSIVE MODE")
         importing = asyncio.create_task(send(admin, rows, force=True))
-        # After a second Postgres ends an autovacuum that is in the way, but also one of two that wait for each other.
+        # After a second Postgres cancels an autovacuum that holds the lock, but also resolves deadlocks.
         while await schema.run_beside(config, alone) != [(0, 1)]:
             assert not importing.done()
         await other.commit()
     assert made(await importing)["records_skipped"] == 2
 
 
-async def test_a_merge_is_not_imported_in_part(admin: AsyncClient, tea: Json) -> None:
+async def test_partial_merge_is_rejected(admin: AsyncClient, tea: Json) -> None:
     other, third = await new_item(admin, "Green tea"), await new_item(admin, "Tee")
     await merge(admin, third, other)
     (row,) = [line for line in await lines(admin, "item") if "'Tee'" in line]
     await merge(admin, other, tea)
-    # The same item under another number, merged as it was when the dump was made.
+    # The same item under another id, merged as it was when the dump was made.
     again = row.replace(f"VALUES({third['id']},", "VALUES(70,").replace(f"'{third['code']}'", "'ZZZZ'")
     refused(await send(admin, [again]), 400, "item 70", "merged as well")
     assert len(await get(admin, "/items/", is_active=True)) == 1
 
 
-async def test_the_journal_of_a_merge_comes_along_where_it_is_one_here(admin: AsyncClient, tea: Json) -> None:
+async def test_merge_record_is_imported_if_the_items_are_merged_here(admin: AsyncClient, tea: Json) -> None:
     only_tea = await take(admin)
     other = await new_item(admin, "Green tea")
     not_merged = await take(admin)
@@ -335,9 +327,7 @@ async def test_the_journal_of_a_merge_comes_along_where_it_is_one_here(admin: As
     assert (await unmerge(admin, third))["is_active"]
 
 
-async def test_a_journal_that_is_untrue_already_does_not_refuse_another(
-    admin: AsyncClient, tea: Json, config: Config
-) -> None:
+async def test_wrong_existing_merge_record_does_not_block_import(admin: AsyncClient, tea: Json, config: Config) -> None:
     other, third = await new_item(admin, "Green tea"), await new_item(admin, "Tee")
     await merge(admin, third, tea)
     journal = await lines(admin, "item_merge")

@@ -1,4 +1,4 @@
-"""What goes into a backup comes out of it, exactly: hard texts, large ones, nothing at all; on and across both."""
+"""A restore returns exactly the backed-up data: difficult, large and empty texts, on and across both databases."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from httpx import AsyncClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stocky.backup.dump.lines import table_proofs
+from stocky.backup.dump.lines import table_digests
 from stocky.backup.load.loading import load
 from stocky.backup.requests import LoadRequest, LoadResult
 from stocky.config import Config
@@ -70,7 +70,7 @@ async def fill(admin: AsyncClient) -> None:
     needs = [{"item_id": item["id"], "quantity": 0.001}, *({"text": text} for text in HARD)]
     project = made(await admin.post("/projects/", json={"name": HARD[0], "notes": "\n".join(HARD), "items": needs}))
     made(await admin.post(f"/projects/{project['id']}/withdraw"))
-    # It refers to a row that comes after its own.
+    # It refers to a later row.
     made(await admin.post(f"/items/{merged['id']}/merge", json={"into": item["id"]}))
 
 
@@ -79,7 +79,7 @@ def data(config: Config) -> dict[str, Any]:
     return {table: rows for table, rows in schema.contents(config).items() if table not in left_out}
 
 
-async def test_hard_texts_come_back_as_they_were(admin: AsyncClient, config: Config) -> None:
+async def test_difficult_texts_survive_a_round_trip(admin: AsyncClient, config: Config) -> None:
     await fill(admin)
     before = data(config)
     dump = await take(admin)
@@ -90,7 +90,7 @@ async def test_hard_texts_come_back_as_they_were(admin: AsyncClient, config: Con
     assert names == set(HARD)
 
 
-async def test_a_note_of_a_megabyte_comes_back(admin: AsyncClient, config: Config, tmp_path: Path) -> None:
+async def test_megabyte_note_survives_a_round_trip(admin: AsyncClient, config: Config, tmp_path: Path) -> None:
     item = await new_item(admin)
     known = json.dumps({"text": "ü'\n" * 350_000}, ensure_ascii=False)
     assert len(known) > 1_000_000
@@ -103,12 +103,12 @@ async def test_a_note_of_a_megabyte_comes_back(admin: AsyncClient, config: Confi
     assert found == known
 
 
-async def test_a_dump_of_either_database_restores_on_the_other(
+async def test_dump_restores_on_the_other_database(
     admin: AsyncClient, config: Config, dialect: str, databases: TestDatabases, tmp_path: Path
 ) -> None:
     await fill(admin)
     (tmp_path / "all.sql.gz").write_bytes(await take(admin))
-    # Postgres and SQLite keep times and truth otherwise; what a dump of the one says of them is compared.
+    # Postgres and SQLite store times and booleans differently, so the lines of one dialect are compared.
     before = table_proofs_of((tmp_path / "all.sql.gz").read_bytes(), tmp_path)
     other = "sqlite" if dialect != "sqlite" else "postgres-embedded"
     (tmp_path / "other").mkdir()
@@ -121,7 +121,7 @@ async def test_a_dump_of_either_database_restores_on_the_other(
         assert stocky(environ, "backup", "-o", str(back)).returncode == 0
         assert load_config(environ).dialect != config.dialect
     after = table_proofs_of(back.read_bytes(), tmp_path)
-    # A restore raises the revision of who may do what, and nothing else.
+    # A restore raises the auth revision, and nothing else.
     assert {table for table in before if before[table] != after[table]} <= {"auth_revision"}
 
 
@@ -129,12 +129,12 @@ def table_proofs_of(dump: bytes, directory: Path) -> dict[str, Any]:
     result, scratch = loaded(dump, directory)
     assert result.problems == []
     connection = sqlite3.connect(scratch)
-    proofs = table_proofs(connection, "sqlite")
+    proofs = table_digests(connection, "sqlite")
     connection.close()
     return dict(proofs)
 
 
-async def test_an_empty_database_is_backed_up_and_proven(empty_environ: dict[str, str], tmp_path: Path) -> None:
+async def test_empty_database_is_backed_up_and_verified(empty_environ: dict[str, str], tmp_path: Path) -> None:
     assert stocky(empty_environ, "migrate").returncode == 0
     file = tmp_path / "empty.sql.gz"
     assert stocky(empty_environ, "backup", "-o", str(file)).returncode == 0
@@ -148,7 +148,7 @@ async def test_an_empty_database_is_backed_up_and_proven(empty_environ: dict[str
 @pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.lists(PLACES, min_size=1, max_size=8, unique=True))
-def test_any_text_is_read_as_it_was_written(texts: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_any_text_is_read_unchanged(texts: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
     directory = tmp_path_factory.mktemp("any")
     lines = [
         'INSERT INTO "location" VALUES({},\'{}\',\'{}\',\'other\',NULL,NULL,1,{},{});\n'.format(

@@ -1,4 +1,4 @@
-"""The directory of stored backups: names, notes, expiry and retention."""
+"""The directory of stored backups: names, metadata, expiry and retention."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def add(
     )
 
 
-def test_a_backup_is_named_for_its_moment_and_found_by_it(store: Store) -> None:
+def test_backup_is_named_by_its_time(store: Store) -> None:
     dump, archive = add(store), add(store, NOON + timedelta(minutes=1), Kind.ARCHIVE)
     assert dump.filename == "stocky_backup_20260301_120000.sql.gz"
     assert archive.filename == "stocky-backup-2026-03-01-12-01-00.zip"
@@ -62,26 +62,26 @@ def test_a_backup_is_named_for_its_moment_and_found_by_it(store: Store) -> None:
     assert not (store.directory / "made.partial").exists()
 
 
-def test_what_is_known_of_a_backup_is_for_its_owner_only(store: Store) -> None:
+def test_metadata_is_readable_by_the_owner_only(store: Store) -> None:
     backup = add(store)
     for _ in range(2):
-        store.note(backup)
+        store.write_metadata(backup)
         (notes,) = store.directory.glob("*.json")
         assert stat.S_IMODE(notes.stat().st_mode) == 0o600
 
 
-def test_two_backups_of_one_second_take_two_names(store: Store) -> None:
+def test_two_backups_of_one_second_get_two_names(store: Store) -> None:
     ids = {add(store).id, add(store, kind=Kind.ARCHIVE).id, add(store).id}
     assert ids == {"2026-03-01-12-00-00", "2026-03-01-12-00-01", "2026-03-01-12-00-02"}
     assert len(store.list_backups()) == 3
 
 
-def test_a_name_is_promised_only_once(store: Store) -> None:
-    first, second = store.promise_id(), store.promise_id()
+def test_id_is_reserved_only_once(store: Store) -> None:
+    first, second = store.reserve_id(), store.reserve_id()
     assert first < second
     placed = add(store, datetime.strptime(second, ID_FORMAT).replace(tzinfo=UTC))
     assert placed.id == second
-    assert store.promise_id() > second
+    assert store.reserve_id() > second
 
 
 @pytest.mark.parametrize(
@@ -96,14 +96,14 @@ def test_a_name_is_promised_only_once(store: Store) -> None:
         "2026-03-01-12-00-00/x",
     ],
 )
-def test_nothing_but_a_backup_is_found(store: Store, id: str) -> None:
+def test_only_backups_are_found(store: Store, id: str) -> None:
     add(store)
     (store.directory / "secret-key").write_text("secret")
     with pytest.raises(NotFound):
         store.get_backup(id)
 
 
-def test_a_file_that_was_copied_here_is_a_backup_like_any_other(store: Store) -> None:
+def test_copied_file_is_listed_as_a_backup(store: Store) -> None:
     (store.directory / "stocky_backup_20250101_000000.sql.gz").write_bytes(b"from elsewhere")
     (store.directory / "stocky_backup_20259901_000000.sql.gz").write_bytes(b"no moment")
     (store.directory / "holiday.zip").write_bytes(b"no backup")
@@ -111,40 +111,40 @@ def test_a_file_that_was_copied_here_is_a_backup_like_any_other(store: Store) ->
     assert (found.id, found.reason, found.size_bytes, found.rows) == ("2025-01-01-00-00-00", Reason.FOUND, 14, None)
 
 
-def test_notes_about_another_file_of_this_name_are_not_believed(store: Store) -> None:
+def test_metadata_of_another_file_with_this_name_is_ignored(store: Store) -> None:
     backup = add(store, verified_at=NOON)
     store.path(backup).write_bytes(b"something else altogether")
     assert store.get_backup(backup.id).verified_at is None
 
 
-def test_broken_notes_hide_no_backup(store: Store) -> None:
+def test_broken_metadata_hides_no_backup(store: Store) -> None:
     backup = add(store)
     (store.directory / f"{backup.filename}.json").write_text("{")
     assert [each.id for each in store.list_backups()] == [backup.id]
 
 
-def test_what_is_noted_later_is_kept(store: Store) -> None:
+def test_updated_metadata_is_stored(store: Store) -> None:
     backup = msgspec.structs.replace(add(store), verified_at=NOON, problems=["item: 3 rows, not 4"])
-    store.note(backup)
+    store.write_metadata(backup)
     assert store.get_backup(backup.id) == backup
     assert not backup.is_good
 
 
-def test_removing_leaves_nothing(store: Store) -> None:
+def test_removal_leaves_no_files(store: Store) -> None:
     store.remove_backup(add(store).id)
     assert list(store.directory.iterdir()) == []
 
 
-def test_what_has_expired_goes_and_takes_lonely_notes_with_it(store: Store) -> None:
+def test_expired_backups_and_orphan_metadata_are_removed(store: Store) -> None:
     gone = add(store, NOON, expires_at=clock.now() - timedelta(seconds=1))
-    kept = add(store, NOON + timedelta(hours=1), expires_at=clock.now() + timedelta(hours=1))
+    current = add(store, NOON + timedelta(hours=1), expires_at=clock.now() + timedelta(hours=1))
     lonely = add(store, NOON + timedelta(hours=2))
     store.path(lonely).unlink()
     assert store.remove_expired() == [gone]
-    assert sorted(file.name for file in store.directory.iterdir()) == [kept.filename, f"{kept.filename}.json"]
+    assert sorted(file.name for file in store.directory.iterdir()) == [current.filename, f"{current.filename}.json"]
 
 
-def test_retention_keeps_the_newest_and_the_last_good_one(store: Store) -> None:
+def test_retention_keeps_newest_and_last_verified_backup(store: Store) -> None:
     days = [add(store, NOON + timedelta(days=day), verified_at=NOON if day == 1 else None) for day in range(6)]
     by_hand = add(store, NOON - timedelta(days=30), reason=Reason.COMMAND_LINE)
     before = [add(store, NOON + timedelta(days=day, hours=1), reason=Reason.BEFORE_RESTORE) for day in range(3)]
@@ -155,13 +155,13 @@ def test_retention_keeps_the_newest_and_the_last_good_one(store: Store) -> None:
     }
 
 
-def test_an_empty_place_holds_no_backups(tmp_path: Path) -> None:
+def test_missing_directory_has_no_backups(tmp_path: Path) -> None:
     store = Store(tmp_path / "not there yet")
     assert store.list_backups() == []
     assert store.remove_expired() == []
 
 
-def test_a_file_under_any_name_is_found_by_its_content(store: Store) -> None:
+def test_file_under_any_name_is_found_by_content(store: Store) -> None:
     contents = {
         "backup (1).sql.gz": GZIP,
         "Größe 2.SQL": b"\xef\xbb\xbf-- Stocky backup\r\n",
@@ -181,7 +181,7 @@ def test_a_file_under_any_name_is_found_by_its_content(store: Store) -> None:
         assert store.path(backup).read_bytes() == contents[name]
     assert len({backup.id for backup in listed.values()}) == len(contents)
     noted = msgspec.structs.replace(listed["before the move"], verified_at=NOON, created_at=NOON)
-    store.note(noted)
+    store.write_metadata(noted)
     assert store.get_backup(noted.id) == noted
     assert store.keep_last(0) == store.remove_expired() == []
     for backup in listed.values():
@@ -189,7 +189,7 @@ def test_a_file_under_any_name_is_found_by_its_content(store: Store) -> None:
     assert list(store.directory.iterdir()) == []
 
 
-def test_what_could_be_no_backup_is_neither_found_nor_followed(store: Store, tmp_path: Path) -> None:
+def test_other_files_and_links_are_ignored(store: Store, tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "secret.sql.gz").write_bytes(GZIP)
     inner = Store(tmp_path / "backups")
@@ -210,11 +210,11 @@ def test_what_could_be_no_backup_is_neither_found_nor_followed(store: Store, tmp
     assert len(list(inner.directory.iterdir())) == 11
 
 
-def test_notes_of_another_file_are_not_taken_for_those_of_a_found_one(store: Store) -> None:
+def test_metadata_of_another_file_is_ignored_for_a_found_one(store: Store) -> None:
     (store.directory / "mine.sql.gz").write_bytes(GZIP)
     (backup,) = store.list_backups()
     scheduled = msgspec.structs.replace(backup, id="2020-01-01-00-00-00", reason=Reason.SCHEDULED, verified_at=NOON)
-    store.note(scheduled)
+    store.write_metadata(scheduled)
     assert store.list_backups() == [backup]
     (store.directory / "mine.sql.gz").unlink()
     (store.directory / "readme.json").write_text("{}")
@@ -222,18 +222,18 @@ def test_notes_of_another_file_are_not_taken_for_those_of_a_found_one(store: Sto
     assert [file.name for file in store.directory.iterdir()] == ["readme.json"]
 
 
-def test_two_processes_on_one_directory_promise_different_ids(tmp_path: Path) -> None:
+def test_two_processes_reserve_different_ids(tmp_path: Path) -> None:
     first, second = Store(tmp_path), Store(tmp_path)
-    promised = [each.promise_id() for _ in range(5) for each in (first, second)]
-    assert len(set(promised)) == 10
-    for id in promised:
+    reserved = [each.reserve_id() for _ in range(5) for each in (first, second)]
+    assert len(set(reserved)) == 10
+    for id in reserved:
         first.release_id(id)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_promise_of_a_killed_process_is_forgotten(tmp_path: Path) -> None:
+def test_reservation_of_a_killed_process_expires(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    store.promise_id()
+    store.reserve_id()
     (promise,) = tmp_path.iterdir()
     store.remove_expired()
     assert promise.exists()

@@ -1,4 +1,4 @@
-"""Putting other data in the place of the live one: everyone sees the old or the new, and what was revoked stays so."""
+"""Replacing the live data: clients see the old or the new data, and revocations are preserved."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LARGE = 50 * 2**30
 
 
 def scratch_of(dump: bytes, directory: Path, name: str = "scratch") -> Path:
-    """The dump, loaded and proven."""
+    """The dump, loaded and checked."""
     file = directory / f"{name}.sql.gz"
     file.write_bytes(dump)
     request = LoadRequest(dump=str(file), scratch=str(directory / f"{name}.db"), purpose="full", max_bytes=LARGE)
@@ -43,17 +43,17 @@ async def replaced(app: Litestar, scratch: Path) -> Replaced:
     return await replace_database(database, scratch, silent)
 
 
-async def test_the_new_data_is_there_for_reading_and_writing(app: Litestar, admin: AsyncClient, tmp_path: Path) -> None:
+async def test_new_data_can_be_read_and_written(app: Litestar, admin: AsyncClient, tmp_path: Path) -> None:
     await new_item(admin, "Old")
     scratch = scratch_of(await take(admin), tmp_path)
     await new_item(admin, "Newer")
     await replaced(app, scratch)
     assert [item["name"] for item in await get(admin, "/items/")] == ["Old"]
-    # Ids go on where the restored data ends.
+    # Ids continue after the restored data.
     assert (await new_item(admin, "Next"))["id"] == 2
 
 
-async def test_every_table_is_as_it_was_dumped(
+async def test_every_table_equals_the_dump(
     app: Litestar, admin: AsyncClient, scanner: AsyncClient, config: Config, tmp_path: Path
 ) -> None:
     shelf = await new_location(admin, "Regal “ü” 🏠; -- 'x'")
@@ -68,7 +68,7 @@ async def test_every_table_is_as_it_was_dumped(
     assert await find_faults(config) == []
 
 
-async def test_the_same_may_be_done_again_and_again(app: Litestar, admin: AsyncClient, tmp_path: Path) -> None:
+async def test_restore_can_be_repeated(app: Litestar, admin: AsyncClient, tmp_path: Path) -> None:
     first = scratch_of(await take(admin), tmp_path, "first")
     await new_item(admin)
     second = scratch_of(await take(admin), tmp_path, "second")
@@ -77,31 +77,29 @@ async def test_the_same_may_be_done_again_and_again(app: Litestar, admin: AsyncC
         assert len(await get(admin, "/items/")) == count
 
 
-async def test_a_second_one_at_the_same_time_is_refused_and_harms_nothing(
-    app: Litestar, admin: AsyncClient, tmp_path: Path
-) -> None:
+async def test_concurrent_restore_is_rejected(app: Litestar, admin: AsyncClient, tmp_path: Path) -> None:
     first = scratch_of(await take(admin), tmp_path, "first")
     await new_item(admin)
     second = scratch_of(await take(admin), tmp_path, "second")
     results = await asyncio.gather(replaced(app, first), replaced(app, second), return_exceptions=True)
     failures = [result for result in results if isinstance(result, BaseException)]
     assert [type(failure) for failure in failures] == [Conflict]
-    winner = next(place for place, result in enumerate(results) if isinstance(result, Replaced))
+    winner = next(index for index, result in enumerate(results) if isinstance(result, Replaced))
     assert len(await get(admin, "/items/")) == winner
 
 
-async def test_what_was_taken_from_someone_stays_taken(
+async def test_revocations_are_reapplied(
     app: Litestar, admin: AsyncClient, member: AsyncClient, tmp_path: Path
 ) -> None:
     scratch = scratch_of(await take(admin), tmp_path)
     users = {user["username"]: user["id"] for user in await get(admin, "/users/")}
     assert (await admin.delete(f"/users/{users['member']}")).is_success
-    kept = (await replaced(app, scratch)).kept
-    assert kept.inactive == ["member"]
+    reapplied = (await replaced(app, scratch)).reapplied
+    assert reapplied.inactive == ["member"]
     refused(await member.get("/items/"), 401)
 
 
-async def test_data_that_would_have_no_admin_is_not_put_in_place(
+async def test_data_without_active_admin_is_rejected(
     app: Litestar, admin: AsyncClient, signed_in_admin: AsyncClient, config: Config, tmp_path: Path
 ) -> None:
     scratch = scratch_of(await take(admin), tmp_path)
@@ -114,7 +112,7 @@ async def test_data_that_would_have_no_admin_is_not_put_in_place(
     assert await schema.run_beside(config, "SELECT count(*) FROM user_account WHERE username = 'other'") == [(1,)]
 
 
-async def test_readers_and_writers_see_the_one_or_the_other(
+async def test_readers_and_writers_see_old_or_new_data(
     app: Litestar, admin: AsyncClient, reader: AsyncClient, scanner: AsyncClient, tmp_path: Path
 ) -> None:
     shelf = await new_location(admin, "A")
@@ -130,7 +128,7 @@ async def test_readers_and_writers_see_the_one_or_the_other(
 
     async def watch() -> None:
         while not stop.is_set():
-            # One request that reads both: the stub's SKU names its item and its place.
+            # One request reads both: the stub's SKU names its item and its location.
             answer = await reader.get("/skus/", params={"expand": "item,location"})
             if answer.status_code == 200:
                 seen.update((sku["item"]["name"], sku["location"]["name"]) for sku in answer.json())
@@ -146,7 +144,7 @@ async def test_readers_and_writers_see_the_one_or_the_other(
 
     async def refused_by(answer: Response) -> None:
         refusals.append(answer)
-        # Who asks again without any pause keeps the event loop from what he waits for.
+        # Polling without a pause would block the event loop.
         await asyncio.sleep(0.01)
 
     made(await admin.post("/skus/", json={"item_id": item["id"], "location_id": shelf["id"], "quantity": 1}))
@@ -162,7 +160,7 @@ async def test_readers_and_writers_see_the_one_or_the_other(
         assert int(answer.headers["retry-after"]) > 0
 
 
-async def test_a_foreign_table_in_the_same_schema_is_left_alone(
+async def test_foreign_table_in_the_same_schema_stays(
     app: Litestar, admin: AsyncClient, config: Config, tmp_path: Path
 ) -> None:
     if config.dialect == "sqlite":
@@ -180,12 +178,10 @@ async def test_a_foreign_table_in_the_same_schema_is_left_alone(
     assert await schema.run_beside(config, "SELECT count(*) FROM their_view") == [(0,)]
 
 
-async def test_a_request_that_began_with_the_old_data_does_not_end_with_the_new(
-    app: Litestar, admin: AsyncClient
-) -> None:
+async def test_request_of_the_old_data_is_rejected(app: Litestar, admin: AsyncClient) -> None:
     gate = app.state.database.gate
     epoch = gate.epoch
     gate.data_replaced()
     assert gate.epoch == epoch + 1
-    # A new request is of the new epoch.
+    # A new request belongs to the new epoch.
     assert await get(admin, "/items/") == []

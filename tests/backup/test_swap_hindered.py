@@ -1,6 +1,6 @@
-"""Putting other data in the place of the live one while something is in the way: it waits, gives up, or is broken off.
+"""Replacing the live data under obstacles: the replacement waits, fails, or is interrupted.
 
-Whatever happens, the data is the old or the new, it is said which, and work goes on.
+In every case the data is the old or the new, the outcome is reported, and work continues.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ async def old_in_new(app: Litestar, admin: AsyncClient, tmp_path: Path) -> Path:
     return scratch
 
 
-async def test_it_gives_up_when_another_program_writes_and_works_after_it(
+async def test_restore_fails_while_another_program_writes(
     app: Litestar, admin: AsyncClient, config: Config, old_in_new: Path
 ) -> None:
     if config.dialect == "postgres":
@@ -62,7 +62,7 @@ async def test_it_gives_up_when_another_program_writes_and_works_after_it(
     assert await names(admin) == ["Restored"]
 
 
-async def test_a_program_that_reads_the_file_is_not_in_the_way(
+async def test_reading_program_does_not_block_the_restore(
     app: Litestar, admin: AsyncClient, config: Config, old_in_new: Path
 ) -> None:
     if config.dialect == "postgres":
@@ -73,12 +73,12 @@ async def test_a_program_that_reads_the_file_is_not_in_the_way(
         assert other.execute("SELECT name FROM item").fetchall() == [("Live",)]
         await replaced(app, old_in_new)
         assert await names(admin) == ["Restored"]
-        # One transaction of the other sees one state.
+        # One transaction of the other program sees one state.
         assert other.execute("SELECT name FROM item").fetchall() == [("Live",)]
     assert await find_faults(config) == []
 
 
-async def test_it_gives_up_when_another_program_holds_the_tables(
+async def test_restore_fails_while_another_program_locks_tables(
     app: Litestar, admin: AsyncClient, config: Config, old_in_new: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if config.dialect == "sqlite":
@@ -99,9 +99,7 @@ async def test_it_gives_up_when_another_program_holds_the_tables(
     assert schema.other_schemas(config) == []
 
 
-async def test_what_others_may_do_with_the_tables_they_may_do_after_it(
-    app: Litestar, config: Config, old_in_new: Path
-) -> None:
+async def test_restore_preserves_table_privileges(app: Litestar, config: Config, old_in_new: Path) -> None:
     if config.dialect == "sqlite":
         pytest.skip("SQLite knows no users")
     await schema.run_beside(config, "GRANT SELECT ON item TO PUBLIC")
@@ -116,7 +114,7 @@ async def test_what_others_may_do_with_the_tables_they_may_do_after_it(
 
 
 @pytest.mark.parametrize("passes", [0, 1, 2, 5, 20, 60])
-async def test_broken_off_it_leaves_the_one_or_the_other(
+async def test_interrupted_restore_leaves_old_or_new_data(
     app: Litestar, admin: AsyncClient, scanner: AsyncClient, config: Config, tmp_path: Path, passes: int
 ) -> None:
     shelf = await new_location(admin)
@@ -125,7 +123,7 @@ async def test_broken_off_it_leaves_the_one_or_the_other(
     scratch = scratch_of(await take(admin), tmp_path)
     made(await admin.patch(f"/items/{restored['id']}", json={"barcodes": [], "name": "Then"}))
     live = await new_item(admin, "Live", barcodes=[{"barcode": scan["upc"]}])
-    # From here on this process knows the barcode's item by heart.
+    # From here on this process has the barcode's item cached.
     made(await scanner.post("/scanner/scan", json=scan))
     begun = asyncio.Event()
 
@@ -147,7 +145,7 @@ async def test_broken_off_it_leaves_the_one_or_the_other(
     assert await find_faults(config) == []
 
 
-async def test_a_scan_counts_on_the_item_that_the_restored_data_names(
+async def test_scan_uses_the_restored_barcode(
     app: Litestar, admin: AsyncClient, scanner: AsyncClient, config: Config, tmp_path: Path
 ) -> None:
     shelf = await new_location(admin)
@@ -163,9 +161,7 @@ async def test_a_scan_counts_on_the_item_that_the_restored_data_names(
     assert await find_faults(config) == []
 
 
-async def test_a_request_that_came_before_it_is_not_applied_to_the_new_data(
-    app: Litestar, admin: AsyncClient, old_in_new: Path
-) -> None:
+async def test_earlier_request_is_not_applied_to_new_data(app: Litestar, admin: AsyncClient, old_in_new: Path) -> None:
     half, go_on = asyncio.Event(), asyncio.Event()
 
     async def body() -> AsyncIterator[bytes]:
@@ -177,7 +173,7 @@ async def test_a_request_that_came_before_it_is_not_applied_to_the_new_data(
     headers = {"content-type": "application/json"}
     late = asyncio.create_task(admin.post("/items/", content=body(), headers=headers))
     await half.wait()
-    # Who sends slowly is in nobody's way.
+    # A slow sender blocks nobody.
     await replaced(app, old_in_new)
     go_on.set()
     refused(await late, 503, "send it again")
@@ -185,11 +181,11 @@ async def test_a_request_that_came_before_it_is_not_applied_to_the_new_data(
     await new_item(admin, "Late")
 
 
-async def test_what_was_prepared_for_the_old_tables_works_with_the_new(
+async def test_prepared_statements_work_after_a_restore(
     app: Litestar, admin: AsyncClient, reader: AsyncClient, old_in_new: Path
 ) -> None:
     async def read_all() -> None:
-        # As many at once as there are connections, so that each of them has prepared it.
+        # As many at once as there are connections, so that each prepares the statement.
         answers = await asyncio.gather(*(reader.get("/items/") for _ in range(20)))
         assert {answer.status_code for answer in answers} == {200}
 
@@ -199,7 +195,7 @@ async def test_what_was_prepared_for_the_old_tables_works_with_the_new(
         await read_all()
 
 
-async def test_what_killed_restores_left_is_dropped_unless_one_is_running(
+async def test_leftover_schemas_are_dropped_unless_a_restore_runs(
     app: Litestar, config: Config, old_in_new: Path
 ) -> None:
     if config.dialect == "sqlite":
@@ -217,7 +213,7 @@ async def test_what_killed_restores_left_is_dropped_unless_one_is_running(
     assert schema.other_schemas(config) == ["stocky_incoming_of_someone_else"]
 
 
-async def test_looking_for_what_is_left_over_refuses_nobody(
+async def test_sweep_does_not_block_a_restore(
     app: Litestar, config: Config, old_in_new: Path, admin: AsyncClient
 ) -> None:
     if config.dialect == "sqlite":
@@ -239,7 +235,7 @@ async def test_looking_for_what_is_left_over_refuses_nobody(
     assert await names(admin) == ["Restored"]
 
 
-async def test_who_lost_the_share_of_the_lock_looks_again_before_it_goes_on(
+async def test_process_that_lost_the_lock_checks_again(
     app: Litestar, admin: AsyncClient, config: Config, old_in_new: Path
 ) -> None:
     if config.dialect == "sqlite":
@@ -258,7 +254,7 @@ async def test_who_lost_the_share_of_the_lock_looks_again_before_it_goes_on(
     assert await names(admin) == ["Restored"]
 
 
-async def test_the_gate_lets_go_of_nobody_who_does_not_come_out(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_gate_reopens_when_requests_do_not_drain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stocky.db.maintenance_gate.DRAIN_SECONDS", 0.01)
     gate = Gate()
     with gate.enter():
@@ -275,7 +271,7 @@ async def test_the_gate_lets_go_of_nobody_who_does_not_come_out(monkeypatch: pyt
     gate.check_open()
 
 
-async def test_the_gate_tells_old_requests_from_new_ones() -> None:
+async def test_gate_distinguishes_old_and_new_requests() -> None:
     gate = Gate()
     forgotten: list[Any] = []
     gate.on_data_replaced(lambda: forgotten.append(gate.epoch))

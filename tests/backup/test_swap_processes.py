@@ -1,4 +1,4 @@
-"""A restore through one of two real processes: both have the new data, and no acknowledged event is lost unsaid."""
+"""A restore through one of two real processes: both have the new data, and every lost event is reported."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def first(serve: Serve) -> AsyncIterator[Server]:
 
 @pytest.fixture
 async def second(serve: Serve, first: Server, dialect: str) -> AsyncIterator[Server]:
-    """Another process on the same database; with SQLite there is one."""
+    """Another process on the same database; with SQLite the same one."""
     if dialect == "sqlite":
         yield first
         return
@@ -46,11 +46,11 @@ async def client_of(server: Server, key: str) -> AsyncIterator[AsyncClient]:
 
 
 async def restore(admin: AsyncClient, dump: bytes) -> dict[str, Any]:
-    """The answer of a restore by upload."""
+    """The response to a restore by upload."""
     return made(await admin.post("/backup/upload/import/full?force=true", files={"file": ("a.sql.gz", dump)}))
 
 
-async def test_the_other_process_forgets_all_it_knew(
+async def test_other_process_clears_its_caches(
     first: Server, second: Server, keys: dict[str, str], config: Config
 ) -> None:
     async with client_of(first, keys["admin"]) as admin, client_of(second, keys["admin"]) as other:
@@ -73,7 +73,7 @@ async def test_the_other_process_forgets_all_it_knew(
             def with_key(key: dict[str, Any]) -> dict[str, str]:
                 return {"X-API-Key": key["api_key"]}
 
-            # The other process knows them all by heart, and the item of the barcode.
+            # The other process has them all cached, and the barcode's item.
             assert [await status(with_key(key)) for key in (revoked, kept, late)] == [401, 200, 200]
             assert await status(token) == 200
             scan = {"upc": UPC, "scanner_id": "s1", "location_hint": shelf["id"]}
@@ -89,7 +89,7 @@ async def test_the_other_process_forgets_all_it_knew(
     assert await find_faults(config) == []
 
 
-async def test_everyone_sees_the_old_and_then_the_new_and_no_event_gets_lost_unsaid(
+async def test_clients_see_old_then_new_data_and_lost_events_are_reported(
     first: Server, second: Server, keys: dict[str, str], config: Config
 ) -> None:
     async with (
@@ -112,7 +112,7 @@ async def test_everyone_sees_the_old_and_then_the_new_and_no_event_gets_lost_uns
             while not stop.is_set():
                 answer = await reader.get("/skus/", params={"expand": "item,location"})
                 if answer.status_code == 200:
-                    # One request that reads both.
+                    # One request reads both.
                     seen += [(sku["item"]["name"], sku["location"]["name"]) for sku in answer.json()[:1]]
                 else:
                     refusals.append(answer)
@@ -152,8 +152,8 @@ async def test_everyone_sees_the_old_and_then_the_new_and_no_event_gets_lost_uns
         in_backup = set(re.findall(r"'([abc]-\d+)'", text_of(before.content)))
         rows = await schema.run_beside(config, "SELECT event_id FROM stock_event WHERE event_id IS NOT NULL")
         there = {id for (id,) in rows}
-        told = sum(int(warning.split()[0]) for warning in answer["warnings"] if "were recorded while" in warning)
+        reported = sum(int(warning.split()[0]) for warning in answer["warnings"] if "were recorded while" in warning)
         assert acknowledged
-        assert len(acknowledged - in_backup - there) <= told
+        assert len(acknowledged - in_backup - there) <= reported
         assert await get(reader, f"/items/{item['id']}")
     assert await find_faults(config) == []

@@ -1,4 +1,4 @@
-"""`/system` over HTTP: stored backups and archives, and the jobs that make, prove and restore them."""
+"""`/system` over HTTP: stored backups and archives, and the jobs that create, verify and restore them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.one_postgres
 
 
 async def stored(admin: AsyncClient, kind: str = "archive") -> Json:
-    """A stored backup that was just made."""
+    """Creates a stored backup."""
     job = await done(admin, await admin.post("/system/backup", json={"kind": kind}))
     backup: Json = next(
         each for each in await get(admin, "/system/backup/list") if each["timestamp"] == job["timestamp"]
@@ -35,7 +35,7 @@ async def stored(admin: AsyncClient, kind: str = "archive") -> Json:
 
 
 @pytest.mark.parametrize(("kind", "suffix"), [("archive", ".zip"), ("sql", ".sql.gz")])
-async def test_a_backup_is_made_as_a_job_and_lies_where_was_said(
+async def test_backup_job_stores_file_at_the_announced_url(
     admin: AsyncClient, config: Config, kind: str, suffix: str
 ) -> None:
     await new_item(admin)
@@ -52,7 +52,7 @@ async def test_a_backup_is_made_as_a_job_and_lies_where_was_said(
     assert backup["is_good"] is False
 
 
-async def test_an_archive_says_what_is_in_it(admin: AsyncClient, config: Config) -> None:
+async def test_archive_metadata_describes_its_content(admin: AsyncClient, config: Config) -> None:
     await new_item(admin)
     backup = await stored(admin)
     with zipfile.ZipFile(config.backup_dir / backup["filename"]) as archive:
@@ -69,7 +69,7 @@ async def test_an_archive_says_what_is_in_it(admin: AsyncClient, config: Config)
     assert config.secret_key not in json.dumps([metadata, settings])
 
 
-async def test_a_trial_restore_makes_a_backup_good(admin: AsyncClient) -> None:
+async def test_test_restore_marks_backup_good(admin: AsyncClient) -> None:
     for kind in ("sql", "archive"):
         backup = await stored(admin, kind)
         await done(admin, await admin.post(f"/system/backup/{backup['timestamp']}/verify"))
@@ -78,7 +78,7 @@ async def test_a_trial_restore_makes_a_backup_good(admin: AsyncClient) -> None:
         assert verified["verified_at"] is not None
 
 
-async def test_a_trial_restore_finds_what_is_damaged(admin: AsyncClient, config: Config) -> None:
+async def test_test_restore_finds_damage(admin: AsyncClient, config: Config) -> None:
     await new_item(admin, "Tea")
     backup = await stored(admin, "sql")
     file = config.backup_dir / backup["filename"]
@@ -91,7 +91,7 @@ async def test_a_trial_restore_finds_what_is_damaged(admin: AsyncClient, config:
 
 
 @pytest.mark.parametrize("kind", ["sql", "archive"])
-async def test_a_stored_backup_is_restored_as_a_job(admin: AsyncClient, kind: str) -> None:
+async def test_stored_backup_is_restored_by_a_job(admin: AsyncClient, kind: str) -> None:
     await new_item(admin, "Before")
     backup = await stored(admin, kind)
     await new_item(admin, "After")
@@ -103,14 +103,14 @@ async def test_a_stored_backup_is_restored_as_a_job(admin: AsyncClient, kind: st
     result = await done(admin, await admin.post(f"{path}?force=true"))
     assert result["records_imported"] > 0
     assert [item["name"] for item in await get(admin, "/items/")] == ["Before"]
-    # Neither the backups nor the jobs are forgotten by it.
+    # It loses neither backups nor jobs.
     backups = await get(admin, "/system/backup/list")
     assert {each["reason"] for each in backups} == {"manual", "before_restore"}
     kinds = [job["kind"] for job in await get(admin, "/jobs")]
     assert kinds.count("backup.restore") == 2
 
 
-async def test_an_archive_is_uploaded_validated_and_restored(admin: AsyncClient, config: Config) -> None:
+async def test_archive_is_uploaded_validated_and_restored(admin: AsyncClient, config: Config) -> None:
     await new_item(admin, "Before")
     backup = await stored(admin)
     content = (config.backup_dir / backup["filename"]).read_bytes()
@@ -125,7 +125,7 @@ async def test_an_archive_is_uploaded_validated_and_restored(admin: AsyncClient,
     assert [item["name"] for item in await get(admin, "/items/")] == ["Before"]
 
 
-async def test_a_damaged_archive_is_refused_and_changes_nothing(admin: AsyncClient, config: Config) -> None:
+async def test_damaged_archive_is_rejected_and_changes_nothing(admin: AsyncClient, config: Config) -> None:
     backup = await stored(admin)
     await new_item(admin)
     content = bytearray((config.backup_dir / backup["filename"]).read_bytes())
@@ -140,7 +140,7 @@ async def test_a_damaged_archive_is_refused_and_changes_nothing(admin: AsyncClie
     assert len(await get(admin, "/items/")) == 1
 
 
-async def test_a_zip_with_paths_that_climb_is_refused(admin: AsyncClient, config: Config) -> None:
+async def test_zip_with_path_traversal_is_rejected(admin: AsyncClient, config: Config) -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("../../evil.txt", "x")
@@ -152,7 +152,7 @@ async def test_a_zip_with_paths_that_climb_is_refused(admin: AsyncClient, config
     assert not (config.backup_dir.parent / "evil.txt").exists()
 
 
-async def test_a_download_that_broke_off_goes_on(admin: AsyncClient) -> None:
+async def test_interrupted_download_can_be_resumed(admin: AsyncClient) -> None:
     backup = await stored(admin)
     path = f"/system/backup/{backup['timestamp']}/download"
     whole = await admin.get(path)
@@ -179,7 +179,7 @@ async def test_a_download_that_broke_off_goes_on(admin: AsyncClient) -> None:
     assert past.headers["content-range"] == f"bytes */{size}"
 
 
-async def test_a_deleted_backup_is_gone(admin: AsyncClient, config: Config) -> None:
+async def test_deleted_backup_is_gone(admin: AsyncClient, config: Config) -> None:
     backup = await stored(admin)
     path = f"/system/backup/{backup['timestamp']}"
     assert (await admin.delete(path)).status_code == 204
@@ -190,7 +190,7 @@ async def test_a_deleted_backup_is_gone(admin: AsyncClient, config: Config) -> N
 
 
 @pytest.mark.parametrize("name", ["%2e%2e%2fsecret-key", "2026-01-01-00-00-00", "x" * 300, "secret-key"])
-async def test_nothing_but_backups_can_be_reached(admin: AsyncClient, name: str) -> None:
+async def test_only_backups_can_be_downloaded(admin: AsyncClient, name: str) -> None:
     for answer in (
         await admin.get(f"/system/backup/{name}/download"),
         await admin.post(f"/system/backup/{name}/restore?force=true"),
@@ -199,7 +199,7 @@ async def test_nothing_but_backups_can_be_reached(admin: AsyncClient, name: str)
         assert answer.status_code in (404, 405), (answer.request.url, answer.text)
 
 
-async def test_what_is_done_with_backups_is_in_the_audit_trail(admin: AsyncClient) -> None:
+async def test_backup_operations_are_audited(admin: AsyncClient) -> None:
     backup = await stored(admin)
     await done(admin, await admin.post(f"/system/backup/{backup['timestamp']}/restore?force=true"))
     await admin.delete(f"/system/backup/{backup['timestamp']}")
@@ -208,7 +208,7 @@ async def test_what_is_done_with_backups_is_in_the_audit_trail(admin: AsyncClien
     assert entries[1]["details"]["by"] == "admin"
 
 
-async def test_a_file_under_any_name_is_verified_restored_downloaded_and_deleted(
+async def test_file_under_any_name_is_verified_restored_downloaded_and_deleted(
     admin: AsyncClient, config: Config
 ) -> None:
     await new_item(admin, "From elsewhere")
@@ -235,7 +235,7 @@ async def test_a_file_under_any_name_is_verified_restored_downloaded_and_deleted
     refused(await admin.get(f"{path}/download"), 404, "no backup")
 
 
-async def test_a_file_copied_into_the_directory_is_listed_and_restored(admin: AsyncClient, config: Config) -> None:
+async def test_file_copied_into_the_directory_is_listed_and_restored(admin: AsyncClient, config: Config) -> None:
     await new_item(admin, "From elsewhere")
     backup = await stored(admin, "sql")
     copied = config.backup_dir / "stocky_backup_20240229_235959.sql.gz"
@@ -247,9 +247,7 @@ async def test_a_file_copied_into_the_directory_is_listed_and_restored(admin: As
     assert [item["name"] for item in await get(admin, "/items/")] == ["From elsewhere"]
 
 
-async def test_a_restore_that_cannot_be_noted_has_been_made(
-    admin: AsyncClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_failed_audit_entry_does_not_undo_a_restore(admin: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     await new_item(admin)
     backup = await stored(admin, "sql")
     await new_item(admin, "Tea")
@@ -260,11 +258,11 @@ async def test_a_restore_that_cannot_be_noted_has_been_made(
     monkeypatch.setattr("stocky.backup.admin_service.audit.record", fail)
     path = f"/system/backup/{backup['timestamp']}/restore"
     result = await done(admin, await admin.post(path, params={"force": True}))
-    assert any("audit trail" in warning for warning in result["warnings"])
+    assert any("audit entry" in warning for warning in result["warnings"])
     assert [item["name"] for item in await get(admin, "/items/")] == ["Coffee"]
 
 
-async def test_a_backup_is_kept_from_its_end_on(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_retention_starts_when_the_backup_is_finished(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     real, ahead = clock.now, timedelta()
     dump = service.dump_to_file
 

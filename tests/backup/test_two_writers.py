@@ -1,4 +1,4 @@
-"""A dump of SQLite has two writers, Python's iterdump and SQL of our own: they agree to the byte, or it is refused."""
+"""A SQLite dump has two writers, Python's iterdump and our own SQL: they agree to the byte, or the dump fails."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ import pytest
 
 from stocky.backup.dump.comparing import EVERY
 from stocky.backup.dump.format import read_footer
-from stocky.backup.dump.lines import CHUNK, insert_lines, table_proofs
+from stocky.backup.dump.lines import CHUNK, insert_lines, table_digests
 from stocky.backup.service import dump_to_file, verify_file
 from stocky.config import Config
 from stocky.errors import Conflict
 from stocky.stock.ledger import LIMIT_MILLI
 from tests.backup.by_hand import restore_by_hand
-from tests.backup.test_dump import HARD_TEXTS, unheard
+from tests.backup.test_dump import HARD_TEXTS, ignore_progress
 
 pytestmark = pytest.mark.one_database
 
 NOW = "2026-01-31T12:00:00.000001Z"
-# In an order that is not that of their keys.
+# Not in key order.
 KEYS = ["z", "a\r\nb", "é", "Z", "日本", "", "'", "a"]
 
 
 def write(config: Config, statement: str, *rows: tuple[object, ...]) -> None:
-    """Rows past Stocky, its checks and its references."""
+    """Writes rows directly, without Stocky, CHECK constraints and foreign keys."""
     with closing(sqlite3.connect(config.sqlite_path, isolation_level=None)) as connection:
         connection.execute("PRAGMA ignore_check_constraints = ON")
         connection.executemany(statement, rows)
@@ -53,17 +53,17 @@ def fill(config: Config) -> None:
 
 async def taken(config: Config, tmp_path: Path) -> Path:
     file = tmp_path / "dump.sql.gz"
-    await dump_to_file(config, file, unheard)
+    await dump_to_file(config, file, ignore_progress)
     return file
 
 
-async def test_both_writers_write_the_same_bytes(config: Config, tmp_path: Path) -> None:
+async def test_both_writers_produce_the_same_bytes(config: Config, tmp_path: Path) -> None:
     fill(config)
     text = gzip.decompress((await taken(config, tmp_path)).read_bytes())
     footer = read_footer(text.decode().splitlines()[-1])
     assert footer is not None
     with closing(sqlite3.connect(config.sqlite_path)) as connection:
-        assert table_proofs(connection, "sqlite") == footer.tables
+        assert table_digests(connection, "sqlite") == footer.tables
         for table in footer.tables:
             assert b"".join(lines.text for lines in insert_lines(connection, table, "sqlite")) in text
         theirs = [
@@ -76,26 +76,26 @@ async def test_both_writers_write_the_same_bytes(config: Config, tmp_path: Path)
         assert f"{line}\n".encode() in text
 
 
-async def test_what_both_wrote_is_read_by_sqlite_and_by_stocky(config: Config, tmp_path: Path) -> None:
+async def test_output_of_both_writers_is_loaded_by_sqlite_and_stocky(config: Config, tmp_path: Path) -> None:
     fill(config)
     file = await taken(config, tmp_path)
     restore_by_hand(file, f"sqlite:///{tmp_path / 'new.db'}")
     with closing(sqlite3.connect(tmp_path / "new.db")) as new, closing(sqlite3.connect(config.sqlite_path)) as old:
-        for table in table_proofs(old, "sqlite"):
+        for table in table_digests(old, "sqlite"):
             rows = f'SELECT * FROM "{table}" ORDER BY 1, 2'
             assert new.execute(rows).fetchall() == old.execute(rows).fetchall()
-    assert (await verify_file(config, file, unheard)).problems == []
+    assert (await verify_file(config, file, ignore_progress)).problems == []
 
 
-async def test_rows_come_in_the_order_of_their_key(config: Config, tmp_path: Path) -> None:
+async def test_rows_are_in_key_order(config: Config, tmp_path: Path) -> None:
     fill(config)
     text = gzip.decompress((await taken(config, tmp_path)).read_bytes()).decode()
     written = [key.replace("'", "''").replace("\r\n", "'||char(13)||'\n") for key in sorted(KEYS, key=str.encode)]
-    places = [text.index(f"""INSERT INTO "event_refusal" VALUES('{key}','f',""") for key in written]
-    assert places == sorted(places)
+    positions = [text.index(f"""INSERT INTO "event_refusal" VALUES('{key}','f',""") for key in written]
+    assert positions == sorted(positions)
 
 
-async def test_a_large_table_is_compared_in_parts(config: Config, tmp_path: Path) -> None:
+async def test_large_table_is_compared_in_parts(config: Config, tmp_path: Path) -> None:
     large = "x" * (CHUNK // 3)
     statement = f"INSERT INTO audit_entry (id, occurred_at, action, subject, details) VALUES (?, '{NOW}', 'x', 'x', ?)"
     write(config, statement, *((number, large) for number in range(1_000, 1_000 + 5 * EVERY)))
@@ -103,7 +103,7 @@ async def test_a_large_table_is_compared_in_parts(config: Config, tmp_path: Path
     footer = read_footer(text.splitlines()[-1])
     assert footer is not None
     with closing(sqlite3.connect(config.sqlite_path)) as connection:
-        assert table_proofs(connection, "sqlite") == footer.tables
+        assert table_digests(connection, "sqlite") == footer.tables
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ async def test_a_large_table_is_compared_in_parts(config: Config, tmp_path: Path
         ("UPDATE item SET description = CAST(? AS TEXT)", b"\xff\xfe", "item holds text that is not UTF-8"),
     ],
 )
-async def test_what_no_restore_would_take_is_no_backup(
+async def test_database_that_cannot_be_restored_is_not_backed_up(
     config: Config, tmp_path: Path, statement: str, value: object, fault: str
 ) -> None:
     write(

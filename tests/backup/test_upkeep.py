@@ -1,4 +1,4 @@
-"""Backups that nobody asks for: made at their time, proven, kept as many as wanted, and told of when they fail."""
+"""Scheduled backups: made on time, verified, rotated, and alerted when they fail."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.one_postgres
 
 @pytest.fixture
 async def moved(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A clock that the test moves: `moved(hours)`."""
+    """Moves the clock: `moved(hours)`."""
     real, ahead = clock.now, timedelta()
 
     def now() -> datetime:
@@ -42,21 +42,19 @@ async def moved(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 async def all_ended(admin: AsyncClient, app: Litestar) -> None:
-    """What is due is queued, and has ended."""
+    """Queues due jobs and waits for their end."""
     await app.state.schedule.look()
     for job in await get(admin, "/jobs", kind="backup.scheduled"):
         await finished(admin, job["id"])
 
 
 async def scheduled(admin: AsyncClient, app: Litestar) -> list[dict[str, Any]]:
-    """The scheduled backups, after the jobs that are due have ended."""
+    """The scheduled backups, after due jobs have ended."""
     await all_ended(admin, app)
     return [backup for backup in await get(admin, "/system/backup/list") if backup["reason"] == "scheduled"]
 
 
-async def test_with_the_clock_moved_a_backup_appears_each_day_proven_and_old_ones_go(
-    app: Litestar, admin: AsyncClient, moved: Any
-) -> None:
+async def test_backup_is_made_daily_verified_and_rotated(app: Litestar, admin: AsyncClient, moved: Any) -> None:
     assert await scheduled(admin, app) == []
     change = {"backup_schedule_enabled": True, "backup_keep": 2, "backup_schedule_kind": "sql"}
     made(await admin.patch("/settings", json=change))
@@ -70,7 +68,7 @@ async def test_with_the_clock_moved_a_backup_appears_each_day_proven_and_old_one
     assert all(datetime.fromisoformat(backup["created_at"]).tzinfo is not None for backup in backups)
 
 
-async def test_one_that_was_missed_is_made_at_the_next_start(
+async def test_missed_backup_is_made_at_the_next_start(
     app: Litestar, admin: AsyncClient, config: Config, moved: Any
 ) -> None:
     made(await admin.patch("/settings", json={"backup_schedule_enabled": True}))
@@ -79,9 +77,7 @@ async def test_one_that_was_missed_is_made_at_the_next_start(
     assert backup["kind"] == "archive"
 
 
-async def test_two_processes_on_one_postgres_make_one(
-    app: Litestar, admin: AsyncClient, config: Config, moved: Any
-) -> None:
+async def test_two_processes_make_one_backup(app: Litestar, admin: AsyncClient, config: Config, moved: Any) -> None:
     if config.dialect == "sqlite":
         pytest.skip("one SQLite file has one Stocky")
     made(await admin.patch("/settings", json={"backup_schedule_enabled": True}))
@@ -93,14 +89,14 @@ async def test_two_processes_on_one_postgres_make_one(
     assert len(await get(admin, "/jobs", kind="backup.scheduled")) == 1
 
 
-async def test_a_failure_raises_an_alert_until_one_has_gone_well(
+async def test_failure_raises_an_alert_until_a_backup_succeeds(
     app: Litestar, admin: AsyncClient, config: Config, moved: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("stocky.jobs.jobs.BACK_OFF", timedelta(0))
     made(await admin.patch("/settings", json={"backup_schedule_enabled": True}))
     if config.backup_dir.is_dir():
         config.backup_dir.rmdir()
-    # A file where the directory should be: nothing can be written there, by no user.
+    # A file in place of the directory: no user can write there.
     config.backup_dir.write_text("in the way")
     for _ in range(2):
         moved(24)
@@ -114,12 +110,12 @@ async def test_a_failure_raises_an_alert_until_one_has_gone_well(
     assert [each for each in await get(admin, "/alerts/") if each["alert_type"] == "backup_failed"] == []
 
 
-async def test_a_scheduled_backup_that_was_interrupted_is_made_the_same_day(
+async def test_interrupted_scheduled_backup_is_made_the_same_day(
     app: Litestar, admin: AsyncClient, config: Config, database: Database, moved: Any
 ) -> None:
     made(await admin.patch("/settings", json={"backup_schedule_enabled": True, "backup_schedule_kind": "sql"}))
     moved(24)
-    # As the schedule of a process that was then killed has left it.
+    # As left by the schedule of a killed process.
     other = Jobs(database)
     await app.state.jobs.close()
     due = Schedule(other)
@@ -132,7 +128,7 @@ async def test_a_scheduled_backup_that_was_interrupted_is_made_the_same_day(
     assert backup["is_good"]
 
 
-async def test_one_that_is_interrupted_for_good_raises_an_alert(
+async def test_repeatedly_interrupted_backup_raises_an_alert(
     app: Litestar, admin: AsyncClient, database: Database
 ) -> None:
     lost = NewJob(kind="backup.scheduled", owner="gone", lease_until=clock.now() - timedelta(minutes=1))
@@ -143,7 +139,7 @@ async def test_one_that_is_interrupted_for_good_raises_an_alert(
     assert "interrupted" in alert["message"]
 
 
-async def test_what_was_made_by_hand_expires(app: Litestar, admin: AsyncClient, config: Config, moved: Any) -> None:
+async def test_manual_backups_expire(app: Litestar, admin: AsyncClient, config: Config, moved: Any) -> None:
     made(await admin.post("/backup/create/full"))
     upkeep = app.state.backups.backups.store
     moved(23)
@@ -153,7 +149,7 @@ async def test_what_was_made_by_hand_expires(app: Litestar, admin: AsyncClient, 
     assert await get(admin, "/system/backup/list") == []
 
 
-async def test_the_newest_proof_is_in_the_metrics(
+async def test_newest_verified_backup_is_in_the_metrics(
     app: Litestar, admin: AsyncClient, root: AsyncClient, moved: Any
 ) -> None:
     made(await admin.patch("/settings", json={"backup_schedule_enabled": True}))
@@ -166,7 +162,7 @@ async def test_the_newest_proof_is_in_the_metrics(
     assert "stocky_backups_stored 1.0" in text
 
 
-def test_nothing_of_a_killed_one_is_left_after_the_next_start(config: Config) -> None:
+def test_leftovers_of_a_killed_backup_are_removed_at_start(config: Config) -> None:
     left = config.backup_dir / ".work-abandoned"
     left.mkdir(parents=True)
     (left / "owner").touch()

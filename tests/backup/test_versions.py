@@ -1,4 +1,4 @@
-"""Dumps of other versions: of an older schema they are migrated, of a newer one refused."""
+"""Dumps of other versions: an older schema is migrated, a newer one rejected."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def changed(dump: bytes, old: str, new: str) -> bytes:
     return packed(text.replace(old, new, 1))
 
 
-async def test_a_dump_of_one_migration_ago_restores_and_is_migrated(
+async def test_dump_of_the_previous_schema_restores_and_is_migrated(
     admin: AsyncClient, config: Config, dialect: str, databases: TestDatabases, tmp_path: Path
 ) -> None:
     (tmp_path / "old").mkdir()
@@ -36,7 +36,7 @@ async def test_a_dump_of_one_migration_ago_restores_and_is_migrated(
         environ = environment(url, tmp_path / "old")
         older = load(environ)
         current = schema_version(config.dialect)
-        # Off the loop, on which the application lives: it looks after its connections meanwhile.
+        # In a thread, since the application needs the event loop for its connections.
         await asyncio.to_thread(migrate, older, through=current - 1)
         now = "'2026-01-01T00:00:00.000000Z'"
         schema.run(
@@ -62,7 +62,7 @@ async def test_a_dump_of_one_migration_ago_restores_and_is_migrated(
     assert schema.run(config, "SELECT count(*) FROM setting") == [(0,)]
 
 
-async def test_a_dump_of_the_future_is_refused(admin: AsyncClient, config: Config) -> None:
+async def test_dump_of_a_newer_version_is_rejected(admin: AsyncClient, config: Config) -> None:
     dump = await take(admin)
     current = schema_version(config.dialect)
     newer = changed(dump, f"-- schema: {current}\n", f"-- schema: {current + 1}\n")
@@ -73,7 +73,7 @@ async def test_a_dump_of_the_future_is_refused(admin: AsyncClient, config: Confi
     assert len(await get(admin, "/users/")) == 4
 
 
-async def test_a_dump_whose_first_lines_are_damaged_is_refused(admin: AsyncClient) -> None:
+async def test_dump_with_damaged_header_is_rejected(admin: AsyncClient) -> None:
     dump = await take(admin)
     for old, new in (("-- rows: {", "-- rows: ["), ("-- schema: ", "-- shema: "), ("-- schema: ", "-- schema: x")):
         refused(await admin.post("/backup/import/full", json=as_json(changed(dump, old, new), force=True)), 400)

@@ -1,4 +1,4 @@
-"""Child processes: what they say arrives, and none of them outlives whoever asked."""
+"""Child processes: their messages arrive, and none outlives its parent."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.serving import Server
 
 GONE_SECONDS = 60
 
-# Streams a dump, takes one piece of it, says so, and waits to be killed.
+# Streams a dump, reads one piece, reports it, and waits to be killed.
 STREAMER = """
 import asyncio
 from stocky.backup.service import stream_dump
@@ -42,13 +42,13 @@ asyncio.run(main())
 
 
 def fill(config: Config, mebibytes: int = 16) -> None:
-    """So much text that no pipe holds the dump of it, and that no compression makes small."""
+    """Adds incompressible text, so that no pipe buffer holds its dump."""
     for _ in range(mebibytes):
         write_down(config, os.urandom(2**19).hex())
 
 
 def workers(pid: int) -> list[int]:
-    """The workers that the process `pid` has started and that live."""
+    """The running workers that the process `pid` started."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -61,7 +61,7 @@ def workers(pid: int) -> list[int]:
 
 
 def shown(pid: int) -> bytes:
-    """What everyone, or everyone of the same user, can see of a process."""
+    """The data of a process visible to all users, or to the same user."""
     return b"".join(Path(f"/proc/{pid}/{part}").read_bytes() for part in ("cmdline", "environ"))
 
 
@@ -72,11 +72,11 @@ def has_ended(descriptor: int) -> bool:
     return bool(poll.poll(GONE_SECONDS * 1000))
 
 
-def unheard(phase: str, done: int, total: int | None, unit: str) -> None:
+def ignore_progress(phase: str, done: int, total: int | None, unit: str) -> None:
     return None
 
 
-async def test_a_cancelled_task_takes_its_child_along(config: Config, tmp_path: Path) -> None:
+async def test_cancelled_task_kills_its_child(config: Config, tmp_path: Path) -> None:
     fill(config)
     begun = asyncio.Event()
     task = asyncio.create_task(dump_to_file(config, tmp_path / "dump", lambda *report: begun.set()))
@@ -91,7 +91,7 @@ async def test_a_cancelled_task_takes_its_child_along(config: Config, tmp_path: 
     assert list(config.backup_dir.iterdir()) == []
 
 
-async def test_a_task_cancelled_while_its_child_ends_waits_for_the_end(
+async def test_cancelled_task_waits_for_its_ending_child(
     config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reaping, statuses = asyncio.Event(), []
@@ -102,7 +102,7 @@ async def test_a_task_cancelled_while_its_child_ends_waits_for_the_end(
         statuses.append(process.returncode)
 
     monkeypatch.setattr("stocky.worker.process._reap", reap)
-    task = asyncio.create_task(dump_to_file(config, tmp_path / "dump", unheard))
+    task = asyncio.create_task(dump_to_file(config, tmp_path / "dump", ignore_progress))
     await reaping.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -111,7 +111,7 @@ async def test_a_task_cancelled_while_its_child_ends_waits_for_the_end(
     assert statuses[0] is not None
 
 
-async def test_a_stream_that_nobody_wants_any_more_takes_its_child_along(config: Config) -> None:
+async def test_abandoned_stream_kills_its_child(config: Config) -> None:
     fill(config)
     stream = await stream_dump(config)
     await anext(stream)
@@ -122,7 +122,7 @@ async def test_a_stream_that_nobody_wants_any_more_takes_its_child_along(config:
     assert list(config.backup_dir.iterdir()) == []
 
 
-async def test_a_stream_whose_child_is_killed_breaks_off(config: Config, caplog: pytest.LogCaptureFixture) -> None:
+async def test_stream_of_a_killed_child_breaks_off(config: Config, caplog: pytest.LogCaptureFixture) -> None:
     fill(config)
     stream = await stream_dump(config)
     await anext(stream)
@@ -135,7 +135,7 @@ async def test_a_stream_whose_child_is_killed_breaks_off(config: Config, caplog:
     assert list(config.backup_dir.iterdir()) == []
 
 
-def test_a_child_dies_with_its_parent_and_the_next_one_tidies_up(config: Config, environ: dict[str, str]) -> None:
+def test_child_exits_with_its_parent_and_is_swept(config: Config, environ: dict[str, str]) -> None:
     fill(config)
     parent = subprocess.Popen(
         [sys.executable, "-c", STREAMER], env=os.environ | environ, stdout=subprocess.PIPE, text=True
@@ -152,7 +152,7 @@ def test_a_child_dies_with_its_parent_and_the_next_one_tidies_up(config: Config,
 
 
 @pytest.mark.slow
-async def test_a_client_that_goes_away_in_mid_download_leaves_nothing_behind(
+async def test_disconnected_client_leaves_no_files(
     serve: Callable[..., AbstractContextManager[Server]], config: Config, keys: dict[str, str]
 ) -> None:
     fill(config)
@@ -163,7 +163,7 @@ async def test_a_client_that_goes_away_in_mid_download_leaves_nothing_behind(
                 (child,) = workers(server.process.pid)
                 descriptor = os.pidfd_open(child)
             assert has_ended(descriptor)
-            # The server has seen to it when it answers the next one.
+            # The server has cleaned up when it answers the next request.
             whole = await admin.post("/backup/create/full", timeout=60)
             assert whole.status_code == 200
         names = [file.name for file in config.backup_dir.iterdir()]
@@ -171,7 +171,7 @@ async def test_a_client_that_goes_away_in_mid_download_leaves_nothing_behind(
 
 
 @pytest.mark.slow
-def test_a_download_whose_child_is_killed_is_not_taken_for_whole(
+def test_download_of_a_killed_child_is_incomplete(
     serve: Callable[..., AbstractContextManager[Server]], config: Config, keys: dict[str, str]
 ) -> None:
     fill(config)
@@ -190,7 +190,7 @@ def test_a_download_whose_child_is_killed_is_not_taken_for_whole(
                 pass
 
 
-async def test_a_child_is_nicer_than_its_parent_and_shows_no_password(config: Config) -> None:
+async def test_child_has_lower_priority_and_shows_no_password(config: Config) -> None:
     fill(config)
     stream = await stream_dump(config)
     await anext(stream)
@@ -200,20 +200,20 @@ async def test_a_child_is_nicer_than_its_parent_and_shows_no_password(config: Co
     await stream.aclose()  # type: ignore[attr-defined]  # an async generator
 
 
-async def test_what_a_child_refuses_is_raised_as_it_was(tmp_path: Path) -> None:
+async def test_error_of_a_child_is_raised_unchanged(tmp_path: Path) -> None:
     nowhere = DumpRequest(database_url=f"sqlite:///{tmp_path / 'nothing.db'}", scratch=str(tmp_path))
     with pytest.raises(Unavailable, match="cannot be opened") as refused:
-        await run_worker(nowhere, DumpResult, unheard)
+        await run_worker(nowhere, DumpResult, ignore_progress)
     assert refused.value.headers == {"Retry-After": "1"}
     assert not (tmp_path / "nothing.db").exists()
 
 
-async def test_a_defect_in_a_child_is_logged_and_told_without_its_details(
+async def test_defect_in_a_child_is_logged_and_reported_without_details(
     databases: TestDatabases, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with databases.copy("sqlite", tmp_path) as url:
         missing = DumpRequest(database_url=url, scratch=str(tmp_path), output=str(tmp_path / "no such" / "place"))
-        with pytest.raises(Unavailable, match="The log says why"):
-            await run_worker(missing, DumpResult, unheard)
+        with pytest.raises(Unavailable, match="See the log"):
+            await run_worker(missing, DumpResult, ignore_progress)
     assert "FileNotFoundError" in caplog.text
     assert settings(url, tmp_path)["STOCKY_SECRET_KEY"] not in caplog.text

@@ -1,4 +1,4 @@
-"""Scratch space: there while it is needed, gone afterwards, and never taken away from someone who lives."""
+"""Workspaces: exist while needed, are removed afterwards, and are never swept from a running owner."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from stocky.errors import OutOfSpace
 from stocky.worker.workspace import disk_errors, require_space, scratch_directory, sweep, workspace
 
-# Makes a workspace in the directory it is given, fills it, says so, and waits to be killed.
+# Makes a workspace in the given directory, fills it, reports it, and waits to be killed.
 HOLDER = """
 import sys, time
 from pathlib import Path
@@ -29,7 +29,7 @@ with scratch_directory(Path(sys.argv[1])) as place:
 
 
 def held(directory: Path) -> tuple[subprocess.Popen[str], Path]:
-    """A process that owns a workspace, and where that is."""
+    """A process that owns a workspace, and its path."""
     process = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(directory)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -42,22 +42,22 @@ def end(process: subprocess.Popen[str]) -> None:
     process.communicate()
 
 
-async def test_a_workspace_is_private_and_goes_with_its_block(tmp_path: Path) -> None:
-    async with workspace(tmp_path / "backups") as place:
-        (place / "copy.db").write_text("rows")
-        assert place.stat().st_mode & 0o777 == 0o700
-        assert place.parent == tmp_path / "backups"
+async def test_workspace_is_private_and_removed_after_its_block(tmp_path: Path) -> None:
+    async with workspace(tmp_path / "backups") as directory:
+        (directory / "copy.db").write_text("rows")
+        assert directory.stat().st_mode & 0o777 == 0o700
+        assert directory.parent == tmp_path / "backups"
     assert list((tmp_path / "backups").iterdir()) == []
 
 
-async def test_a_workspace_goes_with_a_block_that_fails(tmp_path: Path) -> None:
+async def test_workspace_is_removed_after_a_failing_block(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
-        async with workspace(tmp_path) as place:
-            (place / "half").write_text(str(1 / 0))
+        async with workspace(tmp_path) as directory:
+            (directory / "half").write_text(str(1 / 0))
     assert os.listdir(tmp_path) == []
 
 
-async def test_a_workspace_whose_maker_is_cancelled_at_any_moment_goes(tmp_path: Path) -> None:
+async def test_workspace_of_a_cancelled_task_is_removed(tmp_path: Path) -> None:
     async def hold() -> None:
         async with workspace(tmp_path):
             await asyncio.Event().wait()
@@ -72,7 +72,7 @@ async def test_a_workspace_whose_maker_is_cancelled_at_any_moment_goes(tmp_path:
         assert os.listdir(tmp_path) == []
 
 
-def test_what_is_in_use_is_not_swept(tmp_path: Path) -> None:
+def test_workspace_in_use_is_not_swept(tmp_path: Path) -> None:
     process, theirs = held(tmp_path)
     with scratch_directory(tmp_path) as ours:
         assert sweep(tmp_path) == 0
@@ -81,15 +81,15 @@ def test_what_is_in_use_is_not_swept(tmp_path: Path) -> None:
     end(process)
 
 
-def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
-    process, place = held(tmp_path)
+def test_workspace_of_a_killed_process_is_swept(tmp_path: Path) -> None:
+    process, directory = held(tmp_path)
     end(process)
-    assert place.is_dir()
+    assert directory.is_dir()
     assert sweep(tmp_path) == 1
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_was_half_made_or_half_swept_is_swept(tmp_path: Path) -> None:
+def test_incomplete_workspace_is_swept(tmp_path: Path) -> None:
     (tmp_path / ".work-without-a-lock").mkdir()
     half = tmp_path / ".work-half"
     half.mkdir()
@@ -98,7 +98,7 @@ def test_what_was_half_made_or_half_swept_is_swept(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_sweep_leaves_backups_alone(tmp_path: Path) -> None:
+def test_sweep_keeps_backups(tmp_path: Path) -> None:
     backup = tmp_path / "stocky_backup_20260131_120000.sql.gz"
     backup.write_text("a backup")
     assert sweep(tmp_path) == 0
@@ -106,7 +106,7 @@ def test_a_sweep_leaves_backups_alone(tmp_path: Path) -> None:
     assert backup.exists()
 
 
-def test_workspaces_are_made_while_others_are_swept(tmp_path: Path) -> None:
+def test_workspaces_are_made_during_a_sweep(tmp_path: Path) -> None:
     sweeper = subprocess.Popen(
         [
             sys.executable,
@@ -121,9 +121,9 @@ def test_workspaces_are_made_while_others_are_swept(tmp_path: Path) -> None:
         assert sweeper.stdout is not None
         sweeper.stdout.readline()
         for _ in range(300):
-            with scratch_directory(tmp_path) as place:
-                (place / "file").write_text("x")
-                assert (place / "file").read_text() == "x"
+            with scratch_directory(tmp_path) as directory:
+                (directory / "file").write_text("x")
+                assert (directory / "file").read_text() == "x"
     finally:
         sweeper.kill()
         sweeper.communicate()
@@ -131,12 +131,12 @@ def test_workspaces_are_made_while_others_are_swept(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_too_little_space_is_told_in_figures(tmp_path: Path) -> None:
+def test_missing_space_is_reported_in_mib(tmp_path: Path) -> None:
     with pytest.raises(OutOfSpace, match=r"needs about 1099511627777 MiB in .*, and \d+ MiB are free"):
         require_space(tmp_path, 2**60)
     require_space(tmp_path, 1)
 
 
-def test_a_full_disk_is_out_of_space() -> None:
+def test_full_disk_is_out_of_space() -> None:
     with pytest.raises(OutOfSpace), disk_errors(), Path("/dev/full").open("wb", buffering=0) as full:
         full.write(b"x")

@@ -1,4 +1,4 @@
-"""The clock was a year ahead and went back: no new backup is lost, no schedule is silent, and somebody is told."""
+"""The clock was a year ahead and went back: no new backup is lost, schedules run, and an alert is raised."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ KEY = "a key for tests only, long enough for all"
 
 @pytest.fixture
 def move(monkeypatch: pytest.MonkeyPatch) -> Move:
-    """Sets the clock ahead, or back with less than nothing. `tests.faults clock` puts a whole process under one."""
+    """Sets the clock ahead, or back when negative. `tests.faults clock` runs a whole process under a wrong clock."""
     real, ahead = clock.now, timedelta()
 
     def set_ahead(by: timedelta) -> None:
@@ -39,13 +39,13 @@ def move(monkeypatch: pytest.MonkeyPatch) -> Move:
 
 
 def add(store: Store, reason: Reason = Reason.SCHEDULED, expires_at: datetime | None = None) -> StoredBackup:
-    """A backup of now, as `Backups.create` and `verify` leave it."""
+    """A new backup, as `Backups.create` and `verify` store it."""
     now, file = clock.now(), store.directory / "made.partial"
     file.write_bytes(b"content")
     return store.add_backup(
         file,
         StoredBackup(
-            id=store.promise_id(),
+            id=store.reserve_id(),
             kind=Kind.SQL,
             filename="",
             size_bytes=7,
@@ -58,9 +58,7 @@ def add(store: Store, reason: Reason = Reason.SCHEDULED, expires_at: datetime | 
 
 
 @pytest.mark.parametrize("reason", [Reason.SCHEDULED, Reason.BEFORE_RESTORE])
-def test_the_backup_just_made_stays_and_those_of_the_future_go_first(
-    tmp_path: Path, move: Move, reason: Reason
-) -> None:
+def test_new_backup_stays_and_future_ones_are_removed_first(tmp_path: Path, move: Move, reason: Reason) -> None:
     store = Store(tmp_path)
     move(YEAR)
     of_the_future = [add(store, reason) for _ in range(3)]
@@ -70,13 +68,13 @@ def test_the_backup_just_made_stays_and_those_of_the_future_go_first(
         move(DAY)
         new.insert(0, add(store, reason))
         store.keep_last(2)
-        kept = [each.id for each in store.list_backups()]
-        assert kept[: day + 1] == [each.id for each in new[:2]]
-        assert len(kept) == 2
-    assert {each.id for each in of_the_future}.isdisjoint(kept)
+        remaining = [each.id for each in store.list_backups()]
+        assert remaining[: day + 1] == [each.id for each in new[:2]]
+        assert len(remaining) == 2
+    assert {each.id for each in of_the_future}.isdisjoint(remaining)
 
 
-def test_a_clock_that_is_behind_does_not_cost_the_backup_just_made(tmp_path: Path, move: Move) -> None:
+def test_slow_clock_does_not_remove_the_new_backup(tmp_path: Path, move: Move) -> None:
     store = Store(tmp_path)
     before = [add(store) for _ in range(2)]
     move(-YEAR)
@@ -89,12 +87,12 @@ def test_a_clock_that_is_behind_does_not_cost_the_backup_just_made(tmp_path: Pat
 def test_names_do_not_stay_in_the_future(tmp_path: Path, move: Move) -> None:
     store = Store(tmp_path)
     move(YEAR)
-    store.promise_id()
+    store.reserve_id()
     move(-YEAR)
-    assert store.promise_id() <= (clock.now() + DAY).strftime(ID_FORMAT)
+    assert store.reserve_id() <= (clock.now() + DAY).strftime(ID_FORMAT)
 
 
-def test_what_expires_is_not_kept_for_the_year_that_never_came(tmp_path: Path, move: Move) -> None:
+def test_retention_is_corrected_after_a_fast_clock(tmp_path: Path, move: Move) -> None:
     store = Store(tmp_path)
     move(YEAR)
     add(store, Reason.MANUAL, expires_at=clock.now() + timedelta(hours=1))
@@ -105,7 +103,7 @@ def test_what_expires_is_not_kept_for_the_year_that_never_came(tmp_path: Path, m
 
 
 async def ended(admin: AsyncClient, app: Litestar) -> list[dict[str, Any]]:
-    """The scheduled backups after everything that is due has been done."""
+    """The scheduled backups after all due jobs have ended."""
     await app.state.clock_watch.look()
     await app.state.schedule.look()
     for job in await get(admin, "/jobs", kind="backup.scheduled"):
@@ -113,7 +111,7 @@ async def ended(admin: AsyncClient, app: Litestar) -> list[dict[str, Any]]:
     return [each for each in await get(admin, "/system/backup/list") if each["reason"] == "scheduled"]
 
 
-async def test_a_schedule_that_was_enabled_and_done_in_the_future_is_done_again_each_day(
+async def test_schedule_runs_daily_after_a_fast_clock(
     app: Litestar, admin: AsyncClient, root: AsyncClient, move: Move
 ) -> None:
     move(YEAR)
@@ -135,7 +133,7 @@ async def test_a_schedule_that_was_enabled_and_done_in_the_future_is_done_again_
     assert "went back" in alert["message"]
 
 
-async def test_the_same_day_comes_twice_and_is_done_twice(app: Litestar, admin: AsyncClient, move: Move) -> None:
+async def test_repeated_day_runs_the_schedule_twice(app: Litestar, admin: AsyncClient, move: Move) -> None:
     made(await admin.patch("/settings", json={"backup_schedule_enabled": True, "backup_schedule_kind": "sql"}))
     move(2 * DAY)
     assert len(await ended(admin, app)) == 1
@@ -145,17 +143,17 @@ async def test_the_same_day_comes_twice_and_is_done_twice(app: Litestar, admin: 
     assert len(await ended(admin, app)) == 2
 
 
-async def test_a_job_that_was_queued_in_the_future_is_done_now(app: Litestar, admin: AsyncClient, move: Move) -> None:
+async def test_job_queued_in_the_future_runs_now(app: Litestar, admin: AsyncClient, move: Move) -> None:
     done = asyncio.Event()
 
-    async def note(parameters: dict[str, Any], report: object) -> None:
+    async def write_metadata(parameters: dict[str, Any], report: object) -> None:
         done.set()
 
     move(YEAR)
-    # Not one that this process does, so that it waits.
+    # A kind that this process does not run, so it stays queued.
     id = await app.state.jobs.enqueue("later", {})
     move(-YEAR)
-    app.state.jobs.register("later", note)
+    app.state.jobs.register("later", write_metadata)
     await app.state.clock_watch.look()
     app.state.jobs.look_now()
     async with asyncio.timeout(30):
@@ -163,7 +161,7 @@ async def test_a_job_that_was_queued_in_the_future_is_done_now(app: Litestar, ad
     assert (await finished(admin, id))["status"] == "done"
 
 
-async def test_the_log_and_the_alert_say_it_once(
+async def test_clock_change_is_logged_and_alerted_once(
     app: Litestar, admin: AsyncClient, move: Move, caplog: pytest.LogCaptureFixture
 ) -> None:
     await app.state.clock_watch.look()
@@ -171,20 +169,20 @@ async def test_the_log_and_the_alert_say_it_once(
     move(-DAY)
     for _ in range(3):
         await app.state.clock_watch.look()
-    told = [each.getMessage() for each in caplog.records if "clock of this server went back" in each.getMessage()]
-    assert len(told) == 1
+    logged = [each.getMessage() for each in caplog.records if "clock of this server went back" in each.getMessage()]
+    assert len(logged) == 1
     assert len([each for each in await get(admin, "/alerts/") if each["alert_type"] == "clock_went_back"]) == 1
 
 
 @pytest.mark.parametrize("ahead", [-5, 5, 20])
-def test_two_servers_take_each_others_tokens(move: Move, ahead: int) -> None:
+def test_servers_accept_tokens_of_each_other(move: Move, ahead: int) -> None:
     move(timedelta(seconds=ahead))
     token = tokens.make_access_token(KEY, 1, "sign-in", clock.now() + timedelta(minutes=30))
     move(timedelta(seconds=-ahead))
     assert tokens.sign_in_of(KEY, token) == "sign-in"
 
 
-def test_a_token_from_far_ahead_and_one_that_has_ended_are_refused(move: Move) -> None:
+def test_future_and_expired_tokens_are_rejected(move: Move) -> None:
     ended = tokens.make_access_token(KEY, 1, "sign-in", clock.now() - timedelta(seconds=1))
     move(timedelta(hours=1))
     early = tokens.make_access_token(KEY, 1, "sign-in", clock.now() + timedelta(minutes=30))

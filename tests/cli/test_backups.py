@@ -69,7 +69,7 @@ def test_the_name_of_the_file_says_what_it_is(environ: dict[str, str], tmp_path:
     for kind, name in (("sql", "all.zip"), ("archive", "all.sql.gz")):
         done = stocky(environ, "backup", "--kind", kind, "-o", str(tmp_path / name))
         assert done.returncode == 2
-        assert "an archive is a FILE.zip" in done.stderr
+        assert "an archive must be named FILE.zip" in done.stderr
     assert zipfile.is_zipfile(archive)
 
 
@@ -221,11 +221,11 @@ async def test_what_was_recorded_while_it_was_copied_is_told(
 
     replace = copy.replace_database
 
-    async def record_one_first(*asked: Any, keep: bool) -> Any:
+    async def record_one_first(*asked: Any, reapply: bool) -> Any:
         columns = "item_id, location_id, sku_id, quantity_after_milli, occurred_at, recorded_at"
         last = f"SELECT 'add', 0, {columns} FROM stock_event WHERE id = (SELECT max(id) FROM stock_event)"
         await schema.run_beside(config, f"INSERT INTO stock_event (kind, delta_milli, {columns}) {last}")
-        return await replace(*asked, keep=keep)
+        return await replace(*asked, reapply=reapply)
 
     monkeypatch.setattr(copy, "replace_database", record_one_first)
     demo = await asyncio.to_thread(stocky, environ, "demo-data", "--items", "10", "--events", "50")

@@ -49,7 +49,7 @@ def events_in(file: Path) -> set[str]:
 def rescued(directory: Path, server: Server) -> Path:
     """The file that the open database was written to, once the log says that it is whole."""
     deadline = time.monotonic() + SECONDS
-    while "All that was recorded until then is in" not in server.log:
+    while "All data recorded until then is in" not in server.log:
         assert time.monotonic() < deadline, server.log
         time.sleep(0.05)
     (file,) = directory.glob("stocky-rescued-*.db")

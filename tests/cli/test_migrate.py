@@ -126,10 +126,10 @@ def test_a_failing_start_does_not_fill_the_disk_with_backups(empty_environ: dict
     make_old(config, 8)
     # The migration makes an index of this name.
     schema.run(config, "CREATE TABLE document_by_item (id INTEGER)")
-    for _ in range(migrating.KEPT + 2):
+    for _ in range(migrating.MAX_BACKUPS + 2):
         with pytest.raises(Unavailable, match="0009"):
             migrating.migrate(config, unreported)
-    assert len(Store(config.backup_dir).list_backups()) == migrating.KEPT
+    assert len(Store(config.backup_dir).list_backups()) == migrating.MAX_BACKUPS
 
 
 def test_nothing_is_taken_back_while_a_server_serves(

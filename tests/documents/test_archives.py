@@ -94,7 +94,7 @@ async def test_dump_restores_documents_and_lists_missing_contents(
     result = await restore(admin, dump)
     assert result["warnings"] == [
         "The content of 1 document is neither in the backup nor in the document store;"
-        " 'stocky check' lists the documents, and an archive of before may have them"
+        " 'stocky check' lists the documents, and an older archive may have their content"
     ]
     assert await get(admin, "/documents") == documents
     assert f"document {documents[2]['id']}" in stocky(environ, "check").stdout

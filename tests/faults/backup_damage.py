@@ -1,7 +1,7 @@
-"""R4: backups damaged at random, bits, cuts and swapped parts, of dumps and archives: none is accepted.
+"""R4: randomly damaged dumps and archives (bits, cuts, swapped parts): none is accepted.
 
-Damage that leaves every byte of what is packed as it was (a bit of the time in gzip's header) is no damage to the
-data; it is counted apart.
+Damage that leaves the unpacked bytes unchanged (a bit of the time in gzip's header) does not damage the data; it is
+counted separately.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LARGE = 2**30
 
 
 def flip(content: bytes) -> bytes:
-    """One to eight bits are others."""
+    """Flips one to eight bits."""
     damaged = bytearray(content)
     for _ in range(random.randint(1, 8)):
         damaged[random.randrange(len(damaged))] ^= 1 << random.randrange(8)
@@ -40,30 +40,30 @@ def flip(content: bytes) -> bytes:
 
 
 def cut(content: bytes) -> bytes:
-    """The end is missing."""
+    """Cuts off the end."""
     return content[: random.randrange(len(content))]
 
 
 def swap(content: bytes) -> bytes:
-    """Two parts have changed places."""
+    """Swaps two parts."""
     first, second, third = sorted(random.sample(range(len(content)), 3))
     return content[:first] + content[second:third] + content[first:second] + content[third:]
 
 
 def lose(content: bytes) -> bytes:
-    """A part is missing from the middle."""
+    """Removes a part from the middle."""
     first, second = sorted(random.sample(range(len(content)), 2))
     return content[:first] + content[second:]
 
 
 def zeros(content: bytes) -> bytes:
-    """A block of the disk was never written."""
+    """Zeroes a disk block."""
     start = random.randrange(len(content))
     return content[:start] + bytes(min(4096, len(content) - start)) + content[start + 4096 :]
 
 
 def inside(damage: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
-    """The same damage done to the text before it was packed, so that gzip finds nothing wrong."""
+    """Damages the text before compression, so gzip detects nothing."""
     return lambda content: gzip.compress(damage(gzip.decompress(content)), 1)
 
 
@@ -71,7 +71,7 @@ DAMAGES = [flip, cut, swap, lose, zeros, *(inside(each) for each in (flip, cut, 
 
 
 def damage_again_and_again(shop: Shop, count: int) -> list[str]:
-    """What was accepted, of so many damaged backups."""
+    """The accepted ones of `count` damaged backups."""
     with serve(shop.environ, shop.directory) as server:
         asyncio.run(_record_events(shop, int(server.url.rpartition(":")[2])))
     files = []
@@ -104,17 +104,17 @@ def _is_accepted(shop: Shop, file: Path) -> bool:
     scratch.unlink(missing_ok=True)
     try:
         dump = asyncio.run(open_backup(file, place, shop.config)).dump
-        load(LoadRequest(dump=str(dump), scratch=str(scratch), purpose="full", max_bytes=LARGE), _unheard)
+        load(LoadRequest(dump=str(dump), scratch=str(scratch), purpose="full", max_bytes=LARGE), _ignore_progress)
     except StockyError:
         return False
     return True
 
 
 def _packed(content: bytes) -> list[bytes] | None:
-    """What is packed in it, as far as any program would get it out; None when none does."""
+    """The unpacked content as far as it can be read; None when it cannot."""
     try:
         if not content.startswith(b"PK"):
-            # Without the line end of the last line it is as whole as before.
+            # Without its final line end it is still complete.
             return [gzip.decompress(content).removesuffix(b"\n")]
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return [archive.read(name) for name in ("metadata.json", "settings.json", "database.sql.gz")]
@@ -122,7 +122,7 @@ def _packed(content: bytes) -> list[bytes] | None:
         return None
 
 
-def _unheard(phase: str, done: int, total: int | None, unit: str) -> None:
+def _ignore_progress(phase: str, done: int, total: int | None, unit: str) -> None:
     return None
 
 
@@ -134,7 +134,7 @@ async def _record_events(shop: Shop, port: int) -> None:
 
 
 def run(dialect: str, count: int = 500) -> bool:
-    """Whether every damaged backup was refused."""
+    """Whether every damaged backup was rejected."""
     begun = time.monotonic()
     with shop(dialect) as ground:
         accepted = damage_again_and_again(ground, count)

@@ -1,4 +1,4 @@
-"""R3 for backups: the disk is full at every point of a backup and a restore; each is refused cleanly, without harm."""
+"""R3 for backups: the disk fills up at every point of a backup and a restore; each fails cleanly, without harm."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from tests.faults.shop import Shop, shop, verdict
 from tests.serving import serve
 
 EVENTS = 5_000
-# Free bytes, from hardly any to more than a restore takes, so that the disk is full here and there in the middle.
+# Free bytes, from almost none to more than a restore needs, so the disk fills up at different points.
 ROOMS = [int(MEBIBYTE * share / 4) for share in range(1, 57)]
 NOT_COMPARED = {"sign_in", "refresh_token", "job", "audit_entry", "auth_revision", "api_key", "setting"}
 CLEAN = (200, 507, 503)
 
 
 async def try_every_room(shop: Shop, port: int, disk: Path, dump: bytes) -> list[str]:
-    """What went wrong with a backup and a restore in each room; scanning goes on in between."""
+    """The problems of a backup and a restore with each amount of free space; scanning continues in between."""
     problems: list[str] = []
     answers: Counter[str] = Counter()
     ballast = disk / "ballast"
@@ -76,7 +76,7 @@ def _contents(shop: Shop) -> Any:
 
 
 def run() -> bool:
-    """Whether everything was refused cleanly, and nothing was lost."""
+    """Whether everything failed cleanly, and nothing was lost."""
     begun = time.monotonic()
     with small_disk() as (disk, _), shop("sqlite", disk) as ground:
         ground.environ["STOCKY_BACKUP_DIR"] = str(disk / "backups")
@@ -88,7 +88,7 @@ def run() -> bool:
                 f"{server.api}/backup/create/full/download", headers={"X-API-Key": ground.admin_key}, timeout=60
             )
             problems = asyncio.run(try_every_room(ground, port, disk, answer.raise_for_status().content))
-            # With room again, all goes on.
+            # With free space, everything works again.
             asyncio.run(record_events(ground, port, 500))
             problems += asyncio.run(ground.problems(all_sent=True))
         print(f"{len(ROOMS)} rooms in {time.monotonic() - begun:.0f} s")

@@ -1,4 +1,4 @@
-"""R5: dumps that want more than to be restored, sent to every import over HTTP: all refused, nothing changed."""
+"""R5: hostile dumps, sent to every import over HTTP: all rejected, nothing changed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _user(password_hash: str) -> str:
     )
 
 
-# Each is put into a whole dump after its BEGIN, and sent alone to a partial import.
+# Each is inserted into a complete dump after its BEGIN, and sent alone to a partial import.
 STATEMENTS = {
     "attach": "ATTACH DATABASE '/tmp/evil.db' AS evil;",
     "detach": "DETACH DATABASE main;",
@@ -120,25 +120,25 @@ STATEMENTS = {
 }
 
 
-# Rows that the schema takes and no route could answer; each comes at the end of a dump whose checksums are right.
+# Rows that the schema accepts but no route can decode, at the end of a dump with valid checksums.
 _HASHED = f"${'A' * 22}${'A' * 43}"
 ALTERED = {
     "JSON that is none": (
         f"INSERT INTO \"audit_entry\" VALUES(900,{_NOW},NULL,'noted','test',NULL,'{{no json',NULL);",
-        "audit_entry have details that is no JSON",
+        "audit_entry have invalid JSON in details",
     ),
     "JSON with half a character": (
         f"INSERT INTO \"audit_entry\" VALUES(900,{_NOW},NULL,'noted','test',NULL,'{{\"a\":\"\\ud800\"}}',NULL);",
-        "audit_entry have details that is no JSON",
+        "audit_entry have invalid JSON in details",
     ),
-    "JSON of another kind": (_item(900, upc_data="'[1]'"), "item have upc_data that is no JSON of its kind"),
+    "JSON of another kind": (_item(900, upc_data="'[1]'"), "item have invalid JSON in upc_data"),
     "boxes that are none": (
         f"INSERT INTO \"reorg_plan\" VALUES(900,'proposed',5,0,'\"x\"',NULL,{_NOW},{_NOW},NULL,NULL,NULL);",
-        "reorg_plan have freed_boxes that is no JSON of its kind",
+        "reorg_plan have invalid JSON in freed_boxes",
     ),
     "a setting that is none": (
         f"INSERT INTO \"setting\" VALUES('backup_keep','{{',{_NOW});",
-        "setting have value that is no JSON",
+        "setting have invalid JSON in value",
     ),
     "an id beyond the largest": (_location(2**53), "location have a id that is out of bounds"),
     "an id below the first": (_location(0), "location have a id that is out of bounds"),
@@ -174,7 +174,7 @@ ALTERED = {
 
 
 def altered(dump: str, lines: str) -> bytes:
-    """A whole dump with these rows of one table more, whose first lines and last line know of them."""
+    """A complete dump with these additional rows of one table, and a matching header and footer."""
     table = lines.split('"')[1]
     beginning = f'INSERT INTO "{table}" VALUES('
     rows = lines.count(beginning)
@@ -193,7 +193,7 @@ def altered(dump: str, lines: str) -> bytes:
 
 
 def hostile_files(dump: str) -> Iterator[tuple[str, str, bytes]]:
-    """(kind of import, what it is, file) of everything hostile; `dump` is the text of a whole one."""
+    """(kind of import, description, file) of every hostile dump; `dump` is the text of a complete one."""
     for name, statement in STATEMENTS.items():
         begin = dump.index("BEGIN")
         after = dump.index("\n", begin) + 1
@@ -250,7 +250,7 @@ def _moved_footer(dump: str) -> bytes:
 
 
 def send_all(shop: Shop) -> list[str]:
-    """What was accepted, broke something, or changed anything."""
+    """The dumps that were accepted, broke something, or changed data."""
     problems: list[str] = []
     with serve(shop.environ, shop.directory) as server, httpx.Client(
         base_url=server.api, headers={"X-API-Key": shop.admin_key}, timeout=120
@@ -281,7 +281,7 @@ def _contents(shop: Shop) -> Any:
 
 
 def run(dialect: str) -> bool:
-    """Whether every one was refused."""
+    """Whether every dump was rejected."""
     begun = time.monotonic()
     with shop(dialect) as ground:
         problems = send_all(ground)

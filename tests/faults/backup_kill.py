@@ -1,4 +1,4 @@
-"""R2: kill -9 at random moments of restores and backups: the data is the old or the new, whole, and nothing strays.
+"""R2: kill -9 at random moments of restores and backups: the data is completely old or new, without leftovers.
 
 The same two states are restored over each other again and again; whichever is there after a kill has to be one of them
 to the last row.
@@ -25,12 +25,12 @@ from tests.faults.shop import DIALECTS, Shop, shop, verdict
 from tests.serving import Server, serve
 
 EVENTS = 20_000
-# What a restore leaves alone, or writes itself.
+# Tables that a restore does not change, or writes itself.
 NOT_COMPARED = {"sign_in", "refresh_token", "job", "audit_entry", "auth_revision", "api_key", "setting"}
 
 
 class Kills:
-    """One shop with two states of its data, and what was found after each kill."""
+    """One shop with two states of its data, and the findings after each kill."""
 
     def __init__(self, shop: Shop) -> None:
         self._shop = shop
@@ -41,7 +41,7 @@ class Kills:
         self._seconds = 1.0
 
     def prepare(self) -> None:
-        """Makes the two states, and measures how long a restore takes."""
+        """Creates the two states, and measures the duration of a restore."""
         with serve(self._shop.environ, self._shop.directory) as server:
             asyncio.run(self._record_events(server, EVENTS))
             self._keep_state(server, 0)
@@ -55,19 +55,19 @@ class Kills:
         self._look("before any kill", {0})
 
     def kill_restore(self) -> None:
-        """Restores the state that is not there, and kills the server at a random moment of it."""
+        """Restores the other state, and kills the server at a random moment."""
         now = self._state()
         self._kill_while(lambda server: self._restore(server, 1 - now if now is not None else 0))
         self._look("after a restore was killed", {0, 1})
 
     def kill_backup(self) -> None:
-        """Backs up, and kills the server at a random moment of it."""
+        """Backs up, and kills the server at a random moment."""
         now = self._state()
         self._kill_while(self._back_up)
         self._look("after a backup was killed", {0, 1} if now is None else {now})
 
     def look_at_backups(self) -> None:
-        """Every backup that has its name is whole."""
+        """Checks that every named backup is complete."""
         for file in sorted(self._shop.config.backup_dir.glob("*.gz")):
             verified = stocky(self._shop.environ, "verify", str(file))
             if verified.returncode:
@@ -80,7 +80,7 @@ class Kills:
             time.sleep(random.uniform(0, self._seconds * 1.6))
             server.kill()
             task.join()
-        # What a killed one left is put away by the next.
+        # Leftovers of a killed server are removed by the next.
         with serve(self._shop.environ, self._shop.directory):
             pass
 
@@ -142,7 +142,7 @@ def _ignoring_the_end(work: Any, server: Server) -> None:
 
 
 def run(dialect: str, kills: int = 50) -> bool:
-    """Whether the data was whole after each of so many kills, four of five of them of a restore."""
+    """Whether the data was intact after each kill; four of five kills hit a restore."""
     begun = time.monotonic()
     with shop(dialect) as ground:
         fault = Kills(ground)

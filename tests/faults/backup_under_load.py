@@ -1,4 +1,4 @@
-"""R6: backups taken while everyone scans; each is restored on its own and is the state of one moment, whole."""
+"""R6: backups during scanning; each is restored separately and is a complete snapshot."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ WRITERS = 32
 
 
 class Taken(NamedTuple):
-    """A backup that was taken: its file, and what had been acknowledged before it was asked for."""
+    """A backup: its file, and the events acknowledged before its request."""
 
     file: Path
     acknowledged: frozenset[str]
 
 
 async def take_backups(shop: Shop, port: int, count: int) -> list[Taken]:
-    """So many backups at random moments under full load."""
+    """Takes `count` backups at random moments under full load."""
     stop = asyncio.Event()
     writers = [asyncio.create_task(write(shop, [port], stop)) for _ in range(WRITERS)]
     taken = []
@@ -52,7 +52,7 @@ async def take_backups(shop: Shop, port: int, count: int) -> list[Taken]:
 
 
 async def problems_with(shop: Shop, taken: list[Taken]) -> list[str]:
-    """What is wrong with the backups, seen in databases they were restored to."""
+    """The problems of the backups, found after restoring them."""
     ledger = await _ledger(shop.config)
     problems = []
     for number, backup in enumerate(taken):
@@ -79,7 +79,7 @@ async def _ledger(config: Config) -> dict[int, StockEvent]:
 
 
 def run(dialect: str, count: int = 50) -> bool:
-    """Whether every backup was one moment, whole."""
+    """Whether every backup was a complete snapshot."""
     begun = time.monotonic()
     with shop(dialect) as ground:
         with serve(ground.environ, ground.directory) as server:

@@ -19,7 +19,7 @@ from tests.serving import Server, serve
 WRITERS = 16
 BUSY_SECONDS = 1.0
 RESCUE_SECONDS = 60
-RESCUED = "All that was recorded until then is in "
+RESCUED = "All data recorded until then is in "
 
 
 def _delete(database: Path) -> None:

@@ -59,7 +59,7 @@ async def test_disabled_webhook_stays_disabled_after_restore(admin: AsyncClient,
     assert [each["description"] for each in found if each["is_active"]] == ["kept"]
     assert all("backup" in each["inactive_reason"] for each in found if not each["is_active"])
     ids = ", ".join(str(each["id"]) for each in hooks[1:])
-    told = f"inactive, so that a restore tells nobody more than before: {ids};"
+    told = f"inactive, so that a restore sends nothing that was not sent before: {ids};"
     assert any(told in warning for warning in answered["warnings"]), answered["warnings"]
     await receiver.until(1)
     await asyncio.sleep(A_WHILE)

@@ -1,1 +1,1 @@
-"""The archive: a zip of a dump, the documents and what describes both; read with known names only, and bounded."""
+"""The archive: a zip of a dump, documents, settings and metadata. Reading accepts only known, bounded members."""

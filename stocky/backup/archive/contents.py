@@ -1,6 +1,6 @@
-"""What the documents of a backup have in the document store: put there before the data that needs it, never deleted.
+"""Puts document contents of a backup into the document store: before the data that refers to them; deletes none.
 
-Content has its SHA-256 for a name, so that nothing there is replaced and what the data of before has stays.
+Contents are named by their SHA-256, so the previous data's contents are never replaced.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Event
 
 from stocky.backup.archive.opening import BackupFile
-from stocky.backup.archive.reading import documents_in_words, open_contents, tell_lacking
+from stocky.backup.archive.reading import content_warnings, document_count, open_contents
 from stocky.backup.dump.writing import CONTENTS
 from stocky.db import Database
 from stocky.documents.blobs import CONTENTS as KIND
@@ -22,21 +22,21 @@ from stocky.documents.repository import adopt
 from stocky.errors import StockyError
 from stocky.progress import ProgressCallback
 
-# Adopted in one transaction.
+# Contents adopted per transaction.
 BATCH = 500
-# Asked of the store at once.
+# Concurrent requests to the store.
 AT_ONCE = 8
 
 
 async def contents_of(scratch: Path) -> dict[str, int]:
-    """The sizes of the contents that documents in a loaded backup have, by SHA-256."""
+    """The sizes of the document contents in a loaded backup, by SHA-256."""
     return await asyncio.to_thread(_contents_of, scratch)
 
 
 async def adopt_contents(database: Database, wanted: dict[str, int]) -> None:
-    """Keeps what is in the store from being collected before the data that needs it is there.
+    """Protects contents in the store from garbage collection until the data that refers to them is restored.
 
-    Raises Unavailable when one of them is being deleted at this moment.
+    Raises Unavailable when one of them is being deleted.
     """
     waiting = iter(sorted(wanted))
     while batch := list(islice(waiting, BATCH)):
@@ -44,61 +44,61 @@ async def adopt_contents(database: Database, wanted: dict[str, int]) -> None:
             await adopt(tx, batch)
 
 
-async def place_contents(blobs: Blobs, opened: BackupFile, wanted: dict[str, int], report: ProgressCallback) -> int:
-    """Puts what an archive holds of `wanted`, which is adopted, into the store; how many there were.
+async def store_contents(blobs: Blobs, backup: BackupFile, wanted: dict[str, int], report: ProgressCallback) -> int:
+    """Writes an archive's contents of `wanted`, which must be adopted, to the store; returns their number.
 
-    Raises BadRequest, OutOfSpace, or Unavailable; what is in the store by then is collected one day.
+    Raises BadRequest, OutOfSpace, or Unavailable; contents written so far are garbage-collected later.
     """
-    if opened.archive is None:
+    if backup.archive is None:
         return 0
-    hashes = sorted(wanted.keys() & opened.contents.keys())
+    hashes = sorted(wanted.keys() & backup.contents.keys())
     ended = Event()
     try:
-        # Also what is there: it may be damaged, which nobody sees without reading it.
-        await asyncio.to_thread(_put_all, blobs, opened, hashes, ended, report)
+        # Existing contents too: one may be damaged, which only reading it would show.
+        await asyncio.to_thread(_put_all, blobs, backup, hashes, ended, report)
     finally:
-        # Of a task that is cancelled the thread goes on.
+        # The thread of a cancelled task keeps running.
         ended.set()
     return len(hashes)
 
 
-def _put_all(blobs: Blobs, opened: BackupFile, hashes: list[str], ended: Event, report: ProgressCallback) -> None:
-    assert opened.archive is not None
-    total, done = sum(opened.contents[each] for each in hashes), 0
-    with open_contents(opened.archive) as pieces:
+def _put_all(blobs: Blobs, backup: BackupFile, hashes: list[str], ended: Event, report: ProgressCallback) -> None:
+    assert backup.archive is not None
+    total, done = sum(backup.contents[each] for each in hashes), 0
+    with open_contents(backup.archive) as pieces:
         for sha256 in hashes:
             if ended.is_set():
                 return
             report("restoring documents", done, total, "bytes")
             blobs.put_now(KIND, sha256, pieces(sha256))
-            done += opened.contents[sha256]
+            done += backup.contents[sha256]
 
 
-async def missing_content_warnings(blobs: Blobs, opened: BackupFile, wanted: dict[str, int]) -> list[str]:
-    """A line when documents would be without their content, in the archive and in the store; nothing when none is."""
-    asked = iter(sorted(wanted.keys() - opened.contents.keys()))
+async def missing_content_warnings(blobs: Blobs, backup: BackupFile, wanted: dict[str, int]) -> list[str]:
+    """A warning when contents of documents are missing in both archive and store; otherwise none."""
+    wanted_hashes = iter(sorted(wanted.keys() - backup.contents.keys()))
     missing: list[str] = []
     try:
-        while batch := list(islice(asked, AT_ONCE)):
+        while batch := list(islice(wanted_hashes, AT_ONCE)):
             sizes = await asyncio.gather(*(blobs.find_size(sha256) for sha256 in batch))
             missing += [sha256 for sha256, size in zip(batch, sizes, strict=True) if size != wanted[sha256]]
     except StockyError as error:
-        return [f"Whether every document has its content was not found out: {error.detail}"]
-    return [_told(len(missing))] if missing else []
+        return [f"The contents of documents could not be checked: {error.detail}"]
+    return [_missing_content_warning(len(missing))] if missing else []
 
 
-def tell_incomplete(opened: BackupFile, wanted: dict[str, int]) -> list[str]:
-    """What an archive lacks of that which its documents have; nothing for a dump, which never holds any."""
-    if opened.archive is None:
+def incomplete_archive_warnings(backup: BackupFile, wanted: dict[str, int]) -> list[str]:
+    """Warnings about document contents that an archive lacks; none for a dump, which holds no contents."""
+    if backup.archive is None:
         return []
-    missing = wanted.keys() - opened.contents.keys()
-    return tell_lacking(len(opened.damaged), len(missing - set(opened.damaged)))
+    missing = wanted.keys() - backup.contents.keys()
+    return content_warnings(len(backup.damaged), len(missing - set(backup.damaged)))
 
 
-def _told(count: int) -> str:
+def _missing_content_warning(count: int) -> str:
     return (
-        f"The content of {documents_in_words(count)} is neither in the backup nor in the document store;"
-        " 'stocky check' lists the documents, and an archive of before may have them"
+        f"The content of {document_count(count)} is neither in the backup nor in the document store;"
+        " 'stocky check' lists the documents, and an older archive may have their content"
     )
 
 

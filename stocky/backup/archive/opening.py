@@ -1,6 +1,6 @@
-"""Finds the dump in whatever file is given: a dump is one already, and an archive holds one beside its documents.
+"""Opens a backup file: a dump, or an archive, from which it extracts the dump.
 
-A zip with nothing but one of either in it was packed once more than it had to be, and is opened as what is in it.
+A zip that contains only one dump or archive is opened as that file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _ZIP = b"PK"
 
 
 class BackupFile(msgspec.Struct, frozen=True):
-    """Where the dump lies. Of an archive: the file, sizes of contents by SHA-256, and contents it knows as damaged."""
+    """The path of the dump; for an archive also its file, content sizes by SHA-256, and contents marked damaged."""
 
     dump: Path
     archive: Path | None = None
@@ -26,20 +26,20 @@ class BackupFile(msgspec.Struct, frozen=True):
     damaged: list[str] = []
 
 
-async def open_backup(file: Path, place: Path, config: Config, *, accept_edited: bool = False) -> BackupFile:
-    """A dump as it is, or what is in an archive, its dump taken out of it to `place`. Raises what is wrong with it."""
-    return await asyncio.to_thread(_opened, file, place, config.max_restore_gb * 2**30, accept_edited=accept_edited)
+async def open_backup(file: Path, directory: Path, config: Config, *, accept_edited: bool = False) -> BackupFile:
+    """Opens a dump or an archive, whose dump is extracted to `directory`. Raises what `extract_dump` raises."""
+    return await asyncio.to_thread(_opened, file, directory, config.max_restore_gb * 2**30, accept_edited=accept_edited)
 
 
-def _opened(file: Path, place: Path, max_bytes: int, *, accept_edited: bool) -> BackupFile:
+def _opened(file: Path, directory: Path, max_bytes: int, *, accept_edited: bool) -> BackupFile:
     if not _is_zip(file):
         return BackupFile(file)
-    only_file = place / "unzipped"
+    only_file = directory / "unzipped"
     if extract_only_file(file, only_file, max_bytes):
         file = only_file
         if not _is_zip(file):
             return BackupFile(file)
-    dump = place / "database.sql.gz"
+    dump = directory / "database.sql.gz"
     extracted = extract_dump(file, dump, max_bytes, accept_edited=accept_edited)
     return BackupFile(dump, file, extracted.contents, extracted.damaged)
 

@@ -1,6 +1,7 @@
-"""Reads an archive as the hostile input it may be: known names only, bounded, every member as its description says.
+"""Reads an untrusted archive: only known names, bounded sizes, every member checked against the metadata.
 
-One that was unpacked and zipped again is the same: a folder around it, and what file managers add, are passed over.
+An archive that was unpacked and zipped again is accepted: an enclosing folder, and files added by file managers, are
+ignored.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from stocky.documents.kinds import BEGINNING, MAX_BYTES, identify
 from stocky.errors import BadRequest, Conflict, TooLarge
 from stocky.worker.workspace import disk_errors
 
-# Raised when a reader of this version could misunderstand what is in an archive. 2 may hold documents.
+# Increased when a reader of this version could misread an archive. Format 2 may hold documents.
 FORMAT = 2
 DATABASE, SETTINGS, METADATA, DOCUMENTS = "database.sql.gz", "settings.json", "metadata.json", "documents/"
-# How files are named that can be restored and are no archives.
+# Suffixes of restorable files that are not archives.
 DUMPS: tuple[str, ...] = (".sql.gz", ".sql", ".gz", ".db", ".sqlite", ".sqlite3")
 BACKUPS = (*DUMPS, ".zip")
 MEMBERS = frozenset({DATABASE, SETTINGS, METADATA})
@@ -35,20 +36,19 @@ CHUNK = 2**20
 # Enough for MAX_DOCUMENTS.
 LARGEST_METADATA = LARGEST_DIRECTORY = 32 * 2**20
 _DOCUMENT = re.compile(re.escape(DOCUMENTS) + r"([0-9a-f]{64})")
-# What file managers put into a zip besides: of macOS in a folder __MACOSX as well, and with names that begin with "._".
+# Files that file managers add to a zip; macOS also adds a folder __MACOSX and names that start with "._".
 _ADDED = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
-# The end of a zip's directory, and the one before it with its locator where parts are large; [5] and [8] are the
-# directory's size.
+# The end-of-central-directory records of zip, and of zip64 with its locator; [5] and [8] are the directory's size.
 _END = struct.Struct("<4s4H2LH")
 _END64 = struct.Struct("<4sQ2H2L4Q20x")
 _TAIL = _END64.size + _END.size + 65_536
-# What zipfile raises for a file that is no zip, or no longer one.
+# What zipfile raises for a file that is not a zip or is damaged.
 _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
     struct.error,
     EOFError,
-    NotImplementedError,  # a compression that it does not know, or a part that needs a later version
+    NotImplementedError,  # an unknown compression, or a member that needs a later version
     RuntimeError,
     ValueError,
     LookupError,
@@ -64,7 +64,7 @@ class Member(msgspec.Struct, frozen=True):
 
 
 class Metadata(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an archive says about itself."""
+    """The metadata file of an archive."""
 
     timestamp: datetime
     format: int
@@ -80,7 +80,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Extracted(msgspec.Struct, frozen=True):
-    """What an archive holds: sizes of contents by their SHA-256, and contents that were damaged when it was made."""
+    """The content of an archive: content sizes by SHA-256, and contents that were damaged when it was made."""
 
     metadata: Metadata
     contents: dict[str, int]
@@ -93,41 +93,41 @@ class _Format(msgspec.Struct):
 
 
 def extract_dump(archive: Path, target: Path, max_bytes: int, *, accept_edited: bool = False) -> Extracted:
-    """Writes the dump of an archive to `target`, after every member was compared with what describes it.
+    """Extracts the dump of an archive to `target`, and compares every member with the metadata.
 
-    With `accept_edited` the dump itself is not compared: its own reader says what is to be said of an edited one.
+    With `accept_edited` the dump itself is not compared: its own reader reports the edits.
 
-    Raises BadRequest for one that is damaged or holds anything else, Conflict for one of a newer format, TooLarge,
+    Raises BadRequest for a damaged archive or one with other members, Conflict for a newer format, TooLarge,
     OutOfSpace.
     """
     with _opened(archive) as opened:
         metadata = _metadata(opened)
         if sum(member.size_bytes for member in metadata.members.values()) > max_bytes:
-            raise _too_large("what is in the archive", max_bytes)
-        _prove(opened, SETTINGS, metadata, max_bytes, _ignore)
+            raise _too_large("the content of the archive", max_bytes)
+        _read_checked(opened, SETTINGS, metadata, max_bytes, _ignore)
         with disk_errors(), target.open("wb") as file:
-            _prove(opened, DATABASE, metadata, max_bytes, file.write, accept_edited=accept_edited)
+            _read_checked(opened, DATABASE, metadata, max_bytes, file.write, accept_edited=accept_edited)
         contents, damaged = {}, []
         for name, member in metadata.members.items():
             if (match := _DOCUMENT.fullmatch(name)) is None:
                 continue
             if member.size_bytes > MAX_BYTES:
-                raise corrupted(f"{name} is larger than any document is")
+                raise corrupted(f"{name} is larger than a document can be")
             beginning = bytearray()
-            _prove(opened, name, metadata, MAX_BYTES, _first_of(beginning))
+            _read_checked(opened, name, metadata, MAX_BYTES, _first_of(beginning))
             if member.sha256 != match[1]:
                 damaged.append(match[1])
             elif identify(bytes(beginning)) is None:
-                raise corrupted(f"{name} is none of the files that Stocky keeps")
+                raise corrupted(f"{name} is not of a file type that Stocky stores")
             else:
                 contents[match[1]] = member.size_bytes
     return Extracted(metadata, contents, damaged)
 
 
 def extract_only_file(archive: Path, target: Path, max_bytes: int) -> bool:
-    """Writes the one file of a zip that is no archive but has a backup in it to `target`; False where it is another.
+    """Extracts the only file of a zip to `target` if it is a backup by its name; otherwise returns False.
 
-    Raises BadRequest for what is no zip, TooLarge, OutOfSpace.
+    Raises BadRequest when it is not a zip, TooLarge, OutOfSpace.
     """
     with _opened(archive) as opened:
         files = [name for name in opened.names if not name.endswith("/") or opened.size(name)]
@@ -139,16 +139,16 @@ def extract_only_file(archive: Path, target: Path, max_bytes: int) -> bool:
             while chunk := member.read(CHUNK):
                 size += len(chunk)
                 if size > max_bytes:
-                    raise _too_large("what is in the zip file", max_bytes)
+                    raise _too_large("the content of the zip file", max_bytes)
                 file.write(chunk)
     return True
 
 
 @contextmanager
 def open_contents(archive: Path) -> Iterator[Callable[[str], Iterator[bytes]]]:
-    """Gives, for the length of the block, the content of a SHA-256 piece by piece. `extract_dump` has proven them.
+    """Yields a function that reads a content by its SHA-256 in pieces. `extract_dump` has checked them before.
 
-    Raises BadRequest where one is not what was proven.
+    The function raises BadRequest when a content differs from its SHA-256.
     """
     with _opened(archive) as opened:
 
@@ -159,40 +159,40 @@ def open_contents(archive: Path) -> Iterator[Callable[[str], Iterator[bytes]]]:
                     hashed.update(chunk)
                     yield chunk
             if hashed.hexdigest() != sha256:
-                raise corrupted(f"{DOCUMENTS}{sha256} is not what was put into it")
+                raise corrupted(f"{DOCUMENTS}{sha256} does not match its checksum")
 
         yield pieces
 
 
-def tell_lacking(damaged: int, lost: int) -> list[str]:
-    """A line for contents that were damaged when an archive was made, and one for those that were not there."""
+def content_warnings(damaged: int, lost: int) -> list[str]:
+    """A warning about contents that were damaged when an archive was made, and one about missing contents."""
     return [
-        f"The content of {documents_in_words(count)} was {what} when it was made"
+        f"The content of {document_count(count)} was {what} when it was made"
         for count, what in ((damaged, "damaged already"), (lost, "missing from the store"))
         if count
     ]
 
 
-def documents_in_words(count: int) -> str:
-    """So many documents."""
+def document_count(count: int) -> str:
+    """The count with its noun: "1 document", "2 documents"."""
     return "1 document" if count == 1 else f"{count} documents"
 
 
 def corrupted(why: str) -> BadRequest:
-    """The refusal of an archive."""
+    """The error for a damaged archive."""
     return BadRequest(f"Backup file is corrupted: {why}")
 
 
 class _Members:
-    """The members of an archive by the names they were given when it was made.
+    """The members of an archive by their original names.
 
-    Raises BadRequest for a member that neither an archive of Stocky's nor a file manager puts into a zip.
+    Raises BadRequest for duplicate or too many members.
     """
 
     def __init__(self, opened: zipfile.ZipFile) -> None:
         self._opened = opened
         self._members: dict[str, zipfile.ZipInfo] = {}
-        # Some programs of Windows write the names of their own file system.
+        # Some Windows programs write names with backslashes.
         named = [(info.filename.replace("\\", "/").removeprefix("./"), info) for info in opened.infolist()]
         named = [(name, info) for name, info in named if not _is_added(name)]
         folder = _folder({name for name, _ in named})
@@ -201,7 +201,7 @@ class _Members:
             if plain in ("", DOCUMENTS) and info.file_size == 0:
                 continue
             if plain in self._members or len(self._members) == len(MEMBERS) + MAX_DOCUMENTS:
-                raise corrupted("it holds too much, or something twice")
+                raise corrupted("it has too many members, or one twice")
             self._members[plain] = info
 
     @property
@@ -210,16 +210,16 @@ class _Members:
         return set(self._members)
 
     def size(self, name: str) -> int:
-        """How many bytes a member says that it unpacks to."""
+        """The unpacked size that the zip directory states for a member."""
         return self._members[name].file_size
 
     def open(self, name: str) -> IO[bytes]:
-        """A member to be read. Raises what zipfile does."""
+        """Opens a member for reading. Raises what zipfile does."""
         return self._opened.open(self._members[name])
 
 
 def _is_added(name: str) -> bool:
-    """Whether a file manager adds members of this name to what it zips."""
+    """Whether file managers add members of this name to a zip."""
     parts = name.split("/")
     if ".." in parts or parts[0] == "":
         return False
@@ -227,7 +227,7 @@ def _is_added(name: str) -> bool:
 
 
 def _folder(names: set[str]) -> str:
-    """The folder around an archive that was zipped again, with its slash; empty where there is none."""
+    """The enclosing folder of an archive that was zipped again, with its slash; empty when there is none."""
     around = [name.removesuffix(METADATA) for name in names if name.endswith(f"/{METADATA}")]
     if METADATA in names or len(around) != 1 or around[0].count("/") != 1 or around[0] in ("../", "./", "/"):
         return ""
@@ -244,32 +244,32 @@ def _opened(archive: Path) -> Iterator[_Members]:
         raise corrupted(str(error) or type(error).__name__) from error
     except OSError as error:
         if error.errno == errno.EINVAL:
-            # A member that begins before the file does.
-            raise corrupted("its parts are not where it says") from error
+            # A member offset before the start of the file.
+            raise corrupted("its directory has invalid offsets") from error
         raise
 
 
 def _bound_directory(archive: Path) -> None:
-    """Refuses a list of members that would fill the memory; zipfile reads all of it before it says anything."""
+    """Raises BadRequest for a directory too large for memory, which zipfile would read completely."""
     with archive.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(max(0, size - _TAIL))
         tail = file.read()
     end = tail.rfind(b"PK\x05\x06")
     if end < 0 or len(tail) - end < _END.size:
-        raise corrupted("it is no zip file, or was cut off")
+        raise corrupted("it is not a zip file, or is truncated")
     sizes = [_END.unpack_from(tail, end)[5]]
     if end >= _END64.size and tail.startswith(b"PK\x06\x06", end - _END64.size):
-        # Of a zip with large parts, where this is what counts.
+        # The zip64 record has the valid size.
         sizes.append(_END64.unpack_from(tail, end - _END64.size)[8])
     if max(sizes) > LARGEST_DIRECTORY:
-        raise corrupted("it holds more than any archive of Stocky's does")
+        raise corrupted("it has more members than any Stocky archive")
 
 
 def _metadata(opened: _Members) -> Metadata:
     names = opened.names
     if foreign := next((name for name in names if name not in MEMBERS and not _DOCUMENT.fullmatch(name)), None):
-        raise corrupted(f"it holds {foreign[:60]!r}, which no archive of Stocky's does")
+        raise corrupted(f"it contains {foreign[:60]!r}, which is in no Stocky archive")
     if missing := MEMBERS - names:
         raise corrupted(f"it has no {', '.join(sorted(missing))}")
     if opened.size(METADATA) > LARGEST_METADATA:
@@ -291,11 +291,11 @@ def _metadata(opened: _Members) -> Metadata:
         metadata.documents_count,
         metadata.documents_size_bytes,
     ):
-        raise corrupted(f"{METADATA} does not describe what is in it")
+        raise corrupted(f"{METADATA} does not match its members")
     return metadata
 
 
-def _prove(
+def _read_checked(
     opened: _Members,
     name: str,
     metadata: Metadata,
@@ -304,7 +304,7 @@ def _prove(
     *,
     accept_edited: bool = False,
 ) -> None:
-    """Reads a member to its end and hands it on piece by piece."""
+    """Reads a member to its end, passes it on in pieces, and checks size and SHA-256."""
     described = metadata.members[name]
     largest = max_bytes if accept_edited else described.size_bytes
     if described.size_bytes > max_bytes or opened.size(name) > max_bytes:
@@ -318,7 +318,7 @@ def _prove(
             hashed.update(chunk)
             take(chunk)
     if size > largest or (not accept_edited and (size, hashed.hexdigest()) != (described.size_bytes, described.sha256)):
-        raise corrupted(f"{name} is not what was put into it")
+        raise corrupted(f"{name} does not match its checksum")
 
 
 def _too_large(what: str, max_bytes: int) -> TooLarge:

@@ -1,4 +1,4 @@
-"""Writes an archive: dump and documents go straight into the zip, what describes them last; in a child process."""
+"""Writes an archive: dump and documents straight into the zip, the metadata last. Runs in a child process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from stocky.backup.archive.reading import (
     SETTINGS,
     Member,
     Metadata,
-    tell_lacking,
+    content_warnings,
 )
 from stocky.backup.dump.making import dump_into, open_owner_only
 from stocky.backup.requests import ArchiveRequest, DumpResult
@@ -29,14 +29,14 @@ from stocky.progress import ProgressCallback
 
 
 def write_archive(request: ArchiveRequest, report: ProgressCallback) -> DumpResult:
-    """Makes the archive at `request.output`; the size and SHA-256 of the result are the archive's.
+    """Writes the archive to `request.output`; the size and SHA-256 of the result are the archive's.
 
-    Raises Conflict when there are more documents than can be restored from one.
+    Raises Conflict when there are more documents than an archive can hold.
     """
     assert request.output is not None
     path = Path(request.output)
     with open(path, "wb", opener=open_owner_only) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        # The dump is packed already; its size is known only afterwards and may be more than 4 GiB.
+        # The dump is already compressed; its size is unknown in advance and may exceed 4 GiB.
         with archive.open(DATABASE, "w", force_zip64=True) as member:
             writer = dump_into(member, request.database_url, Path(request.scratch), report)
             dumped = writer.finish()
@@ -70,25 +70,25 @@ def write_archive(request: ArchiveRequest, report: ProgressCallback) -> DumpResu
             bytes=path.stat().st_size,
             sha256=_sha256(written),
             documents_count=len(documents),
-            warnings=dumped.warnings + tell_lacking(damaged, len(writer.contents) - len(documents)),
+            warnings=dumped.warnings + content_warnings(damaged, len(writer.contents) - len(documents)),
         )
 
 
 def refuse_too_many(contents: int) -> None:
-    """Raises Conflict for more contents of documents than a restore takes out of an archive."""
+    """Raises Conflict for more document contents than a restore accepts in an archive."""
     if contents > MAX_DOCUMENTS:
         raise Conflict(
-            f"An archive holds up to {MAX_DOCUMENTS:,} files of documents, and there are {contents:,}. Back up the"
-            " database alone (kind sql), and the directory or bucket of the document store by its own means"
+            f"An archive holds up to {MAX_DOCUMENTS:,} document files, and there are {contents:,}. Back up only the"
+            " database (kind sql), and the directory or bucket of the document store separately"
         )
 
 
 def _write_documents(
     archive: zipfile.ZipFile, blobs: Blobs, contents: list[tuple[str, int]], report: ProgressCallback
 ) -> dict[str, Member]:
-    """What the store has of `contents`, in their order; what it has lost is left out, and the result says so.
+    """Writes `contents` from the store in order; the caller warns about missing ones.
 
-    A content that is damaged is described as what it is, which is not what its name says.
+    The result has the actual SHA-256 of a damaged content, which differs from its name.
     """
     members: dict[str, Member] = {}
     total, done = sum(size for _, size in contents), 0
@@ -96,7 +96,7 @@ def _write_documents(
         report("adding documents", done, total, "bytes")
         if (pieces := blobs.read_now(sha256)) is not None:
             hashed, written = hashlib.sha256(), 0
-            # Without a time of its own: the same documents are the same bytes in every archive.
+            # Without a timestamp, so the same documents are the same bytes in every archive.
             with archive.open(zipfile.ZipInfo(f"{DOCUMENTS}{sha256}"), "w", force_zip64=True) as member:
                 for piece in pieces:
                     member.write(piece)

@@ -1,1 +1,1 @@
-"""The dump: one moment of a database as SQL text, the same rows as the same lines from SQLite and from Postgres."""
+"""The dump: a snapshot of a database as SQL text. SQLite and Postgres write equal rows as equal lines."""

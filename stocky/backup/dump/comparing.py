@@ -1,6 +1,6 @@
-"""Compares lines of a dump that iterdump wrote with those of a second writer, byte for byte, while they are written.
+"""Compares the lines that iterdump writes with those of a second writer, byte for byte, during the dump.
 
-Of a large table it compares one chunk in EVERY. A verification compares all: its digests are of this writer's lines.
+In a large table it compares one chunk in EVERY. A verification compares all: its digests are of this writer's lines.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from itertools import islice
 from stocky.backup.dump.lines import line_query
 from stocky.errors import Conflict
 
-# All of it would cost a third of what writing the dump does.
+# Comparing everything would add a third to the time of writing the dump.
 EVERY = 16
 
-# By the beginning of a declared type: the classes of values that a backup can hold there.
+# The storage class of a column's values, by the prefix of its declared type.
 _CLASSES = {"INT": "integer", "BIGINT": "integer", "BOOL": "integer", "BLOB": "blob"}
 
 
 class Comparison:
-    """The second writer, on a connection of its own to the same copy."""
+    """The second writer, on its own connection to the same copy."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -31,7 +31,7 @@ class Comparison:
         self._rows: Iterator[tuple[str]] = iter(())
 
     def begin(self, table: str, columns: tuple[str, ...]) -> None:
-        """The next lines are of these columns of this table."""
+        """Starts a table: the next lines have these columns."""
         self._table, self._columns, self._chunks = table, columns, 0
         keys = self._connection.execute("SELECT name, type FROM pragma_table_info(?) WHERE pk", (table,)).fetchall()
         self._key = keys[0][0] if len(keys) == 1 and keys[0][1] == "INTEGER" else None
@@ -39,7 +39,7 @@ class Comparison:
             self._rows = self._connection.execute(self._query())
 
     def compare(self, lines: list[str]) -> None:
-        """Raises Conflict when the second writer writes the rows otherwise, which no restore would take."""
+        """Raises Conflict when the second writer's lines differ: no restore would accept the dump."""
         self._chunks += 1
         if self._key is not None:
             if self._chunks % EVERY != 1:
@@ -53,7 +53,7 @@ class Comparison:
             )
 
     def fault(self) -> str:
-        """Which value of the table is not of its column's kind, as far as that can be told."""
+        """Describes the value of the table that has the wrong type, if one is found."""
         types = dict(self._connection.execute("SELECT name, type FROM pragma_table_info(?)", (self._table,)))
         for column in self._columns:
             kind = next((kind for start, kind in _CLASSES.items() if types[column].startswith(start)), "text")
@@ -63,8 +63,8 @@ class Comparison:
                 (kind,),
             ).fetchone()
             if found:
-                return f"the {column} of {self._table} in row {found[0]} is {found[1]}, where only {kind} belongs"
-        return f"two writers of its dump do not agree about {self._table}"
+                return f"the {column} of {self._table} in row {found[0]} is {found[1]} instead of {kind}"
+        return f"two dump writers produce different rows of {self._table}"
 
     def _query(self, start: str = "") -> str:
         return line_query(self._connection, self._table, "sqlite", self._columns, start)

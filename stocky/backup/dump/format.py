@@ -1,6 +1,6 @@
-"""What a dump looks like: SQL text whose first lines tell where it is from and whose last line proves it complete.
+"""The dump format: SQL text with a header of its origin and a footer of checksums.
 
-A dump without its last line is truncated, whatever else is right about it.
+A dump without its footer is truncated, even if all else is valid.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-# Raised when a reader of this version could misunderstand what is written; not for a new schema.
+# Increased when a reader of this version could misread the format; not for a new schema.
 FORMAT = 1
 TITLE = "-- Stocky backup"
 COMPLETE = "-- complete: "
@@ -19,7 +19,7 @@ Dialect = Literal["sqlite", "postgres"]
 
 
 class Header(msgspec.Struct, frozen=True):
-    """The first lines. `schema` is the number of the newest migration, `rows` counts each table that holds data."""
+    """The first lines. `schema` is the number of the newest migration, `rows` the row count of each data table."""
 
     stocky: str
     schema: int
@@ -30,14 +30,14 @@ class Header(msgspec.Struct, frozen=True):
 
 
 class TableDigest(msgspec.Struct, frozen=True):
-    """What a table's INSERT lines come to: how many, and the SHA-256 of their bytes, each with its line end."""
+    """The number of a table's INSERT lines, and the SHA-256 of their bytes including line ends."""
 
     rows: int
     sha256: str
 
 
 class Footer(msgspec.Struct, frozen=True):
-    """The last line. `sha256` is of everything before it."""
+    """The last line. `sha256` is of all text before it."""
 
     rows: int
     tables: dict[str, TableDigest]
@@ -45,16 +45,16 @@ class Footer(msgspec.Struct, frozen=True):
 
 
 def write_header(header: Header) -> str:
-    """The first lines, one for each field, with a line end after the last one."""
+    """The header text: one line per field, each with a line end."""
     fields: dict[str, object] = msgspec.to_builtins(header)
     rows = msgspec.json.encode(fields.pop("rows")).decode()
     return "\n".join([TITLE, *(f"-- {name}: {value}" for name, value in fields.items()), f"-- rows: {rows}\n"])
 
 
 def read_header(text: str) -> Header | None:
-    """The header at the beginning of `text`, which holds all of it; None when it does not begin with one.
+    """The header at the start of `text`, which must contain all of it; None when there is none.
 
-    Raises ValueError for one that is damaged.
+    Raises ValueError for a damaged header.
     """
     lines = text.split("\n")
     if lines[0] != TITLE:
@@ -73,12 +73,12 @@ def read_header(text: str) -> Header | None:
 
 
 def write_footer(footer: Footer) -> str:
-    """The last line, with its line end."""
+    """The footer text with its line end."""
     return f"{COMPLETE}{msgspec.json.encode(footer).decode()}\n"
 
 
 def read_footer(line: str) -> Footer | None:
-    """The footer that `line` is; None when it is something else. Raises ValueError for one that is damaged."""
+    """The footer in `line`; None when it is another line. Raises ValueError for a damaged footer."""
     if not line.startswith(COMPLETE):
         return None
     try:

@@ -1,7 +1,7 @@
-"""The rows of a SQLite table as the INSERT lines of a dump, in either dialect's style: the same row, the same bytes.
+"""Formats rows of a SQLite table as INSERT lines of a dump, in either dialect: equal rows give equal bytes.
 
-The digests of what was loaded are made of these lines. The dump itself is written by Python's iterdump, with `quote`
-and `||` where this has `printf`: a digest that agrees is the word of two writers that share no code of ours.
+Digests of loaded rows are of these lines. The dump itself is written by Python's iterdump, with `quote` and `||`
+where this uses `printf`: equal digests confirm that two independent writers agree.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from stocky.backup.dump.format import Dialect, TableDigest
 from stocky.backup.dump.objects import stocky_objects
 from stocky.backup.dump.tables import is_data
 
-# Bytes that are gathered before they are hashed and compressed in one go.
+# Bytes buffered before they are hashed and compressed together.
 CHUNK = 2**19
 
-# sqlite3's own program takes the carriage return away from a line that ends in one, also inside of a text.
+# The sqlite3 program strips the carriage return at the end of a line, also inside a text.
 _RETURN_AT_END, _SPELLED_OUT = b"\r\n", b"'||char(13)||'\n"
 
-# By the beginning of a declared type: the format, and the value that is formatted.
+# The printf format and its value, by the prefix of a declared type.
 _NUMBER = ("%s", "ifnull({0}, 'NULL')")
 _REQUIRED_NUMBER = ("%d", "{0}")
 _TEXT = ("%Q", "{0}")
@@ -31,7 +31,7 @@ _FORMS = {"INT": _NUMBER, "BIGINT": _NUMBER, "BOOL": _NUMBER, "TEXT": _TEXT, "VA
 
 
 class Lines(NamedTuple):
-    """Some INSERT lines of one table, each with its line end."""
+    """A chunk of INSERT lines of one table, each with its line end."""
 
     text: bytes
     rows: int
@@ -57,16 +57,16 @@ def _joined(lines: list[str], style: Dialect) -> bytes:
 
 
 def joined_lines(lines: list[str]) -> bytes:
-    """Lines for SQLite, each with its line end, as its own program reads them back unchanged."""
+    """Lines for SQLite, each with its line end, escaped so that the sqlite3 program reads them back unchanged."""
     text = "\n".join([*lines, ""]).encode()
-    # No line of its own ends in a carriage return: what is replaced is inside of a text.
+    # No line itself ends in a carriage return: the replaced ones are inside a text.
     return text.replace(_RETURN_AT_END, _SPELLED_OUT) if b"\r" in text else text
 
 
 def keyed_lines(
     connection: sqlite3.Connection, table: str, key: list[str], style: Dialect, columns: Sequence[str]
 ) -> Iterator[tuple[tuple[int | str, ...], str]]:
-    """Each row's key and its INSERT line of these columns, without its end, in the order of the key."""
+    """Each row's key and its INSERT line of these columns, without line end, in key order."""
     # Of our own schema.
     names = ", ".join(f'"{column}"' for column in key)
     query = line_query(connection, table, style, columns).replace("SELECT ", f"SELECT {names}, ", 1)
@@ -74,14 +74,14 @@ def keyed_lines(
         yield tuple(values), line
 
 
-def table_proofs(connection: sqlite3.Connection, style: Dialect) -> dict[str, TableDigest]:
-    """What each table that holds data comes to in a dump of that dialect."""
+def table_digests(connection: sqlite3.Connection, style: Dialect) -> dict[str, TableDigest]:
+    """The digest of each data table in a dump of that dialect."""
     names = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall()
     known = stocky_objects("sqlite").tables
-    return {name: _proof(connection, name, style) for (name,) in names if name in known and is_data(name)}
+    return {name: _digest(connection, name, style) for (name,) in names if name in known and is_data(name)}
 
 
-def _proof(connection: sqlite3.Connection, table: str, style: Dialect) -> TableDigest:
+def _digest(connection: sqlite3.Connection, table: str, style: Dialect) -> TableDigest:
     rows, hashed = 0, hashlib.sha256()
     for lines in insert_lines(connection, table, style):
         rows += lines.rows
@@ -92,11 +92,11 @@ def _proof(connection: sqlite3.Connection, table: str, style: Dialect) -> TableD
 def line_query(
     connection: sqlite3.Connection, table: str, style: Dialect, columns: Sequence[str] | None = None, start: str = ""
 ) -> str:
-    """The query that gives each row of the table, or those `columns` of it, as a line without its end.
+    """The query that returns each row of the table, with all or these `columns`, as a line without line end.
 
-    In the order of the key, from a key on where there is the clause `start`.
+    In key order, from the key in the clause `start` if given.
     """
-    # Names come from our own schema. The rowid's order is that of an INTEGER PRIMARY KEY; other keys are sorted.
+    # Names come from our own schema. Rowid order is that of an INTEGER PRIMARY KEY; other keys are sorted.
     found = connection.execute(f"SELECT name, type, \"notnull\", pk FROM pragma_table_info('{table}')").fetchall()  # noqa: S608 - ours
     wanted = [column for column in found if columns is None or column[0] in columns]
     forms, values = zip(*(_form(type, style, bool(required or pk)) for _, type, required, pk in wanted), strict=True)

@@ -1,4 +1,4 @@
-"""Dumps a database of either dialect to wherever it is wanted; called in a child process."""
+"""Dumps a database of either dialect to a file or standard output; runs in a child process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stocky.progress import ProgressCallback
 
 
 def dump(request: DumpRequest, report: ProgressCallback) -> DumpResult:
-    """Does what is asked. Raises OutOfSpace or Unavailable."""
+    """Handles a DumpRequest. Raises OutOfSpace or Unavailable."""
     if request.output is None:
         result = dump_into(sys.stdout.buffer, request.database_url, Path(request.scratch), report).finish()
         sys.stdout.buffer.flush()
@@ -25,9 +25,9 @@ def dump(request: DumpRequest, report: ProgressCallback) -> DumpResult:
 
 
 def dump_into(target: Output, database_url: str, scratch: Path, report: ProgressCallback) -> Writer:
-    """Writes the database as it is at this moment to `target`, compressed; all of it but its end.
+    """Writes a compressed snapshot of the database to `target`, except for the footer.
 
-    `scratch` is a directory of one's own. What is returned has to be finished.
+    `scratch` is a private directory. The caller must call `finish` of the returned writer.
     """
     writer = Writer(target, report)
     if database_url.startswith("sqlite:"):
@@ -42,5 +42,5 @@ def dump_into(target: Output, database_url: str, scratch: Path, report: Progress
 
 
 def open_owner_only(path: str, flags: int) -> int:
-    """Opens a file that only its owner reads: what holds everything holds password hashes too."""
+    """Opens a file readable by its owner only: a backup contains password hashes."""
     return os.open(path, flags, 0o600)

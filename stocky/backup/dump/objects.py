@@ -1,4 +1,4 @@
-"""Which objects of a database are Stocky's: those its migrations make. A backup holds no others."""
+"""Lists Stocky's database objects: those its migrations create. A backup holds no others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stocky.db.migrate import number_of, schema_version
 from stocky.errors import Conflict
 from stocky.resources import resource
 
-# A test compares what this finds with what a migrated database holds.
+# A test compares the matches with the objects of a migrated database.
 _MADE = re.compile(
     r"^(CREATE|DROP) (?:OR REPLACE |UNIQUE )?(TABLE|VIEW|FUNCTION|INDEX|TRIGGER) (?:IF (?:NOT )?EXISTS )?(\w+)",
     re.MULTILINE,
@@ -24,7 +24,7 @@ _MADE = re.compile(
 
 
 class Objects(msgspec.Struct, frozen=True):
-    """Names, the migrations' own tables included; and of each table that migrations make, its columns in order."""
+    """Object names, including the migrations' own tables, and the ordered columns of each table."""
 
     tables: frozenset[str]
     views: frozenset[str]
@@ -36,7 +36,7 @@ class Objects(msgspec.Struct, frozen=True):
 
 @cache
 def stocky_objects(dialect: Dialect, schema: int | None = None) -> Objects:
-    """What a database holds whose newest migration has the number `schema`; of this version when that is None."""
+    """The objects of a database with the schema number `schema`, or of this version's schema when it is None."""
     made: dict[str, set[str]] = {kind: set() for kind in ("TABLE", "VIEW", "FUNCTION", "INDEX", "TRIGGER")}
     for file in _migrations(dialect, schema):
         for verb, kind, name in _MADE.findall(file.read_text("utf-8")):
@@ -52,7 +52,7 @@ def stocky_objects(dialect: Dialect, schema: int | None = None) -> Objects:
 
 
 def refuse_newer(dialect: Dialect, schema: int) -> None:
-    """Raises Conflict for a database of a newer Stocky: what is its own there, nothing here knows."""
+    """Raises Conflict for a database of a newer Stocky, whose objects are unknown here."""
     if schema > (current := schema_version(dialect)):
         raise Conflict(
             f"The database was migrated by a newer Stocky (schema {schema}; this one has {current}); back it up with"
@@ -61,13 +61,13 @@ def refuse_newer(dialect: Dialect, schema: int) -> None:
 
 
 def table_statement(table: str, schema: int | None) -> str:
-    """The CREATE TABLE of SQLite for a table that migrations make, as they leave it."""
+    """The SQLite CREATE TABLE statement of a table after all migrations."""
     return _sqlite_tables(schema)[table][1]
 
 
 @cache
 def _sqlite_tables(schema: int | None) -> dict[str, tuple[tuple[str, ...], str]]:
-    """The columns and the statement of each table. Both dialects have the same tables with the same columns."""
+    """The columns and CREATE statement of each table. Both dialects have the same tables and columns."""
     with closing(sqlite3.connect(":memory:")) as connection:
         for file in _migrations("sqlite", schema):
             connection.executescript(file.read_text("utf-8"))

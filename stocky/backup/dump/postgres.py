@@ -1,4 +1,4 @@
-"""The dump of a Postgres database: one repeatable-read transaction, in which Postgres writes the lines itself."""
+"""Dumps a Postgres database in one repeatable-read transaction, in which Postgres formats the lines itself."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from stocky.backup.dump.foreign import foreign_to_postgres, left_out
+from stocky.backup.dump.foreign_objects import foreign_objects_in_postgres, foreign_objects_warnings
 from stocky.backup.dump.lines import CHUNK
 from stocky.backup.dump.objects import refuse_newer, stocky_objects
 from stocky.backup.dump.postgres_schema import Table, read_schema
@@ -22,12 +22,12 @@ from stocky.db.postgres import translate_errors
 from stocky.db.postgres_connect import session
 from stocky.errors import Unavailable
 
-# Read at a time where rows are compared.
+# Rows fetched at a time for a comparison.
 ROWS = 2_000
-# A restore holds the tables for moments only.
+# A restore locks the tables only briefly.
 LOCK_TIMEOUT_MS = 20_000
 
-# Only what every server from 14 on knows. A backslash is a backslash, whatever the server it is loaded into is set to.
+# Valid on every server from 14 on. Backslashes stay literal whatever the settings of the target server.
 _BEGIN = """SET client_encoding = 'UTF8';
 SET standard_conforming_strings = on;
 SET check_function_bodies = off;
@@ -36,7 +36,7 @@ BEGIN;
 """
 
 _TIME = """to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
-# By a column's type: its literal without quotes, and whether it needs them.
+# By column type: the literal without quotes, and whether it needs quotes.
 _LITERALS = {
     "bigint": ("{0}", False),
     "integer": ("{0}", False),
@@ -56,13 +56,13 @@ SELECT set_config('search_path', quote_ident(current_schema()), false), quote_id
  ORDER BY relname COLLATE "C"
 """
 
-# What COPY makes of characters that would break its lines.
+# COPY's escapes of characters that would break its lines.
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 _ESCAPED = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v", b"\\": b"\\"}
 
 
 def write_postgres(writer: Writer, database_url: str) -> None:
-    """Everything between header and footer.
+    """Writes header, schema and rows; not the footer.
 
     Raises Unavailable when the database cannot be read, Conflict when a newer Stocky migrated it.
     """
@@ -82,18 +82,18 @@ async def _dump_by(writer: Writer, connection: Any) -> None:
             raise Unavailable("There is no Stocky in this database yet; create it with 'stocky migrate'")
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             await connection.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
-            # Before anything is read, which fixes the moment: what a restore puts in place is then seen whole.
+            # Before the first read, which fixes the snapshot: then a restore is seen completely or not at all.
             await connection.execute(f"LOCK TABLE {', '.join(names)} IN ACCESS SHARE MODE")
             await _write(writer, connection)
     except asyncpg.LockNotAvailableError as error:
-        raise Unavailable("A restore is putting its data in place; back up again after it") from error
+        raise Unavailable("A restore is replacing the data; back up again after it") from error
     finally:
         connection.terminate()
 
 
 @asynccontextmanager
 async def snapshot(database_url: str) -> AsyncIterator[Snapshot]:
-    """One moment of a database, for the length of the block. Raises Unavailable."""
+    """A snapshot of a database until the end of the block. Raises Unavailable."""
     with translate_errors():
         async with session(database_url, application="stocky comparison") as connection:
             try:
@@ -105,11 +105,11 @@ async def snapshot(database_url: str) -> AsyncIterator[Snapshot]:
                     schema = await read_schema(connection, stocky_objects("postgres"))
                     yield Snapshot(connection, {table.name: table for table in schema.tables})
             except asyncpg.LockNotAvailableError as error:
-                raise Unavailable("A restore is putting its data in place; try again after it") from error
+                raise Unavailable("A restore is replacing the data; try again after it") from error
 
 
 class Snapshot:
-    """A database as it is for the length of one transaction."""
+    """A database as seen by one transaction."""
 
     def __init__(self, connection: Any, tables: dict[str, Table]) -> None:
         self._connection = connection
@@ -118,7 +118,7 @@ class Snapshot:
     async def rows(
         self, table: str, key: list[str], columns: list[str]
     ) -> AsyncIterator[list[tuple[tuple[int | str, ...], str]]]:
-        """Keys and INSERT lines of a table, without their ends, in the order of its key, some at a time."""
+        """Yields batches of keys and INSERT lines of a table, without line ends, in key order."""
         names = ", ".join(f'"{column}"' for column in key)
         live = self._tables[table]
         wanted = msgspec.structs.replace(live, columns=[each for each in live.columns if each.name in columns])
@@ -128,9 +128,9 @@ class Snapshot:
             yield [(tuple(row)[:-1], row[-1]) for row in batch]
 
     async def name(self, query: str, key: tuple[int | str, ...]) -> str | None:
-        """What a query of one value gives for a key, whose values are question marks in it."""
-        for place in range(1, len(key) + 1):
-            query = query.replace("?", f"${place}", 1)
+        """The value that a single-value query returns for a key; question marks stand for the key's values."""
+        for index in range(1, len(key) + 1):
+            query = query.replace("?", f"${index}", 1)
         name: str | None = await self._connection.fetchval(query, *key)
         return name
 
@@ -140,8 +140,8 @@ async def _write(writer: Writer, connection: Any) -> None:
     number = number_of(newest)
     refuse_newer("postgres", number)
     schema = await read_schema(connection, stocky_objects("postgres", number))
-    writer.warnings = left_out(await foreign_to_postgres(connection, number))
-    # The names in these statements are those of our own schema.
+    writer.warnings = foreign_objects_warnings(await foreign_objects_in_postgres(connection, number))
+    # The names in these statements are from our own schema.
     rows = {
         table.name: await connection.fetchval(f'SELECT count(*) FROM "{table.name}"')  # noqa: S608 - ours
         for table in schema.tables
@@ -168,7 +168,7 @@ async def _write(writer: Writer, connection: Any) -> None:
 
 
 def _query(table: Table) -> str:
-    """A query of one column: the INSERT lines of the table, in the order of its key."""
+    """A query of one column: the INSERT lines of the table in key order."""
     values = ", ".join(_literal(column.name, column.type) for column in table.columns)
     types = {column.name: column.type for column in table.columns}
     order = ", ".join(f'"{name}"{_collation(types[name])}' for name in table.key)
@@ -187,12 +187,12 @@ def _literal(name: str, type: str) -> str:
 
 
 def _collation(type: str) -> str:
-    # Text in the order of its bytes, as SQLite has it.
+    # Text in byte order, as in SQLite.
     return ' COLLATE "C"' if type.startswith(("text", "character")) else ""
 
 
 async def _sequence(connection: Any, table: str, column: str) -> str:
-    """The statement that lets a new row get the next number, also when the last rows were deleted."""
+    """The statement that restores the sequence, so that ids of deleted last rows are not reused."""
     name = await connection.fetchval("SELECT pg_get_serial_sequence(quote_ident($1), $2)", table, column)
     row = await connection.fetchrow(f"SELECT last_value, is_called FROM {name}")  # noqa: S608 - quoted by Postgres
     called = "true" if row["is_called"] else "false"
@@ -203,7 +203,7 @@ async def _sequence(connection: Any, table: str, column: str) -> str:
 
 
 class _Lines:
-    """Gathers what COPY sends, which is whole lines, and hands it on in larger pieces."""
+    """Buffers the whole lines that COPY sends, and passes them to the writer in larger chunks."""
 
     def __init__(self, writer: Writer, table: str) -> None:
         self._writer = writer
@@ -211,17 +211,17 @@ class _Lines:
         self._waiting = bytearray()
 
     async def take(self, data: bytes) -> None:
-        """Called by asyncpg, which reads on when this is done."""
+        """Called by asyncpg for each piece; it reads on when this returns."""
         self._waiting += data
         if len(self._waiting) > CHUNK:
             self.flush()
 
     def flush(self) -> None:
-        """Passes on the lines gathered so far."""
+        """Writes the buffered lines."""
         lines = bytes(self._waiting)
         self._waiting.clear()
         if lines:
-            # COPY escapes the line ends inside of text, so that each one that is left ends a row.
+            # COPY escapes line ends inside text, so each remaining one ends a row.
             count = lines.count(b"\n")
             if b"\\" in lines:
                 lines = _ESCAPE.sub(lambda match: _ESCAPED[match[1]], lines)

@@ -1,6 +1,6 @@
-"""The definitions of Stocky's objects in a Postgres schema, as statements that make them anew in any other one.
+"""Reads the definitions of Stocky's objects in a Postgres schema, as statements that create them in any schema.
 
-Written by Postgres itself from its catalog; nothing in them names a schema, and nothing that is not Stocky's is there.
+Postgres generates them from its catalog; they name no schema and include only Stocky's objects.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from stocky.backup.dump.objects import Objects
 
 
 class Column(msgspec.Struct, frozen=True):
-    """A column, with its type in Postgres's words."""
+    """A column with its Postgres type."""
 
     name: str
     type: str
@@ -21,7 +21,7 @@ class Column(msgspec.Struct, frozen=True):
 
 
 class Table(msgspec.Struct, frozen=True):
-    """A table: the statement that makes it as it has to be before its rows come, and the columns of its key."""
+    """A table: the statement that creates it before its rows are loaded, and its key columns."""
 
     name: str
     columns: list[Column]
@@ -30,20 +30,20 @@ class Table(msgspec.Struct, frozen=True):
 
 
 class Schema(msgspec.Struct, frozen=True):
-    """Stocky's objects in the order in which they can be made; rows come before what is `after`."""
+    """Stocky's objects in creation order; rows are loaded before the statements in `after`."""
 
     functions: list[str]
     tables: list[Table]
     after: list[str]
 
 
-# The pretty forms of Postgres's functions leave out the name of a schema that is in the search path.
+# The pretty forms of Postgres's functions omit the name of a schema in the search path.
 _TABLES = """
 SELECT c.oid, c.relname::text AS name,
        ARRAY(SELECT a.attname::text
-               FROM pg_index i, unnest(i.indkey) WITH ORDINALITY AS k (number, place), pg_attribute a
+               FROM pg_index i, unnest(i.indkey) WITH ORDINALITY AS k (number, position), pg_attribute a
               WHERE i.indrelid = c.oid AND i.indisprimary AND a.attrelid = c.oid AND a.attnum = k.number
-              ORDER BY k.place) AS key
+              ORDER BY k.position) AS key
   FROM pg_class c
  WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relkind = 'r' AND c.relname = ANY($1::text[])
  ORDER BY c.relname COLLATE "C"
@@ -74,8 +74,8 @@ SELECT replace(pg_get_functiondef(p.oid), format('FUNCTION %I.%I(', n.nspname, p
    AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')
  ORDER BY p.proname COLLATE "C", p.oid
 """
-# Keys come before the foreign keys that need them. The index of trigrams needs an extension; a start makes it again.
-# No migration makes a unique constraint: what is unique has an index.
+# Keys come before the foreign keys that need them. The trigram index needs an extension; it is recreated at start.
+# No migration creates unique constraints: uniqueness is by index.
 _AFTER = """
 SELECT statement
   FROM (SELECT position(contype::text IN 'p f') AS step, conname AS name,
@@ -101,7 +101,7 @@ SELECT statement
 
 
 async def read_schema(connection: Any, known: Objects) -> Schema:
-    """What there is of `known` in the current schema of this connection, whose search path is that schema alone."""
+    """The objects of `known` in the connection's current schema, which must be its only search path."""
     tables = await connection.fetch(_TABLES, list(known.tables))
     oids = [table["oid"] for table in tables]
     columns = await connection.fetch(_COLUMNS, oids)
@@ -124,13 +124,13 @@ async def read_schema(connection: Any, known: Objects) -> Schema:
 
 
 def _table(table: Any, columns: list[Any], checks: list[Any], known: Objects) -> Table:
-    """The table without the columns that somebody added, and without what is checked of those."""
+    """The table without columns that users added, and without the checks on those."""
     names = known.columns.get(table["name"], tuple(row["name"] for row in columns))
-    kept = [row for row in columns if row["name"] in names]
-    lines = [row["line"] for row in kept] + [row["line"] for row in checks if set(row["columns"]) <= set(names)]
+    included = [row for row in columns if row["name"] in names]
+    lines = [row["line"] for row in included] + [row["line"] for row in checks if set(row["columns"]) <= set(names)]
     return Table(
         table["name"],
-        [Column(row["name"], row["type"], row["is_identity"]) for row in kept],
+        [Column(row["name"], row["type"], row["is_identity"]) for row in included],
         table["key"],
         _create(table["name"], lines),
     )

@@ -1,7 +1,7 @@
-"""The dump of a SQLite database: what Python's iterdump writes of a private copy, less what is not in a backup.
+"""Dumps a SQLite database with Python's iterdump from a private copy, without what backups exclude.
 
-The copy is made by the online backup API in one step. A dump of the live file would be torn, or else keep the file's
-log from being folded in for as long as it takes.
+The copy is made by the online backup API in one step. Dumping the live file would be inconsistent, or else block
+WAL checkpoints for as long as it takes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stocky.backup.dump.comparing import Comparison
-from stocky.backup.dump.foreign import foreign_to_sqlite, left_out
+from stocky.backup.dump.foreign_objects import foreign_objects_in_sqlite, foreign_objects_warnings
 from stocky.backup.dump.lines import CHUNK, joined_lines
 from stocky.backup.dump.objects import Objects, refuse_newer, stocky_objects, table_statement
 from stocky.backup.dump.tables import has_rows_in_dump, is_index_of_search
@@ -32,12 +32,12 @@ SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIK
 """
 
 
-# Views before the triggers, which may be on them.
+# Views before triggers, which may refer to them.
 _LAST = ("index", "view", "trigger")
 
 
 class _Object(NamedTuple):
-    """What a dump holds of an object: the statement that makes it, and of a table the columns of its rows."""
+    """An object in a dump: its CREATE statement and, for a table, the columns of its rows."""
 
     kind: str
     name: str
@@ -46,22 +46,22 @@ class _Object(NamedTuple):
 
 
 def write_sqlite(writer: Writer, path: Path, scratch: Path) -> None:
-    """Everything between header and footer.
+    """Writes header, schema and rows; not the footer.
 
-    Raises OutOfSpace, Unavailable when the database cannot be read, Conflict when no restore would take the dump.
+    Raises OutOfSpace, Unavailable when the database cannot be read, Conflict when the dump could not be restored.
     """
     copy = scratch / "copy.db"
     with translate_errors():
         take_copy(path, copy)
-        writer.warnings = left_out(_take_off(copy))
+        writer.warnings = foreign_objects_warnings(_drop_unreadable(copy))
         with closing(_opened(copy)) as connection, closing(_opened(copy)) as second:
             _write(writer, connection, second)
     copy.unlink()
 
 
 def take_copy(path: Path, copy: Path) -> None:
-    """A copy of the database as it is at this moment. Raises OutOfSpace or Unavailable."""
-    # Without mode=rw a database that is not there would be made.
+    """Copies a snapshot of the database. Raises OutOfSpace or Unavailable."""
+    # Without mode=rw a missing database would be created.
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, isolation_level=None)) as source:
         # Only the server's writer may run a checkpoint; see sqlite_file.
         for pragma in ("query_only = ON", "wal_autocheckpoint = 0", f"busy_timeout = {BUSY_TIMEOUT_MS}"):
@@ -72,16 +72,16 @@ def take_copy(path: Path, copy: Path) -> None:
             source.backup(target)
 
 
-def _take_off(copy: Path) -> list[str]:
-    """What the copy holds that is not Stocky's; takes those tables off it that iterdump would trip over."""
+def _drop_unreadable(copy: Path) -> list[str]:
+    """Lists the copy's foreign objects, and removes tables from it that would make iterdump fail."""
     with closing(_opened(copy)) as connection:
         schema = _schema(connection)
         refuse_newer("sqlite", schema)
-        found = foreign_to_sqlite(connection, schema)
-        # Python 3.11 puts their names into a text without doubling the quotes in them.
+        found = foreign_objects_in_sqlite(connection, schema)
+        # Python 3.11's iterdump does not escape quotes in table names.
         query = "SELECT name FROM sqlite_schema WHERE type = 'table' AND instr(name, char(39))"
         if names := connection.execute(query).fetchall():
-            # A virtual table cannot be dropped without the extension it is of. The pages stay behind, in a copy.
+            # A virtual table cannot be dropped without its extension. Its pages stay in the copy.
             connection.execute("PRAGMA writable_schema = ON")
             connection.executemany("DELETE FROM sqlite_schema WHERE tbl_name = ?", names)
     return found
@@ -89,7 +89,7 @@ def _take_off(copy: Path) -> list[str]:
 
 def _opened(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None)
-    # Nothing of a copy is worth keeping.
+    # A copy needs no durability.
     for pragma in (f"cache_size = -{CACHE_KIB}", "synchronous = OFF", "temp_store = FILE"):
         connection.execute(f"PRAGMA {pragma}")
     return connection
@@ -100,19 +100,19 @@ def _write(writer: Writer, connection: sqlite3.Connection, second: sqlite3.Conne
     schema = _schema(connection)
     known = stocky_objects("sqlite", schema)
     wanted = {
-        f"{statement};": _wanted(connection, kind, name, statement, schema)
+        f"{statement};": _dumped_object(connection, kind, name, statement, schema)
         for kind, name, statement in objects
-        if _is_kept(kind, name, known)
+        if _is_included(kind, name, known)
     }
-    kept = {each.name: each.columns for each in wanted.values() if each.kind == "table"}
-    writer.begin("sqlite", schema, {table: _count(connection, table) for table in sorted(kept)})
-    if "document" in kept:
+    included = {each.name: each.columns for each in wanted.values() if each.kind == "table"}
+    writer.begin("sqlite", schema, {table: _count(connection, table) for table in sorted(included)})
+    if "document" in included:
         writer.contents = connection.execute(CONTENTS).fetchall()
-    _stand_in(connection, [name for kind, name, _ in objects if kind == "table"], kept)
+    _create_views(connection, [name for kind, name, _ in objects if kind == "table"], included)
     writer.write("PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n")
     rows = _Rows(writer, Comparison(second))
     try:
-        _pass_on(connection.iterdump(), wanted, rows, writer)
+        _write_statements(connection.iterdump(), wanted, rows, writer)
     except sqlite3.OperationalError as error:
         if "decode" in str(error):
             raise Conflict(
@@ -123,14 +123,14 @@ def _write(writer: Writer, connection: sqlite3.Connection, second: sqlite3.Conne
     writer.write("COMMIT;\n")
 
 
-def _pass_on(statements: Iterator[str], wanted: dict[str, _Object], rows: _Rows, writer: Writer) -> None:
-    """Writes what a backup holds of what iterdump writes, which gives each table before its rows.
+def _write_statements(statements: Iterator[str], wanted: dict[str, _Object], rows: _Rows, writer: Writer) -> None:
+    """Writes the wanted statements of iterdump, which yields each table before its rows.
 
-    What is no table comes last, by name: SQLite gives it in the order in which it was made, which a copy does not keep.
+    Other objects are written last, by name: iterdump yields them in creation order, which a copy does not preserve.
     """
     later: list[_Object] = []
     while batch := list(islice(statements, rows.batch)):
-        # The rows of a table follow each other: between two of them there is nothing else.
+        # The rows of a table are contiguous: if the first and last match, all do.
         if batch[0].startswith(rows.beginning) and batch[-1].startswith(rows.beginning):
             rows.take(batch)
             continue
@@ -153,13 +153,13 @@ def _pass_on(statements: Iterator[str], wanted: dict[str, _Object], rows: _Rows,
 
 
 class _Rows:
-    """Gathers the lines of a table, and hands them on compared, in larger pieces."""
+    """Buffers the lines of a table, compares them, and writes them in larger chunks."""
 
     def __init__(self, writer: Writer, comparison: Comparison) -> None:
         self.table = ""
-        # With what the lines of the table begin; no statement does with this.
+        # The prefix of the table's lines; no statement starts with the initial value.
         self.beginning = "\0"
-        # So many statements are taken at a time; the last of them may be large rows of the next table.
+        # Statements taken at a time; the last ones may be large rows of the next table.
         self.batch = 1
         self._writer = writer
         self._comparison = comparison
@@ -167,19 +167,19 @@ class _Rows:
         self._size = 0
 
     def begin(self, table: str, columns: tuple[str, ...]) -> None:
-        """The next lines are of this table."""
+        """Starts a table: the next lines are its rows."""
         self.table, self.beginning, self.batch = table, f'INSERT INTO "{table}" VALUES(', 1
         self._comparison.begin(table, columns)
 
     def take(self, lines: list[str]) -> None:
-        """Some lines, without their ends."""
+        """Adds lines, without line ends."""
         self._waiting += lines
         self._size += sum(map(len, lines))
         if self._size > CHUNK:
             self.flush()
 
     def flush(self) -> None:
-        """Passes on the lines gathered so far."""
+        """Compares and writes the buffered lines."""
         if self._waiting:
             self._comparison.compare(self._waiting)
             self._writer.write_rows(self.table, joined_lines(self._waiting), len(self._waiting))
@@ -188,41 +188,41 @@ class _Rows:
             self._size = 0
 
 
-def _wanted(connection: sqlite3.Connection, kind: str, name: str, statement: str, schema: int) -> _Object:
+def _dumped_object(connection: sqlite3.Connection, kind: str, name: str, statement: str, schema: int) -> _Object:
     if kind != "table":
         return _Object(kind, name, statement)
     present = [column for (column,) in connection.execute("SELECT name FROM pragma_table_info(?)", (name,))]
     known = stocky_objects("sqlite", schema).columns.get(name, present)
     columns = tuple(column for column in present if column in known)
-    # A column that somebody added is in the statement too.
+    # The live statement would include columns that users added.
     return _Object(kind, name, statement if len(columns) == len(present) else table_statement(name, schema), columns)
 
 
-def _is_kept(kind: str, name: str, known: Objects) -> bool:
+def _is_included(kind: str, name: str, known: Objects) -> bool:
     names = {"table": known.tables, "index": known.indexes, "view": known.views, "trigger": known.triggers}[kind]
     return name in names and not is_index_of_search(name)
 
 
-def _stand_in(connection: sqlite3.Connection, tables: list[str], kept: dict[str, tuple[str, ...]]) -> None:
-    """Has the name of each table stand for what a dump holds of it, in the order of its key.
+def _create_views(connection: sqlite3.Connection, tables: list[str], included: dict[str, tuple[str, ...]]) -> None:
+    """Shadows each table by a temporary view of its dumped rows and columns, in key order.
 
-    iterdump writes all of every table, in the order in which SQLite comes upon the rows. It looks names up without
-    their schema, so that a temporary view comes before the table.
+    iterdump writes every table completely, in the order in which SQLite finds the rows. It looks names up without
+    their schema, so a temporary view precedes the table.
     """
     for name in tables:
         quoted = '"' + name.replace('"', '""') + '"'
         rows = "SELECT NULL AS none WHERE FALSE"
-        if name in kept and has_rows_in_dump(name):
+        if name in included and has_rows_in_dump(name):
             keys = connection.execute("SELECT name FROM pragma_table_info(?) WHERE pk ORDER BY pk", (name,)).fetchall()
             order = ", ".join(f'"{key}"' for (key,) in keys) or "rowid"
-            columns = ", ".join(f'"{column}"' for column in kept[name])
+            columns = ", ".join(f'"{column}"' for column in included[name])
             rows = f"SELECT {columns} FROM main.{quoted} ORDER BY {order}"  # noqa: S608 - names of our own schema
         connection.execute(f"CREATE TEMP VIEW {quoted} AS {rows}")
     connection.set_authorizer(_decide)
 
 
 def _decide(action: int, first: str | None, *_: object) -> int:
-    """Of a broken reference iterdump, from Python 3.13 on, only says what a dump of ours says anyhow, and reads all."""
+    """Skips iterdump's foreign key check (Python 3.13 on): it reads all rows, and the dump sets the pragma anyway."""
     is_check = action == sqlite3.SQLITE_PRAGMA and first == "foreign_key_check"
     return sqlite3.SQLITE_IGNORE if is_check else sqlite3.SQLITE_OK
 

@@ -1,33 +1,32 @@
-"""Which tables a backup holds; what belongs to the running service and not to the data never leaves it."""
+"""Defines which tables a backup holds. State of the running service is never part of a backup."""
 
 from __future__ import annotations
 
-# The index of the search is made anew from the items; what it is behind with is a mark that every new schema has. News
-# for webhooks are noted by triggers wherever alerts are put.
+# The search index is rebuilt from the items; every new schema has the marker that requests it. Triggers fill
+# webhook_news when alerts are inserted.
 DERIVED = frozenset({"search_text", "search_pending", "webhook_news"})
 
-# Sessions, jobs, what is known of the document store and how far webhooks were told belong to this running service: a
-# restore keeps the jobs and ends the others. Their tables are in a dump, empty, because a dump is a database that
-# Stocky starts on.
+# Sessions, jobs, document store state and webhook positions belong to the running service: a restore preserves the jobs
+# and discards the others. A dump has these tables, empty, because Stocky must be able to start on a loaded dump.
 EXCLUDED_TABLES = (
     frozenset({"sign_in", "refresh_token", "job", "orphan_content", "webhook_queue", "webhook_delivery"}) | DERIVED
 )
 
-# Of those, what a restore carries over: a job goes on through it, and one of them is the restore.
+# Of those, the tables that a restore preserves: jobs continue, and one of them is the restore itself.
 PRESERVED_TABLES = frozenset({"job"})
 
-# What says which migrations were applied. It is in a dump for those who restore with sqlite3 or psql alone; an
-# import takes no row of it, since the schema it builds itself keeps its own.
+# The records of applied migrations. A dump holds them for restores with only sqlite3 or psql; an import ignores their
+# rows, since the schema it builds has its own.
 BOOKKEEPING = frozenset({"_yoyo_log", "_yoyo_migration", "_yoyo_version", "yoyo_lock", "migration_checksum"})
 
-# Who may do what, who is told of it, and what they did: a partial import takes rows of these only when each is named.
+# Accounts, webhooks, settings and audit: a partial import accepts rows of these only for tables named explicitly.
 PRIVILEGED = (
     frozenset({"user_account", "api_key", "auth_revision", "setting", "audit_entry", "webhook"}) | EXCLUDED_TABLES
 )
 
 
 def is_data(table: str) -> bool:
-    """Whether a backup holds rows of this table that count."""
+    """Whether a backup holds this table's rows as data."""
     return table not in BOOKKEEPING and table not in EXCLUDED_TABLES and not table.startswith("sqlite_")
 
 
@@ -37,5 +36,5 @@ def has_rows_in_dump(table: str) -> bool:
 
 
 def is_index_of_search(name: str) -> bool:
-    """Whether it is SQLite's index of the search: a virtual table, those that FTS5 keeps it in, and its triggers."""
+    """Whether the object belongs to SQLite's search index: the virtual table, its FTS5 tables, or its triggers."""
     return name.startswith("search_index")

@@ -1,4 +1,4 @@
-"""A dump in the making: header, statements, the rows of each table with their proof, footer; packed as it goes."""
+"""Writes a compressed dump: header, statements, rows, and a footer with a digest per table."""
 
 from __future__ import annotations
 
@@ -13,27 +13,25 @@ from stocky.backup.dump.tables import is_data
 from stocky.backup.requests import DumpResult
 from stocky.progress import ProgressCallback
 
-# Told what is being done, how much of it is done, of how much where that is known, and in which unit.
-
-# Of isal's four levels: as small as gzip's 6 for a tenth of the time.
+# Of isal's four levels: as small as gzip's level 6 in a tenth of the time.
 LEVEL = 2
-# What the documents of a snapshot have in the store, on both dialects.
+# The contents of a snapshot's documents, on both dialects.
 CONTENTS = """
 SELECT sha256, max(size_bytes) FROM document WHERE sha256 IS NOT NULL GROUP BY sha256 ORDER BY sha256
 """
 
-# What zlib calls a gzip file with a window of 32 KiB.
+# zlib's window bits for gzip format with a 32 KiB window.
 _GZIP = 31
 
 
 class Output(Protocol):
-    """Where bytes go; a file, a pipe or a member of an archive."""
+    """A target for bytes: a file, a pipe or an archive member."""
 
     def write(self, data: bytes, /) -> object: ...
 
 
 class Writer:
-    """A dump in the making. `begin` comes first and `finish` last."""
+    """Writes one dump. Call `begin` first and `finish` last."""
 
     def __init__(self, target: Output, report: ProgressCallback) -> None:
         self._target = target
@@ -46,34 +44,34 @@ class Writer:
         self._hashes: dict[str, hashlib._Hash] = {}
         self._rows: dict[str, int] = {}
         self._taken_at = clock.now()
-        # The SHA-256 and size of each content that documents of this snapshot have.
+        # The SHA-256 and size of each document content in this snapshot.
         self.contents: list[tuple[str, int]] = []
-        # What the database holds that the dump does not.
+        # Warnings about objects that the dump lacks.
         self.warnings: list[str] = []
 
     def begin(self, dialect: Dialect, schema: int, rows: dict[str, int]) -> None:
-        """Writes the header: of one snapshot, the number of its schema and the rows of every table in it."""
+        """Writes the header of a snapshot: its schema number and the row count of every table."""
         data = {table: count for table, count in sorted(rows.items()) if is_data(table)}
         self._header = Header(stocky=__version__, schema=schema, dialect=dialect, taken_at=self._taken_at, rows=data)
         self._hashes = {table: hashlib.sha256() for table in data}
         self._rows = dict.fromkeys(data, 0)
-        self._tell()
+        self._report_progress()
         self.write(write_header(self._header))
 
     def write(self, text: str) -> None:
-        """Text that is no row: statements or comments, with their line ends."""
+        """Writes statements or comments, with their line ends."""
         self._put_text(text.encode())
 
     def write_rows(self, table: str, lines: bytes, count: int) -> None:
-        """So many INSERT lines of one table, each with its line end."""
+        """Writes `count` INSERT lines of one table, each with its line end."""
         self._put_text(lines)
         if table in self._hashes:
             self._hashes[table].update(lines)
             self._rows[table] += count
-            self._tell()
+            self._report_progress()
 
     def finish(self) -> DumpResult:
-        """Writes the footer and ends the file."""
+        """Writes the footer and completes the file."""
         assert self._header is not None
         tables = {table: TableDigest(self._rows[table], hashed.hexdigest()) for table, hashed in self._hashes.items()}
         footer = Footer(sum(self._rows.values()), tables, self._text_sha256.hexdigest())
@@ -96,6 +94,6 @@ class Writer:
         self._bytes += len(compressed)
         self._sha256.update(compressed)
 
-    def _tell(self) -> None:
+    def _report_progress(self) -> None:
         assert self._header is not None
         self._report("dumping", sum(self._rows.values()), sum(self._header.rows.values()), "rows")

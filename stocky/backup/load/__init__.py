@@ -1,1 +1,1 @@
-"""Reads a dump as the hostile input it may be, into a scratch database that is proven before anyone may use it."""
+"""Loads an untrusted backup into a scratch database and checks it there, before any restore or import uses it."""

@@ -1,4 +1,4 @@
-"""Proves a scratch database before it may become the live one: it is whole, and the ledger's sums are right."""
+"""Checks a scratch database before it may replace the live one: intact, consistent, and with correct ledger sums."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from stocky.errors import BadRequest
 from stocky.resources import resource
 from stocky.stock.consistency import HeldQuantity, LedgerRow, Replay
 
-# Of each kind; whoever has more needs no longer list.
+# Reported faults, per check and in total.
 FAULTS = 5
 
 Check = Callable[[sqlite3.Connection], Iterator[str]]
 
 
 def check_rows(path: Path) -> None:
-    """What rows have to be that may refer to others elsewhere. Raises BadRequest naming what is wrong."""
+    """Checks rows that may refer to rows elsewhere. Raises BadRequest naming the faults."""
     _refuse([fault for check in (_damage, _times, unreadable, merge_cycles) for fault in _run(path, check)])
 
 
 def check_database(path: Path, *, needs_admin: bool) -> None:
-    """Raises BadRequest naming what is wrong. The checks run side by side; SQLite's own leave Python to the others."""
+    """Raises BadRequest naming the faults. Checks run in parallel threads; SQLite's own release the GIL."""
     checks: list[Check] = [_damage, _references, _times, _ledger, unreadable, merge_cycles]
     if needs_admin:
         checks.append(_admins)
@@ -63,7 +63,7 @@ def _times(connection: sqlite3.Connection) -> Iterator[str]:
         " WHERE t.type = 'table' AND c.type IN ('TIMESTAMPTZ', 'DATE')"
     ).fetchall()
     for table, column in columns:
-        # Every row was read as a date from the 1st to the 31st; not every month has so many days.
+        # Loading accepted the days 1 to 31 for every month.
         query = (
             f'SELECT count(*) FROM "{table}" WHERE substr("{column}", 9, 2) > \'28\''  # noqa: S608 - names of ours
             f' AND date(substr("{column}", 1, 10), \'+0 days\') <> substr("{column}", 1, 10)'
@@ -74,7 +74,7 @@ def _times(connection: sqlite3.Connection) -> Iterator[str]:
 
 
 def _ledger(connection: sqlite3.Connection) -> Iterator[str]:
-    """The same rules as `stocky check`, in one pass over rows that nobody changes meanwhile."""
+    """The rules of `stocky check`, in one pass; nothing changes the rows meanwhile."""
     replay = Replay()
     rows = """
         SELECT id, kind, sku_id, delta_milli, quantity_after_milli, transfer_id, unit_scale
@@ -88,7 +88,7 @@ def _ledger(connection: sqlite3.Connection) -> Iterator[str]:
     if replay.moves_alone:
         yield f"{len(replay.moves_alone)} moves have no transfer"
     if replay.unbalanced:
-        yield f"the sides of {len(replay.unbalanced)} moves do not add up to nothing"
+        yield f"the two sides of {len(replay.unbalanced)} moves do not add up to zero"
     reversals = load_queries(resource("sql"), "sqlite")["list_reversal_faults"]
     for id, original, *_ in connection.execute(reversals.text, reversals.values({"limit": FAULTS})):
         yield f"event {id} does not mirror event {original}, which it undoes"
@@ -97,12 +97,12 @@ def _ledger(connection: sqlite3.Connection) -> Iterator[str]:
          WHERE sku.item_id <> event.item_id OR sku.location_id <> event.location_id"""
     (count,) = connection.execute(moved).fetchone()
     if count:
-        yield f"{count} events name another item or place than their SKU"
+        yield f"{count} events name another item or location than their SKU"
 
 
 def _admins(connection: sqlite3.Connection) -> Iterator[str]:
     if not connection.execute("SELECT 1 FROM user_account WHERE role = 'admin' AND is_active LIMIT 1").fetchone():
-        yield "it has no active admin, so nobody could look after it"
+        yield "it has no active admin, so nobody could administer it"
 
 
 def _some(ids: set[int]) -> str:

@@ -1,7 +1,7 @@
-"""Reads a SQLite file of Stocky's as the hostile input it may be: rows of known tables and columns, as data.
+"""Reads an untrusted Stocky SQLite file: only rows of known tables and columns, as data.
 
-Its schema is never used but to compare names: the authorizer allows nothing but reading those columns, and what is
-read has to be what a dump may hold. The file itself is not opened by SQLite, only a copy.
+Its schema serves only to compare names: the authorizer allows nothing but reading those columns, and values must be
+valid in a dump. SQLite opens a copy, never the file itself.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ SQLITE = b"SQLite format 3\0"
 CHUNK = 2**20
 ROWS = 2_000
 FAULTS = 5
-# What lies beside a file in WAL mode and belongs to it, and what lies beside one that was being written.
+# Suffixes of the files beside a database in WAL mode and in rollback-journal mode.
 WAL, JOURNAL = "-wal", "-journal"
-# The byte of the file's header that says how it is read, and its value in WAL mode.
+# Offset of the read version in the file header, and its value in WAL mode.
 _READ_VERSION, _IN_WAL_MODE = 19, b"\x02"
 _MIGRATION = re.compile(r"[0-9]{4}\.[\w.-]{1,100}")
 _IN_USE = (
-    "Another program writes to the database file, so that a copy would not be of one moment. Stop that program, or take"
-    " 'stocky backup' of it"
+    "Another program writes to the database file, so a copy would be inconsistent. Stop that program, or use"
+    " 'stocky backup' instead"
 )
 
 
 def is_database(beginning: bytes) -> bool:
-    """Whether a file that begins like this is a SQLite file."""
+    """Whether a file with these first bytes is a SQLite file."""
     return beginning.startswith(SQLITE)
 
 
 def copy_database(source: Unpacked, file: Path, target: Path, max_bytes: int) -> list[str]:
     """Copies a SQLite file and its -wal to `target`; returns warnings.
 
-    Raises BadRequest for one that is in use or was copied while it was written, TooLarge, OutOfSpace.
+    Raises BadRequest for a file in use or copied while it was written, TooLarge, OutOfSpace.
     """
     wal = file.with_name(file.name + WAL)
     if source.layers:
@@ -57,8 +57,8 @@ def copy_database(source: Unpacked, file: Path, target: Path, max_bytes: int) ->
         parts = [file, *([wal] if _size(wal) else [])]
         if _size(file.with_name(file.name + JOURNAL)):
             raise BadRequest(
-                f"Beside the database file lies {file.name}{JOURNAL}: it was being written. Let SQLite finish that with"
-                f" 'sqlite3 {file.name} .tables', and try again"
+                f"The database file has a journal {file.name}{JOURNAL}: a write has not finished. Let SQLite recover it"
+                f" with 'sqlite3 {file.name} .tables', and try again"
             )
         _refuse_served(file)
         if (total := sum(_size(part) for part in parts)) > max_bytes:
@@ -73,14 +73,14 @@ def copy_database(source: Unpacked, file: Path, target: Path, max_bytes: int) ->
             return []
     if source.beginning[_READ_VERSION : _READ_VERSION + 1] == _IN_WAL_MODE:
         return [
-            f"The database file came without its {WAL} file: unless the service had been stopped before it was copied,"
-            " what was written last is missing"
+            f"The database file has no {WAL} file beside it: unless the service was stopped before the copy, the last"
+            " changes are missing"
         ]
     return []
 
 
 class DatabaseReader:
-    """One pass over a copied SQLite file of Stocky's. `schema` is its number, `rows` counts what was read."""
+    """One pass over a copied Stocky SQLite file. `schema` is its schema number, `rows` the rows read per table."""
 
     def __init__(self, connection: sqlite3.Connection, report: ProgressCallback) -> None:
         self.rows: dict[str, int] = {}
@@ -88,7 +88,7 @@ class DatabaseReader:
         self._report = report
         with _damage():
             definitions = connection.execute("SELECT type, name, sql FROM sqlite_schema").fetchall()
-        # Names that are none are no tables of ours; of two that differ in case SQLite itself keeps one.
+        # Invalid names cannot be tables of ours; SQLite itself allows no two names that differ only in case.
         self._tables = {
             name: str(text)
             for kind, name, text in definitions
@@ -102,11 +102,11 @@ class DatabaseReader:
         self.schema = self._read_schema()
 
     def batches(self, tables: dict[str, Table]) -> Iterator[Batch]:
-        """Every row of these tables that a backup holds. Raises BadRequest for a table or a value that does not fit."""
+        """Yields all backed-up rows of these tables. Raises BadRequest for an invalid table or value."""
         wanted = [table for name, table in sorted(tables.items()) if is_data(name) and name not in EXCLUDED_TABLES]
         for done, table in enumerate(wanted):
             self._report("loading", done, len(wanted), "tables")
-            self._prove_table(table)
+            self._check_table(table)
             self.rows[table.name] = 0
             listed = ", ".join(f'"{column.name}"' for column in table.columns)
             self._allow_only(table)
@@ -117,7 +117,9 @@ class DatabaseReader:
                     try:
                         yield Batch(table, None, [table.stored_row(row) for row in rows])
                     except ValueError as error:
-                        raise BadRequest(f"The database file holds what Stocky never writes: {error}") from error
+                        raise BadRequest(
+                            f"The database file holds a value that Stocky never writes: {error}"
+                        ) from error
                     self.rows[table.name] += len(rows)
             finally:
                 self._connection.set_authorizer(None)
@@ -129,18 +131,18 @@ class DatabaseReader:
     def _read_schema(self) -> int:
         newest = None
         if "_yoyo_migration" in self._tables:
-            self._refuse_strange("_yoyo_migration")
+            self._stored_columns("_yoyo_migration")
             with _damage():
                 (newest,) = self._connection.execute("SELECT max(migration_id) FROM _yoyo_migration").fetchone()
         if not isinstance(newest, str) or not _MIGRATION.fullmatch(newest):
-            raise BadRequest("The file is a SQLite database, but none of Stocky's: no migration was applied to it")
+            raise BadRequest("The file is a SQLite database, but not Stocky's: no migration was applied to it")
         return number_of(newest)
 
-    def _prove_table(self, table: Table) -> None:
-        """That it is there, with the columns it has to have, and that SQLite finds nothing wrong with it."""
+    def _check_table(self, table: Table) -> None:
+        """Raises BadRequest unless the table has all its columns and passes SQLite's integrity check."""
         if table.name not in self._tables:
             raise BadRequest(f"The database file has no table {table.name}, which schema {self.schema} has")
-        columns = self._refuse_strange(table.name)
+        columns = self._stored_columns(table.name)
         if missing := sorted({column.name for column in table.columns} - columns):
             raise BadRequest(f"The table {table.name} of the database file has no {', '.join(missing)}")
         with _damage():
@@ -149,12 +151,12 @@ class DatabaseReader:
             faults = "; ".join(str(message) for (message,) in found)
             raise BadRequest(f"The database file is damaged: {faults}. Restore a backup instead")
 
-    def _refuse_strange(self, name: str) -> set[str]:
-        """The columns of a table. Raises BadRequest for one that is computed when it is read."""
+    def _stored_columns(self, name: str) -> set[str]:
+        """The columns of a table. Raises BadRequest for a computed column."""
         with _damage():
             columns = self._connection.execute("SELECT name, hidden FROM pragma_table_xinfo(?)", (name,)).fetchall()
         if any(hidden for _, hidden in columns):
-            raise BadRequest(f"The table {name} of the database file has computed columns, which Stocky's has not")
+            raise BadRequest(f"The table {name} of the database file has computed columns, which Stocky's have not")
         return {column for column, _ in columns}
 
     def _allow_only(self, table: Table) -> None:
@@ -169,7 +171,7 @@ class DatabaseReader:
 
 
 def open_untrusted(path: Path) -> sqlite3.Connection:
-    """A connection to a file that is one's own, whose content is anyone's."""
+    """Opens a private copy with untrusted content."""
     connection = sqlite3.connect(path, isolation_level=None)
     connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_STATEMENT)
@@ -185,7 +187,7 @@ def _damage() -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, UnicodeError) as error:
-        raise BadRequest(f"The database file is damaged, or none of Stocky's: {error}") from error
+        raise BadRequest(f"The database file is damaged, or not Stocky's: {error}") from error
 
 
 def _is_known(name: str) -> bool:
@@ -196,7 +198,7 @@ def _is_known(name: str) -> bool:
 def _write(source: Unpacked, target: Path, max_bytes: int) -> None:
     require_space(target.parent, source.packed_bytes)
     with target.open("wb") as file:
-        # More than `max_bytes` is refused by the reading itself.
+        # `read` raises TooLarge above `max_bytes`.
         while chunk := source.read(CHUNK):
             file.write(chunk)
 
@@ -223,7 +225,7 @@ def _state(path: Path) -> tuple[int, ...]:
 
 
 def _refuse_served(file: Path) -> None:
-    """Raises BadRequest while a Stocky serves the file."""
+    """Raises BadRequest while a Stocky process serves the file."""
     try:
         lock = os.open(file.with_name(file.name + SERVING), os.O_RDONLY)
     except FileNotFoundError:
@@ -231,6 +233,6 @@ def _refuse_served(file: Path) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise BadRequest("A Stocky serves the database file. Stop it, or take 'stocky backup' of it") from None
+        raise BadRequest("A Stocky serves the database file. Stop it, or use 'stocky backup' instead") from None
     finally:
         os.close(lock)

@@ -1,4 +1,4 @@
-"""Loads a dump or a SQLite file into a scratch database and proves it there, in a child; it touches nothing else."""
+"""Loads a dump or a SQLite file into a scratch database and checks it, in a child process; writes nothing else."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from contextlib import closing
 from pathlib import Path
 
 from stocky.backup.dump.format import Header
-from stocky.backup.dump.lines import table_proofs
+from stocky.backup.dump.lines import table_digests
 from stocky.backup.dump.tables import BOOKKEEPING, DERIVED, EXCLUDED_TABLES, is_data
 from stocky.backup.load import scratch
 from stocky.backup.load.checks import FAULTS, check_database, check_rows
 from stocky.backup.load.database_file import DatabaseReader, copy_database, is_database, open_untrusted
-from stocky.backup.load.foreign import describe_dump
+from stocky.backup.load.file_kind import describe_dump
 from stocky.backup.load.reading import Batch, DumpReader
 from stocky.backup.load.rows import Table, tables_of
 from stocky.backup.load.unpacking import Unpacked
@@ -28,13 +28,13 @@ from stocky.progress import ProgressCallback
 
 ADDRESS_SPACE = 2 * 2**30
 OPEN_FILES = 64
-# Unpacked bytes a second of processor time that even a slow machine manages.
+# Unpacked bytes per second of processor time on a slow machine.
 SLOWEST = 2**20
 
 
 def set_up_process(request: LoadRequest) -> None:
-    """Limits what this process can do, for the case that a dump gets past everything else, and makes it fast."""
-    # There is nothing to collect: rows come and go by the million, and hold no references to each other.
+    """Limits this process's resources, in case a dump passes all other checks, and disables garbage collection."""
+    # Collecting costs time and finds nothing: millions of rows hold no references to each other.
     gc.disable()
     seconds = 300 + request.max_bytes // SLOWEST
     for what, limit in (
@@ -49,15 +49,15 @@ def set_up_process(request: LoadRequest) -> None:
 
 
 def load_in_child(request: LoadRequest, report: ProgressCallback) -> LoadResult:
-    """`load` in a process that is limited first. Raises what `load` does."""
+    """Sets the limits, then calls `load`. Raises what `load` does."""
     set_up_process(request)
     return load(request, report)
 
 
 def load(request: LoadRequest, report: ProgressCallback) -> LoadResult:
-    """Makes `request.scratch` of the dump.
+    """Loads the dump into `request.scratch`.
 
-    Raises BadRequest for what is no whole and sound dump, Conflict for one of a newer Stocky, TooLarge.
+    Raises BadRequest for an incomplete or invalid dump, Conflict for one of a newer Stocky, TooLarge.
     """
     with closing(Unpacked(Path(request.dump), request.max_bytes)) as source:
         if is_database(source.beginning):
@@ -69,8 +69,8 @@ def _load_dump(request: LoadRequest, source: Unpacked, report: ProgressCallback)
     reader = DumpReader(source, report, accept_edited=request.accept_edited)
     header = reader.header
     if header is None and request.purpose != "partial":
-        told = describe_dump(source.beginning, source.layers) or "Its first lines are missing"
-        raise BadRequest(f"This is no backup of Stocky's. {told}")
+        hint = describe_dump(source.beginning, source.layers) or "Its first lines are missing"
+        raise BadRequest(f"This is not a Stocky backup. {hint}")
     schema = schema_version("sqlite")
     if header is not None:
         schema = header.schema
@@ -85,7 +85,7 @@ def _load_dump(request: LoadRequest, source: Unpacked, report: ProgressCallback)
     warnings = _build(request, schema, fill, report)
     if reader.edits:
         warnings.insert(0, f"The backup was edited after it was made: {', '.join(reader.edits)}")
-    rows = {table: proof.rows for table, proof in reader.found.items() if is_data(table)}
+    rows = {table: digest.rows for table, digest in reader.found.items() if is_data(table)}
     if reader.footer is not None:
         rows = dict.fromkeys(reader.footer.tables, 0) | rows
     is_as_made = header is not None and not reader.edits
@@ -99,7 +99,9 @@ def _load_database(request: LoadRequest, source: Unpacked, report: ProgressCallb
         reader = DatabaseReader(connection, report)
         _refuse_other_versions(reader.schema, f"is a database of a newer Stocky (schema {reader.schema};")
         if reader.foreign:
-            warnings.append(f"What is not Stocky's was left out: {', '.join(reader.foreign[:FAULTS])}")
+            warnings.append(
+                f"Tables and views that are not Stocky's were left out: {', '.join(reader.foreign[:FAULTS])}"
+            )
         warnings += _build(
             request, reader.schema, lambda target, tables: _insert(target, tables, reader.batches(tables)), report
         )
@@ -113,14 +115,14 @@ def _build(
     fill: Callable[[sqlite3.Connection, dict[str, Table]], None],
     report: ProgressCallback,
 ) -> list[str]:
-    """Makes and proves the scratch database with the rows that `fill` puts into the tables of `schema`; warnings."""
+    """Builds the scratch database of `schema`, inserts rows with `fill`, checks it; returns warnings."""
     path = Path(request.scratch)
     scratch.build(path, schema)
     with closing(scratch.open_scratch(path)) as connection:
-        indexes = scratch.take_off_indexes(connection)
+        indexes = scratch.drop_indexes(connection)
         tables = {name: table for name, table in tables_of(connection).items() if name not in BOOKKEEPING}
         for table in tables.keys() - DERIVED:
-            # What a migration put in is in the dump as well.
+            # The dump also holds the rows that migrations insert.
             connection.execute(f'DELETE FROM "{table}"')  # noqa: S608 - a name of our own schema
         fill(connection, tables)
         report("building indexes", 0, len(indexes), "indexes")
@@ -141,7 +143,7 @@ def _build(
 
 
 def _refuse_other_versions(schema: int, newer: str) -> None:
-    """Raises Conflict for a schema that is newer than this Stocky's, BadRequest for none. `newer` says what it is."""
+    """Raises Conflict for a newer schema, BadRequest for an invalid one. `newer` is the start of the message."""
     current = schema_version("sqlite")
     if schema > current:
         raise Conflict(f"The backup {newer} this one has {current}); install that version or a later one")
@@ -150,13 +152,13 @@ def _refuse_other_versions(schema: int, newer: str) -> None:
 
 
 def _insert(connection: sqlite3.Connection, tables: dict[str, Table], batches: Iterator[Batch]) -> None:
-    """All rows in one transaction."""
+    """Inserts all rows in one transaction."""
     scratch.allow_only_inserts(connection, frozenset(tables))
     try:
         connection.execute("BEGIN")
         for batch in batches:
             if batch.table.name in EXCLUDED_TABLES:
-                raise BadRequest(f"The backup holds rows of {batch.table.name}, which no backup does: they are refused")
+                raise BadRequest(f"The backup holds rows of {batch.table.name}, which belong in no backup")
             try:
                 connection.executemany(batch.table.insert(batch.names), batch.rows)
             except sqlite3.Error as error:
@@ -167,26 +169,26 @@ def _insert(connection: sqlite3.Connection, tables: dict[str, Table], batches: I
 
 
 def _complete_keys(path: Path) -> None:
-    """Gives barcodes their keys that came without: those written by hand, since a dump of ours has them."""
+    """Sets missing barcode keys: those of rows written by hand, since Stocky's dumps have them."""
     with closing(scratch.open_scratch(path)) as connection:
         connection.create_function("key_of", 1, normalize_barcode, deterministic=True)
         _execute(connection, "UPDATE barcode SET code_key = key_of(code) WHERE code_key IS NULL")
 
 
 def _differences(connection: sqlite3.Connection, reader: DumpReader, header: Header) -> list[str]:
-    """What is in the scratch database otherwise than the dump says that it was."""
+    """The tables whose loaded rows differ from the digests in the dump."""
     assert reader.footer is not None
     if reader.edits:
-        # The last line is of the rows before the edit.
+        # The footer describes the rows before the edit.
         return []
-    loaded = table_proofs(connection, header.dialect)
+    loaded = table_digests(connection, header.dialect)
     problems = []
     for table, dumped in reader.footer.tables.items():
         found = loaded.get(table)
         if found is None:
             problems.append(f"{table}: there is no such table")
         elif found != dumped:
-            problems.append(f"{table}: {found.rows} rows restored of {dumped.rows}, or with other content")
+            problems.append(f"{table}: {found.rows} of {dumped.rows} rows restored, or with different content")
     return problems
 
 
@@ -198,9 +200,9 @@ def _execute(connection: sqlite3.Connection, statement: str) -> None:
 
 
 def _refusal(table: str | None, error: sqlite3.Error) -> Exception:
-    """What a row that the schema refuses says about the dump."""
+    """The error to raise for a row that the schema rejects."""
     meaning = domain_error(error)
     if isinstance(error, sqlite3.IntegrityError) or isinstance(meaning, (Conflict, Invalid)):
         of_table = f" of {table}" if table else ""
-        return BadRequest(f"The backup holds rows{of_table} that cannot be together: {error}")
+        return BadRequest(f"The backup holds conflicting rows{of_table}: {error}")
     return meaning

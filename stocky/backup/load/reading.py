@@ -1,7 +1,7 @@
-"""Reads a dump as the hostile input it may be: unpacked within bounds, statement by statement, nothing executed.
+"""Reads an untrusted dump: unpacked within bounds, statement by statement, never executed.
 
-A dump that begins as Stocky's do has to end as they do, with every table as its last line says; one that was edited on
-purpose has to have that line all the same.
+A dump with Stocky's header must end with a footer that matches every table; one edited on purpose must still have the
+footer.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from stocky.backup.load.unpacking import Unpacked
 from stocky.errors import BadRequest, Conflict
 from stocky.progress import ProgressCallback
 
-# Bytes unpacked at a time, and the longest statement there can be: an item with all that is known of its barcode.
+# Bytes unpacked at a time, and the longest statement: an item with all data looked up for its barcode.
 CHUNK = 2**20
 LONGEST_STATEMENT = 16 * 2**20
 _BLANK = re.compile(r"\s*+")
 
 
 class Batch(msgspec.Struct):
-    """Rows of one table, of all its columns or of those named."""
+    """Rows of one table, with all its columns or only `names`."""
 
     table: Table
     names: tuple[str, ...] | None
@@ -36,9 +36,9 @@ class Batch(msgspec.Struct):
 
 
 class DumpReader:
-    """One pass over a dump. `header` is there from the beginning, `footer`, `found` and `edits` after all batches.
+    """One pass over a dump. `header` is set at once, `footer`, `found` and `edits` after the last batch.
 
-    With `accept_edited` the text need not be what the last line says; `edits` then says where it is not.
+    With `accept_edited` the text may differ from the footer's checksums; `edits` then lists where.
     """
 
     def __init__(self, source: Unpacked, report: ProgressCallback, *, accept_edited: bool = False) -> None:
@@ -58,19 +58,19 @@ class DumpReader:
         self._read_header()
 
     def batches(self, tables: dict[str, Table], known: frozenset[str]) -> Iterator[Batch]:
-        """Every row, in batches. `known` are the names that Stocky's schema gives to things.
+        """Yields all rows in batches. `known` are the object names of Stocky's schema.
 
-        Raises BadRequest, with the statement's number, for anything a dump of Stocky's does not have, and at the
-        end for a dump that is not whole or not what its last line says.
+        Raises BadRequest, with the statement's number, for anything that Stocky's dumps do not have, and at the end for
+        a dump that is truncated or does not match its footer.
         """
         pattern: re.Pattern[str] | None = None
         table: Table | None = None
         while True:
             if pattern is not None and table is not None:
-                rows = self._usual_rows(table, pattern)
+                rows = self._read_usual_rows(table, pattern)
                 if rows:
                     yield Batch(table, None, rows)
-            if not self._pass_gap():
+            if not self._skip_gap():
                 break
             following = self._following(tables)
             if following is not None and following is not table:
@@ -78,13 +78,13 @@ class DumpReader:
                 continue
             end = self._end_of_statement()
             if table is not None and following is table and table.pattern.match(self._buffer, self._position):
-                # All that was missing was the rest of the line.
+                # Reading the rest of the line completed the usual form.
                 continue
-            batch = self._unusual(self._buffer[self._position : end], tables, known)
+            batch = self._read_unusual(self._buffer[self._position : end], tables, known)
             self._position = end
             if batch is not None:
                 yield batch
-        self._prove_whole()
+        self._check_complete()
 
     def _read_header(self) -> None:
         self._refill()
@@ -100,8 +100,8 @@ class DumpReader:
                 " which is newer than this one; restore it there, or install that version"
             )
 
-    def _usual_rows(self, table: Table, pattern: re.Pattern[str]) -> list[Row]:
-        """The rows that follow in the usual form, as far as the buffer goes."""
+    def _read_usual_rows(self, table: Table, pattern: re.Pattern[str]) -> list[Row]:
+        """The following rows in the usual form, up to the end of the buffer."""
         start = self._position
         rows: list[Row] = []
         last = None
@@ -118,14 +118,14 @@ class DumpReader:
         return rows
 
     def _following(self, tables: dict[str, Table]) -> Table | None:
-        """The table of an INSERT line in the usual form that begins here."""
+        """The table of the INSERT line in the usual form at this position, if any."""
         if not self._buffer.startswith('INSERT INTO "', self._position):
             return None
         end = self._buffer.find('"', self._position + 13, self._position + 200)
         return tables.get(self._buffer[self._position + 13 : end])
 
-    def _unusual(self, statement: str, tables: dict[str, Table], known: frozenset[str]) -> Batch | None:
-        """A statement that is no row in the usual form; None for one that is passed over."""
+    def _read_unusual(self, statement: str, tables: dict[str, Table], known: frozenset[str]) -> Batch | None:
+        """The rows of a statement that is not in the usual form; None for one that is skipped."""
         try:
             found = rows_of(statement, tables)
         except StatementRejected as refused:
@@ -136,7 +136,7 @@ class DumpReader:
             return Batch(table, names, rows)
         self._statement += 1
         if not may_be_passed_over(statement, known):
-            self._refuse(statement, "a backup of Stocky's holds no such statement", counted=True)
+            self._refuse(statement, "Stocky's backups have no such statement", counted=True)
         return None
 
     def _count(self, table: Table, lines: str, rows: int) -> None:
@@ -144,13 +144,13 @@ class DumpReader:
         self._hashes.setdefault(table.name, hashlib.sha256()).update(lines.encode())
         self._rows[table.name] = self._rows.get(table.name, 0) + rows
 
-    def _pass_gap(self) -> bool:
-        """Goes over blanks and comments to the next statement; False at the end of the dump."""
+    def _skip_gap(self) -> bool:
+        """Skips blanks and comments up to the next statement; False at the end of the dump."""
         while True:
             blank = _BLANK.match(self._buffer, self._position)
             assert blank is not None
             self._position = blank.end()
-            # A comment is seen by its first two characters and ends with its line.
+            # A comment starts with two hyphens and ends with its line.
             is_comment = self._buffer.startswith("--", self._position)
             end = self._buffer.find("\n", self._position) if is_comment else -1
             if end < 0 and (is_comment or len(self._buffer) - self._position < 2) and self._refill():
@@ -169,7 +169,7 @@ class DumpReader:
         try:
             self.footer = read_footer(line)
         except ValueError as error:
-            # Without its line end the line may have been cut off; whole JSON has not been.
+            # A footer without its line end may have been cut off, unless its JSON is complete.
             raise _truncated() if not has_end else BadRequest(f"The backup is damaged: {error}") from error
         while not self._buffer[self._position :].strip():
             self._position = len(self._buffer)
@@ -188,7 +188,7 @@ class DumpReader:
         return end
 
     def _refill(self) -> bool:
-        """Drops what is done and reads on, more for a statement that is long already; False at the end."""
+        """Drops the processed text and reads more, in growing steps for a long statement; False at the end."""
         rest = len(self._buffer) - self._position
         if rest > LONGEST_STATEMENT:
             self._refuse(self._buffer[self._position :], f"it is longer than {LONGEST_STATEMENT // 2**20} MiB")
@@ -201,7 +201,7 @@ class DumpReader:
             self._report("loading", self._text.packed_bytes_read, self._text.packed_bytes, "bytes")
         return bool(more)
 
-    def _prove_whole(self) -> None:
+    def _check_complete(self) -> None:
         self.found = {
             table: TableDigest(self._rows[table], hashed.hexdigest()) for table, hashed in self._hashes.items()
         }
@@ -211,44 +211,44 @@ class DumpReader:
             raise _truncated()
         is_same = self.footer.sha256 == self._sha256.hexdigest()
         if self._accept_edited:
-            self.edits = _edits(self.footer, self.found) or ([] if is_same else ["text outside of its rows"])
+            self.edits = _edits(self.footer, self.found) or ([] if is_same else ["text outside its rows"])
         elif is_same:
-            self._prove_tables(self.footer)
+            self._check_tables(self.footer)
         else:
-            line_ends = "; an editor changed its line ends, and with them more" if self._text.has_crlf else ""
+            line_ends = "; an editor changed its line ends and other text" if self._text.has_crlf else ""
             raise BadRequest(
-                "The backup is damaged: its text is not what its last line says that it was"
-                f"{line_ends}. Take an undamaged copy. For a backup that you edited on purpose, repeat it with"
+                "The backup is damaged: its text does not match the checksum in its last line"
+                f"{line_ends}. Use an undamaged copy. For a backup that you edited on purpose, repeat it with"
                 " accept_edited=true (--accept-edited)"
             )
 
-    def _prove_tables(self, footer: Footer) -> None:
+    def _check_tables(self, footer: Footer) -> None:
         assert self.header is not None
         if added := sorted(self.found.keys() - footer.tables.keys()):
-            raise BadRequest(f"The backup is damaged: it holds rows of {', '.join(added)}, and its last line has none")
-        for table, proof in footer.tables.items():
+            raise BadRequest(f"The backup is damaged: it holds rows of {', '.join(added)}, but its last line does not")
+        for table, digest in footer.tables.items():
             found = self.found.get(table, _NOTHING)
-            if found != proof or self.header.rows.get(table) != proof.rows:
+            if found != digest or self.header.rows.get(table) != digest.rows:
                 raise BadRequest(
-                    f"The backup is damaged: the rows of {table} are not those it was made with"
-                    f" ({found.rows} read, {proof.rows} written)"
+                    f"The backup is damaged: the rows of {table} do not match its last line"
+                    f" ({found.rows} read, {digest.rows} written)"
                 )
 
     def _refuse(self, statement: str, why: str, *, counted: bool = False) -> NoReturn:
         number = self._statement + (not counted)
         beginning = " ".join(statement[:60].split())
-        raise BadRequest(f"Statement {number} of the backup cannot be taken: {why} ({beginning!r} ...)")
+        raise BadRequest(f"Statement {number} of the backup is rejected: {why} ({beginning!r} ...)")
 
 
 _NOTHING = TableDigest(0, hashlib.sha256().hexdigest())
 
 
 def _truncated() -> BadRequest:
-    return BadRequest("The backup is truncated: its last line is missing. Take it or download it again")
+    return BadRequest("The backup is truncated: its last line is missing. Create or download it again")
 
 
 def _edits(footer: Footer, found: dict[str, TableDigest]) -> list[str]:
-    """A phrase for each table whose rows are not those the dump was made with."""
+    """A phrase for each table whose rows do not match the footer."""
     tables = sorted(footer.tables.keys() | found.keys())
     pairs = [(table, footer.tables.get(table, _NOTHING), found.get(table, _NOTHING)) for table in tables]
     return [

@@ -1,7 +1,7 @@
-"""The rows of a table as a dump writes them: literal values, each of the kind its column takes, and nothing else.
+"""Parses the rows of a dump: only literal values, each of its column's kind.
 
-One compiled pattern for each table reads a row in one step; it can neither backtrack nor call anything. Times and
-dates are read as text in the one form Stocky writes.
+One compiled pattern per table matches a row in one step, without backtracking. Times and dates are read as text in
+the one form that Stocky writes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _KINDS: dict[str, Kind] = {
     "BLOB": "blob",
 }
 _DATE = r"(?!0000)[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
-# Each with one group, which is the value without its quotes. Integers longer than 18 digits take the slow way.
+# Each has one group, the value without its quotes. Longer integers than 18 digits are parsed by `_value`.
 _PATTERNS: dict[Kind, str] = {
     "integer": r"(-?[0-9]{1,18})",
     "boolean": r"([01]|true|false)",
@@ -36,7 +36,7 @@ _PATTERNS: dict[Kind, str] = {
     "date": rf"'({_DATE})'",
     "blob": r"[Xx]'((?:[0-9A-Fa-f]{2})*+)'",
 }
-# The quotes inside of a text: one of its own, doubled, or two around a carriage return that is spelled out.
+# Quotes inside a text: a doubled quote, or two around a spelled-out carriage return.
 QUOTES = r"'(?:'|\|\|char\(13\)\|\|')"
 _QUOTES = re.compile(QUOTES)
 _WHOLE = {kind: re.compile(pattern) for kind, pattern in _PATTERNS.items()}
@@ -48,7 +48,7 @@ Row = tuple[str | int | None, ...]
 
 
 class Column(msgspec.Struct, frozen=True):
-    """A column of a table, with the kind of what it holds."""
+    """A column of a table and the kind of its values."""
 
     name: str
     kind: Kind
@@ -56,7 +56,7 @@ class Column(msgspec.Struct, frozen=True):
 
 
 class Table:
-    """The shape of a table: what its rows look like, and how they go into a SQLite file."""
+    """A table's columns: parses its rows and builds its INSERT statement for SQLite."""
 
     def __init__(self, name: str, columns: list[Column]) -> None:
         self.name = name
@@ -64,7 +64,7 @@ class Table:
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
-        """Matches a whole INSERT line as dumps have it, with one group for each column."""
+        """Matches a whole INSERT line of a dump, with one group per column."""
         values = (
             _PATTERNS[column.kind] if column.is_required else f"(?:NULL|{_PATTERNS[column.kind]})"
             for column in self.columns
@@ -72,35 +72,35 @@ class Table:
         return re.compile(rf'INSERT INTO "{self.name}" VALUES\({",".join(values)}\);\n', re.ASCII)
 
     def insert(self, names: tuple[str, ...] | None = None) -> str:
-        """The statement that takes rows of texts: all columns in their order, or those named."""
+        """The INSERT statement for rows of texts, with all columns in order or only `names`."""
         columns = {column.name: column for column in self.columns}
         wanted = self.columns if names is None else [columns[name] for name in names]
         values = ", ".join(
-            _PLACEHOLDERS.get(column.kind, "?{}").format(place) for place, column in enumerate(wanted, 1)
+            _PLACEHOLDERS.get(column.kind, "?{}").format(index) for index, column in enumerate(wanted, 1)
         )
         listed = ", ".join(f'"{column.name}"' for column in wanted)
         return f'INSERT INTO "{self.name}" ({listed}) VALUES ({values})'  # noqa: S608 - names of our own schema
 
     def row(self, literals: list[str], names: tuple[str, ...] | None = None) -> Row:
-        """The values of literals, for those columns. Raises ValueError saying which is wrong."""
+        """The values of literals, for those columns. Raises ValueError naming the invalid one."""
         columns = {column.name: column for column in self.columns}
         wanted = self.columns if names is None else [columns[name] for name in names]
         if len(literals) != len(wanted):
-            raise ValueError(f"{self.name} has {len(wanted)} columns there, and {len(literals)} values are given")
+            raise ValueError(f"{len(wanted)} columns of {self.name} are listed, but {len(literals)} values are given")
         return tuple(_value(self.name, column, literal) for column, literal in zip(wanted, literals, strict=True))
 
     def stored_row(self, values: tuple[object, ...]) -> Row:
-        """The row of one value for each column, as a SQLite file stores it. Raises ValueError saying which is wrong."""
+        """The row of values as a SQLite file stores them. Raises ValueError naming the invalid one."""
         return tuple(_stored(self.name, column, value) for column, value in zip(self.columns, values, strict=True))
 
 
-# A text bound to an integer column becomes an integer by the column's affinity; these two need a word more.
-# `unhex_blob` is what the loading connection calls bytes.fromhex.
+# A text bound to an integer column becomes an integer by affinity; these two kinds need a conversion.
+# `unhex_blob` is bytes.fromhex, registered by the loading connection.
 _PLACEHOLDERS: dict[Kind, str] = {"boolean": "?{} IN ('1', 'true')", "blob": "unhex_blob(?{})"}
 
 
 def tables_of(connection: sqlite3.Connection) -> dict[str, Table]:
-    """The shape of every table of a SQLite database, by name."""
+    """All tables of a SQLite database, by name."""
     found: dict[str, list[Column]] = {}
     for table, name, declared, is_required in connection.execute(_COLUMNS):
         kind = _KINDS.get(declared.upper())
@@ -130,7 +130,7 @@ def _value(table: str, column: Column, literal: str) -> str | int | None:
             return number
     match = _WHOLE[column.kind].fullmatch(literal)
     if match is None:
-        raise ValueError(f"{table}.{column.name} takes no {literal[:40]}")
+        raise ValueError(f"{table}.{column.name} does not accept {literal[:40]}")
     value: str = match[1]
     return _QUOTES.sub(lambda quotes: "'" if quotes[0] == "''" else "\r", value) if column.kind == "text" else value
 
@@ -150,4 +150,4 @@ def _stored(table: str, column: Column, value: object) -> str | int | None:
             return value
         if kind in ("time", "date") and _WHOLE[kind].fullmatch(f"'{value}'"):
             return value
-    raise ValueError(f"{table}.{column.name} takes no {str(value)[:40]!r}")
+    raise ValueError(f"{table}.{column.name} does not accept {str(value)[:40]!r}")

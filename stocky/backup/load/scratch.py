@@ -1,7 +1,7 @@
-"""The scratch database a dump is read into: a SQLite file with Stocky's own schema of the dump's version, and no other.
+"""The scratch database for loading a dump: a SQLite file with Stocky's own schema in the dump's version.
 
-Indexes and triggers are taken off while rows come in, and put on again after them. Nothing here is synced to disk:
-a scratch file that was not finished is thrown away.
+Indexes and triggers are dropped before rows are loaded, and created after. Nothing is synced to disk: an unfinished
+scratch file is deleted.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from stocky.db.migrate import migrate
 from stocky.resources import resource
 
 CACHE_KIB = 16_384
-# A page in the cache is as large as this; the live database has the same, which the online backup API asks for.
+# Matches statements of migrations that create objects.
 _CREATED = re.compile(
     r"CREATE\s+(?:OR\s+REPLACE\s+)?(?:UNIQUE\s+)?(?:TABLE|INDEX|TRIGGER|VIEW|FUNCTION)\s+(?:IF\s+NOT\s+EXISTS\s+)?(\w+)",
     re.IGNORECASE,
@@ -26,17 +26,17 @@ Statement = str
 
 
 def build(path: Path, schema: int) -> None:
-    """Makes the file with the schema of that number."""
+    """Creates the file with this schema number."""
     migrate(_config(path), through=schema)
 
 
 def migrate_forward(path: Path) -> list[str]:
-    """Brings the schema to that of this Stocky, and returns the migrations that were applied."""
+    """Migrates to this Stocky's schema; returns the applied migrations."""
     return migrate(_config(path))
 
 
 def open_scratch(path: Path) -> sqlite3.Connection:
-    """A connection that may lose everything if the machine stops, and is fast for it."""
+    """Opens a fast connection without durability: a crash may lose the file."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA journal_mode = OFF")
     connection.execute("PRAGMA synchronous = OFF")
@@ -47,8 +47,8 @@ def open_scratch(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def take_off_indexes(connection: sqlite3.Connection) -> list[Statement]:
-    """Drops indexes and triggers; returns what makes them again."""
+def drop_indexes(connection: sqlite3.Connection) -> list[Statement]:
+    """Drops indexes and triggers; returns the statements that create them."""
     rows = connection.execute(
         "SELECT type, name, sql FROM sqlite_schema WHERE type IN ('index', 'trigger') AND sql IS NOT NULL"
         " ORDER BY type, rootpage"
@@ -59,7 +59,7 @@ def take_off_indexes(connection: sqlite3.Connection) -> list[Statement]:
 
 
 def allow_only_inserts(connection: sqlite3.Connection, tables: frozenset[str]) -> None:
-    """From now on the connection does nothing but insert into these tables, whatever it is told."""
+    """Restricts the connection to inserts into these tables."""
     connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
 
     def decide(action: int, first: str | None, second: str | None, database: str | None, inner: str | None) -> int:
@@ -75,12 +75,12 @@ def allow_only_inserts(connection: sqlite3.Connection, tables: frozenset[str]) -
 
 
 def allow_everything(connection: sqlite3.Connection) -> None:
-    """Takes that back, for our own statements."""
+    """Lifts the restriction, for our own statements."""
     connection.set_authorizer(None)
 
 
 def known_names() -> frozenset[str]:
-    """Every name that Stocky's migrations, on either dialect, and their bookkeeping give to things."""
+    """All object names in Stocky's migrations of both dialects, and of their bookkeeping tables."""
     names = set(BOOKKEEPING)
     for file in resource("migrations").rglob("*.sql"):
         names.update(name.lower() for name in _CREATED.findall(file.read_text("utf-8")))

@@ -1,7 +1,7 @@
-"""The statements of a dump that are not rows in the usual form: which may be passed over, and rows written otherwise.
+"""Parses statements of a dump that are not rows in the usual form: skips schema statements, reads other INSERTs.
 
-Nothing here is ever executed. What is passed over are the words with which a dump makes Stocky's own schema, since
-that schema is built from the migrations; whatever else there is, is refused.
+Nothing is ever executed. Statements that create Stocky's own schema are skipped, since the migrations build it; all
+others are rejected.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from stocky.backup.dump.tables import BOOKKEEPING
 from stocky.backup.load.rows import QUOTES, Row, Table
 
-# In this order a quote inside a comment, or a semicolon inside a quote, is never mistaken for itself.
+# The order matters: a quote inside a comment, or a semicolon inside quotes, is part of the enclosing token.
 _TOKEN = re.compile(
     r"""'[^']*+(?:''[^']*+)*+'      # text
       | "[^"]*+"                    # a name
@@ -28,7 +28,7 @@ _NAME = r'(?:(?:"?public"?|"?main"?)\.)?"?(?P<name>\w+)"?'
 _CREATE = re.compile(
     rf"CREATE\s+(?:OR\s+REPLACE\s+)?(?:UNIQUE\s+)?(?:TABLE|INDEX|TRIGGER|VIEW|FUNCTION)\s+{_NAME}", re.IGNORECASE
 )
-# Backups of Stocky 0.1 hold indexes that somebody made on its tables.
+# Backups of Stocky 0.1 hold indexes that users created on its tables.
 _INDEX = re.compile(
     rf'CREATE\s+(?:UNIQUE\s+)?INDEX\s+"?\w+"?\s+ON\s+(?:ONLY\s+)?{_NAME}\s*(?:USING\s|\()', re.IGNORECASE
 )
@@ -56,15 +56,15 @@ _OPEN = re.compile(r"\s*\(")
 
 
 class StatementRejected(Exception):
-    """A statement that no dump of Stocky's has; the text says why."""
+    """A statement that Stocky's dumps do not have; the message is the reason."""
 
 
 def end_of_statement(text: str, start: int) -> int | None:
-    """Where the statement ends that begins at `start`, after its semicolon; None when its end is not in `text`."""
+    """The end of the statement at `start`, after its semicolon; None when the end is not in `text`."""
     position = start
     while (token := _TOKEN.match(text, position)) is not None:
         if token[0] in ("'", '"') or (token[0] == "$" and _DOLLAR.match(text, position)):
-            # It opens what is not closed yet: a semicolon after it may be part of it.
+            # An unclosed quote: a semicolon after it may be inside it.
             return None
         position = token.end()
         if token[0] == ";" and not _goes_on(text[start : min(position, start + LONGEST_TRIGGER)]):
@@ -73,14 +73,14 @@ def end_of_statement(text: str, start: int) -> int | None:
 
 
 def _goes_on(statement: str) -> bool:
-    """Whether this is a trigger's body rather than the end of its statement."""
+    """Whether the semicolon is inside a trigger's body rather than the end of its statement."""
     if len(statement) >= LONGEST_TRIGGER:
         return False
     return _TRIGGER.match(statement) is not None and _TRIGGER_END.search(statement) is None
 
 
 def may_be_passed_over(statement: str, known: frozenset[str]) -> bool:
-    """Whether it is a dump's usual word about things of these names."""
+    """Whether the statement is a usual one of dumps about objects of these names, and can be skipped."""
     if _HARMLESS.fullmatch(statement):
         return True
     if match := _INSERT.match(statement):
@@ -92,7 +92,7 @@ def may_be_passed_over(statement: str, known: frozenset[str]) -> bool:
 def rows_of(statement: str, tables: dict[str, Table]) -> tuple[Table, tuple[str, ...] | None, list[Row]] | None:
     """The table, the columns named and the rows of an INSERT; None when it is no INSERT at all.
 
-    Of the tables that say which migrations were applied no row is wanted. Raises StatementRejected for an INSERT of
+    Rows of the migration bookkeeping tables are ignored. Raises StatementRejected for an INSERT of
     anything but literal values for columns of a known table.
     """
     match = _INSERT.match(statement)
@@ -100,7 +100,7 @@ def rows_of(statement: str, tables: dict[str, Table]) -> tuple[Table, tuple[str,
         return None
     table = tables.get(match["table"].lower())
     if table is None:
-        raise StatementRejected(f"{match['table']} is no table of Stocky's")
+        raise StatementRejected(f"{match['table']} is not a Stocky table")
     names = None
     if match["columns"] is not None:
         names = tuple(name.strip().strip('"').lower() for name in match["columns"].split(","))
@@ -118,17 +118,17 @@ def rows_of(statement: str, tables: dict[str, Table]) -> tuple[Table, tuple[str,
             raise StatementRejected(str(error)) from error
         between = _BETWEEN.match(statement, position)
         if between is None:
-            raise StatementRejected("only rows of literal values are taken")
+            raise StatementRejected("only rows of literal values are accepted")
         if between[1] == ";":
             return table, names, rows
         position = between.end()
 
 
 def _literals(statement: str, position: int) -> tuple[list[str], int]:
-    """The values in the parenthesis that opens at `position`, and where it has closed."""
+    """The values in the parentheses that open at `position`, and the position after them."""
     opened = _OPEN.match(statement, position)
     if opened is None:
-        raise StatementRejected("only rows of literal values are taken")
+        raise StatementRejected("only rows of literal values are accepted")
     literals = []
     position = opened.end()
     while (literal := _LITERAL.match(statement, position)) is not None:
@@ -136,4 +136,4 @@ def _literals(statement: str, position: int) -> tuple[list[str], int]:
         position = literal.end()
         if literal[2] == ")":
             return literals, position
-    raise StatementRejected("only literal values are taken, no expressions")
+    raise StatementRejected("only literal values are accepted, no expressions")

@@ -1,6 +1,6 @@
-"""The text of a dump as it was written: what editors and browsers do to a file is undone, and nothing else is changed.
+"""Decodes the text of a dump as it was written, reverting only changes that editors and browsers make to a file.
 
-Undone are a byte order mark and line ends of CR LF. The checksum of the last line is of the text as it was written.
+Reverted are a byte order mark and CR LF line ends. The footer's checksum is of the text as it was written.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import codecs
 
 from stocky.backup.dump.format import TITLE
-from stocky.backup.load.foreign import describe_dump, describe_other, is_sql
+from stocky.backup.load.file_kind import describe_dump, describe_other, is_sql
 from stocky.backup.load.unpacking import Unpacked
 from stocky.errors import BadRequest
 
@@ -16,11 +16,11 @@ _BOM = "\ufeff"
 
 
 class DumpText:
-    """The text of an unpacked file. Raises BadRequest for what is no SQL text."""
+    """The text of an unpacked file. Raises BadRequest when it is not SQL text."""
 
     def __init__(self, source: Unpacked) -> None:
         self._source = source
-        # Stocky's own text has no CR LF outside of values: `has_crlf` says that an editor changed every line end.
+        # Whether an editor changed every line end: Stocky's own text has no CR LF outside values.
         self.has_crlf = False
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._waiting = ""
@@ -36,11 +36,11 @@ class DumpText:
 
     @property
     def packed_bytes_read(self) -> int:
-        """How much of the file was read."""
+        """The number of bytes read from the file."""
         return self._source.packed_bytes_read
 
     def read(self, size: int) -> str:
-        """About so many bytes of it as text; empty at its end."""
+        """The text of about `size` more bytes; empty at the end."""
         text = ""
         while not text and not self._is_at_end:
             unpacked = self._source.read(size)
@@ -49,11 +49,11 @@ class DumpText:
                 text = self._decoder.decode(unpacked, final=self._is_at_end)
             except UnicodeDecodeError as error:
                 raise BadRequest(
-                    "The backup is no SQL text: it is not in UTF-8. If an editor saved it in another encoding, save it"
+                    "The backup is not SQL text: it is not in UTF-8. If an editor saved it in another encoding, save it"
                     " as UTF-8"
                 ) from error
             if "\0" in text:
-                raise BadRequest("The backup is no SQL text: it holds NUL characters")
+                raise BadRequest("The backup is not SQL text: it contains NUL characters")
             text = self._as_written(text)
         return text
 
@@ -67,16 +67,16 @@ class DumpText:
         text = self._waiting + text
         self._waiting = ""
         if text.endswith("\r") and not self._is_at_end:
-            # Its other half may follow.
+            # The LF may follow.
             text, self._waiting = text[:-1], "\r"
         return text.replace("\r\n", "\n")
 
 
 def _refusal(source: Unpacked) -> BadRequest | None:
-    """What to say of a file that does not begin as SQL text; None where its first statement says more."""
-    if told := describe_dump(source.beginning, source.layers):
-        return BadRequest(f"This is no backup of Stocky's. {told}")
-    told = describe_other(source.beginning)
+    """The error for a file that does not start as SQL text; None when parsing its first statement explains more."""
+    if description := describe_dump(source.beginning, source.layers):
+        return BadRequest(f"This is not a Stocky backup. {description}")
+    description = describe_other(source.beginning)
     if source.layers:
-        return BadRequest(f"The backup is no SQL text: {told}") if told else None
-    return BadRequest(f"Invalid gzip file: {told or 'it is neither packed with gzip nor the SQL text of a backup'}")
+        return BadRequest(f"The backup is not SQL text: {description}") if description else None
+    return BadRequest(f"Invalid gzip file: {description or 'it is neither gzip nor SQL text of a backup'}")

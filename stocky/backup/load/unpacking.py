@@ -1,6 +1,6 @@
-"""Unpacks a given file to its innermost layer: plain, or gzipped once or more often. Every layer is bounded.
+"""Unpacks a file, plain or gzipped once or several times, to its innermost layer. Every layer is bounded in size.
 
-The bounds hold for each layer, so that neither the innermost nor one between can grow beyond what is allowed.
+The bounds hold for each layer, so neither the innermost nor an intermediate one can exceed them.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from isal import igzip, isal_zlib
 
 from stocky.errors import BadRequest, TooLarge
 
-# Text packs to a quarter or a tenth. Beyond the first bytes, more than this is a bomb.
+# Text compresses 4 to 10 times. A larger ratio than this, beyond RATIO_FROM bytes, is a zip bomb.
 LARGEST_RATIO = 200
 RATIO_FROM = 64 * 2**20
-# Once by Stocky, and again by a program that did not know; more layers than these are no accident.
+# Gzipped by Stocky, and again by other programs; more layers than these are no accident.
 MAX_LAYERS = 3
-# Bytes that are looked at to tell what a file is, and that are unpacked at a time of a layer between.
+# Bytes read to identify a file, and the buffer size of intermediate layers.
 BEGINNING = 2**16
 GZIP = b"\x1f\x8b"
 
@@ -27,7 +27,7 @@ GZIP = b"\x1f\x8b"
 class Unpacked:
     """The innermost content of a file. `layers` is how often it was gzipped, `beginning` its first bytes.
 
-    Raises BadRequest for what cannot be unpacked, TooLarge.
+    Raises BadRequest when it cannot be unpacked, TooLarge.
     """
 
     def __init__(self, file: Path, max_bytes: int) -> None:
@@ -40,7 +40,7 @@ class Unpacked:
             while self.beginning.startswith(GZIP):
                 if self.layers == MAX_LAYERS:
                     raise BadRequest(
-                        f"Invalid gzip file: it is packed more than {MAX_LAYERS} times over; unpack it with 'gunzip'"
+                        f"Invalid gzip file: it is packed more than {MAX_LAYERS} times; unpack it with 'gunzip'"
                     )
                 self.layers += 1
                 layer = _Layer(self._innermost, self.packed_bytes, max_bytes)
@@ -52,11 +52,11 @@ class Unpacked:
 
     @property
     def packed_bytes_read(self) -> int:
-        """How much of the file itself was read, for progress."""
+        """The number of packed bytes read, for progress."""
         return self._file.tell()
 
     def read(self, size: int) -> bytes:
-        """So many bytes of it, fewer only at its end."""
+        """The next `size` bytes; fewer only at the end."""
         return self._innermost.read(size)
 
     def close(self) -> None:
@@ -68,7 +68,7 @@ class Unpacked:
 
 
 class _Layer(io.RawIOBase):
-    """What one layer of gzip unpacks to, never more than is allowed."""
+    """The unpacked content of one gzip layer. Raises when it exceeds the bounds."""
 
     def __init__(self, packed: io.BufferedReader[Any], packed_bytes: int, max_bytes: int) -> None:
         self._unpacked = igzip.GzipFile(fileobj=packed, mode="rb")  # type: ignore[no-untyped-call]  # as it comes
@@ -83,15 +83,14 @@ class _Layer(io.RawIOBase):
         try:
             count: int = self._unpacked.readinto(buffer)
         except EOFError as error:
-            raise BadRequest("Invalid gzip file: it was cut off. Take it or download it again") from error
+            raise BadRequest("Invalid gzip file: it is truncated. Create or download it again") from error
         except (OSError, zlib.error, isal_zlib.error) as error:  # type: ignore[misc]  # a C type
-            raise BadRequest(f"Invalid gzip file: it is damaged ({error}). Take it or download it again") from error
+            raise BadRequest(f"Invalid gzip file: it is damaged ({error}). Create or download it again") from error
         self._bytes += count
         if self._bytes > self._max_bytes:
             raise TooLarge(
-                f"Unpacked, the backup is larger than the {self._max_bytes / 2**30:g} GB that are taken"
-                " (STOCKY_MAX_RESTORE_GB)"
+                f"Unpacked, the backup exceeds the limit of {self._max_bytes / 2**30:g} GB (STOCKY_MAX_RESTORE_GB)"
             )
         if self._bytes > RATIO_FROM and self._bytes > LARGEST_RATIO * self._packed_bytes:
-            raise BadRequest("The backup unpacks to far more than text does; it was not made by Stocky")
+            raise BadRequest("The backup unpacks to far more bytes than text would; it was not made by Stocky")
         return count

@@ -1,6 +1,6 @@
-"""Proves that Stocky can read every value of a scratch database: a route answers 500 where it cannot decode one.
+"""Checks that Stocky can read every value of a scratch database: a route returns 500 for a value it cannot decode.
 
-The schema's own checks have refused what they know; this is what no CHECK says.
+These are checks beyond the CHECK constraints of the schema.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from stocky.schema import MAX_ID
 from stocky.stock.ledger import LIMIT_MILLI
 from stocky.stock.operations import RefusalKind
 
-# Columns that hold JSON, with what they are decoded into. A test compares them with the queries that decode them.
+# Columns that hold JSON, with their decoded types. A test compares them with the queries that decode them.
 JSON_COLUMNS: dict[tuple[str, str], Any] = {
     ("audit_entry", "details"): dict[str, Any],
     ("item", "upc_data"): dict[str, Any] | None,
@@ -28,12 +28,12 @@ JSON_COLUMNS: dict[tuple[str, str], Any] = {
     ("setting", "value"): Any,
     ("shopping_list_log", "details"): dict[str, Any],
 }
-# What Argon2 can be asked to compare with, at a cost that a sign-in may have.
+# Argon2 hashes whose check has an acceptable cost for a sign-in.
 _HASH = re.compile(
     r"\$argon2(?:id|i|d)\$v=\d{1,3}\$m=([0-9]{1,7}),t=([0-9]{1,2}),p=([0-9]{1,2})\$[A-Za-z0-9+/]{11,}\$[A-Za-z0-9+/]{16,}",
     re.ASCII,
 )
-# Written by the clock of a server, and added to; a date that a person chose may be any.
+# Times written by a server's clock and used in arithmetic; dates entered by users may be any.
 _CLOCK_TIMES = frozenset(
     {"created_at", "updated_at", "recorded_at", "merged_at", "undone_at", "applied_at", "unit_changed_at"}
 )
@@ -41,7 +41,7 @@ _FIRST_YEAR, _LAST_YEAR = "1970", "9000"
 
 
 def unreadable(connection: sqlite3.Connection) -> Iterator[str]:
-    """What is wrong, once for each column."""
+    """Yields one fault per column."""
     for name, table in tables_of(connection).items():
         if name not in BOOKKEEPING | EXCLUDED_TABLES:
             yield from _out_of_bounds(connection, name, table.columns)
@@ -52,7 +52,7 @@ def unreadable(connection: sqlite3.Connection) -> Iterator[str]:
 
 
 def merge_cycles(connection: sqlite3.Connection) -> Iterator[str]:
-    """Items that were merged into one that was merged itself: who follows them finds no end."""
+    """Yields a fault for items merged into an item that was merged itself; following them might not end."""
     rows = connection.execute(
         "SELECT count(*), min(item.id) FROM item JOIN item AS target ON target.id = item.merged_into_id"
         " WHERE target.merged_into_id IS NOT NULL"
@@ -67,7 +67,7 @@ def _out_of_bounds(connection: sqlite3.Connection, table: str, columns: list[Col
     wrong = {name: bound for name, bound in bounds.items() if bound is not None}
     if not wrong:
         return
-    # In one pass; which column it is has to be asked only where there is something. Names are those of our own schema.
+    # One pass for all columns; only a hit is searched column by column. Names are those of our own schema.
     found = connection.execute(f'SELECT 1 FROM "{table}" WHERE {" OR ".join(wrong.values())} LIMIT 1')  # noqa: S608 - ours
     if found.fetchone() is None:
         return
@@ -78,11 +78,11 @@ def _out_of_bounds(connection: sqlite3.Connection, table: str, columns: list[Col
 
 
 def _bound(column: Column) -> str | None:
-    """That the value is none which Stocky takes, in SQL; NULL is fine."""
+    """An SQL condition that is true for a value Stocky does not accept; NULL is valid."""
     if column.kind == "integer":
         least, most = -MAX_ID, MAX_ID
         if column.name.endswith("_milli"):
-            # A count may take a level from one end to the other.
+            # A count may change a quantity from one limit to the other.
             limit = 2 * LIMIT_MILLI if column.name.startswith("delta") else LIMIT_MILLI
             least, most = -limit, limit
         elif column.name == "id" or column.name.endswith("_id"):
@@ -100,12 +100,12 @@ def _undecodable(
     rows = connection.execute(f'SELECT rowid, "{column}" FROM "{table}" WHERE "{column}" IS NOT NULL')  # noqa: S608 - ours
     for rowid, text in rows:
         try:
-            # It goes out as it came in, which a number of more than 64 bits does not.
+            # It must also encode, which a number of more than 64 bits does not.
             msgspec.json.encode(decoder.decode(text))
         except (msgspec.MsgspecError, RecursionError, OverflowError):
             count, first = count + 1, first or rowid
     if count:
-        yield f"{count} rows of {table} have {column} that is no JSON of its kind (row {first})"
+        yield f"{count} rows of {table} have invalid JSON in {column} (row {first})"
 
 
 def _unusable_hashes(connection: sqlite3.Connection) -> Iterator[str]:

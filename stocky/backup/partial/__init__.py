@@ -1,1 +1,1 @@
-"""The partial import's last step: rows join the live data in one transaction, all of them or none."""
+"""The last step of a partial import: adds all rows to the live data in one transaction, or none."""

@@ -1,4 +1,4 @@
-"""Adds the rows of a staging database to the live one in a single transaction: all of them, or none."""
+"""Adds the rows of a staging database to the live one in a single transaction: all or none."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from stocky.errors import BadRequest, Conflict, Invalid
 async def import_partial(database: Database, staging: Path, *, force: bool, tables: frozenset[str]) -> Imported:
     """Adds the rows of `staging`, which has this Stocky's schema.
 
-    A row whose key exists undoes it all, or with `force` stays as it is. Raises BadRequest naming what cannot be
-    taken, Unavailable or OutOfSpace; nothing has changed then.
+    An existing key cancels the import; with `force` the existing row stays unchanged. Raises BadRequest naming the
+    invalid rows, Unavailable or OutOfSpace; then nothing has changed.
     """
     try:
         if isinstance(database, SqliteDatabase):

@@ -1,4 +1,4 @@
-"""A partial import on Postgres: the rows are copied into a schema beside the live one and inserted from there."""
+"""The partial import on Postgres: copies the rows into a separate schema and inserts them from there."""
 
 from __future__ import annotations
 
@@ -18,21 +18,20 @@ from stocky.errors import BadRequest, Unavailable
 from stocky.merging.repository import lock_merges
 
 LOCK_SECONDS = 18
-# For all tables together: whoever waits for one of them gets it before the second is over after which Postgres looks
-# whether two wait for each other, and ends one of them.
-TOGETHER_SECONDS = 0.5
-# For one alone: after a second Postgres ends an autovacuum that is waited for.
-ALONE_SECONDS = 3
+# For locking all tables: shorter than the second after which Postgres looks for deadlocks and cancels a transaction.
+ALL_TABLES_SECONDS = 0.5
+# For locking one table: after a second Postgres cancels an autovacuum that holds the lock.
+ONE_TABLE_SECONDS = 3
 
 
 async def merge(database: Database, staging: Path, *, force: bool, named: frozenset[str]) -> Imported:
-    """Raises BadRequest, Conflict, Invalid, Unavailable or OutOfSpace; nothing has changed then."""
+    """Raises BadRequest, Conflict, Invalid, Unavailable or OutOfSpace; then nothing has changed."""
     assert isinstance(database, PostgresDatabase)
     staged = await asyncio.to_thread(staged_tables, staging)
-    async with filled(database, staging, _unheard, references=False) as schema:
+    async with filled(database, staging, _ignore_progress, references=False) as schema:
         with database.gate.enter(), translate_errors():
             async with database.connection() as connection, connection.transaction():
-                # That what is merged has nothing of its own is proven on what is there at the end.
+                # The check of merged items needs the final state, so no merge may run meanwhile.
                 await lock_merges(PostgresConnection(database.queries, connection))
                 return await _run(connection, staged, schema, force, named)
 
@@ -60,58 +59,58 @@ async def _run(connection: Any, staged: list[Staged], schema: str, force: bool, 
 
 
 async def _lock(connection: Any, tables: list[str]) -> None:
-    """Nobody adds to the tables, or locks a row of them to change it, until the end: the sums are proven on that.
+    """Blocks writers of the tables until the end of the transaction, since the ledger is checked in it.
 
-    Readers go on. Raises Unavailable.
+    Readers continue. Raises Unavailable.
     """
     end = time.monotonic() + LOCK_SECONDS
-    while missing := await _lock_together(connection, tables):
+    while missing := await _try_lock_all(connection, tables):
         if time.monotonic() > end:
             raise Unavailable(
-                "Something has been changing the same tables for so long that nothing was imported; try again when it"
-                " is quieter",
+                "Nothing was imported: other changes to the same tables did not end in time; try again when there is"
+                " less load",
                 retry_after=30,
             )
-        await _wait_for(connection, missing)
+        await _wait_for_table(connection, missing)
         tables = [missing, *(table for table in tables if table != missing)]
 
 
-async def _lock_together(connection: Any, tables: list[str]) -> str | None:
-    """Locks all of them, or none and gives the one that was not to be had."""
-    end = time.monotonic() + TOGETHER_SECONDS
+async def _try_lock_all(connection: Any, tables: list[str]) -> str | None:
+    """Locks all tables or none; returns the table that could not be locked."""
+    end = time.monotonic() + ALL_TABLES_SECONDS
     table = None
     try:
         async with connection.transaction():
             for table in tables:
-                await _lock_one(connection, table, end - time.monotonic())
+                await _lock_table(connection, table, end - time.monotonic())
             await connection.execute("SET LOCAL lock_timeout = DEFAULT")
     except asyncpg.LockNotAvailableError:
         return table
     return None
 
 
-async def _wait_for(connection: Any, table: str) -> None:
-    """Waits until the table could be locked, or for some seconds, and has nothing meanwhile that others wait for.
+async def _wait_for_table(connection: Any, table: str) -> None:
+    """Waits until the table can be locked, for a few seconds at most, while holding no other lock.
 
-    It is let go of again: who came for it since then may have another one of the tables.
+    Releases the lock again: a transaction that waits for it may hold another one of the tables.
     """
     attempt = connection.transaction()
     await attempt.start()
     try:
         with suppress(asyncpg.LockNotAvailableError):
-            await _lock_one(connection, table, ALONE_SECONDS)
+            await _lock_table(connection, table, ONE_TABLE_SECONDS)
     finally:
         await attempt.rollback()
 
 
-async def _lock_one(connection: Any, table: str, seconds: float) -> None:
-    # None at all would be for ever.
+async def _lock_table(connection: Any, table: str, seconds: float) -> None:
+    # Zero would mean no limit.
     milliseconds = max(1, int(seconds * 1000))
     await connection.execute(f"SET LOCAL lock_timeout = {milliseconds}; LOCK TABLE {table} IN EXCLUSIVE MODE")
 
 
 async def _set_sequences(connection: Any, staged: list[Staged], live: str) -> None:
-    """New rows are numbered after those that came."""
+    """Sets the sequences above the imported ids."""
     for table in staged:
         if table.key == ["id"] and table.name != "auth_revision":
             name = f"{live}.{table.name}"
@@ -121,5 +120,5 @@ async def _set_sequences(connection: Any, staged: list[Staged], live: str) -> No
             )
 
 
-def _unheard(phase: str, done: int, total: int | None, unit: str) -> None:
+def _ignore_progress(phase: str, done: int, total: int | None, unit: str) -> None:
     return None

@@ -1,6 +1,6 @@
-"""What a partial import does to the live data, as statements that both dialects understand, and what it refuses.
+"""The statements of a partial import, for both dialects, and the rules that reject it.
 
-Who may do what is not changed by rows that come along: those are refused unless their table is named.
+Rows of privileged tables are rejected unless their table is named, so an import cannot change access rights by chance.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from stocky.backup.load.rows import tables_of
 from stocky.errors import BadRequest
 from stocky.webhooks.repository import MAX_WEBHOOKS
 
-# What an item that was merged into another has no longer, by table, and in which of its rows.
-_PASSED_ON = {
+# Rows that an item merged into another must not have, by table and condition.
+_MOVED_BY_MERGE = {
     "barcode": "TRUE",
     "sku": "own.quantity_milli <> 0",
     "shopping_list_entry": "TRUE",
@@ -28,9 +28,9 @@ _PASSED_ON = {
     "document": "TRUE",
 }
 
-# When a thing of a number came to be, which never changes: of another Stocky's things it is another moment. Of tables
-# that others refer to; rows would join what is not theirs.
-_BORN = {
+# The immutable creation time, by table: it differs when the same id is another Stocky's row. Only tables that others
+# refer to: imported rows would be attached to the wrong row.
+_CREATED_AT = {
     "item": "created_at",
     "location": "created_at",
     "sku": "created_at",
@@ -39,22 +39,22 @@ _BORN = {
     "project": "created_at",
 }
 
-# What rows say that come along, where that is not what the dump says: a dump may be another Stocky's, and receivers
-# take what they are sent for what is so here.
-_SILENT = "it came with an import; make it active if it is to be told"
-_ARRIVES_WITH = {
+# Values that replace those of the dump: it may be another Stocky's, and receivers would mistake its events for this
+# one's.
+_INACTIVE_REASON = "created by an import; make it active to enable it"
+_IMPORTED_VALUES = {
     "webhook": {
         "is_active": "FALSE",
-        "inactive_reason": f"CASE WHEN is_active THEN '{_SILENT}' ELSE inactive_reason END",
+        "inactive_reason": f"CASE WHEN is_active THEN '{_INACTIVE_REASON}' ELSE inactive_reason END",
     }
 }
 
-# One statement; it is answered with its rows, or with the number of rows it added.
+# Yields statements; the caller sends the rows of each, or the number of rows it added.
 Merge = Generator[str, Any, "Imported"]
 
 
 class Imported(msgspec.Struct, frozen=True):
-    """What was added, and how many rows were there already."""
+    """The added rows, and the number of existing ones that were skipped."""
 
     records_imported: int
     skipped: int
@@ -63,7 +63,7 @@ class Imported(msgspec.Struct, frozen=True):
 
 
 class Staged(msgspec.Struct, frozen=True):
-    """A table of the staging database that has rows: its columns, the columns of its key, and how many rows."""
+    """A table of the staging database with rows: its columns, key columns, and row count."""
 
     name: str
     columns: list[str]
@@ -72,12 +72,12 @@ class Staged(msgspec.Struct, frozen=True):
 
     @property
     def same_key(self) -> str:
-        """That a row of `theirs` and one of `ours` have the same key, in SQL."""
+        """An SQL condition: a row of `theirs` and one of `ours` have the same key."""
         return " AND ".join(f"theirs.{column} = ours.{column}" for column in self.key)
 
 
 def staged_tables(staging: Path) -> list[Staged]:
-    """The tables with rows, each after those it refers to."""
+    """The tables with rows, each after the tables it refers to."""
     with closing(sqlite3.connect(f"{staging.as_uri()}?mode=ro", uri=True)) as connection:
         shapes = {name: table for name, table in tables_of(connection).items() if name not in BOOKKEEPING | DERIVED}
         order = TopologicalSorter(
@@ -102,7 +102,7 @@ def staged_tables(staging: Path) -> list[Staged]:
 
 
 def merge_script(staged: list[Staged], live: str, staging: str, *, force: bool, named: frozenset[str]) -> Merge:
-    """The statements of one import, from the schema `staging` into the schema `live`; run in one transaction."""
+    """The statements of an import from schema `staging` into schema `live`, to run in one transaction."""
     added: dict[str, int] = {}
     notes = []
     yield from _refuse_privileged(
@@ -115,24 +115,24 @@ def merge_script(staged: list[Staged], live: str, staging: str, *, force: bool, 
         source, target = f"{staging}.{table.name}", f"{live}.{table.name}"
         if not force:
             yield from _refuse_existing(table, source, target)
-        elif born := _BORN.get(table.name):
-            yield from _refuse_foreign(table, source, target, born)
+        elif created_at := _CREATED_AT.get(table.name):
+            yield from _refuse_foreign(table, source, target, created_at)
         columns = ", ".join(table.columns)
-        arriving = _ARRIVES_WITH.get(table.name, {})
-        values = ", ".join(arriving.get(column, column) for column in table.columns)
-        # SQLite wants the WHERE: without it the ON of ON CONFLICT would be read as that of a join.
+        imported_values = _IMPORTED_VALUES.get(table.name, {})
+        values = ", ".join(imported_values.get(column, column) for column in table.columns)
+        # SQLite needs the WHERE: without it the ON of ON CONFLICT would be parsed as that of a join.
         conflict = " WHERE TRUE ON CONFLICT DO NOTHING" if force else ""
         added[table.name] = yield f"INSERT INTO {target} ({columns}) SELECT {values} FROM {source}{conflict}"
         if table.name in PRIVILEGED and added[table.name]:
-            notes.append(f"{added[table.name]} rows of {table.name} were added, which say who may do what")
+            notes.append(f"{added[table.name]} rows of {table.name} were added, which may change access rights")
     if added.get("webhook"):
-        notes.append("Webhooks that were added are inactive; make them active under /webhooks if that is meant")
-        yield from _prove_room(live)
+        notes.append("Added webhooks are inactive; activate them under /webhooks if intended")
+        yield from _check_webhook_limit(live)
     if notes:
         yield f"UPDATE {live}.auth_revision SET revision = revision + 1"
     if {"sku", "stock_event"} & added.keys():
-        yield from _prove_ledger(live, staging)
-    yield from _prove_merges(live, staging, {table for table, rows in added.items() if rows})
+        yield from _check_ledger(live, staging)
+    yield from _check_merges(live, staging, {table for table, rows in added.items() if rows})
     total = sum(added.values())
     return Imported(
         records_imported=total,
@@ -143,7 +143,7 @@ def merge_script(staged: list[Staged], live: str, staging: str, *, force: bool, 
 
 
 def _refuse_privileged(tables: list[Staged], live: str, staging: str, named: list[str]) -> Generator[str, Any, None]:
-    told: dict[str, int] = {}
+    rejected: dict[str, int] = {}
     for table in tables:
         if table.name in EXCLUDED_TABLES:
             raise BadRequest(f"Nothing was imported: {table.name} belongs to a running Stocky and is in no backup")
@@ -152,47 +152,47 @@ def _refuse_privileged(tables: list[Staged], live: str, staging: str, named: lis
             f" WHERE NOT EXISTS (SELECT 1 FROM {live}.{table.name} AS ours WHERE {table.same_key})"
         )
         if new:
-            told[table.name] = new
-    if told:
-        rows = ", ".join(f"{count} new {'row' if count == 1 else 'rows'} of {name}" for name, count in told.items())
+            rejected[table.name] = new
+    if rejected:
+        rows = ", ".join(f"{count} new {'row' if count == 1 else 'rows'} of {name}" for name, count in rejected.items())
         raise BadRequest(
-            f"Nothing was imported: the dump has {rows}, which say who may do what. If that is meant, repeat it with"
-            f" force=true and tables={','.join([*named, *(name for name in told if name not in named)])}"
+            f"Nothing was imported: the dump has {rows}, which may change access rights. If intended, repeat it with"
+            f" force=true and tables={','.join([*named, *(name for name in rejected if name not in named)])}"
         )
 
 
-def _prove_room(live: str) -> Generator[str, Any, None]:
+def _check_webhook_limit(live: str) -> Generator[str, Any, None]:
     ((count,),) = yield f"SELECT count(*) FROM {live}.webhook"
     if count > MAX_WEBHOOKS:
-        raise BadRequest(f"Nothing was imported: there would be {count} webhooks, and there may be {MAX_WEBHOOKS}")
+        raise BadRequest(f"Nothing was imported: there would be {count} webhooks; the limit is {MAX_WEBHOOKS}")
 
 
 def _refuse_existing(table: Staged, source: str, target: str) -> Generator[str, Any, None]:
     key = ", ".join(f"theirs.{column}" for column in table.key)
     existing = yield f"SELECT {key} FROM {source} AS theirs JOIN {target} AS ours ON {table.same_key} LIMIT 1"
     if existing:
-        told = ", ".join(f"{column} {value}" for column, value in zip(table.key, existing[0], strict=True))
+        key_values = ", ".join(f"{column} {value}" for column, value in zip(table.key, existing[0], strict=True))
         raise BadRequest(
-            f"Nothing was imported: {table.name} has a row with {told} already."
-            " With force=true such rows stay as they are and the rest goes in"
+            f"Nothing was imported: {table.name} already has a row with {key_values}."
+            " With force=true such rows stay unchanged and the rest is imported"
         )
 
 
-def _refuse_foreign(table: Staged, source: str, target: str, born: str) -> Generator[str, Any, None]:
+def _refuse_foreign(table: Staged, source: str, target: str, created_at: str) -> Generator[str, Any, None]:
     other = yield (
         f"SELECT theirs.id FROM {source} AS theirs JOIN {target} AS ours ON {table.same_key}"
-        f" WHERE theirs.{born} <> ours.{born} LIMIT 1"
+        f" WHERE theirs.{created_at} <> ours.{created_at} LIMIT 1"
     )
     if other:
         raise BadRequest(
-            f"Nothing was imported: {table.name} {other[0][0]} of the dump is another one than the one here. The dump"
-            " is another Stocky's, whose numbers name other things: restore it whole into an empty one, or take items"
-            " and stock along as CSV (/exports there, /imports here)"
+            f"Nothing was imported: {table.name} {other[0][0]} of the dump is a different one than here. The dump is"
+            " from another Stocky, whose ids mean other rows: restore it completely into an empty one, or transfer"
+            " items and stock as CSV (/exports there, /imports here)"
         )
 
 
-def _prove_ledger(live: str, staging: str) -> Generator[str, Any, None]:
-    """The rules of the ledger for every SKU that the import touches; each query gives an id that breaks one."""
+def _check_ledger(live: str, staging: str) -> Generator[str, Any, None]:
+    """Checks the ledger rules for every SKU that the import touches; each query returns an id that violates one."""
     touched = f"WITH touched AS (SELECT sku_id AS id FROM {staging}.stock_event UNION SELECT id FROM {staging}.sku)"
     rules = {
         "the quantity of SKU {} would not be the sum of its ledger": f"""
@@ -200,17 +200,17 @@ def _prove_ledger(live: str, staging: str) -> Generator[str, Any, None]:
                                  WHERE sku_id IN (SELECT id FROM touched) GROUP BY sku_id)
             SELECT sku.id FROM {live}.sku AS sku LEFT JOIN sums ON sums.sku_id = sku.id
              WHERE sku.id IN (SELECT id FROM touched) AND sku.quantity_milli <> coalesce(sums.total, 0) LIMIT 1""",
-        "event {} would not say what was there after it": f"""
+        "event {} would have a wrong quantity after it": f"""
             {touched}, running AS (
                 SELECT id, quantity_after_milli,
                        sum(delta_milli) OVER (PARTITION BY sku_id ORDER BY id) AS running_milli
                   FROM {live}.stock_event WHERE sku_id IN (SELECT id FROM touched))
             SELECT id FROM running WHERE quantity_after_milli <> running_milli LIMIT 1""",
-        "event {} would name another item or place than its SKU": f"""
+        "event {} would name another item or location than its SKU": f"""
             SELECT event.id FROM {live}.stock_event AS event JOIN {live}.sku AS sku ON sku.id = event.sku_id
              WHERE event.id IN (SELECT id FROM {staging}.stock_event)
                AND (sku.item_id <> event.item_id OR sku.location_id <> event.location_id) LIMIT 1""",
-        "the sides of move {} would not add up to nothing": f"""
+        "the two sides of move {} would not add up to zero": f"""
             SELECT transfer_id FROM {live}.stock_event
              WHERE kind = 'move' AND transfer_id IN (SELECT transfer_id FROM {staging}.stock_event)
              GROUP BY transfer_id
@@ -220,15 +220,15 @@ def _prove_ledger(live: str, staging: str) -> Generator[str, Any, None]:
               JOIN {live}.stock_event AS undone ON undone.id = undoing.reverses_id
              WHERE undoing.delta_milli <> -undone.delta_milli OR undoing.sku_id <> undone.sku_id LIMIT 1""",
     }
-    for told, query in rules.items():
+    for fault, query in rules.items():
         found = yield query
         if found:
-            raise BadRequest(f"Nothing was imported: {told.format(found[0][0])}")
+            raise BadRequest(f"Nothing was imported: {fault.format(found[0][0])}")
 
 
-def _prove_merges(live: str, staging: str, grown: set[str]) -> Generator[str, Any, None]:
-    """What was merged has nothing of its own, also where the dump knows nothing of the merge."""
-    for table, rows in _PASSED_ON.items():
+def _check_merges(live: str, staging: str, grown: set[str]) -> Generator[str, Any, None]:
+    """Checks that merged items have no rows of their own, also when the dump does not know the merge."""
+    for table, rows in _MOVED_BY_MERGE.items():
         if not {table, "item"} & grown:
             continue
         found = yield f"""
@@ -247,8 +247,8 @@ def _prove_merges(live: str, staging: str, grown: set[str]) -> Generator[str, An
                 ON target.id = item.merged_into_id WHERE target.merged_into_id IS NOT NULL OR item.is_active LIMIT 1"""
         if found:
             raise BadRequest(
-                f"Nothing was imported: item {found[0][0]} would be merged into item {found[0][1]} and in use itself,"
-                " or that one is merged as well"
+                f"Nothing was imported: item {found[0][0]} would be merged into item {found[0][1]} and still be active,"
+                " or that item is merged as well"
             )
     if "item_merge" in grown:
         found = yield f"""
@@ -261,5 +261,5 @@ def _prove_merges(live: str, staging: str, grown: set[str]) -> Generator[str, An
             name, item_id, into_id = found[0]
             raise BadRequest(
                 f"Nothing was imported: item_merge has a row for {name} (item {item_id}), which is not merged into item"
-                f" {into_id} here. Leave that row out, and merge the two here if they are one"
+                f" {into_id} here. Leave that row out, and merge the two here if they are the same"
             )

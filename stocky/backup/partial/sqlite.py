@@ -1,4 +1,4 @@
-"""A partial import on SQLite: the staging file is attached to the writer's connection for one transaction."""
+"""The partial import on SQLite: attaches the staging file to the writer's connection for one transaction."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stocky.errors import BadRequest
 
 
 async def merge(database: SqliteDatabase, staging: Path, *, force: bool, named: frozenset[str]) -> Imported:
-    """Raises BadRequest, Conflict, Invalid, Unavailable or OutOfSpace; nothing has changed then."""
+    """Raises BadRequest, Conflict, Invalid, Unavailable or OutOfSpace; then nothing has changed."""
     return await database.call(_merge, staging, force, named)
 
 
@@ -23,10 +23,10 @@ def _merge(connection: sqlite3.Connection, staging: Path, force: bool, named: fr
         connection.execute("ATTACH ? AS staging", (str(staging),))
         try:
             connection.execute("BEGIN IMMEDIATE")
-            # A row may refer to one that follows it.
+            # A row may refer to a later one.
             connection.execute("PRAGMA defer_foreign_keys = ON")
             imported = _run(connection, staged, force, named)
-            _prove_references(connection, staged)
+            _check_references(connection, staged)
             connection.execute("COMMIT")
         finally:
             if connection.in_transaction:
@@ -48,10 +48,8 @@ def _run(connection: sqlite3.Connection, staged: list[Staged], force: bool, name
         answer = cursor.fetchall() if cursor.description else cursor.rowcount
 
 
-def _prove_references(connection: sqlite3.Connection, staged: list[Staged]) -> None:
+def _check_references(connection: sqlite3.Connection, staged: list[Staged]) -> None:
     for table in staged:
         missing = connection.execute("SELECT parent, rowid FROM pragma_foreign_key_check(?)", (table.name,)).fetchone()
         if missing:
-            raise BadRequest(
-                f"Nothing was imported: the row {missing[1]} of {table.name} refers to a {missing[0]} that is not there"
-            )
+            raise BadRequest(f"Nothing was imported: row {missing[1]} of {table.name} refers to a missing {missing[0]}")

@@ -1,1 +1,1 @@
-"""The full restore's last step: a proven scratch database takes the place of the live data in one moment."""
+"""The last step of a full restore: replaces the live data by a checked scratch database, in one transaction."""

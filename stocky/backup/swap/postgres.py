@@ -1,7 +1,7 @@
-"""The replacement on Postgres: the new tables are filled in a schema beside the live one and change places with them.
+"""The replacement on Postgres: fills new tables in a separate schema and swaps them with the live ones.
 
-Filling takes its time while everyone works on (200,000 events: 3.5 s); the change is one transaction (0.1 s).
-TRUNCATE and COPY in one transaction was the other way: everyone would wait for the whole of the copying.
+Filling does not block users (200,000 events: 3.5 s); the swap is one transaction (0.1 s). TRUNCATE and COPY in one
+transaction would block everyone while copying.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Any
 import asyncpg
 
 from stocky import clock
-from stocky.backup.dump.foreign import foreign_to_postgres
+from stocky.backup.dump.foreign_objects import foreign_objects_in_postgres
 from stocky.backup.dump.objects import stocky_objects
 from stocky.backup.dump.tables import PRESERVED_TABLES
 from stocky.backup.requests import FillRequest, FillResult
 from stocky.backup.swap.revocations import (
-    NO_REVOCATIONS,
-    Kept,
+    NOTHING_REAPPLIED,
+    Reapplied,
     Replaced,
     Revocations,
     read_revocations,
@@ -38,7 +38,7 @@ from stocky.worker.process import run_worker
 INCOMING = "stocky_incoming_"
 OUTGOING = "stocky_outgoing_"
 LOCK_SECONDS = 5
-# Tables, views and functions of a schema, what others are made of before what is made of it.
+# Tables, views and functions of a schema, each before those that depend on it.
 _OBJECTS = """
 SELECT CASE relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END AS kind, quote_ident(relname) AS name, '' AS arguments
   FROM pg_class WHERE relnamespace = $1::regnamespace AND relkind IN ('r', 'p', 'v')
@@ -47,7 +47,7 @@ SELECT 'FUNCTION', quote_ident(proname), '(' || pg_get_function_identity_argumen
   FROM pg_proc WHERE pronamespace = $1::regnamespace
  ORDER BY kind, name
 """
-# What other users of the database may do with the tables, which the new ones do not know.
+# Privileges of other database users on the tables, which the new tables lack.
 _GRANTS = """
 SELECT format('GRANT %s ON %s TO %s', privilege_type, quote_ident(relname),
               CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END)
@@ -65,55 +65,55 @@ SELECT quote_ident(relname) AS name
 
 
 async def replace(
-    database: Database, scratch: Path, report: ProgressCallback, before: Callable[[], Awaitable[None]], *, keep: bool
+    database: Database, scratch: Path, report: ProgressCallback, before: Callable[[], Awaitable[None]], *, reapply: bool
 ) -> Replaced:
-    """Raises Conflict, Unavailable or OutOfSpace, and has changed nothing then."""
+    """Raises Conflict, Unavailable or OutOfSpace; then nothing has changed."""
     assert isinstance(database, PostgresDatabase)
     async with filled(database, scratch, report) as incoming:
         begun = time.monotonic()
         async with database.exclusive() as connection:
-            await _rehearse(database, connection, incoming, keep=keep)
+            await _rehearse(database, connection, incoming, reapply=reapply)
             await before()
             report("replacing", 0, None, "")
             async with connection.transaction():
-                standing, kept = await _change_places(database, connection, incoming, keep=keep)
+                revocations, reapplied = await _swap_schemas(database, connection, incoming, reapply=reapply)
             database.gate.data_replaced()
-        return Replaced(kept, standing.events, time.monotonic() - begun)
+        return Replaced(reapplied, revocations.events, time.monotonic() - begun)
 
 
 async def objects_on_tables(database: Database) -> list[str]:
-    """What somebody added to Stocky's tables, which the new ones do not have; what is beside them stays."""
+    """The objects that users added to Stocky's tables, which the new tables lack; separate objects stay."""
     assert isinstance(database, PostgresDatabase)
     with database.gate.enter(), translate_errors():
         async with database.connection() as connection:
-            found = await foreign_to_postgres(connection)
+            found = await foreign_objects_in_postgres(connection)
     return [each for each in found if each.startswith(("index ", "trigger ", "constraint ", "column "))]
 
 
 async def sweep(database: Database) -> None:
-    """Drops what a killed restore left behind, unless another restore is running."""
+    """Drops schemas that a killed restore left behind, unless another restore is running."""
     if isinstance(database, PostgresDatabase):
         with suppress(Conflict), translate_errors():
             with database.gate.enter():
                 async with database.connection() as connection, connection.transaction():
-                    left_over = await _left_over(connection)
-            # A claim for nothing would refuse a restore that begins at this moment.
-            if left_over:
+                    leftover = await _leftover_schemas(connection)
+            # Taking the lock needlessly could make a starting restore fail.
+            if leftover:
                 async with try_restore_lock(database.session_url) as connection:
-                    await _drop_left_over(connection)
+                    await _drop_leftover_schemas(connection)
 
 
 @asynccontextmanager
 async def filled(
     database: PostgresDatabase, scratch: Path, report: ProgressCallback, *, references: bool = True
 ) -> AsyncIterator[str]:
-    """A schema with the rows of `scratch`, which is gone after the block. Only one restore at a time gets in.
+    """A schema with the rows of `scratch`, dropped after the block. Only one restore at a time can enter.
 
-    Without `references` rows may refer to what is not among them.
+    Without `references` rows may refer to missing rows.
     """
     with translate_errors():
         async with try_restore_lock(database.session_url) as connection:
-            await _drop_left_over(connection)
+            await _drop_leftover_schemas(connection)
             incoming = INCOMING + secrets.token_hex(4)
             try:
                 await connection.execute(f"CREATE SCHEMA {incoming}")
@@ -128,12 +128,12 @@ async def filled(
                 await run_worker(request, FillResult, report)
                 yield incoming
             finally:
-                # Also when this is cancelled; what cannot be dropped now is dropped by the next start.
+                # Also when this is cancelled; a schema that cannot be dropped now is dropped by `sweep`.
                 with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
                     await connection.execute(f"DROP SCHEMA IF EXISTS {incoming} CASCADE")
 
 
-async def _left_over(connection: Any) -> list[str]:
+async def _leftover_schemas(connection: Any) -> list[str]:
     schemas = await connection.fetch(
         "SELECT quote_ident(nspname) AS name FROM pg_namespace WHERE nspname ~ $1",
         f"^({INCOMING}|{OUTGOING})[0-9a-f]{{8}}$",
@@ -141,32 +141,34 @@ async def _left_over(connection: Any) -> list[str]:
     return [schema["name"] for schema in schemas]
 
 
-async def _drop_left_over(connection: Any) -> None:
-    for schema in await _left_over(connection):
+async def _drop_leftover_schemas(connection: Any) -> None:
+    for schema in await _leftover_schemas(connection):
         await connection.execute(f"DROP SCHEMA {schema} CASCADE")
 
 
-async def _rehearse(database: PostgresDatabase, connection: Any, incoming: str, *, keep: bool) -> None:
-    """What will be in the way is known before everyone has waited for a backup."""
+async def _rehearse(database: PostgresDatabase, connection: Any, incoming: str, *, reapply: bool) -> None:
+    """Tries the swap and rolls it back, so that obstacles are found before everyone waits for the backup."""
     rehearsal = connection.transaction()
     await rehearsal.start()
     try:
-        await _change_places(database, connection, incoming, keep=keep)
+        await _swap_schemas(database, connection, incoming, reapply=reapply)
     finally:
         await rehearsal.rollback()
 
 
-async def _change_places(
-    database: PostgresDatabase, connection: Any, incoming: str, *, keep: bool
-) -> tuple[Revocations, Kept]:
+async def _swap_schemas(
+    database: PostgresDatabase, connection: Any, incoming: str, *, reapply: bool
+) -> tuple[Revocations, Reapplied]:
     live = await connection.fetchval("SELECT quote_ident(current_schema())")
     outgoing = incoming.replace(INCOMING, OUTGOING)
-    await _lock(connection)
-    standing = await read_revocations(PostgresConnection(database.queries, connection))
+    await _lock_tables(connection)
+    revocations = await read_revocations(PostgresConnection(database.queries, connection))
     await connection.execute(f"SET LOCAL search_path = {incoming}")
-    kept = NO_REVOCATIONS
-    if keep:
-        kept = await reapply_revocations(PostgresConnection(database.queries, connection), standing, clock.now())
+    reapplied = NOTHING_REAPPLIED
+    if reapply:
+        reapplied = await reapply_revocations(
+            PostgresConnection(database.queries, connection), revocations, clock.now()
+        )
     await connection.execute(f"SET LOCAL search_path = {live}")
     objects = await connection.fetch(_OBJECTS, incoming)
     present = {tuple(each) for each in await connection.fetch(_OBJECTS, live)}
@@ -184,11 +186,11 @@ async def _change_places(
         await connection.execute(grant["statement"])
     await _drop(connection, outgoing)
     await connection.execute(f"DROP SCHEMA {incoming}")
-    return standing, kept
+    return revocations, reapplied
 
 
-async def _lock(connection: Any) -> None:
-    """Waits for those who read or write Stocky's tables without asking Stocky, and holds the next ones up.
+async def _lock_tables(connection: Any) -> None:
+    """Locks Stocky's tables against other programs: waits for running transactions and blocks new ones.
 
     Raises Unavailable.
     """
@@ -199,14 +201,14 @@ async def _lock(connection: Any) -> None:
         await connection.execute(f"LOCK TABLE {names} IN ACCESS EXCLUSIVE MODE")
     except asyncpg.LockNotAvailableError as error:
         raise Unavailable(
-            "Something reads or writes Stocky's tables for so long that nothing could be put in their place, a backup"
-            " that is being made for example; nothing was changed. Try again after it",
+            "Another program, for example a running backup, has been using Stocky's tables for too long to replace"
+            " them; nothing was changed. Try again when it has ended",
             retry_after=60,
         ) from error
 
 
 async def _drop(connection: Any, schema: str) -> None:
-    """Drops a schema of ours with all that is in it, but nothing that others have built on it."""
+    """Drops a schema of ours with its objects, but no foreign objects that depend on them."""
     objects: dict[str, list[str]] = {"VIEW": [], "TABLE": [], "FUNCTION": []}
     for kind, name, arguments in await connection.fetch(_OBJECTS, schema):
         objects[kind].append(f"{schema}.{name}{arguments}")
@@ -217,6 +219,6 @@ async def _drop(connection: Any, schema: str) -> None:
         await connection.execute(f"DROP SCHEMA {schema}")
     except asyncpg.DependentObjectsStillExistError as error:
         raise Conflict(
-            "Something else in this database is built on Stocky's tables and would go with them"
-            f" ({(error.detail or '').replace(schema + '.', '')}); drop it, restore, and make it again"
+            "Other objects in this database depend on Stocky's tables and would be lost"
+            f" ({(error.detail or '').replace(schema + '.', '')}); drop them, restore, and create them again"
         ) from error

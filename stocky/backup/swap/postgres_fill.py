@@ -1,6 +1,6 @@
-"""Fills a schema of Postgres with the rows of a SQLite file, by COPY; called in a child process.
+"""Fills a Postgres schema with the rows of a SQLite file, by COPY. Runs in a child process.
 
-The schema is made by the migrations; its indexes and references come off for the copying and are made again after it.
+The migrations create the schema; its indexes and foreign keys are dropped before copying and created after.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SELECT format('DROP INDEX %s', indexrelid::regclass) AS take_off, pg_get_indexde
  WHERE relnamespace = current_schema()::regnamespace
    AND NOT EXISTS (SELECT 1 FROM pg_constraint WHERE conindid = indexrelid)
 """
-# What they would mark for the search is marked as a whole already.
+# The triggers would mark rows for the search index, which is rebuilt completely anyway.
 _TRIGGERS = """
 SELECT format('ALTER TABLE %s DISABLE TRIGGER USER', tgrelid::regclass) AS take_off,
        format('ALTER TABLE %s ENABLE TRIGGER USER', tgrelid::regclass) AS put_on
@@ -53,7 +53,7 @@ SELECT attrelid::regclass::text AS table, quote_ident(attname) AS column,
 
 
 def fill(request: FillRequest, report: ProgressCallback) -> FillResult:
-    """Makes the tables in `request.schema`, which is empty, and fills them. Raises Unavailable, Invalid, OutOfSpace."""
+    """Creates and fills the tables in the empty `request.schema`. Raises Unavailable, Invalid, OutOfSpace."""
     here = Path(request.scratch).parent
     migrate(Config(request.database_url, data_dir=here, backup_dir=here, secret_key="", schema=request.schema))
     return asyncio.run(_fill(request, report))
@@ -64,8 +64,8 @@ async def _fill(request: FillRequest, report: ProgressCallback) -> FillResult:
         async with session(request.database_url) as connection:
             await connection.execute(f"SET search_path = {request.schema}")
             tables = [table for name, table in tables_of(scratch).items() if name not in BOOKKEEPING | EXCLUDED_TABLES]
-            put_on = await _take_off(connection, _TRIGGERS) + await _take_off(connection, _INDEXES)
-            references = await _take_off(connection, _REFERENCES)
+            put_on = await _drop_for_copy(connection, _TRIGGERS) + await _drop_for_copy(connection, _INDEXES)
+            references = await _drop_for_copy(connection, _REFERENCES)
             if request.references:
                 put_on += references
             rows = await _copy_all(connection, scratch, tables, request.schema, report)
@@ -73,7 +73,7 @@ async def _fill(request: FillRequest, report: ProgressCallback) -> FillResult:
                 report("building indexes", done, len(put_on), "indexes")
                 await connection.execute(statement)
             await _set_sequences(connection)
-            # Of these alone: whoever works on the tables beside them would be waited for.
+            # Only these tables: a full ANALYZE would wait for locks on the live ones.
             names = ", ".join(f'"{table.name}"' for table in tables)
             await connection.execute(f"ANALYZE {names}")
     return FillResult(rows=rows)
@@ -85,7 +85,7 @@ def _rows(path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-async def _take_off(connection: Any, query: str) -> list[str]:
+async def _drop_for_copy(connection: Any, query: str) -> list[str]:
     statements = await connection.fetch(query)
     for statement in statements:
         await connection.execute(statement["take_off"])
@@ -101,7 +101,7 @@ async def _copy_all(
     }
     total, done = sum(counts.values()), 0
     for table in tables:
-        # A row that a migration put in is in the file as well.
+        # The file also holds the rows that migrations insert.
         await connection.execute(f'TRUNCATE "{table.name}"')
 
         async def lines(of: Table = table) -> AsyncIterator[bytes]:
@@ -120,12 +120,12 @@ async def _copy_all(
             format="csv",
         )
         if int(status.rpartition(" ")[2]) != counts[table.name]:
-            raise Unavailable(f"{table.name}: {counts[table.name]} rows were to be copied, and it was {status}")
+            raise Unavailable(f"{table.name}: {counts[table.name]} rows to copy, but Postgres reported {status}")
     return counts
 
 
 def _csv(table: Table) -> str:
-    """The query that gives each row as a line of CSV: what is quoted is a value, what is empty is NULL."""
+    """The query that returns each row as a CSV line: a quoted field is a value, an empty one is NULL."""
     values = " || ',' || ".join(f"coalesce({_csv_value(column)}, '')" for column in table.columns)
     return f'SELECT {values} || char(10) FROM "{table.name}" ORDER BY rowid'  # noqa: S608 - names of our own schema
 

@@ -1,4 +1,4 @@
-"""What a restore does not bring back: users inactive, keys revoked and webhooks silent now stay so."""
+"""Preserves revocations through a restore: users inactive, keys revoked and webhooks silent now stay so."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stocky.errors import Conflict
 
 
 class Revocations(msgspec.Struct, frozen=True):
-    """What was taken from someone, in the data that is replaced, and how many stock events that holds."""
+    """The revocations in the data that is replaced, and its number of stock events."""
 
     usernames: list[str]
     key_hashes: list[str]
@@ -20,21 +20,21 @@ class Revocations(msgspec.Struct, frozen=True):
     events: int
 
 
-class Kept(msgspec.Struct, frozen=True):
-    """Whom it concerned in the restored data: usernames, API keys by name and prefix, and ids of webhooks."""
+class Reapplied(msgspec.Struct, frozen=True):
+    """Revocations applied to the restored data: usernames, API keys by name and prefix, and webhook ids."""
 
     inactive: list[str]
     revoked: list[str]
     silent: list[int]
 
 
-NO_REVOCATIONS = Kept([], [], [])
+NOTHING_REAPPLIED = Reapplied([], [], [])
 
 
 class Replaced(msgspec.Struct, frozen=True):
-    """What was kept of the data before, how many stock events that held, and for how long scanners had to wait."""
+    """The reapplied revocations, the previous number of stock events, and how long scanners were paused."""
 
-    kept: Kept
+    reapplied: Reapplied
     events_before: int
     paused_seconds: float
 
@@ -56,7 +56,7 @@ class _Count(msgspec.Struct):
 
 
 async def read_revocations(tx: Connection) -> Revocations:
-    """Run on the data that is replaced."""
+    """Reads the revocations; run on the data that is replaced."""
     usernames = await tx.all("list_inactive_usernames", _Name)
     hashes = await tx.all("list_revoked_keys", _Name)
     webhooks = await tx.all("list_sending_webhooks", _Name)
@@ -66,23 +66,23 @@ async def read_revocations(tx: Connection) -> Revocations:
     return Revocations(_names(usernames), _names(hashes), _names(webhooks), revision, events.count)
 
 
-async def reapply_revocations(tx: Connection, standing: Revocations, moment: datetime) -> Kept:
-    """Run on the restored data. Raises Conflict when no active admin is left."""
-    usernames = standing.usernames
-    hashes = standing.key_hashes
+async def reapply_revocations(tx: Connection, revocations: Revocations, moment: datetime) -> Reapplied:
+    """Applies the revocations; run on the restored data. Raises Conflict when no active admin is left."""
+    usernames = revocations.usernames
+    hashes = revocations.key_hashes
     inactive = await tx.all("keep_inactive", _Name, usernames=usernames, moment=moment)
     revoked = await tx.all("keep_revoked", _Name, hashes=hashes, moment=moment)
-    # A backup may be restored elsewhere, to try it, and receivers take what they are sent for what is so.
-    sending = standing.webhooks
+    # A backup may be test-restored elsewhere, and receivers would take its events for real ones.
+    sending = revocations.webhooks
     silent = await tx.all("keep_webhooks_silent", _Id, sending=sending, moment=moment)
-    await tx.execute("raise_auth_revision_above", current=standing.revision)
+    await tx.execute("raise_auth_revision_above", current=revocations.revision)
     (admins,) = await tx.all("count_active_admins", _Count)
     if not admins.count:
         raise Conflict(
-            f"Every admin of the backup is inactive now ({', '.join(sorted(_names(inactive)))}), so nobody could look"
-            " after the restored data; make one of them active first. Nothing was changed"
+            f"Every admin of the backup is inactive now ({', '.join(sorted(_names(inactive)))}), so nobody could"
+            " administer the restored data; activate one of them first. Nothing was changed"
         )
-    return Kept(sorted(_names(inactive)), sorted(_names(revoked)), sorted(each.id for each in silent))
+    return Reapplied(sorted(_names(inactive)), sorted(_names(revoked)), sorted(each.id for each in silent))
 
 
 def _names(rows: list[_Name]) -> list[str]:

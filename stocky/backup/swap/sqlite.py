@@ -1,7 +1,7 @@
-"""The replacement on SQLite: the online backup API from the scratch file into the live one, all pages in one step.
+"""The replacement on SQLite: copies the scratch file into the live one with the online backup API, in one step.
 
-It is one transaction on the writer's connection: until its commit is in the log every reader, and the next start after
-a kill, sees the old data. Renaming files instead would lose what open connections write to the old one.
+It is one transaction on the writer's connection: until its commit every reader, and the next start after a kill, sees
+the old data. Renaming files instead would lose what open connections write to the old file.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 from stocky import clock
 from stocky.backup.load.scratch import open_scratch
 from stocky.backup.swap.revocations import (
-    NO_REVOCATIONS,
-    Kept,
+    NOTHING_REAPPLIED,
+    Reapplied,
     Replaced,
     Revocations,
     read_revocations,
@@ -30,59 +30,61 @@ from stocky.errors import Conflict, Unavailable
 
 
 async def replace(
-    database: SqliteDatabase, scratch: Path, before: Callable[[], Awaitable[None]], *, keep: bool
+    database: SqliteDatabase, scratch: Path, before: Callable[[], Awaitable[None]], *, reapply: bool
 ) -> Replaced:
-    """Raises Conflict, Unavailable or OutOfSpace, and has changed nothing then."""
+    """Raises Conflict, Unavailable or OutOfSpace; then nothing has changed."""
     begun = time.monotonic()
     async with database.exclusive() as call:
         await before()
-        replacing = asyncio.ensure_future(call(_replace, scratch, database.queries, keep))
+        replacing = asyncio.ensure_future(call(_replace, scratch, database.queries, reapply))
         try:
-            standing, kept = await asyncio.shield(replacing)
+            revocations, reapplied = await asyncio.shield(replacing)
         finally:
-            # Its thread cannot be stopped: also when this is cancelled it may replace the data yet.
+            # Its thread cannot be stopped: it may still replace the data after a cancellation.
             await asyncio.wait([replacing])
             database.gate.data_replaced()
-    return Replaced(kept, standing.events, time.monotonic() - begun)
+    return Replaced(reapplied, revocations.events, time.monotonic() - begun)
 
 
 def _replace(
-    live: sqlite3.Connection, scratch: Path, queries: dict[str, Query], keep: bool
-) -> tuple[Revocations, Kept]:
+    live: sqlite3.Connection, scratch: Path, queries: dict[str, Query], reapply: bool
+) -> tuple[Revocations, Reapplied]:
     with translate_errors(), closing(open_scratch(scratch)) as new:
-        _same_page_size(live, new)
-        standing = drive(read_revocations, DirectConnection(queries, live))
+        _match_page_size(live, new)
+        revocations = drive(read_revocations, DirectConnection(queries, live))
         new.execute("BEGIN")
-        kept = (
-            drive(lambda tx: reapply_revocations(tx, standing, clock.now()), DirectConnection(queries, new))
-            if keep
-            else NO_REVOCATIONS
+        reapplied = (
+            drive(lambda tx: reapply_revocations(tx, revocations, clock.now()), DirectConnection(queries, new))
+            if reapply
+            else NOTHING_REAPPLIED
         )
-        _carry_jobs(live, new)
+        _copy_jobs(live, new)
         new.execute("COMMIT")
         new.backup(live, progress=_give_up_when_busy)
-        # The log has grown by the whole database; it is committed, so this may fail without harm.
+        # The WAL has grown by the whole database. The data is committed, so a failed checkpoint does no harm.
         with suppress(sqlite3.OperationalError):
             live.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return standing, kept
+    return revocations, reapplied
 
 
 def _give_up_when_busy(status: int, remaining: int, total: int) -> None:
-    """Without it Python would try again for as long as another program writes, and everyone would wait."""
+    """Stops when the file is locked: Python would retry while another program writes, blocking everyone."""
     del remaining, total
     if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        raise Unavailable("Another program writes to the database file, so nothing was changed; try again after it")
+        raise Unavailable(
+            "Another program writes to the database file, so nothing was changed; try again when it has ended"
+        )
 
 
-def _carry_jobs(live: sqlite3.Connection, new: sqlite3.Connection) -> None:
-    """A job goes on through a restore, and one of them is the restore."""
+def _copy_jobs(live: sqlite3.Connection, new: sqlite3.Connection) -> None:
+    """Copies the jobs: they continue through a restore, and one of them is the restore itself."""
     new.execute("DELETE FROM job")
     rows = live.execute("SELECT * FROM job")
     values = ", ".join("?" * len(rows.description))
     new.executemany(f"INSERT INTO job VALUES ({values})", rows)  # noqa: S608 - question marks
 
 
-def _same_page_size(live: sqlite3.Connection, new: sqlite3.Connection) -> None:
+def _match_page_size(live: sqlite3.Connection, new: sqlite3.Connection) -> None:
     (wanted,) = live.execute("PRAGMA page_size").fetchone()
     (found,) = new.execute("PRAGMA page_size").fetchone()
     if wanted != found:

@@ -1,4 +1,4 @@
-"""Puts a proven scratch database in the place of the live data: in one moment, in which nobody works with either."""
+"""Replaces the live data by a checked scratch database, in one transaction with exclusive access."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from stocky.backup.dump.foreign import foreign_to_sqlite, named
+from stocky.backup.dump.foreign_objects import foreign_objects_in_sqlite, list_names
 from stocky.backup.dump.objects import stocky_objects
 from stocky.backup.swap.revocations import Replaced
 from stocky.db import Database
@@ -15,22 +15,22 @@ from stocky.errors import Conflict
 from stocky.progress import ProgressCallback
 
 
-async def _nothing() -> None:
-    """For those who have nothing to do before the replacement."""
+async def _do_nothing() -> None:
+    """The default `before` callback: does nothing."""
 
 
 async def objects_in_the_way(database: Database) -> list[str]:
-    """What somebody added to Stocky's tables, which goes with them in a replacement: "index item_by_seller".
+    """The objects that users added to Stocky's tables, which a replacement loses: "index item_by_seller".
 
     On SQLite the whole file is replaced: raises Conflict when it holds tables that are not Stocky's.
     """
     await asyncio.to_thread(stocky_objects, database.dialect)
     if isinstance(database, SqliteDatabase):
-        found = await database.call(foreign_to_sqlite)
+        found = await database.call(foreign_objects_in_sqlite)
         if tables := [each for each in found if each.startswith("table ")]:
             raise Conflict(
-                f"The database file holds what is not Stocky's and would go with it ({named(tables)}); copy that into"
-                " another file and drop it here, then restore"
+                f"The database file holds tables that are not Stocky's and would be lost ({list_names(tables)}); copy"
+                " them into another file and drop them here, then restore"
             )
         return found
     from stocky.backup.swap import postgres
@@ -43,21 +43,21 @@ async def replace_database(
     scratch: Path,
     report: ProgressCallback,
     *,
-    before: Callable[[], Awaitable[None]] = _nothing,
-    keep: bool = True,
+    before: Callable[[], Awaitable[None]] = _do_nothing,
+    reapply: bool = True,
 ) -> Replaced:
-    """Makes the data in `scratch`, which has this Stocky's schema and was checked, the live one.
+    """Makes the data in `scratch`, which is checked and has this Stocky's schema, the live data.
 
-    `before` is awaited when nobody gets in any more: what is backed up there is all that is replaced.
-    Without `keep` nothing of the data before is kept: an empty database has revoked nothing.
+    `before` is awaited under exclusive access, so a backup made there holds all replaced data.
+    Without `reapply` revocations are not preserved: an empty database has none.
 
-    Raises Conflict while another restore runs or when no active admin would be left, Unavailable when someone
-    does not make way, OutOfSpace. After any of them, and after a kill, the data is what it was.
+    Raises Conflict while another restore runs or when no active admin would be left, Unavailable when another
+    program holds a lock, OutOfSpace. After any of them, and after a kill, the data is unchanged.
     """
     if isinstance(database, SqliteDatabase):
         from stocky.backup.swap import sqlite
 
-        return await sqlite.replace(database, scratch, before, keep=keep)
+        return await sqlite.replace(database, scratch, before, reapply=reapply)
     from stocky.backup.swap import postgres
 
-    return await postgres.replace(database, scratch, report, before, keep=keep)
+    return await postgres.replace(database, scratch, report, before, reapply=reapply)
