@@ -74,7 +74,7 @@ def test_a_database_that_is_away_is_one_line(tmp_path: Path) -> None:
     [
         (
             {"DATABASE_URL": f"postgresql://nobody:{SECRET}@host.invalid/stock"},
-            ("host.invalid:5432/stock: the name of the host is not known", "Check DATABASE_URL"),
+            ("host.invalid:5432/stock: the host name cannot be resolved", "Check DATABASE_URL"),
         ),
         (
             {"STOCKY_DATABASE_URL": f"postgresql://nobody:{SECRET}@localhost:1/stock"},

@@ -180,7 +180,7 @@ def test_a_postgres_database_in_another_encoding_is_refused_with_the_line_that_m
         try:
             other = load(settings(server.url_of("in_another"), tmp_path))
             with pytest.raises(
-                Conflict, match=f"in_another has the encoding {encoding}, and Stocky needs UTF8"
+                Conflict, match=f"in_another has the encoding {encoding}, but Stocky needs UTF8"
             ) as told:
                 migrate(other)
             assert schema.tables(other) == set()

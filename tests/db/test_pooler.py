@@ -149,7 +149,7 @@ def test_a_direct_address_of_another_database_is_refused_before_anything_is_done
         for command in (["serve", "--port", "0"], ["migrate"]):
             done = stocky(environ, *command)
             assert done.returncode == 1
-            assert done.stderr.startswith("stocky: STOCKY_DATABASE_DIRECT_URL leads to another database")
+            assert done.stderr.startswith("stocky: STOCKY_DATABASE_DIRECT_URL and STOCKY_DATABASE_URL name")
             assert done.stderr.count("\n") == 1
         assert "applied 0001" not in stocky(settings(other, tmp_path), "migrate", "--list").stdout
 
