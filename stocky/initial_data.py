@@ -1,4 +1,4 @@
-"""What an empty Stocky needs before anyone can sign in: its first admin."""
+"""Creates the first admin of an empty database."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from stocky.db import Database
 
 
 async def create_admin(database: Database, username: str, email: str, password: str) -> User:
-    """Adds an admin to an open database, whether or not there is one already.
+    """Adds an admin to an open database, even if there is one already.
 
-    Raises Invalid for a name, address or password that cannot be one, BadRequest when another user has the name
-    or the address.
+    Raises Invalid for a name, address or password that is not valid, BadRequest when another user has the name or the
+    address.
     """
     new = checked(NewUser, username=username, email=email, password=password, role=Role.ADMIN)
     passwords = Passwords()

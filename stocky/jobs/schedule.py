@@ -14,7 +14,7 @@ import msgspec
 
 from stocky import clock
 from stocky.jobs.jobs import Jobs
-from stocky.supervisor import PATIENCE_SECONDS, StandingTask
+from stocky.supervisor import PATIENCE_SECONDS, BackgroundTask
 
 LOOK_SECONDS = 20
 # A duty whose process was killed, or that failed, is done later the same day: so often it is begun at most.
@@ -74,7 +74,7 @@ class Schedule:
 
     def _task(
         self, name: str, seconds: float, duty: Callable[[], Awaitable[None]], patience: float = PATIENCE_SECONDS
-    ) -> StandingTask:
+    ) -> BackgroundTask:
         retry_seconds = min(max(seconds, 1), RETRY_SECONDS)
         return self._jobs.supervisor.task(
             name, duty, lambda: asyncio.sleep(seconds), retry_seconds=retry_seconds, patience=patience

@@ -25,8 +25,8 @@ async def search(state: State, lane: Lane, q: SearchText, limit: FoundLimit = 20
     Best first: code and barcode, then names that begin so, then words that do, then what contains it; where
     nothing does, what is spelt similarly. With the stock at each place, and why each was found.
     """
-    kept: ResponseCache = state.kept_answers
-    return await kept.get_or_read(lane, repository.search, q, limit)  # type: ignore[return-value]  # the same, encoded already
+    cache: ResponseCache = state.response_cache
+    return await cache.get_or_read(lane, repository.search, q, limit)  # type: ignore[return-value]  # the same, encoded already
 
 
 search_routes = Router("/search", route_handlers=[search], tags=["Search"])

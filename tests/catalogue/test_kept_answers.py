@@ -117,7 +117,7 @@ async def test_what_is_kept_stays_within_its_bounds(
     monkeypatch.setattr(response_cache, "KEPT_BYTES", 5 * response_cache.BESIDE_JSON)
     for number in range(12):
         await new_item(member, f"Salt {number}")
-    kept: ResponseCache = app.state.kept_answers
+    kept: ResponseCache = app.state.response_cache
     for _ in range(2):
         for limit in range(1, 13):
             assert len(await get(member, "/items/", limit=limit)) == limit

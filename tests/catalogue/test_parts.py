@@ -77,7 +77,7 @@ async def test_items_are_listed_by_type_and_by_tag_in_any_case(member: AsyncClie
 
 async def test_names_that_differ_in_case_only_are_one(member: AsyncClient) -> None:
     await new_type(member, "Äpfel")
-    refused(await member.post("/types/", json={"name": "ÄPFEL"}), 409, "item type of this name")
+    refused(await member.post("/types/", json={"name": "ÄPFEL"}), 409, "item type with this name")
     made(await member.post("/tags/", json={"name": "Öl"}))
     refused(await member.post("/tags/", json={"name": "öl"}), 409)
     assert (await new_item(member, tags=["ÖL", "öl"]))["tags"] == ["Öl"]

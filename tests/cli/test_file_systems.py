@@ -67,7 +67,7 @@ def test_a_file_system_without_any_lock_is_told(environ: dict[str, str], tmp_pat
     answer = run_refused("flock,fcntl_locks", environ, tmp_path, "serve", "--port", "0")
     assert answer.returncode == 1
     assert answer.stderr.count("\n") == 1, answer.stderr
-    assert "has no file locks, without which SQLite cannot work" in answer.stderr
+    assert "has no file locks, which SQLite needs" in answer.stderr
 
 
 def test_a_directory_that_cannot_be_synced_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from stocky import disk
 from stocky.config import ConfigError, load, with_secret_key
-from stocky.secret_key import make_kept_key
+from stocky.secret_key import make_stored_key
 from tests.cli.running import stocky
 
 
@@ -25,7 +25,7 @@ def test_a_kept_key_that_is_no_key_is_refused_by_name(tmp_path: Path, content: b
         assert answer.returncode == 1
         assert answer.stderr.count("\n") == 1, answer.stderr
         assert f"stocky: STOCKY_DATA_DIR: the secret key {tmp_path / 'secret-key'} {words}" in answer.stderr
-        assert "delete it and a new key is made" in answer.stderr
+        assert "delete it: a new key is then made" in answer.stderr
     assert (tmp_path / "secret-key").read_bytes() == content
 
 
@@ -67,8 +67,8 @@ def test_a_file_system_without_hard_links_has_a_key_and_keeps_the_first(
     monkeypatch.setattr(os, "link", refuse)
     if not has_renameat2:
         monkeypatch.setattr(disk, "_renameat2", lambda: None)
-    key = make_kept_key(tmp_path)
-    assert make_kept_key(tmp_path) == key
+    key = make_stored_key(tmp_path)
+    assert make_stored_key(tmp_path) == key
     (tmp_path / "another").write_text("another")
     with pytest.raises(FileExistsError):
         disk.move_new(tmp_path / "another", tmp_path / "secret-key")

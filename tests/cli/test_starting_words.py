@@ -29,16 +29,14 @@ def test_what_is_called_like_a_setting_and_is_none_is_named_at_the_start(
         pass
     said = [line for line in server.log.splitlines() if "is no setting" in line]
     assert len(said) == 4
-    assert (
-        "STOCKY_BACKUP_DRI is no setting of Stocky's and has no effect; did you mean STOCKY_BACKUP_DIR?" in server.log
-    )
-    assert "STOCKY_COLOUR is no setting of Stocky's and has no effect; the README lists the settings" in server.log
+    assert "STOCKY_BACKUP_DRI is not a setting and has no effect; did you mean STOCKY_BACKUP_DIR?" in server.log
+    assert "STOCKY_COLOUR is not a setting and has no effect; the README lists the settings" in server.log
     assert all(" WARNING " in line for line in said)
 
 
 def test_every_command_names_it_once_and_not_among_its_output(environ: dict[str, str], tmp_path: Path) -> None:
     odd = environ | {"STOCKY_BACKUP_DRI": "/srv"}
-    line = "stocky: STOCKY_BACKUP_DRI is no setting of Stocky's and has no effect; did you mean STOCKY_BACKUP_DIR?\n"
+    line = "stocky: STOCKY_BACKUP_DRI is not a setting and has no effect; did you mean STOCKY_BACKUP_DIR?\n"
     dump = str(tmp_path / "all.sql.gz")
     for arguments in (
         ["migrate", "--json"],

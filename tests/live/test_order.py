@@ -157,7 +157,7 @@ async def test_what_another_program_has_open_holds_nothing_up(app: Litestar, con
 async def test_the_log_says_which_transaction_is_waited_for(
     app: Litestar, writer: Writer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("stocky.live.tail.TELL_SECONDS", 0.05)
+    monkeypatch.setattr("stocky.live.tail.LOG_SECONDS", 0.05)
     async with following(app) as reader:
         await reader.next("ready")
         early, transaction = await writer.event()
