@@ -19,37 +19,37 @@ COOKIE = "stocky_refresh"
 PATH = "/api/v1/auth"
 
 
-def remembered_token(request: Request[Any, Any, Any], peer: ClientInfo) -> str | None:
+def remembered_token(request: Request[Any, Any, Any], client: ClientInfo) -> str | None:
     """The refresh token in the cookie. Raises Forbidden when another site's page sent it."""
     token = request.cookies.get(COOKIE)
-    if token and peer.is_foreign_site:
+    if token and client.is_foreign_site:
         raise Forbidden(
             "Access denied. The cookie was sent by a page of another site; STOCKY_ALLOWED_ORIGINS lists those that may"
         )
     return token or None
 
 
-def session_answer(session: Session, peer: ClientInfo) -> Response[Tokens]:
+def session_answer(session: Session, client: ClientInfo) -> Response[Tokens]:
     """The tokens; the cookie is set for a remembered session and cleared for any other."""
     if session.remembered_until is None:
-        return _answer(session.tokens, peer, "", 0)
+        return _answer(session.tokens, client, "", 0)
     seconds = int((session.remembered_until - clock.now()).total_seconds())
-    return _answer(session.tokens, peer, session.tokens.refresh_token, seconds)
+    return _answer(session.tokens, client, session.tokens.refresh_token, seconds)
 
 
-def signed_out_answer(peer: ClientInfo) -> Response[Message]:
+def signed_out_answer(client: ClientInfo) -> Response[Message]:
     """The cookie is cleared."""
-    return _answer(Message("Signed out"), peer, "", 0)
+    return _answer(Message("Signed out"), client, "", 0)
 
 
-def _answer(content: T, peer: ClientInfo, value: str, seconds: int) -> Response[T]:
+def _answer(content: T, client: ClientInfo, value: str, seconds: int) -> Response[T]:
     cookie = Cookie(
         key=COOKIE,
         value=value,
-        path=peer.base_path + PATH,
+        path=client.base_path + PATH,
         max_age=seconds,
         httponly=True,
         samesite="strict",
-        secure=peer.is_secure,
+        secure=client.is_secure,
     )
     return Response(content, cookies=[cookie], headers={"Cache-Control": "no-store"})

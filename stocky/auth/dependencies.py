@@ -13,7 +13,7 @@ from stocky.auth.accounts import Accounts
 from stocky.auth.identity import Identities
 from stocky.auth.sign_ins import SignIns
 from stocky.db import Connection
-from stocky.http.client_address import ClientInfo, peer_of
+from stocky.http.client_address import ClientInfo, client_info
 
 
 async def _sign_ins(state: State) -> SignIns:
@@ -24,8 +24,8 @@ async def _accounts(state: State) -> Accounts:
     return Accounts(state.database, state.identities)
 
 
-async def _peer(request: Request[Any, Any, Any], state: State) -> ClientInfo:
-    return peer_of(request, state.config)
+async def _client(request: Request[Any, Any, Any], state: State) -> ClientInfo:
+    return client_info(request, state.config)
 
 
 async def _changing(state: State) -> AsyncIterator[Connection]:
@@ -40,5 +40,5 @@ AUTH_DEPENDENCIES = {
     "tx": Provide(_changing),
     "sign_ins": Provide(_sign_ins),
     "accounts": Provide(_accounts),
-    "peer": Provide(_peer),
+    "client": Provide(_client),
 }

@@ -51,41 +51,41 @@ async def _read_form(request: Request[Any, Any, Any]) -> None:
 
 @post("/login", status_code=200, before_request=_read_form, responses=_SIGN_IN_REFUSED)
 async def sign_in_by_form(
-    data: Annotated[LoginForm, Body(media_type=RequestEncodingType.URL_ENCODED)], sign_ins: SignIns, peer: ClientInfo
+    data: Annotated[LoginForm, Body(media_type=RequestEncodingType.URL_ENCODED)], sign_ins: SignIns, client: ClientInfo
 ) -> Response[Tokens]:
     """Sign in with the fields of a form, urlencoded or multipart."""
-    return session_answer(await sign_ins.sign_in(data.login(), peer.address), peer)
+    return session_answer(await sign_ins.sign_in(data.login(), client.address), client)
 
 
 @post("/login-json", status_code=200, responses=_SIGN_IN_REFUSED)
-async def sign_in(data: Login, sign_ins: SignIns, peer: ClientInfo) -> Response[Tokens]:
+async def sign_in(data: Login, sign_ins: SignIns, client: ClientInfo) -> Response[Tokens]:
     """Sign in."""
-    return session_answer(await sign_ins.sign_in(data, peer.address), peer)
+    return session_answer(await sign_ins.sign_in(data, client.address), client)
 
 
 @post("/refresh", status_code=200, responses=_SESSION_REFUSED)
 async def refresh(
-    request: Request[Any, Any, Any], sign_ins: SignIns, peer: ClientInfo, data: GivenRefreshToken | None = None
+    request: Request[Any, Any, Any], sign_ins: SignIns, client: ClientInfo, data: GivenRefreshToken | None = None
 ) -> Response[Tokens]:
     """New tokens for a refresh token: in the body, the cookie or the bearer header, in this order.
 
     An access token that is still valid does as well, in the bearer header. A refresh token works once;
     one that is used again ends its session.
     """
-    token = (data and data.refresh_token) or remembered_token(request, peer) or _bearer(request)
+    token = (data and data.refresh_token) or remembered_token(request, client) or _bearer(request)
     if token is None:
         raise Unauthorized
-    return session_answer(await sign_ins.refresh(token), peer)
+    return session_answer(await sign_ins.refresh(token), client)
 
 
 @post("/logout", status_code=200, responses=_SESSION_REFUSED)
 async def sign_out(
-    request: Request[Any, Any, Any], sign_ins: SignIns, peer: ClientInfo, data: GivenRefreshToken | None = None
+    request: Request[Any, Any, Any], sign_ins: SignIns, client: ClientInfo, data: GivenRefreshToken | None = None
 ) -> Response[Message]:
     """End the session that the bearer header, the cookie or a refresh token in the body belongs to."""
-    given = [data and data.refresh_token, remembered_token(request, peer), _bearer(request)]
+    given = [data and data.refresh_token, remembered_token(request, client), _bearer(request)]
     await sign_ins.sign_out([token for token in given if token])
-    return signed_out_answer(peer)
+    return signed_out_answer(client)
 
 
 @get("/me", opt=readers)
@@ -95,9 +95,9 @@ async def get_me(user: Principal) -> User:
 
 
 @post("/change-password", status_code=200, opt=readers, responses=_TOO_MANY)
-async def change_password(data: PasswordChange, user: Principal, sign_ins: SignIns, peer: ClientInfo) -> Message:
+async def change_password(data: PasswordChange, user: Principal, sign_ins: SignIns, client: ClientInfo) -> Message:
     """Change your password; every other session of yours ends."""
-    await sign_ins.change_password(user, data, peer.address)
+    await sign_ins.change_password(user, data, client.address)
     return Message("Password changed; all other sessions are ended")
 
 

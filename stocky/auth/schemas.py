@@ -9,7 +9,7 @@ from msgspec import Meta, Struct, ValidationError, convert
 
 from stocky import clock
 from stocky.errors import Invalid
-from stocky.http.validation_messages import told
+from stocky.http.validation_messages import describe_error
 from stocky.schema import VISIBLE, AnyCase
 
 Username = Annotated[str, Meta(min_length=3, max_length=50, examples=["ada"])]
@@ -219,7 +219,7 @@ def checked(kind: type[T], **fields: Any) -> T:
     try:
         return convert(fields, kind)
     except ValidationError as error:
-        said = told(error, kind)
+        said = describe_error(error, kind)
         field, colon, _ = said.partition(": ")
         raise Invalid(said, field=field if colon else None) from None
 

@@ -35,13 +35,15 @@ async def get_user(read: Connection, user: Principal, user_id: PathId) -> User:
 
 
 @put("/{user_id:int}", opt=readers)
-async def change_user(data: UserChange, user: Principal, accounts: Accounts, peer: ClientInfo, user_id: PathId) -> User:
+async def change_user(
+    data: UserChange, user: Principal, accounts: Accounts, client: ClientInfo, user_id: PathId
+) -> User:
     """Change a user: yourself but for your role and active flag, or anyone for an admin.
 
     What is not sent stays. Your own password needs `current_password`. An API key cannot change its own user, nor set
     anyone's password or role. A new password and the end of being active end the user's sessions.
     """
-    return await accounts.change_user(user_id, data, user, peer.address)
+    return await accounts.change_user(user_id, data, user, client.address)
 
 
 @delete("/{user_id:int}", opt=admins)

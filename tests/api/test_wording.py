@@ -1,4 +1,4 @@
-"""What is wrong with a value is told in words: which values there are, what it has to look like, and no pattern."""
+"""Messages for invalid values are in plain language: the allowed values, the expected format, and no pattern."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ async def test_what_a_filter_may_be_is_told(document: Json, admin: AsyncClient) 
 
 ONE_LINE = "must be one line that is not blank, of visible characters"
 WORDS = {
-    ("POST", "/items", '{"name": 3}'): "name: must be text, and is a whole number",
+    ("POST", "/items", '{"name": 3}'): "name: must be text, got a whole number",
     ("POST", "/items", '{"name": ""}'): "name: must not be empty",
     ("POST", "/items", '{"name": "x", "upc": "1234567"}'): (
         "upc: must have at least 8 characters; barcodes takes those of any length"
@@ -147,25 +147,23 @@ WORDS = {
     ("POST", "/shopping-lists/1/items", '{"text": " "}'): "text: must not be blank",
     ("POST", "/projects", '{"name": "x", "items": [{"text": " "}]}'): "items[0].text: must not be blank",
     ("POST", "/api-keys", '{"name": " "}'): "name: must not be blank",
-    ("POST", "/items", '{"name": "x", "min_quantity": "many"}'): "min_quantity: must be a number, and is text",
-    ("POST", "/items", '{"name": "x", "tags": "hot"}'): "tags: must be a list, and is text",
-    ("PATCH", "/items/1", '{"name": null}'): "name: must be text, and is null",
-    ("PATCH", "/items/1", "[]"): "must be an object, and is a list",
+    ("POST", "/items", '{"name": "x", "min_quantity": "many"}'): "min_quantity: must be a number, got text",
+    ("POST", "/items", '{"name": "x", "tags": "hot"}'): "tags: must be a list, got text",
+    ("PATCH", "/items/1", '{"name": null}'): "name: must be text, got null",
+    ("PATCH", "/items/1", "[]"): "must be an object, got a list",
     ("POST", "/scanner/scan", '{"upc": "x", "quantity": -1}'): "quantity: must be at least 0",
     ("POST", "/scanner/scan", '{"upc": "x", "quantity": 2e9}'): "quantity: must be at most 1000000000",
     ("POST", "/scanner/scan", '{"upc": "x", "scanned_at": "now"}'): (
         "scanned_at: must be a time like 2026-01-31T12:00:00Z"
     ),
     ("POST", "/scanner/scan", '{"upc": "x", "scanned_at": "2026-01-31T12:00:00"}'): (
-        "scanned_at: must say its time zone, as 2026-01-31T12:00:00Z does"
+        "scanned_at: must have a time zone, as in 2026-01-31T12:00:00Z"
     ),
     ("POST", "/skus", '{"item_id": 1, "location_id": 1, "expiry_date": "soon"}'): (
         "expiry_date: must be a date like 2026-01-31"
     ),
     ("POST", "/events", '{"events": []}'): "events: must not be empty",
-    ("POST", "/backup/import/full", '{"backup_data": "eA==", "forse": true}'): (
-        "has a field that is not known here, forse"
-    ),
+    ("POST", "/backup/import/full", '{"backup_data": "eA==", "forse": true}'): ("has an unknown field, forse"),
     ("GET", "/events?since=99999999999999999999999", ""): (
         "since: must be a time like 2026-01-31T12:00:00Z, from year 1 to 9999"
     ),
@@ -177,7 +175,7 @@ WORDS = {
         "payload.mode: must be one of add, remove, move, lookup, count"
     ),
     ("GET", "/items?limit=1001", ""): "limit: must be at most 1000",
-    ("GET", "/items?is_active=perhaps", ""): "is_active: must be true or false, and is text",
+    ("GET", "/items?is_active=perhaps", ""): "is_active: must be true or false, got text",
 }
 
 
@@ -190,7 +188,7 @@ async def test_a_wrong_value_is_told_in_words(call: tuple[str, str, str], admin:
 
 async def test_a_header_is_told_by_its_own_name(admin: AsyncClient) -> None:
     problem = refused(await admin.get("/events/stream", headers={"Last-Event-ID": "abc"}), 422)
-    assert problem["errors"] == [{"field": "Last-Event-ID", "message": "must be a whole number, and is text"}]
+    assert problem["errors"] == [{"field": "Last-Event-ID", "message": "must be a whole number, got text"}]
 
 
 @pytest.mark.parametrize("body", [r'{"name": "\ud83d"}', '{"name": "a'])

@@ -39,7 +39,7 @@ async def test_an_admin_is_made_with_a_password_from_the_environment_or_standard
     stocky: Any, sign_in: SignIn
 ) -> None:
     ada = ("create-admin", "--username", "ada", "--email", "ada@example.org")
-    assert await stocky(*ada, STOCKY_ADMIN_PASSWORD="difference engine") == (0, "ada is an admin now\n", "")
+    assert await stocky(*ada, STOCKY_ADMIN_PASSWORD="difference engine") == (0, "Added the admin ada\n", "")
     assert (await sign_in("ada", "difference engine"))["role"] == "admin"
     eve = ("create-admin", "--username", "eve", "--email", "eve@example.org", "--json")
     status, output, _ = await stocky(*eve, given="analytical engine\n")

@@ -86,7 +86,7 @@ async def test_every_address_of_an_answer_begins_with_it(proxied: AsyncClient) -
     assert [each["download_url"] for each in listed] == [backup["download_url"]]
     assert (await proxied.get(backup["download_url"].removeprefix(BASE))).status_code == 200
     missing = await proxied.get("/nothing")
-    assert missing.json()["detail"] == f"There is nothing at /nothing; {BASE}/docs lists every address"
+    assert missing.json()["detail"] == f"There is nothing at /nothing; see {BASE}/docs"
 
 
 async def test_text_in_a_path_that_is_like_it_stays(proxied: AsyncClient) -> None:

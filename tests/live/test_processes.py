@@ -182,7 +182,7 @@ async def test_a_reader_that_does_not_read_is_cut_off_and_takes_no_memory(serve:
             with ExitStack() as stack:
                 for _ in range(4):
                     stack.enter_context(_deaf_reader(server, keys["reader"]))
-                await _wait_until(lambda: server.log.count("is cut off") == times * 4)  # noqa: B023 - called at once
+                await _wait_until(lambda: server.log.count("is disconnected") == times * 4)  # noqa: B023 - called at once
                 await _wait_until(lambda: _streams(server) == 0)
             memory.append(_memory(server))
         assert max(memory) - memory[0] < 8 * 1024, memory

@@ -131,7 +131,7 @@ def test_a_guarded_route_names_the_roles_that_may(document: Document) -> None:
         path: document["paths"][path][method]["responses"]["403"]["description"]
         for path, method in (("/api/v1/logs", "get"), ("/api/v1/items", "post"), ("/api/v1/items", "get"))
     }
-    assert refusals["/api/v1/logs"] == "Access denied: this takes the role admin"
+    assert refusals["/api/v1/logs"] == "Access denied: this requires the role admin"
     assert "security" not in document["paths"]["/health/ready"]["get"]
 
 
