@@ -68,7 +68,7 @@ async def test_a_connection_lost_inside_a_transaction_is_503(
 async def test_a_connection_lost_before_the_commit_is_unavailable(other: Session, database: Database) -> None:
     async def lose_it() -> None:
         async with database.transaction() as tx:
-            await tx.execute("prove_writable")
+            await tx.execute("check_writable")
             await other.terminate_others()
 
     with pytest.raises(Unavailable, match="cannot be reached"):
@@ -78,7 +78,7 @@ async def test_a_connection_lost_before_the_commit_is_unavailable(other: Session
 async def test_what_the_block_raised_is_told_though_the_connection_is_lost(other: Session, database: Database) -> None:
     async def fail_and_lose_it() -> None:
         async with database.transaction() as tx:
-            await tx.execute("prove_writable")
+            await tx.execute("check_writable")
             await other.terminate_others()
             await asyncio.sleep(0.1)
             raise NotFound("no such thing")
