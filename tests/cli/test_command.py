@@ -1,4 +1,4 @@
-"""The command tells in one line what went wrong, and by its exit status whether anything did."""
+"""The command reports a failure in one line, and by its exit status."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SECRET = "s3cret-word"
 def test_help_lists_every_command_with_its_purpose() -> None:
     answer = stocky({}, "--help")
     assert answer.returncode == 0
-    for line in ("serve     ", "run the service", "migrate   ", "check     ", "bring the database to the schema"):
+    for line in ("serve     ", "run the service", "migrate   ", "check     ", "migrate the database to the schema"):
         assert line in answer.stdout
     assert stocky({}, "--version").stdout == f"stocky {__version__}\n"
 
@@ -26,7 +26,7 @@ def test_wrong_usage_is_status_2() -> None:
         answer = stocky({}, *arguments)
         assert answer.returncode == 2, arguments
         assert "usage: stocky" in answer.stderr
-    assert "--force goes with --rollback" in stocky({}, "migrate", "--force").stderr
+    assert "--force is only allowed with --rollback" in stocky({}, "migrate", "--force").stderr
 
 
 def test_every_wrong_setting_is_told_at_once() -> None:
@@ -48,7 +48,7 @@ def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
         answer = stocky({"STOCKY_DATA_DIR": str(tmp_path), "STOCKY_PORT": str(port)}, "serve")
     assert answer.returncode == 1
     assert answer.stderr.count("\n") == 1
-    assert f"127.0.0.1 port {port} cannot be listened on: Address already in use" in answer.stderr
+    assert f"Cannot listen on 127.0.0.1 port {port}: Address already in use" in answer.stderr
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def test_a_file_that_is_no_socket_is_left_alone(environ: dict[str, str], tmp_pat
     path.write_text("mine")
     answer = stocky(environ | {"STOCKY_UDS": str(path)}, "serve")
     assert answer.returncode == 1
-    assert "which is no socket" in answer.stderr
+    assert "is not a socket" in answer.stderr
     assert path.read_text() == "mine"
 
 

@@ -101,7 +101,7 @@ def test_a_start_names_the_backup_that_it_made_before_it_migrated(
     make_old(config, schema_version(config.dialect) - 1)
     with serving(empty_environ, tmp_path) as server:
         (stored,) = Store(config.backup_dir).list_backups()
-        assert f"Backed up to {stored.filename} before migrating, and restored it on trial" in server.log
+        assert f"Backed up to {stored.filename} before migrating, and test-restored it" in server.log
 
 
 def test_what_cannot_be_backed_up_is_not_migrated_until_it_is_said(empty_environ: dict[str, str]) -> None:
@@ -140,7 +140,7 @@ def test_nothing_is_taken_back_while_a_server_serves(
     with serve() as server:
         refused = stocky(environ, "migrate", "--rollback", f"{count:04}")
         assert refused.returncode == 1
-        assert refused.stderr == "stocky: A Stocky serves this database; stop it before you take a migration back\n"
+        assert refused.stderr == "stocky: A Stocky serves this database; stop it before you roll back a migration\n"
         assert httpx.get(f"{server.url}/health/ready").status_code == 200
     assert applied(config) == count
     back = stocky(environ, "migrate", "--rollback", f"{count:04}", "--json")

@@ -173,7 +173,7 @@ def test_a_sound_database_is_left_as_it_is(environ: dict[str, str]) -> None:
     schema.run(config, "CREATE INDEX of_others_too ON item (description)")
     rows = schema.contents(config)
     assert repair(config) == Repair()
-    assert stocky(environ, "migrate", "--repair").stdout == "Nothing needed repair: the records agree with the tables\n"
+    assert stocky(environ, "migrate", "--repair").stdout == "Nothing to repair: the records match the tables\n"
     assert schema.contents(config) == rows
 
 
