@@ -252,7 +252,7 @@ def test_every_route_is_in_the_table(app: Litestar) -> None:
     assert outside == OPEN
 
 
-async def test_every_route_is_for_its_roles_only(
+async def test_every_route_allows_only_its_roles(
     app: Litestar, client: AsyncClient, credentials: dict[str, dict[str, str]]
 ) -> None:
     for name in PEOPLE:
@@ -279,7 +279,7 @@ async def test_every_route_is_for_its_roles_only(
                 assert answer.status_code < 500, (name, str(route), answer.text)
 
 
-async def test_routes_for_everyone_ask_nobody_who_they_are(client: AsyncClient, root: AsyncClient) -> None:
+async def test_public_routes_need_no_credentials(client: AsyncClient, root: AsyncClient) -> None:
     for path in ("/health", "/openapi.json"):
         assert (await client.get(path)).status_code == 200, path
     for path in ("/health", "/health/live", "/health/ready", "/metrics", "/docs", "/openapi.json"):
@@ -287,7 +287,7 @@ async def test_routes_for_everyone_ask_nobody_who_they_are(client: AsyncClient, 
         assert (await root.get(path, headers={"X-API-Key": "wrong"})).status_code == 200, path
 
 
-async def test_who_may_not_is_refused_before_anything_is_read(
+async def test_forbidden_request_is_rejected_before_its_body_is_read(
     app: Litestar, client: AsyncClient, credentials: dict[str, dict[str, str]]
 ) -> None:
     headers = {"Content-Type": "application/json"}
@@ -301,7 +301,7 @@ async def test_who_may_not_is_refused_before_anything_is_read(
             assert answer.status_code == status, (str(route), answer.text)
 
 
-async def test_no_token_but_a_good_one_opens_anything(app: Litestar, client: AsyncClient, keys: dict[str, str]) -> None:
+async def test_only_valid_tokens_are_accepted(app: Litestar, client: AsyncClient, keys: dict[str, str]) -> None:
     tokens = made(await client.post("/auth/login-json", json={"username": "admin", "password": PASSWORD}))
     good = tokens["access_token"]
     claims = jwt.decode(good, SECRET_KEY, ["HS256"])
@@ -336,7 +336,7 @@ async def test_no_token_but_a_good_one_opens_anything(app: Litestar, client: Asy
 
 
 @pytest.mark.parametrize("name", ["member", "scanner", "reader"])
-async def test_one_sees_and_changes_oneself_and_nobody_else(
+async def test_users_see_and_change_only_themselves(
     name: str, app: Litestar, client: AsyncClient, admin: AsyncClient
 ) -> None:
     tokens = made(await client.post("/auth/login-json", json={"username": name, "password": PASSWORD}))
@@ -357,7 +357,7 @@ async def test_one_sees_and_changes_oneself_and_nobody_else(
         assert (await get(admin, f"/users/{me['id']}"))["role"] == ROLES[name]
 
 
-async def test_one_sees_and_revokes_ones_own_keys_only(member: AsyncClient, admin: AsyncClient) -> None:
+async def test_users_see_and_revoke_only_their_own_keys(member: AsyncClient, admin: AsyncClient) -> None:
     of_admin = made(await admin.post("/api-keys/", json={"name": "mine"}))
     own = made(await member.post("/api-keys/", json={"name": "phone"}))
     names = [key["name"] for key in await get(member, "/api-keys/")]

@@ -51,7 +51,7 @@ async def test_each_event_has_its_own_result(member: AsyncClient, scanner: Async
     assert first["batch_id"] == body["batch_id"]
 
 
-async def test_items_and_locations_are_named_in_every_way(member: AsyncClient) -> None:
+async def test_items_and_locations_can_be_referenced_in_every_form(member: AsyncClient) -> None:
     item = await new_item(member, upc="40063813", barcodes=[{"barcode": "six", "pack_quantity": 6}])
     await new_location(member, "Shelf")
     named = {"location": {"name": "Shelf"}, "type": "add", "quantity": 1}
@@ -160,7 +160,7 @@ async def test_an_event_a_transfer_and_a_batch_are_undone(member: AsyncClient) -
     assert await total(member, item) == 0
 
 
-async def test_what_an_event_may_not_be(member: AsyncClient) -> None:
+async def test_invalid_events_are_rejected(member: AsyncClient) -> None:
     item, shelf = await new_item(member), await new_location(member)
     good = event(item, shelf)
     for field, value in (

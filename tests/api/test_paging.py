@@ -28,7 +28,7 @@ async def three_of_each(admin: AsyncClient) -> None:
 
 
 @pytest.mark.usefixtures("three_of_each")
-async def test_every_list_is_paged_in_both_ways(admin: AsyncClient) -> None:
+async def test_every_list_supports_both_ways_of_paging(admin: AsyncClient) -> None:
     for path in LISTS:
         bare, _, query = path.partition("?")
         ask = dict([query.split("=")]) if query else {}

@@ -73,12 +73,12 @@ def choices(message: str) -> set[str]:
     return set(message.removeprefix("must be one of ").split(", "))
 
 
-def test_every_pattern_has_words(document: Json) -> None:
+def test_every_pattern_has_a_message(document: Json) -> None:
     patterns = set(_patterns(document))
     assert patterns == set(PATTERNS)
 
 
-async def test_what_a_body_may_hold_is_told_field_by_field(document: Json, admin: AsyncClient) -> None:
+async def test_message_lists_allowed_values_of_each_body_field(document: Json, admin: AsyncClient) -> None:
     components = document["components"]["schemas"]
     tried = 0
     for path, method, operation in _operations(document):
@@ -100,7 +100,7 @@ async def test_what_a_body_may_hold_is_told_field_by_field(document: Json, admin
     assert tried > 30
 
 
-async def test_what_a_filter_may_be_is_told(document: Json, admin: AsyncClient) -> None:
+async def test_message_lists_allowed_values_of_a_filter(document: Json, admin: AsyncClient) -> None:
     components = document["components"]["schemas"]
     tried = set()
     for path, method, operation in _operations(document):
@@ -180,24 +180,24 @@ WORDS = {
 
 
 @pytest.mark.parametrize("call", WORDS, ids=" ".join)
-async def test_a_wrong_value_is_told_in_words(call: tuple[str, str, str], admin: AsyncClient) -> None:
+async def test_invalid_value_has_a_plain_message(call: tuple[str, str, str], admin: AsyncClient) -> None:
     method, path, body = call
     answer = await admin.request(method, path, content=body or None, headers={"Content-Type": JSON})
     assert refused(answer, 422)["detail"] == WORDS[call]
 
 
-async def test_a_header_is_told_by_its_own_name(admin: AsyncClient) -> None:
+async def test_header_is_named_in_message(admin: AsyncClient) -> None:
     problem = refused(await admin.get("/events/stream", headers={"Last-Event-ID": "abc"}), 422)
     assert problem["errors"] == [{"field": "Last-Event-ID", "message": "must be a whole number, got text"}]
 
 
 @pytest.mark.parametrize("body", [r'{"name": "\ud83d"}', '{"name": "a'])
-async def test_half_of_a_character_and_half_of_a_body_are_told(body: str, admin: AsyncClient) -> None:
+async def test_truncated_json_has_a_plain_message(body: str, admin: AsyncClient) -> None:
     answer = await admin.post("/items", content=body, headers={"Content-Type": JSON})
     refused(answer, 400, "not valid JSON: it ends too early, or holds half of a character")
 
 
-async def test_a_unit_may_have_any_word_in_it(admin: AsyncClient) -> None:
+async def test_unit_may_contain_any_word(admin: AsyncClient) -> None:
     for unit in ("kg", " fl. oz ", "m²", "個"):
         assert (await admin.patch("/skus/1", json={"unit": unit})).status_code == 200
 
@@ -231,7 +231,7 @@ def _patterns(node: Any) -> Iterator[str]:
         ("/users/", "email", "ada@example.org"),
     ],
 )
-async def test_no_text_ends_with_a_line_break(path: str, field: str, value: Any, admin: AsyncClient) -> None:
+async def test_final_line_break_is_rejected(path: str, field: str, value: Any, admin: AsyncClient) -> None:
     whole = {"name": "x", "username": "ada", "password": "correct horse", "email": "ada@example.org", "role": "member"}
     broken = [f"{each}\n" for each in value] if isinstance(value, list) else f"{value}\n"
     refused(await admin.post(path, json=whole | {field: broken}), 422, field)

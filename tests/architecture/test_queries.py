@@ -34,7 +34,7 @@ def test_every_query_is_called(kind: str) -> None:
     assert load_queries(SQL, kind).keys() - _called() == set()
 
 
-def test_an_override_stands_for_a_shared_query_or_for_both_dialects() -> None:
+def test_override_replaces_a_shared_query_or_exists_for_both_dialects() -> None:
     shared, sqlite, postgres = (
         load_queries(directory, "none") for directory in (SQL, SQL / "sqlite", SQL / "postgres")
     )
@@ -47,7 +47,7 @@ def test_an_override_stands_for_a_shared_query_or_for_both_dialects() -> None:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
-def test_every_query_says_what_it_is_for(kind: str) -> None:
+def test_every_query_has_a_comment(kind: str) -> None:
     assert [name for name, query in load_queries(SQL, kind).items() if not query.text.startswith("-- ")] == []
 
 
@@ -60,7 +60,7 @@ def test_every_query_lists_its_columns(kind: str) -> None:
     assert {name: found[0] for name, text in without_comments.items() if (found := STAR.search(text))} == {}
 
 
-async def test_every_query_is_understood_by_its_database(config: Config) -> None:
+async def test_every_query_is_valid_on_its_database(config: Config) -> None:
     queries = load_queries(SQL, config.dialect)
     refused = {}
     if config.dialect == "sqlite":

@@ -23,11 +23,11 @@ def _settings() -> dict[str, tuple[str | None, bool]]:
     return found
 
 
-def test_the_readme_tells_every_setting_and_no_other() -> None:
+def test_readme_lists_exactly_the_settings() -> None:
     told = {row["name"]: row["platform"] for row in ROW.finditer(README)}
     assert told == {name: platform for name, (platform, _) in _settings().items()}
 
 
-def test_the_readme_tells_which_settings_may_come_from_a_file() -> None:
+def test_readme_marks_settings_with_a_file_variant() -> None:
     told = set(re.findall(r"`(STOCKY_\w+)_FILE`", README))
     assert told == {name for name, (_, is_secret) in _settings().items() if is_secret}

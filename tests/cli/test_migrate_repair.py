@@ -107,7 +107,7 @@ def data(config: Config) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kill", HALF_WAY, ids=lambda kill: kill.__name__)
-def test_what_a_kill_left_half_way_is_told_repaired_and_migrated(
+def test_incomplete_migration_is_reported_repaired_and_migrated(
     kill: Callable[[Yoyo], None], empty_environ: dict[str, str], environ: dict[str, str]
 ) -> None:
     config = load(empty_environ)
@@ -132,7 +132,7 @@ def test_what_a_kill_left_half_way_is_told_repaired_and_migrated(
     assert schema.indexes(config) == schema.indexes(load(environ))
 
 
-def test_the_command_repairs_what_it_says(empty_environ: dict[str, str]) -> None:
+def test_repair_command_lists_its_changes(empty_environ: dict[str, str]) -> None:
     config = load(empty_environ)
     make_old(config, VERSION)
     old = Yoyo(config, empty_environ["STOCKY_DATABASE_URL"])
@@ -144,7 +144,7 @@ def test_the_command_repairs_what_it_says(empty_environ: dict[str, str]) -> None
 
 
 @pytest.mark.parametrize("version", [0, VERSION])
-def test_a_lock_row_of_a_killed_yoyo_stops_nothing(version: int, empty_environ: dict[str, str]) -> None:
+def test_lock_row_of_killed_yoyo_is_ignored(version: int, empty_environ: dict[str, str]) -> None:
     config = load(empty_environ)
     if version:
         make_old(config, version)
@@ -155,7 +155,7 @@ def test_a_lock_row_of_a_killed_yoyo_stops_nothing(version: int, empty_environ: 
     assert schema.run(config, "SELECT count(*) FROM yoyo_lock") == [(0,)]
 
 
-def test_checksums_that_are_missing_are_kept_at_the_next_start_and_by_a_repair(environ: dict[str, str]) -> None:
+def test_missing_checksums_are_stored_by_start_and_repair(environ: dict[str, str]) -> None:
     config = load(environ)
     count = "SELECT count(*) FROM migration_checksum"
     everything = schema.run(config, count)
@@ -166,7 +166,7 @@ def test_checksums_that_are_missing_are_kept_at_the_next_start_and_by_a_repair(e
         assert schema.run(config, count) == everything
 
 
-def test_a_sound_database_is_left_as_it_is(environ: dict[str, str]) -> None:
+def test_repair_does_not_change_sound_database(environ: dict[str, str]) -> None:
     config = load(environ)
     # What others made in it does not count.
     schema.run(config, "CREATE TABLE of_others (id INTEGER)")
@@ -177,7 +177,7 @@ def test_a_sound_database_is_left_as_it_is(environ: dict[str, str]) -> None:
     assert schema.contents(config) == rows
 
 
-def test_a_schema_of_no_version_is_refused_by_name_and_left_as_it_is(environ: dict[str, str]) -> None:
+def test_schema_of_no_version_is_rejected_unchanged(environ: dict[str, str]) -> None:
     config = load(environ)
     newest = list_migrations(config)[-1].id
     schema.run(config, "ALTER TABLE box RENAME TO crate")
@@ -188,7 +188,7 @@ def test_a_schema_of_no_version_is_refused_by_name_and_left_as_it_is(environ: di
     assert (schema.columns(config), list_migrations(config)) == (shape, applied)
 
 
-def test_a_repair_without_a_database_makes_none(dialect: str, empty_environ: dict[str, str]) -> None:
+def test_repair_creates_no_database(dialect: str, empty_environ: dict[str, str]) -> None:
     if dialect != "sqlite":
         pytest.skip("On Postgres there is always a database")
     with pytest.raises(Unavailable, match="No database at"):
@@ -196,7 +196,7 @@ def test_a_repair_without_a_database_makes_none(dialect: str, empty_environ: dic
     assert not load(empty_environ).sqlite_path.exists()
 
 
-def test_a_migration_that_fails_leaves_everything_as_it_was(empty_environ: dict[str, str]) -> None:
+def test_failed_migration_changes_nothing(empty_environ: dict[str, str]) -> None:
     config = load(empty_environ)
     make_old(config, VERSION)
     # The one after the next makes a table of this name; the next has succeeded by then.

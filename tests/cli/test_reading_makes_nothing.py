@@ -42,7 +42,7 @@ def dump(environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 @pytest.mark.one_database
-def test_nothing_is_made_where_there_is_no_stocky(elsewhere: Path, dump: Path) -> None:
+def test_reading_commands_create_nothing_without_a_database(elsewhere: Path, dump: Path) -> None:
     target = f"sqlite:///{elsewhere}/target.db"
     for arguments in (
         ["check"],
@@ -67,9 +67,7 @@ def test_nothing_is_made_where_there_is_no_stocky(elsewhere: Path, dump: Path) -
 
 
 @pytest.mark.one_postgres
-def test_nothing_is_left_beside_a_database_that_is_there(
-    environ: dict[str, str], tmp_path: Path, dump: Path, elsewhere: Path
-) -> None:
+def test_reading_commands_leave_no_files(environ: dict[str, str], tmp_path: Path, dump: Path, elsewhere: Path) -> None:
     environ = {name: value for name, value in environ.items() if name != "STOCKY_SECRET_KEY"}
     before = listed(tmp_path)
     for arguments in (
@@ -99,7 +97,7 @@ def _piped(environ: dict[str, str], arguments: list[str]) -> subprocess.Complete
 
 
 @pytest.mark.one_database
-def test_a_restore_that_fails_leaves_no_new_database(dump: Path, elsewhere: Path) -> None:
+def test_failed_restore_leaves_no_new_database(dump: Path, elsewhere: Path) -> None:
     cut = elsewhere / "cut.sql.gz"
     cut.write_bytes(dump.read_bytes()[:-100])
     environ = {"STOCKY_DATA_DIR": str(elsewhere / "data")}

@@ -18,7 +18,7 @@ from tests.cli.running import stocky
     ("content", "words"),
     [(b"", "is empty"), (b" \n", "is empty"), (b"short\n", "has 5 characters"), (b"\xff" * 64, "is not text")],
 )
-def test_a_kept_key_that_is_no_key_is_refused_by_name(tmp_path: Path, content: bytes, words: str) -> None:
+def test_invalid_stored_key_is_rejected_by_name(tmp_path: Path, content: bytes, words: str) -> None:
     (tmp_path / "secret-key").write_bytes(content)
     for arguments in (["serve", "--port", "0"], ["migrate"], ["check"]):
         answer = stocky({"STOCKY_DATA_DIR": str(tmp_path)}, *arguments)
@@ -29,13 +29,13 @@ def test_a_kept_key_that_is_no_key_is_refused_by_name(tmp_path: Path, content: b
     assert (tmp_path / "secret-key").read_bytes() == content
 
 
-def test_a_key_that_is_set_goes_before_one_that_is_kept(tmp_path: Path) -> None:
+def test_configured_key_takes_precedence_over_stored_key(tmp_path: Path) -> None:
     (tmp_path / "secret-key").touch()
     assert load({"STOCKY_DATA_DIR": str(tmp_path), "STOCKY_SECRET_KEY": "k" * 32}).secret_key == "k" * 32
 
 
 @pytest.mark.parametrize("name", ["STOCKY_SECRET_KEY", "STOCKY_DATABASE_URL", "STOCKY_S3_SECRET_ACCESS_KEY"])
-def test_an_empty_file_of_a_setting_is_named(tmp_path: Path, name: str) -> None:
+def test_empty_settings_file_is_named(tmp_path: Path, name: str) -> None:
     file = tmp_path / "secret"
     file.write_text("\n")
     with pytest.raises(ConfigError) as refused:
@@ -43,7 +43,7 @@ def test_an_empty_file_of_a_setting_is_named(tmp_path: Path, name: str) -> None:
     assert refused.value.problems == [f"{name}_FILE: {file} is empty"]
 
 
-def test_only_what_signs_tokens_makes_a_key(tmp_path: Path) -> None:
+def test_only_the_server_creates_a_key(tmp_path: Path) -> None:
     environ = {"STOCKY_DATA_DIR": str(tmp_path / "data")}
     config = load(environ)
     assert config.secret_key == ""
@@ -57,7 +57,7 @@ def test_only_what_signs_tokens_makes_a_key(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("has_renameat2", [True, False])
-def test_a_file_system_without_hard_links_has_a_key_and_keeps_the_first(
+def test_first_key_is_used_on_file_system_without_hard_links(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_renameat2: bool
 ) -> None:
     def refuse(*arguments: object) -> None:

@@ -64,7 +64,7 @@ async def quiet(listening: Listening) -> None:
 )
 @pytest.mark.parametrize("coding", ["length", "chunked"])
 @pytest.mark.one_database
-async def test_a_body_that_is_cut_off_is_no_fault(
+async def test_truncated_body_is_no_server_error(
     faultless: Listening, keys: dict[str, str], path: str, kind: bytes, body: bytes, coding: str
 ) -> None:
     head = b"POST /api/v1%s HTTP/1.1\r\nHost: x\r\nX-API-Key: %s\r\n" % (path.encode(), keys["admin"].encode()) + kind
@@ -86,19 +86,19 @@ async def test_a_body_that_is_cut_off_is_no_fault(
         "/api/v1/items",
     ],
 )
-async def test_an_answer_that_is_cut_off_is_no_fault(faultless: Listening, keys: dict[str, str], path: str) -> None:
+async def test_aborted_response_is_no_server_error(faultless: Listening, keys: dict[str, str], path: str) -> None:
     head = f"GET {path} HTTP/1.1\r\nHost: x\r\nX-API-Key: {keys['admin']}\r\n".encode()
     await vanish(faultless, head, b"", reads=60)
 
 
-async def test_a_backup_that_is_cut_off_is_no_fault(faultless: Listening, keys: dict[str, str]) -> None:
+async def test_aborted_backup_is_no_server_error(faultless: Listening, keys: dict[str, str]) -> None:
     path = "/api/v1/backup/create/full/download"
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\nX-API-Key: {keys['admin']}\r\nContent-Length: 0\r\n".encode()
     await vanish(faultless, head, b"", reads=300)
     await vanish(faultless, head, b"")
 
 
-async def test_many_that_vanish_at_once_are_no_fault(faultless: Listening, keys: dict[str, str]) -> None:
+async def test_many_disconnected_clients_are_no_server_error(faultless: Listening, keys: dict[str, str]) -> None:
     head = f"POST /api/v1/events HTTP/1.1\r\nHost: x\r\nX-API-Key: {keys['admin']}\r\nContent-Length: 999\r\n\r\n"
 
     async def one(number: int) -> None:

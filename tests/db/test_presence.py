@@ -65,7 +65,7 @@ async def until_closed(gate: Gate) -> None:
 
 
 @pytest.mark.parametrize("leaves_in_time", [True, False])
-async def test_the_gate_stays_closed_when_its_keeper_loses_its_connection_while_it_empties(
+async def test_gate_stays_closed_when_lease_connection_is_lost_while_draining(
     config: Config, gate: Gate, leaves_in_time: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gates, "DRAIN_SECONDS", 60 if leaves_in_time else 0.2)
