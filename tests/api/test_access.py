@@ -1,4 +1,4 @@
-"""Who may call what: every route, every role; a route that is not in the table fails the test."""
+"""Access by role for every route; a route that is not in the table fails the test."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EVERYONE, READERS, SCANNERS, MEMBERS, ADMINS = (
     frozenset(["admin"]),
 )
 ACCESS = {
-    # Signing in and out is for those who are not signed in yet, or no longer.
+    # Signing in and out needs no credentials.
     "POST /auth/login": EVERYONE,
     "POST /auth/login-json": EVERYONE,
     "POST /auth/refresh": EVERYONE,
@@ -34,7 +34,7 @@ ACCESS = {
     "DELETE /auth/revoke-api-key": READERS,
     "GET /users": ADMINS,
     "POST /users": ADMINS,
-    # Themselves, that is; see below.
+    # Only their own account; see below.
     "GET /users/{user_id:int}": READERS,
     "PUT /users/{user_id:int}": READERS,
     "DELETE /users/{user_id:int}": ADMINS,
@@ -216,25 +216,25 @@ ACCESS = {
     "GET /health": EVERYONE,
     "GET /openapi.json": EVERYONE,
 }
-# Outside of /api/v1 nothing asks who one is, and nothing tells what anyone has.
+# Routes outside /api/v1 are public and return no data.
 OPEN = {
     "GET /health", "GET /health/live", "GET /health/ready", "GET /metrics", "GET /docs", "GET /docs/assets/{name:str}",
     "GET /", "GET /openapi.json", "GET /schema", "GET /schema/openapi.json", "GET /schema/{path:str}",
 }  # fmt: skip
-# What takes a sign-in: an API key is refused, whoever it belongs to.
+# Routes that need a session: every API key is refused.
 SIGNED_IN_ONLY = {"POST /auth/change-password"}
 ENDLESS = {"GET /events/stream", "GET /logs/stream", "GET /log/stream"}
 PEOPLE = ["nobody", *ROLES]
 
 
 def guarded(app: Litestar) -> list[tuple[Route, frozenset[str]]]:
-    """Routes that are not for everyone, and who may call them."""
+    """Routes that are not public, with the roles that may call them."""
     known = {str(route): route for route in routes(app) if route.path.startswith(API)}
     return [(known[name], allowed) for name, allowed in ACCESS.items() if allowed != EVERYONE]
 
 
 async def call(client: AsyncClient, route: Route, headers: dict[str, str], **id: Any) -> Response:
-    """Calls it with a body that it takes; what is not there is not found."""
+    """Calls a route with a valid body and ids that do not exist."""
     body = BODIES.get(str(route))
     return await client.request(route.method, address(route, **id), json=body, headers=headers)
 
@@ -259,7 +259,7 @@ async def test_every_route_allows_only_its_roles(
         for route, allowed in guarded(app):
             if str(route) in ENDLESS and name in allowed:
                 continue
-            # Nothing has this id, so that what is allowed does nothing and the next one finds the same.
+            # No object has this id, so that allowed calls change nothing.
             answer = await call(client, route, credentials[name], id=999_999)
             if name == "nobody":
                 refused(answer, 401, "Authentication required")

@@ -1,4 +1,4 @@
-"""`/events` over HTTP; the rules of the ledger behind it have tests of their own."""
+"""`/events` over HTTP; the rules of the ledger have separate tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.inventory import Json, get, made, new_item, new_location, refused, to
 
 
 def event(item: Json, location: Json | None, type: str = "add", quantity: float = 1, **more: Any) -> Json:
-    """An event as it is sent."""
+    """An event as sent by a client."""
     where = {} if location is None else {"location": {"id": location["id"]}}
     return {"type": type, "item": {"id": item["id"]}, **where, "quantity": quantity, **more}
 

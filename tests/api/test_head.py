@@ -10,7 +10,7 @@ from tests.api.routes import API, Route, address, routes
 
 pytestmark = pytest.mark.usefixtures("one_of_each")
 
-# Of every answer its own, or of the moment.
+# Different in every response.
 OWN = {"x-request-id", "date", "transfer-encoding", "content-length", "etag"}
 
 

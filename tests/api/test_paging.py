@@ -1,4 +1,4 @@
-"""Every list takes `skip` and `limit`, also `page` and `size`, and answers with and without the trailing slash."""
+"""Every list takes `skip` and `limit`, or `page` and `size`, with and without a trailing slash in the path."""
 
 from __future__ import annotations
 

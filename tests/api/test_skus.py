@@ -1,4 +1,4 @@
-"""`/skus` over HTTP; the rules of the ledger behind it have tests of their own."""
+"""`/skus` over HTTP; the rules of the ledger have separate tests."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ async def test_skus_are_listed_filtered_and_paged(member: AsyncClient) -> None:
         refused(await member.get("/skus/", params=wrong), 422, *wrong)
 
 
-async def test_counts_apply_at_their_time(member: AsyncClient) -> None:
+async def test_skus_are_listed_as_of_a_time(member: AsyncClient) -> None:
     item, shelf = await new_item(member), await new_location(member)
     where = {"item": {"id": item["id"]}, "location": {"id": shelf["id"]}}
     days = ("2026-01-10T00:00:00Z", "2026-01-20T00:00:00Z")

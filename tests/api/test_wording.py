@@ -20,7 +20,7 @@ from tests.inventory import Json, made, refused
 pytestmark = [pytest.mark.one_database, pytest.mark.usefixtures("one_of_each")]
 
 JSON = "application/json"
-# No enumeration has it and no pattern takes it, and its length is right for all of them.
+# In no enumeration, matching no pattern, and of a valid length for all of them.
 WRONG = " \n " * 3
 
 
@@ -30,7 +30,7 @@ def document(app: Litestar) -> Json:
 
 
 def fields(schema: Json, components: Json, at: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Json]]:
-    """Every field of a body that takes certain texts only, with the way to it."""
+    """Every field of a body with an enumeration or a pattern, with its path."""
     while "$ref" in schema:
         schema = components[schema["$ref"].rpartition("/")[2]]
     if at and ("enum" in schema or "pattern" in schema):
@@ -44,7 +44,7 @@ def fields(schema: Json, components: Json, at: tuple[Any, ...] = ()) -> Iterator
 
 
 def with_wrong(body: Any, at: tuple[Any, ...]) -> Any:
-    """The body with `WRONG` there."""
+    """The body with `WRONG` at the path."""
     body = copy.deepcopy(body)
     inner = body
     for step, following in pairwise((*at, None)):
@@ -57,8 +57,8 @@ def with_wrong(body: Any, at: tuple[Any, ...]) -> Any:
     return body
 
 
-def told(problem: Json) -> str:
-    """What is said of the one field; nothing in it is of Python's or a pattern's language."""
+def message_of(problem: Json) -> str:
+    """The message for the one field, checked to contain no Python types and no pattern."""
     (error,) = problem["errors"]
     for inside in ("regex", "\\", "`", "enum", "Expected", "^"):
         assert inside not in problem["detail"], problem
@@ -68,7 +68,7 @@ def told(problem: Json) -> str:
 
 
 def choices(message: str) -> set[str]:
-    """The values that a message names."""
+    """The values listed in a message."""
     assert message.startswith("must be one of ")
     return set(message.removeprefix("must be one of ").split(", "))
 
@@ -91,7 +91,7 @@ async def test_message_lists_allowed_values_of_each_body_field(document: Json, a
             name = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in at).lstrip(".")
             problem = refused(answer, 422)
             assert [error["field"] for error in problem["errors"]] == [name], (method, path)
-            message = told(problem)
+            message = message_of(problem)
             if "enum" in schema:
                 assert choices(message) == set(schema["enum"])
             else:
@@ -109,13 +109,13 @@ async def test_message_lists_allowed_values_of_a_filter(document: Json, admin: A
             if method != "GET" or parameter["in"] != "query" or not found:
                 continue
             problem = refused(await admin.get(_address(path), params={parameter["name"]: "nothing"}), 422)
-            assert choices(told(problem)) == set(found[0]["enum"])
+            assert choices(message_of(problem)) == set(found[0]["enum"])
             tried.add((path.removeprefix("/api/v1"), parameter["name"]))
     assert tried >= {("/jobs", "status"), ("/logs", "severity"), ("/documents", "kind")}
     assert tried >= {(path, "type") for path in ("/events", "/exports/events.csv")}
     assert tried >= {(path, "storage_type") for path in ("/items", "/locations", "/boxes", "/exports/items.csv")}
     assert "none of item, location" in refused(await admin.get("/skus?expand=item,places"), 422)["detail"]
-    # In any case, like everywhere; and parameters that nobody knows are passed over.
+    # In any case; unknown parameters are ignored.
     for path in (
         "/events?type=ADD",
         "/items?storage_type=Pantry",

@@ -1,4 +1,4 @@
-"""Whatever is sent to whichever route: a refusal that helps, nothing of the inside, and no trace in the data."""
+"""Invalid requests to every route: a helpful error without internals, and no change of the data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ JSON = {"Content-Type": "application/json"}
 LARGE_ID = 9_999_999_999_999_999_999
 INSIDES = ("traceback", "msgspec", "litestar", "sqlite", "asyncpg", "struct", "object at 0x", "exception")
 
-# Documents that no route takes.
+# Documents that no route accepts.
 NO_DOCUMENTS = {
     "broken": b'{"name": ',
     "bare words": b"hello",
@@ -38,7 +38,7 @@ NO_DOCUMENTS = {
     "NUL itself": b'{"name": "a\x00b"}',
     "XML": b"<name>x</name>",
 }
-# What no text and no number may be; JSON as it is sent.
+# Invalid as text and as number, as JSON.
 NO_TEXT = [r'"a\u0000b"', r'"\ud800"', r'"\udc00x"', '"' + "x" * 5000 + '"', '{"a": 1}', "[1]", "7", "true"]
 NO_NUMBER = ["-1", "1e400", "-1e400", "1e15", str(LARGE_ID), "1" * 40, '"many"', "{}", "[1]", "NaN", "Infinity"]
 # Of a command to print any payload is taken; `delta` may be negative.
@@ -49,25 +49,25 @@ pytestmark = pytest.mark.usefixtures("one_of_each")
 
 @pytest.fixture(autouse=True)
 async def nothing_changes(one_of_each: None, config: Config) -> AsyncIterator[None]:
-    """After the test every table holds what it held before it."""
+    """Checks that the test changes no table."""
     before = contents(config)
     yield
     assert contents(config) == before
 
 
 def contents(config: Config) -> dict[str, Any]:
-    # When a key was used last changes by using it; and a job that was refused says so.
+    # Using a key changes its time of last use, and a refused job is recorded.
     return {table: rows for table, rows in schema.contents(config).items() if table not in ("api_key", "job")}
 
 
 def writing(app: Litestar) -> list[tuple[Route, Any]]:
-    """Routes that take a JSON body, each with one."""
+    """Routes with a JSON body, each with a valid one."""
     known = {str(route): route for route in routes(app)}
     return [(known[name], body) for name, body in BODIES.items()]
 
 
 def check_refusal(answer: Response, what: object, *statuses: int) -> None:
-    """A problem, with words for people and nothing of the inside."""
+    """Checks for problem details with a message for people and no internals."""
     assert 400 <= answer.status_code < 500, (what, answer.status_code, answer.text)
     assert not statuses or answer.status_code in statuses, (what, answer.status_code, answer.text)
     assert answer.headers["content-type"] == PROBLEM, what
@@ -84,7 +84,7 @@ def check_refusal(answer: Response, what: object, *statuses: int) -> None:
 
 
 def leaves(body: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    """Every text and number of a body, with the way to it."""
+    """Every text and number of a body, with its path."""
     if isinstance(body, dict | list):
         for key, value in body.items() if isinstance(body, dict) else enumerate(body):
             yield from leaves(value, (*at, key))
@@ -93,7 +93,7 @@ def leaves(body: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...
 
 
 def with_leaf(body: Any, at: tuple[Any, ...], token: str) -> bytes:
-    """The body as JSON with one leaf replaced by what is no JSON of Python's making."""
+    """The body as JSON with one leaf replaced by a raw token."""
     changed = copy.deepcopy(body)
     inner = changed
     for key in at[:-1]:
@@ -104,7 +104,7 @@ def with_leaf(body: Any, at: tuple[Any, ...], token: str) -> bytes:
 
 def test_every_route_with_a_body_is_covered(app: Litestar) -> None:
     taking = {str(route) for route, handler in routes(app).items() if "data" in handler.parsed_fn_signature.parameters}
-    # Forms are not JSON: signing in by form has tests of its own.
+    # Forms are not JSON: signing in by form has separate tests.
     assert taking - {"POST /auth/login"} == set(BODIES)
 
 
@@ -114,7 +114,7 @@ async def test_body_of_wrong_type_is_rejected(app: Litestar, admin: AsyncClient)
         if body is not None:
             wrong |= {"nothing": b"", "null": b"null", "an empty object": b"{}"}
         if route.method in ("PUT", "PATCH"):
-            # A change of nothing is a change.
+            # An empty change is valid.
             wrong.pop("an empty object", None)
             wrong.pop("deep and whole")
         elif body is None:
@@ -131,7 +131,7 @@ async def test_invalid_text_or_number_is_rejected(app: Litestar, admin: AsyncCli
         for at, value in leaves(body or {}):
             tokens = NO_TEXT if isinstance(value, str) else NO_NUMBER
             if str(at[-1]).endswith(("id", "into")) and not isinstance(value, str):
-                # Large, but it could be one.
+                # Large, but valid.
                 tokens = [token for token in tokens if token != "1e15"]
             if at in FREE:
                 tokens = NO_TEXT[:3] if isinstance(value, str) else NO_NUMBER[1:]
@@ -190,7 +190,7 @@ async def test_body_of_ten_megabytes_is_rejected(app: Litestar, admin: AsyncClie
 
     for route, _ in writing(app):
         if "/backup/import/" in route.path:
-            # Dumps may be larger, and have a test of their own.
+            # Dumps may be larger, and have a separate test.
             continue
         check_refusal(await admin.request(route.method, address(route), content=large, headers=JSON), str(route), 413)
         answer = await admin.request(route.method, address(route), content=in_pieces(), headers=JSON)
@@ -211,7 +211,7 @@ async def test_more_than_a_thousand_events_are_rejected(admin: AsyncClient) -> N
 
 
 async def test_unknown_ids_are_404_and_invalid_ids_422(app: Litestar, admin: AsyncClient) -> None:
-    # No events and no users by these ids: a list of nothing is no answer either.
+    # Lists filtered by an unknown id return 404, not an empty list.
     for route in routes(app):
         if ":int}" not in route.path:
             continue

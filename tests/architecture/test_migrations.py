@@ -1,4 +1,4 @@
-"""The migrations: the same schema on both dialects, and every step can be taken back."""
+"""The migrations: the same schema on both dialects, and a rollback for each."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_rollback_is_rejected_after_move_between_units(config: Config, environ: 
     with pytest.raises(Unavailable, match=r"0018.*moved between two units.*Restore an older backup"):
         rollback(config, "0018", force=True)
     assert schema.contents(config) == before
-    # yoyo's own command is refused as well.
+    # yoyo's own command is rejected as well.
     old = Yoyo(config, environ["STOCKY_DATABASE_URL"])
     with pytest.raises(old.backend.DatabaseError, match="moved between two units"):
         old.steps(18, "rollback")

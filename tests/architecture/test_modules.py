@@ -1,4 +1,4 @@
-"""The shape of the package: what may import what, and how large a module may be."""
+"""The structure of the package: allowed imports, and the maximum length of a module."""
 
 from __future__ import annotations
 

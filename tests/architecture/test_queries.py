@@ -1,4 +1,4 @@
-"""The SQL of `sql/`: every query is used, exists, says what it is for, and is understood by its database."""
+"""The SQL of `sql/`: every query exists, is used, has a comment, and is valid on its database."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STAR = re.compile(r"(?i)\b(?:SELECT|DISTINCT|RETURNING)\s+\*|\.\*|,\s*\*")
 
 def _called() -> set[str]:
     called = set().union(*(called_queries(name) for name in modules() if not is_in(name, ("stocky.db",))))
-    # Backups also speak to drivers directly, in SQL, which is no name.
+    # Backups also pass SQL, which is not a name, to the drivers.
     return {name for name in called if NAME.fullmatch(name)}
 
 

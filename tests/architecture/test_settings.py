@@ -1,4 +1,4 @@
-"""The README's table of settings is the settings."""
+"""The README's table lists exactly the settings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ROW = re.compile(r"^\| `(?P<name>STOCKY_\w+)`(?: \(`(?P<platform>\w+)`\))? \|", 
 
 
 def _settings() -> dict[str, tuple[str | None, bool]]:
-    """What `config` reads: by name, the platform's name for it and whether it is a secret."""
+    """The settings that `config` reads, with the platform's name for each and whether it is a secret."""
     found = {}
     for node in ast.walk(modules()["stocky.config"]):
         if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):

@@ -1,4 +1,4 @@
-"""`stocky backup`, `verify`, `restore` and `copy`, as a person types them."""
+"""The commands `stocky backup`, `verify`, `restore` and `copy`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.serving import Server
 pytestmark = pytest.mark.one_postgres
 
 NOW = "'2026-01-01T00:00:00.000000Z'"
-# When a dump was taken, and where Postgres goes on counting: behind the last row, or behind one that is gone.
+# The time of a dump, and Postgres's next sequence values: after the last row, or after a deleted one.
 NOT_COPIED = ("-- taken_at: ", "SELECT pg_catalog.setval(")
 
 
@@ -144,7 +144,7 @@ def test_restore_into_served_sqlite_file_is_rejected(
         assert "stop it" in done.stderr
         assert places(config) == ["After", "Before"]
     else:
-        # Its processes pause for the moment of it.
+        # The serving processes pause during the restore.
         assert done.returncode == 0, done.stderr
         assert places(config) == ["Before"]
 
@@ -185,7 +185,7 @@ def test_copy_to_the_other_dialect_and_back_is_lossless(
             assert stocky(each, "backup", "-o", str(file)).returncode == 0
             text = gzip.decompress(file.read_bytes()).decode()
             dumps.append([line for line in text.splitlines() if not line.startswith(NOT_COPIED)])
-        # The last line has a checksum of all above it, also of the time; and of each table, which has to be the same.
+        # The last line has a checksum of everything above, including the time, and one per table, which must be equal.
         one, other = (json.loads(dump.pop().removeprefix("-- complete: ")) for dump in dumps)
         assert dumps[0] == dumps[1]
         assert one["tables"] == other["tables"]

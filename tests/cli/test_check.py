@@ -1,4 +1,4 @@
-"""`stocky check` says what it checked of a database that is whole, and finds each way in which one is not."""
+"""`stocky check` reports what it checked of a sound database, and finds each kind of fault."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""File systems without hard links, renameat2 or flock: the kernel refuses the calls, and everything works all the same.
+"""File systems without hard links, renameat2 or flock: the kernel refuses the calls, and everything still works.
 
 A directory that cannot be synced is tried by hand only, since the filter cannot tell a directory from a file.
 """
@@ -24,12 +24,12 @@ WITHOUT = "link,renameat2,flock"
 
 
 def refused(calls: str) -> list[str]:
-    """What runs `stocky` under a kernel that refuses these calls."""
+    """The command that runs `stocky` with these calls refused by the kernel."""
     return [sys.executable, "-m", "tests.cli.refusing", calls, sys.executable, "-m", "stocky"]
 
 
 def run_refused(calls: str, environ: dict[str, str], cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """`stocky …` under such a kernel, run to its end."""
+    """Runs `stocky …` with refused calls to its end."""
     return subprocess.run(
         [*refused(calls), *arguments],
         cwd=cwd,

@@ -1,4 +1,4 @@
-"""Where `stocky serve` listens: on IPv4 and IPv6, or on a unix socket; and how the image asks whether it is ready."""
+"""`stocky serve` listens on IPv4 and IPv6, or on a unix socket; and the image's health check."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_brackets_around_address_are_ignored(environ: dict[str, str]) -> None:
 
 @contextmanager
 def on_a_socket(environ: dict[str, str], path: Path) -> Iterator[subprocess.Popen[str]]:
-    """A `stocky serve` that says that it is ready on that path."""
+    """A `stocky serve` that logs that it is ready on that path."""
     process = subprocess.Popen(
         [sys.executable, "-m", "stocky", "serve"],
         env=environment(environ | {"STOCKY_UDS": str(path)}),
@@ -123,7 +123,7 @@ def test_health_check_fails_when_not_ready() -> None:
         connection, _ = listener.accept()
         with connection:
             request = b""
-            # bash may send it line by line, and must not be writing any more when the connection closes.
+            # bash may send it line by line, and must have finished writing when the connection closes.
             while not request.endswith(b"\r\n\r\n"):
                 received = connection.recv(100)
                 assert received

@@ -1,4 +1,4 @@
-"""The database file is lost: nothing is acknowledged into nothing, and no start makes an empty one in its place."""
+"""A lost database file: nothing more is acknowledged, and no start creates an empty one in its place."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def scan(server: Server, key: str, event_id: str) -> httpx.Response:
 
 
 def set_up(server: Server, key: str) -> None:
-    """A shelf, and the scanner that books to it."""
+    """A location, and the scanner that books to it."""
     headers = {"X-API-Key": key}
     place = httpx.post(f"{server.api}/locations/", headers=headers, json={"name": "A", "storage_type": "pantry"})
     state = {"mode": "add", "location_id": place.json()["id"]}
@@ -47,7 +47,7 @@ def events_in(file: Path) -> set[str]:
 
 
 def rescued(directory: Path, server: Server) -> Path:
-    """The file that the open database was written to, once the log says that it is whole."""
+    """The file that the open database was rescued to, once the log reports it."""
     deadline = time.monotonic() + SECONDS
     while "All that was recorded until then is in" not in server.log:
         assert time.monotonic() < deadline, server.log
@@ -102,7 +102,7 @@ def test_after_file_loss_nothing_is_acknowledged_and_data_is_rescued(
     assert str(file) in server.log
     assert "Traceback" not in server.log
     assert events_in(file) == acknowledged
-    # As the log says.
+    # The steps in the log.
     for suffix in ("", "-wal", "-shm"):
         database.with_name(f"{database.name}{suffix}").unlink(missing_ok=True)
     shutil.move(file, database)
@@ -117,7 +117,7 @@ def test_failed_rescue_is_logged_with_manual_commands(
     serve: Serve, environ: dict[str, str], keys: dict[str, str], tmp_path: Path
 ) -> None:
     database, saved = tmp_path / "stocky.db", tmp_path / "saved.db"
-    # A file where the directory should be: nothing can be written there, by no user.
+    # A file in place of the directory: no user can write there.
     (tmp_path / "backups").write_text("in the way")
     with serve() as server:
         set_up(server, keys["admin"])
@@ -139,7 +139,7 @@ def test_failed_rescue_is_logged_with_manual_commands(
 def test_start_with_lost_database_is_rejected_without_new_database_option(tmp_path: Path) -> None:
     environ = {"STOCKY_DATA_DIR": str(tmp_path)}
     assert stocky(environ, "migrate").returncode == 0
-    # Made by the first start; whoever never had it has lost nothing that can be seen.
+    # Created by the first start; without it there is no sign of a loss.
     (tmp_path / "secret-key").write_text("k" * 64)
     (tmp_path / "stocky.db").unlink()
     for arguments in (["migrate"], ["serve", "--port", "0"], ["check"], ["backup"], ["migrate", "--repair"], CREATE):
@@ -158,7 +158,7 @@ def test_start_with_lost_database_is_rejected_without_new_database_option(tmp_pa
 def test_backups_and_wal_are_signs_of_a_lost_database(tmp_path: Path, sign: str) -> None:
     (tmp_path / sign).parent.mkdir(exist_ok=True)
     (tmp_path / sign).write_bytes(b"something")
-    # An empty file is no database either.
+    # An empty file is not a database either.
     (tmp_path / "stocky.db").touch()
     environ = {"STOCKY_DATA_DIR": str(tmp_path)}
     answer = stocky(environ, "migrate")

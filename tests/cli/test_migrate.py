@@ -1,4 +1,4 @@
-"""`stocky migrate` goes forward, shows where it is, and goes back only when no rows are lost."""
+"""`stocky migrate` migrates, lists migrations, and rolls back only when no rows are lost."""
 
 from __future__ import annotations
 
@@ -119,10 +119,10 @@ def test_migration_without_backup_needs_no_backup_option(empty_environ: dict[str
     assert (len(told["applied"]), told["backup"]) == (schema_version(config.dialect) - 8, None)
 
 
-def test_repeated_failed_starts_make_one_backup(empty_environ: dict[str, str]) -> None:
+def test_repeated_failed_starts_keep_few_backups(empty_environ: dict[str, str]) -> None:
     config = load(empty_environ)
     make_old(config, 8)
-    # The migration makes an index of this name.
+    # The migration creates an index of this name.
     schema.run(config, "CREATE TABLE document_by_item (id INTEGER)")
     for _ in range(migrating.KEPT + 2):
         with pytest.raises(Unavailable, match="0009"):

@@ -1,4 +1,4 @@
-"""Databases that an older Stocky, or yoyo itself, left half migrated: told of, and repaired without losing a row."""
+"""Databases that an older Stocky, or yoyo, left half migrated are reported, and repaired without losing a row."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LOCK = "INSERT INTO yoyo_lock (locked, ctime, pid) VALUES (1, '2026-01-31 12:00:
 
 
 class Yoyo:
-    """yoyo on its own connection, whose every call commits by itself, as an older Stocky called it."""
+    """yoyo on its own connection, where every call commits, as an older Stocky used it."""
 
     def __init__(self, config: Config, url: str) -> None:
         scheme, _, rest = url.partition("://")
@@ -32,7 +32,7 @@ class Yoyo:
         self.migrations = MigrationList(sorted(yoyo.read_migrations(*folders), key=lambda each: each.id))
 
     def steps(self, number: int, direction: str = "apply") -> None:
-        """The statements of a migration, as a process killed before it recorded them left them."""
+        """Runs the statements of a migration without recording it, like a killed process."""
         self.migrations[number - 1].process_steps(self.backend, direction)
 
     def log(self, number: int, operation: str = "apply") -> None:
@@ -95,7 +95,7 @@ HALF_WAY: list[Callable[[Yoyo], None]] = [
 
 
 def close(old: Yoyo) -> None:
-    """yoyo leaves its ways to read and write times behind in the driver."""
+    """Restores the driver's time formats, which yoyo changes."""
     from stocky.db.sqlite_file import register_time_formats
 
     old.backend.connection.close()
@@ -168,7 +168,7 @@ def test_missing_checksums_are_stored_by_start_and_repair(environ: dict[str, str
 
 def test_repair_does_not_change_sound_database(environ: dict[str, str]) -> None:
     config = load(environ)
-    # What others made in it does not count.
+    # Objects of other programs are ignored.
     schema.run(config, "CREATE TABLE of_others (id INTEGER)")
     schema.run(config, "CREATE INDEX of_others_too ON item (description)")
     rows = schema.contents(config)
@@ -199,7 +199,7 @@ def test_repair_creates_no_database(dialect: str, empty_environ: dict[str, str])
 def test_failed_migration_changes_nothing(empty_environ: dict[str, str]) -> None:
     config = load(empty_environ)
     make_old(config, VERSION)
-    # The one after the next makes a table of this name; the next has succeeded by then.
+    # The second pending migration creates a table of this name; the first has succeeded by then.
     schema.run(config, "CREATE TABLE document (id INTEGER)")
     rows, shape, applied = data(config), schema.columns(config), list_migrations(config)
     with pytest.raises(Unavailable, match=r"0009\.documents failed, and nothing was changed: .*already exists"):

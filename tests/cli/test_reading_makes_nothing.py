@@ -1,4 +1,4 @@
-"""A command that only reads makes no file and no directory, wherever it runs and whatever comes of it."""
+"""A command that only reads creates no file and no directory, wherever it runs and whatever its result."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.cli.running import environment, stocky
 
 
 def listed(directory: Path) -> list[str]:
-    """Everything below a directory, but for what Python compiles."""
+    """Everything below a directory, except compiled Python files."""
     return sorted(str(each.relative_to(directory)) for each in directory.rglob("*"))
 
 
@@ -35,7 +35,7 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def dump(environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A dump of a whole database, lying somewhere else."""
+    """A dump of a whole database in another directory."""
     file = tmp_path_factory.mktemp("dumps") / "all.sql.gz"
     assert stocky(environ, "backup", "-o", str(file)).returncode == 0
     return file
@@ -86,7 +86,7 @@ def test_reading_commands_leave_no_files(environ: dict[str, str], tmp_path: Path
 
 
 def _piped(environ: dict[str, str], arguments: list[str]) -> subprocess.CompletedProcess[bytes]:
-    """What a command writes is not text."""
+    """Runs a command whose output is binary."""
     return subprocess.run(
         [sys.executable, "-m", "stocky", *arguments],
         env=environment(environ),

@@ -1,4 +1,4 @@
-"""The kept secret key: made by the first start and no earlier, and refused when something has happened to it."""
+"""The stored secret key: created by the first start and not earlier, and rejected when it is damaged."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_empty_settings_file_is_named(tmp_path: Path, name: str) -> None:
     assert refused.value.problems == [f"{name}_FILE: {file} is empty"]
 
 
-def test_only_the_server_creates_a_key(tmp_path: Path) -> None:
+def test_loading_settings_creates_no_key(tmp_path: Path) -> None:
     environ = {"STOCKY_DATA_DIR": str(tmp_path / "data")}
     config = load(environ)
     assert config.secret_key == ""
@@ -63,7 +63,7 @@ def test_first_key_is_used_on_file_system_without_hard_links(
     def refuse(*arguments: object) -> None:
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
-    # As exFAT does. That the kernel itself refuses is tried in test_file_systems.
+    # As on exFAT; test_file_systems tests it with a kernel that refuses.
     monkeypatch.setattr(os, "link", refuse)
     if not has_renameat2:
         monkeypatch.setattr(disk, "_renameat2", lambda: None)

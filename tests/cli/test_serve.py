@@ -1,4 +1,4 @@
-"""A real `stocky serve`: it is ready soon, ends cleanly while it is busy, and says what is wrong in one line."""
+"""A real `stocky serve`: it starts fast, stops cleanly under load, and reports failures in one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Under a base path: every address that is answered begins with it, whether the proxy strips it or leaves it on."""
+"""With a base path, all returned addresses begin with it, whether or not the proxy strips it from requests."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def app(config: Config) -> AsyncIterator[Litestar]:
 
 @pytest.fixture(params=["", BASE], ids=["stripped", "left on"])
 async def proxied(app: Litestar, keys: dict[str, str], request: pytest.FixtureRequest) -> AsyncIterator[AsyncClient]:
-    """A client whose requests come as a proxy sends them on."""
+    """A client that sends requests like a proxy."""
     async with AsyncClient(
         transport=ASGITransport(app=app),
         base_url=f"http://stocky.test{request.param}",

@@ -1,4 +1,4 @@
-"""HEAD on a real connection: the length of a file without the file, and no stream that goes on."""
+"""HEAD on a real connection: the length of a file without the file, and streams that end."""
 
 from __future__ import annotations
 

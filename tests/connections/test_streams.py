@@ -1,4 +1,4 @@
-"""A user has only so many live streams, whatever they are of; others have theirs."""
+"""Live streams are limited per user, across all kinds; other users are not affected."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.one_database
 
 
 async def _open(listening: Listening, path: str, key: str) -> tuple[int, bytes, Any]:
-    """The status and head of the answer, and the connection, on which the stream stays open."""
+    """The status and head of the response, and the connection with the open stream."""
     reader, writer = await listening.connect()
     writer.write(f"GET /api/v1{path} HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\n\r\n".encode())
     head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)

@@ -1,4 +1,4 @@
-"""The address of a Postgres database: what is understood, what is named, and that no message tells of a password."""
+"""The address of a Postgres database: accepted notations, messages for wrong ones, and no password in a message."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PIECES = ("hunter", "horse", "battery")
 
 
 def problems(directory: Path, **given: str) -> list[str]:
-    """What `load` says of these settings."""
+    """The problems that `load` reports for these settings."""
     with pytest.raises(ConfigError) as error:
         load({"STOCKY_DATA_DIR": str(directory), **given})
     return error.value.problems
@@ -69,7 +69,7 @@ def test_address_is_parsed_in_every_notation(written: str, tmp_path: Path) -> No
 def test_hosts_are_names_addresses_or_socket_directories(written: str, hosts: tuple[Any, ...]) -> None:
     assert parse(written).hosts == hosts
     assert parse(parse(written).url) == parse(written)
-    # libpq understands the form that is kept.
+    # libpq accepts the stored form.
     theirs = psycopg.conninfo.conninfo_to_dict(parse(written).url)
     assert theirs.get("host", "") == ",".join(host for host, _ in hosts)
 
@@ -138,7 +138,7 @@ def test_address_parts_may_be_separate_settings(tmp_path: Path) -> None:
     }
     config = load(parts)
     assert config.database_url == "postgresql://st%40cky:%40%2F%23%3F%25@db.example.org:5432/stocky"
-    # What a platform sets gives way to Stocky's own.
+    # Stocky's own setting takes precedence over a platform's.
     assert load(parts | {"DATABASE_URL": "postgresql://other/other"}) == config
     more = {"STOCKY_DATABASE_HOST": "a,/run/postgresql,::1", "STOCKY_DATABASE_PORT": "5432,5433,5434"}
     assert parse(load(parts | more).database_url).hosts == (("a", 5432), ("/run/postgresql", 5433), ("::1", 5434))
@@ -192,7 +192,7 @@ def test_conflicting_settings_are_named(given: dict[str, str], named: str, tmp_p
     assert named in told
 
 
-# Everything that libpq has and Stocky knows, with values that this machine's servers can take.
+# Every parameter of libpq that Stocky knows, with values that the test servers accept.
 ALL_PARAMETERS = (
     "sslmode=prefer&channel_binding=prefer&gssencmode=disable&sslsni=1&connect_timeout=7&client_encoding=utf8"
     "&keepalives=1&keepalives_idle=31&keepalives_interval=11&keepalives_count=3&tcp_user_timeout=12345"
@@ -227,7 +227,7 @@ async def test_unreachable_host_is_skipped(dialect: str, config: Config, tmp_pat
     if dialect == "sqlite":
         pytest.skip("SQLite has a path")
     address = parse(config.database_url)
-    # A server that takes the connection and says nothing, as one whose machine has just died.
+    # A server that accepts the connection but never answers, like a crashed machine.
     silent = socket.create_server(("127.0.0.1", 0))
     dead = silent.getsockname()[1]
     hosts = (("127.0.0.1", 1), ("127.0.0.1", dead), *address.hosts)

@@ -1,4 +1,4 @@
-"""Slow reads wait for one another, and for nobody else: scans, callers, readiness and short reads go on."""
+"""Slow reads wait only for each other: scans, authentication, readiness and short reads continue."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def test_scans_and_short_reads_continue_while_all_long_read_connections_ar
             refused = await member.get(path)
             assert (refused.status_code, refused.headers["retry-after"]) == (503, "5"), path
             assert "try again" in refused.json()["detail"]
-        # Nothing that is remembered of the caller helps.
+        # Without cached credentials.
         app.state.identities._start_over()
         scan = made(await scanner.post("/scanner/scan", json={"upc": "40063813", "scanner_id": "hand-1"}))
         assert scan["success"]
@@ -66,7 +66,7 @@ async def test_connections_are_assigned_in_request_order() -> None:
                 await asyncio.sleep(0)
 
     await asyncio.gather(*(page_after_page(reader) for reader in range(4)))
-    # A reader that asks for its next page at once goes to the end of the queue.
+    # A reader that requests its next page at once goes to the end of the queue.
     assert [sorted(served[start : start + 4]) for start in (0, 4, 8)] == [[0, 1, 2, 3]] * 3
 
 

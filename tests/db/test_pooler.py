@@ -1,4 +1,4 @@
-"""Behind a real PgBouncer: all of Stocky works in transaction mode with a direct address, and in session mode alone."""
+"""Behind a real PgBouncer: Stocky works in transaction mode with a direct address, and in session mode without one."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ DIALECT = "postgres-embedded"
 
 @pytest.fixture
 def server_url(databases: TestDatabases, tmp_path: Path) -> Iterator[str]:
-    """The address of the server itself, on a database of this test's own."""
+    """The server's own address, with a separate database for the test."""
     with databases.copy(DIALECT, tmp_path) as url:
         yield url
 
 
 @pytest.fixture(params=["transaction", "session"])
 def environ(request: pytest.FixtureRequest, server_url: str, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The settings of a Stocky behind a PgBouncer in either mode, as the README has them."""
+    """The settings of a Stocky behind a PgBouncer in either mode, as in the README."""
     with pgbouncer(server_url, request.param) as url:
         direct = {"STOCKY_DATABASE_DIRECT_URL": server_url} if request.param == "transaction" else {}
         yield settings(url, tmp_path) | direct
@@ -136,7 +136,7 @@ def test_transaction_mode_without_direct_address_is_rejected_in_one_line(server_
             done = stocky(settings(url, tmp_path), *command)
             assert done.returncode == 1, command
             assert done.stderr == f"stocky: {NO_SESSION}\n"
-        # Nor is the pooler a direct address.
+        # A pooler's address is not a direct address either.
         done = stocky(settings(url, tmp_path) | {"STOCKY_DATABASE_DIRECT_URL": url}, "migrate", "--check")
         assert done.stderr == f"stocky: {NO_SESSION}\n"
 
@@ -228,7 +228,7 @@ async def test_no_state_remains_on_server_connection_behind_pooler(server_url: s
 
 @pytest.fixture
 def certificate() -> Iterator[dict[str, Path]]:
-    """A certificate of 127.0.0.1 that is its own authority, its key, and another authority; anyone may read them."""
+    """A self-signed certificate of 127.0.0.1, its key, and another authority, all world-readable."""
     with tempfile.TemporaryDirectory(prefix="stocky-tls-") as made:
         directory = Path(made)
         directory.chmod(0o755)
@@ -282,7 +282,7 @@ async def test_both_drivers_verify_certificate_by_address_parameters(
             f"sslmode=verify-full&sslrootcert={bad}",
             f"sslmode=verify-ca&sslrootcert={bad}",
             "sslrootcert=system&sslmode=verify-full",
-            # Without channel binding the certificate has to prove who is there, and nobody vouches for this one.
+            # Without channel binding the certificate must be trusted, and this one is not.
             "sslmode=require&channel_binding=require",
         ):
             config = load(settings(f"{url}?{parameters}", tmp_path))

@@ -1,4 +1,4 @@
-"""What Postgres refuses, and what it ends in the middle, is told in words with a status that says: send it again."""
+"""Errors of Postgres and aborted statements are reported with a reason, and with 503 where a retry is right."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ async def test_number_out_of_driver_range_is_invalid(other: Session, database: D
 
 
 def of_refused_user(config: Config) -> str:
-    """The same database, for a user that its server does not know."""
+    """The same database with an unknown user."""
     address = urlsplit(config.database_url)
     return address._replace(netloc=f"stocky_test_refused@{address.netloc.rpartition('@')[2]}").geturl()
 
@@ -156,7 +156,7 @@ async def test_refused_login_is_503_with_reason(other: Session, config: Config) 
 
 async def test_merge_ended_by_deadlock_is_retried(other: Session, member: AsyncClient) -> None:
     item, into = await new_item(member), await new_item(member, "Tea")
-    # The session's own look for deadlocks comes later, so that the merge is the one that Postgres ends.
+    # The session's own deadlock check comes later, so that Postgres ends the merge.
     await other.execute("SET deadlock_timeout = '60s'")
     await other.execute(f"BEGIN; SELECT 1 FROM item WHERE id = {into['id']} FOR UPDATE")
     merge = asyncio.create_task(member.post(f"/items/{item['id']}/merge", json={"into": into["id"]}))
@@ -204,7 +204,7 @@ async def test_command_reports_timeout_in_one_line(
 async def test_command_reports_refused_login_in_one_line(other: Session, config: Config, tmp_path: Path) -> None:
     for arguments in (("check",), ("migrate",), ("backup",)):
         ran = await asyncio.to_thread(command, of_refused_user(config), tmp_path, *arguments)
-        # In the server's words.
+        # The server's message.
         expect_one_line(ran, "Cannot connect to the database", "stocky_test_refused", "Check STOCKY_DATABASE_URL")
 
 
@@ -227,7 +227,7 @@ async def test_copy_names_unreachable_argument(config: Config, tmp_path: Path, a
 
 
 def expect_one_line(ran: subprocess.CompletedProcess[str], *words: str) -> None:
-    """A command failed with one line that begins with its name."""
+    """Checks that a command failed with one line that begins with its name."""
     assert ran.returncode == 1, ran
     assert "Traceback" not in ran.stderr
     lines = [line for line in ran.stderr.splitlines() if line.startswith("stocky: ")]

@@ -1,4 +1,4 @@
-"""What one piece of work reads: all of it as it was at one moment, whatever is committed meanwhile."""
+"""All queries of one piece of work see one snapshot, whatever is committed meanwhile."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ADD_LOCATION = (
 
 async def test_all_queries_of_a_read_see_one_snapshot(database: Database, config: Config) -> None:
     async def around(tx: Connection, change: Callable[[], object]) -> tuple[list[Any], list[Any]]:
-        """What there is before and after the change."""
+        """The rows before and after the change."""
         before = await tx.rows("list_spots")
         await tx.compute(change)
         return list(before), list(await tx.rows("list_spots"))

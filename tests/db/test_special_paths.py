@@ -1,4 +1,4 @@
-"""Directories whose names mean something in a URL: everything stays in them, and nothing is made beside them."""
+"""Directories with special characters of URLs in their names: no file is created outside them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two transactions on one Postgres that commit in another order than their ids were handed out in."""
+"""Two transactions on one Postgres that commit in another order than that of their ids."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.db.postgres_session import session
 from tests.live.reading import Reader, following
 from tests.stock.stockroom import Stockroom
 
-# Long enough for an event that should not be told to be told.
+# Long enough for an event to be sent by mistake.
 A_WHILE = 0.5
 
 
@@ -44,7 +44,7 @@ class Writer:
         self._stack = stack
 
     async def event(self) -> tuple[int, AsyncExitStack]:
-        """The id of an event that is not committed; closing what comes with it commits it."""
+        """The id of an uncommitted event, with an exit stack that commits it when closed."""
         item, place = await self._stockroom.item(), await self._stockroom.place()
         stack = await self._stack.enter_async_context(AsyncExitStack())
         tx = await stack.enter_async_context(self._stockroom.database.transaction())
@@ -60,18 +60,18 @@ class Writer:
 
 
 async def _roll_back(transaction: AsyncExitStack) -> None:
-    """Ends it as a failure inside would."""
+    """Ends the transaction like a failure inside it."""
     with pytest.raises(RuntimeError, match="on purpose"):
         async with transaction:
             raise RuntimeError("on purpose")
 
 
 async def _receives_nothing(reader: Reader) -> asyncio.Task[list[int]]:
-    """What the reader is about to hear next, after it has heard nothing for a while."""
-    heard = asyncio.create_task(reader.ids(1))
+    """Checks that the reader receives nothing for a while; returns the task that waits for the next events."""
+    received = asyncio.create_task(reader.ids(1))
     await asyncio.sleep(A_WHILE)
-    assert not heard.done()
-    return heard
+    assert not received.done()
+    return received
 
 
 async def test_later_id_committed_first_waits_for_earlier_id(app: Litestar, writer: Writer) -> None:
@@ -80,9 +80,9 @@ async def test_later_id_committed_first_waits_for_earlier_id(app: Litestar, writ
         early, transaction = await writer.event()
         late = await writer.committed()
         assert early < late
-        heard = await _receives_nothing(reader)
+        received = await _receives_nothing(reader)
         await transaction.aclose()
-        assert await heard == [early]
+        assert await received == [early]
         assert await reader.ids(1) == [late]
 
 
@@ -91,10 +91,10 @@ async def test_rolled_back_id_does_not_block_the_stream(app: Litestar, writer: W
         await reader.next("ready")
         _, transaction = await writer.event()
         late = await writer.committed()
-        heard = await _receives_nothing(reader)
+        received = await _receives_nothing(reader)
         await _roll_back(transaction)
-        assert await heard == [late]
-        # The gap is there for good, and nobody waits at it again.
+        assert await received == [late]
+        # The gap is permanent, and nothing waits for it again.
         assert [await writer.committed()] == await reader.ids(1)
 
 
@@ -107,14 +107,14 @@ async def test_events_committed_in_any_order_are_each_sent_once(app: Litestar, w
             await begun[number][1].aclose()
         await _roll_back(begun[1][1])
         assert await reader.ids(1) == kept[:1]
-        # Whose the next gap is nobody can tell, so all who write are waited for.
-        heard = await _receives_nothing(reader)
+        # The owner of the next gap is unknown, so the stream waits for all writers.
+        received = await _receives_nothing(reader)
         await _roll_back(begun[3][1])
-        assert await heard + await reader.ids(1) == kept[1:]
+        assert await received + await reader.ids(1) == kept[1:]
 
 
 async def test_event_committed_after_stream_start_is_sent(app: Litestar, writer: Writer) -> None:
-    """Or else its position is after it: who reads the stock after `ready` and the stream has it once."""
+    """Or it is before the stream's position: a client that reads the stock after `ready` has it exactly once."""
     early, transaction = await writer.event()
     late = await writer.committed()
     async with following(app) as reader:
@@ -152,7 +152,7 @@ async def test_transaction_of_another_program_does_not_block_the_stream(
             await reader.next("ready")
             _, transaction = await writer.event()
             await _roll_back(transaction)
-            # Behind a gap.
+            # After a gap.
             assert [await writer.committed()] == await reader.ids(1)
 
 
@@ -164,7 +164,7 @@ async def test_log_names_the_awaited_transaction(
         await reader.next("ready")
         early, transaction = await writer.event()
         late = await writer.committed()
-        heard = await _receives_nothing(reader)
+        received = await _receives_nothing(reader)
         await transaction.aclose()
-        assert await heard + await reader.ids(1) == [early, late]
+        assert await received + await reader.ids(1) == [early, late]
     assert any("(stocky, idle in transaction, transaction since" in record.getMessage() for record in caplog.records)

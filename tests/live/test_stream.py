@@ -1,4 +1,4 @@
-"""`/events/stream` inside one process: what it sends, where it goes on, and when it ends."""
+"""`/events/stream` inside one process: what it sends, where it resumes, and when it ends."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ async def test_heartbeat_is_sent_without_events(
     assert b"event: ready" in await anext(stream)
     [id] = await _post(member, tea, shelf)
     async with asyncio.timeout(60):
-        # Nothing it wants: but who comes back need not begin where it began.
+        # No matching event, but the heartbeat has the newest position.
         while f"id: {id}\n".encode() not in (message := await anext(stream)):
             pass
     assert message.startswith(b": still here\n")

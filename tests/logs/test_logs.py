@@ -1,4 +1,4 @@
-"""The log in memory: bounded, told apart by filters, followed live, for admins."""
+"""The log in memory: bounded, filtered, followed live, for admins."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LOGGER = logging.getLogger("tests.logs.somewhere")
 
 @pytest.fixture
 def attached() -> Iterator[Callable[[MemoryLog], MemoryLog]]:
-    """Lets a memory log hear the logger of these tests."""
+    """Attaches a memory log to the logger of these tests."""
     logs: list[MemoryLog] = []
     level = LOGGER.level
 

@@ -1,4 +1,4 @@
-"""No secret gets into a log, wherever in a record it stands."""
+"""No secret gets into a log, in any part of a record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Health tells what is true: what does not work is 503 with its reason, and well again when it works again."""
+"""Health checks: a failure is 503 with its reason, and 200 again after it is fixed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from stocky.monitoring import readiness
 
 @pytest.fixture(autouse=True)
 def _fresh_checks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readiness, "KEPT_SECONDS", 0.0)
+    monkeypatch.setattr(readiness, "CACHED_SECONDS", 0.0)
 
 
 async def test_every_health_endpoint_reports_ready(root: AsyncClient, client: AsyncClient) -> None:
@@ -31,7 +31,7 @@ async def test_every_health_endpoint_reports_ready(root: AsyncClient, client: As
 
 
 def _another_program(config: Config) -> sqlite3.Connection | psycopg.Connection:
-    """A connection beside Stocky's. On SQLite use it off the loop: Stocky may be about to end a transaction there."""
+    """Another connection. On SQLite use it off the loop, where Stocky may be about to end a transaction."""
     if config.dialect == "sqlite":
         return sqlite3.connect(config.sqlite_path, check_same_thread=False)
     return psycopg.connect(config.database_url)
@@ -51,11 +51,11 @@ async def _expect_not_ready(root: AsyncClient, check: str, words: str) -> None:
 async def test_missing_data_directory_is_not_ready_until_it_is_back(
     root: AsyncClient, app: Litestar, config: Config, tmp_path: Path
 ) -> None:
-    # One without the database: that is another check, which a database that is back does not satisfy again.
+    # A data directory without the database, whose own check would fail for good.
     data_dir, aside = tmp_path / "data", tmp_path / "aside"
     data_dir.mkdir()
     app.state.readiness = readiness.Readiness(app.state.database, msgspec.structs.replace(config, data_dir=data_dir))
-    # Moved rather than made read-only: root may write to a read-only directory.
+    # Moved instead of made read-only, since root may write to a read-only directory.
     os.rename(data_dir, aside)
     await _expect_not_ready(root, "data_directory", "cannot be written")
     os.rename(aside, data_dir)
@@ -112,7 +112,7 @@ async def test_read_only_database_is_not_ready(root: AsyncClient, app: Litestar,
 async def test_checks_leave_no_files_and_are_cached(
     root: AsyncClient, app: Litestar, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(readiness, "KEPT_SECONDS", 60.0)
+    monkeypatch.setattr(readiness, "CACHED_SECONDS", 60.0)
     files = sorted(config.data_dir.iterdir())
     async with app.state.database.read() as read:
         before = await read.value("get_auth_revision")

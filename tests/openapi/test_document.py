@@ -1,4 +1,4 @@
-"""The API's description: whole, true to what the routes answer, and shown without the internet."""
+"""The OpenAPI document: complete, consistent with the routes, and shown without the internet."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Operation = tuple[str, str, Document]
 
 @pytest.fixture(scope="module")
 def described(tmp_path_factory: pytest.TempPathFactory) -> Litestar:
-    """The application without a database: its description needs none."""
+    """The application without a database, which the document does not need."""
     return create_app(load({"STOCKY_DATA_DIR": str(tmp_path_factory.mktemp("data"))}))
 
 
@@ -177,7 +177,7 @@ async def test_responses_to_invalid_requests_are_documented(
 
 
 class _Loaded(HTMLParser):
-    """What a page loads, and whether it carries a script of its own."""
+    """What a page loads, and whether it has inline scripts."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What `/docs` fills in for a call can be sent as it is, to a Stocky with demo data, and more than once."""
+"""The examples in `/docs` can be sent unchanged, to a Stocky with demo data, and repeatedly."""
 
 from __future__ import annotations
 

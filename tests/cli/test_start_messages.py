@@ -1,4 +1,4 @@
-"""What a start says of its surroundings: names that are no settings, and directories that cannot be written."""
+"""Messages at the start about unknown settings and directories that cannot be written."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_platform_variables_are_not_reported(environ: dict[str, str]) -> None:
 
 @pytest.fixture
 def open_to_all() -> Iterator[Path]:
-    """A directory that other users come to, as they do not to those of pytest."""
+    """A directory that other users can access, unlike pytest's."""
     with TemporaryDirectory(prefix="stocky-tests-") as made:
         Path(made).chmod(0o755)
         yield Path(made)

@@ -1,4 +1,4 @@
-"""What a client can take before Stocky knows it: the size of a head, its time, and the number of connections."""
+"""Limits for unauthenticated clients: the size and time of a head, and the number of connections."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
 
 
 async def ended(reader: asyncio.StreamReader) -> bool:
-    """Whether the server ends the connection without an answer."""
+    """Whether the server closes the connection without a response."""
     with suppress(ConnectionError):
         return await asyncio.wait_for(reader.read(), 60) == b""
     return True
 
 
 async def lines(reader: asyncio.StreamReader) -> bytes:
-    """The head of the next answer; its body is read and dropped."""
+    """The head of the next response; its body is read and dropped."""
     head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
     size = next(line for line in head.lower().splitlines() if line.startswith(b"content-length:"))
     await reader.readexactly(int(size.partition(b":")[2]))
@@ -80,7 +80,7 @@ async def test_endless_head_is_not_read_further(listening: Listening) -> None:
             writer.write(b"x" * 2**16)
             await writer.drain()
             sent += 2**16
-    # What both ends of the connection hold in between is the system's.
+    # The socket buffers of both ends.
     assert sent < 50 * 2**20
     writer.close()
     with suppress(ConnectionError):
@@ -143,7 +143,7 @@ async def test_time_limit_applies_to_second_head(listening: Listening, monkeypat
     writer.write(LIVE + b"\r\n")
     assert (await lines(reader)).startswith(b"HTTP/1.1 200")
     monkeypatch.setattr(connections, "HEAD_SECONDS", 0.3)
-    # Between two requests it may wait for longer than that.
+    # Between two requests the client may wait longer.
     await asyncio.sleep(2.5)
     writer.write(LIVE + b"\r\n")
     assert (await lines(reader)).startswith(b"HTTP/1.1 200")
@@ -216,7 +216,7 @@ async def test_slowly_read_response_is_not_aborted(listening: Listening) -> None
     now = asyncio.get_running_loop().time()
     assert not connection.is_overdue(now)
     assert not connection.is_overdue(now + connections.UNREAD_SECONDS - 1)
-    # As the transport says it when its buffer is nearly empty; then it is as full as before.
+    # As the transport calls it when its buffer is nearly empty; then it is full again.
     connection.resume_writing()
     connection.pause_writing()
     assert not connection.is_overdue(now + connections.UNREAD_SECONDS + 1)
@@ -244,7 +244,7 @@ async def test_flood_of_half_open_connections_blocks_no_client(
         if number % 10 == 0:
             assert (await listening.ask(LIVE + CLOSE)).startswith(b"HTTP/1.1 200")
     assert len(listening.server.server_state.connections) <= 20
-    # One that has asked before is kept while others have not.
+    # A connection that has sent a request stays open while others have not.
     scanner[1].write(LIVE + CLOSE)
     assert (await lines(scanner[0])).startswith(b"HTTP/1.1 200")
     told = [record for record in caplog.records if "connections are in use" in record.getMessage()]
@@ -260,7 +260,7 @@ async def test_flood_of_incomplete_sign_ins_blocks_no_client(
     for _ in range(60):
         held.append(await listening.connect())
         held[-1][1].write(b"POST /api/v1/auth/login-json HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{")
-        # So that each of them is being answered when the next one comes.
+        # So that each is being answered when the next one connects.
         await asyncio.sleep(0.01)
     assert (await listening.ask(LIVE + CLOSE)).startswith(b"HTTP/1.1 200")
     for _, writer in held:
