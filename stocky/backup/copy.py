@@ -19,7 +19,7 @@ from stocky.backup.service import dump_to_file
 from stocky.backup.swap.swap import objects_in_the_way, replace_database
 from stocky.config import Config
 from stocky.db import Database, make_database
-from stocky.db.migrate import carry_times, check_schema, migrate
+from stocky.db.migrate import check_schema, copy_times, migrate
 from stocky.db.serving_lock import lock_path, serving_lock
 from stocky.errors import BadRequest, Conflict
 from stocky.progress import ProgressCallback
@@ -64,7 +64,7 @@ async def copy(source: Config, target: Config, report: ProgressCallback) -> Copi
                 await replace_database(database, sent, report, keep=False)
             proofs = await asyncio.to_thread(_proofs, sent)
         # The target is migrated before it is known what arrives, so that is when its own log says it was.
-        await asyncio.to_thread(carry_times, source, target)
+        await asyncio.to_thread(copy_times, source, target)
         async with _loaded(target, report) as (arrived, _):
             differing = [
                 table for table, proof in (await asyncio.to_thread(_proofs, arrived)).items() if proofs[table] != proof

@@ -20,7 +20,7 @@ from yoyo.migrations import MigrationList
 
 from stocky.config import Config
 from stocky.db.migration_backend import MigrationBackend, checksum, open_backend
-from stocky.db.migration_repair import Repair, is_half_way, repair_records
+from stocky.db.migration_repair import Repair, is_incomplete, repair_records
 from stocky.disk import NO_LOCKS, NoLocks, lock
 from stocky.errors import Conflict, Unavailable
 from stocky.new_database import no_database
@@ -111,7 +111,7 @@ def migrate(
         without_checksum = [each for each in migrations if each.id in applied and each.id not in checksums]
         if pending:
             _refuse_other_encoding(backend, config)
-            if is_half_way(backend, config, migrations):
+            if is_incomplete(backend, config, migrations):
                 raise SchemaNotCurrent(
                     "A migration was applied or rolled back without being recorded, as when an older Stocky was killed"
                     " during a migration; run 'stocky migrate --repair'"
@@ -145,7 +145,7 @@ def rollback(
         undone = [each for each in reversed(migrations) if each.id in applied and each.id >= matching[0]]
         if matching[0] not in applied:
             raise ValueError(f"The migration {matching[0]} is not applied")
-        if not force and (full := _full_tables(backend, _tables_that_would_go(undone))):
+        if not force and (full := _full_tables(backend, _dropped_tables(undone))):
             raise Conflict(
                 f"This would delete {', '.join(full)} with all rows. Repeat it with --force to do that; a backup is"
                 " made first, unless you give --no-backup"
@@ -155,7 +155,7 @@ def rollback(
         with backend.transaction():
             backend.prepare()
             for migration in undone:
-                backend.take_back(migration)
+                backend.roll_back(migration)
         return [migration.id for migration in undone]
 
 
@@ -172,7 +172,7 @@ def repair(config: Config) -> Repair:
         return repair_records(backend, config, migrations)
 
 
-def carry_times(source: Config, target: Config) -> None:
+def copy_times(source: Config, target: Config) -> None:
     """Copies the migrations' dates from the source to its copy, by number; both are at the same migration."""
     with open_backend(source) as backend:
         applied = {number_of(id): moment for id, moment in backend.execute(_APPLIED).fetchall()}
@@ -276,7 +276,7 @@ def _refuse_other_encoding(backend: MigrationBackend, config: Config) -> None:
     )
 
 
-def _tables_that_would_go(migrations: list[Any]) -> list[str]:
+def _dropped_tables(migrations: list[Any]) -> list[str]:
     """The tables that these rollbacks drop."""
     texts = [Path(migration.path).with_suffix(".rollback.sql").read_text("utf-8") for migration in migrations]
     return [table for text in texts for table in _DROPPED.findall(text)]

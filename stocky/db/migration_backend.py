@@ -85,15 +85,15 @@ class MigrationBackend(DatabaseBackend):  # type: ignore[misc]  # yoyo has no ty
 
     def apply(self, migration: Any) -> None:
         """Runs the steps of a migration and records it."""
-        self.take_steps(migration, "apply")
+        self.run_steps(migration, "apply")
         self.record(migration, "apply")
 
-    def take_back(self, migration: Any) -> None:
+    def roll_back(self, migration: Any) -> None:
         """Runs the steps of its rollback and removes the record."""
-        self.take_steps(migration, "rollback")
+        self.run_steps(migration, "rollback")
         self.erase(migration, "rollback")
 
-    def take_steps(self, migration: Any, direction: str) -> None:
+    def run_steps(self, migration: Any, direction: str) -> None:
         """Runs the statements of a migration without recording it. Raises Unavailable or OutOfSpace."""
         try:
             # yoyo prints the rows a statement returns, and SQLite's ALTER TABLE returns some.

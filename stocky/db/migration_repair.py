@@ -63,7 +63,7 @@ def repair_records(backend: MigrationBackend, config: Config, migrations: Migrat
     return repair
 
 
-def is_half_way(backend: MigrationBackend, config: Config, migrations: MigrationList) -> bool:
+def is_incomplete(backend: MigrationBackend, config: Config, migrations: MigrationList) -> bool:
     """Whether the schema is exactly that of another version than the recorded one.
 
     False where that cannot be determined, or where the schema matches no version.
@@ -94,7 +94,7 @@ def snapshots(backend: MigrationBackend, config: Config, migrations: MigrationLi
     with _scratch(backend, is_sqlite=is_sqlite) as scratch:
         found = [read_snapshot(scratch.connection, is_sqlite=is_sqlite)]
         for migration in migrations:
-            scratch.take_steps(migration, "apply")
+            scratch.run_steps(migration, "apply")
             found.append(read_snapshot(scratch.connection, is_sqlite=is_sqlite))
     return found
 

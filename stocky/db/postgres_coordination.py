@@ -29,7 +29,7 @@ _PAUSE = "stocky_pause"
 # The channel that the query reserve_event_ids notifies.
 _LEDGER = "stocky_ledger"
 RETRY_SECONDS = 0.5
-ASK_EVERY_SECONDS = 0.25
+REQUEST_EVERY_SECONDS = 0.25
 # A little longer than a process may take to drain its gate.
 PAUSE_SECONDS = DRAIN_SECONDS + 5
 # Between heartbeats on the connection that holds the lock; a lost one is noticed then at the latest.
@@ -151,7 +151,7 @@ async def exclusive_access(session_url: str, gate: Gate) -> AsyncIterator[Any]:
     async with session(session_url) as holder, session(session_url) as caller:
         locked = asyncio.create_task(holder.execute("SELECT pg_advisory_lock($1::bigint)", SERVING))
         try:
-            await _ask_until(locked, caller)
+            await _request_pauses(locked, caller)
             yield caller
         finally:
             locked.cancel()
@@ -161,13 +161,13 @@ async def exclusive_access(session_url: str, gate: Gate) -> AsyncIterator[Any]:
     await gate.opened()
 
 
-async def _ask_until(locked: asyncio.Task[Any], caller: Any) -> None:
+async def _request_pauses(locked: asyncio.Task[Any], caller: Any) -> None:
     try:
         async with asyncio.timeout(PAUSE_SECONDS):
             while not locked.done():
                 # The exclusive request is queued already, so a share given back is not granted again before it.
                 await caller.execute(f"NOTIFY {_PAUSE}")
-                await asyncio.wait([locked], timeout=ASK_EVERY_SECONDS)
+                await asyncio.wait([locked], timeout=REQUEST_EVERY_SECONDS)
             await locked
     except TimeoutError:
         raise Unavailable(
