@@ -91,7 +91,7 @@ class Services:
 
         self.metrics.gauges(
             "stocky_task_stalled_seconds",
-            "Seconds since a stalled background task last succeeded; 0 while it works",
+            "Seconds that a stalled background task has not worked; 0 while it works",
             "task",
             self.supervisor.stalled,
         )

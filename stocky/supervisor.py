@@ -52,7 +52,7 @@ class BackgroundTask:
 
     @property
     def stalled_seconds(self) -> float:
-        """Seconds since it last worked; 0 while within its patience."""
+        """Seconds that it has failed or been in one round; 0 while within its patience."""
         since = [self._failing_since, None if self._is_endless else self._round_since]
         began = min((each for each in since if each is not None), default=None)
         seconds = 0.0 if began is None else time.monotonic() - began
@@ -135,7 +135,7 @@ class Supervisor:
         return task
 
     def stalled(self) -> dict[str, float]:
-        """Seconds since each stalled task last worked; 0 for the others."""
+        """The `stalled_seconds` of each task, by name."""
         return {name: task.stalled_seconds for name, task in self.tasks.items()}
 
     @property

@@ -1,4 +1,4 @@
-"""The error for an unreachable database: clients learn only that, the operator also which one and why."""
+"""The error for an unreachable database; only the operator's message has the address and the cause."""
 
 from __future__ import annotations
 

@@ -14,7 +14,9 @@ Search = Annotated[str | None, Parameter(max_length=200, description="Text to se
 SearchText = Annotated[str, Parameter(query="q", min_length=1, max_length=200, description="Text to search for")]
 IfMatch = Annotated[
     str | None,
-    Parameter(header="If-Match", description="The version to change; a newer one is refused with 412", required=False),
+    Parameter(
+        header="If-Match", description="Change it only if this is still its version (otherwise 412)", required=False
+    ),
 ]
 
 

@@ -83,7 +83,7 @@ async def test_two_processes_on_one_postgres_make_one(
     app: Litestar, admin: AsyncClient, config: Config, moved: Any
 ) -> None:
     if config.dialect == "sqlite":
-        pytest.skip("one SQLite file has one Stocky")
+        pytest.skip("only one process can serve a SQLite file")
     made(await admin.patch("/settings", json={"backup_schedule_enabled": True}))
     moved(24)
     other = create_app(config)

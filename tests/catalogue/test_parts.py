@@ -98,7 +98,7 @@ async def test_a_new_name_is_seen_wherever_the_item_is_answered(member: AsyncCli
     (tag,) = await get(member, "/tags/")
     other = made(await member.post("/tags/", json={"name": "transistor"}))
     problem = refused(await member.put(f"/tags/{tag['id']}", json={"name": "Transistor"}), 409)
-    assert problem["detail"].index("give the items") < problem["detail"].index("delete")
+    assert problem["detail"].index("add the other tag") < problem["detail"].index("delete")
     assert (await member.delete(f"/tags/{other['id']}")).status_code == 204
     made(await member.put(f"/tags/{tag['id']}", json={"name": "NPN type"}))
     assert await scanned() == ("Silicon", ["NPN type"])

@@ -182,7 +182,7 @@ def test_other_encoding_is_rejected_with_createdb_command(
             ) as told:
                 migrate(other)
             assert schema.tables(other) == set()
-            line = str(told.value).partition("Make one with: ")[2].partition(" (")[0]
+            line = str(told.value).partition("Create one with: ")[2].partition(" and set")[0]
             assert line == "createdb --encoding=UTF8 --template=template0 in_another_utf8"
             program = shutil.which("createdb")
             if program is None:

@@ -25,11 +25,11 @@ def test_unknown_setting_is_logged_at_start(environ: dict[str, str], tmp_path: P
     odd = {"STOCKY_BACKUP_DRI": "/srv", "STOCKY_PORTS": "1", "STOCKY_COLOUR": "red", "STOCKY_LOG_LEVEL_FILE": "/x"}
     with serve(environ | odd, tmp_path) as server:
         pass
-    said = [line for line in server.log.splitlines() if "is no setting" in line]
-    assert len(said) == 4
+    lines = [line for line in server.log.splitlines() if "is not a setting" in line]
+    assert len(lines) == 4
     assert "STOCKY_BACKUP_DRI is not a setting and has no effect; did you mean STOCKY_BACKUP_DIR?" in server.log
     assert "STOCKY_COLOUR is not a setting and has no effect; the README lists the settings" in server.log
-    assert all(" WARNING " in line for line in said)
+    assert all(" WARNING " in line for line in lines)
 
 
 def test_every_command_reports_unknown_setting_once_on_stderr(environ: dict[str, str], tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ async def test_what_refuses_a_job_reaches_who_waits_and_who_looks(jobs: Jobs, ad
 
 async def test_a_queued_job_is_done_by_one_of_two_processes(dialect: str, jobs: Jobs, others: Jobs) -> None:
     if dialect == "sqlite":
-        pytest.skip("one SQLite file has one Stocky")
+        pytest.skip("only one process can serve a SQLite file")
     done: list[tuple[str, Any]] = []
 
     def worker(name: str) -> Any:
