@@ -1,6 +1,6 @@
 -- Whether the database is well.
 
--- prove_writable --
+-- check_writable --
 -- Writes a row as it is: a real write and a real commit that change nothing.
 UPDATE auth_revision SET revision = revision WHERE id = 1;
 

@@ -1,4 +1,4 @@
-"""`python -m stocky` is the same as `stocky`."""
+"""Runs the `stocky` command as `python -m stocky`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Puts Stocky together: the routes, what handlers are given, the error answers. Read this first."""
+"""The application: the routes, the dependencies of handlers, and error responses. Read this first."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ from stocky.stock.event_handlers import event_routes, item_history_routes
 from stocky.stock.sku_handlers import sku_routes
 from stocky.webhooks.handlers import webhook_routes
 
-# Put together once a process: what an application registers is a copy.
+# Built once per process: an application registers a copy.
 api_routes = Router(
     "/api/v1",
     route_handlers=[
@@ -102,7 +102,7 @@ api_routes = Router(
     ],
 )
 
-# What handlers may ask for by name, of what lives in `Services`.
+# The services that handlers can take as a parameter of the same name.
 _SERVICES = (
     "database",
     "recorder",
@@ -117,12 +117,12 @@ _METHODS: list[Literal["*"] | Method] = ["GET", "HEAD", "POST", "PUT", "PATCH", 
 
 
 def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
-    """The application on an already migrated database. `memory_log` is what `/logs` shows."""
+    """The application on a migrated database. `memory_log` is what `/logs` shows."""
     return attach(make_routes(config.allowed_origins), Services(config, memory_log))
 
 
 def make_routes(allowed_origins: Sequence[str] = ()) -> Litestar:
-    """Every route, with nothing behind it yet; browsers may call from pages of `allowed_origins`."""
+    """All routes, without services; browsers may call them from pages of `allowed_origins`."""
     return Litestar(
         route_handlers=[
             api_routes,
@@ -143,7 +143,7 @@ def make_routes(allowed_origins: Sequence[str] = ()) -> Litestar:
         exception_handlers={Exception: to_problem},
         cors_config=_cors(allowed_origins),
         lifespan=[_lifespan],
-        # Set up by whoever runs the application; Litestar's own would put itself in front.
+        # Set up by the caller; Litestar's own configuration would replace it.
         logging_config=None,
         openapi_config=openapi_config(),
         request_class=StockyRequest,
@@ -152,7 +152,7 @@ def make_routes(allowed_origins: Sequence[str] = ()) -> Litestar:
 
 
 def attach(app: Litestar, services: Services) -> Litestar:
-    """Puts `services` behind the routes of `app`, in the place of any it had before; returns `app`."""
+    """Connects `services` to the routes of `app`, replacing any it had before; returns `app`."""
     app.state = State({**vars(services), "services": services}, deep_copy=False)
     routes = app.asgi_handler.within if isinstance(app.asgi_handler, RequestContextMiddleware) else app.asgi_handler
     proxies = Proxies(services.config.trusted_proxies)
@@ -170,7 +170,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
 
 
 async def _admit(request: Request[Any, Any, Any]) -> None:
-    """What every request has to pass before its handler."""
+    """The checks on every request before its handler."""
     refuse_odd_numbers(request)
     restore_slashes(request.scope)
     refuse_nul(request)
@@ -180,32 +180,32 @@ async def _admit(request: Request[Any, Any, Any]) -> None:
 
 
 async def _lane(request: StockyRequest) -> Lane:
-    """Whom the request's read waits for."""
+    """The lane of the request's reads."""
     return lane_of(request)
 
 
 async def _read(state: State, lane: Lane) -> AsyncIterator[Connection]:
-    """A connection that only reads, for the length of the handler."""
+    """A read-only connection for the handler."""
     database: Database = state.database
     async with database.read(lane) as connection:
         yield connection
 
 
 async def _transaction(state: State) -> AsyncIterator[Connection]:
-    """A transaction around the handler: committed before the answer leaves, rolled back by any exception."""
+    """A transaction around the handler: committed before the response is sent, rolled back by any exception."""
     database: Database = state.database
     async with database.transaction() as connection:
         yield connection
 
 
 async def _user(request: StockyRequest) -> Principal:
-    """Who sent the request, as the route's guard has found."""
+    """The authenticated user of the request."""
     user: Principal = request.user
     return user
 
 
 def _service(name: str) -> Provide:
-    """Gives a handler what lives in `Services` under this name."""
+    """Provides the service of this name to a handler."""
 
     async def provide(state: State) -> Any:
         return state[name]

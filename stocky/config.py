@@ -1,4 +1,4 @@
-"""The settings: read from the environment once, at start, all problems told together and by name."""
+"""The settings, read from the environment once, at start; all problems are reported together, by name."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from stocky import database_address
 from stocky.database_address import PostgresAddress
 from stocky.directories import why_not_writable
 from stocky.http.base_path import read_base_path
-from stocky.secret_key import MINIMUM_SECRET, make_kept_key, read_kept_key
+from stocky.secret_key import MINIMUM_SECRET, make_stored_key, read_stored_key
 from stocky.unknown_settings import is_platforms, unknown_settings
 from stocky.zone import find_zone
 
-# A thousand events with long notes fit; uploads have bounds of their own.
+# Fits a thousand events with long notes; uploads have separate limits.
 MAX_BODY_BYTES = 4 * 2**20
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
 class ConfigError(Exception):
-    """One or more settings cannot be used; `problems` has a line for each, beginning with its name."""
+    """Invalid settings; `problems` has a line for each, beginning with its name."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))
@@ -34,7 +34,7 @@ class ConfigError(Exception):
 
 
 class BlobSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where documents are kept: `url` is file:///an/absolute/path or s3://bucket/prefix; the rest is for s3 only."""
+    """Where documents are stored: `url` is file:///an/absolute/path or s3://bucket/prefix; the rest is for s3 only."""
 
     url: str
     endpoint: str = ""
@@ -48,14 +48,14 @@ class BlobSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Config(msgspec.Struct, frozen=True):
-    """Everything that can be set. Paths are absolute; `secret_key` is never shown, and empty until one is made."""
+    """All settings. Paths are absolute; `secret_key` is never shown, and empty until one is made."""
 
-    # A Postgres address has the one form that both drivers understand, and only parameters that they know.
+    # A Postgres address is in the one form that both drivers accept, with only parameters that they know.
     database_url: str
     data_dir: Path
     backup_dir: Path
     secret_key: str
-    # Only the databases that Stocky makes for its own use have no documents.
+    # Empty only for databases that Stocky creates for its own use.
     blobs: BlobSettings = BlobSettings(url="")
     host: str = "127.0.0.1"
     port: int = 8000
@@ -71,14 +71,14 @@ class Config(msgspec.Struct, frozen=True):
     upc_service_url: str | None = None
     upc_service_timeout: int = 10
     webhooks_to_private: bool = False
-    # Where a session is to be had, where `database_url` leads to a pooler.
+    # The address for sessions, where `database_url` is a pooler's.
     database_direct_url: str | None = None
-    # Of a Postgres schema that Stocky makes and fills for its own use.
+    # The name of a Postgres schema that Stocky creates for its own use.
     schema: str = ""
     uds: Path | None = None
     base_path: str = ""
     timezone: str = ""
-    # A line for each variable that looks like a setting and is none.
+    # A line for each variable that looks like a setting but is not one.
     unknown: tuple[str, ...] = ()
     new_database: bool = False
 
@@ -88,7 +88,7 @@ class Config(msgspec.Struct, frozen=True):
 
     @property
     def session_url(self) -> str:
-        """The address for what needs a session of Postgres: migrations, locks, LISTEN, backups and restores."""
+        """The address for what needs a Postgres session: migrations, locks, LISTEN, backups and restores."""
         return self.database_direct_url or self.database_url
 
     @property
@@ -101,7 +101,7 @@ class Config(msgspec.Struct, frozen=True):
 
 
 class _Reader:
-    """Takes values from the environment and collects what is wrong with them."""
+    """Reads values from the environment and collects their problems."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.environ = environ
@@ -128,12 +128,12 @@ class _Reader:
         return default
 
     def given_as(self, name: str, *, platform: str | None = None) -> str | None:
-        """The variable that gives the setting: a file's, its own, or a platform's; None where none does."""
+        """The variable that sets it: `_FILE`, its own, or a platform's; None where it is not set."""
         names = [f"{each}{suffix}" for each in (name, platform) if each for suffix in ("_FILE", "")]
         return next((each for each in names if self.environ.get(each, "").strip()), None)
 
     def checked(self, name: str, read: Callable[[str], str]) -> str:
-        """What `read` makes of the text; it raises ValueError with what is wrong. Empty where there is none."""
+        """The text parsed by `read`, which raises ValueError for a wrong one; empty where it is not set."""
         text = self.text(name, "")
         try:
             return read(text) if text else ""
@@ -153,7 +153,7 @@ class _Reader:
         for choice in choices:
             if text.lower() == choice.lower():
                 return choice
-        self.problems.append(f"{name}: {text!r} is none of {', '.join(choices)}")
+        self.problems.append(f"{name}: {text!r} is not one of {', '.join(choices)}")
         return default
 
     def names(self, name: str, *, platform: str | None = None) -> tuple[str, ...]:
@@ -224,7 +224,7 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
     }
     if not secret:
         try:
-            secret = read_kept_key(data_dir)
+            secret = read_stored_key(data_dir)
         except ValueError as error:
             reader.problems.append(f"STOCKY_DATA_DIR: {error}")
     if reader.problems:
@@ -233,7 +233,7 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
 
 
 def address_setting(address: PostgresAddress, environ: Mapping[str, str] | None = None) -> str:
-    """The name of the setting that holds this address of a database, as the settings have it."""
+    """The name of the setting that holds this database address."""
     reader = _Reader(os.environ if environ is None else environ)
     _, direct = _database(reader, Path())
     if direct is not None and database_address.parse(direct) == address:
@@ -244,14 +244,14 @@ def address_setting(address: PostgresAddress, environ: Mapping[str, str] | None 
 
 
 def with_secret_key(config: Config) -> Config:
-    """The same with a secret key, which is made and kept in the data directory when there is none. Raises ConfigError.
+    """The config with a secret key, created in the data directory if there is none. Raises ConfigError.
 
-    Only what signs tokens needs one, and only once there is a database: a key without one means that it was lost.
+    Only the server needs one, and only once there is a database: a key without a database means that it was lost.
     """
     if config.secret_key:
         return config
     try:
-        return msgspec.structs.replace(config, secret_key=make_kept_key(config.data_dir))
+        return msgspec.structs.replace(config, secret_key=make_stored_key(config.data_dir))
     except ValueError as error:
         raise ConfigError([f"STOCKY_DATA_DIR: {error}"]) from error
     except OSError as error:
@@ -260,7 +260,7 @@ def with_secret_key(config: Config) -> Config:
 
 
 def _database(reader: _Reader, data_dir: Path) -> tuple[str, str | None]:
-    """The address for queries, and the one for sessions where that is another."""
+    """The address for queries, and a separate one for sessions if given."""
     text = database_address.clean(reader.text("STOCKY_DATABASE_URL", "", platform="DATABASE_URL", secret=True))
     parts = {
         "host": reader.text("STOCKY_DATABASE_HOST", ""),
@@ -334,8 +334,8 @@ def _blobs(reader: _Reader, data_dir: Path) -> BlobSettings:
         return settings
     if not _BUCKET.fullmatch(bucket):
         reader.problems.append(
-            "STOCKY_BLOB_URL: the name of a bucket has 3 to 63 small letters, digits, dots and hyphens, and begins and"
-            " ends with a letter or digit"
+            "STOCKY_BLOB_URL: the name of a bucket has 3 to 63 lower-case letters, digits, dots and hyphens, and begins"
+            " and ends with a letter or digit"
         )
         return settings
     endpoint = urlsplit(settings.endpoint)
@@ -357,7 +357,7 @@ def _upc_service_url(reader: _Reader) -> str | None:
     parts = urlsplit(text)
     if text and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
         reader.problems.append(
-            "STOCKY_UPC_SERVICE_URL: this is not an address that a barcode can follow,"
+            "STOCKY_UPC_SERVICE_URL: this is not an address to which a barcode can be appended,"
             " like https://world.openfoodfacts.org/api/v2/product"
         )
     return text or None

@@ -1,6 +1,6 @@
-"""The address of a Postgres database, parsed once into the parts that every driver is given.
+"""The address of a Postgres database, parsed once into the parts passed to every driver.
 
-No message holds a piece of the address that may be part of a password.
+No error message contains a part of the address that may belong to a password.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
-# As others write it for the drivers of their programs.
+# Driver suffixes that other programs use.
 _DRIVERS = ("", "+asyncpg", "+psycopg", "+psycopg_async", "+psycopg2")
 SCHEMES = tuple(name + driver for name in ("postgresql", "postgres") for driver in _DRIVERS)
 PORT = 5432
@@ -70,30 +70,30 @@ _PARAMETERS: dict[str, Callable[[str], str | None]] = {
 }
 # Parts of the address that libpq also takes as parameters.
 _PARTS = ("host", "port", "dbname", "user", "password")
-# What other programs write: whether to use TLS, and that a pooler is there, which is found out without it.
+# Parameters of other programs: whether to use TLS, and that a pooler is used, which Stocky detects itself.
 _SSL = {"true": "require", "1": "require", "false": "disable", "0": "disable"}
 _NOT_NEEDED = ("pgbouncer", "client_encoding")
 
 
 class PostgresAddress(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a database is. A host is a name, an IP address or the directory of a socket, with a port for each.
+    """A database address. A host is a name, an IP address or the directory of a socket, each with a port.
 
-    Without hosts the drivers' default is meant; what is empty comes from their environment (PGUSER, PGPASSWORD, …).
+    Without hosts the drivers' default applies; empty parts come from their environment (PGUSER, PGPASSWORD, …).
     """
 
     hosts: tuple[tuple[str, int], ...] = ()
     user: str = ""
     password: str = ""
     database: str
-    # Names of libpq, with values that were checked.
+    # By libpq's names, with checked values.
     parameters: dict[str, str] = {}
 
     @property
     def url(self) -> str:
-        """The same address in the one form that every part of Stocky and libpq understand."""
+        """The address in the one form that all of Stocky and libpq accept."""
         user = quote(self.user, safe="") + (f":{quote(self.password, safe='')}" if self.user and self.password else "")
         hosts = ",".join(f"{_url_host(host)}:{port}" for host, port in self.hosts)
-        # A password before the host has to have a user, who may come from the drivers' environment instead.
+        # A password before the host needs a user, which may come from the drivers' environment instead.
         parameters = self.parameters | ({"password": self.password} if self.password and not self.user else {})
         query = "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters.items())
         return (
@@ -103,7 +103,7 @@ class PostgresAddress(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def shown(self) -> str:
-        """Where it is, for people: host:port/database, without the user and the password."""
+        """For messages: host:port/database, without user and password."""
         hosts = ",".join(f"{_url_host(host) if ':' in host else host}:{port}" for host, port in self.hosts)
         return f"{hosts}/{self.database}" if hosts else f"{self.database} on the default server"
 
@@ -112,7 +112,7 @@ class PostgresAddress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def clean(text: str) -> str:
-    """An address without what copying put around it: a byte order mark, blanks, quotation marks."""
+    """An address without surrounding remains of copying: a byte order mark, blanks, quotation marks."""
     text = text.strip("\ufeff \t\r\n")
     if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'`":
         text = text[1:-1].strip()
@@ -120,15 +120,15 @@ def clean(text: str) -> str:
 
 
 def scheme_of(text: str) -> str:
-    """What stands before ://, in small letters; empty where that is not there."""
+    """The part before :// in lower case; empty where there is none."""
     scheme, separator, _ = text.partition("://")
     return scheme.lower() if separator else ""
 
 
 def parse(text: str, *, password: str = "") -> PostgresAddress:
-    """Takes an address with one of SCHEMES apart; `password` is for one that has none.
+    """Parses an address with one of SCHEMES; `password` applies where it has none.
 
-    Raises ValueError with what is wrong, without a piece of a secret.
+    Raises ValueError with the reason, without any part of a secret.
     """
     rest = text.partition("://")[2]
     if _BLANK.search(rest) or _WRONG_PERCENT.search(rest) or "#" in rest:
@@ -142,7 +142,7 @@ def parse(text: str, *, password: str = "") -> PostgresAddress:
         given = _parameters(query)
         hosts = _hosts(host_list, "")
     except ValueError as error:
-        # A password with a raw character in it, of which the part behind that character was read as something else.
+        # A password with a raw special character, whose rest was parsed as another part.
         raise ValueError(_SPECIAL if "@" in path + query else str(error)) from None
     user, _, written = user_info.partition(":")
     if "host" in given or "port" in given:
@@ -160,7 +160,7 @@ def parse(text: str, *, password: str = "") -> PostgresAddress:
 
 
 def from_parts(*, host: str, port: str, name: str, user: str, password: str) -> PostgresAddress:
-    """The address of settings of their own, in which no character is special. Raises ValueError."""
+    """The address of separate settings, in which no character is special. Raises ValueError."""
     return PostgresAddress(hosts=_hosts(quote(host, safe=",:[]"), port), user=user, password=password, database=name)
 
 
@@ -188,14 +188,12 @@ def _parameters(query: str) -> dict[str, str]:
         given[name] = value
     if unknown:
         names = ", ".join(unknown)
-        raise ValueError(
-            f"it has parameters that Stocky does not know: {names}; those it knows are {', '.join(_PARAMETERS)}"
-        )
+        raise ValueError(f"it has unknown parameters: {names}; the known ones are {', '.join(_PARAMETERS)}")
     return given
 
 
 def _hosts(host_list: str, ports: str) -> tuple[tuple[str, int], ...]:
-    """`host_list` is percent-encoded, with or without ports; `ports` come before those, one for all or one each."""
+    """`host_list` is percent-encoded, with or without ports; `ports` override those, one for all or one each."""
     if not host_list and not ports:
         return ()
     hosts = [_host(each) for each in host_list.split(",")]
@@ -213,10 +211,10 @@ def _host(text: str) -> tuple[str, int]:
     if text.startswith("["):
         host, separator, port = text[1:].partition("]")
         if not separator or (port and not port.startswith(":")):
-            raise ValueError("an IPv6 address stands in brackets, as in [::1]:5432")
+            raise ValueError("write an IPv6 address in brackets, as in [::1]:5432")
         port = port.removeprefix(":")
     elif text.count(":") > 1:
-        # An IPv6 address on its own, as in a setting that is only the host.
+        # An IPv6 address without a port, as in STOCKY_DATABASE_HOST.
         host, port = text, ""
     else:
         host, _, port = text.partition(":")
@@ -225,7 +223,7 @@ def _host(text: str) -> tuple[str, int]:
 
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
-        raise ValueError("what stands for the port is no number from 1 to 65535")
+        raise ValueError("the port is not a number from 1 to 65535")
     return int(text)
 
 

@@ -1,4 +1,4 @@
-"""Whether Stocky can write where it must, and the command that mends it. Nothing is made or changed here."""
+"""Checks that Stocky can write its directories, and suggests the command to fix it. Read-only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def find_unwritable(wanted: Mapping[str, Path]) -> list[str]:
-    """A line for each setting whose directory or file cannot be written; one command mends what is below it too."""
+    """A line for each setting whose path cannot be written, except paths below one that is listed already."""
     found: list[tuple[Path, str]] = []
     for name, path in wanted.items():
         why = why_not_writable(path)
@@ -19,7 +19,7 @@ def find_unwritable(wanted: Mapping[str, Path]) -> list[str]:
 
 
 def why_not_writable(path: Path) -> str | None:
-    """What is wrong with a directory or file, or with the directory that it would be made in; None where nothing is."""
+    """Why a directory or file, or the directory to create it in, cannot be written; None where it can."""
     there = path
     while not there.exists() and there != there.parent:
         there = there.parent

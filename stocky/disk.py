@@ -1,7 +1,7 @@
-"""What a file system may refuse (hard links, locks, syncing a directory), each with the way that works without it.
+"""File operations that some file systems lack (hard links, locks, directory sync), each with a fallback.
 
-exFAT has no hard links, some network mounts have no flock, and others cannot sync a directory. What is moved here
-never replaces a file, whatever the file system can do.
+exFAT has no hard links, some network mounts have no flock, and others cannot sync a directory. `move_new` never
+replaces a file on any file system.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-# How a file system says that it has no such thing; EPERM is the answer of exFAT and others to a hard link.
+# Errors for an unsupported operation; exFAT and others answer EPERM to a hard link.
 _NO_LINKS = frozenset({errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK})
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF})
 _NO_SYNC = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF})
 _AT_FDCWD, _RENAME_NOREPLACE = -100, 1
-# struct flock: the whole file, for writing. The kernel keeps it by open file, as flock does.
+# struct flock: a write lock on the whole file, which belongs to the open file, as with flock.
 _WHOLE_FILE = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 
 
 NO_LOCKS = (
-    "The file system of the database has no file locks, without which SQLite cannot work: put the database on a local"
-    " disk, or use Postgres"
+    "The file system of the database has no file locks, which SQLite needs: put the database on a local disk, or use"
+    " Postgres"
 )
 
 
@@ -37,9 +37,9 @@ class NoLocks(OSError):
 
 
 def move_new(source: Path, target: Path) -> None:
-    """Gives a finished file its name, in the same file system. Raises FileExistsError where the name is taken."""
+    """Renames a finished file within its file system. Raises FileExistsError where the name is taken."""
     try:
-        # A link never replaces what another process has put there meanwhile.
+        # A link never replaces a file that another process has created meanwhile.
         os.link(source, target)
     except OSError as error:
         if error.errno not in _NO_LINKS:
@@ -57,7 +57,7 @@ def _move_without_link(source: Path, target: Path) -> None:
             raise OSError(failed, os.strerror(failed), str(target))
     elif rename is not None:
         return
-    # An empty file holds the name until the finished one replaces it: only the process that made it gets here.
+    # An empty file reserves the name until the finished one replaces it: only its creator gets here.
     os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     try:
         source.replace(target)
@@ -68,14 +68,14 @@ def _move_without_link(source: Path, target: Path) -> None:
 
 @cache
 def _renameat2() -> Any:
-    """The C library's renameat2, which Python does not offer; None where it has none."""
+    """The C library's renameat2, which Python does not expose; None where it is missing."""
     with suppress(AttributeError, OSError):
         return ctypes.CDLL(None, use_errno=True).renameat2
     return None
 
 
 def sync_directory(directory: Path) -> None:
-    """Makes the names in a directory survive a power cut, where the file system can do that."""
+    """Makes renames in a directory survive a power cut, where the file system supports it."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -87,7 +87,7 @@ def sync_directory(directory: Path) -> None:
 
 
 def lock(descriptor: int, *, wait: bool) -> None:
-    """An exclusive lock on an open file, gone with its process: flock, or the same by fcntl where there is no flock.
+    """An exclusive lock on an open file, which ends with its process: flock, or fcntl where there is no flock.
 
     Raises BlockingIOError when another has it and `wait` is false, NoLocks where the file system has neither.
     """
@@ -117,13 +117,13 @@ def _lock_by_fcntl(descriptor: int, *, wait: bool) -> None:
 
 
 def network_mount(path: Path) -> str | None:
-    """What kind of network mount `path` lies on, as in `NFS`; None for a local disk or where that is unknown."""
+    """The kind of network mount that `path` is on, such as `NFS`; None for a local disk or an unknown one."""
     return _NETWORK_TYPES.get(mount_type(path))
 
 
-# A space in a path, and a few others, as /proc/self/mountinfo writes them.
+# Spaces and a few other characters of paths, as escaped in /proc/self/mountinfo.
 _OCTAL = re.compile(rb"\\([0-7]{3})")
-# By the types in /proc/self/mountinfo; other FUSE mounts may be local.
+# By type in /proc/self/mountinfo; other FUSE mounts may be local.
 _NETWORK_TYPES = {
     "nfs": "NFS",
     "nfs4": "NFS",
@@ -146,7 +146,7 @@ _NETWORK_TYPES = {
 
 
 def mount_type(path: Path) -> str:
-    """The type of the file system that `path`, or what exists of it, lies on; empty where it is unknown."""
+    """The type of the file system of `path`, or of its nearest existing parent; empty where unknown."""
     there = next(each for each in (path, *path.parents) if each.exists()).resolve()
     best, kind = Path(), ""
     with suppress(OSError):
@@ -154,7 +154,7 @@ def mount_type(path: Path) -> str:
             before, _, after = line.partition(b" - ")
             escaped = before.split(b" ")[4]
             point = Path(os.fsdecode(_OCTAL.sub(lambda found: bytes([int(found[1], 8)]), escaped)))
-            # Of several mounts on one place the last one is what is seen there.
+            # Of several mounts on one directory, the last one is visible.
             if there.is_relative_to(point) and len(point.parts) >= len(best.parts):
                 best, kind = point, os.fsdecode(after.split(b" ")[0])
     return kind

@@ -1,25 +1,45 @@
-"""Everything that can be refused, in words for people; raised anywhere, and turned into answers in `problems`."""
+"""All errors that reach a client; raised anywhere, and turned into responses only in `http/problems.py`.
+
+StockyError                 500
+├── BadRequest              400
+├── Unauthorized            401
+├── Forbidden               403
+├── NotFound                404
+├── Conflict                409  also a violated unique index or foreign key
+├── Stale                   412
+├── TooLarge                413
+├── Unsupported             415
+├── RangeNotSatisfiable     416
+├── Invalid                 422  also a violated CHECK
+├── Throttled               429
+├── Unavailable             503
+│   ├── Paused                   a restore is running
+│   ├── Contention               the same work may be retried at once
+│   ├── FileLost                 the SQLite file was replaced (db/open_file.py)
+│   └── Unreachable              no connection to Postgres (db/unreachable.py)
+└── OutOfSpace              507
+"""
 
 from __future__ import annotations
 
 from http import HTTPStatus
 from typing import Any
 
-# What each unique index guards, by the name it has on both dialects.
+# The message for each unique index, by the name it has on both dialects.
 CONFLICTS = {
     "item__code": "An item with this code exists already",
-    "item_type__name_key": "There is an item type of this name already",
+    "item_type__name_key": "An item type with this name exists already",
     "tag__name_key": (
-        "There is a tag of this name already; to put two tags together, give the items of the one"
-        " (GET /items?tag=) the other too, and only then delete it"
+        "A tag with this name exists already; to combine two tags, add the other tag to the items of the one"
+        " (GET /items?tag=), then delete the one"
     ),
     "barcode__code": "This barcode belongs to an item already",
     "barcode__code_key": "This barcode, perhaps in another form, belongs to an item already",
-    "box__box_no": "This box number is taken",
+    "box__box_no": "A box with this number exists already",
     "location__name": "An active location with this name exists already",
-    "location__box_no__loc_no": "This place in the box exists already",
-    "sku__item_id__location_id": "This item has a stock record at this location already",
-    "sku__item_id__location_id__expiry_date": "This lot of the item has a stock record at this location already",
+    "location__box_no__loc_no": "This location in the box exists already",
+    "sku__item_id__location_id": "This item has a SKU at this location already",
+    "sku__item_id__location_id__expiry_date": "This lot of the item has a SKU at this location already",
     "user_account__username": "A user with this username exists already",
     "user_account__email": "A user with this email exists already",
     "shopping_list_entry__list_id__item_id": "This item is on the list already; change its quantity instead",
@@ -33,7 +53,7 @@ CONFLICTS = {
 
 
 class StockyError(Exception):
-    """A refusal with a reason. `detail` is for people: what is wrong and what to do next."""
+    """An error with a message for people: `detail` says what is wrong and what to do next."""
 
     status = HTTPStatus.INTERNAL_SERVER_ERROR
 
@@ -53,13 +73,13 @@ class StockyError(Exception):
 
 
 class BadRequest(StockyError):
-    """The request makes no sense as it stands."""
+    """The request is malformed or makes no sense."""
 
     status = HTTPStatus.BAD_REQUEST
 
 
 class Unauthorized(StockyError):
-    """Nobody, or nobody any more, is behind this request."""
+    """The request has no valid credentials."""
 
     status = HTTPStatus.UNAUTHORIZED
 
@@ -69,19 +89,19 @@ class Unauthorized(StockyError):
 
 
 class Forbidden(StockyError):
-    """Known, but not allowed."""
+    """The user lacks permission."""
 
     status = HTTPStatus.FORBIDDEN
 
 
 class NotFound(StockyError):
-    """No such thing."""
+    """Something does not exist."""
 
     status = HTTPStatus.NOT_FOUND
 
 
 class Conflict(StockyError):
-    """The state of things does not allow it."""
+    """The current state does not allow it."""
 
     status = HTTPStatus.CONFLICT
 
@@ -91,49 +111,49 @@ class Conflict(StockyError):
 
     @classmethod
     def of(cls, constraint: str) -> Conflict:
-        """What a unique index refuses, in words."""
+        """The error for a violated unique index."""
         return cls(CONFLICTS.get(constraint, f"It exists already ({constraint})"), constraint=constraint)
 
 
 class Stale(StockyError):
-    """It was changed by someone else since it was read (If-Match)."""
+    """It was changed since it was read (If-Match)."""
 
     status = HTTPStatus.PRECONDITION_FAILED
 
 
 class Invalid(StockyError):
-    """A value that cannot be accepted."""
+    """A value is not valid."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
     @classmethod
     def of(cls, constraint: str) -> Invalid:
-        """What a CHECK refuses, in words."""
+        """The error for a violated CHECK."""
         if constraint.endswith("__no_nul"):
             return cls("Text may not contain NUL characters")
-        return cls(f"A value is outside of what is allowed ({constraint})")
+        return cls(f"A value is outside the allowed range ({constraint})")
 
 
 class TooLarge(StockyError):
-    """More bytes than are taken."""
+    """More bytes than allowed."""
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
 class Unsupported(StockyError):
-    """Content of a kind that is not taken, or not of the kind that it is said to be."""
+    """Content of an unsupported type, or not of its declared type."""
 
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
 
 class RangeNotSatisfiable(StockyError):
-    """The part of a file that is asked for does not exist."""
+    """The requested range of a file does not exist."""
 
     status = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
 
 
 class Throttled(StockyError):
-    """Too many attempts; `retry_after` in seconds."""
+    """Too many attempts; retry after `retry_after` seconds."""
 
     status = HTTPStatus.TOO_MANY_REQUESTS
 
@@ -142,7 +162,7 @@ class Throttled(StockyError):
 
 
 class Unavailable(StockyError):
-    """Not now; trying again in `retry_after` seconds is right."""
+    """Temporarily impossible; retry after `retry_after` seconds."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
@@ -151,11 +171,11 @@ class Unavailable(StockyError):
 
 
 class Paused(Unavailable):
-    """A restore is putting its data in place; what waits for its end has not failed."""
+    """A restore is putting its data in place; work that waits for its end has not failed."""
 
 
 class Contention(Unavailable):
-    """Two transactions were in each other's way and one had to go; the same work again is right."""
+    """Two transactions conflicted and one was rolled back; the same work may be retried."""
 
 
 class OutOfSpace(StockyError):

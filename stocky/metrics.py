@@ -1,4 +1,4 @@
-"""What Prometheus is told; one registry for each application, so that two in a process do not mix."""
+"""Prometheus metrics; one registry per application, so that two in a process do not mix."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
 class Metrics:
-    """Counters of one application; `text` is the page."""
+    """The metrics of one application; `text` is the page."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        # Memory, processor time and open files of this process, as the names all dashboards know.
+        # Memory, processor time and open files of this process, under the standard names.
         ProcessCollector(registry=self._registry)
         self._requests = Counter(
             "stocky_http_requests", "Requests answered", ["method", "route", "status"], registry=self._registry
         )
         self._seconds = Histogram(
             "stocky_http_request_seconds",
-            "Time to the end of an answer",
+            "Time to the end of a response",
             ["method", "route"],
             buckets=_SECONDS,
             registry=self._registry,
         )
-        # Finding a labelled child costs more than counting with it.
+        # Cached, since looking up a labelled child costs more than incrementing it.
         self._request_children: dict[tuple[str, str, int], Counter] = {}
         self._seconds_children: dict[tuple[str, str], Histogram] = {}
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
-        """One request was answered. `route` is the template, never the path: paths are without end."""
+        """Counts a request. `route` is the template, never the path: the number of paths is unbounded."""
         counter = self._request_children.get((method, route, status))
         if counter is None:
             counter = self._requests.labels(method, route, str(status))
@@ -45,11 +45,11 @@ class Metrics:
         histogram.observe(seconds)
 
     def gauge(self, name: str, meaning: str, read: Callable[[], float]) -> None:
-        """A figure that is read when the page is asked for."""
+        """Registers a value that is read for each request of the page."""
         Gauge(name, meaning, registry=self._registry).set_function(read)
 
     def gauges(self, name: str, meaning: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
-        """A figure for each value of a label, read when the page is asked for."""
+        """Registers values by label, read for each request of the page."""
         self._registry.register(_Labelled(name, meaning, label, read))
 
     def text(self) -> bytes:

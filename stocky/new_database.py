@@ -1,4 +1,4 @@
-"""Tells a first start from one whose database file was lost: a new, empty database is made only where it is meant."""
+"""Distinguishes a first start from a lost database file, so that no empty database replaces a lost one by mistake."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from stocky.config import Config
 from stocky.errors import Conflict, StockyError, Unavailable
 from stocky.secret_key import SECRET_FILE
 
-# Stored backups by the ends of their names, whoever has put them there.
+# The file name endings of stored backups.
 _BACKUPS = (".sql.gz", ".zip", ".db")
 
 
 def refuse_lost_database(config: Config) -> None:
-    """Raises Conflict when there is no SQLite database but there are signs that there was one.
+    """Raises Conflict when there is no SQLite database, but signs that there was one.
 
     Not with `config.new_database`, and never on Postgres.
     """
@@ -22,18 +22,16 @@ def refuse_lost_database(config: Config) -> None:
 
 
 def no_database(config: Config) -> StockyError:
-    """What to say where there is no SQLite file: how to make a first one, or to bring back one that was lost."""
-    return _lost(config) or Unavailable(
-        f"There is no database at {config.sqlite_path} yet; create it with 'stocky migrate'"
-    )
+    """The error for a missing SQLite file: how to create the first one, or to restore a lost one."""
+    return _lost(config) or Unavailable(f"No database at {config.sqlite_path}; create it with 'stocky migrate'")
 
 
 def _lost(config: Config) -> Conflict | None:
     if not config.new_database and (signs := _signs(config)):
         return Conflict(
-            f"There is no database at {config.sqlite_path}, but this is there: {', '.join(signs)}. If the"
+            f"There is no database at {config.sqlite_path}, but there is {', '.join(signs)}. If the"
             " file was moved, put it back or name it in STOCKY_DATABASE_URL; if it is lost, restore a backup with"
-            " 'stocky restore FILE'. If a new, empty database is meant, run 'stocky migrate --new-database', or start"
+            " 'stocky restore FILE'. To create a new, empty database, run 'stocky migrate --new-database', or start"
             " once with STOCKY_NEW_DATABASE=true"
         )
     return None

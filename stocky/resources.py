@@ -1,4 +1,4 @@
-"""Finds the SQL, the migrations and the static files that travel with Stocky, installed or from a clone."""
+"""Finds the SQL and migration files that ship with Stocky, installed or in a clone."""
 
 from pathlib import Path
 

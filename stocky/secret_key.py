@@ -1,4 +1,4 @@
-"""The secret key that Stocky keeps in its data directory: made once, readable by its owner only, never a short one."""
+"""The secret key in the data directory: created once, readable only by its owner, never a short one."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from stocky.disk import move_new
 SECRET_FILE = "secret-key"
 MINIMUM_SECRET = 32
 _CURE = (
-    "put the file back from a copy of the data directory, or delete it and a new key is made, after which everyone"
-    " signs in again"
+    "put the file back from a copy of the data directory, or delete it: a new key is then made, and all users have to"
+    " sign in again"
 )
 
 
-def read_kept_key(data_dir: Path) -> str:
-    """The key in the data directory, empty where there is none yet. Raises ValueError for one that cannot be used."""
+def read_stored_key(data_dir: Path) -> str:
+    """The key in the data directory, empty where there is none yet. Raises ValueError for an invalid one."""
     file = data_dir / SECRET_FILE
     try:
         key = file.read_text("utf-8").strip()
@@ -31,14 +31,14 @@ def read_kept_key(data_dir: Path) -> str:
         raise ValueError(f"the secret key {file} is empty; {_CURE}")
     if len(key) < MINIMUM_SECRET:
         raise ValueError(
-            f"the secret key {file} has {len(key)} characters, and at least {MINIMUM_SECRET} are needed; {_CURE}"
+            f"the secret key {file} has {len(key)} characters, but at least {MINIMUM_SECRET} are needed; {_CURE}"
         )
     return key
 
 
-def make_kept_key(data_dir: Path) -> str:
-    """The key in the data directory, made there when there is none. Raises ValueError or OSError."""
-    if key := read_kept_key(data_dir):
+def make_stored_key(data_dir: Path) -> str:
+    """The key in the data directory, created if there is none. Raises ValueError or OSError."""
+    if key := read_stored_key(data_dir):
         return key
     data_dir.mkdir(parents=True, exist_ok=True)
     made = data_dir / f".{SECRET_FILE}-{os.getpid()}"
@@ -48,10 +48,10 @@ def make_kept_key(data_dir: Path) -> str:
             opened.write(secrets.token_urlsafe(48))
             opened.flush()
             os.fsync(opened.fileno())
-        # Of two first starts at once one makes the key and both use it.
+        # Of two concurrent first starts, one creates the key and both use it.
         move_new(made, data_dir / SECRET_FILE)
     except FileExistsError:
         pass
     finally:
         made.unlink(missing_ok=True)
-    return read_kept_key(data_dir)
+    return read_stored_key(data_dir)

@@ -1,4 +1,4 @@
-"""What lives behind the routes: made from the settings, started in one order and closed in the other."""
+"""The services behind the routes: created from the settings, started in order and closed in reverse."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ from stocky.zone import local_zone
 
 
 class Services:
-    """Each service by its name; handlers find them in the application's state under the same one."""
+    """All services by name; the application's state has them under the same names."""
 
     def __init__(self, config: Config, memory_log: MemoryLog | None = None) -> None:
-        """`memory_log` is what `/logs` shows; the database is migrated already, and opened by `running`."""
+        """`memory_log` is what `/logs` shows; the database must be migrated, and is opened by `running`."""
         self.config = config
         self.memory_log = memory_log or MemoryLog(config.max_log_entries)
         self.metrics = Metrics()
@@ -48,7 +48,7 @@ class Services:
         self.recorder = Recorder(self.database)
         self.tail = LedgerTail(self.database)
         self.streams = Streams()
-        self.kept_answers = ResponseCache(self.database)
+        self.response_cache = ResponseCache(self.database)
         self.jobs = Jobs(self.database)
         self._zone, self.timezone = local_zone(config.timezone)
         self.schedule = Schedule(self.jobs, self._zone)
@@ -63,12 +63,12 @@ class Services:
         self.lookups = Lookups(config, self.database, self.jobs)
         self.webhooks = Webhooks(config, self.database, self.metrics)
         self.supervisor = self.database.supervisor
-        self._take_up_work()
-        self._measure()
+        self._register_tasks()
+        self._register_metrics()
 
-    def _take_up_work(self) -> None:
-        """Names what is done in the background, and when."""
-        # First, so that nothing else that is due waits for a time of a clock that was wrong.
+    def _register_tasks(self) -> None:
+        """Registers the background tasks and their schedules."""
+        # First, so that no other task waits for a time set by a clock that was wrong.
         self.clock_watch = ClockWatch(self.database, self.backups.backups.store)
         self.clock_watch.register_tasks(self.schedule)
         DailyCheck(self.database, self.jobs, self._zone).register_tasks(self.schedule)
@@ -77,41 +77,41 @@ class Services:
         )
         GarbageCollector(self.database, self.documents.blobs, self.jobs).register_tasks(self.schedule)
         self.imports.register_tasks(self.schedule)
-        # A whole stock that is put in anew takes its time.
+        # Indexing a whole stock may take long.
         self.schedule.every("search index", LOOK_SECONDS, self.search_index.sync, patience=3_600)
         self.lookups.register_tasks(self.schedule)
         self.webhooks.register_tasks(self.schedule)
 
-    def _measure(self) -> None:
+    def _register_metrics(self) -> None:
         gauge, recorder = self.metrics.gauge, self.recorder
-        gauge("stocky_events_waiting", "Events that wait for their batch", lambda: recorder.waiting)
+        gauge("stocky_events_waiting", "Events waiting for their batch", lambda: recorder.waiting)
         gauge("stocky_events_recorded", "Events recorded by this process", lambda: recorder.recorded)
-        gauge("stocky_batches_written", "Transactions they were recorded in", lambda: recorder.batches)
-        gauge("stocky_live_streams", "Live streams that are open", lambda: self.streams.count)
+        gauge("stocky_batches_written", "Transactions that recorded them", lambda: recorder.batches)
+        gauge("stocky_live_streams", "Open live streams", lambda: self.streams.count)
 
         self.metrics.gauges(
             "stocky_task_stalled_seconds",
-            "For how long a background task has not worked; 0 while it does",
+            "Seconds that a stalled background task has not worked; 0 while it works",
             "task",
             self.supervisor.stalled,
         )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Everything at work on the open database, for the length of the block.
+        """Opens the database and runs all services for the block.
 
-        Whatever fails to start, what was started before it is closed.
+        When one fails to start, those started before it are closed.
         """
-        async with AsyncExitStack() as begun:
+        async with AsyncExitStack() as started:
             await self.database.open()
-            begun.push_async_callback(self.database.close)
-            begun.push_async_callback(self.rescue.close)
-            await begun.enter_async_context(self.database.serving())
+            started.push_async_callback(self.database.close)
+            started.push_async_callback(self.rescue.close)
+            await started.enter_async_context(self.database.serving())
             for service in (self.identities, self.tail, self.recorder, self.documents):
                 service.start()
-                begun.push_async_callback(service.close)
-            begun.push_async_callback(self.lookups.close)
+                started.push_async_callback(service.close)
+            started.push_async_callback(self.lookups.close)
             for worker in (self.jobs, self.webhooks, self.schedule):
                 worker.start()
-                begun.push_async_callback(worker.close)
+                started.push_async_callback(worker.close)
             yield

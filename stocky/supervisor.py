@@ -1,7 +1,7 @@
-"""Standing tasks of a process: an exception ends one round of a task, never the task.
+"""Background tasks of a process: an exception ends one round of a task, never the task.
 
-Every cause of failure is logged once until the task works again, and failing rounds are repeated with growing pauses.
-A round that meets a restore is none that failed: it is repeated until the restore has ended.
+Each cause of failure is logged once until the task works again, and failed rounds are retried with growing pauses.
+A round refused during a restore does not count as failed: it is retried until the restore ends.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from stocky.errors import Paused, StockyError
 FIRST_RETRY_SECONDS = 0.25
 # The longest pause between failing rounds, unless a task has its own.
 LAST_RETRY_SECONDS = 5.0
-# A task that has not finished a round for so long is named by readiness and by the metric.
+# A task without a finished round for this long counts as stalled in readiness and the metric.
 PATIENCE_SECONDS = 120.0
-# Causes remembered, so that one with a number in it does not fill the memory.
+# Bounds the causes stored, since a message with a number in it may produce new ones forever.
 _MAX_CAUSES = 20
 
 Round = Callable[[], Awaitable[object]]
@@ -27,11 +27,11 @@ Round = Callable[[], Awaitable[object]]
 _log = logging.getLogger(__name__)
 
 
-class StandingTask:
+class BackgroundTask:
     """Rounds of `work`, each followed by `wait`, from `start` to `close`.
 
-    `patience` is how long, in seconds, rounds may fail before the task counts as stalled, and unless
-    `is_endless`, how long one round may take.
+    `patience` is the seconds that rounds may fail before the task counts as stalled and, unless `is_endless`, that one
+    round may take.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class StandingTask:
 
     @property
     def stalled_seconds(self) -> float:
-        """For how long it has not worked; 0 while that is within its patience."""
+        """Seconds that it has failed or been in one round; 0 while within its patience."""
         since = [self._failing_since, None if self._is_endless else self._round_since]
         began = min((each for each in since if each is not None), default=None)
         seconds = 0.0 if began is None else time.monotonic() - began
@@ -67,7 +67,7 @@ class StandingTask:
             await asyncio.gather(self._task, return_exceptions=True)
 
     def worked(self) -> None:
-        """A round has worked; an endless one says so itself."""
+        """Records a round that worked; an endless round calls this itself."""
         if self._failures:
             _log.info("The background task %r works again after %d failures", self.name, self._failures)
         self._failures = 0
@@ -86,11 +86,11 @@ class StandingTask:
                 task = asyncio.current_task()
                 if task is None or task.cancelling():
                     raise
-                # Something inside was cancelled, not this task.
+                # Something inside the round was cancelled, not this task.
                 self._failed(error)
             except Paused:
                 pass
-            except Exception as error:  # noqa: BLE001 - whatever it is, the next round is tried
+            except Exception as error:  # noqa: BLE001 - any failure ends only this round
                 self._failed(error)
             else:
                 continue
@@ -101,23 +101,23 @@ class StandingTask:
         self._failures += 1
         if self._failing_since is None:
             self._failing_since = time.monotonic()
-        self.error = error.detail if isinstance(error, StockyError) else f"{type(error).__name__}; the log says where"
+        self.error = error.detail if isinstance(error, StockyError) else f"{type(error).__name__}; see the log"
         cause = f"{type(error).__name__}: {error}"
         if cause in self._causes:
             return
         if len(self._causes) < _MAX_CAUSES:
             self._causes.add(cause)
         if isinstance(error, StockyError):
-            _log.warning("The background task %r failed and is tried again: %s", self.name, error.detail)
+            _log.warning("The background task %r failed and will be retried: %s", self.name, error.detail)
         else:
-            _log.error("The background task %r failed and is tried again", self.name, exc_info=error)
+            _log.error("The background task %r failed and will be retried", self.name, exc_info=error)
 
 
 class Supervisor:
-    """The standing tasks that work on one database, by name."""
+    """The background tasks on one database, by name."""
 
     def __init__(self) -> None:
-        self.tasks: dict[str, StandingTask] = {}
+        self.tasks: dict[str, BackgroundTask] = {}
 
     def task(
         self,
@@ -128,19 +128,19 @@ class Supervisor:
         retry_seconds: float = LAST_RETRY_SECONDS,
         patience: float = PATIENCE_SECONDS,
         is_endless: bool = False,
-    ) -> StandingTask:
-        """A new task, which its owner starts and closes; see StandingTask."""
-        task = StandingTask(name, work, wait, retry_seconds=retry_seconds, patience=patience, is_endless=is_endless)
+    ) -> BackgroundTask:
+        """Registers a new task, which its owner starts and closes; see BackgroundTask."""
+        task = BackgroundTask(name, work, wait, retry_seconds=retry_seconds, patience=patience, is_endless=is_endless)
         self.tasks[name] = task
         return task
 
     def stalled(self) -> dict[str, float]:
-        """For how many seconds each task has not worked; 0 for those that do."""
+        """The `stalled_seconds` of each task, by name."""
         return {name: task.stalled_seconds for name, task in self.tasks.items()}
 
     @property
     def state(self) -> str:
-        """`ok`, or which tasks have not worked for how long and why."""
+        """`ok`, or the stalled tasks, each with its seconds and reason."""
         stalled = [
             f"{task.name} has not worked for {task.stalled_seconds:.0f} s ({task.error or 'a round does not end'})"
             for task in self.tasks.values()
@@ -150,7 +150,7 @@ class Supervisor:
 
 
 async def wait_for(event: asyncio.Event, seconds: float) -> None:
-    """Waits for the event, so many seconds at most, and clears it."""
+    """Waits for the event, at most `seconds`, and clears it."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await event.wait()

@@ -1,4 +1,4 @@
-"""Names settings that Stocky does not know, with what was probably meant; never a platform's own variables."""
+"""Reports unknown settings with a suggestion; ignores variables that a platform sets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def is_platforms(name: str, value: str) -> bool:
 
 
 def unknown_settings(environ: Mapping[str, str], known: Collection[str]) -> list[str]:
-    """A line for each variable that is called like a setting and is none."""
+    """A line for each variable that is named like a setting but is not one."""
     lines = []
     for name in sorted(environ):
         if not name.startswith(PREFIX) or name in known or name in _ELSEWHERE or is_platforms(name, environ[name]):
@@ -31,5 +31,5 @@ def unknown_settings(environ: Mapping[str, str], known: Collection[str]) -> list
         suffixes = [each.removeprefix(PREFIX) for each in known if each.startswith(PREFIX)]
         nearest = difflib.get_close_matches(name.removeprefix(PREFIX), suffixes, n=1, cutoff=0.7)
         hint = f"did you mean {PREFIX}{nearest[0]}?" if nearest else "the README lists the settings"
-        lines.append(f"{name} is no setting of Stocky's and has no effect; {hint}")
+        lines.append(f"{name} is not a setting and has no effect; {hint}")
     return lines

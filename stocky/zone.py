@@ -1,4 +1,4 @@
-"""The time zone of times of day, as of scheduled backups; every moment that is stored or answered is UTC."""
+"""The time zone of times of day, such as scheduled backups; all stored and returned times are UTC."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ _LOCALTIME = Path("/etc/localtime")
 
 
 def find_zone(name: str) -> ZoneInfo:
-    """The zone of this name, as `Europe/Berlin`. Raises ValueError for one that the system does not know."""
+    """The zone of this name, such as `Europe/Berlin`. Raises ValueError for an unknown one."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ValueError(
-            f"{name!r} is not a time zone that this system knows; take a name like Europe/Berlin or UTC, and see that"
+            f"{name!r} is not a time zone that this system knows; use a name like Europe/Berlin or UTC, and check that"
             " tzdata is installed"
         ) from error
 
 
 def local_zone(name: str) -> tuple[tzinfo | None, str]:
-    """The zone of this name, or the system's where there is none, and what to call it.
+    """The zone of this name, or the system's when it is empty, with its name.
 
-    The zone is None where only the system's own clock functions know it, by an unusual TZ or /etc/localtime.
+    The zone is None where only the C library knows it, from an unusual TZ or /etc/localtime.
     """
     for candidate in (name, *_system_names()):
         if candidate:
@@ -36,7 +36,7 @@ def local_zone(name: str) -> tuple[tzinfo | None, str]:
 
 
 def _system_names() -> list[str]:
-    """The name in TZ, else that of the file behind /etc/localtime; UTC where there is neither."""
+    """The name in TZ, else the target of /etc/localtime; UTC where there is neither."""
     if (given := os.environ.get("TZ")) is not None:
         return [given.removeprefix(":") or "UTC"]
     if not _LOCALTIME.exists():

@@ -1,4 +1,4 @@
-"""What every test can ask for: the application on a database of its own, on each dialect, and its people."""
+"""Shared fixtures: the application on a separate database for each test, on each dialect, with users."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.postgres import Server, embedded_server, system_server
 ORIGIN = "http://stocky.test"
 SECRET_KEY = "a key for tests only, long enough for all"
 
-# Folders whose tests ask nothing of Postgres but the queries of sql/, all of which architecture/ tries on every server.
+# Folders whose tests use Postgres only through the queries of sql/, which architecture/ checks on every server.
 ON_ONE_POSTGRES = frozenset(
     [
         "alerts",
@@ -68,7 +68,7 @@ _databases = pytest.StashKey["TestDatabases"]()
 
 
 class TestDatabases:
-    """The servers of this session, and on each dialect a migrated database with its people, copied for each test."""
+    """The servers of this session, and on each dialect a migrated database with users, copied for each test."""
 
     __test__ = False
 
@@ -93,12 +93,12 @@ class TestDatabases:
         return ["sqlite", "postgres-embedded"] + ([] if self.left_out else ["postgres-system"])
 
     def close(self) -> None:
-        """Removes every template and stops the server that was started."""
+        """Removes every template and stops the server started here."""
         self._stack.close()
 
     @contextmanager
     def copy(self, dialect: str, directory: Path) -> Iterator[str]:
-        """The address of a copy of the template, there for the length of the block; a file lies in `directory`."""
+        """The address of a copy of the template, removed after the block; a SQLite file is in `directory`."""
         if dialect not in self._templates:
             self._templates[dialect] = self._make_template(dialect)
         template = self._templates[dialect]
@@ -111,7 +111,7 @@ class TestDatabases:
 
     @contextmanager
     def empty(self, dialect: str, directory: Path) -> Iterator[str]:
-        """The address of a database without anything in it, there for the length of the block."""
+        """The address of an empty database, removed after the block."""
         if dialect == "sqlite":
             yield f"sqlite:///{directory / 'empty.db'}"
         else:
@@ -142,7 +142,7 @@ class TestDatabases:
 
 
 def settings(database_url: str, data_dir: Path) -> dict[str, str]:
-    """The environment of a Stocky for tests."""
+    """The environment variables of a Stocky for tests."""
     return {
         "STOCKY_DATABASE_URL": database_url,
         "STOCKY_DATA_DIR": str(data_dir),
@@ -157,13 +157,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are processors: many tests wait for a moment to come, or for a child."""
+    """One more than the number of processors: many tests wait for a time or a child process."""
     return (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """One of several processes that ran the tests has ended, and says what it ran on."""
+    """Collects the servers that a worker's tests ran on."""
     node.config.stash[_databases].ran_on.update(getattr(node, "workeroutput", {}).get("ran_on", {}))
 
 
@@ -173,7 +173,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    # What was imported stays; looking through it again and again costs a quarter of the tests' time.
+    # Imported objects stay alive; traversing them in each collection costs a quarter of the tests' time.
     gc.freeze()
 
 
@@ -204,20 +204,20 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.fixture(scope="session")
 def databases(pytestconfig: pytest.Config) -> TestDatabases:
-    """Where databases come from, for tests that need more than one."""
+    """The databases, for tests that need more than one."""
     return pytestconfig.stash[_databases]
 
 
 @pytest.fixture
 def environ(dialect: str, databases: TestDatabases, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The settings, as environment variables, of a Stocky on a database of this test's own."""
+    """The environment variables of a Stocky on a separate database for the test."""
     with databases.copy(dialect, tmp_path) as url:
         yield settings(url, tmp_path)
 
 
 @pytest.fixture
 def empty_environ(dialect: str, databases: TestDatabases, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The same on a database that was never migrated."""
+    """The same on an unmigrated database."""
     with databases.empty(dialect, tmp_path) as url:
         yield settings(url, tmp_path)
 
@@ -229,7 +229,7 @@ def config(environ: dict[str, str]) -> Config:
 
 @pytest.fixture
 async def database(config: Config) -> AsyncIterator[Database]:
-    """The database layer, open on the test's database."""
+    """The database layer, opened on the test's database."""
     database = make_database(config)
     await database.open()
     yield database
@@ -238,7 +238,7 @@ async def database(config: Config) -> AsyncIterator[Database]:
 
 @asynccontextmanager
 async def started(app: Litestar) -> AsyncIterator[Litestar]:
-    """An application between its start and its end."""
+    """A started application, stopped after the block."""
     ready, over = asyncio.Event(), asyncio.Event()
 
     async def live() -> None:
@@ -246,7 +246,7 @@ async def started(app: Litestar) -> AsyncIterator[Litestar]:
             ready.set()
             await over.wait()
 
-    # Litestar wants its lifespan begun and ended by one task; a fixture is begun and ended by two.
+    # Litestar's lifespan must begin and end in one task; a fixture begins and ends in two.
     life = asyncio.create_task(live())
     life.add_done_callback(lambda _: ready.set())
     await ready.wait()
@@ -262,14 +262,14 @@ _make_routes_once = cache(make_routes)
 
 @pytest.fixture
 async def app(config: Config) -> AsyncIterator[Litestar]:
-    """The whole application, started. Its routes are made once: they keep nothing and take long."""
+    """The whole application, started. Its routes are built once: they hold no state and take long."""
     async with started(attach(_make_routes_once(config.allowed_origins), Services(config))) as app:
         yield app
 
 
 @pytest.fixture
 def keys(environ: dict[str, str], dialect: str, databases: TestDatabases) -> dict[str, str]:
-    """The API keys of the people, by username."""
+    """The API keys of the users, by username."""
     return databases.keys[dialect]
 
 
@@ -280,7 +280,7 @@ def _client(app: Litestar, path: str = "/api/v1", key: str | None = None) -> Asy
 
 @pytest.fixture
 async def root(app: Litestar) -> AsyncIterator[AsyncClient]:
-    """A client of `/` rather than `/api/v1`."""
+    """A client of `/` instead of `/api/v1`."""
     async with _client(app, "") as client:
         yield client
 
@@ -300,7 +300,7 @@ async def admin(app: Litestar, keys: dict[str, str]) -> AsyncIterator[AsyncClien
 
 @pytest.fixture
 async def signed_in_admin(app: Litestar) -> AsyncIterator[AsyncClient]:
-    """The admin by a sign-in, for what an API key cannot do."""
+    """The admin with a session, for what an API key may not do."""
     async with _client(app) as client:
         answer = await client.post("/auth/login-json", json={"username": "admin", "password": PASSWORD})
         client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
@@ -327,5 +327,5 @@ async def reader(app: Litestar, keys: dict[str, str]) -> AsyncIterator[AsyncClie
 
 @pytest.fixture
 def serve(environ: dict[str, str], tmp_path: Path) -> Callable[..., AbstractContextManager[serving.Server]]:
-    """`with serve() as server:` runs a real `stocky serve` on the test's database; `serve(port=…)` again on a port."""
+    """`with serve() as server:` runs a real `stocky serve` on the test's database; `serve(port=…)` on a port."""
     return partial(serving.serve, environ, tmp_path)

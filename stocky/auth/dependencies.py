@@ -13,7 +13,7 @@ from stocky.auth.accounts import Accounts
 from stocky.auth.identity import Identities
 from stocky.auth.sign_ins import SignIns
 from stocky.db import Connection
-from stocky.http.client_address import ClientInfo, peer_of
+from stocky.http.client_address import ClientInfo, client_info
 
 
 async def _sign_ins(state: State) -> SignIns:
@@ -25,7 +25,7 @@ async def _accounts(state: State) -> Accounts:
 
 
 async def _client(request: Request[Any, Any, Any], state: State) -> ClientInfo:
-    return peer_of(request, state.config)
+    return client_info(request, state.config)
 
 
 async def _changing(state: State) -> AsyncIterator[Connection]:

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct, ValidationError, convert
 
 from stocky import clock
 from stocky.errors import Invalid
-from stocky.http.validation_messages import told
+from stocky.http.validation_messages import describe_error
 from stocky.schema import VISIBLE, AnyCase
 
 Username = Annotated[str, Meta(min_length=3, max_length=50, examples=["ada"])]
@@ -221,7 +221,7 @@ def checked(kind: type[T], **fields: Any) -> T:
     try:
         return convert(fields, kind)
     except ValidationError as error:
-        message = told(error, kind)
+        message = describe_error(error, kind)
         field, colon, _ = message.partition(": ")
         raise Invalid(message, field=field if colon else None) from None
 

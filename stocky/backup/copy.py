@@ -19,7 +19,7 @@ from stocky.backup.service import dump_to_file
 from stocky.backup.swap.swap import objects_in_the_way, replace_database
 from stocky.config import Config
 from stocky.db import Database, make_database
-from stocky.db.migrate import carry_times, check_schema, migrate
+from stocky.db.migrate import check_schema, copy_times, migrate
 from stocky.db.serving_lock import lock_path, serving_lock
 from stocky.errors import BadRequest, Conflict
 from stocky.progress import ProgressCallback
@@ -67,7 +67,7 @@ async def copy(source: Config, target: Config, report: ProgressCallback) -> Copi
                 await replace_database(database, sent, report, reapply=False)
             digests = await asyncio.to_thread(_digests, sent)
         # The target's own log has the times of its migration just now, so the times of the source replace them.
-        await asyncio.to_thread(carry_times, source, target)
+        await asyncio.to_thread(copy_times, source, target)
         async with _loaded(target, report) as (arrived, _):
             differing = [
                 table

@@ -9,7 +9,7 @@ from stocky.barcodes.keys import normalize_barcode
 from stocky.catalogue.schemas import Barcode, Item, ItemChange, Upc
 from stocky.db import Connection
 from stocky.errors import Conflict, Invalid
-from stocky.http.validation_messages import told
+from stocky.http.validation_messages import describe_error
 from stocky.quantity import to_milli
 
 
@@ -63,7 +63,7 @@ def _check_upc(text: str) -> None:
     try:
         msgspec.convert(text, Upc)
     except msgspec.ValidationError as error:
-        raise Invalid(f"upc: {told(error, Upc)}", field="upc") from None
+        raise Invalid(f"upc: {describe_error(error, Upc)}", field="upc") from None
 
 
 def _in_order(upc: str | None, barcodes: list[Barcode]) -> list[Barcode]:

@@ -42,8 +42,8 @@ async def list_items(
     tag: TagText = None,
 ) -> list[Item]:
     """Items in the order they were added."""
-    kept: ResponseCache = state.kept_answers
-    return await kept.get_or_read(  # type: ignore[return-value]  # the same, encoded already
+    cache: ResponseCache = state.response_cache
+    return await cache.get_or_read(  # type: ignore[return-value]  # the same, encoded already
         lane,
         repository.list_items,
         skip=paging.skip,
@@ -66,8 +66,8 @@ async def create_item(data: NewItem, tx: Connection, user: Principal) -> Item:
 @get("/search", opt=readers | long_read())
 async def search_items(state: State, lane: Lane, q: SearchText, paging: Paging) -> list[Item]:
     """Items whose name, description, code or barcode contains `q`."""
-    kept: ResponseCache = state.kept_answers
-    return await kept.get_or_read(  # type: ignore[return-value]  # the same, encoded already
+    cache: ResponseCache = state.response_cache
+    return await cache.get_or_read(  # type: ignore[return-value]  # the same, encoded already
         lane, repository.list_items, skip=paging.skip, limit=paging.limit, search=q
     )
 

@@ -1,4 +1,4 @@
-"""The `stocky` command; exit status 0 is success, 1 a failure told in one line, 2 wrong usage."""
+"""The `stocky` command; exit status 0 is success, 1 a failure with a one-line message, 2 wrong usage."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from stocky import __version__
 from stocky.cli import accounts, backup, check, copy, demo, migrate, reindex, restore, serve, verify
 
 _DESCRIPTION = """\
-Stocky keeps your stock: a self-hosted inventory service whose scans are never lost and never counted twice.
+Stocky is a self-hosted inventory service whose scans are never lost and never counted twice.
 Settings are environment variables (STOCKY_DATA_DIR, STOCKY_DATABASE_URL, ...); the README has the table.
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command and returns its exit status; wrong usage leaves by SystemExit(2), as argparse does."""
+    """Runs the command and returns its exit status. Raises SystemExit(2) for wrong usage, as argparse does."""
     parsed = _parser().parse_args(arguments)
     try:
         status: int = parsed.run(parsed)
@@ -26,14 +26,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # Whoever read us (head, less) has gone; Python would complain about it once more at its end.
+        # The reader (head, less) has exited; Python would report that once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
-        told = _told(error)
-        if told is None:
+        lines = _message_lines(error)
+        if lines is None:
             raise
-        for line in told:
+        for line in lines:
             print(f"stocky: {line}", file=sys.stderr)
         return 1
 
@@ -51,9 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _told(error: Exception) -> list[str] | None:
-    """The lines for a failure that has words of its own; None for a defect, which keeps its traceback."""
-    # Imported only now: most commands succeed, and '--help' should not wait for a database driver.
+def _message_lines(error: Exception) -> list[str] | None:
+    """The lines for an expected failure; None for a defect, which shows its traceback."""
+    # Imported here: most commands succeed, and '--help' should not load a database driver.
     from stocky.config import ConfigError, address_setting
     from stocky.db import NO_DRIVER
     from stocky.db.migrate import SchemaNotCurrent

@@ -1,4 +1,4 @@
-"""`stocky create-admin`, `reset-password`, `create-key`: accounts from the command line; no password is an argument."""
+"""`stocky create-admin`, `reset-password`, `create-key`: accounts; passwords are never command-line arguments."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def register(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "create-admin",
         help="add an admin",
-        description="Adds an admin. The password is asked for on a terminal; otherwise it is"
+        description="Adds an admin. On a terminal it prompts for the password; otherwise it reads"
         f" {PASSWORD_VARIABLE}, or the first line of standard input.",
     )
     parser.add_argument("--username", required=True, metavar="U", help="3 to 50 characters")
@@ -33,27 +33,27 @@ def register(subparsers: Any) -> None:
 
     parser = subparsers.add_parser(
         "reset-password",
-        help="give a user another password",
-        description="Gives a user another password and ends its sessions. The password is asked for on a terminal;"
-        " otherwise it is the first line of standard input.",
+        help="set a user's password",
+        description="Sets a user's password and ends the user's sessions. On a terminal it prompts for the password;"
+        " otherwise it reads the first line of standard input.",
     )
     parser.add_argument("username", metavar="USERNAME")
     parser.set_defaults(run=reset_password)
 
     parser = subparsers.add_parser(
         "create-key",
-        help="make an API key, and a scanner's account with it",
-        description="Makes an API key for a user and prints it, this once.",
+        help="create an API key, and optionally a scanner's account",
+        description="Creates an API key for a user and prints it. It cannot be shown again.",
     )
     parser.add_argument("username", metavar="USERNAME")
     parser.add_argument("--name", required=True, metavar="N", help="what the key is for")
-    parser.add_argument("--create", action="store_true", help="add the user, as a scanner, where there is none")
+    parser.add_argument("--create", action="store_true", help="add the user, as a scanner, if it does not exist")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=create_key)
 
 
 def create_admin(arguments: argparse.Namespace) -> int:
-    """The exit status. Raises Invalid, BadRequest when the name or address is taken, SchemaNotCurrent, Unavailable."""
+    """Returns the exit status. Raises Invalid, SchemaNotCurrent, Unavailable, BadRequest for a taken name or email."""
     import msgspec
 
     from stocky import initial_data
@@ -64,12 +64,12 @@ def create_admin(arguments: argparse.Namespace) -> int:
         return await initial_data.create_admin(database, arguments.username, arguments.email, password)
 
     user = _with_database(create)
-    print(msgspec.json.encode(user).decode() if arguments.json else f"{user.username} is an admin now")
+    print(msgspec.json.encode(user).decode() if arguments.json else f"Added the admin {user.username}")
     return 0
 
 
 def reset_password(arguments: argparse.Namespace) -> int:
-    """The exit status. Raises Invalid, NotFound, SchemaNotCurrent, Unavailable."""
+    """Returns the exit status. Raises Invalid, NotFound, SchemaNotCurrent, Unavailable."""
     from stocky.auth import repository
     from stocky.auth.schemas import UserChange, checked
 
@@ -82,12 +82,12 @@ def reset_password(arguments: argparse.Namespace) -> int:
             await repository.change_user(tx, user.id, UserChange(), password_hash, by=None)
 
     _with_database(reset)
-    print(f"{arguments.username} has another password now; its sessions are ended")
+    print(f"Changed the password of {arguments.username} and ended all sessions of this user")
     return 0
 
 
 def create_key(arguments: argparse.Namespace) -> int:
-    """The exit status. Raises Invalid, NotFound, SchemaNotCurrent, Unavailable."""
+    """Returns the exit status. Raises Invalid, NotFound, SchemaNotCurrent, Unavailable."""
     import msgspec
 
     from stocky.auth import key_repository, repository
@@ -96,7 +96,7 @@ def create_key(arguments: argparse.Namespace) -> int:
     new = checked(NewApiKey, name=arguments.name)
 
     async def create(database: Database) -> Any:
-        # Nobody signs in as a scanner; a password nobody knows keeps it so.
+        # Nobody signs in as a scanner, so its password is random.
         password_hash = await _hash(os.urandom(32).hex())
         async with repository.changing(database) as tx:
             if arguments.create:
@@ -110,7 +110,7 @@ def create_key(arguments: argparse.Namespace) -> int:
 
 
 async def _add_scanner(tx: Connection, username: str, password_hash: str) -> None:
-    """Adds the user as a scanner, unless it is there."""
+    """Adds the user as a scanner, unless it exists."""
     from urllib.parse import quote
 
     from stocky.auth import repository
@@ -133,7 +133,7 @@ async def _hash(password: str) -> str:
 
 
 def _with_database(work: Callable[[Database], Awaitable[T]]) -> T:
-    """What `work` returns, with the database of the settings open around it."""
+    """Runs `work` with the configured database and returns its result."""
     import asyncio
 
     from stocky.db import make_database
@@ -154,14 +154,14 @@ def _with_database(work: Callable[[Database], Awaitable[T]]) -> T:
 
 
 def _password(variable: str = "") -> str:
-    """Asked twice on a terminal, else from the variable or standard input. Raises Invalid when there is none."""
+    """Prompts twice on a terminal, else reads the variable or standard input. Raises Invalid when it is empty."""
     from getpass import getpass
 
     from stocky.errors import Invalid
 
     if not sys.stdin.isatty():
         password = os.environ.get(variable) or sys.stdin.readline().rstrip("\r\n")
-    elif (password := getpass("Password: ")) != getpass("The same again: "):
+    elif (password := getpass("Password: ")) != getpass("Repeat the password: "):
         raise Invalid("The two passwords differ; nothing was changed")
     if not password:
         raise Invalid("A password is needed: on standard input" + (f" or in {variable}" if variable else ""))

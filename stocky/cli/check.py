@@ -1,4 +1,4 @@
-"""`stocky check`: whether everything in the database agrees; one line when it does, and changes nothing."""
+"""`stocky check`: checks the consistency of the database and the document store; changes nothing."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ def register(subparsers: Any) -> None:
     """Adds the command."""
     parser = subparsers.add_parser(
         "check",
-        help="prove that the database is whole and the ledger's sums are right",
-        description="Checks integrity, references, the ledger, the document store and the search's index. Says in one"
-        " line what was checked and exits 0 when all is well; lists what is not and exits 1.",
+        help="check the integrity of the database and the sums of the ledger",
+        description="Checks integrity, references, the ledger, the document store and the search index. Prints one"
+        " line and exits 0 when there are no faults; lists the faults and exits 1 otherwise.",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON, also when all is well")
+    parser.add_argument("--json", action="store_true", help="print JSON, also without faults")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """The exit status. Raises SchemaNotCurrent or Unavailable."""
+    """Returns the exit status. Raises SchemaNotCurrent or Unavailable."""
     import asyncio
 
     import msgspec

@@ -1,4 +1,4 @@
-"""`stocky demo-data`: something to look at and to try out, put into a database that holds no items yet."""
+"""`stocky demo-data`: fills a database that holds no items with demo data."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ def register(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "demo-data",
         help="fill an empty database with a kitchen and an electronics bench",
-        description="Adds items, locations, scanners and four weeks of events, and an admin where there is none, whose"
-        " password it shows once. A database that holds items is left alone.",
+        description="Adds items, locations, scanners and four weeks of events, and an admin if there is none, whose"
+        " password it prints once. A database that holds items is not changed.",
     )
     parser.add_argument("--items", type=_at_most(100_000), default=_ITEMS, metavar="N", help=f"how many ({_ITEMS})")
     parser.add_argument(
         "--events", type=_at_most(1_000_000), default=_EVENTS, metavar="N", help=f"how many ({_EVENTS:,})"
     )
-    parser.add_argument("--seed", type=int, default=1, metavar="S", help="another seed makes another month (1)")
+    parser.add_argument("--seed", type=int, default=1, metavar="S", help="seed of the generated month (1)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """The exit status. Raises SchemaNotCurrent, Unavailable, or BadRequest when the name admin is taken."""
+    """Returns the exit status. Raises SchemaNotCurrent, Unavailable, or BadRequest when the name admin is taken."""
     import asyncio
 
     from stocky.db.migrate import check_schema
@@ -52,7 +52,7 @@ async def _fill(config: Config, arguments: argparse.Namespace) -> int:
     await database.open()
     try:
         if await holds_items(database):
-            print("{}" if arguments.json else "The database holds items already; no demo data was added.")
+            print("{}" if arguments.json else "The database already holds items; no demo data was added.")
             return 0
         await fill(
             database,
@@ -73,7 +73,7 @@ def _print(demo: Demo) -> None:
         print(f"  admin         {demo.admin}")
         print(f"  password      {demo.password}")
     print(f"  scanner key   {demo.scanner_key}")
-    print("Keep them: they are not shown again.", flush=True)
+    print("Store them: they are not shown again.", flush=True)
 
 
 def _print_json(demo: Demo) -> None:
@@ -83,7 +83,7 @@ def _print_json(demo: Demo) -> None:
 
 
 def _progress(events: int) -> Callable[[int], None]:
-    """Shows on a terminal how far it is; says nothing where nobody watches."""
+    """Shows progress on a terminal; prints nothing elsewhere."""
     if not sys.stderr.isatty():
         return lambda recorded: None
 

@@ -1,4 +1,4 @@
-"""`stocky migrate`: brings the database to this version's schema, shows its migrations, or repairs their records."""
+"""`stocky migrate`: migrates the database to this version's schema, lists migrations, or repairs their records."""
 
 from __future__ import annotations
 
@@ -13,62 +13,60 @@ if TYPE_CHECKING:
     from stocky.db.migration_repair import Repair
 
 _CURRENT = "The schema is current"
-
-
-_SERVED = "A Stocky serves this database; stop it before you take a migration back"
+_SERVED = "A Stocky serves this database; stop it before you roll back a migration"
 
 
 def register(subparsers: Any) -> None:
     """Adds the command."""
     parser = subparsers.add_parser(
         "migrate",
-        help="bring the database to the schema of this version",
-        description="Applies the migrations that are pending. With an option: shows them, takes some back, or repairs"
-        " their records. Before a database that holds rows is changed, it is backed up and the backup is restored on"
-        " trial; all migrations are applied together, or none.",
+        help="migrate the database to the schema of this version",
+        description="Applies pending migrations, all of them or none. With an option: lists them, rolls some back, or"
+        " repairs their records. A database that holds rows is backed up before the change, and the backup is"
+        " test-restored.",
     )
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--check", action="store_true", help="change nothing; exit 1 unless the schema is current")
-    what.add_argument("--list", action="store_true", help="change nothing; show every migration and its state")
-    what.add_argument("--rollback", metavar="ID", help="take back this migration and all after it, newest first")
+    what.add_argument("--check", action="store_true", help="only check; exit 1 unless the schema is current")
+    what.add_argument("--list", action="store_true", help="only list every migration with its state")
+    what.add_argument("--rollback", metavar="ID", help="roll back this migration and all later ones, newest first")
     what.add_argument(
         "--repair",
         action="store_true",
-        help="make the records of the migrations agree with the tables, after an older Stocky was killed in between",
+        help="correct the migration records to match the tables, after an older Stocky was killed during a migration",
     )
-    parser.add_argument("--no-backup", action="store_true", help="make no backup before the change")
-    parser.add_argument("--force", action="store_true", help="with --rollback: also when tables with rows would go")
+    parser.add_argument("--no-backup", action="store_true", help="skip the backup before the change")
+    parser.add_argument("--force", action="store_true", help="with --rollback: also drop tables with rows")
     parser.add_argument(
         "--new-database",
         action="store_true",
-        help="make an empty database although there are signs of one that was lost (STOCKY_NEW_DATABASE)",
+        help="create an empty database even if there are signs of a lost one (STOCKY_NEW_DATABASE)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run, parser=parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """The exit status. Raises SchemaNotCurrent, Conflict, OutOfSpace or Unavailable."""
+    """Returns the exit status. Raises SchemaNotCurrent, Conflict, OutOfSpace or Unavailable."""
     import msgspec
 
     from stocky.db import migrate
     from stocky.new_database import refuse_lost_database
 
     if arguments.force and not arguments.rollback:
-        arguments.parser.error("--force goes with --rollback")
+        arguments.parser.error("--force is only allowed with --rollback")
     if arguments.no_backup and (arguments.check or arguments.list or arguments.repair):
-        arguments.parser.error("--no-backup goes with a change of the schema")
+        arguments.parser.error("--no-backup is not allowed with --check, --list or --repair")
     config = load_settings()
-    told: Any
+    result: Any
     if arguments.check:
         migrate.check_schema(config)
-        told, lines = {"current": True}, [_CURRENT]
+        result, lines = {"current": True}, [_CURRENT]
     elif arguments.list:
         states = migrate.list_migrations(config)
-        told, lines = states, [_line(state) for state in states]
+        result, lines = states, [_line(state) for state in states]
     elif arguments.repair:
-        told = migrate.repair(config)
-        lines = _repaired(told)
+        result = migrate.repair(config)
+        lines = _repaired(result)
     else:
         if not arguments.new_database:
             refuse_lost_database(config)
@@ -77,10 +75,10 @@ def run(arguments: argparse.Namespace) -> int:
         )
         changed = _change(config, arguments)
         backup = changed.backup.filename if changed.backup else None
-        told = {key: changed.ids, "backup": backup}
-        lines = [f"backed up to {backup}, and restored it on trial"] if backup else []
+        result = {key: changed.ids, "backup": backup}
+        lines = [f"backed up to {backup}, and test-restored it"] if backup else []
         lines += [f"{done} {id}" for id in changed.ids] or [nothing]
-    print(msgspec.json.encode(told).decode() if arguments.json else "\n".join(lines))
+    print(msgspec.json.encode(result).decode() if arguments.json else "\n".join(lines))
     return 0
 
 
@@ -108,9 +106,9 @@ def _change(config: Config, arguments: argparse.Namespace) -> Migrated:
 def _repaired(repair: Repair) -> list[str]:
     lines = [f"marked as applied {id}" for id in repair.marked]
     lines += [f"marked as not applied {id}" for id in repair.unmarked]
-    lines += [f"kept the checksum of {id}" for id in repair.checksums]
+    lines += [f"stored the checksum of {id}" for id in repair.checksums]
     if not lines:
-        return ["Nothing needed repair: the records agree with the tables"]
+        return ["Nothing to repair: the records match the tables"]
     return [*lines, "Run 'stocky migrate' now"]
 
 

@@ -1,4 +1,4 @@
-"""`stocky reindex`: makes the search's index anew from the items; also while Stocky serves."""
+"""`stocky reindex`: rebuilds the search index from the items; works while Stocky serves."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ def register(subparsers: Any) -> None:
     """Adds the command."""
     parser = subparsers.add_parser(
         "reindex",
-        help="make the search's index anew",
-        description="Empties the index of the search and fills it from the items. Needed only when 'stocky check' says"
-        " so: every change of an item takes itself into the index.",
+        help="rebuild the search index",
+        description="Empties the search index and fills it from the items. Needed only when 'stocky check' reports it:"
+        " every change of an item updates the index.",
     )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """The exit status. Raises SchemaNotCurrent or Unavailable."""
+    """Returns the exit status. Raises SchemaNotCurrent or Unavailable."""
     import asyncio
 
     from stocky.db.migrate import check_schema

@@ -1,4 +1,4 @@
-"""`stocky serve`: one process that answers until it is told to stop, and then leaves nothing unwritten."""
+"""`stocky serve`: runs the service until a signal stops it; a stop loses nothing."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from stocky.config import Config
     from stocky.progress import ProgressCallback
 
-# A Stocky that was told to stop may take as long as this.
+# How long a stopping Stocky may take.
 PREDECESSOR_SECONDS = 12
-_SERVED = "Another Stocky serves this database already; one SQLite file has one Stocky"
+_SERVED = "Another Stocky serves this database already; only one process can serve a SQLite file"
 
 
 def register(subparsers: Any) -> None:
@@ -24,18 +24,18 @@ def register(subparsers: Any) -> None:
         help="run the service",
         description="Runs the service until SIGTERM or Ctrl+C. Migrates first unless STOCKY_MIGRATE_ON_START is false.",
     )
-    parser.add_argument("--host", help="the address to listen on (STOCKY_HOST); * is every one of IPv4 and IPv6")
-    parser.add_argument("--port", type=_port, help="the port to listen on (STOCKY_PORT); 0 takes a free one")
+    parser.add_argument("--host", help="the address to listen on (STOCKY_HOST); * is all of IPv4 and IPv6")
+    parser.add_argument("--port", type=_port, help="the port to listen on (STOCKY_PORT); 0 chooses a free one")
     parser.add_argument(
         "--new-database",
         action="store_true",
-        help="make an empty database although there are signs of one that was lost (STOCKY_NEW_DATABASE)",
+        help="create an empty database even if there are signs of a lost one (STOCKY_NEW_DATABASE)",
     )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """The exit status. Raises ConfigError, SchemaNotCurrent, Unavailable, or OSError for a taken port."""
+    """Returns the exit status. Raises ConfigError, SchemaNotCurrent, Unavailable, or OSError for a taken port."""
     import msgspec
 
     from stocky.config import load
@@ -68,20 +68,20 @@ def _serve(config: Config, listener: socket.socket) -> int:
         log.warning("%s", line)
     if config.dialect == "sqlite" and (kind := network_mount(config.sqlite_path)):
         log.warning(
-            "%s lies on a network mount (%s), where SQLite's locks may not hold and a database can be damaged. Put it"
-            " on a local disk, or use Postgres; backups may lie on a network mount",
+            "%s is on a network mount (%s), where SQLite's locks may fail and the database can be damaged. Put it on a"
+            " local disk, or use Postgres; backups may be on a network mount",
             config.sqlite_path,
             kind,
         )
     _prepare_database(config, log)
-    log.info("Times of day, as of scheduled backups, are in the time zone %s", local_zone(config.timezone)[1])
+    log.info("Times of day, such as scheduled backups, are in the time zone %s", local_zone(config.timezone)[1])
 
     from stocky.app import create_app
     from stocky.auth.repository import has_active_admin
     from stocky.config import with_secret_key
     from stocky.http.server import Server
 
-    # After the database, so that a first start that was killed leaves no key without one.
+    # After the database, so that a killed first start leaves no key without a database.
     config.data_dir.mkdir(parents=True, exist_ok=True)
     config = with_secret_key(config)
     app = create_app(config, memory_log)
@@ -89,10 +89,10 @@ def _serve(config: Config, listener: socket.socket) -> int:
     async def warn_without_admin() -> None:
         async with app.state.database.read() as read:
             if not await has_active_admin(read):
-                log.warning("There is no admin yet; make one: stocky create-admin --username NAME --email ADDRESS")
+                log.warning("There is no admin yet; add one: stocky create-admin --username NAME --email ADDRESS")
 
     server = Server(app, config, listener, warn_without_admin)
-    # uvicorn raises the signal that ended it once more, for whoever was there before; nobody was.
+    # After its shutdown uvicorn raises the signal again for the previous handler, which must ignore it.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _already_handled)
     server.run([listener])
@@ -101,7 +101,7 @@ def _serve(config: Config, listener: socket.socket) -> int:
 
 
 def _require_writable(config: Config) -> None:
-    """Raises ConfigError with what makes the directories and the database file this process's own."""
+    """Raises ConfigError, with the command to fix it, when a directory or the database file is not writable."""
     from stocky.config import ConfigError
     from stocky.directories import find_unwritable
 
@@ -123,20 +123,20 @@ def _prepare_database(config: Config, log: logging.Logger) -> None:
 
     migrated = migrating.migrate(config, _log_phases(log))
     if migrated.backup is not None:
-        log.info("Backed up to %s before migrating, and restored it on trial", migrated.backup.filename)
+        log.info("Backed up to %s before migrating, and test-restored it", migrated.backup.filename)
     if migrated.ids:
         log.info("Applied %d migrations, the last one %s", len(migrated.ids), migrated.ids[-1])
 
 
 def _log_phases(log: logging.Logger) -> ProgressCallback:
-    """Writes a line for each phase of the backup before a migration, which may take minutes."""
-    told = ""
+    """Logs each phase of the backup before a migration, which may take minutes."""
+    logged = ""
 
     def report(phase: str, done: int, total: int | None, unit: str) -> None:
-        nonlocal told
-        if phase != told:
+        nonlocal logged
+        if phase != logged:
             log.info("Before the migration: %s", phase)
-            told = phase
+            logged = phase
 
     return report
 

@@ -1,4 +1,4 @@
-"""The settings as every command but `serve`, which has a log for it, reads them."""
+"""Reads the settings for every command except `serve`, which logs unknown ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Config:
-    """As `config.load`; names on standard error what looks like a setting and is none. Raises ConfigError."""
+    """As `config.load`; reports unknown settings on standard error. Raises ConfigError."""
     from stocky.config import load
 
     config = load(environ)

@@ -1,4 +1,4 @@
-"""The database layer: the same few verbs on SQLite and on Postgres; nothing outside it (and backup) sees a driver."""
+"""The database layer: one set of methods for SQLite and Postgres. Only this package and backup import a driver."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stocky.resources import resource
 __all__ = ["Connection", "Database", "Lane", "make_database", "make_reading_database"]
 
 
-# A driver is missing; each of the two is imported where it is first needed.
+# asyncpg and psycopg are each imported where they are first needed.
 NO_DRIVER = (
     "Postgres needs asyncpg and psycopg, which are not installed:"
     " run 'pip install -r requirements.txt' in a checkout of Stocky"
@@ -22,7 +22,7 @@ NO_DRIVER = (
 
 
 def make_database(config: Config) -> Database:
-    """The database the settings name, not yet open. Raises Unavailable when its driver is not installed."""
+    """The configured database, not yet open. Raises Unavailable when its driver is not installed."""
     if config.dialect == "sqlite":
         from stocky.db.sqlite import SqliteDatabase
 
@@ -31,7 +31,7 @@ def make_database(config: Config) -> Database:
 
 
 def make_reading_database(url: str) -> Database:
-    """The database at an address of the settings, not yet open, to read from in the lane BACKGROUND: for a child."""
+    """A database for a child process, not yet open, which only reads, in the lane BACKGROUND."""
     if url.startswith("sqlite:"):
         from stocky.db.sqlite import SqliteDatabase
 

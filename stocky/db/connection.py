@@ -1,4 +1,4 @@
-"""What a connection and a database can do, whichever dialect is behind them."""
+"""The interface of connections and databases, the same on both dialects."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-# Work for the database: an async function that awaits nothing but the connection it is given first.
+# Work for the database: an async function that awaits only its first argument, the connection.
 Work: TypeAlias = "Callable[Concatenate[Connection, P], Coroutine[Any, Any, T]]"
 
 
@@ -36,34 +36,34 @@ class Connection(ABC):
 
     @abstractmethod
     async def value(self, query: str, /, **arguments: Any) -> Any:
-        """The first column of the first row as the driver gives it, or None."""
+        """The first column of the first row as the driver returns it, or None."""
 
     @abstractmethod
     async def execute(self, query: str, /, **arguments: Any) -> int:
-        """The number of rows changed. Raises Conflict or Invalid where a constraint refuses."""
+        """The number of rows changed. Raises Conflict or Invalid when a constraint is violated."""
 
     @abstractmethod
     async def rows(self, query: str, /, **arguments: Any) -> Sequence[Any]:
-        """Every row as the driver gives it, for paths where making Structs costs too much."""
+        """Every row as the driver returns it, for hot paths where Structs cost too much."""
 
     @abstractmethod
     async def execute_many(self, query: str, rows: Sequence[tuple[Any, ...]], /) -> None:
-        """Runs a statement once for each row of arguments, which stand in the order of its parameters."""
+        """Runs a statement once for each row of arguments, given in the order of its parameters."""
 
     @abstractmethod
     async def compute(self, function: Callable[[], T], /) -> T:
-        """What the function returns. It may take milliseconds and runs off the event loop."""
+        """Runs a function that may take milliseconds off the event loop and returns its result."""
 
     @abstractmethod
     async def run(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """What `work(connection, *args, **kwargs)` returns, all of its queries on one moment.
+        """Runs `work(connection, *args, **kwargs)` on one snapshot and returns its result.
 
-        On SQLite it is one hop to the connection's thread. Raises RuntimeError when it awaits anything else.
+        On SQLite it is one hop to the connection's thread. Raises RuntimeError when the work awaits anything else.
         """
 
 
 class Database(ABC):
-    """A database that is open. Reads never wait for writes; a transaction commits or leaves nothing.
+    """An open database. Reads never wait for writes; a transaction commits or changes nothing.
 
     All three raise Unavailable while the gate is closed.
     """
@@ -73,37 +73,37 @@ class Database(ABC):
 
     def __init__(self) -> None:
         self.gate = Gate()
-        # The tasks of this process that work on it: what each service starts is registered here.
+        # The background tasks of this process that use the database; each service registers its own.
         self.supervisor = Supervisor()
-        self._hearers: list[Callable[[], None]] = []
+        self._commit_callbacks: list[Callable[[], None]] = []
         self._lost_callbacks: list[Callable[[], None]] = []
 
     def on_commit(self, callback: Callable[[], None]) -> None:
-        """`callback` is called when the ledger may have grown: after a commit, on Postgres of any process that serves.
+        """Registers a callback for when the ledger may have grown: after a commit, on Postgres of any serving process.
 
-        It is a hint that costs nothing, and one may be missed; what there is says the ledger.
+        A best-effort hint: it may be missed. The ledger is authoritative.
         """
-        self._hearers.append(callback)
+        self._commit_callbacks.append(callback)
 
-    def _tell_news(self, *_: object) -> None:
-        for callback in self._hearers:
+    def _notify_commit(self, *_: object) -> None:
+        for callback in self._commit_callbacks:
             callback()
 
     def on_lost(self, callback: Callable[[], None]) -> None:
-        """`callback` is called once, when the open database file was deleted or replaced; never on Postgres."""
+        """Registers a callback for when the open database file is deleted or replaced; called once, SQLite only."""
         self._lost_callbacks.append(callback)
 
-    def _tell_lost(self) -> None:
+    def _notify_lost(self) -> None:
         for callback in self._lost_callbacks:
             callback()
 
     @abstractmethod
     async def open(self) -> None:
-        """Makes it ready. Raises Unavailable when it cannot be reached."""
+        """Opens the connections. Raises Unavailable when the database cannot be reached."""
 
     @abstractmethod
     async def close(self) -> None:
-        """Lets go of every connection."""
+        """Closes every connection."""
 
     @abstractmethod
     def read(self, lane: Lane = Lane.SHORT) -> AbstractAsyncContextManager[Connection]:
@@ -114,23 +114,23 @@ class Database(ABC):
         """A transaction: committed at the end of the block, rolled back by any exception."""
 
     def revision(self) -> object | None:
-        """Equal as long as nothing has been committed in between, by whomever; None where that cannot be told."""
+        """Changes with every commit of any process; None where that cannot be determined."""
         return None
 
     @abstractmethod
     def serving(self) -> AbstractAsyncContextManager[None]:
-        """Answers requests for the length of the block, and makes way when another process restores a backup."""
+        """Registers this process as serving for the block; it pauses when another process restores a backup."""
 
     @abstractmethod
     async def run(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """What `work(connection, *args, **kwargs)` returns, as one transaction, after COMMIT.
+        """Runs `work(connection, *args, **kwargs)` as one transaction and returns its result after COMMIT.
 
         On SQLite it is one hop to the writer's thread. Raises RuntimeError when the work awaits anything else.
         """
 
 
 def to_structs(into: Any, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[Any]:
-    """Rows as Structs; a column `x_json` is JSON text and arrives decoded as `x`."""
+    """Rows as Structs; a column `x_json` holds JSON text and becomes the decoded field `x`."""
     records: list[dict[str, Any]] = [dict(zip(columns, row, strict=True)) for row in rows]
     for column in columns:
         if column.endswith("_json"):

@@ -1,6 +1,6 @@
-"""Lanes to the database: slow reads wait for one another only, so that callers are identified and short reads go on.
+"""Connection lanes: slow reads wait only for each other, so authentication and short reads are never blocked by them.
 
-Within a lane connections are given out in the order in which they were asked for.
+Within a lane, connections are handed out first come, first served.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from enum import Enum
 
 from stocky.errors import Unavailable
 
-# How long a connection is waited for, outside of long reads.
+# How long to wait for a connection, except for long reads.
 WAIT_SECONDS = 10.0
-# Long reads of requests that may wait for a connection at one time, and for how long.
+# How many long reads may wait for a connection at a time, and for how long.
 MAX_WAITING = 16
 LONG_WAIT_SECONDS = 30.0
-_TOO_LONG = "Too many exports, histories and large lists are being read; try again"
+_TOO_LONG = "Too many exports, histories and large lists are being read at once; try again"
 
 
 class Lane(Enum):
-    """What a connection is used for, which decides whom it waits for.
+    """What a connection is used for; it waits only for others in the same lane.
 
-    IDENTITY: who sent a request, and whether Stocky is ready. SHORT: a few rows, found by an index. LONG: what may take
-    a tenth of a second or more, refused when MAX_WAITING wait. BACKGROUND: the same without a bound, for jobs, and for
-    answers that have begun already. WRITE: a transaction, on Postgres; SQLite has one writer.
+    IDENTITY: authentication and readiness. SHORT: a few rows, found by an index. LONG: reads of a tenth of a second or
+    more, refused while MAX_WAITING wait. BACKGROUND: the same without a bound, for jobs and for responses that have
+    started. WRITE: a transaction, on Postgres; SQLite has one writer.
     """
 
     IDENTITY = "identity"
@@ -39,15 +39,15 @@ class Lanes:
     """Counts the connections that each lane has in use."""
 
     def __init__(self, sizes: Mapping[Lane, int]) -> None:
-        """`sizes`: the connections of each lane but BACKGROUND, which shares those of LONG."""
-        # asyncio's semaphore serves those who wait first; a queue gives an item to whoever asks next.
+        """`sizes`: the number of connections of each lane; BACKGROUND shares those of LONG."""
+        # asyncio's semaphore is fair; a queue gives an item to the next caller of get().
         self._free = {lane: asyncio.Semaphore(size) for lane, size in sizes.items()}
         self._free[Lane.BACKGROUND] = self._free[Lane.LONG]
         self.waiting = 0
 
     @asynccontextmanager
     async def enter(self, lane: Lane) -> AsyncIterator[None]:
-        """One of the lane's connections is the caller's for the length of the block. Raises Unavailable."""
+        """Reserves one of the lane's connections for the block. Raises Unavailable."""
         free = self._free[lane]
         if not free.locked():
             await free.acquire()

@@ -1,7 +1,7 @@
-"""The gate before the data: it closes for the moments in which a restore replaces it, and nobody sees half of both.
+"""The maintenance gate: closed while a restore replaces the data, so no request sees old and new data together.
 
-A request notes the epoch it began in. After a replacement the epoch is another, and what began before is told to
-come again, so that nothing read from the old data is ever acted on in the new.
+A request records the epoch it began in. A replacement starts a new epoch, and requests that began before it are
+refused with 503, so that nothing read from the old data is applied to the new.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ _PAUSED = "A restore is putting its data in place; send it again"
 
 _log = logging.getLogger(__name__)
 
-# The epoch in which the request began that is being answered; None outside of requests, where nothing is remembered.
-request_epoch: ContextVar[int | None] = ContextVar("begun_in", default=None)
+# The epoch in which the current request began; None outside of requests, where it is not checked.
+request_epoch: ContextVar[int | None] = ContextVar("request_epoch", default=None)
 
 
 class Gate:
-    """Counts who works with the data of one process, and lets nobody in while it is closed."""
+    """Counts the users of the data in one process, and admits none while it is closed."""
 
     def __init__(self) -> None:
         self.epoch = 0
         self._inside = 0
-        # What those who come are told while it is closed.
+        # The error raised on entry while it is closed.
         self._refusal: type[Unavailable] = Unavailable
         self._reason: str | None = None
         self._empty = asyncio.Event()
         self._open = asyncio.Event()
         self._open.set()
-        self._renewals: list[Callable[[], None]] = []
+        self._replaced_callbacks: list[Callable[[], None]] = []
 
-    def on_data_replaced(self, forget: Callable[[], None]) -> None:
-        """`forget` is called whenever the data has been replaced, before anyone is let in again."""
-        self._renewals.append(forget)
+    def on_data_replaced(self, callback: Callable[[], None]) -> None:
+        """Registers a callback for each replacement of the data, called before the gate opens again."""
+        self._replaced_callbacks.append(callback)
 
     def check_open(self) -> None:
         """Raises Unavailable when it is closed (Paused, for a restore), or when the request began with other data."""
@@ -50,7 +50,7 @@ class Gate:
 
     @contextmanager
     def enter(self) -> Iterator[None]:
-        """Work with the data for the length of the block. Raises what `check_open` raises."""
+        """Counts the block as a user of the data. Raises what `check_open` raises."""
         self.check_open()
         self._inside += 1
         try:
@@ -62,12 +62,12 @@ class Gate:
 
     @asynccontextmanager
     async def drained(self) -> AsyncIterator[None]:
-        """Nobody is inside for the length of the block.
+        """Closes the gate for the block, after every user has left.
 
-        Raises Conflict when it is closed already, Unavailable when someone does not come out in time.
+        Raises Conflict when it is closed already, Unavailable when a user does not leave in time.
         """
         if self._reason is not None:
-            raise Conflict("Another restore is running; wait for its end")
+            raise Conflict("Another restore is running; wait until it ends")
         self.pause()
         try:
             await self.emptied()
@@ -76,11 +76,11 @@ class Gate:
             self.open()
 
     def close(self, reason: str) -> None:
-        """Lets nobody in any more; those who are inside go on."""
+        """Admits no new users; those inside continue."""
         self._close(Unavailable, reason)
 
     def pause(self) -> None:
-        """The same for a restore, until its data is in place."""
+        """Closes the gate for a restore, until its data is in place."""
         _log.info(
             "A restore is putting its data in place: background tasks pause and requests are answered 503 until it ends"
         )
@@ -95,17 +95,17 @@ class Gate:
         self._open.set()
 
     def data_replaced(self) -> None:
-        """Says that the data is another: what is remembered of the old is forgotten, in this process."""
+        """Starts a new epoch and calls the callbacks, which drop what this process has cached of the old data."""
         self.epoch += 1
-        for forget in self._renewals:
-            forget()
+        for callback in self._replaced_callbacks:
+            callback()
 
     async def opened(self) -> None:
         """Waits until it is open."""
         await self._open.wait()
 
     async def emptied(self) -> None:
-        """Waits until nobody is inside. Raises Unavailable when that takes too long."""
+        """Waits until every user has left. Raises Unavailable after DRAIN_SECONDS."""
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
                 while self._inside:

@@ -1,6 +1,6 @@
-"""Applies the migrations and takes them back: all that is asked for in one transaction, by one process at a time.
+"""Applies migrations and rolls them back, all in one transaction, in one process at a time.
 
-A migration whose file was edited after it was applied is refused, and so is a database of a newer version.
+Refuses a migration whose file was edited after it was applied, and a database of a newer version.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from yoyo.migrations import MigrationList
 
 from stocky.config import Config
 from stocky.db.migration_backend import MigrationBackend, checksum, open_backend
-from stocky.db.migration_repair import Repair, is_half_way, repair_records
+from stocky.db.migration_repair import Repair, is_incomplete, repair_records
 from stocky.disk import NO_LOCKS, NoLocks, lock
 from stocky.errors import Conflict, Unavailable
 from stocky.new_database import no_database
 from stocky.resources import resource
 
-# Any number will do for the advisory lock on Postgres, as long as nobody changes it.
+# The key of the advisory lock on Postgres: any number, but it must never change.
 _LOCK_KEY = 7_786_259
-# Tables whose rows are nobody's: they come with the schema, or follow from the others.
+# Tables without user data: their rows come with the schema, or are derived from other tables.
 _DERIVED_TABLES = {"auth_revision", "search_index", "search_text", "search_pending"}
 _BOOKKEEPING = ("_yoyo_", "yoyo_", "migration_checksum")
 _DROPPED = re.compile(r"^DROP TABLE (?:IF EXISTS )?(\w+)", re.MULTILINE)
-# When yoyo's own tables came, and when each migration was applied; in UTC, as text.
+# When each migration was applied, and when yoyo's own tables were created; in UTC, as text.
 _APPLIED = "SELECT migration_id, CAST(applied_at_utc AS TEXT) FROM _yoyo_migration"
 _INSTALLED = "SELECT version, CAST(installed_at_utc AS TEXT) FROM _yoyo_version"
 _ENCODING = """
@@ -43,7 +43,7 @@ SELECT current_database(), pg_encoding_to_char(encoding),
 
 
 class MigrationState(msgspec.Struct):
-    """One migration: whether it is applied, and whether its file is still the one that was applied."""
+    """One migration: whether it is applied, and whether its file was edited since."""
 
     id: str
     applied: bool
@@ -52,13 +52,13 @@ class MigrationState(msgspec.Struct):
 
 
 class SchemaNotCurrent(Exception):
-    """The database's schema is not the one this version of Stocky works on; the text says what to do."""
+    """The database's schema is not the one this version needs; the message includes what to do."""
 
 
 def list_migrations(config: Config) -> list[MigrationState]:
-    """Every migration in order, with its state; those that only the database knows come last. Changes nothing.
+    """Every migration in order, with its state; those that only the database lists come last. Read-only.
 
-    Raises Unavailable when there is no database, or Conflict when it was lost: looking does not make one.
+    Raises Unavailable when there is no database, Conflict when it was lost; it never creates one.
     """
     if config.dialect == "sqlite" and not config.sqlite_path.is_file():
         raise no_database(config)
@@ -75,29 +75,29 @@ def check_schema(config: Config) -> None:
 
 
 def schema_version(dialect: str) -> int:
-    """The number of the newest migration of this Stocky. At each number both dialects have the same tables."""
+    """The number of the newest migration. At each number both dialects have the same tables."""
     return max(number_of(migration.id) for migration in _read_for(dialect))
 
 
 def number_of(migration_id: str) -> int:
-    """The number a migration's id begins with."""
+    """The number at the start of a migration's id."""
     return int(migration_id.partition(".")[0])
 
 
 def migrate(
     config: Config, *, through: int | None = None, before_change: Callable[[], None] | None = None
 ) -> list[str]:
-    """Applies what is pending, up to the number `through`, and returns its ids; waits while another process does so.
+    """Applies pending migrations up to the number `through` and returns their ids; waits for other processes.
 
-    `before_change` is called when a database that holds rows is about to be changed; what it raises stops that.
+    `before_change` is called before a database that holds rows is changed; an exception from it stops the migration.
 
-    Raises SchemaNotCurrent for a database of a newer version, an edited migration, or a migration that was left half
-    done by an older version; Conflict for a Postgres database in another encoding than UTF8; Unavailable, OutOfSpace.
-    After any of them the database is what it was.
+    Raises SchemaNotCurrent for a database of a newer version, an edited migration, or a migration that an older
+    version left incomplete; Conflict for a Postgres database not in UTF8; Unavailable, OutOfSpace. None of them changes
+    the database.
     """
     if config.dialect == "sqlite":
         config.sqlite_path.parent.mkdir(parents=True, exist_ok=True)
-        # It holds hashes of passwords and keys; what SQLite puts beside it gets the same rights.
+        # It holds hashes of passwords and keys; SQLite gives the files beside it the same mode.
         with suppress(FileExistsError):
             os.close(os.open(config.sqlite_path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     with _only_process(config) as backend:
@@ -107,33 +107,33 @@ def migrate(
         pending = [
             each for each in migrations if each.id not in applied and (through is None or number_of(each.id) <= through)
         ]
-        # yoyo's own command keeps no checksums.
-        unproven = [each for each in migrations if each.id in applied and each.id not in checksums]
+        # yoyo's own command stores no checksums.
+        without_checksum = [each for each in migrations if each.id in applied and each.id not in checksums]
         if pending:
             _refuse_other_encoding(backend, config)
-            if is_half_way(backend, config, migrations):
+            if is_incomplete(backend, config, migrations):
                 raise SchemaNotCurrent(
-                    "A migration was applied or taken back and not recorded, as when an older Stocky was killed while"
-                    " it migrated; run 'stocky migrate --repair'"
+                    "A migration was applied or rolled back without being recorded, as when an older Stocky was killed"
+                    " during a migration; run 'stocky migrate --repair'"
                 )
             if before_change is not None and applied and _full_tables(backend, _tables(backend)):
                 before_change()
-        if pending or unproven:
+        if pending or without_checksum:
             with backend.transaction():
                 backend.prepare()
                 for migration in pending:
                     backend.apply(migration)
-                for migration in unproven:
-                    backend.keep_checksum(migration)
+                for migration in without_checksum:
+                    backend.store_checksum(migration)
         return [migration.id for migration in pending]
 
 
 def rollback(
     config: Config, migration_id: str, *, force: bool = False, before_change: Callable[[], None] | None = None
 ) -> list[str]:
-    """Takes back `migration_id` and all after it, newest first, and returns their ids. `before_change` as above.
+    """Rolls back `migration_id` and all later ones, newest first, and returns their ids. `before_change` as above.
 
-    Raises Conflict when that would drop a table that holds rows and `force` is not given,
+    Raises Conflict when that would drop a table with rows and `force` is not given,
     ValueError when the migration is unknown or not applied.
     """
     with _only_process(config) as backend:
@@ -145,7 +145,7 @@ def rollback(
         undone = [each for each in reversed(migrations) if each.id in applied and each.id >= matching[0]]
         if matching[0] not in applied:
             raise ValueError(f"The migration {matching[0]} is not applied")
-        if not force and (full := _full_tables(backend, _tables_that_would_go(undone))):
+        if not force and (full := _full_tables(backend, _dropped_tables(undone))):
             raise Conflict(
                 f"This would delete {', '.join(full)} with all rows. Repeat it with --force to do that; a backup is"
                 " made first, unless you give --no-backup"
@@ -155,14 +155,14 @@ def rollback(
         with backend.transaction():
             backend.prepare()
             for migration in undone:
-                backend.take_back(migration)
+                backend.roll_back(migration)
         return [migration.id for migration in undone]
 
 
 def repair(config: Config) -> Repair:
-    """Makes the records of the migrations agree with the schema there is, and removes the lock that yoyo left.
+    """Corrects the migration records to match the schema, and removes a lock that yoyo left.
 
-    Raises what `repair_records` does, and Unavailable, or Conflict when the database was lost, when there is none.
+    Raises what `repair_records` raises; Unavailable when there is no database, Conflict when it was lost.
     """
     if config.dialect == "sqlite" and not config.sqlite_path.is_file():
         raise no_database(config)
@@ -172,8 +172,8 @@ def repair(config: Config) -> Repair:
         return repair_records(backend, config, migrations)
 
 
-def carry_times(source: Config, target: Config) -> None:
-    """Dates the migrations of a copy as those of the same number in its source; both are at the same one."""
+def copy_times(source: Config, target: Config) -> None:
+    """Copies the migrations' dates from the source to its copy, by number; both are at the same migration."""
     with open_backend(source) as backend:
         applied = {number_of(id): moment for id, moment in backend.execute(_APPLIED).fetchall()}
         installed = dict(backend.execute(_INSTALLED).fetchall())
@@ -196,18 +196,18 @@ def _read(config: Config) -> MigrationList:
 
 @cache
 def _read_for(dialect: str) -> MigrationList:
-    """In their order. Taking them apart takes longer than applying them, so it is done once."""
+    """The migrations by number, cached: parsing them takes longer than applying them."""
     root = resource("migrations")
-    # Those that both dialects share come first otherwise, whatever their number.
+    # yoyo would put those shared by both dialects first, whatever their number.
     return MigrationList(sorted(read_migrations(str(root), str(root / dialect)), key=lambda migration: migration.id))
 
 
 @contextmanager
 def _only_process(config: Config) -> Iterator[MigrationBackend]:
-    """A backend under a lock that dies with its process, so that a killed migration never has to be unlocked."""
+    """A backend under a lock that ends with its process, so a killed migration leaves no lock behind."""
     with open_backend(config) as backend:
         if config.dialect == "postgres":
-            # Held for longer than a transaction, and gone with the connection.
+            # A session lock: it outlasts transactions and ends with the connection.
             backend.execute("SELECT pg_advisory_lock(:key)", {"key": _LOCK_KEY})
             yield backend
             return
@@ -217,7 +217,7 @@ def _only_process(config: Config) -> Iterator[MigrationBackend]:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """The lock on the database's directory; on a file beside it where directories have no locks, as on NFS."""
+    """Locks the database's directory; a file beside it where directories cannot be locked, as on NFS."""
     descriptors = [os.open(path.parent, os.O_RDONLY)]
     try:
         try:
@@ -261,22 +261,22 @@ def _refuse_foreign_or_edited(states: list[MigrationState], migrations: Migratio
 
 
 def _refuse_other_encoding(backend: MigrationBackend, config: Config) -> None:
-    """Names of items come in every script, and lengths are counted in characters."""
+    """Raises Conflict unless it is UTF8: item names use every script, and lengths are counted in characters."""
     if config.dialect == "sqlite":
         return
     name, encoding, fits = backend.execute(_ENCODING).fetchone()
     if encoding == "UTF8":
         return
-    # A template in the locale of another encoding can only be made UTF8 with a locale that fits every one.
+    # A template with a locale of another encoding needs --locale=C, which fits every encoding.
     line = f"createdb --encoding=UTF8 --template=template0{'' if fits else ' --locale=C'} {name}_utf8"
     raise Conflict(
-        f"The database {name} has the encoding {encoding}, and Stocky needs UTF8. Make one with: {line} (and set"
-        " STOCKY_DATABASE_URL to it; 'stocky backup -o all.sql.gz' before and 'stocky restore all.sql.gz' after that"
-        " take data along)"
+        f"The database {name} has the encoding {encoding}, but Stocky needs UTF8. Create one with: {line} and set"
+        " STOCKY_DATABASE_URL to it. To keep the data, run 'stocky backup -o all.sql.gz' before and"
+        " 'stocky restore all.sql.gz' after that"
     )
 
 
-def _tables_that_would_go(migrations: list[Any]) -> list[str]:
+def _dropped_tables(migrations: list[Any]) -> list[str]:
     """The tables that these rollbacks drop."""
     texts = [Path(migration.path).with_suffix(".rollback.sql").read_text("utf-8") for migration in migrations]
     return [table for text in texts for table in _DROPPED.findall(text)]
@@ -287,7 +287,7 @@ def _tables(backend: MigrationBackend) -> list[str]:
 
 
 def _full_tables(backend: MigrationBackend, tables: list[str]) -> list[str]:
-    """Those that hold rows which would be missed."""
+    """The tables that hold rows which cannot be derived."""
     return [table for table in tables if table not in _DERIVED_TABLES and _holds_rows(backend, table)]
 
 
@@ -297,5 +297,5 @@ def _holds_rows(backend: MigrationBackend, table: str) -> bool:
 
 
 def _naive(moment: str) -> datetime:
-    """As its columns have it: in UTC, and without saying so."""
+    """As yoyo's columns store it: in UTC, without a zone."""
     return datetime.fromisoformat(moment).replace(tzinfo=None)

@@ -1,7 +1,7 @@
-"""yoyo's tables and steps on a connection of ours: whatever a block changes is committed together, or not at all.
+"""yoyo's tables and steps on Stocky's own connection: a block's changes are committed together or not at all.
 
-yoyo itself commits the steps of a migration, its log entry and its mark one after the other, so that a process killed
-between them leaves a database on which no migration can go on.
+yoyo itself commits the steps of a migration, its log entry and its mark separately, so a process killed between them
+leaves a database that can no longer be migrated.
 """
 
 from __future__ import annotations
@@ -35,24 +35,24 @@ from stocky.errors import OutOfSpace, StockyError, Unavailable
 # How long a statement waits for another program's transaction on the same file.
 BUSY_SECONDS = 30
 _CHECKSUMS = "CREATE TABLE IF NOT EXISTS migration_checksum (migration_id TEXT PRIMARY KEY, checksum TEXT NOT NULL)"
-# Times of yoyo's tables are in UTC without saying so, as text on both dialects here.
-# How the drivers say that something is there already, or not there.
+# The drivers' messages for an object that exists already, or does not exist.
 _LEFT_OVER = re.compile(r"already exists|duplicate column|no such|does not exist", re.IGNORECASE)
+# yoyo's tables store times in UTC without a zone; read as text on both dialects.
 _APPLIED = "SELECT migration_id, CAST(applied_at_utc AS TEXT) FROM _yoyo_migration"
 
 
 class MigrationBackend(DatabaseBackend):  # type: ignore[misc]  # yoyo has no types
-    """What both dialects share. A transaction within another one is part of it: yoyo's own commits end nothing."""
+    """What both dialects share. A nested transaction is part of the outer one, so yoyo's own commits end nothing."""
 
     def __init__(self, connection: Any) -> None:
-        # Not yoyo's constructor, which connects by an address: in one, a path with '?' or '#' names another file.
+        # Not yoyo's constructor, which connects by URL: there, a path with '?' or '#' names another file.
         self._connection = connection
         self.uri = DatabaseURI("", None, None, None, None, "", {})
         self.migration_table = default_migration_table
         self.DatabaseError = self.driver.DatabaseError
         self.has_transactional_ddl = True
         self._in_transaction = False
-        # prepare() sees to it, inside the transaction.
+        # prepare() upgrades it, inside the transaction.
         self._internal_schema_updated = True
 
     def transaction(self, rollback_on_exit: bool = False) -> AbstractContextManager[Any]:
@@ -62,7 +62,7 @@ class MigrationBackend(DatabaseBackend):  # type: ignore[misc]  # yoyo has no ty
         return outer
 
     def prepare(self) -> None:
-        """Makes the tables of the bookkeeping, and removes yoyo's lock, which is a row that a killed process leaves."""
+        """Creates the bookkeeping tables, and removes yoyo's lock, a row that a killed process leaves behind."""
         if self.lock_table not in self.list_tables():
             self.execute(self.format_sql(self.create_lock_table_sql))
         if internalmigrations.needs_upgrading(self):
@@ -78,25 +78,25 @@ class MigrationBackend(DatabaseBackend):  # type: ignore[misc]  # yoyo has no ty
         return {id: datetime.fromisoformat(moment).replace(tzinfo=UTC) for id, moment in rows}
 
     def checksums(self) -> dict[str, str]:
-        """The checksum that each applied migration's file had, as far as it was kept."""
+        """The checksum that each applied migration's file had, where one was stored."""
         if "migration_checksum" not in self.list_tables():
             return {}
         return dict(self.execute("SELECT migration_id, checksum FROM migration_checksum").fetchall())
 
     def apply(self, migration: Any) -> None:
-        """Takes the steps of a migration and records it."""
-        self.take_steps(migration, "apply")
+        """Runs the steps of a migration and records it."""
+        self.run_steps(migration, "apply")
         self.record(migration, "apply")
 
-    def take_back(self, migration: Any) -> None:
-        """Takes the steps of its rollback and removes the record."""
-        self.take_steps(migration, "rollback")
+    def roll_back(self, migration: Any) -> None:
+        """Runs the steps of its rollback and removes the record."""
+        self.run_steps(migration, "rollback")
         self.erase(migration, "rollback")
 
-    def take_steps(self, migration: Any, direction: str) -> None:
-        """The statements of a migration, and no record. Raises Unavailable or OutOfSpace; all of it is undone then."""
+    def run_steps(self, migration: Any, direction: str) -> None:
+        """Runs the statements of a migration without recording it. Raises Unavailable or OutOfSpace."""
         try:
-            # yoyo prints the rows that a statement gives, and SQLite's ALTER TABLE asks for some of its own.
+            # yoyo prints the rows a statement returns, and SQLite's ALTER TABLE returns some.
             with redirect_stdout(io.StringIO()):
                 migration.process_steps(self, direction)
         except self.DatabaseError as error:
@@ -106,7 +106,7 @@ class MigrationBackend(DatabaseBackend):  # type: ignore[misc]  # yoyo has no ty
         """Marks a migration as applied, with its log entry and the checksum of its file."""
         self.log_migration(migration, operation)
         self.mark_one(migration, log=False)
-        self.keep_checksum(migration)
+        self.store_checksum(migration)
 
     def erase(self, migration: Any, operation: str) -> None:
         """Marks a migration as not applied, with its log entry."""
@@ -114,8 +114,8 @@ class MigrationBackend(DatabaseBackend):  # type: ignore[misc]  # yoyo has no ty
         self.unmark_one(migration, log=False)
         self.execute("DELETE FROM migration_checksum WHERE migration_id = :id", {"id": migration.id})
 
-    def keep_checksum(self, migration: Any) -> None:
-        """Keeps the checksum of the file as it is now."""
+    def store_checksum(self, migration: Any) -> None:
+        """Stores the checksum of the current file."""
         self.execute(
             "INSERT INTO migration_checksum (migration_id, checksum) VALUES (:id, :checksum)"
             " ON CONFLICT (migration_id) DO UPDATE SET checksum = excluded.checksum",
@@ -123,7 +123,7 @@ class MigrationBackend(DatabaseBackend):  # type: ignore[misc]  # yoyo has no ty
         )
 
     def get_log_data(self, migration: Any = None, operation: str = "apply") -> dict[str, Any]:
-        """A row of yoyo's log. yoyo itself fails here for a user without a name, and may wait for a name server."""
+        """A row of yoyo's log. yoyo's own version fails for a user without a name, and may wait for DNS."""
         return {
             "id": str(uuid.uuid1()),
             "migration_id": migration.id if migration else None,
@@ -137,13 +137,13 @@ class MigrationBackend(DatabaseBackend):  # type: ignore[misc]  # yoyo has no ty
 
 class _Sqlite(MigrationBackend, SQLiteBackend):  # type: ignore[misc]
     def begin(self) -> None:
-        # What is decided inside must still hold when it is written.
+        # IMMEDIATE: what is read inside must still hold when it writes.
         assert not self._in_transaction
         self.execute("BEGIN IMMEDIATE")
         self._in_transaction = True
 
     def execute(self, sql: str, params: Mapping[str, Any] | None = None) -> Any:
-        # The driver's way to write a time is Stocky's, for the whole process; yoyo's tables have another.
+        # Stocky registers its own time format with the driver, process-wide; yoyo's tables have another.
         values = {
             name: value.isoformat() if isinstance(value, datetime) else value for name, value in (params or {}).items()
         }
@@ -151,12 +151,12 @@ class _Sqlite(MigrationBackend, SQLiteBackend):  # type: ignore[misc]
 
 
 def sqlite_backend(connection: sqlite3.Connection) -> MigrationBackend:
-    """A backend on a connection that has no transaction handling of Python's."""
+    """A backend on a connection with isolation_level None."""
     return _Sqlite(connection)
 
 
 class _Postgres(MigrationBackend, PostgresqlPsycopgBackend):  # type: ignore[misc]
-    # yoyo's own takes views for tables, and some of ours have rows without anyone's data.
+    # yoyo's own query includes views, some of which have rows without user data.
     list_tables_sql = (
         "SELECT table_name FROM information_schema.tables WHERE table_schema = :schema AND table_type = 'BASE TABLE'"
     )
@@ -164,7 +164,7 @@ class _Postgres(MigrationBackend, PostgresqlPsycopgBackend):  # type: ignore[mis
 
 @contextmanager
 def open_backend(config: Config) -> Iterator[MigrationBackend]:
-    """A backend on a connection of its own, which commits nothing until a transaction is begun on it.
+    """A backend on its own connection.
 
     Raises Unavailable when the database cannot be reached or used.
     """
@@ -172,7 +172,7 @@ def open_backend(config: Config) -> Iterator[MigrationBackend]:
         with sqlite_errors():
             connection = sqlite3.connect(config.sqlite_path, isolation_level=None, timeout=BUSY_SECONDS)
             try:
-                # A server may have the file open, and only its writer runs checkpoints; see sqlite_file.
+                # A server may have the file open, and only its writer may run checkpoints; see sqlite_file.
                 connection.execute("PRAGMA wal_autocheckpoint = 0")
                 yield _Sqlite(connection)
             finally:
@@ -186,7 +186,7 @@ def open_backend(config: Config) -> Iterator[MigrationBackend]:
         raise Unavailable(NO_DRIVER) from missing
     postgres = connect(config)
     try:
-        # A large index takes as long as it takes; and times are read as text.
+        # No limit: building a large index may take long. Times are read as text.
         postgres.execute("SET statement_timeout = 0")
         postgres.execute("SET datestyle = 'ISO'")
         yield _Postgres(postgres)
@@ -198,7 +198,7 @@ def open_backend(config: Config) -> Iterator[MigrationBackend]:
 
 @contextmanager
 def sqlite_errors() -> Iterator[None]:
-    """A block in which whatever SQLite raises is a StockyError."""
+    """Translates every SQLite error raised in the block to a StockyError."""
     try:
         yield
     except sqlite3.Error as error:
@@ -215,7 +215,7 @@ def _failure(id: str, error: Exception) -> StockyError:
     reason = _first_line(error)
     hint = ""
     if _LEFT_OVER.search(reason):
-        hint = ". If an older Stocky was killed while it migrated, 'stocky migrate --repair' mends the records"
+        hint = ". If an older Stocky was killed during a migration, 'stocky migrate --repair' corrects the records"
     return Unavailable(f"The migration {id} failed, and nothing was changed: {reason}{hint}")
 
 
@@ -232,5 +232,5 @@ def _user_name() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):
-        # In a container the process may run as a number without a name.
+        # In a container the process may run as a uid without a name.
         return f"uid {os.getuid()}"

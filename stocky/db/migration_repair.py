@@ -1,6 +1,6 @@
-"""Finds which migrations a database really has, by comparing its schema, and makes their records say so.
+"""Finds which migrations a database really has, by comparing its schema, and corrects their records.
 
-Only records are changed, never a table: a schema that is that of no version is refused.
+Only records are changed, never a table; a schema that matches no version is refused.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from stocky.db.migration_backend import MigrationBackend, sqlite_backend
 from stocky.db.schema_snapshot import Snapshot, read_snapshot
 from stocky.errors import Conflict, Unavailable
 
-# Of the differences that are named.
+# How many differences the message lists.
 NAMED = 5
 _SCRATCH = "stocky_compared"
 
 
 class Repair(msgspec.Struct):
-    """What was done: ids that were marked as applied, ids whose mark was removed, and ids whose checksum was kept."""
+    """What was done: ids marked as applied, ids whose mark was removed, and ids whose checksum was stored."""
 
     marked: list[str] = []
     unmarked: list[str] = []
@@ -31,9 +31,9 @@ class Repair(msgspec.Struct):
 
 
 def repair_records(backend: MigrationBackend, config: Config, migrations: MigrationList) -> Repair:
-    """Makes marks and checksums agree with the schema; the caller holds the lock of the migrations.
+    """Corrects marks and checksums to match the schema; the caller holds the migration lock.
 
-    Raises Conflict when the schema is that of no version, naming what differs; Unavailable when it cannot be compared.
+    Raises Conflict, listing differences, when the schema matches no version; Unavailable when it cannot be compared.
     """
     marked = backend.applied()
     actual = read_snapshot(backend.connection, is_sqlite=config.dialect == "sqlite")
@@ -41,7 +41,7 @@ def repair_records(backend: MigrationBackend, config: Config, migrations: Migrat
     found = matching(actual, versions)
     if not found:
         raise Conflict(
-            f"The schema is that of no version of Stocky: {_differences(actual, versions)}. Nothing was changed;"
+            f"The schema matches no version of Stocky: {_differences(actual, versions)}. Nothing was changed;"
             " restore a backup into an empty database"
         )
     level = min(found, key=lambda each: abs(each - len(marked)))
@@ -54,7 +54,7 @@ def repair_records(backend: MigrationBackend, config: Config, migrations: Migrat
                 backend.record(migration, "mark")
                 repair.marked.append(migration.id)
             elif migration.id not in checksums:
-                backend.keep_checksum(migration)
+                backend.store_checksum(migration)
                 repair.checksums.append(migration.id)
         for migration in reversed(migrations[level:]):
             if migration.id in marked:
@@ -63,10 +63,10 @@ def repair_records(backend: MigrationBackend, config: Config, migrations: Migrat
     return repair
 
 
-def is_half_way(backend: MigrationBackend, config: Config, migrations: MigrationList) -> bool:
-    """Whether the schema is exactly that of another version than the one that is recorded.
+def is_incomplete(backend: MigrationBackend, config: Config, migrations: MigrationList) -> bool:
+    """Whether the schema is exactly that of another version than the recorded one.
 
-    False where that cannot be found out, or where the schema is that of no version.
+    False where that cannot be determined, or where the schema matches no version.
     """
     actual = read_snapshot(backend.connection, is_sqlite=config.dialect == "sqlite")
     marked = len(backend.applied())
@@ -79,29 +79,29 @@ def is_half_way(backend: MigrationBackend, config: Config, migrations: Migration
 
 
 def matching(actual: Snapshot, versions: Sequence[Snapshot]) -> list[int]:
-    """The numbers of applied migrations whose schema this is; what was never Stocky's does not count."""
+    """The counts of applied migrations that lead to this schema; objects unknown to every version are ignored."""
     known = {name for version in versions for name in version}
     stocky = {name: definition for name, definition in actual.items() if name in known}
     return [level for level, version in enumerate(versions) if version == stocky]
 
 
 def snapshots(backend: MigrationBackend, config: Config, migrations: MigrationList) -> list[Snapshot]:
-    """The schema before the first migration, after it, after the second, and so on; made on the side.
+    """The schema before the first migration and after each one, built in a scratch schema.
 
-    Raises Unavailable when the database's user may make no schema.
+    Raises Unavailable when the database's user may not create a schema.
     """
     is_sqlite = config.dialect == "sqlite"
     with _scratch(backend, is_sqlite=is_sqlite) as scratch:
         found = [read_snapshot(scratch.connection, is_sqlite=is_sqlite)]
         for migration in migrations:
-            scratch.take_steps(migration, "apply")
+            scratch.run_steps(migration, "apply")
             found.append(read_snapshot(scratch.connection, is_sqlite=is_sqlite))
     return found
 
 
 @contextmanager
 def _scratch(backend: MigrationBackend, *, is_sqlite: bool) -> Iterator[MigrationBackend]:
-    """A backend on an empty schema, of which nothing is left after the block."""
+    """A backend on an empty schema, which is dropped after the block."""
     if is_sqlite:
         with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
             yield sqlite_backend(connection)
@@ -113,23 +113,23 @@ def _scratch(backend: MigrationBackend, *, is_sqlite: bool) -> Iterator[Migratio
             backend.execute(f"CREATE SCHEMA {_SCRATCH}")
         except psycopg.errors.InsufficientPrivilege as error:
             raise Unavailable(
-                "The schema cannot be compared, since the database's user may not make one beside it;"
-                " GRANT CREATE ON DATABASE ... TO ... lets it"
+                "The schema cannot be compared: the database's user may not create a schema to compare it with;"
+                " GRANT CREATE ON DATABASE ... TO ... allows it"
             ) from error
         backend.execute(f"SET LOCAL search_path = {_SCRATCH}")
         yield backend
 
 
 def _differences(actual: Snapshot, versions: Sequence[Snapshot]) -> str:
-    """What differs from the version that is nearest."""
+    """The differences to the closest version."""
     known = {name for version in versions for name in version}
     stocky = {name: definition for name, definition in actual.items() if name in known}
     nearest = min(versions, key=lambda version: len(version.items() ^ stocky.items()))
     names = sorted(
         {name for name, _ in nearest.items() ^ stocky.items()}, key=lambda name: (not name.startswith("table "), name)
     )
-    told = [
-        f"{name} {'is missing' if name not in stocky else 'is there' if name not in nearest else 'is another one'}"
+    differences = [
+        f"{name} {'is missing' if name not in stocky else 'is extra' if name not in nearest else 'differs'}"
         for name in names[:NAMED]
     ]
-    return ", ".join(told) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+    return ", ".join(differences) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")

@@ -1,7 +1,7 @@
-"""Whether the SQLite file behind the path is still the one that is open: what is committed to another is lost.
+"""Detects that the open SQLite file was deleted or replaced; no commit is acknowledged after that.
 
-A file that is deleted or replaced stays readable and writable through the connections that have it open, and is gone
-when they close. Its write-ahead log is the same: without it everything since the last checkpoint is gone.
+A deleted or replaced file stays readable and writable through open connections, and disappears when they close. The
+same is true of its write-ahead log: without it, everything since the last checkpoint is lost.
 """
 
 from __future__ import annotations
@@ -17,40 +17,40 @@ _RETRY_AFTER = 30
 
 
 class FileLost(Unavailable):
-    """The open database file is no longer the one behind its path; nothing is recorded until a restart."""
+    """The open database file is no longer the one at its path; nothing is recorded until a restart."""
 
     def __init__(self) -> None:
         super().__init__(
-            "The database file was deleted or replaced while Stocky had it open, so nothing more is recorded. Stocky"
-            " has to be restarted; its log says how to keep what was recorded",
+            "The database file was deleted or replaced while Stocky had it open, so nothing more is recorded. Restart"
+            " Stocky; its log describes how to keep what was recorded",
             retry_after=_RETRY_AFTER,
         )
 
 
 class OpenFile:
-    """The files of one open database, by device and inode. Belongs to the writer's thread, but for `is_lost`."""
+    """The files of one open database, by device and inode. Only the writer's thread uses it, except `is_lost`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.is_lost = False
         self._files: list[tuple[Path, tuple[int, int]]] = []
-        self._tell: Callable[[], object] | None = None
+        self._on_lost: Callable[[], object] | None = None
 
-    def note(self, tell: Callable[[], object]) -> None:
-        """Remembers which files are open; `tell` is called once, when they are lost. Raises FileNotFoundError."""
-        self._tell = tell
+    def note(self, on_lost: Callable[[], object]) -> None:
+        """Stores which files are open; `on_lost` is called once, when they are lost. Raises FileNotFoundError."""
+        self._on_lost = on_lost
         wal = self.path.with_name(self.path.name + WAL)
         self._files = [
             (each, _identity(os.stat(each))) for each in (self.path, wal) if each == self.path or each.exists()
         ]
 
     def check(self) -> None:
-        """Before a commit. Raises FileLost once a file is another, and ever after; Unavailable where it cannot look."""
+        """Called before a commit. Raises FileLost from the first mismatch on; Unavailable when stat fails."""
         if self.is_lost:
             raise FileLost
         for path, identity in self._files:
             try:
-                # A stat costs about a thousandth of what the commit costs.
+                # A stat costs about a thousandth of a commit.
                 if _identity(os.stat(path)) == identity:
                     continue
             except (FileNotFoundError, NotADirectoryError):
@@ -58,8 +58,8 @@ class OpenFile:
             except OSError as error:
                 raise Unavailable(f"The database file cannot be checked ({error.strerror}); try again") from error
             self.is_lost = True
-            if self._tell is not None:
-                self._tell()
+            if self._on_lost is not None:
+                self._on_lost()
             raise FileLost
 
 

@@ -1,4 +1,4 @@
-"""Postgres behind the verbs of `connection`: an asyncpg pool that outlives restarts of the server."""
+"""The Postgres implementation of `connection`: an asyncpg pool that survives restarts of the server."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ from stocky.errors import Conflict, Contention, Invalid, StockyError, Unavailabl
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Transactions may wait for locks, and reads must not run out of connections meanwhile.
+# Each lane has its own connections, so transactions that wait for locks do not block reads.
 CONNECTIONS = {Lane.IDENTITY: 1, Lane.SHORT: 4, Lane.LONG: 2, Lane.WRITE: 5}
 POOL_SIZE = sum(CONNECTIONS.values())
 ACQUIRE_SECONDS = 5
 COMMAND_SECONDS = 60
 
 
-async def _leave_as_it_is(connection: Any) -> None:
-    """The pool has ended a transaction that was open; a connection of the server's that is lent has nothing of ours."""
+async def _no_reset(connection: Any) -> None:
+    """No-op: the pool has ended any open transaction, and a pooled server connection holds no state of Stocky."""
 
 
-# The server's connection is another one in the next transaction: nothing is prepared on it, nothing reset.
-_THROUGH_A_POOLER: dict[str, Any] = {"statement_cache_size": 0, "reset": _leave_as_it_is}
+# The next transaction may get another server connection, so nothing is prepared on one, and nothing reset.
+_THROUGH_A_POOLER: dict[str, Any] = {"statement_cache_size": 0, "reset": _no_reset}
 
-# Whatever asyncpg raises: errors of the server and of its own, and those of the socket.
+# What asyncpg raises: server errors, its own errors, and socket errors.
 _DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
 
 class PostgresDatabase(Database):
-    """A pool of connections to one Postgres database; every failure to reach it is Unavailable."""
+    """A pool of connections to one Postgres database; every failure to reach it raises Unavailable."""
 
     dialect = "postgres"
 
     def __init__(self, url: str, queries: dict[str, Query], direct_url: str | None = None) -> None:
-        """Queries go to `url`, also where a pooler is; what needs a session to `direct_url`, where there is one."""
+        """Queries go to `url`, which may be a pooler's; what needs a session goes to `direct_url`, if given."""
         super().__init__()
         self.url = url
         self.session_url = direct_url or url
@@ -55,7 +55,7 @@ class PostgresDatabase(Database):
         self.lanes = Lanes(CONNECTIONS)
 
     async def open(self) -> None:
-        """Opens the pool. Raises Unavailable when the server does not answer, or the two addresses do not agree."""
+        """Opens the pool. Raises Unavailable when the server does not answer, or the two addresses do not match."""
         with translate_errors():
             pooled = await examine(self.url, self._direct_url)
             self._pool = await asyncpg.create_pool(
@@ -89,21 +89,21 @@ class PostgresDatabase(Database):
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
         with translate_errors():
-            # Refused before anyone waits for it.
+            # Fails here, before anything waits for a lease.
             async with session(self.session_url):
                 pass
-        presence = ServingLease(self.session_url, self.gate, self._tell_news, self.supervisor)
-        await presence.start()
+        lease = ServingLease(self.session_url, self.gate, self._notify_commit, self.supervisor)
+        await lease.start()
         try:
             yield
         finally:
-            await presence.close()
+            await lease.close()
 
     @asynccontextmanager
     async def exclusive(self) -> AsyncIterator[Any]:
-        """Nobody else reads or writes, in any process; what is given is an asyncpg connection.
+        """Exclusive access across all processes; yields an asyncpg connection.
 
-        Raises Unavailable when a process does not make way.
+        Raises Unavailable when a process does not pause.
         """
         with translate_errors():
             async with exclusive_access(self.session_url, self.gate) as connection:
@@ -115,12 +115,12 @@ class PostgresDatabase(Database):
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
-        """An asyncpg connection of the pool to write with, inside the gate. Raises Unavailable when none is free."""
+        """A pooled asyncpg connection to write with; the caller is inside the gate. Raises Unavailable."""
         async with self.lanes.enter(Lane.WRITE), self._acquired() as connection:
             yield connection
 
     async def _connect(self, dsn: None, **arguments: Any) -> Any:
-        """As the pool asks for one: without an address."""
+        """The pool's connect callback, which it calls without an address."""
         return await connect(parse(self.url), **arguments)
 
     @asynccontextmanager
@@ -133,13 +133,13 @@ class PostgresDatabase(Database):
         try:
             yield connection
         finally:
-            # What the block did is committed or rolled back; the pool closes a connection that it cannot reset.
+            # The block has committed or rolled back; the pool closes a connection that it cannot reset.
             with suppress(*_DRIVER_ERRORS):
                 await pool.release(connection)
 
 
 class PostgresConnection(Connection):
-    """The verbs on an asyncpg connection, inside whatever transaction is open there."""
+    """The methods on an asyncpg connection, inside any transaction open on it."""
 
     dialect = "postgres"
 
@@ -185,7 +185,7 @@ class PostgresConnection(Connection):
 
 class _Reader(PostgresConnection):
     async def run(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        # All queries of the work see one moment.
+        # All queries of the work see one snapshot.
         async with _transaction(self._connection, isolation="repeatable_read", readonly=True):
             return await work(self, *args, **kwargs)
 
@@ -194,7 +194,7 @@ class _Reader(PostgresConnection):
 async def _transaction(connection: Any, **options: Any) -> AsyncIterator[None]:
     """A transaction on an asyncpg connection: committed at the end of the block, rolled back by any exception.
 
-    The exception leaves as it is, also where the connection is lost and cannot be rolled back.
+    The exception is re-raised unchanged, also when the connection is lost and cannot be rolled back.
     """
     transaction = connection.transaction(**options)
     with translate_errors():
@@ -210,7 +210,7 @@ async def _transaction(connection: Any, **options: Any) -> AsyncIterator[None]:
 
 
 def _changed(status: str) -> int:
-    """How many rows a command's status, as in `UPDATE 3`, says were changed."""
+    """The number of changed rows in a command status such as `UPDATE 3`."""
     return int(status.rpartition(" ")[2]) if status[-1].isdigit() else 0
 
 
@@ -220,7 +220,7 @@ def _structs(into: Any, rows: Sequence[Any]) -> list[Any]:
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """A block in which asyncpg's errors become Stocky's. An OSError that asyncpg did not raise stays what it is."""
+    """Translates asyncpg's errors to Stocky's; an OSError that asyncpg did not raise passes through."""
     try:
         yield
     except _DRIVER_ERRORS as error:
@@ -231,17 +231,17 @@ def translate_errors() -> Iterator[None]:
 
 
 def _meaning_of(error: Exception) -> StockyError | None:
-    """The domain error for a driver's error; None for a defect of Stocky's, and for an OSError of something else."""
+    """The domain error for a driver's error; None for a defect in Stocky, and for an OSError from elsewhere."""
     if isinstance(error, asyncpg.UniqueViolationError):
         return Conflict.of(error.constraint_name or "")
     if isinstance(error, asyncpg.ForeignKeyViolationError):
-        return Conflict("It refers to something that does not exist, or something still refers to it")
+        return Conflict("It references something that does not exist, or something still references it")
     if isinstance(error, asyncpg.CheckViolationError):
         return Invalid.of(error.constraint_name or "")
     if isinstance(error, asyncpg.InvalidCachedStatementError | asyncpg.OutdatedSchemaCacheError):
         return Contention("The database's tables have just been changed; send it again")
     if isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError):
-        return Invalid("A value is outside of what the database can keep")
+        return Invalid("A value is outside the range the database can store")
     if isinstance(error, asyncpg.PostgresError):
         return error_of_state(error.sqlstate)
     if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError) or _is_of_driver(error):
@@ -250,7 +250,7 @@ def _meaning_of(error: Exception) -> StockyError | None:
 
 
 def _is_of_driver(error: BaseException) -> bool:
-    """Whether asyncpg's code was running when it was raised, or ours that connects, not what ran inside the block."""
+    """Whether asyncpg or `postgres_connect` raised it, rather than the code inside the block."""
     raised_in, traceback = "", error.__traceback__
     while traceback is not None:
         module = str(traceback.tb_frame.f_globals.get("__name__", ""))

@@ -1,7 +1,7 @@
-"""Opens connections to Postgres. What needs a session gets one for itself, or a refusal, also behind a pooler.
+"""Opens connections to Postgres. `session` returns a session of its own or raises, also behind a pooler.
 
-A pooler (PgBouncer, Supavisor, ...) in transaction mode lends a connection of the server for one transaction at a time:
-prepared statements, LISTEN, SET and advisory locks of a session would stay behind with somebody else.
+A pooler (PgBouncer, Supavisor, ...) in transaction mode lends a server connection for one transaction at a time:
+prepared statements, LISTEN, SET and advisory locks of a session would remain on a connection that others use.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from stocky.errors import Unavailable
 
 CONNECT_SECONDS = 5
 APPLICATION = "stocky"
-# How often it is looked whether a session stays with its server. One look finds out where nobody else uses the pooler.
+# How often to check that a session keeps its server connection. Once is enough when nobody else uses the pooler.
 LOOKS = 10
 NO_SESSION = (
-    "The database's address leads to a pooler in transaction mode (PgBouncer, Supavisor, ...), and migrations, backups,"
-    " restores and the service need a session: set STOCKY_DATABASE_DIRECT_URL to an address that leads to the server"
-    " itself ('stocky copy' is given that address); queries go on by way of the pooler"
+    "The database's address is that of a pooler in transaction mode (PgBouncer, Supavisor, ...), but migrations,"
+    " backups, restores and the service need a session: set STOCKY_DATABASE_DIRECT_URL to the server's own address"
+    " (give 'stocky copy' that address); queries still go through the pooler"
 )
 ELSEWHERE = (
-    "STOCKY_DATABASE_DIRECT_URL leads to another database, or to another schema in it, than STOCKY_DATABASE_URL;"
-    " both have to be addresses of the same one"
+    "STOCKY_DATABASE_DIRECT_URL and STOCKY_DATABASE_URL name different databases or schemas; both must be addresses of"
+    " the same one"
 )
 
 _BACKEND = "SELECT pg_backend_pid()"
-# What the driver reads from an address alone: what TLS is given, and Kerberos.
+# Options that asyncpg takes only in a DSN: TLS and Kerberos.
 _FROM_ADDRESS = (
     "gsslib",
     "krbsrvname",
@@ -51,7 +51,7 @@ _FROM_ADDRESS = (
     "sslpassword",
     "sslrootcert",
 )
-# Options of a socket, by libpq's name for them; times in seconds but for the last, which is in milliseconds for both.
+# Socket options by libpq's names; times in seconds, except the last, which is in milliseconds for both.
 _SOCKET_OPTIONS = {
     "keepalives_idle": "TCP_KEEPIDLE",
     "keepalives_interval": "TCP_KEEPINTVL",
@@ -61,10 +61,10 @@ _SOCKET_OPTIONS = {
 
 
 async def connect(address: PostgresAddress, **arguments: Any) -> Any:
-    """A connection to the first host that takes one; `arguments` are asyncpg's.
+    """A connection to the first host that accepts one; `arguments` are asyncpg's.
 
-    Each host has the whole time to connect: one that is switched off never answers. Raises Unreachable, or
-    Unavailable when a pooler refuses what the address asks for.
+    Each host gets the full timeout, since a host that is down never answers. Raises Unreachable, or Unavailable when a
+    pooler refuses a startup parameter of the address.
     """
     try:
         return await _connect_to_any(address, arguments)
@@ -78,7 +78,7 @@ async def connect(address: PostgresAddress, **arguments: Any) -> Any:
 async def _connect_to_any(address: PostgresAddress, arguments: dict[str, Any]) -> Any:
     hosts: list[Any] = [[each] for each in address.hosts] or [[]]
     if address.parameters.get("target_session_attrs") == "prefer-standby":
-        # Only who sees all of them can prefer one.
+        # Preferring one needs all of them in one call.
         hosts = [list(address.hosts)]
     *others, last = hosts
     for each in others:
@@ -89,9 +89,9 @@ async def _connect_to_any(address: PostgresAddress, arguments: dict[str, Any]) -
 
 @asynccontextmanager
 async def session(url: str, *, application: str = APPLICATION) -> AsyncIterator[Any]:
-    """A connection with a session of its own for the length of the block. Raises Unavailable where a pooler gives none.
+    """A connection with its own session for the block. Raises Unavailable where a pooler provides none.
 
-    Nothing is set at its start but what a pooler knows to set as well.
+    It sets only startup parameters that poolers support.
     """
     address = parse(url)
     connection = await connect(address, server_settings={"application_name": application})
@@ -107,7 +107,7 @@ async def session(url: str, *, application: str = APPLICATION) -> AsyncIterator[
 async def examine(url: str, direct_url: str | None) -> bool:
     """Whether queries go through a pooler, which may be in transaction mode.
 
-    Raises Unavailable when `direct_url` leads to another database than `url`, or when no transaction can be had.
+    Raises Unavailable when `direct_url` names another database than `url`, or when transactions are not possible.
     """
     connection = await _for_looking(parse(url))
     try:
@@ -121,14 +121,14 @@ async def examine(url: str, direct_url: str | None) -> bool:
                 pass
         return pooled
     except (asyncpg.ProtocolViolationError, asyncpg.ConnectionDoesNotExistError) as error:
-        # As PgBouncer says in statement mode.
+        # PgBouncer in statement mode.
         raise Unavailable(f"The database cannot be used: {error}") from error
     finally:
         connection.terminate()
 
 
 async def is_pooled(connection: Any) -> bool:
-    """Whether a pooler is in between: it greets with a process id of its own, not with that of the server's process."""
+    """Whether a pooler is in between: the process id in its startup message is not that of the server process."""
     greeted: int = connection.get_server_pid()
     return greeted != await _backend(connection)
 
@@ -138,16 +138,16 @@ async def _for_looking(address: PostgresAddress) -> Any:
 
 
 async def _backend(connection: Any) -> int:
-    # Without a name: a named statement would stay behind on a server connection that is others' a moment later.
+    # Unnamed: a named statement would remain on a server connection that others use next.
     statement = await connection.prepare(_BACKEND, name="")
     backend: int = await statement.fetchval()
     return backend
 
 
 async def _keeps_sessions(address: PostgresAddress) -> bool:
-    """Whether a pooler keeps one server connection for each of its clients, by looking who gets which.
+    """Whether a pooler keeps one server connection per client, by comparing the backend of two clients.
 
-    In transaction mode the one that a client had last is lent to the next, and then the first gets another.
+    In transaction mode the second client gets the connection that the first one used last, and the first gets another.
     """
     ours = others = None
     try:
@@ -164,7 +164,7 @@ async def _keeps_sessions(address: PostgresAddress) -> bool:
         if isinstance(error, Unreachable) and not isinstance(error.__cause__, TimeoutError):
             raise
         raise Unavailable(
-            "The pooler before the database has no second connection for Stocky; give it a larger pool (PgBouncer:"
+            "The pooler in front of the database has no second connection for Stocky; give it a larger pool (PgBouncer:"
             " default_pool_size)"
         ) from error
     finally:
@@ -173,7 +173,7 @@ async def _keeps_sessions(address: PostgresAddress) -> bool:
 
 
 async def _is_the_same_database(connection: Any, direct: Any) -> bool:
-    """Advisory locks are a database's own: what is locked by way of the one cannot be locked by way of the other."""
+    """Advisory locks are per database: a lock taken through one address cannot be taken through the other."""
     key = secrets.randbits(62)
     schema = "SELECT current_schema()"
     async with direct.transaction():
@@ -190,19 +190,19 @@ async def _connect(address: PostgresAddress, hosts: list[tuple[str, int]], argum
     try:
         connection = await asyncpg.connect(**_arguments(address, hosts), **_merged(address, arguments))
     except asyncpg.ProtocolViolationError as error:
-        # As PgBouncer says of a startup parameter that it does not know, and the address has (options).
+        # PgBouncer refuses startup parameters that it does not know, such as options.
         raise Unavailable(f"The database refuses the connection: {error}") from error
     _set_socket_options(connection, address.parameters)
     return connection
 
 
 def _arguments(address: PostgresAddress, hosts: list[tuple[str, int]]) -> dict[str, Any]:
-    """The parts of an address as asyncpg takes them."""
+    """The parts of an address as asyncpg's arguments."""
     parameters = dict(address.parameters)
     mode = parameters.pop("sslmode", None)
     tls: Any = mode
     if parameters.get("channel_binding") == "require" and mode not in ("verify-ca", "verify-full"):
-        # asyncpg has no channel binding. The certificate proves instead that nobody sits in between.
+        # asyncpg has no channel binding; verifying the certificate excludes a man in the middle instead.
         tls = "verify-full"
         parameters.setdefault("sslrootcert", "system")
     if parameters.get("sslrootcert") == "system":
@@ -224,7 +224,7 @@ def _arguments(address: PostgresAddress, hosts: list[tuple[str, int]]) -> dict[s
 
 
 def _trusting_the_system(parameters: dict[str, str]) -> ssl.SSLContext:
-    """Verifies certificate and host by the authorities this machine trusts."""
+    """A context that verifies certificate and host by this machine's trusted authorities."""
     context = ssl.create_default_context()
     if "sslcert" in parameters:
         context.load_cert_chain(
@@ -234,7 +234,7 @@ def _trusting_the_system(parameters: dict[str, str]) -> ssl.SSLContext:
 
 
 def _merged(address: PostgresAddress, arguments: dict[str, Any]) -> dict[str, Any]:
-    """The caller's arguments, with what an address may say of the same."""
+    """The caller's arguments, combined with the address's parameters for the same options."""
     parameters = address.parameters
     seconds = int(parameters.get("connect_timeout", CONNECT_SECONDS))
     settings = {"timezone": "UTC", "application_name": APPLICATION} | arguments.get("server_settings", {})
@@ -242,17 +242,17 @@ def _merged(address: PostgresAddress, arguments: dict[str, Any]) -> dict[str, An
         settings["application_name"] = name
     if options := parameters.get("options"):
         settings["options"] = options
-    # To libpq no seconds are as many as it takes.
+    # libpq takes 0 seconds as no limit.
     return {"timeout": seconds or None} | arguments | {"server_settings": settings}
 
 
 def _set_socket_options(connection: Any, parameters: dict[str, str]) -> None:
-    """As libpq does, so that a peer that is gone is noticed on an idle connection."""
-    # asyncpg has no public way to its socket.
+    """As libpq does, so that a server that is gone is noticed on an idle connection."""
+    # asyncpg has no public access to its socket.
     transport = connection._transport.get_extra_info("socket")
     if transport is None or transport.family == socket.AF_UNIX:
         return
-    # uvloop's own sockets cannot be set; one that is made of the same descriptor can.
+    # Options cannot be set on uvloop's own sockets, but on one made from the same descriptor.
     with socket.socket(fileno=os.dup(transport.fileno())) as same:
         same.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, int(parameters.get("keepalives", "1")))
         for name, option in _SOCKET_OPTIONS.items():

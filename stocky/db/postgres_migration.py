@@ -1,4 +1,4 @@
-"""Connections of psycopg, by which migrations reach Postgres: always a session, and always to the right database."""
+"""psycopg connections for migrations: always a session, and always to the configured database."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from stocky.db.unreachable import Unreachable, reason_of
 
 
 def check_session(config: Config) -> None:
-    """Raises Unavailable where there is no session for migrations, or the two addresses are of two databases."""
+    """Raises Unavailable where no session is available, or the two addresses name different databases."""
     with ThreadPoolExecutor(1) as aside:
-        # Whoever calls may have an event loop of its own.
+        # The caller may be running an event loop.
         aside.submit(asyncio.run, _check(config)).result()
 
 
@@ -45,7 +45,7 @@ def connect(config: Config) -> psycopg.Connection[Any]:
 
 
 def _arguments(address: PostgresAddress) -> dict[str, Any]:
-    """The parts of an address as libpq takes them; what is not given comes from its environment."""
+    """The parts of an address as libpq's parameters; missing ones come from its environment."""
     given = {
         "host": ",".join(host for host, _ in address.hosts),
         "port": ",".join(str(port) for _, port in address.hosts),
@@ -55,6 +55,6 @@ def _arguments(address: PostgresAddress) -> dict[str, Any]:
         "connect_timeout": str(CONNECT_SECONDS),
         "fallback_application_name": APPLICATION,
     }
-    # Whatever the database's encoding is, its words are read; migrations refuse all but one.
+    # Makes messages readable in any database encoding; migrations refuse all but UTF8.
     fixed = {"client_encoding": "UTF8"}
     return {name: value for name, value in (given | address.parameters | fixed).items() if value}

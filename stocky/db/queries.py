@@ -1,4 +1,4 @@
-"""Loads the hand-written SQL of `sql/` by name; no name exists twice, and an override keeps its parameters."""
+"""Loads the SQL of `sql/` by name; names are unique, and a dialect's override has the same parameters."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 import msgspec
 
 _HEADING = re.compile(r"^-- (?P<name>[a-z][a-z0-9_]*) --[ \t]*$", re.MULTILINE)
-# Literals, comments and casts are matched first so that a colon inside them is not taken for a parameter.
+# Literals, comments and casts are matched first, so a colon inside them is not read as a parameter.
 _TOKEN = re.compile(
     r"'(?:[^']|'')*' | \"(?:[^\"]|\"\")*\" | --[^\n]* | /\*.*?\*/ | :: | :(?P<parameter>[a-z_][a-z0-9_]*)",
     re.VERBOSE | re.DOTALL,
 )
-# What drivers take as it is; most arguments are one of these.
+# Types passed to the driver unchanged; most arguments are one of these.
 _PLAIN = frozenset({int, str, float, bool, bytes, type(None), datetime, date})
-# SQLite's own lower() knows ASCII only. Ours is slower, and is called only where the pattern is not ASCII.
+# SQLite's own lower() handles only ASCII. fold() is slower, so it is used only where the pattern is not ASCII.
 _CONTAINS = re.compile(r"contains\((?P<column>[a-z_.]+), (?P<pattern>:[a-z_]+)\)")
 _CONTAINED = {
     "sqlite": (
@@ -29,7 +29,7 @@ _CONTAINED = {
 
 
 class Query(msgspec.Struct, frozen=True):
-    """One named statement: `text` with the dialect's placeholders, `parameters` in their order of first use."""
+    """One named statement: `text` with the dialect's placeholders, `parameters` in order of first use."""
 
     name: str
     text: str
@@ -37,7 +37,7 @@ class Query(msgspec.Struct, frozen=True):
     source: str
 
     def values(self, arguments: dict[str, Any]) -> list[Any]:
-        """The arguments in the query's order; an enumeration by its value, a list or set as JSON.
+        """The arguments in the query's order; an enum as its value, a list or set as JSON.
 
         Raises TypeError for a missing one.
         """
@@ -59,16 +59,16 @@ def _to_parameter(value: Any) -> Any:
 
 
 def load_queries(directory: Path, dialect: str) -> dict[str, Query]:
-    """Every query of `directory`/*.sql, overlaid by those of `directory`/<dialect>/*.sql.
+    """Every query of `directory`/*.sql, overridden by those of `directory`/<dialect>/*.sql.
 
-    Raises ValueError for a name that stands twice, a file with text before its first heading,
-    or an override that takes other parameters than what it overrides.
+    Raises ValueError for a duplicate name, a file with SQL before its first heading, or an override with different
+    parameters.
     """
     shared = _load_files(sorted(directory.glob("*.sql")), dialect)
     special = _load_files(sorted((directory / dialect).glob("*.sql")), dialect)
     for name in shared.keys() & special.keys():
         if set(shared[name].parameters) != set(special[name].parameters):
-            raise ValueError(f"{special[name].source}: {name} takes other parameters than {shared[name].source}")
+            raise ValueError(f"{special[name].source}: {name} has different parameters than in {shared[name].source}")
     return shared | special
 
 
@@ -80,7 +80,7 @@ def _load_files(files: list[Path], dialect: str) -> dict[str, Query]:
             raise ValueError(f"{file.name}: there is SQL before the first '-- name --' heading")
         for name, text in zip(parts[1::2], parts[2::2], strict=True):
             if name in queries:
-                raise ValueError(f"{file.name}: the query {name} stands in {queries[name].source} already")
+                raise ValueError(f"{file.name}: the query {name} is already in {queries[name].source}")
             queries[name] = compile_query(name, text, dialect, source=file.name)
     return queries
 
@@ -88,7 +88,7 @@ def _load_files(files: list[Path], dialect: str) -> dict[str, Query]:
 def compile_query(name: str, text: str, dialect: str, source: str = "") -> Query:
     """Turns `:name` into `?1` (SQLite) or `$1` (Postgres), outside literals and comments.
 
-    `contains(column, :pattern)` becomes a LIKE without regard to case in any script, where :pattern is in lower case.
+    `contains(column, :pattern)` becomes a LIKE that ignores case in any script; :pattern must be in lower case.
     """
     sign = "$" if dialect == "postgres" else "?"
     order: dict[str, int] = {}

@@ -1,6 +1,6 @@
-"""What a schema consists of, each object with its definition, so that two schemas can be compared object by object.
+"""A schema's objects with their definitions, so that two schemas can be compared object by object.
 
-Rows are no part of it, nor is the index of the search, which every start makes where it is missing.
+Rows are not included, nor is the search index, which every start creates if missing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND na
 _SQLITE_COLUMNS = """
 SELECT t.name, c.name FROM sqlite_schema t, pragma_table_info(t.name) c WHERE t.type = 'table'
 """
-# Of the current schema. The pretty forms of Postgres's functions leave out a schema that is in the search path.
+# Of the current schema. The pretty forms of Postgres's functions omit a schema that is in the search path.
 _POSTGRES = """
 WITH relation AS (
     SELECT oid, relname::text AS name, relkind FROM pg_class
@@ -56,7 +56,7 @@ SELECT 'function', proname, proname, prosrc
 
 
 def read_snapshot(connection: Any, *, is_sqlite: bool) -> Snapshot:
-    """Every object in the current schema of a connection of sqlite3 or psycopg, but the bookkeeping of migrations."""
+    """Every object in the current schema, except the bookkeeping of migrations, by sqlite3 or psycopg."""
     rows = connection.execute(_SQLITE if is_sqlite else _POSTGRES).fetchall()
     found = {
         f"{kind} {name}": _plain(text)
@@ -73,5 +73,5 @@ def read_snapshot(connection: Any, *, is_sqlite: bool) -> Snapshot:
 
 
 def _plain(definition: str) -> str:
-    """A definition without what SQLite writes otherwise after an ALTER TABLE: quotes and spaces."""
+    """A definition without the quotes and spaces that SQLite writes differently after an ALTER TABLE."""
     return re.sub(r"\s*([(),])\s*", r"\1", re.sub(r"\s+", " ", definition.replace('"', ""))).strip()

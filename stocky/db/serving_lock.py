@@ -1,7 +1,6 @@
-"""One Stocky for one SQLite file: whoever serves it, or restores into it from the command line, holds a lock.
+"""One process per SQLite file: a server, or a restore from the command line, holds a lock.
 
-The lock is on a file of its own. Opening and closing the database file itself outside of SQLite would drop the locks
-that SQLite has on it.
+The lock is on a separate file: opening and closing the database file outside SQLite would drop SQLite's own locks.
 """
 
 from __future__ import annotations
@@ -22,10 +21,10 @@ LOOK_SECONDS = 0.1
 
 @contextmanager
 def serving_lock(config: Config, *, wait: float, otherwise: str) -> Iterator[None]:
-    """Held for the length of the block, and gone with the process. On Postgres there is nothing to be held.
+    """Holds the lock for the block; it ends with the process. No-op on Postgres.
 
-    Raises Conflict with `otherwise` when another process still has it after `wait` seconds, Unavailable where the file
-    system has no locks.
+    Raises Conflict with the message `otherwise` when another process still has it after `wait` seconds, Unavailable
+    where the file system has no locks.
     """
     if config.dialect == "postgres":
         yield
@@ -40,15 +39,15 @@ def serving_lock(config: Config, *, wait: float, otherwise: str) -> Iterator[Non
 
 
 def lock_path(config: Config) -> Path:
-    """The file whose lock it is; there is none where no Stocky has served the database yet."""
+    """The lock file; it does not exist before the database is first served."""
     return config.sqlite_path.with_name(config.sqlite_path.name + SUFFIX)
 
 
 @contextmanager
 def not_served(config: Config, *, otherwise: str) -> Iterator[None]:
-    """No server answers requests on this database for the length of the block, on either dialect.
+    """Keeps servers off this database for the block, on either dialect.
 
-    Raises Conflict with `otherwise` when one does, Unavailable when Postgres cannot be reached.
+    Raises Conflict with the message `otherwise` when one is serving, Unavailable when Postgres cannot be reached.
     """
     if config.dialect == "sqlite":
         with serving_lock(config, wait=0, otherwise=otherwise):
@@ -58,7 +57,7 @@ def not_served(config: Config, *, otherwise: str) -> Iterator[None]:
     from stocky.db.postgres_coordination import SERVING
 
     with open_backend(config) as backend:
-        # Every server holds a share of it, and a new one waits for its own.
+        # Every server holds a share of this lock, and a new one waits for its own.
         (alone,) = backend.execute("SELECT pg_try_advisory_lock(:key)", {"key": SERVING}).fetchone()
         if not alone:
             raise Conflict(otherwise)

@@ -1,4 +1,4 @@
-"""SQLite behind the verbs of `connection`: one connection on one thread does all the writing and checkpointing."""
+"""The SQLite implementation of `connection`: one connection on one thread does all writes and checkpoints."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from stocky.errors import Unavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")
-# Work with its arguments, all but the connection.
+# Work with all its arguments bound, except the connection.
 Bound = Callable[[Connection], Coroutine[Any, Any, T]]
 
-# What takes longer holds one of two connections up for everyone else who reads at length.
+# A longer read would block one of the two connections for all other long reads.
 LONG_READ_SECONDS = 60.0
 READERS = {Lane.IDENTITY: 1, Lane.SHORT: 3, Lane.LONG: 2}
 
@@ -37,7 +37,7 @@ class SqliteDatabase(Database):
     dialect = "sqlite"
 
     def __init__(self, path: Path, queries: dict[str, Query], *, readonly: bool = False) -> None:
-        """With `readonly` there is no writer, and one reader, of the lane BACKGROUND."""
+        """With `readonly` there is no writer, and one reader, in the lane BACKGROUND."""
         super().__init__()
         self.path = path
         self.queries = queries
@@ -47,11 +47,11 @@ class SqliteDatabase(Database):
         self._file = OpenFile(path)
         self._write_lock = asyncio.Lock()
         self.lanes = Lanes(readers)
-        # By lane, the readers that are not in use.
+        # The idle readers of each lane.
         self._idle: dict[Lane, list[aiosqlite.Connection]] = {lane: [] for lane in readers}
         self._idle[Lane.BACKGROUND] = self._idle[Lane.LONG]
         self._opened: list[aiosqlite.Connection] = []
-        # Asked on the event loop, since it takes some microseconds and never waits.
+        # Used on the event loop: its query takes microseconds and never waits.
         self._watch: sqlite3.Connection | None = None
 
     async def open(self) -> None:
@@ -59,20 +59,20 @@ class SqliteDatabase(Database):
         try:
             await self._open()
         except BaseException:
-            # A reader that stays open has a thread that keeps the process from ending.
+            # An open reader's thread would keep the process from exiting.
             await self.close()
             raise
 
     async def _open(self) -> None:
         if not self.path.is_file():
-            # The driver would make an empty one.
-            raise Unavailable(f"There is no database at {self.path} yet; create it with 'stocky migrate'")
+            # The driver would create an empty one.
+            raise Unavailable(f"No database at {self.path}; create it with 'stocky migrate'")
         if self._is_readonly:
             self._idle[Lane.LONG].append(await self._open_reader())
             return
         await self._writer.open(self.path)
         loop = asyncio.get_running_loop()
-        await self._writer.call(_note_files, self._file, lambda: loop.call_soon_threadsafe(self._tell_lost))
+        await self._writer.call(_note_files, self._file, lambda: loop.call_soon_threadsafe(self._notify_lost))
         for lane, count in READERS.items():
             for _ in range(count):
                 self._idle[lane].append(await self._open_reader())
@@ -81,7 +81,7 @@ class SqliteDatabase(Database):
             self._watch.execute("PRAGMA busy_timeout = 0")
 
     async def _open_reader(self) -> aiosqlite.Connection:
-        # Without mode=rw a file that is not there would be made.
+        # Without mode=rw a missing file would be created.
         reader = await aiosqlite.connect(
             f"{self.path.as_uri()}?mode=rw", uri=True, isolation_level=None, cached_statements=256
         )
@@ -93,9 +93,9 @@ class SqliteDatabase(Database):
         return reader
 
     async def close(self) -> None:
-        """Closes everything; what is committed is in the file, and the WAL is folded into it."""
+        """Closes everything and checkpoints the WAL."""
         for reader in self._opened:
-            # Nobody waits for what is still being read, and its thread would keep the process from ending.
+            # Reads still running are abandoned; their threads would keep the process from exiting.
             await reader.interrupt()
             await reader.close()
         self._opened.clear()
@@ -121,13 +121,13 @@ class SqliteDatabase(Database):
             self._refuse_lost()
             async with self._write_lock, self._one_transaction() as transaction:
                 yield transaction
-        self._tell_news()
+        self._notify_commit()
 
     @asynccontextmanager
     async def _one_transaction(self) -> AsyncIterator[_Transaction]:
         transaction = _Transaction(self.queries, self._writer)
         try:
-            # Inside the block: whoever is cancelled while this waits has begun a transaction all the same.
+            # Inside the block: the transaction begins even when the caller is cancelled while this waits.
             await self._writer.call(_begin)
             yield transaction
         except BaseException:
@@ -136,12 +136,12 @@ class SqliteDatabase(Database):
         await asyncio.shield(self._writer.call(_commit, self._file))
 
     def _refuse_lost(self) -> None:
-        # Here and not only on the writer's thread, which may be busy writing out what is still there.
+        # Here and not only on the writer's thread, which may be busy rescuing the open database.
         if self._file.is_lost:
             raise FileLost
 
     async def copy_to(self, target: Path) -> None:
-        """Writes the open database to a new file, also when the file behind its path is gone.
+        """Writes the open database to a new file, also when the file at its path is gone.
 
         Raises Unavailable or OutOfSpace.
         """
@@ -149,7 +149,7 @@ class SqliteDatabase(Database):
             await asyncio.shield(self._writer.call(_copy, target))
 
     def revision(self) -> object | None:
-        """SQLite's own count of what others have committed, as this one connection sees it."""
+        """SQLite's counter of commits by other connections, as this one connection sees it."""
         assert self._watch is not None
         try:
             version: int = self._watch.execute("PRAGMA data_version").fetchone()[0]
@@ -159,23 +159,23 @@ class SqliteDatabase(Database):
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
-        """Nothing is to be done: no other process serves the same file."""
+        """No-op: one process serves one SQLite file."""
         yield
 
     @asynccontextmanager
     async def exclusive(self) -> AsyncIterator[Callable[..., Awaitable[Any]]]:
-        """Nobody else reads or writes; what is given calls a function with the writing connection, on its thread.
+        """Exclusive access; yields a function that calls another with the writing connection, on its thread.
 
-        Raises Conflict while another holds it, Unavailable when someone does not come out in time.
+        Raises Conflict while another caller has it, Unavailable when a user does not leave in time.
         """
         async with self.gate.drained(), self._write_lock:
             self._refuse_lost()
             yield partial(self._writer.call, _checked, self._file)
 
     async def call(self, function: Callable[..., T], *arguments: Any) -> T:
-        """`function(connection, *arguments)` with the writing connection, on its thread.
+        """Calls `function(connection, *arguments)` with the writing connection, on its thread.
 
-        It begins and ends its own transaction.
+        The function begins and ends its own transaction.
         """
         with self.gate.enter():
             self._refuse_lost()
@@ -188,7 +188,7 @@ class SqliteDatabase(Database):
             self._refuse_lost()
             async with self._write_lock:
                 result: T = await asyncio.shield(self._writer.call(self._run_in_one_hop, bound, copy_context()))
-        self._tell_news()
+        self._notify_commit()
         return result
 
     def _run_in_one_hop(self, connection: sqlite3.Connection, work: Bound[T], context: Context) -> T:
@@ -209,10 +209,10 @@ def _bound(work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Bound[T]:
 
 
 def drive(work: Bound[T], connection: DirectConnection, context: Context | None = None) -> T:
-    """What `work(connection)` returns, run to its end on this thread inside whatever transaction is open there.
+    """Runs `work(connection)` to its end on this thread, inside any open transaction, and returns its result.
 
-    `context` holds the caller's context variables, for work that is run on another thread. Raises RuntimeError when
-    the work awaits anything but its connection.
+    `context` holds the caller's context variables, for work run on another thread. Raises RuntimeError when the work
+    awaits anything but its connection.
     """
     coroutine = work(connection)
     try:
@@ -225,7 +225,7 @@ def drive(work: Bound[T], connection: DirectConnection, context: Context | None 
 
 
 class DirectConnection(Connection):
-    """The verbs on a plain connection, on the thread that owns it: none of them ever suspends."""
+    """The methods on a plain connection, on the thread that owns it: none of them ever suspends."""
 
     dialect = "sqlite"
 
@@ -254,7 +254,7 @@ class DirectConnection(Connection):
         return rows[0][0] if rows else None
 
     async def execute(self, query: str, /, **arguments: Any) -> int:
-        # A statement with RETURNING has done its work only when its rows are fetched.
+        # A statement with RETURNING is complete only after its rows are fetched.
         return self._fetch(query, arguments)[0].rowcount
 
     async def rows(self, query: str, /, **arguments: Any) -> list[Any]:
@@ -274,7 +274,7 @@ class DirectConnection(Connection):
 
 
 class _Statements(Connection):
-    """The verbs, in terms of one that fetches."""
+    """The methods, in terms of `_fetch`."""
 
     dialect = "sqlite"
 
@@ -317,7 +317,7 @@ class _Statements(Connection):
 
 class _Reader(_Statements):
     def __init__(self, queries: dict[str, Query], connection: aiosqlite.Connection, seconds: float | None) -> None:
-        """A query may take so many `seconds`; None for no limit."""
+        """`seconds` limits each query; None for no limit."""
         super().__init__(queries)
         self._connection = connection
         self._seconds = seconds
@@ -330,21 +330,21 @@ class _Reader(_Statements):
 
     async def run(self, work: Work[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         bound = _bound(work, *args, **kwargs)
-        # The driver offers no public way to do several things in one hop to its thread.
+        # The driver has no public way to run several statements in one hop to its thread.
         async with self._interrupted_when_left():
             result: T = await self._connection._execute(self._run, bound, copy_context())  # type: ignore[no-untyped-call]
         return result
 
     @asynccontextmanager
     async def _interrupted_when_left(self) -> AsyncIterator[None]:
-        """Ends what SQLite is doing when the block is cancelled, or takes too long, which is Unavailable."""
+        """Interrupts SQLite when the block is cancelled or takes too long. Raises Unavailable for the latter."""
         try:
             async with asyncio.timeout(self._seconds):
                 yield
         except TimeoutError:
             await self._connection.interrupt()
             raise Unavailable(
-                f"Reading took longer than {self._seconds:g} seconds; ask for less at a time, or try again later",
+                f"Reading took longer than {self._seconds:g} seconds; request less at a time, or try again later",
                 retry_after=60,
             ) from None
         except asyncio.CancelledError:
@@ -354,7 +354,7 @@ class _Reader(_Statements):
     def _run(self, work: Bound[T], context: Context) -> T:
         connection = self._connection._conn
         with translate_errors():
-            # All queries of the work see one moment.
+            # All queries of the work see one snapshot.
             connection.execute("BEGIN")
             try:
                 return drive(work, DirectConnection(self._queries, connection), context)
@@ -384,16 +384,16 @@ def _fetch(connection: sqlite3.Connection, text: str, values: Sequence[Any]) -> 
     return [column[0] for column in cursor.description or ()], rows, cursor.rowcount
 
 
-def _note_files(connection: sqlite3.Connection, file: OpenFile, tell: Callable[[], object]) -> None:
+def _note_files(connection: sqlite3.Connection, file: OpenFile, on_lost: Callable[[], object]) -> None:
     with translate_errors():
-        # The write-ahead log is there from the first transaction on.
+        # The write-ahead log exists from the first transaction on.
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("ROLLBACK")
-    file.note(tell)
+    file.note(on_lost)
 
 
 def _checked(connection: sqlite3.Connection, file: OpenFile, function: Callable[..., T], *arguments: Any) -> T:
-    """What begins and ends its own transaction: nothing of it counts when the file was lost meanwhile."""
+    """Calls a function with its own transaction; raises FileLost when the file was lost meanwhile."""
     file.check()
     result = function(connection, *arguments)
     file.check()
@@ -422,6 +422,6 @@ def _commit(connection: sqlite3.Connection, file: OpenFile) -> None:
 
 def _rollback(connection: sqlite3.Connection) -> None:
     if connection.in_transaction:
-        # A full disk rolls back by itself, and a second ROLLBACK then has nothing to do.
+        # SQLite rolls back by itself when the disk is full; a second ROLLBACK then fails.
         with suppress(sqlite3.OperationalError):
             connection.execute("ROLLBACK")

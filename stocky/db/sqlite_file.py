@@ -1,4 +1,4 @@
-"""A plain connection to a SQLite file: what it is told, how times are written, and what its errors mean."""
+"""Plain connections to a SQLite file: their settings, the format of times, and the translation of errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from stocky.errors import Conflict, Invalid, OutOfSpace, Unavailable
 
 BUSY_TIMEOUT_MS = 5_000
-# Few, large checkpoints: with a ledger of many gigabytes each one writes pages all over the file.
+# Few, large checkpoints: in a ledger of many gigabytes, each one writes pages all over the file.
 CHECKPOINT_PAGES = 8_000
 CACHE_KIB = 32_768
 _UNIQUE = re.compile(r"UNIQUE constraint failed: (?:index '(?P<index>\w+)'|(?P<columns>[\w., ]+))")
@@ -30,23 +30,23 @@ def open_connection(path: Path | str, *, readonly: bool = False) -> sqlite3.Conn
 
 
 def fold(text: str | None) -> str | None:
-    """Text in lower case, in every script: for queries, since SQLite's own lower() knows ASCII only."""
+    """Text in lower case, in every script: a SQL function, since SQLite's own lower() handles only ASCII."""
     return text if text is None else text.lower()
 
 
 def pragmas(*, readonly: bool) -> list[str]:
-    """What every connection is told. FULL makes a commit survive a power cut in WAL mode."""
-    told = [
+    """The settings of every connection. synchronous=FULL makes a commit survive a power cut in WAL mode."""
+    settings = [
         f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
         "PRAGMA foreign_keys = ON",
         f"PRAGMA cache_size = -{CACHE_KIB}",
         "PRAGMA temp_store = MEMORY",
     ]
     if readonly:
-        # A reader must never run the checkpoint: before 3.51.3 a commit could be lost to that race.
-        return [*told, "PRAGMA query_only = ON", "PRAGMA wal_autocheckpoint = 0"]
+        # A reader must never run a checkpoint: before 3.51.3 that race could lose a commit.
+        return [*settings, "PRAGMA query_only = ON", "PRAGMA wal_autocheckpoint = 0"]
     return [
-        *told,
+        *settings,
         "PRAGMA journal_mode = WAL",
         "PRAGMA synchronous = FULL",
         f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}",
@@ -59,11 +59,11 @@ def encode_time(moment: datetime) -> str:
     try:
         return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
     except OverflowError as error:
-        raise Invalid(f"{moment.isoformat()} is a time that cannot be told in UTC") from error
+        raise Invalid(f"{moment.isoformat()} cannot be converted to UTC") from error
 
 
 def register_time_formats() -> None:
-    """Tells the driver how times are written. It asks for these types only; numbers and text pass without a look."""
+    """Registers the adapters of times with the driver. It calls them for these types only."""
     sqlite3.register_adapter(datetime, encode_time)
     sqlite3.register_adapter(date, date.isoformat)
 
@@ -73,7 +73,7 @@ register_time_formats()
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """A block in which SQLite's errors become Stocky's."""
+    """Translates SQLite's errors to Stocky's."""
     try:
         yield
     except sqlite3.Error as error:
@@ -81,18 +81,18 @@ def translate_errors() -> Iterator[None]:
 
 
 def domain_error(error: sqlite3.Error) -> Exception:
-    """What a driver's error means; one that means a defect of ours stays what it is."""
+    """The domain error for a driver's error; an error that means a defect in Stocky is returned unchanged."""
     text = str(error)
     if unique := _UNIQUE.match(text):
         return Conflict.of(unique["index"] or _constraint_name(unique["columns"]))
     if check := _CHECK.match(text):
         return Invalid.of(check["name"])
     if "FOREIGN KEY constraint failed" in text:
-        return Conflict("It refers to something that does not exist, or something still refers to it")
+        return Conflict("It references something that does not exist, or something still references it")
     if "disk is full" in text or "disk I/O error" in text:
         return OutOfSpace()
     if "is locked" in text or "is busy" in text:
-        return Unavailable("The database is busy with another program's work; try again")
+        return Unavailable("Another program has the database locked; try again")
     if "unable to open" in text or "readonly" in text:
         return Unavailable("The database file cannot be opened for writing; check the data directory and its owner")
     if "malformed" in text or "not a database" in text:
@@ -101,6 +101,6 @@ def domain_error(error: sqlite3.Error) -> Exception:
 
 
 def _constraint_name(columns: str) -> str:
-    """`item.upc, item.x` as the index is named on both dialects: `item__upc__x`."""
+    """The index name on both dialects: `item__upc__x` for `item.upc, item.x`."""
     parts = [part.strip().split(".") for part in columns.split(",")]
     return "__".join([parts[0][0], *(column for _, column in parts)])

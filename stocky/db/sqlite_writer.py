@@ -1,4 +1,4 @@
-"""The one thread that writes a SQLite database; calls to it run one after the other, in the order they came."""
+"""The one thread that writes to a SQLite database; its calls run one at a time, in order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Writer:
-    """The thread that owns the writing connection; calls run one after the other, in order."""
+    """The thread that owns the writing connection."""
 
     def __init__(self) -> None:
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
@@ -36,14 +36,14 @@ class Writer:
                 with translate_errors():
                     self._connection = open_connection(path)
                 loop.call_soon_threadsafe(_resolve, opened, None, None)
-            except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits
+            except BaseException as error:  # noqa: BLE001 - re-raised in the caller
                 loop.call_soon_threadsafe(_resolve, opened, None, error)
 
         self._calls.put(connect)
         await opened
 
     async def call(self, function: Callable[..., T], *arguments: Any) -> T:
-        """`function(connection, *arguments)` on the thread; one wake-up of the loop when it is done."""
+        """Calls `function(connection, *arguments)` on the thread; one wake-up of the loop when it is done."""
         if self._connection is None:
             raise Unavailable("The database is closed")
         loop = asyncio.get_running_loop()
@@ -54,16 +54,16 @@ class Writer:
             result, failure = None, None
             try:
                 result = function(connection, *arguments)
-            except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits
+            except BaseException as error:  # noqa: BLE001 - re-raised in the caller
                 failure = error
-            with suppress(RuntimeError):  # the loop is gone: nobody waits
+            with suppress(RuntimeError):  # the loop is closed, so there is no caller
                 loop.call_soon_threadsafe(_resolve, done, result, failure)
 
         self._calls.put(work)
         return await done
 
     async def close(self) -> None:
-        """Finishes what was asked for, closes the connection and ends the thread."""
+        """Finishes queued calls, closes the connection and ends the thread."""
         if self._connection is None:
             return
         connection, self._connection = self._connection, None

@@ -1,4 +1,4 @@
-"""What a Postgres SQLSTATE means to a client; both drivers' errors carry one, so this module imports neither driver."""
+"""Maps a Postgres SQLSTATE to a domain error; imports neither driver, since both drivers' errors carry a SQLSTATE."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import partial
 from stocky.errors import Contention, Invalid, OutOfSpace, StockyError, Unavailable
 
 AWAY = "The database cannot be reached; Stocky keeps trying"
-# What an operator has to mend is not mended within a second.
+# Retry-After for what an operator has to fix.
 _OPERATOR_SECONDS = 30
 
 _nul = partial(Invalid, "Text may not contain NUL characters")
@@ -24,8 +24,8 @@ _STATES: dict[str, Callable[[], StockyError]] = {
     "22P05": _nul,
     "25006": partial(
         Unavailable,
-        "The database is read-only: it is a standby, or default_transaction_read_only is on; send it again when"
-        " STOCKY_DATABASE_URL leads to the primary",
+        "The database is read-only: it is a standby, or default_transaction_read_only is on; point STOCKY_DATABASE_URL"
+        " to the primary, then send it again",
         retry_after=5,
     ),
     "25P03": partial(Unavailable, "The database ended an idle transaction (idle_in_transaction_session_timeout)"),
@@ -45,17 +45,17 @@ _STATES: dict[str, Callable[[], StockyError]] = {
     ),
     "42P05": _lost_statement,
     "53100": OutOfSpace,
-    "55P03": partial(Contention, "Another session holds a lock for longer than lock_timeout allows; send it again"),
+    "55P03": partial(Contention, "Another session held a lock for longer than lock_timeout allows; send it again"),
     "57014": partial(
         Unavailable,
         "The database ended a statement: it took longer than statement_timeout allows, or an administrator cancelled"
         " it; send it again",
     ),
 }
-# For the states that are not named above, by their first two characters.
+# For all other states, by their first two characters.
 _CLASSES: dict[str, Callable[[], StockyError]] = {
     "08": partial(Unavailable, AWAY),
-    "22": partial(Invalid, "A value is outside of what the database can keep"),
+    "22": partial(Invalid, "A value is outside the range the database can store"),
     "40": partial(Contention, "Two transactions conflicted; send it again"),
     "53": partial(Unavailable, "The database is out of connections or memory; send it again", retry_after=5),
     "57": partial(Unavailable, AWAY),
@@ -63,7 +63,7 @@ _CLASSES: dict[str, Callable[[], StockyError]] = {
 
 
 def error_of_state(sqlstate: str | None) -> StockyError | None:
-    """The domain error for a SQLSTATE; None for none, and for one that means a defect of Stocky's."""
+    """The domain error for a SQLSTATE; None for None, and for one that means a defect in Stocky."""
     if sqlstate is None:
         return None
     make = _STATES.get(sqlstate) or _CLASSES.get(sqlstate[:2])

@@ -1,1 +1,1 @@
-"""Everything between a socket and a handler: middleware, parsing, uploads, streams, problem details."""
+"""Everything between a socket and a handler: middleware, parsing, uploads, streams, error responses."""

@@ -1,4 +1,4 @@
-"""The path under which a proxy has Stocky (STOCKY_BASE_PATH); a request may come with it or, stripped, without."""
+"""The path prefix of Stocky behind a proxy (STOCKY_BASE_PATH); requests may include it or have it stripped."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from litestar.types import Scope
 
 _BASE_PATH = re.compile(r"[A-Za-z0-9._~-]+(?:/[A-Za-z0-9._~-]+)*")
-# Where Stocky's own paths begin. Under one of these a path could be meant with the base path and without.
+# The first segments of Stocky's own paths; a base path beginning with one would be ambiguous.
 _TAKEN = ("api", "docs", "health", "metrics", "openapi.json", "schema")
 
 
@@ -21,14 +21,14 @@ def read_base_path(text: str) -> str:
         return ""
     if not _BASE_PATH.fullmatch(path) or path.partition("/")[0] in _TAKEN:
         raise ValueError(
-            f"{text!r} is not a path like /stocky; it takes letters, digits and . _ ~ - between slashes, and may not"
-            f" begin with {', '.join(_TAKEN)}"
+            f"{text!r} is not a path like /stocky; use letters, digits and . _ ~ - between slashes, and do not begin"
+            f" with {', '.join(_TAKEN)}"
         )
     return f"/{path}"
 
 
 def strip_base_path(scope: Scope, base_path: str) -> None:
-    """Takes the base path off the path of a request, where the proxy left it on."""
+    """Removes the base path from a request's path, where the proxy did not."""
     path = scope["path"]
     if path == base_path or path.startswith(f"{base_path}/"):
         scope["path"] = path[len(base_path) :] or "/"

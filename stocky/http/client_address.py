@@ -1,4 +1,4 @@
-"""Who is at the other end of the connection; what proxies say counts only from those that are trusted."""
+"""The client's address; forwarding headers count only from trusted proxies."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Proxies:
-    """The trusted proxies. A client of a unix socket counts as one: only its owner and group can connect."""
+    """The trusted proxies. A client on a unix socket counts as one: only its owner and group can connect."""
 
     def __init__(self, trusted: Iterable[str]) -> None:
         """`trusted` are addresses and networks."""
         self._networks = [ipaddress.ip_network(each, strict=False) for each in trusted]
         self.are_any = bool(self._networks)
-        # Proxies are few, and each comes with every request.
+        # There are few proxies, and each sends every request.
         self._is_trusted = lru_cache(maxsize=256)(self._is_among)
 
     def look_through(self, scope: Scope) -> None:
-        """Puts the client behind the proxies, and how it reached them, in the place of the proxy in the scope."""
+        """Replaces the proxy in the scope by the client behind it, with the scheme the client used."""
         client = scope.get("client")
         if client is None:
             if not _is_unix(scope.get("server")):
@@ -37,13 +37,13 @@ class Proxies:
         forwarded: list[str] = []
         for name, value in scope["headers"]:
             if name == b"x-forwarded-proto":
-                # Every proxy of a row may add its own; the first is the client's.
+                # Each proxy of a chain may add its own; the first is the client's.
                 scheme = value.decode("latin-1").partition(",")[0].strip().lower()
                 if scheme in ("http", "https"):
                     scope["scheme"] = scheme
             elif name == b"x-forwarded-for":
                 forwarded += value.decode("latin-1").split(",")
-        # Read from our end: everything left of the first stranger is only what the stranger says.
+        # From the right: everything left of the first untrusted address may be forged by it.
         for hop in reversed(forwarded):
             if address := _without_port(hop.strip()):
                 scope["client"] = (address, 0)
@@ -56,10 +56,10 @@ class Proxies:
 
 
 class ClientInfo(Struct, frozen=True):
-    """The client's address (of IPv6 its /64 network, which one host has for itself) and how it reached us.
+    """The client's address (for IPv6 its /64 network, which one host controls) and how it connected.
 
-    `is_foreign_site`: a browser says that a page of another site, and of no allowed origin, sent this. `base_path` is
-    where that site has Stocky.
+    `is_foreign_site`: the browser's Origin is another site and not an allowed origin. `base_path` is Stocky's path
+    prefix on its own site.
     """
 
     address: str
@@ -68,8 +68,8 @@ class ClientInfo(Struct, frozen=True):
     base_path: str = ""
 
 
-def peer_of(connection: ASGIConnection[Any, Any, Any, Any], config: Config) -> ClientInfo:
-    """The client of a request that was looked through."""
+def client_info(connection: ASGIConnection[Any, Any, Any, Any], config: Config) -> ClientInfo:
+    """The client of a request, after `look_through`."""
     address = connection.client.host if connection.client else "local"
     is_secure = connection.scope["scheme"] == "https"
     return ClientInfo(_network_of(address), is_secure, _is_foreign(connection, config), config.base_path)
@@ -91,12 +91,12 @@ def _ip(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def _is_unix(server: tuple[str, int | None] | None) -> bool:
-    """Whether the address of the server's end is a path. A client that has just gone has no address either."""
+    """Whether the server's address is a socket path. A client that has just disconnected has no address either."""
     return server is not None and server[1] is None
 
 
 def _without_port(hop: str) -> str:
-    """An address as some proxies send it: `192.0.2.1:4711`, `[2001:db8::1]` and `[2001:db8::1]:4711`."""
+    """The address in forms that some proxies send: `192.0.2.1:4711`, `[2001:db8::1]`, `[2001:db8::1]:4711`."""
     if hop.startswith("["):
         return hop[1:].partition("]")[0]
     return hop.partition(":")[0] if hop.count(":") == 1 else hop

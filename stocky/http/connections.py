@@ -1,4 +1,4 @@
-"""HTTP connections. What a client can take before Stocky knows it is bounded: bytes, time and connections."""
+"""HTTP connections; bounds the bytes, time and connections a client can use before it is authenticated."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from stocky.http.sse import CUT_OFF
 
-# The request line and the headers of one request; also what may follow a body (trailers, chunk extensions).
+# The request line and headers of one request; also trailers and chunk extensions.
 MAX_HEAD_BYTES = 64 * 2**10
-# Requests of one connection that wait for the answer to the one before.
+# Pipelined requests of one connection that wait for the response to the previous one.
 MAX_PIPELINED = 64
-# From the first byte of a request, or from the connection, to the end of the headers.
+# From the first byte of a request, or from connecting, to the end of the headers.
 HEAD_SECONDS = 20
-# Without one byte of a body that is being read, and for the whole body of a client that is not signed in. An upload
-# that makes progress may take as long as it takes.
+# Without a byte of the body received, and for the whole body of an unauthenticated client. An authenticated upload
+# has no limit while it makes progress.
 BODY_SECONDS = 60
-# Without one byte of an answer being taken. Live streams are stricter.
+# Without the client reading a byte of the response. Live streams are stricter.
 UNREAD_SECONDS = 120
-# What a client still sends after its request was refused is read and dropped, so that it can see the refusal.
+# Input after a refused request is read and dropped, so that the client can read the response.
 DROP_SECONDS = 2
 DROP_BYTES = 2**20
-# Each may hold MAX_HEAD_BYTES before anything is known of it.
+# Each may buffer MAX_HEAD_BYTES before it is authenticated.
 MAX_CONNECTIONS = 4096
-# Files for the database, uploads, backups and webhooks, which connections must not take.
+# File descriptors reserved for the database, uploads, backups and webhooks.
 SPARE_FILES = 64
-# The limit of open files is raised to the hard limit, but no higher: some systems give a billion.
+# The soft limit is raised to the hard limit, but not above this: on some systems that is a billion.
 MAX_FILES = 2**20
 WARN_EVERY_SECONDS = 60
 
@@ -42,7 +42,7 @@ _REFUSALS = {
     400: ("Bad Request", "This is not a valid HTTP/1.1 request"),
     431: (
         "Request Header Fields Too Large",
-        f"The request line and the headers are larger than {MAX_HEAD_BYTES // 2**10} KiB; send less",
+        f"The request line and headers are larger than {MAX_HEAD_BYTES // 2**10} KiB; send less",
     ),
 }
 
@@ -50,18 +50,18 @@ _log = logging.getLogger("stocky.serve")
 
 
 class HttpConnection(HttpToolsProtocol):
-    """One connection. It is closed when its head is too large, or when it makes no progress (`is_overdue`).
+    """One connection. It is closed when its head is too large or it makes no progress (`is_overdue`).
 
-    Its application may end it at once (CUT_OFF): closing would wait for a reader that does not read.
+    The application may abort it (CUT_OFF): closing would wait for a client that does not read.
     """
 
     def __init__(self, limits: Limits, **more: Any) -> None:
         super().__init__(**more)
         self._limits = limits
-        # When the request that is awaited began to arrive; None between requests and while one is being answered.
+        # When the awaited request began to arrive; None between requests and while one is being answered.
         self._head_since: float | None = None
-        self._heard_at = self._asked_at = 0.0
-        # Bytes that were neither the end of a head nor a piece of a body.
+        self._received_at = self._requested_at = 0.0
+        # Bytes of the current head.
         self._head_bytes = 0
         self._refusal = 400
         self._unread = 0
@@ -70,20 +70,20 @@ class HttpConnection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # asyncio's types say any transport; TCP's can abort
         super().connection_made(transport)
         self._extensions: dict[str, dict[object, object]] = {CUT_OFF: {"now": transport.abort}}
-        self._head_since = self._heard_at = self.loop.time()
+        self._head_since = self._received_at = self.loop.time()
         if len(self.connections) > self._limits.connections:
             self._limits.make_room(self, self.connections)
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
-        self._heard_at = self.loop.time()
+        self._received_at = self.loop.time()
         if self._head_since is None and (self.cycle is None or self.cycle.response_complete):
-            self._head_since = self._heard_at
+            self._head_since = self._received_at
         self._head_bytes += len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            # Nothing is upgraded to: the request is answered as any other.
+            # Upgrades are ignored: the request is answered like any other.
             pass
         except httptools.HttpParserError:
             self._refuse(self._refusal)
@@ -96,7 +96,7 @@ class HttpConnection(HttpToolsProtocol):
         self.scope["extensions"] = self._extensions
 
     def on_headers_complete(self) -> None:
-        # What has arrived may hold a body, or more requests, besides.
+        # The received bytes may also contain a body, or more requests.
         if self._head_bytes > MAX_HEAD_BYTES and self._size_of_head() > MAX_HEAD_BYTES:
             self._stop_parsing(431)
         if len(self.pipeline) >= MAX_PIPELINED:
@@ -104,32 +104,32 @@ class HttpConnection(HttpToolsProtocol):
         super().on_headers_complete()
         self._head_since = None
         self._head_bytes = 0
-        self._asked_at = self._heard_at
+        self._requested_at = self._received_at
 
     def on_body(self, body: bytes) -> None:
         self._head_bytes = 0
         super().on_body(body)
 
     def resume_writing(self) -> None:
-        # Some was read, though the next piece of the answer may leave as much unread as there was.
+        # The client has read something, although the next chunk may leave as much unread as before.
         self._unread = 0
         super().resume_writing()
 
     def waits(self) -> tuple[bool, float] | None:
-        """Whether it has kept to the rules so far, and since when the client is expected to do something.
+        """Whether the connection is idle between requests, and since when the client is expected to act.
 
-        None while the client has nothing to do, or is signed in and in the middle of a request.
+        None while the client has nothing to do, or is authenticated and in the middle of a request.
         """
         if self._is_between_requests:
-            return (True, self._heard_at) if self._head_since is None else (False, self._head_since)
+            return (True, self._received_at) if self._head_since is None else (False, self._head_since)
         if not self._is_known and (self._awaits_body or self.flow.write_paused):
-            return False, self._asked_at
+            return False, self._requested_at
         return None
 
     def is_overdue(self, now: float) -> bool:
-        """Whether the client has used up the time for what it has to do next. Called about once a second."""
+        """Whether the client has exceeded the time for its next action. Called about once a second."""
         if self._is_between_requests:
-            # The time between two requests is uvicorn's to watch.
+            # uvicorn watches the time between two requests.
             return self._head_since is not None and now - self._head_since > HEAD_SECONDS
         if self.flow.write_paused:
             unread = self.transport.get_write_buffer_size()
@@ -137,11 +137,11 @@ class HttpConnection(HttpToolsProtocol):
                 self._unread, self._unread_since = unread, now
             return now - self._unread_since > UNREAD_SECONDS
         self._unread = 0
-        return self._awaits_body and now - (self._heard_at if self._is_known else self._asked_at) > BODY_SECONDS
+        return self._awaits_body and now - (self._received_at if self._is_known else self._requested_at) > BODY_SECONDS
 
     def end(self) -> None:
-        """Closes it at once; whoever answers it finds that its client is gone."""
-        # Not only when the loop comes to it: the next connection counts them again.
+        """Aborts the connection; its handler sees a disconnected client."""
+        # Immediately, since the next connection counts them again.
         self.connections.discard(self)
         self.transport.abort()
 
@@ -155,21 +155,21 @@ class HttpConnection(HttpToolsProtocol):
 
     @property
     def _is_known(self) -> bool:
-        """Whether the request that is being answered is a user's; `auth.guards` notes it before the body is read."""
+        """Whether the current request is authenticated; `auth.guards` records the user before the body is read."""
         return "user" in self.cycle.scope
 
     def _size_of_head(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
     def _stop_parsing(self, status: int) -> None:
-        """Ends `feed_data` with an HttpParserError: what a callback raises the parser passes on as one."""
+        """Ends `feed_data` with an HttpParserError, as the parser wraps exceptions of a callback."""
         self._refusal = status
         raise ValueError
 
     def _refuse(self, status: int) -> None:
-        """Answers what is no request, and takes no more."""
+        """Answers an invalid request and reads no more."""
         if not self._is_between_requests:
-            # The answer to the request before is on its way, and a refusal would stand in the middle of it.
+            # The response to the previous request is being sent, and a refusal would corrupt it.
             self.end()
             return
         title, detail = _REFUSALS[status]
@@ -183,7 +183,7 @@ class HttpConnection(HttpToolsProtocol):
 
 
 class _Dropping(asyncio.Protocol):
-    """Reads and drops what comes after a refusal: closing at once would reset the connection, answer and all."""
+    """Reads and drops input after a refusal: closing at once would reset the connection and lose the response."""
 
     def __init__(self, refused: HttpConnection) -> None:
         self._refused = refused
@@ -204,27 +204,27 @@ class _Dropping(asyncio.Protocol):
 
 
 class Limits:
-    """How many connections there may be; where there are as many, those that have waited longest go."""
+    """Bounds the number of connections; at the bound, those that have waited longest are closed."""
 
     def __init__(self, files: int) -> None:
-        """`files` is how many this process may have open at once."""
+        """`files` is this process's limit of open files."""
         self._files = files
         self.connections = MAX_CONNECTIONS
         self._warned_at: float | None = None
         self.measure()
 
     def measure(self) -> None:
-        """Called when everything is open that stays open: connections may have the rest, but for SPARE_FILES."""
+        """Called after startup: connections may use the remaining descriptors, except SPARE_FILES."""
         self.connections = max(min(self._files - _open_files() - SPARE_FILES, MAX_CONNECTIONS), 16)
 
     def make_room(self, newest: HttpConnection, connections: Iterable[asyncio.Protocol]) -> None:
-        """Ends those that have waited longest for their client, first those without a whole request.
+        """Closes the connections that have waited longest for their client, first those without a whole request.
 
-        Real clients send theirs at once. Where every other connection is at work, the newest goes.
+        Real clients send theirs at once. When all others are busy, the newest is closed.
         """
         found = (each for each in connections if isinstance(each, HttpConnection) and each is not newest)
         waiting = sorted((wait, id(each), each) for each in found if (wait := each.waits()) is not None)
-        # Several at once, so that a flood does not pay for sorting with each connection.
+        # Several at once, so that a flood does not cause a sort for each connection.
         for _, _, each in waiting[: max(len(waiting) // 16, 1)]:
             each.end()
         if not waiting:
@@ -233,7 +233,7 @@ class Limits:
         if self._warned_at is None or now - self._warned_at >= WARN_EVERY_SECONDS:
             self._warned_at = now
             _log.warning(
-                "All %d connections are in use (the limit of open files is %d): those that wait longest without a"
+                "All %d connections are in use (the limit of open files is %d): those waiting longest without a"
                 " request are closed for new ones. Raise the limit (ulimit -n) or look for clients that hold"
                 " connections open",
                 self.connections,
@@ -242,11 +242,11 @@ class Limits:
 
 
 def raise_file_limit() -> int:
-    """Raises the soft limit of open files to the hard one; returns how many files there may be."""
+    """Raises the soft limit of open files to the hard limit; returns the limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
-        # macOS refuses more than a limit of the kernel that is told nowhere.
+        # macOS refuses more than an undocumented kernel limit.
         with suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
             return wanted

@@ -1,4 +1,4 @@
-"""`/docs`: Swagger UI with its scripts and styles from Stocky itself; nothing is loaded from anywhere else."""
+"""`/docs`: Swagger UI with all scripts and styles served by Stocky; nothing is loaded from elsewhere."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from litestar.response import Redirect
 from stocky.errors import NotFound
 
 _HERE = Path(__file__).resolve().parent
-# By name, so that no request can name another file.
+# An allow list, so that no request can name another file.
 _OURS = {"docs_page.js": "text/javascript"}
 _SWAGGER = {
     "swagger-ui.css": "text/css",
     "swagger-ui-bundle.js": "text/javascript",
     "favicon-32x32.png": "image/png",
 }
-# Swagger UI's style sheet carries its icons in data: addresses.
+# Swagger UI's style sheet has icons in data: URLs.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
     " base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -31,13 +31,13 @@ _POLICY = (
 
 @get("/", include_in_schema=False)
 async def redirect_to_pages(state: State) -> Redirect:
-    """Whoever opens Stocky in a browser comes to the page."""
+    """Redirects from / to the documentation page."""
     return Redirect(f"{state.config.base_path}/docs")
 
 
 @get("/", media_type=MediaType.HTML)
 async def show_page(state: State) -> str:
-    """The page."""
+    """The documentation page."""
     return _content(_HERE / "docs_page.html").decode().replace("{base}", state.config.base_path)
 
 
@@ -54,13 +54,13 @@ async def show_asset(name: str) -> Response[bytes]:
 
 @functools.cache
 def _content(file: Path) -> bytes:
-    """Read once: what many clients leave unread is the same bytes for all of them."""
+    """Cached, so that responses to many slow clients share the same bytes."""
     return file.read_bytes()
 
 
 @functools.cache
 def _swagger_files() -> Path:
-    """Where swagger-ui-py keeps Swagger UI; the package itself, with its web frameworks, is not imported."""
+    """The directory of Swagger UI in swagger-ui-py, found without importing the package and its web frameworks."""
     spec = find_spec("swagger_ui")
     if spec is None or not spec.submodule_search_locations:
         raise NotFound("The page is not installed; install Stocky again")

@@ -1,4 +1,4 @@
-"""Example values for the API's description: made of a schema's own examples, else of what a field's name means."""
+"""Example values for the OpenAPI document: from a schema's own examples, else by field name."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 Schema = dict[str, Any]
 
-# What a field of this name looks like, wherever its schema does not say.
+# Example values by field name, where the schema has none.
 FIELDS: dict[str, Any] = {
     "access_token": "eyJhbGciOiJIUzI1NiJ9…",
     "action": "item.changed",
@@ -16,7 +16,7 @@ FIELDS: dict[str, Any] = {
     "checks": {"database": "ok", "data_directory": "ok", "schema": "ok"},
     "code": "KZMA",
     "created_at": "2026-01-31T12:00:00Z",
-    "current_password": "the password until now",
+    "current_password": "the current password",
     "delta": 2,
     "details": {"search": "an index of trigrams (FTS5)"},
     "description": "The one in the blue bag",
@@ -55,9 +55,9 @@ FIELDS: dict[str, Any] = {
     "updated_at": "2026-01-31T12:00:00Z",
     "username": "anna",
 }
-# Switches that do harm: an example is tried before it is read.
+# Safe values for flags that can do harm, since people try examples before reading them.
 CAREFUL = {"force": False, "dry_run": True, "validate_only": True}
-# By the name of a Struct, for those whose fields alone would not make sense together.
+# By Struct name, where field examples would not fit together.
 STRUCTS: dict[str, Any] = {
     "NewItem": {
         "name": "Coffee, ground",
@@ -116,7 +116,7 @@ _BY_FORMAT = {"date-time": "2026-01-31T12:00:00Z", "date": "2026-12-31"}
 
 
 def example_of(schema: Schema, components: dict[str, Schema], name: str = "") -> Any:
-    """A value that fits the schema of a field called `name`. References lead into `components`."""
+    """An example value for the schema of a field called `name`. References resolve in `components`."""
     if schema.get("default"):
         return schema["default"]
     if "$ref" in schema:
@@ -145,23 +145,23 @@ def example_of(schema: Schema, components: dict[str, Schema], name: str = "") ->
     return _BY_FORMAT.get(schema.get("format", ""), _BY_TYPE.get(kind if isinstance(kind, str) else kind[0]))
 
 
-# An event_id would count but once, and the time zone is the server's: another is refused.
-_NOT_TO_BE_TRIED = frozenset({"event_id", "timezone"})
+# An event_id works only once, and a time zone other than the server's is refused.
+_OMITTED_FROM_BODIES = frozenset({"event_id", "timezone"})
 
 
 def body_example(schema: Schema, components: dict[str, Schema]) -> Any:
-    """The same for a body, to be tried as often as one likes and anywhere."""
-    return _to_be_tried(example_of(schema, components))
+    """An example body that can be sent repeatedly, to any server."""
+    return _repeatable(example_of(schema, components))
 
 
-def _to_be_tried(value: Any) -> Any:
+def _repeatable(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _to_be_tried(each) for name, each in value.items() if name not in _NOT_TO_BE_TRIED}
-    return [_to_be_tried(each) for each in value] if isinstance(value, list) else value
+        return {name: _repeatable(each) for name, each in value.items() if name not in _OMITTED_FROM_BODIES}
+    return [_repeatable(each) for each in value] if isinstance(value, list) else value
 
 
 def _is_for(value: Any, schema: Schema) -> bool:
-    """Whether a value named for a field is of a type that this schema takes."""
+    """Whether an example value is of a type that the schema allows."""
     kinds = {alternative.get("type") for alternative in schema.get("anyOf") or schema.get("oneOf") or [schema]}
     if value is None:
         return "null" in kinds

@@ -1,4 +1,4 @@
-"""Answers with a file, or with the range of it that was asked for, so that a broken download can go on."""
+"""File responses with support for ranges, so that an interrupted download can resume."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ CHUNK = 2**18
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
-# Reads so many bytes from there on, piece by piece.
+# Yields bytes in chunks, from a start offset, for a length.
 Read = Callable[[int, int], AsyncIterator[bytes]]
 
 
 async def file_answer(
     request: Request[Any, Any, Any], file: Path, *, filename: str, media_type: str, etag: str | None
 ) -> Stream:
-    """The file as a download. `etag` changes whenever the content does; without one no range is given.
+    """The file as a download. `etag` changes whenever the content does; without one, ranges are not supported.
 
     Raises NotFound, or RangeNotSatisfiable (RFC 9110, section 14).
     """
     try:
         size = (await asyncio.to_thread(file.stat)).st_size
     except FileNotFoundError:
-        raise NotFound("The file has gone meanwhile") from None
+        raise NotFound("The file was deleted meanwhile") from None
     headers = {"Content-Disposition": disposition("attachment", filename)}
     return ranged_answer(request, partial(_read, file), size, media_type=media_type, etag=etag, headers=headers)
 
@@ -47,7 +47,7 @@ def ranged_answer(
     etag: str | None,
     headers: dict[str, str],
 ) -> Stream:
-    """`size` bytes that `read` gives, or the range of them that was asked for, or 304 where the client has them.
+    """A response with `size` bytes from `read`, or the requested range, or 304 where the client has them.
 
     Raises RangeNotSatisfiable.
     """
@@ -73,19 +73,19 @@ def ranged_answer(
 
 
 def disposition(kind: str, filename: str) -> str:
-    """The value of Content-Disposition (RFC 6266): `kind` attachment or inline; any name is safe in it."""
+    """The value of Content-Disposition (RFC 6266); `kind` is attachment or inline, and any name is escaped."""
     plain = "".join(each if " " <= each <= "~" and each not in '"\\%' else "_" for each in filename)
     value = f'{kind}; filename="{plain}"'
     return value if plain == filename else f"{value}; filename*=UTF-8''{quote(filename, safe='')}"
 
 
 def _has_it(if_none_match: str, etag: str) -> bool:
-    told = [each.strip().removeprefix("W/") for each in if_none_match.split(",")]
-    return "*" in told or f'"{etag}"' in told
+    etags = [each.strip().removeprefix("W/") for each in if_none_match.split(",")]
+    return "*" in etags or f'"{etag}"' in etags
 
 
 def _wanted(header: str, size: int) -> tuple[int, int] | None:
-    """The first and last byte of a single range; None where the whole file is the answer."""
+    """The first and last byte of a single range; None for the whole file."""
     match = _RANGE.fullmatch(header.replace(" ", ""))
     if match is None or match[0] == "bytes=-":
         return None
@@ -97,7 +97,8 @@ def _wanted(header: str, size: int) -> tuple[int, int] | None:
             return None
     if first >= size:
         raise RangeNotSatisfiable(
-            f"The file has {size} bytes; the range begins after its end", headers={"Content-Range": f"bytes */{size}"}
+            f"The range begins after the end of the file, which has {size} bytes",
+            headers={"Content-Range": f"bytes */{size}"},
         )
     return first, last
 

@@ -1,4 +1,4 @@
-"""Where Stocky listens: on IPv4 and IPv6 at once, or on a unix socket. A socket that is in use is never removed."""
+"""The listening socket: IPv4 and IPv6 together, or a unix socket. A socket that is in use is never removed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from stocky.config import Config
 
 BACKLOG = 2048
-# What else may connect: the group, for the proxy to be in.
+# Owner and group may connect, so the proxy's user needs to be in the group.
 _SOCKET_UMASK = 0o117
 _EVERYWHERE = ("::", "*")
 _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT)
@@ -21,9 +21,9 @@ _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT)
 
 @contextmanager
 def listening(config: Config) -> Iterator[socket.socket]:
-    """The listening socket, for the length of the block. Clients that connect before Stocky is ready wait in it.
+    """The listening socket for the block. Clients that connect before Stocky is ready wait in its backlog.
 
-    Raises OSError with what to do instead.
+    Raises OSError with a message for the operator.
     """
     if config.uds is not None:
         with _listening_on_unix(config.uds) as listener:
@@ -46,12 +46,12 @@ def _listen(host: str, port: int) -> socket.socket:
         if host in _EVERYWHERE and (both := _listen_on_both(port)) is not None:
             return both
         if host in _EVERYWHERE:
-            host = "0.0.0.0"  # noqa: S104 - it is what was asked for
+            host = "0.0.0.0"  # noqa: S104 - as configured
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise OSError(
-            f"{host} port {port} cannot be listened on: {error.strerror or error};"
+            f"Cannot listen on {host} port {port}: {error.strerror or error};"
             " choose another with --host and --port or STOCKY_HOST and STOCKY_PORT"
         ) from error
 
@@ -74,13 +74,13 @@ def _listening_on_unix(path: Path) -> Iterator[socket.socket]:
         listener = _listen_on_unix(path)
     except OSError as error:
         reason = error.strerror or error
-        raise OSError(f"STOCKY_UDS: {path} cannot be listened on: {reason}; choose another path") from error
+        raise OSError(f"STOCKY_UDS: cannot listen on {path}: {reason}; choose another path") from error
     made = path.stat().st_ino
     try:
         with listener:
             yield listener
     finally:
-        # Another Stocky may have put its own there.
+        # Another Stocky may have replaced it with its own.
         with suppress(FileNotFoundError):
             if path.stat().st_ino == made:
                 path.unlink()
@@ -89,7 +89,7 @@ def _listening_on_unix(path: Path) -> Iterator[socket.socket]:
 def _listen_on_unix(path: Path) -> socket.socket:
     _remove_stale(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    # At once, and not after a moment in which anyone can connect.
+    # A umask, since a chmod after bind would leave a moment in which anyone can connect.
     umask = os.umask(_SOCKET_UMASK)
     try:
         listener.bind(str(path))
@@ -103,13 +103,13 @@ def _listen_on_unix(path: Path) -> socket.socket:
 
 
 def _remove_stale(path: Path) -> None:
-    """Removes the socket of a server that was killed. Raises OSError for anything else that is there."""
+    """Removes the socket of a killed server. Raises OSError for any other existing file."""
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(mode):
-        raise OSError(errno.EEXIST, "there is a file of this name, which is no socket")
+        raise OSError(errno.EEXIST, "a file of this name exists and is not a socket")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
             probe.connect(str(path))

@@ -1,4 +1,4 @@
-"""The outermost layer: every request gets an id that its answer, its log records and its errors carry."""
+"""The outermost layer: every request gets an id, which its response, log records and errors include."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _log = logging.getLogger(__name__)
 
 
 class RequestContextMiddleware:
-    """Wraps the application: what proxies say, HEAD, request ids, security headers and request metrics."""
+    """Wraps the application: proxies, HEAD, request ids, security headers and request metrics."""
 
     def __init__(
         self, app: ASGIApp, metrics: Metrics, gate: Gate, proxies: Proxies | None = None, base_path: str = ""
     ) -> None:
-        """`base_path` is where a proxy puts Stocky; it may strip it from the path, or not."""
+        """`base_path` is the path prefix at the proxy, which may strip it or not."""
         self.within = app
         self._proxies = proxies
         self._base_path = base_path
@@ -45,7 +45,7 @@ class RequestContextMiddleware:
             return
         method = scope["method"]
         if method == "HEAD":
-            # In a copy: the server goes by its own method and sends no body.
+            # In a copy, so that the server still sees HEAD and sends no body.
             scope = {**scope, "method": "GET"}
             send = _head_only(send)
         if self._base_path:
@@ -81,7 +81,7 @@ class RequestContextMiddleware:
             reason = _refusal_in(error) if has_begun else None
             if reason is None or not await _cut_off(scope, receive):
                 raise
-            _log.warning("%s %s was cut off: %s", scope["method"], scope["path"], reason)
+            _log.warning("%s %s: response aborted: %s", scope["method"], scope["path"], reason)
         finally:
             request_epoch.reset(began)
             route: Any = scope.get("path_template") or "none"
@@ -93,12 +93,12 @@ _SECURITY_HEADERS = (
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"same-origin"),
 )
-# Only over TLS (or a trusted proxy that says so): a browser that once came by https never comes by http again.
+# Only over TLS, or a trusted proxy that reports it: after it, browsers refuse plain HTTP.
 _STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
 
 
 def _head_only(send: Send) -> Send:
-    """Ends the answer where its body would begin. A stream finds that its reader is gone, and ends too."""
+    """Ends the response before its body. A stream sees a disconnected client, and ends too."""
 
     async def send_head(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -109,32 +109,32 @@ def _head_only(send: Send) -> Send:
 
 
 def _with_head(name: bytes, value: bytes) -> tuple[bytes, bytes]:
-    """HEAD in an Allow header that has GET: the routes know nothing of it."""
+    """Adds HEAD to an Allow header with GET, since the routes do not know it."""
     if name.lower() == b"allow" and b"GET" in value and b"HEAD" not in value:
         return name, value.replace(b"GET", b"GET, HEAD")
     return name, value
 
 
 def _refusal_in(error: BaseException | None) -> str | None:
-    """The words of the domain error that ended an answer which had begun, a restore for example; None for a defect."""
+    """The message of the domain error that ended a started response, such as a restore; None for a defect."""
     while error is not None and not isinstance(error, StockyError):
         error = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__
     return None if error is None else error.detail
 
 
 async def _cut_off(scope: Scope, receive: Receive) -> bool:
-    """Ends the connection, by which the client sees that the answer is not whole; False where the server cannot."""
+    """Aborts the connection, so the client sees that the response is incomplete; False where not supported."""
     end = (scope.get("extensions") or {}).get(CUT_OFF)
     if end is None:
         return False
-    end["now"]()  # type: ignore[operator]  # what our own server puts there can be called
+    end["now"]()  # type: ignore[operator]  # HttpConnection stores a callable there
     while (await receive())["type"] != "http.disconnect":
         pass
     return True
 
 
 def _given_id(scope: Scope) -> str | None:
-    """A request id from a proxy before us, when it is harmless."""
+    """A request id set by a proxy, when it is well-formed."""
     for name, value in scope["headers"]:
         if name == b"x-request-id":
             return value.decode("ascii") if _ACCEPTABLE_ID.fullmatch(value) else None

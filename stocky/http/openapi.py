@@ -1,7 +1,7 @@
-"""The OpenAPI document: Litestar's, completed so that every operation names every status it can answer.
+"""The OpenAPI document: Litestar's, completed so that every operation lists every status it can return.
 
-What follows from how a route is built (guards, body, path parameters, database) is derived here, so no handler
-repeats it; a handler lists with `problem` only what is special to it.
+Errors that follow from a route's guards, body, path parameters and database use are derived here; a handler lists with
+`problem` only those specific to it.
 """
 
 from __future__ import annotations
@@ -28,61 +28,61 @@ from stocky import __version__
 from stocky.http.examples import body_example, example_of
 from stocky.http.problems import PROBLEM_JSON, Problem
 
-# The option of a route that names the roles which may call it; a route without it is open to everyone.
+# The route option with the roles that may call it; a route without it is public.
 ROLES_OPTION = "roles"
 _DESCRIPTION = """\
-Counts what is on your shelves: scanners post, and the counts are right.
+Tracks stock by location: scanners post events, and every event is counted exactly once.
 
-Every answer carries `X-Request-ID`. Errors are problem details (RFC 9457) with a `detail` for people. Enumerations are
-lower case in answers and accepted in any case; times are UTC. Lists take `skip` and `limit`, or `page` and `size`.
-`HEAD` is answered wherever `GET` is.
+Every response has `X-Request-ID`. Errors are problem details (RFC 9457) with a `detail` for people. Enumerations are
+lower case in responses and accepted in any case; times are UTC. Lists take `skip` and `limit`, or `page` and `size`.
+`HEAD` works wherever `GET` does.
 """
 _TAGS = {
-    "Auth": "Signing in, tokens and one's own password",
+    "Auth": "Sign-in, tokens and the user's own password",
     "API keys": "Keys for scanners and scripts",
     "Users": "Accounts and their roles",
-    "Items": "What things are",
-    "Types": "What kinds of things there are",
-    "Tags": "Words that items are found by",
-    "Search": "One box to find everything by",
-    "Locations": "Where things are kept",
-    "Boxes": "Numbered sets of places",
-    "Reorganisation": "Plans that put like with like and empty boxes",
-    "SKUs": "How much of an item is at a location, by lot",
-    "Scanner": "Scans, and the scanners they come from",
-    "Events": "The ledger: every change of stock, never altered",
-    "Documents": "PDFs, pictures and links on items",
-    "Alerts": "What asks for attention",
-    "Shopping lists": "What is to be bought, and who put it there",
-    "Projects": "What something takes, what is missing, and its withdrawal from stock",
+    "Items": "The catalogue of items",
+    "Types": "Item types",
+    "Tags": "Tags of items",
+    "Search": "Search across items, locations and more",
+    "Locations": "Locations where stock lies",
+    "Boxes": "Numbered boxes of locations",
+    "Reorganisation": "Plans that put similar items together and empty boxes",
+    "SKUs": "Quantities of an item at a location, by lot",
+    "Scanner": "Scans, and the scanners that send them",
+    "Events": "The ledger: every change of stock, immutable",
+    "Documents": "PDFs, pictures and links of items",
+    "Alerts": "Conditions that need attention",
+    "Shopping lists": "Entries to buy, and who added them",
+    "Projects": "Required items, missing quantities, and withdrawals from stock",
     "Imports": "Items and stock from CSV files",
     "Exports": "Items, stock and the ledger as CSV",
-    "Logs": "What Stocky says about itself",
+    "Logs": "Stocky's own log",
     "Audit": "Who changed what",
-    "Backup": "Dumps of the database: made, fetched, imported",
-    "System": "Stored backups and archives: kept, verified, restored",
-    "Jobs": "What takes longer than a request",
-    "Settings": "What administrators change while Stocky runs",
-    "Webhooks": "Other programs that are told what happens",
-    "Monitoring": "Whether Stocky is well; open to everyone",
+    "Backup": "Database dumps: create, download, import",
+    "System": "Stored backups and archives: create, verify, restore",
+    "Jobs": "Work that takes longer than a request",
+    "Settings": "Settings that administrators change at run time",
+    "Webhooks": "Notifications to other programs",
+    "Monitoring": "Health and metrics; public",
 }
 _SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"api_key": []}]
 _DERIVED = {
-    400: "The request makes no sense as it stands: broken JSON, or something that cannot be done this way",
-    401: "Nobody is behind the request: no credentials, or such as are invalid or expired. Send an API key in"
-    " `X-API-Key`, or a token as `Authorization: Bearer`",
-    404: "Something the request names does not exist; `detail` says what",
-    409: "The state of things does not allow it; `detail` says why",
+    400: "The request is malformed, or not possible in this form",
+    401: "No valid credentials were sent (missing, invalid or expired). Send an API key in `X-API-Key`, or a token as"
+    " `Authorization: Bearer`",
+    404: "Something the request names does not exist; see `detail`",
+    409: "The current state does not allow it; see `detail`",
     412: "It was changed since it was read; `If-Match` names another version",
-    413: "The body has more bytes than are taken",
-    415: "The body says in its Content-Type that it is something else than this takes",
-    422: "A value cannot be accepted; `errors` names the fields",
-    500: "A defect of Stocky's; the log has it under `request_id`",
-    503: "Not now; the same request is right after `Retry-After` seconds",
+    413: "The body is larger than allowed",
+    415: "The Content-Type of the body is not supported here",
+    422: "A value is not valid; `errors` names the fields",
+    500: "A defect in Stocky; the log has the details under `request_id`",
+    503: "Temporarily unavailable; send the same request again after `Retry-After` seconds",
     507: "The disk is full; nothing was changed",
 }
-# What `detail` says in the example, where the description does not fit.
-_SAID = {
+# The `detail` in the example, where the description does not fit.
+_EXAMPLE_DETAILS = {
     401: "Authentication required",
     404: "There is no item with id 1",
     409: "A location with this name exists already",
@@ -99,7 +99,7 @@ Document = dict[str, Any]
 
 
 def openapi_config() -> OpenAPIConfig:
-    """What Litestar is told. Its own pages load from elsewhere; `/docs` does not."""
+    """Litestar's configuration, without its own pages, which load scripts from elsewhere."""
     return OpenAPIConfig(
         title="Stocky",
         version=__version__,
@@ -128,14 +128,14 @@ def openapi_config() -> OpenAPIConfig:
 
 
 class _WholeDocument(OpenAPIRenderPlugin):
-    """Litestar shows the document at `/schema` too; this makes it the same one."""
+    """Makes Litestar's `/schema` return the completed document too."""
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
         return encode_document(request.app, request.app.state.config.base_path)
 
 
 def problem(description: str) -> ResponseSpec:
-    """For a handler's `responses`: an error that only this route gives, as in `{429: problem("Too many attempts")}`."""
+    """For a handler's `responses`: an error specific to this route, as in `{429: problem("Too many attempts")}`."""
     return ResponseSpec(Problem, generate_examples=False, description=description, media_type=PROBLEM_JSON)
 
 
@@ -152,19 +152,19 @@ def encode_document(app: Litestar, base_path: str) -> bytes:
 
 
 def complete_document(app: Litestar, base_path: str = "") -> Document:
-    """The whole document of an application that is at `base_path`. It takes some tenths of a second."""
+    """The whole document of an application at `base_path`. It takes some tenths of a second."""
     document: Document = msgspec.json.decode(msgspec.json.encode(app.openapi_schema.to_schema()))
     if base_path:
         document["servers"] = [{"url": base_path}]
     operations = list(_operations(app, document))
     components: dict[str, Any] = document["components"].setdefault("schemas", {})
-    # msgspec knows its Structs better than Litestar does: docstrings, defaults, a minimum of 0.
+    # msgspec describes its Structs better than Litestar does: docstrings, defaults, a minimum of 0.
     types = [Problem, *{kind for handler, *_ in operations for kind in (_body(handler), _answer(handler)) if kind}]
     schemas, structs = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     components.update(structs)
     schema_of = dict(zip(types, schemas, strict=True))
     document["components"]["responses"] = {
-        HTTPStatus(status).name.title(): _problem_response(status, told) for status, told in _DERIVED.items()
+        HTTPStatus(status).name.title(): _problem_response(status, text) for status, text in _DERIVED.items()
     }
     for handler, method, path, operation in operations:
         _describe(handler, operation)
@@ -175,7 +175,7 @@ def complete_document(app: Litestar, base_path: str = "") -> Document:
 
 
 def _operations(app: Litestar, document: Document) -> Any:
-    """(handler, method, path, operation) of everything in the document."""
+    """(handler, method, path, operation) for every operation in the document."""
     for route in app.routes:
         if not isinstance(route, HTTPRoute):
             continue
@@ -187,7 +187,7 @@ def _operations(app: Litestar, document: Document) -> Any:
 
 
 def _describe(handler: HTTPRouteHandler, operation: Document) -> None:
-    """The first sentence of the docstring heads the operation, the rest explains it."""
+    """Makes the first sentence of the docstring the summary, and the rest the description."""
     heading, *rest = re.split(r"\.(?:\s+|$)", operation.pop("description", ""), maxsplit=1)
     operation["summary"] = " ".join(heading.split())
     if rest and rest[0]:
@@ -202,7 +202,7 @@ def _complete_parameters(handler: HTTPRouteHandler, operation: Document, compone
         fields[next((given for given in names if given), name)] = kwarg
     for parameter in operation.get("parameters", []):
         schema = parameter["schema"]
-        # Litestar leaves a minimum of 0 out.
+        # Litestar omits a minimum of 0.
         if getattr(fields.get(parameter["name"]), "ge", None) == 0:
             schema["minimum"] = 0
         for empty in ("allowEmptyValue", "allowReserved", "deprecated"):
@@ -216,7 +216,7 @@ def _complete_parameters(handler: HTTPRouteHandler, operation: Document, compone
 
 
 def _complete_contents(handler: HTTPRouteHandler, operation: Document, schema_of: Any, components: Document) -> None:
-    """Body and answer by the schemas of their Structs, with an example of each."""
+    """Sets the schemas of body and response from their Structs, with an example of each."""
     if body := _body(handler):
         for content in operation["requestBody"]["content"].values():
             content["schema"] = schema_of[body]
@@ -238,7 +238,7 @@ def _complete_contents(handler: HTTPRouteHandler, operation: Document, schema_of
 
 
 def _form(fields: dict[str, str]) -> Document:
-    """A form with a file, by what each field means; a route says so in its options, since Litestar never sees it."""
+    """A form with a file, from field descriptions in the route's options, since Litestar does not know them."""
     properties = {name: {"type": "string", "description": meaning} for name, meaning in fields.items()}
     properties["file"]["format"] = "binary"
     schema = {"type": "object", "required": ["file"], "properties": properties}
@@ -247,38 +247,38 @@ def _form(fields: dict[str, str]) -> Document:
 
 def _complete_errors(handler: HTTPRouteHandler, method: str, path: str, operation: Document) -> None:
     roles = _roles(handler)
-    told = {422: _DERIVED[422], 500: _DERIVED[500]}
+    described = {422: _DERIVED[422], 500: _DERIVED[500]}
     if "{" in path:
-        told[404] = _DERIVED[404]
+        described[404] = _DERIVED[404]
     if roles:
         operation["security"] = _SECURITY
-        told |= {status: _DERIVED[status] for status in (401, 503)}
-        told[403] = f"Access denied: this takes the role {' or '.join(roles)}"
+        described |= {status: _DERIVED[status] for status in (401, 503)}
+        described[403] = f"Access denied: this requires the role {' or '.join(roles)}"
     if "read" in handler.parsed_fn_signature.parameters:
-        told[503] = _DERIVED[503]
+        described[503] = _DERIVED[503]
     if method != "GET":
-        told |= {status: _DERIVED[status] for status in (400, 404, 409, 503, 507)}
+        described |= {status: _DERIVED[status] for status in (400, 404, 409, 503, 507)}
     if "requestBody" in operation:
-        told |= {status: _DERIVED[status] for status in (413, 415)}
+        described |= {status: _DERIVED[status] for status in (413, 415)}
     if any(parameter["name"] == "If-Match" for parameter in operation.get("parameters", [])):
-        told |= {status: _DERIVED[status] for status in (400, 412)}
+        described |= {status: _DERIVED[status] for status in (400, 412)}
     for status, spec in (handler.responses or {}).items():
         if status >= HTTPStatus.BAD_REQUEST:
-            told[status] = spec.description
+            described[status] = spec.description
     succeeded = {
         status: response for status, response in operation["responses"].items() if int(status) < HTTPStatus.BAD_REQUEST
     }
     operation["responses"] = succeeded | {
         str(status): {"$ref": f"#/components/responses/{HTTPStatus(status).name.title()}"}
-        if told[status] == _DERIVED.get(status)
-        else _problem_response(status, told[status])
-        for status in sorted(told)
+        if described[status] == _DERIVED.get(status)
+        else _problem_response(status, described[status])
+        for status in sorted(described)
     }
 
 
 def _problem_response(status: int, description: str) -> Document:
     title = HTTPStatus(status).phrase
-    detail = _SAID.get(status, description.partition(";")[0])
+    detail = _EXAMPLE_DETAILS.get(status, description.partition(";")[0])
     example: Document = {"title": title, "status": status, "detail": detail, "type": "about:blank"}
     if status == HTTPStatus.UNPROCESSABLE_ENTITY:
         example["errors"] = [{"field": "quantity", "message": "must be at least 0"}]
@@ -292,7 +292,7 @@ def _problem_response(status: int, description: str) -> Document:
 
 
 def _roles(handler: HTTPRouteHandler) -> list[str]:
-    """The roles that may call the route; none for a route that is open."""
+    """The roles that may call the route; empty for a public one."""
     return sorted(role.value for role in handler.opt.get(ROLES_OPTION, ()))
 
 
@@ -302,7 +302,7 @@ def _body(handler: HTTPRouteHandler) -> Any:
 
 
 def _answer(handler: HTTPRouteHandler) -> Any:
-    """The type of the answer where it is JSON, else None."""
+    """The type of a JSON response, else None."""
     field = handler.parsed_return_field
     if field.is_subclass_of((Stream,)):
         return None

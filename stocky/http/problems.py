@@ -1,4 +1,4 @@
-"""Turns every exception that leaves a handler into problem details (RFC 9457), here only."""
+"""The only place that turns exceptions into responses: problem details (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _log = logging.getLogger(__name__)
 
 
 class FieldError(msgspec.Struct):
-    """One field of a request that cannot be accepted, and why."""
+    """A field of a request that is not valid, and why."""
 
     field: str
     message: str
 
 
 class Problem(msgspec.Struct, omit_defaults=True):
-    """The one shape of every error answer."""
+    """The body of every error response."""
 
     title: str
     status: int
@@ -46,7 +46,7 @@ class Problem(msgspec.Struct, omit_defaults=True):
 
 
 def to_problem(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
-    """The answer for any exception that leaves a handler. A 500 says a request id and nothing of the inside."""
+    """The response for any exception of a handler. A 500 has a request id and no internals."""
     restore_slashes(request.scope)
     error = _first_of(error)
     request_id = request.scope.get("state", {}).get("request_id")
@@ -60,8 +60,8 @@ def to_problem(request: Request[Any, Any, Any], error: Exception) -> Response[Pr
             problem.errors = [FieldError(error.field, error.detail)]
     elif isinstance(error, ValidationException):
         fields = _field_errors(error, request)
-        told = "; ".join(f"{each.field}: {each.message}" if each.field else each.message for each in fields)
-        problem = _problem(HTTPStatus.UNPROCESSABLE_ENTITY, told or _plain(error, request))
+        details = "; ".join(f"{each.field}: {each.message}" if each.field else each.message for each in fields)
+        problem = _problem(HTTPStatus.UNPROCESSABLE_ENTITY, details or _plain(error, request))
         problem.errors = fields
     elif isinstance(error, HTTPException) and error.status_code < 500:
         headers = dict(error.headers or {})
@@ -80,7 +80,7 @@ def to_problem(request: Request[Any, Any, Any], error: Exception) -> Response[Pr
 
 
 def _first_of(error: Exception) -> Exception:
-    """What went wrong first: Litestar groups what its dependencies raise at their end, and hides the cause in that."""
+    """The first error: Litestar groups exceptions from the ends of dependencies, and hides the cause in the group."""
     while isinstance(error, ExceptionGroup):
         error = error.__cause__ if isinstance(error.__cause__, Exception) else error.exceptions[0]
     return error
@@ -91,17 +91,17 @@ def _problem(status: HTTPStatus, detail: str) -> Problem:
 
 
 def _plain(error: HTTPException, request: Request[Any, Any, Any]) -> str:
-    """Litestar's and msgspec's wording, without their internals."""
+    """A message from Litestar's or msgspec's, without their internals."""
     detail = error.detail
     if detail == HTTPStatus.NOT_FOUND.phrase:
-        return f"There is nothing at {request.scope['path']}; {_docs(request)} lists every address"
+        return f"There is nothing at {request.scope['path']}; see {_docs(request)}"
     if detail == HTTPStatus.METHOD_NOT_ALLOWED.phrase:
-        return f"{request.method} cannot be done with {request.scope['path']}; {_docs(request)} lists what can"
+        return f"{request.method} is not supported on {request.scope['path']}; see {_docs(request)}"
     if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        # A route with a bound of its own says in its options what to do instead.
-        if told := request.scope["route_handler"].opt.get("too_large"):
-            return str(told)
-        return f"The body is larger than the {MAX_BODY_BYTES // 2**20} MiB that are taken; send less at a time"
+        # A route with its own limit has its own message in its options.
+        if message := request.scope["route_handler"].opt.get("too_large"):
+            return str(message)
+        return f"The body is larger than the limit of {MAX_BODY_BYTES // 2**20} MiB; send less at a time"
     if isinstance(error.__cause__, SerializationException):
         return "The body is not valid JSON: " + _JSON_FAULTS.get(detail, detail.removeprefix("JSON is malformed: "))
     return detail
@@ -112,19 +112,19 @@ def _docs(request: Request[Any, Any, Any]) -> str:
 
 
 def _field_errors(error: ValidationException, request: Request[Any, Any, Any]) -> list[FieldError]:
-    """What was wrong where; Litestar tells it in three ways."""
+    """The fields that are not valid; Litestar reports them in three forms."""
     if missing := _MISSING_PARAMETER.match(error.detail):
         return [FieldError(missing[1], "is required")]
     found = [extra for extra in error.extra or [] if isinstance(extra, dict)]
     if [extra.get("message") for extra in found] == [_NO_BODY]:
-        return [FieldError("body", "is missing; this takes a JSON document")]
+        return [FieldError("body", "is missing; send a JSON document")]
     return [_field_error(extra, request) for extra in found]
 
 
 def _field_error(extra: dict[str, Any], request: Request[Any, Any, Any]) -> FieldError:
-    """A field and a message from what msgspec says; `quantity: why` in the message names a field of its own."""
+    """A field error from msgspec's; a message of the form `quantity: reason` names an inner field."""
     message = str(extra.get("message", "is not valid"))
-    field, annotation, path = _place(extra, request)
+    field, annotation, path = _field(extra, request)
     head, colon, rest = message.partition(": ")
     if colon and head.isidentifier():
         field, message = f"{field}.{head}", rest
@@ -135,10 +135,10 @@ def _field_error(extra: dict[str, Any], request: Request[Any, Any, Any]) -> Fiel
     return FieldError(field.lstrip("."), message)
 
 
-def _place(extra: dict[str, Any], request: Request[Any, Any, Any]) -> tuple[str, Any, str]:
-    """The field as clients call it; the type of the body and where in it that is, or of a parameter and no place."""
+def _field(extra: dict[str, Any], request: Request[Any, Any, Any]) -> tuple[str, Any, str]:
+    """The field's name for clients; the type of the body and the path within it, or a parameter's type and no path."""
     key = str(extra.get("key", ""))
-    # `data` is Litestar's name for the whole body, which clients never see.
+    # `data` is Litestar's internal name for the whole body.
     field = "" if key == "data" else key
     handler: Any = request.scope["route_handler"]
     signatures = [handler, *handler.resolve_dependencies().values()]
@@ -147,5 +147,5 @@ def _place(extra: dict[str, Any], request: Request[Any, Any, Any]) -> tuple[str,
         return field, parameters["data"].annotation if "data" in parameters else Any, field
     if key not in parameters:
         return field, Any, ""
-    # A header has another name than the argument that it is given to.
+    # A header's name differs from its argument's.
     return getattr(parameters[key].kwarg_definition, "name", None) or field, parameters[key].annotation, ""

@@ -1,6 +1,6 @@
-"""Answers to what is read, kept until anything is committed: several who look at the same ask for it again and again.
+"""Caches responses of reads until the next commit, for clients that poll the same lists.
 
-An answer is never older than the last commit: where it cannot be told that there was none, it is made anew.
+A response is never older than the last commit: without a known revision of the database, nothing is cached.
 """
 
 from __future__ import annotations
@@ -15,20 +15,21 @@ from stocky.db import Connection, Database, Lane
 
 P = ParamSpec("P")
 
-# What is kept at most, in bytes; what an answer takes beside its JSON, about.
-KEPT_BYTES = 8 * 2**20
+# The size of the cache.
+CACHED_BYTES = 8 * 2**20
+# The approximate overhead of an entry beside its JSON.
 BESIDE_JSON = 1_024
 
 
 class ResponseCache:
-    """The answers of one process."""
+    """The cached responses of one process."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._revision: object | None = None
-        self._kept: OrderedDict[Hashable, bytes] = OrderedDict()
+        self._cached: OrderedDict[Hashable, bytes] = OrderedDict()
         self.size_bytes = 0
-        database.gate.on_data_replaced(self._forget)
+        database.gate.on_data_replaced(self._clear)
 
     async def get_or_read(
         self,
@@ -38,7 +39,7 @@ class ResponseCache:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> msgspec.Raw:
-        """The JSON of what `read` reads with these arguments, which depends on nothing but them and the database.
+        """The JSON of what `read` returns, which must depend only on its arguments and the database.
 
         Raises Unavailable.
         """
@@ -46,41 +47,41 @@ class ResponseCache:
         async def encoded(tx: Connection) -> bytes:
             return msgspec.json.encode(await read(tx, *args, **kwargs))
 
-        asked = (read, args, *kwargs.items())
+        key = (read, args, *kwargs.items())
         self._database.gate.check_open()
-        answer = self._look_up(asked)
+        answer = self._look_up(key)
         if answer is None:
             async with self._database.read(lane) as connection:
-                # While this waited for a connection, another may have made it.
-                answer = self._look_up(asked)
+                # Another request may have cached it while this one waited for a connection.
+                answer = self._look_up(key)
                 if answer is None:
                     revision = self._revision
                     answer = await connection.run(encoded)
-                    # Begun after the revision was read: it has seen no less. What was forgotten meanwhile stays so.
+                    # Read after the revision, so at least as new. Not stored if the cache was cleared meanwhile.
                     if revision is not None and revision == self._revision:
-                        self._keep(asked, answer)
+                        self._store(key, answer)
         return msgspec.Raw(answer)
 
-    def _look_up(self, asked: Hashable) -> bytes | None:
-        """What is kept of the database as it is now."""
+    def _look_up(self, key: Hashable) -> bytes | None:
+        """The cached response of the current revision."""
         revision = self._database.revision()
         if revision is None or revision != self._revision:
-            self._forget()
+            self._clear()
             self._revision = revision
-        elif asked in self._kept:
-            self._kept.move_to_end(asked)
-            return self._kept[asked]
+        elif key in self._cached:
+            self._cached.move_to_end(key)
+            return self._cached[key]
         return None
 
-    def _keep(self, asked: Hashable, answer: bytes) -> None:
-        if asked in self._kept:
+    def _store(self, key: Hashable, answer: bytes) -> None:
+        if key in self._cached:
             return
-        self._kept[asked] = answer
+        self._cached[key] = answer
         self.size_bytes += len(answer) + BESIDE_JSON
-        while self.size_bytes > KEPT_BYTES:
-            self.size_bytes -= len(self._kept.popitem(last=False)[1]) + BESIDE_JSON
+        while self.size_bytes > CACHED_BYTES:
+            self.size_bytes -= len(self._cached.popitem(last=False)[1]) + BESIDE_JSON
 
-    def _forget(self) -> None:
+    def _clear(self) -> None:
         self._revision = None
-        self._kept.clear()
+        self._cached.clear()
         self.size_bytes = 0

@@ -1,4 +1,4 @@
-"""uvicorn, set up for Stocky: one process, no access log, and an end that waits for answers but not for streams."""
+"""uvicorn, configured for Stocky: one process, no access log, and a shutdown that waits for responses, not streams."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from stocky.config import Config
 from stocky.http.connections import HttpConnection, Limits, raise_file_limit
 from stocky.http.listening import address_of
 
-# Answers that are still being made get this long; with the recorder's last batch it stays below ten seconds.
+# How long a shutdown waits for running requests; with the recorder's last batch it stays below ten seconds.
 GRACE_SECONDS = 5
-# Allocations between two looks for garbage. With Python's 700 every dozen scans pay for one.
+# Allocations between garbage collections. Python's 700 would mean one every dozen scans.
 COLLECT_EVERY = 20_000
-# Longer than proxies usually keep a connection, so that it is never we who close one they just used.
+# Longer than proxies usually keep a connection, so that Stocky never closes one they have just used.
 KEEP_ALIVE_SECONDS = 75
 
 _log = logging.getLogger("stocky.serve")
@@ -37,14 +37,14 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 app,
                 loop="uvloop",
-                # Called by uvicorn as a class would be.
+                # uvicorn calls it like a class.
                 http=partial(HttpConnection, self.limits),  # type: ignore[arg-type]
                 ws="none",
                 lifespan="on",
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                # `http.client_address` reads them: lists, ports, IPv4 within IPv6 and unix sockets.
+                # `http.client_address` handles them, including lists, ports, IPv4 in IPv6 and unix sockets.
                 proxy_headers=False,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=GRACE_SECONDS,
@@ -58,10 +58,10 @@ class Server(uvicorn.Server):
         unix = [each for each in sockets or [] if each.family == socket.AF_UNIX]
         await super().startup([each for each in sockets or [] if each not in unix])
         for each in unix:
-            # uvicorn would take it for one of TCP.
+            # uvicorn would treat it as a TCP socket.
             server = await asyncio.get_running_loop().create_unix_server(self._make_connection, sock=each)
             self.servers.append(server)
-        # What is alive now stays alive; looking through it again and again showed in the profile of scanning.
+        # Objects alive now stay alive; traversing them in each collection showed in the profile of scanning.
         gc.collect()
         gc.freeze()
         gc.set_threshold(COLLECT_EVERY)
@@ -86,6 +86,6 @@ class Server(uvicorn.Server):
                 connection.end()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        _log.info("Stopping: finishing what is under way")
+        _log.info("Stopping: finishing running requests")
         self._app.state.streams.end()
         await super().shutdown(sockets)

@@ -1,6 +1,6 @@
-"""Server-sent events: what all live streams share. A stream says something now and then, and ends when Stocky does.
+"""Server-sent events: what all live streams share. A stream sends heartbeats, and ends when Stocky stops.
 
-Nothing is kept for a reader that does not read: its stream waits, and is cut off when it has waited long enough.
+Nothing is buffered for a client that does not read: its stream waits, and is aborted after UNREAD_SECONDS.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from litestar.types import Message, Receive, Scope, Send
 
 from stocky.errors import Throttled, Unavailable
 
-# A proxy that hears nothing closes the connection; a reader that went away is only noticed by writing to it.
+# Proxies close idle connections, and a disconnected client is only noticed by writing to it.
 HEARTBEAT_SECONDS = 15
-# How long a reader may leave what was sent to it unread before it is cut off.
+# How long a client may leave sent data unread before its connection is aborted.
 UNREAD_SECONDS = 30
 # Streams of one process. Each costs a connection and a task.
 MAX_STREAMS = 250
-# Of these, one user's, by whatever key or sign-in: nobody shuts the others out.
+# Streams of one user, across all keys and sessions, so that no user blocks the others.
 MAX_STREAMS_OF_USER = 25
-# In the extensions of a request: what cuts its connection off without waiting for the reader.
+# In a request's extensions: aborts its connection without waiting for the client.
 CUT_OFF = "stocky.cut_off"
 
 TOO_MANY_STREAMS = f"You have {MAX_STREAMS_OF_USER} live streams open already"
@@ -36,7 +36,7 @@ EVENT_STREAM = "text/event-stream"
 
 
 class Streams:
-    """The live streams of this process, so that they can be ended together before the server waits for them."""
+    """The live streams of this process, which are ended together before the server waits for requests."""
 
     def __init__(self) -> None:
         self.ending = False
@@ -45,18 +45,20 @@ class Streams:
 
     @property
     def count(self) -> int:
-        """Streams that are open."""
+        """The number of open streams."""
         return len(self._bells)
 
     def admit(self, user_id: int) -> None:
-        """Called by the task that answers with a stream; until that ends, it is one of the user's.
+        """Counts a stream for the user until the current task ends.
 
-        Raises Throttled when the user has enough, Unavailable when all have, or Stocky is stopping.
+        Raises Throttled at the user's limit, Unavailable at the process's limit or when Stocky is stopping.
         """
         if self.ending:
-            raise Unavailable("Stocky is stopping; come back", retry_after=5)
+            raise Unavailable("Stocky is stopping; try again", retry_after=5)
         if len(self._bells) >= MAX_STREAMS:
-            raise Unavailable(f"There are {MAX_STREAMS} live streams already; close one, or come back", retry_after=30)
+            raise Unavailable(
+                f"There are {MAX_STREAMS} live streams already; close one, or try again later", retry_after=30
+            )
         if self._of_user[user_id] >= MAX_STREAMS_OF_USER:
             raise Throttled(f"{TOO_MANY_STREAMS}; close one, and try again", retry_after=30)
         task = asyncio.current_task()
@@ -66,7 +68,7 @@ class Streams:
 
     @contextmanager
     def open(self) -> Iterator[asyncio.Event]:
-        """A stream's bell for the length of the block: set when there is news, or when `ending` has become true."""
+        """A stream's bell for the block: set when there is data, or when `ending` has become true."""
         bell = asyncio.Event()
         self._bells.add(bell)
         try:
@@ -80,14 +82,14 @@ class Streams:
             del self._of_user[user_id]
 
     def end(self) -> None:
-        """Every stream ends after what it is just sending."""
+        """Ends every stream after its current message."""
         self.ending = True
         for bell in self._bells:
             bell.set()
 
 
 async def rings(bell: asyncio.Event) -> bool:
-    """Waits for the bell, a heartbeat's time at most; whether it rang."""
+    """Waits for the bell, at most HEARTBEAT_SECONDS; returns whether it rang."""
     try:
         async with asyncio.timeout(HEARTBEAT_SECONDS):
             await bell.wait()
@@ -97,27 +99,27 @@ async def rings(bell: asyncio.Event) -> bool:
 
 
 def event(id: int, data: bytes, kind: str | None = None) -> bytes:
-    """One message; `id` is what the reader sends as `Last-Event-ID` when it comes back."""
+    """One message; the client sends `id` as `Last-Event-ID` when it reconnects."""
     return ServerSentEventMessage(data=data, id=id, event=kind, sep="\n").encode()
 
 
 def comment(text: str, id: int | None = None) -> bytes:
-    """A line that readers ignore; with an `id` they come back with that one."""
+    """A line that clients ignore; with an `id`, they reconnect with that one."""
     return ServerSentEventMessage(data=None, id=id, comment=text, sep="\n").encode()
 
 
 def event_stream(messages: AsyncGenerator[bytes]) -> Stream:
-    """The answer that sends these messages as they come."""
+    """A response that sends these messages as they are produced."""
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
     return _LiveStream(messages, media_type=EVENT_STREAM, headers=headers)
 
 
 class ClosingStream(Stream):
-    """A streamed answer that closes what it iterates over when it ends, however it ends."""
+    """A streamed response that always closes its iterator at the end."""
 
     def to_asgi_response(self, app: Any, request: Any, **more: Any) -> ASGIResponse:
         answer = super().to_asgi_response(app, request, **more)
-        # Litestar's types name its own class; what it asks of an answer is that it can be called as ASGI.
+        # Litestar's types name its own class, but any ASGI callable works.
         return _Closing(answer, self.iterator)  # type: ignore[return-value, arg-type]
 
 
@@ -131,7 +133,7 @@ class _Closing:
         self._parts = parts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # One that is left in the middle would otherwise stay open until it is found as garbage.
+        # An abandoned iterator would otherwise stay open until it is garbage-collected.
         async with aclosing(self._parts):
             await self._answer(scope, receive, send)
 
@@ -139,12 +141,12 @@ class _Closing:
 class _LiveStream(Stream):
     def to_asgi_response(self, app: Any, request: Any, **more: Any) -> ASGIResponse:
         answer = super().to_asgi_response(app, request, **more)
-        # Litestar's types name its own class; what it asks of an answer is that it can be called as ASGI.
+        # Litestar's types name its own class, but any ASGI callable works.
         return _Impatient(answer, self.iterator)  # type: ignore[return-value, arg-type]
 
 
 class _Impatient:
-    """A streaming answer that waits no longer than UNREAD_SECONDS for its reader."""
+    """A streaming response that waits at most UNREAD_SECONDS for its client."""
 
     def __init__(self, answer: ASGIResponse, messages: AsyncGenerator[bytes]) -> None:
         self._answer = answer
@@ -156,7 +158,7 @@ class _Impatient:
                 async with asyncio.timeout(UNREAD_SECONDS):
                     await send(message)
             except TimeoutError:
-                _log.info("%s: the reader does not read and is cut off", scope["path"])
+                _log.info("%s: the client does not read and is disconnected", scope["path"])
                 _cut_off(scope)
                 raise _Unread from None
 
@@ -165,15 +167,15 @@ class _Impatient:
         except* _Unread:
             pass
         finally:
-            # One that waits to be asked for its next message would otherwise stay open until it is found as garbage.
+            # A suspended generator would otherwise stay open until it is garbage-collected.
             await self._messages.aclose()
 
 
 class _Unread(Exception):
-    """What was sent to a reader is still unread."""
+    """The client has not read what was sent."""
 
 
 def _cut_off(scope: Scope) -> None:
-    """Ends the connection of a request, and forgets what was not read from it, where the server can do that."""
+    """Aborts the connection of a request and drops unsent data, where the server supports it."""
     if end := (scope.get("extensions") or {}).get(CUT_OFF):
-        end["now"]()  # type: ignore[operator]  # what our own server puts there can be called
+        end["now"]()  # type: ignore[operator]  # HttpConnection stores a callable there

@@ -1,4 +1,4 @@
-"""Takes an uploaded file to disk as it arrives: never more of it in memory than a chunk, never more than allowed."""
+"""Writes an uploaded file to disk as it arrives, with at most a chunk in memory and never more than allowed."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from stocky.worker.workspace import disk_errors
 
 FIELD = "file"
 USE_UPLOAD = "send a larger one as a file to /api/v1/backup/upload/import/full or /partial"
-# What is gathered before a thread writes it.
+# Bytes buffered before a thread writes them.
 CHUNK = 2**20
-# The other fields of a form are words like "true".
+# Other form fields hold values like "true".
 MAX_FIELD = 1024
 MAX_PARTS = 20
 _BOUNDARY = re.compile(r"boundary=(?:\"([^\"]+)\"|([^;\s]+))", re.IGNORECASE)
 
 
 class Upload(msgspec.Struct, frozen=True):
-    """An upload as it was received: its file on disk, the name and type it was sent with, and the form's other fields.
+    """A received upload: its file on disk, its declared name and type, and the form's other fields.
 
     `content_type` is in lower case and without options, empty where none was sent.
     """
@@ -40,7 +40,7 @@ class Upload(msgspec.Struct, frozen=True):
 
 
 class UploadKind(msgspec.Struct, frozen=True):
-    """What an upload is for, in the words of its refusals: what it is, an example of a name, a way around its bound."""
+    """Texts for the error messages of a kind of upload: what it is, an example of a name, a hint when too large."""
 
     what: str
     example: str
@@ -79,7 +79,7 @@ async def receive_upload(
     except ParserLimitReached as error:
         raise BadRequest("The form has too many fields, or one with too much before its content; send less") from error
     except (MultipartError, InternalServerException) as error:
-        # The second is Litestar's word for a client that went away, which is no defect of ours.
+        # Litestar raises InternalServerException for a disconnected client.
         raise BadRequest("The form is damaged or was cut off; send it again") from error
     finally:
         receiver.close()
@@ -89,9 +89,9 @@ async def receive_upload(
 
 
 async def receive_base64(text: str, target: Path, max_bytes: int) -> None:
-    """Writes what `text` encodes to `target`. Raises BadRequest, TooLarge or OutOfSpace."""
+    """Decodes `text` into `target`. Raises BadRequest, TooLarge or OutOfSpace."""
     if len(text) > (max_bytes + 2) // 3 * 4:
-        raise TooLarge(f"backup_data may be {max_bytes // 2**20} MiB of a dump; {USE_UPLOAD}")
+        raise TooLarge(f"backup_data may have at most {max_bytes // 2**20} MiB of a dump; {USE_UPLOAD}")
     await asyncio.to_thread(_write_base64, text, target)
 
 
@@ -105,7 +105,7 @@ def _write_base64(text: str, target: Path) -> None:
 
 
 class _Receiver:
-    """Puts the parts of a form where they belong."""
+    """Collects the parts of a form: the file on disk, the other fields in memory."""
 
     def __init__(self, target: Path, max_bytes: int, wanted: UploadKind) -> None:
         self._wanted = wanted
@@ -121,7 +121,7 @@ class _Receiver:
         self._opened: BinaryIO | None = None
 
     def take(self, part: MultipartSegment | bytearray | None) -> None:
-        """A segment that begins, some of its content, or None at its end. Raises BadRequest or TooLarge."""
+        """Takes the start of a segment, some of its content, or None at its end. Raises BadRequest or TooLarge."""
         if isinstance(part, MultipartSegment):
             self._segment = part
             self._value.clear()
@@ -139,7 +139,7 @@ class _Receiver:
             self._received += len(part)
             if self._received > self._max_bytes:
                 raise TooLarge(
-                    f"The {self._wanted.what} is larger than the {self._max_bytes // 2**20} MB that are taken"
+                    f"The {self._wanted.what} is larger than the limit of {self._max_bytes // 2**20} MB"
                     f"{self._wanted.otherwise}"
                 )
             self.waiting += part
@@ -149,7 +149,7 @@ class _Receiver:
                 raise BadRequest(f"The form's field {self._segment.name if self._segment else ''!r} is too long")
 
     def write(self) -> None:
-        """Writes what waits. Called in a thread."""
+        """Writes the buffered bytes. Called in a thread."""
         with disk_errors():
             if self._opened is None:
                 self._opened = self._target.open("wb")

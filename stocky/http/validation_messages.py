@@ -1,4 +1,4 @@
-"""Says in plain words what msgspec says of a value that it does not take: no type of Python's, and no pattern."""
+"""Translates msgspec's validation messages to plain language, without Python types and patterns."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from msgspec import ValidationError, inspect
 
 from stocky.schema import TRIMMED, UNIT, VISIBLE
 
-# What a text has to look like, by the pattern that its schema has. A test sees to it that none is left out. To Python
-# a "$" also matches before a line break at the end: "(?!\n)" forbids that, but for ids of scanners, which may have it.
+# The message for each pattern in a schema; a test checks that none is missing. In Python, "$" also matches before a
+# final line break: "(?!\n)" forbids that, except in ids of scanners, which may have one.
 PATTERNS = {
     r"\S": "must not be blank",
     VISIBLE: "must not be blank",
@@ -41,10 +41,10 @@ _STEPS = re.compile(r"\w+|\[\.\.\.\]|\[\d+\]")
 
 
 def in_words(message: str, annotation: Any, path: str) -> str:
-    """What msgspec's message about the part at `path`, as in `events[0].type`, of an `annotation` means."""
+    """The plain message for msgspec's, about the part at `path` (such as `events[0].type`) of an `annotation`."""
     if message.startswith(("Invalid enum value", "Invalid value")):
         values = values_at(annotation, path)
-        return f"must be one of {', '.join(values)}" if values else "is none of the values there are"
+        return f"must be one of {', '.join(values)}" if values else "is not an allowed value"
     for pattern, worded in _MESSAGES.items():
         if found := re.fullmatch(pattern, message, re.DOTALL):
             hint = _hint_at(annotation, path) if " of length " in message else ""
@@ -52,16 +52,16 @@ def in_words(message: str, annotation: Any, path: str) -> str:
     return message
 
 
-def told(error: ValidationError, annotation: Any) -> str:
-    """The same of a whole error of an `annotation`, with the field that it is about before it."""
+def describe_error(error: ValidationError, annotation: Any) -> str:
+    """The plain message for an error of an `annotation`, beginning with its field."""
     message, _, path = str(error).partition(" - at `$")
     path = path.strip(".`")
-    words = in_words(message, annotation, path)
-    return f"{path}: {words}" if path else words
+    description = in_words(message, annotation, path)
+    return f"{path}: {description}" if path else description
 
 
 def values_at(annotation: Any, path: str) -> list[str]:
-    """The values that an enumeration takes which is at `path` of a type; none where there is no enumeration."""
+    """The values of the enumeration at `path` of a type; empty where there is none."""
     values: list[Any] = []
     for kind in _kinds_at(annotation, path):
         if isinstance(kind, inspect.EnumType):
@@ -72,7 +72,7 @@ def values_at(annotation: Any, path: str) -> list[str]:
 
 
 def _hint_at(annotation: Any, path: str) -> str:
-    """What the type at `path` says in its `extra` to those whose value is too short or too long for it."""
+    """The `length_hint` in the `extra` of the type at `path`, for a value that is too short or too long."""
     extras = [kind.extra or {} for kind in _kinds_at(annotation, path) if isinstance(kind, inspect.Metadata)]
     return next((extra["length_hint"] for extra in extras if "length_hint" in extra), "")
 
@@ -112,7 +112,7 @@ def _pattern(found: re.Match[str]) -> str:
     try:
         return PATTERNS[literal_eval(found[1])]
     except (SyntaxError, ValueError, KeyError):
-        return "is not written as it has to be"
+        return "has the wrong format"
 
 
 def _length(found: re.Match[str]) -> str:
@@ -124,15 +124,15 @@ def _length(found: re.Match[str]) -> str:
 _MESSAGES: dict[str, Callable[[re.Match[str]], str]] = {
     r"Expected `str` matching regex (.+)": _pattern,
     r"Expected `([^`]+)`, got `([^`]+)`": lambda found: (
-        f"must be {_types(found[1])}, and is {_TYPES.get(found[2], found[2])}"
+        f"must be {_types(found[1])}, got {_TYPES.get(found[2], found[2])}"
     ),
     r"Expected `(str|array|object)` of length (<=|>=) (\d+)": _length,
     r"Expected `(?:int|float)` (<=|>=|<|>) (.+?)(?:\.0)?": lambda found: f"must be {_BOUNDS[found[1]]} {found[2]}",
-    r"Expected `datetime` with a timezone component": lambda _: "must say its time zone, as 2026-01-31T12:00:00Z does",
+    r"Expected `datetime` with a timezone component": lambda _: "must have a time zone, as in 2026-01-31T12:00:00Z",
     r"Invalid RFC3339 encoded datetime": lambda _: "must be a time like 2026-01-31T12:00:00Z",
     r"Timestamp is out of range ?": lambda _: "must be a time like 2026-01-31T12:00:00Z, from year 1 to 9999",
     r"Invalid RFC3339 encoded date": lambda _: "must be a date like 2026-01-31",
-    r"(?:Integer value|Number|Integer) out of range": lambda _: "is a number too large to be counted with",
+    r"(?:Integer value|Number|Integer) out of range": lambda _: "is a number that is too large",
     r"Object missing required field `(.+)`": lambda found: f"has no {found[1]}, which is required",
-    r"Object contains unknown field `(.+)`": lambda found: f"has a field that is not known here, {found[1]}",
+    r"Object contains unknown field `(.+)`": lambda found: f"has an unknown field, {found[1]}",
 }

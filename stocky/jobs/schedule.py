@@ -14,7 +14,7 @@ import msgspec
 
 from stocky import clock
 from stocky.jobs.jobs import Jobs
-from stocky.supervisor import PATIENCE_SECONDS, StandingTask
+from stocky.supervisor import PATIENCE_SECONDS, BackgroundTask
 
 LOOK_SECONDS = 20
 # Attempts at a daily task on its day, when it fails or its process is killed.
@@ -74,7 +74,7 @@ class Schedule:
 
     def _task(
         self, name: str, seconds: float, run: Callable[[], Awaitable[None]], patience: float = PATIENCE_SECONDS
-    ) -> StandingTask:
+    ) -> BackgroundTask:
         retry_seconds = min(max(seconds, 1), RETRY_SECONDS)
         return self._jobs.supervisor.task(
             name, run, lambda: asyncio.sleep(seconds), retry_seconds=retry_seconds, patience=patience

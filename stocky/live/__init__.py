@@ -1,1 +1,1 @@
-"""Live updates: the ledger as it grows, followed from any position without missing an event."""
+"""Live updates: streams of new ledger events, from any position, without missing an event."""

@@ -1,4 +1,4 @@
-"""`/events/stream`: the ledger as it grows."""
+"""`/events/stream`: new ledger events as server-sent events."""
 
 from __future__ import annotations
 
@@ -24,11 +24,16 @@ TypeFilter = Annotated[
 ]
 LastEventId = Annotated[
     int | None,
-    HeaderParameter(name="Last-Event-ID", ge=0, le=MAX_ID, description="The last event seen: go on after it"),
+    HeaderParameter(
+        name="Last-Event-ID",
+        ge=0,
+        le=MAX_ID,
+        description="The id of the last event received; the stream resumes after it",
+    ),
 ]
 LastEventIdInQuery = Annotated[
     int | None,
-    Parameter(ge=0, le=MAX_ID, description="The same, for the first connection; the header wins", required=False),
+    Parameter(ge=0, le=MAX_ID, description="As the header Last-Event-ID, which takes precedence", required=False),
 ]
 
 
@@ -42,13 +47,13 @@ async def stream_events(
     location_id: OptionalId = None,
     type: TypeFilter = None,
 ) -> Stream:
-    """New events of the ledger as server-sent events of type `stock`, each with its ledger id and as `/events/{id}` is.
+    """New ledger events as server-sent events of type `stock`, each with its ledger id, in the form of `/events/{id}`.
 
-    With `Last-Event-ID` (or `?last_event_id=`) those after that id come first, else it begins with now. The first
-    event is `ready` and says the position it begins at: what is read by other requests after it, together with what
-    the stream sends, leaves nothing out. After a restore comes `reset`: read everything anew, and go on from its
-    position. A comment comes every 15 seconds when there is no news. A reader that leaves what it is sent unread is
-    cut off; one that comes back with the last id it has seen has missed nothing.
+    With `Last-Event-ID` (or `?last_event_id=`) the stream starts after that id, otherwise with the next event. The
+    first message is `ready`, with the starting position: data read by other requests after it, together with the
+    stream, is complete. After a restore, `reset` is sent: reload all data and continue from its position. A comment is
+    sent every 15 seconds without events. A client that does not read the stream is disconnected; reconnecting with the
+    last id it received loses nothing.
     """
     state.streams.admit(request.user.id)
     wanted = EventFilter(item_id, location_id, type.lower() if type else None)

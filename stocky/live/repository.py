@@ -1,4 +1,4 @@
-"""The end of the ledger as it is read by those who follow it; nothing is written here."""
+"""Read-only queries on the end of the ledger, for live streams and webhooks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stocky.stock.schemas import StockEvent
 
 
 class EventFilter(msgspec.Struct, frozen=True):
-    """Which events someone wants to hear of; None is all of them."""
+    """Which events to send; a None field matches all."""
 
     item_id: int | None = None
     location_id: int | None = None
@@ -34,7 +34,7 @@ async def get_last_event_id(read: Connection) -> int:
 async def list_events_after(
     read: Connection, after: int, until: int, wanted: EventFilter, limit: int
 ) -> list[StockEvent]:
-    """The wanted events behind the id `after`, up to and with `until`, oldest first."""
+    """Matching events with ids after `after` up to and including `until`, oldest first."""
     return await read.all(
         "list_events_after",
         StockEvent,
@@ -48,11 +48,11 @@ async def list_events_after(
 
 
 async def list_open_writers(read: Connection) -> set[str]:
-    """Names of Stocky's transactions that may have reserved ids and have not ended; none on SQLite."""
+    """Names of open transactions of Stocky that may have reserved ids; none on SQLite."""
     return {row["writer"] for row in await read.all("list_open_writers", dict[str, Any])}
 
 
 async def describe_open_writer(read: Connection, writer: str) -> str:
-    """Who has it open, of `list_open_writers`, in words for the log."""
+    """A description for the log of one of `list_open_writers`."""
     description: str | None = await read.value("describe_open_writer", writer=writer)
     return description or "a process that has just ended"

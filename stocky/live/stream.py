@@ -1,4 +1,4 @@
-"""The ledger as server-sent events: what a reader is sent begins behind its position and misses nothing settled."""
+"""The ledger as server-sent events; a stream starts after its client's position and skips no settled event."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from stocky.http.sse import HEARTBEAT_SECONDS, Streams, comment, event
 from stocky.live.repository import EventFilter
 from stocky.live.tail import LedgerTail
 
-# Events in one piece of the answer.
+# Events in one chunk of the response.
 BATCH = 100
-# How often one looks whether the reader still may; it is told nothing that came later than this after it may not.
+# How often a client's permission is checked; for at most this long it receives events after losing it.
 ADMIT_SECONDS = 1.0
 
 
 class Position(msgspec.Struct):
-    """Where in the ledger a stream stands: the reader has been told everything up to this id, or read it before."""
+    """A stream's position in the ledger: the client has every event up to this id."""
 
     position: int
 
@@ -34,33 +34,33 @@ async def follow_ledger(
     after: int | None,
     admit: Callable[[], Awaitable[None]],
 ) -> AsyncGenerator[bytes]:
-    """A `ready` event with the position it begins at, then the wanted events behind it as `stock` events.
+    """A `ready` message with the starting position, then the matching events after it as `stock` messages.
 
-    It begins after the id `after`, or from now on. When the ledger may be another one, after a restore, a `reset`
-    event says where it goes on. It ends with Stocky, and when `admit` raises Unauthorized or Forbidden.
+    It starts after the id `after`, or at the end of the ledger. After a restore, a `reset` message has the new
+    position. It ends when Stocky stops, and when `admit` raises Unauthorized or Forbidden.
     """
-    # It outlives a restore, and tells of it.
+    # The stream survives a restore and reports it, so the gate must not refuse it as begun before.
     request_epoch.set(None)
     with streams.open() as bell, tail.ringing(bell):
         follower = _Follower(tail, wanted, after)
-        admitted = spoke = time.monotonic()
+        admitted = sent = time.monotonic()
         while not streams.ending:
             bell.clear()
             try:
                 if time.monotonic() - admitted >= ADMIT_SECONDS:
                     await admit()
                     admitted = time.monotonic()
-                told = await follower.next()
+                chunk = await follower.next()
             except Unavailable:
-                told = b""
+                chunk = b""
             except StockyError:
                 return
-            if not told and time.monotonic() - spoke >= HEARTBEAT_SECONDS:
-                # Of a stream with filters, too, the reader comes back with the newest position.
-                told = comment("still here", follower.position)
-            if told:
-                yield told
-                spoke = time.monotonic()
+            if not chunk and time.monotonic() - sent >= HEARTBEAT_SECONDS:
+                # With the newest position, so that a client of a filtered stream reconnects from there.
+                chunk = comment("still here", follower.position)
+            if chunk:
+                yield chunk
+                sent = time.monotonic()
             else:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(ADMIT_SECONDS):
@@ -68,7 +68,7 @@ async def follow_ledger(
 
 
 class _Follower:
-    """One reader's place in the ledger. `position` is None until it has been told where it begins."""
+    """One client's position in the ledger; None before its first message."""
 
     def __init__(self, tail: LedgerTail, wanted: EventFilter, after: int | None) -> None:
         self.position: int | None = None
@@ -78,7 +78,7 @@ class _Follower:
         self._epoch: int | None = None
 
     async def next(self) -> bytes:
-        """The next messages, nothing while there is no news. Raises Unavailable."""
+        """The next messages, empty while there are none. Raises Unavailable."""
         settled, epoch = self._tail.settled, self._tail.epoch
         if settled is None:
             return b""
@@ -86,7 +86,7 @@ class _Follower:
             return await self._begin(settled, epoch)
         messages, position = await self._tail.events_after(self.position, self._wanted, BATCH)
         if self._tail.epoch != epoch:
-            # Read from other data than its position is in.
+            # Read from other data than the position refers to.
             return b""
         self.position = position
         return b"".join(messages)
@@ -96,7 +96,7 @@ class _Follower:
         if self.position is not None:
             kind = "reset"
         elif self._after is not None:
-            # A ledger that is shorter than what its reader has seen was restored meanwhile.
+            # A ledger shorter than the client's position was restored meanwhile.
             kind, position = ("ready", self._after) if await self._tail.has(self._after) else ("reset", settled)
         if self._tail.epoch != epoch:
             return b""

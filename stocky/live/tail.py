@@ -1,11 +1,10 @@
-"""The end of the ledger, read once for all who follow it; what it hands out is settled, in the order of the ids.
+"""The end of the ledger, read once for all streams; it delivers only settled events, in the order of their ids.
 
-Postgres hands out ids when they are reserved and shows events when they are committed, so 13 may be seen while 11
-is still to come, or was rolled back and never comes. Whoever noted 13 as a position would miss 11. So nothing behind
-a gap is handed out before the gap is settled: the transaction that reserved 11 had taken the writers' lock before 13
-could be seen (each takes it before it reserves, and holds it to its end). When every transaction that holds the lock
-after 13 was seen has ended, 11 is there or will never be. On SQLite ids are committed in their order and there are no
-gaps.
+Postgres assigns ids when they are reserved and shows events when they are committed, so 13 may be visible while 11 is
+not yet committed, or was rolled back. A client whose position is 13 would miss 11. So no event after a gap is
+delivered before the gap is settled: the transaction that reserved 11 took the writers' lock before 13 became visible
+(each takes it before it reserves ids, and holds it to its end). Once every transaction that held the lock when 13 was
+seen has ended, 11 is visible or never will be. On SQLite ids are committed in order, without gaps.
 """
 
 from __future__ import annotations
@@ -27,17 +26,17 @@ from stocky.live.repository import EventFilter
 from stocky.schema import MAX_ID
 from stocky.stock.schemas import StockEvent
 
-# Events kept in memory. Who is further behind reads the ledger.
+# Events cached in memory. A stream that is further behind reads the ledger.
 RECENT = 2_000
 BATCH = 500
-# News of the same moment is read together: batches may be committed hundreds of times a second.
+# Commits within this time are read together: there may be hundreds of batches a second.
 TOGETHER_SECONDS = 0.02
-# How often one looks without having heard of anything.
+# How often the ledger is read without a notification.
 LOOK_SECONDS = 1.0
-# Between two looks at the transactions that a gap waits for.
+# Between two reads of the open transactions that a gap waits for.
 WRITERS_SECONDS = 0.01
-# After so long, and then as often, the log says which transaction is waited for.
-TELL_SECONDS = 10.0
+# How often the log names the transaction that a gap waits for.
+LOG_SECONDS = 10.0
 RETRY_SECONDS = 1.0
 _EVERYTHING = EventFilter()
 
@@ -45,17 +44,17 @@ _log = logging.getLogger(__name__)
 
 
 class Followed(msgspec.Struct, frozen=True):
-    """A settled event, and the message that all streams send of it."""
+    """A settled event, and its message, encoded once for all streams."""
 
     event: StockEvent
     message: bytes
 
 
 class LedgerTail:
-    """The last events of the ledger. It reads only while someone follows.
+    """The last events of the ledger. It reads only while a stream is open.
 
-    `settled` is the id up to which nothing can appear any more, None while that is not known. `epoch` changes when
-    the ledger may be another one than before, after a restore: positions in the old one mean nothing then.
+    `settled` is the id up to which no event can appear any more, None while that is unknown. `epoch` changes when a
+    restore may have replaced the ledger, which invalidates old positions.
     """
 
     def __init__(self, database: Database) -> None:
@@ -63,17 +62,17 @@ class LedgerTail:
         self.epoch = 0
         self._database = database
         self._recent: deque[Followed] = deque()
-        # `_recent` has every event behind this id.
+        # `_recent` has every event after this id.
         self._recent_after = 0
         self._bells: set[asyncio.Event] = set()
         self._is_followed = asyncio.Event()
-        self._news = asyncio.Event()
+        self._committed = asyncio.Event()
         self._task = database.supervisor.task("live tail", self._look, self._wait, retry_seconds=RETRY_SECONDS)
-        database.on_commit(self._news.set)
+        database.on_commit(self._committed.set)
         database.gate.on_data_replaced(self._start_over)
 
     def start(self) -> None:
-        """Begins to wait for followers. The database is open."""
+        """Starts the background task. The database is open."""
         self._task.start()
 
     async def close(self) -> None:
@@ -81,10 +80,10 @@ class LedgerTail:
 
     @contextmanager
     def ringing(self, bell: asyncio.Event) -> Iterator[None]:
-        """`bell` rings for the length of the block whenever `settled` or `epoch` has changed."""
+        """Sets `bell` whenever `settled` or `epoch` has changed, for the length of the block."""
         self._bells.add(bell)
         self._is_followed.set()
-        self._news.set()
+        self._committed.set()
         try:
             yield
         finally:
@@ -94,9 +93,9 @@ class LedgerTail:
                 self._start_over()
 
     async def events_after(self, position: int, wanted: EventFilter, limit: int) -> tuple[list[bytes], int]:
-        """Messages of the wanted events behind `position`, `limit` at most, and the position to go on from.
+        """Messages of matching events after `position`, at most `limit`, and the position to continue from.
 
-        From memory where it has them, else from the ledger. Nothing behind `settled`, which is known.
+        From memory where possible, else from the ledger. Nothing after `settled`, which must be known.
         """
         settled = self.settled
         assert settled is not None
@@ -115,7 +114,7 @@ class LedgerTail:
         return messages, events[-1].id if len(events) == limit else settled
 
     async def has(self, position: int) -> bool:
-        """Whether the ledger goes as far as that."""
+        """Whether the ledger reaches that id."""
         async with self._database.read() as read:
             return position <= await repository.get_last_event_id(read)
 
@@ -130,7 +129,7 @@ class LedgerTail:
             bell.set()
 
     async def _look(self) -> None:
-        """One round. While the database is away, followers hear nothing."""
+        """One round. While the database cannot be reached, streams get no events."""
         if self._bells:
             await (self._begin() if self.settled is None else self._read_on(self.settled))
 
@@ -138,10 +137,10 @@ class LedgerTail:
         await asyncio.sleep(TOGETHER_SECONDS)
         with suppress(TimeoutError):
             async with asyncio.timeout(LOOK_SECONDS):
-                await self._news.wait()
+                await self._committed.wait()
         await self._is_followed.wait()
-        # Before the round: what comes while it reads is looked for in the next.
-        self._news.clear()
+        # Before the round: a commit while it reads starts the next one.
+        self._committed.clear()
 
     async def _begin(self) -> None:
         epoch = self.epoch
@@ -154,7 +153,7 @@ class LedgerTail:
             self._ring()
 
     async def _read_on(self, settled: int) -> None:
-        """Takes in what has come since `settled`."""
+        """Reads and delivers the events after `settled`."""
         epoch = self.epoch
         # Gaps up to `certain` stay gaps; those up to `seen` do when all who are `awaited` have ended.
         certain = seen = 0
@@ -164,7 +163,7 @@ class LedgerTail:
             async with self._database.read() as read:
                 events = await repository.list_events_after(read, settled, MAX_ID, _EVERYTHING, BATCH)
                 count = count_settled(events, settled, certain)
-                # After the events, so that whoever reserved an id below theirs is among them or has ended.
+                # After the events, so that a writer that reserved an id below theirs is listed or has ended.
                 writing = await repository.list_open_writers(read) if count < len(events) else set()
             if epoch != self.epoch or not events:
                 return
@@ -177,7 +176,7 @@ class LedgerTail:
                 else:
                     awaited &= writing
                 if awaited:
-                    await waiting.for_a_moment(awaited)
+                    await waiting.pause(awaited)
                 else:
                     certain = seen
 
@@ -190,36 +189,36 @@ class LedgerTail:
 
 
 async def wait_for_writers(database: Database, writers: set[str]) -> None:
-    """Waits for the end of these, of `list_open_writers`: ids that were seen before they were listed are settled then.
+    """Waits until these of `list_open_writers` have ended: ids seen before they were listed are settled then.
 
     Raises Unavailable.
     """
     waiting = _Waiting(database)
     while writers:
-        await waiting.for_a_moment(writers)
+        await waiting.pause(writers)
         async with database.read() as read:
             writers = writers & await repository.list_open_writers(read)
 
 
 class _Waiting:
-    """A wait for writers that says in the log whom it waits for, when it takes long."""
+    """Waits for writers, and logs which ones when it takes long."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._told = time.monotonic()
+        self._logged_at = time.monotonic()
 
-    async def for_a_moment(self, writers: set[str]) -> None:
+    async def pause(self, writers: set[str]) -> None:
         await asyncio.sleep(WRITERS_SECONDS)
-        if time.monotonic() - self._told < TELL_SECONDS:
+        if time.monotonic() - self._logged_at < LOG_SECONDS:
             return
-        self._told = time.monotonic()
+        self._logged_at = time.monotonic()
         async with self._database.read() as read:
-            told = [await repository.describe_open_writer(read, writer) for writer in sorted(writers)]
-        _log.warning("Live streams and webhooks wait for a transaction of Stocky to end: %s", "; ".join(told))
+            descriptions = [await repository.describe_open_writer(read, writer) for writer in sorted(writers)]
+        _log.warning("Live streams and webhooks wait for a transaction of Stocky to end: %s", "; ".join(descriptions))
 
 
 def count_settled(events: list[StockEvent], settled: int, certain: int) -> int:
-    """How many of the events, which follow `settled`, come before the first gap that may still be filled."""
+    """How many of the events after `settled` come before the first gap that may still be filled."""
     expected = settled + 1
     for count, each in enumerate(events):
         if each.id != expected and each.id > certain:

@@ -1,1 +1,1 @@
-"""What Stocky says about itself: the log in memory, its live tail, and the audit trail."""
+"""Logging: the log in memory, its live tail, and the audit trail."""

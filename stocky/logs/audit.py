@@ -1,4 +1,4 @@
-"""The audit trail in the database; an entry is written in the transaction of what it tells, and holds no secret."""
+"""The audit trail in the database; an entry is written in the transaction it describes, and holds no secret."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stocky.request_context import request_id
 
 
 class AuditEntry(msgspec.Struct, kw_only=True):
-    """Who did what to which thing; `user_id` is None for the command line."""
+    """An action of a user on an object; `user_id` is None for the command line."""
 
     id: int
     occurred_at: datetime
@@ -27,7 +27,7 @@ class AuditEntry(msgspec.Struct, kw_only=True):
 
 
 class AuditFilter(msgspec.Struct, frozen=True):
-    """Which entries are wanted; None wants all. `since` is included, `until` is not."""
+    """Which entries to list; a None field matches all. `since` is inclusive, `until` is not."""
 
     user_id: int | None = None
     action: str | None = None

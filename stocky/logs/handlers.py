@@ -27,37 +27,42 @@ Level = Annotated[LogLevel | None, Parameter(description="Records of exactly thi
 Severity = Annotated[LogLevel | None, Parameter(description="Records of at least this level, in any case")]
 Module = Annotated[
     str | None,
-    Parameter(max_length=200, description="Records of this module and those below it: `stocky.stock` has its recorder"),
+    Parameter(max_length=200, description="Records of this module and those below it, such as `stocky.stock`"),
 ]
 Search = Annotated[str | None, Parameter(max_length=200, description="Part of the message, in any case")]
-Since = Annotated[datetime | None, Parameter(description="Records from this moment on; without an offset it is UTC")]
+Since = Annotated[datetime | None, Parameter(description="Records from this time on; UTC without an offset")]
 LastEventId = Annotated[
     int | None,
-    HeaderParameter(name="Last-Event-ID", ge=0, le=MAX_ID, description="The last record seen: go on after it"),
+    HeaderParameter(
+        name="Last-Event-ID",
+        ge=0,
+        le=MAX_ID,
+        description="The id of the last record received; the stream resumes after it",
+    ),
 ]
-OptionalId = Annotated[int | None, Parameter(ge=1, le=MAX_ID, description="Only what this user did")]
-AuditText = Annotated[str | None, Parameter(max_length=200, description="Only entries with exactly this")]
-AuditSince = Annotated[datetime | None, Parameter(description="Entries from this moment on")]
-AuditUntil = Annotated[datetime | None, Parameter(description="Entries before this moment")]
+OptionalId = Annotated[int | None, Parameter(ge=1, le=MAX_ID, description="Only actions of this user")]
+AuditText = Annotated[str | None, Parameter(max_length=200, description="Only entries with exactly this value")]
+AuditSince = Annotated[datetime | None, Parameter(description="Entries from this time on")]
+AuditUntil = Annotated[datetime | None, Parameter(description="Entries before this time")]
 
 
 async def wanted_entries(
     level: Level = None, severity: Severity = None, module: Module = None, search: Search = None, since: Since = None
 ) -> LogFilter:
-    """The filters of a request as one."""
+    """The filter from the query parameters."""
     return LogFilter(level, severity, module, search, _aware(since))
 
 
 @get("/", opt=admins)
 async def list_logs(state: State, wanted: LogFilter, paging: Paging) -> list[LogEntry]:
-    """What Stocky logged since it started, newest first, as far as it is kept (STOCKY_MAX_LOG_ENTRIES)."""
+    """Log records since the start, newest first, at most STOCKY_MAX_LOG_ENTRIES."""
     log: MemoryLog = state.memory_log
     return log.list_entries(wanted, paging.skip, paging.limit)
 
 
 @get("/stream", opt=admins, media_type=EVENT_STREAM, responses={429: problem(TOO_MANY_STREAMS)})
 async def stream_logs(state: State, user: Principal, wanted: LogFilter, last_event_id: LastEventId = None) -> Stream:
-    """New log records as server-sent events, each with its id; with `Last-Event-ID`, those after it first."""
+    """New log records as server-sent events, each with its id; with `Last-Event-ID`, the records after it first."""
     state.streams.admit(user.id)
     return event_stream(follow_log(state.memory_log, state.streams, wanted, last_event_id))
 

@@ -1,4 +1,4 @@
-"""The latest log records, in memory; their number is bounded, they hold no secrets, and any thread may add one."""
+"""The latest log records in memory: bounded, without secrets, and thread-safe."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from stocky.request_context import request_id, user_id
 
 
 class MemoryLog(logging.Handler):
-    """A handler that keeps the last `max_entries` records and tells those who follow about new ones.
+    """A handler that stores the last `max_entries` records and notifies followers of new ones.
 
-    Ids are consecutive and begin at the microsecond of the start, so that they also grow from one run to the next.
+    Ids are consecutive and begin at the start time in microseconds, so they also increase across restarts.
     """
 
     def __init__(self, max_entries: int) -> None:
@@ -31,11 +31,11 @@ class MemoryLog(logging.Handler):
 
     @property
     def last_id(self) -> int:
-        """The id of the newest record, or the one before the first."""
+        """The id of the newest record; before the first one, the id before it."""
         return self._last_id
 
     def emit(self, record: logging.LogRecord) -> None:
-        # `handle` holds the handler's lock, which makes ids and their order one.
+        # `handle` holds the handler's lock, so ids are assigned in order.
         extra = extra_of(record)
         if record.exc_text:
             extra["exception"] = record.exc_text
@@ -54,16 +54,16 @@ class MemoryLog(logging.Handler):
             )
         )
         for bell, loop in self._bells.items():
-            with suppress(RuntimeError):  # its loop has ended, and its follower with it
+            with suppress(RuntimeError):  # its loop has ended
                 loop.call_soon_threadsafe(bell.set)
 
     def list_entries(self, wanted: LogFilter, skip: int, limit: int) -> list[LogEntry]:
-        """The records that are wanted, newest first."""
+        """The matching records, newest first."""
         matching = (entry for entry in reversed(self._snapshot()) if wanted.wants(entry))
         return list(islice(matching, skip, skip + limit))
 
     def entries_after(self, id: int, limit: int) -> list[LogEntry]:
-        """The first records that came after `id` and are still here, oldest first."""
+        """The first records after `id` that are still stored, oldest first."""
         with self._locked():
             if not self._entries:
                 return []
@@ -72,7 +72,7 @@ class MemoryLog(logging.Handler):
 
     @contextmanager
     def ringing(self, bell: asyncio.Event) -> Iterator[None]:
-        """While the block lasts, `bell` is set whenever a record came."""
+        """Sets `bell` for each new record, for the length of the block."""
         with self._locked():
             self._bells[bell] = asyncio.get_running_loop()
         try:

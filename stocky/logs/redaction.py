@@ -1,4 +1,4 @@
-"""Takes secrets out of log records before anything keeps or prints them; every handler of Stocky's carries it."""
+"""Removes secrets from log records before they are stored or printed; every handler has this filter."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 MASK = "***"
-# A longer text is cut before it is looked through, so that a log line costs a bounded time and room.
+# Longer texts are cut before the search, so that a log line costs bounded time and memory.
 TEXT_LIMIT = 8_000
 ITEM_LIMIT = 100
 DEPTH_LIMIT = 5
@@ -18,7 +18,7 @@ _SECRET_WORD = (
 )
 _SECRET_NAME = re.compile(_SECRET_WORD, re.IGNORECASE)
 _PATTERNS = [
-    # name: value, name=value, "name": "value" and (b'name', b'value'); a scheme before the value goes with it.
+    # name: value, name=value, "name": "value" and (b'name', b'value'), including a scheme before the value.
     (
         re.compile(
             rf"""(?P<name>(?<![\w-])(?:{_SECRET_WORD})(?![\w-]))
@@ -34,12 +34,12 @@ _PATTERNS = [
     (re.compile(r"\beyJ[\w-]{8,}(?:\.[\w-]*){0,2}"), MASK),
     (re.compile(r"(://[^/\s:@\"']*:)[^/\s\"']+@"), rf"\1{MASK}@"),
 ]
-# What every record has; the rest of its attributes came by `extra`.
+# Attributes of every record; all others come from `extra`.
 _USUAL = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message", "is_redacted"}
 
 
 def redact(text: str) -> str:
-    """The text, cut to TEXT_LIMIT characters, without what looks like a password, token or key."""
+    """The text, cut to TEXT_LIMIT characters, with passwords, tokens and keys masked."""
     if len(text) > TEXT_LIMIT:
         text = text[:TEXT_LIMIT] + "…"
     for pattern, replacement in _PATTERNS:
@@ -48,7 +48,7 @@ def redact(text: str) -> str:
 
 
 def redact_value(value: Any, depth: int = 0) -> Any:
-    """The value as plain JSON data (dicts, lists, texts, numbers), without secrets and bounded in size."""
+    """The value as plain JSON data (dicts, lists, strings, numbers), without secrets and bounded in size."""
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if depth < DEPTH_LIMIT:
@@ -63,12 +63,12 @@ def redact_value(value: Any, depth: int = 0) -> Any:
 
 
 def extra_of(record: logging.LogRecord) -> dict[str, Any]:
-    """What the caller gave as `extra`."""
+    """The `extra` attributes of the record."""
     return {name: value for name, value in vars(record).items() if name not in _USUAL}
 
 
 class Redaction(logging.Filter):
-    """Rewrites a record once: its message with the arguments in place, its exception and its extra."""
+    """Redacts a record once: its formatted message, its exception and its extra."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if not getattr(record, "is_redacted", False):
@@ -91,5 +91,5 @@ def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
     except (TypeError, ValueError, KeyError):
-        # A wrong format string must not take the place of what it wanted to say.
+        # A wrong format string must not hide the message.
         return f"{record.msg} {record.args}"

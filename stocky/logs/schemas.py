@@ -1,4 +1,4 @@
-"""Log records as they are kept and answered."""
+"""Log records and their filter."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stocky.schema import AnyCase
 
 
 class LogLevel(AnyCase):
-    """How grave a record is, from debug to critical."""
+    """The severity of a record, from debug to critical."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -22,17 +22,17 @@ class LogLevel(AnyCase):
 
     @property
     def number(self) -> int:
-        """As the standard library counts."""
+        """The level's number in the standard library."""
         return logging.getLevelNamesMapping()[self.value.upper()]
 
     @classmethod
     def of(cls, number: int) -> LogLevel:
-        """The gravest level that `number` reaches."""
+        """The highest level that `number` reaches."""
         return next((level for level in reversed(cls) if number >= level.number), cls.DEBUG)
 
 
 class LogEntry(Struct, frozen=True):
-    """One record of the log. `extra_data` may hold `exception`, a traceback."""
+    """One log record. `extra_data` may hold `exception`, a traceback."""
 
     id: int
     level: LogLevel
@@ -46,7 +46,7 @@ class LogEntry(Struct, frozen=True):
 
 
 class LogFilter(Struct, frozen=True):
-    """Which records are wanted; None wants all."""
+    """Which records to list; a None field matches all."""
 
     level: LogLevel | None = None
     severity: LogLevel | None = None

@@ -1,4 +1,4 @@
-"""Where log records go: standard error and the memory log, both without secrets; nothing logs around them."""
+"""Logging configuration: all records go to standard error and the memory log, both redacted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stocky.request_context import request_id, user_id
 
 
 def configure_logging(config: Config) -> MemoryLog:
-    """Sends every record from the configured level up to standard error and to the memory log it returns."""
+    """Sends records from the configured level up to standard error and to the returned memory log."""
     memory = MemoryLog(config.max_log_entries)
     stream = logging.StreamHandler(sys.stderr)
     stream.addFilter(Redaction())
@@ -23,8 +23,7 @@ def configure_logging(config: Config) -> MemoryLog:
     root = logging.getLogger()
     root.handlers[:] = [stream, memory]
     root.setLevel(config.log_level)
-    # What uvicorn says of its own start and stop, Stocky says better; yoyo tells every statement, and httpx whole
-    # addresses, which are secrets where they lead to a webhook.
+    # Stocky logs its own start and stop; yoyo logs every statement, and httpx full URLs, which are secret for webhooks.
     for name in ("uvicorn", "yoyo", "httpx", "httpcore"):
         logger = logging.getLogger(name)
         logger.handlers.clear()
@@ -39,17 +38,17 @@ class TextLines(logging.Formatter):
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
-    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - its name
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - overrides logging's
         return _time(record)
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - its name
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - overrides logging's
         line = super().formatMessage(record)
         id = request_id.get()
         return f"{line} [{id}]" if id else line
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line."""
+    """One JSON object per line."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {

@@ -1,4 +1,4 @@
-"""The log's live tail: it reads from the memory log itself, so a slow reader takes no room and is left behind."""
+"""The log's live tail; it reads from the memory log itself, so a slow client uses no memory."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ BATCH = 100
 
 
 async def follow_log(log: MemoryLog, streams: Streams, wanted: LogFilter, after: int | None) -> AsyncGenerator[bytes]:
-    """The wanted records as server-sent events: those after the id `after` (default: from now on), and new ones.
+    """Matching records as server-sent events: those after the id `after` (default: only new ones), then new ones.
 
-    Ends when Stocky stops, and when the reader is so slow that records it has not seen are gone; it may
-    come back with the last id it has seen and gets what is still there.
+    Ends when Stocky stops, and when the client is so slow that records it has not received are gone; it may reconnect
+    with its last id and gets the records still stored.
     """
     with streams.open() as bell, log.ringing(bell):
         position = log.last_id if after is None else after
         is_first = True
-        yield comment("the log from here on")
+        yield comment("log records follow")
         while not streams.ending:
             bell.clear()
             entries = log.entries_after(position, BATCH)
             if entries and entries[0].id > position + 1 and not is_first:
-                yield comment("too slow: records were skipped; come back with Last-Event-ID")
+                yield comment("too slow: records were skipped; reconnect with Last-Event-ID")
                 return
             for entry in entries:
                 if wanted.wants(entry):

@@ -1,1 +1,1 @@
-"""Whether Stocky is well: health and metrics."""
+"""Monitoring: health, metrics and the clock watch."""

@@ -1,4 +1,4 @@
-"""Notices that the clock went back: says so, and lets nothing wait for a time that only the wrong clock has seen."""
+"""Detects a clock that went back: raises an alert, and corrects stored times that lie in the future."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from stocky.jobs.schedule import Schedule
 
 KIND = "clock_went_back"
 LOOK_SECONDS = 60
-# Clocks of servers on one database may differ by as much; nothing that is set by Stocky waits longer than FAR.
+# The clocks of servers on one database may differ by FUTURE; Stocky schedules nothing further ahead than FAR.
 FUTURE = clock.SKEW
 FAR = timedelta(days=1)
 
@@ -30,20 +30,20 @@ class _Moment(Struct):
 
 
 class ClockWatch:
-    """Compares the clock with what was recorded, and with the time that has really passed in this process."""
+    """Compares the clock with stored times, and with the monotonic clock of this process."""
 
     def __init__(self, database: Database, store: Store) -> None:
         self._database = database
         self._store = store
         self._offset = _offset()
-        self._is_told = False
+        self._is_reported = False
 
     def register_tasks(self, schedule: Schedule) -> None:
-        """Hands the look to the schedule."""
+        """Registers the check with the schedule."""
         schedule.every("clock watch", LOOK_SECONDS, self.look)
 
     async def look(self) -> None:
-        """Mends what was dated in the future, and raises an alert, once for each time that the clock went back."""
+        """Corrects times in the future, and raises one alert each time that the clock went back."""
         now = clock.now()
         went_back = timedelta(seconds=self._offset - _offset())
         self._offset = _offset()
@@ -54,25 +54,25 @@ class ClockWatch:
             [each.created_at for each in backups] + ([found.moment] if found and found.moment else []), default=None
         )
         if latest is None and went_back <= FUTURE:
-            self._is_told = False
+            self._is_reported = False
             return
         if found and found.moment:
-            await self._database.run(_mend, now)
-        if self._is_told:
+            await self._database.run(_correct_times, now)
+        if self._is_reported:
             return
         message = _message(now, latest or now + went_back, len(backups))
         _log.warning("%s", message)
         async with self._database.transaction() as tx:
             await alerts.raise_service_alert(tx, KIND, message)
-        self._is_told = True
+        self._is_reported = True
 
 
 def _offset() -> float:
-    """What the clock shows more than the time since the machine started: another when the clock was set."""
+    """The difference between the clock and the monotonic clock, which changes when the clock is set."""
     return clock.now().timestamp() - time.monotonic()
 
 
-async def _mend(tx: Connection, now: datetime) -> None:
+async def _correct_times(tx: Connection, now: datetime) -> None:
     moments = {"now": now, "future": now + FUTURE, "far": now + FAR, "lease_until": now + LEASE}
     await tx.execute("free_future_days", future=moments["future"])
     await tx.execute("hurry_future_jobs", **{name: moments[name] for name in ("now", "future", "far")})
@@ -82,10 +82,10 @@ async def _mend(tx: Connection, now: datetime) -> None:
 
 
 def _message(now: datetime, latest: datetime, backups: int) -> str:
-    told = (
-        f"The clock of this server went back: something was recorded at {latest:%Y-%m-%d %H:%M} UTC, and now it is"
-        f" {now:%Y-%m-%d %H:%M} UTC. Check that it is right (NTP)"
+    message = (
+        f"The clock of this server went back: something was recorded at {latest:%Y-%m-%d %H:%M} UTC, but now it is"
+        f" {now:%Y-%m-%d %H:%M} UTC. Check the clock (NTP)"
     )
     if backups:
-        told += f". Stored backups that are dated in the future count as the oldest: {backups}"
-    return told
+        message += f". Stored backups that are dated in the future count as the oldest: {backups}"
+    return message

@@ -1,4 +1,4 @@
-"""`/health` and `/metrics`: open to everyone, so nothing in them is secret."""
+"""`/health` and `/metrics`: public, so they contain nothing secret."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from stocky.monitoring.readiness import Readiness
 from stocky.monitoring.schemas import Alive, Health, Ready, ServiceHealth
 
 METRICS_TEXT = "text/plain; version=0.0.4"
-_NOT_READY = {503: problem("Not ready; `results` has what each check says")}
+_NOT_READY = {503: problem("Not ready; `results` has the outcome of each check")}
 
 
 @get("/health/live", tags=["Monitoring"])
 async def check_live() -> Alive:
-    """Whether the process answers; 200 as long as it runs, whatever the database does."""
+    """Liveness: 200 as long as the process runs, regardless of the database."""
     return Alive()
 
 
 @get("/health/ready", tags=["Monitoring"], responses=_NOT_READY)
 async def check_ready(state: State) -> Ready:
-    """Whether Stocky can do its work: the database and the data directory can be written, the schema is current.
+    """Readiness: the database and the data directory are writable, and the schema is current.
 
-    `details` say how it does what can be done in more than one way, such as searching with an index or without, and in
-    `tasks` which background tasks have not worked for a while: scans go on without them, so Stocky stays ready.
+    In `details`, `search` is how the search works (with an index or without), and `tasks` lists stalled background
+    tasks. Scans work without them, so Stocky stays ready.
     """
     readiness: Readiness = state.readiness
     details = {"search": state.search_index.state, "tasks": state.supervisor.state}
@@ -34,20 +34,20 @@ async def check_ready(state: State) -> Ready:
 
 @get("/health", tags=["Monitoring"], responses=_NOT_READY)
 async def check_health(state: State) -> Health:
-    """Both: the process answers and can do its work."""
+    """Liveness and readiness together."""
     readiness: Readiness = state.readiness
     return Health(version=__version__, checks=await readiness.require())
 
 
 @get("/metrics", media_type=METRICS_TEXT, tags=["Monitoring"])
 async def show_metrics(state: State) -> Response[bytes]:
-    """Figures for Prometheus, without a login: counts, times and sizes, no names and no content."""
+    """Prometheus metrics, without authentication: counts, times and sizes, no names and no content."""
     return Response(state.metrics.text(), media_type=METRICS_TEXT)
 
 
 @get("/health", tags=["Monitoring"], responses=_NOT_READY)
 async def check_service(state: State) -> ServiceHealth:
-    """Whether Stocky can do its work, in the shape that existing clients look for."""
+    """Readiness, in the form that existing clients expect."""
     readiness: Readiness = state.readiness
     await readiness.require()
     return ServiceHealth()

@@ -1,4 +1,4 @@
-"""Whether Stocky can do its work now; asked as often as anyone likes, it looks at most once a second."""
+"""Readiness checks; their outcome is cached for a second, however often it is requested."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stocky.db import Connection, Database, Lane
 from stocky.errors import StockyError, Unavailable
 from stocky.resources import resource
 
-KEPT_SECONDS = 1.0
+CACHED_SECONDS = 1.0
 CHECK_SECONDS = 3.0
 WELL = "ok"
 
@@ -29,7 +29,7 @@ class _AppliedMigration(Struct):
 
 
 class Readiness:
-    """The checks of one application and what they said last."""
+    """The checks of one application and their last outcome."""
 
     def __init__(self, database: Database, config: Config) -> None:
         self._database = database
@@ -40,19 +40,19 @@ class Readiness:
         self._checks: dict[str, str] = {}
 
     async def checks(self) -> dict[str, str]:
-        """What each check says, `ok` or what is wrong; not older than KEPT_SECONDS."""
+        """The outcome of each check, `ok` or the reason; not older than CACHED_SECONDS."""
         async with self._lock:
-            if time.monotonic() - self._checked_at > KEPT_SECONDS:
+            if time.monotonic() - self._checked_at > CACHED_SECONDS:
                 self._checks = {
-                    "database": await _outcome(self._prove_writable),
-                    "data_directory": await _outcome(self._prove_data_directory),
-                    "schema": await _outcome(self._prove_schema),
+                    "database": await _outcome(self._check_writable),
+                    "data_directory": await _outcome(self._check_data_directory),
+                    "schema": await _outcome(self._check_schema),
                 }
                 self._checked_at = time.monotonic()
         return self._checks
 
     async def require(self) -> dict[str, str]:
-        """The checks, all of them well. Raises Unavailable, with the checks as its results, when one is not."""
+        """The checks, when all are ok. Raises Unavailable, with the checks as its results, when one is not."""
         checks = await self.checks()
         if failing := [f"{name}: {outcome}" for name, outcome in checks.items() if outcome != WELL]:
             unavailable = Unavailable(f"Not ready: {'; '.join(failing)}", retry_after=5)
@@ -60,13 +60,13 @@ class Readiness:
             raise unavailable
         return checks
 
-    async def _prove_writable(self) -> None:
-        await self._database.run(_prove_writable)
+    async def _check_writable(self) -> None:
+        await self._database.run(_check_writable)
 
-    async def _prove_data_directory(self) -> None:
+    async def _check_data_directory(self) -> None:
         await asyncio.to_thread(_write_and_remove, self._data_dir)
 
-    async def _prove_schema(self) -> None:
+    async def _check_schema(self) -> None:
         async with self._database.read(Lane.IDENTITY) as read:
             applied = {row.migration_id for row in await read.all("list_applied_migrations", _AppliedMigration)}
         if missing := _known_migrations(self._dialect) - applied:
@@ -81,15 +81,15 @@ async def _outcome(check: Callable[[], Awaitable[None]]) -> str:
         return f"no answer within {CHECK_SECONDS:g} seconds"
     except StockyError as error:
         return error.detail
-    except Exception as error:  # noqa: BLE001 - whatever it is
-        # A check that breaks is a check that fails; the inside is for the log, not for whoever asks.
-        _log.error("A check of the readiness failed", exc_info=error)
-        return "failed; the log says why"
+    except Exception as error:  # noqa: BLE001 - a broken check is a failed check
+        # The details are for the log, not for clients.
+        _log.error("A readiness check failed", exc_info=error)
+        return "failed; see the log"
     return WELL
 
 
-async def _prove_writable(tx: Connection) -> None:
-    await tx.execute("prove_writable")
+async def _check_writable(tx: Connection) -> None:
+    await tx.execute("check_writable")
 
 
 def _write_and_remove(directory: Path) -> None:

@@ -1,4 +1,4 @@
-"""What monitoring is answered."""
+"""The responses of the health endpoints."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from msgspec import Struct
 
 
 class ServiceHealth(Struct):
-    """That Stocky is ready, in the words existing clients look for."""
+    """Stocky is ready, in the form existing clients expect."""
 
     status: Literal["healthy"] = "healthy"
     service: Literal["stocky-backend"] = "stocky-backend"
 
 
 class Alive(Struct):
-    """That the process answers."""
+    """The process is running."""
 
     status: Literal["alive"] = "alive"
 
 
 class Ready(Struct, kw_only=True):
-    """That every check was well."""
+    """Every check succeeded."""
 
     status: Literal["ready"] = "ready"
     checks: dict[str, str]
@@ -29,7 +29,7 @@ class Ready(Struct, kw_only=True):
 
 
 class Health(Struct, kw_only=True):
-    """That Stocky lives and every check was well."""
+    """The process is running and every check succeeded."""
 
     status: Literal["healthy"] = "healthy"
     service: Literal["stocky-backend"] = "stocky-backend"

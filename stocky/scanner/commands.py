@@ -11,7 +11,7 @@ from stocky.catalogue.location_repository import get_location_by_name
 from stocky.db import Connection, Database
 from stocky.errors import Invalid
 from stocky.http.request import holds_escaped_nul
-from stocky.http.validation_messages import told
+from stocky.http.validation_messages import describe_error
 from stocky.scanner import repository
 from stocky.scanner.schemas import Command, CommandName, Mode, Scan, ScanAnswer, ScannerState, StateChange
 from stocky.schema import Id
@@ -34,7 +34,9 @@ def read_command(text: str) -> Command:
     try:
         return msgspec.json.decode(text, type=Command)
     except msgspec.ValidationError as error:
-        raise Invalid(f"upc: this is not a command Stocky knows; {told(error, Command)}", field="upc") from None
+        raise Invalid(
+            f"upc: this is not a command Stocky knows; {describe_error(error, Command)}", field="upc"
+        ) from None
     except (msgspec.DecodeError, RecursionError):
         raise Invalid("upc: this begins like a command and is not valid JSON; scan it again", field="upc") from None
 
@@ -125,4 +127,4 @@ def _taken(payload: dict[str, Any], name: str, type: Any) -> Any:
     try:
         return msgspec.convert(payload[name], type)
     except msgspec.ValidationError as error:
-        raise Invalid(f"payload.{name}: {told(error, type)}", field="upc") from None
+        raise Invalid(f"payload.{name}: {describe_error(error, type)}", field="upc") from None

@@ -25,7 +25,7 @@ async def search(state: State, lane: Lane, q: SearchText, limit: FoundLimit = 20
     Best first: code and barcode, names that start with the text, words that start with it, text that contains it;
     without any of these, similar spellings. Each result has its stock per location and why it matches.
     """
-    cache: ResponseCache = state.kept_answers
+    cache: ResponseCache = state.response_cache
     return await cache.get_or_read(lane, repository.search, q, limit)  # type: ignore[return-value]  # the same, encoded already
 
 

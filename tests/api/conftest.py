@@ -1,4 +1,4 @@
-"""A stockroom with one of everything, so that a wrong request is wrong for one reason only."""
+"""A database with one of everything, so that an invalid request is invalid for one reason only."""
 
 from __future__ import annotations
 

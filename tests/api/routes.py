@@ -1,4 +1,4 @@
-"""Every route of the application, with an address to call it by and a body that it takes."""
+"""Every route of the application, with an address and a valid body."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ API = "/api/v1"
 
 
 class Route(NamedTuple):
-    """A route as it is declared: `PUT` and `/api/v1/items/{item_id:int}`."""
+    """A route as declared: `PUT` and `/api/v1/items/{item_id:int}`."""
 
     method: str
     path: str
@@ -23,7 +23,7 @@ class Route(NamedTuple):
 
 
 def routes(app: Litestar) -> dict[Route, HTTPRouteHandler]:
-    """Every route but the OPTIONS that Litestar adds."""
+    """Every route, except the OPTIONS routes that Litestar adds."""
     return {
         Route(method, route.path): handler
         for route in app.routes
@@ -34,12 +34,12 @@ def routes(app: Litestar) -> dict[Route, HTTPRouteHandler]:
 
 
 def address(route: Route, id: object = 1, text: str = "s1") -> str:
-    """Where below `/api/v1` to call a route, with an id and a text for its parameters."""
+    """The path of a route below `/api/v1`, with an id and a text for its parameters."""
     return re.sub(r"\{\w+:str\}", lambda _: text, re.sub(r"\{\w+:int\}", str(id), route.path.removeprefix(API)))
 
 
-# What each route that takes a body is sent when nothing is wrong with it, as far as that is possible without
-# knowing what is in the database. None is a body that may be left out.
+# A valid body for each route that takes one, as far as possible without knowing the database. None is an optional
+# body.
 BODIES: dict[str, dict[str, Any] | None] = {
     "POST /auth/login-json": {"username": "member", "password": "wrong"},
     "POST /auth/refresh": None,
@@ -87,7 +87,7 @@ BODIES: dict[str, dict[str, Any] | None] = {
     "POST /system/backup": {"kind": "nothing"},
     "PATCH /settings": {"backup_schedule_time": "25:00"},
     "POST /webhooks": {
-        # One of the addresses that nothing is ever sent to.
+        # A reserved address, to which nothing is ever sent.
         "url": "http://169.254.169.254/hook",
         "event_types": ["stock.recorded"],
         "description": "x",

@@ -1,4 +1,4 @@
-"""Who may call what: every route, every role; a route that is not in the table fails the test."""
+"""Access by role for every route; a route that is not in the table fails the test."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EVERYONE, READERS, SCANNERS, MEMBERS, ADMINS = (
     frozenset(["admin"]),
 )
 ACCESS = {
-    # Signing in and out is for those who are not signed in yet, or no longer.
+    # Signing in and out needs no credentials.
     "POST /auth/login": EVERYONE,
     "POST /auth/login-json": EVERYONE,
     "POST /auth/refresh": EVERYONE,
@@ -34,7 +34,7 @@ ACCESS = {
     "DELETE /auth/revoke-api-key": READERS,
     "GET /users": ADMINS,
     "POST /users": ADMINS,
-    # Themselves, that is; see below.
+    # Only their own account; see below.
     "GET /users/{user_id:int}": READERS,
     "PUT /users/{user_id:int}": READERS,
     "DELETE /users/{user_id:int}": ADMINS,
@@ -216,25 +216,25 @@ ACCESS = {
     "GET /health": EVERYONE,
     "GET /openapi.json": EVERYONE,
 }
-# Outside of /api/v1 nothing asks who one is, and nothing tells what anyone has.
+# Routes outside /api/v1 are public and return no data.
 OPEN = {
     "GET /health", "GET /health/live", "GET /health/ready", "GET /metrics", "GET /docs", "GET /docs/assets/{name:str}",
     "GET /", "GET /openapi.json", "GET /schema", "GET /schema/openapi.json", "GET /schema/{path:str}",
 }  # fmt: skip
-# What takes a sign-in: an API key is refused, whoever it belongs to.
+# Routes that need a session: every API key is refused.
 SIGNED_IN_ONLY = {"POST /auth/change-password"}
 ENDLESS = {"GET /events/stream", "GET /logs/stream", "GET /log/stream"}
 PEOPLE = ["nobody", *ROLES]
 
 
 def guarded(app: Litestar) -> list[tuple[Route, frozenset[str]]]:
-    """Routes that are not for everyone, and who may call them."""
+    """Routes that are not public, with the roles that may call them."""
     known = {str(route): route for route in routes(app) if route.path.startswith(API)}
     return [(known[name], allowed) for name, allowed in ACCESS.items() if allowed != EVERYONE]
 
 
 async def call(client: AsyncClient, route: Route, headers: dict[str, str], **id: Any) -> Response:
-    """Calls it with a body that it takes; what is not there is not found."""
+    """Calls a route with a valid body and ids that do not exist."""
     body = BODIES.get(str(route))
     return await client.request(route.method, address(route, **id), json=body, headers=headers)
 
@@ -252,14 +252,14 @@ def test_every_route_is_in_the_table(app: Litestar) -> None:
     assert outside == OPEN
 
 
-async def test_every_route_is_for_its_roles_only(
+async def test_every_route_allows_only_its_roles(
     app: Litestar, client: AsyncClient, credentials: dict[str, dict[str, str]]
 ) -> None:
     for name in PEOPLE:
         for route, allowed in guarded(app):
             if str(route) in ENDLESS and name in allowed:
                 continue
-            # Nothing has this id, so that what is allowed does nothing and the next one finds the same.
+            # No object has this id, so that allowed calls change nothing.
             answer = await call(client, route, credentials[name], id=999_999)
             if name == "nobody":
                 refused(answer, 401, "Authentication required")
@@ -279,7 +279,7 @@ async def test_every_route_is_for_its_roles_only(
                 assert answer.status_code < 500, (name, str(route), answer.text)
 
 
-async def test_routes_for_everyone_ask_nobody_who_they_are(client: AsyncClient, root: AsyncClient) -> None:
+async def test_public_routes_need_no_credentials(client: AsyncClient, root: AsyncClient) -> None:
     for path in ("/health", "/openapi.json"):
         assert (await client.get(path)).status_code == 200, path
     for path in ("/health", "/health/live", "/health/ready", "/metrics", "/docs", "/openapi.json"):
@@ -287,7 +287,7 @@ async def test_routes_for_everyone_ask_nobody_who_they_are(client: AsyncClient, 
         assert (await root.get(path, headers={"X-API-Key": "wrong"})).status_code == 200, path
 
 
-async def test_who_may_not_is_refused_before_anything_is_read(
+async def test_forbidden_request_is_rejected_before_its_body_is_read(
     app: Litestar, client: AsyncClient, credentials: dict[str, dict[str, str]]
 ) -> None:
     headers = {"Content-Type": "application/json"}
@@ -301,7 +301,7 @@ async def test_who_may_not_is_refused_before_anything_is_read(
             assert answer.status_code == status, (str(route), answer.text)
 
 
-async def test_no_token_but_a_good_one_opens_anything(app: Litestar, client: AsyncClient, keys: dict[str, str]) -> None:
+async def test_only_valid_tokens_are_accepted(app: Litestar, client: AsyncClient, keys: dict[str, str]) -> None:
     tokens = made(await client.post("/auth/login-json", json={"username": "admin", "password": PASSWORD}))
     good = tokens["access_token"]
     claims = jwt.decode(good, SECRET_KEY, ["HS256"])
@@ -336,7 +336,7 @@ async def test_no_token_but_a_good_one_opens_anything(app: Litestar, client: Asy
 
 
 @pytest.mark.parametrize("name", ["member", "scanner", "reader"])
-async def test_one_sees_and_changes_oneself_and_nobody_else(
+async def test_users_see_and_change_only_themselves(
     name: str, app: Litestar, client: AsyncClient, admin: AsyncClient
 ) -> None:
     tokens = made(await client.post("/auth/login-json", json={"username": name, "password": PASSWORD}))
@@ -357,7 +357,7 @@ async def test_one_sees_and_changes_oneself_and_nobody_else(
         assert (await get(admin, f"/users/{me['id']}"))["role"] == ROLES[name]
 
 
-async def test_one_sees_and_revokes_ones_own_keys_only(member: AsyncClient, admin: AsyncClient) -> None:
+async def test_users_see_and_revoke_only_their_own_keys(member: AsyncClient, admin: AsyncClient) -> None:
     of_admin = made(await admin.post("/api-keys/", json={"name": "mine"}))
     own = made(await member.post("/api-keys/", json={"name": "phone"}))
     names = [key["name"] for key in await get(member, "/api-keys/")]

@@ -1,4 +1,4 @@
-"""`/events` over HTTP; the rules of the ledger behind it have tests of their own."""
+"""`/events` over HTTP; the rules of the ledger have separate tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.inventory import Json, get, made, new_item, new_location, refused, to
 
 
 def event(item: Json, location: Json | None, type: str = "add", quantity: float = 1, **more: Any) -> Json:
-    """An event as it is sent."""
+    """An event as sent by a client."""
     where = {} if location is None else {"location": {"id": location["id"]}}
     return {"type": type, "item": {"id": item["id"]}, **where, "quantity": quantity, **more}
 
@@ -51,7 +51,7 @@ async def test_each_event_has_its_own_result(member: AsyncClient, scanner: Async
     assert first["batch_id"] == body["batch_id"]
 
 
-async def test_items_and_locations_are_named_in_every_way(member: AsyncClient) -> None:
+async def test_items_and_locations_can_be_referenced_in_every_form(member: AsyncClient) -> None:
     item = await new_item(member, upc="40063813", barcodes=[{"barcode": "six", "pack_quantity": 6}])
     await new_location(member, "Shelf")
     named = {"location": {"name": "Shelf"}, "type": "add", "quantity": 1}
@@ -160,7 +160,7 @@ async def test_an_event_a_transfer_and_a_batch_are_undone(member: AsyncClient) -
     assert await total(member, item) == 0
 
 
-async def test_what_an_event_may_not_be(member: AsyncClient) -> None:
+async def test_invalid_events_are_rejected(member: AsyncClient) -> None:
     item, shelf = await new_item(member), await new_location(member)
     good = event(item, shelf)
     for field, value in (

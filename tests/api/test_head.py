@@ -1,4 +1,4 @@
-"""HEAD is answered wherever GET is: with the same status and headers, and without a body."""
+"""HEAD works wherever GET does: with the same status and headers, and without a body."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.api.routes import API, Route, address, routes
 
 pytestmark = pytest.mark.usefixtures("one_of_each")
 
-# Of every answer its own, or of the moment.
+# Different in every response.
 OWN = {"x-request-id", "date", "transfer-encoding", "content-length", "etag"}
 
 
@@ -18,7 +18,7 @@ def _got(app: Litestar) -> list[Route]:
     return [route for route in routes(app) if route.method == "GET" and not route.path.endswith("/stream")]
 
 
-async def test_every_route_that_is_got_answers_head(app: Litestar, admin: AsyncClient, root: AsyncClient) -> None:
+async def test_every_get_route_supports_head(app: Litestar, admin: AsyncClient, root: AsyncClient) -> None:
     for route in _got(app):
         client = admin if route.path.startswith(API) else root
         got, head = await client.get(address(route)), await client.head(address(route))
@@ -28,7 +28,7 @@ async def test_every_route_that_is_got_answers_head(app: Litestar, admin: AsyncC
         assert head.headers.get("content-type") == got.headers.get("content-type"), route
 
 
-async def test_where_nothing_is_got_there_is_no_head_and_allow_says_so(admin: AsyncClient) -> None:
+async def test_routes_without_get_have_no_head_in_allow(admin: AsyncClient) -> None:
     answer = await admin.head("/scanner/scan")
     assert answer.status_code == 405
     assert "HEAD" not in answer.headers["allow"]

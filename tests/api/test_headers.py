@@ -1,4 +1,4 @@
-"""What every answer carries, whatever it answers."""
+"""Headers of every response."""
 
 from __future__ import annotations
 
@@ -7,23 +7,21 @@ import pytest
 
 
 @pytest.mark.parametrize("path", ["items/", "items/999999", "no/such/address"])
-async def test_every_answer_has_a_request_id_and_cannot_be_framed_or_guessed_at(
-    admin: httpx.AsyncClient, path: str
-) -> None:
+async def test_every_response_has_request_id_and_security_headers(admin: httpx.AsyncClient, path: str) -> None:
     answer = await admin.get(path)
     assert answer.headers["x-request-id"]
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["x-frame-options"] == "DENY"
 
 
-async def test_a_request_id_of_a_proxy_is_kept_when_it_is_harmless(admin: httpx.AsyncClient) -> None:
+async def test_well_formed_request_id_of_proxy_is_used(admin: httpx.AsyncClient) -> None:
     kept = await admin.get("items/", headers={"X-Request-ID": "from-the-proxy.1"})
     made = await admin.get("items/", headers={"X-Request-ID": "<script>"})
     assert kept.headers["x-request-id"] == "from-the-proxy.1"
     assert made.headers["x-request-id"] != "<script>"
 
 
-async def test_only_answers_over_tls_ask_to_stay_there(admin: httpx.AsyncClient) -> None:
+async def test_only_tls_responses_have_hsts(admin: httpx.AsyncClient) -> None:
     plain = await admin.get("items/")
     over_tls = await admin.get(str(admin.base_url.join("items/").copy_with(scheme="https")))
     assert "strict-transport-security" not in plain.headers

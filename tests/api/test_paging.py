@@ -1,4 +1,4 @@
-"""Every list takes `skip` and `limit`, also `page` and `size`, and answers with and without the trailing slash."""
+"""Every list takes `skip` and `limit`, or `page` and `size`, with and without a trailing slash in the path."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def three_of_each(admin: AsyncClient) -> None:
 
 
 @pytest.mark.usefixtures("three_of_each")
-async def test_every_list_is_paged_in_both_ways(admin: AsyncClient) -> None:
+async def test_every_list_supports_both_ways_of_paging(admin: AsyncClient) -> None:
     for path in LISTS:
         bare, _, query = path.partition("?")
         ask = dict([query.split("=")]) if query else {}

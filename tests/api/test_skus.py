@@ -1,4 +1,4 @@
-"""`/skus` over HTTP; the rules of the ledger behind it have tests of their own."""
+"""`/skus` over HTTP; the rules of the ledger have separate tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stocky import clock
 from tests.inventory import get, made, new_item, new_location, new_stock, refused, total
 
 
-async def test_a_sku_is_answered_as_the_contract_says(member: AsyncClient, reader: AsyncClient) -> None:
+async def test_sku_has_the_documented_form(member: AsyncClient, reader: AsyncClient) -> None:
     item, shelf = await new_item(member), await new_location(member)
     body = {"item_id": item["id"], "location_id": shelf["id"], "quantity": 2.125, "unit": "kg"}
     answer = await member.post("/skus/", json={**body, "expiry_date": "2030-01-31", "notes": "half open"})
@@ -75,7 +75,7 @@ async def test_a_quantity_is_set_adjusted_and_changed_by_events(member: AsyncCli
     assert events[3]["note"] == "spilt"
 
 
-async def test_a_change_may_be_conditional(member: AsyncClient) -> None:
+async def test_change_supports_if_match(member: AsyncClient) -> None:
     sku = await new_stock(member, await new_item(member), await new_location(member), 5)
     path = f"/skus/{sku['id']}"
     right = {"If-Match": str(sku["version"])}
@@ -107,7 +107,7 @@ async def test_deleting_a_sku_writes_it_off_and_hides_it(member: AsyncClient) ->
     assert (back.json()["id"], back.json()["quantity"]) == (sku["id"], 1)
 
 
-async def test_a_sku_stays_with_its_item_and_place(member: AsyncClient) -> None:
+async def test_sku_cannot_change_item_or_location(member: AsyncClient) -> None:
     item, shelf = await new_item(member), await new_location(member)
     other, cellar = await new_item(member, "Tea"), await new_location(member, "Cellar")
     sku = await new_stock(member, item, shelf, 5)
@@ -149,7 +149,7 @@ async def test_skus_are_listed_filtered_and_paged(member: AsyncClient) -> None:
         refused(await member.get("/skus/", params=wrong), 422, *wrong)
 
 
-async def test_counts_are_answered_as_of_a_moment(member: AsyncClient) -> None:
+async def test_skus_are_listed_as_of_a_time(member: AsyncClient) -> None:
     item, shelf = await new_item(member), await new_location(member)
     where = {"item": {"id": item["id"]}, "location": {"id": shelf["id"]}}
     days = ("2026-01-10T00:00:00Z", "2026-01-20T00:00:00Z")
@@ -169,7 +169,7 @@ async def test_counts_are_answered_as_of_a_moment(member: AsyncClient) -> None:
     refused(await member.get("/skus/", params={"as_of": "long ago"}), 422, "as_of")
 
 
-async def test_what_a_sku_may_not_be(member: AsyncClient) -> None:
+async def test_invalid_skus_are_rejected(member: AsyncClient) -> None:
     item, shelf = await new_item(member), await new_location(member)
     sku = await new_stock(member, item, shelf, 1)
     body = {"item_id": item["id"], "location_id": shelf["id"]}

@@ -1,4 +1,4 @@
-"""What is wrong with a value is told in words: which values there are, what it has to look like, and no pattern."""
+"""Messages for invalid values are in plain language: the allowed values, the expected format, and no pattern."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.inventory import Json, made, refused
 pytestmark = [pytest.mark.one_database, pytest.mark.usefixtures("one_of_each")]
 
 JSON = "application/json"
-# No enumeration has it and no pattern takes it, and its length is right for all of them.
+# In no enumeration, matching no pattern, and of a valid length for all of them.
 WRONG = " \n " * 3
 
 
@@ -30,7 +30,7 @@ def document(app: Litestar) -> Json:
 
 
 def fields(schema: Json, components: Json, at: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Json]]:
-    """Every field of a body that takes certain texts only, with the way to it."""
+    """Every field of a body with an enumeration or a pattern, with its path."""
     while "$ref" in schema:
         schema = components[schema["$ref"].rpartition("/")[2]]
     if at and ("enum" in schema or "pattern" in schema):
@@ -44,7 +44,7 @@ def fields(schema: Json, components: Json, at: tuple[Any, ...] = ()) -> Iterator
 
 
 def with_wrong(body: Any, at: tuple[Any, ...]) -> Any:
-    """The body with `WRONG` there."""
+    """The body with `WRONG` at the path."""
     body = copy.deepcopy(body)
     inner = body
     for step, following in pairwise((*at, None)):
@@ -57,8 +57,8 @@ def with_wrong(body: Any, at: tuple[Any, ...]) -> Any:
     return body
 
 
-def told(problem: Json) -> str:
-    """What is said of the one field; nothing in it is of Python's or a pattern's language."""
+def message_of(problem: Json) -> str:
+    """The message for the one field, checked to contain no Python types and no pattern."""
     (error,) = problem["errors"]
     for inside in ("regex", "\\", "`", "enum", "Expected", "^"):
         assert inside not in problem["detail"], problem
@@ -68,17 +68,17 @@ def told(problem: Json) -> str:
 
 
 def choices(message: str) -> set[str]:
-    """The values that a message names."""
+    """The values listed in a message."""
     assert message.startswith("must be one of ")
     return set(message.removeprefix("must be one of ").split(", "))
 
 
-def test_every_pattern_has_words(document: Json) -> None:
+def test_every_pattern_has_a_message(document: Json) -> None:
     patterns = set(_patterns(document))
     assert patterns == set(PATTERNS)
 
 
-async def test_what_a_body_may_hold_is_told_field_by_field(document: Json, admin: AsyncClient) -> None:
+async def test_message_lists_allowed_values_of_each_body_field(document: Json, admin: AsyncClient) -> None:
     components = document["components"]["schemas"]
     tried = 0
     for path, method, operation in _operations(document):
@@ -91,7 +91,7 @@ async def test_what_a_body_may_hold_is_told_field_by_field(document: Json, admin
             name = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in at).lstrip(".")
             problem = refused(answer, 422)
             assert [error["field"] for error in problem["errors"]] == [name], (method, path)
-            message = told(problem)
+            message = message_of(problem)
             if "enum" in schema:
                 assert choices(message) == set(schema["enum"])
             else:
@@ -100,7 +100,7 @@ async def test_what_a_body_may_hold_is_told_field_by_field(document: Json, admin
     assert tried > 30
 
 
-async def test_what_a_filter_may_be_is_told(document: Json, admin: AsyncClient) -> None:
+async def test_message_lists_allowed_values_of_a_filter(document: Json, admin: AsyncClient) -> None:
     components = document["components"]["schemas"]
     tried = set()
     for path, method, operation in _operations(document):
@@ -109,13 +109,13 @@ async def test_what_a_filter_may_be_is_told(document: Json, admin: AsyncClient) 
             if method != "GET" or parameter["in"] != "query" or not found:
                 continue
             problem = refused(await admin.get(_address(path), params={parameter["name"]: "nothing"}), 422)
-            assert choices(told(problem)) == set(found[0]["enum"])
+            assert choices(message_of(problem)) == set(found[0]["enum"])
             tried.add((path.removeprefix("/api/v1"), parameter["name"]))
     assert tried >= {("/jobs", "status"), ("/logs", "severity"), ("/documents", "kind")}
     assert tried >= {(path, "type") for path in ("/events", "/exports/events.csv")}
     assert tried >= {(path, "storage_type") for path in ("/items", "/locations", "/boxes", "/exports/items.csv")}
     assert "none of item, location" in refused(await admin.get("/skus?expand=item,places"), 422)["detail"]
-    # In any case, like everywhere; and parameters that nobody knows are passed over.
+    # In any case; unknown parameters are ignored.
     for path in (
         "/events?type=ADD",
         "/items?storage_type=Pantry",
@@ -128,7 +128,7 @@ async def test_what_a_filter_may_be_is_told(document: Json, admin: AsyncClient) 
 
 ONE_LINE = "must be one line that is not blank, of visible characters"
 WORDS = {
-    ("POST", "/items", '{"name": 3}'): "name: must be text, and is a whole number",
+    ("POST", "/items", '{"name": 3}'): "name: must be text, got a whole number",
     ("POST", "/items", '{"name": ""}'): "name: must not be empty",
     ("POST", "/items", '{"name": "x", "upc": "1234567"}'): (
         "upc: must have at least 8 characters; barcodes takes those of any length"
@@ -147,25 +147,23 @@ WORDS = {
     ("POST", "/shopping-lists/1/items", '{"text": " "}'): "text: must not be blank",
     ("POST", "/projects", '{"name": "x", "items": [{"text": " "}]}'): "items[0].text: must not be blank",
     ("POST", "/api-keys", '{"name": " "}'): "name: must not be blank",
-    ("POST", "/items", '{"name": "x", "min_quantity": "many"}'): "min_quantity: must be a number, and is text",
-    ("POST", "/items", '{"name": "x", "tags": "hot"}'): "tags: must be a list, and is text",
-    ("PATCH", "/items/1", '{"name": null}'): "name: must be text, and is null",
-    ("PATCH", "/items/1", "[]"): "must be an object, and is a list",
+    ("POST", "/items", '{"name": "x", "min_quantity": "many"}'): "min_quantity: must be a number, got text",
+    ("POST", "/items", '{"name": "x", "tags": "hot"}'): "tags: must be a list, got text",
+    ("PATCH", "/items/1", '{"name": null}'): "name: must be text, got null",
+    ("PATCH", "/items/1", "[]"): "must be an object, got a list",
     ("POST", "/scanner/scan", '{"upc": "x", "quantity": -1}'): "quantity: must be at least 0",
     ("POST", "/scanner/scan", '{"upc": "x", "quantity": 2e9}'): "quantity: must be at most 1000000000",
     ("POST", "/scanner/scan", '{"upc": "x", "scanned_at": "now"}'): (
         "scanned_at: must be a time like 2026-01-31T12:00:00Z"
     ),
     ("POST", "/scanner/scan", '{"upc": "x", "scanned_at": "2026-01-31T12:00:00"}'): (
-        "scanned_at: must say its time zone, as 2026-01-31T12:00:00Z does"
+        "scanned_at: must have a time zone, as in 2026-01-31T12:00:00Z"
     ),
     ("POST", "/skus", '{"item_id": 1, "location_id": 1, "expiry_date": "soon"}'): (
         "expiry_date: must be a date like 2026-01-31"
     ),
     ("POST", "/events", '{"events": []}'): "events: must not be empty",
-    ("POST", "/backup/import/full", '{"backup_data": "eA==", "forse": true}'): (
-        "has a field that is not known here, forse"
-    ),
+    ("POST", "/backup/import/full", '{"backup_data": "eA==", "forse": true}'): ("has an unknown field, forse"),
     ("GET", "/events?since=99999999999999999999999", ""): (
         "since: must be a time like 2026-01-31T12:00:00Z, from year 1 to 9999"
     ),
@@ -177,29 +175,29 @@ WORDS = {
         "payload.mode: must be one of add, remove, move, lookup, count"
     ),
     ("GET", "/items?limit=1001", ""): "limit: must be at most 1000",
-    ("GET", "/items?is_active=perhaps", ""): "is_active: must be true or false, and is text",
+    ("GET", "/items?is_active=perhaps", ""): "is_active: must be true or false, got text",
 }
 
 
 @pytest.mark.parametrize("call", WORDS, ids=" ".join)
-async def test_a_wrong_value_is_told_in_words(call: tuple[str, str, str], admin: AsyncClient) -> None:
+async def test_invalid_value_has_a_plain_message(call: tuple[str, str, str], admin: AsyncClient) -> None:
     method, path, body = call
     answer = await admin.request(method, path, content=body or None, headers={"Content-Type": JSON})
     assert refused(answer, 422)["detail"] == WORDS[call]
 
 
-async def test_a_header_is_told_by_its_own_name(admin: AsyncClient) -> None:
+async def test_header_is_named_in_message(admin: AsyncClient) -> None:
     problem = refused(await admin.get("/events/stream", headers={"Last-Event-ID": "abc"}), 422)
-    assert problem["errors"] == [{"field": "Last-Event-ID", "message": "must be a whole number, and is text"}]
+    assert problem["errors"] == [{"field": "Last-Event-ID", "message": "must be a whole number, got text"}]
 
 
 @pytest.mark.parametrize("body", [r'{"name": "\ud83d"}', '{"name": "a'])
-async def test_half_of_a_character_and_half_of_a_body_are_told(body: str, admin: AsyncClient) -> None:
+async def test_truncated_json_has_a_plain_message(body: str, admin: AsyncClient) -> None:
     answer = await admin.post("/items", content=body, headers={"Content-Type": JSON})
     refused(answer, 400, "not valid JSON: it ends too early, or holds half of a character")
 
 
-async def test_a_unit_may_have_any_word_in_it(admin: AsyncClient) -> None:
+async def test_unit_may_contain_any_word(admin: AsyncClient) -> None:
     for unit in ("kg", " fl. oz ", "m²", "個"):
         assert (await admin.patch("/skus/1", json={"unit": unit})).status_code == 200
 
@@ -233,7 +231,7 @@ def _patterns(node: Any) -> Iterator[str]:
         ("/users/", "email", "ada@example.org"),
     ],
 )
-async def test_no_text_ends_with_a_line_break(path: str, field: str, value: Any, admin: AsyncClient) -> None:
+async def test_final_line_break_is_rejected(path: str, field: str, value: Any, admin: AsyncClient) -> None:
     whole = {"name": "x", "username": "ada", "password": "correct horse", "email": "ada@example.org", "role": "member"}
     broken = [f"{each}\n" for each in value] if isinstance(value, list) else f"{value}\n"
     refused(await admin.post(path, json=whole | {field: broken}), 422, field)

@@ -1,4 +1,4 @@
-"""Whatever is sent to whichever route: a refusal that helps, nothing of the inside, and no trace in the data."""
+"""Invalid requests to every route: a helpful error without internals, and no change of the data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ JSON = {"Content-Type": "application/json"}
 LARGE_ID = 9_999_999_999_999_999_999
 INSIDES = ("traceback", "msgspec", "litestar", "sqlite", "asyncpg", "struct", "object at 0x", "exception")
 
-# Documents that no route takes.
+# Documents that no route accepts.
 NO_DOCUMENTS = {
     "broken": b'{"name": ',
     "bare words": b"hello",
@@ -38,7 +38,7 @@ NO_DOCUMENTS = {
     "NUL itself": b'{"name": "a\x00b"}',
     "XML": b"<name>x</name>",
 }
-# What no text and no number may be; JSON as it is sent.
+# Invalid as text and as number, as JSON.
 NO_TEXT = [r'"a\u0000b"', r'"\ud800"', r'"\udc00x"', '"' + "x" * 5000 + '"', '{"a": 1}', "[1]", "7", "true"]
 NO_NUMBER = ["-1", "1e400", "-1e400", "1e15", str(LARGE_ID), "1" * 40, '"many"', "{}", "[1]", "NaN", "Infinity"]
 # Of a command to print any payload is taken; `delta` may be negative.
@@ -49,25 +49,25 @@ pytestmark = pytest.mark.usefixtures("one_of_each")
 
 @pytest.fixture(autouse=True)
 async def nothing_changes(one_of_each: None, config: Config) -> AsyncIterator[None]:
-    """After the test every table holds what it held before it."""
+    """Checks that the test changes no table."""
     before = contents(config)
     yield
     assert contents(config) == before
 
 
 def contents(config: Config) -> dict[str, Any]:
-    # When a key was used last changes by using it; and a job that was refused says so.
+    # Using a key changes its time of last use, and a refused job is recorded.
     return {table: rows for table, rows in schema.contents(config).items() if table not in ("api_key", "job")}
 
 
 def writing(app: Litestar) -> list[tuple[Route, Any]]:
-    """Routes that take a JSON body, each with one."""
+    """Routes with a JSON body, each with a valid one."""
     known = {str(route): route for route in routes(app)}
     return [(known[name], body) for name, body in BODIES.items()]
 
 
 def check_refusal(answer: Response, what: object, *statuses: int) -> None:
-    """A problem, with words for people and nothing of the inside."""
+    """Checks for problem details with a message for people and no internals."""
     assert 400 <= answer.status_code < 500, (what, answer.status_code, answer.text)
     assert not statuses or answer.status_code in statuses, (what, answer.status_code, answer.text)
     assert answer.headers["content-type"] == PROBLEM, what
@@ -84,7 +84,7 @@ def check_refusal(answer: Response, what: object, *statuses: int) -> None:
 
 
 def leaves(body: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    """Every text and number of a body, with the way to it."""
+    """Every text and number of a body, with its path."""
     if isinstance(body, dict | list):
         for key, value in body.items() if isinstance(body, dict) else enumerate(body):
             yield from leaves(value, (*at, key))
@@ -93,7 +93,7 @@ def leaves(body: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...
 
 
 def with_leaf(body: Any, at: tuple[Any, ...], token: str) -> bytes:
-    """The body as JSON with one leaf replaced by what is no JSON of Python's making."""
+    """The body as JSON with one leaf replaced by a raw token."""
     changed = copy.deepcopy(body)
     inner = changed
     for key in at[:-1]:
@@ -102,19 +102,19 @@ def with_leaf(body: Any, at: tuple[Any, ...], token: str) -> bytes:
     return json.dumps(changed).replace('"@@"', token).encode()
 
 
-def test_every_route_that_takes_a_body_is_tried(app: Litestar) -> None:
+def test_every_route_with_a_body_is_covered(app: Litestar) -> None:
     taking = {str(route) for route, handler in routes(app).items() if "data" in handler.parsed_fn_signature.parameters}
-    # Forms are not JSON: signing in by form has tests of its own.
+    # Forms are not JSON: signing in by form has separate tests.
     assert taking - {"POST /auth/login"} == set(BODIES)
 
 
-async def test_no_document_but_the_right_one_is_taken(app: Litestar, admin: AsyncClient) -> None:
+async def test_body_of_wrong_type_is_rejected(app: Litestar, admin: AsyncClient) -> None:
     for route, body in writing(app):
         wrong = dict(NO_DOCUMENTS)
         if body is not None:
             wrong |= {"nothing": b"", "null": b"null", "an empty object": b"{}"}
         if route.method in ("PUT", "PATCH"):
-            # A change of nothing is a change.
+            # An empty change is valid.
             wrong.pop("an empty object", None)
             wrong.pop("deep and whole")
         elif body is None:
@@ -126,12 +126,12 @@ async def test_no_document_but_the_right_one_is_taken(app: Litestar, admin: Asyn
             check_refusal(answer, (str(route), name))
 
 
-async def test_no_wrong_text_or_number_is_taken(app: Litestar, admin: AsyncClient) -> None:
+async def test_invalid_text_or_number_is_rejected(app: Litestar, admin: AsyncClient) -> None:
     for route, body in writing(app):
         for at, value in leaves(body or {}):
             tokens = NO_TEXT if isinstance(value, str) else NO_NUMBER
             if str(at[-1]).endswith(("id", "into")) and not isinstance(value, str):
-                # Large, but it could be one.
+                # Large, but valid.
                 tokens = [token for token in tokens if token != "1e15"]
             if at in FREE:
                 tokens = NO_TEXT[:3] if isinstance(value, str) else NO_NUMBER[1:]
@@ -141,7 +141,7 @@ async def test_no_wrong_text_or_number_is_taken(app: Litestar, admin: AsyncClien
                 check_refusal(answer, (str(route), at, token[:40]), 400, 422)
 
 
-async def test_a_fourth_decimal_is_refused(app: Litestar, admin: AsyncClient) -> None:
+async def test_fourth_decimal_is_rejected(app: Litestar, admin: AsyncClient) -> None:
     tried = 0
     for route, body in writing(app):
         for at, _ in leaves(body or {}):
@@ -154,7 +154,7 @@ async def test_a_fourth_decimal_is_refused(app: Litestar, admin: AsyncClient) ->
     assert tried >= 6
 
 
-async def test_a_number_that_would_be_rounded_in_reading_is_refused(app: Litestar, admin: AsyncClient) -> None:
+async def test_number_that_would_be_rounded_is_rejected(app: Litestar, admin: AsyncClient) -> None:
     tried = 0
     for route, body in writing(app):
         for at, value in leaves(body or {}):
@@ -170,7 +170,7 @@ async def test_a_number_that_would_be_rounded_in_reading_is_refused(app: Litesta
     assert tried >= 24
 
 
-async def test_no_nul_is_taken_however_deep_it_hides(app: Litestar, admin: AsyncClient) -> None:
+async def test_nul_is_rejected_at_any_depth(app: Litestar, admin: AsyncClient) -> None:
     hiding = {"unknown": [{"deep": {"er": ["a\0b"]}}], "a\0b": 1}
     for route, body in writing(app):
         answer = await admin.request(route.method, address(route), json={**(body or {}), **hiding})
@@ -181,7 +181,7 @@ async def test_no_nul_is_taken_however_deep_it_hides(app: Litestar, admin: Async
     check_refusal(answer, "a NUL in a command in a scan", 422)
 
 
-async def test_no_body_of_ten_megabytes_is_taken(app: Litestar, admin: AsyncClient) -> None:
+async def test_body_of_ten_megabytes_is_rejected(app: Litestar, admin: AsyncClient) -> None:
     large = json.dumps({"name": "x" * 10_000_000}).encode()
 
     async def in_pieces() -> AsyncIterator[bytes]:
@@ -190,7 +190,7 @@ async def test_no_body_of_ten_megabytes_is_taken(app: Litestar, admin: AsyncClie
 
     for route, _ in writing(app):
         if "/backup/import/" in route.path:
-            # Dumps may be larger, and have a test of their own.
+            # Dumps may be larger, and have a separate test.
             continue
         check_refusal(await admin.request(route.method, address(route), content=large, headers=JSON), str(route), 413)
         answer = await admin.request(route.method, address(route), content=in_pieces(), headers=JSON)
@@ -198,20 +198,20 @@ async def test_no_body_of_ten_megabytes_is_taken(app: Litestar, admin: AsyncClie
     assert "4 MiB" in answer.json()["detail"]
 
 
-async def test_json_that_breaks_off_is_told_as_such(scanner: AsyncClient) -> None:
+async def test_truncated_json_is_reported(scanner: AsyncClient) -> None:
     answer = await scanner.post("/scanner/scan", content=b'{"upc":', headers=JSON)
     assert answer.json()["detail"].startswith("The body is not valid JSON")
 
 
-async def test_no_more_than_a_thousand_events_are_taken(admin: AsyncClient) -> None:
+async def test_more_than_a_thousand_events_are_rejected(admin: AsyncClient) -> None:
     event = {"type": "add", "item": {"id": 1}, "location": {"id": 1}, "quantity": 1}
     answer = await admin.post("/events", json={"events": [event] * 1001})
     check_refusal(answer, "1,001 events", 422)
     assert "1000" in answer.json()["detail"]
 
 
-async def test_unknown_ids_are_not_found_and_impossible_ones_refused(app: Litestar, admin: AsyncClient) -> None:
-    # No events and no users by these ids: a list of nothing is no answer either.
+async def test_unknown_ids_are_404_and_invalid_ids_422(app: Litestar, admin: AsyncClient) -> None:
+    # Lists filtered by an unknown id return 404, not an empty list.
     for route in routes(app):
         if ":int}" not in route.path:
             continue
@@ -237,7 +237,7 @@ async def test_unknown_ids_in_bodies_are_not_found(admin: AsyncClient) -> None:
     check_refusal(await admin.put("/scanner/s1/state", json={"location_id": 999}), "state", 404)
 
 
-async def test_texts_in_paths_may_be_anything_but_nul(app: Litestar, admin: AsyncClient) -> None:
+async def test_path_text_may_be_anything_but_nul(app: Litestar, admin: AsyncClient) -> None:
     for route in routes(app):
         if not route.path.startswith(API) or ":str}" not in route.path:
             continue
@@ -250,7 +250,7 @@ async def test_texts_in_paths_may_be_anything_but_nul(app: Litestar, admin: Asyn
             check_refusal(answer, (str(route), text[:40]), 404, 422)
 
 
-async def test_queries_may_be_anything_but_are_never_a_defect(app: Litestar, admin: AsyncClient) -> None:
+async def test_no_query_string_causes_500(app: Litestar, admin: AsyncClient) -> None:
     for route, handler in routes(app).items():
         if route.method != "GET" or not route.path.startswith(API) or "stream" in route.path:
             continue
@@ -285,7 +285,7 @@ async def test_queries_may_be_anything_but_are_never_a_defect(app: Litestar, adm
                 check_refusal(answer, (path, query[:40]))
 
 
-async def test_another_kind_of_content_is_refused(app: Litestar, admin: AsyncClient) -> None:
+async def test_unsupported_content_type_is_rejected(app: Litestar, admin: AsyncClient) -> None:
     for route, body in writing(app):
         if body is None:
             continue
@@ -298,7 +298,7 @@ async def test_another_kind_of_content_is_refused(app: Litestar, admin: AsyncCli
 
 
 @pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "Application/JSON", "application/hal+json", None])
-async def test_json_may_be_called_by_any_of_its_names(kind: str | None, admin: AsyncClient) -> None:
+async def test_every_json_content_type_is_accepted(kind: str | None, admin: AsyncClient) -> None:
     headers = {} if kind is None else {"Content-Type": kind}
     answer = await admin.post("/scanner/scan", content=b'{"upc": " "}', headers=headers)
     check_refusal(answer, kind, 422)
@@ -306,7 +306,7 @@ async def test_json_may_be_called_by_any_of_its_names(kind: str | None, admin: A
     assert answer.status_code != 415, "where nothing is sent, nothing is of the wrong kind"
 
 
-async def test_of_a_field_named_twice_the_last_counts(app: Litestar, admin: AsyncClient) -> None:
+async def test_last_value_of_duplicate_field_counts(app: Litestar, admin: AsyncClient) -> None:
     for route, body in writing(app):
         for name in body or {}:
             content = f'{json.dumps(body)[:-1]}, "{name}": {{"not": "this"}}}}'.encode()
@@ -315,7 +315,7 @@ async def test_of_a_field_named_twice_the_last_counts(app: Litestar, admin: Asyn
                 check_refusal(answer, (str(route), name), 422)
 
 
-async def test_what_no_route_is_for_is_refused_in_the_same_shape(admin: AsyncClient, root: AsyncClient) -> None:
+async def test_unknown_route_returns_problem_details(admin: AsyncClient, root: AsyncClient) -> None:
     check_refusal(await admin.get("/nothing"), "unknown", 404)
     check_refusal(await root.get("/nothing/here"), "unknown", 404)
     check_refusal(await root.get("/a%00b"), "NUL", 404, 422)

@@ -1,4 +1,4 @@
-"""A look into a database past the database layer: its tables, columns, indexes and rows, the same on both dialects."""
+"""Reads tables, columns, indexes and rows of a database without the database layer, alike on both dialects."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import psycopg
 
 from stocky.config import Config
 
-# The words for one type; SQLite numbers an INTEGER PRIMARY KEY in 64 bits.
+# Equivalent names of types; SQLite's INTEGER PRIMARY KEY has 64 bits.
 _TYPES = {"timestamptz": "timestamp with time zone", "integer": "bigint"}
 _YOYO = ("_yoyo", "yoyo")
-# What FTS5 keeps the index of the search in; that index, which follows from the rest; and what triggers note.
+# FTS5's tables of the search index; the index, which is derived; and the marks set by triggers.
 _INDEX = "search_index"
 _DERIVED = ("search_text", "search_pending", "webhook_news")
 
@@ -36,7 +36,7 @@ SELECT tablename, indexname FROM pg_indexes WHERE schemaname = 'public' AND inde
 
 
 def run(config: Config, statement: str) -> list[tuple[Any, ...]]:
-    """The rows of a statement, which is committed. A test that has a Stocky in its own loop asks run_beside()."""
+    """The rows of a committed statement. A test with a Stocky in its own loop must use run_beside()."""
     if config.dialect == "sqlite":
         with closing(sqlite3.connect(config.sqlite_path)) as connection, connection:
             return connection.execute(statement).fetchall()
@@ -46,12 +46,12 @@ def run(config: Config, statement: str) -> list[tuple[Any, ...]]:
 
 
 async def run_beside(config: Config, statement: str) -> list[tuple[Any, ...]]:
-    """The same, off the loop: the Stocky that runs there may hold what the statement waits for."""
+    """The same, off the loop: the Stocky running there may hold a lock that the statement waits for."""
     return await asyncio.to_thread(run, config, statement)
 
 
 def falsify(config: Config, *statements: str) -> None:
-    """Runs statements with everything off that would refuse them."""
+    """Runs statements with constraints and triggers disabled."""
     if config.dialect == "sqlite":
         with closing(sqlite3.connect(config.sqlite_path)) as connection, connection:
             triggers = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
@@ -67,7 +67,7 @@ def falsify(config: Config, *statements: str) -> None:
 
 
 def columns(config: Config) -> dict[tuple[str, str], tuple[str, bool] | None]:
-    """By table and column: its type and whether it must have a value. A view's columns have neither."""
+    """By table and column: its type and whether it is NOT NULL; None for a view's columns."""
     rows = run(config, _SQLITE_COLUMNS if config.dialect == "sqlite" else _POSTGRES_COLUMNS)
     return {
         (table, column): None if is_view else (_TYPES.get(type.lower(), type.lower()), bool(required))
@@ -77,7 +77,7 @@ def columns(config: Config) -> dict[tuple[str, str], tuple[str, bool] | None]:
 
 
 def indexes(config: Config) -> set[tuple[str, str]]:
-    """(table, index), without those of primary keys."""
+    """(table, index), except primary keys."""
     rows = run(config, _SQLITE_INDEXES if config.dialect == "sqlite" else _POSTGRES_INDEXES)
     return {(table, index) for table, index in rows if not table.startswith(_YOYO)}
 
@@ -88,7 +88,7 @@ def tables(config: Config) -> set[str]:
 
 
 def contents(config: Config) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of every table and view, in order; of what follows from the others there is no need."""
+    """Every row of every table and view, in order, except derived tables."""
     return {
         table: sorted(run(config, f"SELECT * FROM {table}"), key=repr)
         for table in tables(config)
@@ -97,5 +97,5 @@ def contents(config: Config) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def other_schemas(config: Config) -> list[str]:
-    """Schemas of Stocky's in a Postgres database beside the one it lives in."""
+    """Schemas of Stocky in a Postgres database, except the current one."""
     return [name for (name,) in run(config, "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'stocky%'")]

@@ -1,4 +1,4 @@
-"""The source of Stocky, parsed, for the tests that keep its rules."""
+"""The parsed source of Stocky, for the tests of its architecture."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 DRIVERS = {"sqlite3", "aiosqlite", "asyncpg", "psycopg", "yoyo"}
 KNOW_A_DRIVER = ("stocky.db", "stocky.backup")
-_ASKING = {"one", "all", "value", "execute", "rows", "execute_many"}
+_METHODS = {"one", "all", "value", "execute", "rows", "execute_many"}
 
 
 @cache
@@ -26,12 +26,12 @@ def length(module: str) -> int:
 
 
 def is_in(module: str, packages: tuple[str, ...]) -> bool:
-    """Whether a module is one of these packages or lies in one."""
+    """Whether a module is one of these packages or inside one."""
     return any(module == package or module.startswith(f"{package}.") for package in packages)
 
 
 def imports(module: str) -> set[str]:
-    """What a module imports, as dotted names of modules (`from a import b` counts as `a` or as the module `a.b`)."""
+    """The imports of a module, as dotted names of modules (`from a import b` counts as `a` or the module `a.b`)."""
     found: set[str] = set()
     for node in ast.walk(modules()[module]):
         if isinstance(node, ast.Import):
@@ -44,7 +44,7 @@ def imports(module: str) -> set[str]:
 
 
 def called_queries(module: str) -> set[str]:
-    """The queries a module asks for by name: directly, or through a function of its own that takes a `query`."""
+    """The queries that a module calls by name, directly or through its own function with a parameter `query`."""
     passing_on = {
         node.name: [argument.arg for argument in node.args.args].index("query")
         for node in ast.walk(modules()[module])
@@ -54,17 +54,17 @@ def called_queries(module: str) -> set[str]:
     found = set()
     for node in ast.walk(modules()[module]):
         if isinstance(node, ast.Call):
-            place = _place_of_query(node.func, passing_on)
-            if place is not None and len(node.args) > place:
-                name = node.args[place]
+            index = _index_of_query(node.func, passing_on)
+            if index is not None and len(node.args) > index:
+                name = node.args[index]
                 if isinstance(name, ast.Constant) and isinstance(name.value, str):
                     found.add(name.value)
     return found
 
 
-def _place_of_query(function: ast.expr, passing_on: dict[str, int]) -> int | None:
-    """Which argument of a call names a query, if any does."""
-    if isinstance(function, ast.Attribute) and function.attr in _ASKING:
+def _index_of_query(function: ast.expr, passing_on: dict[str, int]) -> int | None:
+    """The index of the argument that names a query, if any."""
+    if isinstance(function, ast.Attribute) and function.attr in _METHODS:
         return 0
     if isinstance(function, ast.Name):
         return passing_on.get(function.id)

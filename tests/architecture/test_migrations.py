@@ -1,4 +1,4 @@
-"""The migrations: the same schema on both dialects, and every step can be taken back."""
+"""The migrations: the same schema on both dialects, and a rollback for each."""
 
 from __future__ import annotations
 
@@ -57,18 +57,18 @@ def test_both_dialects_end_with_the_same_schema(databases: TestDatabases, tmp_pa
                 assert schema.indexes(postgres) == schema.indexes(sqlite)
 
 
-def test_every_migration_can_be_taken_back() -> None:
+def test_every_migration_has_a_rollback() -> None:
     steps = {file for file in (ROOT / "migrations").rglob("*.sql") if not file.name.endswith(".rollback.sql")}
     assert len(steps) > 1
     assert [step.name for step in steps if not step.with_suffix(".rollback.sql").is_file()] == []
 
 
-def test_what_is_applied_is_not_applied_again(config: Config) -> None:
+def test_applied_migration_is_not_applied_again(config: Config) -> None:
     assert migrate(config) == []
     check_schema(config)
 
 
-def test_one_step_back_and_forward_again_keeps_every_row(config: Config) -> None:
+def test_rollback_and_migrate_keep_every_row(config: Config) -> None:
     for statement in LEDGER:
         schema.run(config, statement)
     before, shape = schema.contents(config), schema.columns(config)
@@ -80,28 +80,28 @@ def test_one_step_back_and_forward_again_keeps_every_row(config: Config) -> None
         assert schema.contents(config) == before
 
 
-def test_ids_go_on_where_they_were_after_a_step_back(config: Config) -> None:
+def test_ids_continue_after_rollback(config: Config) -> None:
     schema.run(config, LEDGER[0])
     rollback(config, "0002")
     migrate(config)
     assert schema.run(config, ITEM.format(code="BEAN", now=NOW)) == [(2,)]
 
 
-def test_a_step_back_that_would_delete_rows_has_to_be_forced(config: Config) -> None:
+def test_rollback_that_deletes_rows_needs_force(config: Config) -> None:
     before = schema.contents(config)
     with pytest.raises(Conflict, match="user_account"):
         rollback(config, "0001")
     assert schema.contents(config) == before
 
 
-def test_all_steps_back_leave_an_empty_database(config: Config) -> None:
+def test_full_rollback_leaves_empty_database(config: Config) -> None:
     rollback(config, "0001", force=True)
     assert schema.tables(config) == {"migration_checksum"}
     assert schema.contents(config) == {"migration_checksum": []}
     assert len(migrate(config)) == len(list_migrations(config))
 
 
-def test_a_database_that_was_never_migrated_ends_with_the_same_schema(
+def test_new_database_gets_the_same_schema(
     empty_environ: dict[str, str], databases: TestDatabases, tmp_path: Path
 ) -> None:
     config = load(empty_environ)
@@ -110,14 +110,14 @@ def test_a_database_that_was_never_migrated_ends_with_the_same_schema(
         assert schema.columns(config) == schema.columns(load(settings(url, tmp_path)))
 
 
-def test_a_ledger_with_moves_between_two_units_keeps_what_they_weigh(config: Config, environ: dict[str, str]) -> None:
+def test_rollback_is_rejected_after_move_between_units(config: Config, environ: dict[str, str]) -> None:
     for statement in [*LEDGER, *MOVE]:
         schema.run(config, statement)
     before = schema.contents(config)
     with pytest.raises(Unavailable, match=r"0018.*moved between two units.*Restore an older backup"):
         rollback(config, "0018", force=True)
     assert schema.contents(config) == before
-    # yoyo's own command is refused as well.
+    # yoyo's own command is rejected as well.
     old = Yoyo(config, environ["STOCKY_DATABASE_URL"])
     with pytest.raises(old.backend.DatabaseError, match="moved between two units"):
         old.steps(18, "rollback")

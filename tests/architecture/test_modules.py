@@ -1,4 +1,4 @@
-"""The shape of the package: what may import what, and how large a module may be."""
+"""The structure of the package: allowed imports, and the maximum length of a module."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from tests.architecture.source import DRIVERS, KNOW_A_DRIVER, ROOT, called_queri
 LONGEST = 600
 
 
-def test_every_module_says_what_it_owns() -> None:
+def test_every_module_has_a_docstring() -> None:
     assert [name for name, tree in modules().items() if not ast.get_docstring(tree)] == []
 
 
-def test_no_module_is_two_modules() -> None:
+def test_no_module_is_too_long() -> None:
     assert {name: length(name) for name in modules() if length(name) > LONGEST} == {}
 
 
-def test_only_the_database_layer_knows_a_driver() -> None:
+def test_only_the_database_layer_imports_a_driver() -> None:
     assert {
         name: known
         for name in modules()
@@ -32,7 +32,7 @@ def test_only_the_database_layer_knows_a_driver() -> None:
     } == {}
 
 
-def test_the_database_layer_knows_no_feature() -> None:
+def test_the_database_layer_imports_no_feature() -> None:
     below = {
         "stocky.clock",
         "stocky.config",
@@ -81,7 +81,7 @@ def test_handlers_leave_queries_to_repositories() -> None:
     assert {name: asked for name in modules() if name.endswith("handlers") and (asked := called_queries(name))} == {}
 
 
-def test_repositories_know_nothing_of_http() -> None:
+def test_repositories_do_not_import_litestar() -> None:
     assert {
         name: http
         for name in modules()
@@ -89,7 +89,7 @@ def test_repositories_know_nothing_of_http() -> None:
     } == {}
 
 
-def test_imports_never_go_round_in_a_circle() -> None:
+def test_imports_have_no_cycles() -> None:
     TopologicalSorter({name: (imports(name) & modules().keys()) - {name} for name in modules()}).prepare()
 
 

@@ -1,4 +1,4 @@
-"""The SQL of `sql/`: every query is used, exists, says what it is for, and is understood by its database."""
+"""The SQL of `sql/`: every query exists, is used, has a comment, and is valid on its database."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STAR = re.compile(r"(?i)\b(?:SELECT|DISTINCT|RETURNING)\s+\*|\.\*|,\s*\*")
 
 def _called() -> set[str]:
     called = set().union(*(called_queries(name) for name in modules() if not is_in(name, ("stocky.db",))))
-    # Backups also speak to drivers directly, in SQL, which is no name.
+    # Backups also pass SQL, which is not a name, to the drivers.
     return {name for name in called if NAME.fullmatch(name)}
 
 
@@ -34,7 +34,7 @@ def test_every_query_is_called(kind: str) -> None:
     assert load_queries(SQL, kind).keys() - _called() == set()
 
 
-def test_an_override_stands_for_a_shared_query_or_for_both_dialects() -> None:
+def test_override_replaces_a_shared_query_or_exists_for_both_dialects() -> None:
     shared, sqlite, postgres = (
         load_queries(directory, "none") for directory in (SQL, SQL / "sqlite", SQL / "postgres")
     )
@@ -47,7 +47,7 @@ def test_an_override_stands_for_a_shared_query_or_for_both_dialects() -> None:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
-def test_every_query_says_what_it_is_for(kind: str) -> None:
+def test_every_query_has_a_comment(kind: str) -> None:
     assert [name for name, query in load_queries(SQL, kind).items() if not query.text.startswith("-- ")] == []
 
 
@@ -60,7 +60,7 @@ def test_every_query_lists_its_columns(kind: str) -> None:
     assert {name: found[0] for name, text in without_comments.items() if (found := STAR.search(text))} == {}
 
 
-async def test_every_query_is_understood_by_its_database(config: Config) -> None:
+async def test_every_query_is_valid_on_its_database(config: Config) -> None:
     queries = load_queries(SQL, config.dialect)
     refused = {}
     if config.dialect == "sqlite":

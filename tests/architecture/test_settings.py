@@ -1,4 +1,4 @@
-"""The README's table of settings is the settings."""
+"""The README's table lists exactly the settings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ROW = re.compile(r"^\| `(?P<name>STOCKY_\w+)`(?: \(`(?P<platform>\w+)`\))? \|", 
 
 
 def _settings() -> dict[str, tuple[str | None, bool]]:
-    """What `config` reads: by name, the platform's name for it and whether it is a secret."""
+    """The settings that `config` reads, with the platform's name for each and whether it is a secret."""
     found = {}
     for node in ast.walk(modules()["stocky.config"]):
         if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
@@ -23,11 +23,11 @@ def _settings() -> dict[str, tuple[str | None, bool]]:
     return found
 
 
-def test_the_readme_tells_every_setting_and_no_other() -> None:
+def test_readme_lists_exactly_the_settings() -> None:
     told = {row["name"]: row["platform"] for row in ROW.finditer(README)}
     assert told == {name: platform for name, (platform, _) in _settings().items()}
 
 
-def test_the_readme_tells_which_settings_may_come_from_a_file() -> None:
+def test_readme_marks_settings_with_a_file_variant() -> None:
     told = set(re.findall(r"`(STOCKY_\w+)_FILE`", README))
     assert told == {name for name, (_, is_secret) in _settings().items() if is_secret}

@@ -37,7 +37,7 @@ def stocky(environ: dict[str, str]) -> Any:
 
 async def test_create_admin_reads_the_password_from_environment_or_stdin(stocky: Any, sign_in: SignIn) -> None:
     ada = ("create-admin", "--username", "ada", "--email", "ada@example.org")
-    assert await stocky(*ada, STOCKY_ADMIN_PASSWORD="difference engine") == (0, "ada is an admin now\n", "")
+    assert await stocky(*ada, STOCKY_ADMIN_PASSWORD="difference engine") == (0, "Added the admin ada\n", "")
     assert (await sign_in("ada", "difference engine"))["role"] == "admin"
     eve = ("create-admin", "--username", "eve", "--email", "eve@example.org", "--json")
     status, output, _ = await stocky(*eve, given="analytical engine\n")

@@ -9,7 +9,7 @@ import pytest
 from litestar.connection import ASGIConnection
 
 from stocky.config import Config
-from stocky.http.client_address import Proxies, peer_of
+from stocky.http.client_address import Proxies, client_info
 
 CONFIG = Config(
     database_url="sqlite:////nowhere",
@@ -51,28 +51,28 @@ def behind(client: Any, server: Any, raw: list[tuple[bytes, bytes]]) -> ASGIConn
     ],
 )
 def test_address_is_the_first_untrusted_hop(client: str, forwarded: str, address: str) -> None:
-    assert peer_of(connection(client, x_forwarded_for=forwarded), CONFIG).address == address
+    assert client_info(connection(client, x_forwarded_for=forwarded), CONFIG).address == address
 
 
 @pytest.mark.parametrize("proto", ["https", "HTTPS", "https,http", "https, http", " Https "])
 @pytest.mark.parametrize(("client", "is_secure"), [("10.0.0.1", True), ("192.0.2.1", False)])
 def test_https_before_a_proxy_counts_when_the_proxy_is_trusted(client: str, is_secure: bool, proto: str) -> None:
-    assert peer_of(connection(client, x_forwarded_proto=proto), CONFIG).is_secure is is_secure
+    assert client_info(connection(client, x_forwarded_proto=proto), CONFIG).is_secure is is_secure
 
 
 @pytest.mark.parametrize("proto", ["http", "http,https", "", "ws", "nonsense"])
 def test_other_schemes_are_not_secure(proto: str) -> None:
     found = connection("10.0.0.1", x_forwarded_proto=proto)
-    assert not peer_of(found, CONFIG).is_secure
+    assert not client_info(found, CONFIG).is_secure
     assert found.scope["scheme"] == "http"
 
 
 def test_client_of_a_unix_socket_is_a_trusted_proxy() -> None:
     raw = [(b"x-forwarded-for", b"198.51.100.7"), (b"x-forwarded-proto", b"https")]
-    info = peer_of(behind(None, ("/run/stocky.sock", None), raw), CONFIG)
+    info = client_info(behind(None, ("/run/stocky.sock", None), raw), CONFIG)
     assert (info.address, info.is_secure) == ("198.51.100.7", True)
     # A TCP client that disconnected before its address was read is not a trusted proxy.
-    info = peer_of(behind(None, ("127.0.0.1", 8000), raw), CONFIG)
+    info = client_info(behind(None, ("127.0.0.1", 8000), raw), CONFIG)
     assert (info.address, info.is_secure) == ("local", False)
 
 
@@ -89,5 +89,6 @@ def test_client_of_a_unix_socket_is_a_trusted_proxy() -> None:
 )
 def test_foreign_site_is_detected_by_origin(origin: str, is_foreign: bool) -> None:
     assert (
-        peer_of(connection("192.0.2.1", host="stocky.test:8000", origin=origin), CONFIG).is_foreign_site is is_foreign
+        client_info(connection("192.0.2.1", host="stocky.test:8000", origin=origin), CONFIG).is_foreign_site
+        is is_foreign
     )

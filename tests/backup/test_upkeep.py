@@ -79,7 +79,7 @@ async def test_missed_backup_is_made_at_the_next_start(
 
 async def test_two_processes_make_one_backup(app: Litestar, admin: AsyncClient, config: Config, moved: Any) -> None:
     if config.dialect == "sqlite":
-        pytest.skip("one SQLite file has one Stocky")
+        pytest.skip("only one process can serve a SQLite file")
     made(await admin.patch("/settings", json={"backup_schedule_enabled": True}))
     moved(24)
     other = create_app(config)

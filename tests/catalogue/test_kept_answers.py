@@ -114,14 +114,14 @@ async def test_every_filter_has_an_answer_of_its_own(member: AsyncClient) -> Non
 async def test_what_is_kept_stays_within_its_bounds(
     app: Litestar, member: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(response_cache, "KEPT_BYTES", 5 * response_cache.BESIDE_JSON)
+    monkeypatch.setattr(response_cache, "CACHED_BYTES", 5 * response_cache.BESIDE_JSON)
     for number in range(12):
         await new_item(member, f"Salt {number}")
-    kept: ResponseCache = app.state.kept_answers
+    kept: ResponseCache = app.state.response_cache
     for _ in range(2):
         for limit in range(1, 13):
             assert len(await get(member, "/items/", limit=limit)) == limit
-            assert kept.size_bytes <= response_cache.KEPT_BYTES
+            assert kept.size_bytes <= response_cache.CACHED_BYTES
 
 
 async def test_nothing_that_is_kept_is_shown_while_the_data_is_replaced(app: Litestar, member: AsyncClient) -> None:

@@ -77,7 +77,7 @@ async def test_items_are_listed_by_type_and_by_tag_in_any_case(member: AsyncClie
 
 async def test_names_that_differ_in_case_only_are_one(member: AsyncClient) -> None:
     await new_type(member, "Äpfel")
-    refused(await member.post("/types/", json={"name": "ÄPFEL"}), 409, "item type of this name")
+    refused(await member.post("/types/", json={"name": "ÄPFEL"}), 409, "item type with this name")
     made(await member.post("/tags/", json={"name": "Öl"}))
     refused(await member.post("/tags/", json={"name": "öl"}), 409)
     assert (await new_item(member, tags=["ÖL", "öl"]))["tags"] == ["Öl"]
@@ -98,7 +98,7 @@ async def test_a_new_name_is_seen_wherever_the_item_is_answered(member: AsyncCli
     (tag,) = await get(member, "/tags/")
     other = made(await member.post("/tags/", json={"name": "transistor"}))
     problem = refused(await member.put(f"/tags/{tag['id']}", json={"name": "Transistor"}), 409)
-    assert problem["detail"].index("give the items") < problem["detail"].index("delete")
+    assert problem["detail"].index("add the other tag") < problem["detail"].index("delete")
     assert (await member.delete(f"/tags/{other['id']}")).status_code == 204
     made(await member.put(f"/tags/{tag['id']}", json={"name": "NPN type"}))
     assert await scanned() == ("Silicon", ["NPN type"])

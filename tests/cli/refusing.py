@@ -16,18 +16,18 @@ import sys
 UNSUPPORTED = 77
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _FILTER = 38, 22, 2
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
-# By machine: the architecture as seccomp names it, and the numbers of the calls.
+# By machine: seccomp's name of the architecture, and the numbers of the calls.
 _MACHINES = {
     "x86_64": (0xC000003E, {"link": [86, 265], "renameat2": [316], "flock": [73], "fcntl_locks": [72]}),
     "aarch64": (0xC00000B7, {"link": [37], "renameat2": [276], "flock": [32], "fcntl_locks": [25]}),
 }
 _ANSWERS = {"link": errno.EPERM, "renameat2": errno.EINVAL, "flock": errno.ENOLCK, "fcntl_locks": errno.ENOLCK}
-# F_OFD_SETLK and F_OFD_SETLKW: the locks of SQLite, which are older ones, still work.
+# F_OFD_SETLK and F_OFD_SETLKW; SQLite's locks use other commands and still work.
 _OFD_COMMANDS = (37, 38)
 
 
 def refuse(calls: list[str]) -> bool:
-    """Lets the kernel refuse these calls of this process and of those that it starts; False where it cannot."""
+    """Makes the kernel refuse these calls of this process and its children; False where it cannot."""
     machine = _MACHINES.get(platform.machine())
     if machine is None or not sys.platform.startswith("linux"):
         return False
@@ -37,7 +37,7 @@ def refuse(calls: list[str]) -> bool:
         answer = _return(_ERRNO | _ANSWERS[call])
         for number in numbers[call]:
             if call == "fcntl_locks":
-                # The second argument is the command.
+                # The command is the second argument.
                 program += [_jump_if(number, 0, 5), _load(24), _jump_if(_OFD_COMMANDS[0], 1, 0)]
                 program += [_jump_if(_OFD_COMMANDS[1], 0, 1), answer, _load(0)]
             else:
@@ -61,7 +61,7 @@ def _load(offset: int) -> bytes:
 
 
 def _jump_if(operand: int, true: int, false: int) -> bytes:
-    """Passes over so many instructions where what was loaded is `operand`, and over so many others where it is not."""
+    """Skips `true` instructions where the loaded value is `operand`, else `false`."""
     return _instruction(0x15, true, false, operand)
 
 

@@ -1,4 +1,4 @@
-"""The `stocky` command as a process of its own, with only the settings a test gives it."""
+"""Runs the `stocky` command as a process, with only the settings that a test passes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.serving import ROOT
 
 
 def environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """The settings in `environ` and nothing else of Stocky's."""
+    """The process environment with only the Stocky settings in `environ`."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("STOCKY_")}
     return inherited | {"PYTHONPATH": str(ROOT)} | dict(environ)
 

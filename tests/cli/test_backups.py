@@ -1,4 +1,4 @@
-"""`stocky backup`, `verify`, `restore` and `copy`, as a person types them."""
+"""The commands `stocky backup`, `verify`, `restore` and `copy`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.serving import Server
 pytestmark = pytest.mark.one_postgres
 
 NOW = "'2026-01-01T00:00:00.000000Z'"
-# When a dump was taken, and where Postgres goes on counting: behind the last row, or behind one that is gone.
+# The time of a dump, and Postgres's next sequence values: after the last row, or after a deleted one.
 NOT_COPIED = ("-- taken_at: ", "SELECT pg_catalog.setval(")
 
 
@@ -39,7 +39,7 @@ def places(config: Config) -> list[str]:
     return sorted(name for (name,) in schema.run(config, "SELECT name FROM location"))
 
 
-def test_a_backup_lands_among_the_stored_ones_and_verifies(environ: dict[str, str], config: Config) -> None:
+def test_backup_is_stored_and_verifies(environ: dict[str, str], config: Config) -> None:
     done = stocky(environ, "backup", "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
@@ -51,7 +51,7 @@ def test_a_backup_lands_among_the_stored_ones_and_verifies(environ: dict[str, st
     assert "restores" in verified.stdout
 
 
-def test_a_backup_goes_where_it_is_wanted(environ: dict[str, str], config: Config, tmp_path: Path) -> None:
+def test_backup_is_written_to_the_given_path(environ: dict[str, str], config: Config, tmp_path: Path) -> None:
     file, archive = tmp_path / "all.sql.gz", tmp_path / "all.zip"
     assert stocky(environ, "backup", "-o", str(file)).returncode == 0
     assert stocky(environ, "backup", "--kind", "archive", "-o", str(archive)).returncode == 0
@@ -62,7 +62,7 @@ def test_a_backup_goes_where_it_is_wanted(environ: dict[str, str], config: Confi
     assert not config.backup_dir.is_dir() or list(config.backup_dir.iterdir()) == []
 
 
-def test_the_name_of_the_file_says_what_it_is(environ: dict[str, str], tmp_path: Path) -> None:
+def test_file_name_determines_the_format(environ: dict[str, str], tmp_path: Path) -> None:
     archive = tmp_path / "all.zip"
     assert stocky(environ, "backup", "-o", str(archive)).returncode == 0
     assert zipfile.is_zipfile(archive)
@@ -79,7 +79,7 @@ def test_standard_output_is_for_dumps_only(environ: dict[str, str]) -> None:
     assert "archive" in done.stderr
 
 
-def test_verifying_a_bad_one_fails(environ: dict[str, str], tmp_path: Path) -> None:
+def test_verifying_a_damaged_backup_fails(environ: dict[str, str], tmp_path: Path) -> None:
     file = tmp_path / "all.sql.gz"
     assert stocky(environ, "backup", "-o", str(file)).returncode == 0
     file.write_bytes(file.read_bytes()[:-30])
@@ -91,9 +91,7 @@ def test_verifying_a_bad_one_fails(environ: dict[str, str], tmp_path: Path) -> N
     assert missing.stderr.count("\n") == 1
 
 
-def test_a_restore_says_what_would_change_asks_and_does_it(
-    environ: dict[str, str], config: Config, tmp_path: Path
-) -> None:
+def test_restore_shows_changes_and_asks_first(environ: dict[str, str], config: Config, tmp_path: Path) -> None:
     add_place(config, "Before")
     file = tmp_path / "all.sql.gz"
     assert stocky(environ, "backup", "-o", str(file)).returncode == 0
@@ -113,7 +111,7 @@ def test_a_restore_says_what_would_change_asks_and_does_it(
     assert stocky(environ, "check").returncode == 0
 
 
-def test_a_new_machine_needs_nothing_but_the_archive(
+def test_archive_restores_onto_a_new_machine(
     environ: dict[str, str], config: Config, dialect: str, databases: TestDatabases, tmp_path: Path
 ) -> None:
     add_place(config, "From the old machine")
@@ -132,7 +130,7 @@ def test_a_new_machine_needs_nothing_but_the_archive(
         assert stocky(new, "check").returncode == 0
 
 
-def test_a_served_sqlite_file_is_not_restored_into(
+def test_restore_into_served_sqlite_file_is_rejected(
     environ: dict[str, str], config: Config, serve: Callable[..., AbstractContextManager[Server]], tmp_path: Path
 ) -> None:
     add_place(config, "Before")
@@ -146,12 +144,12 @@ def test_a_served_sqlite_file_is_not_restored_into(
         assert "stop it" in done.stderr
         assert places(config) == ["After", "Before"]
     else:
-        # Its processes pause for the moment of it.
+        # The serving processes pause during the restore.
         assert done.returncode == 0, done.stderr
         assert places(config) == ["Before"]
 
 
-def test_a_second_server_on_one_sqlite_file_is_refused(
+def test_second_server_on_one_sqlite_file_is_rejected(
     environ: dict[str, str], config: Config, serve: Callable[..., AbstractContextManager[Server]]
 ) -> None:
     if config.dialect != "sqlite":
@@ -162,7 +160,7 @@ def test_a_second_server_on_one_sqlite_file_is_refused(
     assert "Another Stocky" in other.stderr
 
 
-def test_everything_is_copied_to_the_other_kind_and_back(
+def test_copy_to_the_other_dialect_and_back_is_lossless(
     environ: dict[str, str], config: Config, dialect: str, databases: TestDatabases, tmp_path: Path
 ) -> None:
     assert stocky(environ, "demo-data", "--items", "50", "--events", "500").returncode == 0
@@ -187,13 +185,13 @@ def test_everything_is_copied_to_the_other_kind_and_back(
             assert stocky(each, "backup", "-o", str(file)).returncode == 0
             text = gzip.decompress(file.read_bytes()).decode()
             dumps.append([line for line in text.splitlines() if not line.startswith(NOT_COPIED)])
-        # The last line has a checksum of all above it, also of the time; and of each table, which has to be the same.
+        # The last line has a checksum of everything above, including the time, and one per table, which must be equal.
         one, other = (json.loads(dump.pop().removeprefix("-- complete: ")) for dump in dumps)
         assert dumps[0] == dumps[1]
         assert one["tables"] == other["tables"]
 
 
-def test_a_copy_of_what_is_served_says_that_it_is_of_one_moment(
+def test_copy_of_served_database_reports_its_snapshot(
     config: Config,
     dialect: str,
     databases: TestDatabases,
@@ -209,7 +207,7 @@ def test_a_copy_of_what_is_served_says_that_it_is_of_one_moment(
     assert ("A Stocky serves the source" in done.stderr) == (config.dialect == "sqlite")
 
 
-async def test_what_was_recorded_while_it_was_copied_is_told(
+async def test_events_recorded_during_copy_are_reported(
     environ: dict[str, str],
     config: Config,
     dialect: str,
@@ -236,9 +234,7 @@ async def test_what_was_recorded_while_it_was_copied_is_told(
 
 
 @pytest.mark.parametrize(("wrong", "argument"), [(0, "SOURCE_URL"), (1, "TARGET_URL")])
-def test_an_address_that_is_none_is_named_as_the_argument_it_is(
-    wrong: int, argument: str, environ: dict[str, str], config: Config
-) -> None:
+def test_invalid_address_argument_is_named(wrong: int, argument: str, environ: dict[str, str], config: Config) -> None:
     addresses = [config.database_url] * 2
     addresses[wrong] = "mysql://nowhere"
     done = stocky(environ, "copy", *addresses)
@@ -247,13 +243,13 @@ def test_an_address_that_is_none_is_named_as_the_argument_it_is(
     assert "STOCKY_DATABASE_URL" not in done.stderr
 
 
-def test_a_copy_onto_itself_is_refused(environ: dict[str, str], config: Config) -> None:
+def test_copy_onto_itself_is_rejected(environ: dict[str, str], config: Config) -> None:
     done = stocky(environ, "copy", config.database_url, config.database_url)
     assert done.returncode == 1
     assert "same" in done.stderr
 
 
-def test_the_help_of_each_command_reads_well() -> None:
+def test_help_of_each_command_is_complete() -> None:
     for command in ("backup", "verify", "restore", "copy"):
         done = stocky(environment({}), command, "--help")
         assert done.returncode == 0

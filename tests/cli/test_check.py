@@ -1,4 +1,4 @@
-"""`stocky check` says what it checked of a database that is whole, and finds each way in which one is not."""
+"""`stocky check` reports what it checked of a sound database, and finds each kind of fault."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def busy(admin: AsyncClient) -> None:
 
 
 @pytest.mark.usefixtures("busy")
-async def test_a_whole_database_is_passed_with_what_was_checked(environ: dict[str, str]) -> None:
+async def test_sound_database_passes_with_counts(environ: dict[str, str]) -> None:
     answer = stocky(environ, "check")
     assert (answer.returncode, answer.stderr) == (0, "")
     assert re.fullmatch(r"No faults in \d\d tables with \d+ rows, 8 stock events\n", answer.stdout), answer.stdout
@@ -101,7 +101,7 @@ async def test_a_fault_is_found(kind: str, config: Config) -> None:
 
 
 @pytest.mark.usefixtures("busy")
-async def test_every_fault_is_listed_and_the_status_is_1(environ: dict[str, str], config: Config) -> None:
+async def test_every_fault_is_listed_with_status_1(environ: dict[str, str], config: Config) -> None:
     for statements, _, _ in FAULTS.values():
         await asyncio.to_thread(falsify, config, *statements)
     answer = stocky(environ, "check")

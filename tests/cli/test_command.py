@@ -1,4 +1,4 @@
-"""The command tells in one line what went wrong, and by its exit status whether anything did."""
+"""The command reports a failure in one line, and by its exit status."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SECRET = "s3cret-word"
 def test_help_lists_every_command_with_its_purpose() -> None:
     answer = stocky({}, "--help")
     assert answer.returncode == 0
-    for line in ("serve     ", "run the service", "migrate   ", "check     ", "bring the database to the schema"):
+    for line in ("serve     ", "run the service", "migrate   ", "check     ", "migrate the database to the schema"):
         assert line in answer.stdout
     assert stocky({}, "--version").stdout == f"stocky {__version__}\n"
 
@@ -26,10 +26,10 @@ def test_wrong_usage_is_status_2() -> None:
         answer = stocky({}, *arguments)
         assert answer.returncode == 2, arguments
         assert "usage: stocky" in answer.stderr
-    assert "--force goes with --rollback" in stocky({}, "migrate", "--force").stderr
+    assert "--force is only allowed with --rollback" in stocky({}, "migrate", "--force").stderr
 
 
-def test_every_wrong_setting_is_told_at_once() -> None:
+def test_all_invalid_settings_are_reported_together() -> None:
     wrong = {"STOCKY_PORT": "many", "STOCKY_LOG_FORMAT": "xml", "STOCKY_DATABASE_URL": "mysql://x/y"}
     for command in ("serve", "migrate", "check"):
         answer = stocky(wrong, command)
@@ -42,23 +42,23 @@ def test_every_wrong_setting_is_told_at_once() -> None:
         ]
 
 
-def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
+def test_taken_port_is_reported_in_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         answer = stocky({"STOCKY_DATA_DIR": str(tmp_path), "STOCKY_PORT": str(port)}, "serve")
     assert answer.returncode == 1
     assert answer.stderr.count("\n") == 1
-    assert f"127.0.0.1 port {port} cannot be listened on: Address already in use" in answer.stderr
+    assert f"Cannot listen on 127.0.0.1 port {port}: Address already in use" in answer.stderr
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_missing_file_is_named(tmp_path: Path) -> None:
     for command in ("verify", "restore"):
         answer = stocky({"STOCKY_DATA_DIR": str(tmp_path)}, command, str(tmp_path / "none.sql.gz"))
         assert answer.returncode == 1
         assert answer.stderr == f"stocky: {tmp_path / 'none.sql.gz'}: No such file or directory\n"
 
 
-def test_a_database_that_is_away_is_one_line(tmp_path: Path) -> None:
+def test_unreachable_database_is_reported_in_one_line(tmp_path: Path) -> None:
     settings = {"STOCKY_DATA_DIR": str(tmp_path), "STOCKY_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
     for arguments in (["serve", "--port", "0"], ["migrate"], ["check"]):
         answer = stocky(settings, *arguments)
@@ -74,7 +74,7 @@ def test_a_database_that_is_away_is_one_line(tmp_path: Path) -> None:
     [
         (
             {"DATABASE_URL": f"postgresql://nobody:{SECRET}@host.invalid/stock"},
-            ("host.invalid:5432/stock: the name of the host is not known", "Check DATABASE_URL"),
+            ("host.invalid:5432/stock: the host name cannot be resolved", "Check DATABASE_URL"),
         ),
         (
             {"STOCKY_DATABASE_URL": f"postgresql://nobody:{SECRET}@localhost:1/stock"},
@@ -86,7 +86,7 @@ def test_a_database_that_is_away_is_one_line(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_an_address_that_leads_nowhere_is_named_with_the_cause_and_the_setting(
+def test_unreachable_address_is_reported_with_cause_and_setting(
     tmp_path: Path, settings: dict[str, str], told: tuple[str, ...]
 ) -> None:
     dump = tmp_path / "any.sql.gz"
@@ -100,7 +100,7 @@ def test_an_address_that_leads_nowhere_is_named_with_the_cause_and_the_setting(
         assert SECRET not in answer.stderr
 
 
-def test_a_file_that_is_no_database_is_one_line(tmp_path: Path) -> None:
+def test_file_that_is_not_a_database_is_reported_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "stocky.db").write_bytes(b"This is not a database. " * 1000)
     for arguments in (["serve", "--port", "0"], ["migrate"], ["migrate", "--list"], ["check"]):
         answer = stocky({"STOCKY_DATA_DIR": str(tmp_path)}, *arguments)
@@ -109,7 +109,7 @@ def test_a_file_that_is_no_database_is_one_line(tmp_path: Path) -> None:
         assert "file is not a database" in answer.stderr
 
 
-def test_looking_does_not_make_a_database(tmp_path: Path) -> None:
+def test_read_only_commands_create_no_database(tmp_path: Path) -> None:
     for arguments in (["migrate", "--check"], ["migrate", "--list"], ["check"]):
         answer = stocky({"STOCKY_DATA_DIR": str(tmp_path)}, *arguments)
         assert answer.returncode == 1

@@ -1,4 +1,4 @@
-"""File systems without hard links, renameat2 or flock: the kernel refuses the calls, and everything works all the same.
+"""File systems without hard links, renameat2 or flock: the kernel refuses the calls, and everything still works.
 
 A directory that cannot be synced is tried by hand only, since the filter cannot tell a directory from a file.
 """
@@ -24,12 +24,12 @@ WITHOUT = "link,renameat2,flock"
 
 
 def refused(calls: str) -> list[str]:
-    """What runs `stocky` under a kernel that refuses these calls."""
+    """The command that runs `stocky` with these calls refused by the kernel."""
     return [sys.executable, "-m", "tests.cli.refusing", calls, sys.executable, "-m", "stocky"]
 
 
 def run_refused(calls: str, environ: dict[str, str], cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """`stocky …` under such a kernel, run to its end."""
+    """Runs `stocky …` with refused calls to its end."""
     return subprocess.run(
         [*refused(calls), *arguments],
         cwd=cwd,
@@ -48,7 +48,9 @@ def _filtered() -> None:
         pytest.skip("this kernel has no seccomp filter")
 
 
-def test_it_serves_backs_up_and_is_served_once(environ: dict[str, str], keys: dict[str, str], tmp_path: Path) -> None:
+def test_service_and_backup_work_and_second_server_is_rejected(
+    environ: dict[str, str], keys: dict[str, str], tmp_path: Path
+) -> None:
     environ = {name: value for name, value in environ.items() if name != "STOCKY_SECRET_KEY"}
     with serve(environ, tmp_path, command=refused(WITHOUT)) as server:
         assert (tmp_path / "secret-key").stat().st_mode & 0o777 == 0o600
@@ -63,14 +65,14 @@ def test_it_serves_backs_up_and_is_served_once(environ: dict[str, str], keys: di
     assert sorted(each.name for each in (tmp_path / "backups").iterdir()) == [backup.name, f"{backup.name}.json"]
 
 
-def test_a_file_system_without_any_lock_is_told(environ: dict[str, str], tmp_path: Path) -> None:
+def test_file_system_without_locks_is_reported(environ: dict[str, str], tmp_path: Path) -> None:
     answer = run_refused("flock,fcntl_locks", environ, tmp_path, "serve", "--port", "0")
     assert answer.returncode == 1
     assert answer.stderr.count("\n") == 1, answer.stderr
-    assert "has no file locks, without which SQLite cannot work" in answer.stderr
+    assert "has no file locks, which SQLite needs" in answer.stderr
 
 
-def test_a_directory_that_cannot_be_synced_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unsupported_directory_sync_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(descriptor: int) -> None:
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
 
@@ -85,7 +87,7 @@ def test_a_directory_that_cannot_be_synced_is_no_failure(tmp_path: Path, monkeyp
         disk.sync_directory(tmp_path)
 
 
-def test_the_type_of_a_mount_is_found(tmp_path: Path) -> None:
+def test_mount_type_is_detected(tmp_path: Path) -> None:
     assert disk.network_mount(tmp_path) is None
     assert disk.network_mount(tmp_path / "not there" / "yet") is None
     assert disk.mount_type(Path("/proc/self")) == "proc"

@@ -1,4 +1,4 @@
-"""Where `stocky serve` listens: on IPv4 and IPv6, or on a unix socket; and how the image asks whether it is ready."""
+"""`stocky serve` listens on IPv4 and IPv6, or on a unix socket; and the image's health check."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ HEALTHCHECK = ROOT / "container" / "healthcheck"
 
 
 @pytest.mark.parametrize("host", ["::", "[::]", "*"])
-def test_every_address_is_one_of_ipv4_and_ipv6(environ: dict[str, str], tmp_path: Path, host: str) -> None:
+def test_wildcard_listens_on_ipv4_and_ipv6(environ: dict[str, str], tmp_path: Path, host: str) -> None:
     with serve(environ | {"STOCKY_HOST": host}, tmp_path) as server:
         port = server.url.rpartition(":")[2]
         for address in ("127.0.0.1", "[::1]"):
             assert httpx.get(f"http://{address}:{port}/health/live").status_code == 200
 
 
-def test_brackets_around_an_address_are_no_matter(environ: dict[str, str]) -> None:
+def test_brackets_around_address_are_ignored(environ: dict[str, str]) -> None:
     assert load(environ | {"STOCKY_HOST": "[::1]"}).host == "::1"
 
 
 @contextmanager
 def on_a_socket(environ: dict[str, str], path: Path) -> Iterator[subprocess.Popen[str]]:
-    """A `stocky serve` that says that it is ready on that path."""
+    """A `stocky serve` that logs that it is ready on that path."""
     process = subprocess.Popen(
         [sys.executable, "-m", "stocky", "serve"],
         env=environment(environ | {"STOCKY_UDS": str(path)}),
@@ -60,7 +60,7 @@ def _ask(path: Path, headers: dict[str, str] | None = None) -> httpx.Response:
         return client.get("http://stocky.test/health/ready")
 
 
-def test_a_unix_socket_serves_and_goes_with_its_server(environ: dict[str, str], tmp_path: Path) -> None:
+def test_unix_socket_is_removed_with_its_server(environ: dict[str, str], tmp_path: Path) -> None:
     path = tmp_path / "stocky.sock"
     with on_a_socket(environ, path) as process:
         assert stat.S_IMODE(path.stat().st_mode) == 0o660
@@ -79,7 +79,7 @@ def test_a_unix_socket_serves_and_goes_with_its_server(environ: dict[str, str], 
     assert not path.exists()
 
 
-def test_the_socket_of_a_killed_server_is_replaced(environ: dict[str, str], tmp_path: Path) -> None:
+def test_socket_of_killed_server_is_replaced(environ: dict[str, str], tmp_path: Path) -> None:
     path = tmp_path / "stocky.sock"
     with on_a_socket(environ, path) as process:
         process.kill()
@@ -90,12 +90,12 @@ def test_the_socket_of_a_killed_server_is_replaced(environ: dict[str, str], tmp_
     assert not path.exists()
 
 
-def test_a_file_that_is_no_socket_is_left_alone(environ: dict[str, str], tmp_path: Path) -> None:
+def test_file_that_is_not_a_socket_is_not_removed(environ: dict[str, str], tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("mine")
     answer = stocky(environ | {"STOCKY_UDS": str(path)}, "serve")
     assert answer.returncode == 1
-    assert "which is no socket" in answer.stderr
+    assert "is not a socket" in answer.stderr
     assert path.read_text() == "mine"
 
 
@@ -107,7 +107,7 @@ def _is_ready(settings: dict[str, str]) -> bool:
     return asked.returncode == 0
 
 
-def test_the_images_health_check_asks_stocky_and_no_proxy(environ: dict[str, str], tmp_path: Path) -> None:
+def test_health_check_of_image_ignores_proxies(environ: dict[str, str], tmp_path: Path) -> None:
     with serve(environ, tmp_path) as server:
         port = server.url.rpartition(":")[2]
         assert _is_ready({"STOCKY_PORT": port})
@@ -116,14 +116,14 @@ def test_the_images_health_check_asks_stocky_and_no_proxy(environ: dict[str, str
     assert not _is_ready({"STOCKY_PORT": port})
 
 
-def test_a_stocky_that_is_not_ready_is_not_healthy() -> None:
+def test_health_check_fails_when_not_ready() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = str(listener.getsockname()[1])
         asked = subprocess.Popen(["/bin/bash", HEALTHCHECK], env={"STOCKY_PORT": port})
         connection, _ = listener.accept()
         with connection:
             request = b""
-            # bash may send it line by line, and must not be writing any more when the connection closes.
+            # bash may send it line by line, and must have finished writing when the connection closes.
             while not request.endswith(b"\r\n\r\n"):
                 received = connection.recv(100)
                 assert received
@@ -133,7 +133,7 @@ def test_a_stocky_that_is_not_ready_is_not_healthy() -> None:
         assert asked.wait(10) == 1
 
 
-def test_the_image_runs_that_check() -> None:
+def test_image_uses_the_health_check() -> None:
     image = (ROOT / "Dockerfile").read_text("utf-8")
     assert 'CMD ["/bin/bash", "/opt/stocky/healthcheck"]' in image
     assert "COPY container/healthcheck /opt/stocky/healthcheck" in image

@@ -1,4 +1,4 @@
-"""The database file is lost: nothing is acknowledged into nothing, and no start makes an empty one in its place."""
+"""A lost database file: nothing more is acknowledged, and no start creates an empty one in its place."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def scan(server: Server, key: str, event_id: str) -> httpx.Response:
 
 
 def set_up(server: Server, key: str) -> None:
-    """A shelf, and the scanner that books to it."""
+    """A location, and the scanner that books to it."""
     headers = {"X-API-Key": key}
     place = httpx.post(f"{server.api}/locations/", headers=headers, json={"name": "A", "storage_type": "pantry"})
     state = {"mode": "add", "location_id": place.json()["id"]}
@@ -47,7 +47,7 @@ def events_in(file: Path) -> set[str]:
 
 
 def rescued(directory: Path, server: Server) -> Path:
-    """The file that the open database was written to, once the log says that it is whole."""
+    """The file that the open database was rescued to, once the log reports it."""
     deadline = time.monotonic() + SECONDS
     while "All data recorded until then is in" not in server.log:
         assert time.monotonic() < deadline, server.log
@@ -76,7 +76,7 @@ def _delete_the_log(database: Path) -> None:
 
 
 @pytest.mark.parametrize("lose", [_delete, _replace, _move, _delete_the_log])
-def test_after_the_file_is_lost_nothing_is_acknowledged_and_what_was_is_written_out(
+def test_after_file_loss_nothing_is_acknowledged_and_data_is_rescued(
     serve: Serve, environ: dict[str, str], keys: dict[str, str], tmp_path: Path, lose: Callable[[Path], None]
 ) -> None:
     database, key = tmp_path / "stocky.db", keys["admin"]
@@ -102,7 +102,7 @@ def test_after_the_file_is_lost_nothing_is_acknowledged_and_what_was_is_written_
     assert str(file) in server.log
     assert "Traceback" not in server.log
     assert events_in(file) == acknowledged
-    # As the log says.
+    # The steps in the log.
     for suffix in ("", "-wal", "-shm"):
         database.with_name(f"{database.name}{suffix}").unlink(missing_ok=True)
     shutil.move(file, database)
@@ -113,11 +113,11 @@ def test_after_the_file_is_lost_nothing_is_acknowledged_and_what_was_is_written_
     assert events_in(database) == acknowledged
 
 
-def test_what_cannot_be_written_out_is_told_with_the_commands_that_save_it(
+def test_failed_rescue_is_logged_with_manual_commands(
     serve: Serve, environ: dict[str, str], keys: dict[str, str], tmp_path: Path
 ) -> None:
     database, saved = tmp_path / "stocky.db", tmp_path / "saved.db"
-    # A file where the directory should be: nothing can be written there, by no user.
+    # A file in place of the directory: no user can write there.
     (tmp_path / "backups").write_text("in the way")
     with serve() as server:
         set_up(server, keys["admin"])
@@ -136,10 +136,10 @@ def test_what_cannot_be_written_out_is_told_with_the_commands_that_save_it(
     assert events_in(saved) == {"event-0"}
 
 
-def test_a_start_without_the_database_of_before_is_refused_until_a_new_one_is_meant(tmp_path: Path) -> None:
+def test_start_with_lost_database_is_rejected_without_new_database_option(tmp_path: Path) -> None:
     environ = {"STOCKY_DATA_DIR": str(tmp_path)}
     assert stocky(environ, "migrate").returncode == 0
-    # Made by the first start; whoever never had it has lost nothing that can be seen.
+    # Created by the first start; without it there is no sign of a loss.
     (tmp_path / "secret-key").write_text("k" * 64)
     (tmp_path / "stocky.db").unlink()
     for arguments in (["migrate"], ["serve", "--port", "0"], ["check"], ["backup"], ["migrate", "--repair"], CREATE):
@@ -155,10 +155,10 @@ def test_a_start_without_the_database_of_before_is_refused_until_a_new_one_is_me
 
 
 @pytest.mark.parametrize("sign", ["backups/stocky_backup_20260101_000000.sql.gz", "stocky.db-wal"])
-def test_backups_and_a_log_are_signs_of_a_lost_database(tmp_path: Path, sign: str) -> None:
+def test_backups_and_wal_are_signs_of_a_lost_database(tmp_path: Path, sign: str) -> None:
     (tmp_path / sign).parent.mkdir(exist_ok=True)
     (tmp_path / sign).write_bytes(b"something")
-    # An empty file is no database either.
+    # An empty file is not a database either.
     (tmp_path / "stocky.db").touch()
     environ = {"STOCKY_DATA_DIR": str(tmp_path)}
     answer = stocky(environ, "migrate")
@@ -168,7 +168,7 @@ def test_backups_and_a_log_are_signs_of_a_lost_database(tmp_path: Path, sign: st
     assert stocky(environ | {"STOCKY_NEW_DATABASE": "true"}, "migrate").returncode == 0
 
 
-def test_a_restore_needs_no_word_for_a_new_database(serve: Serve, environ: dict[str, str], tmp_path: Path) -> None:
+def test_restore_needs_no_new_database_option(serve: Serve, environ: dict[str, str], tmp_path: Path) -> None:
     dump = tmp_path / "all.sql.gz"
     assert stocky(environ, "backup", "-o", str(dump)).returncode == 0
     (tmp_path / "stocky.db").unlink()
@@ -178,9 +178,7 @@ def test_a_restore_needs_no_word_for_a_new_database(serve: Serve, environ: dict[
         assert server.stop() == 0
 
 
-def test_a_first_start_that_ended_after_the_database_was_made_goes_on(
-    empty_environ: dict[str, str], tmp_path: Path
-) -> None:
+def test_interrupted_first_start_can_be_repeated(empty_environ: dict[str, str], tmp_path: Path) -> None:
     environ = {name: value for name, value in empty_environ.items() if name != "STOCKY_SECRET_KEY"}
     for _ in range(2):
         assert stocky(environ, "migrate").returncode == 0

@@ -1,4 +1,4 @@
-"""`stocky migrate` goes forward, shows where it is, and goes back only when no rows are lost."""
+"""`stocky migrate` migrates, lists migrations, and rolls back only when no rows are lost."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.serving import Server
 from tests.serving import serve as serving
 
 
-def test_forward_back_and_forward_again(empty_environ: dict[str, str]) -> None:
+def test_migrate_rollback_and_migrate_again(empty_environ: dict[str, str]) -> None:
     stocky(empty_environ, "migrate")
     assert stocky(empty_environ, "migrate").stdout == "The schema is current\n"
     assert stocky(empty_environ, "migrate", "--check").returncode == 0
@@ -48,7 +48,7 @@ def test_forward_back_and_forward_again(empty_environ: dict[str, str]) -> None:
     assert stocky(empty_environ, "check").returncode == 0
 
 
-def test_a_new_sqlite_file_is_read_by_nobody_else(empty_environ: dict[str, str]) -> None:
+def test_new_sqlite_file_is_readable_by_owner_only(empty_environ: dict[str, str]) -> None:
     url = empty_environ["STOCKY_DATABASE_URL"]
     if not url.startswith("sqlite"):
         pytest.skip("Postgres has no file")
@@ -56,7 +56,7 @@ def test_a_new_sqlite_file_is_read_by_nobody_else(empty_environ: dict[str, str])
     assert Path(url.removeprefix("sqlite:///")).stat().st_mode & 0o777 == 0o600
 
 
-def test_rows_are_only_dropped_by_force(environ: dict[str, str]) -> None:
+def test_rows_are_dropped_only_with_force(environ: dict[str, str]) -> None:
     refused = stocky(environ, "migrate", "--rollback", "0001")
     assert refused.returncode == 1
     assert "user_account" in refused.stderr
@@ -66,7 +66,7 @@ def test_rows_are_only_dropped_by_force(environ: dict[str, str]) -> None:
     assert stocky(environ, "migrate", "--check").returncode == 1
 
 
-def test_an_unknown_migration_is_one_line(environ: dict[str, str]) -> None:
+def test_unknown_migration_is_reported_in_one_line(environ: dict[str, str]) -> None:
     answer = stocky(environ, "migrate", "--rollback", "9999")
     assert answer.returncode == 1
     assert answer.stderr == "stocky: There is no migration 9999; 'stocky migrate --list' shows them\n"
@@ -81,7 +81,7 @@ def applied(config: Config) -> int:
 
 
 @pytest.mark.parametrize("version", [OLDEST, 8, 12, schema_version("sqlite") - 1])
-def test_a_database_with_rows_is_backed_up_before_it_is_migrated(version: int, empty_environ: dict[str, str]) -> None:
+def test_database_with_rows_is_backed_up_before_migration(version: int, empty_environ: dict[str, str]) -> None:
     config = load(empty_environ)
     make_old(config, version)
     migrated = migrating.migrate(config, unreported)
@@ -94,17 +94,15 @@ def test_a_database_with_rows_is_backed_up_before_it_is_migrated(version: int, e
     assert migrating.migrate(config, unreported) == migrating.Migrated([])
 
 
-def test_a_start_names_the_backup_that_it_made_before_it_migrated(
-    empty_environ: dict[str, str], tmp_path: Path
-) -> None:
+def test_start_logs_the_backup_before_migration(empty_environ: dict[str, str], tmp_path: Path) -> None:
     config = load(empty_environ)
     make_old(config, schema_version(config.dialect) - 1)
     with serving(empty_environ, tmp_path) as server:
         (stored,) = Store(config.backup_dir).list_backups()
-        assert f"Backed up to {stored.filename} before migrating, and restored it on trial" in server.log
+        assert f"Backed up to {stored.filename} before migrating, and test-restored it" in server.log
 
 
-def test_what_cannot_be_backed_up_is_not_migrated_until_it_is_said(empty_environ: dict[str, str]) -> None:
+def test_migration_without_backup_needs_no_backup_option(empty_environ: dict[str, str]) -> None:
     config = load(empty_environ)
     make_old(config, 8)
     schema.falsify(config, "UPDATE sku SET quantity_milli = 9999")
@@ -121,10 +119,10 @@ def test_what_cannot_be_backed_up_is_not_migrated_until_it_is_said(empty_environ
     assert (len(told["applied"]), told["backup"]) == (schema_version(config.dialect) - 8, None)
 
 
-def test_a_failing_start_does_not_fill_the_disk_with_backups(empty_environ: dict[str, str]) -> None:
+def test_repeated_failed_starts_keep_few_backups(empty_environ: dict[str, str]) -> None:
     config = load(empty_environ)
     make_old(config, 8)
-    # The migration makes an index of this name.
+    # The migration creates an index of this name.
     schema.run(config, "CREATE TABLE document_by_item (id INTEGER)")
     for _ in range(migrating.MAX_BACKUPS + 2):
         with pytest.raises(Unavailable, match="0009"):
@@ -132,7 +130,7 @@ def test_a_failing_start_does_not_fill_the_disk_with_backups(empty_environ: dict
     assert len(Store(config.backup_dir).list_backups()) == migrating.MAX_BACKUPS
 
 
-def test_nothing_is_taken_back_while_a_server_serves(
+def test_rollback_is_rejected_while_serving(
     environ: dict[str, str], serve: Callable[..., AbstractContextManager[Server]]
 ) -> None:
     config = load(environ)
@@ -140,7 +138,7 @@ def test_nothing_is_taken_back_while_a_server_serves(
     with serve() as server:
         refused = stocky(environ, "migrate", "--rollback", f"{count:04}")
         assert refused.returncode == 1
-        assert refused.stderr == "stocky: A Stocky serves this database; stop it before you take a migration back\n"
+        assert refused.stderr == "stocky: A Stocky serves this database; stop it before you roll back a migration\n"
         assert httpx.get(f"{server.url}/health/ready").status_code == 200
     assert applied(config) == count
     back = stocky(environ, "migrate", "--rollback", f"{count:04}", "--json")
@@ -169,7 +167,7 @@ def test_a_user_without_a_name_can_migrate(empty_environ: dict[str, str]) -> Non
 
 
 @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
-def test_a_postgres_database_in_another_encoding_is_refused_with_the_line_that_makes_one(
+def test_other_encoding_is_rejected_with_createdb_command(
     encoding: str, dialect: str, databases: TestDatabases, tmp_path: Path
 ) -> None:
     if dialect == "sqlite":
@@ -180,11 +178,11 @@ def test_a_postgres_database_in_another_encoding_is_refused_with_the_line_that_m
         try:
             other = load(settings(server.url_of("in_another"), tmp_path))
             with pytest.raises(
-                Conflict, match=f"in_another has the encoding {encoding}, and Stocky needs UTF8"
+                Conflict, match=f"in_another has the encoding {encoding}, but Stocky needs UTF8"
             ) as told:
                 migrate(other)
             assert schema.tables(other) == set()
-            line = str(told.value).partition("Make one with: ")[2].partition(" (")[0]
+            line = str(told.value).partition("Create one with: ")[2].partition(" and set")[0]
             assert line == "createdb --encoding=UTF8 --template=template0 in_another_utf8"
             program = shutil.which("createdb")
             if program is None:

@@ -1,4 +1,4 @@
-"""Databases that an older Stocky, or yoyo itself, left half migrated: told of, and repaired without losing a row."""
+"""Databases that an older Stocky, or yoyo, left half migrated are reported, and repaired without losing a row."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LOCK = "INSERT INTO yoyo_lock (locked, ctime, pid) VALUES (1, '2026-01-31 12:00:
 
 
 class Yoyo:
-    """yoyo on its own connection, whose every call commits by itself, as an older Stocky called it."""
+    """yoyo on its own connection, where every call commits, as an older Stocky used it."""
 
     def __init__(self, config: Config, url: str) -> None:
         scheme, _, rest = url.partition("://")
@@ -32,7 +32,7 @@ class Yoyo:
         self.migrations = MigrationList(sorted(yoyo.read_migrations(*folders), key=lambda each: each.id))
 
     def steps(self, number: int, direction: str = "apply") -> None:
-        """The statements of a migration, as a process killed before it recorded them left them."""
+        """Runs the statements of a migration without recording it, like a killed process."""
         self.migrations[number - 1].process_steps(self.backend, direction)
 
     def log(self, number: int, operation: str = "apply") -> None:
@@ -95,7 +95,7 @@ HALF_WAY: list[Callable[[Yoyo], None]] = [
 
 
 def close(old: Yoyo) -> None:
-    """yoyo leaves its ways to read and write times behind in the driver."""
+    """Restores the driver's time formats, which yoyo changes."""
     from stocky.db.sqlite_file import register_time_formats
 
     old.backend.connection.close()
@@ -107,7 +107,7 @@ def data(config: Config) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kill", HALF_WAY, ids=lambda kill: kill.__name__)
-def test_what_a_kill_left_half_way_is_told_repaired_and_migrated(
+def test_incomplete_migration_is_reported_repaired_and_migrated(
     kill: Callable[[Yoyo], None], empty_environ: dict[str, str], environ: dict[str, str]
 ) -> None:
     config = load(empty_environ)
@@ -117,7 +117,7 @@ def test_what_a_kill_left_half_way_is_told_repaired_and_migrated(
     close(old)
     rows, shape = data(config), schema.columns(config)
     with pytest.raises(
-        SchemaNotCurrent, match=r"applied or taken back and not recorded.*; run 'stocky migrate --repair'"
+        SchemaNotCurrent, match=r"applied or rolled back without being recorded.*; run 'stocky migrate --repair'"
     ):
         migrate(config)
     assert (data(config), schema.columns(config)) == (rows, shape)
@@ -132,7 +132,7 @@ def test_what_a_kill_left_half_way_is_told_repaired_and_migrated(
     assert schema.indexes(config) == schema.indexes(load(environ))
 
 
-def test_the_command_repairs_what_it_says(empty_environ: dict[str, str]) -> None:
+def test_repair_command_lists_its_changes(empty_environ: dict[str, str]) -> None:
     config = load(empty_environ)
     make_old(config, VERSION)
     old = Yoyo(config, empty_environ["STOCKY_DATABASE_URL"])
@@ -144,7 +144,7 @@ def test_the_command_repairs_what_it_says(empty_environ: dict[str, str]) -> None
 
 
 @pytest.mark.parametrize("version", [0, VERSION])
-def test_a_lock_row_of_a_killed_yoyo_stops_nothing(version: int, empty_environ: dict[str, str]) -> None:
+def test_lock_row_of_killed_yoyo_is_ignored(version: int, empty_environ: dict[str, str]) -> None:
     config = load(empty_environ)
     if version:
         make_old(config, version)
@@ -155,7 +155,7 @@ def test_a_lock_row_of_a_killed_yoyo_stops_nothing(version: int, empty_environ: 
     assert schema.run(config, "SELECT count(*) FROM yoyo_lock") == [(0,)]
 
 
-def test_checksums_that_are_missing_are_kept_at_the_next_start_and_by_a_repair(environ: dict[str, str]) -> None:
+def test_missing_checksums_are_stored_by_start_and_repair(environ: dict[str, str]) -> None:
     config = load(environ)
     count = "SELECT count(*) FROM migration_checksum"
     everything = schema.run(config, count)
@@ -166,40 +166,40 @@ def test_checksums_that_are_missing_are_kept_at_the_next_start_and_by_a_repair(e
         assert schema.run(config, count) == everything
 
 
-def test_a_sound_database_is_left_as_it_is(environ: dict[str, str]) -> None:
+def test_repair_does_not_change_sound_database(environ: dict[str, str]) -> None:
     config = load(environ)
-    # What others made in it does not count.
+    # Objects of other programs are ignored.
     schema.run(config, "CREATE TABLE of_others (id INTEGER)")
     schema.run(config, "CREATE INDEX of_others_too ON item (description)")
     rows = schema.contents(config)
     assert repair(config) == Repair()
-    assert stocky(environ, "migrate", "--repair").stdout == "Nothing needed repair: the records agree with the tables\n"
+    assert stocky(environ, "migrate", "--repair").stdout == "Nothing to repair: the records match the tables\n"
     assert schema.contents(config) == rows
 
 
-def test_a_schema_of_no_version_is_refused_by_name_and_left_as_it_is(environ: dict[str, str]) -> None:
+def test_schema_of_no_version_is_rejected_unchanged(environ: dict[str, str]) -> None:
     config = load(environ)
     newest = list_migrations(config)[-1].id
     schema.run(config, "ALTER TABLE box RENAME TO crate")
     schema.run(config, f"DELETE FROM _yoyo_migration WHERE migration_id = '{newest}' RETURNING migration_id")
     shape, applied = schema.columns(config), list_migrations(config)
-    with pytest.raises(Conflict, match=r"that of no version of Stocky: .*table box is missing.*Nothing was changed"):
+    with pytest.raises(Conflict, match=r"matches no version of Stocky: .*table box is missing.*Nothing was changed"):
         repair(config)
     assert (schema.columns(config), list_migrations(config)) == (shape, applied)
 
 
-def test_a_repair_without_a_database_makes_none(dialect: str, empty_environ: dict[str, str]) -> None:
+def test_repair_creates_no_database(dialect: str, empty_environ: dict[str, str]) -> None:
     if dialect != "sqlite":
         pytest.skip("On Postgres there is always a database")
-    with pytest.raises(Unavailable, match="There is no database"):
+    with pytest.raises(Unavailable, match="No database at"):
         repair(load(empty_environ))
     assert not load(empty_environ).sqlite_path.exists()
 
 
-def test_a_migration_that_fails_leaves_everything_as_it_was(empty_environ: dict[str, str]) -> None:
+def test_failed_migration_changes_nothing(empty_environ: dict[str, str]) -> None:
     config = load(empty_environ)
     make_old(config, VERSION)
-    # The one after the next makes a table of this name; the next has succeeded by then.
+    # The second pending migration creates a table of this name; the first has succeeded by then.
     schema.run(config, "CREATE TABLE document (id INTEGER)")
     rows, shape, applied = data(config), schema.columns(config), list_migrations(config)
     with pytest.raises(Unavailable, match=r"0009\.documents failed, and nothing was changed: .*already exists"):

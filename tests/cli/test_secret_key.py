@@ -1,4 +1,4 @@
-"""The kept secret key: made by the first start and no earlier, and refused when something has happened to it."""
+"""The stored secret key: created by the first start and not earlier, and rejected when it is damaged."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from stocky import disk
 from stocky.config import ConfigError, load, with_secret_key
-from stocky.secret_key import make_kept_key
+from stocky.secret_key import make_stored_key
 from tests.cli.running import stocky
 
 
@@ -18,24 +18,24 @@ from tests.cli.running import stocky
     ("content", "words"),
     [(b"", "is empty"), (b" \n", "is empty"), (b"short\n", "has 5 characters"), (b"\xff" * 64, "is not text")],
 )
-def test_a_kept_key_that_is_no_key_is_refused_by_name(tmp_path: Path, content: bytes, words: str) -> None:
+def test_invalid_stored_key_is_rejected_by_name(tmp_path: Path, content: bytes, words: str) -> None:
     (tmp_path / "secret-key").write_bytes(content)
     for arguments in (["serve", "--port", "0"], ["migrate"], ["check"]):
         answer = stocky({"STOCKY_DATA_DIR": str(tmp_path)}, *arguments)
         assert answer.returncode == 1
         assert answer.stderr.count("\n") == 1, answer.stderr
         assert f"stocky: STOCKY_DATA_DIR: the secret key {tmp_path / 'secret-key'} {words}" in answer.stderr
-        assert "delete it and a new key is made" in answer.stderr
+        assert "delete it: a new key is then made" in answer.stderr
     assert (tmp_path / "secret-key").read_bytes() == content
 
 
-def test_a_key_that_is_set_goes_before_one_that_is_kept(tmp_path: Path) -> None:
+def test_configured_key_takes_precedence_over_stored_key(tmp_path: Path) -> None:
     (tmp_path / "secret-key").touch()
     assert load({"STOCKY_DATA_DIR": str(tmp_path), "STOCKY_SECRET_KEY": "k" * 32}).secret_key == "k" * 32
 
 
 @pytest.mark.parametrize("name", ["STOCKY_SECRET_KEY", "STOCKY_DATABASE_URL", "STOCKY_S3_SECRET_ACCESS_KEY"])
-def test_an_empty_file_of_a_setting_is_named(tmp_path: Path, name: str) -> None:
+def test_empty_settings_file_is_named(tmp_path: Path, name: str) -> None:
     file = tmp_path / "secret"
     file.write_text("\n")
     with pytest.raises(ConfigError) as refused:
@@ -43,7 +43,7 @@ def test_an_empty_file_of_a_setting_is_named(tmp_path: Path, name: str) -> None:
     assert refused.value.problems == [f"{name}_FILE: {file} is empty"]
 
 
-def test_only_what_signs_tokens_makes_a_key(tmp_path: Path) -> None:
+def test_loading_settings_creates_no_key(tmp_path: Path) -> None:
     environ = {"STOCKY_DATA_DIR": str(tmp_path / "data")}
     config = load(environ)
     assert config.secret_key == ""
@@ -57,18 +57,18 @@ def test_only_what_signs_tokens_makes_a_key(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("has_renameat2", [True, False])
-def test_a_file_system_without_hard_links_has_a_key_and_keeps_the_first(
+def test_first_key_is_used_on_file_system_without_hard_links(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_renameat2: bool
 ) -> None:
     def refuse(*arguments: object) -> None:
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
-    # As exFAT does. That the kernel itself refuses is tried in test_file_systems.
+    # As on exFAT; test_file_systems tests it with a kernel that refuses.
     monkeypatch.setattr(os, "link", refuse)
     if not has_renameat2:
         monkeypatch.setattr(disk, "_renameat2", lambda: None)
-    key = make_kept_key(tmp_path)
-    assert make_kept_key(tmp_path) == key
+    key = make_stored_key(tmp_path)
+    assert make_stored_key(tmp_path) == key
     (tmp_path / "another").write_text("another")
     with pytest.raises(FileExistsError):
         disk.move_new(tmp_path / "another", tmp_path / "secret-key")

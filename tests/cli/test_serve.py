@@ -1,4 +1,4 @@
-"""A real `stocky serve`: it is ready soon, ends cleanly while it is busy, and says what is wrong in one line."""
+"""A real `stocky serve`: it starts fast, stops cleanly under load, and reports failures in one line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.serving import Server, serve
 Serve = Callable[..., AbstractContextManager[Server]]
 
 
-def test_it_migrates_an_empty_database_and_tells_how_to_make_an_admin(
+def test_start_migrates_empty_database_and_suggests_create_admin(
     empty_environ: dict[str, str], tmp_path: pytest.TempPathFactory
 ) -> None:
     with serve(empty_environ, tmp_path) as server:  # type: ignore[arg-type]
@@ -32,14 +32,14 @@ def test_it_migrates_an_empty_database_and_tells_how_to_make_an_admin(
     assert "Traceback" not in server.log
 
 
-def test_without_migrating_it_refuses_an_empty_database(empty_environ: dict[str, str]) -> None:
+def test_start_without_migration_rejects_empty_database(empty_environ: dict[str, str]) -> None:
     answer = stocky(empty_environ | {"STOCKY_MIGRATE_ON_START": "false"}, "serve", "--port", "0")
     assert answer.returncode == 1
     assert answer.stderr.count("\n") == 1, answer.stderr
     assert "stocky migrate" in answer.stderr
 
 
-def test_a_database_of_a_newer_version_is_refused_in_one_line(environ: dict[str, str]) -> None:
+def test_database_of_newer_version_is_rejected_in_one_line(environ: dict[str, str]) -> None:
     url = environ["STOCKY_DATABASE_URL"]
     statement = (
         "INSERT INTO _yoyo_migration (migration_hash, migration_id, applied_at_utc)"
@@ -61,7 +61,7 @@ def test_a_database_of_a_newer_version_is_refused_in_one_line(environ: dict[str,
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_told_to_stop_while_busy_it_keeps_what_it_acknowledged(
+def test_stop_under_load_keeps_all_acknowledged_events(
     number: signal.Signals, serve: Serve, keys: dict[str, str], environ: dict[str, str]
 ) -> None:
     with serve() as server:
@@ -102,7 +102,7 @@ def test_told_to_stop_while_busy_it_keeps_what_it_acknowledged(
     assert stocky(environ, "check").returncode == 0
 
 
-def test_a_port_of_0_takes_a_free_one_and_tells_it(environ: dict[str, str]) -> None:
+def test_port_0_uses_and_logs_a_free_port(environ: dict[str, str]) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "stocky", "serve", "--port", "0", "--host", "::1"],
         env=environment(environ),

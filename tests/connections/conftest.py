@@ -1,4 +1,4 @@
-"""A Stocky that listens, inside the test's own process, so that its limits can be made small."""
+"""A listening Stocky inside the test process, so that its limits can be changed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stocky.services import Services
 
 
 async def until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    """Waits until it holds."""
+    """Waits until the condition holds."""
     async with asyncio.timeout(seconds):
         while True:
             if condition():
@@ -26,7 +26,7 @@ async def until(condition: Callable[[], bool], seconds: float = 60) -> None:
 
 
 class Listening:
-    """A server that has started; `port` is where."""
+    """A started server on `port`."""
 
     def __init__(self, app: Litestar, server: Server, port: int) -> None:
         self.app = app
@@ -38,7 +38,7 @@ class Listening:
         return await asyncio.open_connection("127.0.0.1", self.port)
 
     async def ask(self, request: bytes) -> bytes:
-        """All that is answered until the server ends the connection."""
+        """Everything received until the server closes the connection."""
         reader, writer = await self.connect()
         writer.write(request)
         try:
@@ -47,11 +47,11 @@ class Listening:
             writer.close()
 
     async def metrics(self) -> str:
-        """The page for Prometheus."""
+        """The metrics page."""
         return (await self.ask(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")).decode()
 
 
-# Once a process: it takes seconds, and the routes keep nothing.
+# Once per process: it takes seconds, and the routes hold no state.
 make_routes_once = cache(make_routes)
 
 

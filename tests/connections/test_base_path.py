@@ -1,4 +1,4 @@
-"""Under a base path: every address that is answered begins with it, whether the proxy strips it or leaves it on."""
+"""With a base path, all returned addresses begin with it, whether or not the proxy strips it from requests."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def app(config: Config) -> AsyncIterator[Litestar]:
 
 @pytest.fixture(params=["", BASE], ids=["stripped", "left on"])
 async def proxied(app: Litestar, keys: dict[str, str], request: pytest.FixtureRequest) -> AsyncIterator[AsyncClient]:
-    """A client whose requests come as a proxy sends them on."""
+    """A client that sends requests like a proxy."""
     async with AsyncClient(
         transport=ASGITransport(app=app),
         base_url=f"http://stocky.test{request.param}",
@@ -44,7 +44,7 @@ async def proxied(app: Litestar, keys: dict[str, str], request: pytest.FixtureRe
         yield client
 
 
-async def test_the_page_and_all_it_loads_are_below_it(proxied: AsyncClient) -> None:
+async def test_docs_page_loads_only_from_base_path(proxied: AsyncClient) -> None:
     answer = await proxied.get("/")
     assert (answer.status_code, answer.headers["location"]) == (302, f"{BASE}/docs")
     page = (await proxied.get("/docs")).text
@@ -58,18 +58,18 @@ async def test_the_page_and_all_it_loads_are_below_it(proxied: AsyncClient) -> N
 
 
 @pytest.mark.parametrize("path", ["/openapi.json", "/api/v1/openapi.json", "/schema/openapi.json"])
-async def test_the_description_says_where_it_is(proxied: AsyncClient, path: str) -> None:
+async def test_openapi_document_names_base_path(proxied: AsyncClient, path: str) -> None:
     assert (await proxied.get(path)).json()["servers"] == [{"url": BASE}]
 
 
-async def test_the_cookie_is_for_its_path(proxied: AsyncClient) -> None:
+async def test_cookie_is_limited_to_base_path(proxied: AsyncClient) -> None:
     credentials = {"username": "admin", "password": PASSWORD, "remember_me": True}
     answer = await proxied.post("/api/v1/auth/login-json", json=credentials)
     assert answer.status_code == 200
     assert f"Path={BASE}/api/v1/auth;" in answer.headers["set-cookie"] + ";"
 
 
-async def test_every_address_of_an_answer_begins_with_it(proxied: AsyncClient) -> None:
+async def test_addresses_in_responses_begin_with_base_path(proxied: AsyncClient) -> None:
     backup = (await proxied.post("/api/v1/system/backup", json={"kind": "sql"})).json()
     plan = (await proxied.post("/api/v1/reorg/plans", json={})).json()
     table = (await proxied.post("/api/v1/imports", files={"file": ("a.csv", "name\nTea\n", "text/csv")})).json()
@@ -86,28 +86,28 @@ async def test_every_address_of_an_answer_begins_with_it(proxied: AsyncClient) -
     assert [each["download_url"] for each in listed] == [backup["download_url"]]
     assert (await proxied.get(backup["download_url"].removeprefix(BASE))).status_code == 200
     missing = await proxied.get("/nothing")
-    assert missing.json()["detail"] == f"There is nothing at /nothing; {BASE}/docs lists every address"
+    assert missing.json()["detail"] == f"There is nothing at /nothing; see {BASE}/docs"
 
 
-async def test_text_in_a_path_that_is_like_it_stays(proxied: AsyncClient) -> None:
+async def test_similar_text_in_path_is_not_stripped(proxied: AsyncClient) -> None:
     item = made(await proxied.post("/api/v1/items", json={"name": "Tea", "upc": "at/stocky"}))
     found = await proxied.get("/api/v1/items/upc/at%2Fstocky")
     assert found.json()["id"] == item["id"]
 
 
 @pytest.mark.parametrize("path", ["/", "", "//"])
-def test_the_root_is_no_base_path(environ: dict[str, str], path: str) -> None:
+def test_root_is_an_empty_base_path(environ: dict[str, str], path: str) -> None:
     assert load(environ | {"STOCKY_BASE_PATH": path}).base_path == ""
 
 
 @pytest.mark.parametrize("path", ["stocky", "/stocky", "/stocky/"])
-def test_slashes_around_it_are_no_matter(environ: dict[str, str], path: str) -> None:
+def test_slashes_around_base_path_are_ignored(environ: dict[str, str], path: str) -> None:
     assert load(environ | {"STOCKY_BASE_PATH": path}).base_path == "/stocky"
 
 
 @pytest.mark.parametrize(
     "path", ["/api", "/docs/x", "/a b", "/a//b", "/ä", "https://example.org/stocky", "/a?b", "/%41"]
 )
-def test_one_that_cannot_be_is_named(environ: dict[str, str], path: str) -> None:
+def test_invalid_base_path_is_rejected(environ: dict[str, str], path: str) -> None:
     with pytest.raises(ConfigError, match="STOCKY_BASE_PATH"):
         load(environ | {"STOCKY_BASE_PATH": path})

@@ -1,4 +1,4 @@
-"""HEAD on a real connection: the length of a file without the file, and no stream that goes on."""
+"""HEAD on a real connection: the length of a file without the file, and streams that end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.one_database
 
 
 @pytest.mark.parametrize("path", ["/events/stream", "/logs/stream", "/exports/stock.csv"])
-async def test_head_of_a_stream_ends_at_once(listening: Listening, keys: dict[str, str], path: str) -> None:
+async def test_head_of_stream_ends_immediately(listening: Listening, keys: dict[str, str], path: str) -> None:
     request = f"HEAD /api/v1{path} HTTP/1.1\r\nHost: x\r\nX-API-Key: {keys['admin']}\r\n\r\n"
     close = "GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     answers = await listening.ask((request + request + close).encode())
@@ -23,7 +23,7 @@ async def test_head_of_a_stream_ends_at_once(listening: Listening, keys: dict[st
     assert listening.app.state.streams.count == 0
 
 
-async def test_head_of_a_file_says_its_length(listening: Listening) -> None:
+async def test_head_of_file_has_its_length(listening: Listening) -> None:
     request = b" /docs/assets/swagger-ui.css HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     head, _, body = (await listening.ask(b"GET" + request)).partition(b"\r\n\r\n")
     length = b"content-length: %d" % len(body)

@@ -1,4 +1,4 @@
-"""A user has only so many live streams, whatever they are of; others have theirs."""
+"""Live streams are limited per user, across all kinds; other users are not affected."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.one_database
 
 
 async def _open(listening: Listening, path: str, key: str) -> tuple[int, bytes, Any]:
-    """The status and head of the answer, and the connection, on which the stream stays open."""
+    """The status and head of the response, and the connection with the open stream."""
     reader, writer = await listening.connect()
     writer.write(f"GET /api/v1{path} HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\n\r\n".encode())
     head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
@@ -23,7 +23,7 @@ async def _open(listening: Listening, path: str, key: str) -> tuple[int, bytes, 
 
 
 @pytest.mark.parametrize("path", ["/events/stream", "/logs/stream"])
-async def test_one_user_has_only_so_many_streams(listening: Listening, keys: dict[str, str], path: str) -> None:
+async def test_streams_per_user_are_limited(listening: Listening, keys: dict[str, str], path: str) -> None:
     opened = [await _open(listening, "/events/stream", keys["admin"]) for _ in range(sse.MAX_STREAMS_OF_USER)]
     assert {status for status, *_ in opened} == {200}
     status, head, (reader, refused) = await _open(listening, path, keys["admin"])
@@ -44,7 +44,7 @@ async def test_one_user_has_only_so_many_streams(listening: Listening, keys: dic
         writer.close()
 
 
-async def test_a_burst_of_streams_is_counted_before_any_has_begun(listening: Listening, keys: dict[str, str]) -> None:
+async def test_concurrent_streams_are_counted_before_they_start(listening: Listening, keys: dict[str, str]) -> None:
     opened = await asyncio.gather(*(_open(listening, "/events/stream", keys["reader"]) for _ in range(60)))
     assert sorted(status for status, *_ in opened) == [200] * sse.MAX_STREAMS_OF_USER + [429] * 35
     for _, _, (_, writer) in opened:

@@ -1,4 +1,4 @@
-"""Another program's session on the test's Postgres database: it holds locks, ends connections and changes settings."""
+"""Another program's session on the test's Postgres database, to hold locks, end connections and change settings."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Session:
         return await cursor.fetchall() if cursor.description else []
 
     async def blocked(self) -> list[int]:
-        """The backends that wait for a lock, as soon as there is one."""
+        """Waits until a backend waits for a lock, and returns all of them."""
         for _ in range(1000):
             if found := await self.execute(_BLOCKED):
                 return [pid for (pid,) in found]
@@ -38,7 +38,7 @@ class Session:
         raise AssertionError("nothing waits for a lock")
 
     async def terminate(self, *pids: int) -> None:
-        """Ends backends, as an administrator or a failover does."""
+        """Ends backends, like an administrator or a failover."""
         for pid in pids:
             await self.execute(f"SELECT pg_terminate_backend({pid})")
 
@@ -50,7 +50,7 @@ class Session:
         )
 
     async def configure(self, setting: str) -> None:
-        """`ALTER DATABASE … setting`, and new connections for everyone, so that it holds."""
+        """`ALTER DATABASE … setting`, and ends all connections, so that it takes effect."""
         ((name,),) = await self.execute("SELECT current_database()")
         await self.execute(f"ALTER DATABASE {name} {setting}")
         await self.terminate_others()
@@ -58,7 +58,7 @@ class Session:
 
 @asynccontextmanager
 async def session(config: Config) -> AsyncIterator[Session]:
-    """A session of its own for the length of the block, whose own defaults no test changes."""
+    """A separate session for the block, with its own defaults."""
     connection = await psycopg.AsyncConnection.connect(
         config.database_url, autocommit=True, options="-c default_transaction_read_only=off -c statement_timeout=0"
     )

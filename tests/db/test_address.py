@@ -1,4 +1,4 @@
-"""The address of a Postgres database: what is understood, what is named, and that no message tells of a password."""
+"""The address of a Postgres database: accepted notations, messages for wrong ones, and no password in a message."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PIECES = ("hunter", "horse", "battery")
 
 
 def problems(directory: Path, **given: str) -> list[str]:
-    """What `load` says of these settings."""
+    """The problems that `load` reports for these settings."""
     with pytest.raises(ConfigError) as error:
         load({"STOCKY_DATA_DIR": str(directory), **given})
     return error.value.problems
@@ -48,7 +48,7 @@ def problems(directory: Path, **given: str) -> list[str]:
         "postgresql:///stocky?host=db.example.org&user=stocky&password=secret",
     ],
 )
-def test_one_address_is_understood_however_it_is_written(written: str, tmp_path: Path) -> None:
+def test_address_is_parsed_in_every_notation(written: str, tmp_path: Path) -> None:
     assert load({"STOCKY_DATA_DIR": str(tmp_path), "STOCKY_DATABASE_URL": written}).database_url == ONE
     assert load({"STOCKY_DATA_DIR": str(tmp_path), "DATABASE_URL": written}).database_url == ONE
     file = tmp_path / "url"
@@ -66,15 +66,15 @@ def test_one_address_is_understood_however_it_is_written(written: str, tmp_path:
         ("postgresql:///stocky", ()),
     ],
 )
-def test_hosts_are_names_addresses_and_directories_of_sockets(written: str, hosts: tuple[Any, ...]) -> None:
+def test_hosts_are_names_addresses_or_socket_directories(written: str, hosts: tuple[Any, ...]) -> None:
     assert parse(written).hosts == hosts
     assert parse(parse(written).url) == parse(written)
-    # libpq understands the form that is kept.
+    # libpq accepts the stored form.
     theirs = psycopg.conninfo.conninfo_to_dict(parse(written).url)
     assert theirs.get("host", "") == ",".join(host for host, _ in hosts)
 
 
-def test_special_characters_are_understood_where_they_are_percent_encoded() -> None:
+def test_percent_encoded_special_characters_are_decoded() -> None:
     address = parse("postgresql://st%40cky:%40%2F%23%3F%25:%20+@host/st%2Fock")
     assert (address.user, address.password, address.database) == ("st@cky", "@/#?%: +", "st/ock")
     assert parse(address.url) == address
@@ -85,7 +85,7 @@ def test_special_characters_are_understood_where_they_are_percent_encoded() -> N
 
 @pytest.mark.parametrize("special", ["@", "/", "#", "?", "%", "%zz", " ", "@/", "?#", "/?", "?sslmode=", "12/"])
 @pytest.mark.parametrize("name", ["STOCKY_DATABASE_URL", "STOCKY_DATABASE_DIRECT_URL"])
-def test_a_raw_special_character_in_the_password_is_told_without_a_piece_of_it(
+def test_raw_special_character_in_password_is_reported_without_the_password(
     special: str, name: str, tmp_path: Path
 ) -> None:
     url = f"postgresql://stocky:hunter{special}horse{special}battery@db.example.org/stocky"
@@ -118,9 +118,7 @@ def test_a_raw_special_character_in_the_password_is_told_without_a_piece_of_it(
         ("jdbc:postgresql://stocky:battery@host/stocky", "begin with"),
     ],
 )
-def test_what_is_not_understood_is_named_in_one_line_before_anything_is_done(
-    written: str, named: str, tmp_path: Path
-) -> None:
+def test_invalid_address_is_rejected_in_one_line_before_any_work(written: str, named: str, tmp_path: Path) -> None:
     (told,) = problems(tmp_path, STOCKY_DATABASE_URL=written)
     assert told.startswith("STOCKY_DATABASE_URL: ")
     assert named in told
@@ -128,7 +126,7 @@ def test_what_is_not_understood_is_named_in_one_line_before_anything_is_done(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_parts_may_be_settings_of_their_own(tmp_path: Path) -> None:
+def test_address_parts_may_be_separate_settings(tmp_path: Path) -> None:
     secret = tmp_path / "password"
     secret.write_text("@/#?% \n", "utf-8")
     parts = {
@@ -140,7 +138,7 @@ def test_the_parts_may_be_settings_of_their_own(tmp_path: Path) -> None:
     }
     config = load(parts)
     assert config.database_url == "postgresql://st%40cky:%40%2F%23%3F%25@db.example.org:5432/stocky"
-    # What a platform sets gives way to Stocky's own.
+    # Stocky's own setting takes precedence over a platform's.
     assert load(parts | {"DATABASE_URL": "postgresql://other/other"}) == config
     more = {"STOCKY_DATABASE_HOST": "a,/run/postgresql,::1", "STOCKY_DATABASE_PORT": "5432,5433,5434"}
     assert parse(load(parts | more).database_url).hosts == (("a", 5432), ("/run/postgresql", 5433), ("::1", 5434))
@@ -155,13 +153,13 @@ def test_the_parts_may_be_settings_of_their_own(tmp_path: Path) -> None:
         {"STOCKY_DATABASE_URL": "postgresql://db.example.org/stocky"},
     ],
 )
-def test_a_password_needs_no_user_which_may_come_from_elsewhere(given: dict[str, str], tmp_path: Path) -> None:
+def test_password_needs_no_user(given: dict[str, str], tmp_path: Path) -> None:
     config = load(given | {"STOCKY_DATA_DIR": str(tmp_path), "STOCKY_DATABASE_PASSWORD": "sec&ret"})
     address = parse(config.database_url)
     assert (address.user, address.password, address.shown) == ("", "sec&ret", "db.example.org:5432/stocky")
 
 
-def test_a_password_of_its_own_goes_with_an_address_that_has_none(tmp_path: Path) -> None:
+def test_separate_password_completes_address_without_one(tmp_path: Path) -> None:
     given = {
         "STOCKY_DATA_DIR": str(tmp_path),
         "STOCKY_DATABASE_URL": "postgresql://stocky@pooler/stocky",
@@ -189,12 +187,12 @@ def test_a_password_of_its_own_goes_with_an_address_that_has_none(tmp_path: Path
         ({"STOCKY_DATABASE_URL": ONE, "STOCKY_DATABASE_DIRECT_URL": "sqlite:///a.db"}, "STOCKY_DATABASE_DIRECT_URL"),
     ],
 )
-def test_settings_that_do_not_go_together_are_named(given: dict[str, str], named: str, tmp_path: Path) -> None:
+def test_conflicting_settings_are_named(given: dict[str, str], named: str, tmp_path: Path) -> None:
     (told,) = problems(tmp_path, **given)
     assert named in told
 
 
-# Everything that libpq has and Stocky knows, with values that this machine's servers can take.
+# Every parameter of libpq that Stocky knows, with values that the test servers accept.
 ALL_PARAMETERS = (
     "sslmode=prefer&channel_binding=prefer&gssencmode=disable&sslsni=1&connect_timeout=7&client_encoding=utf8"
     "&keepalives=1&keepalives_idle=31&keepalives_interval=11&keepalives_count=3&tcp_user_timeout=12345"
@@ -212,7 +210,7 @@ def with_parameters(dialect: str, config: Config, tmp_path: Path) -> Config:
     return load(settings(f"{config.database_url}{joint}{ALL_PARAMETERS}", tmp_path))
 
 
-async def test_both_drivers_take_every_parameter(with_parameters: Config) -> None:
+async def test_both_drivers_accept_every_parameter(with_parameters: Config) -> None:
     check_schema(with_parameters)
     with connect(with_parameters) as connection:
         assert connection.execute(_SHOWN).fetchone() == ("54321ms shelf",)
@@ -225,11 +223,11 @@ async def test_both_drivers_take_every_parameter(with_parameters: Config) -> Non
         await database.close()
 
 
-async def test_a_host_that_takes_no_connection_is_passed_over(dialect: str, config: Config, tmp_path: Path) -> None:
+async def test_unreachable_host_is_skipped(dialect: str, config: Config, tmp_path: Path) -> None:
     if dialect == "sqlite":
         pytest.skip("SQLite has a path")
     address = parse(config.database_url)
-    # A server that takes the connection and says nothing, as one whose machine has just died.
+    # A server that accepts the connection but never answers, like a crashed machine.
     silent = socket.create_server(("127.0.0.1", 0))
     dead = silent.getsockname()[1]
     hosts = (("127.0.0.1", 1), ("127.0.0.1", dead), *address.hosts)
@@ -244,7 +242,7 @@ async def test_a_host_that_takes_no_connection_is_passed_over(dialect: str, conf
     silent.close()
 
 
-def test_the_database_may_be_named_in_any_letters(tmp_path: Path) -> None:
+def test_database_name_may_use_any_script(tmp_path: Path) -> None:
     name = "stocky @/#?% ä"
     with embedded_server() as server:
         server.execute(f'CREATE DATABASE "{name}" ENCODING UTF8 TEMPLATE template0')

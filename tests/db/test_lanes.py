@@ -1,4 +1,4 @@
-"""Slow reads wait for one another, and for nobody else: scans, callers, readiness and short reads go on."""
+"""Slow reads wait only for each other: scans, authentication, readiness and short reads continue."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LONG = [
 ]
 
 
-async def test_scans_and_short_reads_go_on_while_every_long_read_is_taken(
+async def test_scans_and_short_reads_continue_while_all_long_read_connections_are_busy(
     app: Litestar, root: AsyncClient, member: AsyncClient, scanner: AsyncClient
 ) -> None:
     item, shelf = await new_item(member, "Salt", upc="40063813"), await new_location(member)
@@ -55,7 +55,7 @@ async def test_scans_and_short_reads_go_on_while_every_long_read_is_taken(
     assert [(await each).status_code for each in waiting] == [200] * MAX_WAITING
 
 
-async def test_connections_are_given_in_the_order_they_were_asked_for() -> None:
+async def test_connections_are_assigned_in_request_order() -> None:
     lanes = Lanes({Lane.LONG: 2})
     served: list[int] = []
 
@@ -66,7 +66,7 @@ async def test_connections_are_given_in_the_order_they_were_asked_for() -> None:
                 await asyncio.sleep(0)
 
     await asyncio.gather(*(page_after_page(reader) for reader in range(4)))
-    # A reader that asks for its next page at once goes to the end of the queue.
+    # A reader that requests its next page at once goes to the end of the queue.
     assert [sorted(served[start : start + 4]) for start in (0, 4, 8)] == [[0, 1, 2, 3]] * 3
 
 
@@ -74,7 +74,7 @@ ENDLESS = "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELE
 
 
 @pytest.mark.one_database
-async def test_a_read_that_takes_too_long_or_is_left_gives_its_connection_back(
+async def test_slow_or_cancelled_read_releases_its_connection(
     database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database.queries["endless"] = compile_query("endless", ENDLESS, "sqlite")
@@ -94,7 +94,7 @@ async def test_a_read_that_takes_too_long_or_is_left_gives_its_connection_back(
 
 @pytest.mark.one_database
 @pytest.mark.timeout(60)
-async def test_a_database_closes_while_something_is_being_read(config: Config) -> None:
+async def test_database_closes_during_a_read(config: Config) -> None:
     database = make_database(config)
     database.queries["endless"] = compile_query("endless", ENDLESS, "sqlite")  # type: ignore[attr-defined]
     await database.open()

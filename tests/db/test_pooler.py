@@ -1,4 +1,4 @@
-"""Behind a real PgBouncer: all of Stocky works in transaction mode with a direct address, and in session mode alone."""
+"""Behind a real PgBouncer: Stocky works in transaction mode with a direct address, and in session mode without one."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ DIALECT = "postgres-embedded"
 
 @pytest.fixture
 def server_url(databases: TestDatabases, tmp_path: Path) -> Iterator[str]:
-    """The address of the server itself, on a database of this test's own."""
+    """The server's own address, with a separate database for the test."""
     with databases.copy(DIALECT, tmp_path) as url:
         yield url
 
 
 @pytest.fixture(params=["transaction", "session"])
 def environ(request: pytest.FixtureRequest, server_url: str, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The settings of a Stocky behind a PgBouncer in either mode, as the README has them."""
+    """The settings of a Stocky behind a PgBouncer in either mode, as in the README."""
     with pgbouncer(server_url, request.param) as url:
         direct = {"STOCKY_DATABASE_DIRECT_URL": server_url} if request.param == "transaction" else {}
         yield settings(url, tmp_path) | direct
@@ -107,7 +107,7 @@ async def test_scans_reads_backups_and_restores_work(environ: dict[str, str], da
     assert await find_faults(config) == []
 
 
-async def test_a_commit_by_way_of_the_pooler_is_news_to_the_other_process(environ: dict[str, str]) -> None:
+async def test_commit_through_pooler_notifies_other_process(environ: dict[str, str]) -> None:
     config = load(environ)
     async with opened(config) as one, opened(config) as other:
         heard = asyncio.Event()
@@ -130,18 +130,18 @@ async def test_a_new_database_is_migrated_and_copied(
         assert copied.tables["user_account"].rows > 0
 
 
-def test_transaction_mode_without_a_direct_address_is_refused_in_one_line(server_url: str, tmp_path: Path) -> None:
+def test_transaction_mode_without_direct_address_is_rejected_in_one_line(server_url: str, tmp_path: Path) -> None:
     with pgbouncer(server_url, "transaction") as url:
         for command in (["serve", "--port", "0"], ["migrate"], ["backup"], ["check"]):
             done = stocky(settings(url, tmp_path), *command)
             assert done.returncode == 1, command
             assert done.stderr == f"stocky: {NO_SESSION}\n"
-        # Nor is the pooler a direct address.
+        # A pooler's address is not a direct address either.
         done = stocky(settings(url, tmp_path) | {"STOCKY_DATABASE_DIRECT_URL": url}, "migrate", "--check")
         assert done.stderr == f"stocky: {NO_SESSION}\n"
 
 
-def test_a_direct_address_of_another_database_is_refused_before_anything_is_done(
+def test_direct_address_of_another_database_is_rejected_before_any_work(
     databases: TestDatabases, server_url: str, tmp_path: Path
 ) -> None:
     with databases.empty(DIALECT, tmp_path) as other, pgbouncer(server_url, "transaction") as url:
@@ -149,12 +149,12 @@ def test_a_direct_address_of_another_database_is_refused_before_anything_is_done
         for command in (["serve", "--port", "0"], ["migrate"]):
             done = stocky(environ, *command)
             assert done.returncode == 1
-            assert done.stderr.startswith("stocky: STOCKY_DATABASE_DIRECT_URL leads to another database")
+            assert done.stderr.startswith("stocky: STOCKY_DATABASE_DIRECT_URL and STOCKY_DATABASE_URL name")
             assert done.stderr.count("\n") == 1
         assert "applied 0001" not in stocky(settings(other, tmp_path), "migrate", "--list").stdout
 
 
-def test_statement_mode_is_refused_in_one_line(server_url: str, tmp_path: Path) -> None:
+def test_statement_mode_is_rejected_in_one_line(server_url: str, tmp_path: Path) -> None:
     with pgbouncer(server_url, "statement") as url:
         done = stocky(settings(url, tmp_path) | {"STOCKY_DATABASE_DIRECT_URL": server_url}, "migrate", "--check")
     assert done.returncode == 1
@@ -162,7 +162,7 @@ def test_statement_mode_is_refused_in_one_line(server_url: str, tmp_path: Path) 
     assert "statement pooling mode" in done.stderr
 
 
-def test_a_startup_parameter_that_the_pooler_refuses_is_named(server_url: str, tmp_path: Path) -> None:
+def test_startup_parameter_refused_by_pooler_is_named(server_url: str, tmp_path: Path) -> None:
     with pgbouncer(server_url, "session") as url:
         done = stocky(settings(f"{url}?options=-csearch_path%3Dpublic", tmp_path), "migrate", "--check")
     assert done.returncode == 1
@@ -171,7 +171,7 @@ def test_a_startup_parameter_that_the_pooler_refuses_is_named(server_url: str, t
 
 @pytest.mark.parametrize("round_robin", [0, 1])
 @pytest.mark.parametrize("idle", [1, 3])
-async def test_transaction_mode_is_found_out_however_the_pooler_lends(
+async def test_transaction_mode_is_detected_with_every_pooler_setting(
     server_url: str, round_robin: int, idle: int
 ) -> None:
     with pgbouncer(server_url, "transaction", server_round_robin=round_robin, min_pool_size=idle) as url:
@@ -181,7 +181,7 @@ async def test_transaction_mode_is_found_out_however_the_pooler_lends(
                     pass
 
 
-async def test_a_busy_pooler_is_found_out_too(server_url: str) -> None:
+async def test_busy_pooler_is_detected(server_url: str) -> None:
     with pgbouncer(server_url, "transaction", default_pool_size=5) as url:
         config = load(settings(url, Path("/nowhere")) | {"STOCKY_DATABASE_DIRECT_URL": server_url})
         async with opened(config) as database:
@@ -200,7 +200,7 @@ async def _read_for_ever(database: Database) -> None:
         await names(database)
 
 
-async def test_session_mode_keeps_a_session_and_a_server_is_no_pooler(server_url: str) -> None:
+async def test_session_mode_keeps_sessions_and_server_is_not_a_pooler(server_url: str) -> None:
     with pgbouncer(server_url, "session") as url:
         async with session(url) as connection:
             assert await is_pooled(connection)
@@ -215,7 +215,7 @@ async def test_without_a_pooler_statements_stay_prepared(server_url: str, tmp_pa
             assert await connection.fetchval("SELECT count(*) FROM pg_prepared_statements") > 0
 
 
-async def test_behind_a_pooler_nothing_is_left_on_the_servers_connection(server_url: str, tmp_path: Path) -> None:
+async def test_no_state_remains_on_server_connection_behind_pooler(server_url: str, tmp_path: Path) -> None:
     with pgbouncer(server_url, "transaction", default_pool_size=1) as url:
         config = load(settings(url, tmp_path) | {"STOCKY_DATABASE_DIRECT_URL": server_url})
         async with opened(config) as database:
@@ -228,7 +228,7 @@ async def test_behind_a_pooler_nothing_is_left_on_the_servers_connection(server_
 
 @pytest.fixture
 def certificate() -> Iterator[dict[str, Path]]:
-    """A certificate of 127.0.0.1 that is its own authority, its key, and another authority; anyone may read them."""
+    """A self-signed certificate of 127.0.0.1, its key, and another authority, all world-readable."""
     with tempfile.TemporaryDirectory(prefix="stocky-tls-") as made:
         directory = Path(made)
         directory.chmod(0o755)
@@ -261,7 +261,7 @@ def _certificate(directory: Path, name: str) -> dict[str, Path]:
     return files
 
 
-async def test_both_drivers_verify_the_certificate_as_the_address_says(
+async def test_both_drivers_verify_certificate_by_address_parameters(
     server_url: str, certificate: dict[str, Path], tmp_path: Path
 ) -> None:
     with pgbouncer(
@@ -282,7 +282,7 @@ async def test_both_drivers_verify_the_certificate_as_the_address_says(
             f"sslmode=verify-full&sslrootcert={bad}",
             f"sslmode=verify-ca&sslrootcert={bad}",
             "sslrootcert=system&sslmode=verify-full",
-            # Without channel binding the certificate has to prove who is there, and nobody vouches for this one.
+            # Without channel binding the certificate must be trusted, and this one is not.
             "sslmode=require&channel_binding=require",
         ):
             config = load(settings(f"{url}?{parameters}", tmp_path))

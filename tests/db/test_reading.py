@@ -1,4 +1,4 @@
-"""What one piece of work reads: all of it as it was at one moment, whatever is committed meanwhile."""
+"""All queries of one piece of work see one snapshot, whatever is committed meanwhile."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ ADD_LOCATION = (
 )
 
 
-async def test_all_queries_of_a_read_see_one_moment(database: Database, config: Config) -> None:
+async def test_all_queries_of_a_read_see_one_snapshot(database: Database, config: Config) -> None:
     async def around(tx: Connection, change: Callable[[], object]) -> tuple[list[Any], list[Any]]:
-        """What there is before and after the change."""
+        """The rows before and after the change."""
         before = await tx.rows("list_spots")
         await tx.compute(change)
         return list(before), list(await tx.rows("list_spots"))
@@ -32,7 +32,7 @@ async def test_all_queries_of_a_read_see_one_moment(database: Database, config: 
         assert [spot["name"] for spot in before] == [spot["name"] for spot in after] == ["Shelf"]
 
 
-async def test_work_that_awaits_anything_but_its_connection_is_refused_by_name(database: Database) -> None:
+async def test_work_that_awaits_other_than_its_connection_raises(database: Database) -> None:
     async def sleep(tx: Connection) -> None:
         await asyncio.sleep(0)
 

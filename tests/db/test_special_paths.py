@@ -1,4 +1,4 @@
-"""Directories whose names mean something in a URL: everything stays in them, and nothing is made beside them."""
+"""Directories with special characters of URLs in their names: no file is created outside them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def directory(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("given", [True, False])
-def test_the_database_is_the_file_that_is_named(given: bool, directory: Path) -> None:
+def test_database_is_the_configured_file(given: bool, directory: Path) -> None:
     environ = {"STOCKY_DATA_DIR": str(directory), "STOCKY_SECRET_KEY": SECRET_KEY}
     if given:
         environ["STOCKY_DATABASE_URL"] = f"sqlite:///{directory}/stocky.db"
@@ -36,7 +36,7 @@ def test_the_database_is_the_file_that_is_named(given: bool, directory: Path) ->
 
 
 @pytest.mark.slow
-def test_it_is_migrated_backed_up_restored_and_copied(directory: Path) -> None:
+def test_migrate_backup_restore_and_copy_work(directory: Path) -> None:
     environ = {"STOCKY_DATA_DIR": str(directory), "STOCKY_SECRET_KEY": SECRET_KEY}
     config = load(environ)
     make_old(config, 12)

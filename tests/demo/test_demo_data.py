@@ -169,7 +169,7 @@ def test_command_refuses_a_database_with_items(environ: dict[str, str], config: 
     assert "password" not in first.stdout, "the admin was there before, and nobody but its owner knows its password"
     before = schema.contents(config)
     second = stocky(environ, "demo-data", "--items", "5", "--events", "20")
-    assert (second.returncode, second.stdout) == (0, "The database holds items already; no demo data was added.\n")
+    assert (second.returncode, second.stdout) == (0, "The database already holds items; no demo data was added.\n")
     assert schema.contents(config) == before
 
 

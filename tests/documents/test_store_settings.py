@@ -76,7 +76,7 @@ def test_invalid_bucket_name_is_rejected(bucket: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as raised:
         load({"STOCKY_DATA_DIR": str(tmp_path), **S3, "STOCKY_BLOB_URL": f"s3://{bucket}/here"})
     (problem,) = raised.value.problems
-    assert problem.startswith("STOCKY_BLOB_URL: the name of a bucket has 3 to 63 small letters")
+    assert problem.startswith("STOCKY_BLOB_URL: the name of a bucket has 3 to 63 lower-case letters")
 
 
 def _store_messages(records: list[LogRecord]) -> list[str]:

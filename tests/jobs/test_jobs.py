@@ -124,7 +124,7 @@ async def test_job_error_reaches_waiter_and_api(jobs: Jobs, admin: AsyncClient) 
 
 async def test_queued_job_runs_in_one_of_two_processes(dialect: str, jobs: Jobs, others: Jobs) -> None:
     if dialect == "sqlite":
-        pytest.skip("one SQLite file has one Stocky")
+        pytest.skip("only one process can serve a SQLite file")
     done: list[tuple[str, Any]] = []
 
     def worker(name: str) -> Any:

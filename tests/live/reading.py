@@ -1,4 +1,4 @@
-"""Readers of live streams: of one inside the test's process, and of one that a server sends."""
+"""Readers of live streams, inside the test process and from a real server."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def parse(text: str) -> Message | None:
 
 
 async def parsed(pieces: AsyncIterator[str]) -> AsyncIterator[Message]:
-    """The messages of a stream that arrives in pieces."""
+    """The messages of a stream received in chunks."""
     text = ""
     async for piece in pieces:
         text += piece
@@ -47,13 +47,13 @@ async def parsed(pieces: AsyncIterator[str]) -> AsyncIterator[Message]:
 
 
 class Reader:
-    """Reads a stream, each time within SECONDS."""
+    """Reads a stream; each read is limited to SECONDS."""
 
     def __init__(self, messages: AsyncIterator[Message]) -> None:
         self._messages = messages
 
     async def next(self, kind: str = "stock") -> Message:
-        """The next message, which is of this kind."""
+        """The next message, which must be of this kind."""
         message = await asyncio.wait_for(anext(self._messages), SECONDS)
         assert message.kind == kind, message
         return message
@@ -75,7 +75,7 @@ async def _everyone() -> None:
 async def following(
     app: Litestar, after: int | None = None, admit: Callable[[], Awaitable[None]] = _everyone, **wanted: Any
 ) -> AsyncIterator[Reader]:
-    """What `/events/stream` of this application sends, without a server between."""
+    """A reader of the application's `/events/stream`, without a server."""
     stream = follow_ledger(app.state.tail, app.state.streams, EventFilter(**wanted), after, admit)
 
     async def pieces() -> AsyncIterator[str]:
@@ -86,14 +86,14 @@ async def following(
     try:
         yield Reader(messages)
     finally:
-        # What waits for the next piece is ended before the stream itself.
+        # The pending read is cancelled before the stream is closed.
         await messages.aclose()  # type: ignore[attr-defined]
         await stream.aclose()  # type: ignore[attr-defined]
 
 
 @asynccontextmanager
 async def reading(server: Server, key: str, **query: Any) -> AsyncIterator[Reader]:
-    """What a real server sends; the connection is closed at the end of the block."""
+    """A reader of a real server's stream; the connection is closed after the block."""
     headers = {"X-API-Key": key}
     async with (
         httpx.AsyncClient(headers=headers, timeout=SECONDS) as client,

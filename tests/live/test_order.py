@@ -1,4 +1,4 @@
-"""Two transactions on one Postgres that commit in another order than their ids were handed out in."""
+"""Two transactions on one Postgres that commit in another order than that of their ids."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.db.postgres_session import session
 from tests.live.reading import Reader, following
 from tests.stock.stockroom import Stockroom
 
-# Long enough for an event that should not be told to be told.
+# Long enough for an event to be sent by mistake.
 A_WHILE = 0.5
 
 
@@ -44,7 +44,7 @@ class Writer:
         self._stack = stack
 
     async def event(self) -> tuple[int, AsyncExitStack]:
-        """The id of an event that is not committed; closing what comes with it commits it."""
+        """The id of an uncommitted event, with an exit stack that commits it when closed."""
         item, place = await self._stockroom.item(), await self._stockroom.place()
         stack = await self._stack.enter_async_context(AsyncExitStack())
         tx = await stack.enter_async_context(self._stockroom.database.transaction())
@@ -60,45 +60,45 @@ class Writer:
 
 
 async def _roll_back(transaction: AsyncExitStack) -> None:
-    """Ends it as a failure inside would."""
+    """Ends the transaction like a failure inside it."""
     with pytest.raises(RuntimeError, match="on purpose"):
         async with transaction:
             raise RuntimeError("on purpose")
 
 
-async def _hears_nothing(reader: Reader) -> asyncio.Task[list[int]]:
-    """What the reader is about to hear next, after it has heard nothing for a while."""
-    heard = asyncio.create_task(reader.ids(1))
+async def _receives_nothing(reader: Reader) -> asyncio.Task[list[int]]:
+    """Checks that the reader receives nothing for a while; returns the task that waits for the next events."""
+    received = asyncio.create_task(reader.ids(1))
     await asyncio.sleep(A_WHILE)
-    assert not heard.done()
-    return heard
+    assert not received.done()
+    return received
 
 
-async def test_a_later_id_that_is_committed_first_waits_for_the_earlier_one(app: Litestar, writer: Writer) -> None:
+async def test_later_id_committed_first_waits_for_earlier_id(app: Litestar, writer: Writer) -> None:
     async with following(app) as reader:
         await reader.next("ready")
         early, transaction = await writer.event()
         late = await writer.committed()
         assert early < late
-        heard = await _hears_nothing(reader)
+        received = await _receives_nothing(reader)
         await transaction.aclose()
-        assert await heard == [early]
+        assert await received == [early]
         assert await reader.ids(1) == [late]
 
 
-async def test_an_id_that_is_rolled_back_holds_nothing_up(app: Litestar, writer: Writer) -> None:
+async def test_rolled_back_id_does_not_block_the_stream(app: Litestar, writer: Writer) -> None:
     async with following(app) as reader:
         await reader.next("ready")
         _, transaction = await writer.event()
         late = await writer.committed()
-        heard = await _hears_nothing(reader)
+        received = await _receives_nothing(reader)
         await _roll_back(transaction)
-        assert await heard == [late]
-        # The gap is there for good, and nobody waits at it again.
+        assert await received == [late]
+        # The gap is permanent, and nothing waits for it again.
         assert [await writer.committed()] == await reader.ids(1)
 
 
-async def test_of_many_that_end_in_any_order_each_is_told_once(app: Litestar, writer: Writer) -> None:
+async def test_events_committed_in_any_order_are_each_sent_once(app: Litestar, writer: Writer) -> None:
     async with following(app) as reader:
         await reader.next("ready")
         begun = [await writer.event() for _ in range(5)]
@@ -107,14 +107,14 @@ async def test_of_many_that_end_in_any_order_each_is_told_once(app: Litestar, wr
             await begun[number][1].aclose()
         await _roll_back(begun[1][1])
         assert await reader.ids(1) == kept[:1]
-        # Whose the next gap is nobody can tell, so all who write are waited for.
-        heard = await _hears_nothing(reader)
+        # The owner of the next gap is unknown, so the stream waits for all writers.
+        received = await _receives_nothing(reader)
         await _roll_back(begun[3][1])
-        assert await heard + await reader.ids(1) == kept[1:]
+        assert await received + await reader.ids(1) == kept[1:]
 
 
-async def test_what_is_not_committed_when_a_stream_begins_is_told_by_it(app: Litestar, writer: Writer) -> None:
-    """Or else its position is after it: who reads the stock after `ready` and the stream has it once."""
+async def test_event_committed_after_stream_start_is_sent(app: Litestar, writer: Writer) -> None:
+    """Or it is before the stream's position: a client that reads the stock after `ready` has it exactly once."""
     early, transaction = await writer.event()
     late = await writer.committed()
     async with following(app) as reader:
@@ -130,7 +130,7 @@ async def test_what_is_not_committed_when_a_stream_begins_is_told_by_it(app: Lit
         assert [await writer.committed()] == await reader.ids(1)
 
 
-async def test_a_reader_that_begins_after_the_later_one_waits_too(app: Litestar, writer: Writer) -> None:
+async def test_stream_started_after_later_id_waits_for_earlier_id(app: Litestar, writer: Writer) -> None:
     first = await writer.committed()
     early, transaction = await writer.event()
     late = await writer.committed()
@@ -142,7 +142,9 @@ async def test_a_reader_that_begins_after_the_later_one_waits_too(app: Litestar,
         assert await reader.ids(2) == [early, late]
 
 
-async def test_what_another_program_has_open_holds_nothing_up(app: Litestar, config: Config, writer: Writer) -> None:
+async def test_transaction_of_another_program_does_not_block_the_stream(
+    app: Litestar, config: Config, writer: Writer
+) -> None:
     async with session(config) as other:
         await other.execute("BEGIN")
         await other.execute("INSERT INTO setting (name, value, updated_at) VALUES ('idle', '1', now())")
@@ -150,19 +152,19 @@ async def test_what_another_program_has_open_holds_nothing_up(app: Litestar, con
             await reader.next("ready")
             _, transaction = await writer.event()
             await _roll_back(transaction)
-            # Behind a gap.
+            # After a gap.
             assert [await writer.committed()] == await reader.ids(1)
 
 
-async def test_the_log_says_which_transaction_is_waited_for(
+async def test_log_names_the_awaited_transaction(
     app: Litestar, writer: Writer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("stocky.live.tail.TELL_SECONDS", 0.05)
+    monkeypatch.setattr("stocky.live.tail.LOG_SECONDS", 0.05)
     async with following(app) as reader:
         await reader.next("ready")
         early, transaction = await writer.event()
         late = await writer.committed()
-        heard = await _hears_nothing(reader)
+        received = await _receives_nothing(reader)
         await transaction.aclose()
-        assert await heard + await reader.ids(1) == [early, late]
+        assert await received + await reader.ids(1) == [early, late]
     assert any("(stocky, idle in transaction, transaction since" in record.getMessage() for record in caplog.records)

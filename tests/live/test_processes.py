@@ -1,4 +1,4 @@
-"""Live streams of real processes: two on one Postgres, readers that are killed, and readers that do not read."""
+"""Live streams of real processes: two on one Postgres, killed clients, and clients that do not read."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from tests.serving import Server
 Serve = Callable[..., AbstractContextManager[Server]]
 WRITERS = 8
 SCANS = 60
-# It never looks by itself whether there is something new.
+# It does not poll the ledger.
 ONLY_WOKEN = (
     sys.executable,
     "-c",
     "import sys, stocky.live.tail; stocky.live.tail.LOOK_SECONDS = 3600; from stocky.cli import main; sys.exit(main())",
 )
-# Its readers have one second instead of thirty.
+# Its clients have one second to read instead of thirty.
 IMPATIENT = (
     sys.executable,
     "-c",
@@ -49,7 +49,7 @@ async def first(serve: Serve) -> AsyncIterator[Server]:
 
 @pytest.fixture
 async def second(serve: Serve, first: Server, dialect: str) -> AsyncIterator[Server]:
-    """Another process on the same database; with SQLite there is one."""
+    """Another process on the same database; on SQLite it is the same process."""
     if dialect == "sqlite":
         yield first
         return
@@ -70,7 +70,7 @@ async def _post(client: AsyncClient, item: Json, shelf: Json, count: int = 1, no
     return [result["id"] for result in answer["results"]]
 
 
-async def test_an_event_posted_to_one_appears_on_the_stream_of_the_other_which_is_woken(
+async def test_event_posted_to_one_process_wakes_the_stream_of_the_other(
     serve: Serve, dialect: str, keys: dict[str, str]
 ) -> None:
     with ExitStack() as stack:
@@ -83,7 +83,7 @@ async def test_an_event_posted_to_one_appears_on_the_stream_of_the_other_which_i
                 assert await _post(member, item, shelf) == await reader.ids(1)
 
 
-async def test_a_reader_that_is_killed_and_comes_back_misses_none_and_sees_none_twice(
+async def test_killed_client_reconnects_without_gaps_or_duplicates(
     first: Server, second: Server, keys: dict[str, str]
 ) -> None:
     chance = random.Random(11)
@@ -93,7 +93,7 @@ async def test_a_reader_that_is_killed_and_comes_back_misses_none_and_sees_none_
 
         async def scan(number: int) -> None:
             for _ in range(SCANS):
-                # Several at each item, so that transactions wait for each other and end in any order.
+                # Several per item, so that transactions wait for each other and end in any order.
                 await _post((one, other)[number % 2], items[number // 2], shelf, chance.choice((1, 1, 5)))
 
         writing = asyncio.gather(*(scan(number) for number in range(WRITERS)))
@@ -120,7 +120,7 @@ async def test_a_reader_that_is_killed_and_comes_back_misses_none_and_sees_none_
 
 
 async def _ledger(client: AsyncClient) -> list[int]:
-    """Every id in it, rising."""
+    """All ids of the ledger, ascending."""
     ids: list[int] = []
     cursor: int | None = None
     while True:
@@ -131,9 +131,7 @@ async def _ledger(client: AsyncClient) -> list[int]:
             return ids[::-1]
 
 
-async def test_after_a_restore_every_reader_is_told_to_begin_anew(
-    first: Server, second: Server, keys: dict[str, str]
-) -> None:
+async def test_restore_sends_reset_to_every_client(first: Server, second: Server, keys: dict[str, str]) -> None:
     async with client_of(first, keys["admin"]) as admin:
         item, shelf = await new_item(admin), await new_location(admin)
         kept = await _post(admin, item, shelf, 3)
@@ -147,7 +145,7 @@ async def test_after_a_restore_every_reader_is_told_to_begin_anew(
             assert await _post(admin, item, shelf) == await reader.ids(1)
 
 
-async def test_who_is_put_out_hears_no_more(first: Server, second: Server, keys: dict[str, str]) -> None:
+async def test_stream_ends_when_key_or_user_is_removed(first: Server, second: Server, keys: dict[str, str]) -> None:
     async with client_of(first, keys["admin"]) as admin:
         key = made(await admin.post("/api-keys", json={"name": "of a screen"}))
         async with reading(second, key["api_key"]) as reader, reading(second, keys["reader"]) as other:
@@ -162,7 +160,7 @@ async def test_who_is_put_out_hears_no_more(first: Server, second: Server, keys:
             assert await other.ended()
 
 
-async def test_streams_do_not_hold_up_the_end(first: Server, keys: dict[str, str]) -> None:
+async def test_streams_do_not_delay_shutdown(first: Server, keys: dict[str, str]) -> None:
     async with reading(first, keys["reader"]) as reader:
         await reader.next("ready")
         assert await asyncio.to_thread(first.stop, 4) == 0
@@ -170,19 +168,19 @@ async def test_streams_do_not_hold_up_the_end(first: Server, keys: dict[str, str
 
 
 @pytest.mark.one_database
-async def test_a_reader_that_does_not_read_is_cut_off_and_takes_no_memory(serve: Serve, keys: dict[str, str]) -> None:
+async def test_client_that_does_not_read_is_disconnected_and_uses_no_memory(serve: Serve, keys: dict[str, str]) -> None:
     with serve(command=IMPATIENT) as server:
         async with client_of(server, keys["member"]) as member:
             item, shelf = await new_item(member), await new_location(member)
-            # More than what fits between the two, wherever the system keeps it.
+            # More than the socket buffers hold.
             for _ in range(10):
                 await _post(member, item, shelf, 1000, "x" * 1000)
         memory = []
         for times in range(1, 4):
             with ExitStack() as stack:
                 for _ in range(4):
-                    stack.enter_context(_deaf_reader(server, keys["reader"]))
-                await _wait_until(lambda: server.log.count("is cut off") == times * 4)  # noqa: B023 - called at once
+                    stack.enter_context(_unread_connection(server, keys["reader"]))
+                await _wait_until(lambda: server.log.count("is disconnected") == times * 4)  # noqa: B023 - called at once
                 await _wait_until(lambda: _streams(server) == 0)
             memory.append(_memory(server))
         assert max(memory) - memory[0] < 8 * 1024, memory
@@ -190,8 +188,8 @@ async def test_a_reader_that_does_not_read_is_cut_off_and_takes_no_memory(serve:
         assert server.stop() == 0
 
 
-def _deaf_reader(server: Server, key: str) -> socket.socket:
-    """A connection that has asked for everything and reads nothing of it."""
+def _unread_connection(server: Server, key: str) -> socket.socket:
+    """A connection that requests the whole ledger and reads nothing."""
     at = urlsplit(server.api)
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -208,7 +206,7 @@ def _streams(server: Server) -> float:
 
 
 def _memory(server: Server) -> int:
-    """What the process has in memory, in KiB."""
+    """The memory of the process, in KiB."""
     status = Path(f"/proc/{server.process.pid}/status").read_text()
     return int(status.partition("VmRSS:")[2].split()[0])
 

@@ -1,4 +1,4 @@
-"""`/events/stream` inside one process: what it sends, where it goes on, and when it ends."""
+"""`/events/stream` inside one process: what it sends, where it resumes, and when it ends."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def _post(client: AsyncClient, item: Json, shelf: Json, count: int = 1, ty
     return [result["id"] for result in answer["results"]]
 
 
-async def test_a_new_event_is_sent_as_the_ledger_has_it(app: Litestar, member: AsyncClient) -> None:
+async def test_event_is_sent_in_the_form_of_the_ledger(app: Litestar, member: AsyncClient) -> None:
     item, shelf = await new_item(member), await new_location(member)
     [before] = await _post(member, item, shelf)
     async with following(app) as reader:
@@ -37,7 +37,7 @@ async def test_a_new_event_is_sent_as_the_ledger_has_it(app: Litestar, member: A
         assert message.data == await get(member, f"/events/{id}")
 
 
-async def test_every_way_to_change_a_quantity_is_heard(app: Litestar, member: AsyncClient) -> None:
+async def test_every_kind_of_quantity_change_is_sent(app: Litestar, member: AsyncClient) -> None:
     item, shelf, table = await new_item(member), await new_location(member), await new_location(member, "Table")
     async with following(app) as reader:
         await reader.next("ready")
@@ -54,7 +54,7 @@ async def test_every_way_to_change_a_quantity_is_heard(app: Litestar, member: As
         assert (await reader.next()).data["reverses_id"] == first.id
 
 
-async def test_it_goes_on_after_the_last_event_seen(app: Litestar, member: AsyncClient) -> None:
+async def test_stream_resumes_after_last_event_id(app: Litestar, member: AsyncClient) -> None:
     item, shelf = await new_item(member), await new_location(member)
     ids = await _post(member, item, shelf, 5)
     async with following(app, after=ids[1]) as reader:
@@ -66,7 +66,7 @@ async def test_it_goes_on_after_the_last_event_seen(app: Litestar, member: Async
         assert (await reader.ids(7))[:5] == ids
 
 
-async def test_who_is_far_behind_gets_all_of_it_from_the_ledger(
+async def test_client_far_behind_is_served_from_the_ledger(
     app: Litestar, member: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stocky.live.tail, "RECENT", 10)
@@ -82,7 +82,7 @@ async def test_who_is_far_behind_gets_all_of_it_from_the_ledger(
         assert await behind.ids(90) == ids[10:]
 
 
-async def test_filters_are_those_of_the_ledger(
+async def test_filters_match_those_of_the_ledger(
     app: Litestar, member: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stocky.live.tail, "RECENT", 4)
@@ -115,13 +115,13 @@ async def test_filters_are_those_of_the_ledger(
             assert await reader.ids(len(new)) == new, query
 
 
-async def test_a_position_the_ledger_never_reached_begins_anew(app: Litestar, member: AsyncClient) -> None:
+async def test_position_beyond_the_ledger_sends_reset(app: Litestar, member: AsyncClient) -> None:
     [id] = await _post(member, await new_item(member), await new_location(member))
     async with following(app, after=id + 1000) as reader:
         assert (await reader.next("reset")).data == {"position": id}
 
 
-async def test_after_a_restore_it_says_that_everything_is_new(app: Litestar, member: AsyncClient) -> None:
+async def test_restore_sends_reset(app: Litestar, member: AsyncClient) -> None:
     item, shelf = await new_item(member), await new_location(member)
     ids = await _post(member, item, shelf, 3)
     gate = app.state.database.gate
@@ -133,7 +133,7 @@ async def test_after_a_restore_it_says_that_everything_is_new(app: Litestar, mem
         assert await _post(member, item, shelf) == await reader.ids(1)
 
 
-async def test_it_ends_when_its_reader_may_no_longer(
+async def test_stream_ends_when_permission_is_lost(
     app: Litestar, member: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stocky.live.stream, "ADMIT_SECONDS", 0.02)
@@ -156,7 +156,7 @@ async def test_it_ends_when_its_reader_may_no_longer(
         assert await reader.ended()
 
 
-async def test_it_says_something_when_there_is_no_news(
+async def test_heartbeat_is_sent_without_events(
     app: Litestar, member: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stocky.live.stream, "HEARTBEAT_SECONDS", 0.05)
@@ -168,7 +168,7 @@ async def test_it_says_something_when_there_is_no_news(
     assert b"event: ready" in await anext(stream)
     [id] = await _post(member, tea, shelf)
     async with asyncio.timeout(60):
-        # Nothing it wants: but who comes back need not begin where it began.
+        # No matching event, but the heartbeat has the newest position.
         while f"id: {id}\n".encode() not in (message := await anext(stream)):
             pass
     assert message.startswith(b": still here\n")
@@ -180,7 +180,7 @@ async def _yes() -> None:
     return None
 
 
-async def test_it_ends_when_stocky_stops(app: Litestar) -> None:
+async def test_stream_ends_when_stocky_stops(app: Litestar) -> None:
     async with following(app) as reader:
         await reader.next("ready")
         app.state.streams.end()
@@ -190,7 +190,7 @@ async def test_it_ends_when_stocky_stops(app: Litestar) -> None:
 
 
 @pytest.mark.one_database
-async def test_there_are_only_so_many_streams(
+async def test_streams_are_limited(
     app: Litestar, reader: AsyncClient, admin: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stocky.http.sse, "MAX_STREAMS", 2)
@@ -204,12 +204,12 @@ async def test_there_are_only_so_many_streams(
 
 
 @pytest.mark.one_database
-async def test_a_position_is_a_number(reader: AsyncClient) -> None:
+async def test_position_must_be_a_number(reader: AsyncClient) -> None:
     for query, headers in (("last_event_id=-1", {}), ("last_event_id=x", {}), ("", {"Last-Event-ID": "x"})):
         refused(await reader.get(f"/events/stream?{query}", headers=headers), 422)
 
 
-async def test_nobody_reads_where_nobody_follows(app: Litestar, member: AsyncClient) -> None:
+async def test_ledger_is_not_read_without_streams(app: Litestar, member: AsyncClient) -> None:
     tail = app.state.tail
     item, shelf = await new_item(member), await new_location(member)
     async with following(app) as reader:
@@ -227,5 +227,5 @@ def _event(id: int) -> StockEvent:
     ("ids", "certain", "count"),
     [([], 0, 0), ([4, 5, 6], 0, 3), ([4, 6], 0, 1), ([5, 6], 0, 0), ([5, 6], 6, 2), ([5, 7, 9], 7, 2), ([9], 9, 1)],
 )
-def test_what_comes_before_the_first_open_gap_is_settled(ids: list[int], certain: int, count: int) -> None:
+def test_events_before_first_open_gap_are_settled(ids: list[int], certain: int, count: int) -> None:
     assert count_settled([_event(id) for id in ids], 3, certain) == count

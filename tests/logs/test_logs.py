@@ -1,4 +1,4 @@
-"""The log in memory: bounded, told apart by filters, followed live, for admins."""
+"""The log in memory: bounded, filtered, followed live, for admins."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LOGGER = logging.getLogger("tests.logs.somewhere")
 
 @pytest.fixture
 def attached() -> Iterator[Callable[[MemoryLog], MemoryLog]]:
-    """Lets a memory log hear the logger of these tests."""
+    """Attaches a memory log to the logger of these tests."""
     logs: list[MemoryLog] = []
     level = LOGGER.level
 
@@ -47,14 +47,14 @@ def _messages(log: MemoryLog, **wanted: Any) -> list[str]:
     return [entry.message for entry in log.list_entries(LogFilter(**wanted), 0, 1000)]
 
 
-def test_the_oldest_records_make_room_for_new_ones(attached: Callable[[MemoryLog], MemoryLog]) -> None:
+def test_oldest_records_are_dropped(attached: Callable[[MemoryLog], MemoryLog]) -> None:
     log = attached(MemoryLog(3))
     for number in range(10):
         LOGGER.info("record %d", number)
     assert _messages(log) == ["record 9", "record 8", "record 7"]
 
 
-def test_any_thread_may_log_and_ids_stay_in_order(attached: Callable[[MemoryLog], MemoryLog]) -> None:
+def test_ids_are_in_order_across_threads(attached: Callable[[MemoryLog], MemoryLog]) -> None:
     log = attached(MemoryLog(10_000))
     threads = [threading.Thread(target=lambda: [LOGGER.info("x") for _ in range(500)]) for _ in range(8)]
     for thread in threads:
@@ -74,7 +74,7 @@ def test_level_is_exact_and_severity_is_a_minimum(attached: Callable[[MemoryLog]
     assert _messages(log, severity=LogLevel.WARNING) == ["critical", "error", "warning"]
 
 
-def test_module_takes_those_below_it_and_search_any_case(attached: Callable[[MemoryLog], MemoryLog]) -> None:
+def test_module_includes_submodules_and_search_ignores_case(attached: Callable[[MemoryLog], MemoryLog]) -> None:
     log = attached(MemoryLog(10))
     LOGGER.info("The Pantry is full")
     assert _messages(log, module="tests.logs") == ["The Pantry is full"]
@@ -84,7 +84,7 @@ def test_module_takes_those_below_it_and_search_any_case(attached: Callable[[Mem
     assert _messages(log, since=datetime.now(UTC) + timedelta(minutes=1)) == []
 
 
-async def test_an_admin_reads_the_log_with_request_and_user(
+async def test_log_records_have_request_and_user(
     app: Litestar, admin: AsyncClient, attached: Callable[[MemoryLog], MemoryLog]
 ) -> None:
     log = app.state.memory_log
@@ -127,7 +127,7 @@ async def test_the_log_is_paged_newest_first(
 @pytest.mark.parametrize(
     ("query", "field"), [("level=loud", "level"), ("limit=1001", "limit"), ("skip=-1", "skip"), ("since=x", "since")]
 )
-async def test_a_wrong_filter_is_named(query: str, field: str, admin: AsyncClient) -> None:
+async def test_invalid_filter_is_named(query: str, field: str, admin: AsyncClient) -> None:
     answer = await admin.get(f"/logs?{query}")
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == field
@@ -153,7 +153,7 @@ async def _next_record(stream: AsyncIterator[bytes]) -> dict[str, Any]:
             return record
 
 
-async def test_the_tail_goes_on_after_the_last_id(attached: Callable[[MemoryLog], MemoryLog]) -> None:
+async def test_tail_resumes_after_last_id(attached: Callable[[MemoryLog], MemoryLog]) -> None:
     log, streams = attached(MemoryLog(100)), Streams()
     LOGGER.info("one")
     LOGGER.info("two")
@@ -165,7 +165,7 @@ async def test_the_tail_goes_on_after_the_last_id(attached: Callable[[MemoryLog]
     await tail.aclose()
 
 
-async def test_the_tail_begins_with_now_and_takes_the_filters(attached: Callable[[MemoryLog], MemoryLog]) -> None:
+async def test_tail_starts_with_new_records_and_applies_filters(attached: Callable[[MemoryLog], MemoryLog]) -> None:
     log, streams = attached(MemoryLog(100)), Streams()
     LOGGER.error("before")
     tail = follow_log(log, streams, LogFilter(severity=LogLevel.ERROR), None)
@@ -176,7 +176,7 @@ async def test_the_tail_begins_with_now_and_takes_the_filters(attached: Callable
     await tail.aclose()
 
 
-async def test_a_reader_that_is_too_slow_is_dropped(attached: Callable[[MemoryLog], MemoryLog]) -> None:
+async def test_slow_client_is_dropped(attached: Callable[[MemoryLog], MemoryLog]) -> None:
     log, streams = attached(MemoryLog(10)), Streams()
     tail = follow_log(log, streams, LogFilter(), None)
     await anext(tail)
@@ -191,7 +191,7 @@ async def test_a_reader_that_is_too_slow_is_dropped(attached: Callable[[MemoryLo
     await again.aclose()
 
 
-async def test_the_tail_ends_when_stocky_stops(attached: Callable[[MemoryLog], MemoryLog]) -> None:
+async def test_tail_ends_when_stocky_stops(attached: Callable[[MemoryLog], MemoryLog]) -> None:
     log, streams = attached(MemoryLog(10)), Streams()
     tail = follow_log(log, streams, LogFilter(), None)
     await anext(tail)
@@ -199,7 +199,7 @@ async def test_the_tail_ends_when_stocky_stops(attached: Callable[[MemoryLog], M
     assert [message async for message in tail] == []
 
 
-def test_a_served_tail_streams_and_does_not_hold_up_the_end(
+def test_tail_does_not_delay_shutdown(
     serve: Callable[..., AbstractContextManager[Server]], keys: dict[str, str]
 ) -> None:
     with serve() as server:

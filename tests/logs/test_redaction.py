@@ -1,4 +1,4 @@
-"""No secret gets into a log, wherever in a record it stands."""
+"""No secret gets into a log, in any part of a record."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _kept(log: MemoryLog) -> str:
         ("Cookie: stocky_refresh=kJ3abcdef", "kJ3abcdef"),
     ],
 )
-def test_a_secret_is_masked_and_the_rest_is_not(text: str, secret: str) -> None:
+def test_only_the_secret_is_masked(text: str, secret: str) -> None:
     masked = redact(text)
     assert secret not in masked
     assert "***" in masked
@@ -72,18 +72,18 @@ def test_a_secret_is_masked_and_the_rest_is_not(text: str, secret: str) -> None:
         "https://example.org:8000/a@b",
     ],
 )
-def test_plain_words_stay(text: str) -> None:
+def test_ordinary_text_is_not_masked(text: str) -> None:
     assert redact(text) == text
 
 
-def test_a_secret_in_arguments_is_masked(log: MemoryLog) -> None:
+def test_secret_in_arguments_is_masked(log: MemoryLog) -> None:
     LOGGER.info("headers %s and %r", {"X-API-Key": KEY}, f"Bearer {JWT}")
     assert KEY not in _kept(log)
     assert JWT not in _kept(log)
     assert "headers" in _kept(log)
 
 
-def test_a_secret_in_an_exception_is_masked(log: MemoryLog) -> None:
+def test_secret_in_exception_is_masked(log: MemoryLog) -> None:
     try:
         raise ValueError("cannot connect to postgresql://stocky:hunter2@db/stocky")
     except ValueError:
@@ -92,25 +92,25 @@ def test_a_secret_in_an_exception_is_masked(log: MemoryLog) -> None:
     assert "cannot connect" in _kept(log)
 
 
-def test_a_secret_in_extra_is_masked_by_its_name_and_by_its_look(log: MemoryLog) -> None:
+def test_secret_in_extra_is_masked_by_name_and_by_pattern(log: MemoryLog) -> None:
     LOGGER.info("x", extra={"password": "hunter2", "request": {"api_key": "abc", "path": f"/x?k={KEY}"}, "count": 3})
     entry = log.list_entries(LogFilter(), 0, 1)[0]
     assert entry.extra_data == {"password": "***", "request": {"api_key": "***", "path": "/x?k=***"}, "count": 3}
 
 
-def test_a_wrong_format_string_loses_neither_the_message_nor_keeps_a_secret(log: MemoryLog) -> None:
+def test_wrong_format_string_keeps_the_message_but_no_secret(log: MemoryLog) -> None:
     LOGGER.info("two %s %s", f"Bearer {JWT}")
     assert "two" in _kept(log)
     assert JWT not in _kept(log)
 
 
-def test_a_message_of_any_length_takes_bounded_room(log: MemoryLog) -> None:
+def test_long_message_is_cut(log: MemoryLog) -> None:
     LOGGER.info("x" * 1_000_000 + " %s", KEY)
     assert len(log.list_entries(LogFilter(), 0, 1)[0].message) < 10_000
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
-def test_standard_error_has_no_secret_either(
+def test_standard_error_has_no_secret(
     log_format: str, tmp_path: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = logging.getLogger()

@@ -1,4 +1,4 @@
-"""Health tells what is true: what does not work is 503 with its reason, and well again when it works again."""
+"""Health checks: a failure is 503 with its reason, and 200 again after it is fixed."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from stocky.monitoring import readiness
 
 @pytest.fixture(autouse=True)
 def _fresh_checks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readiness, "KEPT_SECONDS", 0.0)
+    monkeypatch.setattr(readiness, "CACHED_SECONDS", 0.0)
 
 
-async def test_a_ready_stocky_says_so_in_every_form(root: AsyncClient, client: AsyncClient) -> None:
+async def test_every_health_endpoint_reports_ready(root: AsyncClient, client: AsyncClient) -> None:
     assert (await client.get("/health")).json() == {"status": "healthy", "service": "stocky-backend"}
     assert (await root.get("/health/live")).json() == {"status": "alive"}
     ready = (await root.get("/health/ready")).json()
@@ -31,7 +31,7 @@ async def test_a_ready_stocky_says_so_in_every_form(root: AsyncClient, client: A
 
 
 def _another_program(config: Config) -> sqlite3.Connection | psycopg.Connection:
-    """A connection beside Stocky's. On SQLite use it off the loop: Stocky may be about to end a transaction there."""
+    """Another connection. On SQLite use it off the loop, where Stocky may be about to end a transaction."""
     if config.dialect == "sqlite":
         return sqlite3.connect(config.sqlite_path, check_same_thread=False)
     return psycopg.connect(config.database_url)
@@ -48,21 +48,21 @@ async def _expect_not_ready(root: AsyncClient, check: str, words: str) -> None:
     assert (await root.get("/health/live")).status_code == 200
 
 
-async def test_a_data_directory_that_is_gone_is_not_ready_until_it_is_back(
+async def test_missing_data_directory_is_not_ready_until_it_is_back(
     root: AsyncClient, app: Litestar, config: Config, tmp_path: Path
 ) -> None:
-    # One without the database: that is another check, which a database that is back does not satisfy again.
+    # A data directory without the database, whose own check would fail for good.
     data_dir, aside = tmp_path / "data", tmp_path / "aside"
     data_dir.mkdir()
     app.state.readiness = readiness.Readiness(app.state.database, msgspec.structs.replace(config, data_dir=data_dir))
-    # Moved rather than made read-only: root may write to a read-only directory.
+    # Moved instead of made read-only, since root may write to a read-only directory.
     os.rename(data_dir, aside)
     await _expect_not_ready(root, "data_directory", "cannot be written")
     os.rename(aside, data_dir)
     assert (await root.get("/health/ready")).status_code == 200
 
 
-async def test_a_schema_that_is_not_current_is_not_ready(root: AsyncClient, config: Config) -> None:
+async def test_outdated_schema_is_not_ready(root: AsyncClient, config: Config) -> None:
     def forget() -> None:
         other = _another_program(config)
         other.execute("DELETE FROM _yoyo_migration WHERE migration_id = '0001.core'")
@@ -73,7 +73,7 @@ async def test_a_schema_that_is_not_current_is_not_ready(root: AsyncClient, conf
     await _expect_not_ready(root, "schema", "stocky migrate")
 
 
-async def test_a_database_another_program_holds_is_not_ready_until_it_is_free(
+async def test_locked_database_is_not_ready_until_it_is_unlocked(
     root: AsyncClient, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(readiness, "CHECK_SECONDS", 0.2)
@@ -94,7 +94,7 @@ async def test_a_database_another_program_holds_is_not_ready_until_it_is_free(
     raise AssertionError("still not ready")
 
 
-async def test_a_database_that_refuses_writes_is_not_ready(root: AsyncClient, app: Litestar, config: Config) -> None:
+async def test_read_only_database_is_not_ready(root: AsyncClient, app: Litestar, config: Config) -> None:
     if config.dialect == "sqlite":
         await app.state.database._writer.call(lambda connection: connection.execute("PRAGMA query_only = ON"))
     else:
@@ -109,10 +109,10 @@ async def test_a_database_that_refuses_writes_is_not_ready(root: AsyncClient, ap
     assert answer.json()["results"]["database"] != "ok"
 
 
-async def test_the_checks_leave_nothing_and_cannot_be_used_as_a_load(
+async def test_checks_leave_no_files_and_are_cached(
     root: AsyncClient, app: Litestar, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(readiness, "KEPT_SECONDS", 60.0)
+    monkeypatch.setattr(readiness, "CACHED_SECONDS", 60.0)
     files = sorted(config.data_dir.iterdir())
     async with app.state.database.read() as read:
         before = await read.value("get_auth_revision")
@@ -125,7 +125,7 @@ async def test_the_checks_leave_nothing_and_cannot_be_used_as_a_load(
     assert sorted(config.data_dir.iterdir()) == files
 
 
-async def test_metrics_count_requests_and_know_the_process(root: AsyncClient, admin: AsyncClient) -> None:
+async def test_metrics_count_requests_and_measure_the_process(root: AsyncClient, admin: AsyncClient) -> None:
     await admin.get("/items/987654")
     page = await root.get("/metrics")
     assert page.status_code == 200

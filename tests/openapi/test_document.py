@@ -1,4 +1,4 @@
-"""The API's description: whole, true to what the routes answer, and shown without the internet."""
+"""The OpenAPI document: complete, consistent with the routes, and shown without the internet."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Operation = tuple[str, str, Document]
 
 @pytest.fixture(scope="module")
 def described(tmp_path_factory: pytest.TempPathFactory) -> Litestar:
-    """The application without a database: its description needs none."""
+    """The application without a database, which the document does not need."""
     return create_app(load({"STOCKY_DATA_DIR": str(tmp_path_factory.mktemp("data"))}))
 
 
@@ -67,7 +67,7 @@ def _resolve(document: Document, node: Document) -> Document:
     return node
 
 
-def test_every_route_of_the_api_is_described(described: Litestar, operations: list[Operation]) -> None:
+def test_every_api_route_is_in_the_document(described: Litestar, operations: list[Operation]) -> None:
     in_document = {(method, path) for method, path, _ in operations}
     routes = {
         (method, route.path_format)
@@ -80,7 +80,7 @@ def test_every_route_of_the_api_is_described(described: Litestar, operations: li
     assert len(in_document) > 60
 
 
-def test_the_document_is_openapi_3_1_with_nothing_left_open(document: Document, operations: list[Operation]) -> None:
+def test_document_is_complete_openapi_3_1(document: Document, operations: list[Operation]) -> None:
     assert document["openapi"].startswith("3.1")
     assert document["info"]["title"] == "Stocky"
     assert set(document["components"]["securitySchemes"]) == {"bearer", "api_key"}
@@ -97,9 +97,7 @@ def test_the_document_is_openapi_3_1_with_nothing_left_open(document: Document, 
         assert named == set(re.findall(r"{(\w+)}", path)), (method, path)
 
 
-def test_every_error_is_a_problem_and_busy_ones_say_when_to_come_back(
-    document: Document, operations: list[Operation]
-) -> None:
+def test_every_error_is_a_problem_and_503_has_retry_after(document: Document, operations: list[Operation]) -> None:
     for method, path, operation in operations:
         for status, response in operation["responses"].items():
             if int(status) < 400:
@@ -111,7 +109,7 @@ def test_every_error_is_a_problem_and_busy_ones_say_when_to_come_back(
             assert ("Retry-After" in response.get("headers", {})) == (status in ("429", "503")), (method, path, status)
 
 
-def test_every_operation_names_the_statuses_that_follow_from_its_kind(operations: list[Operation]) -> None:
+def test_every_operation_lists_its_derived_statuses(operations: list[Operation]) -> None:
     for method, path, operation in operations:
         expected = {"422", "500"}
         if "security" in operation:
@@ -126,24 +124,22 @@ def test_every_operation_names_the_statuses_that_follow_from_its_kind(operations
         assert any(status.startswith("2") for status in operation["responses"]), (method, path)
 
 
-def test_a_guarded_route_names_the_roles_that_may(document: Document) -> None:
+def test_guarded_route_names_its_roles(document: Document) -> None:
     refusals = {
         path: document["paths"][path][method]["responses"]["403"]["description"]
         for path, method in (("/api/v1/logs", "get"), ("/api/v1/items", "post"), ("/api/v1/items", "get"))
     }
-    assert refusals["/api/v1/logs"] == "Access denied: this takes the role admin"
+    assert refusals["/api/v1/logs"] == "Access denied: this requires the role admin"
     assert "security" not in document["paths"]["/health/ready"]["get"]
 
 
-def test_the_routes_that_take_a_password_say_when_it_is_refused(document: Document) -> None:
+def test_password_routes_document_throttling(document: Document) -> None:
     for name in ("login", "login-json", "change-password"):
         described = document["paths"][f"/api/v1/auth/{name}"]["post"]["responses"]["429"]["description"]
         assert "within 5 minutes: 10 for the username, or 50 from the address" in described
 
 
-def test_the_examples_are_accepted_by_what_they_are_examples_of(
-    document: Document, operations: list[Operation]
-) -> None:
+def test_examples_match_their_schemas(document: Document, operations: list[Operation]) -> None:
     bodies = [
         (path, content)
         for _, path, operation in operations
@@ -162,7 +158,7 @@ BODIES = {"broken": b"{", "another type": b"[1]", "empty": b"", "too large": b" 
 
 
 @pytest.mark.parametrize("body", BODIES)
-async def test_what_routes_answer_to_wrong_requests_is_described(
+async def test_responses_to_invalid_requests_are_documented(
     body: str, operations: list[Operation], root: AsyncClient, admin: AsyncClient, reader: AsyncClient
 ) -> None:
     undescribed = set()
@@ -181,7 +177,7 @@ async def test_what_routes_answer_to_wrong_requests_is_described(
 
 
 class _Loaded(HTMLParser):
-    """What a page loads, and whether it carries a script of its own."""
+    """What a page loads, and whether it has inline scripts."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -196,12 +192,12 @@ class _Loaded(HTMLParser):
             self.urls.append(str(url))
 
 
-async def test_whoever_opens_stocky_in_a_browser_comes_to_the_page(page_client: AsyncClient) -> None:
+async def test_root_redirects_to_docs_page(page_client: AsyncClient) -> None:
     answer = await page_client.get("/")
     assert (answer.status_code, answer.headers["location"]) == (302, "/docs")
 
 
-async def test_the_page_loads_everything_from_stocky_itself(page_client: AsyncClient) -> None:
+async def test_docs_page_loads_everything_from_stocky(page_client: AsyncClient) -> None:
     page = await page_client.get("/docs")
     assert page.status_code == 200
     assert "default-src 'none'" in page.headers["content-security-policy"]
@@ -220,7 +216,7 @@ async def test_the_page_loads_everything_from_stocky_itself(page_client: AsyncCl
     assert (await page_client.get("/docs/assets/..%2f..%2fconfig.py")).status_code == 404
 
 
-async def test_the_document_is_served_where_tools_look_for_it(page_client: AsyncClient) -> None:
+async def test_document_is_served_at_usual_addresses(page_client: AsyncClient) -> None:
     paths = ("/openapi.json", "/api/v1/openapi.json", "/schema/openapi.json")
     texts = [(await page_client.get(path)).json() for path in paths]
     assert texts[0] == texts[1] == texts[2]

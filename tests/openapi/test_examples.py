@@ -1,4 +1,4 @@
-"""What `/docs` fills in for a call can be sent as it is, to a Stocky with demo data, and more than once."""
+"""The examples in `/docs` can be sent unchanged, to a Stocky with demo data, and repeatedly."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _address(path: str) -> str:
 
 
 @pytest.mark.usefixtures("demo")
-async def test_no_example_of_a_body_is_refused_for_its_values(document: Json, admin: AsyncClient) -> None:
+async def test_no_example_body_is_rejected_for_its_values(document: Json, admin: AsyncClient) -> None:
     refusals, tried = [], 0
     for method, path, operation in _operations(document):
         content = operation.get("requestBody", {}).get("content", {}).get(JSON)
@@ -56,7 +56,7 @@ async def test_no_example_of_a_body_is_refused_for_its_values(document: Json, ad
 
 
 @pytest.mark.usefixtures("demo")
-async def test_no_example_of_a_query_is_refused_for_its_values(document: Json, admin: AsyncClient) -> None:
+async def test_no_example_query_is_rejected_for_its_values(document: Json, admin: AsyncClient) -> None:
     refusals = []
     for method, path, operation in _operations(document):
         if method != "GET" or path.startswith("/jobs/"):
@@ -72,7 +72,7 @@ async def test_no_example_of_a_query_is_refused_for_its_values(document: Json, a
     assert refusals == []
 
 
-def test_no_example_of_a_body_names_an_event_that_counts_once(document: Json) -> None:
+def test_no_example_body_has_an_event_id(document: Json) -> None:
     def names(value: Any) -> Iterator[str]:
         for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
             yield from names(each)
@@ -89,7 +89,7 @@ def test_no_example_of_a_body_names_an_event_that_counts_once(document: Json) ->
 
 
 @pytest.mark.usefixtures("demo")
-async def test_an_example_that_books_stock_counts_each_time(document: Json, admin: AsyncClient) -> None:
+async def test_example_that_books_stock_can_be_repeated(document: Json, admin: AsyncClient) -> None:
     path = "/skus/{sku_id}/adjust"
     example = document["paths"][f"/api/v1{path}"]["post"]["requestBody"]["content"][JSON]["example"]
     quantities = []

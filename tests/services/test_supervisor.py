@@ -18,7 +18,7 @@ from stocky.errors import Unavailable
 from stocky.jobs.jobs import Jobs
 from stocky.jobs.schemas import JobStatus
 from stocky.progress import ProgressCallback
-from stocky.supervisor import StandingTask, Supervisor
+from stocky.supervisor import BackgroundTask, Supervisor
 from tests.db.postgres_session import session
 from tests.inventory import get
 
@@ -45,7 +45,7 @@ class Rounds:
         self.are_done.set()
 
 
-def task_of(rounds: Callable[[], object], supervisor: Supervisor | None = None, patience: float = 60) -> StandingTask:
+def task_of(rounds: Callable[[], object], supervisor: Supervisor | None = None, patience: float = 60) -> BackgroundTask:
     async def wait() -> None:
         await asyncio.sleep(QUICK)
 
@@ -62,7 +62,7 @@ async def test_task_survives_exceptions_and_logs_each_cause_once(caplog: pytest.
         await rounds.are_done.wait()
         await task.close()
     messages = [record.getMessage() for record in caplog.records if record.name == "stocky.supervisor"]
-    assert [("tried again" in each) for each in messages] == [True, True, True, False]
+    assert [("will be retried" in each) for each in messages] == [True, True, True, False]
     assert "works again after 11 failures" in messages[-1]
     (traceback,) = [record for record in caplog.records if record.exc_info and record.exc_info[0] is ZeroDivisionError]
     assert traceback.levelno == logging.ERROR

@@ -50,7 +50,7 @@ async def test_three_processes_send_each_event_and_alert_once(
     serve: Serve, dialect: str, keys: dict[str, str], receiver: Receiver
 ) -> None:
     if dialect == "sqlite":
-        pytest.skip("one SQLite file has one Stocky")
+        pytest.skip("only one process can serve a SQLite file")
     chance = random.Random(5)
     async with AsyncExitStack() as stack:
         servers = [stack.enter_context(serve(command=IMPATIENT)) for _ in range(3)]

@@ -1,4 +1,4 @@
-"""Clients that vanish in the middle of a request or an answer: no 5xx is counted, and no error is logged."""
+"""Clients that disconnect during a request or a response cause no 5xx and no logged error."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FILE = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\
 
 @pytest.fixture
 async def faultless(listening: Listening, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Listening]:
-    """A server of which the test has to leave no error behind."""
+    """A server that must have no error after the test."""
     yield listening
     assert 'status="5' not in await listening.metrics()
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
@@ -27,21 +27,21 @@ async def faultless(listening: Listening, caplog: pytest.LogCaptureFixture) -> A
 
 
 async def vanish(listening: Listening, head: bytes, body: bytes, *, reads: int = 0) -> None:
-    """Sends that, reads so many bytes of the answer, and is gone; back when the server knows it."""
+    """Sends a request, reads `reads` bytes of the response and disconnects; returns when the server has noticed."""
     reader, writer = await listening.connect()
     writer.write(head + b"\r\n" + body)
     await writer.drain()
     if reads:
         await asyncio.wait_for(reader.readexactly(reads), 60)
     else:
-        # The request has begun to be answered, and waits for the rest of its body.
+        # The handler has started, and waits for the rest of the body.
         await until(lambda: bool(listening.server.server_state.tasks))
     writer.transport.abort()
     await quiet(listening)
 
 
 async def quiet(listening: Listening) -> None:
-    """Back when no connection is open and no request is being answered."""
+    """Waits until no connection is open and no request is being answered."""
     state = listening.server.server_state
     await until(lambda: not state.connections and not state.tasks)
 
@@ -64,12 +64,12 @@ async def quiet(listening: Listening) -> None:
 )
 @pytest.mark.parametrize("coding", ["length", "chunked"])
 @pytest.mark.one_database
-async def test_a_body_that_is_cut_off_is_no_fault(
+async def test_truncated_body_is_no_server_error(
     faultless: Listening, keys: dict[str, str], path: str, kind: bytes, body: bytes, coding: str
 ) -> None:
     head = b"POST /api/v1%s HTTP/1.1\r\nHost: x\r\nX-API-Key: %s\r\n" % (path.encode(), keys["admin"].encode()) + kind
     if coding == "length":
-        # Less than is taken of a sign-in, which would be refused at once.
+        # Less than the limit of a sign-in, which would be refused at once.
         await vanish(faultless, head + b"Content-Length: 60000\r\n", body)
     else:
         await vanish(faultless, head + b"Transfer-Encoding: chunked\r\n", b"%x\r\n%s\r\n" % (len(body), body))
@@ -86,19 +86,19 @@ async def test_a_body_that_is_cut_off_is_no_fault(
         "/api/v1/items",
     ],
 )
-async def test_an_answer_that_is_cut_off_is_no_fault(faultless: Listening, keys: dict[str, str], path: str) -> None:
+async def test_aborted_response_is_no_server_error(faultless: Listening, keys: dict[str, str], path: str) -> None:
     head = f"GET {path} HTTP/1.1\r\nHost: x\r\nX-API-Key: {keys['admin']}\r\n".encode()
     await vanish(faultless, head, b"", reads=60)
 
 
-async def test_a_backup_that_is_cut_off_is_no_fault(faultless: Listening, keys: dict[str, str]) -> None:
+async def test_aborted_backup_is_no_server_error(faultless: Listening, keys: dict[str, str]) -> None:
     path = "/api/v1/backup/create/full/download"
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\nX-API-Key: {keys['admin']}\r\nContent-Length: 0\r\n".encode()
     await vanish(faultless, head, b"", reads=300)
     await vanish(faultless, head, b"")
 
 
-async def test_many_that_vanish_at_once_are_no_fault(faultless: Listening, keys: dict[str, str]) -> None:
+async def test_many_disconnected_clients_are_no_server_error(faultless: Listening, keys: dict[str, str]) -> None:
     head = f"POST /api/v1/events HTTP/1.1\r\nHost: x\r\nX-API-Key: {keys['admin']}\r\nContent-Length: 999\r\n\r\n"
 
     async def one(number: int) -> None:

@@ -1,4 +1,4 @@
-"""What a start says of its surroundings: names that are no settings, and directories that cannot be written."""
+"""Messages at the start about unknown settings and directories that cannot be written."""
 
 from __future__ import annotations
 
@@ -21,24 +21,20 @@ from tests.serving import serve
 pytestmark = pytest.mark.one_database
 
 
-def test_what_is_called_like_a_setting_and_is_none_is_named_at_the_start(
-    environ: dict[str, str], tmp_path: Path
-) -> None:
+def test_unknown_setting_is_logged_at_start(environ: dict[str, str], tmp_path: Path) -> None:
     odd = {"STOCKY_BACKUP_DRI": "/srv", "STOCKY_PORTS": "1", "STOCKY_COLOUR": "red", "STOCKY_LOG_LEVEL_FILE": "/x"}
     with serve(environ | odd, tmp_path) as server:
         pass
-    said = [line for line in server.log.splitlines() if "is no setting" in line]
-    assert len(said) == 4
-    assert (
-        "STOCKY_BACKUP_DRI is no setting of Stocky's and has no effect; did you mean STOCKY_BACKUP_DIR?" in server.log
-    )
-    assert "STOCKY_COLOUR is no setting of Stocky's and has no effect; the README lists the settings" in server.log
-    assert all(" WARNING " in line for line in said)
+    lines = [line for line in server.log.splitlines() if "is not a setting" in line]
+    assert len(lines) == 4
+    assert "STOCKY_BACKUP_DRI is not a setting and has no effect; did you mean STOCKY_BACKUP_DIR?" in server.log
+    assert "STOCKY_COLOUR is not a setting and has no effect; the README lists the settings" in server.log
+    assert all(" WARNING " in line for line in lines)
 
 
-def test_every_command_names_it_once_and_not_among_its_output(environ: dict[str, str], tmp_path: Path) -> None:
+def test_every_command_reports_unknown_setting_once_on_stderr(environ: dict[str, str], tmp_path: Path) -> None:
     odd = environ | {"STOCKY_BACKUP_DRI": "/srv"}
-    line = "stocky: STOCKY_BACKUP_DRI is no setting of Stocky's and has no effect; did you mean STOCKY_BACKUP_DIR?\n"
+    line = "stocky: STOCKY_BACKUP_DRI is not a setting and has no effect; did you mean STOCKY_BACKUP_DIR?\n"
     dump = str(tmp_path / "all.sql.gz")
     for arguments in (
         ["migrate", "--json"],
@@ -57,7 +53,7 @@ def test_every_command_names_it_once_and_not_among_its_output(environ: dict[str,
     assert stocky(odd, "reindex").stderr == line
 
 
-def test_what_platforms_set_is_no_setting_and_not_named(environ: dict[str, str]) -> None:
+def test_platform_variables_are_not_reported(environ: dict[str, str]) -> None:
     kubernetes = {
         "STOCKY_PORT": "tcp://10.0.0.7:8000",
         "STOCKY_PORT_8000_TCP": "tcp://10.0.0.7:8000",
@@ -81,7 +77,7 @@ def test_what_platforms_set_is_no_setting_and_not_named(environ: dict[str, str])
 
 @pytest.fixture
 def open_to_all() -> Iterator[Path]:
-    """A directory that other users come to, as they do not to those of pytest."""
+    """A directory that other users can access, unlike pytest's."""
     with TemporaryDirectory(prefix="stocky-tests-") as made:
         Path(made).chmod(0o755)
         yield Path(made)
@@ -89,7 +85,7 @@ def open_to_all() -> Iterator[Path]:
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
 @pytest.mark.parametrize("keyed", [True, False], ids=["with a key", "without"])
-def test_a_data_directory_of_another_user_is_told_with_the_command(
+def test_unwritable_data_directory_is_reported_with_chown_command(
     environ: dict[str, str], keyed: bool, open_to_all: Path
 ) -> None:
     data = open_to_all / "our data"
@@ -120,6 +116,6 @@ def test_a_data_directory_of_another_user_is_told_with_the_command(
     assert answer.stderr.count("\n") == 1
 
 
-def test_a_directory_that_is_not_there_yet_may_be_made(tmp_path: Path) -> None:
+def test_missing_directory_may_be_created(tmp_path: Path) -> None:
     assert why_not_writable(tmp_path / "a" / "b") is None
     assert why_not_writable(tmp_path) is None

@@ -1,4 +1,4 @@
-"""A process is let in only while it holds its share of the lock, whatever happens to the connection that holds it."""
+"""The gate is open only while the process holds its share of the lock, whatever happens to its connection."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ SERVING = 7_786_260
 
 @pytest.fixture
 async def gate(dialect: str, config: Config) -> AsyncIterator[Gate]:
-    """The gate of a process that serves."""
+    """The gate of a serving process."""
     if dialect == "sqlite":
         pytest.skip("one process serves one SQLite file")
     gate = Gate()
-    presence = ServingLease(config.database_url, gate, lambda *_: None, Supervisor())
-    await presence.start()
+    lease = ServingLease(config.database_url, gate, lambda *_: None, Supervisor())
+    await lease.start()
     yield gate
-    await presence.close()
+    await lease.close()
 
 
 @asynccontextmanager
 async def restoring(config: Config) -> AsyncIterator[Any]:
-    """Another process that waits for the lock, asks all to pause, and ends the connection of one that does not."""
+    """Another process that requests the lock, asks all to pause, and ends the connection of one that does not."""
     waiting, caller = [await asyncpg.connect(config.database_url) for _ in range(2)]
     locked = asyncio.create_task(waiting.execute(f"SELECT pg_advisory_lock({SERVING})"))
 
@@ -65,7 +65,7 @@ async def until_closed(gate: Gate) -> None:
 
 
 @pytest.mark.parametrize("leaves_in_time", [True, False])
-async def test_the_gate_stays_closed_when_its_keeper_loses_its_connection_while_it_empties(
+async def test_gate_stays_closed_when_lease_connection_is_lost_while_draining(
     config: Config, gate: Gate, leaves_in_time: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gates, "DRAIN_SECONDS", 60 if leaves_in_time else 0.2)
@@ -74,13 +74,13 @@ async def test_the_gate_stays_closed_when_its_keeper_loses_its_connection_while_
             await until_closed(gate)
             opened = asyncio.create_task(gate.opened())
             await end_the_keeper()
-            # Longer than the gate waits for those who are inside, where it does not wait for ever.
+            # Longer than DRAIN_SECONDS in one of the two cases.
             await asyncio.sleep(0.5)
             assert not opened.done()
             with pytest.raises(Unavailable):
                 gate.check_open()
         await asyncio.sleep(0.2)
-        # The other process has the database to itself.
+        # The other process has exclusive access.
         assert not opened.done()
     async with asyncio.timeout(20):
         await opened

@@ -1,4 +1,4 @@
-"""What a client can take before Stocky knows it: the size of a head, its time, and the number of connections."""
+"""Limits for unauthenticated clients: the size and time of a head, and the number of connections."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
 
 
 async def ended(reader: asyncio.StreamReader) -> bool:
-    """Whether the server ends the connection without an answer."""
+    """Whether the server closes the connection without a response."""
     with suppress(ConnectionError):
         return await asyncio.wait_for(reader.read(), 60) == b""
     return True
 
 
 async def lines(reader: asyncio.StreamReader) -> bytes:
-    """The head of the next answer; its body is read and dropped."""
+    """The head of the next response; its body is read and dropped."""
     head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
     size = next(line for line in head.lower().splitlines() if line.startswith(b"content-length:"))
     await reader.readexactly(int(size.partition(b":")[2]))
@@ -48,7 +48,7 @@ async def lines(reader: asyncio.StreamReader) -> bytes:
     ],
     ids=["line", "one header", "many headers", "name", "nonsense"],
 )
-async def test_a_head_over_64_kib_is_refused(listening: Listening, request_head: bytes) -> None:
+async def test_head_over_64_kib_is_rejected(listening: Listening, request_head: bytes) -> None:
     answer = await listening.ask(request_head + CLOSE)
     head, _, body = answer.partition(b"\r\n\r\n")
     expected = 400 if request_head.startswith(b"GG") else 431
@@ -59,7 +59,7 @@ async def test_a_head_over_64_kib_is_refused(listening: Listening, request_head:
     assert (await listening.ask(LIVE + CLOSE)).startswith(b"HTTP/1.1 200")
 
 
-async def test_a_head_just_below_64_kib_is_taken(listening: Listening) -> None:
+async def test_head_just_below_64_kib_is_accepted(listening: Listening) -> None:
     headers = b"X-Long: " + b"x" * 64_000 + b"\r\n"
     body = b"x" * 200_000
     assert (await listening.ask(LIVE + headers + CLOSE)).startswith(b"HTTP/1.1 200")
@@ -71,7 +71,7 @@ async def test_a_head_just_below_64_kib_is_taken(listening: Listening) -> None:
     writer.close()
 
 
-async def test_a_head_without_an_end_is_not_read_on(listening: Listening) -> None:
+async def test_endless_head_is_not_read_further(listening: Listening) -> None:
     reader, writer = await listening.connect()
     writer.write(LIVE + b"X-Endless: ")
     sent = 0
@@ -80,14 +80,14 @@ async def test_a_head_without_an_end_is_not_read_on(listening: Listening) -> Non
             writer.write(b"x" * 2**16)
             await writer.drain()
             sent += 2**16
-    # What both ends of the connection hold in between is the system's.
+    # The socket buffers of both ends.
     assert sent < 50 * 2**20
     writer.close()
     with suppress(ConnectionError):
         await reader.read()
 
 
-async def test_what_follows_a_body_is_bounded_too(listening: Listening, keys: dict[str, str]) -> None:
+async def test_data_after_body_is_bounded(listening: Listening, keys: dict[str, str]) -> None:
     head = b"POST /api/v1/locations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-API-Key: "
     head += keys["admin"].encode() + b"\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
     reader, writer = await listening.connect()
@@ -101,7 +101,7 @@ async def test_what_follows_a_body_is_bounded_too(listening: Listening, keys: di
     writer.close()
 
 
-async def test_only_so_many_requests_wait_on_one_connection(listening: Listening) -> None:
+async def test_pipelined_requests_are_bounded(listening: Listening) -> None:
     reader, writer = await listening.connect()
     with suppress(ConnectionError):
         writer.write((LIVE + b"\r\n") * 10_000)
@@ -115,7 +115,7 @@ async def test_only_so_many_requests_wait_on_one_connection(listening: Listening
     assert few.count(b"HTTP/1.1 200") == 21
 
 
-async def test_a_client_that_never_sends_a_whole_head_is_closed(
+async def test_client_without_complete_head_is_disconnected(
     listening: Listening, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "HEAD_SECONDS", 0.5)
@@ -138,12 +138,12 @@ async def test_a_client_that_never_sends_a_whole_head_is_closed(
         writer.close()
 
 
-async def test_a_second_head_has_its_time_too(listening: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_time_limit_applies_to_second_head(listening: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
     reader, writer = await listening.connect()
     writer.write(LIVE + b"\r\n")
     assert (await lines(reader)).startswith(b"HTTP/1.1 200")
     monkeypatch.setattr(connections, "HEAD_SECONDS", 0.3)
-    # Between two requests it may wait for longer than that.
+    # Between two requests the client may wait longer.
     await asyncio.sleep(2.5)
     writer.write(LIVE + b"\r\n")
     assert (await lines(reader)).startswith(b"HTTP/1.1 200")
@@ -152,7 +152,7 @@ async def test_a_second_head_has_its_time_too(listening: Listening, monkeypatch:
     writer.close()
 
 
-async def test_a_slow_upload_that_makes_progress_arrives(
+async def test_slow_upload_with_progress_succeeds(
     listening: Listening, keys: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "HEAD_SECONDS", 0.5)
@@ -168,7 +168,7 @@ async def test_a_slow_upload_that_makes_progress_arrives(
     writer.close()
 
 
-async def test_a_body_that_stops_is_closed_and_no_fault_of_ours(
+async def test_stalled_body_is_closed_without_server_error(
     listening: Listening, keys: dict[str, str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(connections, "BODY_SECONDS", 0.5)
@@ -181,7 +181,7 @@ async def test_a_body_that_stops_is_closed_and_no_fault_of_ours(
     writer.close()
 
 
-async def test_a_stranger_has_only_so_long_for_a_body(listening: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_unauthenticated_body_has_a_time_limit(listening: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "BODY_SECONDS", 1.0)
     reader, writer = await listening.connect()
     writer.write(b"POST /api/v1/auth/login-json HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
@@ -197,7 +197,7 @@ async def test_a_stranger_has_only_so_long_for_a_body(listening: Listening, monk
     writer.close()
 
 
-async def test_an_answer_that_is_not_read_is_given_up(listening: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_unread_response_is_aborted(listening: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "UNREAD_SECONDS", 1.0)
     reader, writer = await listening.connect()
     writer.write(b"GET /docs/assets/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 30)
@@ -206,7 +206,7 @@ async def test_an_answer_that_is_not_read_is_given_up(listening: Listening, monk
     reader.feed_eof()
 
 
-async def test_an_answer_that_is_read_in_pieces_is_not_given_up(listening: Listening) -> None:
+async def test_slowly_read_response_is_not_aborted(listening: Listening) -> None:
     reader, writer = await listening.connect()
     writer.write(b"GET /docs/assets/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 30)
     state = listening.server.server_state
@@ -216,7 +216,7 @@ async def test_an_answer_that_is_read_in_pieces_is_not_given_up(listening: Liste
     now = asyncio.get_running_loop().time()
     assert not connection.is_overdue(now)
     assert not connection.is_overdue(now + connections.UNREAD_SECONDS - 1)
-    # As the transport says it when its buffer is nearly empty; then it is as full as before.
+    # As the transport calls it when its buffer is nearly empty; then it is full again.
     connection.resume_writing()
     connection.pause_writing()
     assert not connection.is_overdue(now + connections.UNREAD_SECONDS + 1)
@@ -231,7 +231,7 @@ def only_20(listening: Listening) -> connections.Limits:
     return listening.server.limits
 
 
-async def test_a_flood_of_half_open_connections_keeps_nobody_out(
+async def test_flood_of_half_open_connections_blocks_no_client(
     listening: Listening, only_20: connections.Limits, caplog: pytest.LogCaptureFixture
 ) -> None:
     scanner = await listening.connect()
@@ -244,7 +244,7 @@ async def test_a_flood_of_half_open_connections_keeps_nobody_out(
         if number % 10 == 0:
             assert (await listening.ask(LIVE + CLOSE)).startswith(b"HTTP/1.1 200")
     assert len(listening.server.server_state.connections) <= 20
-    # One that has asked before is kept while others have not.
+    # A connection that has sent a request stays open while others have not.
     scanner[1].write(LIVE + CLOSE)
     assert (await lines(scanner[0])).startswith(b"HTTP/1.1 200")
     told = [record for record in caplog.records if "connections are in use" in record.getMessage()]
@@ -253,21 +253,21 @@ async def test_a_flood_of_half_open_connections_keeps_nobody_out(
         writer.close()
 
 
-async def test_a_flood_of_half_sent_sign_ins_keeps_nobody_out(
+async def test_flood_of_incomplete_sign_ins_blocks_no_client(
     listening: Listening, only_20: connections.Limits, admin: AsyncClient
 ) -> None:
     held = []
     for _ in range(60):
         held.append(await listening.connect())
         held[-1][1].write(b"POST /api/v1/auth/login-json HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{")
-        # So that each of them is being answered when the next one comes.
+        # So that each is being answered when the next one connects.
         await asyncio.sleep(0.01)
     assert (await listening.ask(LIVE + CLOSE)).startswith(b"HTTP/1.1 200")
     for _, writer in held:
         writer.close()
 
 
-async def test_idle_connections_go_where_all_have_asked(listening: Listening, only_20: connections.Limits) -> None:
+async def test_idle_connections_are_closed_for_new_ones(listening: Listening, only_20: connections.Limits) -> None:
     held = []
     for _ in range(40):
         held.append(await listening.connect())
@@ -278,7 +278,7 @@ async def test_idle_connections_go_where_all_have_asked(listening: Listening, on
         writer.close()
 
 
-def test_the_limit_of_open_files_is_raised_to_the_hard_one() -> None:
+def test_open_files_limit_is_raised_to_hard_limit() -> None:
     code = "from stocky.http.connections import raise_file_limit; import resource; print(raise_file_limit());"
     code += "print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
 
@@ -289,7 +289,7 @@ def test_the_limit_of_open_files_is_raised_to_the_hard_one() -> None:
     assert told.stdout.split() == ["1000", "1000"]
 
 
-async def test_a_sign_in_takes_64_kib(listening: Listening) -> None:
+async def test_sign_in_body_is_limited_to_64_kib(listening: Listening) -> None:
     head = b"POST /api/v1/auth/login-json HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
     reader, writer = await listening.connect()
     writer.write(head + b"Content-Length: 70000\r\n\r\n" + b'{"username": "' + b"x" * 69_000)
