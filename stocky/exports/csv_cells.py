@@ -9,8 +9,6 @@ from datetime import date, datetime
 from io import StringIO
 from typing import Any
 
-from stocky.quantity import from_milli
-
 # Spreadsheets calculate what begins like this. Text that does, or that would after taking quotes off, gets a quote.
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 _CHARACTER = re.compile(r"\\(.)|(.)", re.DOTALL)
@@ -96,8 +94,3 @@ def csv_text(rows: Iterable[Sequence[Any]]) -> str:
     writer = csv.writer(written)
     writer.writerows([cell(value) for value in row] for row in rows)
     return written.getvalue()
-
-
-def told_quantity(milli: int) -> str:
-    """A quantity in a sentence."""
-    return f"{from_milli(milli):g}"

@@ -16,7 +16,7 @@ from stocky.errors import Invalid
 from stocky.quantity import from_milli, to_milli
 from stocky.scanner.repository import ScannerRow, find_scanners, own_scanner_id, touch_scanners
 from stocky.scanner.schemas import Mode, Scan, ScanAnswer, SuggestedAction
-from stocky.stock.operations import AnyLot, ItemKey, Operation, Outcome, Place, Posting
+from stocky.stock.operations import AnyLot, ItemKey, LocationKey, Operation, Outcome, Posting
 from stocky.stock.recorder import Recorder
 from stocky.stock.schemas import StockEvent
 from stocky.stock.service import named, raise_if_rejected
@@ -104,10 +104,10 @@ class ScanPosting(Posting):
         )
         if kind == "move":
             # What is scanned comes to where the scanner is, from the hinted place or the only other one.
-            operation.to_place = Place(id=scanner.location_id or here)
-            operation.place = None if hinted is None or hinted == scanner.location_id else Place(id=hinted)
+            operation.to_location = LocationKey(id=scanner.location_id or here)
+            operation.location = None if hinted is None or hinted == scanner.location_id else LocationKey(id=hinted)
         elif kind is not None:
-            operation.place = Place(id=here)
+            operation.location = LocationKey(id=here)
         return operation
 
 
@@ -128,7 +128,7 @@ async def look_up(recorder: Recorder, barcode: str, by: Principal) -> ScanAnswer
 async def _answer(recorder: Recorder, posting: ScanPosting) -> ScanAnswer:
     await recorder.post(posting)
     outcome = posting.outcomes[0]
-    if outcome.refusal == "event_id":
+    if outcome.rejection == "event_id":
         raise_if_rejected(outcome)
     return ScanAnswer(
         success=outcome.status != "rejected" or _is_unknown(posting, outcome),
@@ -150,7 +150,7 @@ async def _find_hints(tx: Connection, postings: list[ScanPosting]) -> dict[str, 
         return {}
     ids = [int(hint) for hint in hints if hint.isascii() and hint.isdigit() and len(hint) < 16]
     rows: list[_HintRow] = await tx.all(
-        "find_places",
+        "find_locations",
         _HintRow,
         ids=ids,
         names=list(hints),
@@ -217,7 +217,7 @@ def _has_several_units(outcome: Outcome) -> bool:
 
 def _is_unknown(posting: ScanPosting, outcome: Outcome) -> bool:
     """Whether it was only looked for, and is not there."""
-    return posting.operations[0].kind is None and outcome.refusal == "not_found"
+    return posting.operations[0].kind is None and outcome.rejection == "not_found"
 
 
 def _suggestions(posting: ScanPosting, outcome: Outcome) -> list[SuggestedAction]:

@@ -13,12 +13,12 @@ from stocky import clock
 from stocky.db import Connection
 from stocky.errors import Conflict, Invalid, Unavailable
 from stocky.stock import recorder as recording
-from stocky.stock.operations import ItemKey, Operation, Place, Posting
+from stocky.stock.operations import ItemKey, LocationKey, Operation, Posting
 from tests.stock.stockroom import Stockroom, at_once, event
 
 
 def addition(item: int, place: int, **more: Any) -> Operation:
-    return Operation(kind="add", item=ItemKey(id=item), place=Place(id=place), quantity_milli=1000, **more)
+    return Operation(kind="add", item=ItemKey(id=item), location=LocationKey(id=place), quantity_milli=1000, **more)
 
 
 async def test_a_row_the_database_refuses_fails_alone(stockroom: Stockroom) -> None:
@@ -131,7 +131,7 @@ async def test_a_scanner_with_a_wrong_clock_is_told_so(stockroom: Stockroom, mom
     rice, shelf = await stockroom.item(), await stockroom.place()
     answer = await stockroom.post(event("add", rice, shelf, 1, occurred_at=moment), event("add", rice, shelf, 2))
     assert [result.status for result in answer.results] == ["rejected", "applied"]
-    assert "set the clock" in (answer.results[0].reason or "")
+    assert "set the scanner's clock" in (answer.results[0].reason or "")
     assert [row.delta for row in await stockroom.history()] == [2]
 
 
@@ -159,7 +159,7 @@ async def test_an_atomic_request_is_all_or_nothing(stockroom: Stockroom) -> None
     results = refused.value.results
     assert [result.status for result in results] == ["duplicate"] + ["rejected"] * 5
     assert results[0].id == first.id
-    assert "event 4 was refused" in (results[1].reason or "")
+    assert "event 4 was rejected" in (results[1].reason or "")
     assert "Only 5" in (results[4].reason or "")
     assert await stockroom.history() == before
     assert await stockroom.lots(rice) == {(shelf, None): 5}

@@ -78,7 +78,7 @@ async def test_other_content_under_an_event_id_is_refused_and_changes_nothing(
     ):
         refused = await stockroom.one(other)
         assert refused.status == "rejected"
-        assert "used before for something else" in (refused.reason or "")
+        assert "already used with other content" in (refused.reason or "")
     assert await stockroom.history() == before
     assert (await stockroom.one(event("remove", rice, shelf, first_quantity, "a"))).reason == first.reason
 
@@ -173,6 +173,6 @@ async def test_a_scan_sent_twice_counts_once(stockroom: Stockroom, scanner: Asyn
     assert await stockroom.total(rice) == 6
     other = await scanner.post("/scanner/scan", json=scan | {"quantity": 2})
     assert other.status_code == 409
-    assert "make a new one" in other.json()["detail"]
+    assert "use a new one" in other.json()["detail"]
     assert await stockroom.total(rice) == 6
     await stockroom.prove()

@@ -13,7 +13,7 @@ from httpx import AsyncClient
 from stocky.scanner.schemas import Scan
 from stocky.shopping.schemas import Purchase
 from stocky.stock.fingerprints import fingerprint, has_fingerprint
-from stocky.stock.operations import ItemKey, Operation, Place
+from stocky.stock.operations import ItemKey, LocationKey, Operation
 from stocky.stock.schemas import EventType, ItemReference, LocationReference, NewEvent, NewSku
 from tests.inventory import made, new_item, new_location, refused, total
 from tests.stock.stockroom import SOMEONE, Stockroom, event
@@ -122,7 +122,7 @@ async def test_an_event_recorded_by_an_earlier_version_is_a_duplicate_when_it_is
         operation = Operation(
             kind=kind,  # type: ignore[arg-type]  # one of the kinds
             item=ItemKey(id=rice),
-            place=Place(id=shelf),
+            location=LocationKey(id=shelf),
             quantity_milli=int(each.quantity * 1000),
             event_id=each.event_id,
             fingerprint=_former(written),
@@ -131,7 +131,7 @@ async def test_an_event_recorded_by_an_earlier_version_is_a_duplicate_when_it_is
         await stockroom.recorder.record(operation)
     assert (await stockroom.one(sent)).status == "duplicate"
     assert "Only 2" in ((await stockroom.one(refusal)).reason or "")
-    assert "something else" in ((await stockroom.one(event("remove", rice, shelf, 8, "b"))).reason or "")
+    assert "other content" in ((await stockroom.one(event("remove", rice, shelf, 8, "b"))).reason or "")
     assert await stockroom.total(rice) == 2
 
 
@@ -143,7 +143,7 @@ async def test_a_purchase_at_the_same_moment_in_another_offset_counts_once(membe
     body = {"quantity": 1, "location": {"id": shelf["id"]}, "event_id": "receipt-1"}
     made(await member.post(at, json={**body, "occurred_at": "2026-05-01T12:30:00+02:00", "note": ""}))
     assert made(await member.post(at, json={**body, "occurred_at": "2026-05-01T10:30:00Z"}))["duplicate"]
-    refused(await member.post(at, json={**body, "occurred_at": "2026-05-01T10:30:01Z"}), 409, "something else")
+    refused(await member.post(at, json={**body, "occurred_at": "2026-05-01T10:30:01Z"}), 409, "other content")
     assert await total(member, item) == 1
 
 

@@ -49,7 +49,7 @@ async def test_the_last_page_says_that_it_is(stockroom: Stockroom, reader: Async
 async def test_a_page_reads_little_more_than_itself_however_much_was_merged(
     stockroom: Stockroom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repository, "LEAST_SHARE", 2)
+    monkeypatch.setattr(repository, "MIN_SHARE", 2)
     shelf, rice, *stubs = await stockroom.place(), *[await stockroom.item() for _ in range(11)]
     # Of some the events follow each other, of others they lie between each other.
     for stub in stubs[:8]:

@@ -66,7 +66,7 @@ def test_the_earliest_expiry_goes_first_and_what_never_expires_last() -> None:
 def test_only_the_named_lot_at_the_named_place_is_taken() -> None:
     book = ledger(level(1, 100, SOON), level(2, 100, LATER), level(3, 100, SOON, at=THERE))
     assert taken(book.remove(operation("remove", 60, LATER), item(), HERE)) == [(2, -60)]
-    with pytest.raises(OperationRejected, match=r"Only 0\.04 of Rice there, and 0\.05 asked for"):
+    with pytest.raises(OperationRejected, match=r"Only 0\.04 of Rice in stock; 0\.05 requested"):
         book.remove(operation("remove", 50, LATER), item(), HERE)
 
 
@@ -82,7 +82,7 @@ def test_clamp_takes_what_is_there_and_refuses_when_nothing_is() -> None:
     clamped = item("clamp")
     book = ledger(level(1, 100, SOON), level(2, 30), of=clamped)
     assert taken(book.remove(operation("remove", 500), clamped, HERE)) == [(1, -100), (2, -30)]
-    with pytest.raises(OperationRejected, match="Nothing of Rice"):
+    with pytest.raises(OperationRejected, match="No Rice in stock"):
         book.remove(operation("remove", 1), clamped, HERE)
 
 
@@ -173,7 +173,7 @@ def test_an_undo_compensates_the_latest_row_first() -> None:
     [
         (EventToUndo(5, "undo", 1, 1, 70, None), "itself an undo"),
         (EventToUndo(5, "add", 1, 1, 70, 9), "undone already"),
-        (EventToUndo(5, "add", 1, 1, 101, None), "gone out since"),
+        (EventToUndo(5, "add", 1, 1, 101, None), "removed or moved since"),
     ],
 )
 def test_what_cannot_be_undone_is_refused(row: EventToUndo, reason: str) -> None:
