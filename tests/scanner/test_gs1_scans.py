@@ -98,7 +98,7 @@ async def test_what_is_weighed_first_is_kept_in_kilograms(member: AsyncClient, s
     made(await member.patch(f"/items/{first['item']['id']}", json={"name": "Beef", "oversell_policy": "clamp"}))
     await set_state("remove", shelf)
     short = await scan("(01)94006381333934(3103)002000(15)300100")
-    assert short["message"] == "Beef: 1.25 taken, all there was, 0 in stock"
+    assert short["message"] == "Beef: 1.25 taken, all that was left, 0 in stock"
 
 
 async def test_a_pallet_counts_what_is_on_it(member: AsyncClient, scan: Scan, set_state: Scan) -> None:
@@ -116,9 +116,9 @@ async def test_what_a_label_says_is_nothing_or_too_much_books_nothing(
     for mode in ("add", "remove", "count"):
         await set_state(mode, shelf)
         for element, words in (
-            ("(30)0", "nothing in it"),
-            ("(37)000", "nothing in it"),
-            ("(3103)000000", "weighs nothing"),
+            ("(30)0", "a count of 0"),
+            ("(37)000", "a count of 0"),
+            ("(3103)000000", "a weight of 0"),
             ("(3105)000004", "less than 0.001 kg"),
             ("(30)99999999", "larger than Stocky can count" if mode != "remove" else "Only 3"),
         ):
@@ -181,7 +181,7 @@ async def test_a_text_that_was_entered_as_a_barcode_is_found_as_it_is(
 
 @pytest.mark.parametrize("blank", ["%20", "%09", "%C2%A0", "%1D"])
 async def test_nothing_stands_for_nothing(blank: str, scanner: AsyncClient) -> None:
-    refused(await scanner.post(f"/scanner/lookup/{blank}"), 422, "nothing in the barcode")
+    refused(await scanner.post(f"/scanner/lookup/{blank}"), 422, "barcode is blank")
 
 
 async def test_what_is_too_long_for_a_barcode_is_refused(scanner: AsyncClient, member: AsyncClient) -> None:

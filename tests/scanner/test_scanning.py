@@ -77,7 +77,7 @@ async def test_too_little_stock_is_refused_clamped_or_allowed(member: AsyncClien
     assert answers["reject"]["event"] is None
     assert "2" in answers["reject"]["message"]
     assert answers["clamp"]["event"]["delta"] == -2
-    assert "all there was" in answers["clamp"]["message"]
+    assert "all that was left" in answers["clamp"]["message"]
     assert answers["allow"]["event"]["delta"] == -5
     assert [answers[policy]["item"]["total_quantity"] for policy in items] == [2, 0, -3]
     assert [await total(member, item) for item in items.values()] == [2, 0, -3]
@@ -232,10 +232,10 @@ async def test_a_hint_that_names_no_location_is_told(member: AsyncClient, scan: 
     for hint in ("Nowhere", 999, "Gone", gone["id"]):
         answer = await scan(UPC, location_hint=hint, event_id=f"hint {hint}")
         assert (answer["success"], answer["event"]["location_id"]) == (True, shelf["id"]), "a hint is no order"
-        assert answer["message"].endswith(f"There is no location {hint!r}; the scanner's was taken, Shelf"), answer
+        assert answer["message"].endswith(f"There is no location {hint!r}; used the scanner's, Shelf"), answer
         assert [action["action"] for action in answer["suggested_actions"]] == ["set_location"]
     again = await scan(UPC, location_hint="Nowhere", event_id="hint Nowhere")
-    assert again["message"].endswith("this scan was counted already")
+    assert again["message"].endswith("this scan was already counted")
     await set_state("remove", shelf)
     short = await scan(UPC, location_hint="Nowhere", quantity=9)
     assert short["success"] is False
