@@ -206,4 +206,4 @@ async def _list_skus(tx: Connection, item_id: int) -> list[int]:
 
 
 async def _renew(tx: Connection, item_id: int) -> None:
-    await tx.execute("renew_items", ids=[item_id], updated_at=clock.now())
+    await tx.execute("bump_item_versions", ids=[item_id], updated_at=clock.now())

@@ -91,7 +91,7 @@ async def test_events_name_its_places_by_number(member: AsyncClient) -> None:
     assert [(place["box_no"], place["loc_no"]) for place in stocked] == [(2, 11)]
     wrong = {**event, "location": {"box_no": 2, "loc_no": 13}}
     answer = made(await member.post("/events", json={"events": [wrong]}))
-    assert "no place 13 in box 2" in answer["results"][0]["reason"]
+    assert "no location 13 in box 2" in answer["results"][0]["reason"]
 
 
 async def test_growing_adds_places_and_shrinking_takes_the_last(member: AsyncClient) -> None:

@@ -213,9 +213,9 @@ async def test_a_barcode_belongs_to_one_item(member: AsyncClient) -> None:
         refused(await member.patch(f"/items/{second['id']}", json={"barcodes": [{"barcode": taken}]}), 409, taken)
         refused(await member.post(f"/items/{second['id']}/barcodes", json={"barcode": taken}), 409, taken)
     # It says whose it is, and in which field it was sent.
-    told = f"belongs to {first['name']} ({first['code']}) already"
+    words = f"already belongs to {first['name']} ({first['code']})"
     for body, field in (({"upc": "40063813"}, "upc"), ({"barcodes": [{"barcode": "six"}]}, "barcodes")):
-        problem = refused(await member.post("/items/", json={"name": "x", **body}), 409, told)
+        problem = refused(await member.post("/items/", json={"name": "x", **body}), 409, words)
         assert [error["field"] for error in problem["errors"]] == [field]
     refused(await member.patch(f"/items/{second['id']}", json={"upc": "40063813"}), 409, "40063813")
     assert len(await get(member, "/items/")) == 2
