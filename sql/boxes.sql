@@ -1,7 +1,7 @@
--- Boxes and their places. `box_detail` is a box as it is answered.
+-- Boxes and their locations. The view `box_detail` has a box's columns as answered.
 
 -- add_box --
--- A new box with the number after the highest that was ever given; nothing when another process has just taken it.
+-- Adds a box with the number after the highest ever assigned; no row if another process has just taken it.
 INSERT INTO box (box_no, name, description, storage_type, capacity, created_at, updated_at)
 SELECT next.box_no, coalesce(CAST(:name AS TEXT), 'Box ' || CAST(next.box_no AS TEXT)), :description, :storage_type,
        :capacity, :created_at, :created_at
@@ -12,20 +12,20 @@ ON CONFLICT (box_no) DO NOTHING
 RETURNING box_no;
 
 -- change_box --
--- All that can be changed of a box.
+-- Changes a box.
 UPDATE box
    SET name = :name, description = :description, storage_type = :storage_type, capacity = :capacity,
        is_active = :is_active, updated_at = :updated_at
  WHERE box_no = :box_no;
 
 -- lock_box --
--- Keeps a box and the number of its places as they are until the transaction ends. SQLite's one writer needs no lock.
+-- Locks a box and the number of its locations until the transaction ends. SQLite's one writer needs no lock.
 SELECT id
   FROM box
  WHERE box_no = :box_no;
 
 -- get_box --
--- One box as it is answered.
+-- One box as answered.
 SELECT box_no, name, description, storage_type, is_active, capacity, occupied, capacity - occupied AS free, stock_rows,
        created_at, updated_at
   FROM box_detail
@@ -44,7 +44,7 @@ SELECT box_no, name, description, storage_type, is_active, capacity, occupied, c
  LIMIT :limit OFFSET :skip;
 
 -- open_box_places --
--- The places :first to :last of a box: made, or taken into use again where they were before.
+-- Creates the locations :first to :last of a box, or reactivates those that exist.
 WITH RECURSIVE number (loc_no) AS (
     SELECT CAST(:first AS BIGINT)
     UNION ALL
@@ -59,21 +59,21 @@ ON CONFLICT (box_no, loc_no) DO UPDATE
    SET is_active = TRUE, storage_type = excluded.storage_type, updated_at = excluded.updated_at;
 
 -- change_box_places --
--- What the box says of its places.
+-- Changes the storage type of a box's locations.
 UPDATE location
    SET storage_type = :storage_type, updated_at = :updated_at
  WHERE box_no = :box_no AND is_active AND storage_type <> :storage_type
 RETURNING id;
 
 -- lock_box_places --
--- Nothing comes to the places after :after, or goes from them, until the transaction ends. SQLite needs no lock.
+-- Locks the stock at the box's locations after :after until the transaction ends. SQLite needs no lock.
 SELECT id
   FROM location
  WHERE box_no = :box_no AND loc_no > :after AND is_active
  ORDER BY id;
 
 -- list_stocked_box_places --
--- The places after :after that hold something, or less than nothing.
+-- The box's locations after :after with a quantity other than 0.
 SELECT id, name, description, storage_type, is_active, box_no, loc_no, created_at, updated_at
   FROM location
  WHERE box_no = :box_no AND loc_no > :after AND is_active
@@ -81,13 +81,13 @@ SELECT id, name, description, storage_type, is_active, box_no, loc_no, created_a
  ORDER BY loc_no;
 
 -- close_box_places --
--- The places after :after are no longer in use.
+-- Deactivates the box's locations after :after.
 UPDATE location
    SET is_active = FALSE, updated_at = :updated_at
  WHERE box_no = :box_no AND loc_no > :after AND is_active;
 
 -- list_box_places --
--- The places of a box that are in use, by number.
+-- The active locations of a box, by number.
 SELECT id, name, description, storage_type, is_active, box_no, loc_no, created_at, updated_at
   FROM location
  WHERE box_no = :box_no AND is_active
@@ -95,7 +95,7 @@ SELECT id, name, description, storage_type, is_active, box_no, loc_no, created_a
  LIMIT :limit OFFSET :skip;
 
 -- list_stock_at --
--- What lies at the locations :ids.
+-- The stock at the locations :ids.
 SELECT sku.id AS sku_id, sku.location_id, sku.item_id, item.code, item.name,
        CAST(sku.quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, sku.unit, sku.expiry_date
   FROM json_each(CAST(:ids AS TEXT)) AS wanted

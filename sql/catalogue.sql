@@ -1,7 +1,7 @@
--- Items with their barcodes, and locations. `item_detail` is an item as it is answered.
+-- Items with their barcodes, and locations. The view `item_detail` has an item's columns as answered.
 
 -- add_item --
--- A new item; nothing when the code is taken.
+-- Adds an item; no row if the code is taken.
 INSERT INTO item (code, name, description, default_storage_type, min_quantity_milli, oversell_policy,
                   needs_review, manufacturer_code, type_id, seller, seller_link, created_at, updated_at)
 VALUES (:code, :name, :description, :default_storage_type, :min_quantity_milli, :oversell_policy,
@@ -10,7 +10,7 @@ ON CONFLICT (code) DO NOTHING
 RETURNING id;
 
 -- change_item --
--- All that can be changed of an item; its version grows.
+-- Changes an item and increments its version.
 UPDATE item
    SET name = :name, description = :description, default_storage_type = :default_storage_type,
        min_quantity_milli = :min_quantity_milli, oversell_policy = :oversell_policy,
@@ -19,31 +19,31 @@ UPDATE item
  WHERE id = :id;
 
 -- add_barcode --
--- A barcode of an item; nothing when an item has it.
+-- Adds a barcode to an item; no row if an item has it.
 INSERT INTO barcode (code, code_key, item_id, pack_milli, is_primary)
 VALUES (:code, :code_key, :item_id, :pack_milli, :is_primary)
 ON CONFLICT DO NOTHING
 RETURNING id;
 
 -- claim_barcode --
--- The first barcode of a new item; nothing when an item has it.
+-- Adds the first barcode of a new item; no row if an item has it.
 INSERT INTO barcode (code, code_key, item_id, pack_milli, is_primary)
 VALUES (:code, :code_key, :item_id, 1000, TRUE)
 ON CONFLICT DO NOTHING
 RETURNING id;
 
 -- remove_barcodes --
--- All barcodes of an item.
+-- Removes all barcodes of an item.
 DELETE FROM barcode
  WHERE item_id = :item_id;
 
 -- remove_stub --
--- An item that nothing refers to.
+-- Removes an item without references to it.
 DELETE FROM item
  WHERE id = :item_id;
 
 -- get_item --
--- One item as it is answered.
+-- One item as answered.
 SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fetched, uda_fetch_attempted,
        upc_data_json, min_quantity, oversell_policy, needs_review, barcodes_json, manufacturer_code, type_id, type_name,
        tags_json, seller, seller_link, image_document_id, merged_into_id, total_quantity, unit, version,
@@ -52,7 +52,7 @@ SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fe
  WHERE id = :id;
 
 -- find_item_by_code --
--- One item by its four-letter code; the code of one that was merged stands for the other.
+-- One item by its four-letter code; the code of a merged item finds the merge target.
 SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fetched, uda_fetch_attempted,
        upc_data_json, min_quantity, oversell_policy, needs_review, barcodes_json, manufacturer_code, type_id, type_name,
        tags_json, seller, seller_link, image_document_id, merged_into_id, total_quantity, unit, version,
@@ -61,7 +61,7 @@ SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fe
  WHERE id = (SELECT coalesce(item.merged_into_id, item.id) FROM item WHERE item.code = :code);
 
 -- find_item_by_barcode --
--- One item by any of its barcodes: one that is found by its own text :code, or else by the key :code_key.
+-- One item by any of its barcodes: by its exact text :code, or else by the key :code_key.
 SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fetched, uda_fetch_attempted,
        upc_data_json, min_quantity, oversell_policy, needs_review, barcodes_json, manufacturer_code, type_id, type_name,
        tags_json, seller, seller_link, image_document_id, merged_into_id, total_quantity, unit, version,
@@ -96,7 +96,7 @@ SELECT id, code, name, description, default_storage_type, is_active, uda_fetched
  LIMIT :limit OFFSET :skip;
 
 -- list_items_containing --
--- The same of those in which the LIKE pattern :pattern is, which is in lower case.
+-- The same for items that match the LIKE pattern :pattern, in lower case.
 SELECT id, code, name, description, default_storage_type, is_active, uda_fetched, uda_fetch_attempted, upc_data_json,
        min_quantity, oversell_policy, needs_review, manufacturer_code, type_id, type_name, seller, seller_link,
        image_document_id, merged_into_id, total_quantity, unit, version, created_at, updated_at
@@ -115,7 +115,7 @@ SELECT id, code, name, description, default_storage_type, is_active, uda_fetched
  LIMIT :limit OFFSET :skip;
 
 -- list_barcodes_of --
--- The barcodes of the items :ids, the first of each before its others.
+-- The barcodes of the items :ids, each item's primary one first.
 SELECT item_id, code, CAST(pack_milli AS DOUBLE PRECISION) / 1000 AS pack_quantity, is_primary
   FROM barcode
  WHERE item_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
@@ -130,7 +130,7 @@ SELECT item_tag.item_id, tag.name
  ORDER BY tag.name_key;
 
 -- item_holds_stock --
--- A row when any SKU of the item holds something, or less than nothing.
+-- A row if any SKU of the item has a quantity other than 0.
 SELECT 1
   FROM sku
  WHERE item_id = :item_id AND quantity_milli <> 0
@@ -143,7 +143,7 @@ SELECT id, name, description, storage_type, is_active, box_no, loc_no, created_a
  WHERE id = :id;
 
 -- find_location_by_name --
--- The active location of that name.
+-- The active location with this name.
 SELECT id, name, description, storage_type, is_active, box_no, loc_no, created_at, updated_at
   FROM location
  WHERE name = :name AND is_active;
@@ -167,26 +167,26 @@ SELECT id, name, description, storage_type, is_active, box_no, loc_no, created_a
  WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
 
 -- add_location --
--- A new location.
+-- Adds a location.
 INSERT INTO location (name, description, storage_type, created_at, updated_at)
 VALUES (:name, :description, :storage_type, :created_at, :created_at)
 RETURNING id;
 
 -- change_location --
--- All that can be changed of a location.
+-- Changes a location.
 UPDATE location
    SET name = :name, description = :description, storage_type = :storage_type, is_active = :is_active,
        updated_at = :updated_at
  WHERE id = :id;
 
 -- lock_location --
--- Keeps a location as it is until the end of the transaction. SQLite's one writer needs no lock.
+-- Locks a location until the transaction ends. SQLite's one writer needs no lock.
 SELECT id
   FROM location
  WHERE id = :id;
 
 -- location_holds_stock --
--- A row when any SKU there holds something, or less than nothing.
+-- A row if any SKU there has a quantity other than 0.
 SELECT 1
   FROM sku
  WHERE location_id = :location_id AND quantity_milli <> 0

@@ -1,7 +1,7 @@
--- Looking up what barcodes are.
+-- Looking up the products of barcodes.
 
 -- find_waiting --
--- The first and the last stub that nobody has asked about, while no job is about to.
+-- The first and the last stub not looked up yet, unless a job is queued for them.
 SELECT min(id) AS first, max(id) AS last
   FROM item
  WHERE needs_review AND NOT uda_fetch_attempted AND is_active
@@ -9,7 +9,7 @@ SELECT min(id) AS first, max(id) AS last
 HAVING count(*) > 0;
 
 -- find_next_stub --
--- The next stub above :after that nobody has asked about.
+-- The next stub above :after that was not looked up yet.
 SELECT id
   FROM item
  WHERE needs_review AND NOT uda_fetch_attempted AND is_active AND id > :after
@@ -17,7 +17,7 @@ SELECT id
  LIMIT 1;
 
 -- find_next_without_data --
--- The next item above :after with a barcode of which nothing was found yet.
+-- The next item above :after with a barcode and without data.
 SELECT id
   FROM item
  WHERE NOT uda_fetched AND is_active AND id > :after
@@ -26,7 +26,7 @@ SELECT id
  LIMIT 1;
 
 -- find_open_job --
--- A job of this kind that waits or runs.
+-- A queued or running job of this kind.
 SELECT id
   FROM job
  WHERE kind = :kind AND status IN ('queued', 'running')
@@ -34,13 +34,13 @@ SELECT id
  LIMIT 1;
 
 -- note_look_up --
--- It was asked about, and nothing was found.
+-- Marks an item as looked up without a result.
 UPDATE item
    SET uda_fetch_attempted = TRUE, version = version + 1, updated_at = :updated_at
  WHERE id = :id AND NOT uda_fetch_attempted;
 
--- keep_product --
--- What was found. Only a stub that still has the name it was made with gets that of the product.
+-- store_product --
+-- Stores the product found. Only a stub with its initial name gets the product's name.
 UPDATE item
    SET uda_fetched = TRUE, uda_fetch_attempted = TRUE, upc_data = :upc_data,
        name = CASE WHEN needs_review AND name IN (SELECT 'Unknown ' || barcode.code FROM barcode

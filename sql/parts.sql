@@ -1,7 +1,7 @@
--- What items are sorted by: their types and tags. A name's key is the name case-folded, made in Python.
+-- Item types, tags and sellers. A name's key is the case-folded name, computed in Python.
 
 -- list_item_types --
--- Types by name, with how many active items are of each.
+-- Types by name, with the number of active items of each.
 SELECT id, name, description,
        (SELECT count(*) FROM item WHERE item.type_id = item_type.id AND item.is_active) AS item_count,
        created_at, updated_at
@@ -19,25 +19,25 @@ SELECT id, name, description,
  WHERE id = :id;
 
 -- has_item_type --
--- A row when there is such a type.
+-- A row if the type exists.
 SELECT 1
   FROM item_type
  WHERE id = :id;
 
 -- add_item_type --
--- A new type.
+-- Adds a type.
 INSERT INTO item_type (name, name_key, description, created_at, updated_at)
 VALUES (:name, :name_key, :description, :created_at, :created_at)
 RETURNING id;
 
 -- change_item_type --
--- All that can be changed of a type.
+-- Changes a type.
 UPDATE item_type
    SET name = :name, name_key = :name_key, description = :description, updated_at = :updated_at
  WHERE id = :id;
 
 -- remove_item_type --
--- A type that no item is of.
+-- Removes a type that no item has.
 DELETE FROM item_type
  WHERE id = :id;
 
@@ -48,14 +48,14 @@ SELECT id
  WHERE type_id = :type_id
  ORDER BY id;
 
--- renew_items --
--- The items :ids look different to those who remember them.
+-- bump_item_versions --
+-- Increments the versions of the items :ids, so that caches read them again.
 UPDATE item
    SET version = version + 1, updated_at = :updated_at
  WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
 
 -- list_tags --
--- Tags by name, with how many active items have each.
+-- Tags by name, with the number of active items of each.
 SELECT id, name,
        (SELECT count(*) FROM item_tag JOIN item ON item.id = item_tag.item_id
          WHERE item_tag.tag_id = tag.id AND item.is_active) AS item_count,
@@ -75,26 +75,26 @@ SELECT id, name,
  WHERE id = :id;
 
 -- add_tag --
--- A new tag; nothing when its name is there.
+-- Adds a tag; no row if its name exists.
 INSERT INTO tag (name, name_key, created_at, updated_at)
 VALUES (:name, :name_key, :created_at, :created_at)
 ON CONFLICT (name_key) DO NOTHING
 RETURNING id;
 
 -- find_tags --
--- Which of the tags with the keys :name_keys are there.
+-- The existing tags with the keys :name_keys.
 SELECT name_key
   FROM tag
  WHERE name_key IN (SELECT value FROM json_each(CAST(:name_keys AS TEXT)));
 
 -- rename_tag --
--- Another name for a tag.
+-- Renames a tag.
 UPDATE tag
    SET name = :name, name_key = :name_key, updated_at = :updated_at
  WHERE id = :id;
 
 -- remove_tag --
--- A tag that no item has.
+-- Removes a tag that no item has.
 DELETE FROM tag
  WHERE id = :id;
 
@@ -106,7 +106,7 @@ SELECT item_id
  ORDER BY item_id;
 
 -- add_item_tags --
--- An item is given the tags with the keys :name_keys, each once.
+-- Adds the tags with the keys :name_keys to an item, each once.
 INSERT INTO item_tag (item_id, tag_id)
 SELECT CAST(:item_id AS BIGINT), id
   FROM tag
@@ -114,17 +114,17 @@ SELECT CAST(:item_id AS BIGINT), id
 ON CONFLICT (item_id, tag_id) DO NOTHING;
 
 -- remove_item_tags --
--- An item loses all its tags.
+-- Removes all tags of an item.
 DELETE FROM item_tag
  WHERE item_id = :item_id;
 
 -- remove_tag_from_items --
--- All items lose a tag.
+-- Removes a tag from all items.
 DELETE FROM item_tag
  WHERE tag_id = :tag_id;
 
 -- list_sellers --
--- Where things were bought, with how many active items come from each.
+-- Sellers, with the number of active items of each.
 SELECT seller AS name, count(*) AS item_count
   FROM item
  WHERE is_active AND seller <> '' AND (CAST(:pattern AS TEXT) IS NULL OR contains(seller, :pattern))

@@ -1,7 +1,7 @@
 -- Scanners and their states.
 
 -- find_scanners --
--- The states of the scanners :scanner_ids; a location that is no longer in use is none.
+-- The states of the scanners :scanner_ids; an inactive location is NULL.
 SELECT scanner.scanner_id, scanner.mode, location.id AS location_id, location.name AS location_name,
        scanner.associated_user_id, user_account.username AS associated_user, scanner.last_seen, scanner.last_scan,
        scanner.view, scanner.user_id
@@ -11,7 +11,7 @@ SELECT scanner.scanner_id, scanner.mode, location.id AS location_id, location.na
  WHERE scanner.scanner_id IN (SELECT value FROM json_each(CAST(:scanner_ids AS TEXT)));
 
 -- list_scanners --
--- Every scanner that was ever seen or set up.
+-- Every known scanner.
 SELECT scanner.scanner_id, scanner.mode, location.id AS location_id, location.name AS location_name,
        scanner.associated_user_id, user_account.username AS associated_user, scanner.last_seen, scanner.last_scan,
        scanner.view, scanner.user_id
@@ -31,7 +31,7 @@ SELECT scanner_id
  LIMIT 1;
 
 -- touch_scanners --
--- A scanner was heard of.
+-- Updates when a scanner was last seen.
 INSERT INTO scanner (scanner_id, user_id, last_seen, last_scan)
 VALUES (:scanner_id, :user_id, :last_seen, :last_scan)
 ON CONFLICT (scanner_id) DO UPDATE
@@ -46,14 +46,14 @@ ON CONFLICT (scanner_id) DO UPDATE
    SET mode = excluded.mode, location_id = excluded.location_id;
 
 -- associate_scanner --
--- Whose pages a scanner shows things on; nobody's with NULL.
+-- Associates a scanner with a user; with none for NULL.
 INSERT INTO scanner (scanner_id, associated_user_id)
 VALUES (:scanner_id, :user_id)
 ON CONFLICT (scanner_id) DO UPDATE
    SET associated_user_id = excluded.associated_user_id;
 
 -- set_scanner_view --
--- What the pages of the associated user are asked to show.
+-- Sets the view that the pages of the associated user show.
 INSERT INTO scanner (scanner_id, view)
 VALUES (:scanner_id, :view)
 ON CONFLICT (scanner_id) DO UPDATE
@@ -69,7 +69,7 @@ SELECT event.id
  LIMIT 1;
 
 -- find_active_user_id --
--- The id itself, when it is that of an active user.
+-- The id, if it is that of an active user.
 SELECT id
   FROM user_account
  WHERE id = :id AND is_active;

@@ -1,19 +1,19 @@
--- The ledger and the SKUs whose quantities are its sums.
--- A list is one parameter: JSON text, taken apart by json_each.
+-- The ledger, and the SKUs, whose quantities are its sums.
+-- A list is one parameter: JSON text, read by json_each.
 
 -- find_barcodes --
--- Which items the barcodes with the keys :code_keys stand for, and how many pieces one scan counts.
+-- The items of the barcodes with the keys :code_keys, and the pieces that one scan counts.
 SELECT barcode.code_key, barcode.item_id, barcode.pack_milli
   FROM json_each(CAST(:code_keys AS TEXT)) AS wanted
   JOIN barcode ON barcode.code_key = wanted.value;
 
 -- find_item_codes --
--- Which items the four-letter codes :codes stand for.
+-- The items with the four-letter codes :codes.
 SELECT code, coalesce(merged_into_id, id) AS id
   FROM item
  WHERE code IN (SELECT value FROM json_each(CAST(:codes AS TEXT)));
 
--- find_places --
+-- find_locations --
 -- Active locations by :ids, by :names or at :loc_nos in the boxes :box_nos.
 SELECT id, name, box_no, loc_no
   FROM location
@@ -24,14 +24,14 @@ SELECT id, name, box_no, loc_no
             AND loc_no IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:loc_nos AS TEXT)))));
 
 -- find_sku_keys --
--- Which item and location the SKUs :ids are of.
+-- The item and location of each of the SKUs :ids.
 SELECT id, item_id, location_id
   FROM sku
  WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
 
 -- find_events_to_undo --
--- The events :ids with all rows of their transfers, and the rows of the batches :batch_ids. Whether the unit of the SKU
--- was changed since.
+-- The events :ids with all rows of their transfers, and the rows of the batches :batch_ids, and whether the unit of the
+-- SKU was changed since.
 SELECT event.id, event.kind, event.item_id, event.location_id, event.sku_id, event.delta_milli, event.transfer_id,
        event.batch_id,
        (SELECT reversal.id FROM stock_event AS reversal WHERE reversal.reverses_id = event.id) AS reversed_by,
@@ -45,15 +45,15 @@ SELECT event.id, event.kind, event.item_id, event.location_id, event.sku_id, eve
  ORDER BY event.id;
 
 -- lock_items --
--- What the rules need of the items :ids. SQLite's one writer needs no lock.
+-- The columns of the items :ids that the rules need. SQLite's one writer needs no lock.
 SELECT item.id, item.name, item.oversell_policy, item.is_active, item.version, item.merged_into_id,
        item.min_quantity_milli, item.default_storage_type
   FROM json_each(CAST(:ids AS TEXT)) AS wanted
   JOIN item ON item.id = CAST(wanted.value AS BIGINT);
 
--- list_handed_over --
--- Through which merges the items :ids and what they were merged into lead on, which SKU took over which, and whether its
--- unit was changed since. Older merges were one transfer of many SKUs, which does not tell.
+-- list_merged_stock --
+-- The merges of the items :ids and of their targets, the target SKU of each SKU, and whether its unit was changed since.
+-- An older merge is one transfer of many SKUs, which does not show the target SKU.
 WITH RECURSIVE onward (item_id, into_id, batch_id) AS (
     SELECT source_id, target_id, batch_id
       FROM item_merge
@@ -79,25 +79,25 @@ SELECT sku.id, sku.item_id, sku.location_id, sku.expiry_date, sku.quantity_milli
   JOIN sku ON sku.item_id = CAST(wanted.value AS BIGINT);
 
 -- list_packs --
--- How many thousandths one scan of each barcode of the items :ids counts.
+-- The thousandths that one scan counts, for each barcode of the items :ids.
 SELECT barcode.item_id, barcode.pack_milli
   FROM json_each(CAST(:ids AS TEXT)) AS wanted
   JOIN barcode ON barcode.item_id = CAST(wanted.value AS BIGINT);
 
 -- find_refusals --
--- Which of :event_ids were refused before.
+-- Which of :event_ids were rejected before.
 SELECT event_refusal.event_id, event_refusal.fingerprint, event_refusal.refusal, event_refusal.reason
   FROM json_each(CAST(:event_ids AS TEXT)) AS wanted
   JOIN event_refusal ON event_refusal.event_id = wanted.value;
 
 -- find_event_ids --
--- Which of :event_ids are in the ledger, and with which content.
+-- Which of :event_ids are in the ledger, and the fingerprints of their content.
 SELECT stock_event.id, stock_event.event_id, stock_event.fingerprint
   FROM json_each(CAST(:event_ids AS TEXT)) AS wanted
   JOIN stock_event ON stock_event.event_id = wanted.value;
 
 -- list_transfers_by_id --
--- The events :ids as they are answered, each with the other rows of the transfer that is named after it.
+-- The events :ids as answered, each with the other rows of the transfer that has its id.
 SELECT id, event_id, kind AS type, item_id, location_id, sku_id,
        CAST(delta_milli AS DOUBLE PRECISION) / 1000 AS delta,
        CAST(quantity_after_milli AS DOUBLE PRECISION) / 1000 AS quantity_after,
@@ -118,13 +118,13 @@ VALUES (:item_id, :location_id, :expiry_date, :quantity_milli, :unit, :notes, :i
 RETURNING id;
 
 -- change_levels --
--- A SKU after its ledger has grown.
+-- Updates a SKU after new events.
 UPDATE sku
    SET quantity_milli = :quantity_milli, is_active = :is_active, version = :version, updated_at = :updated_at
  WHERE id = :id;
 
 -- add_events --
--- A row of the ledger.
+-- Adds a row to the ledger.
 INSERT INTO stock_event (id, event_id, fingerprint, batch_id, transfer_id, kind, item_id, location_id, sku_id,
                          delta_milli, quantity_after_milli, occurred_at, recorded_at, user_id, scanner_id,
                          reverses_id, note, unit_scale)
@@ -133,20 +133,20 @@ VALUES (:id, :event_id, :fingerprint, :batch_id, :transfer_id, :kind, :item_id, 
         :reverses_id, :note, :unit_scale);
 
 -- add_refusals --
--- What was refused, so that it is refused again.
+-- Stores a rejection, so that the same event_id is rejected again.
 INSERT INTO event_refusal (event_id, fingerprint, refusal, reason, recorded_at)
 VALUES (:event_id, :fingerprint, :refusal, :reason, :recorded_at)
 ON CONFLICT (event_id) DO NOTHING;
 
 -- get_sku --
--- One SKU that is not hidden.
+-- One active SKU.
 SELECT id, CAST(quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, unit, expiry_date, notes, is_active,
        item_id, location_id, created_at, updated_at, version
   FROM sku
  WHERE id = :id AND is_active;
 
 -- list_skus --
--- SKUs in the order they were made; all filters optional. :expires_by finds what holds stock and expires by then.
+-- SKUs in the order they were created; all filters optional. :expires_by finds SKUs with stock that expires by then.
 SELECT sku.id, CAST(sku.quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, sku.unit, sku.expiry_date, sku.notes,
        sku.is_active, sku.item_id, sku.location_id, sku.created_at, sku.updated_at, sku.version
   FROM sku
@@ -168,7 +168,7 @@ SELECT sku.id, CAST(sku.quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, 
  LIMIT :limit OFFSET :skip;
 
 -- list_skus_as_of --
--- What was in stock at the moment :as_of: the sums of what had occurred by then.
+-- The stock at the moment :as_of: the sums of the events that had occurred by then.
 SELECT past.id, CAST(past.milli AS DOUBLE PRECISION) / 1000 AS quantity, past.unit, past.expiry_date, past.notes,
        past.is_active, past.item_id, past.location_id, past.created_at, past.updated_at, past.version
   FROM (SELECT sku.id, sku.unit, sku.expiry_date, sku.notes, sku.is_active, sku.item_id, sku.location_id,
@@ -183,8 +183,8 @@ SELECT past.id, CAST(past.milli AS DOUBLE PRECISION) / 1000 AS quantity, past.un
  LIMIT :limit OFFSET :skip;
 
 -- change_sku --
--- What can be said of a SKU apart from its quantity. Without :unit_changed_at the moment of the last change of its unit
--- stays; with it, no event that there is was recorded later, also where a clock was ahead.
+-- Changes a SKU except for its quantity. Without :unit_changed_at the time of the last change of its unit stays; with
+-- it, the stored time is not before any recorded event, even if a clock was ahead.
 UPDATE sku
    SET unit = :unit, notes = :notes, expiry_date = :expiry_date, version = :version, updated_at = :updated_at,
        unit_changed_at = coalesce(
@@ -194,7 +194,7 @@ UPDATE sku
  WHERE id = :id;
 
 -- get_event --
--- One entry of the ledger as it is answered.
+-- One event of the ledger as answered.
 SELECT id, event_id, kind AS type, item_id, location_id, sku_id,
        CAST(delta_milli AS DOUBLE PRECISION) / 1000 AS delta,
        CAST(quantity_after_milli AS DOUBLE PRECISION) / 1000 AS quantity_after,
@@ -205,7 +205,7 @@ SELECT id, event_id, kind AS type, item_id, location_id, sku_id,
  WHERE id = :id;
 
 -- list_batch --
--- What one request or transfer wrote.
+-- The events of one request or transfer.
 SELECT id, event_id, kind AS type, item_id, location_id, sku_id,
        CAST(delta_milli AS DOUBLE PRECISION) / 1000 AS delta,
        CAST(quantity_after_milli AS DOUBLE PRECISION) / 1000 AS quantity_after,
@@ -217,7 +217,7 @@ SELECT id, event_id, kind AS type, item_id, location_id, sku_id,
  ORDER BY id;
 
 -- list_events --
--- The ledger, newest first, from :before downwards; all other filters optional.
+-- The ledger, newest first, with ids below :before; all other filters optional.
 SELECT id, event_id, kind AS type, item_id, location_id, sku_id,
        CAST(delta_milli AS DOUBLE PRECISION) / 1000 AS delta,
        CAST(quantity_after_milli AS DOUBLE PRECISION) / 1000 AS quantity_after,
@@ -236,7 +236,7 @@ SELECT id, event_id, kind AS type, item_id, location_id, sku_id,
  LIMIT :limit;
 
 -- list_events_of_item --
--- The same of one item, by the index of its events, and only those above :after.
+-- The same for one item, by the index of its events, and only ids above :after.
 SELECT id, event_id, kind AS type, item_id, location_id, sku_id,
        CAST(delta_milli AS DOUBLE PRECISION) / 1000 AS delta,
        CAST(quantity_after_milli AS DOUBLE PRECISION) / 1000 AS quantity_after,

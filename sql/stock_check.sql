@@ -1,7 +1,7 @@
--- Proof that the ledger and what follows from it agree.
+-- Checks that the ledger and everything derived from it agree.
 
 -- list_ledger_rows --
--- What proving the sums needs of the :limit rows of the ledger after :after, in their order.
+-- The columns that checking the sums needs, of the :limit rows of the ledger after :after, in order.
 SELECT id, kind, sku_id, delta_milli, quantity_after_milli, transfer_id, unit_scale
   FROM stock_event
  WHERE id > :after
@@ -9,7 +9,7 @@ SELECT id, kind, sku_id, delta_milli, quantity_after_milli, transfer_id, unit_sc
  LIMIT :limit;
 
 -- list_sku_quantities --
--- What the :limit SKUs after :after hold.
+-- The quantities of the :limit SKUs after :after.
 SELECT id, quantity_milli
   FROM sku
  WHERE id > :after
@@ -17,7 +17,7 @@ SELECT id, quantity_milli
  LIMIT :limit;
 
 -- find_sum_fault --
--- The SKU :sku_id, when its quantity is not the sum of its ledger.
+-- The SKU :sku_id, if its quantity is not the sum of its events.
 SELECT sku.id, sku.quantity_milli, CAST(coalesce(sum(event.delta_milli), 0) AS BIGINT) AS sum_milli
   FROM sku LEFT JOIN stock_event AS event ON event.sku_id = sku.id AND event.item_id = sku.item_id
  WHERE sku.id = :sku_id
@@ -36,14 +36,14 @@ SELECT id, quantity_after_milli, running_milli
  LIMIT 1;
 
 -- find_transfer_fault --
--- What the sides of the move :transfer_id add up to, each in the smaller unit of the two, when that is not nothing.
+-- The sum of the sides of the move :transfer_id, each in the smaller unit of the two, if it is not 0.
 SELECT CAST(sum(CAST(delta_milli AS NUMERIC) * coalesce(unit_scale, 1)) AS DOUBLE PRECISION) AS sum_milli
   FROM stock_event
  WHERE transfer_id = :transfer_id AND kind = 'move'
 HAVING sum(CAST(delta_milli AS NUMERIC) * coalesce(unit_scale, 1)) <> 0;
 
 -- list_reversal_faults --
--- Undoings that are not the mirror of what they undo.
+-- Undo events that do not mirror the event they undo.
 SELECT reversal.id, original.id AS original_id, reversal.delta_milli, original.delta_milli AS original_delta_milli
   FROM stock_event AS reversal JOIN stock_event AS original ON original.id = reversal.reverses_id
  WHERE reversal.reverses_id IS NOT NULL
@@ -53,7 +53,7 @@ SELECT reversal.id, original.id AS original_id, reversal.delta_milli, original.d
  LIMIT :limit;
 
 -- list_merge_faults --
--- Items that were merged and still have something of their own, or lead to one that was merged itself.
+-- Merged items that still have rows of their own, or whose target was merged itself.
 SELECT item.id,
        CASE WHEN target.merged_into_id IS NOT NULL THEN 'leads to an item that was merged itself'
             WHEN item.is_active THEN 'is in use all the same'
@@ -76,7 +76,7 @@ SELECT item.id,
  LIMIT :limit;
 
 -- list_journal_faults --
--- Merges that were not undone, of items that are not merged, or into something else.
+-- Merges not undone whose item is not merged, or is merged into another item.
 SELECT made.source_id, made.target_id
   FROM item_merge AS made
   JOIN item AS source ON source.id = made.source_id

@@ -1,6 +1,6 @@
-"""Quantities are whole thousandths inside and JSON numbers with at most three decimals outside; nothing is rounded.
+"""Quantities: whole thousandths inside, JSON numbers with at most three decimals outside; nothing is rounded.
 
-The same rule holds wherever a number is read (JSON, tables, GS1 codes): what is not exact in thousandths is refused.
+The rule holds for every input (JSON, tables, GS1 codes): a number that is not exact in thousandths is rejected.
 """
 
 from decimal import Decimal
@@ -9,7 +9,7 @@ from typing import Annotated
 from msgspec import Meta
 
 MAX_QUANTITY = 1_000_000_000
-# Every decimal number of so many characters survives the way through a double.
+# Every decimal number of up to this many characters survives conversion to a double and back.
 _SHORT = 15
 
 Quantity = Annotated[
@@ -27,7 +27,7 @@ Delta = Annotated[
     Meta(
         ge=-MAX_QUANTITY,
         le=MAX_QUANTITY,
-        description="A change of a quantity, with at most three decimals; negative takes away",
+        description="A change of a quantity, with at most three decimals; negative removes",
         examples=[-1, 2.5],
         extra_json_schema={"multipleOf": 0.001},
     ),
@@ -35,9 +35,9 @@ Delta = Annotated[
 
 
 def read_number(text: str) -> float:
-    """The number that a JSON literal stands for; ValueError for one that a double does not keep as it is written.
+    """Parses a JSON number; raises ValueError if a double cannot represent it as written.
 
-    `1.0000000000000001` would become 1 and `1e-400` would become 0 before anyone could look at their decimals.
+    `1.0000000000000001` would become 1 and `1e-400` would become 0 before their decimals could be checked.
     """
     number = float(text)
     if len(text) <= _SHORT and "e" not in text and "E" not in text:
@@ -48,19 +48,19 @@ def read_number(text: str) -> float:
         is_exact = False
     if not is_exact:
         shown = text if len(text) <= 40 else f"{text[:40]}…"
-        raise ValueError(f"The number {shown} has more digits than are kept; a quantity has at most three decimals")
+        raise ValueError(f"The number {shown} has too many digits; a quantity has at most three decimals")
     return number
 
 
 def to_milli(quantity: float, field: str = "quantity") -> int:
-    """Thousandths of a quantity, exactly; ValueError naming `field` when it has more than three decimals."""
+    """The exact thousandths of a quantity; raises ValueError naming `field` for more than three decimals."""
     milli = round(quantity * 1000)
-    # The nearest double to a three-decimal number is the only one that survives the way back.
+    # Only the double nearest to a three-decimal number survives the round trip.
     if milli / 1000 != quantity:
-        raise ValueError(f"{field}: at most three decimals are kept, and {quantity!r} has more")
+        raise ValueError(f"{field}: must have at most three decimals, got {quantity!r}")
     return milli
 
 
 def from_milli(milli: int) -> float:
-    """The quantity that so many thousandths are; prints with at most three decimals."""
+    """The quantity of a number of thousandths; prints with at most three decimals."""
     return milli / 1000

@@ -1,4 +1,4 @@
-"""The types that requests and answers share: ids, names, enumerations that are accepted in any case."""
+"""Types shared by requests and answers: ids, names, and enumerations, which are accepted in any case."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Annotated
 
 from msgspec import Meta
 
-# The largest integer that JSON readers everywhere keep exactly.
+# The largest integer that every JSON reader keeps exactly.
 MAX_ID = 2**53 - 1
 
-# A character that can be seen: no blank, control or formatting character, and none of those that look like nothing.
+# A visible character: no blank, control or formatting character, and none that renders as nothing.
 VISIBLE = (
     r"[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
     r"\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0]"
 )
-# A name: something to see, and no blank at either end. To Python a "$" also matches before a line break at the end.
+# A name: at least one visible character, and no blank at either end. In Python "$" also matches before a final newline.
 TRIMMED = rf"^(?=.*{VISIBLE})\S(.*\S)?$(?!\n)"
-# A unit: one line with something to see.
+# A unit: one line with at least one visible character.
 UNIT = rf"^(?=.*{VISIBLE})[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$(?!\n)"
 
 Id = Annotated[int, Meta(ge=1, le=MAX_ID, description="An id", examples=[1])]
@@ -34,7 +34,7 @@ class AnyCase(str, Enum):
 
 
 class StorageType(AnyCase):
-    """Where things are kept."""
+    """The kind of storage of a location."""
 
     PANTRY = "pantry"
     REFRIGERATOR = "refrigerator"
@@ -45,7 +45,7 @@ class StorageType(AnyCase):
 
 
 class OversellPolicy(AnyCase):
-    """What happens when more is taken than is there."""
+    """What happens when more is removed than is in stock."""
 
     REJECT = "reject"
     CLAMP = "clamp"

@@ -1,5 +1,5 @@
 -- lock_location --
--- Keeps a location as it is until the end of the transaction.
+-- Locks a location until the transaction ends.
 SELECT id
   FROM location
  WHERE id = :id

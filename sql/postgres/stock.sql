@@ -1,21 +1,21 @@
 -- reserve_event_ids --
--- :count ids from the sequence, rising; and whoever follows the ledger is woken when the transaction commits. Before it
--- takes the first, the transaction holds the shared lock by which list_open_writers knows it.
+-- :count ids from the sequence, ascending; the commit notifies the readers that follow the ledger. Before it takes the
+-- first id, the transaction holds the shared lock by which list_open_writers finds it.
 SELECT nextval(pg_get_serial_sequence('stock_event', 'id')) AS id
-  FROM (SELECT pg_advisory_xact_lock_shared(77862604) AS locked, pg_notify('stocky_ledger', '') AS told OFFSET 0) AS begun,
+  FROM (SELECT pg_advisory_xact_lock_shared(77862604) AS locked, pg_notify('stocky_ledger', '') AS notified OFFSET 0) AS begun,
        generate_series(1, CAST(:count AS INTEGER))
  ORDER BY id;
 
 -- lock_items --
--- What the rules need of the items :ids, each locked until the end of the transaction, in the order of their ids.
+-- The columns of the items :ids that the rules need, each locked until the transaction ends, in the order of their ids.
 SELECT id, name, oversell_policy, is_active, version, merged_into_id, min_quantity_milli, default_storage_type
   FROM item
  WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
  ORDER BY id
    FOR NO KEY UPDATE;
 
--- find_places --
--- Active locations by :ids, by :names or at :loc_nos in the boxes :box_nos; none of them goes away before the transaction ends.
+-- find_locations --
+-- Active locations by :ids, by :names or at :loc_nos in the boxes :box_nos, locked until the transaction ends.
 SELECT id, name, box_no, loc_no
   FROM location
  WHERE is_active

@@ -1,7 +1,7 @@
--- What only Postgres can say about its own catalogue.
+-- Checks of the Postgres catalogue.
 
 -- list_integrity_faults --
--- Indexes and constraints that Postgres itself does not vouch for.
+-- Indexes and constraints that Postgres itself marks as invalid.
 SELECT message
   FROM (SELECT 'the index ' || CAST(indexrelid AS regclass) || ' is not valid' AS message
           FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
@@ -13,7 +13,7 @@ SELECT message
  LIMIT CAST(:limit AS BIGINT);
 
 -- list_reference_faults --
--- Rows that refer to rows that are not there: a restore may load them with the triggers off.
+-- Rows that refer to missing rows: a restore may load them with the triggers off.
 SELECT child || ': ' || missing || ' rows refer to a missing ' || parent AS message
   FROM (SELECT CAST(conrelid AS regclass) AS child, CAST(confrelid AS regclass) AS parent,
                count_orphans(conrelid, own.attname, confrelid, theirs.attname) AS missing

@@ -1,5 +1,5 @@
 -- reserve_event_ids --
--- :count ids that follow the last one; the one writer hands them out.
+-- :count ids after the last one; SQLite's one writer assigns them.
 WITH RECURSIVE following (id, remaining) AS (
     SELECT (SELECT coalesce(max(id), 0) FROM stock_event) + 1, :count
     UNION ALL

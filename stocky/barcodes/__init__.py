@@ -1,1 +1,1 @@
-"""Barcodes as numbers and as texts: what makes two of them the same, and what a GS1 code says beside its number."""
+"""Barcodes: the key by which two forms of one number are equal, and the contents of GS1 codes."""

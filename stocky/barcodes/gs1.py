@@ -1,6 +1,6 @@
-"""Reads GS1 codes: element strings as scanners send or people type them, and Digital Link addresses.
+"""Parses GS1 codes: element strings as scanners send or people type them, and Digital Link addresses.
 
-What has no GTIN in it is a plain barcode; what has one is used in full or refused in words, never taken for another.
+A text without a GTIN is a plain barcode; a code with one is used in full or rejected with a reason, never misread.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from msgspec import Struct
 from stocky.barcodes.keys import normalize_barcode, printed
 from stocky.barcodes.reading import LONGEST, ScannedCode, read_plain
 
-# The AIM identifiers of symbols that hold element strings; others tell only how a plain barcode was printed.
+# The AIM identifiers of symbols that hold element strings; the others identify the symbology of a plain barcode.
 _ELEMENT_SYMBOLS = frozenset(("C1", "e0", "e1", "e2", "d2", "Q3", "J1"))
 _AIM = re.compile(r"\]([A-Za-z][0-9A-Za-z])")
 # How keyboards, terminals and people write the FNC1 that ends an element of variable length.
 _SEPARATOR = re.compile(r"\x1d|\u241d|<GS>")
 _IN_PARENTHESES = re.compile(r"\((\d{2,4})\)")
-# What is used of a code, and so has to be readable; the rest may be anything.
+# The identifiers that are used, and so have to be readable; the rest may be anything.
 _USED = re.compile(r"01|02|10|15|17|21|30|37|7003|3[12]0\d|357\d")
 _EXPIRY = ("17", "7003", "15")
 _POUNDS = {"320": "lb", "357": "oz"}
 _MILLIGRAMS = {"310": Decimal(10**6), "320": Decimal("453592.37"), "357": Decimal("28349.523125")}
-# Dates are judged here: one of zeros says that there is none.
+# Dates are checked here: a date of zeros means no date.
 _CONFIG = ParseConfig(gs1_element_strings_verify_date=False)
 
 
 class _Element(Struct, frozen=True):
-    """An application identifier with its text; `element` None is one that cannot be read."""
+    """An application identifier with its text; `element` is None if it cannot be parsed."""
 
     ai: str
     value: str
@@ -43,7 +43,7 @@ class _Element(Struct, frozen=True):
 
 
 def read_gs1(text: str) -> ScannedCode:
-    """What a text says that may be a GS1 code."""
+    """Parses a text that may be a GS1 code."""
     stripped = text.strip(" \t\r\n")
     symbol = _AIM.match(stripped)
     content = stripped[symbol.end() :] if symbol else stripped
@@ -60,51 +60,51 @@ def read_gs1(text: str) -> ScannedCode:
     gtin = next((each for ai in ("01", "02") for each in gtins if each.ai == ai), None)
     if gtin is None or (not is_marked and not _is_whole(elements, gtin)):
         return _plain(text, content if symbol else text)
-    return _reading(text, gtin, elements)
+    return _scanned_code(text, gtin, elements)
 
 
 def _plain(text: str, code: str) -> ScannedCode:
     if len(code) > LONGEST:
-        return _refused(text, f"This is no GS1 code with a GTIN, and a barcode has at most {LONGEST} characters")
+        return _rejected(text, f"This is not a GS1 code with a GTIN, and a barcode has at most {LONGEST} characters")
     return ScannedCode(text, normalize_barcode(code), code) if code else read_plain(text)
 
 
 def _is_whole(elements: list[_Element], gtin: _Element) -> bool:
-    """Whether what nothing marks as an element string is one: all of it is, and its GTIN or a date bears it out."""
+    """Whether an unmarked text is an element string: all of it parses, and its check digit or a date confirms it."""
     return all(each.element for each in elements) and (
         _check_digit(gtin) == gtin.value[-1] or any(each.element and each.element.date for each in elements)
     )
 
 
-def _reading(text: str, gtin: _Element, elements: list[_Element]) -> ScannedCode:
+def _scanned_code(text: str, gtin: _Element, elements: list[_Element]) -> ScannedCode:
     if (expected := _check_digit(gtin)) != gtin.value[-1]:
-        return _refused(
+        return _rejected(
             text,
-            f"The check digit of ({gtin.ai}) {gtin.value} is wrong: it ends in {gtin.value[-1]}, and would have to end"
-            f" in {expected}. Scan it again, or type the number as it is printed",
+            f"The check digit of ({gtin.ai}) {gtin.value} is wrong: it is {gtin.value[-1]} and should be {expected}."
+            " Scan it again, or type the printed number",
         )
     if unread := next((each for each in elements if not each.element and _USED.match(each.ai)), None):
-        return _refused(text, f"({unread.ai}) {unread.value} cannot be read; scan it again, or type the number alone")
+        return _rejected(text, f"({unread.ai}) {unread.value} cannot be read; scan it again, or type the number alone")
     values = {each.ai: each for each in reversed(elements) if each.element}
     expiry = None
     for ai in _EXPIRY:
         if ai in values and values[ai].value.strip("0"):
             expiry = _date(values[ai])
             if expiry is None:
-                return _refused(text, f"({ai}) {values[ai].value} is no date; book it by the number alone")
+                return _rejected(text, f"({ai}) {values[ai].value} is not a date; book it by the number alone")
             break
     notes = [f"{name} {values[ai].value}" for ai, name in (("10", "lot"), ("21", "serial")) if ai in values]
     counts = [(ai, int(values[ai].value or 0)) for ai in ("30", "37") if ai in values]
     weights = _weights(elements)
-    for said, meaning in ((counts, "there is nothing in it"), (weights, "it weighs nothing")):
-        if said and not any(amount for _, amount in said):
-            ai = said[0][0]
-            return _refused(
-                text, f"({ai}) {values[ai].value} says that {meaning}; book it by the number alone, with a quantity"
+    for amounts, name in ((counts, "count"), (weights, "weight")):
+        if amounts and not any(amount for _, amount in amounts):
+            ai = amounts[0][0]
+            return _rejected(
+                text, f"({ai}) {values[ai].value} is a {name} of 0; book it by the number alone, with a quantity"
             )
     weight_ai = next((ai for ai, weight in weights if weight), "")
     if pounds := _POUNDS.get(weight_ai[:3]):
-        # It is rounded to milligrams, so the label's own figure is kept beside it.
+        # The weight is rounded to milligrams, so the note has the label's own figure.
         element = values[weight_ai].element
         assert element is not None
         assert element.decimal is not None
@@ -121,7 +121,7 @@ def _reading(text: str, gtin: _Element, elements: list[_Element]) -> ScannedCode
     )
 
 
-def _refused(text: str, problem: str) -> ScannedCode:
+def _rejected(text: str, problem: str) -> ScannedCode:
     return ScannedCode(text, text, text, problem=problem)
 
 
@@ -130,12 +130,12 @@ def _check_digit(gtin: _Element) -> str:
 
 
 def _date(element: _Element) -> date | None:
-    """Day 00 is the last of the month."""
+    """The element's date; day 00 is the last of the month."""
     return element.element.date if element.element else None
 
 
 def _weights(elements: list[_Element]) -> list[tuple[str, int]]:
-    """The net weight in milligrams, by identifier; of several units, which say the same, the most exact is first."""
+    """The net weight in milligrams, by identifier; the same weight in several units is sorted by precision."""
     return [
         (each.ai, int((each.element.decimal * milligrams).to_integral_value(ROUND_HALF_UP)))
         for prefix, milligrams in _MILLIGRAMS.items()
@@ -145,7 +145,7 @@ def _weights(elements: list[_Element]) -> list[tuple[str, int]]:
 
 
 def _of_string(part: str) -> Iterator[_Element]:
-    """The elements up to a separator. From one that cannot be read on, the rest of the part is one."""
+    """The elements up to a separator. From the first unreadable one on, the rest of the part is one element."""
     while part:
         try:
             element = GS1ElementString.extract(part, config=_CONFIG)
@@ -166,18 +166,18 @@ def _of_parentheses(text: str) -> Iterator[_Element]:
 
 
 def _of_link(address: str) -> Iterator[_Element]:
-    """The GTIN in the path, what follows it there, and what is asked for after it."""
+    """The GTIN in the path, the elements after it, and those in the query."""
     try:
         parts = urlsplit(address)
     except ValueError:
         return
     path = [unquote(part) for part in parts.path.split("/")]
-    for place, ai in enumerate(path[:-1]):
-        gtin = path[place + 1]
-        # A shorter number has to prove that it is one, since other addresses have numbers in them as well.
+    for index, ai in enumerate(path[:-1]):
+        gtin = path[index + 1]
+        # A shorter number needs a valid check digit, since other addresses contain numbers as well.
         if ai == "01" and ((len(gtin) == 14 and gtin.isdecimal()) or normalize_barcode(gtin) != gtin):
             yield _element(ai, gtin.zfill(14))
-            following = path[place + 2 :]
+            following = path[index + 2 :]
             pairs = [*zip(following[0::2], following[1::2], strict=False), *parse_qsl(parts.query)]
             for name, value in pairs:
                 if name.isdecimal() and len(name) <= 4:
@@ -190,5 +190,5 @@ def _element(ai: str, value: str) -> _Element:
         element = GS1ElementString.parse(f"{ai}{value}", config=_CONFIG)
     except ParseError:
         return _Element(ai, value, None)
-    # Where (010) was written, it is read as (01).
+    # biip parses (010) as (01).
     return _Element(ai, value, element if element.ai.ai == ai else None)

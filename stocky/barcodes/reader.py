@@ -1,4 +1,4 @@
-"""Reads scanned texts; one that is no GS1 code costs next to nothing, and one that is does not hold up the loop."""
+"""Reads scanned texts; a plain barcode costs almost nothing, and a GS1 code does not block the event loop."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from stocky.barcodes.reading import ScannedCode, may_be_gs1, read_plain
 
 
 async def read_code(text: str) -> ScannedCode:
-    """What a text says. Its `problem` is set where it is a GS1 code that cannot be right."""
+    """Reads a text. `problem` is set if it is an invalid GS1 code."""
     return (await read_codes([text]))[0]
 
 
 async def read_codes(texts: Sequence[str]) -> list[ScannedCode]:
-    """What each of many texts says."""
+    """Reads several texts."""
     if any(may_be_gs1(text) for text in texts):
-        # Reading a GS1 code takes as long as recording a scan, and the first one loads the tables for it.
+        # Parsing a GS1 code takes as long as recording a scan, and the first one loads the parser's tables.
         return await asyncio.to_thread(lambda: [_read(text) for text in texts])
     return [read_plain(text) for text in texts]
 

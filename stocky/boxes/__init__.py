@@ -1,1 +1,1 @@
-"""Boxes: numbered sets of locations, whose places come and go with the box."""
+"""Boxes: numbered sets of locations, which are created and hidden with their box."""

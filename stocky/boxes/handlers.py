@@ -1,4 +1,4 @@
-"""`/boxes`: numbered sets of places, by their numbers."""
+"""`/boxes`: numbered sets of locations, by box number."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from stocky.errors import NotFound
 from stocky.http.parameters import Paging, PathId, Search
 from stocky.schema import StorageType
 
-Sheet = Annotated[int, Parameter(ge=1, le=MAX_CAPACITY, description=f"Which sheet, of {PER_SHEET} labels each")]
+Sheet = Annotated[int, Parameter(ge=1, le=MAX_CAPACITY, description=f"Number of the sheet of {PER_SHEET} labels")]
 
 
 @get("/", opt=readers)
@@ -29,7 +29,7 @@ async def list_boxes(
     storage_type: StorageType | None = None,
     is_active: bool = True,
 ) -> list[Box]:
-    """Boxes by number, each with how much of it is used."""
+    """Boxes by number, each with the number of its locations in use."""
     return await repository.list_boxes(
         read,
         skip=paging.skip,
@@ -42,7 +42,7 @@ async def list_boxes(
 
 @post("/", opt=members)
 async def create_box(data: NewBox, tx: Connection, user: Principal) -> Box:
-    """Add a box; its number and its places (`Box 3 / 1`, `Box 3 / 2`, …) are made here."""
+    """Add a box; the server assigns its number and creates its locations (`Box 3 / 1`, `Box 3 / 2`, …)."""
     return await repository.add_box(tx, data, user)
 
 
@@ -54,29 +54,29 @@ async def get_box(read: Connection, box_no: PathId) -> Box:
 
 @route("/{box_no:int}", http_method=["PUT", "PATCH"], opt=members)
 async def change_box(data: BoxChange, tx: Connection, user: Principal, box_no: PathId) -> Box:
-    """Change a box; what is not sent stays. A smaller capacity is refused while a place that would go holds stock."""
+    """Change a box; fields not sent keep their values. It cannot shrink while a location to be removed has stock."""
     return await repository.change_box(tx, box_no, data, user)
 
 
 @delete("/{box_no:int}", opt=members)
 async def delete_box(tx: Connection, user: Principal, box_no: PathId) -> None:
-    """Hide a box with its places; its number is not given again. Refused while it holds stock."""
+    """Hide a box with its locations; its number is not assigned again. Rejected while it holds stock."""
     await repository.remove_box(tx, box_no, user)
 
 
 @get("/{box_no:int}/places", opt=readers)
 async def list_box_places(read: Connection, box_no: PathId, paging: Paging) -> list[BoxPlace]:
-    """The places of a box by number, each with what lies there."""
-    return await repository.list_box_places(read, box_no, skip=paging.skip, limit=paging.limit)
+    """The locations of a box by number, each with its stock."""
+    return await repository.list_box_locations(read, box_no, skip=paging.skip, limit=paging.limit)
 
 
 @get("/{box_no:int}/labels", opt=scanners, media_type="image/svg+xml")
 async def get_box_labels(read: Connection, box_no: PathId, sheet: Sheet = 1) -> Response[bytes]:
-    """An A4 sheet of labels to print, one for each place; scanning one sets the scanner's location."""
-    places = await repository.list_box_places(read, box_no, skip=(sheet - 1) * PER_SHEET, limit=PER_SHEET)
-    if not places:
-        raise NotFound(f"There is no sheet {sheet} of labels for box {box_no}; it has too few places")
-    return Response(await asyncio.to_thread(draw_labels, places), media_type="image/svg+xml")
+    """An A4 sheet of labels to print, one per location; a scan of one sets the scanner's location."""
+    locations = await repository.list_box_locations(read, box_no, skip=(sheet - 1) * PER_SHEET, limit=PER_SHEET)
+    if not locations:
+        raise NotFound(f"Box {box_no} has no label sheet {sheet}; it has too few locations")
+    return Response(await asyncio.to_thread(draw_labels, locations), media_type="image/svg+xml")
 
 
 box_routes = Router(

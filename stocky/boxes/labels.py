@@ -1,4 +1,4 @@
-"""Sheets of labels for a box: each label says its place in words and as the QR code that a scanner reads."""
+"""Sheets of labels for a box: each label has its location's name and the QR code that a scanner reads."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ WIDTH, HEIGHT, MARGIN = 210, 297, 8.5
 COLUMNS, ROWS = 4, 7
 PER_SHEET = COLUMNS * ROWS
 CODE = 30
-# What fits on one line below a code.
+# Characters that fit on the line below a code.
 LINE = 26
 
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def draw_labels(places: Sequence[BoxPlace]) -> bytes:
-    """One sheet as SVG, at most PER_SHEET labels. Takes tens of milliseconds: call it in a thread."""
+def draw_labels(locations: Sequence[BoxPlace]) -> bytes:
+    """Draws one sheet as SVG, at most PER_SHEET labels. Takes tens of milliseconds: call it in a thread."""
     cell_width, cell_height = (WIDTH - 2 * MARGIN) / COLUMNS, (HEIGHT - 2 * MARGIN) / ROWS
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}mm" height="{HEIGHT}mm"'
         f' viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="3.4" text-anchor="middle">'
     ]
-    for index, place in enumerate(places):
+    for index, location in enumerate(locations):
         row, column = divmod(index, COLUMNS)
         left, top = MARGIN + column * cell_width, MARGIN + row * cell_height
         middle = left + cell_width / 2
         parts.append(
             f'<svg x="{middle - CODE / 2:g}" y="{top:g}" width="{CODE}" height="{CODE}">'
-            f"{_code(set_location_command(place.location_id))}</svg>"
-            f'<text x="{middle:g}" y="{top + CODE + 4:g}">{_text(place.name)}</text>'
+            f"{_code(set_location_command(location.location_id))}</svg>"
+            f'<text x="{middle:g}" y="{top + CODE + 4:g}">{_text(location.name)}</text>'
         )
     parts.append("</svg>")
     return "".join(parts).encode()
 
 
 def _code(text: str) -> str:
-    # Imported here: only few requests draw, and every start would pay.
+    # Imported here: few requests draw, and the import would slow down every start.
     import segno
 
     out = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Boxes in the database. The places of a box are its locations 1 to its capacity, and one that holds stock stays."""
+"""Boxes in the database. A box has the locations 1 to its capacity; a location that holds stock stays active."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from stocky.errors import Conflict, NotFound, Unavailable
 from stocky.logs import audit
 from stocky.schema import StorageType
 
-# How often to ask for a number while others take the same one.
+# Attempts to get a free number while other processes take the same one.
 NUMBER_ATTEMPTS = 100
-# How many places a refusal names.
+# The locations that an error message lists.
 NAMED = 10
 
 
@@ -54,50 +54,50 @@ async def list_boxes(
     )
 
 
-async def list_box_places(read: Connection, box_no: int, *, skip: int, limit: int) -> list[BoxPlace]:
-    """The places in use by number, each with what lies there. Raises NotFound."""
+async def list_box_locations(read: Connection, box_no: int, *, skip: int, limit: int) -> list[BoxPlace]:
+    """The active locations by number, each with its stock. Raises NotFound."""
     await get_box(read, box_no)
-    places = await read.all("list_box_places", Location, box_no=box_no, skip=skip, limit=limit)
-    ids = [place.id for place in places]
+    locations = await read.all("list_box_places", Location, box_no=box_no, skip=skip, limit=limit)
+    ids = [location.id for location in locations]
     stock: dict[int, list[PlacedStock]] = defaultdict(list)
     for row in await read.all("list_stock_at", PlacedStock, ids=ids):
         stock[row.location_id].append(row)
     return [
         BoxPlace(
-            location_id=place.id,
+            location_id=location.id,
             box_no=box_no,
-            loc_no=place.loc_no or 0,
-            name=place.name,
-            description=place.description,
-            stock=stock[place.id],
+            loc_no=location.loc_no or 0,
+            name=location.name,
+            description=location.description,
+            stock=stock[location.id],
         )
-        for place in places
+        for location in locations
     ]
 
 
 async def add_box(tx: Connection, new: NewBox, by: Principal) -> Box:
-    """A box with its number and its places. Raises Conflict when a location is called like one of them."""
+    """Adds a box with its number and its locations. Raises Conflict if a location has the name of one of them."""
     box_no = await _add_box_row(tx, new)
-    await _open_places(tx, box_no, 1, new.capacity, new.storage_type)
+    await _open_locations(tx, box_no, 1, new.capacity, new.storage_type)
     await audit.record(tx, by, "created", "box", box_no, {"capacity": new.capacity})
     return await get_box(tx, box_no)
 
 
 async def change_box(tx: Connection, box_no: int, change: BoxChange, by: Principal) -> Box:
-    """What is set in `change`; its places follow.
+    """Applies `change` to a box and its locations.
 
-    Raises NotFound, and Conflict while a place that would go holds stock.
+    Raises NotFound, and Conflict while a location to be removed holds stock.
     """
     await tx.value("lock_box", box_no=box_no)
     box = await get_box(tx, box_no)
     capacity = or_current(change.capacity, box.capacity)
     storage_type = or_current(change.storage_type, box.storage_type)
     is_active = or_current(change.is_active, box.is_active)
-    was, will_be = (box.capacity if box.is_active else 0), (capacity if is_active else 0)
-    if will_be < was:
-        await _close_places(tx, box, after=will_be)
-    if will_be > was:
-        await _open_places(tx, box_no, was + 1, will_be, storage_type)
+    old, new = (box.capacity if box.is_active else 0), (capacity if is_active else 0)
+    if new < old:
+        await _close_locations(tx, box, after=new)
+    if new > old:
+        await _open_locations(tx, box_no, old + 1, new, storage_type)
     if storage_type != box.storage_type:
         changed = await tx.all(
             "change_box_places", dict[str, int], box_no=box_no, storage_type=storage_type, updated_at=clock.now()
@@ -119,7 +119,7 @@ async def change_box(tx: Connection, box_no: int, change: BoxChange, by: Princip
 
 
 async def remove_box(tx: Connection, box_no: int, by: Principal) -> None:
-    """Hides a box with its places. Raises NotFound, Conflict while it holds stock."""
+    """Hides a box with its locations. Raises NotFound, Conflict while it holds stock."""
     box = await get_box(tx, box_no)
     if box.is_active:
         await change_box(tx, box_no, BoxChange(is_active=False), by)
@@ -140,7 +140,7 @@ async def _add_box_row(tx: Connection, new: NewBox) -> int:
     raise Unavailable("No free box number was found; try again")
 
 
-async def _open_places(tx: Connection, box_no: int, first: int, last: int, storage_type: StorageType) -> None:
+async def _open_locations(tx: Connection, box_no: int, first: int, last: int, storage_type: StorageType) -> None:
     try:
         await tx.execute(
             "open_box_places",
@@ -152,16 +152,16 @@ async def _open_places(tx: Connection, box_no: int, first: int, last: int, stora
         )
     except Conflict as conflict:
         raise Conflict(
-            f"A location is called like one of the places Box {box_no} / {first} to Box {box_no} / {last};"
+            f"A location has one of the names Box {box_no} / {first} to Box {box_no} / {last} already;"
             " give it another name first"
         ) from conflict
 
 
-async def _close_places(tx: Connection, box: Box, *, after: int) -> None:
+async def _close_locations(tx: Connection, box: Box, *, after: int) -> None:
     await tx.all("lock_box_places", dict[str, Any], box_no=box.box_no, after=after)
     stocked = await tx.all("list_stocked_box_places", Location, box_no=box.box_no, after=after)
     if stocked:
-        names = ", ".join(place.name for place in stocked[:NAMED])
+        names = ", ".join(location.name for location in stocked[:NAMED])
         more = f" and {len(stocked) - NAMED} more" if len(stocked) > NAMED else ""
-        raise Conflict(f"Places that would go hold stock: {names}{more}. Move it somewhere else first")
+        raise Conflict(f"Locations to be removed hold stock: {names}{more}. Move the stock somewhere else first")
     await tx.execute("close_box_places", box_no=box.box_no, after=after, updated_at=clock.now())

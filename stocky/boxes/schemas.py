@@ -1,4 +1,4 @@
-"""Boxes as they are asked for and answered; a box is named by its number, never by a row's id."""
+"""Requests and responses for boxes; a box is identified by its number, never by a row's id."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from stocky.schema import StorageType
 
 MAX_CAPACITY = 1000
 
-Capacity = Annotated[int, Meta(ge=1, le=MAX_CAPACITY, description="How many places it has", examples=[24])]
+Capacity = Annotated[int, Meta(ge=1, le=MAX_CAPACITY, description="The number of its locations", examples=[24])]
 
 
 class Box(Struct, kw_only=True):
-    """A numbered set of places. `occupied` places hold stock, `stock_rows` lots of items lie in them."""
+    """A numbered set of locations. `occupied` of them hold stock, in `stock_rows` lots of items."""
 
     box_no: int
     name: str
@@ -32,7 +32,7 @@ class Box(Struct, kw_only=True):
 
 
 class NewBox(Struct, kw_only=True):
-    """A box to add; without a name it is called after its number."""
+    """A box to add; its default name comes from its number."""
 
     capacity: Capacity
     name: Name | None = None
@@ -41,7 +41,7 @@ class NewBox(Struct, kw_only=True):
 
 
 class BoxChange(Struct, kw_only=True):
-    """What to change of a box; what is not sent stays."""
+    """Changes to a box; fields not sent keep their values."""
 
     capacity: Capacity | UnsetType = UNSET
     name: Name | UnsetType = UNSET
@@ -51,7 +51,7 @@ class BoxChange(Struct, kw_only=True):
 
 
 class PlacedStock(Struct, kw_only=True, gc=False):
-    """A lot of an item at a place."""
+    """A lot of an item at a location."""
 
     sku_id: int
     location_id: int
@@ -64,7 +64,7 @@ class PlacedStock(Struct, kw_only=True, gc=False):
 
 
 class BoxPlace(Struct, kw_only=True):
-    """One place of a box, with what lies there."""
+    """One location of a box, with its stock."""
 
     location_id: int
     box_no: int

@@ -1,1 +1,1 @@
-"""What things are and where they can be: items with their barcodes, and locations."""
+"""The catalogue: items with their barcodes, types and tags, and locations."""

@@ -1,4 +1,4 @@
-"""The barcodes of an item in the database; two forms of one number are one barcode, and it belongs to one item."""
+"""The barcodes of items in the database; a barcode, in whatever form of its number, belongs to one item."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stocky.quantity import to_milli
 
 
 async def add_barcodes(tx: Connection, item_id: int, upc: str | None, barcodes: list[Barcode]) -> None:
-    """Barcodes of an item that has none, `upc` first. Raises Conflict for one named twice or of another item."""
+    """Adds barcodes to an item that has none, `upc` first. Raises Conflict for a repeated one or another item's."""
     for each in _in_order(upc, barcodes):
         key = normalize_barcode(each.barcode)
         added = await tx.value(
@@ -27,15 +27,15 @@ async def add_barcodes(tx: Connection, item_id: int, upc: str | None, barcodes: 
         )
         if added is None:
             owner = await tx.one("find_item_by_barcode", Item, code=each.barcode, code_key=key)
-            told = "another item" if owner is None else f"{owner.name} ({owner.code})"
+            name = "another item" if owner is None else f"{owner.name} ({owner.code})"
             field = "upc" if each.barcode == upc else "barcodes"
-            raise Conflict(f"The barcode {each.barcode} belongs to {told} already", field=field)
+            raise Conflict(f"The barcode {each.barcode} already belongs to {name}", field=field)
 
 
 async def change_barcodes(tx: Connection, item: Item, change: ItemChange) -> None:
-    """The barcodes and the `upc` that `change` names.
+    """Applies the barcodes and the `upc` of `change`.
 
-    Raises Conflict as `add_barcodes` does, Invalid for a new `upc` that is none.
+    Raises Conflict as `add_barcodes` does, Invalid for a new `upc` that is not one.
     """
     if isinstance(change.upc, str) and all(each.barcode != change.upc for each in item.barcodes):
         _check_upc(change.upc)
@@ -44,8 +44,8 @@ async def change_barcodes(tx: Connection, item: Item, change: ItemChange) -> Non
     if change.barcodes is UNSET:
         barcodes = [each for each in barcodes if each.barcode != item.upc or _same(each.barcode, upc)]
     elif change.upc is UNSET:
-        kept = [each for each in barcodes if _same(each.barcode, upc)] or barcodes
-        upc = kept[0].barcode if kept else None
+        candidates = [each for each in barcodes if _same(each.barcode, upc)] or barcodes
+        upc = candidates[0].barcode if candidates else None
     if (upc, barcodes) == (item.upc, item.barcodes):
         return
     await tx.execute("remove_barcodes", item_id=item.id)
@@ -53,7 +53,7 @@ async def change_barcodes(tx: Connection, item: Item, change: ItemChange) -> Non
 
 
 def without(barcodes: list[Barcode], barcode: str) -> list[Barcode]:
-    """Those left when this one is taken away: the one with its very text, or else with the same number."""
+    """The barcodes without this one: an exact match of its text, or else of its number."""
     if any(each.barcode == barcode for each in barcodes):
         return [each for each in barcodes if each.barcode != barcode]
     return [each for each in barcodes if not _same(each.barcode, barcode)]
@@ -67,9 +67,9 @@ def _check_upc(text: str) -> None:
 
 
 def _in_order(upc: str | None, barcodes: list[Barcode]) -> list[Barcode]:
-    """All barcodes of an item, the one that is its `upc` first and written as there."""
+    """All barcodes of an item, its `upc` first and in that form."""
     if len({normalize_barcode(each.barcode) for each in barcodes}) < len(barcodes):
-        raise Conflict("A barcode is named twice, perhaps in two forms; name each one once", field="barcodes")
+        raise Conflict("A barcode is listed twice, perhaps in two forms; list each one once", field="barcodes")
     if upc is None:
         return barcodes
     same = next((each for each in barcodes if _same(each.barcode, upc)), None)

@@ -1,4 +1,4 @@
-"""`/items`: what things are."""
+"""`/items`: items and their barcodes."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def list_items(
 
 @post("/", opt=members)
 async def create_item(data: NewItem, tx: Connection, user: Principal) -> Item:
-    """Add an item; its four-letter code is made here."""
+    """Add an item; the server assigns its four-letter code."""
     return await repository.add_item(tx, data, user)
 
 
@@ -77,7 +77,7 @@ async def get_item_by_barcode(
     read: Connection,
     upc: Annotated[str, Parameter(min_length=1, max_length=LONGEST_TEXT, description="A barcode, or a whole GS1 code")],
 ) -> Item:
-    """The item that a barcode stands for."""
+    """The item with a barcode."""
     return await repository.get_item_by_barcode(read, upc)
 
 
@@ -99,31 +99,31 @@ async def get_item(read: Connection, item_id: PathId) -> Item:
 async def change_item(
     data: ItemChange, tx: Connection, user: Principal, item_id: PathId, if_match: IfMatch = None
 ) -> Item:
-    """Change an item; what is not sent stays as it is."""
+    """Change an item; fields not sent keep their values."""
     return await repository.change_item(tx, item_id, data, user, if_version=version_of(if_match))
 
 
 @delete("/{item_id:int}", opt=members)
 async def delete_item(tx: Connection, user: Principal, item_id: PathId) -> None:
-    """Hide an item; its history stays. Refused while it holds stock."""
+    """Hide an item; its history stays. Rejected while it holds stock."""
     await repository.remove_item(tx, item_id, user)
 
 
 @post("/{item_id:int}/barcodes", opt=members)
 async def add_barcode(data: Barcode, tx: Connection, user: Principal, item_id: PathId) -> Item:
-    """Give an item one more barcode, with the number of pieces that one scan of it counts."""
+    """Add a barcode to an item, with the number of pieces that one scan of it counts."""
     return await repository.add_item_barcode(tx, item_id, data, user)
 
 
 @delete("/{item_id:int}/barcodes/{barcode:str}", opt=members)
 async def delete_barcode(tx: Connection, user: Principal, item_id: PathId, barcode: BarcodePath) -> None:
-    """Take a barcode from an item."""
+    """Remove a barcode from an item."""
     await repository.remove_item_barcode(tx, item_id, barcode, user)
 
 
 @get("/{item_id:int}/qr", opt=scanners, media_type="image/svg+xml")
 async def get_item_qr(request: StockyRequest, read: Connection, item_id: PathId) -> Response[bytes]:
-    """The item's code as a QR code to print; scanning it is scanning the item. SVG, or PNG by Accept."""
+    """The item's code as a QR code to print; a scan of it is a scan of the item. SVG, or PNG by Accept."""
     item = await repository.get_item(read, item_id)
     return await qr_response(request, item.code)
 

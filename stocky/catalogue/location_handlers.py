@@ -1,4 +1,4 @@
-"""`/locations`: where things can be."""
+"""`/locations`: where stock can be."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stocky.http.parameters import Paging, PathId, Search, SearchText
 from stocky.http.request import StockyRequest
 from stocky.schema import MAX_ID, StorageType
 
-BoxNo = Annotated[int | None, Parameter(ge=1, le=MAX_ID, description="Only the places of this box")]
+BoxNo = Annotated[int | None, Parameter(ge=1, le=MAX_ID, description="Only the locations of this box")]
 
 
 @get("/", opt=readers)
@@ -57,7 +57,7 @@ async def search_locations(read: Connection, q: SearchText, paging: Paging) -> l
 async def get_location_by_name(
     read: Connection, name: Annotated[str, Parameter(max_length=200, description="The exact name")]
 ) -> Location:
-    """The active location of that name."""
+    """The active location with this name."""
     return await repository.get_location_by_name(read, name)
 
 
@@ -69,13 +69,13 @@ async def get_location(read: Connection, location_id: PathId) -> Location:
 
 @route("/{location_id:int}", http_method=["PUT", "PATCH"], opt=members)
 async def change_location(data: LocationChange, tx: Connection, user: Principal, location_id: PathId) -> Location:
-    """Change a location; what is not sent stays as it is."""
+    """Change a location; fields not sent keep their values."""
     return await repository.change_location(tx, location_id, data, user)
 
 
 @delete("/{location_id:int}", opt=members)
 async def delete_location(tx: Connection, user: Principal, location_id: PathId) -> None:
-    """Hide a location. Refused while it holds stock."""
+    """Hide a location. Rejected while it holds stock."""
     await repository.remove_location(tx, location_id, user)
 
 
@@ -85,7 +85,7 @@ async def get_location_qr(
     read: Connection,
     location_id: PathId,
 ) -> Response[bytes]:
-    """A QR code to print; scanning it sets the scanner's location. SVG, or PNG by Accept."""
+    """A QR code to print; a scan of it sets the scanner's location. SVG, or PNG by Accept."""
     location = await repository.get_location(read, location_id)
     return await qr_response(request, set_location_command(location.id))
 

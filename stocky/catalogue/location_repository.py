@@ -1,4 +1,4 @@
-"""Locations in the database; active ones have unique names, and one that holds stock stays."""
+"""Locations in the database; active ones have unique names, and one that holds stock stays active."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def get_location(read: Connection, location_id: int) -> Location:
 
 
 async def get_location_by_name(read: Connection, name: str) -> Location:
-    """The active one of that name. Raises NotFound."""
+    """The active location with this name. Raises NotFound."""
     location = await read.one("find_location_by_name", Location, name=name)
     if location is None:
         raise NotFound(f"There is no location named {name!r}")
@@ -55,7 +55,7 @@ async def list_locations(
 
 
 async def add_location(tx: Connection, new: NewLocation, by: Principal) -> Location:
-    """Raises Conflict when an active location has the name."""
+    """Adds a location. Raises Conflict if an active location has the name."""
     location_id = await tx.value(
         "add_location",
         name=new.name,
@@ -68,9 +68,9 @@ async def add_location(tx: Connection, new: NewLocation, by: Principal) -> Locat
 
 
 async def change_location(tx: Connection, location_id: int, change: LocationChange, by: Principal) -> Location:
-    """What is set in `change`.
+    """Applies `change`.
 
-    Raises NotFound, and Conflict for a name that is taken, a place that holds stock, or what its box decides.
+    Raises NotFound, and Conflict for a name that is taken, a location with stock, or a field that its box decides.
     """
     await tx.value("lock_location", id=location_id)
     location = await get_location(tx, location_id)
@@ -80,7 +80,7 @@ async def change_location(tx: Connection, location_id: int, change: LocationChan
         raise Conflict(f"{location.name} still holds stock; move it somewhere else first")
     storage_type = or_current(change.storage_type, location.storage_type)
     if location.box_no is not None and (is_active, storage_type) != (location.is_active, location.storage_type):
-        raise Conflict(f"{location.name} is a place of box {location.box_no}; change the box instead")
+        raise Conflict(f"{location.name} is a location of box {location.box_no}; change the box instead")
     await tx.execute(
         "change_location",
         id=location_id,

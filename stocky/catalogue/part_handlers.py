@@ -1,4 +1,4 @@
-"""`/types`, `/tags` and `/sellers`: what items are sorted by."""
+"""`/types`, `/tags` and `/sellers`: how items are classified."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ async def get_type(read: Connection, type_id: PathId) -> ItemType:
 
 @route("/{type_id:int}", http_method=["PUT", "PATCH"], opt=members)
 async def change_type(data: ItemTypeChange, tx: Connection, user: Principal, type_id: PathId) -> ItemType:
-    """Change an item type; what is not sent stays as it is."""
+    """Change an item type; fields not sent keep their values."""
     return await type_repository.change_item_type(tx, type_id, data, user)
 
 
 @delete("/{type_id:int}", opt=members)
 async def delete_type(tx: Connection, user: Principal, type_id: PathId) -> None:
-    """Delete an item type. Refused while items are of it."""
+    """Delete an item type. Rejected while items have it."""
     await type_repository.remove_item_type(tx, type_id, user)
 
 
@@ -53,7 +53,7 @@ async def list_tags(read: Connection, paging: Paging, search: Search = None) -> 
 
 @post("/", opt=members)
 async def create_tag(data: NewTag, tx: Connection, user: Principal) -> Tag:
-    """Add a tag. Naming it on an item does so too."""
+    """Add a tag. Naming a new tag on an item adds it, too."""
     return await tag_repository.add_tag(tx, data, user)
 
 
@@ -65,19 +65,19 @@ async def get_tag(read: Connection, tag_id: PathId) -> Tag:
 
 @route("/{tag_id:int}", http_method=["PUT", "PATCH"], opt=members)
 async def rename_tag(data: NewTag, tx: Connection, user: Principal, tag_id: PathId) -> Tag:
-    """Give a tag another name, on every item that has it."""
+    """Rename a tag, on every item that has it."""
     return await tag_repository.rename_tag(tx, tag_id, data, user)
 
 
 @delete("/{tag_id:int}", opt=members)
 async def delete_tag(tx: Connection, user: Principal, tag_id: PathId) -> None:
-    """Take a tag from every item that has it; the audit log keeps which they were."""
+    """Delete a tag and remove it from its items; the audit log lists them."""
     await tag_repository.remove_tag(tx, tag_id, user)
 
 
 @get("/", opt=readers)
 async def list_sellers(read: Connection, paging: Paging, search: Search = None) -> list[SellerCount]:
-    """Where items are bought, by name."""
+    """Sellers of items, by name."""
     return await tag_repository.list_sellers(read, skip=paging.skip, limit=paging.limit, pattern=like_pattern(search))
 
 

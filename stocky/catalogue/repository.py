@@ -1,4 +1,4 @@
-"""Items in the database. A barcode belongs to one item; every change of an item makes its version grow."""
+"""Items in the database. A barcode belongs to one item; every change of an item increments its version."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from stocky.schema import OversellPolicy, StorageType
 
 T = TypeVar("T")
 CODE_ATTEMPTS = 100
-# What alerts go by, or name.
-_ALERTED_TO = {"name", "default_storage_type", "min_quantity", "is_active"}
+# The fields that alerts depend on or contain.
+_ALERT_FIELDS = {"name", "default_storage_type", "min_quantity", "is_active"}
 
 
 async def get_item(read: Connection, item_id: int) -> Item:
@@ -37,22 +37,22 @@ async def get_item(read: Connection, item_id: int) -> Item:
 
 
 async def get_items(read: Connection, item_ids: set[int]) -> dict[int, Item]:
-    """Items by their ids; those that are not there are left out."""
+    """Items by their ids; missing ones are left out."""
     return await read.run(items_by_id, item_ids) if item_ids else {}
 
 
 async def lock_items(tx: Connection, item_ids: set[int]) -> None:
-    """Keeps items, and what lists say of them, as they are until the end of the transaction."""
+    """Locks items, and list entries about them, until the transaction ends."""
     await tx.all("lock_items", dict[str, Any], ids=sorted(item_ids))
 
 
 async def get_usable_item(tx: Connection, item_id: int) -> Item:
-    """One item in use, which stays so until the end of the transaction. Raises NotFound, Conflict."""
+    """One active item, locked until the transaction ends. Raises NotFound, Conflict."""
     return (await get_usable_items(tx, {item_id}))[item_id]
 
 
 async def get_usable_items(tx: Connection, item_ids: set[int]) -> dict[int, Item]:
-    """Items in use by their ids, which stay so until the end of the transaction. Raises NotFound, Conflict."""
+    """Active items by their ids, locked until the transaction ends. Raises NotFound, Conflict."""
     await lock_items(tx, item_ids)
     items = await get_items(tx, item_ids)
     for item_id in sorted(item_ids):
@@ -64,7 +64,7 @@ async def get_usable_items(tx: Connection, item_ids: set[int]) -> dict[int, Item
 
 
 async def get_item_by_code(read: Connection, code: str) -> Item:
-    """By the four-letter code in any case. Raises NotFound."""
+    """The item with a four-letter code, in any case. Raises NotFound."""
     item = await read.one("find_item_by_code", Item, code=code.upper())
     if item is None:
         raise NotFound(f"There is no item with code {code}")
@@ -72,7 +72,7 @@ async def get_item_by_code(read: Connection, code: str) -> Item:
 
 
 async def get_item_by_barcode(read: Connection, barcode: str) -> Item:
-    """By any of its barcodes, in whichever form of the same number, or a GS1 code. Raises NotFound, Invalid."""
+    """The item with a barcode, in any form of its number, or a GS1 code. Raises NotFound, Invalid."""
     scanned = await read_code(barcode)
     if scanned.problem is not None:
         raise Invalid(scanned.problem, field="upc")
@@ -113,9 +113,9 @@ async def list_items(
 
 
 async def add_item(tx: Connection, new: NewItem, by: Principal, *, code: str | None = None) -> Item:
-    """An item with its code (a new one where none is given), barcodes and tags.
+    """Adds an item with its code (by default a new one), barcodes and tags.
 
-    Raises Conflict for a code or barcode that another item has, Invalid for a type that is not there.
+    Raises Conflict for a code or barcode that another item has, Invalid for a missing type.
     """
     await _check_type(tx, new.type_id)
     item_id = await _add_item_row(
@@ -143,11 +143,10 @@ async def add_item(tx: Connection, new: NewItem, by: Principal, *, code: str | N
 async def change_item(
     tx: Connection, item_id: int, change: ItemChange, by: Principal, *, if_version: int | None = None
 ) -> Item:
-    """What is set in `change`. Naming a stub ends its review, and its permission to go negative.
+    """Applies `change`. Naming a stub ends its review, and its permission to go negative.
 
-    Raises NotFound, Stale when `if_version` is not its version, Invalid for a type or picture that is not there,
-    Conflict for a barcode of another item, for an item that was merged, or for one that still holds stock being
-    made inactive.
+    Raises NotFound, Stale if `if_version` is not its version, Invalid for a missing type or picture, and Conflict
+    for a barcode of another item, for a merged item, or for deactivating an item that still holds stock.
     """
     await lock_items(tx, {item_id})
     item = await get_item(tx, item_id)
@@ -157,7 +156,7 @@ async def change_item(
         raise Conflict(f"{item.name} was merged into item {item.merged_into_id}; change that one, or undo the merge")
     is_active = or_current(change.is_active, item.is_active)
     if item.is_active and not is_active:
-        await _refuse_while_stocked(tx, item)
+        await _check_without_stock(tx, item)
     is_named = item.needs_review and change.name is not UNSET and change.needs_review is UNSET
     policy = OversellPolicy.REJECT if is_named else item.oversell_policy
     min_quantity = or_current(change.min_quantity, item.min_quantity)
@@ -187,7 +186,7 @@ async def change_item(
         await tx.execute("remove_item_tags", item_id=item_id)
         await set_item_tags(tx, item_id, change.tags)
     details = {name: value for name, value in msgspec.to_builtins(change).items() if value is not UNSET}
-    if details.keys() & _ALERTED_TO:
+    if details.keys() & _ALERT_FIELDS:
         await evaluate_alerts(tx, [item_id])
     await audit.record(tx, by, "changed", "item", item_id, details)
     return await get_item(tx, item_id)
@@ -201,14 +200,14 @@ async def remove_item(tx: Connection, item_id: int, by: Principal) -> None:
 
 
 async def add_item_barcode(tx: Connection, item_id: int, barcode: Barcode, by: Principal) -> Item:
-    """One more barcode. Raises NotFound, Conflict when an item has it."""
+    """Adds a barcode to an item. Raises NotFound, Conflict if an item has it."""
     await lock_items(tx, {item_id})
     item = await get_item(tx, item_id)
     return await change_item(tx, item_id, ItemChange(barcodes=[*item.barcodes, barcode]), by)
 
 
 async def remove_item_barcode(tx: Connection, item_id: int, barcode: str, by: Principal) -> Item:
-    """One barcode fewer, in whichever form it is named. Raises NotFound when the item does not have it."""
+    """Removes a barcode, in any form of its number. Raises NotFound if the item does not have it."""
     await lock_items(tx, {item_id})
     item = await get_item(tx, item_id)
     left = without(item.barcodes, barcode)
@@ -218,9 +217,9 @@ async def remove_item_barcode(tx: Connection, item_id: int, barcode: str, by: Pr
 
 
 async def add_stub(tx: Connection, barcode: str) -> int | None:
-    """An item for a barcode that nobody knows yet; its id, or None when another process has just made one.
+    """Adds an item for an unknown barcode and returns its id, or None if another process has just added one.
 
-    It may go negative until someone names it: a scan that takes away counts, whatever the thing turns out to be.
+    Its stock may go negative until it is named, so that a scan that removes from an unknown item is booked.
     """
     item_id = await _add_item_row(
         tx,
@@ -242,18 +241,18 @@ async def add_stub(tx: Connection, barcode: str) -> int | None:
 
 
 async def remove_stub(tx: Connection, item_id: int) -> None:
-    """Takes back what `add_stub` made in the same transaction."""
+    """Removes what `add_stub` added in the same transaction."""
     await tx.execute("remove_barcodes", item_id=item_id)
     await tx.execute("remove_stub", item_id=item_id)
 
 
-def or_current(sent: T | UnsetType, kept: T) -> T:
-    """What was sent, or else what is there."""
-    return kept if isinstance(sent, UnsetType) else sent
+def or_current(sent: T | UnsetType, current: T) -> T:
+    """The sent value, or the current one if none was sent."""
+    return current if isinstance(sent, UnsetType) else sent
 
 
 def like_pattern(text: str | None) -> str | None:
-    r"""A LIKE pattern (ESCAPE '\') for text that contains `text`, in lower case; None for nothing to look for."""
+    r"""A LIKE pattern (ESCAPE '\') for text that contains `text`, in lower case; None for a blank `text`."""
     if not text or not text.strip():
         return None
     escaped = text.strip().lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
@@ -261,7 +260,7 @@ def like_pattern(text: str | None) -> str | None:
 
 
 class ItemRow(Item, kw_only=True, gc=False):
-    """An item whose barcodes and tags are still to be read."""
+    """An item whose barcodes and tags are not read yet."""
 
     upc: str | None = None
     barcodes: list[Barcode] = field(default_factory=list)
@@ -281,14 +280,14 @@ class _TagRow(Struct, gc=False):
 
 
 async def items_by_id(tx: Connection, ids: Iterable[int]) -> dict[int, Item]:
-    """Items by their ids; those that are not there are left out."""
+    """Items by their ids; missing ones are left out."""
     wanted = sorted(set(ids))
     rows: list[ItemRow] = await tx.all("list_items_by_id", ItemRow, ids=wanted)
     return {item.id: item for item in (await whole_items(tx, rows))}
 
 
 async def whole_items(tx: Connection, rows: Sequence[ItemRow]) -> list[Item]:
-    """The items of these rows with what hangs on them, in their order."""
+    """The items of these rows with their barcodes and tags, in the same order."""
     if not rows:
         return []
     by_id = {row.id: row for row in rows}
@@ -324,13 +323,13 @@ async def _check_type(tx: Connection, type_id: int | None) -> None:
 async def _set_image(tx: Connection, item_id: int, document_id: int | None) -> None:
     if document_id is not None and await tx.value("lock_image", item_id=item_id, document_id=document_id) is None:
         raise Invalid(
-            f"image_document_id: document {document_id} is no picture of this item;"
+            f"image_document_id: document {document_id} is not a picture of this item;"
             f" GET /api/v1/items/{item_id}/documents lists them",
             field="image_document_id",
         )
     await tx.execute("set_item_image", item_id=item_id, document_id=document_id)
 
 
-async def _refuse_while_stocked(tx: Connection, item: Item) -> None:
+async def _check_without_stock(tx: Connection, item: Item) -> None:
     if await tx.value("item_holds_stock", item_id=item.id) is not None:
         raise Conflict(f"{item.name} still holds stock; take it out or write it off first")

@@ -1,4 +1,4 @@
-"""Items, barcodes and locations as they are asked for and answered."""
+"""Requests and responses for items, barcodes, types, tags and locations."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Upc = Annotated[
         max_length=20,
         pattern=r"^[\x21-\x7e]+$(?!\n)",
         examples=["4006381333931"],
-        extra={"length_hint": "barcodes takes those of any length"},
+        extra={"length_hint": "barcodes accepts any length"},
     ),
 ]
 ManufacturerCode = Annotated[str, Meta(max_length=200, examples=["BC547B"])]
@@ -36,7 +36,7 @@ BarcodeText = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"\S", e
 
 
 class Barcode(Struct, gc=False):
-    """What is printed on a thing or on a pack of it; one scan counts `pack_quantity`."""
+    """A barcode of an item or of a pack of it; one scan counts `pack_quantity`."""
 
     barcode: BarcodeText
     pack_quantity: Quantity = 1
@@ -47,7 +47,7 @@ class Barcode(Struct, gc=False):
 
 
 class Item(Struct, kw_only=True, gc=False):
-    """What a thing is."""
+    """An item of the catalogue."""
 
     id: int
     code: str
@@ -73,14 +73,14 @@ class Item(Struct, kw_only=True, gc=False):
     merged_into_id: int | None
     total_quantity: float
     version: int
-    # What `total_quantity` and `min_quantity` are in; none for an item that was never anywhere.
+    # The unit of `total_quantity` and `min_quantity`; null for an item that has never had a SKU.
     unit: str | None = None
     created_at: datetime
     updated_at: datetime
 
 
 class NewItem(Struct, kw_only=True):
-    """An item to add. `upc` is its first barcode; `barcodes` are further ones."""
+    """An item to add. `upc` is its first barcode, `barcodes` are the others."""
 
     name: Name
     description: Description | None = None
@@ -101,9 +101,9 @@ class NewItem(Struct, kw_only=True):
 
 
 class ItemChange(Struct, kw_only=True):
-    """What to change of an item; what is not sent stays. `barcodes` and `tags`, where sent, replace all of them.
+    """Changes to an item; fields not sent keep their values. `barcodes` and `tags`, if sent, replace all of them.
 
-    A new `upc` has 8 to 20 characters; one that the item has is taken as it is, since a scan may have made it.
+    A new `upc` has 8 to 20 characters; a barcode the item already has is accepted at any length, as from a scan.
     """
 
     name: Name | UnsetType = UNSET
@@ -121,7 +121,7 @@ class ItemChange(Struct, kw_only=True):
     seller: Seller | None | UnsetType = UNSET
     seller_link: Link | None | UnsetType = UNSET
     image_document_id: Annotated[
-        Id | None | UnsetType, Meta(description="A picture among its documents to show it with")
+        Id | None | UnsetType, Meta(description="One of its documents, a picture, as its image")
     ] = UNSET
 
     def __post_init__(self) -> None:
@@ -130,7 +130,7 @@ class ItemChange(Struct, kw_only=True):
 
 
 class Location(Struct, kw_only=True):
-    """A place; with `box_no` and `loc_no` when it is one of a box's."""
+    """A location for stock; `box_no` and `loc_no` are set if it is in a box."""
 
     id: int
     name: str
@@ -152,7 +152,7 @@ class NewLocation(Struct, kw_only=True):
 
 
 class LocationChange(Struct, kw_only=True):
-    """What to change of a location; what is not sent stays."""
+    """Changes to a location; fields not sent keep their values."""
 
     name: Name | UnsetType = UNSET
     description: Description | None | UnsetType = UNSET
@@ -161,7 +161,7 @@ class LocationChange(Struct, kw_only=True):
 
 
 class ItemType(Struct, kw_only=True):
-    """What kind of thing items are."""
+    """A type of items."""
 
     id: int
     name: str
@@ -179,14 +179,14 @@ class NewItemType(Struct, kw_only=True):
 
 
 class ItemTypeChange(Struct, kw_only=True):
-    """What to change of a type; what is not sent stays."""
+    """Changes to a type; fields not sent keep their values."""
 
     name: TypeName | UnsetType = UNSET
     description: Description | None | UnsetType = UNSET
 
 
 class Tag(Struct, kw_only=True):
-    """A word that items are found by."""
+    """A label that items are found by."""
 
     id: int
     name: str
@@ -196,23 +196,23 @@ class Tag(Struct, kw_only=True):
 
 
 class NewTag(Struct, kw_only=True):
-    """A tag to add, or another name for one."""
+    """A tag to add, or a new name for one."""
 
     name: TagName
 
 
 class SellerCount(Struct):
-    """Where items are bought."""
+    """A seller, with the number of items from it."""
 
     name: str
     item_count: int
 
 
 def new_code() -> str:
-    """A code such as `QXZB`. Whether it is free is for the database to say."""
+    """A random code such as `QXZB`, which may be taken already."""
     return "".join(secrets.choice(ascii_uppercase) for _ in range(4))
 
 
 def is_item_code(text: str) -> bool:
-    """Whether it could be an item code, in any case."""
+    """Whether the text has the form of an item code, in any case."""
     return len(text) == 4 and text.isascii() and text.isalpha()

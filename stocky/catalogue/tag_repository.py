@@ -1,4 +1,4 @@
-"""Tags in the database: words that items are found by; two that differ only in case are one."""
+"""Tags in the database; names that differ only in case are one tag."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class _Key(msgspec.Struct):
 
 
 def name_key(name: str) -> str:
-    """What two names have in common that count as one: case-folded here, since the dialects fold differently."""
+    """The key of a name, equal for names that count as one; folded here, since the dialects fold case differently."""
     return " ".join(name.split()).casefold()
 
 
@@ -38,40 +38,40 @@ async def list_tags(read: Connection, *, skip: int, limit: int, pattern: str | N
 
 
 async def add_tag(tx: Connection, new: NewTag, by: Principal) -> Tag:
-    """Raises Conflict when it is there."""
+    """Adds a tag. Raises Conflict if it exists."""
     tag_id = await tx.value("add_tag", name=new.name, name_key=name_key(new.name), created_at=clock.now())
     if tag_id is None:
-        raise Conflict(f"There is a tag {new.name} already", field="name")
+        raise Conflict(f"The tag {new.name} already exists", field="name")
     await audit.record(tx, by, "created", "tag", tag_id, {"name": new.name})
     return await get_tag(tx, tag_id)
 
 
 async def rename_tag(tx: Connection, tag_id: int, change: NewTag, by: Principal) -> Tag:
-    """Another name, on every item that has it. Raises NotFound, Conflict when another tag has the name."""
+    """Renames a tag on every item that has it. Raises NotFound, Conflict if another tag has the name."""
     tag = await get_tag(tx, tag_id)
-    await renew_items(tx, await tx.all("list_items_with_tag", dict[str, int], tag_id=tag_id))
+    await bump_item_versions(tx, await tx.all("list_items_with_tag", dict[str, int], tag_id=tag_id))
     await tx.execute("rename_tag", id=tag_id, name=change.name, name_key=name_key(change.name), updated_at=clock.now())
     await audit.record(tx, by, "changed", "tag", tag_id, {"name": change.name, "was": tag.name})
     return await get_tag(tx, tag_id)
 
 
 async def remove_tag(tx: Connection, tag_id: int, by: Principal) -> None:
-    """Takes it from every item. Raises NotFound."""
+    """Deletes a tag and removes it from every item. Raises NotFound."""
     tag = await get_tag(tx, tag_id)
-    items = await renew_items(tx, await tx.all("list_items_with_tag", dict[str, int], tag_id=tag_id))
+    items = await bump_item_versions(tx, await tx.all("list_items_with_tag", dict[str, int], tag_id=tag_id))
     await tx.execute("remove_tag_from_items", tag_id=tag_id)
     await tx.execute("remove_tag", id=tag_id)
     await audit.record(tx, by, "deleted", "tag", tag_id, {"name": tag.name, "items": items})
 
 
 async def set_item_tags(tx: Connection, item_id: int, names: Iterable[str]) -> None:
-    """Gives an item tags by name; those that nobody has used yet are made."""
+    """Adds tags to an item by name; new tags are created."""
     wanted = {name_key(name): name for name in names}
     if not wanted:
         return
     keys = sorted(wanted)
     known = {row.name_key for row in await tx.all("find_tags", _Key, name_keys=keys)}
-    # In one order everywhere, so that two processes that make the same tags do not wait for each other in a circle.
+    # Always in the same order, so that two processes that create the same tags do not deadlock.
     for key in sorted(wanted.keys() - known):
         await tx.execute("add_tag", name=wanted[key], name_key=key, created_at=clock.now())
     await tx.execute("add_item_tags", item_id=item_id, name_keys=keys)
@@ -82,10 +82,9 @@ async def list_sellers(read: Connection, *, skip: int, limit: int, pattern: str 
     return await read.all("list_sellers", SellerCount, skip=skip, limit=limit, pattern=pattern)
 
 
-async def renew_items(tx: Connection, rows: list[dict[str, int]]) -> list[int]:
-    """Lets every process that remembers the items of these rows read them again; their ids."""
+async def bump_item_versions(tx: Connection, rows: list[dict[str, int]]) -> list[int]:
+    """Increments the versions of the items of these rows, so that every process reads them again; their ids."""
     ids = [item_id for row in rows for item_id in row.values()]
-    encoded = ids
-    await tx.all("lock_items", dict[str, Any], ids=encoded)
-    await tx.execute("renew_items", ids=encoded, updated_at=clock.now())
+    await tx.all("lock_items", dict[str, Any], ids=ids)
+    await tx.execute("bump_item_versions", ids=ids, updated_at=clock.now())
     return ids

@@ -1,4 +1,4 @@
-"""Item types in the database; names are unique in any case, and one that items are of stays."""
+"""Item types in the database; names are unique in any case, and a type with items is not deleted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from stocky import clock
 from stocky.auth.schemas import Principal
 from stocky.catalogue.repository import or_current
 from stocky.catalogue.schemas import ItemType, ItemTypeChange, NewItemType
-from stocky.catalogue.tag_repository import name_key, renew_items
+from stocky.catalogue.tag_repository import bump_item_versions, name_key
 from stocky.db import Connection
 from stocky.errors import Conflict, NotFound
 from stocky.logs import audit
@@ -29,7 +29,7 @@ async def list_item_types(read: Connection, *, skip: int, limit: int, pattern: s
 
 
 async def add_item_type(tx: Connection, new: NewItemType, by: Principal) -> ItemType:
-    """Raises Conflict when there is one of that name."""
+    """Adds a type. Raises Conflict if one has the name."""
     type_id = await tx.value(
         "add_item_type",
         name=new.name,
@@ -42,10 +42,10 @@ async def add_item_type(tx: Connection, new: NewItemType, by: Principal) -> Item
 
 
 async def change_item_type(tx: Connection, type_id: int, change: ItemTypeChange, by: Principal) -> ItemType:
-    """What is set in `change`. Raises NotFound, Conflict when another type has the name."""
+    """Applies `change`. Raises NotFound, Conflict if another type has the name."""
     item_type = await get_item_type(tx, type_id)
     name = or_current(change.name, item_type.name)
-    await renew_items(tx, await tx.all("list_items_of_type", dict[str, int], type_id=type_id))
+    await bump_item_versions(tx, await tx.all("list_items_of_type", dict[str, int], type_id=type_id))
     await tx.execute(
         "change_item_type",
         id=type_id,
@@ -60,9 +60,9 @@ async def change_item_type(tx: Connection, type_id: int, change: ItemTypeChange,
 
 
 async def remove_item_type(tx: Connection, type_id: int, by: Principal) -> None:
-    """Raises NotFound, Conflict while items are of it."""
+    """Deletes a type. Raises NotFound, Conflict while items have it."""
     item_type = await get_item_type(tx, type_id)
     if await tx.value("list_items_of_type", type_id=type_id) is not None:
-        raise Conflict(f"There are items of the type {item_type.name}; give them another type first")
+        raise Conflict(f"Items still have the type {item_type.name}; give them another type first")
     await tx.execute("remove_item_type", id=type_id)
     await audit.record(tx, by, "deleted", "item_type", type_id, {"name": item_type.name})

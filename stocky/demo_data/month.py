@@ -17,7 +17,7 @@ from stocky.demo_data.things import BENCH, KITCHEN, Thing
 from stocky.schema import StorageType
 from stocky.stock.batch_writer import new_batch_id
 from stocky.stock.fingerprints import fingerprint
-from stocky.stock.operations import ItemKey, Kind, Operation, Place, Posting
+from stocky.stock.operations import ItemKey, Kind, LocationKey, Operation, Posting
 
 DAYS = 28
 # The maximum of events in a request to /events.
@@ -121,9 +121,9 @@ class Month:
 
     def _last_taken(self, posting: Posting) -> tuple[int, tuple[int, int], int] | None:
         operation, outcome = posting.operations[-1], posting.outcomes[-1]
-        if operation.kind != "remove" or operation.item is None or operation.place is None or not outcome.ledger_id:
+        if operation.kind != "remove" or operation.item is None or operation.location is None or not outcome.ledger_id:
             return None
-        at = (operation.item.id or 0, operation.place.id or 0)
+        at = (operation.item.id or 0, operation.location.id or 0)
         return outcome.ledger_id, at, operation.quantity_milli
 
     # --- the activities: each returns one operation -------------------------------------------------------
@@ -172,7 +172,7 @@ class Month:
             if milli:
                 self._stock[one.item_id, one.home_id] = self._stock.get((one.item_id, one.home_id), 0) + milli
                 operation = self._operation("move", one, one.arrival_id, milli, scanner)
-                operation.to_place = Place(id=one.home_id)
+                operation.to_location = LocationKey(id=one.home_id)
                 return operation
         return self._use(items, scanner)
 
@@ -213,7 +213,7 @@ class Month:
         operation = Operation(
             kind=kind,
             item=ItemKey(id=item.item_id),
-            place=Place(id=location_id),
+            location=LocationKey(id=location_id),
             quantity_milli=milli,
             occurred_at=self._moment,
             user_id=self._people.scanner_id if scanner else self._people.member_id,

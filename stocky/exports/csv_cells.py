@@ -9,8 +9,6 @@ from datetime import date, datetime
 from io import StringIO
 from typing import Any
 
-from stocky.quantity import from_milli
-
 # Spreadsheets evaluate text that starts like this. Such text gets a quote, also when quotes precede it already.
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 _CHARACTER = re.compile(r"\\(.)|(.)", re.DOTALL)
@@ -96,8 +94,3 @@ def csv_text(rows: Iterable[Sequence[Any]]) -> str:
     writer = csv.writer(written)
     writer.writerows([cell(value) for value in row] for row in rows)
     return written.getvalue()
-
-
-def format_quantity(milli: int) -> str:
-    """A quantity for messages."""
-    return f"{from_milli(milli):g}"

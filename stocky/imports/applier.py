@@ -32,7 +32,7 @@ from stocky.logs import audit
 from stocky.progress import ProgressCallback
 from stocky.quantity import from_milli
 from stocky.stock import repository as stock_repository
-from stocky.stock.operations import ItemKey, Operation, Place, Posting
+from stocky.stock.operations import ItemKey, LocationKey, Operation, Posting
 from stocky.stock.recorder import Recorder
 from stocky.stock.schemas import SkuChange
 
@@ -206,7 +206,7 @@ class Applier:
         return Operation(
             kind="set" if stock.mode is StockMode.SET else "add",
             item=ItemKey(id=item.id),
-            place=Place(id=location.id),
+            location=LocationKey(id=location.id),
             quantity_milli=stock.quantity_milli,
             lot=stock.lot,
             unit=stock.unit,

@@ -10,7 +10,6 @@ import msgspec
 from stocky.barcodes.keys import normalize_barcode as barcode_key
 from stocky.catalogue.schemas import Item
 from stocky.catalogue.tag_repository import name_key
-from stocky.exports.csv_cells import format_quantity
 from stocky.imports.references import FoundReferences, Location, barcodes_of, key_of
 from stocky.imports.row_parser import Line
 from stocky.imports.schemas import ImportOptions, ItemKey, StockMode
@@ -168,8 +167,8 @@ def stock_step(line: Line, item: Item | None, found: FoundReferences, options: I
     name = location.name if location is not None else values["location"]
     messages = []
     if books:
-        what = f"+{format_quantity(quantity)}" if adds else format_quantity(quantity)
-        was = "" if adds or current is None else f" instead of {format_quantity(current)}"
+        what = f"+{units.describe(quantity)}" if adds else units.describe(quantity)
+        was = "" if adds or current is None else f" instead of {units.describe(current)}"
         messages.append(f"{what} at {name}{was}" + (f", expiring {lot}" if lot else ""))
     messages += [_change(field, getattr(level, field), text) for field, text in details.items()]
     storage_type = values.get("location_storage_type") or StorageType.OTHER
@@ -212,8 +211,8 @@ def _in_unit_of(
         return quantity, None, unit
     except units.Inexact as inexact:
         raise RowRejected(
-            f"{units.told(quantity, unit)} would be {units.told(inexact.exact, level.unit)}, which has more than three"
-            " decimals; nothing is rounded",
+            f"{units.describe(quantity, unit)} would be {units.describe(inexact.exact, level.unit)}, which has more"
+            " than three decimals; nothing is rounded",
             "quantity",
         ) from None
     is_same = units.measure_of(unit) == units.measure_of(level.unit)

@@ -1,1 +1,1 @@
-"""Looking up what a barcode is, with a service that knows products."""
+"""Looks up the products of barcodes with an external service."""

@@ -1,4 +1,4 @@
-"""`/items/{id}/refresh-upc` and `/items/refresh-upc-missing`: what a look-up service knows about items."""
+"""`/items/{id}/refresh-upc` and `/items/refresh-upc-missing`: fetch product data from a look-up service."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from stocky.lookup.lookups import Lookups
 
 @post("/{item_id:int}/refresh-upc", opt=members, status_code=200)
 async def refresh_item(state: State, user: Principal, item_id: PathId) -> Item:
-    """Ask the look-up service about an item. What a person wrote stays; `upc_data` is what was found."""
+    """Look an item up with the look-up service. Fields that a person wrote stay; `upc_data` has the result."""
     lookups: Lookups = state.lookups
     return await lookups.refresh_item(item_id, user)
 
 
 @post("/refresh-upc-missing", opt=members, status_code=202)
 async def refresh_missing(state: State, user: Principal) -> Job:
-    """Begin to ask about every item of which nothing was found yet; the answer is the job."""
+    """Start a job that looks up every item without data; the answer is the job."""
     lookups: Lookups = state.lookups
     return await lookups.refresh_missing(user)
 

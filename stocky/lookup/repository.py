@@ -1,4 +1,4 @@
-"""Items as far as they are looked up; what a person wrote is never overwritten."""
+"""The look-up columns of items; fields that a person wrote are never overwritten."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from stocky.lookup.service import Product
 
 
 class Waiting(msgspec.Struct):
-    """The first and the last of the stubs that wait to be looked up, by their ids."""
+    """The ids of the first and the last stub to look up."""
 
     first: int
     last: int
 
 
 async def find_waiting(read: Connection) -> Waiting | None:
-    """The stubs that nobody has asked about; None when there are none, or when a job is about to."""
+    """The stubs not looked up yet; None if there are none, or if a job is queued for them."""
     return await read.one("find_waiting", Waiting)
 
 
 async def find_next(read: Connection, after: int, *, stubs_only: bool) -> Item | None:
-    """The next item above this id to ask about: a stub that nobody has asked about, or any that has no data yet."""
+    """The next item above this id to look up: a stub not looked up yet, or any item without data."""
     if stubs_only:
         item_id = await read.value("find_next_stub", after=after)
     else:
@@ -32,18 +32,18 @@ async def find_next(read: Connection, after: int, *, stubs_only: bool) -> Item |
 
 
 async def find_open_job(read: Connection, kind: str) -> int | None:
-    """A job of this kind that waits or runs."""
+    """A queued or running job of this kind."""
     job_id: int | None = await read.value("find_open_job", kind=kind)
     return job_id
 
 
-async def keep_product(tx: Connection, item_id: int, product: Product | None) -> None:
-    """What was found, or that nothing was. A stub that nobody has named is called what the product is called."""
+async def store_product(tx: Connection, item_id: int, product: Product | None) -> None:
+    """Stores the product found, or that there was none. An unnamed stub gets the product's name."""
     if product is None:
         await tx.execute("note_look_up", id=item_id, updated_at=clock.now())
     else:
         await tx.execute(
-            "keep_product",
+            "store_product",
             id=item_id,
             name=product.name,
             upc_data=msgspec.json.encode(product.data).decode(),

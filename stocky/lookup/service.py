@@ -1,6 +1,6 @@
-"""A service that knows products, asked over HTTP; whatever it answers, it takes bounded time and bounded memory.
+"""HTTP client of a look-up service for products; any answer takes bounded time and bounded memory.
 
-`GET <url>/<barcode>`, answered as Open Food Facts does (version 2), or with a product by itself.
+`GET <url>/<barcode>`, answered as by Open Food Facts (version 2), or with a bare product.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ REDIRECTS = 3
 AT_ONCE = 4
 LONGEST_NAME = 200
 LONGEST_VALUE = 500
-# What the service says of a barcode that it does not know.
+# Status codes for an unknown barcode.
 _UNKNOWN = frozenset((400, 404, 410, 422))
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _NAMES = ("product_name", "product_name_en", "name", "title", "generic_name", "abbreviated_product_name")
-# Of the hundreds of values that Open Food Facts may know, those that help to tell a thing by.
-_KEPT = (*_NAMES, "brands", "quantity", "categories", "countries", "description", "image_url", "url", "code")
+# The values that help to identify a product, of the hundreds that Open Food Facts may have.
+_STORED = (*_NAMES, "brands", "quantity", "categories", "countries", "description", "image_url", "url", "code")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\s]+")
 
 
 class Product(msgspec.Struct, frozen=True):
-    """What the service knows: a name, where it has one, and a few values as they came."""
+    """The service's data: a name, if it has one, and a few unchanged values."""
 
     name: str | None
     data: dict[str, str | int | float | bool]
 
 
 class ProductService:
-    """The service at one address. A failure is raised as Unavailable: asking again later may be answered."""
+    """The service at one address. A failure is raised as Unavailable, since a retry may succeed."""
 
     def __init__(self, url: str, timeout: float) -> None:
         self._url = url.rstrip("/")
@@ -46,15 +46,15 @@ class ProductService:
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def find_product(self, barcode: str) -> Product | None:
-        """None for a barcode that the service does not know. Raises Unavailable."""
+        """The product of a barcode, or None if the service does not know it. Raises Unavailable."""
         if self._client is None:
-            # Loading the package and the certificates takes a while.
+            # Loading the package and the certificates is slow.
             self._client = await asyncio.to_thread(_make_client)
         import httpx
 
         async with self._turns:
             try:
-                # One bound for all of it: a server that sends a byte now and then keeps every other one.
+                # One bound for the whole request: a server that sends single bytes slowly meets every other timeout.
                 async with asyncio.timeout(self._timeout):
                     status, body = await self._get(f"{self._url}/{quote(barcode, safe='')}")
             except TimeoutError:
@@ -68,7 +68,7 @@ class ProductService:
         return read_product(body)
 
     async def close(self) -> None:
-        """Lets go of the connections."""
+        """Closes the connections."""
         if self._client is not None:
             await self._client.aclose()
 
@@ -82,24 +82,24 @@ class ProductService:
                     return answer.status_code, await _bounded(answer)
                 target = answer.next_request.url if answer.next_request else None
             if target is None or (target.scheme, target.host, target.port) != (origin.scheme, origin.host, origin.port):
-                raise _failure("redirects elsewhere; if that is meant, set STOCKY_UPC_SERVICE_URL to it")
+                raise _failure("redirects to another host; if that is intended, set STOCKY_UPC_SERVICE_URL to it")
             url = str(target)
-        raise _failure("redirects again and again")
+        raise _failure("redirects too often")
 
 
 def read_product(body: bytes) -> Product | None:
-    """The product in an answer; None where it says that there is none. Raises Unavailable for anything else."""
+    """The product in an answer, or None if it has none. Raises Unavailable for any other content."""
     try:
         answer = msgspec.json.decode(body, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise _failure("answered with something that is no product") from None
+        raise _failure("sent an answer that is not a product") from None
     product = answer.get("product", answer)
     if answer.get("status") in (0, "0", "failure") or not product:
         return None
     if not isinstance(product, dict):
-        raise _failure("answered with something that is no product")
+        raise _failure("sent an answer that is not a product")
     name = next((text for key in _NAMES if (text := _text(product.get(key)))), None)
-    return Product(name and name[:LONGEST_NAME], {key: value for key in _KEPT if (value := _value(product.get(key)))})
+    return Product(name and name[:LONGEST_NAME], {key: value for key in _STORED if (value := _value(product.get(key)))})
 
 
 def _value(value: Any) -> str | int | float | bool | None:
@@ -112,8 +112,8 @@ def _text(value: Any) -> str:
 
 async def _bounded(answer: Any) -> bytes:
     if answer.headers.get("content-encoding", "identity") != "identity":
-        # What is packed may be any size, and was not asked for.
-        raise _failure("answered with something that is no product")
+        # A compressed answer was not requested, and may unpack to any size.
+        raise _failure("sent an answer that is not a product")
     body = b""
     async for chunk in answer.aiter_bytes():
         body += chunk
@@ -128,7 +128,7 @@ def _make_client() -> Any:
     return httpx.AsyncClient(
         headers={"User-Agent": f"Stocky/{__version__}", "Accept": "application/json", "Accept-Encoding": "identity"},
         limits=httpx.Limits(max_connections=AT_ONCE),
-        # The whole of it has a bound of its own.
+        # The whole request has its own bound.
         timeout=None,  # noqa: S113
     )
 

@@ -208,4 +208,4 @@ async def _list_skus(tx: Connection, item_id: int) -> list[int]:
 
 
 async def _touch(tx: Connection, item_id: int) -> None:
-    await tx.execute("renew_items", ids=[item_id], updated_at=clock.now())
+    await tx.execute("bump_item_versions", ids=[item_id], updated_at=clock.now())

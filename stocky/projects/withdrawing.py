@@ -17,7 +17,7 @@ from stocky.stock.fingerprints import has_fingerprint
 from stocky.stock.operations import ItemKey, Operation, Posting
 from stocky.stock.recorder import Recorder
 from stocky.stock.repository import list_batch
-from stocky.stock.service import named, refusal_of
+from stocky.stock.service import error_of, named
 
 # Shortages named in the message; `results` has all of them.
 NAMED_SHORTAGES = 10
@@ -52,7 +52,7 @@ async def withdraw(tx: Connection, recorder: Recorder, project_id: int, new: New
     operations[0] = structs.replace(operations[0], **named(new.event_id, content))
     posting = Posting(operations, batch_id=new_batch_id(), atomic=True)
     await recorder.post_within(tx, posting)
-    if posting.refused_whole:
+    if posting.rejected_whole:
         raise await _rejection(tx, project_id, posting)
     await tx.execute(
         "add_withdrawal", project_id=project_id, batch_id=posting.batch_id, user_id=by.id, recorded_at=clock.now()
@@ -88,8 +88,8 @@ async def _rejection(tx: Connection, project_id: int, posting: Posting) -> Stock
         if each.item is not None and each.missing
     ]
     first = next(outcome for outcome in posting.outcomes if outcome.status == "rejected")
-    if first.refusal != "policy" or not shortages:
-        return refusal_of(first)
+    if first.rejection != "policy" or not shortages:
+        return error_of(first)
     listed = "; ".join(f"{each.missing:g} of {each.name} missing" for each in shortages[:NAMED_SHORTAGES])
     more = f"; and {len(shortages) - NAMED_SHORTAGES} more" if len(shortages) > NAMED_SHORTAGES else ""
     return Conflict(f"Nothing was taken from stock. {listed}{more}", results=shortages)

@@ -16,7 +16,7 @@ from stocky.reorganisation.apply import LotMove, lots_to_move
 from stocky.reorganisation.computing import compute_proposal
 from stocky.reorganisation.schemas import NewPlan, Plan, PlanStatus, StartedPlan
 from stocky.stock.batch_writer import new_batch_id
-from stocky.stock.operations import ItemKey, Operation, Place, Posting
+from stocky.stock.operations import ItemKey, LocationKey, Operation, Posting
 from stocky.stock.recorder import Recorder
 
 _REJECTIONS = {
@@ -63,7 +63,7 @@ class Reorganisation:
             operations = [_operation(each, plan_id, by) for each in found]
             posting = Posting(operations, batch_id=new_batch_id(), atomic=True)
             await self._recorder.post_within(tx, posting)
-            if posting.refused_whole:
+            if posting.rejected_whole:
                 reason = next(each.reason for each in posting.outcomes if each.status == "rejected")
                 raise Conflict(f"Nothing was moved: {reason}")
             moved = {row.id: 0 for row in moves} | {each.move.id: each.quantity_milli for each in found}
@@ -90,8 +90,8 @@ def _operation(lot_move: LotMove, plan_id: int, by: Principal) -> Operation:
     return Operation(
         kind="move",
         item=ItemKey(id=move.item_id),
-        place=Place(id=move.from_location_id),
-        to_place=Place(id=move.to_location_id),
+        location=LocationKey(id=move.from_location_id),
+        to_location=LocationKey(id=move.to_location_id),
         quantity_milli=lot_move.quantity_milli,
         lot=move.expiry_date,
         note=f"Reorganisation plan {plan_id}",

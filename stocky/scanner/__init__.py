@@ -1,1 +1,1 @@
-"""Barcode scanners: what a scan means in the state its scanner is in."""
+"""Barcode scanners: a scan's effect depends on its scanner's mode and location."""

@@ -1,4 +1,4 @@
-"""Commands that are scanned like barcodes: a QR code sets the scanner's mode or place, shows a view, or undoes."""
+"""Commands scanned as QR codes: they set the scanner's mode or location, show a view, or undo the last scan."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NOTHING_LEFT = "There is nothing left to undo"
 
 
 def is_command(text: str) -> bool:
-    """Whether what was scanned is meant as a command."""
+    """Whether the scanned text is a command."""
     return text.lstrip().startswith("{")
 
 
@@ -38,11 +38,11 @@ def read_command(text: str) -> Command:
             f"upc: this is not a command Stocky knows; {describe_error(error, Command)}", field="upc"
         ) from None
     except (msgspec.DecodeError, RecursionError):
-        raise Invalid("upc: this begins like a command and is not valid JSON; scan it again", field="upc") from None
+        raise Invalid("upc: this begins like a command but is not valid JSON; scan it again", field="upc") from None
 
 
 async def run_command(database: Database, recorder: Recorder, scan: Scan, by: Principal) -> ScanAnswer:
-    """Does what a scanned command says. Raises Invalid for a payload that does not fit it, NotFound."""
+    """Runs a scanned command. Raises Invalid for a payload that does not fit it, NotFound."""
     command = read_command(scan.upc)
     scanner_id = scan.scanner_id or repository.own_scanner_id(by)
     if command.command is CommandName.UNDO:
@@ -56,17 +56,17 @@ async def run_command(database: Database, recorder: Recorder, scan: Scan, by: Pr
 async def _set(tx: Connection, command: Command, scanner_id: str, by: Principal) -> tuple[ScannerState, str]:
     payload = command.payload
     if command.command is CommandName.SET_MODE:
-        mode = _taken(payload, "mode", Mode)
+        mode = _payload_value(payload, "mode", Mode)
         return await repository.change_state(tx, scanner_id, StateChange(mode=mode), by), f"Mode: {mode.value}"
     if command.command is CommandName.SET_LOCATION:
         location_id = await _location_id(tx, payload)
         state = await repository.change_state(tx, scanner_id, StateChange(location_id=location_id), by)
         return state, f"Location: {state.location_name or 'none'}"
     if command.command is CommandName.ASSOCIATE_UI:
-        user_id = _taken(payload, "user_id", Id) if "user_id" in payload else by.id
+        user_id = _payload_value(payload, "user_id", Id) if "user_id" in payload else by.id
         state = await repository.associate_scanner(tx, scanner_id, user_id, by)
-        return state, f"Shows things to {state.associated_user}"
-    view = _taken(payload, "view", str)
+        return state, f"Associated with {state.associated_user}"
+    view = _payload_value(payload, "view", str)
     if not 0 < len(view) <= 200:
         raise Invalid("payload.view: a view's name has 1 to 200 characters", field="upc")
     return await repository.set_view(tx, scanner_id, view), f"View: {view}"
@@ -76,7 +76,7 @@ async def _location_id(tx: Connection, payload: dict[str, Any]) -> int | None:
     name = payload.get("name", payload.get("location_name"))
     if name is not None:
         return (await get_location_by_name(tx, str(name))).id
-    location_id: int | None = _taken(payload, "location_id", Id | None)
+    location_id: int | None = _payload_value(payload, "location_id", Id | None)
     return location_id
 
 
@@ -89,7 +89,7 @@ async def _undo(database: Database, recorder: Recorder, scan: Scan, scanner_id: 
     outcome = await recorder.record(
         Operation(
             kind="undo",
-            # With nothing left it may still be an undo sent again, which its event_id tells; no event has the id 0.
+            # With nothing left it may still be a repeated undo, found by its event_id; no event has the id 0.
             undo_event=last or 0,
             occurred_at=scan.scanned_at,
             user_id=by.id,
@@ -120,8 +120,8 @@ def _answer(state: ScannerState, message: str, *, success: bool = True) -> ScanA
     )
 
 
-def _taken(payload: dict[str, Any], name: str, type: Any) -> Any:
-    """A value of the payload. Raises Invalid when it is missing or of another type."""
+def _payload_value(payload: dict[str, Any], name: str, type: Any) -> Any:
+    """A value of the payload. Raises Invalid if it is missing or of another type."""
     if name not in payload:
         raise Invalid(f"The command needs {name} in its payload", field="upc")
     try:

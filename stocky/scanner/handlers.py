@@ -1,4 +1,4 @@
-"""`/scanner`: scans, and the scanners they come from."""
+"""`/scanner`: scans, and the states of scanners."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ ScannerPath = Annotated[str, Parameter(min_length=1, max_length=128, description
 
 @post("/scan", opt=scanners, status_code=200)
 async def scan(data: Scan, request: StockyRequest) -> ScanAnswer:
-    """Process one scan in its scanner's state. A refusal by the rules of stock is 200 with `success` false."""
-    # Read from the request rather than injected: this is the hot path, and each dependency costs it.
+    """Process one scan in its scanner's state. A rejection by the stock rules is 200 with `success` false."""
+    # Read from the request, not injected: this is the hot path, and each dependency adds to it.
     state = request.app.state
     if commands.is_command(data.upc):
         return await commands.run_command(state.database, state.recorder, data, request.user)
@@ -44,7 +44,7 @@ async def scan(data: Scan, request: StockyRequest) -> ScanAnswer:
 
 @get("/", opt=scanners)
 async def list_scanners(read: Connection, paging: Paging) -> list[ScannerState]:
-    """Every scanner that was ever seen or set up."""
+    """Every known scanner."""
     return await repository.list_scanners(read, skip=paging.skip, limit=paging.limit)
 
 
@@ -56,7 +56,7 @@ async def get_own_status(read: Connection, user: Principal) -> ScannerState:
 
 @get("/status/{scanner_id:str}", opt=scanners)
 async def get_status(read: Connection, scanner_id: ScannerPath) -> ScannerState:
-    """The state of one scanner; one never heard of adds, and has no location."""
+    """The state of one scanner; an unknown scanner has mode add and no location."""
     return await repository.get_state(read, scanner_id)
 
 
@@ -68,25 +68,25 @@ async def change_state(data: StateChange, tx: Connection, user: Principal, scann
 
 @post("/reset/{scanner_id:str}", opt=scanners, status_code=200)
 async def reset(tx: Connection, user: Principal, scanner_id: ScannerPath) -> ScannerState:
-    """Back to mode add and no location."""
+    """Reset a scanner to mode add and no location."""
     return await repository.change_state(tx, scanner_id, repository.AS_NEW, user)
 
 
 @post("/associate", opt=members, status_code=200)
 async def associate(data: Association, tx: Connection, user: Principal) -> ScannerState:
-    """Let a scanner show things on the pages of a user."""
+    """Associate a scanner with a user, whose pages show its scans."""
     return await repository.associate_scanner(tx, data.scanner_id, data.user_id, user)
 
 
 @delete("/associate/{scanner_id:str}", opt=members)
 async def end_association(tx: Connection, user: Principal, scanner_id: ScannerPath) -> None:
-    """End what `associate` began."""
+    """End a scanner's association with a user."""
     await repository.associate_scanner(tx, scanner_id, None, user)
 
 
 @get("/associations", opt=scanners)
 async def list_associations(read: Connection, paging: Paging) -> list[ScannerState]:
-    """The scanners that show things on someone's pages."""
+    """The scanners associated with a user."""
     return await repository.list_scanners(read, skip=paging.skip, limit=paging.limit, associated_only=True)
 
 
@@ -97,13 +97,13 @@ async def lookup(
         str, Parameter(min_length=1, max_length=LONGEST_TEXT, description="A barcode, a GS1 code or an item's code")
     ],
 ) -> ScanAnswer:
-    """What a barcode stands for, with its stock; nothing is booked."""
+    """The item of a barcode, with its stock; nothing is booked."""
     return await look_up(request.app.state.recorder, upc, request.user)
 
 
 @post("/qr/command", opt=scanners, status_code=200)
 async def print_command(data: Command, request: StockyRequest) -> Response[Any]:
-    """A command as a QR code to print: JSON with its text and SVG, or the picture itself by Accept."""
+    """A command as a QR code to print: JSON with its text and SVG, or the image itself by Accept."""
     text = msgspec.json.encode(data).decode()
     if request.accept.best_match(["application/json", "image/svg+xml", "image/png"]) != "application/json":
         return await qr_response(request, text)
@@ -112,7 +112,7 @@ async def print_command(data: Command, request: StockyRequest) -> Response[Any]:
 
 @post("/activity", opt=scanners, status_code=200)
 async def activity(data: Activity, tx: Connection, user: Principal) -> ScannerState:
-    """A sign of life from a scanner."""
+    """Update a scanner's `last_seen`."""
     return await repository.touch_scanner(tx, data.scanner_id, user)
 
 

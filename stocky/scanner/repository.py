@@ -1,4 +1,4 @@
-"""Scanner states in the database; a scanner that was never heard of adds, nowhere."""
+"""Scanner states in the database; an unknown scanner has mode add and no location."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AS_NEW = StateChange(mode=Mode.ADD, location_id=None)
 
 
 class ScannerRow(msgspec.Struct, gc=False):
-    """A scanner as it is kept."""
+    """A scanner as stored."""
 
     scanner_id: str
     mode: Mode = Mode.ADD
@@ -48,19 +48,19 @@ class ScannerRow(msgspec.Struct, gc=False):
 
 
 async def find_scanners(tx: Connection, scanner_ids: list[str]) -> dict[str, ScannerRow]:
-    """The states of scanners by their ids; those never heard of are as new."""
+    """The states of scanners by their ids; an unknown one has the initial state."""
     rows = await tx.all("find_scanners", ScannerRow, scanner_ids=scanner_ids)
     known = {row.scanner_id: row for row in rows}
     return {id: known.get(id) or ScannerRow(id) for id in scanner_ids}
 
 
 async def touch_scanners(tx: Connection, rows: list[tuple[str, int, datetime, str | None]]) -> None:
-    """Scanners that were heard of: id, user, when, and what was scanned."""
+    """Updates when scanners were last seen; rows of id, user, time and scanned text."""
     await tx.execute_many("touch_scanners", rows)
 
 
 async def get_state(read: Connection, scanner_id: str) -> ScannerState:
-    """The state of one scanner, as new when it was never heard of."""
+    """The state of one scanner; the initial state for an unknown one."""
     row = await read.one("find_scanners", ScannerRow, scanner_ids=[scanner_id])
     return (row or ScannerRow(scanner_id)).to_state()
 
@@ -74,13 +74,13 @@ async def get_own_state(read: Connection, user: Principal) -> ScannerState:
 async def list_scanners(
     read: Connection, *, skip: int, limit: int, associated_only: bool = False
 ) -> list[ScannerState]:
-    """Every scanner that was ever seen or set up."""
+    """Every known scanner."""
     rows = await read.all("list_scanners", ScannerRow, skip=skip, limit=limit, associated_only=associated_only)
     return [row.to_state() for row in rows]
 
 
 async def change_state(tx: Connection, scanner_id: str, change: StateChange, by: Principal) -> ScannerState:
-    """Sets mode and location. Raises NotFound for a location that is not there or not in use."""
+    """Sets mode and location. Raises NotFound for a missing or inactive location."""
     state = await get_state(tx, scanner_id)
     mode = state.mode if change.mode is UNSET else change.mode
     location_id = state.location_id if change.location_id is UNSET else change.location_id
@@ -92,7 +92,7 @@ async def change_state(tx: Connection, scanner_id: str, change: StateChange, by:
 
 
 async def associate_scanner(tx: Connection, scanner_id: str, user_id: int | None, by: Principal) -> ScannerState:
-    """Whose pages the scanner shows things on, nobody's with None. Raises NotFound for an unknown user."""
+    """Associates a scanner with a user, or with none. Raises NotFound for an unknown user."""
     if user_id is not None and await tx.value("find_active_user_id", id=user_id) is None:
         raise NotFound(f"There is no active user with id {user_id}")
     await tx.execute("associate_scanner", scanner_id=scanner_id, user_id=user_id)
@@ -101,17 +101,17 @@ async def associate_scanner(tx: Connection, scanner_id: str, user_id: int | None
 
 
 async def set_view(tx: Connection, scanner_id: str, view: str | None) -> ScannerState:
-    """What the pages of the associated user are asked to show."""
+    """Sets the view that the pages of the associated user show."""
     await tx.execute("set_scanner_view", scanner_id=scanner_id, view=view)
     return await get_state(tx, scanner_id)
 
 
 async def touch_scanner(tx: Connection, scanner_id: str, by: Principal) -> ScannerState:
-    """A sign of life."""
+    """Updates when a scanner was last seen."""
     await touch_scanners(tx, [(scanner_id, by.id, clock.now(), None)])
     return await get_state(tx, scanner_id)
 
 
 def own_scanner_id(user: Principal) -> str:
-    """The scanner of someone who names none: a phone, a browser."""
+    """The scanner id of a user's scans without one, as from a phone or a browser."""
     return f"user-{user.id}"

@@ -1,6 +1,6 @@
-"""One scan: what it means in its scanner's state, recorded with everyone else's, and the answer to it.
+"""Records one scan: an operation by its scanner's state, posted to the group commit, and the answer.
 
-A scan that could be counted is counted; one that could not is told why, with the stock as it is.
+A scan that cannot be booked returns the reason and the current stock.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from stocky.errors import Invalid
 from stocky.quantity import from_milli, to_milli
 from stocky.scanner.repository import ScannerRow, find_scanners, own_scanner_id, touch_scanners
 from stocky.scanner.schemas import Mode, Scan, ScanAnswer, SuggestedAction
-from stocky.stock.operations import AnyLot, ItemKey, Operation, Outcome, Place, Posting
+from stocky.stock.operations import AnyLot, ItemKey, LocationKey, Operation, Outcome, Posting
 from stocky.stock.recorder import Recorder
 from stocky.stock.schemas import StockEvent
 from stocky.stock.service import named, raise_if_rejected
@@ -34,7 +34,7 @@ class _HintRow(msgspec.Struct):
 
 
 class ScanPosting(Posting):
-    """One scan on its way through a batch; with `lookup_only` nothing is booked, whatever the mode."""
+    """The posting of one scan; with `lookup_only` nothing is booked in any mode."""
 
     def __init__(self, scan: Scan, scanned: ScannedCode, by: Principal, *, lookup_only: bool = False) -> None:
         super().__init__([])
@@ -45,7 +45,7 @@ class ScanPosting(Posting):
         self.scanner_id = scan.scanner_id or own_scanner_id(by)
         self.scanner = ScannerRow(self.scanner_id)
         self.needs_location = False
-        # The hint, when it names no location.
+        # The location hint, if it names no location.
         self.unknown_hint: str | int | None = None
         self._named = named(scan.event_id, scan)
 
@@ -66,7 +66,7 @@ class ScanPosting(Posting):
         for posting in latest.values():
             posting.scanner.last_seen = moment
             posting.scanner.last_scan = posting.scan.upc
-        # In one order everywhere, so that two processes do not wait for each other in a circle.
+        # Always in the same order, so that two processes do not deadlock.
         await touch_scanners(
             tx,
             [
@@ -83,8 +83,8 @@ class ScanPosting(Posting):
         self.needs_location = kind is not None and here is None
         if scanner.mode is Mode.COUNT and scan.quantity is None:
             kind = None
-        is_lost = kind is not None and hinted is None and bool(str(scan.location_hint or "").strip())
-        self.unknown_hint = scan.location_hint if is_lost else None
+        is_unknown = kind is not None and hinted is None and bool(str(scan.location_hint or "").strip())
+        self.unknown_hint = scan.location_hint if is_unknown else None
         if self.needs_location:
             kind = None
         operation = Operation(
@@ -103,23 +103,23 @@ class ScanPosting(Posting):
             **self._named,
         )
         if kind == "move":
-            # What is scanned comes to where the scanner is, from the hinted place or the only other one.
-            operation.to_place = Place(id=scanner.location_id or here)
-            operation.place = None if hinted is None or hinted == scanner.location_id else Place(id=hinted)
+            # The scanned item moves to the scanner's location, from the hinted one or the only other one.
+            operation.to_location = LocationKey(id=scanner.location_id or here)
+            operation.location = None if hinted is None or hinted == scanner.location_id else LocationKey(id=hinted)
         elif kind is not None:
-            operation.place = Place(id=here)
+            operation.location = LocationKey(id=here)
         return operation
 
 
 async def scan_barcode(recorder: Recorder, scan: Scan, by: Principal) -> ScanAnswer:
-    """Records a scan and answers it. Raises Conflict for an event_id that was used for something else."""
+    """Records a scan and answers it. Raises Conflict for an event_id that was used with other content."""
     return await _answer(recorder, ScanPosting(scan, await read_code(scan.upc), by))
 
 
 async def look_up(recorder: Recorder, barcode: str, by: Principal) -> ScanAnswer:
-    """What a barcode or code stands for, with its stock; nothing is booked. Raises Invalid for none or a long one."""
+    """The item of a barcode or code, with its stock; nothing is booked. Raises Invalid for a blank or too long one."""
     if not barcode.strip():
-        raise Invalid("There is nothing in the barcode; look whether the scanner reads what it should", field="upc")
+        raise Invalid("The barcode is blank; check what the scanner reads", field="upc")
     if is_too_long(barcode):
         raise Invalid(f"A barcode has at most {LONGEST} characters", field="upc")
     return await _answer(recorder, ScanPosting(Scan(upc=barcode), await read_code(barcode), by, lookup_only=True))
@@ -128,7 +128,7 @@ async def look_up(recorder: Recorder, barcode: str, by: Principal) -> ScanAnswer
 async def _answer(recorder: Recorder, posting: ScanPosting) -> ScanAnswer:
     await recorder.post(posting)
     outcome = posting.outcomes[0]
-    if outcome.refusal == "event_id":
+    if outcome.rejection == "event_id":
         raise_if_rejected(outcome)
     return ScanAnswer(
         success=outcome.status != "rejected" or _is_unknown(posting, outcome),
@@ -144,13 +144,13 @@ async def _answer(recorder: Recorder, posting: ScanPosting) -> ScanAnswer:
 
 
 async def _find_hints(tx: Connection, postings: list[ScanPosting]) -> dict[str, int]:
-    """Location ids by hint: a location's name, or else its id."""
+    """Location ids by hint, which is a location's name or else its id."""
     hints = {str(posting.scan.location_hint) for posting in postings if posting.scan.location_hint is not None}
     if not hints:
         return {}
     ids = [int(hint) for hint in hints if hint.isascii() and hint.isdigit() and len(hint) < 16]
     rows: list[_HintRow] = await tx.all(
-        "find_places",
+        "find_locations",
         _HintRow,
         ids=ids,
         names=list(hints),
@@ -161,19 +161,19 @@ async def _find_hints(tx: Connection, postings: list[ScanPosting]) -> dict[str, 
 
 
 def _message(posting: ScanPosting, outcome: Outcome) -> str:
-    told = _told(posting, outcome)
+    summary = _summary(posting, outcome)
     if posting.unknown_hint is None or posting.needs_location or outcome.status not in ("applied", "rejected"):
-        return told
-    place = "" if posting.scanner.mode is Mode.MOVE else f"; the scanner's was taken, {posting.scanner.location_name}"
-    return f"{told}. There is no location {posting.unknown_hint!r}{place}"
+        return summary
+    used = "" if posting.scanner.mode is Mode.MOVE else f"; used the scanner's, {posting.scanner.location_name}"
+    return f"{summary}. There is no location {posting.unknown_hint!r}{used}"
 
 
-def _told(posting: ScanPosting, outcome: Outcome) -> str:
+def _summary(posting: ScanPosting, outcome: Outcome) -> str:
     name = outcome.item.name if outcome.item else f"Unknown barcode {posting.scanned.code}"
     if outcome.status == "rejected":
-        return f"{name}: nothing is known about it yet" if _is_unknown(posting, outcome) else outcome.reason or ""
+        return f"{name}: no item has it yet" if _is_unknown(posting, outcome) else outcome.reason or ""
     if outcome.status == "duplicate":
-        return f"{name}: this scan was counted already"
+        return f"{name}: this scan was already counted"
     if posting.needs_location:
         hint = "" if posting.unknown_hint is None else f"there is no location {posting.unknown_hint!r}, and "
         return f"{name}: nothing was booked, because {hint}the scanner has no location yet"
@@ -184,7 +184,7 @@ def _told(posting: ScanPosting, outcome: Outcome) -> str:
     if posting.scanner.mode is Mode.COUNT:
         return f"{name}: counted {from_milli(outcome.quantity_after_milli or 0):g}{_unit_of(outcome, outcome.sku_id)}"
     verb = "added" if posting.scanner.mode is Mode.ADD else "taken"
-    short = ", all there was" if outcome.is_short else ""
+    short = ", all that was left" if outcome.is_short else ""
     return f"{name}: {_changed(outcome, outcome.events)} {verb}{short}, {_total(outcome)} in stock"
 
 
@@ -196,7 +196,7 @@ def _total(outcome: Outcome) -> str:
 
 
 def _changed(outcome: Outcome, events: list[StockEvent]) -> str:
-    """What was booked: unit by unit, where the item is counted in several."""
+    """The booked quantity, unit by unit if the item is counted in several."""
     amounts: dict[str, int] = {}
     for event in events:
         unit = _unit_of(outcome, event.sku_id)
@@ -205,7 +205,7 @@ def _changed(outcome: Outcome, events: list[StockEvent]) -> str:
 
 
 def _unit_of(outcome: Outcome, sku_id: int | None) -> str:
-    """The unit behind a quantity, where the item is counted in several; a piece needs no saying."""
+    """The unit after a quantity, if the item is counted in several units."""
     if not _has_several_units(outcome):
         return ""
     return next((f" {sku.unit}" for sku in outcome.skus if sku.id == sku_id), "")
@@ -216,8 +216,8 @@ def _has_several_units(outcome: Outcome) -> bool:
 
 
 def _is_unknown(posting: ScanPosting, outcome: Outcome) -> bool:
-    """Whether it was only looked for, and is not there."""
-    return posting.operations[0].kind is None and outcome.refusal == "not_found"
+    """Whether a look-up found no item."""
+    return posting.operations[0].kind is None and outcome.rejection == "not_found"
 
 
 def _suggestions(posting: ScanPosting, outcome: Outcome) -> list[SuggestedAction]:

@@ -1,4 +1,4 @@
-"""Scans, commands and scanner states as they are asked for and answered."""
+"""Requests and responses for scans, commands and scanner states."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ class Command(Struct, kw_only=True):
 class Scan(Struct, kw_only=True, gc=False, omit_defaults=True):
     """One scan. `upc` is a barcode, a GS1 code, an item's code, or a command as JSON. `quantity` counts packs of it.
 
-    With a `unit` the quantity is in it instead.
+    With a `unit` the quantity is in that unit instead.
 
-    `location_hint`, a location's name or id, goes before the scanner's own; one that names none is told in the answer.
+    `location_hint`, a location's name or id, overrides the scanner's location; the answer reports an unknown one.
     """
 
     upc: Annotated[
@@ -67,13 +67,13 @@ class Scan(Struct, kw_only=True, gc=False, omit_defaults=True):
         if self.quantity is not None:
             to_milli(self.quantity)
         if not self.upc.strip():
-            raise ValueError("upc: there is nothing in it; look whether the scanner reads what it should")
+            raise ValueError("upc: must not be blank; check what the scanner reads")
         if is_too_long(self.upc) and not self.upc.lstrip().startswith("{"):
             raise ValueError(f"upc: a barcode has at most {LONGEST} characters")
 
 
 class ScannerState(Struct, kw_only=True, gc=False):
-    """What a scanner is set to. `associated_user` is whose pages it shows things on."""
+    """The state of a scanner. `associated_user` is the user whose pages show its scans."""
 
     scanner_id: str
     is_associated: bool
@@ -88,7 +88,7 @@ class ScannerState(Struct, kw_only=True, gc=False):
 
 
 class SuggestedAction(Struct):
-    """What would help next: a name for programs, a label for people, and the command that does it."""
+    """A suggested next step: a name for programs, a label for people, and the command for it."""
 
     action: Literal["set_location", "review_item", "set_mode", "name_quantity"]
     label: str
@@ -96,7 +96,7 @@ class SuggestedAction(Struct):
 
 
 class ScanAnswer(Struct, kw_only=True, gc=False):
-    """What a scan led to. `success` false is a refusal by the rules of stock, with the stock as it is."""
+    """The result of a scan. `success` false is a rejection by the stock rules, with the current stock."""
 
     success: bool
     item: Item | None
@@ -110,27 +110,27 @@ class ScanAnswer(Struct, kw_only=True, gc=False):
 
 
 class StateChange(Struct, kw_only=True):
-    """What to set of a scanner; what is not sent stays."""
+    """Changes to a scanner's state; fields not sent keep their values."""
 
     mode: Mode | UnsetType = UNSET
     location_id: Id | None | UnsetType = UNSET
 
 
 class Association(Struct, kw_only=True):
-    """Whose pages a scanner shows things on."""
+    """The user whose pages show a scanner's scans."""
 
     scanner_id: ScannerId
     user_id: Id
 
 
 class Activity(Struct, kw_only=True):
-    """A sign of life."""
+    """Marks a scanner as seen."""
 
     scanner_id: ScannerId
 
 
 class CommandCode(Struct):
-    """A command to print: its text, and the QR code of it as SVG."""
+    """A command to print: its text, and its QR code as SVG."""
 
     data: str
     svg: str

@@ -38,7 +38,7 @@ from stocky.shopping.schemas import (
 )
 from stocky.stock.operations import AnyLot, ItemKey, Operation, Outcome
 from stocky.stock.recorder import Recorder
-from stocky.stock.service import named, refusal_of, to_place
+from stocky.stock.service import error_of, location_key, named
 
 # An item exactly at its minimum lacks nothing, but is still low and should be bought.
 MIN_PURCHASE_MILLI = 1000
@@ -57,7 +57,7 @@ async def buy_item(
         bought = await _buy_item(tx, recorder, list_id, item_id, purchase, by)
     # After the commit, which stores the rejection.
     if isinstance(bought, Outcome):
-        raise refusal_of(bought)
+        raise error_of(bought)
     return bought
 
 
@@ -165,7 +165,7 @@ def _operation(entry: EntryRow | None, list_id: int, item_id: int, purchase: Pur
     return Operation(
         kind=None if entry is None else "add",
         item=ItemKey(id=item_id),
-        place=None if entry is None else to_place(purchase.location),
+        location=None if entry is None else location_key(purchase.location),
         quantity_milli=quantity_milli,
         lot=AnyLot.ANY if purchase.lot is None else purchase.lot,
         occurred_at=purchase.occurred_at,

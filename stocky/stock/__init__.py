@@ -1,1 +1,1 @@
-"""Stock: SKUs and the append-only ledger whose sums they are."""
+"""Stock: SKUs, and the append-only ledger; a SKU's quantity is the sum of its events."""

@@ -1,6 +1,6 @@
-"""One pass of the rules over the postings of a batch, in memory: what each operation comes to, and what was booked.
+"""Applies the rules to the postings of one batch, in memory: an outcome for each operation, and the entries to write.
 
-The same event_id gets the same answer, whether its first answer is in the database or earlier in this batch.
+The same event_id gets the same outcome, whether the first one is in the database or earlier in this batch.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from stocky.stock import units
 from stocky.stock.fingerprints import has_fingerprint
 from stocky.stock.ledger import Ledger
 from stocky.stock.models import Entry, EventToUndo, OperationRejected, SkuState, StockItem
-from stocky.stock.operations import Operation, Outcome, Posting, RefusalKind
+from stocky.stock.operations import Operation, Outcome, Posting, RejectionKind
 from stocky.stock.references import ResolvedReferences, apply_pack_size, batch_undone
 from stocky.stock.schemas import Sku, StockEvent
 
-# How far a scanner's clock may be ahead.
+# How far ahead a scanner's clock may be.
 CLOCK_TOLERANCE = timedelta(days=1)
 
 
-class Remembered(msgspec.Struct):
-    """An event_id that was refused before."""
+class StoredRejection(msgspec.Struct):
+    """An event_id that was rejected before, as stored in the database."""
 
     event_id: str
     fingerprint: str
-    refusal: RefusalKind
+    refusal: RejectionKind
     reason: str
 
 
-class Earlier(msgspec.Struct):
-    """An event_id in the ledger, with its content's fingerprint and all rows of its transfer."""
+class RecordedEvent(msgspec.Struct):
+    """An event_id in the ledger: the fingerprint of its content, and all rows of its transfer."""
 
     fingerprint: str | None
     events: list[StockEvent]
@@ -48,38 +48,38 @@ class Batch:
         self,
         ledger: Ledger,
         found: dict[int, ResolvedReferences],
-        known: dict[str, Earlier],
-        refused: dict[str, Remembered],
+        recorded: dict[str, RecordedEvent],
+        rejected: dict[str, StoredRejection],
         items: dict[int, Item],
         moment: datetime,
     ) -> None:
         self.ledger = ledger
-        self.new_refusals: list[Remembered] = []
+        self.new_rejections: list[StoredRejection] = []
         self.moment = moment
         self.booked: list[tuple[Outcome, list[Entry]]] = []
-        # What answers show of levels that get their id when they are written.
-        self.unnumbered: list[tuple[Sku, SkuState]] = []
-        # SKUs that were asked for without stock.
+        # SKUs in answers that get their id when they are written.
+        self.without_id: list[tuple[Sku, SkuState]] = []
+        # SKUs created without stock.
         self.opened: list[tuple[Outcome, SkuState]] = []
         self._found = found
-        self._known = known
-        self._refused = refused
+        self._recorded = recorded
+        self._rejected = rejected
         self._items = items
-        # What this batch itself has decided, by event_id; the rows behind it have no ids yet.
+        # Outcomes of this batch by event_id; their rows have no ids yet.
         self._decided: dict[str, tuple[str | None, Outcome]] = {}
 
     def apply(self, posting: Posting) -> None:
-        """Every operation in turn; for an atomic posting, none once one is refused."""
+        """Applies each operation in turn; one rejected operation reverts an atomic posting."""
         mark = self.ledger.savepoint()
-        booked, refusals, decided = len(self.booked), len(self.new_refusals), self._decided
+        booked, rejections, decided = len(self.booked), len(self.new_rejections), self._decided
         if posting.atomic:
             self._decided = dict(decided)
         posting.outcomes = [self._apply(operation, posting) for operation in posting.operations]
-        posting.refused_whole = posting.atomic and any(each.status == "rejected" for each in posting.outcomes)
-        if posting.refused_whole:
+        posting.rejected_whole = posting.atomic and any(each.status == "rejected" for each in posting.outcomes)
+        if posting.rejected_whole:
             self.ledger.revert(mark)
             del self.booked[booked:]
-            del self.new_refusals[refusals:]
+            del self.new_rejections[rejections:]
             self._decided = decided
 
     def _apply(self, operation: Operation, posting: Posting) -> Outcome:
@@ -89,10 +89,10 @@ class Batch:
             mark = self.ledger.savepoint()
             try:
                 outcome = self._decide(operation, found, posting)
-            except OperationRejected as refusal:
+            except OperationRejected as rejection:
                 self.ledger.revert(mark)
-                outcome = Outcome(status="rejected", reason=refusal.reason, refusal=refusal.kind)
-                self._remember_refusal(operation, refusal)
+                outcome = Outcome(status="rejected", reason=rejection.reason, rejection=rejection.kind)
+                self._remember_rejection(operation, rejection)
             if operation.event_id is not None:
                 self._decided[operation.event_id] = (operation.fingerprint, outcome)
         if operation.with_details and found.item_id in self._items:
@@ -100,16 +100,16 @@ class Batch:
         return outcome
 
     def _decide(self, operation: Operation, found: ResolvedReferences, posting: Posting) -> Outcome:
-        if found.refusal is not None:
-            raise found.refusal
+        if found.rejection is not None:
+            raise found.rejection
         if operation.kind is None:
             if found.item_id is not None and found.item_id not in self.ledger.items:
                 raise OperationRejected(f"There is no item with id {found.item_id}", "not_found")
             return Outcome(status="looked_up")
         if operation.occurred_at is not None and operation.occurred_at > self.moment + CLOCK_TOLERANCE:
-            raise OperationRejected("occurred_at lies in the future; set the clock of the scanner", "invalid")
+            raise OperationRejected("occurred_at is in the future; set the scanner's clock", "invalid")
         if operation.occurred_at is not None and operation.occurred_at < clock.LONG_AGO:
-            raise OperationRejected("occurred_at lies before 1970; set the clock of the scanner", "invalid")
+            raise OperationRejected("occurred_at is before 1970; set the scanner's clock", "invalid")
         made = len(self.ledger.made)
         entries = self._entries(operation, found)
         for entry in entries:
@@ -159,10 +159,10 @@ class Batch:
                 return ledger.write_off(operation)
         ledger.check_in_use(item)
         if operation.in_packs:
-            operation = self._unpacked(operation, item, found)
+            operation = self._apply_pack_size(operation, item, found)
         if operation.all_locations:
             return ledger.remove(operation, item, None)
-        location_id = found.location_id if found.location_id is not None else self._only_place(operation, item)
+        location_id = found.location_id if found.location_id is not None else self._only_location(operation, item)
         if operation.create_sku and not operation.quantity_milli:
             return []
         if operation.kind == "add":
@@ -175,8 +175,8 @@ class Batch:
             raise OperationRejected("Name the location to move to", "invalid")
         return ledger.move(operation, item, location_id, found.to_location_id)
 
-    def _unpacked(self, operation: Operation, item: StockItem, found: ResolvedReferences) -> Operation:
-        """What a scanned code counts, in a unit of the item's, or in the one that is named."""
+    def _apply_pack_size(self, operation: Operation, item: StockItem, found: ResolvedReferences) -> Operation:
+        """Converts packs of a scanned code into one of the item's units, or into the operation's unit."""
         scanned = operation.item.scanned if operation.item else None
         if scanned is None:
             return operation
@@ -187,13 +187,13 @@ class Batch:
         location_id = found.to_location_id if found.location_id is None else found.location_id
         content = operation.unit
         if content is None and item.pack_milli is not None:
-            # Counted in pieces and in packs: a pack quantity says how many pieces there are.
+            # Counted in pieces and in packs: a pack quantity is a number of pieces.
             content = units.PIECE
         elif content is None and found.pack_milli != 1000:
             content = ledger.unit_of(item.id)
         unit = ledger.unit_of(item.id, location_id)
         if scanned.milligrams is not None:
-            unit = ledger.weighed_in(item.id, location_id) or unit
+            unit = ledger.weight_unit_of(item.id, location_id) or unit
         return apply_pack_size(operation, found.pack_milli, unit, content)
 
     def _check_sku(self, operation: Operation) -> None:
@@ -208,21 +208,21 @@ class Batch:
             )
         self.ledger.check_unit(operation, level)
 
-    def _only_place(self, operation: Operation, item: StockItem) -> int:
-        """Where the item is, when it is at one place only."""
+    def _only_location(self, operation: Operation, item: StockItem) -> int:
+        """The item's location, if it has exactly one."""
         active = [level for level in self.ledger.levels(item.id) if level.is_active]
-        places = {level.location_id for level in active if level.quantity_milli} or {
+        location_ids = {level.location_id for level in active if level.quantity_milli} or {
             level.location_id for level in active
         }
-        if operation.kind == "move" and operation.to_place is not None and operation.to_place.id is not None:
-            places.discard(operation.to_place.id)
-        if len(places) == 1:
-            return places.pop()
-        where = "nowhere yet" if not places else f"at {len(places)} locations"
+        if operation.kind == "move" and operation.to_location is not None and operation.to_location.id is not None:
+            location_ids.discard(operation.to_location.id)
+        if len(location_ids) == 1:
+            return location_ids.pop()
+        where = "at no location yet" if not location_ids else f"at {len(location_ids)} locations"
         raise OperationRejected(f"Name the location: {item.name} is {where}", "invalid")
 
     def _seen_before(self, operation: Operation) -> Outcome | None:
-        """The first answer to this event_id, from the ledger or from earlier in this batch."""
+        """The first outcome of this event_id, from the database or from earlier in this batch."""
         event_id = operation.event_id
         if event_id is None:
             return None
@@ -233,32 +233,32 @@ class Batch:
             if outcome.status != "applied":
                 return msgspec.structs.replace(outcome)
             again = msgspec.structs.replace(outcome, status="duplicate")
-            # Its ids come with those of the first.
+            # The duplicate gets its ids together with the first one.
             self.booked.extend((again, entries) for first, entries in list(self.booked) if first is outcome)
             self.opened.extend((again, level) for first, level in list(self.opened) if first is outcome)
             return again
-        if earlier := self._known.get(event_id):
-            if not _is_same(operation, earlier.fingerprint):
+        if recorded := self._recorded.get(event_id):
+            if not _is_same(operation, recorded.fingerprint):
                 return _other_content(event_id)
-            first = earlier.events[0]
+            first = recorded.events[0]
             return Outcome(
                 status="duplicate",
                 ledger_id=first.id,
-                events=earlier.events,
+                events=recorded.events,
                 sku_id=first.sku_id,
                 quantity_after_milli=round(first.quantity_after * 1000),
             )
-        if remembered := self._refused.get(event_id):
-            if not _is_same(operation, remembered.fingerprint):
+        if rejected := self._rejected.get(event_id):
+            if not _is_same(operation, rejected.fingerprint):
                 return _other_content(event_id)
-            return Outcome(status="rejected", reason=remembered.reason, refusal=remembered.refusal)
+            return Outcome(status="rejected", reason=rejected.reason, rejection=rejected.refusal)
         return None
 
-    def _remember_refusal(self, operation: Operation, refusal: OperationRejected) -> None:
-        # A failed If-Match says nothing of the event: it is right to send it again with what is there now.
-        if operation.event_id is not None and operation.kind is not None and refusal.kind != "stale":
-            self.new_refusals.append(
-                Remembered(operation.event_id, operation.fingerprint or "", refusal.kind, refusal.reason)
+    def _remember_rejection(self, operation: Operation, rejection: OperationRejected) -> None:
+        # A failed If-Match is not stored: the client is right to send the event again with the current version.
+        if operation.event_id is not None and operation.kind is not None and rejection.kind != "stale":
+            self.new_rejections.append(
+                StoredRejection(operation.event_id, operation.fingerprint or "", rejection.kind, rejection.reason)
             )
 
     def _show_stock(self, outcome: Outcome, item_id: int) -> None:
@@ -270,7 +270,7 @@ class Batch:
             sku = level.to_sku()
             skus.append(sku)
             if not level.id:
-                self.unnumbered.append((sku, level))
+                self.without_id.append((sku, level))
         total = self.ledger.total_milli(item_id)
         outcome.item = msgspec.structs.replace(
             self._items[item_id], total_quantity=from_milli(total), unit=self.ledger.unit_of(item_id)
@@ -278,7 +278,7 @@ class Batch:
 
 
 def _is_same(operation: Operation, stored: str | None) -> bool:
-    """Whether what is asked for is what was recorded under its event_id."""
+    """Whether the operation has the content that was recorded under its event_id."""
     return stored == operation.fingerprint or (
         operation.content is not None and has_fingerprint(operation.content, stored)
     )
@@ -287,6 +287,6 @@ def _is_same(operation: Operation, stored: str | None) -> bool:
 def _other_content(event_id: str) -> Outcome:
     return Outcome(
         status="rejected",
-        refusal="event_id",
-        reason=f"The event_id {event_id} was used before for something else; make a new one for each event",
+        rejection="event_id",
+        reason=f"The event_id {event_id} was already used with other content; use a new one for each event",
     )

@@ -1,8 +1,7 @@
-"""Writes a batch of postings to the ledger: reads what they touch, applies the rules in memory, writes what follows.
+"""Writes a batch of postings in one transaction: reads the affected stock, applies the rules in memory, writes rows.
 
-It is a script (see `db.connection`): the same code on both dialects, inside one transaction. On Postgres
-the items are locked in the order of their ids before anything is read that a decision depends on, so that
-several processes agree; on SQLite the one writer is lock enough.
+The same code runs on both dialects. On Postgres the items are locked in the order of their ids before any row is read
+that a decision depends on, so several processes agree; SQLite has one writer and needs no lock.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from stocky.catalogue.repository import items_by_id, remove_stub
 from stocky.catalogue.schemas import Item
 from stocky.db import Connection
 from stocky.quantity import from_milli
-from stocky.stock.batch import Batch, Earlier, Remembered
+from stocky.stock.batch import Batch, RecordedEvent, StoredRejection
 from stocky.stock.ledger import Ledger
 from stocky.stock.models import Entry, MergedStock, SkuState, StockItem
 from stocky.stock.operations import Operation, Posting
@@ -26,13 +25,13 @@ from stocky.stock.references import ResolvedReferences, resolve
 from stocky.stock.schemas import StockEvent
 from stocky.stock.units import is_pack, pack_size
 
-# Items as answers show them, by id. A row is read again only when its version says that it changed.
+# Items for answers, by id. A row is read again only when its version has changed.
 ItemCache = dict[int, Item]
 ITEM_CACHE_SIZE = 50_000
 
 
 async def record(tx: Connection, postings: list[Posting], cache: ItemCache) -> None:
-    """Fills the outcomes of every posting, in order. Neighbours in the batch do not see each other fail."""
+    """Fills the outcomes of every posting, in order. One posting's rejection does not affect the others."""
     moment = clock.now()
     groups: dict[type[Posting], list[Posting]] = defaultdict(list)
     for posting in postings:
@@ -42,27 +41,27 @@ async def record(tx: Connection, postings: list[Posting], cache: ItemCache) -> N
     operations = [operation for posting in postings for operation in posting.operations]
     found = await resolve(tx, operations)
     ledger = await _read_ledger(tx, operations, found, moment)
-    known, refused = await _read_event_ids(tx, operations)
+    recorded, rejected = await _read_event_ids(tx, operations)
     items = await _read_items(tx, operations, found, ledger, cache)
-    application = Batch(ledger, found, known, refused, items, moment)
+    batch = Batch(ledger, found, recorded, rejected, items, moment)
     for posting in postings:
-        application.apply(posting)
-    await _write(tx, application)
+        batch.apply(posting)
+    await _write(tx, batch)
     await _remove_unused_stubs(tx, postings, found)
     for kind, members in groups.items():
         await kind.finish(tx, members)
 
 
 def new_batch_id() -> str:
-    """A name for what one request or transfer writes."""
+    """An id for the events that one request or transfer writes."""
     return uuid.uuid4().hex
 
 
 def items_with_changed_alerts(ledger: Ledger) -> set[int]:
-    """Items of which the batch took something across a line that an alert tells of.
+    """Items with a quantity that crossed the threshold of an alert in this batch.
 
-    A total across its item's minimum; a SKU below nothing or back; one that time or its place matters to, from
-    nothing to something or back.
+    Thresholds: an item's total, its minimum; a SKU, 0 from above or below; a SKU that expires or needs a cold
+    location, between empty and stocked.
     """
     before: dict[int, tuple[SkuState, int]] = {}
     for entry in ledger.entries:
@@ -80,7 +79,7 @@ def items_with_changed_alerts(ledger: Ledger) -> set[int]:
         if minimum is not None:
             levels = ledger.levels(item_id)
             total = sum(level.quantity_milli for level in levels)
-            # What is counted in several units is looked at in any case: its main unit may be another one now.
+            # Items counted in several units are always evaluated: their main unit may have changed.
             if (total <= minimum) != (total - gain <= minimum) or len({level.unit for level in levels}) > 1:
                 crossed.add(item_id)
     return crossed
@@ -97,27 +96,27 @@ async def _read_ledger(
         return Ledger([], [], moment)
     items = await _lock_items(tx, ids)
     merged = {item.id: item.merged_into_id for item in items if item.merged_into_id is not None}
-    handed_over: list[MergedStock] = []
+    merged_stock: list[MergedStock] = []
     if merged:
-        # Whoever names an item that was merged, by an id or a code on an old label, means the other one. Locking
-        # out of order may meet another batch that does; the database ends one of the two, and it is tried again.
+        # An id or an old label's code of a merged item means the merge target. Locking out of order may deadlock with
+        # another batch that does the same; the database aborts one of the two, and it is retried.
         for one in found.values():
             one.item_id = merged.get(one.item_id or 0, one.item_id)
         if behind := undone & merged.keys():
-            # While an item is locked, none of the merges that lead on from it is made or undone.
+            # While an item is locked, no merge that leads on from it is made or undone.
             wanted = {"ids": sorted(behind)}
-            handed_over = await tx.all("list_handed_over", MergedStock, **wanted)
-        items += await _lock_items(tx, {*merged.values(), *(each.into_id for each in handed_over)} - ids)
+            merged_stock = await tx.all("list_merged_stock", MergedStock, **wanted)
+        items += await _lock_items(tx, {*merged.values(), *(each.into_id for each in merged_stock)} - ids)
     wanted = {"ids": [item.id for item in items]}
     levels: list[SkuState] = await tx.all("list_levels", SkuState, **wanted)
     await _read_packs(tx, operations, items, levels)
-    return Ledger(items, levels, moment, handed_over)
+    return Ledger(items, levels, moment, merged_stock)
 
 
 async def _read_packs(
     tx: Connection, operations: list[Operation], items: list[StockItem], levels: list[SkuState]
 ) -> None:
-    """How many pieces are in a pack of the items that are counted in both; for a batch without packs no query."""
+    """Reads the pack size of items that are counted in packs and in pieces; a batch without packs needs no query."""
     named = {level.unit for level in levels} | {each.unit for each in operations if each.unit is not None}
     if len(named) < 2 or not any(map(is_pack, named)):
         return
@@ -128,9 +127,9 @@ async def _read_packs(
     counted: dict[int, set[bool]] = defaultdict(set)
     for level in levels:
         counted[level.item_id].add(is_pack(level.unit))
-    asked = {is_pack(each.unit) for each in operations if each.unit is not None}
+    requested = {is_pack(each.unit) for each in operations if each.unit is not None}
     for item in items:
-        if len(counted[item.id] | asked) > 1:
+        if len(counted[item.id] | requested) > 1:
             item.pack_milli = pack_size(packs[item.id])
 
 
@@ -142,14 +141,14 @@ async def _lock_items(tx: Connection, ids: set[int]) -> list[StockItem]:
 
 async def _read_event_ids(
     tx: Connection, operations: list[Operation]
-) -> tuple[dict[str, Earlier], dict[str, Remembered]]:
+) -> tuple[dict[str, RecordedEvent], dict[str, StoredRejection]]:
     ids = [operation.event_id for operation in operations if operation.event_id is not None]
     if not ids:
         return {}, {}
     wanted = {"event_ids": ids}
-    refused: list[Remembered] = await tx.all("find_refusals", Remembered, **wanted)
+    rejected: list[StoredRejection] = await tx.all("find_refusals", StoredRejection, **wanted)
     fingerprints = await tx.rows("find_event_ids", **wanted)
-    known = {}
+    recorded = {}
     if fingerprints:
         events: list[StockEvent] = await tx.all(
             "list_transfers_by_id", StockEvent, ids=[row[0] for row in fingerprints]
@@ -157,14 +156,14 @@ async def _read_event_ids(
         rows: dict[int, list[StockEvent]] = defaultdict(list)
         for event in events:
             rows[event.transfer_id or event.id].append(event)
-        known = {row[1]: Earlier(row[2], rows[row[0]]) for row in fingerprints}
-    return known, {row.event_id: row for row in refused}
+        recorded = {row[1]: RecordedEvent(row[2], rows[row[0]]) for row in fingerprints}
+    return recorded, {row.event_id: row for row in rejected}
 
 
 async def _read_items(
     tx: Connection, operations: list[Operation], found: dict[int, ResolvedReferences], ledger: Ledger, cache: ItemCache
 ) -> ItemCache:
-    """The items that answers show."""
+    """The items that the outcomes include."""
     shown: dict[int, Item] = {}
     missing: list[int] = []
     for operation in operations:
@@ -180,7 +179,7 @@ async def _read_items(
         items = await items_by_id(tx, missing)
         if len(cache) > ITEM_CACHE_SIZE:
             cache.clear()
-        # A stub made in this transaction may never be committed, and its id be another item's next time.
+        # A stub from this transaction may never be committed, and its id may then go to another item.
         stubs = {one.item_id for one in found.values() if one.is_stub}
         for item in items.values():
             shown[item.id] = item
@@ -189,8 +188,8 @@ async def _read_items(
     return shown
 
 
-async def _write(tx: Connection, application: Batch) -> None:
-    ledger, moment = application.ledger, application.moment
+async def _write(tx: Connection, batch: Batch) -> None:
+    ledger, moment = batch.ledger, batch.moment
     for level in ledger.made:
         level.id = await _add_level(tx, level)
     made = {id(level) for level in ledger.made}
@@ -207,19 +206,19 @@ async def _write(tx: Connection, application: Batch) -> None:
         await tx.execute_many("add_events", [_row(entry, moment) for entry in ledger.entries])
         if crossed := items_with_changed_alerts(ledger):
             await evaluate_alerts(tx, crossed)
-    if application.new_refusals:
+    if batch.new_rejections:
         await tx.execute_many(
             "add_refusals",
             [
                 (each.event_id, each.fingerprint, each.refusal, each.reason, moment)
-                for each in sorted(application.new_refusals, key=lambda each: each.event_id)
+                for each in sorted(batch.new_rejections, key=lambda each: each.event_id)
             ],
         )
-    for outcome, level in application.opened:
+    for outcome, level in batch.opened:
         outcome.sku_id = level.id
-    for sku, level in application.unnumbered:
+    for sku, level in batch.without_id:
         sku.id = level.id
-    for outcome, entries in application.booked:
+    for outcome, entries in batch.booked:
         outcome.ledger_id = entries[0].id
         outcome.sku_id = entries[0].level.id
         if entries[0].operation.with_details:
@@ -227,13 +226,13 @@ async def _write(tx: Connection, application: Batch) -> None:
 
 
 async def _remove_unused_stubs(tx: Connection, postings: list[Posting], found: dict[int, ResolvedReferences]) -> None:
-    """What only postings that were refused as a whole would have needed."""
+    """Removes stubs that only postings rejected as a whole would have used."""
     stubs: dict[bool, set[int]] = {True: set(), False: set()}
     for posting in postings:
         for operation in posting.operations:
             one = found[id(operation)]
             if one.is_stub and one.item_id is not None:
-                stubs[posting.refused_whole].add(one.item_id)
+                stubs[posting.rejected_whole].add(one.item_id)
     for item_id in sorted(stubs[True] - stubs[False]):
         await remove_stub(tx, item_id)
 
@@ -256,9 +255,9 @@ async def _add_level(tx: Connection, level: SkuState) -> int:
 
 
 def _row(entry: Entry, moment: datetime) -> tuple[Any, ...]:
-    """In the order of add_events' parameters."""
+    """The parameters of add_events, in its order."""
     operation, level = entry.operation, entry.level
-    # A transfer's rows belong to one operation; the first of them carries its event_id.
+    # All rows of a transfer belong to one operation; only the first has its event_id.
     is_first = entry.first is None or entry.first is entry
     return (
         entry.id,

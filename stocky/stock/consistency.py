@@ -1,7 +1,7 @@
-"""Proves that the ledger and all that follows from it agree; reads only, page by page, also while Stocky is serving.
+"""Checks that the ledger and everything derived from it agree; reads only, page by page, also while Stocky is serving.
 
-The ledger is added up again in one pass. What does not fit is only a suspicion, since rows may arrive between
-two pages; it becomes a fault when one statement, which sees one moment, says so as well.
+The ledger is summed again in one pass. A mismatch is only a suspicion, since rows may arrive between two pages; it is a
+fault when one statement, which sees one moment, finds it as well.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from stocky.config import Config
 from stocky.db import Connection, make_database
 
 PAGE = 10_000
-# Of each kind. Whoever has more of them needs no longer list.
+# Maximum reported per kind; a longer list would not help.
 FAULTS = 100
 
 T = TypeVar("T")
 
 
 class Fault(Struct):
-    """Something that is not as it must be, found by `check`."""
+    """An inconsistency found by `check`."""
 
     check: str
     message: str
@@ -34,7 +34,7 @@ class _Message(Struct):
 
 
 class LedgerRow(Struct):
-    """What proving the sums needs of a row of the ledger."""
+    """The columns of a ledger row that checking the sums needs."""
 
     id: int
     kind: str
@@ -46,7 +46,7 @@ class LedgerRow(Struct):
 
 
 class HeldQuantity(Struct):
-    """What a SKU says it holds."""
+    """The stored quantity of a SKU."""
 
     id: int
     quantity_milli: int
@@ -86,7 +86,7 @@ class _JournalFault(Struct):
 
 
 async def find_faults(config: Config) -> list[Fault]:
-    """Everything that is wrong, FAULTS of a kind at most; empty when all is well. Raises Unavailable."""
+    """All faults, at most FAULTS of a kind; empty if there are none. Raises Unavailable."""
     database = make_database(config)
     await database.open()
     try:
@@ -101,7 +101,7 @@ async def _find_faults(read: Connection) -> AsyncIterator[Fault]:
     for each in damages:
         yield Fault("integrity", each.message)
     if damages:
-        # What is read from damaged pages proves nothing.
+        # Rows read from damaged pages cannot be checked.
         return
     for each in await read.all("list_reference_faults", _Message, limit=FAULTS):
         yield Fault("references", each.message)
@@ -112,41 +112,43 @@ async def _find_faults(read: Connection) -> AsyncIterator[Fault]:
         replay.compare(sku)
     for sku_id in sorted(replay.suspects)[:FAULTS]:
         if wrong_sum := await read.one("find_sum_fault", _SumFault, sku_id=sku_id):
-            held, summed = _shown(wrong_sum.quantity_milli), _shown(wrong_sum.sum_milli)
-            yield Fault("quantities", f"SKU {sku_id} holds {held}, its ledger sums to {summed}")
+            stored, summed = _format(wrong_sum.quantity_milli), _format(wrong_sum.sum_milli)
+            yield Fault("quantities", f"SKU {sku_id} holds {stored}, its ledger sums to {summed}")
         if wrong_row := await read.one("find_running_fault", _RunningFault, sku_id=sku_id):
             yield Fault(
                 "ledger",
-                f"event {wrong_row.id} of SKU {sku_id} says {_shown(wrong_row.quantity_after_milli)} after it,"
-                f" the events up to it sum to {_shown(wrong_row.running_milli)}",
+                f"event {wrong_row.id} of SKU {sku_id} has quantity_after {_format(wrong_row.quantity_after_milli)},"
+                f" the events up to it sum to {_format(wrong_row.running_milli)}",
             )
-    for event_id in replay.moves_alone[:FAULTS]:
+    for event_id in replay.unpaired_moves[:FAULTS]:
         yield Fault("transfers", f"event {event_id} is a move without a transfer")
     for transfer_id in sorted(replay.unbalanced)[:FAULTS]:
         if unbalanced := await read.one("find_transfer_fault", _TransferFault, transfer_id=transfer_id):
-            yield Fault("transfers", f"the sides of move {transfer_id} sum to {_shown(unbalanced.sum_milli)}, not to 0")
+            yield Fault(
+                "transfers", f"the sides of move {transfer_id} sum to {_format(unbalanced.sum_milli)}, not to 0"
+            )
     for wrong in await read.all("list_reversal_faults", _ReversalFault, limit=FAULTS):
         yield Fault(
             "reversals",
-            f"event {wrong.id} ({_shown(wrong.delta_milli)}) does not mirror"
-            f" event {wrong.original_id} ({_shown(wrong.original_delta_milli)}), which it undoes",
+            f"event {wrong.id} ({_format(wrong.delta_milli)}) does not mirror"
+            f" event {wrong.original_id} ({_format(wrong.original_delta_milli)}), which it undoes",
         )
     for merged in await read.all("list_merge_faults", _MergeFault, limit=FAULTS):
         yield Fault("merges", f"item {merged.id} was merged and {merged.fault}")
-    for untrue in await read.all("list_journal_faults", _JournalFault, limit=FAULTS):
+    for entry in await read.all("list_journal_faults", _JournalFault, limit=FAULTS):
         yield Fault(
             "merges",
-            f"item {untrue.source_id} is not merged into item {untrue.target_id}, as its journal says;"
-            f" POST /items/{untrue.source_id}/unmerge ends that",
+            f"item {entry.source_id} is not merged into item {entry.target_id}, but the merge journal lists it;"
+            f" POST /items/{entry.source_id}/unmerge closes the entry",
         )
 
 
 class Replay:
-    """The ledger added up again; as large as there are SKUs, however long the ledger is."""
+    """Sums the ledger again; its memory grows with the number of SKUs, not with the length of the ledger."""
 
     def __init__(self) -> None:
         self.suspects: set[int] = set()
-        self.moves_alone: list[int] = []
+        self.unpaired_moves: list[int] = []
         self.unbalanced: dict[int, int] = {}
         self._sums: dict[int, int] = defaultdict(int)
 
@@ -157,9 +159,9 @@ class Replay:
         if row.kind != "move":
             return
         if row.transfer_id is None:
-            self.moves_alone.append(row.id)
+            self.unpaired_moves.append(row.id)
             return
-        # The sides of a move between two units are compared in a common part of both.
+        # The sides of a move between two units are compared in a common fraction of both.
         balance = self.unbalanced.pop(row.transfer_id, 0) + row.delta_milli * (row.unit_scale or 1)
         if balance:
             self.unbalanced[row.transfer_id] = balance
@@ -169,14 +171,14 @@ class Replay:
             self.suspects.add(sku.id)
 
 
-async def _pages(read: Connection, query: str, into: type[T]) -> AsyncIterator[T]:
+async def _pages(read: Connection, query: str, row_type: type[T]) -> AsyncIterator[T]:
     after = 0
-    while rows := await read.all(query, into, after=after, limit=PAGE):
+    while rows := await read.all(query, row_type, after=after, limit=PAGE):
         for row in rows:
             yield row
         last: Any = rows[-1]
         after = last.id
 
 
-def _shown(milli: float) -> str:
+def _format(milli: float) -> str:
     return f"{milli / 1000:.3f}".rstrip("0").rstrip(".")

@@ -1,4 +1,4 @@
-"""`/events`: the ledger, and the way for scanners that were offline to write many events at once."""
+"""`/events`: reads the ledger, and records many events in one request, as scanners do that were offline."""
 
 from __future__ import annotations
 
@@ -21,19 +21,21 @@ from stocky.stock.schemas import EntryType, EventPage, EventResults, NewEvents, 
 
 OptionalId = Annotated[int | None, Parameter(ge=1, le=MAX_ID, required=False)]
 Cursor = Annotated[
-    int | None, Parameter(ge=1, le=MAX_ID, description="The `next_cursor` of the page before", required=False)
+    int | None, Parameter(ge=1, le=MAX_ID, description="The `next_cursor` of the previous page", required=False)
 ]
-Since = Annotated[datetime | None, Parameter(description="Only what occurred at or after this", required=False)]
-Until = Annotated[datetime | None, Parameter(description="Only what occurred before this", required=False)]
+Since = Annotated[
+    datetime | None, Parameter(description="Only events that occurred at or after this time", required=False)
+]
+Until = Annotated[datetime | None, Parameter(description="Only events that occurred before this time", required=False)]
 TypeFilter = Annotated[
-    EntryType | None, Parameter(description="Only of this type, in any case; empty, of all", required=False)
+    EntryType | None, Parameter(description="Only this type, in any case; empty for all", required=False)
 ]
-ScannerFilter = Annotated[str | None, Parameter(max_length=128, description="Only of this scanner", required=False)]
+ScannerFilter = Annotated[str | None, Parameter(max_length=128, description="Only this scanner", required=False)]
 
 
 @post("/", opt=scanners, status_code=200)
 async def post_events(data: NewEvents, recorder: Recorder, user: Principal) -> EventResults:
-    """Record up to 1,000 events in order, each with its own result; with `atomic`, all of them or none."""
+    """Record up to 1,000 events in order, each with its own result; with `atomic`, all or none."""
     return await service.record_events(recorder, data, user)
 
 
@@ -72,13 +74,13 @@ async def list_events(
 
 @get("/{event_id:int}", opt=readers)
 async def get_event(read: Connection, event_id: PathId) -> StockEvent:
-    """One entry of the ledger."""
+    """One event of the ledger."""
     return await repository.get_event(read, event_id)
 
 
 @post("/{event_id:int}/undo", opt=members, status_code=200)
 async def undo_event(recorder: Recorder, user: Principal, event_id: PathId, data: NewUndo | None = None) -> Undone:
-    """Compensate an event, with the whole transfer it is part of."""
+    """Compensate an event together with its whole transfer."""
     return Undone(await service.undo(recorder, data, user, event=event_id))
 
 
@@ -86,10 +88,10 @@ async def undo_event(recorder: Recorder, user: Principal, event_id: PathId, data
 async def undo_batch(
     recorder: Recorder,
     user: Principal,
-    batch_id: Annotated[str, Parameter(max_length=64, description="The `batch_id` of the answer")],
+    batch_id: Annotated[str, Parameter(max_length=64, description="The `batch_id` of the response")],
     data: NewUndo | None = None,
 ) -> Undone:
-    """Compensate every event of a batch that has not been undone yet. Of an import it undoes the stock only."""
+    """Compensate every event of a batch that has not been undone yet. For an import, only the stock is undone."""
     return Undone(await service.undo(recorder, data, user, batch=batch_id))
 
 

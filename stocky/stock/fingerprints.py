@@ -1,11 +1,11 @@
-"""What tells the same event sent again from another one under its event_id: a fingerprint of its content.
+"""Fingerprints event contents, to tell a repeated event from a different one under the same event_id.
 
-Contents that mean the same have the same fingerprint: a moment in any UTC offset, an empty note and none, and a field
-that has its default and one that is not sent. So a field that is added to a schema later, with a default, changes no
-fingerprint. What was recorded before that rule has the fingerprint of its JSON text, and is still recognised by it.
+Equal contents have the same fingerprint: a moment in any UTC offset, an empty note or none, a default sent or omitted.
+So a field added to a schema later, with a default, changes no fingerprint. Events recorded before that rule have the
+fingerprint of their JSON text and still match by it.
 
-A schema whose content is fingerprinted leaves defaults out when it is encoded (`omit_defaults`): the encoder does it
-an order of magnitude faster than Python, and every event is fingerprinted.
+A fingerprinted schema omits defaults when it is encoded (`omit_defaults`): the encoder does that ten times faster than
+Python, and every event is fingerprinted.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import Any
 
 import msgspec
 
-# The names of the fields that may be left out, and what gets their values.
+# The names of the optional fields, and a getter for their values.
 _Optional = tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]
-# By the type of a content, learnt when it is first seen.
+# By content type, filled at first use.
 _OPTIONAL: dict[type[msgspec.Struct], _Optional] = {}
 
 
@@ -32,8 +32,8 @@ def fingerprint(content: object) -> str:
 
 
 def has_fingerprint(content: object, stored: str | None) -> bool:
-    """Whether `stored` is the fingerprint of this content, by the rule of today or by the former one."""
-    return stored is not None and stored in (fingerprint(content), _former(content))
+    """Whether `stored` is the fingerprint of this content, by the current rule or the former one."""
+    return stored is not None and stored in (fingerprint(content), _former_fingerprint(content))
 
 
 def _digest(content: object) -> str:
@@ -43,7 +43,7 @@ def _digest(content: object) -> str:
 def _normalised(part: object) -> object:
     if not isinstance(part, msgspec.Struct):
         return part
-    names, get = _OPTIONAL.get(type(part)) or _learn(type(part))
+    names, get = _OPTIONAL.get(type(part)) or _read_fields(type(part))
     changes: dict[str, Any] = {}
     for name, value in zip(names, get(part), strict=False):
         if value is None:
@@ -56,31 +56,31 @@ def _normalised(part: object) -> object:
     return msgspec.structs.replace(part, **changes) if changes else part
 
 
-def _learn(struct: type[msgspec.Struct]) -> _Optional:
-    assert struct.__struct_config__.omit_defaults, f"{struct.__name__} is fingerprinted and keeps its defaults"
+def _read_fields(struct: type[msgspec.Struct]) -> _Optional:
+    assert struct.__struct_config__.omit_defaults, f"{struct.__name__} is fingerprinted but encodes its defaults"
     names = tuple(field.name for field in msgspec.structs.fields(struct) if field.default is None)
-    # Of a single name attrgetter would give the bare value.
+    # For a single name attrgetter would return the bare value.
     get = attrgetter(*names) if len(names) > 1 else lambda part: tuple(getattr(part, name) for name in names)
     return _OPTIONAL.setdefault(struct, (names, get))
 
 
-def _former(content: object) -> str | None:
-    """The fingerprint as it was made of the JSON text with all fields, those aside that were added later.
+def _former_fingerprint(content: object) -> str | None:
+    """The fingerprint by the former rule: the JSON text with all fields except those added later.
 
-    None for content that sets such a field: no event of that time said so.
+    None if the content sets a field added later, which no event of that time could.
     """
     try:
-        former = [_in_full(part) for part in content] if isinstance(content, tuple) else _in_full(content)
+        former = [_with_defaults(part) for part in content] if isinstance(content, tuple) else _with_defaults(content)
     except _AddedLater:
         return None
     return hashlib.blake2b(msgspec.json.encode(former), digest_size=16).hexdigest()
 
 
 class _AddedLater(Exception):
-    """A field is set that the former rule did not know."""
+    """A field is set that did not exist under the former rule."""
 
 
-def _in_full(value: object) -> object:
+def _with_defaults(value: object) -> object:
     if not isinstance(value, msgspec.Struct):
         return value
     added: tuple[str, ...] = getattr(value, "ADDED_LATER", ())
@@ -89,7 +89,7 @@ def _in_full(value: object) -> object:
         own = getattr(value, field.name)
         if field.name not in added:
             if own is not msgspec.UNSET:
-                fields[field.name] = _in_full(own)
+                fields[field.name] = _with_defaults(own)
         elif own != field.default:
             raise _AddedLater
     return fields

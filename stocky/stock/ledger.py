@@ -1,6 +1,6 @@
-"""The rules of stock, without a database: operations are applied one after the other to the stock of a batch.
+"""The rules of stock, without a database: applies operations in order to the stock of a batch.
 
-A quantity changes only with an entry. A rejected operation leaves no trace once the caller has reverted to its mark.
+A quantity changes only with an entry. A rejected operation has no effect once the caller has reverted to its savepoint.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ LIMIT_MILLI = 10**15
 
 
 class Ledger:
-    """The stock of the items of a batch, and the entries that change it. `handed_over` is where merged stock went."""
+    """The stock of the items of a batch, and the entries that change it; `merged_stock` maps merged SKUs to targets."""
 
     def __init__(
-        self, items: list[StockItem], levels: list[SkuState], moment: datetime, handed_over: Sequence[MergedStock] = ()
+        self, items: list[StockItem], levels: list[SkuState], moment: datetime, merged_stock: Sequence[MergedStock] = ()
     ) -> None:
         self.items = {item.id: item for item in items}
         self.moment = moment
@@ -35,11 +35,11 @@ class Ledger:
         self.reversed: set[int] = set()
         self._by_item: dict[int, list[SkuState]] = {item.id: [] for item in items}
         self._by_sku: dict[int, SkuState] = {}
-        # How to take back what the batch has done so far, newest last.
+        # Undo log of the batch so far, newest last.
         self._undo: list[Callable[[], None]] = []
-        self._merges = {each.item_id: each for each in handed_over}
-        self._taken_over_by = {each.sku_id: each.into_sku_id for each in handed_over}
-        self._taken_over_in_old_unit = {each.sku_id for each in handed_over if each.is_unit_changed}
+        self._merges = {each.item_id: each for each in merged_stock}
+        self._target_sku = {each.sku_id: each.into_sku_id for each in merged_stock}
+        self._merged_in_old_unit = {each.sku_id for each in merged_stock if each.is_unit_changed}
         for level in levels:
             self._by_item[level.item_id].append(level)
             self._by_sku[level.id] = level
@@ -51,16 +51,16 @@ class Ledger:
         return self._by_item[item_id]
 
     def savepoint(self) -> int:
-        """A mark to which `revert` can go back."""
+        """A mark for `revert`."""
         return len(self._undo)
 
     def revert(self, mark: int) -> None:
-        """Everything is as it was at the mark."""
+        """Restores the state at the mark."""
         while len(self._undo) > mark:
             self._undo.pop()()
 
-    def weighed_in(self, item_id: int, location_id: int | None) -> str | None:
-        """The unit of weight that an item is counted in at a location, by its oldest SKU there that has one."""
+    def weight_unit_of(self, item_id: int, location_id: int | None) -> str | None:
+        """The unit of weight of an item at a location: that of its oldest SKU there that has one."""
         weighed = [
             level
             for level in self.levels(item_id)
@@ -69,10 +69,10 @@ class Ledger:
         return min(weighed, key=_seniority).unit if weighed else None
 
     def unit_of(self, item_id: int, location_id: int | None = None) -> str | None:
-        """What an item is counted in at a location, or as a whole, by its main unit.
+        """The unit of an item at a location, or its main unit.
 
-        That is the unit of its oldest SKU there that is not hidden, or else of its oldest one anywhere; None for an
-        item that was never anywhere. The view `item_amount` says the same.
+        That is the unit of its oldest active SKU there, or else of its oldest SKU at any location; None for an item
+        that has never had a SKU. The view `item_amount` has the same rule.
         """
         found: SkuState | None = None
         for level in self.levels(item_id):
@@ -85,7 +85,7 @@ class Ledger:
         return found.unit
 
     def total_milli(self, item_id: int) -> int:
-        """Thousandths of the main unit in all SKUs that are not hidden; what is of another kind is not in it."""
+        """Thousandths of the main unit in all active SKUs; SKUs in a unit of another kind are left out."""
         levels = [level for level in self.levels(item_id) if level.is_active]
         if len({level.unit for level in levels}) < 2:
             return sum(level.quantity_milli for level in levels)
@@ -95,24 +95,24 @@ class Ledger:
         return units.nearest(sum((Fraction(milli) * worth for milli, worth in worths if worth is not None), Fraction()))
 
     def convert(self, item: StockItem, milli: int | Fraction, unit: str, into: str) -> int:
-        """Thousandths of one unit of an item as those of another. Raises OperationRejected rather than rounding."""
+        """Converts thousandths of one unit into those of another. Raises OperationRejected instead of rounding."""
         if unit == into and isinstance(milli, int):
             return milli
         try:
             return units.convert(milli, unit, into, item.pack_milli)
         except units.OtherKind:
-            both = units.measure_of(unit).kind == units.measure_of(into).kind
-            how = (
-                "; give it one barcode whose pack_quantity says how many pieces are in a pack"
-                if both
-                else "; count it in one unit first"
+            is_same_kind = units.measure_of(unit).kind == units.measure_of(into).kind
+            fix = (
+                "set the pack_quantity of one of its barcodes to the pieces in a pack"
+                if is_same_kind
+                else "count it in one unit first"
             )
-            raise OperationRejected(f"{item.name} cannot be converted from {unit} into {into}{how}") from None
+            raise OperationRejected(f"{item.name} cannot be converted from {unit} into {into}; {fix}") from None
         except units.Inexact as inexact:
             raise OperationRejected(
-                f"{units.told(milli, unit)} of {item.name} would be {units.told(inexact.exact, into)}, which has more"
-                f" than three decimals; nothing is rounded. Book a quantity that is exact in {into}, or count it in"
-                f" {unit} there",
+                f"{units.describe(milli, unit)} of {item.name} would be {units.describe(inexact.exact, into)}, which"
+                f" has more than three decimals; nothing is rounded. Book a quantity that is exact in {into}, or count"
+                f" it in {unit} there",
                 "invalid",
             ) from None
 
@@ -125,7 +125,7 @@ class Ledger:
         *,
         like: SkuState | None = None,
     ) -> SkuState:
-        """The level of a lot at a place: found, shown again where it was hidden, or made."""
+        """The level of a lot at a location: found, reactivated or created."""
         if operation.sku_id is not None and like is None:
             return self._by_sku[operation.sku_id]
         for level in self.levels(item.id):
@@ -140,25 +140,25 @@ class Ledger:
         )
         self.made.append(level)
         self._by_item[item.id].append(level)
-        self.remember(self._forget_made, level)
+        self.log_undo(self._remove_made, level)
         return level
 
     def check_unit(self, operation: Operation, level: SkuState) -> None:
-        """Raises OperationRejected for a quantity in a unit of another kind than the one that is counted in there."""
+        """Raises OperationRejected for a quantity in a unit of another kind than the level's."""
         item = self.items[level.item_id]
         if operation.unit is not None and units.ratio(operation.unit, level.unit, item.pack_milli) is None:
-            # One that was deleted cannot be changed before it is there again.
-            otherwise = "change the SKU's unit first" if level.is_active else "leave the unit out, and change it then"
+            # A deleted SKU cannot be changed until it is active again.
+            otherwise = "change the SKU's unit first" if level.is_active else "leave the unit out and change it later"
             raise OperationRejected(
                 f"{item.name} is counted in {level.unit} there, not in {operation.unit}. Send the"
                 f" quantity in {level.unit}, or {otherwise}"
             )
 
     def book(self, operation: Operation, level: SkuState, delta_milli: int, reverses_id: int | None = None) -> Entry:
-        """The entry that changes a level. Raises OperationRejected for more than can be counted."""
+        """Changes a level with an entry. Raises OperationRejected for a quantity above LIMIT_MILLI."""
         after = level.quantity_milli + delta_milli
         if abs(after) > LIMIT_MILLI:
-            raise OperationRejected("The quantity would become larger than Stocky can count", "invalid")
+            raise OperationRejected("The quantity would be larger than Stocky can count", "invalid")
         self.touch(level)
         level.quantity_milli = after
         entry = Entry(operation.kind or "set", level, delta_milli, after, operation, reverses_id)
@@ -166,39 +166,39 @@ class Ledger:
         return entry
 
     def show(self, level: SkuState) -> None:
-        """A level that was hidden is there again."""
+        """Reactivates a hidden level."""
         if not level.is_active:
             self.touch(level)
             level.is_active = True
 
     def touch(self, level: SkuState) -> None:
-        """Before a level is changed: what it is now can be gone back to, and it is one to be written."""
+        """Marks a level as changed and logs its state for `revert`; call it before the change."""
         before = (level.quantity_milli, level.is_active, level.version, level.updated_at)
         entries = len(self.entries)
         was_changed = id(level) in self.changed
 
-        def back() -> None:
+        def restore() -> None:
             level.quantity_milli, level.is_active, level.version, level.updated_at = before
             del self.entries[entries:]
             if not was_changed:
                 self.changed.pop(id(level), None)
 
-        self._undo.append(back)
+        self._undo.append(restore)
         level.version += 1
         level.updated_at = self.moment
         self.changed[id(level)] = level
 
-    def remember(self, take_back: Callable[..., None], *arguments: object) -> None:
-        """Something else was done, which `take_back` undoes."""
-        self._undo.append(lambda: take_back(*arguments))
+    def log_undo(self, action: Callable[..., None], *arguments: object) -> None:
+        """Adds an action to the undo log."""
+        self._undo.append(lambda: action(*arguments))
 
-    def _forget_made(self, level: SkuState) -> None:
+    def _remove_made(self, level: SkuState) -> None:
         self.made.remove(level)
         self._by_item[level.item_id].remove(level)
 
     @staticmethod
     def check_in_use(item: StockItem) -> None:
-        """Raises OperationRejected for an item that is not in use: it holds nothing, and nothing is booked to it."""
+        """Raises OperationRejected for an inactive or merged item: it holds no stock, and none is booked to it."""
         if item.merged_into_id is not None:
             raise OperationRejected(
                 f"{item.name} was merged into item {item.merged_into_id}; undo the merge first", "invalid"
@@ -207,13 +207,13 @@ class Ledger:
             raise OperationRejected(f"{item.name} is no longer in use; make it active again first", "invalid")
 
     def add(self, operation: Operation, item: StockItem, location_id: int) -> list[Entry]:
-        """Stock comes in, to the named lot or to the stock without one."""
-        _at_least_some(operation)
+        """Adds stock to the named lot, or to the stock without a lot."""
+        _check_positive(operation)
         level = self.open(operation, item, location_id)
-        return [self.book(operation, level, self._asked(operation, item, level))]
+        return [self.book(operation, level, self._requested(operation, item, level))]
 
     def open(self, operation: Operation, item: StockItem, location_id: int) -> SkuState:
-        """The level that stock would be added to."""
+        """The level that an addition goes to."""
         level = self.level_for(
             operation, item, location_id, None if isinstance(operation.lot, AnyLot) else operation.lot
         )
@@ -222,29 +222,29 @@ class Ledger:
         return level
 
     def remove(self, operation: Operation, item: StockItem, location_id: int | None) -> list[Entry]:
-        """Stock goes out: of the named lot, or earliest expiry first; the item's policy decides about too little.
+        """Removes stock from the named lot, or earliest expiry first; the item's policy decides about a shortage.
 
-        Without a location it goes out of all of them, and too little is refused.
+        Without a location it is taken from all of them, and a shortage is rejected.
         """
-        _at_least_some(operation)
+        _check_positive(operation)
         taken, is_short = self._take(operation, item, location_id)
         entries = [self.book(operation, level, -quantity) for level, quantity in taken]
         entries[0].is_short = is_short
         return link_transfer(entries)
 
     def move(self, operation: Operation, item: StockItem, location_id: int, to_location_id: int) -> list[Entry]:
-        """Stock changes place, lot by lot, as the two sides of one transfer, each in the unit of its SKU."""
-        _at_least_some(operation)
+        """Moves stock lot by lot, as the two sides of one transfer, each in the unit of its SKU."""
+        _check_positive(operation)
         if location_id == to_location_id:
-            raise OperationRejected("The stock is at this location already; name another one to move it to", "invalid")
+            raise OperationRejected("The stock is already at this location; name another one to move it to", "invalid")
         entries = []
         for level, quantity in self._take(operation, item, location_id)[0]:
             target = self.level_for(operation, item, to_location_id, level.expiry_date, like=level)
-            entries += self._pass_on(operation, level, target, quantity)
+            entries += self._transfer(operation, level, target, quantity)
         return link_transfer(entries)
 
     def set(self, operation: Operation, item: StockItem, location_id: int) -> list[Entry]:
-        """A count: the difference is booked, a difference of nothing included."""
+        """Sets a counted quantity: books the difference, even one of 0."""
         if operation.sku_id is not None:
             level = self._by_sku[operation.sku_id]
         elif not isinstance(operation.lot, AnyLot):
@@ -254,18 +254,18 @@ class Ledger:
             with_stock = [each for each in here if each.quantity_milli]
             if len(with_stock) > 1:
                 raise OperationRejected(
-                    "Several lots of the item are at this location; name the lot that was counted, by its expiry date,"
-                    " in the field lot of POST /events",
+                    "Several lots of the item are at this location; name the counted lot by its expiry date, in the"
+                    " field lot of POST /events",
                     "invalid",
                 )
             found = with_stock or here
             level = found[0] if len(found) == 1 else self.level_for(operation, item, location_id, None)
-        return [self.book(operation, level, self._asked(operation, item, level) - level.quantity_milli)]
+        return [self.book(operation, level, self._requested(operation, item, level) - level.quantity_milli)]
 
     def undo(self, operation: Operation, rows: list[EventToUndo]) -> list[Entry]:
-        """Compensates rows of the ledger, latest first; all of them or none.
+        """Compensates rows of the ledger, latest first; all or none.
 
-        What is taken from an item that was merged since is what the other one has of it.
+        For an item that was merged since, the stock is taken back from the merge target.
         """
         entries, mark = [], len(self.entries)
         for row in reversed(rows):
@@ -280,7 +280,7 @@ class Ledger:
                     " correct the quantity with an event of type set instead"
                 )
             item = self.items[row.item_id]
-            self.remember(self.reversed.discard, row.id)
+            self.log_undo(self.reversed.discard, row.id)
             self.reversed.add(row.id)
             merge = self._merges.get(item.id)
             if merge is None:
@@ -288,16 +288,17 @@ class Ledger:
                 self.show(level)
             elif row.batch_id == merge.batch_id:
                 raise OperationRejected(
-                    f"Event {row.id} is how {item.name} was merged into item {merge.into_id}; undo the merge", "invalid"
+                    f"Event {row.id} is part of the merge of {item.name} into item {merge.into_id}; undo the merge",
+                    "invalid",
                 )
             elif row.delta_milli:
-                self._hand_back(operation, level, row.delta_milli)
+                self._return_merged(operation, level, row.delta_milli)
             entries.append(self.book(operation, level, -row.delta_milli, reverses_id=row.id))
         self._check_enough(mark)
         return link_transfer(entries)
 
     def write_off(self, operation: Operation) -> list[Entry]:
-        """A SKU goes away: what it holds is booked out and it is hidden."""
+        """Books out what a SKU holds and hides it."""
         assert operation.sku_id is not None
         level = self._by_sku[operation.sku_id]
         entries = [self.book(operation, level, -level.quantity_milli)] if level.quantity_milli else []
@@ -306,73 +307,73 @@ class Ledger:
         return entries
 
     def transfer_all(self, operation: Operation, item: StockItem, to: StockItem) -> list[Entry]:
-        """All that an item holds becomes another's, lot by lot where it lies; what is below zero, too."""
+        """Transfers all stock of an item to another one, lot by lot at the same locations; negative stock, too."""
         self.check_in_use(item)
         self.check_in_use(to)
         entries = []
         for level in [each for each in self.levels(item.id) if each.is_active]:
             if level.quantity_milli:
                 target = self.level_for(operation, to, level.location_id, level.expiry_date, like=level)
-                if units.ratio(level.unit, target.unit, _both(to, item).pack_milli) is None:
+                if units.ratio(level.unit, target.unit, _with_pack_of_either(to, item).pack_milli) is None:
                     raise OperationRejected(
-                        f"At one place {item.name} is counted in {level.unit} and {to.name} in {target.unit};"
+                        f"At one location {item.name} is counted in {level.unit} and {to.name} in {target.unit};"
                         " count both in one unit first"
                     )
-                # Each SKU is a transfer of its own, so that the ledger tells which one took it over.
-                entries += self._pass_on(operation, level, target, level.quantity_milli)
+                # A transfer per SKU, so that the ledger shows which SKU received it.
+                entries += self._transfer(operation, level, target, level.quantity_milli)
             self.touch(level)
             level.is_active = False
         return entries
 
-    def _hand_back(self, operation: Operation, level: SkuState, quantity_milli: int) -> None:
-        """A level of a merged item has again what an undoing takes from it, merge by merge from who has it now.
+    def _return_merged(self, operation: Operation, level: SkuState, quantity_milli: int) -> None:
+        """Returns to a level of a merged item what an undo takes from it, merge by merge from its current holder.
 
-        It is booked as part of each merge, so that undoing the merge gives back that much less.
+        It is booked as part of each merge, so undoing the merge returns that much less.
         """
         merge = self._merges[level.item_id]
         into = self.items[merge.into_id]
-        holder = self._by_sku.get(self._taken_over_by.get(level.id) or 0) or self.level_for(
+        holder = self._by_sku.get(self._target_sku.get(level.id) or 0) or self.level_for(
             operation, into, level.location_id, level.expiry_date, like=level
         )
         item = self.items[level.item_id]
-        if level.id in self._taken_over_in_old_unit:
+        if level.id in self._merged_in_old_unit:
             raise OperationRejected(
                 f"{item.name} was merged into {into.name} before the unit of SKU {holder.id} was changed to"
                 f" {holder.unit}; correct the quantity of {into.name} with an event of type set instead"
             )
-        if units.ratio(level.unit, holder.unit, _both(into, item).pack_milli) is None:
+        if units.ratio(level.unit, holder.unit, _with_pack_of_either(into, item).pack_milli) is None:
             raise OperationRejected(
                 f"{item.name} was counted in {level.unit} there, and {into.name} is counted in"
                 f" {holder.unit}; correct the count of {into.name} instead"
             )
-        held_milli = self.convert(_both(into, item), quantity_milli, level.unit, holder.unit)
+        held_milli = self.convert(_with_pack_of_either(into, item), quantity_milli, level.unit, holder.unit)
         if into.merged_into_id is None:
             self.check_in_use(into)
         else:
-            self._hand_back(operation, holder, held_milli)
-        passing_on = msgspec.structs.replace(operation, kind="move", event_id=None, fingerprint=None)
-        for entry in self._pass_on(passing_on, holder, level, held_milli, quantity_milli):
+            self._return_merged(operation, holder, held_milli)
+        transfer = msgspec.structs.replace(operation, kind="move", event_id=None, fingerprint=None)
+        for entry in self._transfer(transfer, holder, level, held_milli, quantity_milli):
             entry.batch_id = merge.batch_id
-        # It may have been made or shown for this, and one of a merged item is not shown.
+        # It may have been created or reactivated here; the SKUs of a merged item stay hidden.
         holder.is_active = into.merged_into_id is None
 
-    def _pass_on(
-        self, operation: Operation, giver: SkuState, taker: SkuState, given_milli: int, taken_milli: int | None = None
+    def _transfer(
+        self, operation: Operation, source: SkuState, target: SkuState, out_milli: int, in_milli: int | None = None
     ) -> list[Entry]:
-        """Moves stock between two SKUs, on each side in its unit. Raises OperationRejected rather than rounding."""
-        if giver.unit == taker.unit:
-            return link_transfer([self.book(operation, giver, -given_milli), self.book(operation, taker, given_milli)])
-        item = _both(self.items[taker.item_id], self.items[giver.item_id])
-        if taken_milli is None:
-            taken_milli = self.convert(item, given_milli, giver.unit, taker.unit)
-        entries = [self.book(operation, giver, -given_milli), self.book(operation, taker, taken_milli)]
-        worth = units.ratio(giver.unit, taker.unit, item.pack_milli)
-        if worth is not None and worth != 1:
-            entries[0].unit_scale, entries[1].unit_scale = worth.numerator, worth.denominator
+        """Moves stock between two SKUs, each side in its unit. Raises OperationRejected instead of rounding."""
+        if source.unit == target.unit:
+            return link_transfer([self.book(operation, source, -out_milli), self.book(operation, target, out_milli)])
+        item = _with_pack_of_either(self.items[target.item_id], self.items[source.item_id])
+        if in_milli is None:
+            in_milli = self.convert(item, out_milli, source.unit, target.unit)
+        entries = [self.book(operation, source, -out_milli), self.book(operation, target, in_milli)]
+        ratio = units.ratio(source.unit, target.unit, item.pack_milli)
+        if ratio is not None and ratio != 1:
+            entries[0].unit_scale, entries[1].unit_scale = ratio.numerator, ratio.denominator
         return link_transfer(entries)
 
     def _check_enough(self, mark: int) -> None:
-        """Raises OperationRejected where the entries since `mark` oversell what may not be oversold."""
+        """Raises OperationRejected if the entries since `mark` oversell an item whose policy forbids it."""
         before: dict[int, int] = {}
         for entry in self.entries[mark:]:
             before.setdefault(id(entry.level), entry.quantity_after_milli - entry.delta_milli)
@@ -380,12 +381,12 @@ class Ledger:
             item, left = self.items[entry.level.item_id], entry.level.quantity_milli
             if left < min(0, before[id(entry.level)]) and item.oversell_policy != "allow":
                 raise OperationRejected(
-                    f"Undoing this would leave {from_milli(left):g} of {item.name}: what came in has gone out since."
-                    " Undo that first"
+                    f"Undoing this would leave {from_milli(left):g} of {item.name}: the stock was removed or moved"
+                    " since. Undo that first"
                 )
 
-    def _asked(self, operation: Operation, item: StockItem, level: SkuState) -> int:
-        """The quantity asked for, in thousandths of a level's unit, which it is in where no unit is named."""
+    def _requested(self, operation: Operation, item: StockItem, level: SkuState) -> int:
+        """The operation's quantity in thousandths of the level's unit, which is the default unit."""
         unit = operation.unit
         if operation.in_main_unit:
             unit = self.unit_of(item.id)
@@ -398,9 +399,9 @@ class Ledger:
     def _take(
         self, operation: Operation, item: StockItem, location_id: int | None
     ) -> tuple[list[tuple[SkuState, int]], bool]:
-        """Which levels give how much, each in its unit, and whether that is all there was, and less than was asked for.
+        """How much to take from which levels, each in its unit, and whether the stock is less than the request.
 
-        What is missing goes negative only where the item allows it.
+        A level goes negative only if the item's policy allows it.
         """
         if operation.sku_id is not None:
             sources = [self._by_sku[operation.sku_id]]
@@ -420,15 +421,15 @@ class Ledger:
             if not missing or level.quantity_milli <= 0:
                 continue
             if level.unit == unit:
-                worth: int | Fraction | None = 1
+                ratio: int | Fraction | None = 1
             else:
-                worth = units.ratio(level.unit, unit, item.pack_milli)
-            if worth is None:
+                ratio = units.ratio(level.unit, unit, item.pack_milli)
+            if ratio is None:
                 continue
-            there = level.quantity_milli * worth
-            if there <= missing:
+            available = level.quantity_milli * ratio
+            if available <= missing:
                 taken.append((level, level.quantity_milli))
-                missing -= there
+                missing -= available
             else:
                 taken.append((level, self.convert(item, missing, unit, level.unit)))
                 missing = 0
@@ -437,12 +438,12 @@ class Ledger:
         if item.oversell_policy == "reject" or operation.kind == "move" or location_id is None:
             named = unit if any(level.unit != unit for level in sources) else None
             raise OperationRejected(
-                f"Only {units.told(operation.quantity_milli - missing, named)} of {item.name} there, and"
-                f" {units.told(operation.quantity_milli, named)} asked for"
+                f"Only {units.describe(operation.quantity_milli - missing, named)} of {item.name} in stock;"
+                f" {units.describe(operation.quantity_milli, named)} requested"
             )
         if item.oversell_policy == "clamp":
             if not taken:
-                raise OperationRejected(f"Nothing of {item.name} is there to take")
+                raise OperationRejected(f"No {item.name} in stock to take")
             return taken, True
         lot = None if isinstance(operation.lot, AnyLot) else operation.lot
         last = sources[0] if operation.sku_id else self.level_for(operation, item, location_id, lot)
@@ -456,9 +457,9 @@ class Ledger:
     def _unit_taken(
         self, operation: Operation, item: StockItem, location_id: int | None, sources: list[SkuState]
     ) -> str:
-        """The unit that a quantity to be taken is in. Raises OperationRejected where it could be of two kinds.
+        """The unit of a quantity to take. Raises OperationRejected if it could be of two kinds.
 
-        Of all places at once it is taken in the main unit, as projects and lists count; what is of another kind stays.
+        From all locations at once it is the main unit, as projects and lists count; stock of another kind is not taken.
         """
         if operation.unit is not None:
             if sources and not any(units.ratio(each.unit, operation.unit, item.pack_milli) for each in sources):
@@ -472,34 +473,34 @@ class Ledger:
         for level in sources:
             if level.unit != unit and level.quantity_milli and not units.ratio(level.unit, unit, item.pack_milli):
                 raise OperationRejected(
-                    f"{item.name} is counted in {unit} and in {level.unit} there; say in which unit the quantity is, in"
-                    " the field unit, or take it from one SKU",
+                    f"{item.name} is counted in {unit} and in {level.unit} there; name the unit of the quantity in the"
+                    " field unit, or take it from one SKU",
                     "invalid",
                 )
         return unit
 
 
 def link_transfer(entries: list[Entry]) -> list[Entry]:
-    """Several rows of one operation share the first one's id as their transfer."""
+    """Several rows of one operation share the id of the first as their transfer id."""
     if len(entries) > 1:
         for entry in entries:
             entry.first = entries[0]
     return entries
 
 
-def _both(item: StockItem, other: StockItem) -> StockItem:
-    """An item with the pack of either, for what passes from one to the other; with none where they differ."""
+def _with_pack_of_either(item: StockItem, other: StockItem) -> StockItem:
+    """The item with the pack size of either, for a transfer between them; with none if they differ."""
     packs = {item.pack_milli, other.pack_milli} - {None}
     if packs == {item.pack_milli}:
         return item
     return msgspec.structs.replace(item, pack_milli=packs.pop() if len(packs) == 1 else None)
 
 
-def _at_least_some(operation: Operation) -> None:
+def _check_positive(operation: Operation) -> None:
     if operation.quantity_milli <= 0:
         raise OperationRejected("The quantity must be more than 0", "invalid")
 
 
 def _seniority(level: SkuState) -> tuple[bool, int]:
-    """The lowest is the one whose unit counts: not hidden, and oldest."""
+    """Sort key: active SKUs before hidden ones, then the oldest."""
     return not level.is_active, level.id or MAX_ID

@@ -1,4 +1,4 @@
-"""What the rules of stock work on: items, levels and rows of the ledger as they are in memory for one batch."""
+"""What the rules of stock work on: the items, levels and ledger entries of one batch, in memory."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Literal
 import msgspec
 
 from stocky.quantity import from_milli
-from stocky.stock.operations import Operation, RefusalKind
+from stocky.stock.operations import Operation, RejectionKind
 from stocky.stock.schemas import Sku
 
 OversellPolicy = Literal["reject", "clamp", "allow"]
 
 
 class OperationRejected(Exception):
-    """An operation that the rules do not allow; nothing of it was applied."""
+    """An operation that the rules do not allow; no part of it is applied."""
 
-    def __init__(self, reason: str, kind: RefusalKind = "policy") -> None:
+    def __init__(self, reason: str, kind: RejectionKind = "policy") -> None:
         super().__init__(reason)
         self.reason = reason
         self.kind = kind
@@ -34,7 +34,7 @@ class StockItem(msgspec.Struct, gc=False):
     merged_into_id: int | None = None
     min_quantity_milli: int | None = None
     default_storage_type: str = "other"
-    # Thousandths of a piece in a pack: read only for an item that is counted in both.
+    # Thousandths of a piece in a pack; read only for an item that is counted in both.
     pack_milli: int | None = None
 
 
@@ -70,10 +70,10 @@ class SkuState(msgspec.Struct, gc=False):
 
 
 class Entry(msgspec.Struct):
-    """A row of the ledger to be written. `first` is the row a transfer is named after.
+    """A row of the ledger to be written. `first` is the row whose id is the transfer's.
 
-    `unit_scale` is what a thousandth of it weighs in a move between two units: delta times scale sums to 0 over both
-    sides. `is_short` says that less was there than was asked for.
+    `unit_scale` is the weight of a thousandth in a move between two units: delta times scale sums to 0 over both
+    sides. `is_short`: the stock was less than the request.
     """
 
     kind: str
@@ -90,7 +90,7 @@ class Entry(msgspec.Struct):
 
 
 class EventToUndo(msgspec.Struct, gc=False):
-    """A row of the ledger as far as undoing it needs."""
+    """The columns of a ledger row that undoing it needs."""
 
     id: int
     kind: str
@@ -99,14 +99,14 @@ class EventToUndo(msgspec.Struct, gc=False):
     delta_milli: int
     reversed_by: int | None
     batch_id: str | None = None
-    # Its delta is in the unit that the SKU had until then.
+    # The SKU's unit was changed since; the delta is in the old one.
     is_unit_changed: bool = False
 
 
 class MergedStock(msgspec.Struct, gc=False):
-    """Where a merged item's stock went: to which item, in which batch, and into which SKU that of a SKU of it.
+    """Where a merged item's stock went: the item, the batch, and the target SKU for each of its SKUs.
 
-    Without SKUs for an item that held nothing. `is_unit_changed` says that the unit of the latter was changed since.
+    The SKUs are None for an item that held no stock. `is_unit_changed`: the target SKU's unit was changed since.
     """
 
     item_id: int

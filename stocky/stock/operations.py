@@ -1,4 +1,4 @@
-"""What callers ask of the ledger and what they get back; an operation carries references, never rows."""
+"""Operations that callers post to the ledger, and their outcomes; an operation holds references, never rows."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from stocky.db import Connection
 from stocky.stock.schemas import Sku, StockEvent
 
 Kind = Literal["add", "remove", "move", "set", "undo"]
-# Why something was refused: `event_id` was used before with other content, `stale` fails an If-Match.
-RefusalKind = Literal["not_found", "policy", "event_id", "stale", "undone", "invalid"]
+# Why an operation was rejected: `event_id` was used before with other content, `stale` fails an If-Match.
+RejectionKind = Literal["not_found", "policy", "event_id", "stale", "undone", "invalid"]
 
 
-class Place(msgspec.Struct, frozen=True, gc=False):
+class LocationKey(msgspec.Struct, frozen=True, gc=False):
     """A location by id, by name, or by box and number."""
 
     id: int | None = None
@@ -28,7 +28,7 @@ class Place(msgspec.Struct, frozen=True, gc=False):
 
 
 class ItemKey(msgspec.Struct, frozen=True, gc=False):
-    """An item by id, by its four-letter code, or by what was scanned (a barcode or code, whichever is found)."""
+    """An item by id, by its four-letter code, or by a scanned text (a barcode or a code)."""
 
     id: int | None = None
     code: str | None = None
@@ -36,31 +36,31 @@ class ItemKey(msgspec.Struct, frozen=True, gc=False):
 
 
 class AnyLot(Enum):
-    """No lot is named: an addition goes to the stock without expiry, a removal takes the earliest expiry first."""
+    """No lot named: an addition goes to the stock without expiry, a removal takes the earliest expiry first."""
 
     ANY = "any"
 
 
 class Operation(msgspec.Struct, kw_only=True, gc=False):
-    """One change of stock as it is asked for. Quantities in thousandths, never negative.
+    """One requested change of stock. Quantities are in thousandths, never negative.
 
-    `kind` None looks the item up and books nothing. `in_packs` multiplies by what is in a pack (see `packs`).
-    `create_stub` makes an item for an unknown barcode. `sku_id` names the SKU directly, instead of
-    item, place and lot. A move `into` another item hands over all that the item holds.
-    `fingerprint` is that of `content`, which is what the client sent under `event_id`.
+    `kind` None looks the item up and books nothing. `in_packs` multiplies by the pack size (see `apply_pack_size`).
+    `create_stub` creates an item for an unknown barcode. `sku_id` names the SKU directly, instead of
+    item, location and lot. A move `into` another item transfers all stock of the item.
+    `fingerprint` is that of `content`, which the client sent under `event_id`.
     An undo names `undo_event` (with its transfer) or `undo_batch`.
-    `unit` is what the quantity is in, and that of a SKU that is made. Without one it is in the unit of the stock it
-    is booked to, or of the whole item's stock (see `Ledger.unit_of`) with `in_main_unit`.
-    `create_sku` makes the SKU even when nothing is added to it; `deactivate` writes it off.
-    `all_locations` removes from all places of the item at once, and never more than there is, whatever its policy.
-    `with_details` asks for the events, the item and its stock in the outcome.
+    `unit` is the unit of the quantity, and of a SKU that is created. The default is the unit of the SKU it
+    is booked to, or with `in_main_unit` the item's main unit (see `Ledger.unit_of`).
+    `create_sku` creates the SKU even for a quantity of 0; `deactivate` writes it off.
+    `all_locations` removes from all locations of the item at once, and never more than the stock, whatever its policy.
+    `with_details` requests the events, the item and its stock in the outcome.
     """
 
     kind: Kind | None
     item: ItemKey | None = None
     sku_id: int | None = None
-    place: Place | None = None
-    to_place: Place | None = None
+    location: LocationKey | None = None
+    to_location: LocationKey | None = None
     quantity_milli: int = 0
     lot: date | None | AnyLot = AnyLot.ANY
     in_packs: bool = False
@@ -86,15 +86,15 @@ class Operation(msgspec.Struct, kw_only=True, gc=False):
 
 
 class Outcome(msgspec.Struct, kw_only=True, gc=False):
-    """What became of an operation; `ledger_id` is the (first) row it has in the ledger.
+    """The result of an operation; `ledger_id` is its (first) row in the ledger.
 
-    `is_short` says that less was there than was to be removed, and all of it was taken.
-    `events`, `item` and `skus` (its stock right after the operation) are there when the operation asked `with_details`.
+    `is_short`: the stock was less than the quantity to remove, and all of it was taken.
+    `events`, `item` and `skus` (its stock right after the operation) are set if the operation has `with_details`.
     """
 
     status: Literal["applied", "duplicate", "rejected", "looked_up"]
     reason: str | None = None
-    refusal: RefusalKind | None = None
+    rejection: RejectionKind | None = None
     ledger_id: int | None = None
     sku_id: int | None = None
     quantity_after_milli: int | None = None
@@ -106,9 +106,9 @@ class Outcome(msgspec.Struct, kw_only=True, gc=False):
 
 
 class Posting:
-    """What one request wants recorded: operations in order, answered by outcomes in the same order.
+    """The operations of one request, in order, and their outcomes in the same order.
 
-    A subclass may read what its operations depend on (`prepare`) and write what follows from the
+    A subclass may read what its operations depend on (`prepare`) and write the consequences of the
     outcomes (`finish`) in the same transaction, for all its postings of a batch at once.
     """
 
@@ -117,11 +117,11 @@ class Posting:
         self.batch_id = batch_id
         self.atomic = atomic
         self.outcomes: list[Outcome] = []
-        self.refused_whole = False
+        self.rejected_whole = False
 
     @classmethod
     async def prepare(cls, tx: Connection, postings: list[Any]) -> None:
-        """Called before the operations are looked at."""
+        """Called before the operations are read."""
 
     @classmethod
     async def finish(cls, tx: Connection, postings: list[Any]) -> None:

@@ -1,7 +1,7 @@
-"""Group commit: everything that changes stock waits here for its place in a batch; one batch, one transaction.
+"""Group commit: collects every change of stock into batches; one batch is one transaction.
 
-An answer leaves only after the COMMIT of its batch. A posting that cannot be applied is isolated by applying
-its batch one by one, so it never harms its neighbours; a client that went away harms nobody.
+An answer is sent only after the COMMIT of its batch. If a batch fails, its postings are applied one by one, so a
+failing posting does not affect the others. A disconnected client does not affect its batch.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from stocky.errors import Conflict, Contention, OutOfSpace, Unavailable
 from stocky.stock.batch_writer import ItemCache, record
 from stocky.stock.operations import Operation, Outcome, Posting
 
-# Operations in one transaction at most: enough to share the sync to disk, few enough to answer soon.
+# Maximum operations in a transaction: enough to share the sync to disk, few enough to answer soon.
 BATCH_OPERATIONS = 1_000
-# Operations that may wait. Past it the answer is 503, which a scanner takes as "again in a second".
+# Maximum operations in the queue. Above it the answer is 503, and a scanner retries a second later.
 QUEUE_OPERATIONS = 50_000
 ATTEMPTS = 3
-# Passes of the event loop without news after which a batch is begun.
+# Passes of the event loop without a new posting after which a batch starts.
 IDLE_PASSES = 2
 
 _log = logging.getLogger(__name__)
@@ -43,23 +43,23 @@ class Recorder:
 
     @property
     def waiting(self) -> int:
-        """Operations that wait for their batch."""
+        """Operations in the queue."""
         return self._operations_waiting
 
     def start(self) -> None:
         self._worker = asyncio.create_task(self._work(), name="recorder")
 
     async def close(self) -> None:
-        """Refuses new postings, writes what is queued and ends."""
+        """Rejects new postings, writes the queued ones and ends."""
         self._closing = True
         self._wake.set()
         if self._worker is not None:
             await self._worker
 
     async def post(self, posting: Posting) -> Posting:
-        """Records a posting and returns it with its outcomes, after they are committed.
+        """Records a posting and returns it with its outcomes after the commit.
 
-        Raises Unavailable when the queue is full, Stocky is stopping, or the database is away.
+        Raises Unavailable if the queue is full, Stocky is stopping, or the database is unreachable.
         """
         self._database.gate.check_open()
         count = len(posting.operations) or 1
@@ -75,22 +75,22 @@ class Recorder:
         return posting
 
     async def record(self, operation: Operation) -> Outcome:
-        """One operation on its own."""
+        """Records a single operation."""
         return (await self.post(Posting([operation]))).outcomes[0]
 
     async def record_within(
         self, transaction: Connection, operation: Operation, *, batch_id: str | None = None
     ) -> Outcome:
-        """One operation as part of a transaction that is open already."""
+        """Records a single operation within an open transaction."""
         return (await self.post_within(transaction, Posting([operation], batch_id=batch_id))).outcomes[0]
 
     async def post_within(self, transaction: Connection, posting: Posting) -> Posting:
-        """A posting, with its outcomes, as part of a transaction that is open already."""
+        """Records a posting within an open transaction and returns it with its outcomes."""
         await record(transaction, [posting], self._cache)
         return posting
 
     def forget(self) -> None:
-        """Lets go of what is known of the data, and of what waits: whoever posted it had seen other data."""
+        """Clears the cache and fails the queued postings: their clients had seen the data before the restore."""
         self._cache.clear()
         waiting, self._operations_waiting = list(self._waiting), 0
         self._waiting.clear()
@@ -107,7 +107,7 @@ class Recorder:
                 return
 
     async def _gather(self) -> None:
-        """Waits as long as each pass of the event loop brings more: what was just answered is asking again."""
+        """Waits while passes of the event loop bring new postings: clients just answered send their next one."""
         idle = 0
         while idle < IDLE_PASSES and self._operations_waiting < BATCH_OPERATIONS:
             waiting = len(self._waiting)
@@ -130,17 +130,17 @@ class Recorder:
         try:
             await self._record_with_retries([posting for posting, _ in batch])
         except asyncio.CancelledError:
-            _settle(batch, Unavailable("The batch was broken off; send it again"))
+            _settle(batch, Unavailable("The batch was interrupted; send it again"))
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            # Something inside was cancelled, not this task, which has more to write.
+            # Something inside was cancelled, not this task, which has more batches to write.
             _log.exception("Writing a batch was cancelled from inside")
-        except Exception as error:  # noqa: BLE001 - it belongs to whoever waits
+        except Exception as error:  # noqa: BLE001 - raised in the waiting request
             if len(batch) == 1 or isinstance(error, (Unavailable, OutOfSpace)):
                 _settle(batch, error)
                 return
-            _log.warning("A batch of %d postings failed and is written one by one", len(batch), exc_info=error)
+            _log.warning("A batch of %d postings failed; writing them one by one", len(batch), exc_info=error)
             for each in batch:
                 await self._write_batch([each])
         else:
@@ -154,7 +154,7 @@ class Recorder:
                 await self._database.run(record, postings, self._cache)
                 break
             except (Conflict, Contention):
-                # Another process was first with a barcode, an event_id or a SKU; what it wrote is seen now.
+                # Another process wrote the same barcode, event_id or SKU first; a retry sees its rows.
                 if attempt == ATTEMPTS:
                     raise
 

@@ -1,6 +1,6 @@
-"""What the references of operations lead to: items by id, code or barcode, places, SKUs, and what is to be undone.
+"""Resolves the references of operations: items by id, code or barcode, locations, SKUs, and events to undo.
 
-A reference that leads nowhere becomes the refusal of its operation; only an unknown barcode makes an item.
+An unresolved reference rejects its operation; only an unknown barcode creates an item.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from stocky.catalogue.schemas import is_item_code
 from stocky.db import Connection
 from stocky.stock import units
 from stocky.stock.models import OperationRejected
-from stocky.stock.operations import ItemKey, Operation, Place
+from stocky.stock.operations import ItemKey, LocationKey, Operation
 
-# By a barcode's key: the item's id and the thousandths that one scan counts. Plain rows: every scan asks for one.
+# By barcode key: the item's id and the thousandths that one scan counts. Plain rows, since every scan reads one.
 _Barcodes = dict[str, tuple[int, int]]
-# What is weighed first is kept in it.
+# The unit of an item's first weighed stock.
 _FIRST_UNIT = "kg"
 
 
-class _PlaceRow(msgspec.Struct):
+class _LocationRow(msgspec.Struct):
     id: int
     name: str
     box_no: int | None
@@ -37,7 +37,7 @@ class _SkuKey(msgspec.Struct):
 
 
 class LedgerRow(msgspec.Struct):
-    """A row of the ledger that is to be undone."""
+    """A row of the ledger to undo."""
 
     id: int
     kind: str
@@ -52,25 +52,25 @@ class LedgerRow(msgspec.Struct):
 
 
 class ResolvedReferences(msgspec.Struct):
-    """What the references of one operation lead to."""
+    """The resolved references of one operation."""
 
     item_id: int | None = None
     pack_milli: int = 1000
     location_id: int | None = None
     to_location_id: int | None = None
     undone: list[LedgerRow] = []
-    refusal: OperationRejected | None = None
+    rejection: OperationRejected | None = None
     is_stub: bool = False
 
 
 async def resolve(tx: Connection, operations: list[Operation]) -> dict[int, ResolvedReferences]:
-    """By the operation's identity: its item, places and the rows it would undo; or why there are none."""
+    """By the operation's identity: its item, its locations and the rows to undo, or the rejection."""
     skus = await _resolve_skus(tx, operations)
     undone = await _resolve_undone(tx, operations)
     touched = {row.location_id for row in skus.values()} | {row.location_id for row in undone}
-    places = await _resolve_places(tx, operations, touched)
+    locations = await _resolve_locations(tx, operations, touched)
     barcodes, codes = await _resolve_item_keys(tx, operations)
-    in_use = {place.id for place in places}
+    in_use = {location.id for location in locations}
     found: dict[int, ResolvedReferences] = {}
     unknown: list[tuple[Operation, ScannedCode]] = []
     for operation in operations:
@@ -78,33 +78,33 @@ async def resolve(tx: Connection, operations: list[Operation]) -> dict[int, Reso
         try:
             if operation.sku_id is not None:
                 _find_by_sku(operation, one, skus, in_use)
-            if operation.place is not None:
-                one.location_id = _one_place(operation.place, places)
-            if operation.to_place is not None:
-                one.to_location_id = _one_place(operation.to_place, places)
+            if operation.location is not None:
+                one.location_id = _find_location(operation.location, locations)
+            if operation.to_location is not None:
+                one.to_location_id = _find_location(operation.to_location, locations)
             if operation.item is not None and not _find_item(operation, operation.item, one, barcodes, codes):
                 assert operation.item.scanned is not None
                 unknown.append((operation, operation.item.scanned))
             if operation.kind == "undo":
                 one.undone = _rows_to_undo(operation, undone, in_use)
-        except OperationRejected as refusal:
-            one.refusal = refusal
+        except OperationRejected as rejection:
+            one.rejection = rejection
     if unknown:
         await _add_stubs(tx, unknown, found)
     return found
 
 
 def batch_undone(operation: Operation) -> OperationRejected:
-    """Why a batch cannot be undone once more."""
+    """The rejection of a second undo of a batch."""
     return OperationRejected(f"Batch {operation.undo_batch} has been undone already", "undone")
 
 
 def apply_pack_size(operation: Operation, pack_milli: int, unit: str | None, content: str | None) -> Operation:
-    """The operation with its quantity, which counts packs, in the unit of what is in them.
+    """Converts an operation's quantity from packs into the unit of their contents.
 
-    `unit` is what the stock there is counted in (None: the item was never anywhere), and `content` what a pack quantity
-    counts (None: whatever the stock there is counted in). A weight counts where stock is kept by weight; a thing that
-    is kept by the piece is one piece, however heavy. Raises OperationRejected for more than three decimals.
+    `unit` is the unit of the stock at the location (None: the item has no SKU yet), `content` the unit of a pack
+    quantity (None: the unit of the stock there). A label's weight counts where stock is counted by weight; an item
+    counted by the piece is one piece, whatever its weight. Raises OperationRejected for more than three decimals.
     """
     scanned = operation.item.scanned if operation.item else None
     if scanned is not None and scanned.milligrams is not None:
@@ -121,15 +121,15 @@ def apply_pack_size(operation: Operation, pack_milli: int, unit: str | None, con
 async def _add_stubs(
     tx: Connection, unknown: list[tuple[Operation, ScannedCode]], found: dict[int, ResolvedReferences]
 ) -> None:
-    """Makes items for barcodes that nobody knows, unless the event is one that was sent before."""
+    """Creates items for unknown barcodes, unless the event was sent before."""
     event_ids = [operation.event_id for operation, _ in unknown if operation.event_id is not None]
     rows = await tx.rows("find_event_ids", event_ids=event_ids)
     known = {row[1] for row in rows}
     wanted = [(scanned, found[id(operation)]) for operation, scanned in unknown if operation.event_id not in known]
-    # Two forms of one number make one item, which has the barcode as it was scanned first.
+    # Two forms of one number create one item, with the barcode in the form scanned first.
     first = {scanned.key: scanned.code for scanned, _ in reversed(wanted)}
     stubs: dict[str, int | None] = {}
-    # In one order everywhere, so that two processes do not wait for each other in a circle.
+    # Always in the same order, so that two processes do not deadlock.
     for key in sorted(first):
         stubs[key] = await add_stub(tx, first[key])
     taken = [key for key, item_id in stubs.items() if item_id is None]
@@ -149,7 +149,7 @@ def _find_by_sku(operation: Operation, one: ResolvedReferences, skus: dict[int, 
     if sku is None:
         raise OperationRejected(f"There is no SKU with id {operation.sku_id}", "not_found")
     if sku.location_id not in in_use and not operation.deactivate:
-        raise _place_gone(sku.location_id)
+        raise _inactive_location(sku.location_id)
     one.item_id, one.location_id = sku.item_id, sku.location_id
 
 
@@ -160,7 +160,7 @@ def _find_item(
     barcodes: _Barcodes,
     codes: dict[str, int],
 ) -> bool:
-    """False for a barcode that nobody knows and that a stub is to be made for. Raises OperationRejected."""
+    """False for an unknown barcode that needs a stub. Raises OperationRejected."""
     if key.id is not None:
         one.item_id = key.id
     elif key.code is not None:
@@ -184,8 +184,8 @@ def _find_item(
 async def _resolve_item_keys(tx: Connection, operations: list[Operation]) -> tuple[_Barcodes, dict[str, int]]:
     keys = [operation.item for operation in operations if operation.item is not None]
     scanned = [key.scanned for key in keys if key.scanned is not None and key.scanned.problem is None]
-    # What was entered with this very text comes first: a whole GS1 code, or an old barcode that another item has in
-    # another form of its number.
+    # An exact match of the text has priority: a whole GS1 code, or an old barcode that another item has in another form
+    # of its number.
     wanted = {each.key for each in scanned} | {each.text for each in scanned}
     barcodes: _Barcodes = {}
     if wanted:
@@ -203,37 +203,37 @@ async def _find_barcodes(tx: Connection, code_keys: list[str]) -> _Barcodes:
     return {code_key: (item_id, pack_milli) for code_key, item_id, pack_milli in rows}
 
 
-async def _resolve_places(tx: Connection, operations: list[Operation], ids: set[int]) -> list[_PlaceRow]:
-    """Those the operations name, and those of `ids`, as far as they are in use."""
-    wanted = {place for operation in operations for place in (operation.place, operation.to_place) if place}
+async def _resolve_locations(tx: Connection, operations: list[Operation], ids: set[int]) -> list[_LocationRow]:
+    """The active locations that the operations name, and those of `ids`."""
+    wanted = {key for operation in operations for key in (operation.location, operation.to_location) if key}
     if not wanted and not ids:
         return []
-    places: list[_PlaceRow] = await tx.all(
-        "find_places",
-        _PlaceRow,
-        ids=[*ids, *(place.id for place in wanted if place.id is not None)],
-        names=[place.name for place in wanted if place.name is not None],
-        box_nos=[place.box_no for place in wanted if place.box_no is not None],
-        loc_nos=[place.loc_no for place in wanted if place.loc_no is not None],
+    locations: list[_LocationRow] = await tx.all(
+        "find_locations",
+        _LocationRow,
+        ids=[*ids, *(key.id for key in wanted if key.id is not None)],
+        names=[key.name for key in wanted if key.name is not None],
+        box_nos=[key.box_no for key in wanted if key.box_no is not None],
+        loc_nos=[key.loc_no for key in wanted if key.loc_no is not None],
     )
-    return places
+    return locations
 
 
-def _one_place(place: Place, places: list[_PlaceRow]) -> int:
-    for row in places:
-        if place.id is not None:
-            if row.id == place.id:
+def _find_location(location: LocationKey, locations: list[_LocationRow]) -> int:
+    for row in locations:
+        if location.id is not None:
+            if row.id == location.id:
                 return row.id
-        elif place.name is not None:
-            if row.name == place.name:
+        elif location.name is not None:
+            if row.name == location.name:
                 return row.id
-        elif (row.box_no, row.loc_no) == (place.box_no, place.loc_no):
+        elif (row.box_no, row.loc_no) == (location.box_no, location.loc_no):
             return row.id
-    if place.id is not None:
-        raise OperationRejected(f"There is no active location with id {place.id}", "not_found")
-    if place.name is not None:
-        raise OperationRejected(f"There is no active location named {place.name!r}", "not_found")
-    raise OperationRejected(f"There is no place {place.loc_no} in box {place.box_no}", "not_found")
+    if location.id is not None:
+        raise OperationRejected(f"There is no active location with id {location.id}", "not_found")
+    if location.name is not None:
+        raise OperationRejected(f"There is no active location named {location.name!r}", "not_found")
+    raise OperationRejected(f"There is no location {location.loc_no} in box {location.box_no}", "not_found")
 
 
 async def _resolve_skus(tx: Connection, operations: list[Operation]) -> dict[int, _SkuKey]:
@@ -262,17 +262,17 @@ def _rows_to_undo(operation: Operation, rows: list[LedgerRow], in_use: set[int])
     chosen = _chosen_to_undo(operation, rows)
     for row in chosen:
         if row.location_id not in in_use:
-            raise _place_gone(row.location_id)
+            raise _inactive_location(row.location_id)
     return chosen
 
 
-def _place_gone(location_id: int) -> OperationRejected:
+def _inactive_location(location_id: int) -> OperationRejected:
     return OperationRejected(f"The location {location_id} is no longer in use; make it active again first", "invalid")
 
 
 def _chosen_to_undo(operation: Operation, rows: list[LedgerRow]) -> list[LedgerRow]:
     if operation.undo_batch is not None:
-        # What was undone one by one already, and the undoing itself, is no longer part of the batch.
+        # Events that were undone one by one, and the undo events, are no longer part of the batch.
         of_batch = [row for row in rows if row.batch_id == operation.undo_batch and row.kind != "undo"]
         if not of_batch:
             raise OperationRejected(f"There is no batch {operation.undo_batch}", "not_found")
@@ -289,15 +289,15 @@ def _chosen_to_undo(operation: Operation, rows: list[LedgerRow]) -> list[LedgerR
 
 
 def _weight_milli(scanned: ScannedCode, milligrams: int, unit: str) -> int:
-    """The weight of a label in thousandths of a unit; rounded only from pounds and ounces, which its note tells."""
+    """The weight of a label in thousandths of a unit; rounded only from pounds and ounces, which its note states."""
     assert units.MILLIGRAM.size is not None
     exact = Fraction(milligrams * 1000 * units.MILLIGRAM.size, units.measure_of(unit).size or 1)
     if exact < Fraction(1, 2) or (exact < 1 and not scanned.is_rounded):
         raise OperationRejected(f"The label's weight is less than 0.001 {unit}", "invalid")
     if exact.denominator != 1 and not scanned.is_rounded:
         raise OperationRejected(
-            f"The label's weight is {units.told(exact, unit)}, which has more than three decimals; nothing is rounded."
-            f" Count the stock there in a smaller unit than {unit}",
+            f"The label's weight is {units.describe(exact, unit)}, which has more than three decimals; nothing is"
+            f" rounded. Count the stock there in a smaller unit than {unit}",
             "invalid",
         )
     return units.nearest(exact)

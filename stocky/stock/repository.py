@@ -1,4 +1,4 @@
-"""SKUs and the ledger as they are read; only the recorder writes quantities."""
+"""Reads SKUs and the ledger, and changes a SKU's other fields; only the recorder writes quantities."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from stocky.settings.repository import get_settings
 from stocky.stock import units
 from stocky.stock.schemas import EntryType, EventPage, Sku, SkuChange, StockEvent
 
-# Of each of several merged items at least so many events are read at once.
-LEAST_SHARE = 20
+# The minimum of events read at once for each of several merged items.
+MIN_SHARE = 20
 
 
 async def get_sku(read: Connection, sku_id: int) -> Sku:
@@ -44,10 +44,10 @@ async def list_skus(
     expiring_soon: bool = False,
     search: str | None = None,
 ) -> list[Sku]:
-    """SKUs in the order they were made.
+    """SKUs in the order they were created.
 
-    `low_stock`: of items at or below their minimum; `expiring_soon`: with stock that expires within the days that
-    the settings say, or has.
+    `low_stock`: of items at or below their minimum; `expiring_soon`: with stock that has expired or expires within
+    the `expiring_soon_days` of the settings.
     """
     days = (await get_settings(read)).expiring_soon_days if expiring_soon else 0
     return await read.all(
@@ -67,27 +67,27 @@ async def list_skus(
 async def list_skus_as_of(
     read: Connection, as_of: datetime, *, skip: int, limit: int, item_id: int | None, location_id: int | None
 ) -> list[Sku]:
-    """The SKUs that held stock at a moment, with what they held then."""
+    """The SKUs that held stock at a moment, with their quantities then."""
     return await read.all(
         "list_skus_as_of", Sku, as_of=as_of, skip=skip, limit=limit, item_id=item_id, location_id=location_id
     )
 
 
 async def expand_skus(read: Connection, skus: Sequence[Sku], expand: set[str]) -> None:
-    """Nests the item and the location in each SKU, where they are asked for."""
+    """Nests the item and the location in each SKU, as `expand` names them."""
     if "item" in expand:
         items = await get_items(read, {sku.item_id for sku in skus})
         for sku in skus:
             sku.item = items[sku.item_id]
     if "location" in expand:
         locations = await read.all("list_locations_by_id", Location, ids={sku.location_id for sku in skus})
-        places = {location.id: location for location in locations}
+        by_id = {location.id: location for location in locations}
         for sku in skus:
-            sku.location = places[sku.location_id]
+            sku.location = by_id[sku.location_id]
 
 
 async def lock_sku(tx: Connection, sku_id: int, if_version: int | None) -> Sku:
-    """A SKU that nobody else changes before the transaction ends. Raises NotFound, Stale."""
+    """A SKU, locked until the transaction ends. Raises NotFound, Stale."""
     sku = await get_sku(tx, sku_id)
     await tx.all("lock_items", dict[str, Any], ids={sku.item_id})
     sku = await get_sku(tx, sku_id)
@@ -97,14 +97,16 @@ async def lock_sku(tx: Connection, sku_id: int, if_version: int | None) -> Sku:
 
 
 async def change_sku(tx: Connection, sku: Sku, change: SkuChange, by: Principal) -> Sku:
-    """What is set in `change`, the quantity aside.
+    """Applies `change`, except for the quantity.
 
     Raises Conflict for another item or location, and for an expiry date that another SKU of the item has there.
     """
     if or_current(change.item_id, sku.item_id) != sku.item_id:
-        raise Conflict("A SKU stays with its item; post a SKU of the other item instead", field="item_id")
+        raise Conflict("A SKU's item cannot be changed; create a SKU of the other item instead", field="item_id")
     if or_current(change.location_id, sku.location_id) != sku.location_id:
-        raise Conflict("Stock changes place by an event: post one of type move to /events", field="location_id")
+        raise Conflict(
+            "A SKU's location cannot be changed; post an event of type move to /events instead", field="location_id"
+        )
     unit, moment = or_current(change.unit, sku.unit), clock.now()
     await tx.execute(
         "change_sku",
@@ -114,7 +116,7 @@ async def change_sku(tx: Connection, sku: Sku, change: SkuChange, by: Principal)
         expiry_date=or_current(change.expiry_date, sku.expiry_date),
         version=sku.version + 1,
         updated_at=moment,
-        # What was booked until now is in the old unit. The same unit in another spelling is no change.
+        # Events up to now are in the old unit. The same unit in another spelling is no change.
         unit_changed_at=None if units.ratio(sku.unit, unit) == 1 else moment,
     )
     if (or_current(change.expiry_date, sku.expiry_date), unit) != (sku.expiry_date, sku.unit):
@@ -133,7 +135,7 @@ async def get_event(read: Connection, event_id: int) -> StockEvent:
 
 
 async def list_batch(read: Connection, batch_id: str) -> list[StockEvent]:
-    """What one request or transfer wrote into the ledger, in order."""
+    """The events of one request or transfer, in order."""
     return await read.all("list_batch", StockEvent, batch_id=batch_id)
 
 
@@ -150,7 +152,7 @@ async def list_events(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> EventPage:
-    """A page of the ledger, newest first, from below `cursor`."""
+    """A page of the ledger, newest first, with ids below `cursor`."""
     wanted = {
         "before": cursor or MAX_ID,
         "limit": limit + 1,
@@ -170,20 +172,20 @@ async def list_events(
 
 
 async def _list_events_of(tx: Connection, item_id: int, wanted: dict[str, Any]) -> list[StockEvent]:
-    """Of an item, and of what was merged into it, each by the index: whatever else is in the ledger is not read.
+    """Events of an item and of the items merged into it, each read by its index: other rows of the ledger are not read.
 
-    Of each its share of the page is read, and more only where it goes on above the last event of the page so far.
+    Each item's share of the page is read first, and more only if it has events above the last one of the page so far.
     """
     merged = await tx.rows("list_items_merged_into", target_id=item_id)
     limit = wanted["limit"]
-    share = min(limit, max(LEAST_SHARE, -(-limit // (1 + len(merged)))))
+    share = min(limit, max(MIN_SHARE, -(-limit // (1 + len(merged)))))
     page: list[StockEvent] = []
     unread = dict.fromkeys([item_id, *(row[0] for row in merged)], wanted["before"])
     while unread:
         for each, before in list(unread.items()):
             after = page[-1].id if len(page) == limit else 0
-            asked = wanted | {"item_id": each, "before": before, "after": after, "limit": share}
-            events = await tx.all("list_events_of_item", StockEvent, **asked)
+            part = wanted | {"item_id": each, "before": before, "after": after, "limit": share}
+            events = await tx.all("list_events_of_item", StockEvent, **part)
             page = sorted(page + events, key=lambda event: event.id, reverse=True)[:limit]
             if len(events) == share and (len(page) < limit or events[-1].id > page[-1].id):
                 unread[each] = events[-1].id

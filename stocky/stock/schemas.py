@@ -1,4 +1,4 @@
-"""SKUs and stock events as they are asked for and answered."""
+"""Requests and responses for SKUs and stock events; a schema that is fingerprinted omits defaults."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EventId = Annotated[
         min_length=1,
         max_length=128,
         pattern=r"\S",
-        description="The client's own name for the event, best a UUID of version 7; sent again, it counts once",
+        description="The client's id for the event, preferably a UUID of version 7; sent again, it counts once",
         examples=["0190a3c0-7b1e-7c3a-9d54-2f6b8e1a0c11"],
     ),
 ]
@@ -27,7 +27,7 @@ Unit = Annotated[
     Meta(
         min_length=1,
         max_length=50,
-        # The last part: to Python a "$" also matches before a line break at the end.
+        # The last part: in Python "$" also matches before a line break at the end.
         pattern=UNIT,
         examples=["piece", "kg"],
     ),
@@ -36,7 +36,7 @@ Notes = Annotated[str, Meta(max_length=1000)]
 
 
 class Sku(Struct, gc=False):
-    """An item (or one lot of it) at a location, with its quantity."""
+    """An item, or one lot of it, at a location, with its quantity."""
 
     id: int
     quantity: float
@@ -54,7 +54,7 @@ class Sku(Struct, gc=False):
 
 
 class NewSku(Struct, kw_only=True, omit_defaults=True):
-    """Stock to take in: a SKU that exists (same item, location and expiry) is added to, in its own unit.
+    """Stock to add: an existing SKU (same item, location and expiry) grows, in its own unit.
 
     A quantity in another unit of its kind (g and kg) is converted.
     """
@@ -69,12 +69,12 @@ class NewSku(Struct, kw_only=True, omit_defaults=True):
 
     def __post_init__(self) -> None:
         to_milli(self.quantity)
-        # 0.0 that was sent is the default, too.
+        # A sent 0.0 equals the default.
         self.quantity = self.quantity or 0
 
 
 class SkuChange(Struct, kw_only=True):
-    """What to change of a SKU; what is not sent stays. A changed quantity is booked in the ledger."""
+    """Changes to a SKU; fields not sent keep their values. A changed quantity is booked in the ledger."""
 
     quantity: Quantity | UnsetType = UNSET
     unit: Unit | UnsetType = UNSET
@@ -89,7 +89,7 @@ class SkuChange(Struct, kw_only=True):
 
 
 class QuantityChange(Struct, kw_only=True, omit_defaults=True):
-    """What a SKU was counted to hold."""
+    """The counted quantity of a SKU."""
 
     quantity: Quantity
     event_id: EventId | None = None
@@ -100,7 +100,7 @@ class QuantityChange(Struct, kw_only=True, omit_defaults=True):
 
 
 class Adjustment(Struct, kw_only=True, omit_defaults=True):
-    """What came to a SKU (positive) or went from it (negative), in its own unit or in another one of its kind."""
+    """A quantity added to a SKU (positive) or removed (negative), in its unit or another one of its kind."""
 
     delta: Delta
     unit: Unit | UnsetType = UNSET
@@ -113,7 +113,7 @@ class Adjustment(Struct, kw_only=True, omit_defaults=True):
 
 
 class StockEvent(Struct, kw_only=True, gc=False):
-    """One entry of the ledger. A move is two of them with one `transfer_id`."""
+    """One event of the ledger. A move is two events with one `transfer_id`."""
 
     id: int
     event_id: str | None
@@ -135,7 +135,7 @@ class StockEvent(Struct, kw_only=True, gc=False):
 
 
 class EventPage(Struct):
-    """A page of the ledger, newest first; `next_cursor` is the `cursor` of the next page, null at the end."""
+    """A page of the ledger, newest first; `next_cursor` is the `cursor` of the next page, null on the last."""
 
     events: list[StockEvent]
     next_cursor: int | None
@@ -151,7 +151,7 @@ class EventType(AnyCase):
 
 
 class EntryType(AnyCase):
-    """What an entry of the ledger was: what an event does, or its taking back."""
+    """The type of an event in the ledger: as in EventType, or an undo."""
 
     ADD = "add"
     REMOVE = "remove"
@@ -171,7 +171,7 @@ class ItemReference(Struct, kw_only=True, gc=False, omit_defaults=True):
         if (self.id is None) + (self.upc is None) + (self.code is None) != 2:
             raise ValueError("name the item by exactly one of id, upc and code")
         if self.upc is not None and not self.upc.strip():
-            raise ValueError("upc: there is nothing in it")
+            raise ValueError("upc: must not be blank")
         if self.upc is not None and is_too_long(self.upc):
             raise ValueError(f"upc: a barcode has at most {LONGEST} characters")
 
@@ -193,8 +193,8 @@ class LocationReference(Struct, kw_only=True, gc=False, omit_defaults=True):
 class NewEvent(Struct, kw_only=True, gc=False, omit_defaults=True):
     """One stock event; with an item's `upc`, `quantity` counts packs of that barcode.
 
-    With a `unit` the quantity is in it, and converted into that of the stock; without one it is in that of the stock.
-    `lot` is the expiry date, by itself that of a GS1 code; without one, stock is added to the lot that has none and
+    `unit` is the unit of the quantity, which is converted into the stock's; the default is the stock's unit.
+    `lot` is the expiry date, by default that of a GS1 code; without one, stock is added to the lot that has none and
     removed earliest expiry first.
     """
 
@@ -219,14 +219,14 @@ class NewEvent(Struct, kw_only=True, gc=False, omit_defaults=True):
 
 
 class NewEvents(Struct, kw_only=True):
-    """Up to 1,000 events, applied in order; with `atomic`, all of them or none."""
+    """Up to 1,000 events, applied in order; with `atomic`, all or none."""
 
     events: Annotated[list[NewEvent], Meta(min_length=1, max_length=1000)]
     atomic: bool = False
 
 
 class EventResult(Struct, kw_only=True, gc=False):
-    """What became of one event. `id` is its (first) entry in the ledger."""
+    """The result of one event. `id` is its (first) row in the ledger."""
 
     index: int
     status: Literal["applied", "duplicate", "rejected"]
@@ -238,7 +238,7 @@ class EventResult(Struct, kw_only=True, gc=False):
 
 
 class EventResults(Struct, kw_only=True):
-    """What became of each event, in the order sent. `batch_id` undoes them all."""
+    """The result of each event, in the order sent. `batch_id` undoes them all."""
 
     results: list[EventResult]
     applied: int
@@ -248,7 +248,7 @@ class EventResults(Struct, kw_only=True):
 
 
 class NewUndo(Struct, kw_only=True, omit_defaults=True):
-    """Optional words and name for an undo."""
+    """An optional note and event_id for an undo."""
 
     event_id: EventId | None = None
     note: Notes | None = None

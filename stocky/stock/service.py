@@ -1,4 +1,4 @@
-"""Turns what the API is asked for into operations for the recorder, and their outcomes into answers or errors."""
+"""Turns API requests into operations for the recorder, and their outcomes into answers or errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stocky.quantity import from_milli, to_milli
 from stocky.stock import repository
 from stocky.stock.batch_writer import new_batch_id
 from stocky.stock.fingerprints import fingerprint
-from stocky.stock.operations import AnyLot, ItemKey, Operation, Outcome, Place, Posting
+from stocky.stock.operations import AnyLot, ItemKey, LocationKey, Operation, Outcome, Posting
 from stocky.stock.recorder import Recorder
 from stocky.stock.schemas import (
     Adjustment,
@@ -41,7 +41,7 @@ _ERRORS: dict[str, type[StockyError]] = {
 
 
 async def record_events(recorder: Recorder, new: NewEvents, by: Principal) -> EventResults:
-    """Each event with its own result. Raises Conflict, with the results, when one of an atomic request is refused."""
+    """Records events, each with its own result. Raises Conflict with the results if an atomic request is rejected."""
     scanned = await read_codes([event.item.upc or "" for event in new.events])
     operations = [_operation(event, reading, by) for event, reading in zip(new.events, scanned, strict=True)]
     batch_id = new_batch_id()
@@ -58,7 +58,7 @@ async def record_events(recorder: Recorder, new: NewEvents, by: Principal) -> Ev
         )
         for index, (operation, outcome) in enumerate(zip(operations, posting.outcomes, strict=True))
     ]
-    if posting.refused_whole:
+    if posting.rejected_whole:
         raise _none_applied(results)
     statuses = [result.status for result in results]
     return EventResults(
@@ -71,11 +71,11 @@ async def record_events(recorder: Recorder, new: NewEvents, by: Principal) -> Ev
 
 
 async def add_stock(recorder: Recorder, new: NewSku, by: Principal) -> tuple[Sku, bool]:
-    """The SKU after the stock was added, and whether it is new. Raises NotFound, Conflict, Invalid."""
+    """Adds stock and returns the SKU, and whether it is new. Raises NotFound, Conflict, Invalid."""
     operation = Operation(
         kind="add",
         item=ItemKey(id=new.item_id),
-        place=Place(id=new.location_id),
+        location=LocationKey(id=new.location_id),
         quantity_milli=to_milli(new.quantity),
         lot=new.expiry_date,
         unit=new.unit,
@@ -92,7 +92,7 @@ async def add_stock(recorder: Recorder, new: NewSku, by: Principal) -> tuple[Sku
 async def count_stock(
     recorder: Recorder, sku_id: int, change: QuantityChange, by: Principal, if_version: int | None
 ) -> Sku:
-    """The SKU with its quantity set. Raises NotFound, Stale, Conflict."""
+    """Sets the quantity of a SKU. Raises NotFound, Stale, Conflict."""
     operation = Operation(
         kind="set",
         sku_id=sku_id,
@@ -107,7 +107,7 @@ async def count_stock(
 
 
 async def adjust_stock(recorder: Recorder, sku_id: int, change: Adjustment, by: Principal) -> Sku:
-    """The SKU after more or less. Raises NotFound, Conflict where the item's policy refuses."""
+    """Adds to a SKU or removes from it. Raises NotFound, Conflict if the item's policy forbids it."""
     delta = to_milli(change.delta, "delta")
     operation = Operation(
         kind="add" if delta > 0 else "remove",
@@ -125,7 +125,7 @@ async def adjust_stock(recorder: Recorder, sku_id: int, change: Adjustment, by: 
 async def change_sku(
     tx: Connection, recorder: Recorder, sku_id: int, change: SkuChange, by: Principal, if_version: int | None
 ) -> Sku:
-    """A SKU with what is set in `change`; a quantity is booked. Raises NotFound, Stale, Conflict."""
+    """Applies `change` to a SKU; a quantity is booked. Raises NotFound, Stale, Conflict."""
     sku = await repository.lock_sku(tx, sku_id, if_version)
     if isinstance(change.quantity, (int, float)) and to_milli(change.quantity) != to_milli(sku.quantity):
         operation = Operation(
@@ -144,9 +144,9 @@ async def write_off(recorder: Recorder, sku_id: int, by: Principal) -> None:
 async def undo(
     recorder: Recorder, new: NewUndo | None, by: Principal, *, event: int | None = None, batch: str | None = None
 ) -> list[StockEvent]:
-    """The events that compensate one event with its transfer, or what is left of a batch.
+    """Compensates one event with its transfer, or the rest of a batch, and returns the new events.
 
-    Raises NotFound, Conflict when it was undone before or its stock has gone since.
+    Raises NotFound, Conflict if it was undone before or its stock was removed since.
     """
     new = new or NewUndo()
     operation = Operation(
@@ -162,15 +162,15 @@ async def undo(
 
 
 def raise_if_rejected(outcome: Outcome) -> Outcome:
-    """The outcome, unless it is a refusal: that is raised as the error it means."""
+    """Returns the outcome; raises the error of a rejected one."""
     if outcome.status == "rejected":
-        raise refusal_of(outcome)
+        raise error_of(outcome)
     return outcome
 
 
-def refusal_of(outcome: Outcome) -> StockyError:
-    """The error that a refusal means."""
-    return _ERRORS[outcome.refusal or "policy"](outcome.reason or "Refused")
+def error_of(outcome: Outcome) -> StockyError:
+    """The error for a rejected outcome."""
+    return _ERRORS[outcome.rejection or "policy"](outcome.reason or "Rejected")
 
 
 def _sku_of(outcome: Outcome) -> Sku:
@@ -186,8 +186,8 @@ def _operation(event: NewEvent, scanned: ScannedCode, by: Principal) -> Operatio
     return Operation(
         kind=event.type.value,
         item=ItemKey(reference.id, reference.code, None if reference.upc is None else scanned),
-        place=to_place(event.location),
-        to_place=to_place(event.to_location),
+        location=location_key(event.location),
+        to_location=location_key(event.to_location),
         quantity_milli=to_milli(event.quantity),
         lot=event.lot or scanned.expiry or AnyLot.ANY,
         unit=event.unit,
@@ -200,15 +200,15 @@ def _operation(event: NewEvent, scanned: ScannedCode, by: Principal) -> Operatio
     )
 
 
-def to_place(reference: LocationReference | None) -> Place | None:
-    """The place that a request names, if it names one."""
+def location_key(reference: LocationReference | None) -> LocationKey | None:
+    """The location that a request names, or None."""
     if reference is None:
         return None
-    return Place(reference.id, reference.name, reference.box_no, reference.loc_no)
+    return LocationKey(reference.id, reference.name, reference.box_no, reference.loc_no)
 
 
 def named(event_id: str | None, content: object) -> dict[str, Any]:
-    """The fields of an operation that recognise it when it is sent again; none without an event_id."""
+    """The fields by which an operation is recognised when it is sent again; none without an event_id."""
     if event_id is None:
         return {}
     return {"event_id": event_id, "fingerprint": fingerprint(content), "content": content}
@@ -217,12 +217,12 @@ def named(event_id: str | None, content: object) -> dict[str, Any]:
 def _none_applied(results: list[EventResult]) -> Conflict:
     first = next(result for result in results if result.status == "rejected")
     for result in results:
-        # One that was in the ledger before, and is named by its row there, still is.
+        # A duplicate with a row in the ledger keeps its result.
         if result.status != "rejected" and not (result.status == "duplicate" and result.id):
             result.status = "rejected"
             result.id = result.sku_id = result.quantity_after = None
-            result.reason = f"Left out, because event {first.index} was refused"
+            result.reason = f"Not applied, because event {first.index} was rejected"
     return Conflict(
-        f"None of the {len(results)} events was applied: event {first.index} was refused. {first.reason}",
+        f"None of the {len(results)} events was applied: event {first.index} was rejected. {first.reason}",
         results=results,
     )

@@ -1,4 +1,4 @@
-"""`/skus`: how much of what is where."""
+"""`/skus`: how much of an item is at a location."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from stocky.stock.schemas import Adjustment, NewSku, QuantityChange, Sku, SkuCha
 
 Expand = Annotated[
     str | None,
-    Parameter(description="`item`, `location` or both with a comma: nest them in each SKU", required=False),
+    Parameter(description="`item`, `location`, or both separated by a comma: nest them in each SKU", required=False),
 ]
 EXPANDABLE = frozenset({"item", "location"})
-OptionalId = Annotated[int | None, Parameter(ge=1, le=MAX_ID, description="Only those of this id", required=False)]
+OptionalId = Annotated[int | None, Parameter(ge=1, le=MAX_ID, description="Only SKUs with this id", required=False)]
 
 
 @get("/", opt=readers | long_read("as_of", "search", "low_stock", "expiring_soon"))
@@ -37,11 +37,11 @@ async def list_skus(
     expiring_soon: bool = False,
     search: Search = None,
     as_of: Annotated[
-        datetime | None, Parameter(description="What was in stock at this moment, instead of now", required=False)
+        datetime | None, Parameter(description="The stock at this time instead of the current stock", required=False)
     ] = None,
     expand: Expand = None,
 ) -> list[Sku]:
-    """SKUs in the order they were made, or the stock as of a moment."""
+    """SKUs in the order they were created, or the stock as of a moment."""
     if as_of is not None:
         skus = await repository.list_skus_as_of(
             read, as_of, skip=paging.skip, limit=paging.limit, item_id=item_id, location_id=location_id
@@ -71,7 +71,7 @@ async def search_skus(read: Connection, q: SearchText, paging: Paging, expand: E
 
 @get("/low-stock", opt=readers | long_read())
 async def list_low_stock(read: Connection, paging: Paging, expand: Expand = None) -> list[Sku]:
-    """SKUs of items that are at or below their minimum quantity."""
+    """SKUs of items at or below their minimum quantity."""
     skus = await repository.list_skus(read, skip=paging.skip, limit=paging.limit, low_stock=True)
     await repository.expand_skus(read, skus, _expanded(expand))
     return skus
@@ -79,7 +79,7 @@ async def list_low_stock(read: Connection, paging: Paging, expand: Expand = None
 
 @post("/", opt=members)
 async def create_sku(data: NewSku, recorder: Recorder, user: Principal) -> Response[Sku]:
-    """Take stock in: 201 with a new SKU, or 200 with the existing one after adding to it."""
+    """Add stock: 201 with a new SKU, or 200 with the existing one after adding to it."""
     sku, is_new = await service.add_stock(recorder, data, user)
     return Response(sku, status_code=201 if is_new else 200)
 
@@ -96,13 +96,13 @@ async def get_sku(read: Connection, sku_id: PathId, expand: Expand = None) -> Sk
 async def change_sku(
     data: SkuChange, tx: Connection, recorder: Recorder, user: Principal, sku_id: PathId, if_match: IfMatch = None
 ) -> Sku:
-    """Change a SKU; what is not sent stays, and a changed quantity is booked in the ledger."""
+    """Change a SKU; fields not sent keep their values, and a changed quantity is booked in the ledger."""
     return await service.change_sku(tx, recorder, sku_id, data, user, version_of(if_match))
 
 
 @delete("/{sku_id:int}", opt=members)
 async def delete_sku(recorder: Recorder, user: Principal, sku_id: PathId) -> None:
-    """Write off what a SKU holds and hide it."""
+    """Write off a SKU's stock and hide it."""
     await service.write_off(recorder, sku_id, user)
 
 
@@ -110,20 +110,20 @@ async def delete_sku(recorder: Recorder, user: Principal, sku_id: PathId) -> Non
 async def set_quantity(
     data: QuantityChange, recorder: Recorder, user: Principal, sku_id: PathId, if_match: IfMatch = None
 ) -> Sku:
-    """Set what was counted; the difference is booked in the ledger."""
+    """Set the counted quantity; the difference is booked in the ledger."""
     return await service.count_stock(recorder, sku_id, data, user, version_of(if_match))
 
 
 @post("/{sku_id:int}/adjust", opt=members, status_code=200)
 async def adjust_quantity(data: Adjustment, recorder: Recorder, user: Principal, sku_id: PathId) -> Sku:
-    """Add to a SKU or take from it."""
+    """Add to a SKU or remove from it."""
     return await service.adjust_stock(recorder, sku_id, data, user)
 
 
 def _expanded(expand: str | None) -> set[str]:
     words = {word.strip() for word in (expand or "").lower().split(",")} - {""}
-    if words - EXPANDABLE:
-        raise Invalid(f"expand: {', '.join(sorted(words - EXPANDABLE))!r} is none of item, location", field="expand")
+    if unknown := words - EXPANDABLE:
+        raise Invalid(f"expand: must be item, location or both, got {', '.join(sorted(unknown))!r}", field="expand")
     return words
 
 

@@ -1,7 +1,7 @@
-"""Units of quantities: which of them are of one kind, and how much of one is how much of another. Nothing is rounded.
+"""Units of quantities: the kind of each unit, and exact conversion between units of a kind. Nothing is rounded.
 
-A unit is free text. Those listed here have a kind and a size within it; pieces and packs are of one kind where an item
-says how many pieces are in a pack. Any other text is a kind of its own. The view `counting_unit` holds the same list.
+A unit is free text. The units listed here have a kind and a size within it; pieces and packs are of one kind if an item
+has a pack size. Any other text is a kind by itself. The view `counting_unit` holds the same list.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ PIECE = "piece"
 
 
 class Measure(NamedTuple):
-    """A kind of unit, and the size of one: a multiple of the smallest of its kind. A pack's is its item's to say."""
+    """The kind of a unit, and its size as a multiple of the smallest of its kind; None for a pack (see `pack_size`)."""
 
     kind: str
     size: int | None
@@ -53,16 +53,16 @@ MEASURES: dict[str, Measure] = {
     for size, names in sizes.items()
     for name in names.split()
 }
-# In milligrams, which labels are weighed in.
+# The unit of weights on labels.
 MILLIGRAM = MEASURES["mg"]
 
 
 class OtherKind(Exception):
-    """Neither unit can be converted into the other."""
+    """The two units cannot be converted into each other."""
 
 
 class Inexact(Exception):
-    """The quantity is not a whole number of thousandths in the other unit; `exact` is how many it is."""
+    """The quantity is not a whole number of thousandths in the other unit; `exact` is the exact number."""
 
     def __init__(self, exact: Fraction) -> None:
         super().__init__(exact)
@@ -70,18 +70,18 @@ class Inexact(Exception):
 
 
 def name_of(unit: str) -> str:
-    """A unit as it is compared: case and the blanks around it do not matter."""
+    """A unit normalised for comparison: case and surrounding blanks do not matter."""
     return unit.strip().lower()
 
 
 def measure_of(unit: str) -> Measure:
-    """What is known of a unit; one that is not listed is the only one of its kind."""
+    """The measure of a unit; an unlisted unit is the only one of its kind."""
     name = name_of(unit)
     return MEASURES.get(name) or Measure(f"={name}", 1)
 
 
 def is_pack(unit: str) -> bool:
-    """Whether the size of this unit is its item's to say."""
+    """Whether the size of this unit depends on the item."""
     return measure_of(unit).size is None
 
 
@@ -91,9 +91,9 @@ def is_weight(unit: str) -> bool:
 
 
 def ratio(unit: str, into: str, pack_milli: int | None = None) -> Fraction | None:
-    """How many of `into` one `unit` is; None when they are of two kinds, or nobody says how many are in a pack.
+    """How many of `into` are in one `unit`; None if they are of two kinds, or the pack size is needed and unknown.
 
-    `pack_milli` is how many thousandths of a piece are in a pack.
+    `pack_milli` is the number of thousandths of a piece in a pack.
     """
     if unit == into:
         return Fraction(1)
@@ -109,7 +109,7 @@ def ratio(unit: str, into: str, pack_milli: int | None = None) -> Fraction | Non
 
 
 def convert(milli: int | Fraction, unit: str, into: str, pack_milli: int | None = None) -> int:
-    """Thousandths of `unit` as thousandths of `into`. Raises OtherKind, and Inexact rather than rounding."""
+    """Converts thousandths of `unit` into thousandths of `into`. Raises OtherKind, and Inexact instead of rounding."""
     factor = ratio(unit, into, pack_milli)
     if factor is None:
         raise OtherKind
@@ -120,19 +120,19 @@ def convert(milli: int | Fraction, unit: str, into: str, pack_milli: int | None 
 
 
 def pack_size(pack_millis: list[int]) -> int | None:
-    """The thousandths of a piece in a pack, by the pack quantities of an item's barcodes: None unless they agree."""
+    """The thousandths of a piece in a pack, by the pack quantities of an item's barcodes; None unless they agree."""
     sizes = {each for each in pack_millis if each != 1000}
     return sizes.pop() if len(sizes) == 1 else None
 
 
 def nearest(milli: Fraction) -> int:
-    """The nearest whole number of thousandths, half away from zero: for what is shown or compared, never booked."""
+    """The nearest whole number of thousandths, half away from zero; for display and comparison, never for booking."""
     whole = int(abs(milli) + Fraction(1, 2))
     return whole if milli >= 0 else -whole
 
 
-def told(milli: int | Fraction, unit: str | None = None) -> str:
-    """A quantity in a sentence, with all its decimals where they end; with its unit where that needs saying."""
+def describe(milli: int | Fraction, unit: str | None = None) -> str:
+    """A quantity as text with all its decimals if they are finite, and with its unit if one is given."""
     if isinstance(milli, Fraction) and milli.denominator != 1:
         thousandth = milli / 1000
         number = f"{float(thousandth):.12f}".rstrip("0").rstrip(".")

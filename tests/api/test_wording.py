@@ -131,11 +131,9 @@ WORDS = {
     ("POST", "/items", '{"name": 3}'): "name: must be text, got a whole number",
     ("POST", "/items", '{"name": ""}'): "name: must not be empty",
     ("POST", "/items", '{"name": "x", "upc": "1234567"}'): (
-        "upc: must have at least 8 characters; barcodes takes those of any length"
+        "upc: must have at least 8 characters; barcodes accepts any length"
     ),
-    ("PATCH", "/items/1", '{"upc": "1234567"}'): (
-        "upc: must have at least 8 characters; barcodes takes those of any length"
-    ),
+    ("PATCH", "/items/1", '{"upc": "1234567"}'): ("upc: must have at least 8 characters; barcodes accepts any length"),
     ("POST", "/items", "{}"): "name: is required",
     ("POST", "/auth/login-json", '{"username": "ada"}'): "password: is required",
     ("POST", "/events", '{"events": [{"type": "add", "quantity": 1}]}'): "events[0].item: is required",

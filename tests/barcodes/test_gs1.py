@@ -1,4 +1,4 @@
-"""What GS1 codes say, read from labels as they are printed, scanned and typed."""
+"""Parsing GS1 codes of labels as printed, scanned and typed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LABELS: dict[str, dict[str, Any]] = {
     LOT: {"expiry": date(2030, 12, 31), "note": "lot AB-12/3"},
     f"10X<GS>01{GTIN}": {"note": "lot X"},
     f"10X\u241d01{GTIN}": {"note": "lot X"},
-    # A pallet: what is on it, and how many.
+    # A pallet: its contents, and their count.
     f"]C10010614141234567890802{GTIN}3724": {"count": 24},
     f"(01){GTIN}": {},
     f"(01) {GTIN} (17) 301200 (10) A(1)B": {"expiry": date(2030, 12, 31), "note": "lot A(1)B"},
@@ -51,11 +51,11 @@ LABELS: dict[str, dict[str, Any]] = {
     f"(01){GTIN}(30)99999999": {"count": 99_999_999},
     f"(01){GTIN}(17)280200": {"expiry": date(2028, 2, 29)},
     f"(01){GTIN}(17)270200": {"expiry": date(2027, 2, 28)},
-    # No expiry at all is sometimes written as zeros, and best before stands in for it.
+    # A missing expiry is sometimes written as zeros; then best before is used.
     f"(01){GTIN}(17)000000": {},
     f"(01){GTIN}(17)000000(15)300101": {"expiry": date(2030, 1, 1)},
     f"(01){GTIN}(7003)3001021200(15)300101": {"expiry": date(2030, 1, 2)},
-    # What nobody knows is passed over.
+    # Unknown identifiers are ignored.
     f"]C101{GTIN}99SHOP{GS}17301231": {"expiry": date(2030, 12, 31)},
     f"]C101{GTIN}0912{GS}17301231": {"expiry": date(2030, 12, 31)},
     f"https://id.gs1.org/01/{GTIN}": {},
@@ -72,7 +72,7 @@ LABELS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("text", LABELS)
-async def test_a_label_is_read(text: str) -> None:
+async def test_gs1_label_is_read(text: str) -> None:
     said = {"code": EAN} | LABELS[text]
     assert await read_code(text) == ScannedCode(text, normalize_barcode(said["code"]), **said)
 
@@ -88,7 +88,7 @@ async def test_a_label_is_read(text: str) -> None:
         "(",
         "]",
         "Part 0104006381333931",
-        # Digits that begin like one: the check digit says that it is something else.
+        # Digits that begin like a GS1 code, with a check digit that does not match.
         "0104006381333932",
         "01040063813339310912",
         "01040063813339321012",
@@ -105,7 +105,7 @@ async def test_a_label_is_read(text: str) -> None:
         "x" * 128,
     ],
 )
-async def test_anything_else_is_a_plain_barcode(text: str) -> None:
+async def test_other_text_is_a_plain_barcode(text: str) -> None:
     assert await read_code(text) == ScannedCode(text, normalize_barcode(text), text)
 
 
@@ -118,48 +118,48 @@ async def test_anything_else_is_a_plain_barcode(text: str) -> None:
         ("]Q1https://example.org/", "https://example.org/"),
     ],
 )
-async def test_how_a_plain_barcode_was_printed_is_no_part_of_it(text: str, code: str) -> None:
+async def test_aim_identifier_is_not_part_of_a_plain_barcode(text: str, code: str) -> None:
     assert await read_code(text) == ScannedCode(text, normalize_barcode(code), code)
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("(01)04006381333932", ["check digit", "ends in 2", "end in 1"]),
+        ("(01)04006381333932", ["check digit", "it is 2", "should be 1"]),
         ("]C10104006381333932", ["check digit"]),
         (f"{GS}0104006381333932", ["check digit"]),
         ("010400638133393217301231", ["check digit"]),
         ("https://id.gs1.org/01/04006381333932", ["check digit"]),
         (f"(01){GTIN}(17)301331", ["(17) 301331", "cannot be read"]),
-        (f"(01){GTIN}(17)300230", ["(17) 300230", "no date"]),
+        (f"(01){GTIN}(17)300230", ["(17) 300230", "not a date"]),
         (f"]C101{GTIN}17301331", ["cannot be read"]),
         (f"(01){GTIN}(3103)12", ["(3103) 12"]),
         (f"(01){GTIN}(3106)000012", ["(310"]),
-        (f"(01){GTIN}(30)0", ["(30) 0", "nothing in it", "number alone"]),
-        (f"]C102{GTIN}3700", ["(37) 00", "nothing in it"]),
+        (f"(01){GTIN}(30)0", ["(30) 0", "a count of 0", "number alone"]),
+        (f"]C102{GTIN}3700", ["(37) 00", "a count of 0"]),
         (f"(01){GTIN}(30)999999999", ["(30) 999999999", "cannot be read"]),
-        (f"(01){GTIN}(3103)000000", ["(3103) 000000", "weighs nothing"]),
-        (f"(01){GTIN}(3103)000000(30)5", ["weighs nothing"]),
+        (f"(01){GTIN}(3103)000000", ["(3103) 000000", "a weight of 0"]),
+        (f"(01){GTIN}(3103)000000(30)5", ["a weight of 0"]),
         (f"(01){GTIN}(17)301300", ["(17) 301300", "cannot be read"]),
-        (f"https://id.gs1.org/01/{GTIN}?30=0", ["nothing in it"]),
+        (f"https://id.gs1.org/01/{GTIN}?30=0", ["a count of 0"]),
         (f"(01){GTIN}(10){'x' * 21}", ["(10)"]),
         (f"]d2{'x' * 200}", ["128 characters"]),
         (f"https://example.org/{'x' * 200}", ["128 characters"]),
     ],
 )
-async def test_what_cannot_be_right_is_refused_in_words(text: str, words: list[str]) -> None:
+async def test_invalid_gs1_code_has_a_problem(text: str, words: list[str]) -> None:
     reading = await read_code(text)
     assert reading.problem is not None
     assert [word for word in words if word not in reading.problem] == []
 
 
-async def test_many_are_read_at_once_in_their_order() -> None:
+async def test_codes_are_read_in_order() -> None:
     texts = [EAN, *LABELS, "QXZB"]
     assert [reading.text for reading in await read_codes(texts)] == texts
     assert [reading.text for reading in await read_codes([EAN, ""])] == [EAN, ""]
 
 
-def test_only_what_may_be_gs1_may_be_long() -> None:
+def test_only_possible_gs1_codes_may_be_long() -> None:
     assert is_too_long("x" * 129)
     assert not is_too_long("x" * 128)
     assert not is_too_long("]d2" + "x" * 200)
@@ -172,9 +172,7 @@ dates = st.dates(date(2000, 1, 1), date(2049, 12, 31))
 
 
 @given(payloads, lots, dates, st.integers(1, 999_999), st.integers(1, 99_999_999))
-async def test_what_is_written_into_a_code_is_read_out_of_it(
-    payload: str, lot: str, expiry: date, grams: int, count: int
-) -> None:
+async def test_gs1_code_round_trip(payload: str, lot: str, expiry: date, grams: int, count: int) -> None:
     gtin = f"{payload}{gs1_standard_check_digit(payload)}"
     said = {"01": gtin, "17": f"{expiry:%y%m%d}", "3103": f"{grams:06}", "10": lot, "37": str(count)}
     forms = [
@@ -196,7 +194,7 @@ async def test_what_is_written_into_a_code_is_read_out_of_it(
 
 
 @given(st.text(st.sampled_from(f"]C1d2(01)73040063813{GS}/:https?=&% x４\ud7ff"), max_size=60))
-async def test_no_text_is_too_strange_to_be_read(text: str) -> None:
+async def test_any_text_can_be_read(text: str) -> None:
     for each in (text, f"]C101{GTIN}{text}", f"(01){GTIN}{text}", f"https://example.org/01/{GTIN}/{text}"):
         reading = await read_code(each)
         assert reading.text == each

@@ -1,4 +1,4 @@
-"""What makes two barcodes the same."""
+"""The keys by which two barcodes are equal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def gtin(payload: str) -> str:
         (("614141123452", "0614141123452", "00614141123452"), "00614141123452"),
         (("4006381333931", "04006381333931"), "04006381333931"),
         (("96385074", "000096385074", "0000096385074", "00000096385074"), "00000096385074"),
-        # The carton of it is another pack.
+        # Its carton is another pack.
         (("14006381333938",), "14006381333938"),
     ],
 )
@@ -49,12 +49,12 @@ def test_forms_of_one_number_have_one_key(codes: tuple[str, ...], key: str) -> N
         "",
     ],
 )
-def test_anything_else_is_its_own_key(code: str) -> None:
+def test_other_text_is_its_own_key(code: str) -> None:
     assert normalize_barcode(code) == code
 
 
 @given(st.sampled_from([7, 11, 12, 13]).flatmap(lambda n: st.text("0123456789", min_size=n, max_size=n)))
-def test_every_gtin_has_a_key_of_fourteen_digits_in_whatever_form(payload: str) -> None:
+def test_every_form_of_a_gtin_has_a_fourteen_digit_key(payload: str) -> None:
     code = gtin(payload)
     key = normalize_barcode(code)
     assert key == code.zfill(14)
@@ -64,6 +64,6 @@ def test_every_gtin_has_a_key_of_fourteen_digits_in_whatever_form(payload: str) 
 
 
 @given(st.text(max_size=20))
-def test_what_is_no_gtin_never_has_the_key_of_one(code: str) -> None:
+def test_non_gtin_never_has_the_key_of_a_gtin(code: str) -> None:
     key = normalize_barcode(code)
     assert key == code or (len(code) in (8, 12, 13) and normalize_barcode(key) == key == code.zfill(14))

@@ -1,4 +1,4 @@
-"""The migration that gives barcodes their keys: nothing is lost, and what was found is found."""
+"""The migration that adds keys to barcodes: no barcode is lost, and each is still found."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PLAIN = [
 
 
 def add(config: Config, item: int, code: str, pack: int = 1, *, is_primary: bool = False) -> None:
-    """A barcode as it was kept before there were keys."""
+    """Adds a barcode as stored before the keys."""
     quoted = code.replace("'", "''")
     schema.run(
         config,
@@ -30,7 +30,7 @@ def add(config: Config, item: int, code: str, pack: int = 1, *, is_primary: bool
 
 
 def keys(config: Config) -> list[tuple[int, str, str]]:
-    """Item, barcode and key, in the order in which they were added."""
+    """Item, barcode and key, in the order of their addition."""
     rows = schema.run(config, "SELECT item_id, code, code_key FROM barcode ORDER BY id")
     return [(item, code, key) for item, code, key in rows]
 
@@ -39,11 +39,11 @@ async def before_the_keys(config: Config, member: AsyncClient, items: int) -> No
     for number in range(items):
         await new_item(member, f"Item {number}")
     step = next(each.id for each in list_migrations(config) if each.id.endswith(".barcode-keys"))
-    # Off the loop: it may have to wait for a transaction that the application ends there.
+    # In a thread: it may wait for a transaction that the application ends on the loop.
     await asyncio.to_thread(rollback, config, step)
 
 
-async def test_old_barcodes_get_the_keys_that_new_ones_have(app: Litestar, member: AsyncClient, config: Config) -> None:
+async def test_old_barcodes_get_the_same_keys_as_new_ones(app: Litestar, member: AsyncClient, config: Config) -> None:
     await before_the_keys(config, member, 1)
     for code in PLAIN:
         add(config, 1, code)
@@ -62,7 +62,9 @@ async def test_two_forms_on_one_item_become_one(app: Litestar, member: AsyncClie
     assert keys(config) == [(1, "614141123452", "00614141123452"), (2, "96385074", "00000096385074")]
 
 
-async def test_two_forms_that_count_differently_both_stay(app: Litestar, member: AsyncClient, config: Config) -> None:
+async def test_two_forms_with_different_pack_quantities_both_stay(
+    app: Litestar, member: AsyncClient, config: Config
+) -> None:
     await before_the_keys(config, member, 1)
     add(config, 1, "0614141123452", 6)
     add(config, 1, "614141123452")
@@ -70,7 +72,7 @@ async def test_two_forms_that_count_differently_both_stay(app: Litestar, member:
     assert keys(config) == [(1, "0614141123452", "00614141123452"), (1, "614141123452", "614141123452")]
 
 
-async def test_two_forms_on_two_items_are_found_as_before(
+async def test_two_forms_on_two_items_are_found_by_exact_text(
     app: Litestar, member: AsyncClient, scanner: AsyncClient, config: Config
 ) -> None:
     await before_the_keys(config, member, 5)
@@ -86,7 +88,7 @@ async def test_two_forms_on_two_items_are_found_as_before(
         assert (await get(member, f"/items/upc/{code}"))["id"] == item
         assert made(await scanner.post(f"/scanner/lookup/{code}"))["item"]["id"] == item
     assert (await get(member, "/items/upc/00614141123452"))["id"] == 1
-    # What does not touch the barcodes is not in their way.
+    # A change that does not touch the barcodes is accepted.
     made(await member.patch("/items/2", json={"name": "Named", "upc": "614141123452"}))
     refused(await member.post("/items/2/barcodes", json={"barcode": "more"}), 409, "614141123452")
     assert (await member.delete("/items/1/barcodes/0614141123452")).status_code == 204

@@ -1,4 +1,4 @@
-"""UPC-A, EAN-13, EAN-8 and GTIN-14 of one product, over HTTP: one barcode, answered as it was entered."""
+"""UPC-A, EAN-13, EAN-8 and GTIN-14 of one product, over HTTP: one barcode, returned as entered."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ UPC_A, EAN_13, GTIN_14 = FORMS = ("614141123452", "0614141123452", "006141411234
 CARTON = "10614141123459"
 
 
-async def test_an_item_is_found_by_every_form_of_its_barcode(member: AsyncClient, scanner: AsyncClient) -> None:
+async def test_item_is_found_by_every_form_of_its_barcode(member: AsyncClient, scanner: AsyncClient) -> None:
     for entered in FORMS:
         item = await new_item(member, upc=entered)
         for form in FORMS:
@@ -26,7 +26,7 @@ async def test_an_item_is_found_by_every_form_of_its_barcode(member: AsyncClient
         refused(await member.get(f"/items/upc/{entered}"), 404)
 
 
-async def test_another_form_of_a_barcode_belongs_to_its_item_already(member: AsyncClient) -> None:
+async def test_other_form_of_a_barcode_already_belongs_to_its_item(member: AsyncClient) -> None:
     first = await new_item(member, upc=UPC_A)
     second = await new_item(member)
     for form in FORMS:
@@ -39,7 +39,7 @@ async def test_another_form_of_a_barcode_belongs_to_its_item_already(member: Asy
     made(await member.post(f"/items/{second['id']}/barcodes", json={"barcode": CARTON, "pack_quantity": 12}))
 
 
-async def test_a_barcode_may_be_written_in_its_other_form(member: AsyncClient) -> None:
+async def test_barcode_can_change_to_its_other_form(member: AsyncClient) -> None:
     item = await new_item(member, upc=UPC_A, barcodes=[{"barcode": EAN_13, "pack_quantity": 6}, {"barcode": "x"}])
     assert item["barcodes"] == [{"barcode": UPC_A, "pack_quantity": 6}, {"barcode": "x", "pack_quantity": 1}]
     changed = made(await member.patch(f"/items/{item['id']}", json={"upc": GTIN_14}))
@@ -50,7 +50,7 @@ async def test_a_barcode_may_be_written_in_its_other_form(member: AsyncClient) -
     assert changed["barcodes"] == [{"barcode": EAN_13, "pack_quantity": 2}, {"barcode": "x", "pack_quantity": 1}]
 
 
-async def test_first_scans_of_two_forms_at_once_make_one_item(member: AsyncClient, scanner: AsyncClient) -> None:
+async def test_concurrent_first_scans_of_two_forms_create_one_item(member: AsyncClient, scanner: AsyncClient) -> None:
     shelf = await new_location(member)
     made(await scanner.put("/scanner/s1/state", json={"location_id": shelf["id"]}))
     scans = [{"upc": FORMS[number % 3], "scanner_id": "s1"} for number in range(9)]
@@ -61,7 +61,7 @@ async def test_first_scans_of_two_forms_at_once_make_one_item(member: AsyncClien
     assert (stub["needs_review"], await total(member, stub)) == (True, 9)
 
 
-async def test_events_of_two_forms_in_one_request_are_of_one_item(member: AsyncClient, scanner: AsyncClient) -> None:
+async def test_events_of_two_forms_in_one_request_have_one_item(member: AsyncClient, scanner: AsyncClient) -> None:
     shelf = await new_location(member)
     events = [
         {"type": "add", "item": {"upc": form}, "location": {"id": shelf["id"]}, "quantity": 2}
@@ -75,7 +75,7 @@ async def test_events_of_two_forms_in_one_request_are_of_one_item(member: AsyncC
     )
 
 
-async def test_names_and_barcodes_may_hold_a_slash(member: AsyncClient, scanner: AsyncClient) -> None:
+async def test_names_and_barcodes_may_contain_a_slash(member: AsyncClient, scanner: AsyncClient) -> None:
     item = await new_item(member, barcodes=[{"barcode": code} for code in ("a/b", "/", "%2F", "//x/", "é/1")])
     place = await new_location(member, "Cellar / left")
     for path in ("a%2Fb", "a%2fb", "%2F", "%252F", "%2F%2Fx%2F", "%C3%A9%2F1"):

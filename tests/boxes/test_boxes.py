@@ -21,11 +21,11 @@ async def box(client: AsyncClient, capacity: int, **fields: Any) -> Json:
 
 
 async def names(client: AsyncClient, box_no: int, **query: Any) -> list[str]:
-    """The names of the places of a box that are in use, by number."""
+    """The names of the active locations of a box, by number."""
     return [place["name"] for place in await get(client, f"/boxes/{box_no}/places", limit=1000, **query)]
 
 
-async def test_a_box_is_numbered_and_has_its_places(member: AsyncClient, reader: AsyncClient) -> None:
+async def test_box_has_a_number_and_its_locations(member: AsyncClient, reader: AsyncClient) -> None:
     first, second = await box(member, 2), await box(member, 3, name="Screws", storage_type="Garage")
     assert (first["box_no"], first["name"], first["storage_type"]) == (1, "Box 1", "other")
     assert (second["box_no"], second["name"], second["storage_type"]) == (2, "Screws", "garage")
@@ -60,7 +60,7 @@ async def test_boxes_are_listed_by_number_and_filtered(member: AsyncClient) -> N
     assert await shown(is_active=False) == [2]
 
 
-async def test_a_box_tells_how_much_of_it_is_used(member: AsyncClient) -> None:
+async def test_box_counts_its_used_locations(member: AsyncClient) -> None:
     places = await new_box(member, 4)
     screws, nuts = await new_item(member, "Screws"), await new_item(member, "Nuts")
     await new_stock(member, screws, places[0], 5)
@@ -80,7 +80,7 @@ async def test_a_box_tells_how_much_of_it_is_used(member: AsyncClient) -> None:
     assert [place["loc_no"] for place in await get(member, "/boxes/1/places", skip=2, limit=1)] == [3]
 
 
-async def test_events_name_its_places_by_number(member: AsyncClient) -> None:
+async def test_events_name_box_locations_by_number(member: AsyncClient) -> None:
     await new_box(member, 12)
     await new_box(member, 12)
     item = await new_item(member)
@@ -91,10 +91,10 @@ async def test_events_name_its_places_by_number(member: AsyncClient) -> None:
     assert [(place["box_no"], place["loc_no"]) for place in stocked] == [(2, 11)]
     wrong = {**event, "location": {"box_no": 2, "loc_no": 13}}
     answer = made(await member.post("/events", json={"events": [wrong]}))
-    assert "no place 13 in box 2" in answer["results"][0]["reason"]
+    assert "no location 13 in box 2" in answer["results"][0]["reason"]
 
 
-async def test_growing_adds_places_and_shrinking_takes_the_last(member: AsyncClient) -> None:
+async def test_growing_adds_locations_and_shrinking_removes_the_last(member: AsyncClient) -> None:
     await box(member, 2)
     grown = made(await member.patch("/boxes/1", json={"capacity": 4}))
     assert (grown["capacity"], grown["free"]) == (4, 4)
@@ -107,7 +107,7 @@ async def test_growing_adds_places_and_shrinking_takes_the_last(member: AsyncCli
     assert again.items() <= ids.items(), "a place that comes back is the one its labels name"
 
 
-async def test_shrinking_is_refused_while_a_place_that_would_go_holds_stock(member: AsyncClient) -> None:
+async def test_shrinking_is_rejected_while_a_removed_location_has_stock(member: AsyncClient) -> None:
     places = await new_box(member, 20)
     item = await new_item(member)
     skus = [await new_stock(member, item, place, 0.001) for place in places[4:]]
@@ -121,7 +121,7 @@ async def test_shrinking_is_refused_while_a_place_that_would_go_holds_stock(memb
     assert made(await member.patch("/boxes/1", json={"capacity": 4}))["capacity"] == 4
 
 
-async def test_a_place_below_zero_keeps_its_box_too(member: AsyncClient) -> None:
+async def test_negative_stock_prevents_removing_the_box(member: AsyncClient) -> None:
     places = await new_box(member, 2)
     item = await new_item(member, oversell_policy="allow")
     sku = await new_stock(member, item, places[1], 1)
@@ -129,7 +129,7 @@ async def test_a_place_below_zero_keeps_its_box_too(member: AsyncClient) -> None
     refused(await member.patch("/boxes/1", json={"capacity": 1}), 409, "Box 1 / 2")
 
 
-async def test_a_removed_box_can_come_back_and_its_number_is_never_given_again(member: AsyncClient) -> None:
+async def test_removed_box_can_be_reactivated_and_keeps_its_number(member: AsyncClient) -> None:
     places = await new_box(member, 2)
     await new_box(member, 1)
     for _ in range(2):
@@ -145,7 +145,7 @@ async def test_a_removed_box_can_come_back_and_its_number_is_never_given_again(m
     made(await member.post("/skus/", json=body))
 
 
-async def test_a_box_decides_about_its_places(member: AsyncClient) -> None:
+async def test_box_locations_are_changed_through_the_box(member: AsyncClient) -> None:
     places = await new_box(member, 2, storage_type="pantry")
     path = f"/locations/{places[0]['id']}"
     refused(await member.delete(path), 409, "box 1")
@@ -159,7 +159,7 @@ async def test_a_box_decides_about_its_places(member: AsyncClient) -> None:
     assert {place["storage_type"] for place in await get(member, "/locations/", box_no=1)} == {"freezer"}
 
 
-async def test_a_location_that_is_called_like_a_place_is_in_its_way(member: AsyncClient) -> None:
+async def test_box_location_name_must_not_be_taken(member: AsyncClient) -> None:
     impostor = await new_location(member, "Box 1 / 3")
     refused(await member.post("/boxes/", json={"capacity": 3}), 409, "Box 1 / 1 to Box 1 / 3", "another name")
     assert await get(member, "/boxes/") == []
@@ -170,7 +170,7 @@ async def test_a_location_that_is_called_like_a_place_is_in_its_way(member: Asyn
     made(await member.patch("/boxes/1", json={"capacity": 3}))
 
 
-async def test_who_changed_a_box_is_on_record(member: AsyncClient, admin: AsyncClient) -> None:
+async def test_box_changes_are_in_the_audit_log(member: AsyncClient, admin: AsyncClient) -> None:
     await box(member, 2)
     made(await member.patch("/boxes/1", json={"capacity": 3}))
     await member.delete("/boxes/1")
@@ -183,7 +183,7 @@ async def test_who_changed_a_box_is_on_record(member: AsyncClient, admin: AsyncC
 
 
 @pytest.mark.one_database
-async def test_what_a_box_may_not_be(member: AsyncClient) -> None:
+async def test_invalid_box_is_rejected(member: AsyncClient) -> None:
     await box(member, 1)
     wrong: list[tuple[str, Any]] = [
         ("capacity", 0),
@@ -205,13 +205,13 @@ async def test_what_a_box_may_not_be(member: AsyncClient) -> None:
     assert len(await get(member, "/boxes/")) == 1
 
 
-async def test_boxes_made_at_once_get_numbers_of_their_own(member: AsyncClient) -> None:
+async def test_concurrently_created_boxes_have_different_numbers(member: AsyncClient) -> None:
     made_boxes = await asyncio.gather(*(box(member, 3) for _ in range(8)))
     assert sorted(each["box_no"] for each in made_boxes) == list(range(1, 9))
     assert len(await get(member, "/locations/", limit=1000)) == 24
 
 
-async def test_growths_at_once_leave_what_one_of_them_asked_for(member: AsyncClient) -> None:
+async def test_concurrent_growth_ends_with_one_of_the_capacities(member: AsyncClient) -> None:
     await box(member, 1)
     wanted = [5, 9, 3, 12, 2, 7]
     answers = await asyncio.gather(*(member.patch("/boxes/1", json={"capacity": each}) for each in wanted))
@@ -221,7 +221,7 @@ async def test_growths_at_once_leave_what_one_of_them_asked_for(member: AsyncCli
     assert await names(member, 1) == [f"Box 1 / {number}" for number in range(1, capacity + 1)]
 
 
-async def test_nothing_is_scanned_into_a_place_that_goes_away_meanwhile(member: AsyncClient) -> None:
+async def test_no_stock_is_added_to_a_location_removed_concurrently(member: AsyncClient) -> None:
     item = await new_item(member)
     for _ in range(8):
         place = (await new_box(member, 2))[1]
@@ -236,7 +236,7 @@ async def test_nothing_is_scanned_into_a_place_that_goes_away_meanwhile(member: 
 
 
 @pytest.mark.one_database
-async def test_labels_name_every_place_and_scan_as_its_location(member: AsyncClient, scanner: AsyncClient) -> None:
+async def test_labels_name_every_location_and_set_it_when_scanned(member: AsyncClient, scanner: AsyncClient) -> None:
     places = await new_box(member, 30)
     made(await member.patch(f"/locations/{places[0]['id']}", json={"name": "<script>&\x01" + "x" * 100}))
     answer = await scanner.get("/boxes/1/labels")

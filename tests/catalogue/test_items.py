@@ -25,7 +25,7 @@ ITEM_FIELDS = {
 }  # fmt: skip
 
 
-async def test_an_item_is_answered_as_the_contract_says(member: AsyncClient) -> None:
+async def test_item_response_has_the_documented_fields(member: AsyncClient) -> None:
     answer = await member.post(
         "/items/",
         json={
@@ -58,7 +58,7 @@ async def test_an_item_is_answered_as_the_contract_says(member: AsyncClient) -> 
     assert await get(member, f"/items/{item['id']}") == item
 
 
-async def test_an_item_of_a_list_is_what_it_is_alone(member: AsyncClient) -> None:
+async def test_listed_item_equals_the_single_item(member: AsyncClient) -> None:
     kind = made(await member.post("/types/", json={"name": "Semiconductors"}))
     shelf, fridge = await new_location(member, "Shelf"), await new_location(member, "Fridge")
     packs = [{"barcode": "z-10", "pack_quantity": 10}, {"barcode": "a-2.5", "pack_quantity": 2.5}]
@@ -79,9 +79,7 @@ async def test_an_item_of_a_list_is_what_it_is_alone(member: AsyncClient) -> Non
     assert sku["item"] == alone[1]
 
 
-async def test_every_item_can_be_sent_back_as_it_was_read(
-    app: Litestar, member: AsyncClient, scanner: AsyncClient
-) -> None:
+async def test_item_can_be_sent_back_as_read(app: Litestar, member: AsyncClient, scanner: AsyncClient) -> None:
     await fill(app.state.database, items=40, events=100, seed=7, introduce=lambda _: None, progress=lambda _: None)
     place = (await get(member, "/locations/"))[0]["id"]
     for barcode in ("7", "1234567", "a b", "é/1", "x" * 128, "https://example.org/thing"):
@@ -94,7 +92,7 @@ async def test_every_item_can_be_sent_back_as_it_was_read(
         assert again | {"version": 0, "updated_at": ""} == item | {"version": 0, "updated_at": ""}
 
 
-async def test_a_new_upc_is_one_and_a_barcode_that_the_item_has_may_become_it(member: AsyncClient) -> None:
+async def test_new_upc_is_valid_or_a_barcode_of_the_item(member: AsyncClient) -> None:
     item = await new_item(member, upc="40063813", barcodes=[{"barcode": "short"}])
     for wrong, words in (("1234567", "at least 8"), ("x" * 21, "at most 20"), ("1234 5678", "without blanks")):
         problem = refused(await member.put(f"/items/{item['id']}", json={"upc": wrong}), 422, "upc", words)
@@ -104,18 +102,18 @@ async def test_a_new_upc_is_one_and_a_barcode_that_the_item_has_may_become_it(me
     assert swapped["upc"] == "short"
 
 
-async def test_an_item_needs_only_a_name(member: AsyncClient) -> None:
+async def test_item_needs_only_a_name(member: AsyncClient) -> None:
     item = await new_item(member, "Salt")
     assert (item["upc"], item["barcodes"], item["description"], item["min_quantity"]) == (None, [], "", None)
     assert (item["default_storage_type"], item["oversell_policy"]) == ("pantry", "reject")
 
 
-async def test_codes_made_at_the_same_time_differ(member: AsyncClient) -> None:
+async def test_concurrently_created_codes_differ(member: AsyncClient) -> None:
     items = await asyncio.gather(*(new_item(member, f"Thing {number}") for number in range(20)))
     assert len({item["code"] for item in items}) == 20
 
 
-async def test_an_item_is_found_by_id_code_and_every_barcode(reader: AsyncClient, member: AsyncClient) -> None:
+async def test_item_is_found_by_id_code_and_every_barcode(reader: AsyncClient, member: AsyncClient) -> None:
     item = await new_item(member, upc="40063813", barcodes=[{"barcode": "(01) pack+6%"}])
     for path in (
         f"/items/{item['id']}",
@@ -130,7 +128,7 @@ async def test_an_item_is_found_by_id_code_and_every_barcode(reader: AsyncClient
     refused(await reader.get("/items/upc/12345678"), 404, "12345678")
 
 
-async def test_lists_answer_with_and_without_the_slash_and_never_redirect(member: AsyncClient) -> None:
+async def test_lists_answer_with_and_without_a_slash(member: AsyncClient) -> None:
     item = await new_item(member)
     for path in ("/items", "/items/"):
         assert (await get(member, path))[0] == item
@@ -140,7 +138,7 @@ async def test_lists_answer_with_and_without_the_slash_and_never_redirect(member
         assert (await member.patch(path, json={"name": "Again"})).status_code == 200
 
 
-async def test_lists_are_paged_in_either_way(member: AsyncClient) -> None:
+async def test_lists_support_both_kinds_of_paging(member: AsyncClient) -> None:
     ids = [(await new_item(member, f"Item {number}"))["id"] for number in range(5)]
 
     async def shown(**query: int) -> list[int]:
@@ -194,7 +192,7 @@ async def test_put_and_patch_change_what_is_sent(member: AsyncClient) -> None:
     refused(await member.patch("/items/999", json={"name": "x"}), 404)
 
 
-async def test_a_change_may_be_conditional(member: AsyncClient) -> None:
+async def test_change_with_if_match(member: AsyncClient) -> None:
     item = await new_item(member)
     path = f"/items/{item['id']}"
     right = {"If-Match": f'"{item["version"]}"'}
@@ -205,17 +203,17 @@ async def test_a_change_may_be_conditional(member: AsyncClient) -> None:
     refused(await member.put(path, json={"name": "x"}, headers={"If-Match": "abc"}), 400, "If-Match")
 
 
-async def test_a_barcode_belongs_to_one_item(member: AsyncClient) -> None:
+async def test_barcode_belongs_to_one_item(member: AsyncClient) -> None:
     first = await new_item(member, upc="40063813", barcodes=[{"barcode": "six", "pack_quantity": 6}])
     second = await new_item(member)
     for taken in ("40063813", "six"):
         refused(await member.post("/items/", json={"name": "x", "barcodes": [{"barcode": taken}]}), 409, taken)
         refused(await member.patch(f"/items/{second['id']}", json={"barcodes": [{"barcode": taken}]}), 409, taken)
         refused(await member.post(f"/items/{second['id']}/barcodes", json={"barcode": taken}), 409, taken)
-    # It says whose it is, and in which field it was sent.
-    told = f"belongs to {first['name']} ({first['code']}) already"
+    # The error names the owner and the field.
+    words = f"already belongs to {first['name']} ({first['code']})"
     for body, field in (({"upc": "40063813"}, "upc"), ({"barcodes": [{"barcode": "six"}]}, "barcodes")):
-        problem = refused(await member.post("/items/", json={"name": "x", **body}), 409, told)
+        problem = refused(await member.post("/items/", json={"name": "x", **body}), 409, words)
         assert [error["field"] for error in problem["errors"]] == [field]
     refused(await member.patch(f"/items/{second['id']}", json={"upc": "40063813"}), 409, "40063813")
     assert len(await get(member, "/items/")) == 2
@@ -223,7 +221,7 @@ async def test_a_barcode_belongs_to_one_item(member: AsyncClient) -> None:
     assert await get(member, f"/items/{second['id']}") == second
 
 
-async def test_barcodes_are_added_and_taken_away(member: AsyncClient) -> None:
+async def test_barcodes_are_added_and_removed(member: AsyncClient) -> None:
     item = await new_item(member, upc="40063813")
     path = f"/items/{item['id']}/barcodes"
     more = made(await member.post(path, json={"barcode": "a+b c", "pack_quantity": 0.25}))
@@ -239,7 +237,7 @@ async def test_barcodes_are_added_and_taken_away(member: AsyncClient) -> None:
     refused(await member.patch(f"/items/{item['id']}", json={"barcodes": twice}), 409, "twice")
 
 
-async def test_an_item_that_holds_stock_stays(member: AsyncClient) -> None:
+async def test_item_with_stock_cannot_be_deleted(member: AsyncClient) -> None:
     item, shelf = await new_item(member), await new_location(member)
     sku = await new_stock(member, item, shelf, 2)
     refused(await member.delete(f"/items/{item['id']}"), 409, "still holds stock")
@@ -249,7 +247,7 @@ async def test_an_item_that_holds_stock_stays(member: AsyncClient) -> None:
     assert (await member.delete(f"/items/{item['id']}")).status_code == 204
 
 
-async def test_a_deleted_item_is_hidden_and_comes_back(member: AsyncClient) -> None:
+async def test_deleted_item_is_hidden_and_can_be_reactivated(member: AsyncClient) -> None:
     item, shelf = await new_item(member, upc="40063813"), await new_location(member)
     sku = await new_stock(member, item, shelf, 2)
     await member.delete(f"/skus/{sku['id']}")
@@ -285,7 +283,7 @@ WRONG: list[tuple[str, Any]] = [
 ]
 
 
-async def test_what_an_item_may_not_be(member: AsyncClient) -> None:
+async def test_invalid_item_is_rejected(member: AsyncClient) -> None:
     item = await new_item(member)
     for field, value in WRONG:
         for answer in (
@@ -297,9 +295,7 @@ async def test_what_an_item_may_not_be(member: AsyncClient) -> None:
     assert await get(member, "/items/") == [item]
 
 
-async def test_a_page_shows_one_moment_whatever_happens_while_it_is_read(
-    member: AsyncClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_page_is_read_from_one_snapshot(member: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     tea = await new_item(member, "Tea", upc="4006381333931")
     other = await new_item(member, "Green tea")
     begun, go_on = threading.Event(), threading.Event()
@@ -323,7 +319,7 @@ async def test_a_page_shows_one_moment_whatever_happens_while_it_is_read(
     assert shown["upc"] == "4006381333931"
 
 
-async def test_barcodes_that_are_added_and_removed_at_once_are_all_counted(member: AsyncClient) -> None:
+async def test_concurrent_barcode_changes_are_all_applied(member: AsyncClient) -> None:
     tea = await new_item(member, "Tea")
     path = f"/items/{tea['id']}/barcodes"
     for code in range(4):
@@ -338,13 +334,13 @@ async def test_barcodes_that_are_added_and_removed_at_once_are_all_counted(membe
 
 
 @pytest.mark.parametrize("name", [r"a\u0000b", r"a\\u0000b", "C:\\u0000"])
-async def test_a_backslash_before_u0000_is_text(member: AsyncClient, name: str) -> None:
+async def test_escaped_backslash_before_u0000_is_text(member: AsyncClient, name: str) -> None:
     item = await new_item(member, name)
     assert (await get(member, f"/items/{item['id']}"))["name"] == name
     refused(await member.post("/items/", content=rb'{"name": "a\\\u0000b"}'), 422, "NUL")
 
 
-async def test_a_form_may_say_backslash_u0000(client: AsyncClient) -> None:
+async def test_form_may_contain_backslash_u0000(client: AsyncClient) -> None:
     answer = await client.post("/auth/login", data={"username": r"a\u0000b", "password": "x" * 12})
     refused(answer, 401)
 
@@ -352,7 +348,7 @@ async def test_a_form_may_say_backslash_u0000(client: AsyncClient) -> None:
 @pytest.mark.parametrize(
     "number", ["1_0", "+10", "%2B10", "١٠", "１０", "%2010", "10%20", "-10", "1e1", "0x0a", "10.0", "²"]
 )
-async def test_a_number_in_a_path_is_of_ascii_digits(member: AsyncClient, number: str) -> None:
+async def test_number_in_a_path_has_ascii_digits(member: AsyncClient, number: str) -> None:
     for index in range(10):
         item = await new_item(member, f"Thing {index}")
     assert item["id"] >= 10

@@ -1,4 +1,4 @@
-"""Letters outside ASCII: lists find a name in any case on both databases, and a name has something to see."""
+"""Letters outside ASCII: lists find a name in any case on both databases, and a name needs a visible character."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def test_every_list_finds_a_name_in_any_case(member: AsyncClient, typed: s
 
 
 @pytest.mark.parametrize("name", INVISIBLE)
-async def test_a_name_that_nobody_sees_is_refused(member: AsyncClient, name: str) -> None:
+async def test_invisible_name_is_rejected(member: AsyncClient, name: str) -> None:
     for path, body in (
         ("/items/", {"name": name}),
         ("/locations/", {"name": name, "storage_type": "pantry"}),
@@ -55,5 +55,5 @@ async def test_a_name_that_nobody_sees_is_refused(member: AsyncClient, name: str
         ("/api-keys", {"name": name}),
     ):
         refused(await member.post(path, json=body), 422, "blank")
-    # A mark within a name belongs to its writing.
+    # A mark within a name is part of its script.
     assert (await new_item(member, "Käse\u200b 200\u00adg"))["name"] == "Käse\u200b 200\u00adg"

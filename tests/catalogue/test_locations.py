@@ -9,7 +9,7 @@ from httpx import AsyncClient
 from tests.inventory import get, made, new_item, new_location, new_stock, refused
 
 
-async def test_a_location_is_answered_as_the_contract_says(member: AsyncClient, reader: AsyncClient) -> None:
+async def test_location_response_has_the_documented_fields(member: AsyncClient, reader: AsyncClient) -> None:
     answer = await member.post("/locations/", json={"name": "Kühlschrank", "storage_type": "Refrigerator"})
     assert answer.status_code == 201
     location = answer.json()
@@ -63,7 +63,7 @@ async def test_active_locations_have_unique_names(member: AsyncClient) -> None:
     refused(await member.patch(f"/locations/{first['id']}", json={"is_active": True}), 409, "name")
 
 
-async def test_a_location_that_holds_stock_stays(member: AsyncClient) -> None:
+async def test_location_with_stock_cannot_be_deleted(member: AsyncClient) -> None:
     item, shelf = await new_item(member), await new_location(member)
     sku = await new_stock(member, item, shelf, 0.001)
     refused(await member.delete(f"/locations/{shelf['id']}"), 409, "still holds stock")
@@ -77,14 +77,14 @@ async def test_a_location_that_holds_stock_stays(member: AsyncClient) -> None:
     assert [each["id"] for each in await get(member, "/locations/", is_active=False)] == [shelf["id"]]
 
 
-async def test_nothing_is_added_at_a_location_that_is_no_longer_in_use(member: AsyncClient) -> None:
+async def test_addition_at_an_inactive_location_is_rejected(member: AsyncClient) -> None:
     item, shelf = await new_item(member), await new_location(member)
     await member.delete(f"/locations/{shelf['id']}")
     refused(await member.post("/skus/", json={"item_id": item["id"], "location_id": shelf["id"], "quantity": 1}), 404)
     assert await get(member, "/skus/") == []
 
 
-async def test_what_a_location_may_not_be(member: AsyncClient) -> None:
+async def test_invalid_location_is_rejected(member: AsyncClient) -> None:
     shelf = await new_location(member)
     wrong: list[tuple[str, Any]] = [
         ("name", ""),

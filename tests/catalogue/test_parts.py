@@ -1,4 +1,4 @@
-"""Types, tags, sellers and what else parts have: names in any case are one, and answers never show an old one."""
+"""Types, tags, sellers and other fields of parts: names are equal in any case, and answers show the current one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def new_type(client: AsyncClient, name: str = "Semiconductors") -> Json:
     return made(await client.post("/types/", json={"name": name}))
 
 
-async def test_an_item_has_what_parts_need(member: AsyncClient) -> None:
+async def test_item_has_part_fields(member: AsyncClient) -> None:
     kind = await new_type(member)
     item = await new_item(member, "Transistor", type_id=kind["id"], **PART)
     assert {name: item[name] for name in PART} == PART
@@ -31,7 +31,7 @@ async def test_an_item_has_what_parts_need(member: AsyncClient) -> None:
     assert (await get(member, f"/types/{kind['id']}"))["item_count"] == 1
 
 
-async def test_what_is_not_sent_stays(member: AsyncClient) -> None:
+async def test_fields_not_sent_keep_their_values(member: AsyncClient) -> None:
     item = await new_item(member, "Transistor", type_id=(await new_type(member))["id"], **PART)
     changed = made(await member.patch(f"/items/{item['id']}", json={"seller": None, "tags": ["NPN"]}))
     assert changed["seller"] == ""
@@ -57,7 +57,7 @@ async def test_what_is_not_sent_stays(member: AsyncClient) -> None:
         {"manufacturer_code": "x" * 201},
     ],
 )
-async def test_wrong_part_fields_are_refused(member: AsyncClient, wrong: Json) -> None:
+async def test_invalid_part_fields_are_rejected(member: AsyncClient, wrong: Json) -> None:
     item = await new_item(member, "Transistor", **PART)
     refused(await member.post("/items/", json={"name": "Other", **wrong}), 422)
     refused(await member.patch(f"/items/{item['id']}", json=wrong), 422)
@@ -75,7 +75,7 @@ async def test_items_are_listed_by_type_and_by_tag_in_any_case(member: AsyncClie
     assert await get(member, "/items/", tag="nobody") == []
 
 
-async def test_names_that_differ_in_case_only_are_one(member: AsyncClient) -> None:
+async def test_names_that_differ_in_case_are_one(member: AsyncClient) -> None:
     await new_type(member, "Äpfel")
     refused(await member.post("/types/", json={"name": "ÄPFEL"}), 409, "item type with this name")
     made(await member.post("/tags/", json={"name": "Öl"}))
@@ -84,7 +84,7 @@ async def test_names_that_differ_in_case_only_are_one(member: AsyncClient) -> No
     assert [tag["name"] for tag in await get(member, "/tags/", search="ÖL")] == ["Öl"]
 
 
-async def test_a_new_name_is_seen_wherever_the_item_is_answered(member: AsyncClient, scanner: AsyncClient) -> None:
+async def test_new_type_or_tag_name_appears_in_every_answer(member: AsyncClient, scanner: AsyncClient) -> None:
     kind, shelf = await new_type(member), await new_location(member)
     item = await new_item(member, "Transistor", type_id=kind["id"], tags=["npn"], barcodes=[{"barcode": "B1"}])
     scan = {"upc": "B1", "scanner_id": "s1", "location_hint": shelf["id"]}
@@ -107,7 +107,7 @@ async def test_a_new_name_is_seen_wherever_the_item_is_answered(member: AsyncCli
     assert (await get(member, f"/items/{item['id']}"))["version"] == item["version"] + 3
 
 
-async def test_a_type_that_items_are_of_stays(member: AsyncClient) -> None:
+async def test_type_with_items_cannot_be_deleted(member: AsyncClient) -> None:
     kind = await new_type(member)
     item = await new_item(member, type_id=kind["id"])
     refused(await member.delete(f"/types/{kind['id']}"), 409, "another type")
@@ -125,7 +125,7 @@ async def test_sellers_are_listed_with_their_items(member: AsyncClient) -> None:
     assert await get(member, "/sellers", search="SHO") == [{"name": "Shop", "item_count": 2}]
 
 
-async def test_many_who_use_the_same_new_tags_at_once_all_get_them(member: AsyncClient) -> None:
+async def test_concurrent_use_of_the_same_new_tags(member: AsyncClient) -> None:
     tags = [f"tag {number}" for number in range(8)]
     items = await asyncio.gather(
         *(new_item(member, f"Item {number}", tags=tags[number % 2 :: 1][::-1]) for number in range(12))

@@ -1,4 +1,4 @@
-"""QR codes of items and locations: what a scanner reads from them does what it should."""
+"""QR codes of items and locations, and the effect of scanning them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ PNG = {"Accept": "image/png"}
 
 
 def picture_of(text: str) -> bytes:
-    """What a QR code of exactly this text looks like, by the library and settings of Stocky."""
+    """A QR code of exactly this text, by Stocky's library and settings."""
     out = io.BytesIO()
     segno.make(text, micro=False, error="q").save(out, kind="png", scale=8, border=4)
     return out.getvalue()
 
 
-async def test_an_item_is_drawn_as_its_code(member: AsyncClient, scanner: AsyncClient) -> None:
+async def test_item_qr_code_is_its_code(member: AsyncClient, scanner: AsyncClient) -> None:
     item, shelf = await new_item(member), await new_location(member)
     await new_stock(member, item, shelf, 3)
     drawn = await scanner.get(f"/items/{item['id']}/qr", headers=PNG)
@@ -30,7 +30,7 @@ async def test_an_item_is_drawn_as_its_code(member: AsyncClient, scanner: AsyncC
     assert looked_up["item"]["id"] == item["id"]
 
 
-async def test_a_location_is_drawn_as_the_command_that_sets_it(member: AsyncClient, scanner: AsyncClient) -> None:
+async def test_location_qr_code_is_its_command(member: AsyncClient, scanner: AsyncClient) -> None:
     shelf = await new_location(member)
     text = json.dumps({"command": "set_location", "payload": {"location_id": shelf["id"]}}, separators=(",", ":"))
     drawn = await scanner.get(f"/locations/{shelf['id']}/qr", headers=PNG)
@@ -39,7 +39,7 @@ async def test_a_location_is_drawn_as_the_command_that_sets_it(member: AsyncClie
     assert answer["scanner_state"]["location_id"] == shelf["id"]
 
 
-async def test_a_drawing_is_svg_unless_png_is_asked_for(member: AsyncClient) -> None:
+async def test_qr_code_is_svg_unless_png_is_requested(member: AsyncClient) -> None:
     item, shelf = await new_item(member), await new_location(member)
     for path in (f"/items/{item['id']}/qr", f"/locations/{shelf['id']}/qr"):
         for accept in ("*/*", "image/svg+xml", "image/*", "text/html,image/svg+xml;q=0.9"):

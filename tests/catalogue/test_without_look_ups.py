@@ -1,4 +1,4 @@
-"""Without a service nothing is looked up, and whoever asks is told what to set."""
+"""Without a service nothing is looked up, and the error names the setting."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from stocky.config import ConfigError, load
 from tests.inventory import new_item, refused
 
 
-async def test_who_asks_is_told_which_setting_is_missing(member: AsyncClient) -> None:
+async def test_look_up_without_a_service_names_the_missing_setting(member: AsyncClient) -> None:
     item = await new_item(member, upc="4006381333931")
     refused(await member.post(f"/items/{item['id']}/refresh-upc"), 409, "STOCKY_UPC_SERVICE_URL")
     refused(await member.post("/items/refresh-upc-missing"), 409, "STOCKY_UPC_SERVICE_URL")
@@ -17,7 +17,7 @@ async def test_who_asks_is_told_which_setting_is_missing(member: AsyncClient) ->
 
 @pytest.mark.one_database
 @pytest.mark.parametrize("url", ["products.example.org", "ftp://example.org", "https://", "https://x.org/?barcode="])
-def test_an_address_that_cannot_be_one_is_told_at_the_start(environ: dict[str, str], url: str) -> None:
+def test_invalid_service_address_is_reported_at_start(environ: dict[str, str], url: str) -> None:
     with pytest.raises(ConfigError) as error:
         load(environ | {"STOCKY_UPC_SERVICE_URL": url, "STOCKY_UPC_SERVICE_TIMEOUT": "0"})
     assert [problem.split(":")[0] for problem in error.value.problems] == [

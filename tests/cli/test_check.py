@@ -52,7 +52,7 @@ FAULTS = {
     "a wrong quantity after an event": (
         ["UPDATE stock_event SET quantity_after_milli = 99 WHERE id = (SELECT min(id) FROM stock_event)"],
         {"ledger"},
-        "says 0.099 after it, the events up to it sum to 5",
+        "has quantity_after 0.099, the events up to it sum to 5",
     ),
     "a move that loses something": (
         [
@@ -80,7 +80,7 @@ FAULTS = {
     "a merge that only its journal knows": (
         ["INSERT INTO item_merge (source_id, target_id, batch_id, merged_at) SELECT id, id, 'b', created_at FROM item"],
         {"merges"},
-        "item 1 is not merged into item 1, as its journal says",
+        "item 1 is not merged into item 1, but the merge journal lists it",
     ),
     "a reference to nothing": (
         ["UPDATE sku SET location_id = 987654 WHERE id = (SELECT min(id) FROM sku)"],

@@ -199,7 +199,7 @@ async def test_item_has_its_picture_until_that_is_deleted(member: AsyncClient) -
     sheet = await uploaded(member, tea, pdf(), "sheet.pdf")
     for path, document in ((soup, photo), (tea, sheet), (tea, {"id": 999})):
         answer = await member.patch(f"/items/{path['id']}", json={"image_document_id": document["id"]})
-        refused(answer, 422, "no picture of this item")
+        refused(answer, 422, "not a picture of this item")
     shown = made(await member.patch(f"/items/{tea['id']}", json={"image_document_id": photo["id"]}))
     assert shown["image_document_id"] == photo["id"]
     assert made(await member.patch(f"/items/{tea['id']}", json={"name": "Té"}))["image_document_id"] == photo["id"]

@@ -11,7 +11,7 @@ import pytest
 from litestar import Litestar
 
 from stocky.config import Config
-from stocky.stock.operations import ItemKey, Operation, Outcome, Place
+from stocky.stock.operations import ItemKey, LocationKey, Operation, Outcome
 from stocky.stock.repository import list_events
 from tests.conftest import TestDatabases, settings
 from tests.db.postgres_session import session
@@ -48,7 +48,7 @@ class Writer:
         item, place = await self._stockroom.item(), await self._stockroom.place()
         stack = await self._stack.enter_async_context(AsyncExitStack())
         tx = await stack.enter_async_context(self._stockroom.database.transaction())
-        operation = Operation(kind="add", item=ItemKey(id=item), place=Place(id=place), quantity_milli=1000)
+        operation = Operation(kind="add", item=ItemKey(id=item), location=LocationKey(id=place), quantity_milli=1000)
         outcome: Outcome = await self._stockroom.recorder.record_within(tx, operation)
         assert outcome.ledger_id is not None
         return outcome.ledger_id, stack

@@ -1,4 +1,4 @@
-"""A service that knows products, on a port of its own: it answers what a test tells it to."""
+"""A look-up service on its own port, with answers set by the test."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 
 class Service:
-    """What it was asked, and what it answers by barcode; it knows no other."""
+    """The barcodes it was asked for, and its answers by barcode; any other barcode is unknown."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -24,11 +24,11 @@ class Service:
         self.url = ""
 
     def knows(self, barcode: str, **product: Any) -> None:
-        """From now on it knows a product, in the shape of Open Food Facts."""
+        """Adds a product, in the form of Open Food Facts."""
         self.answers[barcode] = answer(json.dumps({"code": barcode, "status": 1, "product": product}).encode())
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # Whoever asked may have gone, and so may the test.
+        # The client may have disconnected, and the test may have ended.
         with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             request = await reader.readuntil(b"\r\n\r\n")
             path = request.split()[1].decode()
@@ -40,7 +40,7 @@ class Service:
 
 
 def answer(body: bytes, status: int = 200, *headers: str) -> Answer:
-    """An answer of HTTP."""
+    """An HTTP answer."""
 
     async def send(writer: asyncio.StreamWriter) -> None:
         head = [f"HTTP/1.1 {status} It", f"Content-Length: {len(body)}", "Connection: close", *headers]
@@ -50,7 +50,7 @@ def answer(body: bytes, status: int = 200, *headers: str) -> Answer:
 
 
 async def until(is_so: Callable[[], Awaitable[Any]]) -> Any:
-    """What `is_so` says, as soon as that is true."""
+    """The first true result of `is_so`."""
     for _ in range(600):
         if found := await is_so():
             return found
@@ -69,6 +69,6 @@ async def service() -> AsyncIterator[Service]:
 
 @pytest.fixture
 def config(environ: dict[str, str], service: Service) -> Config:
-    """A Stocky that looks up there, and has a second's patience."""
+    """A Stocky that uses the service, with a timeout of one second."""
     asking = {"STOCKY_UPC_SERVICE_URL": f"{service.url}/api/v2/product/", "STOCKY_UPC_SERVICE_TIMEOUT": "1"}
     return load(environ | asking)

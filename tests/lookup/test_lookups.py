@@ -1,4 +1,4 @@
-"""Looking up what barcodes are: asked for, by itself, and for all that lack it."""
+"""Look-ups of barcodes: on request, automatically, and for all items without data."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def scanned(scanner: AsyncClient, member: AsyncClient, *codes: str) -> lis
 
 
 async def until_asked(member: AsyncClient, item: Json) -> Json:
-    """The item when it has been looked up."""
+    """The item after its look-up."""
 
     async def attempted() -> Json | None:
         found: Json = await get(member, f"/items/{item['id']}")
@@ -37,7 +37,7 @@ async def until_asked(member: AsyncClient, item: Json) -> Json:
 
 
 async def until_asked_for(service: Service, count: int) -> None:
-    """Waits until the service was asked so often."""
+    """Waits until the service has had this many requests."""
 
     async def enough() -> bool:
         return len(service.asked) >= count
@@ -46,7 +46,7 @@ async def until_asked_for(service: Service, count: int) -> None:
 
 
 async def until_ended(admin: AsyncClient) -> Json:
-    """The newest job, when it has ended."""
+    """The newest job after its end."""
 
     async def ended() -> Json | None:
         newest: Json = (await get(admin, "/jobs/"))[0]
@@ -56,7 +56,7 @@ async def until_ended(admin: AsyncClient) -> Json:
     return job
 
 
-async def test_an_item_is_looked_up_when_it_is_asked_for(member: AsyncClient, service: Service) -> None:
+async def test_item_is_looked_up_on_request(member: AsyncClient, service: Service) -> None:
     service.knows(
         EAN, product_name="Stift 107/1", brands="Stabilo", nutriments={"energy": 1}, keywords=["a"], quantity=5
     )
@@ -69,7 +69,7 @@ async def test_an_item_is_looked_up_when_it_is_asked_for(member: AsyncClient, se
     assert await get(member, f"/items/{item['id']}") == answered
 
 
-async def test_what_the_service_does_not_know_is_no_error(member: AsyncClient, service: Service) -> None:
+async def test_unknown_product_is_not_an_error(member: AsyncClient, service: Service) -> None:
     item = await new_item(member, upc=EAN)
     service.answers[OTHER] = answer(b'{"status": 0}')
     other = await new_item(member, "Other", upc=OTHER)
@@ -83,7 +83,7 @@ async def test_what_the_service_does_not_know_is_no_error(member: AsyncClient, s
     assert len(service.asked) == 3
 
 
-async def test_a_stub_gets_its_name_by_itself(
+async def test_stub_is_named_automatically(
     app: Litestar, member: AsyncClient, scanner: AsyncClient, service: Service
 ) -> None:
     service.knows(EAN, product_name=" Stift\n107/1 ")
@@ -96,14 +96,14 @@ async def test_a_stub_gets_its_name_by_itself(
         asked = await until_asked(member, other)
         assert (asked["name"], asked["uda_fetched"], asked["needs_review"]) == (other["name"], False, True)
     assert sorted(service.asked) == [f"/api/v2/product/{EAN}", f"/api/v2/product/{OTHER}"]
-    # A scan shows the name that was found.
+    # A scan returns the name found.
     assert (
         made(await scanner.post("/scanner/scan", json={"upc": EAN, "scanner_id": "s1"}))["item"]["name"]
         == found["name"]
     )
 
 
-async def test_what_a_person_wrote_stays(member: AsyncClient, scanner: AsyncClient, service: Service) -> None:
+async def test_fields_written_by_a_person_stay(member: AsyncClient, scanner: AsyncClient, service: Service) -> None:
     let_go = asyncio.Event()
 
     async def slowly(writer: asyncio.StreamWriter) -> None:
@@ -122,7 +122,7 @@ async def test_what_a_person_wrote_stays(member: AsyncClient, scanner: AsyncClie
     assert [each["upc_data"] for each in answers] == [{"name": "Pen"}] * 2
 
 
-async def test_all_that_lack_it_are_looked_up_by_a_job(
+async def test_job_looks_up_all_items_without_data(
     app: Litestar, admin: AsyncClient, member: AsyncClient, service: Service
 ) -> None:
     service.knows(EAN, product_name="Pen")
@@ -139,7 +139,7 @@ async def test_all_that_lack_it_are_looked_up_by_a_job(
 
 
 async def drip(writer: asyncio.StreamWriter) -> None:
-    """A byte now and then, for longer than anyone waits."""
+    """Single bytes, slowly, for longer than the timeout."""
     writer.write(b"HTTP/1.1 200 OK\r\n\r\n{")
     for _ in range(100):
         writer.write(b" ")
@@ -166,18 +166,18 @@ BROKEN: dict[str, tuple[Answer, list[str]]] = {
     "500": (answer(b"{}", 500), ["status 500"]),
     "429": (answer(b"", 429, "Retry-After: 60"), ["status 429"]),
     "403": (answer(b"", 403), ["status 403"]),
-    "html": (answer(b"<html>"), ["no product"]),
-    "nothing": (answer(b""), ["no product"]),
-    "a list": (answer(b"[1]"), ["no product"]),
-    "a text": (answer(b'{"product": "x"}'), ["no product"]),
-    "latin": (answer(b'{"name": "\xff"}'), ["no product"]),
-    "half a character": (answer(b'{"name": "\\ud800"}'), ["no product"]),
-    "deep": (answer(b"[" * 10_000), ["no product"]),
-    "packed": (answer(b"x", 200, "Content-Encoding: gzip"), ["no product"]),
-    "elsewhere": (answer(b"", 302, "Location: http://example.org/"), ["redirects elsewhere"]),
-    "to a file": (answer(b"", 302, "Location: file:///etc/passwd"), ["redirects elsewhere"]),
+    "html": (answer(b"<html>"), ["not a product"]),
+    "nothing": (answer(b""), ["not a product"]),
+    "a list": (answer(b"[1]"), ["not a product"]),
+    "a text": (answer(b'{"product": "x"}'), ["not a product"]),
+    "latin": (answer(b'{"name": "\xff"}'), ["not a product"]),
+    "half a character": (answer(b'{"name": "\\ud800"}'), ["not a product"]),
+    "deep": (answer(b"[" * 10_000), ["not a product"]),
+    "packed": (answer(b"x", 200, "Content-Encoding: gzip"), ["not a product"]),
+    "elsewhere": (answer(b"", 302, "Location: http://example.org/"), ["redirects to another host"]),
+    "to a file": (answer(b"", 302, "Location: file:///etc/passwd"), ["redirects to another host"]),
     "nowhere": (answer(b"", 301, "Location: http://["), []),
-    "in a circle": (answer(b"", 307, f"Location: /api/v2/product/{EAN}"), ["again and again"]),
+    "in a circle": (answer(b"", 307, f"Location: /api/v2/product/{EAN}"), ["redirects too often"]),
 }
 
 
@@ -187,7 +187,7 @@ async def _raw(writer: asyncio.StreamWriter, text: bytes) -> None:
 
 @pytest.mark.one_database
 @pytest.mark.parametrize("kind", BROKEN)
-async def test_a_broken_service_is_told_and_changes_nothing(member: AsyncClient, service: Service, kind: str) -> None:
+async def test_broken_service_is_reported_and_changes_nothing(member: AsyncClient, service: Service, kind: str) -> None:
     service.answers[EAN], words = BROKEN[kind]
     item = await new_item(member, upc=EAN)
     began = time.monotonic()
@@ -200,7 +200,7 @@ async def test_a_broken_service_is_told_and_changes_nothing(member: AsyncClient,
 
 
 @pytest.mark.one_database
-async def test_a_service_may_have_moved_within_itself(member: AsyncClient, service: Service) -> None:
+async def test_redirect_within_the_host_is_followed(member: AsyncClient, service: Service) -> None:
     service.answers[EAN] = answer(b"", 301, "Location: /other/00")
     service.answers["00"] = answer(json.dumps({"product": {"product_name": "Pen", "code": "x" * 900}}).encode())
     item = await new_item(member, upc=EAN)
@@ -209,7 +209,7 @@ async def test_a_service_may_have_moved_within_itself(member: AsyncClient, servi
 
 
 @pytest.mark.one_database
-async def test_a_product_without_a_name_names_nothing(
+async def test_product_without_a_name_does_not_rename_a_stub(
     member: AsyncClient, scanner: AsyncClient, service: Service
 ) -> None:
     service.answers[EAN] = answer(b'{"status": 1, "product": {"product_name": "\\u0000 ", "brands": "Stabilo"}}')
@@ -220,7 +220,7 @@ async def test_a_product_without_a_name_names_nothing(
     assert made(await member.post(f"/items/{stub['id']}/refresh-upc"))["name"] == "x" * 200
 
 
-async def test_stubs_wait_while_the_service_is_away(
+async def test_stubs_are_retried_while_the_service_is_unavailable(
     app: Litestar,
     admin: AsyncClient,
     member: AsyncClient,
@@ -232,7 +232,7 @@ async def test_stubs_wait_while_the_service_is_away(
     service.answers[EAN] = answer(b"", 503)
     service.knows(OTHER, product_name="Bar")
     [stub, other] = await scanned(scanner, member, EAN, OTHER)
-    # One that it fails on is not in the way of the others.
+    # A failure on one stub does not block the others.
     assert (await until_asked(member, other))["name"] == "Bar"
     assert (await get(member, f"/items/{stub['id']}"))["uda_fetch_attempted"] is False
     service.knows(EAN, product_name="Pen")
@@ -255,7 +255,7 @@ async def test_scans_do_not_wait_for_the_service(
     service.answers[EAN] = at_last
     [stub] = await scanned(scanner, member, EAN)
     await until_asked_for(service, 1)
-    # It has not answered, and all of these are.
+    # The service has not answered, but all scans are answered.
     for count in range(2, 5):
         counted = made(await scanner.post("/scanner/scan", json={"upc": EAN, "scanner_id": "s1"}))
         assert (counted["item"]["name"], counted["item"]["total_quantity"]) == (stub["name"], count)

@@ -179,7 +179,7 @@ async def test_a_merge_itself_is_not_undone_event_by_event(member: AsyncClient, 
     await merge(member, source, target)
     taken, given, _ = (await get(member, f"/items/{target['id']}/events"))["events"]
     for event in (taken, given):
-        refused(await member.post(f"/events/{event['id']}/undo"), 422, "merged into", "undo the merge")
+        refused(await member.post(f"/events/{event['id']}/undo"), 422, "part of the merge of", "undo the merge")
     refused(await member.post(f"/events/batches/{given['batch_id']}/undo"), 422, "undo the merge")
     await undo(member, wrong)
     passed_on = (await get(member, f"/items/{target['id']}/events"))["events"][1]

@@ -1,4 +1,4 @@
-"""A number that was read is the number that was written, or it is refused."""
+"""A parsed number equals its literal, or it is rejected."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ LITERALS = st.decimals(allow_nan=False, allow_infinity=False).map(lambda number:
 
 
 @given(LITERALS)
-def test_what_is_read_is_exactly_what_was_written(literal: str) -> None:
+def test_parsed_number_equals_its_literal(literal: str) -> None:
     try:
         number = read_number(literal)
     except ValueError:
-        # No double prints like this one.
+        # No double prints like this literal.
         assert Decimal(repr(float(literal))) != Decimal(literal)
     else:
         assert Decimal(repr(number)) == Decimal(literal)
 
 
 @given(st.integers(-MAX_QUANTITY * 1000, MAX_QUANTITY * 1000))
-def test_every_thousandth_is_kept(milli: int) -> None:
+def test_every_thousandth_round_trips(milli: int) -> None:
     assert to_milli(read_number(f"{Decimal(milli) / 1000:f}")) == milli
     assert to_milli(from_milli(milli)) == milli
 
@@ -35,6 +35,6 @@ def test_every_thousandth_is_kept(milli: int) -> None:
 @pytest.mark.parametrize(
     "literal", ["1e-400", "1e400", "1.0000000000000001", "0." + "0" * 400 + "1", "1e99999999999999"]
 )
-def test_what_a_double_would_round_is_refused(literal: str) -> None:
+def test_number_that_a_double_would_round_is_rejected(literal: str) -> None:
     with pytest.raises(ValueError, match="three decimals"):
         read_number(literal)

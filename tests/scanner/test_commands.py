@@ -1,4 +1,4 @@
-"""Commands that are scanned like barcodes, and their QR codes."""
+"""Commands scanned like barcodes, and their QR codes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def command(command: str, /, **payload: Any) -> str:
     return json.dumps({"command": command, "payload": payload})
 
 
-async def test_a_command_sets_the_mode(scan: Scan, scanner: AsyncClient) -> None:
+async def test_command_sets_the_mode(scan: Scan, scanner: AsyncClient) -> None:
     for mode in ("remove", "MOVE", "lookup", "count", "add"):
         answer = await scan(command("set_mode", mode=mode))
         assert (answer["success"], answer["mode"], answer["event"], answer["item"]) == (True, mode.lower(), None, None)
@@ -26,7 +26,7 @@ async def test_a_command_sets_the_mode(scan: Scan, scanner: AsyncClient) -> None
     assert (await scan(command("SET_MODE", mode="remove")))["mode"] == "remove"
 
 
-async def test_a_command_sets_the_location_by_id_or_name(member: AsyncClient, scan: Scan) -> None:
+async def test_command_sets_the_location_by_id_or_name(member: AsyncClient, scan: Scan) -> None:
     shelf, cellar = await new_location(member), await new_location(member, "Cellar")
     by_id = await scan(command("set_location", location_id=shelf["id"]))
     assert by_id["scanner_state"]["location_id"] == shelf["id"]
@@ -38,7 +38,7 @@ async def test_a_command_sets_the_location_by_id_or_name(member: AsyncClient, sc
     assert (await scan(command("set_location", location_id=None)))["scanner_state"]["location_id"] is None
 
 
-async def test_a_command_associates_the_pages_of_a_user(member: AsyncClient, scan: Scan) -> None:
+async def test_command_associates_the_scanner_with_a_user(member: AsyncClient, scan: Scan) -> None:
     me = await get(member, "/auth/me")
     answer = await scan(command("associate_ui", user_id=me["id"]))
     assert answer["scanner_state"]["is_associated"] is True
@@ -47,12 +47,12 @@ async def test_a_command_associates_the_pages_of_a_user(member: AsyncClient, sca
     assert association["scanner_id"] == "s1"
 
 
-async def test_a_command_shows_a_view(scan: Scan, scanner: AsyncClient) -> None:
+async def test_command_shows_a_view(scan: Scan, scanner: AsyncClient) -> None:
     assert (await scan(command("show_view", view="low-stock")))["success"] is True
     assert (await get(scanner, "/scanner/status/s1"))["view"] == "low-stock"
 
 
-async def test_a_command_undoes_the_last_scans_one_by_one(member: AsyncClient, scan: Scan, set_state: Scan) -> None:
+async def test_command_undoes_the_last_scans_one_by_one(member: AsyncClient, scan: Scan, set_state: Scan) -> None:
     item, shelf = await new_item(member, upc=UPC), await new_location(member)
     await set_state("add", shelf)
     await scan(UPC, quantity=2)
@@ -68,9 +68,7 @@ async def test_a_command_undoes_the_last_scans_one_by_one(member: AsyncClient, s
     assert await total(member, item) == 1, "what another scanner did stays"
 
 
-async def test_an_undo_sent_again_undoes_once_also_when_nothing_is_left(
-    member: AsyncClient, scan: Scan, set_state: Scan
-) -> None:
+async def test_repeated_undo_command_undoes_once(member: AsyncClient, scan: Scan, set_state: Scan) -> None:
     item, shelf = await new_item(member, upc=UPC), await new_location(member)
     await set_state("add", shelf)
     await scan(UPC, quantity=2)
@@ -83,7 +81,7 @@ async def test_an_undo_sent_again_undoes_once_also_when_nothing_is_left(
     assert await total(member, item) == 0
 
 
-async def test_a_move_is_undone_as_a_whole(member: AsyncClient, scan: Scan, set_state: Scan) -> None:
+async def test_undo_command_covers_both_sides_of_a_move(member: AsyncClient, scan: Scan, set_state: Scan) -> None:
     item, here, there = await new_item(member, upc=UPC), await new_location(member), await new_location(member, "There")
     sku = await new_stock(member, item, there, 3)
     await set_state("move", here)
@@ -118,7 +116,7 @@ NO_COMMANDS = [
 ]
 
 
-async def test_a_command_that_makes_no_sense_changes_nothing(scanner: AsyncClient) -> None:
+async def test_invalid_command_changes_nothing(scanner: AsyncClient) -> None:
     for wrong in NO_COMMANDS:
         answer = await scanner.post("/scanner/scan", json={"upc": wrong, "scanner_id": "s1"})
         assert answer.status_code in (404, 422), (wrong, answer.text)
@@ -126,7 +124,7 @@ async def test_a_command_that_makes_no_sense_changes_nothing(scanner: AsyncClien
     assert await get(scanner, "/scanner/") == []
 
 
-async def test_a_command_is_printed_as_text_and_picture(scanner: AsyncClient, scan: Scan) -> None:
+async def test_command_is_printed_as_text_and_image(scanner: AsyncClient, scan: Scan) -> None:
     body = {"command": "set_mode", "payload": {"mode": "remove"}}
     printed = made(await scanner.post("/scanner/qr/command", json=body))
     assert json.loads(printed["data"]) == body

@@ -1,4 +1,4 @@
-"""GS1 codes at work: lots, weights and counts are booked as the label says them."""
+"""Scans of GS1 codes: the lot, weight and count of the label are booked."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def lots(answer: Json) -> dict[str | None, float]:
     return {sku["expiry_date"]: sku["quantity"] for sku in answer["skus"]}
 
 
-async def test_a_label_books_its_lot(member: AsyncClient, scan: Scan, set_state: Scan, config: Config) -> None:
+async def test_label_books_its_lot(member: AsyncClient, scan: Scan, set_state: Scan, config: Config) -> None:
     item, shelf = await new_item(member, upc=EAN), await new_location(member)
     await set_state("add", shelf)
     answer = await scan(f"]d201{GTIN}1730123110B42\x1d21777", event_id="e1")
@@ -45,9 +45,7 @@ async def test_a_label_books_its_lot(member: AsyncClient, scan: Scan, set_state:
     assert await find_faults(config) == []
 
 
-async def test_a_first_scan_of_a_label_makes_an_item_of_its_number(
-    member: AsyncClient, scan: Scan, set_state: Scan
-) -> None:
+async def test_first_scan_of_a_label_creates_an_item(member: AsyncClient, scan: Scan, set_state: Scan) -> None:
     await set_state("add", await new_location(member))
     stub = (await scan(f"]C101{GTIN}10X"))["item"]
     assert (stub["upc"], stub["name"], stub["needs_review"]) == (EAN, f"Unknown {EAN}", True)
@@ -69,13 +67,13 @@ async def test_a_first_scan_of_a_label_makes_an_item_of_its_number(
         ("lb", "(3202)000125", 1.25),
         ("oz", "(3571)000125", 12.5),
         ("kg", "(3202)000125", 0.567),
-        # By the piece it is one piece, however heavy; unless it says how many.
+        # Stock in pieces counts one piece, whatever its weight, or the label's count.
         ("piece", "(3103)001250", 1),
         ("piece", "(3103)001250(30)3", 3),
     ],
 )
 @pytest.mark.one_postgres
-async def test_a_weight_counts_in_the_unit_the_item_is_kept_in(
+async def test_weight_is_converted_into_the_unit_of_the_stock(
     member: AsyncClient, scan: Scan, set_state: Scan, unit: str, element: str, counted: float
 ) -> None:
     item, shelf = await new_item(member, upc=EAN), await new_location(member)
@@ -90,7 +88,7 @@ async def test_a_weight_counts_in_the_unit_the_item_is_kept_in(
     )
 
 
-async def test_what_is_weighed_first_is_kept_in_kilograms(member: AsyncClient, scan: Scan, set_state: Scan) -> None:
+async def test_first_weighed_stock_is_in_kilograms(member: AsyncClient, scan: Scan, set_state: Scan) -> None:
     shelf = await new_location(member)
     await set_state("add", shelf)
     first = await scan("]C1019400638133393431030012501530010010L7")
@@ -98,17 +96,17 @@ async def test_what_is_weighed_first_is_kept_in_kilograms(member: AsyncClient, s
     made(await member.patch(f"/items/{first['item']['id']}", json={"name": "Beef", "oversell_policy": "clamp"}))
     await set_state("remove", shelf)
     short = await scan("(01)94006381333934(3103)002000(15)300100")
-    assert short["message"] == "Beef: 1.25 taken, all there was, 0 in stock"
+    assert short["message"] == "Beef: 1.25 taken, all that was left, 0 in stock"
 
 
-async def test_a_pallet_counts_what_is_on_it(member: AsyncClient, scan: Scan, set_state: Scan) -> None:
+async def test_pallet_counts_its_contents(member: AsyncClient, scan: Scan, set_state: Scan) -> None:
     await new_item(member, barcodes=[{"barcode": EAN, "pack_quantity": 6}])
     await set_state("add", await new_location(member))
     assert (await scan(f"]C10010614141234567890802{GTIN}3724"))["event"]["delta"] == 144
     assert (await scan(f"]C102{GTIN}3724", quantity=2))["event"]["delta"] == 288
 
 
-async def test_what_a_label_says_is_nothing_or_too_much_books_nothing(
+async def test_label_with_a_quantity_of_zero_or_too_large_books_nothing(
     member: AsyncClient, scan: Scan, set_state: Scan, config: Config
 ) -> None:
     item, shelf = await new_item(member, upc=EAN), await new_location(member)
@@ -116,9 +114,9 @@ async def test_what_a_label_says_is_nothing_or_too_much_books_nothing(
     for mode in ("add", "remove", "count"):
         await set_state(mode, shelf)
         for element, words in (
-            ("(30)0", "nothing in it"),
-            ("(37)000", "nothing in it"),
-            ("(3103)000000", "weighs nothing"),
+            ("(30)0", "a count of 0"),
+            ("(37)000", "a count of 0"),
+            ("(3103)000000", "a weight of 0"),
             ("(3105)000004", "less than 0.001 kg"),
             ("(30)99999999", "larger than Stocky can count" if mode != "remove" else "Only 3"),
         ):
@@ -129,7 +127,7 @@ async def test_what_a_label_says_is_nothing_or_too_much_books_nothing(
     assert await find_faults(config) == []
 
 
-async def test_a_wrong_check_digit_is_told_and_nothing_is_made(
+async def test_wrong_check_digit_is_reported_and_creates_nothing(
     member: AsyncClient, scanner: AsyncClient, scan: Scan, set_state: Scan
 ) -> None:
     shelf = await new_location(member)
@@ -152,7 +150,7 @@ async def test_a_wrong_check_digit_is_told_and_nothing_is_made(
     assert [item["upc"] for item in await get(member, "/items/")] == [EAN]
 
 
-async def test_events_take_the_lot_of_the_code_unless_they_name_one(
+async def test_events_use_the_lot_of_the_code_by_default(
     member: AsyncClient, scanner: AsyncClient, config: Config
 ) -> None:
     shelf = await new_location(member)
@@ -170,9 +168,7 @@ async def test_events_take_the_lot_of_the_code_unless_they_name_one(
     assert await find_faults(config) == []
 
 
-async def test_a_text_that_was_entered_as_a_barcode_is_found_as_it_is(
-    member: AsyncClient, scan: Scan, set_state: Scan
-) -> None:
+async def test_text_entered_as_a_barcode_is_found_exactly(member: AsyncClient, scan: Scan, set_state: Scan) -> None:
     item = await new_item(member, barcodes=[{"barcode": f"]C101{GTIN}10X"}])
     await set_state("add", await new_location(member))
     assert (await scan(f"]C101{GTIN}10X"))["item"]["id"] == item["id"]
@@ -180,11 +176,11 @@ async def test_a_text_that_was_entered_as_a_barcode_is_found_as_it_is(
 
 
 @pytest.mark.parametrize("blank", ["%20", "%09", "%C2%A0", "%1D"])
-async def test_nothing_stands_for_nothing(blank: str, scanner: AsyncClient) -> None:
-    refused(await scanner.post(f"/scanner/lookup/{blank}"), 422, "nothing in the barcode")
+async def test_blank_barcode_is_rejected(blank: str, scanner: AsyncClient) -> None:
+    refused(await scanner.post(f"/scanner/lookup/{blank}"), 422, "barcode is blank")
 
 
-async def test_what_is_too_long_for_a_barcode_is_refused(scanner: AsyncClient, member: AsyncClient) -> None:
+async def test_too_long_barcode_is_rejected(scanner: AsyncClient, member: AsyncClient) -> None:
     for text, status in (("x" * 129, 422), ("]C1" + "x" * 998, 422)):
         refused(await scanner.post("/scanner/scan", json={"upc": text}), status)
         refused(await scanner.post(f"/scanner/lookup/{text}"), status)

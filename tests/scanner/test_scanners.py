@@ -1,4 +1,4 @@
-"""Scanners as things to look after: their state, their users, their signs of life."""
+"""Managing scanners: their state, their users, and when they were last seen."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.scanner.conftest import Scan
 STATE = {"scanner_id", "is_associated", "associated_user", "last_seen", "mode", "location_id"}
 
 
-async def test_a_scanner_never_heard_of_adds_nowhere(scanner: AsyncClient) -> None:
+async def test_unknown_scanner_has_mode_add_and_no_location(scanner: AsyncClient) -> None:
     status = await get(scanner, "/scanner/status/new%20one")
     assert set(status) >= STATE
     assert status["scanner_id"] == "new one"
@@ -19,7 +19,7 @@ async def test_a_scanner_never_heard_of_adds_nowhere(scanner: AsyncClient) -> No
     assert await get(scanner, "/scanner/") == []
 
 
-async def test_a_state_is_set_and_reset(member: AsyncClient, scanner: AsyncClient) -> None:
+async def test_state_is_set_and_reset(member: AsyncClient, scanner: AsyncClient) -> None:
     shelf = await new_location(member)
     both = made(await scanner.put("/scanner/s1/state", json={"mode": "Count", "location_id": shelf["id"]}))
     assert (both["mode"], both["location_id"], both["location_name"]) == ("count", shelf["id"], "Shelf")
@@ -35,7 +35,7 @@ async def test_a_state_is_set_and_reset(member: AsyncClient, scanner: AsyncClien
     assert (await get(scanner, "/scanner/status/s1"))["mode"] == "add"
 
 
-async def test_a_location_that_goes_away_is_no_scanners_any_more(member: AsyncClient, scanner: AsyncClient) -> None:
+async def test_inactive_location_is_cleared_from_scanners(member: AsyncClient, scanner: AsyncClient) -> None:
     shelf = await new_location(member)
     made(await scanner.put("/scanner/s1/state", json={"location_id": shelf["id"]}))
     await member.delete(f"/locations/{shelf['id']}")
@@ -43,7 +43,7 @@ async def test_a_location_that_goes_away_is_no_scanners_any_more(member: AsyncCl
     refused(await scanner.put("/scanner/s2/state", json={"location_id": shelf["id"]}), 404)
 
 
-async def test_a_scanner_is_associated_with_the_pages_of_a_user(member: AsyncClient) -> None:
+async def test_scanner_is_associated_with_a_user(member: AsyncClient) -> None:
     me = await get(member, "/auth/me")
     state = made(await member.post("/scanner/associate", json={"scanner_id": "s1", "user_id": me["id"]}))
     assert (state["is_associated"], state["associated_user"]) == (True, "member")
@@ -56,7 +56,7 @@ async def test_a_scanner_is_associated_with_the_pages_of_a_user(member: AsyncCli
     refused(await member.post("/scanner/associate", json={"scanner_id": "s1", "user_id": 999}), 404, "999")
 
 
-async def test_signs_of_life_are_kept(member: AsyncClient, scanner: AsyncClient, scan: Scan) -> None:
+async def test_last_seen_is_stored(member: AsyncClient, scanner: AsyncClient, scan: Scan) -> None:
     alive = made(await scanner.post("/scanner/activity", json={"scanner_id": "s1"}))
     assert alive["last_seen"].endswith("Z")
     assert (await get(scanner, "/scanner/status"))["scanner_id"] == "s1"

@@ -1,4 +1,4 @@
-"""`POST /scanner/scan`: what a barcode does in each state of its scanner."""
+"""`POST /scanner/scan`: the effect of a barcode in each state of its scanner."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ANSWER = {
 }  # fmt: skip
 
 
-async def test_a_scan_in_mode_add_counts_one_more(member: AsyncClient, scan: Scan, set_state: Scan) -> None:
+async def test_scan_in_mode_add_adds_one(member: AsyncClient, scan: Scan, set_state: Scan) -> None:
     item, shelf = await new_item(member, upc=UPC), await new_location(member)
     await set_state("add", shelf)
     answer = await scan(UPC, event_id="e1", scanned_at="2026-01-31T12:00:00Z")
@@ -37,7 +37,7 @@ async def test_a_scan_in_mode_add_counts_one_more(member: AsyncClient, scan: Sca
     assert (await get(member, f"/skus/{sku['id']}"))["quantity"] == 3.5
 
 
-async def test_a_scan_without_a_location_books_nothing_and_asks_for_one(
+async def test_scan_without_a_location_books_nothing_and_suggests_one(
     member: AsyncClient, scan: Scan, set_state: Scan
 ) -> None:
     item, shelf = await new_item(member, upc=UPC), await new_location(member)
@@ -51,7 +51,7 @@ async def test_a_scan_without_a_location_books_nothing_and_asks_for_one(
     assert await total(member, item) == 4
 
 
-async def test_a_scan_in_mode_remove_takes_one_away(member: AsyncClient, scan: Scan, set_state: Scan) -> None:
+async def test_scan_in_mode_remove_removes_one(member: AsyncClient, scan: Scan, set_state: Scan) -> None:
     item, shelf = await new_item(member, upc=UPC), await new_location(member)
     await new_stock(member, item, shelf, 2, expiry_date="2030-01-02")
     await new_stock(member, item, shelf, 2, expiry_date="2030-01-01")
@@ -65,7 +65,7 @@ async def test_a_scan_in_mode_remove_takes_one_away(member: AsyncClient, scan: S
     assert await total(member, item) == 1
 
 
-async def test_too_little_stock_is_refused_clamped_or_allowed(member: AsyncClient, scan: Scan, set_state: Scan) -> None:
+async def test_shortage_is_rejected_clamped_or_allowed(member: AsyncClient, scan: Scan, set_state: Scan) -> None:
     shelf = await new_location(member)
     await set_state("remove", shelf)
     items = {}
@@ -77,7 +77,7 @@ async def test_too_little_stock_is_refused_clamped_or_allowed(member: AsyncClien
     assert answers["reject"]["event"] is None
     assert "2" in answers["reject"]["message"]
     assert answers["clamp"]["event"]["delta"] == -2
-    assert "all there was" in answers["clamp"]["message"]
+    assert "all that was left" in answers["clamp"]["message"]
     assert answers["allow"]["event"]["delta"] == -5
     assert [answers[policy]["item"]["total_quantity"] for policy in items] == [2, 0, -3]
     assert [await total(member, item) for item in items.values()] == [2, 0, -3]
@@ -87,7 +87,7 @@ async def test_too_little_stock_is_refused_clamped_or_allowed(member: AsyncClien
     assert (alert["alert_type"], alert["item_id"]) == ("negative_stock", items["allow"]["id"])
 
 
-async def test_a_pack_counts_its_pieces(member: AsyncClient, scan: Scan, set_state: Scan) -> None:
+async def test_pack_counts_its_pieces(member: AsyncClient, scan: Scan, set_state: Scan) -> None:
     item = await new_item(member, upc=UPC, barcodes=[{"barcode": "six", "pack_quantity": 6}])
     shelf = await new_location(member)
     await set_state("add", shelf)
@@ -102,7 +102,7 @@ async def test_a_pack_counts_its_pieces(member: AsyncClient, scan: Scan, set_sta
     assert await total(member, item) == 6
 
 
-async def test_an_unknown_barcode_is_counted_on_a_stub(member: AsyncClient, scan: Scan, set_state: Scan) -> None:
+async def test_unknown_barcode_is_booked_on_a_stub(member: AsyncClient, scan: Scan, set_state: Scan) -> None:
     shelf = await new_location(member)
     await set_state("add", shelf)
     answer = await scan("unheard of", event_id="u1")
@@ -122,7 +122,9 @@ async def test_an_unknown_barcode_is_counted_on_a_stub(member: AsyncClient, scan
     assert (await scan("unheard of"))["success"] is False
 
 
-async def test_unknown_barcodes_scanned_at_once_make_one_stub(member: AsyncClient, scan: Scan, set_state: Scan) -> None:
+async def test_concurrent_scans_of_an_unknown_barcode_create_one_stub(
+    member: AsyncClient, scan: Scan, set_state: Scan
+) -> None:
     await set_state("add", await new_location(member))
     answers = await asyncio.gather(*(scan("new thing") for _ in range(8)))
     assert len({answer["item"]["id"] for answer in answers}) == 1
@@ -130,7 +132,7 @@ async def test_unknown_barcodes_scanned_at_once_make_one_stub(member: AsyncClien
     assert len(await get(member, "/items/")) == 1
 
 
-async def test_an_unknown_barcode_without_a_location_is_not_lost(
+async def test_unknown_barcode_without_a_location_creates_a_stub(
     member: AsyncClient, scan: Scan, set_state: Scan
 ) -> None:
     await set_state("add")
@@ -140,7 +142,7 @@ async def test_an_unknown_barcode_without_a_location_is_not_lost(
     assert len(await get(member, "/items/")) == 1
 
 
-async def test_looking_up_books_and_makes_nothing(
+async def test_lookup_books_and_creates_nothing(
     member: AsyncClient, scanner: AsyncClient, scan: Scan, set_state: Scan
 ) -> None:
     item, shelf = await new_item(member, upc=UPC), await new_location(member)
@@ -157,7 +159,7 @@ async def test_looking_up_books_and_makes_nothing(
     assert await total(member, item) == 2
 
 
-async def test_a_count_says_what_is_there(member: AsyncClient, scan: Scan, set_state: Scan) -> None:
+async def test_count_sets_the_quantity(member: AsyncClient, scan: Scan, set_state: Scan) -> None:
     item, shelf = await new_item(member, upc=UPC), await new_location(member)
     await new_stock(member, item, shelf, 7)
     await set_state("count", shelf)
@@ -179,7 +181,7 @@ async def test_a_count_says_what_is_there(member: AsyncClient, scan: Scan, set_s
     assert await total(member, item) == 2
 
 
-async def test_a_scan_in_mode_move_brings_things_here(member: AsyncClient, scan: Scan, set_state: Scan) -> None:
+async def test_scan_in_mode_move_moves_stock_to_the_scanner(member: AsyncClient, scan: Scan, set_state: Scan) -> None:
     item = await new_item(member, upc=UPC)
     here, there, attic = [await new_location(member, name) for name in ("Here", "There", "Attic")]
     await new_stock(member, item, there, 3, expiry_date="2030-01-01")
@@ -207,7 +209,7 @@ async def test_a_scan_in_mode_move_brings_things_here(member: AsyncClient, scan:
     assert await total(member, item) == 4
 
 
-async def test_a_hint_names_the_location_of_one_scan(member: AsyncClient, scan: Scan, set_state: Scan) -> None:
+async def test_hint_sets_the_location_of_one_scan(member: AsyncClient, scan: Scan, set_state: Scan) -> None:
     item, shelf, cellar = (
         await new_item(member, upc=UPC),
         await new_location(member),
@@ -224,7 +226,7 @@ async def test_a_hint_names_the_location_of_one_scan(member: AsyncClient, scan: 
     assert await total(member, item) == 5
 
 
-async def test_a_hint_that_names_no_location_is_told(member: AsyncClient, scan: Scan, set_state: Scan) -> None:
+async def test_unknown_hint_is_reported(member: AsyncClient, scan: Scan, set_state: Scan) -> None:
     item, shelf = await new_item(member, upc=UPC), await new_location(member)
     gone = await new_location(member, "Gone")
     assert (await member.delete(f"/locations/{gone['id']}")).status_code == 204
@@ -232,10 +234,10 @@ async def test_a_hint_that_names_no_location_is_told(member: AsyncClient, scan: 
     for hint in ("Nowhere", 999, "Gone", gone["id"]):
         answer = await scan(UPC, location_hint=hint, event_id=f"hint {hint}")
         assert (answer["success"], answer["event"]["location_id"]) == (True, shelf["id"]), "a hint is no order"
-        assert answer["message"].endswith(f"There is no location {hint!r}; the scanner's was taken, Shelf"), answer
+        assert answer["message"].endswith(f"There is no location {hint!r}; used the scanner's, Shelf"), answer
         assert [action["action"] for action in answer["suggested_actions"]] == ["set_location"]
     again = await scan(UPC, location_hint="Nowhere", event_id="hint Nowhere")
-    assert again["message"].endswith("this scan was counted already")
+    assert again["message"].endswith("this scan was already counted")
     await set_state("remove", shelf)
     short = await scan(UPC, location_hint="Nowhere", quantity=9)
     assert short["success"] is False
@@ -255,7 +257,7 @@ async def test_a_hint_that_names_no_location_is_told(member: AsyncClient, scan: 
     assert await total(member, item) == 6
 
 
-async def test_a_scan_sent_again_is_answered_again_and_counts_once(
+async def test_repeated_scan_is_answered_and_counts_once(
     member: AsyncClient, scanner: AsyncClient, scan: Scan, set_state: Scan
 ) -> None:
     item, shelf = await new_item(member, upc=UPC), await new_location(member)
@@ -276,9 +278,7 @@ async def test_a_scan_sent_again_is_answered_again_and_counts_once(
     assert len((await get(member, "/events"))["events"]) == 2
 
 
-async def test_a_refused_scan_stays_refused_when_it_is_sent_again(
-    member: AsyncClient, scan: Scan, set_state: Scan
-) -> None:
+async def test_repeated_rejected_scan_stays_rejected(member: AsyncClient, scan: Scan, set_state: Scan) -> None:
     item, shelf = await new_item(member, upc=UPC), await new_location(member)
     await set_state("remove", shelf)
     assert (await scan(UPC, event_id="e1"))["success"] is False
@@ -289,7 +289,9 @@ async def test_a_refused_scan_stays_refused_when_it_is_sent_again(
     assert await total(member, item) == 4
 
 
-async def test_who_names_no_scanner_has_one_of_their_own(member: AsyncClient, scan: Scan, scanner: AsyncClient) -> None:
+async def test_scan_without_a_scanner_id_uses_the_users_scanner(
+    member: AsyncClient, scan: Scan, scanner: AsyncClient
+) -> None:
     shelf = await new_location(member)
     me = (await get(scanner, "/auth/me"))["id"]
     made(await scanner.put(f"/scanner/user-{me}/state", json={"location_id": shelf["id"]}))
@@ -298,7 +300,7 @@ async def test_who_names_no_scanner_has_one_of_their_own(member: AsyncClient, sc
     assert answer["event"]["user_id"] == me
 
 
-async def test_what_a_scan_may_not_be(member: AsyncClient, scanner: AsyncClient, set_state: Scan) -> None:
+async def test_invalid_scan_is_rejected(member: AsyncClient, scanner: AsyncClient, set_state: Scan) -> None:
     await set_state("add", await new_location(member))
     for wrong in (
         {"upc": ""},

@@ -73,7 +73,7 @@ async def test_a_purchase_sent_twice_counts_once(member: AsyncClient, config: Co
         assert again["event"] == first["event"]
         assert again["entry"] == first["entry"]
         assert await on(member, a_list) == left
-        refused(await member.post(at, json={**body, "quantity": 1}), 409, "used before for something else")
+        refused(await member.post(at, json={**body, "quantity": 1}), 409, "already used with other content")
     assert await total(member, item) == 6
     # An event_id that a scanner used is also rejected.
     await put_on(member, a_list, item, 5)
@@ -161,7 +161,7 @@ async def test_rejected_purchase_changes_nothing(member: AsyncClient) -> None:
     a_list, item = await new_list(member), await new_item(member)
     await put_on(member, a_list, item, 2)
     at = f"/shopping-lists/{a_list['id']}/items/{item['id']}/bought"
-    refused(await member.post(at, json={"event_id": "e1"}), 422, "Name the location", "nowhere yet")
+    refused(await member.post(at, json={"event_id": "e1"}), 422, "Name the location", "no location yet")
     for body, status, words in (
         ({"location": {"id": 999}}, 404, "999"),
         ({"location": {"name": "Moon"}}, 404, "Moon"),
@@ -175,7 +175,7 @@ async def test_rejected_purchase_changes_nothing(member: AsyncClient) -> None:
     shelf, cellar = await new_location(member), await new_location(member, "Cellar")
     # A rejected event_id stays rejected; a purchase with a location has other content.
     corrected = {"quantity": 1, "location": {"id": shelf["id"]}}
-    refused(await member.post(at, json={**corrected, "event_id": "e1"}), 409, "used before for something else")
+    refused(await member.post(at, json={**corrected, "event_id": "e1"}), 409, "already used with other content")
     made(await member.post(at, json={**corrected, "event_id": "e2"}))
     await new_stock(member, item, cellar, 1)
     refused(await member.post(at), 422, "Name the location", "2 locations")
@@ -188,7 +188,7 @@ async def test_repeated_rejected_purchase_is_rejected_again(member: AsyncClient,
     a_list, item = await new_list(member), await new_item(member)
     await put_on(member, a_list, item, 2)
     at = f"/shopping-lists/{a_list['id']}/items/{item['id']}/bought"
-    first = refused(await member.post(at, json={"event_id": "e1"}), 422, "nowhere yet")
+    first = refused(await member.post(at, json={"event_id": "e1"}), 422, "no location yet")
     await new_stock(member, item, await new_location(member), 1)
     # Now it could be booked, but the client may have bought it with another event_id since.
     again = refused(await member.post(at, json={"event_id": "e1"}), 422, "nowhere yet")

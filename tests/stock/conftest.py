@@ -13,7 +13,7 @@ from tests.stock.stockroom import Stockroom
 
 @pytest.fixture
 async def stockroom(config: Config, database: Database) -> AsyncIterator[Stockroom]:
-    """Its recorder is running."""
+    """A stockroom with a running recorder."""
     stockroom = Stockroom(config, database)
     stockroom.recorder.start()
     yield stockroom

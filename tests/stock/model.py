@@ -1,6 +1,6 @@
-"""The ledger as one would do it by hand, one event after the other: what the real one is compared with.
+"""A plain model of the ledger, one event after the other, to compare the real one with.
 
-Each SKU has a unit of its own, and what passes between units is calculated with fractions.
+Each SKU has its own unit; conversion between units uses fractions.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from datetime import date
 from fractions import Fraction
 from typing import NamedTuple
 
-# How many grams, or pieces, one of each is.
+# The grams, or pieces, in one of each unit.
 SIZES = {"kg": ("mass", 1000), "g": ("mass", 1), "mg": ("mass", Fraction(1, 1000)), "piece": ("count", 1)}
 
 
 class Key(NamedTuple):
-    """A SKU: an item at a place, of one lot or of none."""
+    """A SKU: an item at a location, of one lot or of none."""
 
     item: int
     place: int
@@ -25,7 +25,7 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True)
 class Sent:
-    """One event as a client sends it. A `lot` or a `unit` of None names none."""
+    """One event as a client sends it; `lot` and `unit` are optional."""
 
     type: str
     item: int
@@ -55,14 +55,14 @@ class Answer(NamedTuple):
     after: int | None = None
 
 
-class RefusedError(Exception):
-    """The rules say no."""
+class RejectedError(Exception):
+    """The rules reject the event."""
 
 
 @dataclass
 class Model:
     policies: dict[int, str]
-    # In the order in which they were made.
+    # In the order of creation.
     levels: dict[Key, int] = field(default_factory=dict)
     units: dict[Key, str] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
@@ -70,7 +70,7 @@ class Model:
     changes: int = 0
 
     def post(self, events: list[Sent], batch: int, *, atomic: bool) -> list[Answer] | None:
-        """The answers, or None for an atomic request that is refused."""
+        """The answers, or None for a rejected atomic request."""
         before = copy.deepcopy(self.__dict__)
         answers = [self._answer(event, batch) for event in events]
         if atomic and any(answer.status == "rejected" for answer in answers):
@@ -79,14 +79,14 @@ class Model:
         return answers
 
     def undo(self, rows: list[Row]) -> list[Row] | None:
-        """The compensating rows, or None when it is refused."""
+        """The compensating rows, or None if the undo is rejected."""
         before = copy.deepcopy(self.__dict__)
         numbers = [number for number, row in enumerate(self.rows) if row in rows]
         try:
             if not numbers:
-                raise RefusedError
+                raise RejectedError
             return self._undo(numbers)
-        except RefusedError:
+        except RejectedError:
             self.__dict__.update(before)
             return None
 
@@ -94,11 +94,11 @@ class Model:
         return [row for row in self.rows if row.change == change]
 
     def of_batch(self, batch: int) -> list[Row]:
-        """What is left of it to undo."""
+        """The rows of a batch that are not undone."""
         return [row for row in self.rows if row.batch == batch and not row.is_undone]
 
     def total(self, item: int) -> int:
-        """The thousandths of the main unit that there are of an item, of what can be converted into it."""
+        """The thousandths of an item's main unit, of the stock that can be converted into it."""
         main, total = self._unit(item), Fraction(0)
         for key, milli in self.levels.items():
             if key.item == item and (worth := _worth(self.units[key], main)):
@@ -118,7 +118,7 @@ class Model:
             for row in self.rows[rows:]:
                 row.batch = batch
             answer = Answer("applied", self.rows[rows].after)
-        except RefusedError:
+        except RejectedError:
             self.levels, self.units = levels, units
             del self.rows[rows:]
             answer = Answer("rejected")
@@ -134,7 +134,7 @@ class Model:
         taken, missing, unit = self._available(event)
         policy = self.policies[event.item]
         if missing and (policy == "reject" or (policy == "clamp" and not taken)):
-            raise RefusedError
+            raise RejectedError
         if missing and policy == "allow":
             last = Key(event.item, event.place, event.lot)
             self._open(event, last)
@@ -145,10 +145,10 @@ class Model:
     def _move(self, event: Sent) -> None:
         assert event.to is not None
         if event.to == event.place:
-            raise RefusedError
+            raise RejectedError
         taken, missing, _ = self._available(event)
         if missing:
-            raise RefusedError
+            raise RejectedError
         for key, milli in taken.items():
             there = key._replace(place=event.to)
             self.units.setdefault(there, self.units[key])
@@ -161,19 +161,19 @@ class Model:
             here = [each for each in self.levels if each[:2] == key[:2]]
             with_stock = [each for each in here if self.levels[each]]
             if len(with_stock) > 1:
-                raise RefusedError
+                raise RejectedError
             if len(with_stock or here) == 1:
                 key = (with_stock or here)[0]
         self._book("set", key, self._in_its_unit(event, key) - self.levels.get(key, 0))
 
     def _unit(self, item: int, place: int | None = None) -> str:
-        """That of the oldest SKU there, or else of the oldest one anywhere."""
+        """The unit of the oldest SKU there, or else of the oldest one anywhere."""
         of_item = [key for key in self.levels if key.item == item]
         there = [key for key in of_item if place in (None, key.place)]
         return self.units[(there or of_item)[0]] if of_item else "piece"
 
     def _open(self, event: Sent, key: Key) -> None:
-        """There is such a SKU, in the unit of the event or of what lies there."""
+        """Creates the SKU if it is missing, in the unit of the event or of the stock there."""
         if key not in self.levels:
             self.units[key] = event.unit or self._unit(event.item, event.place)
 
@@ -187,18 +187,18 @@ class Model:
         for number in reversed(numbers):
             row = self.rows[number]
             if row.kind == "undo" or row.is_undone:
-                raise RefusedError
+                raise RejectedError
             self.rows[number] = replace(row, is_undone=True)
             self._book("undo", row.key, -row.delta)
         undone = self.rows[first:]
         for key in {row.key for row in undone}:
             before = next(row.after - row.delta for row in undone if row.key == key)
             if self.levels[key] < min(0, before) and self.policies[key.item] != "allow":
-                raise RefusedError
+                raise RejectedError
         return undone
 
     def _available(self, event: Sent) -> tuple[dict[Key, int], Fraction, str]:
-        """What can be taken for it, lot by lot, earliest expiry first; what is missing, and in which unit."""
+        """The stock to take lot by lot, earliest expiry first; the missing quantity, and its unit."""
         keys = [
             key
             for key in self.levels
@@ -207,9 +207,9 @@ class Model:
         unit = event.unit or (self.units[keys[0]] if keys else self._unit(event.item, event.place))
         others = [key for key in keys if not _worth(self.units[key], unit)]
         if event.unit is None and any(self.levels[key] for key in others):
-            raise RefusedError
+            raise RejectedError
         if keys and len(others) == len(keys):
-            raise RefusedError
+            raise RejectedError
         taken: dict[Key, int] = {}
         missing = Fraction(event.milli)
         for key in sorted(keys, key=lambda key: key.lot or date.max):
@@ -226,7 +226,7 @@ class Model:
 
 
 def _worth(unit: str, into: str) -> Fraction | None:
-    """How many of the one unit are one of the other; None when they are of two kinds."""
+    """How many of `into` are in one `unit`; None if they are of two kinds."""
     (kind, size), (into_kind, into_size) = SIZES[unit], SIZES[into]
     return Fraction(size) / into_size if kind == into_kind else None
 
@@ -234,5 +234,5 @@ def _worth(unit: str, into: str) -> Fraction | None:
 def _converted(milli: int | Fraction, unit: str, into: str) -> int:
     worth = _worth(unit, into)
     if worth is None or (milli * worth).denominator != 1:
-        raise RefusedError
+        raise RejectedError
     return int(milli * worth)

@@ -1,4 +1,4 @@
-"""A stockroom for tests: items and places, events in short words, and the proof that every sum is right."""
+"""A stockroom for tests: items and locations, short ways to post events, and a check of every sum."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from stocky.stock.schemas import (
     StockEvent,
 )
 
-# The first of the people every test database has.
+# The first user of every test database.
 SOMEONE = Principal(
     User(
         id=1,
@@ -71,28 +71,28 @@ class Stockroom:
             return (await add_location(tx, new, SOMEONE)).id
 
     async def post(self, *events: NewEvent, atomic: bool = False) -> EventResults:
-        """What `POST /events` does. Raises Conflict when an atomic request is refused."""
+        """Posts events as `POST /events` does. Raises Conflict if an atomic request is rejected."""
         return await service.record_events(self.recorder, NewEvents(events=list(events), atomic=atomic), SOMEONE)
 
     async def one(self, event: NewEvent) -> EventResult:
-        """The result of one event."""
+        """Posts one event and returns its result."""
         return (await self.post(event)).results[0]
 
     async def undo(self, *, event: int | None = None, batch: str | None = None, **more: Any) -> list[StockEvent]:
-        """What the undo endpoints do."""
+        """Undoes as the undo endpoints do."""
         return await service.undo(self.recorder, NewUndo(**more), SOMEONE, event=event, batch=batch)
 
     async def skus(self, item_id: int) -> list[Sku]:
-        """The SKUs of an item that are not hidden."""
+        """The active SKUs of an item."""
         async with self.database.read() as read:
             return await repository.list_skus(read, skip=0, limit=1000, item_id=item_id)
 
     async def total(self, item_id: int) -> float:
-        """How much of an item there is."""
+        """The total quantity of an item."""
         return sum(sku.quantity for sku in await self.skus(item_id))
 
     async def lots(self, item_id: int) -> dict[tuple[int, date | None], float]:
-        """Quantities by place and expiry date."""
+        """Quantities by location and expiry date."""
         return {(sku.location_id, sku.expiry_date): sku.quantity for sku in await self.skus(item_id)}
 
     async def history(self, item_id: int | None = None, **filters: Any) -> list[StockEvent]:
@@ -101,8 +101,8 @@ class Stockroom:
             page: EventPage = await repository.list_events(read, limit=100_000, item_id=item_id, **filters)
         return page.events[::-1]
 
-    async def prove(self) -> None:
-        """Fails unless all that `stocky check` looks at is right."""
+    async def check(self) -> None:
+        """Fails if `stocky check` would find a fault."""
         assert await find_faults(self.config) == []
 
     def _name(self, what: str) -> str:
@@ -121,7 +121,7 @@ def event(
     to: int | None = None,
     **more: Any,
 ) -> NewEvent:
-    """One event as it is decoded from a request; an item by its id, or by its barcode as text."""
+    """One event as decoded from a request; an item by its id, or by its barcode as text."""
     return NewEvent(
         type=EventType(type),
         item=ItemReference(id=item) if isinstance(item, int) else ItemReference(upc=item),
@@ -135,7 +135,7 @@ def event(
 
 
 async def second_stockroom(config: Config) -> Stockroom:
-    """Another process's view of the same database: connections and a recorder of its own. Close it with `leave`."""
+    """A second process's view of the same database, with its own connections and recorder. Close it with `leave`."""
     database = make_database(config)
     await database.open()
     other = Stockroom(config, database)
@@ -150,5 +150,5 @@ async def leave(stockroom: Stockroom) -> None:
 
 
 async def at_once(works: list[Callable[[], Coroutine[Any, Any, Any]]]) -> list[Any]:
-    """The results of works begun in this order at the same moment, so that a recorder puts them in one batch."""
+    """The results of works started together in this order, so that a recorder puts them in one batch."""
     return await asyncio.gather(*(work() for work in works))

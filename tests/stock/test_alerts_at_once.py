@@ -1,4 +1,4 @@
-"""Alerts under many writers, in several processes: each cause has one, and a scan that makes none costs nothing."""
+"""Alerts with many writers in several processes: one per cause, and no query for a scan that cannot raise one."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from tests.stock.stockroom import SOMEONE, Stockroom, event, leave, second_stock
 
 @pytest.fixture
 async def others(stockroom: Stockroom) -> AsyncIterator[list[Stockroom]]:
-    """Two more processes, as far as the database can tell."""
+    """Two more processes from the database's point of view."""
     others = [await second_stockroom(stockroom.config) for _ in range(2)]
     yield others
     for each in others:
         await leave(each)
 
 
-async def test_one_cause_has_one_alert_however_many_write(stockroom: Stockroom, others: list[Stockroom]) -> None:
+async def test_concurrent_writers_raise_one_alert_per_cause(stockroom: Stockroom, others: list[Stockroom]) -> None:
     items, shelf = [await stockroom.item("allow") for _ in range(3)], await stockroom.place()
     lot = clock.today() + timedelta(days=3)
     for item in items:
@@ -59,7 +59,7 @@ async def test_one_cause_has_one_alert_however_many_write(stockroom: Stockroom, 
         }
         told = [alert.alert_type for alert in alerts if alert.item_id == item]
         assert sorted(told) == sorted(type for type, is_so in expected.items() if is_so)
-    await stockroom.prove()
+    await stockroom.check()
 
 
 async def _alerts(stockroom: Stockroom) -> list[Alert]:
@@ -67,7 +67,7 @@ async def _alerts(stockroom: Stockroom) -> list[Alert]:
         return await list_alerts(read, skip=0, limit=1000, active_only=True)
 
 
-async def test_a_scan_that_crosses_no_line_asks_the_database_nothing_more(
+async def test_scan_that_crosses_no_threshold_runs_no_alert_query(
     stockroom: Stockroom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     item, shelf = await stockroom.item(), await stockroom.place()

@@ -1,4 +1,4 @@
-"""An answer comes after the disk has it: SQLite is told to sync each commit, and is seen doing so."""
+"""An answer is sent after the sync to disk: SQLite is set to sync each commit, and its system calls show it."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ async def test_readers_neither_write_nor_checkpoint(database: Database) -> None:
             assert read.dialect == "postgres"
 
 
-async def test_what_was_answered_is_in_the_file_at_once(stockroom: Stockroom, config: Config) -> None:
+async def test_answered_event_is_in_the_file(stockroom: Stockroom, config: Config) -> None:
     rice, shelf = await stockroom.item(), await stockroom.place()
     await stockroom.one(event("add", rice, shelf, 1))
     if config.dialect == "sqlite":
-        # The log of writes, as another program would find it after a power cut.
+        # The write-ahead log, as another program would find it after a power cut.
         copied = config.data_dir / "copy.db"
         shutil.copy(config.sqlite_path, copied)
         shutil.copy(f"{config.sqlite_path}-wal", f"{copied}-wal")
@@ -64,7 +64,7 @@ async def test_what_was_answered_is_in_the_file_at_once(stockroom: Stockroom, co
         assert len(await stockroom.history(rice)) == 1
 
 
-def test_the_sync_comes_before_the_answer(databases: TestDatabases, tmp_path: Path) -> None:
+def test_sync_happens_before_the_answer(databases: TestDatabases, tmp_path: Path) -> None:
     if (strace := shutil.which("strace")) is None:
         pytest.skip("strace is not installed, so system calls cannot be seen here")
     probe = subprocess.run([strace, "-f", "-o", os.devnull, "true"], capture_output=True, text=True, check=False)
@@ -78,7 +78,7 @@ def test_the_sync_comes_before_the_answer(databases: TestDatabases, tmp_path: Pa
         key = databases.keys["sqlite"]["scanner"]
         answer = httpx.post(f"{server.api}/scanner/scan", json=scan, headers={"X-API-Key": key})
         assert answer.status_code == 200
-        # strace passes no signal on, so the one it runs is told itself.
+        # strace forwards no signal, so the signal goes to its child.
         os.kill(_child_of(server.process.pid), signal.SIGTERM)
         server.process.wait(15)
     done = _completed(trace.read_text("utf-8", "replace").splitlines())
@@ -90,7 +90,7 @@ def test_the_sync_comes_before_the_answer(databases: TestDatabases, tmp_path: Pa
 
 
 def _completed(lines: list[str]) -> list[str]:
-    """The system calls in the order in which they ended, whatever other threads did meanwhile."""
+    """The system calls in the order in which they ended, across all threads."""
     begun: dict[str, str] = {}
     calls = []
     for line in lines:
@@ -103,7 +103,7 @@ def _completed(lines: list[str]) -> list[str]:
 
 
 def _last(calls: list[str], before: int, pattern: str) -> int:
-    """Where the last call of a kind is; fails when there is none."""
+    """The index of the last matching call; fails if there is none."""
     found = [number for number, call in enumerate(calls[:before]) if re.search(pattern, call)]
     assert found, f"no {pattern} in:\n" + "\n".join(calls[max(0, before - 40) : before])
     return found[-1]

@@ -1,4 +1,4 @@
-"""An event_id counts once, whoever sends it again and whenever; other content under it changes nothing."""
+"""An event_id counts once, however often it is sent; other content under it is rejected."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stocky.stock.schemas import Adjustment, NewSku, QuantityChange
 from tests.stock.stockroom import SOMEONE, Stockroom, at_once, event, leave, second_stockroom
 
 
-async def test_twice_in_one_request_counts_once(stockroom: Stockroom) -> None:
+async def test_event_repeated_in_one_request_counts_once(stockroom: Stockroom) -> None:
     rice, shelf = await stockroom.item(), await stockroom.place()
     answer = await stockroom.post(*[event("add", rice, shelf, 2, "a")] * 3)
     assert [result.status for result in answer.results] == ["applied", "duplicate", "duplicate"]
@@ -22,7 +22,7 @@ async def test_twice_in_one_request_counts_once(stockroom: Stockroom) -> None:
     assert await stockroom.total(rice) == 2
 
 
-async def test_requests_of_the_same_batch_count_once(stockroom: Stockroom) -> None:
+async def test_event_repeated_in_one_batch_counts_once(stockroom: Stockroom) -> None:
     rice, shelf = await stockroom.item(), await stockroom.place()
     sent = event("add", rice, shelf, 2, "a")
     results = await at_once([lambda: stockroom.one(sent)] * 20)
@@ -31,7 +31,7 @@ async def test_requests_of_the_same_batch_count_once(stockroom: Stockroom) -> No
     assert stockroom.recorder.batches == 1
 
 
-async def test_sent_again_later_it_gives_the_first_result_again(stockroom: Stockroom) -> None:
+async def test_repeated_event_returns_the_first_result(stockroom: Stockroom) -> None:
     rice, shelf = await stockroom.item(), await stockroom.place()
     first = await stockroom.one(event("add", rice, shelf, 2, "a"))
     await stockroom.one(event("add", rice, shelf, 40, "b"))
@@ -40,7 +40,7 @@ async def test_sent_again_later_it_gives_the_first_result_again(stockroom: Stock
     assert await stockroom.total(rice) == 42
 
 
-async def test_it_is_known_after_the_database_was_opened_again(stockroom: Stockroom) -> None:
+async def test_event_id_survives_reopening_the_database(stockroom: Stockroom) -> None:
     rice, shelf = await stockroom.item(), await stockroom.place()
     first = await stockroom.one(event("add", rice, shelf, 2, "a"))
     refused = await stockroom.one(event("remove", rice, shelf, 3, "b"))
@@ -51,7 +51,7 @@ async def test_it_is_known_after_the_database_was_opened_again(stockroom: Stockr
     assert await stockroom.total(rice) == 2
 
 
-async def test_a_refusal_is_remembered_though_the_stock_would_do_now(stockroom: Stockroom) -> None:
+async def test_rejection_is_repeated_although_the_stock_suffices_now(stockroom: Stockroom) -> None:
     rice, shelf = await stockroom.item(), await stockroom.place()
     refused = await stockroom.one(event("remove", rice, shelf, 1, "a"))
     await stockroom.one(event("add", rice, shelf, 5))
@@ -63,9 +63,7 @@ async def test_a_refusal_is_remembered_though_the_stock_would_do_now(stockroom: 
 
 
 @pytest.mark.parametrize("first_quantity", [1, 99], ids=["applied", "refused"])
-async def test_other_content_under_an_event_id_is_refused_and_changes_nothing(
-    stockroom: Stockroom, first_quantity: int
-) -> None:
+async def test_other_content_under_an_event_id_is_rejected(stockroom: Stockroom, first_quantity: int) -> None:
     rice, shelf = await stockroom.item(), await stockroom.place()
     await stockroom.one(event("add", rice, shelf, 5))
     first = await stockroom.one(event("remove", rice, shelf, first_quantity, "a"))
@@ -78,19 +76,19 @@ async def test_other_content_under_an_event_id_is_refused_and_changes_nothing(
     ):
         refused = await stockroom.one(other)
         assert refused.status == "rejected"
-        assert "used before for something else" in (refused.reason or "")
+        assert "already used with other content" in (refused.reason or "")
     assert await stockroom.history() == before
     assert (await stockroom.one(event("remove", rice, shelf, first_quantity, "a"))).reason == first.reason
 
 
-async def test_other_content_in_the_same_request_leaves_the_first(stockroom: Stockroom) -> None:
+async def test_other_content_in_one_request_does_not_affect_the_first(stockroom: Stockroom) -> None:
     rice, shelf = await stockroom.item(), await stockroom.place()
     answer = await stockroom.post(event("add", rice, shelf, 1, "a"), event("add", rice, shelf, 2, "a"))
     assert [result.status for result in answer.results] == ["applied", "rejected"]
     assert await stockroom.total(rice) == 1
 
 
-async def test_a_transfer_sent_again_counts_once_and_is_answered_whole(stockroom: Stockroom) -> None:
+async def test_repeated_transfer_counts_once_and_returns_all_events(stockroom: Stockroom) -> None:
     rice, shelf, cellar = await stockroom.item(), await stockroom.place(), await stockroom.place()
     await stockroom.one(event("add", rice, shelf, 5))
     moved = [await stockroom.one(event("move", rice, shelf, 3, "m", to=cellar)) for _ in range(3)]
@@ -102,7 +100,7 @@ async def test_a_transfer_sent_again_counts_once_and_is_answered_whole(stockroom
     assert await stockroom.lots(rice) == {(shelf, None): 5, (cellar, None): 0}
 
 
-async def test_an_event_sent_again_makes_no_new_item_for_a_barcode_that_has_gone(stockroom: Stockroom) -> None:
+async def test_repeated_event_creates_no_item_for_a_removed_barcode(stockroom: Stockroom) -> None:
     shelf = await stockroom.place()
     rice = await stockroom.item(packs={"4006381333931": 1})
     await stockroom.one(event("add", "4006381333931", shelf, 1, "a"))
@@ -114,7 +112,7 @@ async def test_an_event_sent_again_makes_no_new_item_for_a_barcode_that_has_gone
         assert await read.value("find_item_by_barcode", code="4006381333931", code_key="04006381333931") is None
 
 
-async def test_a_quantity_set_or_adjusted_twice_counts_once(stockroom: Stockroom) -> None:
+async def test_repeated_count_or_adjustment_counts_once(stockroom: Stockroom) -> None:
     rice, shelf, recorder = await stockroom.item(), await stockroom.place(), stockroom.recorder
     new = NewSku(item_id=rice, location_id=shelf, quantity=5, event_id="n")
     sku, is_new = await service.add_stock(recorder, new, SOMEONE)
@@ -130,7 +128,7 @@ async def test_a_quantity_set_or_adjusted_twice_counts_once(stockroom: Stockroom
     assert len(await stockroom.history(rice)) == 4
 
 
-async def test_a_refusal_sent_again_is_the_same_error(stockroom: Stockroom) -> None:
+async def test_repeated_rejected_request_is_the_same_error(stockroom: Stockroom) -> None:
     rice, shelf, recorder = await stockroom.item(), await stockroom.place(), stockroom.recorder
     sku, _ = await service.add_stock(recorder, NewSku(item_id=rice, location_id=shelf, quantity=5), SOMEONE)
     for _ in range(2):
@@ -140,7 +138,7 @@ async def test_a_refusal_sent_again_is_the_same_error(stockroom: Stockroom) -> N
             await service.adjust_stock(recorder, sku.id, Adjustment(delta=-9, event_id="b"), SOMEONE)
 
 
-async def test_two_at_once_make_the_same_empty_sku(stockroom: Stockroom) -> None:
+async def test_concurrent_requests_create_one_empty_sku(stockroom: Stockroom) -> None:
     rice, shelf = await stockroom.item(), await stockroom.place()
     new = NewSku(item_id=rice, location_id=shelf, event_id="a")
     made = await at_once([lambda: service.add_stock(stockroom.recorder, new, SOMEONE)] * 3)
@@ -148,7 +146,7 @@ async def test_two_at_once_make_the_same_empty_sku(stockroom: Stockroom) -> None
     assert len({sku.id for sku, _ in made}) == 1
 
 
-async def test_a_failed_if_match_may_be_repeated_with_the_version_of_now(
+async def test_failed_if_match_can_be_repeated_with_the_current_version(
     stockroom: Stockroom, member: AsyncClient
 ) -> None:
     rice, shelf = await stockroom.item(), await stockroom.place()
@@ -162,7 +160,7 @@ async def test_a_failed_if_match_may_be_repeated_with_the_version_of_now(
     assert (right.status_code, right.json()["quantity"]) == (200, 3)
 
 
-async def test_a_scan_sent_twice_counts_once(stockroom: Stockroom, scanner: AsyncClient) -> None:
+async def test_repeated_scan_counts_once(stockroom: Stockroom, scanner: AsyncClient) -> None:
     shelf = await stockroom.place()
     rice = await stockroom.item(packs={"4006381333931": 6})
     await scanner.put("/scanner/door/state", json={"location_id": shelf})
@@ -173,6 +171,6 @@ async def test_a_scan_sent_twice_counts_once(stockroom: Stockroom, scanner: Asyn
     assert await stockroom.total(rice) == 6
     other = await scanner.post("/scanner/scan", json=scan | {"quantity": 2})
     assert other.status_code == 409
-    assert "make a new one" in other.json()["detail"]
+    assert "use a new one" in other.json()["detail"]
     assert await stockroom.total(rice) == 6
-    await stockroom.prove()
+    await stockroom.check()

@@ -1,4 +1,4 @@
-"""The same event sent again is recognised, however it is written and whichever version recorded it first."""
+"""A repeated event is recognised in any notation, whichever version recorded it first."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from httpx import AsyncClient
 from stocky.scanner.schemas import Scan
 from stocky.shopping.schemas import Purchase
 from stocky.stock.fingerprints import fingerprint, has_fingerprint
-from stocky.stock.operations import ItemKey, Operation, Place
+from stocky.stock.operations import ItemKey, LocationKey, Operation
 from stocky.stock.schemas import EventType, ItemReference, LocationReference, NewEvent, NewSku
 from tests.inventory import made, new_item, new_location, refused, total
 from tests.stock.stockroom import SOMEONE, Stockroom, event
 
 HERE = datetime(2026, 5, 1, 12, 30, tzinfo=timezone(timedelta(hours=2)))
-# What earlier versions recorded of these contents.
+# The fingerprints that earlier versions recorded of these contents.
 FORMER: list[tuple[Any, str]] = [
     (
         NewEvent(
@@ -59,14 +59,14 @@ FORMER: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("content", "recorded"), FORMER)
-def test_what_an_earlier_version_recorded_is_recognised(content: Any, recorded: str) -> None:
+def test_fingerprint_of_an_earlier_version_matches(content: Any, recorded: str) -> None:
     assert has_fingerprint(content, recorded)
     assert has_fingerprint(content, fingerprint(content))
     assert not has_fingerprint(content, None)
 
 
 @pytest.mark.parametrize(("content", "recorded"), FORMER)
-def test_another_content_is_not(content: Any, recorded: str) -> None:
+def test_fingerprint_of_other_content_does_not_match(content: Any, recorded: str) -> None:
     other: Any
     if isinstance(content, tuple):
         other = (*content[:-1], msgspec.structs.replace(content[-1], quantity=2.0)) if recorded[:4] == "4a85" else (13,)
@@ -76,7 +76,7 @@ def test_another_content_is_not(content: Any, recorded: str) -> None:
     assert not has_fingerprint(other, fingerprint(content))
 
 
-def test_a_field_that_a_later_version_adds_changes_nothing_while_it_has_its_default() -> None:
+def test_new_field_with_its_default_does_not_change_the_fingerprint() -> None:
     class Now(msgspec.Struct, kw_only=True, omit_defaults=True):
         quantity: float
         note: str | None = None
@@ -91,7 +91,7 @@ def test_a_field_that_a_later_version_adds_changes_nothing_while_it_has_its_defa
     assert fingerprint(Later(quantity=1, colour="red")) != fingerprint(Now(quantity=1))
 
 
-async def test_the_same_moment_and_no_words_are_the_same_content(stockroom: Stockroom) -> None:
+async def test_same_moment_and_empty_note_are_the_same_content(stockroom: Stockroom) -> None:
     rice, shelf = await stockroom.item(), await stockroom.place()
     first = await stockroom.one(event("add", rice, shelf, 2, "a", occurred_at=HERE, note=""))
     assert first.status == "applied"
@@ -106,14 +106,14 @@ async def test_the_same_moment_and_no_words_are_the_same_content(stockroom: Stoc
     assert await stockroom.total(rice) == 2
 
 
-async def test_an_event_recorded_by_an_earlier_version_is_a_duplicate_when_it_is_sent_again(
+async def test_repeated_event_of_an_earlier_version_is_a_duplicate(
     stockroom: Stockroom,
 ) -> None:
     rice, shelf = await stockroom.item(), await stockroom.place()
     sent = event("add", rice, shelf, 2, "a", occurred_at=HERE, note="")
     refusal = event("remove", rice, shelf, 9, "b")
     for each, kind in ((sent, "add"), (refusal, "remove")):
-        # As it was written down then: all fields, in order, the moment in its own offset.
+        # As fingerprinted then: all fields, in order, the moment in its own offset.
         written = {
             "type": kind, "item": {"id": rice, "upc": None, "code": None}, "quantity": each.quantity,
             "location": {"id": shelf, "name": None, "box_no": None, "loc_no": None}, "to_location": None, "lot": None,
@@ -122,7 +122,7 @@ async def test_an_event_recorded_by_an_earlier_version_is_a_duplicate_when_it_is
         operation = Operation(
             kind=kind,  # type: ignore[arg-type]  # one of the kinds
             item=ItemKey(id=rice),
-            place=Place(id=shelf),
+            location=LocationKey(id=shelf),
             quantity_milli=int(each.quantity * 1000),
             event_id=each.event_id,
             fingerprint=_former(written),
@@ -131,11 +131,11 @@ async def test_an_event_recorded_by_an_earlier_version_is_a_duplicate_when_it_is
         await stockroom.recorder.record(operation)
     assert (await stockroom.one(sent)).status == "duplicate"
     assert "Only 2" in ((await stockroom.one(refusal)).reason or "")
-    assert "something else" in ((await stockroom.one(event("remove", rice, shelf, 8, "b"))).reason or "")
+    assert "other content" in ((await stockroom.one(event("remove", rice, shelf, 8, "b"))).reason or "")
     assert await stockroom.total(rice) == 2
 
 
-async def test_a_purchase_at_the_same_moment_in_another_offset_counts_once(member: AsyncClient) -> None:
+async def test_repeated_purchase_in_another_utc_offset_counts_once(member: AsyncClient) -> None:
     item, shelf = await new_item(member), await new_location(member)
     a_list = made(await member.post("/shopping-lists/", json={"name": "Weekly"}))
     made(await member.post(f"/shopping-lists/{a_list['id']}/items", json={"item_id": item["id"], "quantity": 5}))
@@ -143,7 +143,7 @@ async def test_a_purchase_at_the_same_moment_in_another_offset_counts_once(membe
     body = {"quantity": 1, "location": {"id": shelf["id"]}, "event_id": "receipt-1"}
     made(await member.post(at, json={**body, "occurred_at": "2026-05-01T12:30:00+02:00", "note": ""}))
     assert made(await member.post(at, json={**body, "occurred_at": "2026-05-01T10:30:00Z"}))["duplicate"]
-    refused(await member.post(at, json={**body, "occurred_at": "2026-05-01T10:30:01Z"}), 409, "something else")
+    refused(await member.post(at, json={**body, "occurred_at": "2026-05-01T10:30:01Z"}), 409, "other content")
     assert await total(member, item) == 1
 
 

@@ -1,4 +1,4 @@
-"""The ledger read back: page by page without gap or repeat, filtered, and added up as of any moment."""
+"""Reading the ledger: pages without gap or repeat, filters, and stock as of any moment."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ from tests.stock.stockroom import Stockroom, event
 MAY = datetime(2026, 5, 1, tzinfo=UTC)
 
 
-async def test_pages_have_no_gap_and_no_repeat_while_events_are_added(
-    stockroom: Stockroom, reader: AsyncClient
-) -> None:
+async def test_pages_have_no_gap_or_repeat_while_events_are_added(stockroom: Stockroom, reader: AsyncClient) -> None:
     rice, shelf = await stockroom.item(), await stockroom.place()
     await stockroom.post(*[event("add", rice, shelf, 1)] * 25)
     before = [row.id for row in await stockroom.history(rice)]
@@ -36,7 +34,7 @@ async def test_pages_have_no_gap_and_no_repeat_while_events_are_added(
     assert seen == before[::-1]
 
 
-async def test_the_last_page_says_that_it_is(stockroom: Stockroom, reader: AsyncClient) -> None:
+async def test_last_page_has_no_next_cursor(stockroom: Stockroom, reader: AsyncClient) -> None:
     rice, shelf = await stockroom.item(), await stockroom.place()
     await stockroom.post(*[event("add", rice, shelf, 1)] * 4)
     page = (await reader.get(f"/items/{rice}/events", params={"limit": 2})).json()
@@ -46,12 +44,10 @@ async def test_the_last_page_says_that_it_is(stockroom: Stockroom, reader: Async
     assert last["next_cursor"] is None
 
 
-async def test_a_page_reads_little_more_than_itself_however_much_was_merged(
-    stockroom: Stockroom, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(repository, "LEAST_SHARE", 2)
+async def test_page_of_a_merged_item_reads_few_rows(stockroom: Stockroom, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repository, "MIN_SHARE", 2)
     shelf, rice, *stubs = await stockroom.place(), *[await stockroom.item() for _ in range(11)]
-    # Of some the events follow each other, of others they lie between each other.
+    # Some stubs have consecutive events, others interleaved ones.
     for stub in stubs[:8]:
         await stockroom.post(*[event("add", stub, shelf, 1)] * 12)
     await stockroom.post(*[event("add", item, shelf, 1) for item in [rice, *stubs[8:]]] * 12)
@@ -76,7 +72,9 @@ async def test_a_page_reads_little_more_than_itself_however_much_was_merged(
             assert [row.id for row in rest.events] == whole[limit:]
 
 
-async def test_each_filter_keeps_what_it_names(stockroom: Stockroom, reader: AsyncClient, scanner: AsyncClient) -> None:
+async def test_each_filter_selects_matching_events(
+    stockroom: Stockroom, reader: AsyncClient, scanner: AsyncClient
+) -> None:
     rice, beans, shelf, cellar = [await stockroom.item(packs={f"bar{n}": 1}) for n in range(2)] + [
         await stockroom.place() for _ in range(2)
     ]
@@ -97,19 +95,19 @@ async def test_each_filter_keeps_what_it_names(stockroom: Stockroom, reader: Asy
     assert await deltas(item_id=rice) == [1, 1]
     assert await deltas(location_id=cellar) == [-1, 2]
     assert await deltas(type="REMOVE") == [-1]
-    # As forms send it where nothing is chosen.
+    # As forms send it without a choice.
     assert await deltas(type="") == await deltas()
     assert await deltas(type="", item_id=rice) == [1, 1]
     assert await deltas(scanner_id="door") == await deltas(user_id=me) == [1]
     assert await deltas(since="2026-05-02T00:00:00Z", until="2026-05-03T00:00:00Z") == [2]
-    # The same moments, told elsewhere on earth.
+    # The same moments in another UTC offset.
     assert await deltas(since="2026-05-02T02:00:00+02:00", until="2026-05-02T19:00:00-05:00") == [2]
 
 
-async def test_stock_is_told_as_of_any_moment(stockroom: Stockroom, reader: AsyncClient) -> None:
+async def test_stock_as_of_a_moment(stockroom: Stockroom, reader: AsyncClient) -> None:
     rice, shelf, cellar = await stockroom.item(), await stockroom.place(), await stockroom.place()
     days = [MAY + timedelta(days=day) for day in range(5)]
-    # Sent out of order, as scanners do that were offline.
+    # Out of order, as sent by scanners that were offline.
     moved = event("move", rice, shelf, 3, to=cellar, occurred_at=days[3])
     await stockroom.one(event("add", rice, shelf, 5.125, occurred_at=days[1]))
     await stockroom.one(moved)
@@ -126,7 +124,7 @@ async def test_stock_is_told_as_of_any_moment(stockroom: Stockroom, reader: Asyn
     assert await stock(days[4]) == {shelf: 1, cellar: 3}
 
 
-async def test_an_undone_event_counts_until_it_was_undone(stockroom: Stockroom, reader: AsyncClient) -> None:
+async def test_undone_event_counts_until_its_undo(stockroom: Stockroom, reader: AsyncClient) -> None:
     rice, shelf = await stockroom.item(), await stockroom.place()
     added = await stockroom.one(event("add", rice, shelf, 5, occurred_at=MAY))
     (undone,) = await stockroom.undo(event=added.id)
@@ -137,7 +135,7 @@ async def test_an_undone_event_counts_until_it_was_undone(stockroom: Stockroom, 
     assert answer.json() == []
 
 
-async def test_an_event_is_read_as_it_was_sent(stockroom: Stockroom, reader: AsyncClient) -> None:
+async def test_event_is_returned_as_sent(stockroom: Stockroom, reader: AsyncClient) -> None:
     rice, shelf = await stockroom.item(), await stockroom.place()
     sent = event("add", rice, shelf, 0.125, "a", lot=date(2026, 9, 1), occurred_at=MAY, note="a “note” 'quoted'; --")
     added = await stockroom.one(sent)
@@ -150,7 +148,7 @@ async def test_an_event_is_read_as_it_was_sent(stockroom: Stockroom, reader: Asy
     assert (await reader.get("/events/999999")).status_code == 404
 
 
-async def test_the_total_of_an_item_is_the_sum_of_its_places(stockroom: Stockroom) -> None:
+async def test_total_of_an_item_is_the_sum_of_its_locations(stockroom: Stockroom) -> None:
     rice, shelf, cellar = await stockroom.item(), await stockroom.place(), await stockroom.place()
     await stockroom.post(*[event("add", rice, place, 0.1) for place in (shelf, cellar)] * 15)
     async with stockroom.database.read() as read:
@@ -158,7 +156,7 @@ async def test_the_total_of_an_item_is_the_sum_of_its_places(stockroom: Stockroo
 
 
 class _Counting:
-    """A connection that adds to `counts` how many rows each query finds."""
+    """A connection that appends to `counts` the number of rows of each query."""
 
     def __init__(self, connection: Connection, counts: list[int]) -> None:
         self._connection = connection
@@ -166,5 +164,10 @@ class _Counting:
 
     async def all(self, query: str, into: type[Any], **arguments: Any) -> list[Any]:
         rows = await self._connection.all(query, into, **arguments)
+        self._counts.append(len(rows))
+        return rows
+
+    async def rows(self, query: str, **arguments: Any) -> list[tuple[Any, ...]]:
+        rows = await self._connection.rows(query, **arguments)
         self._counts.append(len(rows))
         return rows

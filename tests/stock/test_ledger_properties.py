@@ -1,4 +1,4 @@
-"""Whatever is sent, in whatever company and order, the ledger is what a plain model says it is."""
+"""For random requests in random order and batches, the ledger equals a plain model."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ POLICIES = ["reject", "clamp", "allow"]
 PLACES = 2
 LOTS = [None, date(2026, 6, 1), date(2026, 9, 1)]
 
-# Few items, places, lots and names, so that they meet.
+# Few items, locations, lots and event_ids, so that they collide.
 events = st.builds(
     Sent,
     type=st.sampled_from(["add", "add", "remove", "remove", "move", "set"]),
@@ -41,7 +41,7 @@ requests = st.tuples(st.lists(events, min_size=1, max_size=5), st.booleans())
 
 
 class LedgerMachine(RuleBasedStateMachine):
-    """Each example has items and places of its own on the one database."""
+    """Each example has its own items and locations in one database."""
 
     runner: asyncio.Runner
     stockroom: Stockroom
@@ -52,9 +52,9 @@ class LedgerMachine(RuleBasedStateMachine):
         LedgerMachine.examples += 1
         self.model = Model(dict(enumerate(POLICIES)))
         self.items = [self.run(self.stockroom.item(policy)) for policy in POLICIES]
-        self.places = [self.run(self.stockroom.place) for _ in range(PLACES)]
+        self.places = [self.run(self.stockroom.place()) for _ in range(PLACES)]
         self.sent: list[Sent] = []
-        # The ledger's own names for what the model counts.
+        # The ledger's ids for the model's changes.
         self.event_of_change: dict[int, int] = {}
         self.batch_ids: list[str] = []
 
@@ -70,7 +70,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(data=st.data(), atomic=st.booleans())
     def resend(self, data: st.DataObject, atomic: bool) -> None:
-        """A scanner sends again, in another order, what it has no answers for."""
+        """A scanner repeats unanswered events in another order."""
         if self.sent:
             again = data.draw(st.lists(st.sampled_from(self.sent), min_size=1, max_size=8))
             self._compare(again, self.run(self._request(again, atomic)), atomic=atomic)
@@ -121,7 +121,7 @@ class LedgerMachine(RuleBasedStateMachine):
         try:
             return await self.stockroom.undo(**what)
         except (Conflict, NotFound):
-            # A batch of which nothing was applied is none.
+            # A batch without applied events does not exist.
             return None
 
     def _event(self, sent: Sent) -> Any:
@@ -167,7 +167,7 @@ class LedgerMachine(RuleBasedStateMachine):
         return (row.kind, self.items[row.key.item], self.places[row.key.place], row.delta, row.after)
 
 
-def test_the_ledger_is_what_the_model_says(config: Config) -> None:
+def test_ledger_matches_the_model(config: Config) -> None:
     with asyncio.Runner() as runner:
         stockroom = Stockroom(config, make_database(config))
         runner.run(stockroom.database.open())
@@ -184,7 +184,7 @@ def test_the_ledger_is_what_the_model_says(config: Config) -> None:
         )
         try:
             run_state_machine_as_test(LedgerMachine, settings=bounds)
-            runner.run(stockroom.prove())
+            runner.run(stockroom.check())
         finally:
             runner.run(leave(stockroom))
 

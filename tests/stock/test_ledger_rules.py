@@ -1,4 +1,4 @@
-"""The rules of stock in memory: what each kind of change does, and that a refused one leaves no trace."""
+"""The rules of stock in memory: the effect of each kind of change, and that a rejected one has none."""
 
 from __future__ import annotations
 
@@ -37,40 +37,40 @@ def taken(entries: list[Any]) -> list[tuple[int, int]]:
     return [(entry.level.id, entry.delta_milli) for entry in entries]
 
 
-def test_stock_is_added_to_the_level_without_expiry_unless_a_lot_is_named() -> None:
+def test_addition_without_a_lot_goes_to_the_level_without_expiry() -> None:
     book = ledger(level(1, 500, SOON), level(2, 700))
     assert taken(book.add(operation("add", 1000), item(), HERE)) == [(2, 1000)]
     assert taken(book.add(operation("add", 1000, SOON), item(), HERE)) == [(1, 1000)]
 
 
-def test_a_new_place_gets_a_level_in_the_unit_the_item_usually_has() -> None:
+def test_new_location_gets_a_level_in_the_main_unit() -> None:
     book = ledger(level(1, 500))
     book.add(operation("add", 1000), item(), THERE)
     assert [(made.location_id, made.unit, made.quantity_milli) for made in book.made] == [(THERE, "bag", 1000)]
 
 
-def test_a_hidden_level_shows_again_when_stock_comes() -> None:
+def test_hidden_level_is_reactivated_by_an_addition() -> None:
     hidden = level(1, 0, is_active=False)
     ledger(hidden).add(operation("add", 1000), item(), HERE)
     assert hidden.is_active
     assert hidden.quantity_milli == 1000
 
 
-def test_the_earliest_expiry_goes_first_and_what_never_expires_last() -> None:
+def test_removal_takes_the_earliest_expiry_first() -> None:
     book = ledger(level(1, 100), level(2, 100, LATER), level(3, 100, SOON))
     entries = book.remove(operation("remove", 250), item(), HERE)
     assert taken(entries) == [(3, -100), (2, -100), (1, -50)]
     assert {id(entry.first) for entry in entries} == {id(entries[0])}
 
 
-def test_only_the_named_lot_at_the_named_place_is_taken() -> None:
+def test_removal_takes_only_the_named_lot_and_location() -> None:
     book = ledger(level(1, 100, SOON), level(2, 100, LATER), level(3, 100, SOON, at=THERE))
     assert taken(book.remove(operation("remove", 60, LATER), item(), HERE)) == [(2, -60)]
-    with pytest.raises(OperationRejected, match=r"Only 0\.04 of Rice there, and 0\.05 asked for"):
+    with pytest.raises(OperationRejected, match=r"Only 0\.04 of Rice in stock; 0\.05 requested"):
         book.remove(operation("remove", 50, LATER), item(), HERE)
 
 
-def test_reject_leaves_everything_as_it_was() -> None:
+def test_reject_changes_nothing() -> None:
     book = ledger(level(1, 100, SOON), level(2, 100))
     with pytest.raises(OperationRejected):
         book.remove(operation("remove", 201), item(), HERE)
@@ -78,11 +78,11 @@ def test_reject_leaves_everything_as_it_was() -> None:
     assert not book.changed
 
 
-def test_clamp_takes_what_is_there_and_refuses_when_nothing_is() -> None:
+def test_clamp_takes_the_stock_and_rejects_when_there_is_none() -> None:
     clamped = item("clamp")
     book = ledger(level(1, 100, SOON), level(2, 30), of=clamped)
     assert taken(book.remove(operation("remove", 500), clamped, HERE)) == [(1, -100), (2, -30)]
-    with pytest.raises(OperationRejected, match="Nothing of Rice"):
+    with pytest.raises(OperationRejected, match="No Rice in stock"):
         book.remove(operation("remove", 1), clamped, HERE)
 
 
@@ -93,21 +93,21 @@ def test_allow_goes_negative_on_the_level_without_expiry_in_one_row() -> None:
     assert taken(book.remove(operation("remove", 500), allowed, HERE)) == [(2, -500)]
 
 
-def test_allow_goes_negative_on_the_lot_that_is_named() -> None:
+def test_allow_goes_negative_on_the_named_lot() -> None:
     allowed = item("allow")
     book = ledger(level(1, 100, SOON), level(2, 30), of=allowed)
     assert taken(book.remove(operation("remove", 150, SOON), allowed, HERE)) == [(1, -150)]
 
 
 @pytest.mark.parametrize("policy", ["reject", "clamp", "allow"])
-def test_a_move_never_moves_what_is_not_there(policy: str) -> None:
+def test_move_beyond_the_stock_is_rejected(policy: str) -> None:
     book = ledger(level(1, 100), of=item(policy))
     with pytest.raises(OperationRejected, match="Only"):
         book.move(operation("move", 101), item(policy), HERE, THERE)
     assert not book.entries
 
 
-def test_a_move_keeps_the_lots_apart_and_pairs_its_rows() -> None:
+def test_move_keeps_lots_separate_and_pairs_its_rows() -> None:
     book = ledger(level(1, 100, SOON), level(2, 100), level(3, 5, at=THERE))
     entries = book.move(operation("move", 150), item(), HERE, THERE)
     assert [(entry.level.location_id, entry.level.expiry_date, entry.delta_milli) for entry in entries] == [
@@ -120,19 +120,19 @@ def test_a_move_keeps_the_lots_apart_and_pairs_its_rows() -> None:
     assert {id(entry.first) for entry in entries} == {id(entries[0])}
 
 
-def test_a_move_to_where_it_is_is_refused() -> None:
+def test_move_to_the_same_location_is_rejected() -> None:
     with pytest.raises(OperationRejected, match="already"):
         ledger(level(1, 100)).move(operation("move", 50), item(), HERE, HERE)
 
 
-def test_a_count_books_the_difference_also_when_there_is_none() -> None:
+def test_count_books_the_difference_even_if_zero() -> None:
     book = ledger(level(1, 100))
     assert taken(book.set(operation("set", 70), item(), HERE)) == [(1, -30)]
     assert taken(book.set(operation("set", 70), item(), HERE)) == [(1, 0)]
     assert taken(book.set(operation("set", 90), item(), HERE)) == [(1, 20)]
 
 
-def test_a_count_takes_the_one_lot_with_stock_and_asks_which_of_several() -> None:
+def test_count_without_a_lot_needs_a_single_lot_with_stock() -> None:
     book = ledger(level(1, 0), level(2, 100, SOON))
     assert taken(book.set(operation("set", 40), item(), HERE)) == [(2, -60)]
     book = ledger(level(1, 10), level(2, 100, SOON))
@@ -141,7 +141,7 @@ def test_a_count_takes_the_one_lot_with_stock_and_asks_which_of_several() -> Non
     assert taken(book.set(operation("set", 40, SOON), item(), HERE)) == [(2, -60)]
 
 
-def test_a_quantity_beyond_what_can_be_counted_is_refused() -> None:
+def test_quantity_above_the_limit_is_rejected() -> None:
     book = ledger(level(1, LIMIT_MILLI - 1))
     book.add(operation("add", 1), item(), HERE)
     with pytest.raises(OperationRejected, match="larger than Stocky can count"):
@@ -149,14 +149,14 @@ def test_a_quantity_beyond_what_can_be_counted_is_refused() -> None:
 
 
 @pytest.mark.parametrize("kind", ["add", "remove", "move"])
-def test_a_change_by_nothing_is_refused(kind: str) -> None:
+def test_quantity_of_zero_is_rejected(kind: str) -> None:
     book = ledger(level(1, 100))
     more = (THERE,) if kind == "move" else ()
     with pytest.raises(OperationRejected, match="more than 0"):
         getattr(book, kind)(operation(kind, 0), item(), HERE, *more)
 
 
-def test_an_undo_compensates_the_latest_row_first() -> None:
+def test_undo_compensates_the_latest_row_first() -> None:
     book = ledger(level(1, 0), level(2, 70, at=THERE))
     rows = [
         EventToUndo(5, "add", 1, 1, 70, None),
@@ -173,15 +173,15 @@ def test_an_undo_compensates_the_latest_row_first() -> None:
     [
         (EventToUndo(5, "undo", 1, 1, 70, None), "itself an undo"),
         (EventToUndo(5, "add", 1, 1, 70, 9), "undone already"),
-        (EventToUndo(5, "add", 1, 1, 101, None), "gone out since"),
+        (EventToUndo(5, "add", 1, 1, 101, None), "removed or moved since"),
     ],
 )
-def test_what_cannot_be_undone_is_refused(row: EventToUndo, reason: str) -> None:
+def test_impossible_undo_is_rejected(row: EventToUndo, reason: str) -> None:
     with pytest.raises(OperationRejected, match=reason):
         ledger(level(1, 100)).undo(operation("undo", 0), [row])
 
 
-def test_nothing_is_booked_to_an_item_that_is_out_of_use() -> None:
+def test_booking_to_an_inactive_item_is_rejected() -> None:
     gone = item(is_active=False)
     with pytest.raises(OperationRejected, match="no longer in use"):
         Ledger.check_in_use(gone)
@@ -189,7 +189,7 @@ def test_nothing_is_booked_to_an_item_that_is_out_of_use() -> None:
         ledger(level(1, 0), of=gone).undo(operation("undo", 0), [EventToUndo(5, "remove", 1, 1, -70, None)])
 
 
-def test_going_back_to_a_savepoint_leaves_no_trace() -> None:
+def test_revert_restores_the_savepoint() -> None:
     first = level(1, 100, SOON), level(2, 50), level(3, 0, LATER, is_active=False)
     book = ledger(*first, of=item("allow"))
     book.add(operation("add", 10), item(), HERE)

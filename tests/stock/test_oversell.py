@@ -1,4 +1,4 @@
-"""Taking more than is there: each item's policy holds, however many take at once."""
+"""Removing more than the stock: each item's policy holds under concurrent removals."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ async def alerts(stockroom: Stockroom, *, active_only: bool = False) -> list[Ale
         return await list_alerts(read, skip=0, limit=100, active_only=active_only)
 
 
-async def test_reject_lets_exactly_as_many_through_as_there_are(stockroom: Stockroom) -> None:
+async def test_reject_allows_exactly_the_stock(stockroom: Stockroom) -> None:
     rice, shelf = await stockroom.item("reject"), await stockroom.place()
     await stockroom.one(event("add", rice, shelf, 10))
     results = await at_once([lambda: stockroom.one(event("remove", rice, shelf, 3))] * 8)
@@ -24,7 +24,7 @@ async def test_reject_lets_exactly_as_many_through_as_there_are(stockroom: Stock
     assert await stockroom.total(rice) == 1
 
 
-async def test_clamp_takes_the_rest_and_says_how_much(stockroom: Stockroom) -> None:
+async def test_clamp_takes_the_rest_and_returns_how_much(stockroom: Stockroom) -> None:
     rice, shelf = await stockroom.item("clamp"), await stockroom.place()
     await stockroom.one(event("add", rice, shelf, 10))
     results = await at_once([lambda: stockroom.one(event("remove", rice, shelf, 4))] * 5)
@@ -33,7 +33,7 @@ async def test_clamp_takes_the_rest_and_says_how_much(stockroom: Stockroom) -> N
     assert await stockroom.total(rice) == 0
 
 
-async def test_allow_counts_everything_and_raises_one_alert(stockroom: Stockroom) -> None:
+async def test_allow_books_everything_and_raises_one_alert(stockroom: Stockroom) -> None:
     rice, shelf = await stockroom.item("allow"), await stockroom.place()
     await at_once([lambda: stockroom.one(event("remove", rice, shelf, 0.125))] * 16)
     await stockroom.one(event("remove", rice, shelf, 1))
@@ -43,7 +43,7 @@ async def test_allow_counts_everything_and_raises_one_alert(stockroom: Stockroom
     ]
 
 
-async def test_the_alert_is_resolved_when_stock_comes_and_raised_anew_when_it_goes(stockroom: Stockroom) -> None:
+async def test_alert_is_resolved_by_new_stock_and_raised_again(stockroom: Stockroom) -> None:
     rice, shelf = await stockroom.item("allow"), await stockroom.place()
     taken = await stockroom.one(event("remove", rice, shelf, 2))
     await stockroom.one(event("add", rice, shelf, 1.999))
@@ -57,7 +57,7 @@ async def test_the_alert_is_resolved_when_stock_comes_and_raised_anew_when_it_go
     assert [alert.is_active for alert in await alerts(stockroom)] == [False, False]
 
 
-async def test_two_processes_sell_what_is_there_once(stockroom: Stockroom) -> None:
+async def test_two_processes_do_not_oversell(stockroom: Stockroom) -> None:
     rice, shelf = await stockroom.item("reject"), await stockroom.place()
     await stockroom.one(event("add", rice, shelf, 25))
     other = await second_stockroom(stockroom.config)
@@ -66,10 +66,10 @@ async def test_two_processes_sell_what_is_there_once(stockroom: Stockroom) -> No
     await leave(other)
     assert [result.status for result in results].count("applied") == 25
     assert await stockroom.total(rice) == 0
-    await stockroom.prove()
+    await stockroom.check()
 
 
-async def test_a_scan_that_is_refused_shows_the_stock_as_it_is(stockroom: Stockroom, scanner: AsyncClient) -> None:
+async def test_rejected_scan_returns_the_current_stock(stockroom: Stockroom, scanner: AsyncClient) -> None:
     shelf = await stockroom.place()
     await stockroom.item("reject", packs={"4006381333931": 6})
     await stockroom.one(event("add", "4006381333931", shelf, 0.5))

@@ -1,4 +1,4 @@
-"""Several processes on one database: the same items, the same event_ids and the same unknown barcodes at once."""
+"""Several processes on one database: the same items, event_ids and unknown barcodes concurrently."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ ITEMS = 10
 
 @pytest.fixture
 async def others(stockroom: Stockroom) -> AsyncIterator[list[Stockroom]]:
-    """Two more processes, as far as the database can tell."""
+    """Two more processes from the database's point of view."""
     others = [await second_stockroom(stockroom.config) for _ in range(2)]
     yield others
     for each in others:
         await leave(each)
 
 
-async def test_ten_items_hammered_by_three_come_out_exact(stockroom: Stockroom, others: list[Stockroom]) -> None:
+async def test_three_processes_keep_ten_items_exact(stockroom: Stockroom, others: list[Stockroom]) -> None:
     items, shelf = [await stockroom.item("allow") for _ in range(ITEMS)], await stockroom.place()
     chance = random.Random(7)
     wanted = [(chance.choice(items), chance.choice([1, 2, 0.125]), f"e{number}") for number in range(600)]
@@ -43,10 +43,10 @@ async def test_ten_items_hammered_by_three_come_out_exact(stockroom: Stockroom, 
     for item in items:
         assert await stockroom.total(item) == sum(quantity for one, quantity, _ in wanted if one == item)
     assert len(await stockroom.history()) == len(wanted)
-    await stockroom.prove()
+    await stockroom.check()
 
 
-async def test_moves_across_each_other_never_lock_up(
+async def test_crossing_moves_do_not_deadlock(
     stockroom: Stockroom, others: list[Stockroom], caplog: pytest.LogCaptureFixture
 ) -> None:
     items = [await stockroom.item() for _ in range(4)]
@@ -65,10 +65,12 @@ async def test_moves_across_each_other_never_lock_up(
     await asyncio.gather(*(shuffle(each, seed) for seed, each in enumerate([stockroom, *others])))
     assert [await stockroom.total(item) for item in items] == [200] * 4
     assert "deadlock" not in caplog.text
-    await stockroom.prove()
+    await stockroom.check()
 
 
-async def test_the_same_unknown_barcodes_become_one_item_each(stockroom: Stockroom, others: list[Stockroom]) -> None:
+async def test_concurrent_scans_create_one_item_per_unknown_barcode(
+    stockroom: Stockroom, others: list[Stockroom]
+) -> None:
     shelf = await stockroom.place()
     barcodes = [f"unknown-{number}" for number in range(12)]
 
@@ -84,10 +86,10 @@ async def test_the_same_unknown_barcodes_become_one_item_each(stockroom: Stockro
     assert sorted(stub.upc or "" for stub in stubs) == sorted(barcodes)
     assert [stub.total_quantity for stub in stubs] == [3] * len(barcodes)
     assert len({stub.code for stub in stubs}) == len(barcodes)
-    await stockroom.prove()
+    await stockroom.check()
 
 
-async def test_the_same_event_ids_refused_in_another_order_never_lock_up(
+async def test_event_ids_rejected_in_another_order_do_not_deadlock(
     stockroom: Stockroom, others: list[Stockroom]
 ) -> None:
     shelf = await stockroom.place()

@@ -1,4 +1,4 @@
-"""Every way to change a quantity goes through the ledger: the sum of its rows is the quantity after each call."""
+"""Every change of a quantity goes through the ledger: after each call the sum of its rows is the quantity."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.stock.stockroom import Stockroom, event
 
 
 class Shelf:
-    """An item at a place, changed over HTTP, and checked against the ledger after each call."""
+    """An item at a location, changed over HTTP and checked against the ledger after each call."""
 
     def __init__(self, stockroom: Stockroom, client: AsyncClient, item: int, place: int) -> None:
         self._stockroom = stockroom
@@ -24,7 +24,7 @@ class Shelf:
         assert answer.status_code == status, answer.text
         history = await self._stockroom.history(self.item)
         assert round(sum(row.delta for row in history), 3) == await self._stockroom.total(self.item)
-        await self._stockroom.prove()
+        await self._stockroom.check()
         return answer.json() if answer.content else None
 
     async def add(self, status: int = 201, **more: Any) -> Any:
@@ -39,7 +39,7 @@ async def shelf(stockroom: Stockroom, member: AsyncClient) -> Shelf:
     return Shelf(stockroom, member, await stockroom.item(), await stockroom.place())
 
 
-async def test_every_kind_of_call_writes_the_difference(shelf: Shelf) -> None:
+async def test_every_call_books_the_difference(shelf: Shelf) -> None:
     sku = await shelf.add(quantity=5.125, unit="kg", notes="top")
     assert (sku["quantity"], sku["unit"], sku["notes"], sku["version"]) == (5.125, "kg", "top", 2)
     path = f"/skus/{sku['id']}"
@@ -55,14 +55,14 @@ async def test_every_kind_of_call_writes_the_difference(shelf: Shelf) -> None:
     await shelf.call("GET", path, 404)
 
 
-async def test_a_sku_may_begin_with_nothing(shelf: Shelf) -> None:
+async def test_sku_may_start_empty(shelf: Shelf) -> None:
     sku = await shelf.add(unit="roll")
     assert (sku["quantity"], sku["unit"]) == (0, "roll")
     assert (await shelf.add(200))["id"] == sku["id"]
     assert await shelf.deltas() == []
 
 
-async def test_what_is_counted_in_another_unit_is_refused_and_the_same_one_taken(shelf: Shelf) -> None:
+async def test_other_unit_is_rejected_and_same_unit_accepted(shelf: Shelf) -> None:
     sku = await shelf.add(quantity=5, unit="kg")
     adjust = f"/skus/{sku['id']}/adjust"
     for refusal in (
@@ -81,7 +81,7 @@ async def test_what_is_counted_in_another_unit_is_refused_and_the_same_one_taken
     assert await shelf.deltas() == [5, 1, 1, 1, 1]
 
 
-async def test_one_that_was_deleted_comes_back_with_new_stock(shelf: Shelf) -> None:
+async def test_deleted_sku_is_reactivated_by_new_stock(shelf: Shelf) -> None:
     sku = await shelf.add(quantity=3)
     await shelf.call("DELETE", f"/skus/{sku['id']}", 204)
     again = await shelf.add(200, quantity=2)
@@ -90,7 +90,7 @@ async def test_one_that_was_deleted_comes_back_with_new_stock(shelf: Shelf) -> N
     assert "leave the unit out" in (await shelf.add(409, quantity=2, unit="kg"))["detail"]
 
 
-async def test_lots_are_skus_of_their_own(shelf: Shelf) -> None:
+async def test_each_lot_is_a_sku(shelf: Shelf) -> None:
     plain = await shelf.add(quantity=1)
     soon = await shelf.add(quantity=2, expiry_date="2026-06-01")
     assert soon["id"] != plain["id"]
@@ -99,7 +99,7 @@ async def test_lots_are_skus_of_their_own(shelf: Shelf) -> None:
     assert await shelf.deltas() == [1, 2, 2]
 
 
-async def test_a_change_by_if_match_needs_the_version_of_now(shelf: Shelf) -> None:
+async def test_if_match_needs_the_current_version(shelf: Shelf) -> None:
     sku = await shelf.add(quantity=3)
     path, version = f"/skus/{sku['id']}", sku["version"]
     now = await shelf.call("PUT", f"{path}/quantity", 200, {"quantity": 4}, **{"If-Match": f'"{version}"'})
@@ -128,7 +128,7 @@ async def test_a_change_by_if_match_needs_the_version_of_now(shelf: Shelf) -> No
         ("DELETE", "/skus/999", None, 404),
     ],
 )
-async def test_a_wrong_call_leaves_no_trace(shelf: Shelf, method: str, path: str, body: Any, status: int) -> None:
+async def test_rejected_call_changes_nothing(shelf: Shelf, method: str, path: str, body: Any, status: int) -> None:
     sku = await shelf.add(quantity=3)
     assert (sku["id"], shelf.item, shelf.place) == (1, 1, 1)
     problem = await shelf.call(method, path, status, body)
@@ -137,7 +137,7 @@ async def test_a_wrong_call_leaves_no_trace(shelf: Shelf, method: str, path: str
     assert (await shelf.call("GET", "/skus/1", 200)) == sku
 
 
-async def test_a_patch_that_fails_after_the_booking_books_nothing(shelf: Shelf, stockroom: Stockroom) -> None:
+async def test_patch_that_fails_after_booking_books_nothing(shelf: Shelf, stockroom: Stockroom) -> None:
     sku = await shelf.add(quantity=3)
     other = await stockroom.place()
     await shelf.call("PATCH", f"/skus/{sku['id']}", 409, {"quantity": 8, "location_id": other})

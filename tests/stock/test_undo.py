@@ -1,4 +1,4 @@
-"""Undo is a compensating event: of one event, its transfer or its batch, once, and only while the stock is there."""
+"""Undo is a compensating event for one event, its transfer or its batch: once, and only while the stock suffices."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.stock.stockroom import Stockroom, at_once, event, leave, second_stock
 SOON, LATER = date(2026, 6, 1), date(2026, 9, 1)
 
 
-async def test_an_event_is_undone_by_another_and_both_stay(stockroom: Stockroom) -> None:
+async def test_undo_adds_an_event_and_keeps_both(stockroom: Stockroom) -> None:
     rice, shelf = await stockroom.item(), await stockroom.place()
     added = await stockroom.one(event("add", rice, shelf, 2.5))
     (undone,) = await stockroom.undo(event=added.id, note="miscounted")
@@ -22,10 +22,10 @@ async def test_an_event_is_undone_by_another_and_both_stay(stockroom: Stockroom)
     assert (first.id, first.delta, first.reversed_by_id) == (added.id, 2.5, undone.id)
     assert (second.id, second.reversed_by_id) == (undone.id, None)
     assert await stockroom.total(rice) == 0
-    await stockroom.prove()
+    await stockroom.check()
 
 
-async def test_an_event_is_undone_once(stockroom: Stockroom) -> None:
+async def test_event_is_undone_once(stockroom: Stockroom) -> None:
     rice, shelf = await stockroom.item(), await stockroom.place()
     await stockroom.one(event("add", rice, shelf, 9))
     added = await stockroom.one(event("add", rice, shelf, 1))
@@ -45,10 +45,10 @@ async def test_two_processes_undo_the_same_event_once(stockroom: Stockroom) -> N
         assert sorted(outcomes) == [False, True]
         assert await stockroom.total(rice) == number
     await leave(other)
-    await stockroom.prove()
+    await stockroom.check()
 
 
-async def test_an_undo_is_not_undone(stockroom: Stockroom) -> None:
+async def test_undo_of_an_undo_is_rejected(stockroom: Stockroom) -> None:
     rice, shelf = await stockroom.item(), await stockroom.place()
     added = await stockroom.one(event("add", rice, shelf, 1))
     (undone,) = await stockroom.undo(event=added.id)
@@ -56,7 +56,7 @@ async def test_an_undo_is_not_undone(stockroom: Stockroom) -> None:
         await stockroom.undo(event=undone.id)
 
 
-async def test_what_has_gone_out_since_is_not_undone(stockroom: Stockroom) -> None:
+async def test_undo_is_rejected_after_the_stock_was_removed(stockroom: Stockroom) -> None:
     rice, shelf = await stockroom.item(), await stockroom.place()
     added = await stockroom.one(event("add", rice, shelf, 5))
     taken = await stockroom.one(event("remove", rice, shelf, 3))
@@ -67,7 +67,7 @@ async def test_what_has_gone_out_since_is_not_undone(stockroom: Stockroom) -> No
     assert await stockroom.total(rice) == 0
 
 
-async def test_a_removal_over_several_lots_is_one_result_and_one_undo(stockroom: Stockroom) -> None:
+async def test_removal_from_several_lots_has_one_result_and_one_undo(stockroom: Stockroom) -> None:
     rice, shelf = await stockroom.item(), await stockroom.place()
     await stockroom.post(
         event("add", rice, shelf, 1, lot=LATER), event("add", rice, shelf, 1, lot=SOON), event("add", rice, shelf, 1)
@@ -81,7 +81,7 @@ async def test_a_removal_over_several_lots_is_one_result_and_one_undo(stockroom:
         (None, taken.id, -1),
         (None, taken.id, -0.5),
     ]
-    # Any of its rows stands for all of them.
+    # Any of its rows identifies all of them.
     undone = await stockroom.undo(event=rows[1].id)
     assert [row.reverses_id for row in undone] == [row.id for row in reversed(rows)]
     assert await stockroom.lots(rice) == before
@@ -89,7 +89,7 @@ async def test_a_removal_over_several_lots_is_one_result_and_one_undo(stockroom:
         await stockroom.undo(event=taken.id)
 
 
-async def test_a_move_has_two_sides_and_is_undone_on_both(stockroom: Stockroom) -> None:
+async def test_undo_of_a_move_covers_both_sides(stockroom: Stockroom) -> None:
     rice, shelf, cellar = await stockroom.item(), await stockroom.place(), await stockroom.place()
     await stockroom.one(event("add", rice, shelf, 5))
     moved = await stockroom.one(event("move", rice, None, 2, to=cellar))
@@ -98,10 +98,10 @@ async def test_a_move_has_two_sides_and_is_undone_on_both(stockroom: Stockroom) 
     assert (out.location_id, out.delta, come.location_id, come.delta) == (shelf, -2, cellar, 2)
     await stockroom.undo(event=come.id)
     assert await stockroom.lots(rice) == {(shelf, None): 5, (cellar, None): 0}
-    await stockroom.prove()
+    await stockroom.check()
 
 
-async def test_a_batch_is_undone_whole_or_what_is_left_of_it(stockroom: Stockroom) -> None:
+async def test_batch_undo_covers_the_rest_of_the_batch(stockroom: Stockroom) -> None:
     rice, shelf, cellar = await stockroom.item(), await stockroom.place(), await stockroom.place()
     answer = await stockroom.post(
         event("add", rice, shelf, 5),
@@ -117,10 +117,10 @@ async def test_a_batch_is_undone_whole_or_what_is_left_of_it(stockroom: Stockroo
         await stockroom.undo(batch=answer.batch_id)
     with pytest.raises(NotFound):
         await stockroom.undo(batch="no such batch")
-    await stockroom.prove()
+    await stockroom.check()
 
 
-async def test_a_batch_whose_stock_has_gone_in_part_stays_whole(stockroom: Stockroom) -> None:
+async def test_batch_undo_is_rejected_if_part_of_the_stock_was_removed(stockroom: Stockroom) -> None:
     rice, beans, shelf = await stockroom.item(), await stockroom.item(), await stockroom.place()
     answer = await stockroom.post(event("add", rice, shelf, 5), event("add", beans, shelf, 5))
     await stockroom.one(event("remove", rice, shelf, 1))
@@ -129,18 +129,18 @@ async def test_a_batch_whose_stock_has_gone_in_part_stays_whole(stockroom: Stock
     assert (await stockroom.total(rice), await stockroom.total(beans)) == (4, 5)
 
 
-async def test_a_batch_is_undone_when_enough_is_left_in_the_end(stockroom: Stockroom) -> None:
+async def test_batch_undo_needs_only_the_final_stock(stockroom: Stockroom) -> None:
     rice, shelf = await stockroom.item(), await stockroom.place()
     await stockroom.one(event("add", rice, shelf, 2))
     answer = await stockroom.post(event("remove", rice, shelf, 2), event("add", rice, shelf, 5))
     await stockroom.one(event("remove", rice, shelf, 1))
-    # The latest comes off first, and 4 is less than the 5 that came in last.
+    # The latest is undone first, and 4 is less than the 5 added last.
     assert [row.delta for row in await stockroom.undo(batch=answer.batch_id)] == [-5, 2]
     assert await stockroom.total(rice) == 1
-    await stockroom.prove()
+    await stockroom.check()
 
 
-async def test_an_event_and_its_batch_undone_at_once_are_both_undone(stockroom: Stockroom) -> None:
+async def test_concurrent_undo_of_an_event_and_its_batch(stockroom: Stockroom) -> None:
     rice, shelf = await stockroom.item(), await stockroom.place()
     answer = await stockroom.post(event("add", rice, shelf, 5), event("add", rice, shelf, 2))
     one, rest = await at_once([
@@ -151,7 +151,7 @@ async def test_an_event_and_its_batch_undone_at_once_are_both_undone(stockroom: 
     assert await stockroom.total(rice) == 0
 
 
-async def test_nothing_comes_back_to_a_place_or_an_item_out_of_use(stockroom: Stockroom, admin: AsyncClient) -> None:
+async def test_undo_is_rejected_for_an_inactive_location_or_item(stockroom: Stockroom, admin: AsyncClient) -> None:
     rice, shelf = await stockroom.item(), await stockroom.place()
     await stockroom.one(event("add", rice, shelf, 5))
     taken = await stockroom.one(event("remove", rice, shelf, 5))
@@ -170,7 +170,7 @@ async def test_nothing_comes_back_to_a_place_or_an_item_out_of_use(stockroom: St
     assert len(await stockroom.history(rice)) == 2
 
 
-async def test_over_http_undo_answers_the_compensation(stockroom: Stockroom, member: AsyncClient) -> None:
+async def test_undo_returns_the_compensation_over_http(stockroom: Stockroom, member: AsyncClient) -> None:
     rice, shelf = await stockroom.item(), await stockroom.place()
     answer = await stockroom.post(event("add", rice, shelf, 5), event("add", rice, shelf, 2))
     first = await member.post(f"/events/{answer.results[0].id}/undo")

@@ -1,4 +1,4 @@
-"""Stock of one item in several units: converted exactly where they are of one kind, refused in words where not."""
+"""Stock of one item in several units: exact conversion within a kind, rejection with a reason otherwise."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def kitchen(member: AsyncClient) -> Json:
 
 @pytest.fixture
 async def flour(member: AsyncClient, cellar: Json, kitchen: Json) -> Json:
-    """5 kg in the cellar and, younger, 100 g in the kitchen."""
+    """5 kg in the cellar and, newer, 100 g in the kitchen."""
     item = await new_item(member, "Flour", upc=EAN)
     await new_stock(member, item, cellar, 5, unit="kg")
     await new_stock(member, item, kitchen, 100, unit="g")
@@ -52,7 +52,7 @@ async def stock(member: AsyncClient, item: Json) -> list[tuple[float, str]]:
 
 
 async def post(client: AsyncClient, type: str, item: Json, quantity: float, **fields: Any) -> Json:
-    """The result of one event; places by their JSON."""
+    """The result of one event; locations by their JSON."""
     for name in ("location", "to_location"):
         if name in fields:
             fields[name] = {"id": fields[name]["id"]}
@@ -66,7 +66,7 @@ async def scan(client: AsyncClient, mode: str, location: Json, upc: str, **field
     return made(await client.post("/scanner/scan", json={"upc": upc, "scanner_id": "s1", **fields}))
 
 
-async def test_what_there_is_of_an_item_is_told_in_its_main_unit(member: AsyncClient, flour: Json) -> None:
+async def test_item_total_is_in_its_main_unit(member: AsyncClient, flour: Json) -> None:
     found = await get(member, f"/items/{flour['id']}")
     assert (found["total_quantity"], found["unit"]) == (5.1, "kg")
     (listed,) = await get(member, "/items/")
@@ -76,7 +76,7 @@ async def test_what_there_is_of_an_item_is_told_in_its_main_unit(member: AsyncCl
     assert (await new_item(member, "Salt"))["unit"] is None
 
 
-async def test_a_move_is_booked_on_each_side_in_its_own_unit(
+async def test_move_is_booked_on_each_side_in_its_own_unit(
     member: AsyncClient, flour: Json, cellar: Json, kitchen: Json
 ) -> None:
     moved = await post(member, "move", flour, 2, location=cellar, to_location=kitchen)
@@ -85,7 +85,7 @@ async def test_a_move_is_booked_on_each_side_in_its_own_unit(
     assert await total(member, flour) == 5.1
     made(await member.post(f"/events/{moved['id']}/undo"))
     assert await stock(member, flour) == [(5, "kg"), (100, "g")]
-    # Back it goes in grams.
+    # The move back is in grams.
     assert (await post(member, "move", flour, 40, location=kitchen, to_location=cellar))["status"] == "applied"
     assert await stock(member, flour) == [(5.04, "kg"), (60, "g")]
 
@@ -100,7 +100,7 @@ async def test_nothing_is_rounded(member: AsyncClient, flour: Json, cellar: Json
     assert (await post(member, "add", flour, 500, unit="mg", location=kitchen))["quantity_after"] == 100.5
 
 
-async def test_a_named_unit_is_converted_everywhere(
+async def test_named_unit_is_converted_everywhere(
     member: AsyncClient, flour: Json, cellar: Json, kitchen: Json
 ) -> None:
     assert (await post(member, "add", flour, 500, unit="g", location=cellar))["quantity_after"] == 5.5
@@ -116,7 +116,7 @@ async def test_a_named_unit_is_converted_everywhere(
         assert "not in l" in (await post(member, kind, flour, 1, unit="l", location=cellar))["reason"], kind
 
 
-async def test_a_weighed_scan_counts_in_the_unit_of_the_stock_there(
+async def test_weighed_scan_is_converted_into_the_unit_of_the_stock(
     member: AsyncClient, scanner: AsyncClient, flour: Json, cellar: Json, kitchen: Json
 ) -> None:
     label = f"(01){GTIN}(3103)001500"
@@ -124,7 +124,7 @@ async def test_a_weighed_scan_counts_in_the_unit_of_the_stock_there(
     assert answer["event"]["delta"] == 1500
     assert answer["message"] == "Flour: 1500 g added, 6.6 kg in stock"
     assert (await scan(scanner, "add", cellar, label))["event"]["delta"] == 1.5
-    # A new lot is counted as what lies there is.
+    # A new lot gets the unit of the stock there.
     fresh = await scan(scanner, "add", kitchen, f"{label}(17)301231")
     assert (fresh["event"]["delta"], fresh["event"]["quantity_after"]) == (1500, 1500)
     # Earliest expiry first, and 1.5 kg is all of that lot.
@@ -136,7 +136,7 @@ async def test_a_weighed_scan_counts_in_the_unit_of_the_stock_there(
     assert counted["message"] == "Flour: counted 3 kg"
 
 
-async def test_the_weight_of_a_label_is_exact_or_refused(
+async def test_weight_of_a_label_is_exact_or_rejected(
     member: AsyncClient, scanner: AsyncClient, flour: Json, cellar: Json, kitchen: Json
 ) -> None:
     fine = f"(01){GTIN}(3104)012345"
@@ -144,13 +144,13 @@ async def test_the_weight_of_a_label_is_exact_or_refused(
     assert answer["success"] is False
     assert "1.2345 kg, which has more than three decimals" in answer["message"]
     assert (await scan(scanner, "add", kitchen, fine))["event"]["delta"] == 1234.5
-    # Pounds are no round number of grams: the event says what the label said.
+    # Pounds are not a whole number of grams: the event's note has the label's figure.
     pounds = await scan(scanner, "add", cellar, f"(01){GTIN}(3202)000250(10)A")
     assert (pounds["event"]["delta"], pounds["event"]["note"]) == (1.134, "lot A, 2.5 lb")
     assert await stock(member, flour) == [(6.134, "kg"), (1334.5, "g")]
 
 
-async def test_lots_in_several_units_are_taken_in_the_order_of_their_expiry(member: AsyncClient, cellar: Json) -> None:
+async def test_lots_in_several_units_are_taken_by_expiry(member: AsyncClient, cellar: Json) -> None:
     rice = await new_item(member, "Rice")
     await new_stock(member, rice, cellar, 5, unit="kg", expiry_date="2030-03-01")
     await new_stock(member, rice, cellar, 100, unit="g", expiry_date="2030-02-01")
@@ -160,21 +160,21 @@ async def test_lots_in_several_units_are_taken_in_the_order_of_their_expiry(memb
     made(await member.post(f"/events/{taken['id']}/undo"))
     assert await stock(member, rice) == [(5, "kg"), (100, "g")]
     too_much = await post(member, "remove", rice, 6, location=cellar)
-    assert too_much["reason"] == "Only 5.1 kg of Rice there, and 6 kg asked for"
+    assert too_much["reason"] == "Only 5.1 kg of Rice in stock; 6 kg requested"
     made(await member.patch(f"/items/{rice['id']}", json={"oversell_policy": "clamp"}))
     short = await post(member, "remove", rice, 6000, unit="g", location=cellar)
     assert short["status"] == "applied"
     assert await stock(member, rice) == [(0, "kg"), (0, "g")]
 
 
-async def test_what_is_of_two_kinds_is_not_taken_as_one(
+async def test_units_of_two_kinds_are_not_mixed(
     member: AsyncClient, scanner: AsyncClient, cellar: Json, kitchen: Json
 ) -> None:
     eggs = await new_item(member, "Eggs", upc=EAN)
     await new_stock(member, eggs, cellar, 10, unit="piece", expiry_date="2030-03-01")
     await new_stock(member, eggs, cellar, 2, unit="kg", expiry_date="2030-02-01")
     refusal = await post(member, "remove", eggs, 3, location=cellar)
-    assert "Eggs is counted in piece and in kg there; say in which unit" in refusal["reason"]
+    assert "Eggs is counted in piece and in kg there; name the unit" in refusal["reason"]
     assert (await scan(scanner, "remove", cellar, EAN))["success"] is False
     assert (await post(member, "remove", eggs, 3, unit="pieces", location=cellar))["quantity_after"] == 7
     assert (await scan(scanner, "remove", cellar, f"(01){GTIN}(3103)000500"))["success"] is True
@@ -202,15 +202,15 @@ async def test_pieces_and_packs_are_converted_by_the_pack_of_the_barcode(
     assert "three decimals" in can["message"]
     assert (await post(member, "move", cola, 2, location=cellar, to_location=kitchen))["status"] == "applied"
     assert await stock(member, cola) == [(21, "piece"), (3, "pack")]
-    # A pack in two sizes is none.
+    # Two pack sizes count as no pack size.
     barcodes.append({"barcode": "CRATE", "pack_quantity": 24})
     made(await member.patch(f"/items/{cola['id']}", json={"barcodes": barcodes}))
     refusal = await post(member, "move", cola, 1, location=cellar, to_location=kitchen)
-    assert "cannot be converted from pack into piece; give it one barcode" in refusal["reason"]
+    assert "cannot be converted from pack into piece; set the pack_quantity" in refusal["reason"]
     assert await total(member, cola) == 21
 
 
-async def test_projects_lists_and_minimums_count_in_the_main_unit(
+async def test_projects_lists_and_minimums_use_the_main_unit(
     member: AsyncClient, flour: Json, cellar: Json, kitchen: Json
 ) -> None:
     made(await member.patch(f"/items/{flour['id']}", json={"min_quantity": 5.05}))
@@ -226,7 +226,7 @@ async def test_projects_lists_and_minimums_count_in_the_main_unit(
     a_list = await new_list(member)
     made(await member.post(f"/shopping-lists/{a_list['id']}/fill-low-stock", json={"target": 7}))
     assert await on(member, a_list) == {"Flour": 1.96}
-    # What is bought is meant in the main unit, wherever it is put.
+    # A purchase is in the main unit at any location.
     at = f"/shopping-lists/{a_list['id']}/items/{flour['id']}/bought"
     bought = made(await member.post(at, json={"quantity": 0.96, "location": {"id": kitchen["id"]}}))
     assert (bought["event"]["delta"], bought["entry"]["quantity"]) == (960, 1)
@@ -237,7 +237,7 @@ async def test_projects_lists_and_minimums_count_in_the_main_unit(
     assert await stock(member, flour) == [(5, "kg"), (1000, "g")]
 
 
-async def test_merged_stock_is_converted_and_given_back_exactly(
+async def test_merged_stock_is_converted_and_returned_exactly(
     member: AsyncClient, flour: Json, cellar: Json, kitchen: Json
 ) -> None:
     loose = await new_item(member, "Flour, loose")
@@ -245,13 +245,13 @@ async def test_merged_stock_is_converted_and_given_back_exactly(
     event = (await get(member, f"/items/{loose['id']}/events"))["events"][0]["id"]
     assert (await merge(member, loose, flour))["total_quantity"] == 5.35
     assert await stock(member, flour) == [(5.25, "kg"), (100, "g")]
-    # What the other had is taken back from what is kept in kilograms now.
+    # The source's stock is taken back from the target's stock in kilograms.
     made(await member.post(f"/events/{event}/undo"))
     assert await stock(member, flour) == [(5, "kg"), (100, "g")]
     await unmerge(member, loose)
     assert (await stock(member, flour), await stock(member, loose)) == ([(5, "kg"), (100, "g")], [(0, "g")])
     assert wrong["unit"] == "g"
-    # What cannot be converted exactly is not merged.
+    # Stock that cannot be converted exactly is not merged.
     made(await member.post(f"/skus/{wrong['id']}/adjust", json={"delta": 0.5}))
     refused(await member.post(f"/items/{loose['id']}/merge", json={"into": flour["id"]}), 422, "three decimals")
     made(await member.post(f"/skus/{wrong['id']}/adjust", json={"delta": 0.5}))
@@ -259,7 +259,7 @@ async def test_merged_stock_is_converted_and_given_back_exactly(
     refused(await member.post(f"/items/{loose['id']}/merge", json={"into": flour["id"]}), 409, "shopping lists in g")
 
 
-async def test_a_table_does_not_change_the_unit_of_stock(member: AsyncClient, flour: Json) -> None:
+async def test_import_does_not_change_the_unit_of_stock(member: AsyncClient, flour: Json) -> None:
     row = f"code,location,quantity,unit\n{flour['code']},Cellar,{{}}\n"
     await imported(member, row.format("500,g"), stock="add")
     assert await stock(member, flour) == [(5.5, "kg"), (100, "g")]
@@ -273,14 +273,14 @@ async def test_a_table_does_not_change_the_unit_of_stock(member: AsyncClient, fl
     assert await stock(member, flour) == [(6, "kg"), (100, "g")]
 
 
-async def test_an_event_with_a_unit_is_another_one_than_without(member: AsyncClient, flour: Json, cellar: Json) -> None:
+async def test_event_with_a_unit_has_other_content(member: AsyncClient, flour: Json, cellar: Json) -> None:
     first = await post(member, "add", flour, 1, location=cellar, event_id="e1")
     assert (await post(member, "add", flour, 1, location=cellar, event_id="e1", unit=None))["id"] == first["id"]
     other = await post(member, "add", flour, 1, location=cellar, event_id="e1", unit="g")
-    assert "something else" in other["reason"]
+    assert "other content" in other["reason"]
 
 
-async def test_the_sum_of_an_item_never_overflows(member: AsyncClient, config: Config, cellar: Json) -> None:
+async def test_item_total_never_overflows(member: AsyncClient, config: Config, cellar: Json) -> None:
     gold = await new_item(member, "Gold")
     await new_stock(member, gold, cellar, 1)
     moment = "2026-01-01T00:00:00.000000Z" if config.dialect == "sqlite" else "2026-01-01 00:00:00+00"
@@ -298,7 +298,7 @@ async def test_the_sum_of_an_item_never_overflows(member: AsyncClient, config: C
               FROM number""",
     ):
         await schema.run_beside(config, statement)
-    # As exactly as a double can.
+    # As exact as a double.
     assert await total(member, gold) == 9311 * 10**12
     assert (await get(member, "/items/"))[0]["total_quantity"] > 9 * 10**15
     assert await get(member, "/skus/low-stock") == []

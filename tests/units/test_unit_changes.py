@@ -1,4 +1,4 @@
-"""What was booked before the unit of its SKU was changed is in another unit: it is not undone in the new one."""
+"""An event booked before its SKU's unit changed is in the old unit, and is not undone in the new one."""
 
 from __future__ import annotations
 
@@ -49,19 +49,19 @@ async def change_unit(member: AsyncClient, sku: Json, unit: str) -> None:
     made(await member.patch(f"/skus/{sku['id']}", json={"unit": unit}))
 
 
-async def test_an_event_before_the_change_is_not_undone(member: AsyncClient, flour: Json, cellar: Json) -> None:
+async def test_undo_is_rejected_after_a_unit_change(member: AsyncClient, flour: Json, cellar: Json) -> None:
     sku = await new_stock(member, flour, cellar, 10, unit="kg")
     received = (await last_event(member, flour))["id"]
     await change_unit(member, sku, "g")
     words = (f"Event {received}", f"SKU {sku['id']} was changed to g", "event of type set")
     refused(await member.post(f"/events/{received}/undo"), 409, *words)
-    # Any other change of the SKU keeps the moment.
+    # Any other change of the SKU keeps the time of the unit change.
     made(await member.patch(f"/skus/{sku['id']}", json={"notes": "top", "unit": "gram"}))
     refused(await member.post(f"/events/{received}/undo"), 409, "was changed to gram")
     assert await stock(member, flour) == [(10, "gram")]
 
 
-async def test_a_batch_is_undone_whole_or_not_at_all(member: AsyncClient, flour: Json, cellar: Json) -> None:
+async def test_batch_undo_is_rejected_after_a_unit_change(member: AsyncClient, flour: Json, cellar: Json) -> None:
     kitchen = await new_location(member, "Kitchen")
     adding = [
         {"type": "add", "item": {"id": flour["id"]}, "location": {"id": place["id"]}, "quantity": 4, "unit": "kg"}
@@ -71,13 +71,13 @@ async def test_a_batch_is_undone_whole_or_not_at_all(member: AsyncClient, flour:
     await change_unit(member, (await get(member, "/skus/", item_id=flour["id"]))[0], "g")
     refused(await member.post(f"/events/batches/{answer['batch_id']}/undo"), 409, "was changed to g")
     assert await stock(member, flour) == [(4, "g"), (4, "kg")]
-    # Of the SKU that kept its unit it is undone.
+    # The event of the SKU with the unchanged unit is undone.
     made(await member.post(f"/events/{answer['results'][1]['id']}/undo"))
     assert await stock(member, flour) == [(4, "g"), (0, "kg")]
 
 
 @pytest.mark.parametrize("side", [0, 1])
-async def test_a_move_is_not_undone_when_the_unit_of_either_side_was_changed(
+async def test_undo_of_a_move_is_rejected_after_a_unit_change_of_either_side(
     side: int, member: AsyncClient, flour: Json, cellar: Json
 ) -> None:
     kitchen = await new_location(member, "Kitchen")
@@ -92,7 +92,7 @@ async def test_a_move_is_not_undone_when_the_unit_of_either_side_was_changed(
     assert [quantity for quantity, _ in await stock(member, flour)] == [8, 2]
 
 
-async def test_an_event_after_the_change_is_undone(member: AsyncClient, flour: Json, cellar: Json) -> None:
+async def test_event_after_a_unit_change_is_undone(member: AsyncClient, flour: Json, cellar: Json) -> None:
     sku = await new_stock(member, flour, cellar, 10, unit="kg")
     await change_unit(member, sku, "g")
     made(await member.post(f"/skus/{sku['id']}/adjust", json={"delta": -3}))
@@ -100,7 +100,7 @@ async def test_an_event_after_the_change_is_undone(member: AsyncClient, flour: J
     assert await stock(member, flour) == [(10, "g")]
 
 
-async def test_another_spelling_of_the_unit_changes_nothing(member: AsyncClient, flour: Json, cellar: Json) -> None:
+async def test_other_spelling_of_a_unit_is_no_change(member: AsyncClient, flour: Json, cellar: Json) -> None:
     sku = await new_stock(member, flour, cellar, 10, unit="kg")
     received = (await last_event(member, flour))["id"]
     for unit in ("KG", "kilogram", "kg"):
@@ -109,7 +109,7 @@ async def test_another_spelling_of_the_unit_changes_nothing(member: AsyncClient,
     assert await stock(member, flour) == [(0, "kg")]
 
 
-async def test_a_count_that_booked_nothing_is_undone(member: AsyncClient, flour: Json, cellar: Json) -> None:
+async def test_count_with_no_difference_is_undone(member: AsyncClient, flour: Json, cellar: Json) -> None:
     sku = await new_stock(member, flour, cellar, 10, unit="kg")
     count = {"type": "set", "item": {"id": flour["id"]}, "location": {"id": cellar["id"]}, "quantity": 10}
     (counted,) = made(await member.post("/events", json={"events": [count]}))["results"]
@@ -118,7 +118,7 @@ async def test_a_count_that_booked_nothing_is_undone(member: AsyncClient, flour:
     assert await stock(member, flour) == [(10, "g")]
 
 
-async def test_an_event_of_a_clock_that_was_ahead_is_not_undone(
+async def test_undo_is_rejected_if_the_clock_was_ahead_at_the_unit_change(
     member: AsyncClient, flour: Json, cellar: Json, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = clock.now
@@ -130,19 +130,17 @@ async def test_an_event_of_a_clock_that_was_ahead_is_not_undone(
     refused(await member.post(f"/events/{event}/undo"), 409, "was changed to g")
 
 
-async def test_a_unit_that_a_table_changed_counts_as_well(member: AsyncClient, flour: Json, cellar: Json) -> None:
+async def test_unit_change_by_an_import_counts(member: AsyncClient, flour: Json, cellar: Json) -> None:
     await new_stock(member, flour, cellar, 10, unit="piece")
     received = (await last_event(member, flour))["id"]
     await imported(member, f"code,location,quantity,unit\n{flour['code']},Cellar,7,bag\n")
     refused(await member.post(f"/events/{received}/undo"), 409, "was changed to bag")
-    # The import's own event too: the number that it changed was in the old unit.
+    # The import's own event, too: the number it changed was in the old unit.
     refused(await member.post(f"/events/{(await last_event(member, flour))['id']}/undo"), 409, "was changed to bag")
     assert await stock(member, flour) == [(7, "bag")]
 
 
-async def test_a_merge_is_not_undone_when_the_unit_was_changed_since(
-    member: AsyncClient, flour: Json, cellar: Json
-) -> None:
+async def test_undo_of_a_merge_is_rejected_after_a_unit_change(member: AsyncClient, flour: Json, cellar: Json) -> None:
     loose = await new_item(member, "Flour, loose")
     await new_stock(member, loose, cellar, 4, unit="kg")
     sku = await new_stock(member, flour, cellar, 6, unit="kg")
@@ -153,7 +151,9 @@ async def test_a_merge_is_not_undone_when_the_unit_was_changed_since(
     assert (await stock(member, flour), await stock(member, loose)) == ([(10, "g")], [])
 
 
-async def test_what_was_merged_before_the_change_is_not_undone(member: AsyncClient, flour: Json, cellar: Json) -> None:
+async def test_undo_in_a_merged_item_is_rejected_after_a_unit_change(
+    member: AsyncClient, flour: Json, cellar: Json
+) -> None:
     loose = await new_item(member, "Flour, loose")
     await new_stock(member, loose, cellar, 4, unit="kg")
     received = (await last_event(member, loose))["id"]
@@ -165,7 +165,7 @@ async def test_what_was_merged_before_the_change_is_not_undone(member: AsyncClie
     assert await stock(member, flour) == [(6004, "g")]
 
 
-async def test_a_merge_after_the_change_is_undone(member: AsyncClient, flour: Json, cellar: Json) -> None:
+async def test_merge_after_a_unit_change_is_undone(member: AsyncClient, flour: Json, cellar: Json) -> None:
     loose = await new_item(member, "Flour, loose")
     await change_unit(member, await new_stock(member, loose, cellar, 400, unit="kg"), "g")
     await change_unit(member, await new_stock(member, flour, cellar, 6, unit="g"), "kg")
@@ -180,7 +180,7 @@ async def test_a_merge_after_the_change_is_undone(member: AsyncClient, flour: Js
     assert (await stock(member, flour), await stock(member, loose)) == ([(6, "kg")], [(400, "g")])
 
 
-async def test_a_restore_keeps_the_moment_of_the_change(
+async def test_restore_keeps_the_time_of_a_unit_change(
     admin: AsyncClient, flour: Json, cellar: Json, config: Config
 ) -> None:
     sku = await new_stock(admin, flour, cellar, 10, unit="kg")

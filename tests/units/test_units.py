@@ -1,4 +1,4 @@
-"""What one unit is of another: exact fractions or nothing, and the database says the same."""
+"""Conversion between units: exact fractions or none, with the same list in the database."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stocky.config import Config
 from stocky.stock import units
 from tests.architecture import schema
 
-# By hand, in the smallest of each kind.
+# Sizes by hand, in the smallest unit of each kind.
 EXACT = {
     "mg": ("mass", Fraction(1, 1000)),
     "g": ("mass", Fraction(1)),
@@ -34,7 +34,7 @@ MILLIS = st.integers(-(10**15), 10**15)
 
 
 @given(MILLIS, NAMES, NAMES)
-def test_a_conversion_is_exact_or_refused(milli: int, unit: str, into: str) -> None:
+def test_conversion_is_exact_or_rejected(milli: int, unit: str, into: str) -> None:
     (kind, size), (into_kind, into_size) = EXACT[unit], EXACT[into]
     if kind != into_kind:
         with pytest.raises(units.OtherKind):
@@ -51,7 +51,7 @@ def test_a_conversion_is_exact_or_refused(milli: int, unit: str, into: str) -> N
 
 
 @given(MILLIS, st.integers(1, 10**6).filter(lambda pack: pack != 1000))
-def test_a_pack_holds_what_its_item_says(milli: int, pack_milli: int) -> None:
+def test_pack_is_converted_by_its_pack_size(milli: int, pack_milli: int) -> None:
     assert units.convert(milli * 1000, "packs", "piece", pack_milli) == milli * pack_milli
     assert units.convert(milli * pack_milli, "pieces", "pack", pack_milli) == milli * 1000
     assert units.convert(milli, "pack", "Packs ") == milli
@@ -60,14 +60,14 @@ def test_a_pack_holds_what_its_item_says(milli: int, pack_milli: int) -> None:
             units.convert(milli, unit, into)
 
 
-def test_packs_that_differ_are_of_no_one_size() -> None:
+def test_differing_pack_quantities_have_no_pack_size() -> None:
     assert units.pack_size([1000, 6000, 6000]) == 6000
     assert units.pack_size([1000, 6000, 24_000]) is None
     assert units.pack_size([]) is None
 
 
 @given(st.fractions(min_value=-(10**12), max_value=10**12))
-def test_what_is_shown_is_the_nearest_thousandth(milli: Fraction) -> None:
+def test_displayed_quantity_is_the_nearest_thousandth(milli: Fraction) -> None:
     shown = units.nearest(milli)
     assert abs(shown - milli) <= Fraction(1, 2)
     assert units.nearest(-milli) == -shown

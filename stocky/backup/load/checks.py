@@ -85,8 +85,8 @@ def _ledger(connection: sqlite3.Connection) -> Iterator[str]:
         replay.compare(HeldQuantity(*held))
     if replay.suspects:
         yield f"the quantity of {len(replay.suspects)} SKUs is not the sum of their ledger, {_some(replay.suspects)}"
-    if replay.moves_alone:
-        yield f"{len(replay.moves_alone)} moves have no transfer"
+    if replay.unpaired_moves:
+        yield f"{len(replay.unpaired_moves)} moves have no transfer"
     if replay.unbalanced:
         yield f"the two sides of {len(replay.unbalanced)} moves do not add up to zero"
     reversals = load_queries(resource("sql"), "sqlite")["list_reversal_faults"]

@@ -17,7 +17,7 @@ from stocky.backup.load.rows import Column, tables_of
 from stocky.merging.schemas import Moved
 from stocky.schema import MAX_ID
 from stocky.stock.ledger import LIMIT_MILLI
-from stocky.stock.operations import RefusalKind
+from stocky.stock.operations import RejectionKind
 
 # Columns that hold JSON, with their decoded types. A test compares them with the queries that decode them.
 JSON_COLUMNS: dict[tuple[str, str], Any] = {
@@ -121,7 +121,7 @@ def _is_affordable(memory_kib: int, passes: int, lanes: int) -> bool:
 
 
 def _unknown_refusals(connection: sqlite3.Connection) -> Iterator[str]:
-    known = get_args(RefusalKind)
+    known = get_args(RejectionKind)
     marks = ", ".join("?" * len(known))
     query = f"SELECT count(*), min(refusal) FROM event_refusal WHERE refusal NOT IN ({marks})"  # noqa: S608 - question marks
     count, first = connection.execute(query, known).fetchone()

@@ -1,4 +1,4 @@
-"""Lists and searches are kept until something is committed, and nobody ever sees what was before that."""
+"""Lists and searches are cached until the next commit, and never stale."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ KEPT: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("path", KEPT)
-async def test_an_answer_is_never_older_than_the_last_commit(path: str, config: Config, member: AsyncClient) -> None:
+async def test_cached_answer_is_never_older_than_the_last_commit(
+    path: str, config: Config, member: AsyncClient
+) -> None:
     item, shelf = await new_item(member, "Salt"), await new_location(member)
     for quantity in range(1, 6):
         await new_stock(member, item, shelf, 1)
         for _ in range(2):
             assert (await get(member, path, **KEPT[path]))[0]["total_quantity"] == quantity
-    # Another process, which says nothing to this one.
+    # Another process, which does not notify this one.
     await asyncio.to_thread(schema.run, config, f"UPDATE item SET name = 'Sea salt' WHERE id = {item['id']}")
     assert (await get(member, path, **KEPT[path]))[0]["name"] == "Sea salt"
     assert [len(await get(member, path, **KEPT[path], limit=limit)) for limit in (1, 2, 1)] == [1, 1, 1]
 
 
 @pytest.mark.parametrize("path", KEPT)
-async def test_whoever_asks_while_others_scan_sees_all_that_was_acknowledged(
-    path: str, member: AsyncClient, scanner: AsyncClient
-) -> None:
+async def test_reader_sees_every_acknowledged_scan(path: str, member: AsyncClient, scanner: AsyncClient) -> None:
     item, shelf = await new_item(member, "Salt", upc="4006381333931"), await new_location(member)
     await scanner.put("/scanner/s1/state", json={"mode": "add", "location_id": shelf["id"]})
     acknowledged = 0
@@ -55,7 +55,7 @@ async def test_whoever_asks_while_others_scan_sees_all_that_was_acknowledged(
         while acknowledged < 45:
             before = acknowledged
             assert (await get(member, path, **KEPT[path]))[0]["total_quantity"] >= before
-            # A client in the same process would leave no time for anybody else.
+            # A client in the same process would leave no time for the others.
             await asyncio.sleep(0.001)
 
     await asyncio.gather(scan(), scan(), scan(), look(), look())
@@ -66,7 +66,7 @@ async def test_whoever_asks_while_others_scan_sees_all_that_was_acknowledged(
     ("/items/search", repository, "list_items"),
     ("/search", search_repository, "search"),
 ])  # fmt: skip
-async def test_the_same_is_read_once_until_something_changes(
+async def test_list_is_read_once_until_a_commit(
     path: str, module: Any, name: str, member: AsyncClient, monkeypatch: pytest.MonkeyPatch, dialect: str
 ) -> None:
     await new_item(member, "Salt")
@@ -82,11 +82,11 @@ async def test_the_same_is_read_once_until_something_changes(
         assert len(await get(member, path, **KEPT[path])) == 1
     await new_item(member, "Rock salt")
     assert len(await get(member, path, **KEPT[path])) == 2
-    # Now and then something else is committed: the index, the last use of a key.
+    # Other commits happen occasionally: the index, the last use of a key.
     assert 2 <= len(asked) < 10 if dialect == "sqlite" else len(asked) == 21
 
 
-async def test_every_filter_has_an_answer_of_its_own(member: AsyncClient) -> None:
+async def test_each_filter_has_its_own_cached_answer(member: AsyncClient) -> None:
     kind = made(await member.post("/types/", json={"name": "Spices"}))
     await new_item(member, "Salt", type_id=kind["id"], tags=["white"])
     await new_item(member, "Ice", default_storage_type="freezer")
@@ -111,7 +111,7 @@ async def test_every_filter_has_an_answer_of_its_own(member: AsyncClient) -> Non
             assert [item["name"] for item in await get(member, "/items/", **query)] == names, query
 
 
-async def test_what_is_kept_stays_within_its_bounds(
+async def test_cache_stays_within_its_bounds(
     app: Litestar, member: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(response_cache, "CACHED_BYTES", 5 * response_cache.BESIDE_JSON)
@@ -124,7 +124,7 @@ async def test_what_is_kept_stays_within_its_bounds(
             assert kept.size_bytes <= response_cache.CACHED_BYTES
 
 
-async def test_nothing_that_is_kept_is_shown_while_the_data_is_replaced(app: Litestar, member: AsyncClient) -> None:
+async def test_cache_is_not_used_while_the_data_is_replaced(app: Litestar, member: AsyncClient) -> None:
     await new_item(member, "Salt")
     for path, query in KEPT.items():
         await get(member, path, **query)

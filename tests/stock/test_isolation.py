@@ -1,4 +1,4 @@
-"""What goes wrong with one posting, or with whoever sent it, is nobody else's concern."""
+"""A failing posting or a disconnected client does not affect the other postings of its batch."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from stocky import clock
 from stocky.db import Connection
 from stocky.errors import Conflict, Invalid, Unavailable
 from stocky.stock import recorder as recording
-from stocky.stock.operations import ItemKey, Operation, Place, Posting
+from stocky.stock.operations import ItemKey, LocationKey, Operation, Posting
 from tests.stock.stockroom import Stockroom, at_once, event
 
 
 def addition(item: int, place: int, **more: Any) -> Operation:
-    return Operation(kind="add", item=ItemKey(id=item), place=Place(id=place), quantity_milli=1000, **more)
+    return Operation(kind="add", item=ItemKey(id=item), location=LocationKey(id=place), quantity_milli=1000, **more)
 
 
-async def test_a_row_the_database_refuses_fails_alone(stockroom: Stockroom) -> None:
+async def test_row_rejected_by_the_database_fails_alone(stockroom: Stockroom) -> None:
     rice, shelf = await stockroom.item(), await stockroom.place()
     postings = [Posting([addition(rice, shelf, event_id=f"e{number}", fingerprint="")]) for number in range(9)]
     postings[4].operations[0].note = "a NUL \0 gets past nobody"
@@ -29,10 +29,10 @@ async def test_a_row_the_database_refuses_fails_alone(stockroom: Stockroom) -> N
     assert isinstance(outcomes[4], Invalid)
     assert [each.outcomes[0].status for each in postings[:4] + postings[5:]] == ["applied"] * 8
     assert await stockroom.total(rice) == 8
-    await stockroom.prove()
+    await stockroom.check()
 
 
-async def test_a_defect_in_one_posting_is_its_own(stockroom: Stockroom) -> None:
+async def test_defect_in_one_posting_does_not_affect_others(stockroom: Stockroom) -> None:
     class Broken(Posting):
         @classmethod
         async def finish(cls, tx: Connection, postings: list[Any]) -> None:
@@ -50,7 +50,7 @@ async def test_a_defect_in_one_posting_is_its_own(stockroom: Stockroom) -> None:
     assert (await stockroom.one(event("add", rice, shelf, 1))).quantity_after == 5
 
 
-async def test_a_client_that_went_away_breaks_no_batch(stockroom: Stockroom) -> None:
+async def test_disconnected_client_does_not_affect_its_batch(stockroom: Stockroom) -> None:
     rice, shelf = await stockroom.item(), await stockroom.place()
     waiting = [asyncio.create_task(stockroom.one(event("add", rice, shelf, 1, f"e{each}"))) for each in range(9)]
     await asyncio.sleep(0)
@@ -60,12 +60,12 @@ async def test_a_client_that_went_away_breaks_no_batch(stockroom: Stockroom) -> 
     assert [type(each) for each in answers].count(asyncio.CancelledError) == 2
     assert await stockroom.total(rice) == 9
     assert stockroom.recorder.waiting == 0
-    # Whoever went away never heard of it, and may send it again.
+    # The disconnected client has no answer, and may repeat the event.
     assert (await stockroom.one(event("add", rice, shelf, 1, "e0"))).status == "duplicate"
 
 
 @pytest.mark.parametrize("steps", range(6))
-async def test_a_transaction_given_up_at_any_moment_leaves_the_writer_free(stockroom: Stockroom, steps: int) -> None:
+async def test_cancelled_transaction_releases_the_writer(stockroom: Stockroom, steps: int) -> None:
     rice, shelf = await stockroom.item(), await stockroom.place()
 
     async def change() -> None:
@@ -81,9 +81,7 @@ async def test_a_transaction_given_up_at_any_moment_leaves_the_writer_free(stock
     assert (await stockroom.one(event("add", rice, shelf, 1))).status == "applied"
 
 
-async def test_past_the_bound_of_the_queue_the_answer_is_try_again(
-    stockroom: Stockroom, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_full_queue_is_unavailable(stockroom: Stockroom, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recording, "QUEUE_OPERATIONS", 10)
     rice, shelf = await stockroom.item(), await stockroom.place()
     answers = await asyncio.gather(
@@ -96,7 +94,7 @@ async def test_past_the_bound_of_the_queue_the_answer_is_try_again(
     assert (await stockroom.one(event("add", rice, shelf, 1))).status == "applied"
 
 
-async def test_over_http_a_full_queue_is_503(
+async def test_full_queue_is_503_over_http(
     scanner: AsyncClient, stockroom: Stockroom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recording, "QUEUE_OPERATIONS", 0)
@@ -107,7 +105,7 @@ async def test_over_http_a_full_queue_is_503(
     assert "again" in answer.json()["detail"]
 
 
-async def test_what_is_queued_is_written_before_the_recorder_ends(stockroom: Stockroom) -> None:
+async def test_queued_postings_are_written_before_the_recorder_closes(stockroom: Stockroom) -> None:
     rice, shelf = await stockroom.item(), await stockroom.place()
     waiting = [asyncio.create_task(stockroom.one(event("add", rice, shelf, 1))) for _ in range(5)]
     await asyncio.sleep(0)
@@ -127,22 +125,22 @@ async def test_what_is_queued_is_written_before_the_recorder_ends(stockroom: Sto
     ],
     ids=["before all time", "three-digit year", "after all time", "the day after tomorrow"],
 )
-async def test_a_scanner_with_a_wrong_clock_is_told_so(stockroom: Stockroom, moment: datetime) -> None:
+async def test_event_outside_the_clock_tolerance_is_rejected(stockroom: Stockroom, moment: datetime) -> None:
     rice, shelf = await stockroom.item(), await stockroom.place()
     answer = await stockroom.post(event("add", rice, shelf, 1, occurred_at=moment), event("add", rice, shelf, 2))
     assert [result.status for result in answer.results] == ["rejected", "applied"]
-    assert "set the clock" in (answer.results[0].reason or "")
+    assert "set the scanner's clock" in (answer.results[0].reason or "")
     assert [row.delta for row in await stockroom.history()] == [2]
 
 
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00", "0999-06-01T00:00:00Z"])
-async def test_a_filter_by_an_impossible_time_is_no_defect(member: AsyncClient, moment: str) -> None:
+async def test_filter_by_an_extreme_time_is_accepted(member: AsyncClient, moment: str) -> None:
     for path, name in (("/events", "since"), ("/events", "until"), ("/skus", "as_of")):
         answer = await member.get(path, params={name: moment})
         assert answer.status_code in (200, 422), answer.text
 
 
-async def test_an_atomic_request_is_all_or_nothing(stockroom: Stockroom) -> None:
+async def test_atomic_request_is_all_or_nothing(stockroom: Stockroom) -> None:
     rice, shelf, cellar = await stockroom.item(), await stockroom.place(), await stockroom.place()
     first = await stockroom.one(event("add", rice, shelf, 5, "first"))
     before = await stockroom.history()
@@ -159,13 +157,13 @@ async def test_an_atomic_request_is_all_or_nothing(stockroom: Stockroom) -> None
     results = refused.value.results
     assert [result.status for result in results] == ["duplicate"] + ["rejected"] * 5
     assert results[0].id == first.id
-    assert "event 4 was refused" in (results[1].reason or "")
+    assert "event 4 was rejected" in (results[1].reason or "")
     assert "Only 5" in (results[4].reason or "")
     assert await stockroom.history() == before
     assert await stockroom.lots(rice) == {(shelf, None): 5}
     async with stockroom.database.read() as read:
         assert await read.value("find_item_by_barcode", code="0000000000017", code_key="00000000000017") is None
-    # None of its names is used up.
+    # None of its event_ids is used.
     again = await stockroom.post(
         event("add", rice, cellar, 1, "a"), event("add", rice, cellar, 1, "a"), event("remove", rice, shelf, 5, "c"),
         event("add", "0000000000017", cellar, 1, "b"), atomic=True,
@@ -173,7 +171,7 @@ async def test_an_atomic_request_is_all_or_nothing(stockroom: Stockroom) -> None
     assert [result.status for result in again.results] == ["applied", "duplicate", "applied", "applied"]
 
 
-async def test_neighbours_of_a_refused_atomic_request_are_applied(stockroom: Stockroom) -> None:
+async def test_rejected_atomic_request_does_not_affect_its_batch(stockroom: Stockroom) -> None:
     rice, shelf = await stockroom.item(), await stockroom.place()
     before, refused, after, same_stub, last = await asyncio.gather(
         stockroom.post(event("add", rice, shelf, 5, "a")),
@@ -194,12 +192,10 @@ async def test_neighbours_of_a_refused_atomic_request_are_applied(stockroom: Sto
         assert answer.applied == 1
     assert stockroom.recorder.batches == 1
     assert [row.delta for row in await stockroom.history(rice)] == [5, 2, -7]
-    await stockroom.prove()
+    await stockroom.check()
 
 
-async def test_over_http_a_refused_atomic_request_is_409_with_the_results(
-    stockroom: Stockroom, scanner: AsyncClient
-) -> None:
+async def test_rejected_atomic_request_is_409_with_results(stockroom: Stockroom, scanner: AsyncClient) -> None:
     rice, shelf = await stockroom.item(), await stockroom.place()
     one = {"type": "ADD", "item": {"id": rice}, "location": {"id": shelf}, "quantity": 1}
     answer = await scanner.post(
@@ -210,9 +206,9 @@ async def test_over_http_a_refused_atomic_request_is_409_with_the_results(
     assert await stockroom.history() == []
 
 
-async def test_many_at_once_share_few_transactions(stockroom: Stockroom) -> None:
+async def test_concurrent_postings_share_transactions(stockroom: Stockroom) -> None:
     rice, shelf = await stockroom.item(), await stockroom.place()
     await at_once([lambda: stockroom.one(event("add", rice, shelf, 0.001))] * 2500)
     assert await stockroom.total(rice) == 2.5
     assert stockroom.recorder.batches == 3
-    await stockroom.prove()
+    await stockroom.check()
