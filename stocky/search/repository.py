@@ -24,7 +24,7 @@ from stocky.db import Connection
 from stocky.schema import StorageType
 from stocky.search.normalize import text_of
 from stocky.search.ranking import Kind, Query, Ranked, exact, rank, verbatim
-from stocky.search.schemas import FoundItem, FoundLocation, FoundStock, Match, MatchKind
+from stocky.search.schemas import FoundItem, FoundPlace, FoundStock, Match, MatchKind
 from stocky.search.sources import ItemId, Mark, read_sources
 
 # Items ranked per kind of match; always more than the number of results.
@@ -197,7 +197,7 @@ async def _answers(tx: Connection, ids: list[int], found: dict[int, Ranked]) -> 
     rows: list[_Location] = await tx.all("list_item_locations", _Location, ids=ids)
     stock: dict[int, list[FoundStock]] = defaultdict(list)
     for each in rows:
-        location = FoundLocation(
+        location = FoundPlace(
             id=each.id, name=each.name, storage_type=each.storage_type, box_no=each.box_no, loc_no=each.loc_no
         )
         stock[each.item_id].append(

@@ -25,7 +25,7 @@ class Match(Struct, kw_only=True):
     score: Annotated[float, Meta(examples=[1.0])]
 
 
-class FoundLocation(Struct, kw_only=True):
+class FoundPlace(Struct, kw_only=True):
     """A location in a search result."""
 
     id: int
@@ -38,7 +38,7 @@ class FoundLocation(Struct, kw_only=True):
 class FoundStock(Struct, kw_only=True):
     """The stock of an item at a location, with the earliest expiry date of its lots there."""
 
-    location: FoundLocation
+    location: FoundPlace
     quantity: float
     unit: str
     expiry_date: date | None

@@ -30,7 +30,7 @@ ItemCache = dict[int, Item]
 ITEM_CACHE_SIZE = 50_000
 
 
-async def record(tx: Connection, postings: list[Posting], cache: ItemCache) -> None:
+async def write_batch(tx: Connection, postings: list[Posting], cache: ItemCache) -> None:
     """Fills the outcomes of every posting, in order. One posting's rejection does not affect the others."""
     moment = clock.now()
     groups: dict[type[Posting], list[Posting]] = defaultdict(list)

@@ -12,7 +12,7 @@ from collections import deque
 
 from stocky.db import Connection, Database
 from stocky.errors import Conflict, Contention, OutOfSpace, Unavailable
-from stocky.stock.batch_writer import ItemCache, record
+from stocky.stock.batch_writer import ItemCache, write_batch
 from stocky.stock.operations import Operation, Outcome, Posting
 
 # Maximum operations in a transaction: enough to share the sync to disk, few enough to answer soon.
@@ -86,7 +86,7 @@ class Recorder:
 
     async def post_within(self, transaction: Connection, posting: Posting) -> Posting:
         """Records a posting within an open transaction and returns it with its outcomes."""
-        await record(transaction, [posting], self._cache)
+        await transaction.run(write_batch, [posting], self._cache)
         return posting
 
     def forget(self) -> None:
@@ -151,7 +151,7 @@ class Recorder:
     async def _record_with_retries(self, postings: list[Posting]) -> None:
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                await self._database.run(record, postings, self._cache)
+                await self._database.run(write_batch, postings, self._cache)
                 break
             except (Conflict, Contention):
                 # Another process wrote the same barcode, event_id or SKU first; a retry sees its rows.
