@@ -99,8 +99,8 @@ SELECT parameters AS parameters_json
  WHERE kind = :kind AND status IN ('queued', 'running');
 
 -- remove_old_jobs --
--- Removes jobs that ended before :before or are not among the last :kept, except recent once_keys.
+-- Removes jobs that ended before :before or are not among the last :limit, except recent once_keys.
 DELETE FROM job
  WHERE status IN ('done', 'failed')
    AND (finished_at < :before
-        OR (id <= (SELECT coalesce(max(id), 0) FROM job) - :kept AND (once_key IS NULL OR created_at < :recent)));
+        OR (id <= (SELECT coalesce(max(id), 0) FROM job) - :limit AND (once_key IS NULL OR created_at < :recent)));

@@ -147,12 +147,12 @@ VALUES (:webhook_id, :message_id, :event_type, :payload, :position, 'waiting', :
 RETURNING id;
 
 -- trim_webhook_deliveries --
--- Removes delivered and dropped deliveries that are not among the last :kept of the webhook.
+-- Removes delivered and dropped deliveries that are not among the last :limit of the webhook.
 DELETE FROM webhook_delivery
  WHERE webhook_id = :webhook_id AND status <> 'waiting'
-   AND id <= (SELECT kept.id FROM webhook_delivery AS kept
-               WHERE kept.webhook_id = :webhook_id
-               ORDER BY kept.id DESC LIMIT 1 OFFSET :kept);
+   AND id <= (SELECT recent.id FROM webhook_delivery AS recent
+               WHERE recent.webhook_id = :webhook_id
+               ORDER BY recent.id DESC LIMIT 1 OFFSET :limit);
 
 -- remove_old_webhook_deliveries --
 -- Removes delivered and dropped deliveries created before :before.
@@ -160,10 +160,10 @@ DELETE FROM webhook_delivery
  WHERE status <> 'waiting' AND created_at < :before;
 
 -- remove_old_webhook_notifications --
--- Removes notifications before :before or beyond the last :kept, except the last one, which holds the id sequence.
+-- Removes notifications before :before or beyond the last :limit, except the last one, which holds the id sequence.
 DELETE FROM webhook_news
  WHERE id < (SELECT max(id) FROM webhook_news)
-   AND (occurred_at < :before OR id <= (SELECT max(id) FROM webhook_news) - :kept);
+   AND (occurred_at < :before OR id <= (SELECT max(id) FROM webhook_news) - :limit);
 
 -- get_webhook_delivery --
 -- One delivery of a webhook with its payload.

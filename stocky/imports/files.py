@@ -1,4 +1,4 @@
-"""Files of imports on disk: an upload is stored until its job has ended, its reports for KEPT_SECONDS."""
+"""Files of imports on disk: an upload is stored until its job has ended, its reports for RETENTION_SECONDS."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from stocky.imports.row_parser import ORIGIN_COLUMN, Line
 from stocky.imports.schemas import LineReport
 from stocky.worker.workspace import disk_errors
 
-KEPT_SECONDS = 7 * 86_400
+RETENTION_SECONDS = 7 * 86_400
 # A younger file may still be uploading, or waiting for its job to be queued.
 SETTLED_SECONDS = 3_600
 # Uploads that may wait for their job at once.
@@ -63,13 +63,13 @@ class ImportStore:
         shutil.rmtree(self.directory_of(import_id), ignore_errors=True)
 
     def sweep(self, wanted: set[str]) -> None:
-        """Removes files older than KEPT_SECONDS, and uploads without a job.
+        """Removes files older than RETENTION_SECONDS, and uploads without a job.
 
         `wanted` are the imports whose job has not ended; their files stay, however old.
         """
         for directory in self.directory.glob("*"):
             if directory.name not in wanted:
-                if _age(directory) > KEPT_SECONDS:
+                if _age(directory) > RETENTION_SECONDS:
                     shutil.rmtree(directory, ignore_errors=True)
                 for name in (ARRIVING, UPLOAD, PLAN):
                     if _age(directory / name) > SETTLED_SECONDS:

@@ -183,10 +183,10 @@ async def end_interrupted_jobs(
     return ended
 
 
-async def remove_old_jobs(tx: Connection, before: datetime, kept: int) -> None:
-    """Removes jobs that ended before `before`, or are not among the last `kept`; once_keys stay for KEY_LASTS."""
+async def remove_old_jobs(tx: Connection, before: datetime, limit: int) -> None:
+    """Removes jobs that ended before `before`, or are not among the last `limit`; once_keys stay for KEY_LASTS."""
     recent = clock.now() - KEY_LASTS
-    await tx.execute("remove_old_jobs", before=before, kept=kept, recent=recent)
+    await tx.execute("remove_old_jobs", before=before, limit=limit, recent=recent)
 
 
 async def get_job(read: Connection, id: int) -> Job:

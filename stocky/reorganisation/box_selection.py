@@ -23,9 +23,9 @@ def boxes_to_keep(candidates: list[Candidate], wanted: int) -> set[int]:
 
     One box fewer would never suffice, so an applied plan leaves nothing to propose: no kept box can be emptied.
     """
-    kept = [each for each in candidates if each.is_pinned]
+    chosen = [each for each in candidates if each.is_pinned]
     others = sorted((each for each in candidates if not each.is_pinned), key=lambda each: (-each.capacity, each.box_no))
-    missing = wanted - sum(each.capacity for each in kept)
+    missing = wanted - sum(each.capacity for each in chosen)
     count, capacity = 0, 0
     while capacity < missing:
         if count == len(others):
@@ -42,8 +42,8 @@ def boxes_to_keep(candidates: list[Candidate], wanted: int) -> set[int]:
             rest = held - each.capacity + spare if each.box_no in largest else held
             if each.capacity + rest >= missing:
                 break
-        kept.append(each)
+        chosen.append(each)
         missing -= each.capacity
         others.remove(each)
         by_worth.remove(each)
-    return {each.box_no for each in kept}
+    return {each.box_no for each in chosen}

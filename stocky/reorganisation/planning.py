@@ -147,14 +147,14 @@ class _Storage:
         first = {item_id: min(locations, key=lambda location: self._rank(item_id, location))
                  for item_id, locations in self.locations.items()}  # fmt: skip
         boxed = [item_id for item_id, location in first.items() if location in self.room.box_of]
-        kept = boxes_to_keep(self._candidates(boxed, first), len(boxed) + sum(map(len, self._fixed_in_boxes())))
+        used_boxes = boxes_to_keep(self._candidates(boxed, first), len(boxed) + sum(map(len, self._fixed_in_boxes())))
         for location, items in self.fixed.items():
             for item_id in items:
                 self._settle(item_id, location)
         to_move = []
         for item_id, location in first.items():
             if location in self.room.box_of:
-                possible = [each for each in self.locations[item_id] if self.room.box_of.get(each) in kept]
+                possible = [each for each in self.locations[item_id] if self.room.box_of.get(each) in used_boxes]
                 if not possible:
                     to_move.append(item_id)
                     continue
@@ -167,8 +167,8 @@ class _Storage:
             for each in self.locations[item_id]
             if each != location
         ]
-        steps += self._move_in(to_move, kept)
-        steps += self._group_by_kind(boxed, kept)
+        steps += self._move_in(to_move, used_boxes)
+        steps += self._group_by_kind(boxed, used_boxes)
         return shortened(steps, self.locations)
 
     def _rank(self, item_id: int, location: int) -> tuple[object, ...]:
@@ -202,12 +202,14 @@ class _Storage:
     def _fixed_in_boxes(self) -> list[set[int]]:
         return [items for location, items in self.fixed.items() if location in self.room.box_of]
 
-    def _move_in(self, items: list[int], kept: set[int]) -> list[Step]:
+    def _move_in(self, items: list[int], used_boxes: set[int]) -> list[Step]:
         """Moves items into free locations of the kept boxes, kind by kind."""
         steps = []
         for item_id in sorted(items, key=lambda item_id: (self._kind(item_id) or "", item_id)):
             counts = self.kinds.get(self._kind(item_id) or "", {})
-            box_no = min((each for each in kept if self.free[each]), key=lambda each: (-counts.get(each, 0), each))
+            box_no = min(
+                (each for each in used_boxes if self.free[each]), key=lambda each: (-counts.get(each, 0), each)
+            )
             slot = self.slots[box_no][self.free[box_no][0]]
             reason = self._reason_of_kind(item_id, box_no) or f"box {box_no} has room for it"
             steps += [Step(item_id, location, slot, reason) for location in self.locations[item_id]]
@@ -215,7 +217,7 @@ class _Storage:
             self._settle(item_id, slot)
         return steps
 
-    def _group_by_kind(self, items: list[int], kept: set[int]) -> list[Step]:
+    def _group_by_kind(self, items: list[int], used_boxes: set[int]) -> list[Step]:
         """Moves one item at a time to a box with more of its kind, until no move improves."""
         steps = []
         is_done = False
@@ -229,7 +231,7 @@ class _Storage:
                 better = [
                     (-others, box_no)
                     for box_no, others in counts.items()
-                    if box_no != mine and others >= counts.get(mine, 1) and box_no in kept and self.free[box_no]
+                    if box_no != mine and others >= counts.get(mine, 1) and box_no in used_boxes and self.free[box_no]
                 ]
                 if better:
                     _, box_no = min(better)

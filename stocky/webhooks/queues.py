@@ -156,7 +156,7 @@ async def advance(
     for message, position in messages:
         await enqueue(tx, webhook_id, message, position)
     if messages:
-        await tx.execute("trim_webhook_deliveries", webhook_id=webhook_id, kept=MAX_DELIVERIES)
+        await tx.execute("trim_webhook_deliveries", webhook_id=webhook_id, limit=MAX_DELIVERIES)
     return True
 
 
@@ -236,7 +236,7 @@ async def release(tx: Connection, owner: str, webhook_id: int) -> None:
 async def tidy(tx: Connection, before: datetime, max_notifications: int) -> None:
     """Removes deliveries and notifications from before `before`, and notifications beyond the newest ones."""
     await tx.execute("remove_old_webhook_deliveries", before=before)
-    await tx.execute("remove_old_webhook_notifications", before=before, kept=max_notifications)
+    await tx.execute("remove_old_webhook_notifications", before=before, limit=max_notifications)
 
 
 async def _lock(tx: Connection, webhook_id: int) -> None:
