@@ -181,7 +181,7 @@ async def lock_what_moves(tx: Connection, moves: list[MoveRow]) -> Present:
             if each.is_active
         },
         {each.id: Thing(each.id, each.name, each.default_storage_type) for each in known.values()},
-        await tx.all("list_levels", SkuState, ids=items),
+        await tx.all("list_skus_of_items", SkuState, ids=items),
         await tx.all("list_items_at", Lying, ids=places),
     )
 
