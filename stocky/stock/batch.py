@@ -110,7 +110,7 @@ class Batch:
             raise OperationRejected("occurred_at is in the future; set the scanner's clock", "invalid")
         if operation.occurred_at is not None and operation.occurred_at < clock.LONG_AGO:
             raise OperationRejected("occurred_at is before 1970; set the scanner's clock", "invalid")
-        made = len(self.ledger.made)
+        created = len(self.ledger.created)
         entries = self._entries(operation, found)
         for entry in entries:
             entry.batch_id = posting.batch_id
@@ -123,7 +123,7 @@ class Batch:
             sku = self.ledger.open(operation, self.ledger.items[found.item_id], found.location_id)
             outcome.quantity_after_milli = sku.quantity_milli
             self.opened.append((outcome, sku))
-        outcome.sku_is_new = len(self.ledger.made) > made
+        outcome.sku_is_new = len(self.ledger.created) > created
         return outcome
 
     def _entries(self, operation: Operation, found: ResolvedReferences) -> list[Entry]:

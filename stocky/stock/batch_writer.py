@@ -190,10 +190,10 @@ async def _read_items(
 
 async def _write(tx: Connection, batch: Batch) -> None:
     ledger, moment = batch.ledger, batch.moment
-    for sku in ledger.made:
+    for sku in ledger.created:
         sku.id = await _add_sku(tx, sku)
-    made = {id(sku) for sku in ledger.made}
-    changed = [sku for key, sku in ledger.changed.items() if key not in made]
+    created = {id(sku) for sku in ledger.created}
+    changed = [sku for key, sku in ledger.changed.items() if key not in created]
     if changed:
         await tx.execute_many(
             "change_skus",

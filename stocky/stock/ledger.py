@@ -31,7 +31,7 @@ class Ledger:
         self.moment = moment
         self.entries: list[Entry] = []
         self.changed: dict[int, SkuState] = {}
-        self.made: list[SkuState] = []
+        self.created: list[SkuState] = []
         self.reversed: set[int] = set()
         self._by_item: dict[int, list[SkuState]] = {item.id: [] for item in items}
         self._by_sku: dict[int, SkuState] = {}
@@ -136,9 +136,9 @@ class Ledger:
                 return sku
         unit = like.unit if like else operation.unit or self.unit_of(item.id, location_id) or units.PIECE
         sku = SkuState(0, item.id, location_id, lot, 0, unit, operation.notes or "", True, 0, self.moment, self.moment)
-        self.made.append(sku)
+        self.created.append(sku)
         self._by_item[item.id].append(sku)
-        self.log_undo(self._remove_made, sku)
+        self.log_undo(self._remove_created, sku)
         return sku
 
     def check_unit(self, operation: Operation, sku: SkuState) -> None:
@@ -190,8 +190,8 @@ class Ledger:
         """Adds an action to the undo log."""
         self._undo.append(lambda: action(*arguments))
 
-    def _remove_made(self, sku: SkuState) -> None:
-        self.made.remove(sku)
+    def _remove_created(self, sku: SkuState) -> None:
+        self.created.remove(sku)
         self._by_item[sku.item_id].remove(sku)
 
     @staticmethod

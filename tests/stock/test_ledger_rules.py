@@ -46,7 +46,7 @@ def test_addition_without_a_lot_goes_to_the_sku_without_expiry() -> None:
 def test_new_location_gets_a_sku_in_the_main_unit() -> None:
     book = ledger(sku(1, 500))
     book.add(operation("add", 1000), item(), THERE)
-    assert [(made.location_id, made.unit, made.quantity_milli) for made in book.made] == [(THERE, "bag", 1000)]
+    assert [(made.location_id, made.unit, made.quantity_milli) for made in book.created] == [(THERE, "bag", 1000)]
 
 
 def test_hidden_sku_is_reactivated_by_an_addition() -> None:
@@ -193,7 +193,7 @@ def test_revert_restores_the_savepoint() -> None:
     first = sku(1, 100, SOON), sku(2, 50), sku(3, 0, LATER, is_active=False)
     book = ledger(*first, of=item("allow"))
     book.add(operation("add", 10), item(), HERE)
-    mark, before = book.savepoint(), copy.deepcopy((book.skus(1), book.entries, book.made, book.reversed))
+    mark, before = book.savepoint(), copy.deepcopy((book.skus(1), book.entries, book.created, book.reversed))
     book.add(operation("add", 10), item(), HERE)
     book.add(operation("add", 10, LATER), item(), HERE)
     book.add(operation("add", 10), item(), THERE)
@@ -203,5 +203,5 @@ def test_revert_restores_the_savepoint() -> None:
     book.undo(operation("undo", 0), [EventToUndo(5, "add", 1, 2, 1, None)])
     book.write_off(operation("set", 0, sku_id=2))
     book.revert(mark)
-    assert (book.skus(1), book.entries, book.made, book.reversed) == before
+    assert (book.skus(1), book.entries, book.created, book.reversed) == before
     assert set(book.changed) == {id(first[1])}
