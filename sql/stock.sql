@@ -71,7 +71,7 @@ SELECT onward.item_id, onward.into_id, onward.batch_id, giving.sku_id, taking.sk
   LEFT JOIN sku AS into_sku ON into_sku.id = taking.sku_id
  ORDER BY giving.id;
 
--- list_levels --
+-- list_skus_of_items --
 -- Every SKU of the items :ids, hidden ones included.
 SELECT sku.id, sku.item_id, sku.location_id, sku.expiry_date, sku.quantity_milli, sku.unit, sku.notes, sku.is_active,
        sku.version, sku.created_at, sku.updated_at
@@ -109,7 +109,7 @@ SELECT id, event_id, kind AS type, item_id, location_id, sku_id,
     OR transfer_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
  ORDER BY id;
 
--- add_level --
+-- add_sku --
 -- A new SKU.
 INSERT INTO sku (item_id, location_id, expiry_date, quantity_milli, unit, notes, is_active, version,
                  created_at, updated_at)
@@ -117,7 +117,7 @@ VALUES (:item_id, :location_id, :expiry_date, :quantity_milli, :unit, :notes, :i
         :created_at, :created_at)
 RETURNING id;
 
--- change_levels --
+-- change_skus --
 -- Updates a SKU after new events.
 UPDATE sku
    SET quantity_milli = :quantity_milli, is_active = :is_active, version = :version, updated_at = :updated_at

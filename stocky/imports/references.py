@@ -159,7 +159,7 @@ async def _find_stock(
         found.locations[location.name] = location
         if location.box_no is not None and location.loc_no is not None:
             found.boxes[location.box_no, location.loc_no] = location
-    for level in await read.all("list_levels", SkuState, ids=ids):
+    for level in await read.all("list_skus_of_items", SkuState, ids=ids):
         found.levels[level.item_id, level.location_id, level.expiry_date] = level
     waiting = [(line.number, *names.of(line), 1) for line in lines]
     while waiting:

@@ -181,7 +181,7 @@ async def lock_stock(tx: Connection, moves: list[MoveRow]) -> CurrentStock:
             if each.is_active
         },
         {each.id: Thing(each.id, each.name, each.default_storage_type) for each in items.values()},
-        await tx.all("list_levels", SkuState, ids=item_ids),
+        await tx.all("list_skus_of_items", SkuState, ids=item_ids),
         await tx.all("list_items_at", Occupant, ids=location_ids),
     )
 

@@ -110,7 +110,7 @@ class Batch:
             raise OperationRejected("occurred_at is in the future; set the scanner's clock", "invalid")
         if operation.occurred_at is not None and operation.occurred_at < clock.LONG_AGO:
             raise OperationRejected("occurred_at is before 1970; set the scanner's clock", "invalid")
-        made = len(self.ledger.made)
+        created = len(self.ledger.created)
         entries = self._entries(operation, found)
         for entry in entries:
             entry.batch_id = posting.batch_id
@@ -120,10 +120,10 @@ class Batch:
             outcome.is_short = entries[0].is_short
             self.booked.append((outcome, entries))
         elif operation.create_sku and found.item_id is not None and found.location_id is not None:
-            level = self.ledger.open(operation, self.ledger.items[found.item_id], found.location_id)
-            outcome.quantity_after_milli = level.quantity_milli
-            self.opened.append((outcome, level))
-        outcome.sku_is_new = len(self.ledger.made) > made
+            sku = self.ledger.open(operation, self.ledger.items[found.item_id], found.location_id)
+            outcome.quantity_after_milli = sku.quantity_milli
+            self.opened.append((outcome, sku))
+        outcome.sku_is_new = len(self.ledger.created) > created
         return outcome
 
     def _entries(self, operation: Operation, found: ResolvedReferences) -> list[Entry]:
@@ -198,22 +198,20 @@ class Batch:
 
     def _check_sku(self, operation: Operation) -> None:
         assert operation.sku_id is not None
-        level = self.ledger.level(operation.sku_id)
-        if level is None or not level.is_active:
+        sku = self.ledger.sku(operation.sku_id)
+        if sku is None or not sku.is_active:
             raise OperationRejected(f"There is no SKU with id {operation.sku_id}", "not_found")
-        if operation.if_version is not None and operation.if_version != level.version:
+        if operation.if_version is not None and operation.if_version != sku.version:
             raise OperationRejected(
-                f"The SKU was changed since you read it (version {level.version} now); read it again and repeat",
+                f"The SKU was changed since you read it (version {sku.version} now); read it again and repeat",
                 "stale",
             )
-        self.ledger.check_unit(operation, level)
+        self.ledger.check_unit(operation, sku)
 
     def _only_location(self, operation: Operation, item: StockItem) -> int:
         """The item's location, if it has exactly one."""
-        active = [level for level in self.ledger.levels(item.id) if level.is_active]
-        location_ids = {level.location_id for level in active if level.quantity_milli} or {
-            level.location_id for level in active
-        }
+        active = [sku for sku in self.ledger.skus(item.id) if sku.is_active]
+        location_ids = {sku.location_id for sku in active if sku.quantity_milli} or {sku.location_id for sku in active}
         if operation.kind == "move" and operation.to_location is not None and operation.to_location.id is not None:
             location_ids.discard(operation.to_location.id)
         if len(location_ids) == 1:
@@ -235,7 +233,7 @@ class Batch:
             again = msgspec.structs.replace(outcome, status="duplicate")
             # The duplicate gets its ids together with the first one.
             self.booked.extend((again, entries) for first, entries in list(self.booked) if first is outcome)
-            self.opened.extend((again, level) for first, level in list(self.opened) if first is outcome)
+            self.opened.extend((again, sku) for first, sku in list(self.opened) if first is outcome)
             return again
         if recorded := self._recorded.get(event_id):
             if not _is_same(operation, recorded.fingerprint):
@@ -262,15 +260,15 @@ class Batch:
             )
 
     def _show_stock(self, outcome: Outcome, item_id: int) -> None:
-        levels = [level for level in self.ledger.levels(item_id) if level.is_active]
-        if len(levels) > 1:
-            levels.sort(key=lambda level: level.id or MAX_ID)
-        outcome.skus = skus = []
-        for level in levels:
-            sku = level.to_sku()
-            skus.append(sku)
-            if not level.id:
-                self.without_id.append((sku, level))
+        skus = [sku for sku in self.ledger.skus(item_id) if sku.is_active]
+        if len(skus) > 1:
+            skus.sort(key=lambda sku: sku.id or MAX_ID)
+        outcome.skus = shown = []
+        for sku in skus:
+            answer = sku.to_sku()
+            shown.append(answer)
+            if not sku.id:
+                self.without_id.append((answer, sku))
         total = self.ledger.total_milli(item_id)
         outcome.item = msgspec.structs.replace(
             self._items[item_id], total_quantity=from_milli(total), unit=self.ledger.unit_of(item_id)

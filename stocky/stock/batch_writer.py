@@ -65,22 +65,22 @@ def items_with_changed_alerts(ledger: Ledger) -> set[int]:
     """
     before: dict[int, tuple[SkuState, int]] = {}
     for entry in ledger.entries:
-        before.setdefault(id(entry.level), (entry.level, entry.quantity_after_milli - entry.delta_milli))
+        before.setdefault(id(entry.sku), (entry.sku, entry.quantity_after_milli - entry.delta_milli))
     crossed = set()
     gained: dict[int, int] = defaultdict(int)
-    for level, was in before.values():
-        now, item = level.quantity_milli, ledger.items[level.item_id]
+    for sku, was in before.values():
+        now, item = sku.quantity_milli, ledger.items[sku.item_id]
         gained[item.id] += now - was
-        is_watched = level.expiry_date is not None or item.default_storage_type in COLD
+        is_watched = sku.expiry_date is not None or item.default_storage_type in COLD
         if (was < 0) != (now < 0) or (is_watched and (was > 0) != (now > 0)):
             crossed.add(item.id)
     for item_id, gain in gained.items():
         minimum = ledger.items[item_id].min_quantity_milli
         if minimum is not None:
-            levels = ledger.levels(item_id)
-            total = sum(level.quantity_milli for level in levels)
+            skus = ledger.skus(item_id)
+            total = sum(sku.quantity_milli for sku in skus)
             # Items counted in several units are always evaluated: their main unit may have changed.
-            if (total <= minimum) != (total - gain <= minimum) or len({level.unit for level in levels}) > 1:
+            if (total <= minimum) != (total - gain <= minimum) or len({sku.unit for sku in skus}) > 1:
                 crossed.add(item_id)
     return crossed
 
@@ -108,16 +108,16 @@ async def _read_ledger(
             merged_stock = await tx.all("list_merged_stock", MergedStock, **wanted)
         items += await _lock_items(tx, {*merged.values(), *(each.into_id for each in merged_stock)} - ids)
     wanted = {"ids": [item.id for item in items]}
-    levels: list[SkuState] = await tx.all("list_levels", SkuState, **wanted)
-    await _read_packs(tx, operations, items, levels)
-    return Ledger(items, levels, moment, merged_stock)
+    skus: list[SkuState] = await tx.all("list_skus_of_items", SkuState, **wanted)
+    await _read_packs(tx, operations, items, skus)
+    return Ledger(items, skus, moment, merged_stock)
 
 
 async def _read_packs(
-    tx: Connection, operations: list[Operation], items: list[StockItem], levels: list[SkuState]
+    tx: Connection, operations: list[Operation], items: list[StockItem], skus: list[SkuState]
 ) -> None:
     """Reads the pack size of items that are counted in packs and in pieces; a batch without packs needs no query."""
-    named = {level.unit for level in levels} | {each.unit for each in operations if each.unit is not None}
+    named = {sku.unit for sku in skus} | {each.unit for each in operations if each.unit is not None}
     if len(named) < 2 or not any(map(is_pack, named)):
         return
     wanted = {"ids": [item.id for item in items]}
@@ -125,8 +125,8 @@ async def _read_packs(
     for item_id, pack_milli in await tx.rows("list_packs", **wanted):
         packs[item_id].append(pack_milli)
     counted: dict[int, set[bool]] = defaultdict(set)
-    for level in levels:
-        counted[level.item_id].add(is_pack(level.unit))
+    for sku in skus:
+        counted[sku.item_id].add(is_pack(sku.unit))
     requested = {is_pack(each.unit) for each in operations if each.unit is not None}
     for item in items:
         if len(counted[item.id] | requested) > 1:
@@ -190,14 +190,14 @@ async def _read_items(
 
 async def _write(tx: Connection, batch: Batch) -> None:
     ledger, moment = batch.ledger, batch.moment
-    for level in ledger.made:
-        level.id = await _add_level(tx, level)
-    made = {id(level) for level in ledger.made}
-    changed = [level for key, level in ledger.changed.items() if key not in made]
+    for sku in ledger.created:
+        sku.id = await _add_sku(tx, sku)
+    created = {id(sku) for sku in ledger.created}
+    changed = [sku for key, sku in ledger.changed.items() if key not in created]
     if changed:
         await tx.execute_many(
-            "change_levels",
-            [(level.quantity_milli, level.is_active, level.version, moment, level.id) for level in changed],
+            "change_skus",
+            [(sku.quantity_milli, sku.is_active, sku.version, moment, sku.id) for sku in changed],
         )
     if ledger.entries:
         ids = await tx.rows("reserve_event_ids", count=len(ledger.entries))
@@ -214,13 +214,13 @@ async def _write(tx: Connection, batch: Batch) -> None:
                 for each in sorted(batch.new_rejections, key=lambda each: each.event_id)
             ],
         )
-    for outcome, level in batch.opened:
-        outcome.sku_id = level.id
-    for sku, level in batch.without_id:
-        sku.id = level.id
+    for outcome, sku in batch.opened:
+        outcome.sku_id = sku.id
+    for answer, sku in batch.without_id:
+        answer.id = sku.id
     for outcome, entries in batch.booked:
         outcome.ledger_id = entries[0].id
-        outcome.sku_id = entries[0].level.id
+        outcome.sku_id = entries[0].sku.id
         if entries[0].operation.with_details:
             outcome.events = [_event(entry, moment) for entry in entries]
 
@@ -237,18 +237,18 @@ async def _remove_unused_stubs(tx: Connection, postings: list[Posting], found: d
         await remove_stub(tx, item_id)
 
 
-async def _add_level(tx: Connection, level: SkuState) -> int:
+async def _add_sku(tx: Connection, sku: SkuState) -> int:
     rows = await tx.rows(
-        "add_level",
-        item_id=level.item_id,
-        location_id=level.location_id,
-        expiry_date=level.expiry_date,
-        quantity_milli=level.quantity_milli,
-        unit=level.unit,
-        notes=level.notes,
-        is_active=level.is_active,
-        version=level.version,
-        created_at=level.created_at,
+        "add_sku",
+        item_id=sku.item_id,
+        location_id=sku.location_id,
+        expiry_date=sku.expiry_date,
+        quantity_milli=sku.quantity_milli,
+        unit=sku.unit,
+        notes=sku.notes,
+        is_active=sku.is_active,
+        version=sku.version,
+        created_at=sku.created_at,
     )
     id: int = rows[0][0]
     return id
@@ -256,7 +256,7 @@ async def _add_level(tx: Connection, level: SkuState) -> int:
 
 def _row(entry: Entry, moment: datetime) -> tuple[Any, ...]:
     """The parameters of add_events, in its order."""
-    operation, level = entry.operation, entry.level
+    operation, sku = entry.operation, entry.sku
     # All rows of a transfer belong to one operation; only the first has its event_id.
     is_first = entry.first is None or entry.first is entry
     return (
@@ -266,9 +266,9 @@ def _row(entry: Entry, moment: datetime) -> tuple[Any, ...]:
         entry.batch_id,
         None if entry.first is None else entry.first.id,
         entry.kind,
-        level.item_id,
-        level.location_id,
-        level.id,
+        sku.item_id,
+        sku.location_id,
+        sku.id,
         entry.delta_milli,
         entry.quantity_after_milli,
         operation.occurred_at or moment,
@@ -282,15 +282,15 @@ def _row(entry: Entry, moment: datetime) -> tuple[Any, ...]:
 
 
 def _event(entry: Entry, moment: datetime) -> StockEvent:
-    operation, level = entry.operation, entry.level
+    operation, sku = entry.operation, entry.sku
     is_first = entry.first is None or entry.first is entry
     return StockEvent(
         id=entry.id,
         event_id=operation.event_id if is_first else None,
         type=entry.kind,
-        item_id=level.item_id,
-        location_id=level.location_id,
-        sku_id=level.id,
+        item_id=sku.item_id,
+        location_id=sku.location_id,
+        sku_id=sku.id,
         delta=from_milli(entry.delta_milli),
         quantity_after=from_milli(entry.quantity_after_milli),
         occurred_at=operation.occurred_at or moment,

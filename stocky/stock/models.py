@@ -1,4 +1,4 @@
-"""What the rules of stock work on: the items, levels and ledger entries of one batch, in memory."""
+"""What the rules of stock work on: the items, SKUs and ledger entries of one batch, in memory."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Entry(msgspec.Struct):
     """
 
     kind: str
-    level: SkuState
+    sku: SkuState
     delta_milli: int
     quantity_after_milli: int
     operation: Operation

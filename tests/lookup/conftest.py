@@ -16,10 +16,10 @@ Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 
 class Service:
-    """The barcodes it was asked for, and its answers by barcode; any other barcode is unknown."""
+    """The paths requested, and its answers by barcode; any other barcode is unknown."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self.answers: dict[str, Answer] = {}
         self.url = ""
 
@@ -32,7 +32,7 @@ class Service:
         with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             request = await reader.readuntil(b"\r\n\r\n")
             path = request.split()[1].decode()
-            self.asked.append(path)
+            self.requests.append(path)
             unknown = answer(b'{"status": 0, "status_verbose": "product not found"}', 404)
             await self.answers.get(path.rpartition("/")[2], unknown)(writer)
             await writer.drain()

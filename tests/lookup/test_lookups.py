@@ -25,7 +25,7 @@ async def scanned(scanner: AsyncClient, member: AsyncClient, *codes: str) -> lis
     return [made(await scanner.post("/scanner/scan", json={"upc": c, "scanner_id": "s1"}))["item"] for c in codes]
 
 
-async def until_asked(member: AsyncClient, item: Json) -> Json:
+async def until_looked_up(member: AsyncClient, item: Json) -> Json:
     """The item after its look-up."""
 
     async def attempted() -> Json | None:
@@ -36,11 +36,11 @@ async def until_asked(member: AsyncClient, item: Json) -> Json:
     return found
 
 
-async def until_asked_for(service: Service, count: int) -> None:
+async def until_requested(service: Service, count: int) -> None:
     """Waits until the service has had this many requests."""
 
     async def enough() -> bool:
-        return len(service.asked) >= count
+        return len(service.requests) >= count
 
     await until(enough)
 
@@ -62,7 +62,7 @@ async def test_item_is_looked_up_on_request(member: AsyncClient, service: Servic
     )
     item = await new_item(member, "My pen", upc=EAN, description="blue")
     answered = made(await member.post(f"/items/{item['id']}/refresh-upc"))
-    assert service.asked == [f"/api/v2/product/{EAN}"]
+    assert service.requests == [f"/api/v2/product/{EAN}"]
     assert (answered["uda_fetched"], answered["uda_fetch_attempted"]) == (True, True)
     assert answered["upc_data"] == {"product_name": "Stift 107/1", "brands": "Stabilo", "quantity": 5}
     assert (answered["name"], answered["description"], answered["version"]) == ("My pen", "blue", 2)
@@ -80,7 +80,7 @@ async def test_unknown_product_is_not_an_error(member: AsyncClient, service: Ser
     private = await new_item(member, "Private", barcodes=[{"barcode": "my own"}])
     refused(await member.post(f"/items/{private['id']}/refresh-upc"), 409, "8 to 14 digits")
     refused(await member.post("/items/999/refresh-upc"), 404, "999")
-    assert len(service.asked) == 3
+    assert len(service.requests) == 3
 
 
 async def test_stub_is_named_automatically(
@@ -89,13 +89,13 @@ async def test_stub_is_named_automatically(
     service.knows(EAN, product_name=" Stift\n107/1 ")
     known, unknown, private = await scanned(scanner, member, EAN, OTHER, "my own")
     assert known["name"] == f"Unknown {EAN}"
-    found = await until_asked(member, known)
+    found = await until_looked_up(member, known)
     assert (found["name"], found["needs_review"], found["uda_fetched"]) == ("Stift 107/1", True, True)
     assert found["oversell_policy"] == "allow"
     for other in (unknown, private):
-        asked = await until_asked(member, other)
-        assert (asked["name"], asked["uda_fetched"], asked["needs_review"]) == (other["name"], False, True)
-    assert sorted(service.asked) == [f"/api/v2/product/{EAN}", f"/api/v2/product/{OTHER}"]
+        item = await until_looked_up(member, other)
+        assert (item["name"], item["uda_fetched"], item["needs_review"]) == (other["name"], False, True)
+    assert sorted(service.requests) == [f"/api/v2/product/{EAN}", f"/api/v2/product/{OTHER}"]
     # A scan returns the name found.
     assert (
         made(await scanner.post("/scanner/scan", json={"upc": EAN, "scanner_id": "s1"}))["item"]["name"]
@@ -113,7 +113,7 @@ async def test_fields_written_by_a_person_stay(member: AsyncClient, scanner: Asy
     service.answers[EAN] = service.answers[OTHER] = slowly
     [stub, kept] = await scanned(scanner, member, EAN, OTHER)
     asking = [asyncio.create_task(member.post(f"/items/{each['id']}/refresh-upc")) for each in (stub, kept)]
-    await until_asked_for(service, 2)
+    await until_requested(service, 2)
     made(await member.patch(f"/items/{stub['id']}", json={"name": "Tante Ernas Stift"}))
     made(await member.patch(f"/items/{kept['id']}", json={"name": "Under review", "needs_review": True}))
     let_go.set()
@@ -193,7 +193,7 @@ async def test_broken_service_is_reported_and_changes_nothing(member: AsyncClien
     began = time.monotonic()
     refused(await member.post(f"/items/{item['id']}/refresh-upc"), 503, "look-up service", *words)
     assert time.monotonic() - began < 9
-    assert len(service.asked) <= 4
+    assert len(service.requests) <= 4
     assert await get(member, f"/items/{item['id']}") == item
     service.knows(EAN, product_name="Pen")
     assert made(await member.post(f"/items/{item['id']}/refresh-upc"))["uda_fetched"] is True
@@ -214,7 +214,7 @@ async def test_product_without_a_name_does_not_rename_a_stub(
 ) -> None:
     service.answers[EAN] = answer(b'{"status": 1, "product": {"product_name": "\\u0000 ", "brands": "Stabilo"}}')
     [stub] = await scanned(scanner, member, EAN)
-    found = await until_asked(member, stub)
+    found = await until_looked_up(member, stub)
     assert (found["name"], found["upc_data"]) == (stub["name"], {"brands": "Stabilo"})
     service.knows(EAN, product_name="x" * 300)
     assert made(await member.post(f"/items/{stub['id']}/refresh-upc"))["name"] == "x" * 200
@@ -233,10 +233,10 @@ async def test_stubs_are_retried_while_the_service_is_unavailable(
     service.knows(OTHER, product_name="Bar")
     [stub, other] = await scanned(scanner, member, EAN, OTHER)
     # A failure on one stub does not block the others.
-    assert (await until_asked(member, other))["name"] == "Bar"
+    assert (await until_looked_up(member, other))["name"] == "Bar"
     assert (await get(member, f"/items/{stub['id']}"))["uda_fetch_attempted"] is False
     service.knows(EAN, product_name="Pen")
-    assert (await until_asked(member, stub))["name"] == "Pen"
+    assert (await until_looked_up(member, stub))["name"] == "Pen"
     job = await until_ended(admin)
     assert (job["kind"], job["status"], job["created_by"]) == ("lookup.stubs", "done", None)
     assert [each["status"] for each in await get(admin, "/jobs/")].count("failed") == 0
@@ -254,10 +254,10 @@ async def test_scans_do_not_wait_for_the_service(
 
     service.answers[EAN] = at_last
     [stub] = await scanned(scanner, member, EAN)
-    await until_asked_for(service, 1)
+    await until_requested(service, 1)
     # The service has not answered, but all scans are answered.
     for count in range(2, 5):
         counted = made(await scanner.post("/scanner/scan", json={"upc": EAN, "scanner_id": "s1"}))
         assert (counted["item"]["name"], counted["item"]["total_quantity"]) == (stub["name"], count)
     let_go.set()
-    assert (await until_asked(member, stub))["name"] == "Pen"
+    assert (await until_looked_up(member, stub))["name"] == "Pen"

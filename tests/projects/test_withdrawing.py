@@ -125,7 +125,7 @@ async def test_a_withdrawal_sent_twice_counts_once(member: AsyncClient, bench: B
     refused(await member.post(f"/projects/{other['id']}/withdraw", json=body), 409, "build")
     sent = {"type": "add", "item": {"id": bench.screw["id"]}, "location": {"id": 1}, "quantity": 1, "event_id": "e"}
     made(await member.post("/events", json={"events": [sent]}))
-    refused(await member.post(path, json={"event_id": "e"}), 409, "used before")
+    refused(await member.post(path, json={"event_id": "e"}), 409, "already used")
     assert await total(member, bench.screw) == 9.5
     assert await find_faults(config) == []
 

@@ -161,8 +161,8 @@ async def test_events_use_the_lot_of_the_code_by_default(
     ]
     results = made(await scanner.post("/events", json={"events": events}))["results"]
     assert [result["quantity_after"] for result in results] == [2, 2, 4, 2]
-    kept = [await get(member, f"/events/{result['id']}") for result in results]
-    assert [event["note"] for event in kept] == ["lot B42", "lot B42", "from the market, lot B42", None]
+    recorded = [await get(member, f"/events/{result['id']}") for result in results]
+    assert [event["note"] for event in recorded] == ["lot B42", "lot B42", "from the market, lot B42", None]
     skus = [await get(member, f"/skus/{result['sku_id']}") for result in results]
     assert [sku["expiry_date"] for sku in skus] == ["2030-12-31", "2031-01-01", "2030-12-31", None]
     assert await find_faults(config) == []
@@ -186,6 +186,6 @@ async def test_too_long_barcode_is_rejected(scanner: AsyncClient, member: AsyncC
         refused(await scanner.post(f"/scanner/lookup/{text}"), status)
         event = {"type": "add", "item": {"upc": text}, "quantity": 1}
         refused(await scanner.post("/events", json={"events": [event]}), status)
-    told = made(await scanner.post("/scanner/scan", json={"upc": "]C1" + "x" * 200}))
-    assert (told["success"], "128" in told["message"]) == (False, True)
+    answer = made(await scanner.post("/scanner/scan", json={"upc": "]C1" + "x" * 200}))
+    assert (answer["success"], "128" in answer["message"]) == (False, True)
     assert await get(member, "/items/") == []

@@ -163,9 +163,9 @@ async def test_count_sets_the_quantity(member: AsyncClient, scan: Scan, set_stat
     item, shelf = await new_item(member, upc=UPC), await new_location(member)
     await new_stock(member, item, shelf, 7)
     await set_state("count", shelf)
-    asked = await scan(UPC)
-    assert (asked["success"], asked["event"]) == (True, None)
-    assert [action["action"] for action in asked["suggested_actions"]] == ["name_quantity"]
+    answer = await scan(UPC)
+    assert (answer["success"], answer["event"]) == (True, None)
+    assert [action["action"] for action in answer["suggested_actions"]] == ["name_quantity"]
     counted = await scan(UPC, quantity=4.5)
     assert (counted["event"]["type"], counted["event"]["delta"], counted["event"]["quantity_after"]) == (
         "set",

@@ -57,8 +57,8 @@ async def test_concurrent_writers_raise_one_alert_per_cause(stockroom: Stockroom
             "expiring": sku.quantity > 0,
             "negative_stock": sku.quantity < 0,
         }
-        told = [alert.alert_type for alert in alerts if alert.item_id == item]
-        assert sorted(told) == sorted(type for type, is_so in expected.items() if is_so)
+        active = [alert.alert_type for alert in alerts if alert.item_id == item]
+        assert sorted(active) == sorted(type for type, is_so in expected.items() if is_so)
     await stockroom.check()
 
 

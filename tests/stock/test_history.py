@@ -139,8 +139,8 @@ async def test_event_is_returned_as_sent(stockroom: Stockroom, reader: AsyncClie
     rice, shelf = await stockroom.item(), await stockroom.place()
     sent = event("add", rice, shelf, 0.125, "a", lot=date(2026, 9, 1), occurred_at=MAY, note="a “note” 'quoted'; --")
     added = await stockroom.one(sent)
-    told = (await reader.get(f"/events/{added.id}")).json()
-    assert told.items() >= {
+    answer = (await reader.get(f"/events/{added.id}")).json()
+    assert answer.items() >= {
         "id": added.id, "event_id": "a", "type": "add", "item_id": rice, "location_id": shelf, "sku_id": added.sku_id,
         "delta": 0.125, "quantity_after": 0.125, "occurred_at": "2026-05-01T00:00:00Z", "note": sent.note,
         "transfer_id": None, "reverses_id": None, "reversed_by_id": None, "user_id": 1,

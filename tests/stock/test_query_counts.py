@@ -17,23 +17,23 @@ FILES_OF_HOT_PATHS = {"stock.sql", "scanner.sql", "catalogue.sql"}
 SCAN = {"upc": "4006381333931", "scanner_id": "s1"}
 FOR_A_SCAN = [
     "find_scanners",
-    "find_places",
-    "find_places",
+    "find_locations",
+    "find_locations",
     "find_barcodes",
     "lock_items",
-    "list_levels",
-    "change_levels",
+    "list_skus_of_items",
+    "change_skus",
     "reserve_event_ids",
     "add_events",
     "touch_scanners",
 ]
 FOR_A_BATCH = [
-    "find_places",
+    "find_locations",
     "lock_items",
-    "list_levels",
+    "list_skus_of_items",
     "find_refusals",
     "find_event_ids",
-    "change_levels",
+    "change_skus",
     "reserve_event_ids",
     "add_events",
 ]

@@ -71,8 +71,8 @@ async def test_other_unit_is_rejected_and_same_unit_accepted(shelf: Shelf) -> No
         await shelf.call("POST", adjust, 409, {"delta": 1, "unit": "piece"}),
         await shelf.call("POST", adjust, 409, {"delta": -1, "unit": "piece"}),
     ):
-        told = "counted in kg there, not in piece. Send the quantity in kg, or change the SKU's unit first"
-        assert told in refusal["detail"]
+        message = "counted in kg there, not in piece. Send the quantity in kg, or change the SKU's unit first"
+        assert message in refusal["detail"]
     assert (await shelf.add(200, quantity=1, unit="KG "))["quantity"] == 6
     assert (await shelf.call("POST", adjust, 200, {"delta": 1, "unit": "kg"}))["quantity"] == 7
     assert (await shelf.add(quantity=1, unit="piece", expiry_date="2030-01-01"))["unit"] == "piece", "another lot"
