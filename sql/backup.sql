@@ -1,7 +1,7 @@
--- What backups ask of the live database.
+-- Queries of backups on the live database.
 
 -- count_rows --
--- How many rows each table holds that a backup keeps.
+-- The row count of each table that a backup includes.
 SELECT 'alert' AS name, count(*) AS rows FROM alert
 UNION ALL SELECT 'api_key', count(*) FROM api_key
 UNION ALL SELECT 'audit_entry', count(*) FROM audit_entry

@@ -128,8 +128,8 @@ class DumpReader:
         """The rows of a statement that is not in the usual form; None for one that is skipped."""
         try:
             found = rows_of(statement, tables)
-        except StatementRejected as refused:
-            self._refuse(statement, str(refused))
+        except StatementRejected as error:
+            self._refuse(statement, str(error))
         if found is not None:
             table, names, rows = found
             self._count(table, statement + "\n", len(rows))
