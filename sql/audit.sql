@@ -1,12 +1,12 @@
 -- The audit trail.
 
 -- add_audit_entry --
--- Who did what to which thing.
+-- Adds an entry.
 INSERT INTO audit_entry (occurred_at, user_id, action, subject, subject_id, details, request_id)
 VALUES (:occurred_at, :user_id, :action, :subject, :subject_id, :details, :request_id);
 
 -- list_audit_entries --
--- Newest first; all filters but the times are optional.
+-- Newest first; all filters except the times are optional.
 SELECT id, occurred_at, user_id, action, subject, subject_id, details AS details_json, request_id
   FROM audit_entry
  WHERE (CAST(:user_id AS BIGINT) IS NULL OR user_id = :user_id)

@@ -1,4 +1,4 @@
--- The end of the ledger, for those who follow it.
+-- The end of the ledger, for live streams and webhooks.
 
 -- get_last_event_id --
 -- The highest id in the ledger, 0 when it is empty.
@@ -23,10 +23,10 @@ SELECT id, event_id, kind AS type, item_id, location_id, sku_id,
  LIMIT :limit;
 
 -- list_open_writers --
--- Transactions that may have reserved ids and not committed them: with SQLite's one writer there are none.
+-- Open transactions that may have reserved ids: none, since SQLite has one writer.
 SELECT '' AS writer
  WHERE FALSE;
 
 -- describe_open_writer --
--- Who has this transaction open, in words for the log.
+-- A description of the transaction for the log.
 SELECT CAST(:writer AS TEXT) AS description;

@@ -1,15 +1,15 @@
--- Whether the database is well.
+-- Health checks, and corrections after the clock went back.
 
 -- check_writable --
--- Writes a row as it is: a real write and a real commit that change nothing.
+-- Writes a row unchanged: a real write and a real commit.
 UPDATE auth_revision SET revision = revision WHERE id = 1;
 
 -- list_applied_migrations --
--- The migrations this database has seen.
+-- The applied migrations.
 SELECT migration_id FROM _yoyo_migration ORDER BY migration_id;
 
 -- find_future_moment --
--- The latest moment after :future that anything was recorded at, as under a clock that was ahead; null when there is none.
+-- The latest stored time after :future, which a clock that was ahead has set; null when there is none.
 SELECT max(moment) AS moment
   FROM (SELECT created_at AS moment FROM job WHERE created_at > :future
         UNION ALL
@@ -27,19 +27,19 @@ SELECT max(moment) AS moment
 UPDATE job SET once_key = NULL WHERE once_key IS NOT NULL AND created_at > :future;
 
 -- hurry_future_jobs --
--- Jobs that wait for a time of a clock that was ahead are due now.
+-- Makes jobs due that wait for a time set by a clock that was ahead.
 UPDATE job SET run_after = :now WHERE status = 'queued' AND run_after > :now AND (created_at > :future OR run_after > :far);
 
 -- end_future_job_leases --
--- A lease of a clock that was ahead ends as if it was renewed now.
+-- Ends leases set by a clock that was ahead as if they were renewed now.
 UPDATE job SET lease_until = :lease_until WHERE status = 'running' AND lease_until > :future;
 
 -- date_future_settings --
--- What was changed while the clock was ahead counts from now on.
+-- Dates settings that were changed while the clock was ahead to now.
 UPDATE setting SET updated_at = :now WHERE updated_at > :future;
 
 -- hurry_future_webhooks --
--- Webhooks that wait for a time of a clock that was ahead are due now.
+-- Makes webhooks due that wait for a time set by a clock that was ahead.
 UPDATE webhook_queue
    SET next_attempt_at = CASE WHEN next_attempt_at > :far THEN :now ELSE next_attempt_at END,
        lease_until = CASE WHEN lease_until > :future THEN :lease_until ELSE lease_until END,

@@ -1,15 +1,15 @@
--- Where several write at once, ids are committed in another order than they were reserved in.
+-- With several writers, ids are not always committed in the order in which they were reserved.
 
 -- list_open_writers --
--- The transactions of Stocky's that may have reserved ids and have not ended: each holds a shared advisory lock. What
--- other programs have open in this database is not among them.
+-- Open transactions of Stocky that may have reserved ids: each holds a shared advisory lock. Transactions of other
+-- programs are not included.
 SELECT pid || '/' || virtualtransaction AS writer
   FROM pg_locks
  WHERE locktype = 'advisory' AND classid = 0 AND objid = 77862604 AND objsubid = 1 AND granted
    AND database = (SELECT oid FROM pg_database WHERE datname = current_database());
 
 -- describe_open_writer --
--- Who has this transaction open, in words for the log.
+-- A description of the transaction for the log.
 SELECT 'process ' || activity.pid || ' (' || coalesce(nullif(activity.application_name, ''), 'without a name') || ', '
        || coalesce(activity.state, 'in an unknown state') || ', transaction since '
        || to_char(activity.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC)' AS description

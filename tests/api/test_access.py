@@ -267,9 +267,9 @@ async def test_every_route_allows_only_its_roles(
             elif name not in allowed:
                 problem = refused(answer, 403)
                 assert problem["detail"].startswith("Access denied"), (str(route), problem)
-                told = problem["detail"]
+                detail = problem["detail"]
                 for person, role in ROLES.items():
-                    assert role in told or person not in allowed, (str(route), told)
+                    assert role in detail or person not in allowed, (str(route), detail)
             elif str(route) in SIGNED_IN_ONLY:
                 assert refused(answer, 403)["detail"].startswith("Access denied. An API key cannot"), str(route)
             elif "{user_id:int}" in route.path and name != "admin":

@@ -15,9 +15,9 @@ async def test_every_response_has_request_id_and_security_headers(admin: httpx.A
 
 
 async def test_well_formed_request_id_of_proxy_is_used(admin: httpx.AsyncClient) -> None:
-    kept = await admin.get("items/", headers={"X-Request-ID": "from-the-proxy.1"})
+    answer = await admin.get("items/", headers={"X-Request-ID": "from-the-proxy.1"})
     made = await admin.get("items/", headers={"X-Request-ID": "<script>"})
-    assert kept.headers["x-request-id"] == "from-the-proxy.1"
+    assert answer.headers["x-request-id"] == "from-the-proxy.1"
     assert made.headers["x-request-id"] != "<script>"
 
 

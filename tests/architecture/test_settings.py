@@ -24,10 +24,10 @@ def _settings() -> dict[str, tuple[str | None, bool]]:
 
 
 def test_readme_lists_exactly_the_settings() -> None:
-    told = {row["name"]: row["platform"] for row in ROW.finditer(README)}
-    assert told == {name: platform for name, (platform, _) in _settings().items()}
+    listed = {row["name"]: row["platform"] for row in ROW.finditer(README)}
+    assert listed == {name: platform for name, (platform, _) in _settings().items()}
 
 
 def test_readme_marks_settings_with_a_file_variant() -> None:
-    told = set(re.findall(r"`(STOCKY_\w+)_FILE`", README))
-    assert told == {name for name, (_, is_secret) in _settings().items() if is_secret}
+    listed = set(re.findall(r"`(STOCKY_\w+)_FILE`", README))
+    assert listed == {name for name, (_, is_secret) in _settings().items() if is_secret}

@@ -42,10 +42,10 @@ def places(config: Config) -> list[str]:
 def test_backup_is_stored_and_verifies(environ: dict[str, str], config: Config) -> None:
     done = stocky(environ, "backup", "--json")
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    file = Path(told["file"])
+    output = json.loads(done.stdout)
+    file = Path(output["file"])
     assert file.parent == config.backup_dir
-    assert file.stat().st_size == told["size_bytes"]
+    assert file.stat().st_size == output["size_bytes"]
     verified = stocky(environ, "verify", str(file))
     assert (verified.returncode, verified.stderr) == (0, "")
     assert "restores" in verified.stdout

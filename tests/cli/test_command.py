@@ -70,7 +70,7 @@ def test_unreachable_database_is_reported_in_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "expected"),
     [
         (
             {"DATABASE_URL": f"postgresql://nobody:{SECRET}@host.invalid/stock"},
@@ -87,7 +87,7 @@ def test_unreachable_database_is_reported_in_one_line(tmp_path: Path) -> None:
     ],
 )
 def test_unreachable_address_is_reported_with_cause_and_setting(
-    tmp_path: Path, settings: dict[str, str], told: tuple[str, ...]
+    tmp_path: Path, settings: dict[str, str], expected: tuple[str, ...]
 ) -> None:
     dump = tmp_path / "any.sql.gz"
     dump.touch()
@@ -95,7 +95,7 @@ def test_unreachable_address_is_reported_with_cause_and_setting(
         answer = stocky({"STOCKY_DATA_DIR": str(tmp_path)} | settings, *arguments)
         assert answer.returncode == 1
         assert answer.stderr.count("\n") == 1, answer.stderr
-        for words in told:
+        for words in expected:
             assert words in answer.stderr
         assert SECRET not in answer.stderr
 

@@ -115,8 +115,8 @@ def test_migration_without_backup_needs_no_backup_option(empty_environ: dict[str
     with pytest.raises(Unavailable, match=r"nothing was changed: .*cannot be written.*--no-backup"):
         migrating.migrate(config, unreported)
     assert applied(config) == 8
-    told = json.loads(stocky(empty_environ, "migrate", "--no-backup", "--json").stdout)
-    assert (len(told["applied"]), told["backup"]) == (schema_version(config.dialect) - 8, None)
+    output = json.loads(stocky(empty_environ, "migrate", "--no-backup", "--json").stdout)
+    assert (len(output["applied"]), output["backup"]) == (schema_version(config.dialect) - 8, None)
 
 
 def test_repeated_failed_starts_keep_few_backups(empty_environ: dict[str, str]) -> None:
@@ -179,10 +179,10 @@ def test_other_encoding_is_rejected_with_createdb_command(
             other = load(settings(server.url_of("in_another"), tmp_path))
             with pytest.raises(
                 Conflict, match=f"in_another has the encoding {encoding}, but Stocky needs UTF8"
-            ) as told:
+            ) as rejected:
                 migrate(other)
             assert schema.tables(other) == set()
-            line = str(told.value).partition("Create one with: ")[2].partition(" and set")[0]
+            line = str(rejected.value).partition("Create one with: ")[2].partition(" and set")[0]
             assert line == "createdb --encoding=UTF8 --template=template0 in_another_utf8"
             program = shutil.which("createdb")
             if program is None:

@@ -247,8 +247,8 @@ async def test_flood_of_half_open_connections_blocks_no_client(
     # A connection that has sent a request stays open while others have not.
     scanner[1].write(LIVE + CLOSE)
     assert (await lines(scanner[0])).startswith(b"HTTP/1.1 200")
-    told = [record for record in caplog.records if "connections are in use" in record.getMessage()]
-    assert len(told) == 1
+    warnings = [record for record in caplog.records if "connections are in use" in record.getMessage()]
+    assert len(warnings) == 1
     for _, writer in [scanner, *held]:
         writer.close()
 
@@ -285,8 +285,8 @@ def test_open_files_limit_is_raised_to_hard_limit() -> None:
     def lower() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (100, 1000))
 
-    told = subprocess.run([sys.executable, "-c", code], preexec_fn=lower, capture_output=True, text=True, check=True)
-    assert told.stdout.split() == ["1000", "1000"]
+    ran = subprocess.run([sys.executable, "-c", code], preexec_fn=lower, capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["1000", "1000"]
 
 
 async def test_sign_in_body_is_limited_to_64_kib(listening: Listening) -> None:

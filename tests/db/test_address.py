@@ -90,10 +90,10 @@ def test_raw_special_character_in_password_is_reported_without_the_password(
 ) -> None:
     url = f"postgresql://stocky:hunter{special}horse{special}battery@db.example.org/stocky"
     given = {"STOCKY_DATABASE_URL": ONE} | {name: url}
-    (told,) = problems(tmp_path, **given)
-    assert told.startswith(f"{name}: ")
-    assert "percent-encode" in told
-    assert not [piece for piece in PIECES if piece in told]
+    (problem,) = problems(tmp_path, **given)
+    assert problem.startswith(f"{name}: ")
+    assert "percent-encode" in problem
+    assert not [piece for piece in PIECES if piece in problem]
 
 
 @pytest.mark.parametrize(
@@ -119,10 +119,10 @@ def test_raw_special_character_in_password_is_reported_without_the_password(
     ],
 )
 def test_invalid_address_is_rejected_in_one_line_before_any_work(written: str, named: str, tmp_path: Path) -> None:
-    (told,) = problems(tmp_path, STOCKY_DATABASE_URL=written)
-    assert told.startswith("STOCKY_DATABASE_URL: ")
-    assert named in told
-    assert "battery" not in told
+    (problem,) = problems(tmp_path, STOCKY_DATABASE_URL=written)
+    assert problem.startswith("STOCKY_DATABASE_URL: ")
+    assert named in problem
+    assert "battery" not in problem
     assert list(tmp_path.iterdir()) == []
 
 
@@ -188,8 +188,8 @@ def test_separate_password_completes_address_without_one(tmp_path: Path) -> None
     ],
 )
 def test_conflicting_settings_are_named(given: dict[str, str], named: str, tmp_path: Path) -> None:
-    (told,) = problems(tmp_path, **given)
-    assert named in told
+    (problem,) = problems(tmp_path, **given)
+    assert named in problem
 
 
 # Every parameter of libpq that Stocky knows, with values that the test servers accept.

@@ -110,13 +110,13 @@ async def test_scans_reads_backups_and_restores_work(environ: dict[str, str], da
 async def test_commit_through_pooler_notifies_other_process(environ: dict[str, str]) -> None:
     config = load(environ)
     async with opened(config) as one, opened(config) as other:
-        heard = asyncio.Event()
-        other.on_commit(heard.set)
+        committed = asyncio.Event()
+        other.on_commit(committed.set)
         async with other.serving():
             async with one.transaction() as transaction:
                 await transaction.value("reserve_event_ids", count=1)
             async with asyncio.timeout(20):
-                await heard.wait()
+                await committed.wait()
 
 
 async def test_a_new_database_is_migrated_and_copied(

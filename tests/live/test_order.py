@@ -102,15 +102,15 @@ async def test_events_committed_in_any_order_are_each_sent_once(app: Litestar, w
     async with following(app) as reader:
         await reader.next("ready")
         begun = [await writer.event() for _ in range(5)]
-        kept = [id for number, (id, _) in enumerate(begun) if number not in (1, 3)]
+        committed = [id for number, (id, _) in enumerate(begun) if number not in (1, 3)]
         for number in (4, 0, 2):
             await begun[number][1].aclose()
         await _roll_back(begun[1][1])
-        assert await reader.ids(1) == kept[:1]
+        assert await reader.ids(1) == committed[:1]
         # The owner of the next gap is unknown, so the stream waits for all writers.
         received = await _receives_nothing(reader)
         await _roll_back(begun[3][1])
-        assert await received + await reader.ids(1) == kept[1:]
+        assert await received + await reader.ids(1) == committed[1:]
 
 
 async def test_event_committed_after_stream_start_is_sent(app: Litestar, writer: Writer) -> None:

@@ -134,14 +134,14 @@ async def _ledger(client: AsyncClient) -> list[int]:
 async def test_restore_sends_reset_to_every_client(first: Server, second: Server, keys: dict[str, str]) -> None:
     async with client_of(first, keys["admin"]) as admin:
         item, shelf = await new_item(admin), await new_location(admin)
-        kept = await _post(admin, item, shelf, 3)
+        restored = await _post(admin, item, shelf, 3)
         dump = await take(admin)
         async with reading(second, keys["reader"]) as reader:
             await reader.next("ready")
             assert await _post(admin, item, shelf, 4) == await reader.ids(4)
             files = {"file": ("a.sql.gz", dump)}
             made(await admin.post("/backup/upload/import/full?force=true", files=files))
-            assert (await reader.next("reset")).data == {"position": kept[-1]}
+            assert (await reader.next("reset")).data == {"position": restored[-1]}
             assert await _post(admin, item, shelf) == await reader.ids(1)
 
 

@@ -149,9 +149,9 @@ async def test_stream_ends_when_permission_is_lost(
     item, shelf = await new_item(member), await new_location(member)
     async with following(app, admit=admit) as reader:
         await reader.next("ready")
-        heard = asyncio.create_task(reader.ids(1))
+        received = asyncio.create_task(reader.ids(1))
         await asyncio.wait_for(asked.wait(), 5)
-        assert await _post(member, item, shelf) == await heard
+        assert await _post(member, item, shelf) == await received
         answers.append(Unauthorized())
         assert await reader.ended()
 
