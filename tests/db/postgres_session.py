@@ -16,6 +16,9 @@ SELECT pid FROM pg_stat_activity
  WHERE datname = current_database() AND wait_event_type = 'Lock' AND pid <> pg_backend_pid()
 """
 
+# How long an ended connection may take to end, in milliseconds.
+ENDED_MS = 10_000
+
 
 class Session:
     """One psycopg connection in autocommit."""
@@ -43,9 +46,9 @@ class Session:
             await self.execute(f"SELECT pg_terminate_backend({pid})")
 
     async def terminate_others(self) -> None:
-        """Ends every other connection to this database."""
+        """Ends every other connection to this database, and waits until they have ended."""
         await self.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            f"SELECT pg_terminate_backend(pid, {ENDED_MS}) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
 
