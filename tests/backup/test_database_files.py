@@ -165,17 +165,17 @@ TRICKS: dict[str, tuple[list[str], str]] = {
         "computed columns",
     ),
     "a column less": (["ALTER TABLE setting RENAME COLUMN value TO price"], "has no value"),
-    "a blob for a text": ([f"INSERT INTO setting VALUES ('x', x'0102', {NOW})"], "setting.value takes no"),
+    "a blob for a text": ([f"INSERT INTO setting VALUES ('x', x'0102', {NOW})"], "setting.value does not accept"),
     "NUL in a text": ([f"INSERT INTO setting VALUES ('x', CAST(x'610062' AS TEXT), {NOW})"], "CHECK constraint failed"),
-    "no UTF-8": ([f"INSERT INTO setting VALUES ('x', CAST(x'ff' AS TEXT), {NOW})"], "damaged, or none"),
-    "no time": (["INSERT INTO setting VALUES ('x', '1', 'yesterday')"], "setting.updated_at takes no"),
+    "no UTF-8": ([f"INSERT INTO setting VALUES ('x', CAST(x'ff' AS TEXT), {NOW})"], "damaged, or not Stocky's"),
+    "no time": (["INSERT INTO setting VALUES ('x', '1', 'yesterday')"], "setting.updated_at does not accept"),
     "a time no calendar has": (
         ["INSERT INTO setting VALUES ('x', '1', '2026-02-30T00:00:00.000000Z')"],
         "invalid date in",
     ),
     "half an item": (
         ["UPDATE location SET is_active = 0.5"],
-        "location.is_active takes no",
+        "location.is_active does not accept",
     ),
     "a row of nobody": (
         ["PRAGMA foreign_keys = OFF", "UPDATE api_key SET user_id = 77"],
