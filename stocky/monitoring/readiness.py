@@ -38,6 +38,10 @@ class Readiness:
         self._lock = asyncio.Lock()
         self._checked_at = float("-inf")
         self._checks: dict[str, str] = {}
+        database.on_lost(self._expire)
+
+    def _expire(self) -> None:
+        self._checked_at = float("-inf")
 
     async def checks(self) -> dict[str, str]:
         """The outcome of each check, `ok` or the reason; not older than CACHED_SECONDS."""

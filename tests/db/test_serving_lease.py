@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -69,8 +69,11 @@ async def test_gate_stays_closed_when_lease_connection_is_lost_while_draining(
     config: Config, gate: Gate, leaves_in_time: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gates, "DRAIN_SECONDS", 60 if leaves_in_time else 0.2)
+    # Entered first: the other process closes the gate as soon as it asks.
+    inside = ExitStack()
+    inside.enter_context(gate.enter())
     async with restoring(config) as end_the_keeper:
-        with gate.enter():
+        with inside:
             await until_closed(gate)
             opened = asyncio.create_task(gate.opened())
             await end_the_keeper()
