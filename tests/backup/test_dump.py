@@ -97,7 +97,7 @@ async def test_database_client_restores_every_row(
 ) -> None:
     await fill(admin)
     for text in HARD_TEXTS:
-        write_down(config, text)
+        (await asyncio.to_thread(write_down, config, text))
     new = restored(await taken(config, tmp_path))
     check_schema(new)
     assert await find_faults(new) == []
@@ -125,7 +125,7 @@ async def test_dump_of_restored_data_is_identical(
 ) -> None:
     await fill(admin)
     for text in HARD_TEXTS:
-        write_down(config, text)
+        (await asyncio.to_thread(write_down, config, text))
     dump = await taken(config, tmp_path)
     again = await taken(restored(dump), tmp_path, "again.sql.gz")
     # The time differs, and so does the footer.
@@ -250,7 +250,7 @@ async def test_dump_uses_the_current_schema(databases: TestDatabases, tmp_path: 
 async def test_loaded_dump_equals_the_database(admin: AsyncClient, config: Config, tmp_path: Path) -> None:
     await fill(admin)
     for text in HARD_TEXTS:
-        write_down(config, text)
+        (await asyncio.to_thread(write_down, config, text))
     verification = await verify_file(config, await taken(config, tmp_path), ignore_progress)
     assert verification.problems == []
     assert verification.rows["audit_entry"] >= len(HARD_TEXTS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import sqlite3
@@ -114,11 +115,11 @@ async def test_dump_restores_on_the_other_database(
     (tmp_path / "other").mkdir()
     with databases.empty(other, tmp_path / "other") as url:
         environ = environment(url, tmp_path / "other")
-        done = stocky(environ, "restore", str(tmp_path / "all.sql.gz"), "--force")
+        done = await asyncio.to_thread(stocky, environ, "restore", str(tmp_path / "all.sql.gz"), "--force")
         assert done.returncode == 0, done.stderr
-        assert stocky(environ, "check").returncode == 0
+        assert (await asyncio.to_thread(stocky, environ, "check")).returncode == 0
         back = tmp_path / "back.sql.gz"
-        assert stocky(environ, "backup", "-o", str(back)).returncode == 0
+        assert (await asyncio.to_thread(stocky, environ, "backup", "-o", str(back))).returncode == 0
         assert load_config(environ).dialect != config.dialect
     after = table_proofs_of(back.read_bytes(), tmp_path)
     # A restore raises the auth revision, and nothing else.
@@ -135,12 +136,12 @@ def table_proofs_of(dump: bytes, directory: Path) -> dict[str, Any]:
 
 
 async def test_empty_database_is_backed_up_and_verified(empty_environ: dict[str, str], tmp_path: Path) -> None:
-    assert stocky(empty_environ, "migrate").returncode == 0
+    assert (await asyncio.to_thread(stocky, empty_environ, "migrate")).returncode == 0
     file = tmp_path / "empty.sql.gz"
-    assert stocky(empty_environ, "backup", "-o", str(file)).returncode == 0
-    done = stocky(empty_environ, "verify", str(file))
+    assert (await asyncio.to_thread(stocky, empty_environ, "backup", "-o", str(file))).returncode == 0
+    done = await asyncio.to_thread(stocky, empty_environ, "verify", str(file))
     assert done.returncode == 0, done.stdout
-    refused = stocky(empty_environ, "restore", str(file), "--force")
+    refused = await asyncio.to_thread(stocky, empty_environ, "restore", str(file), "--force")
     assert refused.returncode == 1
     assert "no active admin" in refused.stderr
 

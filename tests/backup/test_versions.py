@@ -39,15 +39,21 @@ async def test_dump_of_the_previous_schema_restores_and_is_migrated(
         # In a thread, since the application needs the event loop for its connections.
         await asyncio.to_thread(migrate, older, through=current - 1)
         now = "'2026-01-01T00:00:00.000000Z'"
-        schema.run(
-            older,
-            "INSERT INTO user_account (username, email, password_hash, role, is_active, created_at, updated_at)"
-            f" VALUES ('admin', 'a@example.org', '{NOBODYS_HASH}', 'admin', TRUE, {now}, {now}) RETURNING id",
+        (
+            await asyncio.to_thread(
+                schema.run,
+                older,
+                "INSERT INTO user_account (username, email, password_hash, role, is_active, created_at, updated_at)"
+                f" VALUES ('admin', 'a@example.org', '{NOBODYS_HASH}', 'admin', TRUE, {now}, {now}) RETURNING id",
+            )
         )
-        schema.run(
-            older,
-            "INSERT INTO location (name, storage_type, created_at, updated_at)"
-            f" VALUES ('The old shelf', 'pantry', {now}, {now}) RETURNING id",
+        (
+            await asyncio.to_thread(
+                schema.run,
+                older,
+                "INSERT INTO location (name, storage_type, created_at, updated_at)"
+                f" VALUES ('The old shelf', 'pantry', {now}, {now}) RETURNING id",
+            )
         )
         file = tmp_path / "old.sql.gz"
         done = await asyncio.to_thread(stocky, environ, "backup", "-o", str(file))
@@ -58,8 +64,8 @@ async def test_dump_of_the_previous_schema_restores_and_is_migrated(
     assert verified.returncode == 0, verified.stdout + verified.stderr
     answer = made(await admin.post("/backup/import/full", json=as_json(file.read_bytes(), force=True)))
     assert any("older version" in warning for warning in answer["warnings"])
-    assert schema.run(config, "SELECT name FROM location") == [("The old shelf",)]
-    assert schema.run(config, "SELECT count(*) FROM setting") == [(0,)]
+    assert (await asyncio.to_thread(schema.run, config, "SELECT name FROM location")) == [("The old shelf",)]
+    assert (await asyncio.to_thread(schema.run, config, "SELECT count(*) FROM setting")) == [(0,)]
 
 
 async def test_dump_of_a_newer_version_is_rejected(admin: AsyncClient, config: Config) -> None:

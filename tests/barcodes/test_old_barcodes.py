@@ -81,7 +81,9 @@ async def test_two_forms_on_two_items_are_found_by_exact_text(
     add(config, 3, "96385074")
     add(config, 4, "000096385074")
     add(config, 5, "00000096385074")
-    before = {code: item for item, code in schema.run(config, "SELECT item_id, code FROM barcode")}
+    before = {
+        code: item for item, code in (await asyncio.to_thread(schema.run, config, "SELECT item_id, code FROM barcode"))
+    }
     await asyncio.to_thread(migrate, config)
     assert len(keys(config)) == 5
     for code, item in before.items():

@@ -62,7 +62,7 @@ async def test_archive_restores_documents_missing_from_the_store(
     assert (await admin.get(f"/documents/{documents[0]['id']}/content")).content == SHEET
     assert (await admin.get(f"/documents/{documents[2]['id']}/content")).content == PHOTO
     assert (await admin.get(f"/documents/{documents[2]['id']}/thumbnail")).status_code == 200
-    assert stocky(environ, "check").returncode == 0
+    assert (await asyncio.to_thread(stocky, environ, "check")).returncode == 0
 
     # The contents of the earlier data are still stored, so that the restore can be undone.
     undone = await done(admin, await admin.post(f"/system/backup/{result['safety_backup']}/restore?force=true"))
@@ -97,7 +97,7 @@ async def test_dump_restores_documents_and_lists_missing_contents(
         " 'stocky check' lists the documents, and an older archive may have their content"
     ]
     assert await get(admin, "/documents") == documents
-    assert f"document {documents[2]['id']}" in stocky(environ, "check").stdout
+    assert f"document {documents[2]['id']}" in (await asyncio.to_thread(stocky, environ, "check")).stdout
 
 
 @pytest.mark.one_database
@@ -117,9 +117,9 @@ async def test_archive_and_test_restore_list_missing_contents(
     ]
     bad, _ = await archived(admin, config)
     assert (bad["warnings"], bad["problems"]) == (lacking, [])
-    made = stocky(environ, "backup", "--kind", "archive", "-o", str(tmp_path / "bad.zip"))
+    made = await asyncio.to_thread(stocky, environ, "backup", "--kind", "archive", "-o", str(tmp_path / "bad.zip"))
     assert (made.returncode, made.stderr.splitlines()) == (0, [f"stocky: {each}" for each in lacking])
-    backup = stocky(environ, "backup", "--kind", "archive", "--json")
+    backup = await asyncio.to_thread(stocky, environ, "backup", "--kind", "archive", "--json")
     assert (backup.returncode, json.loads(backup.stdout)["warnings"]) == (0, lacking)
     await done(admin, await admin.post(f"/system/backup/{bad['timestamp']}/verify"))
     listed = {each["timestamp"]: each for each in await get(admin, "/system/backup/list")}
@@ -137,8 +137,8 @@ async def test_archive_and_test_restore_list_missing_contents(
 async def test_one_missing_document_is_singular(admin: AsyncClient, environ: dict[str, str], tmp_path: Path) -> None:
     await uploaded(admin, await new_item(admin), pdf())
     file = tmp_path / "one.zip"
-    assert stocky(environ, "backup", "--kind", "archive", "-o", str(file)).returncode == 0
-    assert "and 1 document, each" in stocky(environ, "verify", str(file)).stdout
+    assert (await asyncio.to_thread(stocky, environ, "backup", "--kind", "archive", "-o", str(file))).returncode == 0
+    assert "and 1 document, each" in (await asyncio.to_thread(stocky, environ, "verify", str(file))).stdout
 
 
 async def test_command_line_moves_archives_between_databases_and_stores(
@@ -151,19 +151,21 @@ async def test_command_line_moves_archives_between_databases_and_stores(
 ) -> None:
     documents = await fill(admin)
     file = tmp_path / "all.zip"
-    assert stocky(environ, "backup", "--kind", "archive", "-o", str(file)).returncode == 0
-    verified = stocky(environ, "verify", str(file))
+    assert (await asyncio.to_thread(stocky, environ, "backup", "--kind", "archive", "-o", str(file))).returncode == 0
+    verified = await asyncio.to_thread(stocky, environ, "verify", str(file))
     assert verified.returncode == 0, verified.stdout + verified.stderr
     assert "and 2 documents" in verified.stdout
     other = "sqlite" if dialect != "sqlite" else "postgres-embedded"
     (tmp_path / "other").mkdir()
     with databases.empty(other, tmp_path / "other") as url:
         elsewhere = environment(url, tmp_path / "other")
-        done = stocky(elsewhere, "restore", str(file), "--force")
+        done = await asyncio.to_thread(stocky, elsewhere, "restore", str(file), "--force")
         assert done.returncode == 0, done.stderr
-        assert stocky(elsewhere, "check").returncode == 0
+        assert (await asyncio.to_thread(stocky, elsewhere, "check")).returncode == 0
         again = tmp_path / "again.zip"
-        assert stocky(elsewhere, "backup", "--kind", "archive", "-o", str(again)).returncode == 0
+        assert (
+            await asyncio.to_thread(stocky, elsewhere, "backup", "--kind", "archive", "-o", str(again))
+        ).returncode == 0
         assert await contents(load_config(elsewhere)) == {each["sha256"] for each in documents}
     with zipfile.ZipFile(file) as one, zipfile.ZipFile(again) as two:
         for name in {f"documents/{each['sha256']}" for each in documents}:
@@ -220,10 +222,13 @@ async def test_database_from_before_documents_is_archived(
         older = load_config(environment(url, tmp_path / "old"))
         await asyncio.to_thread(migrate, older, through=8)
         now = "'2026-01-01T00:00:00.000000Z'"
-        schema.run(
-            older,
-            "INSERT INTO user_account (username, email, password_hash, role, is_active, created_at, updated_at)"
-            f" VALUES ('admin', 'a@example.org', '{NOBODYS_HASH}', 'admin', TRUE, {now}, {now})",
+        (
+            await asyncio.to_thread(
+                schema.run,
+                older,
+                "INSERT INTO user_account (username, email, password_hash, role, is_active, created_at, updated_at)"
+                f" VALUES ('admin', 'a@example.org', '{NOBODYS_HASH}', 'admin', TRUE, {now}, {now})",
+            )
         )
         file = tmp_path / "old.zip"
         command = ("backup", "--kind", "archive", "-o", str(file))

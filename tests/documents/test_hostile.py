@@ -68,5 +68,5 @@ async def test_jpeg_of_markers_only_is_checked_in_linear_time(member: AsyncClien
 async def test_too_large_file_is_rejected_during_upload(member: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "MAX_BYTES", 2**20)
     item = await new_item(member)
-    refused(await send(member, item, pdf(2**20)), 413, "larger than the 1 MB")
+    refused(await send(member, item, pdf(2**20)), 413, "larger than the limit of 1 MB")
     assert (await send(member, item, pdf(2**19))).status_code == 201

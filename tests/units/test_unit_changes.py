@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -188,6 +189,6 @@ async def test_restore_keeps_the_time_of_a_unit_change(
     await change_unit(admin, sku, "g")
     await restore(admin, await take(admin))
     refused(await admin.post(f"/events/{received}/undo"), 409, "was changed to g")
-    schema.run(config, "UPDATE sku SET unit_changed_at = '0999-12-31T12:00:00.000000Z'")
+    (await asyncio.to_thread(schema.run, config, "UPDATE sku SET unit_changed_at = '0999-12-31T12:00:00.000000Z'"))
     body = as_json(await take(admin), force=True)
     refused(await admin.post("/backup/import/full", json=body), 400, "unit_changed_at that is out of bounds")
