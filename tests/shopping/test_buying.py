@@ -191,7 +191,7 @@ async def test_repeated_rejected_purchase_is_rejected_again(member: AsyncClient,
     first = refused(await member.post(at, json={"event_id": "e1"}), 422, "no location yet")
     await new_stock(member, item, await new_location(member), 1)
     # Now it could be booked, but the client may have bought it with another event_id since.
-    again = refused(await member.post(at, json={"event_id": "e1"}), 422, "nowhere yet")
+    again = refused(await member.post(at, json={"event_id": "e1"}), 422, "no location yet")
     assert again["detail"] == first["detail"]
     assert (await on(member, a_list), await total(member, item)) == ({"Coffee": 2}, 1)
     # After removal from the list it is rejected in the same way.

@@ -267,7 +267,7 @@ async def test_import_does_not_change_the_unit_of_stock(member: AsyncClient, flo
     assert await stock(member, flour) == [(6, "kg"), (100, "g")]
     report = await imported(member, row.format("3,piece"), stock="add")
     assert report["errors"][0]["column"] == "unit"
-    assert "counted in kg there" in report["errors"][0]["message"]
+    assert "counted in kg; piece cannot be converted" in report["errors"][0]["message"]
     report = await imported(member, row.format("0.5,g"), stock="add")
     assert "0.0005 kg" in report["errors"][0]["message"]
     assert await stock(member, flour) == [(6, "kg"), (100, "g")]

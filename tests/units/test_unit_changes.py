@@ -147,7 +147,7 @@ async def test_undo_of_a_merge_is_rejected_after_a_unit_change(member: AsyncClie
     sku = await new_stock(member, flour, cellar, 6, unit="kg")
     await merge(member, loose, flour)
     await change_unit(member, sku, "g")
-    words = (f"SKU {sku['id']}", "Flour, loose was merged", "by hand")
+    words = (f"SKU {sku['id']}", "Flour, loose was merged", "manually")
     refused(await member.post(f"/items/{loose['id']}/unmerge"), 409, *words)
     assert (await stock(member, flour), await stock(member, loose)) == ([(10, "g")], [])
 
