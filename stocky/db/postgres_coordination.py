@@ -103,7 +103,10 @@ class ServingLease:
         while True:
             self._open_gate(connection)
             await self._wait_for_pause_request(connection)
-            # Raises below where the connection, and the share with it, is lost; the gate is closed by then.
+            if connection.is_closed():
+                # Not a request to pause: the share is lost with the connection.
+                raise ConnectionError("the server closed it")
+            # Raises below if the connection is lost meanwhile; the gate is closed by then.
             self._gate.pause()
             try:
                 await self._gate.emptied()

@@ -24,7 +24,7 @@ from stocky.db import Connection, Database
 from stocky.db.maintenance_gate import request_epoch
 from stocky.errors import OutOfSpace, StockyError, Unavailable
 from stocky.jobs import repository
-from stocky.jobs.repository import ClaimedJob, InterruptedJob, NewJob
+from stocky.jobs.repository import ClaimedJob, NewJob
 from stocky.jobs.schemas import Job, JobStatus, Progress
 from stocky.progress import ProgressCallback
 from stocky.supervisor import Supervisor, wait_for
@@ -255,12 +255,10 @@ class Jobs:
         self._expired_before = clock.now()
 
     async def _end_interrupted(self) -> None:
-        async def end(tx: Connection) -> list[InterruptedJob]:
-            return await repository.end_interrupted_jobs(tx, self._owner, list(self._running), self._expired_before)
-
+        running, expired_before = list(self._running), self._expired_before
         try:
             async with self._database.transaction() as tx:
-                for job in await end(tx):
+                for job in await repository.end_interrupted_jobs(tx, self._owner, running, expired_before):
                     _log.warning("Job %d (%s) was interrupted and is %s now", job.id, job.kind, job.status.value)
                     if job.status is JobStatus.FAILED and (ended := self._ended.get(job.kind)):
                         await ended(tx, job.error)
@@ -268,7 +266,7 @@ class Jobs:
             raise
         except Exception:  # noqa: BLE001 - an error in `ended` must not stop jobs from being claimed
             _log.exception("The callback for the end of interrupted jobs failed")
-            await self._database.run(end)
+            await self._database.run(repository.end_interrupted_jobs, self._owner, running, expired_before)
 
     def _extend_patience(self) -> None:
         """No process could renew a lease during a restore, also one that still works on a job."""

@@ -38,21 +38,26 @@ class Readiness:
         self._lock = asyncio.Lock()
         self._checked_at = float("-inf")
         self._checks: dict[str, str] = {}
+        self._expired = 0
         database.on_lost(self._expire)
 
     def _expire(self) -> None:
         self._checked_at = float("-inf")
+        self._expired += 1
 
     async def checks(self) -> dict[str, str]:
         """The outcome of each check, `ok` or the reason; not older than CACHED_SECONDS."""
         async with self._lock:
-            if time.monotonic() - self._checked_at > CACHED_SECONDS:
+            while time.monotonic() - self._checked_at > CACHED_SECONDS:
+                expired = self._expired
                 self._checks = {
                     "database": await _outcome(self._check_writable),
                     "data_directory": await _outcome(self._check_data_directory),
                     "schema": await _outcome(self._check_schema),
                 }
-                self._checked_at = time.monotonic()
+                # What was lost during the checks was perhaps checked before.
+                if expired == self._expired:
+                    self._checked_at = time.monotonic()
         return self._checks
 
     async def require(self) -> dict[str, str]:

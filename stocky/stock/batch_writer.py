@@ -21,7 +21,7 @@ from stocky.stock.batch import Batch, RecordedEvent, StoredRejection
 from stocky.stock.ledger import Ledger
 from stocky.stock.models import Entry, MergedStock, SkuState, StockItem
 from stocky.stock.operations import Operation, Posting
-from stocky.stock.references import ResolvedReferences, resolve
+from stocky.stock.references import LedgerRow, ResolvedReferences, resolve
 from stocky.stock.schemas import StockEvent
 from stocky.stock.units import is_pack, pack_size
 
@@ -95,6 +95,8 @@ async def _read_ledger(
     if not ids:
         return Ledger([], [], moment)
     items = await _lock_items(tx, ids)
+    if undone:
+        await _read_unit_changes(tx, found)
     merged = {item.id: item.merged_into_id for item in items if item.merged_into_id is not None}
     merged_stock: list[MergedStock] = []
     if merged:
@@ -111,6 +113,16 @@ async def _read_ledger(
     skus: list[SkuState] = await tx.all("list_skus_of_items", SkuState, **wanted)
     await _read_packs(tx, operations, items, skus)
     return Ledger(items, skus, moment, merged_stock)
+
+
+async def _read_unit_changes(tx: Connection, found: dict[int, ResolvedReferences]) -> None:
+    """Reads again which events to undo are in an earlier unit: it may have changed before their items were locked."""
+    rows = [row for one in found.values() for row in one.undone]
+    ids = {row.id for row in rows}
+    current: list[LedgerRow] = await tx.all("find_events_to_undo", LedgerRow, ids=ids, batch_ids=[])
+    changed = {row.id for row in current if row.is_unit_changed}
+    for row in rows:
+        row.is_unit_changed = row.id in changed
 
 
 async def _read_packs(

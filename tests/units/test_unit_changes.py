@@ -14,6 +14,7 @@ from stocky.config import Config
 from stocky.stock.consistency import find_faults
 from tests.architecture import schema
 from tests.backup.dumps import as_json, restore, take
+from tests.db.postgres_session import session
 from tests.imports.importing import imported
 from tests.inventory import Json, get, made, new_item, new_location, new_stock, refused
 from tests.merging.merges import merge, unmerge
@@ -192,3 +193,21 @@ async def test_restore_keeps_the_time_of_a_unit_change(
     (await asyncio.to_thread(schema.run, config, "UPDATE sku SET unit_changed_at = '0999-12-31T12:00:00.000000Z'"))
     body = as_json(await take(admin), force=True)
     refused(await admin.post("/backup/import/full", json=body), 400, "unit_changed_at that is out of bounds")
+
+
+async def test_undo_is_rejected_when_the_unit_changes_while_it_waits(
+    member: AsyncClient, flour: Json, cellar: Json, config: Config, dialect: str
+) -> None:
+    if dialect == "sqlite":
+        pytest.skip("one writer: nothing changes while an undo runs")
+    sku = await new_stock(member, flour, cellar, 10, unit="kg")
+    received = (await last_event(member, flour))["id"]
+    async with session(config) as other:
+        await other.execute(f"BEGIN; SELECT id FROM item WHERE id = {flour['id']} FOR UPDATE")
+        undo = asyncio.create_task(member.post(f"/events/{received}/undo"))
+        await other.blocked()
+        await other.execute(
+            f"UPDATE sku SET unit = 'g', unit_changed_at = now(), version = version + 1 WHERE id = {sku['id']}; COMMIT"
+        )
+        refused(await undo, 409, "was changed to g")
+    assert await stock(member, flour) == [(10, "g")]
