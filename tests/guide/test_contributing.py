@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md: every step of its trails exists."""
+"""Names written down outside the code exist: the trails of CONTRIBUTING.md, the tests of the smoke."""
 
 from __future__ import annotations
 
@@ -22,3 +22,10 @@ def test_step_exists(file: str, name: str | None) -> None:
     if name is not None:
         defined = rf"^\s*(?:async def|def|class) {name}\b|^{name}\b.* = |^-- {name} --$"
         assert re.search(defined, text, re.MULTILINE)
+
+
+def test_tests_of_the_smoke_exist() -> None:
+    tests = re.findall(r"^    (tests/[\w/]+\.py)::(\w+)$", (ROOT / ".ci/smoke").read_text("utf-8"), re.MULTILINE)
+    assert len(tests) >= 4
+    for file, name in tests:
+        assert re.search(rf"^(?:async )?def {name}\(", (ROOT / file).read_text("utf-8"), re.MULTILINE), name
