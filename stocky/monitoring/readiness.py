@@ -48,17 +48,21 @@ class Readiness:
     async def checks(self) -> dict[str, str]:
         """The outcome of each check, `ok` or the reason; not older than CACHED_SECONDS."""
         async with self._lock:
-            while time.monotonic() - self._checked_at > CACHED_SECONDS:
+            if time.monotonic() - self._checked_at > CACHED_SECONDS:
                 expired = self._expired
-                self._checks = {
-                    "database": await _outcome(self._check_writable),
-                    "data_directory": await _outcome(self._check_data_directory),
-                    "schema": await _outcome(self._check_schema),
-                }
-                # What was lost during the checks was perhaps checked before.
-                if expired == self._expired:
-                    self._checked_at = time.monotonic()
+                self._checks = await self._run_checks()
+                if expired != self._expired:
+                    # Something was lost meanwhile, and perhaps checked before.
+                    self._checks = await self._run_checks()
+                self._checked_at = time.monotonic()
         return self._checks
+
+    async def _run_checks(self) -> dict[str, str]:
+        return {
+            "database": await _outcome(self._check_writable),
+            "data_directory": await _outcome(self._check_data_directory),
+            "schema": await _outcome(self._check_schema),
+        }
 
     async def require(self) -> dict[str, str]:
         """The checks, when all are ok. Raises Unavailable, with the checks as its results, when one is not."""
