@@ -114,5 +114,6 @@ def embedded_server() -> Iterator[Server]:
             server.execute("ALTER SYSTEM SET fsync = off")
             server.execute("SELECT pg_reload_conf()")
             yield server
+            server.close()
         finally:
             running.cleanup()
