@@ -26,7 +26,7 @@ class Server:
     """A running Postgres server on which databases can be made; `url` is any database of it."""
 
     def __init__(self, url: str, *, copying: str = "") -> None:
-        """`copying` is what CREATE DATABASE is told about how to copy the template."""
+        """`copying` is appended to CREATE DATABASE, to choose how the template is copied."""
         self.url = url
         self._copying = copying
         self._left: list[str] = []

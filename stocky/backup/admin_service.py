@@ -262,7 +262,7 @@ class BackupAdministration:
         try:
             async with self._database.transaction() as tx:
                 await audit.record(tx, by, action, "backup", id, details)
-        except Exception:  # noqa: BLE001 - no failure here undoes the operation
+        except Exception:  # noqa: BLE001 - the operation is complete; a failure here must not report it as failed
             _log.exception("No audit entry was written for backup %s (%s): %s", id, action, details)
             return ["The audit entry could not be written; see the log"]
         return []

@@ -332,7 +332,9 @@ class _Reader(_Statements):
         bound = _bound(work, *args, **kwargs)
         # The driver has no public way to run several statements in one hop to its thread.
         async with self._interrupted_when_left():
-            result: T = await self._connection._execute(self._run, bound, copy_context())  # type: ignore[no-untyped-call]
+            result: T = await self._connection._execute(  # type: ignore[no-untyped-call]  # aiosqlite has no annotation
+                self._run, bound, copy_context()
+            )
         return result
 
     @asynccontextmanager

@@ -46,7 +46,7 @@ def _listen(host: str, port: int) -> socket.socket:
         if host in _EVERYWHERE and (both := _listen_on_both(port)) is not None:
             return both
         if host in _EVERYWHERE:
-            host = "0.0.0.0"  # noqa: S104 - as configured
+            host = "0.0.0.0"  # noqa: S104 - the settings ask for every address
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:

@@ -5,9 +5,9 @@ Records that were used or changed meanwhile stay unchanged and are listed.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -44,6 +44,9 @@ class Entry(msgspec.Struct):
     details: dict[str, Any]
 
 
+R = TypeVar("R", _Event, Entry)
+
+
 class ImportRollback:
     """The rollback of one import."""
 
@@ -62,16 +65,19 @@ class ImportRollback:
         await self._restore(report)
         return self._done
 
-    async def _undo_events(self, report: ProgressCallback) -> None:
+    async def _pages(self, query: str, into: type[R]) -> AsyncIterator[list[R]]:
+        """The rows of this import, newest first."""
         before = MAX_ID
         while True:
             async with self._database.read(Lane.BACKGROUND) as read:
-                page = await read.all(
-                    "list_import_events", _Event, import_id=self._import_id, before=before, limit=PAGE
-                )
+                page = await read.all(query, into, import_id=self._import_id, before=before, limit=PAGE)
             if not page:
                 return
             before = page[-1].id
+            yield page
+
+    async def _undo_events(self, report: ProgressCallback) -> None:
+        async for page in self._pages("list_import_events", _Event):
             operations = [
                 Operation(kind="undo", undo_event=event.id, note="import rolled back", user_id=self._by.id)
                 for event in page
@@ -86,15 +92,7 @@ class ImportRollback:
             report("rolling back", self._done.stock_events, None, "events")
 
     async def _restore(self, report: ProgressCallback) -> None:
-        before = MAX_ID
-        while True:
-            async with self._database.read(Lane.BACKGROUND) as read:
-                page = await read.all(
-                    "list_import_entries", Entry, import_id=self._import_id, before=before, limit=PAGE
-                )
-            if not page:
-                return
-            before = page[-1].id
+        async for page in self._pages("list_import_entries", Entry):
             for entry in page:
                 await self._restore_one(entry)
             report("rolling back", self._done.items + self._done.locations, None, "items and locations")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from tests.architecture.source import modules
 
-# Each with a term to use instead, for whoever adds an identifier.
+# The words that no identifier may contain, each with the terms to use instead.
 _REPLACED = {
     "told": "message, details or description",
     "tell": "report, notify or describe",

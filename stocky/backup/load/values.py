@@ -123,7 +123,7 @@ def _is_affordable(memory_kib: int, passes: int, lanes: int) -> bool:
 def _unknown_refusals(connection: sqlite3.Connection) -> Iterator[str]:
     known = get_args(RejectionKind)
     marks = ", ".join("?" * len(known))
-    query = f"SELECT count(*), min(refusal) FROM event_refusal WHERE refusal NOT IN ({marks})"  # noqa: S608 - question marks
+    query = f"SELECT count(*), min(refusal) FROM event_refusal WHERE refusal NOT IN ({marks})"  # noqa: S608 - only question marks
     count, first = connection.execute(query, known).fetchone()
     if count:
         yield f"{count} rows of event_refusal have an unknown refusal ({first[:40]!r})"

@@ -81,7 +81,7 @@ def _copy_jobs(live: sqlite3.Connection, new: sqlite3.Connection) -> None:
     new.execute("DELETE FROM job")
     rows = live.execute("SELECT * FROM job")
     values = ", ".join("?" * len(rows.description))
-    new.executemany(f"INSERT INTO job VALUES ({values})", rows)  # noqa: S608 - question marks
+    new.executemany(f"INSERT INTO job VALUES ({values})", rows)  # noqa: S608 - only question marks are inserted
 
 
 def _match_page_size(live: sqlite3.Connection, new: sqlite3.Connection) -> None:
