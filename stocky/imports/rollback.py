@@ -65,19 +65,8 @@ class ImportRollback:
         await self._restore(report)
         return self._done
 
-    async def _pages(self, query: str, into: type[R]) -> AsyncIterator[list[R]]:
-        """The rows of this import, newest first."""
-        before = MAX_ID
-        while True:
-            async with self._database.read(Lane.BACKGROUND) as read:
-                page = await read.all(query, into, import_id=self._import_id, before=before, limit=PAGE)
-            if not page:
-                return
-            before = page[-1].id
-            yield page
-
     async def _undo_events(self, report: ProgressCallback) -> None:
-        async for page in self._pages("list_import_events", _Event):
+        async for page in _pages(self._database, self._import_id, "list_import_events", _Event):
             operations = [
                 Operation(kind="undo", undo_event=event.id, note="import rolled back", user_id=self._by.id)
                 for event in page
@@ -92,7 +81,7 @@ class ImportRollback:
             report("rolling back", self._done.stock_events, None, "events")
 
     async def _restore(self, report: ProgressCallback) -> None:
-        async for page in self._pages("list_import_entries", Entry):
+        async for page in _pages(self._database, self._import_id, "list_import_entries", Entry):
             for entry in page:
                 await self._restore_one(entry)
             report("rolling back", self._done.items + self._done.locations, None, "items and locations")
@@ -152,6 +141,18 @@ class ImportRollback:
     def _leave(self, message: str) -> None:
         if len(self._done.left) < MAX_LISTED:
             self._done.left.append(message)
+
+
+async def _pages(database: Database, import_id: str, query: str, into: type[R]) -> AsyncIterator[list[R]]:
+    """The rows of an import, newest first."""
+    before = MAX_ID
+    while True:
+        async with database.read(Lane.BACKGROUND) as read:
+            page = await read.all(query, into, import_id=import_id, before=before, limit=PAGE)
+        if not page:
+            return
+        before = page[-1].id
+        yield page
 
 
 def _fields_to_restore(now: Any, entry: Entry, name: str) -> dict[str, Any]:
