@@ -40,7 +40,7 @@ async def authorize(request: Request[Any, Any, Any]) -> None:
     allowed = roles_of(request.scope["route_handler"].opt)
     if not allowed:
         return
-    principal = await request.scope["app"].state.identities.identify(request)
+    principal = await request.scope["app"].state.identities.identify(request.scope)
     request.scope["user"] = principal
     role = principal.user.role
     if role not in allowed:

@@ -11,9 +11,8 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any
 
-from litestar.connection import ASGIConnection
+from litestar.types import Scope
 
 from stocky.auth import key_repository, repository, sign_in_repository, tokens
 from stocky.auth.passwords import Passwords
@@ -87,13 +86,13 @@ class Identities:
         except StockyError as error:
             _log.warning("The last use of API keys could not be stored: %s", error.detail)
 
-    async def identify(self, connection: ASGIConnection[Any, Any, Any, Any]) -> Principal:
+    async def identify(self, scope: Scope) -> Principal:
         """The principal of a request: by `X-API-Key`, else by `Authorization: Bearer`.
 
         Raises Unauthorized, or Unavailable while the revision cannot be read.
         """
         credential = b""
-        for name, value in connection.scope["headers"]:
+        for name, value in scope["headers"]:
             if name == b"x-api-key":
                 return await self._holder_of_key(value)
             if name == b"authorization":

@@ -51,8 +51,8 @@ class StockyRequest(Request[Any, Any, Any]):
         except InternalServerException:
             raise _cut_off() from None
         # A NUL appears as an escape in JSON, and as %00 in a form.
-        has_nul = b"\0" in body or (not self._is_form() and holds_escaped_nul(body))
-        if has_nul or (b"%00" in body and self._is_form()):
+        has_nul = b"\0" in body or b"%00" in body if self._is_form() else holds_nul(body)
+        if has_nul:
             raise Invalid("Text may not contain NUL characters", field="body")
         return body
 
@@ -65,7 +65,7 @@ class StockyRequest(Request[Any, Any, Any]):
     async def json(self) -> Any:
         body = await self.body()
         try:
-            return _decoder.decode(body or b"null")
+            return decode_json(body or b"null")
         except msgspec.DecodeError as error:
             raise SerializationException(str(error)) from error
         except UnicodeDecodeError:
@@ -75,6 +75,16 @@ class StockyRequest(Request[Any, Any, Any]):
 
     def _is_form(self) -> bool:
         return self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+
+
+def decode_json(body: bytes) -> Any:
+    """Decodes JSON; raises Invalid for a number that no double represents as written, ValueError and RecursionError."""
+    return _decoder.decode(body)
+
+
+def holds_nul(text: bytes) -> bool:
+    """Whether JSON text contains a NUL, as a byte or as an escape."""
+    return b"\0" in text or holds_escaped_nul(text)
 
 
 def holds_escaped_nul(text: bytes) -> bool:

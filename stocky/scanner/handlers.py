@@ -13,10 +13,11 @@ from stocky.auth.guards import members, scanners
 from stocky.auth.schemas import Principal
 from stocky.barcodes.reading import LONGEST_TEXT
 from stocky.catalogue.qr import draw_qr, qr_response
-from stocky.db import Connection
+from stocky.db import Connection, Database
 from stocky.http.parameters import Paging
 from stocky.http.request import StockyRequest
 from stocky.scanner import commands, repository
+from stocky.scanner.fast_path import ScanFastPath
 from stocky.scanner.scanning import look_up, scan_barcode
 from stocky.scanner.schemas import (
     Activity,
@@ -28,18 +29,17 @@ from stocky.scanner.schemas import (
     ScannerState,
     StateChange,
 )
+from stocky.stock.recorder import Recorder
 
 ScannerPath = Annotated[str, Parameter(min_length=1, max_length=128, description="A scanner's id")]
 
 
-@post("/scan", opt=scanners, status_code=200)
-async def scan(data: Scan, request: StockyRequest) -> ScanAnswer:
+@post("/scan", opt=scanners, status_code=200, middleware=[ScanFastPath])
+async def scan(data: Scan, database: Database, recorder: Recorder, user: Principal) -> ScanAnswer:
     """Process one scan in its scanner's state. A rejection by the stock rules is 200 with `success` false."""
-    # Read from the request, not injected: this is the hot path, and each dependency adds to it.
-    state = request.app.state
     if commands.is_command(data.upc):
-        return await commands.run_command(state.database, state.recorder, data, request.user)
-    return await scan_barcode(state.recorder, data, request.user)
+        return await commands.run_command(database, recorder, data, user)
+    return await scan_barcode(recorder, data, user)
 
 
 @get("/", opt=scanners)

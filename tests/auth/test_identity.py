@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from httpx import AsyncClient
 from litestar import Litestar
-from litestar.connection import ASGIConnection
 
 from stocky.auth.identity import CHECK_EVERY_SECONDS, TRUST_SECONDS, Identities
 from stocky.config import Config
@@ -123,7 +122,7 @@ async def test_principal_read_during_a_change_is_not_cached(
     assert (await admin.get("/auth/me")).status_code == 200
     app.state.database.read = SlowRead
     scope: Any = {"type": "http", "headers": [(b"x-api-key", key)]}
-    slow = asyncio.create_task(identities.identify(ASGIConnection(scope)))
+    slow = asyncio.create_task(identities.identify(scope))
     await reading.wait()
     app.state.database.read = read
     assert (await admin.put(f"/users/{member_id}", json={"is_active": False})).status_code == 200
