@@ -197,6 +197,8 @@ def _total(outcome: Outcome) -> str:
 
 def _changed(outcome: Outcome, events: list[StockEvent]) -> str:
     """The booked quantity, unit by unit if the item is counted in several."""
+    if len(events) == 1:
+        return f"{abs(events[0].delta):g}{_unit_of(outcome, events[0].sku_id)}"
     amounts: dict[str, int] = {}
     for event in events:
         unit = _unit_of(outcome, event.sku_id)
@@ -212,7 +214,7 @@ def _unit_of(outcome: Outcome, sku_id: int | None) -> str:
 
 
 def _has_several_units(outcome: Outcome) -> bool:
-    return len({sku.unit for sku in outcome.skus}) > 1
+    return len(outcome.skus) > 1 and len({sku.unit for sku in outcome.skus}) > 1
 
 
 def _is_unknown(posting: ScanPosting, outcome: Outcome) -> bool:
