@@ -4,7 +4,7 @@
 -- The causes of alerts of the items :ids, each with its alert, if any; then (is_gone) the alerts whose cause has
 -- ended. :today is the first expiry date that is not expired, :soon the last that counts as expiring.
 WITH chosen (id) AS (
-    SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT))
+    SELECT id FROM item WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
 ), cause (alert_type, item_id, sku_id, threshold_milli) AS (
     SELECT 'low_stock', item.id, CAST(NULL AS BIGINT), item.min_quantity_milli
       FROM chosen JOIN item ON item.id = chosen.id

@@ -98,8 +98,8 @@ SELECT id, name, description, storage_type, is_active, box_no, loc_no, created_a
 -- The stock at the locations :ids.
 SELECT sku.id AS sku_id, sku.location_id, sku.item_id, item.code, item.name,
        CAST(sku.quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, sku.unit, sku.expiry_date
-  FROM json_each(CAST(:ids AS TEXT)) AS wanted
-  JOIN sku ON sku.location_id = CAST(wanted.value AS BIGINT)
+  FROM sku
   JOIN item ON item.id = sku.item_id
- WHERE sku.quantity_milli <> 0
+ WHERE sku.location_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
+   AND sku.quantity_milli <> 0
  ORDER BY sku.location_id, item.name, sku.expiry_date NULLS LAST, sku.id;

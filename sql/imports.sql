@@ -6,10 +6,10 @@ SELECT 1 AS locked;
 
 -- find_items_named --
 -- The active items with exactly the names :names.
-SELECT item.id, item.name
-  FROM json_each(CAST(:names AS TEXT)) AS wanted
-  JOIN item ON lower(item.name) = lower(wanted.value) AND item.name = wanted.value
- WHERE item.is_active;
+SELECT id, name
+  FROM item
+ WHERE is_active AND lower(name) IN (SELECT lower(value) FROM json_each(CAST(:names AS TEXT)))
+   AND name IN (SELECT value FROM json_each(CAST(:names AS TEXT)));
 
 -- find_named_locations --
 -- Active locations with the names :names or in the boxes :box_nos.
@@ -29,8 +29,8 @@ SELECT id, name_key
 -- Those of :event_ids in the ledger, with the batch that booked them, and whether they are undone.
 SELECT event.event_id, event.batch_id, event.fingerprint,
        EXISTS (SELECT 1 FROM stock_event AS reversal WHERE reversal.reverses_id = event.id) AS is_undone
-  FROM json_each(CAST(:event_ids AS TEXT)) AS wanted
-  JOIN stock_event AS event ON event.event_id = wanted.value;
+  FROM stock_event AS event
+ WHERE event.event_id IN (SELECT value FROM json_each(CAST(:event_ids AS TEXT)));
 
 -- list_earlier_imports --
 -- The finished imports of this key, and whether any of their events is not undone.

@@ -28,10 +28,10 @@ SELECT item_id, location_id, expiry_date, quantity_milli, unit
 -- list_items_at --
 -- The items with stock at the locations :ids.
 SELECT DISTINCT sku.location_id, sku.item_id, item.name
-  FROM json_each(CAST(:ids AS TEXT)) AS wanted
-  JOIN sku ON sku.location_id = CAST(wanted.value AS BIGINT)
+  FROM sku
   JOIN item ON item.id = sku.item_id
- WHERE sku.quantity_milli <> 0
+ WHERE sku.location_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
+   AND sku.quantity_milli <> 0
  ORDER BY sku.location_id, item.name, sku.item_id;
 
 -- lock_locations --

@@ -1,5 +1,6 @@
 -- The ledger, and the SKUs, whose quantities are its sums.
--- A list is one parameter: JSON text, read by json_each.
+-- A list is one parameter: JSON text, read by json_each; on Postgres it becomes an array (stocky/db/queries.py).
+-- On SQLite, a join with it takes 1.5 us less than IN, so the queries of every scan have an override for Postgres.
 
 -- find_barcodes --
 -- The items of the barcodes with the keys :code_keys, and the pieces that one scan counts.
@@ -38,10 +39,15 @@ SELECT event.id, event.kind, event.item_id, event.location_id, event.sku_id, eve
        coalesce(event.recorded_at <= sku.unit_changed_at, FALSE) AS is_unit_changed
   FROM stock_event AS event
   JOIN sku ON sku.id = event.sku_id
- WHERE event.id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
-    OR event.transfer_id IN (SELECT target.transfer_id FROM stock_event AS target
-                              WHERE target.id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT))))
-    OR event.batch_id IN (SELECT value FROM json_each(CAST(:batch_ids AS TEXT)))
+ WHERE event.id IN (SELECT target.id FROM stock_event AS target
+                     WHERE target.id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
+                     UNION
+                    SELECT side.id FROM stock_event AS target
+                      JOIN stock_event AS side ON side.transfer_id = target.transfer_id
+                     WHERE target.id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
+                     UNION
+                    SELECT member.id FROM stock_event AS member
+                     WHERE member.batch_id IN (SELECT value FROM json_each(CAST(:batch_ids AS TEXT))))
  ORDER BY event.id;
 
 -- lock_items --
@@ -80,9 +86,9 @@ SELECT sku.id, sku.item_id, sku.location_id, sku.expiry_date, sku.quantity_milli
 
 -- list_packs --
 -- The thousandths that one scan counts, for each barcode of the items :ids.
-SELECT barcode.item_id, barcode.pack_milli
-  FROM json_each(CAST(:ids AS TEXT)) AS wanted
-  JOIN barcode ON barcode.item_id = CAST(wanted.value AS BIGINT);
+SELECT item_id, pack_milli
+  FROM barcode
+ WHERE item_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
 
 -- find_refusals --
 -- Which of :event_ids were rejected before.

@@ -25,3 +25,27 @@ SELECT id, name, box_no, loc_no
             AND loc_no IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:loc_nos AS TEXT)))))
  ORDER BY id
    FOR SHARE;
+
+-- find_barcodes --
+-- The items of the barcodes with the keys :code_keys, and the pieces that one scan counts.
+SELECT code_key, item_id, pack_milli
+  FROM barcode
+ WHERE code_key IN (SELECT value FROM json_each(CAST(:code_keys AS TEXT)));
+
+-- list_skus_of_items --
+-- Every SKU of the items :ids, hidden ones included.
+SELECT id, item_id, location_id, expiry_date, quantity_milli, unit, notes, is_active, version, created_at, updated_at
+  FROM sku
+ WHERE item_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
+
+-- find_refusals --
+-- Which of :event_ids were rejected before.
+SELECT event_id, fingerprint, refusal, reason
+  FROM event_refusal
+ WHERE event_id IN (SELECT value FROM json_each(CAST(:event_ids AS TEXT)));
+
+-- find_event_ids --
+-- Which of :event_ids are in the ledger, and the fingerprints of their content.
+SELECT id, event_id, fingerprint
+  FROM stock_event
+ WHERE event_id IN (SELECT value FROM json_each(CAST(:event_ids AS TEXT)));

@@ -26,6 +26,11 @@ _CONTAINED = {
     ),
     "postgres": r"lower(\g<column>) LIKE \g<pattern> ESCAPE '\\'",
 }
+# Postgres cannot estimate json_each(), and may read a whole table to join with it; an array is looked up in the index.
+_IN_LIST = re.compile(
+    r"(?<!NOT )IN (?P<list>\(SELECT (?:value|lower\(value\)|CAST\(value AS BIGINT\))"
+    r" FROM json_each\((?:CAST\(:[a-z_]+ AS TEXT\)|:[a-z_]+)\)\))"
+)
 
 
 class Query(msgspec.Struct, frozen=True):
@@ -89,6 +94,7 @@ def compile_query(name: str, text: str, dialect: str, source: str = "") -> Query
     """Turns `:name` into `?1` (SQLite) or `$1` (Postgres), outside literals and comments.
 
     `contains(column, :pattern)` becomes a LIKE that ignores case in any script; :pattern must be in lower case.
+    `IN (SELECT … FROM json_each(…))` becomes `= ANY (ARRAY(…))` on Postgres.
     """
     sign = "$" if dialect == "postgres" else "?"
     order: dict[str, int] = {}
@@ -100,5 +106,7 @@ def compile_query(name: str, text: str, dialect: str, source: str = "") -> Query
         return f"{sign}{order.setdefault(parameter, len(order) + 1)}"
 
     expanded = _CONTAINS.sub(_CONTAINED.get(dialect, r"\g<0>"), text)
+    if dialect == "postgres":
+        expanded = _IN_LIST.sub(r"= ANY (ARRAY\g<list>)", expanded)
     compiled = _TOKEN.sub(placeholder, expanded).strip().removesuffix(";")
     return Query(name, compiled, tuple(order), source)
