@@ -49,3 +49,32 @@ SELECT event_id, fingerprint, refusal, reason
 SELECT id, event_id, fingerprint
   FROM stock_event
  WHERE event_id IN (SELECT value FROM json_each(CAST(:event_ids AS TEXT)));
+
+-- change_skus by column --
+-- Updates SKUs after new events.
+UPDATE sku
+   SET quantity_milli = changed.quantity_milli, is_active = changed.is_active, version = changed.version,
+       updated_at = changed.updated_at
+  FROM unnest(CAST(:quantity_milli AS BIGINT[]), CAST(:is_active AS BOOLEAN[]), CAST(:version AS BIGINT[]),
+              CAST(:updated_at AS TIMESTAMPTZ[]), CAST(:id AS BIGINT[]))
+       AS changed (quantity_milli, is_active, version, updated_at, id)
+ WHERE sku.id = changed.id;
+
+-- add_events by column --
+-- Adds rows to the ledger.
+INSERT INTO stock_event (id, event_id, fingerprint, batch_id, transfer_id, kind, item_id, location_id, sku_id,
+                         delta_milli, quantity_after_milli, occurred_at, recorded_at, user_id, scanner_id,
+                         reverses_id, note, unit_scale)
+SELECT id, event_id, fingerprint, batch_id, transfer_id, kind, item_id, location_id, sku_id,
+       delta_milli, quantity_after_milli, occurred_at, recorded_at, user_id, scanner_id,
+       reverses_id, note, unit_scale
+  FROM unnest(CAST(:id AS BIGINT[]), CAST(:event_id AS TEXT[]), CAST(:fingerprint AS TEXT[]),
+              CAST(:batch_id AS TEXT[]), CAST(:transfer_id AS BIGINT[]), CAST(:kind AS TEXT[]),
+              CAST(:item_id AS BIGINT[]), CAST(:location_id AS BIGINT[]), CAST(:sku_id AS BIGINT[]),
+              CAST(:delta_milli AS BIGINT[]), CAST(:quantity_after_milli AS BIGINT[]),
+              CAST(:occurred_at AS TIMESTAMPTZ[]), CAST(:recorded_at AS TIMESTAMPTZ[]), CAST(:user_id AS BIGINT[]),
+              CAST(:scanner_id AS TEXT[]), CAST(:reverses_id AS BIGINT[]), CAST(:note AS TEXT[]),
+              CAST(:unit_scale AS BIGINT[]))
+       AS new (id, event_id, fingerprint, batch_id, transfer_id, kind, item_id, location_id, sku_id,
+               delta_milli, quantity_after_milli, occurred_at, recorded_at, user_id, scanner_id,
+               reverses_id, note, unit_scale);

@@ -173,8 +173,12 @@ class PostgresConnection(Connection):
         return rows
 
     async def execute_many(self, query: str, rows: Sequence[tuple[Any, ...]], /) -> None:
+        found = self._queries[query]
         with translate_errors():
-            await self._connection.executemany(self._queries[query].text, rows)
+            if found.by_column:
+                await self._connection.execute(found.text, *zip(*rows, strict=True))
+            else:
+                await self._connection.executemany(found.text, rows)
 
     async def compute(self, function: Callable[[], T], /) -> T:
         return await asyncio.to_thread(function)

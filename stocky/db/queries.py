@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-_HEADING = re.compile(r"^-- (?P<name>[a-z][a-z0-9_]*) --[ \t]*$", re.MULTILINE)
+_HEADING = re.compile(r"^-- (?P<name>[a-z][a-z0-9_]*)(?P<by_column> by column)? --[ \t]*$", re.MULTILINE)
 # Literals, comments and casts are matched first, so a colon inside them is not read as a parameter.
 _TOKEN = re.compile(
     r"'(?:[^']|'')*' | \"(?:[^\"]|\"\")*\" | --[^\n]* | /\*.*?\*/ | :: | :(?P<parameter>[a-z_][a-z0-9_]*)",
@@ -34,12 +34,16 @@ _IN_LIST = re.compile(
 
 
 class Query(msgspec.Struct, frozen=True):
-    """One named statement: `text` with the dialect's placeholders, `parameters` in order of first use."""
+    """One named statement: `text` with the dialect's placeholders, `parameters` in order of first use.
+
+    `by_column` statements change many rows at once: each parameter is the array of one column.
+    """
 
     name: str
     text: str
     parameters: tuple[str, ...]
     source: str
+    by_column: bool = False
 
     def values(self, arguments: dict[str, Any]) -> list[Any]:
         """The arguments in the query's order; an enum as its value, a list or set as JSON.
@@ -66,13 +70,18 @@ def _to_parameter(value: Any) -> Any:
 def load_queries(directory: Path, dialect: str) -> dict[str, Query]:
     """Every query of `directory`/*.sql, overridden by those of `directory`/<dialect>/*.sql.
 
+    A heading `-- name by column --` marks a statement whose parameters are arrays; only an override may be one, so that
+    `execute_many` takes the same rows on both dialects.
+
     Raises ValueError for a duplicate name, a file with SQL before its first heading, or an override with different
     parameters.
     """
     shared = _load_files(sorted(directory.glob("*.sql")), dialect)
     special = _load_files(sorted((directory / dialect).glob("*.sql")), dialect)
     for name in shared.keys() & special.keys():
-        if set(shared[name].parameters) != set(special[name].parameters):
+        # Rows of execute_many are in the order of the parameters, so that must be the same too.
+        compared = tuple if special[name].by_column else set
+        if compared(shared[name].parameters) != compared(special[name].parameters):
             raise ValueError(f"{special[name].source}: {name} has different parameters than in {shared[name].source}")
     return shared | special
 
@@ -83,10 +92,11 @@ def _load_files(files: list[Path], dialect: str) -> dict[str, Query]:
         parts = _HEADING.split(file.read_text("utf-8"))
         if re.sub(r"--[^\n]*", "", parts[0]).strip():
             raise ValueError(f"{file.name}: there is SQL before the first '-- name --' heading")
-        for name, text in zip(parts[1::2], parts[2::2], strict=True):
+        for name, by_column, text in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
             if name in queries:
                 raise ValueError(f"{file.name}: the query {name} is already in {queries[name].source}")
-            queries[name] = compile_query(name, text, dialect, source=file.name)
+            query = compile_query(name, text, dialect, source=file.name)
+            queries[name] = msgspec.structs.replace(query, by_column=by_column is not None)
     return queries
 
 
