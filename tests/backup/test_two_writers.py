@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -93,6 +94,21 @@ async def test_rows_are_in_key_order(config: Config, tmp_path: Path) -> None:
     written = [key.replace("'", "''").replace("\r\n", "'||char(13)||'\n") for key in sorted(KEYS, key=str.encode)]
     positions = [text.index(f"""INSERT INTO "event_refusal" VALUES('{key}','f',""") for key in written]
     assert positions == sorted(positions)
+
+
+async def test_rows_are_in_key_order_beside_a_covering_index(config: Config, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(config.sqlite_path)) as connection:
+        columns = [column for (column,) in connection.execute("SELECT name FROM pragma_table_info('audit_entry')")]
+        # Without a further column SQLite never prefers such an index to the table.
+        connection.execute("ALTER TABLE audit_entry ADD COLUMN foreign_column TEXT")
+        columns.sort(key="subject".__ne__)
+        connection.execute(f"CREATE INDEX covering ON audit_entry ({', '.join(columns)})")
+        before = [id for (id,) in connection.execute("SELECT id FROM audit_entry ORDER BY id")]
+    statement = f"INSERT INTO audit_entry (id, occurred_at, action, subject) VALUES (?, '{NOW}', 'x', ?)"
+    write(config, statement, (1_002, "a"), (1_001, "b"), (1_000, "c"))
+    text = gzip.decompress((await taken(config, tmp_path)).read_bytes()).decode()
+    written = re.findall(r'^INSERT INTO "audit_entry" VALUES\((\d+),', text, re.MULTILINE)
+    assert [int(id) for id in written] == [*before, 1_000, 1_001, 1_002]
 
 
 async def test_large_table_is_compared_in_parts(config: Config, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterator
 from itertools import islice
 
-from stocky.backup.dump.lines import line_query
+from stocky.backup.dump.lines import line_query, rowid_key
 from stocky.errors import Conflict
 
 # Comparing everything would add a third to the time of writing the dump.
@@ -33,8 +33,7 @@ class Comparison:
     def begin(self, table: str, columns: tuple[str, ...]) -> None:
         """Starts a table: the next lines have these columns."""
         self._table, self._columns, self._chunks = table, columns, 0
-        keys = self._connection.execute("SELECT name, type FROM pragma_table_info(?) WHERE pk", (table,)).fetchall()
-        self._key = keys[0][0] if len(keys) == 1 and keys[0][1] == "INTEGER" else None
+        self._key = rowid_key(self._connection, table)
         if self._key is None:
             self._rows = self._connection.execute(self._query())
 

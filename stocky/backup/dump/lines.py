@@ -107,6 +107,12 @@ def line_query(
     return f'SELECT {line} FROM "{table}" {start} ORDER BY {order}'  # noqa: S608 - names of ours
 
 
+def rowid_key(connection: sqlite3.Connection, table: str) -> str | None:
+    """The table's INTEGER PRIMARY KEY, in whose order SQLite stores the rows; None when it has another key."""
+    keys = connection.execute("SELECT name, type FROM pragma_table_info(?) WHERE pk", (table,)).fetchall()
+    return keys[0][0] if len(keys) == 1 and keys[0][1] == "INTEGER" else None
+
+
 def _form(type: str, style: Dialect, is_required: bool) -> tuple[str, str]:
     if style == "postgres" and type.startswith("BOOL"):
         return _WORD
