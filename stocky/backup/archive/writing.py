@@ -38,12 +38,11 @@ def write_archive(request: ArchiveRequest, report: ProgressCallback) -> DumpResu
     with open(path, "wb", opener=open_owner_only) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         # The dump is already compressed; its size is unknown in advance and may exceed 4 GiB.
         with archive.open(DATABASE, "w", force_zip64=True) as member:
-            writer = dump_into(member, request.database_url, Path(request.scratch), report)
-            dumped = writer.finish()
-        refuse_too_many(len(writer.contents))
+            dumped, contents = dump_into(member, request.database_url, Path(request.scratch), report)
+        refuse_too_many(len(contents))
         settings = msgspec.json.format(msgspec.json.encode(request.settings))
         archive.writestr(SETTINGS, settings)
-        documents = _write_documents(archive, Blobs(request.blobs), writer.contents, report)
+        documents = _write_documents(archive, Blobs(request.blobs), contents, report)
         metadata = Metadata(
             timestamp=dumped.header.taken_at,
             format=FORMAT,
@@ -70,7 +69,7 @@ def write_archive(request: ArchiveRequest, report: ProgressCallback) -> DumpResu
             bytes=path.stat().st_size,
             sha256=_sha256(written),
             documents_count=len(documents),
-            warnings=dumped.warnings + content_warnings(damaged, len(writer.contents) - len(documents)),
+            warnings=dumped.warnings + content_warnings(damaged, len(contents) - len(documents)),
         )
 
 

@@ -14,31 +14,33 @@ from stocky.progress import ProgressCallback
 def dump(request: DumpRequest, report: ProgressCallback) -> DumpResult:
     """Handles a DumpRequest. Raises OutOfSpace or Unavailable."""
     if request.output is None:
-        result = dump_into(sys.stdout.buffer, request.database_url, Path(request.scratch), report).finish()
+        result, _ = dump_into(sys.stdout.buffer, request.database_url, Path(request.scratch), report)
         sys.stdout.buffer.flush()
         return result
     with open(request.output, "wb", opener=open_owner_only) as file:
-        result = dump_into(file, request.database_url, Path(request.scratch), report).finish()
+        result, _ = dump_into(file, request.database_url, Path(request.scratch), report)
         file.flush()
         os.fsync(file.fileno())
     return result
 
 
-def dump_into(target: Output, database_url: str, scratch: Path, report: ProgressCallback) -> Writer:
-    """Writes a compressed snapshot of the database to `target`, except for the footer.
+def dump_into(
+    target: Output, database_url: str, scratch: Path, report: ProgressCallback
+) -> tuple[DumpResult, list[tuple[str, int]]]:
+    """Writes a compressed snapshot of the database to `target`. `scratch` is a private directory.
 
-    `scratch` is a private directory. The caller must call `finish` of the returned writer.
+    The second result is the SHA-256 and size of each document content in the snapshot.
     """
-    writer = Writer(target, report)
-    if database_url.startswith("sqlite:"):
-        from stocky.backup.dump.sqlite import write_sqlite
+    with Writer(target, report) as writer:
+        if database_url.startswith("sqlite:"):
+            from stocky.backup.dump.sqlite import write_sqlite
 
-        write_sqlite(writer, Path(database_url.removeprefix("sqlite:///")), scratch)
-    else:
-        from stocky.backup.dump.postgres import write_postgres
+            write_sqlite(writer, Path(database_url.removeprefix("sqlite:///")), scratch)
+        else:
+            from stocky.backup.dump.postgres import write_postgres
 
-        write_postgres(writer, database_url)
-    return writer
+            write_postgres(writer, database_url)
+        return writer.finish(), writer.contents
 
 
 def open_owner_only(path: str, flags: int) -> int:

@@ -1,9 +1,14 @@
-"""Writes a compressed dump: header, statements, rows, and a footer with a digest per table."""
+"""Writes a compressed dump: header, statements, rows, and a footer with a digest per table.
+
+One thread hashes, compresses and writes all text, in order, while the next rows are read.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from typing import Protocol
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol, Self
 
 from isal import isal_zlib
 
@@ -20,6 +25,8 @@ CONTENTS = """
 SELECT sha256, max(size_bytes) FROM document WHERE sha256 IS NOT NULL GROUP BY sha256 ORDER BY sha256
 """
 
+# Chunks of rows in memory that wait for the thread. More would not help: it is faster than the reading.
+_WAITING = 2
 # zlib's window bits for gzip format with a 32 KiB window.
 _GZIP = 31
 
@@ -31,11 +38,16 @@ class Output(Protocol):
 
 
 class Writer:
-    """Writes one dump. Call `begin` first and `finish` last."""
+    """Writes one dump in its context. Call `begin` first and `finish` last.
+
+    Any method raises the OSError of an earlier write. After the context nothing is written.
+    """
 
     def __init__(self, target: Output, report: ProgressCallback) -> None:
         self._target = target
         self._report = report
+        self._thread = ThreadPoolExecutor(1)
+        self._waiting: deque[Future[None]] = deque()
         self._compressor = isal_zlib.compressobj(LEVEL, isal_zlib.DEFLATED, _GZIP)
         self._bytes = 0
         self._sha256 = hashlib.sha256()
@@ -49,6 +61,12 @@ class Writer:
         # Warnings about objects that the dump lacks.
         self.warnings: list[str] = []
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown(cancel_futures=True)
+
     def begin(self, dialect: Dialect, schema: int, rows: dict[str, int]) -> None:
         """Writes the header of a snapshot: its schema number and the row count of every table."""
         data = {table: count for table, count in sorted(rows.items()) if is_data(table)}
@@ -60,22 +78,22 @@ class Writer:
 
     def write(self, text: str) -> None:
         """Writes statements or comments, with their line ends."""
-        self._put_text(text.encode())
+        self._submit(text.encode())
 
     def write_rows(self, table: str, lines: bytes, count: int) -> None:
         """Writes `count` INSERT lines of one table, each with its line end."""
-        self._put_text(lines)
+        self._submit(lines, self._hashes.get(table))
         if table in self._hashes:
-            self._hashes[table].update(lines)
             self._rows[table] += count
             self._report_progress()
 
     def finish(self) -> DumpResult:
         """Writes the footer and completes the file."""
         assert self._header is not None
+        self._wait_until(0)
         tables = {table: TableDigest(self._rows[table], hashed.hexdigest()) for table, hashed in self._hashes.items()}
         footer = Footer(sum(self._rows.values()), tables, self._text_sha256.hexdigest())
-        self.write(write_footer(footer))
+        self._put_text(write_footer(footer).encode())
         self._put(self._compressor.flush())
         return DumpResult(
             header=self._header,
@@ -85,8 +103,19 @@ class Writer:
             warnings=self.warnings,
         )
 
-    def _put_text(self, text: bytes) -> None:
+    def _submit(self, text: bytes, table_sha256: hashlib._Hash | None = None) -> None:
+        self._wait_until(_WAITING)
+        self._waiting.append(self._thread.submit(self._put_text, text, table_sha256))
+
+    def _wait_until(self, waiting: int) -> None:
+        """Waits until at most that many chunks are waiting."""
+        while len(self._waiting) > waiting:
+            self._waiting.popleft().result()
+
+    def _put_text(self, text: bytes, table_sha256: hashlib._Hash | None = None) -> None:
         self._text_sha256.update(text)
+        if table_sha256 is not None:
+            table_sha256.update(text)
         self._put(self._compressor.compress(text))
 
     def _put(self, compressed: bytes) -> None:
