@@ -148,7 +148,12 @@ def measure_backup(plan: Plan) -> list[Result]:
 
 _F7: Sequence[tuple[str, Callable[[Cost], float], str, str]] = (
     ("seconds", lambda cost: cost.wall, "<= 1.5", "by the command line, its start included"),
-    ("seconds of processor time", lambda cost: cost.cpu, "<= 1.0", ""),
+    (
+        "seconds of processor time",
+        lambda cost: cost.cpu,
+        "<= 1.0",
+        "iterdump alone takes 0.78, of which 0.66 is its query: quote() and || for each value",
+    ),
     ("MiB", lambda cost: cost.bytes / 2**20, "<= 1.1", ""),
 )
 
