@@ -46,12 +46,16 @@ class ScanFastPath:
             return
         state = scope["litestar_app"].state
         principal: Principal = await state.identities.identify(scope)
+        if principal.user.role not in roles_of(scope["route_handler"].opt):
+            await self._app(scope, receive, send)
+            return
+        # Before the body is read, for which an authenticated caller has more time.
+        scope["user"] = principal
         message = cast(HTTPReceiveMessage, await receive())
-        scan = _read_scan(message, length) if principal.user.role in roles_of(scope["route_handler"].opt) else None
+        scan = _read_scan(message, length)
         if scan is None:
             await self._app(scope, _received_again(message, receive), send)
             return
-        scope["user"] = principal
         body = _encoder.encode(await scan_barcode(state.recorder, scan, principal))
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         start: HTTPResponseStartEvent = {"type": "http.response.start", "status": 200, "headers": headers}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,8 +56,13 @@ class Answer(NamedTuple):
     body: bytes
 
 
-async def send(app: Litestar, sent: Sent, key: str | None, *, pieces: int) -> Answer:
-    """Sends a request to the application as a server would; the body comes in so many pieces."""
+async def send(
+    app: Litestar, sent: Sent, key: str | None, *, pieces: int, on_receive: Callable[[Any], object] = bool
+) -> Answer:
+    """Sends a request to the application as a server would; the body comes in so many pieces.
+
+    `on_receive` is called with the scope when the application asks for the body.
+    """
     middle = len(sent.body) // 2
     parts = [sent.body] if pieces == 1 else [sent.body[:middle], sent.body[middle:]]
     messages = [
@@ -66,6 +71,7 @@ async def send(app: Litestar, sent: Sent, key: str | None, *, pieces: int) -> An
     answers: list[Any] = []
 
     async def receive() -> Any:
+        on_receive(scope)
         return messages.pop(0) if messages else {"type": "http.disconnect"}
 
     async def take(message: Any) -> None:
@@ -292,6 +298,14 @@ async def test_scans_at_once_by_both_ways_are_counted_once(
     assert sorted(json.loads(answer.body)["duplicate"] for answer in answers) == [False] + [True] * 19
     assert len(await get(admin, "/events", item_id=item["id"])) > 0
     assert await total(admin, item) == 2
+
+
+async def test_caller_is_known_before_the_body_is_read(app: Litestar, keys: dict[str, str], item: Any) -> None:
+    """`http.connections` gives an authenticated caller more time for the body."""
+    known: list[bool] = []
+    await send(app, _GOOD, keys["scanner"], pieces=1, on_receive=lambda scope: known.append("user" in scope))
+    assert known
+    assert all(known)
 
 
 async def test_errors_of_the_fast_path_are_problem_details(
