@@ -13,6 +13,7 @@ from tests.benchmarks.backing_up import (
     measure_scans_during_backup,
 )
 from tests.benchmarks.events import measure_events
+from tests.benchmarks.large import measure_large
 from tests.benchmarks.listing import measure_listing
 from tests.benchmarks.load import generator_name
 from tests.benchmarks.on_postgres import measure_on_postgres
@@ -33,6 +34,7 @@ BENCHMARKS: dict[str, Callable[[Plan], list[Result]]] = {
     "F10": lambda plan: [*measure_listing(plan), *measure_searching(plan)],
     "F11": measure_start,
     "F12": measure_many_connections,
+    "F14": measure_large,
 }
 # Benchmarks that are measured together with another.
 PART_OF = {"F2": "F1"}

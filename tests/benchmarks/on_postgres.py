@@ -55,7 +55,7 @@ def measure_on_postgres(plan: Plan) -> list[Result]:
     subject: list[Figures] = []
     yardstick: list[float] = []
     all_figures: list[Figures] = []
-    with _server() as (server, about), server.database() as of_stocky, server.database() as of_pgbench:
+    with a_server() as (server, about), server.database() as of_stocky, server.database() as of_pgbench:
         with (
             postgres_database(server.url_of(of_pgbench)) as plain,
             postgres_database(server.url_of(of_stocky)) as database,
@@ -87,7 +87,7 @@ def measure_on_postgres(plan: Plan) -> list[Result]:
 
 
 @contextmanager
-def _server() -> Iterator[tuple[Server, str]]:
+def a_server() -> Iterator[tuple[Server, str]]:
     """The machine's own server, if it answers, or else the one from the wheel, with the default fsync."""
     try:
         server = system_server()
