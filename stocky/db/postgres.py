@@ -34,6 +34,8 @@ async def _no_reset(connection: Any) -> None:
 
 # The next transaction may get another server connection, so nothing is prepared on one, and nothing reset.
 _THROUGH_A_POOLER: dict[str, Any] = {"statement_cache_size": 0, "reset": _no_reset}
+# Compiling a query takes longer than running it, and Postgres overestimates some. Poolers refuse this parameter.
+_DIRECTLY: dict[str, Any] = {"server_settings": {"jit": "off"}}
 
 # What asyncpg raises: server errors, its own errors, and socket errors.
 _DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
@@ -63,7 +65,7 @@ class PostgresDatabase(Database):
                 max_size=POOL_SIZE,
                 command_timeout=COMMAND_SECONDS,
                 connect=self._connect,
-                **(_THROUGH_A_POOLER if pooled else {}),
+                **(_THROUGH_A_POOLER if pooled else _DIRECTLY),
             )
 
     async def close(self) -> None:

@@ -215,6 +215,11 @@ async def test_without_a_pooler_statements_stay_prepared(server_url: str, tmp_pa
             assert await connection.fetchval("SELECT count(*) FROM pg_prepared_statements") > 0
 
 
+async def test_without_a_pooler_queries_are_not_compiled(server_url: str, tmp_path: Path) -> None:
+    async with opened(load(settings(server_url, tmp_path))) as database, database.connection() as connection:
+        assert await connection.fetchval("SHOW jit") == "off"
+
+
 async def test_no_state_remains_on_server_connection_behind_pooler(server_url: str, tmp_path: Path) -> None:
     with pgbouncer(server_url, "transaction", default_pool_size=1) as url:
         config = load(settings(url, tmp_path) | {"STOCKY_DATABASE_DIRECT_URL": server_url})
