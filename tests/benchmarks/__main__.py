@@ -16,7 +16,7 @@ from tests.benchmarks.events import measure_events
 from tests.benchmarks.large import measure_large
 from tests.benchmarks.listing import measure_listing
 from tests.benchmarks.load import generator_name
-from tests.benchmarks.on_postgres import measure_on_postgres
+from tests.benchmarks.on_postgres import measure_on_postgres, measure_processes
 from tests.benchmarks.results import Plan, Result
 from tests.benchmarks.scanning import measure_long_ledger, measure_many_connections, measure_scans
 from tests.benchmarks.searching import measure_searching
@@ -34,6 +34,7 @@ BENCHMARKS: dict[str, Callable[[Plan], list[Result]]] = {
     "F10": lambda plan: [*measure_listing(plan), *measure_searching(plan)],
     "F11": measure_start,
     "F12": measure_many_connections,
+    "F13": measure_processes,
     "F14": measure_large,
 }
 # Benchmarks that are measured together with another.
@@ -47,7 +48,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3, help="how often each is measured (default 3)")
     parser.add_argument("--quick", action="store_true", help="short runs, to see that it works; keeps no results")
     arguments = parser.parse_args()
-    plan = Plan(arguments.runs, 3, 1) if arguments.quick else Plan(arguments.runs, 8, 3)
+    plan = Plan(arguments.runs, 3, 1) if arguments.quick else Plan(arguments.runs, 8, 6)
     wanted = arguments.only.upper().split(",") if arguments.only else list(BENCHMARKS)
     if unknown := [id for id in wanted if id not in BENCHMARKS and id not in PART_OF]:
         parser.error(f"there is no {', '.join(unknown)}; there are {', '.join([*BENCHMARKS, *PART_OF])}")

@@ -45,11 +45,11 @@ def measure_scans_during_backup(plan: Plan) -> list[Result]:
     with sqlite_database(events=MILLION) as database, accounted(database, all_figures):
         load = scans(database)
         with servers.stocky(database) as server:
-            all_figures.append(load.run(server.url, plan.warm_up))
+            all_figures.append(load.run(server, plan.warm_up))
             for _ in range(plan.runs):
-                alone.append(load.run(server.url, plan.seconds))
+                alone.append(load.run(server, plan.seconds))
                 with _Backups(server, database) as backups:
-                    meanwhile.append(load.run(server.url, plan.seconds))
+                    meanwhile.append(load.run(server, plan.seconds))
                     backups.ended_too_soon()
         all_figures += alone + meanwhile
     raw = {"alone": alone, "meanwhile": meanwhile}

@@ -8,11 +8,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 
-from tests.benchmarks.machine import CLIENT_CORE, pinned
+from tests.benchmarks.machine import CLIENT_CORE, cpu_seconds, pinned
 from tests.serving import environment
 
 LUA = Path(__file__).with_name("load.lua")
@@ -25,7 +25,8 @@ class Figures(msgspec.Struct, kw_only=True):
     """The figures of the load generator.
 
     `failures` are connections and timeouts, `refused` answers that are not 2xx, `unexpected` those of the
-    answers it looked at that did not hold what they must; `sample` is one of the last two.
+    answers it looked at that did not hold what they must; `sample` is one of the last two. `cpu_seconds` is the
+    processor time of the server's process meanwhile, None where the system does not show it.
     """
 
     requests: int
@@ -37,14 +38,30 @@ class Figures(msgspec.Struct, kw_only=True):
     refused: int
     unexpected: int
     sample: str = ""
+    cpu_seconds: float | None = None
 
     @property
     def per_second(self) -> float:
         return self.requests / self.seconds
 
     @property
+    def cpu_us(self) -> float:
+        """Microseconds of the server's processor time a request."""
+        return float("nan") if self.cpu_seconds is None else self.cpu_seconds / self.requests * 1e6
+
+    @property
     def is_sound(self) -> bool:
         return not (self.failures or self.refused or self.unexpected)
+
+
+class Target(Protocol):
+    """A server to send to."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]: ...
 
 
 class Unsound(Exception):
@@ -65,23 +82,28 @@ class Load(msgspec.Struct, kw_only=True):
     ids: IdVersion = "v4"
     headers: Sequence[str] = ()
 
-    def run(self, root: str, seconds: float, *, path: str | None = None) -> Figures:
-        """Sends for `seconds` to the server at `root`. Raises Unsound unless every response was as expected."""
-        figures = self.try_run(root, seconds, path=path)
+    def run(self, server: Target, seconds: float, *, path: str | None = None) -> Figures:
+        """Sends for `seconds` to the server. Raises Unsound unless every response was as expected."""
+        figures = self.try_run(server, seconds, path=path)
         if not figures.is_sound:
-            raise Unsound(f"{root}{path or self.path}: {figures}")
+            raise Unsound(f"{server.url}{path or self.path}: {figures}")
         return figures
 
-    def try_run(self, root: str, seconds: float, *, path: str | None = None) -> Figures:
+    def try_run(self, server: Target, seconds: float, *, path: str | None = None) -> Figures:
         """Sends for `seconds` and returns the figures without checking them."""
-        url = root + (path or self.path)
+        url = server.url + (path or self.path)
         headers = [*self.headers, *(["Content-Type: application/json"] if self.bodies else [])]
         with TemporaryDirectory(prefix="stocky-bench-") as directory:
             file = Path(directory) / "bodies"
             lines = self.bodies or (() if path else self.paths)
             file.write_text("".join(f"{line}\n" for line in lines), "utf-8")
             generate = self._wrk if shutil.which("wrk") else self._own
-            return generate(url, seconds, headers, file)
+            before = cpu_seconds(server.process.pid)
+            figures = generate(url, seconds, headers, file)
+            after = cpu_seconds(server.process.pid)
+        if before is not None and after is not None:
+            figures.cpu_seconds = after - before
+        return figures
 
     @property
     def _method(self) -> str:

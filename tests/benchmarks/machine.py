@@ -40,6 +40,30 @@ def resident_mib(pid: int) -> float:
     raise ProcessLookupError(pid)
 
 
+def cpu_seconds(pid: int) -> float | None:
+    """The processor time a process has used, all its threads together; None where the system does not show it."""
+    try:
+        # After the name, which may hold spaces: utime and stime are the 14th and 15th field.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def backend_cpu_seconds(database: str) -> float:
+    """The processor time of the Postgres processes on this machine that serve a database of this name."""
+    total = 0.0
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            try:
+                is_backend = f" {database} ".encode() in (process / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if is_backend:
+                total += cpu_seconds(int(process.name)) or 0.0
+    return total
+
+
 def describe() -> dict[str, str | int | float]:
     """The properties of this machine that affect the figures."""
     return {
@@ -51,6 +75,7 @@ def describe() -> dict[str, str | int | float]:
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,
         "fsync_ms": round(_fsync_seconds() * 1000, 3),
+        "load_before": round(os.getloadavg()[0], 2),
     }
 
 

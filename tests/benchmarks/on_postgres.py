@@ -1,4 +1,7 @@
-"""F4: single scans on Postgres by one Stocky process, beside `pgbench` with the statements that one scan takes."""
+"""F4 and F13: single scans on Postgres, by one process and by several.
+
+One Stocky is measured beside `pgbench` with the statements that one scan takes, and beside a bare Litestar.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,9 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
 
@@ -15,11 +19,11 @@ import psycopg
 
 from tests.benchmarks import servers
 from tests.benchmarks.build import SCANNERS
-from tests.benchmarks.data import ITEMS, postgres_database
-from tests.benchmarks.load import Figures, Unsound
-from tests.benchmarks.machine import SERVER_CORE, pinned
+from tests.benchmarks.data import ITEMS, Database, postgres_database
+from tests.benchmarks.load import Figures, Target, Unsound
+from tests.benchmarks.machine import SERVER_CORE, backend_cpu_seconds, pinned
 from tests.benchmarks.results import Plan, Result, ratio
-from tests.benchmarks.scanning import accounted, scans
+from tests.benchmarks.scanning import accounted, cpu_note, scans
 from tests.postgres import Server, embedded_server, system_server
 
 CONNECTIONS = 64
@@ -54,6 +58,7 @@ def measure_on_postgres(plan: Plan) -> list[Result]:
     pgbench = _find_pgbench()
     subject: list[Figures] = []
     yardstick: list[float] = []
+    without: list[Figures] = []
     all_figures: list[Figures] = []
     with a_server() as (server, about), server.database() as of_stocky, server.database() as of_pgbench:
         with (
@@ -61,13 +66,16 @@ def measure_on_postgres(plan: Plan) -> list[Result]:
             postgres_database(server.url_of(of_stocky)) as database,
             accounted(database, all_figures),
             servers.stocky(database) as serving,
+            servers.bare() as bare,
         ):
             load = scans(database)
-            all_figures.append(load.run(serving.url, plan.warm_up))
+            all_figures.append(load.run(serving, plan.warm_up))
+            load.run(bare, plan.warm_up, path="/")
             for _ in range(plan.runs):
+                without.append(load.run(bare, plan.seconds, path="/"))
                 if pgbench is not None:
                     yardstick.append(_transactions_per_second(pgbench, plain.url, plan.seconds))
-                subject.append(load.run(serving.url, plan.seconds))
+                subject.append(load.run(serving, plan.seconds))
             all_figures += subject
         if pgbench is not None:
             plain.check()
@@ -82,8 +90,61 @@ def measure_on_postgres(plan: Plan) -> list[Result]:
             goal=">= 0.50",
             note="pinned are Stocky and pgbench to one core, wrk to the other; Postgres runs on both",
             raw={"subject": subject, "yardstick_transactions_per_second": yardstick},
-        )
+        ),
+        Result(
+            id="F4",
+            what="the same",
+            yardstick_is="bare Litestar decoding the same body",
+            subject=median(figures.per_second for figures in subject),
+            yardstick=median(figures.per_second for figures in without),
+            ratio=ratio([figures.per_second for figures in subject], [figures.per_second for figures in without]),
+            goal=">= 0.45",
+            note=f"{cpu_note(subject, without)}, without Postgres's own",
+            raw={"subject": subject, "yardstick": without},
+        ),
     ]
+
+
+def measure_processes(plan: Plan) -> list[Result]:
+    """F13: one event's processor time with one, two and three Stocky processes on one database."""
+    results: list[Result] = []
+    all_figures: list[Figures] = []
+    with a_server() as (server, about), server.database() as name, ExitStack() as measured:
+        database = measured.enter_context(postgres_database(server.url_of(name)))
+        measured.enter_context(accounted(database, all_figures))
+        for processes in (1, 2, 3):
+            with ExitStack() as stack:
+                serving = [stack.enter_context(servers.anywhere(database)) for _ in range(processes)]
+                all_figures += _at_once(database, serving, plan.warm_up)
+                rounds: list[list[Figures]] = []
+                of_postgres: list[float] = []
+                for _ in range(plan.runs):
+                    before = backend_cpu_seconds(name)
+                    rounds.append(_at_once(database, serving, plan.seconds))
+                    of_postgres.append(backend_cpu_seconds(name) - before)
+                    all_figures += rounds[-1]
+            scans_made = [sum(figures.requests for figures in each) for each in rounds]
+            ours = [sum(figures.cpu_seconds or 0 for figures in each) for each in rounds]
+            a_scan = median(used / made * 1e6 for used, made in zip(ours, scans_made, strict=True))
+            a_scan_there = median(used / made * 1e6 for used, made in zip(of_postgres, scans_made, strict=True))
+            results.append(
+                Result(
+                    id="F13",
+                    what=f"scans by {processes} processes on {about}: scans/s together",
+                    yardstick_is="-",
+                    subject=median(sum(figures.per_second for figures in each) for each in rounds),
+                    note=f"processor time a scan: {a_scan:.0f} us in Stocky, {a_scan_there:.0f} us in Postgres",
+                    raw={"rounds": rounds, "postgres_cpu_seconds": of_postgres},
+                )
+            )
+    return results
+
+
+def _at_once(database: Database, serving: Sequence[Target], seconds: float) -> list[Figures]:
+    """The same load on every server at the same time, with the connections of one load divided among them."""
+    load = scans(database, connections=CONNECTIONS // len(serving))
+    with ThreadPoolExecutor(len(serving)) as pool:
+        return list(pool.map(lambda each: load.run(each, seconds), serving))
 
 
 @contextmanager

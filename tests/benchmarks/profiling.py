@@ -40,8 +40,8 @@ def main() -> None:
     stacks = KEPT / "profile.txt"
     with sqlite_database() as database, servers.stocky(database) as server:
         load = scans(database)
-        load.run(server.url, 3)
-        loading = threading.Thread(target=Load.run, args=(load, server.url, arguments.seconds + 4))
+        load.run(server, 3)
+        loading = threading.Thread(target=Load.run, args=(load, server, arguments.seconds + 4))
         loading.start()
         command = [
             py_spy, "record", "--pid", str(server.process.pid), "--duration", str(arguments.seconds), "--rate", "200",

@@ -24,7 +24,7 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, kw_only=True):
-    """Medians of subject and yardstick, the median of the runs' ratios, and the goal for it (or for the subject)."""
+    """Medians of subject and yardstick, the median of the runs' ratios, and any goal for it (or the subject)."""
 
     id: str
     what: str
@@ -42,8 +42,9 @@ class Result(msgspec.Struct, kw_only=True):
         measured = self.subject if self.ratio is None else self.ratio
         if measured is None:
             return
-        comparison, _, bound = self.goal.partition(" ")
-        self.met = _COMPARISONS[comparison](measured, float(bound))
+        if self.goal:
+            comparison, _, bound = self.goal.partition(" ")
+            self.met = _COMPARISONS[comparison](measured, float(bound))
         # A result read from the file keeps its own time.
         self.measured_at = self.measured_at or datetime.now(UTC)
 

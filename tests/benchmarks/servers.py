@@ -8,12 +8,20 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 
 from tests import serving
 from tests.benchmarks.data import Database
 from tests.benchmarks.machine import SERVER_CORE, pinned
+
+
+class Bare(NamedTuple):
+    """A running bare Litestar."""
+
+    url: str
+    process: subprocess.Popen[bytes]
 
 
 @contextmanager
@@ -29,8 +37,15 @@ def stocky(database: Database) -> Iterator[serving.Server]:
 
 
 @contextmanager
-def bare(file: Path | None = None) -> Iterator[str]:
-    """The address of the bare Litestar; GET / returns the bytes of `file`."""
+def anywhere(database: Database) -> Iterator[serving.Server]:
+    """The same on any core, for several that share the machine."""
+    with serving.serve(database.settings, database.directory) as server:
+        yield server
+
+
+@contextmanager
+def bare(file: Path | None = None) -> Iterator[Bare]:
+    """The bare Litestar; GET / returns the bytes of `file`."""
     port = serving.free_port()
     command = [sys.executable, "-m", "tests.benchmarks.bare", str(port), *([str(file)] if file else [])]
     with pinned(SERVER_CORE):
@@ -38,7 +53,7 @@ def bare(file: Path | None = None) -> Iterator[str]:
     try:
         root = f"http://127.0.0.1:{port}"
         _wait_for(root, process)
-        yield root
+        yield Bare(root, process)
     finally:
         process.terminate()
         process.wait()

@@ -37,7 +37,7 @@ def measure_start(plan: Plan) -> list[Result]:
             subject=median(ready),
             yardstick=median(imported),
             ratio=ratio(ready, imported),
-            goal="<= 2.5",
+            goal="<= 1.6",
             raw={"subject_seconds": ready, "yardstick_seconds": imported},
         ),
         Result(
@@ -45,7 +45,7 @@ def measure_start(plan: Plan) -> list[Result]:
             what="idle memory in MiB",
             yardstick_is="-",
             subject=median(memory),
-            goal="<= 110",
+            goal="<= 70",
             raw={"memory_mib": memory},
         ),
     ]
