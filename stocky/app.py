@@ -14,10 +14,8 @@ from litestar.types import Method
 
 from stocky.alerts.handlers import alert_routes
 from stocky.auth.guards import authorize
-from stocky.auth.handlers import auth_routes
-from stocky.auth.key_handlers import key_routes
+from stocky.auth.handlers import auth_routes, key_routes, user_routes
 from stocky.auth.schemas import Principal
-from stocky.auth.user_handlers import user_routes
 from stocky.backup.handlers import backup_routes
 from stocky.backup.system_handlers import system_routes
 from stocky.boxes.handlers import box_routes

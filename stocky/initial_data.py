@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from stocky.auth.accounts import create_admin
+from stocky.auth.service import create_admin
 
 __all__ = ["create_admin"]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from stocky.auth.key_repository import add_api_key
-from stocky.auth.passwords import Passwords
-from stocky.auth.repository import add_user
+from stocky.auth.credentials import Passwords
+from stocky.auth.repository import add_api_key, add_user
 from stocky.auth.schemas import NewApiKey, NewUser, Role
 from stocky.config import Config
 from stocky.db import make_database

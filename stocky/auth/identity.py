@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 
 from litestar.types import Scope
 
-from stocky.auth import key_repository, repository, sign_in_repository, tokens
-from stocky.auth.passwords import Passwords
+from stocky.auth import credentials, repository
+from stocky.auth.credentials import Passwords
 from stocky.auth.schemas import Principal
 from stocky.auth.throttle import Throttle
 from stocky.config import Config
@@ -104,12 +104,12 @@ class Identities:
 
     async def holder_of_access_token(self, token: str) -> Principal:
         """The principal of an access token. Raises Unauthorized or Unavailable."""
-        sign_in_id = tokens.sign_in_of(self._secret_key, token)
+        sign_in_id = credentials.sign_in_of(self._secret_key, token)
         if time.monotonic() >= self._trusted_until:
             await self._check_revision()
         principal, until = self._cache.get(sign_in_id) or await self._look_up_sign_in(sign_in_id)
         if time.time() >= until:
-            raise tokens.token_invalid()
+            raise credentials.token_invalid()
         user_of_request.set(principal.user.id)
         return principal
 
@@ -139,12 +139,12 @@ class Identities:
         return principal
 
     async def _look_up_key(self, key: bytes, digest: bytes) -> tuple[Principal, float]:
-        prefix = tokens.prefix_of(key.decode("latin-1"))
+        prefix = credentials.prefix_of(key.decode("latin-1"))
         if prefix is None:
             raise _key_invalid()
         epoch = self._epoch
         async with self._database.read(Lane.IDENTITY) as read:
-            stored = await key_repository.find_api_key(read, prefix)
+            stored = await repository.find_api_key(read, prefix)
             if stored is None or not hmac.compare_digest(stored.key_hash, digest.hex()):
                 raise _key_invalid()
             user = await repository.get_user(read, stored.user_id)
@@ -156,12 +156,12 @@ class Identities:
     async def _look_up_sign_in(self, sign_in_id: str) -> tuple[Principal, float]:
         epoch = self._epoch
         async with self._database.read(Lane.IDENTITY) as read:
-            sign_in = await sign_in_repository.find_sign_in(read, sign_in_id)
+            sign_in = await repository.find_sign_in(read, sign_in_id)
             if sign_in is None:
-                raise tokens.token_invalid()
+                raise credentials.token_invalid()
             user = await repository.get_user(read, sign_in.user_id)
         if not user.is_active:
-            raise tokens.token_invalid()
+            raise credentials.token_invalid()
         return self._store(sign_in_id, Principal(user, sign_in_id=sign_in_id), sign_in.expires_at.timestamp(), epoch)
 
     def _store(self, name: bytes | str, principal: Principal, until: float, epoch: int) -> tuple[Principal, float]:
@@ -211,7 +211,7 @@ class Identities:
         await self._flush_key_uses()
         if time.monotonic() >= self._cleaned_up_at + CLEAN_UP_EVERY_SECONDS:
             async with self._database.transaction() as tx:
-                await sign_in_repository.remove_ended_sign_ins(tx)
+                await repository.remove_ended_sign_ins(tx)
             self._cleaned_up_at = time.monotonic()
 
     async def _flush_key_uses(self) -> None:
@@ -220,7 +220,7 @@ class Identities:
             return
         try:
             rows = [(id, datetime.fromtimestamp(used_at, UTC)) for id, used_at in sorted(uses.items())]
-            await self._database.run(key_repository.note_api_key_use, rows)
+            await self._database.run(repository.note_api_key_use, rows)
         except BaseException:
             self._key_uses = uses | self._key_uses
             raise

@@ -1,22 +1,38 @@
-"""Users in the database; usernames and emails are unique ignoring case, and the last active admin cannot go."""
+"""Users, sign-ins and API keys in the database; only the hash of a refresh token or key is stored.
+
+Usernames and emails are unique ignoring case, the last active admin cannot go, and a refresh token works once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from stocky import clock
-from stocky.auth.key_repository import revoke_api_keys
-from stocky.auth.schemas import NewUser, Principal, Role, ShownUser, User, UserChange
-from stocky.auth.sign_in_repository import revoke_sign_ins
+from stocky.auth import credentials
+from stocky.auth.schemas import (
+    ApiKey,
+    CreatedApiKey,
+    NewApiKey,
+    NewUser,
+    Principal,
+    Role,
+    ShownUser,
+    SignIn,
+    User,
+    UserChange,
+)
 from stocky.db import Connection, Database
-from stocky.errors import CONFLICTS, BadRequest, Conflict, Forbidden, NotFound
+from stocky.errors import CONFLICTS, BadRequest, Conflict, Forbidden, NotFound, Unauthorized
 from stocky.logs import audit
 
 _FIELDS = {"user_account__username": "username", "user_account__email": "email"}
+
+DEFAULT_KEY_NAME = "default"
 
 
 class _Id(Struct):
@@ -142,8 +158,8 @@ async def change_user(
         raise Forbidden("Access denied. Only an admin can change a user's role or active flag")
     if by is not None and by.key_id is not None and role is not user.role:
         raise Forbidden("Access denied. An API key cannot change a user's role; sign in to change it")
-    changed = await _change(tx, user_id, change, password_hash, by)
-    await audit.record(tx, by, "changed", "user", user_id, _details(change, password_hash))
+    changed = await _change_user(tx, user_id, change, password_hash, by)
+    await audit.record(tx, by, "changed", "user", user_id, _change_details(change, password_hash))
     return changed
 
 
@@ -155,12 +171,131 @@ async def remove_user(tx: Connection, user_id: int, by: Principal) -> None:
     if user_id == by.id:
         raise BadRequest("You cannot remove yourself; another admin can")
     user = await get_user(tx, user_id)
-    await _change(tx, user_id, UserChange(is_active=False), None, by)
+    await _change_user(tx, user_id, UserChange(is_active=False), None, by)
     await revoke_api_keys(tx, user_id, by)
     await audit.record(tx, by, "removed", "user", user_id, {"username": user.username})
 
 
-async def _change(
+async def add_sign_in(tx: Connection, sign_in: SignIn, password_hash: str) -> None:
+    """Adds a sign-in of a user whose password was just verified against `password_hash`.
+
+    Raises Unauthorized when the password was changed or the user deactivated in the meantime.
+    """
+    added = await tx.execute(
+        "add_sign_in",
+        id=sign_in.id,
+        user_id=sign_in.user_id,
+        is_remembered=sign_in.is_remembered,
+        now=clock.now(),
+        expires_at=sign_in.expires_at,
+        password_hash=password_hash,
+    )
+    if not added:
+        raise Unauthorized("Incorrect username or password")
+
+
+async def find_sign_in(read: Connection, sign_in_id: str) -> SignIn | None:
+    """The sign-in, unless it has expired or was revoked."""
+    return await read.one("find_sign_in", SignIn, id=sign_in_id, now=clock.now())
+
+
+async def find_sign_in_of_token(read: Connection, token_hash: str) -> SignIn | None:
+    """The sign-in of a refresh token, used or not, unless the sign-in has expired or was revoked."""
+    return await read.one("find_sign_in_of_token", SignIn, token_hash=token_hash, now=clock.now())
+
+
+async def revoke_sign_in(tx: Connection, sign_in_id: str) -> None:
+    """Ends a sign-in."""
+    await tx.execute("revoke_sign_in", id=sign_in_id, now=clock.now())
+
+
+async def revoke_sign_ins(tx: Connection, user_id: int, *, except_id: str | None) -> None:
+    """Ends all sign-ins of a user except `except_id`."""
+    await tx.execute("revoke_sign_ins", user_id=user_id, except_id=except_id, now=clock.now())
+
+
+async def remove_ended_sign_ins(tx: Connection) -> None:
+    """Removes sign-ins that have expired or were revoked, with their refresh tokens."""
+    await tx.execute("remove_ended_sign_ins", now=clock.now())
+
+
+async def add_refresh_token(tx: Connection, token_hash: str, sign_in_id: str) -> None:
+    """Adds a refresh token to a sign-in; it expires with the sign-in."""
+    await tx.execute("add_refresh_token", token_hash=token_hash, sign_in_id=sign_in_id, now=clock.now())
+
+
+async def use_refresh_token(tx: Connection, token_hash: str) -> bool:
+    """Marks a refresh token as used; False when it already was. Of two concurrent calls one gets True."""
+    return await tx.execute("use_refresh_token", token_hash=token_hash, now=clock.now()) > 0
+
+
+class StoredKey(Struct, frozen=True):
+    """The fields that a key is checked against."""
+
+    id: int
+    user_id: int
+    key_hash: str
+    expires_at: datetime | None
+
+
+async def find_api_key(read: Connection, prefix: str) -> StoredKey | None:
+    """The key with this prefix, unless revoked; the caller checks whether it has expired."""
+    return await read.one("find_api_key", StoredKey, prefix=prefix)
+
+
+async def list_api_keys(read: Connection, user_id: int, *, skip: int, limit: int) -> list[ApiKey]:
+    """A user's keys that are not revoked."""
+    return await read.all("list_api_keys", ApiKey, user_id=user_id, skip=skip, limit=limit)
+
+
+async def add_api_key(tx: Connection, user_id: int, new: NewApiKey, by: Principal | None) -> CreatedApiKey:
+    """Adds a key for an existing user. Raises Forbidden when it would outlive the key of `by`."""
+    await _reject_longer_life(tx, new.expires_at, by)
+    made = credentials.make_api_key()
+    key = await tx.one(
+        "add_api_key",
+        ApiKey,
+        user_id=user_id,
+        name=new.name,
+        prefix=made.prefix,
+        key_hash=made.hash,
+        now=clock.now(),
+        expires_at=new.expires_at,
+    )
+    assert key is not None  # INSERT … RETURNING has a row
+    await audit.record(tx, by, "created", "api_key", key.id, _key_details(key))
+    return CreatedApiKey(**structs.asdict(key), api_key=made.text)
+
+
+async def remove_api_key(tx: Connection, user_id: int, key_id: int, by: Principal) -> None:
+    """Revokes a key of a user. Raises NotFound."""
+    if not await _revoke_keys(tx, user_id, by, id=key_id):
+        raise NotFound(f"There is no API key with id {key_id}")
+
+
+async def replace_default_key(tx: Connection, by: Principal) -> CreatedApiKey:
+    """Creates a user's default key and revokes the previous one."""
+    await _revoke_keys(tx, by.id, by, name=DEFAULT_KEY_NAME)
+    return await add_api_key(tx, by.id, NewApiKey(DEFAULT_KEY_NAME), by)
+
+
+async def remove_default_key(tx: Connection, by: Principal) -> None:
+    """Revokes the default key. Raises NotFound."""
+    if not await _revoke_keys(tx, by.id, by, name=DEFAULT_KEY_NAME):
+        raise NotFound("There is no API key to revoke; named keys are revoked under /api-keys")
+
+
+async def revoke_api_keys(tx: Connection, user_id: int, by: Principal) -> None:
+    """Revokes every key of a user."""
+    await _revoke_keys(tx, user_id, by)
+
+
+async def note_api_key_use(tx: Connection, used: Iterable[tuple[int, datetime]]) -> None:
+    """Stores when keys were last used, by key id."""
+    await tx.execute_many("note_api_key_use", [(used_at, id) for id, used_at in used])
+
+
+async def _change_user(
     tx: Connection, user_id: int, change: UserChange, password_hash: str | None, by: Principal | None
 ) -> User:
     if change.role not in (None, Role.ADMIN) or change.is_active is False:
@@ -219,7 +354,34 @@ def _duplicates_named() -> Iterator[None]:
         raise BadRequest(conflict.detail, field=field) from conflict
 
 
-def _details(change: UserChange, password_hash: str | None) -> dict[str, Any]:
+def _change_details(change: UserChange, password_hash: str | None) -> dict[str, Any]:
     details = {name: getattr(change, name) for name in ("username", "email", "role", "is_active")}
     details["password"] = None if password_hash is None else "changed"
     return {name: value for name, value in details.items() if value is not None}
+
+
+async def _reject_longer_life(tx: Connection, expires_at: datetime | None, by: Principal | None) -> None:
+    if by is None or by.key_id is None:
+        return
+    own: datetime | None = await tx.value("get_key_expiry", id=by.key_id)
+    if own is None:
+        return
+    limit = own if isinstance(own, datetime) else datetime.fromisoformat(own)
+    if expires_at is None or expires_at > limit:
+        raise Forbidden(
+            "Access denied. An API key cannot create a key that is valid longer than itself;"
+            f" set expires_at to {limit:%Y-%m-%dT%H:%M:%SZ} or earlier, or sign in"
+        )
+
+
+async def _revoke_keys(
+    tx: Connection, user_id: int, by: Principal, *, id: int | None = None, name: str | None = None
+) -> list[ApiKey]:
+    revoked = await tx.all("revoke_api_keys", ApiKey, user_id=user_id, id=id, name=name, now=clock.now())
+    for key in revoked:
+        await audit.record(tx, by, "revoked", "api_key", key.id, _key_details(key))
+    return revoked
+
+
+def _key_details(key: ApiKey) -> dict[str, str | int]:
+    return {"user_id": key.user_id, "name": key.name, "prefix": key.prefix}

@@ -90,7 +90,7 @@ def create_key(arguments: argparse.Namespace) -> int:
     """Returns the exit status. Raises Invalid, NotFound, SchemaNotCurrent, Unavailable."""
     import msgspec
 
-    from stocky.auth import key_repository, repository
+    from stocky.auth import repository
     from stocky.auth.schemas import NewApiKey, checked
 
     new = checked(NewApiKey, name=arguments.name)
@@ -102,7 +102,7 @@ def create_key(arguments: argparse.Namespace) -> int:
             if arguments.create:
                 await _add_scanner(tx, arguments.username, password_hash)
             user = await repository.get_user_named(tx, arguments.username)
-            return await key_repository.add_api_key(tx, user.id, new, by=None)
+            return await repository.add_api_key(tx, user.id, new, by=None)
 
     key = _with_database(create)
     print(msgspec.json.encode(key).decode() if arguments.json else key.api_key)
@@ -123,7 +123,7 @@ async def _add_scanner(tx: Connection, username: str, password_hash: str) -> Non
 
 
 async def _hash(password: str) -> str:
-    from stocky.auth.passwords import Passwords
+    from stocky.auth.credentials import Passwords
 
     passwords = Passwords()
     try:

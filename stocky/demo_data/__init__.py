@@ -12,9 +12,8 @@ from random import Random
 from msgspec import Struct
 
 from stocky import clock
-from stocky.auth.key_repository import add_api_key
-from stocky.auth.passwords import Passwords
-from stocky.auth.repository import add_user, changing, find_user_named, list_users
+from stocky.auth.credentials import Passwords
+from stocky.auth.repository import add_api_key, add_user, changing, find_user_named, list_users
 from stocky.auth.schemas import NewApiKey, NewUser, Principal, Role, User
 from stocky.catalogue import location_repository, repository
 from stocky.catalogue.schemas import Barcode, NewItem, NewLocation

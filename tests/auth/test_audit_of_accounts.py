@@ -7,7 +7,7 @@ from typing import Any
 from httpx import AsyncClient
 from litestar import Litestar
 
-from stocky.auth.passwords import Passwords
+from stocky.auth.credentials import Passwords
 from stocky.auth.repository import find_password_hash
 from stocky.logs.audit import AuditEntry, AuditFilter, list_audit_entries
 from tests.auth.conftest import SignIn, bearer

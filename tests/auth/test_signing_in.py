@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from httpx import AsyncClient, Response
 
-from stocky.auth import passwords
+from stocky.auth import credentials
 from stocky.auth.throttle import Throttle
 from stocky.errors import Throttled, Unauthorized, Unavailable
 from tests.auth.conftest import SignIn, bearer
@@ -148,7 +148,7 @@ async def test_success_keeps_failures_of_other_users_and_addresses() -> None:
 async def test_too_many_concurrent_sign_ins_get_retry_after(
     client: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(passwords, "MAX_WAITING", 4)
+    monkeypatch.setattr(credentials, "MAX_WAITING_PASSWORDS", 4)
     body = {"username": "member", "password": PASSWORD}
     answers = await asyncio.gather(*(client.post("/auth/login-json", json=body) for _ in range(9)))
     refused = [answer for answer in answers if answer.status_code == 503]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from httpx import AsyncClient
 
-from stocky.auth.passwords import Passwords
+from stocky.auth.credentials import Passwords
 from stocky.backup.dump.objects import stocky_objects
 from stocky.backup.dump.tables import is_data
 from stocky.backup.load.loading import load

@@ -13,7 +13,7 @@ from httpx import AsyncClient
 from litestar import Litestar
 
 from stocky import clock
-from stocky.auth import tokens
+from stocky.auth import credentials
 from stocky.backup.store import ID_FORMAT, Kind, Reason, Store, StoredBackup
 from stocky.errors import Unauthorized
 from tests.backup.dumps import finished
@@ -177,16 +177,16 @@ async def test_clock_change_is_logged_and_alerted_once(
 @pytest.mark.parametrize("ahead", [-5, 5, 20])
 def test_servers_accept_tokens_of_each_other(move: Move, ahead: int) -> None:
     move(timedelta(seconds=ahead))
-    token = tokens.make_access_token(KEY, 1, "sign-in", clock.now() + timedelta(minutes=30))
+    token = credentials.make_access_token(KEY, 1, "sign-in", clock.now() + timedelta(minutes=30))
     move(timedelta(seconds=-ahead))
-    assert tokens.sign_in_of(KEY, token) == "sign-in"
+    assert credentials.sign_in_of(KEY, token) == "sign-in"
 
 
 def test_future_and_expired_tokens_are_rejected(move: Move) -> None:
-    ended = tokens.make_access_token(KEY, 1, "sign-in", clock.now() - timedelta(seconds=1))
+    ended = credentials.make_access_token(KEY, 1, "sign-in", clock.now() - timedelta(seconds=1))
     move(timedelta(hours=1))
-    early = tokens.make_access_token(KEY, 1, "sign-in", clock.now() + timedelta(minutes=30))
+    early = credentials.make_access_token(KEY, 1, "sign-in", clock.now() + timedelta(minutes=30))
     move(timedelta(hours=-1))
     for token in (ended, early):
         with pytest.raises(Unauthorized):
-            tokens.sign_in_of(KEY, token)
+            credentials.sign_in_of(KEY, token)

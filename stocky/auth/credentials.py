@@ -1,21 +1,63 @@
-"""Tokens and keys: random or signed, distinguished by their form, and stored only as hashes."""
+"""Passwords, tokens and API keys: how each is made, hashed and checked; only hashes of them are stored."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from typing import TypeVar
 
+import argon2
 import jwt
 from msgspec import Struct
 
 from stocky import clock
-from stocky.errors import Unauthorized
+from stocky.errors import Unauthorized, Unavailable
 
-_ALGORITHM = "HS256"
-_CLAIMS = ["exp", "iat", "jti", "sub", "sid", "typ"]
+T = TypeVar("T")
+
+MAX_WAITING_PASSWORDS = 64
+
+_hasher = argon2.PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+# Matches no password, and takes as long to verify as a real hash.
+_DUMMY_HASH = f"$argon2id$v=19$m=19456,t=2,p=1${'A' * 22}${'A' * 43}"
+
+_TOKEN_ALGORITHM = "HS256"
+_TOKEN_CLAIMS = ["exp", "iat", "jti", "sub", "sid", "typ"]
 # The allowed clock difference between servers that share a key.
 LEEWAY_SECONDS = 30
+
+
+class Passwords:
+    """Hashes and verifies passwords (31 ms each) without blocking the event loop."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="passwords")
+        self._waiting = 0
+
+    async def hash(self, password: str) -> str:
+        """The hash to store. Raises Unavailable when too many wait."""
+        return await self._queue(lambda: _hasher.hash(password))
+
+    async def fits(self, password: str, stored: str | None) -> bool:
+        """Whether `password` matches `stored`; None takes as long. Raises Unavailable when too many wait."""
+        return await self._queue(lambda: _matches(password, stored or _DUMMY_HASH))
+
+    def close(self) -> None:
+        """Cancels waiting work."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _queue(self, work: Callable[[], T]) -> T:
+        if self._waiting >= MAX_WAITING_PASSWORDS:
+            raise Unavailable("Too many sign-ins at once; try again in a few seconds", retry_after=3)
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        finally:
+            self._waiting -= 1
 
 
 class Secret(Struct, frozen=True):
@@ -43,13 +85,15 @@ def make_access_token(key: str, user_id: int, sign_in_id: str, expires_at: datet
         "iat": clock.now(),
         "exp": expires_at,
     }
-    return jwt.encode(claims, key, _ALGORITHM)
+    return jwt.encode(claims, key, _TOKEN_ALGORITHM)
 
 
 def sign_in_of(key: str, access_token: str) -> str:
     """The sign-in id of an access token. Raises Unauthorized unless our signature is valid and it has not expired."""
     try:
-        claims = jwt.decode(access_token, key, [_ALGORITHM], leeway=LEEWAY_SECONDS, options={"require": _CLAIMS})
+        claims = jwt.decode(
+            access_token, key, [_TOKEN_ALGORITHM], leeway=LEEWAY_SECONDS, options={"require": _TOKEN_CLAIMS}
+        )
     except jwt.InvalidTokenError:
         raise token_invalid() from None
     # The leeway is for tokens from a clock that is ahead; it does not extend a session.
@@ -86,3 +130,11 @@ def prefix_of(api_key: str) -> str | None:
 def hash_of(secret: str) -> str:
     """SHA-256 in hex. Enough for 256 random bits, which cannot be guessed; passwords use Argon2id."""
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _matches(password: str, stored: str) -> bool:
+    try:
+        return _hasher.verify(stored, password)
+    except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
+        # An invalid hash matches no password.
+        return False
