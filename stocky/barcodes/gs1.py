@@ -16,8 +16,7 @@ from biip.checksums import gs1_standard_check_digit
 from biip.gs1_element_strings import GS1ElementString
 from msgspec import Struct
 
-from stocky.barcodes.keys import normalize_barcode, printed
-from stocky.barcodes.reading import LONGEST, ScannedCode, read_plain
+from stocky.barcodes.codes import LONGEST, ScannedCode, normalize_barcode, printed, read_plain
 
 # The AIM identifiers of symbols that hold element strings; the others identify the symbology of a plain barcode.
 _ELEMENT_SYMBOLS = frozenset(("C1", "e0", "e1", "e2", "d2", "Q3", "J1"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from stocky.barcodes.reading import ScannedCode, may_be_gs1, read_plain
+from stocky.barcodes.codes import ScannedCode, may_be_gs1, read_plain
 
 
 async def read_code(text: str) -> ScannedCode:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET
 
-from stocky.barcodes.keys import normalize_barcode
+from stocky.barcodes.codes import normalize_barcode
 from stocky.catalogue.schemas import Barcode, Item, ItemChange, Upc
 from stocky.db import Connection
 from stocky.errors import Conflict, Invalid

@@ -10,7 +10,7 @@ from litestar.params import Parameter
 
 from stocky.auth.guards import members, readers, scanners
 from stocky.auth.schemas import Principal
-from stocky.barcodes.reading import LONGEST, LONGEST_TEXT
+from stocky.barcodes.codes import LONGEST, LONGEST_TEXT
 from stocky.catalogue import repository
 from stocky.catalogue.qr import qr_response
 from stocky.catalogue.schemas import Barcode, Item, ItemChange, NewItem

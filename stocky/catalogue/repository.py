@@ -11,7 +11,7 @@ from msgspec import UNSET, Struct, UnsetType, field
 from stocky import clock
 from stocky.alerts.evaluate import evaluate_alerts
 from stocky.auth.schemas import Principal
-from stocky.barcodes.keys import normalize_barcode
+from stocky.barcodes.codes import normalize_barcode
 from stocky.barcodes.reader import read_code
 from stocky.catalogue.barcode_repository import add_barcodes, change_barcodes, without
 from stocky.catalogue.schemas import Barcode, Item, ItemChange, NewItem, new_code

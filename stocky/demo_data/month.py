@@ -12,7 +12,7 @@ from random import Random
 from typing import NamedTuple
 from uuid import UUID
 
-from stocky.barcodes.reading import read_plain
+from stocky.barcodes.codes import read_plain
 from stocky.demo_data.things import BENCH, KITCHEN, Thing
 from stocky.schema import StorageType
 from stocky.stock.batch_writer import new_batch_id

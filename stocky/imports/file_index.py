@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from typing import Any
 
-from stocky.barcodes.keys import normalize_barcode as barcode_key
+from stocky.barcodes.codes import normalize_barcode as barcode_key
 from stocky.catalogue.schemas import Item
 from stocky.imports.fields import FIELDS, About
 from stocky.imports.references import barcodes_of, key_of

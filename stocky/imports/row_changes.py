@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from stocky.barcodes.keys import normalize_barcode as barcode_key
+from stocky.barcodes.codes import normalize_barcode as barcode_key
 from stocky.catalogue.schemas import Item
 from stocky.catalogue.tag_repository import name_key
 from stocky.imports.references import FoundReferences, Location, barcodes_of, key_of

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from stocky.barcodes.keys import normalize_barcode as barcode_key
+from stocky.barcodes.codes import normalize_barcode as barcode_key
 from stocky.catalogue.schemas import Link, TagName, TypeName, is_item_code
 from stocky.errors import Invalid
 from stocky.exports.csv_cells import split_list, split_pack, unguarded

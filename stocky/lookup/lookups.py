@@ -12,7 +12,7 @@ import msgspec
 
 from stocky import clock
 from stocky.auth.schemas import Principal
-from stocky.barcodes.keys import normalize_barcode
+from stocky.barcodes.codes import normalize_barcode
 from stocky.catalogue.repository import get_item
 from stocky.catalogue.schemas import Item
 from stocky.config import Config

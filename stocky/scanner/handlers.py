@@ -11,7 +11,7 @@ from litestar.params import Parameter
 
 from stocky.auth.guards import members, scanners
 from stocky.auth.schemas import Principal
-from stocky.barcodes.reading import LONGEST_TEXT
+from stocky.barcodes.codes import LONGEST_TEXT
 from stocky.catalogue.qr import draw_qr, qr_response
 from stocky.db import Connection, Database
 from stocky.http.parameters import Paging

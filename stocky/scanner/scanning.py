@@ -9,8 +9,8 @@ import msgspec
 
 from stocky import clock
 from stocky.auth.schemas import Principal
+from stocky.barcodes.codes import LONGEST, ScannedCode, is_too_long
 from stocky.barcodes.reader import read_code
-from stocky.barcodes.reading import LONGEST, ScannedCode, is_too_long
 from stocky.db import Connection
 from stocky.errors import Invalid
 from stocky.quantity import from_milli, to_milli

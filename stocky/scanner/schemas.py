@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from stocky.barcodes.reading import LONGEST, LONGEST_TEXT, is_too_long
+from stocky.barcodes.codes import LONGEST, LONGEST_TEXT, is_too_long
 from stocky.catalogue.schemas import Item
 from stocky.quantity import Quantity, to_milli
 from stocky.schema import AnyCase, Id

@@ -17,7 +17,7 @@ from math import sqrt
 import msgspec
 from msgspec import Struct
 
-from stocky.barcodes.keys import normalize_barcode
+from stocky.barcodes.codes import normalize_barcode
 from stocky.catalogue.repository import items_by_id, like_pattern
 from stocky.catalogue.schemas import Item
 from stocky.db import Connection

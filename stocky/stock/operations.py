@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from stocky.barcodes.reading import ScannedCode
+from stocky.barcodes.codes import ScannedCode
 from stocky.catalogue.schemas import Item
 from stocky.db import Connection
 from stocky.stock.schemas import Sku, StockEvent

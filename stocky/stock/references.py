@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import msgspec
 
-from stocky.barcodes.reading import ScannedCode
+from stocky.barcodes.codes import ScannedCode
 from stocky.catalogue.repository import add_stub
 from stocky.catalogue.schemas import is_item_code
 from stocky.db import Connection

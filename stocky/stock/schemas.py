@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from stocky.barcodes.reading import LONGEST, LONGEST_TEXT, is_too_long
+from stocky.barcodes.codes import LONGEST, LONGEST_TEXT, is_too_long
 from stocky.catalogue.schemas import Item, Location
 from stocky.quantity import Delta, Quantity, to_milli
 from stocky.schema import UNIT, AnyCase, Id

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from stocky.auth.schemas import Principal
+from stocky.barcodes.codes import ScannedCode
 from stocky.barcodes.reader import read_codes
-from stocky.barcodes.reading import ScannedCode
 from stocky.db import Connection
 from stocky.errors import Conflict, Invalid, NotFound, Stale, StockyError
 from stocky.quantity import from_milli, to_milli

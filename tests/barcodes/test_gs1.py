@@ -10,9 +10,8 @@ from biip.checksums import gs1_standard_check_digit
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stocky.barcodes.keys import normalize_barcode, printed
+from stocky.barcodes.codes import ScannedCode, is_too_long, may_be_gs1, normalize_barcode, printed
 from stocky.barcodes.reader import read_code, read_codes
-from stocky.barcodes.reading import ScannedCode, is_too_long, may_be_gs1
 
 GS = "\x1d"
 GTIN = "04006381333931"

@@ -7,7 +7,7 @@ from biip.checksums import gs1_standard_check_digit
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stocky.barcodes.keys import normalize_barcode, printed
+from stocky.barcodes.codes import normalize_barcode, printed
 
 
 def gtin(payload: str) -> str:

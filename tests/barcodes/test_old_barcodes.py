@@ -7,7 +7,7 @@ import asyncio
 from httpx import AsyncClient
 from litestar import Litestar
 
-from stocky.barcodes.keys import normalize_barcode
+from stocky.barcodes.codes import normalize_barcode
 from stocky.config import Config
 from stocky.db.migrate import list_migrations, migrate, rollback
 from tests.architecture import schema

@@ -1,4 +1,8 @@
-"""The contents of a scanned text: a barcode, and for a GS1 code more. Parses only plain barcodes."""
+"""A scanned text as a barcode, and the key it is found by; parses only plain barcodes.
+
+UPC-A, EAN-13, EAN-8 and GTIN-14 of one product have the same key: its 14 digits. The key of anything else is its own
+text; migrations give old rows the same keys.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,15 @@ from datetime import date
 
 from msgspec import Struct
 
-from stocky.barcodes.keys import normalize_barcode
-
 # The longest barcode that is stored, and the longest text that is read: a Digital Link may be a long address.
 LONGEST = 128
 LONGEST_TEXT = 1000
 # An AIM identifier, an application identifier in parentheses, an address, a GTIN after 01 or 02, or an FNC1.
 _MAY_BE_GS1 = re.compile(r"\s*(?:\][A-Za-z]|\(\d\d|[hH][tT][tT][pP]|0[12]\d{14})|.*(?:[\x1d\u241d]|<GS>)", re.DOTALL)
+
+_LENGTHS = frozenset((8, 12, 13, 14))
+# In ASCII each of the 14 digits is 48 more than its value: (3 + 1) * 7 * 48 in the sum.
+_ASCII_SUM = 1344
 
 
 class ScannedCode(Struct, frozen=True, gc=False):
@@ -48,3 +54,26 @@ def may_be_gs1(text: str) -> bool:
 def is_too_long(text: str) -> bool:
     """Whether the text is too long for a barcode and cannot be a GS1 code."""
     return len(text) > LONGEST and not may_be_gs1(text)
+
+
+def normalize_barcode(code: str) -> str:
+    """The key of a barcode. A GTIN-14 with an indicator is another pack and has another key."""
+    if len(code) in _LENGTHS and code.isascii() and code.isdigit():
+        padded = code.zfill(14)
+        if has_check_digit(padded):
+            return padded
+    return code
+
+
+def has_check_digit(padded: str) -> bool:
+    """Whether the last of 14 digits is the check digit of the first 13."""
+    digits = padded.encode()
+    return (3 * sum(digits[0::2]) + sum(digits[1::2]) - _ASCII_SUM) % 10 == 0
+
+
+def printed(key: str) -> str:
+    """The shortest printed barcode with the key of a GTIN: EAN-8, UPC-A, EAN-13, or all 14 digits."""
+    for zeros, length in (("000000", 8), ("00", 12), ("0", 13)):
+        if key.startswith(zeros):
+            return key[-length:]
+    return key
