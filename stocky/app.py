@@ -19,9 +19,7 @@ from stocky.auth.schemas import Principal
 from stocky.backup.handlers import backup_routes
 from stocky.backup.system_handlers import system_routes
 from stocky.boxes.handlers import box_routes
-from stocky.catalogue.item_handlers import item_routes
-from stocky.catalogue.location_handlers import location_routes
-from stocky.catalogue.part_handlers import part_routes
+from stocky.catalogue.handlers import item_routes, location_routes, part_routes
 from stocky.config import MAX_BODY_BYTES, Config
 from stocky.db import Connection, Database, Lane
 from stocky.documents.handlers import document_routes, item_document_routes

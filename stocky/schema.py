@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Annotated
+from typing import Annotated, TypeVar
 
-from msgspec import Meta
+from msgspec import Meta, UnsetType
+
+T = TypeVar("T")
 
 # The largest integer that every JSON reader keeps exactly.
 MAX_ID = 2**53 - 1
@@ -50,3 +52,8 @@ class OversellPolicy(AnyCase):
     REJECT = "reject"
     CLAMP = "clamp"
     ALLOW = "allow"
+
+
+def or_current(sent: T | UnsetType, current: T) -> T:
+    """The sent value, or the current one if none was sent."""
+    return current if isinstance(sent, UnsetType) else sent

@@ -36,7 +36,7 @@ REMEMBERED_SESSION = timedelta(days=30)
 
 _log = logging.getLogger(__name__)
 
-KEYS_CHANGE_NOTHING = "Access denied. An API key cannot change the account it belongs to; sign in to change it"
+_KEYS_CHANGE_NOTHING = "Access denied. An API key cannot change the account it belongs to; sign in to change it"
 # Otherwise a leaked key of an admin could create an account that outlives the key.
 _KEYS_ADD_NO_ADMIN = "Access denied. An API key cannot add an admin; sign in to add one"
 _KEYS_SET_NO_PASSWORD = "Access denied. An API key cannot set a user's password; sign in to set it"
@@ -112,8 +112,8 @@ class SignIns:
         Raises Forbidden for an API key, Throttled, BadRequest for a wrong current password.
         """
         if by.key_id is not None:
-            raise Forbidden(KEYS_CHANGE_NOTHING)
-        await check_current_password(self._database, self._identities, by, change.current_password, address)
+            raise Forbidden(_KEYS_CHANGE_NOTHING)
+        await _check_current_password(self._database, self._identities, by, change.current_password, address)
         password_hash = await self._identities.passwords.hash(change.new_password)
         async with self._identities.changing() as tx:
             await repository.change_user(tx, by.id, UserChange(), password_hash, by)
@@ -174,9 +174,9 @@ class Accounts:
         self_or_admin(by, user_id)
         if by.id == user_id:
             if by.key_id is not None and change.changes_credentials(by.user):
-                raise Forbidden(KEYS_CHANGE_NOTHING)
+                raise Forbidden(_KEYS_CHANGE_NOTHING)
             if change.password is not None:
-                await check_current_password(self._database, self._identities, by, change.current_password, address)
+                await _check_current_password(self._database, self._identities, by, change.current_password, address)
         elif by.key_id is not None and change.password is not None:
             raise Forbidden(_KEYS_SET_NO_PASSWORD)
         password_hash = await self._identities.passwords.hash(change.password) if change.password else None
@@ -184,7 +184,7 @@ class Accounts:
             return await repository.change_user(tx, user_id, change, password_hash, by)
 
 
-async def check_current_password(
+async def _check_current_password(
     database: Database, identities: Identities, by: Principal, given: str | None, address: str
 ) -> None:
     """Raises BadRequest when `given` is not the current password of `by`, Throttled after too many guesses."""

@@ -12,12 +12,12 @@ from stocky import clock
 from stocky.alerts.evaluate import evaluate_locations
 from stocky.auth.schemas import Principal
 from stocky.boxes.schemas import Box, BoxChange, BoxPlace, NewBox, PlacedStock
-from stocky.catalogue.repository import like_pattern, or_current
+from stocky.catalogue.repository import like_pattern
 from stocky.catalogue.schemas import Location
 from stocky.db import Connection
 from stocky.errors import Conflict, NotFound, Unavailable
 from stocky.logs import audit
-from stocky.schema import StorageType
+from stocky.schema import StorageType, or_current
 
 # Attempts to get a free number while other processes take the same one.
 NUMBER_ATTEMPTS = 100

@@ -7,12 +7,12 @@ from msgspec import UNSET, to_builtins
 from stocky import clock
 from stocky.alerts.evaluate import evaluate_locations
 from stocky.auth.schemas import Principal
-from stocky.catalogue.repository import like_pattern, or_current
+from stocky.catalogue.repository import like_pattern
 from stocky.catalogue.schemas import Location, LocationChange, NewLocation
 from stocky.db import Connection
 from stocky.errors import Conflict, NotFound
 from stocky.logs import audit
-from stocky.schema import StorageType
+from stocky.schema import StorageType, or_current
 
 
 async def get_location(read: Connection, location_id: int) -> Location:

@@ -1,4 +1,7 @@
-"""Items in the database. A barcode belongs to one item; every change of an item increments its version."""
+"""Items and their barcodes in the database; every change of an item increments its version.
+
+A barcode, in whatever form of its number, belongs to one item.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,21 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType, field
+from msgspec import UNSET, Struct, field
 
 from stocky import clock
 from stocky.alerts.evaluate import evaluate_alerts
 from stocky.auth.schemas import Principal
 from stocky.barcodes.codes import normalize_barcode
 from stocky.barcodes.reader import read_code
-from stocky.catalogue.barcode_repository import add_barcodes, change_barcodes, without
-from stocky.catalogue.schemas import Barcode, Item, ItemChange, NewItem, new_code
-from stocky.catalogue.tag_repository import name_key, set_item_tags
+from stocky.catalogue.part_repository import name_key, set_item_tags
+from stocky.catalogue.schemas import Barcode, Item, ItemChange, NewItem, Upc, new_code
 from stocky.db import Connection
 from stocky.errors import Conflict, Invalid, NotFound, Stale, Unavailable
+from stocky.http.validation_messages import describe_error
 from stocky.logs import audit
 from stocky.quantity import to_milli
-from stocky.schema import OversellPolicy, StorageType
+from stocky.schema import OversellPolicy, StorageType, or_current
 
 T = TypeVar("T")
 CODE_ATTEMPTS = 100
@@ -132,7 +135,7 @@ async def add_item(tx: Connection, new: NewItem, by: Principal, *, code: str | N
         seller=new.seller or "",
         seller_link=new.seller_link or "",
     )
-    await add_barcodes(tx, item_id, new.upc, new.barcodes)
+    await _add_barcodes(tx, item_id, new.upc, new.barcodes)
     await set_item_tags(tx, item_id, new.tags)
     if new.min_quantity is not None:
         await evaluate_alerts(tx, [item_id])
@@ -181,7 +184,7 @@ async def change_item(
     if change.image_document_id is not UNSET:
         await _set_image(tx, item_id, change.image_document_id)
     if change.upc is not UNSET or change.barcodes is not UNSET:
-        await change_barcodes(tx, item, change)
+        await _change_barcodes(tx, item, change)
     if change.tags is not UNSET:
         await tx.execute("remove_item_tags", item_id=item_id)
         await set_item_tags(tx, item_id, change.tags)
@@ -210,7 +213,7 @@ async def remove_item_barcode(tx: Connection, item_id: int, barcode: str, by: Pr
     """Removes a barcode, in any form of its number. Raises NotFound if the item does not have it."""
     await lock_items(tx, {item_id})
     item = await get_item(tx, item_id)
-    left = without(item.barcodes, barcode)
+    left = _without_barcode(item.barcodes, barcode)
     if len(left) == len(item.barcodes):
         raise NotFound(f"The item {item.name} has no barcode {barcode}")
     return await change_item(tx, item_id, ItemChange(barcodes=left), by)
@@ -244,11 +247,6 @@ async def remove_stub(tx: Connection, item_id: int) -> None:
     """Removes what `add_stub` added in the same transaction."""
     await tx.execute("remove_barcodes", item_id=item_id)
     await tx.execute("remove_stub", item_id=item_id)
-
-
-def or_current(sent: T | UnsetType, current: T) -> T:
-    """The sent value, or the current one if none was sent."""
-    return current if isinstance(sent, UnsetType) else sent
 
 
 def like_pattern(text: str | None) -> str | None:
@@ -304,6 +302,52 @@ async def whole_items(tx: Connection, rows: Sequence[ItemRow]) -> list[Item]:
     return list(rows)
 
 
+async def _add_barcodes(tx: Connection, item_id: int, upc: str | None, barcodes: list[Barcode]) -> None:
+    """Adds barcodes to an item that has none, `upc` first. Raises Conflict for a repeated one or another item's."""
+    for each in _in_order(upc, barcodes):
+        key = normalize_barcode(each.barcode)
+        added = await tx.value(
+            "add_barcode",
+            code=each.barcode,
+            code_key=key,
+            item_id=item_id,
+            pack_milli=to_milli(each.pack_quantity),
+            is_primary=each.barcode == upc,
+        )
+        if added is None:
+            owner = await tx.one("find_item_by_barcode", Item, code=each.barcode, code_key=key)
+            name = "another item" if owner is None else f"{owner.name} ({owner.code})"
+            field = "upc" if each.barcode == upc else "barcodes"
+            raise Conflict(f"The barcode {each.barcode} already belongs to {name}", field=field)
+
+
+async def _change_barcodes(tx: Connection, item: Item, change: ItemChange) -> None:
+    """Applies the barcodes and the `upc` of `change`.
+
+    Raises Conflict as `add_barcodes` does, Invalid for a new `upc` that is not one.
+    """
+    if isinstance(change.upc, str) and all(each.barcode != change.upc for each in item.barcodes):
+        _check_upc(change.upc)
+    upc = item.upc if change.upc is UNSET else change.upc
+    barcodes = item.barcodes if change.barcodes is UNSET else change.barcodes
+    if change.barcodes is UNSET:
+        barcodes = [each for each in barcodes if each.barcode != item.upc or _same(each.barcode, upc)]
+    elif change.upc is UNSET:
+        candidates = [each for each in barcodes if _same(each.barcode, upc)] or barcodes
+        upc = candidates[0].barcode if candidates else None
+    if (upc, barcodes) == (item.upc, item.barcodes):
+        return
+    await tx.execute("remove_barcodes", item_id=item.id)
+    await _add_barcodes(tx, item.id, upc, barcodes)
+
+
+def _without_barcode(barcodes: list[Barcode], barcode: str) -> list[Barcode]:
+    """The barcodes without this one: an exact match of its text, or else of its number."""
+    if any(each.barcode == barcode for each in barcodes):
+        return [each for each in barcodes if each.barcode != barcode]
+    return [each for each in barcodes if not _same(each.barcode, barcode)]
+
+
 async def _add_item_row(tx: Connection, code: str | None = None, **columns: Any) -> int:
     for _ in range(CODE_ATTEMPTS if code is None else 1):
         rows = await tx.rows("add_item", **columns, code=code or new_code(), created_at=clock.now())
@@ -333,3 +377,25 @@ async def _set_image(tx: Connection, item_id: int, document_id: int | None) -> N
 async def _check_without_stock(tx: Connection, item: Item) -> None:
     if await tx.value("item_holds_stock", item_id=item.id) is not None:
         raise Conflict(f"{item.name} still holds stock; take it out or write it off first")
+
+
+def _check_upc(text: str) -> None:
+    try:
+        msgspec.convert(text, Upc)
+    except msgspec.ValidationError as error:
+        raise Invalid(f"upc: {describe_error(error, Upc)}", field="upc") from None
+
+
+def _in_order(upc: str | None, barcodes: list[Barcode]) -> list[Barcode]:
+    """All barcodes of an item, its `upc` first and in that form."""
+    if len({normalize_barcode(each.barcode) for each in barcodes}) < len(barcodes):
+        raise Conflict("A barcode is listed twice, perhaps in two forms; list each one once", field="barcodes")
+    if upc is None:
+        return barcodes
+    same = next((each for each in barcodes if _same(each.barcode, upc)), None)
+    first = Barcode(upc) if same is None else Barcode(upc, same.pack_quantity)
+    return [first, *(each for each in barcodes if each is not same)]
+
+
+def _same(barcode: str, other: str | None) -> bool:
+    return other is not None and normalize_barcode(barcode) == normalize_barcode(other)

@@ -17,9 +17,9 @@ from typing import Any, ClassVar
 from msgspec import Struct
 
 from stocky import clock
+from stocky.catalogue.part_repository import name_key
 from stocky.catalogue.repository import like_pattern
 from stocky.catalogue.schemas import Barcode
-from stocky.catalogue.tag_repository import name_key
 from stocky.config import Config
 from stocky.db import Connection, Database, Lane, make_reading_database
 from stocky.errors import Unavailable

@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 
 from stocky.auth.schemas import Principal
-from stocky.catalogue import location_repository, type_repository
+from stocky.catalogue import location_repository, part_repository
 from stocky.catalogue import repository as catalogue
+from stocky.catalogue.part_repository import name_key
 from stocky.catalogue.schemas import Barcode, Item, ItemChange, NewItem, NewItemType, NewLocation
-from stocky.catalogue.tag_repository import name_key
 from stocky.db import Connection, Database
 from stocky.errors import Conflict, Contention, Invalid, StockyError, Unavailable
 from stocky.imports import row_changes
@@ -181,7 +181,7 @@ class Applier:
         if step.type_name is not None:
             key = name_key(step.type_name)
             if key not in found.types:
-                new_type = await type_repository.add_item_type(tx, NewItemType(name=step.type_name), self._by)
+                new_type = await part_repository.add_item_type(tx, NewItemType(name=step.type_name), self._by)
                 found.types[key] = new_type.id
             fields["type_id"] = found.types[key]
         return fields

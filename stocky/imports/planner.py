@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from stocky.catalogue.tag_repository import name_key
+from stocky.catalogue.part_repository import name_key
 from stocky.db import Database, Lane
 from stocky.imports import row_changes
 from stocky.imports.csv_reader import Sheet

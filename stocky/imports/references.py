@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 
 from stocky.barcodes.codes import normalize_barcode as barcode_key
+from stocky.catalogue.part_repository import name_key
 from stocky.catalogue.repository import get_items
 from stocky.catalogue.schemas import Item
-from stocky.catalogue.tag_repository import name_key
 from stocky.db import Connection
 from stocky.errors import Conflict
 from stocky.imports.idempotency import ImportKeys

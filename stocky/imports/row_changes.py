@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from stocky.barcodes.codes import normalize_barcode as barcode_key
+from stocky.catalogue.part_repository import name_key
 from stocky.catalogue.schemas import Item
-from stocky.catalogue.tag_repository import name_key
 from stocky.imports.references import FoundReferences, Location, barcodes_of, key_of
 from stocky.imports.row_parser import Line
 from stocky.imports.schemas import ImportOptions, ItemKey, StockMode

@@ -9,12 +9,13 @@ from msgspec import Struct, to_builtins
 from stocky import clock
 from stocky.auth.repository import get_shown_users
 from stocky.auth.schemas import Principal
-from stocky.catalogue.repository import like_pattern, or_current
+from stocky.catalogue.repository import like_pattern
 from stocky.db import Connection
 from stocky.errors import NotFound
 from stocky.logs import audit
 from stocky.projects.requirements import add_requirements, list_requirements
 from stocky.projects.schemas import Missing, NewProject, Project, ProjectChange, ProjectSummary, Withdrawal
+from stocky.schema import or_current
 
 
 class ProjectRow(Struct):

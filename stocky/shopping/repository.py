@@ -9,9 +9,10 @@ from msgspec import Struct
 from stocky import clock
 from stocky.auth.repository import get_shown_users
 from stocky.auth.schemas import Principal, Role
-from stocky.catalogue.repository import lock_items, or_current
+from stocky.catalogue.repository import lock_items
 from stocky.db import Connection
 from stocky.errors import Forbidden, NotFound
+from stocky.schema import or_current
 from stocky.shopping import change_log
 from stocky.shopping.entries import list_entries
 from stocky.shopping.schemas import (

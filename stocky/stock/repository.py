@@ -11,12 +11,12 @@ import msgspec
 from stocky import clock
 from stocky.alerts.evaluate import evaluate_alerts
 from stocky.auth.schemas import Principal
-from stocky.catalogue.repository import get_items, like_pattern, or_current
+from stocky.catalogue.repository import get_items, like_pattern
 from stocky.catalogue.schemas import Location
 from stocky.db import Connection
 from stocky.errors import Conflict, NotFound, Stale
 from stocky.logs import audit
-from stocky.schema import MAX_ID
+from stocky.schema import MAX_ID, or_current
 from stocky.settings.repository import get_settings
 from stocky.stock import units
 from stocky.stock.schemas import EntryType, EventPage, Sku, SkuChange, StockEvent

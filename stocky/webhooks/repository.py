@@ -11,10 +11,10 @@ import msgspec
 from stocky import clock
 from stocky.alerts import repository as alerts
 from stocky.auth.schemas import Principal
-from stocky.catalogue.repository import or_current
 from stocky.db import Connection
 from stocky.errors import Conflict, NotFound
 from stocky.logs import audit
+from stocky.schema import or_current
 from stocky.webhooks.queues import MAX_WAITING, Positions, enqueue, move_forward, start
 from stocky.webhooks.schemas import (
     PING,
