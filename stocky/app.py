@@ -16,8 +16,7 @@ from stocky.alerts.handlers import alert_routes
 from stocky.auth.guards import authorize
 from stocky.auth.handlers import auth_routes, key_routes, user_routes
 from stocky.auth.schemas import Principal
-from stocky.backup.handlers import backup_routes
-from stocky.backup.system_handlers import system_routes
+from stocky.backup.handlers import backup_routes, system_routes
 from stocky.boxes.handlers import box_routes
 from stocky.catalogue.handlers import item_routes, location_routes, part_routes
 from stocky.config import MAX_BODY_BYTES, Config

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from stocky import clock
 from stocky.backup.archive.contents import adopt_contents, contents_of, missing_content_warnings, store_contents
-from stocky.backup.archive.opening import BackupFile, open_backup
-from stocky.backup.archive.reading import DUMPS
+from stocky.backup.archive.reading import DUMPS, BackupFile, open_backup
 from stocky.backup.dump.foreign_objects import list_names
 from stocky.backup.partial.importer import import_partial
 from stocky.backup.repository import count_rows

@@ -14,7 +14,7 @@ import msgspec
 
 from stocky import clock
 from stocky.backup.archive.contents import contents_of, incomplete_archive_warnings
-from stocky.backup.archive.opening import open_backup
+from stocky.backup.archive.reading import open_backup
 from stocky.backup.dump.format import Header
 from stocky.backup.requests import ArchiveRequest, DumpRequest, DumpResult, LoadRequest, LoadResult
 from stocky.backup.store import RETENTION, Kind, Reason, Store, StoredBackup

@@ -1,13 +1,16 @@
 """The stored backups: files in the backup directory, each with its metadata in a JSON file beside it.
 
-The directory is authoritative: a backup copied into it is listed, and a restore loses none.
+The directory is authoritative: a backup copied into it is listed, and a restore loses none. One under a foreign name
+is recognised by its first bytes and addressed by an id; links and subdirectories are never followed.
 All functions block on disk access; the event loop runs them in a thread.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -17,7 +20,7 @@ from pathlib import Path
 import msgspec
 
 from stocky import clock
-from stocky.backup import found
+from stocky.backup.dump.format import TITLE
 from stocky.backup.dump.making import open_owner_only
 from stocky.disk import move_new, sync_directory
 from stocky.errors import NotFound, Unavailable
@@ -33,6 +36,10 @@ _RESERVED = ".promised-"
 _RESERVATION_LIFETIME = timedelta(days=1)
 # Names have a resolution of one second; later backups of the same second take the next free names.
 _NAMES_TRIED = 1000
+
+_FOUND_ID = re.compile(r"found-[0-9a-f]{16}")
+_BEGINNING = 64
+_ZIP_START, _GZIP_START, _BOM = b"PK\x03\x04", b"\x1f\x8b", b"\xef\xbb\xbf"
 
 
 class Kind(str, Enum):
@@ -61,6 +68,8 @@ class Reason(str, Enum):
 
 # Automatic backups, of which a number is retained.
 COUNTED = (Reason.SCHEDULED, Reason.BEFORE_RESTORE, Reason.BEFORE_MIGRATION)
+
+
 # How long manual backups are retained, so that nobody has to clean up after a download.
 RETENTION = {Reason.API: timedelta(hours=24), Reason.MANUAL: timedelta(hours=1)}
 
@@ -135,9 +144,9 @@ class Store:
 
     def get_backup(self, id: str) -> StoredBackup:
         """Raises NotFound, also for an invalid id."""
-        if found.ID.fullmatch(id) and self.directory.is_dir():
+        if _FOUND_ID.fullmatch(id) and self.directory.is_dir():
             for file in self.directory.iterdir():
-                if found.id_of(file.name) == id and (backup := self._find(file)) and backup.id == id:
+                if found_id(file.name) == id and (backup := self._find(file)) and backup.id == id:
                     return backup
         with suppress(ValueError):
             moment = _moment(id)
@@ -248,14 +257,14 @@ class Store:
     def _find(self, file: Path) -> StoredBackup | None:
         """The backup of a file, under Stocky's name or a foreign one; None when it is not a backup."""
         own = _moment_in_name(file.name) if _FILE.fullmatch(file.name) else None
-        suffix = file.suffix if own is not None else found.suffix_of(file)
+        suffix = file.suffix if own is not None else _found_suffix(file)
         try:
             status = file.stat()
         except FileNotFoundError:
             return None
         if suffix is None:
             return None
-        id = own.strftime(ID_FORMAT) if own is not None else found.id_of(file.name)
+        id = own.strftime(ID_FORMAT) if own is not None else found_id(file.name)
         metadata = self._read_metadata(file)
         # The metadata must match the file: another file may have been copied over it.
         if metadata is not None and metadata.size_bytes == status.st_size and (own is not None or metadata.id == id):
@@ -280,6 +289,11 @@ class Store:
         return file.with_name(f"{file.name}.json")
 
 
+def found_id(filename: str) -> str:
+    """The id of a file of this name; valid in a URL whatever the name is."""
+    return f"found-{hashlib.sha256(os.fsencode(filename)).hexdigest()[:16]}"
+
+
 def _moment_in_name(filename: str) -> datetime | None:
     """The time in one of Stocky's file names; None for digits that are not a valid time."""
     kind = Kind.ARCHIVE if filename.endswith(".zip") else Kind.SQL
@@ -291,3 +305,35 @@ def _moment_in_name(filename: str) -> datetime | None:
 
 def _moment(id: str) -> datetime:
     return datetime.strptime(id, ID_FORMAT).replace(tzinfo=UTC)
+
+
+def _found_suffix(file: Path) -> str | None:
+    """`.zip` or `.sql`, by the file's first bytes; None for a file that cannot be a backup."""
+    if file.name.startswith(".") or not _is_text(file.name):
+        return None
+    try:
+        # Opening a pipe would block, and a link leads elsewhere.
+        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        beginning = os.read(descriptor, _BEGINNING)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    if beginning.startswith(_ZIP_START):
+        return ".zip"
+    is_dump = beginning.startswith(_GZIP_START) or beginning.removeprefix(_BOM).startswith(TITLE.encode())
+    return ".sql" if is_dump else None
+
+
+def _is_text(name: str) -> bool:
+    """Whether the name can be sent in a response: not every file name is UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

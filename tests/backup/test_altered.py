@@ -12,8 +12,8 @@ from httpx import AsyncClient
 from stocky.auth.credentials import Passwords
 from stocky.backup.dump.objects import stocky_objects
 from stocky.backup.dump.tables import is_data
+from stocky.backup.load.checks import JSON_COLUMNS
 from stocky.backup.load.loading import load
-from stocky.backup.load.values import JSON_COLUMNS
 from stocky.backup.requests import LoadRequest, Purpose
 from stocky.backup.service import verify_file
 from stocky.config import Config

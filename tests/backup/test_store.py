@@ -13,8 +13,7 @@ import msgspec
 import pytest
 
 from stocky import clock
-from stocky.backup import found
-from stocky.backup.store import ID_FORMAT, Kind, Reason, Store, StoredBackup
+from stocky.backup.store import ID_FORMAT, Kind, Reason, Store, StoredBackup, found_id
 from stocky.errors import NotFound
 
 GZIP = gzip.compress(b"-- Stocky backup\n")
@@ -205,7 +204,7 @@ def test_other_files_and_links_are_ignored(store: Store, tmp_path: Path) -> None
     assert inner.list_backups() == []
     for name in ("link.sql.gz", "../outside/secret.sql.gz", "pipe.sql.gz"):
         with pytest.raises(NotFound):
-            inner.get_backup(found.id_of(name))
+            inner.get_backup(found_id(name))
     assert inner.remove_expired() == []
     assert len(list(inner.directory.iterdir())) == 11
 

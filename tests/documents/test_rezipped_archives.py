@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from httpx import AsyncClient
 
-from stocky.backup.archive.opening import BackupFile, open_backup
-from stocky.backup.archive.reading import extract_only_file, open_contents
+from stocky.backup.archive.reading import BackupFile, extract_only_file, open_backup, open_contents
 from stocky.config import Config
 from stocky.errors import BadRequest, TooLarge
 from tests.backup.dumps import done, take

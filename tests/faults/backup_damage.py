@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-from stocky.backup.archive.opening import open_backup
+from stocky.backup.archive.reading import open_backup
 from stocky.backup.load.loading import load
 from stocky.backup.requests import LoadRequest
 from stocky.errors import StockyError

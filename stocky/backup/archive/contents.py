@@ -12,8 +12,7 @@ from itertools import islice
 from pathlib import Path
 from threading import Event
 
-from stocky.backup.archive.opening import BackupFile
-from stocky.backup.archive.reading import content_warnings, document_count, open_contents
+from stocky.backup.archive.reading import BackupFile, content_warnings, document_count, open_contents
 from stocky.backup.dump.writing import CONTENTS
 from stocky.db import Database
 from stocky.documents.blobs import CONTENTS as KIND

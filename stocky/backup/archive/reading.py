@@ -1,11 +1,13 @@
-"""Reads an untrusted archive: only known names, bounded sizes, every member checked against the metadata.
+"""Opens a backup file: a dump, or an untrusted archive, of which every member is bounded and checked.
 
-An archive that was unpacked and zipped again is accepted: an enclosing folder, and files added by file managers, are
-ignored.
+Only known names are read, and each member is checked against the metadata. An archive that was unpacked and zipped
+again is accepted: an enclosing folder, and files added by file managers, are ignored. A zip that contains only one dump
+or archive is opened as that file.
 """
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import hashlib
 import re
@@ -20,6 +22,7 @@ from typing import IO
 
 import msgspec
 
+from stocky.config import Config
 from stocky.documents.kinds import BEGINNING, MAX_BYTES, identify
 from stocky.errors import BadRequest, Conflict, TooLarge
 from stocky.worker.workspace import disk_errors
@@ -54,6 +57,9 @@ _DAMAGE = (
     LookupError,
     OverflowError,
 )
+
+SUFFIX = ".zip"
+_ZIP = b"PK"
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -100,7 +106,7 @@ def extract_dump(archive: Path, target: Path, max_bytes: int, *, accept_edited: 
     Raises BadRequest for a damaged archive or one with other members, Conflict for a newer format, TooLarge,
     OutOfSpace.
     """
-    with _opened(archive) as opened:
+    with _open_archive(archive) as opened:
         metadata = _metadata(opened)
         if sum(member.size_bytes for member in metadata.members.values()) > max_bytes:
             raise _too_large("the content of the archive", max_bytes)
@@ -129,7 +135,7 @@ def extract_only_file(archive: Path, target: Path, max_bytes: int) -> bool:
 
     Raises BadRequest when it is not a zip, TooLarge, OutOfSpace.
     """
-    with _opened(archive) as opened:
+    with _open_archive(archive) as opened:
         files = [name for name in opened.names if not name.endswith("/") or opened.size(name)]
         (name, *others) = files or [""]
         if others or not name.lower().endswith(BACKUPS):
@@ -150,7 +156,7 @@ def open_contents(archive: Path) -> Iterator[Callable[[str], Iterator[bytes]]]:
 
     The function raises BadRequest when a content differs from its SHA-256.
     """
-    with _opened(archive) as opened:
+    with _open_archive(archive) as opened:
 
         def pieces(sha256: str) -> Iterator[bytes]:
             hashed = hashlib.sha256()
@@ -218,6 +224,22 @@ class _Members:
         return self._opened.open(self._members[name])
 
 
+class BackupFile(msgspec.Struct, frozen=True):
+    """The path of the dump; for an archive also its file, content sizes by SHA-256, and contents marked damaged."""
+
+    dump: Path
+    archive: Path | None = None
+    contents: dict[str, int] = {}
+    damaged: list[str] = []
+
+
+async def open_backup(file: Path, directory: Path, config: Config, *, accept_edited: bool = False) -> BackupFile:
+    """Opens a dump or an archive, whose dump is extracted to `directory`. Raises what `extract_dump` raises."""
+    return await asyncio.to_thread(
+        _open_backup, file, directory, config.max_restore_gb * 2**30, accept_edited=accept_edited
+    )
+
+
 def _is_added(name: str) -> bool:
     """Whether file managers add members of this name to a zip."""
     parts = name.split("/")
@@ -235,7 +257,7 @@ def _folder(names: set[str]) -> str:
 
 
 @contextmanager
-def _opened(archive: Path) -> Iterator[_Members]:
+def _open_archive(archive: Path) -> Iterator[_Members]:
     try:
         _bound_directory(archive)
         with zipfile.ZipFile(archive) as opened:
@@ -334,3 +356,21 @@ def _first_of(beginning: bytearray) -> Callable[[bytes], None]:
         beginning.extend(chunk[: max(0, BEGINNING - len(beginning))])
 
     return take
+
+
+def _open_backup(file: Path, directory: Path, max_bytes: int, *, accept_edited: bool) -> BackupFile:
+    if not _is_zip(file):
+        return BackupFile(file)
+    only_file = directory / "unzipped"
+    if extract_only_file(file, only_file, max_bytes):
+        file = only_file
+        if not _is_zip(file):
+            return BackupFile(file)
+    dump = directory / "database.sql.gz"
+    extracted = extract_dump(file, dump, max_bytes, accept_edited=accept_edited)
+    return BackupFile(dump, file, extracted.contents, extracted.damaged)
+
+
+def _is_zip(file: Path) -> bool:
+    with file.open("rb") as beginning:
+        return file.suffix == SUFFIX or beginning.read(len(_ZIP)) == _ZIP

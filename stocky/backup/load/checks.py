@@ -1,38 +1,92 @@
-"""Checks a scratch database before it may replace the live one: intact, consistent, and with correct ledger sums."""
+"""Checks a scratch database before it may replace the live one: intact, consistent, and readable in every value.
+
+A route returns 500 for a value it cannot decode, so what Stocky reads is checked beyond the schema's CHECK constraints.
+"""
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any, get_args
 
-from stocky.backup.load.values import merge_cycles, unreadable
+import msgspec
+
+from stocky.backup.dump.tables import BOOKKEEPING, EXCLUDED_TABLES
+from stocky.backup.load.rows import Column, tables_of
 from stocky.db.queries import load_queries
 from stocky.errors import BadRequest
+from stocky.merging.schemas import Moved
 from stocky.resources import resource
+from stocky.schema import MAX_ID
 from stocky.stock.consistency import HeldQuantity, LedgerRow, Replay
+from stocky.stock.ledger import LIMIT_MILLI
+from stocky.stock.operations import RejectionKind
 
 # Reported faults, per check and in total.
 FAULTS = 5
 
 Check = Callable[[sqlite3.Connection], Iterator[str]]
 
+# Columns that hold JSON, with their decoded types. A test compares them with the queries that decode them.
+JSON_COLUMNS: dict[tuple[str, str], Any] = {
+    ("audit_entry", "details"): dict[str, Any],
+    ("item", "upc_data"): dict[str, Any] | None,
+    ("item_merge", "moved"): Moved,
+    ("reorg_plan", "freed_boxes"): list[int],
+    ("setting", "value"): Any,
+    ("shopping_list_log", "details"): dict[str, Any],
+}
+# Argon2 hashes whose check has an acceptable cost for a sign-in.
+_HASH = re.compile(
+    r"\$argon2(?:id|i|d)\$v=\d{1,3}\$m=([0-9]{1,7}),t=([0-9]{1,2}),p=([0-9]{1,2})\$[A-Za-z0-9+/]{11,}\$[A-Za-z0-9+/]{16,}",
+    re.ASCII,
+)
+# Times written by a server's clock and used in arithmetic; dates entered by users may be any.
+_CLOCK_TIMES = frozenset(
+    {"created_at", "updated_at", "recorded_at", "merged_at", "undone_at", "applied_at", "unit_changed_at"}
+)
+_FIRST_YEAR, _LAST_YEAR = "1970", "9000"
+
 
 def check_rows(path: Path) -> None:
     """Checks rows that may refer to rows elsewhere. Raises BadRequest naming the faults."""
-    _refuse([fault for check in (_damage, _times, unreadable, merge_cycles) for fault in _run(path, check)])
+    _refuse([fault for check in (_damage, _times, _unreadable, _merge_cycles) for fault in _run(path, check)])
 
 
 def check_database(path: Path, *, needs_admin: bool) -> None:
     """Raises BadRequest naming the faults. Checks run in parallel threads; SQLite's own release the GIL."""
-    checks: list[Check] = [_damage, _references, _times, _ledger, unreadable, merge_cycles]
+    checks: list[Check] = [_damage, _references, _times, _ledger, _unreadable, _merge_cycles]
     if needs_admin:
         checks.append(_admins)
     with ThreadPoolExecutor(2) as threads:
         faults = [fault for found in threads.map(lambda check: _run(path, check), checks) for fault in found]
     _refuse(faults)
+
+
+def _unreadable(connection: sqlite3.Connection) -> Iterator[str]:
+    """Yields one fault per column."""
+    for name, table in tables_of(connection).items():
+        if name not in BOOKKEEPING | EXCLUDED_TABLES:
+            yield from _out_of_bounds(connection, name, table.columns)
+    for (table_name, column), kind in JSON_COLUMNS.items():
+        yield from _undecodable(connection, table_name, column, msgspec.json.Decoder(kind))
+    yield from _unusable_hashes(connection)
+    yield from _unknown_refusals(connection)
+
+
+def _merge_cycles(connection: sqlite3.Connection) -> Iterator[str]:
+    """Yields a fault for items merged into an item that was merged itself; following them might not end."""
+    rows = connection.execute(
+        "SELECT count(*), min(item.id) FROM item JOIN item AS target ON target.id = item.merged_into_id"
+        " WHERE target.merged_into_id IS NOT NULL"
+    )
+    count, first = rows.fetchone()
+    if count:
+        yield f"{count} items are merged into one that is merged itself (id {first})"
 
 
 def _refuse(faults: list[str]) -> None:
@@ -107,3 +161,70 @@ def _admins(connection: sqlite3.Connection) -> Iterator[str]:
 
 def _some(ids: set[int]) -> str:
     return "id " + ", ".join(str(id) for id in sorted(ids)[:FAULTS])
+
+
+def _out_of_bounds(connection: sqlite3.Connection, table: str, columns: list[Column]) -> Iterator[str]:
+    bounds = {column.name: _bound(column) for column in columns}
+    wrong = {name: bound for name, bound in bounds.items() if bound is not None}
+    if not wrong:
+        return
+    # One pass for all columns; only a hit is searched column by column. Names are those of our own schema.
+    found = connection.execute(f'SELECT 1 FROM "{table}" WHERE {" OR ".join(wrong.values())} LIMIT 1')  # noqa: S608 - ours
+    if found.fetchone() is None:
+        return
+    for name, bound in wrong.items():
+        (count,) = connection.execute(f'SELECT count(*) FROM "{table}" WHERE {bound}').fetchone()  # noqa: S608 - ours
+        if count:
+            yield f"{count} rows of {table} have a {name} that is out of bounds"
+
+
+def _bound(column: Column) -> str | None:
+    """An SQL condition that is true for a value Stocky does not accept; NULL is valid."""
+    if column.kind == "integer":
+        least, most = -MAX_ID, MAX_ID
+        if column.name.endswith("_milli"):
+            # A count may change a quantity from one limit to the other.
+            limit = 2 * LIMIT_MILLI if column.name.startswith("delta") else LIMIT_MILLI
+            least, most = -limit, limit
+        elif column.name == "id" or column.name.endswith("_id"):
+            least = 1
+        return f'"{column.name}" NOT BETWEEN {least} AND {most}'
+    if column.kind == "time" and column.name in _CLOCK_TIMES:
+        return f"substr(\"{column.name}\", 1, 4) NOT BETWEEN '{_FIRST_YEAR}' AND '{_LAST_YEAR}'"
+    return None
+
+
+def _undecodable(
+    connection: sqlite3.Connection, table: str, column: str, decoder: msgspec.json.Decoder[Any]
+) -> Iterator[str]:
+    count, first = 0, None
+    rows = connection.execute(f'SELECT rowid, "{column}" FROM "{table}" WHERE "{column}" IS NOT NULL')  # noqa: S608 - ours
+    for rowid, text in rows:
+        try:
+            # It must also encode, which a number of more than 64 bits does not.
+            msgspec.json.encode(decoder.decode(text))
+        except (msgspec.MsgspecError, RecursionError, OverflowError):
+            count, first = count + 1, first or rowid
+    if count:
+        yield f"{count} rows of {table} have invalid JSON in {column} (row {first})"
+
+
+def _unusable_hashes(connection: sqlite3.Connection) -> Iterator[str]:
+    for username, stored in connection.execute("SELECT username, password_hash FROM user_account ORDER BY id"):
+        match = _HASH.fullmatch(stored)
+        if match is None or not _is_affordable(*map(int, match.groups())):
+            yield f"the password hash of {username} is not a usable Argon2 hash"
+            return
+
+
+def _is_affordable(memory_kib: int, passes: int, lanes: int) -> bool:
+    return 8 * lanes <= memory_kib <= 2**20 and 1 <= passes <= 20 and 1 <= lanes <= 16
+
+
+def _unknown_refusals(connection: sqlite3.Connection) -> Iterator[str]:
+    known = get_args(RejectionKind)
+    marks = ", ".join("?" * len(known))
+    query = f"SELECT count(*), min(refusal) FROM event_refusal WHERE refusal NOT IN ({marks})"  # noqa: S608 - only question marks
+    count, first = connection.execute(query, known).fetchone()
+    if count:
+        yield f"{count} rows of event_refusal have an unknown refusal ({first[:40]!r})"

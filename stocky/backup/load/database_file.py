@@ -16,9 +16,9 @@ from pathlib import Path
 
 from stocky.backup.dump.objects import stocky_objects
 from stocky.backup.dump.tables import EXCLUDED_TABLES, is_data, is_index_of_search
+from stocky.backup.load.dump_text import Unpacked
 from stocky.backup.load.reading import LONGEST_STATEMENT, Batch
 from stocky.backup.load.rows import Table
-from stocky.backup.load.unpacking import Unpacked
 from stocky.db.migrate import number_of
 from stocky.db.serving_lock import SUFFIX as SERVING
 from stocky.errors import BadRequest, TooLarge

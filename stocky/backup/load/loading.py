@@ -15,10 +15,9 @@ from stocky.backup.dump.tables import BOOKKEEPING, DERIVED, EXCLUDED_TABLES, is_
 from stocky.backup.load import scratch
 from stocky.backup.load.checks import FAULTS, check_database, check_rows
 from stocky.backup.load.database_file import DatabaseReader, copy_database, is_database, open_untrusted
-from stocky.backup.load.file_kind import describe_dump
+from stocky.backup.load.dump_text import Unpacked, _describe_dump
 from stocky.backup.load.reading import Batch, DumpReader
 from stocky.backup.load.rows import Table, tables_of
-from stocky.backup.load.unpacking import Unpacked
 from stocky.backup.requests import LoadRequest, LoadResult
 from stocky.barcodes.codes import normalize_barcode
 from stocky.db.migrate import schema_version
@@ -69,7 +68,7 @@ def _load_dump(request: LoadRequest, source: Unpacked, report: ProgressCallback)
     reader = DumpReader(source, report, accept_edited=request.accept_edited)
     header = reader.header
     if header is None and request.purpose != "partial":
-        hint = describe_dump(source.beginning, source.layers) or "Its first lines are missing"
+        hint = _describe_dump(source.beginning, source.layers) or "Its first lines are missing"
         raise BadRequest(f"This is not a Stocky backup. {hint}")
     schema = schema_version("sqlite")
     if header is not None:

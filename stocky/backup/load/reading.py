@@ -14,10 +14,8 @@ from typing import NoReturn
 import msgspec
 
 from stocky.backup.dump.format import COMPLETE, FORMAT, Footer, Header, TableDigest, read_footer, read_header
-from stocky.backup.load.rows import Row, Table
-from stocky.backup.load.statements import StatementRejected, end_of_statement, may_be_passed_over, rows_of
-from stocky.backup.load.text import DumpText
-from stocky.backup.load.unpacking import Unpacked
+from stocky.backup.load.dump_text import DumpText, Unpacked
+from stocky.backup.load.rows import Row, StatementRejected, Table, end_of_statement, may_be_passed_over, rows_of
 from stocky.errors import BadRequest, Conflict
 from stocky.progress import ProgressCallback
 
