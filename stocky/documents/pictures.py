@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import resource
 import struct
+from typing import ClassVar
 
-from stocky.documents.requests import PictureRequest, PictureResult
+import msgspec
+
 from stocky.errors import Invalid
 from stocky.progress import ProgressCallback
+from stocky.worker.messages import Request
 
 # A picture of this many pixels at four bytes each, decoded and rotated, stays below the process's memory limit.
 MAX_PIXELS = 64_000_000
@@ -26,6 +29,22 @@ _DAMAGE = (
     struct.error,
     RuntimeError,
 )
+
+
+class PictureRequest(Request, frozen=True, kw_only=True):
+    """Decode the picture in `file`, of Pillow's format `picture`, and write its thumbnail to `thumbnail`."""
+
+    entry: ClassVar[str] = "stocky.documents.pictures:make_thumbnail_in_child"
+    file: str
+    picture: str
+    thumbnail: str
+
+
+class PictureResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The size of the picture, upright and in pixels."""
+
+    width: int
+    height: int
 
 
 def bound_process() -> None:

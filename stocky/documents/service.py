@@ -20,7 +20,7 @@ from stocky.db import Database
 from stocky.documents import repository
 from stocky.documents.blobs import Blobs
 from stocky.documents.kinds import KINDS, MAX_BYTES, check_file_name, check_title, download_name, examine
-from stocky.documents.requests import PictureRequest, PictureResult
+from stocky.documents.pictures import PictureRequest, PictureResult
 from stocky.documents.schemas import Document
 from stocky.errors import Invalid, NotFound, StockyError, Unavailable
 from stocky.http.files import disposition, ranged_answer
