@@ -22,9 +22,9 @@ from stocky.errors import Conflict, Contention, Invalid, StockyError, Unavailabl
 from stocky.imports import row_changes
 from stocky.imports.csv_reader import Sheet
 from stocky.imports.files import Reports
-from stocky.imports.idempotency import ImportKeys
 from stocky.imports.planner import Plan, next_rows, refused
 from stocky.imports.references import FoundReferences, Location, find_references
+from stocky.imports.repository import ImportKeys
 from stocky.imports.row_changes import ItemStep, StockStep
 from stocky.imports.row_parser import Columns, Line, Problem
 from stocky.imports.schemas import LineReport, StockMode

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from stocky.disk import sync_directory
 from stocky.exports.csv_cells import cell, guarded, unguarded
-from stocky.imports.idempotency import ImportKeys
+from stocky.imports.repository import ImportKeys
 from stocky.imports.row_parser import ORIGIN_COLUMN, Line
 from stocky.imports.schemas import LineReport
 from stocky.worker.workspace import disk_errors

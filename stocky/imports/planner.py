@@ -17,12 +17,11 @@ from stocky.imports import row_changes
 from stocky.imports.csv_reader import Sheet
 from stocky.imports.file_index import FileIndex
 from stocky.imports.files import Reports
-from stocky.imports.idempotency import ImportKeys
 from stocky.imports.references import FoundReferences, find_references
+from stocky.imports.repository import ImportKeys, UnbookedRows
 from stocky.imports.row_changes import RowRejected
 from stocky.imports.row_parser import Columns, Line, Problem
 from stocky.imports.schemas import LineReport
-from stocky.imports.unbooked_rows import UnbookedRows
 from stocky.progress import ProgressCallback
 from stocky.worker.workspace import disk_errors
 

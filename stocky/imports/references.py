@@ -14,7 +14,7 @@ from stocky.catalogue.repository import get_items
 from stocky.catalogue.schemas import Item
 from stocky.db import Connection
 from stocky.errors import Conflict
-from stocky.imports.idempotency import ImportKeys
+from stocky.imports.repository import ImportKeys
 from stocky.imports.row_parser import Line
 from stocky.imports.schemas import ItemKey
 from stocky.stock.models import SkuState

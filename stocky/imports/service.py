@@ -27,9 +27,9 @@ from stocky.imports import repository
 from stocky.imports.applier import Applier, RowFailedLate
 from stocky.imports.csv_reader import Sheet
 from stocky.imports.files import ARRIVING, MOST_WAITING, PLAN, UPLOAD, ImportStore, open_reports, sync
-from stocky.imports.idempotency import ImportKeys, ImportName
 from stocky.imports.options import import_key, open_sheet, options_of
 from stocky.imports.planner import Plan, Planner, store_plan
+from stocky.imports.repository import ImportKeys, ImportName, UnbookedRows
 from stocky.imports.rollback import ImportRollback
 from stocky.imports.row_parser import Columns
 from stocky.imports.schemas import (
@@ -41,7 +41,6 @@ from stocky.imports.schemas import (
     TakenBack,
     Written,
 )
-from stocky.imports.unbooked_rows import UnbookedRows
 from stocky.jobs.jobs import Jobs
 from stocky.jobs.repository import list_jobs, list_open_jobs
 from stocky.jobs.schedule import Schedule
