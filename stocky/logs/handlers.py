@@ -18,9 +18,8 @@ from stocky.http.openapi import problem
 from stocky.http.parameters import Paging
 from stocky.http.sse import EVENT_STREAM, TOO_MANY_STREAMS, event_stream
 from stocky.logs.audit import AuditEntry, AuditFilter, list_audit_entries
-from stocky.logs.memory import MemoryLog
+from stocky.logs.memory import MemoryLog, follow_log
 from stocky.logs.schemas import LogEntry, LogFilter, LogLevel
-from stocky.logs.tail import follow_log
 from stocky.schema import MAX_ID
 
 Level = Annotated[LogLevel | None, Parameter(description="Records of exactly this level, in any case")]

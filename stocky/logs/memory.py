@@ -1,4 +1,4 @@
-"""The latest log records in memory: bounded, without secrets, and thread-safe."""
+"""The latest log records in memory, and their live tail: bounded, without secrets, and thread-safe."""
 
 from __future__ import annotations
 
@@ -6,14 +6,20 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import islice
 
+import msgspec
+
+from stocky.http.sse import Streams, comment, event, rings
 from stocky.logs.redaction import Redaction, extra_of
 from stocky.logs.schemas import LogEntry, LogFilter, LogLevel
 from stocky.request_context import request_id, user_id
+
+# Records that the live tail reads at a time.
+BATCH = 100
 
 
 class MemoryLog(logging.Handler):
@@ -92,3 +98,29 @@ class MemoryLog(logging.Handler):
             yield
         finally:
             self.release()
+
+
+async def follow_log(log: MemoryLog, streams: Streams, wanted: LogFilter, after: int | None) -> AsyncGenerator[bytes]:
+    """Matching records as server-sent events: those after the id `after` (default: only new ones), then new ones.
+
+    Ends when Stocky stops, and when the client is so slow that records it has not received are gone; it may reconnect
+    with its last id and gets the records still stored.
+    """
+    with streams.open() as bell, log.ringing(bell):
+        position = log.last_id if after is None else after
+        is_first = True
+        yield comment("log records follow")
+        while not streams.ending:
+            bell.clear()
+            entries = log.entries_after(position, BATCH)
+            if entries and entries[0].id > position + 1 and not is_first:
+                yield comment("too slow: records were skipped; reconnect with Last-Event-ID")
+                return
+            for entry in entries:
+                if wanted.wants(entry):
+                    yield event(entry.id, msgspec.json.encode(entry))
+                position = entry.id
+            if entries:
+                is_first = False
+            elif not await rings(bell):
+                yield comment("still here")

@@ -17,9 +17,8 @@ from httpx import AsyncClient
 from litestar import Litestar
 
 from stocky.http.sse import Streams
-from stocky.logs.memory import MemoryLog
+from stocky.logs.memory import MemoryLog, follow_log
 from stocky.logs.schemas import LogFilter, LogLevel
-from stocky.logs.tail import follow_log
 from tests.serving import Server
 
 LOGGER = logging.getLogger("tests.logs.somewhere")
