@@ -18,11 +18,12 @@ from stocky.catalogue.schemas import Item
 from stocky.db import Connection
 from stocky.errors import Conflict, Invalid
 from stocky.logs import audit
-from stocky.merging.documents import move_documents, return_documents
-from stocky.merging.entries import (
+from stocky.merging.moves import (
     lock_lists,
+    move_documents,
     move_list_entries,
     move_project_entries,
+    return_documents,
     return_list_entries,
     return_project_entries,
 )

@@ -1,6 +1,6 @@
-"""Moves the shopping-list and project entries of a merged item; no list ever has an item twice.
+"""Moves what refers to a merged item: list entries, project entries and documents; no list ever has an item twice.
 
-Both do the same in separate tables, since a query parameter cannot name a table; lists also log it.
+The picture of an item is always one of its own documents.
 """
 
 from __future__ import annotations
@@ -97,6 +97,28 @@ async def return_project_entries(
             await tx.execute("put_back_project_entry", **_restored(each, source, moment))
         else:
             await tx.execute("return_project_entry", source_id=source.id, created_at=each.created_at, **merged_entry)
+
+
+async def move_documents(tx: Connection, source: Item, target: Item, moment: datetime) -> list[int]:
+    """Moves all documents to the target, and the picture if it has none. Returns the ids of the documents."""
+    rows = await tx.all("move_documents", dict[str, Any], source_id=source.id, target_id=target.id, moment=moment)
+    ids = sorted(row["id"] for row in rows)
+    if source.image_document_id is not None:
+        await tx.execute("drop_image", item_id=source.id, ids=[source.image_document_id])
+        await tx.execute("move_image", target_id=target.id, document_id=source.image_document_id)
+    return ids
+
+
+async def return_documents(
+    tx: Connection, ids: list[int], image_id: int | None, source_id: int, target_id: int, moment: datetime
+) -> None:
+    """Moves documents that still exist back to the source."""
+    if not ids:
+        return
+    await tx.execute("drop_image", item_id=target_id, ids=ids)
+    await tx.execute("return_documents", source_id=source_id, target_id=target_id, ids=ids, moment=moment)
+    if image_id is not None:
+        await tx.execute("return_image", source_id=source_id, document_id=image_id)
 
 
 def _check_units(source: Item, target: Item, where: str) -> None:
