@@ -22,7 +22,7 @@ from stocky.jobs.jobs import Jobs
 from stocky.jobs.schedule import Schedule
 from stocky.live.tail import LedgerTail
 from stocky.logs.memory import MemoryLog
-from stocky.lookup.lookups import Lookups
+from stocky.lookup.service import Lookups
 from stocky.merging.service import Merging
 from stocky.metrics import Metrics
 from stocky.monitoring.clock_watch import ClockWatch

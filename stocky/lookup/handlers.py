@@ -10,7 +10,7 @@ from stocky.auth.schemas import Principal
 from stocky.catalogue.schemas import Item
 from stocky.http.parameters import PathId
 from stocky.jobs.schemas import Job
-from stocky.lookup.lookups import Lookups
+from stocky.lookup.service import Lookups
 
 
 @post("/{item_id:int}/refresh-upc", opt=members, status_code=200)

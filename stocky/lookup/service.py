@@ -1,137 +1,199 @@
-"""HTTP client of a look-up service for products; any answer takes bounded time and bounded memory.
+"""Looks items up: one on request, new stubs automatically, and all items without data as a job.
 
-`GET <url>/<barcode>`, answered as by Open Food Facts (version 2), or with a bare product.
+The items' own columns are the queue, so nothing is lost when a process ends; scans never wait for a look-up.
+Fields that a person wrote are never overwritten.
 """
 
 from __future__ import annotations
 
-import asyncio
-import re
+import logging
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 
-from stocky import __version__
-from stocky.errors import Unavailable
+from stocky import clock
+from stocky.auth.schemas import Principal
+from stocky.barcodes.codes import normalize_barcode
+from stocky.catalogue.repository import get_item
+from stocky.catalogue.schemas import Item
+from stocky.config import Config
+from stocky.db import Connection, Database
+from stocky.errors import Conflict, Unavailable
+from stocky.jobs.jobs import Jobs
+from stocky.jobs.schedule import Schedule
+from stocky.jobs.schemas import Job
+from stocky.logs import audit
+from stocky.lookup.client import Product, ProductService
+from stocky.progress import ProgressCallback
 
-MAX_ANSWER_BYTES = 2**20
-REDIRECTS = 3
-AT_ONCE = 4
-LONGEST_NAME = 200
-LONGEST_VALUE = 500
-# Status codes for an unknown barcode.
-_UNKNOWN = frozenset((400, 404, 410, 422))
-_REDIRECTS = frozenset((301, 302, 303, 307, 308))
-_NAMES = ("product_name", "product_name_en", "name", "title", "generic_name", "abbreviated_product_name")
-# The values that help to identify a product, of the hundreds that Open Food Facts may have.
-_STORED = (*_NAMES, "brands", "quantity", "categories", "countries", "description", "image_url", "url", "code")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\s]+")
+STUBS, MISSING = "lookup.stubs", "lookup.missing"
+# Seconds between checks for new stubs.
+CHECK_SECONDS = 2
+# Items per job for stubs, so that other jobs run between two of them.
+STUBS_AT_ONCE = 100
+# Failures in a row after which the service counts as unavailable.
+MAX_FAILURES_IN_A_ROW = 3
+# With the back-off of jobs, almost an hour.
+ATTEMPTS = 7
+_LENGTHS = range(8, 15)
+NO_SERVICE = "No look-up service is configured: set STOCKY_UPC_SERVICE_URL to its address and restart Stocky"
+
+_log = logging.getLogger(__name__)
 
 
-class Product(msgspec.Struct, frozen=True):
-    """The service's data: a name, if it has one, and a few unchanged values."""
+class LookedUp(msgspec.Struct):
+    """The result of a job: items looked up, items found, and failures of the service."""
 
-    name: str | None
-    data: dict[str, str | int | float | bool]
+    asked: int = 0
+    found: int = 0
+    failed: int = 0
 
 
-class ProductService:
-    """The service at one address. A failure is raised as Unavailable, since a retry may succeed."""
+class Lookups:
+    """The look-ups of one process. Without a service, whatever needs one raises Conflict."""
 
-    def __init__(self, url: str, timeout: float) -> None:
-        self._url = url.rstrip("/")
-        self._timeout = timeout
-        self._client: Any = None
-        self._turns = asyncio.Semaphore(AT_ONCE)
+    def __init__(self, config: Config, database: Database, jobs: Jobs) -> None:
+        self._database = database
+        self._jobs = jobs
+        self._service: ProductService | None = None
+        if config.upc_service_url is not None:
+            self._service = ProductService(config.upc_service_url, config.upc_service_timeout)
+        jobs.register(STUBS, self._look_up_stubs, is_alone=True)
+        jobs.register(MISSING, self._look_up_missing, is_alone=True)
 
-    async def find_product(self, barcode: str) -> Product | None:
-        """The product of a barcode, or None if the service does not know it. Raises Unavailable."""
-        if self._client is None:
-            # Loading the package and the certificates is slow.
-            self._client = await asyncio.to_thread(_make_client)
-        import httpx
-
-        async with self._turns:
-            try:
-                # One bound for the whole request: a server that sends single bytes slowly meets every other timeout.
-                async with asyncio.timeout(self._timeout):
-                    status, body = await self._get(f"{self._url}/{quote(barcode, safe='')}")
-            except TimeoutError:
-                raise _failure(f"did not answer within {self._timeout:g} s (STOCKY_UPC_SERVICE_TIMEOUT)") from None
-            except (httpx.HTTPError, httpx.InvalidURL) as error:
-                raise _failure(f"cannot be reached ({type(error).__name__})") from error
-        if status in _UNKNOWN:
-            return None
-        if status != 200:
-            raise _failure(f"answered with status {status}")
-        return read_product(body)
+    def register_tasks(self, schedule: Schedule) -> None:
+        """Schedules the look-up of new stubs if there is a service."""
+        if self._service is not None:
+            schedule.every("look-up of stubs", CHECK_SECONDS, self._enqueue_stubs)
 
     async def close(self) -> None:
-        """Closes the connections."""
-        if self._client is not None:
-            await self._client.aclose()
+        """Closes the connections to the service."""
+        if self._service is not None:
+            await self._service.close()
 
-    async def _get(self, url: str) -> tuple[int, bytes]:
-        import httpx
+    async def refresh_item(self, item_id: int, by: Principal) -> Item:
+        """Looks one item up now and returns it with the result.
 
-        origin = httpx.URL(url)
-        for _ in range(REDIRECTS + 1):
-            async with self._client.stream("GET", url) as answer:
-                if answer.status_code not in _REDIRECTS:
-                    return answer.status_code, await _bounded(answer)
-                target = answer.next_request.url if answer.next_request else None
-            if target is None or (target.scheme, target.host, target.port) != (origin.scheme, origin.host, origin.port):
-                raise _failure("redirects to another host; if that is intended, set STOCKY_UPC_SERVICE_URL to it")
-            url = str(target)
-        raise _failure("redirects too often")
+        Raises NotFound, Conflict without a service or for an item without a suitable barcode, Unavailable.
+        """
+        async with self._database.read() as read:
+            item = await get_item(read, item_id)
+        service = self._require_service()
+        barcode = _barcode_to_look_up(item)
+        if barcode is None:
+            raise Conflict(f"{item.name} has no barcode of 8 to 14 digits, as a look-up service needs")
+        product = await service.find_product(barcode)
+        async with self._database.transaction() as tx:
+            await _store_product(tx, item_id, product)
+            await audit.record(tx, by, "looked up", "item", item_id, {"barcode": barcode, "found": product is not None})
+            return await get_item(tx, item_id)
+
+    async def refresh_missing(self, by: Principal) -> Job:
+        """The job that looks up every item without data: a new one, or the one already queued or running."""
+        self._require_service()
+        async with self._database.read() as read:
+            job_id = await _find_open_job(read, MISSING)
+        if job_id is None:
+            job_id = await self._jobs.enqueue(MISSING, {}, by=by.user.username, max_attempts=ATTEMPTS)
+        assert job_id is not None
+        return await self._jobs.look(job_id)
+
+    async def _enqueue_stubs(self) -> None:
+        async with self._database.read() as read:
+            waiting = await _find_waiting(read)
+        if waiting is not None:
+            # Several processes find the same stubs, so one job per day and range; failed stubs are retried tomorrow.
+            key = f"{STUBS}/{clock.today()}/{waiting.first}-{waiting.last}"
+            await self._jobs.enqueue(STUBS, {}, once_key=key, max_attempts=ATTEMPTS)
+
+    async def _look_up_stubs(self, parameters: dict[str, Any], report: ProgressCallback) -> LookedUp:
+        return await self._look_up_all(report, stubs_only=True, limit=STUBS_AT_ONCE)
+
+    async def _look_up_missing(self, parameters: dict[str, Any], report: ProgressCallback) -> LookedUp:
+        return await self._look_up_all(report, stubs_only=False)
+
+    async def _look_up_all(self, report: ProgressCallback, *, stubs_only: bool, limit: int | None = None) -> LookedUp:
+        """Looks items up one by one. Raises Unavailable if the service failed, so that the job is retried."""
+        result = LookedUp()
+        last, in_a_row = 0, 0
+        while limit is None or result.asked < limit:
+            async with self._database.read() as read:
+                item = await _find_next(read, last, stubs_only=stubs_only)
+            if item is None:
+                break
+            last = item.id
+            try:
+                result.found += await self._look_up(item)
+                in_a_row = 0
+            except Unavailable as failure:
+                _log.info("Item %d was not looked up: %s", item.id, failure.detail)
+                result.failed += 1
+                in_a_row += 1
+                if in_a_row == MAX_FAILURES_IN_A_ROW:
+                    raise
+            result.asked += 1
+            report("looking up", result.asked, None, "items")
+        if result.failed:
+            raise Unavailable(f"The look-up service failed on {result.failed} of {result.asked} items; will retry")
+        return result
+
+    async def _look_up(self, item: Item) -> bool:
+        """Whether the service knows the item; an item without a suitable barcode is not looked up."""
+        service, barcode = self._require_service(), _barcode_to_look_up(item)
+        product = None if barcode is None else await service.find_product(barcode)
+        async with self._database.transaction() as tx:
+            await _store_product(tx, item.id, product)
+        return product is not None
+
+    def _require_service(self) -> ProductService:
+        if self._service is None:
+            raise Conflict(NO_SERVICE)
+        return self._service
 
 
-def read_product(body: bytes) -> Product | None:
-    """The product in an answer, or None if it has none. Raises Unavailable for any other content."""
-    try:
-        answer = msgspec.json.decode(body, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise _failure("sent an answer that is not a product") from None
-    product = answer.get("product", answer)
-    if answer.get("status") in (0, "0", "failure") or not product:
-        return None
-    if not isinstance(product, dict):
-        raise _failure("sent an answer that is not a product")
-    name = next((text for key in _NAMES if (text := _text(product.get(key)))), None)
-    return Product(name and name[:LONGEST_NAME], {key: value for key in _STORED if (value := _value(product.get(key)))})
+class _Waiting(msgspec.Struct):
+    """The ids of the first and the last stub to look up."""
+
+    first: int
+    last: int
 
 
-def _value(value: Any) -> str | int | float | bool | None:
-    return value if isinstance(value, int | float) else _text(value)[:LONGEST_VALUE]
+def _barcode_to_look_up(item: Item) -> str | None:
+    """The barcode to look up: a GTIN if there is one, or else a number that could be printed on a product."""
+    numbers = [each.barcode for each in item.barcodes if each.barcode.isascii() and each.barcode.isdigit()]
+    numbers = [number for number in numbers if len(number) in _LENGTHS]
+    return next((number for number in numbers if len(normalize_barcode(number)) == 14), next(iter(numbers), None))
 
 
-def _text(value: Any) -> str:
-    return _CONTROL.sub(" ", value).strip() if isinstance(value, str) else ""
+async def _find_waiting(read: Connection) -> _Waiting | None:
+    """The stubs not looked up yet; None if there are none, or if a job is queued for them."""
+    return await read.one("find_waiting", _Waiting)
 
 
-async def _bounded(answer: Any) -> bytes:
-    if answer.headers.get("content-encoding", "identity") != "identity":
-        # A compressed answer was not requested, and may unpack to any size.
-        raise _failure("sent an answer that is not a product")
-    body = b""
-    async for chunk in answer.aiter_bytes():
-        body += chunk
-        if len(body) > MAX_ANSWER_BYTES:
-            raise _failure(f"answered with more than {MAX_ANSWER_BYTES // 2**20} MiB")
-    return body
+async def _find_next(read: Connection, after: int, *, stubs_only: bool) -> Item | None:
+    """The next item above this id to look up: a stub not looked up yet, or any item without data."""
+    if stubs_only:
+        item_id = await read.value("find_next_stub", after=after)
+    else:
+        item_id = await read.value("find_next_without_data", after=after)
+    return None if item_id is None else await read.one("get_item", Item, id=item_id)
 
 
-def _make_client() -> Any:
-    import httpx
-
-    return httpx.AsyncClient(
-        headers={"User-Agent": f"Stocky/{__version__}", "Accept": "application/json", "Accept-Encoding": "identity"},
-        limits=httpx.Limits(max_connections=AT_ONCE),
-        # The whole request has its own bound.
-        timeout=None,  # noqa: S113
-    )
+async def _find_open_job(read: Connection, kind: str) -> int | None:
+    """A queued or running job of this kind."""
+    job_id: int | None = await read.value("find_open_job", kind=kind)
+    return job_id
 
 
-def _failure(what: str) -> Unavailable:
-    return Unavailable(f"The look-up service {what}; try again later", retry_after=60)
+async def _store_product(tx: Connection, item_id: int, product: Product | None) -> None:
+    """Stores the product found, or that there was none. An unnamed stub gets the product's name."""
+    if product is None:
+        await tx.execute("note_look_up", id=item_id, updated_at=clock.now())
+    else:
+        await tx.execute(
+            "store_product",
+            id=item_id,
+            name=product.name,
+            upc_data=msgspec.json.encode(product.data).decode(),
+            updated_at=clock.now(),
+        )
