@@ -11,7 +11,7 @@ from stocky.auth.guards import members
 from stocky.auth.schemas import Principal
 from stocky.db import Connection
 from stocky.http.parameters import Paging, PathId, Search
-from stocky.projects import planning, repository, withdrawing
+from stocky.projects import repository, service
 from stocky.projects.schemas import (
     Listed,
     ListWish,
@@ -61,7 +61,7 @@ async def delete_project(tx: Connection, user: Principal, project_id: PathId) ->
 @post("/{project_id:int}/items", opt=members)
 async def add_project_item(data: NewEntry, tx: Connection, user: Principal, project_id: PathId) -> Requirement:
     """Add an item that the project needs, or with `text` a placeholder."""
-    return await planning.add_requirement(tx, project_id, data, user)
+    return await service.add_requirement(tx, project_id, data, user)
 
 
 @put("/{project_id:int}/items/{item_id:int}", opt=members)
@@ -69,13 +69,13 @@ async def change_project_item(
     data: ItemEntryChange, tx: Connection, user: Principal, project_id: PathId, item_id: PathId
 ) -> Requirement:
     """Change the quantity of an item that the project needs."""
-    return await planning.change_need(tx, project_id, data, user, item_id=item_id)
+    return await service.change_need(tx, project_id, data, user, item_id=item_id)
 
 
 @delete("/{project_id:int}/items/{item_id:int}", opt=members)
 async def delete_project_item(tx: Connection, user: Principal, project_id: PathId, item_id: PathId) -> None:
     """Remove an item from the project."""
-    await planning.remove_need(tx, project_id, user, item_id=item_id)
+    await service.remove_need(tx, project_id, user, item_id=item_id)
 
 
 @put("/{project_id:int}/placeholders/{entry_id:int}", opt=members)
@@ -83,13 +83,13 @@ async def change_project_placeholder(
     data: PlaceholderChange, tx: Connection, user: Principal, project_id: PathId, entry_id: PathId
 ) -> Requirement:
     """Change the text or the quantity of a placeholder."""
-    return await planning.change_need(tx, project_id, data, user, entry_id=entry_id)
+    return await service.change_need(tx, project_id, data, user, entry_id=entry_id)
 
 
 @delete("/{project_id:int}/placeholders/{entry_id:int}", opt=members)
 async def delete_project_placeholder(tx: Connection, user: Principal, project_id: PathId, entry_id: PathId) -> None:
     """Remove a placeholder from the project."""
-    await planning.remove_need(tx, project_id, user, entry_id=entry_id)
+    await service.remove_need(tx, project_id, user, entry_id=entry_id)
 
 
 @get("/{project_id:int}/missing", opt=members)
@@ -103,7 +103,7 @@ async def put_missing_on_list(
     tx: Connection, user: Principal, project_id: PathId, data: ListWish | None = None
 ) -> Listed:
     """Add what is missing to an existing or new shopping list; entries already there are not duplicated."""
-    return await planning.put_missing_on_list(tx, project_id, data or ListWish(), user)
+    return await service.put_missing_on_list(tx, project_id, data or ListWish(), user)
 
 
 @post("/{project_id:int}/withdraw", opt=members, status_code=200)
@@ -115,7 +115,7 @@ async def withdraw_project(
     Stock that expires first is taken first, from as many locations as needed. When items are missing, the 409 lists
     them in `results`.
     """
-    return await withdrawing.withdraw(tx, recorder, project_id, data or NewWithdrawal(), user)
+    return await service.withdraw(tx, recorder, project_id, data or NewWithdrawal(), user)
 
 
 project_routes = Router(
