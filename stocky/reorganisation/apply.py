@@ -13,8 +13,8 @@ import msgspec
 
 from stocky.errors import Conflict
 from stocky.quantity import from_milli
+from stocky.reorganisation.planning import reason_against
 from stocky.reorganisation.repository import CurrentStock, MoveRow
-from stocky.reorganisation.rules import reason_against
 
 
 class LotMove(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 First every item is collected at one of its locations. Then the fewest boxes that hold everything are kept, and the
 items of the others move to free locations of the kept ones. Last, items of one kind move to the box with most of it.
+The rules for where stock may be put are checked again when a plan is applied.
 """
 
 from __future__ import annotations
@@ -14,9 +15,59 @@ from datetime import date
 from msgspec import Struct
 
 from stocky.quantity import from_milli
-from stocky.reorganisation.box_selection import Candidate, boxes_to_keep
-from stocky.reorganisation.rules import Lot, Spot, Thing, is_cold_enough
 from stocky.schema import StorageType
+
+_COLD = {StorageType.FREEZER: 2, StorageType.REFRIGERATOR: 1}
+
+
+class Spot(Struct, frozen=True, gc=False):
+    """An active location; in a box it has `box_no` and `loc_no`."""
+
+    id: int
+    name: str
+    box_no: int | None
+    loc_no: int | None
+    storage_type: StorageType
+
+
+class Thing(Struct, frozen=True, gc=False):
+    """An item with its storage type and its kind, such as "type Screws"."""
+
+    id: int
+    name: str
+    storage_type: StorageType
+    kind: str | None = None
+
+
+class Lot(Struct, frozen=True, gc=False):
+    """Stock of one item at one location with one expiry date, in thousandths; may be zero or negative."""
+
+    item_id: int
+    location_id: int
+    expiry_date: date | None
+    quantity_milli: int
+    unit: str
+
+
+def is_cold_enough(thing: Thing, spot: Spot) -> bool:
+    """Whether the location is cold enough for the item."""
+    return _COLD.get(spot.storage_type, 0) >= _COLD.get(thing.storage_type, 0)
+
+
+def reason_against(thing: Thing, here: Spot, there: Spot, occupants: Collection[int]) -> str | None:
+    """The rule against moving an item from `here` to `there`, which has `occupants`; None when it is allowed.
+
+    Items stay in their kind of storage. A location in a box holds one item, unless the item is there already.
+    """
+    if there.storage_type is not here.storage_type:
+        return f"{here.name} is for {here.storage_type.value} storage and {there.name} for {there.storage_type.value}"
+    if not is_cold_enough(thing, there):
+        return (
+            f"{thing.name} needs {thing.storage_type.value} storage, and {there.name} is for {there.storage_type.value}"
+        )
+    if there.box_no is not None and occupants and thing.id not in occupants:
+        return f"another item is in {there.name}"
+    return None
 
 
 class Carried(Struct, frozen=True):
@@ -308,6 +359,50 @@ def shortened(steps: list[Step], initial: Mapping[int, Collection[int]]) -> list
         ((turn, step) for mine in turns.values() for turn, step in mine), key=lambda each: (each[0], each[1].here)
     )
     return [step for _, step in in_turn if step.here != step.there]
+
+
+class Candidate(Struct, frozen=True):
+    """A box in use: its number of locations, and the numbers of items that are best or at least could stay there.
+
+    A box with stock that cannot be moved is pinned.
+    """
+
+    box_no: int
+    capacity: int
+    suits: int
+    stays: int
+    is_pinned: bool
+
+
+def boxes_to_keep(candidates: list[Candidate], wanted: int) -> set[int]:
+    """The numbers of the boxes to keep so that `wanted` items have a location each; all boxes when they do not fit.
+
+    One box fewer would never suffice, so an applied plan leaves nothing to propose: no kept box can be emptied.
+    """
+    chosen = [each for each in candidates if each.is_pinned]
+    others = sorted((each for each in candidates if not each.is_pinned), key=lambda each: (-each.capacity, each.box_no))
+    missing = wanted - sum(each.capacity for each in chosen)
+    count, capacity = 0, 0
+    while capacity < missing:
+        if count == len(others):
+            return {each.box_no for each in candidates}
+        capacity += others[count].capacity
+        count += 1
+    by_worth = sorted(others, key=lambda each: (-each.suits, -each.stays, -each.capacity, each.box_no))
+    for left in range(count - 1, -1, -1):
+        # The `left` largest of the others must hold what the next box cannot.
+        largest = {each.box_no for each in others[:left]}
+        spare = others[left].capacity if left < len(others) else 0
+        held = sum(each.capacity for each in others[:left])
+        for each in by_worth:
+            rest = held - each.capacity + spare if each.box_no in largest else held
+            if each.capacity + rest >= missing:
+                break
+        chosen.append(each)
+        missing -= each.capacity
+        others.remove(each)
+        by_worth.remove(each)
+    return {each.box_no for each in chosen}
 
 
 def _carried(lots: list[Lot]) -> tuple[Carried, ...]:

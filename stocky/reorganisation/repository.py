@@ -16,8 +16,7 @@ from stocky.errors import Conflict, NotFound
 from stocky.jobs.repository import NewJob, add_job
 from stocky.logs import audit
 from stocky.quantity import from_milli
-from stocky.reorganisation.planning import Proposal
-from stocky.reorganisation.rules import Lot, Spot, Thing
+from stocky.reorganisation.planning import Lot, Proposal, Spot, Thing
 from stocky.reorganisation.schemas import NewPlan, Plan, PlannedMove, PlannedPlace, PlanStatus, PlanSummary
 from stocky.schema import StorageType
 from stocky.stock.models import SkuState, StockItem

@@ -10,9 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stocky.reorganisation.box_selection import Candidate, boxes_to_keep
-from stocky.reorganisation.planning import Proposal, propose
-from stocky.reorganisation.rules import Lot, Spot, Thing, reason_against
+from stocky.reorganisation.planning import Candidate, Lot, Proposal, Spot, Thing, boxes_to_keep, propose, reason_against
 from stocky.schema import StorageType
 
 PANTRY, FREEZER, GARAGE = StorageType.PANTRY, StorageType.FREEZER, StorageType.GARAGE
