@@ -9,9 +9,8 @@ from collections.abc import AsyncIterator
 
 from stocky.config import Config
 from stocky.db import Connection, make_database
-from stocky.search.index import ALL_MISSING
+from stocky.search.index import ALL_MISSING, ItemId, read_sources
 from stocky.search.normalize import SearchText, text_of
-from stocky.search.sources import ItemId, read_sources
 from stocky.stock.consistency import Fault
 
 PAGE = 1_000

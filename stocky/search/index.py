@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
+from collections.abc import Iterable
+
+from msgspec import Struct
 
 from stocky.config import Config
 from stocky.db import Connection, Database, make_database
-from stocky.search.normalize import text_of
-from stocky.search.sources import Mark, read_sources
+from stocky.search.normalize import Source, text_of
 
 # Items indexed in one transaction, which bounds how long scans wait.
 BATCH = 100
@@ -82,15 +85,6 @@ class SearchIndex:
         self._is_prepared = False
 
 
-async def _prepare(tx: Connection) -> bool | None:
-    """Creates the index if possible and marks what it lacks; whether it exists, None while another process works."""
-    if not (await tx.rows("lock_search_index"))[0][0]:
-        return None
-    await _make(tx)
-    await tx.execute("mark_everything")
-    return bool((await tx.rows("has_search_index"))[0][0])
-
-
 async def reindex(config: Config) -> str:
     """Rebuilds the index; returns a description of it. Raises Unavailable."""
     database = make_database(config)
@@ -104,6 +98,46 @@ async def reindex(config: Config) -> str:
             await asyncio.sleep(LOOK_SECONDS)
     finally:
         await database.close()
+
+
+class ItemId(Struct):
+    """The id of an item."""
+
+    item_id: int
+
+
+class Mark(Struct):
+    """Marks an item as changed since the last indexing; `item_id` 0 stands for all items that the index lacks."""
+
+    id: int
+    item_id: int
+
+
+class _DocumentName(Struct):
+    item_id: int
+    name: str
+
+
+async def read_sources(tx: Connection, ids: Iterable[int]) -> list[Source]:
+    """The text of the existing ones of these items, including inactive ones."""
+    wanted = {"ids": ids}
+    sources: list[Source] = await tx.all("list_search_sources", Source, **wanted)
+    named: list[_DocumentName] = await tx.all("list_document_names", _DocumentName, **wanted)
+    names: dict[int, list[str]] = defaultdict(list)
+    for each in named:
+        names[each.item_id].append(each.name)
+    for source in sources:
+        source.documents = names[source.item_id]
+    return sources
+
+
+async def _prepare(tx: Connection) -> bool | None:
+    """Creates the index if possible and marks what it lacks; whether it exists, None while another process works."""
+    if not (await tx.rows("lock_search_index"))[0][0]:
+        return None
+    await _make(tx)
+    await tx.execute("mark_everything")
+    return bool((await tx.rows("has_search_index"))[0][0])
 
 
 async def _empty(tx: Connection) -> None:

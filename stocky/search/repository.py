@@ -22,10 +22,10 @@ from stocky.catalogue.repository import items_by_id, like_pattern
 from stocky.catalogue.schemas import Item
 from stocky.db import Connection
 from stocky.schema import StorageType
+from stocky.search.index import ItemId, Mark, read_sources
 from stocky.search.normalize import text_of
 from stocky.search.ranking import Kind, Query, Ranked, exact, rank, verbatim
 from stocky.search.schemas import FoundItem, FoundPlace, FoundStock, Match, MatchKind
-from stocky.search.sources import ItemId, Mark, read_sources
 
 # Items ranked per kind of match; always more than the number of results.
 CANDIDATES = 150
