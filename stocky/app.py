@@ -52,8 +52,7 @@ from stocky.scanner.handlers import scanner_routes
 from stocky.search.handlers import search_routes
 from stocky.services import Services
 from stocky.settings.handlers import settings_routes
-from stocky.shopping.entry_handlers import shopping_entry_routes
-from stocky.shopping.handlers import shopping_list_routes
+from stocky.shopping.handlers import shopping_entry_routes, shopping_list_routes
 from stocky.stock.event_handlers import event_routes, item_history_routes
 from stocky.stock.sku_handlers import sku_routes
 from stocky.webhooks.handlers import webhook_routes

@@ -1,6 +1,7 @@
 """Moves what refers to a merged item: list entries, project entries and documents; no list ever has an item twice.
 
-The picture of an item is always one of its own documents.
+Lists and projects are in separate tables, which a query parameter cannot name; a list also logs what moved. The picture
+of an item is always one of its own documents.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from stocky.db import Connection
 from stocky.errors import Conflict
 from stocky.merging.schemas import MovedEntry
 from stocky.quantity import from_milli
-from stocky.shopping import change_log
+from stocky.shopping import repository
 from stocky.shopping.schemas import ActionType
 from stocky.stock.units import ratio
 
@@ -144,7 +145,7 @@ def _restored(moved: MovedEntry, source: Item, moment: datetime) -> dict[str, An
 
 async def _log(tx: Connection, list_id: int, by: Principal, entries: list[_LogEntry], moment: datetime) -> None:
     for action, details in entries:
-        await change_log.write(tx, list_id, action, by, [details], moment)
+        await repository.write_log(tx, list_id, action, by, [details], moment)
     await tx.execute("touch_shopping_list", id=list_id, updated_at=moment)
 
 

@@ -27,7 +27,7 @@ from stocky.projects.repository import (
 )
 from stocky.projects.schemas import Listed, ListWish, NewWithdrawal, Requirement, Shortage, Withdrawn
 from stocky.shopping import repository as shopping
-from stocky.shopping.entries import Addition, list_entries, raise_entries
+from stocky.shopping.repository import Addition, list_entries, raise_entries
 from stocky.shopping.schemas import ItemEntryChange, NewEntry, NewList, PlaceholderChange
 from stocky.stock.batch_writer import new_batch_id
 from stocky.stock.fingerprints import has_fingerprint

@@ -1,4 +1,7 @@
-"""`/shopping-lists`: the lists and their logs."""
+"""`/shopping-lists`: the lists, their entries and logs; entries are added, filled from low stock and bought.
+
+An item is addressed by its id from `/items`; a placeholder, which is not an item, by the id of its entry.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +12,27 @@ from litestar.params import Parameter
 
 from stocky.auth.guards import members
 from stocky.auth.schemas import Principal
-from stocky.db import Connection
+from stocky.db import Connection, Database
 from stocky.http.parameters import Paging, PathId
-from stocky.shopping import repository
+from stocky.shopping import repository, service
 from stocky.shopping.schemas import (
     ActionType,
+    Bought,
     Duplication,
+    Entry,
+    Filled,
+    Filling,
+    ItemEntryChange,
     ListChange,
     ListPage,
     LogEntry,
+    NewEntry,
     NewList,
+    PlaceholderChange,
+    Purchase,
     ShoppingList,
 )
+from stocky.stock.recorder import Recorder
 
 Action = Annotated[ActionType | None, Parameter(description="Only log entries of this action", required=False)]
 
@@ -74,6 +86,65 @@ async def list_shopping_list_log(
     return await repository.list_log(read, list_id, user, action_type=action_type, skip=paging.skip, limit=paging.limit)
 
 
+@post("/{list_id:int}/items", opt=members)
+async def add_shopping_list_item(data: NewEntry, tx: Connection, user: Principal, list_id: PathId) -> Entry:
+    """Add an item to a list, or with `text` a placeholder."""
+    return await service.add_to_list(tx, list_id, data, user)
+
+
+@put("/{list_id:int}/items/{item_id:int}", opt=members)
+async def change_shopping_list_item(
+    data: ItemEntryChange, tx: Connection, user: Principal, list_id: PathId, item_id: PathId
+) -> Entry:
+    """Change the quantity of an item to buy."""
+    return await service.change_item(tx, list_id, item_id, data, user)
+
+
+@delete("/{list_id:int}/items/{item_id:int}", opt=members)
+async def delete_shopping_list_item(tx: Connection, user: Principal, list_id: PathId, item_id: PathId) -> None:
+    """Remove an item from a list without buying it."""
+    await service.remove_from_list(tx, list_id, user, item_id=item_id)
+
+
+@post("/{list_id:int}/items/{item_id:int}/bought", opt=members, status_code=200)
+async def buy_shopping_list_item(
+    database: Database,
+    recorder: Recorder,
+    user: Principal,
+    list_id: PathId,
+    item_id: PathId,
+    data: Purchase | None = None,
+) -> Bought:
+    """Mark an item as bought: adds it to stock and reduces its entry, or removes it when all of it was bought."""
+    return await service.buy_item(database, recorder, list_id, item_id, data or Purchase(), user)
+
+
+@put("/{list_id:int}/placeholders/{entry_id:int}", opt=members)
+async def change_shopping_list_placeholder(
+    data: PlaceholderChange, tx: Connection, user: Principal, list_id: PathId, entry_id: PathId
+) -> Entry:
+    """Change the text or the quantity of a placeholder."""
+    return await service.change_placeholder(tx, list_id, entry_id, data, user)
+
+
+@delete("/{list_id:int}/placeholders/{entry_id:int}", opt=members)
+async def delete_shopping_list_placeholder(tx: Connection, user: Principal, list_id: PathId, entry_id: PathId) -> None:
+    """Remove a placeholder from a list without buying it."""
+    await service.remove_from_list(tx, list_id, user, entry_id=entry_id)
+
+
+@post("/{list_id:int}/placeholders/{entry_id:int}/bought", opt=members, status_code=204)
+async def buy_shopping_list_placeholder(tx: Connection, user: Principal, list_id: PathId, entry_id: PathId) -> None:
+    """Mark a placeholder as bought: removes it from the list; stock does not change."""
+    await service.buy_placeholder(tx, list_id, entry_id, user)
+
+
+@post("/{list_id:int}/fill-low-stock", opt=members, status_code=200)
+async def fill_shopping_list(tx: Connection, user: Principal, list_id: PathId, data: Filling | None = None) -> Filled:
+    """Add items at or below their minimum with the missing quantity; existing entries stay unchanged."""
+    return await service.fill_from_low_stock(tx, list_id, data or Filling(), user)
+
+
 shopping_list_routes = Router(
     "/shopping-lists",
     route_handlers=[
@@ -84,6 +155,21 @@ shopping_list_routes = Router(
         delete_shopping_list,
         duplicate_shopping_list,
         list_shopping_list_log,
+    ],
+    tags=["Shopping lists"],
+)
+
+shopping_entry_routes = Router(
+    "/shopping-lists",
+    route_handlers=[
+        add_shopping_list_item,
+        change_shopping_list_item,
+        delete_shopping_list_item,
+        buy_shopping_list_item,
+        change_shopping_list_placeholder,
+        delete_shopping_list_placeholder,
+        buy_shopping_list_placeholder,
+        fill_shopping_list,
     ],
     tags=["Shopping lists"],
 )

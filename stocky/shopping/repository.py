@@ -1,32 +1,40 @@
-"""Shopping lists in the database; only its creator and admins see a private list."""
+"""Shopping lists, their entries and their log in the database; a change and its log entry are one transaction.
+
+Only its creator and admins see a private list. Callers lock the list while they change its entries.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from stocky import clock
 from stocky.auth.repository import get_shown_users
 from stocky.auth.schemas import Principal, Role
-from stocky.catalogue.repository import lock_items
+from stocky.catalogue.repository import get_items, get_usable_item, lock_items
 from stocky.db import Connection
-from stocky.errors import Forbidden, NotFound
+from stocky.errors import Conflict, Forbidden, NotFound
+from stocky.quantity import from_milli, to_milli
 from stocky.schema import or_current
-from stocky.shopping import change_log
-from stocky.shopping.entries import list_entries
 from stocky.shopping.schemas import (
     ActionType,
     Duplication,
+    Entry,
     ListChange,
     ListPage,
     ListSummary,
     LogEntry,
+    NewEntry,
     NewList,
     ShoppingList,
 )
 
 MAX_NAME = 200
+MAX_ENTRIES = 1000
 
 
 class ListRow(Struct):
@@ -39,6 +47,14 @@ class ListRow(Struct):
     created_at: datetime
     updated_at: datetime
     item_count: int
+
+
+class _LogRow(Struct):
+    id: int
+    action_type: ActionType
+    user_id: int
+    details: dict[str, Any]
+    recorded_at: datetime
 
 
 async def list_lists(read: Connection, by: Principal, *, skip: int, limit: int) -> ListPage:
@@ -63,7 +79,7 @@ async def list_lists(read: Connection, by: Principal, *, skip: int, limit: int) 
 
 async def get_list(read: Connection, list_id: int, by: Principal) -> ShoppingList:
     """A list with its entries. Raises NotFound, also for a list that `by` may not see."""
-    row = await find_visible(read, list_id, by)
+    row = await _find_visible(read, list_id, by)
     creators = await get_shown_users(read, {row.creator_id}, by)
     return ShoppingList(
         id=row.id,
@@ -76,7 +92,7 @@ async def get_list(read: Connection, list_id: int, by: Principal) -> ShoppingLis
     )
 
 
-async def find_visible(read: Connection, list_id: int, by: Principal) -> ListRow:
+async def _find_visible(read: Connection, list_id: int, by: Principal) -> ListRow:
     """A list visible to `by`. Raises NotFound."""
     row = await read.one("get_shopping_list", ListRow, id=list_id, user_id=by.id, sees_all=_sees_all(by))
     if row is None:
@@ -90,14 +106,14 @@ async def open_list(tx: Connection, list_id: int, by: Principal) -> ListRow:
     Members may change every list they see: public ones and their own.
     """
     await tx.value("lock_shopping_list", id=list_id)
-    return await find_visible(tx, list_id, by)
+    return await _find_visible(tx, list_id, by)
 
 
 async def add_list(tx: Connection, new: NewList, by: Principal) -> ShoppingList:
     """Adds an empty list."""
-    list_id = await _add(tx, new.name, new.is_public, by)
+    list_id = await _add_list(tx, new.name, new.is_public, by)
     details = {"name": new.name, "is_public": new.is_public}
-    await change_log.write(tx, list_id, ActionType.CREATED, by, [details], clock.now())
+    await write_log(tx, list_id, ActionType.CREATED, by, [details], clock.now())
     return await get_list(tx, list_id, by)
 
 
@@ -112,7 +128,7 @@ async def change_list(tx: Connection, list_id: int, change: ListChange, by: Prin
     changes = {"name": (row.name, name), "is_public": (row.is_public, is_public)}
     details = {field: {"from": before, "to": after} for field, (before, after) in changes.items() if before != after}
     if details:
-        await change_log.write(tx, list_id, ActionType.UPDATED, by, [details], moment)
+        await write_log(tx, list_id, ActionType.UPDATED, by, [details], moment)
     return await get_list(tx, list_id, by)
 
 
@@ -121,7 +137,7 @@ async def remove_list(tx: Connection, list_id: int, by: Principal) -> None:
     row = await open_list(tx, list_id, by)
     moment = clock.now()
     await tx.execute("hide_shopping_list", id=list_id, updated_at=moment)
-    await change_log.write(tx, list_id, ActionType.DELETED, by, [{"name": row.name}], moment)
+    await write_log(tx, list_id, ActionType.DELETED, by, [{"name": row.name}], moment)
 
 
 async def duplicate_list(tx: Connection, list_id: int, wanted: Duplication, by: Principal) -> ShoppingList:
@@ -133,23 +149,202 @@ async def duplicate_list(tx: Connection, list_id: int, wanted: Duplication, by: 
     # Locked so that no item is merged between the reading of an entry and the writing of its copy.
     entries = await list_entries(tx, list_id)
     await lock_items(tx, {entry.item.id for entry in entries if entry.item is not None})
-    copy_id = await _add(tx, name, is_public, by)
+    copy_id = await _add_list(tx, name, is_public, by)
     await tx.execute("copy_shopping_list_entries", list_id=copy_id, source_id=list_id, created_at=moment)
     details = {"from_list_id": list_id, "from_name": row.name, "name": name, "is_public": is_public}
-    await change_log.write(tx, copy_id, ActionType.DUPLICATED, by, [details], moment)
-    await change_log.write(tx, list_id, ActionType.DUPLICATED, by, [{"to_list_id": copy_id}], moment)
+    await write_log(tx, copy_id, ActionType.DUPLICATED, by, [details], moment)
+    await write_log(tx, list_id, ActionType.DUPLICATED, by, [{"to_list_id": copy_id}], moment)
     return await get_list(tx, copy_id, by)
 
 
 async def list_log(
     read: Connection, list_id: int, by: Principal, *, action_type: ActionType | None, skip: int, limit: int
 ) -> list[LogEntry]:
-    """The log of a list, newest first. Raises NotFound."""
-    await find_visible(read, list_id, by)
-    return await change_log.list_log(read, list_id, by, action_type=action_type, skip=skip, limit=limit)
+    """The log of the list, newest first. Raises NotFound."""
+    await _find_visible(read, list_id, by)
+    rows = await read.all(
+        "list_shopping_list_logs", _LogRow, list_id=list_id, action_type=action_type, skip=skip, limit=limit
+    )
+    users = await get_shown_users(read, {row.user_id for row in rows}, by)
+    return [
+        LogEntry(
+            id=row.id,
+            action_type=row.action_type,
+            user=users[row.user_id],
+            details=row.details,
+            timestamp=row.recorded_at,
+        )
+        for row in rows
+    ]
 
 
-async def _add(tx: Connection, name: str, is_public: bool, by: Principal) -> int:
+class EntryRow(Struct):
+    """A stored entry: of an item, or with a text."""
+
+    id: int
+    list_id: int
+    item_id: int | None
+    text: str | None
+    quantity_milli: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class Addition(Struct):
+    """An entry to add; `what` is its name in the log."""
+
+    item_id: int | None
+    text: str | None
+    quantity_milli: int
+    what: str
+
+
+async def list_entries(read: Connection, list_id: int) -> list[Entry]:
+    """The entries of a list, in the order they were added."""
+    return await _to_entries(read, await read.all("list_shopping_list_entries", EntryRow, list_id=list_id))
+
+
+async def find_entry(
+    read: Connection, list_id: int, *, item_id: int | None = None, entry_id: int | None = None
+) -> EntryRow | None:
+    """The entry of an item, or the placeholder with the id `entry_id`; None when there is none."""
+    return await read.one("find_shopping_list_entry", EntryRow, list_id=list_id, item_id=item_id, entry_id=entry_id)
+
+
+async def get_entry(
+    read: Connection, list_id: int, *, item_id: int | None = None, entry_id: int | None = None
+) -> EntryRow:
+    """The entry of an item, or the placeholder with the id `entry_id`. Raises NotFound."""
+    row = await find_entry(read, list_id, item_id=item_id, entry_id=entry_id)
+    if row is None:
+        raise not_listed(list_id, item_id, entry_id)
+    return row
+
+
+def not_listed(list_id: int, item_id: int | None, entry_id: int | None = None) -> NotFound:
+    """The error for a missing entry, which may have been bought."""
+    what = f"placeholder {entry_id}" if item_id is None else f"item with id {item_id}"
+    return NotFound(f"There is no {what} on the shopping list {list_id}; its log shows if it was bought or removed")
+
+
+async def to_entry(read: Connection, row: EntryRow) -> Entry:
+    """The entry as an API response."""
+    return (await _to_entries(read, [row]))[0]
+
+
+async def add_entry(tx: Connection, list_id: int, item_count: int, new: NewEntry, by: Principal) -> Entry:
+    """Adds an entry. Raises NotFound for an unknown item, Conflict for a duplicate or a full list."""
+    if item_count >= MAX_ENTRIES:
+        raise Conflict(f"The list is full: it has {MAX_ENTRIES} entries. Start another list")
+    what = new.text or ""
+    if new.item_id is not None:
+        what = (await get_usable_item(tx, new.item_id)).name
+    addition = Addition(new.item_id, new.text, to_milli(new.quantity), what)
+    (entry_id,) = await add_entries(tx, list_id, [addition], by, {})
+    return next(entry for entry in await list_entries(tx, list_id) if entry.id == entry_id)
+
+
+async def add_entries(
+    tx: Connection, list_id: int, additions: list[Addition], by: Principal, because: dict[str, Any]
+) -> list[int]:
+    """Adds entries and returns their ids. `because` is logged with each of them."""
+    moment = clock.now()
+    ids = []
+    for each in additions:
+        rows = await tx.rows(
+            "add_shopping_list_entry",
+            list_id=list_id,
+            item_id=each.item_id,
+            text=each.text,
+            quantity_milli=each.quantity_milli,
+            created_at=moment,
+        )
+        ids.append(rows[0][0])
+    if additions:
+        details = [
+            _named(each.item_id, each.what) | {"quantity": from_milli(each.quantity_milli)} | because
+            for each in additions
+        ]
+        await write_log(tx, list_id, ActionType.ITEM_ADDED, by, details, moment)
+        await tx.execute("touch_shopping_list", id=list_id, updated_at=moment)
+    return ids
+
+
+async def raise_entries(
+    tx: Connection, list_id: int, wanted: list[Addition], by: Principal, because: dict[str, Any]
+) -> tuple[set[int], set[int]]:
+    """Adds missing entries and raises those with a lower quantity; returns the ids of both.
+
+    Raises Conflict when the list would be too full.
+    """
+    rows = await tx.all("list_shopping_list_entries", EntryRow, list_id=list_id)
+    existing = {(row.item_id, row.text): row for row in rows}
+    new = [each for each in wanted if (each.item_id, each.text) not in existing]
+    if len(rows) + len(new) > MAX_ENTRIES:
+        raise Conflict(
+            f"The list has no room for {len(new)} more entries; its limit is {MAX_ENTRIES}. Start another list"
+        )
+    added = set(await add_entries(tx, list_id, new, by, because))
+    raised = set()
+    for each in wanted:
+        row = existing.get((each.item_id, each.text))
+        if row is not None and row.quantity_milli < each.quantity_milli:
+            await change_entry(tx, row, by, quantity_milli=each.quantity_milli, because=because)
+            raised.add(row.id)
+    return added, raised
+
+
+async def change_entry(
+    tx: Connection,
+    row: EntryRow,
+    by: Principal,
+    *,
+    quantity_milli: int | None = None,
+    text: str | None = None,
+    because: dict[str, Any] | None = None,
+) -> EntryRow:
+    """Changes quantity or text. Raises Conflict for a text that is on the list already."""
+    moment = clock.now()
+    changed = msgspec.structs.replace(
+        row,
+        quantity_milli=quantity_milli or row.quantity_milli,
+        text=text or row.text,
+        updated_at=moment,
+    )
+    details = await _describe_entry(tx, row)
+    if changed.quantity_milli != row.quantity_milli:
+        details["quantity"] = {"from": from_milli(row.quantity_milli), "to": from_milli(changed.quantity_milli)}
+    if changed.text != row.text:
+        details["text"] = {"from": row.text, "to": changed.text}
+    await tx.execute(
+        "change_shopping_list_entry",
+        id=row.id,
+        text=changed.text,
+        quantity_milli=changed.quantity_milli,
+        updated_at=moment,
+    )
+    await _log(tx, row.list_id, ActionType.ITEM_UPDATED, by, details | (because or {}), moment)
+    return changed
+
+
+async def remove_entry(tx: Connection, row: EntryRow, by: Principal, because: dict[str, Any] | None = None) -> None:
+    """Removes an entry from its list."""
+    details = await _describe_entry(tx, row) | {"quantity": from_milli(row.quantity_milli)} | (because or {})
+    await tx.execute("remove_shopping_list_entry", id=row.id)
+    await _log(tx, row.list_id, ActionType.ITEM_REMOVED, by, details, clock.now())
+
+
+async def write_log(
+    tx: Connection, list_id: int, action: ActionType, by: Principal, entries: Sequence[dict[str, Any]], moment: datetime
+) -> None:
+    """Logs `action` by `by` on the list, once for each of `entries`."""
+    await tx.execute_many(
+        "add_shopping_list_log",
+        [(list_id, action.value, by.id, msgspec.json.encode(details).decode(), moment) for details in entries],
+    )
+
+
+async def _add_list(tx: Connection, name: str, is_public: bool, by: Principal) -> int:
     list_id: int = await tx.value(
         "add_shopping_list", name=name, is_public=is_public, creator_id=by.id, created_at=clock.now()
     )
@@ -158,3 +353,36 @@ async def _add(tx: Connection, name: str, is_public: bool, by: Principal) -> int
 
 def _sees_all(by: Principal) -> bool:
     return by.role is Role.ADMIN
+
+
+async def _log(
+    tx: Connection, list_id: int, action: ActionType, by: Principal, details: dict[str, Any], moment: datetime
+) -> None:
+    await write_log(tx, list_id, action, by, [details], moment)
+    await tx.execute("touch_shopping_list", id=list_id, updated_at=moment)
+
+
+async def _describe_entry(read: Connection, row: EntryRow) -> dict[str, Any]:
+    """The item or text of an entry for the log."""
+    if row.item_id is None:
+        return _named(None, row.text or "")
+    return _named(row.item_id, (await get_items(read, {row.item_id}))[row.item_id].name)
+
+
+def _named(item_id: int | None, what: str) -> dict[str, Any]:
+    return {"text": what} if item_id is None else {"item_id": item_id, "name": what}
+
+
+async def _to_entries(read: Connection, rows: list[EntryRow]) -> list[Entry]:
+    items = await get_items(read, {row.item_id for row in rows if row.item_id is not None})
+    return [
+        Entry(
+            id=row.id,
+            item=None if row.item_id is None else items[row.item_id],
+            text=row.text,
+            quantity=from_milli(row.quantity_milli),
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+        )
+        for row in rows
+    ]

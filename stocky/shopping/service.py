@@ -11,7 +11,7 @@ from stocky.auth.schemas import Principal
 from stocky.catalogue.repository import lock_items
 from stocky.db import Connection, Database
 from stocky.quantity import MAX_QUANTITY, from_milli, to_milli
-from stocky.shopping.entries import (
+from stocky.shopping.repository import (
     MAX_ENTRIES,
     Addition,
     EntryRow,
@@ -22,10 +22,10 @@ from stocky.shopping.entries import (
     get_entry,
     list_entries,
     not_listed,
+    open_list,
     remove_entry,
     to_entry,
 )
-from stocky.shopping.repository import open_list
 from stocky.shopping.schemas import (
     Bought,
     Entry,
