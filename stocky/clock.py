@@ -1,12 +1,19 @@
-"""The only source of the current time; always aware, always UTC."""
+"""The only source of the current time, always aware and in UTC, and of the zone for times of day."""
 
-from datetime import UTC, date, datetime, timedelta
+from __future__ import annotations
+
+import os
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 # Bounds for queries whose time filters are not given.
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 FAR_AWAY = datetime(9999, 12, 30, tzinfo=UTC)
 # How much the clocks of two servers may differ; a time further ahead came from a wrong clock.
 SKEW = timedelta(minutes=2)
+
+_LOCALTIME = Path("/etc/localtime")
 
 
 def now() -> datetime:
@@ -17,3 +24,37 @@ def now() -> datetime:
 def today() -> date:
     """The date in UTC."""
     return now().date()
+
+
+def find_zone(name: str) -> ZoneInfo:
+    """The zone of this name, such as `Europe/Berlin`. Raises ValueError for an unknown one."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(
+            f"{name!r} is not a time zone that this system knows; use a name like Europe/Berlin or UTC, and check that"
+            " tzdata is installed"
+        ) from error
+
+
+def local_zone(name: str) -> tuple[tzinfo | None, str]:
+    """The zone of this name, or the system's when it is empty, with its name.
+
+    The zone is None where only the C library knows it, from an unusual TZ or /etc/localtime.
+    """
+    for candidate in (name, *_system_names()):
+        if candidate:
+            try:
+                return find_zone(candidate), candidate
+            except ValueError:
+                break
+    return None, f"{datetime.now().astimezone():UTC%z}"
+
+
+def _system_names() -> list[str]:
+    """The name in TZ, else the target of /etc/localtime; UTC where there is neither."""
+    if (given := os.environ.get("TZ")) is not None:
+        return [given.removeprefix(":") or "UTC"]
+    if not _LOCALTIME.exists():
+        return ["UTC"]
+    return [str(_LOCALTIME.resolve()).rpartition("zoneinfo/")[2]]

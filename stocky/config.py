@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -13,16 +14,25 @@ from urllib.parse import urlsplit
 import msgspec
 
 from stocky import database_address
+from stocky.clock import find_zone
 from stocky.database_address import PostgresAddress
-from stocky.directories import why_not_writable
+from stocky.disk import why_not_writable
 from stocky.http.base_path import read_base_path
 from stocky.secret_key import MINIMUM_SECRET, make_stored_key, read_stored_key
-from stocky.unknown_settings import is_platforms, unknown_settings
-from stocky.zone import find_zone
 
 # Fits a thousand events with long notes; uploads have separate limits.
 MAX_BODY_BYTES = 4 * 2**20
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+
+_PREFIX = "STOCKY_"
+# Read by a command and by the tests, not here.
+_READ_ELSEWHERE = frozenset({"STOCKY_ADMIN_PASSWORD", "STOCKY_TEST_POSTGRES_URL"})
+# What Kubernetes and Docker set in every container for services called `stocky` or `stocky-…`.
+_SET_BY_PLATFORMS = re.compile(
+    r"STOCKY_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:ADDR|PORT|PROTO))?)"
+    r"|STOCKY_(?:NAME|ENV_\w+)"
+)
+_SERVICE_ADDRESS = re.compile(r"(?:tcp|udp|sctp)://")
 
 
 class ConfigError(Exception):
@@ -123,7 +133,7 @@ class _Reader:
                     self.problems.append(f"{each}_FILE: {file} is empty")
                 return text or default
             value = self.environ.get(each, "").strip()
-            if value and not is_platforms(each, value):
+            if value and not _is_set_by_platform(each, value):
                 return value
         return default
 
@@ -229,7 +239,7 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
             reader.problems.append(f"STOCKY_DATA_DIR: {error}")
     if reader.problems:
         raise ConfigError(reader.problems)
-    return Config(**settings, secret_key=secret, unknown=tuple(unknown_settings(reader.environ, reader.known)))
+    return Config(**settings, secret_key=secret, unknown=tuple(_unknown_settings(reader.environ, reader.known)))
 
 
 def address_setting(address: PostgresAddress, environ: Mapping[str, str] | None = None) -> str:
@@ -361,3 +371,26 @@ def _upc_service_url(reader: _Reader) -> str | None:
             " like https://world.openfoodfacts.org/api/v2/product"
         )
     return text or None
+
+
+def _is_set_by_platform(name: str, value: str) -> bool:
+    """Whether a platform set this for a service called `stocky`, as `STOCKY_PORT=tcp://10.0.0.7:8000`."""
+    return bool(_SET_BY_PLATFORMS.fullmatch(name) or (name.endswith("_PORT") and _SERVICE_ADDRESS.match(value)))
+
+
+def _unknown_settings(environ: Mapping[str, str], known: Collection[str]) -> list[str]:
+    """A line for each variable that is named like a setting but is not one."""
+    lines = []
+    for name in sorted(environ):
+        if (
+            not name.startswith(_PREFIX)
+            or name in known
+            or name in _READ_ELSEWHERE
+            or _is_set_by_platform(name, environ[name])
+        ):
+            continue
+        suffixes = [each.removeprefix(_PREFIX) for each in known if each.startswith(_PREFIX)]
+        nearest = difflib.get_close_matches(name.removeprefix(_PREFIX), suffixes, n=1, cutoff=0.7)
+        hint = f"did you mean {_PREFIX}{nearest[0]}?" if nearest else "the README lists the settings"
+        lines.append(f"{name} is not a setting and has no effect; {hint}")
+    return lines

@@ -1,4 +1,4 @@
-"""File operations that some file systems lack (hard links, locks, directory sync), each with a fallback.
+"""Files and directories: operations that some file systems lack, each with a fallback, and what cannot be written.
 
 exFAT has no hard links, some network mounts have no flock, and others cannot sync a directory. `move_new` never
 replaces a file on any file system.
@@ -11,7 +11,9 @@ import errno
 import fcntl
 import os
 import re
+import shlex
 import struct
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -24,7 +26,6 @@ _NO_SYNC = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF}
 _AT_FDCWD, _RENAME_NOREPLACE = -100, 1
 # struct flock: a write lock on the whole file, which belongs to the open file, as with flock.
 _WHOLE_FILE = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-
 
 NO_LOCKS = (
     "The file system of the database has no file locks, which SQLite needs: put the database on a local disk, or use"
@@ -123,6 +124,8 @@ def network_mount(path: Path) -> str | None:
 
 # Spaces and a few other characters of paths, as escaped in /proc/self/mountinfo.
 _OCTAL = re.compile(rb"\\([0-7]{3})")
+
+
 # By type in /proc/self/mountinfo; other FUSE mounts may be local.
 _NETWORK_TYPES = {
     "nfs": "NFS",
@@ -158,3 +161,30 @@ def mount_type(path: Path) -> str:
             if there.is_relative_to(point) and len(point.parts) >= len(best.parts):
                 best, kind = point, os.fsdecode(after.split(b" ")[0])
     return kind
+
+
+def find_unwritable(wanted: Mapping[str, Path]) -> list[str]:
+    """A line for each setting whose path cannot be written, except paths below one that is listed already."""
+    found: list[tuple[Path, str]] = []
+    for name, path in wanted.items():
+        why = why_not_writable(path)
+        if why is not None and not any(path.is_relative_to(other) for other, _ in found):
+            found.append((path, f"{name}: {why}"))
+    return [line for _, line in found]
+
+
+def why_not_writable(path: Path) -> str | None:
+    """Why a directory or file, or the directory to create it in, cannot be written; None where it can."""
+    there = path
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if os.access(there, os.W_OK | (os.X_OK if there.is_dir() else os.R_OK)):
+        return None
+    if os.statvfs(there).f_flag & os.ST_RDONLY:
+        return f"{there} is on a file system that is mounted read-only; mount it writable, or set another path"
+    owner = f"{os.getuid()}:{os.getgid()}"
+    make = "" if there == path else f"mkdir -p {shlex.quote(str(path))} && "
+    return (
+        f"{there} cannot be written by this process (uid {os.getuid()}); as an administrator run:"
+        f" {make}chown -R {owner} {shlex.quote(str(path))}"
+    )

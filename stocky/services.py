@@ -10,6 +10,7 @@ from stocky.auth.identity import Identities
 from stocky.backup.admin_service import BackupAdministration
 from stocky.backup.rescue import Rescue
 from stocky.backup.schedule import BackupUpkeep
+from stocky.clock import local_zone
 from stocky.config import Config
 from stocky.db import make_database
 from stocky.documents.garbage_collector import GarbageCollector
@@ -31,7 +32,6 @@ from stocky.reorganisation.service import Reorganisation
 from stocky.search.index import LOOK_SECONDS, SearchIndex
 from stocky.stock.recorder import Recorder
 from stocky.webhooks.service import Webhooks
-from stocky.zone import local_zone
 
 
 class Services:

@@ -58,9 +58,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _serve(config: Config, listener: socket.socket) -> int:
+    from stocky.clock import local_zone
     from stocky.disk import network_mount
     from stocky.logs.setup import configure_logging
-    from stocky.zone import local_zone
 
     memory_log = configure_logging(config)
     log = logging.getLogger("stocky.serve")
@@ -103,7 +103,7 @@ def _serve(config: Config, listener: socket.socket) -> int:
 def _require_writable(config: Config) -> None:
     """Raises ConfigError, with the command to fix it, when a directory or the database file is not writable."""
     from stocky.config import ConfigError
-    from stocky.directories import find_unwritable
+    from stocky.disk import find_unwritable
 
     wanted = {"STOCKY_DATA_DIR": config.data_dir, "STOCKY_BACKUP_DIR": config.backup_dir}
     if config.dialect == "sqlite":

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from stocky.config import load
-from stocky.directories import why_not_writable
+from stocky.disk import why_not_writable
 from tests.cli.running import environment, stocky
 from tests.serving import serve
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from httpx import AsyncClient
 
+from stocky.clock import local_zone
 from stocky.config import Config
-from stocky.zone import local_zone
 from tests.architecture import schema
 from tests.inventory import get, made, refused
 

@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-import stocky.zone
+import stocky.clock
+from stocky.clock import local_zone
 from stocky.config import ConfigError, load
-from stocky.zone import local_zone
 
 
 def test_setting_takes_precedence_over_tz(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,9 +35,9 @@ def test_default_zone_is_etc_localtime(monkeypatch: pytest.MonkeyPatch, tmp_path
     file.parent.mkdir(parents=True)
     file.touch()
     (tmp_path / "localtime").symlink_to(file)
-    monkeypatch.setattr(stocky.zone, "_LOCALTIME", tmp_path / "localtime")
+    monkeypatch.setattr(stocky.clock, "_LOCALTIME", tmp_path / "localtime")
     assert local_zone("") == (ZoneInfo("Europe/Berlin"), "Europe/Berlin")
-    monkeypatch.setattr(stocky.zone, "_LOCALTIME", tmp_path / "nothing")
+    monkeypatch.setattr(stocky.clock, "_LOCALTIME", tmp_path / "nothing")
     assert local_zone("")[1] == "UTC"
 
 
