@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     """The exit status. Raises SchemaNotCurrent, OutOfSpace or Unavailable."""
     import asyncio
 
-    from stocky.cli.scratch import scratch_space
+    from stocky.cli.settings import scratch_space
     from stocky.db.migrate import list_migrations
 
     is_zip = (arguments.output or "").lower().endswith(".zip")

@@ -34,8 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from stocky.backup.copy import copy
     from stocky.cli.progress import ProgressBar
-    from stocky.cli.scratch import scratch_space
-    from stocky.cli.settings import load_settings
+    from stocky.cli.settings import load_settings, scratch_space
     from stocky.config import ConfigError, load
     from stocky.database_address import parse
     from stocky.db.unreachable import Unreachable

@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     import msgspec
 
-    from stocky.cli.scratch import scratch_space
+    from stocky.cli.settings import scratch_space
     from stocky.db.migrate import check_schema, migrate
     from stocky.db.serving_lock import serving_lock
 

@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from stocky.backup.service import verify_file
     from stocky.cli.progress import ProgressBar
-    from stocky.cli.scratch import scratch_space
+    from stocky.cli.settings import scratch_space
 
     config = load_settings()
     arguments.file.stat()
