@@ -4,22 +4,36 @@ The causes: an item at or below its minimum (`low_stock`), a SKU below zero (`ne
 within the configured days (`expiring`) or has expired (`expired`), and an item outside its cold storage
 (`storage_mismatch`): a freezer item anywhere else, a refrigerator item outside refrigerator and freezer. The items are
 locked during evaluation, so that concurrent processes do not interfere.
+
+Lots expire by time alone, without a transaction that would evaluate them: a daily job evaluates all alerts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
 
 import msgspec
 
 from stocky import clock
-from stocky.db import Connection
+from stocky.alerts.repository import alert_on_failure
+from stocky.db import Connection, Database
+from stocky.jobs import repository as jobs_repository
+from stocky.jobs.jobs import Jobs
+from stocky.jobs.repository import NewJob
+from stocky.jobs.schedule import ATTEMPTS, Due, Schedule
+from stocky.progress import ProgressCallback
 from stocky.quantity import from_milli
 from stocky.settings.repository import get_settings
 
 COLD = frozenset({"freezer", "refrigerator"})
+
+DAILY_KIND = "alerts.look"
+# Items in one transaction: few enough that a scan does not wait.
+DAILY_ITEMS_AT_ONCE = 200
+# Lots expire with the day in UTC.
+DAILY_AT = time(0, 5, tzinfo=UTC)
 
 
 class Cause(msgspec.Struct, frozen=True):
@@ -97,3 +111,42 @@ async def evaluate_locations(tx: Connection, location_ids: Iterable[int]) -> Non
 async def list_watched_items(read: Connection, after: int, limit: int) -> list[int]:
     """Ids after `after` of items that may have an alert, in ascending order."""
     return [row["id"] for row in await read.all("list_watched_items", dict[str, int], after=after, limit=limit)]
+
+
+class DailyCheck:
+    """The daily check of one process."""
+
+    def __init__(self, database: Database, jobs: Jobs, zone: tzinfo | None = None) -> None:
+        """`zone` is the schedule's time zone."""
+        self._database = database
+        self._zone = zone
+        ended = alert_on_failure("alert_check_failed", "The daily check for alerts")
+        jobs.register(DAILY_KIND, self.run, is_alone=True, ended=ended)
+
+    def register_tasks(self, schedule: Schedule) -> None:
+        """Registers the daily check."""
+        schedule.daily(DAILY_KIND, self._due)
+
+    async def run(self, parameters: dict[str, Any], report: ProgressCallback) -> None:
+        """Evaluates the alerts of every item that may have one."""
+        last = done = 0
+        while True:
+            async with self._database.transaction() as tx:
+                ids = await list_watched_items(tx, last, DAILY_ITEMS_AT_ONCE)
+                await evaluate_items(tx, ids)
+            if not ids:
+                return
+            last, done = ids[-1], done + len(ids)
+            report("checking", done, None, "items")
+
+    async def _due(self) -> Due | None:
+        async with self._database.read() as read:
+            if not await list_watched_items(read, 0, 1):
+                return None
+        at = datetime.combine(clock.today(), DAILY_AT).astimezone(self._zone).time()
+        return Due(at, clock.LONG_AGO)
+
+
+async def queue_check(tx: Connection, by: str | None) -> None:
+    """Queues a check after a change that affects many items; a queued check already covers it."""
+    await jobs_repository.add_job_unless_waiting(tx, NewJob(kind=DAILY_KIND, created_by=by, max_attempts=ATTEMPTS))

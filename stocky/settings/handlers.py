@@ -7,7 +7,7 @@ from litestar import Router, get, patch
 from litestar.datastructures import State
 from msgspec import UNSET
 
-from stocky.alerts.daily_check import queue_check
+from stocky.alerts.evaluate import queue_check
 from stocky.auth.guards import admins
 from stocky.auth.schemas import Principal
 from stocky.db import Connection

@@ -6,7 +6,7 @@ from typing import Any
 
 from httpx import AsyncClient
 
-from stocky.alerts.daily_check import queue_check
+from stocky.alerts.evaluate import queue_check
 from stocky.db import Database
 from stocky.jobs.repository import list_jobs
 from tests.inventory import get, made, new_item, new_location, new_stock, refused

@@ -10,8 +10,8 @@ from httpx import AsyncClient
 from litestar import Litestar
 
 from stocky import clock
-from stocky.alerts import daily_check
-from stocky.alerts.daily_check import DailyCheck
+from stocky.alerts import evaluate
+from stocky.alerts.evaluate import DailyCheck
 from stocky.jobs.jobs import Jobs
 from tests.inventory import Json, get, made, new_item, new_location, new_stock
 
@@ -154,7 +154,7 @@ async def test_corrected_date_changes_the_alert(member: AsyncClient) -> None:
 
 
 async def test_lots_expire_over_time(app: Litestar, member: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(daily_check, "AT_ONCE", 2)
+    monkeypatch.setattr(evaluate, "DAILY_ITEMS_AT_ONCE", 2)
     shelf = await new_location(member)
     skus = [
         await new_stock(member, await new_item(member, f"Item {days}"), shelf, 1, expiry_date=str(TODAY + days * DAY))
@@ -182,7 +182,7 @@ async def test_expiring_soon_days_is_a_setting(app: Litestar, admin: AsyncClient
             while [sku_id for _, sku_id in await _active(admin)] != shown:  # noqa: ASYNC110 - a job says when
                 await asyncio.sleep(0.05)
         assert [each["id"] for each in await get(admin, "/skus/", expiring_soon=True)] == shown
-    assert len(await get(admin, "/jobs", kind=daily_check.KIND)) >= 2
+    assert len(await get(admin, "/jobs", kind=evaluate.DAILY_KIND)) >= 2
 
 
 @pytest.mark.parametrize(
