@@ -16,9 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from httpx import AsyncClient
 
-from stocky.webhooks import addresses
-from stocky.webhooks.addresses import may_be_reached
-from stocky.webhooks.http_client import Receivers
+from stocky.webhooks import http_client
+from stocky.webhooks.http_client import Receivers, may_be_reached
 from tests.inventory import Json, get, made, refused
 from tests.webhooks.receiving import Receiver, deliveries, hooked, until_so
 
@@ -47,7 +46,7 @@ def names(monkeypatch: pytest.MonkeyPatch, **known: list[str]) -> None:
             return real(host, port, *rest, **more)
         return [(0, 0, 0, "", (address, port)) for address in found]
 
-    monkeypatch.setattr(addresses.socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(http_client.socket, "getaddrinfo", look_up)
 
 
 async def until_tried(admin: AsyncClient, webhook: Json) -> Json:

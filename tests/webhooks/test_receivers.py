@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from httpx import AsyncClient
 
-from stocky.webhooks import addresses
+from stocky.webhooks import http_client
 from tests.inventory import Json, get, made, refused
 from tests.webhooks.receiving import Receiver, answer, deliveries, hooked, post_events, until_so
 
@@ -114,16 +114,16 @@ async def test_hanging_resolver_does_not_delay_others(
     over = threading.Event()
     here = [ipaddress.ip_address("127.0.0.1")]
 
-    def hang(host: str, port: int) -> list[addresses.Address]:
+    def hang(host: str, port: int) -> list[http_client.Address]:
         if host.startswith("hanging"):
             over.wait(20)
         return here
 
-    monkeypatch.setattr(addresses, "look_up", lambda host, port: here)
+    monkeypatch.setattr(http_client, "_look_up", lambda host, port: here)
     for number in range(6):
         url = f"http://hanging-{number}.example:{receiver.port}/"
         made(await admin.post("/webhooks/", json={"url": url, "event_types": ["stock.recorded"]}))
-    monkeypatch.setattr(addresses, "look_up", hang)
+    monkeypatch.setattr(http_client, "_look_up", hang)
     last = await hooked(admin, receiver)
     try:
         ids = await post_events(member, item, shelf)
