@@ -203,7 +203,9 @@ _WRITES: dict[str, Callable[[Client, int], Request]] = {
     "a barcode": lambda client, n: ("POST", f"/items/{11_200 + n}/barcodes", {"barcode": f"X-{uuid.uuid4()}"}),
     "a SKU's notes": lambda client, n: ("PATCH", f"/skus/{12_001 + 20 * n}", {"notes": f"Note {n}"}),
     "a SKU's unit": lambda client, n: ("PATCH", f"/skus/{12_501 + 20 * n}", {"unit": f"unit {n}"}),
-    "a SKU's quantity": lambda client, n: ("PUT", f"/skus/{_sku_of(client, 12_201 + n)}/quantity", {"quantity": n}),
+    "a SKU's quantity": lambda client, n: (
+        "PUT", f"/skus/{_sku_of(client, 12_201 + 20 * n)}/quantity", {"quantity": n},
+    ),
     "a location": lambda client, n: ("POST", "/locations", {"name": f"Place {uuid.uuid4()}", "storage_type": "pantry"}),
     "a location's storage type": lambda client, n: ("PATCH", f"/locations/{1_500 + n}", {"storage_type": "freezer"}),
     "a box of 100": lambda client, n: ("POST", "/boxes", {"capacity": 100}),

@@ -105,8 +105,8 @@ def _statements(words: dict[str, str], items: int) -> Iterator[str]:
         INSERT INTO item (id, code, name, description, default_storage_type, min_quantity_milli, needs_review, type_id,
                           seller, created_at, updated_at) {numbered(items)}
         SELECT n, {letters}, {_choose("n % 8", things)} || ' ' || {_choose("n / 8 % 6", kinds)} || ' ' || n,
-               'As it came from the shop number ' || n % 977, 'pantry', CASE WHEN n % 10 = 1 THEN 20000 END,
-               n % 1000 = 7, CASE WHEN n % 10 < 3 THEN 1 ELSE n % 100 + 1 END, 'Seller ' || n % 500, {start}, {start}
+               'As it came from the shop number ' || (n % 977), 'pantry', CASE WHEN n % 10 = 1 THEN 20000 END,
+               n % 1000 = 7, CASE WHEN n % 10 < 3 THEN 1 ELSE n % 100 + 1 END, 'Seller ' || (n % 500), {start}, {start}
           FROM number"""
     yield f"""
         INSERT INTO barcode (code, code_key, item_id, pack_milli, is_primary) {numbered(items)}
@@ -141,7 +141,7 @@ def _statements(words: dict[str, str], items: int) -> Iterator[str]:
                         WHEN round % 2 = 1 THEN 2000 ELSE -2000 END
               FROM event
         )
-        SELECT n, {words["uuid"]}, {words["hash"]}, CASE WHEN round = {ROUNDS} THEN 'bulk-' || n / 500 END,
+        SELECT n, {words["uuid"]}, {words["hash"]}, CASE WHEN round = {ROUNDS} THEN 'bulk-' || (n / 500) END,
                CASE WHEN round = 1 AND sku_id % {skus // 100} = 0 THEN 'set'
                     WHEN milli > 0 THEN 'add' ELSE 'remove' END,
                CASE WHEN sku_id <= {items} THEN sku_id ELSE sku_id - {items} END,
