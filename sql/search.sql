@@ -1,6 +1,10 @@
 -- The search: candidates from the index, and updates of the index.
 -- Words and texts are normalised in Python; see stocky/search/normalize.py.
 
+-- plan_for_values --
+-- Until the transaction ends, Postgres plans each query for its values, not one plan for all. SQLite has one plan.
+SELECT 1;
+
 -- find_exact --
 -- Active items with the code :code or the barcode :barcode, also in another form, with the matching field.
 SELECT id AS item_id, 'code' AS field
@@ -118,6 +122,13 @@ EXCEPT SELECT item_id FROM search_pending;
 SELECT item_id
   FROM search_pending
  WHERE item_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
+
+-- find_mark_of_all --
+-- A row if there is the mark for all items that the index lacks.
+SELECT 1
+  FROM search_pending
+ WHERE item_id = 0
+ LIMIT 1;
 
 -- mark_everything --
 -- Adds the mark for all items that the index lacks.

@@ -153,40 +153,104 @@ SELECT id, CAST(quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, unit, ex
 
 -- list_skus --
 -- SKUs in the order they were created; all filters optional. :expires_by finds SKUs with stock that expires by then.
-SELECT sku.id, CAST(sku.quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, sku.unit, sku.expiry_date, sku.notes,
-       sku.is_active, sku.item_id, sku.location_id, sku.created_at, sku.updated_at, sku.version
+-- The ids of the page come first, so that the details of skipped SKUs are not read.
+SELECT id, CAST(quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, unit, expiry_date, notes, is_active,
+       item_id, location_id, created_at, updated_at, version
   FROM sku
-  JOIN item ON item.id = sku.item_id
-  JOIN location ON location.id = sku.location_id
- WHERE sku.is_active
-   AND (CAST(:item_id AS BIGINT) IS NULL OR sku.item_id = :item_id)
-   AND (CAST(:location_id AS BIGINT) IS NULL OR sku.location_id = :location_id)
-   AND (NOT :low_stock
-        OR (item.min_quantity_milli IS NOT NULL
-            AND item.min_quantity_milli >= (SELECT item_amount.total_milli FROM item_amount
-                                             WHERE item_amount.item_id = sku.item_id)))
-   AND (NOT :expiring_soon OR (sku.expiry_date <= :expires_by AND sku.quantity_milli > 0))
-   AND (CAST(:pattern AS TEXT) IS NULL
-        OR contains(item.name, :pattern) OR contains(item.code, :pattern)
-        OR contains(location.name, :pattern) OR contains(sku.notes, :pattern)
-        OR item.id IN (SELECT barcode.item_id FROM barcode WHERE contains(barcode.code, :pattern)))
- ORDER BY sku.id
- LIMIT :limit OFFSET :skip;
+ WHERE id IN (SELECT page.id FROM sku AS page
+               WHERE page.is_active
+                 AND (NOT :expiring_soon OR (page.expiry_date <= :expires_by AND page.quantity_milli > 0))
+               ORDER BY page.id
+               LIMIT :limit OFFSET :skip)
+ ORDER BY id;
+
+-- list_skus_of_item --
+-- The same for one item.
+SELECT id, CAST(quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, unit, expiry_date, notes, is_active,
+       item_id, location_id, created_at, updated_at, version
+  FROM sku
+ WHERE id IN (SELECT page.id FROM sku AS page
+               WHERE page.is_active
+                 AND page.item_id = :item_id
+                 AND (CAST(:location_id AS BIGINT) IS NULL OR page.location_id = :location_id)
+                 AND (NOT :low_stock
+                      OR (SELECT item.min_quantity_milli >= item_amount.total_milli
+                            FROM item JOIN item_amount ON item_amount.item_id = item.id
+                           WHERE item.id = page.item_id))
+                 AND (NOT :expiring_soon OR (page.expiry_date <= :expires_by AND page.quantity_milli > 0))
+               ORDER BY page.id
+               LIMIT :limit OFFSET :skip)
+ ORDER BY id;
+
+-- list_skus_at --
+-- The same for one location.
+SELECT id, CAST(quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, unit, expiry_date, notes, is_active,
+       item_id, location_id, created_at, updated_at, version
+  FROM sku
+ WHERE id IN (SELECT page.id FROM sku AS page
+               WHERE page.is_active
+                 AND page.location_id = :location_id
+                 AND (NOT :expiring_soon OR (page.expiry_date <= :expires_by AND page.quantity_milli > 0))
+               ORDER BY page.id
+               LIMIT :limit OFFSET :skip)
+ ORDER BY id;
+
+-- list_low_skus --
+-- The same for items at or below their minimum.
+SELECT id, CAST(quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, unit, expiry_date, notes, is_active,
+       item_id, location_id, created_at, updated_at, version
+  FROM sku
+ WHERE id IN (SELECT page.id FROM sku AS page
+               WHERE page.is_active
+                 AND page.item_id IN (SELECT low_item.item_id FROM low_item)
+                 AND (CAST(:location_id AS BIGINT) IS NULL OR page.location_id = :location_id)
+                 AND (NOT :expiring_soon OR (page.expiry_date <= :expires_by AND page.quantity_milli > 0))
+               ORDER BY page.id
+               LIMIT :limit OFFSET :skip)
+ ORDER BY id;
+
+-- list_skus_containing --
+-- The same for SKUs with the LIKE pattern :pattern, in lower case, in the item's name, code or barcodes, the location's
+-- name or the notes. With :fragment, a part of the pattern, no item is read whose indexed text does not contain it.
+SELECT id, CAST(quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, unit, expiry_date, notes, is_active,
+       item_id, location_id, created_at, updated_at, version
+  FROM sku
+ WHERE id IN (SELECT page.id FROM sku AS page
+               WHERE page.is_active
+                 AND (CAST(:item_id AS BIGINT) IS NULL OR page.item_id = :item_id)
+                 AND (CAST(:location_id AS BIGINT) IS NULL OR page.location_id = :location_id)
+                 AND (NOT :low_stock OR page.item_id IN (SELECT low_item.item_id FROM low_item))
+                 AND (NOT :expiring_soon OR (page.expiry_date <= :expires_by AND page.quantity_milli > 0))
+                 AND (((CAST(:fragment AS TEXT) IS NULL
+                        OR page.item_id IN (items_indexed_with(:fragment)
+                                             UNION ALL SELECT item_id FROM search_pending
+                                             UNION ALL SELECT item_id FROM search_text WHERE length(text) > 8000))
+                       AND (SELECT contains(item.name, :pattern) OR contains(item.code, :pattern)
+                                   OR EXISTS (SELECT 1 FROM barcode
+                                               WHERE barcode.item_id = item.id AND contains(barcode.code, :pattern))
+                              FROM item WHERE item.id = page.item_id))
+                      OR page.location_id IN (SELECT location.id FROM location WHERE contains(location.name, :pattern))
+                      OR (page.notes <> '' AND contains(page.notes, :pattern)))
+               ORDER BY page.id
+               LIMIT :limit OFFSET :skip)
+ ORDER BY id;
 
 -- list_skus_as_of --
--- The stock at the moment :as_of: the sums of the events that had occurred by then.
-SELECT past.id, CAST(past.milli AS DOUBLE PRECISION) / 1000 AS quantity, past.unit, past.expiry_date, past.notes,
-       past.is_active, past.item_id, past.location_id, past.created_at, past.updated_at, past.version
-  FROM (SELECT sku.id, sku.unit, sku.expiry_date, sku.notes, sku.is_active, sku.item_id, sku.location_id,
-               sku.created_at, sku.updated_at, sku.version,
-               (SELECT coalesce(sum(CAST(event.delta_milli AS DOUBLE PRECISION)), 0) FROM stock_event AS event
-                 WHERE event.item_id = sku.item_id AND event.sku_id = sku.id AND event.occurred_at <= :as_of) AS milli
-          FROM sku
-         WHERE (CAST(:item_id AS BIGINT) IS NULL OR sku.item_id = :item_id)
-           AND (CAST(:location_id AS BIGINT) IS NULL OR sku.location_id = :location_id)) AS past
- WHERE past.milli <> 0
- ORDER BY past.id
- LIMIT :limit OFFSET :skip;
+-- The stock at the moment :as_of: the sums of the events that had occurred by then. The ids of the page come first.
+SELECT id, CAST((SELECT sum(CAST(event.delta_milli AS DOUBLE PRECISION)) FROM stock_event AS event
+                  WHERE event.item_id = sku.item_id AND event.sku_id = sku.id AND event.occurred_at <= :as_of)
+                AS DOUBLE PRECISION) / 1000 AS quantity, unit, expiry_date, notes, is_active,
+       item_id, location_id, created_at, updated_at, version
+  FROM sku
+ WHERE id IN (SELECT page.id FROM sku AS page
+               WHERE (CAST(:item_id AS BIGINT) IS NULL OR page.item_id = :item_id)
+                 AND (CAST(:location_id AS BIGINT) IS NULL OR page.location_id = :location_id)
+                 AND (SELECT coalesce(sum(CAST(event.delta_milli AS DOUBLE PRECISION)), 0) FROM stock_event AS event
+                       WHERE event.item_id = page.item_id AND event.sku_id = page.id
+                         AND event.occurred_at <= :as_of) <> 0
+               ORDER BY page.id
+               LIMIT :limit OFFSET :skip)
+ ORDER BY id;
 
 -- change_sku --
 -- Changes a SKU except for its quantity. Without :unit_changed_at the time of the last change of its unit stays; with

@@ -9,6 +9,10 @@ SELECT found.item_id, found.text
  ORDER BY found.name COLLATE "C", found.item_id
  LIMIT :limit;
 
+-- plan_for_values --
+-- Until the transaction ends, Postgres plans each query for its values, not one plan for all.
+SELECT set_config('plan_cache_mode', 'force_custom_plan', TRUE);
+
 -- make_search_index --
 -- Creates a missing index if pg_trgm exists or can be created; a server may lack it or forbid it.
 DO $$

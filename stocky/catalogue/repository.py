@@ -16,6 +16,7 @@ from stocky.alerts.evaluate import evaluate_alerts
 from stocky.auth.schemas import Principal
 from stocky.barcodes.codes import normalize_barcode
 from stocky.barcodes.reader import read_code
+from stocky.catalogue.containing import find_fragment
 from stocky.catalogue.part_repository import name_key, set_item_tags
 from stocky.catalogue.schemas import Barcode, Item, ItemChange, NewItem, Upc, new_code
 from stocky.db import Connection
@@ -111,7 +112,9 @@ async def list_items(
     if pattern is None:
         rows = await tx.all("list_items", ItemRow, **wanted)
     else:
-        rows = await tx.all("list_items_containing", ItemRow, **wanted, pattern=pattern)
+        await tx.rows("plan_for_values")
+        fragment = await find_fragment(tx, search)
+        rows = await tx.all("list_items_containing", ItemRow, **wanted, pattern=pattern, fragment=fragment)
     return await whole_items(tx, rows)
 
 

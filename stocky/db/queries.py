@@ -26,6 +26,15 @@ _CONTAINED = {
     ),
     "postgres": r"lower(\g<column>) LIKE \g<pattern> ESCAPE '\\'",
 }
+# The fragment is of ASCII letters and digits, three or more; FTS5 refuses NULL.
+_INDEXED = re.compile(r"items_indexed_with\((?P<fragment>:[a-z_]+)\)")
+_WITH_FRAGMENT = {
+    "sqlite": (
+        "SELECT search_index.rowid FROM search_index"
+        r""" WHERE search_index MATCH '"' || coalesce(\g<fragment>, 'none') || '"'"""
+    ),
+    "postgres": r"SELECT search_text.item_id FROM search_text WHERE search_text.text LIKE '%' || \g<fragment> || '%'",
+}
 # Postgres cannot estimate json_each(), and may read a whole table to join with it; an array is looked up in the index.
 _IN_LIST = re.compile(
     r"(?<!NOT )IN (?P<list>\(SELECT (?:value|lower\(value\)|CAST\(value AS BIGINT\))"
@@ -104,6 +113,7 @@ def compile_query(name: str, text: str, dialect: str, source: str = "") -> Query
     """Turns `:name` into `?1` (SQLite) or `$1` (Postgres), outside literals and comments.
 
     `contains(column, :pattern)` becomes a LIKE that ignores case in any script; :pattern must be in lower case.
+    `items_indexed_with(:fragment)` becomes a SELECT of the items whose indexed text contains the fragment.
     `IN (SELECT … FROM json_each(…))` becomes `= ANY (ARRAY(…))` on Postgres.
     """
     sign = "$" if dialect == "postgres" else "?"
@@ -116,6 +126,7 @@ def compile_query(name: str, text: str, dialect: str, source: str = "") -> Query
         return f"{sign}{order.setdefault(parameter, len(order) + 1)}"
 
     expanded = _CONTAINS.sub(_CONTAINED.get(dialect, r"\g<0>"), text)
+    expanded = _INDEXED.sub(_WITH_FRAGMENT.get(dialect, r"\g<0>"), expanded)
     if dialect == "postgres":
         expanded = _IN_LIST.sub(r"= ANY (ARRAY\g<list>)", expanded)
     compiled = _TOKEN.sub(placeholder, expanded).strip().removesuffix(";")

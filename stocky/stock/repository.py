@@ -11,6 +11,7 @@ import msgspec
 from stocky import clock
 from stocky.alerts.evaluate import evaluate_alerts
 from stocky.auth.schemas import Principal
+from stocky.catalogue.containing import find_fragment
 from stocky.catalogue.repository import get_items, like_pattern
 from stocky.catalogue.schemas import Location
 from stocky.db import Connection
@@ -50,18 +51,31 @@ async def list_skus(
     the `expiring_soon_days` of the settings.
     """
     days = (await get_settings(read)).expiring_soon_days if expiring_soon else 0
-    return await read.all(
-        "list_skus",
-        Sku,
-        skip=skip,
-        limit=limit,
-        item_id=item_id,
-        location_id=location_id,
-        low_stock=low_stock,
-        expiring_soon=expiring_soon,
-        expires_by=clock.today() + timedelta(days=days),
-        pattern=like_pattern(search),
-    )
+    wanted = {
+        "skip": skip,
+        "limit": limit,
+        "item_id": item_id,
+        "location_id": location_id,
+        "low_stock": low_stock,
+        "expiring_soon": expiring_soon,
+        "expires_by": clock.today() + timedelta(days=days),
+    }
+    pattern = like_pattern(search)
+    if pattern is not None:
+        return await read.run(_list_skus_containing, search, wanted | {"pattern": pattern})
+    if item_id is not None:
+        return await read.all("list_skus_of_item", Sku, **wanted)
+    if low_stock:
+        return await read.all("list_low_skus", Sku, **wanted)
+    if location_id is not None:
+        return await read.all("list_skus_at", Sku, **wanted)
+    return await read.all("list_skus", Sku, **wanted)
+
+
+async def _list_skus_containing(tx: Connection, search: str | None, wanted: dict[str, Any]) -> list[Sku]:
+    await tx.rows("plan_for_values")
+    fragment = await find_fragment(tx, search)
+    return await tx.all("list_skus_containing", Sku, **wanted, fragment=fragment)
 
 
 async def list_skus_as_of(
