@@ -58,7 +58,6 @@ SELECT event.id, event.occurred_at, event.recorded_at, event.kind, item.code, it
    AND (CAST(:user_id AS BIGINT) IS NULL OR event.user_id = :user_id)
    AND (CAST(:scanner_id AS TEXT) IS NULL OR event.scanner_id = :scanner_id)
    AND (CAST(:type AS TEXT) IS NULL OR event.kind = :type)
-   AND event.occurred_at >= :since
-   AND event.occurred_at < :until
+   AND NOT (event.occurred_at < :since OR event.occurred_at >= :until)
  ORDER BY event.id
  LIMIT :limit;

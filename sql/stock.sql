@@ -286,8 +286,93 @@ SELECT id, event_id, kind AS type, item_id, location_id, sku_id,
  WHERE batch_id = :batch_id AND kind <> 'undo'
  ORDER BY id;
 
--- list_events --
--- The ledger, newest first, with ids below :before; all other filters optional.
+-- list_event_ids --
+-- The ledger, newest first, with ids below :before; all other filters optional. Each filter that may leave out most of
+-- the ledger has a statement below, which reads its index. NOT (… OR …) keeps SQLite from reading the one by time.
+SELECT id
+  FROM stock_event
+ WHERE id < :before
+   AND (CAST(:location_id AS BIGINT) IS NULL OR location_id = :location_id)
+   AND (CAST(:user_id AS BIGINT) IS NULL OR user_id = :user_id)
+   AND (CAST(:scanner_id AS TEXT) IS NULL OR scanner_id = :scanner_id)
+   AND (CAST(:type AS TEXT) IS NULL OR kind = :type)
+   AND NOT (occurred_at < :since OR occurred_at >= :until)
+ ORDER BY id DESC
+ LIMIT :limit;
+
+-- list_event_ids_at --
+-- The same for one location.
+SELECT id
+  FROM stock_event
+ WHERE location_id = :location_id
+   AND id < :before
+   AND (CAST(:user_id AS BIGINT) IS NULL OR user_id = :user_id)
+   AND (CAST(:scanner_id AS TEXT) IS NULL OR scanner_id = :scanner_id)
+   AND (CAST(:type AS TEXT) IS NULL OR kind = :type)
+   AND NOT (occurred_at < :since OR occurred_at >= :until)
+ ORDER BY id DESC
+ LIMIT :limit;
+
+-- list_event_ids_of_user --
+-- The same for one user.
+SELECT id
+  FROM stock_event
+ WHERE user_id = :user_id
+   AND id < :before
+   AND (CAST(:location_id AS BIGINT) IS NULL OR location_id = :location_id)
+   AND (CAST(:scanner_id AS TEXT) IS NULL OR scanner_id = :scanner_id)
+   AND (CAST(:type AS TEXT) IS NULL OR kind = :type)
+   AND NOT (occurred_at < :since OR occurred_at >= :until)
+ ORDER BY id DESC
+ LIMIT :limit;
+
+-- list_event_ids_of_scanner --
+-- The same for one scanner.
+SELECT id
+  FROM stock_event
+ WHERE scanner_id = :scanner_id
+   AND id < :before
+   AND (CAST(:location_id AS BIGINT) IS NULL OR location_id = :location_id)
+   AND (CAST(:user_id AS BIGINT) IS NULL OR user_id = :user_id)
+   AND (CAST(:type AS TEXT) IS NULL OR kind = :type)
+   AND NOT (occurred_at < :since OR occurred_at >= :until)
+ ORDER BY id DESC
+ LIMIT :limit;
+
+-- list_event_ids_of_rare_kind --
+-- The same for a kind other than the common ones.
+SELECT id
+  FROM stock_event
+ WHERE kind = :type
+   AND kind NOT IN ('add', 'remove')
+   AND id < :before
+   AND (CAST(:location_id AS BIGINT) IS NULL OR location_id = :location_id)
+   AND (CAST(:user_id AS BIGINT) IS NULL OR user_id = :user_id)
+   AND (CAST(:scanner_id AS TEXT) IS NULL OR scanner_id = :scanner_id)
+   AND NOT (occurred_at < :since OR occurred_at >= :until)
+ ORDER BY id DESC
+ LIMIT :limit;
+
+-- list_event_ids_between --
+-- The same for a short time, by its index; id + 0 keeps SQLite from reading all ids below.
+SELECT id
+  FROM stock_event
+ WHERE occurred_at >= :since AND occurred_at < :until
+   AND id + 0 < :before
+   AND (CAST(:location_id AS BIGINT) IS NULL OR location_id = :location_id)
+   AND (CAST(:user_id AS BIGINT) IS NULL OR user_id = :user_id)
+   AND (CAST(:scanner_id AS TEXT) IS NULL OR scanner_id = :scanner_id)
+   AND (CAST(:type AS TEXT) IS NULL OR kind = :type)
+ ORDER BY id + 0 DESC
+ LIMIT :limit;
+
+-- count_events_between --
+-- The number of events that occurred in a time, or :most if it is larger.
+SELECT count(*)
+  FROM (SELECT 1 FROM stock_event WHERE occurred_at >= :since AND occurred_at < :until LIMIT :most) AS counted;
+
+-- list_events_by_id --
+-- The events :ids, newest first.
 SELECT id, event_id, kind AS type, item_id, location_id, sku_id,
        CAST(delta_milli AS DOUBLE PRECISION) / 1000 AS delta,
        CAST(quantity_after_milli AS DOUBLE PRECISION) / 1000 AS quantity_after,
@@ -295,18 +380,11 @@ SELECT id, event_id, kind AS type, item_id, location_id, sku_id,
        (SELECT reversal.id FROM stock_event AS reversal WHERE reversal.reverses_id = stock_event.id) AS reversed_by_id,
        note
   FROM stock_event
- WHERE id < :before
-   AND (CAST(:location_id AS BIGINT) IS NULL OR location_id = :location_id)
-   AND (CAST(:user_id AS BIGINT) IS NULL OR user_id = :user_id)
-   AND (CAST(:scanner_id AS TEXT) IS NULL OR scanner_id = :scanner_id)
-   AND (CAST(:type AS TEXT) IS NULL OR kind = :type)
-   AND occurred_at >= :since
-   AND occurred_at < :until
- ORDER BY id DESC
- LIMIT :limit;
+ WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
+ ORDER BY id DESC;
 
 -- list_events_of_item --
--- The same for one item, by the index of its events, and only ids above :after.
+-- The ledger of one item in the same way, by the index of its events, and only ids above :after.
 SELECT id, event_id, kind AS type, item_id, location_id, sku_id,
        CAST(delta_milli AS DOUBLE PRECISION) / 1000 AS delta,
        CAST(quantity_after_milli AS DOUBLE PRECISION) / 1000 AS quantity_after,
@@ -321,7 +399,6 @@ SELECT id, event_id, kind AS type, item_id, location_id, sku_id,
    AND (CAST(:user_id AS BIGINT) IS NULL OR user_id = :user_id)
    AND (CAST(:scanner_id AS TEXT) IS NULL OR scanner_id = :scanner_id)
    AND (CAST(:type AS TEXT) IS NULL OR kind = :type)
-   AND occurred_at >= :since
-   AND occurred_at < :until
+   AND NOT (occurred_at < :since OR occurred_at >= :until)
  ORDER BY id DESC
  LIMIT :limit;
