@@ -93,15 +93,13 @@ SELECT CAST(:list_id AS BIGINT), item_id, text, quantity_milli, :created_at, :cr
 
 -- list_low_items --
 -- Active items at or below their minimum that are not on the list :list_id, by name.
-SELECT counted.id, counted.name, counted.min_quantity_milli, counted.stock_milli
-  FROM (SELECT item.id, item.name, item.min_quantity_milli,
-               (SELECT item_amount.total_milli FROM item_amount WHERE item_amount.item_id = item.id) AS stock_milli
-          FROM item
-         WHERE item.is_active AND item.min_quantity_milli IS NOT NULL
-           AND NOT EXISTS (SELECT 1 FROM shopping_list_entry AS entry
-                            WHERE entry.list_id = :list_id AND entry.item_id = item.id)) AS counted
- WHERE counted.stock_milli <= counted.min_quantity_milli
- ORDER BY lower(counted.name), counted.id
+SELECT item.id, item.name, low_item.min_quantity_milli, low_item.total_milli AS stock_milli
+  FROM low_item
+  JOIN item ON item.id = low_item.item_id
+ WHERE item.is_active
+   AND NOT EXISTS (SELECT 1 FROM shopping_list_entry AS entry
+                    WHERE entry.list_id = :list_id AND entry.item_id = item.id)
+ ORDER BY lower(item.name), item.id
  LIMIT :limit;
 
 -- add_shopping_list_log --
