@@ -33,15 +33,28 @@ SELECT box_no, name, description, storage_type, is_active, capacity, occupied, c
 
 -- list_boxes --
 -- Boxes by number; all filters optional, :pattern for LIKE in lower case.
-SELECT box_no, name, description, storage_type, is_active, capacity, occupied, capacity - occupied AS free, stock_rows,
-       created_at, updated_at
-  FROM box_detail
- WHERE is_active = :is_active
-   AND (CAST(:storage_type AS TEXT) IS NULL OR storage_type = :storage_type)
-   AND (CAST(:pattern AS TEXT) IS NULL
-        OR contains(name, :pattern) OR contains(description, :pattern))
- ORDER BY box_no
- LIMIT :limit OFFSET :skip;
+WITH page AS (
+    SELECT box_no, name, description, storage_type, is_active, capacity, created_at, updated_at
+      FROM box
+     WHERE is_active = :is_active
+       AND (CAST(:storage_type AS TEXT) IS NULL OR storage_type = :storage_type)
+       AND (CAST(:pattern AS TEXT) IS NULL
+            OR contains(name, :pattern) OR contains(description, :pattern))
+     ORDER BY box_no
+     LIMIT :limit OFFSET :skip
+), filled (box_no, stock_rows) AS (
+    SELECT location.box_no, count(*)
+      FROM location JOIN sku ON sku.location_id = location.id
+     WHERE location.box_no IN (SELECT page.box_no FROM page) AND sku.quantity_milli <> 0
+     GROUP BY location.box_no, location.loc_no
+), counted (box_no, occupied, stock_rows) AS (
+    SELECT box_no, count(*), CAST(sum(stock_rows) AS BIGINT) FROM filled GROUP BY box_no
+)
+SELECT page.box_no, page.name, page.description, page.storage_type, page.is_active, page.capacity,
+       coalesce(counted.occupied, 0) AS occupied, page.capacity - coalesce(counted.occupied, 0) AS free,
+       coalesce(counted.stock_rows, 0) AS stock_rows, page.created_at, page.updated_at
+  FROM page LEFT JOIN counted ON counted.box_no = page.box_no
+ ORDER BY page.box_no;
 
 -- open_box_places --
 -- Creates the locations :first to :last of a box, or reactivates those that exist.

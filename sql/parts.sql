@@ -55,21 +55,26 @@ UPDATE item
  WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
 
 -- list_tags --
--- Tags by name, with the number of active items of each.
-SELECT id, name,
-       (SELECT count(*) FROM item_tag JOIN item ON item.id = item_tag.item_id
-         WHERE item_tag.tag_id = tag.id AND item.is_active) AS item_count,
-       created_at, updated_at
+-- Tags by name, with the number of active items of each: of all items but the hidden ones, which are few. CROSS JOIN
+-- keeps SQLite from reading the tags of all items.
+SELECT tag.id, tag.name,
+       (SELECT count(*) FROM item_tag WHERE item_tag.tag_id = tag.id) - coalesce(hidden.item_count, 0) AS item_count,
+       tag.created_at, tag.updated_at
   FROM tag
- WHERE CAST(:pattern AS TEXT) IS NULL OR name_key LIKE :pattern ESCAPE '\'
- ORDER BY name_key
+  LEFT JOIN (SELECT item_tag.tag_id, count(*) AS item_count
+               FROM item CROSS JOIN item_tag
+              WHERE NOT item.is_active AND item_tag.item_id = item.id
+              GROUP BY item_tag.tag_id) AS hidden ON hidden.tag_id = tag.id
+ WHERE CAST(:pattern AS TEXT) IS NULL OR tag.name_key LIKE :pattern ESCAPE '\'
+ ORDER BY tag.name_key
  LIMIT :limit OFFSET :skip;
 
 -- get_tag --
 -- One tag.
 SELECT id, name,
-       (SELECT count(*) FROM item_tag JOIN item ON item.id = item_tag.item_id
-         WHERE item_tag.tag_id = tag.id AND item.is_active) AS item_count,
+       (SELECT count(*) FROM item_tag WHERE item_tag.tag_id = tag.id)
+       - (SELECT count(*) FROM item CROSS JOIN item_tag
+           WHERE NOT item.is_active AND item_tag.item_id = item.id AND item_tag.tag_id = tag.id) AS item_count,
        created_at, updated_at
   FROM tag
  WHERE id = :id;
@@ -125,9 +130,11 @@ DELETE FROM item_tag
 
 -- list_sellers --
 -- Sellers, with the number of active items of each.
-SELECT seller AS name, count(*) AS item_count
-  FROM item
- WHERE is_active AND seller <> '' AND (CAST(:pattern AS TEXT) IS NULL OR contains(seller, :pattern))
- GROUP BY seller
- ORDER BY lower(seller), seller
+SELECT counted.name, counted.item_count
+  FROM (SELECT seller AS name, count(*) AS item_count
+          FROM item
+         WHERE is_active AND seller <> ''
+         GROUP BY seller) AS counted
+ WHERE CAST(:pattern AS TEXT) IS NULL OR contains(counted.name, :pattern)
+ ORDER BY lower(counted.name), counted.name
  LIMIT :limit OFFSET :skip;
