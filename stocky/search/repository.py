@@ -72,6 +72,8 @@ class _Location(Struct, kw_only=True):
 async def search(tx: Connection, typed: str, limit: int) -> list[FoundItem]:
     """Active items that match, best first. Reads only."""
     query = Query(typed)
+    # A plan for any pattern reads the index for each of them, also for %, which matches everything.
+    await tx.rows("plan_for_values")
     found = (await _find(tx, query, limit)) if query.words else (await _find_verbatim(tx, typed, limit))
     best = sorted(found, key=lambda item_id: found[item_id].order)[:limit]
     return await _answers(tx, best, found)
