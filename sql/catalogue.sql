@@ -79,51 +79,55 @@ SELECT id, code, name, description, default_storage_type, is_active, uda_fetched
   FROM item_detail
  WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
 
--- list_items --
--- Items in the order they were added, without their barcodes and tags; all filters optional. The ids of the page come
--- first, so that the details of skipped items are not read.
-SELECT id, code, name, description, default_storage_type, is_active, uda_fetched, uda_fetch_attempted, upc_data_json,
-       min_quantity, oversell_policy, needs_review, manufacturer_code, type_id, type_name, seller, seller_link,
-       image_document_id, merged_into_id, total_quantity, unit, version, created_at, updated_at
-  FROM item_detail
- WHERE id IN (SELECT item.id FROM item
-               WHERE item.is_active = :is_active
-                 AND (CAST(:storage_type AS TEXT) IS NULL OR item.default_storage_type = :storage_type)
-                 AND (CAST(:needs_review AS BOOLEAN) IS NULL OR item.needs_review = :needs_review)
-                 AND (CAST(:type_id AS BIGINT) IS NULL OR item.type_id = :type_id)
-                 AND (CAST(:tag_key AS TEXT) IS NULL
-                      OR item.id IN (SELECT item_tag.item_id FROM item_tag JOIN tag ON tag.id = item_tag.tag_id
-                                      WHERE tag.name_key = :tag_key))
-               ORDER BY item.id
-               LIMIT :limit OFFSET :skip)
- ORDER BY id;
+-- list_item_versions --
+-- The ids of items in the order they were added, with their versions; all filters optional.
+SELECT item.id, item.version
+  FROM item
+ WHERE item.is_active = :is_active
+   AND (CAST(:storage_type AS TEXT) IS NULL OR item.default_storage_type = :storage_type)
+   AND (CAST(:needs_review AS BOOLEAN) IS NULL OR item.needs_review = :needs_review)
+   AND (CAST(:type_id AS BIGINT) IS NULL OR item.type_id = :type_id)
+   AND (CAST(:tag_key AS TEXT) IS NULL
+        OR item.id IN (SELECT item_tag.item_id FROM item_tag JOIN tag ON tag.id = item_tag.tag_id
+                        WHERE tag.name_key = :tag_key))
+ ORDER BY item.id
+ LIMIT :limit OFFSET :skip;
 
--- list_items_containing --
+-- list_item_versions_containing --
 -- The same for items that match the LIKE pattern :pattern, in lower case. With :fragment, a part of the pattern, other
 -- items than those whose indexed text contains it, or whose text is not indexed completely, are left out.
-SELECT id, code, name, description, default_storage_type, is_active, uda_fetched, uda_fetch_attempted, upc_data_json,
-       min_quantity, oversell_policy, needs_review, manufacturer_code, type_id, type_name, seller, seller_link,
-       image_document_id, merged_into_id, total_quantity, unit, version, created_at, updated_at
-  FROM item_detail
- WHERE id IN (SELECT item.id FROM item
-               WHERE item.is_active = :is_active
-                 AND (CAST(:storage_type AS TEXT) IS NULL OR item.default_storage_type = :storage_type)
-                 AND (CAST(:needs_review AS BOOLEAN) IS NULL OR item.needs_review = :needs_review)
-                 AND (CAST(:type_id AS BIGINT) IS NULL OR item.type_id = :type_id)
-                 AND (CAST(:tag_key AS TEXT) IS NULL
-                      OR item.id IN (SELECT item_tag.item_id FROM item_tag JOIN tag ON tag.id = item_tag.tag_id
-                                      WHERE tag.name_key = :tag_key))
-                 AND (CAST(:fragment AS TEXT) IS NULL
-                      OR item.id IN (items_indexed_with(:fragment)
-                                      UNION ALL SELECT item_id FROM search_pending
-                                      UNION ALL SELECT item_id FROM search_text WHERE length(text) > 8000))
-                 AND (contains(item.name, :pattern) OR contains(item.description, :pattern)
-                      OR contains(item.code, :pattern)
-                      OR EXISTS (SELECT 1 FROM barcode
-                                  WHERE barcode.item_id = item.id AND contains(barcode.code, :pattern)))
-               ORDER BY item.id
-               LIMIT :limit OFFSET :skip)
- ORDER BY id;
+SELECT item.id, item.version
+  FROM item
+ WHERE item.is_active = :is_active
+   AND (CAST(:storage_type AS TEXT) IS NULL OR item.default_storage_type = :storage_type)
+   AND (CAST(:needs_review AS BOOLEAN) IS NULL OR item.needs_review = :needs_review)
+   AND (CAST(:type_id AS BIGINT) IS NULL OR item.type_id = :type_id)
+   AND (CAST(:tag_key AS TEXT) IS NULL
+        OR item.id IN (SELECT item_tag.item_id FROM item_tag JOIN tag ON tag.id = item_tag.tag_id
+                        WHERE tag.name_key = :tag_key))
+   AND (CAST(:fragment AS TEXT) IS NULL
+        OR item.id IN (items_indexed_with(:fragment)
+                        UNION ALL SELECT item_id FROM search_pending
+                        UNION ALL SELECT item_id FROM search_text WHERE length(text) > 8000))
+   AND (contains(item.name, :pattern) OR contains(item.description, :pattern)
+        OR contains(item.code, :pattern)
+        OR EXISTS (SELECT 1 FROM barcode
+                    WHERE barcode.item_id = item.id AND contains(barcode.code, :pattern)))
+ ORDER BY item.id
+ LIMIT :limit OFFSET :skip;
+
+-- list_item_totals --
+-- The total stock of the items :ids and its unit: of one unit by the sum of their SKUs, else as item_amount has them.
+SELECT item.id,
+       CASE WHEN min(sku.unit) = max(sku.unit) THEN sum(CAST(sku.quantity_milli AS DOUBLE PRECISION)) / 1000
+            ELSE (SELECT item_amount.total_milli / 1000 FROM item_amount WHERE item_amount.item_id = item.id)
+             END AS total_quantity,
+       CASE WHEN min(sku.unit) = max(sku.unit) THEN min(sku.unit)
+            ELSE (SELECT item_amount.unit FROM item_amount WHERE item_amount.item_id = item.id) END AS unit
+  FROM item
+  LEFT JOIN sku ON sku.item_id = item.id AND sku.is_active
+ WHERE item.id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
+ GROUP BY item.id;
 
 -- list_barcodes_of --
 -- The barcodes of the items :ids, each item's primary one first.

@@ -10,6 +10,7 @@ from stocky.auth.identity import Identities
 from stocky.backup.admin_service import BackupAdministration
 from stocky.backup.rescue import Rescue
 from stocky.backup.schedule import BackupUpkeep
+from stocky.catalogue.item_pages import ItemPages
 from stocky.clock import local_zone
 from stocky.config import Config
 from stocky.db import make_database
@@ -49,6 +50,7 @@ class Services:
         self.tail = LedgerTail(self.database)
         self.streams = Streams()
         self.response_cache = ResponseCache(self.database)
+        self.item_pages = ItemPages(self.database)
         self.jobs = Jobs(self.database)
         self._zone, self.timezone = local_zone(config.timezone)
         self.schedule = Schedule(self.jobs, self._zone)

@@ -12,6 +12,7 @@ from stocky.auth.guards import members, readers, scanners
 from stocky.auth.schemas import Principal
 from stocky.barcodes.codes import LONGEST, LONGEST_TEXT
 from stocky.catalogue import location_repository, part_repository, repository
+from stocky.catalogue.item_pages import ItemPages
 from stocky.catalogue.qr import qr_response, set_location_command
 from stocky.catalogue.repository import like_pattern
 from stocky.catalogue.schemas import (
@@ -59,19 +60,8 @@ async def list_items(
     tag: TagText = None,
 ) -> list[Item]:
     """Items in the order they were added."""
-    cache: ResponseCache = state.response_cache
-    return await cache.get_or_read(  # type: ignore[return-value]  # the same, encoded already
-        lane,
-        repository.list_items,
-        skip=paging.skip,
-        limit=paging.limit,
-        search=search,
-        storage_type=storage_type,
-        is_active=is_active,
-        needs_review=needs_review,
-        type_id=type_id,
-        tag=tag,
-    )
+    wanted = repository.ItemFilter(search, storage_type, is_active, needs_review, type_id, tag)
+    return await _page(state, lane, wanted, paging)
 
 
 @post("/", opt=members)
@@ -83,9 +73,14 @@ async def create_item(data: NewItem, tx: Connection, user: Principal) -> Item:
 @get("/search", opt=readers | long_read())
 async def search_items(state: State, lane: Lane, q: SearchText, paging: Paging) -> list[Item]:
     """Items whose name, description, code or barcode contains `q`."""
+    return await _page(state, lane, repository.ItemFilter(search=q), paging)
+
+
+async def _page(state: State, lane: Lane, wanted: repository.ItemFilter, paging: Paging) -> list[Item]:
     cache: ResponseCache = state.response_cache
+    pages: ItemPages = state.item_pages
     return await cache.get_or_read(  # type: ignore[return-value]  # the same, encoded already
-        lane, repository.list_items, skip=paging.skip, limit=paging.limit, search=q
+        lane, pages.encode_page, wanted, paging.skip, paging.limit
     )
 
 

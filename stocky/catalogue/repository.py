@@ -86,36 +86,46 @@ async def get_item_by_barcode(read: Connection, barcode: str) -> Item:
     return item
 
 
-async def list_items(
-    tx: Connection,
-    *,
-    skip: int,
-    limit: int,
-    search: str | None = None,
-    storage_type: StorageType | None = None,
-    is_active: bool = True,
-    needs_review: bool | None = None,
-    type_id: int | None = None,
-    tag: str | None = None,
-) -> list[Item]:
-    """Items in the order they were added."""
-    wanted = {
+class ItemFilter(Struct, frozen=True):
+    """Which items a list has: those that match every filter that is set."""
+
+    search: str | None = None
+    storage_type: StorageType | None = None
+    is_active: bool = True
+    needs_review: bool | None = None
+    type_id: int | None = None
+    tag: str | None = None
+
+
+async def list_item_versions(tx: Connection, wanted: ItemFilter, *, skip: int, limit: int) -> Sequence[tuple[int, int]]:
+    """The id and version of items in the order they were added."""
+    filters = {
         "skip": skip,
         "limit": limit,
-        "storage_type": storage_type,
-        "is_active": is_active,
-        "needs_review": needs_review,
-        "type_id": type_id,
-        "tag_key": None if tag is None else name_key(tag),
+        "storage_type": wanted.storage_type,
+        "is_active": wanted.is_active,
+        "needs_review": wanted.needs_review,
+        "type_id": wanted.type_id,
+        "tag_key": None if wanted.tag is None else name_key(wanted.tag),
     }
-    pattern = like_pattern(search)
+    pattern = like_pattern(wanted.search)
     if pattern is None:
-        rows = await tx.all("list_items", ItemRow, **wanted)
-    else:
-        await tx.rows("plan_for_values")
-        fragment = await find_fragment(tx, search)
-        rows = await tx.all("list_items_containing", ItemRow, **wanted, pattern=pattern, fragment=fragment)
-    return await whole_items(tx, rows)
+        return await tx.rows("list_item_versions", **filters)
+    await tx.rows("plan_for_values")
+    fragment = await find_fragment(tx, wanted.search)
+    return await tx.rows("list_item_versions_containing", **filters, pattern=pattern, fragment=fragment)
+
+
+async def find_item_totals(tx: Connection, ids: list[int]) -> dict[int, tuple[float, str | None]]:
+    """The total stock of items and its unit, by their ids."""
+    rows = await tx.rows("list_item_totals", ids=ids)
+    return {id: (total_quantity, unit) for id, total_quantity, unit in rows}
+
+
+async def list_items(tx: Connection, wanted: ItemFilter, *, skip: int, limit: int) -> list[Item]:
+    """Items in the order they were added."""
+    rows = await list_item_versions(tx, wanted, skip=skip, limit=limit)
+    return list((await items_by_id(tx, [row[0] for row in rows])).values())
 
 
 async def add_item(tx: Connection, new: NewItem, by: Principal, *, code: str | None = None) -> Item:

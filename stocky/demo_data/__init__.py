@@ -52,7 +52,7 @@ async def holds_items(database: Database) -> bool:
     """Whether the database has items, including inactive ones."""
     async with database.read() as read:
         for is_active in (True, False):
-            if await read.run(repository.list_items, skip=0, limit=1, is_active=is_active):
+            if await read.run(repository.list_items, repository.ItemFilter(is_active=is_active), skip=0, limit=1):
                 return True
     return False
 

@@ -11,7 +11,7 @@ from contextlib import closing
 from functools import partial
 from statistics import median
 
-from stocky.catalogue.repository import list_items
+from stocky.catalogue.repository import ItemFilter, list_items
 from stocky.db.sqlite_file import open_connection
 from tests.benchmarks.plain import seconds, statements_of
 
@@ -21,7 +21,10 @@ ROUNDS = 5
 def main(path: str, limit: str) -> None:
     """Fetches each page repeatedly."""
     with closing(open_connection(path, readonly=True)) as connection:
-        pages = [statements_of(connection, partial(list_items, skip=int(line), limit=int(limit))) for line in sys.stdin]
+        pages = [
+            statements_of(connection, partial(list_items, ItemFilter(), skip=int(line), limit=int(limit)))
+            for line in sys.stdin
+        ]
         times = [seconds(connection, page) for _ in range(ROUNDS) for page in pages]
     print(median(times) * 1000)
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from stocky.catalogue.repository import list_items
+from stocky.catalogue.repository import ItemFilter, list_items
 from stocky.errors import Contention, Unavailable
 from tests.stock.stockroom import Stockroom, event, leave, second_stockroom
 
@@ -82,7 +82,7 @@ async def test_concurrent_scans_create_one_item_per_unknown_barcode(
 
     await asyncio.gather(*(scan(each, seed) for seed, each in enumerate([stockroom, *others])))
     async with stockroom.database.read() as read:
-        stubs = await read.run(list_items, skip=0, limit=100, needs_review=True)
+        stubs = await read.run(list_items, ItemFilter(needs_review=True), skip=0, limit=100)
     assert sorted(stub.upc or "" for stub in stubs) == sorted(barcodes)
     assert [stub.total_quantity for stub in stubs] == [3] * len(barcodes)
     assert len({stub.code for stub in stubs}) == len(barcodes)

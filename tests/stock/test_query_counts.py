@@ -37,7 +37,9 @@ FOR_A_BATCH = [
     "reserve_event_ids",
     "add_events",
 ]
-FOR_A_PAGE_OF_ITEMS = ["list_items", "list_barcodes_of", "list_tags_of"]
+FOR_A_PAGE_OF_ITEMS = ["list_item_versions", "list_items_by_id", "list_barcodes_of", "list_tags_of", "list_item_totals"]
+# The items are cached; another page has each of them.
+FOR_A_KNOWN_PAGE = ["list_item_versions", "list_item_totals"]
 
 
 @pytest.fixture
@@ -108,5 +110,8 @@ async def test_a_page_of_items(queries: list[str], admin: AsyncClient, reader: A
     for number in range(5):
         await new_item(admin, f"Item {number}", barcodes=[{"barcode": f"40063813{number:05}"}])
     queries.clear()
-    assert len(await get(reader, "/items/?limit=100")) == 5
+    assert len(await get(reader, "/items/", limit=100)) == 5
     assert queries == FOR_A_PAGE_OF_ITEMS
+    queries.clear()
+    assert len(await get(reader, "/items/", limit=99)) == 5
+    assert queries == FOR_A_KNOWN_PAGE
