@@ -12,10 +12,10 @@ define install
 	cp $(1) .venv/$(1); }
 endef
 
-.PHONY: help run test bench faults lint requirements
+.PHONY: help run test bench bench-quick faults lint requirements
 
 help: ## print this list
-	@sed -n 's/^\([a-z]*\): *## /make \1\t/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\): *## /make \1\t/p' Makefile | expand -t 20
 
 run: ## serve with demo data on http://127.0.0.1:8000
 	$(call install,requirements.txt)
@@ -30,6 +30,10 @@ test: ## run all tests, on SQLite and on every Postgres that answers
 bench: ## measure speed side by side with yardsticks
 	$(call install,requirements-test.txt)
 	$(BIN)/python -m tests.benchmarks
+
+bench-quick: ## compare the speed of this tree with AGAINST=<commit>, in less than five minutes
+	$(call install,requirements-test.txt)
+	$(BIN)/python -m tests.benchmarks.quick $(if $(AGAINST),--against $(AGAINST))
 
 faults: ## kill the server repeatedly and check that no data is lost
 	$(call install,requirements-test.txt)

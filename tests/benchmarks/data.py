@@ -76,7 +76,7 @@ def sqlite_database(*, items: int = ITEMS, events: int = ITEMS) -> Iterator[Data
         shutil.copy(_kept(items, events), path)
         # Unwritten pages of the copy would slow down every measured commit.
         os.sync()
-        settings = _settings(f"sqlite:///{path}", directory)
+        settings = settings_of(f"sqlite:///{path}", directory)
         yield Database(settings, Path(directory), *_add_people(settings))
 
 
@@ -85,14 +85,14 @@ def empty_directory() -> Iterator[Database]:
     """A directory without a database, on the same disk as the others."""
     KEPT.mkdir(exist_ok=True)
     with TemporaryDirectory(prefix="run-", dir=KEPT) as directory:
-        yield Database(_settings(f"sqlite:///{directory}/stocky.db", directory), Path(directory))
+        yield Database(settings_of(f"sqlite:///{directory}/stocky.db", directory), Path(directory))
 
 
 @contextmanager
 def postgres_database(url: str) -> Iterator[Database]:
     """Fills the empty Postgres database at `url` like the SQLite ones."""
     with TemporaryDirectory(prefix="stocky-bench-") as directory:
-        settings = _settings(url, directory)
+        settings = settings_of(url, directory)
         migrate(load(settings))
         with psycopg.connect(url) as connection, connection.cursor() as cursor:
             build.fill(_Postgres(cursor), ITEMS)
@@ -113,7 +113,8 @@ class _Postgres:
         self._cursor.executemany(query.replace("?", "%s").encode(), rows)
 
 
-def _settings(url: str, directory: str) -> dict[str, str]:
+def settings_of(url: str, directory: str) -> dict[str, str]:
+    """The environment variables of a Stocky to measure."""
     return {"STOCKY_DATABASE_URL": url, "STOCKY_DATA_DIR": directory, "STOCKY_SECRET_KEY": SECRET_KEY}
 
 
@@ -136,10 +137,10 @@ def _kept(items: int, events: int) -> Path:
         print(f"building a database of {items:,} items and {events:,} events ...", flush=True)
         with TemporaryDirectory(prefix="build-", dir=KEPT) as directory:
             built = Path(directory) / "stocky.db"
-            migrate(load(_settings(f"sqlite:///{built}", directory)))
+            migrate(load(settings_of(f"sqlite:///{built}", directory)))
             with closing(sqlite3.connect(built, isolation_level=None)) as connection:
                 build.build(connection, items, events)
             # Otherwise it would be filled during another measurement.
-            asyncio.run(reindex(load(_settings(f"sqlite:///{built}", directory))))
+            asyncio.run(reindex(load(settings_of(f"sqlite:///{built}", directory))))
             os.replace(built, path)
     return path

@@ -33,7 +33,7 @@ def measure_events(plan: Plan) -> list[Result]:
         accounted(database, all_figures, connections=CONNECTIONS, events=EVENTS),
         servers.stocky(database) as server,
     ):
-        load = _events(database)
+        load = bulk_events(database)
         all_figures.append(load.run(server, plan.warm_up))
         for _ in range(plan.runs):
             yardstick.append(_plain_events_per_second(plain, plan.seconds))
@@ -54,7 +54,8 @@ def measure_events(plan: Plan) -> list[Result]:
     ]
 
 
-def _events(database: Database) -> Load:
+def bulk_events(database: Database) -> Load:
+    """Requests of EVENTS events each, of random items."""
     items = random.Random(3)
     bodies = [
         msgspec.json.encode({"events": [_event(items.randint(1, ITEMS)) for _ in range(EVENTS)]}).decode()

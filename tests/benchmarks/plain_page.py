@@ -22,7 +22,7 @@ def main(path: str, limit: str) -> None:
     """Fetches each page repeatedly."""
     with closing(open_connection(path, readonly=True)) as connection:
         pages = [
-            statements_of(connection, partial(list_items, ItemFilter(), skip=int(line), limit=int(limit)))
+            statements_of(connection, partial(list_items, wanted=ItemFilter(), skip=int(line), limit=int(limit)))
             for line in sys.stdin
         ]
         times = [seconds(connection, page) for _ in range(ROUNDS) for page in pages]
