@@ -56,7 +56,7 @@ def build(connection: sqlite3.Connection, items: int, events: int) -> None:
     connection.execute("BEGIN")
     fill(connection, items)
     if rounds > 1:
-        # With the indexes in place, as a ledger grows: CREATE INDEX would fill their pages completely, so that the first
+        # With the indexes in place, as a ledger grows. CREATE INDEX would fill their pages completely, and the first
         # scans of a measurement would split them.
         for number in range(2, rounds + 1):
             moment = _START + timedelta(hours=number)

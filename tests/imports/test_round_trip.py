@@ -9,6 +9,7 @@ import pytest
 from httpx import ASGITransport, AsyncClient
 
 from stocky.app import create_app
+from stocky.catalogue.schemas import NewItem
 from stocky.config import load
 from stocky.stock.consistency import find_faults
 from tests.conftest import ORIGIN, TestDatabases, settings
@@ -29,19 +30,22 @@ async def _fill(member: AsyncClient) -> None:
     box = made(await member.post("/boxes/", json={"capacity": 2}))
     (place,) = [each for each in await get(member, "/locations/", search="") if each["loc_no"] == 1]
     for number, name in enumerate(NAMES):
-        item = await new_item(
-            member,
-            name,
-            description=f"={name}\r\n;",
-            upc=f"BARCODE-{number}",
-            barcodes=[{"barcode": f"=*{number};\\", "pack_quantity": 0.5}, {"barcode": f"b{number}"}],
-            min_quantity=number / 8,
-            tags=["-a; b", name[:50].replace("\n", " ").strip()],
-            type_id=kind["id"],
-            seller="@home",
-            oversell_policy="allow",
-            default_storage_type="freezer",
-        )
+        fields = {
+            "name": name,
+            "description": f"={name}\r\n;",
+            "upc": f"BARCODE-{number}",
+            "barcodes": [{"barcode": f"=*{number};\\", "pack_quantity": 0.5}, {"barcode": f"b{number}"}],
+            "min_quantity": number / 8,
+            "tags": ["-a; b", name[:50].replace("\n", " ").strip()],
+            "type_id": kind["id"],
+            "manufacturer_code": f"-{number}",
+            "seller": "@home",
+            "seller_link": f"https://example.org/={number}",
+            "oversell_policy": "allow",
+            "default_storage_type": "freezer",
+        }
+        assert fields.keys() == set(NewItem.__struct_fields__), "every field of an item makes the round trip"
+        item = await new_item(member, **fields)
         await new_stock(member, item, shelf, number + 0.125, unit="kg", notes="=1+1")
         await new_stock(member, item, chest, 2, expiry_date="2030-01-31")
         await new_stock(member, item, place, 0)
