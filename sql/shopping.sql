@@ -69,8 +69,7 @@ SELECT id, list_id, item_id, text, quantity_milli, created_at, updated_at
 -- add_shopping_list_entry --
 -- Adds an item or a placeholder to a list.
 INSERT INTO shopping_list_entry (list_id, item_id, text, quantity_milli, created_at, updated_at)
-VALUES (:list_id, :item_id, :text, :quantity_milli, :created_at, :created_at)
-RETURNING id;
+VALUES (:list_id, :item_id, :text, :quantity_milli, :created_at, :created_at);
 
 -- change_shopping_list_entry --
 -- Changes an entry.
@@ -101,6 +100,17 @@ SELECT item.id, item.name, low_item.min_quantity_milli, low_item.total_milli AS 
                     WHERE entry.list_id = :list_id AND entry.item_id = item.id)
  ORDER BY lower(item.name), item.id
  LIMIT :limit;
+
+-- list_low_items_among --
+-- Those of the items :ids, in the same order.
+SELECT item.id, item.name, item.min_quantity_milli, item_amount.total_milli AS stock_milli
+  FROM item
+  JOIN item_amount ON item_amount.item_id = item.id
+ WHERE item.id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
+   AND item.is_active AND item.min_quantity_milli >= item_amount.total_milli
+   AND NOT EXISTS (SELECT 1 FROM shopping_list_entry AS entry
+                    WHERE entry.list_id = :list_id AND entry.item_id = item.id)
+ ORDER BY lower(item.name), item.id;
 
 -- add_shopping_list_log --
 -- Adds a log entry.

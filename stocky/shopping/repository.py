@@ -247,19 +247,16 @@ async def add_entry(tx: Connection, list_id: int, item_count: int, new: NewEntry
 async def add_entries(
     tx: Connection, list_id: int, additions: list[Addition], by: Principal, because: dict[str, Any]
 ) -> list[int]:
-    """Adds entries and returns their ids. `because` is logged with each of them."""
+    """Adds entries to a locked list and returns their ids. `because` is logged with each of them."""
     moment = clock.now()
-    ids = []
-    for each in additions:
-        rows = await tx.rows(
-            "add_shopping_list_entry",
-            list_id=list_id,
-            item_id=each.item_id,
-            text=each.text,
-            quantity_milli=each.quantity_milli,
-            created_at=moment,
-        )
-        ids.append(rows[0][0])
+    before = {row.id for row in await tx.all("list_shopping_list_entries", EntryRow, list_id=list_id)}
+    await tx.execute_many(
+        "add_shopping_list_entry",
+        [(list_id, each.item_id, each.text, each.quantity_milli, moment) for each in additions],
+    )
+    # Nobody else adds entries: the list is locked.
+    after = await tx.all("list_shopping_list_entries", EntryRow, list_id=list_id)
+    ids = [row.id for row in after if row.id not in before]
     if additions:
         details = [
             _named(each.item_id, each.what) | {"quantity": from_milli(each.quantity_milli)} | because

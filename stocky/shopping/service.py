@@ -82,15 +82,16 @@ async def fill_from_low_stock(tx: Connection, list_id: int, wanted: Filling, by:
     """
     opened = await open_list(tx, list_id, by)
     free = MAX_ENTRIES - opened.item_count
-    low = await tx.all("list_low_items", _LowItem, list_id=list_id, limit=free + 1)
+    found = await tx.all("list_low_items", _LowItem, list_id=list_id, limit=free + 1)
     # Locked so that none of them is merged before it is on the list.
-    await lock_items(tx, {item.id for item in low})
-    low = await tx.all("list_low_items", _LowItem, list_id=list_id, limit=free + 1)
+    ids = {item.id for item in found}
+    await lock_items(tx, ids)
+    low = await tx.all("list_low_items_among", _LowItem, list_id=list_id, ids=ids)
     target_milli = to_milli(wanted.target or 0, "target")
     additions = [Addition(item.id, None, _missing_milli(item, target_milli), item.name) for item in low[:free]]
-    ids = set(await add_entries(tx, list_id, additions, by, {"because": "low_stock"}))
-    added = [entry for entry in await list_entries(tx, list_id) if entry.id in ids]
-    return Filled(added, is_complete=len(low) <= free)
+    new = set(await add_entries(tx, list_id, additions, by, {"because": "low_stock"}))
+    added = [entry for entry in await list_entries(tx, list_id) if entry.id in new]
+    return Filled(added, is_complete=len(found) <= free)
 
 
 async def add_to_list(tx: Connection, list_id: int, new: NewEntry, by: Principal) -> Entry:
