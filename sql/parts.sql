@@ -42,11 +42,12 @@ DELETE FROM item_type
  WHERE id = :id;
 
 -- list_items_of_type --
--- The items of a type, hidden ones included.
+-- The items of a type after :after, hidden ones included.
 SELECT id
   FROM item
- WHERE type_id = :type_id
- ORDER BY id;
+ WHERE type_id = :type_id AND id > :after
+ ORDER BY id
+ LIMIT :limit;
 
 -- bump_item_versions --
 -- Increments the versions of the items :ids, so that caches read them again.
@@ -104,11 +105,12 @@ DELETE FROM tag
  WHERE id = :id;
 
 -- list_items_with_tag --
--- The items that have a tag, hidden ones included.
+-- The items after :after that have a tag, hidden ones included.
 SELECT item_id
   FROM item_tag
- WHERE tag_id = :tag_id
- ORDER BY item_id;
+ WHERE tag_id = :tag_id AND item_id > :after
+ ORDER BY item_id
+ LIMIT :limit;
 
 -- add_item_tags --
 -- Adds the tags with the keys :name_keys to an item, each once.

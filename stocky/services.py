@@ -11,6 +11,7 @@ from stocky.backup.admin_service import BackupAdministration
 from stocky.backup.rescue import Rescue
 from stocky.backup.schedule import BackupUpkeep
 from stocky.catalogue.item_pages import ItemPages
+from stocky.catalogue.version_bumps import VersionBumps
 from stocky.clock import local_zone
 from stocky.config import Config
 from stocky.db import make_database
@@ -73,6 +74,7 @@ class Services:
         # First, so that no other task waits for a time set by a clock that was wrong.
         self.clock_watch = ClockWatch(self.database, self.backups.backups.store)
         self.clock_watch.register_tasks(self.schedule)
+        VersionBumps(self.database, self.jobs)
         DailyCheck(self.database, self.jobs, self._zone).register_tasks(self.schedule)
         BackupUpkeep(self.config, self.database, self.backups.backups, self.jobs, self.metrics).register_tasks(
             self.schedule

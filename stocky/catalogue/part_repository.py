@@ -6,7 +6,6 @@ A type with items is not deleted.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import msgspec
 from msgspec import UNSET
@@ -14,10 +13,11 @@ from msgspec import UNSET
 from stocky import clock
 from stocky.auth.schemas import Principal
 from stocky.catalogue.schemas import ItemType, ItemTypeChange, NewItemType, NewTag, SellerCount, Tag
+from stocky.catalogue.version_bumps import bump_item_versions, bump_items_of
 from stocky.db import Connection
 from stocky.errors import Conflict, NotFound
 from stocky.logs import audit
-from stocky.schema import or_current
+from stocky.schema import MAX_ID, or_current
 
 
 async def get_item_type(read: Connection, type_id: int) -> ItemType:
@@ -50,7 +50,7 @@ async def change_item_type(tx: Connection, type_id: int, change: ItemTypeChange,
     """Applies `change`. Raises NotFound, Conflict if another type has the name."""
     item_type = await get_item_type(tx, type_id)
     name = or_current(change.name, item_type.name)
-    await bump_item_versions(tx, await tx.all("list_items_of_type", dict[str, int], type_id=type_id))
+    await bump_items_of(tx, "type", type_id)
     await tx.execute(
         "change_item_type",
         id=type_id,
@@ -67,7 +67,7 @@ async def change_item_type(tx: Connection, type_id: int, change: ItemTypeChange,
 async def remove_item_type(tx: Connection, type_id: int, by: Principal) -> None:
     """Deletes a type. Raises NotFound, Conflict while items have it."""
     item_type = await get_item_type(tx, type_id)
-    if await tx.value("list_items_of_type", type_id=type_id) is not None:
+    if await tx.value("list_items_of_type", type_id=type_id, after=0, limit=1) is not None:
         raise Conflict(f"Items still have the type {item_type.name}; give them another type first")
     await tx.execute("remove_item_type", id=type_id)
     await audit.record(tx, by, "deleted", "item_type", type_id, {"name": item_type.name})
@@ -107,7 +107,7 @@ async def add_tag(tx: Connection, new: NewTag, by: Principal) -> Tag:
 async def rename_tag(tx: Connection, tag_id: int, change: NewTag, by: Principal) -> Tag:
     """Renames a tag on every item that has it. Raises NotFound, Conflict if another tag has the name."""
     tag = await get_tag(tx, tag_id)
-    await bump_item_versions(tx, await tx.all("list_items_with_tag", dict[str, int], tag_id=tag_id))
+    await bump_items_of(tx, "tag", tag_id)
     await tx.execute("rename_tag", id=tag_id, name=change.name, name_key=name_key(change.name), updated_at=clock.now())
     await audit.record(tx, by, "changed", "tag", tag_id, {"name": change.name, "was": tag.name})
     return await get_tag(tx, tag_id)
@@ -116,7 +116,8 @@ async def rename_tag(tx: Connection, tag_id: int, change: NewTag, by: Principal)
 async def remove_tag(tx: Connection, tag_id: int, by: Principal) -> None:
     """Deletes a tag and removes it from every item. Raises NotFound."""
     tag = await get_tag(tx, tag_id)
-    items = await bump_item_versions(tx, await tx.all("list_items_with_tag", dict[str, int], tag_id=tag_id))
+    items = [row[0] for row in await tx.rows("list_items_with_tag", tag_id=tag_id, after=0, limit=MAX_ID)]
+    await bump_item_versions(tx, items)
     await tx.execute("remove_tag_from_items", tag_id=tag_id)
     await tx.execute("remove_tag", id=tag_id)
     await audit.record(tx, by, "deleted", "tag", tag_id, {"name": tag.name, "items": items})
@@ -138,11 +139,3 @@ async def set_item_tags(tx: Connection, item_id: int, names: Iterable[str]) -> N
 async def list_sellers(read: Connection, *, skip: int, limit: int, pattern: str | None) -> list[SellerCount]:
     """Sellers by name."""
     return await read.all("list_sellers", SellerCount, skip=skip, limit=limit, pattern=pattern)
-
-
-async def bump_item_versions(tx: Connection, rows: list[dict[str, int]]) -> list[int]:
-    """Increments the versions of the items of these rows, so that every process reads them again; their ids."""
-    ids = [item_id for row in rows for item_id in row.values()]
-    await tx.all("lock_items", dict[str, Any], ids=ids)
-    await tx.execute("bump_item_versions", ids=ids, updated_at=clock.now())
-    return ids

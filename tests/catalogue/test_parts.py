@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from httpx import AsyncClient
 
+from stocky.catalogue import version_bumps
 from tests.inventory import Json, get, made, new_item, new_location, refused
 
 PART = {
@@ -105,6 +106,27 @@ async def test_new_type_or_tag_name_appears_in_every_answer(member: AsyncClient,
     assert (await member.delete(f"/tags/{tag['id']}")).status_code == 204
     assert await scanned() == ("Silicon", [])
     assert (await get(member, f"/items/{item['id']}"))["version"] == item["version"] + 3
+
+
+async def test_many_items_of_a_renamed_tag_or_type_follow_in_a_job(
+    member: AsyncClient, admin: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(version_bumps, "AT_ONCE", 2)
+    kind = await new_type(member)
+    items = [await new_item(member, f"Transistor {n}", type_id=kind["id"], tags=["npn"]) for n in range(5)]
+    (tag,) = await get(member, "/tags/")
+    made(await member.put(f"/types/{kind['id']}", json={"name": "Silicon"}))
+    made(await member.put(f"/tags/{tag['id']}", json={"name": "NPN type"}))
+    found = await get(member, "/items/", tag="npn type")
+    assert [(item["type_name"], item["tags"]) for item in found] == [("Silicon", ["NPN type"])] * 5
+    jobs = await get(admin, "/jobs/", kind=version_bumps.KIND)
+    assert len(jobs) == 2
+    async with asyncio.timeout(10):
+        while {job["status"] for job in jobs} != {"done"}:
+            await asyncio.sleep(0.02)
+            jobs = await get(admin, "/jobs/", kind=version_bumps.KIND)
+    versions = {item["id"]: item["version"] for item in await get(member, "/items/")}
+    assert versions == {item["id"]: item["version"] + 2 for item in items}
 
 
 async def test_type_with_items_cannot_be_deleted(member: AsyncClient) -> None:
