@@ -1,7 +1,7 @@
 """Increments the versions of the items of a renamed tag or type, so that every process reads them again.
 
 The few items of most tags and types are changed with the name, in one transaction. More of them would make every scan
-wait: their versions follow in a job, and until then a scan may answer with the old name.
+wait: their versions follow in a job, and until then scans and lists of items may have the old name.
 """
 
 from __future__ import annotations
