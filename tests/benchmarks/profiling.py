@@ -23,7 +23,7 @@ from tests.benchmarks.machine import CLIENT_CORE, pinned
 from tests.benchmarks.scanning import scans
 
 # Threads that wait for work; py-spy counts them as busy.
-_WAITING = ("_connection_worker_thread (aiosqlite/", "_worker (concurrent/futures/", "_Writer._work (")
+_WAITING = ("_connection_worker_thread (aiosqlite/", "_worker (concurrent/futures/", "Writer._work (")
 _FRAME = re.compile(r"(?P<function>.+) \((?P<file>.+?)(?::\d+)?\)$")
 
 
@@ -65,7 +65,7 @@ def _report(lines: Iterable[str], top: int) -> str:
             continue
         samples += int(count)
         own[frames[-1]] += int(count)
-        is_writer = any(frame.startswith("_Writer._work (") for frame in frames)
+        is_writer = any(frame.startswith("Writer._work (") for frame in frames)
         threads["writer thread" if is_writer else "event loop"] += int(count)
         for frame in set(frames):
             total[frame] += int(count)
