@@ -24,6 +24,8 @@ from stocky.stock.schemas import EntryType, EventPage, Sku, SkuChange, StockEven
 
 # Fewer events of a time than this are all read by the index of time, and then sorted.
 SHORT_TIME = 5_000
+# Skipping more SKUs than this, all of them are counted at once as of a moment.
+FAR_PAGE = 2_000
 # The minimum of events read at once for each of several merged items.
 MIN_SHARE = 20
 
@@ -84,6 +86,8 @@ async def list_skus_as_of(
     read: Connection, as_of: datetime, *, skip: int, limit: int, item_id: int | None, location_id: int | None
 ) -> list[Sku]:
     """The SKUs that held stock at a moment, with their quantities then."""
+    if skip > FAR_PAGE and item_id is None and location_id is None:
+        return await read.all("list_skus_as_of_far", Sku, as_of=as_of, skip=skip, limit=limit)
     return await read.all(
         "list_skus_as_of", Sku, as_of=as_of, skip=skip, limit=limit, item_id=item_id, location_id=location_id
     )

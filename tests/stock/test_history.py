@@ -124,6 +124,30 @@ async def test_stock_as_of_a_moment(stockroom: Stockroom, reader: AsyncClient) -
     assert await stock(days[4]) == {shelf: 1, cellar: 3}
 
 
+async def test_pages_of_stock_as_of_a_moment_are_the_same_near_and_far(
+    stockroom: Stockroom, reader: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages far into the list are read by another query."""
+    shelf, cellar = await stockroom.place(), await stockroom.place()
+    items = [await stockroom.item() for _ in range(4)]
+    for number, item in enumerate(items):
+        await stockroom.one(event("add", item, shelf, number + 1.125, occurred_at=MAY))
+        await stockroom.one(event("add", item, cellar, 1, occurred_at=MAY + timedelta(days=number)))
+    # Nothing is left of the first one at the moment, and the last change comes after it.
+    await stockroom.one(event("remove", items[0], shelf, 1.125, occurred_at=MAY + timedelta(hours=1)))
+    await stockroom.one(event("add", items[1], shelf, 7, occurred_at=MAY + timedelta(days=9)))
+
+    async def pages() -> list[list[Any]]:
+        moment = (MAY + timedelta(days=1)).isoformat()
+        wanted = [{"as_of": moment, "skip": skip, "limit": 2} for skip in range(1, 8)]
+        return [(await reader.get("/skus", params=each)).json() for each in wanted]
+
+    near = await pages()
+    assert [len(page) for page in near] == [2, 2, 2, 1, 0, 0, 0]
+    monkeypatch.setattr(repository, "FAR_PAGE", 0)
+    assert await pages() == near
+
+
 async def test_undone_event_counts_until_its_undo(stockroom: Stockroom, reader: AsyncClient) -> None:
     rice, shelf = await stockroom.item(), await stockroom.place()
     added = await stockroom.one(event("add", rice, shelf, 5, occurred_at=MAY))
