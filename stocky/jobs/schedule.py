@@ -84,12 +84,18 @@ class Schedule:
 def last_due(at: time, now: datetime, zone: tzinfo | None = None) -> tuple[datetime, str]:
     """The last occurrence of this time of day, and the key of that day; `zone` None is the system's.
 
-    A time that a clock change skips is shifted by an hour; of a repeated time the first counts.
+    A time that a clock change skips is an hour later; of a repeated time the first counts.
     """
     today = now.astimezone(zone).date()
     for day in (today, today - timedelta(days=1)):
-        # A time without a zone is in the system's.
-        moment = datetime.combine(day, at, zone).astimezone(UTC)
+        moment = _moment_of(datetime.combine(day, at), zone)
         if moment <= now:
             return moment, f"{day.isoformat()}T{at:%H:%M}"
     raise AssertionError(f"{at} was neither today nor yesterday")
+
+
+def _moment_of(local: datetime, zone: tzinfo | None) -> datetime:
+    # A time without a zone is in the system's. Of a skipped time, Python before 3.13 gave the earlier moment first there.
+    moments = [local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)]
+    is_skipped = all(moment.astimezone(zone).replace(tzinfo=None, fold=0) != local for moment in moments)
+    return max(moments) if is_skipped else min(moments)

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 
 import httpx
 import pytest
@@ -48,7 +48,7 @@ def test_database_of_newer_version_is_rejected_in_one_line(environ: dict[str, st
     if url.startswith("sqlite"):
         import sqlite3
 
-        with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as connection:
             connection.execute(statement)
     else:
         import psycopg

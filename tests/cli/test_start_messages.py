@@ -95,18 +95,10 @@ def test_unwritable_data_directory_is_reported_with_chown_command(
         del settings["STOCKY_SECRET_KEY"]
     setpriv = shutil.which("setpriv")
     assert setpriv
-    command = [
-        setpriv,
-        "--reuid",
-        "54321",
-        "--regid",
-        "54322",
-        "--clear-groups",
-        sys.executable,
-        "-m",
-        "stocky",
-        "serve",
-    ]
+    as_another = [setpriv, "--reuid", "54321", "--regid", "54322", "--clear-groups", sys.executable]
+    if subprocess.run([*as_another, "-c", ""], capture_output=True, check=False).returncode:
+        pytest.skip("another user cannot run this Python")
+    command = [*as_another, "-m", "stocky", "serve"]
     answer = subprocess.run(command, env=environment(settings), capture_output=True, text=True, check=False, timeout=60)
     assert answer.returncode == 1
     assert answer.stderr.splitlines()[0] == (
