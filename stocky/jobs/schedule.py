@@ -95,7 +95,7 @@ def last_due(at: time, now: datetime, zone: tzinfo | None = None) -> tuple[datet
 
 
 def _moment_of(local: datetime, zone: tzinfo | None) -> datetime:
-    # A time without a zone is in the system's. Of a skipped time, Python before 3.13 gave the earlier moment first there.
+    # A time without a zone is in the system's; of a skipped one, Python before 3.13 gave the earlier moment there.
     moments = [local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)]
     is_skipped = all(moment.astimezone(zone).replace(tzinfo=None, fold=0) != local for moment in moments)
     return max(moments) if is_skipped else min(moments)
