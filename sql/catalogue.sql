@@ -80,10 +80,11 @@ SELECT id, code, name, description, default_storage_type, is_active, uda_fetched
  WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
 
 -- list_item_versions --
--- The ids of items in the order they were added, with their versions; all filters optional.
+-- The ids of items above :after in the order they were added, with their versions; all other filters optional.
 SELECT item.id, item.version
   FROM item
  WHERE item.is_active = :is_active
+   AND item.id > :after
    AND (CAST(:storage_type AS TEXT) IS NULL OR item.default_storage_type = :storage_type)
    AND (CAST(:needs_review AS BOOLEAN) IS NULL OR item.needs_review = :needs_review)
    AND (CAST(:type_id AS BIGINT) IS NULL OR item.type_id = :type_id)
@@ -99,6 +100,7 @@ SELECT item.id, item.version
 SELECT item.id, item.version
   FROM item
  WHERE item.is_active = :is_active
+   AND item.id > :after
    AND (CAST(:storage_type AS TEXT) IS NULL OR item.default_storage_type = :storage_type)
    AND (CAST(:needs_review AS BOOLEAN) IS NULL OR item.needs_review = :needs_review)
    AND (CAST(:type_id AS BIGINT) IS NULL OR item.type_id = :type_id)

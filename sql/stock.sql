@@ -152,13 +152,14 @@ SELECT id, CAST(quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, unit, ex
  WHERE id = :id AND is_active;
 
 -- list_skus --
--- SKUs in the order they were created; all filters optional. :expires_by finds SKUs with stock that expires by then.
+-- SKUs with ids above :after in the order they were created; all filters optional. :expires_by finds SKUs with stock that expires by then.
 -- The ids of the page come first, so that the details of skipped SKUs are not read.
 SELECT id, CAST(quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, unit, expiry_date, notes, is_active,
        item_id, location_id, created_at, updated_at, version
   FROM sku
  WHERE id IN (SELECT page.id FROM sku AS page
                WHERE page.is_active
+                 AND page.id > :after
                  AND (NOT :expiring_soon OR (page.expiry_date <= :expires_by AND page.quantity_milli > 0))
                ORDER BY page.id
                LIMIT :limit OFFSET :skip)
@@ -171,6 +172,7 @@ SELECT id, CAST(quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, unit, ex
   FROM sku
  WHERE id IN (SELECT page.id FROM sku AS page
                WHERE page.is_active
+                 AND page.id > :after
                  AND page.item_id = :item_id
                  AND (CAST(:location_id AS BIGINT) IS NULL OR page.location_id = :location_id)
                  AND (NOT :low_stock
@@ -189,6 +191,7 @@ SELECT id, CAST(quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, unit, ex
   FROM sku
  WHERE id IN (SELECT page.id FROM sku AS page
                WHERE page.is_active
+                 AND page.id > :after
                  AND page.location_id = :location_id
                  AND (NOT :expiring_soon OR (page.expiry_date <= :expires_by AND page.quantity_milli > 0))
                ORDER BY page.id
@@ -202,6 +205,7 @@ SELECT id, CAST(quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, unit, ex
   FROM sku
  WHERE id IN (SELECT page.id FROM sku AS page
                WHERE page.is_active
+                 AND page.id > :after
                  AND page.item_id IN (SELECT low_item.item_id FROM low_item)
                  AND (CAST(:location_id AS BIGINT) IS NULL OR page.location_id = :location_id)
                  AND (NOT :expiring_soon OR (page.expiry_date <= :expires_by AND page.quantity_milli > 0))
@@ -217,6 +221,7 @@ SELECT id, CAST(quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, unit, ex
   FROM sku
  WHERE id IN (SELECT page.id FROM sku AS page
                WHERE page.is_active
+                 AND page.id > :after
                  AND (CAST(:item_id AS BIGINT) IS NULL OR page.item_id = :item_id)
                  AND (CAST(:location_id AS BIGINT) IS NULL OR page.location_id = :location_id)
                  AND (NOT :low_stock OR page.item_id IN (SELECT low_item.item_id FROM low_item))
@@ -245,6 +250,7 @@ SELECT id, CAST((SELECT sum(CAST(event.delta_milli AS DOUBLE PRECISION)) FROM st
  WHERE id IN (SELECT page.id FROM sku AS page
                WHERE (CAST(:item_id AS BIGINT) IS NULL OR page.item_id = :item_id)
                  AND (CAST(:location_id AS BIGINT) IS NULL OR page.location_id = :location_id)
+                 AND page.id > :after
                  AND (SELECT coalesce(sum(CAST(event.delta_milli AS DOUBLE PRECISION)), 0) FROM stock_event AS event
                        WHERE event.item_id = page.item_id AND event.sku_id = page.id
                          AND event.occurred_at <= :as_of) <> 0
@@ -258,7 +264,7 @@ SELECT sku.id, past.milli / 1000 AS quantity, sku.unit, sku.expiry_date, sku.not
        sku.location_id, sku.created_at, sku.updated_at, sku.version
   FROM (SELECT sku_id, sum(CAST(delta_milli AS DOUBLE PRECISION)) AS milli
           FROM stock_event
-         WHERE occurred_at <= :as_of
+         WHERE occurred_at <= :as_of AND sku_id > :after
          GROUP BY sku_id
         HAVING sum(CAST(delta_milli AS DOUBLE PRECISION)) <> 0
          ORDER BY sku_id

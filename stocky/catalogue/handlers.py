@@ -31,7 +31,7 @@ from stocky.catalogue.schemas import (
     Tag,
 )
 from stocky.db import Connection, Lane
-from stocky.http.parameters import IfMatch, Paging, PathId, Search, SearchText, version_of
+from stocky.http.parameters import After, IfMatch, Paging, PathId, Search, SearchText, version_of
 from stocky.http.request import StockyRequest, long_read
 from stocky.http.response_cache import ResponseCache
 from stocky.schema import MAX_ID, StorageType
@@ -58,9 +58,10 @@ async def list_items(
     needs_review: bool | None = None,
     type_id: TypeId = None,
     tag: TagText = None,
+    after: After = 0,
 ) -> list[Item]:
     """Items in the order they were added."""
-    wanted = repository.ItemFilter(search, storage_type, is_active, needs_review, type_id, tag)
+    wanted = repository.ItemFilter(search, storage_type, is_active, needs_review, type_id, tag, after)
     return await _page(state, lane, wanted, paging)
 
 

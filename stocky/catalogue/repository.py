@@ -87,7 +87,7 @@ async def get_item_by_barcode(read: Connection, barcode: str) -> Item:
 
 
 class ItemFilter(Struct, frozen=True):
-    """Which items a list has: those that match every filter that is set."""
+    """Which items a list has: those with ids above `after` that match every filter that is set."""
 
     search: str | None = None
     storage_type: StorageType | None = None
@@ -95,6 +95,7 @@ class ItemFilter(Struct, frozen=True):
     needs_review: bool | None = None
     type_id: int | None = None
     tag: str | None = None
+    after: int = 0
 
 
 async def list_item_versions(tx: Connection, wanted: ItemFilter, *, skip: int, limit: int) -> Sequence[tuple[int, int]]:
@@ -102,6 +103,7 @@ async def list_item_versions(tx: Connection, wanted: ItemFilter, *, skip: int, l
     filters = {
         "skip": skip,
         "limit": limit,
+        "after": wanted.after,
         "storage_type": wanted.storage_type,
         "is_active": wanted.is_active,
         "needs_review": wanted.needs_review,

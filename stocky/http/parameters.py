@@ -25,6 +25,16 @@ Skip = Annotated[int, Parameter(ge=0, le=MAX_ID, description="How many entries t
 Limit = Annotated[int, Parameter(ge=1, le=1000, description="The maximum number of entries")]
 Page = Annotated[int | None, Parameter(ge=1, le=10**9, description="Instead of skip: the page number, from 1")]
 Size = Annotated[int | None, Parameter(ge=1, le=1000, description="Instead of limit: the number of entries per page")]
+After = Annotated[
+    int,
+    Parameter(
+        query="cursor",
+        ge=0,
+        le=MAX_ID,
+        description="The id of the last entry of the previous page: the list goes on after it. Far into a list it is"
+        " faster than skip",
+    ),
+]
 
 
 class Paging(Struct, frozen=True):

@@ -48,8 +48,9 @@ async def list_skus(
     low_stock: bool = False,
     expiring_soon: bool = False,
     search: str | None = None,
+    after: int = 0,
 ) -> list[Sku]:
-    """SKUs in the order they were created.
+    """SKUs with ids above `after` in the order they were created.
 
     `low_stock`: of items at or below their minimum; `expiring_soon`: with stock that has expired or expires within
     the `expiring_soon_days` of the settings.
@@ -58,6 +59,7 @@ async def list_skus(
     wanted = {
         "skip": skip,
         "limit": limit,
+        "after": after,
         "item_id": item_id,
         "location_id": location_id,
         "low_stock": low_stock,
@@ -83,14 +85,20 @@ async def _list_skus_containing(tx: Connection, search: str | None, wanted: dict
 
 
 async def list_skus_as_of(
-    read: Connection, as_of: datetime, *, skip: int, limit: int, item_id: int | None, location_id: int | None
+    read: Connection,
+    as_of: datetime,
+    *,
+    skip: int,
+    limit: int,
+    item_id: int | None,
+    location_id: int | None,
+    after: int = 0,
 ) -> list[Sku]:
-    """The SKUs that held stock at a moment, with their quantities then."""
+    """The SKUs with ids above `after` that held stock at a moment, with their quantities then."""
+    page = {"as_of": as_of, "skip": skip, "limit": limit, "after": after}
     if skip > FAR_PAGE and item_id is None and location_id is None:
-        return await read.all("list_skus_as_of_far", Sku, as_of=as_of, skip=skip, limit=limit)
-    return await read.all(
-        "list_skus_as_of", Sku, as_of=as_of, skip=skip, limit=limit, item_id=item_id, location_id=location_id
-    )
+        return await read.all("list_skus_as_of_far", Sku, **page)
+    return await read.all("list_skus_as_of", Sku, **page, item_id=item_id, location_id=location_id)
 
 
 async def expand_skus(read: Connection, skus: Sequence[Sku], expand: set[str]) -> None:

@@ -12,7 +12,7 @@ from stocky.auth.guards import members, readers
 from stocky.auth.schemas import Principal
 from stocky.db import Connection
 from stocky.errors import Invalid
-from stocky.http.parameters import IfMatch, Paging, PathId, Search, SearchText, version_of
+from stocky.http.parameters import After, IfMatch, Paging, PathId, Search, SearchText, version_of
 from stocky.http.request import long_read
 from stocky.schema import MAX_ID
 from stocky.stock import repository, service
@@ -40,11 +40,12 @@ async def list_skus(
         datetime | None, Parameter(description="The stock at this time instead of the current stock", required=False)
     ] = None,
     expand: Expand = None,
+    after: After = 0,
 ) -> list[Sku]:
     """SKUs in the order they were created, or the stock as of a moment."""
     if as_of is not None:
         skus = await repository.list_skus_as_of(
-            read, as_of, skip=paging.skip, limit=paging.limit, item_id=item_id, location_id=location_id
+            read, as_of, skip=paging.skip, limit=paging.limit, item_id=item_id, location_id=location_id, after=after
         )
     else:
         skus = await repository.list_skus(
@@ -56,6 +57,7 @@ async def list_skus(
             low_stock=low_stock,
             expiring_soon=expiring_soon,
             search=search,
+            after=after,
         )
     await repository.expand_skus(read, skus, _expanded(expand))
     return skus
