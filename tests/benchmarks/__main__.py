@@ -1,11 +1,14 @@
-"""`python -m tests.benchmarks`: measures, prints one table and writes results.json. It fails on wrong answers only."""
+"""`python -m tests.benchmarks`: measures, prints one table, and writes results.json and docs/performance.md.
+
+It fails on wrong answers only.
+"""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
 
-from tests.benchmarks import machine, results
+from tests.benchmarks import machine, page, results
 from tests.benchmarks.backing_up import (
     measure_backup,
     measure_memory,
@@ -61,7 +64,7 @@ def main() -> None:
         found += BENCHMARKS[id](plan)
     print(f"\n{results.table(found)}")
     if not arguments.quick:
-        results.keep(found, description)
+        page.write(results.keep(found, description), description)
 
 
 if __name__ == "__main__":

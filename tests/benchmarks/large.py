@@ -27,7 +27,7 @@ from stocky.search.index import reindex
 from tests.benchmarks import servers, stockroom
 from tests.benchmarks.data import SECRET_KEY, Database
 from tests.benchmarks.on_postgres import a_server
-from tests.benchmarks.results import FILE, Plan, Result
+from tests.benchmarks.results import Plan, Result
 from tests.people import add_people
 
 ITEMS = 100_000
@@ -228,16 +228,6 @@ def measure_large(plan: Plan) -> list[Result]:
         return results + _measure(database, f"Postgres ({about})", plan)
 
 
-def table(results: list[dict[str, Any]]) -> str:
-    """The medians of the results of F14, as Markdown."""
-    raw = [result["raw"] for result in results if result["id"] == "F14"]
-    lines = ["| ms | SQLite | Postgres |", "|---|---|---|"]
-    for kind in GOALS:
-        of = {each["dialect"]: each["p50_ms"] for each in raw if each["kind"] == kind}
-        lines += [f"| {kind} {name} | {ms:.1f} | {of['Postgres'][name]:.1f} |" for name, ms in of["SQLite"].items()]
-    return "\n".join(lines)
-
-
 def p50_of_all(api: str, key: str, runs: int, only: str = "") -> dict[str, dict[str, float]]:
     """The medians in ms of every read and write whose name contains `only`; `runs` multiplies the repetitions."""
     client = Client(api, key)
@@ -324,7 +314,3 @@ def _migrate(settings: dict[str, str]) -> str:
     """The admin's key."""
     migrate(load(settings))
     return asyncio.run(add_people(load(settings)))["admin"]
-
-
-if __name__ == "__main__":
-    print(table(msgspec.json.decode(FILE.read_bytes())["results"]))

@@ -63,8 +63,8 @@ def table(results: Sequence[Result]) -> str:
             (
                 result.id,
                 f"{result.what}" + (f" / {result.yardstick_is}" if result.yardstick_is != "-" else ""),
-                _number(result.subject),
-                _number(result.yardstick),
+                number_of(result.subject),
+                number_of(result.yardstick),
                 "" if result.ratio is None else f"{result.ratio:.2f}",
                 result.goal,
                 met,
@@ -82,13 +82,20 @@ def table(results: Sequence[Result]) -> str:
     )
 
 
-def keep(results: Sequence[Result], machine: dict[str, Any]) -> None:
-    """Writes results.json; results that were not measured this time stay."""
+def read() -> tuple[list[Result], dict[str, Any]]:
+    """The results of results.json, and the machine of the last of them."""
+    content = msgspec.json.decode(FILE.read_bytes(), type=_File)
+    return content.results, content.machine
+
+
+def keep(results: Sequence[Result], machine: dict[str, Any]) -> list[Result]:
+    """Writes results.json and returns all its results; those that were not measured this time stay."""
     measured = {result.id for result in results}
-    earlier = msgspec.json.decode(FILE.read_bytes(), type=_File).results if FILE.exists() else []
+    earlier = read()[0] if FILE.exists() else []
     kept = [result for result in earlier if result.id not in measured]
     everything = sorted([*kept, *results], key=lambda result: int(result.id[1:]))
     FILE.write_bytes(msgspec.json.format(msgspec.json.encode(_File(machine, everything)), indent=2) + b"\n")
+    return everything
 
 
 class _File(msgspec.Struct):
@@ -96,7 +103,8 @@ class _File(msgspec.Struct):
     results: list[Result]
 
 
-def _number(value: float | None) -> str:
+def number_of(value: float | None) -> str:
+    """A figure as the tables show it."""
     if value is None:
         return ""
     return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
