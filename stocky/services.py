@@ -115,6 +115,7 @@ class Services:
                 service.start()
                 started.push_async_callback(service.close)
             started.push_async_callback(self.lookups.close)
+            await self.search_index.start()
             for worker in (self.jobs, self.webhooks, self.schedule):
                 worker.start()
                 started.push_async_callback(worker.close)

@@ -50,7 +50,7 @@ async def change_item_type(tx: Connection, type_id: int, change: ItemTypeChange,
     """Applies `change`. Raises NotFound, Conflict if another type has the name."""
     item_type = await get_item_type(tx, type_id)
     name = or_current(change.name, item_type.name)
-    await bump_items_of(tx, "type", type_id)
+    bumped = await bump_items_of(tx, "type", type_id)
     await tx.execute(
         "change_item_type",
         id=type_id,
@@ -59,6 +59,7 @@ async def change_item_type(tx: Connection, type_id: int, change: ItemTypeChange,
         description=or_current(change.description, item_type.description) or "",
         updated_at=clock.now(),
     )
+    await bump_items_of(tx, "type", type_id, bumped)
     details = {field: value for field, value in msgspec.to_builtins(change).items() if value is not UNSET}
     await audit.record(tx, by, "changed", "item_type", type_id, details)
     return await get_item_type(tx, type_id)
@@ -107,8 +108,9 @@ async def add_tag(tx: Connection, new: NewTag, by: Principal) -> Tag:
 async def rename_tag(tx: Connection, tag_id: int, change: NewTag, by: Principal) -> Tag:
     """Renames a tag on every item that has it. Raises NotFound, Conflict if another tag has the name."""
     tag = await get_tag(tx, tag_id)
-    await bump_items_of(tx, "tag", tag_id)
+    bumped = await bump_items_of(tx, "tag", tag_id)
     await tx.execute("rename_tag", id=tag_id, name=change.name, name_key=name_key(change.name), updated_at=clock.now())
+    await bump_items_of(tx, "tag", tag_id, bumped)
     await audit.record(tx, by, "changed", "tag", tag_id, {"name": change.name, "was": tag.name})
     return await get_tag(tx, tag_id)
 

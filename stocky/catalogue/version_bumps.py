@@ -6,6 +6,7 @@ wait: their versions follow in a job, and until then scans and lists of items ma
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Literal
 
 from stocky import clock
@@ -43,14 +44,19 @@ class VersionBumps:
             report("changing", done, None, "items")
 
 
-async def bump_items_of(tx: Connection, part: Part, part_id: int) -> None:
-    """Increments the versions of the items of a tag or type: now, or in a job if they are many."""
+async def bump_items_of(tx: Connection, part: Part, part_id: int, bumped: Collection[int] = ()) -> list[int]:
+    """Increments the versions of the items of a tag or type, except those `bumped` already; returns their ids.
+
+    If they are many, it leaves them to a job. Call it before the change, which locks the items first like every change
+    of an item, and after it: the change waits for transactions that give items the tag or type, and then they show.
+    """
     ids = await _list_items(tx, part, part_id, 0)
     if len(ids) < AT_ONCE:
-        await bump_item_versions(tx, ids)
-    else:
+        await bump_item_versions(tx, [id for id in ids if id not in bumped])
+    elif len(bumped) < AT_ONCE:
         job = NewJob(kind=KIND, parameters={"part": part, "id": part_id}, max_attempts=ATTEMPTS)
         await jobs_repository.add_job(tx, job)
+    return ids
 
 
 async def bump_item_versions(tx: Connection, ids: list[int]) -> None:

@@ -175,6 +175,8 @@ class PostgresConnection(Connection):
         return rows
 
     async def execute_many(self, query: str, rows: Sequence[tuple[Any, ...]], /) -> None:
+        if not rows:
+            return
         found = self._queries[query]
         with translate_errors():
             if found.by_column:

@@ -9,11 +9,13 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 
 from msgspec import Struct
 
 from stocky.config import Config
 from stocky.db import Connection, Database, make_database
+from stocky.errors import StockyError
 from stocky.search.normalize import Source, text_of
 
 # Items indexed in one transaction, which bounds how long scans wait.
@@ -48,6 +50,12 @@ class SearchIndex:
             return "not checked yet"
         description = INDEXED[self._database.dialect] if self._is_indexed else PLAIN
         return f"{description}; indexing is in progress" if self._is_behind else description
+
+    async def start(self) -> None:
+        """Creates a missing index, as of a database loaded by hand: lists use it from the first request on."""
+        # What fails here is repeated and logged by the periodic task.
+        with suppress(StockyError):
+            await self._prepare()
 
     async def sync(self) -> None:
         """The periodic task: processes all marks. Raises Unavailable while a restore replaces the data."""

@@ -7,8 +7,13 @@ from typing import Any
 
 import pytest
 from httpx import AsyncClient
+from litestar import Litestar
 
+from stocky.auth.repository import get_user
+from stocky.auth.schemas import Principal
 from stocky.catalogue import version_bumps
+from stocky.catalogue.repository import add_item
+from stocky.catalogue.schemas import NewItem
 from tests.inventory import Json, get, made, new_item, new_location, refused
 
 PART = {
@@ -154,3 +159,25 @@ async def test_concurrent_use_of_the_same_new_tags(member: AsyncClient) -> None:
     )
     assert {len(item["tags"]) for item in items} == {7, 8}
     assert len(await get(member, "/tags/")) == 8
+
+
+async def test_item_that_gets_a_tag_while_it_is_renamed_shows_the_new_name(app: Litestar, member: AsyncClient) -> None:
+    """The rename waits for the transaction that adds the item; the lists cache items by their version."""
+    tag = made(await member.post("/tags/", json={"name": "white"}))
+    kind = await new_type(member, "Spices")
+    database = app.state.database
+    async with database.read() as read:
+        by = Principal(await get_user(read, 2))
+    async with database.transaction() as tx:
+        salt = await add_item(tx, NewItem(name="Salt", tags=["white"], type_id=kind["id"]), by)
+        renames = [
+            asyncio.create_task(member.put(f"/tags/{tag['id']}", json={"name": "pale"})),
+            asyncio.create_task(member.put(f"/types/{kind['id']}", json={"name": "Herbs"})),
+        ]
+        await asyncio.sleep(0.3)
+        assert not any(rename.done() for rename in renames)
+    for rename in renames:
+        made(await rename)
+    (item,) = await get(member, "/items/")
+    assert (item["tags"], item["type_name"]) == (["pale"], "Herbs")
+    assert item["version"] == salt.version + 2

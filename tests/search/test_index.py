@@ -8,21 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from httpx import AsyncClient
+from httpx import ASGITransport, AsyncClient
 from litestar import Litestar
 
-from stocky.app import create_app
+from stocky.app import attach, create_app, make_routes
 from stocky.config import Config, load
 from stocky.db.migrate import migrate
 from stocky.search import index
 from stocky.search.consistency import find_index_faults
 from stocky.search.repository import search
+from stocky.services import Services
 from tests.architecture import schema
 from tests.backup.by_hand import restore_by_hand
 from tests.backup.dumps import as_json, packed, restore, take, text_of
 from tests.cli.running import stocky
-from tests.conftest import TestDatabases, settings
-from tests.inventory import Json, get, made, new_item, new_location
+from tests.conftest import TestDatabases, settings, started
+from tests.inventory import Json, get, made, new_item, new_location, new_stock
 
 
 async def _names(client: AsyncClient, typed: str) -> list[str]:
@@ -212,6 +213,25 @@ async def test_manually_restored_dump_is_indexed_at_start(
                 assert [found.name for found in await read.run(search, "cardamon", 10)] == ["Cardamom pods"]
         finally:
             await database.close()
+
+
+async def test_lists_search_a_dump_loaded_by_hand_from_the_first_request(
+    admin: AsyncClient, dialect: str, databases: TestDatabases, tmp_path: Path
+) -> None:
+    """A dump has no index, which the lists look texts up in."""
+    await new_stock(admin, await new_item(admin, "Cardamom pods"), await new_location(admin), 1)
+    file = tmp_path / "dump.sql.gz"
+    file.write_bytes(await take(admin))
+    with databases.empty(dialect, tmp_path) as url:
+        restore_by_hand(file, url)
+        restored = load(settings(url, tmp_path))
+        migrate(restored)
+        async with started(attach(make_routes(), Services(restored))) as app:
+            transport = ASGITransport(app=app)
+            async with AsyncClient(transport=transport, base_url=admin.base_url, headers=admin.headers) as other:
+                for path in ("/items/", "/skus/"):
+                    for text in ("cardamom", "am", "elsewhere"):
+                        assert len(await get(other, path, search=text)) == (text != "elsewhere"), (path, text)
 
 
 async def test_migration_reindexes_items_with_measures(dialect: str, databases: TestDatabases, tmp_path: Path) -> None:
