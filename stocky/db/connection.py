@@ -48,7 +48,7 @@ class Connection(ABC):
 
     @abstractmethod
     async def execute_many(self, query: str, rows: Sequence[tuple[Any, ...]], /) -> None:
-        """Runs a statement once for each row of arguments, given in the order of its parameters."""
+        """Runs a statement once for each row of arguments, given in the order in which its parameters first occur."""
 
     @abstractmethod
     async def compute(self, function: Callable[[], T], /) -> T:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,9 @@ _IN_LIST = re.compile(
 
 
 class Query(msgspec.Struct, frozen=True):
-    """One named statement: `text` with the dialect's placeholders, `parameters` in order of first use.
+    """One named statement: `text` with the dialect's placeholders, `parameters` in the order of its values.
+
+    On Postgres each parameter has one value, on SQLite one for each use.
 
     `by_column` statements change many rows at once: each parameter is the array of one column.
     """
@@ -53,6 +56,14 @@ class Query(msgspec.Struct, frozen=True):
     parameters: tuple[str, ...]
     source: str
     by_column: bool = False
+
+    def many(self, rows: Sequence[tuple[Any, ...]]) -> Sequence[tuple[Any, ...]]:
+        """Rows with one value for each distinct parameter, in order of first use, as the statement takes them."""
+        distinct = list(dict.fromkeys(self.parameters))
+        if len(distinct) == len(self.parameters):
+            return rows
+        positions = [distinct.index(name) for name in self.parameters]
+        return [tuple(row[position] for position in positions) for row in rows]
 
     def values(self, arguments: dict[str, Any]) -> list[Any]:
         """The arguments in the query's order; an enum as its value, a list or set as JSON.
@@ -110,24 +121,27 @@ def _load_files(files: list[Path], dialect: str) -> dict[str, Query]:
 
 
 def compile_query(name: str, text: str, dialect: str, source: str = "") -> Query:
-    """Turns `:name` into `?1` (SQLite) or `$1` (Postgres), outside literals and comments.
+    """Turns `:name` into `$1` (Postgres) or `?` (SQLite), outside literals and comments.
 
     `contains(column, :pattern)` becomes a LIKE that ignores case in any script; :pattern must be in lower case.
     `items_indexed_with(:fragment)` becomes a SELECT of the items whose indexed text contains the fragment.
     `IN (SELECT … FROM json_each(…))` becomes `= ANY (ARRAY(…))` on Postgres.
     """
-    sign = "$" if dialect == "postgres" else "?"
-    order: dict[str, int] = {}
+    numbered = dialect == "postgres"
+    parameters: list[str] = []
 
     def placeholder(match: re.Match[str]) -> str:
         parameter = match["parameter"]
         if parameter is None:
             return match[0]
-        return f"{sign}{order.setdefault(parameter, len(order) + 1)}"
+        # Python's sqlite3 takes a sequence of values only for `?`, which has no number, so each use has its own value.
+        if not numbered or parameter not in parameters:
+            parameters.append(parameter)
+        return f"${parameters.index(parameter) + 1}" if numbered else "?"
 
     expanded = _CONTAINS.sub(_CONTAINED.get(dialect, r"\g<0>"), text)
     expanded = _INDEXED.sub(_WITH_FRAGMENT.get(dialect, r"\g<0>"), expanded)
     if dialect == "postgres":
         expanded = _IN_LIST.sub(r"= ANY (ARRAY\g<list>)", expanded)
     compiled = _TOKEN.sub(placeholder, expanded).strip().removesuffix(";")
-    return Query(name, compiled, tuple(order), source)
+    return Query(name, compiled, tuple(parameters), source)

@@ -261,8 +261,9 @@ class DirectConnection(Connection):
         return self._fetch(query, arguments)[1]
 
     async def execute_many(self, query: str, rows: Sequence[tuple[Any, ...]], /) -> None:
+        found = self._queries[query]
         try:
-            self._connection.executemany(self._queries[query].text, rows)
+            self._connection.executemany(found.text, found.many(rows))
         except sqlite3.Error as error:
             raise domain_error(error) from error
 

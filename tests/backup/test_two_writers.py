@@ -37,9 +37,9 @@ def write(config: Config, statement: str, *rows: tuple[object, ...]) -> None:
 def fill(config: Config) -> None:
     write(
         config,
-        f"INSERT INTO audit_entry (occurred_at, action, subject) VALUES ('{NOW}', ?1, ?1)",
+        f"INSERT INTO audit_entry (occurred_at, action, subject) VALUES ('{NOW}', ?, ?)",
         *(
-            (text,)
+            (text, text)
             for text in [*HARD_TEXTS, "", "\r", "\r\n", "\n", "';", "'\r\n'", "a\r\r\n\n\r", "NULL", "1.5", "1e3"]
         ),
     )

@@ -108,7 +108,7 @@ async def test_no_hot_query_scans_a_large_table(large: Config) -> None:
 
 async def test_scan_of_a_large_table_is_noticed(large: Config) -> None:
     text = "SELECT id FROM stock_event AS event WHERE note = :code"
-    query = Query("scanning", text.replace(":code", "?1" if large.dialect == "sqlite" else "$1"), ("code",), "")
+    query = Query("scanning", text.replace(":code", "?" if large.dialect == "sqlite" else "$1"), ("code",), "")
     plans = _sqlite_scans if large.dialect == "sqlite" else _postgres_scans
     assert await plans(large, [query]) == {"scanning": {"stock_event"}}
 

@@ -8,7 +8,7 @@ import pytest
 
 from stocky import clock
 from stocky.db import Database
-from stocky.db.queries import load_queries
+from stocky.db.queries import compile_query, load_queries
 from stocky.resources import resource
 from stocky.scanner.repository import find_scanners, touch_scanners
 
@@ -40,6 +40,15 @@ def test_override_by_column_needs_the_same_order_of_parameters(tmp_path: Path) -
     )
     with pytest.raises(ValueError, match="different parameters"):
         load_queries(directory, "postgres")
+
+
+def test_parameter_used_twice_has_a_value_for_each_use_on_sqlite() -> None:
+    text = "-- Example.\nSELECT :b, :a, :b"
+    sqlite, postgres = (compile_query("example", text, dialect) for dialect in ("sqlite", "postgres"))
+    assert (sqlite.text, sqlite.values({"a": 1, "b": 2})) == ("-- Example.\nSELECT ?, ?, ?", [2, 1, 2])
+    assert (postgres.text, postgres.values({"a": 1, "b": 2})) == ("-- Example.\nSELECT $1, $2, $1", [2, 1])
+    assert sqlite.many([(2, 1), (4, 3)]) == [(2, 1, 2), (4, 3, 4)]
+    assert postgres.many([(2, 1)]) == [(2, 1)]
 
 
 def test_every_statement_by_column_takes_arrays() -> None:
