@@ -126,9 +126,8 @@ def _add_people(settings: dict[str, str]) -> tuple[str, str]:
 
 def _kept(items: int, events: int) -> Path:
     """The file to copy; built once for each schema, and renamed when it is complete."""
-    content = b"".join(
-        file.read_bytes() for file in [*sorted(resource("migrations").rglob("*.sql")), Path(build.__file__)]
-    )
+    files = [*sorted(resource("migrations").rglob("*.sql")), Path(build.__file__)]
+    content = b"".join(file.name.encode() + file.read_bytes() for file in files)
     version = hashlib.sha256(content).hexdigest()[:12]
     path = KEPT / f"{items}-items-{events}-events-{version}.db"
     if not path.exists():
