@@ -17,12 +17,12 @@ from typing import NamedTuple
 import httpx
 
 from tests.benchmarks import servers
-from tests.benchmarks.data import KEPT, Database, empty_directory, sqlite_database
+from tests.benchmarks.data import KEPT, Database, empty_directory, installed_environment, sqlite_database
 from tests.benchmarks.load import Figures, Unsound
 from tests.benchmarks.machine import resident_mib
 from tests.benchmarks.results import Plan, Result, ratio
 from tests.benchmarks.scanning import accounted, scans
-from tests.serving import Server, environment
+from tests.serving import Server
 
 MILLION = 1_000_000
 MANY = 5 * MILLION
@@ -269,7 +269,7 @@ def _cost(command: str, database: Database, made: Path) -> Cost:
     begun = time.perf_counter()
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command],
-        env=environment(database.settings),
+        env=installed_environment(database.settings),
         capture_output=True,
         text=True,
         check=False,

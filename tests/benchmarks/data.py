@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -65,6 +65,13 @@ class Database(msgspec.Struct, frozen=True):
         )
         if done.returncode or done.stderr:
             raise Unsound(f"stocky check: {done.stdout}{done.stderr}")
+
+
+def installed_environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a command that is measured with its start; its modules are compiled, as `pip install` does."""
+    environ = environment(settings) | {"PYTHONPYCACHEPREFIX": str(KEPT / "compiled")}
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    return environ
 
 
 @contextmanager

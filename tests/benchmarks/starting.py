@@ -11,11 +11,10 @@ import http.client
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from statistics import median
 
 from tests import serving
-from tests.benchmarks.data import KEPT, empty_directory
+from tests.benchmarks.data import KEPT, empty_directory, installed_environment
 from tests.benchmarks.load import Unsound
 from tests.benchmarks.machine import SERVER_CORE, pinned, resident_mib
 from tests.benchmarks.results import Plan, Result, ratio
@@ -78,16 +77,10 @@ def _users_python() -> str:
     return str(python)
 
 
-def _environment(settings: Mapping[str, str]) -> dict[str, str]:
-    environ = serving.environment(settings) | {"PYTHONPYCACHEPREFIX": str(KEPT / "compiled")}
-    environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    return environ
-
-
 def _import_seconds(python: str) -> float:
     with pinned(SERVER_CORE):
         started = time.perf_counter()
-        subprocess.run([python, "-c", "import litestar, uvicorn"], env=_environment({}), check=True)
+        subprocess.run([python, "-c", "import litestar, uvicorn"], env=installed_environment({}), check=True)
         return time.perf_counter() - started
 
 
@@ -95,7 +88,7 @@ def _start(python: str) -> tuple[float, float]:
     """Seconds until it is ready, including migrations, and its memory a moment later."""
     port = serving.free_port()
     with empty_directory() as nothing:
-        environ = _environment(nothing.settings) | {"STOCKY_PORT": str(port)}
+        environ = installed_environment(nothing.settings) | {"STOCKY_PORT": str(port)}
         with pinned(SERVER_CORE):
             started = time.perf_counter()
             process = subprocess.Popen(
