@@ -80,7 +80,7 @@ async def search_items(state: State, lane: Lane, q: SearchText, paging: Paging) 
 async def _page(state: State, lane: Lane, wanted: repository.ItemFilter, paging: Paging) -> list[Item]:
     cache: ResponseCache = state.response_cache
     pages: ItemPages = state.item_pages
-    return await cache.get_or_read(  # type: ignore[return-value]  # the same, encoded already
+    return await cache.get_or_read(  # type: ignore[return-value]  # it is the JSON of that list
         lane, pages.encode_page, wanted, paging.skip, paging.limit
     )
 

@@ -128,8 +128,7 @@ def _make_client() -> Any:
     return httpx.AsyncClient(
         headers={"User-Agent": f"Stocky/{__version__}", "Accept": "application/json", "Accept-Encoding": "identity"},
         limits=httpx.Limits(max_connections=AT_ONCE),
-        # The whole request has its own bound.
-        timeout=None,  # noqa: S113
+        timeout=None,  # noqa: S113 - the whole request has its own bound
     )
 
 

@@ -26,7 +26,7 @@ async def search(state: State, lane: Lane, q: SearchText, limit: FoundLimit = 20
     without any of these, similar spellings. Each result has its stock per location and why it matches.
     """
     cache: ResponseCache = state.response_cache
-    return await cache.get_or_read(lane, repository.search, q, limit)  # type: ignore[return-value]  # the same, encoded already
+    return await cache.get_or_read(lane, repository.search, q, limit)  # type: ignore[return-value]  # its JSON
 
 
 search_routes = Router("/search", route_handlers=[search], tags=["Search"])

@@ -8,12 +8,16 @@ import hashlib
 import io
 import threading
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 
 from stocky.backup.dump.format import read_footer
 from stocky.backup.dump.writing import Writer
 from tests.backup.test_dump import ignore_progress
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 LINES = b'INSERT INTO "item" VALUES(1);\n' * 1_000
 
@@ -28,7 +32,7 @@ class Target(io.BytesIO):
         self.opened.set()
         self.failure: OSError | None = None
 
-    def write(self, data: bytes, /) -> int:  # type: ignore[override]
+    def write(self, data: ReadableBuffer, /) -> int:
         self.opened.wait()
         self.writes += 1
         if self.failure is not None:

@@ -22,10 +22,10 @@ def write(results: Sequence[Result], machine: dict[str, Any]) -> None:
 def filled(text: str, results: Sequence[Result], machine: dict[str, Any]) -> str:
     """The text of the page with the tables of these results."""
     for name, table in _TABLES.items():
-        block = f"<!-- {name} -->\n{table(results, machine)}\n<!-- end -->"
-        text, found = re.subn(rf"<!-- {name} -->\n.*?<!-- end -->", lambda _, block=block: block, text, flags=re.DOTALL)  # type: ignore[misc]
-        if found != 1:
-            raise ValueError(f"{PAGE.name} has {found} tables {name}")
+        parts = re.split(rf"(?<=<!-- {name} -->\n).*?(?=<!-- end -->)", text, flags=re.DOTALL)
+        if len(parts) != 2:
+            raise ValueError(f"{PAGE.name} has {len(parts) - 1} tables {name}")
+        text = f"{parts[0]}{table(results, machine)}\n{parts[1]}"
     return text
 
 

@@ -6,7 +6,7 @@ items have the tag 1, 30% the type 1, and 5% are at or below their minimum.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 # Random identifiers, a time and a date on each dialect; times and dates are counted from 2024-01-01.
@@ -31,32 +31,32 @@ _TABLES = ("location", "box", "item_type", "tag", "item", "sku", "stock_event", 
 
 def fill_sqlite(execute: Callable[[str], Any], items: int) -> None:
     """Fills a migrated SQLite database that has the four people and nothing else; `items` is a multiple of 1,000."""
-    indexes = execute(
+    indexes = (
         "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'stock_event' AND sql IS NOT NULL"
-    ).fetchall()
-    for name, _ in indexes:
-        execute(f"DROP INDEX {name}")
-    for statement in _statements(_SQLITE, items):
-        execute(statement)
-    # Sorting once is much faster than inserting random keys one by one.
-    for _, text in indexes:
-        execute(text)
+    )
+    _fill(execute, indexes, _statements(_SQLITE, items))
 
 
 def fill_postgres(execute: Callable[[str], Any], items: int) -> None:
     """The same on Postgres, by a superuser: foreign keys are not checked row by row."""
     execute("SET session_replication_role = replica")
-    indexes = execute(
+    indexes = (
         "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'stock_event' AND indexname NOT LIKE '%pkey'"
-    ).fetchall()
+    )
+    _fill(execute, indexes, _statements(_POSTGRES, items))
+    for table in _TABLES:
+        execute(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), (SELECT max(id) FROM {table}))")
+
+
+def _fill(execute: Callable[[str], Any], list_indexes: str, statements: Iterable[str]) -> None:
+    """Executes the statements without the indexes of the ledger: sorting once is much faster than random inserts."""
+    indexes = execute(list_indexes).fetchall()
     for name, _ in indexes:
         execute(f"DROP INDEX {name}")
-    for statement in _statements(_POSTGRES, items):
+    for statement in statements:
         execute(statement)
     for _, text in indexes:
         execute(text)
-    for table in _TABLES:
-        execute(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), (SELECT max(id) FROM {table}))")
 
 
 def barcode(item: int) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from itertools import islice, product
 from pathlib import Path
 from typing import Any
@@ -193,16 +195,26 @@ async def test_imported_rows_are_found(app: Litestar, config: Config, admin: Asy
     assert (await get(admin, f"/items/{item['id']}"))["name"] == "Saffron"
 
 
+@asynccontextmanager
+async def _loaded_by_hand(
+    admin: AsyncClient, dialect: str, databases: TestDatabases, directory: Path
+) -> AsyncIterator[Config]:
+    """A database loaded from a dump of the data without Stocky, and then migrated."""
+    file = directory / "dump.sql.gz"
+    dump = await take(admin)
+    await asyncio.to_thread(file.write_bytes, dump)
+    with databases.empty(dialect, directory) as url:
+        restore_by_hand(file, url)
+        restored = load(settings(url, directory))
+        migrate(restored)
+        yield restored
+
+
 async def test_manually_restored_dump_is_indexed_at_start(
     config: Config, admin: AsyncClient, dialect: str, databases: TestDatabases, tmp_path: Path
 ) -> None:
     await new_item(admin, "Cardamom pods")
-    file = tmp_path / "dump.sql.gz"
-    file.write_bytes(await take(admin))
-    with databases.empty(dialect, tmp_path) as url:
-        restore_by_hand(file, url)
-        restored = load(settings(url, tmp_path))
-        migrate(restored)
+    async with _loaded_by_hand(admin, dialect, databases, tmp_path) as restored:
         assert await find_index_faults(restored) == []
         app = create_app(restored)
         database = app.state.database
@@ -225,18 +237,14 @@ async def test_lists_search_a_dump_loaded_by_hand_from_the_first_request(
 
     monkeypatch.setattr(index.SearchIndex, "sync", later)
     await new_stock(admin, await new_item(admin, "Cardamom pods"), await new_location(admin), 1)
-    file = tmp_path / "dump.sql.gz"
-    file.write_bytes(await take(admin))
-    with databases.empty(dialect, tmp_path) as url:
-        restore_by_hand(file, url)
-        restored = load(settings(url, tmp_path))
-        migrate(restored)
-        async with started(attach(make_routes(), Services(restored))) as app:
-            transport = ASGITransport(app=app)
-            async with AsyncClient(transport=transport, base_url=admin.base_url, headers=admin.headers) as other:
-                for path in ("/items/", "/skus/"):
-                    for text in ("cardamom", "am", "elsewhere"):
-                        assert len(await get(other, path, search=text)) == (text != "elsewhere"), (path, text)
+    async with (
+        _loaded_by_hand(admin, dialect, databases, tmp_path) as restored,
+        started(attach(make_routes(), Services(restored))) as app,
+        AsyncClient(transport=ASGITransport(app=app), base_url=admin.base_url, headers=admin.headers) as other,
+    ):
+        for path in ("/items/", "/skus/"):
+            for text in ("cardamom", "am", "elsewhere"):
+                assert len(await get(other, path, search=text)) == (text != "elsewhere"), (path, text)
 
 
 async def test_migration_reindexes_items_with_measures(dialect: str, databases: TestDatabases, tmp_path: Path) -> None:

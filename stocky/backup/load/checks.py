@@ -169,11 +169,11 @@ def _out_of_bounds(connection: sqlite3.Connection, table: str, columns: list[Col
     if not wrong:
         return
     # One pass for all columns; only a hit is searched column by column. Names are those of our own schema.
-    found = connection.execute(f'SELECT 1 FROM "{table}" WHERE {" OR ".join(wrong.values())} LIMIT 1')  # noqa: S608 - ours
+    found = connection.execute(f'SELECT 1 FROM "{table}" WHERE {" OR ".join(wrong.values())} LIMIT 1')  # noqa: S608 - names and bounds of our schema
     if found.fetchone() is None:
         return
     for name, bound in wrong.items():
-        (count,) = connection.execute(f'SELECT count(*) FROM "{table}" WHERE {bound}').fetchone()  # noqa: S608 - ours
+        (count,) = connection.execute(f'SELECT count(*) FROM "{table}" WHERE {bound}').fetchone()  # noqa: S608 - names and bounds of our schema
         if count:
             yield f"{count} rows of {table} have a {name} that is out of bounds"
 
@@ -198,7 +198,8 @@ def _undecodable(
     connection: sqlite3.Connection, table: str, column: str, decoder: msgspec.json.Decoder[Any]
 ) -> Iterator[str]:
     count, first = 0, None
-    rows = connection.execute(f'SELECT rowid, "{column}" FROM "{table}" WHERE "{column}" IS NOT NULL')  # noqa: S608 - ours
+    query = f'SELECT rowid, "{column}" FROM "{table}" WHERE "{column}" IS NOT NULL'  # noqa: S608 - names of our schema
+    rows = connection.execute(query)
     for rowid, text in rows:
         try:
             # It must also encode, which a number of more than 64 bits does not.
@@ -222,9 +223,8 @@ def _is_affordable(memory_kib: int, passes: int, lanes: int) -> bool:
 
 
 def _unknown_refusals(connection: sqlite3.Connection) -> Iterator[str]:
-    known = get_args(RejectionKind)
-    marks = ", ".join("?" * len(known))
-    query = f"SELECT count(*), min(refusal) FROM event_refusal WHERE refusal NOT IN ({marks})"  # noqa: S608 - only question marks
-    count, first = connection.execute(query, known).fetchone()
+    known = msgspec.json.encode(get_args(RejectionKind)).decode()
+    query = "SELECT count(*), min(refusal) FROM event_refusal WHERE refusal NOT IN (SELECT value FROM json_each(?))"
+    count, first = connection.execute(query, (known,)).fetchone()
     if count:
         yield f"{count} rows of event_refusal have an unknown refusal ({first[:40]!r})"

@@ -11,12 +11,15 @@ import io
 import re
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from isal import igzip, isal_zlib
 
 from stocky.backup.dump.format import TITLE
 from stocky.errors import BadRequest, TooLarge
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 # Text compresses 4 to 10 times. A larger ratio than this, beyond RATIO_FROM bytes, is a zip bomb.
 LARGEST_RATIO = 200
@@ -27,6 +30,8 @@ MAX_LAYERS = 3
 BEGINNING = 2**16
 GZIP = b"\x1f\x8b"
 
+# isal annotates its exception class as an instance.
+_DAMAGED = (OSError, zlib.error, cast("type[Exception]", isal_zlib.error))
 _BOM_TEXT = "\ufeff"
 
 # A dump, or rows for a partial import, start with a comment or one of these statements.
@@ -113,7 +118,7 @@ class _Layer(io.RawIOBase):
     """The unpacked content of one gzip layer. Raises when it exceeds the bounds."""
 
     def __init__(self, packed: io.BufferedReader[Any], packed_bytes: int, max_bytes: int) -> None:
-        self._unpacked = igzip.GzipFile(fileobj=packed, mode="rb")  # type: ignore[no-untyped-call]  # as it comes
+        self._unpacked = igzip.GzipFile(fileobj=packed, mode="rb")  # type: ignore[no-untyped-call]  # isal does not annotate it
         self._packed_bytes = packed_bytes
         self._max_bytes = max_bytes
         self._bytes = 0
@@ -121,12 +126,12 @@ class _Layer(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # what io.BufferedReader gives
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
         try:
             count: int = self._unpacked.readinto(buffer)
         except EOFError as error:
             raise BadRequest("Invalid gzip file: it is truncated. Create or download it again") from error
-        except (OSError, zlib.error, isal_zlib.error) as error:  # type: ignore[misc]  # a C type
+        except _DAMAGED as error:
             raise BadRequest(f"Invalid gzip file: it is damaged ({error}). Create or download it again") from error
         self._bytes += count
         if self._bytes > self._max_bytes:
