@@ -1,3 +1,4 @@
+DROP VIEW event_detail;
 DROP VIEW low_item;
 DROP INDEX stock_event_by_time;
 DROP INDEX stock_event_by_rare_kind;

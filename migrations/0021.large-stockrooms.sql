@@ -27,3 +27,14 @@ WITH counted (item_id, min_quantity_milli, total_milli) AS MATERIALIZED (
 SELECT counted.item_id, counted.min_quantity_milli, counted.total_milli
   FROM counted
  WHERE counted.total_milli <= counted.min_quantity_milli;
+
+-- An event as answered.
+CREATE VIEW event_detail AS
+SELECT event.id, event.event_id, event.kind AS type, event.item_id, event.location_id, event.sku_id,
+       CAST(event.delta_milli AS DOUBLE PRECISION) / 1000 AS delta,
+       CAST(event.quantity_after_milli AS DOUBLE PRECISION) / 1000 AS quantity_after,
+       event.occurred_at, event.recorded_at, event.user_id, event.scanner_id, event.batch_id, event.transfer_id,
+       event.reverses_id,
+       (SELECT reversal.id FROM stock_event AS reversal WHERE reversal.reverses_id = event.id) AS reversed_by_id,
+       event.note
+  FROM stock_event AS event;

@@ -7,18 +7,14 @@ SELECT coalesce(max(id), 0)
 
 -- list_events_after --
 -- The ledger from after :after up to :until, oldest first; all other filters optional.
-SELECT id, event_id, kind AS type, item_id, location_id, sku_id,
-       CAST(delta_milli AS DOUBLE PRECISION) / 1000 AS delta,
-       CAST(quantity_after_milli AS DOUBLE PRECISION) / 1000 AS quantity_after,
-       occurred_at, recorded_at, user_id, scanner_id, batch_id, transfer_id, reverses_id,
-       (SELECT reversal.id FROM stock_event AS reversal WHERE reversal.reverses_id = stock_event.id) AS reversed_by_id,
-       note
-  FROM stock_event
+SELECT id, event_id, type, item_id, location_id, sku_id, delta, quantity_after, occurred_at, recorded_at, user_id,
+       scanner_id, batch_id, transfer_id, reverses_id, reversed_by_id, note
+  FROM event_detail
  WHERE id > :after
    AND id <= :until
    AND (CAST(:item_id AS BIGINT) IS NULL OR item_id = :item_id)
    AND (CAST(:location_id AS BIGINT) IS NULL OR location_id = :location_id)
-   AND (CAST(:type AS TEXT) IS NULL OR kind = :type)
+   AND (CAST(:type AS TEXT) IS NULL OR type = :type)
  ORDER BY id
  LIMIT :limit;
 

@@ -47,7 +47,7 @@ UPDATE item
    SET merged_into_id = :source_id, version = version + 1, updated_at = :moment
  WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
 
--- list_sku_ids --
+-- list_active_sku_ids --
 -- The SKUs of an item, including empty ones, excluding hidden ones.
 SELECT id
   FROM sku

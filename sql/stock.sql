@@ -104,13 +104,9 @@ SELECT stock_event.id, stock_event.event_id, stock_event.fingerprint
 
 -- list_transfers_by_id --
 -- The events :ids as answered, each with the other rows of the transfer that has its id.
-SELECT id, event_id, kind AS type, item_id, location_id, sku_id,
-       CAST(delta_milli AS DOUBLE PRECISION) / 1000 AS delta,
-       CAST(quantity_after_milli AS DOUBLE PRECISION) / 1000 AS quantity_after,
-       occurred_at, recorded_at, user_id, scanner_id, batch_id, transfer_id, reverses_id,
-       (SELECT reversal.id FROM stock_event AS reversal WHERE reversal.reverses_id = stock_event.id) AS reversed_by_id,
-       note
-  FROM stock_event
+SELECT id, event_id, type, item_id, location_id, sku_id, delta, quantity_after, occurred_at, recorded_at, user_id,
+       scanner_id, batch_id, transfer_id, reverses_id, reversed_by_id, note
+  FROM event_detail
  WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
     OR transfer_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
  ORDER BY id;
@@ -151,93 +147,86 @@ SELECT id, CAST(quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, unit, ex
   FROM sku
  WHERE id = :id AND is_active;
 
--- list_skus --
--- SKUs with ids above :after in the order they were created; all filters optional. :expires_by finds SKUs with stock that expires by then.
--- The ids of the page come first, so that the details of skipped SKUs are not read.
-SELECT id, CAST(quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, unit, expiry_date, notes, is_active,
-       item_id, location_id, created_at, updated_at, version
+-- list_sku_ids --
+-- The ids of SKUs above :after in the order they were created; all other filters optional. :expires_by finds SKUs with
+-- stock that expires by then. The ids of a page come first, so that the details of skipped SKUs are not read.
+SELECT sku.id
   FROM sku
- WHERE id IN (SELECT page.id FROM sku AS page
-               WHERE page.is_active
-                 AND page.id > :after
-                 AND (NOT :expiring_soon OR (page.expiry_date <= :expires_by AND page.quantity_milli > 0))
-               ORDER BY page.id
-               LIMIT :limit OFFSET :skip)
- ORDER BY id;
+ WHERE sku.is_active
+   AND sku.id > :after
+   AND (NOT :expiring_soon OR (sku.expiry_date <= :expires_by AND sku.quantity_milli > 0))
+ ORDER BY sku.id
+ LIMIT :limit OFFSET :skip;
 
--- list_skus_of_item --
+-- list_sku_ids_of_item --
 -- The same for one item.
-SELECT id, CAST(quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, unit, expiry_date, notes, is_active,
-       item_id, location_id, created_at, updated_at, version
+SELECT sku.id
   FROM sku
- WHERE id IN (SELECT page.id FROM sku AS page
-               WHERE page.is_active
-                 AND page.id > :after
-                 AND page.item_id = :item_id
-                 AND (CAST(:location_id AS BIGINT) IS NULL OR page.location_id = :location_id)
-                 AND (NOT :low_stock
-                      OR (SELECT item.min_quantity_milli >= item_amount.total_milli
-                            FROM item JOIN item_amount ON item_amount.item_id = item.id
-                           WHERE item.id = page.item_id))
-                 AND (NOT :expiring_soon OR (page.expiry_date <= :expires_by AND page.quantity_milli > 0))
-               ORDER BY page.id
-               LIMIT :limit OFFSET :skip)
- ORDER BY id;
+ WHERE sku.is_active
+   AND sku.id > :after
+   AND sku.item_id = :item_id
+   AND (CAST(:location_id AS BIGINT) IS NULL OR sku.location_id = :location_id)
+   AND (NOT :low_stock
+        OR (SELECT item.min_quantity_milli >= item_amount.total_milli
+              FROM item JOIN item_amount ON item_amount.item_id = item.id
+             WHERE item.id = sku.item_id))
+   AND (NOT :expiring_soon OR (sku.expiry_date <= :expires_by AND sku.quantity_milli > 0))
+ ORDER BY sku.id
+ LIMIT :limit OFFSET :skip;
 
--- list_skus_at --
+-- list_sku_ids_at --
 -- The same for one location.
-SELECT id, CAST(quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, unit, expiry_date, notes, is_active,
-       item_id, location_id, created_at, updated_at, version
+SELECT sku.id
   FROM sku
- WHERE id IN (SELECT page.id FROM sku AS page
-               WHERE page.is_active
-                 AND page.id > :after
-                 AND page.location_id = :location_id
-                 AND (NOT :expiring_soon OR (page.expiry_date <= :expires_by AND page.quantity_milli > 0))
-               ORDER BY page.id
-               LIMIT :limit OFFSET :skip)
- ORDER BY id;
+ WHERE sku.is_active
+   AND sku.id > :after
+   AND sku.location_id = :location_id
+   AND (NOT :expiring_soon OR (sku.expiry_date <= :expires_by AND sku.quantity_milli > 0))
+ ORDER BY sku.id
+ LIMIT :limit OFFSET :skip;
 
--- list_low_skus --
+-- list_low_sku_ids --
 -- The same for items at or below their minimum.
-SELECT id, CAST(quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, unit, expiry_date, notes, is_active,
-       item_id, location_id, created_at, updated_at, version
+SELECT sku.id
   FROM sku
- WHERE id IN (SELECT page.id FROM sku AS page
-               WHERE page.is_active
-                 AND page.id > :after
-                 AND page.item_id IN (SELECT low_item.item_id FROM low_item)
-                 AND (CAST(:location_id AS BIGINT) IS NULL OR page.location_id = :location_id)
-                 AND (NOT :expiring_soon OR (page.expiry_date <= :expires_by AND page.quantity_milli > 0))
-               ORDER BY page.id
-               LIMIT :limit OFFSET :skip)
- ORDER BY id;
+ WHERE sku.is_active
+   AND sku.id > :after
+   AND sku.item_id IN (SELECT low_item.item_id FROM low_item)
+   AND (CAST(:location_id AS BIGINT) IS NULL OR sku.location_id = :location_id)
+   AND (NOT :expiring_soon OR (sku.expiry_date <= :expires_by AND sku.quantity_milli > 0))
+ ORDER BY sku.id
+ LIMIT :limit OFFSET :skip;
 
--- list_skus_containing --
+-- list_sku_ids_containing --
 -- The same for SKUs with the LIKE pattern :pattern, in lower case, in the item's name, code or barcodes, the location's
 -- name or the notes. With :fragment, a part of the pattern, no item is read whose indexed text does not contain it.
+SELECT sku.id
+  FROM sku
+ WHERE sku.is_active
+   AND sku.id > :after
+   AND (CAST(:item_id AS BIGINT) IS NULL OR sku.item_id = :item_id)
+   AND (CAST(:location_id AS BIGINT) IS NULL OR sku.location_id = :location_id)
+   AND (NOT :low_stock OR sku.item_id IN (SELECT low_item.item_id FROM low_item))
+   AND (NOT :expiring_soon OR (sku.expiry_date <= :expires_by AND sku.quantity_milli > 0))
+   AND (((CAST(:fragment AS TEXT) IS NULL
+          OR sku.item_id IN (items_indexed_with(:fragment)
+                               UNION ALL SELECT item_id FROM search_pending
+                               UNION ALL SELECT item_id FROM search_text WHERE length(text) > 8000))
+         AND (SELECT contains(item.name, :pattern) OR contains(item.code, :pattern)
+                     OR EXISTS (SELECT 1 FROM barcode
+                                 WHERE barcode.item_id = item.id AND contains(barcode.code, :pattern))
+                FROM item WHERE item.id = sku.item_id))
+        OR sku.location_id IN (SELECT location.id FROM location WHERE contains(location.name, :pattern))
+        OR (sku.notes <> '' AND contains(sku.notes, :pattern)))
+ ORDER BY sku.id
+ LIMIT :limit OFFSET :skip;
+
+-- list_skus_by_id --
+-- The SKUs :ids in the order they were created.
 SELECT id, CAST(quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, unit, expiry_date, notes, is_active,
        item_id, location_id, created_at, updated_at, version
   FROM sku
- WHERE id IN (SELECT page.id FROM sku AS page
-               WHERE page.is_active
-                 AND page.id > :after
-                 AND (CAST(:item_id AS BIGINT) IS NULL OR page.item_id = :item_id)
-                 AND (CAST(:location_id AS BIGINT) IS NULL OR page.location_id = :location_id)
-                 AND (NOT :low_stock OR page.item_id IN (SELECT low_item.item_id FROM low_item))
-                 AND (NOT :expiring_soon OR (page.expiry_date <= :expires_by AND page.quantity_milli > 0))
-                 AND (((CAST(:fragment AS TEXT) IS NULL
-                        OR page.item_id IN (items_indexed_with(:fragment)
-                                             UNION ALL SELECT item_id FROM search_pending
-                                             UNION ALL SELECT item_id FROM search_text WHERE length(text) > 8000))
-                       AND (SELECT contains(item.name, :pattern) OR contains(item.code, :pattern)
-                                   OR EXISTS (SELECT 1 FROM barcode
-                                               WHERE barcode.item_id = item.id AND contains(barcode.code, :pattern))
-                              FROM item WHERE item.id = page.item_id))
-                      OR page.location_id IN (SELECT location.id FROM location WHERE contains(location.name, :pattern))
-                      OR (page.notes <> '' AND contains(page.notes, :pattern)))
-               ORDER BY page.id
-               LIMIT :limit OFFSET :skip)
+ WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
  ORDER BY id;
 
 -- list_skus_as_of --
@@ -283,27 +272,12 @@ UPDATE sku
            :unit_changed_at, unit_changed_at)
  WHERE id = :id;
 
--- get_event --
--- One event of the ledger as answered.
-SELECT id, event_id, kind AS type, item_id, location_id, sku_id,
-       CAST(delta_milli AS DOUBLE PRECISION) / 1000 AS delta,
-       CAST(quantity_after_milli AS DOUBLE PRECISION) / 1000 AS quantity_after,
-       occurred_at, recorded_at, user_id, scanner_id, batch_id, transfer_id, reverses_id,
-       (SELECT reversal.id FROM stock_event AS reversal WHERE reversal.reverses_id = stock_event.id) AS reversed_by_id,
-       note
-  FROM stock_event
- WHERE id = :id;
-
 -- list_batch --
 -- The events of one request or transfer.
-SELECT id, event_id, kind AS type, item_id, location_id, sku_id,
-       CAST(delta_milli AS DOUBLE PRECISION) / 1000 AS delta,
-       CAST(quantity_after_milli AS DOUBLE PRECISION) / 1000 AS quantity_after,
-       occurred_at, recorded_at, user_id, scanner_id, batch_id, transfer_id, reverses_id,
-       (SELECT reversal.id FROM stock_event AS reversal WHERE reversal.reverses_id = stock_event.id) AS reversed_by_id,
-       note
-  FROM stock_event
- WHERE batch_id = :batch_id AND kind <> 'undo'
+SELECT id, event_id, type, item_id, location_id, sku_id, delta, quantity_after, occurred_at, recorded_at, user_id,
+       scanner_id, batch_id, transfer_id, reverses_id, reversed_by_id, note
+  FROM event_detail
+ WHERE batch_id = :batch_id AND type <> 'undo'
  ORDER BY id;
 
 -- list_event_ids --
@@ -393,32 +367,24 @@ SELECT count(*)
 
 -- list_events_by_id --
 -- The events :ids, newest first.
-SELECT id, event_id, kind AS type, item_id, location_id, sku_id,
-       CAST(delta_milli AS DOUBLE PRECISION) / 1000 AS delta,
-       CAST(quantity_after_milli AS DOUBLE PRECISION) / 1000 AS quantity_after,
-       occurred_at, recorded_at, user_id, scanner_id, batch_id, transfer_id, reverses_id,
-       (SELECT reversal.id FROM stock_event AS reversal WHERE reversal.reverses_id = stock_event.id) AS reversed_by_id,
-       note
-  FROM stock_event
+SELECT id, event_id, type, item_id, location_id, sku_id, delta, quantity_after, occurred_at, recorded_at, user_id,
+       scanner_id, batch_id, transfer_id, reverses_id, reversed_by_id, note
+  FROM event_detail
  WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
  ORDER BY id DESC;
 
 -- list_events_of_item --
 -- The ledger of one item in the same way, by the index of its events, and only ids above :after.
-SELECT id, event_id, kind AS type, item_id, location_id, sku_id,
-       CAST(delta_milli AS DOUBLE PRECISION) / 1000 AS delta,
-       CAST(quantity_after_milli AS DOUBLE PRECISION) / 1000 AS quantity_after,
-       occurred_at, recorded_at, user_id, scanner_id, batch_id, transfer_id, reverses_id,
-       (SELECT reversal.id FROM stock_event AS reversal WHERE reversal.reverses_id = stock_event.id) AS reversed_by_id,
-       note
-  FROM stock_event
+SELECT id, event_id, type, item_id, location_id, sku_id, delta, quantity_after, occurred_at, recorded_at, user_id,
+       scanner_id, batch_id, transfer_id, reverses_id, reversed_by_id, note
+  FROM event_detail
  WHERE item_id = :item_id
    AND id < :before
    AND id > :after
    AND (CAST(:location_id AS BIGINT) IS NULL OR location_id = :location_id)
    AND (CAST(:user_id AS BIGINT) IS NULL OR user_id = :user_id)
    AND (CAST(:scanner_id AS TEXT) IS NULL OR scanner_id = :scanner_id)
-   AND (CAST(:type AS TEXT) IS NULL OR kind = :type)
+   AND (CAST(:type AS TEXT) IS NULL OR type = :type)
    AND NOT (occurred_at < :since OR occurred_at >= :until)
  ORDER BY id DESC
  LIMIT :limit;

@@ -205,7 +205,7 @@ async def _locked(tx: Connection, source_id: int, target_id: int) -> tuple[Item,
 
 
 async def _list_skus(tx: Connection, item_id: int) -> list[int]:
-    return [row["id"] for row in await tx.all("list_sku_ids", dict[str, int], item_id=item_id)]
+    return [row["id"] for row in await tx.all("list_active_sku_ids", dict[str, int], item_id=item_id)]
 
 
 async def _touch(tx: Connection, item_id: int) -> None:

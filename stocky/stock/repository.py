@@ -66,22 +66,25 @@ async def list_skus(
         "expiring_soon": expiring_soon,
         "expires_by": clock.today() + timedelta(days=days),
     }
+    return await read.run(_list_skus, search, wanted)
+
+
+async def _list_skus(tx: Connection, search: str | None, wanted: dict[str, Any]) -> list[Sku]:
+    """SKUs by the index of the filter that leaves out most, as far as that is known beforehand."""
     pattern = like_pattern(search)
     if pattern is not None:
-        return await read.run(_list_skus_containing, search, wanted | {"pattern": pattern})
-    if item_id is not None:
-        return await read.all("list_skus_of_item", Sku, **wanted)
-    if low_stock:
-        return await read.all("list_low_skus", Sku, **wanted)
-    if location_id is not None:
-        return await read.all("list_skus_at", Sku, **wanted)
-    return await read.all("list_skus", Sku, **wanted)
-
-
-async def _list_skus_containing(tx: Connection, search: str | None, wanted: dict[str, Any]) -> list[Sku]:
-    await tx.rows("plan_for_values")
-    fragment = await find_fragment(tx, search)
-    return await tx.all("list_skus_containing", Sku, **wanted, fragment=fragment)
+        await tx.rows("plan_for_values")
+        fragment = await find_fragment(tx, search)
+        rows = await tx.rows("list_sku_ids_containing", **wanted, pattern=pattern, fragment=fragment)
+    elif wanted["item_id"] is not None:
+        rows = await tx.rows("list_sku_ids_of_item", **wanted)
+    elif wanted["low_stock"]:
+        rows = await tx.rows("list_low_sku_ids", **wanted)
+    elif wanted["location_id"] is not None:
+        rows = await tx.rows("list_sku_ids_at", **wanted)
+    else:
+        rows = await tx.rows("list_sku_ids", **wanted)
+    return await tx.all("list_skus_by_id", Sku, ids=[row[0] for row in rows])
 
 
 async def list_skus_as_of(
@@ -156,7 +159,7 @@ async def change_sku(tx: Connection, sku: Sku, change: SkuChange, by: Principal)
 
 async def get_event(read: Connection, event_id: int) -> StockEvent:
     """Raises NotFound."""
-    event = await read.one("get_event", StockEvent, id=event_id)
+    event = await read.one("list_events_by_id", StockEvent, ids=[event_id])
     if event is None:
         raise NotFound(f"There is no event with id {event_id}")
     return event

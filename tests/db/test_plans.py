@@ -76,14 +76,14 @@ QUERIES = {
     "lock_items", "find_last_event_of_scanner",
     # Merges, imports and other writes.
     "find_imported_events", "find_items_named", "hide_unused_skus", "list_items_of_type", "list_items_with_tag",
-    "list_merged_stock", "list_sku_ids",
+    "list_active_sku_ids", "list_merged_stock",
     # Single reads.
-    "find_item_by_barcode", "get_event", "get_item", "get_item_type", "get_sku", "get_tag",
+    "find_item_by_barcode", "get_item", "get_item_type", "get_sku", "get_tag",
     # Pages, and what completes them.
     "count_events_between", "export_events", "list_barcodes_of", "list_batch", "list_event_ids", "list_event_ids_at",
     "list_event_ids_between", "list_event_ids_of_rare_kind", "list_event_ids_of_scanner", "list_event_ids_of_user",
     "list_events_after", "list_events_by_id", "list_events_of_item", "list_item_locations", "list_items_by_id",
-    "list_search_sources", "list_skus_at", "list_skus_of_item", "list_tags_of", "find_texts",
+    "list_search_sources", "list_skus_by_id", "list_sku_ids_at", "list_sku_ids_of_item", "list_tags_of", "find_texts",
 }  # fmt: skip
 
 
