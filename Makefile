@@ -12,7 +12,7 @@ define install
 	cp $(1) .venv/$(1); }
 endef
 
-.PHONY: help run test bench bench-quick faults lint requirements
+.PHONY: help run test browser bench bench-quick faults lint requirements
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\): *## /make \1\t/p' Makefile | expand -t 20
@@ -26,6 +26,10 @@ run: ## serve with demo data on http://127.0.0.1:8000
 test: ## run all tests, on SQLite and on every Postgres that answers
 	$(call install,requirements-test.txt)
 	$(BIN)/python -m pytest
+
+browser: ## install what `make test` needs to test the pages in a browser, besides chromium
+	$(call install,requirements-test.txt)
+	$(call install,requirements-browser.txt)
 
 bench: ## measure speed side by side with yardsticks
 	$(call install,requirements-test.txt)
@@ -49,5 +53,6 @@ COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-ha
 	--no-emit-index-url pyproject.toml
 
 requirements: ## pin the newest versions pyproject.toml allows (needs uv)
-	$(COMPILE) --upgrade --extra postgres -o requirements.txt
-	$(COMPILE) --upgrade --extra postgres --extra test --constraint requirements.txt -o requirements-test.txt
+	$(COMPILE) --upgrade --extra postgres --extra camera -o requirements.txt
+	$(COMPILE) --upgrade --extra postgres --extra camera --extra test --constraint requirements.txt -o requirements-test.txt
+	$(COMPILE) --upgrade --extra browser --constraint requirements-test.txt -o requirements-browser.txt
