@@ -20,6 +20,7 @@ from yoyo.migrations import MigrationList
 
 from stocky.config import Config
 from stocky.db.migration_backend import MigrationBackend, checksum, open_backend
+from stocky.db.migration_files import number_of
 from stocky.db.migration_repair import Repair, is_incomplete, repair_records
 from stocky.disk import NO_LOCKS, NoLocks, lock
 from stocky.errors import Conflict, Unavailable
@@ -72,16 +73,6 @@ def check_schema(config: Config) -> None:
     _refuse_foreign_or_edited(states, _read(config))
     if pending := [state.id for state in states if not state.applied]:
         raise SchemaNotCurrent(f"{len(pending)} migrations are not applied yet; run 'stocky migrate'")
-
-
-def schema_version(dialect: str) -> int:
-    """The number of the newest migration. At each number both dialects have the same tables."""
-    return max(number_of(migration.id) for migration in _read_for(dialect))
-
-
-def number_of(migration_id: str) -> int:
-    """The number at the start of a migration's id."""
-    return int(migration_id.partition(".")[0])
 
 
 def migrate(

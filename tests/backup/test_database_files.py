@@ -18,7 +18,8 @@ from stocky.backup.load.loading import load
 from stocky.backup.requests import LoadRequest, LoadResult
 from stocky.config import Config
 from stocky.config import load as load_config
-from stocky.db.migrate import migrate, schema_version
+from stocky.db.migrate import migrate
+from stocky.db.migration_files import schema_version
 from stocky.errors import BadRequest, Conflict, StockyError, TooLarge
 from tests.architecture import schema
 from tests.backup.test_backup_api import UPLOAD_FULL

@@ -23,7 +23,8 @@ from stocky.backup.dump.tables import EXCLUDED_TABLES, is_data
 from stocky.backup.requests import DumpRequest, DumpResult
 from stocky.backup.service import dump_to_file, stream_dump, verify_file
 from stocky.config import Config, load
-from stocky.db.migrate import check_schema, migrate, schema_version
+from stocky.db.migrate import check_schema, migrate
+from stocky.db.migration_files import schema_version
 from stocky.errors import OutOfSpace, Unavailable
 from stocky.stock.consistency import find_faults
 from stocky.worker.process import run_worker

@@ -10,7 +10,8 @@ import pytest
 from httpx import AsyncClient
 
 from stocky.config import Config, load
-from stocky.db.migrate import migrate, schema_version
+from stocky.db.migrate import migrate
+from stocky.db.migration_files import schema_version
 from tests.architecture import schema
 from tests.backup.dumps import as_json, packed, take, text_of
 from tests.cli.running import stocky

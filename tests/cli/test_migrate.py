@@ -19,7 +19,8 @@ import pytest
 from stocky.backup import migrating
 from stocky.backup.store import Reason, Store
 from stocky.config import Config, load
-from stocky.db.migrate import list_migrations, migrate, schema_version
+from stocky.db.migrate import list_migrations, migrate
+from stocky.db.migration_files import schema_version
 from stocky.errors import Conflict, Unavailable
 from tests import postgres
 from tests.architecture import schema

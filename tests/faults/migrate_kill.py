@@ -24,7 +24,8 @@ from typing import Any
 from stocky.backup import migrating  # noqa: F401 - imported before the fork
 from stocky.cli import main as main_command
 from stocky.config import load
-from stocky.db.migrate import check_schema, list_migrations, schema_version
+from stocky.db.migrate import check_schema, list_migrations
+from stocky.db.migration_files import schema_version
 from tests.architecture import schema
 from tests.conftest import settings
 from tests.faults.shop import DIALECTS

@@ -6,15 +6,13 @@ import re
 import sqlite3
 from contextlib import closing
 from functools import cache
-from pathlib import Path
 
 import msgspec
 
 from stocky.backup.dump.format import Dialect
 from stocky.backup.dump.tables import BOOKKEEPING
-from stocky.db.migrate import number_of, schema_version
+from stocky.db.migration_files import migration_files, schema_version
 from stocky.errors import Conflict
-from stocky.resources import resource
 
 # A test compares the matches with the objects of a migrated database.
 _MADE = re.compile(
@@ -38,7 +36,7 @@ class Objects(msgspec.Struct, frozen=True):
 def stocky_objects(dialect: Dialect, schema: int | None = None) -> Objects:
     """The objects of a database with the schema number `schema`, or of this version's schema when it is None."""
     made: dict[str, set[str]] = {kind: set() for kind in ("TABLE", "VIEW", "FUNCTION", "INDEX", "TRIGGER")}
-    for file in _migrations(dialect, schema):
+    for file in migration_files(dialect, schema):
         for verb, kind, name in _MADE.findall(file.read_text("utf-8")):
             (made[kind].add if verb == "CREATE" else made[kind].discard)(name)
     return Objects(
@@ -69,20 +67,10 @@ def table_statement(table: str, schema: int | None) -> str:
 def _sqlite_tables(schema: int | None) -> dict[str, tuple[tuple[str, ...], str]]:
     """The columns and CREATE statement of each table. Both dialects have the same tables and columns."""
     with closing(sqlite3.connect(":memory:")) as connection:
-        for file in _migrations("sqlite", schema):
+        for file in migration_files("sqlite", schema):
             connection.executescript(file.read_text("utf-8"))
         tables = connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'table'").fetchall()
         return {
             name: (tuple(row[0] for row in connection.execute("SELECT name FROM pragma_table_info(?)", (name,))), text)
             for name, text in tables
         }
-
-
-def _migrations(dialect: Dialect, schema: int | None) -> list[Path]:
-    root = resource("migrations")
-    files = [*root.glob("*.sql"), *(root / dialect).glob("*.sql")]
-    return [
-        file
-        for file in sorted(files, key=lambda file: file.name)
-        if not file.name.endswith(".rollback.sql") and (schema is None or number_of(file.name) <= schema)
-    ]

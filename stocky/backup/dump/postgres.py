@@ -17,7 +17,7 @@ from stocky.backup.dump.objects import refuse_newer, stocky_objects
 from stocky.backup.dump.postgres_schema import Table, read_schema
 from stocky.backup.dump.tables import has_rows_in_dump
 from stocky.backup.dump.writing import CONTENTS, Writer
-from stocky.db.migrate import number_of
+from stocky.db.migration_files import number_of
 from stocky.db.postgres import translate_errors
 from stocky.db.postgres_connect import session
 from stocky.errors import Unavailable

@@ -19,7 +19,7 @@ from stocky.backup.dump.lines import CHUNK, joined_lines, rowid_key
 from stocky.backup.dump.objects import Objects, refuse_newer, stocky_objects, table_statement
 from stocky.backup.dump.tables import has_rows_in_dump, is_index_of_search
 from stocky.backup.dump.writing import CONTENTS, Writer
-from stocky.db.migrate import number_of
+from stocky.db.migration_files import number_of
 from stocky.db.sqlite_file import BUSY_TIMEOUT_MS, translate_errors
 from stocky.errors import Conflict, Unavailable
 from stocky.worker.workspace import require_space
@@ -90,7 +90,7 @@ def _drop_unreadable(copy: Path) -> list[str]:
 def _opened(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None)
     # A copy needs no durability.
-    for pragma in (f"cache_size = -{CACHE_KIB}", "synchronous = OFF", "temp_store = FILE"):
+    for pragma in (f"cache_size = -{CACHE_KIB}", "journal_mode = OFF", "synchronous = OFF", "temp_store = FILE"):
         connection.execute(f"PRAGMA {pragma}")
     return connection
 

@@ -19,7 +19,7 @@ from stocky.backup.dump.tables import EXCLUDED_TABLES, is_data, is_index_of_sear
 from stocky.backup.load.dump_text import Unpacked
 from stocky.backup.load.reading import LONGEST_STATEMENT, Batch
 from stocky.backup.load.rows import Table
-from stocky.db.migrate import number_of
+from stocky.db.migration_files import number_of
 from stocky.db.serving_lock import SUFFIX as SERVING
 from stocky.errors import BadRequest, TooLarge
 from stocky.progress import ProgressCallback

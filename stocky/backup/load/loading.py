@@ -20,7 +20,7 @@ from stocky.backup.load.reading import Batch, DumpReader
 from stocky.backup.load.rows import Table, tables_of
 from stocky.backup.requests import LoadRequest, LoadResult
 from stocky.barcodes.codes import normalize_barcode
-from stocky.db.migrate import schema_version
+from stocky.db.migration_files import schema_version
 from stocky.db.sqlite_file import domain_error
 from stocky.errors import BadRequest, Conflict, Invalid
 from stocky.progress import ProgressCallback
