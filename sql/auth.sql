@@ -6,6 +6,19 @@ SELECT id, username, email, role, is_active, created_at, updated_at
   FROM user_account
  WHERE id = :id;
 
+-- find_user_language --
+-- The language that a user chose for the pages.
+SELECT language
+  FROM user_account
+ WHERE id = :user_id;
+
+-- set_user_language --
+-- Sets the language of the pages for a user.
+UPDATE user_account
+   SET language = :language,
+       updated_at = :now
+ WHERE id = :user_id;
+
 -- list_users_by_id --
 -- The users :ids, including inactive ones.
 SELECT id, username, email, role, is_active, created_at, updated_at
@@ -78,6 +91,13 @@ SELECT :id, id, CAST(:is_remembered AS BOOLEAN), :now, :expires_at
 SELECT id, user_id, is_remembered, expires_at
   FROM sign_in
  WHERE id = :id AND revoked_at IS NULL AND expires_at > :now;
+
+-- list_sign_ins --
+-- The sign-ins of a user that have neither expired nor been revoked, newest first.
+SELECT id, is_remembered, created_at, expires_at
+  FROM sign_in
+ WHERE user_id = :user_id AND revoked_at IS NULL AND expires_at > :now
+ ORDER BY created_at DESC, id;
 
 -- find_sign_in_of_token --
 -- A sign-in by one of its refresh tokens, used or not.

@@ -19,6 +19,7 @@ from stocky.auth.schemas import (
     CreatedApiKey,
     NewApiKey,
     NewUser,
+    OpenSignIn,
     Principal,
     Role,
     ShownUser,
@@ -119,6 +120,17 @@ async def find_password_hash(read: Connection, user_id: int) -> str | None:
     return stored
 
 
+async def find_language(read: Connection, user_id: int) -> str | None:
+    """The language that a user chose for the pages; None is the browser's."""
+    language: str | None = await read.value("find_user_language", user_id=user_id)
+    return language
+
+
+async def set_language(tx: Connection, user_id: int, language: str | None) -> None:
+    """Sets the language of the pages for a user; None is the browser's."""
+    await tx.execute("set_user_language", user_id=user_id, language=language, now=clock.now())
+
+
 async def list_users(read: Connection, *, skip: int, limit: int) -> list[User]:
     """All users, including inactive ones, in the order they were added."""
     return await read.all("list_users", User, skip=skip, limit=limit)
@@ -142,6 +154,15 @@ async def add_user(tx: Connection, new: NewUser, password_hash: str, by: Princip
     details = {"username": user.username, "email": user.email, "role": user.role, "is_active": user.is_active}
     await audit.record(tx, by, "created", "user", user.id, details)
     return user
+
+
+async def add_first_admin(tx: Connection, new: NewUser, password_hash: str) -> User:
+    """Adds an admin to a database without an active one. Of two concurrent calls the second raises Conflict."""
+    # On Postgres the lock on this row makes the second call wait for the first.
+    await tx.execute("raise_auth_revision")
+    if await has_active_admin(tx):
+        raise Conflict("There is an admin already; sign in")
+    return await add_user(tx, new, password_hash, None)
 
 
 async def change_user(
@@ -197,6 +218,11 @@ async def add_sign_in(tx: Connection, sign_in: SignIn, password_hash: str) -> No
 async def find_sign_in(read: Connection, sign_in_id: str) -> SignIn | None:
     """The sign-in, unless it has expired or was revoked."""
     return await read.one("find_sign_in", SignIn, id=sign_in_id, now=clock.now())
+
+
+async def list_sign_ins(read: Connection, user_id: int) -> list[OpenSignIn]:
+    """A user's sign-ins that have neither expired nor been revoked, newest first."""
+    return await read.all("list_sign_ins", OpenSignIn, user_id=user_id, now=clock.now())
 
 
 async def find_sign_in_of_token(read: Connection, token_hash: str) -> SignIn | None:

@@ -59,11 +59,17 @@ class ShownUser(Struct, kw_only=True):
 
 
 class Principal(Struct, frozen=True):
-    """The authenticated user of a request, by API key (`key_id`) or by sign-in (`sign_in_id`)."""
+    """The authenticated user of a request, by API key (`key_id`) or by sign-in (`sign_in_id`).
+
+    `by_cookie`: the browser sent the credential by itself, so an unsafe request needs proof that our page made it.
+    `language` is the one that the user chose for the pages; None leaves it to the browser.
+    """
 
     user: User
     key_id: int | None = None
     sign_in_id: str | None = None
+    by_cookie: bool = False
+    language: str | None = None
 
     @property
     def id(self) -> int:
@@ -205,6 +211,15 @@ class CreatedApiKey(ApiKey, kw_only=True):
     """A new key with its secret, shown only in this response."""
 
     api_key: str
+
+
+class OpenSignIn(Struct, frozen=True):
+    """A sign-in in the list of a user's own."""
+
+    id: str
+    is_remembered: bool
+    created_at: datetime
+    expires_at: datetime
 
 
 class SignIn(Struct, frozen=True):

@@ -1,0 +1,7 @@
+-- The language of the pages that a user chose; NULL leaves it to the browser.
+-- depends: 0021.large-stockrooms
+
+-- Any short code: a database may come from a Stocky with more languages, and an unknown one counts as not chosen.
+ALTER TABLE user_account ADD COLUMN language TEXT
+    CONSTRAINT user_account__language
+    CHECK (length(language) BETWEEN 2 AND 12 AND length(language || '.') = length(language) + 1);
