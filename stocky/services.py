@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from stocky.alerts.evaluate import DailyCheck
+from stocky.auth.first_start import FirstStart
 from stocky.auth.identity import Identities
 from stocky.backup.admin_service import BackupAdministration
 from stocky.backup.rescue import Rescue
@@ -47,6 +48,7 @@ class Services:
         self.database = make_database(config)
         self.readiness = Readiness(self.database, config)
         self.identities = Identities(self.database, config)
+        self.first_start = FirstStart(self.database, self.identities)
         self.recorder = Recorder(self.database)
         self.tail = LedgerTail(self.database)
         self.streams = Streams()

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import argon2
 import jwt
@@ -75,12 +75,17 @@ def token_invalid() -> Unauthorized:
     )
 
 
-def make_access_token(key: str, user_id: int, sign_in_id: str, expires_at: datetime) -> str:
+# What a token is for: programs send an access token as Bearer, browsers a session token as cookie. Neither is valid
+# in the place of the other.
+TokenKind = Literal["access", "session"]
+
+
+def make_token(kind: TokenKind, key: str, user_id: int, sign_in_id: str, expires_at: datetime) -> str:
     """A signed token for the sign-in, valid until `expires_at`."""
     claims = {
         "sub": str(user_id),
         "sid": sign_in_id,
-        "typ": "access",
+        "typ": kind,
         "jti": secrets.token_urlsafe(12),
         "iat": clock.now(),
         "exp": expires_at,
@@ -88,16 +93,14 @@ def make_access_token(key: str, user_id: int, sign_in_id: str, expires_at: datet
     return jwt.encode(claims, key, _TOKEN_ALGORITHM)
 
 
-def sign_in_of(key: str, access_token: str) -> str:
-    """The sign-in id of an access token. Raises Unauthorized unless our signature is valid and it has not expired."""
+def sign_in_of(kind: TokenKind, key: str, token: str) -> str:
+    """The sign-in id of a token of this kind. Raises Unauthorized unless it is ours and has not expired."""
     try:
-        claims = jwt.decode(
-            access_token, key, [_TOKEN_ALGORITHM], leeway=LEEWAY_SECONDS, options={"require": _TOKEN_CLAIMS}
-        )
+        claims = jwt.decode(token, key, [_TOKEN_ALGORITHM], leeway=LEEWAY_SECONDS, options={"require": _TOKEN_CLAIMS})
     except jwt.InvalidTokenError:
         raise token_invalid() from None
     # The leeway is for tokens from a clock that is ahead; it does not extend a session.
-    if claims["typ"] != "access" or claims["exp"] <= clock.now().timestamp():
+    if claims["typ"] != kind or claims["exp"] <= clock.now().timestamp():
         raise token_invalid()
     sign_in_id: str = claims["sid"]
     return sign_in_id

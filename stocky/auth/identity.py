@@ -15,8 +15,9 @@ from datetime import UTC, datetime
 from litestar.types import Scope
 
 from stocky.auth import credentials, repository
-from stocky.auth.credentials import Passwords
+from stocky.auth.credentials import Passwords, TokenKind
 from stocky.auth.schemas import Principal
+from stocky.auth.sessions import find_session_token
 from stocky.auth.throttle import Throttle
 from stocky.config import Config
 from stocky.db import Connection, Database, Lane
@@ -30,6 +31,9 @@ CHECK_TIMEOUT_SECONDS = 5.0
 FLUSH_EVERY_SECONDS = 60
 CLEAN_UP_EVERY_SECONDS = 3600
 MAX_CACHED = 50_000
+
+# The SHA-256 of an API key, or the kind of a token and its sign-in id.
+CacheKey = bytes | tuple[TokenKind, str]
 
 _log = logging.getLogger(__name__)
 
@@ -46,14 +50,16 @@ class Identities:
         self.throttle = Throttle()
         self._database = database
         self._secret_key = config.secret_key
-        # By the SHA-256 of an API key or by sign-in id: the principal, and until when it is valid (seconds since 1970).
-        self._cache: dict[bytes | str, tuple[Principal, float]] = {}
+        # The principal, and until when it is valid (seconds since 1970).
+        self._cache: dict[CacheKey, tuple[Principal, float]] = {}
         self._epoch = 0
         self._revision: int | None = None
         self._trusted_until = 0.0
         self._check_running: asyncio.Task[None] | None = None
         self._key_uses: dict[int, float] = {}
         self._cleaned_up_at = -math.inf
+        # When this process last saw the data replaced by a restore, which ends every session (seconds since 1970).
+        self.replaced_at = -math.inf
         task = database.supervisor.task
         self._tasks = [
             task(
@@ -87,27 +93,37 @@ class Identities:
             _log.warning("The last use of API keys could not be stored: %s", error.detail)
 
     async def identify(self, scope: Scope) -> Principal:
-        """The principal of a request: by `X-API-Key`, else by `Authorization: Bearer`.
+        """The principal of a request: by `X-API-Key`, else by `Authorization: Bearer`, else by the session cookie.
 
+        A proxy's `Authorization: Basic` is not for Stocky, so the cookie counts beside it.
         Raises Unauthorized, or Unavailable while the revision cannot be read.
         """
-        credential = b""
+        credential = cookies = b""
         for name, value in scope["headers"]:
             if name == b"x-api-key":
                 return await self._holder_of_key(value)
             if name == b"authorization":
                 credential = value
+            elif name == b"cookie":
+                cookies = value
         scheme, _, token = credential.partition(b" ")
-        if scheme.lower() != b"bearer":
+        if scheme.lower() == b"bearer":
+            return await self.holder_of_access_token(token.strip().decode("latin-1"))
+        session_token = find_session_token(cookies)
+        if session_token is None:
             raise Unauthorized
-        return await self.holder_of_access_token(token.strip().decode("latin-1"))
+        return await self._holder_of_token("session", session_token)
 
     async def holder_of_access_token(self, token: str) -> Principal:
         """The principal of an access token. Raises Unauthorized or Unavailable."""
-        sign_in_id = credentials.sign_in_of(self._secret_key, token)
+        return await self._holder_of_token("access", token)
+
+    async def _holder_of_token(self, kind: TokenKind, token: str) -> Principal:
+        sign_in_id = credentials.sign_in_of(kind, self._secret_key, token)
         if time.monotonic() >= self._trusted_until:
             await self._check_revision()
-        principal, until = self._cache.get(sign_in_id) or await self._look_up_sign_in(sign_in_id)
+        name = (kind, sign_in_id)
+        principal, until = self._cache.get(name) or await self._look_up_sign_in(name)
         if time.time() >= until:
             raise credentials.token_invalid()
         user_of_request.set(principal.user.id)
@@ -153,18 +169,21 @@ class Identities:
         until = stored.expires_at.timestamp() if stored.expires_at else math.inf
         return self._store(digest, Principal(user, key_id=stored.id), until, epoch)
 
-    async def _look_up_sign_in(self, sign_in_id: str) -> tuple[Principal, float]:
+    async def _look_up_sign_in(self, name: tuple[TokenKind, str]) -> tuple[Principal, float]:
+        kind, sign_in_id = name
         epoch = self._epoch
         async with self._database.read(Lane.IDENTITY) as read:
             sign_in = await repository.find_sign_in(read, sign_in_id)
             if sign_in is None:
                 raise credentials.token_invalid()
             user = await repository.get_user(read, sign_in.user_id)
+            language = await repository.find_language(read, user.id) if kind == "session" else None
         if not user.is_active:
             raise credentials.token_invalid()
-        return self._store(sign_in_id, Principal(user, sign_in_id=sign_in_id), sign_in.expires_at.timestamp(), epoch)
+        principal = Principal(user, sign_in_id=sign_in_id, by_cookie=kind == "session", language=language)
+        return self._store(name, principal, sign_in.expires_at.timestamp(), epoch)
 
-    def _store(self, name: bytes | str, principal: Principal, until: float, epoch: int) -> tuple[Principal, float]:
+    def _store(self, name: CacheKey, principal: Principal, until: float, epoch: int) -> tuple[Principal, float]:
         found = (principal, until)
         # A value read before the last change is valid only for this request, which began before the change.
         if epoch == self._epoch:
@@ -175,6 +194,7 @@ class Identities:
 
     def _reset(self) -> None:
         """After a restore, an id may belong to a different key."""
+        self.replaced_at = time.time()
         self._key_uses.clear()
         self._revision = None
         self._trusted_until = 0.0

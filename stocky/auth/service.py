@@ -29,7 +29,7 @@ from stocky.auth.schemas import (
 )
 from stocky.config import Config
 from stocky.db import Connection, Database, Lane
-from stocky.errors import BadRequest, Forbidden, Unauthorized
+from stocky.errors import BadRequest, Forbidden, NotFound, Unauthorized
 
 SESSION = timedelta(days=7)
 REMEMBERED_SESSION = timedelta(days=30)
@@ -58,7 +58,41 @@ class SignIns:
         self._identities = identities
 
     async def sign_in(self, login: Login, address: str) -> Session:
-        """Starts a session. Raises Unauthorized, Throttled, or Unavailable when too many sign in at once."""
+        """Starts a session of tokens. Raises Unauthorized, Throttled, or Unavailable when too many sign in at once."""
+        user, password_hash = await self._verify(login, address)
+        sign_in = _new_sign_in(user, login.remember_me)
+        async with self._database.transaction() as tx:
+            await repository.add_sign_in(tx, sign_in, password_hash)
+            session = await self._continue(tx, sign_in, user)
+        _log.info("%s signed in", user.username)
+        return session
+
+    async def open(self, login: Login, address: str) -> SignIn:
+        """Starts a session of the pages, without tokens for programs. Raises what `sign_in` raises."""
+        user, password_hash = await self._verify(login, address)
+        return await self.open_for(user, password_hash, is_remembered=login.remember_me)
+
+    async def open_for(self, user: User, password_hash: str, *, is_remembered: bool) -> SignIn:
+        """Starts a session of the pages for a user whose stored password hash is known.
+
+        Raises Unauthorized when the password was changed or the user deactivated in the meantime.
+        """
+        sign_in = _new_sign_in(user, is_remembered)
+        async with self._database.transaction() as tx:
+            await repository.add_sign_in(tx, sign_in, password_hash)
+        _log.info("%s signed in", user.username)
+        return sign_in
+
+    async def end(self, sign_in_id: str, by: Principal) -> None:
+        """Ends one of the own sign-ins, also the current one. Raises NotFound."""
+        async with self._identities.changing() as tx:
+            sign_in = await repository.find_sign_in(tx, sign_in_id)
+            if sign_in is None or sign_in.user_id != by.id:
+                raise NotFound("This sign-in has ended already")
+            await repository.revoke_sign_in(tx, sign_in_id)
+
+    async def _verify(self, login: Login, address: str) -> tuple[User, str]:
+        """The user with this name and password, and the stored hash."""
         async with self._identities.throttle.attempt(login.username, address) as attempt:
             async with self._database.read(Lane.IDENTITY) as read:
                 user = await repository.find_user_named(read, login.username)
@@ -68,13 +102,7 @@ class SignIns:
                 _log.warning("A sign-in from %s was rejected", address)
                 raise Unauthorized("Incorrect username or password")
             attempt.succeeded()
-        life = REMEMBERED_SESSION if login.remember_me else SESSION
-        sign_in = SignIn(secrets.token_urlsafe(16), user.id, login.remember_me, clock.now() + life)
-        async with self._database.transaction() as tx:
-            await repository.add_sign_in(tx, sign_in, stored)
-            session = await self._continue(tx, sign_in, user)
-        _log.info("%s signed in", user.username)
-        return session
+        return user, stored
 
     async def refresh(self, token: str) -> Session:
         """New tokens for a refresh token or a valid access token. Raises Unauthorized."""
@@ -126,7 +154,7 @@ class SignIns:
         expires_at = min(now + timedelta(minutes=self._config.access_token_minutes), sign_in.expires_at)
         return Session(
             Tokens(
-                access_token=credentials.make_access_token(self._config.secret_key, user.id, sign_in.id, expires_at),
+                access_token=credentials.make_token("access", self._config.secret_key, user.id, sign_in.id, expires_at),
                 expires_in=int((expires_at - now).total_seconds()),
                 user_id=user.id,
                 role=user.role,
@@ -138,7 +166,7 @@ class SignIns:
     async def _session_of(self, token: str) -> str | None:
         if credentials.is_access_token(token):
             try:
-                return credentials.sign_in_of(self._config.secret_key, token)
+                return credentials.sign_in_of("access", self._config.secret_key, token)
             except Unauthorized:
                 return None
         async with self._database.read(Lane.IDENTITY) as read:
@@ -182,6 +210,11 @@ class Accounts:
         password_hash = await self._identities.passwords.hash(change.password) if change.password else None
         async with self._identities.changing() as tx:
             return await repository.change_user(tx, user_id, change, password_hash, by)
+
+
+def _new_sign_in(user: User, is_remembered: bool) -> SignIn:
+    life = REMEMBERED_SESSION if is_remembered else SESSION
+    return SignIn(secrets.token_urlsafe(16), user.id, is_remembered, clock.now() + life)
 
 
 async def _check_current_password(

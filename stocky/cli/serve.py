@@ -77,8 +77,8 @@ def _serve(config: Config, listener: socket.socket) -> int:
     log.info("Times of day, such as scheduled backups, are in the time zone %s", local_zone(config.timezone)[1])
 
     from stocky.app import create_app
-    from stocky.auth.repository import has_active_admin
     from stocky.config import with_secret_key
+    from stocky.http.listening import address_of
     from stocky.http.server import Server
 
     # After the database, so that a killed first start leaves no key without a database.
@@ -86,12 +86,10 @@ def _serve(config: Config, listener: socket.socket) -> int:
     config = with_secret_key(config)
     app = create_app(config, memory_log)
 
-    async def warn_without_admin() -> None:
-        async with app.state.database.read() as read:
-            if not await has_active_admin(read):
-                log.warning("There is no admin yet; add one: stocky create-admin --username NAME --email ADDRESS")
+    async def offer_first_start() -> None:
+        await app.state.first_start.offer(f"{address_of(listener)}{config.base_path}")
 
-    server = Server(app, config, listener, warn_without_admin)
+    server = Server(app, config, listener, offer_first_start)
     # After its shutdown uvicorn raises the signal again for the previous handler, which must ignore it.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _already_handled)

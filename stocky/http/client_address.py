@@ -13,6 +13,9 @@ from msgspec import Struct
 
 from stocky.config import Config
 
+# The entry of a scope's state with the host that the client asked a trusted proxy for.
+_HOST = "forwarded_host"
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -43,6 +46,8 @@ class Proxies:
                     scope["scheme"] = scheme
             elif name == b"x-forwarded-for":
                 forwarded += value.decode("latin-1").split(",")
+            elif name == b"x-forwarded-host":
+                scope.setdefault("state", {})[_HOST] = value.decode("latin-1").partition(",")[0].strip()
         # From the right: everything left of the first untrusted address may be forged by it.
         for hop in reversed(forwarded):
             if address := _without_port(hop.strip()):
@@ -75,11 +80,29 @@ def client_info(connection: ASGIConnection[Any, Any, Any, Any], config: Config) 
     return ClientInfo(_network_of(address), is_secure, _is_foreign(connection, config), config.base_path)
 
 
+def comes_from_elsewhere(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
+    """Whether the browser says that a page of another site made the request, also an allowed origin.
+
+    Browsers send Sec-Fetch-Site only over TLS or to the own machine, and Origin with every unsafe request.
+    """
+    site = connection.headers.get("sec-fetch-site")
+    if site is not None and site != "same-origin":
+        return True
+    origin = connection.headers.get("origin")
+    return origin is not None and not _is_own(connection, origin)
+
+
+def _is_own(connection: ASGIConnection[Any, Any, Any, Any], origin: str) -> bool:
+    """Whether an Origin names the host that the client asked; the scheme is the proxy's affair."""
+    asked_for = (connection.headers.get("host"), connection.scope.get("state", {}).get(_HOST))
+    return origin.partition("://")[2].lower() in {host.lower() for host in asked_for if host}
+
+
 def _is_foreign(connection: ASGIConnection[Any, Any, Any, Any], config: Config) -> bool:
     origin = connection.headers.get("origin")
     if origin is None or origin in config.allowed_origins:
         return False
-    return origin.partition("://")[2].lower() != connection.headers.get("host", "").lower()
+    return not _is_own(connection, origin)
 
 
 def _ip(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from litestar import Response, Router, get
 from litestar.datastructures import ResponseHeader, State
 from litestar.enums import MediaType
-from litestar.response import Redirect
 
 from stocky.errors import NotFound
 
@@ -27,12 +26,6 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
     " base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
-
-
-@get("/", include_in_schema=False)
-async def redirect_to_pages(state: State) -> Redirect:
-    """Redirects from / to the documentation page."""
-    return Redirect(f"{state.config.base_path}/docs")
 
 
 @get("/", media_type=MediaType.HTML)

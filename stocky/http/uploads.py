@@ -62,12 +62,12 @@ async def receive_upload(
 
     Raises BadRequest for a form without one or no form at all, TooLarge, or OutOfSpace.
     """
-    boundary = _BOUNDARY.search(request.headers.get("content-type", ""))
-    if boundary is None or not request.headers["content-type"].lower().startswith("multipart/form-data"):
+    boundary = boundary_of(request)
+    if boundary is None:
         raise BadRequest(f"Send the {wanted.what} as a form: curl -F {FIELD}=@{wanted.example} …")
     receiver = _Receiver(target, max_bytes, wanted)
     try:
-        with PushMultipartParser((boundary[1] or boundary[2]).encode("latin-1"), max_segment_count=MAX_PARTS) as parser:
+        with PushMultipartParser(boundary, max_segment_count=MAX_PARTS) as parser:
             async for chunk in request.stream():
                 if not chunk:
                     continue
@@ -86,6 +86,15 @@ async def receive_upload(
     if receiver.filename is None:
         raise BadRequest(f"The form has no field {FIELD!r} with a file: curl -F {FIELD}=@{wanted.example} …")
     return Upload(target, receiver.filename, receiver.fields, receiver.content_type)
+
+
+def boundary_of(request: Request[Any, Any, Any]) -> bytes | None:
+    """The boundary of a multipart form; None for any other body."""
+    kind = request.headers.get("content-type", "")
+    boundary = _BOUNDARY.search(kind)
+    if boundary is None or not kind.lower().startswith("multipart/form-data"):
+        return None
+    return (boundary[1] or boundary[2]).encode("latin-1")
 
 
 async def receive_base64(text: str, target: Path, max_bytes: int) -> None:

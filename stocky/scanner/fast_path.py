@@ -46,7 +46,8 @@ class ScanFastPath:
             return
         state = scope["litestar_app"].state
         principal: Principal = await state.identities.identify(scope)
-        if principal.user.role not in roles_of(scope["route_handler"].opt):
+        # A browser's request by cookie is checked for forgery on the way to the handler.
+        if principal.by_cookie or principal.user.role not in roles_of(scope["route_handler"].opt):
             await self._app(scope, receive, send)
             return
         # Before the body is read, for which an authenticated caller has more time.

@@ -177,16 +177,16 @@ async def test_clock_change_is_logged_and_alerted_once(
 @pytest.mark.parametrize("ahead", [-5, 5, 20])
 def test_servers_accept_tokens_of_each_other(move: Move, ahead: int) -> None:
     move(timedelta(seconds=ahead))
-    token = credentials.make_access_token(KEY, 1, "sign-in", clock.now() + timedelta(minutes=30))
+    token = credentials.make_token("access", KEY, 1, "sign-in", clock.now() + timedelta(minutes=30))
     move(timedelta(seconds=-ahead))
-    assert credentials.sign_in_of(KEY, token) == "sign-in"
+    assert credentials.sign_in_of("access", KEY, token) == "sign-in"
 
 
 def test_future_and_expired_tokens_are_rejected(move: Move) -> None:
-    ended = credentials.make_access_token(KEY, 1, "sign-in", clock.now() - timedelta(seconds=1))
+    ended = credentials.make_token("access", KEY, 1, "sign-in", clock.now() - timedelta(seconds=1))
     move(timedelta(hours=1))
-    early = credentials.make_access_token(KEY, 1, "sign-in", clock.now() + timedelta(minutes=30))
+    early = credentials.make_token("access", KEY, 1, "sign-in", clock.now() + timedelta(minutes=30))
     move(timedelta(hours=-1))
     for token in (ended, early):
         with pytest.raises(Unauthorized):
-            credentials.sign_in_of(KEY, token)
+            credentials.sign_in_of("access", KEY, token)
