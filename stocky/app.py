@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
-from litestar import Litestar, Request, Router
+from litestar import Litestar, Router
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.types import Method
 
 from stocky.alerts.handlers import alert_routes
-from stocky.auth.guards import authorize
+from stocky.auth.guards import admit
 from stocky.auth.handlers import auth_routes, key_routes, user_routes
 from stocky.auth.schemas import Principal
 from stocky.backup.handlers import backup_routes, system_routes
@@ -24,20 +24,11 @@ from stocky.db import Connection, Database, Lane
 from stocky.documents.handlers import document_routes, item_document_routes
 from stocky.exports.handlers import export_routes
 from stocky.http.client_address import Proxies
-from stocky.http.docs_page import docs_routes, redirect_to_pages
+from stocky.http.docs_page import docs_routes
 from stocky.http.middleware import RequestContextMiddleware
 from stocky.http.openapi import openapi_config, show_document
 from stocky.http.parameters import paging
-from stocky.http.problems import to_problem
-from stocky.http.request import (
-    StockyRequest,
-    drop_empty,
-    lane_of,
-    refuse_nul,
-    refuse_odd_numbers,
-    require_json,
-    restore_slashes,
-)
+from stocky.http.request import StockyRequest, lane_of
 from stocky.imports.handlers import import_routes
 from stocky.jobs.handlers import job_routes
 from stocky.live.handlers import live_routes
@@ -46,6 +37,9 @@ from stocky.logs.memory import MemoryLog
 from stocky.lookup.handlers import lookup_routes
 from stocky.merging.handlers import merging_routes
 from stocky.monitoring.handlers import health_routes, service_routes
+from stocky.pages.assets import asset_routes
+from stocky.pages.problems import to_response
+from stocky.pages.routes import page_routes
 from stocky.projects.handlers import project_routes
 from stocky.reorganisation.handlers import reorganisation_routes
 from stocky.scanner.handlers import scanner_routes
@@ -123,7 +117,8 @@ def make_routes(allowed_origins: Sequence[str] = ()) -> Litestar:
             *health_routes,
             show_document,
             docs_routes,
-            redirect_to_pages,
+            asset_routes,
+            page_routes,
         ],
         dependencies={
             "lane": Provide(_lane),
@@ -133,8 +128,8 @@ def make_routes(allowed_origins: Sequence[str] = ()) -> Litestar:
             "user": Provide(_user),
             **{name: _service(name) for name in _SERVICES},
         },
-        before_request=_admit,
-        exception_handlers={Exception: to_problem},
+        before_request=admit,
+        exception_handlers={Exception: to_response},
         cors_config=_cors(allowed_origins),
         lifespan=[_lifespan],
         # Set up by the caller; Litestar's own configuration would replace it.
@@ -161,16 +156,6 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     services: Services = app.state.services
     async with services.running():
         yield
-
-
-async def _admit(request: Request[Any, Any, Any]) -> None:
-    """The checks on every request before its handler."""
-    refuse_odd_numbers(request)
-    restore_slashes(request.scope)
-    refuse_nul(request)
-    drop_empty(request)
-    await authorize(request)
-    require_json(request)
 
 
 async def _lane(request: StockyRequest) -> Lane:

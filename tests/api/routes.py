@@ -33,6 +33,13 @@ def routes(app: Litestar) -> dict[Route, HTTPRouteHandler]:
     }
 
 
+def pages(app: Litestar) -> dict[Route, HTTPRouteHandler]:
+    """The routes of the pages for people and of what they load."""
+    return {
+        route: handler for route, handler in routes(app).items() if handler.fn.__module__.startswith("stocky.pages")
+    }
+
+
 def address(route: Route, id: object = 1, text: str = "s1") -> str:
     """The path of a route below `/api/v1`, with an id and a text for its parameters."""
     return re.sub(r"\{\w+:str\}", lambda _: text, re.sub(r"\{\w+:int\}", str(id), route.path.removeprefix(API)))

@@ -45,8 +45,6 @@ async def proxied(app: Litestar, keys: dict[str, str], request: pytest.FixtureRe
 
 
 async def test_docs_page_loads_only_from_base_path(proxied: AsyncClient) -> None:
-    answer = await proxied.get("/")
-    assert (answer.status_code, answer.headers["location"]) == (302, f"{BASE}/docs")
     page = (await proxied.get("/docs")).text
     links = re.findall(r'(?:href|src)="([^"]+)"', page)
     assert len(links) == 5

@@ -82,7 +82,8 @@ def _check(proxy: str, origin: str, base: str, server: Server, key: str, certifi
         ready = client.get("/health/ready")
         assert ready.status_code == 200
         assert "strict-transport-security" in ready.headers
-        assert client.get("/").headers["location"] == f"{base}/docs"
+        to_sign_in = client.get("/", headers={"X-API-Key": ""})
+        assert to_sign_in.headers["location"] == f"{base}/sign-in"
         # Stocky sees the client's address, whatever X-Forwarded-For the client sends.
         wrong = {"username": "admin", "password": "not this one"}
         claimed = {"X-Forwarded-For": "203.0.113.9"}

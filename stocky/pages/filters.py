@@ -1,0 +1,92 @@
+"""The filters of the templates: numbers and times in the language of the page, which is `languages.current`.
+
+Times are UTC in the HTML; a script shows them in the browser's zone.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+from stocky.pages.languages import current
+
+_MONTHS = {
+    "en": ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+    "de": ("Jan.", "Feb.", "März", "Apr.", "Mai", "Juni", "Juli", "Aug.", "Sep.", "Okt.", "Nov.", "Dez."),
+}
+_MINUS = "\N{MINUS SIGN}"
+_NARROW_SPACE = "\N{NARROW NO-BREAK SPACE}"
+_SIZES = ("bytes", "KB", "MB", "GB", "TB")
+
+Number = int | float | Decimal
+
+
+def quantity(value: Number) -> str:
+    """`1.5`, `1,5` in German; without trailing zeros and without separators, so that a form takes it back."""
+    exact = value if isinstance(value, Decimal) else Decimal(str(value))
+    text = f"{round(exact, 3):f}"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    if text in ("-0", ""):
+        text = "0"
+    return text.replace(".", _decimal_point()).replace("-", _MINUS)
+
+
+def signed(value: Number) -> str:
+    """A change of a quantity: `+1`, `−2`."""
+    text = quantity(value)
+    return text if text == "0" or text.startswith(_MINUS) else f"+{text}"
+
+
+def number(value: int) -> str:
+    """A count: `3,587`, `3.587` in German."""
+    return f"{value:,}".replace(",", "." if current.get() == "de" else ",").replace("-", _MINUS)
+
+
+def percent(value: Number) -> str:
+    """A share from 0 to 1: `37%`, `37 %` in German."""
+    return f"{round(float(value) * 100)}{_NARROW_SPACE if current.get() == 'de' else ''}%"
+
+
+def filesize(size: int) -> str:
+    """`23 KB`, `1.4 MB`; with one decimal below ten."""
+    amount, unit = float(size), 0
+    while amount >= 999.5 and unit < len(_SIZES) - 1:
+        amount, unit = amount / 1000, unit + 1
+    text = f"{amount:.1f}" if unit and amount < 9.95 else f"{amount:.0f}"
+    return f"{text.replace('.', _decimal_point())} {_SIZES[unit]}"
+
+
+def moment(value: datetime | None) -> str:
+    """A `<time>` element; empty for None."""
+    from markupsafe import Markup
+
+    if value is None:
+        return ""
+    utc = value.astimezone(UTC)
+    exact = f"{utc:%Y-%m-%dT%H:%M:%SZ}"
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        exact, f"{utc:%Y-%m-%d %H:%M:%S} UTC", f"{_day(utc)}, {utc:%H:%M} UTC"
+    )
+
+
+def day(value: date | None) -> str:
+    """A `<time>` element with a date, such as that on which a lot expires; empty for None."""
+    from markupsafe import Markup
+
+    if value is None:
+        return ""
+    return Markup('<time datetime="{}">{}</time>').format(f"{value:%Y-%m-%d}", _day(value))
+
+
+def _day(value: date) -> str:
+    language = current.get()
+    month = _MONTHS[language][value.month - 1]
+    return f"{value.day}{'.' if language == 'de' else ''} {month} {value.year}"
+
+
+def _decimal_point() -> str:
+    return "," if current.get() == "de" else "."
+
+
+FILTERS = {each.__name__: each for each in (quantity, signed, number, percent, filesize, moment, day)}

@@ -1,0 +1,93 @@
+"""The navigation: which pages a role finds there. The roles of an entry are those of its page."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from stocky.auth.guards import admins, allow, members, readers, roles_of, scanners
+from stocky.auth.schemas import Role
+from stocky.pages.languages import Text, _
+
+
+class Entry(Struct, frozen=True):
+    """A link in the navigation; `path` is below the base path, `active` marks the page that is shown."""
+
+    path: str
+    label: Text
+    icon: str
+    active: bool
+
+
+class Group(Struct, frozen=True):
+    """Links that belong together; the first group has no label."""
+
+    label: Text | None
+    entries: list[Entry]
+
+
+class _Link(Struct, frozen=True):
+    path: str
+    label: Text
+    icon: str
+    roles: dict[str, frozenset[Role]]
+
+
+# The first group is what phones have as tabs, before "More".
+NAVIGATION: tuple[tuple[Text | None, tuple[_Link, ...]], ...] = (
+    (
+        None,
+        (
+            _Link("/", _("Home"), "home", readers),
+            _Link("/items", _("Items"), "items", readers),
+            _Link("/scan", _("Scan"), "scan", scanners),
+            _Link("/lists", _("Shopping"), "cart", members),
+        ),
+    ),
+    (
+        _("Stock"),
+        (
+            _Link("/locations", _("Locations"), "location", readers),
+            _Link("/review", _("Review"), "sparkle", members),
+            _Link("/alerts", _("Alerts"), "alert", members),
+            _Link("/activity", _("Activity"), "activity", allow(Role.ADMIN, Role.MEMBER, Role.READ_ONLY)),
+            _Link("/projects", _("Projects"), "project", members),
+            _Link("/plan", _("Reorganise"), "route", members),
+            _Link("/labels", _("Labels"), "label", members),
+            _Link("/import", _("Import"), "import", members),
+        ),
+    ),
+    (
+        _("Administration"),
+        (
+            _Link("/backups", _("Backups"), "backup", admins),
+            _Link("/people", _("People"), "users", admins),
+            _Link("/scanners", _("Scanners"), "scanner", admins),
+            _Link("/hooks", _("Webhooks"), "hook", admins),
+            _Link("/jobs", _("Jobs"), "job", admins),
+            _Link("/log", _("Log"), "log", admins),
+            _Link("/audit", _("Audit"), "audit", admins),
+            _Link("/settings", _("Settings"), "settings", admins),
+        ),
+    ),
+    (_("Account"), (_Link("/me", _("My account"), "user", readers),)),
+)
+
+
+def navigation(role: Role | None, path: str) -> list[Group]:
+    """The groups of links for a role, on the page at `path`; none for None."""
+    groups = [
+        Group(
+            label,
+            [
+                Entry(link.path, link.label, link.icon, _is_at(link.path, path))
+                for link in links
+                if role in roles_of(link.roles)
+            ],
+        )
+        for label, links in NAVIGATION
+    ]
+    return [group for group in groups if group.entries]
+
+
+def _is_at(link: str, path: str) -> bool:
+    return path == link or (link != "/" and path.startswith(f"{link}/"))
