@@ -12,7 +12,7 @@ define install
 	cp $(1) .venv/$(1); }
 endef
 
-.PHONY: help run test browser bench bench-quick faults lint requirements
+.PHONY: help run test browser bench bench-quick faults lint words requirements
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\): *## /make \1\t/p' Makefile | expand -t 20
@@ -48,6 +48,10 @@ lint: ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+words: ## add new texts of the pages to the translations
+	$(call install,requirements-test.txt)
+	$(BIN)/python -m tests.pages.update_words
 
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	--no-emit-index-url pyproject.toml

@@ -16,6 +16,7 @@ from msgspec import inspect
 
 from stocky.errors import BadRequest, Conflict, Invalid, Stale, StockyError, TooLarge, Unsupported
 from stocky.http.validation_messages import describe_error
+from stocky.pages.messages import message
 from stocky.quantity import read_number
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -67,14 +68,14 @@ class Form(Generic[T]):
 
     def error(self, name: str) -> str:
         """What is wrong with a field; empty when nothing is."""
-        return self.errors.get(name, "")
+        return message(self.errors.get(name, ""))
 
     @property
     def general_error(self) -> str:
         """What is wrong with the form, or with a field that it does not show."""
         return "; ".join(
-            message if not name else f"{name}: {message}"
-            for name, message in self.errors.items()
+            message(text) if not name else f"{name}: {message(text)}"
+            for name, text in self.errors.items()
             if not name or name not in self.values
         )
 

@@ -23,6 +23,7 @@ from stocky.errors import BadRequest
 from stocky.pages import languages
 from stocky.pages.assets import PAGE_POLICY, SMALLEST_COMPRESSED, asset_path, takes_gzip
 from stocky.pages.filters import FILTERS
+from stocky.pages.messages import message
 from stocky.pages.navigation import navigation
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ def _environment(base_path: str, language: str) -> Environment:
         pgettext=lambda context, message: languages.gettext(language, message, context),
         npgettext=lambda context, one, many, number: languages.ngettext(language, one, many, number, context),
     )
-    environment.filters.update(FILTERS)
+    environment.filters.update(FILTERS, message=message)
     environment.globals.update(
         url=lambda path, **query: make_url(base_path, path, query),
         asset=lambda name: base_path + asset_path(name),

@@ -29,12 +29,12 @@ Catalogue = dict[tuple[str | None, str], tuple[str, ...]]
 class Text:
     """A text of Python code, translated when it is printed on a page, with values in place of `%(name)s`."""
 
-    __slots__ = ("_message", "_number", "_plural", "_values")
+    __slots__ = ("_number", "_plural", "_values", "message")
 
     def __init__(
         self, message: str, values: dict[str, Any], plural: str | None = None, number: float | None = None
     ) -> None:
-        self._message = message
+        self.message = message
         self._values = values
         self._plural = plural
         self._number = number
@@ -42,10 +42,14 @@ class Text:
     def __str__(self) -> str:
         language = current.get()
         if self._plural is None or self._number is None:
-            text = gettext(language, self._message)
+            text = gettext(language, self.message)
         else:
-            text = ngettext(language, self._message, self._plural, self._number)
+            text = ngettext(language, self.message, self._plural, self._number)
         return text % self._values if self._values else text
+
+    def with_values(self, values: dict[str, Any]) -> Text:
+        """The same text with values."""
+        return Text(self.message, values)
 
 
 def _(message: str, **values: Any) -> Text:

@@ -1,0 +1,77 @@
+"""The API's messages in the language of a page; one that is not listed here is shown in English.
+
+A message is found by its English text, where `%(name)s` stands for any value.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+
+from stocky.pages.languages import ENGLISH, Text, _, current
+
+MESSAGES: tuple[Text, ...] = (
+    # Of fields.
+    _("is required"),
+    _("must be a number"),
+    _("must be a whole number"),
+    _("must not be empty"),
+    _("must not be blank"),
+    _("must not be blank, nor begin or end with a blank"),
+    _("must not begin or end with a space or contain control characters"),
+    _("must not contain control characters"),
+    _("must have at least %(count)s characters"),
+    _("must have at most %(count)s characters"),
+    _("must be at least %(bound)s"),
+    _("must be at most %(bound)s"),
+    _("must be less than %(bound)s"),
+    _("must be more than %(bound)s"),
+    _("must have at most three decimals, got %(number)s"),
+    _("must be one of %(values)s"),
+    _("must be an address like ada@example.org"),
+    _("must be an address like https://example.org/bc547, or empty"),
+    _("must be made of digits, Latin letters and signs, without blanks, like 4006381333931"),
+    _("must be a date like 2026-01-31"),
+    _("must be a time like 2026-01-31T12:00:00Z"),
+    _("must be a time of day from 00:00 to 23:59"),
+    _("must be in the future"),
+    _("Text may not contain NUL characters"),
+    # Of accounts.
+    _("Incorrect username or password"),
+    _("Too many failed sign-ins; try again in %(seconds)s seconds"),
+    _("Too many sign-ins at once; try again in a few seconds"),
+    _("The current password is wrong"),
+    _("The code is wrong; the log of Stocky has it"),
+    _("A user with this username exists already"),
+    _("A user with this email exists already"),
+    _("There is an admin already; sign in"),
+    _("Demo data is only for a database without items"),
+    # Of requests.
+    _("Access denied. This requires the role %(roles)s; yours is %(role)s"),
+    _("Access denied. The request has no valid token of this session; load the page again and repeat it"),
+    _("Access denied. The request was made by a page of another site"),
+    _("There is nothing at %(path)s; see %(docs)s"),
+    _("The data has just been restored from a backup; send it again"),
+    _("Not enough disk space; nothing was changed. Free some and try again"),
+    _("Something went wrong inside Stocky. The log has it under request id %(id)s"),
+)
+
+
+def message(english: str) -> str:
+    """A message of the API in the language of the page."""
+    if current.get() == ENGLISH:
+        return english
+    for pattern, text in _patterns():
+        if found := pattern.fullmatch(english):
+            return str(text.with_values(found.groupdict()))
+    return english
+
+
+@functools.cache
+def _patterns() -> list[tuple[re.Pattern[str], Text]]:
+    return [(_pattern(text.message), text) for text in MESSAGES]
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    parts = re.split(r"%\((\w+)\)s", text)
+    return re.compile("".join(f"(?P<{part}>.+)" if index % 2 else re.escape(part) for index, part in enumerate(parts)))

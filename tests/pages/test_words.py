@@ -1,0 +1,183 @@
+"""Words: every text of the pages is marked for translation, and translated into every language."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from jinja2 import nodes
+
+from stocky.pages.languages import DIRECTORY, catalogue, current, gettext, ngettext, plural, preferred
+from stocky.pages.messages import message
+from tests.pages import words
+
+TEMPLATES = sorted(words.TEMPLATES.glob("*.html"))
+SCRIPTS = sorted(words.STATIC.glob("*.js"))
+
+# Names, which no language changes, and examples of input.
+NAMES = {"Stocky", "stk"}
+SPOKEN = {"title", "placeholder", "aria-label", "alt", "aria-description", "aria-roledescription"}
+# Their content is not prose.
+CODE = {"code", "kbd", "script", "style", "svg"}
+LETTERS = re.compile(r"[^\W\d_]{2,}")
+
+# What scripts hand to the browser, not to people: names of keys and headers.
+NOT_SHOWN = re.compile(
+    r"(?:Enter|Escape|Tab|Home|End|Backspace|Delete|Shift|Control|Alt|Meta|Space|Page(?:Up|Down)|Arrow\w+|Unidentified)"
+    r"|(?:Accept|Content|Authorization|Cache|Cookie|Origin|Vary)(?:-\w+)*"
+    r"|(?:Abort|NotAllowed|NotFound|Quota\w*|Timeout|Type|Network)Error"
+)
+PROSE = re.compile(r"[A-Z][a-z]{2,}|.*[A-Za-z]{2,}[,;:.!?…]? [A-Za-z]{2,}.*", re.DOTALL)
+# A literal with one of these is a selector, a query of media or a piece of markup.
+CODE_LIKE = re.compile(r"[<>\[\]{}#=_|/\\()]|^use strict$|^\.|\s\.|--|^[a-z-]+([ ,]+[a-z-]+)*$")
+SCRIPT_TOKEN = re.compile(
+    r"""//[^\n]*|/\*.*?\*/|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\.)*`""", re.DOTALL
+)
+
+
+@pytest.mark.parametrize("language", words.TRANSLATED)
+def test_every_text_is_translated(language: str) -> None:
+    translations = words.translations(language)
+    assert set(words.used()) - set(translations) == set(), "make words adds them"
+    assert set(translations) - set(words.used()) == set(), "make words removes them"
+    assert [each.text for each, strings in translations.items() if not all(strings)] == []
+
+
+@pytest.mark.parametrize("language", words.TRANSLATED)
+def test_translations_have_the_same_placeholders(language: str) -> None:
+    different = {}
+    for each, strings in words.translations(language).items():
+        wanted = set(words.PLACEHOLDER.findall(each.text + (each.plural or "")))
+        assert len(strings) == (1 if each.plural is None else 2), each
+        for string in strings:
+            found = set(words.PLACEHOLDER.findall(string))
+            # The form for one may say "one" instead of the number.
+            if found != wanted and not (each.plural and string == strings[0] and found < wanted):
+                different[each.text] = string
+    assert different == {}
+
+
+@pytest.mark.parametrize("language", words.TRANSLATED)
+def test_file_is_as_the_command_writes_it(language: str) -> None:
+    assert (DIRECTORY / f"{language}.po").read_text("utf-8") == words.written(language)
+
+
+@pytest.mark.parametrize("file", TEMPLATES, ids=lambda file: file.name)
+def test_template_marks_every_text(file: Path) -> None:
+    assert list(_bare_texts(file.read_text("utf-8"))) == []
+
+
+@pytest.mark.parametrize("file", SCRIPTS, ids=lambda file: file.name)
+def test_script_shows_no_text_of_its_own(file: Path) -> None:
+    """Words reach scripts by `<template>` elements and data attributes of the page."""
+    assert list(_shown_literals(file.read_text("utf-8"))) == []
+
+
+def test_bare_texts_are_found() -> None:
+    source = """<p title="Go">Bare {{ _("Marked") }}</p>{% trans n=1 %}Marked {{ n }}{% endtrans %}
+    {# A comment #}<b>{{ ui.button("Save") }} {{ ui.button(_("Save"), "primary", name="x") }}</b><code>abc</code>"""
+    assert list(_bare_texts(source)) == ["Go", "Bare", "Save"]
+
+
+def test_shown_literals_are_found() -> None:
+    source = """// A comment here
+    const a = "Saved", b = 'Try again.', c = "a.button > span", d = "Enter", e = `That did ${not} work`;
+    "use strict"; x.classList.add("one two");"""
+    assert list(_shown_literals(source)) == ["Saved", "Try again.", "That did  work"]
+
+
+def test_language_of_the_browser() -> None:
+    assert preferred("de-AT,de;q=0.9,en;q=0.8") == "de"
+    assert preferred("fr, en;q=0.5, de;q=0.7") == "de"
+    assert preferred("en-US,de;q=0.9") == "en"
+    for header in ("", "fr", "de;q=0", "de;q=x", ",;,", "*", "x" * 10_000 + "," * 10_000):
+        assert preferred(header) == "en", header[:20]
+
+
+def test_texts_are_translated_when_they_are_printed() -> None:
+    text = plural("%(num)s unknown thing", "%(num)s unknown things", 2)
+    assert str(text) == "2 unknown things"
+    assert str(plural("%(num)s unknown thing", "%(num)s unknown things", 1)) == "1 unknown thing"
+    assert catalogue("en") == {}
+    assert gettext("de", "Save") == "Speichern"
+    assert gettext("de", "No such text") == "No such text"
+    assert ngettext("de", "No such", "No such many", 3) == "No such many"
+
+
+def test_messages_of_the_api_are_translated() -> None:
+    token = current.set("de")
+    try:
+        assert message("must have at least 8 characters") == "muss mindestens 8 Zeichen haben"
+        assert message("nothing that is known") == "nothing that is known"
+    finally:
+        current.reset(token)
+    assert message("must have at least 8 characters") == "must have at least 8 characters"
+
+
+def _bare_texts(source: str) -> Iterator[str]:
+    """The texts of a template that are not marked for translation."""
+    environment = words.environment()
+    html: list[str] = []
+    in_translation = False
+    tokens = list(environment.lex(source))
+    for index, (_, kind, value) in enumerate(tokens):
+        if kind == "block_begin":
+            name = next(each for _, what, each in tokens[index + 1 :] if what == "name")
+            in_translation = name == "trans" or (in_translation and name != "endtrans")
+        elif kind == "data" and not in_translation:
+            html.append(value)
+        elif kind == "variable_begin":
+            html.append("\0")
+    parser = _Texts()
+    parser.feed("".join(html))
+    yield from parser.found
+    for call in environment.parse(source).find_all(nodes.Call):
+        if (
+            isinstance(call.node, nodes.Getattr)
+            and isinstance(call.node.node, nodes.Name)
+            and call.node.node.name == "ui"
+        ):
+            for argument in [*call.args, *(each.value for each in call.kwargs)]:
+                if isinstance(argument, nodes.Const) and re.match(
+                    r"[A-Z][a-z]", argument.value if isinstance(argument.value, str) else ""
+                ):
+                    yield argument.value
+
+
+class _Texts(HTMLParser):
+    """Collects what people read, or hear."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self._open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in CODE:
+            self._open.append(tag)
+        self.found += [value for name, value in attrs if name in SPOKEN and value and _is_prose(value)]
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self._open:
+            self._open.remove(tag)
+
+    def handle_data(self, data: str) -> None:
+        # A macro for attributes is not within a tag.
+        if not self._open and '="' not in data:
+            self.found += [each.strip() for each in data.split("\0") if _is_prose(each)]
+
+
+def _is_prose(text: str) -> bool:
+    return not set(LETTERS.findall(text.replace("\0", " "))) <= NAMES
+
+
+def _shown_literals(source: str) -> Iterator[str]:
+    for token in SCRIPT_TOKEN.findall(source):
+        if token.startswith("/"):
+            continue
+        text = re.sub(r"\$\{[^}]*\}", "", token[1:-1])
+        if PROSE.fullmatch(text) and not CODE_LIKE.search(text) and not NOT_SHOWN.fullmatch(text):
+            yield text
