@@ -52,6 +52,7 @@ ON_ONE_POSTGRES = frozenset(
         "merging",
         "monitoring",
         "openapi",
+        "pages",
         "projects",
         "reorganisation",
         "scanner",

@@ -13,16 +13,14 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Any
 
 from litestar import Request
-from litestar.exceptions import InternalServerException
 from litestar.types import HTTPReceiveMessage
 from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
 from stocky.errors import BadRequest, Forbidden
 from stocky.http.client_address import comes_from_elsewhere
-from stocky.http.uploads import boundary_of
+from stocky.http.uploads import TOKEN_FIELD, boundary_of
 
 HEADER = "x-csrf-token"
-FIELD = "csrf"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _BYTES = hashlib.sha256().digest_size
 # A form has the token before its file, so nothing of the file is read here.
@@ -62,7 +60,7 @@ async def check_forgery(request: Request[Any, Any, Any], key: str, sign_in_id: s
 async def _token_in_form(request: Request[Any, Any, Any]) -> str | None:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/x-www-form-urlencoded":
-        token = (await request.form()).get(FIELD)
+        token = (await request.form()).get(TOKEN_FIELD)
         return token if isinstance(token, str) else None
     if kind == "multipart/form-data":
         return await _token_before_file(request)
@@ -80,32 +78,31 @@ async def _token_before_file(request: Request[Any, Any, Any]) -> str | None:
     async def receive_again() -> Any:
         return received.pop(0) if received else await receive()
 
+    # Not closed, which would ask for the rest of the form.
+    parser = PushMultipartParser(boundary)
     value: bytearray | None = None
     size = 0
     try:
-        with PushMultipartParser(boundary) as parser:
-            while size <= _LONGEST_START:
-                message: Any = await receive()
-                received.append(message)
-                if message["type"] != "http.request":
-                    return None
-                size += len(message["body"])
-                for part in parser.parse(message["body"]) if message["body"] else ():
-                    if isinstance(part, MultipartSegment):
-                        if part.name != FIELD or part.filename:
-                            return None
-                        value = bytearray()
-                    elif part is None:
-                        return None if value is None else value.decode("utf-8", "replace")
-                    elif value is not None:
-                        value += part
-                if not message.get("more_body"):
-                    return None
+        while size <= _LONGEST_START:
+            message: Any = await receive()
+            received.append(message)
+            if message["type"] != "http.request":
+                return None
+            size += len(message["body"])
+            for part in parser.parse(message["body"]) if message["body"] else ():
+                if isinstance(part, MultipartSegment):
+                    if part.name != TOKEN_FIELD or part.filename:
+                        return None
+                    value = bytearray()
+                elif part is None:
+                    return None if value is None else value.decode("utf-8", "replace")
+                elif value is not None:
+                    value += part
+            if not message.get("more_body"):
+                return None
         return None
     except MultipartError as error:
         raise BadRequest("The form is damaged or was cut off; send it again") from error
-    except InternalServerException:
-        raise BadRequest("The body was cut off; send it again") from None
     finally:
         request.receive = receive_again
 

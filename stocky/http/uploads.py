@@ -18,6 +18,8 @@ from stocky.errors import BadRequest, TooLarge
 from stocky.worker.workspace import disk_errors
 
 FIELD = "file"
+# Forms of pages carry it; it is checked before, and no option of an upload.
+TOKEN_FIELD = "csrf"
 USE_UPLOAD = "send a larger one as a file to /api/v1/backup/upload/import/full or /partial"
 # Bytes buffered before a thread writes them.
 CHUNK = 2**20
@@ -142,7 +144,7 @@ class _Receiver:
             elif part.filename:
                 raise BadRequest(f"The form has a file in the field {part.name!r}; send it as {FIELD!r}")
         elif part is None:
-            if not self._is_file() and self._segment is not None:
+            if not self._is_file() and self._segment is not None and self._segment.name != TOKEN_FIELD:
                 self.fields[self._segment.name] = self._value.decode("utf-8", "replace")
         elif self._is_file():
             self._received += len(part)

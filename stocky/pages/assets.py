@@ -22,9 +22,9 @@ DIRECTORY = Path(__file__).resolve().parent / "static"
 # Below this many bytes, compressing saves no packet.
 SMALLEST_COMPRESSED = 1_000
 _TYPES = {
-    ".css": "text/css; charset=utf-8",
+    ".css": "text/css",
     ".ico": "image/vnd.microsoft.icon",
-    ".js": "text/javascript; charset=utf-8",
+    ".js": "text/javascript",
     ".png": "image/png",
     ".svg": "image/svg+xml",
     ".webmanifest": "application/manifest+json",

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode
 
 from litestar import Request, Response
 from litestar.datastructures import Cookie
+from litestar.enums import MediaType
 
 from stocky import clock
 from stocky.auth import forgery
@@ -99,9 +100,7 @@ def html(
         body = igzip.compress(body, _GZIP_LEVEL, mtime=0)
         all_headers["Content-Encoding"] = "gzip"
     all_headers.update(headers or {})
-    return Response(
-        body, status_code=status, media_type="text/html; charset=utf-8", headers=all_headers, cookies=cookies
-    )
+    return Response(body, status_code=status, media_type=MediaType.HTML, headers=all_headers, cookies=cookies)
 
 
 def see_other(
@@ -110,7 +109,7 @@ def see_other(
     """Sends the browser to another page, after a form: 303."""
     location = make_url(request.app.state.config.base_path, path, query)
     headers = {"Location": location, "Cache-Control": "no-store"}
-    return Response(b"", status_code=303, headers=headers, cookies=cookies, media_type="text/html; charset=utf-8")
+    return Response(b"", status_code=303, headers=headers, cookies=cookies, media_type=MediaType.HTML)
 
 
 def fragment_of(request: Request[Any, Any, Any]) -> str | None:

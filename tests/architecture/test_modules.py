@@ -13,6 +13,7 @@ from stocky.worker.messages import Request
 from tests.architecture.source import DRIVERS, KNOW_A_DRIVER, ROOT, called_queries, imports, is_in, length, modules
 
 LONGEST = 600
+PAGES = ("stocky.pages",)
 
 
 def test_every_module_has_a_docstring() -> None:
@@ -79,6 +80,25 @@ def test_only_the_application_imports_handlers() -> None:
 
 def test_handlers_leave_queries_to_repositories() -> None:
     assert {name: asked for name in modules() if name.endswith("handlers") and (asked := called_queries(name))} == {}
+
+
+def test_pages_leave_queries_to_repositories() -> None:
+    assert {name: asked for name in modules() if is_in(name, PAGES) and (asked := called_queries(name))} == {}
+
+
+def test_only_the_application_imports_pages() -> None:
+    assert {
+        name: pages
+        for name in modules()
+        if name != "stocky.app"
+        and not is_in(name, PAGES)
+        and (pages := {each for each in imports(name) & modules().keys() if is_in(each, PAGES)})
+    } == {}
+
+
+def test_application_starts_without_what_only_pages_need() -> None:
+    code = "import sys, stocky.app; sys.exit(' '.join({'jinja2', 'babel', 'markupsafe'} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
 def test_repositories_do_not_import_litestar() -> None:

@@ -11,6 +11,7 @@ from httpx import ASGITransport, AsyncClient, Response
 from litestar import Litestar
 
 from tests.conftest import ORIGIN
+from tests.inventory import made, new_item, new_location, new_stock
 from tests.people import PASSWORD
 
 ACCEPT = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
@@ -71,3 +72,27 @@ async def browse(app: Litestar) -> AsyncIterator[Callable[[str], Awaitable[Brows
     yield browse
     for browser in browsers:
         await browser.aclose()
+
+
+# What stands for the parameters of addresses; `samples` makes what they name.
+SAMPLES: dict[str, object] = {"sign_in_id": "none"}
+
+
+@pytest.fixture
+async def samples(admin: AsyncClient) -> dict[str, object]:
+    """One of everything, with the id 1, and stock with a history: what the addresses of pages are tried with."""
+    item = await new_item(admin, "Coffee", upc="4006381333931", min_quantity=10, tags=["breakfast"])
+    shelf = await new_location(admin)
+    sku = await new_stock(admin, item, shelf, 5, expiry_date="2026-01-31")
+    made(await admin.post("/boxes/", json={"capacity": 2}))
+    made(await admin.post("/types/", json={"name": "Food"}))
+    made(await admin.post(f"/skus/{sku['id']}/adjust", json={"delta": -1}))
+    made(await admin.put("/scanner/s1/state", json={"mode": "add", "location_id": shelf["id"]}))
+    made(await admin.post("/scanner/scan", json={"upc": "5901234123457", "scanner_id": "s1", "event_id": "e1"}))
+    a_list = made(await admin.post("/shopping-lists/", json={"name": "Weekly"}))
+    made(await admin.post(f"/shopping-lists/{a_list['id']}/items", json={"text": "Napkins"}))
+    made(await admin.post(f"/shopping-lists/{a_list['id']}/items", json={"item_id": item["id"]}))
+    made(await admin.post("/projects/", json={"name": "Cake", "items": [{"item_id": item["id"], "quantity": 7}]}))
+    made(await admin.post("/documents/links", json={"item_id": item["id"], "url": "https://example.org/coffee.pdf"}))
+    assert (item["id"], shelf["id"], sku["id"], a_list["id"]) == (1, 1, 1, 1)
+    return {**SAMPLES, "code": item["code"], "text": "s1"}
