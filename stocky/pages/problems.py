@@ -14,7 +14,10 @@ from stocky.http.problems import to_problem
 from stocky.pages.rendering import FRAGMENT, page, see_other
 
 # Below these, programs call: they get problem details as ever.
-_FOR_PROGRAMS = ("/api", "/docs", "/health", "/metrics", "/static", "/openapi.json", "/schema")
+_FOR_PROGRAMS = (
+    *("/api", "/docs", "/health", "/metrics", "/openapi.json", "/schema"),
+    *("/static", "/sw.js", "/manifest.webmanifest"),
+)
 # The option of a page's route that answers scripts only.
 FOR_SCRIPTS = "for_scripts"
 
