@@ -53,18 +53,18 @@ class Form(Generic[T]):
             raise ValueError("A form with errors has no data")
         return self._data
 
-    def value(self, name: str, default: Any = "") -> Any:
+    def text(self, name: str, default: Any = "") -> Any:
         """What was typed into a field, for its `value`; of several, the last."""
         typed = self.values.get(name)
         return typed[-1] if typed else default
 
-    def all(self, name: str) -> list[str]:
+    def texts(self, name: str) -> list[str]:
         """What was typed into the fields of this name, or chosen in a list."""
         return self.values.get(name, [])
 
     def checked(self, name: str) -> bool:
         """Whether a check box was ticked."""
-        return str(self.value(name)).strip().lower() in _YES
+        return str(self.text(name)).strip().lower() in _YES
 
     def error(self, name: str) -> str:
         """What is wrong with a field; empty when nothing is."""

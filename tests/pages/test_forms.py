@@ -105,9 +105,9 @@ def test_all_errors_at_once() -> None:
         "ids": "must be a number",
         "is_on": "must be true or false, got text",
     }
-    assert form.value("note") == "kept"
-    assert form.value("amount") == "x"
-    assert form.all("ids") == ["1", "x"]
+    assert form.text("note") == "kept"
+    assert form.text("amount") == "x"
+    assert form.texts("ids") == ["1", "x"]
     with pytest.raises(ValueError, match="no data"):
         print(form.data)
 
@@ -146,8 +146,8 @@ def test_structs_of_the_api() -> None:
 
 def test_values_to_edit() -> None:
     form = filled(Thing(name="Tea", is_on=True, tags=["a"]))
-    assert (form.value("name"), form.value("day"), form.checked("is_on"), form.all("tags")) == ("Tea", "", True, ["a"])
-    assert filled({"x": None}).value("x", "else") == "else"
+    assert (form.text("name"), form.text("day"), form.checked("is_on"), form.texts("tags")) == ("Tea", "", True, ["a"])
+    assert filled({"x": None}).text("x", "else") == "else"
 
 
 def test_errors_of_the_work() -> None:

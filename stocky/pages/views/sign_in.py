@@ -53,7 +53,7 @@ async def sign_in(request: Request[Any, Any, Any], state: State) -> Html:
         raise Forbidden("Access denied. The form was sent by a page of another site")
     values = await read_values(request)
     form = parse_form(values, Login, boxes=["remember_me"])
-    wanted = own_path(form.value("next", "/"))
+    wanted = own_path(form.text("next", "/"))
     if form.errors:
         return _form(request, form, wanted)
     client = client_info(request, state.config)
