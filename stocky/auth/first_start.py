@@ -18,6 +18,8 @@ from stocky.errors import BadRequest
 # Without letters and digits that look alike.
 _ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 _PART = 4
+# In the place of a username, which cannot begin with a blank.
+_ATTEMPTS = " first start"
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +58,7 @@ class FirstStart:
 
         Raises BadRequest for a wrong code, Throttled after too many, Conflict when there is an admin already.
         """
-        async with self._identities.throttle.attempt("first start", client_address) as attempt:
+        async with self._identities.throttle.attempt(_ATTEMPTS, client_address) as attempt:
             if not hmac.compare_digest(_plain(code), _plain(self._code or secrets.token_hex())):
                 raise BadRequest("The code is wrong; the log of Stocky has it", field="code")
             attempt.succeeded()

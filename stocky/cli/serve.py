@@ -86,10 +86,14 @@ def _serve(config: Config, listener: socket.socket) -> int:
     config = with_secret_key(config)
     app = create_app(config, memory_log)
 
-    async def offer_first_start() -> None:
-        await app.state.first_start.offer(f"{address_of(listener)}{config.base_path}")
+    async def show_the_way() -> None:
+        address = f"{address_of(listener)}{config.base_path}"
+        if await app.state.first_start.is_due():
+            await app.state.first_start.offer(address)
+        elif listener.family != socket.AF_UNIX:
+            log.info("Open %s in a browser and sign in", address)
 
-    server = Server(app, config, listener, offer_first_start)
+    server = Server(app, config, listener, show_the_way)
     # After its shutdown uvicorn raises the signal again for the previous handler, which must ignore it.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _already_handled)

@@ -22,7 +22,7 @@ from stocky.auth import forgery
 from stocky.auth.schemas import Principal
 from stocky.errors import BadRequest
 from stocky.pages import languages
-from stocky.pages.assets import PAGE_POLICY, SMALLEST_COMPRESSED, asset_path, takes_gzip
+from stocky.pages.assets import PAGE_POLICY, SMALLEST_COMPRESSED, asset_path, assets, takes_gzip
 from stocky.pages.filters import FILTERS
 from stocky.pages.messages import message
 from stocky.pages.navigation import navigation
@@ -139,7 +139,7 @@ _prepared: set[tuple[str, str]] = set()
 
 def _load(base_path: str, language: str) -> None:
     languages.catalogue(language)
-    asset_path("app.css")
+    assets()
     environment = _environment(base_path, language)
     for template in environment.list_templates():
         environment.get_template(template)

@@ -27,7 +27,10 @@ Catalogue = dict[tuple[str | None, str], tuple[str, ...]]
 
 
 class Text:
-    """A text of Python code, translated when it is printed on a page, with values in place of `%(name)s`."""
+    """A text of Python code, translated when it is printed on a page.
+
+    As in templates, values take the place of `%(name)s`, and a percent sign is written `%%`.
+    """
 
     __slots__ = ("_number", "_plural", "_values", "message")
 
@@ -45,7 +48,7 @@ class Text:
             text = gettext(language, self.message)
         else:
             text = ngettext(language, self.message, self._plural, self._number)
-        return text % self._values if self._values else text
+        return text % self._values
 
     def with_values(self, values: dict[str, Any]) -> Text:
         """The same text with values."""
