@@ -118,7 +118,7 @@ async def _page(
         password=password or Form(),
         language_form=language or Form(),
         key=key or Form(),
-        keys=keys,
+        api_keys=keys,
         created=created,
         sign_ins=sign_ins,
         current_sign_in=user.sign_in_id,
