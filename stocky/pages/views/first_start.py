@@ -11,7 +11,6 @@ from stocky.auth.guards import admins
 from stocky.auth.schemas import NewUser, Principal, Role
 from stocky.auth.service import SignIns
 from stocky.db import Database
-from stocky.demo_data import fill, holds_items
 from stocky.errors import Conflict, Forbidden, Throttled
 from stocky.http.client_address import client_info, comes_from_elsewhere
 from stocky.jobs.jobs import Jobs
@@ -73,16 +72,18 @@ async def show_data(request: Request[Any, Any, Any], state: State, database: Dat
     job = await _running(state.jobs, database)
     if job is not None:
         return page(request, "first-start-data.html", headers={"Refresh": _LOOK_SECONDS}, job=job, is_empty=False)
-    return page(request, "first-start-data.html", job=None, is_empty=not await holds_items(database))
+    return page(request, "first-start-data.html", job=None, is_empty=not await _holds_items(database))
 
 
 @post("/first-start/data", opt=admins)
 async def add_demo_data(request: Request[Any, Any, Any], state: State, database: Database, user: Principal) -> Html:
     """Starts to fill the empty database with demo data."""
-    if await holds_items(database) or await _running(state.jobs, database) is not None:
+    if await _holds_items(database) or await _running(state.jobs, database) is not None:
         raise Conflict("Demo data is only for a database without items")
 
     async def work(report: ProgressCallback) -> dict[str, int]:
+        from stocky.demo_data import fill
+
         report("items", 0, _EVENTS, "events")
 
         def progress(recorded: int) -> None:
@@ -93,6 +94,13 @@ async def add_demo_data(request: Request[Any, Any, Any], state: State, database:
 
     await state.jobs.run_here(DEMO_JOB, work, by=user.user.username)
     return see_other(request, "/first-start/data")
+
+
+async def _holds_items(database: Database) -> bool:
+    # Of the demo data, a Stocky that is not new needs nothing in memory.
+    from stocky.demo_data import holds_items
+
+    return await holds_items(database)
 
 
 async def _running(jobs: Jobs, database: Database) -> Job | None:
