@@ -237,6 +237,7 @@ async def test_only_session_tokens_are_cookies_and_only_access_tokens_are_bearer
 
 async def test_restore_ends_every_session_and_says_why(browse: Browse, admin: AsyncClient) -> None:
     browser = await browse("member")
+    await browser.submit("/me/language", {"language": "de"})
     backup = await admin.post("/backup/create/full/download")
     files = {"file": ("backup.sql.gz", backup.content, "application/gzip")}
     restored = await admin.post("/backup/upload/import/full?force=true", files=files, timeout=60)
@@ -245,7 +246,7 @@ async def test_restore_ends_every_session_and_says_why(browse: Browse, admin: As
     assert answer.headers["location"] == "/sign-in?next=%2Fme&reason=restored"
     assert "restored from a backup" in (await browser.show(answer.headers["location"])).text
     await browser.sign_in("member")
-    assert (await browser.get("/me")).status_code == 200
+    assert Page((await browser.show("/me")).text).language == "de", "the backup has the language too"
 
 
 async def test_scripts_ask_for_the_session(browse: Browse, browser: Browser) -> None:
