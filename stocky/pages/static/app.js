@@ -1,0 +1,78 @@
+// Owns which module serves which part of a page: each is fetched when it is first needed, so a first view loads this one.
+import { localize } from "./times.js";
+
+const when = (name, call) => import(`./${name}.js`).then(call);
+const ENHANCED = "[data-swap], [data-fetch], [data-upload]";
+
+// Runs for the page and for every fragment that replaces a part of it.
+function enhance(root) {
+  localize(root);
+  if (root.querySelector("[data-toast]")) when("toasts", (module) => module.adopt(root));
+  if (root.querySelector("[data-live]")) when("live", (module) => module.follow(root));
+  if (document.querySelector(".selecting")) when("selection", (module) => module.update());
+}
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || form.method === "dialog") return;
+  if (form.matches(".find") && document.getElementById("found")?.hidden === false) {
+    event.preventDefault();
+    when("search", (module) => module.enter());
+  } else if (form.matches(ENHANCED)) {
+    event.preventDefault();
+    const { submitter } = event;
+    if (form.hasAttribute("data-upload")) when("upload", (module) => module.send(form));
+    else if (form.hasAttribute("data-stepper")) when("steppers", (module) => module.step(form, submitter));
+    else when("forms", (module) => module.submit(form, submitter));
+  } else if (form.method === "post") {
+    // A second press would book twice.
+    if (form.ariaBusy) event.preventDefault();
+    form.ariaBusy = "true";
+  }
+});
+
+document.addEventListener("click", (event) => {
+  const target = event.target.closest("[data-dialog], [data-close], [data-dismiss], [data-copy], [data-select-toggle], a[data-swap]");
+  if (!target || event.defaultPrevented || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  const data = target.dataset;
+  if ("dialog" in data) when("dialogs", (module) => module.open(target));
+  else if ("close" in data) when("dialogs", (module) => module.close(target));
+  else if ("dismiss" in data) target.closest(".toast").remove();
+  else if ("copy" in data) when("copy", (module) => module.copy(target));
+  else if ("selectToggle" in data) when("selection", (module) => module.toggle(target));
+  else when("fragments", (module) => module.visit(target));
+  event.preventDefault();
+});
+
+for (const type of ["focusin", "input"]) {
+  document.addEventListener(type, ({ target }) => {
+    if (target.id === "q") when("search", (module) => module[type === "input" ? "type" : "ready"](target));
+    else if (target.role === "combobox") when("picker", (module) => module.attach(target));
+    else if (target.matches?.("[data-search]") && type === "input") when("search", (module) => module.filter(target));
+  });
+}
+document.addEventListener("change", ({ target }) => {
+  if (target.matches("[data-drop] input")) when("upload", (module) => module.show(target));
+  else if (target.matches("[data-submit]")) target.form.requestSubmit();
+  else if (target.form?.hasAttribute("data-selection")) when("selection", (module) => module.update(target));
+});
+document.addEventListener("keydown", (event) => {
+  if (event.target.matches("input, textarea, select, [contenteditable]") || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key.length === 1 && event.key !== " ") {
+    if (event.key === "/") event.preventDefault();
+    const moment = event.timeStamp;
+    when("shortcuts", (module) => module.press(event.key, moment));
+  }
+});
+for (const type of ["dragover", "dragleave", "drop"]) {
+  document.addEventListener(type, ({ target }) => target.closest?.("[data-drop]")?.classList.toggle("over", type === "dragover"));
+}
+document.addEventListener("stocky:swap", ({ target }) => enhance(target));
+// A page from the back-forward cache still has the forms that were sent.
+addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[aria-busy]")) form.ariaBusy = null;
+});
+addEventListener("popstate", (event) => {
+  if (event.state?.swap) when("fragments", (module) => module.refresh(event.state.swap, location.href));
+});
+enhance(document);

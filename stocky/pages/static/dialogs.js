@@ -1,0 +1,40 @@
+// Owns opening and closing of dialogs; the browser gives the focus back to what opened them.
+import { refresh } from "./fragments.js";
+import { show } from "./toasts.js";
+
+function prepare(dialog) {
+  if (dialog.dataset.ready) return;
+  dialog.dataset.ready = "true";
+  // A press on the backdrop has the dialog itself as its target.
+  dialog.addEventListener("pointerdown", (event) => {
+    if (event.target === dialog && !dialog.querySelector("form[aria-busy]")) dialog.close();
+  });
+}
+
+export function openById(id) {
+  const dialog = document.getElementById(id);
+  if (!dialog || dialog.open) return dialog;
+  prepare(dialog);
+  dialog.showModal();
+  const first = dialog.querySelector(".dialog-body :is(input:not([type=hidden]), select, textarea, button)");
+  first?.focus();
+  return dialog;
+}
+
+export async function open(opener) {
+  const { dialog, dialogSrc } = opener.dataset;
+  const element = openById(dialog);
+  if (!element || !dialogSrc) return;
+  try {
+    await refresh(dialog, new URL(dialogSrc, location.href));
+    element.querySelector(".dialog-body :is(input:not([type=hidden]), select, textarea, button)")?.focus();
+  } catch (error) {
+    element.close();
+    if (error.name !== "AbortError") show(error.message, "bad");
+  }
+}
+
+export function close(element) {
+  element.closest("dialog")?.close();
+  if (location.hash) history.replaceState(history.state, "", location.pathname + location.search);
+}

@@ -1,0 +1,82 @@
+// Owns forms that are sent without leaving the page: each is sent once, and a refusal is shown at its fields.
+import { find, push, replace } from "./fragments.js";
+import { Problem, newEventId, send, word } from "./http.js";
+import { show } from "./toasts.js";
+
+const copy = (id) => document.getElementById(`t-${id}`).content.firstElementChild.cloneNode(true);
+
+function clear(form) {
+  for (const each of form.querySelectorAll("[data-error]")) each.remove();
+  for (const each of form.querySelectorAll('[aria-invalid="true"]')) {
+    each.removeAttribute("aria-invalid");
+    each.setAttribute("aria-describedby", (each.getAttribute("aria-describedby") ?? "").replace(/\S+-error\s*/g, ""));
+  }
+}
+
+function mark(field, message) {
+  const error = copy("error");
+  error.id = `${field.id || field.name}-error`;
+  error.dataset.error = "";
+  error.querySelector("span").textContent = message;
+  (field.closest(".field, .choice") ?? field.parentElement).append(error);
+  field.setAttribute("aria-invalid", "true");
+  field.setAttribute("aria-describedby", `${field.getAttribute("aria-describedby") ?? ""} ${error.id}`.trim());
+}
+
+// Shows what was refused: at its field, and what belongs to no field above the form.
+export function explain(form, error) {
+  clear(form);
+  const rest = [];
+  for (const { field, message } of error.errors ?? []) {
+    const input = form.elements[`${field}_text`] ?? form.elements[field];
+    if (input?.tagName && input.type !== "hidden") mark(input, message);
+    else rest.push(message);
+  }
+  if (rest.length || !error.errors?.length) {
+    const box = copy("form-error");
+    box.dataset.error = "";
+    box.querySelector("div").textContent = rest.join(". ") || error.message;
+    form.prepend(box);
+  }
+  form.querySelector('[aria-invalid="true"]')?.focus();
+}
+
+// Sends the form once. Resolves to the response, or undefined if it was refused, which is then shown.
+export async function post(form, submitter) {
+  if (form.ariaBusy) return undefined;
+  form.ariaBusy = "true";
+  const data = new FormData(form, submitter);
+  if ("event" in form.dataset) data.set("event_id", (form.dataset.event ||= newEventId()));
+  const action = submitter?.getAttribute("formaction") ?? form.getAttribute("action") ?? location.href;
+  const url = new URL(action, location.href);
+  const reads = form.method === "get";
+  if (reads) url.search = new URLSearchParams([...data].filter(([, value]) => value !== ""));
+  try {
+    const response = await send(url, { method: reads ? "GET" : "POST", data: reads ? undefined : data, fragment: form.dataset.swap });
+    if ("event" in form.dataset) form.dataset.event = "";
+    if (reads) push(form.dataset.swap, url);
+    return response;
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    if (form.matches("[data-stepper], .toast form, .event form") || reads) show(error.message || word("failed"), "bad");
+    else explain(form, error);
+    return undefined;
+  } finally {
+    form.ariaBusy = null;
+  }
+}
+
+export async function submit(form, submitter) {
+  const response = await post(form, submitter);
+  if (!response) return;
+  const name = form.dataset.swap;
+  if (name && find(name)) {
+    // Without a fragment of this name the answer is a whole page: a redirect that lost the header.
+    replace(name, await response.text());
+    form.closest("dialog[open]")?.close();
+    form.closest(".toast")?.remove();
+    if (form.hasAttribute("data-reset")) form.reset();
+  } else {
+    location.assign(response.redirected ? response.url : location.href);
+  }
+}

@@ -1,0 +1,70 @@
+// Owns requests to the server: the CSRF token, what a refused answer says, and the way to sign in when the session ended.
+const root = document.documentElement;
+const token = document.querySelector('meta[name="csrf"]');
+export const word = (id) => document.getElementById(`t-${id}`)?.content.textContent.trim() ?? "";
+
+// An answer that is not a success, in the API's words; `errors` are those of fields.
+export class Problem extends Error {
+  constructor(status, body) {
+    super(body?.detail || body?.title || word("failed"));
+    this.status = status;
+    this.errors = body?.errors ?? [];
+  }
+}
+
+// A UUID of version 4. crypto.randomUUID is missing on plain http.
+export function newEventId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 15) | 64;
+  bytes[8] = (bytes[8] & 63) | 128;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}
+
+export function signIn() {
+  const base = root.dataset.base.replace(/\/$/, "");
+  const here = location.pathname.slice(base.length) + location.search;
+  location.assign(`${base}/sign-in?next=${encodeURIComponent(here)}`);
+}
+
+async function renewToken() {
+  const response = await fetch(`${root.dataset.base.replace(/\/$/, "")}/session`, { headers: { accept: "application/json" } });
+  if (!response.ok) return false;
+  token.content = (await response.json()).csrf;
+  for (const field of document.querySelectorAll('input[name="csrf"]')) field.value = token.content;
+  return true;
+}
+
+function body(data) {
+  if (!(data instanceof FormData)) return data;
+  data.set("csrf", token.content);
+  return [...data.values()].some((value) => value instanceof File) ? data : new URLSearchParams(data);
+}
+
+// Resolves to the response of a success, throws Problem for anything else. `fragment`: the block that is wanted.
+export async function send(url, { method = "GET", data, fragment, headers = {}, signal } = {}) {
+  const attempt = () => fetch(url, {
+    method,
+    body: body(data),
+    signal,
+    headers: {
+      accept: "text/html, application/json, application/problem+json",
+      "x-requested-with": "fetch",
+      ...(fragment && { "x-fragment": fragment }),
+      ...(method !== "GET" && { "x-csrf-token": token.content }),
+      ...headers,
+    },
+  });
+  let response;
+  try {
+    response = await attempt();
+    // The token of a page that was kept open or offline may be old.
+    if (response.status === 403 && method !== "GET" && (await renewToken())) response = await attempt();
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem(0, { detail: word("network") });
+  }
+  if (response.ok) return response;
+  if (response.status === 401) signIn();
+  throw new Problem(response.status, await response.json().catch(() => null));
+}
