@@ -1,5 +1,7 @@
 // Owns the select mode of lists: the check boxes and the bar show while it is on.
 let previous = null;
+let shift = false;
+for (const type of ["keydown", "keyup"]) addEventListener(type, (event) => { shift = event.shiftKey; });
 const bar = () => document.querySelector("[data-selection]");
 const host = () => document.querySelector("[data-selectable]") ?? document.getElementById("main");
 const boxes = () => [...(bar()?.elements ?? [])].filter((each) => each.type === "checkbox" && !("selectAll" in each.dataset));
@@ -17,7 +19,7 @@ export function update(changed) {
   const all = boxes();
   if (changed && "selectAll" in changed.dataset) for (const box of all) box.checked = changed.checked;
   // With shift held, everything between the last two is selected.
-  if (changed && previous && window.event?.shiftKey && all.includes(previous)) {
+  if (changed && previous && shift && all.includes(previous)) {
     const [from, to] = [all.indexOf(previous), all.indexOf(changed)].sort((a, b) => a - b);
     for (const box of all.slice(from, to + 1)) box.checked = changed.checked;
   }

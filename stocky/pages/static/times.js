@@ -1,9 +1,10 @@
 // Owns the local form of times: <time datetime> in the reader's zone, [data-relative] as "3 min ago"; UTC stays in the title.
-const language = document.documentElement.lang || undefined;
+// English as in the words of the pages: 28 Nov, 14:05.
+const language = document.documentElement.lang === "en" ? "en-GB" : document.documentElement.lang;
 const day = new Intl.DateTimeFormat(language, { day: "numeric", month: "short", year: "numeric" });
 const moment = new Intl.DateTimeFormat(language, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
 const full = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
-const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto", style: "short" });
+const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
 const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
 
 function words(element) {

@@ -8,7 +8,7 @@ function place(toast) {
     clearTimeout(timer);
     timer = setTimeout(() => (toast.matches(":hover, :focus-within") ? arm() : toast.remove()), seconds * 1000);
   };
-  while (region.children.length > 2) region.firstElementChild.remove();
+  while (region.children.length > 1) region.firstElementChild.remove();
   region.append(toast);
   arm();
 }
