@@ -41,7 +41,10 @@ def environment() -> Environment:
         extensions=["jinja2.ext.i18n"],
     )
     found.install_gettext_callables(  # type: ignore[attr-defined]  # the extension adds it
-        lambda message: message, lambda one, many, number: one if number == 1 else many, newstyle=True
+        lambda message: message,
+        lambda one, many, number: one if number == 1 else many,
+        newstyle=True,
+        pgettext=lambda context, message: message,
     )
     found.globals.update(
         asset=lambda name: f"/static/x/{(STATIC / name).resolve(strict=True).name}",

@@ -26,16 +26,16 @@ function mark(field, message) {
 // Shows what was refused: at its field, and what belongs to no field above the form.
 export function explain(form, error) {
   clear(form);
-  const rest = [];
+  let unplaced = !error.errors?.length;
   for (const { field, message } of error.errors ?? []) {
     const input = form.elements[`${field}_text`] ?? form.elements[field];
     if (input?.tagName && input.type !== "hidden") mark(input, message);
-    else rest.push(message);
+    else unplaced = true;
   }
-  if (rest.length || !error.errors?.length) {
+  if (unplaced) {
     const box = copy("form-error");
     box.dataset.error = "";
-    box.querySelector("div").textContent = rest.join(". ") || error.message;
+    box.querySelector("div").textContent = error.message;
     form.prepend(box);
   }
   form.querySelector('[aria-invalid="true"]')?.focus();

@@ -56,9 +56,11 @@ export function ready() {
       box.focus();
     } else move(event, index + (event.key === "ArrowDown" ? 1 : -1));
   });
-  document.addEventListener("pointerdown", ({ target }) => {
-    if (!panel.hidden && !panel.contains(target) && target !== box) hide();
-  });
+  for (const type of ["pointerdown", "focusin"]) {
+    document.addEventListener(type, ({ target }) => {
+      if (!panel.hidden && !panel.contains(target) && target !== box) hide();
+    });
+  }
 }
 
 function move(event, index) {
