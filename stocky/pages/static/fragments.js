@@ -22,7 +22,11 @@ export function replace(name, html) {
   const element = find(name);
   if (!element) return null;
   const refocus = focusPath(element);
+  const keys = () => [...element.querySelectorAll("[data-key]")];
+  const before = new Set(keys().map((each) => each.dataset.key));
   element.innerHTML = html;
+  // What came in while one looks is shown for a moment.
+  if (before.size) for (const each of keys()) each.classList.toggle("fresh", !before.has(each.dataset.key));
   refocus();
   element.dispatchEvent(new CustomEvent("stocky:swap", { bubbles: true, detail: name }));
   return element;
