@@ -50,7 +50,6 @@ MESSAGES: tuple[Text, ...] = (
     _("Access denied. This requires the role %(roles)s; yours is %(role)s"),
     _("Access denied. The request has no valid token of this session; load the page again and repeat it"),
     _("Access denied. The request was made by a page of another site"),
-    _("There is nothing at %(path)s; see %(docs)s"),
     _("The data has just been restored from a backup; send it again"),
     _("Not enough disk space; nothing was changed. Free some and try again"),
     _("Something went wrong inside Stocky. The log has it under request id %(id)s"),

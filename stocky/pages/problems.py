@@ -45,6 +45,7 @@ def to_response(request: Request[Any, Any, Any], error: Exception) -> Response[A
         problem=problem,
         request_id=request.scope.get("state", {}).get("request_id", ""),
         is_restoring=isinstance(error, Paused),
+        is_unknown=isinstance(error, NotFoundException),
         reloads=is_paused,
     )
 

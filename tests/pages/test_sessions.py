@@ -69,7 +69,7 @@ async def test_cookie_over_tls_and_below_a_base_path(environ: dict[str, str]) ->
     async with started(attach(make_routes(), Services(config))) as app, Browser(app, "/at/stocky") as browser:
         browser.base_url = "https://stocky.test/at/stocky"
         page = await browser.show("/sign-in")
-        assert all(link.startswith("/at/stocky/") for link in Page(page.text).links)
+        assert all(link.startswith("/at/stocky/") for link in Page(page.text).links if link != "#main")
         fields = {"username": "member", "password": PASSWORD, "next": "/me"}
         answer = await browser.post("/sign-in", data=fields, headers={"Origin": "https://stocky.test"})
         assert answer.headers["location"] == "/at/stocky/me"
