@@ -118,6 +118,28 @@ SELECT item.id, item.version
  ORDER BY item.id
  LIMIT :limit OFFSET :skip;
 
+-- list_item_versions_with_cause --
+-- The same for items with a cause of alerts of the type :alert_type, whether or not somebody has resolved the alert;
+-- :pattern is optional.
+SELECT item.id, item.version
+  FROM item
+ WHERE item.id IN (SELECT alert.item_id FROM alert WHERE alert.cause_lasts AND alert.alert_type = :alert_type)
+   AND item.is_active = :is_active
+   AND item.id > :after
+   AND (CAST(:storage_type AS TEXT) IS NULL OR item.default_storage_type = :storage_type)
+   AND (CAST(:needs_review AS BOOLEAN) IS NULL OR item.needs_review = :needs_review)
+   AND (CAST(:type_id AS BIGINT) IS NULL OR item.type_id = :type_id)
+   AND (CAST(:tag_key AS TEXT) IS NULL
+        OR item.id IN (SELECT item_tag.item_id FROM item_tag JOIN tag ON tag.id = item_tag.tag_id
+                        WHERE tag.name_key = :tag_key))
+   AND (CAST(:pattern AS TEXT) IS NULL
+        OR contains(item.name, :pattern) OR contains(item.description, :pattern)
+        OR contains(item.code, :pattern)
+        OR EXISTS (SELECT 1 FROM barcode
+                    WHERE barcode.item_id = item.id AND contains(barcode.code, :pattern)))
+ ORDER BY item.id
+ LIMIT :limit OFFSET :skip;
+
 -- list_item_totals --
 -- The total stock of the items :ids and its unit: of one unit by the sum of their SKUs, else as item_amount has them.
 SELECT item.id,

@@ -221,6 +221,18 @@ SELECT sku.id
  ORDER BY sku.id
  LIMIT :limit OFFSET :skip;
 
+-- list_stock_of_items --
+-- The SKUs of the items :ids with their locations: each item's in the order of names, an earlier expiry date first.
+SELECT sku.id AS sku_id, sku.item_id, sku.location_id, location.name AS location_name, location.storage_type,
+       location.box_no, location.loc_no, sku.expiry_date,
+       CAST(sku.quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, sku.unit, sku.notes
+  FROM sku
+  JOIN location ON location.id = sku.location_id
+ WHERE sku.item_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
+   AND sku.is_active
+ ORDER BY sku.item_id, location.box_no NULLS LAST, location.loc_no, lower(location.name), sku.expiry_date NULLS LAST,
+          sku.id;
+
 -- list_skus_by_id --
 -- The SKUs :ids in the order they were created.
 SELECT id, CAST(quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, unit, expiry_date, notes, is_active,

@@ -8,9 +8,19 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from stocky.quantity import Quantity, to_milli
-from stocky.schema import Id
+from stocky.schema import AnyCase, Id
 
 MAX_MESSAGE = 1000
+
+
+class AlertCause(AnyCase):
+    """What raises an alert about the stock, as its `alert_type`."""
+
+    LOW_STOCK = "low_stock"
+    EXPIRED = "expired"
+    EXPIRING = "expiring"
+    NEGATIVE_STOCK = "negative_stock"
+    STORAGE_MISMATCH = "storage_mismatch"
 
 
 class Alert(Struct, kw_only=True):

@@ -13,6 +13,7 @@ from msgspec import UNSET, Struct, field
 
 from stocky import clock
 from stocky.alerts.evaluate import evaluate_alerts
+from stocky.alerts.schemas import AlertCause
 from stocky.auth.schemas import Principal
 from stocky.barcodes.codes import normalize_barcode
 from stocky.barcodes.reader import read_code
@@ -96,6 +97,7 @@ class ItemFilter(Struct, frozen=True):
     type_id: int | None = None
     tag: str | None = None
     after: int = 0
+    cause: AlertCause | None = None
 
 
 async def list_item_versions(tx: Connection, wanted: ItemFilter, *, skip: int, limit: int) -> Sequence[tuple[int, int]]:
@@ -111,6 +113,8 @@ async def list_item_versions(tx: Connection, wanted: ItemFilter, *, skip: int, l
         "tag_key": None if wanted.tag is None else name_key(wanted.tag),
     }
     pattern = like_pattern(wanted.search)
+    if wanted.cause is not None:
+        return await tx.rows("list_item_versions_with_cause", **filters, alert_type=wanted.cause.value, pattern=pattern)
     if pattern is None:
         return await tx.rows("list_item_versions", **filters)
     await tx.rows("plan_for_values")

@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 from httpx import AsyncClient
+from litestar import Litestar
 
+from stocky.catalogue.repository import ItemFilter
 from stocky.db.postgres import PostgresConnection
 from stocky.db.queries import load_queries
 from stocky.db.sqlite import DirectConnection
 from stocky.resources import resource
-from tests.inventory import Json, get, made, new_item, new_location
+from stocky.stock.item_stock import list_stocked_items
+from tests.inventory import Json, get, made, new_item, new_location, new_stock
 
 FILES_OF_HOT_PATHS = {"stock.sql", "scanner.sql", "catalogue.sql"}
 SCAN = {"upc": "4006381333931", "scanner_id": "s1"}
@@ -40,6 +43,14 @@ FOR_A_BATCH = [
 FOR_A_PAGE_OF_ITEMS = ["list_item_versions", "list_items_by_id", "list_barcodes_of", "list_tags_of", "list_item_totals"]
 # The items are cached; another page has each of them.
 FOR_A_KNOWN_PAGE = ["list_item_versions", "list_item_totals"]
+
+FOR_ITEMS_WITH_STOCK = [
+    "list_item_versions",
+    "list_items_by_id",
+    "list_barcodes_of",
+    "list_tags_of",
+    "list_stock_of_items",
+]
 
 
 @pytest.fixture
@@ -115,3 +126,15 @@ async def test_a_page_of_items(queries: list[str], admin: AsyncClient, reader: A
     queries.clear()
     assert len(await get(reader, "/items/", limit=99)) == 5
     assert queries == FOR_A_KNOWN_PAGE
+
+
+async def test_a_page_of_items_with_their_stock(
+    queries: list[str], app: Litestar, shelf: Json, admin: AsyncClient
+) -> None:
+    for number in range(5):
+        await new_stock(admin, await new_item(admin, f"Item {number}"), shelf, 1)
+    queries.clear()
+    async with app.state.database.read() as read:
+        page = await list_stocked_items(read, ItemFilter(), skip=0, limit=50)
+    assert [len(each.stock) for each in page] == [1] * 5
+    assert queries == FOR_ITEMS_WITH_STOCK
