@@ -48,6 +48,17 @@ SELECT alert.alert_type, alert.item_id, alert.sku_id, NULL, '', NULL, '', NULL, 
                     WHERE cause.item_id = alert.item_id AND cause.alert_type = alert.alert_type
                       AND coalesce(cause.sku_id, 0) = coalesce(alert.sku_id, 0));
 
+-- count_causes --
+-- How many items have each cause of alerts, how many wait for review, and how many alerts nobody has acknowledged.
+SELECT alert_type AS name, count(DISTINCT item_id) AS number
+  FROM alert
+ WHERE cause_lasts
+ GROUP BY alert_type
+UNION ALL
+SELECT 'needs_review', count(*) FROM item WHERE needs_review AND is_active
+UNION ALL
+SELECT 'unacknowledged', count(*) FROM alert WHERE is_active AND NOT is_acknowledged;
+
 -- raise_alert --
 -- Raises an alert for a cause without one; an alert that a person resolved counts while the cause lasts.
 INSERT INTO alert (alert_type, message, threshold_milli, sku_id, item_id, cause_lasts, created_at, updated_at)

@@ -27,9 +27,10 @@ from tests.benchmarks import stockroom
 ITEMS = 4_000
 LARGE = {"item", "item_tag", "barcode", "sku", "stock_event", "event_refusal", "search_text"}
 # Indexes that have few rows of such a table.
-PARTIAL = ("item_hidden", "item_with_minimum", "search_text_cut_off")
+PARTIAL = ("item_hidden", "item_to_review", "item_with_minimum", "search_text_cut_off")
 ARGUMENTS: dict[str, Any] = {
     "after": 19_000,
+    "alert_type": "low_stock",
     "as_of": datetime(2024, 12, 1, tzinfo=UTC),
     "batch_id": "move-3",
     "batch_ids": ["move-3"],
@@ -80,10 +81,12 @@ QUERIES = {
     # Single reads.
     "find_item_by_barcode", "get_item", "get_item_type", "get_sku", "get_tag",
     # Pages, and what completes them.
-    "count_events_between", "export_events", "list_barcodes_of", "list_batch", "list_event_ids", "list_event_ids_at",
-    "list_event_ids_between", "list_event_ids_of_rare_kind", "list_event_ids_of_scanner", "list_event_ids_of_user",
-    "list_events_after", "list_events_by_id", "list_events_of_item", "list_item_locations", "list_items_by_id",
-    "list_search_sources", "list_skus_by_id", "list_sku_ids_at", "list_sku_ids_of_item", "list_tags_of", "find_texts",
+    "count_causes", "count_events_between", "export_events", "find_texts", "list_barcodes_of", "list_batch",
+    "list_event_ids", "list_event_ids_at", "list_event_ids_between", "list_event_ids_of_rare_kind",
+    "list_event_ids_of_scanner", "list_event_ids_of_user", "list_events_after", "list_events_by_id",
+    "list_events_of_item", "list_item_locations", "list_item_versions_with_cause", "list_items_by_id",
+    "list_search_sources", "list_sku_ids_at", "list_sku_ids_of_item", "list_skus_by_id", "list_stock_of_items",
+    "list_tags_of",
 }  # fmt: skip
 
 
