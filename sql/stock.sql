@@ -377,6 +377,30 @@ SELECT id
 SELECT count(*)
   FROM (SELECT 1 FROM stock_event WHERE occurred_at >= :since AND occurred_at < :until LIMIT :most) AS counted;
 
+-- count_entries_by_day --
+-- The number of entries of each kind between each two of the times :bounds, which are in order; days without any are
+-- left out. The two sides of a transfer count once. Each day is read by the index of time.
+SELECT day.since, event.kind, count(*) AS number
+  FROM (SELECT value AS since, lead(value) OVER (ORDER BY value) AS until
+          FROM json_each(CAST(:bounds AS TEXT))) AS day
+  JOIN stock_event AS event ON event.occurred_at >= day.since AND event.occurred_at < day.until
+ WHERE event.transfer_id IS NULL OR event.transfer_id = event.id
+ GROUP BY day.since, event.kind;
+
+-- count_entries_of_items_by_day --
+-- The same for the items :ids, by the index of their events; :since and :until are the first and the last of :bounds.
+WITH chosen (id, kind, occurred_at) AS MATERIALIZED (
+    SELECT coalesce(transfer_id, id), kind, occurred_at
+      FROM stock_event
+     WHERE item_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
+       AND NOT (occurred_at < :since OR occurred_at >= :until)
+)
+SELECT day.since, chosen.kind, count(DISTINCT chosen.id) AS number
+  FROM (SELECT value AS since, lead(value) OVER (ORDER BY value) AS until
+          FROM json_each(CAST(:bounds AS TEXT))) AS day
+  JOIN chosen ON chosen.occurred_at >= day.since AND chosen.occurred_at < day.until
+ GROUP BY day.since, chosen.kind;
+
 -- list_events_by_id --
 -- The events :ids, newest first.
 SELECT id, event_id, type, item_id, location_id, sku_id, delta, quantity_after, occurred_at, recorded_at, user_id,

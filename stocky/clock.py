@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -24,6 +24,15 @@ def now() -> datetime:
 def today() -> date:
     """The date in UTC."""
     return now().date()
+
+
+def day_bounds(first: date, days: int, zone: tzinfo | None) -> list[datetime]:
+    """The moments at which `days` days in a row begin in a zone, and the end of the last; None is the system's zone.
+
+    A day on which the clocks change has 23 or 25 hours; one whose midnight is skipped begins at the change.
+    """
+    midnights = [datetime.combine(first + timedelta(days=number), time(), tzinfo=zone) for number in range(days + 1)]
+    return [midnight.astimezone(UTC) for midnight in midnights]
 
 
 def find_zone(name: str) -> ZoneInfo:

@@ -33,6 +33,7 @@ from stocky.monitoring.clock_watch import ClockWatch
 from stocky.monitoring.readiness import Readiness
 from stocky.reorganisation.service import Reorganisation
 from stocky.search.index import LOOK_SECONDS, SearchIndex
+from stocky.stock.activity import Activity
 from stocky.stock.recorder import Recorder
 from stocky.webhooks.service import Webhooks
 
@@ -57,6 +58,7 @@ class Services:
         self.jobs = Jobs(self.database)
         self._zone, self.timezone = local_zone(config.timezone)
         self.schedule = Schedule(self.jobs, self._zone)
+        self.activity = Activity(self.database, self._zone)
         self.backups = BackupAdministration(config, self.database, self.jobs)
         self.rescue = Rescue(config, self.database)
         self.documents = Documents(config, self.database)
