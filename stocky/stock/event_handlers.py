@@ -11,7 +11,7 @@ from litestar.params import Parameter
 from stocky.auth.guards import members, readers, scanners
 from stocky.auth.schemas import Principal
 from stocky.catalogue import repository as catalogue
-from stocky.db import Connection
+from stocky.db import Connection, Database
 from stocky.http.parameters import Limit, PathId
 from stocky.http.request import long_read
 from stocky.schema import MAX_ID
@@ -30,12 +30,17 @@ Until = Annotated[datetime | None, Parameter(description="Only events that occur
 TypeFilter = Annotated[
     EntryType | None, Parameter(description="Only this type, in any case; empty for all", required=False)
 ]
+Details = Annotated[bool, Parameter(description="With the item of each event, and its stock right after it")]
 ScannerFilter = Annotated[str | None, Parameter(max_length=128, description="Only this scanner", required=False)]
 
 
 @post("/", opt=scanners, status_code=200)
-async def post_events(data: NewEvents, recorder: Recorder, user: Principal) -> EventResults:
+async def post_events(
+    data: NewEvents, recorder: Recorder, database: Database, user: Principal, details: Details = False
+) -> EventResults:
     """Record up to 1,000 events in order, each with its own result; with `atomic`, all or none."""
+    if details:
+        return await service.record_events_with_details(recorder, database, data, user)
     return await service.record_events(recorder, data, user)
 
 

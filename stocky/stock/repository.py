@@ -117,6 +117,12 @@ async def expand_skus(read: Connection, skus: Sequence[Sku], expand: set[str]) -
             sku.location = by_id[sku.location_id]
 
 
+async def get_location_names(read: Connection, location_ids: set[int]) -> dict[int, str]:
+    """The names of locations by their ids; missing ones are left out."""
+    locations = await read.all("list_locations_by_id", Location, ids=location_ids) if location_ids else []
+    return {location.id: location.name for location in locations}
+
+
 async def lock_sku(tx: Connection, sku_id: int, if_version: int | None) -> Sku:
     """A SKU, locked until the transaction ends. Raises NotFound, Stale."""
     sku = await get_sku(tx, sku_id)

@@ -225,6 +225,33 @@ class NewEvents(Struct, kw_only=True):
     atomic: bool = False
 
 
+class LocationQuantity(Struct, kw_only=True, gc=False):
+    """What an item has at a location after an event, in the unit of the event; `delta` is the change by the event."""
+
+    id: int
+    name: str
+    quantity: float
+    unit: str | None
+    delta: float
+
+
+class EventDetails(Struct, kw_only=True, gc=False):
+    """The item of an event and its stock right after it.
+
+    `location` and, after a move, `to_location` are where the event was booked; null where nothing was.
+    """
+
+    item_id: int
+    item_code: str
+    item_name: str
+    needs_review: bool
+    image_document_id: int | None
+    total_quantity: float
+    unit: str | None
+    location: LocationQuantity | None
+    to_location: LocationQuantity | None
+
+
 class EventResult(Struct, kw_only=True, gc=False):
     """The result of one event. `id` is its (first) row in the ledger."""
 
@@ -235,6 +262,8 @@ class EventResult(Struct, kw_only=True, gc=False):
     sku_id: int | None
     quantity_after: float | None
     reason: str | None
+    # With `details=true`; null when no item was found.
+    details: EventDetails | None | UnsetType = UNSET
 
 
 class EventResults(Struct, kw_only=True):

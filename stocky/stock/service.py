@@ -7,11 +7,12 @@ from typing import Any
 from stocky.auth.schemas import Principal
 from stocky.barcodes.codes import ScannedCode
 from stocky.barcodes.reader import read_codes
-from stocky.db import Connection
+from stocky.db import Connection, Database
 from stocky.errors import Conflict, Invalid, NotFound, Stale, StockyError
 from stocky.quantity import from_milli, to_milli
 from stocky.stock import repository
 from stocky.stock.batch_writer import new_batch_id
+from stocky.stock.event_details import booked_at, describe_outcome
 from stocky.stock.fingerprints import fingerprint
 from stocky.stock.operations import AnyLot, ItemKey, LocationKey, Operation, Outcome, Posting
 from stocky.stock.recorder import Recorder
@@ -42,10 +43,32 @@ _ERRORS: dict[str, type[StockyError]] = {
 
 async def record_events(recorder: Recorder, new: NewEvents, by: Principal) -> EventResults:
     """Records events, each with its own result. Raises Conflict with the results if an atomic request is rejected."""
+    return _results(await _post_events(recorder, new, by, with_details=False))
+
+
+async def record_events_with_details(
+    recorder: Recorder, database: Database, new: NewEvents, by: Principal
+) -> EventResults:
+    """The same with the item of each event and its stock right after it."""
+    posting = await _post_events(recorder, new, by, with_details=True)
+    answer = _results(posting)
+    async with database.read() as read:
+        names = await repository.get_location_names(read, booked_at(posting.outcomes))
+    for result, outcome in zip(answer.results, posting.outcomes, strict=True):
+        result.details = describe_outcome(outcome, names)
+    return answer
+
+
+async def _post_events(recorder: Recorder, new: NewEvents, by: Principal, *, with_details: bool) -> Posting:
     scanned = await read_codes([event.item.upc or "" for event in new.events])
     operations = [_operation(event, reading, by) for event, reading in zip(new.events, scanned, strict=True)]
-    batch_id = new_batch_id()
-    posting = await recorder.post(Posting(operations, batch_id=batch_id, atomic=new.atomic))
+    if with_details:
+        for operation in operations:
+            operation.with_details = True
+    return await recorder.post(Posting(operations, batch_id=new_batch_id(), atomic=new.atomic))
+
+
+def _results(posting: Posting) -> EventResults:
     results = [
         EventResult(
             index=index,
@@ -56,17 +79,18 @@ async def record_events(recorder: Recorder, new: NewEvents, by: Principal) -> Ev
             quantity_after=None if outcome.quantity_after_milli is None else from_milli(outcome.quantity_after_milli),
             reason=outcome.reason,
         )
-        for index, (operation, outcome) in enumerate(zip(operations, posting.outcomes, strict=True))
+        for index, (operation, outcome) in enumerate(zip(posting.operations, posting.outcomes, strict=True))
     ]
     if posting.rejected_whole:
         raise _none_applied(results)
     statuses = [result.status for result in results]
+    assert posting.batch_id is not None
     return EventResults(
         results=results,
         applied=statuses.count("applied"),
         duplicates=statuses.count("duplicate"),
         rejected=statuses.count("rejected"),
-        batch_id=batch_id,
+        batch_id=posting.batch_id,
     )
 
 
