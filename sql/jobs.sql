@@ -77,14 +77,14 @@ RETURNING id, kind, status, error;
 -- get_job --
 -- One job.
 SELECT id, kind, status, phase, done, total, unit, result AS result_json, error, error_status, attempts, created_by,
-       created_at, started_at, finished_at
+       created_at, started_at, finished_at, parameters AS parameters_json
   FROM job
  WHERE id = :id;
 
 -- list_jobs --
 -- Jobs, newest first.
 SELECT id, kind, status, phase, done, total, unit, result AS result_json, error, error_status, attempts, created_by,
-       created_at, started_at, finished_at
+       created_at, started_at, finished_at, parameters AS parameters_json
   FROM job
  WHERE (CAST(:status AS TEXT) IS NULL OR status = :status)
    AND (CAST(:kind AS TEXT) IS NULL OR kind = :kind)

@@ -67,7 +67,7 @@ class BackupAdministration:
             await self._audit(by, "created", made.id, {"kind": made.kind, "size_bytes": made.size_bytes})
             return CreatedBackup.of(made)
 
-        return await self._run_to_end("backup.create", work, by)
+        return await self._run_to_end("backup.create", work, by, documents=False)
 
     async def start_backup(self, kind: Kind, by: Principal) -> StartedBackup:
         """Starts a backup; the job's result is the stored backup.
@@ -87,7 +87,9 @@ class BackupAdministration:
             return Backup.of(made, self.base_path)
 
         try:
-            job = await self._jobs.run_here("backup.create", work, by=by.user.username)
+            job = await self._jobs.run_here(
+                "backup.create", work, by=by.user.username, parameters={"documents": kind is Kind.ARCHIVE}
+            )
         except BaseException:
             await asyncio.to_thread(self.backups.store.release_id, id)
             raise
@@ -123,7 +125,7 @@ class BackupAdministration:
             path = self.backups.store.path(backup)
             return await self._replace(path, report, by, dry_run=dry_run, accept_edited=accept_edited, source=id)
 
-        return await self._start("backup.restore", work, by)
+        return await self._start("backup.restore", work, by, dry_run=dry_run, documents=backup.kind is Kind.ARCHIVE)
 
     async def restore_upload(
         self, request: Request[Any, Any, Any], by: Principal, *, force: bool, validate_only: bool, accept_edited: bool
@@ -145,7 +147,9 @@ class BackupAdministration:
                     upload.file, report, by, dry_run=False, accept_edited=accept_edited, source=upload.filename
                 )
 
-        return await self._start("backup.validate" if validate_only else "backup.restore", work, by)
+        return await self._start(
+            "backup.validate" if validate_only else "backup.restore", work, by, dry_run=validate_only
+        )
 
     async def import_full(
         self, encoded: str, by: Principal, *, force: bool, dry_run: bool, accept_edited: bool
@@ -203,7 +207,7 @@ class BackupAdministration:
                     file, report, by, dry_run=dry_run, accept_edited=accept_edited, source=source
                 )
 
-        return await self._run_to_end("backup.restore", work, by)
+        return await self._run_to_end("backup.restore", work, by, dry_run=dry_run, documents=False)
 
     async def _import_partial(
         self,
@@ -248,12 +252,16 @@ class BackupAdministration:
         await receive_base64(encoded, directory / "upload", MAX_JSON_DUMP)
         return directory / "upload"
 
-    async def _start(self, kind: str, work: Callable[[ProgressCallback], Awaitable[Any]], by: Principal) -> StartedJob:
-        job = await self._jobs.run_here(kind, work, by=by.user.username)
+    async def _start(
+        self, kind: str, work: Callable[[ProgressCallback], Awaitable[Any]], by: Principal, **parameters: bool
+    ) -> StartedJob:
+        job = await self._jobs.run_here(kind, work, by=by.user.username, parameters=parameters)
         return StartedJob(job_id=job.id, status_url=status_url(self.base_path, job.id))
 
-    async def _run_to_end(self, kind: str, work: Callable[[ProgressCallback], Awaitable[T]], by: Principal) -> T:
-        job = await self._jobs.run_here(kind, work, by=by.user.username)
+    async def _run_to_end(
+        self, kind: str, work: Callable[[ProgressCallback], Awaitable[T]], by: Principal, **parameters: bool
+    ) -> T:
+        job = await self._jobs.run_here(kind, work, by=by.user.username, parameters=parameters)
         result: T = await self._jobs.finished(job.id)
         return result
 

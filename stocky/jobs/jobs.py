@@ -147,9 +147,14 @@ class Jobs:
         """Polls at once, after a transaction that added a job was committed."""
         self._wake.set()
 
-    async def run_here(self, kind: str, work: Work, *, by: str | None) -> Job:
-        """Starts a job that needs local data of this process; it outlives its request."""
-        new = NewJob(kind=kind, created_by=by, owner=self._owner, lease_until=clock.now() + LEASE)
+    async def run_here(self, kind: str, work: Work, *, by: str | None, parameters: dict[str, Any] | None = None) -> Job:
+        """Starts a job that needs local data of this process; it outlives its request.
+
+        `parameters` are not passed to the work; `phases` reads which phases it has from them.
+        """
+        new = NewJob(
+            kind=kind, parameters=parameters or {}, created_by=by, owner=self._owner, lease_until=clock.now() + LEASE
+        )
         job = await self._database.run(repository.add_running_job, new)
         self._begin(ClaimedJob(job.id, kind, {}, 1, 1), work)
         return job
@@ -160,12 +165,9 @@ class Jobs:
 
     async def look(self, id: int) -> Job:
         """The job with its current progress. Raises NotFound."""
-        async with self._database.read() as read:
-            job = await repository.get_job(read, id)
         run = self._running.get(id)
-        if run is not None and not job.status.is_final:
-            job.progress = run.progress
-        return job
+        async with self._database.read() as read:
+            return await repository.get_job(read, id, None if run is None else run.progress)
 
     def _begin(self, job: ClaimedJob, work: Work) -> asyncio.Task[None]:
         run = self._running[job.id] = _Run(job)

@@ -10,6 +10,7 @@ import msgspec
 from stocky import clock
 from stocky.db import Connection
 from stocky.errors import NotFound
+from stocky.jobs.phases import is_dry_run, phases_of
 from stocky.jobs.schemas import Job, JobStatus, Progress
 
 # Longer than a key can be queued again: a day's key less than two days, in every time zone.
@@ -67,6 +68,7 @@ class _Row(msgspec.Struct, kw_only=True):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    parameters: dict[str, Any]
 
 
 class _Id(msgspec.Struct):
@@ -106,7 +108,7 @@ async def add_running_job(tx: Connection, new: NewJob) -> Job:
     """Adds a job with an owner and without once_key."""
     id = await add_job(tx, new)
     rows = await tx.all("get_job", _Row, id=id)
-    return _job(rows[0])
+    return _job(rows[0], tx.dialect)
 
 
 async def claim_job(
@@ -189,12 +191,12 @@ async def remove_old_jobs(tx: Connection, before: datetime, limit: int) -> None:
     await tx.execute("remove_old_jobs", before=before, limit=limit, recent=recent)
 
 
-async def get_job(read: Connection, id: int) -> Job:
-    """Raises NotFound."""
+async def get_job(read: Connection, id: int, progress: Progress | None = None) -> Job:
+    """The job, with this `progress` if it has not ended. Raises NotFound."""
     row = await read.one("get_job", _Row, id=id)
     if row is None:
         raise NotFound(f"There is no job with id {id}")
-    return _job(row)
+    return _job(row, read.dialect, progress)
 
 
 async def list_jobs(
@@ -208,7 +210,7 @@ async def list_jobs(
 ) -> list[Job]:
     """Jobs, newest first."""
     rows = await read.all("list_jobs", _Row, skip=skip, limit=limit, status=status, kind=kind, created_by=created_by)
-    return [_job(row) for row in rows]
+    return [_job(row, read.dialect) for row in rows]
 
 
 async def list_open_jobs(read: Connection, kind: str) -> list[dict[str, Any]]:
@@ -220,8 +222,10 @@ def _progress_columns(progress: Progress) -> dict[str, Any]:
     return {"phase": progress.phase, "done": progress.done, "total": progress.total, "unit": progress.unit}
 
 
-def _job(row: _Row) -> Job:
-    progress = Progress.of(row.phase, row.done, row.total, row.unit)
+def _job(row: _Row, dialect: str, progress: Progress | None = None) -> Job:
+    """The job of a row; `progress` is newer than the row's, unless the job has ended."""
+    if progress is None or row.status.is_final:
+        progress = Progress.of(row.phase, row.done, row.total, row.unit)
     return Job(
         id=row.id,
         kind=row.kind,
@@ -235,4 +239,6 @@ def _job(row: _Row) -> Job:
         created_at=row.created_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
+        phases=phases_of(row.kind, row.parameters, dialect, row.status, progress),
+        dry_run=is_dry_run(row.parameters),
     )

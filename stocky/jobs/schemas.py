@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
@@ -43,6 +43,13 @@ class Progress(Struct, frozen=True):
         return Progress(self.phase, done, self.total, self.unit, 100.0)
 
 
+class JobPhase(Struct, frozen=True):
+    """A phase of a job. One that was not needed counts as done when a later one has begun."""
+
+    name: Annotated[str, Meta(examples=["dumping"])]
+    state: Literal["done", "current", "failed", "waiting"]
+
+
 class Job(Struct, kw_only=True):
     """Long-running work. `result` is its outcome, `error` the reason of its failure."""
 
@@ -58,3 +65,5 @@ class Job(Struct, kw_only=True):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    phases: Annotated[list[JobPhase], Meta(description="All phases in order; `progress` is that of the current one")]
+    dry_run: Annotated[bool, Meta(description="Whether it changes nothing")]

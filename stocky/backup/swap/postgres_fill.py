@@ -70,7 +70,7 @@ async def _fill(request: FillRequest, report: ProgressCallback) -> FillResult:
                 put_on += references
             rows = await _copy_all(connection, scratch, tables, request.schema, report)
             for done, statement in enumerate(put_on):
-                report("building indexes", done, len(put_on), "indexes")
+                report("indexing the copy", done, len(put_on), "indexes")
                 await connection.execute(statement)
             await _set_sequences(connection)
             # Only these tables: a full ANALYZE would wait for locks on the live ones.

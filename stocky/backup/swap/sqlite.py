@@ -27,15 +27,22 @@ from stocky.db.queries import Query
 from stocky.db.sqlite import DirectConnection, SqliteDatabase, drive
 from stocky.db.sqlite_file import translate_errors
 from stocky.errors import Conflict, Unavailable
+from stocky.progress import ProgressCallback
 
 
 async def replace(
-    database: SqliteDatabase, scratch: Path, before: Callable[[], Awaitable[None]], *, reapply: bool
+    database: SqliteDatabase,
+    scratch: Path,
+    report: ProgressCallback,
+    before: Callable[[], Awaitable[None]],
+    *,
+    reapply: bool,
 ) -> Replaced:
     """Raises Conflict, Unavailable or OutOfSpace; then nothing has changed."""
     begun = time.monotonic()
     async with database.exclusive() as call:
         await before()
+        report("replacing", 0, None, "")
         replacing = asyncio.ensure_future(call(_replace, scratch, database.queries, reapply))
         try:
             revocations, reapplied = await asyncio.shield(replacing)

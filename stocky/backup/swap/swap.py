@@ -57,7 +57,7 @@ async def replace_database(
     if isinstance(database, SqliteDatabase):
         from stocky.backup.swap import sqlite
 
-        return await sqlite.replace(database, scratch, before, reapply=reapply)
+        return await sqlite.replace(database, scratch, report, before, reapply=reapply)
     from stocky.backup.swap import postgres
 
     return await postgres.replace(database, scratch, report, before, reapply=reapply)
