@@ -86,6 +86,9 @@ class Config(msgspec.Struct, frozen=True):
     # The name of a Postgres schema that Stocky creates for its own use.
     schema: str = ""
     uds: Path | None = None
+    # Both or neither.
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
     base_path: str = ""
     timezone: str = ""
     # A line for each variable that looks like a setting but is not one.
@@ -150,6 +153,11 @@ class _Reader:
         except ValueError as error:
             self.problems.append(f"{name}: {error}")
             return ""
+
+    def path(self, name: str) -> Path | None:
+        """The absolute path, None where it is not set."""
+        text = self.text(name, "")
+        return Path(text).expanduser().resolve() if text else None
 
     def number(self, name: str, default: int, low: int, high: int, *, platform: str | None = None) -> int:
         text = self.text(name, str(default), platform=platform)
@@ -227,11 +235,14 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         "max_restore_gb": reader.number("STOCKY_MAX_RESTORE_GB", 50, 1, 100_000),
         "upc_service_url": _upc_service_url(reader),
         "upc_service_timeout": reader.number("STOCKY_UPC_SERVICE_TIMEOUT", 10, 1, 300),
-        "uds": Path(uds).expanduser().resolve() if (uds := reader.text("STOCKY_UDS", "")) else None,
+        "uds": reader.path("STOCKY_UDS"),
+        "tls_cert": reader.path("STOCKY_TLS_CERT"),
+        "tls_key": reader.path("STOCKY_TLS_KEY"),
         "base_path": reader.checked("STOCKY_BASE_PATH", read_base_path),
         "timezone": reader.checked("STOCKY_TIMEZONE", lambda name: find_zone(name).key),
         "webhooks_to_private": reader.choice("STOCKY_WEBHOOKS_TO_PRIVATE", "false", ("true", "false")) == "true",
     }
+    reader.problems += tls_problems(settings["tls_cert"], settings["tls_key"], settings["uds"])
     if not secret:
         try:
             secret = read_stored_key(data_dir)
@@ -240,6 +251,16 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
     if reader.problems:
         raise ConfigError(reader.problems)
     return Config(**settings, secret_key=secret, unknown=tuple(_unknown_settings(reader.environ, reader.known)))
+
+
+def tls_problems(cert: Path | None, key: Path | None, uds: Path | None) -> list[str]:
+    """What is wrong with these settings together; the files are read only by the server."""
+    if (cert is None) != (key is None):
+        missing, given = ("STOCKY_TLS_KEY", "STOCKY_TLS_CERT") if key is None else ("STOCKY_TLS_CERT", "STOCKY_TLS_KEY")
+        return [f"{missing}: is needed with {given}; both are files in PEM"]
+    if cert is not None and uds is not None:
+        return ["STOCKY_TLS_CERT: goes with a port only; on the unix socket STOCKY_UDS the proxy speaks TLS"]
+    return []
 
 
 def address_setting(address: PostgresAddress, environ: Mapping[str, str] | None = None) -> str:

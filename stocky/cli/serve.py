@@ -26,6 +26,8 @@ def register(subparsers: Any) -> None:
     )
     parser.add_argument("--host", help="the address to listen on (STOCKY_HOST); * is all of IPv4 and IPv6")
     parser.add_argument("--port", type=_port, help="the port to listen on (STOCKY_PORT); 0 chooses a free one")
+    parser.add_argument("--tls-cert", help="a certificate in PEM with its chain: serve HTTPS (STOCKY_TLS_CERT)")
+    parser.add_argument("--tls-key", help="the certificate's private key in PEM (STOCKY_TLS_KEY)")
     parser.add_argument(
         "--new-database",
         action="store_true",
@@ -36,11 +38,15 @@ def register(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Returns the exit status. Raises ConfigError, SchemaNotCurrent, Unavailable, or OSError for a taken port."""
+    import os
+
     import msgspec
 
     from stocky.config import load
 
-    config = load()
+    # Options are read like their settings, so that a certificate and its key may come from either.
+    options = {"STOCKY_TLS_CERT": arguments.tls_cert, "STOCKY_TLS_KEY": arguments.tls_key}
+    config = load(os.environ | {name: value for name, value in options.items() if value is not None})
     config = msgspec.structs.replace(
         config,
         host=config.host if arguments.host is None else arguments.host.strip("[]"),
@@ -49,8 +55,10 @@ def run(arguments: argparse.Namespace) -> int:
     )
     from stocky.db.serving_lock import serving_lock
     from stocky.http.listening import listening
+    from stocky.http.tls import check_tls
     from stocky.new_database import refuse_lost_database
 
+    check_tls(config)
     refuse_lost_database(config)
     _require_writable(config)
     with serving_lock(config, wait=PREDECESSOR_SECONDS, otherwise=_SERVED), listening(config) as listener:

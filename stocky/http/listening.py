@@ -33,12 +33,13 @@ def listening(config: Config) -> Iterator[socket.socket]:
             yield listener
 
 
-def address_of(listener: socket.socket) -> str:
+def address_of(listener: socket.socket, *, is_tls: bool = False) -> str:
     """The address of a listening socket, as in `http://127.0.0.1:8000` or `unix:/run/stocky.sock`."""
     if listener.family == socket.AF_UNIX:
         return f"unix:{listener.getsockname()}"
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if is_tls else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def _listen(host: str, port: int) -> socket.socket:

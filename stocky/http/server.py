@@ -48,11 +48,13 @@ class Server(uvicorn.Server):
                 proxy_headers=False,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=GRACE_SECONDS,
+                ssl_certfile=config.tls_cert,
+                ssl_keyfile=config.tls_key,
             )
         )
         self._app = app
         self._when_ready = when_ready
-        self._address = address_of(listener)
+        self._address = address_of(listener, is_tls=config.tls_cert is not None)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         unix = [each for each in sockets or [] if each.family == socket.AF_UNIX]
