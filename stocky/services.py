@@ -31,6 +31,7 @@ from stocky.merging.service import Merging
 from stocky.metrics import Metrics
 from stocky.monitoring.clock_watch import ClockWatch
 from stocky.monitoring.readiness import Readiness
+from stocky.monitoring.storage import Storage
 from stocky.reorganisation.service import Reorganisation
 from stocky.search.index import LOOK_SECONDS, SearchIndex
 from stocky.stock.activity import Activity
@@ -60,6 +61,7 @@ class Services:
         self.schedule = Schedule(self.jobs, self._zone)
         self.activity = Activity(self.database, self._zone)
         self.backups = BackupAdministration(config, self.database, self.jobs)
+        self.storage = Storage(config)
         self.rescue = Rescue(config, self.database)
         self.documents = Documents(config, self.database)
         self.merging = Merging(self.database, self.recorder)
