@@ -18,7 +18,9 @@ NAME = re.compile(r"[a-z][a-z0-9_]*")
 ARRAY = re.compile(r"= ANY \(ARRAY\(SELECT [^$]+? FROM json_each\((?:CAST\(\$\d+ AS TEXT\)|\$\d+)\)\)\)")
 NOT_IN = re.compile(r"NOT IN \(SELECT [^$]+? FROM json_each\(")
 # These read the list and look each of its elements up.
-ELEMENT_BY_ELEMENT = {"list_unreferenced", "find_items_by_fragment"}
+ELEMENT_BY_ELEMENT = {
+    "list_unreferenced", "find_items_by_fragment", "count_entries_by_day", "count_entries_of_items_by_day",
+}  # fmt: skip
 STAR = re.compile(r"(?i)\b(?:SELECT|DISTINCT|RETURNING)\s+\*|\.\*|,\s*\*")
 
 
