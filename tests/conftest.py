@@ -24,7 +24,7 @@ from stocky.config import Config, load
 from stocky.db import Database, make_database
 from stocky.db.migrate import migrate
 from stocky.services import Services
-from tests import pooler, proxies, serving
+from tests import browsers, pooler, proxies, serving
 from tests.people import PASSWORD, add_people
 from tests.postgres import Server, embedded_server, system_server
 
@@ -201,6 +201,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.line(f"LEFT OUT the tests behind a pooler: {pooler.MISSING}")
     for missing in proxies.MISSING.values():
         terminalreporter.line(f"LEFT OUT tests behind a proxy: {missing}")
+    if browsers.MISSING:
+        terminalreporter.line(f"LEFT OUT the tests of pages in a browser: {browsers.MISSING}")
 
 
 @pytest.fixture(scope="session")
