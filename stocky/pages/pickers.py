@@ -1,0 +1,77 @@
+"""What was chosen in a picker: by script an id, otherwise the typed text, which has to name one thing exactly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Request
+
+from stocky.catalogue import location_repository
+from stocky.catalogue import repository as catalogue
+from stocky.catalogue.schemas import Item, Location
+from stocky.db import Connection
+from stocky.errors import Invalid, NotFound
+from stocky.pages.forms import Form
+from stocky.search import repository as items
+
+# Answers that a picker shows.
+SHOWN = 12
+
+Typed = dict[str, list[str]]
+
+
+async def pick_item(read: Connection, typed: Typed, name: str = "item_id", *, required: bool = True) -> None:
+    """Sets `name` to the id of the item whose code, barcode or name was typed. Raises Invalid when there is none."""
+    text = _text_to_find(typed, name)
+    if text:
+        exact = [each for each in await items.search(read, text, SHOWN) if _is_meant(each, text)]
+        if len(exact) == 1:
+            typed[name] = [str(exact[0].id)]
+        elif required:
+            raise Invalid(f"There is no item {text[:100]!r}; type its whole name, its code or a barcode", field=name)
+
+
+async def pick_location(read: Connection, typed: Typed, name: str = "location_id") -> None:
+    """Sets `name` to the id of the location whose name was typed. Raises Invalid when there is none."""
+    text = _text_to_find(typed, name)
+    if text:
+        try:
+            found = await location_repository.get_location_by_name(read, text)
+        except NotFound:
+            near = await location_repository.list_locations(read, skip=0, limit=2, search=text)
+            if len(near) != 1:
+                raise Invalid(f"There is no location {text[:100]!r}; type its whole name", field=name) from None
+            found = near[0]
+        typed[name] = [str(found.id)]
+
+
+async def find_items(read: Connection, text: str) -> list[Item]:
+    """The answers of an item picker, best first; without text the first items."""
+    if not text:
+        return await catalogue.list_items(read, catalogue.ItemFilter(), skip=0, limit=SHOWN)
+    return list(await items.search(read, text, SHOWN))
+
+
+async def find_locations(read: Connection, text: str) -> list[Location]:
+    """The answers of a location picker, by name."""
+    return await location_repository.list_locations(read, skip=0, limit=SHOWN, search=text or None)
+
+
+def raise_to_script(request: Request[Any, Any, Any], form: Form[Any]) -> None:
+    """Raises the first error of a form when a script sent it, which shows it at its field without another page."""
+    if form.errors and request.headers.get("x-requested-with"):
+        field, message = next(iter(form.errors.items()))
+        raise Invalid(message, field=field or None)
+
+
+def _text_to_find(typed: Typed, name: str) -> str:
+    """What was typed, unless an answer was chosen."""
+    if any(each.strip() for each in typed.get(name, [])):
+        return ""
+    texts = typed.get(f"{name}_text", [])
+    return texts[-1].strip()[:200] if texts else ""
+
+
+def _is_meant(item: Item, text: str) -> bool:
+    bare = text.lower()
+    return bare in (item.name.lower(), item.code.lower()) or any(each.barcode == text for each in item.barcodes)
