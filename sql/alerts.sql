@@ -127,13 +127,21 @@ SELECT id, alert_type, message, CAST(threshold_milli AS DOUBLE PRECISION) / 1000
  WHERE id = :id;
 
 -- list_alerts --
--- Alerts, newest first.
+-- Alerts, newest first; of one type with :alert_type.
 SELECT id, alert_type, message, CAST(threshold_milli AS DOUBLE PRECISION) / 1000 AS threshold_value, is_active,
        is_acknowledged, acknowledged_at, sku_id, item_id, created_at, updated_at
   FROM alert
- WHERE is_active OR NOT :active_only
+ WHERE (is_active OR NOT :active_only)
+   AND (CAST(:alert_type AS TEXT) IS NULL OR alert_type = :alert_type)
  ORDER BY id DESC
  LIMIT :limit OFFSET :skip;
+
+-- count_active_alerts --
+-- How many active alerts there are of each type.
+SELECT alert_type, count(*)
+  FROM alert
+ WHERE is_active
+ GROUP BY alert_type;
 
 -- acknowledge_alert --
 -- Acknowledges an alert; stores the first time.

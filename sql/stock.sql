@@ -424,3 +424,14 @@ SELECT id, event_id, type, item_id, location_id, sku_id, delta, quantity_after, 
    AND NOT (occurred_at < :since OR occurred_at >= :until)
  ORDER BY id DESC
  LIMIT :limit;
+
+-- describe_events --
+-- What people read of the events :ids: the names of their items, locations and users, and the units of their SKUs.
+SELECT stock_event.id, item.name AS item_name, item.code AS item_code, location.name AS location_name,
+       location.storage_type, sku.unit, user_account.username
+  FROM stock_event
+  JOIN item ON item.id = stock_event.item_id
+  JOIN location ON location.id = stock_event.location_id
+  JOIN sku ON sku.id = stock_event.sku_id
+  LEFT JOIN user_account ON user_account.id = stock_event.user_id
+ WHERE stock_event.id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));

@@ -57,9 +57,9 @@ class Services:
         self.response_cache = ResponseCache(self.database)
         self.item_pages = ItemPages(self.database)
         self.jobs = Jobs(self.database)
-        self._zone, self.timezone = local_zone(config.timezone)
-        self.schedule = Schedule(self.jobs, self._zone)
-        self.activity = Activity(self.database, self._zone)
+        self.zone, self.timezone = local_zone(config.timezone)
+        self.schedule = Schedule(self.jobs, self.zone)
+        self.activity = Activity(self.database, self.zone)
         self.backups = BackupAdministration(config, self.database, self.jobs)
         self.storage = Storage(config)
         self.rescue = Rescue(config, self.database)
@@ -81,7 +81,7 @@ class Services:
         self.clock_watch = ClockWatch(self.database, self.backups.backups.store)
         self.clock_watch.register_tasks(self.schedule)
         VersionBumps(self.database, self.jobs)
-        DailyCheck(self.database, self.jobs, self._zone).register_tasks(self.schedule)
+        DailyCheck(self.database, self.jobs, self.zone).register_tasks(self.schedule)
         BackupUpkeep(self.config, self.database, self.backups.backups, self.jobs, self.metrics).register_tasks(
             self.schedule
         )

@@ -43,9 +43,16 @@ async def get_alert(read: Connection, alert_id: int) -> Alert:
     return alert
 
 
-async def list_alerts(read: Connection, *, skip: int, limit: int, active_only: bool) -> list[Alert]:
+async def list_alerts(
+    read: Connection, *, skip: int, limit: int, active_only: bool, alert_type: str | None = None
+) -> list[Alert]:
     """Alerts, newest first."""
-    return await read.all("list_alerts", Alert, skip=skip, limit=limit, active_only=active_only)
+    return await read.all("list_alerts", Alert, skip=skip, limit=limit, active_only=active_only, alert_type=alert_type)
+
+
+async def count_active_alerts(read: Connection) -> dict[str, int]:
+    """How many active alerts there are of each type."""
+    return {row[0]: row[1] for row in await read.rows("count_active_alerts")}
 
 
 async def add_alert(tx: Connection, new: NewAlert) -> Alert:

@@ -9,9 +9,11 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 
 from stocky.disk import sync_directory
+from stocky.errors import NotFound
 from stocky.exports.csv_cells import cell, guarded, unguarded
 from stocky.imports.repository import ImportKeys
 from stocky.imports.row_parser import ORIGIN_COLUMN, Line
@@ -26,6 +28,9 @@ MOST_WAITING = 10
 # An upload in progress has another name, so that an interrupted one is not counted as waiting.
 ARRIVING = "arriving.csv"
 UPLOAD, REPORT, REFUSED, PLAN = "upload.csv", "report.csv", "refused.csv", "plan.json"
+# A file whose columns a person still assigns; `ORIGIN` of an import says which, and with what options.
+DRAFT, ORIGIN = "draft.csv", "origin.json"
+DRAFT_SECONDS = 86_400
 PROBLEM_COLUMN = "import_problem"
 _ID = re.compile(r"[0-9a-f]{32}")
 
@@ -69,14 +74,16 @@ class ImportStore:
         """
         for directory in self.directory.glob("*"):
             if directory.name not in wanted:
-                if _age(directory) > RETENTION_SECONDS:
+                if age(directory) > RETENTION_SECONDS:
                     shutil.rmtree(directory, ignore_errors=True)
                 for name in (ARRIVING, UPLOAD, PLAN):
-                    if _age(directory / name) > SETTLED_SECONDS:
+                    if age(directory / name) > SETTLED_SECONDS:
                         (directory / name).unlink(missing_ok=True)
+                if age(directory / DRAFT) > DRAFT_SECONDS:
+                    shutil.rmtree(directory, ignore_errors=True)
 
 
-def _age(path: Path) -> float:
+def age(path: Path) -> float:
     """Seconds since the file was written; 0 when it does not exist."""
     try:
         return time.time() - path.stat().st_mtime
@@ -140,3 +147,24 @@ def open_reports(directory: Path, header: list[str], names: ImportKeys, *, again
             yield opened
         finally:
             opened.close()
+
+
+def read_report(file: Path, outcome: str | None, skip: int, limit: int) -> list[LineReport]:
+    """Rows of a `report.csv`, of one outcome or all. Reads a file. Raises NotFound when it is not kept any more."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as opened:
+            rows = csv.reader(opened)
+            next(rows, None)
+            wanted = (row for row in rows if outcome in (None, row[1]))
+            return [
+                LineReport(
+                    line=int(line),
+                    outcome=had,  # type: ignore[arg-type]  # it was written from a LineReport
+                    item=unguarded(item),
+                    column=unguarded(column) or None,
+                    message=unguarded(message),
+                )
+                for line, had, item, column, message in islice(wanted, skip, skip + limit)
+            ]
+    except FileNotFoundError:
+        raise NotFound("The report is kept for a week; it is not there any more") from None

@@ -26,6 +26,7 @@ from stocky.http.uploads import Upload, UploadKind, receive_upload
 from stocky.imports import repository
 from stocky.imports.applier import Applier, RowFailedLate
 from stocky.imports.csv_reader import Sheet
+from stocky.imports.drafts import Draft, copy_draft
 from stocky.imports.files import ARRIVING, MOST_WAITING, PLAN, UPLOAD, ImportStore, open_reports, sync
 from stocky.imports.options import import_key, open_sheet, options_of
 from stocky.imports.planner import Plan, Planner, store_plan
@@ -57,7 +58,7 @@ MAX_FIELD = 65_536
 # Retries after a killed process or an unavailable database.
 ATTEMPTS = 10
 SWEEP_SECONDS = 3_600
-_WANTED = UploadKind("table", "items.csv", "; import it in parts", MAX_FIELD)
+WANTED = UploadKind("table", "items.csv", "; import it in parts", MAX_FIELD)
 
 
 class Imports:
@@ -81,27 +82,44 @@ class Imports:
         Raises BadRequest without a form, TooLarge, Invalid for invalid options or header, Unavailable while too many
         imports wait.
         """
-        if await asyncio.to_thread(self.store.waiting) >= MOST_WAITING:
-            await self._sweep()
-        if await asyncio.to_thread(self.store.waiting) >= MOST_WAITING:
-            raise Unavailable(f"{MOST_WAITING} imports are waiting already; try again later", retry_after=30)
+        await self._require_room()
         import_id = uuid.uuid4().hex
         directory = await asyncio.to_thread(self.store.make, import_id)
         try:
-            upload = await receive_upload(request, directory / ARRIVING, MAX_BYTES, _WANTED)
+            upload = await receive_upload(request, directory / ARRIVING, MAX_BYTES, WANTED)
             # Options in the URL count too: a dry_run that was ignored there would write.
             known = ImportOptions.__struct_fields__
             asked = {name: text for name, text in request.query_params.items() if name in known}
             options = options_of(asked | upload.fields)
-            columns, sheet = await asyncio.to_thread(_look, upload, options)
-            order = ImportOrder(import_id=import_id, filename=upload.filename[:200], user_id=by.id, options=options)
-            job_id = await self._jobs.enqueue(
-                KIND, msgspec.to_builtins(order), by=by.user.username, max_attempts=ATTEMPTS
-            )
-            assert job_id is not None
+            return await self._enqueue(import_id, upload, options, by)
         except BaseException:
             await asyncio.to_thread(self.store.remove, import_id)
             raise
+
+    async def start_stored(self, draft: Draft, options: ImportOptions, by: Principal) -> StartedImport:
+        """The same with the file of a draft, of which a copy is imported. Raises Invalid, Unavailable, OutOfSpace."""
+        await self._require_room()
+        import_id = uuid.uuid4().hex
+        directory = await asyncio.to_thread(self.store.make, import_id)
+        try:
+            file = directory / ARRIVING
+            await asyncio.to_thread(copy_draft, self.store, draft, options, file)
+            return await self._enqueue(import_id, Upload(file, draft.filename, {}), options, by)
+        except BaseException:
+            await asyncio.to_thread(self.store.remove, import_id)
+            raise
+
+    async def _require_room(self) -> None:
+        if await asyncio.to_thread(self.store.waiting) >= MOST_WAITING:
+            await self._sweep()
+        if await asyncio.to_thread(self.store.waiting) >= MOST_WAITING:
+            raise Unavailable(f"{MOST_WAITING} imports are waiting already; try again later", retry_after=30)
+
+    async def _enqueue(self, import_id: str, upload: Upload, options: ImportOptions, by: Principal) -> StartedImport:
+        columns, sheet = await asyncio.to_thread(_look, upload, options)
+        order = ImportOrder(import_id=import_id, filename=upload.filename[:200], user_id=by.id, options=options)
+        job_id = await self._jobs.enqueue(KIND, msgspec.to_builtins(order), by=by.user.username, max_attempts=ATTEMPTS)
+        assert job_id is not None
         return StartedImport(
             job_id=job_id,
             status_url=f"{self._url}/{job_id}",

@@ -54,6 +54,7 @@ NAVIGATION: tuple[tuple[Text | None, tuple[_Link, ...]], ...] = (
             _Link("/plan", _("Reorganise"), "route", members),
             _Link("/labels", _("Labels"), "label", members),
             _Link("/import", _("Import"), "import", members),
+            _Link("/export", _("Export"), "export", readers),
         ),
     ),
     (

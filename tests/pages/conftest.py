@@ -79,7 +79,7 @@ SAMPLES: dict[str, object] = {"sign_in_id": "none"}
 
 
 @pytest.fixture
-async def samples(admin: AsyncClient) -> dict[str, object]:
+async def samples(admin: AsyncClient, member: AsyncClient) -> dict[str, object]:
     """One of everything, with the id 1, and stock with a history: what the addresses of pages are tried with."""
     item = await new_item(admin, "Coffee", upc="4006381333931", min_quantity=10, tags=["breakfast"])
     shelf = await new_location(admin)
@@ -95,4 +95,15 @@ async def samples(admin: AsyncClient) -> dict[str, object]:
     made(await admin.post("/projects/", json={"name": "Cake", "items": [{"item_id": item["id"], "quantity": 7}]}))
     made(await admin.post("/documents/links", json={"item_id": item["id"], "url": "https://example.org/coffee.pdf"}))
     assert (item["id"], shelf["id"], sku["id"], a_list["id"]) == (1, 1, 1, 1)
-    return {**SAMPLES, "code": item["code"], "text": "s1"}
+    event = {"type": "add", "item": {"id": item["id"]}, "location": {"id": shelf["id"]}, "quantity": 1}
+    booked = made(await admin.post("/events/", json={"events": [event, event]}))
+    table = {"file": ("items.csv", b"name,quantity,location\nTea,3,Shelf\n,,\nSugar,x,Shelf\n")}
+    # A member's, which an admin sees as well.
+    started = (await member.post("/imports/", files=table, data={"dry_run": "true"})).json()
+    return {
+        **SAMPLES,
+        "code": item["code"],
+        "text": "s1",
+        "batch_id": booked["batch_id"],
+        "import_job_id": started["job_id"],
+    }

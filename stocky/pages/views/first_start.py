@@ -23,8 +23,6 @@ from stocky.progress import ProgressCallback
 
 DEMO_JOB = "demo.fill"
 _ITEMS, _EVENTS = 320, 4_000
-# How often a browser without script looks at the progress.
-_LOOK_SECONDS = "2"
 
 
 class FirstAdmin(NewUser, kw_only=True):
@@ -69,16 +67,18 @@ async def add_first_admin(request: Request[Any, Any, Any], state: State) -> Html
 @get("/first-start/data", opt=admins)
 async def show_data(request: Request[Any, Any, Any], state: State, database: Database) -> Html:
     """Demo data or a clean start; with items, what to do next."""
-    job = await _running(state.jobs, database)
-    if job is not None:
-        return page(request, "first-start-data.html", headers={"Refresh": _LOOK_SECONDS}, job=job, is_empty=False)
-    return page(request, "first-start-data.html", job=None, is_empty=not await _holds_items(database))
+    job = await _last(state.jobs, database)
+    if job is not None and not job.status.is_final:
+        return page(request, "first-start-data.html", job=job, is_empty=False, failed=None)
+    failed = None if job is None else job.error
+    return page(request, "first-start-data.html", job=None, is_empty=not await _holds_items(database), failed=failed)
 
 
 @post("/first-start/data", opt=admins)
 async def add_demo_data(request: Request[Any, Any, Any], state: State, database: Database, user: Principal) -> Html:
     """Starts to fill the empty database with demo data."""
-    if await _holds_items(database) or await _running(state.jobs, database) is not None:
+    job = await _last(state.jobs, database)
+    if await _holds_items(database) or (job is not None and not job.status.is_final):
         raise Conflict("Demo data is only for a database without items")
 
     async def work(report: ProgressCallback) -> dict[str, int]:
@@ -103,11 +103,11 @@ async def _holds_items(database: Database) -> bool:
     return await holds_items(database)
 
 
-async def _running(jobs: Jobs, database: Database) -> Job | None:
-    """The job that fills the database, while it does."""
+async def _last(jobs: Jobs, database: Database) -> Job | None:
+    """The newest job that fills the database."""
     async with database.read() as read:
         found = await list_jobs(read, skip=0, limit=1, kind=DEMO_JOB)
-    return await jobs.look(found[0].id) if found and not found[0].status.is_final else None
+    return await jobs.look(found[0].id) if found else None
 
 
 routes = [show_first_start, add_first_admin, show_data, add_demo_data]

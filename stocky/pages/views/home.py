@@ -5,15 +5,50 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Request, get
+from litestar.datastructures import State
 
+from stocky.alerts.attention import count_attention
 from stocky.auth.guards import readers
-from stocky.pages.rendering import Html, page
+from stocky.auth.schemas import Principal, Role
+from stocky.catalogue.location_repository import list_locations
+from stocky.catalogue.repository import ItemFilter, list_item_versions
+from stocky.db import Connection
+from stocky.pages.rendering import Html, fragment_of, page
+from stocky.stock.event_lines import describe_events
+from stocky.stock.repository import list_events
+
+_EVENTS = 10
+# The part of the page that is read again when something was booked.
+_NOW = "now"
 
 
 @get("/", opt=readers)
-async def show_home(request: Request[Any, Any, Any]) -> Html:
-    """The first page after signing in."""
-    return page(request, "home.html")
+async def show_home(request: Request[Any, Any, Any], state: State, read: Connection, user: Principal) -> Html:
+    """What one comes for, what needs attention, and what happened."""
+    is_undone = request.query_params.get("done") == "undone"
+    lines = await describe_events(read, (await list_events(read, limit=_EVENTS)).events)
+    if fragment_of(request) == _NOW:
+        return page(request, "home.html", lines=lines, is_undone=is_undone)
+    if not lines:
+        # Without one event: what to do first.
+        has_item = bool(await read.run(list_item_versions, ItemFilter(), skip=0, limit=1))
+        has_location = bool(await list_locations(read, skip=0, limit=1))
+        return page(request, "home.html", lines=[], has_item=has_item, has_location=has_location)
+    days = await state.activity.list_days(read)
+    attention = await count_attention(read)
+    backups = await state.backups.backups.list_backups() if user.role is Role.ADMIN else None
+    return page(
+        request,
+        "home.html",
+        lines=lines,
+        days=days,
+        entries=sum(each.total for each in days),
+        attention=[each for each in attention if each.count],
+        backups=backups,
+        good_backup=next((each for each in backups or [] if each.is_good), None),
+        storage=None if backups is None else await state.storage.measure(),
+        is_undone=is_undone,
+    )
 
 
 @get("/more", opt=readers)

@@ -10,12 +10,13 @@ from msgspec import Struct
 
 from stocky.auth import repository
 from stocky.auth.guards import readers
-from stocky.auth.schemas import CreatedApiKey, NewApiKey, PasswordChange, Principal
+from stocky.auth.schemas import CreatedApiKey, PasswordChange, Principal
 from stocky.auth.service import SignIns
 from stocky.errors import Throttled
 from stocky.http.client_address import client_info
 from stocky.http.parameters import PathId
 from stocky.pages.forms import Form, read_form
+from stocky.pages.key_forms import read_key_form
 from stocky.pages.languages import LANGUAGES, Text, _
 from stocky.pages.rendering import Html, page, see_other
 
@@ -77,7 +78,7 @@ async def end_sign_in(request: Request[Any, Any, Any], state: State, user: Princ
 @post("/me/keys", opt=readers)
 async def create_key(request: Request[Any, Any, Any], state: State, user: Principal) -> Html:
     """Makes an API key and shows it."""
-    form = await read_form(request, NewApiKey)
+    form = await read_key_form(request)
     created: CreatedApiKey | None = None
     if not form.errors:
         with form.catching():

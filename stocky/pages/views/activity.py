@@ -1,0 +1,205 @@
+"""The ledger for people: filtered and live, one request at a time, the stock at a moment; undo gives back."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Annotated, Any
+
+from litestar import Request, get, post
+from litestar.datastructures import State
+from litestar.params import Parameter
+
+from stocky import clock
+from stocky.auth import repository as accounts
+from stocky.auth.guards import allow, members
+from stocky.auth.schemas import Principal, Role
+from stocky.catalogue import repository as catalogue
+from stocky.catalogue.location_repository import get_location
+from stocky.db import Connection
+from stocky.errors import NotFound
+from stocky.http.parameters import After, PathId
+from stocky.http.request import long_read
+from stocky.pages import pickers
+from stocky.pages.forms import read_values
+from stocky.pages.problems import own_path
+from stocky.pages.rendering import Html, page, see_other
+from stocky.scanner.repository import list_scanners
+from stocky.schema import MAX_ID
+from stocky.stock import repository, service
+from stocky.stock.event_lines import describe_events
+from stocky.stock.recorder import Recorder
+from stocky.stock.schemas import EntryType
+
+ROWS = 50
+# Choices of people and scanners; with more of them the address takes any.
+_MOST_CHOICES = 300
+viewers = allow(Role.ADMIN, Role.MEMBER, Role.READ_ONLY)
+_FILTERS = ("item_id", "item_id_text", "location_id", "location_id_text", "user_id", "scanner_id", "type")
+_MAY_BE_EMPTY = {"may_be_empty": (*_FILTERS, "since", "until", "cursor", "at")}
+
+OptionalId = Annotated[int | None, Parameter(ge=1, le=MAX_ID, required=False)]
+OptionalText = Annotated[str, Parameter(max_length=200, required=False)]
+OptionalDay = Annotated[date | None, Parameter(required=False)]
+
+
+@get("/activity", opt=viewers | _MAY_BE_EMPTY | long_read("location_id", "user_id", "scanner_id", "type", "since"))
+async def show_activity(
+    request: Request[Any, Any, Any],
+    state: State,
+    read: Connection,
+    item_id: OptionalId = None,
+    item_id_text: OptionalText = "",
+    location_id: OptionalId = None,
+    location_id_text: OptionalText = "",
+    user_id: OptionalId = None,
+    scanner_id: Annotated[str | None, Parameter(max_length=128, required=False)] = None,
+    type: Annotated[EntryType | None, Parameter(required=False)] = None,
+    since: OptionalDay = None,
+    until: OptionalDay = None,
+    cursor: OptionalId = None,
+) -> Html:
+    """The ledger, newest first; days are in the time zone of the settings."""
+    item_id, item_text = await chosen_item(read, item_id, item_id_text)
+    location_id, location_text = await chosen_location(read, location_id, location_id_text)
+    found = await repository.list_events(
+        read,
+        limit=ROWS,
+        cursor=cursor,
+        item_id=item_id,
+        location_id=location_id,
+        user_id=user_id,
+        scanner_id=scanner_id,
+        type=type,
+        since=None if since is None else clock.day_bounds(since, 1, state.zone)[0],
+        until=None if until is None else clock.day_bounds(until, 1, state.zone)[-1],
+    )
+    query = {
+        "item_id": item_id,
+        "location_id": location_id,
+        "user_id": user_id,
+        "scanner_id": scanner_id,
+        "type": None if type is None else type.value,
+        "since": since,
+        "until": until,
+    }
+    return page(
+        request,
+        "activity.html",
+        lines=await describe_events(read, found.events),
+        batches=_shared_batches([(each.batch_id, each.transfer_id or each.id) for each in found.events]),
+        next_cursor=found.next_cursor,
+        cursor=cursor,
+        query={name: value for name, value in query.items() if value is not None},
+        item_text=item_text,
+        location_text=location_text,
+        people=[(each.id, each.username) for each in await accounts.list_users(read, skip=0, limit=_MOST_CHOICES)],
+        scanners=[each.scanner_id for each in await list_scanners(read, skip=0, limit=_MOST_CHOICES)],
+        is_undone=_is_undone(request),
+    )
+
+
+@get("/activity/batches/{batch_id:str}", opt=viewers)
+async def show_batch(request: Request[Any, Any, Any], read: Connection, batch_id: str) -> Html:
+    """The events of one request, such as an import."""
+    events = await repository.list_batch(read, batch_id[:64])
+    if not events:
+        raise NotFound(f"There is no batch {batch_id[:64]!r}")
+    return page(
+        request,
+        "batch.html",
+        batch_id=batch_id,
+        first=events[0],
+        count=len(events),
+        may_be_undone=any(each.reversed_by_id is None and each.type != "undo" for each in events),
+        lines=await describe_events(read, events[:ROWS]),
+        is_undone=_is_undone(request),
+    )
+
+
+@get("/activity/stock", opt=viewers | _MAY_BE_EMPTY | long_read())
+async def show_stock_then(
+    request: Request[Any, Any, Any],
+    state: State,
+    read: Connection,
+    at: Annotated[datetime | None, Parameter(required=False)] = None,
+    item_id: OptionalId = None,
+    item_id_text: OptionalText = "",
+    location_id: OptionalId = None,
+    location_id_text: OptionalText = "",
+    cursor: After = 0,
+) -> Html:
+    """What was where at a moment; one without an offset is in the time zone of the settings."""
+    item_id, item_text = await chosen_item(read, item_id, item_id_text)
+    location_id, location_text = await chosen_location(read, location_id, location_id_text)
+    skus = []
+    if at is not None:
+        moment = (at if at.tzinfo is not None else at.replace(tzinfo=state.zone)).astimezone(UTC)
+        skus = await repository.list_skus_as_of(
+            read, moment, skip=0, limit=ROWS + 1, item_id=item_id, location_id=location_id, after=cursor
+        )
+    more = len(skus) > ROWS
+    await repository.expand_skus(read, skus[:ROWS], {"item", "location"})
+    return page(
+        request,
+        "stock-then.html",
+        skus=skus[:ROWS],
+        next_cursor=skus[ROWS - 1].id if more else None,
+        at=at,
+        item_id=item_id,
+        location_id=location_id,
+        item_text=item_text,
+        location_text=location_text,
+        zone=state.timezone,
+    )
+
+
+@post("/activity/{event_id:int}/undo", opt=members)
+async def undo_event(request: Request[Any, Any, Any], recorder: Recorder, user: Principal, event_id: PathId) -> Html:
+    """Gives back one event with its whole transfer."""
+    values = await read_values(request)
+    await service.undo(recorder, None, user, event=event_id)
+    return see_other(request, own_path(values.get("back", ["/activity"])[-1]), done="undone")
+
+
+@post("/activity/batches/{batch_id:str}/undo", opt=members)
+async def undo_batch(request: Request[Any, Any, Any], recorder: Recorder, user: Principal, batch_id: str) -> Html:
+    """Gives back what is left of a batch."""
+    await service.undo(recorder, None, user, batch=batch_id[:64])
+    return see_other(request, f"/activity/batches/{batch_id[:64]}", done="undone")
+
+
+async def chosen_item(read: Connection, item_id: int | None, text: str) -> tuple[int | None, str]:
+    """The item to filter by, and its name; without script only its name, code or barcode was typed."""
+    typed = {"item_id": [] if item_id is None else [str(item_id)], "item_id_text": [text]}
+    await pickers.pick_item(read, typed)
+    if not typed["item_id"]:
+        return None, ""
+    item = await catalogue.get_item(read, int(typed["item_id"][0]))
+    return item.id, item.name
+
+
+async def chosen_location(read: Connection, location_id: int | None, text: str) -> tuple[int | None, str]:
+    """The same for a location."""
+    typed = {"location_id": [] if location_id is None else [str(location_id)], "location_id_text": [text]}
+    await pickers.pick_location(read, typed)
+    if not typed["location_id"]:
+        return None, ""
+    location = await get_location(read, int(typed["location_id"][0]))
+    return location.id, location.name
+
+
+def _is_undone(request: Request[Any, Any, Any]) -> bool:
+    """Whether the page is the answer to an undo."""
+    return request.query_params.get("done") == "undone"
+
+
+def _shared_batches(entries: list[tuple[str | None, int]]) -> set[str]:
+    """The batches with more than one entry: a single event, or a move, is undone by itself."""
+    seen: dict[str, set[int]] = {}
+    for batch_id, entry in entries:
+        if batch_id is not None:
+            seen.setdefault(batch_id, set()).add(entry)
+    return {batch_id for batch_id, found in seen.items() if len(found) > 1}
+
+
+routes = [show_activity, show_batch, show_stock_then, undo_event, undo_batch]

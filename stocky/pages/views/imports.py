@@ -1,0 +1,177 @@
+"""Importing a table: choose a file, assign its columns, try it row by row, import it, take it back."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+from litestar import Request, get, post
+from litestar.datastructures import State
+from litestar.params import Parameter
+
+from stocky.auth.guards import members
+from stocky.auth.schemas import Principal
+from stocky.db import Connection
+from stocky.errors import Invalid, NotFound, StockyError
+from stocky.http.parameters import PathId, Skip
+from stocky.imports import drafts
+from stocky.imports.fields import FIELDS
+from stocky.imports.files import REPORT, read_report
+from stocky.imports.options import options_of
+from stocky.imports.schemas import ImportOptions
+from stocky.imports.service import MAX_BYTES, WANTED, Imports
+from stocky.jobs.schemas import JobStatus
+from stocky.pages.forms import Form, read_values
+from stocky.pages.import_forms import columns_to_mapping, shown_options
+from stocky.pages.rendering import Html, page, see_other
+from stocky.stock import service
+from stocky.stock.recorder import Recorder
+
+ROWS = 50
+_RECENT = 10
+_OUTCOMES = ("refused", "created", "changed", "unchanged")
+
+
+@get("/import", opt=members)
+async def show_imports(request: Request[Any, Any, Any], read: Connection, imports: Imports, user: Principal) -> Html:
+    """Where to choose a file, and the last imports."""
+    return page(
+        request,
+        "import.html",
+        form=Form(),
+        jobs=await imports.list_imports(read, user, skip=0, limit=_RECENT),
+        is_gone="gone" in request.query_params,
+        fields=FIELDS,
+    )
+
+
+@post("/import", opt=members, request_max_body_size=None)
+async def upload_table(request: Request[Any, Any, Any], state: State, imports: Imports, user: Principal) -> Html:
+    """Keeps the file for a day."""
+    form: Form[Any] = Form()
+    try:
+        draft = await drafts.receive_draft(imports.store, request, user, MAX_BYTES, WANTED)
+    except StockyError as error:
+        if request.headers.get("x-requested-with"):
+            raise
+        form.refuse(error)
+        async with state.database.read() as read:
+            jobs = await imports.list_imports(read, user, skip=0, limit=_RECENT)
+        return page(request, "import.html", form.status, form=form, jobs=jobs, is_gone=False, fields=FIELDS)
+    return see_other(request, f"/import/files/{draft.id}")
+
+
+@get("/import/files/{draft_id:str}", opt=members)
+async def show_columns(
+    request: Request[Any, Any, Any],
+    imports: Imports,
+    user: Principal,
+    draft_id: str,
+    tried: Annotated[int | None, Parameter(ge=1, required=False)] = None,
+) -> Html:
+    """The columns of a file with the field of each; `tried` is a dry run whose choices are shown again."""
+    try:
+        draft = await asyncio.to_thread(drafts.get_draft, imports.store, draft_id, user)
+    except NotFound:
+        return see_other(request, "/import", gone=1)
+    options = ImportOptions(encoding=draft.encoding)
+    if tried is not None:
+        origin = await _origin(imports, tried, user)
+        options = options if origin is None or origin.draft.id != draft.id else origin.options
+    return await _columns_page(request, imports, draft, options, Form())
+
+
+@post("/import/files/{draft_id:str}", opt=members)
+async def try_columns(request: Request[Any, Any, Any], imports: Imports, user: Principal, draft_id: str) -> Html:
+    """Starts a dry run with the assigned columns."""
+    draft = await asyncio.to_thread(drafts.get_draft, imports.store, draft_id, user)
+    form: Form[Any] = Form(await read_values(request))
+    options = ImportOptions(encoding=draft.encoding)
+    with form.catching():
+        options = options_of(shown_options(form))
+        table = await asyncio.to_thread(drafts.read_table, imports.store, draft, options)
+        options = options_of({**shown_options(form), "mapping": columns_to_mapping(form, table), "dry_run": "true"})
+        started = await imports.start_stored(draft, options, user)
+    if form.errors:
+        return await _columns_page(request, imports, draft, options, form)
+    return see_other(request, f"/import/{started.job_id}")
+
+
+@get("/import/{import_job_id:int}", opt=members | {"may_be_empty": ("outcome",)})
+async def show_import(
+    request: Request[Any, Any, Any],
+    imports: Imports,
+    user: Principal,
+    import_job_id: PathId,
+    outcome: Annotated[str | None, Parameter(max_length=20, required=False)] = None,
+    skip: Skip = 0,
+) -> Html:
+    """A dry run or an import: its progress, then its result row by row."""
+    job = await imports.get_import(import_job_id, user)
+    if outcome is not None and outcome not in _OUTCOMES:
+        raise Invalid(f"{outcome!r} is not one of {', '.join(_OUTCOMES)}", field="outcome")
+    rows, origin = [], None
+    if job.status is JobStatus.DONE:
+        if outcome is None and job.result["refused"] and "all" not in request.query_params:
+            # What has to be mended comes first.
+            outcome = "refused"
+        file = imports.store.directory_of(job.result["import_id"]) / REPORT
+        rows = await asyncio.to_thread(read_report, file, outcome, skip, ROWS + 1) if file.exists() else []
+        origin = await asyncio.to_thread(drafts.find_origin, imports.store, job.result["import_id"], user)
+    return page(
+        request,
+        "import-job.html",
+        job=job,
+        report=job.result if job.status is JobStatus.DONE else None,
+        rows=rows[:ROWS],
+        more=len(rows) > ROWS,
+        outcome=outcome,
+        skip=skip,
+        size=ROWS,
+        origin=origin,
+        is_taken_back="taken" in request.query_params,
+    )
+
+
+@post("/import/{import_job_id:int}/go", opt=members)
+async def go(request: Request[Any, Any, Any], imports: Imports, user: Principal, import_job_id: PathId) -> Html:
+    """Imports what a dry run has tried, with the same choices."""
+    values = await read_values(request)
+    origin = await _origin(imports, import_job_id, user)
+    if origin is None:
+        return see_other(request, "/import", gone=1)
+    partial = values.get("partial", [""])[-1] == "true"
+    started = await imports.start_stored(origin.draft, drafts.for_real(origin.options, partial=partial), user)
+    return see_other(request, f"/import/{started.job_id}")
+
+
+@post("/import/{import_job_id:int}/undo", opt=members)
+async def take_back(
+    request: Request[Any, Any, Any], imports: Imports, recorder: Recorder, user: Principal, import_job_id: PathId
+) -> Html:
+    """Undoes the stock that an import booked; its items stay."""
+    job = await imports.get_import(import_job_id, user)
+    batch_id = job.result.get("batch_id") if isinstance(job.result, dict) else None
+    if not batch_id:
+        raise Invalid("This import has booked no stock")
+    await service.undo(recorder, None, user, batch=batch_id)
+    return see_other(request, f"/import/{import_job_id}", taken=1)
+
+
+async def _origin(imports: Imports, job_id: int, user: Principal) -> drafts.Origin | None:
+    job = await imports.get_import(job_id, user)
+    if not isinstance(job.result, dict):
+        return None
+    return await asyncio.to_thread(drafts.find_origin, imports.store, job.result["import_id"], user)
+
+
+async def _columns_page(
+    request: Request[Any, Any, Any], imports: Imports, draft: drafts.Draft, options: ImportOptions, form: Form[Any]
+) -> Html:
+    table = await asyncio.to_thread(drafts.read_table, imports.store, draft, options)
+    return page(
+        request, "import-columns.html", form.status, form=form, draft=draft, table=table, options=options, fields=FIELDS
+    )
+
+
+routes = [show_imports, upload_table, show_columns, try_columns, show_import, go, take_back]
