@@ -78,6 +78,7 @@ def environ(directory: Path) -> dict[str, str]:
 @contextmanager
 def served(template: Path | None, directory: Path, **more: str) -> Iterator[serving.Server]:
     """A served copy of the data in `template`, or an empty Stocky; `more` are further settings."""
+    directory.mkdir(parents=True, exist_ok=True)
     if template is not None:
         shutil.copytree(template, directory, dirs_exist_ok=True)
     with serving.serve(environ(directory) | more, directory) as server:

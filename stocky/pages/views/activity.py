@@ -26,7 +26,7 @@ from stocky.pages.rendering import Html, page, see_other
 from stocky.scanner.repository import list_scanners
 from stocky.schema import MAX_ID
 from stocky.stock import repository, service
-from stocky.stock.event_lines import describe_events
+from stocky.stock.event_lines import Line, describe_events
 from stocky.stock.recorder import Recorder
 from stocky.stock.schemas import EntryType
 
@@ -73,6 +73,7 @@ async def show_activity(
         since=None if since is None else clock.day_bounds(since, 1, state.zone)[0],
         until=None if until is None else clock.day_bounds(until, 1, state.zone)[-1],
     )
+    lines = await describe_events(read, found.events)
     query = {
         "item_id": item_id,
         "location_id": location_id,
@@ -85,8 +86,8 @@ async def show_activity(
     return page(
         request,
         "activity.html",
-        lines=await describe_events(read, found.events),
-        batches=_shared_batches([(each.batch_id, each.transfer_id or each.id) for each in found.events]),
+        lines=lines,
+        batches=_shared_batches(lines),
         next_cursor=found.next_cursor,
         cursor=cursor,
         query={name: value for name, value in query.items() if value is not None},
@@ -193,13 +194,15 @@ def _is_undone(request: Request[Any, Any, Any]) -> bool:
     return request.query_params.get("done") == "undone"
 
 
-def _shared_batches(entries: list[tuple[str | None, int]]) -> set[str]:
-    """The batches with more than one entry: a single event, or a move, is undone by itself."""
-    seen: dict[str, set[int]] = {}
-    for batch_id, entry in entries:
-        if batch_id is not None:
-            seen.setdefault(batch_id, set()).add(entry)
-    return {batch_id for batch_id, found in seen.items() if len(found) > 1}
+def _shared_batches(lines: list[Line]) -> dict[int, str]:
+    """The batches of several entries, by the first line of each: a single event is undone by itself."""
+    first: dict[str, int] = {}
+    shared: dict[int, str] = {}
+    for line in lines:
+        batch_id = line.event.batch_id
+        if batch_id is not None and first.setdefault(batch_id, line.event.id) != line.event.id:
+            shared[first[batch_id]] = batch_id
+    return shared
 
 
 routes = [show_activity, show_batch, show_stock_then, undo_event, undo_batch]
