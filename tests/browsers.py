@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from httpx import ASGITransport, AsyncClient
 
-from stocky.config import load
+from stocky.app import attach, make_routes
+from stocky.config import Config, load
 from stocky.db import make_database
 from stocky.db.migrate import migrate
 from stocky.demo_data import fill
+from stocky.services import Services
 from tests import serving
 from tests.people import PASSWORD, add_people
 
@@ -50,12 +53,16 @@ def make_demo(directory: Path, items: int = DEMO_ITEMS, events: int = DEMO_EVENT
     config = load(environ(directory))
     with contextlib.redirect_stderr(io.StringIO()):
         migrate(config)
-    asyncio.run(_fill(directory, items, events))
+    asyncio.run(add_people(config))
+    add_demo(directory, items, events)
 
 
-async def _fill(directory: Path, items: int, events: int) -> None:
-    config = load(environ(directory))
-    await add_people(config)
+def add_demo(directory: Path, items: int = DEMO_ITEMS, events: int = DEMO_EVENTS) -> None:
+    """Adds demo data to the database in `directory`; outside any loop."""
+    asyncio.run(_fill(load(environ(directory)), items, events))
+
+
+async def _fill(config: Config, items: int, events: int) -> None:
     database = make_database(config)
     await database.open()
     try:
@@ -64,6 +71,31 @@ async def _fill(directory: Path, items: int, events: int) -> None:
         )
     finally:
         await database.close()
+
+
+def make_samples(directory: Path) -> dict[str, object]:
+    """Makes a database with what the addresses of pages are tried with, all with the id 1; outside any loop."""
+    # They import this module.
+    from tests.conftest import ORIGIN, started
+    from tests.pages.conftest import make_samples
+
+    config = load(environ(directory))
+    with contextlib.redirect_stderr(io.StringIO()):
+        migrate(config)
+
+    async def make() -> dict[str, object]:
+        keys = await add_people(config)
+        async with started(attach(make_routes(), Services(config))) as app:
+            admin, member = (
+                AsyncClient(
+                    transport=ASGITransport(app=app), base_url=f"{ORIGIN}/api/v1", headers={"X-API-Key": keys[each]}
+                )
+                for each in ("admin", "member")
+            )
+            async with admin, member:
+                return await make_samples(admin, member)
+
+    return asyncio.run(make())
 
 
 def environ(directory: Path) -> dict[str, str]:

@@ -80,6 +80,11 @@ SAMPLES: dict[str, object] = {"sign_in_id": "none"}
 
 @pytest.fixture
 async def samples(admin: AsyncClient, member: AsyncClient) -> dict[str, object]:
+    """What the addresses of pages are tried with."""
+    return await make_samples(admin, member)
+
+
+async def make_samples(admin: AsyncClient, member: AsyncClient) -> dict[str, object]:
     """One of everything, with the id 1, and stock with a history: what the addresses of pages are tried with."""
     item = await new_item(admin, "Coffee", upc="4006381333931", min_quantity=10, tags=["breakfast"])
     shelf = await new_location(admin)
