@@ -12,7 +12,7 @@ define install
 	cp $(1) .venv/$(1); }
 endef
 
-.PHONY: help run test browser bench bench-quick faults lint words requirements
+.PHONY: help run test browser bench bench-quick faults lint words screenshots requirements
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\): *## /make \1\t/p' Makefile | expand -t 20
@@ -52,6 +52,11 @@ lint: ## check style and types
 words: ## add new texts of the pages to the translations
 	$(call install,requirements-test.txt)
 	$(BIN)/python -m tests.pages.update_words
+
+screenshots: ## take pictures of every page, in docs/screenshots
+	$(call install,requirements-test.txt)
+	$(call install,requirements-browser.txt)
+	$(BIN)/python -m tests.pages.screenshots
 
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	--no-emit-index-url pyproject.toml
