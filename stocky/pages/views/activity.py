@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from typing import Annotated, Any
 
 from litestar import Request, get, post
@@ -16,7 +16,7 @@ from stocky.auth.schemas import Principal, Role
 from stocky.catalogue import repository as catalogue
 from stocky.catalogue.location_repository import get_location
 from stocky.db import Connection
-from stocky.errors import NotFound
+from stocky.errors import Invalid, NotFound
 from stocky.http.parameters import After, PathId
 from stocky.http.request import long_read
 from stocky.pages import pickers
@@ -122,7 +122,7 @@ async def show_stock_then(
     request: Request[Any, Any, Any],
     state: State,
     read: Connection,
-    at: Annotated[datetime | None, Parameter(required=False)] = None,
+    at: Annotated[str, Parameter(max_length=40, required=False)] = "",
     item_id: OptionalId = None,
     item_id_text: OptionalText = "",
     location_id: OptionalId = None,
@@ -133,8 +133,8 @@ async def show_stock_then(
     item_id, item_text = await chosen_item(read, item_id, item_id_text)
     location_id, location_text = await chosen_location(read, location_id, location_id_text)
     skus = []
-    if at is not None:
-        moment = (at if at.tzinfo is not None else at.replace(tzinfo=state.zone)).astimezone(UTC)
+    if at:
+        moment = _moment(at, state.zone)
         skus = await repository.list_skus_as_of(
             read, moment, skip=0, limit=ROWS + 1, item_id=item_id, location_id=location_id, after=cursor
         )
@@ -187,6 +187,15 @@ async def chosen_location(read: Connection, location_id: int | None, text: str) 
         return None, ""
     location = await get_location(read, int(typed["location_id"][0]))
     return location.id, location.name
+
+
+def _moment(text: str, zone: tzinfo | None) -> datetime:
+    """What a browser sends for a day and a time. Raises Invalid."""
+    try:
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise Invalid("must be a time like 2026-01-31T12:00:00Z", field="at") from None
 
 
 def _is_undone(request: Request[Any, Any, Any]) -> bool:

@@ -1,0 +1,44 @@
+"""Alerts on a page: by kind, acknowledged and resolved together, raised by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+from httpx import AsyncClient
+
+from tests.inventory import made
+from tests.pages.conftest import Browser
+
+pytestmark = pytest.mark.one_postgres
+
+
+async def test_alerts(browse: Callable[[str], Awaitable[Browser]], admin: AsyncClient) -> None:
+    ids = [
+        made(await admin.post("/alerts/", json={"alert_type": kind, "message": f"About {kind}"}))["id"]
+        for kind in ("fridge", "fridge", "door")
+    ]
+    browser = await browse("member")
+    page = (await browser.show("/alerts?kind=fridge")).text
+    assert page.count("About fridge</b>") == 2
+    assert "About door</b>" not in page
+    answer = await browser.submit("/alerts/acknowledge", {"id": ids[:2], "back": "/alerts?kind=fridge"})
+    assert answer.headers["location"] == "/alerts?kind=fridge&done=acknowledge&count=2"
+    assert "2 alerts acknowledged" in (await browser.show(answer.headers["location"])).text
+    assert (await browser.submit("/alerts/resolve", {"id": ids})).status_code == 303
+    assert "No alerts" in (await browser.show("/alerts")).text
+    assert "About door</b>" in (await browser.show("/alerts?all=true")).text
+    for wrong in ({}, {"id": "x"}):
+        assert (await browser.submit("/alerts/resolve", wrong)).status_code == 422
+    assert (await browser.submit("/alerts/delete", {"id": ids})).status_code == 422
+    assert (await browser.submit("/alerts/resolve", {"id": "99999"})).status_code == 404
+
+
+async def test_raised_by_hand(browse: Callable[[str], Awaitable[Browser]]) -> None:
+    browser = await browse("member")
+    await browser.show("/alerts")
+    refused = await browser.submit("/alerts", {"alert_type": "note", "message": ""})
+    assert refused.status_code == 422
+    assert "<dialog open" in refused.text or 'open=""' in refused.text, "the form shows with what is wrong"
+    assert (await browser.submit("/alerts", {"alert_type": "note", "message": "Buy a lamp"})).status_code == 303
+    assert "Buy a lamp" in (await browser.show("/alerts")).text
