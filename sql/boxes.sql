@@ -107,6 +107,16 @@ SELECT id, name, description, storage_type, is_active, box_no, loc_no, created_a
  ORDER BY loc_no
  LIMIT :limit OFFSET :skip;
 
+-- list_slots --
+-- The active locations of the boxes :box_nos, each with the number of items that have stock there.
+SELECT location.box_no, location.loc_no, location.id AS location_id, location.name,
+       (SELECT count(DISTINCT sku.item_id) FROM sku
+         WHERE sku.location_id = location.id AND sku.quantity_milli <> 0) AS item_count
+  FROM location
+ WHERE location.box_no IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:box_nos AS TEXT)))
+   AND location.is_active
+ ORDER BY location.box_no, location.loc_no;
+
 -- list_stock_at --
 -- The stock at the locations :ids.
 SELECT sku.id AS sku_id, sku.location_id, sku.item_id, item.code, item.name,

@@ -199,6 +199,18 @@ SELECT id, name, description, storage_type, is_active, box_no, loc_no, created_a
  ORDER BY lower(name), id
  LIMIT :limit OFFSET :skip;
 
+-- list_locations_by_kind --
+-- The locations that are in no box, by kind and name; all other filters optional.
+SELECT id, name, description, storage_type, is_active, box_no, loc_no, created_at, updated_at
+  FROM location
+ WHERE box_no IS NULL
+   AND is_active = :is_active
+   AND (CAST(:storage_type AS TEXT) IS NULL OR storage_type = :storage_type)
+   AND (CAST(:pattern AS TEXT) IS NULL
+        OR contains(name, :pattern) OR contains(description, :pattern))
+ ORDER BY storage_type, lower(name), id
+ LIMIT :limit OFFSET :skip;
+
 -- list_locations_by_id --
 -- The locations :ids.
 SELECT id, name, description, storage_type, is_active, box_no, loc_no, created_at, updated_at

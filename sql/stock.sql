@@ -233,6 +233,37 @@ SELECT sku.id AS sku_id, sku.item_id, sku.location_id, location.name AS location
  ORDER BY sku.item_id, location.box_no NULLS LAST, location.loc_no, lower(location.name), sku.expiry_date NULLS LAST,
           sku.id;
 
+-- count_stock_at --
+-- The number of items with stock at each of the locations :ids that has any.
+SELECT location_id, count(DISTINCT item_id) AS item_count
+  FROM sku
+ WHERE location_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
+   AND quantity_milli <> 0
+ GROUP BY location_id;
+
+-- count_skus_at --
+-- The number of SKUs at a location with the LIKE pattern :pattern, in lower case, in the item's name or code: those
+-- with a quantity, or those without.
+SELECT count(*)
+  FROM sku
+  JOIN item ON item.id = sku.item_id
+ WHERE sku.location_id = :location_id
+   AND sku.is_active
+   AND (sku.quantity_milli <> 0) = :holds_stock
+   AND (CAST(:pattern AS TEXT) IS NULL OR contains(item.name, :pattern) OR contains(item.code, :pattern));
+
+-- list_sku_ids_by_name --
+-- The ids of these SKUs in the order of the items' names, an earlier expiry date first.
+SELECT sku.id
+  FROM sku
+  JOIN item ON item.id = sku.item_id
+ WHERE sku.location_id = :location_id
+   AND sku.is_active
+   AND (sku.quantity_milli <> 0) = :holds_stock
+   AND (CAST(:pattern AS TEXT) IS NULL OR contains(item.name, :pattern) OR contains(item.code, :pattern))
+ ORDER BY lower(item.name), item.id, sku.expiry_date NULLS LAST, sku.id
+ LIMIT :limit OFFSET :skip;
+
 -- list_skus_by_id --
 -- The SKUs :ids in the order they were created.
 SELECT id, CAST(quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, unit, expiry_date, notes, is_active,

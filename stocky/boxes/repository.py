@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ from msgspec import UNSET
 from stocky import clock
 from stocky.alerts.evaluate import evaluate_locations
 from stocky.auth.schemas import Principal
-from stocky.boxes.schemas import Box, BoxChange, BoxPlace, NewBox, PlacedStock
+from stocky.boxes.schemas import Box, BoxChange, BoxPlace, NewBox, PlacedStock, Slot
 from stocky.catalogue.repository import like_pattern
 from stocky.catalogue.schemas import Location
 from stocky.db import Connection
@@ -73,6 +74,14 @@ async def list_box_locations(read: Connection, box_no: int, *, skip: int, limit:
         )
         for location in locations
     ]
+
+
+async def list_slots(read: Connection, box_nos: Collection[int]) -> dict[int, list[Slot]]:
+    """The active locations of boxes by number, each with the number of its items, in one query."""
+    slots: dict[int, list[Slot]] = defaultdict(list)
+    for slot in await read.all("list_slots", Slot, box_nos=box_nos) if box_nos else []:
+        slots[slot.box_no].append(slot)
+    return slots
 
 
 async def add_box(tx: Connection, new: NewBox, by: Principal) -> Box:

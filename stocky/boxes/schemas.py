@@ -72,3 +72,13 @@ class BoxPlace(Struct, kw_only=True):
     name: str
     description: str
     stock: list[PlacedStock]
+
+
+class Slot(Struct, gc=False):
+    """One location of a box, with the number of items that have stock there."""
+
+    box_no: int
+    loc_no: int
+    location_id: int
+    name: str
+    item_count: int

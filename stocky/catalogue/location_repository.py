@@ -54,6 +54,27 @@ async def list_locations(
     )
 
 
+async def list_locations_by_kind(
+    read: Connection,
+    *,
+    skip: int,
+    limit: int,
+    search: str | None = None,
+    storage_type: StorageType | None = None,
+    is_active: bool = True,
+) -> list[Location]:
+    """Locations that are in no box, by storage type and name."""
+    return await read.all(
+        "list_locations_by_kind",
+        Location,
+        skip=skip,
+        limit=limit,
+        pattern=like_pattern(search),
+        storage_type=storage_type,
+        is_active=is_active,
+    )
+
+
 async def add_location(tx: Connection, new: NewLocation, by: Principal) -> Location:
     """Adds a location. Raises Conflict if an active location has the name."""
     location_id = await tx.value(

@@ -1,0 +1,99 @@
+"""A box: its slots as a numbered grid with what is in each, its size, and hiding it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from litestar import Request, get, post
+from litestar.datastructures import State
+from litestar.params import Parameter
+
+from stocky.auth.guards import members, readers
+from stocky.auth.schemas import Principal
+from stocky.boxes import repository
+from stocky.boxes.labels import PER_SHEET
+from stocky.boxes.schemas import BoxChange
+from stocky.db import Connection, Database
+from stocky.http.parameters import PathId
+from stocky.pages.forms import Form, filled, read_form
+from stocky.pages.languages import Text, _
+from stocky.pages.rendering import Html, page, see_other
+from stocky.pages.views.locations import KINDS
+
+PAGE = 100
+PageNumber = Annotated[int, Parameter(query="page", ge=1, le=10**6)]
+
+_DONE: dict[str, Text] = {
+    "added": _("The box is made. Print its labels and put the first things in."),
+    "changed": _("The box is changed."),
+    "hidden": _("The box is hidden with its slots."),
+    "shown": _("The box is shown again."),
+}
+
+
+@get("/locations/boxes/{box_no:int}", opt=readers)
+async def show_box(
+    request: Request[Any, Any, Any], read: Connection, box_no: PathId, page_number: PageNumber = 1
+) -> Html:
+    """The slots of a box."""
+    box = await repository.get_box(read, box_no)
+    slots = await repository.list_box_locations(read, box_no, skip=(page_number - 1) * PAGE, limit=PAGE)
+    return page(
+        request,
+        "box.html",
+        box=box,
+        slots=slots,
+        page_number=page_number,
+        has_more=box.is_active and page_number * PAGE < box.capacity,
+        sheets=-(-box.capacity // PER_SHEET),
+        done=_DONE.get(request.query_params.get("done", "")),
+    )
+
+
+@get("/locations/boxes/{box_no:int}/edit", opt=members)
+async def show_box_form(request: Request[Any, Any, Any], state: State, box_no: PathId) -> Html:
+    """The form of a box."""
+    return await _form_page(request, state, box_no)
+
+
+@post("/locations/boxes/{box_no:int}/edit", opt=members)
+async def change_box(
+    request: Request[Any, Any, Any], state: State, database: Database, user: Principal, box_no: PathId
+) -> Html:
+    """Changes a box; it grows or shrinks by its number of slots."""
+    form = await read_form(request, BoxChange, without=("is_active",))
+    if not form.errors:
+        with form.catching():
+            async with database.transaction() as tx:
+                await repository.change_box(tx, box_no, form.data, user)
+    if form.errors:
+        return await _form_page(request, state, box_no, form)
+    return see_other(request, f"/locations/boxes/{box_no}", done="changed")
+
+
+@post("/locations/boxes/{box_no:int}/hide", opt=members)
+async def hide_box(request: Request[Any, Any, Any], tx: Connection, user: Principal, box_no: PathId) -> Html:
+    """Hides a box with its slots."""
+    await repository.remove_box(tx, box_no, user)
+    return see_other(request, f"/locations/boxes/{box_no}", done="hidden")
+
+
+@post("/locations/boxes/{box_no:int}/show", opt=members)
+async def unhide_box(request: Request[Any, Any, Any], tx: Connection, user: Principal, box_no: PathId) -> Html:
+    """Shows a hidden box again."""
+    await repository.change_box(tx, box_no, BoxChange(is_active=True), user)
+    return see_other(request, f"/locations/boxes/{box_no}", done="shown")
+
+
+async def _form_page(request: Request[Any, Any, Any], state: State, box_no: int, form: Form[Any] | None = None) -> Html:
+    async with state.database.read() as read:
+        box = await repository.get_box(read, box_no)
+    form = form or filled({**_fields(box), "storage_type": box.storage_type.value})
+    return page(request, "box-edit.html", form.status, box=box, form=form, kinds=KINDS)
+
+
+def _fields(box: Any) -> dict[str, Any]:
+    return {name: getattr(box, name) for name in ("name", "description", "capacity")}
+
+
+routes = [show_box, show_box_form, change_box, hide_box, unhide_box]

@@ -1,0 +1,152 @@
+"""One location: what is in it with a stepper in each row, and adding to it."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Annotated, Any
+
+from litestar import Request, get, post
+from litestar.datastructures import State
+from litestar.params import Parameter
+
+from stocky import clock
+from stocky.auth.guards import members, readers
+from stocky.auth.schemas import Principal
+from stocky.catalogue import location_repository
+from stocky.http.parameters import PathId
+from stocky.pages.forms import Form, parse_form, read_form, read_values
+from stocky.pages.languages import Text, _, plural
+from stocky.pages.pickers import pick_item
+from stocky.pages.rendering import Html, fragment_of, page, see_other
+from stocky.schema import Id
+from stocky.settings.repository import get_settings
+from stocky.stock import service
+from stocky.stock.location_stock import count_skus_at, list_skus_at
+from stocky.stock.recorder import Recorder
+from stocky.stock.schemas import Adjustment, NewSku
+
+PAGE = 50
+# Used-up lots that are listed; the rest is found by the search.
+MOST_EMPTY = 50
+PageNumber = Annotated[int, Parameter(query="page", ge=1, le=10**6)]
+Typed = Annotated[str, Parameter(query="q", max_length=200, required=False)]
+
+_DONE: dict[str, Text] = {
+    "added": _("The location is made. Put the first thing in."),
+    "changed": _("The location is changed."),
+    "hidden": _("The location is hidden."),
+    "shown": _("The location is shown again."),
+    "stocked": _("Added to the stock."),
+    "same": _("Nothing differs from what was counted, so nothing was booked."),
+    "undone": _("It is undone."),
+}
+
+
+class Step(Adjustment, kw_only=True):
+    """A press on − or +."""
+
+    sku_id: Id
+
+
+@get("/locations/{location_id:int}", opt=readers)
+async def show_location(
+    request: Request[Any, Any, Any], state: State, location_id: PathId, q: Typed = "", page_number: PageNumber = 1
+) -> Html:
+    """What is in a location."""
+    return await _page(request, state, location_id, q.strip(), page_number)
+
+
+@post("/locations/{location_id:int}/step", opt=members, status_code=200)
+async def step(
+    request: Request[Any, Any, Any],
+    state: State,
+    recorder: Recorder,
+    user: Principal,
+    location_id: PathId,
+    q: Typed = "",
+    page_number: PageNumber = 1,
+) -> Html:
+    """Adds one or takes one."""
+    form = await read_form(request, Step)
+    if form.errors:
+        return await _page(request, state, location_id, q.strip(), page_number, form)
+    change = Adjustment(delta=form.data.delta, event_id=form.data.event_id)
+    await service.adjust_stock(recorder, form.data.sku_id, change, user)
+    if fragment_of(request):
+        return await _page(request, state, location_id, q.strip(), page_number)
+    return see_other(request, f"/locations/{location_id}", q=q.strip(), page=page_number if page_number > 1 else None)
+
+
+@post("/locations/{location_id:int}/stock", opt=members)
+async def add_stock(
+    request: Request[Any, Any, Any], state: State, recorder: Recorder, user: Principal, location_id: PathId
+) -> Html:
+    """Adds an item to the location."""
+    typed = await read_values(request)
+    form: Form[NewSku] = Form(typed)
+    with form.catching():
+        async with state.database.read() as read:
+            await pick_item(read, typed)
+        form = parse_form({**typed, "location_id": [str(location_id)]}, NewSku)
+    if not form.errors:
+        with form.catching():
+            await service.add_stock(recorder, form.data, user)
+    if form.errors:
+        return await _page(request, state, location_id, "", 1, form)
+    return see_other(request, f"/locations/{location_id}", done="stocked")
+
+
+@post("/locations/{location_id:int}/undo", opt=members)
+async def undo_batch(request: Request[Any, Any, Any], recorder: Recorder, user: Principal, location_id: PathId) -> Html:
+    """Undoes a move or a stock-take."""
+    typed = await read_values(request)
+    await service.undo(recorder, None, user, batch=typed.get("batch_id", [""])[-1][:64])
+    return see_other(request, f"/locations/{location_id}", done="undone")
+
+
+async def _page(
+    request: Request[Any, Any, Any],
+    state: State,
+    location_id: int,
+    typed: str,
+    page_number: int,
+    form: Form[Any] | None = None,
+) -> Html:
+    search = typed or None
+    async with state.database.read() as read:
+        location = await location_repository.get_location(read, location_id)
+        total = await count_skus_at(read, location_id, search=search)
+        skus = await list_skus_at(read, location_id, skip=(page_number - 1) * PAGE, limit=PAGE, search=search)
+        empty = await list_skus_at(read, location_id, skip=0, limit=MOST_EMPTY, holds_stock=False, search=search)
+        soon_days = (await get_settings(read)).expiring_soon_days
+    today: date = clock.today()
+    return page(
+        request,
+        "location.html",
+        200 if form is None else form.status,
+        location=location,
+        skus=skus,
+        empty=empty,
+        total=total,
+        typed=typed,
+        page_number=page_number,
+        page_size=PAGE,
+        today=today,
+        soon=today + timedelta(days=soon_days),
+        form=form or Form(),
+        done=_done(request),
+        batch_id=request.query_params.get("batch", "")[:64],
+    )
+
+
+def _done(request: Request[Any, Any, Any]) -> Text | None:
+    done, number = request.query_params.get("done", ""), request.query_params.get("number", "")
+    count = int(number) if number.isascii() and number.isdigit() and len(number) < 6 else 0
+    if done == "moved":
+        return plural("%(num)s lot was moved.", "%(num)s lots were moved.", count)
+    if done == "counted":
+        return plural("%(num)s quantity was corrected.", "%(num)s quantities were corrected.", count)
+    return _DONE.get(done)
+
+
+routes = [show_location, step, add_stock, undo_batch]

@@ -1,0 +1,180 @@
+"""Counting and moving what is in a location: all rows in one form; a count books only the rows that differ."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from litestar import Request, get, post
+from litestar.datastructures import State
+from litestar.params import Parameter
+from msgspec import Meta, Struct
+
+from stocky.auth.guards import members
+from stocky.auth.schemas import Principal
+from stocky.catalogue import location_repository
+from stocky.db import Database
+from stocky.http.parameters import PathId
+from stocky.pages.forms import Form, parse_form, read_values
+from stocky.pages.pickers import pick_location
+from stocky.pages.rendering import Html, page, see_other
+from stocky.quantity import Quantity, to_milli
+from stocky.schema import Id
+from stocky.stock.location_stock import Counted, book_stock_take, count_skus_at, list_skus_at, move_stock
+from stocky.stock.recorder import Recorder
+
+# Rows that one form has; a location with more is counted page by page.
+PAGE = 200
+PageNumber = Annotated[int, Parameter(query="page", ge=1, le=10**6)]
+
+
+class _Count(Struct):
+    """The field of a row."""
+
+    quantity: Quantity
+
+    def __post_init__(self) -> None:
+        to_milli(self.quantity)
+
+
+class Move(Struct, kw_only=True):
+    """Where to move to, and the SKUs that move: none for all."""
+
+    to_location_id: Id
+    id: Annotated[list[Id], Meta(max_length=1000)] = []
+
+
+@get("/locations/{location_id:int}/count", opt=members)
+async def show_stock_take(
+    request: Request[Any, Any, Any], state: State, location_id: PathId, page_number: PageNumber = 1
+) -> Html:
+    """All rows with their quantities, to be corrected."""
+    return await _count_page(request, state, location_id, page_number, Form())
+
+
+@post("/locations/{location_id:int}/count", opt=members)
+async def book_counts(
+    request: Request[Any, Any, Any],
+    state: State,
+    recorder: Recorder,
+    user: Principal,
+    location_id: PathId,
+    page_number: PageNumber = 1,
+) -> Html:
+    """Books what differs from the quantity that the form showed."""
+    typed = await read_values(request)
+    counted, errors = _read_counts(typed)
+    if errors:
+        return await _count_page(request, state, location_id, page_number, Form(typed, errors))
+    query: dict[str, Any] = {"done": "same"}
+    if counted:
+        booked = await book_stock_take(recorder, counted, user)
+        if booked.refused:
+            # Of those that were booked, the form shows the new quantities.
+            left = {name: values for name, values in typed.items() if _sku_id(name, "count-") in booked.refused}
+            errors = {f"count-{sku_id}": reason for sku_id, reason in booked.refused.items()}
+            return await _count_page(request, state, location_id, page_number, Form(left, errors), booked.booked)
+        query = {"done": "counted", "number": booked.booked, "batch": booked.batch_id}
+    return see_other(request, f"/locations/{location_id}", **query)
+
+
+@get("/locations/{location_id:int}/move", opt=members)
+async def show_move(request: Request[Any, Any, Any], state: State, location_id: PathId) -> Html:
+    """Asks where all of it shall go."""
+    return await _move_page(request, state, location_id, Form())
+
+
+@post("/locations/{location_id:int}/move", opt=members)
+async def move(
+    request: Request[Any, Any, Any],
+    state: State,
+    database: Database,
+    recorder: Recorder,
+    user: Principal,
+    location_id: PathId,
+) -> Html:
+    """Moves what was selected, or all, to another location; with `choose` asks where to first."""
+    typed = await read_values(request)
+    if "choose" in typed:
+        return await _move_page(request, state, location_id, Form(typed))
+    form: Form[Move] = Form(typed)
+    with form.catching():
+        async with database.read() as read:
+            await pick_location(read, typed, "to_location_id")
+        form = parse_form(typed, Move)
+    if not form.errors:
+        with form.catching():
+            async with database.transaction() as tx:
+                chosen = set(form.data.id) or None
+                number, batch_id = await move_stock(tx, recorder, location_id, form.data.to_location_id, user, chosen)
+    if form.errors:
+        return await _move_page(request, state, location_id, form)
+    return see_other(request, f"/locations/{location_id}", done="moved", number=number, batch=batch_id)
+
+
+async def _count_page(
+    request: Request[Any, Any, Any],
+    state: State,
+    location_id: int,
+    page_number: int,
+    form: Form[Any],
+    booked: int = 0,
+) -> Html:
+    async with state.database.read() as read:
+        location = await location_repository.get_location(read, location_id)
+        total = await count_skus_at(read, location_id)
+        skus = await list_skus_at(read, location_id, skip=(page_number - 1) * PAGE, limit=PAGE)
+    return page(
+        request,
+        "stock-take.html",
+        form.status,
+        location=location,
+        skus=skus,
+        total=total,
+        page_number=page_number,
+        page_size=PAGE,
+        form=form,
+        booked=booked,
+    )
+
+
+async def _move_page(request: Request[Any, Any, Any], state: State, location_id: int, form: Form[Any]) -> Html:
+    ids = {int(each) for each in form.all("id") if each.isascii() and each.isdigit()}
+    async with state.database.read() as read:
+        location = await location_repository.get_location(read, location_id)
+        total = await count_skus_at(read, location_id)
+        skus = await list_skus_at(read, location_id, skip=0, limit=1000) if ids else []
+    chosen = [sku for sku in skus if sku.id in ids]
+    return page(request, "move.html", form.status, location=location, chosen=chosen, total=total, form=form)
+
+
+def _read_counts(typed: dict[str, list[str]]) -> tuple[list[Counted], dict[str, str]]:
+    """The rows that differ, and the errors of those that are no quantity; an empty field was not counted."""
+    counted: list[Counted] = []
+    errors: dict[str, str] = {}
+    for name, values in typed.items():
+        sku_id = _sku_id(name, "count-")
+        if sku_id is None or not values[-1].strip():
+            continue
+        row = parse_form({"quantity": values}, _Count)
+        if row.errors:
+            errors[name] = row.errors["quantity"]
+            continue
+        before = parse_form({"quantity": typed.get(f"was-{sku_id}", [])}, _Count)
+        if before.errors or before.data.quantity != row.data.quantity:
+            counted.append(Counted(sku_id, row.data.quantity, _version(typed, sku_id)))
+    return counted, errors
+
+
+def _version(typed: dict[str, list[str]], sku_id: int) -> int:
+    text = typed.get(f"version-{sku_id}", ["0"])[-1]
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 15 else 0
+
+
+def _sku_id(name: str, prefix: str) -> int | None:
+    number = name.removeprefix(prefix)
+    if not name.startswith(prefix) or not number.isascii() or not number.isdigit() or len(number) > 15:
+        return None
+    return int(number)
+
+
+routes = [show_stock_take, book_counts, show_move, move]
