@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from stocky import clock
 from stocky.auth.repository import get_shown_users
-from stocky.auth.schemas import Principal, Role
+from stocky.auth.schemas import Principal, Role, ShownUser
 from stocky.catalogue.repository import get_items, get_usable_item, lock_items
 from stocky.db import Connection
 from stocky.errors import Conflict, Forbidden, NotFound
@@ -35,6 +35,8 @@ from stocky.shopping.schemas import (
 
 MAX_NAME = 200
 MAX_ENTRIES = 1000
+# The removals among which purchases can be taken back.
+LATEST = 100
 
 
 class ListRow(Struct):
@@ -188,6 +190,46 @@ class EntryRow(Struct):
     quantity_milli: int
     created_at: datetime
     updated_at: datetime
+
+
+class BoughtEntry(Struct):
+    """An entry that was bought, by its row in the log; `event_id` is the stock event of an item."""
+
+    log_id: int
+    item_id: int | None
+    text: str | None
+    name: str
+    quantity: float
+    event_id: int | None
+    user: ShownUser
+    bought_at: datetime
+
+
+async def list_purchases(read: Connection, list_id: int, by: Principal) -> list[BoughtEntry]:
+    """What was bought lately and is not on the list again, newest first. Raises NotFound."""
+    log = await list_log(read, list_id, by, action_type=ActionType.ITEM_REMOVED, skip=0, limit=LATEST)
+    listed = await read.all("list_shopping_list_entries", EntryRow, list_id=list_id)
+    seen: set[tuple[int | None, str | None]] = {(row.item_id, row.text) for row in listed}
+    found = []
+    for each in log:
+        item_id, text = each.details.get("item_id"), each.details.get("text")
+        if (item_id, text) in seen:
+            continue
+        seen.add((item_id, text))
+        if "bought" in each.details:
+            found.append(
+                BoughtEntry(
+                    log_id=each.id,
+                    item_id=item_id,
+                    text=text,
+                    name=text or each.details.get("name", ""),
+                    quantity=each.details["quantity"],
+                    event_id=each.details.get("stock_event_id"),
+                    user=each.user,
+                    bought_at=each.timestamp,
+                )
+            )
+    return found
 
 
 class Addition(Struct):

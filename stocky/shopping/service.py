@@ -10,6 +10,7 @@ from msgspec import Struct, UnsetType
 from stocky.auth.schemas import Principal
 from stocky.catalogue.repository import lock_items
 from stocky.db import Connection, Database
+from stocky.errors import NotFound
 from stocky.quantity import MAX_QUANTITY, from_milli, to_milli
 from stocky.shopping.repository import (
     MAX_ENTRIES,
@@ -21,6 +22,7 @@ from stocky.shopping.repository import (
     find_entry,
     get_entry,
     list_entries,
+    list_purchases,
     not_listed,
     open_list,
     remove_entry,
@@ -38,7 +40,7 @@ from stocky.shopping.schemas import (
 )
 from stocky.stock.operations import AnyLot, ItemKey, Operation, Outcome
 from stocky.stock.recorder import Recorder
-from stocky.stock.service import error_of, location_key, named
+from stocky.stock.service import error_of, location_key, named, raise_if_rejected
 
 # An item exactly at its minimum lacks nothing, but is still low and should be bought.
 MIN_PURCHASE_MILLI = 1000
@@ -128,6 +130,25 @@ async def remove_from_list(
     """Raises NotFound."""
     await open_list(tx, list_id, by)
     await remove_entry(tx, await get_entry(tx, list_id, item_id=item_id, entry_id=entry_id), by)
+
+
+async def take_back(tx: Connection, recorder: Recorder, list_id: int, log_id: int, by: Principal) -> Entry:
+    """Puts back on the list what the log says was bought, and undoes its stock event.
+
+    Raises NotFound for no such purchase among the latest changes, Conflict when it is on the list again, or when its
+    stock was removed since.
+    """
+    opened = await open_list(tx, list_id, by)
+    bought = next((each for each in await list_purchases(tx, list_id, by) if each.log_id == log_id), None)
+    if bought is None:
+        raise NotFound(f"There is no purchase {log_id} to take back on the shopping list {list_id}")
+    if bought.item_id is not None:
+        await lock_items(tx, {bought.item_id})
+    if bought.event_id is not None:
+        operation = Operation(kind="undo", undo_event=bought.event_id, note="taken back", user_id=by.id)
+        raise_if_rejected(await recorder.record_within(tx, operation))
+    new = NewEntry(item_id=bought.item_id, text=bought.text, quantity=bought.quantity)
+    return await add_entry(tx, list_id, opened.item_count, new, by)
 
 
 async def _buy_item(
