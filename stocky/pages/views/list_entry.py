@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 from litestar import Request, get, post
 from litestar.datastructures import State
@@ -127,6 +128,7 @@ async def _page(
         row=row,
         form=form or filled({"quantity": entry.quantity, "text": entry.text}),
         buying=buying or Form(),
+        event_id=str(uuid4()),
     )
 
 
