@@ -91,6 +91,13 @@ class Form(Generic[T]):
         except _MENDABLE as error:
             self.refuse(error)
 
+    def require(self, *names: str) -> None:
+        """Makes it an error when one of these fields is empty, which in a change is otherwise left as it was."""
+        for name in names:
+            if not str(self.value(name)).strip():
+                self.errors.setdefault(name, _REQUIRED)
+                self.status = 422
+
     def refuse(self, error: StockyError) -> None:
         """Adds an error of the work that the form asked for, with its status."""
         self.errors[error.field or ""] = error.detail

@@ -94,11 +94,12 @@ async def make_samples(admin: AsyncClient, member: AsyncClient) -> dict[str, obj
     made(await admin.post(f"/skus/{sku['id']}/adjust", json={"delta": -1}))
     made(await admin.put("/scanner/s1/state", json={"mode": "add", "location_id": shelf["id"]}))
     made(await admin.post("/scanner/scan", json={"upc": "5901234123457", "scanner_id": "s1", "event_id": "e1"}))
-    a_list = made(await admin.post("/shopping-lists/", json={"name": "Weekly"}))
+    a_list = made(await admin.post("/shopping-lists/", json={"name": "Weekly", "is_public": True}))
     made(await admin.post(f"/shopping-lists/{a_list['id']}/items", json={"text": "Napkins"}))
     made(await admin.post(f"/shopping-lists/{a_list['id']}/items", json={"item_id": item["id"]}))
     made(await admin.post("/projects/", json={"name": "Cake", "items": [{"item_id": item["id"], "quantity": 7}]}))
     made(await admin.post("/documents/links", json={"item_id": item["id"], "url": "https://example.org/coffee.pdf"}))
+    assert (await admin.post("/reorg/plans", json={})).status_code == 202
     assert (item["id"], shelf["id"], sku["id"], a_list["id"]) == (1, 1, 1, 1)
     event = {"type": "add", "item": {"id": item["id"]}, "location": {"id": shelf["id"]}, "quantity": 1}
     booked = made(await admin.post("/events/", json={"events": [event, event]}))

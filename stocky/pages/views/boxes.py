@@ -62,6 +62,7 @@ async def change_box(
 ) -> Html:
     """Changes a box; it grows or shrinks by its number of slots."""
     form = await read_form(request, BoxChange, without=("is_active",))
+    form.require("name", "capacity")
     if not form.errors:
         with form.catching():
             async with database.transaction() as tx:

@@ -48,6 +48,7 @@ async def change_entry(
     async with state.database.read() as read:
         entry = await _find(read, user, list_id, entry_id)
     form: Form[Any] = parse_form(values, PlaceholderChange if entry.item is None else ItemEntryChange)
+    form.require("quantity", *(("text",) if entry.item is None else ()))
     if not form.errors:
         with form.catching():
             async with database.transaction() as tx:

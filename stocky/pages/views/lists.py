@@ -56,6 +56,7 @@ async def change_list(
 ) -> Html:
     """Renames a list, or shares it."""
     form = await read_form(request, ListChange, boxes=("is_public",))
+    form.require("name")
     if not form.errors:
         with form.catching():
             async with database.transaction() as tx:

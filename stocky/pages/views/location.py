@@ -23,7 +23,7 @@ from stocky.settings.repository import get_settings
 from stocky.stock import service
 from stocky.stock.location_stock import count_skus_at, list_skus_at
 from stocky.stock.recorder import Recorder
-from stocky.stock.schemas import Adjustment, NewSku
+from stocky.stock.schemas import Adjustment, NewSku, Sku
 
 PAGE = 50
 # Used-up lots that are listed; the rest is found by the search.
@@ -118,6 +118,7 @@ async def _page(
         total = await count_skus_at(read, location_id, search=search)
         skus = await list_skus_at(read, location_id, skip=(page_number - 1) * PAGE, limit=PAGE, search=search)
         empty = await list_skus_at(read, location_id, skip=0, limit=MOST_EMPTY, holds_stock=False, search=search)
+        empty = _used_up(empty, skus)
         soon_days = (await get_settings(read)).expiring_soon_days
     today: date = clock.today()
     return page(
@@ -137,6 +138,12 @@ async def _page(
         done=_done(request),
         batch_id=request.query_params.get("batch", "")[:64],
     )
+
+
+def _used_up(empty: list[Sku], skus: list[Sku]) -> list[Sku]:
+    """One lot of each item of which nothing is left: the one that expires last, or has no expiry date."""
+    held = {sku.item_id for sku in skus}
+    return list({sku.item_id: sku for sku in empty if sku.item_id not in held}.values())
 
 
 def _done(request: Request[Any, Any, Any]) -> Text | None:

@@ -30,6 +30,7 @@ async def change_location(
 ) -> Html:
     """Changes the name, the description or the kind."""
     form = await read_form(request, LocationChange, without=("is_active",))
+    form.require("name")
     if not form.errors:
         with form.catching():
             async with database.transaction() as tx:

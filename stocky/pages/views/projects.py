@@ -74,6 +74,7 @@ async def change_project(
 ) -> Html:
     """Changes the name or the notes."""
     form = await read_form(request, ProjectChange)
+    form.require("name")
     if not form.errors:
         with form.catching():
             async with database.transaction() as tx:

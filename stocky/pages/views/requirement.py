@@ -39,6 +39,7 @@ async def change_requirement(
     async with state.database.read() as read:
         _project, found = await _find(read, project_id, entry_id)
     form: Form[Any] = parse_form(values, PlaceholderChange if found.item is None else ItemEntryChange)
+    form.require("quantity", *(("text",) if found.item is None else ()))
     if not form.errors:
         with form.catching():
             async with database.transaction() as tx:

@@ -1,0 +1,166 @@
+"""Shopping lists on pages, without script: ticking, taking back, filling, and what is done with a list as a whole."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+
+import pytest
+from httpx import AsyncClient
+
+from tests.inventory import Json, get, made, new_item, new_location, new_stock, total
+from tests.pages.conftest import Browser
+
+pytestmark = pytest.mark.one_postgres
+Browse = Callable[[str], Awaitable[Browser]]
+
+
+@pytest.fixture
+async def weekly(member: AsyncClient) -> Json:
+    return made(await member.post("/shopping-lists/", json={"name": "Weekly"}))
+
+
+async def put(member: AsyncClient, weekly: Json, **entry: object) -> Json:
+    return made(await member.post(f"/shopping-lists/{weekly['id']}/items", json=entry))
+
+
+async def names(member: AsyncClient, weekly: Json) -> list[str]:
+    entries = (await get(member, f"/shopping-lists/{weekly['id']}"))["items"]
+    return [entry["text"] or entry["item"]["name"] for entry in entries]
+
+
+async def test_lists_are_made_shared_copied_and_deleted(
+    browse: Browse, member: AsyncClient, admin: AsyncClient
+) -> None:
+    browser = await browse("member")
+    assert (await browser.submit("/lists", {"name": ""})).status_code == 422
+    answer = await browser.submit("/lists", {"name": "Party"})
+    assert answer.headers["location"] == "/lists/1"
+    assert not (await get(member, "/shopping-lists/1"))["is_public"]
+    await browser.submit("/lists/1/edit", {"name": "Big party", "is_public": "true"})
+    assert (await get(member, "/shopping-lists/1"))["is_public"]
+    await browser.submit("/lists/1/edit", {"name": "Big party"})
+    assert not (await get(member, "/shopping-lists/1"))["is_public"]
+    assert (await browser.submit("/lists/1/edit", {"name": " "})).status_code == 422
+    answer = await browser.submit("/lists/1/duplicate", {"name": ""})
+    assert answer.headers["location"].startswith("/lists/2")
+    assert (await get(member, "/shopping-lists/2"))["name"] == "Big party (copy)"
+    assert "Copied from Big party" in (await browser.show("/lists/2/log")).text
+    await browser.submit("/lists/1/delete")
+    assert (await browser.get("/lists/1")).status_code == 404
+    page = (await browser.show("/lists")).text
+    assert "Big party (copy)" in page
+
+
+async def test_tick_books_stock_once(browse: Browse, member: AsyncClient, weekly: Json) -> None:
+    item, shelf = await new_item(member, "Milk"), await new_location(member)
+    await new_stock(member, item, shelf, 1)
+    entry = await put(member, weekly, item_id=item["id"], quantity=2)
+    browser = await browse("member")
+    page = (await browser.show("/lists/1")).text
+    assert "goes to Shelf" in page
+    path = f"/lists/1/entries/{entry['id']}/tick"
+    tick = {"item_id": item["id"], "location_id": shelf["id"], "event_id": "t1"}
+    answer = await browser.submit(path, tick)
+    assert answer.headers["location"] == "/lists/1"
+    # The answer was lost: the same again changes nothing.
+    answer = await browser.submit(path, tick, headers={"X-Fragment": "entries"})
+    assert answer.status_code == 200
+    assert "Bought just now" in answer.text
+    assert await total(member, item) == 3
+    assert await names(member, weekly) == []
+
+
+async def test_what_was_ticked_can_be_put_back(browse: Browse, member: AsyncClient, weekly: Json) -> None:
+    item, shelf = await new_item(member, "Milk"), await new_location(member)
+    entry = await put(member, weekly, item_id=item["id"], quantity=2)
+    words = await put(member, weekly, text="Candles", quantity=3)
+    browser = await browse("member")
+    await browser.submit(f"/lists/1/entries/{entry['id']}/tick", {"item_id": item["id"], "location_id": shelf["id"]})
+    await browser.submit(f"/lists/1/entries/{words['id']}/tick")
+    assert await names(member, weekly) == []
+    page = (await browser.show("/lists/1")).text
+    undos = re.findall(r'action="(/lists/1/purchases/\d+/undo)"', page)
+    assert len(undos) == 2
+    for path in undos:
+        assert (await browser.submit(path)).status_code == 303
+    assert sorted(await names(member, weekly)) == ["Candles", "Milk"]
+    assert {each["quantity"] for each in (await get(member, "/shopping-lists/1"))["items"]} == {2, 3}
+    assert await total(member, item) == 0
+    assert (await browser.submit(undos[0])).status_code == 404
+
+
+async def test_tick_without_a_location_asks_for_one(browse: Browse, member: AsyncClient, weekly: Json) -> None:
+    item, shelf = await new_item(member, "New"), await new_location(member, "Shelf")
+    entry = await put(member, weekly, item_id=item["id"])
+    browser = await browse("member")
+    path = f"/lists/1/entries/{entry['id']}"
+    answer = await browser.submit(f"{path}/tick", {"item_id": item["id"]})
+    assert answer.headers["location"].startswith(f"{path}?why=")
+    page = (await browser.show(answer.headers["location"])).text
+    assert 'aria-invalid="true"' in page
+    answer = await browser.submit(f"{path}/tick", {"item_id": item["id"]}, headers={"X-Fragment": "entries"})
+    assert answer.status_code == 422
+    assert answer.json()["detail"]
+    form = {"item_id": item["id"], "location_id": "", "location_id_text": "Nowhere", "quantity": "0,5"}
+    answer = await browser.submit(f"{path}/buy", form)
+    assert answer.status_code == 422
+    assert 'value="0,5"' in answer.text
+    answer = await browser.submit(f"{path}/buy", form | {"location_id_text": "shelf", "lot": "2027-01-31"})
+    assert answer.status_code == 303
+    assert (await get(member, "/skus/"))[0]["expiry_date"] == "2027-01-31"
+    assert (await get(member, "/shopping-lists/1"))["items"][0]["quantity"] == 0.5
+    # From now on new things go to the shelf.
+    other = await new_item(member, "Other")
+    await put(member, weekly, item_id=other["id"])
+    assert (await browser.submit("/lists/1/place", {"location_id_text": "Nowhere"})).status_code == 422
+    await browser.submit("/lists/1/place", {"location_id": shelf["id"]})
+    assert (await browser.show("/lists/1")).text.count("goes to Shelf") == 2
+
+
+async def test_entries_are_added_changed_and_removed(browse: Browse, member: AsyncClient, weekly: Json) -> None:
+    item = await new_item(member, "Milk")
+    browser = await browse("member")
+    path = "/lists/1/entries"
+    await browser.submit(path, {"item_id": "", "item_id_text": "milk", "quantity": "2"})
+    await browser.submit(path, {"item_id": "", "item_id_text": "Birthday candles", "quantity": "1"})
+    assert await names(member, weekly) == ["Milk", "Birthday candles"]
+    answer = await browser.submit(path, {"item_id": item["id"], "quantity": "2"})
+    assert answer.status_code == 409
+    answer = await browser.submit(path, {"item_id_text": "Cups", "quantity": "none"}, headers={"X-Fragment": "entries"})
+    assert answer.json()["errors"] == [{"field": "quantity", "message": "must be a number"}]
+    first, second = [entry["id"] for entry in (await get(member, "/shopping-lists/1"))["items"]]
+    await browser.submit(f"{path}/{first}", {"quantity": "5"})
+    await browser.submit(f"{path}/{second}", {"quantity": "6", "text": "Candles"})
+    assert [entry["quantity"] for entry in (await get(member, "/shopping-lists/1"))["items"]] == [5, 6]
+    answer = await browser.submit(f"{path}/{second}", {"quantity": "0", "text": "Candles"})
+    assert answer.status_code == 422
+    for entry in (first, second):
+        await browser.submit(f"{path}/{entry}/remove")
+    assert await names(member, weekly) == []
+    log = (await browser.show("/lists/1/log")).text
+    assert "Taken off: Candles" in log
+    assert "5 → " not in log
+
+
+async def test_list_is_filled_with_what_is_low(browse: Browse, member: AsyncClient, weekly: Json) -> None:
+    item = await new_item(member, "Milk", min_quantity=2)
+    await new_stock(member, item, await new_location(member), 1)
+    browser = await browse("member")
+    answer = await browser.submit("/lists/1/fill", {"target": "x"})
+    assert answer.status_code == 422
+    answer = await browser.submit("/lists/1/fill", {"target": "4"})
+    assert "1 entry was added" in (await browser.show(answer.headers["location"])).text
+    assert (await get(member, "/shopping-lists/1"))["items"][0]["quantity"] == 3
+    answer = await browser.submit("/lists/1/fill", {"target": ""})
+    assert answer.headers["location"].startswith("/lists/1?done=full")
+
+
+async def test_private_lists_of_others_are_not_there(browse: Browse, admin: AsyncClient) -> None:
+    made(await admin.post("/shopping-lists/", json={"name": "Secret"}))
+    browser = await browse("member")
+    assert "Secret" not in (await browser.show("/lists")).text
+    for path in ("/lists/1", "/lists/1/edit", "/lists/1/log"):
+        assert (await browser.get(path)).status_code == 404
+    for path in ("/lists/1/delete", "/lists/1/entries/1/tick", "/lists/1/purchases/1/undo"):
+        assert (await browser.submit(path)).status_code == 404
