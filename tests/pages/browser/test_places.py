@@ -1,0 +1,136 @@
+"""Locations and shopping lists in a browser: rapid steps, and ticks that survive a network that is gone."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.browsers import in_a_browser
+from tests.pages.browser.conftest import Opener
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page, Route
+
+pytestmark = in_a_browser
+expect = pytest.importorskip("playwright.async_api").expect
+
+
+async def call(page: Page, path: str, body: object = None) -> Any:
+    """The API's answer, as the person of the page."""
+    return await page.evaluate(
+        """async ([path, body]) => {
+            const token = document.querySelector('meta[name="csrf"]').content;
+            const more = body === null ? {} : { method: "POST", body: JSON.stringify(body) };
+            const headers = { "content-type": "application/json", "x-csrf-token": token };
+            const answer = await fetch(`/api/v1${path}`, { headers, ...more });
+            return answer.json();
+        }""",
+        [path, body],
+    )
+
+
+async def new_list(page: Page, *names: str) -> tuple[int, dict[str, int]]:
+    """A list of new items that are in stock once, and words: those in lower case."""
+    made = await call(page, "/shopping-lists/", {"name": "Errands"})
+    shelf = await call(page, "/locations/", {"name": f"Shelf of {made['id']}"})
+    ids = {}
+    for name in names:
+        entry = {"text": name}
+        if not name.islower():
+            item = await call(page, "/items/", {"name": f"{name} {made['id']}"})
+            await call(page, "/skus/", {"item_id": item["id"], "location_id": shelf["id"], "quantity": 1})
+            ids[name] = item["id"]
+            entry = {"item_id": item["id"]}
+        await call(page, f"/shopping-lists/{made['id']}/items", entry)
+    return made["id"], ids
+
+
+async def total(page: Page, item_id: int) -> float:
+    """How much of an item there is."""
+    quantity: float = (await call(page, f"/items/{item_id}"))["total_quantity"]
+    return quantity
+
+
+async def test_ticks_wait_for_the_network_and_are_booked_once(opener: Opener) -> None:
+    page = await opener("/lists", "member", width=360)
+    list_id, ids = await new_list(page, "Milk", "candles", "Bread", "Eggs")
+    await page.goto(page.url.replace("/lists", f"/lists/{list_id}"))
+    tick = page.locator(".ticks .tick")
+    await expect(tick).to_have_count(4)
+    lost = []
+
+    async def lose(route: Route) -> None:
+        # The first tick reaches the server, and its answer is lost; nothing gets through after it.
+        if not lost:
+            lost.append(await route.fetch())
+        await route.abort()
+
+    await page.route("**/tick", lose)
+    await tick.filter(has_text="Milk").click()
+    await tick.filter(has_text="candles").click()
+    await tick.filter(has_text="Bread").click()
+    await expect(page.locator("#ticks")).to_be_visible()
+    await expect(page.locator("#ticks [data-count]")).to_have_text("3")
+    await expect(page.locator(".ticks .ticked")).to_have_count(3)
+    # The page is opened anew, still without the network for ticks.
+    await page.reload()
+    await expect(page.locator("#ticks")).to_be_visible()
+    assert await total(page, ids["Bread"]) == 1
+    await page.unroute("**/tick")
+    await page.evaluate("dispatchEvent(new Event('online'))")
+    await expect(page.locator("#ticks")).to_be_hidden()
+    await expect(tick).to_have_count(1)
+    await expect(page.locator(".done .line")).to_have_count(3)
+    assert [await total(page, ids[name]) for name in ("Milk", "Bread", "Eggs")] == [2, 2, 1]
+    await page.locator(".done .line").filter(has_text="Bread").get_by_role("button").click()
+    await expect(tick).to_have_count(2)
+    assert await total(page, ids["Bread"]) == 1
+
+
+async def test_refused_ticks_say_why(opener: Opener) -> None:
+    page = await opener("/lists", "member")
+    list_id, ids = await new_list(page, "Soap")
+    await page.goto(page.url.replace("/lists", f"/lists/{list_id}"))
+    # Somebody else has bought it meanwhile.
+    await call(page, f"/shopping-lists/{list_id}/items/{ids['Soap']}/bought", {})
+    await page.locator(".ticks .tick").click()
+    refused = page.locator("#refused .notice")
+    await expect(refused).to_contain_text("Soap")
+    await expect(refused).to_contain_text("log shows")
+    await refused.get_by_role("button").click()
+    await expect(refused).to_have_count(0)
+    await page.reload()
+    await expect(page.locator("#refused .notice")).to_have_count(0)
+    assert await total(page, ids["Soap"]) == 2
+
+
+async def test_ticks_of_another_user_stay(opener: Opener) -> None:
+    page = await opener("/lists", "member")
+    list_id, _ids = await new_list(page, "pins")
+    await page.goto(page.url.replace("/lists", f"/lists/{list_id}"))
+    await page.evaluate("document.querySelector('[data-list]').dataset.user = '999'")
+    stored = {"state": "waiting", "tries": 0, "fields": {}, "list": "1", "entry": "1", "at": 1, "url": "/x"}
+    await page.evaluate("(tick) => localStorage.setItem('stocky.tick.999.1', JSON.stringify(tick))", stored)
+    await page.locator(".ticks .tick").click()
+    await expect(page.locator(".ticks .tick")).to_have_count(0)
+    assert await page.evaluate("JSON.parse(localStorage.getItem('stocky.tick.999.1')).state") == "waiting"
+
+
+async def test_steps_and_adding_at_a_location(opener: Opener) -> None:
+    page = await opener("/lists", "member")
+    shelf = await call(page, "/locations/", {"name": "Stepping stone"})
+    item = await call(page, "/items/", {"name": "Pebble, round"})
+    await page.goto(page.url.replace("/lists", f"/locations/{shelf['id']}"))
+    await page.get_by_role("combobox", name="Item").fill("pebb")
+    await page.get_by_role("option").filter(has_text="Pebble, round").click()
+    await page.get_by_label("Amount").fill("2")
+    await page.get_by_role("button", name="Add", exact=True).click()
+    plus = page.get_by_role("button", name=re.compile("^Add 1: Pebble"))
+    await expect(plus).to_be_visible()
+    for _ in range(5):
+        await plus.click()
+    await expect(page.locator(".stepper b")).to_have_text("7")
+    await expect(plus).to_be_focused()
+    assert await total(page, item["id"]) == 7
