@@ -53,6 +53,21 @@ MESSAGES: tuple[Text, ...] = (
     _("The data has just been restored from a backup; send it again"),
     _("Not enough disk space; nothing was changed. Free some and try again"),
     _("Something went wrong inside Stocky. The log has it under request id %(id)s"),
+    # Of locations, lists and projects.
+    _("There is no item %(text)s; type its whole name, its code or a barcode"),
+    _("There is no location %(text)s; type its whole name"),
+    _("It is there already; choose another location"),
+    _("Something was booked here since the page was loaded; look again, then book it"),
+    _("There is nothing to move in %(name)s"),
+    _("Nothing was moved: %(names)s is below zero in %(location)s; count it first"),
+    _("%(name)s still holds stock; move it somewhere else first"),
+    _("Locations to be removed hold stock: %(names)s. Move the stock somewhere else first"),
+    _("An active location with this name exists already"),
+    _("This item is on the list already; change its quantity instead"),
+    _("This text is on the list already; change its quantity instead"),
+    _("The project needs this item already; change its quantity instead"),
+    _("The project needs this already; change its quantity instead"),
+    _("must be more than 0; delete the entry instead"),
 )
 
 

@@ -21,6 +21,7 @@ from stocky.stock.service import error_of
 
 # As many as one request may book.
 MAX_MOVED = 1000
+_CHANGED = "Something was booked here since the page was loaded; look again, then book it"
 
 
 class _Count(Struct):
@@ -145,7 +146,7 @@ async def book_stock_take(recorder: Recorder, counted: Iterable[Counted], by: Pr
     ]
     posting = await recorder.post(Posting(operations, batch_id=new_batch_id()))
     refused = {
-        one.sku_id: outcome.reason or ""
+        one.sku_id: _CHANGED if outcome.rejection == "stale" else outcome.reason or ""
         for one, outcome in zip(each, posting.outcomes, strict=True)
         if outcome.status == "rejected"
     }

@@ -72,6 +72,7 @@ function mark() {
     const box = copy("t-tick-refused");
     box.querySelector("[data-name]").textContent = tick.name;
     box.querySelector("[data-reason]").textContent = tick.reason;
+    box.querySelector("[data-open]").hidden = !page.querySelector(`[data-entry="${CSS.escape(tick.entry)}"]`);
     box.querySelector("[data-open]").href = tick.url.replace(/\/tick$/, "");
     box.querySelector("[data-open]").addEventListener("click", () => drop(tick.key));
     box.querySelector("[data-drop]").addEventListener("click", () => {
