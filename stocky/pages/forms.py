@@ -94,7 +94,7 @@ class Form(Generic[T]):
     def require(self, *names: str) -> None:
         """Makes it an error when one of these fields is empty, which in a change is otherwise left as it was."""
         for name in names:
-            if not str(self.value(name)).strip():
+            if not str(self.text(name)).strip():
                 self.errors.setdefault(name, _REQUIRED)
                 self.status = 422
 

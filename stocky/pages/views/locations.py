@@ -115,7 +115,7 @@ async def add_location(request: Request[Any, Any, Any], database: Database, user
                 location = await location_repository.add_location(tx, form.data, user)
     if form.errors:
         return _form_page(request, form)
-    if form.value("next"):
+    if form.text("next"):
         return see_other(request, "/locations/new", added=location.id, kind=location.storage_type.value)
     return see_other(request, f"/locations/{location.id}", done="added")
 
@@ -146,7 +146,7 @@ def _form_page(request: Request[Any, Any, Any], form: Form[Any]) -> Html:
         form.status,
         form=form,
         kinds=KINDS,
-        chosen_kind=form.value("storage_type", request.query_params.get("kind", "pantry")),
+        chosen_kind=form.text("storage_type", request.query_params.get("kind", "pantry")),
         is_added="added" in request.query_params,
     )
 

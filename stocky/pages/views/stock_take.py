@@ -138,7 +138,7 @@ async def _count_page(
 
 
 async def _move_page(request: Request[Any, Any, Any], state: State, location_id: int, form: Form[Any]) -> Html:
-    ids = {int(each) for each in form.all("id") if each.isascii() and each.isdigit()}
+    ids = {int(each) for each in form.texts("id") if each.isascii() and each.isdigit()}
     async with state.database.read() as read:
         location = await location_repository.get_location(read, location_id)
         total = await count_skus_at(read, location_id)
