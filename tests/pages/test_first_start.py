@@ -22,6 +22,10 @@ CODE = re.compile(r"enter the code ([A-Z2-9]{4}(?:-[A-Z2-9]{4}){2}),")
 ADMIN = {"username": "ada", "email": "ada@example.org", "password": "correct horse battery"}
 
 
+# Without script, the page looks again by itself.
+_RELOADS = 'http-equiv="refresh" content="2"'
+
+
 @pytest.fixture
 async def app(empty_environ: dict[str, str], caplog: pytest.LogCaptureFixture) -> AsyncIterator[Litestar]:
     """The application on a database that has no users."""
@@ -122,12 +126,12 @@ async def test_demo_data(browser: Browser, code: str) -> None:
     answer = await browser.submit("/first-start/data")
     assert (answer.status_code, answer.headers["location"]) == (303, "/first-start/data")
     page = await browser.show("/first-start/data")
-    assert page.headers["refresh"] == "2"
+    assert _RELOADS in page.text
     assert "<progress" in page.text
     assert (await browser.submit("/first-start/data")).status_code == 409, "one at a time"
     for _ in range(600):
         page = await browser.show("/first-start/data")
-        if "refresh" not in page.headers:
+        if _RELOADS not in page.text:
             break
         await asyncio.sleep(0.2)
     assert "Add demo data" not in page.text
