@@ -135,7 +135,7 @@ async def test_demo_data(browser: Browser, code: str) -> None:
             break
         await asyncio.sleep(0.2)
     assert "Add demo data" not in page.text
-    assert "Add the first item" in page.text
+    assert "There are items to look at" in page.text
     assert len((await browser.get("/api/v1/items/?limit=1000")).json()) == 320
     assert (await browser.submit("/first-start/data")).status_code == 409
 
