@@ -23,6 +23,12 @@ async def get_location(read: Connection, location_id: int) -> Location:
     return location
 
 
+async def get_locations(read: Connection, location_ids: set[int]) -> dict[int, Location]:
+    """Locations by their ids; missing ones are left out."""
+    found = await read.all("list_locations_by_id", Location, ids=location_ids) if location_ids else []
+    return {location.id: location for location in found}
+
+
 async def get_location_by_name(read: Connection, name: str) -> Location:
     """The active location with this name. Raises NotFound."""
     location = await read.one("find_location_by_name", Location, name=name)

@@ -53,6 +53,11 @@ class Form(Generic[T]):
             raise ValueError("A form with errors has no data")
         return self._data
 
+    @property
+    def has_data(self) -> bool:
+        """Whether the fields could be read; what was refused after that has left the data."""
+        return self._data is not None
+
     def text(self, name: str, default: Any = "") -> Any:
         """What was typed into a field, for its `value`; of several, the last."""
         typed = self.values.get(name)

@@ -75,4 +75,23 @@ addEventListener("pageshow", () => {
 addEventListener("popstate", (event) => {
   if (event.state?.swap) when("fragments", (module) => module.refresh(event.state.swap, location.href));
 });
+// Scans that wait on this device: the pill shows how many, and they are sent from any page.
+function showWaiting() {
+  const pill = document.getElementById("waiting");
+  const { user } = document.querySelector('meta[name="csrf"]').dataset;
+  let count = 0;
+  try {
+    count = Number(localStorage.getItem(`waiting-${user}`));
+  } catch { /* No storage: nothing is known to wait. */ }
+  if (!pill || !user) return;
+  pill.querySelector("b").textContent = String(count);
+  pill.hidden = !count;
+  if (count) when("queue", (module) => module.drain());
+}
+addEventListener("storage", ({ key }) => key?.startsWith("waiting-") && showWaiting());
+showWaiting();
+const sound = document.getElementById("sound-switch");
+if (sound) when("signals", (module) => module.follow(sound));
+// Absent on plain http, where only browsers' own cache helps.
+navigator.serviceWorker?.register(`${document.documentElement.dataset.base.replace(/\/$/, "")}/sw.js`).catch(() => {});
 enhance(document);

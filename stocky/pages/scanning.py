@@ -1,0 +1,136 @@
+"""One scan of a form, booked by the service of POST /events, and what the scan page shows of a scan."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from stocky.auth.schemas import Principal
+from stocky.catalogue import repository as catalogue
+from stocky.catalogue.schemas import Location
+from stocky.db import Connection, Database
+from stocky.errors import NotFound
+from stocky.quantity import Quantity, from_milli, to_milli
+from stocky.scanner import scanning as scanner
+from stocky.scanner.schemas import Mode
+from stocky.schema import Id
+from stocky.stock import repository as stock
+from stocky.stock import service
+from stocky.stock.recorder import Recorder
+from stocky.stock.schemas import EventId, EventType, ItemReference, LocationReference, NewEvent, NewEvents
+
+_TYPES = {Mode.ADD: EventType.ADD, Mode.REMOVE: EventType.REMOVE, Mode.MOVE: EventType.MOVE, Mode.COUNT: EventType.SET}
+_MODES = {"add": "add", "remove": "remove", "move": "move", "set": "count", "undo": "undone"}
+
+
+class ScanForm(Struct, kw_only=True):
+    """The form of the scan page. Without a place, stock is where the item is, if that is one place."""
+
+    mode: Mode = Mode.ADD
+    place: Id | None = None
+    place_text: str = ""
+    amount: Quantity | None = None
+    code: str = ""
+    event_id: EventId | None = None
+
+    def __post_init__(self) -> None:
+        if not self.code.strip():
+            raise ValueError("code: is required")
+        if self.amount is not None and to_milli(self.amount, "amount") == 0 and self.mode is not Mode.COUNT:
+            raise ValueError("amount: must be more than 0")
+        if self.amount is None and self.mode is Mode.COUNT:
+            raise ValueError("amount: is required")
+        if self.mode is Mode.MOVE and self.place is None and not self.place_text.strip():
+            raise ValueError("place_text: is required")
+
+
+class Stock(Struct):
+    """What is where, for a look-up."""
+
+    place: str
+    quantity: float
+    unit: str
+
+
+class Shown(Struct, kw_only=True):
+    """A result. `mode` is that of its card: a scanner's, refused, undone, unknown.
+
+    `event_id` is a row of the ledger that can be undone.
+    """
+
+    mode: str
+    title: str = ""
+    quantity: float = 0
+    reason: str = ""
+    place: str = ""
+    there: float = 0
+    unit: str = ""
+    code: str = ""
+    item_id: int | None = None
+    event_id: int | None = None
+    stock: list[Stock] = []
+
+
+async def book(database: Database, recorder: Recorder, form: ScanForm, at: Location | None, by: Principal) -> Shown:
+    """Books one scan, once for its event_id."""
+    here = LocationReference(id=at.id) if at else None
+    event = NewEvent(
+        type=_TYPES[form.mode],
+        item=ItemReference(upc=form.code.strip()),
+        quantity=1 if form.amount is None else form.amount,
+        location=None if form.mode is Mode.MOVE else here,
+        to_location=here if form.mode is Mode.MOVE else None,
+        event_id=form.event_id,
+    )
+    answer = await service.record_events_with_details(recorder, database, NewEvents(events=[event]), by)
+    [result] = answer.results
+    if result.status == "rejected":
+        return Shown(mode="refused", title=form.code.strip(), reason=result.reason or "")
+    return Shown(mode=form.mode.value, event_id=result.id)
+
+
+async def show_event(read: Connection, event_id: int) -> Shown | None:
+    """The card of an event; None if there is no such event."""
+    try:
+        event = await stock.get_event(read, event_id)
+        item = await catalogue.get_item(read, event.item_id)
+        sku = await stock.get_sku(read, event.sku_id)
+    except NotFound:
+        return None
+    names = await stock.get_location_names(read, {event.location_id})
+    undone = event.reversed_by_id is not None
+    return Shown(
+        mode="undone" if undone else _MODES.get(event.type, "undone"),
+        title=item.name,
+        quantity=event.quantity_after if event.type == "set" else abs(event.delta),
+        place=names.get(event.location_id, ""),
+        there=sku.quantity,
+        unit=sku.unit,
+        code=item.code,
+        item_id=item.id,
+        event_id=None if undone or event.type == "undo" else event.id,
+    )
+
+
+async def look_up(database: Database, recorder: Recorder, code: str, by: Principal) -> Shown:
+    """The item of a code, with what is where. Raises Invalid for a code that cannot be one."""
+    answer = await scanner.look_up(recorder, code, by)
+    if answer.item is None:
+        return Shown(mode="unknown", title=code.strip())
+    held = [sku for sku in answer.skus if sku.is_active and sku.quantity]
+    async with database.read() as read:
+        names = await stock.get_location_names(read, {sku.location_id for sku in held})
+    amounts: dict[tuple[int, str], int] = {}
+    for sku in held:
+        key = (sku.location_id, sku.unit)
+        amounts[key] = amounts.get(key, 0) + to_milli(sku.quantity)
+    return Shown(
+        mode=Mode.LOOKUP.value,
+        title=answer.item.name,
+        quantity=answer.item.total_quantity,
+        unit=answer.item.unit or "",
+        code=answer.item.code,
+        item_id=answer.item.id,
+        stock=[
+            Stock(names.get(location_id, ""), from_milli(milli), unit) for (location_id, unit), milli in amounts.items()
+        ],
+    )

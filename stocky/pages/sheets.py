@@ -1,0 +1,117 @@
+"""Which labels are printed on which sheet, by the address of the labels page; a cookie keeps the last sheet."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from urllib.parse import quote, unquote
+
+import msgspec
+from msgspec import Struct
+
+from stocky.catalogue import location_repository as locations
+from stocky.catalogue import repository as catalogue
+from stocky.catalogue.schemas import Item, Location
+from stocky.db import Connection
+from stocky.pages import labels
+from stocky.pages.labels import MOST_LABELS, SHEETS, Count, Label, Millimetres, Sheet
+from stocky.schema import MAX_ID, Id
+
+OWN = "own"
+COOKIE = "stocky_sheet"
+ALL = "all"
+FIRST = "a4-3x8"
+
+
+class OwnSheet(Struct, frozen=True, kw_only=True):
+    """The sheet that was used last: a preset, or lengths of one's own."""
+
+    sheet: str = FIRST
+    width: Millimetres = 210
+    height: Millimetres = 297
+    columns: Count = 3
+    rows: Count = 8
+    label_width: Millimetres = 70
+    label_height: Millimetres = 37
+    left: Millimetres = 0
+    top: Millimetres = 0.5
+    gap_x: Millimetres = 0
+    gap_y: Millimetres = 0
+
+    def to_sheet(self) -> Sheet:
+        """The preset, or the sheet of these lengths."""
+        if self.sheet in SHEETS:
+            return SHEETS[self.sheet]
+        return Sheet(**{name: getattr(self, name) for name in Sheet.__struct_fields__})
+
+
+class LabelsForm(OwnSheet, frozen=True, kw_only=True):
+    """The query of the page. `items` and `locations` are ids with commas between them; `locations` may be `all`."""
+
+    items: str = ""
+    locations: str = ""
+    commands: bool = False
+    barcode: bool = False
+    copies: Count = 1
+    used: int = 0
+    item_id: Id | None = None
+    location_id: Id | None = None
+
+
+class Chosen(Struct):
+    """What is printed."""
+
+    items: list[Item]
+    locations: list[Location]
+
+    def to_labels(self, form: LabelsForm) -> list[Label]:
+        """Each label as often as wanted, copies side by side."""
+        wanted = [
+            *(labels.item_label(item, with_barcode=form.barcode) for item in self.items),
+            *(labels.location_label(location) for location in self.locations),
+            *(labels.command_labels() if form.commands else ()),
+        ]
+        return [label for label in wanted for _ in range(form.copies)]
+
+
+async def choose(read: Connection, form: LabelsForm) -> Chosen:
+    """The items and locations of a form, in its order; those that do not exist are left out."""
+    item_ids = ids_of(form.items, form.item_id)
+    by_id = await catalogue.get_items(read, set(item_ids)) if item_ids else {}
+    if form.locations == ALL:
+        found = await locations.list_locations(read, skip=0, limit=MOST_LABELS)
+    else:
+        location_ids = ids_of(form.locations, form.location_id)
+        known = await locations.get_locations(read, set(location_ids))
+        found = [known[id] for id in location_ids if id in known]
+    return Chosen([by_id[id] for id in item_ids if id in by_id], found)
+
+
+def ids_of(text: str, added: int | None = None) -> list[int]:
+    """The ids in a text like `3,1`, each once and in this order; what is no id is left out."""
+    ids = [int(each) for each in text.split(",")[:MOST_LABELS] if each.strip().isdecimal() and len(each) < 17]
+    return [id for id in dict.fromkeys([*ids, *([added] if added else [])]) if 0 < id <= MAX_ID]
+
+
+async def draw(labels_to_print: list[Label], form: LabelsForm) -> list[str]:
+    """The pages as SVG. Raises Invalid."""
+    return await asyncio.to_thread(_draw, labels_to_print, form.to_sheet(), form.used)
+
+
+def _draw(labels_to_print: list[Label], sheet: Sheet, used: int) -> list[str]:
+    return [labels.draw(page, outlines=True) for page in labels.lay_out(labels_to_print, sheet, used=used)]
+
+
+def to_cookie(form: LabelsForm) -> str:
+    """The sheet of a form, as the value of a cookie."""
+    kept = OwnSheet(**{name: getattr(form, name) for name in OwnSheet.__struct_fields__})
+    return quote(msgspec.json.encode(kept).decode(), safe="")
+
+
+def from_cookie(value: str | None) -> dict[str, Any]:
+    """The fields of the sheet that was used last; those of the first preset for a cookie that is none."""
+    try:
+        kept = msgspec.json.decode(unquote(value or ""), type=OwnSheet)
+    except (msgspec.DecodeError, ValueError):
+        kept = OwnSheet()
+    return msgspec.structs.asdict(kept)

@@ -1,0 +1,226 @@
+// Owns the scans of this device: each is stored before it is sent, all are sent in order by POST /events, and each counts once.
+// A record: seq, user, at, event (what is sent, never changed), shown (for its line), state, tried, id, details, reason.
+// States: waiting, booked (only after an answer), refused (with its reason), undone. Of others' records, nothing is sent.
+const NAME = "stocky";
+const STORE = "scans";
+const MOST = 100;
+const KEPT = 50;
+const ANSWER_WITHIN = 20000;
+const RETRIES = [2000, 5000, 15000, 30000];
+const LATER = new Set([408, 425, 429]);
+
+const root = document.documentElement;
+const token = document.querySelector('meta[name="csrf"]');
+export const user = Number(token.dataset.user);
+const base = root.dataset.base.replace(/\/$/, "");
+export const changes = new EventTarget();
+// Why nothing is sent: "" (it is), offline, busy, sign-in, other-user, or forbidden.
+export let stopped = "";
+
+let opening;
+function database() {
+  opening ??= new Promise((resolve, reject) => {
+    const request = indexedDB.open(NAME, 1);
+    request.onupgradeneeded = () => request.result.createObjectStore(STORE, { keyPath: "seq", autoIncrement: true });
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+  return opening;
+}
+
+// Runs `work` in one transaction; resolves to its result when everything is on the disk.
+async function within(mode, work) {
+  const transaction = (await database()).transaction(STORE, mode, { durability: "strict" });
+  const done = new Promise((resolve, reject) => {
+    transaction.oncomplete = () => resolve();
+    transaction.onabort = transaction.onerror = () => reject(transaction.error);
+  });
+  const result = work(transaction.objectStore(STORE));
+  await done;
+  return result?.result;
+}
+
+const all = () => within("readonly", (store) => store.getAll());
+const mine = (record) => record.user === user;
+const waits = (record) => record.state === "waiting";
+
+export async function list() {
+  return (await all()).filter(mine);
+}
+
+// How many scans of other users wait here.
+export async function others() {
+  return (await all()).filter((record) => !mine(record) && waits(record)).length;
+}
+
+const channel = "BroadcastChannel" in window ? new BroadcastChannel("stocky-queue") : null;
+const tell = (records) => changes.dispatchEvent(new CustomEvent("change", { detail: records }));
+channel?.addEventListener("message", ({ data }) => tell(data.filter(mine)));
+
+function announce(records) {
+  tell(records);
+  channel?.postMessage(records);
+}
+
+async function count() {
+  const waiting = (await list()).filter(waits).length;
+  try {
+    localStorage.setItem(`waiting-${user}`, String(waiting));
+  } catch { /* Without storage the pill shows on this page only. */ }
+  const pill = document.getElementById("waiting");
+  if (pill) {
+    pill.querySelector("b").textContent = String(waiting);
+    pill.hidden = waiting === 0;
+  }
+}
+
+// Stores a scan; resolves when it cannot be lost any more.
+export async function add(event, shown) {
+  const record = { user, at: event.occurred_at, event, shown, state: "waiting", tried: false };
+  record.seq = await within("readwrite", (store) => store.add(record));
+  await count();
+  drain();
+  return record;
+}
+
+export async function save(records) {
+  await within("readwrite", (store) => {
+    for (const record of records) store.put(record);
+  });
+  announce(records);
+  await count();
+}
+
+// Drops a scan that was refused, or that was never sent. False if it may have been booked, and so must be sent.
+export async function drop(seq) {
+  let dropped = false;
+  await within("readwrite", (store) => {
+    const request = store.get(seq);
+    request.onsuccess = () => {
+      const record = request.result;
+      dropped = record !== undefined && mine(record) && !(waits(record) && record.tried);
+      if (dropped) store.delete(seq);
+    };
+  });
+  await count();
+  return dropped;
+}
+
+// Forgets booked and undone scans; those that wait or were refused stay.
+export async function clear(keep = 0) {
+  await within("readwrite", (store) => {
+    const request = store.getAll();
+    request.onsuccess = () => {
+      const done = request.result.filter((record) => mine(record) && (record.state === "booked" || record.state === "undone"));
+      for (const record of done.slice(0, Math.max(0, done.length - keep))) store.delete(record.seq);
+    };
+  });
+}
+
+export async function again(record) {
+  await save([{ ...record, state: "waiting", reason: "" }]);
+  drain();
+}
+
+let draining = null;
+let more = false;
+let timer;
+let failures = 0;
+
+// Sends what waits, in order. One send at a time in all pages of the browser, where it has locks; else the server tells repeats.
+export function drain() {
+  more = true;
+  draining ??= (navigator.locks ? navigator.locks.request("stocky-queue", run) : run())
+    .catch(() => later("offline"))
+    .finally(() => {
+      draining = null;
+      if (more && !stopped) drain();
+    });
+  return draining;
+}
+
+async function run() {
+  clearTimeout(timer);
+  let most = MOST;
+  while (more) {
+    more = false;
+    const batch = (await list()).filter(waits).slice(0, most);
+    if (!batch.length) break;
+    const fresh = batch.filter((record) => !record.tried);
+    for (const record of fresh) record.tried = true;
+    if (fresh.length) await within("readwrite", (store) => fresh.forEach((record) => store.put(record)));
+    const answer = await post(batch.map((record) => record.event));
+    if (answer.stopped) return later(answer.stopped);
+    if (answer.refusal && batch.length > 1) most = 1; // One of them is refused by its form: each is sent by itself.
+    else if (answer.refusal) await save([{ ...batch[0], state: "refused", reason: answer.refusal }]);
+    else await save(batch.map((record, index) => answered(record, answer.results[index])));
+    stopped = "";
+    failures = 0;
+    more = true;
+  }
+  stopped = "";
+  await clear(KEPT);
+  return undefined;
+}
+
+function answered(record, result) {
+  if (result.status === "rejected") return { ...record, state: "refused", reason: result.reason };
+  return { ...record, state: "booked", id: result.id, details: result.details ?? null };
+}
+
+function later(reason) {
+  stopped = reason;
+  more = false;
+  clearTimeout(timer);
+  if (reason === "offline" || reason === "busy") timer = setTimeout(drain, RETRIES[Math.min(failures++, RETRIES.length - 1)]);
+  announce([]);
+}
+
+async function ask(path, options) {
+  const control = new AbortController();
+  const limit = setTimeout(() => control.abort(), ANSWER_WITHIN);
+  try {
+    const response = await fetch(base + path, { ...options, signal: control.signal, cache: "no-store" });
+    return { response, body: await response.json().catch(() => null) };
+  } finally {
+    clearTimeout(limit);
+  }
+}
+
+async function post(events) {
+  const attempt = () => ask("/api/v1/events?details=true", {
+    method: "POST",
+    headers: { "content-type": "application/json", accept: "application/json", "x-csrf-token": token.content },
+    body: JSON.stringify({ events }),
+  });
+  try {
+    let { response, body } = await attempt();
+    if (response.status === 403) {
+      // A page that was kept has the token of an earlier session, perhaps of somebody else's.
+      const renewed = await renew();
+      if (renewed) return { stopped: renewed };
+      ({ response, body } = await attempt());
+    }
+    if (response.ok && body?.results?.length === events.length) return body;
+    if (response.status === 401) return { stopped: "sign-in" };
+    if (response.status === 403) return { stopped: "forbidden" };
+    if (response.status >= 400 && response.status < 500 && !LATER.has(response.status)) {
+      return { refusal: body?.detail || body?.title || String(response.status) };
+    }
+    return { stopped: "busy" };
+  } catch {
+    return { stopped: "offline" };
+  }
+}
+
+async function renew() {
+  const { response, body } = await ask("/session", { headers: { accept: "application/json" } });
+  if (response.status === 401) return "sign-in";
+  if (!response.ok || !body?.csrf) return "busy";
+  if (body.user.id !== user) return "other-user";
+  token.content = body.csrf;
+  return "";
+}
+
+addEventListener("online", () => drain());
+document.addEventListener("visibilitychange", () => document.hidden || drain());

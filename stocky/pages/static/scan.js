@@ -1,0 +1,515 @@
+// Owns the scan page: the mode, place and amount, the last result, the list of this session, and where a scan comes from.
+// Whatever was scanned is stored by queue.js before anything else happens, and is called booked only after the answer.
+import { Problem, newEventId, send, word } from "./http.js";
+import { changes, add, again, clear, drain, drop, list, others, save, stopped } from "./queue.js";
+import { readCode } from "./commands.js";
+import { catchScanner } from "./wedge.js";
+import { signal, unlock } from "./signals.js";
+import { localize } from "./times.js";
+import { show as toast } from "./toasts.js";
+
+const form = document.getElementById("scan-form");
+const code = document.getElementById("f-code");
+const amount = document.getElementById("f-amount");
+const placeText = document.getElementById("f-place");
+const placeId = form.elements.place;
+const card = document.getElementById("result");
+const lines = document.getElementById("session");
+const trouble = document.getElementById("refused");
+const main = document.getElementById("main");
+const KEY = "scan";
+const MOST_PLACES = 4;
+const QUICK = 1500;
+const numbers = new Intl.NumberFormat(document.documentElement.lang, { maximumFractionDigits: 3, useGrouping: false });
+const number = (value) => numbers.format(Math.abs(value)).replace("-", "\u2212");
+const fill = (id, values) => word(id).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+const TYPES = { add: "add", remove: "remove", move: "move", count: "set" };
+const SIGNS = { add: "+", remove: "\u2212", move: "\u2192", set: "=\u00a0" };
+
+const read = () => {
+  try {
+    return JSON.parse(localStorage.getItem(KEY)) ?? {};
+  } catch {
+    return {};
+  }
+};
+const remembered = { mode: form.elements.mode.value, place: null, places: [], amount: "1", ...read() };
+const records = new Map();
+// The seq of the scan that the card shows, and what waits to be counted.
+let shown = null;
+let counting = null;
+// Why nothing was sent at the last news; each reason is signalled once.
+let heard = "";
+
+function remember() {
+  try {
+    localStorage.setItem(KEY, JSON.stringify(remembered));
+  } catch { /* Without storage it lasts for this page. */ }
+}
+
+// --- What is set: mode, place, amount ---------------------------------------------------------------------------
+
+function setMode(mode) {
+  const counts = mode === "count" || remembered.mode === "count";
+  remembered.mode = mode;
+  for (const input of form.elements.mode) input.checked = input.value === mode;
+  document.querySelector('label[for="f-place"]').textContent = word(`place-${mode}`);
+  for (const each of form.querySelectorAll("[data-books]")) each.hidden = mode === "lookup";
+  if (counts) amount.value = mode === "count" ? "" : remembered.amount;
+  counting = null;
+  document.getElementById("book").querySelector("span").textContent = word(mode === "lookup" ? "look-up" : "book");
+  remember();
+}
+
+function setPlace(place) {
+  remembered.place = place;
+  placeId.value = place?.id ?? "";
+  placeText.value = place?.name ?? "";
+  if (place) remembered.places = [place, ...remembered.places.filter((each) => each.id !== place.id)].slice(0, MOST_PLACES);
+  remember();
+  drawPlaces();
+}
+
+function drawPlaces() {
+  const bar = document.getElementById("places");
+  const choices = remembered.places.filter((each) => each.id !== remembered.place?.id).map((place) => {
+    const chip = document.getElementById("t-place").content.firstElementChild.cloneNode(true);
+    chip.querySelector("span").textContent = place.name;
+    chip.addEventListener("click", () => setPlace(place));
+    return chip;
+  });
+  bar.replaceChildren(...choices);
+  bar.hidden = choices.length === 0 || remembered.mode === "lookup";
+}
+
+// The number in the field, which may have a decimal comma; null for none, NaN for nonsense.
+function typedAmount() {
+  const text = amount.value.trim().replace(",", ".");
+  if (!text) return null;
+  return /^\d+(\.\d{1,3})?$/.test(text) ? Number(text) : NaN;
+}
+
+// --- The card of the last scan ------------------------------------------------------------------------------------
+
+function showCard({ mode, sign = "", title, detail = "", tape = "", record = null, href = "" }) {
+  card.dataset.mode = mode;
+  const large = card.querySelector(".result-sign");
+  const icon = { ready: "scan", refused: "error", undone: "undo", lookup: "eye" }[mode];
+  large.replaceChildren(icon && !sign ? document.getElementById(`t-icon-${icon}`).content.cloneNode(true) : sign);
+  card.querySelector(".result-title").textContent = title;
+  card.querySelector("[data-detail]").textContent = detail;
+  const label = card.querySelector(".tape");
+  label.textContent = tape;
+  label.hidden = !tape;
+  shown = record?.seq ?? null;
+  const booked = record?.state === "booked";
+  card.querySelector("[data-undo]").hidden = !(booked && record.id);
+  const named = card.querySelector("[data-name]");
+  if (named) named.hidden = !(booked && record.details?.needs_review);
+  const open = card.querySelector("[data-open]");
+  open.hidden = !href;
+  if (href) open.href = href;
+  card.querySelector("[data-again]").hidden = record?.state !== "refused";
+  // What the server wrote into the card is of an earlier scan.
+  card.querySelector("[form]")?.remove();
+}
+
+const itemHref = (id) => (id ? `${form.dataset.item}/${id}` : "");
+const titleOf = (record) => record.details?.item_name ?? record.shown.text;
+
+function signOf(record) {
+  const { type, quantity } = record.event;
+  const details = record.details;
+  const place = type === "move" ? details?.to_location : details?.location;
+  const changed = type === "set" || !place ? quantity : place.delta;
+  return `${SIGNS[type]}${number(changed)}`;
+}
+
+function detailOf(record) {
+  const { state, details, shown: { place } } = record;
+  if (state === "refused") return record.reason;
+  if (state === "waiting") return stopped ? word(`stopped-${stopped}`) : word("sending");
+  if (state === "undone") return word("undone");
+  if (!details?.location) return place ?? "";
+  const there = details.to_location ?? details.location;
+  const values = {
+    amount: `${there.quantity < 0 ? "\u2212" : ""}${number(there.quantity)}${there.unit ? ` ${there.unit}` : ""}`,
+    place: there.name,
+    from: details.location.name,
+  };
+  return fill(details.to_location ? "moved" : "there", values);
+}
+
+function showRecord(record) {
+  const mode = { booked: record.shown.mode, waiting: stopped ? "waiting" : "sending", refused: "refused", undone: "undone" }[record.state];
+  showCard({
+    mode,
+    sign: record.state === "refused" || record.state === "undone" ? "" : signOf(record),
+    title: titleOf(record),
+    detail: detailOf(record),
+    tape: record.details?.item_code ?? "",
+    record,
+    href: itemHref(record.details?.item_id),
+  });
+}
+
+function refuse(text, detail, title = text) {
+  showCard({ mode: "refused", title, detail });
+  signal("refused");
+}
+
+// --- The list ----------------------------------------------------------------------------------------------------
+
+function makeLine(record) {
+  const line = document.getElementById("t-line").content.firstElementChild.cloneNode(true);
+  const { state, details } = record;
+  line.dataset.seq = record.seq;
+  line.classList.toggle("undone", state === "undone");
+  const sign = line.querySelector(".sign");
+  sign.dataset.mode = state === "waiting" || state === "refused" ? state : record.shown.mode;
+  sign.textContent = signOf(record);
+  const link = line.querySelector(".event-title a");
+  if (details) {
+    link.href = itemHref(details.item_id);
+    link.textContent = titleOf(record);
+  } else {
+    link.replaceWith(titleOf(record));
+  }
+  line.querySelector("[data-detail]").textContent = detailOf(record);
+  const time = line.querySelector("time");
+  time.dateTime = record.at;
+  time.title = record.at;
+  line.querySelector("[data-review]").hidden = !details?.needs_review;
+  for (const [action, allowed] of [
+    ["undo", state === "booked" && Boolean(record.id)],
+    ["name", state === "booked" && details?.needs_review],
+    ["drop", state === "refused" || (state === "waiting" && !record.tried)],
+    ["again", state === "refused"],
+  ]) {
+    const button = line.querySelector(`[data-${action}]`);
+    if (!button) continue;
+    if (!allowed) button.remove();
+    else button.setAttribute("aria-label", `${button.title}: ${titleOf(record)}`);
+  }
+  return line;
+}
+
+function putLine(record) {
+  records.set(record.seq, record);
+  const target = record.state === "refused" ? trouble.querySelector("ol") : lines;
+  const old = main.querySelector(`[data-seq="${record.seq}"]`);
+  const focused = old?.contains(document.activeElement);
+  const line = makeLine(record);
+  if (old?.parentElement === target) old.replaceWith(line);
+  else {
+    old?.remove();
+    const after = [...target.children].find((each) => Number(each.dataset.seq) < record.seq);
+    target.insertBefore(line, after ?? null);
+  }
+  localize(line);
+  if (focused) (line.querySelector("button") ?? code).focus();
+}
+
+function tidy() {
+  trouble.hidden = !trouble.querySelector("li");
+  document.getElementById("no-scans").hidden = lines.children.length > 0;
+  document.getElementById("clear").hidden = lines.children.length === 0;
+  const notice = document.getElementById("stopped");
+  const waiting = [...records.values()].filter((record) => record.state === "waiting").length;
+  notice.hidden = !stopped || !waiting;
+  notice.querySelector("[data-why]").textContent = stopped ? word(`stopped-${stopped}`) : "";
+  notice.querySelector("[data-count]").textContent = fill("waits", { count: waiting });
+  notice.querySelector("a").hidden = stopped !== "sign-in";
+}
+
+changes.addEventListener("change", ({ detail }) => {
+  const news = detail.map((record) => [record, records.get(record.seq)?.state]);
+  for (const record of detail) putLine(record);
+  // Waiting lines say why they wait.
+  if (!detail.length) for (const record of records.values()) if (record.state === "waiting") putLine(record);
+  const fresh = news.filter(([record, before]) => before === "waiting" && record.state !== before).map(([record]) => record);
+  const last = fresh.at(-1);
+  const bad = fresh.findLast?.((record) => record.state === "refused");
+  if (bad) signal("refused");
+  else if (last) signal(last.shown.mode);
+  if (shown !== null) {
+    // The answers of a burst come together: what was refused is shown, else the last.
+    const record = bad ?? records.get(shown);
+    if (record) showRecord(record);
+  }
+  if (stopped && !heard && shown !== null && records.get(shown)?.state === "waiting") signal("waiting");
+  heard = stopped;
+  tidy();
+});
+
+// --- A scan --------------------------------------------------------------------------------------------------------
+
+export async function scan(text) {
+  const found = readCode(text);
+  if (!found) return;
+  if (found.command) await obey(found);
+  else if (remembered.mode === "lookup") await lookUp(found.text);
+  else await book(found.text);
+}
+
+async function obey(command) {
+  if (command.mode) {
+    setMode(command.mode);
+    showCard({ mode: "ready", title: word(`mode-${command.mode}`), detail: remembered.place?.name ?? "" });
+    signal("set");
+  } else if (command.undo) {
+    const last = [...records.values()].filter((record) => record.state === "booked").at(-1);
+    if (last) await undo(last);
+    else refuse(word("nothing-to-undo"), "");
+  } else if (command.place === null) {
+    setPlace(null);
+    showCard({ mode: "ready", title: word("no-place") });
+    signal("set");
+  } else if (command.place) {
+    await goTo(command.place);
+  } else refuse(word("unknown-command"), command.text);
+}
+
+// A place by what its label says: an id or a name. Without network, one that was used before.
+async function goTo(wanted) {
+  const known = remembered.places.find((each) => each.id === wanted.id || each.name === wanted.name);
+  let place = known;
+  try {
+    const query = wanted.id ? `id=${wanted.id}` : `name=${encodeURIComponent(wanted.name)}`;
+    place = await (await send(`${form.dataset.place}?${query}`)).json();
+  } catch (error) {
+    if (error.status) return refuse(word("unknown-place"), error.message);
+    place ??= wanted.id ? { id: wanted.id, name: fill("place-number", wanted) } : null;
+  }
+  if (!place) return refuse(word("unknown-place"), wanted.name);
+  setPlace(place);
+  showCard({ mode: "ready", title: place.name, detail: word(`mode-${remembered.mode}`) });
+  return signal("set");
+}
+
+async function book(text) {
+  const { mode, place: at } = remembered;
+  const quantity = typedAmount();
+  if (Number.isNaN(quantity) || (quantity === 0 && mode !== "count")) {
+    refuse(word("bad-amount"), text);
+    amount.select();
+    return;
+  }
+  if (mode === "move" && !at) return refuse(word("choose-place"), word("place-move"));
+  if (mode === "count" && quantity === null) return askCount(text);
+  const event = { type: TYPES[mode], item: { upc: text }, quantity: quantity ?? 1, event_id: newEventId(), occurred_at: new Date().toISOString() };
+  if (at) event[mode === "move" ? "to_location" : "location"] = { id: at.id };
+  counting = null;
+  if (mode === "count") amount.value = "";
+  try {
+    const record = await add(event, { mode, text, place: at?.name });
+    putLine(record);
+    showRecord(record);
+    tidy();
+    setTimeout(() => records.get(record.seq)?.state === "waiting" && shown === record.seq && showSlow(record), QUICK);
+  } catch {
+    refuse(word("cannot-keep"), text);
+  }
+  return undefined;
+}
+
+function showSlow(record) {
+  showRecord(records.get(record.seq));
+  if (!stopped) card.dataset.mode = "waiting";
+}
+
+function askCount(text) {
+  counting = text;
+  showCard({ mode: "count", sign: "=\u00a0?", title: text, detail: word("how-many-counted") });
+  signal("count");
+  amount.value = "";
+  amount.focus();
+  lookUp(text, true);
+}
+
+async function lookUp(text, asks = false) {
+  let found;
+  try {
+    const response = await send(form.dataset.lookUp, { method: "POST", data: JSON.stringify({ upc: text }), headers: { "content-type": "application/json" } });
+    found = await response.json();
+  } catch (error) {
+    if (!asks && error instanceof Problem) refuse(word("no-look-up"), error.message);
+    return;
+  }
+  if (asks) {
+    if (counting === text) showCard({ mode: "count", sign: "=\u00a0?", title: found.title, detail: word("how-many-counted"), tape: found.code, href: itemHref(found.item_id) });
+    return;
+  }
+  signal(found.item_id ? "lookup" : "refused");
+  const where = found.stock.map((each) => fill("there", { amount: `${number(each.quantity)} ${each.unit}`, place: each.place })).join(" \u00b7 ");
+  showCard({
+    mode: found.item_id ? "lookup" : "refused",
+    sign: found.item_id ? `${found.quantity < 0 ? "\u2212" : ""}${number(found.quantity)}` : "",
+    title: found.item_id ? found.title : fill("unknown", { code: text }),
+    detail: found.item_id ? where || word("none-anywhere") : word("unknown-hint"),
+    tape: found.code,
+    href: itemHref(found.item_id),
+  });
+}
+
+async function undo(record) {
+  if (record.state !== "booked" || !record.id) return;
+  // Kept before it is sent, so that a repeated undo counts once.
+  const undone = { ...record, undo_id: record.undo_id ?? newEventId() };
+  await save([undone]);
+  const data = new FormData();
+  data.set("undo_id", undone.undo_id);
+  try {
+    await send(`${form.dataset.events}/${record.id}/undo`, { method: "POST", data });
+  } catch (error) {
+    return toast(error.message || word("failed"), "bad");
+  }
+  const after = { ...undone, state: "undone" };
+  await save([after]);
+  showRecord(after);
+  return signal("undone");
+}
+
+// --- Where scans come from ------------------------------------------------------------------------------------------
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const text = code.value || counting || "";
+  code.value = "";
+  if (text.trim()) scan(text);
+  if (!counting) code.focus();
+});
+catchScanner(code, scan);
+
+form.addEventListener("change", ({ target }) => {
+  if (target.name === "mode") {
+    setMode(target.value);
+    drawPlaces();
+  } else if (target === placeId) setPlace(placeId.value ? { id: Number(placeId.value), name: placeText.value } : null);
+  else if (target === amount && remembered.mode !== "count") {
+    remembered.amount = amount.value;
+    remember();
+  }
+});
+placeText.addEventListener("focus", () => placeText.select());
+placeText.addEventListener("blur", () => {
+  // Emptied: anywhere. Text of which nothing was chosen: the place that was set before.
+  setTimeout(() => {
+    if (!placeText.value.trim()) setPlace(null);
+    else if (!placeId.value && remembered.place) setPlace(remembered.place);
+  });
+});
+
+main.addEventListener("click", async (event) => {
+  // After a tap the scanner's keys belong to the code again; who uses the keyboard stays where they are.
+  if (event.detail > 0 && event.target.closest(".modes, #places, button") && !event.target.closest("dialog")) {
+    if (!document.querySelector("dialog[open]")) code.focus({ preventScroll: true });
+  }
+  const button = event.target.closest("[data-undo], [data-drop], [data-again], [data-name]");
+  if (!button) return;
+  const seq = button.closest("[data-seq]") ? Number(button.closest("[data-seq]").dataset.seq) : shown;
+  const record = records.get(seq);
+  if (!record) return;
+  if ("undo" in button.dataset) undo(record);
+  else if ("again" in button.dataset) again(record);
+  else if ("name" in button.dataset) openNaming(record);
+  else if (await drop(seq)) {
+    main.querySelector(`[data-seq="${seq}"]`)?.remove();
+    records.delete(seq);
+    if (shown === seq) showCard({ mode: "ready", title: word("ready") });
+    tidy();
+    if (!event.detail) code.focus();
+  } else toast(word("may-be-booked"), "bad");
+});
+
+document.getElementById("clear").addEventListener("click", async () => {
+  await clear();
+  for (const [seq, record] of records) {
+    if (record.state !== "booked" && record.state !== "undone") continue;
+    main.querySelector(`[data-seq="${seq}"]`)?.remove();
+    records.delete(seq);
+  }
+  tidy();
+});
+
+const keyboard = document.getElementById("keyboard");
+keyboard.addEventListener("click", () => {
+  const on = code.inputMode === "none";
+  code.inputMode = on ? "text" : "none";
+  keyboard.setAttribute("aria-pressed", String(on));
+  code.blur();
+  code.focus();
+});
+
+for (const type of ["pointerdown", "keydown"]) addEventListener(type, unlock, { once: true });
+
+// --- Name it ---------------------------------------------------------------------------------------------------------
+
+const naming = document.getElementById("name-it");
+let named = null;
+async function openNaming(record) {
+  const { openById } = await import("./dialogs.js");
+  named = record;
+  naming.querySelector("[data-of]").textContent = record.shown.text;
+  naming.querySelector("form").reset();
+  openById("name-it");
+}
+naming?.querySelector("form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const target = event.target;
+  const { explain } = await import("./forms.js");
+  try {
+    const data = new FormData(target);
+    await send(`${form.dataset.names}/${named.details.item_id}/name`, { method: "POST", data });
+    const given = data.get("name");
+    const same = [...records.values()].filter((record) => record.details?.item_id === named.details.item_id);
+    await save(same.map((record) => ({ ...record, details: { ...record.details, item_name: given, needs_review: false } })));
+    naming.close();
+    code.focus();
+  } catch (error) {
+    explain(target, error);
+  }
+});
+
+// --- Camera ----------------------------------------------------------------------------------------------------------
+
+const camera = document.getElementById("camera-button");
+camera?.addEventListener("click", async () => {
+  const { toggle } = await import("./camera.js");
+  await toggle(scan, (text) => toast(text, "bad"));
+});
+if (camera) import("./camera.js").then(({ offer }) => offer(scan, (text) => toast(text, "bad")));
+
+// --- Start -----------------------------------------------------------------------------------------------------------
+
+async function start() {
+  const given = new URLSearchParams(location.search);
+  if (given.has("mode") || !read().mode) remembered.mode = form.elements.mode.value;
+  if (given.has("amount")) remembered.amount = amount.value;
+  const fromServer = placeId.value ? { id: Number(placeId.value), name: placeText.value } : null;
+  const wanted = remembered.mode;
+  remembered.mode = "";
+  amount.value = remembered.amount;
+  setMode(wanted);
+  if (wanted === "count") amount.value = "";
+  setPlace(given.has("place") ? fromServer : remembered.place);
+  try {
+    const known = await list();
+    for (const record of known) putLine(record);
+    const waiting = known.filter((record) => record.state === "waiting");
+    if (waiting.length) showRecord(waiting.at(-1));
+    const foreign = await others();
+    const notice = document.getElementById("others");
+    notice.hidden = foreign === 0;
+    notice.querySelector("p").textContent = fill("others", { count: foreign });
+  } catch {
+    document.getElementById("no-store").hidden = false;
+  }
+  tidy();
+  drain();
+  form.dataset.ready = "";
+  // A hand scanner types; a phone's keyboard would only cover the page.
+  code.inputMode = "none";
+  code.focus({ preventScroll: true });
+}
+start();

@@ -1,0 +1,95 @@
+// Owns what works without the network: /scan, /lists and what they load are kept on the device, each page as it was last shown.
+// Pages are asked of the server first and are one user's: signing in or out deletes them. What waits to be sent is not here.
+const BASE = "__BASE__";
+const STATIC = "__STATIC__";
+const FILES = `stocky-files-${STATIC}`;
+const PAGES = "stocky-pages";
+const NAMES = [
+  "app.css", "theme.js", "app.js", "http.js", "times.js", "queue.js", "scan.js", "commands.js", "wedge.js", "signals.js", "camera.js",
+  "picker.js", "toasts.js", "dialogs.js", "forms.js", "fragments.js", "shortcuts.js", "icons.svg", "logo.svg",
+];
+const WAIT = 4000;
+const KEPT_AT_ONCE = ["/scan", "/offline"];
+
+const inner = (url) => url.pathname.slice(BASE.length);
+const isKept = (path) => path === "/scan" || path === "/lists" || path === "/offline" || /^\/lists\/\d+$/.test(path);
+// All queries of a page are one page: what they set is remembered by its script.
+const keyOf = (path) => `${BASE}${path}`;
+// A redirect led elsewhere: to the sign-in.
+const isPage = (response) => response.ok && !response.redirected && (response.headers.get("content-type") ?? "").startsWith("text/html");
+
+async function keep(path) {
+  const response = await fetch(keyOf(path), { headers: { accept: "text/html" }, credentials: "same-origin" });
+  if (isPage(response)) await (await caches.open(PAGES)).put(keyOf(path), response);
+}
+
+async function keepFirst() {
+  const pages = await caches.open(PAGES);
+  for (const path of KEPT_AT_ONCE) if (!(await pages.match(keyOf(path)))) await keep(path).catch(() => {});
+}
+
+self.addEventListener("install", (event) => {
+  self.skipWaiting();
+  event.waitUntil(caches.open(FILES).then((files) => files.addAll(NAMES.map((name) => `${STATIC}/${name}`))));
+});
+
+self.addEventListener("activate", (event) => {
+  // After an upgrade, the pages of before would ask for files that are gone.
+  event.waitUntil((async () => {
+    const names = await caches.keys();
+    const isUpgrade = names.some((name) => name.startsWith("stocky-files-") && name !== FILES);
+    for (const name of names) {
+      if ((name.startsWith("stocky-files-") && name !== FILES) || (isUpgrade && name === PAGES)) await caches.delete(name);
+    }
+    await self.clients.claim();
+    await keepFirst();
+  })());
+});
+
+async function showFile(request) {
+  const files = await caches.open(FILES);
+  const known = await files.match(request, { ignoreVary: true });
+  if (known) return known;
+  const response = await fetch(request);
+  if (response.ok && request.url.includes(STATIC)) await files.put(request, response.clone());
+  return response;
+}
+
+async function showPage(event, path) {
+  const pages = await caches.open(PAGES);
+  const known = isKept(path) ? await pages.match(keyOf(path), { ignoreVary: true }) : undefined;
+  const answer = fetch(event.request);
+  answer.catch(() => {});
+  try {
+    // A network that does not answer is none; without a kept page, it has all the time it needs.
+    const late = known && new Promise((_, reject) => setTimeout(reject, WAIT, new Error("late")));
+    const response = await (late ? Promise.race([answer, late]) : answer);
+    // A proxy answers for a Stocky that is not there.
+    if (known && [502, 503, 504].includes(response.status)) return known;
+    if (isKept(path) && isPage(response)) {
+      const copy = response.clone();
+      event.waitUntil(pages.put(keyOf(path), copy));
+    } else if (isPage(response) && path !== "/sign-in" && path !== "/first-start") {
+      event.waitUntil(keepFirst());
+    }
+    return response;
+  } catch (error) {
+    const shown = known ?? (await pages.match(keyOf("/offline"), { ignoreVary: true }));
+    if (shown) return shown;
+    throw error;
+  }
+}
+
+self.addEventListener("fetch", (event) => {
+  const { request } = event;
+  const url = new URL(request.url);
+  if (url.origin !== location.origin || !url.pathname.startsWith(`${BASE}/`)) return;
+  const path = inner(url);
+  if (request.method === "POST") {
+    if (path === "/sign-out" || path === "/sign-in") event.waitUntil(caches.delete(PAGES));
+  } else if (request.method === "GET" && path.startsWith("/static/")) {
+    event.respondWith(showFile(request));
+  } else if (request.mode === "navigate" && request.method === "GET" && !/^\/(api|docs|health|metrics)(\/|$)/.test(path)) {
+    event.respondWith(showPage(event, path));
+  }
+});

@@ -1,0 +1,163 @@
+"""`/scan`: what scanned codes do. The script books them by POST /events, the form by the same service.
+
+One event_id goes one way only: the script never sends that of the form.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+from litestar import Request, get, post
+from litestar.datastructures import State
+from msgspec import Struct
+
+from stocky.auth.guards import scanners
+from stocky.auth.schemas import Principal, Role
+from stocky.catalogue import location_repository as locations
+from stocky.catalogue.schemas import Location
+from stocky.db import Connection
+from stocky.errors import Forbidden, Invalid, NotFound
+from stocky.http.parameters import PathId
+from stocky.pages.decoding import available
+from stocky.pages.forms import Form, filled, read_form
+from stocky.pages.rendering import Html, page, see_other
+from stocky.pages.scanning import ScanForm, Shown, book, look_up, show_event
+from stocky.scanner.commands import is_command, read_command
+from stocky.scanner.schemas import CommandName, Mode
+from stocky.schema import MAX_ID
+from stocky.stock import repository as stock
+from stocky.stock import service
+from stocky.stock.recorder import Recorder
+from stocky.stock.schemas import EventId, NewUndo
+
+
+class UndoForm(Struct):
+    """The undo of a scan; `undo_id` is its event_id, from a script that may send it again."""
+
+    undo_id: EventId | None = None
+
+
+@get("/scan", opt=scanners)
+async def show_scan(
+    request: Request[Any, Any, Any],
+    read: Connection,
+    mode: str = "add",
+    place: int | None = None,
+    amount: str = "1",
+    event: int | None = None,
+) -> Html:
+    """The page with the mode, place and amount of its address; `event` is the last scan of a form."""
+    chosen = mode.lower() if mode.lower() in {each.value for each in Mode} else Mode.ADD.value
+    location = None if place is None else (await _find(read, place))
+    shown = None if event is None else await show_event(read, event)
+    return _page(request, filled({"mode": chosen, "amount": amount[:20]}), location, shown)
+
+
+@post("/scan", opt=scanners)
+async def scan(request: Request[Any, Any, Any], state: State, recorder: Recorder, user: Principal) -> Html:
+    """One scan, for browsers without script."""
+    form = await read_form(request, ScanForm)
+    if form.errors:
+        return _page(request, form, None)
+    data, location = form.data, None
+    try:
+        async with state.database.read() as read:
+            if data.place is not None:
+                location = await locations.get_location(read, data.place)
+            elif data.place_text.strip():
+                location = await locations.get_location_by_name(read, data.place_text.strip())
+    except NotFound as error:
+        form.refuse(Invalid(error.detail, field="place_text"))
+        return _page(request, form, None)
+    try:
+        if is_command(data.code):
+            return await _obey(request, state, recorder, user, form, location)
+        if data.mode is Mode.LOOKUP:
+            return _page(request, form, location, await look_up(state.database, recorder, data.code, user))
+    except (Invalid, NotFound) as error:
+        form.refuse(Invalid(error.detail, field="code"))
+        return _page(request, form, location)
+    shown = await book(state.database, recorder, data, location, user)
+    if shown.event_id is None:
+        form.status = 422
+        return _page(request, form, location, shown)
+    return see_other(request, "/scan", **_settings(form, location), event=shown.event_id)
+
+
+@post("/scan/events/{event_id:int}/undo", opt=scanners)
+async def undo(
+    request: Request[Any, Any, Any], state: State, recorder: Recorder, user: Principal, event_id: PathId
+) -> Html:
+    """Takes back one scan; the role scanner only its own."""
+    form = await read_form(request, UndoForm)
+    if user.user.role is Role.SCANNER:
+        async with state.database.read() as read:
+            event = await stock.get_event(read, event_id)
+        if event.user_id != user.id:
+            raise Forbidden("Access denied. A scanner undoes its own scans only")
+    if form.errors:
+        raise Invalid(form.general_error)
+    await service.undo(recorder, NewUndo(event_id=form.data.undo_id), user, event=event_id)
+    settings = {name: form.value(name) for name in ("mode", "place", "amount")}
+    return see_other(request, "/scan", **settings, event=event_id)
+
+
+async def _find(read: Connection, location_id: int) -> Location | None:
+    try:
+        return await locations.get_location(read, location_id)
+    except NotFound:
+        return None
+
+
+async def _obey(
+    request: Request[Any, Any, Any],
+    state: State,
+    recorder: Recorder,
+    user: Principal,
+    form: Form[ScanForm],
+    location: Location | None,
+) -> Html:
+    """A printed command: sets the mode or the place of the page, or takes back its last scan."""
+    command = read_command(form.data.code)
+    settings = _settings(form, location)
+    if command.command is CommandName.SET_MODE and command.payload.get("mode") in {each.value for each in Mode}:
+        settings["mode"] = command.payload["mode"]
+    elif command.command is CommandName.SET_LOCATION:
+        async with state.database.read() as read:
+            name = command.payload.get("name", command.payload.get("location_name"))
+            wanted = command.payload.get("location_id")
+            if name is not None:
+                settings["place"] = (await locations.get_location_by_name(read, str(name))).id
+            else:
+                settings["place"] = None
+                if isinstance(wanted, int) and 0 < wanted <= MAX_ID:
+                    settings["place"] = (await locations.get_location(read, wanted)).id
+    elif command.command is CommandName.UNDO and (last := form.value("last")).isdecimal():
+        await service.undo(recorder, None, user, event=int(last))
+        settings["event"] = last
+    else:
+        raise Invalid("upc: this command does nothing here", field="code")
+    return see_other(request, "/scan", **settings)
+
+
+def _settings(form: Form[Any], location: Location | None) -> dict[str, Any]:
+    return {"mode": form.data.mode.value, "place": location.id if location else None, "amount": form.value("amount")}
+
+
+def _page(
+    request: Request[Any, Any, Any], form: Form[Any], location: Location | None, shown: Shown | None = None
+) -> Html:
+    return page(
+        request,
+        "scan.html",
+        form.status,
+        form=form,
+        place=location,
+        shown=shown,
+        event_id=str(uuid4()),
+        can_decode=available(),
+    )
+
+
+routes = [show_scan, scan, undo]

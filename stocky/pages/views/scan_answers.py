@@ -1,0 +1,75 @@
+"""What the script of the scan page asks: look-ups, locations by their labels, and names for new items."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from litestar import Request, get, post
+from litestar.datastructures import State
+from litestar.params import Parameter
+from msgspec import Struct
+
+from stocky.auth.guards import members, scanners
+from stocky.auth.schemas import Principal
+from stocky.catalogue import location_repository as locations
+from stocky.catalogue import repository as catalogue
+from stocky.catalogue.schemas import ItemChange, Name
+from stocky.db import Connection
+from stocky.errors import Invalid
+from stocky.http.parameters import PathId
+from stocky.pages.forms import read_form
+from stocky.pages.problems import FOR_SCRIPTS
+from stocky.pages.scanning import Shown, look_up
+from stocky.stock.recorder import Recorder
+
+LocationId = Annotated[int | None, Parameter(query="id", ge=1, le=2**53 - 1)]
+
+
+class Code(Struct):
+    """A code to look up."""
+
+    upc: str
+
+
+class NewName(Struct):
+    """The name of an item that a scan created."""
+
+    name: Name
+
+
+class Named(Struct):
+    """A location or an item."""
+
+    id: int
+    name: str
+
+
+@post("/scan/look-up", opt={**scanners, FOR_SCRIPTS: True}, status_code=200)
+async def look_up_code(state: State, recorder: Recorder, user: Principal, data: Code) -> Shown:
+    """The item of a code, and what is where; nothing is booked."""
+    return await look_up(state.database, recorder, data.upc, user)
+
+
+@post("/scan/items/{item_id:int}/name", opt={**members, FOR_SCRIPTS: True}, status_code=200)
+async def name_item(request: Request[Any, Any, Any], state: State, user: Principal, item_id: PathId) -> Named:
+    """Names an item that a scan created; its review is done."""
+    form = await read_form(request, NewName)
+    if form.errors:
+        field, text = next(iter(form.errors.items()))
+        raise Invalid(f"{field}: {text}", field=field)
+    async with state.database.transaction() as tx:
+        item = await catalogue.change_item(tx, item_id, ItemChange(name=form.data.name), user)
+    return Named(item.id, item.name)
+
+
+@get("/scan/place", opt={**scanners, FOR_SCRIPTS: True})
+async def find_place(read: Connection, location_id: LocationId = None, name: str = "") -> Named:
+    """The location on a scanned label, by its id or its name."""
+    if location_id is not None:
+        location = await locations.get_location(read, location_id)
+    else:
+        location = await locations.get_location_by_name(read, name)
+    return Named(location.id, location.name)
+
+
+routes = [look_up_code, name_item, find_place]
