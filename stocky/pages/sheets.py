@@ -15,12 +15,24 @@ from stocky.catalogue.schemas import Item, Location
 from stocky.db import Connection
 from stocky.pages import labels
 from stocky.pages.labels import MOST_LABELS, SHEETS, Count, Label, Millimetres, Sheet
+from stocky.pages.languages import _, gettext
 from stocky.schema import MAX_ID, Id
 
-OWN = "own"
 COOKIE = "stocky_sheet"
 ALL = "all"
 FIRST = "a4-3x8"
+
+
+_SCANNER = _("Scanner")
+_HEADINGS = {
+    "Add": _("Add"),
+    "Remove": _("Take"),
+    "Move": _("Move"),
+    "Lookup": _("Look up"),
+    "Count": _("Count"),
+    "No location": _("No location"),
+    "Undo": _("Undo"),
+}
 
 
 class OwnSheet(Struct, frozen=True, kw_only=True):
@@ -42,7 +54,18 @@ class OwnSheet(Struct, frozen=True, kw_only=True):
         """The preset, or the sheet of these lengths."""
         if self.sheet in SHEETS:
             return SHEETS[self.sheet]
-        return Sheet(**{name: getattr(self, name) for name in Sheet.__struct_fields__})
+        return Sheet(
+            width=self.width,
+            height=self.height,
+            columns=self.columns,
+            rows=self.rows,
+            label_width=self.label_width,
+            label_height=self.label_height,
+            left=self.left,
+            top=self.top,
+            gap_x=self.gap_x,
+            gap_y=self.gap_y,
+        )
 
 
 class LabelsForm(OwnSheet, frozen=True, kw_only=True):
@@ -64,12 +87,12 @@ class Chosen(Struct):
     items: list[Item]
     locations: list[Location]
 
-    def to_labels(self, form: LabelsForm) -> list[Label]:
-        """Each label as often as wanted, copies side by side."""
+    def to_labels(self, form: LabelsForm, language: str) -> list[Label]:
+        """Each label as often as wanted, copies side by side; the commands of scanners in a language."""
         wanted = [
             *(labels.item_label(item, with_barcode=form.barcode) for item in self.items),
             *(labels.location_label(location) for location in self.locations),
-            *(labels.command_labels() if form.commands else ()),
+            *(_command_labels(language) if form.commands else ()),
         ]
         return [label for label in wanted for _ in range(form.copies)]
 
@@ -91,6 +114,16 @@ def ids_of(text: str, added: int | None = None) -> list[int]:
     """The ids in a text like `3,1`, each once and in this order; what is no id is left out."""
     ids = [int(each) for each in text.split(",")[:MOST_LABELS] if each.strip().isdecimal() and len(each) < 17]
     return [id for id in dict.fromkeys([*ids, *([added] if added else [])]) if 0 < id <= MAX_ID]
+
+
+def _command_labels(language: str) -> list[Label]:
+    """The commands, in the words that the scan page has for them."""
+    return [
+        msgspec.structs.replace(
+            label, heading=gettext(language, _HEADINGS[label.heading].message), text=gettext(language, _SCANNER.message)
+        )
+        for label in labels.command_labels()
+    ]
 
 
 async def draw(labels_to_print: list[Label], form: LabelsForm) -> list[str]:

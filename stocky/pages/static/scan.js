@@ -179,7 +179,6 @@ function makeLine(record) {
   const time = line.querySelector("time");
   time.dateTime = record.at;
   time.title = record.at;
-  line.querySelector("[data-review]").hidden = !details?.needs_review;
   for (const [action, allowed] of [
     ["undo", state === "booked" && Boolean(record.id)],
     ["name", state === "booked" && details?.needs_review],
@@ -189,7 +188,7 @@ function makeLine(record) {
     const button = line.querySelector(`[data-${action}]`);
     if (!button) continue;
     if (!allowed) button.remove();
-    else button.setAttribute("aria-label", `${button.title}: ${titleOf(record)}`);
+    else if (button.title) button.setAttribute("aria-label", `${button.title}: ${titleOf(record)}`);
   }
   return line;
 }
@@ -405,7 +404,7 @@ main.addEventListener("click", async (event) => {
   if (event.detail > 0 && event.target.closest(".modes, #places, button") && !event.target.closest("dialog")) {
     if (!document.querySelector("dialog[open]")) code.focus({ preventScroll: true });
   }
-  const button = event.target.closest("[data-undo], [data-drop], [data-again], [data-name]");
+  const button = event.target.closest("button:is([data-undo], [data-drop], [data-again], [data-name])");
   if (!button) return;
   const seq = button.closest("[data-seq]") ? Number(button.closest("[data-seq]").dataset.seq) : shown;
   const record = records.get(seq);

@@ -14,6 +14,7 @@ from stocky.pages import pickers, sheets
 from stocky.pages.decoding import available
 from stocky.pages.forms import Form, parse_form
 from stocky.pages.labels import MOST_LABELS, SHEETS, TITLES
+from stocky.pages.languages import language_of
 from stocky.pages.rendering import Html, page
 from stocky.pages.sheets import Chosen, LabelsForm
 
@@ -44,7 +45,7 @@ async def show_labels(request: Request[Any, Any, Any], state: State) -> Html:
     pages: list[str] = []
     printed = []
     if form.has_data:
-        printed = chosen.to_labels(form.data)
+        printed = chosen.to_labels(form.data, language_of(request))
         with form.catching():
             if len(printed) > MOST_LABELS:
                 raise Invalid(f"At most {MOST_LABELS} labels are printed at once", field="copies")
