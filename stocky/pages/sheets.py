@@ -147,4 +147,7 @@ def from_cookie(value: str | None) -> dict[str, Any]:
         kept = msgspec.json.decode(unquote(value or ""), type=OwnSheet)
     except (msgspec.DecodeError, ValueError):
         kept = OwnSheet()
-    return msgspec.structs.asdict(kept)
+    return {
+        name: f"{value:g}" if isinstance(value, float) else value
+        for name, value in msgspec.structs.asdict(kept).items()
+    }

@@ -1,6 +1,8 @@
 // Owns the scans of this device: each is stored before it is sent, all are sent in order by POST /events, and each counts once.
-// A record: seq, user, at, event (what is sent, never changed), shown (for its line), state, tried, id, details, reason.
+// A record: seq, user, at, event (what is sent, never changed once it was), shown (for its line), state, tried, id, details, reason.
 // States: waiting, booked (only after an answer), refused (with its reason), undone. Of others' records, nothing is sent.
+import { newEventId } from "./http.js";
+
 const NAME = "stocky";
 const STORE = "scans";
 const MOST = 100;
@@ -117,8 +119,10 @@ export async function clear(keep = 0) {
   });
 }
 
+// A refusal is final for its event_id, and it was not booked: the same scan is tried under another.
 export async function again(record) {
-  await save([{ ...record, state: "waiting", reason: "" }]);
+  const event = { ...record.event, event_id: newEventId() };
+  await save([{ ...record, event, state: "waiting", tried: false, reason: "" }]);
   drain();
 }
 
@@ -141,6 +145,11 @@ export function drain() {
 
 async function run() {
   clearTimeout(timer);
+  // What is only asked for can be lost; what is sent may be booked, and cannot be dropped any more.
+  if (stopped || !navigator.onLine) {
+    const why = await renew();
+    if (why) return later(why);
+  }
   let most = MOST;
   while (more) {
     more = false;
@@ -148,7 +157,7 @@ async function run() {
     if (!batch.length) break;
     const fresh = batch.filter((record) => !record.tried);
     for (const record of fresh) record.tried = true;
-    if (fresh.length) await within("readwrite", (store) => fresh.forEach((record) => store.put(record)));
+    if (fresh.length) await save(fresh);
     const answer = await post(batch.map((record) => record.event));
     if (answer.stopped) return later(answer.stopped);
     if (answer.refusal && batch.length > 1) most = 1; // One of them is refused by its form: each is sent by itself.

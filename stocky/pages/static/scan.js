@@ -94,8 +94,8 @@ function typedAmount() {
 function showCard({ mode, sign = "", title, detail = "", tape = "", record = null, href = "" }) {
   card.dataset.mode = mode;
   const large = card.querySelector(".result-sign");
-  const icon = { ready: "scan", refused: "error", undone: "undo", lookup: "eye" }[mode];
-  large.replaceChildren(icon && !sign ? document.getElementById(`t-icon-${icon}`).content.cloneNode(true) : sign);
+  const icon = sign ? null : document.getElementById(`t-icon-${mode}`);
+  large.replaceChildren(icon ? icon.content.cloneNode(true) : sign);
   card.querySelector(".result-title").textContent = title;
   card.querySelector("[data-detail]").textContent = detail;
   const label = card.querySelector(".tape");

@@ -76,7 +76,7 @@ async def scan(request: Request[Any, Any, Any], state: State, recorder: Recorder
         if data.mode is Mode.LOOKUP:
             return _page(request, form, location, await look_up(state.database, recorder, data.code, user))
     except (Invalid, NotFound) as error:
-        form.refuse(Invalid(error.detail, field="code"))
+        form.refuse(Invalid(error.detail.removeprefix("upc: "), field="code"))
         return _page(request, form, location)
     shown = await book(state.database, recorder, data, location, user)
     if shown.event_id is None:
@@ -137,7 +137,7 @@ async def _obey(
         await service.undo(recorder, None, user, event=int(last))
         settings["event"] = last
     else:
-        raise Invalid("upc: this command does nothing here", field="code")
+        raise Invalid("This command does nothing here", field="code")
     return see_other(request, "/scan", **settings)
 
 

@@ -1,0 +1,354 @@
+"""The scan page in a browser: every scan counts once, whatever happens to the network, the page and the session."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest_asyncio
+
+from tests.browsers import PROGRAM, in_a_browser, sign_in
+from tests.pages.browser.conftest import Opener
+from tests.serving import Server
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, Page, Route
+
+pytestmark = in_a_browser
+
+EVENTS = "**/api/v1/events?details=true"
+READY = "#scan-form[data-ready]"
+# What the camera sees.
+CODE = "4006381333931"
+_numbers = count(1)
+
+
+async def call(page: Page, method: str, path: str, body: Any = None) -> Any:
+    """Asks the API as the page's user."""
+    return await page.evaluate(
+        """async ([method, path, body]) => {
+            const token = document.querySelector('meta[name="csrf"]').content;
+            const headers = { "content-type": "application/json", "x-csrf-token": token };
+            const answer = await fetch(`/api/v1${path}`, { method, headers, body: body && JSON.stringify(body) });
+            if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
+            return await answer.json();
+        }""",
+        [method, path, body],
+    )
+
+
+async def new_item(page: Page) -> tuple[int, str]:
+    """The id and the barcode of a new item."""
+    barcode = f"29{next(_numbers):010}"
+    item = await call(page, "POST", "/items", {"name": f"Thing {barcode}", "barcodes": [{"barcode": barcode}]})
+    return item["id"], barcode
+
+
+async def total(page: Page, item_id: int) -> float:
+    found: float = (await call(page, "GET", f"/items/{item_id}"))["total_quantity"]
+    return found
+
+
+async def scan(page: Page, *codes: str) -> None:
+    """What a scanner types into the field that has the focus."""
+    for code in codes:
+        await page.keyboard.insert_text(code)
+        await page.keyboard.press("Enter")
+
+
+async def scan_fast(page: Page, code: str) -> None:
+    """The keys of a scanner without time between them, at the element that has the focus."""
+    await page.evaluate(
+        """(code) => {
+            const target = document.activeElement;
+            const like = { bubbles: true, cancelable: true };
+            const press = (key) => target.dispatchEvent(new KeyboardEvent("keydown", { key, ...like }));
+            for (const key of code) if (press(key) && target.matches("[type=text], [type=search]")) target.value += key;
+            if (press("Enter")) throw new Error("Enter did what it does without a scanner");
+        }""",
+        code,
+    )
+
+
+async def go_to_scan(page: Page, query: str = "") -> None:
+    await page.goto(f"/scan{query}")
+    await page.locator(READY).wait_for()
+
+
+async def test_fast_scans_at_a_slow_server_count_once(opener: Opener) -> None:
+    page = await opener("/scan")
+    item_id, barcode = await new_item(page)
+    await go_to_scan(page, "?mode=add&place=1")
+
+    async def slowly(route: Route) -> None:
+        await page.wait_for_timeout(250)
+        await route.continue_()
+
+    await page.route(EVENTS, slowly)
+    await scan(page, *[barcode] * 12)
+    await page.locator("#session li .sign[data-mode=add]").nth(11).wait_for()
+    assert await page.locator("#session li").count() == 12
+    assert await page.locator("#waiting").is_hidden()
+    assert await page.locator("#result").get_attribute("data-mode") == "add"
+    assert "12" in await page.locator("#result [data-detail]").inner_text()
+    assert await total(page, item_id) == 12
+
+
+async def test_a_lost_answer_counts_once(opener: Opener) -> None:
+    page = await opener("/scan")
+    item_id, barcode = await new_item(page)
+    await go_to_scan(page, "?mode=add&place=1")
+
+    async def lose(route: Route) -> None:
+        await route.fetch()
+        await route.abort()
+
+    await page.route(EVENTS, lose)
+    await scan(page, barcode)
+    await page.locator("#result[data-mode=waiting]").wait_for()
+    assert await total(page, item_id) == 1, "it was booked, which the page does not know"
+    # What may be booked cannot be dropped.
+    assert await page.locator("#session [data-drop]").count() == 0
+    await page.unroute(EVENTS)
+    await page.reload()
+    await page.locator("#session .sign[data-mode=add]").wait_for()
+    await page.locator("#result[data-mode=add]").wait_for()
+    assert await total(page, item_id) == 1
+    assert await page.locator("#waiting").is_hidden()
+
+
+async def test_scans_without_a_network_are_sent_later_in_order(opener: Opener) -> None:
+    page = await opener("/scan")
+    one, other = await new_item(page), await new_item(page)
+    # The service worker keeps the page.
+    await page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+    await go_to_scan(page, "?mode=add&place=1")
+    await page.context.set_offline(True)
+    scanned = [(one, other)[number % 3 == 0] for number in range(100)]
+    await scan(page, *[barcode for _, barcode in scanned[:50]])
+    await page.locator("#session .sign[data-mode=waiting]").nth(49).wait_for()
+    await page.reload()
+    await page.locator(READY).wait_for()
+    assert await page.locator("#waiting b").inner_text() == "50"
+    await scan(page, *[barcode for _, barcode in scanned[50:]])
+    await page.locator("#session .sign[data-mode=waiting]").nth(99).wait_for()
+    # Elsewhere there is no page, but the way back to this one.
+    await page.goto("/me")
+    await page.get_by_role("heading", name="Stocky cannot be reached").wait_for()
+    await page.context.set_offline(False)
+    await page.goto("/me")
+    await page.locator("#waiting").wait_for(state="hidden")
+    assert await total(page, one[0]) + await total(page, other[0]) == 100
+    events = []
+    for item_id, _ in (one, other):
+        events += (await call(page, "GET", f"/items/{item_id}/events?limit=200"))["events"]
+    events.sort(key=lambda event: event["id"])
+    assert [event["item_id"] for event in events] == [item_id for item_id, _ in scanned]
+
+
+async def test_mode_place_and_amount_are_remembered(opener: Opener) -> None:
+    page = await opener("/scan")
+    await go_to_scan(page)
+    await page.locator("label[data-mode=remove]").click()
+    await page.locator("#f-place").fill("pantry, top")
+    await page.locator("#f-place-options [role=option]").first.click()
+    name = await page.locator("#f-place").input_value()
+    await page.locator("#f-amount").fill("0,5")
+    await page.locator("#f-code").focus()
+    await go_to_scan(page)
+    assert await page.locator("input[name=mode]:checked").get_attribute("value") == "remove"
+    assert await page.locator("#f-place").input_value() == name
+    assert await page.locator("#f-amount").input_value() == "0,5"
+    # Printed commands set them as well, and the place before is one tap away.
+    await scan(page, '{"command":"set_mode","payload":{"mode":"add"}}')
+    await scan(page, '{"command":"set_location","payload":{"location_id":1}}')
+    await page.locator("#places .chip").wait_for()
+    assert await page.locator("input[name=mode]:checked").get_attribute("value") == "add"
+    assert await page.locator("#f-place").input_value() != name
+    await page.get_by_role("button", name=name).click()
+    assert await page.locator("#f-place").input_value() == name
+
+
+async def test_a_scanner_types_wherever_the_focus_is(opener: Opener) -> None:
+    page = await opener("/scan")
+    item_id, barcode = await new_item(page)
+    await go_to_scan(page, "?mode=add&place=1&amount=1")
+    for place in ("#q", "#f-amount", "#camera-button", "label[data-mode=add] input"):
+        before = await page.locator("#session .sign[data-mode=add]").count()
+        await page.locator(place).focus()
+        await scan_fast(page, barcode)
+        await page.locator("#session .sign[data-mode=add]").nth(before).wait_for()
+    assert await page.locator("#q").input_value() == ""
+    assert await page.locator("#f-amount").input_value() == "1"
+    assert await total(page, item_id) == 4
+
+
+async def test_by_keyboard_only(opener: Opener) -> None:
+    page = await opener("/scan", "member")
+    item_id, barcode = await new_item(page)
+    await go_to_scan(page, "?mode=add&place=1&amount=3")
+    await scan(page, barcode)
+    await page.locator("#result[data-mode=add] [data-undo]").wait_for()
+    # Back from the code: Open, Undo.
+    await page.keyboard.press("Shift+Tab")
+    await page.keyboard.press("Shift+Tab")
+    await page.keyboard.press("Enter")
+    await page.locator("#result[data-mode=undone]").wait_for()
+    assert await total(page, item_id) == 0
+    # Counting asks how many there are.
+    await page.locator("input[name=mode]:checked").focus()
+    for _ in range(3):
+        await page.keyboard.press("ArrowRight")
+    await page.locator("#f-code").focus()
+    await scan(page, barcode)
+    await page.locator("#f-amount:focus").wait_for()
+    await scan(page, "12")
+    await page.locator("#session .sign[data-mode=count]").wait_for()
+    assert await total(page, item_id) == 12
+    assert await page.evaluate("document.activeElement.id") == "f-code"
+
+
+async def test_what_was_refused_stays_with_its_reason(opener: Opener) -> None:
+    page = await opener("/scan")
+    item_id, barcode = await new_item(page)
+    await go_to_scan(page, "?mode=remove&place=1&amount=2")
+    await scan(page, barcode)
+    await page.locator("#refused li").wait_for()
+    assert await page.locator("#result").get_attribute("data-mode") == "refused"
+    await page.reload()
+    await page.locator("#refused li").wait_for()
+    await call(
+        page,
+        "POST",
+        "/events",
+        {"events": [{"type": "add", "item": {"id": item_id}, "location": {"id": 1}, "quantity": 2}]},
+    )
+    await page.locator("#refused [data-again]").click()
+    await page.locator("#session .sign[data-mode=remove]").wait_for()
+    assert await total(page, item_id) == 0
+    await scan(page, barcode)
+    await page.locator("#refused [data-drop]").click()
+    await page.locator("#refused").wait_for(state="hidden")
+    await page.reload()
+    await page.locator(READY).wait_for()
+    assert await page.locator("#refused li").count() == 0
+
+
+async def test_only_who_scanned_sends(opener: Opener, site: Server) -> None:
+    page = await opener("/scan", "admin")
+    item_id, barcode = await new_item(page)
+    await page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+    await go_to_scan(page, "?mode=add&place=1&amount=1")
+    await page.context.set_offline(True)
+    await scan(page, barcode)
+    await page.locator("#session .sign[data-mode=waiting]").wait_for()
+    await page.context.clear_cookies()
+    await page.context.set_offline(False)
+    # Somebody else signs in on the device: the pages that were kept are gone, the scan is not, and nobody sends it.
+    await sign_in(page, site.url, "member")
+    assert "member" in await page.evaluate(
+        "caches.open('stocky-pages').then((pages) => pages.match('/scan')).then((kept) => kept?.text() ?? 'member')"
+    )
+    await go_to_scan(page)
+    await page.locator("#others").wait_for()
+    assert await page.locator("#session li").count() == 0
+    assert await total(page, item_id) == 0
+    await page.context.clear_cookies()
+    await sign_in(page, site.url, "admin")
+    await page.locator("#waiting").wait_for(state="hidden")
+    await go_to_scan(page)
+    await page.locator("#session .sign[data-mode=add]").wait_for()
+    assert await total(page, item_id) == 1
+    # Signing out deletes what was kept of pages, and nothing of the scans.
+    assert await page.evaluate("caches.has('stocky-pages')")
+    await page.get_by_role("button", name="Sign out").click()
+    await page.wait_for_url("**/sign-in*")
+    assert not await page.evaluate("caches.has('stocky-pages')")
+    assert "stocky" in await page.evaluate("indexedDB.databases().then((found) => found.map((each) => each.name))")
+
+
+async def test_an_unknown_code_is_booked_and_named(opener: Opener) -> None:
+    page = await opener("/scan", has_touch=True, width=360, height=740)
+    barcode = f"29{next(_numbers):010}"
+    await go_to_scan(page, "?mode=add&place=1&amount=1")
+    await scan(page, barcode)
+    await page.locator("#result [data-name]").click()
+    await page.locator("#f-new-name").fill(f"Named {barcode}")
+    await page.keyboard.press("Enter")
+    await page.get_by_text(f"Named {barcode}").first.wait_for()
+    assert await page.locator("#session [data-name]").count() == 0
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def write_video(path: Path) -> None:
+    """A video of one picture, in the middle of which is CODE."""
+    from tests.pages.pictures import photo, symbol
+
+    picture = photo(symbol(CODE, "EAN13", 3))
+    frame = b"FRAME\n" + picture.tobytes() + b"\x80" * (2 * 320 * 240)
+    path.write_bytes(b"YUV4MPEG2 W640 H480 F10:1 Ip A1:1 C420jpeg\n" + frame * 5)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def phone(tmp_path_factory: Any) -> AsyncIterator[Browser]:
+    """A browser with a camera in front of which is CODE, that knows Stocky as stocky.lan too."""
+    from playwright.async_api import async_playwright
+
+    video = tmp_path_factory.mktemp("camera") / "code.y4m"
+    write_video(video)
+    arguments = [
+        *("--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP stocky.lan 127.0.0.1"),
+        *("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),
+        f"--use-file-for-fake-video-capture={video}",
+    ]
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=PROGRAM, args=arguments)
+        yield browser
+        await browser.close()
+
+
+async def test_camera(phone: Browser, site: Server) -> None:
+    opener = Opener(phone, site, {})
+    page = await opener("/scan", width=360, height=740)
+    await go_to_scan(page, "?mode=lookup")
+    await page.locator("#camera-button").click()
+    await page.locator("#result:is([data-mode=lookup], [data-mode=refused])").wait_for()
+    # It stays in the picture, and counts once.
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    for _ in range(4):
+        await page.wait_for_event("request", lambda request: request.url.endswith("/scan/decode"))
+    assert not [url for url in asked if url.endswith("/scan/look-up")]
+    await page.locator("#camera-button").click()
+    await page.locator("#camera").wait_for(state="hidden")
+    assert opener.problems == []
+    await opener.close()
+
+
+async def test_plain_http(phone: Browser, site: Server, tmp_path: Path) -> None:
+    """By another name than localhost: no camera, service worker or randomUUID; a photo and the queue work."""
+    from tests.pages.pictures import photo, symbol
+
+    picture = tmp_path / "photo.png"
+    photo(symbol(CODE, "EAN13")).save(picture)
+    there = Server(site.url.replace("127.0.0.1", "stocky.lan"), site.process, site.log_file)
+    opener = Opener(phone, there, {})
+    page = await opener("/scan")
+    assert not await page.evaluate("isSecureContext")
+    item_id, barcode = await new_item(page)
+    await go_to_scan(page, "?mode=add&place=1&amount=1")
+    assert await page.locator("#camera-button").is_hidden()
+    async with page.expect_file_chooser() as chooser:
+        await page.locator("#photo-button").click()
+    await (await chooser.value).set_files(picture)
+    await page.locator("#result[data-mode=add]").wait_for()
+    await page.context.set_offline(True)
+    await scan(page, barcode)
+    await page.locator("#result[data-mode=waiting]").wait_for()
+    await page.context.set_offline(False)
+    await page.locator("#session .sign[data-mode=add]").nth(1).wait_for()
+    assert await total(page, item_id) == 1
+    assert opener.problems == []
+    await opener.close()

@@ -1,0 +1,154 @@
+"""The scan page without script: its form books once, keeps what is set, and says what is wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+
+from httpx import AsyncClient, Response
+
+from tests.conftest import ORIGIN
+from tests.inventory import get, made, new_item, new_location, new_stock
+from tests.pages.conftest import Browser
+from tests.pages.markup import Page
+
+EAN = "4006381333931"
+Browse = Callable[[str], Awaitable[Browser]]
+
+
+async def _scan(browser: Browser, code: str, **more: object) -> Response:
+    page = await browser.show("/scan")
+    event_id = re.search(r'name="event_id" value="([^"]+)"', page.text)
+    assert event_id
+    fields = {"event_id": event_id[1], "mode": "add", "amount": "1", "code": code, **more}
+    return await browser.submit("/scan", fields)
+
+
+async def _follow(browser: Browser, answer: Response) -> str:
+    assert answer.status_code == 303, answer.text
+    page = await browser.show(answer.headers["location"])
+    assert Page(page.text).faults == []
+    return re.sub(r"\s+", " ", page.text)
+
+
+async def test_each_mode_books(browse: Browse, member: AsyncClient) -> None:
+    item = await new_item(member, "Coffee", barcodes=[{"barcode": EAN, "pack_quantity": 6}])
+    shelf, cellar = await new_location(member), await new_location(member, "Cellar")
+    browser = await browse("scanner")
+    text = await _follow(browser, await _scan(browser, EAN, place=shelf["id"], amount="2"))
+    assert "+12" in text
+    assert "Coffee" in text
+    assert f"12 piece at {shelf['name']}" in text
+    assert f'name="place" value="{shelf["id"]}"' in text
+    # Without a place: wherever the item is. Without an id: the name.
+    text = await _follow(browser, await _scan(browser, item["code"].lower(), mode="remove", amount="0,5"))
+    assert "−0.5" in text
+    assert "11.5 piece" in text
+    text = await _follow(browser, await _scan(browser, EAN, mode="move", place_text="Cellar"))
+    assert "→6" in text
+    assert "6 piece at Cellar" in text
+    text = await _follow(browser, await _scan(browser, EAN, mode="count", place=cellar["id"], amount="0"))
+    assert "= 0" in text
+    assert (await get(member, f"/items/{item['id']}"))["total_quantity"] == 5.5
+
+
+async def test_a_form_sent_twice_books_once(browse: Browse, member: AsyncClient) -> None:
+    item, shelf = await new_item(member, upc=EAN), await new_location(member)
+    browser = await browse("member")
+    fields = {"event_id": "form-1", "mode": "add", "amount": "1", "code": EAN, "place": str(shelf["id"])}
+    for _ in range(2):
+        await _follow(browser, await browser.submit("/scan", fields))
+    assert (await get(member, f"/items/{item['id']}"))["total_quantity"] == 1
+
+
+async def test_what_is_refused(browse: Browse, member: AsyncClient) -> None:
+    item = await new_item(member, "Coffee", upc=EAN)
+    await new_stock(member, item, await new_location(member), 1)
+    browser = await browse("member")
+    for fields, words in [
+        ({"code": ""}, "is required"),
+        ({"amount": "many"}, "must be a number"),
+        ({"amount": "0"}, "must be more than 0"),
+        ({"mode": "move"}, "is required"),
+        ({"mode": "count", "amount": ""}, "is required"),
+        ({"place": "999"}, "There is no location with id 999"),
+        ({"place_text": "Nowhere"}, "There is no location named"),
+        ({"mode": "remove", "amount": "5"}, "Only 1 of Coffee in stock"),
+        ({"code": '{"command":"dance"}'}, "not a command Stocky knows"),
+        ({"code": '{"command":"undo"}'}, "does nothing here"),
+        ({"mode": "lookup", "code": "1" * 200}, "at most"),
+    ]:
+        answer = await _scan(browser, **{"code": EAN, **fields})
+        assert answer.status_code == 422, (fields, answer.status_code)
+        assert words in re.sub("<[^>]+>", "", answer.text), fields
+        assert Page(answer.text).faults == []
+    assert (await get(member, f"/items/{item['id']}"))["total_quantity"] == 1
+
+
+async def test_look_up(browse: Browse, member: AsyncClient) -> None:
+    item, shelf = await new_item(member, "Coffee", upc=EAN), await new_location(member)
+    await new_stock(member, item, shelf, 5)
+    browser = await browse("scanner")
+    answer = await _scan(browser, EAN, mode="lookup")
+    assert answer.status_code == 200
+    assert f"5 piece at {shelf['name']}" in answer.text
+    assert "Unknown: 123" in (await _scan(browser, "123", mode="lookup")).text
+    headers = {"X-CSRF-Token": browser.csrf, "Origin": ORIGIN}
+    found = await browser.post("/scan/look-up", json={"upc": EAN}, headers=headers)
+    assert found.json()["stock"] == [{"place": shelf["name"], "quantity": 5, "unit": "piece"}]
+
+
+async def test_commands_set_the_page(browse: Browse, member: AsyncClient) -> None:
+    shelf = await new_location(member)
+    browser = await browse("member")
+    answer = await _scan(browser, '{"command":"set_mode","payload":{"mode":"remove"}}', amount="3")
+    assert answer.headers["location"] == "/scan?mode=remove&amount=3"
+    for payload in (f'{{"location_id":{shelf["id"]}}}', f'{{"name":"{shelf["name"]}"}}'):
+        answer = await _scan(browser, f'{{"command":"set_location","payload":{payload}}}')
+        assert answer.headers["location"] == f"/scan?mode=add&place={shelf['id']}&amount=1"
+    answer = await _scan(browser, '{"command":"set_location","payload":{"location_id":null}}', place=shelf["id"])
+    assert answer.headers["location"] == "/scan?mode=add&amount=1"
+    for query in ("id=999", "name=Nowhere", "id=x"):
+        assert (await browser.get(f"/scan/place?{query}")).status_code in (400, 404, 422)
+    assert (await browser.get(f"/scan/place?id={shelf['id']}")).json() == {"id": shelf["id"], "name": shelf["name"]}
+
+
+async def test_undo(browse: Browse, member: AsyncClient) -> None:
+    item, shelf = await new_item(member, "Coffee", upc=EAN), await new_location(member)
+    browser = await browse("scanner")
+    answer = await _scan(browser, EAN, place=shelf["id"], mode="add")
+    await _follow(browser, answer)
+    event = int(answer.headers["location"].rpartition("=")[2])
+    text = await _follow(browser, await browser.submit(f"/scan/events/{event}/undo", {"mode": "add"}))
+    assert "Undone" in text
+    assert (await get(member, f"/items/{item['id']}"))["total_quantity"] == 0
+    assert (await browser.submit(f"/scan/events/{event}/undo")).status_code == 409
+    # The role scanner takes back its own scans, members all.
+    sku = made(await member.post("/skus/", json={"item_id": item["id"], "location_id": shelf["id"], "quantity": 4}))
+    [added] = [each for each in (await get(member, "/events"))["events"] if each["sku_id"] == sku["id"]][:1]
+    assert (await browser.submit(f"/scan/events/{added['id']}/undo")).status_code == 403
+    other = await browse("member")
+    assert (await other.submit(f"/scan/events/{added['id']}/undo")).status_code == 303
+
+
+async def test_naming_ends_the_review(browse: Browse, member: AsyncClient) -> None:
+    shelf = await new_location(member)
+    browser = await browse("member")
+    await _scan(browser, "5901234123457", place=shelf["id"])
+    [stub] = await get(member, "/items/?needs_review=true")
+    refused = await browser.submit(f"/scan/items/{stub['id']}/name", {"name": " "})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "name")
+    assert (await browser.submit(f"/scan/items/{stub['id']}/name", {"name": "Tea"})).json()["name"] == "Tea"
+    assert (await get(member, f"/items/{stub['id']}"))["needs_review"] is False
+
+
+async def test_settings_of_the_address(browse: Browse, member: AsyncClient) -> None:
+    shelf = await new_location(member)
+    browser = await browse("member")
+    text = (await browser.show(f"/scan?mode=COUNT&place={shelf['id']}&amount=7")).text
+    assert re.search(r'value="count" checked', text)
+    assert shelf["name"] in text
+    assert 'value="7"' in text
+    text = (await browser.show("/scan?mode=dance&place=999&event=999")).text
+    assert re.search(r'value="add" checked', text)
+    assert "Ready to scan" in text
