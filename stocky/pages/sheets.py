@@ -15,12 +15,13 @@ from stocky.catalogue.schemas import Item, Location
 from stocky.db import Connection
 from stocky.pages import labels
 from stocky.pages.labels import MOST_LABELS, SHEETS, Count, Label, Millimetres, Sheet
-from stocky.pages.languages import _, gettext
+from stocky.pages.languages import Text, _, gettext
 from stocky.schema import MAX_ID, Id
 
 COOKIE = "stocky_sheet"
 ALL = "all"
 FIRST = "a4-3x8"
+A4_WIDTH = 210
 
 
 _SCANNER = _("Scanner")
@@ -33,6 +34,15 @@ _HEADINGS = {
     "No location": _("No location"),
     "Undo": _("Undo"),
 }
+
+
+def title(sheet: Sheet) -> Text:
+    """What a preset is called in the choice of sheets."""
+    size = {"width": f"{sheet.label_width:.3g}", "height": f"{sheet.label_height:.3g}"}
+    if sheet.per_page == 1:
+        return _("Roll, labels of %(width)s x %(height)s mm", **size)
+    paper = "A4" if sheet.width == A4_WIDTH else "US Letter"
+    return _("%(paper)s, %(count)s labels of %(width)s x %(height)s mm", paper=paper, count=sheet.per_page, **size)
 
 
 class OwnSheet(Struct, frozen=True, kw_only=True):

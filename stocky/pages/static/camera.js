@@ -12,10 +12,9 @@ const FORMATS = ["ean_13", "ean_8", "upc_a", "upc_e", "code_128", "code_39", "it
 
 const box = document.getElementById("camera");
 const button = document.getElementById("camera-button");
-const video = box?.querySelector("video");
+const video = box.querySelector("video");
 const photo = document.getElementById("photo");
-const serverDecodes = "decode" in (box?.dataset ?? {});
-const hasCamera = Boolean(navigator.mediaDevices?.getUserMedia);
+const serverDecodes = "decode" in box.dataset;
 
 let stream, timer, detector, running = false;
 const seen = new Map();
@@ -25,16 +24,6 @@ async function makeDetector() {
   const known = await BarcodeDetector.getSupportedFormats().catch(() => []);
   const formats = FORMATS.filter((each) => known.includes(each));
   return formats.length ? new BarcodeDetector({ formats }) : null;
-}
-
-// Shows what this browser can do: nothing, the video, or only a photo.
-export function offer(scan, complain) {
-  const canRead = serverDecodes || "BarcodeDetector" in window;
-  button.hidden = !(hasCamera && canRead);
-  const take = document.getElementById("photo-button");
-  take.hidden = hasCamera || !serverDecodes;
-  take.addEventListener("click", () => photo.click());
-  photo.addEventListener("change", () => readPhoto(scan, complain));
 }
 
 export async function toggle(scan, complain) {
@@ -139,7 +128,7 @@ async function shrink(file) {
   }
 }
 
-async function readPhoto(scan, complain) {
+export async function readPhoto(scan, complain) {
   const [file] = photo.files;
   if (!file) return;
   const take = document.getElementById("photo-button");

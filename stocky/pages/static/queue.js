@@ -108,13 +108,13 @@ export async function drop(seq) {
   return dropped;
 }
 
-// Forgets booked and undone scans; those that wait or were refused stay.
-export async function clear(keep = 0) {
+// Forgets booked and undone scans, but for the last ones; those that wait or were refused stay.
+export async function clear(keep = 0, before = Infinity) {
   await within("readwrite", (store) => {
     const request = store.getAll();
     request.onsuccess = () => {
       const done = request.result.filter((record) => mine(record) && (record.state === "booked" || record.state === "undone"));
-      for (const record of done.slice(0, Math.max(0, done.length - keep))) store.delete(record.seq);
+      for (const record of done.slice(0, Math.max(0, done.length - keep))) if (Date.parse(record.at) < before) store.delete(record.seq);
     };
   });
 }

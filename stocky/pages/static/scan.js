@@ -17,9 +17,14 @@ const card = document.getElementById("result");
 const lines = document.getElementById("session");
 const trouble = document.getElementById("refused");
 const main = document.getElementById("main");
+// A hand scanner types; a phone's keyboard would only cover the page.
+code.inputMode = "none";
+
 const KEY = "scan";
 const MOST_PLACES = 4;
 const QUICK = 1500;
+// What was booked longer ago is not of this session.
+const SESSION = 12 * 3600 * 1000;
 const numbers = new Intl.NumberFormat(document.documentElement.lang, { maximumFractionDigits: 3, useGrouping: false });
 const number = (value) => numbers.format(Math.abs(value)).replace("-", "\u2212");
 const fill = (id, values) => word(id).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
@@ -257,9 +262,10 @@ async function obey(command) {
     showCard({ mode: "ready", title: word(`mode-${command.mode}`), detail: remembered.place?.name ?? "" });
     signal("set");
   } else if (command.undo) {
-    const last = [...records.values()].filter((record) => record.state === "booked").at(-1);
-    if (last) await undo(last);
-    else refuse(word("nothing-to-undo"), "");
+    const last = [...records.values()].filter(({ state }) => state === "booked" || state === "waiting").sort((a, b) => b.seq - a.seq)[0];
+    if (!last) refuse(word("nothing-to-undo"), "");
+    else if (last.state === "booked") await undo(last);
+    else await forget(last.seq);
   } else if (command.place === null) {
     setPlace(null);
     showCard({ mode: "ready", title: word("no-place") });
@@ -395,7 +401,7 @@ placeText.addEventListener("blur", () => {
   // Emptied: anywhere. Text of which nothing was chosen: the place that was set before.
   setTimeout(() => {
     if (!placeText.value.trim()) setPlace(null);
-    else if (!placeId.value && remembered.place) setPlace(remembered.place);
+    else if (!placeId.value) setPlace(remembered.place);
   });
 });
 
@@ -412,14 +418,19 @@ main.addEventListener("click", async (event) => {
   if ("undo" in button.dataset) undo(record);
   else if ("again" in button.dataset) again(record);
   else if ("name" in button.dataset) openNaming(record);
-  else if (await drop(seq)) {
-    main.querySelector(`[data-seq="${seq}"]`)?.remove();
-    records.delete(seq);
-    if (shown === seq) showCard({ mode: "ready", title: word("ready") });
-    tidy();
+  else {
+    await forget(seq);
     if (!event.detail) code.focus();
-  } else toast(word("may-be-booked"), "bad");
+  }
 });
+
+async function forget(seq) {
+  if (!(await drop(seq))) return toast(word("may-be-booked"), "bad");
+  main.querySelector(`[data-seq="${seq}"]`)?.remove();
+  records.delete(seq);
+  if (shown === seq) showCard({ mode: "ready", title: word("ready") });
+  return tidy();
+}
 
 document.getElementById("clear").addEventListener("click", async () => {
   await clear();
@@ -473,11 +484,16 @@ naming?.querySelector("form").addEventListener("submit", async (event) => {
 // --- Camera ----------------------------------------------------------------------------------------------------------
 
 const camera = document.getElementById("camera-button");
-camera?.addEventListener("click", async () => {
-  const { toggle } = await import("./camera.js");
-  await toggle(scan, (text) => toast(text, "bad"));
-});
-if (camera) import("./camera.js").then(({ offer }) => offer(scan, (text) => toast(text, "bad")));
+const photo = document.getElementById("photo-button");
+const serverDecodes = "decode" in document.getElementById("camera").dataset;
+const hasCamera = Boolean(navigator.mediaDevices?.getUserMedia);
+const complain = (text) => toast(text, "bad");
+// Plain http gives no video, but a photo can be read by the server.
+camera.hidden = !(hasCamera && (serverDecodes || "BarcodeDetector" in window));
+photo.hidden = hasCamera || !serverDecodes;
+camera.addEventListener("click", () => import("./camera.js").then(({ toggle }) => toggle(scan, complain)));
+photo.addEventListener("click", () => document.getElementById("photo").click());
+document.getElementById("photo").addEventListener("change", () => import("./camera.js").then(({ readPhoto }) => readPhoto(scan, complain)));
 
 // --- Start -----------------------------------------------------------------------------------------------------------
 
@@ -493,6 +509,7 @@ async function start() {
   if (wanted === "count") amount.value = "";
   setPlace(given.has("place") ? fromServer : remembered.place);
   try {
+    await clear(0, Date.now() - SESSION);
     const known = await list();
     for (const record of known) putLine(record);
     const waiting = known.filter((record) => record.state === "waiting");
@@ -507,8 +524,6 @@ async function start() {
   tidy();
   drain();
   form.dataset.ready = "";
-  // A hand scanner types; a phone's keyboard would only cover the page.
-  code.inputMode = "none";
   code.focus({ preventScroll: true });
 }
 start();

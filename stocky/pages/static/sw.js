@@ -9,6 +9,7 @@ const NAMES = [
   "picker.js", "toasts.js", "dialogs.js", "forms.js", "fragments.js", "shortcuts.js", "icons.svg", "logo.svg",
 ];
 const WAIT = 4000;
+const ASK_AGAIN = 600000;
 const KEPT_AT_ONCE = ["/scan", "/offline"];
 
 const inner = (url) => url.pathname.slice(BASE.length);
@@ -23,7 +24,12 @@ async function keep(path) {
   if (isPage(response)) await (await caches.open(PAGES)).put(keyOf(path), response);
 }
 
+let asked = 0;
+
 async function keepFirst() {
+  // Some may not see these pages: they are not asked for again and again.
+  if (Date.now() - asked < ASK_AGAIN) return;
+  asked = Date.now();
   const pages = await caches.open(PAGES);
   for (const path of KEPT_AT_ONCE) if (!(await pages.match(keyOf(path)))) await keep(path).catch(() => {});
 }
@@ -86,7 +92,9 @@ self.addEventListener("fetch", (event) => {
   if (url.origin !== location.origin || !url.pathname.startsWith(`${BASE}/`)) return;
   const path = inner(url);
   if (request.method === "POST") {
-    if (path === "/sign-out" || path === "/sign-in") event.waitUntil(caches.delete(PAGES));
+    if (path !== "/sign-out" && path !== "/sign-in") return;
+    asked = 0;
+    event.waitUntil(caches.delete(PAGES));
   } else if (request.method === "GET" && path.startsWith("/static/")) {
     event.respondWith(showFile(request));
   } else if (request.mode === "navigate" && request.method === "GET" && !/^\/(api|docs|health|metrics)(\/|$)/.test(path)) {

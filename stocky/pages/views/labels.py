@@ -13,7 +13,7 @@ from stocky.http.client_address import client_info
 from stocky.pages import pickers, sheets
 from stocky.pages.decoding import available
 from stocky.pages.forms import Form, parse_form
-from stocky.pages.labels import MOST_LABELS, SHEETS, TITLES
+from stocky.pages.labels import MOST_LABELS, SHEETS
 from stocky.pages.languages import language_of
 from stocky.pages.rendering import Html, page
 from stocky.pages.sheets import Chosen, LabelsForm
@@ -58,7 +58,7 @@ async def show_labels(request: Request[Any, Any, Any], state: State) -> Html:
         pages=pages,
         count=len(printed),
         sheet=form.data.to_sheet() if form.has_data else None,
-        titles={name: TITLES[name] for name in SHEETS},
+        titles={name: sheets.title(each) for name, each in SHEETS.items()},
         can_draw_barcodes=available(),
         cookies=[_kept(request, state, form.data)] if form.has_data and "sheet" in query and not form.errors else None,
     )
