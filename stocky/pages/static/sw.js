@@ -94,7 +94,8 @@ self.addEventListener("fetch", (event) => {
   if (request.method === "POST") {
     if (path !== "/sign-out" && path !== "/sign-in") return;
     asked = 0;
-    event.waitUntil(caches.delete(PAGES));
+    // Before it is sent, so that nothing is left when the answer comes.
+    event.respondWith(caches.delete(PAGES).then(() => fetch(request)));
   } else if (request.method === "GET" && path.startsWith("/static/")) {
     event.respondWith(showFile(request));
   } else if (request.mode === "navigate" && request.method === "GET" && !/^\/(api|docs|health|metrics)(\/|$)/.test(path)) {
