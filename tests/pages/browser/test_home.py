@@ -1,0 +1,112 @@
+"""What the pages of home, activity, imports and accounts do by script: live lines, undo in place, progress, keys."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.browsers import in_a_browser
+from tests.pages.browser.conftest import Opener, OwnSites
+from tests.people import PASSWORD
+from tests.serving import Server
+
+pytestmark = in_a_browser
+
+
+def api(site: Server) -> httpx.Client:
+    """The API as the member."""
+    answer = httpx.post(f"{site.api}/auth/login-json", json={"username": "member", "password": PASSWORD})
+    return httpx.Client(base_url=site.api, headers={"Authorization": f"Bearer {answer.json()['access_token']}"})
+
+
+@pytest.mark.parametrize(("path", "name"), [("/", "now"), ("/activity", "ledger")])
+async def test_what_others_book_shows_by_itself(path: str, name: str, opener: Opener, site: Server) -> None:
+    page = await opener(path, "member")
+    lines = page.locator(f'[data-fragment="{name}"] .event')
+    await lines.first.wait_for()
+    with api(site) as client:
+        item = client.post("/items/", json={"name": f"Live in {name}"}).json()
+        location = client.get("/locations/").json()[0]
+        body = {"item_id": item["id"], "location_id": location["id"], "quantity": 3}
+        client.post("/skus/", json=body).raise_for_status()
+    first = lines.first
+    await first.get_by_text(f"Live in {name}").wait_for()
+    await first.get_by_role("button", name=f"Undo: Live in {name}").click()
+    await page.locator("#toasts").get_by_text("Undone").wait_for()
+    await page.locator(f'[data-fragment="{name}"] .event.undone').get_by_text(f"Live in {name}").wait_for()
+    assert page.url.endswith(path), "nothing was left"
+
+
+async def test_a_table_is_imported_with_progress(opener: Opener, tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text(
+        "What,name,quantity,location\n" + "".join(f"x,Imported {n},1,Cellar\n" for n in range(40)), "utf-8"
+    )
+    page = await opener("/import", "member", width=360)
+    await page.set_input_files('input[type="file"]', table)
+    await page.wait_for_url("**/import/files/*")
+    assert await page.get_by_label("What", exact=True).input_value() == ""
+    assert await page.get_by_label("quantity").input_value() == "quantity"
+    await page.get_by_role("button", name="Try it").click()
+    await page.get_by_role("heading", name="All rows can be imported").wait_for()
+    await page.get_by_role("button", name="Import now").click()
+    await page.get_by_role("heading", name="40 rows are imported").wait_for()
+    back = page.get_by_role("link", name="Take back")
+    await back.focus()
+    await page.keyboard.press("Enter")
+    await page.get_by_role("dialog").get_by_role("button", name="Take back").wait_for()
+    await page.keyboard.press("Escape")
+    assert await back.evaluate("(link) => link === document.activeElement"), "the focus is given back"
+    await back.click()
+    await page.get_by_role("dialog").get_by_role("button", name="Take back").click()
+    await page.get_by_text("is taken back").wait_for()
+
+
+async def test_the_theme_is_chosen_for_the_device(opener: Opener) -> None:
+    page = await opener("/me", "reader")
+    await page.get_by_label("Dark").check()
+    assert await page.evaluate("document.documentElement.dataset.theme") == "dark"
+    await page.reload()
+    assert await page.get_by_label("Dark").is_checked()
+    await page.get_by_label("As the device").check()
+    assert await page.evaluate("document.documentElement.dataset.theme ?? null") is None
+
+
+async def test_a_key_is_shown_once_and_copied(opener: Opener) -> None:
+    page = await opener("/me", "reader", permissions=["clipboard-read", "clipboard-write"])
+    await page.get_by_text("New key", exact=True).click()
+    await page.get_by_label("Name of the new key").fill("phone")
+    await page.get_by_role("button", name="Make a key").click()
+    key = await page.locator("#new-key").inner_text()
+    await page.get_by_role("button", name="Copy").click()
+    await page.get_by_text("Copied").wait_for()
+    assert await page.evaluate("navigator.clipboard.readText()") == key
+    await page.goto("/me")
+    assert await page.locator("#new-key").count() == 0
+    line = page.locator(".line", has_text="phone")
+    await line.get_by_role("link", name="Revoke").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
+    await page.get_by_text("The key is revoked").wait_for()
+
+
+async def test_first_start(opener: Opener, own_site: OwnSites) -> None:
+    new = own_site(empty=True)
+    page = await opener("/", None, at=new)
+    code = re.search(r"enter the code (\S+),", new.log)
+    assert code is not None
+    for name, value in {"Username": "ada", "E-mail address": "ada@example.org", "Password": PASSWORD}.items():
+        await page.get_by_label(name).fill(value)
+    await page.get_by_label("Code").fill("AAAA-BBBB-CCCC")
+    await page.get_by_role("button", name="Make the account").click()
+    await page.get_by_text("The code is wrong").wait_for()
+    await page.get_by_label("Code").fill(code[1].lower())
+    await page.get_by_label("Password").fill(PASSWORD)
+    await page.get_by_role("button", name="Make the account").click()
+    await page.wait_for_url("**/first-start/data")
+    for step in ("Add a location", "Add an item", "Scan something"):
+        assert await page.get_by_role("link", name=step).count() == 1
+    await page.goto("/")
+    await page.get_by_role("heading", name="First steps").wait_for()
