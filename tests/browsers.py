@@ -40,11 +40,11 @@ DEMO_ITEMS, DEMO_EVENTS = 120, 600
 # Browsers stop waiting for a condition after this; on a busy machine a page may take seconds.
 WAIT_MILLISECONDS = 10_000
 
-# Marks the tests of a module: they share one browser and one server, so they run in one loop and one process.
+# Marks the tests of a module: they share one browser and one server, so they run in one loop; `tests.conftest` keeps
+# them in one process.
 in_a_browser = [
     pytest.mark.skipif(MISSING is not None, reason=MISSING or ""),
     pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.xdist_group("browser"),
 ]
 
 

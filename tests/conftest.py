@@ -65,6 +65,9 @@ ON_ONE_POSTGRES = frozenset(
     ]
 )
 
+# The folder of the tests that share one browser.
+IN_A_BROWSER = "tests/pages/browser/"
+
 _databases = pytest.StashKey["TestDatabases"]()
 
 
@@ -160,6 +163,18 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_xdist_auto_num_workers() -> int:
     """One more than the number of processors: many tests wait for a time or a child process."""
     return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Gives all tests in a browser to one worker, because they share a browser and a server."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return IN_A_BROWSER if nodeid.startswith(IN_A_BROWSER) else nodeid
+
+    return Scheduling(config, log)
 
 
 @pytest.hookimpl(optionalhook=True)
