@@ -95,6 +95,9 @@ async def move(
     """Moves what was selected, or all, to another location; with `choose` asks where to first."""
     typed = await read_values(request)
     if "choose" in typed:
+        if not any(typed.get("id", [])):
+            # Nothing was selected, which must not become all of it.
+            return see_other(request, f"/locations/{location_id}")
         return await _move_page(request, state, location_id, Form(typed))
     form: Form[Move] = Form(typed)
     with form.catching():
@@ -144,7 +147,9 @@ async def _move_page(request: Request[Any, Any, Any], state: State, location_id:
         total = await count_skus_at(read, location_id)
         skus = await list_skus_at(read, location_id, skip=0, limit=1000) if ids else []
     chosen = [sku for sku in skus if sku.id in ids]
-    return page(request, "move.html", form.status, location=location, chosen=chosen, total=total, form=form)
+    return page(
+        request, "move.html", form.status, location=location, ids=sorted(ids), chosen=chosen, total=total, form=form
+    )
 
 
 def _read_counts(typed: dict[str, list[str]]) -> tuple[list[Counted], dict[str, str]]:

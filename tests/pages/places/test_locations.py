@@ -163,6 +163,11 @@ async def test_all_or_some_moves(browse: Browse, member: AsyncClient) -> None:
     page = await browser.submit(path, {"id": [skus[2]["id"]], "choose": "true"})
     assert page.status_code == 200
     assert "1 lot moves" in page.text
+    # Nothing selected, or something that is gone, is never all of it.
+    assert (await browser.submit(path, {"choose": "true"})).headers["location"] == f"/locations/{shelf['id']}"
+    page = await browser.submit(path, {"id": [999], "choose": "true"})
+    assert 'name="id" value="999"' in page.text
+    assert (await browser.submit(path, {"id": [999], "to_location_id": cellar["id"]})).status_code == 409
     answer = await browser.submit(path, {"id": [skus[2]["id"]], "to_location_id": "", "to_location_id_text": "Nowhere"})
     assert answer.status_code == 422
     assert "There is no location" in answer.text
