@@ -5,7 +5,7 @@ Stock moves by events, so that the ledger totals do not change and the history o
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -41,7 +41,7 @@ class _StubRow(msgspec.Struct):
     item_id: int
     event_count: int
     last_event_id: int | None
-    last_seen: Any
+    last_seen: datetime | None
 
 
 async def merge_items(tx: Connection, recorder: Recorder, source_id: int, target_id: int, by: Principal) -> Item:

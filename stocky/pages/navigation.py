@@ -52,6 +52,7 @@ NAVIGATION: tuple[tuple[Text | None, tuple[_Link, ...]], ...] = (
             _Link("/activity", _("Activity"), "activity", allow(Role.ADMIN, Role.MEMBER, Role.READ_ONLY)),
             _Link("/projects", _("Projects"), "project", members),
             _Link("/plan", _("Reorganise"), "route", members),
+            _Link("/vocabulary", _("Tags and types"), "filter", members),
             _Link("/labels", _("Labels"), "label", members),
             _Link("/import", _("Import"), "import", members),
             _Link("/export", _("Export"), "export", readers),

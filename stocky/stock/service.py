@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from stocky.auth.schemas import Principal
@@ -157,6 +158,31 @@ async def change_sku(
         )
         sku = _sku_of(await recorder.record_within(tx, operation))
     return await repository.change_sku(tx, sku, change, by)
+
+
+async def move_stock(
+    recorder: Recorder, moved: Sequence[tuple[int, float]], location_id: int, by: Principal, event_id: str | None = None
+) -> str:
+    """Moves quantities of SKUs to a location, all or none, and returns the batch_id that undoes them.
+
+    Unlike an event of type move, it names the lot without an expiry date, too. Raises NotFound, Conflict, Invalid.
+    """
+    operations = [
+        Operation(
+            kind="move",
+            sku_id=sku_id,
+            to_location=LocationKey(id=location_id),
+            quantity_milli=to_milli(quantity),
+            user_id=by.id,
+            **named(None if event_id is None else f"{event_id}/{index}", (sku_id, quantity, location_id)),
+        )
+        for index, (sku_id, quantity) in enumerate(moved)
+    ]
+    posting = await recorder.post(Posting(operations, batch_id=new_batch_id(), atomic=True))
+    for outcome in posting.outcomes:
+        raise_if_rejected(outcome)
+    assert posting.batch_id is not None
+    return posting.batch_id
 
 
 async def write_off(recorder: Recorder, sku_id: int, by: Principal) -> None:

@@ -1,0 +1,75 @@
+"""What was just done, as the page after a form says it: the words behind the parameters of its address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from litestar import Request
+from msgspec import Struct
+
+from stocky.pages.languages import Text, _, plural
+
+_MOST = 10**6
+
+_ITEMS: dict[str, Callable[[int], Text]] = {
+    "moved": lambda count: plural("%(num)s item is moved", "%(num)s items are moved", count),
+    "tagged": lambda count: plural("%(num)s item has the tag", "%(num)s items have the tag", count),
+    "untagged": lambda count: plural("The tag is off %(num)s item", "The tag is off %(num)s items", count),
+    "typed": lambda count: plural("%(num)s item has the type", "%(num)s items have the type", count),
+    "listed": lambda count: plural("%(num)s item is on the list", "%(num)s items are on the list", count),
+    "hidden": lambda count: plural("%(num)s item is hidden", "%(num)s items are hidden", count),
+    "shown": lambda count: plural("%(num)s item is shown again", "%(num)s items are shown again", count),
+    "undone": lambda count: plural("%(num)s change is undone", "%(num)s changes are undone", count),
+}
+
+_ITEM: dict[str, Text] = {
+    "saved": _("Saved"),
+    "added": _("The item is added"),
+    "hidden": _("The item is hidden. Its history stays."),
+    "shown": _("The item is shown again"),
+    "listed": _("It is on the list"),
+    "stocked": _("The stock is booked"),
+    "undone": _("Undone"),
+    "barcode": _("The barcode is added"),
+    "no-barcode": _("The barcode is removed"),
+    "document": _("The file is added"),
+    "link": _("The link is added"),
+    "no-document": _("It is deleted"),
+    "picture": _("This is the picture of the item now"),
+    "merged": _("The items are merged"),
+    "unmerged": _("The merge is undone"),
+    "looked-up": _("The product was looked up"),
+    "named": _("The item has its name"),
+    "tag": _("The tag is changed"),
+    "no-tag": _("The tag is deleted"),
+    "type": _("The type is changed"),
+    "no-type": _("The type is deleted"),
+    "combined": _("They are one now"),
+}
+
+
+class Done(Struct, frozen=True):
+    """What was done, and the way to undo it: the path of a form with these hidden fields."""
+
+    text: Text
+    undo: str = ""
+    fields: dict[str, str] = {}
+
+
+def done_with_items(request: Request[Any, Any, Any]) -> Done | None:
+    """What was done with the selected items."""
+    query = request.query_params
+    text = _ITEMS.get(query.get("done", ""))
+    count = query.get("count", "")
+    if text is None or not (count.isascii() and count.isdigit()):
+        return None
+    batch = query.get("batch", "")
+    if batch:
+        return Done(text(min(int(count[:7]), _MOST)), "/items/undo", {"batch_id": batch[:64]})
+    return Done(text(min(int(count[:7]), _MOST)))
+
+
+def done_with_item(request: Request[Any, Any, Any]) -> Text | None:
+    """What was done with one item or word."""
+    return _ITEM.get(request.query_params.get("done", ""))

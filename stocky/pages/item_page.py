@@ -1,0 +1,88 @@
+"""What the page of an item shows, read at once: stock, history, documents and merges."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Request
+from msgspec import Struct
+
+from stocky.auth.schemas import Principal, Role
+from stocky.catalogue.schemas import Item
+from stocky.db import Connection
+from stocky.documents.repository import list_item_documents
+from stocky.documents.schemas import Document
+from stocky.errors import NotFound
+from stocky.merging.repository import list_merges
+from stocky.pages.choices import OVERSELL_POLICIES
+from stocky.pages.done import done_with_item
+from stocky.pages.history import describe
+from stocky.pages.item_rows import expiry_remark, is_misplaced
+from stocky.pages.rendering import Html, page
+from stocky.settings.repository import get_settings
+from stocky.stock.item_stock import LocatedStock, get_stocked_items
+from stocky.stock.repository import list_events
+
+LINES = 10
+_THUMBNAIL = 160
+_MOST_DOCUMENTS = 200
+_MOST_MERGES = 20
+
+
+class ShownStock(Struct, frozen=True):
+    """A SKU with what is remarkable about it."""
+
+    sku: LocatedStock
+    remark: str
+
+
+class ShownDocument(Struct, frozen=True):
+    """A document; a picture with the size of its thumbnail on the page."""
+
+    document: Document
+    width: int = 0
+    height: int = 0
+
+
+async def show(
+    request: Request[Any, Any, Any], read: Connection, user: Principal, item_id: int, *, tell: bool = False
+) -> Html:
+    """The page of an item. With `tell` it says what the newest line of the history did. Raises NotFound."""
+    found = await get_stocked_items(read, [item_id])
+    if not found:
+        raise NotFound(f"There is no item with id {item_id}")
+    item, soon_days = found[0].item, (await get_settings(read)).expiring_soon_days
+    # A transfer has two events, so that it takes two for a line.
+    lines = (await describe(read, (await list_events(read, item_id=item_id, limit=2 * LINES)).events))[:LINES]
+    can_change = user.user.role in (Role.ADMIN, Role.MEMBER)
+    return page(
+        request,
+        "item.html",
+        item=item,
+        stock=[ShownStock(sku, _remark(item, sku, soon_days)) for sku in found[0].stock],
+        is_low=found[0].is_low,
+        lines=lines,
+        documents=[_shown(each) for each in await list_item_documents(read, item_id, skip=0, limit=_MOST_DOCUMENTS)],
+        merges=await list_merges(read, item_id, skip=0, limit=_MOST_MERGES),
+        can_change=can_change and item.merged_into_id is None,
+        policies={value: label for value, label, _ in OVERSELL_POLICIES},
+        told=lines[0] if tell and lines else None,
+        done=done_with_item(request),
+    )
+
+
+def _remark(item: Item, sku: LocatedStock, soon_days: int) -> str:
+    if sku.quantity < 0:
+        return "below_zero"
+    if not sku.quantity:
+        return ""
+    if is_misplaced(item.default_storage_type, sku.storage_type):
+        return "wrong_location"
+    return expiry_remark(sku.expiry_date, soon_days)
+
+
+def _shown(document: Document) -> ShownDocument:
+    if not document.width or not document.height:
+        return ShownDocument(document)
+    scale = min(1, _THUMBNAIL / max(document.width, document.height))
+    return ShownDocument(document, max(1, round(document.width * scale)), max(1, round(document.height * scale)))

@@ -1,0 +1,192 @@
+"""A new item, and changing one: a name is enough; a change by somebody else in between is told, not overwritten."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, get, post
+from msgspec import UNSET, Meta
+
+from stocky.auth.guards import members
+from stocky.auth.schemas import Principal
+from stocky.catalogue import location_repository, part_repository
+from stocky.catalogue import repository as catalogue
+from stocky.catalogue.schemas import Barcode, BarcodeText, Item, ItemChange, Location, NewItem, Upc
+from stocky.db import Connection, Database
+from stocky.http.parameters import PathId
+from stocky.pages.choices import OVERSELL_POLICIES, STORAGE_TYPES
+from stocky.pages.done import done_with_item
+from stocky.pages.forms import Form, Values, filled, parse_form, read_values
+from stocky.pages.rendering import Html, page, see_other
+from stocky.pages.typed import find_location, find_type
+from stocky.quantity import Quantity
+from stocky.stock import service
+from stocky.stock.recorder import Recorder
+from stocky.stock.schemas import NewSku, Unit
+
+_MOST_SUGGESTED = 100
+# What the next new item has of the one before.
+_KEPT = ("default_storage_type", "type_id", "type_id_text", "location_id", "unit")
+
+
+class FirstItem(NewItem, kw_only=True):
+    """A new item with its barcode and its first stock."""
+
+    barcode: BarcodeText | None = None
+    quantity: Quantity | None = None
+    unit: Unit | None = None
+    expiry_date: date | None = None
+
+
+class ChangedItem(ItemChange, kw_only=True):
+    """A changed item; `version` is the one that the page showed."""
+
+    version: Annotated[int, Meta(ge=1)]
+
+
+@get("/items/new", opt=members)
+async def show_new_item(request: Request[Any, Any, Any], read: Connection) -> Html:
+    """The form of a new item, with what the address gives: a name, a barcode, a location."""
+    given = {name: value[:200] for name, value in request.query_params.items() if "\0" not in value}
+    form = filled({"default_storage_type": "pantry", **given})
+    location = await _location(read, form)
+    if location is not None:
+        form.values |= {"location_id": [str(location.id)], "location_id_text": [location.name]}
+        form.values.setdefault("quantity", ["1"])
+        if "default_storage_type" not in given:
+            form.values["default_storage_type"] = [location.storage_type.value]
+    made = given.get("made", "")
+    last = await catalogue.get_item(read, int(made[:15])) if made.isascii() and made.isdigit() else None
+    return await _page(request, read, form, last=last)
+
+
+@post("/items/new", opt=members)
+async def add_item(request: Request[Any, Any, Any], database: Database, recorder: Recorder, user: Principal) -> Html:
+    """Adds the item, and what there is of it."""
+    form = parse_form(_with_tags(await read_values(request)), FirstItem, without=["upc", "barcodes", "type_id"])
+    item: Item | None = None
+    if not form.errors:
+        with form.catching():
+            item = await _add(database, recorder, form, user)
+    if item is None:
+        async with database.read() as read:
+            return await _page(request, read, form)
+    if form.checked("next"):
+        kept = {name: form.value(name) for name in _KEPT}
+        return see_other(request, "/items/new", made=item.id, **kept)
+    return see_other(request, f"/items/{item.id}", done="added")
+
+
+@get("/items/{item_id:int}/edit", opt=members)
+async def show_edit_item(request: Request[Any, Any, Any], read: Connection, item_id: PathId) -> Html:
+    """The form with what the item has."""
+    item = await catalogue.get_item(read, item_id)
+    form = filled(item)
+    form.values["type_id_text"] = [item.type_name or ""]
+    return await _page(request, read, form, item)
+
+
+@post("/items/{item_id:int}/edit", opt=members)
+async def change_item(request: Request[Any, Any, Any], database: Database, user: Principal, item_id: PathId) -> Html:
+    """Changes what differs."""
+    without = ["upc", "barcodes", "type_id", "image_document_id", "needs_review", "is_active"]
+    form = parse_form(_with_tags(await read_values(request)), ChangedItem, without=without)
+    if not form.errors:
+        with form.catching():
+            async with database.transaction() as tx:
+                item = await catalogue.get_item(tx, item_id)
+                item_type = await find_type(tx, form, "type_id", user)
+                change = _changes(form.data, item, None if item_type is None else item_type.id)
+                await catalogue.change_item(tx, item_id, change, user, if_version=form.data.version)
+    if form.errors:
+        async with database.read() as read:
+            return await _page(request, read, form, await catalogue.get_item(read, item_id))
+    return see_other(request, f"/items/{item_id}", done="saved")
+
+
+async def _add(database: Database, recorder: Recorder, form: Form[FirstItem], by: Principal) -> Item:
+    data = form.data
+    location: Location | None = None
+    if data.quantity or form.value("location_id") or form.value("location_id_text"):
+        # Before anything is written, so that the form can be sent again.
+        async with database.read() as read:
+            location = await find_location(read, form, "location_id")
+    new = NewItem(**{name: getattr(data, name) for name in NewItem.__struct_fields__})
+    if data.barcode:
+        try:
+            new.upc = msgspec.convert(data.barcode.strip(), Upc)
+        except msgspec.ValidationError:
+            new.barcodes = [Barcode(data.barcode.strip())]
+    async with database.transaction() as tx:
+        item_type = await find_type(tx, form, "type_id", by)
+        new.type_id = None if item_type is None else item_type.id
+        item = await catalogue.add_item(tx, new, by)
+    if location is not None and data.quantity:
+        stock = NewSku(
+            item_id=item.id,
+            location_id=location.id,
+            quantity=data.quantity,
+            unit=data.unit,
+            expiry_date=data.expiry_date,
+        )
+        await service.add_stock(recorder, stock, by)
+    return item
+
+
+def _changes(data: ChangedItem, item: Item, type_id: int | None) -> ItemChange:
+    """What differs from the item: naming it again would end a review."""
+    wanted = {name: getattr(data, name) for name in ItemChange.__struct_fields__} | {"type_id": type_id}
+    return ItemChange(
+        **{
+            name: value
+            for name, value in wanted.items()
+            if value is not UNSET and _bare(value) != _bare(getattr(item, name))
+        }
+    )
+
+
+def _bare(value: Any) -> Any:
+    """Nothing is the same however it is written."""
+    return None if value in ("", []) else value
+
+
+def _with_tags(values: Values) -> dict[str, list[str]]:
+    """The tags, which are typed into one field with commas between them."""
+    typed = ",".join(values.get("tags", []))
+    return {**values, "tags": list(dict.fromkeys(" ".join(each.split()) for each in typed.split(",") if each.strip()))}
+
+
+async def _location(read: Connection, form: Form[Any]) -> Location | None:
+    chosen = str(form.value("location_id"))
+    if not (chosen.isascii() and chosen.isdigit()):
+        return None
+    return await location_repository.get_location(read, int(chosen[:15]))
+
+
+async def _page(
+    request: Request[Any, Any, Any],
+    read: Connection,
+    form: Form[Any],
+    item: Item | None = None,
+    *,
+    last: Item | None = None,
+) -> Html:
+    sellers = await part_repository.list_sellers(read, skip=0, limit=_MOST_SUGGESTED, pattern=None)
+    return page(
+        request,
+        "item-form.html",
+        form.status,
+        form=form,
+        item=item,
+        last=last,
+        sellers=[each.name for each in sellers],
+        storage_types=STORAGE_TYPES,
+        policies=OVERSELL_POLICIES,
+        is_stale=form.status == 412,
+        done=done_with_item(request),
+    )
+
+
+routes = [show_new_item, add_item, show_edit_item, change_item]

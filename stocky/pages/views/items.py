@@ -1,0 +1,145 @@
+"""The list of items, with search as one types; its block `results` is also what the search box of every page shows."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from litestar import Request, get
+from litestar.params import Parameter, QueryParameter
+from msgspec import Struct
+
+from stocky.alerts.attention import count_attention
+from stocky.alerts.schemas import AlertCause
+from stocky.auth.guards import readers
+from stocky.catalogue import location_repository, part_repository
+from stocky.catalogue.repository import ItemFilter, like_pattern
+from stocky.db import Connection
+from stocky.http.parameters import After
+from stocky.http.request import long_read
+from stocky.pages.choices import STORAGE_TYPES
+from stocky.pages.done import done_with_items
+from stocky.pages.item_rows import ItemRow, of_found, of_stocked
+from stocky.pages.rendering import Html, page
+from stocky.schema import MAX_ID, StorageType
+from stocky.search.repository import search
+from stocky.settings.repository import get_settings
+from stocky.stock.item_stock import list_stocked_items
+
+ROWS = 50
+_LOCATIONS = 5
+# Earlier pages that one can go back to; more would make the address too long.
+_MOST_BACK = 40
+
+Text = Annotated[str, Parameter(max_length=200)]
+TypeId = Annotated[int | None, Parameter(ge=1, le=MAX_ID)]
+# Forms send their empty fields.
+_EMPTY = {"may_be_empty": ("storage_type", "needs_review", "type_id", "cause", "hidden")}
+
+
+class _Found(Struct):
+    """What a page of the list shows; `next` and `previous` are parameters of other pages, None where there are none."""
+
+    rows: list[ItemRow]
+    is_similar: bool = False
+    next: dict[str, Any] | None = None
+    previous: dict[str, Any] | None = None
+
+
+@get("/items", opt=readers | long_read("storage_type", "needs_review", "type_id", "tag", "hidden") | _EMPTY)
+async def show_items(
+    request: Request[Any, Any, Any],
+    read: Connection,
+    q: Text = "",
+    cause: AlertCause | None = None,
+    needs_review: bool | None = None,
+    storage_type: StorageType | None = None,
+    type_id: TypeId = None,
+    type_id_text: Text = "",
+    tag: Text = "",
+    tag_text: Text = "",
+    hidden: bool = False,
+    after: After = 0,
+    page_number: Annotated[int, QueryParameter(name="page", ge=1, le=10**6)] = 1,
+    back: Annotated[str, Parameter(max_length=1000)] = "",
+) -> Html:
+    """The list, or what a search found."""
+    query, tag = q.strip(), (tag or tag_text).strip()
+    if type_id is None and type_id_text.strip():
+        type_id = await _type_named(read, type_id_text)
+    wanted = ItemFilter(
+        search=query or None,
+        storage_type=storage_type,
+        is_active=not hidden,
+        needs_review=needs_review or None,
+        type_id=type_id,
+        tag=tag[:50] or None,
+        after=after,
+        cause=cause,
+    )
+    soon_days = (await get_settings(read)).expiring_soon_days
+    if query and wanted == ItemFilter(search=query):
+        found = _Found([])
+        answers = await search(read, query, ROWS)
+        found.rows = of_found(answers, soon_days)
+        found.is_similar = bool(answers) and answers[0].match.kind == "similar"
+    else:
+        found = await _list(read, wanted, soon_days, page_number, back)
+    filters = {
+        "q": query or None,
+        "cause": cause and cause.value,
+        "needs_review": "true" if needs_review else None,
+        "storage_type": storage_type and storage_type.value,
+        "type_id": type_id,
+        "tag": tag or None,
+        "hidden": "true" if hidden else None,
+    }
+    return page(
+        request,
+        "items.html",
+        found=found,
+        q=query,
+        filters=filters,
+        first=(page_number - 1) * ROWS + 1,
+        locations=await _locations(read, query),
+        counts={} if query else {each.name: each.count for each in await count_attention(read)},
+        type_name=await _type_name(read, type_id),
+        storage_types=STORAGE_TYPES,
+        done=done_with_items(request),
+    )
+
+
+async def _list(read: Connection, wanted: ItemFilter, soon_days: int, number: int, back: str) -> _Found:
+    items = await list_stocked_items(read, wanted, skip=0, limit=ROWS + 1)
+    found = _Found(of_stocked(items[:ROWS], soon_days))
+    passed = [each for each in back.split("-") if each.isascii() and each.isdigit()]
+    if len(items) > ROWS:
+        earlier = "-".join([*passed, str(wanted.after)][-_MOST_BACK:])
+        found.next = {"cursor": items[ROWS - 1].item.id, "page": number + 1, "back": earlier}
+    if wanted.after:
+        # The first page, where the way back is not known.
+        cursor = int(passed[-1]) if passed else 0
+        is_first = not cursor or number < 3
+        found.previous = (
+            {} if is_first else {"cursor": cursor, "page": number - 1, "back": "-".join(passed[:-1]) or None}
+        )
+    return found
+
+
+async def _locations(read: Connection, query: str) -> list[Any]:
+    """The locations with the text in their names: one also searches for places."""
+    if len(query) < 2:
+        return []
+    return await location_repository.list_locations(read, skip=0, limit=_LOCATIONS, search=query)
+
+
+async def _type_named(read: Connection, name: str) -> int | None:
+    key = part_repository.name_key(name)
+    types = await part_repository.list_item_types(read, skip=0, limit=ROWS, pattern=like_pattern(key))
+    return next((each.id for each in types if part_repository.name_key(each.name) == key), None)
+
+
+async def _type_name(read: Connection, type_id: int | None) -> str:
+    return "" if type_id is None else (await part_repository.get_item_type(read, type_id)).name
+
+
+routes = [show_items]

@@ -1,0 +1,143 @@
+"""Merging one item into another and undoing it, and the queue of scanned things without a name, one after another."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from litestar import Request, get, post
+from litestar.datastructures import State
+from litestar.params import Parameter
+from msgspec import Struct
+
+from stocky.auth.guards import members
+from stocky.auth.schemas import Principal
+from stocky.catalogue import repository as catalogue
+from stocky.catalogue.schemas import ItemChange, Name
+from stocky.db import Connection, Database
+from stocky.http.parameters import PathId
+from stocky.lookup.service import Lookups
+from stocky.merging.repository import list_stubs
+from stocky.merging.service import Merging
+from stocky.pages.choices import STORAGE_TYPES
+from stocky.pages.done import done_with_item
+from stocky.pages.forms import Form, read_form, read_values
+from stocky.pages.refusals import refused
+from stocky.pages.rendering import Html, page, see_other
+from stocky.pages.typed import find_item
+from stocky.quantity import Quantity, to_milli
+from stocky.schema import StorageType
+from stocky.stock.item_stock import get_stocked_items
+
+# The queue is counted up to here.
+_MOST_COUNTED = 100
+Skip = Annotated[int, Parameter(ge=0, le=10**6)]
+
+
+class Naming(Struct, kw_only=True):
+    """What a stub becomes."""
+
+    name: Name
+    default_storage_type: StorageType = StorageType.PANTRY
+    min_quantity: Quantity | None = None
+
+    def __post_init__(self) -> None:
+        if self.min_quantity is not None:
+            to_milli(self.min_quantity, "min_quantity")
+
+
+@get("/items/{item_id:int}/merge", opt=members)
+async def show_merge(request: Request[Any, Any, Any], read: Connection, item_id: PathId) -> Html:
+    """What a merge does, and the item to merge into."""
+    return page(request, "item-merge.html", item=await catalogue.get_item(read, item_id), form=Form())
+
+
+@post("/items/{item_id:int}/merge", opt=members)
+async def merge(
+    request: Request[Any, Any, Any], database: Database, merging: Merging, user: Principal, item_id: PathId
+) -> Html:
+    """Merges the item into another one."""
+    form: Form[Any] = Form(await read_values(request))
+    target_id = 0
+    with form.catching():
+        async with database.read() as read:
+            target_id = (await find_item(read, form, "into")).id
+        await merging.merge_items(item_id, target_id, user)
+    if not form.errors:
+        if form.value("back") == "review":
+            return see_other(request, "/review", done="merged", item=item_id, skip=form.value("skip"))
+        return see_other(request, f"/items/{target_id}", done="merged")
+    if (refusal := refused(request, form)) is not None:
+        return refusal
+    async with database.read() as read:
+        item = await catalogue.get_item(read, item_id)
+    return page(request, "item-merge.html", form.status, item=item, form=form)
+
+
+@post("/items/{item_id:int}/unmerge", opt=members)
+async def unmerge(request: Request[Any, Any, Any], merging: Merging, user: Principal, item_id: PathId) -> Html:
+    """Undoes a merge."""
+    await merging.undo_merge(item_id, user)
+    if (await read_values(request)).get("back") == ["review"]:
+        return see_other(request, "/review", done="unmerged")
+    return see_other(request, f"/items/{item_id}", done="unmerged")
+
+
+@get("/review", opt=members)
+async def show_review(request: Request[Any, Any, Any], read: Connection, skip: Skip = 0) -> Html:
+    """The next thing without a name."""
+    return await _review_page(request, read, skip, Form())
+
+
+@post("/review/{item_id:int}", opt=members)
+async def name_item(request: Request[Any, Any, Any], database: Database, user: Principal, item_id: PathId) -> Html:
+    """Names a stub, which ends its review."""
+    form = await read_form(request, Naming)
+    typed = str(form.value("skip", "0"))
+    skip = int(typed[:6]) if typed.isascii() and typed.isdigit() else 0
+    if not form.errors:
+        data = form.data
+        change = ItemChange(
+            name=data.name, default_storage_type=data.default_storage_type, min_quantity=data.min_quantity
+        )
+        with form.catching():
+            async with database.transaction() as tx:
+                await catalogue.change_item(tx, item_id, change, user)
+    if not form.errors:
+        return see_other(request, "/review", done="named", item=item_id, skip=skip or None)
+    async with database.read() as read:
+        return await _review_page(request, read, skip, form)
+
+
+@post("/review/look-up", opt=members)
+async def look_up_all(request: Request[Any, Any, Any], state: State, user: Principal) -> Html:
+    """Starts the job that looks up every item without product data."""
+    lookups: Lookups = state.lookups
+    await lookups.refresh_missing(user)
+    return see_other(request, "/review", done="looked-up")
+
+
+async def _review_page(request: Request[Any, Any, Any], read: Connection, skip: int, form: Form[Any]) -> Html:
+    stubs = await list_stubs(read, skip=skip, limit=_MOST_COUNTED + 1)
+    if not stubs and skip:
+        stubs, skip = await list_stubs(read, skip=0, limit=_MOST_COUNTED + 1), 0
+    stub = stubs[0] if stubs else None
+    stocked = [] if stub is None else await get_stocked_items(read, [stub.item.id])
+    done_id = request.query_params.get("item", "")
+    is_id = done_id.isascii() and done_id.isdigit()
+    return page(
+        request,
+        "review.html",
+        form.status,
+        stub=stub,
+        stock=stocked[0].stock if stocked else [],
+        left=min(len(stubs), _MOST_COUNTED),
+        is_more=len(stubs) > _MOST_COUNTED,
+        skip=skip,
+        form=form,
+        storage_types=STORAGE_TYPES,
+        done=done_with_item(request),
+        done_item=await catalogue.get_item(read, int(done_id[:15])) if is_id else None,
+    )
+
+
+routes = [show_merge, merge, unmerge, show_review, name_item, look_up_all]
