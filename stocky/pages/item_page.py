@@ -59,7 +59,11 @@ async def show(
         request,
         "item.html",
         item=item,
-        stock=[ShownStock(sku, _remark(item, sku, soon_days)) for sku in found[0].stock],
+        # What is empty comes last: it is only there to be filled again.
+        stock=[
+            ShownStock(sku, _remark(item, sku, soon_days))
+            for sku in sorted(found[0].stock, key=lambda sku: not sku.quantity)
+        ],
         is_low=found[0].is_low,
         lines=lines,
         documents=[_shown(each) for each in await list_item_documents(read, item_id, skip=0, limit=_MOST_DOCUMENTS)],

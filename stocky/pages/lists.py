@@ -10,7 +10,7 @@ from stocky.db import Connection
 from stocky.errors import Invalid
 from stocky.quantity import to_milli
 from stocky.shopping.repository import Addition, add_list, open_list, raise_entries
-from stocky.shopping.schemas import NewList, check_positive
+from stocky.shopping.schemas import NewList
 
 
 async def put_on_list(
@@ -23,7 +23,6 @@ async def put_on_list(
     quantity: float = 1,
 ) -> int:
     """Returns the id of the list. Raises Invalid without a list, NotFound, Conflict."""
-    check_positive(quantity)
     if list_id is None:
         if not name:
             raise Invalid("choose a list, or name a new one", field="list_id")

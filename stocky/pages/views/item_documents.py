@@ -31,6 +31,12 @@ class GivenLink(Struct, kw_only=True):
     name: Title | None = None
 
 
+class GivenName(Struct):
+    """A name in a form."""
+
+    name: Title
+
+
 @post("/items/{item_id:int}/documents", opt=members, request_max_body_size=None)
 async def upload(
     request: Request[Any, Any, Any], database: Database, documents: Documents, user: Principal, item_id: PathId
@@ -81,12 +87,12 @@ async def rename_document(
     request: Request[Any, Any, Any], database: Database, user: Principal, item_id: PathId, document_id: PathId
 ) -> Html:
     """Renames a document."""
-    form = await read_form(request, DocumentChange)
+    form = await read_form(request, GivenName)
     if not form.errors:
         with form.catching():
             async with database.transaction() as tx:
                 await _get(tx, item_id, document_id)
-                await repository.change_document(tx, document_id, form.data, user)
+                await repository.change_document(tx, document_id, DocumentChange(name=form.data.name), user)
     if not form.errors:
         return see_other(request, f"/items/{item_id}", done="saved")
     if (refusal := refused(request, form)) is not None:

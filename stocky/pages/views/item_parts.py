@@ -22,6 +22,7 @@ from stocky.pages.rendering import Html, page, see_other
 from stocky.quantity import Quantity
 from stocky.schema import Id
 from stocky.shopping.repository import list_lists
+from stocky.shopping.schemas import check_positive
 
 _MOST_LISTS = 100
 
@@ -38,6 +39,9 @@ class Listing(Struct, kw_only=True):
     quantity: Quantity = 1
     list_id: Id | None = None
     name: Name | None = None
+
+    def __post_init__(self) -> None:
+        check_positive(self.quantity)
 
 
 @get("/items/{item_id:int}/barcodes", opt=members)

@@ -1,0 +1,119 @@
+"""New and changed items by their forms: a name is enough, and nothing that was typed is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+from httpx import AsyncClient
+
+from tests.inventory import get, new_item, new_location, total
+from tests.pages.conftest import Browser
+from tests.pages.markup import Page
+
+Browse = Callable[[str], Awaitable[Browser]]
+
+
+@pytest.fixture
+async def member(browse: Browse) -> Browser:
+    return await browse("member")
+
+
+async def test_a_name_is_enough(member: Browser, admin: AsyncClient) -> None:
+    assert Page((await member.show("/items/new")).text).faults == []
+    answer = await member.submit("/items/new", {"name": "Tea"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/items/1?done=added"), answer.text
+    assert (await get(admin, "/items/1"))["name"] == "Tea"
+
+
+async def test_everything_at_once(member: Browser, admin: AsyncClient) -> None:
+    await new_location(admin)
+    fields = {
+        "name": "Tea",
+        "barcode": "4006381333931",
+        "location_id_text": "shelf",
+        "quantity": "2,5",
+        "unit": "kg",
+        "expiry_date": "2030-01-31",
+        "default_storage_type": "counter",
+        "min_quantity": "1",
+        "type_id_text": "Drinks",
+        "tags": "hot,  breakfast , hot",
+        "seller": "Mill",
+        "oversell_policy": "clamp",
+    }
+    answer = await member.submit("/items/new", fields)
+    assert answer.status_code == 303, answer.text
+    item = await get(admin, "/items/1")
+    assert (item["upc"], item["type_name"], item["tags"]) == ("4006381333931", "Drinks", ["breakfast", "hot"])
+    assert (item["total_quantity"], item["unit"], item["oversell_policy"]) == (2.5, "kg", "clamp")
+    # A short code is a barcode, too.
+    await member.submit("/items/new", {"name": "Screw", "barcode": "S-7"})
+    assert [each["barcode"] for each in (await get(admin, "/items/2"))["barcodes"]] == ["S-7"]
+
+
+async def test_save_and_next_keeps_the_place(member: Browser, admin: AsyncClient) -> None:
+    location = await new_location(admin, "Fridge door", storage_type="refrigerator")
+    page = await member.show(f"/items/new?location_id={location['id']}")
+    assert 'value="Fridge door"' in page.text
+    assert '<option value="refrigerator" selected>' in page.text
+    fields = {"name": "Milk", "location_id": location["id"], "quantity": "1", "next": "true", "unit": "l"}
+    answer = await member.submit("/items/new", fields)
+    assert answer.status_code == 303
+    page = await member.show(answer.headers["location"])
+    assert "“Milk” is added" in page.text
+    assert 'value="Fridge door"' in page.text
+    assert await total(admin, {"id": 1}) == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "words"),
+    [
+        ({"name": ""}, 422, "is required"),
+        ({"name": "x" * 201}, 422, "at most 200"),
+        ({"name": "Tea", "quantity": "1"}, 422, "is required"),
+        ({"name": "Tea", "quantity": "1", "location_id_text": "nowhere"}, 422, "there is no such location"),
+        ({"name": "Tea", "min_quantity": "-1"}, 422, "at least 0"),
+        ({"name": "Tea", "seller_link": "javascript:alert(1)"}, 422, "must be an address"),
+        ({"name": "Tea", "default_storage_type": "attic"}, 422, "must be one of"),
+        ({"name": "Tea", "barcode": "4006381333931"}, 409, "already belongs to Coffee"),
+        ({"name": "Tea", "tags": "x" * 51}, 422, "at most 50"),
+    ],
+)
+async def test_wrong_input_is_kept(
+    member: Browser, admin: AsyncClient, fields: dict[str, str], status: int, words: str
+) -> None:
+    await new_item(admin, "Coffee", upc="4006381333931")
+    answer = await member.submit("/items/new", fields)
+    assert answer.status_code == status, answer.text
+    assert words in answer.text
+    page = Page(answer.text)
+    assert page.faults == []
+    assert f'value="{fields["name"]}"' in answer.text
+    assert len(await get(admin, "/items/")) == 1
+
+
+async def test_change_by_two_is_told(member: Browser, admin: AsyncClient) -> None:
+    item = await new_item(admin, "Tea", min_quantity=1.5, tags=["hot"])
+    page = await member.show("/items/1/edit")
+    assert 'value="1.5"' in page.text
+    fields = {"name": "Green tea", "version": item["version"], "tags": "hot, green", "min_quantity": "0"}
+    assert (await member.submit("/items/1/edit", fields)).status_code == 303
+    item = await get(admin, "/items/1")
+    assert (item["name"], item["tags"], item["min_quantity"]) == ("Green tea", ["green", "hot"], 0)
+    answer = await member.submit("/items/1/edit", fields | {"name": "Black tea"})
+    assert answer.status_code == 412
+    assert "Somebody else has changed this item" in answer.text
+    assert 'value="Black tea"' in answer.text
+    assert (await get(admin, "/items/1"))["name"] == "Green tea"
+    assert (await member.submit("/items/1/edit", {"name": ""})).status_code == 422
+
+
+async def test_saving_a_stub_unchanged_does_not_name_it(
+    member: Browser, admin: AsyncClient, samples: dict[str, object]
+) -> None:
+    stub = (await get(admin, "/items/review"))[0]["item"]
+    fields = {"name": stub["name"], "version": stub["version"], "description": "blue box"}
+    assert (await member.submit(f"/items/{stub['id']}/edit", fields)).status_code == 303
+    changed = await get(admin, f"/items/{stub['id']}")
+    assert (changed["needs_review"], changed["description"]) == (True, "blue box")

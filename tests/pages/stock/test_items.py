@@ -1,0 +1,150 @@
+"""The list of items without script: filters, search, pages, and what is done with several at once."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from httpx import AsyncClient
+
+from tests.inventory import Json, get, made, new_item, new_location, new_stock
+from tests.pages.conftest import Browser
+from tests.pages.markup import Page
+
+Browse = Callable[[str], Awaitable[Browser]]
+
+
+async def some_items(admin: AsyncClient) -> list[Json]:
+    """Three items, of which one is low and two are in stock."""
+    shelf, cellar = await new_location(admin), await new_location(admin, "Cellar")
+    items = [
+        await new_item(admin, "Flour <wheat>", min_quantity=5, tags=["baking"]),
+        await new_item(admin, "Sugar", default_storage_type="freezer"),
+        await new_item(admin, "Nails"),
+    ]
+    await new_stock(admin, items[0], shelf, 2, expiry_date="2020-01-01")
+    await new_stock(admin, items[1], cellar, 3)
+    return items
+
+
+async def test_list_has_filters(admin: AsyncClient, browse: Browse) -> None:
+    await some_items(admin)
+    member = await browse("member")
+    for query, shown in {
+        "": {"Flour", "Sugar", "Nails"},
+        "?cause=low_stock": {"Flour"},
+        "?cause=expired": {"Flour"},
+        "?cause=storage_mismatch": {"Sugar"},
+        "?storage_type=freezer": {"Sugar"},
+        "?storage_type=&cause=&tag_text=Baking": {"Flour"},
+        "?hidden=true": set(),
+        "?q=sug": {"Sugar"},
+        "?q=sug&storage_type=pantry": set(),
+        "?q=flor+wheat": {"Flour"},
+        "?type_id_text=none": {"Flour", "Sugar", "Nails"},
+    }.items():
+        text = (await member.show(f"/items{query}", headers={"X-Fragment": "results"})).text
+        assert {name for name in ("Flour", "Sugar", "Nails") if f">{name}" in text} == shown, query
+        assert "<html" not in text
+    assert "Flour &lt;wheat&gt;" in (await member.show("/items")).text
+    assert "Cellar" in (await member.show("/items?q=cell")).text
+
+
+async def test_list_has_pages(admin: AsyncClient, browse: Browse) -> None:
+    for number in range(120):
+        await new_item(admin, f"Part {number:03}")
+    reader = await browse("reader")
+    seen: list[str] = []
+    path = "/items"
+    for _ in range(3):
+        page = Page((await reader.show(path)).text)
+        seen += [link for link in page.links if link.startswith("/items/")]
+        path = next((link for link in page.links if "cursor=" in link and "page=1" not in link), "")
+    assert len(set(seen)) == 120
+    # From the last page one goes back to the second one.
+    assert "page=2" in path
+    assert "Part 050" in (await reader.show(path)).text
+
+
+async def test_empty_states_say_what_to_do(browse: Browse) -> None:
+    member, reader = await browse("member"), await browse("reader")
+    assert "/items/new" in (await member.show("/items")).text
+    assert "/items/new" not in (await reader.show("/items")).text
+    assert "/items/new?name=xyzzy" in (await member.show("/items?q=xyzzy")).text
+    assert "Show all items" in (await member.show("/items?cause=expired")).text
+
+
+async def test_several_items_are_changed_at_once(admin: AsyncClient, browse: Browse) -> None:
+    items = await some_items(admin)
+    member = await browse("member")
+    ids = [items[0]["id"], items[1]["id"]]
+    page = await member.show("/items")
+    for action in ("move", "tag", "type", "list", "hide"):
+        answer = await member.submit("/items/selected", {"action": action, "id": ids})
+        assert answer.status_code == 303
+        page = await member.show(answer.headers["location"])
+        assert Page(page.text).faults == []
+        assert page.text.count('name="id"') == 2
+    assert (await member.submit("/items/selected", {"action": "label", "id": ids})).headers["location"] == (
+        "/labels?item_id=1&item_id=2"
+    )
+
+    answer = await member.submit("/items/selected/move", {"id": ids, "to_location_text": "cellar"})
+    assert answer.status_code == 303, answer.text
+    assert {sku["location_id"] for sku in await get(admin, "/skus/") if sku["quantity"]} == {2}
+    page = await member.show(answer.headers["location"])
+    assert "2 items are moved" in page.text
+    batch = answer.headers["location"].partition("batch=")[2]
+    assert (await member.submit("/items/undo", {"batch_id": batch})).status_code == 303
+    assert {sku["location_id"] for sku in await get(admin, "/skus/") if sku["quantity"]} == {1, 2}
+
+    for path, fields in {
+        "tag": {"tag_text": "Kitchen"},
+        "type": {"type_id_text": "Food"},
+        "list": {"name": "Weekly"},
+    }.items():
+        assert (await member.submit(f"/items/selected/{path}", {"id": ids, **fields})).status_code == 303, path
+    flour = await get(admin, "/items/1")
+    assert (sorted(flour["tags"]), flour["type_name"]) == (["Kitchen", "baking"], "Food")
+    assert len((await get(admin, "/shopping-lists/1"))["items"]) == 2
+    await member.submit("/items/selected/untag", {"id": ids, "tag_text": "kitchen"})
+    assert (await get(admin, "/items/1"))["tags"] == ["baking"]
+
+
+async def test_all_are_changed_or_none(admin: AsyncClient, browse: Browse) -> None:
+    items = await some_items(admin)
+    member = await browse("member")
+    answer = await member.submit("/items/selected/hide", {"id": [items[2]["id"], items[0]["id"]]})
+    assert answer.status_code == 409
+    assert "still holds stock" in answer.text
+    assert (await get(admin, "/items/3"))["is_active"]
+    for action, fields, status in (
+        ("move", {}, 422),
+        ("move", {"to_location_text": "nowhere"}, 422),
+        ("tag", {}, 422),
+        ("list", {}, 422),
+        ("nothing", {}, 422),
+    ):
+        answer = await member.submit(f"/items/selected/{action}", {"id": [items[0]["id"]], **fields})
+        assert answer.status_code == status, (action, answer.text)
+    assert (await member.submit("/items/selected/hide", {"id": [items[2]["id"]]})).status_code == 303
+    assert not (await get(admin, "/items/3"))["is_active"]
+    assert (await member.submit("/items/selected/show", {"id": [items[2]["id"]]})).status_code == 303
+    assert (await member.submit("/items/selected", {"action": "move"})).headers["location"] == "/items?done=none"
+
+
+async def test_pickers_answer_scripts(admin: AsyncClient, browse: Browse) -> None:
+    await some_items(admin)
+    made(await admin.post("/types/", json={"name": "Food"}))
+    made(await admin.patch("/items/1", json={"seller": "Mill"}))
+    member = await browse("member")
+    for path, text in {
+        "/pick/items?q=sug": "Sugar",
+        "/pick/locations?q=cel": "Cellar",
+        "/pick/locations": "Shelf",
+        "/pick/types?q=fo": "Food",
+        "/pick/tags?q=BAK": "baking",
+        "/pick/sellers?q=mi": "Mill",
+    }.items():
+        answer = await member.get(path, headers={"X-Fragment": "options"})
+        assert answer.text.count('role="option"') == (2 if path == "/pick/locations" else 1), path
+        assert f'data-text="{text}"' in answer.text

@@ -1,0 +1,93 @@
+"""The queue of things without a name, and the words that items have: tags, types and sellers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+from httpx import AsyncClient
+
+from tests.inventory import get, made, new_item
+from tests.pages.conftest import Browser
+from tests.pages.markup import Page
+
+Browse = Callable[[str], Awaitable[Browser]]
+
+
+@pytest.fixture
+async def member(browse: Browse, samples: dict[str, object]) -> Browser:
+    """A member, with one of everything there."""
+    return await browse("member")
+
+
+async def test_stubs_are_named_one_after_another(member: Browser, admin: AsyncClient) -> None:
+    made(await admin.post("/scanner/scan", json={"upc": "96385074", "scanner_id": "s1", "event_id": "e2"}))
+    page = await member.show("/review")
+    assert "2 scanned things have no name yet" in page.text
+    assert "96385074" in page.text
+    later = await member.show("/review?skip=1")
+    assert "5901234123457" in later.text
+    newest = (await get(admin, "/items/review"))[0]["item"]
+    answer = await member.submit(f"/review/{newest['id']}", {"name": "", "skip": "0"})
+    assert answer.status_code == 422
+    assert Page(answer.text).faults == []
+    answer = await member.submit(f"/review/{newest['id']}", {"name": "Tuna", "min_quantity": "2", "skip": "0"})
+    assert answer.status_code == 303, answer.text
+    page = await member.show(answer.headers["location"])
+    assert "“Tuna” is saved" in page.text
+    assert "1 scanned thing has no name yet" in page.text
+    named = await get(admin, f"/items/{newest['id']}")
+    assert (named["name"], named["needs_review"], named["min_quantity"]) == ("Tuna", False, 2)
+
+
+async def test_stubs_are_merged_and_come_back(member: Browser, admin: AsyncClient) -> None:
+    stub = (await get(admin, "/items/review"))[0]["item"]
+    fields = {"into_text": "Coffee", "back": "review"}
+    answer = await member.submit(f"/items/{stub['id']}/merge", fields)
+    assert answer.headers["location"] == f"/review?done=merged&item={stub['id']}", answer.text
+    page = await member.show(answer.headers["location"])
+    assert "Everything has a name" in page.text
+    assert f"/items/{stub['id']}/unmerge" in page.text
+    await member.submit(f"/items/{stub['id']}/unmerge", {"back": "review"})
+    assert len(await get(admin, "/items/review")) == 1
+    # There is no look-up service.
+    assert (await member.submit("/review/look-up")).status_code == 409
+    assert (await member.submit("/items/1/look-up")).status_code == 409
+
+
+async def test_words_are_listed(member: Browser, admin: AsyncClient) -> None:
+    await new_item(admin, "Tea", seller="Corner shop")
+    for kind, word in (("tags", "breakfast"), ("types", "Food"), ("sellers", "Corner shop")):
+        page = await member.show(f"/vocabulary?kind={kind}")
+        assert word in page.text
+        assert word not in (await member.show(f"/vocabulary?kind={kind}&search=xyzzy")).text
+    assert (await member.get("/vocabulary?kind=verbs")).status_code in (400, 422)
+    assert (await member.submit("/vocabulary/sellers", {"name": "x"})).status_code == 404
+
+
+@pytest.mark.parametrize("kind", ["tags", "types"])
+async def test_words_are_renamed_combined_and_deleted(member: Browser, admin: AsyncClient, kind: str) -> None:
+    one, other = "Hot", "Warm"
+    for word in (one, other):
+        assert (await member.submit(f"/vocabulary/{kind}", {"name": word})).status_code == 303
+    answer = await member.submit(f"/vocabulary/{kind}", {"name": "hot"})
+    assert answer.status_code == 409
+    ids = {each["name"]: each["id"] for each in await get(admin, f"/{kind}/")}
+    field = {"tags": ["Hot"]} if kind == "tags" else {"type_id": ids["Hot"]}
+    item = await new_item(admin, "Tea", **field)
+    assert (await member.submit(f"/vocabulary/{kind}/{ids['Hot']}", {"name": "hot"})).status_code == 303
+    answer = await member.submit(f"/vocabulary/{kind}/{ids['Warm']}", {"name": "HOT"})
+    assert answer.status_code == 409
+    for fields, status in (({}, 422), ({"into_text": "cold"}, 409), ({"into_text": "hot"}, 422)):
+        answer = await member.submit(f"/vocabulary/{kind}/{ids['Hot']}/combine", fields)
+        assert answer.status_code == status, (fields, answer.text)
+        assert Page(answer.text).faults == []
+    if kind == "types":
+        assert (await member.submit(f"/vocabulary/{kind}/{ids['Hot']}/delete")).status_code == 409
+    into = {"into": "Warm"} if kind == "tags" else {"into": ids["Warm"]}
+    assert (await member.submit(f"/vocabulary/{kind}/{ids['Hot']}/combine", into)).status_code == 303
+    changed = await get(admin, f"/items/{item['id']}")
+    assert (changed["tags"] if kind == "tags" else changed["type_name"]) == (["Warm"] if kind == "tags" else "Warm")
+    assert "Hot" not in [each["name"] for each in await get(admin, f"/{kind}/")]
+    if kind == "tags":
+        assert (await member.submit(f"/vocabulary/{kind}/{ids['Warm']}/delete")).status_code == 303
