@@ -1,4 +1,4 @@
-"""What people typed into the fields that find one of many: the id that a script chose, else the text."""
+"""The item, location or type of a picker: by the id that a script chose, else by the text that was typed."""
 
 from __future__ import annotations
 
@@ -8,42 +8,24 @@ from stocky.auth.schemas import Principal
 from stocky.catalogue import location_repository, part_repository
 from stocky.catalogue import repository as catalogue
 from stocky.catalogue.repository import like_pattern
-from stocky.catalogue.schemas import Item, ItemType, Location, NewItemType, is_item_code
+from stocky.catalogue.schemas import Item, ItemType, Location, NewItemType
 from stocky.db import Connection
-from stocky.errors import Invalid, NotFound
+from stocky.errors import Invalid
 from stocky.pages.forms import Form
+from stocky.pages.pickers import pick_item, pick_location
 from stocky.schema import MAX_ID
-from stocky.search.repository import search
-
-_CHOICES = 2
 
 
 async def find_item(read: Connection, form: Form[Any], name: str) -> Item:
-    """The item of a picker: by its id, code, barcode, or words that only it has. Raises Invalid."""
-    chosen, text = _given(form, name)
-    if chosen is not None:
-        return await catalogue.get_item(read, chosen)
-    if is_item_code(text):
-        try:
-            return await catalogue.get_item_by_code(read, text)
-        except NotFound:
-            pass
-    found = await search(read, text, _CHOICES)
-    if found and (len(found) == 1 or found[0].match.kind in ("exact", "whole")):
-        return await catalogue.get_item(read, found[0].id)
-    raise Invalid("choose one of the items" if found else "there is no such item", field=name)
+    """The item of a picker. Raises Invalid for an empty field, or a text that is not of one item; NotFound."""
+    await pick_item(read, form.values, name)
+    return await catalogue.get_item(read, _chosen(form, name))
 
 
 async def find_location(read: Connection, form: Form[Any], name: str) -> Location:
-    """The active location of a picker: by its id, name, or a part of the name that only it has. Raises Invalid."""
-    chosen, text = _given(form, name)
-    if chosen is not None:
-        return await location_repository.get_location(read, chosen)
-    found = await location_repository.list_locations(read, skip=0, limit=50, search=text)
-    exact = [each for each in found if each.name.casefold() == text.casefold()]
-    if len(exact) == 1 or len(found) == 1:
-        return (exact or found)[0]
-    raise Invalid("choose one of the locations" if found else "there is no such location", field=name)
+    """The location of a picker. Raises Invalid for an empty field, or a text that is not of one location; NotFound."""
+    await pick_location(read, form.values, name)
+    return await location_repository.get_location(read, _chosen(form, name))
 
 
 async def find_type(tx: Connection, form: Form[Any], name: str, by: Principal) -> ItemType | None:
@@ -62,11 +44,11 @@ async def find_type(tx: Connection, form: Form[Any], name: str, by: Principal) -
     return await part_repository.add_item_type(tx, NewItemType(name=text), by)
 
 
-def _given(form: Form[Any], name: str) -> tuple[int | None, str]:
-    chosen, text = _ids(form, name)
-    if chosen is None and not text:
+def _chosen(form: Form[Any], name: str) -> int:
+    chosen = _ids(form, name)[0]
+    if chosen is None:
         raise Invalid("is required", field=name)
-    return chosen, text
+    return chosen
 
 
 def _ids(form: Form[Any], name: str) -> tuple[int | None, str]:

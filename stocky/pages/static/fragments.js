@@ -1,6 +1,6 @@
 // Owns the parts of a page that the server renders again: <… data-fragment="name"> keeps its element, its content is replaced.
 import { send } from "./http.js";
-import { show } from "./toasts.js";
+import { adopt, show } from "./toasts.js";
 
 const latest = new Map();
 export const find = (name) => document.querySelector(`[data-fragment="${CSS.escape(name)}"]`);
@@ -27,6 +27,8 @@ export function replace(name, html) {
   element.innerHTML = html;
   // What came in while one looks is shown for a moment.
   if (before.size) for (const each of keys()) each.classList.toggle("fresh", !before.has(each.dataset.key));
+  // At once: another answer may replace the content before the page is enhanced.
+  adopt(element);
   refocus();
   element.dispatchEvent(new CustomEvent("stocky:swap", { bubbles: true, detail: name }));
   return element;

@@ -5,7 +5,8 @@ import { send } from "./http.js";
 const WAIT = 120;
 const box = document.getElementById("q");
 const panel = document.getElementById("found");
-let timer, running, shown = box?.value ?? "";
+// What the server has searched for; the box may hold more already when this module is loaded.
+let timer, running, shown = box?.defaultValue ?? "";
 // On /items the page has the list itself, before the panel in the document.
 const here = () => find("results") !== panel;
 const results = () => find("results");

@@ -64,7 +64,7 @@ async def select(request: Request[Any, Any, Any]) -> Html:
     if not data.id:
         return see_other(request, "/items", done="none")
     if data.action == "label":
-        return see_other(request, "/labels", item_id=data.id)
+        return see_other(request, "/labels", items=data.id)
     return see_other(request, "/items/selected", action=data.action, id=data.id)
 
 

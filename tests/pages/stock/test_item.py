@@ -112,7 +112,7 @@ async def test_stock_elsewhere(member: Browser, admin: AsyncClient) -> None:
     assert 'value="Shelf"' in (await member.show("/items/1/stock/new?location_id=1")).text
     answer = await member.submit("/items/1/stock/new", {"location_id_text": "nowhere", "quantity": "2"})
     assert answer.status_code == 422
-    assert "there is no such location" in answer.text
+    assert "There is no location" in answer.text
     answer = await member.submit("/items/1/stock/new", {"location_id": "1", "quantity": "2", "unit": "piece"})
     assert answer.status_code == 303, answer.text
     assert await total(admin, {"id": 1}) == 6
@@ -198,7 +198,7 @@ async def test_photos_and_links(member: Browser, admin: AsyncClient) -> None:
 
 async def test_merging_and_its_undo(member: Browser, admin: AsyncClient) -> None:
     item = await new_item(admin, "Coffee beans", upc="96385074")
-    for fields, words in (({}, "is required"), ({"into_text": "xyzzy"}, "no such item"), ({"into": "1"}, "itself")):
+    for fields, words in (({}, "is required"), ({"into_text": "xyzzy"}, "There is no item"), ({"into": "1"}, "itself")):
         answer = await member.submit("/items/1/merge", fields)
         assert answer.status_code == 422
         assert words in answer.text

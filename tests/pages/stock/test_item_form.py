@@ -72,7 +72,7 @@ async def test_save_and_next_keeps_the_place(member: Browser, admin: AsyncClient
         ({"name": ""}, 422, "is required"),
         ({"name": "x" * 201}, 422, "at most 200"),
         ({"name": "Tea", "quantity": "1"}, 422, "is required"),
-        ({"name": "Tea", "quantity": "1", "location_id_text": "nowhere"}, 422, "there is no such location"),
+        ({"name": "Tea", "quantity": "1", "location_id_text": "nowhere"}, 422, "There is no location"),
         ({"name": "Tea", "min_quantity": "-1"}, 422, "at least 0"),
         ({"name": "Tea", "seller_link": "javascript:alert(1)"}, 422, "must be an address"),
         ({"name": "Tea", "default_storage_type": "attic"}, 422, "must be one of"),

@@ -85,7 +85,7 @@ async def test_several_items_are_changed_at_once(admin: AsyncClient, browse: Bro
         assert Page(page.text).faults == []
         assert page.text.count('name="id"') == 2
     assert (await member.submit("/items/selected", {"action": "label", "id": ids})).headers["location"] == (
-        "/labels?item_id=1&item_id=2"
+        "/labels?items=1&items=2"
     )
 
     answer = await member.submit("/items/selected/move", {"id": ids, "to_location_text": "cellar"})

@@ -1,0 +1,134 @@
+"""Items in a browser: search as one types, the stepper, dialogs, select mode and new items, also by the keyboard."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from tests.browsers import in_a_browser
+from tests.pages.browser.conftest import Opener
+
+if TYPE_CHECKING:
+    from playwright.async_api import Locator, Page
+
+pytestmark = in_a_browser
+
+
+async def new_item(page: Page, name: str, **fields: str) -> None:
+    """Makes an item with stock on the first location; its page shows then."""
+    await page.goto("/items/new?location_id=1")
+    await page.get_by_label("Name").fill(name)
+    for field, value in fields.items():
+        await page.locator(f"#f-{field}").fill(value)
+    await page.get_by_role("button", name="Save", exact=True).click()
+    await page.wait_for_url(re.compile(r"/items/\d+\?"))
+
+
+async def shows(locator: Locator, text: str) -> None:
+    """Waits until an element has the text."""
+    await locator.filter(has_text=text).first.wait_for()
+
+
+async def test_search_from_every_page_by_keyboard(opener: Opener) -> None:
+    page = await opener("/me")
+    await page.keyboard.press("/")
+    await page.locator("#q:focus").wait_for()
+    await page.keyboard.type("flor wheat")
+    first = page.locator("#found .lead > a").first
+    await shows(first, "Flour")
+    await page.keyboard.press("ArrowDown")
+    await page.locator("#found .lead > a:focus").wait_for()
+    await page.keyboard.press("Enter")
+    await page.wait_for_url(re.compile(r"/items/\d+$"))
+    await shows(page.locator("h1"), "Flour")
+
+
+async def test_list_is_searched_and_filtered_in_place(opener: Opener) -> None:
+    page = await opener("/items")
+    await page.locator("#q").fill("rice")
+    await page.wait_for_url(re.compile(r"q=rice"))
+    await page.locator('[data-fragment="results"] .lead > a', has_text="Rice").first.wait_for()
+    await page.goto("/items")
+    await page.get_by_role("link", name=re.compile("^Low")).click()
+    await page.wait_for_url(re.compile("cause=low_stock"))
+    await page.locator('.chip[aria-current="true"]', has_text="Low").wait_for()
+    await page.get_by_role("link", name="Filter").click()
+    await page.locator('#filter input[name="cause"]').wait_for(state="attached")
+    await page.locator("#filter-kept").select_option("freezer")
+    await page.get_by_role("button", name="Show", exact=True).click()
+    await page.wait_for_url(re.compile("storage_type=freezer"))
+    assert await page.locator("#filter[open]").count() == 0
+    await page.go_back()
+    await page.wait_for_url(re.compile(r"cause=low_stock$"))
+
+
+async def test_stepper_keeps_the_focus_and_loses_no_press(opener: Opener) -> None:
+    page = await opener("/items")
+    await new_item(page, "Stepped thing", quantity="5")
+    plus = page.get_by_role("button", name=re.compile("^Add 1"))
+    for _ in range(4):
+        await plus.press("Enter")
+    await page.locator(".stepper", has_text="9").wait_for()
+    assert await plus.evaluate("element => element === document.activeElement")
+    await page.get_by_role("button", name=re.compile("^Undo")).first.click()
+    await page.locator(".stepper", has_text="8").wait_for()
+    await shows(page.locator(".undone"), "undone")
+
+
+async def test_amount_in_the_dialog(opener: Opener) -> None:
+    page = await opener("/items")
+    await new_item(page, "Counted thing", quantity="5")
+    await page.locator(".stepper > a").click()
+    amount = page.locator("#amount")
+    await amount.fill("many")
+    await page.get_by_role("button", name="Count", exact=True).click()
+    await shows(page.locator("#act .error"), "must be a number")
+    await amount.fill("12,5")
+    await page.get_by_role("button", name="Count", exact=True).click()
+    await page.locator("#act:not([open])").wait_for(state="attached")
+    await page.locator(".stepper", has_text="12.5").wait_for()
+    await page.locator(".toast").get_by_role("button", name="Undo").click()
+    await page.locator(".stepper > a", has_text=re.compile(r"^5")).wait_for()
+
+    await page.locator(".stepper > a").click()
+    await page.locator("#act summary", has_text="Move").click()
+    await page.get_by_role("combobox", name="To").fill("shelf")
+    await page.locator('#act [role="option"]').first.click()
+    await page.locator("#move-quantity").fill("2")
+    await page.get_by_role("button", name="Move", exact=True).click()
+    await page.locator(".stepper > a", has_text=re.compile(r"^2")).wait_for()
+    await page.locator(".stepper > a", has_text=re.compile(r"^3")).wait_for()
+
+
+async def test_several_are_selected_on_a_phone(opener: Opener) -> None:
+    page = await opener("/items?q=resistor", width=360, height=780)
+    assert not await page.locator(".selection-bar").is_visible()
+    await page.get_by_role("button", name="Select", exact=True).click()
+    boxes = page.locator('td.check input[name="id"]')
+    await boxes.nth(0).check()
+    await boxes.nth(1).check()
+    await shows(page.locator("[data-count]"), "2")
+    await page.locator(".selection-bar").get_by_role("button", name="Tag").click()
+    await page.wait_for_url(re.compile("action=tag"))
+    await page.get_by_role("combobox", name="Tag").fill("passive")
+    await page.get_by_role("button", name="Add the tag").click()
+    await shows(page.locator(".toast"), "2 items have the tag")
+
+
+async def test_stub_is_merged_and_comes_back(opener: Opener) -> None:
+    page = await opener("/items")
+    await new_item(page, "Merged thing", barcode="2999999999998")
+    await page.get_by_role("link", name="Merge", exact=True).click()
+    await page.get_by_role("combobox", name="Merge into").fill("flour whole")
+    await page.locator('[role="option"]').first.click()
+    await page.get_by_role("button", name="Merge", exact=True).click()
+    await shows(page.locator(".card"), "Merged into this item")
+    await page.locator("li", has_text="Merged thing").get_by_role("button", name="Undo", exact=True).click()
+    await shows(page.locator("h1"), "Merged thing")
+
+
+async def test_nothing_scrolls_sideways(opener: Opener) -> None:
+    page = await opener("/items", width=320)
+    for path in ("/items", "/items/1", "/items/1/stock/new", "/items/new", "/items/1/edit", "/review", "/vocabulary"):
+        await page.goto(path)
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
