@@ -46,6 +46,17 @@ MESSAGES: tuple[Text, ...] = (
     _("A user with this email exists already"),
     _("There is an admin already; sign in"),
     _("Demo data is only for a database without items"),
+    # Of items.
+    _("There is no item %(text)s; type its whole name, its code or a barcode"),
+    _("There is no location %(text)s; type its whole name"),
+    _("there is nothing to move: no stock, or all of it is there already"),
+    _("choose a list, or name a new one"),
+    _("It is counted in %(unit)s"),
+    _("%(name)s still holds stock; take it out or write it off first"),
+    _("The barcode %(barcode)s already belongs to %(name)s"),
+    _("An item cannot be merged into itself; choose another"),
+    _("Choose another one to combine it with"),
+    _("there is none of this name"),
     # Of requests.
     _("Access denied. This requires the role %(roles)s; yours is %(role)s"),
     _("Access denied. The request has no valid token of this session; load the page again and repeat it"),

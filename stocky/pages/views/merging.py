@@ -113,7 +113,7 @@ async def look_up_all(request: Request[Any, Any, Any], state: State, user: Princ
     """Starts the job that looks up every item without product data."""
     lookups: Lookups = state.lookups
     await lookups.refresh_missing(user)
-    return see_other(request, "/review", done="looked-up")
+    return see_other(request, "/review", done="looking-up")
 
 
 async def _review_page(request: Request[Any, Any, Any], read: Connection, skip: int, form: Form[Any]) -> Html:

@@ -48,7 +48,7 @@ async def add_word(request: Request[Any, Any, Any], database: Database, user: Pr
                 else:
                     await part_repository.add_item_type(tx, form.data, user)
     if not form.errors:
-        return see_other(request, "/vocabulary", kind=kind, done=kind.removesuffix("s"))
+        return see_other(request, "/vocabulary", kind=kind, done=f"new-{kind.removesuffix('s')}")
     if (refusal := refused(request, form)) is not None:
         return refusal
     async with database.read() as read:
