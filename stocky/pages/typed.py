@@ -53,8 +53,8 @@ def _chosen(form: Form[Any], name: str) -> int:
 
 def _ids(form: Form[Any], name: str) -> tuple[int | None, str]:
     """The chosen id, and what was typed."""
-    chosen = str(form.value(name)).strip()
-    text = " ".join(str(form.value(f"{name}_text")).split())
+    chosen = str(form.text(name)).strip()
+    text = " ".join(str(form.text(f"{name}_text")).split())
     if chosen.isascii() and chosen.isdigit() and 1 <= int(chosen[:17]) <= MAX_ID:
         return int(chosen[:17]), text
     return None, text

@@ -100,14 +100,14 @@ async def undo_event(
     """Undoes an event with its transfer."""
     form = await read_form(request, NewUndo)
     await service.undo(recorder, checked(form), user, event=event_id)
-    if form.value("back") == "history":
+    if form.text("back") == "history":
         return see_other(request, f"/items/{item_id}/history", done="undone")
     return see_other(request, f"/items/{item_id}", done="undone")
 
 
 async def _new_stock_page(request: Request[Any, Any, Any], read: Connection, item_id: int, form: Form[Any]) -> Html:
     item = await catalogue.get_item(read, item_id)
-    location_name = form.value("location_id_text")
+    location_name = form.text("location_id_text")
     chosen = request.query_params.get("location_id", "")
     if request.method == "GET" and chosen.isascii() and chosen.isdigit():
         form.values["location_id"] = [chosen]

@@ -74,7 +74,7 @@ async def add_item(request: Request[Any, Any, Any], database: Database, recorder
         async with database.read() as read:
             return await _page(request, read, form)
     if form.checked("next"):
-        kept = {name: form.value(name) for name in _KEPT}
+        kept = {name: form.text(name) for name in _KEPT}
         return see_other(request, "/items/new", made=item.id, **kept)
     return see_other(request, f"/items/{item.id}", done="added")
 
@@ -109,7 +109,7 @@ async def change_item(request: Request[Any, Any, Any], database: Database, user:
 async def _add(database: Database, recorder: Recorder, form: Form[FirstItem], by: Principal) -> Item:
     data = form.data
     location: Location | None = None
-    if data.quantity or form.value("location_id") or form.value("location_id_text"):
+    if data.quantity or form.text("location_id") or form.text("location_id_text"):
         # Before anything is written, so that the form can be sent again.
         async with database.read() as read:
             location = await find_location(read, form, "location_id")
@@ -159,7 +159,7 @@ def _with_tags(values: Values) -> dict[str, list[str]]:
 
 
 async def _location(read: Connection, form: Form[Any]) -> Location | None:
-    chosen = str(form.value("location_id"))
+    chosen = str(form.text("location_id"))
     if not (chosen.isascii() and chosen.isdigit()):
         return None
     return await location_repository.get_location(read, int(chosen[:15]))

@@ -63,8 +63,8 @@ async def merge(
             target_id = (await find_item(read, form, "into")).id
         await merging.merge_items(item_id, target_id, user)
     if not form.errors:
-        if form.value("back") == "review":
-            return see_other(request, "/review", done="merged", item=item_id, skip=form.value("skip"))
+        if form.text("back") == "review":
+            return see_other(request, "/review", done="merged", item=item_id, skip=form.text("skip"))
         return see_other(request, f"/items/{target_id}", done="merged")
     if (refusal := refused(request, form)) is not None:
         return refusal
@@ -92,7 +92,7 @@ async def show_review(request: Request[Any, Any, Any], read: Connection, skip: S
 async def name_item(request: Request[Any, Any, Any], database: Database, user: Principal, item_id: PathId) -> Html:
     """Names a stub, which ends its review."""
     form = await read_form(request, Naming)
-    typed = str(form.value("skip", "0"))
+    typed = str(form.text("skip", "0"))
     skip = int(typed[:6]) if typed.isascii() and typed.isdigit() else 0
     if not form.errors:
         data = form.data

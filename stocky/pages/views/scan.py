@@ -99,7 +99,7 @@ async def undo(
     if form.errors:
         raise Invalid(form.general_error)
     await service.undo(recorder, NewUndo(event_id=form.data.undo_id), user, event=event_id)
-    settings = {name: form.value(name) for name in ("mode", "place", "amount")}
+    settings = {name: form.text(name) for name in ("mode", "place", "amount")}
     return see_other(request, "/scan", **settings, event=event_id)
 
 
@@ -133,7 +133,7 @@ async def _obey(
                 settings["place"] = None
                 if isinstance(wanted, int) and 0 < wanted <= MAX_ID:
                     settings["place"] = (await locations.get_location(read, wanted)).id
-    elif command.command is CommandName.UNDO and (last := form.value("last")).isdecimal():
+    elif command.command is CommandName.UNDO and (last := form.text("last")).isdecimal():
         await service.undo(recorder, None, user, event=int(last))
         settings["event"] = last
     else:
@@ -142,7 +142,7 @@ async def _obey(
 
 
 def _settings(form: Form[Any], location: Location | None) -> dict[str, Any]:
-    return {"mode": form.data.mode.value, "place": location.id if location else None, "amount": form.value("amount")}
+    return {"mode": form.data.mode.value, "place": location.id if location else None, "amount": form.text("amount")}
 
 
 def _page(

@@ -102,7 +102,7 @@ async def act(
         return see_other(request, "/items", done=done, count=len(set(form.data.id)), batch=batch)
     if (refusal := refused(request, form)) is not None:
         return refusal
-    ids = [int(each) for each in form.all("id")[:_MOST] if each.isascii() and each.isdigit() and len(each) < 17]
+    ids = [int(each) for each in form.texts("id")[:_MOST] if each.isascii() and each.isdigit() and len(each) < 17]
     async with database.read() as read:
         return await _page(request, read, user, action, ids, form)
 

@@ -124,8 +124,8 @@ async def _get(read: Connection, kind: str, word_id: int) -> Tag | ItemType:
 
 async def _other(tx: Connection, kind: Kind, form: Form[Any]) -> int:
     """The tag or type of the picker, by its id or its whole name."""
-    text = str(form.value("into_text")).strip()
-    chosen = str(form.value("into")).strip()
+    text = str(form.text("into_text")).strip()
+    chosen = str(form.text("into")).strip()
     if kind == "types" and chosen.isascii() and chosen.isdigit() and 1 <= int(chosen[:17]) <= MAX_ID:
         return int(chosen[:17])
     key = part_repository.name_key(chosen or text)
