@@ -9,7 +9,6 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
-import msgspec
 from litestar import Request
 
 from stocky.auth.schemas import Principal
@@ -20,7 +19,6 @@ from stocky.backup.schemas import (
     Backup,
     CreatedBackup,
     ImportResult,
-    LastRestore,
     StartedBackup,
     StartedJob,
     Validity,
@@ -31,11 +29,9 @@ from stocky.backup.service import Backups
 from stocky.backup.store import Kind, Reason
 from stocky.config import Config
 from stocky.db import Database
-from stocky.errors import BadRequest, Invalid, NotFound
+from stocky.errors import BadRequest, Invalid
 from stocky.http.uploads import Upload, receive_base64, receive_upload
 from stocky.jobs.jobs import Jobs
-from stocky.jobs.repository import list_jobs
-from stocky.jobs.schemas import JobStatus
 from stocky.logs import audit
 from stocky.progress import ProgressCallback
 from stocky.settings.repository import get_settings
@@ -46,8 +42,6 @@ _log = logging.getLogger(__name__)
 
 # Largest dump accepted as base64 in JSON, which is held in memory; larger dumps are uploaded.
 MAX_JSON_DUMP = 32 * 2**20
-# Among the newest of these jobs, most of which are dry runs, is the last restore.
-_RECENT_RESTORES = 50
 FORCE_NEEDED = (
     "This replaces all current data. Repeat it with force=true to continue; the current data is backed up first."
     " With dry_run=true nothing is changed and the response lists what would change"
@@ -119,42 +113,6 @@ class BackupAdministration:
         """Deletes a stored backup. Raises NotFound."""
         removed = await self.backups.remove_backup(id)
         await self._audit(by, "deleted", id, {"filename": removed.filename})
-
-    async def store_upload(self, request: Request[Any, Any, Any], by: Principal) -> Backup:
-        """Stores an uploaded dump or archive for a day: it is tested, compared and restored without another upload.
-
-        Raises BadRequest for any other file, TooLarge, OutOfSpace or Unavailable.
-        """
-        async with workspace(self._config.backup_dir) as directory:
-            upload = await receive_upload(request, directory / "upload", self._config.max_upload_mb * 2**20)
-            stored = await asyncio.to_thread(self.backups.store.add_upload, upload.file)
-        details = {"filename": upload.filename[:200], "kind": stored.kind, "size_bytes": stored.size_bytes}
-        await self._audit(by, "uploaded", stored.id, details)
-        return Backup.of(stored, self.base_path)
-
-    async def find_last_restore(self) -> LastRestore | None:
-        """The last restore among the stored jobs; None when there was none in the last weeks."""
-        async with self._database.read() as read:
-            jobs = await list_jobs(read, skip=0, limit=_RECENT_RESTORES, kind="backup.restore", status=JobStatus.DONE)
-        for job in jobs:
-            result = msgspec.convert(job.result, ImportResult)
-            if not result.dry_run:
-                return LastRestore(
-                    job_id=job.id,
-                    finished_at=job.finished_at,
-                    by=job.created_by,
-                    result=result,
-                    previous=await self._find_backup(result.safety_backup),
-                )
-        return None
-
-    async def _find_backup(self, id: str | None) -> Backup | None:
-        if id is None:
-            return None
-        try:
-            return Backup.of(await self.backups.get_backup(id), self.base_path)
-        except NotFound:
-            return None
 
     async def start_restore(
         self, id: str, by: Principal, *, force: bool, dry_run: bool, accept_edited: bool

@@ -165,16 +165,6 @@ class Backup(Struct, kw_only=True):
         )
 
 
-class LastRestore(Struct, kw_only=True):
-    """The last restore: what it said, and the stored backup to go back with, while that is still stored."""
-
-    job_id: int
-    finished_at: datetime | None
-    by: str | None
-    result: ImportResult
-    previous: Backup | None
-
-
 class Validity(Struct, kw_only=True):
     """The result of `validate_only`: the backup can be restored."""
 

@@ -130,10 +130,6 @@ class Backups:
         """Every stored backup, newest first."""
         return await asyncio.to_thread(self.store.list_backups)
 
-    async def last_good(self) -> StoredBackup | None:
-        """The newest backup that was test-restored successfully; dates in the future, by a wrong clock, come last."""
-        return next((each for each in await self.list_backups() if each.is_good), None)
-
     async def get_backup(self, id: str) -> StoredBackup:
         """Raises NotFound."""
         return await asyncio.to_thread(self.store.get_backup, id)

@@ -23,7 +23,7 @@ from stocky import clock
 from stocky.backup.dump.format import TITLE
 from stocky.backup.dump.making import open_owner_only
 from stocky.disk import move_new, sync_directory
-from stocky.errors import BadRequest, NotFound, Unavailable
+from stocky.errors import NotFound, Unavailable
 from stocky.worker.workspace import disk_errors, scratch_directory
 
 ID_FORMAT = "%Y-%m-%d-%H-%M-%S"
@@ -63,7 +63,6 @@ class Reason(str, Enum):
     BEFORE_RESTORE = "before_restore"
     BEFORE_MIGRATION = "before_migration"
     COMMAND_LINE = "command_line"
-    UPLOADED = "uploaded"
     FOUND = "found"
 
 
@@ -71,12 +70,8 @@ class Reason(str, Enum):
 COUNTED = (Reason.SCHEDULED, Reason.BEFORE_RESTORE, Reason.BEFORE_MIGRATION)
 
 
-# How long manual and uploaded backups are retained, so that nobody has to clean up after a download or a restore.
-RETENTION = {
-    Reason.API: timedelta(hours=24),
-    Reason.MANUAL: timedelta(hours=1),
-    Reason.UPLOADED: timedelta(hours=24),
-}
+# How long manual backups are retained, so that nobody has to clean up after a download.
+RETENTION = {Reason.API: timedelta(hours=24), Reason.MANUAL: timedelta(hours=1)}
 
 
 class StoredBackup(msgspec.Struct, kw_only=True):
@@ -183,35 +178,6 @@ class Store:
         self.write_metadata(placed)
         self._just_made[placed.reason] = placed.id
         return placed
-
-    def add_upload(self, file: Path) -> StoredBackup:
-        """Stores a dump or an archive that was uploaded to the same file system; a restore checks its content.
-
-        Raises BadRequest for any other file, OutOfSpace or Unavailable.
-        """
-        suffix = _found_suffix(file)
-        if suffix is None:
-            raise BadRequest("This is neither a dump (.sql.gz) nor an archive (.zip) made by Stocky")
-        # It may hold hashes of passwords and keys.
-        file.chmod(0o600)
-        id = self.reserve_id()
-        try:
-            now = clock.now()
-            kind = Kind.ARCHIVE if suffix == ".zip" else Kind.SQL
-            return self.add_backup(
-                file,
-                StoredBackup(
-                    id=id,
-                    kind=kind,
-                    filename="",
-                    size_bytes=file.stat().st_size,
-                    created_at=now,
-                    reason=Reason.UPLOADED,
-                    expires_at=now + RETENTION[Reason.UPLOADED],
-                ),
-            )
-        finally:
-            self.release_id(id)
 
     def write_metadata(self, backup: StoredBackup) -> None:
         """Writes the metadata of a backup atomically. Raises OutOfSpace or Unavailable."""
