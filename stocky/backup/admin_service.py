@@ -26,7 +26,7 @@ from stocky.backup.schemas import (
     status_url,
 )
 from stocky.backup.service import Backups
-from stocky.backup.store import Kind, Reason
+from stocky.backup.store import Kind, Reason, StoredBackup
 from stocky.config import Config
 from stocky.db import Database
 from stocky.errors import BadRequest, Invalid
@@ -69,8 +69,8 @@ class BackupAdministration:
 
         return await self._run_to_end("backup.create", work, by, documents=False)
 
-    async def start_backup(self, kind: Kind, by: Principal) -> StartedBackup:
-        """Starts a backup; the job's result is the stored backup.
+    async def start_backup(self, kind: Kind, by: Principal, *, verify: bool = False) -> StartedBackup:
+        """Starts a backup, with `verify` followed by its test restore; the job's result is the stored backup.
 
         Raises Conflict when there are more documents than an archive can hold.
         """
@@ -84,12 +84,13 @@ class BackupAdministration:
                 settings = await get_settings(read)
             made = await self.backups.create(kind, Reason.MANUAL, report, id=id, settings=settings)
             await self._audit(by, "created", made.id, {"kind": made.kind, "size_bytes": made.size_bytes})
+            if verify:
+                made = await self.backups.verify(made.id, report)
             return Backup.of(made, self.base_path)
 
+        parameters = {"documents": kind is Kind.ARCHIVE, "verify": verify, "backup": id}
         try:
-            job = await self._jobs.run_here(
-                "backup.create", work, by=by.user.username, parameters={"documents": kind is Kind.ARCHIVE}
-            )
+            job = await self._jobs.run_here("backup.create", work, by=by.user.username, parameters=parameters)
         except BaseException:
             await asyncio.to_thread(self.backups.store.release_id, id)
             raise
@@ -107,7 +108,7 @@ class BackupAdministration:
         async def work(report: ProgressCallback) -> Backup:
             return Backup.of(await self.backups.verify(id, report), self.base_path)
 
-        return await self._start("backup.verify", work, by)
+        return await self._start("backup.verify", work, by, backup=id)
 
     async def remove_backup(self, id: str, by: Principal) -> None:
         """Deletes a stored backup. Raises NotFound."""
@@ -125,7 +126,41 @@ class BackupAdministration:
             path = self.backups.store.path(backup)
             return await self._replace(path, report, by, dry_run=dry_run, accept_edited=accept_edited, source=id)
 
-        return await self._start("backup.restore", work, by, dry_run=dry_run, documents=backup.kind is Kind.ARCHIVE)
+        return await self._start(
+            "backup.restore", work, by, dry_run=dry_run, documents=backup.kind is Kind.ARCHIVE, backup=id
+        )
+
+    async def start_import(
+        self, id: str, by: Principal, *, force: bool, tables: list[str], accept_edited: bool
+    ) -> StartedJob:
+        """Starts to add the rows of a stored dump. Raises NotFound, BadRequest for an archive, Invalid."""
+        backup = await self.backups.get_backup(id)
+        if backup.kind is Kind.ARCHIVE:
+            raise BadRequest("Rows can be added from a dump only, not from an archive")
+        names = _table_names(tables)
+
+        async def work(report: ProgressCallback) -> ImportResult:
+            path = self.backups.store.path(backup)
+            return await self._add(path, report, by, force=force, tables=names, accept_edited=accept_edited)
+
+        return await self._start("backup.import", work, by, backup=id)
+
+    async def add_upload(self, request: Request[Any, Any, Any], by: Principal) -> StoredBackup:
+        """Stores an uploaded dump, archive or SQLite file for a day, to be compared, test-restored and restored.
+
+        Raises BadRequest, TooLarge, OutOfSpace. The content is only checked when it is used.
+        """
+        async with AsyncExitStack() as stack:
+            upload = await self._receive(request, stack, archive=None)
+            added = await asyncio.to_thread(self.backups.store.add_upload, upload.file, upload.filename)
+        await self._audit(by, "uploaded", added.id, {"filename": upload.filename, "size_bytes": added.size_bytes})
+        return added
+
+    async def keep_backup(self, id: str, by: Principal) -> StoredBackup:
+        """Keeps a stored backup until somebody deletes it. Raises NotFound."""
+        kept = await self.backups.keep_backup(id)
+        await self._audit(by, "kept", id, {"filename": kept.filename})
+        return kept
 
     async def restore_upload(
         self, request: Request[Any, Any, Any], by: Principal, *, force: bool, validate_only: bool, accept_edited: bool
@@ -221,14 +256,25 @@ class BackupAdministration:
     ) -> ImportResult:
         async def work(report: ProgressCallback) -> ImportResult:
             async with resources:
-                result = await self.restores.add(
-                    file, report, force=force, tables=_table_names(tables), accept_edited=accept_edited
-                )
-            details = {"rows": result.records_imported, "tables": result.tables_affected}
-            result.warnings = [*result.warnings, *await self._audit(by, "imported", None, details)]
-            return result
+                names = _table_names(tables)
+                return await self._add(file, report, by, force=force, tables=names, accept_edited=accept_edited)
 
         return await self._run_to_end("backup.import", work, by)
+
+    async def _add(
+        self,
+        file: Path,
+        report: ProgressCallback,
+        by: Principal,
+        *,
+        force: bool,
+        tables: frozenset[str],
+        accept_edited: bool,
+    ) -> ImportResult:
+        result = await self.restores.add(file, report, force=force, tables=tables, accept_edited=accept_edited)
+        details = {"rows": result.records_imported, "tables": result.tables_affected}
+        result.warnings = [*result.warnings, *await self._audit(by, "imported", None, details)]
+        return result
 
     async def _replace(
         self, file: Path, report: ProgressCallback, by: Principal, *, dry_run: bool, accept_edited: bool, source: str
@@ -240,7 +286,7 @@ class BackupAdministration:
             result.warnings = [*result.warnings, *await self._audit(None, "restored", source, details)]
         return result
 
-    async def _receive(self, request: Request[Any, Any, Any], stack: AsyncExitStack, *, archive: bool) -> Upload:
+    async def _receive(self, request: Request[Any, Any, Any], stack: AsyncExitStack, *, archive: bool | None) -> Upload:
         directory = await stack.enter_async_context(workspace(self._config.backup_dir))
         target = directory / ("upload.zip" if archive else "upload")
         upload = await receive_upload(request, target, self._config.max_upload_mb * 2**20)
@@ -253,7 +299,7 @@ class BackupAdministration:
         return directory / "upload"
 
     async def _start(
-        self, kind: str, work: Callable[[ProgressCallback], Awaitable[Any]], by: Principal, **parameters: bool
+        self, kind: str, work: Callable[[ProgressCallback], Awaitable[Any]], by: Principal, **parameters: bool | str
     ) -> StartedJob:
         job = await self._jobs.run_here(kind, work, by=by.user.username, parameters=parameters)
         return StartedJob(job_id=job.id, status_url=status_url(self.base_path, job.id))

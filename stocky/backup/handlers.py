@@ -144,7 +144,7 @@ async def upload_full(
 @post("/backup", opt=admins, status_code=202)
 async def start_backup(data: NewSystemBackup, backups: BackupAdministration, user: Principal) -> StartedBackup:
     """Start a backup: everything as an archive, or the database only."""
-    return await backups.start_backup(data.kind, user)
+    return await backups.start_backup(data.kind, user, verify=data.verify)
 
 
 @get("/backup/list", opt=admins)

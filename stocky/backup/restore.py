@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stocky import clock
 from stocky.backup.archive.contents import adopt_contents, contents_of, missing_content_warnings, store_contents
-from stocky.backup.archive.reading import DUMPS, BackupFile, open_backup
+from stocky.backup.archive.reading import BACKUPS, DUMPS, BackupFile, open_backup
 from stocky.backup.dump.foreign_objects import list_names
 from stocky.backup.partial.importer import import_partial
 from stocky.backup.repository import count_rows
@@ -127,8 +127,18 @@ class Restores:
             yield scratch, await run_worker(request, LoadResult, report), from_file
 
 
-def check_name(filename: str, *, archive: bool) -> None:
-    """Raises BadRequest unless an uploaded file has an expected suffix; its content is checked later."""
+def check_name(filename: str, *, archive: bool | None) -> None:
+    """Raises BadRequest unless an uploaded file has an expected suffix; its content is checked later.
+
+    `archive` None accepts archives and dumps.
+    """
+    if archive is None:
+        if not filename.lower().endswith(BACKUPS):
+            raise BadRequest(
+                f"{filename!r} is not named like a backup ({', '.join(BACKUPS)}); choose one made by Stocky",
+                field="file",
+            )
+        return
     wanted, others = (ARCHIVE, DUMPS) if archive else (DUMPS, ARCHIVE)
     taken_by = "/api/v1/backup/upload/import/full" if archive else "/api/v1/system/restore"
     name = filename.lower()

@@ -103,6 +103,7 @@ class NewSystemBackup(Struct, forbid_unknown_fields=True):
     """What to back up: everything as an archive, or the database only."""
 
     kind: Kind
+    verify: Annotated[bool, Meta(description="Test-restore it as soon as it is made")] = False
 
 
 class StartedJob(Struct, kw_only=True):

@@ -134,6 +134,12 @@ class Backups:
         """Raises NotFound."""
         return await asyncio.to_thread(self.store.get_backup, id)
 
+    async def keep_backup(self, id: str) -> StoredBackup:
+        """Keeps it until it is deleted. Raises NotFound."""
+        kept = msgspec.structs.replace(await self.get_backup(id), expires_at=None)
+        await asyncio.to_thread(self.store.write_metadata, kept)
+        return kept
+
     async def remove_backup(self, id: str) -> StoredBackup:
         """Deletes it. Raises NotFound."""
         return await asyncio.to_thread(self.store.remove_backup, id)

@@ -37,6 +37,12 @@ _RESERVATION_LIFETIME = timedelta(days=1)
 # Names have a resolution of one second; later backups of the same second take the next free names.
 _NAMES_TRIED = 1000
 
+# Uploads are listed whatever they contain: only loading one can say what is wrong with it.
+_UPLOADED_FORMAT = "uploaded-%Y%m%d-%H%M%S-"
+_UPLOADED = re.compile(r"uploaded-\d{8}-\d{6}-.+")
+_NOT_IN_NAMES = re.compile(r"[^\w.()-]+", re.ASCII)
+_LONGEST_NAME = 100
+
 _FOUND_ID = re.compile(r"found-[0-9a-f]{16}")
 _BEGINNING = 64
 _ZIP_START, _GZIP_START, _BOM = b"PK\x03\x04", b"\x1f\x8b", b"\xef\xbb\xbf"
@@ -64,6 +70,7 @@ class Reason(str, Enum):
     BEFORE_MIGRATION = "before_migration"
     COMMAND_LINE = "command_line"
     FOUND = "found"
+    UPLOADED = "uploaded"
 
 
 # Automatic backups, of which a number is retained.
@@ -71,7 +78,11 @@ COUNTED = (Reason.SCHEDULED, Reason.BEFORE_RESTORE, Reason.BEFORE_MIGRATION)
 
 
 # How long manual backups are retained, so that nobody has to clean up after a download.
-RETENTION = {Reason.API: timedelta(hours=24), Reason.MANUAL: timedelta(hours=1)}
+RETENTION = {
+    Reason.API: timedelta(hours=24),
+    Reason.MANUAL: timedelta(hours=1),
+    Reason.UPLOADED: timedelta(hours=24),
+}
 
 
 class StoredBackup(msgspec.Struct, kw_only=True):
@@ -178,6 +189,30 @@ class Store:
         self.write_metadata(placed)
         self._just_made[placed.reason] = placed.id
         return placed
+
+    def add_upload(self, file: Path, filename: str) -> StoredBackup:
+        """Moves an uploaded file, called `filename` by its sender, into the store; it expires after a day.
+
+        `file` must be on the same file system. Raises OutOfSpace or Unavailable.
+        """
+        own = moment = clock.now().replace(microsecond=0)
+        plain = _NOT_IN_NAMES.sub("_", filename.replace("\\", "/").rpartition("/")[2])[-_LONGEST_NAME:]
+        with disk_errors():
+            file.chmod(0o600)
+        while True:
+            name = f"{moment.strftime(_UPLOADED_FORMAT)}{plain}"
+            with suppress(FileExistsError), disk_errors():
+                move_new(file, self.directory / name)
+                break
+            moment += timedelta(seconds=1)
+        found = self._find(self.directory / name)
+        if found is None:
+            raise NotFound("The uploaded file was deleted meanwhile")
+        kept = msgspec.structs.replace(
+            found, reason=Reason.UPLOADED, created_at=own, expires_at=own + RETENTION[Reason.UPLOADED]
+        )
+        self.write_metadata(kept)
+        return kept
 
     def write_metadata(self, backup: StoredBackup) -> None:
         """Writes the metadata of a backup atomically. Raises OutOfSpace or Unavailable."""
@@ -326,7 +361,11 @@ def _found_suffix(file: Path) -> str | None:
         os.close(descriptor)
     if beginning.startswith(_ZIP_START):
         return ".zip"
-    is_dump = beginning.startswith(_GZIP_START) or beginning.removeprefix(_BOM).startswith(TITLE.encode())
+    is_dump = (
+        beginning.startswith(_GZIP_START)
+        or beginning.removeprefix(_BOM).startswith(TITLE.encode())
+        or _UPLOADED.fullmatch(file.name) is not None
+    )
     return ".sql" if is_dump else None
 
 

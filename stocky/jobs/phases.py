@@ -50,6 +50,8 @@ PHASES: dict[str, tuple[Phase, ...]] = {
     "lookup.stubs": (Phase("looking up"),),
     "reorg.plan": (Phase("reading"), Phase("planning")),
 }
+# The same with `verify`, where that differs.
+VERIFIED: dict[str, tuple[Phase, ...]] = {"backup.create": PHASES["backup.scheduled"]}
 # The same with `dry_run`, where that differs.
 DRY_RUNS: dict[str, tuple[Phase, ...]] = {"backup.restore": _COMPARE, "import.csv": (Phase("checking"),)}
 
@@ -66,7 +68,7 @@ def phases_of(
 
     Parameters without `documents` are of a job that may have some: their phase is listed.
     """
-    wanted = DRY_RUNS.get(kind) if is_dry_run(parameters) else None
+    wanted = DRY_RUNS.get(kind) if is_dry_run(parameters) else VERIFIED.get(kind) if parameters.get("verify") else None
     phases = [each for each in wanted or PHASES.get(kind, ()) if _applies(each, parameters, dialect)]
     # The last of the phases that report this name: of work that is done again inside of another phase.
     named = [number for number, each in enumerate(phases) if progress.phase in (each.name, *each.during)]

@@ -241,4 +241,5 @@ def _job(row: _Row, dialect: str, progress: Progress | None = None) -> Job:
         finished_at=row.finished_at,
         phases=phases_of(row.kind, row.parameters, dialect, row.status, progress),
         dry_run=is_dry_run(row.parameters),
+        backup_id=row.parameters.get("backup"),
     )

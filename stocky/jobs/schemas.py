@@ -67,3 +67,4 @@ class Job(Struct, kw_only=True):
     finished_at: datetime | None
     phases: Annotated[list[JobPhase], Meta(description="All phases in order; `progress` is that of the current one")]
     dry_run: Annotated[bool, Meta(description="Whether it changes nothing")]
+    backup_id: Annotated[str | None, Meta(description="The `timestamp` of the stored backup that it works on")] = None

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from httpx import ASGITransport, AsyncClient, Response
 from litestar import Litestar
 
+from stocky.backup.store import found_id
 from tests.conftest import ORIGIN
 from tests.inventory import made, new_item, new_location, new_stock
 from tests.people import PASSWORD
@@ -52,6 +55,12 @@ class Browser(AsyncClient):
 
 
 @pytest.fixture
+def environ(environ: dict[str, str]) -> dict[str, str]:
+    """Webhooks may be sent to this machine, where nobody takes them."""
+    return environ | {"STOCKY_WEBHOOKS_TO_PRIVATE": "true"}
+
+
+@pytest.fixture
 async def browser(app: Litestar) -> AsyncIterator[Browser]:
     """A browser that is not signed in."""
     async with Browser(app) as browser:
@@ -76,6 +85,13 @@ async def browse(app: Litestar) -> AsyncIterator[Callable[[str], Awaitable[Brows
 
 # What stands for the parameters of addresses; `samples` makes what they name.
 SAMPLES: dict[str, object] = {"sign_in_id": "none"}
+# A file in the backup directory, which need not be a backup to be listed.
+FOUND = "copied-here.sql.gz"
+
+
+def _copy_here(directory: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / FOUND).write_bytes(gzip.compress(b"-- not a backup"))
 
 
 @pytest.fixture
@@ -85,6 +101,7 @@ async def samples(admin: AsyncClient, member: AsyncClient) -> dict[str, object]:
 
 
 async def make_samples(admin: AsyncClient, member: AsyncClient) -> dict[str, object]:
+async def samples(admin: AsyncClient, app: Litestar) -> dict[str, object]:
     """One of everything, with the id 1, and stock with a history: what the addresses of pages are tried with."""
     item = await new_item(admin, "Coffee", upc="4006381333931", min_quantity=10, tags=["breakfast"])
     shelf = await new_location(admin)
@@ -113,3 +130,8 @@ async def make_samples(admin: AsyncClient, member: AsyncClient) -> dict[str, obj
         "batch_id": booked["batch_id"],
         "import_job_id": started["job_id"],
     }
+    made(await admin.patch("/settings/", json={"expiring_soon_days": 8}))
+    made(await admin.post("/webhooks/", json={"url": "http://127.0.0.1:9/hook", "event_types": ["alert.raised"]}))
+    assert (await admin.post("/webhooks/1/test")).status_code == 202
+    _copy_here(app.state.config.backup_dir)
+    return {**SAMPLES, "code": item["code"], "text": "s1", "backup_id": found_id(FOUND)}

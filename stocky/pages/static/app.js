@@ -9,6 +9,7 @@ function enhance(root) {
   localize(root);
   if (root.querySelector("[data-toast]")) when("toasts", (module) => module.adopt(root));
   if (root.querySelector("[data-live]")) when("live", (module) => module.follow(root));
+  if (root.querySelector("[data-poll]")) when("poll", (module) => module.poll(root));
   if (document.querySelector(".selecting")) when("selection", (module) => module.update());
 }
 

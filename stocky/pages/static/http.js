@@ -21,10 +21,9 @@ export function newEventId() {
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }
 
+// The page is asked for again: the server leads to the sign-in, and knows why the session ended.
 export function signIn() {
-  const base = root.dataset.base.replace(/\/$/, "");
-  const here = location.pathname.slice(base.length) + location.search;
-  location.assign(`${base}/sign-in?next=${encodeURIComponent(here)}`);
+  location.assign(location.pathname + location.search);
 }
 
 async function renewToken() {

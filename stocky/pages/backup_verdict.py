@@ -1,0 +1,124 @@
+"""Says in one sentence whether there is a good backup, and if not what to do; also the words of backups and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Literal
+
+from msgspec import Struct
+
+from stocky import clock
+from stocky.backup.requests import TableChanges
+from stocky.backup.store import Kind, Reason, StoredBackup
+from stocky.jobs.schemas import Job, JobStatus
+from stocky.pages.filters import number
+from stocky.pages.languages import Text, _, plural
+
+# A good backup that is older than this asks for a new one.
+FRESH = timedelta(days=7)
+REASONS: dict[Reason, Text] = {
+    Reason.API: _("by the API"),
+    Reason.MANUAL: _("by hand"),
+    Reason.SCHEDULED: _("by schedule"),
+    Reason.BEFORE_RESTORE: _("before a restore"),
+    Reason.BEFORE_MIGRATION: _("before an upgrade"),
+    Reason.COMMAND_LINE: _("on the command line"),
+    Reason.FOUND: _("copied here by hand"),
+    Reason.UPLOADED: _("uploaded"),
+}
+CONTENTS: dict[Kind, Text] = {Kind.ARCHIVE: _("Everything"), Kind.SQL: _("Database")}
+TABLES: dict[str, Text] = {
+    "alert": _("Alerts"),
+    "api_key": _("API keys"),
+    "audit_entry": _("Audit entries"),
+    "auth_revision": _("Changes of accounts"),
+    "barcode": _("Barcodes"),
+    "box": _("Boxes"),
+    "document": _("Documents"),
+    "item": _("Items"),
+    "item_merge": _("Merges of items"),
+    "item_tag": _("Tags of items"),
+    "item_type": _("Types"),
+    "location": _("Locations"),
+    "project": _("Projects"),
+    "project_entry": _("Entries of projects"),
+    "scanner": _("Scanners"),
+    "setting": _("Settings"),
+    "shopping_list": _("Shopping lists"),
+    "shopping_list_entry": _("Entries of shopping lists"),
+    "shopping_list_log": _("Log of shopping lists"),
+    "sku": _("Stock"),
+    "stock_event": _("Events of stock"),
+    "tag": _("Tags"),
+    "user_account": _("People"),
+    "webhook": _("Webhooks"),
+}
+# What people look for first in a comparison; the other tables follow by name.
+_FIRST = ("item", "sku", "stock_event", "location", "box", "shopping_list", "shopping_list_entry", "project")
+
+
+class Verdict(Struct, frozen=True):
+    """`kind` is good, low or bad; `action` is the next step, on `backup` where it has one."""
+
+    kind: Literal["good", "low", "bad"]
+    title: Text
+    text: Text | str
+    action: Literal["download", "verify", "create"]
+    backup: StoredBackup | None = None
+
+
+class TableChange(Struct, frozen=True):
+    """What a restore changes in one table, with its name in words."""
+
+    label: Text
+    changes: TableChanges
+
+
+def judge(backups: list[StoredBackup], scheduled: Job | None, now: datetime) -> Verdict:
+    """The verdict on the stored backups, newest first, and the last scheduled backup's job."""
+    latest = now + clock.SKEW
+    good = next((each for each in backups if each.is_good and each.created_at <= latest), None)
+    failed = next((each for each in backups if each.problems and each.reason is not Reason.UPLOADED), None)
+    if failed is not None and (good is None or failed.created_at > good.created_at):
+        return Verdict("bad", _("The newest backup does not restore"), "; ".join(failed.problems), "create", failed)
+    is_behind = scheduled is not None and (good is None or good.created_at < scheduled.created_at)
+    if scheduled is not None and is_behind and scheduled.status is JobStatus.FAILED:
+        return Verdict("bad", _("The last nightly backup failed"), scheduled.error or "", "create")
+    if good is not None:
+        title = _("Last good backup: %(age)s, test-restored", age=age(good.created_at, now))
+        if now - good.created_at > FRESH:
+            return Verdict("low", title, _("Make a new one, and test-restore it."), "create", good)
+        count = sum((good.rows or {}).values())
+        text = plural(
+            "%(num)s row came back as it was.", "All %(rows)s rows came back as they were.", count, rows=number(count)
+        )
+        return Verdict("good", title, text, "download", good)
+    newest = next((each for each in backups if each.created_at <= latest), None)
+    if newest is not None:
+        title = _("No backup is test-restored yet")
+        text = _("Newest backup: %(age)s. A test-restore shows whether it is good.", age=age(newest.created_at, now))
+        return Verdict("low", title, text, "verify", newest)
+    return Verdict(
+        "bad", _("There is no backup yet"), _("Back up now. It is test-restored at once, to show that it is good."),
+        "create",
+    )  # fmt: skip
+
+
+def age(moment: datetime, now: datetime) -> Text:
+    """How long ago: `just now`, `3 h ago`, `2 days ago`."""
+    minutes = int((now - moment).total_seconds() // 60)
+    if minutes < 1:
+        return _("just now")
+    if minutes < 60:
+        return _("%(num)s min ago", num=minutes)
+    if minutes < 48 * 60:
+        return _("%(num)s h ago", num=minutes // 60)
+    return _("%(num)s days ago", num=minutes // (24 * 60))
+
+
+def in_words(changes: Mapping[str, TableChanges]) -> list[TableChange]:
+    """The changed tables: first what people look for, then the others."""
+    order = {name: place for place, name in enumerate(_FIRST)}
+    names = sorted(changes, key=lambda name: (order.get(name, len(order)), name))
+    return [TableChange(TABLES.get(name) or Text(name, {}), changes[name]) for name in names]

@@ -1,0 +1,126 @@
+"""The words of jobs on pages, and a job as the progress card shows it; every phase of `PHASES` has a word."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from stocky.jobs.schemas import Job, JobStatus
+from stocky.pages.filters import filesize, number
+from stocky.pages.languages import Text, _
+
+KINDS: dict[str, Text] = {
+    "alerts.look": _("Check for alerts"),
+    "backup.create": _("Back up"),
+    "backup.import": _("Add rows of a backup"),
+    "backup.restore": _("Restore"),
+    "backup.scheduled": _("Nightly backup"),
+    "backup.validate": _("Check a backup"),
+    "backup.verify": _("Test-restore"),
+    "catalogue.bump": _("Renew versions of items"),
+    "documents.collect": _("Remove unused files"),
+    "import.csv": _("CSV import"),
+    "lookup.missing": _("Look up products"),
+    "lookup.stubs": _("Look up unknown barcodes"),
+    "reorg.plan": _("Plan a reorganisation"),
+}
+COMPARE = _("Compare with a backup")
+PHASES: dict[str, Text] = {
+    "adding documents": _("Documents"),
+    "adding rows": _("Adding rows"),
+    "backing up the current data": _("Backing up what is there now"),
+    "building indexes": _("Indexes"),
+    "changing": _("Changing"),
+    "checking": _("Checking"),
+    "comparing": _("Comparing"),
+    "copying": _("Copying"),
+    "deleting": _("Deleting"),
+    "dumping": _("Writing rows"),
+    "indexing the copy": _("Indexing the copy"),
+    "loading": _("Loading it on the side"),
+    "looking": _("Looking"),
+    "looking up": _("Looking up"),
+    "planning": _("Planning"),
+    "reading": _("Reading"),
+    "replacing": _("Putting it in place"),
+    "restoring documents": _("Documents"),
+    "writing": _("Writing"),
+}
+UNITS: dict[str, Text] = {
+    "events": _("events"),
+    "files": _("files"),
+    "indexes": _("indexes"),
+    "items": _("items"),
+    "items and locations": _("items and locations"),
+    "lots": _("lots"),
+    "rows": _("rows"),
+    "tables": _("tables"),
+}
+STATUSES: dict[JobStatus, Text] = {
+    JobStatus.QUEUED: _("waiting"),
+    JobStatus.RUNNING: _("running"),
+    JobStatus.DONE: _("done"),
+    JobStatus.FAILED: _("failed"),
+}
+
+
+class JobCard(Struct, frozen=True):
+    """A job in words; `phases` are pairs of name and label, `current` is the phase it is in or ended in."""
+
+    job: Job
+    title: Text
+    status_word: Text
+    phases: list[tuple[str, Text | str]]
+    current: str
+    percent: float | None
+    amount: Text | str
+
+    @property
+    def status(self) -> str:
+        """How the card is drawn: running, done or failed."""
+        return "running" if not self.job.status.is_final else self.job.status.value
+
+    @property
+    def is_running(self) -> bool:
+        return not self.job.status.is_final
+
+    @property
+    def seconds(self) -> int | None:
+        """How long it took."""
+        if self.job.started_at is None or self.job.finished_at is None:
+            return None
+        return round((self.job.finished_at - self.job.started_at).total_seconds())
+
+
+def job_card(job: Job) -> JobCard:
+    """A job for the macro `progress`. A job without phases has none."""
+    title = COMPARE if job.kind == "backup.restore" and job.dry_run else kind_word(job.kind)
+    current = next((each.name for each in job.phases if each.state in ("current", "failed")), "")
+    return JobCard(
+        job=job,
+        title=title,
+        status_word=STATUSES[job.status],
+        phases=[(each.name, PHASES.get(each.name, each.name)) for each in job.phases],
+        current=current,
+        percent=job.progress.percent,
+        amount=_amount(job) if job.status is JobStatus.RUNNING else "",
+    )
+
+
+def kind_word(kind: str) -> Text:
+    """What a job of this kind does."""
+    return KINDS.get(kind) or Text(kind, {})
+
+
+def _amount(job: Job) -> Text | str:
+    """How far it is: `4,180 of 6,751 rows`."""
+    progress = job.progress
+    if not progress.unit:
+        return ""
+    if progress.unit == "bytes":
+        if progress.total is None:
+            return filesize(progress.done)
+        return _("%(done)s of %(total)s", done=filesize(progress.done), total=filesize(progress.total))
+    unit = UNITS.get(progress.unit, progress.unit)
+    if progress.total is None:
+        return _("%(done)s %(unit)s", done=number(progress.done), unit=unit)
+    return _("%(done)s of %(total)s %(unit)s", done=number(progress.done), total=number(progress.total), unit=unit)

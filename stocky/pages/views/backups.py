@@ -1,0 +1,208 @@
+"""The stored backups: the verdict on them, making, test-restoring, keeping, deleting and uploading one.
+
+Every action is a job that goes on without the page; `?job=` only says whose end the page tells.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from litestar import Request, get, post
+from litestar.datastructures import State
+from litestar.response import Stream
+from msgspec import Struct, ValidationError, convert
+
+from stocky import clock
+from stocky.auth.guards import admins
+from stocky.auth.schemas import Principal
+from stocky.backup.admin_service import BackupAdministration
+from stocky.backup.schemas import Backup, ImportResult
+from stocky.backup.store import Kind, StoredBackup
+from stocky.db import Connection
+from stocky.errors import BadRequest, NotFound, OutOfSpace, StockyError, TooLarge
+from stocky.jobs import repository as job_repository
+from stocky.jobs.jobs import Jobs
+from stocky.jobs.schemas import Job, JobStatus
+from stocky.pages.backup_verdict import CONTENTS, REASONS, judge
+from stocky.pages.forms import Form, read_form
+from stocky.pages.job_words import JobCard, job_card
+from stocky.pages.languages import Text, _
+from stocky.pages.rendering import Html, page, see_other
+from stocky.settings.repository import get_settings
+
+# A restore can be taken back by one press for this long; later its backup is in the list as any other.
+_TELL_RESTORE_HOURS = 24
+_LOOKED_AT = 20
+_DONE: dict[str, Text] = {
+    "deleted": _("The backup is deleted."),
+    "kept": _("The backup is kept until it is deleted."),
+}
+
+
+class BackupForm(Struct):
+    """What to back up."""
+
+    kind: Kind = Kind.ARCHIVE
+
+
+@get("/backups", opt=admins)
+async def show_backups(request: Request[Any, Any, Any], state: State) -> Html:
+    """The verdict, what is running, and the stored backups."""
+    return await _page(request, state)
+
+
+@post("/backups/create", opt=admins)
+async def create_backup(request: Request[Any, Any, Any], backups: BackupAdministration, user: Principal) -> Html:
+    """Starts a backup and its test-restore."""
+    form = await read_form(request, BackupForm)
+    if form.errors:
+        raise BadRequest(form.general_error or str(form.error("kind")))
+    started = await backups.start_backup(form.data.kind, user, verify=True)
+    return see_other(request, "/backups", job=started.job_id)
+
+
+@post("/backups/stream", opt=admins)
+async def stream_backup(backups: BackupAdministration) -> Stream:
+    """A new dump as a download; nothing is stored."""
+    name = clock.now().strftime(Kind.SQL.file_name)
+    headers = {"Content-Disposition": f"attachment; filename={name}", "Cache-Control": "no-store"}
+    return Stream(await backups.backups.stream(), status_code=200, media_type="application/gzip", headers=headers)
+
+
+@post("/backups/{backup_id:str}/verify", opt=admins)
+async def verify_backup(
+    request: Request[Any, Any, Any], backups: BackupAdministration, user: Principal, backup_id: str
+) -> Html:
+    """Starts a test-restore."""
+    started = await backups.start_verification(backup_id, user)
+    return see_other(request, "/backups", job=started.job_id)
+
+
+@post("/backups/{backup_id:str}/keep", opt=admins)
+async def keep_backup(
+    request: Request[Any, Any, Any], backups: BackupAdministration, user: Principal, backup_id: str
+) -> Html:
+    """Keeps a backup that would expire."""
+    await backups.keep_backup(backup_id, user)
+    return see_other(request, "/backups", done="kept")
+
+
+@get("/backups/{backup_id:str}/delete", opt=admins)
+async def ask_to_delete(request: Request[Any, Any, Any], backups: BackupAdministration, backup_id: str) -> Html:
+    """Asks whether to delete a backup."""
+    stored = await backups.backups.list_backups()
+    backup = await backups.backups.get_backup(backup_id)
+    is_last_good = backup.is_good and not any(each.is_good and each.id != backup.id for each in stored)
+    return page(request, "backup-delete.html", backup=backup, contents=CONTENTS, is_last_good=is_last_good)
+
+
+@post("/backups/{backup_id:str}/delete", opt=admins)
+async def delete_backup(
+    request: Request[Any, Any, Any], backups: BackupAdministration, user: Principal, backup_id: str
+) -> Html:
+    """Deletes a backup; one that is gone already is as it was wanted."""
+    with suppress(NotFound):
+        await backups.remove_backup(backup_id, user)
+    return see_other(request, "/backups", done="deleted")
+
+
+@post("/backups/upload", opt=admins, request_max_body_size=None)
+async def upload_backup(
+    request: Request[Any, Any, Any], state: State, backups: BackupAdministration, user: Principal
+) -> Html:
+    """Stores a file and compares it with the data."""
+    try:
+        added = await backups.add_upload(request, user)
+    except (BadRequest, TooLarge, OutOfSpace) as error:
+        if request.headers.get("x-requested-with"):
+            raise
+        return await _page(request, state, error)
+    started = await backups.start_restore(added.id, user, force=False, dry_run=True, accept_edited=False)
+    return see_other(request, f"/backups/{added.id}/restore", job=started.job_id)
+
+
+async def _page(request: Request[Any, Any, Any], state: State, error: StockyError | None = None) -> Html:
+    backups: BackupAdministration = state.backups
+    stored = await backups.backups.list_backups()
+    async with state.database.read() as read:
+        settings = await get_settings(read)
+        scheduled = await job_repository.list_jobs(read, skip=0, limit=1, kind="backup.scheduled")
+        restores = await job_repository.list_jobs(read, skip=0, limit=_LOOKED_AT, kind="backup.restore")
+        running = await running_backup_jobs(read, state.jobs)
+    upload = Form[Any]()
+    if error is not None:
+        upload.refuse(error)
+    return page(
+        request,
+        "backups.html",
+        upload.status if error is not None else 200,
+        verdict=judge(stored, next((each for each in scheduled if each.status.is_final), None), clock.now()),
+        backups=stored,
+        running=running,
+        ended=await _ended(request, state),
+        restored=_restored(restores, stored),
+        settings=settings,
+        timezone=state.timezone,
+        reasons=REASONS,
+        contents=CONTENTS,
+        upload_error=upload.general_error or upload.error("file"),
+        max_upload=state.config.max_upload_mb * 2**20,
+        backup_directory=str(state.config.backup_dir),
+        follow=request.query_params.get("job") or (running[0].job.id if running else None),
+        done=_DONE.get(request.query_params.get("done", "")),
+    )
+
+
+async def running_backup_jobs(read: Connection, jobs: Jobs) -> list[JobCard]:
+    """What is being done with backups right now, whoever started it, with progress as new as can be."""
+    running = await job_repository.list_jobs(read, skip=0, limit=_LOOKED_AT, status=JobStatus.RUNNING)
+    found = [await jobs.look(each.id) for each in running if each.kind.startswith("backup.")]
+    return [job_card(each) for each in found if not each.status.is_final]
+
+
+class _Ended(Struct, frozen=True):
+    card: JobCard
+    backup: Backup | None
+
+
+async def _ended(request: Request[Any, Any, Any], state: State) -> _Ended | None:
+    """The end of the job that the address names."""
+    text = request.query_params.get("job", "")
+    if not (text.isascii() and text.isdigit() and len(text) < 16):
+        return None
+    with suppress(NotFound):
+        job: Job = await state.jobs.look(int(text))
+        if job.status.is_final and job.kind in ("backup.create", "backup.verify"):
+            return _Ended(job_card(job), convert(job.result, Backup) if job.status is JobStatus.DONE else None)
+    return None
+
+
+class _Restored(Struct, frozen=True):
+    job: Job
+    safety: StoredBackup
+
+
+def _restored(restores: list[Job], stored: list[StoredBackup]) -> _Restored | None:
+    """The last restore, while it is recent and what it replaced is still stored."""
+    for job in restores:
+        if job.dry_run or job.status is not JobStatus.DONE or job.finished_at is None:
+            continue
+        hours = (clock.now() - job.finished_at).total_seconds() / 3600
+        with suppress(ValidationError):
+            safety_id = convert(job.result, ImportResult).safety_backup
+            safety = next((each for each in stored if each.id == safety_id), None)
+            return _Restored(job, safety) if safety is not None and hours < _TELL_RESTORE_HOURS else None
+    return None
+
+
+routes = [
+    show_backups,
+    create_backup,
+    stream_backup,
+    verify_backup,
+    keep_backup,
+    ask_to_delete,
+    delete_backup,
+    upload_backup,
+]

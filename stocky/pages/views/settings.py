@@ -1,0 +1,63 @@
+"""The settings, in one form; those of the environment are told, not changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Request, get, post
+from litestar.datastructures import State
+from msgspec import UNSET
+
+from stocky import clock
+from stocky.alerts.evaluate import queue_check
+from stocky.auth.guards import admins
+from stocky.auth.schemas import Principal
+from stocky.backup.store import Kind
+from stocky.clock import local_zone
+from stocky.db import Connection
+from stocky.pages.backup_verdict import CONTENTS
+from stocky.pages.forms import Form, filled, read_form
+from stocky.pages.languages import Text, _
+from stocky.pages.rendering import Html, page, see_other
+from stocky.settings import repository
+from stocky.settings.schemas import SettingsChange
+
+_DONE: dict[str, Text] = {"saved": _("The settings are saved.")}
+
+
+@get("/settings", opt=admins)
+async def show_settings(request: Request[Any, Any, Any], state: State, read: Connection) -> Html:
+    """All settings."""
+    return _page(request, state, filled(await repository.get_settings(read)))
+
+
+@post("/settings", opt=admins)
+async def change_settings(request: Request[Any, Any, Any], state: State, user: Principal) -> Html:
+    """Saves the settings."""
+    form = await read_form(request, SettingsChange, boxes=["backup_schedule_enabled"], without=["timezone"])
+    if not form.errors:
+        with form.catching():
+            async with state.database.transaction() as tx:
+                await repository.change_settings(tx, form.data, user)
+                if form.data.expiring_soon_days is not UNSET:
+                    await queue_check(tx, user.user.username)
+    if form.errors:
+        return _page(request, state, form)
+    return see_other(request, "/settings", done="saved")
+
+
+def _page(request: Request[Any, Any, Any], state: State, form: Form[Any]) -> Html:
+    zone, _name = local_zone(state.config.timezone)
+    return page(
+        request,
+        "settings.html",
+        form.status,
+        form=form,
+        timezone=state.timezone,
+        local_time=f"{clock.now().astimezone(zone):%H:%M}",
+        kinds=[(kind.value, CONTENTS[kind]) for kind in (Kind.ARCHIVE, Kind.SQL)],
+        done=_DONE.get(request.query_params.get("done", "")),
+    )
+
+
+routes = [show_settings, change_settings]
