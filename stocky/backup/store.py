@@ -39,7 +39,7 @@ _NAMES_TRIED = 1000
 
 # Uploads are listed whatever they contain: only loading one can say what is wrong with it.
 _UPLOADED_FORMAT = "uploaded-%Y%m%d-%H%M%S-"
-_UPLOADED = re.compile(r"uploaded-\d{8}-\d{6}-.+")
+_UPLOADED = re.compile(r"uploaded-\d{8}-\d{6}-.+(?<!\.json)")
 _NOT_IN_NAMES = re.compile(r"[^\w.()-]+", re.ASCII)
 _LONGEST_NAME = 100
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Literal
 
+import msgspec
 from msgspec import Struct
 
 from stocky import clock
@@ -36,6 +37,7 @@ TABLES: dict[str, Text] = {
     "barcode": _("Barcodes"),
     "box": _("Boxes"),
     "document": _("Documents"),
+    "event_refusal": _("Rejected events"),
     "item": _("Items"),
     "item_merge": _("Merges of items"),
     "item_tag": _("Tags of items"),
@@ -43,6 +45,9 @@ TABLES: dict[str, Text] = {
     "location": _("Locations"),
     "project": _("Projects"),
     "project_entry": _("Entries of projects"),
+    "project_withdrawal": _("Withdrawals for projects"),
+    "reorg_move": _("Moves of plans"),
+    "reorg_plan": _("Plans of reorganisation"),
     "scanner": _("Scanners"),
     "setting": _("Settings"),
     "shopping_list": _("Shopping lists"),
@@ -68,6 +73,13 @@ class Verdict(Struct, frozen=True):
     backup: StoredBackup | None = None
 
 
+class _Count(int):
+    """A number that is written in the language of the page when it is printed."""
+
+    def __str__(self) -> str:
+        return number(int(self))
+
+
 class TableChange(Struct, frozen=True):
     """What a restore changes in one table, with its name in words."""
 
@@ -91,7 +103,7 @@ def judge(backups: list[StoredBackup], scheduled: Job | None, now: datetime) -> 
             return Verdict("low", title, _("Make a new one, and test-restore it."), "create", good)
         count = sum((good.rows or {}).values())
         text = plural(
-            "%(num)s row came back as it was.", "All %(rows)s rows came back as they were.", count, rows=number(count)
+            "%(num)s row came back as it was.", "All %(rows)s rows came back as they were.", count, rows=_Count(count)
         )
         return Verdict("good", title, text, "download", good)
     newest = next((each for each in backups if each.created_at <= latest), None)
@@ -121,4 +133,12 @@ def in_words(changes: Mapping[str, TableChanges]) -> list[TableChange]:
     """The changed tables: first what people look for, then the others."""
     order = {name: place for place, name in enumerate(_FIRST)}
     names = sorted(changes, key=lambda name: (order.get(name, len(order)), name))
-    return [TableChange(TABLES.get(name) or Text(name, {}), changes[name]) for name in names]
+    return [TableChange(TABLES.get(name) or Text(name, {}), _readable(changes[name])) for name in names]
+
+
+def _readable(changes: TableChanges) -> TableChanges:
+    changed = [
+        text.replace(" -> ", " \N{RIGHTWARDS ARROW} ").replace("quantity_milli", "quantity")
+        for text in changes.examples_changed
+    ]
+    return msgspec.structs.replace(changes, examples_changed=changed)

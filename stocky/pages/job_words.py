@@ -10,7 +10,7 @@ from stocky.pages.languages import Text, _
 
 KINDS: dict[str, Text] = {
     "alerts.look": _("Check for alerts"),
-    "backup.create": _("Back up"),
+    "backup.create": _("Backup"),
     "backup.import": _("Add rows of a backup"),
     "backup.restore": _("Restore"),
     "backup.scheduled": _("Nightly backup"),
@@ -72,12 +72,16 @@ class JobCard(Struct, frozen=True):
     phases: list[tuple[str, Text | str]]
     current: str
     percent: float | None
-    amount: Text | str
 
     @property
     def status(self) -> str:
         """How the card is drawn: running, done or failed."""
         return "running" if not self.job.status.is_final else self.job.status.value
+
+    @property
+    def amount(self) -> Text | str:
+        """How far it is, in the language of the page: `4,180 of 6,751 rows`."""
+        return _amount(self.job) if self.job.status is JobStatus.RUNNING else ""
 
     @property
     def is_running(self) -> bool:
@@ -95,6 +99,9 @@ def job_card(job: Job) -> JobCard:
     """A job for the macro `progress`. A job without phases has none."""
     title = COMPARE if job.kind == "backup.restore" and job.dry_run else kind_word(job.kind)
     current = next((each.name for each in job.phases if each.state in ("current", "failed")), "")
+    if not current and job.phases and job.status is not JobStatus.DONE:
+        # It has not reported a phase yet.
+        current = job.phases[0].name
     return JobCard(
         job=job,
         title=title,
@@ -102,7 +109,6 @@ def job_card(job: Job) -> JobCard:
         phases=[(each.name, PHASES.get(each.name, each.name)) for each in job.phases],
         current=current,
         percent=job.progress.percent,
-        amount=_amount(job) if job.status is JobStatus.RUNNING else "",
     )
 
 
@@ -112,7 +118,6 @@ def kind_word(kind: str) -> Text:
 
 
 def _amount(job: Job) -> Text | str:
-    """How far it is: `4,180 of 6,751 rows`."""
     progress = job.progress
     if not progress.unit:
         return ""

@@ -147,7 +147,7 @@ async def _page(request: Request[Any, Any, Any], state: State, error: StockyErro
         reasons=REASONS,
         contents=CONTENTS,
         upload_error=upload.general_error or upload.error("file"),
-        max_upload=state.config.max_upload_mb * 2**20,
+        max_upload_mb=state.config.max_upload_mb,
         backup_directory=str(state.config.backup_dir),
         follow=request.query_params.get("job") or (running[0].job.id if running else None),
         done=_DONE.get(request.query_params.get("done", "")),

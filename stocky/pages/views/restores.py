@@ -30,6 +30,8 @@ WORD = "restore"
 _OF_ONE_BACKUP = ("backup.restore", "backup.import")
 # What a partial import takes only when it is named; `auth_revision` and such are no people's.
 _NAMED = sorted(PRIVILEGED - EXCLUDED_TABLES - {"auth_revision"})
+# What any work changes, also making the backup itself.
+_RECORDS = frozenset({"audit_entry", "auth_revision"})
 
 
 class CompareForm(Struct):
@@ -84,6 +86,7 @@ async def show_restore(
         others=others,
         result=result,
         changes=[] if result is None else in_words(result.changes),
+        is_quiet=result is not None and result.changes.keys() <= _RECORDS,
         lost=0 if result is None or "stock_event" not in result.changes else result.changes["stock_event"].removed,
         safety=None if result is None else stored.get(result.safety_backup or ""),
         accept_edited=request.query_params.get("accept_edited") == "true",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime
 from typing import Any
 
 from litestar import Request, get, post
@@ -12,6 +14,7 @@ from stocky.auth import forgery, sessions
 from stocky.auth.guards import readers
 from stocky.auth.schemas import Login, Principal, SignIn
 from stocky.auth.service import SignIns
+from stocky.backup.store import ID_FORMAT
 from stocky.errors import Forbidden, Throttled, Unauthorized, Unavailable
 from stocky.http.client_address import client_info, comes_from_elsewhere
 from stocky.pages.forms import Form, parse_form, read_values
@@ -20,6 +23,7 @@ from stocky.pages.problems import FOR_SCRIPTS, own_path
 from stocky.pages.rendering import Html, page, see_other
 
 MAX_BODY_BYTES = 64 * 2**10
+_RESTORE = re.compile(r"/backups/(\d{4}(?:-\d{2}){5})/restore")
 _REASONS: dict[str, Text] = {
     "expired": _("Your session has ended. Sign in again."),
     "restored": _("The data was restored from a backup, which ends every session. Sign in again."),
@@ -107,8 +111,24 @@ def _form(
     headers: dict[str, str] | None = None,
 ) -> Html:
     return page(
-        request, "sign-in.html", form.status, headers=headers, form=form, next=wanted, reason=_REASONS.get(reason)
+        request,
+        "sign-in.html",
+        form.status,
+        headers=headers,
+        form=form,
+        next=wanted,
+        reason=_REASONS.get(reason),
+        restored_to=_restored_to(wanted) if reason == "restored" else None,
     )
+
+
+def _restored_to(wanted: str) -> datetime | None:
+    """When the backup was made whose restore ended the session, if it was watched; shown, and nothing more."""
+    found = _RESTORE.match(wanted)
+    try:
+        return datetime.strptime(found[1], ID_FORMAT).replace(tzinfo=UTC) if found else None
+    except ValueError:
+        return None
 
 
 routes = [show_sign_in, sign_in, sign_out, get_session]

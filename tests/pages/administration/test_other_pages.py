@@ -1,0 +1,150 @@
+"""Settings, jobs, webhooks, the log and the audit trail, without script."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable, Callable
+
+from httpx import AsyncClient
+from litestar import Litestar
+
+from tests.backup.dumps import finished
+from tests.inventory import get, new_item
+from tests.pages.conftest import Browser
+from tests.pages.markup import Page
+from tests.webhooks.receiving import receiving
+
+Browse = Callable[[str], Awaitable[Browser]]
+SETTINGS = {
+    "backup_schedule_enabled": "true",
+    "backup_schedule_time": "02:30",
+    "backup_schedule_kind": "sql",
+    "backup_keep": "3",
+    "expiring_soon_days": "10",
+}
+
+
+async def test_settings(browse: Browse, admin: AsyncClient) -> None:
+    browser = await browse("admin")
+    page = await browser.show("/settings")
+    assert await browser.submit("/settings", SETTINGS)
+    saved = await get(admin, "/settings/")
+    assert saved["timezone"] in page.text
+    assert {name: saved[name] for name in SETTINGS} == {
+        **SETTINGS,
+        "backup_schedule_enabled": True,
+        "backup_keep": 3,
+        "expiring_soon_days": 10,
+    }
+    assert "At 02:30" in (await browser.show("/backups")).text
+    off = {name: value for name, value in SETTINGS.items() if name != "backup_schedule_enabled"}
+    assert (await browser.submit("/settings", off)).status_code == 303
+    assert (await get(admin, "/settings/"))["backup_schedule_enabled"] is False
+
+
+async def test_wrong_settings(browse: Browse, admin: AsyncClient) -> None:
+    browser = await browse("admin")
+    await browser.show("/settings")
+    before = await get(admin, "/settings/")
+    answer = await browser.submit("/settings", SETTINGS | {"backup_keep": "0", "backup_schedule_time": "25:00"})
+    assert answer.status_code == 422
+    page = Page(answer.text)
+    assert page.faults == []
+    assert "must be at least 1" in answer.text
+    assert 'value="25:00"' in answer.text, "what was typed is kept"
+    assert await get(admin, "/settings/") == before
+
+
+async def test_jobs(browse: Browse, admin: AsyncClient) -> None:
+    browser = await browse("admin")
+    assert (await browser.show("/jobs")).status_code == 200
+    assert (await admin.patch("/settings/", json={"expiring_soon_days": 9})).status_code == 200
+    (job,) = await get(admin, "/jobs/?kind=alerts.look&limit=1")
+    await finished(admin, job["id"])
+    page = await browser.show("/jobs?status=done&kind=alerts.look")
+    assert "Check for alerts" in page.text
+    assert "No such jobs" in (await browser.show("/jobs?status=failed")).text
+    (link, *_rest) = re.findall(r'href="(/jobs/\d+)"', page.text)
+    assert "Check for alerts" in (await browser.show(link)).text
+    assert (await browser.get("/jobs/99999")).status_code == 404
+
+
+async def test_webhook(browse: Browse, admin: AsyncClient) -> None:
+    browser = await browse("admin")
+    assert "No webhooks yet" in (await browser.show("/hooks")).text
+    answer = await browser.submit("/hooks/new", {"url": "nonsense", "description": "Hall"})
+    assert answer.status_code == 422
+    assert 'value="Hall"' in answer.text
+    assert len(re.findall(r'class="error"', answer.text)) >= 1
+
+    async with receiving() as receiver:
+        fields = {"url": receiver.url, "description": "Hall", "event_types": ["alert.raised", "stock.recorded"]}
+        answer = await browser.submit("/hooks/new", fields)
+        assert answer.status_code == 200, answer.text
+        secret = re.search(r"whsec_[\w+/=]+", answer.text)
+        assert secret is not None
+        (hook,) = await get(admin, "/webhooks/")
+        path = f"/hooks/{hook['id']}"
+        assert secret[0] not in (await browser.show(path)).text, "shown once"
+
+        answer = await browser.submit(f"{path}/test")
+        assert answer.status_code == 303
+        delivery = answer.headers["location"]
+        async with asyncio.timeout(20):
+            while True:
+                page = await browser.show(delivery)
+                if "Delivered; the receiver answered" in page.text:
+                    break
+                await asyncio.sleep(0.05)
+        assert '"ping"' in page.text.replace("&#34;", '"')
+        assert (await browser.submit(f"{delivery}/send")).status_code == 303
+        assert "Test" in (await browser.show(path)).text
+
+        answer = await browser.submit(f"{path}/secret")
+        assert "The former one signs the messages too" in answer.text
+        assert secret[0] not in answer.text
+        changed = {"url": receiver.url, "description": "Door", "event_types": "backup.failed"}
+        assert (await browser.submit(path, changed)).status_code == 303
+        (hook,) = await get(admin, "/webhooks/")
+        assert (hook["description"], hook["event_types"], hook["is_active"]) == ("Door", ["backup.failed"], False)
+        assert "This webhook is off" in (await browser.show(path)).text
+        assert (await browser.submit(f"{path}/test")).status_code == 409
+        answer = await browser.submit(path, changed | {"url": "ftp://x", "is_active": "true"})
+        assert answer.status_code == 422
+        assert 'value="ftp://x"' in answer.text
+    assert (await browser.submit(f"{path}/delete")).status_code == 303
+    assert await get(admin, "/webhooks/") == []
+
+
+async def test_log(app: Litestar, browse: Browse) -> None:
+    log = logging.Logger("stocky.tests")
+    log.addHandler(app.state.memory_log)
+    for number in range(60):
+        log.warning("Number %d of <many>", number)
+    browser = await browse("admin")
+    page = await browser.show("/log?severity=warning&module=stocky.tests")
+    assert "Number 59 of &lt;many&gt;" in page.text
+    assert "Number 9 of" not in page.text
+    assert "/api/v1/log/stream?severity=warning&amp;module=stocky.tests" in page.text
+    page = await browser.show("/log?severity=warning&module=stocky.tests&skip=50")
+    assert "Number 9 of" in page.text
+    assert "/api/v1/log/stream" not in page.text
+    assert "/api/v1/log/stream" not in (await browser.show("/log?live=off")).text
+    assert "Nothing in the log" in (await browser.show("/log?search=nothing+like+it")).text
+    assert (await browser.get("/log?severity=loud")).status_code in (400, 422)
+
+
+async def test_audit(browse: Browse, admin: AsyncClient) -> None:
+    item = await new_item(admin, "Coffee")
+    await new_item(admin, "Tea")
+    browser = await browse("admin")
+    page = await browser.show("/audit")
+    assert "Coffee" in page.text
+    page = await browser.show(f"/audit?subject=item&subject_id={item['id']}&action=created&user_id=1&since=2020-01-01")
+    assert "Coffee" in page.text
+    assert "Tea" not in page.text
+    for query in ("action=merged", "until=2020-01-01"):
+        assert "Nothing found" in (await browser.show(f"/audit?{query}")).text
+    assert (await browser.get("/audit?since=yesterday")).status_code in (400, 422)
