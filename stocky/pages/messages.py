@@ -57,6 +57,18 @@ MESSAGES: tuple[Text, ...] = (
     _("An item cannot be merged into itself; choose another"),
     _("Choose another one to combine it with"),
     _("there is none of this name"),
+    # Of backups.
+    _("Full restore completed: %(rows)s rows in %(tables)s tables. The previous data is in %(file)s."),
+    _("The backup is complete and can be restored."),
+    _("The backup is empty"),
+    _("Type restore to confirm the restore"),
+    _("Another restore is running; wait until it ends"),
+    _("Rows can be added from a dump only, not from an archive"),
+    _("%(name)s is not named like a backup (%(names)s); choose one made by Stocky"),
+    _("Invalid gzip file: it is neither gzip nor SQL text of a backup"),
+    _("Invalid gzip file: it is truncated. Create or download it again"),
+    _("interrupted: Stocky was stopped while the job was running"),
+    _("Internal error; see the log"),
     # Of requests.
     _("Access denied. This requires the role %(roles)s; yours is %(role)s"),
     _("Access denied. The request has no valid token of this session; load the page again and repeat it"),

@@ -240,3 +240,22 @@ def test_reservation_of_a_killed_process_expires(tmp_path: Path) -> None:
     os.utime(promise, (long_ago, long_ago))
     store.remove_expired()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [GZIP, b"GIF89a", b"SQLite format 3\0", b"PK\x03\x04"])
+def test_upload_is_listed_for_a_day_whatever_it_contains(store: Store, content: bytes) -> None:
+    def upload() -> StoredBackup:
+        file = store.directory / ".upload"
+        file.write_bytes(content)
+        return store.add_upload(file, "../a\\b/my \u202ebackup.SQL.gz")
+
+    first, second = upload(), upload()
+    assert first.id != second.id
+    assert re.fullmatch(r"uploaded-\d{8}-\d{6}-my_backup\.SQL\.gz", first.filename)
+    assert {each.id for each in store.list_backups()} == {first.id, second.id}
+    assert store.get_backup(first.id) == first
+    assert (first.reason, first.kind is Kind.ARCHIVE) == (Reason.UPLOADED, content.startswith(b"PK"))
+    assert first.expires_at == first.created_at + timedelta(days=1)
+    assert stat.S_IMODE(store.path(first).stat().st_mode) == 0o600
+    store.remove_backup(first.id)
+    assert [each.id for each in store.list_backups()] == [second.id]

@@ -52,6 +52,16 @@ async def test_backup_job_stores_file_at_the_announced_url(
     assert backup["is_good"] is False
 
 
+async def test_backup_is_test_restored_at_once(admin: AsyncClient) -> None:
+    await new_item(admin)
+    started = await admin.post("/system/backup", json={"kind": "sql", "verify": True})
+    made_backup = await done(admin, started)
+    assert made_backup["is_good"]
+    job = await get(admin, f"/jobs/{started.json()['job_id']}")
+    assert [each["name"] for each in job["phases"]] == ["dumping", "loading", "building indexes", "checking"]
+    assert job["backup_id"] == made_backup["timestamp"]
+
+
 async def test_archive_metadata_describes_its_content(admin: AsyncClient, config: Config) -> None:
     await new_item(admin)
     backup = await stored(admin)

@@ -11,14 +11,14 @@ from httpx import AsyncClient
 from litestar import Litestar
 
 from stocky.jobs.jobs import Jobs
-from stocky.jobs.phases import DRY_RUNS, PHASES, Phase, is_dry_run, phases_of
+from stocky.jobs.phases import DRY_RUNS, PHASES, VERIFIED, Phase, is_dry_run, phases_of
 from stocky.jobs.schemas import JobStatus, Progress
 from stocky.progress import ProgressCallback
 from tests.architecture.source import modules
 from tests.backup.dumps import finished
 from tests.inventory import get, made, new_item
 
-LISTS = [*PHASES.values(), *DRY_RUNS.values()]
+LISTS = [*PHASES.values(), *DRY_RUNS.values(), *VERIFIED.values()]
 RESTORE = ["loading", "building indexes", "checking", "backing up the current data", "replacing"]
 COPYING = ["copying", "indexing the copy"]
 
@@ -80,6 +80,7 @@ def test_phases_depend_on_what_the_job_does() -> None:
     assert names("backup.restore", dry_run=True) == [*RESTORE[:3], "comparing"]
     assert names("import.csv", options={"dry_run": True}) == ["checking"]
     assert names("import.csv", options={"dry_run": False}) == ["checking", "writing"]
+    assert names("backup.create", documents=False, verify=True) == ["dumping", *RESTORE[:3]]
     assert is_dry_run({"options": {"dry_run": True}})
     assert Phase("a") not in PHASES["backup.create"]
 
