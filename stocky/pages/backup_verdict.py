@@ -59,6 +59,8 @@ TABLES: dict[str, Text] = {
     "user_account": _("People"),
     "webhook": _("Webhooks"),
 }
+# What any work changes, also making the backup itself.
+RECORDS = frozenset({"audit_entry", "auth_revision"})
 # What people look for first in a comparison; the other tables follow by name.
 _FIRST = ("item", "sku", "stock_event", "location", "box", "shopping_list", "shopping_list_entry", "project")
 
@@ -133,10 +135,13 @@ def in_words(changes: Mapping[str, TableChanges]) -> list[TableChange]:
     """The changed tables: first what people look for, then the others."""
     order = {name: place for place, name in enumerate(_FIRST)}
     names = sorted(changes, key=lambda name: (order.get(name, len(order)), name))
-    return [TableChange(TABLES.get(name) or Text(name, {}), _readable(changes[name])) for name in names]
+    return [TableChange(TABLES.get(name) or Text(name, {}), _readable(name, changes[name])) for name in names]
 
 
-def _readable(changes: TableChanges) -> TableChanges:
+def _readable(name: str, changes: TableChanges) -> TableChanges:
+    """The changes with examples for people: of records the counts say all."""
+    if name in RECORDS:
+        return TableChanges(added=changes.added, removed=changes.removed, changed=changes.changed)
     changed = [
         text.replace(" -> ", " \N{RIGHTWARDS ARROW} ").replace("quantity_milli", "quantity")
         for text in changes.examples_changed

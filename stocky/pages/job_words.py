@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from stocky.db import Connection
+from stocky.jobs import repository
+from stocky.jobs.jobs import Jobs
 from stocky.jobs.schemas import Job, JobStatus
 from stocky.pages.filters import filesize, number
 from stocky.pages.languages import Text, _
@@ -23,6 +26,8 @@ KINDS: dict[str, Text] = {
     "lookup.stubs": _("Look up unknown barcodes"),
     "reorg.plan": _("Plan a reorganisation"),
 }
+# More than can run at once.
+_MOST_RUNNING = 20
 COMPARE = _("Compare with a backup")
 PHASES: dict[str, Text] = {
     "adding documents": _("Documents"),
@@ -110,6 +115,13 @@ def job_card(job: Job) -> JobCard:
         current=current,
         percent=job.progress.percent,
     )
+
+
+async def running_backups(read: Connection, jobs: Jobs) -> list[JobCard]:
+    """What is being done with backups right now, whoever started it, with progress as new as can be."""
+    running = await repository.list_jobs(read, skip=0, limit=_MOST_RUNNING, status=JobStatus.RUNNING)
+    found = [await jobs.look(each.id) for each in running if each.kind.startswith("backup.")]
+    return [job_card(each) for each in found if not each.status.is_final]
 
 
 def kind_word(kind: str) -> Text:

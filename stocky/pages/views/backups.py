@@ -19,14 +19,12 @@ from stocky.auth.schemas import Principal
 from stocky.backup.admin_service import BackupAdministration
 from stocky.backup.schemas import Backup, ImportResult
 from stocky.backup.store import Kind, StoredBackup
-from stocky.db import Connection
 from stocky.errors import BadRequest, NotFound, OutOfSpace, StockyError, TooLarge
 from stocky.jobs import repository as job_repository
-from stocky.jobs.jobs import Jobs
 from stocky.jobs.schemas import Job, JobStatus
 from stocky.pages.backup_verdict import CONTENTS, REASONS, judge
 from stocky.pages.forms import Form, read_form
-from stocky.pages.job_words import JobCard, job_card
+from stocky.pages.job_words import JobCard, job_card, running_backups
 from stocky.pages.languages import Text, _
 from stocky.pages.rendering import Html, page, see_other
 from stocky.settings.repository import get_settings
@@ -129,7 +127,7 @@ async def _page(request: Request[Any, Any, Any], state: State, error: StockyErro
         settings = await get_settings(read)
         scheduled = await job_repository.list_jobs(read, skip=0, limit=1, kind="backup.scheduled")
         restores = await job_repository.list_jobs(read, skip=0, limit=_LOOKED_AT, kind="backup.restore")
-        running = await running_backup_jobs(read, state.jobs)
+        running = await running_backups(read, state.jobs)
     upload = Form[Any]()
     if error is not None:
         upload.refuse(error)
@@ -152,13 +150,6 @@ async def _page(request: Request[Any, Any, Any], state: State, error: StockyErro
         follow=request.query_params.get("job") or (running[0].job.id if running else None),
         done=_DONE.get(request.query_params.get("done", "")),
     )
-
-
-async def running_backup_jobs(read: Connection, jobs: Jobs) -> list[JobCard]:
-    """What is being done with backups right now, whoever started it, with progress as new as can be."""
-    running = await job_repository.list_jobs(read, skip=0, limit=_LOOKED_AT, status=JobStatus.RUNNING)
-    found = [await jobs.look(each.id) for each in running if each.kind.startswith("backup.")]
-    return [job_card(each) for each in found if not each.status.is_final]
 
 
 class _Ended(Struct, frozen=True):

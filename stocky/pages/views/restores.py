@@ -20,18 +20,15 @@ from stocky.backup.schemas import ImportResult
 from stocky.backup.store import Kind, Reason
 from stocky.errors import BadRequest, Invalid, NotFound
 from stocky.jobs.schemas import Job, JobStatus
-from stocky.pages.backup_verdict import CONTENTS, REASONS, TABLES, in_words
+from stocky.pages.backup_verdict import CONTENTS, REASONS, RECORDS, TABLES, in_words
 from stocky.pages.forms import parse_form, read_form, read_values
-from stocky.pages.job_words import job_card
+from stocky.pages.job_words import job_card, running_backups
 from stocky.pages.rendering import Html, page, see_other
-from stocky.pages.views.backups import running_backup_jobs
 
 WORD = "restore"
 _OF_ONE_BACKUP = ("backup.restore", "backup.import")
 # What a partial import takes only when it is named; `auth_revision` and such are no people's.
 _NAMED = sorted(PRIVILEGED - EXCLUDED_TABLES - {"auth_revision"})
-# What any work changes, also making the backup itself.
-_RECORDS = frozenset({"audit_entry", "auth_revision"})
 
 
 class CompareForm(Struct):
@@ -70,7 +67,7 @@ async def show_restore(
     others = []
     if job is None or job.status.is_final:
         async with state.database.read() as read:
-            others = await running_backup_jobs(read, state.jobs)
+            others = await running_backups(read, state.jobs)
     return page(
         request,
         "restore.html",
@@ -86,7 +83,7 @@ async def show_restore(
         others=others,
         result=result,
         changes=[] if result is None else in_words(result.changes),
-        is_quiet=result is not None and result.changes.keys() <= _RECORDS,
+        is_quiet=result is not None and result.changes.keys() <= RECORDS,
         lost=0 if result is None or "stock_event" not in result.changes else result.changes["stock_event"].removed,
         safety=None if result is None else stored.get(result.safety_backup or ""),
         accept_edited=request.query_params.get("accept_edited") == "true",
