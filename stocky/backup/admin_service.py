@@ -158,9 +158,9 @@ class BackupAdministration:
 
     async def keep_backup(self, id: str, by: Principal) -> StoredBackup:
         """Keeps a stored backup until somebody deletes it. Raises NotFound."""
-        kept = await self.backups.keep_backup(id)
-        await self._audit(by, "kept", id, {"filename": kept.filename})
-        return kept
+        stored = await self.backups.keep_backup(id)
+        await self._audit(by, "kept", id, {"filename": stored.filename})
+        return stored
 
     async def restore_upload(
         self, request: Request[Any, Any, Any], by: Principal, *, force: bool, validate_only: bool, accept_edited: bool

@@ -136,9 +136,9 @@ class Backups:
 
     async def keep_backup(self, id: str) -> StoredBackup:
         """Keeps it until it is deleted. Raises NotFound."""
-        kept = msgspec.structs.replace(await self.get_backup(id), expires_at=None)
-        await asyncio.to_thread(self.store.write_metadata, kept)
-        return kept
+        stored = msgspec.structs.replace(await self.get_backup(id), expires_at=None)
+        await asyncio.to_thread(self.store.write_metadata, stored)
+        return stored
 
     async def remove_backup(self, id: str) -> StoredBackup:
         """Deletes it. Raises NotFound."""

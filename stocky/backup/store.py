@@ -208,11 +208,11 @@ class Store:
         found = self._find(self.directory / name)
         if found is None:
             raise NotFound("The uploaded file was deleted meanwhile")
-        kept = msgspec.structs.replace(
+        stored = msgspec.structs.replace(
             found, reason=Reason.UPLOADED, created_at=own, expires_at=own + RETENTION[Reason.UPLOADED]
         )
-        self.write_metadata(kept)
-        return kept
+        self.write_metadata(stored)
+        return stored
 
     def write_metadata(self, backup: StoredBackup) -> None:
         """Writes the metadata of a backup atomically. Raises OutOfSpace or Unavailable."""

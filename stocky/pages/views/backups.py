@@ -30,7 +30,7 @@ from stocky.pages.rendering import Html, page, see_other
 from stocky.settings.repository import get_settings
 
 # A restore can be taken back by one press for this long; later its backup is in the list as any other.
-_TELL_RESTORE_HOURS = 24
+_UNDO_SHOWN_HOURS = 24
 _LOOKED_AT = 20
 _DONE: dict[str, Text] = {
     "deleted": _("The backup is deleted."),
@@ -183,7 +183,7 @@ def _restored(restores: list[Job], stored: list[StoredBackup]) -> _Restored | No
         with suppress(ValidationError):
             safety_id = convert(job.result, ImportResult).safety_backup
             safety = next((each for each in stored if each.id == safety_id), None)
-            return _Restored(job, safety) if safety is not None and hours < _TELL_RESTORE_HOURS else None
+            return _Restored(job, safety) if safety is not None and hours < _UNDO_SHOWN_HOURS else None
     return None
 
 

@@ -129,7 +129,7 @@ async def add_rows(
         backup_id,
         user,
         force=form.data.force,
-        tables=form.all("tables"),
+        tables=values.get("tables", []),
         accept_edited=form.data.accept_edited,
     )
     return _to_job(request, backup_id, started.job_id, accept_edited=form.data.accept_edited)
