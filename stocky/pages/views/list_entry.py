@@ -17,7 +17,7 @@ from stocky.pages.forms import Form, filled, parse_form, read_values
 from stocky.pages.pickers import pick_location
 from stocky.pages.put_away import chosen_place, make_rows
 from stocky.pages.rendering import Html, page, see_other
-from stocky.pages.views.shopping_list import Tick, book_tick
+from stocky.pages.ticks import Tick, book_tick
 from stocky.shopping import repository, service
 from stocky.shopping.schemas import Entry, ItemEntryChange, PlaceholderChange
 from stocky.stock.recorder import Recorder

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
-from typing import Annotated, Any
+from datetime import timedelta
+from typing import Any
 
 from litestar import Request, get, post
 from litestar.datastructures import Cookie, State
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from stocky import clock
 from stocky.auth.guards import members
@@ -20,12 +20,11 @@ from stocky.pages.languages import Text, _, plural
 from stocky.pages.pickers import pick_item, pick_location
 from stocky.pages.put_away import PLACE_COOKIE, chosen_place, make_rows
 from stocky.pages.rendering import Html, fragment_of, page, see_other
-from stocky.quantity import Quantity
+from stocky.pages.ticks import Tick, book_tick
 from stocky.schema import Id
 from stocky.shopping import repository, service
-from stocky.shopping.schemas import Filling, NewEntry, Purchase
+from stocky.shopping.schemas import Filling, NewEntry
 from stocky.stock.recorder import Recorder
-from stocky.stock.schemas import EventId, LocationReference, Notes
 
 _YEAR = 365 * 24 * 3600
 # What was bought in this time is shown below the list.
@@ -37,18 +36,6 @@ _DONE: dict[str, Text] = {
     "place": _("New things go there from now on."),
     "removed": _("It is off the list; nothing was bought."),
 }
-
-
-class Tick(Struct, kw_only=True):
-    """What was bought of an entry; without an item the entry is a text."""
-
-    item_id: Id | None = None
-    location_id: Id | None = None
-    quantity: Quantity | None = None
-    lot: date | None = None
-    note: Notes | None = None
-    event_id: EventId | None = None
-    occurred_at: Annotated[datetime, Meta(tz=True)] | None = None
 
 
 class _Place(Struct):
@@ -165,25 +152,6 @@ async def choose_place(
         samesite="lax",
     )
     return see_other(request, f"/lists/{list_id}", done="place", cookies=[cookie])
-
-
-async def book_tick(
-    database: Database, recorder: Recorder, user: Principal, list_id: int, entry_id: int, data: Tick
-) -> None:
-    """Marks an entry as bought, as the API does."""
-    if data.item_id is None:
-        async with database.transaction() as tx:
-            await service.buy_placeholder(tx, list_id, entry_id, user)
-        return
-    purchase = Purchase(
-        quantity=data.quantity,
-        location=None if data.location_id is None else LocationReference(id=data.location_id),
-        lot=data.lot,
-        note=data.note,
-        event_id=data.event_id,
-        occurred_at=data.occurred_at,
-    )
-    await service.buy_item(database, recorder, list_id, data.item_id, purchase, user)
 
 
 async def list_page(

@@ -1,0 +1,48 @@
+"""A tick on a shopping list: what the form says was bought, and booking it as the API does."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from stocky.auth.schemas import Principal
+from stocky.db import Database
+from stocky.quantity import Quantity
+from stocky.schema import Id
+from stocky.shopping import service
+from stocky.shopping.schemas import Purchase
+from stocky.stock.recorder import Recorder
+from stocky.stock.schemas import EventId, LocationReference, Notes
+
+
+class Tick(Struct, kw_only=True):
+    """What was bought of an entry; without an item the entry is a text."""
+
+    item_id: Id | None = None
+    location_id: Id | None = None
+    quantity: Quantity | None = None
+    lot: date | None = None
+    note: Notes | None = None
+    event_id: EventId | None = None
+    occurred_at: Annotated[datetime, Meta(tz=True)] | None = None
+
+
+async def book_tick(
+    database: Database, recorder: Recorder, user: Principal, list_id: int, entry_id: int, data: Tick
+) -> None:
+    """Marks an entry as bought, as the API does."""
+    if data.item_id is None:
+        async with database.transaction() as tx:
+            await service.buy_placeholder(tx, list_id, entry_id, user)
+        return
+    purchase = Purchase(
+        quantity=data.quantity,
+        location=None if data.location_id is None else LocationReference(id=data.location_id),
+        lot=data.lot,
+        note=data.note,
+        event_id=data.event_id,
+        occurred_at=data.occurred_at,
+    )
+    await service.buy_item(database, recorder, list_id, data.item_id, purchase, user)
