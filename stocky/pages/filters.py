@@ -79,6 +79,11 @@ def day(value: date | None) -> str:
     return Markup('<time datetime="{}">{}</time>').format(f"{value:%Y-%m-%d}", _day(value))
 
 
+def day_text(value: date) -> str:
+    """A date without an element, for titles and labels."""
+    return _day(value)
+
+
 def _day(value: date) -> str:
     language = current.get()
     month = _MONTHS[language][value.month - 1]
@@ -89,4 +94,4 @@ def _decimal_point() -> str:
     return "," if current.get() == "de" else "."
 
 
-FILTERS = {each.__name__: each for each in (quantity, signed, number, percent, filesize, moment, day)}
+FILTERS = {each.__name__: each for each in (quantity, signed, number, percent, filesize, moment, day, day_text)}
