@@ -93,7 +93,7 @@ def make_samples(directory: Path) -> dict[str, object]:
                 for each in ("admin", "member")
             )
             async with admin, member:
-                return await make_samples(admin, member)
+                return await make_samples(admin, member, config.backup_dir)
 
     return asyncio.run(make())
 

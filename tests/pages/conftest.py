@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -95,13 +96,12 @@ def _copy_here(directory: Path) -> None:
 
 
 @pytest.fixture
-async def samples(admin: AsyncClient, member: AsyncClient) -> dict[str, object]:
+async def samples(app: Litestar, admin: AsyncClient, member: AsyncClient) -> dict[str, object]:
     """What the addresses of pages are tried with."""
-    return await make_samples(admin, member)
+    return await make_samples(admin, member, app.state.config.backup_dir)
 
 
-async def make_samples(admin: AsyncClient, member: AsyncClient) -> dict[str, object]:
-async def samples(admin: AsyncClient, app: Litestar) -> dict[str, object]:
+async def make_samples(admin: AsyncClient, member: AsyncClient, backup_dir: Path) -> dict[str, object]:
     """One of everything, with the id 1, and stock with a history: what the addresses of pages are tried with."""
     item = await new_item(admin, "Coffee", upc="4006381333931", min_quantity=10, tags=["breakfast"])
     shelf = await new_location(admin)
@@ -123,15 +123,15 @@ async def samples(admin: AsyncClient, app: Litestar) -> dict[str, object]:
     table = {"file": ("items.csv", b"name,quantity,location\nTea,3,Shelf\n,,\nSugar,x,Shelf\n")}
     # A member's, which an admin sees as well.
     started = (await member.post("/imports/", files=table, data={"dry_run": "true"})).json()
+    made(await admin.patch("/settings/", json={"expiring_soon_days": 8}))
+    made(await admin.post("/webhooks/", json={"url": "http://127.0.0.1:9/hook", "event_types": ["alert.raised"]}))
+    assert (await admin.post("/webhooks/1/test")).status_code == 202
+    await asyncio.to_thread(_copy_here, backup_dir)
     return {
         **SAMPLES,
         "code": item["code"],
         "text": "s1",
         "batch_id": booked["batch_id"],
         "import_job_id": started["job_id"],
+        "backup_id": found_id(FOUND),
     }
-    made(await admin.patch("/settings/", json={"expiring_soon_days": 8}))
-    made(await admin.post("/webhooks/", json={"url": "http://127.0.0.1:9/hook", "event_types": ["alert.raised"]}))
-    assert (await admin.post("/webhooks/1/test")).status_code == 202
-    _copy_here(app.state.config.backup_dir)
-    return {**SAMPLES, "code": item["code"], "text": "s1", "backup_id": found_id(FOUND)}
