@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Request, get
 from litestar.datastructures import State
+from litestar.params import Parameter
 
 from stocky import clock
 from stocky.auth.guards import readers
 from stocky.catalogue.part_repository import list_item_types
 from stocky.db import Connection
-from stocky.exports.handlers import OptionalId, ScannerFilter, TagFilter, TypeFilter
 from stocky.http.parameters import Search
 from stocky.pages.rendering import Html, page, see_other
-from stocky.pages.views.activity import OptionalDay, OptionalText, chosen_item, chosen_location
+from stocky.pages.views.activity import OptionalDay, OptionalId, OptionalText, chosen_item, chosen_location
 from stocky.schema import StorageType
+from stocky.stock.schemas import EntryType
 
 _MOST_TYPES = 500
 
@@ -33,7 +34,7 @@ async def export_items(
     search: Search = None,
     storage_type: StorageType | None = None,
     type_id: OptionalId = None,
-    tag: TagFilter = None,
+    tag: Annotated[str | None, Parameter(max_length=50, required=False)] = None,
     hidden: bool = False,
     needs_review: bool = False,
 ) -> Html:
@@ -81,8 +82,8 @@ async def export_events(
     item_id_text: OptionalText = "",
     location_id: OptionalId = None,
     location_id_text: OptionalText = "",
-    scanner_id: ScannerFilter = None,
-    type: TypeFilter = None,
+    scanner_id: Annotated[str | None, Parameter(max_length=128, required=False)] = None,
+    type: Annotated[EntryType | None, Parameter(required=False)] = None,
     since: OptionalDay = None,
     until: OptionalDay = None,
 ) -> Html:
