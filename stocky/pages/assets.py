@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gzip
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -58,8 +59,6 @@ class Assets(Struct, frozen=True):
 @functools.cache
 def assets() -> Assets:
     """Read once; the first call takes some milliseconds."""
-    from isal import igzip
-
     files: dict[str, Asset] = {}
     digest = hashlib.sha256()
     for file in sorted(DIRECTORY.iterdir()):
@@ -69,7 +68,7 @@ def assets() -> Assets:
         digest.update(f"{file.name}:{len(content)}:".encode() + content)
         compressed = None
         if file.suffix not in _COMPRESSED_ALREADY and len(content) >= SMALLEST_COMPRESSED:
-            compressed = igzip.compress(content, 3, mtime=0)
+            compressed = gzip.compress(content, 9, mtime=0)
         files[file.name] = Asset(content, compressed, _TYPES[file.suffix])
     return Assets(files, digest.hexdigest()[:12])
 

@@ -105,7 +105,7 @@ def judge(backups: list[StoredBackup], scheduled: Job | None, now: datetime) -> 
             return Verdict("low", title, _("Make a new one, and test-restore it."), "create", good)
         count = sum((good.rows or {}).values())
         text = plural(
-            "%(num)s row came back as it was.", "All %(rows)s rows came back as they were.", count, rows=_Count(count)
+            "%(rows)s row came back as it was.", "All %(rows)s rows came back as they were.", count, rows=_Count(count)
         )
         return Verdict("good", title, text, "download", good)
     newest = next((each for each in backups if each.created_at <= latest), None)

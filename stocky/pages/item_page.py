@@ -45,9 +45,9 @@ class ShownDocument(Struct, frozen=True):
 
 
 async def show(
-    request: Request[Any, Any, Any], read: Connection, user: Principal, item_id: int, *, tell: bool = False
+    request: Request[Any, Any, Any], read: Connection, user: Principal, item_id: int, *, shows_booking: bool = False
 ) -> Html:
-    """The page of an item. With `tell` it says what the newest line of the history did. Raises NotFound."""
+    """The page of an item. With `shows_booking` it says what the newest line of the history did. Raises NotFound."""
     found = await get_stocked_items(read, [item_id])
     if not found:
         raise NotFound(f"There is no item with id {item_id}")
@@ -70,7 +70,7 @@ async def show(
         merges=await list_merges(read, item_id, skip=0, limit=_MOST_MERGES),
         can_change=can_change and item.merged_into_id is None,
         policies={value: label for value, label, _ in OVERSELL_POLICIES},
-        told=lines[0] if tell and lines else None,
+        booked=lines[0] if shows_booking and lines else None,
         done=done_with_item(request),
     )
 

@@ -52,11 +52,11 @@ def of_found(found: Iterable[FoundItem], soon_days: int) -> list[ItemRow]:
     return rows
 
 
-def is_misplaced(kept: StorageType, at: StorageType) -> bool:
+def is_misplaced(storage: StorageType, at: StorageType) -> bool:
     """Whether stock is outside its cold storage, as alerts have it."""
-    if kept is StorageType.FREEZER:
+    if storage is StorageType.FREEZER:
         return at is not StorageType.FREEZER
-    return kept is StorageType.REFRIGERATOR and at not in (StorageType.REFRIGERATOR, StorageType.FREEZER)
+    return storage is StorageType.REFRIGERATOR and at not in (StorageType.REFRIGERATOR, StorageType.FREEZER)
 
 
 def expiry_remark(expires: date | None, soon_days: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 import msgspec
@@ -17,6 +17,9 @@ from stocky.pages import labels
 from stocky.pages.labels import MOST_LABELS, SHEETS, Count, Label, Millimetres, Sheet
 from stocky.pages.languages import Text, _, gettext
 from stocky.schema import MAX_ID, Id
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 COOKIE = "stocky_sheet"
 ALL = "all"
@@ -136,28 +139,30 @@ def _command_labels(language: str) -> list[Label]:
     ]
 
 
-async def draw(labels_to_print: list[Label], form: LabelsForm) -> list[str]:
-    """The pages as SVG. Raises Invalid."""
+async def draw(labels_to_print: list[Label], form: LabelsForm) -> list[Markup]:
+    """The pages as SVG, whose texts are escaped. Raises Invalid."""
     return await asyncio.to_thread(_draw, labels_to_print, form.to_sheet(), form.used)
 
 
-def _draw(labels_to_print: list[Label], sheet: Sheet, used: int) -> list[str]:
-    return [labels.draw(page, outlines=True) for page in labels.lay_out(labels_to_print, sheet, used=used)]
+def _draw(labels_to_print: list[Label], sheet: Sheet, used: int) -> list[Markup]:
+    from markupsafe import Markup
+
+    return [Markup(labels.draw(page, outlines=True)) for page in labels.lay_out(labels_to_print, sheet, used=used)]
 
 
 def to_cookie(form: LabelsForm) -> str:
     """The sheet of a form, as the value of a cookie."""
-    kept = OwnSheet(**{name: getattr(form, name) for name in OwnSheet.__struct_fields__})
-    return quote(msgspec.json.encode(kept).decode(), safe="")
+    stored = OwnSheet(**{name: getattr(form, name) for name in OwnSheet.__struct_fields__})
+    return quote(msgspec.json.encode(stored).decode(), safe="")
 
 
 def from_cookie(value: str | None) -> dict[str, Any]:
     """The fields of the sheet that was used last; those of the first preset for a cookie that is none."""
     try:
-        kept = msgspec.json.decode(unquote(value or ""), type=OwnSheet)
+        stored = msgspec.json.decode(unquote(value or ""), type=OwnSheet)
     except (msgspec.DecodeError, ValueError):
-        kept = OwnSheet()
+        stored = OwnSheet()
     return {
         name: f"{value:g}" if isinstance(value, float) else value
-        for name, value in msgspec.structs.asdict(kept).items()
+        for name, value in msgspec.structs.asdict(stored).items()
     }

@@ -26,10 +26,10 @@ Cursor = Annotated[int | None, Parameter(ge=1, le=MAX_ID)]
 
 @get("/items/{item_id:int}", opt=readers)
 async def show_item(
-    request: Request[Any, Any, Any], read: Connection, user: Principal, item_id: PathId, told: bool = False
+    request: Request[Any, Any, Any], read: Connection, user: Principal, item_id: PathId, booked: bool = False
 ) -> Html:
     """One item: where it is, what was done with it, and what is known about it."""
-    return await show(request, read, user, item_id, tell=told)
+    return await show(request, read, user, item_id, shows_booking=booked)
 
 
 @get("/i/{code:str}", opt=readers)

@@ -86,7 +86,7 @@ async def add_stock(
             )
             await service.add_stock(recorder, new, user)
     if not form.errors:
-        return see_other(request, f"/items/{item_id}", told="true")
+        return see_other(request, f"/items/{item_id}", booked="true")
     if (refusal := refused(request, form)) is not None:
         return refusal
     async with database.read() as read:

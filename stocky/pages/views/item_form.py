@@ -74,8 +74,8 @@ async def add_item(request: Request[Any, Any, Any], database: Database, recorder
         async with database.read() as read:
             return await _page(request, read, form)
     if form.checked("next"):
-        kept = {name: form.text(name) for name in _KEPT}
-        return see_other(request, "/items/new", made=item.id, **kept)
+        carried = {name: form.text(name) for name in _KEPT}
+        return see_other(request, "/items/new", made=item.id, **carried)
     return see_other(request, f"/items/{item.id}", done="added")
 
 

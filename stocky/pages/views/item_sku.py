@@ -125,7 +125,7 @@ async def write_off(
 ) -> Html:
     """Books out what there is, and hides the SKU."""
     await service.write_off(recorder, sku_id, user)
-    return see_other(request, f"/items/{item_id}", told="true")
+    return see_other(request, f"/items/{item_id}", booked="true")
 
 
 async def _book(database: Database, recorder: Recorder, sku_id: int, amount: Amount, by: Principal) -> None:
@@ -155,7 +155,7 @@ async def _answer(
 ) -> Html:
     """Back to the item, which tells what was booked, or the form again."""
     if not form.errors:
-        return see_other(request, f"/items/{item_id}", told=None if done else "true", done=done)
+        return see_other(request, f"/items/{item_id}", booked=None if done else "true", done=done)
     if (refusal := refused(request, form)) is not None:
         return refusal
     async with database.read() as read:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from litestar import Request, get
 from litestar.datastructures import Cookie, State
@@ -18,6 +18,9 @@ from stocky.pages.languages import language_of
 from stocky.pages.rendering import Html, page
 from stocky.pages.sheets import Chosen, LabelsForm
 
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
 _YEAR = 365 * 24 * 3600
 _BOXES = ("commands", "barcode")
 
@@ -28,8 +31,8 @@ async def show_labels(request: Request[Any, Any, Any], state: State) -> Html:
     query = {name: request.query_params.getall(name) for name in request.query_params}
     for name in ("items", "locations"):
         query[name] = [",".join(query.get(name, []))]
-    kept = sheets.from_cookie(request.cookies.get(sheets.COOKIE))
-    values = {name: [str(value)] for name, value in kept.items()} | {
+    stored = sheets.from_cookie(request.cookies.get(sheets.COOKIE))
+    values = {name: [str(value)] for name, value in stored.items()} | {
         name: each for name, each in query.items() if any(each)
     }
     picking = Form[Any](values)
@@ -42,7 +45,7 @@ async def show_labels(request: Request[Any, Any, Any], state: State) -> Html:
         chosen = Chosen([], [])
         if form.has_data:
             chosen = await sheets.choose(read, form.data)
-    pages: list[str] = []
+    pages: list[Markup] = []
     printed = []
     if form.has_data:
         printed = chosen.to_labels(form.data, language_of(request))
