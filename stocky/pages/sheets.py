@@ -147,7 +147,8 @@ async def draw(labels_to_print: list[Label], form: LabelsForm) -> list[Markup]:
 def _draw(labels_to_print: list[Label], sheet: Sheet, used: int) -> list[Markup]:
     from markupsafe import Markup
 
-    return [Markup(labels.draw(page, outlines=True)) for page in labels.lay_out(labels_to_print, sheet, used=used)]
+    pages = labels.lay_out(labels_to_print, sheet, used=used)
+    return [Markup(labels.draw(each, outlines=True)) for each in pages]  # noqa: S704 - it escapes every text
 
 
 def to_cookie(form: LabelsForm) -> str:
