@@ -10,11 +10,12 @@ from stocky.pages.languages import Text, _
 
 
 class Entry(Struct, frozen=True):
-    """A link in the navigation; `path` is below the base path, `active` marks the page that is shown."""
+    """A link: `path` is below the base path, `key` opens it after `g`, `active` marks the page that is shown."""
 
     path: str
     label: Text
     icon: str
+    key: str
     active: bool
 
 
@@ -30,6 +31,8 @@ class _Link(Struct, frozen=True):
     label: Text
     icon: str
     roles: dict[str, frozenset[Role]]
+    # Opens the page after `g`.
+    key: str = ""
 
 
 # The first group is what phones have as tabs, before "More".
@@ -37,23 +40,23 @@ NAVIGATION: tuple[tuple[Text | None, tuple[_Link, ...]], ...] = (
     (
         None,
         (
-            _Link("/", _("Home"), "home", readers),
-            _Link("/items", _("Items"), "items", readers),
-            _Link("/scan", _("Scan"), "scan", scanners),
-            _Link("/lists", _("Shopping"), "cart", members),
+            _Link("/", _("Home"), "home", readers, "h"),
+            _Link("/items", _("Items"), "items", readers, "i"),
+            _Link("/scan", _("Scan"), "scan", scanners, "s"),
+            _Link("/lists", _("Shopping"), "cart", members, "b"),
         ),
     ),
     (
         _("Stock"),
         (
-            _Link("/locations", _("Locations"), "location", readers),
-            _Link("/review", _("Review"), "sparkle", members),
-            _Link("/alerts", _("Alerts"), "alert", members),
-            _Link("/activity", _("Activity"), "activity", allow(Role.ADMIN, Role.MEMBER, Role.READ_ONLY)),
-            _Link("/projects", _("Projects"), "project", members),
+            _Link("/locations", _("Locations"), "location", readers, "l"),
+            _Link("/review", _("Review"), "sparkle", members, "r"),
+            _Link("/alerts", _("Alerts"), "alert", members, "t"),
+            _Link("/activity", _("Activity"), "activity", allow(Role.ADMIN, Role.MEMBER, Role.READ_ONLY), "a"),
+            _Link("/projects", _("Projects"), "project", members, "p"),
             _Link("/plan", _("Reorganise"), "route", members),
             _Link("/vocabulary", _("Tags and types"), "filter", members),
-            _Link("/labels", _("Labels"), "label", members),
+            _Link("/labels", _("Labels"), "label", members, "e"),
             _Link("/import", _("Import"), "import", members),
             _Link("/export", _("Export"), "export", readers),
         ),
@@ -61,27 +64,28 @@ NAVIGATION: tuple[tuple[Text | None, tuple[_Link, ...]], ...] = (
     (
         _("Administration"),
         (
-            _Link("/backups", _("Backups"), "backup", admins),
+            _Link("/backups", _("Backups"), "backup", admins, "k"),
             _Link("/people", _("People"), "users", admins),
             _Link("/scanners", _("Scanners"), "scanner", admins),
             _Link("/hooks", _("Webhooks"), "hook", admins),
             _Link("/jobs", _("Jobs"), "job", admins),
             _Link("/log", _("Log"), "log", admins),
             _Link("/audit", _("Audit"), "audit", admins),
-            _Link("/settings", _("Settings"), "settings", admins),
+            _Link("/settings", _("Settings"), "settings", admins, "o"),
         ),
     ),
-    (_("Account"), (_Link("/me", _("My account"), "user", readers),)),
+    (_("Account"), (_Link("/me", _("My account"), "user", readers, "m"),)),
 )
 
 
 def navigation(role: Role | None, path: str) -> list[Group]:
     """The groups of links for a role, on the page at `path`; none for None."""
+    shown = entry_at(path)
     groups = [
         Group(
             label,
             [
-                Entry(link.path, link.label, link.icon, _is_at(link.path, path))
+                Entry(link.path, link.label, link.icon, link.key, link.path == shown)
                 for link in links
                 if role in roles_of(link.roles)
             ],
@@ -91,5 +95,9 @@ def navigation(role: Role | None, path: str) -> list[Group]:
     return [group for group in groups if group.entries]
 
 
-def _is_at(link: str, path: str) -> bool:
-    return path == link or (link != "/" and path.startswith(f"{link}/"))
+def entry_at(path: str) -> str:
+    """The path of the link to the page at `path` or above it; empty for none."""
+    return next((link for link in _PATHS if path == link or (link != "/" and path.startswith(f"{link}/"))), "")
+
+
+_PATHS = (*(link.path for _, links in NAVIGATION for link in links), "/more")

@@ -19,16 +19,17 @@ from litestar.enums import MediaType
 
 from stocky import clock
 from stocky.auth import forgery
-from stocky.auth.schemas import Principal
+from stocky.auth.schemas import Principal, Role
 from stocky.errors import BadRequest
 from stocky.pages import languages
 from stocky.pages.assets import PAGE_POLICY, SMALLEST_COMPRESSED, asset_path, assets, takes_gzip
 from stocky.pages.filters import FILTERS
 from stocky.pages.messages import message
-from stocky.pages.navigation import navigation
+from stocky.pages.navigation import entry_at, navigation
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 FRAGMENT = "x-fragment"
@@ -150,11 +151,22 @@ def _render(base_path: str, language: str, template: str, fragment: str | None, 
     environment = _environment(base_path, language)
     loaded = environment.get_template(template)
     if fragment is None:
-        return loaded.render(variables)
+        parts = _frame_parts(base_path, language, variables["role"], entry_at(variables["path"]))
+        return loaded.render(variables, frame_parts=parts)
     block = loaded.blocks.get(fragment)
     if block is None:
         raise BadRequest(f"The page has no part named {fragment[:100]!r}")
     return environment.concat(block(loaded.new_context(variables)))
+
+
+@functools.lru_cache(maxsize=500)
+def _frame_parts(base_path: str, language: str, role: str | None, active: str) -> dict[str, Markup]:
+    """The links around a page, which are most of its HTML: rendered once for each role and entry of the navigation."""
+    from markupsafe import Markup
+
+    template = _environment(base_path, language).get_template("navigation.html")
+    context = template.new_context({"nav": navigation(None if role is None else Role(role), active), "active": active})
+    return {name: Markup("".join(block(context))) for name, block in template.blocks.items()}  # noqa: S704 - of Jinja
 
 
 @functools.cache

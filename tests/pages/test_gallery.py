@@ -63,15 +63,22 @@ def environment() -> Environment:
 @pytest.fixture(scope="module")
 def gallery(environment: Environment) -> str:
     entries = [
-        SimpleNamespace(path=path, label=path.strip("/") or "home", icon=icon, active=path == "/items")
+        SimpleNamespace(path=path, label=path.strip("/") or "home", icon=icon, key=path[1:2], active=path == "/items")
         for path, icon in (("/", "home"), ("/items", "items"), ("/scan", "scan"), ("/lists", "cart"), ("/me", "user"))
     ]
+    nav = [SimpleNamespace(label=None, entries=entries)]
+    frame = environment.get_template("navigation.html")
+    parts = {
+        name: Markup("".join(block(frame.new_context({"nav": nav, "active": "/items"}))))
+        for name, block in frame.blocks.items()
+    }
     return environment.get_template("gallery.html").render(
+        frame_parts=parts,
         user=SimpleNamespace(id=1, username="anna"),
         role="admin",
         csrf="token",
         path="/items",
-        nav=[SimpleNamespace(label=None, entries=entries)],
+        nav=nav,
         language="en",
         now=datetime.now(UTC),
     )
@@ -81,6 +88,7 @@ def test_gallery_has_every_macro(environment: Environment) -> None:
     sources = [
         PAGES / "templates" / "ui.html",
         PAGES / "templates" / "base.html",
+        PAGES / "templates" / "navigation.html",
         Path(__file__).parent / "gallery.html",
     ]
     trees = [environment.parse(file.read_text("utf-8")) for file in sources]
