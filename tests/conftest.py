@@ -53,6 +53,7 @@ ON_ONE_POSTGRES = frozenset(
         "monitoring",
         "openapi",
         "pages",
+        "pages",
         "projects",
         "reorganisation",
         "scanner",

@@ -55,6 +55,7 @@ def environment() -> Environment:
             f"{value:%Y-%m-%dT%H:%M:%SZ}", value.date()
         ),
         percent=lambda value: f"{value:.0%}",
+        signed=lambda value: f"{value:+}",
     )
     found.globals["ui"] = found.get_template("ui.html").module
     return found
