@@ -53,7 +53,6 @@ ON_ONE_POSTGRES = frozenset(
         "monitoring",
         "openapi",
         "pages",
-        "pages",
         "projects",
         "reorganisation",
         "scanner",

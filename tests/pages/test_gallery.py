@@ -56,6 +56,7 @@ def environment() -> Environment:
         ),
         percent=lambda value: f"{value:.0%}",
         signed=lambda value: f"{value:+}",
+        quantity=str,
     )
     found.globals["ui"] = found.get_template("ui.html").module
     return found
@@ -119,7 +120,7 @@ def test_icons_exist(gallery: str, environment: Environment) -> None:
 
 def test_bare_frame_has_no_navigation(environment: Environment) -> None:
     page = environment.from_string('{% extends "base.html" %}{% set frame = "bare" %}{% block title %}x{% endblock %}')
-    html = page.render(user=None, role=None, csrf="", path="/sign-in", nav=[], language="en")
+    html = page.render(user=None, role=None, csrf="", path="/sign-in", language="en", frame_parts={"words": ""})
     assert "<nav" not in html
     assert 'class="bare"' in html
 
