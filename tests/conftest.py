@@ -196,9 +196,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "dialect" in metafunc.fixturenames:
         dialects = metafunc.config.stash[_databases].dialects
-        if metafunc.definition.path.parent.name in ON_ONE_POSTGRES or metafunc.definition.get_closest_marker(
-            "one_postgres"
-        ):
+        folder = metafunc.definition.path.relative_to(Path(__file__).parent).parts[0]
+        if folder in ON_ONE_POSTGRES or metafunc.definition.get_closest_marker("one_postgres"):
             dialects = [each for each in dialects if each != "postgres-system"]
         if metafunc.definition.get_closest_marker("one_database"):
             dialects = ["sqlite"]
