@@ -1,10 +1,12 @@
 // Owns the camera: video where the browser gives it, else a photo; codes are found by the browser, else by the server.
-// One picture at a time is being looked at, at most five a second; the same code counts again only after it was out of sight.
+// One picture at a time is being looked at, at most five a second; the same code counts again only after pictures without it.
 import { send, word } from "./http.js";
 
 const EVERY = 200;
 const WIDTH = 640;
+// A code is out of sight after both: so long, and so many pictures that were looked at. A picture that failed shows nothing.
 const GONE_AFTER = 1200;
+const GONE_LOOKS = 3;
 const PHOTO_SIDE = 2048;
 // The part of the picture that the frame on the page shows.
 const SHARE = { width: 0.86, height: 0.62 };
@@ -61,9 +63,9 @@ async function look(scan, complain) {
   const begin = performance.now();
   let wait = EVERY;
   try {
-    const codes = video.videoWidth ? await findCodes() : [];
+    const codes = video.videoWidth ? await findCodes() : null;
     if (!running) return;
-    notice(codes, scan);
+    if (codes) notice(codes, scan);
   } catch (error) {
     // Busy or out of reach: less often.
     wait = 1500;
@@ -78,10 +80,15 @@ async function look(scan, complain) {
 
 function notice(codes, scan) {
   const now = performance.now();
+  for (const [text, sight] of seen) {
+    if (codes.includes(text)) continue;
+    sight.missed += 1;
+    if (sight.missed >= GONE_LOOKS && now - sight.at > GONE_AFTER) seen.delete(text);
+  }
   for (const text of codes) {
-    const last = seen.get(text) ?? -Infinity;
-    seen.set(text, now);
-    if (now - last > GONE_AFTER) {
+    const isNew = !seen.has(text);
+    seen.set(text, { at: now, missed: 0 });
+    if (isNew) {
       box.classList.add("hit");
       setTimeout(() => box.classList.remove("hit"), 300);
       scan(text);
