@@ -73,7 +73,11 @@ def page(
         "now": clock.now(),
         **context,
     }
-    rendered = copy_context().run(_render, state.config.base_path, language, template, fragment_of(request), variables)
+    fragment = fragment_of(request)
+    rendered = copy_context().run(_render, state.config.base_path, language, template, fragment, variables)
+    if fragment is not None:
+        # By it the script knows the part from a page that somebody else answered with.
+        headers = {**(headers or {}), FRAGMENT: fragment}
     return html(request, rendered.encode(), status, headers=headers, cookies=cookies)
 
 

@@ -28,6 +28,8 @@ async def test_part_of_a_page(browse: Browse) -> None:
     browser = await browse("member")
     part = await browser.get("/me", headers={"X-Fragment": "title"})
     assert (part.status_code, part.text) == (200, "My account")
+    assert part.headers["x-fragment"] == "title"
+    assert "x-fragment" not in (await browser.get("/me")).headers
     unknown = await browser.get("/me", headers={"X-Fragment": "nothing"})
     refused(unknown, 400, "no part named 'nothing'")
 

@@ -45,15 +45,16 @@ function drop(key) {
   }
 }
 
+// By the server's clock, which need not be that of the device.
+const renderedAt = (root) => Number(root.querySelector("[data-at]")?.dataset.at ?? 0);
 const here = (tick) => tick.list === page.dataset.list;
 const copy = (id) => document.getElementById(id).content.firstElementChild.cloneNode(true);
 
 // Shows what is ticked and not answered, what was refused, and hides what is done but still on a stored page.
 function mark() {
   const ticks = all();
-  const rendered = Number(page.querySelector("[data-at]")?.dataset.at ?? 0) * 1000;
   for (const tick of ticks) {
-    if (tick.state === "done" && (rendered > tick.at || Date.now() - tick.at > DAY)) drop(tick.key);
+    if (tick.state === "done" && (renderedAt(page) >= tick.done || Date.now() - tick.at > DAY)) drop(tick.key);
     const row = here(tick) && page.querySelector(`[data-entry="${CSS.escape(tick.entry)}"]`);
     if (!row) continue;
     const isTicked = tick.state !== "refused";
@@ -87,7 +88,9 @@ function mark() {
 async function checkUser() {
   if (isMine) return true;
   const response = await send(`${base}/session`);
-  isMine = String((await response.json()).user.id) === page.dataset.user;
+  const session = await response.json().catch(() => null);
+  if (!session?.user) throw new Problem(0);
+  isMine = String(session.user.id) === page.dataset.user;
   return isMine;
 }
 
@@ -99,11 +102,19 @@ async function sendOne(tick) {
     return { html: await response.text() };
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    if (error.status === 404 && !tick.fields.item_id) return {};
     // Nobody answered, or not now: the tick stays as it is, and is sent again with the same event_id.
-    if (error.status === 0 || error.status === 401 || error.status === 429 || error.status >= 500) return { isUnanswered: true };
+    if (!error.isRefusal) return { isUnanswered: true };
+    if (error.status === 404 && !tick.fields.item_id) return {};
     return { reason: error.message };
   }
+}
+
+// What the answer shows, or what is rendered after this page, shows it as done.
+function doneAt({ html }) {
+  if (!html) return renderedAt(page) + 0.001;
+  const answer = document.createElement("template");
+  answer.innerHTML = html;
+  return renderedAt(answer.content);
 }
 
 async function flush() {
@@ -115,7 +126,7 @@ async function flush() {
       const answer = await sendOne(tick);
       if (answer.isUnanswered) throw new Problem(0);
       if (answer.reason) store({ ...tick, state: "refused", reason: answer.reason });
-      else store({ ...tick, state: "done", at: Date.now() });
+      else store({ ...tick, state: "done", done: doneAt(answer) });
       if (answer.html && here(tick)) html = answer.html;
       mark();
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -53,9 +54,20 @@ async def total(page: Page, item_id: int) -> float:
     return quantity
 
 
+def portal(status: int) -> Callable[[Route], Awaitable[None]]:
+    """Answers as the sign-in of a network, or a proxy, does."""
+
+    async def answer(route: Route) -> None:
+        await route.fulfill(status=status, content_type="text/html", body="<p>Portal")
+
+    return answer
+
+
 async def test_ticks_wait_for_the_network_and_are_booked_once(opener: Opener) -> None:
     page = await opener("/lists", "member", width=360)
     list_id, ids = await new_list(page, "Milk", "candles", "Bread", "Eggs")
+    # The clock of the device is wrong.
+    await page.add_init_script("const now = Date.now; Date.now = () => now() + 3600000;")
     await page.goto(page.url.replace("/lists", f"/lists/{list_id}"))
     tick = page.locator(".ticks .tick")
     await expect(tick).to_have_count(4)
@@ -75,10 +87,19 @@ async def test_ticks_wait_for_the_network_and_are_booked_once(opener: Opener) ->
     await expect(page.locator("#ticks [data-count]")).to_have_text("3")
     await expect(page.locator(".ticks .ticked")).to_have_count(3)
     # The page is opened anew, still without the network for ticks.
+    await page.route("**/session", portal(200), times=1)
     await page.reload()
     await expect(page.locator("#ticks")).to_be_visible()
     assert await total(page, ids["Bread"]) == 1
     await page.unroute("**/tick")
+    # What others than the server answer says nothing about the ticks.
+    for status in (404, 200):
+        await page.route("**/tick", portal(status), times=1)
+        async with page.expect_response("**/tick"):
+            await page.evaluate("dispatchEvent(new Event('online'))")
+        await expect(page.locator("#ticks [data-count]")).to_have_text("3")
+        await expect(page.locator("#refused .notice")).to_have_count(0)
+        await expect(page.get_by_text("Portal")).to_have_count(0)
     await page.evaluate("dispatchEvent(new Event('online'))")
     await expect(page.locator("#ticks")).to_be_hidden()
     await expect(tick).to_have_count(1)
@@ -87,6 +108,7 @@ async def test_ticks_wait_for_the_network_and_are_booked_once(opener: Opener) ->
     await page.locator(".done .line").filter(has_text="Bread").get_by_role("button").click()
     await expect(tick).to_have_count(2)
     assert await total(page, ids["Bread"]) == 1
+    assert await page.evaluate("Object.keys(localStorage).filter((key) => key.startsWith('stocky.tick'))") == []
 
 
 async def test_refused_ticks_say_why(opener: Opener) -> None:
