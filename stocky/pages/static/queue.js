@@ -1,7 +1,8 @@
 // Owns the scans of this device: each is stored before it is sent, all are sent in order by POST /events, and each counts once.
-// A record: seq, user, at, event (what is sent, never changed once it was), shown (for its line), state, tried, id, details, reason.
+// A record: seq, user, at, event (what is sent, never changed once it was), shown (for its line), state, tried, id,
+// details, reason, isRejected.
 // States: waiting, booked (only after an answer), refused (with its reason), undone. Of others' records, nothing is sent.
-import { newEventId } from "./http.js";
+import { isRefusal, newEventId } from "./http.js";
 
 const NAME = "stocky";
 const STORE = "scans";
@@ -9,7 +10,6 @@ const MOST = 100;
 const KEPT = 50;
 const ANSWER_WITHIN = 20000;
 const RETRIES = [2000, 5000, 15000, 30000];
-const LATER = new Set([408, 425, 429]);
 
 const root = document.documentElement;
 const token = document.querySelector('meta[name="csrf"]');
@@ -93,19 +93,20 @@ export async function save(records) {
   await count();
 }
 
-// Drops a scan that was refused, or that was never sent. False if it may have been booked, and so must be sent.
+// Drops a scan that was refused, or that was never sent. Resolves to any other as it is now: it was booked, or may have been.
 export async function drop(seq) {
-  let dropped = false;
+  let kept;
   await within("readwrite", (store) => {
     const request = store.get(seq);
     request.onsuccess = () => {
       const record = request.result;
-      dropped = record !== undefined && mine(record) && !(waits(record) && record.tried);
-      if (dropped) store.delete(seq);
+      if (!record || !mine(record)) return;
+      if (record.state === "refused" || (waits(record) && !record.tried)) store.delete(seq);
+      else kept = record;
     };
   });
   await count();
-  return dropped;
+  return kept;
 }
 
 // Forgets booked and undone scans, but for the last ones; those that wait or were refused stay.
@@ -119,11 +120,44 @@ export async function clear(keep = 0, before = Infinity) {
   });
 }
 
-// A refusal is final for its event_id, and it was not booked: the same scan is tried under another.
-export async function again(record) {
-  const event = { ...record.event, event_id: newEventId() };
-  await save([{ ...record, event, state: "waiting", tried: false, reason: "" }]);
+// Tries a refused scan again. What was rejected is so for its event_id, and was not booked: the same is sent under another.
+// A refusal of the whole request says nothing of an earlier try whose answer was lost: the event_id stays.
+export async function again({ seq }) {
+  const changed = [];
+  await within("readwrite", (store) => {
+    const request = store.get(seq);
+    request.onsuccess = () => {
+      const record = request.result;
+      if (record?.state !== "refused" || !mine(record)) return;
+      const { isRejected } = record;
+      const event = isRejected ? { ...record.event, event_id: newEventId() } : record.event;
+      changed.push({ ...record, event, state: "waiting", tried: !isRejected, isRejected: false, reason: "" });
+      store.put(changed[0]);
+    };
+  });
+  announce(changed);
+  await count();
   drain();
+}
+
+// The first that wait, marked as tried in the same transaction: what is dropped is never sent, what is sent never dropped.
+async function take(most) {
+  const batch = [];
+  const fresh = [];
+  await within("readwrite", (store) => {
+    const request = store.getAll();
+    request.onsuccess = () => {
+      for (const record of request.result.filter((each) => mine(each) && waits(each)).slice(0, most)) {
+        batch.push(record);
+        if (record.tried) continue;
+        record.tried = true;
+        store.put(record);
+        fresh.push(record);
+      }
+    };
+  });
+  if (fresh.length) announce(fresh);
+  return batch;
 }
 
 let draining = null;
@@ -153,11 +187,8 @@ async function run() {
   let most = MOST;
   while (more) {
     more = false;
-    const batch = (await list()).filter(waits).slice(0, most);
+    const batch = await take(most);
     if (!batch.length) break;
-    const fresh = batch.filter((record) => !record.tried);
-    for (const record of fresh) record.tried = true;
-    if (fresh.length) await save(fresh);
     const answer = await post(batch.map((record) => record.event));
     if (answer.stopped) return later(answer.stopped);
     if (answer.refusal && batch.length > 1) most = 1; // One of them is refused by its form: each is sent by itself.
@@ -173,7 +204,7 @@ async function run() {
 }
 
 function answered(record, result) {
-  if (result.status === "rejected") return { ...record, state: "refused", reason: result.reason };
+  if (result.status === "rejected") return { ...record, state: "refused", reason: result.reason, isRejected: true };
   return { ...record, state: "booked", id: result.id, details: result.details ?? null };
 }
 
@@ -213,9 +244,7 @@ async function post(events) {
     if (response.ok && body?.results?.length === events.length) return body;
     if (response.status === 401) return { stopped: "sign-in" };
     if (response.status === 403) return { stopped: "forbidden" };
-    if (response.status >= 400 && response.status < 500 && !LATER.has(response.status)) {
-      return { refusal: body?.detail || body?.title || String(response.status) };
-    }
+    if (isRefusal(response)) return { refusal: body?.detail || body?.title || String(response.status) };
     return { stopped: "busy" };
   } catch {
     return { stopped: "offline" };

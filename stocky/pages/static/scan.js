@@ -425,7 +425,13 @@ main.addEventListener("click", async (event) => {
 });
 
 async function forget(seq) {
-  if (!(await drop(seq))) return toast(word("may-be-booked"), "bad");
+  const kept = await drop(seq);
+  if (kept) {
+    // A page that was kept may show an earlier state.
+    putLine(kept);
+    if (shown === seq) showRecord(kept);
+    return toast(word("may-be-booked"), "bad");
+  }
   main.querySelector(`[data-seq="${seq}"]`)?.remove();
   records.delete(seq);
   if (shown === seq) showCard({ mode: "ready", title: word("ready") });
@@ -497,17 +503,26 @@ document.getElementById("photo").addEventListener("change", () => import("./came
 
 // --- Start -----------------------------------------------------------------------------------------------------------
 
+// The place of the address. The form of a page that was kept may be of another one.
+function placeOf(text) {
+  const id = Number(text);
+  if (!Number.isInteger(id) || id < 1) return null;
+  if (Number(placeId.value) === id) return { id, name: placeText.value };
+  return remembered.places.find((each) => each.id === id) ?? { id, name: fill("place-number", { id }) };
+}
+
 async function start() {
   const given = new URLSearchParams(location.search);
-  if (given.has("mode") || !read().mode) remembered.mode = form.elements.mode.value;
-  if (given.has("amount")) remembered.amount = amount.value;
-  const fromServer = placeId.value ? { id: Number(placeId.value), name: placeText.value } : null;
+  const mode = given.get("mode")?.toLowerCase();
+  if (Object.hasOwn(TYPES, mode) || mode === "lookup") remembered.mode = mode;
+  else if (!read().mode) remembered.mode = form.elements.mode.value;
+  if (given.has("amount")) remembered.amount = given.get("amount").slice(0, 20);
   const wanted = remembered.mode;
   remembered.mode = "";
   amount.value = remembered.amount;
   setMode(wanted);
   if (wanted === "count") amount.value = "";
-  setPlace(given.has("place") ? fromServer : remembered.place);
+  setPlace(given.has("place") ? placeOf(given.get("place")) : remembered.place);
   try {
     await clear(0, Date.now() - SESSION);
     const known = await list();
