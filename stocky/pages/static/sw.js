@@ -19,12 +19,32 @@ const keyOf = (path) => `${BASE}${path}`;
 // A redirect led elsewhere: to the sign-in.
 const isPage = (response) => response.ok && !response.redirected && (response.headers.get("content-type") ?? "").startsWith("text/html");
 
+let asked = 0;
+// How often somebody signed in or out: a page that was asked for before is not kept after.
+let turn = 0;
+
 async function keep(path) {
+  const begun = turn;
   const response = await fetch(keyOf(path), { headers: { accept: "text/html" }, credentials: "same-origin" });
-  if (isPage(response)) await (await caches.open(PAGES)).put(keyOf(path), response);
+  const pages = await caches.open(PAGES);
+  if (isPage(response) && begun === turn) await pages.put(keyOf(path), response);
 }
 
-let asked = 0;
+async function forget() {
+  turn += 1;
+  asked = 0;
+  await caches.delete(PAGES);
+}
+
+// Before it is sent, so that nothing is left when the answer comes; and after, as the session lasts until then.
+async function changeUser(request) {
+  await forget();
+  try {
+    return await fetch(request);
+  } finally {
+    await forget();
+  }
+}
 
 async function keepFirst() {
   // Some may not see these pages: they are not asked for again and again.
@@ -62,6 +82,7 @@ async function showFile(request) {
 }
 
 async function showPage(event, path) {
+  const begun = turn;
   const pages = await caches.open(PAGES);
   const known = isKept(path) ? await pages.match(keyOf(path), { ignoreVary: true }) : undefined;
   const answer = fetch(event.request);
@@ -73,6 +94,7 @@ async function showPage(event, path) {
     // A proxy answers for a Stocky that is not there.
     if (known && [502, 503, 504].includes(response.status)) return known;
     if (isKept(path) && isPage(response)) {
+      if (begun !== turn) return response;
       const copy = response.clone();
       event.waitUntil(pages.put(keyOf(path), copy));
     } else if (isPage(response) && path !== "/sign-in" && path !== "/first-start") {
@@ -93,9 +115,7 @@ self.addEventListener("fetch", (event) => {
   const path = inner(url);
   if (request.method === "POST") {
     if (path !== "/sign-out" && path !== "/sign-in") return;
-    asked = 0;
-    // Before it is sent, so that nothing is left when the answer comes.
-    event.respondWith(caches.delete(PAGES).then(() => fetch(request)));
+    event.respondWith(changeUser(request));
   } else if (request.method === "GET" && path.startsWith("/static/")) {
     event.respondWith(showFile(request));
   } else if (request.mode === "navigate" && request.method === "GET" && !/^\/(api|docs|health|metrics)(\/|$)/.test(path)) {
