@@ -58,6 +58,8 @@ export async function post(form, submitter) {
     return response;
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
+    // What is corrected now is something else.
+    if (error.isRefusal && "event" in form.dataset) form.dataset.event = "";
     if (form.matches("[data-stepper], .toast form, .event form") || reads) show(error.message || word("failed"), "bad");
     else explain(form, error);
     return undefined;

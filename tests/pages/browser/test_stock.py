@@ -83,6 +83,10 @@ async def test_amount_in_the_dialog(opener: Opener) -> None:
     await amount.fill("many")
     await page.get_by_role("button", name="Count", exact=True).click()
     await shows(page.locator("#act .error"), "must be a number")
+    # More than there is: what is corrected is another booking.
+    await amount.fill("999")
+    await page.get_by_role("button", name="Take", exact=True).click()
+    await page.locator("#act [data-error]", has_not_text="must be a number").wait_for()
     await amount.fill("12,5")
     await page.get_by_role("button", name="Count", exact=True).click()
     await page.locator("#act:not([open])").wait_for(state="attached")
