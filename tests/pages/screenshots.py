@@ -1,6 +1,7 @@
 """`make screenshots`: pictures of every page with demo data, at two widths and in two themes, in docs/screenshots.
 
-Only the small ones for the README are kept in the repository. What a picture needs to show is in the demo data.
+Only the small ones for the README are kept in the repository; `--readme` takes no others. They are of the demo data
+alone, after some scans and a backup; the others also show one of everything that tests need.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ import shutil
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stocky.app import make_routes
-from tests.browsers import MISSING, add_demo, chromium, make_samples, served, sign_in, watch
+from tests.browsers import MISSING, add_demo, chromium, make_demo, make_samples, served, sign_in, watch
 from tests.pages.test_every_page import address, shown
 from tests.serving import ROOT
 
@@ -29,11 +30,18 @@ ITEMS, EVENTS = 320, 4_000
 # For the README: the page, the width and the theme of each; every picture is made small enough to be kept.
 README = {
     "home": ("/", 1280, "light"),
-    "item": ("/items/{demo_item}", 1280, "dark"),
+    "item": ("/items/{item}", 1280, "dark"),
     "scan": ("/scan", 360, "dark"),
     "backups": ("/backups", 1280, "light"),
 }
 MOST_README_BYTES = 60_000
+# The item of the picture, and what is scanned before it is taken: the mode, the location and the items.
+ITEM = "Spaghetti, 500 g"
+SCANS = [
+    ("add", "Cellar shelf", ["Rice, risotto", "Lentils, red", ITEM, ITEM, ITEM]),
+    ("remove", "Pantry, top shelf", ["Flour, wheat", "Sugar, white", "Rice, basmati"]),
+    ("add", "Kitchen counter", ["Salt, table", "Oats, rolled", ITEM, ITEM]),
+]
 
 
 def main() -> int:
@@ -41,15 +49,21 @@ def main() -> int:
     if MISSING:
         print(f"No screenshots: {MISSING}", file=sys.stderr)
         return 1
-    shutil.rmtree(DIRECTORY, ignore_errors=True)
-    DIRECTORY.mkdir(parents=True)
+    problems = []
+    if "--readme" not in sys.argv:
+        shutil.rmtree(DIRECTORY, ignore_errors=True)
+        with TemporaryDirectory(prefix="stocky-screenshots-") as directory:
+            data = Path(directory)
+            samples = make_samples(data)
+            add_demo(data, ITEMS, EVENTS)
+            with served(None, data) as server:
+                problems += asyncio.run(take_all(server.url, samples))
+    DIRECTORY.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="stocky-screenshots-") as directory:
-        data = Path(directory) / "data"
-        data.mkdir()
-        samples = make_samples(data)
-        add_demo(data, ITEMS, EVENTS)
+        data = Path(directory)
+        make_demo(data, ITEMS, EVENTS)
         with served(None, data) as server:
-            problems = asyncio.run(take_all(server.url, samples))
+            problems += asyncio.run(take_readme(server.url))
     print(f"{len(list(DIRECTORY.iterdir()))} pictures in {DIRECTORY.relative_to(ROOT)}")
     for problem in problems:
         print(problem, file=sys.stderr)
@@ -68,14 +82,43 @@ async def take_all(url: str, samples: dict[str, object]) -> list[str]:
             # A page that leads on, or a file, has no picture.
             if (await page.request.get(url + path, max_redirects=0)).status == 200:
                 await _take(page, url, path)
-        # The demo's items follow those of the samples.
-        values = {"demo_item": 12}
-        for name, (template, width, theme) in README.items():
-            path = template.format(**values)
-            if (await page.request.get(url + path, max_redirects=0)).status == 200:
-                await _show(page, url, path, width, theme)
-                _keep_small(await page.screenshot(), DIRECTORY / f"readme-{name}.png")
     return problems
+
+
+async def take_readme(url: str) -> list[str]:
+    """Takes the pictures for the README; returns what the console showed."""
+    problems: list[str] = []
+    async with chromium() as browser:
+        page = await _open(browser, problems)
+        await sign_in(page, url, "admin")
+        await page.goto(url + "/backups")
+        for button in ("Back up the database", "Back up now", "Test"):
+            await page.locator("main button", has_text=re.compile(f"^{button}")).first.click()
+            await page.locator(".notice.good").wait_for(timeout=60_000)
+            await page.goto(url + "/backups")
+        await page.set_viewport_size({"width": 360, "height": WIDTHS[360]})
+        for mode, location, names in SCANS:
+            place = await _find(page, url, "locations", location)
+            await page.goto(f"{url}/scan?mode={mode}&place={place['id']}&amount=1")
+            await page.locator("#scan-form[data-ready]").wait_for()
+            for name in names:
+                await page.keyboard.insert_text((await _find(page, url, "items", name))["upc"])
+                await page.keyboard.press("Enter")
+            await page.locator("#result[data-mode=sending]").wait_for(state="detached")
+        values = {"item": (await _find(page, url, "items", ITEM))["id"]}
+        # The scan page shows what has just been scanned: it comes first, and is not loaded again.
+        for name in sorted(README, reverse=True):
+            path, width, theme = README[name]
+            await _show(page, url, path.format(**values), width, theme)
+            _keep_small(await page.screenshot(), DIRECTORY / f"readme-{name}.png")
+    return problems
+
+
+async def _find(page: Page, url: str, kind: str, name: str) -> dict[str, Any]:
+    """The first item or location with this name."""
+    found = await (await page.request.get(f"{url}/api/v1/{kind}/", params={"search": name, "limit": 200})).json()
+    first: dict[str, Any] = next(each for each in found if each["name"].startswith(name))
+    return first
 
 
 async def _open(browser: Browser, problems: list[str]) -> Page:
@@ -95,7 +138,7 @@ async def _take(page: Page, url: str, path: str) -> None:
 async def _show(page: Page, url: str, path: str, width: int, theme: str) -> None:
     await page.set_viewport_size({"width": width, "height": WIDTHS[width]})
     await page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
-    if page.url != url + path:
+    if page.url.partition("?")[0] != url + path:
         await page.goto(url + path)
     await page.wait_for_load_state("networkidle" if "data-live" not in await page.content() else "load")
 
