@@ -148,7 +148,7 @@ def _keep_small(picture: bytes, file: Path) -> None:
     from PIL import Image
 
     image = Image.open(io.BytesIO(picture)).convert("RGB")
-    colours = 128
+    colours = 256
     while True:
         image.quantize(colours).save(file, optimize=True)
         if file.stat().st_size <= MOST_README_BYTES:

@@ -16,6 +16,8 @@ import pytest
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, nodes
 from markupsafe import Markup
 
+from stocky.pages.filters import FILTERS
+
 PAGES = Path(__file__).parents[2] / "stocky" / "pages"
 STATIC = PAGES / "static"
 CHROMIUM = Path("/usr/bin/chromium")
@@ -46,6 +48,7 @@ def environment() -> Environment:
         newstyle=True,
         pgettext=lambda context, message: message,
     )
+    found.filters.update(FILTERS)
     found.globals.update(
         asset=lambda name: f"/static/x/{(STATIC / name).resolve(strict=True).name}",
         url=lambda path, **query: f"{path}?{urlencode(query)}" if query else path,

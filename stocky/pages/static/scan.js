@@ -130,6 +130,11 @@ function signOf(record) {
   return `${SIGNS[type]}${number(changed)}`;
 }
 
+// A quantity with its unit; pieces go without saying.
+function measured({ quantity, unit }) {
+  return `${quantity < 0 ? "\u2212" : ""}${number(quantity)}${unit && unit !== "piece" ? ` ${unit}` : ""}`;
+}
+
 function detailOf(record) {
   const { state, details, shown: { place } } = record;
   if (state === "refused") return record.reason;
@@ -138,7 +143,7 @@ function detailOf(record) {
   if (!details?.location) return place ?? "";
   const there = details.to_location ?? details.location;
   const values = {
-    amount: `${there.quantity < 0 ? "\u2212" : ""}${number(there.quantity)}${there.unit ? ` ${there.unit}` : ""}`,
+    amount: measured(there),
     place: there.name,
     from: details.location.name,
   };
@@ -346,7 +351,7 @@ async function lookUp(text, asks = false) {
     return;
   }
   signal(found.item_id ? "lookup" : "refused");
-  const where = found.stock.map((each) => fill("there", { amount: `${number(each.quantity)} ${each.unit}`, place: each.place })).join(" \u00b7 ");
+  const where = found.stock.map((each) => fill("there", { amount: measured(each), place: each.place })).join(" \u00b7 ");
   showCard({
     mode: found.item_id ? "lookup" : "refused",
     sign: found.item_id ? `${found.quantity < 0 ? "\u2212" : ""}${number(found.quantity)}` : "",
