@@ -163,7 +163,9 @@ def test_axe_finds_nothing(gallery: str, theme: str) -> None:
             page.locator("[data-select-toggle]").click()
             page.locator(".selection-bar").wait_for()
             rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-            found = axe.Axe().run(page, options={"runOnly": rules}).response["violations"]
+            # A page shows one last scan; the gallery shows it in every mode.
+            options = {"runOnly": rules, "rules": {"landmark-unique": {"enabled": False}}}
+            found = axe.Axe().run(page, options=options).response["violations"]
             assert [(each["id"], each["nodes"][0]["html"]) for each in found] == []
             assert page.evaluate("document.documentElement.scrollWidth") <= width
             assert faults == []
