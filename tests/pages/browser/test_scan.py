@@ -315,6 +315,54 @@ async def test_a_page_of_somebody_else_sends_nothing(opener: Opener, site: Serve
     await page.locator(f"meta[name=csrf][data-user='{user}']").wait_for(state="attached")
 
 
+async def test_a_page_that_comes_after_signing_out_is_not_kept(opener: Opener) -> None:
+    """The service worker with answers that come when the test wants."""
+    page = await opener("/sign-in", None)
+    source = await page.evaluate("fetch('/sw.js').then((answer) => answer.text())")
+    asked, kept = await page.evaluate(
+        """async (base) => {
+            const hears = {}, stores = new Map(), asked = [];
+            const self = { addEventListener: (type, hear) => { hears[type] = hear; }, clients: { claim() {} } };
+            const caches = {
+                keys: async () => [...stores.keys()],
+                delete: async (name) => stores.delete(name),
+                open: async (name) => {
+                    if (!stores.has(name)) stores.set(name, new Map());
+                    const store = stores.get(name);
+                    return { match: async (key) => store.get(key), put: async (key, value) => store.set(key, value) };
+                },
+            };
+            const fetch = (request) => new Promise((answer) => asked.push({ url: request.url ?? request, answer }));
+            const page = () => new Response("of before", { headers: { "content-type": "text/html" } });
+            const turn = () => new Promise((done) => setTimeout(done));
+            ((self, caches, fetch) => { SOURCE })(self, caches, fetch);
+            const done = [];
+            const event = (url, method, mode) => ({
+                request: { url: base + url, method, mode },
+                respondWith: (answer) => done.push(answer),
+                waitUntil: (work) => done.push(work),
+            });
+            // One is kept ahead, one is opened, and one comes while the session ends.
+            hears.activate({ waitUntil: (work) => done.push(work) });
+            hears.fetch(event("/lists", "GET", "navigate"));
+            await turn();
+            hears.fetch(event("/sign-out", "POST", "navigate"));
+            await turn();
+            hears.fetch(event("/lists/1", "GET", "navigate"));
+            await turn();
+            for (let sent = 0; sent < asked.length; sent += 1) {
+                asked[sent].answer(page());
+                await turn();
+            }
+            await Promise.all(done);
+            return [asked.map(({ url }) => url.replace(base, "")), [...(stores.get("stocky-pages")?.keys() ?? [])]];
+        }""".replace("SOURCE", source),
+        page.url.removesuffix("/sign-in"),
+    )
+    assert sorted(asked) == ["/lists", "/lists/1", "/offline", "/scan", "/sign-out"]
+    assert kept == []
+
+
 async def test_an_unknown_code_is_booked_and_named(opener: Opener) -> None:
     page = await opener("/scan", has_touch=True, width=360, height=740)
     barcode = f"29{next(_numbers):010}"
