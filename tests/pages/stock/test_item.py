@@ -115,7 +115,15 @@ async def test_stock_elsewhere(member: Browser, admin: AsyncClient) -> None:
     assert "There is no location" in answer.text
     answer = await member.submit("/items/1/stock/new", {"location_id": "1", "quantity": "2", "unit": "piece"})
     assert answer.status_code == 303, answer.text
+    assert answer.headers["location"] == "/items/1?booked=true"
     assert await total(admin, {"id": 1}) == 6
+
+
+async def test_stock_of_none_offers_no_undo_of_an_earlier_event(member: Browser, admin: AsyncClient) -> None:
+    cellar, before = await new_location(admin, "Cellar"), await total(admin, {"id": 1})
+    answer = await member.submit("/items/1/stock/new", {"location_id": cellar["id"], "quantity": "0"})
+    assert answer.headers["location"] == "/items/1?done=stocked"
+    assert await total(admin, {"id": 1}) == before
 
 
 async def test_move_of_stock_without_a_date_takes_that(member: Browser, admin: AsyncClient) -> None:
@@ -154,10 +162,13 @@ async def test_shopping_list(member: Browser, admin: AsyncClient) -> None:
 
 
 async def test_hidden_and_shown(member: Browser, admin: AsyncClient) -> None:
+    # What would be refused is not offered.
+    assert ">Hide</span>" not in (await member.show("/items/1/hide")).text
     answer = await member.submit("/items/1/hide")
     assert answer.status_code == 409
     assert "still holds stock" in answer.text
     item = await new_item(admin, "Tea")
+    assert ">Hide</span>" in (await member.show(f"/items/{item['id']}/hide")).text
     assert (await member.submit(f"/items/{item['id']}/hide")).status_code == 303
     assert "This item is hidden" in (await member.show(f"/items/{item['id']}")).text
     assert (await member.submit(f"/items/{item['id']}/show")).status_code == 303
