@@ -64,6 +64,8 @@ function prune() {
   for (const [url, follower] of followed) {
     if (document.querySelector(`[data-live="${CSS.escape(url)}"]`)) continue;
     follower.stop();
+    // Not once more: somebody may type into what is shown now.
+    clearTimeout(follower.timer);
     followed.delete(url);
   }
 }
