@@ -10,6 +10,7 @@ export function attach(input) {
   const list = document.getElementById(input.getAttribute("aria-controls"));
   const id = field.querySelector('input[type="hidden"]');
   let timer, control, current = -1;
+  let chosen = { id: id.value, text: input.value };
 
   const options = () => [...list.querySelectorAll('[role="option"]')];
   const close = () => {
@@ -30,8 +31,9 @@ export function attach(input) {
     });
   };
   const choose = (option) => {
-    id.value = option.dataset.value;
-    input.value = option.dataset.text;
+    chosen = { id: option.dataset.value, text: option.dataset.text };
+    id.value = chosen.id;
+    input.value = chosen.text;
     close();
     id.dispatchEvent(new Event("change", { bubbles: true }));
   };
@@ -52,8 +54,13 @@ export function attach(input) {
   };
 
   input.addEventListener("input", () => {
-    id.value = "";
     clearTimeout(timer);
+    // Typed into and put back, as by a hand scanner: it is chosen still.
+    id.value = chosen.id && input.value === chosen.text ? chosen.id : "";
+    if (id.value) {
+      control?.abort();
+      return close();
+    }
     timer = setTimeout(search, WAIT);
   });
   input.addEventListener("keydown", (event) => {

@@ -401,6 +401,10 @@ form.addEventListener("change", ({ target }) => {
     remember();
   }
 });
+// After a tap on a place the next keys are those of the scanner, as below.
+document.getElementById(placeText.getAttribute("aria-controls")).addEventListener("pointerdown", (event) => {
+  if (event.target.closest('[role="option"]')) setTimeout(() => code.focus({ preventScroll: true }));
+});
 placeText.addEventListener("focus", () => placeText.select());
 placeText.addEventListener("blur", () => {
   // Emptied: anywhere. Text of which nothing was chosen: the place that was set before.
