@@ -43,7 +43,7 @@ async def test_project_from_its_needs_to_the_withdrawal_and_back(browse: Browse,
     await browser.submit("/projects/1/entries", {"item_id": "", "item_id_text": "Borrowed form", "quantity": "1"})
     assert (await browser.submit("/projects/1/entries", {"item_id": flour["id"], "quantity": "1"})).status_code == 409
     page = (await browser.show("/projects/1")).text
-    assert "2 things lack" in page
+    assert "2 things are missing" in page
     answer = await browser.submit("/projects/1/withdraw")
     assert answer.status_code == 409
     assert "2 of Flour missing" in answer.text
