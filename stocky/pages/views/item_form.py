@@ -70,6 +70,10 @@ async def add_item(request: Request[Any, Any, Any], database: Database, recorder
     if not form.errors:
         with form.catching():
             item = await _add(database, recorder, form, user)
+    for name in ("upc", "barcodes"):
+        # The form has one field for both.
+        if name in form.errors:
+            form.errors["barcode"] = form.errors.pop(name)
     if item is None:
         async with database.read() as read:
             return await _page(request, read, form)
