@@ -79,8 +79,9 @@ export function attach(input) {
     }
   });
   // Before the input loses its focus, which closes the list.
-  list.addEventListener("pointerdown", (event) => {
-    event.preventDefault();
+  list.addEventListener("pointerdown", (event) => event.preventDefault());
+  // Not before the finger is lifted: the tap would go to what is below the list.
+  list.addEventListener("click", (event) => {
     const option = event.target.closest('[role="option"]');
     if (option) choose(option);
   });

@@ -402,8 +402,8 @@ form.addEventListener("change", ({ target }) => {
   }
 });
 // After a tap on a place the next keys are those of the scanner, as below.
-document.getElementById(placeText.getAttribute("aria-controls")).addEventListener("pointerdown", (event) => {
-  if (event.target.closest('[role="option"]')) setTimeout(() => code.focus({ preventScroll: true }));
+document.getElementById(placeText.getAttribute("aria-controls")).addEventListener("click", (event) => {
+  if (event.detail > 0 && event.target.closest('[role="option"]')) code.focus({ preventScroll: true });
 });
 placeText.addEventListener("focus", () => placeText.select());
 placeText.addEventListener("blur", () => {
