@@ -32,6 +32,10 @@ from stocky.stock.recorder import Recorder
 from stocky.stock.schemas import EventId, NewUndo
 
 
+# Of an id; int() of very many digits fails.
+_MOST_DIGITS = len(str(MAX_ID))
+
+
 class UndoForm(Struct):
     """The undo of a scan; `undo_id` is its event_id, from a script that may send it again."""
 
@@ -91,16 +95,25 @@ async def undo(
 ) -> Html:
     """Takes back one scan; the role scanner only its own."""
     form = await read_form(request, UndoForm)
+    if form.errors:
+        raise Invalid(form.general_error)
+    await _undo(state, recorder, user, event_id, form.data.undo_id)
+    settings = {name: form.text(name) for name in ("mode", "place", "amount")}
+    return see_other(request, "/scan", **settings, event=event_id)
+
+
+async def _undo(
+    state: State, recorder: Recorder, user: Principal, event_id: int, undo_id: EventId | None = None
+) -> None:
+    """Takes back one scan. Raises NotFound, Conflict, and Forbidden for a scanner with the scan of somebody else."""
+    if event_id > MAX_ID:
+        raise NotFound("There is no such scan")
     if user.user.role is Role.SCANNER:
         async with state.database.read() as read:
             event = await stock.get_event(read, event_id)
         if event.user_id != user.id:
             raise Forbidden("Access denied. A scanner undoes its own scans only")
-    if form.errors:
-        raise Invalid(form.general_error)
-    await service.undo(recorder, NewUndo(event_id=form.data.undo_id), user, event=event_id)
-    settings = {name: form.text(name) for name in ("mode", "place", "amount")}
-    return see_other(request, "/scan", **settings, event=event_id)
+    await service.undo(recorder, NewUndo(event_id=undo_id), user, event=event_id)
 
 
 async def _find(read: Connection, location_id: int) -> Location | None:
@@ -133,12 +146,18 @@ async def _obey(
                 settings["place"] = None
                 if isinstance(wanted, int) and 0 < wanted <= MAX_ID:
                     settings["place"] = (await locations.get_location(read, wanted)).id
-    elif command.command is CommandName.UNDO and (last := form.text("last")).isdecimal():
-        await service.undo(recorder, None, user, event=int(last))
+    elif command.command is CommandName.UNDO and (last := _last(form)) is not None:
+        await _undo(state, recorder, user, last)
         settings["event"] = last
     else:
         raise Invalid("This command does nothing here", field="code")
     return see_other(request, "/scan", **settings)
+
+
+def _last(form: Form[Any]) -> int | None:
+    """The scan that the page showed, which is what an undo takes back."""
+    last = str(form.text("last"))
+    return int(last) if last.isascii() and last.isdigit() and 0 < len(last) <= _MOST_DIGITS else None
 
 
 def _settings(form: Form[Any], location: Location | None) -> dict[str, Any]:

@@ -131,6 +131,22 @@ async def test_undo(browse: Browse, member: AsyncClient) -> None:
     assert (await other.submit(f"/scan/events/{added['id']}/undo")).status_code == 303
 
 
+async def test_a_scanner_undoes_its_own_scans_only_by_the_printed_command_too(browse: Browse, member: AsyncClient) -> None:
+    item, shelf = await new_item(member, "Coffee", upc=EAN), await new_location(member)
+    await new_stock(member, item, shelf, 4)
+    [added] = (await get(member, "/events"))["events"]
+    browser, code = await browse("scanner"), '{"command":"undo"}'
+    assert (await _scan(browser, code, last=added["id"])).status_code == 403
+    assert (await get(member, f"/items/{item['id']}"))["total_quantity"] == 4
+    own = (await _scan(browser, EAN, place=shelf["id"])).headers["location"].rpartition("=")[2]
+    assert (await _scan(browser, code, last=own)).headers["location"] == f"/scan?mode=add&amount=1&event={own}"
+    assert (await get(member, f"/items/{item['id']}"))["total_quantity"] == 4
+    other = await browse("member")
+    for last in ("9" * 16, "1" + "0" * 30, "9" * 5000, "0", "²", ""):
+        assert (await _scan(other, code, last=last)).status_code in (404, 422), last
+    assert (await _scan(other, code, last=added["id"])).status_code == 303
+
+
 async def test_naming_ends_the_review(browse: Browse, member: AsyncClient) -> None:
     shelf = await new_location(member)
     browser = await browse("member")
