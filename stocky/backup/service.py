@@ -105,26 +105,13 @@ class Backups:
         return await stream_dump(self._config, ended or self._log_warnings)
 
     async def verify(self, id: str, report: ProgressCallback) -> StoredBackup:
-        """Test-restores a stored backup and saves the outcome. Raises NotFound."""
-        backup = await asyncio.to_thread(self.store.get_backup, id)
-        verification = await verify_file(self._config, self.store.path(backup), report)
-        problems = verification.problems
-        if not problems and not verification.is_as_made:
-            problems = ["It restores, but has no checksum to check its rows against"]
-        updated = msgspec.structs.replace(backup, verified_at=clock.now(), problems=problems)
-        if (header := verification.header) is not None and backup.rows is None:
-            # For a file that was copied here this is the first known metadata.
-            updated = msgspec.structs.replace(
-                updated,
-                created_at=header.taken_at,
-                app_version=header.stocky,
-                schema_version=header.schema,
-                dialect=header.dialect,
-                rows=header.rows,
-                documents_count=verification.documents_count,
-            )
-        await asyncio.to_thread(self.store.write_metadata, updated)
-        return updated
+        """Test-restores a stored backup and saves the outcome. Raises NotFound, also when it was deleted meanwhile."""
+        backup = await asyncio.to_thread(self.store.begin_test, id)
+        try:
+            verification = await verify_file(self._config, self.store.path(backup), report)
+            return await asyncio.to_thread(self.store.change_metadata, id, verification.noted)
+        finally:
+            await asyncio.to_thread(self.store.end_test, id)
 
     async def list_backups(self) -> list[StoredBackup]:
         """Every stored backup, newest first."""
@@ -136,9 +123,11 @@ class Backups:
 
     async def keep_backup(self, id: str) -> StoredBackup:
         """Keeps it until it is deleted. Raises NotFound."""
-        stored = msgspec.structs.replace(await self.get_backup(id), expires_at=None)
-        await asyncio.to_thread(self.store.write_metadata, stored)
-        return stored
+
+        def kept(backup: StoredBackup) -> StoredBackup:
+            return msgspec.structs.replace(backup, expires_at=None)
+
+        return await asyncio.to_thread(self.store.change_metadata, id, kept)
 
     async def remove_backup(self, id: str) -> StoredBackup:
         """Deletes it. Raises NotFound."""
@@ -164,6 +153,25 @@ class Verification(msgspec.Struct, frozen=True):
     is_as_made: bool = True
     # The header of a dump that was read to its end.
     header: Header | None = None
+
+    def noted(self, backup: StoredBackup) -> StoredBackup:
+        """The metadata of the tested backup with the outcome."""
+        problems = self.problems
+        if not problems and not self.is_as_made:
+            problems = ["It restores, but has no checksum to check its rows against"]
+        updated = msgspec.structs.replace(backup, verified_at=clock.now(), problems=problems)
+        if self.header is None or backup.rows is not None:
+            return updated
+        # For a file that was copied here this is the first known metadata.
+        return msgspec.structs.replace(
+            updated,
+            created_at=self.header.taken_at,
+            app_version=self.header.stocky,
+            schema_version=self.header.schema,
+            dialect=self.header.dialect,
+            rows=self.header.rows,
+            documents_count=self.documents_count,
+        )
 
 
 async def verify_file(

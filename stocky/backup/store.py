@@ -11,7 +11,9 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterable
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -121,6 +123,9 @@ class Store:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._just_made: dict[Reason, str] = {}
+        # Held while metadata is read to be changed, and while backups are deleted.
+        self._lock = threading.RLock()
+        self._tested: Counter[str] = Counter()
 
     def reserve_id(self) -> str:
         """Reserves the id of a backup, so that its URL is known before it is made.
@@ -226,16 +231,42 @@ class Store:
             made.replace(target)
         sync_directory(self.directory)
 
+    def change_metadata(self, id: str, change: Callable[[StoredBackup], StoredBackup]) -> StoredBackup:
+        """Writes what `change` makes of the metadata as it is now. Raises NotFound, OutOfSpace or Unavailable."""
+        with self._lock:
+            changed = change(self.get_backup(id))
+            self.write_metadata(changed)
+        return changed
+
+    def begin_test(self, id: str) -> StoredBackup:
+        """The backup, which does not expire before `end_test`. Raises NotFound."""
+        with self._lock:
+            backup = self.get_backup(id)
+            self._tested[id] += 1
+        return backup
+
+    def end_test(self, id: str) -> None:
+        """Ends a test that was begun."""
+        with self._lock:
+            self._tested[id] -= 1
+
     def remove_backup(self, id: str) -> StoredBackup:
         """Deletes its file and metadata. Raises NotFound or Unavailable."""
-        backup = self.get_backup(id)
-        with disk_errors():
+        with self._lock, disk_errors():
+            backup = self.get_backup(id)
             self.path(backup).unlink(missing_ok=True)
             self._metadata_file(self.path(backup)).unlink(missing_ok=True)
         return backup
 
     def remove_expired(self) -> list[StoredBackup]:
-        """Deletes expired backups, and metadata without a backup file; returns the expired backups."""
+        """Deletes expired backups, and metadata without a backup file; returns the expired backups.
+
+        One that is being tested stays until the test has ended.
+        """
+        with self._lock:
+            return self._remove_expired()
+
+    def _remove_expired(self) -> list[StoredBackup]:
         now = clock.now()
         for backup in self.list_backups():
             retention = RETENTION.get(backup.reason)
@@ -246,7 +277,11 @@ class Store:
             ):
                 # Made while the clock was ahead: its retention starts now.
                 self.write_metadata(msgspec.structs.replace(backup, expires_at=now + retention))
-        expired = [each for each in self.list_backups() if each.expires_at is not None and each.expires_at <= now]
+        expired = [
+            each
+            for each in self.list_backups()
+            if each.expires_at is not None and each.expires_at <= now and not self._tested[each.id]
+        ]
         for backup in expired:
             self.remove_backup(backup.id)
         if self.directory.is_dir():

@@ -12,6 +12,7 @@ from litestar import Litestar
 
 from stocky import clock
 from stocky.app import create_app
+from stocky.backup import service
 from stocky.config import Config
 from stocky.db import Database
 from stocky.jobs.jobs import Jobs
@@ -19,6 +20,7 @@ from stocky.jobs.repository import NewJob, add_job, claim_job
 from stocky.jobs.schedule import Schedule
 from stocky.worker.workspace import sweep
 from tests.backup.dumps import finished
+from tests.backup.test_dump import ignore_progress
 from tests.inventory import get, made
 
 pytestmark = pytest.mark.one_postgres
@@ -147,6 +149,27 @@ async def test_manual_backups_expire(app: Litestar, admin: AsyncClient, config: 
     moved(2)
     assert len(upkeep.remove_expired()) == 1
     assert await get(admin, "/system/backup/list") == []
+
+
+async def test_backup_kept_while_it_is_tested_stays(
+    app: Litestar, admin: AsyncClient, moved: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(await admin.post("/backup/create/full"))
+    backups = app.state.backups.backups
+    (backup,) = await backups.list_backups()
+    verify_file = service.verify_file
+
+    async def slowly(*given: Any) -> service.Verification:
+        moved(25)
+        assert backups.store.remove_expired() == []
+        await backups.keep_backup(backup.id)
+        return await verify_file(*given)
+
+    monkeypatch.setattr(service, "verify_file", slowly)
+    assert (await backups.verify(backup.id, ignore_progress)).is_good
+    (backup,) = await backups.list_backups()
+    assert backup.is_good
+    assert backup.expires_at is None
 
 
 async def test_newest_verified_backup_is_in_the_metrics(
