@@ -52,6 +52,7 @@ MESSAGES: tuple[Text, ...] = (
     _("there is nothing to move: no stock, or all of it is there already"),
     _("choose a list, or name a new one"),
     _("It is counted in %(unit)s"),
+    _("%(name)s is no longer in use; choose another location"),
     _("%(name)s still holds stock; take it out or write it off first"),
     _("The barcode %(barcode)s already belongs to %(name)s"),
     _("An item cannot be merged into itself; choose another"),

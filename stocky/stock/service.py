@@ -97,7 +97,17 @@ def _results(posting: Posting) -> EventResults:
 
 async def add_stock(recorder: Recorder, new: NewSku, by: Principal) -> tuple[Sku, bool]:
     """Adds stock and returns the SKU, and whether it is new. Raises NotFound, Conflict, Invalid."""
-    operation = Operation(
+    outcome = await recorder.record(_addition(new, by))
+    return _sku_of(outcome), outcome.sku_is_new
+
+
+async def add_stock_within(tx: Connection, recorder: Recorder, new: NewSku, by: Principal) -> Sku:
+    """The same within a transaction."""
+    return _sku_of(await recorder.record_within(tx, _addition(new, by)))
+
+
+def _addition(new: NewSku, by: Principal) -> Operation:
+    return Operation(
         kind="add",
         item=ItemKey(id=new.item_id),
         location=LocationKey(id=new.location_id),
@@ -110,8 +120,6 @@ async def add_stock(recorder: Recorder, new: NewSku, by: Principal) -> tuple[Sku
         with_details=True,
         **named(new.event_id, new),
     )
-    outcome = await recorder.record(operation)
-    return _sku_of(outcome), outcome.sku_is_new
 
 
 async def count_stock(

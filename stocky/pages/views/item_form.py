@@ -15,6 +15,7 @@ from stocky.catalogue import location_repository, part_repository
 from stocky.catalogue import repository as catalogue
 from stocky.catalogue.schemas import Barcode, BarcodeText, Item, ItemChange, Location, NewItem, Upc
 from stocky.db import Connection, Database
+from stocky.errors import Invalid
 from stocky.http.parameters import PathId
 from stocky.pages.choices import OVERSELL_POLICIES, STORAGE_TYPES
 from stocky.pages.done import done_with_item
@@ -117,6 +118,8 @@ async def _add(database: Database, recorder: Recorder, form: Form[FirstItem], by
         # Before anything is written, so that the form can be sent again.
         async with database.read() as read:
             location = await find_location(read, form, "location_id")
+        if not location.is_active:
+            raise Invalid(f"{location.name} is no longer in use; choose another location", field="location_id")
     new = NewItem(**{name: getattr(data, name) for name in NewItem.__struct_fields__})
     if data.barcode:
         try:
@@ -127,15 +130,15 @@ async def _add(database: Database, recorder: Recorder, form: Form[FirstItem], by
         item_type = await find_type(tx, form, "type_id", by)
         new.type_id = None if item_type is None else item_type.id
         item = await catalogue.add_item(tx, new, by)
-    if location is not None and data.quantity:
-        stock = NewSku(
-            item_id=item.id,
-            location_id=location.id,
-            quantity=data.quantity,
-            unit=data.unit,
-            expiry_date=data.expiry_date,
-        )
-        await service.add_stock(recorder, stock, by)
+        if location is not None and data.quantity:
+            stock = NewSku(
+                item_id=item.id,
+                location_id=location.id,
+                quantity=data.quantity,
+                unit=data.unit,
+                expiry_date=data.expiry_date,
+            )
+            await service.add_stock_within(tx, recorder, stock, by)
     return item
 
 

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
+import msgspec
 import pytest
 from httpx import AsyncClient
 
+from stocky.catalogue import location_repository
+from stocky.catalogue.schemas import Location
+from stocky.db import Connection
+from stocky.pages.views import item_form
 from tests.inventory import get, new_item, new_location, total
 from tests.pages.conftest import Browser
 from tests.pages.markup import Page
@@ -50,6 +56,26 @@ async def test_everything_at_once(member: Browser, admin: AsyncClient) -> None:
     # A short code is a barcode, too.
     await member.submit("/items/new", {"name": "Screw", "barcode": "S-7"})
     assert [each["barcode"] for each in (await get(admin, "/items/2"))["barcodes"]] == ["S-7"]
+
+
+async def test_an_item_whose_stock_cannot_be_booked_is_not_added(
+    member: Browser, admin: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed, shelf = await new_location(admin, "Attic"), await new_location(admin)
+    assert (await admin.delete(f"/locations/{closed['id']}")).status_code in (200, 204)
+    answer = await member.submit("/items/new", {"name": "Tea", "location_id": closed["id"], "quantity": "1"})
+    assert answer.status_code == 422
+    assert "Attic is no longer in use" in answer.text
+    assert await get(admin, "/items/") == []
+
+    async def find_location(read: Connection, form: Any, name: str) -> Location:
+        """The location as it was before somebody put it out of use."""
+        found = await location_repository.get_location(read, closed["id"])
+        return msgspec.structs.replace(found, is_active=True)
+
+    monkeypatch.setattr(item_form, "find_location", find_location)
+    assert (await member.submit("/items/new", {"name": "Tea", "location_id": shelf["id"], "quantity": "1"})).is_error
+    assert await get(admin, "/items/") == []
 
 
 async def test_save_and_next_keeps_the_place(member: Browser, admin: AsyncClient) -> None:
