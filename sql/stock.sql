@@ -323,6 +323,24 @@ SELECT id, event_id, type, item_id, location_id, sku_id, delta, quantity_after, 
  WHERE batch_id = :batch_id AND type <> 'undo'
  ORDER BY id;
 
+-- list_start_of_batch --
+-- The first of them. The batch is read by its index, not the ledger by id until there are enough.
+WITH batch (id) AS MATERIALIZED (
+    SELECT id FROM stock_event WHERE batch_id = :batch_id AND kind <> 'undo'
+)
+SELECT id, event_id, type, item_id, location_id, sku_id, delta, quantity_after, occurred_at, recorded_at, user_id,
+       scanner_id, batch_id, transfer_id, reverses_id, reversed_by_id, note
+  FROM event_detail
+ WHERE id IN (SELECT batch.id FROM batch ORDER BY batch.id LIMIT :limit)
+ ORDER BY id;
+
+-- count_batch --
+-- How many there are, and how many of them are not undone.
+SELECT count(*) AS events, count(*) - count(reversal.id) AS remaining
+  FROM stock_event AS event
+  LEFT JOIN stock_event AS reversal ON reversal.reverses_id = event.id
+ WHERE event.batch_id = :batch_id AND event.kind <> 'undo';
+
 -- list_event_ids --
 -- The ledger, newest first, with ids below :before; all other filters optional. Each filter that may leave out most of
 -- the ledger has a statement below, which reads its index. NOT (… OR …) keeps SQLite from reading the one by time.

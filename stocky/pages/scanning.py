@@ -93,10 +93,10 @@ async def show_event(read: Connection, event_id: int) -> Shown | None:
     try:
         event = await stock.get_event(read, event_id)
         first = event
-        if event.transfer_id is not None and event.batch_id is not None:
+        if event.transfer_id is not None:
             # A move's first row takes; what arrived is shown.
-            rows = await stock.list_batch(read, event.batch_id)
-            event = next((each for each in rows if each.transfer_id == event.transfer_id and each.delta > 0), event)
+            rows = await stock.list_transfer(read, event.transfer_id)
+            event = next((each for each in rows if each.delta > 0), event)
         item = await catalogue.get_item(read, event.item_id)
         sku = await stock.get_sku(read, event.sku_id)
     except NotFound:

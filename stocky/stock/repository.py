@@ -176,6 +176,22 @@ async def list_batch(read: Connection, batch_id: str) -> list[StockEvent]:
     return await read.all("list_batch", StockEvent, batch_id=batch_id)
 
 
+async def list_start_of_batch(read: Connection, batch_id: str, limit: int) -> list[StockEvent]:
+    """The first `limit` of them."""
+    return await read.all("list_start_of_batch", StockEvent, batch_id=batch_id, limit=limit)
+
+
+async def count_batch(read: Connection, batch_id: str) -> tuple[int, int]:
+    """The number of these events, and of those that are not undone."""
+    [(events, remaining)] = await read.rows("count_batch", batch_id=batch_id)
+    return events, remaining
+
+
+async def list_transfer(read: Connection, transfer_id: int) -> list[StockEvent]:
+    """The events of one transfer, which has the id of its first."""
+    return await read.all("list_transfers_by_id", StockEvent, ids=[transfer_id])
+
+
 async def list_events(
     read: Connection,
     *,

@@ -99,20 +99,21 @@ async def show_activity(
     )
 
 
-@get("/activity/batches/{batch_id:str}", opt=viewers)
+@get("/activity/batches/{batch_id:str}", opt=viewers | long_read())
 async def show_batch(request: Request[Any, Any, Any], read: Connection, batch_id: str) -> Html:
     """The events of one request, such as an import."""
-    events = await repository.list_batch(read, batch_id[:64])
+    events = await repository.list_start_of_batch(read, batch_id[:64], ROWS)
     if not events:
         raise NotFound(f"There is no batch {batch_id[:64]!r}")
+    count, remaining = await repository.count_batch(read, batch_id[:64])
     return page(
         request,
         "batch.html",
         batch_id=batch_id,
         first=events[0],
-        count=len(events),
-        may_be_undone=any(each.reversed_by_id is None and each.type != "undo" for each in events),
-        lines=await describe_events(read, events[:ROWS]),
+        count=count,
+        may_be_undone=remaining > 0,
+        lines=await describe_events(read, events),
         is_undone=_is_undone(request),
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from httpx import AsyncClient
 
+from stocky.stock import repository
 from tests.inventory import made, new_item, new_location, new_stock
 from tests.pages.conftest import Browser
 
@@ -100,6 +101,24 @@ async def test_undo_of_a_batch(browse: Browse, admin: AsyncClient, stock: dict[s
     page = (await browser.show(answer.headers["location"])).text
     assert f'action="/activity/batches/{batch}/undo"' not in page
     assert (await browser.get("/activity/batches/none")).status_code == 404
+
+
+async def test_long_batch_shows_its_first_events(
+    browse: Browse, admin: AsyncClient, stock: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = {"type": "add", "item": {"id": stock["item"]["id"]}, "location": {"id": stock["shelf"]["id"]}}
+    sent = {"events": [{**event, "quantity": number} for number in range(1, 61)]}
+    answer = made(await admin.post("/events/", json=sent))
+    batch = answer["batch_id"]
+    monkeypatch.delattr(repository, "list_batch", raising=True)
+    browser = await browse("member")
+    for result in answer["results"][:50]:
+        assert (await browser.submit(f"/activity/{result['id']}/undo")).status_code == 303
+    page = (await browser.show(f"/activity/batches/{batch}")).text
+    assert signs(page)[::49] == ["+1", "+50"]
+    assert "60 events" in page
+    assert "The first of them are shown" in page
+    assert f'action="/activity/batches/{batch}/undo"' in page, "ten are left"
 
 
 async def test_stock_at_a_moment(browse: Browse, stock: dict[str, Any]) -> None:
