@@ -15,6 +15,8 @@ from stocky.pages.forms import Form
 from stocky.pages.pickers import pick_item, pick_location
 from stocky.schema import MAX_ID
 
+_MOST_DIGITS = len(str(MAX_ID))
+
 
 async def find_item(read: Connection, form: Form[Any], name: str) -> Item:
     """The item of a picker. Raises Invalid for an empty field, or a text that is not of one item; NotFound."""
@@ -42,6 +44,13 @@ async def find_type(tx: Connection, form: Form[Any], name: str, by: Principal) -
     if len(text) > 100:
         raise Invalid("must have at most 100 characters", field=name)
     return await part_repository.add_item_type(tx, NewItemType(name=text), by)
+
+
+def as_id(text: str) -> int | None:
+    """The id that a text is; None for anything else, such as more digits than int() reads."""
+    if not (text.isascii() and text.isdigit()) or len(text) > _MOST_DIGITS:
+        return None
+    return int(text) if 1 <= int(text) <= MAX_ID else None
 
 
 def _chosen(form: Form[Any], name: str) -> int:

@@ -81,6 +81,14 @@ async def list_skus_at(
     return skus
 
 
+async def find_skus_at(read: Connection, location_id: int, sku_ids: Collection[int]) -> list[Sku]:
+    """Those of these SKUs that are at the location with a quantity, by the items' names, each with its item."""
+    found = await read.all("list_skus_by_id", Sku, ids=sku_ids)
+    skus = [sku for sku in found if sku.location_id == location_id and sku.is_active and sku.quantity]
+    await repository.expand_skus(read, skus, {"item"})
+    return sorted(skus, key=lambda sku: (_name(sku).lower(), sku.id))
+
+
 async def move_stock(
     tx: Connection,
     recorder: Recorder,
@@ -99,9 +107,10 @@ async def move_stock(
     await tx.all("lock_locations", dict[str, int], ids=sorted({location_id, to_location_id}))
     here = await get_location(tx, location_id)
     await get_location(tx, to_location_id)
-    skus = await list_skus_at(tx, location_id, skip=0, limit=MAX_MOVED + 1)
-    if sku_ids is not None:
-        skus = [sku for sku in skus if sku.id in sku_ids]
+    if sku_ids is None:
+        skus = await list_skus_at(tx, location_id, skip=0, limit=MAX_MOVED + 1)
+    else:
+        skus = await find_skus_at(tx, location_id, sku_ids)
     if len(skus) > MAX_MOVED:
         raise Conflict(f"{here.name} holds more than {MAX_MOVED:,} lots; move some of them at a time")
     if below := [sku for sku in skus if sku.quantity < 0]:
@@ -154,5 +163,5 @@ async def book_stock_take(recorder: Recorder, counted: Iterable[Counted], by: Pr
 
 
 def _name(sku: Sku) -> str:
-    # `list_skus_at` has read the item.
+    # The item was read with it.
     return str(getattr(sku.item, "name", ""))

@@ -17,9 +17,10 @@ from stocky.http.parameters import PathId
 from stocky.pages.forms import Form, parse_form, read_values
 from stocky.pages.pickers import pick_location
 from stocky.pages.rendering import Html, page, see_other
+from stocky.pages.typed import as_id
 from stocky.quantity import Quantity, to_milli
 from stocky.schema import Id
-from stocky.stock.location_stock import Counted, book_stock_take, count_skus_at, list_skus_at, move_stock
+from stocky.stock.location_stock import Counted, book_stock_take, count_skus_at, find_skus_at, list_skus_at, move_stock
 from stocky.stock.recorder import Recorder
 
 # Rows that one form has; a location with more is counted page by page.
@@ -141,12 +142,11 @@ async def _count_page(
 
 
 async def _move_page(request: Request[Any, Any, Any], state: State, location_id: int, form: Form[Any]) -> Html:
-    ids = {int(each) for each in form.texts("id") if each.isascii() and each.isdigit()}
+    ids = {id for each in form.texts("id") if (id := as_id(each)) is not None}
     async with state.database.read() as read:
         location = await location_repository.get_location(read, location_id)
         total = await count_skus_at(read, location_id)
-        skus = await list_skus_at(read, location_id, skip=0, limit=1000) if ids else []
-    chosen = [sku for sku in skus if sku.id in ids]
+        chosen = await find_skus_at(read, location_id, ids) if ids else []
     return page(
         request, "move.html", form.status, location=location, ids=sorted(ids), chosen=chosen, total=total, form=form
     )

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from httpx import AsyncClient
 
+from stocky.stock import location_stock
 from tests.inventory import get, new_box, new_item, new_location, new_stock, total
 from tests.pages.conftest import Browser
 
@@ -190,6 +191,21 @@ async def test_all_or_some_moves(browse: Browse, member: AsyncClient) -> None:
     answer = await browser.submit(path, {"to_location_id": cellar["id"]})
     assert answer.status_code == 409
     assert "nothing to move" in answer.text
+
+
+async def test_selected_lots_move_however_many_there_are(
+    browse: Browse, member: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(location_stock, "MAX_MOVED", 2)
+    shelf, cellar = await new_location(member, "Shelf"), await new_location(member, "Cellar")
+    skus = [await new_stock(member, await new_item(member, name), shelf, 1) for name in "ABCD"]
+    browser, path = await browse("member"), f"/locations/{shelf['id']}/move"
+    chosen = [skus[0]["id"], skus[3]["id"]]
+    answer = await browser.submit(path, {"id": chosen, "to_location_id": cellar["id"]})
+    assert parse_qs(urlsplit(answer.headers["location"]).query)["number"] == ["2"]
+    there = {each["item_id"] for each in await get(member, "/skus/", location_id=cellar["id"])}
+    assert there == {skus[0]["item_id"], skus[3]["item_id"]}
+    assert (await browser.submit(path, {"id": ["9" * 5000], "choose": "true"})).status_code == 200
 
 
 async def test_readers_have_no_buttons(browse: Browse, member: AsyncClient) -> None:
