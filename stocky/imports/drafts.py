@@ -18,7 +18,7 @@ import msgspec
 from litestar import Request
 
 from stocky.auth.schemas import Principal
-from stocky.errors import Invalid, NotFound, Unavailable
+from stocky.errors import Invalid, NotFound
 from stocky.http.uploads import receive_upload
 from stocky.imports.fields import guess
 from stocky.imports.files import ARRIVING, DRAFT, DRAFT_SECONDS, ORIGIN, ImportStore, age
@@ -69,9 +69,10 @@ class DraftTable(msgspec.Struct, frozen=True):
 async def receive_draft(
     store: ImportStore, request: Request[Any, Any, Any], by: Principal, max_bytes: int, wanted: Any
 ) -> Draft:
-    """Stores the file of a form. Raises BadRequest without one, TooLarge, Invalid for what is no table, Unavailable."""
-    if await asyncio.to_thread(_count, store) >= MOST_DRAFTS:
-        raise Unavailable(f"{MOST_DRAFTS} files are being looked at already; try again later", retry_after=30)
+    """Stores the file of a form; of more than `MOST_DRAFTS` files of the user, the oldest is removed.
+
+    Raises BadRequest without a file, TooLarge, Invalid for what is no table, Unavailable.
+    """
     id = uuid.uuid4().hex
     directory = await asyncio.to_thread(store.make, id)
     try:
@@ -82,6 +83,7 @@ async def receive_draft(
     except BaseException:
         await asyncio.to_thread(store.remove, id)
         raise
+    await asyncio.to_thread(_remove_oldest, store, by)
     return draft
 
 
@@ -125,6 +127,13 @@ def find_origin(store: ImportStore, import_id: str, by: Principal) -> Origin | N
     return origin
 
 
+def remove_imported(store: ImportStore, import_id: str) -> None:
+    """Removes the draft that an import was made of, if it was made of one; reads a file."""
+    with suppress(OSError, msgspec.MsgspecError):
+        origin = msgspec.json.decode((store.directory_of(import_id) / ORIGIN).read_bytes(), type=Origin)
+        store.remove(origin.draft.id)
+
+
 def for_real(options: ImportOptions, *, partial: bool) -> ImportOptions:
     """The options of the import that a dry run has tried."""
     return msgspec.structs.replace(options, dry_run=False, partial=partial)
@@ -151,13 +160,17 @@ def _keep(directory: Path, file: Path, draft: Draft) -> None:
         file.rename(directory / DRAFT)
 
 
-def _count(store: ImportStore) -> int:
-    """How many drafts there are; removes those that are too old."""
-    found = list(store.directory.glob(f"*/{DRAFT}"))
-    for old in [each for each in found if age(each) > DRAFT_SECONDS]:
-        store.remove(old.parent.name)
-        found.remove(old)
-    return len(found)
+def _remove_oldest(store: ImportStore, by: Principal) -> None:
+    """Removes drafts that are too old, and of the user's those beyond `MOST_DRAFTS`."""
+    own = []
+    for draft in sorted(store.directory.glob(f"*/{DRAFT}"), key=age):
+        if age(draft) > DRAFT_SECONDS:
+            store.remove(draft.parent.name)
+            continue
+        with suppress(NotFound):
+            own.append(get_draft(store, draft.parent.name, by))
+    for surplus in own[MOST_DRAFTS:]:
+        store.remove(surplus.id)
 
 
 def _samples(rows: list[list[str]], index: int) -> list[str]:

@@ -26,7 +26,7 @@ from stocky.http.uploads import Upload, UploadKind, receive_upload
 from stocky.imports import repository
 from stocky.imports.applier import Applier, RowFailedLate
 from stocky.imports.csv_reader import Sheet
-from stocky.imports.drafts import Draft, copy_draft
+from stocky.imports.drafts import Draft, copy_draft, remove_imported
 from stocky.imports.files import ARRIVING, MOST_WAITING, PLAN, UPLOAD, ImportStore, open_reports, sync
 from stocky.imports.options import import_key, open_sheet, options_of
 from stocky.imports.planner import Plan, Planner, store_plan
@@ -163,6 +163,8 @@ class Imports:
                 await asyncio.to_thread(self.store.finish, order.import_id)
             raise
         await asyncio.to_thread(self.store.finish, order.import_id)
+        if result.applied:
+            await asyncio.to_thread(remove_imported, self.store, order.import_id)
         return result
 
     async def _import(self, order: ImportOrder, report: ProgressCallback) -> ImportReport:

@@ -24,6 +24,7 @@ from stocky.jobs.schemas import JobStatus
 from stocky.pages.forms import Form, read_values
 from stocky.pages.import_forms import columns_to_mapping, shown_options
 from stocky.pages.rendering import Html, page, see_other
+from stocky.schema import MAX_ID
 from stocky.stock import service
 from stocky.stock.recorder import Recorder
 
@@ -67,7 +68,7 @@ async def show_columns(
     imports: Imports,
     user: Principal,
     draft_id: str,
-    tried: Annotated[int | None, Parameter(ge=1, required=False)] = None,
+    tried: Annotated[int | None, Parameter(ge=1, le=MAX_ID, required=False)] = None,
 ) -> Html:
     """The columns of a file with the field of each; `tried` is a dry run whose choices are shown again."""
     try:
@@ -168,7 +169,13 @@ async def _origin(imports: Imports, job_id: int, user: Principal) -> drafts.Orig
 async def _columns_page(
     request: Request[Any, Any, Any], imports: Imports, draft: drafts.Draft, options: ImportOptions, form: Form[Any]
 ) -> Html:
-    table = await asyncio.to_thread(drafts.read_table, imports.store, draft, options)
+    try:
+        table = await asyncio.to_thread(drafts.read_table, imports.store, draft, options)
+    except Invalid as error:
+        # It cannot be read as was chosen: what can be read is shown, with the choices and why not.
+        form.refuse(error)
+        options = ImportOptions(encoding=draft.encoding)
+        table = await asyncio.to_thread(drafts.read_table, imports.store, draft, options)
     return page(
         request, "import-columns.html", form.status, form=form, draft=draft, table=table, options=options, fields=FIELDS
     )

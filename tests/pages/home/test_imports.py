@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from httpx import AsyncClient, Response
 
+from stocky.imports import drafts
 from tests.conftest import ORIGIN
 from tests.inventory import new_item
 from tests.pages.conftest import Browser
@@ -96,6 +97,35 @@ async def test_a_file_is_its_senders(browse: Browse) -> None:
     assert (await other.get(draft)).headers["location"] == "/import?gone=1"
     assert "not there any more" in (await other.show("/import?gone=1")).text
     assert (await other.submit(draft, {"column-0": "name"})).status_code == 404
+
+
+async def test_a_file_that_cannot_be_read_as_chosen(browse: Browse) -> None:
+    browser = await browse("member")
+    draft = (await upload(browser, "Größe\nTee\n".encode("cp1252"))).headers["location"]
+    answer = await browser.submit(draft, {"column-0": "name", "encoding": "utf-8"})
+    assert answer.status_code == 422
+    assert '<option value="utf-8" selected>' in answer.text, "the form, as it was sent"
+    assert "Größe" in answer.text
+    assert (await browser.get(f"{draft}?tried=1{'0' * 30}")).status_code == 422
+
+
+async def test_the_oldest_file_makes_room(browse: Browse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drafts, "MOST_DRAFTS", 2)
+    admin, browser = await browse("admin"), await browse("member")
+    of_admin = (await upload(admin, b"name\nTea\n")).headers["location"]
+    own = [(await upload(browser, b"name\nTea\n")).headers["location"] for _ in range(3)]
+    await admin.show(of_admin)
+    assert [(await browser.get(each)).status_code for each in own] == [303, 200, 200]
+
+
+async def test_an_imported_file_is_removed(browse: Browse) -> None:
+    browser = await browse("member")
+    draft = (await upload(browser, b"name\nTea\n")).headers["location"]
+    tried = (await browser.submit(draft, {"column-0": "name"})).headers["location"]
+    await ended(browser, tried)
+    await browser.show(draft)
+    await ended(browser, (await browser.submit(f"{tried}/go")).headers["location"])
+    assert (await browser.get(draft)).headers["location"] == "/import?gone=1"
 
 
 async def test_exports_lead_to_the_files(browse: Browse, admin: AsyncClient) -> None:
