@@ -82,8 +82,9 @@ QUERIES = {
     # Single reads.
     "find_item_by_barcode", "get_item", "get_item_type", "get_sku", "get_tag",
     # Pages, and what completes them.
-    "count_batch", "count_causes", "count_entries_by_day", "count_entries_of_items_by_day", "count_events_between", "export_events",
-    "find_texts", "list_barcodes_of", "list_batch", "list_event_ids", "list_event_ids_at", "list_event_ids_between",
+    "count_batch", "count_causes", "count_entries_by_day", "count_entries_of_items_by_day", "count_events_between",
+    "export_events", "find_texts", "list_barcodes_of", "list_batch", "list_event_ids", "list_event_ids_at",
+    "list_event_ids_between",
     "list_event_ids_of_rare_kind", "list_event_ids_of_scanner", "list_event_ids_of_user", "list_events_after",
     "list_events_by_id", "list_events_of_item", "list_item_locations", "list_item_versions_with_cause",
     "list_items_by_id", "list_search_sources", "list_sku_ids_at", "list_sku_ids_of_item", "list_skus_by_id",

@@ -17,7 +17,7 @@ from stocky.pages.forms import Form, read_form, read_values
 from stocky.pages.languages import Text, _, plural
 from stocky.pages.problems import own_path
 from stocky.pages.rendering import Html, page, see_other
-from stocky.schema import MAX_ID
+from stocky.pages.typed import as_id
 
 ROWS = 50
 MOST_AT_ONCE = 1_000
@@ -52,7 +52,7 @@ async def change_alerts(request: Request[Any, Any, Any], tx: Connection, action:
     """Acknowledges or resolves the alerts that were chosen."""
     values = await read_values(request)
     change = _ACTIONS.get(action)
-    ids = [int(each) for each in values.get("id", []) if each.isascii() and each.isdigit() and int(each) <= MAX_ID]
+    ids = [id for each in values.get("id", []) if (id := as_id(each)) is not None]
     if change is None or not ids or len(ids) > MOST_AT_ONCE:
         raise Invalid("Choose at least one alert", field="id")
     for id in ids:
@@ -88,7 +88,7 @@ async def _page(
 
 
 def _done(action: str, count: str) -> Text | None:
-    number = int(count) if count.isascii() and count.isdigit() else 1
+    number = as_id(count) or 1
     if action == "acknowledge":
         return plural("%(num)s alert acknowledged", "%(num)s alerts acknowledged", number)
     if action == "resolve":

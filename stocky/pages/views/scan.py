@@ -5,11 +5,12 @@ One event_id goes one way only: the script never sends that of the form.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import uuid4
 
 from litestar import Request, get, post
 from litestar.datastructures import State
+from litestar.params import Parameter
 from msgspec import Struct
 
 from stocky.auth.guards import scanners
@@ -23,6 +24,7 @@ from stocky.pages.decoding import available
 from stocky.pages.forms import Form, filled, read_form
 from stocky.pages.rendering import Html, page, see_other
 from stocky.pages.scanning import ScanForm, Shown, book, look_up, show_event
+from stocky.pages.typed import as_id
 from stocky.scanner.commands import is_command, read_command
 from stocky.scanner.schemas import CommandName, Mode
 from stocky.schema import MAX_ID
@@ -31,9 +33,7 @@ from stocky.stock import service
 from stocky.stock.recorder import Recorder
 from stocky.stock.schemas import EventId, NewUndo
 
-
-# Of an id; int() of very many digits fails.
-_MOST_DIGITS = len(str(MAX_ID))
+OptionalId = Annotated[int | None, Parameter(ge=1, le=MAX_ID, required=False)]
 
 
 class UndoForm(Struct):
@@ -47,9 +47,9 @@ async def show_scan(
     request: Request[Any, Any, Any],
     read: Connection,
     mode: str = "add",
-    place: int | None = None,
+    place: OptionalId = None,
     amount: str = "1",
-    event: int | None = None,
+    event: OptionalId = None,
 ) -> Html:
     """The page with the mode, place and amount of its address; `event` is the last scan of a form."""
     chosen = mode.lower() if mode.lower() in {each.value for each in Mode} else Mode.ADD.value
@@ -106,8 +106,6 @@ async def _undo(
     state: State, recorder: Recorder, user: Principal, event_id: int, undo_id: EventId | None = None
 ) -> None:
     """Takes back one scan. Raises NotFound, Conflict, and Forbidden for a scanner with the scan of somebody else."""
-    if event_id > MAX_ID:
-        raise NotFound("There is no such scan")
     if user.user.role is Role.SCANNER:
         async with state.database.read() as read:
             event = await stock.get_event(read, event_id)
@@ -146,18 +144,12 @@ async def _obey(
                 settings["place"] = None
                 if isinstance(wanted, int) and 0 < wanted <= MAX_ID:
                     settings["place"] = (await locations.get_location(read, wanted)).id
-    elif command.command is CommandName.UNDO and (last := _last(form)) is not None:
+    elif command.command is CommandName.UNDO and (last := as_id(form.text("last"))) is not None:
         await _undo(state, recorder, user, last)
         settings["event"] = last
     else:
         raise Invalid("This command does nothing here", field="code")
     return see_other(request, "/scan", **settings)
-
-
-def _last(form: Form[Any]) -> int | None:
-    """The scan that the page showed, which is what an undo takes back."""
-    last = str(form.text("last"))
-    return int(last) if last.isascii() and last.isdigit() and 0 < len(last) <= _MOST_DIGITS else None
 
 
 def _settings(form: Form[Any], location: Location | None) -> dict[str, Any]:

@@ -34,6 +34,12 @@ async def test_alerts(browse: Callable[[str], Awaitable[Browser]], admin: AsyncC
     assert (await browser.submit("/alerts/resolve", {"id": "99999"})).status_code == 404
 
 
+async def test_very_long_numbers_are_no_numbers(browse: Callable[[str], Awaitable[Browser]]) -> None:
+    browser = await browse("member")
+    await browser.show(f"/alerts?done=resolve&count={'9' * 5000}")
+    assert (await browser.submit("/alerts/resolve", {"id": "9" * 5000})).status_code == 422
+
+
 async def test_raised_by_hand(browse: Callable[[str], Awaitable[Browser]]) -> None:
     browser = await browse("member")
     await browser.show("/alerts")

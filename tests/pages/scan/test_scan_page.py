@@ -131,7 +131,7 @@ async def test_undo(browse: Browse, member: AsyncClient) -> None:
     assert (await other.submit(f"/scan/events/{added['id']}/undo")).status_code == 303
 
 
-async def test_a_scanner_undoes_its_own_scans_only_by_the_printed_command_too(browse: Browse, member: AsyncClient) -> None:
+async def test_printed_undo_of_a_scanner_is_of_its_own_scans(browse: Browse, member: AsyncClient) -> None:
     item, shelf = await new_item(member, "Coffee", upc=EAN), await new_location(member)
     await new_stock(member, item, shelf, 4)
     [added] = (await get(member, "/events"))["events"]
@@ -168,3 +168,5 @@ async def test_settings_of_the_address(browse: Browse, member: AsyncClient) -> N
     text = (await browser.show("/scan?mode=dance&place=999&event=999")).text
     assert re.search(r'value="add" checked', text)
     assert "Ready to scan" in text
+    for query in ("place", "event"):
+        assert (await browser.get(f"/scan?{query}=1{'0' * 30}")).status_code == 422
