@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from stocky.errors import Invalid
+
 # Bounds for queries whose time filters are not given.
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 FAR_AWAY = datetime(9999, 12, 30, tzinfo=UTC)
@@ -30,9 +32,14 @@ def day_bounds(first: date, days: int, zone: tzinfo | None) -> list[datetime]:
     """The moments at which `days` days in a row begin in a zone, and the end of the last; None is the system's zone.
 
     A day on which the clocks change has 23 or 25 hours; one whose midnight is skipped begins at the change.
+
+    Raises Invalid for days at the ends of the calendar.
     """
-    midnights = [datetime.combine(first + timedelta(days=number), time(), tzinfo=zone) for number in range(days + 1)]
-    return [midnight.astimezone(UTC) for midnight in midnights]
+    try:
+        dates = [first + timedelta(days=number) for number in range(days + 1)]
+        return [datetime.combine(each, time(), tzinfo=zone).astimezone(UTC) for each in dates]
+    except (OverflowError, ValueError):
+        raise Invalid("The date is too far away; choose another one") from None
 
 
 def find_zone(name: str) -> ZoneInfo:

@@ -36,6 +36,7 @@ MESSAGES: tuple[Text, ...] = (
     _("must be a time of day from 00:00 to 23:59"),
     _("must be in the future"),
     _("Text may not contain NUL characters"),
+    _("The date is too far away; choose another one"),
     # Of accounts.
     _("Incorrect username or password"),
     _("Too many failed sign-ins; try again in %(seconds)s seconds"),

@@ -10,8 +10,8 @@ from litestar.datastructures import State
 from litestar.params import Parameter
 
 from stocky import clock
-from stocky.auth import repository as accounts
 from stocky.auth.guards import allow, members
+from stocky.auth.repository import list_users
 from stocky.auth.schemas import Principal, Role
 from stocky.catalogue import repository as catalogue
 from stocky.catalogue.location_repository import get_location
@@ -47,6 +47,7 @@ async def show_activity(
     request: Request[Any, Any, Any],
     state: State,
     read: Connection,
+    user: Principal,
     item_id: OptionalId = None,
     item_id_text: OptionalText = "",
     location_id: OptionalId = None,
@@ -74,6 +75,9 @@ async def show_activity(
         until=None if until is None else clock.day_bounds(until, 1, state.zone)[-1],
     )
     lines = await describe_events(read, found.events)
+    # As of the API, only admins get the list of accounts.
+    is_admin = user.user.role is Role.ADMIN
+    accounts = await list_users(read, skip=0, limit=_MOST_CHOICES) if is_admin else []
     query = {
         "item_id": item_id,
         "location_id": location_id,
@@ -93,7 +97,7 @@ async def show_activity(
         query={name: value for name, value in query.items() if value is not None},
         item_text=item_text,
         location_text=location_text,
-        people=[(each.id, each.username) for each in await accounts.list_users(read, skip=0, limit=_MOST_CHOICES)],
+        people=[(each.id, each.username) for each in accounts],
         scanners=[each.scanner_id for each in await list_scanners(read, skip=0, limit=_MOST_CHOICES)],
         is_undone=_is_undone(request),
     )

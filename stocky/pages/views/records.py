@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -10,6 +10,7 @@ from litestar import Request, get
 from litestar.datastructures import State
 from litestar.params import Parameter
 
+from stocky import clock
 from stocky.auth import repository as people
 from stocky.auth.guards import admins
 from stocky.db import Connection
@@ -121,7 +122,7 @@ async def show_audit(
         subject or None,
         subject_id or None,
         first,
-        None if last is None else last + timedelta(days=1),
+        None if last is None else clock.day_bounds(last.date(), 1, UTC)[-1],
     )
     entries = await list_audit_entries(read, wanted, skip=skip, limit=_PAGE + 1)
     users = await people.list_users(read, skip=0, limit=_MOST_PEOPLE)

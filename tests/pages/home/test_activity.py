@@ -64,6 +64,22 @@ async def test_filters(query: str, found: list[str], browse: Browse, stock: dict
         assert "No events match" in page
 
 
+@pytest.mark.parametrize("path", ["/activity", "/export/events", "/audit"])
+async def test_days_at_the_ends_of_the_calendar(path: str, browse: Browse) -> None:
+    browser = await browse("admin")
+    answer = await browser.get(f"{path}?until=9999-12-31")
+    assert (answer.status_code, "too far away" in answer.text) == (422, True)
+    assert (await browser.get(f"{path}?since=0001-01-01")).status_code in (200, 303, 422)
+
+
+async def test_only_admins_choose_from_all_accounts(browse: Browse, stock: dict[str, Any]) -> None:
+    assert ">scanner</option>" in (await (await browse("admin")).show("/activity")).text
+    for role in ("reader", "member"):
+        page = (await (await browse(role)).show("/activity?user_id=1")).text
+        assert "</option>" not in page
+        assert 'name="user_id" value="1"' in page
+
+
 async def test_pages(browse: Browse, admin: AsyncClient, stock: dict[str, Any]) -> None:
     for _ in range(50):
         made(await admin.post(f"/skus/{stock['sku']['id']}/adjust", json={"delta": 1}))
