@@ -95,7 +95,7 @@ def _serve(config: Config, listener: socket.socket) -> int:
     app = create_app(config, memory_log)
 
     async def show_the_way() -> None:
-        address = f"{address_of(listener)}{config.base_path}"
+        address = f"{address_of(listener, is_tls=config.tls_cert is not None)}{config.base_path}"
         if await app.state.first_start.is_due():
             await app.state.first_start.offer(address)
         elif listener.family != socket.AF_UNIX:

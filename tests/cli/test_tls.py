@@ -80,6 +80,7 @@ def test_certificate_makes_the_port_https(environ: dict[str, str], certificate: 
             # A client that does not trust the certificate.
             httpx.get(f"{origin}/health/ready")
         port = origin.rpartition(":")[2]
+        assert f"Open https://127.0.0.1:{port}" in log.read_text("utf-8")
         assert _is_healthy(_settings({"STOCKY_PORT": port}, certificate))
         assert not _is_healthy({"STOCKY_PORT": port})
         assert "Traceback" not in log.read_text("utf-8")
