@@ -10,7 +10,9 @@ from litestar.exceptions import NotFoundException
 
 from stocky.auth.sessions import find_session_token
 from stocky.errors import Paused, Unauthorized, Unavailable
-from stocky.http.problems import to_problem
+from stocky.http.problems import FieldError, Problem, to_problem
+from stocky.pages import languages
+from stocky.pages.messages import message
 from stocky.pages.rendering import FRAGMENT, page, see_other
 
 # Below these, programs call: they get problem details as ever.
@@ -25,7 +27,10 @@ FOR_SCRIPTS = "for_scripts"
 def to_response(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """The response for any exception, of a page or of the API."""
     if not _wants_page(request, error):
-        return to_problem(request, error)
+        answer = to_problem(request, error)
+        if request.scope.get("route_handler") is not None and not _is_for_programs(request):
+            _translate(request, answer.content)
+        return answer
     if isinstance(error, Unauthorized) and _may_sign_in(request):
         return _to_sign_in(request)
     answer = to_problem(request, error)
@@ -48,6 +53,23 @@ def to_response(request: Request[Any, Any, Any], error: Exception) -> Response[A
         is_unknown=isinstance(error, NotFoundException),
         reloads=is_paused,
     )
+
+
+def _translate(request: Request[Any, Any, Any], problem: Problem) -> None:
+    """Words of a page's route are for people, although a script asks: it shows them in the language of the page."""
+    token = languages.current.set(languages.language_of(request))
+    try:
+        fields = problem.errors or []
+        is_of_fields = problem.detail == _joined(fields)
+        for each in fields:
+            each.message = message(each.message)
+        problem.detail = _joined(fields) if is_of_fields else message(problem.detail)
+    finally:
+        languages.current.reset(token)
+
+
+def _joined(fields: list[FieldError]) -> str:
+    return "; ".join(f"{each.field}: {each.message}" if each.field else each.message for each in fields)
 
 
 def own_path(text: str) -> str:

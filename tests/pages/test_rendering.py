@@ -103,6 +103,23 @@ async def test_errors_are_problem_details_for_scripts(browse: Browse, root: Asyn
     refused(await reader.post("/nothing"), 404)
 
 
+async def test_problem_details_of_pages_are_in_the_language_of_the_page(browse: Browse) -> None:
+    browser = await browse("member")
+    assert (await browser.submit("/me/language", {"language": "de"})).status_code == 303
+    script = {"X-Requested-With": "fetch"}
+    denied = (await browser.get("/audit", headers=script)).json()
+    assert denied["detail"].startswith("Zugriff verweigert")
+    answer = (await browser.get("/activity?item_id=0", headers=script)).json()
+    [field] = answer["errors"]
+    assert (field["field"], answer["detail"]) == ("item_id", f"item_id: {field['message']}")
+    assert field["message"] == "muss mindestens 1 sein"
+    answer = (await browser.get("/activity?item_id_text=nothing", headers=script)).json()
+    assert "Es gibt keinen Artikel" in answer["detail"]
+    assert answer["errors"] == [{"field": "item_id", "message": answer["detail"]}]
+    answer = (await browser.get("/api/v1/events?item_id=0", headers=script)).json()
+    assert answer["detail"] == "item_id: must be at least 1"
+
+
 async def test_page_of_a_running_restore_reloads_itself(app: Litestar, browse: Browse) -> None:
     browser = await browse("member")
     app.state.identities._trusted_until = 0
