@@ -87,8 +87,9 @@ async def add_stock(
             await service.add_stock(recorder, new, user)
     if not form.errors:
         # An amount of 0 writes no event: the last one is another's, and not to be undone here.
-        told = {"booked": "true"} if form.data.quantity else {"done": "stocked"}
-        return see_other(request, f"/items/{item_id}", **told)
+        if form.data.quantity:
+            return see_other(request, f"/items/{item_id}", booked="true")
+        return see_other(request, f"/items/{item_id}", done="stocked")
     if (refusal := refused(request, form)) is not None:
         return refusal
     async with database.read() as read:
