@@ -118,7 +118,8 @@ async def make_samples(admin: AsyncClient, member: AsyncClient, backup_dir: Path
     made(await admin.post("/documents/links", json={"item_id": item["id"], "url": "https://example.org/coffee.pdf"}))
     assert (await admin.post("/reorg/plans", json={})).status_code == 202
     assert (item["id"], shelf["id"], sku["id"], a_list["id"]) == (1, 1, 1, 1)
-    event = {"type": "add", "item": {"id": item["id"]}, "location": {"id": shelf["id"]}, "quantity": 1}
+    other = await new_item(admin, "Cups")
+    event = {"type": "add", "item": {"id": other["id"]}, "location": {"id": shelf["id"]}, "quantity": 1}
     booked = made(await admin.post("/events/", json={"events": [event, event]}))
     table = {"file": ("items.csv", b"name,quantity,location\nTea,3,Shelf\n,,\nSugar,x,Shelf\n")}
     # A member's, which an admin sees as well.

@@ -8,7 +8,17 @@ from stocky.pages.assets import DIRECTORY, assets
 from tests.pages.conftest import Browser
 
 # Modules that none of the kept pages loads.
-_ELSEWHERE = {"live.js", "labels.js", "search.js", "selection.js", "steppers.js", "upload.js", "copy.js", "sw.js"}
+_ELSEWHERE = {
+    "live.js",
+    "labels.js",
+    "search.js",
+    "selection.js",
+    "steppers.js",
+    "upload.js",
+    "copy.js",
+    "sw.js",
+    "poll.js",
+}
 
 
 def kept() -> set[str]:
@@ -34,4 +44,4 @@ async def test_addresses(browser: Browser) -> None:
     assert f'const STATIC = "/static/{assets().version}";' in text
     manifest = (await browser.get("/manifest.webmanifest")).json()
     for icon in manifest["icons"]:
-        assert (await browser.get(f"/{icon['src']}")).status_code == 200
+        assert (await browser.get(icon["src"])).status_code == 200

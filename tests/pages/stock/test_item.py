@@ -19,22 +19,22 @@ Browse = Callable[[str], Awaitable[Browser]]
 
 
 @pytest.fixture
-async def member(browse: Browse, samples: dict[str, object]) -> Browser:
+async def editor(browse: Browse, samples: dict[str, object]) -> Browser:
     """A member, with one of everything there."""
     return await browse("member")
 
 
-async def test_stepper_books_and_comes_back(member: Browser, admin: AsyncClient) -> None:
-    answer = await member.submit("/items/1/step", {"sku_id": 1, "delta": "-1", "event_id": "press"})
+async def test_stepper_books_and_comes_back(editor: Browser, admin: AsyncClient) -> None:
+    answer = await editor.submit("/items/1/step", {"sku_id": 1, "delta": "-1", "event_id": "press"})
     assert (answer.status_code, answer.headers["location"]) == (303, "/items/1")
     again = {"sku_id": 1, "delta": "-1", "event_id": "press"}
-    answer = await member.submit("/items/1/step", again, headers={"X-Fragment": "stock"})
+    answer = await editor.submit("/items/1/step", again, headers={"X-Fragment": "stock"})
     assert answer.status_code == 200
     assert "<html" not in answer.text
     assert await total(admin, {"id": 1}) == 3
-    answer = await member.submit("/items/1/step", {"sku_id": 1, "delta": "-9"})
+    answer = await editor.submit("/items/1/step", {"sku_id": 1, "delta": "-9"})
     assert answer.status_code == 409
-    answer = await member.submit("/items/1/step", {"sku_id": 1, "delta": "x"}, headers={"X-Fragment": "stock"})
+    answer = await editor.submit("/items/1/step", {"sku_id": 1, "delta": "x"}, headers={"X-Fragment": "stock"})
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "delta"
 
@@ -47,12 +47,12 @@ async def test_stepper_books_and_comes_back(member: Browser, admin: AsyncClient)
         ({"how": "remove", "quantity": "4", "unit": "piece"}, 0),
     ],
 )
-async def test_any_amount(member: Browser, admin: AsyncClient, fields: dict[str, Any], left: float) -> None:
-    answer = await member.submit("/items/1/stock/1/amount", fields)
-    assert (answer.status_code, answer.headers.get("location")) == (303, "/items/1?told=true"), answer.text
+async def test_any_amount(editor: Browser, admin: AsyncClient, fields: dict[str, Any], left: float) -> None:
+    answer = await editor.submit("/items/1/stock/1/amount", fields)
+    assert (answer.status_code, answer.headers.get("location")) == (303, "/items/1?booked=true"), answer.text
     assert await total(admin, {"id": 1}) == left
     # The page tells what was booked, with a way to undo it.
-    page = await member.show("/items/1?told=true")
+    page = await editor.show("/items/1?booked=true")
     assert page.text.count("data-toast") == 1
     assert Page(page.text).faults == []
 
@@ -72,152 +72,152 @@ async def test_any_amount(member: Browser, admin: AsyncClient, fields: dict[str,
     ],
 )
 async def test_wrong_amounts_are_shown_as_typed(
-    member: Browser, path: str, fields: dict[str, Any], status: int, words: str
+    editor: Browser, path: str, fields: dict[str, Any], status: int, words: str
 ) -> None:
-    answer = await member.submit(f"/items/1/stock/1/{path}", fields)
+    answer = await editor.submit(f"/items/1/stock/1/{path}", fields)
     assert answer.status_code == status, answer.text
     assert words in answer.text
     assert Page(answer.text).faults == []
     if "quantity" in fields:
         assert f'value="{fields["quantity"]}"' in answer.text
-    answer = await member.submit(f"/items/1/stock/1/{path}", fields, headers={"X-Fragment": "stock"})
+    answer = await editor.submit(f"/items/1/stock/1/{path}", fields, headers={"X-Fragment": "stock"})
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
     assert words in answer.text
 
 
-async def test_stock_moves_is_written_off_and_comes_back(member: Browser, admin: AsyncClient) -> None:
+async def test_stock_moves_is_written_off_and_comes_back(editor: Browser, admin: AsyncClient) -> None:
     await new_location(admin, "Cellar")
-    answer = await member.submit("/items/1/stock/1/move", {"quantity": "3", "to_location_text": "cell"})
+    answer = await editor.submit("/items/1/stock/1/move", {"quantity": "3", "to_location_text": "cell"})
     assert answer.status_code == 303
     assert [(sku["location_id"], sku["quantity"]) for sku in await get(admin, "/skus/", item_id=1)] == [(1, 1), (4, 3)]
-    page = await member.show("/items/1")
+    page = await editor.show("/items/1")
     assert "Shelf → Cellar" in page.text
-    assert (await member.submit("/items/1/stock/1/write-off")).status_code == 303
+    assert (await editor.submit("/items/1/stock/1/write-off")).status_code == 303
     assert await total(admin, {"id": 1}) == 3
-    history = Page((await member.show("/items/1/history")).text)
+    history = Page((await editor.show("/items/1/history")).text)
     undo = next(form.action for form in history.forms if form.action.endswith("/undo"))
-    answer = await member.submit(undo, {"back": "history"})
+    answer = await editor.submit(undo, {"back": "history"})
     assert answer.headers["location"] == "/items/1/history?done=undone"
     assert await total(admin, {"id": 1}) == 4
-    assert (await member.submit(undo)).status_code == 409
+    assert (await editor.submit(undo)).status_code == 409
     details = {"unit": "piece", "expiry_date": "2030-01-31", "notes": "open", "version": "4"}
     version = (await get(admin, "/skus/1"))["version"]
-    answer = await member.submit("/items/1/stock/1/details", details | {"version": str(version)})
+    answer = await editor.submit("/items/1/stock/1/details", details | {"version": str(version)})
     assert answer.status_code == 303, answer.text
     assert (await get(admin, "/skus/1"))["expiry_date"] == "2030-01-31"
 
 
-async def test_stock_elsewhere(member: Browser, admin: AsyncClient) -> None:
-    assert 'value="Shelf"' in (await member.show("/items/1/stock/new?location_id=1")).text
-    answer = await member.submit("/items/1/stock/new", {"location_id_text": "nowhere", "quantity": "2"})
+async def test_stock_elsewhere(editor: Browser, admin: AsyncClient) -> None:
+    assert 'value="Shelf"' in (await editor.show("/items/1/stock/new?location_id=1")).text
+    answer = await editor.submit("/items/1/stock/new", {"location_id_text": "nowhere", "quantity": "2"})
     assert answer.status_code == 422
     assert "There is no location" in answer.text
-    answer = await member.submit("/items/1/stock/new", {"location_id": "1", "quantity": "2", "unit": "piece"})
+    answer = await editor.submit("/items/1/stock/new", {"location_id": "1", "quantity": "2", "unit": "piece"})
     assert answer.status_code == 303, answer.text
     assert answer.headers["location"] == "/items/1?booked=true"
     assert await total(admin, {"id": 1}) == 6
 
 
-async def test_stock_of_none_offers_no_undo_of_an_earlier_event(member: Browser, admin: AsyncClient) -> None:
+async def test_stock_of_none_offers_no_undo_of_an_earlier_event(editor: Browser, admin: AsyncClient) -> None:
     cellar, before = await new_location(admin, "Cellar"), await total(admin, {"id": 1})
-    answer = await member.submit("/items/1/stock/new", {"location_id": cellar["id"], "quantity": "0"})
+    answer = await editor.submit("/items/1/stock/new", {"location_id": cellar["id"], "quantity": "0"})
     assert answer.headers["location"] == "/items/1?done=stocked"
     assert await total(admin, {"id": 1}) == before
 
 
-async def test_move_of_stock_without_a_date_takes_that(member: Browser, admin: AsyncClient) -> None:
+async def test_move_of_stock_without_a_date_takes_that(editor: Browser, admin: AsyncClient) -> None:
     """The first lot to expire stays, although an event without a lot would take it."""
     item, shelf, cellar = {"id": 1}, {"id": 1}, await new_location(admin, "Cellar")
     sku = await new_stock(admin, item, shelf, 3)
-    await member.submit(f"/items/1/stock/{sku['id']}/move", {"quantity": "2", "to_location": cellar["id"]})
+    await editor.submit(f"/items/1/stock/{sku['id']}/move", {"quantity": "2", "to_location": cellar["id"]})
     there = [each for each in await get(admin, "/skus/", item_id=1) if each["location_id"] == cellar["id"]]
     assert [(each["quantity"], each["expiry_date"]) for each in there] == [(2, None)]
 
 
-async def test_barcodes(member: Browser, admin: AsyncClient) -> None:
-    answer = await member.submit("/items/1/barcodes", {"barcode": "96385074", "pack_quantity": "6"})
+async def test_barcodes(editor: Browser, admin: AsyncClient) -> None:
+    answer = await editor.submit("/items/1/barcodes", {"barcode": "96385074", "pack_quantity": "6"})
     assert answer.status_code == 303, answer.text
     assert [each["barcode"] for each in (await get(admin, "/items/1"))["barcodes"]] == ["4006381333931", "96385074"]
     other = await new_item(admin, "Tea")
-    answer = await member.submit(f"/items/{other['id']}/barcodes", {"barcode": "96385074", "pack_quantity": "1"})
+    answer = await editor.submit(f"/items/{other['id']}/barcodes", {"barcode": "96385074", "pack_quantity": "1"})
     assert answer.status_code == 409
     assert "already belongs to Coffee" in answer.text
-    assert (await member.submit("/items/1/barcodes/remove", {"barcode": "96385074"})).status_code == 303
+    assert (await editor.submit("/items/1/barcodes/remove", {"barcode": "96385074"})).status_code == 303
     assert len((await get(admin, "/items/1"))["barcodes"]) == 1
 
 
-async def test_shopping_list(member: Browser, admin: AsyncClient) -> None:
-    answer = await member.submit("/items/1/list", {"name": "Mine", "quantity": "2"})
+async def test_shopping_list(editor: Browser, admin: AsyncClient) -> None:
+    answer = await editor.submit("/items/1/list", {"name": "Mine", "quantity": "2"})
     assert answer.status_code == 303, answer.text
     lists = (await get(admin, "/shopping-lists/"))["items"]
     assert [each["name"] for each in lists] == ["Weekly", "Mine"]
     mine = lists[1]["id"]
-    await member.submit("/items/1/list", {"list_id": mine, "quantity": "5"})
+    await editor.submit("/items/1/list", {"list_id": mine, "quantity": "5"})
     assert [each["quantity"] for each in (await get(admin, f"/shopping-lists/{mine}"))["items"]] == [5]
     for fields in ({"quantity": "2"}, {"list_id": mine, "quantity": "0"}):
-        answer = await member.submit("/items/1/list", fields)
+        answer = await editor.submit("/items/1/list", fields)
         assert answer.status_code == 422, fields
         assert Page(answer.text).faults == []
 
 
-async def test_hidden_and_shown(member: Browser, admin: AsyncClient) -> None:
+async def test_hidden_and_shown(editor: Browser, admin: AsyncClient) -> None:
     # What would be refused is not offered.
-    assert ">Hide</span>" not in (await member.show("/items/1/hide")).text
-    answer = await member.submit("/items/1/hide")
+    assert ">Hide</span>" not in (await editor.show("/items/1/hide")).text
+    answer = await editor.submit("/items/1/hide")
     assert answer.status_code == 409
     assert "still holds stock" in answer.text
     item = await new_item(admin, "Tea")
-    assert ">Hide</span>" in (await member.show(f"/items/{item['id']}/hide")).text
-    assert (await member.submit(f"/items/{item['id']}/hide")).status_code == 303
-    assert "This item is hidden" in (await member.show(f"/items/{item['id']}")).text
-    assert (await member.submit(f"/items/{item['id']}/show")).status_code == 303
+    assert ">Hide</span>" in (await editor.show(f"/items/{item['id']}/hide")).text
+    assert (await editor.submit(f"/items/{item['id']}/hide")).status_code == 303
+    assert "This item is hidden" in (await editor.show(f"/items/{item['id']}")).text
+    assert (await editor.submit(f"/items/{item['id']}/show")).status_code == 303
     assert (await get(admin, f"/items/{item['id']}"))["is_active"]
 
 
-async def test_a_label_leads_to_the_item(member: Browser, samples: dict[str, object]) -> None:
-    answer = await member.get(f"/i/{str(samples['code']).lower()}")
+async def test_a_label_leads_to_the_item(editor: Browser, samples: dict[str, object]) -> None:
+    answer = await editor.get(f"/i/{str(samples['code']).lower()}")
     assert (answer.status_code, answer.headers["location"]) == (303, "/items/1")
-    assert (await member.get("/i/!!!!")).status_code == 404
+    assert (await editor.get("/i/!!!!")).status_code == 404
 
 
-async def test_photos_and_links(member: Browser, admin: AsyncClient) -> None:
+async def test_photos_and_links(editor: Browser, admin: AsyncClient) -> None:
     photo = io.BytesIO()
     Image.new("RGB", (640, 320), (120, 90, 40)).save(photo, "JPEG")
     # A browser sends the token first, as the form has it.
-    fields = {"csrf": (None, member.csrf), "file": ("bag.jpg", photo.getvalue(), "image/jpeg")}
-    answer = await member.post("/items/1/documents", files=fields, headers={"Origin": ORIGIN})
+    fields = {"csrf": (None, editor.csrf), "file": ("bag.jpg", photo.getvalue(), "image/jpeg")}
+    answer = await editor.post("/items/1/documents", files=fields, headers={"Origin": ORIGIN})
     assert answer.status_code == 303, answer.text
     picture = (await get(admin, "/items/1"))["image_document_id"]
-    page = await member.show("/items/1")
+    page = await editor.show("/items/1")
     assert f'/documents/{picture}/thumbnail" alt="bag.jpg" width="160" height="80"' in page.text
     path = f"/items/1/documents/{picture}"
-    assert (await member.submit(path, {"name": "Front"})).status_code == 303
-    answer = await member.submit(path, {"name": ""})
+    assert (await editor.submit(path, {"name": "Front"})).status_code == 303
+    answer = await editor.submit(path, {"name": ""})
     assert answer.status_code == 422
-    assert (await member.submit(f"{path}/picture")).status_code == 303
-    assert (await member.submit(f"/items/2/documents/{picture}/delete")).status_code == 404
-    assert (await member.submit(f"{path}/delete")).status_code == 303
+    assert (await editor.submit(f"{path}/picture")).status_code == 303
+    assert (await editor.submit(f"/items/2/documents/{picture}/delete")).status_code == 404
+    assert (await editor.submit(f"{path}/delete")).status_code == 303
     assert (await get(admin, "/items/1"))["image_document_id"] is None
-    answer = await member.submit("/items/1/link", {"url": "javascript:alert(1)"})
+    answer = await editor.submit("/items/1/link", {"url": "javascript:alert(1)"})
     assert answer.status_code == 422
-    assert (await member.submit("/items/1/link", {"url": "https://example.org/x", "name": ""})).status_code == 303
-    fields = {"csrf": (None, member.csrf), "file": ("bag.txt", b"text", "text/plain")}
-    answer = await member.post("/items/1/documents", files=fields, headers={"Origin": ORIGIN})
+    assert (await editor.submit("/items/1/link", {"url": "https://example.org/x", "name": ""})).status_code == 303
+    fields = {"csrf": (None, editor.csrf), "file": ("bag.txt", b"text", "text/plain")}
+    answer = await editor.post("/items/1/documents", files=fields, headers={"Origin": ORIGIN})
     assert answer.status_code == 415
 
 
-async def test_merging_and_its_undo(member: Browser, admin: AsyncClient) -> None:
+async def test_merging_and_its_undo(editor: Browser, admin: AsyncClient) -> None:
     item = await new_item(admin, "Coffee beans", upc="96385074")
     for fields, words in (({}, "is required"), ({"into_text": "xyzzy"}, "There is no item"), ({"into": "1"}, "itself")):
-        answer = await member.submit("/items/1/merge", fields)
+        answer = await editor.submit("/items/1/merge", fields)
         assert answer.status_code == 422
         assert words in answer.text
-    answer = await member.submit(f"/items/{item['id']}/merge", {"into_text": "4006381333931"})
+    answer = await editor.submit(f"/items/{item['id']}/merge", {"into_text": "4006381333931"})
     assert (answer.status_code, answer.headers["location"]) == (303, "/items/1?done=merged"), answer.text
-    assert "Coffee beans" in (await member.show("/items/1")).text
-    assert "was merged into" in (await member.show(f"/items/{item['id']}")).text
-    assert (await member.submit(f"/items/{item['id']}/unmerge")).status_code == 303
+    assert "Coffee beans" in (await editor.show("/items/1")).text
+    assert "was merged into" in (await editor.show(f"/items/{item['id']}")).text
+    assert (await editor.submit(f"/items/{item['id']}/unmerge")).status_code == 303
     assert (await get(admin, f"/items/{item['id']}"))["is_active"]
 
 

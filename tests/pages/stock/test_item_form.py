@@ -21,18 +21,18 @@ Browse = Callable[[str], Awaitable[Browser]]
 
 
 @pytest.fixture
-async def member(browse: Browse) -> Browser:
+async def editor(browse: Browse) -> Browser:
     return await browse("member")
 
 
-async def test_a_name_is_enough(member: Browser, admin: AsyncClient) -> None:
-    assert Page((await member.show("/items/new")).text).faults == []
-    answer = await member.submit("/items/new", {"name": "Tea"})
+async def test_a_name_is_enough(editor: Browser, admin: AsyncClient) -> None:
+    assert Page((await editor.show("/items/new")).text).faults == []
+    answer = await editor.submit("/items/new", {"name": "Tea"})
     assert (answer.status_code, answer.headers["location"]) == (303, "/items/1?done=added"), answer.text
     assert (await get(admin, "/items/1"))["name"] == "Tea"
 
 
-async def test_everything_at_once(member: Browser, admin: AsyncClient) -> None:
+async def test_everything_at_once(editor: Browser, admin: AsyncClient) -> None:
     await new_location(admin)
     fields = {
         "name": "Tea",
@@ -48,22 +48,22 @@ async def test_everything_at_once(member: Browser, admin: AsyncClient) -> None:
         "seller": "Mill",
         "oversell_policy": "clamp",
     }
-    answer = await member.submit("/items/new", fields)
+    answer = await editor.submit("/items/new", fields)
     assert answer.status_code == 303, answer.text
     item = await get(admin, "/items/1")
     assert (item["upc"], item["type_name"], item["tags"]) == ("4006381333931", "Drinks", ["breakfast", "hot"])
     assert (item["total_quantity"], item["unit"], item["oversell_policy"]) == (2.5, "kg", "clamp")
     # A short code is a barcode, too.
-    await member.submit("/items/new", {"name": "Screw", "barcode": "S-7"})
+    await editor.submit("/items/new", {"name": "Screw", "barcode": "S-7"})
     assert [each["barcode"] for each in (await get(admin, "/items/2"))["barcodes"]] == ["S-7"]
 
 
 async def test_an_item_whose_stock_cannot_be_booked_is_not_added(
-    member: Browser, admin: AsyncClient, monkeypatch: pytest.MonkeyPatch
+    editor: Browser, admin: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed, shelf = await new_location(admin, "Attic"), await new_location(admin)
     assert (await admin.delete(f"/locations/{closed['id']}")).status_code in (200, 204)
-    answer = await member.submit("/items/new", {"name": "Tea", "location_id": closed["id"], "quantity": "1"})
+    answer = await editor.submit("/items/new", {"name": "Tea", "location_id": closed["id"], "quantity": "1"})
     assert answer.status_code == 422
     assert "Attic is no longer in use" in answer.text
     assert await get(admin, "/items/") == []
@@ -74,19 +74,19 @@ async def test_an_item_whose_stock_cannot_be_booked_is_not_added(
         return msgspec.structs.replace(found, is_active=True)
 
     monkeypatch.setattr(item_form, "find_location", find_location)
-    assert (await member.submit("/items/new", {"name": "Tea", "location_id": shelf["id"], "quantity": "1"})).is_error
+    assert (await editor.submit("/items/new", {"name": "Tea", "location_id": shelf["id"], "quantity": "1"})).is_error
     assert await get(admin, "/items/") == []
 
 
-async def test_save_and_next_keeps_the_place(member: Browser, admin: AsyncClient) -> None:
+async def test_save_and_next_keeps_the_place(editor: Browser, admin: AsyncClient) -> None:
     location = await new_location(admin, "Fridge door", storage_type="refrigerator")
-    page = await member.show(f"/items/new?location_id={location['id']}")
+    page = await editor.show(f"/items/new?location_id={location['id']}")
     assert 'value="Fridge door"' in page.text
     assert '<option value="refrigerator" selected>' in page.text
     fields = {"name": "Milk", "location_id": location["id"], "quantity": "1", "next": "true", "unit": "l"}
-    answer = await member.submit("/items/new", fields)
+    answer = await editor.submit("/items/new", fields)
     assert answer.status_code == 303
-    page = await member.show(answer.headers["location"])
+    page = await editor.show(answer.headers["location"])
     assert "“Milk” is added" in page.text
     assert 'value="Fridge door"' in page.text
     assert await total(admin, {"id": 1}) == 1
@@ -107,10 +107,10 @@ async def test_save_and_next_keeps_the_place(member: Browser, admin: AsyncClient
     ],
 )
 async def test_wrong_input_is_kept(
-    member: Browser, admin: AsyncClient, fields: dict[str, str], status: int, words: str
+    editor: Browser, admin: AsyncClient, fields: dict[str, str], status: int, words: str
 ) -> None:
     await new_item(admin, "Coffee", upc="4006381333931")
-    answer = await member.submit("/items/new", fields)
+    answer = await editor.submit("/items/new", fields)
     assert answer.status_code == status, answer.text
     assert words in answer.text
     page = Page(answer.text)
@@ -119,27 +119,27 @@ async def test_wrong_input_is_kept(
     assert len(await get(admin, "/items/")) == 1
 
 
-async def test_change_by_two_is_told(member: Browser, admin: AsyncClient) -> None:
+async def test_change_by_two_is_told(editor: Browser, admin: AsyncClient) -> None:
     item = await new_item(admin, "Tea", min_quantity=1.5, tags=["hot"])
-    page = await member.show("/items/1/edit")
+    page = await editor.show("/items/1/edit")
     assert 'value="1.5"' in page.text
     fields = {"name": "Green tea", "version": item["version"], "tags": "hot, green", "min_quantity": "0"}
-    assert (await member.submit("/items/1/edit", fields)).status_code == 303
+    assert (await editor.submit("/items/1/edit", fields)).status_code == 303
     item = await get(admin, "/items/1")
     assert (item["name"], item["tags"], item["min_quantity"]) == ("Green tea", ["green", "hot"], 0)
-    answer = await member.submit("/items/1/edit", fields | {"name": "Black tea"})
+    answer = await editor.submit("/items/1/edit", fields | {"name": "Black tea"})
     assert answer.status_code == 412
     assert "Somebody else has changed this item" in answer.text
     assert 'value="Black tea"' in answer.text
     assert (await get(admin, "/items/1"))["name"] == "Green tea"
-    assert (await member.submit("/items/1/edit", {"name": ""})).status_code == 422
+    assert (await editor.submit("/items/1/edit", {"name": ""})).status_code == 422
 
 
 async def test_saving_a_stub_unchanged_does_not_name_it(
-    member: Browser, admin: AsyncClient, samples: dict[str, object]
+    editor: Browser, admin: AsyncClient, samples: dict[str, object]
 ) -> None:
     stub = (await get(admin, "/items/review"))[0]["item"]
     fields = {"name": stub["name"], "version": stub["version"], "description": "blue box"}
-    assert (await member.submit(f"/items/{stub['id']}/edit", fields)).status_code == 303
+    assert (await editor.submit(f"/items/{stub['id']}/edit", fields)).status_code == 303
     changed = await get(admin, f"/items/{stub['id']}")
     assert (changed["needs_review"], changed["description"]) == (True, "blue box")
