@@ -20,7 +20,7 @@ from tests.faults.shop import DIALECTS, Shop, shop
 from tests.serving import serve
 
 _NOW = "'2026-01-01T00:00:00.000000Z'"
-_ADMIN = f"""INSERT INTO "user_account" VALUES(99,'evil','evil@example.org','x','admin',1,{_NOW},{_NOW});"""
+_ADMIN = f"""INSERT INTO "user_account" VALUES(99,'evil','evil@example.org','x','admin',1,{_NOW},{_NOW},NULL);"""
 _BOMB = 300 * 2**20
 
 
@@ -39,7 +39,7 @@ def _location(id: int, *, box: str = "NULL", made: str = _NOW) -> str:
 def _user(password_hash: str) -> str:
     return (
         'INSERT INTO "user_account" VALUES'
-        f"(900,'somebody','somebody@example.org','{password_hash}','member',1,{_NOW},{_NOW});"
+        f"(900,'somebody','somebody@example.org','{password_hash}','member',1,{_NOW},{_NOW},NULL);"
     )
 
 
@@ -71,7 +71,7 @@ STATEMENTS = {
     "a function as a value": "INSERT INTO \"location\" VALUES(77,load_extension('x'),'','other',NULL,NULL,1,'x','x');",
     "an expression as a value": "INSERT INTO \"location\" VALUES(70+7,'a','','other',NULL,NULL,1,'x','x');",
     "with": 'WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM n) INSERT INTO "item" SELECT x FROM n;',
-    "insert or replace": f"INSERT OR REPLACE INTO \"user_account\" VALUES(1,'evil','e','x','admin',1,{_NOW},{_NOW});",
+    "insert or replace": f"INSERT OR REPLACE INTO \"user_account\" VALUES(1,'evil','e','x','admin',1,{_NOW},{_NOW},NULL);",
     "on conflict": "INSERT INTO \"item\" VALUES(1) ON CONFLICT DO UPDATE SET name = 'evil';",
     "returning": "INSERT INTO \"setting\" VALUES('x','1','x') RETURNING value;",
     "default values": 'INSERT INTO "auth_revision" DEFAULT VALUES;',
