@@ -27,7 +27,10 @@ pytestmark = pytest.mark.one_postgres
 
 PATH = "/backup/import/partial"
 NOW = "'2026-01-01T00:00:00.000000Z'"
-USER = f"INSERT INTO \"user_account\" VALUES(99,'evil','evil@example.org','{NOBODYS_HASH}','admin',{{yes}},{NOW},{NOW},NULL);"
+USER = (
+    'INSERT INTO "user_account" VALUES'
+    f"(99,'evil','evil@example.org','{NOBODYS_HASH}','admin',{{yes}},{NOW},{NOW},NULL);"
+)
 
 
 @pytest.fixture
