@@ -71,7 +71,7 @@ STATEMENTS = {
     "a function as a value": "INSERT INTO \"location\" VALUES(77,load_extension('x'),'','other',NULL,NULL,1,'x','x');",
     "an expression as a value": "INSERT INTO \"location\" VALUES(70+7,'a','','other',NULL,NULL,1,'x','x');",
     "with": 'WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM n) INSERT INTO "item" SELECT x FROM n;',
-    "insert or replace": f"INSERT OR REPLACE INTO \"user_account\" VALUES(1,'evil','e','x','admin',1,{_NOW},{_NOW},'');",
+    "insert or replace": f"INSERT OR REPLACE INTO \"user_account\" VALUES(1,'evil','e','x','admin',1,{_NOW},{_NOW},0);",
     "on conflict": "INSERT INTO \"item\" VALUES(1) ON CONFLICT DO UPDATE SET name = 'evil';",
     "returning": "INSERT INTO \"setting\" VALUES('x','1','x') RETURNING value;",
     "default values": 'INSERT INTO "auth_revision" DEFAULT VALUES;',
