@@ -64,6 +64,7 @@ def whole_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Serve
         yield server, samples
 
 
+@pytest.mark.timeout(900)  # a slow machine takes seconds for each page
 async def test_every_page(opener: Opener, whole_site: tuple[Server, dict[str, object]]) -> None:
     server, samples = whole_site
     paths = sorted({address(route, samples) for route in shown(make_routes())})
