@@ -43,6 +43,7 @@ PHASES: dict[str, tuple[Phase, ...]] = {
     "backup.validate": _COMPARE,
     "backup.verify": _LOAD,
     "catalogue.bump": (Phase("changing"),),
+    "demo.fill": (Phase("items"), Phase("events")),
     "documents.collect": (Phase("looking"), Phase("deleting")),
     # One that fails late is rolled back.
     "import.csv": (Phase("checking"), Phase("writing", during=("rolling back",))),

@@ -30,6 +30,8 @@ class Follower {
       this.changed();
     };
     for (const type of ["message", "stock", "reset", "job", "log"]) this.source.addEventListener(type, hear);
+    // What happened between the page and its stream is in no message.
+    this.source.addEventListener("open", () => this.changed());
     this.source.addEventListener("error", () => {
       if (this.source?.readyState !== EventSource.CLOSED) return;
       // Refused or ended: the fragment shows why, and is read again now and then.
@@ -84,7 +86,10 @@ channel?.addEventListener("message", ({ data }) => {
   const follower = followed.get(data.ask ?? data.have ?? data.message ?? data.left);
   if (!follower) return;
   if (data.ask && follower.source) channel.postMessage({ have: data.ask });
-  else if (data.have && !follower.source) follower.shared = true;
+  else if (data.have && !follower.source) {
+    follower.shared = true;
+    follower.changed();
+  }
   else if (data.message) follower.changed();
   else if (data.left && !follower.source) {
     follower.shared = false;
