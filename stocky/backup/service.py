@@ -124,10 +124,10 @@ class Backups:
     async def keep_backup(self, id: str) -> StoredBackup:
         """Keeps it until it is deleted. Raises NotFound."""
 
-        def kept(backup: StoredBackup) -> StoredBackup:
+        def without_expiry(backup: StoredBackup) -> StoredBackup:
             return msgspec.structs.replace(backup, expires_at=None)
 
-        return await asyncio.to_thread(self.store.change_metadata, id, kept)
+        return await asyncio.to_thread(self.store.change_metadata, id, without_expiry)
 
     async def remove_backup(self, id: str) -> StoredBackup:
         """Deletes it. Raises NotFound."""

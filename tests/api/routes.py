@@ -40,6 +40,12 @@ def pages(app: Litestar) -> dict[Route, HTTPRouteHandler]:
     }
 
 
+def api_routes(app: Litestar) -> dict[Route, HTTPRouteHandler]:
+    """The routes for programs: all but those of the pages."""
+    of_pages = pages(app)
+    return {route: handler for route, handler in routes(app).items() if route not in of_pages}
+
+
 def address(route: Route, id: object = 1, text: str = "s1") -> str:
     """The path of a route below `/api/v1`, with an id and a text for its parameters."""
     return re.sub(r"\{\w+:str\}", lambda _: text, re.sub(r"\{\w+:int\}", str(id), route.path.removeprefix(API)))

@@ -12,7 +12,7 @@ from httpx import AsyncClient, Response
 from litestar import Litestar
 
 from stocky.config import Config
-from tests.api.routes import API, BODIES, Route, address, routes
+from tests.api.routes import API, BODIES, Route, address, api_routes
 from tests.architecture import schema
 from tests.inventory import PROBLEM
 
@@ -62,7 +62,7 @@ def contents(config: Config) -> dict[str, Any]:
 
 def writing(app: Litestar) -> list[tuple[Route, Any]]:
     """Routes with a JSON body, each with a valid one."""
-    known = {str(route): route for route in routes(app)}
+    known = {str(route): route for route in api_routes(app)}
     return [(known[name], body) for name, body in BODIES.items()]
 
 
@@ -103,7 +103,9 @@ def with_leaf(body: Any, at: tuple[Any, ...], token: str) -> bytes:
 
 
 def test_every_route_with_a_body_is_covered(app: Litestar) -> None:
-    taking = {str(route) for route, handler in routes(app).items() if "data" in handler.parsed_fn_signature.parameters}
+    taking = {
+        str(route) for route, handler in api_routes(app).items() if "data" in handler.parsed_fn_signature.parameters
+    }
     # Forms are not JSON: signing in by form has separate tests.
     assert taking - {"POST /auth/login"} == set(BODIES)
 
@@ -212,7 +214,7 @@ async def test_more_than_a_thousand_events_are_rejected(admin: AsyncClient) -> N
 
 async def test_unknown_ids_are_404_and_invalid_ids_422(app: Litestar, admin: AsyncClient) -> None:
     # Lists filtered by an unknown id return 404, not an empty list.
-    for route in routes(app):
+    for route in api_routes(app):
         if ":int}" not in route.path:
             continue
         body = BODIES.get(str(route))
@@ -238,7 +240,7 @@ async def test_unknown_ids_in_bodies_are_not_found(admin: AsyncClient) -> None:
 
 
 async def test_path_text_may_be_anything_but_nul(app: Litestar, admin: AsyncClient) -> None:
-    for route in routes(app):
+    for route in api_routes(app):
         if not route.path.startswith(API) or ":str}" not in route.path:
             continue
         if route.method == "GET":
@@ -251,7 +253,7 @@ async def test_path_text_may_be_anything_but_nul(app: Litestar, admin: AsyncClie
 
 
 async def test_no_query_string_causes_500(app: Litestar, admin: AsyncClient) -> None:
-    for route, handler in routes(app).items():
+    for route, handler in api_routes(app).items():
         if route.method != "GET" or not route.path.startswith(API) or "stream" in route.path:
             continue
         path = address(route)

@@ -29,7 +29,7 @@ from stocky.stock.schemas import NewSku, Unit
 
 _MOST_SUGGESTED = 100
 # What the next new item has of the one before.
-_KEPT = ("default_storage_type", "type_id", "type_id_text", "location_id", "unit")
+_CARRIED = ("default_storage_type", "type_id", "type_id_text", "location_id", "unit")
 
 
 class FirstItem(NewItem, kw_only=True):
@@ -79,7 +79,7 @@ async def add_item(request: Request[Any, Any, Any], database: Database, recorder
         async with database.read() as read:
             return await _page(request, read, form)
     if form.checked("next"):
-        carried = {name: form.text(name) for name in _KEPT}
+        carried = {name: form.text(name) for name in _CARRIED}
         return see_other(request, "/items/new", made=item.id, **carried)
     return see_other(request, f"/items/{item.id}", done="added")
 

@@ -63,11 +63,13 @@ async def show_labels(request: Request[Any, Any, Any], state: State) -> Html:
         sheet=form.data.to_sheet() if form.has_data else None,
         titles={name: sheets.title(each) for name, each in SHEETS.items()},
         can_draw_barcodes=available(),
-        cookies=[_kept(request, state, form.data)] if form.has_data and "sheet" in query and not form.errors else None,
+        cookies=[_sheet_cookie(request, state, form.data)]
+        if form.has_data and "sheet" in query and not form.errors
+        else None,
     )
 
 
-def _kept(request: Request[Any, Any, Any], state: State, form: LabelsForm) -> Cookie:
+def _sheet_cookie(request: Request[Any, Any, Any], state: State, form: LabelsForm) -> Cookie:
     client = client_info(request, state.config)
     return Cookie(
         key=sheets.COOKIE,
