@@ -18,7 +18,8 @@ MAX_SIDE = 32_000
 THUMBNAIL_SIDE = 320
 ADDRESS_SPACE = 2**30
 SECONDS = 60
-_DAMAGE = (
+# What Pillow raises for a damaged picture.
+DAMAGE = (
     OSError,
     SyntaxError,
     ValueError,
@@ -95,6 +96,6 @@ def make_thumbnail(request: PictureRequest) -> PictureResult:
             upright.save(request.thumbnail, "WEBP", quality=80, exif=b"", icc_profile=b"", xmp=b"")
     except MemoryError as error:
         raise Invalid("The picture needs too much memory; make it smaller", field="file") from error
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise Invalid("The picture is damaged or of another kind than declared; save it again", field="file") from error
     return PictureResult(width=height if is_rotated else width, height=width if is_rotated else height)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import struct
 from collections.abc import AsyncIterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
@@ -18,6 +17,7 @@ from litestar.exceptions import InternalServerException
 from msgspec import Struct
 
 from stocky.barcodes.reader import read_codes
+from stocky.documents.pictures import DAMAGE
 from stocky.errors import BadRequest, Invalid, NotFound, TooLarge, Unavailable, Unsupported
 
 MAX_BYTES = 12 * 2**20
@@ -30,17 +30,6 @@ AT_ONCE = 2
 # Pictures that are received, wait or are decoded; they are in memory.
 MOST_ADMITTED = 8
 _SYMBOLOGIES = ("EANUPC", "Code128", "Code39", "ITF14", "DataBar", "DataBarExp", "QRCode", "DataMatrix", "Aztec")
-_DAMAGE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    LookupError,
-    EOFError,
-    OverflowError,
-    struct.error,
-    RuntimeError,
-)
 
 
 class DecodedCode(Struct, kw_only=True):
@@ -140,7 +129,7 @@ def decode_picture(picture: bytes) -> list[DecodedCode]:
         raise Unsupported("This is not a picture in JPEG, PNG or WebP") from error
     except MemoryError as error:
         raise Invalid("The picture needs too much memory; make it smaller") from error
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise Invalid("The picture is damaged; take it again") from error
     return _find_codes(grey)
 

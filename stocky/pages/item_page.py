@@ -16,10 +16,10 @@ from stocky.errors import NotFound
 from stocky.merging.repository import list_merges
 from stocky.pages.choices import OVERSELL_POLICIES
 from stocky.pages.done import done_with_item
-from stocky.pages.history import describe
 from stocky.pages.item_rows import expiry_remark, is_misplaced
 from stocky.pages.rendering import Html, page
 from stocky.settings.repository import get_settings
+from stocky.stock.event_lines import describe_events
 from stocky.stock.item_stock import LocatedStock, get_stocked_items
 from stocky.stock.repository import list_events
 
@@ -53,7 +53,7 @@ async def show(
         raise NotFound(f"There is no item with id {item_id}")
     item, soon_days = found[0].item, (await get_settings(read)).expiring_soon_days
     # A transfer has two events, so that it takes two for a line.
-    lines = (await describe(read, (await list_events(read, item_id=item_id, limit=2 * LINES)).events))[:LINES]
+    lines = (await describe_events(read, (await list_events(read, item_id=item_id, limit=2 * LINES)).events))[:LINES]
     can_change = user.user.role in (Role.ADMIN, Role.MEMBER)
     return page(
         request,

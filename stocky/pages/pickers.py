@@ -9,9 +9,9 @@ from litestar import Request
 from stocky.catalogue import location_repository
 from stocky.catalogue import repository as catalogue
 from stocky.catalogue.schemas import Item, Location
-from stocky.db import Connection
+from stocky.db import Connection, Database
 from stocky.errors import Invalid, NotFound
-from stocky.pages.forms import Form
+from stocky.pages.forms import read_values
 from stocky.search import repository as items
 
 # Answers that a picker shows.
@@ -29,6 +29,16 @@ async def pick_item(read: Connection, typed: Typed, name: str = "item_id", *, re
             typed[name] = [str(exact[0].id)]
         elif required:
             raise Invalid(f"There is no item {text[:100]!r}; type its whole name, its code or a barcode", field=name)
+
+
+async def read_item_or_words(request: Request[Any, Any, Any], database: Database) -> Typed:
+    """The form in the body: with `item_id` when it names an item, else with what was typed as `text`."""
+    typed = await read_values(request)
+    async with database.read() as read:
+        await pick_item(read, typed, required=False)
+    if any(typed.get("item_id", [])):
+        return typed
+    return {**typed, "item_id": [""], "text": [typed.get("item_id_text", [""])[-1]]}
 
 
 async def pick_location(read: Connection, typed: Typed, name: str = "location_id") -> None:
@@ -55,13 +65,6 @@ async def find_items(read: Connection, text: str) -> list[Item]:
 async def find_locations(read: Connection, text: str) -> list[Location]:
     """The answers of a location picker, by name."""
     return await location_repository.list_locations(read, skip=0, limit=SHOWN, search=text or None)
-
-
-def raise_to_script(request: Request[Any, Any, Any], form: Form[Any]) -> None:
-    """Raises the first error of a form when a script sent it, which shows it at its field without another page."""
-    if form.errors and request.headers.get("x-requested-with"):
-        field, message = next(iter(form.errors.items()))
-        raise Invalid(message, field=field or None)
 
 
 def _text_to_find(typed: Typed, name: str) -> str:

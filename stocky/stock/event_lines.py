@@ -1,4 +1,4 @@
-"""Events of the ledger with their names, as people read them: the two rows of a move are one line."""
+"""Events of the ledger with their names, as people read them: all rows of a transfer are one line."""
 
 from __future__ import annotations
 
@@ -24,10 +24,14 @@ class Names(Struct, gc=False):
 
 
 class Line(Struct, gc=False):
-    """An event to show. Of a move that is whole in the page, `event` takes away and `target` is where it goes."""
+    """An event to show. Of a transfer, `event` takes away, `target` is where it goes, and `delta` is of all its lots.
+
+    `target` is None when the given events lack that side.
+    """
 
     event: StockEvent
     names: Names
+    delta: float
     target: Names | None = None
 
     @property
@@ -37,23 +41,26 @@ class Line(Struct, gc=False):
 
 
 async def describe_events(read: Connection, events: Sequence[StockEvent]) -> list[Line]:
-    """The lines of these events, in their order."""
+    """The lines of these events, each at the place of its first event."""
     if not events:
         return []
     named = {each.id: each for each in await read.all("describe_events", Names, ids=[event.id for event in events])}
-    lines: list[Line] = []
-    moves: dict[int, Line] = {}
+    transfers: dict[int, list[StockEvent]] = {}
     for event in events:
-        names = named[event.id]
-        other = None if event.transfer_id is None or event.type != "move" else moves.get(event.transfer_id)
-        if other is not None and (other.event.delta < 0) != (event.delta < 0) and other.target is None:
-            if event.delta < 0:
-                other.event, other.names, other.target = event, names, other.names
-            else:
-                other.target = names
-            continue
-        line = Line(event, names)
-        if event.transfer_id is not None and event.type == "move":
-            moves[event.transfer_id] = line
-        lines.append(line)
+        if event.transfer_id is not None:
+            transfers.setdefault(event.transfer_id, []).append(event)
+    lines = []
+    for event in events:
+        sides = [event] if event.transfer_id is None else transfers.pop(event.transfer_id, [])
+        if sides:
+            lines.append(_line(sides, named))
     return lines
+
+
+def _line(sides: list[StockEvent], named: dict[int, Names]) -> Line:
+    """The line of the sides of a transfer, or of one event."""
+    first = min((each for each in sides if each.delta < 0), key=lambda each: each.id, default=sides[0])
+    # Of a move of several lots, all of them; of a merge, what goes from the one item to the other.
+    taken = [each for each in sides if (each.item_id, each.location_id) == (first.item_id, first.location_id)]
+    target = next((named[each.id] for each in sides if each.location_id != first.location_id), None)
+    return Line(first, named[first.id], round(sum(each.delta for each in taken), 3), target)

@@ -13,10 +13,10 @@ from stocky.catalogue import repository as catalogue
 from stocky.db import Connection
 from stocky.http.parameters import PathId
 from stocky.pages.done import done_with_item
-from stocky.pages.history import describe
 from stocky.pages.item_page import show
 from stocky.pages.rendering import Html, page, see_other
 from stocky.schema import MAX_ID
+from stocky.stock.event_lines import describe_events
 from stocky.stock.repository import list_events
 
 _EVENTS = 100
@@ -50,7 +50,7 @@ async def show_history(
         request,
         "item-history.html",
         item=item,
-        lines=await describe(read, events.events),
+        lines=await describe_events(read, events.events),
         is_newest=cursor is None,
         older=events.next_cursor,
         can_change=user.user.role in (Role.ADMIN, Role.MEMBER),

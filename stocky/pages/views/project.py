@@ -12,9 +12,9 @@ from stocky.auth.guards import members
 from stocky.auth.schemas import Principal
 from stocky.db import Database
 from stocky.http.parameters import PathId
-from stocky.pages.forms import Form, parse_form, read_form, read_values
+from stocky.pages.forms import Form, parse_form, read_form
 from stocky.pages.languages import Text, _, plural
-from stocky.pages.pickers import pick_item
+from stocky.pages.pickers import read_item_or_words
 from stocky.pages.rendering import Html, page, see_other
 from stocky.projects import repository, service
 from stocky.projects.schemas import ListWish, NewWithdrawal
@@ -46,12 +46,7 @@ async def add_requirement(
     request: Request[Any, Any, Any], state: State, database: Database, user: Principal, project_id: PathId
 ) -> Html:
     """Adds an item that the project needs, or any words that are none."""
-    typed = await read_values(request)
-    async with state.database.read() as read:
-        await pick_item(read, typed, required=False)
-    words = typed.get("item_id_text", [""])[-1]
-    wanted = typed if any(typed.get("item_id", [])) else {**typed, "item_id": [""], "text": [words]}
-    form = parse_form(wanted, NewEntry)
+    form = parse_form(await read_item_or_words(request, database), NewEntry)
     if not form.errors:
         with form.catching():
             async with database.transaction() as tx:

@@ -17,7 +17,7 @@ from stocky.errors import Conflict, Invalid
 from stocky.http.parameters import PathId
 from stocky.pages.forms import Form, parse_form, read_form, read_values
 from stocky.pages.languages import Text, _, plural
-from stocky.pages.pickers import pick_item, pick_location
+from stocky.pages.pickers import pick_location, read_item_or_words
 from stocky.pages.put_away import PLACE_COOKIE, chosen_place, make_rows
 from stocky.pages.rendering import Html, fragment_of, page, see_other
 from stocky.pages.ticks import Tick, book_tick
@@ -97,12 +97,7 @@ async def add_entry(
     request: Request[Any, Any, Any], state: State, database: Database, user: Principal, list_id: PathId
 ) -> Html:
     """Adds an item, or any words that are none."""
-    typed = await read_values(request)
-    async with state.database.read() as read:
-        await pick_item(read, typed, required=False)
-    words = typed.get("item_id_text", [""])[-1]
-    wanted = typed if any(typed.get("item_id", [])) else {**typed, "item_id": [""], "text": [words]}
-    form = parse_form(wanted, NewEntry)
+    form = parse_form(await read_item_or_words(request, database), NewEntry)
     if not form.errors:
         with form.catching():
             async with database.transaction() as tx:
