@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 
+import msgspec
+
 from stocky.disk import sync_directory
 from stocky.errors import NotFound
 from stocky.exports.csv_cells import cell, guarded, unguarded
@@ -150,21 +152,24 @@ def open_reports(directory: Path, header: list[str], names: ImportKeys, *, again
 
 
 def read_report(file: Path, outcome: str | None, skip: int, limit: int) -> list[LineReport]:
-    """Rows of a `report.csv`, of one outcome or all. Reads a file. Raises NotFound when it is not kept any more."""
+    """Rows of a `report.csv`, of one outcome or all. Reads a file. Raises NotFound when it was deleted."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as opened:
             rows = csv.reader(opened)
             next(rows, None)
             wanted = (row for row in rows if outcome in (None, row[1]))
             return [
-                LineReport(
-                    line=int(line),
-                    outcome=had,  # type: ignore[arg-type]  # it was written from a LineReport
-                    item=unguarded(item),
-                    column=unguarded(column) or None,
-                    message=unguarded(message),
+                msgspec.convert(
+                    {
+                        "line": int(line),
+                        "outcome": had,
+                        "item": unguarded(item),
+                        "column": unguarded(column) or None,
+                        "message": unguarded(message),
+                    },
+                    LineReport,
                 )
                 for line, had, item, column, message in islice(wanted, skip, skip + limit)
             ]
     except FileNotFoundError:
-        raise NotFound("The report is kept for a week; it is not there any more") from None
+        raise NotFound("The report was deleted after a week") from None

@@ -120,14 +120,6 @@ SHEETS: dict[str, Sheet] = {
     "roll-62": roll(62, 29),
     "roll-29": roll(29, 42),
 }
-TITLES: dict[str, str] = {
-    "a4-3x8": "A4, 24 labels of 70 x 37 mm",
-    "a4-3x7": "A4, 21 labels of 63.5 x 38.1 mm",
-    "a4-5x13": "A4, 65 labels of 38.1 x 21.2 mm",
-    "letter-3x10": "US Letter, 30 labels of 2 5/8 x 1 in",
-    "roll-62": "Roll of 62 mm, labels of 29 mm",
-    "roll-29": "Roll of 29 mm, labels of 42 mm",
-}
 
 
 class Label(Struct, frozen=True, kw_only=True):
@@ -183,6 +175,10 @@ class Symbol(Struct, frozen=True):
     scale_y: float
 
 
+Style = Literal["code", "bold", "plain", "small"]
+Anchor = Literal["start", "middle"]
+
+
 class TextLine(Struct, frozen=True):
     """A line of text: `x` is its left end or its middle, `y` its base line."""
 
@@ -190,8 +186,8 @@ class TextLine(Struct, frozen=True):
     x: float
     y: float
     size: float
-    style: Literal["code", "bold", "plain", "small"]
-    anchor: Literal["start", "middle"]
+    style: Style
+    anchor: Anchor
 
 
 class PlacedLabel(Struct, frozen=True):
@@ -305,9 +301,7 @@ def _fill(label: Label, width: float, height: float, left: float, right: float) 
     return [qr, _bars(barcode, x, top, beside, bars)], _lines(label, x, _PAD, beside, top - _PAD - _GAP, "start")
 
 
-def _lines(
-    label: Label, x: float, top: float, width: float, height: float, anchor: Literal["start", "middle"]
-) -> list[TextLine]:
+def _lines(label: Label, x: float, top: float, width: float, height: float, anchor: Anchor) -> list[TextLine]:
     """The heading, the text and the note, each as long as there is room for it."""
     heading_size = min(6.5, max(2.6, height * 0.26))
     size = min(3.2, max(2.0, height * 0.12))
@@ -319,9 +313,12 @@ def _lines(
         while heading_size > size and (len(headings) > 2 or any(each.endswith("…") for each in headings)):
             heading_size = max(size, heading_size - 0.4)
             headings = _wrap(label.heading, width, heading_size * _WIDTH_BOLD)
-    wanted = [(each, heading_size, "code" if label.is_code else "bold") for each in headings[:3]]
+    heading_style: Style = "code" if label.is_code else "bold"
+    wanted: list[tuple[str, float, Style]] = [(each, heading_size, heading_style) for each in headings[:3]]
     wanted += [(each, size, "plain") for each in _wrap(label.text, width, size)]
-    notes = [(each, size * 0.9, "small") for each in _wrap(label.note, width, size * 0.9)[:1]]
+    notes: list[tuple[str, float, Style]] = [
+        (each, size * 0.9, "small") for each in _wrap(label.note, width, size * 0.9)[:1]
+    ]
     bottom = top + height
     space = height - sum(each[1] * _LINE for each in notes)
     placed: list[TextLine] = []
@@ -333,10 +330,10 @@ def _lines(
             placed[-1] = msgspec.structs.replace(placed[-1], text=_cut(placed[-1].text))
             break
         y = round(top + used - line_size * (_LINE - 1), 3)
-        placed.append(TextLine(text, round(x, 3), y, round(line_size, 3), style, anchor))  # type: ignore[arg-type]
+        placed.append(TextLine(text, round(x, 3), y, round(line_size, 3), style, anchor))
     for text, line_size, style in notes:
         y = round(bottom - line_size * (_LINE - 1), 3)
-        placed.append(TextLine(text, round(x, 3), y, round(line_size, 3), style, anchor))  # type: ignore[arg-type]
+        placed.append(TextLine(text, round(x, 3), y, round(line_size, 3), style, anchor))
     return placed
 
 

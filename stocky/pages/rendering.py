@@ -170,7 +170,7 @@ def _frame_parts(base_path: str, language: str, role: str | None, active: str) -
 
     template = _environment(base_path, language).get_template("navigation.html")
     context = template.new_context({"nav": navigation(None if role is None else Role(role), active), "active": active})
-    return {name: Markup("".join(block(context))) for name, block in template.blocks.items()}  # noqa: S704 - of Jinja
+    return {name: Markup("".join(block(context))) for name, block in template.blocks.items()}  # noqa: S704 - Jinja escaped it
 
 
 @functools.cache

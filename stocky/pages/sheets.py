@@ -148,7 +148,7 @@ def _draw(labels_to_print: list[Label], sheet: Sheet, used: int) -> list[Markup]
     from markupsafe import Markup
 
     pages = labels.lay_out(labels_to_print, sheet, used=used)
-    return [Markup(labels.draw(each, outlines=True)) for each in pages]  # noqa: S704 - it escapes every text
+    return [Markup(labels.draw(each, outlines=True)) for each in pages]  # noqa: S704 - draw() escapes every text
 
 
 def to_cookie(form: LabelsForm) -> str:

@@ -78,7 +78,9 @@ async def test_every_page(opener: Opener, whole_site: tuple[Server, dict[str, ob
             if answer.status == 303:
                 continue
             opener.problems.clear()
-            assert (await page.goto(path, wait_until="load")).status == 200, path  # type: ignore[union-attr]
+            shown_page = await page.goto(path, wait_until="load")
+            assert shown_page is not None
+            assert shown_page.status == 200, path
             wrong.extend(f"{path} {fault}" for fault in [*await faults_of(page), *opener.problems])
 
     await asyncio.gather(*(walk(paths[start::PAGES_AT_ONCE]) for start in range(PAGES_AT_ONCE)))
