@@ -20,6 +20,7 @@ KINDS: dict[str, Text] = {
     "backup.validate": _("Check a backup"),
     "backup.verify": _("Test-restore"),
     "catalogue.bump": _("Renew versions of items"),
+    "demo.fill": _("Add demo data"),
     "documents.collect": _("Remove unused files"),
     "import.csv": _("CSV import"),
     "lookup.missing": _("Look up products"),
@@ -32,7 +33,7 @@ COMPARE = _("Compare with a backup")
 PHASES: dict[str, Text] = {
     "adding documents": _("Documents"),
     "adding rows": _("Adding rows"),
-    "backing up the current data": _("Backing up what is there now"),
+    "backing up the current data": _("Backing up the current data"),
     "building indexes": _("Indexes"),
     "changing": _("Changing"),
     "checking": _("Checking"),
@@ -40,8 +41,10 @@ PHASES: dict[str, Text] = {
     "copying": _("Copying"),
     "deleting": _("Deleting"),
     "dumping": _("Writing rows"),
+    "events": _("Four weeks of history"),
     "indexing the copy": _("Indexing the copy"),
-    "loading": _("Loading it on the side"),
+    "items": _("Items and locations"),
+    "loading": _("Loading it into a scratch database"),
     "looking": _("Looking"),
     "looking up": _("Looking up"),
     "planning": _("Planning"),
@@ -118,7 +121,7 @@ def job_card(job: Job) -> JobCard:
 
 
 async def running_backups(read: Connection, jobs: Jobs) -> list[JobCard]:
-    """What is being done with backups right now, whoever started it, with progress as new as can be."""
+    """The running jobs of backups, of all users, with their latest progress."""
     running = await repository.list_jobs(read, skip=0, limit=_MOST_RUNNING, status=JobStatus.RUNNING)
     found = [await jobs.look(each.id) for each in running if each.kind.startswith("backup.")]
     return [job_card(each) for each in found if not each.status.is_final]
