@@ -1,6 +1,6 @@
-"""The first admin of a new database, made in the browser by whoever has the one-time code from the log.
+"""Creates the first admin of a new database in the browser, given the one-time code from the log.
 
-A code is made once per process and is void as soon as there is an admin, whoever made it.
+A process has one code, which is invalid once the database has an admin.
 """
 
 from __future__ import annotations
@@ -74,5 +74,5 @@ class FirstStart:
 
 
 def _plain(code: str) -> bytes:
-    """The code as compared: case, hyphens and blanks are not told apart."""
+    """The code as compared: without case, hyphens and blanks."""
     return "".join(each for each in code.upper() if each.isalnum()).encode()

@@ -15,6 +15,6 @@ STORAGE_TYPES: list[tuple[str, Text]] = [
 
 OVERSELL_POLICIES: list[tuple[str, Text, Text]] = [
     ("reject", _("Refuse it"), _("One cannot take more than there is.")),
-    ("clamp", _("Take what is there"), _("The stock then is 0.")),
+    ("clamp", _("Take what is in stock"), _("The stock then is 0.")),
     ("allow", _("Let it go below zero"), _("For things that are counted later.")),
 ]

@@ -1,4 +1,4 @@
-"""The stock of one location: what is there by name, all of it moved at once, and a stock-take; each books one batch."""
+"""The stock of one location: listed by name, moved at once, and counted in a stock-take, each as one batch."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ async def test_every_page_has_its_main_part_as_a_fragment(
 async def test_every_form_needs_its_token(
     app: Litestar, browse: Callable[[str], Awaitable[Browser]], samples: dict[str, object]
 ) -> None:
-    """Whoever may send the form, and whoever may not: without a token nobody gets as far as the handler."""
+    """A form without a token never reaches its handler, whatever the role."""
     browser = await browse("admin")
     for route, handler in pages(app).items():
         if route.method in ("GET", "HEAD") or str(route) in PUBLIC:

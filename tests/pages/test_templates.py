@@ -1,4 +1,4 @@
-"""The templates keep to the content security policy, and name only what is there."""
+"""The templates keep to the content security policy, and refer only to files and icons that exist."""
 
 from __future__ import annotations
 
@@ -56,3 +56,14 @@ def test_inline_code_is_found() -> None:
     assert SCRIPT.findall('<script type="module" src="x"></script>') == []
     assert ELSEWHERE.findall("https://cdn.example/x.js")
     assert ELSEWHERE.findall("//cdn.example")
+
+
+def test_dark_colours_are_the_same_by_device_and_by_choice() -> None:
+    style = (assets.DIRECTORY / "app.css").read_text("utf-8")
+    by_device, by_choice = (
+        re.search(re.escape(selector) + r" \{(.*?)\}", style, re.DOTALL)
+        for selector in (':root:not([data-theme="light"])', ':root[data-theme="dark"]')
+    )
+    assert by_device is not None
+    assert by_choice is not None
+    assert by_device[1].split() == by_choice[1].split()
