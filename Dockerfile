@@ -7,7 +7,8 @@ COPY pyproject.toml README.md LICENSE ./
 COPY migrations migrations
 COPY sql sql
 COPY stocky stocky
-RUN /opt/stocky/bin/pip install --no-cache-dir --no-deps .
+RUN /opt/stocky/bin/pip install --no-cache-dir --no-deps . \
+ && /opt/stocky/bin/python -m stocky.pages
 
 FROM python:3.12-slim
 LABEL org.opencontainers.image.title="Stocky" \

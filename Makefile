@@ -12,7 +12,11 @@ define install
 	cp $(1) .venv/$(1); }
 endef
 
-.PHONY: help run test browser bench bench-quick faults lint words screenshots requirements
+# Programs that make clients from the OpenAPI document, apart from Stocky and its tests.
+CLIENTS := .venv/clients
+NODE_CLIENTS := tests/openapi/clients
+
+.PHONY: help run test browser clients bench bench-quick faults lint words screenshots requirements
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\): *## /make \1\t/p' Makefile | expand -t 20
@@ -30,6 +34,20 @@ test: ## run all tests, on SQLite and on every Postgres that answers
 browser: ## install what `make test` needs to test the pages in a browser, besides chromium
 	$(call install,requirements-test.txt)
 	$(call install,requirements-browser.txt)
+
+clients: ## install what `make test` needs to test generated clients, besides Node.js and npm
+	$(call install,requirements-test.txt)
+	@cmp -s requirements-clients.txt $(CLIENTS)/requirements-clients.txt || { \
+		echo "Installing requirements-clients.txt into $(CLIENTS)" && \
+		$(BIN)/python -m venv $(CLIENTS) && \
+		$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-clients.txt && \
+		cp requirements-clients.txt $(CLIENTS)/; }
+	@if ! command -v npm >/dev/null; then echo "No npm here: no TypeScript client is tested"; \
+	elif ! cmp -s $(NODE_CLIENTS)/package-lock.json $(CLIENTS)/installed.json; then \
+		echo "Installing $(NODE_CLIENTS)/package-lock.json into $(CLIENTS)" && \
+		cp $(NODE_CLIENTS)/package.json $(NODE_CLIENTS)/package-lock.json $(CLIENTS)/ && \
+		(cd $(CLIENTS) && npm ci --silent --ignore-scripts --no-audit --no-fund) && \
+		cp $(NODE_CLIENTS)/package-lock.json $(CLIENTS)/installed.json; fi
 
 bench: ## measure speed side by side with yardsticks
 	$(call install,requirements-test.txt)
@@ -59,9 +77,11 @@ screenshots: ## take pictures of every page, in docs/screenshots
 	$(BIN)/python -m tests.pages.screenshots
 
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-	--no-emit-index-url pyproject.toml
+	--no-emit-index-url
 
-requirements: ## pin the newest versions pyproject.toml allows (needs uv)
-	$(COMPILE) --upgrade --extra postgres --extra camera -o requirements.txt
-	$(COMPILE) --upgrade --extra postgres --extra camera --extra test --constraint requirements.txt -o requirements-test.txt
-	$(COMPILE) --upgrade --extra browser --constraint requirements-test.txt -o requirements-browser.txt
+requirements: ## pin the newest versions pyproject.toml allows (needs uv and npm)
+	$(COMPILE) pyproject.toml --upgrade --extra postgres --extra camera -o requirements.txt
+	$(COMPILE) pyproject.toml --upgrade --extra postgres --extra camera --extra test --constraint requirements.txt -o requirements-test.txt
+	$(COMPILE) pyproject.toml --upgrade --extra browser --constraint requirements-test.txt -o requirements-browser.txt
+	$(COMPILE) --upgrade --group clients -o requirements-clients.txt
+	cd $(NODE_CLIENTS) && npm update --package-lock-only --omit-lockfile-registry-resolved

@@ -29,9 +29,22 @@ WITH chosen (id) AS (
        AND ((item.default_storage_type = 'freezer' AND location.storage_type <> 'freezer')
             OR (item.default_storage_type = 'refrigerator'
                 AND location.storage_type NOT IN ('refrigerator', 'freezer')))
+       -- A drawer is as cold as the freezer that it is in.
+       AND (location.parent_id IS NULL
+            OR NOT EXISTS (WITH RECURSIVE above (parent_id, storage_type, level) AS (
+                               SELECT parent.parent_id, parent.storage_type, 1
+                                 FROM location AS parent WHERE parent.id = location.parent_id
+                               UNION ALL
+                               SELECT parent.parent_id, parent.storage_type, above.level + 1
+                                 FROM above JOIN location AS parent ON parent.id = above.parent_id
+                                WHERE above.level < 200)
+                           SELECT 1 FROM above
+                            WHERE above.storage_type = 'freezer'
+                               OR (above.storage_type = 'refrigerator'
+                                   AND item.default_storage_type = 'refrigerator')))
 )
 SELECT cause.alert_type, cause.item_id, cause.sku_id, cause.threshold_milli, item.name AS item_name,
-       location.name AS location_name, item.default_storage_type AS storage_type, sku.expiry_date,
+       location.path AS location_path, item.default_storage_type AS storage_type, sku.expiry_date,
        alert.id AS alert_id, alert.message, FALSE AS is_gone
   FROM cause
   JOIN item ON item.id = cause.item_id
@@ -133,7 +146,7 @@ SELECT id, alert_type, message, CAST(threshold_milli AS DOUBLE PRECISION) / 1000
   FROM alert
  WHERE (is_active OR NOT :active_only)
    AND (CAST(:alert_type AS TEXT) IS NULL OR alert_type = :alert_type)
- ORDER BY id DESC
+ ORDER BY /* sort: id; alert_type; created_at; updated_at */ id DESC
  LIMIT :limit OFFSET :skip;
 
 -- count_active_alerts --

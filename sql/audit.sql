@@ -15,5 +15,5 @@ SELECT id, occurred_at, user_id, action, subject, subject_id, details AS details
    AND (CAST(:subject_id AS TEXT) IS NULL OR subject_id = :subject_id)
    AND occurred_at >= :since
    AND occurred_at < :until
- ORDER BY id DESC
+ ORDER BY /* sort: id; occurred_at; action; subject; user_id = user_id NULLS LAST */ id DESC
  LIMIT :limit OFFSET :skip;

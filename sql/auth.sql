@@ -45,7 +45,7 @@ SELECT id, username, email
 -- All users, including inactive ones, in the order they were added.
 SELECT id, username, email, role, is_active, created_at, updated_at
   FROM user_account
- ORDER BY id
+ ORDER BY /* sort: id; username = lower(username); email = lower(email); role; created_at; updated_at */ id
  LIMIT :limit OFFSET :skip;
 
 -- find_password_hash --
@@ -150,7 +150,9 @@ SELECT expires_at
 SELECT id, user_id, name, prefix, created_at, expires_at, last_used_at
   FROM api_key
  WHERE user_id = :user_id AND revoked_at IS NULL
- ORDER BY id
+ ORDER BY /* sort: id; name = lower(name); created_at; expires_at = expires_at NULLS LAST;
+             last_used_at = last_used_at NULLS LAST */
+          id
  LIMIT :limit OFFSET :skip;
 
 -- add_api_key --

@@ -2,20 +2,23 @@
 
 -- add_box --
 -- Adds a box with the number after the highest ever assigned; no row if another process has just taken it.
-INSERT INTO box (box_no, name, description, storage_type, capacity, created_at, updated_at)
-SELECT next.box_no, coalesce(CAST(:name AS TEXT), 'Box ' || CAST(next.box_no AS TEXT)), :description, :storage_type,
-       :capacity, :created_at, :created_at
-  FROM (SELECT coalesce(max(taken.box_no), 0) + 1 AS box_no
-          FROM (SELECT max(box_no) AS box_no FROM box UNION ALL SELECT max(box_no) FROM location) AS taken) AS next
+INSERT INTO box (box_no, capacity)
+SELECT coalesce(max(taken.box_no), 0) + 1, CAST(:capacity AS BIGINT)
+  FROM (SELECT max(box_no) AS box_no FROM box UNION ALL SELECT max(box_no) FROM location) AS taken
  WHERE TRUE
 ON CONFLICT (box_no) DO NOTHING
 RETURNING box_no;
 
+-- add_box_location --
+-- Adds the location of a box itself; its path is set afterwards.
+INSERT INTO location (name, name_key, description, storage_type, box_no, parent_id, created_at, updated_at)
+VALUES (:name, :name_key, :description, :storage_type, :box_no, :parent_id, :created_at, :created_at)
+RETURNING id;
+
 -- change_box --
--- Changes a box.
+-- Changes the number of places of a box.
 UPDATE box
-   SET name = :name, description = :description, storage_type = :storage_type, capacity = :capacity,
-       is_active = :is_active, updated_at = :updated_at
+   SET capacity = :capacity
  WHERE box_no = :box_no;
 
 -- lock_box --
@@ -26,85 +29,98 @@ SELECT id
 
 -- get_box --
 -- One box as answered.
-SELECT box_no, name, description, storage_type, is_active, capacity, occupied, capacity - occupied AS free, stock_rows,
-       created_at, updated_at
+SELECT box_no, location_id, parent_id, path, name, description, storage_type, is_active, capacity, occupied,
+       capacity - occupied AS free, stock_rows, created_at, updated_at
   FROM box_detail
  WHERE box_no = :box_no;
 
 -- list_boxes --
 -- Boxes by number; all filters optional, :pattern for LIKE in lower case.
 WITH page AS (
-    SELECT box_no, name, description, storage_type, is_active, capacity, created_at, updated_at
-      FROM box
-     WHERE is_active = :is_active
-       AND (CAST(:storage_type AS TEXT) IS NULL OR storage_type = :storage_type)
+    SELECT page.box_no, page.location_id, page.parent_id, page.path, page.name, page.description, page.storage_type,
+           page.is_active, page.capacity, page.created_at, page.updated_at
+      FROM (SELECT box.box_no, own.id AS location_id, own.parent_id, own.path, own.name, own.description,
+                   own.storage_type, own.is_active, box.capacity, own.created_at, own.updated_at
+              FROM box JOIN location AS own ON own.box_no = box.box_no AND own.loc_no IS NULL) AS page
+     WHERE page.is_active = :is_active
+       AND (CAST(:storage_type AS TEXT) IS NULL OR page.storage_type = :storage_type)
        AND (CAST(:pattern AS TEXT) IS NULL
-            OR contains(name, :pattern) OR contains(description, :pattern))
-     ORDER BY box_no
+            OR contains(page.name, :pattern) OR contains(page.description, :pattern))
+     ORDER BY /* sort: box_no = page.box_no; name = lower(page.name); path = lower(page.path);
+                 storage_type = page.storage_type; capacity = page.capacity; created_at = page.created_at;
+                 updated_at = page.updated_at */
+              box_no
      LIMIT :limit OFFSET :skip
-), filled (box_no, stock_rows) AS (
-    SELECT location.box_no, count(*)
+), filled (box_no, loc_no, stock_rows) AS (
+    SELECT location.box_no, location.loc_no, count(*)
       FROM location JOIN sku ON sku.location_id = location.id
      WHERE location.box_no IN (SELECT page.box_no FROM page) AND sku.quantity_milli <> 0
      GROUP BY location.box_no, location.loc_no
 ), counted (box_no, occupied, stock_rows) AS (
-    SELECT box_no, count(*), CAST(sum(stock_rows) AS BIGINT) FROM filled GROUP BY box_no
+    SELECT box_no, count(loc_no), CAST(sum(stock_rows) AS BIGINT) FROM filled GROUP BY box_no
 )
-SELECT page.box_no, page.name, page.description, page.storage_type, page.is_active, page.capacity,
-       coalesce(counted.occupied, 0) AS occupied, page.capacity - coalesce(counted.occupied, 0) AS free,
-       coalesce(counted.stock_rows, 0) AS stock_rows, page.created_at, page.updated_at
+SELECT page.box_no, page.location_id, page.parent_id, page.path, page.name, page.description, page.storage_type,
+       page.is_active, page.capacity, coalesce(counted.occupied, 0) AS occupied,
+       page.capacity - coalesce(counted.occupied, 0) AS free, coalesce(counted.stock_rows, 0) AS stock_rows,
+       page.created_at, page.updated_at
   FROM page LEFT JOIN counted ON counted.box_no = page.box_no
- ORDER BY page.box_no;
+ ORDER BY /* sort: box_no = page.box_no; name = lower(page.name); path = lower(page.path);
+             storage_type = page.storage_type; capacity = page.capacity; created_at = page.created_at;
+             updated_at = page.updated_at */
+          page.box_no;
 
--- open_box_places --
--- Creates the locations :first to :last of a box, or reactivates those that exist.
+-- open_box_locations --
+-- Creates the places :first to :last of a box in its location, or reactivates those that exist.
 WITH RECURSIVE number (loc_no) AS (
     SELECT CAST(:first AS BIGINT)
     UNION ALL
     SELECT loc_no + 1 FROM number WHERE loc_no < :last
 )
-INSERT INTO location (name, storage_type, box_no, loc_no, created_at, updated_at)
-SELECT 'Box ' || CAST(CAST(:box_no AS BIGINT) AS TEXT) || ' / ' || CAST(number.loc_no AS TEXT), :storage_type,
-       CAST(:box_no AS BIGINT), number.loc_no, :moment, :moment
+INSERT INTO location (name, name_key, storage_type, box_no, loc_no, parent_id, created_at, updated_at)
+SELECT 'Box ' || CAST(CAST(:box_no AS BIGINT) AS TEXT) || ' / ' || CAST(number.loc_no AS TEXT),
+       'box ' || CAST(CAST(:box_no AS BIGINT) AS TEXT) || ' / ' || CAST(number.loc_no AS TEXT), :storage_type,
+       CAST(:box_no AS BIGINT), number.loc_no, :parent_id, :moment, :moment
   FROM number
  WHERE TRUE
 ON CONFLICT (box_no, loc_no) DO UPDATE
-   SET is_active = TRUE, storage_type = excluded.storage_type, updated_at = excluded.updated_at;
+   SET is_active = TRUE, duplicate_no = 0, storage_type = excluded.storage_type, updated_at = excluded.updated_at;
 
--- change_box_places --
--- Changes the storage type of a box's locations.
+-- change_box_locations --
+-- Changes the storage type of a box's places.
 UPDATE location
    SET storage_type = :storage_type, updated_at = :updated_at
- WHERE box_no = :box_no AND is_active AND storage_type <> :storage_type
-RETURNING id;
+ WHERE box_no = :box_no AND loc_no IS NOT NULL AND is_active AND storage_type <> :storage_type;
 
--- lock_box_places --
--- Locks the stock at the box's locations after :after until the transaction ends. SQLite needs no lock.
-SELECT id
-  FROM location
- WHERE box_no = :box_no AND loc_no > :after AND is_active
- ORDER BY id;
-
--- list_stocked_box_places --
+-- list_stocked_box_locations --
 -- The box's locations after :after with a quantity other than 0.
-SELECT id, name, description, storage_type, is_active, box_no, loc_no, created_at, updated_at
+SELECT id, name, description, storage_type, is_active, box_no, loc_no, parent_id, path, created_at, updated_at
   FROM location
  WHERE box_no = :box_no AND loc_no > :after AND is_active
    AND EXISTS (SELECT 1 FROM sku WHERE sku.location_id = location.id AND sku.quantity_milli <> 0)
  ORDER BY loc_no;
 
--- close_box_places --
+-- list_locations_in_places --
+-- The active locations in the box's places after :after; for 0 also those in the box that are none of its places.
+SELECT child.id, child.name, child.description, child.storage_type, child.is_active, child.box_no, child.loc_no,
+       child.parent_id, child.path, child.created_at, child.updated_at
+  FROM location AS around
+  JOIN location AS child ON child.parent_id = around.id AND child.is_active
+ WHERE around.box_no = :box_no
+   AND ((around.loc_no IS NULL AND child.loc_no IS NULL AND CAST(:after AS BIGINT) = 0) OR around.loc_no > :after)
+ ORDER BY child.path;
+
+-- close_box_locations --
 -- Deactivates the box's locations after :after.
 UPDATE location
    SET is_active = FALSE, updated_at = :updated_at
  WHERE box_no = :box_no AND loc_no > :after AND is_active;
 
--- list_box_places --
+-- list_box_locations --
 -- The active locations of a box, by number.
-SELECT id, name, description, storage_type, is_active, box_no, loc_no, created_at, updated_at
+SELECT id, name, description, storage_type, is_active, box_no, loc_no, parent_id, path, created_at, updated_at
   FROM location
- WHERE box_no = :box_no AND is_active
- ORDER BY loc_no
+ WHERE box_no = :box_no AND loc_no IS NOT NULL AND is_active
+ ORDER BY /* sort: location_id = id; name = lower(name); loc_no */ loc_no
  LIMIT :limit OFFSET :skip;
 
 -- list_slots --
@@ -114,7 +130,7 @@ SELECT location.box_no, location.loc_no, location.id AS location_id, location.na
          WHERE sku.location_id = location.id AND sku.quantity_milli <> 0) AS item_count
   FROM location
  WHERE location.box_no IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:box_nos AS TEXT)))
-   AND location.is_active
+   AND location.loc_no IS NOT NULL AND location.is_active
  ORDER BY location.box_no, location.loc_no;
 
 -- list_stock_at --

@@ -1,11 +1,11 @@
--- Items with their barcodes, and locations. The view `item_detail` has an item's columns as answered.
+-- Items with their barcodes. The view `item_detail` has an item's columns as answered.
 
 -- add_item --
 -- Adds an item; no row if the code is taken.
-INSERT INTO item (code, name, description, default_storage_type, min_quantity_milli, oversell_policy,
-                  needs_review, manufacturer_code, type_id, seller, seller_link, created_at, updated_at)
-VALUES (:code, :name, :description, :default_storage_type, :min_quantity_milli, :oversell_policy,
-        :needs_review, :manufacturer_code, :type_id, :seller, :seller_link, :created_at, :created_at)
+INSERT INTO item (code, name, description, default_storage_type, min_quantity_milli, reorder_quantity_milli,
+                  oversell_policy, needs_review, manufacturer_code, type_id, seller, seller_link, created_at, updated_at)
+VALUES (:code, :name, :description, :default_storage_type, :min_quantity_milli, :reorder_quantity_milli,
+        :oversell_policy, :needs_review, :manufacturer_code, :type_id, :seller, :seller_link, :created_at, :created_at)
 ON CONFLICT (code) DO NOTHING
 RETURNING id;
 
@@ -13,15 +13,22 @@ RETURNING id;
 -- Changes an item and increments its version.
 UPDATE item
    SET name = :name, description = :description, default_storage_type = :default_storage_type,
-       min_quantity_milli = :min_quantity_milli, oversell_policy = :oversell_policy,
+       min_quantity_milli = :min_quantity_milli, reorder_quantity_milli = :reorder_quantity_milli,
+       oversell_policy = :oversell_policy,
        needs_review = :needs_review, manufacturer_code = :manufacturer_code, type_id = :type_id, seller = :seller,
        seller_link = :seller_link, is_active = :is_active, version = version + 1, updated_at = :updated_at
  WHERE id = :id;
 
+-- reactivate_items --
+-- Brings the hidden items :ids back into use, for review.
+UPDATE item
+   SET is_active = TRUE, needs_review = TRUE, version = version + 1, updated_at = :updated_at
+ WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
+
 -- add_barcode --
 -- Adds a barcode to an item; no row if an item has it.
-INSERT INTO barcode (code, code_key, item_id, pack_milli, is_primary)
-VALUES (:code, :code_key, :item_id, :pack_milli, :is_primary)
+INSERT INTO barcode (code, code_key, shared_key, item_id, pack_milli, is_primary)
+VALUES (:code, :code_key, :shared_key, :item_id, :pack_milli, :is_primary)
 ON CONFLICT DO NOTHING
 RETURNING id;
 
@@ -32,10 +39,25 @@ VALUES (:code, :code_key, :item_id, 1000, TRUE)
 ON CONFLICT DO NOTHING
 RETURNING id;
 
+-- list_shared_barcodes --
+-- The barcodes of an item whose number another one has, too, and the keys by which they are found.
+SELECT code, code_key, shared_key
+  FROM barcode
+ WHERE item_id = :item_id AND shared_key IS NOT NULL;
+
 -- remove_barcodes --
 -- Removes all barcodes of an item.
 DELETE FROM barcode
  WHERE item_id = :item_id;
+
+-- free_shared_keys --
+-- Gives the key that several barcodes share to the oldest of them, when no barcode has it any more.
+UPDATE barcode
+   SET code_key = shared_key, shared_key = NULL
+ WHERE shared_key IS NOT NULL
+   AND NOT EXISTS (SELECT 1 FROM barcode AS other
+                    WHERE other.code_key = barcode.shared_key
+                       OR (other.shared_key = barcode.shared_key AND other.id < barcode.id));
 
 -- remove_stub --
 -- Removes an item without references to it.
@@ -45,8 +67,8 @@ DELETE FROM item
 -- get_item --
 -- One item as answered.
 SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fetched, uda_fetch_attempted,
-       upc_data_json, min_quantity, oversell_policy, needs_review, barcodes_json, manufacturer_code, type_id, type_name,
-       tags_json, seller, seller_link, image_document_id, merged_into_id, total_quantity, unit, version,
+       upc_data_json, min_quantity, reorder_quantity, oversell_policy, needs_review, barcodes_json, manufacturer_code,
+       type_id, type_name, tags_json, seller, seller_link, image_document_id, merged_into_id, total_quantity, unit, version,
        created_at, updated_at
   FROM item_detail
  WHERE id = :id;
@@ -54,8 +76,8 @@ SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fe
 -- find_item_by_code --
 -- One item by its four-letter code; the code of a merged item finds the merge target.
 SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fetched, uda_fetch_attempted,
-       upc_data_json, min_quantity, oversell_policy, needs_review, barcodes_json, manufacturer_code, type_id, type_name,
-       tags_json, seller, seller_link, image_document_id, merged_into_id, total_quantity, unit, version,
+       upc_data_json, min_quantity, reorder_quantity, oversell_policy, needs_review, barcodes_json, manufacturer_code,
+       type_id, type_name, tags_json, seller, seller_link, image_document_id, merged_into_id, total_quantity, unit, version,
        created_at, updated_at
   FROM item_detail
  WHERE id = (SELECT coalesce(item.merged_into_id, item.id) FROM item WHERE item.code = :code);
@@ -63,8 +85,8 @@ SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fe
 -- find_item_by_barcode --
 -- One item by any of its barcodes: by its exact text :code, or else by the key :code_key.
 SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fetched, uda_fetch_attempted,
-       upc_data_json, min_quantity, oversell_policy, needs_review, barcodes_json, manufacturer_code, type_id, type_name,
-       tags_json, seller, seller_link, image_document_id, merged_into_id, total_quantity, unit, version,
+       upc_data_json, min_quantity, reorder_quantity, oversell_policy, needs_review, barcodes_json, manufacturer_code,
+       type_id, type_name, tags_json, seller, seller_link, image_document_id, merged_into_id, total_quantity, unit, version,
        created_at, updated_at
   FROM item_detail
  WHERE id = (SELECT barcode.item_id FROM barcode
@@ -74,8 +96,8 @@ SELECT id, code, name, description, upc, default_storage_type, is_active, uda_fe
 -- list_items_by_id --
 -- The items :ids, without their barcodes and tags.
 SELECT id, code, name, description, default_storage_type, is_active, uda_fetched, uda_fetch_attempted, upc_data_json,
-       min_quantity, oversell_policy, needs_review, manufacturer_code, type_id, type_name, seller, seller_link,
-       image_document_id, merged_into_id, total_quantity, unit, version, created_at, updated_at
+       min_quantity, reorder_quantity, oversell_policy, needs_review, manufacturer_code, type_id, type_name, seller,
+       seller_link, image_document_id, merged_into_id, total_quantity, unit, version, created_at, updated_at
   FROM item_detail
  WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
 
@@ -91,8 +113,23 @@ SELECT item.id, item.version
    AND (CAST(:tag_key AS TEXT) IS NULL
         OR item.id IN (SELECT item_tag.item_id FROM item_tag JOIN tag ON tag.id = item_tag.tag_id
                         WHERE tag.name_key = :tag_key))
- ORDER BY item.id
+   AND (CAST(:location_id AS BIGINT) IS NULL
+        OR item.id IN (SELECT sku.item_id FROM sku
+                        WHERE sku.location_id = :location_id AND sku.quantity_milli <> 0))
+   AND (CAST(:within AS BIGINT) IS NULL
+        OR item.id IN (SELECT sku.item_id FROM sku
+                        WHERE sku.location_id IN (locations_within(:within)) AND sku.quantity_milli <> 0))
+ ORDER BY /* sort: id = item.id; name = lower(item.name); code = item.code;
+             default_storage_type = item.default_storage_type; seller = nullif(lower(item.seller), '') NULLS LAST;
+             min_quantity = item.min_quantity_milli NULLS LAST;
+             total_quantity = (SELECT item_amount.total_milli FROM item_amount WHERE item_amount.item_id = item.id);
+             created_at = item.created_at; updated_at = item.updated_at */
+          item.id
  LIMIT :limit OFFSET :skip;
+
+-- count_items_in_use --
+-- The number of active items: of all but the hidden ones, which are few.
+SELECT (SELECT count(*) FROM item) - (SELECT count(*) FROM item WHERE NOT is_active);
 
 -- list_item_versions_containing --
 -- The same for items that match the LIKE pattern :pattern, in lower case. With :fragment, a part of the pattern, other
@@ -107,6 +144,12 @@ SELECT item.id, item.version
    AND (CAST(:tag_key AS TEXT) IS NULL
         OR item.id IN (SELECT item_tag.item_id FROM item_tag JOIN tag ON tag.id = item_tag.tag_id
                         WHERE tag.name_key = :tag_key))
+   AND (CAST(:location_id AS BIGINT) IS NULL
+        OR item.id IN (SELECT sku.item_id FROM sku
+                        WHERE sku.location_id = :location_id AND sku.quantity_milli <> 0))
+   AND (CAST(:within AS BIGINT) IS NULL
+        OR item.id IN (SELECT sku.item_id FROM sku
+                        WHERE sku.location_id IN (locations_within(:within)) AND sku.quantity_milli <> 0))
    AND (CAST(:fragment AS TEXT) IS NULL
         OR item.id IN (items_indexed_with(:fragment)
                         UNION ALL SELECT item_id FROM search_pending
@@ -115,7 +158,7 @@ SELECT item.id, item.version
         OR contains(item.code, :pattern)
         OR EXISTS (SELECT 1 FROM barcode
                     WHERE barcode.item_id = item.id AND contains(barcode.code, :pattern)))
- ORDER BY item.id
+ ORDER BY /* sort: like list_item_versions */ item.id
  LIMIT :limit OFFSET :skip;
 
 -- list_item_versions_with_cause --
@@ -132,6 +175,12 @@ SELECT item.id, item.version
    AND (CAST(:tag_key AS TEXT) IS NULL
         OR item.id IN (SELECT item_tag.item_id FROM item_tag JOIN tag ON tag.id = item_tag.tag_id
                         WHERE tag.name_key = :tag_key))
+   AND (CAST(:location_id AS BIGINT) IS NULL
+        OR item.id IN (SELECT sku.item_id FROM sku
+                        WHERE sku.location_id = :location_id AND sku.quantity_milli <> 0))
+   AND (CAST(:within AS BIGINT) IS NULL
+        OR item.id IN (SELECT sku.item_id FROM sku
+                        WHERE sku.location_id IN (locations_within(:within)) AND sku.quantity_milli <> 0))
    AND (CAST(:pattern AS TEXT) IS NULL
         OR contains(item.name, :pattern) OR contains(item.description, :pattern)
         OR contains(item.code, :pattern)
@@ -160,6 +209,16 @@ SELECT item_id, code, CAST(pack_milli AS DOUBLE PRECISION) / 1000 AS pack_quanti
  WHERE item_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
  ORDER BY is_primary DESC, id;
 
+-- list_barcodes_of_scales --
+-- The barcodes that begin as variable-measure barcodes do, with their items.
+SELECT barcode.code, barcode.code_key, barcode.item_id, item.name AS item_name
+  FROM barcode
+  JOIN item ON item.id = barcode.item_id
+ WHERE length(barcode.code_key) = 14
+   AND (barcode.code_key BETWEEN '02' AND '03' OR barcode.code_key BETWEEN '002' AND '003')
+ ORDER BY barcode.code_key
+ LIMIT :limit;
+
 -- list_tags_of --
 -- The tags of the items :ids.
 SELECT item_tag.item_id, tag.name
@@ -173,72 +232,4 @@ SELECT item_tag.item_id, tag.name
 SELECT 1
   FROM sku
  WHERE item_id = :item_id AND quantity_milli <> 0
- LIMIT 1;
-
--- get_location --
--- One location.
-SELECT id, name, description, storage_type, is_active, box_no, loc_no, created_at, updated_at
-  FROM location
- WHERE id = :id;
-
--- find_location_by_name --
--- The active location with this name.
-SELECT id, name, description, storage_type, is_active, box_no, loc_no, created_at, updated_at
-  FROM location
- WHERE name = :name AND is_active;
-
--- list_locations --
--- Locations by name; all filters optional, :pattern for LIKE in lower case.
-SELECT id, name, description, storage_type, is_active, box_no, loc_no, created_at, updated_at
-  FROM location
- WHERE is_active = :is_active
-   AND (CAST(:storage_type AS TEXT) IS NULL OR storage_type = :storage_type)
-   AND (CAST(:box_no AS BIGINT) IS NULL OR box_no = :box_no)
-   AND (CAST(:pattern AS TEXT) IS NULL
-        OR contains(name, :pattern) OR contains(description, :pattern))
- ORDER BY lower(name), id
- LIMIT :limit OFFSET :skip;
-
--- list_locations_by_kind --
--- The locations that are in no box, by kind and name; all other filters optional.
-SELECT id, name, description, storage_type, is_active, box_no, loc_no, created_at, updated_at
-  FROM location
- WHERE box_no IS NULL
-   AND is_active = :is_active
-   AND (CAST(:storage_type AS TEXT) IS NULL OR storage_type = :storage_type)
-   AND (CAST(:pattern AS TEXT) IS NULL
-        OR contains(name, :pattern) OR contains(description, :pattern))
- ORDER BY storage_type, lower(name), id
- LIMIT :limit OFFSET :skip;
-
--- list_locations_by_id --
--- The locations :ids.
-SELECT id, name, description, storage_type, is_active, box_no, loc_no, created_at, updated_at
-  FROM location
- WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
-
--- add_location --
--- Adds a location.
-INSERT INTO location (name, description, storage_type, created_at, updated_at)
-VALUES (:name, :description, :storage_type, :created_at, :created_at)
-RETURNING id;
-
--- change_location --
--- Changes a location.
-UPDATE location
-   SET name = :name, description = :description, storage_type = :storage_type, is_active = :is_active,
-       updated_at = :updated_at
- WHERE id = :id;
-
--- lock_location --
--- Locks a location until the transaction ends. SQLite's one writer needs no lock.
-SELECT id
-  FROM location
- WHERE id = :id;
-
--- location_holds_stock --
--- A row if any SKU there has a quantity other than 0.
-SELECT 1
-  FROM sku
- WHERE location_id = :location_id AND quantity_milli <> 0
  LIMIT 1;

@@ -12,7 +12,9 @@ SELECT id, item_id, kind, name, url, content_type, size_bytes, sha256, width, he
   FROM document
  WHERE (CAST(:item_id AS BIGINT) IS NULL OR item_id = :item_id)
    AND (CAST(:kind AS TEXT) IS NULL OR kind = :kind)
- ORDER BY id
+ ORDER BY /* sort: id; item_id; kind; name = lower(name); size_bytes = size_bytes NULLS LAST; created_at;
+             updated_at */
+          id
  LIMIT :limit OFFSET :skip;
 
 -- add_document --

@@ -2,8 +2,8 @@
 
 -- export_items --
 -- Items in the order they were added, after :after; all other filters as in list_items.
-SELECT id, code, name, description, upc, barcodes_json, default_storage_type, min_quantity, oversell_policy,
-       manufacturer_code, type_name, tags_json, seller, seller_link
+SELECT id, code, name, description, upc, barcodes_json, default_storage_type, min_quantity, reorder_quantity,
+       oversell_policy, manufacturer_code, type_name, tags_json, seller, seller_link
   FROM item_detail
  WHERE id > :after AND is_active = :is_active
    AND (CAST(:storage_type AS TEXT) IS NULL OR default_storage_type = :storage_type)
@@ -23,7 +23,8 @@ SELECT id, code, name, description, upc, barcodes_json, default_storage_type, mi
 -- SKUs in the order they were created, after :after; all other filters as in list_skus.
 SELECT sku.id, item.code, item.name,
        (SELECT barcode.code FROM barcode WHERE barcode.item_id = item.id AND barcode.is_primary) AS barcode,
-       location.name AS location, location.storage_type AS location_storage_type, location.box_no, location.loc_no,
+       location.name AS location, location.path AS location_path, location.storage_type AS location_storage_type,
+       CASE WHEN location.loc_no IS NOT NULL THEN location.box_no END AS box_no, location.loc_no,
        sku.quantity_milli, sku.unit, sku.expiry_date, sku.notes
   FROM sku
   JOIN item ON item.id = sku.item_id
@@ -31,6 +32,7 @@ SELECT sku.id, item.code, item.name,
  WHERE sku.id > :after AND sku.is_active
    AND (CAST(:item_id AS BIGINT) IS NULL OR sku.item_id = :item_id)
    AND (CAST(:location_id AS BIGINT) IS NULL OR sku.location_id = :location_id)
+   AND (CAST(:within AS BIGINT) IS NULL OR sku.location_id IN (locations_within(:within)))
    AND (NOT :low_stock
         OR (item.min_quantity_milli IS NOT NULL
             AND item.min_quantity_milli >= (SELECT item_amount.total_milli FROM item_amount
@@ -38,7 +40,8 @@ SELECT sku.id, item.code, item.name,
    AND (NOT :expiring_soon OR (sku.expiry_date <= :expires_by AND sku.quantity_milli > 0))
    AND (CAST(:pattern AS TEXT) IS NULL
         OR contains(item.name, :pattern) OR contains(item.code, :pattern)
-        OR contains(location.name, :pattern) OR contains(sku.notes, :pattern)
+        OR contains(location.name, :pattern) OR contains(location.path, :pattern)
+        OR contains(sku.notes, :pattern)
         OR item.id IN (SELECT barcode.item_id FROM barcode WHERE contains(barcode.code, :pattern)))
  ORDER BY sku.id
  LIMIT :limit;
@@ -46,6 +49,7 @@ SELECT sku.id, item.code, item.name,
 -- export_events --
 -- The ledger, oldest first, after :after; all other filters as in list_events.
 SELECT event.id, event.occurred_at, event.recorded_at, event.kind, item.code, item.name, location.name AS location,
+       location.path AS location_path,
        sku.expiry_date, event.delta_milli, event.quantity_after_milli, sku.unit, event.note, event.user_id,
        event.scanner_id, event.event_id, event.batch_id, event.transfer_id, event.reverses_id
   FROM stock_event AS event
@@ -55,6 +59,7 @@ SELECT event.id, event.occurred_at, event.recorded_at, event.kind, item.code, it
  WHERE event.id > :after
    AND (CAST(:item_id AS BIGINT) IS NULL OR event.item_id = :item_id)
    AND (CAST(:location_id AS BIGINT) IS NULL OR event.location_id = :location_id)
+   AND (CAST(:within AS BIGINT) IS NULL OR event.location_id IN (locations_within(:within)))
    AND (CAST(:user_id AS BIGINT) IS NULL OR event.user_id = :user_id)
    AND (CAST(:scanner_id AS TEXT) IS NULL OR event.scanner_id = :scanner_id)
    AND (CAST(:type AS TEXT) IS NULL OR event.kind = :type)

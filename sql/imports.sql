@@ -12,11 +12,12 @@ SELECT id, name
    AND name IN (SELECT value FROM json_each(CAST(:names AS TEXT)));
 
 -- find_named_locations --
--- Active locations with the names :names or in the boxes :box_nos.
-SELECT id, name, box_no, loc_no
+-- Active locations with the paths or names of the keys :keys, or in the boxes :box_nos.
+SELECT id, name, path, box_no, loc_no
   FROM location
  WHERE is_active
-   AND (name IN (SELECT value FROM json_each(CAST(:names AS TEXT)))
+   AND (path_key IN (SELECT value FROM json_each(CAST(:keys AS TEXT)))
+        OR name_key IN (SELECT value FROM json_each(CAST(:keys AS TEXT)))
         OR box_no IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:box_nos AS TEXT))));
 
 -- find_item_types --

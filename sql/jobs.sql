@@ -21,7 +21,7 @@ SELECT id
 SELECT 0;
 
 -- claim_job --
--- Claims the job that waits longest, except one of the kinds :alone while another of its kind runs. One process wins.
+-- Claims the job that waits longest, except one of the kinds :exclusive while another of its kind runs. One process wins.
 UPDATE job
    SET status = 'running', owner = :owner, lease_until = :lease_until, attempts = attempts + 1, started_at = :now,
        error = NULL, error_status = NULL
@@ -29,7 +29,7 @@ UPDATE job
    AND id = (SELECT waiting.id FROM job AS waiting
               WHERE waiting.status = 'queued' AND waiting.run_after <= :now
                 AND waiting.kind IN (SELECT value FROM json_each(CAST(:kinds AS TEXT)))
-                AND NOT (waiting.kind IN (SELECT value FROM json_each(CAST(:alone AS TEXT)))
+                AND NOT (waiting.kind IN (SELECT value FROM json_each(CAST(:exclusive AS TEXT)))
                          AND EXISTS (SELECT 1 FROM job AS other
                                       WHERE other.status = 'running' AND other.kind = waiting.kind))
               ORDER BY waiting.run_after, waiting.id LIMIT 1)
@@ -89,7 +89,9 @@ SELECT id, kind, status, phase, done, total, unit, result AS result_json, error,
  WHERE (CAST(:status AS TEXT) IS NULL OR status = :status)
    AND (CAST(:kind AS TEXT) IS NULL OR kind = :kind)
    AND (CAST(:created_by AS TEXT) IS NULL OR created_by = :created_by)
- ORDER BY id DESC
+ ORDER BY /* sort: id; kind; status; created_at; started_at = started_at NULLS LAST;
+             finished_at = finished_at NULLS LAST */
+          id DESC
  LIMIT :limit OFFSET :skip;
 
 -- list_open_jobs --

@@ -6,16 +6,23 @@ SELECT coalesce(max(id), 0)
   FROM stock_event;
 
 -- list_events_after --
--- The ledger from after :after up to :until, oldest first; all other filters optional.
-SELECT id, event_id, type, item_id, location_id, sku_id, delta, quantity_after, occurred_at, recorded_at, user_id,
-       scanner_id, batch_id, transfer_id, reverses_id, reversed_by_id, note
+-- The ledger from after :after up to :until with the names of what its ids stand for, oldest first; all other filters
+-- optional.
+SELECT event_detail.id, event_id, type, event_detail.item_id, event_detail.location_id, sku_id, delta, quantity_after,
+       occurred_at, recorded_at, user_id, scanner_id, batch_id, transfer_id, reverses_id, reversed_by_id, note,
+       item.code AS item_code, item.name AS item_name, location.name AS location_name, location.path AS location_path,
+       sku.unit, username
   FROM event_detail
- WHERE id > :after
-   AND id <= :until
-   AND (CAST(:item_id AS BIGINT) IS NULL OR item_id = :item_id)
-   AND (CAST(:location_id AS BIGINT) IS NULL OR location_id = :location_id)
+  JOIN item ON item.id = event_detail.item_id
+  JOIN location ON location.id = event_detail.location_id
+  JOIN sku ON sku.id = sku_id
+  LEFT JOIN user_account ON user_account.id = user_id
+ WHERE event_detail.id > :after
+   AND event_detail.id <= :until
+   AND (CAST(:item_id AS BIGINT) IS NULL OR event_detail.item_id = :item_id)
+   AND (CAST(:location_id AS BIGINT) IS NULL OR event_detail.location_id = :location_id)
    AND (CAST(:type AS TEXT) IS NULL OR type = :type)
- ORDER BY id
+ ORDER BY event_detail.id
  LIMIT :limit;
 
 -- list_open_writers --

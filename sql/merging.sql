@@ -100,17 +100,32 @@ SELECT item_merge.id, item_merge.source_id, item_merge.target_id, source.name AS
   JOIN item AS source ON source.id = item_merge.source_id
   JOIN item AS target ON target.id = item_merge.target_id
  WHERE item_merge.source_id = :item_id OR item_merge.target_id = :item_id
- ORDER BY item_merge.id DESC
+ ORDER BY /* sort: id = item_merge.id; merged_at = item_merge.merged_at */ item_merge.id DESC
  LIMIT :limit OFFSET :skip;
 
 -- list_stubs --
 -- Items that are not named yet, the last scanned first.
-SELECT item.id AS item_id, count(event.id) AS event_count, max(event.id) AS last_event_id,
+SELECT item.id AS item_id, count(event.id) AS event_count,
+       count(CASE WHEN event.kind <> 'undo' THEN 1 END) AS scan_count, max(event.id) AS last_event_id,
        max(event.occurred_at) AS last_seen
   FROM item LEFT JOIN stock_event AS event ON event.item_id = item.id
  WHERE item.needs_review AND item.is_active
  GROUP BY item.id
- ORDER BY coalesce(max(event.id), 0) DESC, item.id DESC
+ ORDER BY /* sort: last_event_id = coalesce(max(event.id), 0); event_count = count(event.id) */
+          coalesce(max(event.id), 0) DESC, item.id DESC
+ LIMIT :limit OFFSET :skip;
+
+-- list_same_barcodes --
+-- Barcodes that turned out to be another one, in the order of their ids.
+SELECT barcode.code AS barcode, barcode.item_id, item.name AS item_name, other.code AS same_barcode,
+       other.item_id AS same_item_id, other_item.name AS same_item_name
+  FROM barcode
+  JOIN barcode AS other ON other.code_key = barcode.shared_key
+  JOIN item ON item.id = barcode.item_id
+  JOIN item AS other_item ON other_item.id = other.item_id
+ WHERE barcode.shared_key IS NOT NULL
+ ORDER BY /* sort: barcode = barcode.code; item_id = barcode.item_id; item_name = lower(item.name) */
+          barcode.id
  LIMIT :limit OFFSET :skip;
 
 -- lock_lists_of_item --

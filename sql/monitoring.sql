@@ -8,6 +8,14 @@ UPDATE auth_revision SET revision = revision WHERE id = 1;
 -- The applied migrations.
 SELECT migration_id FROM _yoyo_migration ORDER BY migration_id;
 
+-- count_low_items --
+-- The number of items at or below their minimum.
+SELECT count(*) FROM low_item;
+
+-- count_failed_jobs --
+-- The number of listed jobs that have failed.
+SELECT count(*) FROM job WHERE status = 'failed';
+
 -- find_future_moment --
 -- The latest stored time after :future, which a clock that was ahead has set; null when there is none.
 SELECT max(moment) AS moment

@@ -7,7 +7,7 @@ SELECT id, name, description,
        created_at, updated_at
   FROM item_type
  WHERE CAST(:pattern AS TEXT) IS NULL OR name_key LIKE :pattern ESCAPE '\'
- ORDER BY name_key
+ ORDER BY /* sort: id; name = name_key; item_count; created_at; updated_at */ name_key
  LIMIT :limit OFFSET :skip;
 
 -- get_item_type --
@@ -67,7 +67,9 @@ SELECT tag.id, tag.name,
               WHERE NOT item.is_active AND item_tag.item_id = item.id
               GROUP BY item_tag.tag_id) AS hidden ON hidden.tag_id = tag.id
  WHERE CAST(:pattern AS TEXT) IS NULL OR tag.name_key LIKE :pattern ESCAPE '\'
- ORDER BY tag.name_key
+ ORDER BY /* sort: id = tag.id; name = tag.name_key; item_count; created_at = tag.created_at;
+             updated_at = tag.updated_at */
+          tag.name_key
  LIMIT :limit OFFSET :skip;
 
 -- get_tag --
@@ -138,5 +140,5 @@ SELECT counted.name, counted.item_count
          WHERE is_active AND seller <> ''
          GROUP BY seller) AS counted
  WHERE CAST(:pattern AS TEXT) IS NULL OR contains(counted.name, :pattern)
- ORDER BY lower(counted.name), counted.name
+ ORDER BY /* sort: name = lower(counted.name); item_count = counted.item_count */ lower(counted.name), counted.name
  LIMIT :limit OFFSET :skip;

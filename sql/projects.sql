@@ -44,7 +44,9 @@ SELECT project.id, project.name, project.notes, project.created_at, project.upda
  WHERE project.is_active
    AND (CAST(:pattern AS TEXT) IS NULL
         OR contains(project.name, :pattern) OR contains(project.notes, :pattern))
- ORDER BY project.id
+ ORDER BY /* sort: id = project.id; name = lower(project.name); item_count; created_at = project.created_at;
+             updated_at = project.updated_at */
+          project.id
  LIMIT :limit OFFSET :skip;
 
 -- find_active_withdrawal --
@@ -78,6 +80,25 @@ SELECT entry.id, entry.item_id, entry.text, entry.quantity_milli, entry.created_
   FROM project_entry AS entry
  WHERE entry.project_id = :project_id
  ORDER BY entry.id;
+
+-- note_listed_project --
+-- Notes that what a project lacks is on a shopping list.
+INSERT INTO listed_project (list_id, project_id)
+VALUES (:list_id, :project_id)
+ON CONFLICT DO NOTHING;
+
+-- list_needs_of_listed_projects --
+-- What all other projects on the list :list_id need together, of each item or text. A withdrawn project needs nothing.
+SELECT need.item_id, need.text, CAST(sum(need.quantity_milli) AS BIGINT) AS quantity_milli
+  FROM listed_project AS listed
+  JOIN project ON project.id = listed.project_id
+  JOIN project_entry AS need ON need.project_id = listed.project_id
+ WHERE listed.list_id = :list_id AND listed.project_id <> :project_id AND project.is_active
+   AND NOT EXISTS (SELECT 1 FROM project_withdrawal AS withdrawal
+                     JOIN stock_event AS event ON event.batch_id = withdrawal.batch_id
+                    WHERE withdrawal.project_id = listed.project_id AND event.kind <> 'undo'
+                      AND NOT EXISTS (SELECT 1 FROM stock_event AS reversal WHERE reversal.reverses_id = event.id))
+ GROUP BY need.item_id, need.text;
 
 -- add_requirement --
 -- Adds a requirement: an item or a placeholder.

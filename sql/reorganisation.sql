@@ -1,8 +1,8 @@
 -- Plans of moves, and the stock they are computed from.
 
 -- list_spots --
--- Every active location.
-SELECT id, name, box_no, loc_no, storage_type
+-- Every active location. A box itself is like a location in no box: it may hold several items.
+SELECT id, path AS name, CASE WHEN loc_no IS NOT NULL THEN box_no END AS box_no, loc_no, storage_type
   FROM location
  WHERE is_active;
 
@@ -90,7 +90,7 @@ SELECT id,
        (SELECT count(*) FROM reorg_move WHERE reorg_move.plan_id = reorg_plan.id) AS move_count,
        created_by, created_at, expires_at, applied_by, applied_at, batch_id
   FROM reorg_plan
- ORDER BY id DESC
+ ORDER BY /* sort: id; move_count; created_at; expires_at */ id DESC
  LIMIT :limit OFFSET :skip;
 
 -- propose_plan --
@@ -136,8 +136,10 @@ UPDATE reorg_move
 -- list_moves --
 -- The moves of a plan in their order.
 SELECT move.id, move.step, move.item_id, item.code, item.name,
-       move.from_location_id, here.name AS from_name, here.box_no AS from_box_no, here.loc_no AS from_loc_no,
-       move.to_location_id, there.name AS to_name, there.box_no AS to_box_no, there.loc_no AS to_loc_no,
+       move.from_location_id, here.name AS from_name, here.path AS from_path, here.box_no AS from_box_no,
+       here.loc_no AS from_loc_no,
+       move.to_location_id, there.name AS to_name, there.path AS to_path, there.box_no AS to_box_no,
+       there.loc_no AS to_loc_no,
        move.expiry_date, move.quantity_milli, move.unit, move.reason, move.moved_milli
   FROM reorg_move AS move
   JOIN item ON item.id = move.item_id

@@ -3,8 +3,8 @@
 -- find_scanners --
 -- The states of the scanners :scanner_ids; an inactive location is NULL.
 SELECT scanner.scanner_id, scanner.mode, location.id AS location_id, location.name AS location_name,
-       scanner.associated_user_id, user_account.username AS associated_user, scanner.last_seen, scanner.last_scan,
-       scanner.view, scanner.user_id
+       location.path AS location_path, scanner.associated_user_id, user_account.username AS associated_user,
+       scanner.last_seen, scanner.last_scan, scanner.view, scanner.user_id, scanner.next_quantity_milli
   FROM scanner
   LEFT JOIN location ON location.id = scanner.location_id AND location.is_active
   LEFT JOIN user_account ON user_account.id = scanner.associated_user_id
@@ -13,13 +13,14 @@ SELECT scanner.scanner_id, scanner.mode, location.id AS location_id, location.na
 -- list_scanners --
 -- Every known scanner.
 SELECT scanner.scanner_id, scanner.mode, location.id AS location_id, location.name AS location_name,
-       scanner.associated_user_id, user_account.username AS associated_user, scanner.last_seen, scanner.last_scan,
-       scanner.view, scanner.user_id
+       location.path AS location_path, scanner.associated_user_id, user_account.username AS associated_user,
+       scanner.last_seen, scanner.last_scan, scanner.view, scanner.user_id, scanner.next_quantity_milli
   FROM scanner
   LEFT JOIN location ON location.id = scanner.location_id AND location.is_active
   LEFT JOIN user_account ON user_account.id = scanner.associated_user_id
  WHERE NOT :associated_only OR scanner.associated_user_id IS NOT NULL
- ORDER BY scanner.scanner_id
+ ORDER BY /* sort: scanner_id = scanner.scanner_id; mode = scanner.mode; last_seen = scanner.last_seen NULLS LAST */
+          scanner.scanner_id
  LIMIT :limit OFFSET :skip;
 
 -- find_scanner_of_user --
@@ -44,6 +45,12 @@ INSERT INTO scanner (scanner_id, mode, location_id)
 VALUES (:scanner_id, :mode, :location_id)
 ON CONFLICT (scanner_id) DO UPDATE
    SET mode = excluded.mode, location_id = excluded.location_id;
+
+-- set_next_quantity --
+-- What the next booked scan of the known scanners :scanner_ids counts; NULL for what it says itself.
+UPDATE scanner
+   SET next_quantity_milli = :next_quantity_milli
+ WHERE scanner_id IN (SELECT value FROM json_each(CAST(:scanner_ids AS TEXT)));
 
 -- associate_scanner --
 -- Associates a scanner with a user; with none for NULL.

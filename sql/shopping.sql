@@ -43,14 +43,8 @@ SELECT id, name, is_public, creator_id, created_at, updated_at,
        (SELECT count(*) FROM shopping_list_entry WHERE shopping_list_entry.list_id = shopping_list.id) AS item_count
   FROM shopping_list
  WHERE is_active AND (is_public OR creator_id = :user_id OR CAST(:sees_all AS BOOLEAN))
- ORDER BY id
+ ORDER BY /* sort: id; name = lower(name); item_count; created_at; updated_at */ id
  LIMIT :limit OFFSET :skip;
-
--- count_shopping_lists --
--- Counts the lists that :user_id may see, or all of them.
-SELECT count(*)
-  FROM shopping_list
- WHERE is_active AND (is_public OR creator_id = :user_id OR CAST(:sees_all AS BOOLEAN));
 
 -- list_shopping_list_entries --
 -- The entries of a list, in the order they were added.
@@ -65,6 +59,19 @@ SELECT id, list_id, item_id, text, quantity_milli, created_at, updated_at
   FROM shopping_list_entry
  WHERE list_id = :list_id
    AND (item_id = :item_id OR (text IS NOT NULL AND id = :entry_id));
+
+-- get_shopping_list_entry --
+-- The entry of this id on a list, of an item or with a text.
+SELECT id, list_id, item_id, text, quantity_milli, created_at, updated_at
+  FROM shopping_list_entry
+ WHERE list_id = :list_id AND id = :id;
+
+-- was_on_shopping_list --
+-- A row if an entry of the item was on the list. :within and :last are the item as it is in details.
+SELECT 1
+  FROM shopping_list_log
+ WHERE list_id = :list_id AND (details LIKE :within OR details LIKE :last)
+ LIMIT 1;
 
 -- add_shopping_list_entry --
 -- Adds an item or a placeholder to a list.
@@ -90,9 +97,16 @@ SELECT CAST(:list_id AS BIGINT), item_id, text, quantity_milli, :created_at, :cr
  WHERE list_id = :source_id
  ORDER BY id;
 
+-- copy_listed_projects --
+-- Notes the projects of the list :source_id on the list :list_id.
+INSERT INTO listed_project (list_id, project_id)
+SELECT CAST(:list_id AS BIGINT), project_id
+  FROM listed_project
+ WHERE list_id = :source_id;
+
 -- list_low_items --
--- Active items at or below their minimum that are not on the list :list_id, by name.
-SELECT item.id, item.name, low_item.min_quantity_milli, low_item.total_milli AS stock_milli
+-- The ids of active items at or below their minimum that are not on the list :list_id, by name.
+SELECT item.id
   FROM low_item
   JOIN item ON item.id = low_item.item_id
  WHERE item.is_active
@@ -101,15 +115,25 @@ SELECT item.id, item.name, low_item.min_quantity_milli, low_item.total_milli AS 
  ORDER BY lower(item.name), item.id
  LIMIT :limit;
 
+-- list_listed_low_items --
+-- The ids of active items at or below their minimum that are on the list :list_id.
+SELECT item.id
+  FROM shopping_list_entry AS entry
+  JOIN item ON item.id = entry.item_id
+  JOIN item_amount ON item_amount.item_id = item.id
+ WHERE entry.list_id = :list_id
+   AND item.is_active AND item.min_quantity_milli >= item_amount.total_milli;
+
 -- list_low_items_among --
--- Those of the items :ids, in the same order.
-SELECT item.id, item.name, item.min_quantity_milli, item_amount.total_milli AS stock_milli
+-- Those of the items :ids that are low, by name, and whether they are on the list :list_id.
+SELECT item.id, item.name, item.min_quantity_milli, item.reorder_quantity_milli,
+       item_amount.total_milli AS stock_milli,
+       EXISTS (SELECT 1 FROM shopping_list_entry AS entry
+                WHERE entry.list_id = :list_id AND entry.item_id = item.id) AS is_listed
   FROM item
   JOIN item_amount ON item_amount.item_id = item.id
  WHERE item.id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
    AND item.is_active AND item.min_quantity_milli >= item_amount.total_milli
-   AND NOT EXISTS (SELECT 1 FROM shopping_list_entry AS entry
-                    WHERE entry.list_id = :list_id AND entry.item_id = item.id)
  ORDER BY lower(item.name), item.id;
 
 -- add_shopping_list_log --
@@ -123,5 +147,5 @@ SELECT id, action_type, user_id, details AS details_json, recorded_at
   FROM shopping_list_log
  WHERE list_id = :list_id
    AND (CAST(:action_type AS TEXT) IS NULL OR action_type = :action_type)
- ORDER BY id DESC
+ ORDER BY /* sort: id; action_type; timestamp = recorded_at */ id DESC
  LIMIT :limit OFFSET :skip;

@@ -8,6 +8,23 @@ SELECT barcode.code_key, barcode.item_id, barcode.pack_milli
   FROM json_each(CAST(:code_keys AS TEXT)) AS wanted
   JOIN barcode ON barcode.code_key = wanted.value;
 
+-- find_items_of_parts --
+-- The items in use with the maker's part numbers :parts, whose ASCII letters are in upper case, and whether a barcode of
+-- the item is that number, too.
+SELECT upper(manufacturer_code) AS part, id,
+       EXISTS (SELECT 1 FROM barcode
+                WHERE barcode.item_id = item.id
+                  AND upper(barcode.code) = upper(item.manufacturer_code)) AS is_barcode
+  FROM item
+ WHERE manufacturer_code <> '' AND is_active
+   AND upper(manufacturer_code) IN (SELECT value FROM json_each(CAST(:parts AS TEXT)));
+
+-- find_parts_of_items --
+-- The maker's part numbers of the items :ids.
+SELECT id, manufacturer_code
+  FROM item
+ WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
+
 -- find_item_codes --
 -- The items with the four-letter codes :codes.
 SELECT code, coalesce(merged_into_id, id) AS id
@@ -15,12 +32,13 @@ SELECT code, coalesce(merged_into_id, id) AS id
  WHERE code IN (SELECT value FROM json_each(CAST(:codes AS TEXT)));
 
 -- find_locations --
--- Active locations by :ids, by :names or at :loc_nos in the boxes :box_nos.
-SELECT id, name, box_no, loc_no
+-- Active locations by :ids, by the :keys of their paths or names, or at :loc_nos in the boxes :box_nos.
+SELECT id, name, path, box_no, loc_no
   FROM location
  WHERE is_active
    AND (id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
-        OR name IN (SELECT value FROM json_each(CAST(:names AS TEXT)))
+        OR path_key IN (SELECT value FROM json_each(CAST(:keys AS TEXT)))
+        OR name_key IN (SELECT value FROM json_each(CAST(:keys AS TEXT)))
         OR (box_no IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:box_nos AS TEXT)))
             AND loc_no IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:loc_nos AS TEXT)))));
 
@@ -53,7 +71,7 @@ SELECT event.id, event.kind, event.item_id, event.location_id, event.sku_id, eve
 -- lock_items --
 -- The columns of the items :ids that the rules need. SQLite's one writer needs no lock.
 SELECT item.id, item.name, item.oversell_policy, item.is_active, item.version, item.merged_into_id,
-       item.min_quantity_milli, item.default_storage_type
+       item.min_quantity_milli, item.default_storage_type, item.needs_review
   FROM json_each(CAST(:ids AS TEXT)) AS wanted
   JOIN item ON item.id = CAST(wanted.value AS BIGINT);
 
@@ -111,6 +129,13 @@ SELECT id, event_id, type, item_id, location_id, sku_id, delta, quantity_after, 
     OR transfer_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
  ORDER BY id;
 
+-- find_event_by_event_id --
+-- The event with the client's own id: the first row of what it booked.
+SELECT id, event_id, type, item_id, location_id, sku_id, delta, quantity_after, occurred_at, recorded_at, user_id,
+       scanner_id, batch_id, transfer_id, reverses_id, reversed_by_id, note
+  FROM event_detail
+ WHERE event_id = :event_id;
+
 -- add_sku --
 -- A new SKU.
 INSERT INTO sku (item_id, location_id, expiry_date, quantity_milli, unit, notes, is_active, version,
@@ -141,11 +166,11 @@ VALUES (:event_id, :fingerprint, :refusal, :reason, :recorded_at)
 ON CONFLICT (event_id) DO NOTHING;
 
 -- get_sku --
--- One active SKU.
+-- One SKU; of hidden ones only with :with_hidden.
 SELECT id, CAST(quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, unit, expiry_date, notes, is_active,
        item_id, location_id, created_at, updated_at, version
   FROM sku
- WHERE id = :id AND is_active;
+ WHERE id = :id AND (is_active OR CAST(:with_hidden AS BOOLEAN));
 
 -- list_sku_ids --
 -- The ids of SKUs above :after in the order they were created; all other filters optional. :expires_by finds SKUs with
@@ -155,7 +180,25 @@ SELECT sku.id
  WHERE sku.is_active
    AND sku.id > :after
    AND (NOT :expiring_soon OR (sku.expiry_date <= :expires_by AND sku.quantity_milli > 0))
- ORDER BY sku.id
+ ORDER BY /* sort: id = sku.id; quantity = sku.quantity_milli; unit = sku.unit;
+             expiry_date = sku.expiry_date NULLS LAST;
+             name = (SELECT lower(item.name) FROM item WHERE item.id = sku.item_id); item_id = sku.item_id;
+             location_id = sku.location_id; created_at = sku.created_at; updated_at = sku.updated_at */
+          sku.id
+ LIMIT :limit OFFSET :skip;
+
+-- list_sku_ids_with_item --
+-- The same, to be sorted by the items' names: CROSS JOIN makes SQLite read the items by the index of names.
+SELECT sku.id
+  FROM item CROSS JOIN sku
+ WHERE sku.item_id = item.id
+   AND sku.is_active
+   AND sku.id > :after
+   AND (NOT :expiring_soon OR (sku.expiry_date <= :expires_by AND sku.quantity_milli > 0))
+ ORDER BY /* sort: id = sku.id; quantity = sku.quantity_milli; unit = sku.unit;
+             expiry_date = sku.expiry_date NULLS LAST; name = lower(item.name); item_id = sku.item_id;
+             location_id = sku.location_id; created_at = sku.created_at; updated_at = sku.updated_at */
+          item.id, sku.id
  LIMIT :limit OFFSET :skip;
 
 -- list_sku_ids_of_item --
@@ -166,12 +209,13 @@ SELECT sku.id
    AND sku.id > :after
    AND sku.item_id = :item_id
    AND (CAST(:location_id AS BIGINT) IS NULL OR sku.location_id = :location_id)
+   AND (CAST(:within AS BIGINT) IS NULL OR sku.location_id IN (locations_within(:within)))
    AND (NOT :low_stock
         OR (SELECT item.min_quantity_milli >= item_amount.total_milli
               FROM item JOIN item_amount ON item_amount.item_id = item.id
              WHERE item.id = sku.item_id))
    AND (NOT :expiring_soon OR (sku.expiry_date <= :expires_by AND sku.quantity_milli > 0))
- ORDER BY sku.id
+ ORDER BY /* sort: like list_sku_ids */ sku.id
  LIMIT :limit OFFSET :skip;
 
 -- list_sku_ids_at --
@@ -181,8 +225,20 @@ SELECT sku.id
  WHERE sku.is_active
    AND sku.id > :after
    AND sku.location_id = :location_id
+   AND (CAST(:within AS BIGINT) IS NULL OR sku.location_id IN (locations_within(:within)))
    AND (NOT :expiring_soon OR (sku.expiry_date <= :expires_by AND sku.quantity_milli > 0))
- ORDER BY sku.id
+ ORDER BY /* sort: like list_sku_ids */ sku.id
+ LIMIT :limit OFFSET :skip;
+
+-- list_sku_ids_within --
+-- The same for a location and all that are in it.
+SELECT sku.id
+  FROM sku
+ WHERE sku.is_active
+   AND sku.id > :after
+   AND sku.location_id IN (locations_within(:within))
+   AND (NOT :expiring_soon OR (sku.expiry_date <= :expires_by AND sku.quantity_milli > 0))
+ ORDER BY /* sort: like list_sku_ids */ sku.id
  LIMIT :limit OFFSET :skip;
 
 -- list_low_sku_ids --
@@ -193,8 +249,9 @@ SELECT sku.id
    AND sku.id > :after
    AND sku.item_id IN (SELECT low_item.item_id FROM low_item)
    AND (CAST(:location_id AS BIGINT) IS NULL OR sku.location_id = :location_id)
+   AND (CAST(:within AS BIGINT) IS NULL OR sku.location_id IN (locations_within(:within)))
    AND (NOT :expiring_soon OR (sku.expiry_date <= :expires_by AND sku.quantity_milli > 0))
- ORDER BY sku.id
+ ORDER BY /* sort: like list_sku_ids */ sku.id
  LIMIT :limit OFFSET :skip;
 
 -- list_sku_ids_containing --
@@ -206,6 +263,7 @@ SELECT sku.id
    AND sku.id > :after
    AND (CAST(:item_id AS BIGINT) IS NULL OR sku.item_id = :item_id)
    AND (CAST(:location_id AS BIGINT) IS NULL OR sku.location_id = :location_id)
+   AND (CAST(:within AS BIGINT) IS NULL OR sku.location_id IN (locations_within(:within)))
    AND (NOT :low_stock OR sku.item_id IN (SELECT low_item.item_id FROM low_item))
    AND (NOT :expiring_soon OR (sku.expiry_date <= :expires_by AND sku.quantity_milli > 0))
    AND (((CAST(:fragment AS TEXT) IS NULL
@@ -216,22 +274,23 @@ SELECT sku.id
                      OR EXISTS (SELECT 1 FROM barcode
                                  WHERE barcode.item_id = item.id AND contains(barcode.code, :pattern))
                 FROM item WHERE item.id = sku.item_id))
-        OR sku.location_id IN (SELECT location.id FROM location WHERE contains(location.name, :pattern))
+        OR sku.location_id IN (SELECT location.id FROM location
+                                WHERE contains(location.name, :pattern) OR contains(location.path, :pattern))
         OR (sku.notes <> '' AND contains(sku.notes, :pattern)))
- ORDER BY sku.id
+ ORDER BY /* sort: like list_sku_ids */ sku.id
  LIMIT :limit OFFSET :skip;
 
 -- list_stock_of_items --
 -- The SKUs of the items :ids with their locations: each item's in the order of names, an earlier expiry date first.
-SELECT sku.id AS sku_id, sku.item_id, sku.location_id, location.name AS location_name, location.storage_type,
+SELECT sku.id AS sku_id, sku.item_id, sku.location_id, location.path AS location_path, location.storage_type,
        location.box_no, location.loc_no, sku.expiry_date,
        CAST(sku.quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, sku.unit, sku.notes
   FROM sku
   JOIN location ON location.id = sku.location_id
  WHERE sku.item_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
    AND sku.is_active
- ORDER BY sku.item_id, location.box_no NULLS LAST, location.loc_no, lower(location.name), sku.expiry_date NULLS LAST,
-          sku.id;
+ ORDER BY sku.item_id, location.box_no NULLS LAST, location.loc_no NULLS LAST, lower(location.path),
+          sku.expiry_date NULLS LAST, sku.id;
 
 -- count_stock_at --
 -- The number of items with stock at each of the locations :ids that has any.
@@ -282,6 +341,7 @@ SELECT id, CAST((SELECT sum(CAST(event.delta_milli AS DOUBLE PRECISION)) FROM st
  WHERE id IN (SELECT page.id FROM sku AS page
                WHERE (CAST(:item_id AS BIGINT) IS NULL OR page.item_id = :item_id)
                  AND (CAST(:location_id AS BIGINT) IS NULL OR page.location_id = :location_id)
+                 AND (CAST(:within AS BIGINT) IS NULL OR page.location_id IN (locations_within(:within)))
                  AND page.id > :after
                  AND (SELECT coalesce(sum(CAST(event.delta_milli AS DOUBLE PRECISION)), 0) FROM stock_event AS event
                        WHERE event.item_id = page.item_id AND event.sku_id = page.id
@@ -348,6 +408,7 @@ SELECT id
   FROM stock_event
  WHERE id < :before
    AND (CAST(:location_id AS BIGINT) IS NULL OR location_id = :location_id)
+   AND (CAST(:within AS BIGINT) IS NULL OR location_id IN (locations_within(:within)))
    AND (CAST(:user_id AS BIGINT) IS NULL OR user_id = :user_id)
    AND (CAST(:scanner_id AS TEXT) IS NULL OR scanner_id = :scanner_id)
    AND (CAST(:type AS TEXT) IS NULL OR kind = :type)
@@ -361,11 +422,33 @@ SELECT id
   FROM stock_event
  WHERE location_id = :location_id
    AND id < :before
+   AND (CAST(:within AS BIGINT) IS NULL OR location_id IN (locations_within(:within)))
    AND (CAST(:user_id AS BIGINT) IS NULL OR user_id = :user_id)
    AND (CAST(:scanner_id AS TEXT) IS NULL OR scanner_id = :scanner_id)
    AND (CAST(:type AS TEXT) IS NULL OR kind = :type)
    AND NOT (occurred_at < :since OR occurred_at >= :until)
  ORDER BY id DESC
+ LIMIT :limit;
+
+-- list_event_ids_within --
+-- The same for a location and all that are in it: of each as many as the page has, by the index of its events.
+SELECT event.id
+  FROM location CROSS JOIN stock_event AS event
+ WHERE location.id IN (locations_within(:within))
+   AND event.location_id = location.id
+   AND event.id < :before
+   AND event.id >= coalesce((SELECT last.id FROM stock_event AS last
+                              WHERE last.location_id = location.id AND last.id < :before
+                                AND (CAST(:user_id AS BIGINT) IS NULL OR last.user_id = :user_id)
+                                AND (CAST(:scanner_id AS TEXT) IS NULL OR last.scanner_id = :scanner_id)
+                                AND (CAST(:type AS TEXT) IS NULL OR last.kind = :type)
+                                AND NOT (last.occurred_at < :since OR last.occurred_at >= :until)
+                              ORDER BY last.id DESC LIMIT 1 OFFSET :limit), 0)
+   AND (CAST(:user_id AS BIGINT) IS NULL OR event.user_id = :user_id)
+   AND (CAST(:scanner_id AS TEXT) IS NULL OR event.scanner_id = :scanner_id)
+   AND (CAST(:type AS TEXT) IS NULL OR event.kind = :type)
+   AND NOT (event.occurred_at < :since OR event.occurred_at >= :until)
+ ORDER BY event.id DESC
  LIMIT :limit;
 
 -- list_event_ids_of_user --
@@ -375,6 +458,7 @@ SELECT id
  WHERE user_id = :user_id
    AND id < :before
    AND (CAST(:location_id AS BIGINT) IS NULL OR location_id = :location_id)
+   AND (CAST(:within AS BIGINT) IS NULL OR location_id IN (locations_within(:within)))
    AND (CAST(:scanner_id AS TEXT) IS NULL OR scanner_id = :scanner_id)
    AND (CAST(:type AS TEXT) IS NULL OR kind = :type)
    AND NOT (occurred_at < :since OR occurred_at >= :until)
@@ -388,6 +472,7 @@ SELECT id
  WHERE scanner_id = :scanner_id
    AND id < :before
    AND (CAST(:location_id AS BIGINT) IS NULL OR location_id = :location_id)
+   AND (CAST(:within AS BIGINT) IS NULL OR location_id IN (locations_within(:within)))
    AND (CAST(:user_id AS BIGINT) IS NULL OR user_id = :user_id)
    AND (CAST(:type AS TEXT) IS NULL OR kind = :type)
    AND NOT (occurred_at < :since OR occurred_at >= :until)
@@ -402,6 +487,7 @@ SELECT id
    AND kind NOT IN ('add', 'remove')
    AND id < :before
    AND (CAST(:location_id AS BIGINT) IS NULL OR location_id = :location_id)
+   AND (CAST(:within AS BIGINT) IS NULL OR location_id IN (locations_within(:within)))
    AND (CAST(:user_id AS BIGINT) IS NULL OR user_id = :user_id)
    AND (CAST(:scanner_id AS TEXT) IS NULL OR scanner_id = :scanner_id)
    AND NOT (occurred_at < :since OR occurred_at >= :until)
@@ -415,6 +501,7 @@ SELECT id
  WHERE occurred_at >= :since AND occurred_at < :until
    AND id + 0 < :before
    AND (CAST(:location_id AS BIGINT) IS NULL OR location_id = :location_id)
+   AND (CAST(:within AS BIGINT) IS NULL OR location_id IN (locations_within(:within)))
    AND (CAST(:user_id AS BIGINT) IS NULL OR user_id = :user_id)
    AND (CAST(:scanner_id AS TEXT) IS NULL OR scanner_id = :scanner_id)
    AND (CAST(:type AS TEXT) IS NULL OR kind = :type)
@@ -467,6 +554,7 @@ SELECT id, event_id, type, item_id, location_id, sku_id, delta, quantity_after, 
    AND id < :before
    AND id > :after
    AND (CAST(:location_id AS BIGINT) IS NULL OR location_id = :location_id)
+   AND (CAST(:within AS BIGINT) IS NULL OR location_id IN (locations_within(:within)))
    AND (CAST(:user_id AS BIGINT) IS NULL OR user_id = :user_id)
    AND (CAST(:scanner_id AS TEXT) IS NULL OR scanner_id = :scanner_id)
    AND (CAST(:type AS TEXT) IS NULL OR type = :type)
@@ -476,7 +564,7 @@ SELECT id, event_id, type, item_id, location_id, sku_id, delta, quantity_after, 
 
 -- describe_events --
 -- What people read of the events :ids: the names of their items, locations and users, and the units of their SKUs.
-SELECT stock_event.id, item.name AS item_name, item.code AS item_code, location.name AS location_name,
+SELECT stock_event.id, item.name AS item_name, item.code AS item_code, location.path AS location_path,
        location.storage_type, sku.unit, user_account.username
   FROM stock_event
   JOIN item ON item.id = stock_event.item_id

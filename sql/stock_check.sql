@@ -85,3 +85,28 @@ SELECT made.source_id, made.target_id
    AND coalesce(source.merged_into_id, 0) <> coalesce(target.merged_into_id, target.id)
  ORDER BY made.source_id
  LIMIT :limit;
+
+-- list_location_faults --
+-- Locations that are in themselves, in a hidden one, or whose path is not that of the names above them; boxes without
+-- a location.
+WITH RECURSIVE placed (id, path, path_key) AS (
+    SELECT id, step, step_key FROM location_step WHERE parent_id IS NULL
+    UNION ALL
+    SELECT child.id, placed.path || ' / ' || child.step, placed.path_key || ' / ' || child.step_key
+      FROM placed JOIN location_step AS child ON child.parent_id = placed.id
+)
+SELECT message
+  FROM (SELECT 'location ' || CAST(location.id AS TEXT)
+               || CASE WHEN placed.id IS NULL THEN ' is in itself' ELSE ' is at another path than its own' END AS message
+          FROM location LEFT JOIN placed ON placed.id = location.id
+         WHERE location.path IS NULL OR placed.path IS NULL OR location.path <> placed.path
+            OR location.path_key <> placed.path_key
+        UNION ALL
+        SELECT 'location ' || CAST(location.id AS TEXT) || ' is in use, and in one that is hidden'
+          FROM location JOIN location AS parent ON parent.id = location.parent_id
+         WHERE location.is_active AND NOT parent.is_active
+        UNION ALL
+        SELECT 'box ' || CAST(box.box_no AS TEXT) || ' is no location'
+          FROM box
+         WHERE NOT EXISTS (SELECT 1 FROM location AS own WHERE own.box_no = box.box_no AND own.loc_no IS NULL)) AS fault
+ LIMIT :limit;

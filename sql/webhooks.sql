@@ -31,7 +31,9 @@ SELECT webhook.id, webhook.url, webhook.description, webhook.event_types, webhoo
          WHERE webhook_delivery.webhook_id = webhook.id AND webhook_delivery.status = 'waiting') AS waiting
   FROM webhook
   LEFT JOIN webhook_queue AS queue ON queue.webhook_id = webhook.id
- ORDER BY webhook.id
+ ORDER BY /* sort: id = webhook.id; url = lower(webhook.url); created_at = webhook.created_at;
+             updated_at = webhook.updated_at */
+          webhook.id
  LIMIT :limit OFFSET :skip;
 
 -- lock_webhook --
@@ -179,7 +181,7 @@ SELECT id, webhook_id, message_id, event_type, status, attempts, response_status
   FROM webhook_delivery
  WHERE webhook_id = :webhook_id
    AND (CAST(:status AS TEXT) IS NULL OR status = :status)
- ORDER BY id DESC
+ ORDER BY /* sort: id; event_type; status; created_at; delivered_at = delivered_at NULLS LAST */ id DESC
  LIMIT :limit OFFSET :skip;
 
 -- reopen_webhook_delivery --

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
-from litestar import Litestar, Router
+from litestar import Litestar
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.handlers import HTTPRouteHandler
 from litestar.types import Method
 
 from stocky.alerts.handlers import alert_routes
@@ -26,11 +27,14 @@ from stocky.exports.handlers import export_routes
 from stocky.http.client_address import Proxies
 from stocky.http.docs_page import docs_routes
 from stocky.http.middleware import RequestContextMiddleware
-from stocky.http.openapi import openapi_config, show_document
+from stocky.http.openapi_document import openapi_config, show_document
 from stocky.http.parameters import paging
+from stocky.http.problem_types import problem_routes
 from stocky.http.request import StockyRequest, lane_of
+from stocky.http.routing import Router
 from stocky.imports.handlers import import_routes
 from stocky.jobs.handlers import job_routes
+from stocky.labels.handlers import label_routes
 from stocky.live.handlers import live_routes
 from stocky.logs.handlers import audit_routes, log_routes
 from stocky.logs.memory import MemoryLog
@@ -51,44 +55,42 @@ from stocky.stock.event_handlers import event_routes, item_history_routes
 from stocky.stock.sku_handlers import sku_routes
 from stocky.webhooks.handlers import webhook_routes
 
-# Built once per process: an application registers a copy.
-api_routes = Router(
-    "/api/v1",
-    route_handlers=[
-        auth_routes,
-        user_routes,
-        *key_routes,
-        item_routes,
-        location_routes,
-        *part_routes,
-        box_routes,
-        reorganisation_routes,
-        sku_routes,
-        scanner_routes,
-        event_routes,
-        live_routes,
-        item_history_routes,
-        lookup_routes,
-        merging_routes,
-        alert_routes,
-        shopping_list_routes,
-        shopping_entry_routes,
-        document_routes,
-        item_document_routes,
-        project_routes,
-        import_routes,
-        export_routes,
-        search_routes,
-        backup_routes,
-        system_routes,
-        job_routes,
-        settings_routes,
-        webhook_routes,
-        *log_routes,
-        audit_routes,
-        *service_routes,
-    ],
-)
+# Of the API, each below /api/v1.
+api_routes: list[Router | HTTPRouteHandler] = [
+    auth_routes,
+    user_routes,
+    *key_routes,
+    item_routes,
+    location_routes,
+    *part_routes,
+    box_routes,
+    label_routes,
+    reorganisation_routes,
+    sku_routes,
+    scanner_routes,
+    event_routes,
+    live_routes,
+    item_history_routes,
+    lookup_routes,
+    merging_routes,
+    alert_routes,
+    shopping_list_routes,
+    shopping_entry_routes,
+    document_routes,
+    item_document_routes,
+    project_routes,
+    import_routes,
+    export_routes,
+    search_routes,
+    backup_routes,
+    system_routes,
+    job_routes,
+    settings_routes,
+    webhook_routes,
+    *log_routes,
+    audit_routes,
+    *service_routes,
+]
 
 # The services that handlers can take as a parameter of the same name.
 _SERVICES = (
@@ -101,6 +103,15 @@ _SERVICES = (
     "imports",
     "webhooks",
 )
+# Headers that scripts of other origins may send, and may read, besides those that the Fetch standard always allows.
+_SENT_HEADERS = [
+    *("Authorization", "Content-Type", "If-Match", "If-None-Match", "If-Range", "Last-Event-ID", "Range"),
+    *("X-API-Key", "X-Request-ID"),
+]
+_READ_HEADERS = [
+    *("Accept-Ranges", "Allow", "Content-Disposition", "Content-Encoding", "Content-Range", "ETag", "Link", "Location"),
+    *("Retry-After", "WWW-Authenticate", "X-Request-ID", "X-Total-Count"),
+]
 _METHODS: list[Literal["*"] | Method] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 
@@ -111,15 +122,8 @@ def create_app(config: Config, memory_log: MemoryLog | None = None) -> Litestar:
 
 def make_routes(allowed_origins: Sequence[str] = ()) -> Litestar:
     """All routes, without services; browsers may call them from pages of `allowed_origins`."""
-    return Litestar(
-        route_handlers=[
-            api_routes,
-            *health_routes,
-            show_document,
-            docs_routes,
-            asset_routes,
-            page_routes,
-        ],
+    app = Litestar(
+        route_handlers=[*health_routes, show_document, docs_routes, problem_routes, asset_routes],
         dependencies={
             "lane": Provide(_lane),
             "paging": Provide(paging, sync_to_thread=False),
@@ -138,6 +142,11 @@ def make_routes(allowed_origins: Sequence[str] = ()) -> Litestar:
         request_class=StockyRequest,
         request_max_body_size=MAX_BODY_BYTES,
     )
+    # One at a time: Litestar registers a copy of each router, so the next one can use the memory of the last.
+    app.register(page_routes())
+    for routes in api_routes:
+        app.register(Router("/api/v1", route_handlers=[routes]))
+    return app
 
 
 def attach(app: Litestar, services: Services) -> Litestar:
@@ -198,7 +207,7 @@ def _cors(allowed_origins: Sequence[str]) -> CORSConfig | None:
     return CORSConfig(
         allow_origins=list(allowed_origins),
         allow_methods=_METHODS,
-        allow_headers=["Authorization", "Content-Type", "If-Match", "X-API-Key", "X-Request-ID"],
+        allow_headers=_SENT_HEADERS,
         allow_credentials=True,
-        expose_headers=["X-Request-ID", "Retry-After"],
+        expose_headers=_READ_HEADERS,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import os
 import re
@@ -23,6 +22,9 @@ from stocky.secret_key import MINIMUM_SECRET, make_stored_key, read_stored_key
 # Fits a thousand events with long notes; uploads have separate limits.
 MAX_BODY_BYTES = 4 * 2**20
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+
+# A bearer token as HTTP takes it.
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{16,}=*")
 
 _PREFIX = "STOCKY_"
 # Read by a command and by the tests, not here.
@@ -81,6 +83,8 @@ class Config(msgspec.Struct, frozen=True):
     upc_service_url: str | None = None
     upc_service_timeout: int = 10
     webhooks_to_private: bool = False
+    # Empty: /metrics is public.
+    metrics_token: str = ""
     # The address for sessions, where `database_url` is a pooler's.
     database_direct_url: str | None = None
     # The name of a Postgres schema that Stocky creates for its own use.
@@ -240,6 +244,7 @@ def load(environ: Mapping[str, str] | None = None) -> Config:
         "tls_key": reader.path("STOCKY_TLS_KEY"),
         "base_path": reader.checked("STOCKY_BASE_PATH", read_base_path),
         "timezone": reader.checked("STOCKY_TIMEZONE", lambda name: find_zone(name).key),
+        "metrics_token": _metrics_token(reader),
         "webhooks_to_private": reader.choice("STOCKY_WEBHOOKS_TO_PRIVATE", "false", ("true", "false")) == "true",
     }
     reader.problems += tls_problems(settings["tls_cert"], settings["tls_key"], settings["uds"])
@@ -394,6 +399,14 @@ def _upc_service_url(reader: _Reader) -> str | None:
     return text or None
 
 
+def _metrics_token(reader: _Reader) -> str:
+    token = reader.text("STOCKY_METRICS_TOKEN", "", secret=True)
+    if token and not _TOKEN.fullmatch(token):
+        reader.problems.append("STOCKY_METRICS_TOKEN: use 16 or more letters, digits and . _ ~ + / - without blanks")
+        return ""
+    return token
+
+
 def _is_set_by_platform(name: str, value: str) -> bool:
     """Whether a platform set this for a service called `stocky`, as `STOCKY_PORT=tcp://10.0.0.7:8000`."""
     return bool(_SET_BY_PLATFORMS.fullmatch(name) or (name.endswith("_PORT") and _SERVICE_ADDRESS.match(value)))
@@ -411,7 +424,13 @@ def _unknown_settings(environ: Mapping[str, str], known: Collection[str]) -> lis
         ):
             continue
         suffixes = [each.removeprefix(_PREFIX) for each in known if each.startswith(_PREFIX)]
-        nearest = difflib.get_close_matches(name.removeprefix(_PREFIX), suffixes, n=1, cutoff=0.7)
+        nearest = _nearest(name.removeprefix(_PREFIX), suffixes)
         hint = f"did you mean {_PREFIX}{nearest[0]}?" if nearest else "the README lists the settings"
         lines.append(f"{name} is not a setting and has no effect; {hint}")
     return lines
+
+
+def _nearest(word: str, words: list[str]) -> list[str]:
+    import difflib
+
+    return difflib.get_close_matches(word, words, n=1, cutoff=0.7)

@@ -12,17 +12,23 @@ import fcntl
 import os
 import re
 import shlex
+import shutil
 import struct
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from stocky.errors import OutOfSpace, Unavailable
 
 # Errors for an unsupported operation; exFAT and others answer EPERM to a hard link.
 _NO_LINKS = frozenset({errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK})
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF})
 _NO_SYNC = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF})
+# A full disk, and one that cannot be written at all.
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_NOT_WRITABLE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EIO})
 _AT_FDCWD, _RENAME_NOREPLACE = -100, 1
 # struct flock: a write lock on the whole file, which belongs to the open file, as with flock.
 _WHOLE_FILE = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
@@ -35,6 +41,33 @@ NO_LOCKS = (
 
 class NoLocks(OSError):
     """The file system has no locks of any kind."""
+
+
+@contextmanager
+def disk_errors() -> Iterator[None]:
+    """Translates errors of writing files: a full disk to OutOfSpace, a read-only or failing one to Unavailable."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            raise OutOfSpace from error
+        if error.errno in _NOT_WRITABLE:
+            raise Unavailable(
+                f"A file cannot be written ({os.strerror(error.errno)}), and nothing was changed; check the owner of"
+                " the data and backup directories, and whether their disk is read-only",
+                retry_after=60,
+            ) from error
+        raise
+
+
+def require_space(directory: Path, needed: int) -> None:
+    """Raises OutOfSpace unless `needed` bytes are free in the directory."""
+    free = shutil.disk_usage(directory).free
+    if free < needed:
+        raise OutOfSpace(
+            f"Not enough disk space: this needs about {needed // 2**20 + 1} MiB in {directory},"
+            f" and {free // 2**20} MiB are free; nothing was changed. Free some and try again"
+        )
 
 
 def move_new(source: Path, target: Path) -> None:

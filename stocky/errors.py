@@ -25,6 +25,9 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
+_SAME_PLACE = (
+    "An active location has this name in the same place already, perhaps with other case or blanks; choose another name"
+)
 # The message for each unique index, by the name it has on both dialects.
 CONFLICTS = {
     "item__code": "An item with this code exists already",
@@ -36,7 +39,9 @@ CONFLICTS = {
     "barcode__code": "This barcode belongs to an item already",
     "barcode__code_key": "This barcode, perhaps in another form, belongs to an item already",
     "box__box_no": "A box with this number exists already",
-    "location__name": "An active location with this name exists already",
+    "location__path_key__duplicate_no": _SAME_PLACE,
+    "location__parent_id__name_key": _SAME_PLACE,
+    "location__box_no": "This box has a location already",
     "location__box_no__loc_no": "This location in the box exists already",
     "sku__item_id__location_id": "This item has a SKU at this location already",
     "sku__item_id__location_id__expiry_date": "This lot of the item has a SKU at this location already",
@@ -50,12 +55,22 @@ CONFLICTS = {
     "stock_event__event_id": "This event_id has been used already",
     "stock_event__reverses_id": "This event has been undone already",
 }
+# The problem types of those that are not `already-exists`.
+_KINDS = {
+    "item_merge__source_id": "conflict",
+    "stock_event__event_id": "event-id-reused",
+    "stock_event__reverses_id": "already-undone",
+}
 
 
 class StockyError(Exception):
-    """An error with a message for people: `detail` says what is wrong and what to do next."""
+    """An error with a message for users: `detail` states what is wrong and what to do next.
+
+    `kind` is the name of its problem type, one of those in `http/problem_types.py`.
+    """
 
     status = HTTPStatus.INTERNAL_SERVER_ERROR
+    kind = "internal-error"
 
     def __init__(
         self,
@@ -64,24 +79,30 @@ class StockyError(Exception):
         field: str | None = None,
         headers: dict[str, str] | None = None,
         results: Any = None,
+        kind: str | None = None,
     ) -> None:
+        """`kind` names a problem type more exactly than the class does."""
         super().__init__(detail)
         self.detail = detail
         self.field = field
         self.headers = headers or {}
         self.results = results
+        if kind is not None:
+            self.kind = kind
 
 
 class BadRequest(StockyError):
     """The request is malformed or makes no sense."""
 
     status = HTTPStatus.BAD_REQUEST
+    kind = "malformed-request"
 
 
 class Unauthorized(StockyError):
     """The request has no valid credentials."""
 
     status = HTTPStatus.UNAUTHORIZED
+    kind = "unauthorized"
 
     def __init__(self, detail: str = "Authentication required", **more: Any) -> None:
         super().__init__(detail, **more)
@@ -92,18 +113,21 @@ class Forbidden(StockyError):
     """The user lacks permission."""
 
     status = HTTPStatus.FORBIDDEN
+    kind = "forbidden"
 
 
 class NotFound(StockyError):
     """Something does not exist."""
 
     status = HTTPStatus.NOT_FOUND
+    kind = "not-found"
 
 
 class Conflict(StockyError):
     """The current state does not allow it."""
 
     status = HTTPStatus.CONFLICT
+    kind = "conflict"
 
     def __init__(self, detail: str, *, constraint: str = "", **more: Any) -> None:
         super().__init__(detail, **more)
@@ -112,19 +136,25 @@ class Conflict(StockyError):
     @classmethod
     def of(cls, constraint: str) -> Conflict:
         """The error for a violated unique index."""
-        return cls(CONFLICTS.get(constraint, f"It exists already ({constraint})"), constraint=constraint)
+        return cls(
+            CONFLICTS.get(constraint, f"It exists already ({constraint})"),
+            constraint=constraint,
+            kind=_KINDS.get(constraint, "already-exists"),
+        )
 
 
 class Stale(StockyError):
     """It was changed since it was read (If-Match)."""
 
     status = HTTPStatus.PRECONDITION_FAILED
+    kind = "changed-meanwhile"
 
 
 class Invalid(StockyError):
     """A value is not valid."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
+    kind = "invalid"
 
     @classmethod
     def of(cls, constraint: str) -> Invalid:
@@ -138,24 +168,28 @@ class TooLarge(StockyError):
     """More bytes than allowed."""
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    kind = "too-large"
 
 
 class Unsupported(StockyError):
     """Content of an unsupported type, or not of its declared type."""
 
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    kind = "unsupported-type"
 
 
 class RangeNotSatisfiable(StockyError):
     """The requested range of a file does not exist."""
 
     status = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+    kind = "range-not-satisfiable"
 
 
 class Throttled(StockyError):
     """Too many attempts; retry after `retry_after` seconds."""
 
     status = HTTPStatus.TOO_MANY_REQUESTS
+    kind = "too-many-attempts"
 
     def __init__(self, detail: str, *, retry_after: int) -> None:
         super().__init__(detail, headers={"Retry-After": str(retry_after)})
@@ -165,6 +199,7 @@ class Unavailable(StockyError):
     """Temporarily impossible; retry after `retry_after` seconds."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
+    kind = "unavailable"
 
     def __init__(self, detail: str, *, retry_after: int = 1) -> None:
         super().__init__(detail, headers={"Retry-After": str(retry_after)})
@@ -172,6 +207,8 @@ class Unavailable(StockyError):
 
 class Paused(Unavailable):
     """A restore is putting its data in place; work that waits for its end has not failed."""
+
+    kind = "restoring"
 
 
 class Contention(Unavailable):
@@ -182,6 +219,7 @@ class OutOfSpace(StockyError):
     """The disk is full; nothing was changed."""
 
     status = HTTPStatus.INSUFFICIENT_STORAGE
+    kind = "out-of-space"
 
     def __init__(self, detail: str = "Not enough disk space; nothing was changed. Free some and try again") -> None:
         super().__init__(detail)

@@ -1,6 +1,7 @@
-"""Quantities: whole thousandths inside, JSON numbers with at most three decimals outside; nothing is rounded.
+"""Quantities: whole thousandths inside, JSON numbers with at most three decimals outside.
 
-The rule holds for every input (JSON, tables, GS1 codes): a number that is not exact in thousandths is rejected.
+The rule holds for every input (JSON, tables, GS1 codes): a number that is not exact in thousandths is rejected. Only
+what floating-point arithmetic leaves, as in 0.1 + 0.2, is rounded: up to a millionth.
 """
 
 from decimal import Decimal
@@ -11,6 +12,8 @@ from msgspec import Meta
 MAX_QUANTITY = 1_000_000_000
 # Every decimal number of up to this many characters survives conversion to a double and back.
 _SHORT = 15
+# The largest distance to a thousandth that is rounded: more than a sum of doubles is off, less than anyone counts.
+_ROUNDED = 1e-6
 
 Quantity = Annotated[
     float,
@@ -19,7 +22,6 @@ Quantity = Annotated[
         le=MAX_QUANTITY,
         description="A quantity of at least 0 with at most three decimals",
         examples=[1, 2.5, 0.125],
-        extra_json_schema={"multipleOf": 0.001},
     ),
 ]
 Delta = Annotated[
@@ -29,15 +31,14 @@ Delta = Annotated[
         le=MAX_QUANTITY,
         description="A change of a quantity, with at most three decimals; negative removes",
         examples=[-1, 2.5],
-        extra_json_schema={"multipleOf": 0.001},
     ),
 ]
 
 
 def read_number(text: str) -> float:
-    """Parses a JSON number; raises ValueError if a double cannot represent it as written.
+    """Parses a JSON number; raises ValueError if a double represents it neither as written nor as a rounded thousandth.
 
-    `1.0000000000000001` would become 1 and `1e-400` would become 0 before their decimals could be checked.
+    `1.00012345678901234567` would lose digits before its decimals could be checked; `1.0000000000000001` is 1.
     """
     number = float(text)
     if len(text) <= _SHORT and "e" not in text and "E" not in text:
@@ -46,19 +47,32 @@ def read_number(text: str) -> float:
         is_exact = Decimal(repr(number)) == Decimal(text)
     except ArithmeticError:
         is_exact = False
-    if not is_exact:
+    if not is_exact and not (abs(number) <= MAX_QUANTITY and _is_near(number)):
         shown = text if len(text) <= 40 else f"{text[:40]}…"
         raise ValueError(f"The number {shown} has too many digits; a quantity has at most three decimals")
     return number
 
 
 def to_milli(quantity: float, field: str = "quantity") -> int:
-    """The exact thousandths of a quantity; raises ValueError naming `field` for more than three decimals."""
+    """The thousandths of a quantity; raises ValueError naming `field` if it is not within a millionth of one."""
     milli = round(quantity * 1000)
     # Only the double nearest to a three-decimal number survives the round trip.
-    if milli / 1000 != quantity:
+    if milli / 1000 != quantity and not _is_near(quantity):
         raise ValueError(f"{field}: must have at most three decimals, got {quantity!r}")
     return milli
+
+
+def rounded(quantity: float, field: str = "quantity") -> float:
+    """The quantity as sent where it is exact in thousandths, else rounded; raises ValueError like `to_milli`.
+
+    Contents are fingerprinted with the rounded quantity, so 0.30000000000000004 sent again as 0.3 counts once.
+    """
+    exact = to_milli(quantity, field) / 1000
+    return quantity if exact == quantity else exact
+
+
+def _is_near(number: float) -> bool:
+    return abs(round(number * 1000) / 1000 - number) <= _ROUNDED
 
 
 def from_milli(milli: int) -> float:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Annotated, TypeVar
 
-from msgspec import Meta, UnsetType
+from msgspec import Meta, Struct, UnsetType
+from msgspec.structs import fields
 
 T = TypeVar("T")
 
@@ -22,7 +23,7 @@ TRIMMED = rf"^(?=.*{VISIBLE})\S(.*\S)?$(?!\n)"
 # A unit: one line with at least one visible character.
 UNIT = rf"^(?=.*{VISIBLE})[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$(?!\n)"
 
-Id = Annotated[int, Meta(ge=1, le=MAX_ID, description="An id", examples=[1])]
+Id = Annotated[int, Meta(ge=1, le=MAX_ID, examples=[1])]
 
 
 class AnyCase(str, Enum):
@@ -33,6 +34,12 @@ class AnyCase(str, Enum):
         if isinstance(value, str):
             return next((member for member in cls if member.value == value.lower()), None)
         return None
+
+
+class Message(Struct):
+    """A confirmation for people to read."""
+
+    message: str
 
 
 class StorageType(AnyCase):
@@ -52,6 +59,11 @@ class OversellPolicy(AnyCase):
     REJECT = "reject"
     CLAMP = "clamp"
     ALLOW = "allow"
+
+
+def is_empty(change: Struct) -> bool:
+    """Whether none of the change's fields was sent: such a change leaves the version and the time of the change."""
+    return all(getattr(change, each.name) is each.default for each in fields(change))
 
 
 def or_current(sent: T | UnsetType, current: T) -> T:

@@ -30,6 +30,7 @@ from stocky.lookup.service import Lookups
 from stocky.merging.service import Merging
 from stocky.metrics import Metrics
 from stocky.monitoring.clock_watch import ClockWatch
+from stocky.monitoring.figures import Figures
 from stocky.monitoring.readiness import Readiness
 from stocky.monitoring.storage import Storage
 from stocky.reorganisation.service import Reorganisation
@@ -52,6 +53,7 @@ class Services:
         self.identities = Identities(self.database, config)
         self.first_start = FirstStart(self.database, self.identities)
         self.recorder = Recorder(self.database)
+        self.measure_rules = self.recorder.measure_rules
         self.tail = LedgerTail(self.database)
         self.streams = Streams()
         self.response_cache = ResponseCache(self.database)
@@ -62,6 +64,7 @@ class Services:
         self.activity = Activity(self.database, self.zone)
         self.backups = BackupAdministration(config, self.database, self.jobs)
         self.storage = Storage(config)
+        self.figures = Figures(self.database)
         self.rescue = Rescue(config, self.database)
         self.documents = Documents(config, self.database)
         self.merging = Merging(self.database, self.recorder)
@@ -93,10 +96,10 @@ class Services:
         self.webhooks.register_tasks(self.schedule)
 
     def _register_metrics(self) -> None:
-        gauge, recorder = self.metrics.gauge, self.recorder
+        gauge, counter, recorder = self.metrics.gauge, self.metrics.counter, self.recorder
         gauge("stocky_events_waiting", "Events waiting for their batch", lambda: recorder.waiting)
-        gauge("stocky_events_recorded", "Events recorded by this process", lambda: recorder.recorded)
-        gauge("stocky_batches_written", "Transactions that recorded them", lambda: recorder.batches)
+        counter("stocky_events_recorded", "Events recorded by this process", lambda: recorder.recorded)
+        counter("stocky_batches_written", "Transactions that recorded them", lambda: recorder.batches)
         gauge("stocky_live_streams", "Open live streams", lambda: self.streams.count)
 
         self.metrics.gauges(
@@ -117,7 +120,8 @@ class Services:
             started.push_async_callback(self.database.close)
             started.push_async_callback(self.rescue.close)
             await started.enter_async_context(self.database.serving())
-            for service in (self.identities, self.tail, self.recorder, self.documents):
+            await self.measure_rules.read()
+            for service in (self.measure_rules, self.identities, self.tail, self.recorder, self.documents):
                 service.start()
                 started.push_async_callback(service.close)
             started.push_async_callback(self.lookups.close)

@@ -7,6 +7,7 @@ import gc
 import os
 import shutil
 import sqlite3
+import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
 from functools import cache, partial
@@ -14,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import hypothesis
 import psycopg
 import pytest
 from httpx import ASGITransport, AsyncClient
@@ -24,9 +26,14 @@ from stocky.config import Config, load
 from stocky.db import Database, make_database
 from stocky.db.migrate import migrate
 from stocky.services import Services
-from tests import browsers, pooler, proxies, serving
+from tests import browsers, generators, pooler, proxies, serving, webkit
 from tests.people import PASSWORD, add_people
 from tests.postgres import Server, embedded_server, system_server
+from tests.webhooks.receiving import Receiver, receiving
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
 
 ORIGIN = "http://stocky.test"
 SECRET_KEY = "a key for tests only, long enough for all"
@@ -65,8 +72,25 @@ ON_ONE_POSTGRES = frozenset(
     ]
 )
 
-# The folder of the tests that share one browser.
-IN_A_BROWSER = "tests/pages/browser/"
+# Folders whose tests show what is built on repositories with tests on both dialects: half run on SQLite, half on
+# Postgres. All pages run on both in test_every_page.
+ON_EITHER_DIALECT = frozenset(["labels", "pages", "stories"])
+ON_BOTH_DIALECTS = frozenset(["test_every_page.py"])
+
+# Folders whose tests show what differs between the versions of Postgres, or with and without pg_trgm.
+ON_EVERY_POSTGRES = frozenset(["architecture", "db", "search"])
+
+# Folders and files whose tests share what takes long to make: a browser, a server, an installed wheel, a document.
+ON_ONE_WORKER = (
+    "tests/pages/browser/",
+    "tests/pages/test_gallery.py",
+    "tests/labels/test_layout.py",
+    "tests/packaging/",
+    "tests/guide/test_deployment_guide.py",
+    "tests/openapi/test_clients.py",
+    "tests/openapi/test_document.py",
+    "tests/openapi/test_for_tools.py",
+)
 
 _databases = pytest.StashKey["TestDatabases"]()
 
@@ -167,12 +191,12 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Gives all tests in a browser to one worker, because they share a browser and a server."""
+    """Gives all tests of some folders and files to one worker, and every other test to any."""
     from xdist.scheduler import LoadScopeScheduling
 
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return IN_A_BROWSER if nodeid.startswith(IN_A_BROWSER) else nodeid
+            return next((place for place in ON_ONE_WORKER if nodeid.startswith(place)), nodeid)
 
     return Scheduling(config, log)
 
@@ -195,12 +219,21 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "dialect" in metafunc.fixturenames:
-        dialects = metafunc.config.stash[_databases].dialects
-        folder = metafunc.definition.path.relative_to(Path(__file__).parent).parts[0]
-        if folder in ON_ONE_POSTGRES or metafunc.definition.get_closest_marker("one_postgres"):
-            dialects = [each for each in dialects if each != "postgres-system"]
-        if metafunc.definition.get_closest_marker("one_database"):
+        test = metafunc.definition
+        available = metafunc.config.stash[_databases].dialects
+        folder = test.path.relative_to(Path(__file__).parent).parts[0]
+        if test.get_closest_marker("one_database"):
             dialects = ["sqlite"]
+        elif folder in ON_EITHER_DIALECT and test.path.name not in ON_BOTH_DIALECTS:
+            dialects = [available[zlib.crc32(test.nodeid.encode()) % 2]]
+        elif folder in ON_ONE_POSTGRES or test.get_closest_marker("one_postgres"):
+            dialects = ["sqlite", "postgres-embedded"]
+        elif folder in ON_EVERY_POSTGRES:
+            dialects = available
+        else:
+            # Half of these tests on the one server, half on the other.
+            servers = available[1:]
+            dialects = ["sqlite", servers[zlib.crc32(test.nodeid.encode()) % len(servers)]]
         metafunc.parametrize("dialect", dialects)
 
 
@@ -217,6 +250,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.line(f"LEFT OUT tests behind a proxy: {missing}")
     if browsers.MISSING:
         terminalreporter.line(f"LEFT OUT the tests of pages in a browser: {browsers.MISSING}")
+    for missing in generators.MISSING:
+        terminalreporter.line(f"LEFT OUT the test of a generated client: {missing}")
+    if webkit.MISSING:
+        terminalreporter.line(f"LEFT OUT the test of pages in WebKit: {webkit.MISSING}")
 
 
 @pytest.fixture(scope="session")
@@ -346,3 +383,10 @@ async def reader(app: Litestar, keys: dict[str, str]) -> AsyncIterator[AsyncClie
 def serve(environ: dict[str, str], tmp_path: Path) -> Callable[..., AbstractContextManager[serving.Server]]:
     """`with serve() as server:` runs a real `stocky serve` on the test's database; `serve(port=…)` on a port."""
     return partial(serving.serve, environ, tmp_path)
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    """A receiver of webhooks on this machine."""
+    async with receiving() as receiver:
+        yield receiver

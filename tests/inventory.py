@@ -1,4 +1,4 @@
-"""Items, places and stock over HTTP, for tests that need some to begin with."""
+"""Items, locations and stock over HTTP, for tests that need some to begin with."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ async def new_location(client: AsyncClient, name: str = "Shelf", **fields: Any) 
 
 
 async def new_box(client: AsyncClient, capacity: int, **fields: Any) -> list[Json]:
-    """The places of a new box as locations, by number."""
+    """The locations of a new box, by number."""
     box = made(await client.post("/boxes/", json={"capacity": capacity, **fields}))
-    places = await get(client, "/locations/", box_no=box["box_no"], limit=1000)
-    return sorted(places, key=lambda place: int(place["loc_no"]))
+    locations = await get(client, "/locations/", box_no=box["box_no"], limit=1000)
+    return sorted(locations, key=lambda location: int(location["loc_no"]))
 
 
 async def new_stock(client: AsyncClient, item: Json, location: Json, quantity: float, **fields: Any) -> Json:

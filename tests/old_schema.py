@@ -10,7 +10,7 @@ from tests.people import NOBODYS_HASH
 # From here on both dialects number rows by themselves.
 OLDEST = 2
 NOW = "2026-01-31T12:00:00.000000Z"
-# What the oldest schema takes: a user, an item with a barcode, a place, and the stock of the one at the other.
+# What the oldest schema takes: a user, an item with a barcode, a location, and the stock of the one at the other.
 _ROWS = [
     "INSERT INTO user_account (username, email, password_hash, role, created_at, updated_at)"
     f" VALUES ('admin', 'admin@example.org', '{NOBODYS_HASH}', 'admin', '{NOW}', '{NOW}')",

@@ -8,19 +8,22 @@ SELECT nextval(pg_get_serial_sequence('stock_event', 'id')) AS id
 
 -- lock_items --
 -- The columns of the items :ids that the rules need, each locked until the transaction ends, in the order of their ids.
-SELECT id, name, oversell_policy, is_active, version, merged_into_id, min_quantity_milli, default_storage_type
+SELECT id, name, oversell_policy, is_active, version, merged_into_id, min_quantity_milli, default_storage_type,
+       needs_review
   FROM item
  WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
  ORDER BY id
    FOR NO KEY UPDATE;
 
 -- find_locations --
--- Active locations by :ids, by :names or at :loc_nos in the boxes :box_nos, locked until the transaction ends.
-SELECT id, name, box_no, loc_no
+-- Active locations by :ids, by the :keys of their paths or names, or at :loc_nos in the boxes :box_nos, locked until the
+-- transaction ends.
+SELECT id, name, path, box_no, loc_no
   FROM location
  WHERE is_active
    AND (id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
-        OR name IN (SELECT value FROM json_each(CAST(:names AS TEXT)))
+        OR path_key IN (SELECT value FROM json_each(CAST(:keys AS TEXT)))
+        OR name_key IN (SELECT value FROM json_each(CAST(:keys AS TEXT)))
         OR (box_no IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:box_nos AS TEXT)))
             AND loc_no IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:loc_nos AS TEXT)))))
  ORDER BY id
@@ -31,6 +34,17 @@ SELECT id, name, box_no, loc_no
 SELECT code_key, item_id, pack_milli
   FROM barcode
  WHERE code_key IN (SELECT value FROM json_each(CAST(:code_keys AS TEXT)));
+
+-- find_items_of_parts --
+-- The items in use with the maker's part numbers :parts, whose ASCII letters are in upper case, and whether a barcode of
+-- the item is that number, too.
+SELECT upper(manufacturer_code COLLATE "C") AS part, id,
+       EXISTS (SELECT 1 FROM barcode
+                WHERE barcode.item_id = item.id
+                  AND upper(barcode.code COLLATE "C") = upper(item.manufacturer_code COLLATE "C")) AS is_barcode
+  FROM item
+ WHERE manufacturer_code <> '' AND is_active
+   AND upper(manufacturer_code COLLATE "C") IN (SELECT value FROM json_each(CAST(:parts AS TEXT)));
 
 -- list_skus_of_items --
 -- Every SKU of the items :ids, hidden ones included.

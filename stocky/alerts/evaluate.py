@@ -18,6 +18,7 @@ import msgspec
 
 from stocky import clock
 from stocky.alerts.repository import alert_on_failure
+from stocky.alerts.schemas import ServiceAlert
 from stocky.db import Connection, Database
 from stocky.jobs import repository as jobs_repository
 from stocky.jobs.jobs import Jobs
@@ -32,6 +33,8 @@ COLD = frozenset({"freezer", "refrigerator"})
 DAILY_KIND = "alerts.look"
 # Items in one transaction: few enough that a scan does not wait.
 DAILY_ITEMS_AT_ONCE = 200
+# Items evaluated at once after a change of locations; more are left to the check.
+MOST_ITEMS_AT_ONCE = 1_000
 # Lots expire with the day in UTC.
 DAILY_AT = time(0, 5, tzinfo=UTC)
 
@@ -44,7 +47,7 @@ class Cause(msgspec.Struct, frozen=True):
     sku_id: int | None
     threshold_milli: int | None
     item_name: str
-    location_name: str | None
+    location_path: str | None
     storage_type: str
     expiry_date: date | None
     alert_id: int | None
@@ -56,7 +59,7 @@ class Cause(msgspec.Struct, frozen=True):
         """The message of the alert, without values that change while the cause lasts."""
         if self.alert_type == "low_stock":
             return f"{self.item_name} is at or below its minimum of {from_milli(self.threshold_milli or 0):g}"
-        subject = f"{self.item_name} at {self.location_name}"
+        subject = f"{self.item_name} at {self.location_path}"
         if self.alert_type == "negative_stock":
             return f"{subject} is below zero: more was removed than was in stock"
         if self.alert_type == "storage_mismatch":
@@ -103,9 +106,16 @@ async def evaluate_items(tx: Connection, item_ids: Iterable[int]) -> None:
 
 
 async def evaluate_locations(tx: Connection, location_ids: Iterable[int]) -> None:
-    """Evaluates the alerts of all items at these locked locations, after a change of their storage type."""
+    """Evaluates the alerts of all items at these locked locations, after a change of their storage type or place.
+
+    Many items are evaluated by a queued check, so that scans do not wait for all of them.
+    """
     found = await tx.all("list_items_with_skus_at", dict[str, int], ids=sorted(location_ids))
-    await evaluate_items(tx, {row["item_id"] for row in found})
+    item_ids = {row["item_id"] for row in found}
+    if len(item_ids) > MOST_ITEMS_AT_ONCE:
+        await queue_check(tx, None)
+    else:
+        await evaluate_items(tx, item_ids)
 
 
 async def list_watched_items(read: Connection, after: int, limit: int) -> list[int]:
@@ -120,8 +130,8 @@ class DailyCheck:
         """`zone` is the schedule's time zone."""
         self._database = database
         self._zone = zone
-        ended = alert_on_failure("alert_check_failed", "The daily check for alerts")
-        jobs.register(DAILY_KIND, self.run, is_alone=True, ended=ended)
+        ended = alert_on_failure(ServiceAlert.ALERT_CHECK_FAILED, "The daily check for alerts")
+        jobs.register(DAILY_KIND, self.run, is_exclusive=True, ended=ended)
 
     def register_tasks(self, schedule: Schedule) -> None:
         """Registers the daily check."""

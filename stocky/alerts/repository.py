@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from stocky import clock
-from stocky.alerts.schemas import MAX_MESSAGE, Alert, NewAlert
-from stocky.db import Connection
+from stocky.alerts.schemas import MAX_MESSAGE, Alert, AlertCause, NewAlert, ServiceAlert
+from stocky.db import Connection, Listing
 from stocky.errors import Conflict, NotFound
 from stocky.quantity import to_milli
 
 
-async def raise_service_alert(tx: Connection, alert_type: str, message: str) -> None:
+async def raise_service_alert(tx: Connection, alert_type: ServiceAlert, message: str) -> None:
     """Raises an alert about the service itself, or updates the active one of this type."""
     message = message[:MAX_MESSAGE]
     if not await tx.execute("renew_service_alert", alert_type=alert_type, message=message, updated_at=clock.now()):
         await add_alert(tx, NewAlert(alert_type=alert_type, message=message))
 
 
-async def resolve_service_alerts(tx: Connection, alert_type: str) -> None:
+async def resolve_service_alerts(tx: Connection, alert_type: ServiceAlert) -> None:
     """Resolves the service's alerts of this type."""
     await tx.execute("resolve_service_alerts", alert_type=alert_type, updated_at=clock.now())
 
 
-def alert_on_failure(alert_type: str, task: str) -> Callable[[Connection, str | None], Awaitable[None]]:
+def alert_on_failure(alert_type: ServiceAlert, task: str) -> Callable[[Connection, str | None], Awaitable[None]]:
     """The end callback of a job: raises an alert after a failure, and resolves it after a success."""
 
     async def ended(tx: Connection, error: str | None) -> None:
@@ -44,20 +45,32 @@ async def get_alert(read: Connection, alert_id: int) -> Alert:
 
 
 async def list_alerts(
-    read: Connection, *, skip: int, limit: int, active_only: bool, alert_type: str | None = None
+    read: Connection,
+    *,
+    skip: int,
+    limit: int,
+    active_only: bool,
+    alert_type: str | None = None,
+    listing: Listing | None = None,
 ) -> list[Alert]:
-    """Alerts, newest first."""
-    return await read.all("list_alerts", Alert, skip=skip, limit=limit, active_only=active_only, alert_type=alert_type)
+    """Alerts, newest first or in the order of `listing`."""
+    return await read.page(
+        "list_alerts", Alert, listing, skip=skip, limit=limit, active_only=active_only, alert_type=alert_type
+    )
 
 
 async def count_active_alerts(read: Connection) -> dict[str, int]:
-    """How many active alerts there are of each type."""
-    return {row[0]: row[1] for row in await read.rows("count_active_alerts")}
+    """How many active alerts there are of each type that Stocky raises; those of all others as `other`."""
+    own = {each.value for each in (*AlertCause, *ServiceAlert)}
+    counts: Counter[str] = Counter()
+    for alert_type, number in await read.rows("count_active_alerts"):
+        counts[alert_type if alert_type in own else "other"] += number
+    return counts
 
 
 async def add_alert(tx: Connection, new: NewAlert) -> Alert:
     """Raises NotFound for an unknown SKU, Conflict when the SKU has an active alert of this type."""
-    if new.sku_id is not None and await tx.value("get_sku", id=new.sku_id) is None:
+    if new.sku_id is not None and await tx.value("get_sku", id=new.sku_id, with_hidden=False) is None:
         raise NotFound(f"There is no SKU with id {new.sku_id}")
     alert_id = await tx.value(
         "add_alert",

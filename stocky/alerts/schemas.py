@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -21,6 +22,16 @@ class AlertCause(AnyCase):
     EXPIRING = "expiring"
     NEGATIVE_STOCK = "negative_stock"
     STORAGE_MISMATCH = "storage_mismatch"
+
+
+class ServiceAlert(StrEnum):
+    """What raises an alert about the service itself, as its `alert_type`."""
+
+    ALERT_CHECK_FAILED = "alert_check_failed"
+    BACKUP_FAILED = "backup_failed"
+    CLOCK_WENT_BACK = "clock_went_back"
+    DOCUMENT_CLEANUP_FAILED = "document_cleanup_failed"
+    WEBHOOK_OFF = "webhook_off"
 
 
 class Alert(Struct, kw_only=True):

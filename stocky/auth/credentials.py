@@ -76,7 +76,7 @@ def token_invalid() -> Unauthorized:
 
 
 # What a token is for: programs send an access token as Bearer, browsers a session token as cookie. Neither is valid
-# in the place of the other.
+# in place of the other.
 TokenKind = Literal["access", "session"]
 
 

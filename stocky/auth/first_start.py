@@ -18,7 +18,7 @@ from stocky.errors import BadRequest
 # Without letters and digits that look alike.
 _ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 _PART = 4
-# In the place of a username, which cannot begin with a blank.
+# Used as a username, which cannot begin with a blank.
 _ATTEMPTS = " first start"
 
 _log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class FirstStart:
         return not self._is_over
 
     async def offer(self, address: str = "") -> None:
-        """Logs the code while it is of use; `address` is where people reach Stocky."""
+        """Logs the code while it is valid; `address` is the URL of Stocky."""
         if self._code is None and await self.is_due():
             self._code = "-".join("".join(secrets.choice(_ALPHABET) for _ in range(_PART)) for _ in range(3))
             _log.warning(
@@ -60,7 +60,7 @@ class FirstStart:
         """
         async with self._identities.throttle.attempt(_ATTEMPTS, client_address) as attempt:
             if not hmac.compare_digest(_plain(code), _plain(self._code or secrets.token_hex())):
-                raise BadRequest("The code is wrong; the log of Stocky has it", field="code")
+                raise BadRequest("The code is wrong; look for it in Stocky's log", field="code")
             attempt.succeeded()
         password_hash = await self._identities.passwords.hash(new.password)
         async with self._identities.changing() as tx:

@@ -1,4 +1,4 @@
-"""Proof that a page of Stocky made a request that the browser authenticated by itself, with the session cookie.
+"""Proof that a page of Stocky made a request that the browser authenticated automatically, with the session cookie.
 
 The proof is a token that only our pages hold, besides an Origin that is ours. Keys and bearer tokens need none: no
 other site can make a browser send them.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, TypeVar
 
-from litestar import Request, Response, Router, delete, get, post, put
+from litestar import Request, Response, delete, get, post, put
 from litestar.datastructures import Cookie, State
 from litestar.di import Provide
 from litestar.enums import RequestEncodingType
@@ -25,7 +25,6 @@ from stocky.auth.schemas import (
     GivenRefreshToken,
     Login,
     LoginForm,
-    Message,
     NewApiKey,
     NewUser,
     PasswordChange,
@@ -41,6 +40,8 @@ from stocky.errors import Forbidden, Unauthorized
 from stocky.http.client_address import ClientInfo, client_info
 from stocky.http.openapi import problem
 from stocky.http.parameters import Paging, PathId
+from stocky.http.routing import Router
+from stocky.schema import Message
 
 MAX_BODY_BYTES = 64 * 2**10
 _TOO_MANY_ATTEMPTS = {
@@ -131,15 +132,16 @@ async def generate_api_key(tx: Connection, user: Principal) -> GeneratedKey:
 
 @delete("/revoke-api-key", status_code=200, opt=readers)
 async def revoke_api_key(tx: Connection, user: Principal) -> Message:
-    """Revoke your default API key."""
-    await repository.remove_default_key(tx, user)
-    return Message("API key revoked")
+    """Revoke your default API key. Without one, or when it is revoked already, nothing changes."""
+    if await repository.remove_default_key(tx, user):
+        return Message("API key revoked")
+    return Message("There is no API key to revoke; named keys are revoked under /api-keys")
 
 
 @get("/", opt=admins)
 async def list_users(read: Connection, paging: Paging) -> list[User]:
     """List all users, including inactive ones, in the order they were added."""
-    return await repository.list_users(read, skip=paging.skip, limit=paging.limit)
+    return await repository.list_users(read, skip=paging.skip, limit=paging.limit, listing=paging)
 
 
 @post("/", opt=admins)
@@ -167,16 +169,17 @@ async def change_user(
     return await accounts.change_user(user_id, data, user, client.address)
 
 
-@delete("/{user_id:int}", opt=admins)
-async def remove_user(tx: Connection, user: Principal, user_id: PathId) -> None:
+@delete("/{user_id:int}", opt=admins, status_code=200, responses={400: problem("You cannot remove yourself")})
+async def remove_user(tx: Connection, user: Principal, user_id: PathId) -> Message:
     """Deactivate a user, end its sessions and revoke its keys. Its history stays."""
     await repository.remove_user(tx, user_id, user)
+    return Message(f"User {user_id} deactivated")
 
 
 @get("/", opt=readers)
 async def list_own_keys(read: Connection, user: Principal, paging: Paging) -> list[ApiKey]:
     """List your keys that are not revoked."""
-    return await repository.list_api_keys(read, user.id, skip=paging.skip, limit=paging.limit)
+    return await repository.list_api_keys(read, user.id, skip=paging.skip, limit=paging.limit, listing=paging)
 
 
 @post("/", opt=readers)
@@ -195,7 +198,7 @@ async def remove_own_key(tx: Connection, user: Principal, key_id: PathId) -> Non
 async def list_keys(read: Connection, user_id: PathId, paging: Paging) -> list[ApiKey]:
     """List a user's keys that are not revoked."""
     await repository.get_user(read, user_id)
-    return await repository.list_api_keys(read, user_id, skip=paging.skip, limit=paging.limit)
+    return await repository.list_api_keys(read, user_id, skip=paging.skip, limit=paging.limit, listing=paging)
 
 
 @post("/", opt=admins)

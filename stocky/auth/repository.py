@@ -27,9 +27,10 @@ from stocky.auth.schemas import (
     User,
     UserChange,
 )
-from stocky.db import Connection, Database
+from stocky.db import Connection, Database, Listing
 from stocky.errors import CONFLICTS, BadRequest, Conflict, Forbidden, NotFound, Unauthorized
 from stocky.logs import audit
+from stocky.schema import is_empty
 
 _FIELDS = {"user_account__username": "username", "user_account__email": "email"}
 
@@ -131,9 +132,9 @@ async def set_language(tx: Connection, user_id: int, language: str | None) -> No
     await tx.execute("set_user_language", user_id=user_id, language=language, now=clock.now())
 
 
-async def list_users(read: Connection, *, skip: int, limit: int) -> list[User]:
-    """All users, including inactive ones, in the order they were added."""
-    return await read.all("list_users", User, skip=skip, limit=limit)
+async def list_users(read: Connection, *, skip: int, limit: int, listing: Listing | None = None) -> list[User]:
+    """All users, including inactive ones, in the order they were added or that of `listing`."""
+    return await read.page("list_users", User, listing, skip=skip, limit=limit)
 
 
 async def add_user(tx: Connection, new: NewUser, password_hash: str, by: Principal | None) -> User:
@@ -179,6 +180,8 @@ async def change_user(
         raise Forbidden("Access denied. Only an admin can change a user's role or active flag")
     if by is not None and by.key_id is not None and role is not user.role:
         raise Forbidden("Access denied. An API key cannot change a user's role; sign in to change it")
+    if is_empty(change) and password_hash is None:
+        return user
     changed = await _change_user(tx, user_id, change, password_hash, by)
     await audit.record(tx, by, "changed", "user", user_id, _change_details(change, password_hash))
     return changed
@@ -269,9 +272,11 @@ async def find_api_key(read: Connection, prefix: str) -> StoredKey | None:
     return await read.one("find_api_key", StoredKey, prefix=prefix)
 
 
-async def list_api_keys(read: Connection, user_id: int, *, skip: int, limit: int) -> list[ApiKey]:
+async def list_api_keys(
+    read: Connection, user_id: int, *, skip: int, limit: int, listing: Listing | None = None
+) -> list[ApiKey]:
     """A user's keys that are not revoked."""
-    return await read.all("list_api_keys", ApiKey, user_id=user_id, skip=skip, limit=limit)
+    return await read.page("list_api_keys", ApiKey, listing, user_id=user_id, skip=skip, limit=limit)
 
 
 async def add_api_key(tx: Connection, user_id: int, new: NewApiKey, by: Principal | None) -> CreatedApiKey:
@@ -305,10 +310,9 @@ async def replace_default_key(tx: Connection, by: Principal) -> CreatedApiKey:
     return await add_api_key(tx, by.id, NewApiKey(DEFAULT_KEY_NAME), by)
 
 
-async def remove_default_key(tx: Connection, by: Principal) -> None:
-    """Revokes the default key. Raises NotFound."""
-    if not await _revoke_keys(tx, by.id, by, name=DEFAULT_KEY_NAME):
-        raise NotFound("There is no API key to revoke; named keys are revoked under /api-keys")
+async def remove_default_key(tx: Connection, by: Principal) -> bool:
+    """Revokes the default key; False if there is none."""
+    return bool(await _revoke_keys(tx, by.id, by, name=DEFAULT_KEY_NAME))
 
 
 async def revoke_api_keys(tx: Connection, user_id: int, by: Principal) -> None:
@@ -355,9 +359,9 @@ async def _reject_duplicates(
         if other.id == own_id:
             continue
         if username is not None and username.casefold() == other.username.casefold():
-            raise BadRequest(CONFLICTS["user_account__username"], field="username")
+            raise BadRequest(CONFLICTS["user_account__username"], field="username", kind="already-exists")
         if email is not None and email.casefold() == other.email.casefold():
-            raise BadRequest(CONFLICTS["user_account__email"], field="email")
+            raise BadRequest(CONFLICTS["user_account__email"], field="email", kind="already-exists")
 
 
 async def _names(read: Connection) -> list[_Names]:
@@ -377,7 +381,7 @@ def _duplicates_named() -> Iterator[None]:
         field = _FIELDS.get(conflict.constraint)
         if field is None:
             raise
-        raise BadRequest(conflict.detail, field=field) from conflict
+        raise BadRequest(conflict.detail, field=field, kind=conflict.kind) from conflict
 
 
 def _change_details(change: UserChange, password_hash: str | None) -> dict[str, Any]:

@@ -26,7 +26,7 @@ T = TypeVar("T", bound=Struct)
 
 
 class Role(AnyCase):
-    """A user's permissions; see `guards`."""
+    """What a user may do."""
 
     ADMIN = "admin"
     MEMBER = "member"
@@ -61,7 +61,7 @@ class ShownUser(Struct, kw_only=True):
 class Principal(Struct, frozen=True):
     """The authenticated user of a request, by API key (`key_id`) or by sign-in (`sign_in_id`).
 
-    `by_cookie`: the browser sent the credential by itself, so an unsafe request needs proof that our page made it.
+    `by_cookie`: the browser sent the credential automatically, so an unsafe request needs proof that our page made it.
     `language` is the one that the user chose for the pages; None leaves it to the browser.
     """
 
@@ -165,12 +165,6 @@ class PasswordChange(Struct):
 
     current_password: GivenPassword
     new_password: NewPassword
-
-
-class Message(Struct):
-    """A confirmation for people to read."""
-
-    message: str
 
 
 class GeneratedKey(Struct):

@@ -13,7 +13,7 @@ from litestar import Request
 
 from stocky.auth.schemas import Principal
 from stocky.backup.archive.writing import refuse_too_many
-from stocky.backup.dump.tables import EXCLUDED_TABLES, PRIVILEGED
+from stocky.backup.dump.tables import EXCLUDED_TABLES, PRIVILEGED, api_name, table_named
 from stocky.backup.restore import Restores, check_name
 from stocky.backup.schemas import (
     Backup,
@@ -157,7 +157,7 @@ class BackupAdministration:
         return added
 
     async def keep_backup(self, id: str, by: Principal) -> StoredBackup:
-        """Keeps a stored backup until somebody deletes it. Raises NotFound."""
+        """Keeps a stored backup until a user deletes it. Raises NotFound."""
         stored = await self.backups.keep_backup(id)
         await self._audit(by, "kept", id, {"filename": stored.filename})
         return stored
@@ -339,10 +339,11 @@ def _flag(upload: Upload, name: str) -> bool:
 
 def _table_names(tables: list[str]) -> frozenset[str]:
     """The table names in these comma-separated texts. Raises Invalid for tables that need no naming."""
-    names = frozenset(name.strip() for text in tables for name in text.split(",")) - {""}
+    names = frozenset(table_named(name.strip()) for text in tables for name in text.split(",")) - {""}
     if unknown := sorted(names - PRIVILEGED):
+        nameable = sorted(map(api_name, PRIVILEGED - EXCLUDED_TABLES))
         raise Invalid(
-            f"Only {', '.join(sorted(PRIVILEGED - EXCLUDED_TABLES))} can be named, not {', '.join(unknown)}:"
+            f"Only {', '.join(nameable)} can be named, not {', '.join(map(api_name, unknown))}:"
             " rows of all other tables are always imported",
             field="tables",
         )

@@ -31,20 +31,21 @@ _TOUCHED = {"updated_at", "version"}
 
 _ITEM = "(SELECT item.name FROM item WHERE item.id = this.item_id)"
 _TAG = "(SELECT tag.name FROM tag WHERE tag.id = this.tag_id)"
-_LOCATION = "(SELECT location.name FROM location WHERE location.id = this.location_id)"
+_LOCATION = "(SELECT location.path FROM location WHERE location.id = this.location_id)"
 # The name of a row, in SQL of both dialects; other tables use the key. Never URLs or values of settings.
 NAMES = {
     "alert": "this.message",
     "api_key": "this.name",
     "audit_entry": "this.action || ' ' || this.subject",
     "barcode": f"this.code || ' of ' || {_ITEM}",
-    "box": "this.name",
+    "box": "(SELECT location.path FROM location WHERE location.box_no = this.box_no AND location.loc_no IS NULL)",
     "document": f"this.name || ' of ' || {_ITEM}",
     "item": "this.name",
     "item_merge": "(SELECT item.name FROM item WHERE item.id = this.source_id)",
     "item_tag": f"{_ITEM} || ': ' || {_TAG}",
     "item_type": "this.name",
-    "location": "this.name",
+    "listed_project": "(SELECT project.name FROM project WHERE project.id = this.project_id)",
+    "location": "this.path",
     "project": "this.name",
     "project_entry": f"coalesce({_ITEM}, this.text)",
     "scanner": "this.scanner_id",

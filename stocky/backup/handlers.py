@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from litestar import Router, delete, get, post
+from litestar import delete, get, post
 from litestar.params import Parameter
 from litestar.response import Stream
 
@@ -25,11 +25,12 @@ from stocky.backup.schemas import (
 )
 from stocky.backup.store import Kind, StoredBackup
 from stocky.http.files import file_answer
-from stocky.http.openapi import problem
+from stocky.http.openapi import problem, produces
 from stocky.http.request import StockyRequest
+from stocky.http.routing import Router
 from stocky.http.uploads import USE_UPLOAD
 
-GZIP = "application/gzip"
+GZIP, ZIP, UNPACKED = "application/gzip", "application/zip", "application/octet-stream"
 # Base64 has four characters for three bytes; the rest leaves room for the other fields.
 MAX_JSON_BODY = MAX_JSON_DUMP // 3 * 4 + 65_536
 TOO_LARGE = f"The body exceeds the limit of {MAX_JSON_DUMP // 2**20} MiB for a dump in JSON; {USE_UPLOAD}"
@@ -155,7 +156,7 @@ async def list_backups(backups: BackupAdministration) -> list[Backup]:
 
 @get(
     "/backup/{timestamp:str}/download",
-    opt=admins,
+    opt=admins | produces(GZIP, ZIP, UNPACKED),
     responses={416: problem("The range starts after the end of the file")},
 )
 async def download_backup(request: StockyRequest, backups: BackupAdministration, timestamp: str) -> Stream:
@@ -182,7 +183,12 @@ async def verify_backup(backups: BackupAdministration, user: Principal, timestam
     return await backups.start_verification(timestamp, user)
 
 
-@post("/backup/{timestamp:str}/restore", opt=admins, status_code=202)
+@post(
+    "/backup/{timestamp:str}/restore",
+    opt=admins,
+    status_code=202,
+    responses={400: problem("It would replace all data; `force` confirms it")},
+)
 async def restore_backup(
     backups: BackupAdministration,
     user: Principal,
@@ -218,9 +224,9 @@ async def restore_archive(
 
 def _media_type(backup: StoredBackup) -> str:
     if backup.kind is Kind.ARCHIVE:
-        return "application/zip"
+        return ZIP
     # A dump that was copied in may be unpacked.
-    return "application/gzip" if backup.filename.lower().endswith(".gz") else "application/octet-stream"
+    return GZIP if backup.filename.lower().endswith(".gz") else UNPACKED
 
 
 backup_routes = Router(

@@ -12,9 +12,9 @@ from stocky import clock
 from stocky.config import Config
 from stocky.db import Database
 from stocky.db.sqlite import SqliteDatabase
-from stocky.disk import move_new
+from stocky.disk import disk_errors, move_new, require_space
 from stocky.errors import StockyError
-from stocky.worker.workspace import disk_errors, require_space, workspace
+from stocky.worker.workspace import workspace
 
 NAME = "stocky-rescued-%Y-%m-%d-%H-%M-%S.db"
 

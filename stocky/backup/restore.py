@@ -11,6 +11,7 @@ from stocky import clock
 from stocky.backup.archive.contents import adopt_contents, contents_of, missing_content_warnings, store_contents
 from stocky.backup.archive.reading import BACKUPS, DUMPS, BackupFile, open_backup
 from stocky.backup.dump.foreign_objects import list_names
+from stocky.backup.dump.tables import api_name
 from stocky.backup.partial.importer import import_partial
 from stocky.backup.repository import count_rows
 from stocky.backup.requests import CompareRequest, CompareResult, LoadRequest, LoadResult, Purpose, TableChanges
@@ -86,7 +87,7 @@ class Restores:
             skipped = f", {imported.skipped} existing rows left unchanged" if imported.skipped else ""
             return ImportResult(
                 message=f"Partial import completed: {imported.records_imported} rows added{skipped}.",
-                tables_affected=imported.tables_affected,
+                tables_affected=[api_name(table) for table in imported.tables_affected],
                 records_imported=imported.records_imported,
                 records_skipped=imported.skipped,
                 timestamp=clock.now(),
@@ -191,7 +192,7 @@ def _result(loaded: LoadResult, before: dict[str, int], lacking: list[str], *, d
     done = "This would restore" if dry_run else "Full restore completed:"
     return ImportResult(
         message=f"{done} {total} rows in {len(tables)} tables.",
-        tables_affected=tables,
+        tables_affected=[api_name(table) for table in tables],
         records_imported=0 if dry_run else total,
         timestamp=clock.now(),
         dry_run=dry_run,

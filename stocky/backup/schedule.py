@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from datetime import datetime, time
 from typing import Any
 
 from stocky import clock
 from stocky.alerts import repository as alerts
+from stocky.alerts.schemas import ServiceAlert
 from stocky.backup.service import Backups
 from stocky.backup.store import Kind, Reason, StoredBackup
 from stocky.config import Config
@@ -22,11 +24,10 @@ from stocky.metrics import Metrics
 from stocky.progress import ProgressCallback
 from stocky.settings.repository import changed_at, get_settings
 from stocky.webhooks.queues import notify
-from stocky.webhooks.schemas import EventType
+from stocky.webhooks.schemas import WebhookEventType
 from stocky.worker.workspace import sweep
 
 KIND = "backup.scheduled"
-FAILED = "backup_failed"
 EXPIRY_SECONDS = 60
 
 _log = logging.getLogger(__name__)
@@ -41,11 +42,16 @@ class BackupUpkeep:
         self._backups = backups
         self._good: list[datetime] = []
         self._count = 0
-        jobs.register(KIND, self._back_up, is_alone=True, ended=self._ended)
+        jobs.register(KIND, self._back_up, is_exclusive=True, ended=self._ended)
         metrics.gauge(
             "stocky_backup_verified_timestamp_seconds",
             "When the newest successfully test-restored backup was made; 0 while there is none",
             self._newest_good,
+        )
+        metrics.gauge(
+            "stocky_backup_verified_age_seconds",
+            "The age of the newest successfully test-restored backup; infinite while there is none",
+            self._age_of_newest_good,
         )
         metrics.gauge("stocky_backups_stored", "Backups in the backup directory", lambda: self._count)
 
@@ -75,9 +81,9 @@ class BackupUpkeep:
                 await self._alert(tx, message)
             return made
         async with self._database.transaction() as tx:
-            await alerts.resolve_service_alerts(tx, FAILED)
+            await alerts.resolve_service_alerts(tx, ServiceAlert.BACKUP_FAILED)
             finished = {"id": made.id, "filename": made.filename, "sha256": made.sha256, "size_bytes": made.size_bytes}
-            await notify(tx, EventType.BACKUP_FINISHED, finished)
+            await notify(tx, WebhookEventType.BACKUP_FINISHED, finished)
         removed = await asyncio.to_thread(self._backups.store.keep_last, settings.backup_keep)
         _log.info("Backed up to %s, test-restored it, and removed %d old backups", made.filename, len(removed))
         await self._count_backups()
@@ -90,8 +96,8 @@ class BackupUpkeep:
 
     async def _alert(self, tx: Connection, message: str) -> None:
         _log.error("%s", message)
-        await alerts.raise_service_alert(tx, FAILED, message)
-        await notify(tx, EventType.BACKUP_FAILED, {"message": message})
+        await alerts.raise_service_alert(tx, ServiceAlert.BACKUP_FAILED, message)
+        await notify(tx, WebhookEventType.BACKUP_FAILED, {"message": message})
 
     async def _tidy(self) -> None:
         """Removes expired backups and leftovers of killed processes."""
@@ -108,6 +114,10 @@ class BackupUpkeep:
         backups = await self._backups.list_backups()
         self._count = len(backups)
         self._good = [each.created_at for each in backups if each.is_good]
+
+    def _age_of_newest_good(self) -> float:
+        newest = self._newest_good()
+        return max(clock.now().timestamp() - newest, 0) if newest else math.inf
 
     def _newest_good(self) -> float:
         # A date in the future would hide from a monitor that the backup is old.

@@ -7,9 +7,11 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from stocky.backup.dump.tables import api_name
 from stocky.backup.requests import TableChanges
 from stocky.backup.store import Kind, Reason, StoredBackup
 
+API_NAMES = "As the API calls them, such as `users`, `items`, `locations`, `skus` and `events`"
 CHANGES = "With dry_run or validate_only: what a restore would change, per changed table"
 ACCEPT_EDITED = "Accept a backup that was edited on purpose: skip only the checksum check"
 
@@ -29,7 +31,7 @@ class PartialImportRequest(ImportRequest, kw_only=True, forbid_unknown_fields=Tr
         list[str],
         Meta(
             description="Tables of accounts, keys, settings and audit whose rows are imported; needs force",
-            examples=[["user_account", "api_key"]],
+            examples=[["users", "api_keys"]],
         ),
     ] = []
 
@@ -45,7 +47,7 @@ class CreatedBackup(Struct, kw_only=True):
 
     backup_size: Annotated[int, Meta(description="Bytes, compressed")]
     timestamp: datetime
-    tables_included: list[str]
+    tables_included: Annotated[list[str], Meta(description=API_NAMES)]
     message: str
     backup_id: str
     sha256: str
@@ -59,7 +61,7 @@ class CreatedBackup(Struct, kw_only=True):
         return cls(
             backup_size=made.size_bytes,
             timestamp=made.created_at,
-            tables_included=list(rows),
+            tables_included=[api_name(table) for table in rows],
             message=f"Full backup created successfully. Size: {made.size_bytes} bytes (compressed)",
             backup_id=made.id,
             sha256=made.sha256 or "",
@@ -81,7 +83,7 @@ class ImportResult(Struct, kw_only=True):
 
     success: bool = True
     message: str
-    tables_affected: list[str]
+    tables_affected: Annotated[list[str], Meta(description=API_NAMES)]
     records_imported: int
     timestamp: datetime
     dry_run: bool = False

@@ -24,9 +24,9 @@ import msgspec
 from stocky import clock
 from stocky.backup.dump.format import TITLE
 from stocky.backup.dump.making import open_owner_only
-from stocky.disk import move_new, sync_directory
+from stocky.disk import disk_errors, move_new, sync_directory
 from stocky.errors import NotFound, Unavailable
-from stocky.worker.workspace import disk_errors, scratch_directory
+from stocky.worker.workspace import scratch_directory
 
 ID_FORMAT = "%Y-%m-%d-%H-%M-%S"
 _SQL_FORMAT = "stocky_backup_%Y%m%d_%H%M%S.sql.gz"
@@ -39,7 +39,7 @@ _RESERVATION_LIFETIME = timedelta(days=1)
 # Names have a resolution of one second; later backups of the same second take the next free names.
 _NAMES_TRIED = 1000
 
-# Uploads are listed whatever they contain: only loading one can say what is wrong with it.
+# Uploads are listed whatever they contain: only loading one finds its errors.
 _UPLOADED_FORMAT = "uploaded-%Y%m%d-%H%M%S-"
 _UPLOADED = re.compile(r"uploaded-\d{8}-\d{6}-.+(?<!\.json)")
 _NOT_IN_NAMES = re.compile(r"[^\w.()-]+", re.ASCII)

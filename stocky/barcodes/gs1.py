@@ -1,6 +1,7 @@
 """Parses GS1 codes: element strings as scanners send or people type them, and Digital Link addresses.
 
-A text without a GTIN is a plain barcode; a code with one is used in full or rejected with a reason, never misread.
+A text without a GTIN is a plain barcode; a code with one is used in full or rejected with a reason, never misread. Only
+of a text without FNC1, what cannot be read with certainty goes into the note, and the scanner needs other settings.
 """
 
 from __future__ import annotations
@@ -11,22 +12,50 @@ from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+import msgspec
 from biip import ParseConfig, ParseError
 from biip.checksums import gs1_standard_check_digit
 from biip.gs1_element_strings import GS1ElementString
 from msgspec import Struct
 
-from stocky.barcodes.codes import LONGEST, ScannedCode, normalize_barcode, printed, read_plain
+from stocky.barcodes.codes import (
+    AIM,
+    AROUND,
+    FNC1,
+    LONGEST,
+    ScannedCode,
+    clean,
+    has_check_digit,
+    normalize_barcode,
+    printed,
+    read_plain,
+    rejected,
+)
 
 # The AIM identifiers of symbols that hold element strings; the others identify the symbology of a plain barcode.
 _ELEMENT_SYMBOLS = frozenset(("C1", "e0", "e1", "e2", "d2", "Q3", "J1"))
-_AIM = re.compile(r"\]([A-Za-z][0-9A-Za-z])")
-# How keyboards, terminals and people write the FNC1 that ends an element of variable length.
+_AROUND = AROUND.replace("\x1d", "").replace("\u241d", "")
+# ISO/IEC 15434's header of GS1 elements.
+_HEADER = re.compile(r"\[\)>(?:\\x1e|\D{0,6}?)05")
+# What is an FNC1 anywhere; other texts stand for one only in a text that begins as an element string.
 _SEPARATOR = re.compile(r"\x1d|\u241d|<GS>")
+_ANY_SEPARATOR = re.compile(FNC1, re.IGNORECASE)
+_GTIN_FIRST = re.compile(rf"(?:{FNC1})*01([0-9]{{14}})", re.IGNORECASE)
+# The address on an item's label.
+_LABEL = re.compile(r"https?://\S+/i/([A-Za-z]{4})/?")
+# What begins like another element within a value that nothing ends: in a count a frequent identifier with the beginning
+# of its value, and in text a date.
+_NEXT_IN_COUNT = re.compile(r".(?:1[01357]|2[1-4]|9\d|20.).")
+_NEXT_IN_TEXT = re.compile(r".(?:1[1357])\d\d(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01])")
+NO_FNC1 = (
+    "Part of the label could not be read with certainty, because the scanner sends no FNC1; switch on FNC1"
+    " (GS, ASCII 29) in the scanner's settings"
+)
 _IN_PARENTHESES = re.compile(r"\((\d{2,4})\)")
 # The identifiers that are used, and so have to be readable; the rest may be anything.
 _USED = re.compile(r"01|02|10|15|17|21|30|37|7003|3[12]0\d|357\d")
 _EXPIRY = ("17", "7003", "15")
+_COUNTS = ("30", "37")
 _POUNDS = {"320": "lb", "357": "oz"}
 _MILLIGRAMS = {"310": Decimal(10**6), "320": Decimal("453592.37"), "357": Decimal("28349.523125")}
 # Dates are checked here: a date of zeros means no date.
@@ -43,29 +72,83 @@ class _Element(Struct, frozen=True):
 
 def read_gs1(text: str) -> ScannedCode:
     """Parses a text that may be a GS1 code."""
-    stripped = text.strip(" \t\r\n")
-    symbol = _AIM.match(stripped)
-    content = stripped[symbol.end() :] if symbol else stripped
+    content = text.strip(_AROUND)
+    symbol = AIM.match(content)
+    if symbol is not None:
+        content = content[symbol.end() :].lstrip(_AROUND)
+    has_fnc1 = (symbol is not None and symbol[1] in _ELEMENT_SYMBOLS) or "\x1d" in content
+    if header := _HEADER.match(content):
+        content, has_fnc1 = content[header.end() :], True
     is_marked = True
     if content[:4].lower() == "http":
         elements = list(_of_link(content))
     elif content.startswith("("):
         elements = list(_of_parentheses("".join(content.split())))
     else:
-        parts = _SEPARATOR.split(content)
-        is_marked = len(parts) > 1 or (symbol is not None and symbol[1] in _ELEMENT_SYMBOLS)
+        first = _GTIN_FIRST.match(content)
+        if not has_fnc1 and first is not None and has_check_digit(first[1]):
+            return _read_unmarked(text, [part.strip(AROUND) for part in _ANY_SEPARATOR.split(content)])
+        parts = (_ANY_SEPARATOR if has_fnc1 else _SEPARATOR).split(content)
+        is_marked = has_fnc1 or len(parts) > 1
         elements = [each for part in parts for each in _of_string(part)]
     gtins = [each for each in elements if each.element and each.value.isascii()]
     gtin = next((each for ai in ("01", "02") for each in gtins if each.ai == ai), None)
     if gtin is None or (not is_marked and not _is_whole(elements, gtin)):
-        return _plain(text, content if symbol else text)
+        return _plain(text)
     return _scanned_code(text, gtin, elements)
 
 
-def _plain(text: str, code: str) -> ScannedCode:
+def _read_unmarked(text: str, parts: list[str]) -> ScannedCode:
+    """Parses a text that begins with 01 and a valid GTIN, and has no FNC1, or other signs for it.
+
+    An element of variable length ends where its part does. One that does not is not read, nor is what follows it. In a
+    text of one part, what begins like another element within the last one may be one.
+    """
+    read: list[_Element] = []
+    unread: list[str] = []
+    is_certain = True
+    for part in parts:
+        elements = list(_of_string(part))
+        for index, each in enumerate(elements):
+            is_last = index == len(elements) - 1
+            if not each.element or (each.element.ai.separator_required and not is_last) or _is_invalid(each):
+                unread.append("".join(f"{other.ai}{other.value}" for other in elements[index:]))
+                break
+            if is_last and len(parts) == 1 and _may_go_on(each):
+                is_certain = False
+                if each.ai in _COUNTS:
+                    unread.append(f"{each.ai}{each.value}")
+                    break
+            read.append(each)
+    code = _scanned_code(text, read[0], read)
+    if code.problem is not None or (not unread and is_certain):
+        return code
+    rest = f"unread {' '.join(unread)}" if unread else None
+    note = ", ".join(filter(None, (code.note, rest))) or None
+    return msgspec.structs.replace(code, note=note, warning=NO_FNC1)
+
+
+def _is_invalid(element: _Element) -> bool:
+    return element.ai in _EXPIRY and element.value.strip("0") != "" and _date(element) is None
+
+
+def _may_go_on(element: _Element) -> bool:
+    """Whether the value may contain the next element, which nothing separates from it."""
+    assert element.element is not None
+    if not element.element.ai.separator_required:
+        return False
+    pattern = _NEXT_IN_COUNT if element.ai in _COUNTS else _NEXT_IN_TEXT
+    return pattern.search(element.value) is not None
+
+
+def _plain(text: str) -> ScannedCode:
+    code = clean(text)
+    if label := _LABEL.fullmatch(code):
+        code = label[1].upper()
+        return ScannedCode(text, code, code)
     if len(code) > LONGEST:
-        return _rejected(text, f"This is not a GS1 code with a GTIN, and a barcode has at most {LONGEST} characters")
-    return ScannedCode(text, normalize_barcode(code), code) if code else read_plain(text)
+        return rejected(text, f"This is not a GS1 code with a GTIN, and a barcode has at most {LONGEST} characters")
+    return read_plain(text)
 
 
 def _is_whole(elements: list[_Element], gtin: _Element) -> bool:
@@ -77,28 +160,28 @@ def _is_whole(elements: list[_Element], gtin: _Element) -> bool:
 
 def _scanned_code(text: str, gtin: _Element, elements: list[_Element]) -> ScannedCode:
     if (expected := _check_digit(gtin)) != gtin.value[-1]:
-        return _rejected(
+        return rejected(
             text,
             f"The check digit of ({gtin.ai}) {gtin.value} is wrong: it is {gtin.value[-1]} and should be {expected}."
             " Scan it again, or type the printed number",
         )
     if unread := next((each for each in elements if not each.element and _USED.match(each.ai)), None):
-        return _rejected(text, f"({unread.ai}) {unread.value} cannot be read; scan it again, or type the number alone")
+        return rejected(text, f"({unread.ai}) {unread.value} cannot be read; scan it again, or type the number alone")
     values = {each.ai: each for each in reversed(elements) if each.element}
     expiry = None
     for ai in _EXPIRY:
         if ai in values and values[ai].value.strip("0"):
             expiry = _date(values[ai])
             if expiry is None:
-                return _rejected(text, f"({ai}) {values[ai].value} is not a date; book it by the number alone")
+                return rejected(text, f"({ai}) {values[ai].value} is not a date; book it by the number alone")
             break
     notes = [f"{name} {values[ai].value}" for ai, name in (("10", "lot"), ("21", "serial")) if ai in values]
-    counts = [(ai, int(values[ai].value or 0)) for ai in ("30", "37") if ai in values]
+    counts = [(ai, int(values[ai].value or 0)) for ai in _COUNTS if ai in values]
     weights = _weights(elements)
     for amounts, name in ((counts, "count"), (weights, "weight")):
         if amounts and not any(amount for _, amount in amounts):
             ai = amounts[0][0]
-            return _rejected(
+            return rejected(
                 text, f"({ai}) {values[ai].value} is a {name} of 0; book it by the number alone, with a quantity"
             )
     weight_ai = next((ai for ai, weight in weights if weight), "")
@@ -118,10 +201,6 @@ def _scanned_code(text: str, gtin: _Element, elements: list[_Element]) -> Scanne
         is_rounded=pounds is not None,
         count=next((count for _, count in counts if count), None),
     )
-
-
-def _rejected(text: str, problem: str) -> ScannedCode:
-    return ScannedCode(text, text, text, problem=problem)
 
 
 def _check_digit(gtin: _Element) -> str:

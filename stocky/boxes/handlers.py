@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated
 
-from litestar import Response, Router, delete, get, post, route
+from litestar import Response, delete, get, post, route
 from litestar.params import Parameter
 
 from stocky.auth.guards import members, readers, scanners
@@ -13,9 +13,12 @@ from stocky.auth.schemas import Principal
 from stocky.boxes import repository
 from stocky.boxes.labels import PER_SHEET, draw_labels
 from stocky.boxes.schemas import MAX_CAPACITY, Box, BoxChange, BoxPlace, NewBox
+from stocky.catalogue.qr import CommandForm
 from stocky.db import Connection
 from stocky.errors import NotFound
+from stocky.http.openapi import may_be_missing
 from stocky.http.parameters import Paging, PathId, Search
+from stocky.http.routing import Router
 from stocky.schema import StorageType
 
 Sheet = Annotated[int, Parameter(ge=1, le=MAX_CAPACITY, description=f"Number of the sheet of {PER_SHEET} labels")]
@@ -34,13 +37,14 @@ async def list_boxes(
         read,
         skip=paging.skip,
         limit=paging.limit,
+        listing=paging,
         search=search,
         storage_type=storage_type,
         is_active=is_active,
     )
 
 
-@post("/", opt=members)
+@post("/", opt=members, responses=may_be_missing)
 async def create_box(data: NewBox, tx: Connection, user: Principal) -> Box:
     """Add a box; the server assigns its number and creates its locations (`Box 3 / 1`, `Box 3 / 2`, …)."""
     return await repository.add_box(tx, data, user)
@@ -67,16 +71,18 @@ async def delete_box(tx: Connection, user: Principal, box_no: PathId) -> None:
 @get("/{box_no:int}/places", opt=readers)
 async def list_box_places(read: Connection, box_no: PathId, paging: Paging) -> list[BoxPlace]:
     """The locations of a box by number, each with its stock."""
-    return await repository.list_box_locations(read, box_no, skip=paging.skip, limit=paging.limit)
+    return await repository.list_box_locations(read, box_no, skip=paging.skip, limit=paging.limit, listing=paging)
 
 
 @get("/{box_no:int}/labels", opt=scanners, media_type="image/svg+xml")
-async def get_box_labels(read: Connection, box_no: PathId, sheet: Sheet = 1) -> Response[bytes]:
+async def get_box_labels(
+    read: Connection, box_no: PathId, sheet: Sheet = 1, code: CommandForm = "json"
+) -> Response[bytes]:
     """An A4 sheet of labels to print, one per location; a scan of one sets the scanner's location."""
     locations = await repository.list_box_locations(read, box_no, skip=(sheet - 1) * PER_SHEET, limit=PER_SHEET)
     if not locations:
         raise NotFound(f"Box {box_no} has no label sheet {sheet}; it has too few locations")
-    return Response(await asyncio.to_thread(draw_labels, locations), media_type="image/svg+xml")
+    return Response(await asyncio.to_thread(draw_labels, locations, code), media_type="image/svg+xml")
 
 
 box_routes = Router(

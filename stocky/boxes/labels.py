@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
-from xml.sax.saxutils import escape
+from html import escape
+from typing import Literal
 
 from stocky.boxes.schemas import BoxPlace
 from stocky.catalogue.qr import set_location_command
@@ -21,7 +22,7 @@ LINE = 26
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def draw_labels(locations: Sequence[BoxPlace]) -> bytes:
+def draw_labels(locations: Sequence[BoxPlace], form: Literal["json", "short"] = "json") -> bytes:
     """Draws one sheet as SVG, at most PER_SHEET labels. Takes tens of milliseconds: call it in a thread."""
     cell_width, cell_height = (WIDTH - 2 * MARGIN) / COLUMNS, (HEIGHT - 2 * MARGIN) / ROWS
     parts = [
@@ -34,7 +35,7 @@ def draw_labels(locations: Sequence[BoxPlace]) -> bytes:
         middle = left + cell_width / 2
         parts.append(
             f'<svg x="{middle - CODE / 2:g}" y="{top:g}" width="{CODE}" height="{CODE}">'
-            f"{_code(set_location_command(location.location_id))}</svg>"
+            f"{_code(set_location_command(location.location_id, form))}</svg>"
             f'<text x="{middle:g}" y="{top + CODE + 4:g}">{_text(location.name)}</text>'
         )
     parts.append("</svg>")
@@ -53,4 +54,4 @@ def _code(text: str) -> str:
 
 def _text(name: str) -> str:
     shown = _NOT_XML.sub("", name)
-    return escape(shown if len(shown) <= LINE else f"{shown[: LINE - 1]}…")
+    return escape(shown if len(shown) <= LINE else f"{shown[: LINE - 1]}…", quote=False)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from stocky.catalogue.schemas import Description, Name
+from stocky.catalogue.schemas import Description, Name, ParentId
 from stocky.schema import StorageType
 
 MAX_CAPACITY = 1000
@@ -16,9 +16,12 @@ Capacity = Annotated[int, Meta(ge=1, le=MAX_CAPACITY, description="The number of
 
 
 class Box(Struct, kw_only=True):
-    """A numbered set of locations. `occupied` of them hold stock, in `stock_rows` lots of items."""
+    """A numbered set of places, itself a location. `occupied` places hold stock; `stock_rows` lots are in it."""
 
     box_no: int
+    location_id: Annotated[int, Meta(description="The location that the box itself is; its places are in it")]
+    parent_id: Annotated[int | None, Meta(description="The location that the box is in")]
+    path: Annotated[str, Meta(description="The names from the top down", examples=["Garage / Box 3"])]
     name: str
     description: str
     storage_type: StorageType
@@ -38,16 +41,18 @@ class NewBox(Struct, kw_only=True):
     name: Name | None = None
     description: Description | None = None
     storage_type: StorageType = StorageType.OTHER
+    parent_id: ParentId | None = None
 
 
 class BoxChange(Struct, kw_only=True):
-    """Changes to a box; fields not sent keep their values."""
+    """Changes to a box; fields not sent keep their values. With another `parent_id` its places move along."""
 
     capacity: Capacity | UnsetType = UNSET
     name: Name | UnsetType = UNSET
     description: Description | None | UnsetType = UNSET
     storage_type: StorageType | UnsetType = UNSET
     is_active: bool | UnsetType = UNSET
+    parent_id: ParentId | None | UnsetType = UNSET
 
 
 class PlacedStock(Struct, kw_only=True, gc=False):
@@ -70,6 +75,7 @@ class BoxPlace(Struct, kw_only=True):
     box_no: int
     loc_no: int
     name: str
+    path: Annotated[str, Meta(description="The names from the top down", examples=["Garage / Box 3 / 7"])]
     description: str
     stock: list[PlacedStock]
 

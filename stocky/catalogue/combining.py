@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from stocky.auth.schemas import Principal
-from stocky.catalogue.part_repository import get_item_type, get_tag, name_key, remove_item_type, remove_tag
+from stocky.catalogue.part_repository import get_item_type, get_tag, remove_item_type, remove_tag
 from stocky.catalogue.repository import ItemFilter, change_item, list_items, lock_items
 from stocky.catalogue.schemas import Item, ItemChange
 from stocky.db import Connection
 from stocky.errors import Conflict, Invalid
+from stocky.names import name_key
 
 # More would make every scan wait for the transaction.
 MOST_ITEMS = 1_000

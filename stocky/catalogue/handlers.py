@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from litestar import Response, Router, delete, get, post, route
+from litestar import Response, delete, get, post, route
 from litestar.datastructures import State
 from litestar.params import Parameter
 
@@ -13,10 +13,12 @@ from stocky.auth.schemas import Principal
 from stocky.barcodes.codes import LONGEST, LONGEST_TEXT
 from stocky.catalogue import location_repository, part_repository, repository
 from stocky.catalogue.item_pages import ItemPages
-from stocky.catalogue.qr import qr_response, set_location_command
+from stocky.catalogue.qr import CommandForm, qr_response, set_location_command
 from stocky.catalogue.repository import like_pattern
 from stocky.catalogue.schemas import (
+    LONGEST_PATH,
     Barcode,
+    DuplicateLocation,
     Item,
     ItemChange,
     ItemType,
@@ -31,10 +33,13 @@ from stocky.catalogue.schemas import (
     Tag,
 )
 from stocky.db import Connection, Lane
-from stocky.http.parameters import After, IfMatch, Paging, PathId, Search, SearchText, version_of
+from stocky.http.openapi import produces
+from stocky.http.parameters import After, IfMatch, Paging, PathId, Search, SearchText, Within, versions_of
 from stocky.http.request import StockyRequest, long_read
 from stocky.http.response_cache import ResponseCache
-from stocky.schema import MAX_ID, StorageType
+from stocky.http.routing import Router
+from stocky.names import name_key
+from stocky.schema import MAX_ID, Message, StorageType
 
 BarcodePath = Annotated[str, Parameter(min_length=1, max_length=LONGEST, description="A barcode")]
 TypeId = Annotated[
@@ -44,11 +49,30 @@ TagText = Annotated[
     str | None, Parameter(max_length=50, description="Only items with this tag, in any case", required=False)
 ]
 
-BoxNo = Annotated[int | None, Parameter(ge=1, le=MAX_ID, description="Only the locations of this box")]
+LocationId = Annotated[
+    int | None,
+    Parameter(ge=1, le=MAX_ID, description="Only items with stock at the location with this id", required=False),
+]
+BoxNo = Annotated[int | None, Parameter(ge=1, le=MAX_ID, description="Only the places of this box")]
+ParentFilter = Annotated[
+    int | None,
+    Parameter(ge=0, le=MAX_ID, description="Only locations directly in this one; 0 for those in none", required=False),
+]
+LocationsWithin = Annotated[
+    int | None, Parameter(ge=1, le=MAX_ID, description="Only locations in this one, at any depth", required=False)
+]
+WithCounts = Annotated[
+    bool, Parameter(description="With `counts` of the items there, and with what is inside", required=False)
+]
 
 
-@get("/", opt=readers | long_read("search", "storage_type", "needs_review", "type_id", "tag"))
+@get(
+    "/",
+    opt=readers
+    | long_read("search", "storage_type", "needs_review", "type_id", "tag", "location_id", "within", "sort"),
+)
 async def list_items(
+    request: StockyRequest,
     state: State,
     lane: Lane,
     paging: Paging,
@@ -58,54 +82,85 @@ async def list_items(
     needs_review: bool | None = None,
     type_id: TypeId = None,
     tag: TagText = None,
+    location_id: LocationId = None,
+    within: Within = None,
     after: After = 0,
 ) -> list[Item]:
-    """Items in the order they were added."""
-    wanted = repository.ItemFilter(search, storage_type, is_active, needs_review, type_id, tag, after)
-    return await _page(state, lane, wanted, paging)
+    """Items in the order they were added, or in that of `sort`."""
+    wanted = repository.ItemFilter(
+        search, storage_type, is_active, needs_review, type_id, tag, after, location_id=location_id, within=within
+    )
+    return await _page(request, state, lane, wanted, paging)
 
 
 @post("/", opt=members)
 async def create_item(data: NewItem, tx: Connection, user: Principal) -> Item:
     """Add an item; the server assigns its four-letter code."""
+    if data.upc is not None:
+        repository.check_upc(data.upc)
     return await repository.add_item(tx, data, user)
 
 
 @get("/search", opt=readers | long_read())
-async def search_items(state: State, lane: Lane, q: SearchText, paging: Paging) -> list[Item]:
+async def search_items(request: StockyRequest, state: State, lane: Lane, q: SearchText, paging: Paging) -> list[Item]:
     """Items whose name, description, code or barcode contains `q`."""
-    return await _page(state, lane, repository.ItemFilter(search=q), paging)
+    return await _page(request, state, lane, repository.ItemFilter(search=q), paging)
 
 
-async def _page(state: State, lane: Lane, wanted: repository.ItemFilter, paging: Paging) -> list[Item]:
+async def _page(
+    request: StockyRequest, state: State, lane: Lane, wanted: repository.ItemFilter, paging: Paging
+) -> list[Item]:
     cache: ResponseCache = state.response_cache
     pages: ItemPages = state.item_pages
-    return await cache.get_or_read(  # type: ignore[return-value]  # it is the JSON of that list
-        lane, pages.encode_page, wanted, paging.skip, paging.limit
-    )
+    if wanted.after:
+        paging.refuse_order("a list with a cursor is in its own order; use skip instead of cursor")
+    page = await cache.get_or_read(lane, pages.encode_page, wanted, paging.skip, paging.limit, paging.order)
+    is_counted = paging.is_counted_by(page.shown, skip=paging.skip, limit=paging.limit, after=wanted.after)
+    # Counting all that contain a text takes seconds in a large stockroom, while a page of them is found at once.
+    if not is_counted and not wanted.after and like_pattern(wanted.search) is None:
+
+        async def count() -> int:
+            async with state.database.read(lane) as read:
+                return await repository.count_items(read, wanted)
+
+        await paging.count(("items", wanted), count)
+    request.scope["state"]["etag"] = page.etag
+    return page.json  # type: ignore[return-value]  # Raw is sent as it is; the annotation is what OpenAPI documents
 
 
 @get("/upc/{upc:str}", opt=readers)
 async def get_item_by_barcode(
+    request: StockyRequest,
     read: Connection,
-    upc: Annotated[str, Parameter(min_length=1, max_length=LONGEST_TEXT, description="A barcode, or a whole GS1 code")],
+    upc: Annotated[
+        str,
+        Parameter(min_length=1, max_length=LONGEST_TEXT, description="A barcode, a GS1 code, a bag or an item's code"),
+    ],
 ) -> Item:
     """The item with a barcode."""
-    return await repository.get_item_by_barcode(read, upc)
+    return _with_version(request, await repository.get_item_by_barcode(read, upc))
 
 
 @get("/code/{code:str}", opt=readers)
 async def get_item_by_code(
-    read: Connection, code: Annotated[str, Parameter(max_length=20, description="A four-letter code, in any case")]
+    request: StockyRequest,
+    read: Connection,
+    code: Annotated[str, Parameter(max_length=20, description="A four-letter code, in any case")],
 ) -> Item:
     """The item with this code."""
-    return await repository.get_item_by_code(read, code)
+    return _with_version(request, await repository.get_item_by_code(read, code))
 
 
 @get("/{item_id:int}", opt=readers)
-async def get_item(read: Connection, item_id: PathId) -> Item:
+async def get_item(request: StockyRequest, read: Connection, item_id: PathId) -> Item:
     """One item."""
-    return await repository.get_item(read, item_id)
+    return _with_version(request, await repository.get_item(read, item_id))
+
+
+def _with_version(request: StockyRequest, item: Item) -> Item:
+    """The item, after its version was put into the ETag of the response."""
+    request.scope["state"]["version"] = item.version
+    return item
 
 
 @route("/{item_id:int}", http_method=["PUT", "PATCH"], opt=members)
@@ -113,13 +168,14 @@ async def change_item(
     data: ItemChange, tx: Connection, user: Principal, item_id: PathId, if_match: IfMatch = None
 ) -> Item:
     """Change an item; fields not sent keep their values."""
-    return await repository.change_item(tx, item_id, data, user, if_version=version_of(if_match))
+    return await repository.change_item(tx, item_id, data, user, if_versions=versions_of(if_match))
 
 
-@delete("/{item_id:int}", opt=members)
-async def delete_item(tx: Connection, user: Principal, item_id: PathId) -> None:
+@delete("/{item_id:int}", opt=members, status_code=200)
+async def delete_item(tx: Connection, user: Principal, item_id: PathId) -> Message:
     """Hide an item; its history stays. Rejected while it holds stock."""
     await repository.remove_item(tx, item_id, user)
+    return Message(f"Item {item_id} deleted")
 
 
 @post("/{item_id:int}/barcodes", opt=members)
@@ -134,7 +190,7 @@ async def delete_barcode(tx: Connection, user: Principal, item_id: PathId, barco
     await repository.remove_item_barcode(tx, item_id, barcode, user)
 
 
-@get("/{item_id:int}/qr", opt=scanners, media_type="image/svg+xml")
+@get("/{item_id:int}/qr", opt=scanners | produces("image/svg+xml", "image/png"), media_type="image/svg+xml")
 async def get_item_qr(request: StockyRequest, read: Connection, item_id: PathId) -> Response[bytes]:
     """The item's code as a QR code to print; a scan of it is a scan of the item. SVG, or PNG by Accept."""
     item = await repository.get_item(read, item_id)
@@ -145,7 +201,7 @@ async def get_item_qr(request: StockyRequest, read: Connection, item_id: PathId)
 async def list_types(read: Connection, paging: Paging, search: Search = None) -> list[ItemType]:
     """Item types by name."""
     return await part_repository.list_item_types(
-        read, skip=paging.skip, limit=paging.limit, pattern=_key_pattern(search)
+        read, skip=paging.skip, limit=paging.limit, listing=paging, pattern=_key_pattern(search)
     )
 
 
@@ -176,7 +232,9 @@ async def delete_type(tx: Connection, user: Principal, type_id: PathId) -> None:
 @get("/", opt=readers)
 async def list_tags(read: Connection, paging: Paging, search: Search = None) -> list[Tag]:
     """Tags by name."""
-    return await part_repository.list_tags(read, skip=paging.skip, limit=paging.limit, pattern=_key_pattern(search))
+    return await part_repository.list_tags(
+        read, skip=paging.skip, limit=paging.limit, listing=paging, pattern=_key_pattern(search)
+    )
 
 
 @post("/", opt=members)
@@ -206,7 +264,9 @@ async def delete_tag(tx: Connection, user: Principal, tag_id: PathId) -> None:
 @get("/", opt=readers)
 async def list_sellers(read: Connection, paging: Paging, search: Search = None) -> list[SellerCount]:
     """Sellers of items, by name."""
-    return await part_repository.list_sellers(read, skip=paging.skip, limit=paging.limit, pattern=like_pattern(search))
+    return await part_repository.list_sellers(
+        read, skip=paging.skip, limit=paging.limit, listing=paging, pattern=like_pattern(search)
+    )
 
 
 @get("/", opt=readers)
@@ -217,70 +277,89 @@ async def list_locations(
     storage_type: StorageType | None = None,
     is_active: bool = True,
     box_no: BoxNo = None,
+    parent_id: ParentFilter = None,
+    within: LocationsWithin = None,
+    counts: WithCounts = False,
 ) -> list[Location]:
-    """Locations by name."""
-    return await location_repository.list_locations(
+    """Locations by name; with `sort=path` each is followed by those in it."""
+    found = await location_repository.list_locations(
         read,
         skip=paging.skip,
         limit=paging.limit,
+        listing=paging,
         search=search,
         storage_type=storage_type,
         is_active=is_active,
         box_no=box_no,
+        parent_id=parent_id,
+        within=within,
     )
+    if counts:
+        await location_repository.add_counts(read, found)
+    return found
 
 
 @post("/", opt=members)
 async def create_location(data: NewLocation, tx: Connection, user: Principal) -> Location:
-    """Add a location."""
+    """Add a location, in another one with `parent_id`. Names in one place differ by more than case and outer blanks."""
     return await location_repository.add_location(tx, data, user)
+
+
+@get("/duplicates", opt=readers)
+async def list_duplicate_locations(read: Connection) -> list[DuplicateLocation]:
+    """Locations from before names in any case counted as one, each with the one that has the same path; rename one."""
+    return await location_repository.list_duplicates(read)
 
 
 @get("/search", opt=readers)
 async def search_locations(read: Connection, q: SearchText, paging: Paging) -> list[Location]:
-    """Locations whose name or description contains `q`."""
-    return await location_repository.list_locations(read, skip=paging.skip, limit=paging.limit, search=q)
+    """Locations whose name or description contains `q`; a `q` with a slash is also looked for in the path."""
+    return await location_repository.list_locations(
+        read, skip=paging.skip, limit=paging.limit, listing=paging, search=q
+    )
 
 
 @get("/name/{name:str}", opt=readers)
 async def get_location_by_name(
-    read: Connection, name: Annotated[str, Parameter(max_length=200, description="The exact name")]
+    read: Connection, name: Annotated[str, Parameter(max_length=LONGEST_PATH, description="A path or a name")]
 ) -> Location:
-    """The active location with this name."""
+    """The active location with this path, or else the only one with this name."""
     return await location_repository.get_location_by_name(read, name)
 
 
 @get("/{location_id:int}", opt=readers)
-async def get_location(read: Connection, location_id: PathId) -> Location:
+async def get_location(read: Connection, location_id: PathId, counts: WithCounts = False) -> Location:
     """One location."""
-    return await location_repository.get_location(read, location_id)
+    location = await location_repository.get_location(read, location_id)
+    if counts:
+        await location_repository.add_counts(read, [location])
+    return location
 
 
 @route("/{location_id:int}", http_method=["PUT", "PATCH"], opt=members)
 async def change_location(data: LocationChange, tx: Connection, user: Principal, location_id: PathId) -> Location:
-    """Change a location; fields not sent keep their values."""
+    """Change a location; fields not sent keep their values. With another `parent_id` all that is in it moves along."""
     return await location_repository.change_location(tx, location_id, data, user)
 
 
-@delete("/{location_id:int}", opt=members)
-async def delete_location(tx: Connection, user: Principal, location_id: PathId) -> None:
-    """Hide a location. Rejected while it holds stock."""
+@delete("/{location_id:int}", opt=members, status_code=200)
+async def delete_location(tx: Connection, user: Principal, location_id: PathId) -> Message:
+    """Hide a location. Rejected while it holds stock or has others in it."""
     await location_repository.remove_location(tx, location_id, user)
+    return Message(f"Location {location_id} deleted")
 
 
-@get("/{location_id:int}/qr", opt=scanners, media_type="image/svg+xml")
+@get("/{location_id:int}/qr", opt=scanners | produces("image/svg+xml", "image/png"), media_type="image/svg+xml")
 async def get_location_qr(
-    request: StockyRequest,
-    read: Connection,
-    location_id: PathId,
+    request: StockyRequest, read: Connection, location_id: PathId, code: CommandForm = "json"
 ) -> Response[bytes]:
     """A QR code to print; a scan of it sets the scanner's location. SVG, or PNG by Accept."""
     location = await location_repository.get_location(read, location_id)
-    return await qr_response(request, set_location_command(location.id))
+    return await qr_response(request, set_location_command(location.id, code))
 
 
 def _key_pattern(search: str | None) -> str | None:
-    return like_pattern(None if search is None else part_repository.name_key(search))
+    return like_pattern(None if search is None else name_key(search))
 
 
 item_routes = Router(
@@ -312,6 +391,7 @@ location_routes = Router(
     route_handlers=[
         list_locations,
         create_location,
+        list_duplicate_locations,
         search_locations,
         get_location_by_name,
         get_location,

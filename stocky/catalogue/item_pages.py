@@ -13,6 +13,7 @@ import msgspec
 from stocky.catalogue.repository import ItemFilter, find_item_totals, items_by_id, list_item_versions
 from stocky.catalogue.schemas import Item
 from stocky.db import Connection, Database
+from stocky.http.response_cache import Answer
 
 # The size of the cache: about 20,000 items.
 CACHED_BYTES = 16 * 2**20
@@ -40,11 +41,11 @@ class ItemPages:
         self._storing = threading.Lock()
         database.gate.on_data_replaced(self._clear)
 
-    async def encode_page(self, tx: Connection, wanted: ItemFilter, skip: int, limit: int) -> msgspec.Raw:
-        """The JSON list of a page of items, in the order they were added."""
-        versions = await list_item_versions(tx, wanted, skip=skip, limit=limit)
+    async def encode_page(self, tx: Connection, wanted: ItemFilter, skip: int, limit: int, order: str) -> Answer:
+        """A page of items as a JSON list, in this order or that in which they were added. Raises Invalid."""
+        versions = await list_item_versions(tx, wanted, skip=skip, limit=limit, order=order)
         if not versions:
-            return msgspec.Raw(b"[]")
+            return Answer(msgspec.Raw(b"[]"))
         page: dict[int, _Encoded | None] = {}
         for id, version in versions:
             known = self._cached.get(id)
@@ -64,7 +65,7 @@ class ItemPages:
             )  # fmt: skip
         parts[0] = b"["
         parts.append(b"]")
-        return msgspec.Raw(b"".join(parts))
+        return Answer(msgspec.Raw(b"".join(parts)), len(page))
 
     def _store(self, item: Item) -> _Encoded:
         encoded = _split(item)

@@ -14,10 +14,11 @@ from stocky import clock
 from stocky.auth.schemas import Principal
 from stocky.catalogue.schemas import ItemType, ItemTypeChange, NewItemType, NewTag, SellerCount, Tag
 from stocky.catalogue.version_bumps import bump_item_versions, bump_items_of
-from stocky.db import Connection
+from stocky.db import Connection, Listing
 from stocky.errors import Conflict, NotFound
 from stocky.logs import audit
-from stocky.schema import MAX_ID, or_current
+from stocky.names import name_key
+from stocky.schema import MAX_ID, is_empty, or_current
 
 
 async def get_item_type(read: Connection, type_id: int) -> ItemType:
@@ -28,9 +29,11 @@ async def get_item_type(read: Connection, type_id: int) -> ItemType:
     return item_type
 
 
-async def list_item_types(read: Connection, *, skip: int, limit: int, pattern: str | None) -> list[ItemType]:
-    """Types by name."""
-    return await read.all("list_item_types", ItemType, skip=skip, limit=limit, pattern=pattern)
+async def list_item_types(
+    read: Connection, *, skip: int, limit: int, pattern: str | None, listing: Listing | None = None
+) -> list[ItemType]:
+    """Types by name, or in the order of `listing`."""
+    return await read.page("list_item_types", ItemType, listing, skip=skip, limit=limit, pattern=pattern)
 
 
 async def add_item_type(tx: Connection, new: NewItemType, by: Principal) -> ItemType:
@@ -49,6 +52,8 @@ async def add_item_type(tx: Connection, new: NewItemType, by: Principal) -> Item
 async def change_item_type(tx: Connection, type_id: int, change: ItemTypeChange, by: Principal) -> ItemType:
     """Applies `change`. Raises NotFound, Conflict if another type has the name."""
     item_type = await get_item_type(tx, type_id)
+    if is_empty(change):
+        return item_type
     name = or_current(change.name, item_type.name)
     bumped = await bump_items_of(tx, "type", type_id)
     await tx.execute(
@@ -69,18 +74,13 @@ async def remove_item_type(tx: Connection, type_id: int, by: Principal) -> None:
     """Deletes a type. Raises NotFound, Conflict while items have it."""
     item_type = await get_item_type(tx, type_id)
     if await tx.value("list_items_of_type", type_id=type_id, after=0, limit=1) is not None:
-        raise Conflict(f"Items still have the type {item_type.name}; give them another type first")
+        raise Conflict(f"Items still have the type {item_type.name}; give them another type first", kind="in-use")
     await tx.execute("remove_item_type", id=type_id)
     await audit.record(tx, by, "deleted", "item_type", type_id, {"name": item_type.name})
 
 
 class _Key(msgspec.Struct):
     name_key: str
-
-
-def name_key(name: str) -> str:
-    """The key of a name, equal for names that count as one; folded here, since the dialects fold case differently."""
-    return " ".join(name.split()).casefold()
 
 
 async def get_tag(read: Connection, tag_id: int) -> Tag:
@@ -91,16 +91,18 @@ async def get_tag(read: Connection, tag_id: int) -> Tag:
     return tag
 
 
-async def list_tags(read: Connection, *, skip: int, limit: int, pattern: str | None) -> list[Tag]:
-    """Tags by name."""
-    return await read.all("list_tags", Tag, skip=skip, limit=limit, pattern=pattern)
+async def list_tags(
+    read: Connection, *, skip: int, limit: int, pattern: str | None, listing: Listing | None = None
+) -> list[Tag]:
+    """Tags by name, or in the order of `listing`."""
+    return await read.page("list_tags", Tag, listing, skip=skip, limit=limit, pattern=pattern)
 
 
 async def add_tag(tx: Connection, new: NewTag, by: Principal) -> Tag:
     """Adds a tag. Raises Conflict if it exists."""
     tag_id = await tx.value("add_tag", name=new.name, name_key=name_key(new.name), created_at=clock.now())
     if tag_id is None:
-        raise Conflict(f"The tag {new.name} already exists", field="name")
+        raise Conflict(f"The tag {new.name} already exists", field="name", kind="already-exists")
     await audit.record(tx, by, "created", "tag", tag_id, {"name": new.name})
     return await get_tag(tx, tag_id)
 
@@ -138,6 +140,8 @@ async def set_item_tags(tx: Connection, item_id: int, names: Iterable[str]) -> N
     await tx.execute("add_item_tags", item_id=item_id, name_keys=keys)
 
 
-async def list_sellers(read: Connection, *, skip: int, limit: int, pattern: str | None) -> list[SellerCount]:
-    """Sellers by name."""
-    return await read.all("list_sellers", SellerCount, skip=skip, limit=limit, pattern=pattern)
+async def list_sellers(
+    read: Connection, *, skip: int, limit: int, pattern: str | None, listing: Listing | None = None
+) -> list[SellerCount]:
+    """Sellers by name, or in the order of `listing`."""
+    return await read.page("list_sellers", SellerCount, listing, skip=skip, limit=limit, pattern=pattern)

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import io
+from typing import Annotated, Literal
 
 import msgspec
 from litestar import Response
+from litestar.params import Parameter
 
+from stocky.barcodes.command_codes import make_short_code
 from stocky.errors import Invalid
 from stocky.http.request import StockyRequest
 
+CommandForm = Annotated[
+    Literal["json", "short"],
+    Parameter(description="`short` draws the short code of the command, which hand scanners type with any layout"),
+]
 
-def set_location_command(location_id: int) -> str:
+
+def set_location_command(location_id: int, form: Literal["json", "short"] = "short") -> str:
     """The text of a location's label; a scan of it sets the scanner's location."""
+    if form == "short":
+        return make_short_code("LOC", location_id)
     return msgspec.json.encode({"command": "set_location", "payload": {"location_id": location_id}}).decode()
 
 

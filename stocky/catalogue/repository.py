@@ -5,8 +5,8 @@ A barcode, in whatever form of its number, belongs to one item.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import UNSET, Struct, field
@@ -15,20 +15,27 @@ from stocky import clock
 from stocky.alerts.evaluate import evaluate_alerts
 from stocky.alerts.schemas import AlertCause
 from stocky.auth.schemas import Principal
-from stocky.barcodes.codes import normalize_barcode
-from stocky.barcodes.reader import read_code
+from stocky.barcodes.codes import ScannedCode, clean, normalize_barcode
+from stocky.barcodes.command_codes import NOT_A_BARCODE, describe_refusal
+from stocky.barcodes.measures import item_number
+from stocky.barcodes.reader import Rules, read_code
 from stocky.catalogue.containing import find_fragment
-from stocky.catalogue.part_repository import name_key, set_item_tags
+from stocky.catalogue.finding import find_items
+from stocky.catalogue.part_repository import set_item_tags
 from stocky.catalogue.schemas import Barcode, Item, ItemChange, NewItem, Upc, new_code
 from stocky.db import Connection
 from stocky.errors import Conflict, Invalid, NotFound, Stale, Unavailable
 from stocky.http.validation_messages import describe_error
 from stocky.logs import audit
+from stocky.names import name_key
 from stocky.quantity import to_milli
-from stocky.schema import OversellPolicy, StorageType, or_current
+from stocky.schema import OversellPolicy, StorageType, is_empty, or_current
+from stocky.settings.measure_rules import rules_for
 
 T = TypeVar("T")
 CODE_ATTEMPTS = 100
+# What the name of an item begins with that a scan of an unknown barcode created.
+UNNAMED = "Unknown "
 # The fields that alerts depend on or contain.
 _ALERT_FIELDS = {"name", "default_storage_type", "min_quantity", "is_active"}
 
@@ -70,21 +77,21 @@ async def get_usable_items(tx: Connection, item_ids: set[int]) -> dict[int, Item
 
 async def get_item_by_code(read: Connection, code: str) -> Item:
     """The item with a four-letter code, in any case. Raises NotFound."""
-    item = await read.one("find_item_by_code", Item, code=code.upper())
+    item = await read.one("find_item_by_code", Item, code=clean(code).upper())
     if item is None:
         raise NotFound(f"There is no item with code {code}")
     return item
 
 
 async def get_item_by_barcode(read: Connection, barcode: str) -> Item:
-    """The item with a barcode, in any form of its number, or a GS1 code. Raises NotFound, Invalid."""
-    scanned = await read_code(barcode)
+    """The item of a scanned text: a barcode in any form, a GS1 code, a bag or a code. Raises NotFound, Invalid."""
+    scanned = await read_code(barcode, await rules_for(read, [barcode]))
     if scanned.problem is not None:
         raise Invalid(scanned.problem, field="upc")
-    item = await read.one("find_item_by_barcode", Item, code=scanned.text, code_key=scanned.key)
-    if item is None:
+    found = (await find_items(read, [scanned])).find(scanned)
+    if found is None:
         raise NotFound(f"There is no item with barcode {barcode}")
-    return item
+    return await get_item(read, found[0])
 
 
 class ItemFilter(Struct, frozen=True):
@@ -98,28 +105,47 @@ class ItemFilter(Struct, frozen=True):
     tag: str | None = None
     after: int = 0
     cause: AlertCause | None = None
+    location_id: int | None = None
+    within: int | None = None
 
 
-async def list_item_versions(tx: Connection, wanted: ItemFilter, *, skip: int, limit: int) -> Sequence[tuple[int, int]]:
-    """The id and version of items in the order they were added."""
-    filters = {
-        "skip": skip,
-        "limit": limit,
+async def list_item_versions(
+    tx: Connection, wanted: ItemFilter, *, skip: int, limit: int, order: str = ""
+) -> Sequence[tuple[int, int]]:
+    """The id and version of items, in this order or that in which they were added.
+
+    Raises Invalid for an order that the list does not have.
+    """
+    page = {"skip": skip, "limit": limit, **_arguments(wanted)}
+    pattern = like_pattern(wanted.search)
+    if wanted.cause is not None:
+        return await tx.rows("list_item_versions_with_cause", **page, alert_type=wanted.cause.value, pattern=pattern)
+    if pattern is None:
+        return await tx.sorted_rows("list_item_versions", order, **page)
+    await tx.rows("plan_for_values")
+    fragment = await find_fragment(tx, wanted.search)
+    return await tx.sorted_rows("list_item_versions_containing", order, **page, pattern=pattern, fragment=fragment)
+
+
+async def count_items(tx: Connection, wanted: ItemFilter) -> int:
+    """The number of items that a list has, without its text and cause."""
+    if wanted == ItemFilter():
+        in_use: int = await tx.value("count_items_in_use")
+        return in_use
+    return await tx.count_rows("list_item_versions", **_arguments(wanted))
+
+
+def _arguments(wanted: ItemFilter) -> dict[str, Any]:
+    return {
         "after": wanted.after,
         "storage_type": wanted.storage_type,
         "is_active": wanted.is_active,
         "needs_review": wanted.needs_review,
         "type_id": wanted.type_id,
         "tag_key": None if wanted.tag is None else name_key(wanted.tag),
+        "location_id": wanted.location_id,
+        "within": wanted.within,
     }
-    pattern = like_pattern(wanted.search)
-    if wanted.cause is not None:
-        return await tx.rows("list_item_versions_with_cause", **filters, alert_type=wanted.cause.value, pattern=pattern)
-    if pattern is None:
-        return await tx.rows("list_item_versions", **filters)
-    await tx.rows("plan_for_values")
-    fragment = await find_fragment(tx, wanted.search)
-    return await tx.rows("list_item_versions_containing", **filters, pattern=pattern, fragment=fragment)
 
 
 async def find_item_totals(tx: Connection, ids: list[int]) -> dict[int, tuple[float, str | None]]:
@@ -140,6 +166,8 @@ async def add_item(tx: Connection, new: NewItem, by: Principal, *, code: str | N
     Raises Conflict for a code or barcode that another item has, Invalid for a missing type.
     """
     await _check_type(tx, new.type_id)
+    rules = await rules_for(tx, filter(None, [new.upc, *(each.barcode for each in new.barcodes)]))
+    upc = None if new.upc is None else _cleaned(new.upc, "upc", rules)
     item_id = await _add_item_row(
         tx,
         code,
@@ -147,6 +175,7 @@ async def add_item(tx: Connection, new: NewItem, by: Principal, *, code: str | N
         description=new.description or "",
         default_storage_type=new.default_storage_type,
         min_quantity_milli=None if new.min_quantity is None else to_milli(new.min_quantity),
+        reorder_quantity_milli=None if new.reorder_quantity is None else to_milli(new.reorder_quantity),
         oversell_policy=new.oversell_policy,
         needs_review=False,
         manufacturer_code=new.manufacturer_code or "",
@@ -154,7 +183,7 @@ async def add_item(tx: Connection, new: NewItem, by: Principal, *, code: str | N
         seller=new.seller or "",
         seller_link=new.seller_link or "",
     )
-    await _add_barcodes(tx, item_id, new.upc, new.barcodes)
+    await _add_barcodes(tx, item_id, upc, _cleaned_all(new.barcodes, rules), {})
     await set_item_tags(tx, item_id, new.tags)
     if new.min_quantity is not None:
         await evaluate_alerts(tx, [item_id])
@@ -163,25 +192,30 @@ async def add_item(tx: Connection, new: NewItem, by: Principal, *, code: str | N
 
 
 async def change_item(
-    tx: Connection, item_id: int, change: ItemChange, by: Principal, *, if_version: int | None = None
+    tx: Connection, item_id: int, change: ItemChange, by: Principal, *, if_versions: Collection[int] | None = None
 ) -> Item:
     """Applies `change`. Naming a stub ends its review, and its permission to go negative.
 
-    Raises NotFound, Stale if `if_version` is not its version, Invalid for a missing type or picture, and Conflict
+    Raises NotFound, Stale if its version is not in `if_versions`, Invalid for a missing type or picture, and Conflict
     for a barcode of another item, for a merged item, or for deactivating an item that still holds stock.
     """
     await lock_items(tx, {item_id})
     item = await get_item(tx, item_id)
-    if if_version is not None and if_version != item.version:
+    if if_versions is not None and item.version not in if_versions:
         raise Stale(f"The item was changed since you read it (version {item.version} now); read it again and repeat")
     if item.merged_into_id is not None:
         raise Conflict(f"{item.name} was merged into item {item.merged_into_id}; change that one, or undo the merge")
+    if is_empty(change):
+        return item
     is_active = or_current(change.is_active, item.is_active)
     if item.is_active and not is_active:
         await _check_without_stock(tx, item)
     is_named = item.needs_review and change.name is not UNSET and change.needs_review is UNSET
-    policy = OversellPolicy.REJECT if is_named else item.oversell_policy
+    # An item that was hidden and scanned again is in the review too; its policy was set by a person and stays.
+    was_stub = item.oversell_policy is OversellPolicy.ALLOW and is_unnamed(item)
+    policy = OversellPolicy.REJECT if is_named and was_stub else item.oversell_policy
     min_quantity = or_current(change.min_quantity, item.min_quantity)
+    reorder_quantity = or_current(change.reorder_quantity, item.reorder_quantity)
     if isinstance(change.type_id, int):
         await _check_type(tx, change.type_id)
     await tx.execute(
@@ -191,6 +225,7 @@ async def change_item(
         description=or_current(change.description, item.description) or "",
         default_storage_type=or_current(change.default_storage_type, item.default_storage_type),
         min_quantity_milli=None if min_quantity is None else to_milli(min_quantity),
+        reorder_quantity_milli=None if reorder_quantity is None else to_milli(reorder_quantity),
         oversell_policy=or_current(change.oversell_policy, policy),
         needs_review=or_current(change.needs_review, item.needs_review and not is_named),
         manufacturer_code=or_current(change.manufacturer_code, item.manufacturer_code) or "",
@@ -233,33 +268,60 @@ async def remove_item_barcode(tx: Connection, item_id: int, barcode: str, by: Pr
     await lock_items(tx, {item_id})
     item = await get_item(tx, item_id)
     left = _without_barcode(item.barcodes, barcode)
+    if len(left) == len(item.barcodes) and (number := item_number(barcode, await rules_for(tx, [barcode]))):
+        left = _without_barcode(item.barcodes, number)
     if len(left) == len(item.barcodes):
         raise NotFound(f"The item {item.name} has no barcode {barcode}")
     return await change_item(tx, item_id, ItemChange(barcodes=left), by)
 
 
-async def add_stub(tx: Connection, barcode: str) -> int | None:
+async def add_stub(tx: Connection, scanned: ScannedCode) -> int | None:
     """Adds an item for an unknown barcode and returns its id, or None if another process has just added one.
 
-    Its stock may go negative until it is named, so that a scan that removes from an unknown item is booked.
+    Its stock may go negative until it is named, so that a scan that removes from an unknown item is booked. The stub of
+    a bag has the name, the part numbers and the seller that the bag says; one without a maker's number and a seller is
+    named like any unknown barcode, as `is_unnamed` needs it.
     """
+    bag = scanned.bag
     item_id = await _add_item_row(
         tx,
-        name=f"Unknown {barcode}"[:200],
+        name=(bag.name if bag is not None and (bag.maker_part or bag.seller) else f"{UNNAMED}{scanned.code}")[:200],
         description="",
         default_storage_type=StorageType.OTHER,
         min_quantity_milli=None,
+        reorder_quantity_milli=None,
         oversell_policy=OversellPolicy.ALLOW,
         needs_review=True,
-        manufacturer_code="",
+        manufacturer_code=(bag and bag.maker_part) or "",
         type_id=None,
-        seller="",
+        seller=bag.seller if bag else "",
         seller_link="",
     )
-    if await tx.rows("claim_barcode", code=barcode, code_key=normalize_barcode(barcode), item_id=item_id):
-        return item_id
-    await remove_stub(tx, item_id)
-    return None
+    if not await tx.rows("claim_barcode", code=scanned.code, code_key=scanned.key, item_id=item_id):
+        await remove_stub(tx, item_id)
+        return None
+    if bag is not None and bag.seller_part and normalize_barcode(bag.seller_part) != scanned.key:
+        await tx.value(
+            "add_barcode",
+            code=bag.seller_part,
+            code_key=normalize_barcode(bag.seller_part),
+            shared_key=None,
+            item_id=item_id,
+            pack_milli=1000,
+            is_primary=False,
+        )
+    return item_id
+
+
+def is_unnamed(item: Item) -> bool:
+    """Whether the item has the name that a scan gave it: of an unknown barcode, or of the part number on a bag.
+
+    An item that a person named like its barcode has neither maker's part number nor seller of a bag.
+    """
+    if item.name.startswith(UNNAMED):
+        return True
+    is_of_bag = item.manufacturer_code == item.name or bool(item.seller)
+    return is_of_bag and any(item.name == each.barcode for each in item.barcodes)
 
 
 async def remove_stub(tx: Connection, item_id: int) -> None:
@@ -321,14 +383,27 @@ async def whole_items(tx: Connection, rows: Sequence[ItemRow]) -> list[Item]:
     return list(rows)
 
 
-async def _add_barcodes(tx: Connection, item_id: int, upc: str | None, barcodes: list[Barcode]) -> None:
-    """Adds barcodes to an item that has none, `upc` first. Raises Conflict for a repeated one or another item's."""
-    for each in _in_order(upc, barcodes):
-        key = normalize_barcode(each.barcode)
+class _Keys(NamedTuple):
+    """The key of a barcode, and the one that another barcode has instead of it."""
+
+    own: str
+    shared: str | None
+
+
+async def _add_barcodes(
+    tx: Connection, item_id: int, upc: str | None, barcodes: list[Barcode], shared: Mapping[str, _Keys]
+) -> None:
+    """Adds barcodes to an item that has none, `upc` first, those of `shared` with these keys.
+
+    Raises Conflict for a repeated one or another item's.
+    """
+    for each in _in_order(upc, barcodes, shared):
+        key, shared_key = shared.get(each.barcode) or _Keys(normalize_barcode(each.barcode), None)
         added = await tx.value(
             "add_barcode",
             code=each.barcode,
             code_key=key,
+            shared_key=shared_key,
             item_id=item_id,
             pack_milli=to_milli(each.pack_quantity),
             is_primary=each.barcode == upc,
@@ -337,27 +412,34 @@ async def _add_barcodes(tx: Connection, item_id: int, upc: str | None, barcodes:
             owner = await tx.one("find_item_by_barcode", Item, code=each.barcode, code_key=key)
             name = "another item" if owner is None else f"{owner.name} ({owner.code})"
             field = "upc" if each.barcode == upc else "barcodes"
-            raise Conflict(f"The barcode {each.barcode} already belongs to {name}", field=field)
+            raise Conflict(f"The barcode {each.barcode} already belongs to {name}", field=field, kind="already-exists")
 
 
 async def _change_barcodes(tx: Connection, item: Item, change: ItemChange) -> None:
-    """Applies the barcodes and the `upc` of `change`.
+    """Applies the barcodes and the `upc` of `change`. An old barcode that shares its number with another may stay.
 
-    Raises Conflict as `add_barcodes` does, Invalid for a new `upc` that is not one.
+    Raises Conflict as `_add_barcodes` does, Invalid for a new `upc` that is not one.
     """
-    if isinstance(change.upc, str) and all(each.barcode != change.upc for each in item.barcodes):
-        _check_upc(change.upc)
+    stored = {each.barcode for each in item.barcodes}
+    given = [] if change.barcodes is UNSET else [each.barcode for each in change.barcodes]
+    rules = await rules_for(tx, [*given, change.upc] if isinstance(change.upc, str) else given)
     upc = item.upc if change.upc is UNSET else change.upc
-    barcodes = item.barcodes if change.barcodes is UNSET else change.barcodes
+    if upc is not None and upc not in stored:
+        upc = _cleaned(upc, "upc", rules)
+        if upc not in stored:
+            check_upc(upc)
+    barcodes = item.barcodes if change.barcodes is UNSET else _cleaned_all(change.barcodes, rules, stored)
     if change.barcodes is UNSET:
         barcodes = [each for each in barcodes if each.barcode != item.upc or _same(each.barcode, upc)]
     elif change.upc is UNSET:
-        candidates = [each for each in barcodes if _same(each.barcode, upc)] or barcodes
+        candidates = [*filter(None, [_find_form(barcodes, upc)]), *barcodes]
         upc = candidates[0].barcode if candidates else None
     if (upc, barcodes) == (item.upc, item.barcodes):
         return
+    rows = await tx.rows("list_shared_barcodes", item_id=item.id)
     await tx.execute("remove_barcodes", item_id=item.id)
-    await _add_barcodes(tx, item.id, upc, barcodes)
+    await _add_barcodes(tx, item.id, upc, barcodes, {code: _Keys(*keys) for code, *keys in rows})
+    await tx.execute("free_shared_keys")
 
 
 def _without_barcode(barcodes: list[Barcode], barcode: str) -> list[Barcode]:
@@ -395,25 +477,58 @@ async def _set_image(tx: Connection, item_id: int, document_id: int | None) -> N
 
 async def _check_without_stock(tx: Connection, item: Item) -> None:
     if await tx.value("item_holds_stock", item_id=item.id) is not None:
-        raise Conflict(f"{item.name} still holds stock; take it out or write it off first")
+        raise Conflict(f"{item.name} still holds stock; take it out or write it off first", kind="in-use")
 
 
-def _check_upc(text: str) -> None:
+def _cleaned_all(barcodes: list[Barcode], rules: Rules, stored: Set[str] = frozenset()) -> list[Barcode]:
+    """The barcodes as they are stored; those that the item has already keep their text."""
+    return [
+        each if each.barcode in stored else Barcode(_cleaned(each.barcode, "barcodes", rules), each.pack_quantity)
+        for each in barcodes
+    ]
+
+
+def _cleaned(barcode: str, field: str, rules: Rules) -> str:
+    """A barcode without what its scanner put around it, and without a measure that the rules read in it.
+
+    Raises Invalid if nothing is left, or for a command.
+    """
+    if (refusal := describe_refusal(barcode)) is not None:
+        if refusal == NOT_A_BARCODE:
+            refusal = "A command for a scanner cannot be a barcode; scan the item's own barcode"
+        raise Invalid(refusal, field=field)
+    code = clean(barcode)
+    if not code:
+        raise Invalid("The barcode is blank; check what the scanner reads", field=field)
+    return item_number(code, rules) or code
+
+
+def check_upc(text: str) -> None:
+    """Raises Invalid for a new `upc` that has too many or too few characters, or blanks within."""
     try:
-        msgspec.convert(text, Upc)
+        msgspec.convert(clean(text), Upc)
     except msgspec.ValidationError as error:
         raise Invalid(f"upc: {describe_error(error, Upc)}", field="upc") from None
 
 
-def _in_order(upc: str | None, barcodes: list[Barcode]) -> list[Barcode]:
+def _in_order(upc: str | None, barcodes: list[Barcode], shared: Mapping[str, _Keys]) -> list[Barcode]:
     """All barcodes of an item, its `upc` first and in that form."""
-    if len({normalize_barcode(each.barcode) for each in barcodes}) < len(barcodes):
+    texts = [each.barcode for each in barcodes]
+    numbers = [normalize_barcode(text) for text in texts if text not in shared]
+    if len(set(texts)) < len(texts) or len(set(numbers)) < len(numbers):
         raise Conflict("A barcode is listed twice, perhaps in two forms; list each one once", field="barcodes")
     if upc is None:
         return barcodes
-    same = next((each for each in barcodes if _same(each.barcode, upc)), None)
+    forms = barcodes if upc in shared else [each for each in barcodes if each.barcode not in shared]
+    same = _find_form(forms, upc)
     first = Barcode(upc) if same is None else Barcode(upc, same.pack_quantity)
     return [first, *(each for each in barcodes if each is not same)]
+
+
+def _find_form(barcodes: list[Barcode], wanted: str | None) -> Barcode | None:
+    """The barcode with this text, or else the first of the same number."""
+    forms = [each for each in barcodes if _same(each.barcode, wanted)]
+    return next((each for each in forms if each.barcode == wanted), next(iter(forms), None))
 
 
 def _same(barcode: str, other: str | None) -> bool:

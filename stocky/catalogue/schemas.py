@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from stocky.barcodes.codes import LONGEST
 from stocky.quantity import Quantity, to_milli
-from stocky.schema import TRIMMED, VISIBLE, Id, OversellPolicy, StorageType
+from stocky.schema import MAX_ID, TRIMMED, VISIBLE, Id, OversellPolicy, StorageType
 
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=VISIBLE, examples=["Coffee, ground"])]
 Description = Annotated[str, Meta(max_length=1000)]
@@ -28,11 +29,26 @@ ManufacturerCode = Annotated[str, Meta(max_length=200, examples=["BC547B"])]
 Seller = Annotated[str, Meta(max_length=200, examples=["Corner shop"])]
 Link = Annotated[
     str,
-    Meta(max_length=2000, pattern=r"^(https?://[^\s\x00-\x1f<>\"]+)?$(?!\n)", examples=["https://example.org/bc547"]),
+    Meta(max_length=2000, pattern=r'^(https?://[^\s\x00-\x1f<>"]+)?$(?!\n)', examples=["https://example.org/bc547"]),
 ]
 TagName = Annotated[str, Meta(min_length=1, max_length=50, pattern=TRIMMED, examples=["transistor"])]
 TypeName = Annotated[str, Meta(min_length=1, max_length=100, pattern=TRIMMED, examples=["Semiconductors"])]
-BarcodeText = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"\S", examples=["4006381333931"])]
+# Characters of a path; a Postgres index accepts no key over 2,700 bytes.
+LONGEST_PATH = 500
+ParentId = Annotated[int, Meta(ge=1, le=MAX_ID, description="The location that it is in; null for none", examples=[1])]
+BarcodeText = Annotated[str, Meta(min_length=1, max_length=LONGEST, pattern=r"\S", examples=["4006381333931"])]
+
+
+# A `upc` of a request, as it may come from a scanner; empty text is none, since clients send it for an empty field.
+UpcText = Annotated[
+    str,
+    Meta(
+        max_length=LONGEST,
+        pattern=r"^(?!\s+$)",
+        description="8 to 20 characters, besides what a scanner puts around it; empty for none",
+        examples=["4006381333931"],
+    ),
+]
 
 
 class Barcode(Struct, gc=False):
@@ -60,6 +76,7 @@ class Item(Struct, kw_only=True, gc=False):
     uda_fetch_attempted: bool
     upc_data: dict[str, Any] | None
     min_quantity: float | None
+    reorder_quantity: float | None = None
     oversell_policy: OversellPolicy
     needs_review: bool
     barcodes: list[Barcode]
@@ -73,20 +90,25 @@ class Item(Struct, kw_only=True, gc=False):
     merged_into_id: int | None
     total_quantity: float
     version: int
-    # The unit of `total_quantity` and `min_quantity`; null for an item that has never had a SKU.
+    # The unit of `total_quantity`, `min_quantity` and `reorder_quantity`; null for an item that has never had a SKU.
     unit: str | None = None
     created_at: datetime
     updated_at: datetime
 
 
 class NewItem(Struct, kw_only=True):
-    """An item to add. `upc` is its first barcode, `barcodes` are the others."""
+    """An item to add. `upc` is its first barcode, `barcodes` are the others.
+
+    `upc` has 8 to 20 characters, besides what a scanner puts around it. At or below `min_quantity`, its reorder point,
+    the item is low; it is bought in multiples of `reorder_quantity`.
+    """
 
     name: Name
     description: Description | None = None
-    upc: Upc | None = None
+    upc: UpcText | None = None
     default_storage_type: StorageType = StorageType.PANTRY
     min_quantity: Quantity | None = None
+    reorder_quantity: Quantity | None = None
     oversell_policy: OversellPolicy = OversellPolicy.REJECT
     barcodes: Annotated[list[Barcode], Meta(max_length=100)] = []
     manufacturer_code: ManufacturerCode | None = None
@@ -96,8 +118,10 @@ class NewItem(Struct, kw_only=True):
     seller_link: Link | None = None
 
     def __post_init__(self) -> None:
+        self.upc = self.upc or None
         if self.min_quantity is not None:
             to_milli(self.min_quantity, "min_quantity")
+        _check_reorder_quantity(self.reorder_quantity)
 
 
 class ItemChange(Struct, kw_only=True):
@@ -108,9 +132,10 @@ class ItemChange(Struct, kw_only=True):
 
     name: Name | UnsetType = UNSET
     description: Description | None | UnsetType = UNSET
-    upc: BarcodeText | None | UnsetType = UNSET
+    upc: UpcText | None | UnsetType = UNSET
     default_storage_type: StorageType | UnsetType = UNSET
     min_quantity: Quantity | None | UnsetType = UNSET
+    reorder_quantity: Quantity | None | UnsetType = UNSET
     oversell_policy: OversellPolicy | UnsetType = UNSET
     needs_review: bool | UnsetType = UNSET
     is_active: bool | UnsetType = UNSET
@@ -125,12 +150,28 @@ class ItemChange(Struct, kw_only=True):
     ] = UNSET
 
     def __post_init__(self) -> None:
+        if self.upc == "":
+            self.upc = None
         if isinstance(self.min_quantity, (int, float)):
             to_milli(self.min_quantity, "min_quantity")
+        _check_reorder_quantity(self.reorder_quantity)
+
+
+def _check_reorder_quantity(quantity: float | UnsetType | None) -> None:
+    if isinstance(quantity, (int, float)) and to_milli(quantity, "reorder_quantity") == 0:
+        raise ValueError("reorder_quantity: must be more than 0")
+
+
+class LocationCounts(Struct, kw_only=True):
+    """What is at a location: items with stock, and the same with all that is inside it."""
+
+    items: Annotated[int, Meta(description="Items with stock at the location itself")]
+    items_with_inside: Annotated[int, Meta(description="Items with stock at it or at any location inside it")]
+    locations_inside: Annotated[int, Meta(description="Locations inside it, at any depth")]
 
 
 class Location(Struct, kw_only=True):
-    """A location for stock; `box_no` and `loc_no` are set if it is in a box."""
+    """A location for stock. A place of a box has `box_no` and `loc_no`, the box itself only `box_no`."""
 
     id: int
     name: str
@@ -139,8 +180,13 @@ class Location(Struct, kw_only=True):
     is_active: bool
     box_no: int | None
     loc_no: int | None
+    parent_id: Annotated[int | None, Meta(description="The location that it is in")]
+    path: Annotated[
+        str, Meta(description="The names from the top down, which name it everywhere", examples=["Garage / Shelf 2"])
+    ]
     created_at: datetime
     updated_at: datetime
+    counts: Annotated[LocationCounts | None, Meta(description="With `counts=true`, else null")] = None
 
 
 class NewLocation(Struct, kw_only=True):
@@ -149,15 +195,26 @@ class NewLocation(Struct, kw_only=True):
     name: Name
     description: Description | None = None
     storage_type: StorageType = StorageType.OTHER
+    parent_id: ParentId | None = None
 
 
 class LocationChange(Struct, kw_only=True):
-    """Changes to a location; fields not sent keep their values."""
+    """Changes to a location; fields not sent keep their values. With another `parent_id` all in it moves along."""
 
     name: Name | UnsetType = UNSET
     description: Description | None | UnsetType = UNSET
     storage_type: StorageType | UnsetType = UNSET
     is_active: bool | UnsetType = UNSET
+    parent_id: ParentId | None | UnsetType = UNSET
+
+
+class DuplicateLocation(Struct, kw_only=True):
+    """A location with the path of an older one: only case or blanks tell them apart."""
+
+    id: int
+    path: str
+    same_id: int
+    same_path: str
 
 
 class ItemType(Struct, kw_only=True):

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from stocky import __version__
 from stocky.cli import accounts, backup, check, copy, demo, migrate, reindex, restore, serve, verify
+from stocky.sqlite_library import disable_memory_statistics
 
 _DESCRIPTION = """\
 Stocky is a self-hosted inventory service whose scans are never lost and never counted twice.
@@ -18,6 +19,7 @@ Settings are environment variables (STOCKY_DATA_DIR, STOCKY_DATABASE_URL, ...); 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit status. Raises SystemExit(2) for wrong usage, as argparse does."""
+    disable_memory_statistics()
     parsed = _parser().parse_args(arguments)
     try:
         status: int = parsed.run(parsed)

@@ -38,6 +38,7 @@ def register(subparsers: Any) -> None:
         " otherwise it reads the first line of standard input.",
     )
     parser.add_argument("username", metavar="USERNAME")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=reset_password)
 
     parser = subparsers.add_parser(
@@ -70,19 +71,24 @@ def create_admin(arguments: argparse.Namespace) -> int:
 
 def reset_password(arguments: argparse.Namespace) -> int:
     """Returns the exit status. Raises Invalid, NotFound, SchemaNotCurrent, Unavailable."""
+    import msgspec
+
     from stocky.auth import repository
     from stocky.auth.schemas import UserChange, checked
 
     change = checked(UserChange, password=_password())
 
-    async def reset(database: Database) -> None:
+    async def reset(database: Database) -> Any:
         password_hash = await _hash(change.password or "")
         async with repository.changing(database) as tx:
             user = await repository.get_user_named(tx, arguments.username)
-            await repository.change_user(tx, user.id, UserChange(), password_hash, by=None)
+            return await repository.change_user(tx, user.id, UserChange(), password_hash, by=None)
 
-    _with_database(reset)
-    print(f"Changed the password of {arguments.username} and ended all sessions of this user")
+    user = _with_database(reset)
+    if arguments.json:
+        print(msgspec.json.encode(user).decode())
+    else:
+        print(f"Changed the password of {user.username} and ended all sessions of this user")
     return 0
 
 

@@ -16,6 +16,7 @@ def register(subparsers: Any) -> None:
         description="Empties the search index and fills it from the items. Needed only when 'stocky check' reports it:"
         " every change of an item updates the index.",
     )
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
 
 
@@ -23,11 +24,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Returns the exit status. Raises SchemaNotCurrent or Unavailable."""
     import asyncio
 
+    import msgspec
+
     from stocky.db.migrate import check_schema
     from stocky.search.index import reindex
 
-    del arguments
     config = load_settings()
     check_schema(config)
-    print(f"The search has {asyncio.run(reindex(config))}.")
+    state = asyncio.run(reindex(config))
+    print(msgspec.json.encode({"search": state}).decode() if arguments.json else f"The search has {state}.")
     return 0

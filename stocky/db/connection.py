@@ -5,12 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import msgspec
 
 from stocky.db.lanes import Lane, Lanes
+from stocky.db.listing import Listing
 from stocky.db.maintenance_gate import Gate
+from stocky.db.totals import Totals
 from stocky.supervisor import Supervisor
 
 P = ParamSpec("P")
@@ -46,6 +49,31 @@ class Connection(ABC):
     async def rows(self, query: str, /, **arguments: Any) -> Sequence[Any]:
         """Every row as the driver returns it, for hot paths where Structs cost too much."""
 
+    async def page(
+        self, query: str, into: type[T], listing: Listing | None, /, *, skip: int, limit: int, **arguments: Any
+    ) -> list[T]:
+        """A page of a list in the order of `listing`, which gets the number of rows of all pages.
+
+        Raises Invalid for an order that the list does not have.
+        """
+        if listing is None:
+            return await self.all(query, into, skip=skip, limit=limit, **arguments)
+        name = f"{query} by {listing.order}" if listing.order else query
+        rows = await self.all(name, into, skip=skip, limit=limit, **arguments)
+        if not listing.is_counted_by(len(rows), skip=skip, limit=limit):
+            count = partial(self.count_rows, query, **arguments)
+            await listing.count((query, *sorted(arguments.items())), count)
+        return rows
+
+    async def sorted_rows(self, query: str, order: str, /, **arguments: Any) -> Sequence[Any]:
+        """The rows of a list in another order, as the driver returns them. Raises Invalid."""
+        return await self.rows(f"{query} by {order}" if order else query, **arguments)
+
+    async def count_rows(self, query: str, /, **arguments: Any) -> int:
+        """The number of rows of all pages of a list."""
+        counted: int = await self.value(f"{query} counted", **arguments)
+        return counted
+
     @abstractmethod
     async def execute_many(self, query: str, rows: Sequence[tuple[Any, ...]], /) -> None:
         """Runs a statement once for each row of arguments, given in the order in which its parameters first occur."""
@@ -73,6 +101,8 @@ class Database(ABC):
 
     def __init__(self) -> None:
         self.gate = Gate()
+        self.totals = Totals()
+        self.gate.on_data_replaced(self.totals.clear)
         # The background tasks of this process that use the database; each service registers its own.
         self.supervisor = Supervisor()
         self._commit_callbacks: list[Callable[[], None]] = []

@@ -19,6 +19,7 @@ from yoyo import read_migrations
 from yoyo.migrations import MigrationList
 
 from stocky.config import Config
+from stocky.db.location_paths import ADDED_BY, complete_locations
 from stocky.db.migration_backend import MigrationBackend, checksum, open_backend
 from stocky.db.migration_files import number_of
 from stocky.db.migration_repair import Repair, is_incomplete, repair_records
@@ -114,6 +115,8 @@ def migrate(
                 backend.prepare()
                 for migration in pending:
                     backend.apply(migration)
+                if any(number_of(migration.id) == ADDED_BY for migration in [*pending, *without_checksum]):
+                    complete_locations(config.dialect, backend.execute)
                 for migration in without_checksum:
                     backend.store_checksum(migration)
         return [migration.id for migration in pending]
@@ -136,7 +139,9 @@ def rollback(
         undone = [each for each in reversed(migrations) if each.id in applied and each.id >= matching[0]]
         if matching[0] not in applied:
             raise ValueError(f"The migration {matching[0]} is not applied")
-        if not force and (full := _full_tables(backend, _dropped_tables(undone))):
+        present = set(backend.list_tables())
+        dropped = [table for table in _dropped_tables(undone) if table in present]
+        if not force and (full := _full_tables(backend, dropped)):
             raise Conflict(
                 f"This would delete {', '.join(full)} with all rows. Repeat it with --force to do that; a backup is"
                 " made first, unless you give --no-backup"
@@ -187,7 +192,7 @@ def _read(config: Config) -> MigrationList:
 
 @cache
 def _read_for(dialect: str) -> MigrationList:
-    """The migrations by number, cached: parsing them takes longer than applying them."""
+    """The migrations by number, cached with their statements."""
     root = resource("migrations")
     # yoyo would put those shared by both dialects first, whatever their number.
     return MigrationList(sorted(read_migrations(str(root), str(root / dialect)), key=lambda migration: migration.id))

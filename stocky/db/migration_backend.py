@@ -29,6 +29,7 @@ from yoyo.migrations import default_migration_table
 
 from stocky.config import Config
 from stocky.db import NO_DRIVER
+from stocky.db.migration_steps import load_steps
 from stocky.db.sqlite_file import domain_error
 from stocky.errors import OutOfSpace, StockyError, Unavailable
 
@@ -97,6 +98,8 @@ class MigrationBackend(DatabaseBackend):  # type: ignore[misc]  # yoyo has no ty
         """Runs the statements of a migration without recording it. Raises Unavailable or OutOfSpace."""
         try:
             # yoyo prints the rows a statement returns, and SQLite's ALTER TABLE returns some.
+            if not migration.loaded:
+                load_steps(migration)
             with redirect_stdout(io.StringIO()):
                 migration.process_steps(self, direction)
         except self.DatabaseError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, ParamSpec, TypeVar
 
@@ -46,7 +46,7 @@ class PostgresDatabase(Database):
 
     dialect = "postgres"
 
-    def __init__(self, url: str, queries: dict[str, Query], direct_url: str | None = None) -> None:
+    def __init__(self, url: str, queries: Mapping[str, Query], direct_url: str | None = None) -> None:
         """Queries go to `url`, which may be a pooler's; what needs a session goes to `direct_url`, if given."""
         super().__init__()
         self.url = url
@@ -145,7 +145,7 @@ class PostgresConnection(Connection):
 
     dialect = "postgres"
 
-    def __init__(self, queries: dict[str, Query], connection: Any) -> None:
+    def __init__(self, queries: Mapping[str, Query], connection: Any) -> None:
         self._queries = queries
         self._connection = connection
 

@@ -1,4 +1,4 @@
-"""Opens connections to Postgres. `session` returns a session of its own or raises, also behind a pooler.
+"""Opens connections to Postgres. `session` returns a dedicated session or raises, also behind a pooler.
 
 A pooler (PgBouncer, Supavisor, ...) in transaction mode lends a server connection for one transaction at a time:
 prepared statements, LISTEN, SET and advisory locks of a session would remain on a connection that others use.
@@ -25,7 +25,7 @@ from stocky.errors import Unavailable
 
 CONNECT_SECONDS = 5
 APPLICATION = "stocky"
-# How often to check that a session keeps its server connection. Once is enough when nobody else uses the pooler.
+# How often to check that a session keeps its server connection. Once is enough if no other client uses the pooler.
 LOOKS = 10
 NO_SESSION = (
     "The database's address is that of a pooler in transaction mode (PgBouncer, Supavisor, ...), but migrations,"
@@ -247,7 +247,7 @@ def _merged(address: PostgresAddress, arguments: dict[str, Any]) -> dict[str, An
 
 
 def _set_socket_options(connection: Any, parameters: dict[str, str]) -> None:
-    """As libpq does, so that a server that is gone is noticed on an idle connection."""
+    """As libpq does, so that a lost server is noticed on an idle connection."""
     # asyncpg has no public access to its socket.
     transport = connection._transport.get_extra_info("socket")
     if transport is None or transport.family == socket.AF_UNIX:

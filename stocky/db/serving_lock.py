@@ -58,8 +58,8 @@ def not_served(config: Config, *, otherwise: str) -> Iterator[None]:
 
     with open_backend(config) as backend:
         # Every server holds a share of this lock, and a new one waits for its own.
-        (alone,) = backend.execute("SELECT pg_try_advisory_lock(:key)", {"key": SERVING}).fetchone()
-        if not alone:
+        (is_exclusive,) = backend.execute("SELECT pg_try_advisory_lock(:key)", {"key": SERVING}).fetchone()
+        if not is_exclusive:
             raise Conflict(otherwise)
         yield
 

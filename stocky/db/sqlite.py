@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, suppress
 from contextvars import Context, copy_context
 from functools import partial
@@ -32,11 +32,11 @@ READERS = {Lane.IDENTITY: 1, Lane.SHORT: 3, Lane.LONG: 2}
 
 
 class SqliteDatabase(Database):
-    """An open SQLite file: a writer on a thread of its own and a few readers on aiosqlite."""
+    """An open SQLite file: a writer on its own thread and a few readers on aiosqlite."""
 
     dialect = "sqlite"
 
-    def __init__(self, path: Path, queries: dict[str, Query], *, readonly: bool = False) -> None:
+    def __init__(self, path: Path, queries: Mapping[str, Query], *, readonly: bool = False) -> None:
         """With `readonly` there is no writer, and one reader, in the lane BACKGROUND."""
         super().__init__()
         self.path = path
@@ -229,7 +229,7 @@ class DirectConnection(Connection):
 
     dialect = "sqlite"
 
-    def __init__(self, queries: dict[str, Query], connection: sqlite3.Connection) -> None:
+    def __init__(self, queries: Mapping[str, Query], connection: sqlite3.Connection) -> None:
         self._queries = queries
         self._connection = connection
 
@@ -279,7 +279,7 @@ class _Statements(Connection):
 
     dialect = "sqlite"
 
-    def __init__(self, queries: dict[str, Query]) -> None:
+    def __init__(self, queries: Mapping[str, Query]) -> None:
         self._queries = queries
 
     async def _fetch(self, query: Query, values: Sequence[Any]) -> tuple[Sequence[str], list[Any], int]:
@@ -317,7 +317,7 @@ class _Statements(Connection):
 
 
 class _Reader(_Statements):
-    def __init__(self, queries: dict[str, Query], connection: aiosqlite.Connection, seconds: float | None) -> None:
+    def __init__(self, queries: Mapping[str, Query], connection: aiosqlite.Connection, seconds: float | None) -> None:
         """`seconds` limits each query; None for no limit."""
         super().__init__(queries)
         self._connection = connection
@@ -366,7 +366,7 @@ class _Reader(_Statements):
 
 
 class _Transaction(_Statements):
-    def __init__(self, queries: dict[str, Query], writer: Writer) -> None:
+    def __init__(self, queries: Mapping[str, Query], writer: Writer) -> None:
         super().__init__(queries)
         self._writer = writer
 
@@ -425,6 +425,6 @@ def _commit(connection: sqlite3.Connection, file: OpenFile) -> None:
 
 def _rollback(connection: sqlite3.Connection) -> None:
     if connection.in_transaction:
-        # SQLite rolls back by itself when the disk is full; a second ROLLBACK then fails.
+        # SQLite rolls back automatically when the disk is full; a second ROLLBACK then fails.
         with suppress(sqlite3.OperationalError):
             connection.execute("ROLLBACK")

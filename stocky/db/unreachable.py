@@ -17,6 +17,8 @@ _TRIED = re.compile(r"\[Errno (-?\d+)\]")
 class Unreachable(Unavailable):
     """No connection to `address`. Only `described` includes the address and the cause; `detail` is for clients."""
 
+    kind = "database-unreachable"
+
     def __init__(self, detail: str, address: PostgresAddress, reason: str, *, retry_after: int = 1) -> None:
         super().__init__(detail, retry_after=retry_after)
         self.address = address

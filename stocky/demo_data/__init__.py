@@ -15,14 +15,22 @@ from stocky import clock
 from stocky.auth.credentials import Passwords
 from stocky.auth.repository import add_api_key, add_user, changing, find_user_named, list_users
 from stocky.auth.schemas import NewApiKey, NewUser, Principal, Role, User
-from stocky.catalogue import location_repository, repository
-from stocky.catalogue.schemas import Barcode, NewItem, NewLocation
+from stocky.boxes.repository import add_box
+from stocky.boxes.schemas import NewBox
+from stocky.catalogue import location_repository, part_repository, repository
+from stocky.catalogue.schemas import Barcode, NewItem, NewItemType, NewLocation
 from stocky.db import Connection, Database
 from stocky.demo_data.month import DAYS, DemoItem, Month, People, arrival_location
-from stocky.demo_data.things import LOCATIONS, Thing, first_things
+from stocky.demo_data.things import BOARDS, LOCATIONS, PARENTS, SEMICONDUCTORS, Thing, first_things
+from stocky.names import name_key
+from stocky.projects.repository import add_project
+from stocky.projects.schemas import NewProject
 from stocky.scanner.repository import change_state, touch_scanner
 from stocky.scanner.schemas import Mode, StateChange
-from stocky.schema import OversellPolicy
+from stocky.schema import OversellPolicy, StorageType
+from stocky.shopping.repository import add_list
+from stocky.shopping.schemas import NewEntry, NewList
+from stocky.shopping.service import add_to_list
 from stocky.stock.recorder import Recorder
 from stocky.stock.service import raise_if_rejected
 
@@ -34,6 +42,8 @@ _SCANNERS = {
     "workbench": (Mode.REMOVE, "Workbench"),
     "label-printer": (Mode.LOOKUP, None),
 }
+# The code of the first item, which examples of the API can name; those of the others are random.
+FIRST_CODE = "KZMA"
 
 
 class Demo(Struct, frozen=True):
@@ -84,9 +94,12 @@ async def fill(
         scanner = await _person_named(tx, "scanners", Role.SCANNER, hashes[1])
         key = await add_api_key(tx, scanner.id, NewApiKey("demo"), None)
         locations = await _add_locations(tx, Principal(admin))
+        type_id = await _find_or_add_type(tx, Principal(member))
         demo_items = [
-            await _add_thing(tx, thing, locations, random, Principal(member)) for thing in first_things(items)
+            await _add_thing(tx, thing, locations, type_id, Principal(member), code=None if number else FIRST_CODE)
+            for number, thing in enumerate(first_things(items))
         ]
+        await _add_plans(tx, demo_items, Principal(member))
         for scanner_id, (mode, location) in _SCANNERS.items():
             state = StateChange(mode=mode, location_id=None if location is None else locations[location])
             await touch_scanner(tx, scanner_id, Principal(scanner))
@@ -122,15 +135,34 @@ async def _record(database: Database, month: Month, progress: Callable[[int], No
 
 
 async def _add_locations(tx: Connection, by: Principal) -> dict[str, int]:
-    locations = {}
+    locations: dict[str, int] = {}
     for name, storage_type in LOCATIONS.items():
-        location = await location_repository.add_location(tx, NewLocation(name=name, storage_type=storage_type), by)
-        locations[name] = location.id
+        parent_id = locations[PARENTS[name]] if name in PARENTS else None
+        new = NewLocation(name=name, storage_type=storage_type, parent_id=parent_id)
+        locations[name] = (await location_repository.add_location(tx, new, by)).id
     return locations
 
 
+async def _find_or_add_type(tx: Connection, by: Principal) -> int:
+    new = NewItemType(name="Semiconductors", description="Diodes, transistors and chips")
+    key = name_key(new.name)
+    types = await part_repository.list_item_types(tx, skip=0, limit=1000, pattern=None)
+    found = next((each.id for each in types if name_key(each.name) == key), None)
+    return found or (await part_repository.add_item_type(tx, new, by)).id
+
+
+async def _add_plans(tx: Connection, items: list[DemoItem], by: Principal) -> None:
+    """An empty box, a shopping list and a project, so that each has an example."""
+    await add_box(tx, NewBox(capacity=6, storage_type=StorageType.GARAGE), by)
+    weekly = await add_list(tx, NewList(name="Weekly shopping", is_public=True), by)
+    for entry in (NewEntry(item_id=items[0].item_id, quantity=2), NewEntry(text="Birthday candles")):
+        await add_to_list(tx, weekly.id, entry, by)
+    needed = [NewEntry(item_id=each.item_id, quantity=2) for each in items if each.thing.is_for_bench][:3]
+    await add_project(tx, NewProject(name="Desk lamp", notes="For the hall", items=needed), by)
+
+
 async def _add_thing(
-    tx: Connection, thing: Thing, locations: dict[str, int], random: Random, by: Principal
+    tx: Connection, thing: Thing, locations: dict[str, int], type_id: int, by: Principal, *, code: str | None
 ) -> DemoItem:
     storage_type = LOCATIONS[thing.location]
     item = await repository.add_item(
@@ -144,8 +176,11 @@ async def _add_thing(
             min_quantity=thing.min_quantity,
             # Small parts are not counted exactly: the last ones may be fewer than recorded.
             oversell_policy=OversellPolicy.CLAMP if thing.is_for_bench else OversellPolicy.REJECT,
+            type_id=type_id if thing.location == SEMICONDUCTORS else None,
+            tags=["fragile"] if thing.location == BOARDS else [],
         ),
         by,
+        code=code,
     )
     return DemoItem(thing, item.id, locations[thing.location], locations[arrival_location(thing, storage_type)])
 

@@ -22,6 +22,8 @@ from stocky.stock.operations import ItemKey, Kind, LocationKey, Operation, Posti
 DAYS = 28
 # The maximum of events in a request to /events.
 POSTING_EVENTS = 1_000
+# The `event_id` of the first scan, which examples of the API can name.
+FIRST_EVENT_ID = "0190a3c0-7b1e-7c3a-9d54-2f6b8e1a0c11"
 _COLD = (StorageType.REFRIGERATOR, StorageType.FREEZER)
 
 
@@ -66,6 +68,7 @@ class Month:
         )
         self._moment = self._first_day
         self._stock: dict[tuple[int, int], int] = {}
+        self._has_scanned = False
         # Items to put away, in the kitchen and on the bench.
         self._arrived: dict[bool, dict[int, DemoItem]] = {False: {}, True: {}}
         # The last removal, which may be undone: its ledger id, its item and location, and its quantity.
@@ -225,7 +228,8 @@ class Month:
             fresh = self._random.choice((0.6, 1.0))
             operation.lot = (self._moment + timedelta(days=max(2, item.thing.shelf_days * fresh))).date()
         if scanner:
-            operation.event_id = self._event_id()
+            operation.event_id = self._event_id() if self._has_scanned else FIRST_EVENT_ID
+            self._has_scanned = True
             operation.fingerprint = fingerprint((operation.event_id, kind, item.item_id, location_id, milli))
         return operation
 

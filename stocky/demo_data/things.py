@@ -17,7 +17,9 @@ from stocky.schema import StorageType
 T = TypeVar("T")
 
 MAX_THINGS = 100_000
-KITCHEN, BENCH = "Kitchen counter", "Workbench"
+KITCHEN, BENCH, WORKSHOP = "Kitchen counter", "Workbench", "Workshop"
+BOARDS, SEMICONDUCTORS = "Bench drawer, boards", "Bench drawer, semiconductors"
+# Each after the one that it is in.
 LOCATIONS = {
     KITCHEN: StorageType.COUNTER,
     "Pantry, top shelf": StorageType.PANTRY,
@@ -27,13 +29,23 @@ LOCATIONS = {
     "Freezer, upper drawer": StorageType.FREEZER,
     "Freezer, lower drawer": StorageType.FREEZER,
     "Cellar shelf": StorageType.OTHER,
+    WORKSHOP: StorageType.GARAGE,
     BENCH: StorageType.GARAGE,
-    "Bench drawer, boards": StorageType.GARAGE,
-    "Bench drawer, semiconductors": StorageType.GARAGE,
+    BOARDS: StorageType.GARAGE,
+    SEMICONDUCTORS: StorageType.GARAGE,
     "Bench drawer, connectors": StorageType.GARAGE,
     "Resistor and capacitor cabinet": StorageType.GARAGE,
     "Cable rack": StorageType.GARAGE,
     "Screw cabinet": StorageType.GARAGE,
+}
+PARENTS = {
+    BENCH: WORKSHOP,
+    BOARDS: BENCH,
+    SEMICONDUCTORS: BENCH,
+    "Bench drawer, connectors": BENCH,
+    "Resistor and capacitor cabinet": WORKSHOP,
+    "Cable rack": WORKSHOP,
+    "Screw cabinet": WORKSHOP,
 }
 BENCH_LOCATIONS = frozenset(name for name, kind in LOCATIONS.items() if kind is StorageType.GARAGE)
 # GS1 reserves 290 to 299 for numbers inside one shop, so no product has one of these.

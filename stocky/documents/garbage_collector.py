@@ -15,6 +15,7 @@ import msgspec
 
 from stocky import clock
 from stocky.alerts.repository import alert_on_failure
+from stocky.alerts.schemas import ServiceAlert
 from stocky.db import Connection, Database, Lane
 from stocky.documents.blobs import Blobs
 from stocky.documents.repository import GIVEN_UP, Orphan
@@ -48,8 +49,8 @@ class GarbageCollector:
     def __init__(self, database: Database, blobs: Blobs, jobs: Jobs) -> None:
         self._database = database
         self._blobs = blobs
-        ended = alert_on_failure("document_cleanup_failed", "The daily cleanup of the document store")
-        jobs.register(KIND, self.collect, is_alone=True, ended=ended)
+        ended = alert_on_failure(ServiceAlert.DOCUMENT_CLEANUP_FAILED, "The daily cleanup of the document store")
+        jobs.register(KIND, self.collect, is_exclusive=True, ended=ended)
 
     def register_tasks(self, schedule: Schedule) -> None:
         """Registers the daily run."""

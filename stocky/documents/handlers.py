@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from litestar import Response, Router, delete, get, patch, post
+from litestar import Response, delete, get, patch, post
 from litestar.params import Parameter
 from litestar.response import Stream
 
@@ -12,11 +12,13 @@ from stocky.auth.guards import members, readers
 from stocky.auth.schemas import Principal
 from stocky.db import Connection
 from stocky.documents import repository
+from stocky.documents.kinds import KINDS
 from stocky.documents.schemas import Document, DocumentChange, DocumentKind, NewLink
 from stocky.documents.service import Documents
-from stocky.http.openapi import problem
+from stocky.http.openapi import may_be_missing, problem, produces
 from stocky.http.parameters import Paging, PathId
 from stocky.http.request import StockyRequest
+from stocky.http.routing import Router
 from stocky.schema import MAX_ID
 
 ItemFilter = Annotated[int | None, Parameter(ge=1, le=MAX_ID, description="Only documents of this item")]
@@ -33,14 +35,16 @@ async def list_documents(
     read: Connection, paging: Paging, item_id: ItemFilter = None, kind: Kind = None
 ) -> list[Document]:
     """List documents in the order they were added."""
-    return await repository.list_documents(read, skip=paging.skip, limit=paging.limit, item_id=item_id, kind=kind)
+    return await repository.list_documents(
+        read, skip=paging.skip, limit=paging.limit, listing=paging, item_id=item_id, kind=kind
+    )
 
 
 @post(
     "/",
     opt=members | {"form": _FORM},
     request_max_body_size=None,
-    responses={415: problem("The kind of file is not accepted, or differs from its name or type")},
+    responses=may_be_missing | {415: problem("The kind of file is not accepted, or differs from its name or type")},
 )
 async def upload_document(
     request: StockyRequest,
@@ -55,7 +59,7 @@ async def upload_document(
     return await documents.upload(request, user, item_id, name)
 
 
-@post("/links", opt=members)
+@post("/links", opt=members, responses=may_be_missing)
 async def add_link(data: NewLink, tx: Connection, user: Principal) -> Document:
     """Add a link to an item."""
     return await repository.add_link(tx, data, user)
@@ -81,7 +85,7 @@ async def delete_document(tx: Connection, user: Principal, document_id: PathId) 
 
 @get(
     "/{document_id:int}/content",
-    opt=readers,
+    opt=readers | produces(*KINDS),
     responses={416: problem("The range begins after the end of the content")},
 )
 async def get_content(request: StockyRequest, read: Connection, documents: Documents, document_id: PathId) -> Stream:
@@ -98,7 +102,7 @@ async def get_thumbnail(read: Connection, documents: Documents, document_id: Pat
 @get("/{item_id:int}/documents", opt=readers)
 async def list_item_documents(read: Connection, item_id: PathId, paging: Paging) -> list[Document]:
     """List the documents of an item in the order they were added."""
-    return await repository.list_item_documents(read, item_id, skip=paging.skip, limit=paging.limit)
+    return await repository.list_item_documents(read, item_id, skip=paging.skip, limit=paging.limit, listing=paging)
 
 
 document_routes = Router(

@@ -16,7 +16,7 @@ from msgspec import UNSET
 from stocky import clock
 from stocky.auth.schemas import Principal
 from stocky.catalogue.repository import get_item, get_usable_item
-from stocky.db import Connection
+from stocky.db import Connection, Listing
 from stocky.documents.kinds import Examined, check_title
 from stocky.documents.schemas import Document, DocumentChange, DocumentKind, NewLink
 from stocky.errors import Contention, Invalid, NotFound, Unavailable
@@ -36,16 +36,24 @@ async def get_document(read: Connection, document_id: int) -> Document:
 
 
 async def list_documents(
-    read: Connection, *, skip: int, limit: int, item_id: int | None = None, kind: DocumentKind | None = None
+    read: Connection,
+    *,
+    skip: int,
+    limit: int,
+    item_id: int | None = None,
+    kind: DocumentKind | None = None,
+    listing: Listing | None = None,
 ) -> list[Document]:
-    """Documents in the order they were added."""
-    return await read.all("list_documents", Document, skip=skip, limit=limit, item_id=item_id, kind=kind)
+    """Documents in the order they were added, or that of `listing`."""
+    return await read.page("list_documents", Document, listing, skip=skip, limit=limit, item_id=item_id, kind=kind)
 
 
-async def list_item_documents(read: Connection, item_id: int, *, skip: int, limit: int) -> list[Document]:
+async def list_item_documents(
+    read: Connection, item_id: int, *, skip: int, limit: int, listing: Listing | None = None
+) -> list[Document]:
     """The documents of one item. Raises NotFound when there is no such item."""
     await get_item(read, item_id)
-    return await list_documents(read, skip=skip, limit=limit, item_id=item_id)
+    return await list_documents(read, skip=skip, limit=limit, item_id=item_id, listing=listing)
 
 
 async def add_file(

@@ -17,6 +17,7 @@ from stocky.auth.schemas import Principal
 from stocky.catalogue.repository import get_item
 from stocky.config import Config
 from stocky.db import Database
+from stocky.disk import disk_errors
 from stocky.documents import repository
 from stocky.documents.blobs import Blobs
 from stocky.documents.kinds import KINDS, MAX_BYTES, check_file_name, check_title, download_name, examine
@@ -27,7 +28,7 @@ from stocky.http.files import disposition, ranged_answer
 from stocky.http.uploads import Upload, UploadKind, receive_upload
 from stocky.schema import MAX_ID
 from stocky.worker.process import run_worker
-from stocky.worker.workspace import disk_errors, workspace
+from stocky.worker.workspace import workspace
 
 UPLOADS_AT_ONCE = 8
 # Uploads that may wait for the one decoding process; more get a 503 with Retry-After.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from litestar import Router, get
+from litestar import get
 from litestar.datastructures import State
 from litestar.params import Parameter
 from litestar.response import Stream
@@ -13,13 +13,17 @@ from litestar.response import Stream
 from stocky import clock
 from stocky.auth.guards import readers
 from stocky.exports import service
-from stocky.http.parameters import Search
+from stocky.http.parameters import Search, Within
+from stocky.http.routing import Router
 from stocky.http.sse import ClosingStream
 from stocky.schema import MAX_ID, StorageType
 from stocky.stock.schemas import EntryType
 
 CSV = "text/csv"
-OptionalId = Annotated[int | None, Parameter(ge=1, le=MAX_ID, description="Only rows with this id", required=False)]
+TypeId = Annotated[int | None, Parameter(ge=1, le=MAX_ID, description="Only items of this type", required=False)]
+ItemId = Annotated[int | None, Parameter(ge=1, le=MAX_ID, description="Only rows of this item", required=False)]
+LocationId = Annotated[int | None, Parameter(ge=1, le=MAX_ID, description="Only rows of this location", required=False)]
+UserId = Annotated[int | None, Parameter(ge=1, le=MAX_ID, description="Only events of this user", required=False)]
 TagFilter = Annotated[str | None, Parameter(max_length=50, description="Only items with this tag", required=False)]
 Since = Annotated[datetime | None, Parameter(description="Only events at or after this time", required=False)]
 Until = Annotated[datetime | None, Parameter(description="Only events before this time", required=False)]
@@ -39,7 +43,7 @@ async def export_items(
     storage_type: StorageType | None = None,
     is_active: bool = True,
     needs_review: bool | None = None,
-    type_id: OptionalId = None,
+    type_id: TypeId = None,
     tag: TagFilter = None,
 ) -> Stream:
     """Export items, in the columns of an import. The filters are those of the list of items."""
@@ -57,15 +61,21 @@ async def export_items(
 @get("/stock.csv", opt=readers, media_type=CSV)
 async def export_stock(
     state: State,
-    item_id: OptionalId = None,
-    location_id: OptionalId = None,
+    item_id: ItemId = None,
+    location_id: LocationId = None,
+    within: Within = None,
     low_stock: bool = False,
     expiring_soon: bool = False,
     search: Search = None,
 ) -> Stream:
     """Export stock, in the columns of an import. The filters are those of the list of SKUs."""
     wanted = service.StockFilter(
-        item_id=item_id, location_id=location_id, low_stock=low_stock, expiring_soon=expiring_soon, search=search
+        item_id=item_id,
+        location_id=location_id,
+        within=within,
+        low_stock=low_stock,
+        expiring_soon=expiring_soon,
+        search=search,
     )
     return await _download(state, "stock", wanted)
 
@@ -73,9 +83,10 @@ async def export_stock(
 @get("/events.csv", opt=readers | {"may_be_empty": ("type",)}, media_type=CSV)
 async def export_events(
     state: State,
-    item_id: OptionalId = None,
-    location_id: OptionalId = None,
-    user_id: OptionalId = None,
+    item_id: ItemId = None,
+    location_id: LocationId = None,
+    within: Within = None,
+    user_id: UserId = None,
     scanner_id: ScannerFilter = None,
     type: TypeFilter = None,
     since: Since = None,
@@ -85,6 +96,7 @@ async def export_events(
     wanted = service.EventFilter(
         item_id=item_id,
         location_id=location_id,
+        within=within,
         user_id=user_id,
         scanner_id=scanner_id,
         type=type,

@@ -17,13 +17,13 @@ from typing import Any, ClassVar
 from msgspec import Struct
 
 from stocky import clock
-from stocky.catalogue.part_repository import name_key
 from stocky.catalogue.repository import like_pattern
 from stocky.catalogue.schemas import Barcode
 from stocky.config import Config
 from stocky.db import Connection, Database, Lane, make_reading_database
 from stocky.errors import Unavailable
 from stocky.exports.csv_cells import csv_text, list_cell, pack_entry, quantity_cell
+from stocky.names import name_key
 from stocky.progress import ProgressCallback
 from stocky.quantity import to_milli
 from stocky.schema import StorageType
@@ -55,6 +55,7 @@ class StockFilter(Struct, frozen=True, kw_only=True, tag_field="of", tag="stock"
 
     item_id: int | None = None
     location_id: int | None = None
+    within: int | None = None
     low_stock: bool = False
     expiring_soon: bool = False
     search: str | None = None
@@ -65,6 +66,7 @@ class EventFilter(Struct, frozen=True, kw_only=True, tag_field="of", tag="events
 
     item_id: int | None = None
     location_id: int | None = None
+    within: int | None = None
     user_id: int | None = None
     scanner_id: str | None = None
     type: EntryType | None = None
@@ -84,6 +86,7 @@ class _Item(Struct):
     barcodes: list[Barcode]
     default_storage_type: str
     min_quantity: float | None
+    reorder_quantity: float | None
     oversell_policy: str
     manufacturer_code: str
     type_name: str | None
@@ -98,6 +101,7 @@ class _Stock(Struct):
     name: str
     barcode: str | None
     location: str
+    location_path: str
     location_storage_type: str
     box_no: int | None
     loc_no: int | None
@@ -115,6 +119,7 @@ class _Event(Struct):
     code: str
     name: str
     location: str
+    location_path: str
     expiry_date: date | None
     delta_milli: int
     quantity_after_milli: int
@@ -130,15 +135,15 @@ class _Event(Struct):
 
 ITEM_COLUMNS = (
     "code", "name", "description", "barcode", "barcodes", "storage_type", "min_quantity", "oversell_policy",
-    "manufacturer_code", "type", "tags", "seller", "seller_link",
+    "manufacturer_code", "type", "tags", "seller", "seller_link", "reorder_quantity",
 )  # fmt: skip
 STOCK_COLUMNS = (
     "code", "name", "barcode", "location", "location_storage_type", "box_no", "loc_no", "quantity", "unit",
-    "expiry_date", "notes",
+    "expiry_date", "notes", "location_path",
 )  # fmt: skip
 EVENT_COLUMNS = (
     "id", "occurred_at", "recorded_at", "type", "code", "name", "location", "expiry_date", "delta", "quantity_after",
-    "unit", "note", "user_id", "scanner_id", "event_id", "batch_id", "transfer_id", "reverses_id",
+    "unit", "note", "user_id", "scanner_id", "event_id", "batch_id", "transfer_id", "reverses_id", "location_path",
 )  # fmt: skip
 
 
@@ -275,6 +280,7 @@ async def _table(read: Connection, wanted: Filter) -> _Table:
                     {
                         "item_id": wanted.item_id,
                         "location_id": wanted.location_id,
+                        "within": wanted.within,
                         "low_stock": wanted.low_stock,
                         "expiring_soon": wanted.expiring_soon,
                         "expires_by": clock.today() + timedelta(days=days),
@@ -292,6 +298,7 @@ async def _table(read: Connection, wanted: Filter) -> _Table:
                     {
                         "item_id": wanted.item_id,
                         "location_id": wanted.location_id,
+                        "within": wanted.within,
                         "user_id": wanted.user_id,
                         "scanner_id": wanted.scanner_id,
                         "type": wanted.type,
@@ -320,13 +327,14 @@ def _item_row(item: _Item) -> Sequence[Any]:
         item.code, item.name, item.description, item.upc, list_cell(others), item.default_storage_type,
         None if item.min_quantity is None else quantity_cell(to_milli(item.min_quantity)), item.oversell_policy,
         item.manufacturer_code, item.type_name, list_cell(item.tags), item.seller, item.seller_link,
+        None if item.reorder_quantity is None else quantity_cell(to_milli(item.reorder_quantity)),
     )  # fmt: skip
 
 
 def _stock_row(stock: _Stock) -> Sequence[Any]:
     return (
         stock.code, stock.name, stock.barcode, stock.location, stock.location_storage_type, stock.box_no, stock.loc_no,
-        quantity_cell(stock.quantity_milli), stock.unit, stock.expiry_date, stock.notes,
+        quantity_cell(stock.quantity_milli), stock.unit, stock.expiry_date, stock.notes, stock.location_path,
     )  # fmt: skip
 
 
@@ -335,5 +343,5 @@ def _event_row(event: _Event) -> Sequence[Any]:
         event.id, event.occurred_at, event.recorded_at, event.kind, event.code, event.name, event.location,
         event.expiry_date, quantity_cell(event.delta_milli), quantity_cell(event.quantity_after_milli), event.unit,
         event.note, event.user_id, event.scanner_id, event.event_id, event.batch_id, event.transfer_id,
-        event.reverses_id,
+        event.reverses_id, event.location_path,
     )  # fmt: skip

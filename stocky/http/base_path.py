@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 _BASE_PATH = re.compile(r"[A-Za-z0-9._~-]+(?:/[A-Za-z0-9._~-]+)*")
 # The first segments of Stocky's own paths; a base path beginning with one would be ambiguous.
-_TAKEN = ("api", "docs", "health", "metrics", "openapi.json", "schema")
+_TAKEN = ("api", "docs", "health", "metrics", "openapi.json", "problems", "schema")
 
 
 def read_base_path(text: str) -> str:

@@ -81,7 +81,7 @@ def client_info(connection: ASGIConnection[Any, Any, Any, Any], config: Config) 
 
 
 def comes_from_elsewhere(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
-    """Whether the browser says that a page of another site made the request, also an allowed origin.
+    """Whether the browser reports that a page of another site made the request, also an allowed origin.
 
     Browsers send Sec-Fetch-Site only over TLS or to the own machine, and Origin with every unsafe request.
     """

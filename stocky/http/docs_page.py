@@ -7,11 +7,12 @@ import functools
 from importlib.util import find_spec
 from pathlib import Path
 
-from litestar import Response, Router, get
+from litestar import Response, get
 from litestar.datastructures import ResponseHeader, State
 from litestar.enums import MediaType
 
 from stocky.errors import NotFound
+from stocky.http.routing import Router
 
 _HERE = Path(__file__).resolve().parent
 # An allow list, so that no request can name another file.

@@ -22,7 +22,6 @@ FIELDS: dict[str, Any] = {
     "description": "The one in the blue bag",
     "email": "anna@example.org",
     "errors": [{"field": "quantity", "message": "must be at least 0"}],
-    "expand": "item,location",
     "expires_at": None,
     "expires_in": 1800,
     "expiry_date": "2026-12-31",
@@ -33,19 +32,17 @@ FIELDS: dict[str, Any] = {
     "location_hint": "Pantry, top shelf",
     "message": "Coffee, ground: 3 at Pantry, top shelf",
     "min_quantity": 2,
+    "reorder_quantity": 6,
     "module": "stocky.stock.recorder",
     "name": "Coffee, ground",
     "new_password": "a password of at least 8 characters",
     "note": "Counted twice",
     "notes": "Top shelf",
     "password": "a password of at least 8 characters",
-    "q": "coffee",
     "quantity": 3,
     "quantity_after": 5,
     "reason": None,
     "refresh_token": "kJ3…",
-    "search": "coffee",
-    "severity": "warning",
     "request_id": "5b0e7d0c2f5d4c4f9a3f6f1d2b7c8e90",
     "scanner_id": "kitchen-1",
     "token_type": "bearer",
@@ -55,8 +52,22 @@ FIELDS: dict[str, Any] = {
     "updated_at": "2026-01-31T12:00:00Z",
     "username": "anna",
 }
+# Of parameters in the path and of those that are required, by name, or by operation and name; of all others, ids, 1.
+# Demo data has what they name.
+PARAMETERS: dict[str, Any] = {
+    "barcode": "2900000000001",
+    "batch_id": "9f1c2d3e4b5a69788796a5b4c3d2e1f0",
+    "code": "KZMA",
+    "get_event_by_event_id.event_id": "0190a3c0-7b1e-7c3a-9d54-2f6b8e1a0c11",
+    "name": "Pantry, top shelf",
+    "q": "flour",
+    "scanner_id": "kitchen",
+    "search_locations.q": "shelf",
+    "timestamp": "2026-01-31-12-00-00",
+    "upc": "2900000000001",
+}
 # Safe values for flags that can do harm, since people try examples before reading them.
-CAREFUL = {"force": False, "dry_run": True, "validate_only": True}
+CAREFUL = {"force": False, "dry_run": True}
 # By Struct name, where field examples would not fit together.
 STRUCTS: dict[str, Any] = {
     "NewItem": {
@@ -68,12 +79,13 @@ STRUCTS: dict[str, Any] = {
         "barcodes": [{"barcode": "4006381333948", "pack_quantity": 6}],
     },
     "NewLocation": {"name": "Pantry", "description": "Left of the stove", "storage_type": "pantry"},
+    "NewSheet": {"width": 100, "height": 50, "columns": 2, "rows": 1, "label_width": 50, "label_height": 50},
     "LocationReference": {"name": "Pantry, top shelf"},
     "ItemReference": {"upc": "4006381333931"},
     "CreatedBackup": {
         "backup_size": 271507,
         "timestamp": "2026-01-31T12:00:00Z",
-        "tables_included": ["barcode", "item", "location", "sku", "stock_event"],
+        "tables_included": ["barcodes", "items", "locations", "skus", "events"],
         "message": "Full backup created successfully. Size: 271507 bytes (compressed)",
         "backup_id": "2026-01-31-12-00-00",
         "sha256": "3236969fe489feb531f0a513490acaa33c66e01dafc7b78889390876fd748497",
@@ -84,7 +96,7 @@ STRUCTS: dict[str, Any] = {
         "success": True,
         "message": "Full restore completed: 6096 rows in 10 tables."
         " What was there before is in stocky_backup_20260131_120000.sql.gz.",
-        "tables_affected": ["barcode", "item", "location", "sku", "stock_event"],
+        "tables_affected": ["barcodes", "items", "locations", "skus", "events"],
         "records_imported": 6096,
         "timestamp": "2026-01-31T12:00:00Z",
         "dry_run": False,
@@ -143,6 +155,11 @@ def example_of(schema: Schema, components: dict[str, Schema], name: str = "") ->
         return CAREFUL[name]
     kind = schema.get("type", "object")
     return _BY_FORMAT.get(schema.get("format", ""), _BY_TYPE.get(kind if isinstance(kind, str) else kind[0]))
+
+
+def parameter_example(operation: str, name: str) -> Any:
+    """An example of a parameter in the path, or one that is required, of the operation with this id."""
+    return PARAMETERS.get(f"{operation}.{name}", PARAMETERS.get(name, 1))
 
 
 # An event_id works only once, and a time zone other than the server's is refused.

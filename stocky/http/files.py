@@ -14,6 +14,7 @@ from litestar import Request
 from litestar.response import Stream
 
 from stocky.errors import NotFound, RangeNotSatisfiable
+from stocky.http.representation import holds_etag
 
 CHUNK = 2**18
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
@@ -56,7 +57,7 @@ def ranged_answer(
     wanted = None
     if etag is not None:
         headers |= {"ETag": f'"{etag}"', "Accept-Ranges": "bytes"}
-        if _has_it(request.headers.get("if-none-match", ""), etag):
+        if holds_etag(request.headers.get("if-none-match", ""), etag):
             return Stream(_nothing(), status_code=304, media_type=media_type, headers=headers)
         if request.headers.get("if-range", f'"{etag}"') == f'"{etag}"':
             wanted = _wanted(request.headers.get("range", ""), size)
@@ -77,11 +78,6 @@ def disposition(kind: str, filename: str) -> str:
     plain = "".join(each if " " <= each <= "~" and each not in '"\\%' else "_" for each in filename)
     value = f'{kind}; filename="{plain}"'
     return value if plain == filename else f"{value}; filename*=UTF-8''{quote(filename, safe='')}"
-
-
-def _has_it(if_none_match: str, etag: str) -> bool:
-    etags = [each.strip().removeprefix("W/") for each in if_none_match.split(",")]
-    return "*" in etags or f'"{etag}"' in etags
 
 
 def _wanted(header: str, size: int) -> tuple[int, int] | None:

@@ -15,6 +15,8 @@ from stocky.db.maintenance_gate import Gate, request_epoch
 from stocky.errors import StockyError
 from stocky.http.base_path import strip_base_path
 from stocky.http.client_address import Proxies
+from stocky.http.parameters import page_headers
+from stocky.http.representation import Representation, is_read
 from stocky.http.request import keep_slashes
 from stocky.http.sse import CUT_OFF
 from stocky.metrics import Metrics
@@ -27,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 class RequestContextMiddleware:
-    """Wraps the application: proxies, HEAD, request ids, security headers and request metrics."""
+    """Wraps the application: proxies, HEAD, ETags, request ids, headers of lists and of security, request metrics."""
 
     def __init__(
         self, app: ASGIApp, metrics: Metrics, gate: Gate, proxies: Proxies | None = None, base_path: str = ""
@@ -71,12 +73,17 @@ class RequestContextMiddleware:
                 has_begun = True
                 status = message["status"]
                 message["headers"] = [*message["headers"], *added]
+                paging = scope["state"].get("paging")
+                if paging is not None and status in (200, 304):
+                    added_to_lists = page_headers(paging, self._base_path + scope["path"], scope["query_string"])
+                    message["headers"] = [*message["headers"], *added_to_lists]
                 if status == 405 or method == "OPTIONS":
                     message["headers"] = [_with_head(*header) for header in message["headers"]]
             await send(message)
 
+        answer: Send = Representation(scope, send_with_id).send if is_read(scope) else send_with_id
         try:
-            await self.within(scope, receive, send_with_id)
+            await self.within(scope, receive, answer)
         except Exception as error:
             reason = _refusal_in(error) if has_begun else None
             if reason is None or not await _cut_off(scope, receive):

@@ -13,6 +13,7 @@ from litestar.exceptions import HTTPException, SerializationException, Validatio
 
 from stocky.config import MAX_BODY_BYTES
 from stocky.errors import StockyError
+from stocky.http.problem_types import OF_STATUS, problem_type
 from stocky.http.request import restore_slashes
 from stocky.http.validation_messages import in_words
 
@@ -34,7 +35,7 @@ class FieldError(msgspec.Struct):
 
 
 class Problem(msgspec.Struct, omit_defaults=True):
-    """The body of every error response."""
+    """The body of every error response. `type` is the address of the kind of problem; `/problems` lists them."""
 
     title: str
     status: int
@@ -51,9 +52,10 @@ def to_problem(request: Request[Any, Any, Any], error: Exception) -> Response[Pr
     error = _first_of(error)
     request_id = request.scope.get("state", {}).get("request_id")
     headers: dict[str, str] = {}
+    kind: str | None = None
     problem: Problem
     if isinstance(error, StockyError):
-        headers = error.headers
+        headers, kind = error.headers, error.kind
         problem = _problem(error.status, error.detail)
         problem.results = error.results
         if error.field is not None:
@@ -72,6 +74,7 @@ def to_problem(request: Request[Any, Any, Any], error: Exception) -> Response[Pr
             HTTPStatus.INTERNAL_SERVER_ERROR,
             f"Something went wrong inside Stocky. The log has it under request id {request_id}",
         )
+    problem.type = problem_type(kind or OF_STATUS.get(HTTPStatus(problem.status)), request.app.state.config.base_path)
     if problem.status >= 500:
         problem.request_id = request_id
     if problem.status in (503, 507) and isinstance(error, StockyError):

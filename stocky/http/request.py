@@ -40,23 +40,22 @@ _decoder = msgspec.json.Decoder(float_hook=_number)
 
 
 class StockyRequest(Request[Any, Any, Any]):
-    """Litestar's request. Bodies with NUL, or that are not text, are refused (422) before the handler.
+    """Litestar's request. JSON and forms with NUL, or that are not text, are refused (422) before the handler.
 
     A body cut off by its client raises BadRequest.
     """
 
     async def body(self) -> bytes:
         try:
-            body = await super().body()
+            return await super().body()
         except InternalServerException:
             raise _cut_off() from None
-        # A NUL appears as an escape in JSON, and as %00 in a form.
-        has_nul = b"\0" in body or b"%00" in body if self._is_form() else holds_nul(body)
-        if has_nul:
-            raise Invalid("Text may not contain NUL characters", field="body")
-        return body
 
     async def form(self) -> FormMultiDict:
+        if self._is_form():
+            body = await self.body()
+            if b"\0" in body or b"%00" in body:
+                raise Invalid("Text may not contain NUL characters", field="body")
         try:
             return await super().form()
         except InternalServerException:
@@ -64,6 +63,9 @@ class StockyRequest(Request[Any, Any, Any]):
 
     async def json(self) -> Any:
         body = await self.body()
+        # A NUL appears as an escape in JSON.
+        if holds_nul(body):
+            raise Invalid("Text may not contain NUL characters", field="body")
         try:
             return decode_json(body or b"null")
         except msgspec.DecodeError as error:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, NamedTuple, ParamSpec
 
 import msgspec
 
 from stocky.db import Connection, Database, Lane
+from stocky.http.representation import etag_of
 
 P = ParamSpec("P")
 
@@ -21,13 +22,21 @@ CACHED_BYTES = 8 * 2**20
 BESIDE_JSON = 1_024
 
 
+class Answer(NamedTuple):
+    """A response as JSON, with its ETag; `shown` is the number of entries of a page of a list."""
+
+    json: msgspec.Raw
+    shown: int = 0
+    etag: str = ""
+
+
 class ResponseCache:
     """The cached responses of one process."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._revision: object | None = None
-        self._cached: OrderedDict[Hashable, bytes] = OrderedDict()
+        self._cached: OrderedDict[Hashable, Answer] = OrderedDict()
         self.size_bytes = 0
         database.gate.on_data_replaced(self._clear)
 
@@ -38,14 +47,18 @@ class ResponseCache:
         /,
         *args: P.args,
         **kwargs: P.kwargs,
-    ) -> msgspec.Raw:
-        """The JSON of what `read` returns, which must depend only on its arguments and the database.
+    ) -> Answer:
+        """The Answer that `read` returns, or the JSON of what it returns.
+
+        It must depend only on its arguments and the database.
 
         Raises Unavailable.
         """
 
-        async def encoded(tx: Connection) -> bytes:
-            return msgspec.json.encode(await read(tx, *args, **kwargs))
+        async def encoded(tx: Connection) -> Answer:
+            found = await read(tx, *args, **kwargs)
+            answer = found if isinstance(found, Answer) else Answer(msgspec.Raw(msgspec.json.encode(found)))
+            return answer._replace(etag=etag_of(memoryview(answer.json)))
 
         key = (read, args, *kwargs.items())
         self._database.gate.check_open()
@@ -60,9 +73,9 @@ class ResponseCache:
                     # Read after the revision, so at least as new. Not stored if the cache was cleared meanwhile.
                     if revision is not None and revision == self._revision:
                         self._store(key, answer)
-        return msgspec.Raw(answer)
+        return answer
 
-    def _look_up(self, key: Hashable) -> bytes | None:
+    def _look_up(self, key: Hashable) -> Answer | None:
         """The cached response of the current revision."""
         revision = self._database.revision()
         if revision is None or revision != self._revision:
@@ -73,13 +86,13 @@ class ResponseCache:
             return self._cached[key]
         return None
 
-    def _store(self, key: Hashable, answer: bytes) -> None:
+    def _store(self, key: Hashable, answer: Answer) -> None:
         if key in self._cached:
             return
         self._cached[key] = answer
-        self.size_bytes += len(answer) + BESIDE_JSON
+        self.size_bytes += len(memoryview(answer.json)) + BESIDE_JSON
         while self.size_bytes > CACHED_BYTES:
-            self.size_bytes -= len(self._cached.popitem(last=False)[1]) + BESIDE_JSON
+            self.size_bytes -= len(memoryview(self._cached.popitem(last=False)[1].json)) + BESIDE_JSON
 
     def _clear(self) -> None:
         self._revision = None

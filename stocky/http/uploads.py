@@ -14,8 +14,8 @@ from litestar import Request
 from litestar.exceptions import InternalServerException
 from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser
 
+from stocky.disk import disk_errors
 from stocky.errors import BadRequest, TooLarge
-from stocky.worker.workspace import disk_errors
 
 FIELD = "file"
 # Forms of pages carry it; it is checked before, and no option of an upload.

@@ -19,9 +19,11 @@ PATTERNS = {
     TRIMMED: "must not be blank, nor begin or end with a blank",
     r"^\S(.*\S)?$": "must not be blank, nor begin or end with a blank",
     r"^[\x21-\x7e]+$(?!\n)": "must be made of digits, Latin letters and signs, without blanks, like 4006381333931",
-    r"^(https?://[^\s\x00-\x1f<>\"]+)?$(?!\n)": "must be an address like https://example.org/bc547, or empty",
+    r"^(?!\s+$)": "must not be blank",
+    r'^(https?://[^\s\x00-\x1f<>"]+)?$(?!\n)': "must be an address like https://example.org/bc547, or empty",
     r"^[^@\s]+@[^@\s]+$(?!\n)": "must be an address like ada@example.org",
     UNIT: "must be one line that is not blank, of visible characters",
+    r"^(02|2)[0-9]{0,4}$(?!\n)": "must be 2 or 02, perhaps with further digits behind it",
     r"^([01][0-9]|2[0-3]):[0-5][0-9]$(?!\n)": "must be a time of day from 00:00 to 23:59",
 }
 _TYPES = {
@@ -57,6 +59,10 @@ def describe_error(error: ValidationError, annotation: Any) -> str:
     message, _, path = str(error).partition(" - at `$")
     path = path.strip(".`")
     description = in_words(message, annotation, path)
+    # The message of a Struct's own check may begin with the field.
+    inner, colon, rest = description.partition(": ")
+    if path and colon and inner.isidentifier():
+        return f"{path}.{inner}: {rest}"
     return f"{path}: {description}" if path else description
 
 

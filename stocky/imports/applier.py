@@ -15,7 +15,7 @@ import msgspec
 from stocky.auth.schemas import Principal
 from stocky.catalogue import location_repository, part_repository
 from stocky.catalogue import repository as catalogue
-from stocky.catalogue.part_repository import name_key
+from stocky.catalogue.location_tree import lock_tree
 from stocky.catalogue.schemas import Barcode, Item, ItemChange, NewItem, NewItemType, NewLocation
 from stocky.db import Connection, Database
 from stocky.errors import Conflict, Contention, Invalid, StockyError, Unavailable
@@ -29,8 +29,10 @@ from stocky.imports.row_changes import ItemStep, StockStep
 from stocky.imports.row_parser import Columns, Line, Problem
 from stocky.imports.schemas import LineReport, StockMode
 from stocky.logs import audit
+from stocky.names import name_key
 from stocky.progress import ProgressCallback
 from stocky.quantity import from_milli
+from stocky.schema import StorageType
 from stocky.stock import repository as stock_repository
 from stocky.stock.operations import ItemKey, LocationKey, Operation, Posting
 from stocky.stock.recorder import Recorder
@@ -74,6 +76,8 @@ class Applier:
         self._by = by
         # The rows that create an item according to the plan.
         self._creates: frozenset[int] = frozenset()
+        # The rows about an item that an earlier row describes, perhaps in other words.
+        self._later: frozenset[int] = frozenset()
         # Rows whose stock was refused late, or booked by another import of this name since the plan was made.
         self._left: set[int] = set()
 
@@ -87,7 +91,7 @@ class Applier:
         wanted, done = {*plan.to_create, *plan.to_change}, 0
         lines = (self._columns.line(row) for row in sheet.rows() if row.line in wanted)
         refusals: list[LineReport] = []
-        self._creates = frozenset(plan.to_create)
+        self._creates, self._later = frozenset(plan.to_create), frozenset(plan.later)
         epoch = self._database.gate.epoch
         while chunk := await asyncio.to_thread(next_rows, lines, CHUNK_ROWS):
             if self._database.gate.epoch != epoch:
@@ -129,6 +133,9 @@ class Applier:
     async def _write(self, tx: Connection, chunk: list[Line]) -> list[tuple[LineReport, Line]]:
         """Writes one chunk in one transaction."""
         await tx.value("lock_imports")
+        if any(line.has_stock for line in chunk):
+            # Before any item is locked, as by every change of a location.
+            await lock_tree(tx)
         found = await find_references(tx, chunk, self._columns.options.key, self._names, lock=True)
         # The chunk may be retried with different data.
         self._left.difference_update(found.bookings)
@@ -149,7 +156,11 @@ class Applier:
 
     async def _write_row(self, tx: Connection, line: Line, found: FoundReferences) -> _Booked | None:
         item = row_changes.match(line, found, self._columns.options.key)
-        step = row_changes.new_item(line, found) if item is None else row_changes.item_change(line, item, found)
+        step = ItemStep()
+        if item is None:
+            step = row_changes.new_item(line, found)
+        elif line.number not in self._later:
+            step = row_changes.item_change(line, item, found, self._columns.options)
         if item is not None and step.changes and line.number in self._creates:
             raise row_changes.RowRejected(
                 f"{item.name} ({item.code}) was created meanwhile; import the row again to change it"
@@ -194,12 +205,20 @@ class Applier:
         return changed
 
     async def _add_location(self, tx: Connection, stock: StockStep, found: FoundReferences) -> Location:
-        if location := found.locations.get(stock.location_name):
-            return location
-        new = NewLocation(name=stock.location_name, storage_type=stock.storage_type)
-        created = await location_repository.add_location(tx, new, self._by)
-        found.locations[created.name] = Location(created.id, created.name)
-        return found.locations[created.name]
+        """Adds the row's location, after those that it is in."""
+        around, _, _ = stock.new_paths[0].rpartition(" / ")
+        location = found.locations.at(around) if around else None
+        for path in stock.new_paths:
+            new = NewLocation(
+                name=path[len(around) + 3 :] if around else path,
+                storage_type=stock.storage_type if path == stock.location_path else StorageType.OTHER,
+                parent_id=None if location is None else location.id,
+            )
+            created = await location_repository.add_location(tx, new, self._by)
+            location, around = Location(created.id, created.name, created.path), path
+            found.locations.add(location)
+        assert location is not None
+        return location
 
     def _operation(self, line: Line, item: Item, stock: StockStep, location: Location) -> Operation:
         name, number = self._names.of(line)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from collections.abc import Sequence
 from enum import Enum
 from typing import TypeVar
 
@@ -17,7 +17,14 @@ MAX_MILLI = MAX_QUANTITY * 1000
 _GROUPS = str.maketrans("", "", " \u00a0\u2009\u202f'")
 _PLAIN = re.compile(r"(?P<sign>[+-]?)(?P<whole>\d+)(?:[.](?P<decimals>\d+))?", re.ASCII)
 _GROUPED = {mark: re.compile(rf"[+-]?\d{{1,3}}(?:[{mark}]\d{{3}})+", re.ASCII) for mark in ".,"}
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_TOTAL = re.compile(
+    r"(?:grand|sub|net|gross)?[ -]?(?:total|totals|sum)|(?:gesamt|zwischen|end)?[ -]?summe"
+    r"|gesamt|sous-total|totale|suma",
+    re.IGNORECASE,
+)
+_TOTAL_PARTS = ("total", "sum", "gesamt")
+# A number with a currency or a unit.
+_AMOUNT = re.compile(r"[^\W\d_]{0,4}[^\w]*\d[\d.,' \u00a0\u202f]*[^\w]*[^\W\d_]{0,6}")
 
 
 class Unreadable(Exception):
@@ -74,14 +81,17 @@ def _decimal_mark(compact: str, text: str, point_may_group: bool) -> str:
     return mark
 
 
-def date_of(text: str) -> date:
-    """A date as in 2026-12-31. Raises Unreadable."""
-    if _DATE.fullmatch(text):
-        try:
-            return date.fromisoformat(text)
-        except ValueError:
-            raise Unreadable(f"{text} is not a calendar date") from None
-    raise Unreadable(f"{text!r} is not a date; write it as 2026-12-31")
+def total_in(cells: Sequence[str]) -> str | None:
+    """The word that makes a row a total: it has numbers besides, and nothing else. None for other rows."""
+    # Every row is asked, and hardly one has such a word.
+    text = "\n".join(cells).lower()
+    if not any(part in text for part in _TOTAL_PARTS):
+        return None
+    words = [cell for cell in cells if _TOTAL.fullmatch(cell.strip().rstrip(": "))]
+    if len(words) != 1:
+        return None
+    others = [cell.strip() for cell in cells if cell.strip() and cell is not words[0]]
+    return words[0].strip() if others and all(_AMOUNT.fullmatch(cell) for cell in others) else None
 
 
 def number_of(text: str) -> int:

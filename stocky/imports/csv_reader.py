@@ -1,17 +1,22 @@
-"""Reads a CSV file row by row, with its encoding and delimiter given or detected. Lines, cells and rows are bounded."""
+"""Reads a CSV file row by row, with its encoding and layout given or detected. Lines, cells and rows are bounded."""
 
 from __future__ import annotations
 
 import codecs
 import csv
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
 import msgspec
 
 from stocky.errors import Invalid
+from stocky.imports.encodings import codec_of, encoding_of, refuse_other_kinds
+from stocky.imports.fields import count_recognised, guess
+from stocky.imports.layout import find_layout
+from stocky.imports.presets import detect
 
 MAX_LINES = 200_000
 MAX_COLUMNS = 100
@@ -19,17 +24,6 @@ MAX_CELL = 10_000
 # Of a physical line, without quoted line breaks. The csv module limits a cell to 131,072 itself.
 MAX_TEXT_LINE = 1_000_000
 SAMPLE_BYTES = 64 * 1024
-SAMPLE_ROWS = 20
-DELIMITERS = ",;\t|"
-_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
-_OTHER_KINDS = {
-    b"PK\x03\x04": "an Excel or LibreOffice workbook, or an archive",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook (.xls)",
-    b"%PDF-": "a PDF",
-    b"\x1f\x8b": "compressed (gzip)",
-}
-# Codecs that strip the byte order mark.
-_CODECS = {"utf-8": "utf-8-sig", "utf-16": "utf-16", "cp1252": "cp1252"}
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -43,18 +37,37 @@ class Row(msgspec.Struct, frozen=True):
 class Sheet:
     """A CSV file with a header, open for reading once."""
 
-    def __init__(self, path: Path, encoding: str | None = None, delimiter: str | None = None) -> None:
-        """Raises Invalid for a file that is not a table, with the reason."""
+    def __init__(
+        self,
+        path: Path,
+        encoding: str | None = None,
+        delimiter: str | None = None,
+        header_row: int | None = None,
+        headers: Collection[str] = (),
+    ) -> None:
+        """`header_row` is the line of the header; `headers` are names by which it is found, besides those known.
+
+        Raises Invalid for a file that is not a table, with the reason.
+        """
         with path.open("rb") as file:
             start = file.read(SAMPLE_BYTES)
-        _refuse_other_kinds(start)
-        self.encoding = encoding or _encoding_of(start)
-        self._file = path.open(encoding=_CODECS[self.encoding], newline="")
+        refuse_other_kinds(start)
+        self.encoding = encoding or encoding_of(start)
+        self._codec = codec_of(self.encoding, start)
+        self._file = path.open(encoding=self._codec, newline="")
         try:
-            self.delimiter = delimiter or _delimiter_of(self._sample(start))
-            self._reader = csv.reader(
-                _bounded_lines(self._file, self.encoding), delimiter=self.delimiter, skipinitialspace=True, strict=True
+            layout = find_layout(
+                self._sample(start),
+                is_cut=len(start) == SAMPLE_BYTES,
+                recognise=_recognise,
+                delimiter=delimiter,
+                header_row=header_row,
+                headers=headers,
             )
+            self.delimiter, self.header_row = layout.delimiter, max(layout.header_line, 1)
+            lines = _bounded_lines(self._file, self.encoding)
+            self._lines_above = sum(1 for _ in islice(lines, self.header_row - 1))
+            self._reader = csv.reader(lines, delimiter=self.delimiter, skipinitialspace=True, strict=True)
             self.header = self._read_header()
         except BaseException:
             self.close()
@@ -68,7 +81,7 @@ class Sheet:
         """The rows after the header, without empty ones. Raises Invalid where the rest of the file is unreadable."""
         count = 0
         while True:
-            line = self._reader.line_num + 1
+            line = self._lines_above + self._reader.line_num + 1
             try:
                 cells = next(self._reader)
             except StopIteration:
@@ -96,7 +109,7 @@ class Sheet:
         return None
 
     def _sample(self, start: bytes) -> str:
-        decoder = codecs.getincrementaldecoder(_CODECS[self.encoding])()
+        decoder = codecs.getincrementaldecoder(self._codec)()
         try:
             return decoder.decode(start)
         except UnicodeError as error:
@@ -106,6 +119,8 @@ class Sheet:
         try:
             header = [each.strip() for each in next(self._reader)]
         except StopIteration:
+            if self.header_row > 1:
+                raise Invalid(f"header_row: The file has no row {self.header_row}", field="header_row") from None
             raise Invalid("The file is empty; its first row has to name the columns") from None
         except csv.Error as error:
             raise Invalid(f"The header cannot be read: {_describe(error)}") from None
@@ -115,45 +130,14 @@ class Sheet:
             raise Invalid("The first row has to name the columns; is this a CSV file, and in which encoding?")
         if len(header) > MAX_COLUMNS:
             raise Invalid(f"The header has {len(header)} columns; the maximum is {MAX_COLUMNS}")
-        if twice := [name for name, times in Counter(header).items() if name and times > 1]:
-            raise Invalid(f"The header has the column {twice[0]!r} twice; give them different names")
+        twice = [name for name, times in Counter(header).items() if name and times > 1]
+        if known := [name for name in twice if guess(name) is not None]:
+            raise Invalid(f"The header has the column {known[0]!r} twice; give them different names")
+        for name in twice:
+            # No field comes from it unless a mapping says so, for which it needs a name of its own.
+            for count, index in enumerate([at for at, each in enumerate(header) if each == name][1:], 2):
+                header[index] = f"{name} ({count})"
         return header
-
-
-def _refuse_other_kinds(start: bytes) -> None:
-    for mark, kind in _OTHER_KINDS.items():
-        if start.startswith(mark):
-            raise Invalid(f"The file is {kind}, not CSV; save the table as CSV (UTF-8) and send that file")
-
-
-def _encoding_of(start: bytes) -> str:
-    for mark, encoding in _MARKS:
-        if start.startswith(mark):
-            return encoding
-    if b"\0" in start[:1000]:
-        raise Invalid("The file is not UTF-8 text. If it is UTF-16, set encoding=utf-16")
-    return "utf-8"
-
-
-def _delimiter_of(sample: str) -> str:
-    """The delimiter that gives the first rows the same number of columns, and the most columns."""
-    lines = sample.splitlines(keepends=True)
-    whole = lines[:-1] if len(lines) > 1 and len(sample) > SAMPLE_BYTES // 4 else lines
-
-    def score(delimiter: str) -> tuple[float, int]:
-        counts = []
-        try:
-            for row in csv.reader(whole, delimiter=delimiter, skipinitialspace=True):
-                if row:
-                    counts.append(len(row))
-                if len(counts) >= SAMPLE_ROWS:
-                    break
-        except csv.Error:
-            return 0, 0
-        columns = counts[0] if counts else 0
-        return (counts.count(columns) / len(counts), columns) if columns > 1 else (0, 0)
-
-    return max(DELIMITERS, key=score)
 
 
 def _bounded_lines(file: TextIO, encoding: str) -> Iterator[str]:
@@ -170,6 +154,11 @@ def _bounded_lines(file: TextIO, encoding: str) -> Iterator[str]:
         if len(line) == MAX_TEXT_LINE and line[-1] not in "\r\n":
             raise Invalid(f"Line {number} has more than {MAX_TEXT_LINE:,} characters; is this a CSV file?")
         yield line
+
+
+def _recognise(cells: list[str]) -> int:
+    """How many columns of a header are recognised: all of them, if a preset is for such a file."""
+    return len(cells) if detect(cells) is not None else count_recognised(cells)
 
 
 def _wrong_encoding(encoding: str, where: str) -> Invalid:

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from stocky.barcodes.codes import LONGEST
+from stocky.catalogue.schemas import LONGEST_PATH
 from stocky.imports import cell_values
 
 
@@ -33,23 +35,23 @@ Kind = Literal["text", "quantity", "list"]
 MAX_LENGTHS = {
     "name": 200,
     "description": 1000,
-    "barcode": 128,
+    "barcode": LONGEST,
     "manufacturer_code": 200,
     "type": 100,
     "seller": 200,
     "seller_link": 2000,
-    "location": 200,
+    "location": LONGEST_PATH,
+    "location_path": LONGEST_PATH,
     "unit": 50,
     "notes": 1000,
 }
-QUANTITIES = frozenset({"quantity", "min_quantity"})
+QUANTITIES = frozenset({"quantity", "min_quantity", "reorder_quantity"})
 READERS: dict[str, Callable[[str], Any]] = {
     "storage_type": cell_values.storage_type_of,
     "location_storage_type": cell_values.storage_type_of,
     "oversell_policy": cell_values.oversell_policy_of,
     "box_no": cell_values.number_of,
     "loc_no": cell_values.number_of,
-    "expiry_date": cell_values.date_of,
 }
 
 FIELDS = (
@@ -65,7 +67,7 @@ FIELDS = (
         about=About.ITEM,
         meaning="The item's name; required for a new item",
         example="Coffee, ground",
-        headers=("item", "item name", "product", "title", "article"),
+        headers=("item name", "product", "title", "article"),
     ),
     Field(
         name="description",
@@ -103,6 +105,13 @@ FIELDS = (
         headers=("minimum", "minimum quantity", "min stock", "reorder level", "reorder point"),
     ),
     Field(
+        name="reorder_quantity",
+        about=About.ITEM,
+        meaning="How much is bought at a time",
+        example="6",
+        headers=("order quantity", "reorder amount"),
+    ),
+    Field(
         name="oversell_policy",
         about=About.ITEM,
         meaning="What to do when more is removed than is in stock: reject, clamp or allow",
@@ -114,7 +123,7 @@ FIELDS = (
         about=About.ITEM,
         meaning="The manufacturer's part number",
         example="BC547B",
-        headers=("mpn", "part number", "manufacturer part number", "part no"),
+        headers=("mpn", "part number", "manufacturer part number", "part no", "manufacturer's code"),
     ),
     Field(
         name="type",
@@ -147,9 +156,16 @@ FIELDS = (
     Field(
         name="location",
         about=About.STOCK,
-        meaning="The name of the location; a new location is created",
+        meaning="The name or the path of the location; a new one is created, with those that it is in",
         example="Pantry",
         headers=("location name", "place", "shelf", "where"),
+    ),
+    Field(
+        name="location_path",
+        about=About.STOCK,
+        meaning="The path of the location, instead of its name",
+        example="Garage / Shelf 2",
+        headers=("path",),
     ),
     Field(
         name="location_storage_type",
@@ -176,7 +192,7 @@ FIELDS = (
         about=About.STOCK,
         meaning="The quantity in stock, or with stock=add the quantity added; at most three decimals",
         example="2.5",
-        headers=("qty", "amount", "count", "stock", "on hand", "number"),
+        headers=("qty", "amount", "count", "stock", "on hand"),
     ),
     Field(
         name="unit",
@@ -188,7 +204,7 @@ FIELDS = (
     Field(
         name="expiry_date",
         about=About.STOCK,
-        meaning="The lot, as its expiry date: 2026-12-31; empty for stock without one",
+        meaning="The lot, as its expiry date: 2026-12-31, or in the order of `dates`; empty for stock without one",
         example="2026-12-31",
         headers=("expiry", "expires", "best before", "expiration date", "lot", "use by"),
     ),
@@ -203,13 +219,19 @@ FIELDS = (
 BY_NAME = {field.name: field for field in FIELDS}
 
 
-def _plain(header: str) -> str:
+def plain(header: str) -> str:
+    """A header without case, blanks and punctuation."""
     return "".join(letter for letter in header.casefold() if letter.isalnum())
 
 
-_BY_HEADER = {_plain(header): field.name for field in FIELDS for header in (field.name, *field.headers)}
+_BY_HEADER = {plain(header): field.name for field in FIELDS for header in (field.name, *field.headers)}
 
 
 def guess(header: str) -> str | None:
     """The field of a column with this header, None for an unknown header."""
-    return _BY_HEADER.get(_plain(header))
+    return _BY_HEADER.get(plain(header))
+
+
+def count_recognised(header: list[str]) -> int:
+    """The number of fields that the headers of a row name."""
+    return len({field for name in header if (field := guess(name)) is not None})

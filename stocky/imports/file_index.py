@@ -5,17 +5,33 @@ from __future__ import annotations
 from array import array
 from typing import Any
 
+import msgspec
+
 from stocky.barcodes.codes import normalize_barcode as barcode_key
+from stocky.catalogue.finding import fold_part
+from stocky.catalogue.location_names import AmbiguousName, LocationNames
 from stocky.catalogue.schemas import Item
+from stocky.imports import presets
 from stocky.imports.fields import FIELDS, About
 from stocky.imports.references import barcodes_of, key_of
 from stocky.imports.row_changes import RowRejected, StockStep
 from stocky.imports.row_parser import ORIGIN_COLUMN, Line
-from stocky.imports.schemas import ItemKey, StockMode
+from stocky.imports.schemas import ImportOptions, StockMode
+from stocky.names import name_key
 
+# The fields that several items may have in common, in words.
+_SHARED = {"name": "name", "manufacturer_code": "maker's part number"}
 # The owner of a name that several items share.
 _SEVERAL = 0
 _ITEM_FIELDS = tuple(field.name for field in FIELDS if field.about is About.ITEM)
+
+
+class NewPath(msgspec.Struct):
+    """A location that the file creates."""
+
+    id: int
+    name: str
+    path: str
 
 
 class FileIndex:
@@ -25,36 +41,40 @@ class FileIndex:
     Text is stored as its hash: 64 bits, without practical collisions in a file of this size.
     """
 
-    def __init__(self, key: ItemKey) -> None:
-        self._key = key
+    def __init__(self, options: ImportOptions) -> None:
+        self._key = options.key
+        # Files of other programs repeat an item for each of its lots, not always in the same words.
+        self.may_differ = options.preset in presets.BY_NAME
         self._owners: dict[int, int] = {}
         self._rows: dict[int, tuple[int, bytes]] = {}
         self._stock: dict[int, int] = {}
         self._origins: dict[int, int] = {}
         self._made = 0
-        self.locations: dict[str, None] = {}
+        # Those that earlier rows create.
+        self.locations: LocationNames[NewPath] = LocationNames([])
+        self.new_paths: list[str] = []
         self.types: dict[str, None] = {}
 
     def item_of(self, line: Line, item: Item | None) -> int | None:
         """The item of the row; None when no earlier row names it. Raises RowRejected for an ambiguous name."""
         field = key_of(line.values, self._key)
         owner = None if field is None else self._owners.get(_key(field, line.values[field]))
-        if field == "name" and (owner == _SEVERAL or (item is not None and owner not in (None, item.id))):
+        if field in _SHARED and (owner == _SEVERAL or (item is not None and owner not in (None, item.id))):
             raise RowRejected(
-                f"Several items have the name {line.values['name']!r}; name it by code or barcode", "name"
+                f"Several items have the {_SHARED[field]} {line.values[field]!r}; name it by code or barcode", field
             )
         return owner if item is None else item.id
 
     def has_earlier_row(self, id: int | None, line: Line) -> bool:
         """Whether an earlier row describes this item. Raises RowRejected when the two contradict each other.
 
-        A field that only the later row has counts as a contradiction.
+        A field that only the later row has counts as a contradiction; with a preset the first row counts.
         """
         if id is None or id not in self._rows:
             return False
         first, digest = self._rows[id]
         for field, value, earlier in zip(_ITEM_FIELDS, _digest(line.values), array("q", digest), strict=True):
-            if value and value != earlier:
+            if value and value != earlier and not self.may_differ:
                 raise RowRejected(f"Row {first} is about the same item with another value; change it there", field)
         return True
 
@@ -78,9 +98,10 @@ class FileIndex:
             self._owners[_key("barcode", code)] = id
         if "code" in line.values:
             self._owners[_key("code", line.values["code"])] = id
-        if "name" in line.values:
-            name = _key("name", line.values["name"])
-            self._owners[name] = id if self._owners.get(name, id) == id else _SEVERAL
+        for field in _SHARED:
+            if line.values.get(field):
+                shared = _key(field, line.values[field])
+                self._owners[shared] = id if self._owners.get(shared, id) == id else _SEVERAL
         return id
 
     def check_origin(self, line: Line) -> None:
@@ -88,6 +109,15 @@ class FileIndex:
         earlier = None if line.origin is None else self._origins.get(hash(line.origin))
         if earlier is not None:
             raise RowRejected(f"Row {earlier} has the same {ORIGIN_COLUMN}; empty it in one of the two to book both")
+
+    def check_location(self, step: StockStep) -> None:
+        """Takes the location that an earlier row creates, if the row names that. Raises RowRejected."""
+        if step.location is None:
+            try:
+                if (created := self.locations.find(step.location_path)) is not None:
+                    step.location_path, step.new_paths = created.path, []
+            except AmbiguousName as ambiguous:
+                raise RowRejected(str(ambiguous), "location") from None
 
     def check_stock(self, id: int, step: StockStep) -> None:
         """Raises RowRejected when an earlier row sets the same stock."""
@@ -100,16 +130,22 @@ class FileIndex:
         self._stock[_stock_key(id, step)] = line.number
         if line.origin is not None:
             self._origins[hash(line.origin)] = line.number
-        if step.location is None:
-            self.locations.setdefault(step.location_name)
+        for path in step.new_paths:
+            if self.locations.at(path) is None:
+                self.new_paths.append(path)
+                self.locations.add(NewPath(len(self.new_paths), path.rpartition(" / ")[2], path))
 
 
 def _key(field: str, text: str) -> int:
-    return hash((field, barcode_key(text) if field == "barcode" else text))
+    if field == "barcode":
+        text = barcode_key(text)
+    elif field == "manufacturer_code":
+        text = fold_part(text)
+    return hash((field, text))
 
 
 def _stock_key(id: int, step: StockStep) -> int:
-    location: Any = step.location_name if step.location is None else step.location.id
+    location: Any = name_key(step.location_path) if step.location is None else step.location.id
     return hash((id, location, step.lot))
 
 

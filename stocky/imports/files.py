@@ -14,23 +14,22 @@ from pathlib import Path
 
 import msgspec
 
-from stocky.disk import sync_directory
+from stocky.disk import disk_errors, sync_directory
 from stocky.errors import NotFound
 from stocky.exports.csv_cells import cell, guarded, unguarded
 from stocky.imports.repository import ImportKeys
 from stocky.imports.row_parser import ORIGIN_COLUMN, Line
 from stocky.imports.schemas import LineReport
-from stocky.worker.workspace import disk_errors
 
 RETENTION_SECONDS = 7 * 86_400
 # A younger file may still be uploading, or waiting for its job to be queued.
 SETTLED_SECONDS = 3_600
-# Uploads that may wait for their job at once.
+# The maximum of uploads that wait for their job.
 MOST_WAITING = 10
 # An upload in progress has another name, so that an interrupted one is not counted as waiting.
 ARRIVING = "arriving.csv"
 UPLOAD, REPORT, REFUSED, PLAN = "upload.csv", "report.csv", "refused.csv", "plan.json"
-# A file whose columns a person still assigns; `ORIGIN` of an import says which, and with what options.
+# A draft's file; `ORIGIN` in an import's directory names the draft and the options.
 DRAFT, ORIGIN = "draft.csv", "origin.json"
 DRAFT_SECONDS = 86_400
 PROBLEM_COLUMN = "import_problem"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from litestar import Router, get, post
+from litestar import get, post
 from litestar.datastructures import State
 from litestar.response import Stream
 
@@ -13,10 +13,12 @@ from stocky.http.files import file_answer
 from stocky.http.openapi import problem
 from stocky.http.parameters import Paging, PathId
 from stocky.http.request import StockyRequest
+from stocky.http.routing import Router
 from stocky.http.sse import EVENT_STREAM, TOO_MANY_STREAMS, event_stream
 from stocky.imports.fields import FIELDS
 from stocky.imports.files import REFUSED, REPORT
-from stocky.imports.schemas import ImportField, StartedImport
+from stocky.imports.presets import PRESETS
+from stocky.imports.schemas import ImportField, ImportPreset, StartedImport
 from stocky.imports.service import Imports
 from stocky.jobs.events import follow_job
 from stocky.jobs.schemas import Job
@@ -26,12 +28,21 @@ _FORM = {
     "mapping": "A JSON object of headers and fields (see `/imports/fields`); without it, fields follow from headers",
     "dry_run": "`true`: report what would happen, write nothing",
     "partial": "`true`: import the valid rows; otherwise one refused row refuses the whole file",
-    "key": "The column that identifies items: `code`, `barcode`, `name`, or `auto` (the first of them that a row has)",
+    "key": "The column that identifies items: `code`, `barcode`, `name`, `manufacturer_code`, or `auto` (the first of"
+    " them that a row has)",
     "stock": "The meaning of quantities: `set` (the counted stock) or `add` (added to the stock)",
     "empty": "The meaning of an empty cell of an item: `keep` the current value, or `clear` it",
     "create_locations": "`false`: refuse a row with an unknown location",
-    "encoding": "`auto`, `utf-8`, `utf-16` or `cp1252`",
+    "encoding": "`auto` (UTF-8 or UTF-16), `utf-8`, `utf-16`, `cp1250`, `cp1252` or `shift-jis`",
     "delimiter": "`auto`, `comma`, `semicolon`, `tab` or `pipe`",
+    "location": "The location of all rows that name none",
+    "dates": "The order of dates: `dmy`, `mdy`, `ymd`, or `auto` if the file makes it clear; ISO dates are always read",
+    "repair_barcodes": "`false`: keep barcodes that a spreadsheet may have changed; `true`: add leading zeros wherever"
+    " the check digit confirms it; `auto`: unless the file has other numbers of that length",
+    "preset": "The program or seller whose file it is (see `/imports/presets`), `none`, or `auto`: a file like one of"
+    " theirs is a question",
+    "update_items": "`false`: leave items that exist as they are, except for their stock and a further barcode",
+    "header_row": "The line that names the columns; without it, the header is found below other text",
     "decimal": "`auto`, `point` or `comma`; `auto` refuses ambiguous numbers",
     "import_key": "An idempotency key: stock is booked once per key, or once per file without a key",
 }
@@ -52,7 +63,7 @@ async def start_import(request: StockyRequest, imports: Imports, user: Principal
 @get("/", opt=members)
 async def list_imports(read: Connection, imports: Imports, user: Principal, paging: Paging) -> list[Job]:
     """List your imports as jobs, newest first; admins see all."""
-    return await imports.list_imports(read, user, skip=paging.skip, limit=paging.limit)
+    return await imports.list_imports(read, user, skip=paging.skip, limit=paging.limit, listing=paging)
 
 
 @get("/fields", opt=members)
@@ -67,6 +78,21 @@ async def list_import_fields() -> list[ImportField]:
             headers=[field.name, *field.headers],
         )
         for field in FIELDS
+    ]
+
+
+@get("/presets", opt=members)
+async def list_import_presets() -> list[ImportPreset]:
+    """List the programs and sellers whose files are read as they are, and the columns that each field is read from."""
+    return [
+        ImportPreset(
+            name=preset.name,
+            title=preset.title,
+            about=preset.about,
+            columns={take.field: list(take.headers) for take in preset.takes},
+            options=dict(preset.options),
+        )
+        for preset in PRESETS
     ]
 
 
@@ -108,6 +134,7 @@ import_routes = Router(
         start_import,
         list_imports,
         list_import_fields,
+        list_import_presets,
         get_import,
         stream_import,
         download_report,

@@ -9,13 +9,22 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from stocky.catalogue.schemas import Name
 from stocky.errors import Invalid
-from stocky.imports.csv_reader import DELIMITERS, Sheet
+from stocky.http.validation_messages import describe_error
+from stocky.imports import presets
+from stocky.imports.csv_reader import Sheet
+from stocky.imports.dates import DateOrder
+from stocky.imports.layout import DELIMITERS
 from stocky.imports.schemas import Empty, Encoding, ImportOptions, ItemKey, StockMode
 
 E = TypeVar("E", bound=Enum)
 
 MAX_KEY = 128
+_LATER_OPTIONS: dict[str, Any] = {
+    "header_row": None, "dates": None, "location": None, "repair_barcodes": None, "preset": None, "update_items": True,
+}  # fmt: skip
+_NEVER = object()
 _WORDS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "point": ".", "dot": "."}
 _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
@@ -31,6 +40,10 @@ def options_of(fields: dict[str, str]) -> ImportOptions:
         raise Invalid(f"import_key: it has {len(key)} characters; the maximum is {MAX_KEY}", field="import_key")
     if any("\0" in text for text in given.values()):
         raise Invalid("Text may not contain NUL characters", field="body")
+    preset = _preset(given.get("preset"))
+    if preset is not None and "mapping" in given:
+        raise Invalid("mapping: a preset has its own; leave one of the two out", field="mapping")
+    given = {**(preset.options if preset else {}), **given}
     return ImportOptions(
         mapping=_mapping(given.get("mapping")),
         key=_choice(ItemKey, "key", given) or ItemKey.AUTO,
@@ -43,12 +56,26 @@ def options_of(fields: dict[str, str]) -> ImportOptions:
         delimiter=_mark("delimiter", given, DELIMITERS),
         decimal=_mark("decimal", given, ".,"),  # type: ignore[arg-type]  # it is one of the two
         import_key=key,
+        preset=None if given.get("preset", "").lower() == "auto" else given.get("preset", "").lower() or None,
+        update_items=_flag("update_items", given, default=True),
+        header_row=_number("header_row", given),
+        dates=None if given.get("dates", "").lower() == "auto" else _choice(DateOrder, "dates", given),
+        location=_location(given.get("location")),
+        repair_barcodes=None
+        if given.get("repair_barcodes", "auto").lower() == "auto"
+        else _flag("repair_barcodes", given, default=True),
     )
 
 
 def open_sheet(file: Path, options: ImportOptions) -> Sheet:
     """Opens the file with these options. Raises Invalid for a file that is not a table."""
-    return Sheet(file, None if options.encoding is Encoding.AUTO else options.encoding.value, options.delimiter)
+    return Sheet(
+        file,
+        None if options.encoding is Encoding.AUTO else options.encoding.value,
+        options.delimiter,
+        options.header_row,
+        options.mapping or (),
+    )
 
 
 def import_key(file: Path, options: ImportOptions) -> tuple[str, str]:
@@ -60,6 +87,8 @@ def import_key(file: Path, options: ImportOptions) -> tuple[str, str]:
         name: value
         for name, value in msgspec.to_builtins(options).items()
         if name not in ("dry_run", "partial", "create_locations", "import_key")
+        # A file has the same fingerprint as before these options existed.
+        and value != _LATER_OPTIONS.get(name, _NEVER)
     }
     with file.open("rb") as opened:
         digest = hashlib.file_digest(opened, lambda: hashlib.blake2b(digest_size=16))
@@ -97,6 +126,31 @@ def _flag(name: str, given: dict[str, str], *, default: bool) -> bool:
     if text in _TRUE or text in _FALSE:
         return text in _TRUE
     raise Invalid(f"{name}: {text!r} is neither true nor false", field=name)
+
+
+def _preset(text: str | None) -> presets.Preset | None:
+    if text is None or text.lower() in ("auto", presets.NONE):
+        return None
+    if text.lower() not in presets.BY_NAME:
+        names = ", ".join(("auto", presets.NONE, *presets.BY_NAME))
+        raise Invalid(f"preset: {text!r} is not one of {names}", field="preset")
+    return presets.BY_NAME[text.lower()]
+
+
+def _location(text: str | None) -> str | None:
+    try:
+        return msgspec.convert(text, Name | None)
+    except msgspec.ValidationError as error:
+        raise Invalid(f"location: {describe_error(error, Name)}", field="location") from None
+
+
+def _number(name: str, given: dict[str, str]) -> int | None:
+    text = given.get(name)
+    if text is None:
+        return None
+    if text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0:
+        return int(text)
+    raise Invalid(f"{name}: {text!r} is not a whole number from 1", field=name)
 
 
 def _mark(name: str, given: dict[str, str], marks: str) -> str | None:

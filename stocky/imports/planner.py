@@ -11,8 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from stocky.catalogue.part_repository import name_key
 from stocky.db import Database, Lane
+from stocky.disk import disk_errors
 from stocky.imports import row_changes
 from stocky.imports.csv_reader import Sheet
 from stocky.imports.file_index import FileIndex
@@ -22,8 +22,8 @@ from stocky.imports.repository import ImportKeys, UnbookedRows
 from stocky.imports.row_changes import RowRejected
 from stocky.imports.row_parser import Columns, Line, Problem
 from stocky.imports.schemas import LineReport
+from stocky.names import name_key
 from stocky.progress import ProgressCallback
-from stocky.worker.workspace import disk_errors
 
 CHUNK_ROWS = 200
 # Rows listed in the report; the report files list all.
@@ -33,8 +33,9 @@ MAX_LISTED = 100
 class Plan(msgspec.Struct):
     """The outcome of a file: counts of rows, reports on the first of them, and the numbers of the rows to write.
 
-    `taken` counts the rows whose stock is booked or equal already; `left` has the rows whose stock is not. `origins`
-    maps an earlier import's name to rows of this file and their row numbers in that import.
+    `later` are the rows about an item that an earlier row describes, perhaps in other words. `taken` counts the rows
+    whose stock is booked or equal already; `left` has the rows whose stock is not. `origins` maps an earlier import's
+    name to rows of this file and their row numbers in that import.
     """
 
     lines: int = 0
@@ -42,6 +43,8 @@ class Plan(msgspec.Struct):
     changed: int = 0
     unchanged: int = 0
     refused: int = 0
+    skipped: int = 0
+    repaired: int = 0
     already_imported: int = 0
     errors: list[LineReport] = []
     changes: list[LineReport] = []
@@ -49,6 +52,7 @@ class Plan(msgspec.Struct):
     new_types: list[str] = []
     to_create: list[int] = []
     to_change: list[int] = []
+    later: list[int] = []
     taken: int = 0
     left: UnbookedRows = msgspec.field(default_factory=UnbookedRows)
     refusals: list[int] = []
@@ -106,7 +110,7 @@ class Planner:
         self._database = database
         self._columns = columns
         self._names = names
-        self._index = FileIndex(columns.options.key)
+        self._index = FileIndex(columns.options)
         self._leaves = False
         self.plan = Plan()
 
@@ -114,17 +118,21 @@ class Planner:
         """The plan of the whole file. Raises Invalid where the rest of the file is unreadable."""
         rows = (self._columns.line(row) for row in sheet.rows())
         while chunk := await asyncio.to_thread(next_rows, rows, CHUNK_ROWS):
-            good = [line for line in chunk if not line.problems]
+            good = [line for line in chunk if not line.problems and line.skipped is None]
             async with self._database.read(Lane.BACKGROUND) as read:
                 found = await find_references(read, good, self._columns.options.key, self._names, lock=False)
             await asyncio.to_thread(self._decide_all, chunk, found, reports)
             report("checking", self.plan.lines, None, "rows")
-        self.plan.new_locations = list(islice(self._index.locations, MAX_LISTED))
+        self.plan.new_locations = self._index.new_paths[:MAX_LISTED]
         self.plan.new_types = list(islice(self._index.types, MAX_LISTED))
         return self.plan
 
     def _decide_all(self, chunk: list[Line], found: FoundReferences, reports: Reports) -> None:
         for line in chunk:
+            if line.skipped is not None:
+                self.plan.skipped += 1
+                reports.add(LineReport(line=line.number, outcome="skipped", item="", message=line.skipped))
+                continue
             self.plan.lines += 1
             try:
                 row = self._problem(line) if line.problems else self._decide(line, found)
@@ -163,12 +171,19 @@ class Planner:
         is_first = not self._index.has_earlier_row(id, line)
         if is_first:
             self._index.check_barcodes(id, line)
-            step = row_changes.new_item(line, found) if item is None else row_changes.item_change(line, item, found)
+            step = (
+                row_changes.new_item(line, found)
+                if item is None
+                else row_changes.item_change(line, item, found, self._columns.options)
+            )
+        elif self._index.may_differ:
+            self.plan.later.append(line.number)
         stock = None
         if line.has_stock:
             stock = row_changes.stock_step(line, item, found, self._columns.options)
             self.plan.already_imported += stock is None
             if stock is not None:
+                self._index.check_location(stock)
                 self._index.check_origin(line)
         if stock is not None and id is not None:
             self._index.check_stock(id, stock)
@@ -180,16 +195,22 @@ class Planner:
         if step.type_name and name_key(step.type_name) not in found.types:
             self._index.types.setdefault(step.type_name)
         messages = [*step.messages, *(stock.messages if stock else [])]
+        self.plan.repaired += bool(line.repairs)
+        repairs = [f"{each.text} was {each.fault}: {barcode}" for barcode, each in line.repairs.items()]
         changes = step.changes or (stock is not None and stock.changes)
         return LineReport(
             line=line.number,
             outcome="created" if is_first and item is None else "changed" if changes else "unchanged",
             item=row_changes.title(line, item),
-            message="; ".join(messages) or ("imported before" if line.has_stock and stock is None else "no change"),
+            message="; ".join(
+                [*(messages or ["imported before" if line.has_stock and stock is None else "no change"]), *repairs]
+            ),
         )
 
     def _problem(self, line: Line) -> LineReport:
-        return refused(line, line.problems[0], {}, more=len(line.problems) - 1)
+        # The cells of a row that cannot be split into cells mean nothing.
+        names = {} if line.problems[0].column is None else self._columns.names(line.cells)
+        return refused(line, line.problems[0], names, more=len(line.problems) - 1)
 
 
 def refused(line: Line, problem: Problem, values: dict[str, object], *, more: int = 0) -> LineReport:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
 import msgspec
 
 from stocky.barcodes.codes import normalize_barcode as barcode_key
-from stocky.catalogue.part_repository import name_key
+from stocky.barcodes.measures import item_number
+from stocky.catalogue.finding import find_owners_of_parts, fold_part
+from stocky.catalogue.location_names import LocationNames
 from stocky.catalogue.repository import get_items
 from stocky.catalogue.schemas import Item
 from stocky.db import Connection
 from stocky.errors import Conflict
+from stocky.imports.column_sources import AUTO_KEYS
 from stocky.imports.repository import ImportKeys
 from stocky.imports.row_parser import Line
 from stocky.imports.schemas import ItemKey
+from stocky.names import name_key
+from stocky.settings.measure_rules import rules_for
 from stocky.stock.models import SkuState
 
 
@@ -25,6 +30,7 @@ class Location(msgspec.Struct):
 
     id: int
     name: str
+    path: str
     box_no: int | None = None
     loc_no: int | None = None
 
@@ -73,8 +79,10 @@ class FoundReferences:
         # By normalised barcode.
         self.barcodes: dict[str, int] = {}
         self.names: dict[str, list[int]] = {}
+        # By the maker's part number, as it is compared.
+        self.parts: dict[str, list[int]] = {}
         self.types: dict[str, int] = {}
-        self.locations: dict[str, Location] = {}
+        self.locations: LocationNames[Location] = LocationNames([])
         self.boxes: dict[tuple[int, int], Location] = {}
         self.levels: dict[tuple[int, int, date | None], SkuState] = {}
         # By row number, for rows with stock.
@@ -98,11 +106,15 @@ class FoundReferences:
         self.items[item.id] = item
         self.codes[item.code] = item.id
         self.names.setdefault(item.name, []).append(item.id)
+        if part := fold_part(item.manufacturer_code):
+            owners = self.parts.setdefault(part, [])
+            if item.id not in owners:
+                owners.append(item.id)
 
 
 def key_of(values: dict[str, Any], key: ItemKey) -> str | None:
     """The field that identifies the row's item; None when there is none."""
-    wanted = ("code", "barcode", "name") if key is ItemKey.AUTO else (key.value,)
+    wanted = AUTO_KEYS if key is ItemKey.AUTO else (key.value,)
     return next((field for field in wanted if values.get(field)), None)
 
 
@@ -113,19 +125,45 @@ def barcodes_of(values: dict[str, Any]) -> Iterator[str]:
     yield from (code for code, _ in values.get("barcodes", ()))
 
 
+def location_of(values: dict[str, Any]) -> str | None:
+    """The path or the name of the row's location; None where a box has it."""
+    return None if "box_no" in values else values.get("location_path") or values.get("location")
+
+
+def paths_to(text: str) -> list[str]:
+    """The text as a path, after those of the locations around it: `Garage`, then `Garage / Shelf 2`."""
+    steps = [step.strip() for step in text.split(" / ")]
+    return [" / ".join(steps[:number]) for number in range(1, len(steps) + 1)]
+
+
 async def find_references(
-    read: Connection, lines: Iterable[Line], key: ItemKey, names: ImportKeys, *, lock: bool
+    read: Connection, lines: list[Line], key: ItemKey, names: ImportKeys, *, lock: bool
 ) -> FoundReferences:
-    """Reads what these rows refer to; `lock` locks the items until the transaction ends."""
+    """Reads what these rows refer to; `lock` locks the items until the transaction ends.
+
+    A barcode that was repaired, and that an item has as it is written, is as it is written.
+    """
     found = FoundReferences()
     values = [line.values for line in lines]
     wanted_barcodes = {code for each in values for code in barcodes_of(each)}
+    wanted_barcodes |= {each.text for line in lines for each in line.repairs.values()}
+    rules = await rules_for(read, wanted_barcodes)
+    numbers = {code: number for code in wanted_barcodes if (number := item_number(code, rules))} if rules else {}
+    wanted_barcodes.update(numbers.values())
     wanted_barcodes |= {barcode_key(code) for code in wanted_barcodes}
     barcodes = await read.all("find_barcodes", _Barcode, code_keys=wanted_barcodes)
+    known = {each.code_key for each in barcodes}
+    for line in lines:
+        line.keep_barcodes(known)
+    if numbers:
+        _replace_pieces(values, numbers, known)
     codes = await read.all("find_item_codes", _Code, codes={each["code"] for each in values if "code" in each})
     named = {each["name"] for each in values if key_of(each, key) == "name"}
     called = await read.all("find_items_named", _Named, names=named) if named else []
+    numbered = {fold_part(each["manufacturer_code"]) for each in values if key_of(each, key) == "manufacturer_code"}
+    parts = await find_owners_of_parts(read, numbered) if numbered else {}
     ids = {each.item_id for each in barcodes} | {each.id for each in codes} | {each.id for each in called}
+    ids.update(*parts.values())
     if lock:
         await read.all("lock_items", dict[str, Any], ids=ids)
     for item in (await get_items(read, ids)).values():
@@ -135,6 +173,7 @@ async def find_references(
     found.barcodes = {each.code_key: each.item_id for each in barcodes if each.item_id in found.items}
     for name in named:
         found.names[name] = sorted(each.id for each in called if each.name == name)
+    found.parts = {part: parts.get(part, []) for part in numbered}
     wanted_types = {name_key(each["type"]) for each in values if each.get("type")}
     if wanted_types:
         types = await read.all("find_item_types", _Type, keys=wanted_types)
@@ -146,17 +185,28 @@ async def find_references(
     return found
 
 
+def _replace_pieces(values: list[dict[str, Any]], numbers: dict[str, str], known: set[str]) -> None:
+    """Replaces variable-measure barcodes by the item numbers in them, except for those that an item has as they are."""
+    numbers = {code: number for code, number in numbers.items() if code not in known and barcode_key(code) not in known}
+    for each in values:
+        if "barcode" in each:
+            each["barcode"] = numbers.get(each["barcode"], each["barcode"])
+        if "barcodes" in each:
+            each["barcodes"] = tuple((numbers.get(code, code), pack) for code, pack in each["barcodes"])
+
+
 async def _find_stock(
     read: Connection, found: FoundReferences, lines: list[Line], ids: set[int], names: ImportKeys
 ) -> None:
+    named = {location_of(line.values) for line in lines} - {None}
     locations = await read.all(
         "find_named_locations",
         Location,
-        names={line.values["location"] for line in lines if "location" in line.values},
+        keys={name_key(path) for text in named if text for path in paths_to(text)},
         box_nos={line.values["box_no"] for line in lines if "box_no" in line.values},
     )
+    found.locations = LocationNames(locations)
     for location in locations:
-        found.locations[location.name] = location
         if location.box_no is not None and location.loc_no is not None:
             found.boxes[location.box_no, location.loc_no] = location
     for level in await read.all("list_skus_of_items", SkuState, ids=ids):

@@ -142,7 +142,7 @@ class UnbookedRows(msgspec.Struct):
         return cls([*runs, (first, LAST)])
 
     def add(self, number: int, *, goes_on: bool) -> None:
-        """Adds a row after all others; `goes_on` when no stock between it and the last run was booked."""
+        """Adds a row after all others; `goes_on` if no stock between it and the last run was booked."""
         if goes_on and self.runs:
             self.runs[-1] = (self.runs[-1][0], number)
         else:

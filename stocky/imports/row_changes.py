@@ -8,11 +8,15 @@ from typing import Any
 import msgspec
 
 from stocky.barcodes.codes import normalize_barcode as barcode_key
-from stocky.catalogue.part_repository import name_key
-from stocky.catalogue.schemas import Item
-from stocky.imports.references import FoundReferences, Location, barcodes_of, key_of
+from stocky.catalogue.finding import fold_part
+from stocky.catalogue.location_names import AmbiguousName
+from stocky.catalogue.repository import check_upc
+from stocky.catalogue.schemas import Item, Name
+from stocky.errors import Invalid
+from stocky.imports.references import FoundReferences, Location, barcodes_of, key_of, location_of, paths_to
 from stocky.imports.row_parser import Line
 from stocky.imports.schemas import ImportOptions, ItemKey, StockMode
+from stocky.names import name_key
 from stocky.quantity import from_milli, to_milli
 from stocky.schema import StorageType
 from stocky.stock import units
@@ -28,6 +32,8 @@ _PLAIN = {
     "seller": "seller",
     "seller_link": "seller_link",
 }
+# Fields of a row in thousandths, stored as quantities of an item.
+_LEVELS = ("min_quantity", "reorder_quantity")
 
 
 class RowRejected(Exception):
@@ -58,7 +64,9 @@ class StockStep(msgspec.Struct):
     quantity_milli: int
     lot: date | None
     location: Location | None
-    location_name: str
+    # Its path; of one to create as the row has it, with those that are to be created, from the top down.
+    location_path: str
+    new_paths: list[str]
     storage_type: StorageType
     sku_id: int | None
     event_id: str
@@ -77,7 +85,7 @@ def match(line: Line, found: FoundReferences, key: ItemKey) -> Item | None:
     """The existing item of the row, None for a new one. Raises RowRejected."""
     field = key_of(line.values, key)
     if field is None:
-        named = "code, barcode and name are" if key is ItemKey.AUTO else f"{key.value} is"
+        named = "code, barcode, name and manufacturer_code are" if key is ItemKey.AUTO else f"{key.value} is"
         raise RowRejected(f"The row names no item: {named} empty", None if key is ItemKey.AUTO else key.value)
     text = line.values[field]
     if field == "name":
@@ -87,6 +95,11 @@ def match(line: Line, found: FoundReferences, key: ItemKey) -> Item | None:
         return found.items[ids[0]] if ids else None
     if field == "barcode":
         return found.owner(text)
+    if field == "manufacturer_code":
+        ids = found.parts.get(fold_part(text), [])
+        if len(ids) > 1:
+            raise RowRejected(f"{len(ids)} items have the maker's part number {text!r}; use code or barcode", field)
+        return found.items[ids[0]] if ids else None
     return found.items[found.codes[text]] if text in found.codes else None
 
 
@@ -99,8 +112,9 @@ def new_item(line: Line, found: FoundReferences) -> ItemStep:
     fields = {name: values[field] for field, name in _PLAIN.items() if field in values}
     if "code" in values:
         fields["code"] = values["code"]
-    if values.get("min_quantity") is not None:
-        fields["min_quantity"] = from_milli(values["min_quantity"])
+    for field in _LEVELS:
+        if values.get(field) is not None:
+            fields[field] = from_milli(values[field])
     if values.get("tags"):
         fields["tags"] = list(values["tags"])
     main, packs = _barcodes(values, None)
@@ -109,9 +123,14 @@ def new_item(line: Line, found: FoundReferences) -> ItemStep:
     return ItemStep(fields, values.get("type"), [f"new item {values['name']}"])
 
 
-def item_change(line: Line, item: Item, found: FoundReferences) -> ItemStep:
-    """The changes of the row to its item; no fields when the values are equal. Raises RowRejected."""
+def item_change(line: Line, item: Item, found: FoundReferences, options: ImportOptions) -> ItemStep:
+    """The changes of the row to its item; no fields when the values are equal. Raises RowRejected.
+
+    Without `update_items` it only gets a further barcode.
+    """
     values = line.values
+    if not options.update_items:
+        values = {field: values[field] for field in ("barcode",) if field in values}
     _check_barcodes(values, found, item)
     step = ItemStep({}, None, [])
     if not item.is_active:
@@ -121,12 +140,12 @@ def item_change(line: Line, item: Item, found: FoundReferences) -> ItemStep:
         if field in values and values[field] != _bare(getattr(item, name)):
             step.fields[name] = values[field]
             step.messages.append(_change(field, getattr(item, name), values[field]))
-    if "min_quantity" in values:
-        before = None if item.min_quantity is None else to_milli(item.min_quantity)
-        if values["min_quantity"] != before:
-            after = None if values["min_quantity"] is None else from_milli(values["min_quantity"])
-            step.fields["min_quantity"] = after
-            step.messages.append(_change("min_quantity", item.min_quantity, after))
+    for field in _LEVELS:
+        before: float | None = getattr(item, field)
+        if field in values and values[field] != (None if before is None else to_milli(before)):
+            after = None if values[field] is None else from_milli(values[field])
+            step.fields[field] = after
+            step.messages.append(_change(field, before, after))
     if "tags" in values and {name_key(each) for each in values["tags"]} != {name_key(each) for each in item.tags}:
         step.fields["tags"] = list(values["tags"])
         step.messages.append(_change("tags", "; ".join(item.tags), "; ".join(values["tags"])))
@@ -138,7 +157,10 @@ def item_change(line: Line, item: Item, found: FoundReferences) -> ItemStep:
     main, packs = _barcodes(values, item)
     current = {each.barcode: to_milli(each.pack_quantity) for each in item.barcodes}
     if (main, packs) != (item.upc, current):
-        step.fields |= {"upc": main, "barcodes": packs}
+        step.fields["barcodes"] = packs
+        if item.upc is not None and main != item.upc:
+            _check_main(main)
+            step.fields["upc"] = main
         step.messages.append(_change("barcodes", ", ".join(current), ", ".join(packs)))
     return step
 
@@ -149,7 +171,7 @@ def stock_step(line: Line, item: Item | None, found: FoundReferences, options: I
     booking = found.bookings[line.number]
     if booking.is_done:
         return None
-    location = _location(values, found, options)
+    location, new_paths = _location(values, found, options)
     lot = values.get("expiry_date")
     level = None if item is None or location is None else found.levels.get((item.id, location.id, lot))
     quantity, unit, notes = values["quantity"], values.get("unit"), values.get("notes")
@@ -164,12 +186,12 @@ def stock_step(line: Line, item: Item | None, found: FoundReferences, options: I
     books = adds or current != quantity
     if books and quantity < 0:
         raise RowRejected("Stock cannot be set below 0; book a removal instead", "quantity")
-    name = location.name if location is not None else values["location"]
+    path = location.path if location is not None else new_paths[-1]
     messages = []
     if books:
         what = f"+{units.describe(quantity)}" if adds else units.describe(quantity)
         was = "" if adds or current is None else f" instead of {units.describe(current)}"
-        messages.append(f"{what} at {name}{was}" + (f", expiring {lot}" if lot else ""))
+        messages.append(f"{what} at {path}{was}" + (f", expiring {lot}" if lot else ""))
     messages += [_change(field, getattr(level, field), text) for field, text in details.items()]
     storage_type = values.get("location_storage_type") or StorageType.OTHER
     sku_id = None if level is None else level.id
@@ -178,7 +200,8 @@ def stock_step(line: Line, item: Item | None, found: FoundReferences, options: I
         quantity_milli=quantity,
         lot=lot,
         location=location,
-        location_name=name,
+        location_path=path,
+        new_paths=new_paths,
         storage_type=storage_type,
         sku_id=sku_id,
         event_id=booking.event_id,
@@ -220,18 +243,37 @@ def _in_unit_of(
     return converted, level.unit, unit if is_same else None
 
 
-def _location(values: dict[str, Any], found: FoundReferences, options: ImportOptions) -> Location | None:
-    """The location of the stock; None for a location that has to be created first."""
+def _location(
+    values: dict[str, Any], found: FoundReferences, options: ImportOptions
+) -> tuple[Location | None, list[str]]:
+    """The location of the stock; None for one that has to be created first, with the paths to create."""
     if "box_no" in values:
         box_no, loc_no = values["box_no"], values["loc_no"]
         if location := found.boxes.get((box_no, loc_no)):
-            return location
+            return location, []
         raise RowRejected(f"There is no location {loc_no} in box {box_no}; create the box first", "loc_no")
-    if location := found.locations.get(values["location"]):
-        return location
-    if not options.create_locations:
-        raise RowRejected(f"There is no location {values['location']!r}, and create_locations is false", "location")
-    return None
+    text, field = location_of(values) or "", "location_path" if "location_path" in values else "location"
+    try:
+        if location := found.locations.find(text):
+            return location, []
+        if not options.create_locations:
+            raise RowRejected(f"There is no location {text!r}, and create_locations is false", field)
+        paths = paths_to(text)
+        # A name may have a slash in it, so what is there already is looked for from the end.
+        known = next((number for number in range(len(paths) - 1, 0, -1) if found.locations.at(paths[number - 1])), 0)
+    except AmbiguousName as ambiguous:
+        raise RowRejected(str(ambiguous), field) from None
+    if any(not _fits_name(step) for step in text.split(" / ")[known:]):
+        raise RowRejected(f"{text!r} is not a path: each name in it has 1 to 200 characters", field)
+    return None, paths[known:]
+
+
+def _fits_name(step: str) -> bool:
+    try:
+        msgspec.convert(step.strip(), Name)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def _barcodes(values: dict[str, Any], item: Item | None) -> tuple[str | None, dict[str, int]]:
@@ -257,6 +299,15 @@ def _barcodes(values: dict[str, Any], item: Item | None) -> tuple[str | None, di
     if main is None:
         return given, {given: 1000, **current}
     return main, {**current, given: 1000}
+
+
+def _check_main(barcode: str | None) -> None:
+    """Raises RowRejected for a barcode that cannot replace the main one."""
+    if barcode is not None:
+        try:
+            check_upc(barcode)
+        except Invalid as error:
+            raise RowRejected(error.detail, "barcode") from None
 
 
 def _check_barcodes(values: dict[str, Any], found: FoundReferences, item: Item | None) -> None:

@@ -1,37 +1,42 @@
-"""Parses a row into values by field, or problems. Does not look at the stock."""
+"""Parses a row into values by field, or problems. Does not read the stock."""
 
 from __future__ import annotations
 
-import json
 import re
+from collections.abc import Container
 from typing import Any
 
 import msgspec
 
+from stocky.barcodes.codes import clean
 from stocky.barcodes.codes import normalize_barcode as barcode_key
+from stocky.barcodes.command_codes import is_command
 from stocky.catalogue.schemas import Link, TagName, TypeName, is_item_code
-from stocky.errors import Invalid
-from stocky.exports.csv_cells import split_list, split_pack, unguarded
-from stocky.imports.cell_values import Unreadable, milli_of
+from stocky.exports.csv_cells import split_list, split_pack
+from stocky.imports.barcode_repair import repair
+from stocky.imports.cell_values import Unreadable, milli_of, total_in
+from stocky.imports.column_sources import AUTO_KEYS, cell_at, find_sources, require_key
 from stocky.imports.csv_reader import Row
-from stocky.imports.fields import BY_NAME, MAX_LENGTHS, QUANTITIES, READERS, About, guess
-from stocky.imports.schemas import Empty, ImportOptions, StockMode
+from stocky.imports.dates import date_of
+from stocky.imports.fields import BY_NAME, MAX_LENGTHS, QUANTITIES, READERS, About
+from stocky.imports.schemas import Empty, ImportOptions, Reading, StockMode
 from stocky.stock.schemas import Unit
 
 MAX_BARCODES, MAX_TAGS = 100, 50
-STOCK_FIELDS = ("location", "box_no", "quantity")
-# A long barcode that a spreadsheet converted to a number.
-_SHORTENED = re.compile(r"\d([.,]\d+)?E\+?\d+", re.IGNORECASE)
+_PLACES = ("location", "location_path", "box_no", "loc_no")
+STOCK_FIELDS = ("location", "location_path", "box_no", "quantity")
 # The fields that an empty cell may clear, with the value they get.
 CLEARED: dict[str, Any] = {
     "description": "",
     "min_quantity": None,
+    "reorder_quantity": None,
     "manufacturer_code": "",
     "type": None,
     "tags": (),
     "seller": "",
     "seller_link": "",
 }
+_LISTS = frozenset(("barcodes", "tags"))
 _NO_ORIGIN = "It names no row of an import; keep the value from refused.csv, or leave it empty to book the row as new"
 _PATTERNS: dict[str, tuple[Any, str]] = {
     "seller_link": (Link, "a link that begins with https://"),
@@ -63,10 +68,18 @@ class Problem(msgspec.Struct, frozen=True):
     column: str | None = None
 
 
+class Repair(msgspec.Struct, frozen=True):
+    """The text of a barcode that was repaired, and what a spreadsheet had done to it."""
+
+    text: str
+    fault: str
+
+
 class Line(msgspec.Struct, frozen=True):
     """A parsed row: `values` by field, without empty ones. A row with problems has no values.
 
-    `origin` identifies the row in its earlier import, if it comes from refused.csv.
+    `origin` identifies the row in its earlier import, if it comes from refused.csv. A row that is `skipped`, for this
+    reason, is about no item. `repairs` are those of its barcodes.
     """
 
     number: int
@@ -74,82 +87,126 @@ class Line(msgspec.Struct, frozen=True):
     values: dict[str, Any] = {}
     problems: tuple[Problem, ...] = ()
     origin: Origin | None = None
+    skipped: str | None = None
+    repairs: dict[str, Repair] = {}
 
     @property
     def has_stock(self) -> bool:
         return "quantity" in self.values
 
+    def keep_barcodes(self, known: Container[str]) -> None:
+        """Undoes the repair of barcodes whose texts are the keys of items, unless the repaired ones are, too."""
+        for barcode, repair_of in list(self.repairs.items()):
+            if barcode_key(repair_of.text) in known and barcode_key(barcode) not in known:
+                del self.repairs[barcode]
+                if self.values.get("barcode") == barcode:
+                    self.values["barcode"] = repair_of.text
+                if "barcodes" in self.values:
+                    listed = self.values["barcodes"]
+                    self.values["barcodes"] = tuple(
+                        (repair_of.text if code == barcode else code, pack) for code, pack in listed
+                    )
+
 
 class Columns:
     """The assignment of columns to fields."""
 
-    def __init__(self, header: list[str], options: ImportOptions, delimiter: str = ",") -> None:
+    def __init__(
+        self, header: list[str], options: ImportOptions, delimiter: str = ",", reading: Reading | None = None
+    ) -> None:
         """`delimiter` separates cells; in a file that is not separated by commas, a point may separate thousands.
 
-        Raises Invalid for a mapping that does not fit the header, or without a column that identifies items.
+        `reading` is what the survey of the file found. Raises Invalid for a mapping that does not fit the header, or
+        without a column that identifies items.
         """
         self.header = header
         self.options = options
-        self.fields = _mapped(header, options.mapping)
-        self._by_index = [(index, field) for index, name in enumerate(header) if (field := self.fields[name])]
-        self.of_field = {field: header[index] for index, field in self._by_index}
+        self.reading = reading or Reading()
+        self._sources = find_sources(header, options)
+        self.fields = self._sources.fields
+        self.of_field = {field: source.header for field, source in self._sources.by_field.items()}
         self._point_may_group = delimiter != ","
         self._origin_at = header.index(ORIGIN_COLUMN) if ORIGIN_COLUMN in header else None
-        keys = ["code", "barcode", "name"] if options.key == "auto" else [options.key.value]
-        if not any(key in self.of_field for key in keys):
-            example = json.dumps({next(filter(None, header)): "name"}, ensure_ascii=False)
-            raise Invalid(
-                f"No column holds {' or '.join(keys)}, which identifies items. Rename a column, or send a mapping, as"
-                f" in {example}",
-                field="mapping",
-            )
+        require_key(header, self._sources, options)
 
     def line(self, row: Row) -> Line:
         """Parses the row."""
+        if total := total_in(row.cells):
+            return Line(row.line, row.cells, skipped=f"{total.rstrip(': ')}: a total, not an item")
+        if self._sources.skips is not None and (reason := self._sources.skips(row.cells)):
+            return Line(row.line, row.cells, skipped=reason)
         origin_text, origin = self._origin(row.cells)
         if row.problem is not None:
             return Line(row.line, row.cells, problems=(Problem(row.problem),), origin=origin)
         found: dict[str, Any] = {}
+        repairs: dict[str, Repair] = {}
         problems = []
         if origin_text and origin is None:
             problems.append(Problem(_NO_ORIGIN, ORIGIN_COLUMN))
-        for index, field in self._by_index:
-            text = _text(row.cells, index)
+        for field, source in self._sources.by_field.items():
+            cell = source.read(row.cells)
+            text = cell.strip()
             try:
                 if text:
-                    found[field] = self._value(field, text)
+                    # A blank at the end of a list may be escaped; split_list removes any other.
+                    found[field] = self._value(field, cell if field in _LISTS else text, repairs)
                 elif self.options.empty is Empty.CLEAR and field in CLEARED:
                     found[field] = CLEARED[field]
             except Unreadable as error:
-                problems.append(Problem(str(error), self.header[index]))
+                problems.append(Problem(str(error), source.header))
+        if self.options.preset and "quantity" not in found:
+            # Other programs describe items without stock in the same columns.
+            found = of_item(found)
+        if self.options.location and "quantity" in found and not any(each in found for each in _PLACES):
+            found["location"] = self.options.location
         if not problems:
             problems = self._contradictions(found)
-        return Line(row.line, row.cells, {} if problems else found, tuple(problems), origin)
+        return Line(row.line, row.cells, {} if problems else found, tuple(problems), origin, repairs=repairs)
+
+    def names(self, cells: list[str]) -> dict[str, object]:
+        """The cells by which a person recognises a row, as they are in the file."""
+        sources = [source for field, source in self._sources.by_field.items() if field in AUTO_KEYS]
+        return {source.field: source.read(cells).strip()[: MAX_LENGTHS["name"]] for source in sources}
 
     def _origin(self, cells: list[str]) -> tuple[str, Origin | None]:
         """The text of the origin column, and the origin parsed from it."""
-        text = "" if self._origin_at is None else _text(cells, self._origin_at)
+        text = "" if self._origin_at is None else cell_at(cells, self._origin_at).strip()
         match = _ORIGIN.fullmatch(text)
         return text, None if match is None else Origin(match[1], match[2], int(match[3]))
 
-    def _value(self, field: str, text: str) -> Any:
+    def _repaired(self, text: str, repairs: dict[str, Repair]) -> str:
+        """The barcode of a text, which is noted if a spreadsheet changed it."""
+        if self.options.repair_barcodes is False:
+            return text
+        repaired = repair(text, adds_zeros=self.options.repair_barcodes or self.reading.adds_zeros)
+        if repaired is None:
+            return text
+        repairs[repaired.barcode] = Repair(text, repaired.fault)
+        return repaired.barcode
+
+    def _value(self, field: str, text: str, repairs: dict[str, Repair]) -> Any:
         if field in QUANTITIES:
             milli = self._milli(text)
             if field == "min_quantity" and milli < 0:
                 raise Unreadable("A minimum is at least 0")
+            if field == "reorder_quantity" and milli <= 0:
+                raise Unreadable("A reorder quantity is more than 0")
             return milli
+        if field == "expiry_date":
+            return date_of(text, self.options.dates or self.reading.dates)
         if field in READERS:
             return READERS[field](text)
         if field == "barcodes":
-            return self._barcodes(text)
+            return self._barcodes(text, repairs)
         if field == "tags":
             return _tags(text)
         if field == "code":
+            text = clean(text)
             if not is_item_code(text):
                 raise Unreadable(f"{text!r} is not an item code of four letters")
             return text.upper()
         if field == "barcode":
-            _refuse_shortened(text)
+            text = self._repaired(_barcode(text), repairs)
         if len(text) > MAX_LENGTHS[field]:
             raise Unreadable(f"It has {len(text)} characters; the maximum is {MAX_LENGTHS[field]}")
         if field in _PATTERNS:
@@ -161,13 +218,13 @@ class Columns:
     def _milli(self, text: str) -> int:
         return milli_of(text, self.options.decimal, point_may_group=self._point_may_group)
 
-    def _barcodes(self, text: str) -> tuple[tuple[str, int | None], ...]:
+    def _barcodes(self, text: str, repairs: dict[str, Repair]) -> tuple[tuple[str, int | None], ...]:
         """Barcodes with the quantity of one scan, in thousandths; None without one."""
         listed: dict[str, int | None] = {}
         keys: set[str] = set()
         for entry in split_list(text):
             barcode, pack = split_pack(entry)
-            _refuse_shortened(barcode)
+            barcode = self._repaired(_barcode(barcode), repairs)
             if not barcode or len(barcode) > MAX_LENGTHS["barcode"]:
                 raise Unreadable(f"{entry!r} is not a barcode")
             if barcode_key(barcode) in keys:
@@ -190,7 +247,7 @@ class Columns:
             return [self._problem("quantity", "It has a location and no quantity; fill in both, or neither")]
         if ("box_no" in found) != ("loc_no" in found):
             return [self._problem("box_no", "A location in a box needs both box_no and loc_no")]
-        if "location" not in found and "box_no" not in found:
+        if not {"location", "location_path", "box_no"} & found.keys():
             return [self._problem("location", "It has a quantity and no location; fill in both, or neither")]
         if found["quantity"] <= 0 and self.options.stock is StockMode.ADD:
             return [self._problem("quantity", "The quantity to add must be more than 0")]
@@ -200,38 +257,14 @@ class Columns:
         return Problem(message, self.of_field.get(field))
 
 
-def _text(cells: list[str], index: int) -> str:
-    return unguarded(cells[index]).strip() if index < len(cells) else ""
-
-
-def _mapped(header: list[str], mapping: dict[str, str | None] | None) -> dict[str, str | None]:
-    fields: dict[str, str | None] = dict.fromkeys(header)
-    if mapping is None:
-        taken = set()
-        for name in header:
-            field = guess(name)
-            if field not in taken:
-                fields[name] = field
-                taken.add(field)
-        return fields
-    for name, field in mapping.items():
-        if name not in fields:
-            raise Invalid(
-                f"mapping: there is no column {name!r}; the columns are {', '.join(header[:20])}", field="mapping"
-            )
-        if not field:
-            continue
-        if field not in BY_NAME:
-            raise Invalid(f"mapping: {field!r} is not a field; the fields are {', '.join(BY_NAME)}", field="mapping")
-        if field in fields.values():
-            raise Invalid(f"mapping: two columns hold {field}; remove one of them", field="mapping")
-        fields[name] = field
-    return fields
-
-
-def _refuse_shortened(barcode: str) -> None:
-    if _SHORTENED.fullmatch(barcode):
-        raise Unreadable(f"{barcode} is a barcode that a spreadsheet shortened; format its column as text")
+def _barcode(text: str) -> str:
+    """A barcode without what its scanner put around it. Raises Unreadable for a blank one or a command."""
+    if is_command(text):
+        raise Unreadable(f"{text!r} is a command for a scanner, not a barcode")
+    code = clean(text)
+    if text and not code:
+        raise Unreadable("The barcode is blank")
+    return code
 
 
 def _tags(text: str) -> tuple[str, ...]:

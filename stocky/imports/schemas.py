@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from stocky.imports.dates import DateOrder
 from stocky.imports.fields import About
 from stocky.schema import AnyCase
 
@@ -17,6 +18,7 @@ class ItemKey(AnyCase):
     CODE = "code"
     BARCODE = "barcode"
     NAME = "name"
+    MANUFACTURER_CODE = "manufacturer_code"
 
 
 class StockMode(AnyCase):
@@ -27,12 +29,14 @@ class StockMode(AnyCase):
 
 
 class Encoding(AnyCase):
-    """The encoding of the file; `auto` is UTF-8, unless a byte order mark names another."""
+    """The encoding of the file; `auto` is UTF-8 or UTF-16."""
 
     AUTO = "auto"
     UTF_8 = "utf-8"
     UTF_16 = "utf-16"
+    CP1250 = "cp1250"
     CP1252 = "cp1252"
+    SHIFT_JIS = "shift-jis"
 
 
 class Empty(AnyCase):
@@ -56,6 +60,20 @@ class ImportOptions(Struct, frozen=True, kw_only=True):
     delimiter: str | None = None
     decimal: Literal[".", ","] | None = None
     import_key: str | None = None
+    header_row: int | None = None
+    dates: DateOrder | None = None
+    location: str | None = None
+    repair_barcodes: bool | None = None
+    preset: str | None = None
+    update_items: bool = True
+
+
+class Reading(Struct, frozen=True, kw_only=True):
+    """What the survey of a file found, for the passes of its job."""
+
+    dates: DateOrder | None = None
+    # Whether numbers without their leading zero get it.
+    adds_zeros: bool = False
 
 
 class ImportField(Struct, kw_only=True):
@@ -68,6 +86,16 @@ class ImportField(Struct, kw_only=True):
     headers: list[str]
 
 
+class ImportPreset(Struct, kw_only=True):
+    """A kind of file of another program or a seller that is read as it is. `columns` are the headers of each field."""
+
+    name: Annotated[str, Meta(examples=["homebox"])]
+    title: Annotated[str, Meta(examples=["Homebox"])]
+    about: Literal["inventory", "order"]
+    columns: Annotated[dict[str, list[str]], Meta(examples=[{"name": ["HB.name"]}])]
+    options: Annotated[dict[str, str], Meta(description="Options that it sets, unless they are sent", examples=[{}])]
+
+
 class StartedImport(Struct, kw_only=True):
     """An accepted import. `columns` is the mapping in use; a dry run shows it before anything is written."""
 
@@ -76,16 +104,18 @@ class StartedImport(Struct, kw_only=True):
     events_url: Annotated[str, Meta(examples=["/api/v1/imports/7/events"])]
     encoding: str
     delimiter: str
+    header_row: Annotated[int, Meta(description="The line that names the columns")]
+    preset: Annotated[str | None, Meta(description="The preset in use", examples=["homebox"])]
     columns: Annotated[
         dict[str, str | None], Meta(description="The field of each header; null is ignored", examples=[{}])
     ]
 
 
 class LineReport(Struct, kw_only=True):
-    """The outcome of a row. `line` is its first line in the file."""
+    """The outcome of a row. `line` is its first line in the file. A row that was `skipped` is about no item."""
 
     line: int
-    outcome: Literal["created", "changed", "unchanged", "refused"]
+    outcome: Literal["created", "changed", "unchanged", "refused", "skipped"]
     item: str
     column: str | None = None
     message: str
@@ -110,7 +140,7 @@ class TakenBack(Struct, kw_only=True):
 
 
 class ImportReport(Struct, kw_only=True):
-    """The result of an import's job. The counts are of rows; `applied` says whether anything was written."""
+    """The result of an import's job. The counts are of rows; `applied` is whether anything was written."""
 
     import_id: str
     filename: str
@@ -123,6 +153,8 @@ class ImportReport(Struct, kw_only=True):
     changed: int = 0
     unchanged: int = 0
     refused: int = 0
+    skipped: Annotated[int, Meta(description="Rows with totals, which are not among the lines")] = 0
+    repaired: Annotated[int, Meta(description="Rows with a barcode that a spreadsheet had changed")] = 0
     already_imported: Annotated[int, Meta(description="Rows whose stock an earlier run of this import booked")] = 0
     new_locations: list[str] = []
     new_types: list[str] = []
@@ -142,3 +174,4 @@ class ImportOrder(Struct, frozen=True, kw_only=True):
     filename: str
     user_id: int
     options: ImportOptions
+    reading: Reading = Reading()

@@ -20,10 +20,11 @@ from stocky import request_context
 from stocky.auth.repository import get_user
 from stocky.auth.schemas import Principal, Role
 from stocky.config import Config
-from stocky.db import Connection, Database
+from stocky.db import Connection, Database, Listing
+from stocky.disk import disk_errors
 from stocky.errors import Forbidden, NotFound, StockyError, Unavailable
 from stocky.http.uploads import Upload, UploadKind, receive_upload
-from stocky.imports import repository
+from stocky.imports import presets, repository
 from stocky.imports.applier import Applier, RowFailedLate
 from stocky.imports.csv_reader import Sheet
 from stocky.imports.drafts import Draft, copy_draft, remove_imported
@@ -42,6 +43,7 @@ from stocky.imports.schemas import (
     TakenBack,
     Written,
 )
+from stocky.imports.survey import Survey, survey
 from stocky.jobs.jobs import Jobs
 from stocky.jobs.repository import list_jobs, list_open_jobs
 from stocky.jobs.schedule import Schedule
@@ -49,7 +51,6 @@ from stocky.jobs.schemas import Job, JobStatus
 from stocky.logs import audit
 from stocky.progress import ProgressCallback
 from stocky.stock.recorder import Recorder
-from stocky.worker.workspace import disk_errors
 
 KIND = "import.csv"
 MAX_BYTES = 100 * 2**20
@@ -116,17 +117,25 @@ class Imports:
             raise Unavailable(f"{MOST_WAITING} imports are waiting already; try again later", retry_after=30)
 
     async def _enqueue(self, import_id: str, upload: Upload, options: ImportOptions, by: Principal) -> StartedImport:
-        columns, sheet = await asyncio.to_thread(_look, upload, options)
-        order = ImportOrder(import_id=import_id, filename=upload.filename[:200], user_id=by.id, options=options)
+        found = await asyncio.to_thread(_survey, upload, options)
+        order = ImportOrder(
+            import_id=import_id,
+            filename=upload.filename[:200],
+            user_id=by.id,
+            options=options,
+            reading=found.reading,
+        )
         job_id = await self._jobs.enqueue(KIND, msgspec.to_builtins(order), by=by.user.username, max_attempts=ATTEMPTS)
         assert job_id is not None
         return StartedImport(
             job_id=job_id,
             status_url=f"{self._url}/{job_id}",
             events_url=f"{self._url}/{job_id}/events",
-            encoding=sheet.encoding,
-            delimiter=sheet.delimiter,
-            columns=columns.fields,
+            encoding=found.sheet.encoding,
+            delimiter=found.sheet.delimiter,
+            header_row=found.sheet.header_row,
+            preset=options.preset if options.preset in presets.BY_NAME else None,
+            columns=found.columns.fields,
         )
 
     async def get_import(self, job_id: int, by: Principal) -> Job:
@@ -137,10 +146,12 @@ class Imports:
                 return job
         raise NotFound(f"There is no import with id {job_id}")
 
-    async def list_imports(self, read: Connection, by: Principal, *, skip: int, limit: int) -> list[Job]:
-        """The user's own imports, or all for an admin, newest first."""
+    async def list_imports(
+        self, read: Connection, by: Principal, *, skip: int, limit: int, listing: Listing | None = None
+    ) -> list[Job]:
+        """The user's own imports, or all for an admin, newest first or in the order of `listing`."""
         own = None if by.role is Role.ADMIN else by.user.username
-        return await list_jobs(read, skip=skip, limit=limit, kind=KIND, created_by=own)
+        return await list_jobs(read, skip=skip, limit=limit, kind=KIND, created_by=own, listing=listing)
 
     async def find_file(self, job_id: int, name: str, by: Principal) -> Path:
         """A report file of an import that has ended. Raises NotFound."""
@@ -208,6 +219,9 @@ class Imports:
         message = f"{count} row{' was' if count == 1 else 's were'} imported, {first.refused} refused"
         if first.unchanged:
             message += f", {first.unchanged} unchanged"
+        if first.skipped:
+            several = first.skipped > 1
+            message += f"; {first.skipped} row{'s' * several} with totals {'were' if several else 'was'} skipped"
         if first.already_imported:
             message += f"; the stock of {first.already_imported} rows was booked before and is not booked again"
         return _report_of(order, first, message, applied=True, written=written)
@@ -273,19 +287,17 @@ class Imports:
 async def _sheet(file: Path, order: ImportOrder) -> AsyncIterator[tuple[Sheet, Columns]]:
     sheet = await asyncio.to_thread(open_sheet, file, order.options)
     try:
-        yield sheet, Columns(sheet.header, order.options, sheet.delimiter)
+        yield sheet, Columns(sheet.header, order.options, sheet.delimiter, order.reading)
     finally:
         sheet.close()
 
 
-def _look(upload: Upload, options: ImportOptions) -> tuple[Columns, Sheet]:
-    """Reads the header of an upload and stores it durably. Raises Invalid, OutOfSpace or Unavailable."""
-    sheet = open_sheet(upload.file, options)
-    sheet.close()
-    columns = Columns(sheet.header, options, sheet.delimiter)
+def _survey(upload: Upload, options: ImportOptions) -> Survey:
+    """Surveys an upload and stores it durably. Raises Invalid, QuestionAsked, OutOfSpace or Unavailable."""
+    found = survey(upload.file, options)
     with disk_errors():
         sync(upload.file.rename(upload.file.with_name(UPLOAD)))
-    return columns, sheet
+    return found
 
 
 def _report_of(
@@ -299,7 +311,7 @@ def _report_of(
 ) -> ImportReport:
     counts = {
         name: getattr(plan, name)
-        for name in ("lines", "created", "changed", "unchanged", "refused", "already_imported")
+        for name in ("lines", "created", "changed", "unchanged", "refused", "skipped", "repaired", "already_imported")
     }
     return ImportReport(
         import_id=order.import_id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from litestar import Router, get
+from litestar import get
 from litestar.datastructures import State
 from litestar.params import Parameter
 from litestar.response import Stream
@@ -14,6 +14,7 @@ from stocky.auth.schemas import Principal
 from stocky.db import Connection
 from stocky.http.openapi import problem
 from stocky.http.parameters import Paging, PathId
+from stocky.http.routing import Router
 from stocky.http.sse import EVENT_STREAM, TOO_MANY_STREAMS, event_stream
 from stocky.jobs import repository
 from stocky.jobs.events import follow_job
@@ -27,7 +28,9 @@ Kind = Annotated[str | None, Parameter(max_length=100, description="Only jobs of
 @get("/", opt=admins)
 async def list_jobs(read: Connection, paging: Paging, status: Status = None, kind: Kind = None) -> list[Job]:
     """List jobs, newest first."""
-    return await repository.list_jobs(read, skip=paging.skip, limit=paging.limit, status=status, kind=kind)
+    return await repository.list_jobs(
+        read, skip=paging.skip, limit=paging.limit, listing=paging, status=status, kind=kind
+    )
 
 
 @get("/{job_id:int}", opt=admins)

@@ -79,7 +79,7 @@ class Jobs:
         self._owner = secrets.token_hex(8)
         self.supervisor: Supervisor = database.supervisor
         self._functions: dict[str, Function] = {}
-        self._alone: set[str] = set()
+        self._exclusive: set[str] = set()
         self._ended: dict[str, Ended] = {}
         self._running: dict[int, _Run] = {}
         self._claimed = 0
@@ -103,14 +103,16 @@ class Jobs:
             task("job history", self._tidy, lambda: asyncio.sleep(TIDY_SECONDS)),
         ]
 
-    def register(self, kind: str, function: Function, *, is_alone: bool = False, ended: Ended | None = None) -> None:
+    def register(
+        self, kind: str, function: Function, *, is_exclusive: bool = False, ended: Ended | None = None
+    ) -> None:
         """Registers `function(parameters, report)` for jobs of this kind, in whichever process claims them.
 
-        With `is_alone`, one job of the kind runs at a time. `ended` is called whenever a job of the kind ends.
+        With `is_exclusive`, one job of the kind runs at a time. `ended` is called whenever a job of the kind ends.
         """
         self._functions[kind] = function
-        if is_alone:
-            self._alone.add(kind)
+        if is_exclusive:
+            self._exclusive.add(kind)
         if ended is not None:
             self._ended[kind] = ended
 
@@ -277,7 +279,7 @@ class Jobs:
     async def _claim(self) -> bool:
         until = clock.now() + LEASE
         job = await self._database.run(
-            repository.claim_job, self._owner, until, sorted(self._functions), sorted(self._alone)
+            repository.claim_job, self._owner, until, sorted(self._functions), sorted(self._exclusive)
         )
         if job is None:
             return False

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from stocky import clock
-from stocky.db import Connection
+from stocky.db import Connection, Listing
 from stocky.errors import NotFound
 from stocky.jobs.phases import is_dry_run, phases_of
 from stocky.jobs.schemas import Job, JobStatus, Progress
@@ -112,9 +112,9 @@ async def add_running_job(tx: Connection, new: NewJob) -> Job:
 
 
 async def claim_job(
-    tx: Connection, owner: str, lease_until: datetime, kinds: list[str], alone: list[str]
+    tx: Connection, owner: str, lease_until: datetime, kinds: list[str], exclusive: list[str]
 ) -> ClaimedJob | None:
-    """Claims the job of these kinds that waits longest; of the kinds in `alone`, only if none runs."""
+    """Claims the job of these kinds that waits longest; of the kinds in `exclusive`, only if none runs."""
     await tx.execute("lock_job_claims")
     claimed = await tx.all(
         "claim_job",
@@ -123,7 +123,7 @@ async def claim_job(
         lease_until=lease_until,
         now=clock.now(),
         kinds=kinds,
-        alone=alone,
+        exclusive=exclusive,
     )
     return claimed[0] if claimed else None
 
@@ -207,9 +207,12 @@ async def list_jobs(
     status: JobStatus | None = None,
     kind: str | None = None,
     created_by: str | None = None,
+    listing: Listing | None = None,
 ) -> list[Job]:
-    """Jobs, newest first."""
-    rows = await read.all("list_jobs", _Row, skip=skip, limit=limit, status=status, kind=kind, created_by=created_by)
+    """Jobs, newest first or in the order of `listing`."""
+    rows = await read.page(
+        "list_jobs", _Row, listing, skip=skip, limit=limit, status=status, kind=kind, created_by=created_by
+    )
     return [_job(row, read.dialect) for row in rows]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from stocky.db import Connection
-from stocky.stock.schemas import StockEvent
+from stocky.stock.schemas import NamedStockEvent, StockEvent
 
 
 class EventFilter(msgspec.Struct, frozen=True):
@@ -33,11 +33,11 @@ async def get_last_event_id(read: Connection) -> int:
 
 async def list_events_after(
     read: Connection, after: int, until: int, wanted: EventFilter, limit: int
-) -> list[StockEvent]:
+) -> list[NamedStockEvent]:
     """Matching events with ids after `after` up to and including `until`, oldest first."""
     return await read.all(
         "list_events_after",
-        StockEvent,
+        NamedStockEvent,
         after=after,
         until=until,
         item_id=wanted.item_id,

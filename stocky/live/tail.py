@@ -24,7 +24,7 @@ from stocky.http.sse import event
 from stocky.live import repository
 from stocky.live.repository import EventFilter
 from stocky.schema import MAX_ID
-from stocky.stock.schemas import StockEvent
+from stocky.stock.schemas import NamedStockEvent
 
 # Events cached in memory. A stream that is further behind reads the ledger.
 RECENT = 2_000
@@ -46,7 +46,7 @@ _log = logging.getLogger(__name__)
 class Followed(msgspec.Struct, frozen=True):
     """A settled event, and its message, encoded once for all streams."""
 
-    event: StockEvent
+    event: NamedStockEvent
     message: bytes
 
 
@@ -180,7 +180,7 @@ class LedgerTail:
                 else:
                     certain = seen
 
-    def _take(self, events: list[StockEvent], settled: int) -> None:
+    def _take(self, events: list[NamedStockEvent], settled: int) -> None:
         self._recent.extend(Followed(each, _message(each)) for each in events)
         while len(self._recent) > RECENT:
             self._recent_after = self._recent.popleft().event.id
@@ -217,7 +217,7 @@ class _Waiting:
         _log.warning("Live streams and webhooks wait for a transaction of Stocky to end: %s", "; ".join(descriptions))
 
 
-def count_settled(events: list[StockEvent], settled: int, certain: int) -> int:
+def count_settled(events: list[NamedStockEvent], settled: int, certain: int) -> int:
     """How many of the events after `settled` come before the first gap that may still be filled."""
     expected = settled + 1
     for count, each in enumerate(events):
@@ -227,5 +227,5 @@ def count_settled(events: list[StockEvent], settled: int, certain: int) -> int:
     return len(events)
 
 
-def _message(each: StockEvent) -> bytes:
+def _message(each: NamedStockEvent) -> bytes:
     return event(each.id, msgspec.json.encode(each), "stock")

@@ -9,7 +9,7 @@ import msgspec
 
 from stocky import clock
 from stocky.auth.schemas import Principal
-from stocky.db import Connection
+from stocky.db import Connection, Listing
 from stocky.request_context import request_id
 
 
@@ -61,11 +61,14 @@ async def record(
     )
 
 
-async def list_audit_entries(read: Connection, wanted: AuditFilter, *, skip: int, limit: int) -> list[AuditEntry]:
-    """Entries, newest first."""
-    return await read.all(
+async def list_audit_entries(
+    read: Connection, wanted: AuditFilter, *, skip: int, limit: int, listing: Listing | None = None
+) -> list[AuditEntry]:
+    """Entries, newest first or in the order of `listing`."""
+    return await read.page(
         "list_audit_entries",
         AuditEntry,
+        listing,
         user_id=wanted.user_id,
         action=wanted.action,
         subject=wanted.subject,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated
 
-from litestar import Router, get
+from litestar import get
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.params import HeaderParameter, Parameter
@@ -16,6 +16,7 @@ from stocky.auth.schemas import Principal
 from stocky.db import Connection
 from stocky.http.openapi import problem
 from stocky.http.parameters import Paging
+from stocky.http.routing import Router
 from stocky.http.sse import EVENT_STREAM, TOO_MANY_STREAMS, event_stream
 from stocky.logs.audit import AuditEntry, AuditFilter, list_audit_entries
 from stocky.logs.memory import MemoryLog, follow_log
@@ -26,7 +27,7 @@ Level = Annotated[LogLevel | None, Parameter(description="Records of exactly thi
 Severity = Annotated[LogLevel | None, Parameter(description="Records of at least this level, in any case")]
 Module = Annotated[
     str | None,
-    Parameter(max_length=200, description="Records of this module and those below it, such as `stocky.stock`"),
+    Parameter(max_length=200, description="Part of the module's name, in any case, such as `auth` or `stocky.stock`"),
 ]
 Search = Annotated[str | None, Parameter(max_length=200, description="Part of the message, in any case")]
 Since = Annotated[datetime | None, Parameter(description="Records from this time on; UTC without an offset")]
@@ -56,7 +57,7 @@ async def wanted_entries(
 async def list_logs(state: State, wanted: LogFilter, paging: Paging) -> list[LogEntry]:
     """Log records since the start, newest first, at most STOCKY_MAX_LOG_ENTRIES."""
     log: MemoryLog = state.memory_log
-    return log.list_entries(wanted, paging.skip, paging.limit)
+    return log.list_page(wanted, paging.skip, paging.limit, paging)
 
 
 @get("/stream", opt=admins, media_type=EVENT_STREAM, responses={429: problem(TOO_MANY_STREAMS)})
@@ -79,7 +80,7 @@ async def list_audit(
 ) -> list[AuditEntry]:
     """Who changed what, newest first; changes of stock are in `/events`."""
     wanted = AuditFilter(user_id, action, subject, subject_id, _aware(since), _aware(until))
-    return await list_audit_entries(read, wanted, skip=paging.skip, limit=paging.limit)
+    return await list_audit_entries(read, wanted, skip=paging.skip, limit=paging.limit, listing=paging)
 
 
 def _aware(moment: datetime | None) -> datetime | None:

@@ -13,6 +13,8 @@ from itertools import islice
 
 import msgspec
 
+from stocky.db import Listing
+from stocky.errors import Invalid
 from stocky.http.sse import Streams, comment, event, rings
 from stocky.logs.redaction import Redaction, extra_of
 from stocky.logs.schemas import LogEntry, LogFilter, LogLevel
@@ -67,6 +69,17 @@ class MemoryLog(logging.Handler):
         """The matching records, newest first."""
         matching = (entry for entry in reversed(self._snapshot()) if wanted.wants(entry))
         return list(islice(matching, skip, skip + limit))
+
+    def list_page(self, wanted: LogFilter, skip: int, limit: int, listing: Listing) -> list[LogEntry]:
+        """The matching records, newest first or in the order of `listing`. Raises Invalid."""
+        if listing.order.removeprefix("-") not in ("", "id", "created_at"):
+            raise Invalid("sort: the log is sorted by id or created_at, with - in front for newest first", field="sort")
+        matching = [entry for entry in self._snapshot() if wanted.wants(entry)]
+        if listing.order in ("", "-id", "-created_at"):
+            matching.reverse()
+        page = matching[skip : skip + limit]
+        listing.shown, listing.total = len(page), len(matching)
+        return page
 
     def entries_after(self, id: int, limit: int) -> list[LogEntry]:
         """The first records after `id` that are still stored, oldest first."""

@@ -61,6 +61,6 @@ class LogFilter(Struct, frozen=True):
             return False
         if self.since is not None and entry.created_at < self.since:
             return False
-        if self.module is not None and not f"{entry.module}.".startswith(f"{self.module}."):
+        if self.module is not None and self.module.casefold() not in entry.module.casefold():
             return False
         return self.search is None or self.search.casefold() in entry.message.casefold()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from litestar import Router, post
+from litestar import post
 from litestar.datastructures import State
 
 from stocky.auth.guards import members
 from stocky.auth.schemas import Principal
 from stocky.catalogue.schemas import Item
 from stocky.http.parameters import PathId
+from stocky.http.routing import Router
 from stocky.jobs.schemas import Job
 from stocky.lookup.service import Lookups
 

@@ -13,7 +13,7 @@ import msgspec
 
 from stocky import clock
 from stocky.auth.schemas import Principal
-from stocky.barcodes.codes import normalize_barcode
+from stocky.barcodes.codes import normalize_barcode, printed
 from stocky.catalogue.repository import get_item
 from stocky.catalogue.schemas import Item
 from stocky.config import Config
@@ -58,8 +58,8 @@ class Lookups:
         self._service: ProductService | None = None
         if config.upc_service_url is not None:
             self._service = ProductService(config.upc_service_url, config.upc_service_timeout)
-        jobs.register(STUBS, self._look_up_stubs, is_alone=True)
-        jobs.register(MISSING, self._look_up_missing, is_alone=True)
+        jobs.register(STUBS, self._look_up_stubs, is_exclusive=True)
+        jobs.register(MISSING, self._look_up_missing, is_exclusive=True)
 
     def register_tasks(self, schedule: Schedule) -> None:
         """Schedules the look-up of new stubs if there is a service."""
@@ -159,10 +159,16 @@ class _Waiting(msgspec.Struct):
 
 
 def _barcode_to_look_up(item: Item) -> str | None:
-    """The barcode to look up: a GTIN if there is one, or else a number that could be printed on a product."""
-    numbers = [each.barcode for each in item.barcodes if each.barcode.isascii() and each.barcode.isdigit()]
-    numbers = [number for number in numbers if len(number) in _LENGTHS]
-    return next((number for number in numbers if len(normalize_barcode(number)) == 14), next(iter(numbers), None))
+    """The barcode to look up: a GTIN if there is one, or else a number that could be printed on a product.
+
+    Services know the whole number of a UPC-E, and an ISBN by its EAN.
+    """
+    for barcode in (each.barcode for each in item.barcodes):
+        key = normalize_barcode(barcode)
+        if len(key) == 14 and key.isascii() and key.isdigit():
+            return barcode if key.endswith(barcode) else printed(key)
+    numbers = (each.barcode for each in item.barcodes if each.barcode.isascii() and each.barcode.isdigit())
+    return next((number for number in numbers if len(number) in _LENGTHS), None)
 
 
 async def _find_waiting(read: Connection) -> _Waiting | None:

@@ -13,9 +13,10 @@ import msgspec
 from stocky import clock
 from stocky.alerts.evaluate import evaluate_alerts
 from stocky.auth.schemas import Principal
+from stocky.barcodes.codes import describe_misread, read_plain
 from stocky.catalogue import repository as catalogue
 from stocky.catalogue.schemas import Item
-from stocky.db import Connection
+from stocky.db import Connection, Listing
 from stocky.errors import Conflict, Invalid
 from stocky.logs import audit
 from stocky.merging.moves import (
@@ -27,7 +28,7 @@ from stocky.merging.moves import (
     return_list_entries,
     return_project_entries,
 )
-from stocky.merging.schemas import Merge, Moved, MovedBarcode, OpenMerge, Stub
+from stocky.merging.schemas import Merge, Moved, MovedBarcode, OpenMerge, SameBarcode, Stub
 from stocky.stock.batch_writer import new_batch_id
 from stocky.stock.operations import ItemKey, Operation
 from stocky.stock.recorder import Recorder
@@ -40,6 +41,7 @@ UNDOABLE_FOR = timedelta(days=1)
 class _StubRow(msgspec.Struct):
     item_id: int
     event_count: int
+    scan_count: int
     last_event_id: int | None
     last_seen: datetime | None
 
@@ -172,10 +174,12 @@ async def try_to_lock_merges(tx: Connection) -> bool:
     return bool(await tx.value("try_to_lock_merges"))
 
 
-async def list_merges(read: Connection, item_id: int, *, skip: int, limit: int) -> list[Merge]:
+async def list_merges(
+    read: Connection, item_id: int, *, skip: int, limit: int, listing: Listing | None = None
+) -> list[Merge]:
     """The merges of an item, into another and of others into it, newest first. Raises NotFound."""
     await catalogue.get_item(read, item_id)
-    merges = await read.all("list_merges", Merge, item_id=item_id, skip=skip, limit=limit)
+    merges = await read.page("list_merges", Merge, listing, item_id=item_id, skip=skip, limit=limit)
     for merge in merges:
         until = merge.merged_at + UNDOABLE_FOR
         if merge.undone_at is None and until > clock.now():
@@ -183,19 +187,34 @@ async def list_merges(read: Connection, item_id: int, *, skip: int, limit: int) 
     return merges
 
 
-async def list_stubs(read: Connection, *, skip: int, limit: int) -> list[Stub]:
+async def list_stubs(read: Connection, *, skip: int, limit: int, listing: Listing | None = None) -> list[Stub]:
     """Scanned items that are not named yet, the last scanned first."""
-    rows = await read.all("list_stubs", _StubRow, skip=skip, limit=limit)
+    rows = await read.page("list_stubs", _StubRow, listing, skip=skip, limit=limit)
     items = await catalogue.get_items(read, {row.item_id for row in rows})
     return [
         Stub(
             item=items[row.item_id],
             event_count=row.event_count,
+            scan_count=row.scan_count,
             last_event_id=row.last_event_id,
             last_seen=row.last_seen,
+            misread=_misread(items[row.item_id]),
         )
         for row in rows
     ]
+
+
+def _misread(item: Item) -> list[str]:
+    """The barcodes with a wrong check digit; the maker's part number of a bag may look like one."""
+    codes = [each.barcode for each in item.barcodes if each.barcode != item.manufacturer_code]
+    return [code for code in codes if describe_misread(read_plain(code)) is not None]
+
+
+async def list_same_barcodes(
+    read: Connection, *, skip: int, limit: int, listing: Listing | None = None
+) -> list[SameBarcode]:
+    """Barcodes that turned out to be the same as another one, which a person has to resolve."""
+    return await read.page("list_same_barcodes", SameBarcode, listing, skip=skip, limit=limit)
 
 
 async def _locked(tx: Connection, source_id: int, target_id: int) -> tuple[Item, Item]:

@@ -32,12 +32,32 @@ class Merge(Struct, kw_only=True):
 
 
 class Stub(Struct, kw_only=True):
-    """An item that a scan created and that is not named yet, with how often and when it was scanned."""
+    """An item that a scan created and that is not named yet, with how often and when it was scanned.
+
+    `scan_count` counts its events without those that undo another one; `event_count` counts all.
+    `misread` are its barcodes with a wrong check digit: they were probably misread.
+    """
 
     item: Item
     event_count: int
+    scan_count: int
     last_event_id: int | None
     last_seen: datetime | None
+    misread: list[str] = []
+
+
+class SameBarcode(Struct, kw_only=True):
+    """A barcode that turned out to be the same as another one, of another item or of the same.
+
+    `barcode` is found by exactly its text, and every other form of it finds `same_barcode`.
+    """
+
+    barcode: str
+    item_id: int
+    item_name: str
+    same_barcode: str
+    same_item_id: int
+    same_item_name: str
 
 
 class MovedBarcode(Struct):

@@ -11,12 +11,12 @@ from msgspec import Struct
 
 from stocky import clock
 from stocky.alerts import repository as alerts
+from stocky.alerts.schemas import ServiceAlert
 from stocky.backup.store import Store
 from stocky.db import Connection, Database
 from stocky.jobs.jobs import LEASE
 from stocky.jobs.schedule import Schedule
 
-KIND = "clock_went_back"
 LOOK_SECONDS = 60
 # The clocks of servers on one database may differ by FUTURE; Stocky schedules nothing further ahead than FAR.
 FUTURE = clock.SKEW
@@ -63,7 +63,7 @@ class ClockWatch:
         message = _message(now, latest or now + went_back, len(backups))
         _log.warning("%s", message)
         async with self._database.transaction() as tx:
-            await alerts.raise_service_alert(tx, KIND, message)
+            await alerts.raise_service_alert(tx, ServiceAlert.CLOCK_WENT_BACK, message)
         self._is_reported = True
 
 

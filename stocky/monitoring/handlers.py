@@ -1,12 +1,18 @@
-"""`/health` and `/metrics`: public, so they contain nothing secret."""
+"""`/health` and `/metrics`: public, so they contain nothing secret; a token can be set for metrics."""
 
 from __future__ import annotations
+
+import asyncio
+from hmac import compare_digest
+from importlib import import_module
 
 from litestar import Response, get
 from litestar.datastructures import State
 
 from stocky import __version__
+from stocky.errors import Unauthorized
 from stocky.http.openapi import problem
+from stocky.http.request import StockyRequest
 from stocky.monitoring.readiness import Readiness
 from stocky.monitoring.schemas import Alive, Health, Ready, ServiceHealth
 
@@ -39,10 +45,25 @@ async def check_health(state: State) -> Health:
     return Health(version=__version__, checks=await readiness.require())
 
 
-@get("/metrics", media_type=METRICS_TEXT, tags=["Monitoring"])
-async def show_metrics(state: State) -> Response[bytes]:
-    """Prometheus metrics, without authentication: counts, times and sizes, no names and no content."""
-    return Response(state.metrics.text(), media_type=METRICS_TEXT)
+@get(
+    "/metrics",
+    media_type=METRICS_TEXT,
+    tags=["Monitoring"],
+    responses={401: problem("Only where STOCKY_METRICS_TOKEN is set: send it as `Authorization: Bearer`")},
+)
+async def show_metrics(request: StockyRequest, state: State) -> Response[bytes]:
+    """Prometheus metrics: counts, times and sizes, no names and no content.
+
+    Public, unless STOCKY_METRICS_TOKEN is set.
+    """
+    token = state.config.metrics_token
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    if token and not (scheme.lower() == "bearer" and compare_digest(given.encode(), token.encode())):
+        raise Unauthorized("Send the token of STOCKY_METRICS_TOKEN as Authorization: Bearer")
+    figures = await state.figures.current()
+    # In a thread, since the first import takes tens of milliseconds.
+    page = await asyncio.to_thread(import_module, "stocky.monitoring.metrics_page")
+    return Response(page.render(state.metrics, state.config.dialect, figures), media_type=METRICS_TEXT)
 
 
 @get("/health", tags=["Monitoring"], responses=_NOT_READY)

@@ -52,7 +52,7 @@ class Readiness:
                 expired = self._expired
                 self._checks = await self._run_checks()
                 if expired != self._expired:
-                    # Something was lost meanwhile, and perhaps checked before.
+                    # Access was lost during the check, perhaps after it was checked.
                     self._checks = await self._run_checks()
                 self._checked_at = time.monotonic()
         return self._checks

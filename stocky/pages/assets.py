@@ -1,7 +1,7 @@
-"""Styles, scripts and pictures of the pages, from memory; an address has the hash of all of them and never changes.
+"""Serves styles, scripts and pictures from memory; an address has the hash of all of them, so it is cached forever.
 
-One hash for all, not one for each: modules import each other by relative names, and must come from one directory. Below
-another hash, which a page from before an upgrade has, the current file is served and not stored: an open page goes on.
+There is one hash for all files, because modules import each other by relative names and must come from one directory.
+A page that was loaded before an upgrade asks for another hash: it gets the current file, uncached, and keeps working.
 """
 
 from __future__ import annotations
@@ -10,14 +10,17 @@ import asyncio
 import functools
 import gzip
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
-from litestar import Request, Response, Router, get
+from litestar import Request, Response, get
 from litestar.datastructures import State
 from msgspec import Struct
 
 from stocky.errors import NotFound
+from stocky.http.representation import accepts_gzip
+from stocky.http.routing import Router
 
 DIRECTORY = Path(__file__).resolve().parent / "static"
 # Below this many bytes, compressing saves no packet.
@@ -32,6 +35,13 @@ _TYPES = {
     ".woff2": "font/woff2",
 }
 _COMPRESSED_ALREADY = frozenset({".ico", ".png", ".woff2"})
+# What is removed before serving: indentation, comments of style sheets and, in scripts, comments on lines of their own.
+# Line numbers in error messages stay right. A test checks that none of it is inside a string.
+_FOR_READERS = {
+    ".css": re.compile(rb"/\*.*?\*/|^[ \t]+", re.MULTILINE | re.DOTALL),
+    ".js": re.compile(rb"^[ \t]*//.*|^[ \t]+", re.MULTILINE),
+}
+_IMPORT = re.compile(rb'^import .* from "\./([\w.-]+)";', re.MULTILINE)
 _FOREVER = "public, max-age=31536000, immutable"
 # What a page may load, and the service worker, which has the policy of its own file.
 PAGE_POLICY = (
@@ -65,12 +75,18 @@ def assets() -> Assets:
         if file.suffix not in _TYPES:
             continue
         content = file.read_bytes()
+        if file.suffix in _FOR_READERS:
+            content = _FOR_READERS[file.suffix].sub(b"", content)
         digest.update(f"{file.name}:{len(content)}:".encode() + content)
-        compressed = None
-        if file.suffix not in _COMPRESSED_ALREADY and len(content) >= SMALLEST_COMPRESSED:
-            compressed = gzip.compress(content, 9, mtime=0)
-        files[file.name] = Asset(content, compressed, _TYPES[file.suffix])
+        files[file.name] = _make_asset(content, file.suffix)
     return Assets(files, digest.hexdigest()[:12])
+
+
+def _make_asset(content: bytes, suffix: str) -> Asset:
+    compressed = None
+    if suffix not in _COMPRESSED_ALREADY and len(content) >= SMALLEST_COMPRESSED:
+        compressed = gzip.compress(content, 9, mtime=0)
+    return Asset(content, compressed, _TYPES[suffix])
 
 
 def asset_path(name: str) -> str:
@@ -81,13 +97,24 @@ def asset_path(name: str) -> str:
     return f"/static/{found.version}/{name}"
 
 
+@functools.cache
+def imported(name: str) -> list[str]:
+    """The modules that a module needs before it runs: those it imports, and those that they import."""
+    files = assets().files
+    found: list[str] = []
+    waiting = [name]
+    while waiting:
+        for each in _IMPORT.findall(files[waiting.pop()].content):
+            module = each.decode()
+            if module not in found:
+                found.append(module)
+                waiting.append(module)
+    return found
+
+
 def takes_gzip(request: Request[Any, Any, Any]) -> bool:
     """Whether the client accepts a compressed body."""
-    for each in request.headers.get("accept-encoding", "").lower().split(","):
-        coding, _, weight = each.partition(";")
-        if coding.strip() == "gzip":
-            return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
-    return False
+    return accepts_gzip(request.headers.get("accept-encoding", ""))
 
 
 @get("/static/{version:str}/{name:str}")
@@ -114,7 +141,7 @@ async def _show_at_root(request: Request[Any, Any, Any], name: str, base_path: s
     found = await asyncio.to_thread(assets)
     content = _named(found, name).content.replace(b"__BASE__", base_path.encode())
     content = content.replace(b"__STATIC__", f"{base_path}/static/{found.version}".encode())
-    return _answer(request, Asset(content, None, found.files[name].media_type), "no-cache")
+    return _answer(request, _make_asset(content, Path(name).suffix), "no-cache")
 
 
 def _named(found: Assets, name: str) -> Asset:

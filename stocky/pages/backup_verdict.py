@@ -42,6 +42,7 @@ TABLES: dict[str, Text] = {
     "item_merge": _("Merges of items"),
     "item_tag": _("Tags of items"),
     "item_type": _("Types"),
+    "listed_project": _("Projects on shopping lists"),
     "location": _("Locations"),
     "project": _("Projects"),
     "project_entry": _("Entries of projects"),
@@ -59,9 +60,9 @@ TABLES: dict[str, Text] = {
     "user_account": _("People"),
     "webhook": _("Webhooks"),
 }
-# What any work changes, also making the backup itself.
+# Tables that any work changes, even making the backup.
 RECORDS = frozenset({"audit_entry", "auth_revision"})
-# What people look for first in a comparison; the other tables follow by name.
+# The tables that a comparison lists first; the others follow by name.
 _FIRST = ("item", "sku", "stock_event", "location", "box", "shopping_list", "shopping_list_entry", "project")
 
 
@@ -76,14 +77,14 @@ class Verdict(Struct, frozen=True):
 
 
 class _Count(int):
-    """A number that is written in the language of the page when it is printed."""
+    """A number, formatted in the language of the page when it is printed."""
 
     def __str__(self) -> str:
         return number(int(self))
 
 
 class TableChange(Struct, frozen=True):
-    """What a restore changes in one table, with its name in words."""
+    """The changes of a restore in one table, with the table's name in words."""
 
     label: Text
     changes: TableChanges
@@ -102,10 +103,10 @@ def judge(backups: list[StoredBackup], scheduled: Job | None, now: datetime) -> 
     if good is not None:
         title = _("Last good backup: %(age)s, test-restored", age=age(good.created_at, now))
         if now - good.created_at > FRESH:
-            return Verdict("low", title, _("Make a new one, and test-restore it."), "create", good)
+            return Verdict("low", title, _("Create a new one, and test-restore it."), "create", good)
         count = sum((good.rows or {}).values())
         text = plural(
-            "%(rows)s row came back as it was.", "All %(rows)s rows came back as they were.", count, rows=_Count(count)
+            "%(rows)s row came back unchanged.", "All %(rows)s rows came back unchanged.", count, rows=_Count(count)
         )
         return Verdict("good", title, text, "download", good)
     newest = next((each for each in backups if each.created_at <= latest), None)
@@ -132,14 +133,14 @@ def age(moment: datetime, now: datetime) -> Text:
 
 
 def in_words(changes: Mapping[str, TableChanges]) -> list[TableChange]:
-    """The changed tables: first what people look for, then the others."""
-    order = {name: place for place, name in enumerate(_FIRST)}
+    """The changed tables, those of `_FIRST` first."""
+    order = {name: rank for rank, name in enumerate(_FIRST)}
     names = sorted(changes, key=lambda name: (order.get(name, len(order)), name))
     return [TableChange(TABLES.get(name) or Text(name, {}), _readable(name, changes[name])) for name in names]
 
 
 def _readable(name: str, changes: TableChanges) -> TableChanges:
-    """The changes with examples for people: of records the counts say all."""
+    """The changes with readable examples; tables of records have counts only."""
     if name in RECORDS:
         return TableChanges(added=changes.added, removed=changes.removed, changed=changes.changed)
     changed = [

@@ -14,7 +14,7 @@ STORAGE_TYPES: list[tuple[str, Text]] = [
 ]
 
 OVERSELL_POLICIES: list[tuple[str, Text, Text]] = [
-    ("reject", _("Refuse it"), _("One cannot take more than there is.")),
+    ("reject", _("Refuse it"), _("No more can be taken than is in stock.")),
     ("clamp", _("Take what is in stock"), _("The stock then is 0.")),
-    ("allow", _("Let it go below zero"), _("For things that are counted later.")),
+    ("allow", _("Let it go below zero"), _("For items that are counted later.")),
 ]

@@ -16,7 +16,7 @@ from typing import Any
 from litestar.exceptions import InternalServerException
 from msgspec import Struct
 
-from stocky.barcodes.reader import read_codes
+from stocky.barcodes.reader import Rules, read_codes
 from stocky.documents.pictures import DAMAGE
 from stocky.errors import BadRequest, Invalid, NotFound, TooLarge, Unavailable, Unsupported
 
@@ -33,8 +33,9 @@ _SYMBOLOGIES = ("EANUPC", "Code128", "Code39", "ITF14", "DataBar", "DataBarExp",
 
 
 class DecodedCode(Struct, kw_only=True):
-    """A code in a picture. `scan` is what to send as the `upc` of an event: GS1 codes begin with their AIM identifier.
+    """A code in a picture. `scan` is what to send as the `upc` of an event.
 
+    In `scan`, GS1 codes and UPC-E begin with their AIM identifier.
     `corners` are fractions of the picture's width and height, clockwise. `code` is the barcode that is looked up; the
     fields after it are those of a GS1 code, and `problem` is why it cannot be used.
     """
@@ -70,7 +71,7 @@ class PictureDecoder:
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="decode")
         self._admitted = 0
 
-    async def decode(self, chunks: AsyncIterable[bytes]) -> DecodedPicture:
+    async def decode(self, chunks: AsyncIterable[bytes], rules: Rules) -> DecodedPicture:
         """Decodes the picture that arrives in chunks.
 
         Raises NotFound without a decoder, Unavailable while too many pictures wait, BadRequest, TooLarge, Unsupported,
@@ -88,7 +89,7 @@ class PictureDecoder:
             codes = await asyncio.get_running_loop().run_in_executor(self._threads, decode_picture, picture)
         finally:
             self._admitted -= 1
-        for found, read in zip(codes, await read_codes([each.scan for each in codes]), strict=True):
+        for found, read in zip(codes, await read_codes([each.scan for each in codes], rules), strict=True):
             found.code, found.expiry, found.note = read.code, read.expiry, read.note
             found.count, found.problem = read.count, read.problem
         return DecodedPicture(codes)
@@ -172,6 +173,8 @@ def _find_codes(grey: Any) -> list[DecodedCode]:
 
 def _code(found: Any, size: tuple[int, int], gs1: Any) -> DecodedCode:
     is_gs1 = found.content_type == gs1
+    # The eight digits of a UPC-E may also be an EAN-8, which has another identifier.
+    is_upc_e = found.symbology_identifier == "]E0" and len(found.text) == 8
     position = found.position
     corners = (position.top_left, position.top_right, position.bottom_right, position.bottom_left)
     return DecodedCode(
@@ -179,6 +182,6 @@ def _code(found: Any, size: tuple[int, int], gs1: Any) -> DecodedCode:
         format=str(found.format),
         symbology=found.symbology_identifier,
         is_gs1=is_gs1,
-        scan=f"{found.symbology_identifier}{found.text}" if is_gs1 else found.text,
+        scan=f"{found.symbology_identifier}{found.text}" if is_gs1 or is_upc_e else found.text,
         corners=[(round(point.x / size[0], 4), round(point.y / size[1], 4)) for point in corners],
     )

@@ -1,4 +1,4 @@
-"""What was just done, as the page after a form says it: the words behind the parameters of its address."""
+"""Confirmations that a page shows after a form was sent: the texts for the parameters of its address."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ Number = int | float | Decimal
 
 
 def quantity(value: Number) -> str:
-    """`1.5`, `1,5` in German; without trailing zeros and without separators, so that a form takes it back."""
+    """`1.5`, `1,5` in German; without trailing zeros and without separators, so that a form accepts it."""
     exact = value if isinstance(value, Decimal) else Decimal(str(value))
     text = f"{round(exact, 3):f}"
     if "." in text:
@@ -36,6 +36,16 @@ def signed(value: Number) -> str:
     """A change of a quantity: `+1`, `−2`."""
     text = quantity(value)
     return text if text == "0" or text.startswith(_MINUS) else f"+{text}"
+
+
+def unit(name: str | None) -> str:
+    """The unit to write after an amount: nothing for pieces."""
+    return "" if name is None or name == "piece" else name
+
+
+def measured(value: Number, name: str | None) -> str:
+    """An amount with its unit: `264 g`, and `2` for pieces."""
+    return f"{quantity(value)} {unit(name)}".rstrip()
 
 
 def number(value: int) -> str:
@@ -64,10 +74,10 @@ def moment(value: datetime | None) -> str:
     if value is None:
         return ""
     utc = value.astimezone(UTC)
-    exact = f"{utc:%Y-%m-%dT%H:%M:%SZ}"
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(
-        exact, f"{utc:%Y-%m-%d %H:%M:%S} UTC", f"{_day(utc)}, {utc:%H:%M} UTC"
-    )
+    date_of, time_of = utc.isoformat(" ", "seconds")[:19].split()
+    shown = f"{_day(utc)}, {time_of[:5]} UTC"
+    element = f'<time datetime="{date_of}T{time_of}Z" title="{date_of} {time_of} UTC">{shown}</time>'
+    return Markup(element)  # noqa: S704 - only digits and names of months
 
 
 def day(value: date | None) -> str:
@@ -94,4 +104,6 @@ def _decimal_point() -> str:
     return "," if current.get() == "de" else "."
 
 
-FILTERS = {each.__name__: each for each in (quantity, signed, number, percent, filesize, moment, day, day_text)}
+FILTERS = {
+    each.__name__: each for each in (quantity, signed, unit, measured, number, percent, filesize, moment, day, day_text)
+}

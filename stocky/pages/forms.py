@@ -1,6 +1,6 @@
-"""HTML forms as the Structs of the API: the same rules, and each error beside its field with everything typed kept.
+"""HTML forms as the Structs of the API: the same rules; errors are shown beside their fields, all typed values stay.
 
-What the API refuses is refused here: NUL characters, numbers that are not exact, values out of bounds.
+A form rejects what the API rejects: NUL characters, numbers that are not exact, values out of bounds.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)")
 _YES = frozenset({"true", "on", "1", "yes"})
 _NO = frozenset({"false", "off", "0", "no", ""})
-# Errors that the user of a form can mend; any other becomes a problem page.
+# Errors that the user of a form can correct; any other becomes a problem page.
 _MENDABLE = (BadRequest, Conflict, Invalid, Stale, TooLarge)
 _REQUIRED = "is required"
 
 
 class Form(Generic[T]):
-    """A form as typed, with its errors by field; those under "" are of the form as a whole."""
+    """A form as typed, with its errors by field; those under "" concern the whole form."""
 
     def __init__(
         self, values: Values | None = None, errors: dict[str, str] | None = None, data: T | None = None
@@ -55,16 +55,16 @@ class Form(Generic[T]):
 
     @property
     def has_data(self) -> bool:
-        """Whether the fields could be read; what was refused after that has left the data."""
+        """Whether the fields were valid; an error that was added later does not remove the data."""
         return self._data is not None
 
     def text(self, name: str, default: Any = "") -> Any:
-        """What was typed into a field, for its `value`; of several, the last."""
+        """The text typed into a field, for its `value`; of several, the last."""
         typed = self.values.get(name)
         return typed[-1] if typed else default
 
     def texts(self, name: str) -> list[str]:
-        """What was typed into the fields of this name, or chosen in a list."""
+        """The texts typed into the fields of this name, or chosen in a list."""
         return self.values.get(name, [])
 
     def checked(self, name: str) -> bool:
@@ -72,12 +72,12 @@ class Form(Generic[T]):
         return str(self.text(name)).strip().lower() in _YES
 
     def error(self, name: str) -> str:
-        """What is wrong with a field; empty when nothing is."""
+        """The error of a field; empty if there is none."""
         return message(self.errors.get(name, ""))
 
     @property
     def general_error(self) -> str:
-        """What is wrong with the form, or with a field that it does not show."""
+        """The error of the whole form, or of a field that it does not show."""
         return "; ".join(
             message(text) if not name else f"{name}: {message(text)}"
             for name, text in self.errors.items()
@@ -86,10 +86,10 @@ class Form(Generic[T]):
 
     @contextmanager
     def catching(self) -> Iterator[None]:
-        """Takes up errors of the block that the user can mend, so that the form is shown again.
+        """Catches errors of the block that the user can correct, so that the form is shown again.
 
         The transaction must be inside the block, or it would be committed after the error: never with `tx` as a
-        parameter of the handler. `data` is for use inside; ask `errors` after it.
+        parameter of the handler. Use `data` inside the block; check `errors` after it.
         """
         try:
             yield
@@ -97,14 +97,14 @@ class Form(Generic[T]):
             self.refuse(error)
 
     def require(self, *names: str) -> None:
-        """Makes it an error when one of these fields is empty, which in a change is otherwise left as it was."""
+        """Adds an error for each of these fields that is empty; a change would leave such a field as it was."""
         for name in names:
             if not str(self.text(name)).strip():
                 self.errors.setdefault(name, _REQUIRED)
                 self.status = 422
 
     def refuse(self, error: StockyError) -> None:
-        """Adds an error of the work that the form asked for, with its status."""
+        """Adds an error that the work of the form raised, with its status."""
         self.errors[error.field or ""] = error.detail
         self.status = int(error.status)
 
@@ -179,7 +179,7 @@ def parse_form(values: Values, kind: type[T], *, boxes: Collection[str] = (), wi
 
 
 def _read(typed: list[str], annotation: Any) -> Any:
-    """The value of a field to be converted; UNSET for none. Raises ValueError for what is no number."""
+    """The value of a field to be converted; UNSET for none. Raises ValueError for a text that is not a number."""
     kinds = list(_kinds(inspect.type_info(annotation)))
     if any(isinstance(each, inspect.ListType | inspect.SetType | inspect.FrozenSetType) for each in kinds):
         return [_read_one(each, _items(kinds)) for each in typed if each.strip()]

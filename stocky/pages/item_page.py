@@ -1,4 +1,4 @@
-"""What the page of an item shows, read at once: stock, history, documents and merges."""
+"""Reads what the page of an item shows: stock, history, documents and merges."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MOST_MERGES = 20
 
 
 class ShownStock(Struct, frozen=True):
-    """A SKU with what is remarkable about it."""
+    """A SKU with its most urgent remark."""
 
     sku: LocatedStock
     remark: str
@@ -47,7 +47,7 @@ class ShownDocument(Struct, frozen=True):
 async def show(
     request: Request[Any, Any, Any], read: Connection, user: Principal, item_id: int, *, shows_booking: bool = False
 ) -> Html:
-    """The page of an item. With `shows_booking` it says what the newest line of the history did. Raises NotFound."""
+    """The page of an item. With `shows_booking` it includes the user's newest event. Raises NotFound."""
     found = await get_stocked_items(read, [item_id])
     if not found:
         raise NotFound(f"There is no item with id {item_id}")
@@ -59,7 +59,7 @@ async def show(
         request,
         "item.html",
         item=item,
-        # What is empty comes last: it is only there to be filled again.
+        # Empty SKUs come last: they are listed only so that they can be refilled.
         stock=[
             ShownStock(sku, _remark(item, sku, soon_days))
             for sku in sorted(found[0].stock, key=lambda sku: not sku.quantity)
@@ -70,7 +70,7 @@ async def show(
         merges=await list_merges(read, item_id, skip=0, limit=_MOST_MERGES),
         can_change=can_change and item.merged_into_id is None,
         policies={value: label for value, label, _ in OVERSELL_POLICIES},
-        booked=lines[0] if shows_booking and lines else None,
+        booked=next((line for line in lines if line.event.user_id == user.id), None) if shows_booking else None,
         done=done_with_item(request),
     )
 

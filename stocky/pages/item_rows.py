@@ -1,4 +1,4 @@
-"""Items as the rows of lists: with where they are and what is remarkable, from a list of items or from the search."""
+"""Rows of item lists: an item with its locations and its most urgent remark, from a list of items or a search."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from stocky.search.schemas import FoundItem
 from stocky.stock.item_stock import StockedItem
 
 
-class Place(Struct, frozen=True):
-    """What an item has at a location, of all its lots in one unit."""
+class LocationStock(Struct, frozen=True):
+    """The stock of an item at one location: all lots in one unit together."""
 
     location_id: int
     name: str
@@ -25,35 +25,37 @@ class Place(Struct, frozen=True):
 
 
 class ItemRow(Struct, frozen=True):
-    """A row; `places` are those that hold something, `remark` is the most urgent one."""
+    """A row; `locations` are those with stock, `remark` is the most urgent one."""
 
     item: Item
-    places: list[Place]
+    locations: list[LocationStock]
     remark: str
     expires: date | None
 
 
 def of_stocked(found: Iterable[StockedItem], soon_days: int) -> list[ItemRow]:
     """The rows of a list of items."""
-    return [_row(each.item, _places(each), each.nearest_expiry, soon_days) for each in found]
+    return [_row(each.item, _locations(each), each.nearest_expiry, soon_days) for each in found]
 
 
 def of_found(found: Iterable[FoundItem], soon_days: int) -> list[ItemRow]:
-    """The rows of what a search found."""
+    """The rows of a search's results."""
     rows = []
     for each in found:
-        places = [
-            Place(stock.location.id, stock.location.name, stock.location.storage_type, stock.quantity, stock.unit)
+        locations = [
+            LocationStock(
+                stock.location.id, stock.location.path, stock.location.storage_type, stock.quantity, stock.unit
+            )
             for stock in each.locations
             if stock.quantity
         ]
         dates = [stock.expiry_date for stock in each.locations if stock.expiry_date and stock.quantity > 0]
-        rows.append(_row(each, places, min(dates, default=None), soon_days))
+        rows.append(_row(each, locations, min(dates, default=None), soon_days))
     return rows
 
 
 def is_misplaced(storage: StorageType, at: StorageType) -> bool:
-    """Whether stock is outside its cold storage, as alerts have it."""
+    """Whether stock is outside its cold storage, by the rule of the alerts."""
     if storage is StorageType.FREEZER:
         return at is not StorageType.FREEZER
     return storage is StorageType.REFRIGERATOR and at not in (StorageType.REFRIGERATOR, StorageType.FREEZER)
@@ -66,33 +68,37 @@ def expiry_remark(expires: date | None, soon_days: int) -> str:
     return "expired" if expires < clock.today() else "soon"
 
 
-def _row(item: Item, places: list[Place], expires: date | None, soon_days: int) -> ItemRow:
-    return ItemRow(item, places, _remark(item, places, expires, soon_days), expires)
+def _row(item: Item, locations: list[LocationStock], expires: date | None, soon_days: int) -> ItemRow:
+    return ItemRow(item, locations, _remark(item, locations, expires, soon_days), expires)
 
 
-def _remark(item: Item, places: list[Place], expires: date | None, soon_days: int) -> str:
+def _remark(item: Item, locations: list[LocationStock], expires: date | None, soon_days: int) -> str:
     if not item.is_active:
         return "inactive"
     if item.needs_review:
         return "unnamed"
-    if any(place.quantity < 0 for place in places):
+    if any(each.quantity < 0 for each in locations):
         return "below_zero"
     by_date = expiry_remark(expires, soon_days)
     if by_date == "expired":
         return by_date
-    if any(is_misplaced(item.default_storage_type, place.storage_type) for place in places if place.quantity > 0):
+    if any(
+        is_misplaced(item.default_storage_type, location.storage_type)
+        for location in locations
+        if location.quantity > 0
+    ):
         return "wrong_location"
     if item.min_quantity is not None and item.total_quantity <= item.min_quantity:
         return "low"
     return by_date
 
 
-def _places(stocked: StockedItem) -> list[Place]:
-    held: dict[tuple[int, str], Place] = {}
+def _locations(stocked: StockedItem) -> list[LocationStock]:
+    held: dict[tuple[int, str], LocationStock] = {}
     for sku in stocked.stock:
         before = held.get((sku.location_id, sku.unit))
         quantity = sku.quantity if before is None else round(before.quantity + sku.quantity, 3)
-        held[sku.location_id, sku.unit] = Place(
-            sku.location_id, sku.location_name, sku.storage_type, quantity, sku.unit
+        held[sku.location_id, sku.unit] = LocationStock(
+            sku.location_id, sku.location_path, sku.storage_type, quantity, sku.unit
         )
-    return [place for place in held.values() if place.quantity]
+    return [each for each in held.values() if each.quantity]

@@ -1,4 +1,4 @@
-"""The words of jobs on pages, and a job as the progress card shows it; every phase of `PHASES` has a word."""
+"""Texts of jobs on pages, and a job as the progress card shows it; every phase of `PHASES` has a text."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class JobCard(Struct, frozen=True):
 
     @property
     def amount(self) -> Text | str:
-        """How far it is, in the language of the page: `4,180 of 6,751 rows`."""
+        """The progress in the language of the page: `4,180 of 6,751 rows`."""
         return _amount(self.job) if self.job.status is JobStatus.RUNNING else ""
 
     @property
@@ -108,7 +108,7 @@ def job_card(job: Job) -> JobCard:
     title = COMPARE if job.kind == "backup.restore" and job.dry_run else kind_word(job.kind)
     current = next((each.name for each in job.phases if each.state in ("current", "failed")), "")
     if not current and job.phases and job.status is not JobStatus.DONE:
-        # It has not reported a phase yet.
+        # The job has not reported a phase yet.
         current = job.phases[0].name
     return JobCard(
         job=job,
@@ -128,7 +128,7 @@ async def running_backups(read: Connection, jobs: Jobs) -> list[JobCard]:
 
 
 def kind_word(kind: str) -> Text:
-    """What a job of this kind does."""
+    """The name of a job of this kind."""
     return KINDS.get(kind) or Text(kind, {})
 
 

@@ -1,4 +1,4 @@
-"""Puts items on a shopping list, which is made if need be; what is on it already stays, with the larger amount."""
+"""Puts items on a shopping list, creating it if necessary; an item already on the list gets the larger amount."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stocky.shopping.repository import Addition, add_list, open_list, raise_entr
 from stocky.shopping.schemas import NewList
 
 
-async def put_on_list(
+async def add_items_to_list(
     tx: Connection,
     item_ids: Sequence[int],
     by: Principal,

@@ -42,14 +42,14 @@ MESSAGES: tuple[Text, ...] = (
     _("Too many failed sign-ins; try again in %(seconds)s seconds"),
     _("Too many sign-ins at once; try again in a few seconds"),
     _("The current password is wrong"),
-    _("The code is wrong; the log of Stocky has it"),
+    _("The code is wrong; look for it in Stocky's log"),
     _("A user with this username exists already"),
     _("A user with this email exists already"),
     _("There is an admin already; sign in"),
     _("Demo data is only for a database without items"),
     # Of items.
     _("There is no item %(text)s; type its whole name, its code or a barcode"),
-    _("There is no location %(text)s; type its whole name"),
+    _("There is no location %(text)s; type its whole name or path"),
     _("there is nothing to move: no stock, or all of it is there already"),
     _("choose a list, or name a new one"),
     _("It is counted in %(unit)s"),
@@ -59,6 +59,14 @@ MESSAGES: tuple[Text, ...] = (
     _("An item cannot be merged into itself; choose another"),
     _("Choose another one to combine it with"),
     _("there is none of this name"),
+    _("It has a name by now, or is hidden already"),
+    # Of alerts.
+    _("%(name)s is at or below its minimum of %(number)s"),
+    _("%(name)s at %(location)s is below zero: more was removed than was in stock"),
+    _("%(name)s at %(location)s belongs in the refrigerator"),
+    _("%(name)s at %(location)s belongs in the freezer"),
+    _("%(name)s at %(location)s expired on %(day)s"),
+    _("%(name)s at %(location)s expires on %(day)s"),
     # Of backups.
     _("Full restore completed: %(rows)s rows in %(tables)s tables. The previous data is in %(file)s."),
     _("The backup is complete and can be restored."),
@@ -71,6 +79,16 @@ MESSAGES: tuple[Text, ...] = (
     _("Invalid gzip file: it is truncated. Create or download it again"),
     _("interrupted: Stocky was stopped while the job was running"),
     _("Internal error; see the log"),
+    # Of the rules for labels of scales.
+    _("must be 2 or 02, perhaps with further digits behind it"),
+    _(
+        "prefix, item digits, measure digits and price check digit are %(count)s digits; together they must be 12,"
+        " since the 13th is the check digit"
+    ),
+    _("must be behind the prefix, from %(first)s to 12; the first digit is 1"),
+    _("a count is whole; set it to 1"),
+    _("There is a rule for this prefix already; change that one"),
+    _("choose a country"),
     # Of requests.
     _("Access denied. This requires the role %(roles)s; yours is %(role)s"),
     _("Access denied. The request has no valid token of this session; load the page again and repeat it"),
@@ -78,21 +96,45 @@ MESSAGES: tuple[Text, ...] = (
     _("The data has just been restored from a backup; send it again"),
     _("Not enough disk space; nothing was changed. Free some and try again"),
     _("Something went wrong inside Stocky. The log has it under request id %(id)s"),
+    # Of imports.
+    _("Choose the order of the dates: %(samples)s"),
+    _("Some barcodes may lack a leading zero: %(samples)s"),
+    _("No column holds a location; name the location of all rows"),
     # Of locations, lists and projects.
     _("There is no item %(text)s; type its whole name, its code or a barcode"),
-    _("There is no location %(text)s; type its whole name"),
+    _("There is no location %(text)s; type its whole name or path"),
     _("It is there already; choose another location"),
     _("Something was booked here since the page was loaded; look again, then book it"),
     _("There is nothing to move in %(name)s"),
     _("Nothing was moved: %(names)s is below zero in %(location)s; count it first"),
     _("%(name)s still holds stock; move it somewhere else first"),
     _("Locations to be removed hold stock: %(names)s. Move the stock somewhere else first"),
-    _("An active location with this name exists already"),
+    _(
+        "An active location has this name in the same place already, perhaps with other case or blanks; choose another"
+        " name"
+    ),
+    _("%(text)s names %(number)s locations: %(paths)s; use the path of one of them"),
+    _("%(path)s cannot be put in itself; choose another location"),
+    _("%(path)s cannot be put in a location that is in it; move that one out first"),
+    _("%(path)s is hidden; show it first, or choose another location to put it in"),
+    _("Other locations are in %(path)s: %(names)s. Move or hide them first"),
+    _("Other locations are in what is to be removed: %(names)s. Move or hide them first"),
+    _("%(name)s is a place of box %(number)s and stays in it; move the box instead"),
+    _("A location has the path %(path)s already; give the box another name"),
     _("This item is on the list already; change its quantity instead"),
     _("This text is on the list already; change its quantity instead"),
     _("The project needs this item already; change its quantity instead"),
     _("The project needs this already; change its quantity instead"),
     _("must be more than 0; delete the entry instead"),
+    # Notes of the ledger that Stocky writes itself.
+    _("import, row %(number)s"),
+    _("import rolled back"),
+    _("stock-take"),
+    _("taken back"),
+    _("written off"),
+    _("Reorganisation plan %(number)s"),
+    _("%(name)s merged into %(other)s"),
+    _("Merge of %(name)s undone"),
 )
 
 

@@ -1,4 +1,4 @@
-"""The navigation: which pages a role finds there. The roles of an entry are those of its page."""
+"""The navigation: the links that each role sees. An entry has the roles of its page."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _Link(Struct, frozen=True):
     key: str = ""
 
 
-# The first group is what phones have as tabs, before "More".
+# The first group has the tabs of phones, before "More".
 NAVIGATION: tuple[tuple[Text | None, tuple[_Link, ...]], ...] = (
     (
         None,

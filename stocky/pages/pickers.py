@@ -1,4 +1,4 @@
-"""What was chosen in a picker: by script an id, otherwise the typed text, which has to name one thing exactly."""
+"""The choice of a picker: the id that the script set, otherwise the typed text, which must name exactly one thing."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from litestar import Request
 
 from stocky.catalogue import location_repository
 from stocky.catalogue import repository as catalogue
-from stocky.catalogue.schemas import Item, Location
+from stocky.catalogue.schemas import LONGEST_PATH, Item, Location
 from stocky.db import Connection, Database
-from stocky.errors import Invalid, NotFound
+from stocky.errors import Conflict, Invalid, NotFound
 from stocky.pages.forms import read_values
 from stocky.search import repository as items
 
@@ -32,7 +32,7 @@ async def pick_item(read: Connection, typed: Typed, name: str = "item_id", *, re
 
 
 async def read_item_or_words(request: Request[Any, Any, Any], database: Database) -> Typed:
-    """The form in the body: with `item_id` when it names an item, else with what was typed as `text`."""
+    """The form in the body: with `item_id` if it names an item, else with the typed words as `text`."""
     typed = await read_values(request)
     async with database.read() as read:
         await pick_item(read, typed, required=False)
@@ -42,15 +42,17 @@ async def read_item_or_words(request: Request[Any, Any, Any], database: Database
 
 
 async def pick_location(read: Connection, typed: Typed, name: str = "location_id") -> None:
-    """Sets `name` to the id of the location whose name was typed. Raises Invalid when there is none."""
+    """Sets `name` to the id of the location whose name or path was typed. Raises Invalid when it is not one."""
     text = _text_to_find(typed, name)
     if text:
         try:
             found = await location_repository.get_location_by_name(read, text)
+        except Conflict as ambiguous:
+            raise Invalid(ambiguous.detail, field=name) from None
         except NotFound:
             near = await location_repository.list_locations(read, skip=0, limit=2, search=text)
             if len(near) != 1:
-                raise Invalid(f"There is no location {text[:100]!r}; type its whole name", field=name) from None
+                raise Invalid(f"There is no location {text[:100]!r}; type its whole name or path", field=name) from None
             found = near[0]
         typed[name] = [str(found.id)]
 
@@ -68,11 +70,11 @@ async def find_locations(read: Connection, text: str) -> list[Location]:
 
 
 def _text_to_find(typed: Typed, name: str) -> str:
-    """What was typed, unless an answer was chosen."""
+    """The typed text, unless an answer was chosen."""
     if any(each.strip() for each in typed.get(name, [])):
         return ""
     texts = typed.get(f"{name}_text", [])
-    return texts[-1].strip()[:200] if texts else ""
+    return texts[-1].strip()[:LONGEST_PATH] if texts else ""
 
 
 def _is_meant(item: Item, text: str) -> bool:

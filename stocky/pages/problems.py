@@ -1,4 +1,4 @@
-"""Errors of pages: the API's words on a page, or as problem details where a script asks; 401 leads to the sign-in."""
+"""Errors of pages: the API's messages on a page, or problem details for scripts; 401 redirects to the sign-in."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import jwt
 from litestar import Request, Response
-from litestar.exceptions import NotFoundException
+from litestar.exceptions import MethodNotAllowedException, NotFoundException
 
 from stocky.auth.sessions import find_session_token
 from stocky.errors import Paused, Unauthorized, Unavailable
@@ -15,9 +15,9 @@ from stocky.pages import languages
 from stocky.pages.messages import message
 from stocky.pages.rendering import FRAGMENT, page, see_other
 
-# Below these, programs call: they get problem details as ever.
+# API clients call the paths below these: they always get problem details.
 _FOR_PROGRAMS = (
-    *("/api", "/docs", "/health", "/metrics", "/openapi.json", "/schema"),
+    *("/api", "/docs", "/health", "/metrics", "/openapi.json", "/problems", "/schema"),
     *("/static", "/sw.js", "/manifest.webmanifest"),
 )
 # The option of a page's route that answers scripts only.
@@ -33,14 +33,17 @@ def to_response(request: Request[Any, Any, Any], error: Exception) -> Response[A
         return answer
     if isinstance(error, Unauthorized) and _may_sign_in(request):
         return _to_sign_in(request)
+    if isinstance(error, MethodNotAllowedException) and request.method == "GET":
+        # Reloading a rejected form requests its address with GET: redirect to the page above it.
+        return see_other(request, request.scope["path"].rpartition("/")[0] or "/")
     answer = to_problem(request, error)
     problem = answer.content
     headers = dict(answer.headers)
-    # Of a page, a browser asks no password by itself.
+    # With this header the browser would prompt for a password.
     headers.pop("WWW-Authenticate", None)
     is_paused = isinstance(error, Unavailable) and request.method == "GET"
     if is_paused:
-        # The header of the error has the seconds; the browser then repeats the request by itself.
+        # The error's header has the seconds; the browser then repeats the request automatically.
         headers["Refresh"] = headers.get("Retry-After", "2")
     return page(
         request,
@@ -56,7 +59,7 @@ def to_response(request: Request[Any, Any, Any], error: Exception) -> Response[A
 
 
 def _translate(request: Request[Any, Any, Any], problem: Problem) -> None:
-    """Words of a page's route are for people, although a script asks: it shows them in the language of the page."""
+    """Translates the messages for scripts of pages, which show them to the user."""
     token = languages.current.set(languages.language_of(request))
     try:
         fields = problem.errors or []
@@ -73,7 +76,7 @@ def _joined(fields: list[FieldError]) -> str:
 
 
 def own_path(text: str) -> str:
-    """A path of Stocky to go to after the sign-in; `/` for anything that may lead elsewhere."""
+    """A path of Stocky to open after the sign-in; `/` for anything that may lead to another site."""
     if not text.startswith("/") or text.startswith("//") or "\\" in text or not text.isprintable():
         return "/"
     return text
@@ -87,9 +90,9 @@ def _wants_page(request: Request[Any, Any, Any], error: Exception) -> bool:
     handler: Any = request.scope.get("route_handler")
     if handler is not None and not _is_for_programs(request):
         return not handler.opt.get(FOR_SCRIPTS)
-    # No route: a person who mistyped an address gets a page.
+    # No route: a mistyped address gets a page.
     return (
-        isinstance(error, NotFoundException)
+        isinstance(error, NotFoundException | MethodNotAllowedException)
         and request.method == "GET"
         and "text/html" in accept
         and not _is_for_programs(request)
@@ -102,7 +105,7 @@ def _is_for_programs(request: Request[Any, Any, Any]) -> bool:
 
 
 def _may_sign_in(request: Request[Any, Any, Any]) -> bool:
-    """Whether to lead there at once: what a form sent would be lost, except when it was the wish to sign out."""
+    """Whether to redirect to the sign-in: a form's data would be lost, so of all forms only after signing out."""
     return request.method == "GET" or request.scope["path"] == "/sign-out"
 
 

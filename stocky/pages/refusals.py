@@ -1,4 +1,4 @@
-"""What a refused form is answered to a script: problem details with every field, in the language of the page."""
+"""The response to a script for a rejected form: problem details with every field, in the language of the page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 def refused(request: Request[Any, Any, Any], form: Form[Any]) -> Html | None:
-    """The answer to a script whose form has errors; None for a browser, which gets the page with the form as typed."""
+    """The response to a script whose form has errors; None without script, which gets the whole page."""
     if fragment_of(request) is None and not request.headers.get("x-requested-with"):
         return None
     token = languages.current.set(languages.language_of(request))

@@ -1,11 +1,13 @@
-"""One scan of a form, booked by the service of POST /events, and what the scan page shows of a scan."""
+"""One scan of a form, booked by the service of POST /events, and the result that the scan page shows."""
 
 from __future__ import annotations
 
 from msgspec import Struct
 
 from stocky.auth.schemas import Principal
+from stocky.barcodes.codes import LONGEST, clean, is_blank, is_too_long
 from stocky.catalogue import repository as catalogue
+from stocky.catalogue.location_repository import get_locations
 from stocky.catalogue.schemas import Location
 from stocky.db import Connection, Database
 from stocky.errors import NotFound
@@ -23,36 +25,38 @@ _MODES = {"add": "add", "remove": "remove", "move": "move", "set": "count", "und
 
 
 class ScanForm(Struct, kw_only=True):
-    """The form of the scan page. Without a place, stock is where the item is, if that is one place."""
+    """The form of the scan page. Without a location, stock is where the item is, if that is one location."""
 
     mode: Mode = Mode.ADD
-    place: Id | None = None
-    place_text: str = ""
+    location_id: Id | None = None
+    location_id_text: str = ""
     amount: Quantity | None = None
     code: str = ""
     event_id: EventId | None = None
 
     def __post_init__(self) -> None:
-        if not self.code.strip():
+        if is_blank(self.code):
             raise ValueError("code: is required")
+        if is_too_long(self.code):
+            raise ValueError(f"code: a barcode has at most {LONGEST} characters")
         if self.amount is not None and to_milli(self.amount, "amount") == 0 and self.mode is not Mode.COUNT:
             raise ValueError("amount: must be more than 0")
         if self.amount is None and self.mode is Mode.COUNT:
             raise ValueError("amount: is required")
-        if self.mode is Mode.MOVE and self.place is None and not self.place_text.strip():
-            raise ValueError("place_text: is required")
+        if self.mode is Mode.MOVE and self.location_id is None and not self.location_id_text.strip():
+            raise ValueError("location_id_text: is required")
 
 
 class Stock(Struct):
-    """What is where, for a look-up."""
+    """The stock at one location, for a look-up."""
 
-    place: str
+    location: str
     quantity: float
     unit: str
 
 
 class Shown(Struct, kw_only=True):
-    """A result. `mode` is that of its card: a scanner's, refused, undone, unknown.
+    """A result. `mode` is that of its card: the scanner's, refused, undone or unknown.
 
     `event_id` is a row of the ledger that can be undone.
     """
@@ -61,7 +65,7 @@ class Shown(Struct, kw_only=True):
     title: str = ""
     quantity: float = 0
     reason: str = ""
-    place: str = ""
+    location: str = ""
     there: float = 0
     unit: str = ""
     code: str = ""
@@ -75,6 +79,7 @@ async def book(database: Database, recorder: Recorder, form: ScanForm, at: Locat
     here = LocationReference(id=at.id) if at else None
     event = NewEvent(
         type=_TYPES[form.mode],
+        # Stripped, as before: the same form sent again after an upgrade has the same content.
         item=ItemReference(upc=form.code.strip()),
         quantity=1 if form.amount is None else form.amount,
         location=None if form.mode is Mode.MOVE else here,
@@ -84,7 +89,7 @@ async def book(database: Database, recorder: Recorder, form: ScanForm, at: Locat
     answer = await service.record_events_with_details(recorder, database, NewEvents(events=[event]), by)
     [result] = answer.results
     if result.status == "rejected":
-        return Shown(mode="refused", title=form.code.strip(), reason=result.reason or "")
+        return Shown(mode="refused", title=clean(form.code), reason=result.reason or "")
     return Shown(mode=form.mode.value, event_id=result.id)
 
 
@@ -94,20 +99,20 @@ async def show_event(read: Connection, event_id: int) -> Shown | None:
         event = await stock.get_event(read, event_id)
         first = event
         if event.transfer_id is not None:
-            # A move's first row takes; what arrived is shown.
+            # The first row of a move is the removal; show the addition.
             rows = await stock.list_transfer(read, event.transfer_id)
             event = next((each for each in rows if each.delta > 0), event)
         item = await catalogue.get_item(read, event.item_id)
         sku = await stock.get_sku(read, event.sku_id)
     except NotFound:
         return None
-    names = await stock.get_location_names(read, {event.location_id})
+    locations = await get_locations(read, {event.location_id})
     undone = event.reversed_by_id is not None
     return Shown(
         mode="undone" if undone else _MODES.get(event.type, "undone"),
         title=item.name,
         quantity=event.quantity_after if event.type == "set" else abs(event.delta),
-        place=names.get(event.location_id, ""),
+        location=locations[event.location_id].path,
         there=sku.quantity,
         unit=sku.unit,
         code=item.code,
@@ -117,13 +122,13 @@ async def show_event(read: Connection, event_id: int) -> Shown | None:
 
 
 async def look_up(database: Database, recorder: Recorder, code: str, by: Principal) -> Shown:
-    """The item of a code, with what is where. Raises Invalid for a code that cannot be one."""
+    """The item of a code with its stock by location. Raises Invalid for an impossible code."""
     answer = await scanner.look_up(recorder, code, by)
     if answer.item is None:
-        return Shown(mode="unknown", title=code.strip())
+        return Shown(mode="unknown", title=clean(code))
     held = [sku for sku in answer.skus if sku.is_active and sku.quantity]
     async with database.read() as read:
-        names = await stock.get_location_names(read, {sku.location_id for sku in held})
+        locations = await get_locations(read, {sku.location_id for sku in held})
     amounts: dict[tuple[int, str], int] = {}
     for sku in held:
         key = (sku.location_id, sku.unit)
@@ -136,6 +141,7 @@ async def look_up(database: Database, recorder: Recorder, code: str, by: Princip
         code=answer.item.code,
         item_id=answer.item.id,
         stock=[
-            Stock(names.get(location_id, ""), from_milli(milli), unit) for (location_id, unit), milli in amounts.items()
+            Stock(locations[location_id].path, from_milli(milli), unit)
+            for (location_id, unit), milli in amounts.items()
         ],
     )

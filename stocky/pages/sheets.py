@@ -1,20 +1,22 @@
-"""Which labels are printed on which sheet, by the address of the labels page; a cookie keeps the last sheet."""
+"""The labels to print and their sheet, from the address of the labels page; a cookie stores the last sheet."""
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import quote, unquote
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from stocky.catalogue import location_repository as locations
 from stocky.catalogue import repository as catalogue
 from stocky.catalogue.schemas import Item, Location
 from stocky.db import Connection
-from stocky.pages import labels
-from stocky.pages.labels import MOST_LABELS, SHEETS, Count, Label, Millimetres, Sheet
+from stocky.labels import layout as labels
+from stocky.labels.drawing import in_turn
+from stocky.labels.layout import MOST_LABELS, SHEETS, Count, Label, Millimetres, Sheet
+from stocky.labels.schemas import NewSheet, SheetName
 from stocky.pages.languages import Text, _, gettext
 from stocky.schema import MAX_ID, Id
 
@@ -37,10 +39,11 @@ _HEADINGS = {
     "No location": _("No location"),
     "Undo": _("Undo"),
 }
+_NEXT_SCAN = _("Next scan")
 
 
 def title(sheet: Sheet) -> Text:
-    """What a preset is called in the choice of sheets."""
+    """The name of a preset in the choice of sheets."""
     size = {"width": f"{sheet.label_width:.3g}", "height": f"{sheet.label_height:.3g}"}
     if sheet.per_page == 1:
         return _("Roll, labels of %(width)s x %(height)s mm", **size)
@@ -48,8 +51,14 @@ def title(sheet: Sheet) -> Text:
     return _("%(paper)s, %(count)s labels of %(width)s x %(height)s mm", paper=paper, count=sheet.per_page, **size)
 
 
+def stored_title(name: str, sheet: Sheet) -> Text:
+    """The name of a kept sheet in the choice of sheets."""
+    size = {"width": f"{sheet.label_width:.3g}", "height": f"{sheet.label_height:.3g}"}
+    return _("%(name)s, %(width)s x %(height)s mm", name=name, **size)
+
+
 class OwnSheet(Struct, frozen=True, kw_only=True):
-    """The sheet that was used last: a preset, or lengths of one's own."""
+    """The sheet that was used last: a preset, or custom lengths."""
 
     sheet: str = FIRST
     width: Millimetres = 210
@@ -63,10 +72,12 @@ class OwnSheet(Struct, frozen=True, kw_only=True):
     gap_x: Millimetres = 0
     gap_y: Millimetres = 0
 
-    def to_sheet(self) -> Sheet:
-        """The preset, or the sheet of these lengths."""
+    def to_sheet(self, stored: Mapping[str, Sheet]) -> Sheet:
+        """The preset, the kept sheet of this name, or the sheet of these lengths."""
         if self.sheet in SHEETS:
             return SHEETS[self.sheet]
+        if self.sheet in stored:
+            return stored[self.sheet]
         return Sheet(
             width=self.width,
             height=self.height,
@@ -87,15 +98,27 @@ class LabelsForm(OwnSheet, frozen=True, kw_only=True):
     items: str = ""
     locations: str = ""
     commands: bool = False
+    counts: bool = False
     barcode: bool = False
     copies: Count = 1
     used: int = 0
     item_id: Id | None = None
     location_id: Id | None = None
+    format: Literal["", "svg", "pdf"] = ""
+    page: Annotated[int, Meta(ge=1, le=MOST_LABELS)] = 1
+
+
+class SheetToKeep(NewSheet, kw_only=True):
+    """The form that keeps a sheet."""
+
+    name: SheetName
+
+    def to_new(self) -> NewSheet:
+        return NewSheet(**{name: getattr(self, name) for name in NewSheet.__struct_fields__})
 
 
 class Chosen(Struct):
-    """What is printed."""
+    """The labels to print."""
 
     items: list[Item]
     locations: list[Location]
@@ -106,6 +129,7 @@ class Chosen(Struct):
             *(labels.item_label(item, with_barcode=form.barcode) for item in self.items),
             *(labels.location_label(location) for location in self.locations),
             *(_command_labels(language) if form.commands else ()),
+            *(_count_labels(language) if form.counts else ()),
         ]
         return [label for label in wanted for _ in range(form.copies)]
 
@@ -124,13 +148,13 @@ async def choose(read: Connection, form: LabelsForm) -> Chosen:
 
 
 def ids_of(text: str, added: int | None = None) -> list[int]:
-    """The ids in a text like `3,1`, each once and in this order; what is no id is left out."""
+    """The ids in a text like `3,1`, each once and in this order; other parts are ignored."""
     ids = [int(each) for each in text.split(",")[:MOST_LABELS] if each.strip().isdecimal() and len(each) < 17]
     return [id for id in dict.fromkeys([*ids, *([added] if added else [])]) if 0 < id <= MAX_ID]
 
 
 def _command_labels(language: str) -> list[Label]:
-    """The commands, in the words that the scan page has for them."""
+    """The commands, named as on the scan page."""
     return [
         msgspec.structs.replace(
             label, heading=gettext(language, _HEADINGS[label.heading].message), text=gettext(language, _SCANNER.message)
@@ -139,16 +163,21 @@ def _command_labels(language: str) -> list[Label]:
     ]
 
 
-async def draw(labels_to_print: list[Label], form: LabelsForm) -> list[Markup]:
-    """The pages as SVG, whose texts are escaped. Raises Invalid."""
-    return await asyncio.to_thread(_draw, labels_to_print, form.to_sheet(), form.used)
+def _count_labels(language: str) -> list[Label]:
+    text = gettext(language, _NEXT_SCAN.message)
+    return [msgspec.structs.replace(label, text=text) for label in labels.count_labels()]
+
+
+async def draw(labels_to_print: list[Label], sheet: Sheet, used: int) -> list[Markup]:
+    """The pages as SVG, whose texts are escaped. Raises Invalid, Unavailable."""
+    return await in_turn(_draw, labels_to_print, sheet, used)
 
 
 def _draw(labels_to_print: list[Label], sheet: Sheet, used: int) -> list[Markup]:
     from markupsafe import Markup
 
     pages = labels.lay_out(labels_to_print, sheet, used=used)
-    return [Markup(labels.draw(each, outlines=True)) for each in pages]  # noqa: S704 - draw() escapes every text
+    return [Markup(labels.draw(each, outlines=True)) for each in pages]  # noqa: S704 - draw() escapes texts; the rest is numbers
 
 
 def to_cookie(form: LabelsForm) -> str:
@@ -158,7 +187,7 @@ def to_cookie(form: LabelsForm) -> str:
 
 
 def from_cookie(value: str | None) -> dict[str, Any]:
-    """The fields of the sheet that was used last; those of the first preset for a cookie that is none."""
+    """The fields of the sheet that was used last; those of the first preset for an invalid cookie."""
     try:
         stored = msgspec.json.decode(unquote(value or ""), type=OwnSheet)
     except (msgspec.DecodeError, ValueError):

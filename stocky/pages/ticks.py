@@ -1,4 +1,4 @@
-"""A tick on a shopping list: what the form says was bought, and booking it as the API does."""
+"""A tick on a shopping list: reads the purchase from the form and books it as the API does."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from stocky.db import Database
 from stocky.quantity import Quantity
 from stocky.schema import Id
 from stocky.shopping import service
-from stocky.shopping.schemas import Purchase
+from stocky.shopping.schemas import Purchase, check_positive
 from stocky.stock.recorder import Recorder
 from stocky.stock.schemas import EventId, LocationReference, Notes
 
 
 class Tick(Struct, kw_only=True):
-    """What was bought of an entry; without an item the entry is a text."""
+    """The purchase of an entry; without an item the entry is a text."""
 
     item_id: Id | None = None
     location_id: Id | None = None
@@ -27,6 +27,10 @@ class Tick(Struct, kw_only=True):
     note: Notes | None = None
     event_id: EventId | None = None
     occurred_at: Annotated[datetime, Meta(tz=True)] | None = None
+
+    def __post_init__(self) -> None:
+        if self.quantity is not None:
+            check_positive(self.quantity)
 
 
 async def book_tick(

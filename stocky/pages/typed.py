@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection
+from typing import Any, TypeVar
+
+from litestar import Request
+from msgspec import Struct
 
 from stocky.auth.schemas import Principal
 from stocky.catalogue import location_repository, part_repository
 from stocky.catalogue import repository as catalogue
 from stocky.catalogue.repository import like_pattern
 from stocky.catalogue.schemas import Item, ItemType, Location, NewItemType
-from stocky.db import Connection
+from stocky.db import Connection, Database
 from stocky.errors import Invalid
-from stocky.pages.forms import Form
+from stocky.names import name_key
+from stocky.pages.forms import Form, parse_form, read_values
 from stocky.pages.pickers import pick_item, pick_location
 from stocky.schema import MAX_ID
+
+T = TypeVar("T", bound=Struct)
 
 _MOST_DIGITS = len(str(MAX_ID))
 
@@ -30,6 +37,19 @@ async def find_location(read: Connection, form: Form[Any], name: str) -> Locatio
     return await location_repository.get_location(read, _chosen(form, name))
 
 
+async def read_placed(
+    request: Request[Any, Any, Any], database: Database, kind: type[T], *, without: Collection[str] = ()
+) -> Form[T]:
+    """The form of a location or a box with a picker `parent_id`: what that is in, or nothing for an empty field."""
+    values = await read_values(request)
+    form: Form[T] = Form(values)
+    with form.catching():
+        async with database.read() as read:
+            await pick_location(read, values, "parent_id")
+        return parse_form(values, kind, without=without)
+    return form
+
+
 async def find_type(tx: Connection, form: Form[Any], name: str, by: Principal) -> ItemType | None:
     """The type of a picker; a new name adds a type, as with tags. None for an empty field. Raises Invalid."""
     chosen, text = _ids(form, name)
@@ -37,9 +57,9 @@ async def find_type(tx: Connection, form: Form[Any], name: str, by: Principal) -
         return await part_repository.get_item_type(tx, chosen)
     if not text:
         return None
-    key = part_repository.name_key(text)
+    key = name_key(text)
     for each in await part_repository.list_item_types(tx, skip=0, limit=50, pattern=like_pattern(key)):
-        if part_repository.name_key(each.name) == key:
+        if name_key(each.name) == key:
             return each
     if len(text) > 100:
         raise Invalid("must have at most 100 characters", field=name)

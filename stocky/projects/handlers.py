@@ -5,12 +5,14 @@ An item is addressed by its id from `/items`; a placeholder, which is not an ite
 
 from __future__ import annotations
 
-from litestar import Router, delete, get, post, put, route
+from litestar import delete, get, post, put, route
 
 from stocky.auth.guards import members
 from stocky.auth.schemas import Principal
 from stocky.db import Connection
+from stocky.http.openapi import may_be_missing
 from stocky.http.parameters import Paging, PathId, Search
+from stocky.http.routing import Router
 from stocky.projects import repository, service
 from stocky.projects.schemas import (
     Listed,
@@ -31,10 +33,10 @@ from stocky.stock.recorder import Recorder
 @get("/", opt=members)
 async def list_projects(read: Connection, paging: Paging, search: Search = None) -> list[ProjectSummary]:
     """List projects in the order they were added."""
-    return await repository.list_projects(read, skip=paging.skip, limit=paging.limit, search=search)
+    return await repository.list_projects(read, skip=paging.skip, limit=paging.limit, listing=paging, search=search)
 
 
-@post("/", opt=members)
+@post("/", opt=members, responses=may_be_missing)
 async def create_project(data: NewProject, tx: Connection, user: Principal) -> Project:
     """Create a project."""
     return await repository.add_project(tx, data, user)
@@ -99,11 +101,11 @@ async def get_project_missing(read: Connection, project_id: PathId) -> Missing:
 
 
 @post("/{project_id:int}/shopping-list", opt=members, status_code=200)
-async def put_missing_on_list(
+async def add_missing_to_list(
     tx: Connection, user: Principal, project_id: PathId, data: ListWish | None = None
 ) -> Listed:
     """Add what is missing to an existing or new shopping list; entries already there are not duplicated."""
-    return await service.put_missing_on_list(tx, project_id, data or ListWish(), user)
+    return await service.add_missing_to_list(tx, project_id, data or ListWish(), user)
 
 
 @post("/{project_id:int}/withdraw", opt=members, status_code=200)
@@ -132,7 +134,7 @@ project_routes = Router(
         change_project_placeholder,
         delete_project_placeholder,
         get_project_missing,
-        put_missing_on_list,
+        add_missing_to_list,
         withdraw_project,
     ],
     tags=["Projects"],

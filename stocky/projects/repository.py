@@ -14,7 +14,7 @@ from stocky import clock
 from stocky.auth.repository import get_shown_users
 from stocky.auth.schemas import Principal
 from stocky.catalogue.repository import get_items, get_usable_items, like_pattern
-from stocky.db import Connection
+from stocky.db import Connection, Listing
 from stocky.errors import Conflict, NotFound
 from stocky.logs import audit
 from stocky.projects.schemas import (
@@ -28,7 +28,7 @@ from stocky.projects.schemas import (
     Withdrawal,
 )
 from stocky.quantity import from_milli, to_milli
-from stocky.schema import or_current
+from stocky.schema import is_empty, or_current
 from stocky.shopping.schemas import NewEntry
 
 
@@ -48,9 +48,13 @@ class _WithdrawalRow(Struct):
     recorded_at: datetime
 
 
-async def list_projects(read: Connection, *, skip: int, limit: int, search: str | None = None) -> list[ProjectSummary]:
-    """Projects in the order they were added."""
-    return await read.all("list_projects", ProjectSummary, skip=skip, limit=limit, pattern=like_pattern(search))
+async def list_projects(
+    read: Connection, *, skip: int, limit: int, search: str | None = None, listing: Listing | None = None
+) -> list[ProjectSummary]:
+    """Projects in the order they were added, or that of `listing`."""
+    return await read.page(
+        "list_projects", ProjectSummary, listing, skip=skip, limit=limit, pattern=like_pattern(search)
+    )
 
 
 async def get_project(read: Connection, project_id: int, viewer: Principal | None = None) -> Project:
@@ -102,6 +106,8 @@ async def add_project(tx: Connection, new: NewProject, by: Principal) -> Project
 async def change_project(tx: Connection, project_id: int, change: ProjectChange, by: Principal) -> Project:
     """Applies the fields set in `change`. Raises NotFound."""
     row = await open_project(tx, project_id)
+    if is_empty(change):
+        return await get_project(tx, project_id, by)
     await tx.execute(
         "change_project",
         id=project_id,
@@ -142,6 +148,25 @@ class RequirementRow(Struct):
 async def list_requirement_rows(read: Connection, project_id: int) -> list[RequirementRow]:
     """The requirements of a project, in the order they were added."""
     return await read.all("list_requirements", RequirementRow, project_id=project_id)
+
+
+class _Need(Struct):
+    item_id: int | None
+    text: str | None
+    quantity_milli: int
+
+
+async def list_needs_of_listed_projects(
+    read: Connection, list_id: int, project_id: int
+) -> dict[tuple[int | None, str | None], int]:
+    """What all other projects on a shopping list need together, in thousandths by item or text."""
+    needs = await read.all("list_needs_of_listed_projects", _Need, list_id=list_id, project_id=project_id)
+    return {(each.item_id, each.text): each.quantity_milli for each in needs}
+
+
+async def note_listed_project(tx: Connection, list_id: int, project_id: int) -> None:
+    """Notes that what a project lacks is on a shopping list."""
+    await tx.execute("note_listed_project", list_id=list_id, project_id=project_id)
 
 
 async def list_requirements(read: Connection, project_id: int, *, is_withdrawn: bool) -> list[Requirement]:

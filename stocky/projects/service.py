@@ -26,6 +26,7 @@ from stocky.projects.repository import (
     remove_requirement,
 )
 from stocky.projects.schemas import Listed, ListWish, NewWithdrawal, Requirement, Shortage, Withdrawn
+from stocky.quantity import MAX_QUANTITY
 from stocky.shopping import repository as shopping
 from stocky.shopping.repository import Addition, list_entries, raise_entries
 from stocky.shopping.schemas import ItemEntryChange, NewEntry, NewList, PlaceholderChange
@@ -76,8 +77,10 @@ async def remove_need(
     await _log_change(tx, project_id, by, {"removed": _named(row)})
 
 
-async def put_missing_on_list(tx: Connection, project_id: int, wish: ListWish, by: Principal) -> Listed:
+async def add_missing_to_list(tx: Connection, project_id: int, wish: ListWish, by: Principal) -> Listed:
     """Puts at least the missing quantity of each requirement on a shopping list; repeating it changes nothing.
+
+    Where other projects on the list need the same thing, it is what all of them lack together.
 
     Raises NotFound for an unknown project or list, Conflict when nothing is missing for a new list, or the list
     is too full.
@@ -94,16 +97,19 @@ async def put_missing_on_list(tx: Connection, project_id: int, wish: ListWish, b
     await shopping.open_list(tx, list_id, by)
     because = {"project_id": project_id, "project": project.name}
     items = await get_items(tx, {row.item_id for row in missing if row.item_id is not None})
+    others = await repository.list_needs_of_listed_projects(tx, list_id, project_id)
     wanted = [
         Addition(
             row.item_id,
             row.text,
-            row.missing_milli,
+            # This project uses up all the stock.
+            min(row.missing_milli + others.get((row.item_id, row.text), 0), MAX_QUANTITY * 1000),
             what=row.text or "" if row.item_id is None else items[row.item_id].name,
         )
         for row in missing
     ]
     added, raised = await raise_entries(tx, list_id, wanted, by, because)
+    await repository.note_listed_project(tx, list_id, project_id)
     entries = await list_entries(tx, list_id)
     return Listed(
         await shopping.get_list(tx, list_id, by),
@@ -203,4 +209,4 @@ async def _rejection(tx: Connection, project_id: int, posting: Posting) -> Stock
         return error_of(first)
     listed = "; ".join(f"{each.missing:g} of {each.name} missing" for each in shortages[:NAMED_SHORTAGES])
     more = f"; and {len(shortages) - NAMED_SHORTAGES} more" if len(shortages) > NAMED_SHORTAGES else ""
-    return Conflict(f"Nothing was taken from stock. {listed}{more}", results=shortages)
+    return Conflict(f"Nothing was taken from stock. {listed}{more}", results=shortages, kind="oversell")

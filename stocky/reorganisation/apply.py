@@ -1,6 +1,6 @@
 """Checks a plan against the current stock, as a pure function: the quantities to move, or the change that forbids it.
 
-A changed quantity forbids nothing: all of the lot is moved. A lot that is gone is skipped.
+A changed quantity is no obstacle: all of the lot is moved. A lot without stock is skipped.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class _Held(msgspec.Struct):
 
 
 def lots_to_move(moves: list[MoveRow], current: CurrentStock) -> list[LotMove]:
-    """The lots to move, in order, without those that are gone. Raises Conflict naming the change that forbids it."""
+    """The lots to move that have stock, in order. Raises Conflict naming the change that forbids it."""
     held: dict[tuple[int, int], dict[date | None, _Held]] = defaultdict(dict)
     for sku in current.skus:
         held[sku.item_id, sku.location_id][sku.expiry_date] = _Held(sku.quantity_milli, sku.unit, sku.notes)

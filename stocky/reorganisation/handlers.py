@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from litestar import Router, delete, get, post
+from litestar import delete, get, post
 
 from stocky.auth.guards import members
 from stocky.auth.schemas import Principal
 from stocky.db import Connection
 from stocky.http.parameters import Paging, PathId
+from stocky.http.routing import Router
 from stocky.reorganisation import repository
 from stocky.reorganisation.schemas import NewPlan, Plan, PlanSummary, StartedPlan
 from stocky.reorganisation.service import Reorganisation
@@ -22,7 +23,7 @@ async def start_plan(reorganisation: Reorganisation, user: Principal, data: NewP
 @get("/plans", opt=members)
 async def list_plans(read: Connection, paging: Paging) -> list[PlanSummary]:
     """List plans without their moves, newest first."""
-    return await repository.list_plans(read, skip=paging.skip, limit=paging.limit)
+    return await repository.list_plans(read, skip=paging.skip, limit=paging.limit, listing=paging)
 
 
 @get("/plans/{plan_id:int}", opt=members)

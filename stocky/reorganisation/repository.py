@@ -11,7 +11,7 @@ from stocky import clock
 from stocky.auth.schemas import Principal
 from stocky.catalogue.repository import get_items
 from stocky.catalogue.schemas import Location
-from stocky.db import Connection
+from stocky.db import Connection, Listing
 from stocky.errors import Conflict, NotFound
 from stocky.jobs.repository import NewJob, add_job
 from stocky.logs import audit
@@ -37,10 +37,12 @@ class MoveRow(msgspec.Struct, kw_only=True):
     name: str
     from_location_id: int
     from_name: str
+    from_path: str
     from_box_no: int | None
     from_loc_no: int | None
     to_location_id: int
     to_name: str
+    to_path: str
     to_box_no: int | None
     to_loc_no: int | None
     expiry_date: date | None
@@ -104,9 +106,9 @@ async def get_plan(read: Connection, plan_id: int) -> Plan:
     return plan
 
 
-async def list_plans(read: Connection, *, skip: int, limit: int) -> list[PlanSummary]:
-    """Plans without their moves, newest first."""
-    return await read.all("list_plans", PlanSummary, skip=skip, limit=limit, now=clock.now())
+async def list_plans(read: Connection, *, skip: int, limit: int, listing: Listing | None = None) -> list[PlanSummary]:
+    """Plans without their moves, newest first or in the order of `listing`."""
+    return await read.page("list_plans", PlanSummary, listing, skip=skip, limit=limit, now=clock.now())
 
 
 async def list_moves(read: Connection, plan_id: int) -> list[MoveRow]:
@@ -175,7 +177,9 @@ async def lock_stock(tx: Connection, moves: list[MoveRow]) -> CurrentStock:
     items = await get_items(tx, item_ids)
     return CurrentStock(
         {
-            each.id: Spot(each.id, each.name, each.box_no, each.loc_no, each.storage_type)
+            each.id: Spot(
+                each.id, each.path, None if each.loc_no is None else each.box_no, each.loc_no, each.storage_type
+            )
             for each in locations
             if each.is_active
         },
@@ -216,9 +220,15 @@ def _move(row: MoveRow) -> PlannedMove:
         code=row.code,
         name=row.name,
         from_location=PlannedPlace(
-            id=row.from_location_id, name=row.from_name, box_no=row.from_box_no, loc_no=row.from_loc_no
+            id=row.from_location_id,
+            name=row.from_name,
+            path=row.from_path,
+            box_no=row.from_box_no,
+            loc_no=row.from_loc_no,
         ),
-        to_location=PlannedPlace(id=row.to_location_id, name=row.to_name, box_no=row.to_box_no, loc_no=row.to_loc_no),
+        to_location=PlannedPlace(
+            id=row.to_location_id, name=row.to_name, path=row.to_path, box_no=row.to_box_no, loc_no=row.to_loc_no
+        ),
         expiry_date=row.expiry_date,
         quantity=from_milli(row.quantity_milli),
         unit=row.unit,

@@ -37,6 +37,7 @@ class PlannedPlace(Struct, kw_only=True):
 
     id: int
     name: str
+    path: Annotated[str, Meta(description="The names from the top down", examples=["Garage / Shelf 2"])]
     box_no: int | None
     loc_no: int | None
 

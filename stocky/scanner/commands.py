@@ -1,4 +1,7 @@
-"""Commands scanned as QR codes: they set the scanner's mode or location, show a view, or undo the last scan."""
+"""Commands scanned as labels: they set the scanner's mode, location or next quantity, show a view, or undo a scan.
+
+A label has a short code (`stocky.barcodes.command_codes`) or JSON; both mean the same.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,20 @@ from typing import Any
 import msgspec
 
 from stocky.auth.schemas import Principal
+from stocky.barcodes.command_codes import (
+    ShortCode,
+    Word,
+    describe_mangled,
+    find_command,
+    make_short_code,
+    read_short_code,
+)
 from stocky.catalogue.location_repository import get_location_by_name
 from stocky.db import Connection, Database
 from stocky.errors import Invalid
 from stocky.http.request import holds_escaped_nul
 from stocky.http.validation_messages import describe_error
+from stocky.quantity import Quantity
 from stocky.scanner import repository
 from stocky.scanner.schemas import Command, CommandName, Mode, Scan, ScanAnswer, ScannerState, StateChange
 from stocky.schema import Id
@@ -20,15 +32,59 @@ from stocky.stock.recorder import Recorder
 from stocky.stock.service import named
 
 _NOTHING_LEFT = "There is nothing left to undo"
+_MODES: dict[Word, Mode] = {
+    "PUT": Mode.ADD,
+    "OUT": Mode.REMOVE,
+    "RELOC": Mode.MOVE,
+    "LOOKUP": Mode.LOOKUP,
+    "COUNT": Mode.COUNT,
+}
+_WORDS = {mode: word for word, mode in _MODES.items()}
 
 
-def is_command(text: str) -> bool:
-    """Whether the scanned text is a command."""
-    return text.lstrip().startswith("{")
+def short_code(command: Command) -> str:
+    """The short code of a command. Raises Invalid for one that has none, or whose payload does not fit it."""
+    payload, name = command.payload, command.command
+    if name is CommandName.SET_MODE:
+        return make_short_code(_WORDS[_payload_value(payload, "mode", Mode)])
+    if name is CommandName.SET_LOCATION and "location_id" in payload:
+        location_id = _payload_value(payload, "location_id", Id | None)
+        return make_short_code("NOLOC") if location_id is None else make_short_code("LOC", location_id)
+    if name is CommandName.SET_NEXT_QUANTITY:
+        return make_short_code("NEXT", _payload_value(payload, "quantity", Id))
+    if name is CommandName.ASSOCIATE_UI and "user_id" in payload:
+        return make_short_code("FOR", _payload_value(payload, "user_id", Id))
+    if name is CommandName.UNDO:
+        return make_short_code("UNDO")
+    raise Invalid("Modes, locations by id, next quantities, users and undo have a short code; print this as JSON")
 
 
 def read_command(text: str) -> Command:
-    """Raises Invalid for JSON that is not a command."""
+    """Reads a text that `is_command`. Raises Invalid for a damaged or mangled one, and for JSON that is no command."""
+    found = find_command(text)
+    if found is not None and found.kind == "mangled":
+        raise Invalid(f"upc: {describe_mangled(found.text)}", field="upc")
+    if found is not None and found.kind == "short":
+        try:
+            return _of_short(read_short_code(found.text))
+        except ValueError as error:
+            raise Invalid(f"upc: {error}", field="upc") from None
+    return _of_json(text if found is None else found.text)
+
+
+def _of_short(code: ShortCode) -> Command:
+    if code.word in _MODES:
+        return Command(command=CommandName.SET_MODE, payload={"mode": _MODES[code.word].value})
+    if code.word == "UNDO":
+        return Command(command=CommandName.UNDO)
+    if code.word == "NEXT":
+        return Command(command=CommandName.SET_NEXT_QUANTITY, payload={"quantity": code.number})
+    if code.word == "FOR":
+        return Command(command=CommandName.ASSOCIATE_UI, payload={"user_id": code.number})
+    return Command(command=CommandName.SET_LOCATION, payload={"location_id": code.number})
+
+
+def _of_json(text: str) -> Command:
     if holds_escaped_nul(text.encode()):
         raise Invalid("Text may not contain NUL characters", field="upc")
     try:
@@ -61,7 +117,12 @@ async def _set(tx: Connection, command: Command, scanner_id: str, by: Principal)
     if command.command is CommandName.SET_LOCATION:
         location_id = await _location_id(tx, payload)
         state = await repository.change_state(tx, scanner_id, StateChange(location_id=location_id), by)
-        return state, f"Location: {state.location_name or 'none'}"
+        return state, f"Location: {state.location_path or 'none'}"
+    if command.command is CommandName.SET_NEXT_QUANTITY:
+        quantity = _payload_value(payload, "quantity", Quantity | None)
+        state = await repository.change_state(tx, scanner_id, StateChange(next_quantity=quantity), by)
+        wanted = "as usual" if state.next_quantity is None else f"{state.next_quantity:g}"
+        return state, f"The next scan counts {wanted}"
     if command.command is CommandName.ASSOCIATE_UI:
         user_id = _payload_value(payload, "user_id", Id) if "user_id" in payload else by.id
         state = await repository.associate_scanner(tx, scanner_id, user_id, by)

@@ -2,7 +2,7 @@
 
 It saves Litestar's request, signature and response. It takes a request of exactly `application/json`, without a query,
 whose body arrives in one small piece and is a valid scan of a barcode by a caller who may scan. Anything else goes on
-to the handler, before anything is recorded. Errors are raised, and become problem details in the same place as others.
+to the handler, before anything is recorded. Errors are raised, and become problem details like all others.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from litestar.types import (
 
 from stocky.auth.guards import roles_of
 from stocky.auth.schemas import Principal
+from stocky.barcodes.command_codes import is_command
 from stocky.errors import StockyError
 from stocky.http.request import decode_json, holds_nul
-from stocky.scanner.commands import is_command
 from stocky.scanner.scanning import scan_barcode
 from stocky.scanner.schemas import Scan
 

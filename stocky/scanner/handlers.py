@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any
+import logging
+from typing import Annotated
 
 import msgspec
-from litestar import Response, Router, delete, get, post, put
+from litestar import Response, delete, get, post, put
 from litestar.params import Parameter
 
 from stocky.auth.guards import members, scanners
 from stocky.auth.schemas import Principal
 from stocky.barcodes.codes import LONGEST_TEXT
-from stocky.catalogue.qr import draw_qr, qr_response
+from stocky.barcodes.command_codes import is_command
+from stocky.catalogue.qr import CommandForm, draw_qr, qr_response
 from stocky.db import Connection, Database
+from stocky.http.openapi import always_found, may_be_missing, produces, read_only
 from stocky.http.parameters import Paging
 from stocky.http.request import StockyRequest
+from stocky.http.routing import Router
 from stocky.scanner import commands, repository
 from stocky.scanner.fast_path import ScanFastPath
 from stocky.scanner.scanning import look_up, scan_barcode
 from stocky.scanner.schemas import (
     Activity,
+    Associated,
     Association,
+    AssociationEnded,
+    Associations,
     Command,
     CommandCode,
     Scan,
@@ -31,13 +38,14 @@ from stocky.scanner.schemas import (
 )
 from stocky.stock.recorder import Recorder
 
+_log = logging.getLogger(__name__)
 ScannerPath = Annotated[str, Parameter(min_length=1, max_length=128, description="A scanner's id")]
 
 
-@post("/scan", opt=scanners, status_code=200, middleware=[ScanFastPath])
+@post("/scan", opt=scanners, status_code=200, middleware=[ScanFastPath], responses=may_be_missing)
 async def scan(data: Scan, database: Database, recorder: Recorder, user: Principal) -> ScanAnswer:
     """Process one scan in its scanner's state. A rejection by the stock rules is 200 with `success` false."""
-    if commands.is_command(data.upc):
+    if is_command(data.upc):
         return await commands.run_command(database, recorder, data, user)
     return await scan_barcode(recorder, data, user)
 
@@ -45,7 +53,7 @@ async def scan(data: Scan, database: Database, recorder: Recorder, user: Princip
 @get("/", opt=scanners)
 async def list_scanners(read: Connection, paging: Paging) -> list[ScannerState]:
     """Every known scanner."""
-    return await repository.list_scanners(read, skip=paging.skip, limit=paging.limit)
+    return await repository.list_scanners(read, skip=paging.skip, limit=paging.limit, listing=paging)
 
 
 @get("/status", opt=scanners)
@@ -54,7 +62,7 @@ async def get_own_status(read: Connection, user: Principal) -> ScannerState:
     return await repository.get_own_state(read, user)
 
 
-@get("/status/{scanner_id:str}", opt=scanners)
+@get("/status/{scanner_id:str}", opt=scanners | always_found)
 async def get_status(read: Connection, scanner_id: ScannerPath) -> ScannerState:
     """The state of one scanner; an unknown scanner has mode add and no location."""
     return await repository.get_state(read, scanner_id)
@@ -66,31 +74,32 @@ async def change_state(data: StateChange, tx: Connection, user: Principal, scann
     return await repository.change_state(tx, scanner_id, data, user)
 
 
-@post("/reset/{scanner_id:str}", opt=scanners, status_code=200)
+@post("/reset/{scanner_id:str}", opt=scanners | always_found, status_code=200)
 async def reset(tx: Connection, user: Principal, scanner_id: ScannerPath) -> ScannerState:
     """Reset a scanner to mode add and no location."""
     return await repository.change_state(tx, scanner_id, repository.AS_NEW, user)
 
 
-@post("/associate", opt=members, status_code=200)
-async def associate(data: Association, tx: Connection, user: Principal) -> ScannerState:
-    """Associate a scanner with a user, whose pages show its scans."""
-    return await repository.associate_scanner(tx, data.scanner_id, data.user_id, user)
+@post("/associate", opt=members, status_code=200, responses=may_be_missing)
+async def associate(data: Association, tx: Connection, user: Principal) -> Associated:
+    """Associate a scanner with a user, whose pages show its scans; with yourself if none is named."""
+    return await repository.associate_named(tx, data.scanner_id, data.user_id, user)
 
 
-@delete("/associate/{scanner_id:str}", opt=members)
-async def end_association(tx: Connection, user: Principal, scanner_id: ScannerPath) -> None:
+@delete("/associate/{scanner_id:str}", opt=members, status_code=200)
+async def end_association(tx: Connection, user: Principal, scanner_id: ScannerPath) -> AssociationEnded:
     """End a scanner's association with a user."""
-    await repository.associate_scanner(tx, scanner_id, None, user)
+    await repository.end_association(tx, scanner_id, user)
+    return AssociationEnded(message=f"Scanner {scanner_id} is no longer associated", scanner_id=scanner_id)
 
 
 @get("/associations", opt=scanners)
-async def list_associations(read: Connection, paging: Paging) -> list[ScannerState]:
+async def list_associations(read: Connection, paging: Paging) -> Associations:
     """The scanners associated with a user."""
-    return await repository.list_scanners(read, skip=paging.skip, limit=paging.limit, associated_only=True)
+    return await repository.list_associations(read, skip=paging.skip, limit=paging.limit, listing=paging)
 
 
-@post("/lookup/{upc:str}", opt=scanners, status_code=200)
+@post("/lookup/{upc:str}", opt=scanners | read_only | always_found, status_code=200)
 async def lookup(
     request: StockyRequest,
     upc: Annotated[
@@ -101,19 +110,26 @@ async def lookup(
     return await look_up(request.app.state.recorder, upc, request.user)
 
 
-@post("/qr/command", opt=scanners, status_code=200)
-async def print_command(data: Command, request: StockyRequest) -> Response[Any]:
+@post(
+    "/qr/command",
+    opt=scanners | read_only | produces("application/json", "image/svg+xml", "image/png"),
+    status_code=200,
+)
+async def print_command(data: Command, request: StockyRequest, code: CommandForm = "json") -> Response[CommandCode]:
     """A command as a QR code to print: JSON with its text and SVG, or the image itself by Accept."""
-    text = msgspec.json.encode(data).decode()
+    text = commands.short_code(data) if code == "short" else msgspec.json.encode(data).decode()
     if request.accept.best_match(["application/json", "image/svg+xml", "image/png"]) != "application/json":
-        return await qr_response(request, text)
+        return await qr_response(request, text)  # type: ignore[return-value]  # the image; OpenAPI documents the JSON
     return Response(CommandCode(text, (await asyncio.to_thread(draw_qr, text, "svg")).decode()))
 
 
 @post("/activity", opt=scanners, status_code=200)
 async def activity(data: Activity, tx: Connection, user: Principal) -> ScannerState:
-    """Update a scanner's `last_seen`."""
-    return await repository.touch_scanner(tx, data.scanner_id, user)
+    """Update a scanner's `last_seen`, and log what it did."""
+    scanner_id = data.scanner_id or repository.own_scanner_id(user)
+    if data.action is not None:
+        _log.info("Scanner %s: %s", scanner_id, data.action, extra={"details": data.details})
+    return await repository.touch_scanner(tx, scanner_id, user)
 
 
 scanner_routes = Router(

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from msgspec import UNSET
 
 from stocky import clock
+from stocky.auth.repository import get_user_named
 from stocky.auth.schemas import Principal
 from stocky.catalogue.location_repository import get_location
-from stocky.db import Connection
+from stocky.db import Connection, Listing
 from stocky.errors import NotFound
 from stocky.logs import audit
-from stocky.scanner.schemas import Mode, ScannerState, StateChange
+from stocky.quantity import from_milli, to_milli
+from stocky.scanner.schemas import Associated, Associations, Mode, ScannerState, StateChange
+from stocky.schema import MAX_ID
 
-AS_NEW = StateChange(mode=Mode.ADD, location_id=None)
+AS_NEW = StateChange(mode=Mode.ADD, location_id=None, next_quantity=None)
 
 
 class ScannerRow(msgspec.Struct, gc=False):
@@ -25,12 +29,14 @@ class ScannerRow(msgspec.Struct, gc=False):
     mode: Mode = Mode.ADD
     location_id: int | None = None
     location_name: str | None = None
+    location_path: str | None = None
     associated_user_id: int | None = None
     associated_user: str | None = None
     last_seen: datetime | None = None
     last_scan: str | None = None
     view: str | None = None
     user_id: int | None = None
+    next_quantity_milli: int | None = None
 
     def to_state(self) -> ScannerState:
         return ScannerState(
@@ -42,8 +48,10 @@ class ScannerRow(msgspec.Struct, gc=False):
             mode=self.mode,
             location_id=self.location_id,
             location_name=self.location_name,
+            location_path=self.location_path,
             last_scan=self.last_scan,
             view=self.view,
+            next_quantity=None if self.next_quantity_milli is None else from_milli(self.next_quantity_milli),
         )
 
 
@@ -72,23 +80,39 @@ async def get_own_state(read: Connection, user: Principal) -> ScannerState:
 
 
 async def list_scanners(
-    read: Connection, *, skip: int, limit: int, associated_only: bool = False
+    read: Connection, *, skip: int, limit: int, associated_only: bool = False, listing: Listing | None = None
 ) -> list[ScannerState]:
     """Every known scanner."""
-    rows = await read.all("list_scanners", ScannerRow, skip=skip, limit=limit, associated_only=associated_only)
+    rows = await read.page(
+        "list_scanners", ScannerRow, listing, skip=skip, limit=limit, associated_only=associated_only
+    )
     return [row.to_state() for row in rows]
 
 
 async def change_state(tx: Connection, scanner_id: str, change: StateChange, by: Principal) -> ScannerState:
-    """Sets mode and location. Raises NotFound for a missing or inactive location."""
+    """Sets mode, location and next quantity; 0 is none.
+
+    Raises NotFound for a missing or inactive location.
+    """
     state = await get_state(tx, scanner_id)
     mode = state.mode if change.mode is UNSET else change.mode
     location_id = state.location_id if change.location_id is UNSET else change.location_id
     if location_id is not None and not (await get_location(tx, location_id)).is_active:
         raise NotFound(f"The location {location_id} is no longer in use")
     await tx.execute("set_scanner_state", scanner_id=scanner_id, mode=mode, location_id=location_id)
-    await audit.record(tx, by, "set", "scanner", scanner_id, {"mode": mode.value, "location_id": location_id})
+    details: dict[str, Any] = {"mode": mode.value, "location_id": location_id}
+    if change.next_quantity is not UNSET:
+        milli = to_milli(change.next_quantity or 0) or None
+        if milli is not None or state.next_quantity is not None:
+            await tx.execute("set_next_quantity", scanner_ids=[scanner_id], next_quantity_milli=milli)
+            details["next_quantity"] = change.next_quantity
+    await audit.record(tx, by, "set", "scanner", scanner_id, details)
     return await get_state(tx, scanner_id)
+
+
+async def clear_next_quantities(tx: Connection, scanner_ids: list[str]) -> None:
+    """Removes the next quantities of scanners, which their scans used."""
+    await tx.execute("set_next_quantity", scanner_ids=scanner_ids, next_quantity_milli=None)
 
 
 async def associate_scanner(tx: Connection, scanner_id: str, user_id: int | None, by: Principal) -> ScannerState:
@@ -98,6 +122,40 @@ async def associate_scanner(tx: Connection, scanner_id: str, user_id: int | None
     await tx.execute("associate_scanner", scanner_id=scanner_id, user_id=user_id)
     await audit.record(tx, by, "associated", "scanner", scanner_id, {"user_id": user_id})
     return await get_state(tx, scanner_id)
+
+
+async def associate_named(tx: Connection, scanner_id: str, user: int | str | None, by: Principal) -> Associated:
+    """Associates a scanner with a user by id or name, or with `by`. Raises NotFound for an unknown user."""
+    if isinstance(user, str):
+        user = await _find_user(tx, user)
+    user_id = by.id if user is None else user
+    state = await associate_scanner(tx, scanner_id, user_id, by)
+    message = f"Scanner {scanner_id} is associated with {state.associated_user}"
+    return Associated(**msgspec.structs.asdict(state), message=message, user_id=user_id)
+
+
+async def _find_user(tx: Connection, text: str) -> int:
+    """The id of the user with this name, or else with this id as text."""
+    try:
+        return (await get_user_named(tx, text)).id
+    except NotFound:
+        if not text.isascii() or not text.isdigit() or not 1 <= int(text[:17]) <= MAX_ID:
+            raise
+        return int(text[:17])
+
+
+async def end_association(tx: Connection, scanner_id: str, by: Principal) -> None:
+    """Raises NotFound for a scanner that is not associated."""
+    if not (await get_state(tx, scanner_id)).is_associated:
+        raise NotFound(f"The scanner {scanner_id} is not associated with a user")
+    await associate_scanner(tx, scanner_id, None, by)
+
+
+async def list_associations(read: Connection, *, skip: int, limit: int, listing: Listing | None = None) -> Associations:
+    """The scanners that are associated with a user."""
+    listing = listing or Listing()
+    states = await list_scanners(read, skip=skip, limit=limit, associated_only=True, listing=listing)
+    return Associations({state.scanner_id: state for state in states}, listing.total or 0)
 
 
 async def set_view(tx: Connection, scanner_id: str, view: str | None) -> ScannerState:

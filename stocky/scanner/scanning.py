@@ -9,12 +9,20 @@ import msgspec
 
 from stocky import clock
 from stocky.auth.schemas import Principal
-from stocky.barcodes.codes import LONGEST, ScannedCode, is_too_long
+from stocky.barcodes.codes import LONGEST, ScannedCode, describe_misread, is_blank, is_too_long
 from stocky.barcodes.reader import read_code
+from stocky.catalogue.location_names import AmbiguousName, LocationNames
 from stocky.db import Connection
 from stocky.errors import Invalid
+from stocky.names import name_key
 from stocky.quantity import from_milli, to_milli
-from stocky.scanner.repository import ScannerRow, find_scanners, own_scanner_id, touch_scanners
+from stocky.scanner.repository import (
+    ScannerRow,
+    clear_next_quantities,
+    find_scanners,
+    own_scanner_id,
+    touch_scanners,
+)
 from stocky.scanner.schemas import Mode, Scan, ScanAnswer, SuggestedAction
 from stocky.stock.operations import AnyLot, ItemKey, LocationKey, Operation, Outcome, Posting
 from stocky.stock.recorder import Recorder
@@ -31,6 +39,30 @@ _NAME_QUANTITY = SuggestedAction("name_quantity", "Send the quantity that was co
 class _HintRow(msgspec.Struct):
     id: int
     name: str
+    path: str
+
+
+class _Hints:
+    """The locations that the hints of some scans name: a path, a name, or else an id."""
+
+    def __init__(self, rows: list[_HintRow]) -> None:
+        self._names = LocationNames(rows)
+        self._ids = {str(row.id): row.id for row in rows}
+
+    def find(self, hint: str | int | None) -> LocationKey | None:
+        """The location of a hint; one that several locations have as their name is left to be refused."""
+        if hint is None:
+            return None
+        text = str(hint)
+        try:
+            named = self._names.find(text)
+        except AmbiguousName:
+            return LocationKey(name=text)
+        location_id = self._ids.get(text) if named is None else named.id
+        return None if location_id is None else LocationKey(id=location_id)
+
+
+_NO_HINTS = _Hints([])
 
 
 class ScanPosting(Posting):
@@ -47,6 +79,8 @@ class ScanPosting(Posting):
         self.needs_location = False
         # The location hint, if it names no location.
         self.unknown_hint: str | int | None = None
+        # The scanner's next quantity in thousandths, if this scan uses it up.
+        self.used_next_milli: int | None = None
         self._named = named(scan.event_id, scan)
 
     @classmethod
@@ -62,6 +96,15 @@ class ScanPosting(Posting):
     @classmethod
     async def finish(cls, tx: Connection, postings: list[ScanPosting]) -> None:
         moment = clock.now()
+        used = []
+        for posting in postings:
+            if posting.used_next_milli is not None:
+                if posting.outcomes[0].status == "applied":
+                    used.append(posting.scanner_id)
+                else:
+                    posting.scanner.next_quantity_milli = posting.used_next_milli
+        if used:
+            await clear_next_quantities(tx, used)
         latest = {posting.scanner_id: posting for posting in postings}
         for posting in latest.values():
             posting.scanner.last_seen = moment
@@ -75,22 +118,29 @@ class ScanPosting(Posting):
             ],
         )
 
-    def _operation(self, hints: dict[str, int]) -> Operation:
+    def _operation(self, hints: _Hints) -> Operation:
         scan, scanner = self.scan, self.scanner
-        hinted = None if scan.location_hint is None else hints.get(str(scan.location_hint))
-        here = hinted or scanner.location_id
+        hinted = hints.find(scan.location_hint)
+        own = None if scanner.location_id is None else LocationKey(id=scanner.location_id)
+        here = hinted or own
         kind = _KINDS.get(scanner.mode)
         self.needs_location = kind is not None and here is None
-        if scanner.mode is Mode.COUNT and scan.quantity is None:
+        quantity_milli = self._quantity_milli()
+        if quantity_milli is None:
             kind = None
         is_unknown = kind is not None and hinted is None and bool(str(scan.location_hint or "").strip())
         self.unknown_hint = scan.location_hint if is_unknown else None
         if self.needs_location:
             kind = None
+        if kind is None:
+            self.used_next_milli = None
+        elif self.used_next_milli is not None:
+            # A later scan of the same scanner in this batch has the same row.
+            scanner.next_quantity_milli = None
         operation = Operation(
             kind=kind,  # type: ignore[arg-type]  # the values of _KINDS are kinds
             item=ItemKey(scanned=self.scanned),
-            quantity_milli=1000 if scan.quantity is None else to_milli(scan.quantity),
+            quantity_milli=quantity_milli or 0,
             unit=scan.unit,
             in_packs=scan.unit is None,
             create_stub=scanner.mode is not Mode.LOOKUP,
@@ -104,25 +154,39 @@ class ScanPosting(Posting):
         )
         if kind == "move":
             # The scanned item moves to the scanner's location, from the hinted one or the only other one.
-            operation.to_location = LocationKey(id=scanner.location_id or here)
-            operation.location = None if hinted is None or hinted == scanner.location_id else LocationKey(id=hinted)
+            operation.to_location = own or here
+            operation.location = None if hinted == own else hinted
         elif kind is not None:
-            operation.location = LocationKey(id=here)
+            operation.location = here
         return operation
+
+    def _quantity_milli(self) -> int | None:
+        """What the scan counts, in thousandths: its own quantity, else the scanner's next one; None for an open count.
+
+        Many clients send a quantity of 1 with every scan, so outside of a count it stands for none.
+        """
+        own, is_count = self.scan.quantity, self.scanner.mode is Mode.COUNT
+        self.used_next_milli = self.scanner.next_quantity_milli if own is None or (own == 1 and not is_count) else None
+        if self.used_next_milli is not None:
+            return self.used_next_milli
+        if own is None:
+            return None if is_count else 1000
+        return to_milli(own)
 
 
 async def scan_barcode(recorder: Recorder, scan: Scan, by: Principal) -> ScanAnswer:
     """Records a scan and answers it. Raises Conflict for an event_id that was used with other content."""
-    return await _answer(recorder, ScanPosting(scan, await read_code(scan.upc), by))
+    return await _answer(recorder, ScanPosting(scan, await read_code(scan.upc, recorder.measure_rules.current), by))
 
 
 async def look_up(recorder: Recorder, barcode: str, by: Principal) -> ScanAnswer:
     """The item of a barcode or code, with its stock; nothing is booked. Raises Invalid for a blank or too long one."""
-    if not barcode.strip():
+    if is_blank(barcode):
         raise Invalid("The barcode is blank; check what the scanner reads", field="upc")
     if is_too_long(barcode):
         raise Invalid(f"A barcode has at most {LONGEST} characters", field="upc")
-    return await _answer(recorder, ScanPosting(Scan(upc=barcode), await read_code(barcode), by, lookup_only=True))
+    scanned = await read_code(barcode, recorder.measure_rules.current)
+    return await _answer(recorder, ScanPosting(Scan(upc=barcode), scanned, by, lookup_only=True))
 
 
 async def _answer(recorder: Recorder, posting: ScanPosting) -> ScanAnswer:
@@ -130,11 +194,15 @@ async def _answer(recorder: Recorder, posting: ScanPosting) -> ScanAnswer:
     outcome = posting.outcomes[0]
     if outcome.rejection == "event_id":
         raise_if_rejected(outcome)
+    warning = posting.scanned.warning
+    if warning is not None and not recorder.scanner_hints.first_time(posting.scanner_id, warning):
+        warning = None
+    message = _message(posting, outcome)
     return ScanAnswer(
         success=outcome.status != "rejected" or _is_unknown(posting, outcome),
         item=outcome.item,
         skus=outcome.skus,
-        message=_message(posting, outcome),
+        message=message if warning is None else f"{message}. {warning}",
         mode=posting.scanner.mode,
         scanner_state=posting.scanner.to_state(),
         suggested_actions=_suggestions(posting, outcome),
@@ -143,28 +211,30 @@ async def _answer(recorder: Recorder, posting: ScanPosting) -> ScanAnswer:
     )
 
 
-async def _find_hints(tx: Connection, postings: list[ScanPosting]) -> dict[str, int]:
-    """Location ids by hint, which is a location's name or else its id."""
+async def _find_hints(tx: Connection, postings: list[ScanPosting]) -> _Hints:
     hints = {str(posting.scan.location_hint) for posting in postings if posting.scan.location_hint is not None}
     if not hints:
-        return {}
+        return _NO_HINTS
     ids = [int(hint) for hint in hints if hint.isascii() and hint.isdigit() and len(hint) < 16]
     rows: list[_HintRow] = await tx.all(
         "find_locations",
         _HintRow,
         ids=ids,
-        names=list(hints),
+        keys=[name_key(hint) for hint in hints],
         box_nos="[]",
         loc_nos="[]",
     )
-    return {str(row.id): row.id for row in rows} | {row.name: row.id for row in rows}
+    return _Hints(rows)
 
 
 def _message(posting: ScanPosting, outcome: Outcome) -> str:
     summary = _summary(posting, outcome)
+    is_named = outcome.item is not None and not outcome.item.needs_review
+    if not is_named and (misread := describe_misread(posting.scanned)) is not None:
+        summary = f"{summary}. {misread}"
     if posting.unknown_hint is None or posting.needs_location or outcome.status not in ("applied", "rejected"):
         return summary
-    used = "" if posting.scanner.mode is Mode.MOVE else f"; used the scanner's, {posting.scanner.location_name}"
+    used = "" if posting.scanner.mode is Mode.MOVE else f"; used the scanner's, {posting.scanner.location_path}"
     return f"{summary}. There is no location {posting.unknown_hint!r}{used}"
 
 
@@ -226,7 +296,7 @@ def _suggestions(posting: ScanPosting, outcome: Outcome) -> list[SuggestedAction
     suggestions = []
     if posting.needs_location or posting.unknown_hint is not None:
         suggestions.append(_SET_LOCATION)
-    elif posting.scanner.mode is Mode.COUNT and posting.scan.quantity is None:
+    elif posting.scanner.mode is Mode.COUNT and posting.operations[0].kind is None:
         suggestions.append(_NAME_QUANTITY)
     if outcome.item is not None and outcome.item.needs_review:
         suggestions.append(

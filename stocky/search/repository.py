@@ -17,7 +17,8 @@ from math import sqrt
 import msgspec
 from msgspec import Struct
 
-from stocky.barcodes.codes import normalize_barcode
+from stocky.barcodes.codes import may_be_compound
+from stocky.barcodes.reader import read_here
 from stocky.catalogue.repository import items_by_id, like_pattern
 from stocky.catalogue.schemas import Item
 from stocky.db import Connection
@@ -26,6 +27,7 @@ from stocky.search.index import ItemId, Mark, read_sources
 from stocky.search.normalize import text_of
 from stocky.search.ranking import Kind, Query, Ranked, exact, rank, verbatim
 from stocky.search.schemas import FoundItem, FoundPlace, FoundStock, Match, MatchKind
+from stocky.settings.measure_rules import rules_for
 
 # Items ranked per kind of match; always more than the number of results.
 CANDIDATES = 150
@@ -61,6 +63,7 @@ class _Location(Struct, kw_only=True):
     item_id: int
     id: int
     name: str
+    path: str
     storage_type: StorageType
     box_no: int | None
     loc_no: int | None
@@ -82,7 +85,12 @@ async def search(tx: Connection, typed: str, limit: int) -> list[FoundItem]:
 async def _find(tx: Connection, query: Query, limit: int) -> dict[int, Ranked]:
     pending: list[Mark] = await tx.all("list_pending", Mark, limit=PENDING)
     changed = await _changed_texts(tx, {mark.item_id for mark in pending})
-    wanted = {"code": query.typed.upper(), "barcode": query.typed, "barcode_key": normalize_barcode(query.typed)}
+    typed = query.typed
+    rules = await rules_for(tx, [typed])
+    scanned = (
+        (await tx.compute(partial(read_here, typed, rules))) if may_be_compound(typed) else read_here(typed, rules)
+    )
+    wanted = {"code": scanned.code.upper(), "barcode": query.typed, "barcode_key": scanned.key}
     exactly: list[_Hit] = await tx.all("find_exact", _Hit, **wanted)
     found = (await _find_verbatim(tx, query.typed, limit)) if query.is_terse else {}
     found |= {each.item_id: exact(each.item_id, each.field) for each in exactly}
@@ -200,7 +208,12 @@ async def _answers(tx: Connection, ids: list[int], found: dict[int, Ranked]) -> 
     stock: dict[int, list[FoundStock]] = defaultdict(list)
     for each in rows:
         location = FoundPlace(
-            id=each.id, name=each.name, storage_type=each.storage_type, box_no=each.box_no, loc_no=each.loc_no
+            id=each.id,
+            name=each.name,
+            path=each.path,
+            storage_type=each.storage_type,
+            box_no=each.box_no,
+            loc_no=each.loc_no,
         )
         stock[each.item_id].append(
             FoundStock(location=location, quantity=each.quantity, unit=each.unit, expiry_date=each.expiry_date)

@@ -30,6 +30,7 @@ class FoundPlace(Struct, kw_only=True):
 
     id: int
     name: str
+    path: Annotated[str, Meta(description="The names from the top down", examples=["Garage / Shelf 2"])]
     storage_type: StorageType
     box_no: int | None
     loc_no: int | None

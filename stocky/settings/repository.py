@@ -9,9 +9,12 @@ import msgspec
 
 from stocky import clock
 from stocky.auth.schemas import Principal
+from stocky.barcodes.measures import MeasureRule
 from stocky.db import Connection
 from stocky.logs import audit
 from stocky.settings.schemas import Settings, SettingsChange
+
+_MEASURE_RULES = "measure_rules"
 
 
 class _Row(msgspec.Struct):
@@ -31,6 +34,17 @@ async def get_settings(read: Connection) -> Settings:
             except msgspec.ValidationError:
                 continue
     return settings
+
+
+async def get_measure_rules(read: Connection) -> tuple[MeasureRule, ...]:
+    """The rules for variable-measure barcodes; none if this version does not accept what is stored."""
+    row = await read.one("find_setting", _Row, name=_MEASURE_RULES)
+    if row is None:
+        return ()
+    try:
+        return msgspec.convert({_MEASURE_RULES: row.value}, Settings).measure_rules
+    except msgspec.ValidationError:
+        return ()
 
 
 async def changed_at(read: Connection, *names: str) -> datetime:

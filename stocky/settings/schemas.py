@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from stocky.barcodes.measures import MAX_RULES, MeasureRule, check_rules
+
 TimeOfDay = Annotated[
     str,
     Meta(
@@ -27,6 +29,15 @@ BackupCount = Annotated[
 ]
 Days = Annotated[int, Meta(ge=0, le=365, description="Lots that expire within this many days are expiring soon")]
 
+MeasureRules = Annotated[
+    tuple[MeasureRule, ...],
+    Meta(
+        max_length=MAX_RULES,
+        description="How variable-measure barcodes, as of a shop's scales, are read; all of them",
+        examples=[[{"prefix": "28", "item_digits": 5, "measure": "weight", "measure_digits": 5, "divisor": 1000}]],
+    ),
+]
+
 
 class Settings(Struct, kw_only=True, frozen=True):
     """All current settings."""
@@ -36,6 +47,10 @@ class Settings(Struct, kw_only=True, frozen=True):
     backup_schedule_kind: Literal["sql", "archive"] = "archive"
     backup_keep: BackupCount = 7
     expiring_soon_days: Days = 7
+    measure_rules: MeasureRules = ()
+
+    def __post_init__(self) -> None:
+        check_rules(self.measure_rules)
 
 
 class ShownSettings(Settings, kw_only=True, frozen=True):
@@ -52,4 +67,9 @@ class SettingsChange(Struct, kw_only=True, forbid_unknown_fields=True):
     backup_schedule_kind: Literal["sql", "archive"] | UnsetType = UNSET
     backup_keep: BackupCount | UnsetType = UNSET
     expiring_soon_days: Days | UnsetType = UNSET
+    measure_rules: MeasureRules | UnsetType = UNSET
     timezone: Timezone | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        if self.measure_rules is not UNSET:
+            check_rules(self.measure_rules)

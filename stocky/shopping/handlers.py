@@ -1,19 +1,21 @@
 """`/shopping-lists`: the lists, their entries and logs; entries are added, filled from low stock and bought.
 
-An item is addressed by its id from `/items`; a placeholder, which is not an item, by the id of its entry.
+An item is addressed by its id from `/items`, or else by the id of its entry; a placeholder by the id of its entry.
 """
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from litestar import Router, delete, get, post, put
+from litestar import delete, get, post, put
 from litestar.params import Parameter
 
 from stocky.auth.guards import members
 from stocky.auth.schemas import Principal
 from stocky.db import Connection, Database
 from stocky.http.parameters import Paging, PathId
+from stocky.http.routing import Router
+from stocky.schema import MAX_ID
 from stocky.shopping import repository, service
 from stocky.shopping.schemas import (
     ActionType,
@@ -25,7 +27,7 @@ from stocky.shopping.schemas import (
     ItemEntryChange,
     ListChange,
     ListPage,
-    LogEntry,
+    LogPage,
     NewEntry,
     NewList,
     PlaceholderChange,
@@ -34,13 +36,16 @@ from stocky.shopping.schemas import (
 )
 from stocky.stock.recorder import Recorder
 
+ItemOrEntry = Annotated[
+    int, Parameter(ge=1, le=MAX_ID, description="The id of the item; if that is not on the list, the id of an entry")
+]
 Action = Annotated[ActionType | None, Parameter(description="Only log entries of this action", required=False)]
 
 
 @get("/", opt=members)
 async def list_shopping_lists(read: Connection, user: Principal, paging: Paging) -> ListPage:
     """List shopping lists: public ones and your own, all as an admin, in the order they were created."""
-    return await repository.list_lists(read, user, skip=paging.skip, limit=paging.limit)
+    return await repository.list_lists(read, user, skip=paging.skip, limit=paging.limit, listing=paging)
 
 
 @post("/", opt=members)
@@ -81,9 +86,11 @@ async def duplicate_shopping_list(
 @get("/{list_id:int}/logs", opt=members)
 async def list_shopping_list_log(
     read: Connection, user: Principal, list_id: PathId, paging: Paging, action_type: Action = None
-) -> list[LogEntry]:
+) -> LogPage:
     """List the changes of a list, newest first."""
-    return await repository.list_log(read, list_id, user, action_type=action_type, skip=paging.skip, limit=paging.limit)
+    return await repository.page_log(
+        read, list_id, user, action_type=action_type, skip=paging.skip, limit=paging.limit, listing=paging
+    )
 
 
 @post("/{list_id:int}/items", opt=members)
@@ -94,16 +101,16 @@ async def add_shopping_list_item(data: NewEntry, tx: Connection, user: Principal
 
 @put("/{list_id:int}/items/{item_id:int}", opt=members)
 async def change_shopping_list_item(
-    data: ItemEntryChange, tx: Connection, user: Principal, list_id: PathId, item_id: PathId
+    data: ItemEntryChange, tx: Connection, user: Principal, list_id: PathId, item_id: ItemOrEntry
 ) -> Entry:
     """Change the quantity of an item to buy."""
-    return await service.change_item(tx, list_id, item_id, data, user)
+    return await service.change_item(tx, list_id, item_id, data, user, or_entry=True)
 
 
 @delete("/{list_id:int}/items/{item_id:int}", opt=members)
-async def delete_shopping_list_item(tx: Connection, user: Principal, list_id: PathId, item_id: PathId) -> None:
+async def delete_shopping_list_item(tx: Connection, user: Principal, list_id: PathId, item_id: ItemOrEntry) -> None:
     """Remove an item from a list without buying it."""
-    await service.remove_from_list(tx, list_id, user, item_id=item_id)
+    await service.remove_from_list(tx, list_id, user, item_id=item_id, or_entry=True)
 
 
 @post("/{list_id:int}/items/{item_id:int}/bought", opt=members, status_code=200)

@@ -16,18 +16,21 @@ from stocky import clock
 from stocky.auth.repository import get_shown_users
 from stocky.auth.schemas import Principal, Role, ShownUser
 from stocky.catalogue.repository import get_items, get_usable_item, lock_items
-from stocky.db import Connection
+from stocky.catalogue.schemas import Item
+from stocky.db import Connection, Listing
 from stocky.errors import Conflict, Forbidden, NotFound
 from stocky.quantity import from_milli, to_milli
-from stocky.schema import or_current
+from stocky.schema import OversellPolicy, StorageType, is_empty, or_current
 from stocky.shopping.schemas import (
     ActionType,
     Duplication,
     Entry,
     ListChange,
+    ListedItem,
+    ListLogEntry,
     ListPage,
     ListSummary,
-    LogEntry,
+    LogPage,
     NewEntry,
     NewList,
     ShoppingList,
@@ -35,7 +38,7 @@ from stocky.shopping.schemas import (
 
 MAX_NAME = 200
 MAX_ENTRIES = 1000
-# The removals among which purchases can be taken back.
+# The latest removals, among which purchases can be undone.
 LATEST = 100
 
 
@@ -59,10 +62,14 @@ class _LogRow(Struct):
     recorded_at: datetime
 
 
-async def list_lists(read: Connection, by: Principal, *, skip: int, limit: int) -> ListPage:
-    """The lists visible to `by`, in the order they were created."""
-    rows = await read.all("list_shopping_lists", ListRow, user_id=by.id, sees_all=_sees_all(by), skip=skip, limit=limit)
-    total = await read.value("count_shopping_lists", user_id=by.id, sees_all=_sees_all(by))
+async def list_lists(
+    read: Connection, by: Principal, *, skip: int, limit: int, listing: Listing | None = None
+) -> ListPage:
+    """The lists visible to `by`, in the order they were created or that of `listing`."""
+    listing = listing or Listing()
+    rows = await read.page(
+        "list_shopping_lists", ListRow, listing, user_id=by.id, sees_all=_sees_all(by), skip=skip, limit=limit
+    )
     creators = await get_shown_users(read, {row.creator_id for row in rows}, by)
     summaries = [
         ListSummary(
@@ -76,7 +83,7 @@ async def list_lists(read: Connection, by: Principal, *, skip: int, limit: int) 
         )
         for row in rows
     ]
-    return ListPage(summaries, total, skip, limit)
+    return ListPage(summaries, listing.total or 0, skip, limit)
 
 
 async def get_list(read: Connection, list_id: int, by: Principal) -> ShoppingList:
@@ -122,6 +129,8 @@ async def add_list(tx: Connection, new: NewList, by: Principal) -> ShoppingList:
 async def change_list(tx: Connection, list_id: int, change: ListChange, by: Principal) -> ShoppingList:
     """Applies the fields set in `change`. Raises NotFound, Forbidden for making another user's public list private."""
     row = await open_list(tx, list_id, by)
+    if is_empty(change):
+        return await get_list(tx, list_id, by)
     name, is_public = or_current(change.name, row.name), or_current(change.is_public, row.is_public)
     if row.is_public and not is_public and by.id != row.creator_id and not _sees_all(by):
         raise Forbidden("Access denied. Only its creator or an admin can make a public list private")
@@ -150,34 +159,81 @@ async def duplicate_list(tx: Connection, list_id: int, wanted: Duplication, by: 
     moment = clock.now()
     # Locked so that no item is merged between the reading of an entry and the writing of its copy.
     entries = await list_entries(tx, list_id)
-    await lock_items(tx, {entry.item.id for entry in entries if entry.item is not None})
+    await lock_items(tx, {entry.item.id for entry in entries if entry.item.id is not None})
     copy_id = await _add_list(tx, name, is_public, by)
     await tx.execute("copy_shopping_list_entries", list_id=copy_id, source_id=list_id, created_at=moment)
+    await tx.execute("copy_listed_projects", list_id=copy_id, source_id=list_id)
     details = {"from_list_id": list_id, "from_name": row.name, "name": name, "is_public": is_public}
     await write_log(tx, copy_id, ActionType.DUPLICATED, by, [details], moment)
-    await write_log(tx, list_id, ActionType.DUPLICATED, by, [{"to_list_id": copy_id}], moment)
+    # Who sees the log of the original may not see the copy.
+    visible = {"to_name": name} if is_public else {}
+    await write_log(tx, list_id, ActionType.DUPLICATED, by, [{"to_list_id": copy_id, **visible}], moment)
     return await get_list(tx, copy_id, by)
 
 
+async def page_log(
+    read: Connection,
+    list_id: int,
+    by: Principal,
+    *,
+    action_type: ActionType | None,
+    skip: int,
+    limit: int,
+    listing: Listing | None = None,
+) -> LogPage:
+    """A page of the log of the list, newest first or in the order of `listing`. Raises NotFound."""
+    listing = listing or Listing()
+    log = await list_log(read, list_id, by, action_type=action_type, skip=skip, limit=limit, listing=listing)
+    return LogPage(log, listing.total or 0, skip, limit)
+
+
 async def list_log(
-    read: Connection, list_id: int, by: Principal, *, action_type: ActionType | None, skip: int, limit: int
-) -> list[LogEntry]:
-    """The log of the list, newest first. Raises NotFound."""
-    await _find_visible(read, list_id, by)
-    rows = await read.all(
-        "list_shopping_list_logs", _LogRow, list_id=list_id, action_type=action_type, skip=skip, limit=limit
+    read: Connection,
+    list_id: int,
+    by: Principal,
+    *,
+    action_type: ActionType | None,
+    skip: int,
+    limit: int,
+    listing: Listing | None = None,
+) -> list[ListLogEntry]:
+    """The log of the list, newest first or in the order of `listing`. Raises NotFound."""
+    shopping_list = await _find_visible(read, list_id, by)
+    rows = await read.page(
+        "list_shopping_list_logs", _LogRow, listing, list_id=list_id, action_type=action_type, skip=skip, limit=limit
     )
     users = await get_shown_users(read, {row.user_id for row in rows}, by)
     return [
-        LogEntry(
+        ListLogEntry(
             id=row.id,
             action_type=row.action_type,
             user=users[row.user_id],
-            details=row.details,
+            details=_with_names(row, shopping_list),
             timestamp=row.recorded_at,
         )
         for row in rows
     ]
+
+
+def _with_names(row: _LogRow, shopping_list: ListRow) -> dict[str, Any]:
+    """The details of a log entry with the names by which other clients know them; a changed name is the new one."""
+    details = row.details
+    if row.action_type is ActionType.DUPLICATED:
+        if "to_list_id" in details:
+            source = {"source_list_id": shopping_list.id, "source_list_name": shopping_list.name}
+            copy_name = details.get("to_name")
+        else:
+            source = {"source_list_id": details.get("from_list_id"), "source_list_name": details.get("from_name")}
+            copy_name = details.get("name")
+        return details | source | ({} if copy_name is None else {"new_list_name": copy_name})
+    name = _new_of(details.get("name", details.get("text")))
+    if row.action_type in (ActionType.CREATED, ActionType.UPDATED, ActionType.DELETED):
+        return details | {"list_name": name or shopping_list.name}
+    return details | {"item_name": name, "list_name": shopping_list.name}
+
+
+def _new_of(value: Any) -> Any:
+    return value["to"] if isinstance(value, dict) else value
 
 
 class EntryRow(Struct):
@@ -254,13 +310,24 @@ async def find_entry(
 
 
 async def get_entry(
-    read: Connection, list_id: int, *, item_id: int | None = None, entry_id: int | None = None
+    read: Connection, list_id: int, *, item_id: int | None = None, entry_id: int | None = None, or_entry: bool = False
 ) -> EntryRow:
-    """The entry of an item, or the placeholder with the id `entry_id`. Raises NotFound."""
+    """The entry of an item, or the placeholder with the id `entry_id`. Raises NotFound.
+
+    With `or_entry`, `item_id` may also be the id of an entry, if no entry is of that item, and none was: a request sent
+    again must not take another entry.
+    """
     row = await find_entry(read, list_id, item_id=item_id, entry_id=entry_id)
+    if row is None and or_entry and not await _was_on_list(read, list_id, item_id):
+        row = await read.one("get_shopping_list_entry", EntryRow, list_id=list_id, id=item_id)
     if row is None:
         raise not_listed(list_id, item_id, entry_id)
     return row
+
+
+async def _was_on_list(read: Connection, list_id: int, item_id: int | None) -> bool:
+    within, last = f'%"item_id":{item_id},%', f'%"item_id":{item_id}}}%'
+    return await read.value("was_on_shopping_list", list_id=list_id, within=within, last=last) is not None
 
 
 def not_listed(list_id: int, item_id: int | None, entry_id: int | None = None) -> NotFound:
@@ -417,7 +484,7 @@ async def _to_entries(read: Connection, rows: list[EntryRow]) -> list[Entry]:
     return [
         Entry(
             id=row.id,
-            item=None if row.item_id is None else items[row.item_id],
+            item=_to_placeholder(row) if row.item_id is None else _to_listed(items[row.item_id]),
             text=row.text,
             quantity=from_milli(row.quantity_milli),
             created_at=row.created_at,
@@ -425,3 +492,41 @@ async def _to_entries(read: Connection, rows: list[EntryRow]) -> list[Entry]:
         )
         for row in rows
     ]
+
+
+def _to_listed(item: Item) -> ListedItem:
+    return ListedItem(**msgspec.structs.asdict(item), is_placeholder=False)
+
+
+def _to_placeholder(row: EntryRow) -> ListedItem:
+    """What clients that read `item.name` of every entry get for a text."""
+    return ListedItem(
+        id=None,
+        is_placeholder=True,
+        code="",
+        name=row.text or "",
+        description="",
+        upc=None,
+        default_storage_type=StorageType.OTHER,
+        is_active=True,
+        uda_fetched=False,
+        uda_fetch_attempted=False,
+        upc_data=None,
+        min_quantity=None,
+        reorder_quantity=None,
+        oversell_policy=OversellPolicy.REJECT,
+        needs_review=False,
+        barcodes=[],
+        manufacturer_code="",
+        type_id=None,
+        type_name=None,
+        tags=[],
+        seller="",
+        seller_link="",
+        image_document_id=None,
+        merged_into_id=None,
+        total_quantity=0.0,
+        version=1,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )

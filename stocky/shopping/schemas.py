@@ -49,11 +49,18 @@ class ListSummary(Struct, kw_only=True):
     updated_at: datetime
 
 
+class ListedItem(Item, kw_only=True, gc=False):
+    """The item of an entry. That of a placeholder is none of `/items`: its `id` is null, its `name` is the text."""
+
+    id: int | None  # type: ignore[assignment]  # wider than Item's: responses only, never passed as an Item
+    is_placeholder: bool
+
+
 class Entry(Struct, kw_only=True):
     """Something to buy: an `item`, or a placeholder with its `text`."""
 
     id: int
-    item: Item | None
+    item: ListedItem
     text: str | None
     quantity: float
     created_at: datetime
@@ -81,14 +88,27 @@ class ListPage(Struct):
     limit: int
 
 
-class LogEntry(Struct, kw_only=True):
-    """A change of a list, its user and time; `details` depend on `action_type`."""
+class ListLogEntry(Struct, kw_only=True):
+    """A change of a list, its user and time; `details` depend on `action_type`.
+
+    They have `list_name`, and `item_name` for an entry, or for a copy `source_list_id`, `source_list_name` and
+    `new_list_name`.
+    """
 
     id: int
     action_type: ActionType
     user: ShownUser
     details: dict[str, Any]
     timestamp: datetime
+
+
+class LogPage(Struct):
+    """A page of the changes of a list, and their total."""
+
+    items: list[ListLogEntry]
+    total: int
+    skip: int
+    limit: int
 
 
 class NewList(Struct, kw_only=True):
@@ -145,7 +165,10 @@ class PlaceholderChange(Struct, kw_only=True):
 
 
 class Filling(Struct, kw_only=True):
-    """The quantity to fill each low item up to, where it is more than the item's minimum."""
+    """The quantity to fill each low item up to, where it is more than the item's minimum.
+
+    An item with a reorder quantity is bought in multiples of it.
+    """
 
     target: Quantity | None = None
 
@@ -155,9 +178,13 @@ class Filling(Struct, kw_only=True):
 
 
 class Filled(Struct):
-    """The added entries. `is_complete` is false when more items are low than fit on the list."""
+    """The added entries, and those that had less and were raised.
+
+    `is_complete` is false when more items are low than fit on the list.
+    """
 
     added: list[Entry]
+    raised: list[Entry]
     is_complete: bool
 
 

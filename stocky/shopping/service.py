@@ -16,7 +16,6 @@ from stocky.shopping.repository import (
     MAX_ENTRIES,
     Addition,
     EntryRow,
-    add_entries,
     add_entry,
     change_entry,
     find_entry,
@@ -25,6 +24,7 @@ from stocky.shopping.repository import (
     list_purchases,
     not_listed,
     open_list,
+    raise_entries,
     remove_entry,
     to_entry,
 )
@@ -74,38 +74,49 @@ class _LowItem(Struct):
     id: int
     name: str
     min_quantity_milli: int
+    reorder_quantity_milli: int | None
     stock_milli: float
+    is_listed: bool
 
 
 async def fill_from_low_stock(tx: Connection, list_id: int, wanted: Filling, by: Principal) -> Filled:
-    """Adds items at or below their minimum with the quantity missing to it, or to the target; at least 1 of each.
+    """Adds items at or below their minimum with the quantity to buy, and raises entries that have less.
 
-    Raises NotFound.
+    That is what is missing to the minimum or the target, at least 1, or as many times the item's reorder quantity as
+    bring it above its minimum. Raises NotFound.
     """
-    opened = await open_list(tx, list_id, by)
-    free = MAX_ENTRIES - opened.item_count
-    found = await tx.all("list_low_items", _LowItem, list_id=list_id, limit=free + 1)
+    shopping_list = await open_list(tx, list_id, by)
+    free = MAX_ENTRIES - shopping_list.item_count
+    found = [row[0] for row in await tx.rows("list_low_items", list_id=list_id, limit=free + 1)]
+    listed = [row[0] for row in await tx.rows("list_listed_low_items", list_id=list_id)]
     # Locked so that none of them is merged before it is on the list.
-    ids = {item.id for item in found}
+    ids = {*found, *listed}
     await lock_items(tx, ids)
     low = await tx.all("list_low_items_among", _LowItem, list_id=list_id, ids=ids)
+    low = [each for each in low if each.is_listed] + [each for each in low if not each.is_listed][:free]
     target_milli = to_milli(wanted.target or 0, "target")
-    additions = [Addition(item.id, None, _missing_milli(item, target_milli), item.name) for item in low[:free]]
-    new = set(await add_entries(tx, list_id, additions, by, {"because": "low_stock"}))
-    added = [entry for entry in await list_entries(tx, list_id) if entry.id in new]
-    return Filled(added, is_complete=len(found) <= free)
+    additions = [Addition(item.id, None, _missing_milli(item, target_milli), item.name) for item in low]
+    added, raised = await raise_entries(tx, list_id, additions, by, {"because": "low_stock"})
+    entries = await list_entries(tx, list_id)
+    return Filled(
+        [entry for entry in entries if entry.id in added],
+        [entry for entry in entries if entry.id in raised],
+        is_complete=len(found) <= free,
+    )
 
 
 async def add_to_list(tx: Connection, list_id: int, new: NewEntry, by: Principal) -> Entry:
     """Raises NotFound for an unknown list or item, Conflict for a duplicate entry or a full list."""
-    opened = await open_list(tx, list_id, by)
-    return await add_entry(tx, list_id, opened.item_count, new, by)
+    shopping_list = await open_list(tx, list_id, by)
+    return await add_entry(tx, list_id, shopping_list.item_count, new, by)
 
 
-async def change_item(tx: Connection, list_id: int, item_id: int, change: ItemEntryChange, by: Principal) -> Entry:
-    """Raises NotFound."""
+async def change_item(
+    tx: Connection, list_id: int, item_id: int, change: ItemEntryChange, by: Principal, *, or_entry: bool = False
+) -> Entry:
+    """Changes the entry of an item, or with `or_entry` else that of this id. Raises NotFound."""
     await open_list(tx, list_id, by)
-    entry = await get_entry(tx, list_id, item_id=item_id)
+    entry = await get_entry(tx, list_id, item_id=item_id, or_entry=or_entry)
     if not isinstance(change.quantity, UnsetType):
         entry = await change_entry(tx, entry, by, quantity_milli=to_milli(change.quantity))
     return await to_entry(tx, entry)
@@ -125,30 +136,36 @@ async def change_placeholder(
 
 
 async def remove_from_list(
-    tx: Connection, list_id: int, by: Principal, *, item_id: int | None = None, entry_id: int | None = None
+    tx: Connection,
+    list_id: int,
+    by: Principal,
+    *,
+    item_id: int | None = None,
+    entry_id: int | None = None,
+    or_entry: bool = False,
 ) -> None:
-    """Raises NotFound."""
+    """Removes the entry of an item, or with `or_entry` else that of this id, or a placeholder. Raises NotFound."""
     await open_list(tx, list_id, by)
-    await remove_entry(tx, await get_entry(tx, list_id, item_id=item_id, entry_id=entry_id), by)
+    await remove_entry(tx, await get_entry(tx, list_id, item_id=item_id, entry_id=entry_id, or_entry=or_entry), by)
 
 
-async def take_back(tx: Connection, recorder: Recorder, list_id: int, log_id: int, by: Principal) -> Entry:
-    """Puts back on the list what the log says was bought, and undoes its stock event.
+async def undo_purchase(tx: Connection, recorder: Recorder, list_id: int, log_id: int, by: Principal) -> Entry:
+    """Puts a purchase of the log back on the list, and undoes its stock event.
 
     Raises NotFound for no such purchase among the latest changes, Conflict when it is on the list again, or when its
     stock was removed since.
     """
-    opened = await open_list(tx, list_id, by)
+    shopping_list = await open_list(tx, list_id, by)
     bought = next((each for each in await list_purchases(tx, list_id, by) if each.log_id == log_id), None)
     if bought is None:
-        raise NotFound(f"There is no purchase {log_id} to take back on the shopping list {list_id}")
+        raise NotFound(f"There is no purchase {log_id} to undo on the shopping list {list_id}")
     if bought.item_id is not None:
         await lock_items(tx, {bought.item_id})
     if bought.event_id is not None:
         operation = Operation(kind="undo", undo_event=bought.event_id, note="taken back", user_id=by.id)
         raise_if_rejected(await recorder.record_within(tx, operation))
     new = NewEntry(item_id=bought.item_id, text=bought.text, quantity=bought.quantity)
-    return await add_entry(tx, list_id, opened.item_count, new, by)
+    return await add_entry(tx, list_id, shopping_list.item_count, new, by)
 
 
 async def _buy_item(
@@ -213,4 +230,10 @@ async def _reduce_entry(
 
 def _missing_milli(item: _LowItem, target_milli: int) -> int:
     missing = int(max(item.min_quantity_milli, target_milli) - item.stock_milli)
-    return min(max(missing, MIN_PURCHASE_MILLI), MAX_QUANTITY * 1000)
+    if item.reorder_quantity_milli is None:
+        missing = max(missing, MIN_PURCHASE_MILLI)
+    else:
+        # At its minimum it would still be low.
+        missing = max(missing, int(item.min_quantity_milli - item.stock_milli) + 1)
+        missing = -(-missing // item.reorder_quantity_milli) * item.reorder_quantity_milli
+    return min(missing, MAX_QUANTITY * 1000)

@@ -81,7 +81,7 @@ async def _count_of_item(tx: Connection, item_id: int, first: date, zone: tzinfo
 
 
 def _encode(moments: Iterable[datetime]) -> list[str]:
-    """Times as the ledger on SQLite has them: they are compared as texts there."""
+    """Times in the ledger's form on SQLite, where they are compared as text."""
     return [f"{moment:%Y-%m-%dT%H:%M:%S.%fZ}" for moment in moments]
 
 

@@ -57,7 +57,7 @@ class Batch:
         self.new_rejections: list[StoredRejection] = []
         self.moment = moment
         self.booked: list[tuple[Outcome, list[Entry]]] = []
-        # SKUs in answers that get their id when they are written.
+        # SKUs in responses that get their id when they are written.
         self.without_id: list[tuple[Sku, SkuState]] = []
         # SKUs created without stock.
         self.opened: list[tuple[Outcome, SkuState]] = []
@@ -95,8 +95,11 @@ class Batch:
                 self._remember_rejection(operation, rejection)
             if operation.event_id is not None:
                 self._decided[operation.event_id] = (operation.fingerprint, outcome)
-        if operation.with_details and found.item_id in self._items:
-            self._show_stock(outcome, found.item_id)
+        if found.item_id in self.ledger.items:
+            item = self.ledger.items[found.item_id]
+            outcome.is_reviewed = not item.needs_review and item.id not in self.ledger.reactivated
+            if operation.with_details:
+                self._show_stock(outcome, item.id)
         return outcome
 
     def _decide(self, operation: Operation, found: ResolvedReferences, posting: Posting) -> Outcome:
@@ -157,6 +160,8 @@ class Batch:
             self._check_sku(operation)
             if operation.deactivate:
                 return ledger.write_off(operation)
+        if operation.create_stub and not item.is_active and item.merged_into_id is None:
+            ledger.reactivate(item)
         ledger.check_in_use(item)
         if operation.in_packs:
             operation = self._apply_pack_size(operation, item, found)
@@ -180,11 +185,13 @@ class Batch:
         scanned = operation.item.scanned if operation.item else None
         if scanned is None:
             return operation
+        ledger = self.ledger
+        location_id = found.to_location_id if found.location_id is None else found.location_id
+        if scanned.price is not None and operation.kind != "set" and operation.quantity_milli == 1000:
+            self._refuse_price(item, location_id)
         is_plain = found.pack_milli == 1000 and item.pack_milli is None
         if is_plain and scanned.milligrams is None and scanned.count is None:
             return operation
-        ledger = self.ledger
-        location_id = found.to_location_id if found.location_id is None else found.location_id
         content = operation.unit
         if content is None and item.pack_milli is not None:
             # Counted in pieces and in packs: a pack quantity is a number of pieces.
@@ -196,12 +203,22 @@ class Batch:
             unit = ledger.weight_unit_of(item.id, location_id) or unit
         return apply_pack_size(operation, found.pack_milli, unit, content)
 
+    def _refuse_price(self, item: StockItem, location_id: int | None) -> None:
+        """Raises OperationRejected for a piece whose label has no weight, where stock is counted by weight."""
+        unit = self.ledger.unit_of(item.id, location_id)
+        if unit is not None and units.is_weight(unit):
+            raise OperationRejected(
+                f"The label states a price and no weight, and {item.name} is counted in {unit} there; send its weight"
+                " as the quantity, with the unit",
+                "invalid",
+            )
+
     def _check_sku(self, operation: Operation) -> None:
         assert operation.sku_id is not None
         sku = self.ledger.sku(operation.sku_id)
         if sku is None or not sku.is_active:
             raise OperationRejected(f"There is no SKU with id {operation.sku_id}", "not_found")
-        if operation.if_version is not None and operation.if_version != sku.version:
+        if operation.if_versions is not None and sku.version not in operation.if_versions:
             raise OperationRejected(
                 f"The SKU was changed since you read it (version {sku.version} now); read it again and repeat",
                 "stale",
@@ -253,7 +270,7 @@ class Batch:
         return None
 
     def _remember_rejection(self, operation: Operation, rejection: OperationRejected) -> None:
-        # A failed If-Match is not stored: the client is right to send the event again with the current version.
+        # A failed If-Match is not stored: the client may send the event again with the current version.
         if operation.event_id is not None and operation.kind is not None and rejection.kind != "stale":
             self.new_rejections.append(
                 StoredRejection(operation.event_id, operation.fingerprint or "", rejection.kind, rejection.reason)
@@ -273,6 +290,10 @@ class Batch:
         outcome.item = msgspec.structs.replace(
             self._items[item_id], total_quantity=from_milli(total), unit=self.ledger.unit_of(item_id)
         )
+        if item_id in self.ledger.reactivated:
+            outcome.item.is_active = outcome.item.needs_review = True
+            outcome.item.version += 1
+            outcome.item.updated_at = self.moment
 
 
 def _is_same(operation: Operation, stored: str | None) -> bool:

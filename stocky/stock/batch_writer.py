@@ -25,7 +25,7 @@ from stocky.stock.references import LedgerRow, ResolvedReferences, resolve
 from stocky.stock.schemas import StockEvent
 from stocky.stock.units import is_pack, pack_size
 
-# Items for answers, by id. A row is read again only when its version has changed.
+# Items for responses, by id. A row is read again only when its version has changed.
 ItemCache = dict[int, Item]
 ITEM_CACHE_SIZE = 50_000
 
@@ -105,7 +105,7 @@ async def _read_ledger(
         for one in found.values():
             one.item_id = merged.get(one.item_id or 0, one.item_id)
         if behind := undone & merged.keys():
-            # While an item is locked, no merge that leads on from it is made or undone.
+            # While an item is locked, no merge of it into another one is made or undone.
             wanted = {"ids": sorted(behind)}
             merged_stock = await tx.all("list_merged_stock", MergedStock, **wanted)
         items += await _lock_items(tx, {*merged.values(), *(each.into_id for each in merged_stock)} - ids)
@@ -211,12 +211,14 @@ async def _write(tx: Connection, batch: Batch) -> None:
             "change_skus",
             [(sku.quantity_milli, sku.is_active, sku.version, moment, sku.id) for sku in changed],
         )
+    if ledger.reactivated:
+        await tx.execute("reactivate_items", ids=ledger.reactivated, updated_at=moment)
     if ledger.entries:
         ids = await tx.rows("reserve_event_ids", count=len(ledger.entries))
         for entry, row in zip(ledger.entries, ids, strict=True):
             entry.id = row[0]
         await tx.execute_many("add_events", [_row(entry, moment) for entry in ledger.entries])
-        if crossed := items_with_changed_alerts(ledger):
+        if crossed := items_with_changed_alerts(ledger) | ledger.reactivated:
             await evaluate_alerts(tx, crossed)
     if batch.new_rejections:
         await tx.execute_many(

@@ -105,6 +105,8 @@ async def _find_faults(read: Connection) -> AsyncIterator[Fault]:
         return
     for each in await read.all("list_reference_faults", _Message, limit=FAULTS):
         yield Fault("references", each.message)
+    for each in await read.all("list_location_faults", _Message, limit=FAULTS):
+        yield Fault("locations", each.message)
     replay = Replay()
     async for row in _pages(read, "list_ledger_rows", LedgerRow):
         replay.add(row)

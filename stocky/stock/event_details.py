@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from stocky.catalogue.schemas import Location
 from stocky.quantity import from_milli, to_milli
 from stocky.stock.operations import Outcome
 from stocky.stock.schemas import EventDetails, LocationQuantity
@@ -14,12 +15,12 @@ def booked_at(outcomes: Iterable[Outcome]) -> set[int]:
     return {event.location_id for outcome in outcomes for event in outcome.events}
 
 
-def describe_outcome(outcome: Outcome, names: Mapping[int, str]) -> EventDetails | None:
-    """The details of an operation that had `with_details`, None without an item; `names` are those of locations."""
+def describe_outcome(outcome: Outcome, locations: Mapping[int, Location]) -> EventDetails | None:
+    """The details of an operation that had `with_details`, None without an item."""
     item = outcome.item
     if item is None:
         return None
-    # A move's first row is at the location that it takes from.
+    # A move's first row is at its source location.
     where = list(dict.fromkeys(event.location_id for event in outcome.events))
     return EventDetails(
         item_id=item.id,
@@ -29,20 +30,21 @@ def describe_outcome(outcome: Outcome, names: Mapping[int, str]) -> EventDetails
         image_document_id=item.image_document_id,
         total_quantity=item.total_quantity,
         unit=item.unit,
-        location=_stock_at(outcome, where[0], names) if where else None,
-        to_location=_stock_at(outcome, where[1], names) if len(where) > 1 else None,
+        location=_stock_at(outcome, where[0], locations) if where else None,
+        to_location=_stock_at(outcome, where[1], locations) if len(where) > 1 else None,
     )
 
 
-def _stock_at(outcome: Outcome, location_id: int, names: Mapping[int, str]) -> LocationQuantity:
+def _stock_at(outcome: Outcome, location_id: int, locations: Mapping[int, Location]) -> LocationQuantity:
     events = [event for event in outcome.events if event.location_id == location_id]
     here = {sku.id: sku for sku in outcome.skus if sku.location_id == location_id}
-    # What is there in another unit cannot be added.
+    # Stock in another unit cannot be added.
     unit = next((here[event.sku_id].unit for event in events if event.sku_id in here), None)
     of_unit = {id: sku for id, sku in here.items() if sku.unit == unit}
     return LocationQuantity(
         id=location_id,
-        name=names.get(location_id, ""),
+        name=locations[location_id].name,
+        path=locations[location_id].path,
         quantity=_sum(sku.quantity for sku in of_unit.values()),
         unit=unit,
         delta=_sum(event.delta for event in events if event.sku_id in of_unit),
@@ -50,5 +52,5 @@ def _stock_at(outcome: Outcome, location_id: int, names: Mapping[int, str]) -> L
 
 
 def _sum(quantities: Iterable[float]) -> float:
-    """An exact sum: of thousandths."""
+    """The exact sum, computed in thousandths."""
     return from_milli(sum(map(to_milli, quantities)))

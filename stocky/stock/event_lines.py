@@ -1,4 +1,4 @@
-"""Events of the ledger with their names, as people read them: all rows of a transfer are one line."""
+"""Events of the ledger with the names of what they refer to, for display: all rows of a transfer are one line."""
 
 from __future__ import annotations
 
@@ -11,40 +11,54 @@ from stocky.schema import StorageType
 from stocky.stock.schemas import StockEvent
 
 
-class Names(Struct, gc=False):
-    """What an event's ids stand for."""
+class EventNames(Struct, gc=False):
+    """The names behind an event's ids."""
 
     id: int
     item_name: str
     item_code: str
-    location_name: str
+    location_path: str
     storage_type: StorageType
     unit: str
     username: str | None
 
 
 class Line(Struct, gc=False):
-    """An event to show. Of a transfer, `event` takes away, `target` is where it goes, and `delta` is of all its lots.
+    """An event to show. Of a transfer, `event` is the removal, `target` its target, and `delta` is of all its lots.
 
-    `target` is None when the given events lack that side.
+    `target` is None if the given events lack that side.
     """
 
     event: StockEvent
-    names: Names
+    names: EventNames
     delta: float
-    target: Names | None = None
+    target: EventNames | None = None
 
     @property
     def may_be_undone(self) -> bool:
-        """Whether it is an event that nobody has undone, and no undo itself."""
+        """Whether the event is neither undone nor an undo itself."""
         return self.event.reversed_by_id is None and self.event.type != "undo"
+
+    @property
+    def location(self) -> str:
+        """The location as text: `Cellar`, or `Cellar → Kitchen`."""
+        return f"{self.names.location_path} → {self.target.location_path}" if self.target else self.names.location_path
+
+    @property
+    def by(self) -> str:
+        """The name of the scanner that booked it, else of the user; empty for Stocky itself."""
+        scanner = self.event.scanner_id
+        # A user's events without a scanner are recorded under a scanner named after the user.
+        return scanner if scanner and not scanner.startswith("user-") else self.names.username or ""
 
 
 async def describe_events(read: Connection, events: Sequence[StockEvent]) -> list[Line]:
-    """The lines of these events, each at the place of its first event."""
+    """The lines of these events, in the order of their first events."""
     if not events:
         return []
-    named = {each.id: each for each in await read.all("describe_events", Names, ids=[event.id for event in events])}
+    named = {
+        each.id: each for each in await read.all("describe_events", EventNames, ids=[event.id for event in events])
+    }
     transfers: dict[int, list[StockEvent]] = {}
     for event in events:
         if event.transfer_id is not None:
@@ -57,10 +71,10 @@ async def describe_events(read: Connection, events: Sequence[StockEvent]) -> lis
     return lines
 
 
-def _line(sides: list[StockEvent], named: dict[int, Names]) -> Line:
+def _line(sides: list[StockEvent], named: dict[int, EventNames]) -> Line:
     """The line of the sides of a transfer, or of one event."""
     first = min((each for each in sides if each.delta < 0), key=lambda each: each.id, default=sides[0])
-    # Of a move of several lots, all of them; of a merge, what goes from the one item to the other.
+    # All lots of a move; of a merge, the rows that leave the source item.
     taken = [each for each in sides if (each.item_id, each.location_id) == (first.item_id, first.location_id)]
     target = next((named[each.id] for each in sides if each.location_id != first.location_id), None)
     return Line(first, named[first.id], round(sum(each.delta for each in taken), 3), target)

@@ -1,4 +1,4 @@
-"""Fingerprints event contents, to tell a repeated event from a different one under the same event_id.
+"""Fingerprints event contents, to distinguish a repeated event from a different one under the same event_id.
 
 Equal contents have the same fingerprint: a moment in any UTC offset, an empty note or none, a default sent or omitted.
 So a field added to a schema later, with a default, changes no fingerprint. Events recorded before that rule have the

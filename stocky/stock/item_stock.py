@@ -1,4 +1,4 @@
-"""Items with their stock by location, for pages: a page takes the same number of queries whatever it has."""
+"""Items with their stock by location, for pages: the number of queries does not depend on the number of items."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class LocatedStock(Struct, gc=False):
     sku_id: int
     item_id: int
     location_id: int
-    location_name: str
+    location_path: str
     storage_type: StorageType
     box_no: int | None
     loc_no: int | None
@@ -38,18 +38,18 @@ class StockedItem(Struct):
 
     @property
     def is_low(self) -> bool:
-        """Whether the total is at or below the minimum, as alerts and `low_stock` have it."""
+        """Whether the total is at or below the minimum, by the rule of alerts and `low_stock`."""
         item = self.item
         return item.is_active and item.min_quantity is not None and item.total_quantity <= item.min_quantity
 
     @property
     def nearest_expiry(self) -> date | None:
-        """The earliest expiry date of what is in stock."""
+        """The earliest expiry date of the stock."""
         return min((each.expiry_date for each in self.stock if each.expiry_date and each.quantity > 0), default=None)
 
 
 async def list_stocked_items(read: Connection, wanted: ItemFilter, *, skip: int, limit: int) -> list[StockedItem]:
-    """A page of items in the order they were added, of one moment.
+    """A page of items in the order they were added, read at one moment.
 
     Fewer than `limit` items mean that it is the last page.
     """
@@ -57,7 +57,7 @@ async def list_stocked_items(read: Connection, wanted: ItemFilter, *, skip: int,
 
 
 async def get_stocked_items(read: Connection, item_ids: Iterable[int]) -> list[StockedItem]:
-    """The items with these ids, in that order and of one moment; missing ones are left out."""
+    """The items with these ids, in that order, read at one moment; missing ones are left out."""
     return await read.run(_stocked, list(item_ids))
 
 

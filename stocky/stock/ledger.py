@@ -33,6 +33,8 @@ class Ledger:
         self.changed: dict[int, SkuState] = {}
         self.created: list[SkuState] = []
         self.reversed: set[int] = set()
+        # Hidden items that a scan reactivates.
+        self.reactivated: set[int] = set()
         self._by_item: dict[int, list[SkuState]] = {item.id: [] for item in items}
         self._by_sku: dict[int, SkuState] = {}
         # Undo log of the batch so far, newest last.
@@ -107,7 +109,7 @@ class Ledger:
                 if is_same_kind
                 else "count it in one unit first"
             )
-            raise OperationRejected(f"{item.name} cannot be converted from {unit} into {into}; {fix}") from None
+            raise OperationRejected(f"{item.name} cannot be converted from {unit} into {into}; {fix}", "unit") from None
         except units.Inexact as inexact:
             raise OperationRejected(
                 f"{units.describe(milli, unit)} of {item.name} would be {units.describe(inexact.exact, into)}, which"
@@ -149,7 +151,8 @@ class Ledger:
             otherwise = "change the SKU's unit first" if sku.is_active else "leave the unit out and change it later"
             raise OperationRejected(
                 f"{item.name} is counted in {sku.unit} there, not in {operation.unit}. Send the"
-                f" quantity in {sku.unit}, or {otherwise}"
+                f" quantity in {sku.unit}, or {otherwise}",
+                "unit",
             )
 
     def book(self, operation: Operation, sku: SkuState, delta_milli: int, reverses_id: int | None = None) -> Entry:
@@ -203,6 +206,17 @@ class Ledger:
             )
         if not item.is_active:
             raise OperationRejected(f"{item.name} is no longer in use; make it active again first", "invalid")
+
+    def reactivate(self, item: StockItem) -> None:
+        """Makes a hidden item active again, because its barcode was scanned."""
+
+        def hide() -> None:
+            item.is_active = False
+            self.reactivated.discard(item.id)
+
+        self.log_undo(hide)
+        item.is_active = True
+        self.reactivated.add(item.id)
 
     def add(self, operation: Operation, item: StockItem, location_id: int) -> list[Entry]:
         """Adds stock to the named lot, or to the stock without a lot."""
@@ -261,7 +275,7 @@ class Ledger:
     def undo(self, operation: Operation, rows: list[EventToUndo]) -> list[Entry]:
         """Compensates rows of the ledger, latest first; all or none.
 
-        For an item that was merged since, the stock is taken back from the merge target.
+        For an item that was merged since, the stock is removed from the merge target.
         """
         entries, mark = [], len(self.entries)
         for row in reversed(rows):
@@ -273,7 +287,8 @@ class Ledger:
             if row.is_unit_changed and row.delta_milli:
                 raise OperationRejected(
                     f"Event {row.id} was booked before the unit of SKU {row.sku_id} was changed to {sku.unit};"
-                    " correct the quantity with an event of type set instead"
+                    " correct the quantity with an event of type set instead",
+                    "unit",
                 )
             item = self.items[row.item_id]
             self.log_undo(self.reversed.discard, row.id)
@@ -294,7 +309,7 @@ class Ledger:
         return link_transfer(entries)
 
     def write_off(self, operation: Operation) -> list[Entry]:
-        """Books out what a SKU holds and hides it."""
+        """Removes the stock of a SKU and hides it."""
         assert operation.sku_id is not None
         sku = self._by_sku[operation.sku_id]
         entries = [self.book(operation, sku, -sku.quantity_milli)] if sku.quantity_milli else []
@@ -313,7 +328,8 @@ class Ledger:
                 if units.ratio(sku.unit, target.unit, _with_pack_of_either(to, item).pack_milli) is None:
                     raise OperationRejected(
                         f"At one location {item.name} is counted in {sku.unit} and {to.name} in {target.unit};"
-                        " count both in one unit first"
+                        " count both in one unit first",
+                        "unit",
                     )
                 # A transfer per SKU, so that the ledger shows which SKU received it.
                 entries += self._transfer(operation, sku, target, sku.quantity_milli)
@@ -335,12 +351,14 @@ class Ledger:
         if sku.id in self._merged_in_old_unit:
             raise OperationRejected(
                 f"{item.name} was merged into {into.name} before the unit of SKU {holder.id} was changed to"
-                f" {holder.unit}; correct the quantity of {into.name} with an event of type set instead"
+                f" {holder.unit}; correct the quantity of {into.name} with an event of type set instead",
+                "unit",
             )
         if units.ratio(sku.unit, holder.unit, _with_pack_of_either(into, item).pack_milli) is None:
             raise OperationRejected(
                 f"{item.name} was counted in {sku.unit} there, and {into.name} is counted in"
-                f" {holder.unit}; correct the count of {into.name} instead"
+                f" {holder.unit}; correct the count of {into.name} instead",
+                "unit",
             )
         held_milli = self.convert(_with_pack_of_either(into, item), quantity_milli, sku.unit, holder.unit)
         if into.merged_into_id is None:

@@ -38,7 +38,7 @@ class Counted(Struct, frozen=True):
 
 
 class StockTake(Struct):
-    """What a stock-take booked: `refused` has the reason for each SKU that was not."""
+    """The result of a stock-take: `refused` has the reason for each SKU that was not booked."""
 
     booked: int
     refused: dict[int, str]
@@ -140,14 +140,14 @@ async def move_stock(
 
 
 async def book_stock_take(recorder: Recorder, counted: Iterable[Counted], by: Principal) -> StockTake:
-    """Sets the counted quantities; a SKU that was booked to since it was read is refused, the others are booked."""
+    """Sets the counted quantities; a SKU that was changed since it was read is refused, the others are booked."""
     each = list(counted)
     operations = [
         Operation(
             kind="set",
             sku_id=one.sku_id,
             quantity_milli=to_milli(one.quantity),
-            if_version=one.version,
+            if_versions=[one.version],
             note="stock-take",
             user_id=by.id,
         )

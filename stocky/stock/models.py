@@ -34,6 +34,7 @@ class StockItem(msgspec.Struct, gc=False):
     merged_into_id: int | None = None
     min_quantity_milli: int | None = None
     default_storage_type: str = "other"
+    needs_review: bool = False
     # Thousandths of a piece in a pack; read only for an item that is counted in both.
     pack_milli: int | None = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date, datetime
 from enum import Enum
 from typing import Any, Literal
@@ -14,8 +15,9 @@ from stocky.db import Connection
 from stocky.stock.schemas import Sku, StockEvent
 
 Kind = Literal["add", "remove", "move", "set", "undo"]
-# Why an operation was rejected: `event_id` was used before with other content, `stale` fails an If-Match.
-RejectionKind = Literal["not_found", "policy", "event_id", "stale", "undone", "invalid"]
+# Why an operation was rejected: `policy` is too little stock, `unit` a unit that cannot be converted, `event_id` was
+# used before with other content, `stale` fails an If-Match.
+RejectionKind = Literal["not_found", "policy", "unit", "event_id", "stale", "undone", "invalid"]
 
 
 class LocationKey(msgspec.Struct, frozen=True, gc=False):
@@ -45,8 +47,8 @@ class Operation(msgspec.Struct, kw_only=True, gc=False):
     """One requested change of stock. Quantities are in thousandths, never negative.
 
     `kind` None looks the item up and books nothing. `in_packs` multiplies by the pack size (see `apply_pack_size`).
-    `create_stub` creates an item for an unknown barcode. `sku_id` names the SKU directly, instead of
-    item, location and lot. A move `into` another item transfers all stock of the item.
+    `create_stub` creates an item for an unknown barcode, and reactivates a hidden one. `sku_id` names the SKU itself
+    instead of item, location and lot. A move `into` another item transfers all stock of the item.
     `fingerprint` is that of `content`, which the client sent under `event_id`.
     An undo names `undo_event` (with its transfer) or `undo_batch`.
     `unit` is the unit of the quantity, and of a SKU that is created. The default is the unit of the SKU it
@@ -78,7 +80,7 @@ class Operation(msgspec.Struct, kw_only=True, gc=False):
     unit: str | None = None
     in_main_unit: bool = False
     notes: str | None = None
-    if_version: int | None = None
+    if_versions: Collection[int] | None = None
     create_sku: bool = False
     deactivate: bool = False
     all_locations: bool = False
@@ -89,6 +91,7 @@ class Outcome(msgspec.Struct, kw_only=True, gc=False):
     """The result of an operation; `ledger_id` is its (first) row in the ledger.
 
     `is_short`: the stock was less than the quantity to remove, and all of it was taken.
+    `is_reviewed`: the item is known and not marked for review.
     `events`, `item` and `skus` (its stock right after the operation) are set if the operation has `with_details`.
     """
 
@@ -100,6 +103,7 @@ class Outcome(msgspec.Struct, kw_only=True, gc=False):
     quantity_after_milli: int | None = None
     sku_is_new: bool = False
     is_short: bool = False
+    is_reviewed: bool = False
     events: list[StockEvent] = []
     item: Item | None = None
     skus: list[Sku] = []

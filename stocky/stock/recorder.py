@@ -1,6 +1,6 @@
 """Group commit: collects every change of stock into batches; one batch is one transaction.
 
-An answer is sent only after the COMMIT of its batch. If a batch fails, its postings are applied one by one, so a
+A response is sent only after the COMMIT of its batch. If a batch fails, its postings are applied one by one, so a
 failing posting does not affect the others. A disconnected client does not affect its batch.
 """
 
@@ -12,12 +12,14 @@ from collections import deque
 
 from stocky.db import Connection, Database
 from stocky.errors import Conflict, Contention, OutOfSpace, Unavailable
+from stocky.settings.measure_rules import MeasureRules
 from stocky.stock.batch_writer import ItemCache, write_batch
 from stocky.stock.operations import Operation, Outcome, Posting
+from stocky.stock.scanner_hints import ScannerHints
 
-# Maximum operations in a transaction: enough to share the sync to disk, few enough to answer soon.
+# Maximum operations in a transaction: enough to share the sync to disk, few enough for a short response time.
 BATCH_OPERATIONS = 1_000
-# Maximum operations in the queue. Above it the answer is 503, and a scanner retries a second later.
+# Maximum operations in the queue. Above it the response is 503, and a scanner retries a second later.
 QUEUE_OPERATIONS = 50_000
 ATTEMPTS = 3
 # Passes of the event loop without a new posting after which a batch starts. A pass without work takes microseconds, and
@@ -38,6 +40,8 @@ class Recorder:
         self._worker: asyncio.Task[None] | None = None
         self._closing = False
         self._cache: ItemCache = {}
+        self.scanner_hints = ScannerHints()
+        self.measure_rules = MeasureRules(database)
         database.gate.on_data_replaced(self.forget)
         self.batches = 0
         self.recorded = 0

@@ -9,16 +9,16 @@ from fractions import Fraction
 
 import msgspec
 
-from stocky.barcodes.codes import ScannedCode
+from stocky.barcodes.codes import ScannedCode, clean
+from stocky.catalogue.finding import FoundItems, find_barcodes, find_items
+from stocky.catalogue.location_names import AmbiguousName, LocationNames
 from stocky.catalogue.repository import add_stub
-from stocky.catalogue.schemas import is_item_code
 from stocky.db import Connection
+from stocky.names import name_key
 from stocky.stock import units
 from stocky.stock.models import OperationRejected
 from stocky.stock.operations import ItemKey, LocationKey, Operation
 
-# By barcode key: the item's id and the thousandths that one scan counts. Plain rows, since every scan reads one.
-_Barcodes = dict[str, tuple[int, int]]
 # The unit of an item's first weighed stock.
 _FIRST_UNIT = "kg"
 
@@ -26,8 +26,37 @@ _FIRST_UNIT = "kg"
 class _LocationRow(msgspec.Struct):
     id: int
     name: str
+    path: str
     box_no: int | None
     loc_no: int | None
+
+
+class _Locations:
+    """Active locations by what operations name them with."""
+
+    def __init__(self, rows: list[_LocationRow], *, are_named: bool) -> None:
+        self.ids = {row.id for row in rows}
+        self._names = LocationNames(rows if are_named else [])
+        self._places = {(row.box_no, row.loc_no): row.id for row in rows}
+
+    def find(self, location: LocationKey) -> int:
+        """The id of a location. Raises OperationRejected."""
+        if location.id is not None:
+            if location.id in self.ids:
+                return location.id
+            raise OperationRejected(f"There is no active location with id {location.id}", "not_found")
+        if location.name is not None:
+            try:
+                named = self._names.find(location.name)
+            except AmbiguousName as ambiguous:
+                raise OperationRejected(str(ambiguous), "invalid") from None
+            if named is None:
+                raise OperationRejected(f"There is no active location named {location.name!r}", "not_found")
+            return named.id
+        place = self._places.get((location.box_no, location.loc_no))
+        if place is None:
+            raise OperationRejected(f"There is no location {location.loc_no} in box {location.box_no}", "not_found")
+        return place
 
 
 class _SkuKey(msgspec.Struct):
@@ -69,8 +98,8 @@ async def resolve(tx: Connection, operations: list[Operation]) -> dict[int, Reso
     undone = await _resolve_undone(tx, operations)
     touched = {row.location_id for row in skus.values()} | {row.location_id for row in undone}
     locations = await _resolve_locations(tx, operations, touched)
-    barcodes, codes = await _resolve_item_keys(tx, operations)
-    in_use = {location.id for location in locations}
+    known = await _resolve_item_keys(tx, operations)
+    in_use = locations.ids
     found: dict[int, ResolvedReferences] = {}
     unknown: list[tuple[Operation, ScannedCode]] = []
     for operation in operations:
@@ -79,10 +108,10 @@ async def resolve(tx: Connection, operations: list[Operation]) -> dict[int, Reso
             if operation.sku_id is not None:
                 _find_by_sku(operation, one, skus, in_use)
             if operation.location is not None:
-                one.location_id = _find_location(operation.location, locations)
+                one.location_id = locations.find(operation.location)
             if operation.to_location is not None:
-                one.to_location_id = _find_location(operation.to_location, locations)
-            if operation.item is not None and not _find_item(operation, operation.item, one, barcodes, codes):
+                one.to_location_id = locations.find(operation.to_location)
+            if operation.item is not None and not _find_item(operation, operation.item, one, known):
                 assert operation.item.scanned is not None
                 unknown.append((operation, operation.item.scanned))
             if operation.kind == "undo":
@@ -90,7 +119,7 @@ async def resolve(tx: Connection, operations: list[Operation]) -> dict[int, Reso
         except OperationRejected as rejection:
             one.rejection = rejection
     if unknown:
-        await _add_stubs(tx, unknown, found)
+        await _add_stubs(tx, unknown, found, known)
     return found
 
 
@@ -119,28 +148,36 @@ def apply_pack_size(operation: Operation, pack_milli: int, unit: str | None, con
 
 
 async def _add_stubs(
-    tx: Connection, unknown: list[tuple[Operation, ScannedCode]], found: dict[int, ResolvedReferences]
+    tx: Connection,
+    unknown: list[tuple[Operation, ScannedCode]],
+    found: dict[int, ResolvedReferences],
+    items: FoundItems,
 ) -> None:
     """Creates items for unknown barcodes, unless the event was sent before."""
     event_ids = [operation.event_id for operation, _ in unknown if operation.event_id is not None]
     rows = await tx.rows("find_event_ids", event_ids=event_ids)
     known = {row[1] for row in rows}
-    wanted = [(scanned, found[id(operation)]) for operation, scanned in unknown if operation.event_id not in known]
-    # Two forms of one number create one item, with the barcode in the form scanned first.
-    first = {scanned.key: scanned.code for scanned, _ in reversed(wanted)}
-    stubs: dict[str, int | None] = {}
+    # Codes that would find each other's item create one, by the first of them. Until then its id is below zero.
+    first: dict[int, ScannedCode] = {}
+    wanted: list[tuple[int, ResolvedReferences]] = []
+    for operation, scanned in unknown:
+        if operation.event_id in known:
+            continue
+        if (item := items.find(scanned)) is None:
+            item = (-1 - len(first), 1000)
+            first[item[0]] = items.add_stub(scanned, item[0])
+        wanted.append((item[0], found[id(operation)]))
+    stubs: dict[int, int | None] = {}
     # Always in the same order, so that two processes do not deadlock.
-    for key in sorted(first):
-        stubs[key] = await add_stub(tx, first[key])
-    taken = [key for key, item_id in stubs.items() if item_id is None]
-    made_elsewhere: _Barcodes = {}
-    if taken:
-        made_elsewhere = await _find_barcodes(tx, taken)
-    for scanned, one in wanted:
-        if other := made_elsewhere.get(scanned.key):
+    for number, scanned in sorted(first.items(), key=lambda each: each[1].key):
+        stubs[number] = await add_stub(tx, scanned)
+    taken = [first[number].key for number, item_id in stubs.items() if item_id is None]
+    made_elsewhere = await find_barcodes(tx, taken) if taken else {}
+    for number, one in wanted:
+        if other := made_elsewhere.get(first[number].key):
             one.item_id, one.pack_milli = other
         else:
-            one.item_id, one.is_stub = stubs[scanned.key], True
+            one.item_id, one.is_stub = stubs[number], True
 
 
 def _find_by_sku(operation: Operation, one: ResolvedReferences, skus: dict[int, _SkuKey], in_use: set[int]) -> None:
@@ -153,27 +190,19 @@ def _find_by_sku(operation: Operation, one: ResolvedReferences, skus: dict[int, 
     one.item_id, one.location_id = sku.item_id, sku.location_id
 
 
-def _find_item(
-    operation: Operation,
-    key: ItemKey,
-    one: ResolvedReferences,
-    barcodes: _Barcodes,
-    codes: dict[str, int],
-) -> bool:
+def _find_item(operation: Operation, key: ItemKey, one: ResolvedReferences, known: FoundItems) -> bool:
     """False for an unknown barcode that needs a stub. Raises OperationRejected."""
     if key.id is not None:
         one.item_id = key.id
     elif key.code is not None:
-        one.item_id = codes.get(key.code.upper())
+        one.item_id = known.codes.get(clean(key.code).upper())
         if one.item_id is None:
             raise OperationRejected(f"There is no item with code {key.code}", "not_found")
     elif (scanned := key.scanned) is not None:
         if scanned.problem is not None:
             raise OperationRejected(scanned.problem, "invalid")
-        if barcode := barcodes.get(scanned.text) or barcodes.get(scanned.key):
-            one.item_id, one.pack_milli = barcode
-        elif by_code := codes.get(scanned.code.upper()):
-            one.item_id = by_code
+        if found := known.find(scanned):
+            one.item_id, one.pack_milli = found
         elif operation.create_stub:
             return False
         else:
@@ -181,59 +210,27 @@ def _find_item(
     return True
 
 
-async def _resolve_item_keys(tx: Connection, operations: list[Operation]) -> tuple[_Barcodes, dict[str, int]]:
+async def _resolve_item_keys(tx: Connection, operations: list[Operation]) -> FoundItems:
     keys = [operation.item for operation in operations if operation.item is not None]
     scanned = [key.scanned for key in keys if key.scanned is not None and key.scanned.problem is None]
-    # An exact match of the text has priority: a whole GS1 code, or an old barcode that another item has in another form
-    # of its number.
-    wanted = {each.key for each in scanned} | {each.text for each in scanned}
-    barcodes: _Barcodes = {}
-    if wanted:
-        barcodes = await _find_barcodes(tx, list(wanted))
-    unknown = {each.code.upper() for each in scanned if each.key not in barcodes and is_item_code(each.code)}
-    codes = list({key.code.upper() for key in keys if key.code} | unknown)
-    ids: dict[str, int] = {}
-    if codes:
-        ids = dict(await tx.rows("find_item_codes", codes=codes))
-    return barcodes, ids
+    return await find_items(tx, scanned, [clean(key.code).upper() for key in keys if key.code])
 
 
-async def _find_barcodes(tx: Connection, code_keys: list[str]) -> _Barcodes:
-    rows = await tx.rows("find_barcodes", code_keys=code_keys)
-    return {code_key: (item_id, pack_milli) for code_key, item_id, pack_milli in rows}
-
-
-async def _resolve_locations(tx: Connection, operations: list[Operation], ids: set[int]) -> list[_LocationRow]:
+async def _resolve_locations(tx: Connection, operations: list[Operation], ids: set[int]) -> _Locations:
     """The active locations that the operations name, and those of `ids`."""
     wanted = {key for operation in operations for key in (operation.location, operation.to_location) if key}
-    if not wanted and not ids:
-        return []
-    locations: list[_LocationRow] = await tx.all(
-        "find_locations",
-        _LocationRow,
-        ids=[*ids, *(key.id for key in wanted if key.id is not None)],
-        names=[key.name for key in wanted if key.name is not None],
-        box_nos=[key.box_no for key in wanted if key.box_no is not None],
-        loc_nos=[key.loc_no for key in wanted if key.loc_no is not None],
-    )
-    return locations
-
-
-def _find_location(location: LocationKey, locations: list[_LocationRow]) -> int:
-    for row in locations:
-        if location.id is not None:
-            if row.id == location.id:
-                return row.id
-        elif location.name is not None:
-            if row.name == location.name:
-                return row.id
-        elif (row.box_no, row.loc_no) == (location.box_no, location.loc_no):
-            return row.id
-    if location.id is not None:
-        raise OperationRejected(f"There is no active location with id {location.id}", "not_found")
-    if location.name is not None:
-        raise OperationRejected(f"There is no active location named {location.name!r}", "not_found")
-    raise OperationRejected(f"There is no location {location.loc_no} in box {location.box_no}", "not_found")
+    keys = {name_key(key.name) for key in wanted if key.name is not None}
+    rows: list[_LocationRow] = []
+    if wanted or ids:
+        rows = await tx.all(
+            "find_locations",
+            _LocationRow,
+            ids=[*ids, *(key.id for key in wanted if key.id is not None)],
+            keys=list(keys),
+            box_nos=[key.box_no for key in wanted if key.box_no is not None],
+            loc_nos=[key.loc_no for key in wanted if key.loc_no is not None],
+        )
+    return _Locations(rows, are_named=bool(keys))
 
 
 async def _resolve_skus(tx: Connection, operations: list[Operation]) -> dict[int, _SkuKey]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
+from msgspec import UnsetType
 
 from stocky import clock
 from stocky.alerts.evaluate import evaluate_alerts
@@ -14,25 +16,29 @@ from stocky.auth.schemas import Principal
 from stocky.catalogue.containing import find_fragment
 from stocky.catalogue.repository import get_items, like_pattern
 from stocky.catalogue.schemas import Location
-from stocky.db import Connection
+from stocky.db import Connection, Listing
 from stocky.errors import Conflict, NotFound, Stale
 from stocky.logs import audit
-from stocky.schema import MAX_ID, or_current
+from stocky.schema import MAX_ID, is_empty, or_current
 from stocky.settings.repository import get_settings
 from stocky.stock import units
-from stocky.stock.schemas import EntryType, EventPage, Sku, SkuChange, StockEvent
+from stocky.stock.schemas import EntryType, EventPage, Sku, SkuChange, StockEvent, to_date
 
-# Fewer events of a time than this are all read by the index of time, and then sorted.
+# If a time range has fewer events than this, all of them are read by the index of time, and then sorted.
 SHORT_TIME = 5_000
-# Skipping more SKUs than this, all of them are counted at once as of a moment.
+# To skip more SKUs than this as of a moment, all of them are counted in one query.
 FAR_PAGE = 2_000
 # The minimum of events read at once for each of several merged items.
 MIN_SHARE = 20
 
 
-async def get_sku(read: Connection, sku_id: int) -> Sku:
+class _Rejection(msgspec.Struct):
+    reason: str
+
+
+async def get_sku(read: Connection, sku_id: int, *, with_hidden: bool = False) -> Sku:
     """Raises NotFound."""
-    sku = await read.one("get_sku", Sku, id=sku_id)
+    sku = await read.one("get_sku", Sku, id=sku_id, with_hidden=with_hidden)
     if sku is None:
         raise NotFound(f"There is no SKU with id {sku_id}")
     return sku
@@ -45,13 +51,16 @@ async def list_skus(
     limit: int,
     item_id: int | None = None,
     location_id: int | None = None,
+    within: int | None = None,
     low_stock: bool = False,
     expiring_soon: bool = False,
     search: str | None = None,
     after: int = 0,
+    listing: Listing | None = None,
 ) -> list[Sku]:
-    """SKUs with ids above `after` in the order they were created.
+    """SKUs with ids above `after` in the order they were created, or that of `listing`.
 
+    `location_id`: at that location; `within`: at it or at one that is in it.
     `low_stock`: of items at or below their minimum; `expiring_soon`: with stock that has expired or expires within
     the `expiring_soon_days` of the settings.
     """
@@ -62,29 +71,58 @@ async def list_skus(
         "after": after,
         "item_id": item_id,
         "location_id": location_id,
+        "within": within,
         "low_stock": low_stock,
         "expiring_soon": expiring_soon,
         "expires_by": clock.today() + timedelta(days=days),
     }
-    return await read.run(_list_skus, search, wanted)
+    skus = await read.run(_list_skus, search, wanted, listing.order if listing else "")
+    if listing is not None:
+        is_counted = listing.is_counted_by(len(skus), skip=skip, limit=limit, after=after)
+        # Counting all that contain a text takes seconds in a large stockroom, while a page of them is found at once.
+        if not is_counted and not after and like_pattern(search) is None:
+            filters = [value for name, value in wanted.items() if name not in ("skip", "limit", "after")]
+            await listing.count(("skus", *filters), partial(_count_skus, read, wanted))
+    return skus
 
 
-async def _list_skus(tx: Connection, search: str | None, wanted: dict[str, Any]) -> list[Sku]:
-    """SKUs by the index of the filter that leaves out most, as far as that is known beforehand."""
+async def _list_skus(tx: Connection, search: str | None, wanted: dict[str, Any], order: str) -> list[Sku]:
+    ids = [row[0] for row in await _find_sku_ids(tx, search, wanted, order)]
+    by_id = {sku.id: sku for sku in await tx.all("list_skus_by_id", Sku, ids=ids)}
+    return [by_id[id] for id in ids]
+
+
+async def _find_sku_ids(tx: Connection, search: str | None, wanted: dict[str, Any], order: str) -> Sequence[Any]:
+    """A page of ids, read by the index of the most selective filter, as far as that is known in advance."""
     pattern = like_pattern(search)
     if pattern is not None:
         await tx.rows("plan_for_values")
         fragment = await find_fragment(tx, search)
-        rows = await tx.rows("list_sku_ids_containing", **wanted, pattern=pattern, fragment=fragment)
-    elif wanted["item_id"] is not None:
-        rows = await tx.rows("list_sku_ids_of_item", **wanted)
-    elif wanted["low_stock"]:
-        rows = await tx.rows("list_low_sku_ids", **wanted)
-    elif wanted["location_id"] is not None:
-        rows = await tx.rows("list_sku_ids_at", **wanted)
-    else:
-        rows = await tx.rows("list_sku_ids", **wanted)
-    return await tx.all("list_skus_by_id", Sku, ids=[row[0] for row in rows])
+        return await tx.sorted_rows("list_sku_ids_containing", order, **wanted, pattern=pattern, fragment=fragment)
+    if wanted["item_id"] is not None:
+        return await tx.sorted_rows("list_sku_ids_of_item", order, **wanted)
+    if wanted["low_stock"]:
+        return await tx.sorted_rows("list_low_sku_ids", order, **wanted)
+    if wanted["location_id"] is not None:
+        return await tx.sorted_rows("list_sku_ids_at", order, **wanted)
+    if wanted["within"] is not None:
+        return await tx.sorted_rows("list_sku_ids_within", order, **wanted)
+    if order.removeprefix("-").startswith("name"):
+        return await tx.sorted_rows("list_sku_ids_with_item", order, **wanted)
+    return await tx.sorted_rows("list_sku_ids", order, **wanted)
+
+
+async def _count_skus(read: Connection, wanted: dict[str, Any]) -> int:
+    """The number of SKUs of all pages."""
+    if wanted["item_id"] is not None:
+        return await read.count_rows("list_sku_ids_of_item", **wanted)
+    if wanted["low_stock"]:
+        return await read.count_rows("list_low_sku_ids", **wanted)
+    if wanted["location_id"] is not None:
+        return await read.count_rows("list_sku_ids_at", **wanted)
+    if wanted["within"] is not None:
+        return await read.count_rows("list_sku_ids_within", **wanted)
+    return await read.count_rows("list_sku_ids", **wanted)
 
 
 async def list_skus_as_of(
@@ -95,13 +133,15 @@ async def list_skus_as_of(
     limit: int,
     item_id: int | None,
     location_id: int | None,
+    within: int | None = None,
     after: int = 0,
 ) -> list[Sku]:
     """The SKUs with ids above `after` that held stock at a moment, with their quantities then."""
     page = {"as_of": as_of, "skip": skip, "limit": limit, "after": after}
-    if skip > FAR_PAGE and item_id is None and location_id is None:
+    wanted = {"item_id": item_id, "location_id": location_id, "within": within}
+    if skip > FAR_PAGE and not any(wanted.values()):
         return await read.all("list_skus_as_of_far", Sku, **page)
-    return await read.all("list_skus_as_of", Sku, **page, item_id=item_id, location_id=location_id)
+    return await read.all("list_skus_as_of", Sku, **page, **wanted)
 
 
 async def expand_skus(read: Connection, skus: Sequence[Sku], expand: set[str]) -> None:
@@ -117,46 +157,39 @@ async def expand_skus(read: Connection, skus: Sequence[Sku], expand: set[str]) -
             sku.location = by_id[sku.location_id]
 
 
-async def get_location_names(read: Connection, location_ids: set[int]) -> dict[int, str]:
-    """The names of locations by their ids; missing ones are left out."""
-    locations = await read.all("list_locations_by_id", Location, ids=location_ids) if location_ids else []
-    return {location.id: location.name for location in locations}
-
-
-async def lock_sku(tx: Connection, sku_id: int, if_version: int | None) -> Sku:
+async def lock_sku(tx: Connection, sku_id: int, if_versions: Collection[int] | None) -> Sku:
     """A SKU, locked until the transaction ends. Raises NotFound, Stale."""
     sku = await get_sku(tx, sku_id)
     await tx.all("lock_items", dict[str, Any], ids={sku.item_id})
     sku = await get_sku(tx, sku_id)
-    if if_version is not None and if_version != sku.version:
+    if if_versions is not None and sku.version not in if_versions:
         raise Stale(f"The SKU was changed since you read it (version {sku.version} now); read it again and repeat")
     return sku
 
 
 async def change_sku(tx: Connection, sku: Sku, change: SkuChange, by: Principal) -> Sku:
-    """Applies `change`, except for the quantity.
+    """Applies `change`, except for what is booked: quantity, location, and whether it is active.
 
-    Raises Conflict for another item or location, and for an expiry date that another SKU of the item has there.
+    Raises Conflict for another item, and for an expiry date that another SKU of the item has there.
     """
+    if is_empty(change):
+        return sku
     if or_current(change.item_id, sku.item_id) != sku.item_id:
         raise Conflict("A SKU's item cannot be changed; create a SKU of the other item instead", field="item_id")
-    if or_current(change.location_id, sku.location_id) != sku.location_id:
-        raise Conflict(
-            "A SKU's location cannot be changed; post an event of type move to /events instead", field="location_id"
-        )
     unit, moment = or_current(change.unit, sku.unit), clock.now()
+    expiry_date = sku.expiry_date if isinstance(change.expiry_date, UnsetType) else to_date(change.expiry_date)
     await tx.execute(
         "change_sku",
         id=sku.id,
         unit=unit,
         notes=or_current(change.notes, sku.notes) or "",
-        expiry_date=or_current(change.expiry_date, sku.expiry_date),
+        expiry_date=expiry_date,
         version=sku.version + 1,
         updated_at=moment,
         # Events up to now are in the old unit. The same unit in another spelling is no change.
         unit_changed_at=None if units.ratio(sku.unit, unit) == 1 else moment,
     )
-    if (or_current(change.expiry_date, sku.expiry_date), unit) != (sku.expiry_date, sku.unit):
+    if (expiry_date, unit) != (sku.expiry_date, sku.unit):
         await evaluate_alerts(tx, [sku.item_id])
     details = {name: value for name, value in msgspec.to_builtins(change).items() if value is not msgspec.UNSET}
     await audit.record(tx, by, "changed", "sku", sku.id, details)
@@ -168,6 +201,20 @@ async def get_event(read: Connection, event_id: int) -> StockEvent:
     event = await read.one("list_events_by_id", StockEvent, ids=[event_id])
     if event is None:
         raise NotFound(f"There is no event with id {event_id}")
+    return event
+
+
+async def get_event_by_event_id(read: Connection, event_id: str) -> StockEvent:
+    """The (first) event with the client's own id. Raises NotFound, with the reason where it was rejected."""
+    event = await read.one("find_event_by_event_id", StockEvent, event_id=event_id)
+    if event is None:
+        rejection = await read.one("find_refusals", _Rejection, event_ids=[event_id])
+        if rejection is not None:
+            raise NotFound(f"The event with the event_id {event_id!r} was rejected: {rejection.reason}")
+        raise NotFound(
+            f"There is no event with the event_id {event_id!r}: it never arrived, or was refused for its form;"
+            " send it again, corrected where needed"
+        )
     return event
 
 
@@ -199,17 +246,19 @@ async def list_events(
     cursor: int | None = None,
     item_id: int | None = None,
     location_id: int | None = None,
+    within: int | None = None,
     user_id: int | None = None,
     scanner_id: str | None = None,
     type: EntryType | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> EventPage:
-    """A page of the ledger, newest first, with ids below `cursor`."""
+    """A page of the ledger, newest first, with ids below `cursor`; `within`: at that location or one that is in it."""
     wanted = {
         "before": cursor or MAX_ID,
         "limit": limit + 1,
         "location_id": location_id,
+        "within": within,
         "user_id": user_id,
         "scanner_id": scanner_id,
         "type": type,
@@ -225,7 +274,7 @@ async def list_events(
 
 
 async def _list_events(tx: Connection, wanted: dict[str, Any], has_time: bool) -> list[StockEvent]:
-    """Events by the index of the filter that leaves out most, as far as that is known beforehand."""
+    """Events, read by the index of the most selective filter, as far as that is known in advance."""
     # A plan for any time expects few events in it.
     await tx.rows("plan_for_values")
     if has_time and await tx.value("count_events_between", **wanted, most=SHORT_TIME) < SHORT_TIME:
@@ -236,6 +285,8 @@ async def _list_events(tx: Connection, wanted: dict[str, Any], has_time: bool) -
         rows = await tx.rows("list_event_ids_of_scanner", **wanted)
     elif wanted["location_id"] is not None:
         rows = await tx.rows("list_event_ids_at", **wanted)
+    elif wanted["within"] is not None:
+        rows = await tx.rows("list_event_ids_within", **wanted)
     elif wanted["user_id"] is not None:
         rows = await tx.rows("list_event_ids_of_user", **wanted)
     else:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from typing import Annotated, ClassVar, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from stocky.barcodes.codes import LONGEST, LONGEST_TEXT, is_too_long
-from stocky.catalogue.schemas import Item, Location
-from stocky.quantity import Delta, Quantity, to_milli
+from stocky.barcodes.codes import LONGEST, LONGEST_TEXT, clean, is_blank, is_too_long
+from stocky.catalogue.schemas import LONGEST_PATH, Item, Location
+from stocky.quantity import Delta, Quantity, rounded
 from stocky.schema import UNIT, AnyCase, Id
 
+MAX_EVENTS = 1000
 EventId = Annotated[
     str,
     Meta(
@@ -33,6 +35,20 @@ Unit = Annotated[
     ),
 ]
 Notes = Annotated[str, Meta(max_length=1000)]
+ExpiryDate = Annotated[
+    str,
+    Meta(
+        max_length=40,
+        description="A date; of a date-time, the date as written; empty for none",
+        examples=["2026-12-31"],
+        extra_json_schema={"format": "date"},
+    ),
+]
+_DATE_OR_TIME = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
+    r"(?:[Tt ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]+)?)?"
+    r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):?[0-5][0-9])?)?"
+)
 
 
 class Sku(Struct, gc=False):
@@ -53,6 +69,22 @@ class Sku(Struct, gc=False):
     location: Location | UnsetType = UNSET
 
 
+def to_date(expiry_date: str | None) -> date | None:
+    """The date of an expiry date, which clients may send as a date-time; None for an empty one. Raises ValueError."""
+    if not expiry_date:
+        return None
+    found = _DATE_OR_TIME.fullmatch(expiry_date)
+    try:
+        return date.fromisoformat(found[1] if found else "")
+    except ValueError:
+        raise ValueError("expiry_date: must be a date like 2026-01-31") from None
+
+
+def _date_text(expiry_date: str | None) -> str | None:
+    found = to_date(expiry_date)
+    return None if found is None else found.isoformat()
+
+
 class NewSku(Struct, kw_only=True, omit_defaults=True):
     """Stock to add: an existing SKU (same item, location and expiry) grows, in its own unit.
 
@@ -63,29 +95,36 @@ class NewSku(Struct, kw_only=True, omit_defaults=True):
     location_id: Id
     quantity: Quantity = 0
     unit: Unit | None = None
-    expiry_date: date | None = None
+    expiry_date: ExpiryDate | None = None
     notes: Notes | None = None
     event_id: EventId | None = None
 
     def __post_init__(self) -> None:
-        to_milli(self.quantity)
+        # Fingerprinted as the date, however it was sent.
+        self.expiry_date = _date_text(self.expiry_date)
         # A sent 0.0 equals the default.
-        self.quantity = self.quantity or 0
+        self.quantity = rounded(self.quantity) or 0
 
 
 class SkuChange(Struct, kw_only=True):
-    """Changes to a SKU; fields not sent keep their values. A changed quantity is booked in the ledger."""
+    """Changes to a SKU; fields not sent keep their values. A changed quantity is booked in the ledger.
+
+    Another `location_id` moves the whole quantity there. `is_active` false writes the SKU off, like deleting it.
+    """
 
     quantity: Quantity | UnsetType = UNSET
     unit: Unit | UnsetType = UNSET
-    expiry_date: date | None | UnsetType = UNSET
+    expiry_date: ExpiryDate | None | UnsetType = UNSET
     notes: Notes | None | UnsetType = UNSET
-    item_id: Id | UnsetType = UNSET
+    item_id: Annotated[Id | UnsetType, Meta(description="As it is; another one is refused")] = UNSET
     location_id: Id | UnsetType = UNSET
+    is_active: bool | UnsetType = UNSET
 
     def __post_init__(self) -> None:
+        if not isinstance(self.expiry_date, UnsetType):
+            self.expiry_date = _date_text(self.expiry_date)
         if isinstance(self.quantity, (int, float)):
-            to_milli(self.quantity)
+            self.quantity = rounded(self.quantity)
 
 
 class QuantityChange(Struct, kw_only=True, omit_defaults=True):
@@ -96,7 +135,7 @@ class QuantityChange(Struct, kw_only=True, omit_defaults=True):
     note: Notes | None = None
 
     def __post_init__(self) -> None:
-        to_milli(self.quantity)
+        self.quantity = rounded(self.quantity)
 
 
 class Adjustment(Struct, kw_only=True, omit_defaults=True):
@@ -108,7 +147,8 @@ class Adjustment(Struct, kw_only=True, omit_defaults=True):
     note: Notes | None = None
 
     def __post_init__(self) -> None:
-        if to_milli(self.delta, "delta") == 0:
+        self.delta = rounded(self.delta, "delta")
+        if self.delta == 0:
             raise ValueError("delta: must not be 0")
 
 
@@ -132,6 +172,17 @@ class StockEvent(Struct, kw_only=True, gc=False):
     reverses_id: int | None
     reversed_by_id: int | None = None
     note: str | None
+
+
+class NamedStockEvent(StockEvent, kw_only=True, gc=False):
+    """An event with the present names of its item, location and user, for clients that show it without asking again."""
+
+    item_code: str
+    item_name: str
+    location_name: str
+    location_path: Annotated[str, Meta(description="The names from the top down", examples=["Garage / Shelf 2"])]
+    unit: str
+    username: str | None
 
 
 class EventPage(Struct):
@@ -165,22 +216,25 @@ class ItemReference(Struct, kw_only=True, gc=False, omit_defaults=True):
 
     id: Id | None = None
     upc: Annotated[str, Meta(min_length=1, max_length=LONGEST_TEXT)] | None = None
-    code: Annotated[str, Meta(min_length=4, max_length=4)] | None = None
+    # Four letters, besides what a scanner puts around them.
+    code: Annotated[str, Meta(min_length=4, max_length=20)] | None = None
 
     def __post_init__(self) -> None:
+        if self.code is not None and len(clean(self.code)) != 4:
+            raise ValueError("code: an item's code has 4 letters")
         if (self.id is None) + (self.upc is None) + (self.code is None) != 2:
             raise ValueError("name the item by exactly one of id, upc and code")
-        if self.upc is not None and not self.upc.strip():
+        if self.upc is not None and is_blank(self.upc):
             raise ValueError("upc: must not be blank")
         if self.upc is not None and is_too_long(self.upc):
             raise ValueError(f"upc: a barcode has at most {LONGEST} characters")
 
 
 class LocationReference(Struct, kw_only=True, gc=False, omit_defaults=True):
-    """A location by id, by name, or by box_no and loc_no."""
+    """A location by id, by name, or by box_no and loc_no. The name is a path, or a name that only one location has."""
 
     id: Id | None = None
-    name: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    name: Annotated[str, Meta(min_length=1, max_length=LONGEST_PATH)] | None = None
     box_no: Id | None = None
     loc_no: Id | None = None
 
@@ -212,7 +266,8 @@ class NewEvent(Struct, kw_only=True, gc=False, omit_defaults=True):
     ADDED_LATER: ClassVar = ("unit",)
 
     def __post_init__(self) -> None:
-        if to_milli(self.quantity) == 0 and self.type is not EventType.SET:
+        self.quantity = rounded(self.quantity)
+        if self.quantity == 0 and self.type is not EventType.SET:
             raise ValueError("quantity: must be more than 0")
         if self.type is EventType.MOVE and self.to_location is None:
             raise ValueError("to_location: name the location to move to")
@@ -221,8 +276,21 @@ class NewEvent(Struct, kw_only=True, gc=False, omit_defaults=True):
 class NewEvents(Struct, kw_only=True):
     """Up to 1,000 events, applied in order; with `atomic`, all or none."""
 
-    events: Annotated[list[NewEvent], Meta(min_length=1, max_length=1000)]
+    events: Annotated[list[NewEvent], Meta(min_length=1, max_length=MAX_EVENTS)]
     atomic: bool = False
+
+
+class MalformedEvent(Struct):
+    """An event that is refused for its form, and the reason."""
+
+    event_id: str | None
+    reason: str
+
+
+class ReadEvents(NewEvents, kw_only=True):
+    """A batch as `read_events` reads it: without its malformed events, which are apart by their index."""
+
+    malformed: dict[int, MalformedEvent] = {}
 
 
 class LocationQuantity(Struct, kw_only=True, gc=False):
@@ -230,6 +298,7 @@ class LocationQuantity(Struct, kw_only=True, gc=False):
 
     id: int
     name: str
+    path: Annotated[str, Meta(description="The names from the top down", examples=["Garage / Shelf 2"])]
     quantity: float
     unit: str | None
     delta: float
@@ -253,7 +322,10 @@ class EventDetails(Struct, kw_only=True, gc=False):
 
 
 class EventResult(Struct, kw_only=True, gc=False):
-    """The result of one event. `id` is its (first) row in the ledger."""
+    """The result of one event. `id` is its (first) row in the ledger.
+
+    `warning` is set when the barcode was probably misread, or the scanner's settings lose a part of it.
+    """
 
     index: int
     status: Literal["applied", "duplicate", "rejected"]
@@ -264,6 +336,7 @@ class EventResult(Struct, kw_only=True, gc=False):
     reason: str | None
     # With `details=true`; null when no item was found.
     details: EventDetails | None | UnsetType = UNSET
+    warning: str | UnsetType = UNSET
 
 
 class EventResults(Struct, kw_only=True):

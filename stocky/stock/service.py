@@ -1,13 +1,16 @@
-"""Turns API requests into operations for the recorder, and their outcomes into answers or errors."""
+"""Turns API requests into operations for the recorder, and their outcomes into responses or errors."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
+from typing import Any, Literal
+
+from msgspec import UNSET, UnsetType
 
 from stocky.auth.schemas import Principal
-from stocky.barcodes.codes import ScannedCode
+from stocky.barcodes.codes import ScannedCode, describe_misread
 from stocky.barcodes.reader import read_codes
+from stocky.catalogue.location_repository import get_locations
 from stocky.db import Connection, Database
 from stocky.errors import Conflict, Invalid, NotFound, Stale, StockyError
 from stocky.quantity import from_milli, to_milli
@@ -15,36 +18,41 @@ from stocky.stock import repository
 from stocky.stock.batch_writer import new_batch_id
 from stocky.stock.event_details import booked_at, describe_outcome
 from stocky.stock.fingerprints import fingerprint
-from stocky.stock.operations import AnyLot, ItemKey, LocationKey, Operation, Outcome, Posting
+from stocky.stock.operations import AnyLot, ItemKey, LocationKey, Operation, Outcome, Posting, RejectionKind
 from stocky.stock.recorder import Recorder
 from stocky.stock.schemas import (
     Adjustment,
     EventResult,
     EventResults,
     LocationReference,
+    MalformedEvent,
     NewEvent,
     NewEvents,
     NewSku,
     NewUndo,
     QuantityChange,
+    ReadEvents,
     Sku,
     SkuChange,
     StockEvent,
+    to_date,
 )
 
-_ERRORS: dict[str, type[StockyError]] = {
-    "not_found": NotFound,
-    "policy": Conflict,
-    "event_id": Conflict,
-    "stale": Stale,
-    "undone": Conflict,
-    "invalid": Invalid,
+# The error for each kind of rejection, and its problem type where that is not the error's own.
+_ERRORS: dict[RejectionKind, tuple[type[StockyError], str | None]] = {
+    "not_found": (NotFound, None),
+    "policy": (Conflict, "oversell"),
+    "unit": (Conflict, "unit-mismatch"),
+    "event_id": (Conflict, "event-id-reused"),
+    "stale": (Stale, None),
+    "undone": (Conflict, "already-undone"),
+    "invalid": (Invalid, None),
 }
 
 
 async def record_events(recorder: Recorder, new: NewEvents, by: Principal) -> EventResults:
     """Records events, each with its own result. Raises Conflict with the results if an atomic request is rejected."""
-    return _results(await _post_events(recorder, new, by, with_details=False))
+    return _results(recorder, await _post_events(recorder, new, by, with_details=False), by, _malformed(new))
 
 
 async def record_events_with_details(
@@ -52,24 +60,34 @@ async def record_events_with_details(
 ) -> EventResults:
     """The same with the item of each event and its stock right after it."""
     posting = await _post_events(recorder, new, by, with_details=True)
-    answer = _results(posting)
+    malformed = _malformed(new)
+    answer = _results(recorder, posting, by, malformed)
     async with database.read() as read:
-        names = await repository.get_location_names(read, booked_at(posting.outcomes))
-    for result, outcome in zip(answer.results, posting.outcomes, strict=True):
-        result.details = describe_outcome(outcome, names)
+        locations = await get_locations(read, booked_at(posting.outcomes))
+    outcomes = iter(posting.outcomes)
+    for result in answer.results:
+        result.details = None if result.index in malformed else describe_outcome(next(outcomes), locations)
     return answer
 
 
 async def _post_events(recorder: Recorder, new: NewEvents, by: Principal, *, with_details: bool) -> Posting:
-    scanned = await read_codes([event.item.upc or "" for event in new.events])
+    if new.atomic and (malformed := _malformed(new)):
+        raise _none_applied(_without_outcomes(new.events, malformed))
+    scanned = await read_codes([event.item.upc or "" for event in new.events], recorder.measure_rules.current)
     operations = [_operation(event, reading, by) for event, reading in zip(new.events, scanned, strict=True)]
     if with_details:
         for operation in operations:
             operation.with_details = True
-    return await recorder.post(Posting(operations, batch_id=new_batch_id(), atomic=new.atomic))
+    posting = Posting(operations, batch_id=new_batch_id(), atomic=new.atomic)
+    # None are left when all events are malformed.
+    return await recorder.post(posting) if operations else posting
 
 
-def _results(posting: Posting) -> EventResults:
+def _malformed(new: NewEvents) -> dict[int, MalformedEvent]:
+    return new.malformed if isinstance(new, ReadEvents) else {}
+
+
+def _results(recorder: Recorder, posting: Posting, by: Principal, malformed: dict[int, MalformedEvent]) -> EventResults:
     results = [
         EventResult(
             index=index,
@@ -79,11 +97,13 @@ def _results(posting: Posting) -> EventResults:
             sku_id=outcome.sku_id,
             quantity_after=None if outcome.quantity_after_milli is None else from_milli(outcome.quantity_after_milli),
             reason=outcome.reason,
+            warning=_warning(recorder, operation, outcome, by),
         )
         for index, (operation, outcome) in enumerate(zip(posting.operations, posting.outcomes, strict=True))
     ]
     if posting.rejected_whole:
         raise _none_applied(results)
+    _insert_malformed(results, malformed)
     statuses = [result.status for result in results]
     assert posting.batch_id is not None
     return EventResults(
@@ -93,6 +113,19 @@ def _results(posting: Posting) -> EventResults:
         rejected=statuses.count("rejected"),
         batch_id=posting.batch_id,
     )
+
+
+def _warning(recorder: Recorder, operation: Operation, outcome: Outcome, by: Principal) -> str | UnsetType:
+    """That the barcode was probably misread, or once for each user that the scanner has the wrong settings."""
+    scanned = operation.item.scanned if operation.item else None
+    if scanned is None or scanned.problem is not None:
+        return UNSET
+    # The number of an item that somebody reviewed is a person's own.
+    if not outcome.is_reviewed and (misread := describe_misread(scanned)) is not None:
+        return misread
+    if scanned.warning is not None and recorder.scanner_hints.first_time(f"user-{by.id}", scanned.warning):
+        return scanned.warning
+    return UNSET
 
 
 async def add_stock(recorder: Recorder, new: NewSku, by: Principal) -> tuple[Sku, bool]:
@@ -112,7 +145,7 @@ def _addition(new: NewSku, by: Principal) -> Operation:
         item=ItemKey(id=new.item_id),
         location=LocationKey(id=new.location_id),
         quantity_milli=to_milli(new.quantity),
-        lot=new.expiry_date,
+        lot=to_date(new.expiry_date),
         unit=new.unit,
         notes=new.notes,
         create_sku=True,
@@ -123,14 +156,14 @@ def _addition(new: NewSku, by: Principal) -> Operation:
 
 
 async def count_stock(
-    recorder: Recorder, sku_id: int, change: QuantityChange, by: Principal, if_version: int | None
+    recorder: Recorder, sku_id: int, change: QuantityChange, by: Principal, if_versions: Collection[int] | None
 ) -> Sku:
     """Sets the quantity of a SKU. Raises NotFound, Stale, Conflict."""
     operation = Operation(
         kind="set",
         sku_id=sku_id,
         quantity_milli=to_milli(change.quantity),
-        if_version=if_version,
+        if_versions=if_versions,
         note=change.note,
         user_id=by.id,
         with_details=True,
@@ -156,16 +189,71 @@ async def adjust_stock(recorder: Recorder, sku_id: int, change: Adjustment, by: 
 
 
 async def change_sku(
-    tx: Connection, recorder: Recorder, sku_id: int, change: SkuChange, by: Principal, if_version: int | None
+    tx: Connection,
+    recorder: Recorder,
+    sku_id: int,
+    change: SkuChange,
+    by: Principal,
+    if_versions: Collection[int] | None,
 ) -> Sku:
-    """Applies `change` to a SKU; a quantity is booked. Raises NotFound, Stale, Conflict."""
-    sku = await repository.lock_sku(tx, sku_id, if_version)
+    """Applies `change` to a SKU, and returns it, or after a move the SKU that holds its stock now.
+
+    A quantity, a move and writing it off are booked. Raises NotFound, Stale, Conflict.
+    """
+    sku = await repository.lock_sku(tx, sku_id, if_versions)
     if isinstance(change.quantity, (int, float)) and to_milli(change.quantity) != to_milli(sku.quantity):
         operation = Operation(
             kind="set", sku_id=sku_id, quantity_milli=to_milli(change.quantity), user_id=by.id, with_details=True
         )
         sku = _sku_of(await recorder.record_within(tx, operation))
-    return await repository.change_sku(tx, sku, change, by)
+    sku = await repository.change_sku(tx, sku, change, by)
+    if change.is_active is False:
+        # Where it is: at another location its lot may hold more than this.
+        raise_if_rejected(await recorder.record_within(tx, _write_off(sku_id, by)))
+        return await repository.get_sku(tx, sku_id, with_hidden=True)
+    if isinstance(change.location_id, int) and change.location_id != sku.location_id:
+        # After the other fields: the lot moves with its new expiry date, and joins that lot there.
+        return await _move_sku(tx, recorder, sku, change, by)
+    return sku
+
+
+async def _move_sku(tx: Connection, recorder: Recorder, sku: Sku, change: SkuChange, by: Principal) -> Sku:
+    """Moves all that a SKU holds to another location, and hides the SKU. Returns that of the lot there."""
+    assert isinstance(change.location_id, int)
+    if sku.quantity < 0:
+        raise Conflict("The SKU's quantity is negative and cannot be moved; count it first", field="location_id")
+    to = LocationKey(id=change.location_id)
+    operation = Operation(
+        kind="move",
+        sku_id=sku.id,
+        to_location=to,
+        quantity_milli=to_milli(sku.quantity),
+        notes=sku.notes,
+        user_id=by.id,
+        with_details=True,
+    )
+    if not sku.quantity:
+        operation = Operation(
+            kind="add",
+            item=ItemKey(id=sku.item_id),
+            location=to,
+            lot=sku.expiry_date,
+            unit=sku.unit,
+            notes=sku.notes,
+            create_sku=True,
+            user_id=by.id,
+            with_details=True,
+        )
+    outcome = raise_if_rejected(await recorder.record_within(tx, operation))
+    raise_if_rejected(
+        await recorder.record_within(tx, Operation(kind="set", sku_id=sku.id, deactivate=True, user_id=by.id))
+    )
+    moved = next(
+        each for each in outcome.skus if (each.location_id, each.expiry_date) == (change.location_id, sku.expiry_date)
+    )
+    if isinstance(change.notes, UnsetType) or moved.notes == sku.notes:
+        return await repository.get_sku(tx, moved.id)
+    return await repository.change_sku(tx, moved, SkuChange(notes=change.notes), by)
 
 
 async def move_stock(
@@ -194,9 +282,34 @@ async def move_stock(
 
 
 async def write_off(recorder: Recorder, sku_id: int, by: Principal) -> None:
-    """Books out what the SKU holds and hides it. Raises NotFound."""
-    operation = Operation(kind="set", sku_id=sku_id, deactivate=True, note="written off", user_id=by.id)
-    raise_if_rejected(await recorder.record(operation))
+    """Removes the stock of the SKU and hides it. Raises NotFound."""
+    raise_if_rejected(await recorder.record(_write_off(sku_id, by)))
+
+
+def _write_off(sku_id: int, by: Principal) -> Operation:
+    return Operation(kind="set", sku_id=sku_id, deactivate=True, note="written off", user_id=by.id)
+
+
+async def empty_skus_within(
+    tx: Connection, recorder: Recorder, sku_ids: Sequence[int], note: str, by: Principal
+) -> str:
+    """Removes the stock of the SKUs, all or none within a transaction, and returns the batch_id that undoes it.
+
+    Raises NotFound, Conflict.
+    """
+    operations = [
+        Operation(kind="set", sku_id=sku_id, quantity_milli=0, note=note, user_id=by.id) for sku_id in sku_ids
+    ]
+    posting = await recorder.post_within(tx, Posting(operations, batch_id=new_batch_id(), atomic=True))
+    for outcome in posting.outcomes:
+        raise_if_rejected(outcome)
+    assert posting.batch_id is not None
+    return posting.batch_id
+
+
+async def undo_batch_within(tx: Connection, recorder: Recorder, batch: str, by: Principal) -> None:
+    """Compensates the rest of a batch within a transaction. Raises NotFound, Conflict."""
+    raise_if_rejected(await recorder.record_within(tx, Operation(kind="undo", undo_batch=batch, user_id=by.id)))
 
 
 async def undo(
@@ -228,7 +341,8 @@ def raise_if_rejected(outcome: Outcome) -> Outcome:
 
 def error_of(outcome: Outcome) -> StockyError:
     """The error for a rejected outcome."""
-    return _ERRORS[outcome.rejection or "policy"](outcome.reason or "Rejected")
+    error, kind = _ERRORS[outcome.rejection or "policy"]
+    return error(outcome.reason or "Rejected", kind=kind)
 
 
 def _sku_of(outcome: Outcome) -> Sku:
@@ -272,6 +386,28 @@ def named(event_id: str | None, content: object) -> dict[str, Any]:
     return {"event_id": event_id, "fingerprint": fingerprint(content), "content": content}
 
 
+def _insert_malformed(results: list[EventResult], malformed: dict[int, MalformedEvent]) -> None:
+    """Adds the results of malformed events to those of the others, and numbers all of them as they were sent."""
+    for index, event in sorted(malformed.items()):
+        results.insert(index, _result("rejected", event.event_id, event.reason))
+    if malformed:
+        for index, result in enumerate(results):
+            result.index = index
+
+
+def _without_outcomes(events: list[NewEvent], malformed: dict[int, MalformedEvent]) -> list[EventResult]:
+    """The results of an atomic request with malformed events, before `_none_applied` rejects the others."""
+    results = [_result("applied", event.event_id) for event in events]
+    _insert_malformed(results, malformed)
+    return results
+
+
+def _result(status: Literal["applied", "rejected"], event_id: str | None, reason: str | None = None) -> EventResult:
+    return EventResult(
+        index=0, status=status, event_id=event_id, id=None, sku_id=None, quantity_after=None, reason=reason
+    )
+
+
 def _none_applied(results: list[EventResult]) -> Conflict:
     first = next(result for result in results if result.status == "rejected")
     for result in results:
@@ -283,4 +419,5 @@ def _none_applied(results: list[EventResult]) -> Conflict:
     return Conflict(
         f"None of the {len(results)} events was applied: event {first.index} was rejected. {first.reason}",
         results=results,
+        kind="not-applied",
     )

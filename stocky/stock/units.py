@@ -1,7 +1,7 @@
 """Units of quantities: the kind of each unit, and exact conversion between units of a kind. Nothing is rounded.
 
 A unit is free text. The units listed here have a kind and a size within it; pieces and packs are of one kind if an item
-has a pack size. Any other text is a kind by itself. The view `counting_unit` holds the same list.
+has a pack size. Any other text is a kind of its own. The view `counting_unit` holds the same list.
 """
 
 from __future__ import annotations

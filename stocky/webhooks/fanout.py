@@ -16,7 +16,7 @@ from stocky.live.repository import EventFilter, list_events_after, list_open_wri
 from stocky.live.tail import wait_for_writers
 from stocky.webhooks import queues
 from stocky.webhooks.queues import MAX_WAITING, Positions, QueuePosition
-from stocky.webhooks.schemas import RESTORED, EventType, Message, RecordedStock, RestoredData
+from stocky.webhooks.schemas import RESTORED, Message, RecordedStock, RestoredData, WebhookEventType
 
 # Ledger events in one delivery, and notifications read at once.
 BATCH = 100
@@ -91,7 +91,8 @@ class Fanout:
                 if events:
                     last = events[-1]
                     stock = RecordedStock(after=ledger, position=last.id, events=events)
-                    message = Message(type=EventType.STOCK_RECORDED.value, timestamp=last.recorded_at, data=stock)
+                    kind = WebhookEventType.STOCK_RECORDED.value
+                    message = Message(type=kind, timestamp=last.recorded_at, data=stock)
                     messages.append((message, last.id))
                 ledger = events[-1].id if len(events) == BATCH else ends.ledger
             if position.wants_notifications and notified < ends.notifications:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from litestar import Router, delete, get, patch, post
+from litestar import delete, get, patch, post
 from litestar.params import Parameter
 
 from stocky.auth.guards import admins
 from stocky.auth.schemas import Principal
 from stocky.db import Connection
 from stocky.http.parameters import Paging, PathId
+from stocky.http.routing import Router
 from stocky.webhooks import repository
 from stocky.webhooks.schemas import (
     Delivery,
@@ -32,7 +33,7 @@ Status = Annotated[
 @get("/", opt=admins)
 async def list_webhooks(read: Connection, paging: Paging) -> list[Webhook]:
     """List webhooks, in the order they were created."""
-    return await repository.list_webhooks(read, skip=paging.skip, limit=paging.limit)
+    return await repository.list_webhooks(read, skip=paging.skip, limit=paging.limit, listing=paging)
 
 
 @post("/", opt=admins)
@@ -79,7 +80,9 @@ async def list_webhook_deliveries(
     read: Connection, webhook_id: PathId, paging: Paging, status: Status = None
 ) -> list[Delivery]:
     """List the deliveries of a webhook, newest first. The last 200 are stored, for 30 days."""
-    return await repository.list_deliveries(read, webhook_id, status=status, skip=paging.skip, limit=paging.limit)
+    return await repository.list_deliveries(
+        read, webhook_id, status=status, skip=paging.skip, limit=paging.limit, listing=paging
+    )
 
 
 @get("/{webhook_id:int}/deliveries/{delivery_id:int}", opt=admins)

@@ -15,7 +15,7 @@ import msgspec
 from stocky import clock
 from stocky.alerts.schemas import Alert
 from stocky.db import Connection
-from stocky.webhooks.schemas import EventType, Message, known_types
+from stocky.webhooks.schemas import Message, WebhookEventType, known_types
 from stocky.webhooks.signing import make_message_id
 
 # Waiting deliveries per webhook; further events stay in the ledger until there is room.
@@ -24,7 +24,7 @@ MAX_WAITING = 100
 MAX_DELIVERIES = 200
 
 
-async def notify(tx: Connection, event_type: EventType, data: Any) -> None:
+async def notify(tx: Connection, event_type: WebhookEventType, data: Any) -> None:
     """Queues a notification, sent once the transaction commits; `data` must be encodable and contain no secret."""
     encoded = msgspec.json.encode(data).decode()
     await tx.execute("add_webhook_notification", event_type=event_type.value, data=encoded, occurred_at=clock.now())
@@ -47,16 +47,16 @@ class QueuePosition(msgspec.Struct, frozen=True):
     waiting: int
 
     @property
-    def event_types(self) -> list[EventType]:
+    def event_types(self) -> list[WebhookEventType]:
         return known_types(self.stored_types)
 
     @property
     def wants_stock(self) -> bool:
-        return EventType.STOCK_RECORDED in self.event_types
+        return WebhookEventType.STOCK_RECORDED in self.event_types
 
     @property
     def wants_notifications(self) -> bool:
-        return any(each is not EventType.STOCK_RECORDED for each in self.event_types)
+        return any(each is not WebhookEventType.STOCK_RECORDED for each in self.event_types)
 
     def is_behind(self, ends: Positions) -> bool:
         """Whether there may be events that are not queued for it yet."""
@@ -90,7 +90,7 @@ class Notification(msgspec.Struct, kw_only=True):
         data = self.data
         if self.alert_id is not None:
             fields = {name: getattr(self, name, None) for name in Alert.__struct_fields__}
-            is_active = self.event_type == EventType.ALERT_RAISED
+            is_active = self.event_type == WebhookEventType.ALERT_RAISED
             data = msgspec.convert(fields | {"id": self.alert_id, "is_active": is_active}, Alert)
         return Message(type=self.event_type, timestamp=self.occurred_at, data=data)
 

@@ -10,22 +10,23 @@ import msgspec
 
 from stocky import clock
 from stocky.alerts import repository as alerts
+from stocky.alerts.schemas import ServiceAlert
 from stocky.auth.schemas import Principal
-from stocky.db import Connection
+from stocky.db import Connection, Listing
 from stocky.errors import Conflict, NotFound
 from stocky.logs import audit
-from stocky.schema import or_current
+from stocky.schema import is_empty, or_current
 from stocky.webhooks.queues import MAX_WAITING, Positions, enqueue, move_forward, start
 from stocky.webhooks.schemas import (
     PING,
     Delivery,
     DeliveryStatus,
     DeliveryWithPayload,
-    EventType,
     Message,
     NewWebhook,
     Webhook,
     WebhookChange,
+    WebhookEventType,
     WebhookWithSecret,
     known_types,
 )
@@ -34,7 +35,6 @@ from stocky.webhooks.schemas import (
 MAX_WEBHOOKS = 50
 # How long the previous secret also signs, so that receivers can be updated.
 FORMER_LASTS = timedelta(days=1)
-OFF = "webhook_off"
 
 
 async def get_webhook(read: Connection, webhook_id: int) -> Webhook:
@@ -45,9 +45,10 @@ async def get_webhook(read: Connection, webhook_id: int) -> Webhook:
     return _webhook(row)
 
 
-async def list_webhooks(read: Connection, *, skip: int, limit: int) -> list[Webhook]:
-    """Webhooks, in the order they were created."""
-    return [_webhook(row) for row in await read.all("list_webhooks", dict[str, Any], skip=skip, limit=limit)]
+async def list_webhooks(read: Connection, *, skip: int, limit: int, listing: Listing | None = None) -> list[Webhook]:
+    """Webhooks, in the order they were created or that of `listing`."""
+    rows = await read.page("list_webhooks", dict[str, Any], listing, skip=skip, limit=limit)
+    return [_webhook(row) for row in rows]
 
 
 async def add_webhook(
@@ -75,8 +76,10 @@ async def change_webhook(
     tx: Connection, webhook_id: int, change: WebhookChange, ends: Positions, by: Principal
 ) -> Webhook:
     """Changes the fields set in `change`; new event types start after `ends`. Raises NotFound."""
+    if is_empty(change):
+        return await get_webhook(tx, webhook_id)
     before = await _open(tx, webhook_id)
-    types = sorted(set(or_current(change.event_types, before.event_types)), key=list(EventType).index)
+    types = sorted(set(or_current(change.event_types, before.event_types)), key=list(WebhookEventType).index)
     is_active = or_current(change.is_active, before.is_active)
     await tx.execute(
         "change_webhook",
@@ -92,13 +95,13 @@ async def change_webhook(
         await tx.execute("drop_webhook_deliveries", webhook_id=webhook_id)
         await move_forward(tx, webhook_id, ends, ledger=True, notifications=True)
     else:
-        had_notifications = any(each is not EventType.STOCK_RECORDED for each in before.event_types)
-        has_notifications = any(each is not EventType.STOCK_RECORDED for each in added)
+        had_notifications = any(each is not WebhookEventType.STOCK_RECORDED for each in before.event_types)
+        has_notifications = any(each is not WebhookEventType.STOCK_RECORDED for each in added)
         await move_forward(
             tx,
             webhook_id,
             ends,
-            ledger=EventType.STOCK_RECORDED in added,
+            ledger=WebhookEventType.STOCK_RECORDED in added,
             notifications=has_notifications and not had_notifications,
         )
     if is_active:
@@ -168,12 +171,18 @@ async def get_delivery(read: Connection, webhook_id: int, delivery_id: int) -> D
 
 
 async def list_deliveries(
-    read: Connection, webhook_id: int, *, status: DeliveryStatus | None, skip: int, limit: int
+    read: Connection,
+    webhook_id: int,
+    *,
+    status: DeliveryStatus | None,
+    skip: int,
+    limit: int,
+    listing: Listing | None = None,
 ) -> list[Delivery]:
-    """Deliveries, newest first. Raises NotFound."""
+    """Deliveries, newest first or in the order of `listing`. Raises NotFound."""
     await get_webhook(read, webhook_id)
-    return await read.all(
-        "list_webhook_deliveries", Delivery, webhook_id=webhook_id, status=status, skip=skip, limit=limit
+    return await read.page(
+        "list_webhook_deliveries", Delivery, listing, webhook_id=webhook_id, status=status, skip=skip, limit=limit
     )
 
 
@@ -181,7 +190,7 @@ async def disable(tx: Connection, webhook_id: int, reason: str) -> None:
     """Disables a webhook and raises an alert."""
     if await tx.execute("disable_webhook", id=webhook_id, reason=reason, updated_at=clock.now()):
         await audit.record(tx, None, "switched off", "webhook", webhook_id, {"reason": reason})
-        await alerts.raise_service_alert(tx, OFF, f"Webhook {webhook_id} was disabled: {reason}")
+        await alerts.raise_service_alert(tx, ServiceAlert.WEBHOOK_OFF, f"Webhook {webhook_id} was disabled: {reason}")
 
 
 def host_of(url: str) -> str:
@@ -209,7 +218,7 @@ async def _open_active(tx: Connection, webhook_id: int) -> Webhook:
 
 async def _resolve_alert(tx: Connection) -> None:
     if not await tx.value("count_disabled_webhooks"):
-        await alerts.resolve_service_alerts(tx, OFF)
+        await alerts.resolve_service_alerts(tx, ServiceAlert.WEBHOOK_OFF)
 
 
 def _audit_details(webhook: Webhook) -> dict[str, object]:

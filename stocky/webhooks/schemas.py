@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from stocky.schema import AnyCase
-from stocky.stock.schemas import StockEvent
+from stocky.stock.schemas import NamedStockEvent
 from stocky.webhooks.signing import signing_key
 
 # Sent to every webhook regardless of its event types: a test, and the replacement of the data by a restore.
@@ -17,7 +17,7 @@ PING, RESTORED = "ping", "data.restored"
 LONGEST_URL = 2000
 
 
-class EventType(AnyCase):
+class WebhookEventType(AnyCase):
     """The events that a webhook can subscribe to."""
 
     STOCK_RECORDED = "stock.recorded"
@@ -27,14 +27,14 @@ class EventType(AnyCase):
     BACKUP_FAILED = "backup.failed"
 
 
-def known_types(stored: str) -> list[EventType]:
+def known_types(stored: str) -> list[WebhookEventType]:
     """The event types stored in a row. Unknown ones are ignored: a row may come from a backup."""
     try:
         values = msgspec.json.decode(stored)
     except msgspec.DecodeError:
         return []
     names = {str(value).lower() for value in values} if isinstance(values, list) else set()
-    return [each for each in EventType if each.value in names]
+    return [each for each in WebhookEventType if each.value in names]
 
 
 class DeliveryStatus(AnyCase):
@@ -56,7 +56,7 @@ Url = Annotated[
 ]
 Description = Annotated[str, Meta(max_length=200, examples=["Home Assistant in the hall"])]
 EventTypes = Annotated[
-    list[EventType],
+    list[WebhookEventType],
     Meta(min_length=1, max_length=20, description="The events to send", examples=[["stock.recorded", "alert.raised"]]),
 ]
 Secret = Annotated[
@@ -78,7 +78,9 @@ class Webhook(Struct, kw_only=True):
 
     id: int
     url: Url
-    event_types: Annotated[list[EventType], Meta(description="The events to send", examples=[["stock.recorded"]])]
+    event_types: Annotated[
+        list[WebhookEventType], Meta(description="The events to send", examples=[["stock.recorded"]])
+    ]
     description: Description
     is_active: bool
     inactive_reason: Annotated[str | None, Meta(description="Why Stocky disabled it")]
@@ -159,7 +161,7 @@ class RecordedStock(Struct, kw_only=True):
 
     after: int
     position: int
-    events: list[StockEvent]
+    events: list[NamedStockEvent]
 
 
 class RestoredData(Struct, kw_only=True):

@@ -37,10 +37,12 @@ class Webhooks:
         self._receivers = Receivers(to_private=config.webhooks_to_private)
         self._fanout = Fanout(database)
         self._sender = Sender(database, self._receivers)
-        metrics.gauge(
+        metrics.counter(
             "stocky_webhooks_delivered", "Successful deliveries of this process", lambda: self._sender.delivered
         )
-        metrics.gauge("stocky_webhooks_failed", "Failed delivery attempts of this process", lambda: self._sender.failed)
+        metrics.counter(
+            "stocky_webhooks_failed", "Failed delivery attempts of this process", lambda: self._sender.failed
+        )
 
     def register_tasks(self, schedule: Schedule) -> None:
         """Registers the fan-out and the expiry."""

@@ -13,9 +13,10 @@ from typing import Any, get_type_hints
 
 import msgspec
 
+from stocky.disk import disk_errors
 from stocky.errors import OutOfSpace, StockyError
+from stocky.sqlite_library import disable_memory_statistics
 from stocky.worker.messages import Call, Failure, Message, Progress, Result
-from stocky.worker.workspace import disk_errors
 
 # Scanners have priority: with 10 the child gets about a tenth of a contended processor.
 NICENESS = 10
@@ -44,6 +45,7 @@ def send(message: Message) -> None:
 def main() -> int:
     """Handles one request; returns the exit status. Errors are sent to the parent."""
     os.nice(NICENESS)
+    disable_memory_statistics()
     # Ctrl-C reaches every process of a terminal; the parent gets it too, and ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     call = msgspec.json.decode(sys.stdin.buffer.readline(), type=Call)
@@ -71,7 +73,7 @@ def _run(call: Call) -> Any:
 
 
 def _exit_with_parent() -> None:
-    """Exits when the parent closes its end of standard input: then nobody waits for the result."""
+    """Exits when the parent closes its end of standard input: then no process waits for the result."""
     # Not through sys.stdin, whose lock this thread would hold at interpreter exit.
     os.read(0, 1)
     os._exit(1)

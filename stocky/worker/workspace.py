@@ -7,7 +7,6 @@ only one untouched for a day is swept.
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import shutil
 import tempfile
@@ -16,13 +15,11 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
-from stocky.disk import NoLocks, lock
+from stocky.disk import FULL, NoLocks, lock
 from stocky.errors import OutOfSpace, Unavailable
 
 _PREFIX = ".work-"
 _LOCK = "owner"
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EIO)
 _ABANDONED_SECONDS = 86_400
 
 
@@ -49,33 +46,6 @@ def scratch_directory(backup_dir: Path) -> Iterator[Path]:
         yield directory
     finally:
         _remove(directory, owner)
-
-
-@contextmanager
-def disk_errors() -> Iterator[None]:
-    """Translates errors of writing files: a full disk to OutOfSpace, a read-only or failing one to Unavailable."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise OutOfSpace from error
-        if error.errno in _NOT_WRITABLE:
-            raise Unavailable(
-                f"A file cannot be written ({os.strerror(error.errno)}), and nothing was changed; check the owner of"
-                " the data and backup directories, and whether their disk is read-only",
-                retry_after=60,
-            ) from error
-        raise
-
-
-def require_space(directory: Path, needed: int) -> None:
-    """Raises OutOfSpace unless `needed` bytes are free in the directory."""
-    free = shutil.disk_usage(directory).free
-    if free < needed:
-        raise OutOfSpace(
-            f"Not enough disk space: this needs about {needed // 2**20 + 1} MiB in {directory},"
-            f" and {free // 2**20} MiB are free; nothing was changed. Free some and try again"
-        )
 
 
 def sweep(backup_dir: Path) -> int:
@@ -111,7 +81,7 @@ def _make(backup_dir: Path) -> tuple[Path, int]:
             if (owner := _take(directory)) is not None:
                 return directory, owner
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in FULL:
             raise OutOfSpace from error
         raise Unavailable(
             f"{backup_dir} cannot be written ({error.strerror}); check STOCKY_BACKUP_DIR and its owner", retry_after=60

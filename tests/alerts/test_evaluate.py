@@ -186,7 +186,7 @@ async def test_expiring_soon_days_is_a_setting(app: Litestar, admin: AsyncClient
 
 
 @pytest.mark.parametrize(
-    ("thing", "place", "is_wrong"),
+    ("thing", "storage", "is_wrong"),
     [
         ("freezer", "freezer", False),
         ("freezer", "refrigerator", True),
@@ -200,10 +200,10 @@ async def test_expiring_soon_days_is_a_setting(app: Litestar, admin: AsyncClient
     ],
 )
 async def test_item_outside_cold_storage_has_an_alert(
-    thing: str, place: str, is_wrong: bool, member: AsyncClient
+    thing: str, storage: str, is_wrong: bool, member: AsyncClient
 ) -> None:
     item = await new_item(member, "Peas", default_storage_type=thing)
-    where = await new_location(member, "Here", storage_type=place)
+    where = await new_location(member, "Here", storage_type=storage)
     sku = await new_stock(member, item, where, 2)
     assert await _active(member) == ([("storage_mismatch", sku["id"])] if is_wrong else [])
     if is_wrong:
@@ -223,12 +223,12 @@ async def test_moving_to_cold_storage_resolves_the_alert(member: AsyncClient) ->
 
 
 async def test_storage_type_change_reevaluates_alerts(member: AsyncClient) -> None:
-    item, place = await new_item(member), await new_location(member)
-    sku = await new_stock(member, item, place, 2)
+    item, location = await new_item(member), await new_location(member)
+    sku = await new_stock(member, item, location, 2)
     steps: list[tuple[str, Json, bool]] = [
         (f"/items/{item['id']}", {"default_storage_type": "freezer"}, True),
-        (f"/locations/{place['id']}", {"storage_type": "freezer"}, False),
-        (f"/locations/{place['id']}", {"storage_type": "garage"}, True),
+        (f"/locations/{location['id']}", {"storage_type": "freezer"}, False),
+        (f"/locations/{location['id']}", {"storage_type": "garage"}, True),
         (f"/items/{item['id']}", {"default_storage_type": "pantry"}, False),
     ]
     for path, change, is_wrong in steps:
@@ -236,11 +236,32 @@ async def test_storage_type_change_reevaluates_alerts(member: AsyncClient) -> No
         assert await _active(member) == ([("storage_mismatch", sku["id"])] if is_wrong else []), change
 
 
+async def test_location_is_as_cold_as_what_it_is_in(member: AsyncClient) -> None:
+    freezer = await new_location(member, "Freezer", storage_type="freezer")
+    fridge = await new_location(member, "Fridge", storage_type="refrigerator")
+    drawer = await new_location(member, "Drawer", parent_id=freezer["id"])
+    bag = await new_location(member, "Bag", parent_id=drawer["id"])
+    peas = await new_stock(member, await new_item(member, "Peas", default_storage_type="freezer"), bag, 1)
+    milk = await new_stock(member, await new_item(member, "Milk", default_storage_type="refrigerator"), bag, 1)
+    wrong = {each["id"]: ("storage_mismatch", each["id"]) for each in (peas, milk)}
+    assert await _active(member) == []
+    made(await member.put(f"/locations/{drawer['id']}", json={"parent_id": fridge["id"]}))
+    assert await _active(member) == [wrong[peas["id"]]]
+    [alert] = await get(member, "/alerts/")
+    assert alert["message"] == "Peas at Fridge / Drawer / Bag belongs in the freezer"
+    made(await member.put(f"/locations/{drawer['id']}", json={"parent_id": None}))
+    assert sorted(await _active(member)) == sorted(wrong.values())
+    made(await member.put(f"/locations/{drawer['id']}", json={"storage_type": "refrigerator"}))
+    assert await _active(member) == [wrong[peas["id"]]]
+    made(await member.patch(f"/locations/{drawer['id']}", json={"parent_id": freezer["id"]}))
+    assert await _active(member) == []
+
+
 async def test_box_storage_type_change_reevaluates_alerts(member: AsyncClient) -> None:
     item = await new_item(member, default_storage_type="freezer")
     box = made(await member.post("/boxes", json={"name": "Ice", "capacity": 2, "storage_type": "freezer"}))
-    place = {"box_no": box["box_no"], "loc_no": 2}
-    add = {"type": "add", "item": {"id": item["id"]}, "location": place, "quantity": 1}
+    location = {"box_no": box["box_no"], "loc_no": 2}
+    add = {"type": "add", "item": {"id": item["id"]}, "location": location, "quantity": 1}
     [result] = made(await member.post("/events", json={"events": [add]}))["results"]
     for type, is_wrong in (("garage", True), ("freezer", False)):
         made(await member.patch(f"/boxes/{box['box_no']}", json={"storage_type": type}))

@@ -74,6 +74,7 @@ ACCESS = {
         ]
     },
     "GET /items/review": READERS,
+    "GET /items/review/barcodes": READERS,
     "GET /items/{item_id:int}/merges": READERS,
     "POST /items/{item_id:int}/merge": MEMBERS,
     "POST /items/{item_id:int}/unmerge": MEMBERS,
@@ -81,6 +82,15 @@ ACCESS = {
     "GET /locations": READERS,
     "POST /locations": MEMBERS,
     "GET /locations/search": READERS,
+    "GET /locations/duplicates": READERS,
+    "GET /labels": MEMBERS,
+    "GET /labels/sheets": READERS,
+    "PUT /labels/sheets/{name:str}": MEMBERS,
+    "DELETE /labels/sheets/{name:str}": MEMBERS,
+    "GET /settings/measure-rules/presets": ADMINS,
+    "POST /settings/measure-rules/try": ADMINS,
+    "GET /settings/measure-rules/barcodes": ADMINS,
+    "POST /settings/measure-rules/barcodes": ADMINS,
     "GET /locations/name/{name:str}": READERS,
     "GET /locations/{location_id:int}": READERS,
     "PUT /locations/{location_id:int}": MEMBERS,
@@ -126,6 +136,7 @@ ACCESS = {
     "POST /events": SCANNERS,
     "GET /events/stream": READERS,
     "GET /events/{event_id:int}": READERS,
+    "GET /events/by-event-id/{event_id:str}": READERS,
     "POST /events/{event_id:int}/undo": MEMBERS,
     "POST /events/batches/{batch_id:str}/undo": MEMBERS,
     "GET /alerts": READERS,
@@ -173,6 +184,7 @@ ACCESS = {
     "GET /imports": MEMBERS,
     "POST /imports": MEMBERS,
     "GET /imports/fields": MEMBERS,
+    "GET /imports/presets": MEMBERS,
     "GET /imports/{job_id:int}": MEMBERS,
     "GET /imports/{job_id:int}/events": MEMBERS,
     "GET /imports/{job_id:int}/report.csv": MEMBERS,
@@ -219,6 +231,7 @@ ACCESS = {
 # Routes outside /api/v1 are public and return no data.
 OPEN = {
     "GET /health", "GET /health/live", "GET /health/ready", "GET /metrics", "GET /docs", "GET /docs/assets/{name:str}",
+    "GET /problems", "GET /problems/{kind:str}",
     "GET /openapi.json", "GET /schema", "GET /schema/openapi.json", "GET /schema/{path:str}",
 }  # fmt: skip
 # Routes that need a session: every API key is refused.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from httpx import AsyncClient
 
 from tests.inventory import Json, get, made, new_item, new_location, refused, total
+
+JSON = {"Content-Type": "application/json"}
 
 
 def event(item: Json, location: Json | None, type: str = "add", quantity: float = 1, **more: Any) -> Json:
@@ -160,32 +163,147 @@ async def test_an_event_a_transfer_and_a_batch_are_undone(member: AsyncClient) -
     assert await total(member, item) == 0
 
 
-async def test_invalid_events_are_rejected(member: AsyncClient) -> None:
+# What is wrong with one event, by a field and its value as JSON, and a word of the reason.
+MALFORMED = [
+    ("type", '"steal"', "type"),
+    ("type", '"undo"', "type"),
+    ("type", "null", "type"),
+    ("quantity", "-1", "quantity"),
+    ("quantity", "0", "quantity"),
+    ("quantity", "0.0001", "quantity"),
+    ("quantity", "1.00001", "three decimals"),
+    ("quantity", "1e400", "infinite"),
+    ("quantity", "NaN", "NaN"),
+    ("quantity", "1" * 40, "quantity"),
+    ("quantity", "1" * 5000, "infinite"),
+    ("quantity", '"many"', "quantity"),
+    ("item", "{}", "item"),
+    ("item", '{"id": 1, "code": "ABCD"}', "item"),
+    ("item", '{"id": 0}', "item.id"),
+    ("item", '{"upc": " "}', "item.upc"),
+    ("item", '{"upc": "%s"}' % ("x" * 9000), "item.upc"),
+    ("location", '{"box_no": 1}', "location"),
+    ("location", '{"id": 1, "name": "Shelf"}', "location"),
+    ("occurred_at", '"2026-01-31T12:00:00"', "time zone"),
+    ("occurred_at", '"yesterday"', "occurred_at"),
+    ("lot", '"soon"', "lot"),
+    ("lot", '""', "lot"),
+    ("lot", '"20270105"', "lot"),
+    ("lot", "20270105", "lot"),
+    ("event_id", '""', "event_id"),
+    ("event_id", '"%s"' % ("x" * 129), "event_id"),
+    ("note", '"%s"' % ("x" * 1001), "note"),
+    ("note", r'"a\u0000b"', "NUL"),
+    ("note", r'"half a face \ud83d"', "half of a character"),
+    ("note", '"M\xfcller"', "UTF-8"),
+]
+
+
+async def test_malformed_event_does_not_block_the_batch(member: AsyncClient) -> None:
     item, shelf = await new_item(member), await new_location(member)
     good = event(item, shelf)
-    for field, value in (
-        ("type", "steal"),
-        ("type", "undo"),
-        ("quantity", -1),
-        ("quantity", 0),
-        ("quantity", 0.0001),
-        ("item", {}),
-        ("item", {"id": item["id"], "code": item["code"]}),
-        ("item", {"id": 0}),
-        ("location", {"box_no": 1}),
-        ("location", {"id": shelf["id"], "name": "Shelf"}),
-        ("occurred_at", "2026-01-31T12:00:00"),
-        ("lot", "soon"),
-        ("event_id", ""),
-        ("event_id", "x" * 129),
-        ("note", "x" * 1001),
-    ):
-        problem = refused(await member.post("/events", json={"events": [good, {**good, field: value}]}), 422)
-        [error] = problem["errors"]
-        assert error["field"].startswith("events"), problem
-        assert field in error["field"] or field in error["message"], problem
-    refused(await member.post("/events", json={"events": [{**good, "type": "move"}]}), 422, "to_location")
-    refused(await member.post("/events", json={"events": []}), 422, "events")
+    sent = [json.dumps({**good, "event_id": f"good {index}"}) for index in range(len(MALFORMED) + 1)]
+    bad = []
+    for index, (field, value, _) in enumerate(MALFORMED):
+        text = json.dumps({"event_id": f"bad {index}", **good, field: "@@"}).replace('"@@"', value)
+        bad += [text, sent[index]]
+    body = f'{{"events": [{sent[-1]}, {", ".join(bad)}, "no event", 7, null, [], {{}}]}}'.encode("latin-1")
+    answer = made(await member.post("/events?details=true", content=body, headers=JSON))
+    count = len(MALFORMED)
+    assert (answer["applied"], answer["rejected"], answer["duplicates"]) == (count + 1, count + 5, 0)
+    results = answer["results"]
+    assert [each["index"] for each in results] == list(range(2 * count + 6))
+    assert [each["event_id"] for each in results[:3]] == [f"good {count}", "bad 0", "good 0"]
+    assert all(each["details"]["item_id"] == item["id"] for each in results[: 2 * count + 1 : 2])
+    for index, (result, (field, value, word)) in enumerate(zip(results[1::2], MALFORMED, strict=False)):
+        assert (result["status"], result["details"], result["id"]) == ("rejected", None, None), result
+        assert word in result["reason"], (field, value[:40], result)
+        assert result["event_id"] == (None if field == "event_id" else f"bad {index}")
+    assert {each["status"] for each in results[-5:]} == {"rejected"}
+    assert await total(member, item) == count + 1
+    again = made(await member.post("/events", content=body, headers=JSON))
+    assert (again["applied"], again["duplicates"], again["rejected"]) == (0, count + 1, count + 5)
+
+
+async def test_malformed_event_is_booked_once_it_is_corrected(member: AsyncClient) -> None:
+    item, shelf = await new_item(member), await new_location(member)
+    right = event(item, shelf, "add", 2, event_id="e1")
+    wrong = {**right, "lot": ""}
+    first = await post(member, wrong, right, wrong)
+    assert [each["status"] for each in first["results"]] == ["rejected", "applied", "rejected"]
+    assert [each["event_id"] for each in first["results"]] == ["e1", "e1", "e1"]
+    again = await post(member, wrong, {**right, "event_id": "e2", "quantity": -1})
+    assert (again["rejected"], again["applied"]) == (2, 0)
+    assert (await post(member, right, {**right, "event_id": "e2"}))["duplicates"] == 1
+    assert await total(member, item) == 4
+    undone = made(await member.post(f"/events/batches/{first['batch_id']}/undo"))["events"]
+    assert [each["delta"] for each in undone] == [-2]
+
+
+async def test_malformed_event_rejects_an_atomic_request(member: AsyncClient) -> None:
+    item, shelf = await new_item(member), await new_location(member)
+    good = event(item, shelf, event_id="good")
+    answer = await member.post("/events", json={"events": [good, {**good, "lot": ""}, good], "atomic": True})
+    problem = refused(answer, 409, "event 1", "lot")
+    assert [(each["index"], each["status"]) for each in problem["results"]] == [(i, "rejected") for i in range(3)]
+    assert "event 1" in problem["results"][0]["reason"]
+    assert await get(member, "/skus/") == []
+    assert (await post(member, good, atomic=True))["applied"] == 1
+
+
+async def test_wrong_batch_is_refused_as_a_whole(member: AsyncClient) -> None:
+    item, shelf = await new_item(member), await new_location(member)
+    good = event(item, shelf)
+    bad = {**good, "lot": ""}
+    refused(await member.post("/events", json={"events": []}), 422, "events", "empty")
     refused(await member.post("/events", json={"events": [good] * 1001}), 422, "events", "1000")
+    refused(await member.post("/events", json={"events": [bad] * 1001}), 422, "events", "1000")
+    refused(await member.post("/events", json={"events": good}), 422, "events", "list")
+    refused(await member.post("/events", json={"events": [bad], "atomic": "perhaps"}), 422, "atomic")
+    refused(await member.post("/events", json={}), 422, "events", "required")
+    refused(await member.post("/events", json=[good]), 422, "object")
+    for body in (b"", b"{", b'{"events": [1', b"[" * 100_000):
+        answer = await member.post("/events", content=body, headers=JSON)
+        assert answer.status_code in (400, 422), answer.text
+    assert await get(member, "/skus/") == []
     assert (await post(member, *[good] * 1000))["applied"] == 1000
     assert len((await get(member, "/events", limit=1000))["events"]) == 1000
+
+
+async def test_what_floating_point_arithmetic_leaves_is_rounded(member: AsyncClient) -> None:
+    item, shelf = await new_item(member), await new_location(member)
+    sums = [0.1 + 0.2, 1.1 * 3, 0.7 + 0.1, 4.35 * 100, 8.41 - 8.4, 2.0000001]
+    assert all(each != round(each, 3) for each in sums)
+    body = await post(member, *(event(item, shelf, "set", each, event_id=f"e{each}") for each in sums))
+    assert [each["quantity_after"] for each in body["results"]] == [0.3, 3.3, 0.8, 435, 0.01, 2]
+    again = await post(member, event(item, shelf, "set", 0.3, event_id=f"e{0.1 + 0.2}"))
+    assert again["duplicates"] == 1, "the same quantity, before and after it was rounded"
+    for path, sent in (("skus", {"quantity": 0.1 + 0.2}), ("adjust", {"delta": 0.1 + 0.2})):
+        [sku] = await get(member, "/skus/")
+        await member.put(f"/skus/{sku['id']}", json={"quantity": 0})
+        at = f"/skus/{sku['id']}"
+        answer = await (member.put(at, json=sent) if path == "skus" else member.post(f"{at}/adjust", json=sent))
+        assert made(answer)["quantity"] == 0.3
+    body_of_scan = {"upc": item["code"], "scanner_id": "s", "location_hint": "Shelf", "quantity": 0.1 + 0.2}
+    assert made(await member.post("/scanner/scan", json=body_of_scan))["event"]["delta"] == 0.3
+    text = json.dumps({**body_of_scan, "quantity": "@"}).replace('"@"', "1.0000000000000001")
+    assert made(await member.post("/scanner/scan", content=text, headers=JSON))["event"]["delta"] == 1
+
+
+async def test_event_is_found_by_the_id_of_its_client(member: AsyncClient, reader: AsyncClient) -> None:
+    item, shelf, cellar = await new_item(member), await new_location(member), await new_location(member, "Cellar")
+    body = await post(
+        member,
+        event(item, shelf, quantity=5, event_id="e/1 ü"),
+        event(item, shelf, "move", 2, to_location={"id": cellar["id"]}, event_id="m1"),
+        event(item, shelf, "remove", 9, event_id="r1"),
+    )
+    added, moved, rejected = body["results"]
+    found = await get(reader, "/events/by-event-id/e%2F1%20%C3%BC")
+    assert found == await get(reader, f"/events/{added['id']}")
+    assert found["event_id"] == "e/1 ü"
+    found = await get(reader, "/events/by-event-id/m1")
+    assert (found["id"], found["delta"], found["location_id"]) == (moved["id"], -2, shelf["id"])
+    refused(await reader.get("/events/by-event-id/r1"), 404, "'r1' was rejected", rejected["reason"])
+    unknown = "no event with the event_id 'none': it never arrived, or was refused for its form"
+    refused(await reader.get("/events/by-event-id/none"), 404, unknown)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from httpx import AsyncClient
 from litestar import Litestar
+from litestar.routes import HTTPRoute
 
 from tests.api.routes import API, Route, address, routes
 
@@ -36,3 +37,21 @@ async def test_routes_without_get_have_no_head_in_allow(admin: AsyncClient) -> N
     assert {"GET", "HEAD", "POST"} <= set(answer.headers["allow"].split(", "))
     answer = await admin.request("OPTIONS", "/items/1")
     assert {"GET", "HEAD"} <= set(answer.headers["allow"].split(", "))
+
+
+async def test_options_shows_the_methods_of_each_path(app: Litestar, root: AsyncClient) -> None:
+    declared: dict[str, set[str]] = {}
+    for route in routes(app):
+        methods = declared.setdefault(route.path, {"OPTIONS"})
+        methods.update({"GET", "HEAD"} if route.method == "GET" else {route.method})
+    for path, methods in declared.items():
+        prefix = API if path.startswith(API) else ""
+        answer = await root.request("OPTIONS", prefix + address(Route("OPTIONS", path)))
+        assert (answer.status_code, answer.content) == (204, b""), path
+        assert answer.headers["allow"] == ", ".join(sorted(methods)), path
+
+
+def test_paths_share_handlers_of_options(app: Litestar) -> None:
+    """Litestar's own handler for each path cost three MiB."""
+    handlers = [route.route_handler_map["OPTIONS"][0] for route in app.routes if isinstance(route, HTTPRoute)]
+    assert len({id(handler) for handler in handlers}) < len(handlers) / 5

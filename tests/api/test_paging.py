@@ -8,8 +8,8 @@ from httpx import AsyncClient
 from tests.inventory import get, made, new_item, new_location, new_stock, refused
 
 LISTS = [
-    "/items/", "/items/search?q=thing", "/locations/", "/locations/search?q=place", "/boxes/", "/skus/",
-    "/skus/search?q=thing", "/skus/low-stock", "/scanner/", "/scanner/associations", "/alerts/", "/users/",
+    "/items/", "/items/search?q=thing", "/locations/", "/locations/search?q=location", "/boxes/", "/skus/",
+    "/skus/search?q=thing", "/skus/low-stock", "/scanner/", "/alerts/", "/users/",
     "/api-keys/", "/projects/", "/audit/", "/logs/", "/log/",
 ]  # fmt: skip
 
@@ -20,7 +20,7 @@ async def three_of_each(admin: AsyncClient) -> None:
     for name in "abc":
         made(await admin.post("/boxes/", json={"name": name, "capacity": 1}))
         item = await new_item(admin, f"Thing {name}", min_quantity=9)
-        await new_stock(admin, item, await new_location(admin, f"Place {name}"), 1)
+        await new_stock(admin, item, await new_location(admin, f"Location {name}"), 1)
         made(await admin.post("/scanner/associate", json={"scanner_id": name, "user_id": me}))
         made(await admin.post("/alerts/", json={"alert_type": "other", "message": name}))
         made(await admin.post("/api-keys/", json={"name": name}))

@@ -13,7 +13,7 @@ from httpx import AsyncClient
 from litestar import Litestar
 
 from stocky.http.examples import example_of
-from stocky.http.openapi import complete_document
+from stocky.http.openapi_document import complete_document
 from stocky.http.validation_messages import PATTERNS
 from tests.inventory import Json, made, refused
 
@@ -30,10 +30,10 @@ def document(app: Litestar) -> Json:
 
 
 def fields(schema: Json, components: Json, at: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Json]]:
-    """Every field of a body with an enumeration or a pattern, with its path."""
+    """Every text of a body with an enumeration or a pattern, with its path."""
     while "$ref" in schema:
         schema = components[schema["$ref"].rpartition("/")[2]]
-    if at and ("enum" in schema or "pattern" in schema):
+    if at and ("enum" in schema or "pattern" in schema) and schema["type"] == "string":
         yield at, schema
     for name, each in schema.get("properties", {}).items():
         yield from fields(each, components, (*at, name))
@@ -75,7 +75,8 @@ def choices(message: str) -> set[str]:
 
 def test_every_pattern_has_a_message(document: Json) -> None:
     patterns = set(_patterns(document))
-    assert patterns == set(PATTERNS)
+    # A new `upc` is checked without what its scanner puts around it, so the document has another pattern for it.
+    assert patterns | {r"^[\x21-\x7e]+$(?!\n)"} == set(PATTERNS)
 
 
 async def test_message_lists_allowed_values_of_each_body_field(document: Json, admin: AsyncClient) -> None:
@@ -89,9 +90,14 @@ async def test_message_lists_allowed_values_of_each_body_field(document: Json, a
             body = with_wrong(example_of(content["schema"], components), at)
             answer = await admin.request(method, _address(path), json=body)
             name = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in at).lstrip(".")
-            problem = refused(answer, 422)
-            assert [error["field"] for error in problem["errors"]] == [name], (method, path)
-            message = message_of(problem)
+            if name.startswith("events[0]."):
+                # The event is refused, not the request.
+                field, _, message = answer.json()["results"][0]["reason"].partition(": ")
+                assert f"events[0].{field}" == name, answer.text
+            else:
+                problem = refused(answer, 422)
+                assert [error["field"] for error in problem["errors"]] == [name], (method, path)
+                message = message_of(problem)
             if "enum" in schema:
                 assert choices(message) == set(schema["enum"])
             else:
@@ -136,7 +142,6 @@ WORDS = {
     ("PATCH", "/items/1", '{"upc": "1234567"}'): ("upc: must have at least 8 characters; barcodes accepts any length"),
     ("POST", "/items", "{}"): "name: is required",
     ("POST", "/auth/login-json", '{"username": "ada"}'): "password: is required",
-    ("POST", "/events", '{"events": [{"type": "add", "quantity": 1}]}'): "events[0].item: is required",
     ("PATCH", "/skus/1", '{"unit": " "}'): f"unit: {ONE_LINE}",
     ("PATCH", "/skus/1", '{"unit": "kg\\n"}'): f"unit: {ONE_LINE}",
     ("POST", "/skus", '{"item_id": 1, "location_id": 1, "unit": "k\\u001bg"}'): f"unit: {ONE_LINE}",
@@ -167,7 +172,7 @@ WORDS = {
     ),
     ("POST", "/scanner/scan", r'{"upc": "{\"command\": \"explode\"}"}'): (
         "upc: this is not a command Stocky knows; command: must be one of"
-        " set_mode, set_location, associate_ui, show_view, undo"
+        " set_mode, set_location, set_next_quantity, associate_ui, show_view, undo"
     ),
     ("POST", "/scanner/scan", r'{"upc": "{\"command\": \"set_mode\", \"payload\": {\"mode\": \"fly\"}}"}'): (
         "payload.mode: must be one of add, remove, move, lookup, count"
@@ -222,7 +227,6 @@ def _patterns(node: Any) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("path", "field", "value"),
     [
-        ("/items/", "upc", "4006381333931"),
         ("/items/", "tags", ["transistor"]),
         ("/items/", "seller_link", "https://example.org/bc547"),
         ("/types/", "name", "Semiconductors"),

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 DRIVERS = {"sqlite3", "aiosqlite", "asyncpg", "psycopg", "yoyo"}
 KNOW_A_DRIVER = ("stocky.db", "stocky.backup")
-_METHODS = {"one", "all", "value", "execute", "rows", "execute_many"}
+_METHODS = {"one", "all", "value", "execute", "rows", "execute_many", "page", "sorted_rows", "count_rows"}
 
 
 @cache

@@ -40,6 +40,7 @@ def test_the_database_layer_imports_no_feature() -> None:
         "stocky.database_address",
         "stocky.disk",
         "stocky.errors",
+        "stocky.names",
         "stocky.new_database",
         "stocky.resources",
         "stocky.supervisor",

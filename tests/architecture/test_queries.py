@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from stocky.config import Config
-from stocky.db.queries import load_queries
+from stocky.db.queries import Query, load_queries
 from stocky.db.sqlite_file import open_connection
 from tests.architecture.source import ROOT, called_queries, is_in, modules
 
@@ -66,8 +66,28 @@ def test_every_query_lists_its_columns(kind: str) -> None:
     assert {name: found[0] for name, text in without_comments.items() if (found := STAR.search(text))} == {}
 
 
+def _with_variants(kind: str) -> dict[str, Query]:
+    """The queries, and each list counted and in the order of each of its sort keys."""
+    queries = load_queries(SQL, kind)
+    found = dict(queries)
+    for name in queries:
+        keys = queries.sort_keys(name)
+        for variant in (*(f"by {sign}{key}" for key in keys for sign in ("", "-")), *(["counted"] if keys else [])):
+            found[f"{name} {variant}"] = queries[f"{name} {variant}"]
+    return found
+
+
+def test_pages_of_lists_can_be_counted() -> None:
+    for name, query in _with_variants("sqlite").items():
+        if name.endswith(" counted"):
+            assert "limit" not in query.parameters, name
+            assert "LIMIT" not in query.text, name
+    # What is read for each row of a page is not read to count them.
+    assert "sku" not in load_queries(SQL, "sqlite")["list_boxes counted"].text
+
+
 async def test_every_query_is_valid_on_its_database(config: Config) -> None:
-    queries = load_queries(SQL, config.dialect)
+    queries = _with_variants(config.dialect)
     refused = {}
     if config.dialect == "sqlite":
         connection = open_connection(config.sqlite_path)

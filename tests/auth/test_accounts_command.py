@@ -90,6 +90,8 @@ async def test_reset_password_ends_sessions_within_a_second(client: AsyncClient,
     assert (await client.get("/auth/me", headers=headers)).status_code == 401
     await sign_in("member", "an even better one")
     assert (await stocky("reset-password", "nobody", given="an even better one\n"))[0] == 1
+    status, output, _ = await stocky("reset-password", "Member", "--json", given="an even better one\n")
+    assert (status, json.loads(output)["username"]) == (0, "member")
     result = await stocky("reset-password", "Member", given="short\n")
     assert result == (1, "", "stocky: password: must have at least 8 characters\n")
 

@@ -107,7 +107,7 @@ async def test_database_file_is_uploaded_restored_and_imported(
         assert answer["rows"]["location"] == {"before": 0, "after": 1}
     files = {"file": ("stocky.db.gz", gzip.compress(content), "application/gzip")}
     added = made(await admin.post("/backup/upload/import/partial?force=true", files=files))
-    assert (added["tables_affected"], added["records_imported"]) == (["location"], 1)
+    assert (added["tables_affected"], added["records_imported"]) == (["locations"], 1)
     answer = made(await admin.post(f"{UPLOAD_FULL}?force=true", files=files))
     assert answer["safety_backup"] is not None
     # The users of the file exist now, with their keys.

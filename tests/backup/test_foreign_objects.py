@@ -43,7 +43,7 @@ ON_SQLITE = {
 ON_POSTGRES = {
     "CREATE FUNCTION seen() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$": "function seen",
     "CREATE TRIGGER item_seen AFTER UPDATE ON item FOR EACH ROW EXECUTE FUNCTION seen()": "trigger item_seen",
-    "ALTER TABLE box ADD CONSTRAINT box_twice UNIQUE (name, box_no)": "constraint box.box_twice",
+    "ALTER TABLE box ADD CONSTRAINT box_twice UNIQUE (capacity, box_no)": "constraint box.box_twice",
     "CREATE SEQUENCE numbers": "sequence numbers",
     "CREATE TABLE neighbour (id INTEGER PRIMARY KEY, name TEXT UNIQUE)": "table neighbour",
     "ALTER TABLE scanner ADD CONSTRAINT beside FOREIGN KEY (location_id) REFERENCES neighbour (id)": (

@@ -152,7 +152,7 @@ async def test_empty_database_is_backed_up_and_verified(empty_environ: dict[str,
 def test_any_text_is_read_unchanged(texts: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
     directory = tmp_path_factory.mktemp("any")
     lines = [
-        'INSERT INTO "location" VALUES({},\'{}\',\'{}\',\'other\',NULL,NULL,1,{},{});\n'.format(
+        'INSERT INTO "location" VALUES({},\'{}\',\'{}\',\'other\',NULL,NULL,1,{},{},NULL,NULL,NULL,NULL,0);\n'.format(
             number, text.replace("'", "''"), text.replace("'", "''"), "'2026-01-01T00:00:00.000000Z'",
             "'2026-12-31T23:59:59.999999Z'",
         )

@@ -16,7 +16,7 @@ from stocky import clock
 from stocky.backup.store import ID_FORMAT, Kind, Reason, Store, StoredBackup, found_id
 from stocky.errors import NotFound
 
-GZIP = gzip.compress(b"-- Stocky backup\n")
+GZIP = gzip.compress(b"-- Stocky backup\n", mtime=0)
 NOON = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 
 
@@ -242,7 +242,11 @@ def test_reservation_of_a_killed_process_expires(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("content", [GZIP, b"GIF89a", b"SQLite format 3\0", b"PK\x03\x04"])
+@pytest.mark.parametrize(
+    "content",
+    [GZIP, b"GIF89a", b"SQLite format 3\0", b"PK\x03\x04"],
+    ids=["dump", "image", "database", "archive"],
+)
 def test_upload_is_listed_for_a_day_whatever_it_contains(store: Store, content: bytes) -> None:
     def upload() -> StoredBackup:
         file = store.directory / ".upload"

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from stocky.disk import disk_errors, require_space
 from stocky.errors import OutOfSpace
-from stocky.worker.workspace import disk_errors, require_space, scratch_directory, sweep, workspace
+from stocky.worker.workspace import scratch_directory, sweep, workspace
 
 # Makes a workspace in the given directory, fills it, reports it, and waits to be killed.
 HOLDER = """

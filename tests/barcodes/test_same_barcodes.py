@@ -77,11 +77,11 @@ async def test_events_of_two_forms_in_one_request_have_one_item(member: AsyncCli
 
 async def test_names_and_barcodes_may_contain_a_slash(member: AsyncClient, scanner: AsyncClient) -> None:
     item = await new_item(member, barcodes=[{"barcode": code} for code in ("a/b", "/", "%2F", "//x/", "é/1")])
-    place = await new_location(member, "Cellar / left")
+    location = await new_location(member, "Cellar / left")
     for path in ("a%2Fb", "a%2fb", "%2F", "%252F", "%2F%2Fx%2F", "%C3%A9%2F1"):
         assert (await get(member, f"/items/upc/{path}"))["id"] == item["id"], path
     assert made(await scanner.post("/scanner/lookup/a%2Fb"))["item"]["id"] == item["id"]
-    assert (await get(member, "/locations/name/Cellar%20%2F%20left"))["id"] == place["id"]
+    assert (await get(member, "/locations/name/Cellar%20%2F%20left"))["id"] == location["id"]
     assert (await member.delete(f"/items/{item['id']}/barcodes/a%2Fb")).status_code == 204
     refused(await member.get("/items/upc/a%2Fb"), 404, "a/b")
     pen = await new_item(member, "Pen", upc="4006381333931")

@@ -20,6 +20,7 @@ from tests.benchmarks.large import measure_large
 from tests.benchmarks.listing import measure_listing
 from tests.benchmarks.load import generator_name
 from tests.benchmarks.on_postgres import measure_on_postgres, measure_processes
+from tests.benchmarks.pages import measure_pages
 from tests.benchmarks.results import Plan, Result
 from tests.benchmarks.scanning import measure_long_ledger, measure_many_connections, measure_scans
 from tests.benchmarks.searching import measure_searching
@@ -39,9 +40,10 @@ BENCHMARKS: dict[str, Callable[[Plan], list[Result]]] = {
     "F12": measure_many_connections,
     "F13": measure_processes,
     "F14": measure_large,
+    "W3": measure_pages,
 }
 # Benchmarks that are measured together with another.
-PART_OF = {"F2": "F1"}
+PART_OF = {"F2": "F1", "W4": "W3"}
 
 
 def main() -> None:

@@ -70,18 +70,18 @@ def fill(cursor: _Cursor, items: int) -> None:
     """Locations, their scanners, and items with a barcode, a SKU and one event each; ids count from 1."""
     names = random.Random(1)
     numbers = range(1, items + 1)
-    places = range(1, SCANNERS + 1)
-    cursor.executemany(_ADD_LOCATION, [(f"Shelf {place}", _NOW, _NOW) for place in places])
-    cursor.executemany(_ADD_SCANNER, [(f"bench-{place:02}", place) for place in places])
+    locations = range(1, SCANNERS + 1)
+    cursor.executemany(_ADD_LOCATION, [(f"Shelf {location}", _NOW, _NOW) for location in locations])
+    cursor.executemany(_ADD_SCANNER, [(f"bench-{location:02}", location) for location in locations])
     cursor.executemany(
         _ADD_ITEM, [(_code(item), _name(names, item), "As it came from the shop", _NOW, _NOW) for item in numbers]
     )
     cursor.executemany(_ADD_BARCODE, [(barcode(item), normalize_barcode(barcode(item)), item) for item in numbers])
-    cursor.executemany(_ADD_SKU, [(item, place_of(item), _NOW, _NOW) for item in numbers])
+    cursor.executemany(_ADD_SKU, [(item, location_of(item), _NOW, _NOW) for item in numbers])
     cursor.executemany(
         _ADD_EVENT,
         [
-            (str(uuid.uuid4()), uuid.uuid4().hex, item, place_of(item), item, _NOW, _NOW, scanner_of(item))
+            (str(uuid.uuid4()), uuid.uuid4().hex, item, location_of(item), item, _NOW, _NOW, scanner_of(item))
             for item in numbers
         ],
     )
@@ -92,14 +92,14 @@ def barcode(item: int) -> str:
     return str(2_000_000_000_000 + item)
 
 
-def place_of(item: int) -> int:
+def location_of(item: int) -> int:
     """The location of an item, whose scanner scans it."""
     return item % SCANNERS + 1
 
 
 def scanner_of(item: int) -> str:
     """The scanner that scans an item."""
-    return f"bench-{place_of(item):02}"
+    return f"bench-{location_of(item):02}"
 
 
 def _code(item: int) -> str:

@@ -19,7 +19,9 @@ import msgspec
 import psycopg
 
 from stocky.config import load
+from stocky.db.location_paths import complete_locations
 from stocky.db.migrate import migrate
+from stocky.db.migration_backend import open_backend
 from stocky.resources import resource
 from stocky.search.index import reindex
 from tests.benchmarks import build
@@ -103,6 +105,7 @@ def postgres_database(url: str) -> Iterator[Database]:
         migrate(load(settings))
         with psycopg.connect(url) as connection, connection.cursor() as cursor:
             build.fill(_Postgres(cursor), ITEMS)
+        _complete(settings)
         asyncio.run(reindex(load(settings)))
         keys = _add_people(settings)
         with psycopg.connect(url, autocommit=True) as connection:
@@ -123,6 +126,13 @@ class _Postgres:
 def settings_of(url: str, directory: str) -> dict[str, str]:
     """The environment variables of a Stocky to measure."""
     return {"STOCKY_DATABASE_URL": url, "STOCKY_DATA_DIR": directory, "STOCKY_SECRET_KEY": SECRET_KEY}
+
+
+def _complete(settings: dict[str, str]) -> None:
+    """Gives the locations their keys and paths, which a database of another commit gets when it is migrated."""
+    config = load(settings)
+    with open_backend(config) as backend, backend.transaction():
+        complete_locations(config.dialect, backend.execute)
 
 
 def _add_people(settings: dict[str, str]) -> tuple[str, str]:
@@ -146,6 +156,7 @@ def _kept(items: int, events: int) -> Path:
             migrate(load(settings_of(f"sqlite:///{built}", directory)))
             with closing(sqlite3.connect(built, isolation_level=None)) as connection:
                 build.build(connection, items, events)
+            _complete(settings_of(f"sqlite:///{built}", directory))
             # Otherwise it would be filled during another measurement.
             asyncio.run(reindex(load(settings_of(f"sqlite:///{built}", directory))))
             os.replace(built, path)

@@ -10,7 +10,7 @@ from statistics import median
 import msgspec
 
 from tests.benchmarks import servers
-from tests.benchmarks.build import barcode, place_of
+from tests.benchmarks.build import barcode, location_of
 from tests.benchmarks.data import ITEMS, Database, sqlite_database
 from tests.benchmarks.load import Figures, Load
 from tests.benchmarks.machine import SERVER_CORE, pinned
@@ -75,7 +75,7 @@ def _event(item: int) -> dict[str, object]:
         "event_id": "@id",
         "type": "add",
         "item": {"upc": barcode(item)},
-        "location": {"id": place_of(item)},
+        "location": {"id": location_of(item)},
         "quantity": 1,
     }
 

@@ -207,7 +207,7 @@ _WRITES: dict[str, Callable[[Client, int], Request]] = {
     "a SKU's quantity": lambda client, n: (
         "PUT", f"/skus/{_sku_of(client, 12_201 + 20 * n)}/quantity", {"quantity": n},
     ),
-    "a location": lambda client, n: ("POST", "/locations", {"name": f"Place {uuid.uuid4()}", "storage_type": "pantry"}),
+    "a location": lambda client, n: ("POST", "/locations", {"name": f"Shelf {uuid.uuid4()}", "storage_type": "pantry"}),
     "a location's storage type": lambda client, n: ("PATCH", f"/locations/{1_500 + n}", {"storage_type": "freezer"}),
     "a box of 100": lambda client, n: ("POST", "/boxes", {"capacity": 100}),
     "the name of a tag that 30,000 items have": lambda client, n: ("PATCH", "/tags/1", {"name": f"Tag of {n}"}),

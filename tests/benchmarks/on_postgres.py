@@ -31,7 +31,7 @@ CONNECTIONS = 64
 # The item by its barcode, its lock, its SKUs, the scanner, the event, the SKU, and when the scanner was last seen.
 SCRIPT = f"""
 \\set item random(1, {ITEMS})
-\\set place :item % {SCANNERS} + 1
+\\set location :item % {SCANNERS} + 1
 \\set barcode 2000000000000 + :item
 BEGIN;
 SELECT barcode.item_id, barcode.pack_milli FROM barcode JOIN item ON item.id = barcode.item_id
@@ -39,15 +39,15 @@ SELECT barcode.item_id, barcode.pack_milli FROM barcode JOIN item ON item.id = b
 SELECT id, name, oversell_policy, is_active, version FROM item WHERE id = :item FOR NO KEY UPDATE;
 SELECT id, item_id, location_id, expiry_date, quantity_milli, unit, notes, is_active, version, created_at, updated_at
   FROM sku WHERE item_id = :item;
-SELECT mode, location_id FROM scanner WHERE scanner_id = 'bench-' || lpad(CAST(:place AS TEXT), 2, '0');
+SELECT mode, location_id FROM scanner WHERE scanner_id = 'bench-' || lpad(CAST(:location AS TEXT), 2, '0');
 UPDATE sku SET quantity_milli = quantity_milli + 1000, version = version + 1, updated_at = now() WHERE id = :item;
 INSERT INTO stock_event (event_id, fingerprint, kind, item_id, location_id, sku_id, delta_milli,
                          quantity_after_milli, occurred_at, recorded_at, scanner_id)
 SELECT CAST(gen_random_uuid() AS TEXT), md5(CAST(random() AS TEXT)), 'add', item_id, location_id, id, 1000,
-       quantity_milli, now(), now(), 'bench-' || lpad(CAST(:place AS TEXT), 2, '0')
+       quantity_milli, now(), now(), 'bench-' || lpad(CAST(:location AS TEXT), 2, '0')
   FROM sku WHERE id = :item;
 INSERT INTO scanner (scanner_id, last_seen, last_scan)
-VALUES ('bench-' || lpad(CAST(:place AS TEXT), 2, '0'), now(), CAST(:barcode AS TEXT))
+VALUES ('bench-' || lpad(CAST(:location AS TEXT), 2, '0'), now(), CAST(:barcode AS TEXT))
 ON CONFLICT (scanner_id) DO UPDATE SET last_seen = excluded.last_seen, last_scan = excluded.last_scan;
 COMMIT;
 """
@@ -114,7 +114,7 @@ def measure_processes(plan: Plan) -> list[Result]:
         measured.enter_context(accounted(database, all_figures))
         for processes in (1, 2, 3):
             with ExitStack() as stack:
-                serving = [stack.enter_context(servers.anywhere(database)) for _ in range(processes)]
+                serving = [stack.enter_context(servers.serve_on_any_core(database)) for _ in range(processes)]
                 all_figures += _at_once(database, serving, plan.warm_up)
                 rounds: list[list[Figures]] = []
                 of_postgres: list[float] = []

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from stocky.db.sqlite_file import encode_time, open_connection
-from tests.benchmarks.build import place_of
+from tests.benchmarks.build import location_of
 from tests.benchmarks.data import ITEMS
 
 # More prepared events than it can write.
@@ -54,9 +54,9 @@ def main(path: str, seconds: str, events: str) -> None:
             moment = encode_time(datetime.now(UTC))
             for _ in range(size):
                 event_id, fingerprint, item = prepared[next(fresh)]
-                place = place_of(item)
-                sku_id, after = execute(_UPSERT_LEVEL, (item, place, 1000, moment, moment)).fetchone()
-                execute(_ADD_EVENT, (event_id, fingerprint, batch_id, item, place, sku_id, after, moment, moment))
+                location = location_of(item)
+                sku_id, after = execute(_UPSERT_LEVEL, (item, location, 1000, moment, moment)).fetchone()
+                execute(_ADD_EVENT, (event_id, fingerprint, batch_id, item, location, sku_id, after, moment, moment))
             execute("COMMIT")
             written += size
     print(msgspec.json.encode({"events": written, "seconds": elapsed}).decode())

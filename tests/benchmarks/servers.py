@@ -37,7 +37,7 @@ def stocky(database: Database) -> Iterator[serving.Server]:
 
 
 @contextmanager
-def anywhere(database: Database) -> Iterator[serving.Server]:
+def serve_on_any_core(database: Database) -> Iterator[serving.Server]:
     """The same on any core, for several that share the machine."""
     with serving.serve(database.settings, database.directory) as server:
         yield server

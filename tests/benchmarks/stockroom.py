@@ -78,16 +78,21 @@ def _statements(words: dict[str, str], items: int) -> Iterator[str]:
         )
 
     yield f"""
-        INSERT INTO location (id, name, storage_type, box_no, loc_no, created_at, updated_at) {numbered(locations)}
+        INSERT INTO location (id, name, storage_type, box_no, loc_no, parent_id, created_at, updated_at)
+        {numbered(locations)}
         SELECT n, CASE WHEN n <= {boxed} THEN 'Box ' || ((n - 1) / 20 + 1) || ' / ' || ((n - 1) % 20 + 1)
                        ELSE 'Shelf ' || n END, 'pantry',
                CASE WHEN n <= {boxed} THEN (n - 1) / 20 + 1 END, CASE WHEN n <= {boxed} THEN (n - 1) % 20 + 1 END,
-               {start}, {start}
+               CASE WHEN n <= {boxed} THEN {locations} + (n - 1) / 20 + 1 END, {start}, {start}
           FROM number"""
+    yield """
+        INSERT INTO box (id, box_no, capacity)
+        SELECT box_no, box_no, max(loc_no) FROM location WHERE box_no IS NOT NULL GROUP BY box_no"""
     yield f"""
-        INSERT INTO box (id, box_no, name, storage_type, capacity, created_at, updated_at)
-        SELECT box_no, box_no, 'Box ' || box_no, 'pantry', max(loc_no), {start}, {start}
-          FROM location WHERE box_no IS NOT NULL GROUP BY box_no"""
+        INSERT INTO location (id, name, storage_type, box_no, created_at, updated_at)
+        SELECT {locations} + box_no, 'Box ' || box_no, 'pantry', box_no, {start}, {start} FROM box"""
+    # All names are ASCII, and the paths of the places of boxes are their names.
+    yield "UPDATE location SET name_key = lower(name), path = name, path_key = lower(name)"
     for table, name, count in (("item_type", "Type", 100), ("tag", "Tag", 300)):
         yield f"""
             INSERT INTO {table} (id, name, name_key, created_at, updated_at) {numbered(count)}

@@ -27,7 +27,7 @@ NOW = "'2026-01-01T00:00:00.000000Z'"
 NOT_COPIED = ("-- taken_at: ", "SELECT pg_catalog.setval(")
 
 
-def add_place(config: Config, name: str) -> None:
+def add_location(config: Config, name: str) -> None:
     schema.run(
         config,
         "INSERT INTO location (name, storage_type, created_at, updated_at)"
@@ -35,7 +35,7 @@ def add_place(config: Config, name: str) -> None:
     )
 
 
-def places(config: Config) -> list[str]:
+def locations(config: Config) -> list[str]:
     return sorted(name for (name,) in schema.run(config, "SELECT name FROM location"))
 
 
@@ -92,20 +92,20 @@ def test_verifying_a_damaged_backup_fails(environ: dict[str, str], tmp_path: Pat
 
 
 def test_restore_shows_changes_and_asks_first(environ: dict[str, str], config: Config, tmp_path: Path) -> None:
-    add_place(config, "Before")
+    add_location(config, "Before")
     file = tmp_path / "all.sql.gz"
     assert stocky(environ, "backup", "-o", str(file)).returncode == 0
-    add_place(config, "After")
+    add_location(config, "After")
     trial = stocky(environ, "restore", str(file), "--dry-run")
     assert trial.returncode == 0, trial.stderr
     assert "2 -> 1" in trial.stdout
     asked = stocky(environ, "restore", str(file))
     assert asked.returncode == 1
     assert "--force" in asked.stderr
-    assert places(config) == ["After", "Before"]
+    assert locations(config) == ["After", "Before"]
     done = stocky(environ, "restore", str(file), "--force")
     assert done.returncode == 0, done.stderr
-    assert places(config) == ["Before"]
+    assert locations(config) == ["Before"]
     (safety,) = config.backup_dir.glob("*.sql.gz")
     assert safety.name in done.stdout
     assert stocky(environ, "check").returncode == 0
@@ -114,7 +114,7 @@ def test_restore_shows_changes_and_asks_first(environ: dict[str, str], config: C
 def test_archive_restores_onto_a_new_machine(
     environ: dict[str, str], config: Config, dialect: str, databases: TestDatabases, tmp_path: Path
 ) -> None:
-    add_place(config, "From the old machine")
+    add_location(config, "From the old machine")
     archive = tmp_path / "all.zip"
     assert stocky(environ, "backup", "--kind", "archive", "-o", str(archive)).returncode == 0
     (tmp_path / "new").mkdir()
@@ -133,20 +133,20 @@ def test_archive_restores_onto_a_new_machine(
 def test_restore_into_served_sqlite_file_is_rejected(
     environ: dict[str, str], config: Config, serve: Callable[..., AbstractContextManager[Server]], tmp_path: Path
 ) -> None:
-    add_place(config, "Before")
+    add_location(config, "Before")
     file = tmp_path / "all.sql.gz"
     assert stocky(environ, "backup", "-o", str(file)).returncode == 0
-    add_place(config, "After")
+    add_location(config, "After")
     with serve():
         done = stocky(environ, "restore", str(file), "--force")
     if config.dialect == "sqlite":
         assert done.returncode == 1
         assert "stop it" in done.stderr
-        assert places(config) == ["After", "Before"]
+        assert locations(config) == ["After", "Before"]
     else:
         # The serving processes pause during the restore.
         assert done.returncode == 0, done.stderr
-        assert places(config) == ["Before"]
+        assert locations(config) == ["Before"]
 
 
 def test_second_server_on_one_sqlite_file_is_rejected(

@@ -39,8 +39,11 @@ async def busy(admin: AsyncClient) -> None:
 async def test_sound_database_passes_with_counts(environ: dict[str, str]) -> None:
     answer = stocky(environ, "check")
     assert (answer.returncode, answer.stderr) == (0, "")
-    assert re.fullmatch(r"No faults in \d\d tables with \d+ rows, 8 stock events\n", answer.stdout), answer.stdout
-    assert json.loads(stocky(environ, "check", "--json").stdout) == {"ok": True, "faults": []}
+    assert re.fullmatch(r"All is well: no faults in \d\d tables with \d+ rows, 8 stock events\n", answer.stdout), (
+        answer.stdout
+    )
+    found = json.loads(stocky(environ, "check", "--json").stdout)
+    assert found == {"ok": True, "faults": [], "stock_events": 8} | {key: found[key] for key in ("tables", "rows")}
 
 
 FAULTS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from pathlib import Path
 
@@ -19,6 +20,13 @@ def test_help_lists_every_command_with_its_purpose() -> None:
     for line in ("serve     ", "run the service", "migrate   ", "check     ", "migrate the database to the schema"):
         assert line in answer.stdout
     assert stocky({}, "--version").stdout == f"stocky {__version__}\n"
+
+
+def test_every_command_takes_json() -> None:
+    commands = re.findall(r"^    ([a-z-]+)(?= |$)", stocky({}, "--help").stdout, re.MULTILINE)
+    assert len(commands) >= 12
+    for command in commands:
+        assert "--json" in stocky({}, command, "--help").stdout, command
 
 
 def test_wrong_usage_is_status_2() -> None:

@@ -35,8 +35,8 @@ def scan(server: Server, key: str, event_id: str) -> httpx.Response:
 def set_up(server: Server, key: str) -> None:
     """A location, and the scanner that books to it."""
     headers = {"X-API-Key": key}
-    place = httpx.post(f"{server.api}/locations/", headers=headers, json={"name": "A", "storage_type": "pantry"})
-    state = {"mode": "add", "location_id": place.json()["id"]}
+    location = httpx.post(f"{server.api}/locations/", headers=headers, json={"name": "A", "storage_type": "pantry"})
+    state = {"mode": "add", "location_id": location.json()["id"]}
     assert httpx.put(f"{server.api}/scanner/hand-1/state", headers=headers, json=state).status_code == 200
 
 

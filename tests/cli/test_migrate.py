@@ -120,7 +120,11 @@ def test_migration_without_backup_needs_no_backup_option(empty_environ: dict[str
     assert (len(output["applied"]), output["backup"]) == (schema_version(config.dialect) - 8, None)
 
 
-def test_repeated_failed_starts_keep_few_backups(empty_environ: dict[str, str]) -> None:
+@pytest.mark.one_database
+def test_repeated_failed_starts_keep_few_backups(
+    empty_environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrating, "MAX_BACKUPS", 2)
     config = load(empty_environ)
     make_old(config, 8)
     # The migration creates an index of this name.

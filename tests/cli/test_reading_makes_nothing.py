@@ -66,7 +66,7 @@ def test_reading_commands_create_nothing_without_a_database(elsewhere: Path, dum
         assert listed(elsewhere) == []
 
 
-@pytest.mark.one_postgres
+@pytest.mark.one_database
 def test_reading_commands_leave_no_files(environ: dict[str, str], tmp_path: Path, dump: Path, elsewhere: Path) -> None:
     environ = {name: value for name, value in environ.items() if name != "STOCKY_SECRET_KEY"}
     before = listed(tmp_path)

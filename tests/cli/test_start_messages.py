@@ -43,7 +43,7 @@ def test_every_command_reports_unknown_setting_once_on_stderr(environ: dict[str,
         ["verify", dump, "--json"],
         ["restore", dump, "--dry-run", "--json"],
         ["create-key", "admin", "--name", "x", "--json"],
-        ["demo-data", "--json"],
+        ["demo-data", "--items", "10", "--events", "50", "--json"],
         ["copy", environ["STOCKY_DATABASE_URL"], f"sqlite:///{tmp_path}/copy.db", "--json"],
     ):
         answer = stocky(odd, *arguments)

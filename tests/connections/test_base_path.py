@@ -109,3 +109,10 @@ def test_slashes_around_base_path_are_ignored(environ: dict[str, str], path: str
 def test_invalid_base_path_is_rejected(environ: dict[str, str], path: str) -> None:
     with pytest.raises(ConfigError, match="STOCKY_BASE_PATH"):
         load(environ | {"STOCKY_BASE_PATH": path})
+
+
+async def test_types_of_problems_are_below_base_path(proxied: AsyncClient) -> None:
+    kind = (await proxied.get("/api/v1/items/987654")).json()["type"]
+    assert kind == f"{BASE}/problems/not-found"
+    assert (await proxied.get(kind.removeprefix(BASE))).status_code == 200
+    assert f'<a href="{kind}">' in (await proxied.get("/problems")).text

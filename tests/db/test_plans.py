@@ -52,6 +52,7 @@ ARGUMENTS: dict[str, Any] = {
     "location_id": 7,
     "moment": datetime(2026, 1, 31, tzinfo=UTC),
     "most": 5_000,
+    "keys": ["shelf 15"],
     "names": ["Shelf 15"],
     "scanner_id": "scanner-old",
     "scanner_ids": ["scanner-3"],
@@ -69,6 +70,8 @@ ARGUMENTS: dict[str, Any] = {
 EXCEPTIONS: dict[str, dict[str, Any]] = {
     "export_events": {"item_id": None, "location_id": None, "user_id": None, "scanner_id": None, "type": None},
     "list_event_ids": {"location_id": None, "user_id": None, "scanner_id": None, "type": None},
+    "list_event_ids_within": {"within": 100, "user_id": None, "scanner_id": None, "type": None},
+    "list_sku_ids_within": {"within": 100},
     "list_events_after": {"until": 19_100, "item_id": None, "location_id": None, "type": None},
 }
 QUERIES = {
@@ -85,9 +88,11 @@ QUERIES = {
     "count_batch", "count_causes", "count_entries_by_day", "count_entries_of_items_by_day", "count_events_between",
     "export_events", "find_texts", "list_barcodes_of", "list_batch", "list_event_ids", "list_event_ids_at",
     "list_event_ids_between",
-    "list_event_ids_of_rare_kind", "list_event_ids_of_scanner", "list_event_ids_of_user", "list_events_after",
+    "list_event_ids_of_rare_kind", "list_event_ids_of_scanner", "list_event_ids_of_user", "list_event_ids_within",
+    "list_events_after",
     "list_events_by_id", "list_events_of_item", "list_item_locations", "list_item_versions_with_cause",
-    "list_items_by_id", "list_search_sources", "list_sku_ids_at", "list_sku_ids_of_item", "list_skus_by_id",
+    "list_items_by_id", "list_search_sources", "list_sku_ids_at", "list_sku_ids_of_item", "list_sku_ids_within",
+    "list_skus_by_id",
     "list_start_of_batch", "list_stock_of_items", "list_tags_of",
 }  # fmt: skip
 
@@ -167,3 +172,36 @@ def _scanned(node: dict[str, Any]) -> Iterator[str]:
         yield node["Relation Name"]
     for inner in node.get("Plans", ()):
         yield from _scanned(inner)
+
+
+SORTED = {
+    # By an index: a page is read without sorting the list.
+    "list_item_versions by name": 0,
+    "list_item_versions by -name": 0,
+    "list_sku_ids_with_item by name": 0,
+    "list_sku_ids_with_item by -name": 0,
+    "list_item_versions by code": 0,
+    # One pass over the list, and its largest or smallest entries are kept.
+    "list_item_versions by seller": 1,
+    "list_item_versions by -total_quantity,name": 1,
+    "list_sku_ids by -quantity": 1,
+    "list_sku_ids by expiry_date": 1,
+}
+
+
+@pytest.mark.one_database
+async def test_sorted_lists_read_a_large_table_once_at_most(large: Config) -> None:
+    queries = load_queries(resource("sql"), "sqlite")
+    with closing(open_connection(large.sqlite_path)) as connection:
+        for name, sorts in SORTED.items():
+            query = queries[name]
+            values = query.values(
+                {"limit": 10, "skip": 0, "after": 0, "is_active": True, "expiring_soon": False}
+                | dict.fromkeys(set(query.parameters) - {"limit", "skip", "after", "is_active", "expiring_soon"})
+            )
+            plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query.text}", values)]
+            whole = [step for step in plan if step == "USE TEMP B-TREE FOR ORDER BY"]
+            assert len(whole) == sorts, (name, plan)
+            # All ids after :after are the whole list, too.
+            passes = [step for step in plan if re.match(r"SCAN (item|sku)\b|SEARCH (item|sku) .*\(rowid>\?\)$", step)]
+            assert len([step for step in passes if "item_id=?" not in step]) == 1, (name, plan)

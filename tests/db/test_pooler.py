@@ -44,11 +44,11 @@ def server_url(databases: TestDatabases, tmp_path: Path) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(params=["transaction", "session"])
-def environ(request: pytest.FixtureRequest, server_url: str, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The settings of a Stocky behind a PgBouncer in either mode, as in the README."""
-    with pgbouncer(server_url, request.param) as url:
-        direct = {"STOCKY_DATABASE_DIRECT_URL": server_url} if request.param == "transaction" else {}
+@pytest.fixture
+def environ(pool_mode: str, server_url: str, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The settings of a Stocky behind a PgBouncer in `pool_mode`, as in the README."""
+    with pgbouncer(server_url, pool_mode) as url:
+        direct = {"STOCKY_DATABASE_DIRECT_URL": server_url} if pool_mode == "transaction" else {}
         yield settings(url, tmp_path) | direct
 
 
@@ -65,6 +65,7 @@ async def names(database: Database) -> list[str]:
         return [str(await read.value("has_active_admin")) for _ in range(5)]
 
 
+@pytest.mark.parametrize("pool_mode", ["transaction"])
 async def test_scans_reads_backups_and_restores_work(environ: dict[str, str], databases: TestDatabases) -> None:
     config = load(environ)
     keys = databases.keys[DIALECT]
@@ -107,6 +108,7 @@ async def test_scans_reads_backups_and_restores_work(environ: dict[str, str], da
     assert await find_faults(config) == []
 
 
+@pytest.mark.parametrize("pool_mode", ["transaction", "session"])
 async def test_commit_through_pooler_notifies_other_process(environ: dict[str, str]) -> None:
     config = load(environ)
     async with opened(config) as one, opened(config) as other:
@@ -119,6 +121,7 @@ async def test_commit_through_pooler_notifies_other_process(environ: dict[str, s
                 await committed.wait()
 
 
+@pytest.mark.parametrize("pool_mode", ["transaction"])
 async def test_a_new_database_is_migrated_and_copied(
     databases: TestDatabases, server_url: str, environ: dict[str, str], tmp_path: Path
 ) -> None:

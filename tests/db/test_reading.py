@@ -14,8 +14,8 @@ from stocky.db import Connection, Database
 from tests.architecture import schema
 
 ADD_LOCATION = (
-    "INSERT INTO location (name, storage_type, created_at, updated_at)"
-    " VALUES ('Shelf', 'pantry', '2026-01-01T00:00:00.000000Z', '2026-01-01T00:00:00.000000Z')"
+    "INSERT INTO location (name, path, storage_type, created_at, updated_at)"
+    " VALUES ('Shelf', 'Shelf', 'pantry', '2026-01-01T00:00:00.000000Z', '2026-01-01T00:00:00.000000Z')"
 )
 
 

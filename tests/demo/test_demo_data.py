@@ -65,6 +65,7 @@ def stocky(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProc
     )
 
 
+@pytest.mark.one_database
 async def test_same_seed_gives_the_same_month(
     config: Config, database: Database, dialect: str, databases: TestDatabases, tmp_path: Path
 ) -> None:
@@ -79,6 +80,7 @@ async def test_same_seed_gives_the_same_month(
         assert len(schema.run(config, EVENTS)) >= 600
 
 
+@pytest.mark.one_database
 async def test_another_seed_gives_another_month(
     config: Config, database: Database, dialect: str, databases: TestDatabases, tmp_path: Path
 ) -> None:

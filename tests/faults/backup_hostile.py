@@ -27,13 +27,14 @@ _BOMB = 300 * 2**20
 def _item(id: int, *, minimum: str = "NULL", upc_data: str = "NULL", merged: str = "NULL") -> str:
     return (
         f"INSERT INTO \"item\" VALUES({id},'Z{id}','Evil','','other',{minimum},'reject',0,0,0,0,{upc_data},1,"
-        f"{_NOW},{_NOW},'',NULL,'','',NULL,{merged});"
+        f"{_NOW},{_NOW},'',NULL,'','',NULL,{merged},NULL);"
     )
 
 
-def _location(id: int, *, box: str = "NULL", made: str = _NOW) -> str:
+def _location(id: int, *, box: str = "NULL", made: str = _NOW, parent: str = "NULL") -> str:
     place = "NULL" if box == "NULL" else "1"
-    return f"INSERT INTO \"location\" VALUES({id},'evil','','other',{box},{place},1,{made},{_NOW});"
+    values = f"{id},'evil','','other',{box},{place},1,{made},{_NOW},{parent},NULL,NULL,NULL,0"
+    return f'INSERT INTO "location" VALUES({values});'
 
 
 def _user(password_hash: str) -> str:
@@ -68,8 +69,8 @@ STATEMENTS = {
     "a do block": "DO $$ BEGIN DELETE FROM item; END $$;",
     "insert from select": 'INSERT INTO "item" SELECT * FROM item;',
     "a query as a value": "INSERT INTO \"setting\" VALUES('x',(SELECT password_hash FROM user_account),'x');",
-    "a function as a value": "INSERT INTO \"location\" VALUES(77,load_extension('x'),'','other',NULL,NULL,1,'x','x');",
-    "an expression as a value": "INSERT INTO \"location\" VALUES(70+7,'a','','other',NULL,NULL,1,'x','x');",
+    "a function as a value": "INSERT INTO \"setting\" VALUES('x',load_extension('x'),'x');",
+    "an expression as a value": "INSERT INTO \"setting\" VALUES('x','1'+7,'x');",
     "with": 'WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM n) INSERT INTO "item" SELECT x FROM n;',
     "insert or replace": f"INSERT OR REPLACE INTO \"user_account\" VALUES(1,'evil','e','x','admin',1,{_NOW},{_NOW},0);",
     "on conflict": "INSERT INTO \"item\" VALUES(1) ON CONFLICT DO UPDATE SET name = 'evil';",
@@ -104,7 +105,8 @@ STATEMENTS = {
     "a text for a number": f"INSERT INTO \"sku\" VALUES('x',1,1,NULL,0,'piece','',1,1,{_NOW},{_NOW});",
     "a number beyond 64 bits": f"INSERT INTO \"setting\" VALUES(9223372036854775808,'1',{_NOW});",
     "a box beyond 64 bits": (
-        f"INSERT INTO \"location\" VALUES(7,'a','','other',9223372036854775808,NULL,1,{_NOW},{_NOW});"
+        'INSERT INTO "location"'
+        f" VALUES(7,'a','','other',9223372036854775808,NULL,1,{_NOW},{_NOW},NULL,NULL,NULL,NULL,0);"
     ),
     "no time": "INSERT INTO \"setting\" VALUES('x','1','yesterday');",
     "a time no calendar has": "INSERT INTO \"setting\" VALUES('x','1','2026-02-30T00:00:00.000000Z');",
@@ -143,6 +145,10 @@ ALTERED = {
     "an id beyond the largest": (_location(2**53), "location have a id that is out of bounds"),
     "an id below the first": (_location(0), "location have a id that is out of bounds"),
     "a box beyond the largest number": (_location(900, box="9007199254740992"), "a box_no that is out of bounds"),
+    "locations in each other": (
+        _location(900, parent="901") + "\n" + _location(901, parent="900"),
+        "2 locations are in themselves (id 900)",
+    ),
     "a quantity beyond all stock": (_item(900, minimum="1000000000000001"), "a min_quantity_milli that is out of"),
     "a time before all clocks": (
         _location(900, made="'0001-01-01T00:00:00.000000Z'"),

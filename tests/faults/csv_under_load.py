@@ -65,9 +65,9 @@ def write_table(file: Path, rows: int) -> None:
         writer.writerow(["name", "barcode", "description", "tags", "location", "quantity", "unit", "expiry_date"])
         for row in range(rows):
             item = row - row % 5 if row % 5 == 1 else row
-            place = f"Rack {(row * 7) % LOCATIONS}"
+            location = f"Rack {(row * 7) % LOCATIONS}"
             values = [f"Part {item}", f"PART-{item:07}", "Imported, in bulk", f"bulk; group {item % 20}"]
-            writer.writerow([*values, place, f"{row % 90 + 1}.125", "piece", "2031-01-31" if row % 3 else ""])
+            writer.writerow([*values, location, f"{row % 90 + 1}.125", "piece", "2031-01-31" if row % 3 else ""])
 
 
 async def scan(shop: Shop, port: int, figures: Latencies, stop: asyncio.Event, pace: float) -> None:

@@ -48,7 +48,7 @@ class Shop:
         self.key = ""
         self.admin_key = ""
         self._postgres = postgres
-        self.place = 0
+        self.location = 0
         self.items: list[int] = []
         self.sent: dict[str, Sent] = {}
         self.acknowledged: set[str] = set()
@@ -61,7 +61,7 @@ class Shop:
         self.key, self.admin_key = keys["scanner"], keys["admin"]
         stockroom = Stockroom(self.config, make_database(self.config))
         await stockroom.database.open()
-        self.place = await stockroom.place("the counter")
+        self.location = await stockroom.location("the counter")
         self.items = [await stockroom.item("allow", packs={f"barcode-{each}": 1}) for each in range(ITEMS)]
         await stockroom.database.close()
 
@@ -163,7 +163,7 @@ class Shop:
             return "/scanner/scan", {
                 "upc": f"barcode-{scan.item}",
                 "scanner_id": f"scanner-{scan.item}",
-                "location_hint": self.place,
+                "location_hint": self.location,
                 "event_id": scan.event_id,
             }
         return "/events", {
@@ -172,7 +172,7 @@ class Shop:
                     "event_id": each.event_id,
                     "type": "add" if each.delta > 0 else "remove",
                     "item": {"upc": f"barcode-{each.item}"},
-                    "location": {"id": self.place},
+                    "location": {"id": self.location},
                     "quantity": abs(each.delta),
                 }
                 for each in events

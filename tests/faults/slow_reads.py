@@ -41,7 +41,7 @@ async def fill(server: Server, shop: Shop) -> None:
     """Items with a stock record for each of a hundred days."""
     async with httpx.AsyncClient(base_url=server.api, headers={"X-API-Key": shop.admin_key}, timeout=120) as client:
         for item in range(STOCK_RECORDS // LOTS):
-            key = {"type": "add", "item": {"upc": f"lots-{item}"}, "location": {"id": shop.place}, "quantity": 1}
+            key = {"type": "add", "item": {"upc": f"lots-{item}"}, "location": {"id": shop.location}, "quantity": 1}
             lots = [(date(2030, 1, 1) + timedelta(days=number)).isoformat() for number in range(LOTS)]
             answer = await client.post("/events", json={"events": [{**key, "lot": lot} for lot in lots]})
             answer.raise_for_status()

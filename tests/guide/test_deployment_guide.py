@@ -100,8 +100,8 @@ def _check(proxy: str, origin: str, base: str, server: Server, key: str, certifi
         barcode = f"{proxy.upper()}/7"
         item = made(client.post("/api/v1/items/", json={"name": "Screws", "barcodes": [{"barcode": barcode}]}))
         assert made(client.get(f"/api/v1/items/upc/{barcode.replace('/', '%2F')}"))["id"] == item["id"]
-        place = made(client.post("/api/v1/locations/", json={"name": f"Behind {proxy}"}))
-        _check_stream(client, {"upc": barcode, "scanner_id": proxy, "event_id": proxy, "location_hint": place["id"]})
+        location = made(client.post("/api/v1/locations/", json={"name": f"Behind {proxy}"}))
+        _check_stream(client, {"upc": barcode, "scanner_id": proxy, "event_id": proxy, "location_hint": location["id"]})
         # Larger than the default limit of proxies.
         files = {"file": ("datasheet.pdf", pdf(UPLOAD_BYTES, mark=proxy))}
         document = made(client.post("/api/v1/documents/", data={"item_id": str(item["id"])}, files=files))

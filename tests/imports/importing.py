@@ -74,5 +74,5 @@ async def stock_of(client: AsyncClient, name: str) -> list[tuple[str, float, str
     """The stock of an item by location and lot."""
     skus: list[Any] = await get(client, "/skus/", search=name, expand="item,location")
     return sorted(
-        (sku["location"]["name"], sku["quantity"], sku["expiry_date"]) for sku in skus if sku["item"]["name"] == name
+        (sku["location"]["path"], sku["quantity"], sku["expiry_date"]) for sku in skus if sku["item"]["name"] == name
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from datetime import date
 from io import StringIO
 
 import pytest
@@ -11,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stocky.exports.csv_cells import csv_text, list_cell, pack_entry, quantity_cell, split_list, split_pack, unguarded
-from stocky.imports.cell_values import Unreadable, date_of, milli_of
+from stocky.imports.cell_values import Unreadable, milli_of
 from stocky.imports.fields import FIELDS, guess
 
 TEXT = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=30)
@@ -103,13 +102,6 @@ def test_point_is_ambiguous_without_comma_delimiter() -> None:
     for text, milli in {"0.125": 125, "1.5": 1500, "12": 12000, "1.234,5": 1234500}.items():
         assert milli_of(text, None, point_may_group=True) == milli
     assert milli_of("1.234", ".", point_may_group=True) == 1234
-
-
-def test_only_iso_dates_are_accepted() -> None:
-    assert date_of("2028-02-29") == date(2028, 2, 29)
-    for text in ("2027-02-29", "29.02.2028", "20280229", "2028-2-29", "2028-02-29T00:00", "٢٠٢٨-٠٢-٢٩"):
-        with pytest.raises(Unreadable):
-            date_of(text)
 
 
 def test_each_header_matches_one_field() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from httpx import AsyncClient
 
+from stocky.barcodes.codes import with_check_digit
 from tests.imports.importing import begin, counts, ended, imported, stock_of
 from tests.inventory import get, made, new_item, new_location, new_stock, total
 
@@ -25,8 +26,8 @@ REFUSALS = {
     f"Tea,,Shelf,{'9' * 20},": ("quantity", "too large"),
     f"Tea,,Shelf,{'9' * 5000},": ("quantity", "too large"),
     f"Tea,,Shelf,0.{'0' * 30}1,": ("quantity", "three decimals"),
-    "Tea,,Shelf,1,31.12.2030": ("expires", "2026-12-31"),
-    "Tea,,Shelf,1,2030-02-30": ("expires", "calendar"),
+    "Tea,,Shelf,1,12.2030.31": ("expires", "2026-12-31"),
+    "Tea,,Shelf,1,2030-02-30": ("expires", "is not a date"),
     f"{'x' * 201},,Shelf,1,": ("name", "200"),
     "Salt,4.00638E+12,Shelf,1,": ("barcode", "shortened"),
     "Salt,40063813,Shelf,1,": ("barcode", "belongs to Tea"),
@@ -87,9 +88,12 @@ async def test_key_option_selects_the_identifying_column(member: AsyncClient) ->
     assert counts(by_second_barcode) == (0, 1, 0, 0)
     now = await get(member, f"/items/{tea['id']}")
     assert (now["name"], now["upc"], now["description"]) == ("Green tea", "40063813", "Green")
-    by_code = await imported(member, f"code,min stock\n{tea['code'].lower()},2\n")
+    by_code = await imported(member, f"code,min stock,order quantity\n{tea['code'].lower()},2,6\n")
     assert counts(by_code) == (0, 1, 0, 0)
-    assert (await get(member, f"/items/{tea['id']}"))["min_quantity"] == 2
+    now = await get(member, f"/items/{tea['id']}")
+    assert (now["min_quantity"], now["reorder_quantity"]) == (2, 6)
+    none_at_a_time = await imported(member, f"code,reorder_quantity\n{tea['code']},0\n")
+    assert none_at_a_time["errors"][0]["column"] == "reorder_quantity"
     unnamed = await imported(member, "name,barcode\nTea,\n", key="barcode")
     assert unnamed["errors"][0]["column"] == "barcode"
 
@@ -164,7 +168,7 @@ async def test_unit_and_notes_change_without_event(member: AsyncClient) -> None:
 
 async def test_import_reactivates_an_inactive_item(member: AsyncClient) -> None:
     tea = await new_item(member, "Tea", upc="40063813")
-    assert (await member.delete(f"/items/{tea['id']}")).status_code == 204
+    assert (await member.delete(f"/items/{tea['id']}")).status_code == 200
     assert counts(await imported(member, "barcode,name,location,quantity\n40063813,Tea,Shelf,1\n")) == (0, 1, 0, 0)
     assert (await get(member, f"/items/{tea['id']}"))["is_active"] is True
     assert await stock_of(member, "Tea") == [("Shelf", 1, None)]
@@ -218,3 +222,63 @@ async def test_point_before_three_digits_is_refused_in_semicolon_file(
     assert await stock_of(member, "Jalapeños") == [("Küche", 1234, None)]
     assert (await imported(member, content.replace(";", ",")))["applied"] is True
     assert await stock_of(member, "Jalapeños") == [("Küche", 1.234, None)]
+
+
+async def test_pieces_of_a_shops_scale_are_one_item(admin: AsyncClient, member: AsyncClient) -> None:
+    old = with_check_digit("281234500111")
+    tea = await new_item(member, "Old", barcodes=[{"barcode": old}])
+    rule = {"prefix": "28", "item_digits": 5, "measure": "weight", "measure_digits": 5, "divisor": 1000}
+    made(await admin.patch("/settings", json={"measure_rules": [rule]}))
+    gouda, brie = (f"2877777{grams:05}" for grams in (456, 789)), (f"2888888{grams:05}" for grams in (1, 2))
+    lines = [f"{with_check_digit(each)},Gouda,Shelf,1" for each in gouda]
+    content = "\n".join(["barcode,name,location,quantity", lines[0], lines[1].replace("Shelf", "Cellar"), ""])
+    assert counts(await imported(member, content, dry_run="true")) == (1, 1, 0, 0)
+    assert counts(await imported(member, content)) == (1, 1, 0, 0)
+    [cheese] = [each for each in await get(member, "/items/") if each["name"] == "Gouda"]
+    assert (cheese["upc"], cheese["total_quantity"]) == (with_check_digit("287777700000"), 2)
+    assert counts(await imported(member, content, import_key="again")) == (0, 0, 2, 0)
+    one, other = map(with_check_digit, brie)
+    several = f"name,barcode,barcodes\nBrie,{one},{other}\n"
+    assert counts(await imported(member, several)) == (1, 0, 0, 0)
+    assert (await get(member, f"/items/upc/{other}"))["name"] == "Brie"
+    # A barcode from before the rule stays what it is.
+    assert counts(await imported(member, f"barcode,description\n{old},Older\n")) == (0, 1, 0, 0)
+    assert [each["barcode"] for each in (await get(member, f"/items/{tea['id']}"))["barcodes"]] == [old]
+
+
+async def test_location_option_is_that_of_all_rows_without_one(member: AsyncClient) -> None:
+    content = "name,where,quantity\nTea,Shelf,1\nSalt,,2\nRice,,\n"
+    await imported(member, content, location="Cellar")
+    assert await stock_of(member, "Tea") == [("Shelf", 1, None)]
+    assert await stock_of(member, "Salt") == [("Cellar", 2, None)]
+    assert await stock_of(member, "Rice") == []
+
+
+async def test_key_may_be_the_makers_part_number(member: AsyncClient) -> None:
+    part = await new_item(member, "Transistor", manufacturer_code="BC547b", upc="40063813")
+    content = "mpn,location,quantity\nbc547B,Drawer,5\n"
+    await imported(member, content, stock="add")
+    assert await stock_of(member, "Transistor") == [("Drawer", 5, None)]
+    renamed = "name,mpn,barcode\nNPN transistor,BC547B,40063820\nLED,L-53HD,\nRed LED,l-53hd,\n"
+    report = await imported(member, renamed, key="manufacturer_code", partial="true")
+    assert counts(report) == (1, 1, 0, 1)
+    assert report["errors"][0]["column"] == "name"
+    now = await get(member, f"/items/{part['id']}")
+    assert (now["name"], len(now["barcodes"])) == ("NPN transistor", 2)
+    await new_item(member, "Another LED", manufacturer_code="L-53HD")
+    report = await imported(member, "mpn,description\nL-53HD,red\n,blue\n", key="MANUFACTURER_CODE", partial="true")
+    assert "2 items have the maker's part number" in report["errors"][0]["message"]
+    assert report["errors"][1]["column"] == "mpn"
+
+
+@pytest.mark.parametrize("barcode", ["B-1", "296-LM60430DRPKRCT-ND"])
+async def test_item_without_barcodes_gets_one_of_any_length(barcode: str, member: AsyncClient) -> None:
+    tea = await new_item(member, "Tea")
+    assert counts(await imported(member, f"name,barcode\nTea,{barcode}\n", key="name")) == (0, 1, 0, 0)
+    assert (await get(member, f"/items/{tea['id']}"))["upc"] == barcode
+
+
+async def test_new_main_barcode_that_is_none_is_refused_in_the_plan(member: AsyncClient) -> None:
+    await new_item(member, "Tea", upc="40063813")
+    report = await imported(member, "name,barcode,barcodes\nTea,B-1,40063813\n", key="name", dry_run="true")
+    assert [(error["column"], error["line"]) for error in report["errors"]] == [("barcode", 2)]

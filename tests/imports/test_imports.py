@@ -38,8 +38,8 @@ async def test_import_creates_items_and_stock(member: AsyncClient, config: Confi
 async def test_repeated_import_changes_nothing(member: AsyncClient, scanner: AsyncClient) -> None:
     await imported(member, KITCHEN)
     tea = (await get(member, "/items/search", q="Tea"))[0]
-    place = (await get(member, "/locations/name/Shelf"))["id"]
-    scan = {"upc": "40063813", "scanner_id": "s1", "location_hint": place}
+    location = (await get(member, "/locations/name/Shelf"))["id"]
+    scan = {"upc": "40063813", "scanner_id": "s1", "location_hint": location}
     made(await scanner.post("/scanner/scan", json=scan))
     again = await imported(member, KITCHEN)
     assert counts(again) == (0, 0, 4, 0)
@@ -88,7 +88,7 @@ async def test_dry_run_reports_and_writes_nothing(member: AsyncClient) -> None:
         (3, "created", "new item Salt; 1 at Cellar"),
     ]
     assert report["errors"] == [
-        {"line": 5, "outcome": "refused", "item": "", "column": "quantity", "message": "'lots' is not a number"}
+        {"line": 5, "outcome": "refused", "item": "Pepper", "column": "quantity", "message": "'lots' is not a number"}
     ]
     assert report["new_locations"] == ["Cellar"]
     assert [item["name"] for item in await get(member, "/items/")] == ["Tea"]
@@ -132,22 +132,22 @@ async def test_partial_import_returns_refused_rows(member: AsyncClient) -> None:
     assert counts(await imported(member, mended)) == (1, 0, 0, 0)
 
 
-TWO_PLACES = "name,location,quantity\nRice,Shelf,5\nSalt,Cellar,3\n"
+TWO_LOCATIONS = "name,location,quantity\nRice,Shelf,5\nSalt,Cellar,3\n"
 
 
 @pytest.mark.parametrize("mode", ["set", "add"])
-@pytest.mark.parametrize("first_place", ["Shelf", "Attic"], ids=["one row taken", "no row taken"])
+@pytest.mark.parametrize("first_location", ["Shelf", "Attic"], ids=["one row taken", "no row taken"])
 async def test_refused_rows_are_booked_once_when_sent_again(
-    first_place: str, mode: str, member: AsyncClient, config: Config
+    first_location: str, mode: str, member: AsyncClient, config: Config
 ) -> None:
-    await new_location(member, first_place)
-    taken = int(first_place == "Shelf")
+    await new_location(member, first_location)
+    taken = int(first_location == "Shelf")
     for _ in range(2):
-        report = await imported(member, TWO_PLACES, partial="true", create_locations="false", stock=mode)
+        report = await imported(member, TWO_LOCATIONS, partial="true", create_locations="false", stock=mode)
         assert report["refused"] == 2 - taken
     assert report["already_imported"] == taken
     for events in (2 - taken, 0):
-        again = await imported(member, TWO_PLACES, stock=mode)
+        again = await imported(member, TWO_LOCATIONS, stock=mode)
         assert again["written"]["stock_events"] == events
         assert again["already_imported"] == 2 - events
         assert ("booked before" in again["message"]) == (events < 2)
@@ -161,10 +161,10 @@ async def test_equal_stock_is_not_set_again_by_a_repeated_import(
 ) -> None:
     shelf = await new_location(member, "Shelf")
     await new_stock(member, await new_item(member, "Rice"), shelf, 5)
-    report = await imported(member, TWO_PLACES, partial="true", create_locations="false")
+    report = await imported(member, TWO_LOCATIONS, partial="true", create_locations="false")
     assert (counts(report), report["written"]["stock_events"]) == ((0, 0, 1, 1), 0)
     await new_stock(member, (await get(member, "/items/search", q="Rice"))[0], shelf, 1)
-    again = await imported(member, TWO_PLACES)
+    again = await imported(member, TWO_LOCATIONS)
     assert (counts(again), again["already_imported"]) == ((1, 0, 1, 0), 1)
     assert await stock_of(member, "Rice") == [("Shelf", 6, None)]
     assert await stock_of(member, "Salt") == [("Cellar", 3, None)]
@@ -176,16 +176,16 @@ async def test_either_part_of_a_file_can_be_undone_and_repeated(
 ) -> None:
     await new_location(member, "Shelf")
     parts = [
-        await imported(member, TWO_PLACES, partial="true", create_locations="false"),
-        await imported(member, TWO_PLACES),
+        await imported(member, TWO_LOCATIONS, partial="true", create_locations="false"),
+        await imported(member, TWO_LOCATIONS),
     ]
     made(await member.post(f"/events/batches/{parts[undone]['batch_id']}/undo"))
     # The stock of the other part has been used since.
-    other, place = [("Salt", "Cellar"), ("Rice", "Shelf")][undone]
+    other, location = [("Salt", "Cellar"), ("Rice", "Shelf")][undone]
     item = (await get(member, "/items/search", q=other))[0]
-    await new_stock(member, item, await get(member, f"/locations/name/{place}"), 1)
+    await new_stock(member, item, await get(member, f"/locations/name/{location}"), 1)
     used = await total(member, item)
-    again = await imported(member, TWO_PLACES)
+    again = await imported(member, TWO_LOCATIONS)
     assert again["written"]["stock_events"] == again["already_imported"] == 1
     assert await total(member, item) == used
     assert {each["name"]: each["total_quantity"] for each in await get(member, "/items/")} == {
@@ -200,10 +200,10 @@ async def test_only_refused_rows_of_many_are_booked_later(member: AsyncClient, c
     # Several chunks; every third row and some adjacent ones have an unknown location, and some rows have no stock.
     rows = [(number, "Cellar" if number % 3 == 0 or 200 <= number < 230 else "Shelf") for number in range(1, 451)]
     delivery = "name,location,quantity\n" + "".join(
-        f"Thing {number},{place},{number}\n" + (f"Picture {number},,\n" if number % 5 == 0 else "")
-        for number, place in rows
+        f"Thing {number},{location},{number}\n" + (f"Picture {number},,\n" if number % 5 == 0 else "")
+        for number, location in rows
     )
-    missing = sum(place == "Cellar" for _, place in rows)
+    missing = sum(location == "Cellar" for _, location in rows)
     report = await imported(member, delivery, partial="true", create_locations="false", stock="add")
     assert report["refused"] == missing
     again = await imported(member, delivery, stock="add")
@@ -228,7 +228,7 @@ async def test_restarted_import_recognises_its_own_events(
 
     monkeypatch.setattr(repository, "count_written", count_later)
     monkeypatch.setattr(jobs, "BACK_OFF", timedelta())
-    content = TWO_PLACES + "Tea,Shelf,2\n"
+    content = TWO_LOCATIONS + "Tea,Shelf,2\n"
     report = await imported(member, content, partial="true", create_locations="false", stock="add")
     assert len(tried) == 2
     assert report["written"]["stock_events"] == 2
@@ -247,11 +247,11 @@ async def test_restarted_import_recognises_its_own_events(
 
 
 async def test_import_key_is_reusable_after_complete_refusal(member: AsyncClient) -> None:
-    report = await imported(member, TWO_PLACES, import_key="May", partial="true", create_locations="false")
+    report = await imported(member, TWO_LOCATIONS, import_key="May", partial="true", create_locations="false")
     assert report["refused"] == 2
-    mended = TWO_PLACES.replace("Salt", "Sea salt")
+    mended = TWO_LOCATIONS.replace("Salt", "Sea salt")
     assert (await imported(member, mended, import_key="May"))["written"]["stock_events"] == 2
-    job = await failed(member, TWO_PLACES, import_key="May")
+    job = await failed(member, TWO_LOCATIONS, import_key="May")
     assert job["error_status"] == 409
 
 

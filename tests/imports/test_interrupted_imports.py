@@ -68,7 +68,7 @@ async def test_late_failure_rolls_back_the_import(member: AsyncClient, config: C
     assert taken_back["stock_events"] == taken_back["items"], "one event each, the old item's among them"
     assert taken_back["locations"] == 3
     assert [item["id"] for item in await get(member, "/items/")] == [old["id"], thief["id"]]
-    assert [place["name"] for place in await get(member, "/locations/")] == ["Old shelf"]
+    assert [location["name"] for location in await get(member, "/locations/")] == ["Old shelf"]
     now = await get(member, f"/items/{old['id']}")
     assert (now["name"], now["description"], now["total_quantity"]) == ("Old", "", 7)
     assert (await get(member, f"/skus/{sku['id']}"))["quantity"] == 7
@@ -110,7 +110,7 @@ async def test_rollback_lists_records_used_meanwhile(member: AsyncClient, scanne
     await new_item(member, "Thief", upc=f"thing-{ROWS - 1:06}")
     report = (await ended(member, started["job_id"]))["result"]
     assert report["applied"] is False
-    assert len(report["taken_back"]["left"]) == 2, "the item and the place of what was scanned"
+    assert len(report["taken_back"]["left"]) == 2, "the item and the location of what was scanned"
     assert "Thing 0 still holds stock" in " ".join(report["taken_back"]["left"])
     (thing,) = await get(member, "/items/search", q="thing-000000")
     assert await total(member, thing) == 1, "the scan counts, and nothing but the scan"

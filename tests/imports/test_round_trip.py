@@ -23,12 +23,10 @@ NAMES = ["Tea", '=HYPERLINK("x")', "'quoted", "-minus", "a, b; c|d", 'say "hi"',
 
 async def _fill(member: AsyncClient) -> None:
     kind = made(await member.post("/types/", json={"name": "@kind"}))
-    shelf, chest = (
-        await new_location(member, "+Shelf, left"),
-        await new_location(member, "Chest", storage_type="freezer"),
-    )
+    shelf = await new_location(member, "+Shelf, left")
+    chest = await new_location(member, "Chest", storage_type="freezer", parent_id=shelf["id"])
     box = made(await member.post("/boxes/", json={"capacity": 2}))
-    (place,) = [each for each in await get(member, "/locations/", search="") if each["loc_no"] == 1]
+    (location,) = [each for each in await get(member, "/locations/", search="") if each["loc_no"] == 1]
     for number, name in enumerate(NAMES):
         fields = {
             "name": name,
@@ -36,6 +34,7 @@ async def _fill(member: AsyncClient) -> None:
             "upc": f"BARCODE-{number}",
             "barcodes": [{"barcode": f"=*{number};\\", "pack_quantity": 0.5}, {"barcode": f"b{number}"}],
             "min_quantity": number / 8,
+            "reorder_quantity": number + 0.25,
             "tags": ["-a; b", name[:50].replace("\n", " ").strip()],
             "type_id": kind["id"],
             "manufacturer_code": f"-{number}",
@@ -48,7 +47,7 @@ async def _fill(member: AsyncClient) -> None:
         item = await new_item(member, **fields)
         await new_stock(member, item, shelf, number + 0.125, unit="kg", notes="=1+1")
         await new_stock(member, item, chest, 2, expiry_date="2030-01-31")
-        await new_stock(member, item, place, 0)
+        await new_stock(member, item, location, 0)
     await new_item(member, "No barcode at all")
     await new_item(member, "Others only", barcodes=[{"barcode": "other", "pack_quantity": 3}])
     assert box["capacity"] == 2
@@ -65,7 +64,7 @@ async def _content(member: AsyncClient) -> list[Any]:
     own = ("id", "type_id", "version", "created_at", "updated_at")
     return [
         sorted([repr(value) for name, value in sorted(item.items()) if name not in own] for item in items),
-        sorted((sku["item"]["code"], sku["location"]["name"], *(repr(sku[name]) for name in names)) for sku in skus),
+        sorted((sku["item"]["code"], sku["location"]["path"], *(repr(sku[name]) for name in names)) for sku in skus),
     ]
 
 

@@ -159,14 +159,6 @@ async def test_unclosed_quotation_mark_fails_the_import(member: AsyncClient) -> 
     assert await get(member, "/items/") == []
 
 
-@pytest.mark.one_database
-async def test_invalid_encoding_is_reported_with_its_line(member: AsyncClient) -> None:
-    rows = "".join(f"Item {number}\n" for number in range(20_000)).encode()
-    job = await failed(member, b"name\n" + rows + b"Caf\xe9\n")
-    assert "not UTF-8" in job["error"]
-    assert "cp1252" in job["error"]
-
-
 TEXT = "name,description\r\nCafé,naïve – ünïcode 茶\r\n"
 
 ENCODED = {
@@ -186,11 +178,6 @@ async def test_text_is_read_in_its_encoding(encoding: str, member: AsyncClient) 
     (item,) = await get(member, "/items/")
     assert item["name"] == "Café"
     assert item["description"].startswith("naïve – ünïcode ")
-
-
-async def test_utf_16_without_byte_order_mark_is_reported(member: AsyncClient) -> None:
-    files = {"file": ("items.csv", "name\nTea\n".encode("utf-16-le"), "text/csv")}
-    refused(await member.post("/imports", files=files, data={"encoding": "utf-16"}), 422, "not UTF-16")
 
 
 @pytest.mark.one_database

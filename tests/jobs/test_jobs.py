@@ -323,10 +323,10 @@ async def test_exclusive_kind_runs_one_job_at_a_time(dialect: str, jobs: Jobs, o
         running -= 1
 
     for each in (jobs, others):
-        each.register("alone", work, is_alone=True)
+        each.register("exclusive", work, is_exclusive=True)
     if dialect != "sqlite":
         others.start()
-    ids = [await jobs.enqueue("alone", {}) for _ in range(6)]
+    ids = [await jobs.enqueue("exclusive", {}) for _ in range(6)]
     for id in ids:
         assert id is not None
         assert (await ended(jobs, id)).status is JobStatus.DONE

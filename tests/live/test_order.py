@@ -45,10 +45,10 @@ class Writer:
 
     async def event(self) -> tuple[int, AsyncExitStack]:
         """The id of an uncommitted event, with an exit stack that commits it when closed."""
-        item, place = await self._stockroom.item(), await self._stockroom.place()
+        item, location = await self._stockroom.item(), await self._stockroom.location()
         stack = await self._stack.enter_async_context(AsyncExitStack())
         tx = await stack.enter_async_context(self._stockroom.database.transaction())
-        operation = Operation(kind="add", item=ItemKey(id=item), location=LocationKey(id=place), quantity_milli=1000)
+        operation = Operation(kind="add", item=ItemKey(id=item), location=LocationKey(id=location), quantity_milli=1000)
         outcome: Outcome = await self._stockroom.recorder.record_within(tx, operation)
         assert outcome.ledger_id is not None
         return outcome.ledger_id, stack

@@ -34,7 +34,9 @@ async def test_event_is_sent_in_the_form_of_the_ledger(app: Litestar, member: As
         [id] = await _post(member, item, shelf)
         message = await reader.next()
         assert message.id == id
-        assert message.data == await get(member, f"/events/{id}")
+        names = {"item_code": item["code"], "item_name": item["name"], "location_name": shelf["name"]}
+        names |= {"location_path": shelf["path"], "unit": "piece", "username": "member"}
+        assert message.data == await get(member, f"/events/{id}") | names
 
 
 async def test_every_kind_of_quantity_change_is_sent(app: Litestar, member: AsyncClient) -> None:
@@ -98,10 +100,10 @@ async def test_filters_match_those_of_the_ledger(
 
     async def post_all() -> None:
         for item in (tea, milk):
-            for place in (shelf, door):
+            for location in (shelf, door):
                 for type in ("add", "remove"):
-                    [id] = await _post(member, item, place, type=type)
-                    sent.append((id, item, place, type))
+                    [id] = await _post(member, item, location, type=type)
+                    sent.append((id, item, location, type))
 
     await post_all()
     for query, wants in wanted:

@@ -20,8 +20,8 @@ OTHER = "96385074"
 
 async def scanned(scanner: AsyncClient, member: AsyncClient, *codes: str) -> list[Json]:
     """The items of first scans."""
-    place = await new_location(member, f"Shelf of {codes[0]}")
-    made(await scanner.put("/scanner/s1/state", json={"location_id": place["id"]}))
+    location = await new_location(member, f"Shelf of {codes[0]}")
+    made(await scanner.put("/scanner/s1/state", json={"location_id": location["id"]}))
     return [made(await scanner.post("/scanner/scan", json={"upc": c, "scanner_id": "s1"}))["item"] for c in codes]
 
 
@@ -104,10 +104,10 @@ async def test_stub_is_named_automatically(
 
 
 async def test_fields_written_by_a_person_stay(member: AsyncClient, scanner: AsyncClient, service: Service) -> None:
-    let_go = asyncio.Event()
+    release = asyncio.Event()
 
     async def slowly(writer: asyncio.StreamWriter) -> None:
-        await let_go.wait()
+        await release.wait()
         await answer(b'{"name": "Pen", "id": 7}')(writer)
 
     service.answers[EAN] = service.answers[OTHER] = slowly
@@ -116,7 +116,7 @@ async def test_fields_written_by_a_person_stay(member: AsyncClient, scanner: Asy
     await until_requested(service, 2)
     made(await member.patch(f"/items/{stub['id']}", json={"name": "Tante Ernas Stift"}))
     made(await member.patch(f"/items/{kept['id']}", json={"name": "Under review", "needs_review": True}))
-    let_go.set()
+    release.set()
     answers = [made(await each) for each in asking]
     assert [each["name"] for each in answers] == ["Tante Ernas Stift", "Under review"]
     assert [each["upc_data"] for each in answers] == [{"name": "Pen"}] * 2
@@ -246,10 +246,10 @@ async def test_scans_do_not_wait_for_the_service(
     app: Litestar, member: AsyncClient, scanner: AsyncClient, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("stocky.jobs.jobs.BACK_OFF", timedelta(seconds=0.2))
-    let_go = asyncio.Event()
+    release = asyncio.Event()
 
     async def at_last(writer: asyncio.StreamWriter) -> None:
-        await let_go.wait()
+        await release.wait()
         await answer(b'{"name": "Pen"}')(writer)
 
     service.answers[EAN] = at_last
@@ -259,5 +259,5 @@ async def test_scans_do_not_wait_for_the_service(
     for count in range(2, 5):
         counted = made(await scanner.post("/scanner/scan", json={"upc": EAN, "scanner_id": "s1"}))
         assert (counted["item"]["name"], counted["item"]["total_quantity"]) == (stub["name"], count)
-    let_go.set()
+    release.set()
     assert (await until_looked_up(member, stub))["name"] == "Pen"

@@ -31,11 +31,11 @@ quantities = st.sampled_from([1, 500, 3000])
 class Spot(NamedTuple):
     """One of two locations, with or without a lot."""
 
-    place: int
+    location: int
     lot: date | None
 
 
-SPOTS = [Spot(place, lot) for place in (0, 1) for lot in (None, date(2026, 6, 1))]
+SPOTS = [Spot(location, lot) for location in (0, 1) for lot in (None, date(2026, 6, 1))]
 WITH_LOT = [spot for spot in SPOTS if spot.lot is not None]
 
 
@@ -64,7 +64,7 @@ class MergingMachine(RuleBasedStateMachine):
             self.run(self.stockroom.item(policy, packs={barcode: 1}))
             for policy, barcode in zip(POLICIES, self.barcodes, strict=True)
         ]
-        self.locations = [self.run(self.stockroom.place()) for _ in (0, 1)]
+        self.locations = [self.run(self.stockroom.location()) for _ in (0, 1)]
         self.stock: list[Counter[Spot]] = [Counter() for _ in POLICIES]
         self.target: dict[int, int] = {}
         self.moved: dict[int, Counter[Spot]] = {}
@@ -83,27 +83,29 @@ class MergingMachine(RuleBasedStateMachine):
     @rule(item=which, by_barcode=st.booleans(), spot=st.sampled_from(SPOTS), milli=quantities)
     def add(self, item: int, by_barcode: bool, spot: Spot, milli: int) -> None:
         name = self.barcodes[item] if by_barcode else self.items[item]
-        self._book(item, event("add", name, self.locations[spot.place], from_milli(milli), lot=spot.lot), {spot: milli})
+        self._book(
+            item, event("add", name, self.locations[spot.location], from_milli(milli), lot=spot.lot), {spot: milli}
+        )
 
     @rule(item=which, spot=st.sampled_from(WITH_LOT), milli=quantities)
     def remove(self, item: int, spot: Spot, milli: int) -> None:
         root = self.path(item)[-1]
         there = self.stock[root][spot]
         taken = {"reject": milli if milli <= there else 0, "clamp": max(min(milli, there), 0), "allow": milli}
-        removal = event("remove", self.items[item], self.locations[spot.place], from_milli(milli), lot=spot.lot)
+        removal = event("remove", self.items[item], self.locations[spot.location], from_milli(milli), lot=spot.lot)
         self._book(item, removal, {spot: -taken[POLICIES[root]]} if taken[POLICIES[root]] else {})
 
     @rule(item=which, spot=st.sampled_from(WITH_LOT), milli=quantities)
     def move(self, item: int, spot: Spot, milli: int) -> None:
-        there = spot._replace(place=1 - spot.place)
+        there = spot._replace(location=1 - spot.location)
         is_enough = milli <= self.stock[self.path(item)[-1]][spot]
         moving = event(
             "move",
             self.items[item],
-            self.locations[spot.place],
+            self.locations[spot.location],
             from_milli(milli),
             lot=spot.lot,
-            to=self.locations[there.place],
+            to=self.locations[there.location],
         )
         self._book(item, moving, {spot: -milli, there: milli} if is_enough else {})
 
@@ -157,7 +159,9 @@ class MergingMachine(RuleBasedStateMachine):
         for item, expected in zip(self.items, self.stock, strict=True):
             lots = self.run(self.stockroom.lots(item))
             held = {
-                Spot(self.locations.index(place), lot): to_milli(each) for (place, lot), each in lots.items() if each
+                Spot(self.locations.index(location), lot): to_milli(each)
+                for (location, lot), each in lots.items()
+                if each
             }
             assert held == {spot: milli for spot, milli in expected.items() if milli}
 
@@ -201,7 +205,7 @@ def test_every_item_holds_what_the_model_says(config: Config) -> None:
         runner.run(_start(stockroom))
         MergingMachine.runner, MergingMachine.stockroom = runner, stockroom
         bounds = settings(
-            max_examples=int(os.environ.get("LEDGER_EXAMPLES", "20")),
+            max_examples=int(os.environ.get("LEDGER_EXAMPLES", "12")),
             stateful_step_count=20,
             deadline=None,
             derandomize="CI" in os.environ,

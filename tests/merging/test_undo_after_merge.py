@@ -20,7 +20,11 @@ from tests.merging.merges import merge, unmerge
 async def book(client: AsyncClient, kind: str, item: Json, shelf: Json, quantity: float, **more: object) -> int:
     """The id of the event in the ledger."""
     event = {"type": kind, "item": {"id": item["id"]}, "location": {"id": shelf["id"]}, "quantity": quantity, **more}
-    (result,) = made(await client.post("/events", json={"events": [event]}))["results"]
+    answer = await client.post("/events", json={"events": [event]})
+    while answer.status_code == 503:
+        # Two transactions conflicted, and on a busy machine several times in a row.
+        answer = await client.post("/events", json={"events": [event]})
+    (result,) = made(answer)["results"]
     assert result["status"] == "applied", result
     event_id: int = result["id"]
     return event_id
@@ -108,18 +112,18 @@ async def test_batch_and_move_are_undone_where_the_stock_is(member: AsyncClient,
     moved = await book(member, "move", source, shelf, 3, to_location={"id": cellar["id"]})
     await merge(member, source, target)
 
-    async def places(item: Json) -> dict[int, float]:
+    async def locations(item: Json) -> dict[int, float]:
         skus = await get(member, "/skus/", item_id=item["id"])
         return {sku["location_id"]: sku["quantity"] for sku in skus if sku["quantity"]}
 
-    assert await places(target) == {shelf["id"]: 2.5, cellar["id"]: 3}
+    assert await locations(target) == {shelf["id"]: 2.5, cellar["id"]: 3}
     await undo(member, moved)
-    assert await places(target) == {shelf["id"]: 5.5}
+    assert await locations(target) == {shelf["id"]: 5.5}
     made(await member.post(f"/events/batches/{batch}/undo"))
-    assert (await places(target), await places(source)) == ({}, {})
+    assert (await locations(target), await locations(source)) == ({}, {})
     assert await get(member, "/skus/", item_id=source["id"]) == []
     await unmerge(member, source)
-    assert (await places(target), await places(source)) == ({}, {})
+    assert (await locations(target), await locations(source)) == ({}, {})
     assert await find_faults(config) == []
 
 
@@ -231,7 +235,7 @@ async def test_undo_after_an_older_single_transfer_merge_uses_each_location(
 ) -> None:
     shelves = [await new_location(member, f"Shelf {number}") for number in (1, 2, 3)]
     source, target = await new_item(member, "A"), await new_item(member, "B")
-    booked = [await book(member, "add", source, shelf, 5 + place) for place, shelf in enumerate(shelves)]
+    booked = [await book(member, "add", source, shelf, 5 + index) for index, shelf in enumerate(shelves)]
     await merge(member, source, target)
     falsify(
         config,
@@ -239,9 +243,9 @@ async def test_undo_after_an_older_single_transfer_merge_uses_each_location(
         " WHERE batch_id = (SELECT batch_id FROM item_merge)",
     )
     left = [5, 6, 7]
-    for place, event in enumerate(booked):
+    for index, event in enumerate(booked):
         await undo(member, event)
-        left[place] = 0
+        left[index] = 0
         skus = sorted(await get(member, f"/skus/?item_id={target['id']}"), key=itemgetter("location_id"))
         assert [sku["quantity"] for sku in skus] == left
     assert await find_faults(config) == []

@@ -85,7 +85,7 @@ async def browse(app: Litestar) -> AsyncIterator[Callable[[str], Awaitable[Brows
 
 
 # What stands for the parameters of addresses; `samples` makes what they name.
-SAMPLES: dict[str, object] = {"sign_in_id": "none"}
+SAMPLES: dict[str, object] = {"sign_in_id": "none", "prefix": "28"}
 # A file in the backup directory, which need not be a backup to be listed.
 FOUND = "copied-here.sql.gz"
 
@@ -124,7 +124,8 @@ async def make_samples(admin: AsyncClient, member: AsyncClient, backup_dir: Path
     table = {"file": ("items.csv", b"name,quantity,location\nTea,3,Shelf\n,,\nSugar,x,Shelf\n")}
     # A member's, which an admin sees as well.
     started = (await member.post("/imports/", files=table, data={"dry_run": "true"})).json()
-    made(await admin.patch("/settings/", json={"expiring_soon_days": 8}))
+    rule = {"prefix": "28", "item_digits": 5, "measure": "weight", "measure_digits": 5, "divisor": 1000}
+    made(await admin.patch("/settings/", json={"expiring_soon_days": 8, "measure_rules": [rule]}))
     made(await admin.post("/webhooks/", json={"url": "http://127.0.0.1:9/hook", "event_types": ["alert.raised"]}))
     assert (await admin.post("/webhooks/1/test")).status_code == 202
     await asyncio.to_thread(_copy_here, backup_dir)

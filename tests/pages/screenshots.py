@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import io
 import re
-import shutil
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -51,7 +50,7 @@ def main() -> int:
         return 1
     problems = []
     if "--readme" not in sys.argv:
-        shutil.rmtree(DIRECTORY, ignore_errors=True)
+        _remove_earlier()
         with TemporaryDirectory(prefix="stocky-screenshots-") as directory:
             data = Path(directory)
             samples = make_samples(data)
@@ -98,8 +97,8 @@ async def take_readme(url: str) -> list[str]:
             await page.goto(url + "/backups")
         await page.set_viewport_size({"width": 360, "height": WIDTHS[360]})
         for mode, location, names in SCANS:
-            place = await _find(page, url, "locations", location)
-            await page.goto(f"{url}/scan?mode={mode}&place={place['id']}&amount=1")
+            found = await _find(page, url, "locations", location)
+            await page.goto(f"{url}/scan?mode={mode}&location_id={found['id']}&amount=1")
             await page.locator("#scan-form[data-ready]").wait_for()
             for name in names:
                 await page.keyboard.insert_text((await _find(page, url, "items", name))["upc"])
@@ -141,6 +140,13 @@ async def _show(page: Page, url: str, path: str, width: int, theme: str) -> None
     if page.url.partition("?")[0] != url + path:
         await page.goto(url + path)
     await page.wait_for_load_state("networkidle" if "data-live" not in await page.content() else "load")
+
+
+def _remove_earlier() -> None:
+    """All but the pictures of the README, which are not taken anew."""
+    for file in DIRECTORY.glob("*.png"):
+        if not file.name.startswith("readme-"):
+            file.unlink()
 
 
 def _keep_small(picture: bytes, file: Path) -> None:

@@ -22,7 +22,7 @@ CODE = re.compile(r"enter the code ([A-Z2-9]{4}(?:-[A-Z2-9]{4}){2}),")
 ADMIN = {"username": "ada", "email": "ada@example.org", "password": "correct horse battery"}
 
 
-# Without script, the page looks again by itself.
+# Without script, the page reloads automatically.
 _RELOADS = 'http-equiv="refresh" content="2"'
 
 
@@ -73,6 +73,10 @@ async def test_code_makes_one_admin_and_signs_it_in(
     invalid = await browser.submit("/first-start", {**ADMIN, "code": code, "username": "x", "password": "short"})
     assert invalid.status_code == 422
     assert invalid.text.count('class="error" id=') == 2
+    invalid = await browser.submit("/first-start", {**ADMIN, "code": code, "password": "short"})
+    assert re.findall(r'<input id="f-(\w+)"[^>]* autofocus', invalid.text) == ["password"], (
+        "not the code, the usual one"
+    )
     answer = await browser.submit("/first-start", {**ADMIN, "code": f" {code.lower().replace('-', ' ')} "})
     assert (answer.status_code, answer.headers["location"]) == (303, "/first-start/data")
     me = (await browser.get("/api/v1/auth/me")).json()

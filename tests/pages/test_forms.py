@@ -77,13 +77,13 @@ def test_numbers(text: str, number: float) -> None:
         "1_0",
         "١",
         "--1",
-        "1.0000000000000000001",
+        "1.00012345678901234567",
         "9" * 400,
     ],
 )
 def test_odd_numbers_are_refused(text: str) -> None:
     assert thing(name="Tea", amount=text).errors.keys() == {"amount"}
-    if text != "1.0000000000000000001":
+    if text != "1.00012345678901234567":
         assert thing(name="Tea", count=text).errors.keys() == {"count"}
 
 

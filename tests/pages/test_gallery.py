@@ -10,13 +10,16 @@ from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, nodes
+from jinja2 import Environment, FileSystemLoader, nodes
 from markupsafe import Markup
 
-from stocky.pages.filters import FILTERS
+from stocky.pages.rendering import load_environment
+from stocky.schema import StorageType
+from stocky.stock.event_lines import EventNames, Line
+from stocky.stock.schemas import StockEvent
 
 PAGES = Path(__file__).parents[2] / "stocky" / "pages"
 STATIC = PAGES / "static"
@@ -34,35 +37,7 @@ ALL_SCRIPTS = 40 * 1024
 
 @pytest.fixture(scope="module")
 def environment() -> Environment:
-    found = Environment(
-        loader=FileSystemLoader([PAGES / "templates", Path(__file__).parent]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        extensions=["jinja2.ext.i18n"],
-    )
-    found.install_gettext_callables(  # type: ignore[attr-defined]  # the extension adds it
-        lambda message: message,
-        lambda one, many, number: one if number == 1 else many,
-        newstyle=True,
-        pgettext=lambda context, message: message,
-    )
-    found.filters.update(FILTERS)
-    found.globals.update(
-        asset=lambda name: f"/static/x/{(STATIC / name).resolve(strict=True).name}",
-        url=lambda path, **query: f"{path}?{urlencode(query)}" if query else path,
-    )
-    found.filters.update(
-        moment=lambda value: Markup('<time datetime="{}">{}</time>').format(
-            f"{value:%Y-%m-%dT%H:%M:%SZ}", value.date()
-        ),
-        percent=lambda value: f"{value:.0%}",
-        signed=lambda value: f"{value:+}",
-        quantity=str,
-    )
-    found.globals["ui"] = found.get_template("ui.html").module
-    return found
+    return load_environment("", "en").overlay(loader=FileSystemLoader([PAGES / "templates", Path(__file__).parent]))
 
 
 @pytest.fixture(scope="module")
@@ -77,15 +52,22 @@ def gallery(environment: Environment) -> str:
         name: Markup("".join(block(frame.new_context({"nav": nav, "active": "/items"}))))
         for name, block in frame.blocks.items()
     }
+    now = datetime.now(UTC)
+    event = StockEvent(
+        id=7, event_id=None, type="add", item_id=1, location_id=1, sku_id=1, delta=2, quantity_after=3, occurred_at=now,
+        recorded_at=now, user_id=1, scanner_id=None, batch_id=None, transfer_id=None, reverses_id=None, note=None,
+    )  # fmt: skip
+    names = EventNames(7, "Flour", "QXZB", "Top shelf", StorageType.PANTRY, "kg", "anna")
     return environment.get_template("gallery.html").render(
         frame_parts=parts,
+        line=Line(event, names, 2),
         user=SimpleNamespace(id=1, username="anna"),
         role="admin",
         csrf="token",
         path="/items",
         nav=nav,
         language="en",
-        now=datetime.now(UTC),
+        now=now,
     )
 
 

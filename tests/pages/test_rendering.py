@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -17,7 +17,7 @@ from markupsafe import escape
 
 from stocky.pages import assets, filters, rendering
 from stocky.pages.languages import current
-from tests.inventory import PROBLEM, refused
+from tests.inventory import PROBLEM, made, new_item, new_location, new_stock, refused
 from tests.pages.conftest import Browser
 from tests.pages.markup import Page
 
@@ -70,6 +70,26 @@ async def test_texts_of_people_are_escaped(browse: Browse) -> None:
     assert str(escape(text)) in page.text
     answer = await browser.get(f"/sign-in?next=/{text}", headers={"Cookie": ""})
     assert "<script>alert" not in answer.text
+
+
+async def test_texts_of_events_are_escaped(browse: Browse, member: AsyncClient) -> None:
+    text = "<script>alert(1)</script>\"'&"
+    shelf, cellar = await new_location(member, text), await new_location(member, f"Cellar {text}")
+    item = await new_item(member, f"Tea {text}")
+    await new_stock(member, item, shelf, 3, unit="<b>", notes=text)
+    where = {"item": {"id": item["id"]}, "location": {"id": shelf["id"]}, "note": f"Note {text}"}
+    moved = {"type": "move", **where, "to_location": {"id": cellar["id"]}, "quantity": 1}
+    taken = {"type": "remove", **where, "quantity": 1}
+    made(await member.post("/events", json={"events": [moved, taken, {"type": "set", **where, "quantity": 5}]}))
+    browser = await browse("member")
+    for path in ("/activity", "/", f"/items/{item['id']}", f"/items/{item['id']}/history"):
+        page = await browser.show(path)
+        assert Page(page.text).faults == []
+        assert "<script>alert" not in page.text, path
+        assert "<b>&" not in page.text, path
+    activity = (await browser.show("/activity")).text
+    for shown in (f"Tea {text}", f"{text} → Cellar {text}", f"Note {text}", "= 5 <b>", "3 <b>"):
+        assert str(escape(shown)) in activity
 
 
 async def test_errors_are_pages_for_people(browse: Browse, browser: Browser) -> None:
@@ -163,7 +183,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (directory / "app.js").write_text("import './other.js';\n" * 100)
     (directory / "app.css").write_text("p{}")
     (directory / "picture.png").write_bytes(b"PNG" * 1_000)
-    (directory / "sw.js").write_text("const base = '__BASE__', files = '__STATIC__';")
+    (directory / "sw.js").write_text("const base = '__BASE__', files = '__STATIC__';" + ";" * 1_000)
     (directory / "notes.txt").write_text("not served")
     monkeypatch.setattr(assets, "DIRECTORY", directory)
     assets.assets.cache_clear()
@@ -189,9 +209,10 @@ async def test_assets(files: Path, browser: Browser) -> None:
     assert (old.status_code, old.headers["cache-control"]) == (200, "no-cache")
     for name in ("nothing.js", "notes.txt", "..%2fassets.py", "%2e%2e", ""):
         assert (await browser.get(f"/static/x/{name}")).status_code == 404, name
-    worker = await browser.get("/sw.js")
+    worker = await browser.get("/sw.js", headers={"Accept-Encoding": "gzip"})
     version = assets.assets().version
-    assert worker.text == f"const base = '', files = '/static/{version}';"
+    assert worker.text.rstrip(";") == f"const base = '', files = '/static/{version}'"
+    assert worker.headers["content-encoding"] == "gzip"
     assert (worker.headers["cache-control"], worker.headers["content-security-policy"]) == (
         "no-cache",
         assets.PAGE_POLICY,
@@ -211,10 +232,34 @@ def test_hash_is_of_all_files(files: Path) -> None:
         assets.asset_path("nothing.css")
 
 
-def test_served_files_are_compressed_as_they_are() -> None:
+def test_served_files_are_those_of_the_directory() -> None:
     for name, asset in assets.assets().files.items():
-        assert hashlib.sha256(asset.content).digest() == hashlib.sha256((assets.DIRECTORY / name).read_bytes()).digest()
+        content = (assets.DIRECTORY / name).read_bytes()
+        if name.endswith((".css", ".js")):
+            assert len(asset.content) < len(content)
+        else:
+            assert asset.content == content
         assert asset.compressed is None or gzip.decompress(asset.compressed) == asset.content
+
+
+def test_scripts_and_styles_are_served_without_comments_and_indentation(files: Path) -> None:
+    (files / "app.js").write_text("// Owns.\nif (a)\n  // Why.\n  b('//c'); // d\n")
+    (files / "app.css").write_text("/* All\n   of it */\np {\n  color: red; /* why */ }\n")
+    assets.assets.cache_clear()
+    served = {name: asset.content.decode() for name, asset in assets.assets().files.items()}
+    assert served["app.js"] == "\nif (a)\n\nb('//c'); // d\n"
+    assert served["app.css"] == "\np {\ncolor: red;  }\n"
+
+
+@pytest.mark.parametrize("file", sorted(assets.DIRECTORY.glob("*.[cj]s*")), ids=lambda file: file.name)
+def test_no_text_of_a_script_or_style_looks_like_a_comment_or_indentation(file: Path) -> None:
+    for number, line in enumerate(file.read_text("utf-8").splitlines(), 1):
+        if file.suffix == ".css":
+            assert not re.search(r"""(["']).*/\*.*\1""", line), f"a text with /* in line {number}"
+        else:
+            assert line.count("`") % 2 == 0, f"a text over several lines in line {number}"
+            assert "/*" not in line or "*/" in line.partition("/*")[2], f"a comment over several lines in line {number}"
+        assert not line.endswith("\\"), f"a text over several lines in line {number}"
 
 
 def test_addresses() -> None:

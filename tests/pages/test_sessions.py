@@ -235,6 +235,7 @@ async def test_only_session_tokens_are_cookies_and_only_access_tokens_are_bearer
     assert (await client.get("/auth/me", headers={"Cookie": f"x{COOKIE}={session}"})).status_code == 401
 
 
+@pytest.mark.one_database
 async def test_restore_ends_every_session_and_says_why(browse: Browse, admin: AsyncClient) -> None:
     browser = await browse("member")
     await browser.submit("/me/language", {"language": "de"})

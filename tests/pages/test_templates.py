@@ -35,9 +35,19 @@ def test_template_has_nothing_inline_and_loads_nothing_from_elsewhere(file: Path
 def test_assets_of_a_template_exist(file: Path) -> None:
     names = set()
     for call in words.environment().parse(file.read_text("utf-8")).find_all(nodes.Call):
-        if isinstance(call.node, nodes.Name) and call.node.name == "asset" and isinstance(call.args[0], nodes.Const):
+        called = call.node.name if isinstance(call.node, nodes.Name) else getattr(call.node, "attr", "")
+        if called in ("asset", "module") and isinstance(call.args[0], nodes.Const):
             names.add(call.args[0].value)
     assert names - assets.assets().files.keys() == set()
+
+
+def test_what_a_module_imports_is_asked_for_with_it() -> None:
+    for file in assets.DIRECTORY.glob("*.js"):
+        found = assets.imported(file.name)
+        assert len(found) == len(set(found))
+        for name in (file.name, *found):
+            source = (assets.DIRECTORY / name).read_text("utf-8")
+            assert set(re.findall(r"""\bfrom\s+["']\./([^"']+)""", source)) - set(found) == set(), file.name
 
 
 @pytest.mark.parametrize("file", TEMPLATES, ids=lambda file: file.name)

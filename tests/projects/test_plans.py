@@ -6,7 +6,7 @@ import asyncio
 
 from httpx import AsyncClient
 
-from tests.inventory import get, made, new_item, new_stock, refused
+from tests.inventory import Json, get, made, new_item, new_stock, refused
 from tests.projects.conftest import Bench
 from tests.projects.plans import missing, new_project
 from tests.shopping.lists import log_of, new_list, on, put_on
@@ -94,7 +94,8 @@ async def test_missing_items_are_put_on_a_new_list(member: AsyncClient, bench: B
     assert answer["raised"] == []
     assert await on(member, a_list) == {"Screw": 1.5, "Patience": 2}
     (log, _) = await log_of(member, a_list, action_type="item_added")
-    assert log["details"] == {"text": "Patience", "quantity": 2, "project_id": project["id"], "project": "Lamp"}
+    names = {"item_name": "Patience", "list_name": "Lamp"}
+    assert log["details"] == names | {"text": "Patience", "quantity": 2, "project_id": project["id"], "project": "Lamp"}
     named = {"name": "For the lamp", "is_public": True}
     other = made(await member.post(f"/projects/{project['id']}/shopping-list", json=named))["shopping_list"]
     assert (other["name"], other["is_public"]) == ("For the lamp", True)
@@ -114,6 +115,40 @@ async def test_existing_list_gets_the_missing_quantity_once(member: AsyncClient,
     assert sum(len(made(answer)["added"]) for answer in answers) == 1
     assert sum(len(made(answer)["raised"]) for answer in answers) == 1
     refused(await member.post(path, json={"list_id": 999}), 404, "999")
+
+
+async def test_projects_on_one_list_add_up(member: AsyncClient, bench: Bench) -> None:
+    a_list, nut = await new_list(member), await new_item(member, "Nut")
+    await put_on(member, a_list, nut, 1)
+    await new_stock(member, nut, bench.shelf, 4)
+    lamp = await new_project(member, (nut, 5), ("Patience", 2))
+    shelf = await new_project(member, (nut, 7), ("Patience", 1))
+    at_hand = await new_project(member, (nut, 2))
+
+    async def put(project: Json) -> Json:
+        return made(await member.post(f"/projects/{project['id']}/shopping-list", json={"list_id": a_list["id"]}))
+
+    await put(lamp)
+    assert await on(member, a_list) == {"Nut": 1, "Patience": 2}
+    answer = await put(shelf)
+    # Together they need 12, and 4 are in stock.
+    assert await on(member, a_list) == {"Nut": 8, "Patience": 3}
+    assert (len(answer["added"]), len(answer["raised"])) == (0, 2)
+    for project in (lamp, shelf, at_hand):
+        again = await put(project)
+        assert (again["added"], again["raised"]) == ([], [])
+    copy = made(await member.post(f"/shopping-lists/{a_list['id']}/duplicate"))
+    await put(lamp)
+    assert await on(member, copy) == {"Nut": 8, "Patience": 3}
+    # At hand is now on the list, too: it needs 2 of the 4 in stock.
+    await put(shelf)
+    assert await on(member, a_list) == {"Nut": 10, "Patience": 3}
+
+    item = f"/shopping-lists/{a_list['id']}/items/{nut['id']}"
+    made(await member.put(item, json={"quantity": 1}))
+    assert (await member.delete(f"/projects/{lamp['id']}")).status_code == 204
+    await put(shelf)
+    assert await on(member, a_list) == {"Nut": 5, "Patience": 3}
 
 
 async def test_list_of_another_user_is_not_filled(member: AsyncClient, admin: AsyncClient, bench: Bench) -> None:

@@ -80,7 +80,7 @@ async def test_plan_has_moves_with_reasons(member: AsyncClient, admin: AsyncClie
         (2, "Nuts", "Box 2 / 3", "Box 1 / 3", None, 40, None, "box 1 has room for it; box 2 becomes empty"),
     ]  # fmt: skip
     assert found["moves"][2]["to_location"] == {
-        "id": workshop.first[2]["id"], "name": "Box 1 / 3", "box_no": 1, "loc_no": 3,
+        "id": workshop.first[2]["id"], "name": "Box 1 / 3", "path": "Box 1 / 3", "box_no": 1, "loc_no": 3,
     }  # fmt: skip
     again = await plan(member)
     assert again["moves"] == found["moves"], "the same stock gives the same plan"
@@ -256,10 +256,10 @@ async def test_items_are_grouped_by_type_and_tags(member: AsyncClient) -> None:
     screws = [await new_item(member, f"Screw {number}", type_id=kind["id"]) for number in range(3)]
     tagged = [await new_item(member, f"Lamp {number}", tags=["light"]) for number in range(3)]
     odd = await new_item(member, "Odd")
-    for item, place in zip([*screws[:2], tagged[0]], first, strict=False):
-        await new_stock(member, item, place, 1)
-    for item, place in zip([screws[2], *tagged[1:], odd], second, strict=True):
-        await new_stock(member, item, place, 1)
+    for item, location in zip([*screws[:2], tagged[0]], first, strict=False):
+        await new_stock(member, item, location, 1)
+    for item, location in zip([screws[2], *tagged[1:], odd], second, strict=True):
+        await new_stock(member, item, location, 1)
     found = await plan(member)
     assert {(move["name"], move["to_location"]["box_no"], move["reason"]) for move in found["moves"]} == {
         ("Screw 2", 1, "box 1 has 2 other things of type Screws"),
@@ -310,9 +310,9 @@ async def test_scans_during_apply_keep_every_total_correct(
     found = await plan(member)
 
     async def scan(number: int) -> None:
-        place = [workshop.first[0], workshop.second[1], workshop.second[2]][number % 3]
+        location = [workshop.first[0], workshop.second[1], workshop.second[2]][number % 3]
         item = workshop.nuts if number % 3 == 2 else workshop.screws
-        body = {"item_id": item["id"], "location_id": place["id"], "quantity": 1}
+        body = {"item_id": item["id"], "location_id": location["id"], "quantity": 1}
         made(await member.post("/skus/", json=body))
 
     results = await asyncio.gather(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+
+import pytest
 from httpx import AsyncClient
 
 from tests.inventory import get, made, new_location, refused
@@ -43,17 +46,52 @@ async def test_inactive_location_is_cleared_from_scanners(member: AsyncClient, s
     refused(await scanner.put("/scanner/s2/state", json={"location_id": shelf["id"]}), 404)
 
 
-async def test_scanner_is_associated_with_a_user(member: AsyncClient) -> None:
-    me = await get(member, "/auth/me")
-    state = made(await member.post("/scanner/associate", json={"scanner_id": "s1", "user_id": me["id"]}))
-    assert (state["is_associated"], state["associated_user"]) == (True, "member")
+async def test_scanner_is_associated_with_a_user(member: AsyncClient, admin: AsyncClient) -> None:
+    me, other = await get(member, "/auth/me"), await get(admin, "/auth/me")
+    for named, user in (
+        ({"user_id": me["id"]}, me),
+        ({"user_id": "ADMIN"}, other),
+        ({"user_id": str(me["id"])}, me),
+        ({}, me),
+        ({"user_id": None}, me),
+    ):
+        state = made(await member.post("/scanner/associate", json={"scanner_id": "s1", **named}))
+        assert (state["is_associated"], state["associated_user"]) == (True, user["username"])
+        assert (state["scanner_id"], state["user_id"]) == ("s1", user["id"])
+        assert state["message"] == f"Scanner s1 is associated with {user['username']}"
     made(await member.put("/scanner/s2/state", json={"mode": "add"}))
-    assert [each["scanner_id"] for each in await get(member, "/scanner/associations")] == ["s1"]
-    assert [each["scanner_id"] for each in await get(member, "/scanner/")] == ["s1", "s2"]
-    answer = await member.delete("/scanner/associate/s1")
-    assert (answer.status_code, answer.content) == (204, b"")
-    assert await get(member, "/scanner/associations") == []
+    made(await member.post("/scanner/associate", json={"scanner_id": "s0"}))
+    listed = await get(member, "/scanner/associations")
+    assert (list(listed["associations"]), listed["count"]) == (["s0", "s1"], 2)
+    assert listed["associations"]["s1"] == await get(member, "/scanner/status/s1")
+    page = await get(member, "/scanner/associations", skip=1, limit=1)
+    assert (list(page["associations"]), page["count"]) == (["s1"], 2)
+    assert [each["scanner_id"] for each in await get(member, "/scanner/")] == ["s0", "s1", "s2"]
+    for name in ("s0", "s1"):
+        ended = made(await member.delete(f"/scanner/associate/{name}"))
+        assert ended == {"message": f"Scanner {name} is no longer associated", "scanner_id": name}
+    assert await get(member, "/scanner/associations") == {"associations": {}, "count": 0}
+    for name in ("s1", "s2", "never seen"):
+        refused(await member.delete(f"/scanner/associate/{name}"), 404, name)
+    assert [each["scanner_id"] for each in await get(member, "/scanner/")] == ["s0", "s1", "s2"]
     refused(await member.post("/scanner/associate", json={"scanner_id": "s1", "user_id": 999}), 404, "999")
+    for name in ("nobody", "999", "9" * 20):
+        refused(await member.post("/scanner/associate", json={"scanner_id": "s1", "user_id": name}), 404, name)
+    refused(await member.post("/scanner/associate", json={"scanner_id": "s1", "user_id": 0}), 422, "user_id")
+
+
+async def test_activity_is_logged(scanner: AsyncClient, caplog: pytest.LogCaptureFixture) -> None:
+    own = f"user-{(await get(scanner, '/auth/me'))['id']}"
+    with caplog.at_level(logging.INFO, "stocky.scanner.handlers"):
+        state = made(await scanner.post("/scanner/activity", json={"action": "charged", "details": {"percent": 80}}))
+        made(await scanner.post("/scanner/activity", json={"scanner_id": "s1", "action": "slept", "details": "long"}))
+        made(await scanner.post("/scanner/activity", json={"scanner_id": "s1"}))
+    assert (state["scanner_id"], state["last_seen"] is not None) == (own, True)
+    logged = [(record.getMessage(), vars(record)["details"]) for record in caplog.records]
+    assert logged == [(f"Scanner {own}: charged", {"percent": 80}), ("Scanner s1: slept", "long")]
+    for wrong in ({"action": "x" * 201}, {"details": "x" * 4001}, {"details": {"a": "x" * 4000}}, {"details": 7}):
+        refused(await scanner.post("/scanner/activity", json={"action": "a", **wrong}), 422, *wrong)
+    refused(await scanner.post("/scanner/activity", json={}), 422, "scanner_id", "action")
 
 
 async def test_last_seen_is_stored(member: AsyncClient, scanner: AsyncClient, scan: Scan) -> None:

@@ -229,7 +229,7 @@ async def test_hint_sets_the_location_of_one_scan(member: AsyncClient, scan: Sca
 async def test_unknown_hint_is_reported(member: AsyncClient, scan: Scan, set_state: Scan) -> None:
     item, shelf = await new_item(member, upc=UPC), await new_location(member)
     gone = await new_location(member, "Gone")
-    assert (await member.delete(f"/locations/{gone['id']}")).status_code == 204
+    assert (await member.delete(f"/locations/{gone['id']}")).status_code == 200
     await set_state("add", shelf)
     for hint in ("Nowhere", 999, "Gone", gone["id"]):
         answer = await scan(UPC, location_hint=hint, event_id=f"hint {hint}")
@@ -304,7 +304,7 @@ async def test_invalid_scan_is_rejected(member: AsyncClient, scanner: AsyncClien
     await set_state("add", await new_location(member))
     for wrong in (
         {"upc": ""},
-        {"upc": "x" * 129},
+        {"upc": "x" * 501},
         {"upc": None},
         {"upc": 4006381333931},
         {"quantity": -1},
@@ -316,7 +316,7 @@ async def test_invalid_scan_is_rejected(member: AsyncClient, scanner: AsyncClien
         {"event_id": "x" * 129},
         {"scanned_at": "2026-01-31T12:00:00"},
         {"scanned_at": "yesterday"},
-        {"location_hint": "x" * 201},
+        {"location_hint": "x" * 501},
         {"location_hint": 0},
     ):
         problem = refused(await scanner.post("/scanner/scan", json={"upc": UPC, **wrong}), 422)

@@ -23,10 +23,11 @@ async def put_on(client: AsyncClient, a_list: Json, item: Json | str, quantity: 
 async def on(client: AsyncClient, a_list: Json) -> dict[str, float]:
     """The entries of a list: quantities by name or text."""
     entries = (await get(client, f"/shopping-lists/{a_list['id']}"))["items"]
-    return {entry["item"]["name"] if entry["item"] else entry["text"]: entry["quantity"] for entry in entries}
+    return {entry["item"]["name"]: entry["quantity"] for entry in entries}
 
 
 async def log_of(client: AsyncClient, a_list: Json, **query: Any) -> list[Json]:
     """The log of a list, newest first."""
-    rows: list[Json] = await get(client, f"/shopping-lists/{a_list['id']}/logs", **query)
+    page = await get(client, f"/shopping-lists/{a_list['id']}/logs", **query)
+    rows: list[Json] = page["items"]
     return rows

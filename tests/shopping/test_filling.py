@@ -28,7 +28,7 @@ async def test_fill_adds_what_is_missing_to_the_minimum(member: AsyncClient) -> 
     await new_item(member, "Never there", min_quantity=3)
     await new_item(member, "No minimum")
     gone = await new_item(member, "Gone", min_quantity=3)
-    assert (await member.delete(f"/items/{gone['id']}")).status_code == 204
+    assert (await member.delete(f"/items/{gone['id']}")).status_code == 200
     answer = made(await member.post(f"/shopping-lists/{a_list['id']}/fill-low-stock"))
     added = {entry["item"]["name"]: entry["quantity"] for entry in answer["added"]}
     # At its minimum nothing is missing, but the item is low, so one is added.
@@ -46,8 +46,40 @@ async def test_fill_adds_nothing_twice(member: AsyncClient) -> None:
     await put_on(member, a_list, first, 1)
     assert await fill(member, a_list) == {"Second": 5}
     assert await fill(member, a_list) == {}
-    assert await on(member, a_list) == {"First": 1, "Second": 5}
+    assert await on(member, a_list) == {"First": 5, "Second": 5}
     assert await fill(member, await new_list(member, "Another")) == {"First": 5, "Second": 5}
+
+
+async def test_fill_raises_entries_that_have_less(member: AsyncClient) -> None:
+    a_list = await new_list(member)
+    await put_on(member, a_list, await new_item(member, "Less", min_quantity=5), 1)
+    await put_on(member, a_list, await new_item(member, "More", min_quantity=5), 7)
+    await put_on(member, a_list, await new_item(member, "Not low"), 1)
+    path = f"/shopping-lists/{a_list['id']}/fill-low-stock"
+    answer = made(await member.post(path))
+    assert answer["added"] == []
+    assert [(each["item"]["name"], each["quantity"]) for each in answer["raised"]] == [("Less", 5)]
+    assert await on(member, a_list) == {"Less": 5, "More": 7, "Not low": 1}
+    [log] = await log_of(member, a_list, action_type="item_updated")
+    assert (log["details"]["quantity"], log["details"]["because"]) == ({"from": 1, "to": 5}, "low_stock")
+    assert made(await member.post(path))["raised"] == []
+
+
+async def test_fill_buys_multiples_of_the_reorder_quantity(member: AsyncClient) -> None:
+    a_list, shelf = await new_list(member), await new_location(member)
+    for name, minimum, at_once, stock in (
+        ("Below", 5, 6, 2),  # 3 are missing, and 6 are bought at a time
+        ("At", 6, 6, 6),
+        ("Far below", 20, 6, 1),  # with 18 more it would still be low
+        ("Exactly", 7, 6, 1),  # so it would with 6 more
+        ("By weight", 2, 2.5, 0.5),
+    ):
+        item = await new_item(member, name, min_quantity=minimum, reorder_quantity=at_once)
+        await new_stock(member, item, shelf, stock)
+    assert await fill(member, a_list) == {"Below": 6, "At": 6, "Far below": 24, "Exactly": 12, "By weight": 2.5}
+    assert await fill(member, await new_list(member, "Party"), target=30) == {
+        "Below": 30, "At": 24, "Far below": 30, "Exactly": 30, "By weight": 30
+    }  # fmt: skip
 
 
 async def test_fill_reaches_a_target_above_the_minimum(member: AsyncClient) -> None:

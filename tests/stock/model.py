@@ -19,7 +19,7 @@ class Key(NamedTuple):
     """A SKU: an item at a location, of one lot or of none."""
 
     item: int
-    place: int
+    location: int
     lot: date | None
 
 
@@ -29,7 +29,7 @@ class Sent:
 
     type: str
     item: int
-    place: int
+    location: int
     milli: int
     lot: date | None = None
     to: int | None = None
@@ -127,7 +127,7 @@ class Model:
         return answer
 
     def _add(self, event: Sent) -> None:
-        key = Key(event.item, event.place, event.lot)
+        key = Key(event.item, event.location, event.lot)
         self._book("add", key, self._in_its_unit(event, key))
 
     def _remove(self, event: Sent) -> None:
@@ -136,7 +136,7 @@ class Model:
         if missing and (policy == "reject" or (policy == "clamp" and not taken)):
             raise RejectedError
         if missing and policy == "allow":
-            last = Key(event.item, event.place, event.lot)
+            last = Key(event.item, event.location, event.lot)
             self._open(event, last)
             taken[last] = taken.get(last, 0) + _converted(missing, unit, self.units[last])
         for key, milli in taken.items():
@@ -144,19 +144,19 @@ class Model:
 
     def _move(self, event: Sent) -> None:
         assert event.to is not None
-        if event.to == event.place:
+        if event.to == event.location:
             raise RejectedError
         taken, missing, _ = self._available(event)
         if missing:
             raise RejectedError
         for key, milli in taken.items():
-            there = key._replace(place=event.to)
+            there = key._replace(location=event.to)
             self.units.setdefault(there, self.units[key])
             self._book("move", key, -milli)
             self._book("move", there, _converted(milli, self.units[key], self.units[there]))
 
     def _set(self, event: Sent) -> None:
-        key = Key(event.item, event.place, event.lot)
+        key = Key(event.item, event.location, event.lot)
         if event.lot is None:
             here = [each for each in self.levels if each[:2] == key[:2]]
             with_stock = [each for each in here if self.levels[each]]
@@ -166,16 +166,16 @@ class Model:
                 key = (with_stock or here)[0]
         self._book("set", key, self._in_its_unit(event, key) - self.levels.get(key, 0))
 
-    def _unit(self, item: int, place: int | None = None) -> str:
+    def _unit(self, item: int, location: int | None = None) -> str:
         """The unit of the oldest SKU there, or else of the oldest one anywhere."""
         of_item = [key for key in self.levels if key.item == item]
-        there = [key for key in of_item if place in (None, key.place)]
+        there = [key for key in of_item if location in (None, key.location)]
         return self.units[(there or of_item)[0]] if of_item else "piece"
 
     def _open(self, event: Sent, key: Key) -> None:
         """Creates the SKU if it is missing, in the unit of the event or of the stock there."""
         if key not in self.levels:
-            self.units[key] = event.unit or self._unit(event.item, event.place)
+            self.units[key] = event.unit or self._unit(event.item, event.location)
 
     def _in_its_unit(self, event: Sent, key: Key) -> int:
         self._open(event, key)
@@ -202,9 +202,9 @@ class Model:
         keys = [
             key
             for key in self.levels
-            if key[:2] == (event.item, event.place) and event.lot in (None, key.lot)
+            if key[:2] == (event.item, event.location) and event.lot in (None, key.lot)
         ]  # fmt: skip
-        unit = event.unit or (self.units[keys[0]] if keys else self._unit(event.item, event.place))
+        unit = event.unit or (self.units[keys[0]] if keys else self._unit(event.item, event.location))
         others = [key for key in keys if not _worth(self.units[key], unit)]
         if event.unit is None and any(self.levels[key] for key in others):
             raise RejectedError

@@ -64,9 +64,9 @@ class Stockroom:
         async with self.database.transaction() as tx:
             return (await add_item(tx, new, SOMEONE)).id
 
-    async def place(self, name: str | None = None) -> int:
+    async def location(self, name: str | None = None) -> int:
         """The id of a new location."""
-        new = NewLocation(name=name or self._name("place"), storage_type=StorageType.PANTRY)
+        new = NewLocation(name=name or self._name("location"), storage_type=StorageType.PANTRY)
         async with self.database.transaction() as tx:
             return (await add_location(tx, new, SOMEONE)).id
 
@@ -113,7 +113,7 @@ class Stockroom:
 def event(
     type: str,
     item: int | str,
-    place: int | None,
+    location: int | None,
     quantity: float,
     event_id: str | None = None,
     *,
@@ -126,7 +126,7 @@ def event(
         type=EventType(type),
         item=ItemReference(id=item) if isinstance(item, int) else ItemReference(upc=item),
         quantity=quantity,
-        location=None if place is None else LocationReference(id=place),
+        location=None if location is None else LocationReference(id=location),
         to_location=None if to is None else LocationReference(id=to),
         lot=lot,
         event_id=event_id,

@@ -29,7 +29,7 @@ async def others(stockroom: Stockroom) -> AsyncIterator[list[Stockroom]]:
 
 
 async def test_concurrent_writers_raise_one_alert_per_cause(stockroom: Stockroom, others: list[Stockroom]) -> None:
-    items, shelf = [await stockroom.item("allow") for _ in range(3)], await stockroom.place()
+    items, shelf = [await stockroom.item("allow") for _ in range(3)], await stockroom.location()
     lot = clock.today() + timedelta(days=3)
     for item in items:
         async with stockroom.database.transaction() as tx:
@@ -70,7 +70,7 @@ async def _alerts(stockroom: Stockroom) -> list[Alert]:
 async def test_scan_that_crosses_no_threshold_runs_no_alert_query(
     stockroom: Stockroom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    item, shelf = await stockroom.item(), await stockroom.place()
+    item, shelf = await stockroom.item(), await stockroom.location()
     async with stockroom.database.transaction() as tx:
         await change_item(tx, item, ItemChange(min_quantity=2), SOMEONE)
     await stockroom.post(event("add", item, shelf, 10))

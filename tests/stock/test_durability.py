@@ -51,7 +51,7 @@ async def test_readers_neither_write_nor_checkpoint(database: Database) -> None:
 
 
 async def test_answered_event_is_in_the_file(stockroom: Stockroom, config: Config) -> None:
-    rice, shelf = await stockroom.item(), await stockroom.place()
+    rice, shelf = await stockroom.item(), await stockroom.location()
     await stockroom.one(event("add", rice, shelf, 1))
     if config.dialect == "sqlite":
         # The write-ahead log, as another program would find it after a power cut.

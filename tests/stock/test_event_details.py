@@ -45,7 +45,7 @@ async def test_details_are_of_the_moment_after_each_event(member: AsyncClient, s
     assert details[0] == {
         "item_id": item["id"], "item_code": item["code"], "item_name": "Coffee", "needs_review": False,
         "image_document_id": None, "total_quantity": 12, "unit": "piece", "to_location": None,
-        "location": {"id": shelf["id"], "name": "Shelf", "quantity": 12, "unit": "piece", "delta": 12},
+        "location": {"id": shelf["id"], "name": "Shelf", "path": "Shelf", "quantity": 12, "unit": "piece", "delta": 12},
     }  # fmt: skip
     assert [each["total_quantity"] for each in details] == [12, 18, 18, 14, 6]
     at = [(each["location"]["name"], each["location"]["quantity"], each["location"]["delta"]) for each in details]
@@ -57,7 +57,7 @@ async def test_details_are_of_the_moment_after_each_event(member: AsyncClient, s
     assert again["status"] == "duplicate"
     assert again["details"]["total_quantity"] == 6
     assert again["details"]["location"] == {
-        "id": cellar["id"], "name": "Cellar", "quantity": 3, "unit": "piece", "delta": 6
+        "id": cellar["id"], "name": "Cellar", "path": "Cellar", "quantity": 3, "unit": "piece", "delta": 6
     }  # fmt: skip
 
 
@@ -84,8 +84,8 @@ async def test_stock_in_several_units_is_not_added(member: AsyncClient) -> None:
     await new_stock(member, item, shelf, 500, unit="g", expiry_date="2030-01-31")
     [result] = await _post(member, _event("add", {"id": item["id"]}, shelf, 250, unit="g", lot="2030-01-31"))
     assert (result["details"]["total_quantity"], result["details"]["unit"]) == (1.75, "kg")
-    assert result["details"]["location"] | {"id": 0, "name": ""} == {
-        "id": 0, "name": "", "quantity": 750, "unit": "g", "delta": 250
+    assert result["details"]["location"] | {"id": 0, "name": "", "path": ""} == {
+        "id": 0, "name": "", "path": "", "quantity": 750, "unit": "g", "delta": 250
     }  # fmt: skip
 
 

@@ -18,7 +18,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 async def _ledger(stockroom: Stockroom) -> list[StockEvent]:
     """Events of two locations and all kinds, not in the order of the times at which they occurred, newest first."""
-    item, here, there = await stockroom.item(), await stockroom.place(), await stockroom.place()
+    item, here, there = await stockroom.item(), await stockroom.location(), await stockroom.location()
     for day in (5, 3, 8, 1, 9, 2):
         moment = START + timedelta(days=day)
         await stockroom.post(

@@ -14,7 +14,7 @@ from tests.stock.stockroom import SOMEONE, Stockroom, at_once, event, leave, sec
 
 
 async def test_event_repeated_in_one_request_counts_once(stockroom: Stockroom) -> None:
-    rice, shelf = await stockroom.item(), await stockroom.place()
+    rice, shelf = await stockroom.item(), await stockroom.location()
     answer = await stockroom.post(*[event("add", rice, shelf, 2, "a")] * 3)
     assert [result.status for result in answer.results] == ["applied", "duplicate", "duplicate"]
     assert len({(result.id, result.sku_id, result.quantity_after) for result in answer.results}) == 1
@@ -23,7 +23,7 @@ async def test_event_repeated_in_one_request_counts_once(stockroom: Stockroom) -
 
 
 async def test_event_repeated_in_one_batch_counts_once(stockroom: Stockroom) -> None:
-    rice, shelf = await stockroom.item(), await stockroom.place()
+    rice, shelf = await stockroom.item(), await stockroom.location()
     sent = event("add", rice, shelf, 2, "a")
     results = await at_once([lambda: stockroom.one(sent)] * 20)
     assert sorted(result.status for result in results) == ["applied"] + ["duplicate"] * 19
@@ -32,7 +32,7 @@ async def test_event_repeated_in_one_batch_counts_once(stockroom: Stockroom) -> 
 
 
 async def test_repeated_event_returns_the_first_result(stockroom: Stockroom) -> None:
-    rice, shelf = await stockroom.item(), await stockroom.place()
+    rice, shelf = await stockroom.item(), await stockroom.location()
     first = await stockroom.one(event("add", rice, shelf, 2, "a"))
     await stockroom.one(event("add", rice, shelf, 40, "b"))
     again = await stockroom.one(event("add", rice, shelf, 2, "a"))
@@ -41,7 +41,7 @@ async def test_repeated_event_returns_the_first_result(stockroom: Stockroom) -> 
 
 
 async def test_event_id_survives_reopening_the_database(stockroom: Stockroom) -> None:
-    rice, shelf = await stockroom.item(), await stockroom.place()
+    rice, shelf = await stockroom.item(), await stockroom.location()
     first = await stockroom.one(event("add", rice, shelf, 2, "a"))
     refused = await stockroom.one(event("remove", rice, shelf, 3, "b"))
     other = await second_stockroom(stockroom.config)
@@ -52,7 +52,7 @@ async def test_event_id_survives_reopening_the_database(stockroom: Stockroom) ->
 
 
 async def test_rejection_is_repeated_although_the_stock_suffices_now(stockroom: Stockroom) -> None:
-    rice, shelf = await stockroom.item(), await stockroom.place()
+    rice, shelf = await stockroom.item(), await stockroom.location()
     refused = await stockroom.one(event("remove", rice, shelf, 1, "a"))
     await stockroom.one(event("add", rice, shelf, 5))
     again = await stockroom.one(event("remove", rice, shelf, 1, "a"))
@@ -64,7 +64,7 @@ async def test_rejection_is_repeated_although_the_stock_suffices_now(stockroom: 
 
 @pytest.mark.parametrize("first_quantity", [1, 99], ids=["applied", "refused"])
 async def test_other_content_under_an_event_id_is_rejected(stockroom: Stockroom, first_quantity: int) -> None:
-    rice, shelf = await stockroom.item(), await stockroom.place()
+    rice, shelf = await stockroom.item(), await stockroom.location()
     await stockroom.one(event("add", rice, shelf, 5))
     first = await stockroom.one(event("remove", rice, shelf, first_quantity, "a"))
     before = await stockroom.history()
@@ -82,14 +82,14 @@ async def test_other_content_under_an_event_id_is_rejected(stockroom: Stockroom,
 
 
 async def test_other_content_in_one_request_does_not_affect_the_first(stockroom: Stockroom) -> None:
-    rice, shelf = await stockroom.item(), await stockroom.place()
+    rice, shelf = await stockroom.item(), await stockroom.location()
     answer = await stockroom.post(event("add", rice, shelf, 1, "a"), event("add", rice, shelf, 2, "a"))
     assert [result.status for result in answer.results] == ["applied", "rejected"]
     assert await stockroom.total(rice) == 1
 
 
 async def test_repeated_transfer_counts_once_and_returns_all_events(stockroom: Stockroom) -> None:
-    rice, shelf, cellar = await stockroom.item(), await stockroom.place(), await stockroom.place()
+    rice, shelf, cellar = await stockroom.item(), await stockroom.location(), await stockroom.location()
     await stockroom.one(event("add", rice, shelf, 5))
     moved = [await stockroom.one(event("move", rice, shelf, 3, "m", to=cellar)) for _ in range(3)]
     assert [result.status for result in moved] == ["applied", "duplicate", "duplicate"]
@@ -101,7 +101,7 @@ async def test_repeated_transfer_counts_once_and_returns_all_events(stockroom: S
 
 
 async def test_repeated_event_creates_no_item_for_a_removed_barcode(stockroom: Stockroom) -> None:
-    shelf = await stockroom.place()
+    shelf = await stockroom.location()
     rice = await stockroom.item(packs={"4006381333931": 1})
     await stockroom.one(event("add", "4006381333931", shelf, 1, "a"))
     async with stockroom.database.transaction() as tx:
@@ -113,7 +113,7 @@ async def test_repeated_event_creates_no_item_for_a_removed_barcode(stockroom: S
 
 
 async def test_repeated_count_or_adjustment_counts_once(stockroom: Stockroom) -> None:
-    rice, shelf, recorder = await stockroom.item(), await stockroom.place(), stockroom.recorder
+    rice, shelf, recorder = await stockroom.item(), await stockroom.location(), stockroom.recorder
     new = NewSku(item_id=rice, location_id=shelf, quantity=5, event_id="n")
     sku, is_new = await service.add_stock(recorder, new, SOMEONE)
     again, is_new_again = await service.add_stock(recorder, new, SOMEONE)
@@ -129,7 +129,7 @@ async def test_repeated_count_or_adjustment_counts_once(stockroom: Stockroom) ->
 
 
 async def test_repeated_rejected_request_is_the_same_error(stockroom: Stockroom) -> None:
-    rice, shelf, recorder = await stockroom.item(), await stockroom.place(), stockroom.recorder
+    rice, shelf, recorder = await stockroom.item(), await stockroom.location(), stockroom.recorder
     sku, _ = await service.add_stock(recorder, NewSku(item_id=rice, location_id=shelf, quantity=5), SOMEONE)
     for _ in range(2):
         with pytest.raises(NotFound):
@@ -139,7 +139,7 @@ async def test_repeated_rejected_request_is_the_same_error(stockroom: Stockroom)
 
 
 async def test_concurrent_requests_create_one_empty_sku(stockroom: Stockroom) -> None:
-    rice, shelf = await stockroom.item(), await stockroom.place()
+    rice, shelf = await stockroom.item(), await stockroom.location()
     new = NewSku(item_id=rice, location_id=shelf, event_id="a")
     made = await at_once([lambda: service.add_stock(stockroom.recorder, new, SOMEONE)] * 3)
     assert [is_new for _, is_new in made].count(True) >= 1
@@ -149,7 +149,7 @@ async def test_concurrent_requests_create_one_empty_sku(stockroom: Stockroom) ->
 async def test_failed_if_match_can_be_repeated_with_the_current_version(
     stockroom: Stockroom, member: AsyncClient
 ) -> None:
-    rice, shelf = await stockroom.item(), await stockroom.place()
+    rice, shelf = await stockroom.item(), await stockroom.location()
     made = (await member.post("/skus/", json={"item_id": rice, "location_id": shelf, "quantity": 5})).json()
     await member.post(f"/skus/{made['id']}/adjust", json={"delta": 1})
     body = {"quantity": 3, "event_id": "count-1"}
@@ -161,7 +161,7 @@ async def test_failed_if_match_can_be_repeated_with_the_current_version(
 
 
 async def test_repeated_scan_counts_once(stockroom: Stockroom, scanner: AsyncClient) -> None:
-    shelf = await stockroom.place()
+    shelf = await stockroom.location()
     rice = await stockroom.item(packs={"4006381333931": 6})
     await scanner.put("/scanner/door/state", json={"location_id": shelf})
     scan = {"upc": "4006381333931", "scanner_id": "door", "event_id": "s-1"}

@@ -92,7 +92,7 @@ def test_new_field_with_its_default_does_not_change_the_fingerprint() -> None:
 
 
 async def test_same_moment_and_empty_note_are_the_same_content(stockroom: Stockroom) -> None:
-    rice, shelf = await stockroom.item(), await stockroom.place()
+    rice, shelf = await stockroom.item(), await stockroom.location()
     first = await stockroom.one(event("add", rice, shelf, 2, "a", occurred_at=HERE, note=""))
     assert first.status == "applied"
     for same in (
@@ -109,7 +109,7 @@ async def test_same_moment_and_empty_note_are_the_same_content(stockroom: Stockr
 async def test_repeated_event_of_an_earlier_version_is_a_duplicate(
     stockroom: Stockroom,
 ) -> None:
-    rice, shelf = await stockroom.item(), await stockroom.place()
+    rice, shelf = await stockroom.item(), await stockroom.location()
     sent = event("add", rice, shelf, 2, "a", occurred_at=HERE, note="")
     refusal = event("remove", rice, shelf, 9, "b")
     for each, kind in ((sent, "add"), (refusal, "remove")):

@@ -19,7 +19,7 @@ MAY = datetime(2026, 5, 1, tzinfo=UTC)
 
 
 async def test_pages_have_no_gap_or_repeat_while_events_are_added(stockroom: Stockroom, reader: AsyncClient) -> None:
-    rice, shelf = await stockroom.item(), await stockroom.place()
+    rice, shelf = await stockroom.item(), await stockroom.location()
     await stockroom.post(*[event("add", rice, shelf, 1)] * 25)
     before = [row.id for row in await stockroom.history(rice)]
     seen: list[int] = []
@@ -35,7 +35,7 @@ async def test_pages_have_no_gap_or_repeat_while_events_are_added(stockroom: Sto
 
 
 async def test_last_page_has_no_next_cursor(stockroom: Stockroom, reader: AsyncClient) -> None:
-    rice, shelf = await stockroom.item(), await stockroom.place()
+    rice, shelf = await stockroom.item(), await stockroom.location()
     await stockroom.post(*[event("add", rice, shelf, 1)] * 4)
     page = (await reader.get(f"/items/{rice}/events", params={"limit": 2})).json()
     assert page["next_cursor"] == page["events"][-1]["id"]
@@ -46,7 +46,7 @@ async def test_last_page_has_no_next_cursor(stockroom: Stockroom, reader: AsyncC
 
 async def test_page_of_a_merged_item_reads_few_rows(stockroom: Stockroom, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repository, "MIN_SHARE", 2)
-    shelf, rice, *stubs = await stockroom.place(), *[await stockroom.item() for _ in range(11)]
+    shelf, rice, *stubs = await stockroom.location(), *[await stockroom.item() for _ in range(11)]
     # Some stubs have consecutive events, others interleaved ones.
     for stub in stubs[:8]:
         await stockroom.post(*[event("add", stub, shelf, 1)] * 12)
@@ -76,7 +76,7 @@ async def test_each_filter_selects_matching_events(
     stockroom: Stockroom, reader: AsyncClient, scanner: AsyncClient
 ) -> None:
     rice, beans, shelf, cellar = [await stockroom.item(packs={f"bar{n}": 1}) for n in range(2)] + [
-        await stockroom.place() for _ in range(2)
+        await stockroom.location() for _ in range(2)
     ]
     await stockroom.post(
         event("add", rice, shelf, 1, occurred_at=MAY),
@@ -105,7 +105,7 @@ async def test_each_filter_selects_matching_events(
 
 
 async def test_stock_as_of_a_moment(stockroom: Stockroom, reader: AsyncClient) -> None:
-    rice, shelf, cellar = await stockroom.item(), await stockroom.place(), await stockroom.place()
+    rice, shelf, cellar = await stockroom.item(), await stockroom.location(), await stockroom.location()
     days = [MAY + timedelta(days=day) for day in range(5)]
     # Out of order, as sent by scanners that were offline.
     moved = event("move", rice, shelf, 3, to=cellar, occurred_at=days[3])
@@ -128,7 +128,7 @@ async def test_pages_of_stock_as_of_a_moment_are_the_same_near_and_far(
     stockroom: Stockroom, reader: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pages far into the list are read by another query."""
-    shelf, cellar = await stockroom.place(), await stockroom.place()
+    shelf, cellar = await stockroom.location(), await stockroom.location()
     items = [await stockroom.item() for _ in range(4)]
     for number, item in enumerate(items):
         await stockroom.one(event("add", item, shelf, number + 1.125, occurred_at=MAY))
@@ -149,7 +149,7 @@ async def test_pages_of_stock_as_of_a_moment_are_the_same_near_and_far(
 
 
 async def test_undone_event_counts_until_its_undo(stockroom: Stockroom, reader: AsyncClient) -> None:
-    rice, shelf = await stockroom.item(), await stockroom.place()
+    rice, shelf = await stockroom.item(), await stockroom.location()
     added = await stockroom.one(event("add", rice, shelf, 5, occurred_at=MAY))
     (undone,) = await stockroom.undo(event=added.id)
     just_before = undone.occurred_at - timedelta(microseconds=1)
@@ -160,7 +160,7 @@ async def test_undone_event_counts_until_its_undo(stockroom: Stockroom, reader: 
 
 
 async def test_event_is_returned_as_sent(stockroom: Stockroom, reader: AsyncClient) -> None:
-    rice, shelf = await stockroom.item(), await stockroom.place()
+    rice, shelf = await stockroom.item(), await stockroom.location()
     sent = event("add", rice, shelf, 0.125, "a", lot=date(2026, 9, 1), occurred_at=MAY, note="a “note” 'quoted'; --")
     added = await stockroom.one(sent)
     answer = (await reader.get(f"/events/{added.id}")).json()
@@ -173,8 +173,8 @@ async def test_event_is_returned_as_sent(stockroom: Stockroom, reader: AsyncClie
 
 
 async def test_total_of_an_item_is_the_sum_of_its_locations(stockroom: Stockroom) -> None:
-    rice, shelf, cellar = await stockroom.item(), await stockroom.place(), await stockroom.place()
-    await stockroom.post(*[event("add", rice, place, 0.1) for place in (shelf, cellar)] * 15)
+    rice, shelf, cellar = await stockroom.item(), await stockroom.location(), await stockroom.location()
+    await stockroom.post(*[event("add", rice, location, 0.1) for location in (shelf, cellar)] * 15)
     async with stockroom.database.read() as read:
         assert (await catalogue.get_item(read, rice)).total_quantity == 3
 

@@ -12,17 +12,17 @@ from httpx import AsyncClient
 from stocky import clock
 from stocky.db import Connection
 from stocky.errors import Conflict, Invalid, Unavailable
-from stocky.stock import recorder as recording
+from stocky.stock import recorder
 from stocky.stock.operations import ItemKey, LocationKey, Operation, Posting
 from tests.stock.stockroom import Stockroom, at_once, event
 
 
-def addition(item: int, place: int, **more: Any) -> Operation:
-    return Operation(kind="add", item=ItemKey(id=item), location=LocationKey(id=place), quantity_milli=1000, **more)
+def addition(item: int, location: int, **more: Any) -> Operation:
+    return Operation(kind="add", item=ItemKey(id=item), location=LocationKey(id=location), quantity_milli=1000, **more)
 
 
-async def test_row_rejected_by_the_database_fails_alone(stockroom: Stockroom) -> None:
-    rice, shelf = await stockroom.item(), await stockroom.place()
+async def test_row_rejected_by_the_database_fails_exclusive(stockroom: Stockroom) -> None:
+    rice, shelf = await stockroom.item(), await stockroom.location()
     postings = [Posting([addition(rice, shelf, event_id=f"e{number}", fingerprint="")]) for number in range(9)]
     postings[4].operations[0].note = "a NUL \0 gets past nobody"
     outcomes = await asyncio.gather(*(stockroom.recorder.post(each) for each in postings), return_exceptions=True)
@@ -33,14 +33,14 @@ async def test_row_rejected_by_the_database_fails_alone(stockroom: Stockroom) ->
 
 
 async def test_defect_in_one_posting_does_not_affect_others(stockroom: Stockroom) -> None:
-    class Broken(Posting):
+    class FailingPosting(Posting):
         @classmethod
         async def finish(cls, tx: Connection, postings: list[Any]) -> None:
             raise ZeroDivisionError
 
-    rice, shelf = await stockroom.item(), await stockroom.place()
+    rice, shelf = await stockroom.item(), await stockroom.location()
     good = [Posting([addition(rice, shelf)]) for _ in range(4)]
-    broken = Broken([addition(rice, shelf)])
+    broken = FailingPosting([addition(rice, shelf)])
     outcomes = await asyncio.gather(
         *(stockroom.recorder.post(each) for each in [*good[:2], broken, *good[2:]]), return_exceptions=True
     )
@@ -51,7 +51,7 @@ async def test_defect_in_one_posting_does_not_affect_others(stockroom: Stockroom
 
 
 async def test_disconnected_client_does_not_affect_its_batch(stockroom: Stockroom) -> None:
-    rice, shelf = await stockroom.item(), await stockroom.place()
+    rice, shelf = await stockroom.item(), await stockroom.location()
     waiting = [asyncio.create_task(stockroom.one(event("add", rice, shelf, 1, f"e{each}"))) for each in range(9)]
     await asyncio.sleep(0)
     waiting[0].cancel()
@@ -66,7 +66,7 @@ async def test_disconnected_client_does_not_affect_its_batch(stockroom: Stockroo
 
 @pytest.mark.parametrize("steps", range(6))
 async def test_cancelled_transaction_releases_the_writer(stockroom: Stockroom, steps: int) -> None:
-    rice, shelf = await stockroom.item(), await stockroom.place()
+    rice, shelf = await stockroom.item(), await stockroom.location()
 
     async def change() -> None:
         async with stockroom.database.transaction() as tx:
@@ -82,8 +82,8 @@ async def test_cancelled_transaction_releases_the_writer(stockroom: Stockroom, s
 
 
 async def test_full_queue_is_unavailable(stockroom: Stockroom, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recording, "QUEUE_OPERATIONS", 10)
-    rice, shelf = await stockroom.item(), await stockroom.place()
+    monkeypatch.setattr(recorder, "QUEUE_OPERATIONS", 10)
+    rice, shelf = await stockroom.item(), await stockroom.location()
     answers = await asyncio.gather(
         *(stockroom.one(event("add", rice, shelf, 1)) for _ in range(15)), return_exceptions=True
     )
@@ -97,8 +97,8 @@ async def test_full_queue_is_unavailable(stockroom: Stockroom, monkeypatch: pyte
 async def test_full_queue_is_503_over_http(
     scanner: AsyncClient, stockroom: Stockroom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recording, "QUEUE_OPERATIONS", 0)
-    shelf = await stockroom.place()
+    monkeypatch.setattr(recorder, "QUEUE_OPERATIONS", 0)
+    shelf = await stockroom.location()
     body = {"events": [{"type": "add", "item": {"upc": "1"}, "location": {"id": shelf}, "quantity": 1}]}
     answer = await scanner.post("/events", json=body)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
@@ -106,7 +106,7 @@ async def test_full_queue_is_503_over_http(
 
 
 async def test_queued_postings_are_written_before_the_recorder_closes(stockroom: Stockroom) -> None:
-    rice, shelf = await stockroom.item(), await stockroom.place()
+    rice, shelf = await stockroom.item(), await stockroom.location()
     waiting = [asyncio.create_task(stockroom.one(event("add", rice, shelf, 1))) for _ in range(5)]
     await asyncio.sleep(0)
     await stockroom.recorder.close()
@@ -126,7 +126,7 @@ async def test_queued_postings_are_written_before_the_recorder_closes(stockroom:
     ids=["before all time", "three-digit year", "after all time", "the day after tomorrow"],
 )
 async def test_event_outside_the_clock_tolerance_is_rejected(stockroom: Stockroom, moment: datetime) -> None:
-    rice, shelf = await stockroom.item(), await stockroom.place()
+    rice, shelf = await stockroom.item(), await stockroom.location()
     answer = await stockroom.post(event("add", rice, shelf, 1, occurred_at=moment), event("add", rice, shelf, 2))
     assert [result.status for result in answer.results] == ["rejected", "applied"]
     assert "set the scanner's clock" in (answer.results[0].reason or "")
@@ -141,7 +141,7 @@ async def test_filter_by_an_extreme_time_is_accepted(member: AsyncClient, moment
 
 
 async def test_atomic_request_is_all_or_nothing(stockroom: Stockroom) -> None:
-    rice, shelf, cellar = await stockroom.item(), await stockroom.place(), await stockroom.place()
+    rice, shelf, cellar = await stockroom.item(), await stockroom.location(), await stockroom.location()
     first = await stockroom.one(event("add", rice, shelf, 5, "first"))
     before = await stockroom.history()
     with pytest.raises(Conflict) as refused:
@@ -172,7 +172,7 @@ async def test_atomic_request_is_all_or_nothing(stockroom: Stockroom) -> None:
 
 
 async def test_rejected_atomic_request_does_not_affect_its_batch(stockroom: Stockroom) -> None:
-    rice, shelf = await stockroom.item(), await stockroom.place()
+    rice, shelf = await stockroom.item(), await stockroom.location()
     before, refused, after, same_stub, last = await asyncio.gather(
         stockroom.post(event("add", rice, shelf, 5, "a")),
         stockroom.post(
@@ -196,7 +196,7 @@ async def test_rejected_atomic_request_does_not_affect_its_batch(stockroom: Stoc
 
 
 async def test_rejected_atomic_request_is_409_with_results(stockroom: Stockroom, scanner: AsyncClient) -> None:
-    rice, shelf = await stockroom.item(), await stockroom.place()
+    rice, shelf = await stockroom.item(), await stockroom.location()
     one = {"type": "ADD", "item": {"id": rice}, "location": {"id": shelf}, "quantity": 1}
     answer = await scanner.post(
         "/events", json={"events": [one, one | {"type": "remove", "quantity": 9}], "atomic": True}
@@ -207,7 +207,7 @@ async def test_rejected_atomic_request_is_409_with_results(stockroom: Stockroom,
 
 
 async def test_concurrent_postings_share_transactions(stockroom: Stockroom) -> None:
-    rice, shelf = await stockroom.item(), await stockroom.place()
+    rice, shelf = await stockroom.item(), await stockroom.location()
     await at_once([lambda: stockroom.one(event("add", rice, shelf, 0.001))] * 2500)
     assert await stockroom.total(rice) == 2.5
     assert stockroom.recorder.batches == 3

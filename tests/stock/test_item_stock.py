@@ -92,12 +92,12 @@ async def test_stock_is_that_of_the_api_by_location(app: Litestar, member: Async
         assert row.location_id == sku["location_id"]
         assert (row.quantity, row.unit, row.notes) == (sku["quantity"], sku["unit"], sku["notes"])
         assert str(row.expiry_date) == str(sku["expiry_date"])
-        assert row.location_name == location["name"]
+        assert row.location_path == location["path"]
         assert row.storage_type.value == location["storage_type"]
         assert (row.box_no, row.loc_no) == (location["box_no"], location["loc_no"])
     salt, milk, peas, crackers, unknown = page
-    assert [(row.location_name, row.quantity) for row in salt.stock] == [("Box 1 / 2", 2.5), ("shelf", 1)]
-    assert [(row.location_name, row.quantity) for row in milk.stock] == [
+    assert [(row.location_path, row.quantity) for row in salt.stock] == [("Box 1 / 2", 2.5), ("shelf", 1)]
+    assert [(row.location_path, row.quantity) for row in milk.stock] == [
         ("Fridge", 0), ("Fridge", 2), ("Fridge", 1), ("shelf", 4)
     ]  # fmt: skip
     assert crackers.stock == []

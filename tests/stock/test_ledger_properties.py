@@ -22,7 +22,7 @@ from tests.stock.model import Answer, Key, Model, Row, Sent
 from tests.stock.stockroom import Stockroom, event, leave
 
 POLICIES = ["reject", "clamp", "allow"]
-PLACES = 2
+LOCATIONS = 2
 LOTS = [None, date(2026, 6, 1), date(2026, 9, 1)]
 
 # Few items, locations, lots and event_ids, so that they collide.
@@ -30,10 +30,10 @@ events = st.builds(
     Sent,
     type=st.sampled_from(["add", "add", "remove", "remove", "move", "set"]),
     item=st.integers(0, len(POLICIES) - 1),
-    place=st.integers(0, PLACES - 1),
+    location=st.integers(0, LOCATIONS - 1),
     milli=st.sampled_from([1, 250, 1000, 1001, 3000, 1_000_000]),
     lot=st.sampled_from([None, *LOTS]),
-    to=st.integers(0, PLACES - 1),
+    to=st.integers(0, LOCATIONS - 1),
     event_id=st.none() | st.integers(0, 30).map(str),
     unit=st.sampled_from([None, None, None, "kg", "g", "g", "mg", "piece"]),
 )
@@ -52,7 +52,7 @@ class LedgerMachine(RuleBasedStateMachine):
         LedgerMachine.examples += 1
         self.model = Model(dict(enumerate(POLICIES)))
         self.items = [self.run(self.stockroom.item(policy)) for policy in POLICIES]
-        self.places = [self.run(self.stockroom.place()) for _ in range(PLACES)]
+        self.locations = [self.run(self.stockroom.location()) for _ in range(LOCATIONS)]
         self.sent: list[Sent] = []
         # The ledger's ids for the model's changes.
         self.event_of_change: dict[int, int] = {}
@@ -96,8 +96,8 @@ class LedgerMachine(RuleBasedStateMachine):
     def quantities_and_rows_are_those_of_the_model(self) -> None:
         levels: dict[Key, int] = {}
         for number, item in enumerate(self.items):
-            for (place, lot), quantity in self.run(self.stockroom.lots(item)).items():
-                levels[Key(number, self.places.index(place), lot)] = to_milli(quantity)
+            for (location, lot), quantity in self.run(self.stockroom.lots(item)).items():
+                levels[Key(number, self.locations.index(location), lot)] = to_milli(quantity)
             history = [self._shown(row) for row in self.run(self.stockroom.history(item))]
             assert history == [self._expected(row) for row in self.model.rows if row.key.item == number]
             assert to_milli(self.run(self._total(item))) == self.model.total(number)
@@ -128,11 +128,11 @@ class LedgerMachine(RuleBasedStateMachine):
         return event(
             sent.type,
             self.items[sent.item],
-            self.places[sent.place],
+            self.locations[sent.location],
             from_milli(sent.milli),
             None if sent.event_id is None else f"{self.examples}-{sent.event_id}",
             lot=sent.lot,
-            to=None if sent.to is None else self.places[sent.to],
+            to=None if sent.to is None else self.locations[sent.to],
             unit=sent.unit,
         )
 
@@ -164,7 +164,7 @@ class LedgerMachine(RuleBasedStateMachine):
         return (row.type, row.item_id, row.location_id, to_milli(row.delta), to_milli(row.quantity_after))
 
     def _expected(self, row: Row) -> tuple[Any, ...]:
-        return (row.kind, self.items[row.key.item], self.places[row.key.place], row.delta, row.after)
+        return (row.kind, self.items[row.key.item], self.locations[row.key.location], row.delta, row.after)
 
 
 def test_ledger_matches_the_model(config: Config) -> None:
@@ -174,7 +174,7 @@ def test_ledger_matches_the_model(config: Config) -> None:
         runner.run(_start(stockroom))
         LedgerMachine.runner, LedgerMachine.stockroom = runner, stockroom
         bounds = settings(
-            max_examples=int(os.environ.get("LEDGER_EXAMPLES", "25")),
+            max_examples=int(os.environ.get("LEDGER_EXAMPLES", "15")),
             stateful_step_count=15,
             deadline=None,
             derandomize="CI" in os.environ,

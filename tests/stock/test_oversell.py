@@ -15,7 +15,7 @@ async def alerts(stockroom: Stockroom, *, active_only: bool = False) -> list[Ale
 
 
 async def test_reject_allows_exactly_the_stock(stockroom: Stockroom) -> None:
-    rice, shelf = await stockroom.item("reject"), await stockroom.place()
+    rice, shelf = await stockroom.item("reject"), await stockroom.location()
     await stockroom.one(event("add", rice, shelf, 10))
     results = await at_once([lambda: stockroom.one(event("remove", rice, shelf, 3))] * 8)
     assert [result.status for result in results].count("applied") == 3
@@ -25,7 +25,7 @@ async def test_reject_allows_exactly_the_stock(stockroom: Stockroom) -> None:
 
 
 async def test_clamp_takes_the_rest_and_returns_how_much(stockroom: Stockroom) -> None:
-    rice, shelf = await stockroom.item("clamp"), await stockroom.place()
+    rice, shelf = await stockroom.item("clamp"), await stockroom.location()
     await stockroom.one(event("add", rice, shelf, 10))
     results = await at_once([lambda: stockroom.one(event("remove", rice, shelf, 4))] * 5)
     assert [result.status for result in results] == ["applied"] * 3 + ["rejected"] * 2
@@ -34,7 +34,7 @@ async def test_clamp_takes_the_rest_and_returns_how_much(stockroom: Stockroom) -
 
 
 async def test_allow_books_everything_and_raises_one_alert(stockroom: Stockroom) -> None:
-    rice, shelf = await stockroom.item("allow"), await stockroom.place()
+    rice, shelf = await stockroom.item("allow"), await stockroom.location()
     await at_once([lambda: stockroom.one(event("remove", rice, shelf, 0.125))] * 16)
     await stockroom.one(event("remove", rice, shelf, 1))
     assert await stockroom.total(rice) == -3
@@ -44,7 +44,7 @@ async def test_allow_books_everything_and_raises_one_alert(stockroom: Stockroom)
 
 
 async def test_alert_is_resolved_by_new_stock_and_raised_again(stockroom: Stockroom) -> None:
-    rice, shelf = await stockroom.item("allow"), await stockroom.place()
+    rice, shelf = await stockroom.item("allow"), await stockroom.location()
     taken = await stockroom.one(event("remove", rice, shelf, 2))
     await stockroom.one(event("add", rice, shelf, 1.999))
     assert len(await alerts(stockroom, active_only=True)) == 1
@@ -58,7 +58,7 @@ async def test_alert_is_resolved_by_new_stock_and_raised_again(stockroom: Stockr
 
 
 async def test_two_processes_do_not_oversell(stockroom: Stockroom) -> None:
-    rice, shelf = await stockroom.item("reject"), await stockroom.place()
+    rice, shelf = await stockroom.item("reject"), await stockroom.location()
     await stockroom.one(event("add", rice, shelf, 25))
     other = await second_stockroom(stockroom.config)
     results = await at_once([lambda: stockroom.one(event("remove", rice, shelf, 1)),
@@ -70,7 +70,7 @@ async def test_two_processes_do_not_oversell(stockroom: Stockroom) -> None:
 
 
 async def test_rejected_scan_returns_the_current_stock(stockroom: Stockroom, scanner: AsyncClient) -> None:
-    shelf = await stockroom.place()
+    shelf = await stockroom.location()
     await stockroom.item("reject", packs={"4006381333931": 6})
     await stockroom.one(event("add", "4006381333931", shelf, 0.5))
     await scanner.put("/scanner/door/state", json={"location_id": shelf, "mode": "remove"})

@@ -25,7 +25,7 @@ async def others(stockroom: Stockroom) -> AsyncIterator[list[Stockroom]]:
 
 
 async def test_three_processes_keep_ten_items_exact(stockroom: Stockroom, others: list[Stockroom]) -> None:
-    items, shelf = [await stockroom.item("allow") for _ in range(ITEMS)], await stockroom.place()
+    items, shelf = [await stockroom.item("allow") for _ in range(ITEMS)], await stockroom.location()
     chance = random.Random(7)
     wanted = [(chance.choice(items), chance.choice([1, 2, 0.125]), f"e{number}") for number in range(600)]
 
@@ -50,15 +50,15 @@ async def test_crossing_moves_do_not_deadlock(
     stockroom: Stockroom, others: list[Stockroom], caplog: pytest.LogCaptureFixture
 ) -> None:
     items = [await stockroom.item() for _ in range(4)]
-    places = [await stockroom.place() for _ in range(2)]
-    await stockroom.post(*(event("add", item, place, 100) for item in items for place in places))
+    locations = [await stockroom.location() for _ in range(2)]
+    await stockroom.post(*(event("add", item, location, 100) for item in items for location in locations))
 
     async def shuffle(process: Stockroom, seed: int) -> None:
         chance = random.Random(seed)
         for _ in range(30):
             moves = [
                 event("move", chance.choice(items), here, 1, to=there)
-                for here, there in (chance.sample(places, 2) for _ in range(6))
+                for here, there in (chance.sample(locations, 2) for _ in range(6))
             ]
             await process.post(*moves)
 
@@ -71,7 +71,7 @@ async def test_crossing_moves_do_not_deadlock(
 async def test_concurrent_scans_create_one_item_per_unknown_barcode(
     stockroom: Stockroom, others: list[Stockroom]
 ) -> None:
-    shelf = await stockroom.place()
+    shelf = await stockroom.location()
     barcodes = [f"unknown-{number}" for number in range(12)]
 
     async def scan(process: Stockroom, seed: int) -> None:
@@ -92,7 +92,7 @@ async def test_concurrent_scans_create_one_item_per_unknown_barcode(
 async def test_event_ids_rejected_in_another_order_do_not_deadlock(
     stockroom: Stockroom, others: list[Stockroom]
 ) -> None:
-    shelf = await stockroom.place()
+    shelf = await stockroom.location()
     sent = [event("remove", 10**9, shelf, 1, f"e{number}") for number in range(200)]
 
     async def post(process: Stockroom, seed: int) -> None:

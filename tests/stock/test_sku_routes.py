@@ -13,11 +13,11 @@ from tests.stock.stockroom import Stockroom, event
 class Shelf:
     """An item at a location, changed over HTTP and checked against the ledger after each call."""
 
-    def __init__(self, stockroom: Stockroom, client: AsyncClient, item: int, place: int) -> None:
+    def __init__(self, stockroom: Stockroom, client: AsyncClient, item: int, location: int) -> None:
         self._stockroom = stockroom
         self._client = client
         self.item = item
-        self.place = place
+        self.location = location
 
     async def call(self, method: str, path: str, status: int, body: Any = None, **headers: str) -> Any:
         answer = await self._client.request(method, path, json=body, headers=headers)
@@ -28,7 +28,7 @@ class Shelf:
         return answer.json() if answer.content else None
 
     async def add(self, status: int = 201, **more: Any) -> Any:
-        return await self.call("POST", "/skus/", status, {"item_id": self.item, "location_id": self.place, **more})
+        return await self.call("POST", "/skus/", status, {"item_id": self.item, "location_id": self.location, **more})
 
     async def deltas(self) -> list[float]:
         return [row.delta for row in await self._stockroom.history(self.item)]
@@ -36,7 +36,7 @@ class Shelf:
 
 @pytest.fixture
 async def shelf(stockroom: Stockroom, member: AsyncClient) -> Shelf:
-    return Shelf(stockroom, member, await stockroom.item(), await stockroom.place())
+    return Shelf(stockroom, member, await stockroom.item(), await stockroom.location())
 
 
 async def test_every_call_books_the_difference(shelf: Shelf) -> None:
@@ -50,7 +50,7 @@ async def test_every_call_books_the_difference(shelf: Shelf) -> None:
     assert (await shelf.call("PATCH", path, 200, {"quantity": 2, "notes": "moved"}))["notes"] == "moved"
     assert (await shelf.call("PUT", path, 200, {"quantity": 7}))["quantity"] == 7
     assert (await shelf.call("PATCH", path, 200, {"unit": "bag"}))["quantity"] == 7
-    await shelf.call("DELETE", path, 204)
+    await shelf.call("DELETE", path, 200)
     assert await shelf.deltas() == [5.125, 1, -2.125, 0.5, -1.5, -1, 5, -7]
     await shelf.call("GET", path, 404)
 
@@ -83,10 +83,10 @@ async def test_other_unit_is_rejected_and_same_unit_accepted(shelf: Shelf) -> No
 
 async def test_deleted_sku_is_reactivated_by_new_stock(shelf: Shelf) -> None:
     sku = await shelf.add(quantity=3)
-    await shelf.call("DELETE", f"/skus/{sku['id']}", 204)
+    await shelf.call("DELETE", f"/skus/{sku['id']}", 200)
     again = await shelf.add(200, quantity=2)
     assert (again["id"], again["quantity"], again["is_active"]) == (sku["id"], 2, True)
-    await shelf.call("DELETE", f"/skus/{sku['id']}", 204)
+    await shelf.call("DELETE", f"/skus/{sku['id']}", 200)
     assert "leave the unit out" in (await shelf.add(409, quantity=2, unit="kg"))["detail"]
 
 
@@ -124,29 +124,29 @@ async def test_if_match_needs_the_current_version(shelf: Shelf) -> None:
         ("POST", "/skus/1/adjust", {"delta": -3.001}, 409),
         ("POST", "/skus/1/adjust", {"delta": 1, "note": "\0"}, 422),
         ("POST", "/skus/999/adjust", {"delta": 1}, 404),
-        ("PATCH", "/skus/1", {"location_id": 2}, 409),
+        ("PATCH", "/skus/1", {"location_id": 2}, 404),
+        ("PATCH", "/skus/1", {"item_id": 2}, 409),
         ("DELETE", "/skus/999", None, 404),
     ],
 )
 async def test_rejected_call_changes_nothing(shelf: Shelf, method: str, path: str, body: Any, status: int) -> None:
     sku = await shelf.add(quantity=3)
-    assert (sku["id"], shelf.item, shelf.place) == (1, 1, 1)
+    assert (sku["id"], shelf.item, shelf.location) == (1, 1, 1)
     problem = await shelf.call(method, path, status, body)
     assert problem["detail"]
     assert await shelf.deltas() == [3]
     assert (await shelf.call("GET", "/skus/1", 200)) == sku
 
 
-async def test_patch_that_fails_after_booking_books_nothing(shelf: Shelf, stockroom: Stockroom) -> None:
+async def test_patch_that_fails_after_booking_books_nothing(shelf: Shelf) -> None:
     sku = await shelf.add(quantity=3)
-    other = await stockroom.place()
-    await shelf.call("PATCH", f"/skus/{sku['id']}", 409, {"quantity": 8, "location_id": other})
+    await shelf.call("PATCH", f"/skus/{sku['id']}", 404, {"quantity": 8, "location_id": 999})
     assert await shelf.deltas() == [3]
 
 
 async def test_lists_agree_with_the_ledger(shelf: Shelf, stockroom: Stockroom) -> None:
     await shelf.add(quantity=3)
-    await stockroom.one(event("remove", shelf.item, shelf.place, 1))
+    await stockroom.one(event("remove", shelf.item, shelf.location, 1))
     (listed,) = await shelf.call("GET", f"/skus/?item_id={shelf.item}&expand=item,location", 200)
     assert listed["quantity"] == listed["item"]["total_quantity"] == 2
-    assert listed["location"]["id"] == shelf.place
+    assert listed["location"]["id"] == shelf.location

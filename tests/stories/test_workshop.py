@@ -97,10 +97,10 @@ def _tidy_up(house: House, parts: dict[str, Json]) -> None:
     before = member.get("/skus/")
     applied = member.post(f"/reorg/plans/{plan['id']}/apply")
     assert member.post(f"/reorg/plans/{plan['id']}/apply") == applied
-    places = {
+    locations = {
         sku["location_id"] for sku in member.get("/skus/", item_id=parts["Resistor 10k"]["id"]) if sku["quantity"]
     }
-    assert len(places) == 1
+    assert len(locations) == 1
     assert sum(sku["quantity"] for sku in member.get("/skus/")) == sum(sku["quantity"] for sku in before)
     member.post(f"/events/batches/{applied['batch_id']}/undo")
     assert {(sku["id"], sku["quantity"]) for sku in member.get("/skus/")} >= {

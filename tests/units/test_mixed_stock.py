@@ -286,10 +286,10 @@ async def test_item_total_never_overflows(member: AsyncClient, config: Config, c
     moment = "2026-01-01T00:00:00.000000Z" if config.dialect == "sqlite" else "2026-01-01 00:00:00+00"
     numbers = """
         WITH RECURSIVE number (n) AS (SELECT 10 UNION ALL SELECT n + 1 FROM number WHERE n < 9320)"""
-    named = "'Place ' || n" if config.dialect == "sqlite" else "'Place ' || n::text"
+    named = "'Location ' || n" if config.dialect == "sqlite" else "'Location ' || n::text"
     for statement in (
-        f"""INSERT INTO location (id, name, storage_type, created_at, updated_at)
-            {numbers} SELECT n, {named}, 'other', '{moment}', '{moment}' FROM number""",
+        f"""INSERT INTO location (id, name, path, storage_type, created_at, updated_at)
+            {numbers} SELECT n, {named}, {named}, 'other', '{moment}', '{moment}' FROM number""",
         f"""INSERT INTO sku (id, item_id, location_id, quantity_milli, created_at, updated_at)
             {numbers} SELECT n, {gold["id"]}, n, {LIMIT_MILLI}, '{moment}', '{moment}' FROM number""",
         f"""INSERT INTO stock_event (id, kind, item_id, location_id, sku_id, delta_milli, quantity_after_milli,

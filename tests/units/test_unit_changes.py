@@ -66,8 +66,8 @@ async def test_undo_is_rejected_after_a_unit_change(member: AsyncClient, flour: 
 async def test_batch_undo_is_rejected_after_a_unit_change(member: AsyncClient, flour: Json, cellar: Json) -> None:
     kitchen = await new_location(member, "Kitchen")
     adding = [
-        {"type": "add", "item": {"id": flour["id"]}, "location": {"id": place["id"]}, "quantity": 4, "unit": "kg"}
-        for place in (cellar, kitchen)
+        {"type": "add", "item": {"id": flour["id"]}, "location": {"id": location["id"]}, "quantity": 4, "unit": "kg"}
+        for location in (cellar, kitchen)
     ]
     answer = made(await member.post("/events", json={"events": adding}))
     await change_unit(member, (await get(member, "/skus/", item_id=flour["id"]))[0], "g")
@@ -85,8 +85,8 @@ async def test_undo_of_a_move_is_rejected_after_a_unit_change_of_either_side(
     kitchen = await new_location(member, "Kitchen")
     await new_stock(member, flour, cellar, 10, unit="kg")
     move = {"type": "move", "item": {"id": flour["id"]}, "quantity": 2}
-    places = {"location": {"id": cellar["id"]}, "to_location": {"id": kitchen["id"]}}
-    made(await member.post("/events", json={"events": [move | places]}))
+    locations = {"location": {"id": cellar["id"]}, "to_location": {"id": kitchen["id"]}}
+    made(await member.post("/events", json={"events": [move | locations]}))
     come, gone = (await get(member, f"/items/{flour['id']}/events"))["events"][:2]
     await change_unit(member, (await get(member, "/skus/", item_id=flour["id"]))[side], "g")
     for event in (come, gone):

@@ -1,26 +1,18 @@
-"""A Stocky that may send webhooks to this machine, and a receiver."""
+"""A Stocky that may send webhooks to this machine, and what its events are about."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
 from httpx import AsyncClient
 
 from tests.inventory import Json, new_item, new_location
-from tests.webhooks.receiving import Receiver, receiving
 
 
 @pytest.fixture
 def environ(environ: dict[str, str]) -> dict[str, str]:
     return environ | {"STOCKY_WEBHOOKS_TO_PRIVATE": "true"}
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with receiving() as receiver:
-        yield receiver
 
 
 @pytest.fixture

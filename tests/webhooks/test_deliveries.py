@@ -38,7 +38,9 @@ async def test_ledger_is_delivered_in_order_and_signed(
     assert abs(int(received.headers["webhook-timestamp"]) - time.time()) < 60
     assert received.type == "stock.recorded"
     assert (received.data["after"], received.data["position"]) == (webhook["position"], ids[-1])
-    events = [await get(member, f"/events/{id}") for id in ids]
+    names = {"item_code": item["code"], "item_name": item["name"], "location_name": shelf["name"]}
+    names |= {"location_path": shelf["path"], "unit": "piece", "username": "member"}
+    events = [await get(member, f"/events/{id}") | names for id in ids]
     assert received.data["events"] == events
     assert received.message["timestamp"] == events[-1]["recorded_at"]
 

@@ -16,7 +16,7 @@ from tests.serving import Server
 from tests.webhooks.receiving import Receiver, answer, deliveries, hooked, post_events, until_so
 
 Serve = Callable[..., AbstractContextManager[Server]]
-WRITERS, POSTS, KILLS = 6, 30, 5
+WRITERS, POSTS, KILLS = 6, 30, 3
 # Leases of a killed process expire after two seconds instead of thirty, and failures are retried soon.
 IMPATIENT = (
     sys.executable,

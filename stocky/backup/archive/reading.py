@@ -23,9 +23,9 @@ from typing import IO
 import msgspec
 
 from stocky.config import Config
+from stocky.disk import disk_errors
 from stocky.documents.kinds import BEGINNING, MAX_BYTES, identify
 from stocky.errors import BadRequest, Conflict, TooLarge
-from stocky.worker.workspace import disk_errors
 
 # Increased when a reader of this version could misread an archive. Format 2 may hold documents.
 FORMAT = 2

@@ -21,8 +21,8 @@ from stocky.backup.dump.tables import has_rows_in_dump, is_index_of_search
 from stocky.backup.dump.writing import CONTENTS, Writer
 from stocky.db.migration_files import number_of
 from stocky.db.sqlite_file import BUSY_TIMEOUT_MS, translate_errors
+from stocky.disk import require_space
 from stocky.errors import Conflict, Unavailable
-from stocky.worker.workspace import require_space
 
 CACHE_KIB = 8_192
 BATCH = 256
@@ -89,8 +89,8 @@ def _drop_unreadable(copy: Path) -> list[str]:
 
 def _opened(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None)
-    # A copy needs no durability.
-    for pragma in (f"cache_size = -{CACHE_KIB}", "journal_mode = OFF", "synchronous = OFF", "temp_store = FILE"):
+    # A copy needs no durability. Synchronous first: the change from WAL to no journal would wait for the disk.
+    for pragma in (f"cache_size = -{CACHE_KIB}", "synchronous = OFF", "journal_mode = OFF", "temp_store = FILE"):
         connection.execute(f"PRAGMA {pragma}")
     return connection
 

@@ -25,6 +25,50 @@ PRIVILEGED = (
 )
 
 
+# What the API calls the tables of which it speaks; the others go by their own names.
+_API_NAMES = {
+    "alert": "alerts",
+    "api_key": "api_keys",
+    "audit_entry": "audit",
+    "barcode": "barcodes",
+    "box": "boxes",
+    "document": "documents",
+    "event_refusal": "event_refusals",
+    "item": "items",
+    "item_merge": "item_merges",
+    "item_tag": "item_tags",
+    "item_type": "types",
+    "listed_project": "shopping_list_projects",
+    "location": "locations",
+    "project": "projects",
+    "project_entry": "project_items",
+    "project_withdrawal": "project_withdrawals",
+    "reorg_move": "reorg_moves",
+    "reorg_plan": "reorg_plans",
+    "scanner": "scanners",
+    "setting": "settings",
+    "shopping_list": "shopping_lists",
+    "shopping_list_entry": "shopping_list_items",
+    "shopping_list_log": "shopping_list_logs",
+    "sku": "skus",
+    "stock_event": "events",
+    "tag": "tags",
+    "user_account": "users",
+    "webhook": "webhooks",
+}
+_TABLES = {name: table for table, name in _API_NAMES.items()}
+
+
+def api_name(table: str) -> str:
+    """What the API calls a table."""
+    return _API_NAMES.get(table, table)
+
+
+def table_named(name: str) -> str:
+    """The table that the API calls so, or that has this name."""
+    return _TABLES.get(name, name)
+
+
 def is_data(table: str) -> bool:
     """Whether a backup holds this table's rows as data."""
     return table not in BOOKKEEPING and table not in EXCLUDED_TABLES and not table.startswith("sqlite_")

@@ -54,12 +54,18 @@ _FIRST_YEAR, _LAST_YEAR = "1970", "9000"
 
 def check_rows(path: Path) -> None:
     """Checks rows that may refer to rows elsewhere. Raises BadRequest naming the faults."""
-    _refuse([fault for check in (_damage, _times, _unreadable, _merge_cycles) for fault in _run(path, check)])
+    _refuse(
+        [
+            fault
+            for check in (_damage, _times, _unreadable, _merge_cycles, _location_cycles)
+            for fault in _run(path, check)
+        ]
+    )
 
 
 def check_database(path: Path, *, needs_admin: bool) -> None:
     """Raises BadRequest naming the faults. Checks run in parallel threads; SQLite's own release the GIL."""
-    checks: list[Check] = [_damage, _references, _times, _ledger, _unreadable, _merge_cycles]
+    checks: list[Check] = [_damage, _references, _times, _ledger, _unreadable, _merge_cycles, _location_cycles, _boxes]
     if needs_admin:
         checks.append(_admins)
     with ThreadPoolExecutor(2) as threads:
@@ -87,6 +93,28 @@ def _merge_cycles(connection: sqlite3.Connection) -> Iterator[str]:
     count, first = rows.fetchone()
     if count:
         yield f"{count} items are merged into one that is merged itself (id {first})"
+
+
+def _location_cycles(connection: sqlite3.Connection) -> Iterator[str]:
+    """Yields a fault for locations that are in themselves; rows that refer to others elsewhere are none."""
+    rows = connection.execute("""
+        WITH RECURSIVE above (id, parent_id) AS (
+            SELECT id, parent_id FROM location WHERE path IS NULL
+            UNION
+            SELECT above.id, parent.parent_id FROM above JOIN location AS parent ON parent.id = above.parent_id
+        )
+        SELECT count(*), min(id) FROM above WHERE id = parent_id""")
+    count, first = rows.fetchone()
+    if count:
+        yield f"{count} locations are in themselves (id {first})"
+
+
+def _boxes(connection: sqlite3.Connection) -> Iterator[str]:
+    rows = connection.execute("""
+        SELECT box_no FROM box
+         WHERE NOT EXISTS (SELECT 1 FROM location AS own WHERE own.box_no = box.box_no AND own.loc_no IS NULL)""")
+    for (box_no,) in rows:
+        yield f"box {box_no} is no location"
 
 
 def _refuse(faults: list[str]) -> None:
@@ -156,7 +184,7 @@ def _ledger(connection: sqlite3.Connection) -> Iterator[str]:
 
 def _admins(connection: sqlite3.Connection) -> Iterator[str]:
     if not connection.execute("SELECT 1 FROM user_account WHERE role = 'admin' AND is_active LIMIT 1").fetchone():
-        yield "it has no active admin, so nobody could administer it"
+        yield "it has no active admin, so no user could administer it"
 
 
 def _some(ids: set[int]) -> str:

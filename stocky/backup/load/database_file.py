@@ -21,9 +21,9 @@ from stocky.backup.load.reading import LONGEST_STATEMENT, Batch
 from stocky.backup.load.rows import Table
 from stocky.db.migration_files import number_of
 from stocky.db.serving_lock import SUFFIX as SERVING
+from stocky.disk import require_space
 from stocky.errors import BadRequest, TooLarge
 from stocky.progress import ProgressCallback
-from stocky.worker.workspace import require_space
 
 SQLITE = b"SQLite format 3\0"
 CHUNK = 2**20
@@ -156,7 +156,9 @@ class DatabaseReader:
         with _damage():
             columns = self._connection.execute("SELECT name, hidden FROM pragma_table_xinfo(?)", (name,)).fetchall()
         if any(hidden for _, hidden in columns):
-            raise BadRequest(f"The table {name} of the database file has computed columns, which Stocky's have not")
+            raise BadRequest(
+                f"The table {name} of the database file has computed columns, which Stocky's tables do not have"
+            )
         return {column for column, _ in columns}
 
     def _allow_only(self, table: Table) -> None:

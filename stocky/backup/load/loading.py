@@ -20,6 +20,7 @@ from stocky.backup.load.reading import Batch, DumpReader
 from stocky.backup.load.rows import Table, tables_of
 from stocky.backup.requests import LoadRequest, LoadResult
 from stocky.barcodes.codes import normalize_barcode
+from stocky.db.location_paths import complete_locations
 from stocky.db.migration_files import schema_version
 from stocky.db.sqlite_file import domain_error
 from stocky.errors import BadRequest, Conflict, Invalid
@@ -168,10 +169,23 @@ def _insert(connection: sqlite3.Connection, tables: dict[str, Table], batches: I
 
 
 def _complete_keys(path: Path) -> None:
-    """Sets missing barcode keys: those of rows written by hand, since Stocky's dumps have them."""
+    """Sets missing barcode keys: those of rows written by hand, since Stocky's dumps have them; and paths of locations.
+
+    Raises BadRequest for a key that is not the barcode's; one that shares its key with another may have an older one.
+    """
     with closing(scratch.open_scratch(path)) as connection:
+        complete_locations("sqlite", connection.execute)
         connection.create_function("key_of", 1, normalize_barcode, deterministic=True)
         _execute(connection, "UPDATE barcode SET code_key = key_of(code) WHERE code_key IS NULL")
+        wrong = connection.execute(
+            "SELECT code, code_key FROM barcode WHERE code_key <> key_of(code)"
+            " AND (shared_key IS NULL OR shared_key <> key_of(code)"
+            " OR code_key NOT IN (code, '0' || code, '00' || code, '000000' || code)) LIMIT 1"
+        ).fetchone()
+        if wrong is not None:
+            raise BadRequest(
+                f"The backup has the key {wrong[1]!r} for the barcode {wrong[0]!r}, which is of another one"
+            )
 
 
 def _differences(connection: sqlite3.Connection, reader: DumpReader, header: Header) -> list[str]:

@@ -16,6 +16,7 @@ import msgspec
 
 from stocky.backup.dump.tables import BOOKKEEPING, DERIVED, EXCLUDED_TABLES, PRIVILEGED
 from stocky.backup.load.rows import tables_of
+from stocky.db.location_paths import SET_ALL_PATHS
 from stocky.errors import BadRequest
 from stocky.webhooks.repository import MAX_WEBHOOKS
 
@@ -46,7 +47,9 @@ _IMPORTED_VALUES = {
     "webhook": {
         "is_active": "FALSE",
         "inactive_reason": f"CASE WHEN is_active THEN '{_INACTIVE_REASON}' ELSE inactive_reason END",
-    }
+    },
+    # What they are in may be here and not in the dump.
+    "location": {"path": "NULL", "path_key": "NULL", "duplicate_no": "0"},
 }
 
 # Yields statements; the caller sends the rows of each, or the number of rows it added.
@@ -133,6 +136,10 @@ def merge_script(staged: list[Staged], live: str, staging: str, *, force: bool, 
     if {"sku", "stock_event"} & added.keys():
         yield from _check_ledger(live, staging)
     yield from _check_merges(live, staging, {table for table, rows in added.items() if rows})
+    if added.get("barcode"):
+        yield from _free_shared_keys(live)
+    if added.get("location") or added.get("box"):
+        yield from _set_paths(live)
     total = sum(added.values())
     return Imported(
         records_imported=total,
@@ -224,6 +231,42 @@ def _check_ledger(live: str, staging: str) -> Generator[str, Any, None]:
         found = yield query
         if found:
             raise BadRequest(f"Nothing was imported: {fault.format(found[0][0])}")
+
+
+def _free_shared_keys(live: str) -> Generator[str, Any, None]:
+    """As `free_shared_keys` of sql/catalogue.sql: the barcode that had the key may not be here."""
+    yield f"""UPDATE {live}.barcode
+         SET code_key = shared_key, shared_key = NULL
+       WHERE shared_key IS NOT NULL
+         AND NOT EXISTS (SELECT 1 FROM {live}.barcode AS other
+                          WHERE other.code_key = barcode.shared_key
+                             OR (other.shared_key = barcode.shared_key AND other.id < barcode.id))"""
+
+
+def _set_paths(live: str) -> Generator[str, Any, None]:
+    """Sets the paths of all locations, since those that were added may be in others here."""
+    yield f"UPDATE {live}.location SET path = NULL, path_key = NULL"
+    # Names without a schema are those of the live one.
+    yield SET_ALL_PATHS
+    found = yield f"SELECT id FROM {live}.location WHERE path IS NULL LIMIT 1"
+    if found:
+        raise BadRequest(f"Nothing was imported: location {found[0][0]} would be in itself")
+    found = yield f"""
+        SELECT child.id, parent.id FROM {live}.location AS child JOIN {live}.location AS parent
+            ON parent.id = child.parent_id WHERE child.is_active AND NOT parent.is_active LIMIT 1"""
+    if found:
+        raise BadRequest(
+            f"Nothing was imported: location {found[0][0]} would be in location {found[0][1]}, which is hidden here."
+            " Show that one first, or leave that row out"
+        )
+    found = yield f"""
+        SELECT box_no FROM {live}.box AS box
+         WHERE NOT EXISTS (SELECT 1 FROM {live}.location AS own
+                            WHERE own.box_no = box.box_no AND own.loc_no IS NULL) LIMIT 1"""
+    if found:
+        raise BadRequest(
+            f"Nothing was imported: box {found[0][0]} has no location with its number; import the rows of location, too"
+        )
 
 
 def _check_merges(live: str, staging: str, grown: set[str]) -> Generator[str, Any, None]:

@@ -1,4 +1,4 @@
-"""Preserves revocations through a restore: users inactive, keys revoked and webhooks silent now stay so."""
+"""Preserves revocations through a restore: inactive users, revoked keys and inactive webhooks stay so."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ async def reapply_revocations(tx: Connection, revocations: Revocations, moment: 
     hashes = revocations.key_hashes
     inactive = await tx.all("keep_inactive", _Name, usernames=usernames, moment=moment)
     revoked = await tx.all("keep_revoked", _Name, hashes=hashes, moment=moment)
-    # A backup may be test-restored elsewhere, and receivers would take its events for real ones.
+    # A backup may be test-restored elsewhere, and receivers would take its events as real.
     sending = revocations.webhooks
     silent = await tx.all("keep_webhooks_silent", _Id, sending=sending, moment=moment)
     await tx.execute("raise_auth_revision_above", current=revocations.revision)

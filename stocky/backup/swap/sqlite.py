@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -54,7 +54,7 @@ async def replace(
 
 
 def _replace(
-    live: sqlite3.Connection, scratch: Path, queries: dict[str, Query], reapply: bool
+    live: sqlite3.Connection, scratch: Path, queries: Mapping[str, Query], reapply: bool
 ) -> tuple[Revocations, Reapplied]:
     with translate_errors(), closing(open_scratch(scratch)) as new:
         _match_page_size(live, new)

@@ -1,6 +1,6 @@
-"""The words of the pages: written in English where they are used, translated by the `.po` files of this directory.
+"""Texts of the pages: written in English where they are used, translated by the `.po` files of this directory.
 
-A catalogue is read at the first page in its language. A text without a translation is shown in English.
+A catalogue is read for the first page in its language. A text without a translation is shown in English.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ ENGLISH = "en"
 # By code, as people choose them: each in its own language.
 LANGUAGES = {"en": "English", "de": "Deutsch"}
 DIRECTORY = Path(__file__).resolve().parent
-# Browsers send about five; more cost time only.
+# Browsers send about five; a longer header would only cost time.
 _MOST_PREFERENCES = 20
 
 # The language of the page that is being rendered.
@@ -29,7 +29,7 @@ Catalogue = dict[tuple[str | None, str], tuple[str, ...]]
 class Text:
     """A text of Python code, translated when it is printed on a page.
 
-    As in templates, values take the place of `%(name)s`, and a percent sign is written `%%`.
+    As in templates, values replace `%(name)s`, and a percent sign is written `%%`.
     """
 
     __slots__ = ("_number", "_plural", "_values", "message")
@@ -66,7 +66,7 @@ def plural(one: str, many: str, number: float, **values: Any) -> Text:
 
 
 def language_of(request: Request[Any, Any, Any]) -> str:
-    """The language of a page: the account's, else the first of the browser's that there is, else English."""
+    """The language of a page: the account's, else the browser's first one that Stocky has, else English."""
     principal = request.scope.get("user")
     chosen = getattr(principal, "language", None)
     return chosen if chosen in LANGUAGES else preferred(request.headers.get("accept-language", ""))
@@ -90,7 +90,7 @@ def gettext(language: str, message: str, context: str | None = None) -> str:
 
 
 def ngettext(language: str, one: str, many: str, number: float, context: str | None = None) -> str:
-    """The translation for a number of things. English and German both have one form for 1 and one for all else."""
+    """The translation for a number. English and German both have one form for 1 and one for all others."""
     return catalogue(language).get((context, one), (one, many))[0 if number == 1 else -1]
 
 

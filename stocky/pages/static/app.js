@@ -1,4 +1,4 @@
-// Owns which module serves which part of a page: each is fetched when it is first needed, so a first view loads this one.
+// Owns the choice of modules: each is fetched when a page first needs it, so that a first view loads only this one.
 import { localize } from "./times.js";
 
 const when = (name, call) => import(`./${name}.js`).then(call);
@@ -38,7 +38,7 @@ document.addEventListener("click", (event) => {
   const data = target.dataset;
   if ("dialog" in data) when("dialogs", (module) => module.open(target));
   else if ("close" in data) when("dialogs", (module) => module.close(target));
-  else if ("dismiss" in data) target.closest(".toast").remove();
+  else if ("dismiss" in data) when("toasts", (module) => module.remove(target.closest(".toast")));
   else if ("copy" in data) when("copy", (module) => module.copy(target));
   else if ("selectToggle" in data) when("selection", (module) => module.toggle(target));
   else when("fragments", (module) => module.visit(target));
@@ -57,33 +57,36 @@ document.addEventListener("change", ({ target }) => {
   else if (target.matches("[data-submit]")) target.form.requestSubmit();
   else if (target.form?.hasAttribute("data-selection")) when("selection", (module) => module.update(target));
 });
+let shortcuts = null;
 document.addEventListener("keydown", (event) => {
   if (event.target.matches("input, textarea, select, [contenteditable]") || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key.length === 1 && event.key !== " ") {
     if (event.key === "/") event.preventDefault();
     const moment = event.timeStamp;
-    when("shortcuts", (module) => module.press(event.key, moment));
+    // One promise, so that the keys stay in order.
+    shortcuts ??= import("./shortcuts.js");
+    shortcuts.then((module) => module.press(event.key, moment));
   }
 });
 for (const type of ["dragover", "dragleave", "drop"]) {
   document.addEventListener(type, ({ target }) => target.closest?.("[data-drop]")?.classList.toggle("over", type === "dragover"));
 }
 document.addEventListener("stocky:swap", ({ target }) => enhance(target));
-// A page from the back-forward cache still has the forms that were sent.
+// A page from the back-forward cache still has its sent forms marked.
 addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[aria-busy]")) form.ariaBusy = null;
 });
 addEventListener("popstate", (event) => {
   if (event.state?.swap) when("fragments", (module) => module.refresh(event.state.swap, location.href));
 });
-// Scans that wait on this device: the pill shows how many, and they are sent from any page.
+// Scans waiting on this device: the pill shows their number, and any page sends them.
 function showWaiting() {
   const pill = document.getElementById("waiting");
   const { user } = document.querySelector('meta[name="csrf"]').dataset;
   let count = 0;
   try {
     count = Number(localStorage.getItem(`waiting-${user}`));
-  } catch { /* No storage: nothing is known to wait. */ }
+  } catch { /* Without storage no scan can wait. */ }
   if (!pill || !user) return;
   pill.querySelector("b").textContent = String(count);
   pill.hidden = !count;
@@ -93,6 +96,8 @@ addEventListener("storage", ({ key }) => key?.startsWith("waiting-") && showWait
 showWaiting();
 const sound = document.getElementById("sound-switch");
 if (sound) when("signals", (module) => module.follow(sound));
+// Some browsers ignore autofocus; the wrong field may be out of sight.
+document.querySelector('#main [aria-invalid="true"]')?.focus();
 // Absent on plain http, where only browsers' own cache helps.
 navigator.serviceWorker?.register(`${document.documentElement.dataset.base.replace(/\/$/, "")}/sw.js`).catch(() => {});
 enhance(document);

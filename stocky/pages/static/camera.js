@@ -1,15 +1,18 @@
 // Owns the camera: video where the browser gives it, else a photo; codes are found by the browser, else by the server.
-// One picture at a time is being looked at, at most five a second; the same code counts again only after pictures without it.
+// It decodes one picture at a time, at most five a second; the same code counts again only after pictures without it.
 import { send, word } from "./http.js";
 
 const EVERY = 200;
 const WIDTH = 640;
-// A code is out of sight after both: so long, and so many pictures that were looked at. A picture that failed shows nothing.
+// A code is out of sight after this time and this number of decoded pictures without it. Failed pictures do not count.
 const GONE_AFTER = 1200;
 const GONE_LOOKS = 3;
 const PHOTO_SIDE = 2048;
 // The part of the picture that the frame on the page shows.
 const SHARE = { width: 0.86, height: 0.62 };
+// The eight digits of a UPC-E may also be an EAN-8: its AIM identifier tells them apart.
+const textOf = ({ format, rawValue }) => (format === "upc_e" && rawValue.length === 8 ? `]E0${rawValue}` : rawValue);
+
 const FORMATS = ["ean_13", "ean_8", "upc_a", "upc_e", "code_128", "code_39", "itf", "qr_code", "data_matrix", "aztec"];
 
 const box = document.getElementById("camera");
@@ -33,7 +36,7 @@ export async function toggle(scan, complain) {
   try {
     stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment", width: { ideal: 1280 }, height: { ideal: 720 } }, audio: false });
   } catch {
-    // Refused, or there is none: a photo needs no permission of the page.
+    // Denied, or no camera: a photo needs no permission.
     document.getElementById("photo-button").hidden = !serverDecodes;
     complain(word("no-camera"));
     return undefined;
@@ -67,7 +70,7 @@ async function look(scan, complain) {
     if (!running) return;
     if (codes) notice(codes, scan);
   } catch (error) {
-    // Busy or out of reach: less often.
+    // The server is busy or unreachable: try less often.
     wait = 1500;
     if (error.status === 404 || error.status === 403) {
       stop();
@@ -98,7 +101,7 @@ function notice(codes, scan) {
 
 const canvas = document.createElement("canvas");
 
-// The middle of the picture, grey and small: what the frame shows.
+// The part inside the frame, grey and scaled down.
 function crop() {
   const width = Math.round(video.videoWidth * SHARE.width);
   const height = Math.round(video.videoHeight * SHARE.height);
@@ -112,7 +115,7 @@ function crop() {
 }
 
 async function findCodes() {
-  if (detector) return (await detector.detect(video)).map((each) => each.rawValue).filter(Boolean);
+  if (detector) return (await detector.detect(video)).map(textOf).filter(Boolean);
   return decode(await crop());
 }
 
@@ -121,7 +124,7 @@ async function decode(picture) {
   return (await response.json()).codes.map((each) => each.scan);
 }
 
-// Smaller before it is sent; as it is where the browser cannot read it.
+// Scaled down before it is sent; unchanged if the browser cannot read it.
 async function shrink(file) {
   try {
     const image = await createImageBitmap(file);

@@ -7,7 +7,7 @@ export async function copy(button) {
   try {
     await navigator.clipboard.writeText(text);
     return show(button.dataset.done);
-  } catch { /* Not allowed, or not there. */ }
+  } catch { /* Not allowed, or not available. */ }
   if (source.select) source.select();
   else getSelection().selectAllChildren(source);
   show(document.execCommand("copy") ? button.dataset.done : button.dataset.manual, "info");

@@ -1,5 +1,5 @@
-// Owns opening and closing of dialogs; the browser gives the focus back to what opened them.
-import { refresh } from "./fragments.js";
+// Owns opening and closing of dialogs; the focus returns to the element that opened them, even if it was rendered again meanwhile.
+import { refresh, trace } from "./fragments.js";
 import { show } from "./toasts.js";
 
 function prepare(dialog) {
@@ -15,6 +15,11 @@ export function openById(id) {
   const dialog = document.getElementById(id);
   if (!dialog || dialog.open) return dialog;
   prepare(dialog);
+  const goBack = trace(document.activeElement);
+  dialog.addEventListener("close", () => {
+    const active = document.activeElement;
+    if (active === document.body || dialog.contains(active)) goBack();
+  }, { once: true });
   dialog.showModal();
   const first = dialog.querySelector(".dialog-body :is(input:not([type=hidden]), select, textarea, button)");
   first?.focus();
@@ -22,9 +27,12 @@ export function openById(id) {
 }
 
 export async function open(opener) {
-  const { dialog, dialogSrc } = opener.dataset;
+  const { dialog, dialogSrc, dialogTitle } = opener.dataset;
   const element = openById(dialog);
   if (!element || !dialogSrc) return;
+  const heading = element.querySelector("h2");
+  heading.dataset.usual ??= heading.textContent;
+  heading.textContent = dialogTitle ?? heading.dataset.usual;
   try {
     await refresh(dialog, new URL(dialogSrc, location.href));
     element.querySelector(".dialog-body :is(input:not([type=hidden]), select, textarea, button)")?.focus();

@@ -1,7 +1,7 @@
-// Owns forms that are sent without leaving the page: each is sent once, and a refusal is shown at its fields.
+// Owns forms that are sent without leaving the page: each is sent once, and errors are shown at their fields.
 import { find, push, replace } from "./fragments.js";
 import { Problem, newEventId, send, word } from "./http.js";
-import { show } from "./toasts.js";
+import { remove, show } from "./toasts.js";
 
 const copy = (id) => document.getElementById(`t-${id}`).content.firstElementChild.cloneNode(true);
 
@@ -23,7 +23,7 @@ function mark(field, message) {
   field.setAttribute("aria-describedby", `${field.getAttribute("aria-describedby") ?? ""} ${error.id}`.trim());
 }
 
-// Shows what was refused: at its field, and what belongs to no field above the form.
+// Shows errors at their fields, and those without a field above the form.
 export function explain(form, error) {
   clear(form);
   let unplaced = !error.errors?.length;
@@ -41,7 +41,7 @@ export function explain(form, error) {
   form.querySelector('[aria-invalid="true"]')?.focus();
 }
 
-// Sends the form once. Resolves to the response, or undefined if it was refused, which is then shown.
+// Sends the form once. Resolves to the response, or to undefined if it was rejected, with the errors shown.
 export async function post(form, submitter) {
   if (form.ariaBusy) return undefined;
   form.ariaBusy = "true";
@@ -58,7 +58,7 @@ export async function post(form, submitter) {
     return response;
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    // What is corrected now is something else.
+    // A corrected form is a new request.
     if (error.isRefusal && "event" in form.dataset) form.dataset.event = "";
     if (form.matches("[data-stepper], .toast form, .event form") || reads) show(error.message || word("failed"), "bad");
     else explain(form, error);
@@ -76,9 +76,10 @@ export async function submit(form, submitter) {
     // Without a fragment of this name the answer is a whole page: a redirect that lost the header.
     replace(name, await response.text());
     form.closest("dialog[open]")?.close();
-    form.closest(".toast")?.remove();
+    if (form.closest(".toast")) remove(form.closest(".toast"));
     if (form.hasAttribute("data-reset")) form.reset();
   } else {
-    location.assign(response.redirected ? response.url : location.href);
+    // An address with #part would only scroll.
+    location.assign(response.redirected ? response.url : location.pathname + location.search);
   }
 }

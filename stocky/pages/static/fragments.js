@@ -5,27 +5,31 @@ import { adopt, show } from "./toasts.js";
 const latest = new Map();
 export const find = (name) => document.querySelector(`[data-fragment="${CSS.escape(name)}"]`);
 
-// How the focused element is found again in the new content: by id, else by its name and value in the same row.
-function focusPath(element) {
-  const active = document.activeElement;
-  if (!element.contains(active) || active === element) return () => {};
+// How an element is found again after a fragment was rendered: by id, else by name and value in the same row, else by its
+// position. If there is none, the content of the page gets the focus, so that the body never has it.
+export function trace(element, host = element.closest("[data-fragment]")) {
+  const main = document.getElementById("main");
   const key = (each) => [each.tagName, each.id, each.name, each.value, each.getAttribute("aria-label"), each.getAttribute("href"), each.form?.elements.sku_id?.value].join("|");
-  const label = key(active);
-  const index = [...element.querySelectorAll(active.tagName)].indexOf(active);
+  const label = key(element);
+  const all = () => [...(host?.isConnected ? host : main).querySelectorAll(element.tagName)];
+  const index = Math.max(all().indexOf(element), 0);
   return () => {
-    const all = [...element.querySelectorAll(active.tagName)];
-    (all.find((each) => key(each) === label) ?? all[Math.min(index, all.length - 1)])?.focus({ preventScroll: true });
+    const others = all();
+    const found = element.isConnected ? element : others.find((each) => key(each) === label) ?? others[Math.min(index, others.length - 1)];
+    found?.focus({ preventScroll: true });
+    if (document.activeElement === document.body) main.focus({ preventScroll: true });
   };
 }
 
 export function replace(name, html) {
   const element = find(name);
   if (!element) return null;
-  const refocus = focusPath(element);
+  const active = document.activeElement;
+  const refocus = active !== element && element.contains(active) ? trace(active, element) : () => {};
   const keys = () => [...element.querySelectorAll("[data-key]")];
   const before = new Set(keys().map((each) => each.dataset.key));
   element.innerHTML = html;
-  // What came in while one looks is shown for a moment.
+  // New entries are highlighted for a moment.
   if (before.size) for (const each of keys()) each.classList.toggle("fresh", !before.has(each.dataset.key));
   // At once: another answer may replace the content before the page is enhanced.
   adopt(element);
@@ -49,7 +53,7 @@ export async function refresh(name, url = find(name)?.dataset.src ?? location.hr
   }
 }
 
-// Adds an address to the history; going back from it, or to it, reads the fragment again.
+// Adds an address to the history; going back or forward to it reads the fragment again.
 export function push(name, url) {
   history.replaceState({ swap: name }, "");
   history.pushState({ swap: name }, "", url);

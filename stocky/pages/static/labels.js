@@ -1,4 +1,4 @@
-// Owns the labels page: what is changed in its form shows at once, and paper in the size of the sheet is asked for when printing.
+// Owns the labels page: changes of its form show at once, and printing requests paper in the size of the sheet.
 const paper = new CSSStyleSheet();
 document.adoptedStyleSheets = [...document.adoptedStyleSheets, paper];
 
@@ -11,12 +11,12 @@ function size() {
 let swapping = false;
 document.addEventListener("change", ({ target }) => {
   const form = target.closest("#labels-form");
-  // The text of a picker is sent when an answer is chosen.
+  // A picker's text is sent when an answer is chosen.
   if (!form || target.role === "combobox") return;
   swapping = true;
   form.requestSubmit();
 });
-// A picker gets the focus back with the new form; its answers show when one types, not at once over what was added.
+// The picker gets the focus again with the new form; its answers open on typing, so that they do not cover the new labels.
 document.addEventListener("focusin", (event) => swapping && event.stopPropagation(), { capture: true });
 document.addEventListener("stocky:swap", () => {
   swapping = false;

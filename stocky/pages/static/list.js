@@ -1,5 +1,5 @@
-// Owns the ticks of shopping lists: each is stored before it is sent, under its user, and sent in order until it is answered.
-// A tick of an item is booked once for its event_id; one of mere words is done when they are off the list.
+// Owns the ticks of shopping lists: each is stored for its user before it is sent, and sent in order until there is a response.
+// A tick of an item is booked once for its event_id; that of a text is done when the text is off the list.
 import { find, refresh, replace } from "./fragments.js";
 import { Problem, newEventId, send } from "./http.js";
 
@@ -14,7 +14,7 @@ let sending = null;
 let timer = null;
 let isMine = false;
 
-// One key for each tick, so that two tabs never overwrite each other's.
+// One key for each tick, so that two tabs never overwrite each other's ticks.
 function all() {
   const found = [...unstored.entries()];
   try {
@@ -22,7 +22,7 @@ function all() {
       if (key.startsWith(PREFIX)) found.push([key, JSON.parse(localStorage.getItem(key))]);
     }
   } catch {
-    // Without storage, or with a value that is none of ours, what is in memory is sent.
+    // Without storage, or with an unknown value in it, the ticks in memory are sent.
   }
   return found.filter(([, tick]) => tick).sort(([one], [other]) => (one < other ? -1 : 1)).map(([key, tick]) => ({ key, ...tick }));
 }
@@ -45,12 +45,12 @@ function drop(key) {
   }
 }
 
-// By the server's clock, which need not be that of the device.
+// By the server's clock, which may differ from the device's.
 const renderedAt = (root) => Number(root.querySelector("[data-at]")?.dataset.at ?? 0);
 const here = (tick) => tick.list === page.dataset.list;
 const copy = (id) => document.getElementById(id).content.firstElementChild.cloneNode(true);
 
-// Shows what is ticked and not answered, what was refused, and hides what is done but still on a stored page.
+// Shows ticks without a response and refused ones, and hides done entries that a stored page still has.
 function mark() {
   const ticks = all();
   for (const tick of ticks) {
@@ -84,7 +84,7 @@ function mark() {
   }));
 }
 
-// A page that was stored may be shown while somebody else is signed in.
+// A stored page may be shown while another user is signed in.
 async function checkUser() {
   if (isMine) return true;
   const response = await send(`${base}/session`);
@@ -102,14 +102,14 @@ async function sendOne(tick) {
     return { html: await response.text() };
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    // Nobody answered, or not now: the tick stays as it is, and is sent again with the same event_id.
+    // No response, or a temporary failure: the tick stays and is sent again with the same event_id.
     if (!error.isRefusal) return { isUnanswered: true };
     if (error.status === 404 && !tick.fields.item_id) return {};
     return { reason: error.message };
   }
 }
 
-// What the answer shows, or what is rendered after this page, shows it as done.
+// The response, and every page rendered after this one, shows the tick as done.
 function doneAt({ html }) {
   if (!html) return renderedAt(page) + 0.001;
   const answer = document.createElement("template");
@@ -171,9 +171,10 @@ document.addEventListener("submit", (event) => {
     tries: 0,
   });
   mark();
-  // The next row, so that one goes on with the keyboard; the ticked one cannot have the focus.
+  // Focus the next row, for the keyboard; the ticked row cannot have the focus. After the last row the page gets it.
   const rows = [...page.querySelectorAll(".ticks .tick:not(:disabled)")];
-  rows.find((each) => form.compareDocumentPosition(each) & Node.DOCUMENT_POSITION_FOLLOWING)?.focus({ preventScroll: true });
+  const following = rows.find((each) => form.compareDocumentPosition(each) & Node.DOCUMENT_POSITION_FOLLOWING);
+  (following ?? rows.at(-1) ?? document.getElementById("main")).focus({ preventScroll: true });
   if (sending) sending.then(start);
   else start();
 }, true);

@@ -18,7 +18,7 @@ class Follower {
   start() {
     if (this.source || this.shared || document.hidden) return;
     clearTimeout(this.waiting);
-    // A page that has this stream open already answers within ANSWER; it then sends its messages.
+    // A page that already has this stream open responds within ANSWER, and then forwards its messages.
     channel?.postMessage({ ask: this.url });
     this.waiting = setTimeout(() => this.shared || this.open(), channel ? ANSWER + Math.random() * 100 : 0);
   }
@@ -30,11 +30,11 @@ class Follower {
       this.changed();
     };
     for (const type of ["message", "stock", "reset", "job", "log"]) this.source.addEventListener(type, hear);
-    // What happened between the page and its stream is in no message.
+    // Changes between the page and the start of its stream are in no message.
     this.source.addEventListener("open", () => this.changed());
     this.source.addEventListener("error", () => {
       if (this.source?.readyState !== EventSource.CLOSED) return;
-      // Refused or ended: the fragment shows why, and is read again now and then.
+      // Refused or ended: the fragment shows the reason, and is read again from time to time.
       this.stop();
       this.changed();
       this.waiting = setTimeout(() => this.start(), POLL);
@@ -66,7 +66,7 @@ function prune() {
   for (const [url, follower] of followed) {
     if (document.querySelector(`[data-live="${CSS.escape(url)}"]`)) continue;
     follower.stop();
-    // Not once more: somebody may type into what is shown now.
+    // Do not read it again: the user may be typing into it.
     clearTimeout(follower.timer);
     followed.delete(url);
   }

@@ -9,7 +9,7 @@ export function attach(input) {
   const field = input.closest("[data-picker]");
   const list = document.getElementById(input.getAttribute("aria-controls"));
   const id = field.querySelector('input[type="hidden"]');
-  let timer, control, current = -1;
+  let timer, control, current = -1, searched = null;
   let chosen = { id: id.value, text: input.value };
 
   const options = () => [...list.querySelectorAll('[role="option"]')];
@@ -31,6 +31,9 @@ export function attach(input) {
     });
   };
   const choose = (option) => {
+    // Late answers would open the list again, over the element that is pressed next.
+    clearTimeout(timer);
+    control?.abort();
     chosen = { id: option.dataset.value, text: option.dataset.text };
     id.value = chosen.id;
     input.value = chosen.text;
@@ -41,13 +44,15 @@ export function attach(input) {
     control?.abort();
     control = new AbortController();
     const url = new URL(field.dataset.picker, location.href);
-    url.searchParams.set("q", input.value.trim());
+    const words = input.value.trim();
+    url.searchParams.set("q", words);
     try {
       const response = await send(url, { fragment: "options", signal: control.signal });
       list.innerHTML = await response.text();
       list.hidden = options().length === 0 || document.activeElement !== input;
       input.setAttribute("aria-expanded", String(!list.hidden));
       current = -1;
+      searched = words;
     } catch (error) {
       if (error.name !== "AbortError") close();
     }
@@ -55,7 +60,7 @@ export function attach(input) {
 
   input.addEventListener("input", () => {
     clearTimeout(timer);
-    // Typed into and put back, as by a hand scanner: it is chosen still.
+    // The text was changed and restored, as by a hand scanner: the choice stays.
     id.value = chosen.id && input.value === chosen.text ? chosen.id : "";
     if (id.value) {
       control?.abort();
@@ -71,24 +76,32 @@ export function attach(input) {
       else mark((current + (event.key === "ArrowDown" ? 1 : all.length - 1 + (current < 0 ? 1 : 0))) % all.length);
     } else if (event.key === "Enter" && !list.hidden && all.length) {
       event.preventDefault();
-      choose(all[Math.max(current, 0)]);
+      if (current >= 0 || searched === input.value.trim()) return choose(all[Math.max(current, 0)]);
+      // The answers belong to an earlier text: wait, so that the user sees the choice first.
+      clearTimeout(timer);
+      search().then(() => list.hidden || mark(0));
     } else if (event.key === "Escape" && !list.hidden) {
       event.preventDefault();
       event.stopPropagation();
       close();
     }
   });
-  // Before the input loses its focus, which closes the list.
-  list.addEventListener("pointerdown", (event) => event.preventDefault());
-  // Not before the finger is lifted: the tap would go to what is below the list.
+  list.addEventListener("pointerdown", (event) => {
+    // Or the input would lose its focus, which closes the list.
+    event.preventDefault();
+    // Late answers would replace the option under the finger, and the press would choose nothing.
+    clearTimeout(timer);
+    control?.abort();
+  });
+  // Not before the finger is lifted, or the tap would hit the element below the list.
   list.addEventListener("click", (event) => {
     const option = event.target.closest('[role="option"]');
     if (option) choose(option);
   });
   input.addEventListener("blur", () => {
     const all = options();
-    // One answer only is what was meant.
-    if (!list.hidden && !id.value && all.length === 1) choose(all[0]);
+    // A single answer is taken as the choice.
+    if (!list.hidden && !id.value && all.length === 1 && searched === input.value.trim()) choose(all[0]);
     close();
   });
   if (document.activeElement === input && !id.value) search();

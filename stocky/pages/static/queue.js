@@ -1,7 +1,7 @@
-// Owns the scans of this device: each is stored before it is sent, all are sent in order by POST /events, and each counts once.
+// Owns the scans of this device: each is stored before it is sent; they are sent in order by POST /events, and each counts once.
 // A record: seq, user, at, event (what is sent, never changed once it was), shown (for its line), state, tried, id,
 // details, reason, isRejected.
-// States: waiting, booked (only after an answer), refused (with its reason), undone. Of others' records, nothing is sent.
+// States: waiting, booked (only after a response), refused (with its reason), undone. Other users' records are not sent.
 import { isRefusal, newEventId } from "./http.js";
 
 const NAME = "stocky";
@@ -30,7 +30,7 @@ function database() {
   return opening;
 }
 
-// Runs `work` in one transaction; resolves to its result when everything is on the disk.
+// Runs `work` in one transaction; resolves to its result when the transaction is durable.
 async function within(mode, work) {
   const transaction = (await database()).transaction(STORE, mode, { durability: "strict" });
   const done = new Promise((resolve, reject) => {
@@ -76,7 +76,7 @@ async function count() {
   }
 }
 
-// Stores a scan; resolves when it cannot be lost any more.
+// Stores a scan; resolves when it is durable.
 export async function add(event, shown) {
   const record = { user, at: event.occurred_at, event, shown, state: "waiting", tried: false };
   record.seq = await within("readwrite", (store) => store.add(record));
@@ -93,7 +93,7 @@ export async function save(records) {
   await count();
 }
 
-// Drops a scan that was refused, or that was never sent. Resolves to any other as it is now: it was booked, or may have been.
+// Deletes a scan that was refused or never sent. Any other is booked or may be: resolves to its current record.
 export async function drop(seq) {
   let kept;
   await within("readwrite", (store) => {
@@ -109,7 +109,7 @@ export async function drop(seq) {
   return kept;
 }
 
-// Forgets booked and undone scans, but for the last ones; those that wait or were refused stay.
+// Deletes booked and undone scans except the last `keep`; waiting and refused ones stay.
 export async function clear(keep = 0, before = Infinity) {
   await within("readwrite", (store) => {
     const request = store.getAll();
@@ -120,8 +120,8 @@ export async function clear(keep = 0, before = Infinity) {
   });
 }
 
-// Tries a refused scan again. What was rejected is so for its event_id, and was not booked: the same is sent under another.
-// A refusal of the whole request says nothing of an earlier try whose answer was lost: the event_id stays.
+// Sends a refused scan again. A rejected event was not booked, and its event_id stays rejected: it gets a new one.
+// A refusal of the whole request does not show whether an earlier attempt was booked: then the event_id stays.
 export async function again({ seq }) {
   const changed = [];
   await within("readwrite", (store) => {
@@ -140,7 +140,7 @@ export async function again({ seq }) {
   drain();
 }
 
-// The first that wait, marked as tried in the same transaction: what is dropped is never sent, what is sent never dropped.
+// The first waiting scans, marked as tried in the same transaction: a deleted scan is never sent, a sent one never deleted.
 async function take(most) {
   const batch = [];
   const fresh = [];
@@ -165,7 +165,7 @@ let more = false;
 let timer;
 let failures = 0;
 
-// Sends what waits, in order. One send at a time in all pages of the browser, where it has locks; else the server tells repeats.
+// Sends the waiting scans in order, one request at a time in all pages of a browser with locks; else the server detects repeats.
 export function drain() {
   more = true;
   draining ??= (navigator.locks ? navigator.locks.request("stocky-queue", run) : run())
@@ -179,7 +179,7 @@ export function drain() {
 
 async function run() {
   clearTimeout(timer);
-  // What is only asked for can be lost; what is sent may be booked, and cannot be dropped any more.
+  // Check the connection with a request that may be lost: a scan that was sent may be booked, and cannot be deleted.
   if (stopped || !navigator.onLine) {
     const why = await renew();
     if (why) return later(why);
@@ -191,7 +191,7 @@ async function run() {
     if (!batch.length) break;
     const answer = await post(batch.map((record) => record.event));
     if (answer.stopped) return later(answer.stopped);
-    if (answer.refusal && batch.length > 1) most = 1; // One of them is refused by its form: each is sent by itself.
+    if (answer.refusal && batch.length > 1) most = 1; // One of them is invalid: send each alone.
     else if (answer.refusal) await save([{ ...batch[0], state: "refused", reason: answer.refusal }]);
     else await save(batch.map((record, index) => answered(record, answer.results[index])));
     stopped = "";
@@ -205,7 +205,7 @@ async function run() {
 
 function answered(record, result) {
   if (result.status === "rejected") return { ...record, state: "refused", reason: result.reason, isRejected: true };
-  return { ...record, state: "booked", id: result.id, details: result.details ?? null };
+  return { ...record, state: "booked", id: result.id, details: result.details ?? null, warning: result.warning ?? "" };
 }
 
 function later(reason) {
@@ -236,7 +236,7 @@ async function post(events) {
   try {
     let { response, body } = await attempt();
     if (response.status === 403) {
-      // A page that was kept has the token of an earlier session, perhaps of somebody else's.
+      // A cached page has the token of an earlier session, perhaps of another user.
       const renewed = await renew();
       if (renewed) return { stopped: renewed };
       ({ response, body } = await attempt());

@@ -1,18 +1,16 @@
-// Owns the scan page: the mode, place and amount, the last result, the list of this session, and where a scan comes from.
-// Whatever was scanned is stored by queue.js before anything else happens, and is called booked only after the answer.
+// Owns the scan page: the mode, location and amount, the last result, the list of this session, and the sources and meanings of scans.
+// Every scan is first stored by queue.js, and is shown as booked only after the server's response.
 import { Problem, newEventId, send, word } from "./http.js";
 import { changes, add, again, clear, drain, drop, list, others, save, stopped } from "./queue.js";
-import { readCode } from "./commands.js";
 import { catchScanner } from "./wedge.js";
 import { signal, unlock } from "./signals.js";
 import { localize } from "./times.js";
-import { show as toast } from "./toasts.js";
 
 const form = document.getElementById("scan-form");
 const code = document.getElementById("f-code");
 const amount = document.getElementById("f-amount");
-const placeText = document.getElementById("f-place");
-const placeId = form.elements.place;
+const locationText = document.getElementById("f-location_id");
+const locationId = form.elements.location_id;
 const card = document.getElementById("result");
 const lines = document.getElementById("session");
 const trouble = document.getElementById("refused");
@@ -21,14 +19,16 @@ const main = document.getElementById("main");
 code.inputMode = "none";
 
 const KEY = "scan";
-const MOST_PLACES = 4;
+const MOST_LOCATIONS = 4;
 const QUICK = 1500;
-// What was booked longer ago is not of this session.
+// Older bookings do not belong to this session.
 const SESSION = 12 * 3600 * 1000;
 const numbers = new Intl.NumberFormat(document.documentElement.lang, { maximumFractionDigits: 3, useGrouping: false });
 const number = (value) => numbers.format(Math.abs(value)).replace("-", "\u2212");
+const complain = (text) => import("./toasts.js").then(({ show }) => show(text, "bad"));
 const fill = (id, values) => word(id).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 const TYPES = { add: "add", remove: "remove", move: "move", count: "set" };
+const isMode = (mode) => Object.hasOwn(TYPES, mode) || mode === "lookup";
 const SIGNS = { add: "+", remove: "\u2212", move: "\u2192", set: "=\u00a0" };
 
 const read = () => {
@@ -38,12 +38,15 @@ const read = () => {
     return {};
   }
 };
+// Devices have these settings stored, and the `shown` of each queued scan: in both, a location stays `place`.
 const remembered = { mode: form.elements.mode.value, place: null, places: [], amount: "1", ...read() };
 const records = new Map();
-// The seq of the scan that the card shows, and what waits to be counted.
+// The seq of the scan that the card shows, and the code that waits for its counted quantity.
 let shown = null;
 let counting = null;
-// Why nothing was sent at the last news; each reason is signalled once.
+// Whether the amount is that of the next scan only, set by a command.
+let isNextOnly = false;
+// The reason of the last change why nothing is sent; each reason is signalled once.
 let heard = "";
 
 function remember() {
@@ -52,42 +55,45 @@ function remember() {
   } catch { /* Without storage it lasts for this page. */ }
 }
 
-// --- What is set: mode, place, amount ---------------------------------------------------------------------------
+// --- What is set: mode, location, amount ---------------------------------------------------------------------------
 
 function setMode(mode) {
   const counts = mode === "count" || remembered.mode === "count";
   remembered.mode = mode;
   for (const input of form.elements.mode) input.checked = input.value === mode;
-  document.querySelector('label[for="f-place"]').textContent = word(`place-${mode}`);
+  document.querySelector('label[for="f-location_id"]').textContent = word(`location-${mode}`);
   for (const each of form.querySelectorAll("[data-books]")) each.hidden = mode === "lookup";
-  if (counts) amount.value = mode === "count" ? "" : remembered.amount;
+  if (counts) {
+    amount.value = mode === "count" ? "" : remembered.amount;
+    isNextOnly = false;
+  }
   counting = null;
   document.getElementById("book").querySelector("span").textContent = word(mode === "lookup" ? "look-up" : "book");
   remember();
 }
 
-function setPlace(place) {
-  remembered.place = place;
-  placeId.value = place?.id ?? "";
-  placeText.value = place?.name ?? "";
-  if (place) remembered.places = [place, ...remembered.places.filter((each) => each.id !== place.id)].slice(0, MOST_PLACES);
+function setLocation(location) {
+  remembered.place = location;
+  locationId.value = location?.id ?? "";
+  locationText.value = location?.name ?? "";
+  if (location) remembered.places = [location, ...remembered.places.filter((each) => each.id !== location.id)].slice(0, MOST_LOCATIONS);
   remember();
-  drawPlaces();
+  drawLocations();
 }
 
-function drawPlaces() {
-  const bar = document.getElementById("places");
-  const choices = remembered.places.filter((each) => each.id !== remembered.place?.id).map((place) => {
-    const chip = document.getElementById("t-place").content.firstElementChild.cloneNode(true);
-    chip.querySelector("span").textContent = place.name;
-    chip.addEventListener("click", () => setPlace(place));
+function drawLocations() {
+  const bar = document.getElementById("locations");
+  const choices = remembered.places.filter((each) => each.id !== remembered.place?.id).map((location) => {
+    const chip = document.getElementById("t-location").content.firstElementChild.cloneNode(true);
+    chip.querySelector("span").textContent = location.name;
+    chip.addEventListener("click", () => setLocation(location));
     return chip;
   });
   bar.replaceChildren(...choices);
   bar.hidden = choices.length === 0 || remembered.mode === "lookup";
 }
 
-// The number in the field, which may have a decimal comma; null for none, NaN for nonsense.
+// The number in the field, which may have a decimal comma; null if empty, NaN for any other text.
 function typedAmount() {
   const text = amount.value.trim().replace(",", ".");
   if (!text) return null;
@@ -115,7 +121,7 @@ function showCard({ mode, sign = "", title, detail = "", tape = "", record = nul
   open.hidden = !href;
   if (href) open.href = href;
   card.querySelector("[data-again]").hidden = record?.state !== "refused";
-  // What the server wrote into the card is of an earlier scan.
+  // The server's button in the card belongs to an earlier scan.
   card.querySelector("[form]")?.remove();
 }
 
@@ -125,12 +131,12 @@ const titleOf = (record) => record.details?.item_name ?? record.shown.text;
 function signOf(record) {
   const { type, quantity } = record.event;
   const details = record.details;
-  const place = type === "move" ? details?.to_location : details?.location;
-  const changed = type === "set" || !place ? quantity : place.delta;
+  const location = type === "move" ? details?.to_location : details?.location;
+  const changed = type === "set" || !location ? quantity : location.delta;
   return `${SIGNS[type]}${number(changed)}`;
 }
 
-// A quantity with its unit; pieces go without saying.
+// A quantity with its unit; pieces have none.
 function measured({ quantity, unit }) {
   return `${quantity < 0 ? "\u2212" : ""}${number(quantity)}${unit && unit !== "piece" ? ` ${unit}` : ""}`;
 }
@@ -140,14 +146,15 @@ function detailOf(record) {
   if (state === "refused") return record.reason;
   if (state === "waiting") return stopped ? word(`stopped-${stopped}`) : word("sending");
   if (state === "undone") return word("undone");
-  if (!details?.location) return place ?? "";
+  const warning = record.warning ? [record.warning] : [];
+  if (!details?.location) return [place ?? "", ...warning].filter(Boolean).join(" \u00b7 ");
   const there = details.to_location ?? details.location;
   const values = {
     amount: measured(there),
-    place: there.name,
+    location: there.name,
     from: details.location.name,
   };
-  return fill(details.to_location ? "moved" : "there", values);
+  return [fill(details.to_location ? "moved" : "there", values), ...warning].join(" \u00b7 ");
 }
 
 function showRecord(record) {
@@ -234,7 +241,7 @@ function tidy() {
 changes.addEventListener("change", ({ detail }) => {
   const news = detail.map((record) => [record, records.get(record.seq)?.state]);
   for (const record of detail) putLine(record);
-  // Waiting lines say why they wait.
+  // Waiting lines show the reason.
   if (!detail.length) for (const record of records.values()) if (record.state === "waiting") putLine(record);
   const fresh = news.filter(([record, before]) => before === "waiting" && record.state !== before).map(([record]) => record);
   const last = fresh.at(-1);
@@ -242,7 +249,7 @@ changes.addEventListener("change", ({ detail }) => {
   if (bad) signal("refused");
   else if (last) signal(last.shown.mode);
   if (shown !== null) {
-    // The answers of a burst come together: what was refused is shown, else the last.
+    // The responses to several scans arrive together: show the last rejected scan, else the last one.
     const record = bad ?? records.get(shown);
     if (record) showRecord(record);
   }
@@ -253,12 +260,35 @@ changes.addEventListener("change", ({ detail }) => {
 
 // --- A scan --------------------------------------------------------------------------------------------------------
 
+// What scanners put around a code, and the AIM identifier before it: as AROUND and AIM of stocky/barcodes/codes.py.
+const AROUND = "\\u0001-\\u0020\\u007f-\\u00a0\\u00ad\\u1680\\u180e\\u2000-\\u200f\\u2028-\\u202f\\u205f-\\u206f\\u2402-\\u2404\\u2409\\u240a\\u240d\\u241d\\u241e\\u3000\\ufeff";
+const before = new RegExp(`^[${AROUND}]*(?:\\][A-Za-z][0-9A-Za-z][${AROUND}]*(?!\\]|$))?`);
+const after = new RegExp(`[${AROUND}]+$`);
+
+// What may be a printed command. What reads it is loaded for the first one, and what is scanned meanwhile waits for it.
+const PRINTED = /^(\{|STOCK[YZ])/i;
+let reading = null;
+
+// A scanned text: a printed command, a label's address, or a barcode, which is sent as it was read.
 export async function scan(text) {
-  const found = readCode(text);
-  if (!found) return;
-  if (found.command) await obey(found);
-  else if (remembered.mode === "lookup") await lookUp(found.text);
-  else await book(found.text);
+  if (amount.ariaInvalid) {
+    amount.ariaInvalid = null;
+    code.value = "";
+  }
+  const bare = text.replace(after, "").replace(before, "");
+  if (!bare) return;
+  // Without a command before it, a code is booked at once: the focus follows from that.
+  if (reading) await reading;
+  if (PRINTED.test(bare)) {
+    reading = import("./commands.js").then(({ readCommand }) => readCommand(bare, isMode), () => ({ text: bare }));
+    const command = await reading;
+    reading = null;
+    if (command) return obey(command);
+  }
+  // The address on an item's label: its last part is the item's code.
+  const label = /^https?:\/\/\S+\/i\/([A-Za-z]{4})\/?$/.exec(bare);
+  const wanted = label ? label[1].toUpperCase() : text.trim();
+  return remembered.mode === "lookup" ? lookUp(wanted) : book(wanted);
 }
 
 async function obey(command) {
@@ -271,29 +301,34 @@ async function obey(command) {
     if (!last) refuse(word("nothing-to-undo"), "");
     else if (last.state === "booked") await undo(last);
     else await forget(last.seq);
-  } else if (command.place === null) {
-    setPlace(null);
-    showCard({ mode: "ready", title: word("no-place") });
+  } else if (command.next) {
+    isNextOnly = true;
+    amount.value = String(command.next);
+    showCard({ mode: "ready", title: fill("next-scan", { number: number(command.next) }), detail: word(`mode-${remembered.mode}`) });
     signal("set");
-  } else if (command.place) {
-    await goTo(command.place);
+  } else if (command.location === null) {
+    setLocation(null);
+    showCard({ mode: "ready", title: word("no-location") });
+    signal("set");
+  } else if (command.location) {
+    await goTo(command.location);
   } else refuse(word("unknown-command"), command.text);
 }
 
-// A place by what its label says: an id or a name. Without network, one that was used before.
+// Sets the location that a label names by id or name. Without network, only one that was used before is known by name.
 async function goTo(wanted) {
   const known = remembered.places.find((each) => each.id === wanted.id || each.name === wanted.name);
-  let place = known;
+  let location = known;
   try {
     const query = wanted.id ? `id=${wanted.id}` : `name=${encodeURIComponent(wanted.name)}`;
-    place = await (await send(`${form.dataset.place}?${query}`)).json();
+    location = await (await send(`${form.dataset.location}?${query}`)).json();
   } catch (error) {
-    if (error.status) return refuse(word("unknown-place"), error.message);
-    place ??= wanted.id ? { id: wanted.id, name: fill("place-number", wanted) } : null;
+    if (error.status) return refuse(word("unknown-location"), error.message);
+    location ??= wanted.id ? { id: wanted.id, name: fill("location-number", wanted) } : null;
   }
-  if (!place) return refuse(word("unknown-place"), wanted.name);
-  setPlace(place);
-  showCard({ mode: "ready", title: place.name, detail: word(`mode-${remembered.mode}`) });
+  if (!location) return refuse(word("unknown-location"), wanted.name);
+  setLocation(location);
+  showCard({ mode: "ready", title: location.name, detail: word(`mode-${remembered.mode}`) });
   return signal("set");
 }
 
@@ -302,15 +337,21 @@ async function book(text) {
   const quantity = typedAmount();
   if (Number.isNaN(quantity) || (quantity === 0 && mode !== "count")) {
     refuse(word("bad-amount"), text);
+    // The code stays: Enter books it with the corrected amount.
+    code.value = text;
+    amount.ariaInvalid = "true";
+    amount.focus();
     amount.select();
     return;
   }
-  if (mode === "move" && !at) return refuse(word("choose-place"), word("place-move"));
+  if (mode === "move" && !at) return refuse(word("choose-location"), word("location-move"));
   if (mode === "count" && quantity === null) return askCount(text);
   const event = { type: TYPES[mode], item: { upc: text }, quantity: quantity ?? 1, event_id: newEventId(), occurred_at: new Date().toISOString() };
   if (at) event[mode === "move" ? "to_location" : "location"] = { id: at.id };
   counting = null;
   if (mode === "count") amount.value = "";
+  else if (isNextOnly) amount.value = remembered.amount;
+  isNextOnly = false;
   try {
     const record = await add(event, { mode, text, place: at?.name });
     putLine(record);
@@ -351,7 +392,7 @@ async function lookUp(text, asks = false) {
     return;
   }
   signal(found.item_id ? "lookup" : "refused");
-  const where = found.stock.map((each) => fill("there", { amount: measured(each), place: each.place })).join(" \u00b7 ");
+  const where = found.stock.map((each) => fill("there", { amount: measured(each), location: each.location })).join(" \u00b7 ");
   showCard({
     mode: found.item_id ? "lookup" : "refused",
     sign: found.item_id ? `${found.quantity < 0 ? "\u2212" : ""}${number(found.quantity)}` : "",
@@ -364,7 +405,7 @@ async function lookUp(text, asks = false) {
 
 async function undo(record) {
   if (record.state !== "booked" || !record.id) return;
-  // Kept before it is sent, so that a repeated undo counts once.
+  // Stored before it is sent, so that a repeated undo counts once.
   const undone = { ...record, undo_id: record.undo_id ?? newEventId() };
   await save([undone]);
   const data = new FormData();
@@ -372,7 +413,7 @@ async function undo(record) {
   try {
     await send(`${form.dataset.events}/${record.id}/undo`, { method: "POST", data });
   } catch (error) {
-    return toast(error.message || word("failed"), "bad");
+    return complain(error.message || word("failed"));
   }
   const after = { ...undone, state: "undone" };
   await save([after]);
@@ -387,36 +428,39 @@ form.addEventListener("submit", (event) => {
   const text = code.value || counting || "";
   code.value = "";
   if (text.trim()) scan(text);
-  if (!counting) code.focus();
+  if (!counting && !amount.ariaInvalid) code.focus();
 });
+// The next scan replaces a code that was left there.
+code.addEventListener("focus", () => code.select());
 catchScanner(code, scan);
 
 form.addEventListener("change", ({ target }) => {
   if (target.name === "mode") {
     setMode(target.value);
-    drawPlaces();
-  } else if (target === placeId) setPlace(placeId.value ? { id: Number(placeId.value), name: placeText.value } : null);
+    drawLocations();
+  } else if (target === locationId) setLocation(locationId.value ? { id: Number(locationId.value), name: locationText.value } : null);
   else if (target === amount && remembered.mode !== "count") {
     remembered.amount = amount.value;
+    isNextOnly = false;
     remember();
   }
 });
-// After a tap on a place the next keys are those of the scanner, as below.
-document.getElementById(placeText.getAttribute("aria-controls")).addEventListener("click", (event) => {
+// After a tap on a location the next keys come from the scanner, as below.
+document.getElementById(locationText.getAttribute("aria-controls")).addEventListener("click", (event) => {
   if (event.detail > 0 && event.target.closest('[role="option"]')) code.focus({ preventScroll: true });
 });
-placeText.addEventListener("focus", () => placeText.select());
-placeText.addEventListener("blur", () => {
-  // Emptied: anywhere. Text of which nothing was chosen: the place that was set before.
+locationText.addEventListener("focus", () => locationText.select());
+locationText.addEventListener("blur", () => {
+  // Emptied: no location. Text without a choice from the list: the location that was set before.
   setTimeout(() => {
-    if (!placeText.value.trim()) setPlace(null);
-    else if (!placeId.value) setPlace(remembered.place);
+    if (!locationText.value.trim()) setLocation(null);
+    else if (!locationId.value) setLocation(remembered.place);
   });
 });
 
 main.addEventListener("click", async (event) => {
-  // After a tap the scanner's keys belong to the code again; who uses the keyboard stays where they are.
-  if (event.detail > 0 && event.target.closest(".modes, #places, button") && !event.target.closest("dialog")) {
+  // After a tap the code field gets the focus, for the scanner's keys; keyboard users keep their focus.
+  if (event.detail > 0 && event.target.closest(".modes, #locations, button") && !event.target.closest("dialog")) {
     if (!document.querySelector("dialog[open]")) code.focus({ preventScroll: true });
   }
   const button = event.target.closest("button:is([data-undo], [data-drop], [data-again], [data-name])");
@@ -436,10 +480,10 @@ main.addEventListener("click", async (event) => {
 async function forget(seq) {
   const kept = await drop(seq);
   if (kept) {
-    // A page that was kept may show an earlier state.
+    // A cached page may show an earlier state.
     putLine(kept);
     if (shown === seq) showRecord(kept);
-    return toast(word("may-be-booked"), "bad");
+    return complain(word("may-be-booked"));
   }
   main.querySelector(`[data-seq="${seq}"]`)?.remove();
   records.delete(seq);
@@ -470,6 +514,34 @@ for (const type of ["pointerdown", "keydown"]) addEventListener(type, unlock, { 
 
 // --- Name it ---------------------------------------------------------------------------------------------------------
 
+async function rename(id, changes) {
+  const same = [...records.values()].filter((record) => record.details?.item_id === id);
+  await save(same.map((record) => ({ ...record, details: { ...record.details, ...changes } })));
+}
+
+const api = `${document.documentElement.dataset.base.replace(/\/$/, "")}/api/v1`;
+async function readItem(id) {
+  const response = await fetch(`${api}/items/${id}`, { headers: { accept: "application/json" } });
+  if (!response.ok) throw new Error(response.status);
+  const item = await response.json();
+  return item.merged_into_id ? readItem(item.merged_into_id) : item;
+}
+
+// Items that were named, merged or hidden on another page or device get their new name here; nothing changes without network.
+async function learnNames() {
+  const unnamed = [...records.values()].filter((record) => record.details?.needs_review).map((record) => record.details.item_id);
+  for (const id of new Set(unnamed)) {
+    try {
+      const item = await readItem(id);
+      const needs_review = item.needs_review && item.is_active;
+      if (!needs_review) await rename(id, { item_id: item.id, item_name: item.name, item_code: item.code, needs_review });
+    } catch {
+      return;
+    }
+  }
+}
+document.addEventListener("visibilitychange", () => document.hidden || learnNames());
+
 const naming = document.getElementById("name-it");
 let named = null;
 async function openNaming(record) {
@@ -485,10 +557,9 @@ naming?.querySelector("form").addEventListener("submit", async (event) => {
   const { explain } = await import("./forms.js");
   try {
     const data = new FormData(target);
-    await send(`${form.dataset.names}/${named.details.item_id}/name`, { method: "POST", data });
-    const given = data.get("name");
-    const same = [...records.values()].filter((record) => record.details?.item_id === named.details.item_id);
-    await save(same.map((record) => ({ ...record, details: { ...record.details, item_name: given, needs_review: false } })));
+    const response = await send(`${form.dataset.names}/${named.details.item_id}/name`, { method: "POST", data });
+    const { name } = await response.json();
+    await rename(named.details.item_id, { item_name: name, needs_review: false });
     naming.close();
     code.focus();
   } catch (error) {
@@ -502,7 +573,6 @@ const camera = document.getElementById("camera-button");
 const photo = document.getElementById("photo-button");
 const serverDecodes = "decode" in document.getElementById("camera").dataset;
 const hasCamera = Boolean(navigator.mediaDevices?.getUserMedia);
-const complain = (text) => toast(text, "bad");
 // Plain http gives no video, but a photo can be read by the server.
 camera.hidden = !(hasCamera && (serverDecodes || "BarcodeDetector" in window));
 photo.hidden = hasCamera || !serverDecodes;
@@ -512,18 +582,18 @@ document.getElementById("photo").addEventListener("change", () => import("./came
 
 // --- Start -----------------------------------------------------------------------------------------------------------
 
-// The place of the address. The form of a page that was kept may be of another one.
-function placeOf(text) {
+// The location in the address. The form of a cached page may have another one.
+function locationOf(text) {
   const id = Number(text);
   if (!Number.isInteger(id) || id < 1) return null;
-  if (Number(placeId.value) === id) return { id, name: placeText.value };
-  return remembered.places.find((each) => each.id === id) ?? { id, name: fill("place-number", { id }) };
+  if (Number(locationId.value) === id) return { id, name: locationText.value };
+  return remembered.places.find((each) => each.id === id) ?? { id, name: fill("location-number", { id }) };
 }
 
 async function start() {
-  const given = new URLSearchParams(location.search);
+  const given = new URLSearchParams(window.location.search);
   const mode = given.get("mode")?.toLowerCase();
-  if (Object.hasOwn(TYPES, mode) || mode === "lookup") remembered.mode = mode;
+  if (isMode(mode)) remembered.mode = mode;
   else if (!read().mode) remembered.mode = form.elements.mode.value;
   if (given.has("amount")) remembered.amount = given.get("amount").slice(0, 20);
   const wanted = remembered.mode;
@@ -531,7 +601,7 @@ async function start() {
   amount.value = remembered.amount;
   setMode(wanted);
   if (wanted === "count") amount.value = "";
-  setPlace(given.has("place") ? placeOf(given.get("place")) : remembered.place);
+  setLocation(given.has("location_id") ? locationOf(given.get("location_id")) : remembered.place);
   try {
     await clear(0, Date.now() - SESSION);
     const known = await list();
@@ -547,7 +617,10 @@ async function start() {
   }
   tidy();
   drain();
+  learnNames();
   form.dataset.ready = "";
+  // Loaded now, in case the network is gone later; on https the service worker has it stored.
+  if (!navigator.serviceWorker) import("./toasts.js");
   code.focus({ preventScroll: true });
 }
 start();

@@ -5,9 +5,9 @@ import { send } from "./http.js";
 const WAIT = 120;
 const box = document.getElementById("q");
 const panel = document.getElementById("found");
-// What the server has searched for; the box may hold more already when this module is loaded.
+// The text that the server searched for; when this module is loaded, the box may already have more.
 let timer, running, shown = box?.defaultValue ?? "";
-// On /items the page has the list itself, before the panel in the document.
+// On /items the list is part of the page, before the panel in the document.
 const here = () => find("results") !== panel;
 const results = () => find("results");
 const links = () => [...results().querySelectorAll(".lead > a, [data-result]")];
@@ -77,14 +77,14 @@ export function type() {
   timer = setTimeout(run, WAIT);
 }
 
-// Enter waits for the results of what was typed, then goes to the first one.
+// Enter waits for the results of the typed text, then opens the first one.
 export async function enter() {
   clearTimeout(timer);
   await run();
   links()[0]?.focus();
 }
 
-// A form with data-search inputs is sent again while one types: filters of lists.
+// A form with data-search inputs is sent again on typing: filters of lists.
 const timers = new WeakMap();
 export function filter(input) {
   clearTimeout(timers.get(input));

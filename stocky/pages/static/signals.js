@@ -1,4 +1,4 @@
-// Owns what a scan sounds and feels like; silent where the device's owner switched the sound off.
+// Owns sound and vibration of scans; silent where the sound is switched off on the device.
 const KEY = "sound";
 const TONES = {
   add: [[880, 0, 0.09]],
@@ -14,7 +14,7 @@ const TONES = {
 const SHAKES = { refused: [90, 60, 160], waiting: [40, 60, 40] };
 let context;
 
-// Browsers let a page sound only after a press.
+// Browsers allow sound only after a press.
 export function unlock() {
   const Context = window.AudioContext ?? window.webkitAudioContext;
   if (!Context) return;

@@ -1,4 +1,4 @@
-// Owns the −1 and +1 of a stock record: presses are queued, each is booked once, and the server's stock replaces what is shown.
+// Owns the −1 and +1 of a stock record: presses are queued, each is booked once, and the server's stock replaces the shown one.
 import { find, replace } from "./fragments.js";
 import { post } from "./forms.js";
 

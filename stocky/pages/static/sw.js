@@ -1,12 +1,12 @@
-// Owns what works without the network: /scan, /lists and what they load are kept on the device, each page as it was last shown.
-// Pages are asked of the server first and are one user's: signing in or out deletes them. What waits to be sent is not here.
+// Owns the pages that work offline: /scan, /lists and the files they load are stored on the device, each page as last shown.
+// Pages are requested from the server first and belong to one user: signing in or out deletes them. Queued scans are not here.
 const BASE = "__BASE__";
 const STATIC = "__STATIC__";
 const FILES = `stocky-files-${STATIC}`;
 const PAGES = "stocky-pages";
 const NAMES = [
-  "app.css", "theme.js", "app.js", "http.js", "times.js", "queue.js", "scan.js", "commands.js", "wedge.js", "signals.js", "camera.js",
-  "picker.js", "toasts.js", "dialogs.js", "forms.js", "fragments.js", "shortcuts.js", "icons.svg", "logo.svg",
+  "app.css", "theme.js", "app.js", "http.js", "times.js", "queue.js", "scan.js", "commands.js", "wedge.js", "signals.js",
+  "camera.js", "picker.js", "toasts.js", "dialogs.js", "forms.js", "fragments.js", "shortcuts.js", "icons.svg", "logo.svg",
 ];
 const WAIT = 4000;
 const ASK_AGAIN = 600000;
@@ -14,13 +14,13 @@ const KEPT_AT_ONCE = ["/scan", "/offline"];
 
 const inner = (url) => url.pathname.slice(BASE.length);
 const isKept = (path) => path === "/scan" || path === "/lists" || path === "/offline" || /^\/lists\/\d+$/.test(path);
-// All queries of a page are one page: what they set is remembered by its script.
+// A page is stored once for all its queries: its script remembers what they set.
 const keyOf = (path) => `${BASE}${path}`;
-// A redirect led elsewhere: to the sign-in.
+// A redirect leads to the sign-in.
 const isPage = (response) => response.ok && !response.redirected && (response.headers.get("content-type") ?? "").startsWith("text/html");
 
 let asked = 0;
-// How often somebody signed in or out: a page that was asked for before is not kept after.
+// The number of sign-ins and sign-outs: a page that was requested before one is not stored after it.
 let turn = 0;
 
 async function keep(path) {
@@ -36,7 +36,7 @@ async function forget() {
   await caches.delete(PAGES);
 }
 
-// Before it is sent, so that nothing is left when the answer comes; and after, as the session lasts until then.
+// Deletes before the request, so that nothing is left when the response arrives, and after it, when the session has ended.
 async function changeUser(request) {
   await forget();
   try {
@@ -47,7 +47,7 @@ async function changeUser(request) {
 }
 
 async function keepFirst() {
-  // Some may not see these pages: they are not asked for again and again.
+  // Some roles have no access to these pages: do not request them repeatedly.
   if (Date.now() - asked < ASK_AGAIN) return;
   asked = Date.now();
   const pages = await caches.open(PAGES);
@@ -60,7 +60,7 @@ self.addEventListener("install", (event) => {
 });
 
 self.addEventListener("activate", (event) => {
-  // After an upgrade, the pages of before would ask for files that are gone.
+  // After an upgrade, stored pages refer to files that no longer exist.
   event.waitUntil((async () => {
     const names = await caches.keys();
     const isUpgrade = names.some((name) => name.startsWith("stocky-files-") && name !== FILES);
@@ -88,10 +88,10 @@ async function showPage(event, path) {
   const answer = fetch(event.request);
   answer.catch(() => {});
   try {
-    // A network that does not answer is none; without a kept page, it has all the time it needs.
+    // A network that does not respond in time counts as none; without a stored page, wait as long as it takes.
     const late = known && new Promise((_, reject) => setTimeout(reject, WAIT, new Error("late")));
     const response = await (late ? Promise.race([answer, late]) : answer);
-    // A proxy answers for a Stocky that is not there.
+    // A proxy responds for a Stocky that is down.
     if (known && [502, 503, 504].includes(response.status)) return known;
     if (isKept(path) && isPage(response)) {
       if (begun !== turn) return response;

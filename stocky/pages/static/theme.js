@@ -15,7 +15,7 @@
     } catch { /* Without storage the choice lasts for this page. */ }
     apply(theme);
   };
-  // The style sheet hides what only makes sense without script.
+  // The style sheet hides elements that are only needed without script.
   root.dataset.js = "";
   apply(read());
   addEventListener("storage", (event) => event.key === "theme" && apply(event.newValue));

@@ -1,5 +1,5 @@
 // Owns the local form of times: <time datetime> in the reader's zone, [data-relative] as "3 min ago"; UTC stays in the title.
-// English as in the words of the pages: 28 Nov, 14:05.
+// English as in the texts of the pages: 28 Nov, 14:05.
 const language = document.documentElement.lang === "en" ? "en-GB" : document.documentElement.lang;
 const day = new Intl.DateTimeFormat(language, { day: "numeric", month: "short", year: "numeric" });
 const moment = new Intl.DateTimeFormat(language, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });

@@ -1,14 +1,27 @@
-// Owns messages that pass: shown in the corner, read aloud, gone after some seconds unless pointed at or focused.
+// Owns temporary messages: shown in the corner, read aloud, removed after some seconds unless pointed at or focused.
+import { trace } from "./fragments.js";
+
 const region = document.getElementById("toasts");
+// Returns the focus to the element that had it before.
+let goBack = () => {};
+region.addEventListener("focusin", ({ relatedTarget }) => {
+  if (relatedTarget && !region.contains(relatedTarget)) goBack = trace(relatedTarget);
+});
+
+export function remove(toast) {
+  const isFocused = toast.contains(document.activeElement);
+  toast.remove();
+  if (isFocused) goBack();
+}
 
 function place(toast) {
   const seconds = toast.querySelector("form, a") ? 10 : 6;
   let timer;
   const arm = () => {
     clearTimeout(timer);
-    timer = setTimeout(() => (toast.matches(":hover, :focus-within") ? arm() : toast.remove()), seconds * 1000);
+    timer = setTimeout(() => (toast.matches(":hover, :focus-within") ? arm() : remove(toast)), seconds * 1000);
   };
-  while (region.children.length > 1) region.firstElementChild.remove();
+  while (region.children.length > 1) remove(region.firstElementChild);
   region.append(toast);
   arm();
 }

@@ -1,4 +1,4 @@
-// Owns file uploads: the names of what was chosen, and the progress of sending it, which fetch does not report.
+// Owns file uploads: the names of the chosen files, and the progress of sending, which fetch does not report.
 import { explain } from "./forms.js";
 import { Problem, signIn, word } from "./http.js";
 
@@ -23,7 +23,7 @@ export function send(form) {
   request.upload.addEventListener("progress", ({ loaded, total }) => {
     if (!bar) return;
     bar.hidden = false;
-    // Everything is sent, but the server is still busy with it.
+    // Everything is sent, but the server is still processing it.
     if (loaded === total) bar.removeAttribute("value");
     else bar.value = loaded / total;
   });

@@ -1,4 +1,4 @@
-"""The ledger for people: filtered and live, one request at a time, the stock at a moment; undo gives back."""
+"""The ledger on pages: filtered and live, the events of one request, the stock at a moment, and undo."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from stocky.stock.recorder import Recorder
 from stocky.stock.schemas import EntryType
 
 ROWS = 50
-# Choices of people and scanners; with more of them the address takes any.
+# At most this many users and scanners are offered as filters; the address accepts any.
 _MOST_CHOICES = 300
 viewers = allow(Role.ADMIN, Role.MEMBER, Role.READ_ONLY)
 _FILTERS = ("item_id", "item_id_text", "location_id", "location_id_text", "user_id", "scanner_id", "type")
@@ -75,7 +75,7 @@ async def show_activity(
         until=None if until is None else clock.day_bounds(until, 1, state.zone)[-1],
     )
     lines = await describe_events(read, found.events)
-    # As of the API, only admins get the list of accounts.
+    # As in the API, only admins get the list of accounts.
     is_admin = user.user.role is Role.ADMIN
     accounts = await list_users(read, skip=0, limit=_MOST_CHOICES) if is_admin else []
     query = {
@@ -134,7 +134,7 @@ async def show_stock_then(
     location_id_text: OptionalText = "",
     cursor: After = 0,
 ) -> Html:
-    """What was where at a moment; one without an offset is in the time zone of the settings."""
+    """The stock at a moment; one without an offset is in the time zone of the settings."""
     item_id, item_text = await chosen_item(read, item_id, item_id_text)
     location_id, location_text = await chosen_location(read, location_id, location_id_text)
     skus = []
@@ -161,7 +161,7 @@ async def show_stock_then(
 
 @post("/activity/{event_id:int}/undo", opt=members)
 async def undo_event(request: Request[Any, Any, Any], recorder: Recorder, user: Principal, event_id: PathId) -> Html:
-    """Gives back one event with its whole transfer."""
+    """Undoes one event with its whole transfer."""
     values = await read_values(request)
     await service.undo(recorder, None, user, event=event_id)
     return see_other(request, own_path(values.get("back", ["/activity"])[-1]), done="undone")
@@ -169,7 +169,7 @@ async def undo_event(request: Request[Any, Any, Any], recorder: Recorder, user: 
 
 @post("/activity/batches/{batch_id:str}/undo", opt=members)
 async def undo_batch(request: Request[Any, Any, Any], recorder: Recorder, user: Principal, batch_id: str) -> Html:
-    """Gives back what is left of a batch."""
+    """Undoes the events of a batch that are not undone yet."""
     await service.undo(recorder, None, user, batch=batch_id[:64])
     return see_other(request, f"/activity/batches/{batch_id[:64]}", done="undone")
 
@@ -191,11 +191,11 @@ async def chosen_location(read: Connection, location_id: int | None, text: str) 
     if not typed["location_id"]:
         return None, ""
     location = await get_location(read, int(typed["location_id"][0]))
-    return location.id, location.name
+    return location.id, location.path
 
 
 def _moment(text: str, zone: tzinfo | None) -> datetime:
-    """What a browser sends for a day and a time. Raises Invalid."""
+    """The moment in the text of a browser's date and time field. Raises Invalid."""
     try:
         moment = datetime.fromisoformat(text)
         return (moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)).astimezone(UTC)
@@ -209,7 +209,7 @@ def _is_undone(request: Request[Any, Any, Any]) -> bool:
 
 
 def _shared_batches(lines: list[Line]) -> dict[int, str]:
-    """The batches of several entries, by the first line of each: a single event is undone by itself."""
+    """The batches of several entries, by the first line of each; a batch of one event is undone as that event."""
     first: dict[str, int] = {}
     shared: dict[int, str] = {}
     for line in lines:

@@ -1,4 +1,4 @@
-"""Alerts for people: by kind, acknowledged or resolved one by one or together, and raised by hand."""
+"""Alerts on pages: by kind, acknowledged or resolved one by one or together, and raised by hand."""
 
 from __future__ import annotations
 

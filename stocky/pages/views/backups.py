@@ -1,6 +1,6 @@
 """The stored backups: the verdict on them, making, test-restoring, keeping, deleting and uploading one.
 
-Every action is a job that goes on without the page; `?job=` only says whose end the page tells.
+Every action is a job that continues without the page; `?job=` only selects the job whose result the page shows.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from stocky.pages.languages import Text, _
 from stocky.pages.rendering import Html, page, see_other
 from stocky.settings.repository import get_settings
 
-# A restore can be taken back by one press for this long; later its backup is in the list as any other.
+# For this long the page offers to undo a restore; after that its backup is in the list like any other.
 _UNDO_SHOWN_HOURS = 24
 _LOOKED_AT = 20
 _DONE: dict[str, Text] = {
@@ -99,7 +99,7 @@ async def ask_to_delete(request: Request[Any, Any, Any], backups: BackupAdminist
 async def delete_backup(
     request: Request[Any, Any, Any], backups: BackupAdministration, user: Principal, backup_id: str
 ) -> Html:
-    """Deletes a backup; one that is gone already is as it was wanted."""
+    """Deletes a backup; it is no error if that is already deleted."""
     with suppress(NotFound):
         await backups.remove_backup(backup_id, user)
     return see_other(request, "/backups", done="deleted")
@@ -158,7 +158,7 @@ class _Ended(Struct, frozen=True):
 
 
 async def _ended(request: Request[Any, Any, Any], state: State) -> _Ended | None:
-    """The end of the job that the address names."""
+    """The result of the job that the address names."""
     text = request.query_params.get("job", "")
     if not (text.isascii() and text.isdigit() and len(text) < 16):
         return None
@@ -175,7 +175,7 @@ class _Restored(Struct, frozen=True):
 
 
 def _restored(restores: list[Job], stored: list[StoredBackup]) -> _Restored | None:
-    """The last restore, while it is recent and what it replaced is still stored."""
+    """The last restore, while it is recent and the backup of the data before it is still stored."""
     for job in restores:
         if job.dry_run or job.status is not JobStatus.DONE or job.finished_at is None:
             continue

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from litestar import Request, get, post
 from litestar.datastructures import State
-from litestar.params import Parameter
 
 from stocky.auth.guards import members, readers
 from stocky.auth.schemas import Principal
 from stocky.boxes import repository
 from stocky.boxes.labels import PER_SHEET
 from stocky.boxes.schemas import BoxChange
+from stocky.catalogue.location_repository import add_counts, get_location, list_ancestors
 from stocky.db import Connection, Database
 from stocky.http.parameters import PathId
-from stocky.pages.forms import Form, filled, read_form
+from stocky.pages.forms import Form, filled
 from stocky.pages.languages import Text, _
+from stocky.pages.location_nodes import links_to
+from stocky.pages.parameters import PageNumber
 from stocky.pages.rendering import Html, page, see_other
+from stocky.pages.typed import read_placed
 from stocky.pages.views.locations import KINDS
 
 PAGE = 100
-PageNumber = Annotated[int, Parameter(query="page", ge=1, le=10**6)]
 
 _DONE: dict[str, Text] = {
-    "added": _("The box is made. Print its labels and put the first things in."),
+    "added": _("The box is created. Print its labels and put the first things in."),
     "changed": _("The box is changed."),
     "hidden": _("The box is hidden with its slots."),
     "shown": _("The box is shown again."),
@@ -38,10 +40,14 @@ async def show_box(
     """The slots of a box."""
     box = await repository.get_box(read, box_no)
     slots = await repository.list_box_locations(read, box_no, skip=(page_number - 1) * PAGE, limit=PAGE)
+    own = await get_location(read, box.location_id)
+    await add_counts(read, [own])
     return page(
         request,
         "box.html",
         box=box,
+        own=own,
+        up=links_to(await list_ancestors(read, own)),
         slots=slots,
         page_number=page_number,
         has_more=box.is_active and page_number * PAGE < box.capacity,
@@ -61,7 +67,7 @@ async def change_box(
     request: Request[Any, Any, Any], state: State, database: Database, user: Principal, box_no: PathId
 ) -> Html:
     """Changes a box; it grows or shrinks by its number of slots."""
-    form = await read_form(request, BoxChange, without=("is_active",))
+    form = await read_placed(request, database, BoxChange, without=("is_active",))
     form.require("name", "capacity")
     if not form.errors:
         with form.catching():
@@ -89,8 +95,10 @@ async def unhide_box(request: Request[Any, Any, Any], tx: Connection, user: Prin
 async def _form_page(request: Request[Any, Any, Any], state: State, box_no: int, form: Form[Any] | None = None) -> Html:
     async with state.database.read() as read:
         box = await repository.get_box(read, box_no)
-    form = form or filled({**_fields(box), "storage_type": box.storage_type.value})
-    return page(request, "box-edit.html", form.status, box=box, form=form, kinds=KINDS)
+        around = await list_ancestors(read, await get_location(read, box.location_id))
+    shown = {"storage_type": box.storage_type.value, "parent_id_text": around[-1].path if around else ""}
+    form = form or filled({**_fields(box), **shown})
+    return page(request, "box-edit.html", form.status, box=box, up=links_to(around), form=form, kinds=KINDS)
 
 
 def _fields(box: Any) -> dict[str, Any]:

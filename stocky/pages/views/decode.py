@@ -15,7 +15,7 @@ _decoder = PictureDecoder()
 @post("/scan/decode", opt={**scanners, FOR_SCRIPTS: True}, status_code=200, request_max_body_size=None)
 async def decode(request: StockyRequest) -> DecodedPicture:
     """Decode a picture that is the body: a JPEG, PNG or WebP."""
-    return await _decoder.decode(request.stream())
+    return await _decoder.decode(request.stream(), request.app.state.measure_rules.current)
 
 
 routes = [decode]

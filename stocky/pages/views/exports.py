@@ -1,4 +1,4 @@
-"""Every CSV file that Stocky writes, with its filters: the forms lead to the API's addresses."""
+"""Every CSV file that Stocky writes, with its filters; the forms redirect to the routes of the API."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def export_items(
     hidden: bool = False,
     needs_review: bool = False,
 ) -> Html:
-    """Leads to items.csv."""
+    """Redirects to items.csv."""
     return see_other(
         request,
         "/api/v1/exports/items.csv",
@@ -62,7 +62,7 @@ async def export_stock(
     low_stock: bool = False,
     expiring_soon: bool = False,
 ) -> Html:
-    """Leads to stock.csv."""
+    """Redirects to stock.csv."""
     return see_other(
         request,
         "/api/v1/exports/stock.csv",
@@ -87,7 +87,7 @@ async def export_events(
     since: OptionalDay = None,
     until: OptionalDay = None,
 ) -> Html:
-    """Leads to events.csv; days are in the time zone of the settings."""
+    """Redirects to events.csv; days are in the time zone of the settings."""
     return see_other(
         request,
         "/api/v1/exports/events.csv",

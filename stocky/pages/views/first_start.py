@@ -1,4 +1,4 @@
-"""The first start: the first admin by a one-time code, then demo data or a clean start; void once there is an admin."""
+"""The first start: the first admin by a one-time code, then demo data or a clean start, until there is an admin."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ async def add_demo_data(request: Request[Any, Any, Any], state: State, database:
 
 
 async def _holds_items(database: Database) -> bool:
-    # Of the demo data, a Stocky that is not new needs nothing in memory.
+    # Imported here: only a new Stocky needs the demo data in memory.
     from stocky.demo_data import holds_items
 
     return await holds_items(database)

@@ -1,4 +1,4 @@
-"""The home page, and the rest of the navigation on phones."""
+"""The home page, and the full navigation for phones."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from stocky.stock.event_lines import describe_events
 from stocky.stock.repository import list_events
 
 _EVENTS = 10
-# The part of the page that is read again when something was booked.
+# The part of the page that is reloaded when something was booked.
 _NOW = "now"
 
 
 @get("/", opt=readers)
 async def show_home(request: Request[Any, Any, Any], state: State, read: Connection, user: Principal) -> Html:
-    """What one comes for, what needs attention, and what happened."""
+    """Links to common tasks, what needs attention, and the last events."""
     is_undone = request.query_params.get("done") == "undone"
     lines = await describe_events(read, (await list_events(read, limit=_EVENTS)).events)
     if fragment_of(request) == _NOW:
         return page(request, "home.html", lines=lines, is_undone=is_undone)
     if not lines:
-        # Without one event: what to do first.
+        # Without any event: the first steps.
         has_item = bool(await read.run(list_item_versions, ItemFilter(), skip=0, limit=1))
         has_location = bool(await list_locations(read, skip=0, limit=1))
         return page(request, "home.html", lines=[], has_item=has_item, has_location=has_location)

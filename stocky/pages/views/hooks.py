@@ -1,4 +1,4 @@
-"""Webhooks: making, changing, testing and deleting them; a secret is shown once, in the answer that makes it."""
+"""Webhooks: making, changing, testing and deleting them; a secret is shown once, in the response that creates it."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from stocky.pages.forms import Form, filled, read_form
 from stocky.pages.languages import Text, _
 from stocky.pages.rendering import Html, page, see_other
 from stocky.webhooks import repository
-from stocky.webhooks.schemas import DeliveryStatus, EventType, NewWebhook, WebhookChange, WebhookWithSecret
+from stocky.webhooks.schemas import DeliveryStatus, NewWebhook, WebhookChange, WebhookEventType, WebhookWithSecret
 from stocky.webhooks.service import Webhooks
 from stocky.webhooks.signing import make_secret
 
 _PAGE = 50
 _MOST_HOOKS = 1_000
-EVENTS: dict[EventType, Text] = {
-    EventType.STOCK_RECORDED: _("Stock was changed"),
-    EventType.ALERT_RAISED: _("An alert was raised"),
-    EventType.ALERT_RESOLVED: _("An alert was resolved"),
-    EventType.BACKUP_FINISHED: _("A nightly backup is good"),
-    EventType.BACKUP_FAILED: _("A nightly backup failed"),
+EVENTS: dict[WebhookEventType, Text] = {
+    WebhookEventType.STOCK_RECORDED: _("Stock was changed"),
+    WebhookEventType.ALERT_RAISED: _("An alert was raised"),
+    WebhookEventType.ALERT_RESOLVED: _("An alert was resolved"),
+    WebhookEventType.BACKUP_FINISHED: _("A nightly backup is good"),
+    WebhookEventType.BACKUP_FAILED: _("A nightly backup failed"),
 }
 DELIVERY_STATUSES: dict[DeliveryStatus, Text] = {
     DeliveryStatus.WAITING: _("waiting"),
@@ -95,7 +95,7 @@ async def change_hook(
 
 @post("/hooks/{webhook_id:int}/test", opt=admins)
 async def test_hook(request: Request[Any, Any, Any], webhooks: Webhooks, webhook_id: PathId) -> Html:
-    """Sends a message for a test, and leads to it."""
+    """Sends a test message, and redirects to its page."""
     delivery = await webhooks.ping(webhook_id)
     return see_other(request, f"/hooks/{webhook_id}/deliveries/{delivery.id}")
 
@@ -119,7 +119,7 @@ async def delete_hook(request: Request[Any, Any, Any], tx: Connection, user: Pri
 async def show_delivery(
     request: Request[Any, Any, Any], read: Connection, webhook_id: PathId, delivery_id: PathId
 ) -> Html:
-    """A message, and what the receiver answered."""
+    """A message, and the receiver's response."""
     hook = await repository.get_webhook(read, webhook_id)
     delivery = await repository.get_delivery(read, webhook_id, delivery_id)
     return page(

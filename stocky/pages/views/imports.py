@@ -1,4 +1,4 @@
-"""Importing a table: choose a file, assign its columns, try it row by row, import it, take it back."""
+"""Importing a table: choose a file, assign its columns, try it row by row, import it, undo it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,21 @@ from stocky.imports import drafts
 from stocky.imports.fields import FIELDS
 from stocky.imports.files import REPORT, read_report
 from stocky.imports.options import options_of
+from stocky.imports.presets import NONE
+from stocky.imports.questions import QuestionAsked
 from stocky.imports.schemas import ImportOptions
 from stocky.imports.service import MAX_BYTES, WANTED, Imports
 from stocky.jobs.schemas import JobStatus
 from stocky.pages.forms import Form, read_values
-from stocky.pages.import_forms import columns_to_mapping, shown_options
+from stocky.pages.import_forms import (
+    ENCODINGS,
+    FIELD_WORDS,
+    add_questions,
+    column_questions,
+    columns_to_mapping,
+    require_answers,
+    shown_options,
+)
 from stocky.pages.rendering import Html, page, see_other
 from stocky.schema import MAX_ID
 from stocky.stock import service
@@ -30,12 +40,12 @@ from stocky.stock.recorder import Recorder
 
 ROWS = 50
 _RECENT = 10
-_OUTCOMES = ("refused", "created", "changed", "unchanged")
+_OUTCOMES = ("refused", "created", "changed", "unchanged", "skipped")
 
 
 @get("/import", opt=members)
 async def show_imports(request: Request[Any, Any, Any], read: Connection, imports: Imports, user: Principal) -> Html:
-    """Where to choose a file, and the last imports."""
+    """The form for a file, and the last imports."""
     return page(
         request,
         "import.html",
@@ -48,7 +58,7 @@ async def show_imports(request: Request[Any, Any, Any], read: Connection, import
 
 @post("/import", opt=members, request_max_body_size=None)
 async def upload_table(request: Request[Any, Any, Any], state: State, imports: Imports, user: Principal) -> Html:
-    """Keeps the file for a day."""
+    """Stores the file for a day."""
     form: Form[Any] = Form()
     try:
         draft = await drafts.receive_draft(imports.store, request, user, MAX_BYTES, WANTED)
@@ -69,16 +79,25 @@ async def show_columns(
     user: Principal,
     draft_id: str,
     tried: Annotated[int | None, Parameter(ge=1, le=MAX_ID, required=False)] = None,
+    preset: Annotated[str | None, Parameter(max_length=20, required=False)] = None,
 ) -> Html:
-    """The columns of a file with the field of each; `tried` is a dry run whose choices are shown again."""
+    """The columns of a file with the field of each; `tried` is a dry run whose choices are shown again.
+
+    `preset` is the kind of file, or `none`; without it, it is what the file looks like.
+    """
     try:
         draft = await asyncio.to_thread(drafts.get_draft, imports.store, draft_id, user)
     except NotFound:
         return see_other(request, "/import", gone=1)
     options = ImportOptions(encoding=draft.encoding)
-    if tried is not None:
-        origin = await _origin(imports, tried, user)
-        options = options if origin is None or origin.draft.id != draft.id else origin.options
+    origin = None if tried is None else await _origin(imports, tried, user)
+    if origin is not None and origin.draft.id == draft.id:
+        options = origin.options
+    else:
+        if preset is None:
+            table = await asyncio.to_thread(drafts.read_table, imports.store, draft, options)
+            preset = NONE if table.looks_like is None else table.looks_like.name
+        options = options_of({"preset": preset, "encoding": draft.encoding.value})
     return await _columns_page(request, imports, draft, options, Form())
 
 
@@ -91,8 +110,17 @@ async def try_columns(request: Request[Any, Any, Any], imports: Imports, user: P
     with form.catching():
         options = options_of(shown_options(form))
         table = await asyncio.to_thread(drafts.read_table, imports.store, draft, options)
-        options = options_of({**shown_options(form), "mapping": columns_to_mapping(form, table), "dry_run": "true"})
-        started = await imports.start_stored(draft, options, user)
+        require_answers(form, table)
+    if not form.errors:
+        with form.catching():
+            chosen = {**shown_options(form), "dry_run": "true"}
+            if table.preset is None:
+                chosen["mapping"] = columns_to_mapping(form, table)
+            options = options_of(chosen)
+            try:
+                started = await imports.start_stored(draft, options, user)
+            except QuestionAsked as asked:
+                add_questions(form, asked)
     if form.errors:
         return await _columns_page(request, imports, draft, options, form)
     return see_other(request, f"/import/{started.job_id}")
@@ -114,7 +142,7 @@ async def show_import(
     rows, origin = [], None
     if job.status is JobStatus.DONE:
         if outcome is None and job.result["refused"] and "all" not in request.query_params:
-            # What has to be mended comes first.
+            # Rows with errors come first.
             outcome = "refused"
         file = imports.store.directory_of(job.result["import_id"]) / REPORT
         rows = await asyncio.to_thread(read_report, file, outcome, skip, ROWS + 1) if file.exists() else []
@@ -130,13 +158,13 @@ async def show_import(
         skip=skip,
         size=ROWS,
         origin=origin,
-        is_taken_back="taken" in request.query_params,
+        is_undone="undone" in request.query_params,
     )
 
 
 @post("/import/{import_job_id:int}/go", opt=members)
 async def go(request: Request[Any, Any, Any], imports: Imports, user: Principal, import_job_id: PathId) -> Html:
-    """Imports what a dry run has tried, with the same choices."""
+    """Imports the file of a dry run, with the same choices."""
     values = await read_values(request)
     origin = await _origin(imports, import_job_id, user)
     if origin is None:
@@ -147,7 +175,7 @@ async def go(request: Request[Any, Any, Any], imports: Imports, user: Principal,
 
 
 @post("/import/{import_job_id:int}/undo", opt=members)
-async def take_back(
+async def undo(
     request: Request[Any, Any, Any], imports: Imports, recorder: Recorder, user: Principal, import_job_id: PathId
 ) -> Html:
     """Undoes the stock that an import booked; its items stay."""
@@ -156,7 +184,7 @@ async def take_back(
     if not batch_id:
         raise Invalid("This import has booked no stock")
     await service.undo(recorder, None, user, batch=batch_id)
-    return see_other(request, f"/import/{import_job_id}", taken=1)
+    return see_other(request, f"/import/{import_job_id}", undone=1)
 
 
 async def _origin(imports: Imports, job_id: int, user: Principal) -> drafts.Origin | None:
@@ -172,13 +200,24 @@ async def _columns_page(
     try:
         table = await asyncio.to_thread(drafts.read_table, imports.store, draft, options)
     except Invalid as error:
-        # It cannot be read as was chosen: what can be read is shown, with the choices and why not.
+        # The file cannot be read with these choices: show what can be read, the choices and the error.
         form.refuse(error)
         options = ImportOptions(encoding=draft.encoding)
         table = await asyncio.to_thread(drafts.read_table, imports.store, draft, options)
     return page(
-        request, "import-columns.html", form.status, form=form, draft=draft, table=table, options=options, fields=FIELDS
+        request,
+        "import-columns.html",
+        form.status,
+        form=form,
+        draft=draft,
+        table=table,
+        options=options,
+        fields=FIELDS,
+        field_words=FIELD_WORDS,
+        questions=column_questions(table),
+        encoding_names=ENCODINGS,
+        encodings=[(each, ENCODINGS[each], sample) for each, sample in draft.texts],
     )
 
 
-routes = [show_imports, upload_table, show_columns, try_columns, show_import, go, take_back]
+routes = [show_imports, upload_table, show_columns, try_columns, show_import, go, undo]

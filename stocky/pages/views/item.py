@@ -28,13 +28,13 @@ Cursor = Annotated[int | None, Parameter(ge=1, le=MAX_ID)]
 async def show_item(
     request: Request[Any, Any, Any], read: Connection, user: Principal, item_id: PathId, booked: bool = False
 ) -> Html:
-    """One item: where it is, what was done with it, and what is known about it."""
+    """One item: its stock, its history and its details."""
     return await show(request, read, user, item_id, shows_booking=booked)
 
 
 @get("/i/{code:str}", opt=readers)
 async def find_by_code(request: Request[Any, Any, Any], read: Connection, code: Code) -> Html:
-    """Leads to the item with the code of a label."""
+    """Redirects to the item with the code of a label."""
     item = await catalogue.get_item_by_code(read, code)
     return see_other(request, f"/items/{item.id}")
 

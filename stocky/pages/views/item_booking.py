@@ -1,4 +1,4 @@
-"""What is booked on the page of an item: one more or less, stock at another location, undo; each counts once."""
+"""Bookings on the page of an item: one more or less, stock at another location, undo; each counts once."""
 
 from __future__ import annotations
 
@@ -80,13 +80,13 @@ async def add_stock(
                 location_id=location.id,
                 quantity=data.quantity,
                 unit=data.unit,
-                expiry_date=data.expiry_date,
+                expiry_date=data.expiry_date.isoformat() if data.expiry_date else None,
                 notes=data.notes,
                 event_id=data.event_id,
             )
             await service.add_stock(recorder, new, user)
     if not form.errors:
-        # An amount of 0 writes no event: the last one is another's, and not to be undone here.
+        # An amount of 0 writes no event: the newest event is an older booking, which this page must not offer to undo.
         if form.data.quantity:
             return see_other(request, f"/items/{item_id}", booked="true")
         return see_other(request, f"/items/{item_id}", done="stocked")
@@ -110,12 +110,12 @@ async def undo_event(
 
 async def _new_stock_page(request: Request[Any, Any, Any], read: Connection, item_id: int, form: Form[Any]) -> Html:
     item = await catalogue.get_item(read, item_id)
-    location_name = form.text("location_id_text")
+    location_path = form.text("location_id_text")
     chosen = request.query_params.get("location_id", "")
     if request.method == "GET" and chosen.isascii() and chosen.isdigit():
         form.values["location_id"] = [chosen]
-        location_name = (await location_repository.get_location(read, int(chosen[:15]))).name
-    return page(request, "item-stock-new.html", form.status, item=item, form=form, location_name=location_name)
+        location_path = (await location_repository.get_location(read, int(chosen[:15]))).path
+    return page(request, "item-stock-new.html", form.status, item=item, form=form, location_path=location_path)
 
 
 routes = [step, show_new_stock, add_stock, undo_event]

@@ -1,4 +1,4 @@
-"""Pictures, files and links of an item: a photo by the camera, a file, a link; the first picture becomes the item's."""
+"""Pictures, files and links of an item: a camera photo, a file, a link; the first picture becomes the item's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A new item, and changing one: a name is enough; a change by somebody else in between is told, not overwritten."""
+"""Forms to add and change an item: a name is enough; a change that another user made meanwhile is not overwritten."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta
 
 from stocky.auth.guards import members
 from stocky.auth.schemas import Principal
+from stocky.barcodes.codes import clean
 from stocky.catalogue import location_repository, part_repository
 from stocky.catalogue import repository as catalogue
 from stocky.catalogue.schemas import Barcode, BarcodeText, Item, ItemChange, Location, NewItem, Upc
@@ -22,13 +23,13 @@ from stocky.pages.done import done_with_item
 from stocky.pages.forms import Form, Values, filled, parse_form, read_values
 from stocky.pages.rendering import Html, page, see_other
 from stocky.pages.typed import find_location, find_type
-from stocky.quantity import Quantity
+from stocky.quantity import Quantity, rounded
 from stocky.stock import service
 from stocky.stock.recorder import Recorder
 from stocky.stock.schemas import NewSku, Unit
 
 _MOST_SUGGESTED = 100
-# What the next new item has of the one before.
+# The fields that the next new item takes from the one before.
 _CARRIED = ("default_storage_type", "type_id", "type_id_text", "location_id", "unit")
 
 
@@ -39,6 +40,11 @@ class FirstItem(NewItem, kw_only=True):
     quantity: Quantity | None = None
     unit: Unit | None = None
     expiry_date: date | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.quantity is not None:
+            self.quantity = rounded(self.quantity)
 
 
 class ChangedItem(ItemChange, kw_only=True):
@@ -54,7 +60,7 @@ async def show_new_item(request: Request[Any, Any, Any], read: Connection) -> Ht
     form = filled({"default_storage_type": "pantry", **given})
     location = await _location(read, form)
     if location is not None:
-        form.values |= {"location_id": [str(location.id)], "location_id_text": [location.name]}
+        form.values |= {"location_id": [str(location.id)], "location_id_text": [location.path]}
         form.values.setdefault("quantity", ["1"])
         if "default_storage_type" not in given:
             form.values["default_storage_type"] = [location.storage_type.value]
@@ -65,7 +71,7 @@ async def show_new_item(request: Request[Any, Any, Any], read: Connection) -> Ht
 
 @post("/items/new", opt=members)
 async def add_item(request: Request[Any, Any, Any], database: Database, recorder: Recorder, user: Principal) -> Html:
-    """Adds the item, and what there is of it."""
+    """Adds the item, and its first stock."""
     form = parse_form(_with_tags(await read_values(request)), FirstItem, without=["upc", "barcodes", "type_id"])
     item: Item | None = None
     if not form.errors:
@@ -86,7 +92,7 @@ async def add_item(request: Request[Any, Any, Any], database: Database, recorder
 
 @get("/items/{item_id:int}/edit", opt=members)
 async def show_edit_item(request: Request[Any, Any, Any], read: Connection, item_id: PathId) -> Html:
-    """The form with what the item has."""
+    """The form with the item's values."""
     item = await catalogue.get_item(read, item_id)
     form = filled(item)
     form.values["type_id_text"] = [item.type_name or ""]
@@ -95,7 +101,7 @@ async def show_edit_item(request: Request[Any, Any, Any], read: Connection, item
 
 @post("/items/{item_id:int}/edit", opt=members)
 async def change_item(request: Request[Any, Any, Any], database: Database, user: Principal, item_id: PathId) -> Html:
-    """Changes what differs."""
+    """Changes the fields that differ."""
     without = ["upc", "barcodes", "type_id", "image_document_id", "needs_review", "is_active"]
     form = parse_form(_with_tags(await read_values(request)), ChangedItem, without=without)
     if not form.errors:
@@ -104,7 +110,7 @@ async def change_item(request: Request[Any, Any, Any], database: Database, user:
                 item = await catalogue.get_item(tx, item_id)
                 item_type = await find_type(tx, form, "type_id", user)
                 change = _changes(form.data, item, None if item_type is None else item_type.id)
-                await catalogue.change_item(tx, item_id, change, user, if_version=form.data.version)
+                await catalogue.change_item(tx, item_id, change, user, if_versions=[form.data.version])
     if form.errors:
         async with database.read() as read:
             return await _page(request, read, form, await catalogue.get_item(read, item_id))
@@ -119,13 +125,13 @@ async def _add(database: Database, recorder: Recorder, form: Form[FirstItem], by
         async with database.read() as read:
             location = await find_location(read, form, "location_id")
         if not location.is_active:
-            raise Invalid(f"{location.name} is no longer in use; choose another location", field="location_id")
+            raise Invalid(f"{location.path} is no longer in use; choose another location", field="location_id")
     new = NewItem(**{name: getattr(data, name) for name in NewItem.__struct_fields__})
     if data.barcode:
         try:
-            new.upc = msgspec.convert(data.barcode.strip(), Upc)
+            new.upc = msgspec.convert(clean(data.barcode), Upc)
         except msgspec.ValidationError:
-            new.barcodes = [Barcode(data.barcode.strip())]
+            new.barcodes = [Barcode(data.barcode)]
     async with database.transaction() as tx:
         item_type = await find_type(tx, form, "type_id", by)
         new.type_id = None if item_type is None else item_type.id
@@ -136,14 +142,14 @@ async def _add(database: Database, recorder: Recorder, form: Form[FirstItem], by
                 location_id=location.id,
                 quantity=data.quantity,
                 unit=data.unit,
-                expiry_date=data.expiry_date,
+                expiry_date=data.expiry_date.isoformat() if data.expiry_date else None,
             )
             await service.add_stock_within(tx, recorder, stock, by)
     return item
 
 
 def _changes(data: ChangedItem, item: Item, type_id: int | None) -> ItemChange:
-    """What differs from the item: naming it again would end a review."""
+    """The fields that differ from the item; sending an unchanged name would end its review."""
     wanted = {name: getattr(data, name) for name in ItemChange.__struct_fields__} | {"type_id": type_id}
     return ItemChange(
         **{
@@ -155,12 +161,12 @@ def _changes(data: ChangedItem, item: Item, type_id: int | None) -> ItemChange:
 
 
 def _bare(value: Any) -> Any:
-    """Nothing is the same however it is written."""
+    """The value, with None for an empty text or list."""
     return None if value in ("", []) else value
 
 
 def _with_tags(values: Values) -> dict[str, list[str]]:
-    """The tags, which are typed into one field with commas between them."""
+    """The fields with the tags as a list: they are typed into one field with commas between them."""
     typed = ",".join(values.get("tags", []))
     return {**values, "tags": list(dict.fromkeys(" ".join(each.split()) for each in typed.split(",") if each.strip()))}
 

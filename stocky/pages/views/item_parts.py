@@ -16,7 +16,7 @@ from stocky.db import Connection, Database
 from stocky.http.parameters import PathId
 from stocky.lookup.service import Lookups
 from stocky.pages.forms import Form, read_form, read_values
-from stocky.pages.lists import put_on_list
+from stocky.pages.lists import add_items_to_list
 from stocky.pages.refusals import checked, refused
 from stocky.pages.rendering import Html, page, see_other
 from stocky.quantity import Quantity
@@ -34,7 +34,7 @@ class GivenBarcode(Struct):
 
 
 class Listing(Struct, kw_only=True):
-    """How much goes on which list; with a name, on a new one."""
+    """The amount for a shopping list; with a name, for a new one."""
 
     quantity: Quantity = 1
     list_id: Id | None = None
@@ -80,7 +80,7 @@ async def remove_barcode(request: Request[Any, Any, Any], database: Database, us
 
 @get("/items/{item_id:int}/list", opt=members)
 async def show_lists(request: Request[Any, Any, Any], read: Connection, user: Principal, item_id: PathId) -> Html:
-    """Which list, and how much."""
+    """The form for the list and the amount."""
     return await _lists_page(request, read, user, item_id, Form())
 
 
@@ -92,7 +92,9 @@ async def put_on(request: Request[Any, Any, Any], database: Database, user: Prin
         with form.catching():
             async with database.transaction() as tx:
                 data = form.data
-                await put_on_list(tx, [item_id], user, list_id=data.list_id, name=data.name, quantity=data.quantity)
+                await add_items_to_list(
+                    tx, [item_id], user, list_id=data.list_id, name=data.name, quantity=data.quantity
+                )
     if not form.errors:
         return see_other(request, f"/items/{item_id}", done="listed")
     if (refusal := refused(request, form)) is not None:

@@ -1,4 +1,4 @@
-"""One lot of an item at one location: count, add or take any amount, move, write off, and what is known about it."""
+"""One lot of an item at one location: count, add or take any amount, move, write off, and its details."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Amount(Struct, kw_only=True):
 
 
 class Moving(Struct, kw_only=True):
-    """How much moves; the location is that of a picker."""
+    """An amount to move; the location is that of a picker."""
 
     quantity: Quantity
     event_id: EventId | None = None
@@ -58,7 +58,7 @@ class Details(SkuChange, kw_only=True):
 
 @get(_SKU, opt=members)
 async def show_sku(request: Request[Any, Any, Any], read: Connection, item_id: PathId, sku_id: PathId) -> Html:
-    """What can be done with it."""
+    """The SKU with the forms to book and change it."""
     return await _page(request, read, item_id, sku_id, Form())
 
 
@@ -109,13 +109,13 @@ async def change_details(
     sku_id: PathId,
 ) -> Html:
     """Changes the expiry date, the unit and the notes."""
-    form = await read_form(request, Details, without=["item_id", "location_id", "quantity"])
+    form = await read_form(request, Details, without=["item_id", "location_id", "quantity", "is_active"])
     if not form.errors:
         data = form.data
         change = SkuChange(unit=data.unit, expiry_date=data.expiry_date, notes=data.notes)
         with form.catching():
             async with database.transaction() as tx:
-                await service.change_sku(tx, recorder, sku_id, change, user, data.version)
+                await service.change_sku(tx, recorder, sku_id, change, user, [data.version])
     return await _answer(request, database, item_id, sku_id, form, done="saved")
 
 
@@ -123,7 +123,7 @@ async def change_details(
 async def write_off(
     request: Request[Any, Any, Any], recorder: Recorder, user: Principal, item_id: PathId, sku_id: PathId
 ) -> Html:
-    """Books out what there is, and hides the SKU."""
+    """Removes the remaining stock, and hides the SKU."""
     await service.write_off(recorder, sku_id, user)
     return see_other(request, f"/items/{item_id}", booked="true")
 
@@ -153,7 +153,7 @@ async def _answer(
     *,
     done: str | None = None,
 ) -> Html:
-    """Back to the item, which tells what was booked, or the form again."""
+    """Redirects to the item, which shows the booking, or shows the form again."""
     if not form.errors:
         return see_other(request, f"/items/{item_id}", booked=None if done else "true", done=done)
     if (refusal := refused(request, form)) is not None:

@@ -1,4 +1,4 @@
-"""The list of items, with search as one types; its block `results` is also what the search box of every page shows."""
+"""The list of items, with search as you type; the search box of every page also shows its block `results`."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from stocky.alerts.schemas import AlertCause
 from stocky.auth.guards import readers
 from stocky.catalogue import location_repository, part_repository
 from stocky.catalogue.repository import ItemFilter, like_pattern
+from stocky.catalogue.schemas import Location
 from stocky.db import Connection
 from stocky.http.parameters import After
 from stocky.http.request import long_read
+from stocky.names import name_key
 from stocky.pages.choices import STORAGE_TYPES
 from stocky.pages.done import done_with_items
 from stocky.pages.item_rows import ItemRow, of_found, of_stocked
+from stocky.pages.pickers import pick_location
 from stocky.pages.rendering import Html, page
 from stocky.schema import MAX_ID, StorageType
 from stocky.search.repository import search
@@ -27,17 +30,17 @@ from stocky.stock.item_stock import list_stocked_items
 
 ROWS = 50
 _LOCATIONS = 5
-# Earlier pages that one can go back to; more would make the address too long.
+# At most this many earlier pages are in the address, to go back to.
 _MOST_BACK = 40
 
 Text = Annotated[str, Parameter(max_length=200)]
 TypeId = Annotated[int | None, Parameter(ge=1, le=MAX_ID)]
 # Forms send their empty fields.
-_EMPTY = {"may_be_empty": ("storage_type", "needs_review", "type_id", "cause", "hidden")}
+_EMPTY = {"may_be_empty": ("storage_type", "needs_review", "type_id", "within", "cause", "hidden")}
 
 
 class _Found(Struct):
-    """What a page of the list shows; `next` and `previous` are parameters of other pages, None where there are none."""
+    """A page of the list; `next` and `previous` are the parameters of those pages, None where there is none."""
 
     rows: list[ItemRow]
     is_similar: bool = False
@@ -45,7 +48,7 @@ class _Found(Struct):
     previous: dict[str, Any] | None = None
 
 
-@get("/items", opt=readers | long_read("storage_type", "needs_review", "type_id", "tag", "hidden") | _EMPTY)
+@get("/items", opt=readers | long_read("storage_type", "needs_review", "type_id", "within", "tag", "hidden") | _EMPTY)
 async def show_items(
     request: Request[Any, Any, Any],
     read: Connection,
@@ -55,6 +58,8 @@ async def show_items(
     storage_type: StorageType | None = None,
     type_id: TypeId = None,
     type_id_text: Text = "",
+    within: TypeId = None,
+    within_text: Text = "",
     tag: Text = "",
     tag_text: Text = "",
     hidden: bool = False,
@@ -62,10 +67,12 @@ async def show_items(
     page_number: Annotated[int, QueryParameter(name="page", ge=1, le=10**6)] = 1,
     back: Annotated[str, Parameter(max_length=1000)] = "",
 ) -> Html:
-    """The list, or what a search found."""
+    """The list, or the results of a search."""
     query, tag = q.strip(), (tag or tag_text).strip()
     if type_id is None and type_id_text.strip():
         type_id = await _type_named(read, type_id_text)
+    location = await _location(read, within, within_text)
+    within = None if location is None else location.id
     wanted = ItemFilter(
         search=query or None,
         storage_type=storage_type,
@@ -75,6 +82,7 @@ async def show_items(
         tag=tag[:50] or None,
         after=after,
         cause=cause,
+        within=within,
     )
     soon_days = (await get_settings(read)).expiring_soon_days
     if query and wanted == ItemFilter(search=query):
@@ -90,6 +98,7 @@ async def show_items(
         "needs_review": "true" if needs_review else None,
         "storage_type": storage_type and storage_type.value,
         "type_id": type_id,
+        "within": within,
         "tag": tag or None,
         "hidden": "true" if hidden else None,
     }
@@ -103,6 +112,7 @@ async def show_items(
         locations=await _locations(read, query),
         counts={} if query else {each.name: each.count for each in await count_attention(read)},
         type_name=await _type_name(read, type_id),
+        location=location,
         storage_types=STORAGE_TYPES,
         done=done_with_items(request),
     )
@@ -126,16 +136,24 @@ async def _list(read: Connection, wanted: ItemFilter, soon_days: int, number: in
 
 
 async def _locations(read: Connection, query: str) -> list[Any]:
-    """The locations with the text in their names: one also searches for places."""
+    """The locations whose names contain the text: the search field finds them as well."""
     if len(query) < 2:
         return []
     return await location_repository.list_locations(read, skip=0, limit=_LOCATIONS, search=query)
 
 
+async def _location(read: Connection, within: int | None, text: str) -> Location | None:
+    """The location to show the items of, with all that is in it. Raises NotFound, and Invalid for a text of none."""
+    typed = {"within": [] if within is None else [str(within)], "within_text": [text]}
+    await pick_location(read, typed, "within")
+    chosen = typed["within"]
+    return await location_repository.get_location(read, int(chosen[0])) if chosen else None
+
+
 async def _type_named(read: Connection, name: str) -> int | None:
-    key = part_repository.name_key(name)
+    key = name_key(name)
     types = await part_repository.list_item_types(read, skip=0, limit=ROWS, pattern=like_pattern(key))
-    return next((each.id for each in types if part_repository.name_key(each.name) == key), None)
+    return next((each.id for each in types if name_key(each.name) == key), None)
 
 
 async def _type_name(read: Connection, type_id: int | None) -> str:

@@ -1,4 +1,4 @@
-"""Jobs: what runs, how far it is and what became of it; nothing is changed here."""
+"""Jobs: those that run, their progress and their results; nothing is changed here."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def show_jobs(
     """Jobs, newest first."""
     found = await repository.list_jobs(read, skip=skip, limit=_PAGE + 1, status=status, kind=kind)
     jobs: Jobs = state.jobs
-    # What this process runs has progress that is newer than the database's.
+    # The progress of this process's own jobs is newer than the database's.
     shown = [each if each.status.is_final else await jobs.look(each.id) for each in found[:_PAGE]]
     return page(
         request,
@@ -65,7 +65,7 @@ def _as_text(job: Job) -> str:
 
 
 def _message(job: Job) -> str:
-    """The sentence in a result that has one."""
+    """The message of a result; empty for a result without one."""
     text = job.result.get("message") if isinstance(job.result, dict) else None
     return text if isinstance(text, str) else ""
 

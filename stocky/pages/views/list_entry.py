@@ -15,7 +15,7 @@ from stocky.errors import NotFound
 from stocky.http.parameters import PathId
 from stocky.pages.forms import Form, filled, parse_form, read_values
 from stocky.pages.pickers import pick_location
-from stocky.pages.put_away import chosen_place, make_rows
+from stocky.pages.put_away import chosen_location, make_rows
 from stocky.pages.rendering import Html, page, see_other
 from stocky.pages.ticks import Tick, book_tick
 from stocky.shopping import repository, service
@@ -47,12 +47,12 @@ async def change_entry(
     values = await read_values(request)
     async with state.database.read() as read:
         entry = await _find(read, user, list_id, entry_id)
-    form: Form[Any] = parse_form(values, PlaceholderChange if entry.item is None else ItemEntryChange)
-    form.require("quantity", *(("text",) if entry.item is None else ()))
+    form: Form[Any] = parse_form(values, PlaceholderChange if entry.item.id is None else ItemEntryChange)
+    form.require("quantity", *(("text",) if entry.item.id is None else ()))
     if not form.errors:
         with form.catching():
             async with database.transaction() as tx:
-                if entry.item is None:
+                if entry.item.id is None:
                     await service.change_placeholder(tx, list_id, entry_id, form.data, user)
                 else:
                     await service.change_item(tx, list_id, entry.item.id, form.data, user)
@@ -91,7 +91,7 @@ async def remove_entry(
 ) -> Html:
     """Takes an entry off the list without buying it."""
     entry = await _find(tx, user, list_id, entry_id)
-    if entry.item is None:
+    if entry.item.id is None:
         await service.remove_from_list(tx, list_id, user, entry_id=entry_id)
     else:
         await service.remove_from_list(tx, list_id, user, item_id=entry.item.id)
@@ -120,7 +120,7 @@ async def _page(
     async with state.database.read() as read:
         shopping_list = await repository.get_list(read, list_id, user)
         entry = await _find(read, user, list_id, entry_id)
-        (row,) = await make_rows(read, [entry], await chosen_place(request, read))
+        (row,) = await make_rows(read, [entry], await chosen_location(request, read))
     return page(
         request,
         "list-entry.html",

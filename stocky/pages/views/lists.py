@@ -1,12 +1,11 @@
-"""The shopping lists: those that a member sees, a new one, and what is done with a list as a whole."""
+"""The shopping lists that a member sees, a new one, and sharing, copying and deleting a whole list."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from litestar import Request, get, post
 from litestar.datastructures import State
-from litestar.params import Parameter
 
 from stocky.auth.guards import members
 from stocky.auth.schemas import Principal
@@ -14,12 +13,12 @@ from stocky.db import Connection, Database
 from stocky.http.parameters import PathId
 from stocky.pages.forms import Form, filled, read_form
 from stocky.pages.languages import Text, _
+from stocky.pages.parameters import PageNumber
 from stocky.pages.rendering import Html, page, see_other
 from stocky.shopping import repository
 from stocky.shopping.schemas import Duplication, ListChange, NewList
 
 PAGE = 50
-PageNumber = Annotated[int, Parameter(query="page", ge=1, le=10**6)]
 _DONE: dict[str, Text] = {"deleted": _("The list is deleted.")}
 
 

@@ -1,13 +1,12 @@
-"""One location: what is in it with a stepper in each row, and adding to it."""
+"""One location: its stock with a stepper in each row, adding to it, and the locations in it."""
 
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import Annotated, Any
+from typing import Any
 
 from litestar import Request, get, post
 from litestar.datastructures import State
-from litestar.params import Parameter
 
 from stocky import clock
 from stocky.auth.guards import members, readers
@@ -16,6 +15,8 @@ from stocky.catalogue import location_repository
 from stocky.http.parameters import PathId
 from stocky.pages.forms import Form, parse_form, read_form, read_values
 from stocky.pages.languages import Text, _, plural
+from stocky.pages.location_nodes import links_to, make_nodes
+from stocky.pages.parameters import PageNumber, Typed
 from stocky.pages.pickers import pick_item
 from stocky.pages.rendering import Html, fragment_of, page, see_other
 from stocky.schema import Id
@@ -26,13 +27,13 @@ from stocky.stock.recorder import Recorder
 from stocky.stock.schemas import Adjustment, NewSku, Sku
 
 PAGE = 50
-# Used-up lots that are listed; the rest is found by the search.
+# At most this many of the locations in it are listed.
+MOST_INSIDE = 100
+# At most this many used-up lots are listed; the search finds the others.
 MOST_EMPTY = 50
-PageNumber = Annotated[int, Parameter(query="page", ge=1, le=10**6)]
-Typed = Annotated[str, Parameter(query="q", max_length=200, required=False)]
 
 _DONE: dict[str, Text] = {
-    "added": _("The location is made. Put the first thing in."),
+    "added": _("The location is created. Put the first thing in."),
     "changed": _("The location is changed."),
     "hidden": _("The location is hidden."),
     "shown": _("The location is shown again."),
@@ -52,7 +53,7 @@ class Step(Adjustment, kw_only=True):
 async def show_location(
     request: Request[Any, Any, Any], state: State, location_id: PathId, q: Typed = "", page_number: PageNumber = 1
 ) -> Html:
-    """What is in a location."""
+    """The stock of a location."""
     return await _page(request, state, location_id, q.strip(), page_number)
 
 
@@ -115,6 +116,10 @@ async def _page(
     search = typed or None
     async with state.database.read() as read:
         location = await location_repository.get_location(read, location_id)
+        around = await location_repository.list_ancestors(read, location)
+        inside = await location_repository.list_locations_directly_in(read, location_id, limit=MOST_INSIDE + 1)
+        await location_repository.add_counts(read, [location])
+        nodes = await make_nodes(read, inside[:MOST_INSIDE])
         total = await count_skus_at(read, location_id, search=search)
         skus = await list_skus_at(read, location_id, skip=(page_number - 1) * PAGE, limit=PAGE, search=search)
         empty = await list_skus_at(read, location_id, skip=0, limit=MOST_EMPTY, holds_stock=False, search=search)
@@ -126,6 +131,9 @@ async def _page(
         "location.html",
         200 if form is None else form.status,
         location=location,
+        up=links_to(around),
+        nodes=nodes,
+        has_more_inside=len(inside) > MOST_INSIDE,
         skus=skus,
         empty=empty,
         total=total,

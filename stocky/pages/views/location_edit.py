@@ -1,4 +1,4 @@
-"""The data of a location, and hiding it: its name, what is said about it, and its kind."""
+"""Changing a location: its name, its description, its kind and what it is in, and hiding it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from stocky.catalogue import location_repository
 from stocky.catalogue.schemas import LocationChange
 from stocky.db import Connection, Database
 from stocky.http.parameters import PathId
-from stocky.pages.forms import Form, filled, read_form
+from stocky.pages.forms import Form, filled
+from stocky.pages.location_nodes import links_to
 from stocky.pages.rendering import Html, page, see_other
+from stocky.pages.typed import read_placed
 from stocky.pages.views.locations import KINDS
 
 
@@ -28,8 +30,8 @@ async def show_location_form(request: Request[Any, Any, Any], state: State, loca
 async def change_location(
     request: Request[Any, Any, Any], state: State, database: Database, user: Principal, location_id: PathId
 ) -> Html:
-    """Changes the name, the description or the kind."""
-    form = await read_form(request, LocationChange, without=("is_active",))
+    """Changes the name, the description, the kind, or what it is in: all that is in it moves along."""
+    form = await read_placed(request, database, LocationChange, without=("is_active",))
     form.require("name")
     if not form.errors:
         with form.catching():
@@ -61,9 +63,17 @@ async def _form_page(
 ) -> Html:
     async with state.database.read() as read:
         location = await location_repository.get_location(read, location_id)
-    shown = {"name": location.name, "description": location.description, "storage_type": location.storage_type.value}
+        around = await location_repository.list_ancestors(read, location)
+    shown = {
+        "name": location.name,
+        "description": location.description,
+        "storage_type": location.storage_type.value,
+        "parent_id_text": around[-1].path if around else "",
+    }
     form = form or filled(shown)
-    return page(request, "location-edit.html", form.status, location=location, form=form, kinds=KINDS)
+    return page(
+        request, "location-edit.html", form.status, location=location, up=links_to(around), form=form, kinds=KINDS
+    )
 
 
 routes = [show_location_form, change_location, hide_location, unhide_location]

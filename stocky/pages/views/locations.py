@@ -1,12 +1,11 @@
-"""All locations: boxes with their slots and other locations by kind, as nodes of a tree; new locations and boxes."""
+"""All locations: boxes with their slots, and other locations by kind as a tree; new locations and boxes."""
 
 from __future__ import annotations
 
 from itertools import groupby
-from typing import Annotated, Any
+from typing import Any
 
 from litestar import Request, get, post
-from litestar.params import Parameter
 from msgspec import Struct
 
 from stocky.auth.guards import members, readers
@@ -14,31 +13,19 @@ from stocky.auth.schemas import Principal
 from stocky.boxes import repository as boxes
 from stocky.boxes.schemas import Box, NewBox, Slot
 from stocky.catalogue import location_repository
-from stocky.catalogue.schemas import NewLocation
+from stocky.catalogue.schemas import Location, NewLocation
 from stocky.db import Connection, Database
-from stocky.pages.forms import Form, read_form
+from stocky.pages.forms import Form, filled
+from stocky.pages.location_nodes import Node, make_nodes, make_trees
+from stocky.pages.parameters import PageNumber, ParentId, Typed
 from stocky.pages.rendering import Html, page, see_other
+from stocky.pages.typed import read_placed
 from stocky.schema import StorageType
-from stocky.stock.location_stock import count_items_at
 
 PAGE = 50
 # A box with more slots shows how full it is, and its slots on its own page only.
 MOST_SLOTS = 60
 KINDS = [each.value for each in StorageType]
-
-PageNumber = Annotated[int, Parameter(query="page", ge=1, le=10**6)]
-Typed = Annotated[str, Parameter(query="q", max_length=200, required=False)]
-
-
-class Node(Struct, kw_only=True):
-    """A location or a group of locations, with the nodes in it."""
-
-    kind: str
-    name: str = ""
-    path: str = ""
-    description: str = ""
-    item_count: int = 0
-    children: list[Node] = []
 
 
 class BoxNode(Struct, kw_only=True):
@@ -57,31 +44,20 @@ async def show_locations(
     hidden: bool = False,
     page_number: PageNumber = 1,
 ) -> Html:
-    """Boxes and other locations, or those that are hidden."""
+    """Boxes and other locations, or those that are hidden. What is found is listed, all of them are a tree."""
     skip = (page_number - 1) * PAGE
     wanted: dict[str, Any] = {"skip": skip, "limit": PAGE + 1, "search": q.strip() or None, "storage_type": kind}
     found_boxes = await boxes.list_boxes(read, **wanted, is_active=not hidden)
-    found = await location_repository.list_locations_by_kind(read, **wanted, is_active=not hidden)
+    is_tree = not (wanted["search"] or kind or hidden)
+    found = await location_repository.list_locations_by_kind(read, **wanted, is_active=not hidden, top_only=is_tree)
     has_more = len(found) > PAGE or len(found_boxes) > PAGE
     found, found_boxes = found[:PAGE], found_boxes[:PAGE]
     small = [each.box_no for each in found_boxes if each.capacity <= MOST_SLOTS]
     slots = await boxes.list_slots(read, small)
-    counts = await count_items_at(read, [each.id for each in found])
+    nodes = await (make_trees(read, found) if is_tree else make_nodes(read, found))
     groups = [
-        Node(
-            kind=storage_type.value,
-            children=[
-                Node(
-                    kind=storage_type.value,
-                    name=each.name,
-                    path=f"/locations/{each.id}",
-                    description=each.description,
-                    item_count=counts.get(each.id, 0),
-                )
-                for each in group
-            ],
-        )
-        for storage_type, group in groupby(found, key=lambda each: each.storage_type)
+        Node(kind=storage_type, children=list(group))
+        for storage_type, group in groupby(nodes, key=lambda node: node.kind)
     ]
     query = {"q": q.strip(), "kind": kind.value if kind else None, "hidden": "true" if hidden else None}
     return page(
@@ -89,6 +65,8 @@ async def show_locations(
         "locations.html",
         boxes=[BoxNode(box=each, slots=slots.get(each.box_no, [])) for each in found_boxes],
         groups=groups,
+        is_tree=is_tree,
+        duplicates=await location_repository.list_duplicates(read) if is_tree else [],
         typed=q.strip(),
         kind=kind.value if kind else "",
         kinds=KINDS,
@@ -100,15 +78,17 @@ async def show_locations(
 
 
 @get("/locations/new", opt=members)
-async def show_new_location(request: Request[Any, Any, Any]) -> Html:
-    """The form of a new location."""
-    return _form_page(request, Form())
+async def show_new_location(request: Request[Any, Any, Any], read: Connection, parent_id: ParentId = None) -> Html:
+    """The form of a new location, in the one with this id."""
+    parent = await _find_parent(read, parent_id)
+    kind = parent.storage_type.value if parent is not None else ""
+    return _form_page(request, filled({"parent_id_text": parent.path} if parent else {}), kind)
 
 
 @post("/locations/new", opt=members)
 async def add_location(request: Request[Any, Any, Any], database: Database, user: Principal) -> Html:
     """Adds a location; `next` adds another one after it."""
-    form = await read_form(request, NewLocation)
+    form = await read_placed(request, database, NewLocation)
     if not form.errors:
         with form.catching():
             async with database.transaction() as tx:
@@ -116,20 +96,28 @@ async def add_location(request: Request[Any, Any, Any], database: Database, user
     if form.errors:
         return _form_page(request, form)
     if form.text("next"):
-        return see_other(request, "/locations/new", added=location.id, kind=location.storage_type.value)
+        return see_other(
+            request,
+            "/locations/new",
+            added=location.id,
+            kind=location.storage_type.value,
+            parent_id=location.parent_id,
+        )
     return see_other(request, f"/locations/{location.id}", done="added")
 
 
 @get("/locations/boxes/new", opt=members)
-async def show_new_box(request: Request[Any, Any, Any]) -> Html:
-    """The form of a new box."""
-    return page(request, "box-new.html", form=Form({"capacity": ["12"]}), kinds=KINDS)
+async def show_new_box(request: Request[Any, Any, Any], read: Connection, parent_id: ParentId = None) -> Html:
+    """The form of a new box, in the location with this id."""
+    parent = await _find_parent(read, parent_id)
+    within = {"parent_id_text": parent.path, "storage_type": parent.storage_type.value} if parent else {}
+    return page(request, "box-new.html", form=filled({"capacity": "12", **within}), kinds=KINDS)
 
 
 @post("/locations/boxes/new", opt=members)
 async def add_box(request: Request[Any, Any, Any], database: Database, user: Principal) -> Html:
     """Adds a box with its slots; its number is the next one."""
-    form = await read_form(request, NewBox)
+    form = await read_placed(request, database, NewBox)
     if not form.errors:
         with form.catching():
             async with database.transaction() as tx:
@@ -139,14 +127,18 @@ async def add_box(request: Request[Any, Any, Any], database: Database, user: Pri
     return see_other(request, f"/locations/boxes/{box.box_no}", done="added")
 
 
-def _form_page(request: Request[Any, Any, Any], form: Form[Any]) -> Html:
+async def _find_parent(read: Connection, parent_id: int | None) -> Location | None:
+    return None if parent_id is None else await location_repository.get_location(read, parent_id)
+
+
+def _form_page(request: Request[Any, Any, Any], form: Form[Any], kind: str = "") -> Html:
     return page(
         request,
         "location-new.html",
         form.status,
         form=form,
         kinds=KINDS,
-        chosen_kind=form.text("storage_type", request.query_params.get("kind", "pantry")),
+        chosen_kind=form.text("storage_type", request.query_params.get("kind", kind or "pantry")),
         is_added="added" in request.query_params,
     )
 

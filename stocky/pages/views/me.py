@@ -1,4 +1,4 @@
-"""The own account: password, language, sign-ins and API keys; a new key is shown once, in the answer that makes it."""
+"""The user's own account: password, language, sessions and API keys; a new key is shown once, when it is created."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class LanguageChange(Struct):
 
 @get("/me", opt=readers)
 async def show_me(request: Request[Any, Any, Any], state: State, user: Principal) -> Html:
-    """The own account."""
+    """The user's own account."""
     return await _page(request, state, user)
 
 
@@ -70,7 +70,7 @@ async def change_language(request: Request[Any, Any, Any], state: State, user: P
 
 @post("/me/sign-ins/{sign_in_id:str}/end", opt=readers)
 async def end_sign_in(request: Request[Any, Any, Any], state: State, user: Principal, sign_in_id: str) -> Html:
-    """Ends one of the own sessions."""
+    """Ends one of the user's sessions."""
     await _sign_ins(state).end(sign_in_id, user)
     return see_other(request, "/me", done="sign-in")
 
@@ -91,7 +91,7 @@ async def create_key(request: Request[Any, Any, Any], state: State, user: Princi
 
 @post("/me/keys/{key_id:int}/revoke", opt=readers)
 async def revoke_key(request: Request[Any, Any, Any], state: State, user: Principal, key_id: PathId) -> Html:
-    """Revokes one of the own keys."""
+    """Revokes one of the user's keys."""
     async with state.identities.changing() as tx:
         await repository.remove_api_key(tx, user.id, key_id, user)
     return see_other(request, "/me", done="key")

@@ -1,4 +1,4 @@
-"""Merging one item into another and undoing it, and the queue of scanned things without a name, one after another."""
+"""Merging one item into another and undoing it, and the review of scanned items without a name, one by one."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from stocky.catalogue.schemas import ItemChange, Name
 from stocky.db import Connection, Database
 from stocky.http.parameters import PathId
 from stocky.lookup.service import Lookups
-from stocky.merging.repository import list_stubs
+from stocky.merging.repository import list_same_barcodes, list_stubs
 from stocky.merging.service import Merging
 from stocky.pages.choices import STORAGE_TYPES
 from stocky.pages.done import done_with_item
-from stocky.pages.forms import Form, read_form, read_values
+from stocky.pages.forms import Form, filled, read_form, read_values
 from stocky.pages.refusals import refused
 from stocky.pages.rendering import Html, page, see_other
 from stocky.pages.typed import find_item
@@ -28,13 +28,13 @@ from stocky.quantity import Quantity, to_milli
 from stocky.schema import StorageType
 from stocky.stock.item_stock import get_stocked_items
 
-# The queue is counted up to here.
+# The items to review are counted up to here.
 _MOST_COUNTED = 100
 Skip = Annotated[int, Parameter(ge=0, le=10**6)]
 
 
 class Naming(Struct, kw_only=True):
-    """What a stub becomes."""
+    """The name and the fields that a stub gets."""
 
     name: Name
     default_storage_type: StorageType = StorageType.PANTRY
@@ -47,7 +47,7 @@ class Naming(Struct, kw_only=True):
 
 @get("/items/{item_id:int}/merge", opt=members)
 async def show_merge(request: Request[Any, Any, Any], read: Connection, item_id: PathId) -> Html:
-    """What a merge does, and the item to merge into."""
+    """The effects of a merge, and the form for the item to merge into."""
     return page(request, "item-merge.html", item=await catalogue.get_item(read, item_id), form=Form())
 
 
@@ -84,7 +84,7 @@ async def unmerge(request: Request[Any, Any, Any], merging: Merging, user: Princ
 
 @get("/review", opt=members)
 async def show_review(request: Request[Any, Any, Any], read: Connection, skip: Skip = 0) -> Html:
-    """The next thing without a name."""
+    """The next item without a name."""
     return await _review_page(request, read, skip, Form())
 
 
@@ -121,14 +121,28 @@ async def _review_page(request: Request[Any, Any, Any], read: Connection, skip: 
     if not stubs and skip:
         stubs, skip = await list_stubs(read, skip=0, limit=_MOST_COUNTED + 1), 0
     stub = stubs[0] if stubs else None
+    is_known = stub is not None and not catalogue.is_unnamed(stub.item)
+    is_named = stub is not None and not stub.item.name.startswith(catalogue.UNNAMED)
+    if stub is not None and is_named and request.method == "GET":
+        form = filled(
+            {
+                "name": stub.item.name,
+                "default_storage_type": stub.item.default_storage_type.value,
+                "min_quantity": stub.item.min_quantity,
+            }
+        )
     stocked = [] if stub is None else await get_stocked_items(read, [stub.item.id])
     done_id = request.query_params.get("item", "")
     is_id = done_id.isascii() and done_id.isdigit()
+    done_item = await catalogue.get_item(read, int(done_id[:15])) if is_id else None
+    is_discarded = request.query_params.get("done") == "discarded" and done_item and not done_item.is_active
     return page(
         request,
         "review.html",
         form.status,
         stub=stub,
+        is_known=is_known,
+        same_barcodes=await list_same_barcodes(read, skip=0, limit=_MOST_COUNTED),
         stock=stocked[0].stock if stocked else [],
         left=min(len(stubs), _MOST_COUNTED),
         is_more=len(stubs) > _MOST_COUNTED,
@@ -136,7 +150,9 @@ async def _review_page(request: Request[Any, Any, Any], read: Connection, skip: 
         form=form,
         storage_types=STORAGE_TYPES,
         done=done_with_item(request),
-        done_item=await catalogue.get_item(read, int(done_id[:15])) if is_id else None,
+        done_item=done_item,
+        discarded=done_item if is_discarded else None,
+        batch=request.query_params.get("batch", "")[:64],
     )
 
 

@@ -1,4 +1,4 @@
-"""`/offline`: what the service worker shows for pages that it does not keep, while Stocky cannot be reached."""
+"""`/offline`: the page that the service worker shows in place of one it has not stored, while Stocky is unreachable."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stocky.pages.rendering import Html, page
 
 @get("/offline", opt=readers)
 async def show_offline(request: Request[Any, Any, Any]) -> Html:
-    """The page; it is kept on the device beforehand."""
+    """The page; the service worker stores it in advance."""
     return page(request, "offline.html")
 
 

@@ -73,7 +73,7 @@ async def change_person(request: Request[Any, Any, Any], state: State, user: Pri
 
 @post("/people/{user_id:int}/password", opt=admins)
 async def set_password(request: Request[Any, Any, Any], state: State, user: Principal, user_id: PathId) -> Html:
-    """Sets another one's password; the own one is changed on /me."""
+    """Sets the password of another account; users change their own on /me."""
     form = await read_form(request, UserChange, without=["username", "email", "role", "is_active", "password"])
     if not form.errors and form.data.new_password is None:
         form = Form(form.values, {"new_password": "is required"})

@@ -1,19 +1,17 @@
-"""The answers of pickers, for scripts only: items and locations that contain what was typed."""
+"""The answers of pickers, for scripts only: items and locations that contain the typed text."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from litestar import Request, get
-from litestar.params import Parameter
 
 from stocky.auth.guards import readers
 from stocky.db import Connection
 from stocky.pages import pickers
+from stocky.pages.parameters import Typed
 from stocky.pages.problems import FOR_SCRIPTS
 from stocky.pages.rendering import Html, page
-
-Typed = Annotated[str, Parameter(query="q", max_length=200, required=False)]
 
 
 @get("/pick/items", opt=readers | {FOR_SCRIPTS: True})

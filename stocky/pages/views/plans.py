@@ -23,9 +23,9 @@ from stocky.reorganisation.service import Reorganisation
 from stocky.stock import service as stock
 from stocky.stock.recorder import Recorder
 
-# Plans that the page lists.
+# At most this many plans are listed.
 MOST_PLANS = 20
-# How often a browser without script looks at the progress.
+# The seconds after which a browser without script reloads the progress.
 _LOOK_SECONDS = "2"
 _DONE: dict[str, Text] = {
     "applied": _("All moves are booked. Now carry the things."),

@@ -1,4 +1,4 @@
-"""One project: what it needs, has and lacks; taking all of it from stock at once, and listing what lacks."""
+"""One project: its requirements and their stock; withdrawing all of it at once, and listing what is missing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from stocky.shopping.schemas import NewEntry
 from stocky.stock import service as stock
 from stocky.stock.recorder import Recorder
 
-# Lists that are offered; the newest of more than these are not.
+# At most this many lists are offered.
 MOST_LISTS = 100
 _DONE: dict[str, Text] = {
     "changed": _("The project is changed."),
@@ -65,7 +65,7 @@ async def withdraw(
     user: Principal,
     project_id: PathId,
 ) -> Html:
-    """Takes all that the project needs from stock, or nothing."""
+    """Withdraws everything that the project needs, or nothing."""
     form = await read_form(request, NewWithdrawal)
     if not form.errors:
         with form.catching():
@@ -80,7 +80,7 @@ async def withdraw(
 async def undo_withdrawal(
     request: Request[Any, Any, Any], state: State, recorder: Recorder, user: Principal, project_id: PathId
 ) -> Html:
-    """Puts all of it back into stock."""
+    """Undoes the withdrawal."""
     async with state.database.read() as read:
         withdrawal = await repository.find_withdrawal(read, project_id)
     if withdrawal is not None:
@@ -89,7 +89,7 @@ async def undo_withdrawal(
 
 
 @post("/projects/{project_id:int}/list", opt=members)
-async def put_on_list(
+async def add_missing_to_list(
     request: Request[Any, Any, Any], state: State, database: Database, user: Principal, project_id: PathId
 ) -> Html:
     """Puts what is missing on a shopping list."""
@@ -97,7 +97,7 @@ async def put_on_list(
     if not form.errors:
         with form.catching():
             async with database.transaction() as tx:
-                listed = await service.put_missing_on_list(tx, project_id, form.data, user)
+                listed = await service.add_missing_to_list(tx, project_id, form.data, user)
     if form.errors:
         return await _page(request, state, user, project_id, wish=form)
     number = len(listed.added) + len(listed.raised)
@@ -150,4 +150,4 @@ def _number(request: Request[Any, Any, Any], name: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 15 else 0
 
 
-routes = [show_project, add_requirement, withdraw, undo_withdrawal, put_on_list]
+routes = [show_project, add_requirement, withdraw, undo_withdrawal, add_missing_to_list]

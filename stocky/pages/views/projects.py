@@ -1,12 +1,11 @@
-"""All projects, a new one, and the name, the notes and the end of one."""
+"""All projects, a new one, and changing or deleting one."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from litestar import Request, get, post
 from litestar.datastructures import State
-from litestar.params import Parameter
 
 from stocky.auth.guards import members
 from stocky.auth.schemas import Principal
@@ -14,13 +13,12 @@ from stocky.db import Connection, Database
 from stocky.http.parameters import PathId
 from stocky.pages.forms import Form, filled, read_form
 from stocky.pages.languages import Text, _
+from stocky.pages.parameters import PageNumber, Typed
 from stocky.pages.rendering import Html, page, see_other
 from stocky.projects import repository
 from stocky.projects.schemas import NewProject, ProjectChange
 
 PAGE = 50
-PageNumber = Annotated[int, Parameter(query="page", ge=1, le=10**6)]
-Typed = Annotated[str, Parameter(query="q", max_length=200, required=False)]
 _DONE: dict[str, Text] = {"deleted": _("The project is deleted.")}
 
 
@@ -51,7 +49,7 @@ async def show_new_project(request: Request[Any, Any, Any]) -> Html:
 
 @post("/projects/new", opt=members)
 async def add_project(request: Request[Any, Any, Any], database: Database, user: Principal) -> Html:
-    """Makes a project, still without what it needs."""
+    """Makes a project without requirements."""
     form = await read_form(request, NewProject, without=("items",))
     if not form.errors:
         with form.catching():

@@ -1,11 +1,11 @@
-"""What happened: the log of this process, live, and the audit trail of the database."""
+"""Records: the log of this process, live, and the audit trail of the database."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any
 
-import msgspec
 from litestar import Request, get
 from litestar.datastructures import State
 from litestar.params import Parameter
@@ -13,11 +13,13 @@ from litestar.params import Parameter
 from stocky import clock
 from stocky.auth import repository as people
 from stocky.auth.guards import admins
+from stocky.catalogue.location_repository import get_locations
 from stocky.db import Connection
 from stocky.http.parameters import Skip
 from stocky.logs.audit import AuditFilter, list_audit_entries
 from stocky.logs.memory import MemoryLog
 from stocky.logs.schemas import LogFilter, LogLevel
+from stocky.pages import audit_words
 from stocky.pages.languages import Text, _
 from stocky.pages.rendering import Html, page
 from stocky.schema import MAX_ID
@@ -30,43 +32,6 @@ LEVELS: dict[LogLevel, Text] = {
     LogLevel.WARNING: _("warning"),
     LogLevel.ERROR: _("error"),
     LogLevel.CRITICAL: _("critical"),
-}
-ACTIONS: dict[str, Text] = {
-    "applied": _("applied"),
-    "associated": _("associated"),
-    "changed": _("changed"),
-    "created": _("created"),
-    "deleted": _("deleted"),
-    "discarded": _("discarded"),
-    "imported": _("imported"),
-    "kept": _("kept"),
-    "merged": _("merged"),
-    "removed": _("removed"),
-    "restored": _("restored"),
-    "revoked": _("revoked"),
-    "rotated": _("renewed the secret of"),
-    "set": _("set"),
-    "unmerged": _("unmerged"),
-    "uploaded": _("uploaded"),
-    "withdrawn": _("withdrew"),
-}
-SUBJECTS: dict[str, Text] = {
-    "api_key": _("API key"),
-    "backup": _("Backup"),
-    "box": _("Box"),
-    "document": _("Document"),
-    "import": _("Import"),
-    "item": _("Item"),
-    "item_type": _("Type"),
-    "location": _("Location"),
-    "project": _("Project"),
-    "reorg_plan": _("Plan"),
-    "scanner": _("Scanner"),
-    "settings": _("Settings"),
-    "sku": _("Stock"),
-    "tag": _("Tag"),
-    "user": _("Person"),
-    "webhook": _("Webhook"),
 }
 
 ShortText = Annotated[str | None, Parameter(max_length=200)]
@@ -134,17 +99,21 @@ async def show_audit(
         "since": since,
         "until": until,
     }
+    location_ids = audit_words.ids_of(entries, "location_id") | audit_words.ids_of(entries, "parent_id")
+    paths = {id: each.path for id, each in (await get_locations(read, location_ids)).items()}
+    usernames = {each.id: each.username for each in users}
+    names = {"location_id": paths, "parent_id": paths, "user_id": usernames}
     return page(
         request,
         "audit.html",
         entries=entries[:_PAGE],
         has_more=len(entries) > _PAGE,
-        names={each.id: each.username for each in users},
-        actions=ACTIONS,
-        subjects=SUBJECTS,
+        names=usernames,
+        actions=audit_words.ACTIONS,
+        subjects=audit_words.SUBJECTS,
         filters=filters,
         is_filtered=any(value not in (None, "") for value in filters.values()),
-        details={each.id: _pairs(each.details) for each in entries[:_PAGE]},
+        describe=partial(audit_words.describe, names=names),
         skip=skip,
         size=_PAGE,
     )
@@ -156,14 +125,6 @@ def _day(text: str | None) -> datetime | None:
         return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC) if text else None
     except ValueError:
         return None
-
-
-def _pairs(details: dict[str, Any]) -> list[tuple[str, str]]:
-    """Details as names and values, which are words or JSON."""
-    return [
-        (name, value if isinstance(value, str) else msgspec.json.encode(value).decode())
-        for name, value in details.items()
-    ]
 
 
 routes = [show_log, show_audit]

@@ -1,4 +1,4 @@
-"""One thing that a project needs: its amount or its words, and removing it."""
+"""One requirement of a project: its amount or its text, and removing it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from stocky.shopping.schemas import ItemEntryChange, PlaceholderChange
 
 @get("/projects/{project_id:int}/entries/{entry_id:int}", opt=members)
 async def show_requirement(request: Request[Any, Any, Any], state: State, project_id: PathId, entry_id: PathId) -> Html:
-    """The form of what is needed."""
+    """The form of a requirement."""
     return await _page(request, state, project_id, entry_id)
 
 
@@ -34,7 +34,7 @@ async def change_requirement(
     project_id: PathId,
     entry_id: PathId,
 ) -> Html:
-    """Changes the amount, or the words."""
+    """Changes the amount or the text."""
     values = await read_values(request)
     async with state.database.read() as read:
         _project, found = await _find(read, project_id, entry_id)
@@ -53,7 +53,7 @@ async def change_requirement(
 async def remove_requirement(
     request: Request[Any, Any, Any], tx: Connection, user: Principal, project_id: PathId, entry_id: PathId
 ) -> Html:
-    """The project needs it no longer."""
+    """Removes the requirement."""
     _project, found = await _find(tx, project_id, entry_id)
     await service.remove_need(tx, project_id, user, **_named(found))
     return see_other(request, f"/projects/{project_id}", done="removed")

@@ -1,4 +1,4 @@
-"""A restore on one page: what it would change, the word that confirms it, its progress and what became of it.
+"""A restore on one page: what it would change, the word that confirms it, its progress and its result.
 
 The address names the backup and the job, so the page survives a reload and the new sign-in that a restore asks for.
 """
@@ -21,13 +21,14 @@ from stocky.backup.store import Kind, Reason
 from stocky.errors import BadRequest, Invalid, NotFound
 from stocky.jobs.schemas import Job, JobStatus
 from stocky.pages.backup_verdict import CONTENTS, REASONS, RECORDS, TABLES, in_words
-from stocky.pages.forms import parse_form, read_form, read_values
+from stocky.pages.forms import Form, parse_form, read_form, read_values
 from stocky.pages.job_words import job_card, running_backups
+from stocky.pages.refusals import refused
 from stocky.pages.rendering import Html, page, see_other
 
 WORD = "restore"
 _OF_ONE_BACKUP = ("backup.restore", "backup.import")
-# What a partial import takes only when it is named; `auth_revision` and such are no people's.
+# The tables that a partial import adds to only when they are named, without those that only Stocky uses.
 _NAMED = sorted(PRIVILEGED - EXCLUDED_TABLES - {"auth_revision"})
 
 
@@ -55,8 +56,18 @@ class AddForm(Struct):
 async def show_restore(
     request: Request[Any, Any, Any], state: State, backups: BackupAdministration, backup_id: str
 ) -> Html:
-    """The backup, and how far the comparison or the restore is."""
-    job = await _job(request, state, backup_id)
+    """The backup, and the progress of the comparison or the restore."""
+    return await _page(request, state, backups, backup_id, await _job(request, state, backup_id), Form())
+
+
+async def _page(
+    request: Request[Any, Any, Any],
+    state: State,
+    backups: BackupAdministration,
+    backup_id: str,
+    job: Job | None,
+    form: Form[Any],
+) -> Html:
     stored = {each.id: each for each in await backups.backups.list_backups()}
     backup = stored.get(backup_id)
     if backup is None and job is None:
@@ -71,6 +82,8 @@ async def show_restore(
     return page(
         request,
         "restore.html",
+        form.status,
+        form=form,
         backup=backup,
         backup_id=backup_id,
         contents=CONTENTS,
@@ -86,7 +99,7 @@ async def show_restore(
         is_quiet=result is not None and result.changes.keys() <= RECORDS,
         lost=0 if result is None or "stock_event" not in result.changes else result.changes["stock_event"].removed,
         safety=None if result is None else stored.get(result.safety_backup or ""),
-        accept_edited=request.query_params.get("accept_edited") == "true",
+        accept_edited=form.checked("accept_edited") or request.query_params.get("accept_edited") == "true",
         named_tables=[(name, TABLES.get(name, name)) for name in _NAMED],
         word=WORD,
     )
@@ -105,12 +118,19 @@ async def compare_backup(
 
 @post("/backups/{backup_id:str}/restore", opt=admins)
 async def restore_backup(
-    request: Request[Any, Any, Any], backups: BackupAdministration, user: Principal, backup_id: str
+    request: Request[Any, Any, Any], state: State, backups: BackupAdministration, user: Principal, backup_id: str
 ) -> Html:
-    """Starts the restore, after the word."""
+    """Starts the restore, if the word was typed, in any case of its letters."""
     form = await read_form(request, RestoreForm, boxes=["accept_edited"])
-    if form.errors or form.data.word.strip().lower() != WORD:
-        raise Invalid(f"Type {WORD} to confirm the restore", field="word")
+    if form.errors or form.data.word.strip().casefold() != WORD:
+        wrong = Invalid(f"Type {WORD} to confirm the restore", field="word")
+        form.refuse(wrong)
+        job = await _job(request, state, backup_id)
+        if answer := refused(request, form):
+            return answer
+        if _stage(job) != "plan":
+            raise wrong
+        return await _page(request, state, backups, backup_id, job, form)
     edited = form.data.accept_edited
     started = await backups.start_restore(backup_id, user, force=True, dry_run=False, accept_edited=edited)
     return _to_job(request, backup_id, started.job_id, accept_edited=edited)
@@ -148,7 +168,7 @@ async def _job(request: Request[Any, Any, Any], state: State, backup_id: str) ->
 
 
 def _stage(job: Job | None) -> str:
-    """What the page is about: start, running, refused, plan, restored, added or failed."""
+    """The state that the page shows: start, running, refused, plan, restored, added or failed."""
     if job is None:
         return "start"
     if not job.status.is_final:

@@ -1,6 +1,6 @@
-"""`/scan`: what scanned codes do. The script books them by POST /events, the form by the same service.
+"""`/scan`: books scanned codes. The script uses POST /events, the form the same service.
 
-One event_id goes one way only: the script never sends that of the form.
+An event_id is used by only one of them: the script never sends that of the form.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ from msgspec import Struct
 
 from stocky.auth.guards import scanners
 from stocky.auth.schemas import Principal, Role
+from stocky.barcodes.command_codes import is_command
 from stocky.catalogue import location_repository as locations
 from stocky.catalogue.schemas import Location
 from stocky.db import Connection
-from stocky.errors import Forbidden, Invalid, NotFound
+from stocky.errors import Conflict, Forbidden, Invalid, NotFound
 from stocky.http.parameters import PathId
 from stocky.pages.decoding import available
 from stocky.pages.forms import Form, filled, read_form
 from stocky.pages.rendering import Html, page, see_other
 from stocky.pages.scanning import ScanForm, Shown, book, look_up, show_event
 from stocky.pages.typed import as_id
-from stocky.scanner.commands import is_command, read_command
+from stocky.scanner.commands import read_command
 from stocky.scanner.schemas import CommandName, Mode
 from stocky.schema import MAX_ID
 from stocky.stock import repository as stock
@@ -47,15 +48,19 @@ async def show_scan(
     request: Request[Any, Any, Any],
     read: Connection,
     mode: str = "add",
-    place: OptionalId = None,
+    location_id: OptionalId = None,
     amount: str = "1",
     event: OptionalId = None,
+    then: str = "",
 ) -> Html:
-    """The page with the mode, place and amount of its address; `event` is the last scan of a form."""
+    """The page with the mode, location and amount of its address; `event` is the last scan of a form.
+
+    `then` is the amount after the next scan, where a command set that of the next one.
+    """
     chosen = mode.lower() if mode.lower() in {each.value for each in Mode} else Mode.ADD.value
-    location = None if place is None else (await _find(read, place))
+    location = None if location_id is None else (await _find(read, location_id))
     shown = None if event is None else await show_event(read, event)
-    return _page(request, filled({"mode": chosen, "amount": amount[:20]}), location, shown)
+    return _page(request, filled({"mode": chosen, "amount": amount[:20], "then": then[:20]}), location, shown)
 
 
 @post("/scan", opt=scanners)
@@ -67,45 +72,48 @@ async def scan(request: Request[Any, Any, Any], state: State, recorder: Recorder
     data, location = form.data, None
     try:
         async with state.database.read() as read:
-            if data.place is not None:
-                location = await locations.get_location(read, data.place)
-            elif data.place_text.strip():
-                location = await locations.get_location_by_name(read, data.place_text.strip())
-    except NotFound as error:
-        form.refuse(Invalid(error.detail, field="place_text"))
+            if data.location_id is not None:
+                location = await locations.get_location(read, data.location_id)
+            elif data.location_id_text.strip():
+                location = await locations.get_location_by_name(read, data.location_id_text.strip())
+    except (Conflict, NotFound) as error:
+        form.refuse(Invalid(error.detail, field="location_id_text"))
         return _page(request, form, None)
     try:
         if is_command(data.code):
             return await _obey(request, state, recorder, user, form, location)
         if data.mode is Mode.LOOKUP:
             return _page(request, form, location, await look_up(state.database, recorder, data.code, user))
-    except (Invalid, NotFound) as error:
+    except (Conflict, Invalid, NotFound) as error:
         form.refuse(Invalid(error.detail.removeprefix("upc: "), field="code"))
         return _page(request, form, location)
     shown = await book(state.database, recorder, data, location, user)
     if shown.event_id is None:
         form.status = 422
         return _page(request, form, location, shown)
-    return see_other(request, "/scan", **_settings(form, location), event=shown.event_id)
+    settings = _settings(form, location)
+    if settings.pop("then"):
+        settings["amount"] = form.text("then")
+    return see_other(request, "/scan", **settings, event=shown.event_id)
 
 
 @post("/scan/events/{event_id:int}/undo", opt=scanners)
 async def undo(
     request: Request[Any, Any, Any], state: State, recorder: Recorder, user: Principal, event_id: PathId
 ) -> Html:
-    """Takes back one scan; the role scanner only its own."""
+    """Undoes one scan; the role scanner only its own."""
     form = await read_form(request, UndoForm)
     if form.errors:
         raise Invalid(form.general_error)
     await _undo(state, recorder, user, event_id, form.data.undo_id)
-    settings = {name: form.text(name) for name in ("mode", "place", "amount")}
+    settings = {name: form.text(name) for name in ("mode", "location_id", "amount")}
     return see_other(request, "/scan", **settings, event=event_id)
 
 
 async def _undo(
     state: State, recorder: Recorder, user: Principal, event_id: int, undo_id: EventId | None = None
 ) -> None:
-    """Takes back one scan. Raises NotFound, Conflict, and Forbidden for a scanner with the scan of somebody else."""
+    """Undoes one scan. Raises NotFound, Conflict, and Forbidden for the role scanner with the scan of another user."""
     if user.user.role is Role.SCANNER:
         async with state.database.read() as read:
             event = await stock.get_event(read, event_id)
@@ -129,7 +137,7 @@ async def _obey(
     form: Form[ScanForm],
     location: Location | None,
 ) -> Html:
-    """A printed command: sets the mode or the place of the page, or takes back its last scan."""
+    """A printed command: sets the mode or the location of the page, or undoes its last scan."""
     command = read_command(form.data.code)
     settings = _settings(form, location)
     if command.command is CommandName.SET_MODE and command.payload.get("mode") in {each.value for each in Mode}:
@@ -139,11 +147,13 @@ async def _obey(
             name = command.payload.get("name", command.payload.get("location_name"))
             wanted = command.payload.get("location_id")
             if name is not None:
-                settings["place"] = (await locations.get_location_by_name(read, str(name))).id
+                settings["location_id"] = (await locations.get_location_by_name(read, str(name))).id
             else:
-                settings["place"] = None
+                settings["location_id"] = None
                 if isinstance(wanted, int) and 0 < wanted <= MAX_ID:
-                    settings["place"] = (await locations.get_location(read, wanted)).id
+                    settings["location_id"] = (await locations.get_location(read, wanted)).id
+    elif command.command is CommandName.SET_NEXT_QUANTITY and _is_number(command.payload.get("quantity")):
+        settings |= {"amount": command.payload["quantity"], "then": form.text("then") or form.text("amount")}
     elif command.command is CommandName.UNDO and (last := as_id(form.text("last"))) is not None:
         await _undo(state, recorder, user, last)
         settings["event"] = last
@@ -153,7 +163,16 @@ async def _obey(
 
 
 def _settings(form: Form[Any], location: Location | None) -> dict[str, Any]:
-    return {"mode": form.data.mode.value, "place": location.id if location else None, "amount": form.text("amount")}
+    return {
+        "mode": form.data.mode.value,
+        "location_id": location.id if location else None,
+        "amount": form.text("amount"),
+        "then": form.text("then") or None,
+    }
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 def _page(
@@ -164,7 +183,7 @@ def _page(
         "scan.html",
         form.status,
         form=form,
-        place=location,
+        location=location,
         shown=shown,
         event_id=str(uuid4()),
         can_decode=available(),

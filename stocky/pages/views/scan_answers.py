@@ -1,4 +1,4 @@
-"""What the script of the scan page asks: look-ups, locations by their labels, and names for new items."""
+"""Routes for the script of the scan page: look-ups, locations by their labels, and names for new items."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from litestar import Request, get, post
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from msgspec import Struct
 
 from stocky.auth.guards import members, scanners
@@ -22,7 +22,7 @@ from stocky.pages.problems import FOR_SCRIPTS
 from stocky.pages.scanning import Shown, look_up
 from stocky.stock.recorder import Recorder
 
-LocationId = Annotated[int | None, Parameter(query="id", ge=1, le=2**53 - 1)]
+LocationId = Annotated[int | None, QueryParameter(name="id", ge=1, le=2**53 - 1)]
 
 
 class Code(Struct):
@@ -46,7 +46,7 @@ class Named(Struct):
 
 @post("/scan/look-up", opt={**scanners, FOR_SCRIPTS: True}, status_code=200)
 async def look_up_code(state: State, recorder: Recorder, user: Principal, data: Code) -> Shown:
-    """The item of a code, and what is where; nothing is booked."""
+    """The item of a code with its stock by location; nothing is booked."""
     return await look_up(state.database, recorder, data.upc, user)
 
 
@@ -62,14 +62,14 @@ async def name_item(request: Request[Any, Any, Any], state: State, user: Princip
     return Named(item.id, item.name)
 
 
-@get("/scan/place", opt={**scanners, FOR_SCRIPTS: True})
-async def find_place(read: Connection, location_id: LocationId = None, name: str = "") -> Named:
+@get("/scan/location", opt={**scanners, FOR_SCRIPTS: True})
+async def find_location(read: Connection, location_id: LocationId = None, name: str = "") -> Named:
     """The location on a scanned label, by its id or its name."""
     if location_id is not None:
         location = await locations.get_location(read, location_id)
     else:
         location = await locations.get_location_by_name(read, name)
-    return Named(location.id, location.name)
+    return Named(location.id, location.path)
 
 
-routes = [look_up_code, name_item, find_place]
+routes = [look_up_code, name_item, find_location]

@@ -1,4 +1,4 @@
-"""Scanners for admins: where each is and what its scans do, whose pages show them, and its commands to print."""
+"""Scanners for admins: their locations and modes, the users whose pages show their scans, and commands to print."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ from stocky.catalogue.location_repository import list_locations
 from stocky.catalogue.qr import draw_qr, set_location_command
 from stocky.db import Connection, Database
 from stocky.http.parameters import Skip
+from stocky.labels.layout import NEXT_QUANTITIES
 from stocky.pages import pickers
 from stocky.pages.forms import Form, parse_form, read_values
 from stocky.pages.languages import Text, _
 from stocky.pages.rendering import Html, page, see_other
 from stocky.scanner import repository
+from stocky.scanner.commands import short_code
 from stocky.scanner.schemas import Command, CommandName, Mode, StateChange
 from stocky.schema import Id
 from stocky.stock.event_lines import describe_events
@@ -35,7 +37,7 @@ _EVENTS = 10
 ScannerPath = Annotated[str, Parameter(min_length=1, max_length=128)]
 _DONE: dict[str, Text] = {
     "changed": _("The scanner is changed."),
-    "reset": _("The scanner adds again, at no location."),
+    "reset": _("The scanner is reset: mode Add, no location."),
 }
 _MODES: tuple[tuple[Mode, Text], ...] = (
     (Mode.ADD, _("Add")),
@@ -47,7 +49,7 @@ _MODES: tuple[tuple[Mode, Text], ...] = (
 
 
 class ScannerForm(msgspec.Struct, kw_only=True):
-    """The whole state of a scanner, with whose pages show its scans."""
+    """The whole state of a scanner, with the user whose pages show its scans."""
 
     mode: Mode
     location_id: Id | None = None
@@ -55,7 +57,7 @@ class ScannerForm(msgspec.Struct, kw_only=True):
 
 
 class Code(msgspec.Struct, frozen=True):
-    """A command to print: its words, and its QR code as the address of a picture."""
+    """A command to print: its text, and its QR code as the address of a picture."""
 
     label: str | Text
     detail: str | Text
@@ -80,17 +82,20 @@ async def show_scanners(request: Request[Any, Any, Any], read: Connection, skip:
 
 @get("/scanners/codes", opt=admins | {"may_be_empty": ("skip",)})
 async def show_codes(request: Request[Any, Any, Any], read: Connection, user: Principal, skip: Skip = 0) -> Html:
-    """The commands to print: modes and undo, then locations."""
+    """The commands to print: modes, next quantities and undo, then locations."""
     locations = await list_locations(read, skip=skip, limit=_CODES + 1)
     texts: list[tuple[str | Text, str | Text, str]] = []
     if not skip:
         for mode, label in _MODES:
-            texts.append((label, _("Mode"), _encode(Command(command=CommandName.SET_MODE, payload={"mode": mode}))))
-        texts.append((_("Undo"), _("The last scan"), _encode(Command(command=CommandName.UNDO))))
+            texts.append((label, _("Mode"), short_code(Command(command=CommandName.SET_MODE, payload={"mode": mode}))))
+        for number in NEXT_QUANTITIES:
+            following = Command(command=CommandName.SET_NEXT_QUANTITY, payload={"quantity": number})
+            texts.append((f"{number} ×", _("Next scan"), short_code(following)))
+        texts.append((_("Undo"), _("The last scan"), short_code(Command(command=CommandName.UNDO))))
         mine = Command(command=CommandName.ASSOCIATE_UI, payload={"user_id": user.id})
-        texts.append((user.user.username, _("Shows its scans to"), _encode(mine)))
+        texts.append((user.user.username, _("Shows its scans to"), short_code(mine)))
     modes = len(texts)
-    texts += [(each.name, _("Location"), set_location_command(each.id)) for each in locations[:_CODES]]
+    texts += [(each.path, _("Location"), set_location_command(each.id)) for each in locations[:_CODES]]
     codes = await asyncio.to_thread(_draw, texts)
     return page(
         request,
@@ -105,7 +110,7 @@ async def show_codes(request: Request[Any, Any, Any], read: Connection, user: Pr
 
 @get("/scanners/{scanner_id:str}", opt=admins)
 async def show_scanner(request: Request[Any, Any, Any], database: Database, scanner_id: ScannerPath) -> Html:
-    """One scanner; an unknown one is as new."""
+    """One scanner; an unknown one has the default state."""
     return await _page(request, database, scanner_id)
 
 
@@ -137,7 +142,7 @@ async def change_scanner(
 async def reset_scanner(
     request: Request[Any, Any, Any], tx: Connection, user: Principal, scanner_id: ScannerPath
 ) -> Html:
-    """Back to mode add and no location."""
+    """Resets the scanner to mode add and no location."""
     await repository.change_state(tx, scanner_id, repository.AS_NEW, user)
     return see_other(request, f"/scanners/{_quoted(scanner_id)}", done="reset")
 
@@ -161,10 +166,6 @@ async def _page(
         lines=lines,
         done=_DONE.get(request.query_params.get("done", "")),
     )
-
-
-def _encode(command: Command) -> str:
-    return msgspec.json.encode(command).decode()
 
 
 def _draw(texts: list[tuple[str | Text, str | Text, str]]) -> list[Code]:

@@ -1,4 +1,4 @@
-"""What is done with the selected items at once: all of them or none; the address of the question holds their ids."""
+"""Actions on the selected items: on all of them or none; the address of the question has their ids."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stocky.catalogue.schemas import ItemChange, Name, TagName
 from stocky.db import Connection, Database
 from stocky.errors import Invalid
 from stocky.pages.forms import Form, parse_form, read_form, read_values
-from stocky.pages.lists import put_on_list
+from stocky.pages.lists import add_items_to_list
 from stocky.pages.refusals import checked, refused
 from stocky.pages.rendering import Html, page, see_other
 from stocky.pages.typed import find_location, find_type
@@ -35,14 +35,14 @@ Ids = Annotated[list[Id], Meta(max_length=_MOST)]
 
 
 class Selection(Struct, kw_only=True):
-    """The selected items, and what is to be done."""
+    """The selected items, and the action."""
 
     id: Ids = []
     action: Literal["move", "tag", "type", "label", "list", "hide"] = "move"
 
 
 class Chosen(Struct, kw_only=True):
-    """The items, and what the action needs."""
+    """The items, and the fields of the action."""
 
     id: Ids
     tag: TagName | None = None
@@ -52,14 +52,14 @@ class Chosen(Struct, kw_only=True):
 
 
 class Batch(Struct):
-    """What was booked at once."""
+    """The batch of an action."""
 
     batch_id: Annotated[str, Meta(min_length=1, max_length=64)]
 
 
 @post("/items/selected", opt=members)
 async def select(request: Request[Any, Any, Any]) -> Html:
-    """Leads to the question for the action, or to the labels."""
+    """Redirects to the question for the action, or to the labels."""
     data = checked(await read_form(request, Selection))
     if not data.id:
         return see_other(request, "/items", done="none")
@@ -76,7 +76,7 @@ async def show_selected(
     action: Action = "move",
     ids: Annotated[list[int] | None, QueryParameter(name="id", max_items=_MOST)] = None,
 ) -> Html:
-    """What the action needs to know, and which items it is for."""
+    """The form of the action, and the items it applies to."""
     wanted = [each for each in ids or [] if 1 <= each <= MAX_ID]
     return await _page(request, read, user, action, wanted, Form())
 
@@ -85,7 +85,7 @@ async def show_selected(
 async def act(
     request: Request[Any, Any, Any], database: Database, recorder: Recorder, user: Principal, action: str
 ) -> Html:
-    """Does it with all of them, or with none."""
+    """Applies the action to all items, or to none."""
     if action not in (*_DONE, "show"):
         raise Invalid("There is no such action", field="action")
     form = parse_form(await read_values(request), Chosen)
@@ -109,7 +109,7 @@ async def act(
 
 @post("/items/undo", opt=members)
 async def undo_batch(request: Request[Any, Any, Any], recorder: Recorder, user: Principal) -> Html:
-    """Undoes what was booked at once."""
+    """Undoes the batch of an action."""
     data = checked(await read_form(request, Batch))
     undone = await service.undo(recorder, None, user, batch=data.batch_id)
     return see_other(request, "/items", done="undone", count=len({each.transfer_id or each.id for each in undone}))
@@ -133,7 +133,7 @@ async def _move(database: Database, recorder: Recorder, form: Form[Chosen], by: 
 async def _change(tx: Connection, action: str, form: Form[Chosen], by: Principal) -> None:
     data, ids = form.data, sorted(set(form.data.id))
     if action == "list":
-        await put_on_list(tx, ids, by, list_id=data.list_id, name=data.name)
+        await add_items_to_list(tx, ids, by, list_id=data.list_id, name=data.name)
         return
     type_id: int | None = None
     tag = data.tag or data.tag_text

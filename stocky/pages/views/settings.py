@@ -1,4 +1,4 @@
-"""The settings, in one form; those of the environment are told, not changed."""
+"""The settings, in one form; those set by the environment are shown, but cannot be changed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ async def show_settings(request: Request[Any, Any, Any], state: State, read: Con
 @post("/settings", opt=admins)
 async def change_settings(request: Request[Any, Any, Any], state: State, user: Principal) -> Html:
     """Saves the settings."""
-    form = await read_form(request, SettingsChange, boxes=["backup_schedule_enabled"], without=["timezone"])
+    elsewhere = ["timezone", "measure_rules"]
+    form = await read_form(request, SettingsChange, boxes=["backup_schedule_enabled"], without=elsewhere)
     if not form.errors:
         with form.catching():
             async with state.database.transaction() as tx:

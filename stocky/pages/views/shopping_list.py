@@ -1,4 +1,4 @@
-"""One shopping list: ticking what is bought, adding to it and filling it; a tick is named by the browser's event_id."""
+"""One shopping list: ticking, adding and filling; a tick has an event_id from the browser, so it counts once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from stocky.http.parameters import PathId
 from stocky.pages.forms import Form, parse_form, read_form, read_values
 from stocky.pages.languages import Text, _, plural
 from stocky.pages.pickers import pick_location, read_item_or_words
-from stocky.pages.put_away import PLACE_COOKIE, chosen_place, make_rows
+from stocky.pages.put_away import LOCATION_COOKIE, chosen_location, make_rows
 from stocky.pages.rendering import Html, fragment_of, page, see_other
 from stocky.pages.ticks import Tick, book_tick
 from stocky.schema import Id
@@ -27,18 +27,18 @@ from stocky.shopping.schemas import Filling, NewEntry
 from stocky.stock.recorder import Recorder
 
 _YEAR = 365 * 24 * 3600
-# What was bought in this time is shown below the list.
+# Purchases of this time are shown below the list.
 _BASKET = timedelta(hours=12)
 _DONE: dict[str, Text] = {
     "changed": _("The list is changed."),
     "copied": _("This is the copy."),
-    "full": _("Nothing is low that is not on the list already."),
-    "place": _("New things go there from now on."),
-    "removed": _("It is off the list; nothing was bought."),
+    "full": _("Everything that is low is on the list already."),
+    "location": _("New things go there from now on."),
+    "removed": _("Removed from the list."),
 }
 
 
-class _Place(Struct):
+class _ChosenLocation(Struct):
     location_id: Id
 
 
@@ -75,7 +75,7 @@ async def tick(
 
 
 @post("/lists/{list_id:int}/purchases/{log_id:int}/undo", opt=members, status_code=200)
-async def take_back(
+async def undo_purchase(
     request: Request[Any, Any, Any],
     state: State,
     database: Database,
@@ -84,9 +84,9 @@ async def take_back(
     list_id: PathId,
     log_id: PathId,
 ) -> Html:
-    """Puts what was bought back on the list."""
+    """Undoes a purchase: the entry is on the list again."""
     async with database.transaction() as tx:
-        await service.take_back(tx, recorder, list_id, log_id, user)
+        await service.undo_purchase(tx, recorder, list_id, log_id, user)
     if fragment_of(request):
         return await list_page(request, state, user, list_id)
     return see_other(request, f"/lists/{list_id}")
@@ -96,7 +96,7 @@ async def take_back(
 async def add_entry(
     request: Request[Any, Any, Any], state: State, database: Database, user: Principal, list_id: PathId
 ) -> Html:
-    """Adds an item, or any words that are none."""
+    """Adds an item, or a text that names none."""
     form = parse_form(await read_item_or_words(request, database), NewEntry)
     if not form.errors:
         with form.catching():
@@ -115,30 +115,31 @@ async def add_entry(
 async def fill(
     request: Request[Any, Any, Any], state: State, database: Database, user: Principal, list_id: PathId
 ) -> Html:
-    """Adds what is at or below its minimum."""
+    """Adds the items at or below their minimum."""
     form = await read_form(request, Filling)
     if form.errors:
         return await list_page(request, state, user, list_id, form)
     async with database.transaction() as tx:
         filled = await service.fill_from_low_stock(tx, list_id, form.data, user)
-    return see_other(request, f"/lists/{list_id}", done="filled" if filled.added else "full", number=len(filled.added))
+    number = len(filled.added) + len(filled.raised)
+    return see_other(request, f"/lists/{list_id}", done="filled" if number else "full", number=number)
 
 
-@post("/lists/{list_id:int}/place", opt=members)
-async def choose_place(
+@post("/lists/{list_id:int}/location", opt=members)
+async def choose_location(
     request: Request[Any, Any, Any], state: State, read: Connection, user: Principal, list_id: PathId
 ) -> Html:
-    """Remembers where things go that have no location yet."""
+    """Stores the location for items that have none yet."""
     typed = await read_values(request)
-    form: Form[_Place] = Form(typed)
+    form: Form[_ChosenLocation] = Form(typed)
     with form.catching():
         await pick_location(read, typed)
-        form = parse_form(typed, _Place)
+        form = parse_form(typed, _ChosenLocation)
     if form.errors:
         return await list_page(request, state, user, list_id, form)
     path = request.app.state.config.base_path or "/"
     cookie = Cookie(
-        key=PLACE_COOKIE,
+        key=LOCATION_COOKIE,
         value=str(form.data.location_id),
         max_age=_YEAR,
         path=path,
@@ -146,17 +147,17 @@ async def choose_place(
         httponly=True,
         samesite="lax",
     )
-    return see_other(request, f"/lists/{list_id}", done="place", cookies=[cookie])
+    return see_other(request, f"/lists/{list_id}", done="location", cookies=[cookie])
 
 
 async def list_page(
     request: Request[Any, Any, Any], state: State, user: Principal, list_id: int, form: Form[Any] | None = None
 ) -> Html:
-    """The page of a list, with the form that was refused."""
+    """The page of a list, with the rejected form."""
     async with state.database.read() as read:
         shopping_list = await repository.get_list(read, list_id, user)
-        place = await chosen_place(request, read)
-        rows = await make_rows(read, shopping_list.items, place)
+        location = await chosen_location(request, read)
+        rows = await make_rows(read, shopping_list.items, location)
         bought = await repository.list_purchases(read, list_id, user)
     since = clock.now() - _BASKET
     return page(
@@ -166,7 +167,7 @@ async def list_page(
         shopping_list=shopping_list,
         rows=rows,
         bought=[each for each in bought if each.bought_at >= since],
-        place=place,
+        location=location,
         form=form or Form(),
         done=_done(request),
     )
@@ -175,8 +176,8 @@ async def list_page(
 def _done(request: Request[Any, Any, Any]) -> Text | None:
     done, number = request.query_params.get("done", ""), request.query_params.get("number", "")
     if done == "filled" and number.isascii() and number.isdigit() and len(number) < 6:
-        return plural("%(num)s entry was added.", "%(num)s entries were added.", int(number))
+        return plural("%(num)s entry was added or raised.", "%(num)s entries were added or raised.", int(number))
     return _DONE.get(done)
 
 
-routes = [show_list, tick, take_back, add_entry, fill, choose_place]
+routes = [show_list, tick, undo_purchase, add_entry, fill, choose_location]

@@ -1,4 +1,4 @@
-"""Signing in and out, and what scripts ask about the session; `next` leads only to pages of Stocky."""
+"""Signing in and out, and the session for scripts; `next` redirects only to pages of Stocky."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class SessionInfo(Struct, frozen=True):
 
 @get("/sign-in")
 async def show_sign_in(request: Request[Any, Any, Any], state: State) -> Html:
-    """The form, or at once the page it leads to."""
+    """The form; with a session, a redirect to the page after it."""
     wanted = own_path(request.query_params.get("next", "/"))
     if await state.first_start.is_due():
         return see_other(request, "/first-start")
@@ -89,7 +89,7 @@ async def get_session(request: Request[Any, Any, Any], state: State, user: Princ
 
 
 def with_session(request: Request[Any, Any, Any], session: SignIn, path: str) -> Html:
-    """Leads to a page, with the cookie of a new session."""
+    """Redirects to a page, with the cookie of a new session."""
     config = request.app.state.config
     cookie = sessions.session_cookie(config.secret_key, session, client_info(request, config))
     return see_other(request, path, cookies=[cookie])
@@ -123,7 +123,7 @@ def _form(
 
 
 def _restored_to(wanted: str) -> datetime | None:
-    """When the backup was made whose restore ended the session, if it was watched; shown, and nothing more."""
+    """The time of the backup whose restore ended the session, if the user was on its page; only for display."""
     found = _RESTORE.match(wanted)
     try:
         return datetime.strptime(found[1], ID_FORMAT).replace(tzinfo=UTC) if found else None

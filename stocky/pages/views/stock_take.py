@@ -1,4 +1,4 @@
-"""Counting and moving what is in a location: all rows in one form; a count books only the rows that differ."""
+"""Counting and moving the stock of a location: all rows in one form; a count books only the rows that differ."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from litestar import Request, get, post
 from litestar.datastructures import State
-from litestar.params import Parameter
 from msgspec import Meta, Struct
 
 from stocky.auth.guards import members
@@ -15,6 +14,7 @@ from stocky.catalogue import location_repository
 from stocky.db import Database
 from stocky.http.parameters import PathId
 from stocky.pages.forms import Form, parse_form, read_values
+from stocky.pages.parameters import PageNumber
 from stocky.pages.pickers import pick_location
 from stocky.pages.rendering import Html, page, see_other
 from stocky.pages.typed import as_id
@@ -23,9 +23,8 @@ from stocky.schema import Id
 from stocky.stock.location_stock import Counted, book_stock_take, count_skus_at, find_skus_at, list_skus_at, move_stock
 from stocky.stock.recorder import Recorder
 
-# Rows that one form has; a location with more is counted page by page.
+# The rows of one form; a location with more is counted page by page.
 PAGE = 200
-PageNumber = Annotated[int, Parameter(query="page", ge=1, le=10**6)]
 
 
 class _Count(Struct):
@@ -38,7 +37,7 @@ class _Count(Struct):
 
 
 class Move(Struct, kw_only=True):
-    """Where to move to, and the SKUs that move: none for all."""
+    """The target location and the SKUs to move: none means all."""
 
     to_location_id: Id
     id: Annotated[list[Id], Meta(max_length=1000)] = []
@@ -61,7 +60,7 @@ async def book_counts(
     location_id: PathId,
     page_number: PageNumber = 1,
 ) -> Html:
-    """Books what differs from the quantity that the form showed."""
+    """Books the quantities that differ from those that the form showed."""
     typed = await read_values(request)
     counted, errors = _read_counts(typed)
     if errors:
@@ -70,7 +69,7 @@ async def book_counts(
     if counted:
         booked = await book_stock_take(recorder, counted, user)
         if booked.refused:
-            # Of those that were booked, the form shows the new quantities.
+            # For rows that were booked, the form shows the new quantities.
             left = {name: values for name, values in typed.items() if _sku_id(name, "count-") in booked.refused}
             errors = {f"count-{sku_id}": reason for sku_id, reason in booked.refused.items()}
             return await _count_page(request, state, location_id, page_number, Form(left, errors), booked.booked)
@@ -80,7 +79,7 @@ async def book_counts(
 
 @get("/locations/{location_id:int}/move", opt=members)
 async def show_move(request: Request[Any, Any, Any], state: State, location_id: PathId) -> Html:
-    """Asks where all of it shall go."""
+    """Asks for the location to move all of it to."""
     return await _move_page(request, state, location_id, Form())
 
 
@@ -93,11 +92,11 @@ async def move(
     user: Principal,
     location_id: PathId,
 ) -> Html:
-    """Moves what was selected, or all, to another location; with `choose` asks where to first."""
+    """Moves the selected stock, or all, to another location; with `choose` asks for the location first."""
     typed = await read_values(request)
     if "choose" in typed:
         if not any(typed.get("id", [])):
-            # Nothing was selected, which must not become all of it.
+            # An empty selection must not move everything.
             return see_other(request, f"/locations/{location_id}")
         return await _move_page(request, state, location_id, Form(typed))
     form: Form[Move] = Form(typed)

@@ -16,6 +16,7 @@ from stocky.catalogue.schemas import ItemType, ItemTypeChange, NewItemType, NewT
 from stocky.db import Connection, Database
 from stocky.errors import Conflict, Invalid, NotFound
 from stocky.http.parameters import PathId
+from stocky.names import name_key
 from stocky.pages.done import done_with_item
 from stocky.pages.forms import Form, filled, read_form, read_values
 from stocky.pages.refusals import refused
@@ -32,7 +33,7 @@ PageNumber = Annotated[int, QueryParameter(name="page", ge=1, le=10**6)]
 async def show_vocabulary(
     request: Request[Any, Any, Any], read: Connection, kind: Kind = "tags", search: Text = "", number: PageNumber = 1
 ) -> Html:
-    """A list of words, found by a part of them."""
+    """A list of words, filtered by a part of them."""
     return await _list_page(request, read, kind, search.strip(), number, Form())
 
 
@@ -84,7 +85,7 @@ async def rename_word(
 async def combine(
     request: Request[Any, Any, Any], database: Database, user: Principal, kind: str, word_id: PathId
 ) -> Html:
-    """Makes it one with another."""
+    """Combines it with another one."""
     form: Form[Any] = Form(await read_values(request))
     with form.catching():
         async with database.transaction() as tx:
@@ -97,7 +98,7 @@ async def combine(
 async def delete_word(
     request: Request[Any, Any, Any], database: Database, user: Principal, kind: str, word_id: PathId
 ) -> Html:
-    """Deletes it; a type that items have stays."""
+    """Deletes it; a type that items have is not deleted."""
     form: Form[Any] = Form(await read_values(request))
     with form.catching():
         async with database.transaction() as tx:
@@ -128,11 +129,11 @@ async def _other(tx: Connection, kind: Kind, form: Form[Any]) -> int:
     chosen = str(form.text("into")).strip()
     if kind == "types" and chosen.isascii() and chosen.isdigit() and 1 <= int(chosen[:17]) <= MAX_ID:
         return int(chosen[:17])
-    key = part_repository.name_key(chosen or text)
+    key = name_key(chosen or text)
     if not key:
         raise Invalid("is required", field="into")
     for each in await _words(tx, kind, key, 0):
-        if part_repository.name_key(each.name) == key:
+        if name_key(each.name) == key:
             found: int = each.id
             return found
     raise Conflict("there is none of this name", field="into")
@@ -141,7 +142,7 @@ async def _other(tx: Connection, kind: Kind, form: Form[Any]) -> int:
 async def _words(read: Connection, kind: Kind, search: str, skip: int) -> list[Any]:
     if kind == "sellers":
         return await part_repository.list_sellers(read, skip=skip, limit=ROWS + 1, pattern=like_pattern(search))
-    pattern = like_pattern(part_repository.name_key(search))
+    pattern = like_pattern(name_key(search))
     if kind == "types":
         return await part_repository.list_item_types(read, skip=skip, limit=ROWS + 1, pattern=pattern)
     return await part_repository.list_tags(read, skip=skip, limit=ROWS + 1, pattern=pattern)

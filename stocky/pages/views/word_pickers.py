@@ -1,4 +1,4 @@
-"""The answers of pickers of words, for scripts only: types, tags and sellers that contain what was typed."""
+"""The answers of pickers of words, for scripts only: types, tags and sellers that contain the typed text."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from stocky.auth.guards import members, readers
 from stocky.catalogue import part_repository
 from stocky.catalogue.repository import like_pattern
 from stocky.db import Connection
+from stocky.names import name_key
 from stocky.pages.languages import Text, plural
 from stocky.pages.problems import FOR_SCRIPTS
 from stocky.pages.rendering import Html, page
@@ -59,7 +60,7 @@ def _items(count: int) -> Text:
 
 
 def _pattern(typed: str) -> str | None:
-    return like_pattern(part_repository.name_key(typed))
+    return like_pattern(name_key(typed))
 
 
 routes = [pick_types, pick_tags, pick_sellers]

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
 from httpx import AsyncClient, Response
 from litestar import Litestar
 
@@ -83,13 +84,19 @@ async def test_the_whole_story(browse: Browse, admin: AsyncClient) -> None:
         answer = await browser.submit(f"/backups/{stamp}/restore", {"word": word})
         assert answer.status_code == 422
         assert "Type restore" in answer.text
-    answer = await browser.submit(f"/backups/{stamp}/restore", {"word": " Restore "})
+    job = urlsplit(str(page.url)).query
+    answer = await browser.submit(f"/backups/{stamp}/restore?{job}", {"word": "yes"})
+    assert answer.status_code == 422
+    assert re.search(r'id="restore-word" name="word" value="yes"[^>]* aria-invalid="true"', answer.text)
+    assert "Type restore to confirm the restore" in answer.text
+    assert Page(answer.text).faults == []
+    answer = await browser.submit(f"/backups/{stamp}/restore", {"word": " RESTORE "})
     assert answer.status_code == 303
     address = answer.headers["location"]
     async with asyncio.timeout(60):
         while answer.status_code != 303 or "/sign-in" not in answer.headers["location"]:
             answer = await browser.get(address)
-            # While the data is being replaced there is a page that loads itself again.
+            # While the data is being replaced there is a page that reloads automatically.
             assert answer.status_code in (200, 303) or answer.headers["refresh"], answer.text
             await asyncio.sleep(0.1)
     page = await browser.show(answer.headers["location"])
@@ -110,6 +117,7 @@ async def test_the_whole_story(browse: Browse, admin: AsyncClient) -> None:
     assert "added: Tea" in page.text
 
 
+@pytest.mark.one_database
 async def test_nothing_to_restore(browse: Browse, admin: AsyncClient) -> None:
     browser = await browse("admin")
     await back_up(browser, "sql")
@@ -118,6 +126,7 @@ async def test_nothing_to_restore(browse: Browse, admin: AsyncClient) -> None:
     assert "Stock and people would not change" in page.text
 
 
+@pytest.mark.one_database
 async def test_an_upload_is_compared_and_added(browse: Browse, admin: AsyncClient) -> None:
     await new_item(admin, "Coffee")
     browser = await browse("admin")
@@ -138,7 +147,7 @@ async def test_an_upload_is_compared_and_added(browse: Browse, admin: AsyncClien
 
     answer = await browser.submit(f"/backups/{backup['timestamp']}/add", {})
     page = await ended(browser, answer.headers["location"])
-    assert "That did not work; the data is as it was" in page.text, "every row exists"
+    assert "That failed; the data is unchanged" in page.text, "every row exists"
     answer = await browser.submit(f"/backups/{backup['timestamp']}/add", {"force": "true"})
     page = await ended(browser, answer.headers["location"])
     assert "Rows added" in page.text
@@ -146,6 +155,7 @@ async def test_an_upload_is_compared_and_added(browse: Browse, admin: AsyncClien
     assert answer.status_code == 422
 
 
+@pytest.mark.one_database
 async def test_files_that_are_no_backups(browse: Browse, admin: AsyncClient) -> None:
     browser = await browse("admin")
     await browser.show("/backups")
@@ -177,6 +187,7 @@ async def test_files_that_are_no_backups(browse: Browse, admin: AsyncClient) -> 
     assert await stored(admin) == []
 
 
+@pytest.mark.one_database
 async def test_an_edited_backup(browse: Browse, admin: AsyncClient) -> None:
     await new_item(admin, "Coffee")
     browser = await browse("admin")
@@ -190,6 +201,7 @@ async def test_an_edited_backup(browse: Browse, admin: AsyncClient) -> None:
     assert 'name="accept_edited" value="true"' in page.text
 
 
+@pytest.mark.one_database
 async def test_a_job_of_another_backup_is_not_shown(browse: Browse, admin: AsyncClient, samples: Json) -> None:
     browser = await browse("admin")
     await back_up(browser, "sql")
@@ -204,8 +216,9 @@ async def test_a_job_of_another_backup_is_not_shown(browse: Browse, admin: Async
     assert (await browser.submit("/backups/2001-01-01-00-00-00/compare")).status_code == 404
 
 
+@pytest.mark.one_database
 async def test_a_running_job_is_found_again(app: Litestar, browse: Browse) -> None:
-    """Whoever comes to the page, or loads it again, sees what is going on."""
+    """Opening or reloading the page shows the running job."""
     going = asyncio.Event()
 
     async def work(report: Callable[..., None]) -> None:

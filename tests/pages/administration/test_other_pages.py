@@ -6,16 +6,20 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from httpx import AsyncClient
 from litestar import Litestar
 
+import stocky
+from stocky.pages import audit_words
 from tests.backup.dumps import finished
-from tests.inventory import get, new_item
+from tests.inventory import get, made, new_item, new_location
 from tests.pages.conftest import Browser
 from tests.pages.markup import Page
 from tests.webhooks.receiving import receiving
 
+PACKAGE = Path(stocky.__file__).parent
 Browse = Callable[[str], Awaitable[Browser]]
 SETTINGS = {
     "backup_schedule_enabled": "true",
@@ -103,7 +107,7 @@ async def test_webhook(browse: Browse, admin: AsyncClient) -> None:
         assert "Test" in (await browser.show(path)).text
 
         answer = await browser.submit(f"{path}/secret")
-        assert "The former one signs the messages too" in answer.text
+        assert "The previous one also signs the messages" in answer.text
         assert secret[0] not in answer.text
         changed = {"url": receiver.url, "description": "Door", "event_types": "backup.failed"}
         assert (await browser.submit(path, changed)).status_code == 303
@@ -136,6 +140,37 @@ async def test_log(app: Litestar, browse: Browse) -> None:
     assert (await browser.get("/log?severity=loud")).status_code in (400, 422)
 
 
+def test_every_audited_action_and_subject_has_words() -> None:
+    source = "\n".join(file.read_text() for file in PACKAGE.rglob("*.py"))
+    recorded = re.findall(r'audit\.record\(\w+, [\w.]+, "([a-z ]+)", "(\w+)"', source)
+    assert len(recorded) > 25
+    for action, subject in recorded:
+        assert action in audit_words.ACTIONS
+        assert subject in audit_words.SUBJECTS
+
+
+async def test_audit_says_details_in_words(browse: Browse, admin: AsyncClient) -> None:
+    item = await new_item(admin, "Coffee")
+    change = {"needs_review": False, "min_quantity": 2, "tags": ["breakfast", "hot"], "description": ""}
+    made(await admin.patch(f"/items/{item['id']}", json=change))
+    browser = await browse("admin")
+    german = {"Accept-Language": "de"}
+    page = await browser.show(f"/audit?subject=item&subject_id={item['id']}&action=changed", headers=german)
+    record = re.sub(r"<[^>]+>", "", page.text[page.text.index('class="record-text"') :].split("</td>")[0])
+    for words in ("needs review nein", "Mindestbestand 2", "Schlagwörter breakfast, hot", "Beschreibung keiner"):
+        assert words in record
+
+
+async def test_audit_names_locations_and_people(browse: Browse, admin: AsyncClient) -> None:
+    shelf = await new_location(admin, "Cellar & shelf")
+    me = await get(admin, "/auth/me")
+    made(await admin.put("/scanner/s1/state", json={"location_id": shelf["id"]}))
+    made(await admin.post("/scanner/associate", json={"scanner_id": "s1", "user_id": me["id"]}))
+    page = await (await browse("admin")).show("/audit?subject=scanner")
+    records = [re.sub(r"<[^>]+>", "", each) for each in re.findall(r'class="record-text">(.*?)</td>', page.text)]
+    assert records == ["Person admin", "Mode add · Location Cellar &amp; shelf"]
+
+
 async def test_audit(browse: Browse, admin: AsyncClient) -> None:
     item = await new_item(admin, "Coffee")
     await new_item(admin, "Tea")
@@ -148,3 +183,50 @@ async def test_audit(browse: Browse, admin: AsyncClient) -> None:
     for query in ("action=merged", "until=2020-01-01"):
         assert "Nothing found" in (await browser.show(f"/audit?{query}")).text
     assert (await browser.get("/audit?since=yesterday")).status_code in (400, 422)
+
+
+RULE = {"prefix": "28", "item_digits": "5", "measure": "weight", "measure_digits": "5", "divisor": "1000"}
+
+
+async def test_rules_for_labels_of_scales(browse: Browse, admin: AsyncClient) -> None:
+    browser = await browse("admin")
+    assert "/settings/measure-rules" in (await browser.show("/settings")).text
+    assert "No rules yet" in (await browser.show("/settings/measure-rules")).text
+    old = await new_item(admin, "Old cheese", barcodes=[{"barcode": "2812345004562"}])
+    await browser.show("/settings/measure-rules/new")
+    wrong = await browser.submit("/settings/measure-rules/new", RULE | {"measure_digits": "4", "check_position": ""})
+    assert (wrong.status_code, "together they must be 12" in wrong.text) == (422, True)
+    assert Page(wrong.text).faults == []
+    assert (await browser.submit("/settings/measure-rules/new", RULE)).status_code == 303
+    again = await browser.submit("/settings/measure-rules/new", RULE)
+    assert (again.status_code, "There is a rule for this prefix already" in again.text) == (409, True)
+    # What was scanned before there was a rule.
+    page = await browser.show("/settings/measure-rules?barcode=2812345007891")
+    for text in ("2812345000007", "0.789 kg", "No item has it yet", "Barcodes from before", "Old cheese"):
+        assert text in page.text, text
+    assert Page(page.text).faults == []
+    added = await browser.submit("/settings/item-numbers")
+    assert "1 item number is added" in (await browser.show(added.headers["location"])).text
+    tried = await browser.show("/settings/measure-rules?barcode=2812345007891")
+    assert f"/items/{old['id']}" in tried.text
+    assert "Barcodes from before" not in tried.text
+    assert "without a measure" in (await browser.show("/settings/measure-rules?barcode=2812345000007")).text
+    assert "No rule reads this" in (await browser.show("/settings/measure-rules?barcode=4006381333931")).text
+    assert "check digit" in (await browser.show("/settings/measure-rules?barcode=(01)04006381333932")).text
+    # Changed, with another prefix; the usual rules of a country leave it as it is.
+    await browser.show("/settings/measure-rules/28")
+    moved = RULE | {"prefix": "27", "divisor": "100"}
+    assert (await browser.submit("/settings/measure-rules/28", moved)).status_code == 303
+    assert (await browser.get("/settings/measure-rules/28")).status_code == 404
+    preset = await browser.submit("/settings/measure-presets", {"country": "AT"})
+    assert "4 rules are added" in (await browser.show(preset.headers["location"])).text
+    rules = {each["prefix"]: each for each in (await get(admin, "/settings/"))["measure_rules"]}
+    assert (sorted(rules), rules["27"]["divisor"]) == (["21", "22", "23", "27", "28"], 100)
+    refused = await browser.submit("/settings/measure-rules/27", RULE | {"prefix": "22"})
+    assert (refused.status_code, "already" in refused.text) == (409, True)
+    assert (await browser.submit("/settings/measure-presets", {"country": "ZZ"})).status_code == 422
+    assert (await browser.submit("/settings/measure-rules/28/delete")).status_code == 303
+    assert (await browser.submit("/settings/measure-rules/28/delete")).status_code == 404
+    assert sorted(each["prefix"] for each in (await get(admin, "/settings/"))["measure_rules"]) == [
+        *("21", "22", "23", "27"),
+    ]

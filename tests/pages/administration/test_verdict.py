@@ -73,7 +73,7 @@ def test_verdict(backups: list[StoredBackup], job: Job | None, kind: str, title:
     assert (found.kind, found.action) == (kind, action)
     assert str(found.title).startswith(title)
     if kind == "good":
-        assert str(found.text) == "All 6,751 rows came back as they were."
+        assert str(found.text) == "All 6,751 rows came back unchanged."
 
 
 def test_age() -> None:

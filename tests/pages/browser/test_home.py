@@ -50,19 +50,19 @@ async def test_a_table_is_imported_with_progress(opener: Opener, tmp_path: Path)
     await page.wait_for_url("**/import/files/*")
     assert await page.get_by_label("What", exact=True).input_value() == ""
     assert await page.get_by_label("quantity").input_value() == "quantity"
-    await page.get_by_role("button", name="Try it").click()
+    await page.get_by_role("button", name="Dry run").click()
     await page.get_by_role("heading", name="All rows can be imported").wait_for()
     await page.get_by_role("button", name="Import now").click()
     await page.get_by_role("heading", name="40 rows are imported").wait_for()
-    back = page.get_by_role("link", name="Take back")
+    back = page.get_by_role("link", name="Undo")
     await back.focus()
     await page.keyboard.press("Enter")
-    await page.get_by_role("dialog").get_by_role("button", name="Take back").wait_for()
+    await page.get_by_role("dialog").get_by_role("button", name="Undo").wait_for()
     await page.keyboard.press("Escape")
     assert await back.evaluate("(link) => link === document.activeElement"), "the focus is given back"
     await back.click()
-    await page.get_by_role("dialog").get_by_role("button", name="Take back").click()
-    await page.get_by_text("is taken back").wait_for()
+    await page.get_by_role("dialog").get_by_role("button", name="Undo").click()
+    await page.get_by_text("of this import are undone").wait_for()
 
 
 async def test_the_theme_is_chosen_for_the_device(opener: Opener) -> None:
@@ -71,7 +71,7 @@ async def test_the_theme_is_chosen_for_the_device(opener: Opener) -> None:
     assert await page.evaluate("document.documentElement.dataset.theme") == "dark"
     await page.reload()
     assert await page.get_by_label("Dark").is_checked()
-    await page.get_by_label("As the device").check()
+    await page.get_by_label("Same as the device").check()
     assert await page.evaluate("document.documentElement.dataset.theme ?? null") is None
 
 
@@ -79,7 +79,7 @@ async def test_a_key_is_shown_once_and_copied(opener: Opener) -> None:
     page = await opener("/me", "reader", permissions=["clipboard-read", "clipboard-write"])
     await page.get_by_text("New key", exact=True).click()
     await page.get_by_label("Name of the new key").fill("phone")
-    await page.get_by_role("button", name="Make a key").click()
+    await page.get_by_role("button", name="Create a key").click()
     key = await page.locator("#new-key").inner_text()
     await page.get_by_role("button", name="Copy").click()
     await page.get_by_text("Copied").wait_for()
@@ -99,12 +99,17 @@ async def test_first_start(opener: Opener, own_site: OwnSites) -> None:
     assert code is not None
     for name, value in {"Username": "ada", "E-mail address": "ada@example.org", "Password": PASSWORD}.items():
         await page.get_by_label(name).fill(value)
+    await page.get_by_label("Code").fill(code[1])
+    await page.get_by_label("Password").fill("short")
+    await page.get_by_role("button", name="Create the account").click()
+    await page.locator("#f-password[aria-invalid]:focus").wait_for()
+    await page.get_by_label("Password").fill(PASSWORD)
     await page.get_by_label("Code").fill("AAAA-BBBB-CCCC")
-    await page.get_by_role("button", name="Make the account").click()
+    await page.get_by_role("button", name="Create the account").click()
     await page.get_by_text("The code is wrong").wait_for()
     await page.get_by_label("Code").fill(code[1].lower())
     await page.get_by_label("Password").fill(PASSWORD)
-    await page.get_by_role("button", name="Make the account").click()
+    await page.get_by_role("button", name="Create the account").click()
     await page.wait_for_url("**/first-start/data")
     for step in ("Add a location", "Add an item", "Scan something"):
         assert await page.get_by_role("link", name=step).count() == 1

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from tests.browsers import in_a_browser
 from tests.pages.browser.conftest import Opener
+
+if TYPE_CHECKING:
+    from playwright.async_api import Route
 
 pytestmark = in_a_browser
 
@@ -27,3 +33,29 @@ async def test_choose_and_print(opener: Opener) -> None:
     await page.locator(".sheet").nth(7).wait_for()
     sizes = re.findall(rb"/MediaBox ?\[0 0 (\d+)[\d.]* (\d+)", await page.pdf(prefer_css_page_size=True))
     assert sizes == [(b"175", b"82")] * 8, "eight labels of 62 x 29 mm"
+
+
+async def test_answer_that_comes_while_an_option_is_pressed_does_not_replace_it(opener: Opener) -> None:
+    page = await opener("/labels?sheet=a4-3x8")
+    field = page.get_by_role("combobox", name="Add a location")
+    await field.fill("pantry")
+    option = page.locator("#f-location_id-options [role=option]").first
+    await option.wait_for()
+    came = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        await asyncio.sleep(0.3)
+        # The browser gave up the request, or takes the answer.
+        with suppress(Exception):
+            await route.continue_()
+        came.set()
+
+    await page.route("**/pick/locations?*", late)
+    async with page.expect_request("**/pick/locations?*"):
+        await field.press("Backspace")
+    await option.hover()
+    await page.mouse.down()
+    await came.wait()
+    await asyncio.sleep(0.3)
+    await page.mouse.up()
+    await page.locator(".sheet .cell").wait_for()

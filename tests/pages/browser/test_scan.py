@@ -7,10 +7,14 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import pytest_asyncio
 
+from stocky.barcodes.command_codes import make_short_code
+from tests.barcodes.layouts import typed
 from tests.browsers import PROGRAM, in_a_browser, sign_in
 from tests.pages.browser.conftest import Opener
+from tests.pages.browser.keyboard import Keys
 from tests.serving import Server
 
 if TYPE_CHECKING:
@@ -59,20 +63,6 @@ async def scan(page: Page, *codes: str) -> None:
         await page.keyboard.press("Enter")
 
 
-async def scan_fast(page: Page, code: str) -> None:
-    """The keys of a scanner without time between them, at the element that has the focus."""
-    await page.evaluate(
-        """(code) => {
-            const target = document.activeElement;
-            const like = { bubbles: true, cancelable: true };
-            const press = (key) => target.dispatchEvent(new KeyboardEvent("keydown", { key, ...like }));
-            for (const key of code) if (press(key) && target.matches("[type=text], [type=search]")) target.value += key;
-            if (press("Enter")) throw new Error("Enter did what it does without a scanner");
-        }""",
-        code,
-    )
-
-
 async def go_to_scan(page: Page, query: str = "") -> None:
     await page.goto(f"/scan{query}")
     await page.locator(READY).wait_for()
@@ -93,7 +83,7 @@ async def answer_once(page: Page, url: str, status: int, content_type: str) -> N
 async def test_fast_scans_at_a_slow_server_count_once(opener: Opener) -> None:
     page = await opener("/scan")
     item_id, barcode = await new_item(page)
-    await go_to_scan(page, "?mode=add&place=1")
+    await go_to_scan(page, "?mode=add&location_id=1")
 
     async def slowly(route: Route) -> None:
         await page.wait_for_timeout(250)
@@ -112,7 +102,7 @@ async def test_fast_scans_at_a_slow_server_count_once(opener: Opener) -> None:
 async def test_a_lost_answer_counts_once(opener: Opener) -> None:
     page = await opener("/scan")
     item_id, barcode = await new_item(page)
-    await go_to_scan(page, "?mode=add&place=1")
+    await go_to_scan(page, "?mode=add&location_id=1")
 
     async def lose(route: Route) -> None:
         await route.fetch()
@@ -154,7 +144,7 @@ async def test_scans_without_a_network_are_sent_later_in_order(opener: Opener) -
     one, other = await new_item(page), await new_item(page)
     # The service worker keeps the page.
     await page.evaluate("navigator.serviceWorker.ready.then(() => true)")
-    await go_to_scan(page, "?mode=add&place=1")
+    await go_to_scan(page, "?mode=add&location_id=1")
     await page.context.set_offline(True)
     scanned = [(one, other)[number % 3 == 0] for number in range(100)]
     await scan(page, *[barcode for _, barcode in scanned[:50]])
@@ -165,8 +155,8 @@ async def test_scans_without_a_network_are_sent_later_in_order(opener: Opener) -
     await scan(page, *[barcode for _, barcode in scanned[50:]])
     await page.locator("#session .sign[data-mode=waiting]").nth(99).wait_for()
     # The page was kept as it was with another address.
-    await go_to_scan(page, "?mode=remove&place=2&amount=3")
-    settings = [await page.locator(f"#scan-form [name={name}]").input_value() for name in ("place", "amount")]
+    await go_to_scan(page, "?mode=remove&location_id=2&amount=3")
+    settings = [await page.locator(f"#scan-form [name={name}]").input_value() for name in ("location_id", "amount")]
     assert settings == ["2", "3"]
     assert await page.locator("input[name=mode]:checked").get_attribute("value") == "remove"
     # Elsewhere there is no page, but the way back to this one.
@@ -183,47 +173,173 @@ async def test_scans_without_a_network_are_sent_later_in_order(opener: Opener) -
     assert [event["item_id"] for event in events] == [item_id for item_id, _ in scanned]
 
 
-async def test_mode_place_and_amount_are_remembered(opener: Opener) -> None:
+@pytest.mark.parametrize("amount", ["abc", "-1", "0", "0.0001"])
+async def test_a_wrong_amount_keeps_the_code(opener: Opener, amount: str) -> None:
+    page = await opener("/scan?mode=add&location_id=1&amount=1")
+    await page.locator(READY).wait_for()
+    item, barcode = await new_item(page)
+    await page.locator("#f-code").fill(barcode)
+    await page.locator("#f-amount").fill(amount)
+    await page.locator("#book").click()
+    await page.locator('#f-amount[aria-invalid="true"]:focus').wait_for()
+    assert "at most three decimals" in await page.locator("#result").inner_text()
+    assert await page.locator("#f-code").input_value() == barcode
+    await page.locator("#f-amount").fill("2")
+    await page.keyboard.press("Enter")
+    await page.locator("#session [data-undo]").wait_for()
+    assert await total(page, item) == 2
+    assert await page.locator("#f-code").input_value() == ""
+    assert await page.locator("#f-amount[aria-invalid]").count() == 0
+    # A code that was left there is replaced by the next scan.
+    await page.locator("#f-code").fill("left")
+    await page.locator("#f-amount").fill("0")
+    await page.locator("#book").click()
+    await page.locator('#f-amount[aria-invalid="true"]:focus').wait_for()
+    await page.locator("#f-amount").fill("3")
+    await page.locator("#f-code").focus()
+    await scan(page, barcode)
+    await page.locator("#session .event").nth(1).wait_for()
+    await page.locator("#session .event [data-undo]").nth(1).wait_for()
+    assert await total(page, item) == 5
+
+
+async def test_mode_location_and_amount_are_remembered(opener: Opener) -> None:
     page = await opener("/scan")
     await go_to_scan(page)
     await page.locator("label[data-mode=remove]").click()
-    await page.locator("#f-place").fill("pantry, top")
-    await page.locator("#f-place-options [role=option]").first.click()
-    name = await page.locator("#f-place").input_value()
+    await page.locator("#f-location_id").fill("pantry, top")
+    await page.locator("#f-location_id-options [role=option]").first.click()
+    name = await page.locator("#f-location_id").input_value()
     await page.locator("#f-amount").fill("0,5")
     await page.locator("#f-code").focus()
     await go_to_scan(page)
     assert await page.locator("input[name=mode]:checked").get_attribute("value") == "remove"
-    assert await page.locator("#f-place").input_value() == name
+    assert await page.locator("#f-location_id").input_value() == name
     assert await page.locator("#f-amount").input_value() == "0,5"
-    # Printed commands set them as well, and the place before is one tap away.
+    # Printed commands set them as well, and the location before is one tap away.
     await scan(page, '{"command":"set_mode","payload":{"mode":"add"}}')
     await scan(page, '{"command":"set_location","payload":{"location_id":1}}')
-    await page.locator("#places .chip").wait_for()
+    await page.locator("#locations .chip").wait_for()
     assert await page.locator("input[name=mode]:checked").get_attribute("value") == "add"
-    assert await page.locator("#f-place").input_value() != name
+    assert await page.locator("#f-location_id").input_value() != name
     await page.get_by_role("button", name=name).click()
-    assert await page.locator("#f-place").input_value() == name
+    assert await page.locator("#f-location_id").input_value() == name
+
+
+async def test_short_codes_of_labels_are_obeyed(opener: Opener) -> None:
+    page = await opener("/scan")
+    item_id, barcode = await new_item(page)
+    await go_to_scan(page, "?mode=remove&location_id=2&amount=1")
+    mode = page.locator("input[name=mode]:checked")
+    # As a scanner types them on a German computer, and slowly into another field.
+    await scan(page, typed(make_short_code("PUT"), "German"), make_short_code("LOC", 1))
+    await page.locator("#locations .chip").wait_for()
+    assert await mode.get_attribute("value") == "add"
+    await page.locator("#q").focus()
+    await Keys(page).scan(make_short_code("NEXT", 12), 90)
+    await page.locator("#result .result-title", has_text="The next scan counts 12").wait_for()
+    assert await page.locator("#f-amount").input_value() == "12"
+    await page.locator("#f-code").focus()
+    await scan(page, barcode, barcode)
+    await page.locator("#session .sign[data-mode=add]").nth(1).wait_for()
+    assert await page.locator("#f-amount").input_value() == "1"
+    assert await total(page, item_id) == 13
+    await scan(page, make_short_code("UNDO"))
+    await page.locator("#session .event.undone").wait_for()
+    assert await total(page, item_id) == 12
+    await scan(page, make_short_code("NEXT", 5), make_short_code("COUNT"))
+    assert await page.locator("#f-amount").input_value() == ""
+    # What another layout typed is refused by the server.
+    await scan(page, make_short_code("PUT"), typed(make_short_code("OUT"), "Dvorak"))
+    await page.locator("#refused li", has_text="keyboard layout").wait_for()
+    assert await mode.get_attribute("value") == "add"
+
+
+async def test_what_a_device_has_stored_is_read(opener: Opener) -> None:
+    """These names are on devices: a queued scan is sent and the settings are used, also after an upgrade."""
+    page = await opener("/scan")
+    item_id, barcode = await new_item(page)
+    await page.evaluate(
+        """async (barcode) => {
+            const place = { id: 2, name: "As it was called" };
+            localStorage.setItem("scan", JSON.stringify({ mode: "remove", place, places: [place], amount: "3" }));
+            const store = await new Promise((resolve, reject) => {
+                const request = indexedDB.open("stocky", 1);
+                request.onupgradeneeded = () =>
+                    request.result.createObjectStore("scans", { keyPath: "seq", autoIncrement: true });
+                request.onsuccess = () => resolve(request.result);
+                request.onerror = () => reject(request.error);
+            });
+            const user = Number(document.querySelector('meta[name="csrf"]').dataset.user);
+            const at = new Date().toISOString();
+            const event = { type: "add", item: { upc: barcode }, quantity: 5, event_id: `old-${barcode}`,
+                            occurred_at: at, location: { id: 2 } };
+            const shown = { mode: "add", text: barcode, place: place.name };
+            const record = { user, at, event, shown, state: "waiting", tried: false };
+            const transaction = store.transaction("scans", "readwrite");
+            transaction.objectStore("scans").add(record);
+            await new Promise((resolve) => { transaction.oncomplete = resolve; });
+            store.close();
+        }""",
+        barcode,
+    )
+    await go_to_scan(page)
+    assert await page.locator("#f-location_id").input_value() == "As it was called"
+    assert await page.locator("input[name=mode]:checked").get_attribute("value") == "remove"
+    assert await page.locator("#f-amount").input_value() == "3"
+    await page.locator("#session .event", has_text="Thing").wait_for()
+    assert await total(page, item_id) == 5
 
 
 async def test_a_scanner_types_wherever_the_focus_is(opener: Opener) -> None:
     page = await opener("/scan")
     item_id, barcode = await new_item(page)
-    await go_to_scan(page, "?mode=add&place=1&amount=1")
-    for place in ("#q", "#f-amount", "#camera-button", "label[data-mode=add] input"):
+    await go_to_scan(page, "?mode=add&location_id=1&amount=1")
+    for selector in ("#q", "#f-amount", "#camera-button", "label[data-mode=add] input"):
         before = await page.locator("#session .sign[data-mode=add]").count()
-        await page.locator(place).focus()
-        await scan_fast(page, barcode)
+        await page.locator(selector).focus()
+        await Keys(page).scan(barcode)
         await page.locator("#session .sign[data-mode=add]").nth(before).wait_for()
     assert await page.locator("#q").input_value() == ""
     assert await page.locator("#f-amount").input_value() == "1"
     assert await total(page, item_id) == 4
 
 
+@pytest.mark.parametrize("pause", [20, 60, 90])
+async def test_slow_scanners_are_told_from_fast_typists(opener: Opener, pause: int) -> None:
+    page = await opener("/scan")
+    keys = Keys(page)
+    await page.route(EVENTS, lambda route: route.abort())
+    await go_to_scan(page, "?mode=remove&location_id=1&amount=1")
+    codes = [CODE, "https://stocky.lan/i/ABCD", '{"command":"set_mode","payload":{"mode":"add"}}']
+    for field in "#q", "#f-amount", "#f-code":
+        await page.locator(field).focus()
+        before = await page.locator(field).input_value()
+        for code in codes if field == "#q" else codes[:1]:
+            await keys.scan(code, pause, end="Tab" if field == "#f-code" else "Enter")
+            assert await page.locator(f"{field}:focus").input_value() == before
+    # Four letters into no field.
+    await page.locator("#keyboard").focus()
+    await keys.scan("WXYZ", pause)
+    await page.locator("#session .event-title", has_text="WXYZ").wait_for()
+    # The scanner pauses for too long: the rest of the code is not a code, and stays where it is.
+    await page.locator("#f-amount").fill("")
+    await keys.scan(CODE, pause, stall=200)
+    assert await page.locator("#f-amount").input_value() == CODE
+    titles = await page.locator("#session .event-title").all_inner_texts()
+    assert titles[::-1] == [CODE, "ABCD", CODE, CODE, "WXYZ"]
+    assert await page.locator("input[name=mode]:checked").get_attribute("value") == "add"
+    # A person of 130 words a minute finds what was typed.
+    await page.locator("#q").focus()
+    await keys.scan("pantry12", 90)
+    await page.wait_for_timeout(300)
+    assert await page.locator("#q").input_value() == "pantry12"
+
+
 async def test_by_keyboard_only(opener: Opener) -> None:
     page = await opener("/scan", "member")
     item_id, barcode = await new_item(page)
-    await go_to_scan(page, "?mode=add&place=1&amount=3")
+    await go_to_scan(page, "?mode=add&location_id=1&amount=3")
     await scan(page, barcode)
     await page.locator("#result[data-mode=add] [data-undo]").wait_for()
     # Back from the code: Open, Undo.
@@ -248,7 +364,7 @@ async def test_by_keyboard_only(opener: Opener) -> None:
 async def test_what_was_refused_stays_with_its_reason(opener: Opener) -> None:
     page = await opener("/scan")
     item_id, barcode = await new_item(page)
-    await go_to_scan(page, "?mode=remove&place=1&amount=2")
+    await go_to_scan(page, "?mode=remove&location_id=1&amount=2")
     await scan(page, barcode)
     await page.locator("#refused li").wait_for()
     assert await page.locator("#result").get_attribute("data-mode") == "refused"
@@ -275,7 +391,7 @@ async def test_only_who_scanned_sends(opener: Opener, site: Server) -> None:
     page = await opener("/scan", "admin")
     item_id, barcode = await new_item(page)
     await page.evaluate("navigator.serviceWorker.ready.then(() => true)")
-    await go_to_scan(page, "?mode=add&place=1&amount=1")
+    await go_to_scan(page, "?mode=add&location_id=1&amount=1")
     await page.context.set_offline(True)
     await scan(page, barcode)
     await page.locator("#session .sign[data-mode=waiting]").wait_for()
@@ -366,7 +482,7 @@ async def test_a_page_that_comes_after_signing_out_is_not_kept(opener: Opener) -
 async def test_an_unknown_code_is_booked_and_named(opener: Opener) -> None:
     page = await opener("/scan", has_touch=True, width=360, height=740)
     barcode = f"29{next(_numbers):010}"
-    await go_to_scan(page, "?mode=add&place=1&amount=1")
+    await go_to_scan(page, "?mode=add&location_id=1&amount=1")
     await scan(page, barcode)
     await page.locator("#result [data-name]").click()
     await page.locator("#f-new-name").fill(f"Named {barcode}")
@@ -374,6 +490,25 @@ async def test_an_unknown_code_is_booked_and_named(opener: Opener) -> None:
     await page.get_by_text(f"Named {barcode}").first.wait_for()
     assert await page.locator("#session [data-name]").count() == 0
     assert await page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+async def test_what_was_named_elsewhere_is_called_so(opener: Opener) -> None:
+    page = await opener("/scan")
+    barcodes = [f"29{next(_numbers):010}" for _ in range(2)]
+    await go_to_scan(page, "?mode=add&location_id=1&amount=1")
+    await scan(page, barcodes[0], *barcodes)
+    await page.locator("#session [data-name]").nth(2).wait_for()
+    stubs = {each["item"]["name"]: each["item"]["id"] for each in await call(page, "GET", "/items/review")}
+    one, other = (stubs[f"Unknown {barcode}"] for barcode in barcodes)
+    await call(page, "PATCH", f"/items/{one}", {"name": "Named elsewhere"})
+    item_id, _ = await new_item(page)
+    await call(page, "POST", f"/items/{other}/merge", {"into": item_id})
+    name = (await call(page, "GET", f"/items/{item_id}"))["name"]
+    await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    await page.locator("#session .event-title", has_text=name).wait_for()
+    await go_to_scan(page)
+    assert await page.locator("#session .event-title").all_inner_texts() == [name] + ["Named elsewhere"] * 2
+    assert await page.locator("#session [data-name]").count() == 0
 
 
 def write_video(path: Path) -> None:
@@ -433,7 +568,7 @@ async def test_plain_http(phone: Browser, site: Server, tmp_path: Path) -> None:
     page = await opener("/scan")
     assert not await page.evaluate("isSecureContext")
     item_id, barcode = await new_item(page)
-    await go_to_scan(page, "?mode=add&place=1&amount=1")
+    await go_to_scan(page, "?mode=add&location_id=1&amount=1")
     assert await page.locator("#camera-button").is_hidden()
     async with page.expect_file_chooser() as chooser:
         await page.locator("#photo-button").click()

@@ -45,6 +45,28 @@ async def test_lines(browse: Browse, stock: dict[str, Any]) -> None:
     assert "/undo" not in page, "who reads only undoes nothing"
 
 
+async def test_an_undo_says_so(browse: Browse, admin: AsyncClient, stock: dict[str, Any]) -> None:
+    [counted] = (await admin.get("/events?type=set")).json()["events"]
+    made(await admin.post(f"/events/{counted['id']}/undo"))
+    browser = await browse("member")
+    for path in ("/activity", "/"):
+        page = (await browser.show(path)).text
+        assert page.count(">Tea, undo</a>") == 1, path
+
+
+async def test_notes_of_stocky_are_translated(browse: Browse, admin: AsyncClient, stock: dict[str, Any]) -> None:
+    where = {"item": {"id": stock["item"]["id"]}, "location": {"id": stock["shelf"]["id"]}}
+    for note in ("import, row 6", "stock-take", "stock-take of mine"):
+        event = {"type": "add", **where, "quantity": 1, "note": note}
+        made(await admin.post("/events/", json={"events": [event]}))
+    browser = await browse("member")
+    for path in ("/activity", "/", f"/items/{stock['item']['id']}/history"):
+        page = (await browser.show(path, headers={"Accept-Language": "de"})).text
+        assert "Import, Zeile 6" in page, path
+        assert "· Zählung ·" in page, path
+        assert "stock-take of mine" in page, path
+
+
 @pytest.mark.parametrize(
     ("query", "found"),
     [

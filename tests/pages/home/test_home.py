@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -48,7 +49,7 @@ async def test_counts_lead_to_what_they_count(
     assert "No good backup yet" in admin
 
 
-async def test_what_happened_is_read_alone(
+async def test_what_happened_is_read_exclusive(
     browse: Callable[[str], Awaitable[Browser]], admin: AsyncClient, samples: dict[str, object]
 ) -> None:
     browser = await browse("member")
@@ -58,3 +59,5 @@ async def test_what_happened_is_read_alone(
     assert "Tea &lt;green&gt;" in part
     assert "+3" in part
     assert "Needs attention" not in part
+    german = (await browser.show("/", headers={"Accept-Language": "de"})).text
+    assert re.search(r'<span class="soft">Ereignisse?</span>', german)

@@ -12,6 +12,7 @@ from httpx import AsyncClient, Response
 
 from stocky.imports import drafts
 from tests.conftest import ORIGIN
+from tests.imports.test_presets import content_of
 from tests.inventory import new_item
 from tests.pages.conftest import Browser
 
@@ -52,6 +53,8 @@ async def test_from_file_to_stock_and_back(browse: Browse, admin: AsyncClient) -
     draft = answer.headers["location"]
     page = (await browser.show(draft)).text
     assert "Äpfel" in page, "the encoding is found"
+    for words in ("Minimum", "Box number", "Slot number", "Kept in"):
+        assert f">{words}</option>" in page, "the words of the forms"
     refused = await browser.submit(draft, {**COLUMNS, "column-0": ""})
     assert refused.status_code == 422
     assert "No column holds" in refused.text
@@ -62,6 +65,7 @@ async def test_from_file_to_stock_and_back(browse: Browse, admin: AsyncClient) -
     dry = await ended(browser, tried.headers["location"])
     assert "1 row is refused" in dry
     assert "is not a number" in dry
+    assert "<b>Birnen</b>" in dry
     assert (await admin.get("/items/")).json() == [], "nothing is written yet"
     again = (await browser.show(f"{draft}?tried={tried.headers['location'].rpartition('/')[2]}")).text
     assert again.count("selected>") >= 4, "the columns of the dry run"
@@ -95,7 +99,7 @@ async def test_a_file_is_its_senders(browse: Browse) -> None:
     draft = (await upload(await browse("member"), b"name\nTea\n")).headers["location"]
     other = await browse("admin")
     assert (await other.get(draft)).headers["location"] == "/import?gone=1"
-    assert "not there any more" in (await other.show("/import?gone=1")).text
+    assert "no longer stored" in (await other.show("/import?gone=1")).text
     assert (await other.submit(draft, {"column-0": "name"})).status_code == 404
 
 
@@ -144,3 +148,99 @@ async def test_exports_lead_to_the_files(browse: Browse, admin: AsyncClient) -> 
         assert file.headers["content-type"].startswith("text/csv"), file.text
     missing: Any = await browser.get("/export/stock?item_id_text=nothing")
     assert missing.status_code == 422
+
+
+async def test_columns_that_may_hold_one_field_are_a_question(browse: Browse, admin: AsyncClient) -> None:
+    browser = await browse("member")
+    draft = (await upload(browser, b"Item,location,On hand,Count\nScrews,Shelf,5,1001\n")).headers["location"]
+    page = (await browser.show(draft)).text
+    for words in ("Which column is “Amount”?", "Which column is “Name”?", "None of them", ">On hand</label>", "1001"):
+        assert words in page
+    chosen = {"column-1": "location", "answer-name": "0", "create_locations": "true"}
+    refused = await browser.submit(draft, chosen)
+    assert refused.status_code == 422
+    assert "is required" in refused.text
+    assert 'name="answer-name" type="radio" value="0" checked' in refused.text, "what was chosen is kept"
+    tried = await browser.submit(draft, {**chosen, "answer-quantity": "2"})
+    assert tried.status_code == 303, tried.text
+    assert "All rows can be imported" in await ended(browser, tried.headers["location"])
+    again = (await browser.show(f"{draft}?tried={tried.headers['location'].rpartition('/')[2]}")).text
+    assert "Which column" not in again
+    await ended(browser, (await browser.submit(f"{tried.headers['location']}/go")).headers["location"])
+    assert [each["quantity"] for each in (await admin.get("/skus/")).json()] == [5]
+
+
+async def test_questions_about_the_whole_file_are_beside_their_choices(browse: Browse, admin: AsyncClient) -> None:
+    browser = await browse("member")
+    draft = (await upload(browser, b"name,quantity,best before\nTea,5,01/02/2027\n")).headers["location"]
+    chosen = {"column-0": "name", "column-1": "quantity", "column-2": "expiry_date", "create_locations": "true"}
+    refused = await browser.submit(draft, chosen)
+    assert refused.status_code == 422
+    dates = "Choose the order of the dates: 01/02/2027 is 2027-02-01; 01/02/2027 is 2027-01-02"
+    for words in (dates, "name the location of all rows"):
+        assert words in refused.text
+    tried = await browser.submit(draft, {**chosen, "dates": "dmy", "location": "Shelf"})
+    assert tried.status_code == 303, tried.text
+    await ended(browser, tried.headers["location"])
+    again = (await browser.show(f"{draft}?tried={tried.headers['location'].rpartition('/')[2]}")).text
+    assert '<option value="dmy" selected>' in again
+    await ended(browser, (await browser.submit(f"{tried.headers['location']}/go")).headers["location"])
+    assert [each["expiry_date"] for each in (await admin.get("/skus/")).json()] == ["2027-02-01"]
+
+
+async def test_barcodes_that_may_lack_a_zero_are_a_question(browse: Browse, admin: AsyncClient) -> None:
+    browser = await browse("member")
+    draft = (await upload(browser, b"name,barcode\nCola,36000291452\nBolt,36000291453\n")).headers["location"]
+    chosen = {"column-0": "name", "column-1": "barcode"}
+    refused = await browser.submit(draft, chosen)
+    assert "Some barcodes may lack a leading zero: 36000291452 is 036000291452" in refused.text
+    tried = (await browser.submit(draft, {**chosen, "repair_barcodes": "true"})).headers["location"]
+    assert "1 row with a barcode that a spreadsheet changed" in await ended(browser, tried)
+
+
+async def test_encodings_are_chosen_by_their_text(browse: Browse, admin: AsyncClient) -> None:
+    browser = await browse("member")
+    draft = (await upload(browser, "name\nŻółw\n".encode("cp1250"))).headers["location"]
+    page = (await browser.show(draft)).text
+    assert "Which text is right?" in page
+    assert "Żółw" in page
+    assert "¯ó³w" in page
+    assert 'value="cp1250" checked' in page
+    tried = await browser.submit(draft, {"column-0": "name", "encoding": "cp1250"})
+    await ended(browser, tried.headers["location"])
+    await ended(browser, (await browser.submit(f"{tried.headers['location']}/go")).headers["location"])
+    assert [item["name"] for item in (await admin.get("/items/")).json()] == ["Żółw"]
+
+
+async def test_file_of_another_program_is_read_as_it_is(browse: Browse, admin: AsyncClient) -> None:
+    browser = await browse("member")
+    draft = (await upload(browser, content_of("sortly"))).headers["location"]
+    page = (await browser.show(draft)).text
+    assert "This looks like a file of Sortly" in page
+    assert 'name="column-0"' not in page
+    assert 'name="preset" value="sortly"' in page
+    own = (await browser.show(f"{draft}?preset=none")).text
+    assert 'name="column-0"' in own
+    assert "Read it as one" in own
+    chosen = {"preset": "sortly", "create_locations": "true", "update_items": "true", "stock": "set"}
+    tried = (await browser.submit(draft, chosen)).headers["location"]
+    assert "All rows can be imported" in await ended(browser, tried)
+    assert "a folder, not an item" in (await browser.show(f"{tried}?outcome=skipped")).text
+    again = (await browser.show(f"{draft}?tried={tried.rpartition('/')[2]}")).text
+    assert 'name="preset" value="sortly"' in again
+    await ended(browser, (await browser.submit(f"{tried}/go")).headers["location"])
+    assert {item["name"] for item in (await admin.get("/items/")).json()} == {"Tonic water", "T-shirt, Size: L"}
+
+
+async def test_order_asks_for_its_location(browse: Browse, admin: AsyncClient) -> None:
+    browser = await browse("member")
+    draft = (await upload(browser, content_of("lcsc"))).headers["location"]
+    page = (await browser.show(draft)).text
+    assert 'value="add" checked' in page
+    assert '<option value="manufacturer_code" selected>' in page
+    chosen = {"preset": "lcsc", "create_locations": "true", "stock": "add", "key": "manufacturer_code"}
+    refused = await browser.submit(draft, chosen)
+    assert "name the location of all rows" in refused.text
+    assert 'name="preset" value="lcsc"' in refused.text
+    assert (await browser.submit(draft, {**chosen, "location": "Parts"})).status_code == 303
+    assert (await browser.get(f"{draft}?preset=excel")).status_code == 422

@@ -93,6 +93,7 @@ async def test_a_scanner(browse: Browse, admin: AsyncClient) -> None:
 
 async def test_commands_to_print(browse: Browse, admin: AsyncClient) -> None:
     page = (await (await browse("admin")).show("/scanners/codes")).text
-    assert page.count("data:image/svg+xml;base64,") == 7
+    # Five modes, eight numbers, undo and the own user.
+    assert page.count("data:image/svg+xml;base64,") == 15
     await new_location(admin, "Top shelf")
     assert "Top shelf" in (await (await browse("admin")).show("/scanners/codes")).text

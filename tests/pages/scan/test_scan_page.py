@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 
+import pytest
 from httpx import AsyncClient, Response
 
+from stocky.barcodes.command_codes import make_short_code
+from tests.barcodes.layouts import typed
 from tests.conftest import ORIGIN
 from tests.inventory import get, made, new_item, new_location, new_stock
 from tests.pages.conftest import Browser
@@ -35,19 +38,19 @@ async def test_each_mode_books(browse: Browse, member: AsyncClient) -> None:
     item = await new_item(member, "Coffee", barcodes=[{"barcode": EAN, "pack_quantity": 6}])
     shelf, cellar = await new_location(member), await new_location(member, "Cellar")
     browser = await browse("scanner")
-    text = await _follow(browser, await _scan(browser, EAN, place=shelf["id"], amount="2"))
+    text = await _follow(browser, await _scan(browser, EAN, location_id=shelf["id"], amount="2"))
     assert "+12" in text
     assert "Coffee" in text
     assert f"12 at {shelf['name']}" in text
-    assert f'name="place" value="{shelf["id"]}"' in text
-    # Without a place: wherever the item is. Without an id: the name.
+    assert f'name="location_id" value="{shelf["id"]}"' in text
+    # Without a location: wherever the item is. Without an id: the name.
     text = await _follow(browser, await _scan(browser, item["code"].lower(), mode="remove", amount="0,5"))
     assert "−0.5" in text
     assert "11.5 at" in text
-    text = await _follow(browser, await _scan(browser, EAN, mode="move", place_text="Cellar"))
+    text = await _follow(browser, await _scan(browser, EAN, mode="move", location_id_text="Cellar"))
     assert "→6" in text
     assert "6 at Cellar" in text
-    text = await _follow(browser, await _scan(browser, EAN, mode="count", place=cellar["id"], amount="0"))
+    text = await _follow(browser, await _scan(browser, EAN, mode="count", location_id=cellar["id"], amount="0"))
     assert "= 0" in text
     assert (await get(member, f"/items/{item['id']}"))["total_quantity"] == 5.5
 
@@ -55,7 +58,7 @@ async def test_each_mode_books(browse: Browse, member: AsyncClient) -> None:
 async def test_a_form_sent_twice_books_once(browse: Browse, member: AsyncClient) -> None:
     item, shelf = await new_item(member, upc=EAN), await new_location(member)
     browser = await browse("member")
-    fields = {"event_id": "form-1", "mode": "add", "amount": "1", "code": EAN, "place": str(shelf["id"])}
+    fields = {"event_id": "form-1", "mode": "add", "amount": "1", "code": EAN, "location_id": str(shelf["id"])}
     for _ in range(2):
         await _follow(browser, await browser.submit("/scan", fields))
     assert (await get(member, f"/items/{item['id']}"))["total_quantity"] == 1
@@ -71,18 +74,40 @@ async def test_what_is_refused(browse: Browse, member: AsyncClient) -> None:
         ({"amount": "0"}, "must be more than 0"),
         ({"mode": "move"}, "is required"),
         ({"mode": "count", "amount": ""}, "is required"),
-        ({"place": "999"}, "There is no location with id 999"),
-        ({"place_text": "Nowhere"}, "There is no location named"),
+        ({"location_id": "999"}, "There is no location with id 999"),
+        ({"location_id_text": "Nowhere"}, "There is no location named"),
         ({"mode": "remove", "amount": "5"}, "Only 1 of Coffee in stock"),
         ({"code": '{"command":"dance"}'}, "not a command Stocky knows"),
         ({"code": '{"command":"undo"}'}, "does nothing here"),
-        ({"mode": "lookup", "code": "1" * 200}, "at most"),
+        ({"mode": "lookup", "code": "1" * 501}, "at most"),
     ]:
         answer = await _scan(browser, **{"code": EAN, **fields})
         assert answer.status_code == 422, (fields, answer.status_code)
         assert words in re.sub("<[^>]+>", "", answer.text), fields
         assert Page(answer.text).faults == []
     assert (await get(member, f"/items/{item['id']}"))["total_quantity"] == 1
+
+
+@pytest.mark.parametrize(
+    ("amount", "words"),
+    [
+        ("abc", "must be a number"),
+        ("-1", "must be at least 0"),
+        ("0", "must be more than 0"),
+        ("0.0001", "must have at most three decimals"),
+    ],
+)
+async def test_a_wrong_amount_keeps_the_code(browse: Browse, member: AsyncClient, amount: str, words: str) -> None:
+    await new_item(member, "Coffee", upc=EAN)
+    answer = await _scan(await browse("member"), EAN, amount=amount)
+    assert answer.status_code == 422
+    assert words in answer.text
+    field, code = (re.search(rf'<input id="f-{name}"[^>]*>', answer.text) for name in ("amount", "code"))
+    assert field
+    assert 'aria-invalid="true" autofocus' in field[0]
+    assert code
+    assert f'value="{EAN}"' in code[0]
+    assert "autofocus" not in code[0]
 
 
 async def test_look_up(browse: Browse, member: AsyncClient) -> None:
@@ -95,7 +120,37 @@ async def test_look_up(browse: Browse, member: AsyncClient) -> None:
     assert "Unknown: 123" in (await _scan(browser, "123", mode="lookup")).text
     headers = {"X-CSRF-Token": browser.csrf, "Origin": ORIGIN}
     found = await browser.post("/scan/look-up", json={"upc": EAN}, headers=headers)
-    assert found.json()["stock"] == [{"place": shelf["name"], "quantity": 5, "unit": "piece"}]
+    assert found.json()["stock"] == [{"location": shelf["name"], "quantity": 5, "unit": "piece"}]
+
+
+async def test_short_codes_set_the_page(browse: Browse, member: AsyncClient) -> None:
+    item, shelf = await new_item(member, "Coffee", upc=EAN), await new_location(member)
+    browser = await browse("scanner")
+    answer = await _scan(browser, make_short_code("OUT"), amount="3")
+    assert answer.headers["location"] == "/scan?mode=remove&amount=3"
+    answer = await _scan(browser, f"{make_short_code('LOC', shelf['id'])}\r")
+    assert answer.headers["location"] == f"/scan?mode=add&location_id={shelf['id']}&amount=1"
+    # The next scan counts 12; after it, the amount is what it was.
+    answer = await _scan(browser, make_short_code("NEXT", 12), amount="2", location_id=shelf["id"])
+    text = await _follow(browser, answer)
+    assert 'name="amount" type="text" value="12"' in text
+    assert 'name="then" value="2"' in text
+    answer = await _scan(browser, EAN, amount="12", then="2", location_id=shelf["id"])
+    text = await _follow(browser, answer)
+    assert "+12" in text
+    assert 'name="amount" type="text" value="2"' in text
+    assert 'name="then"' not in text
+    assert (await get(member, f"/items/{item['id']}"))["total_quantity"] == 12
+    for code, words in (
+        ("STOCKYUNDOXX", "is damaged"),
+        (typed(make_short_code("OUT"), "Russian"), "keyboard layout"),
+        (typed('{"command":"undo"}', "French"), "keyboard layout"),
+        (typed(EAN, "French"), "keyboard layout"),
+    ):
+        answer = await _scan(browser, code, location_id=shelf["id"])
+        assert (answer.status_code, words in answer.text) == (422, True), code
+        assert Page(answer.text).faults == []
+    assert len(await get(member, "/items/")) == 1
 
 
 async def test_commands_set_the_page(browse: Browse, member: AsyncClient) -> None:
@@ -105,25 +160,25 @@ async def test_commands_set_the_page(browse: Browse, member: AsyncClient) -> Non
     assert answer.headers["location"] == "/scan?mode=remove&amount=3"
     for payload in (f'{{"location_id":{shelf["id"]}}}', f'{{"name":"{shelf["name"]}"}}'):
         answer = await _scan(browser, f'{{"command":"set_location","payload":{payload}}}')
-        assert answer.headers["location"] == f"/scan?mode=add&place={shelf['id']}&amount=1"
-    answer = await _scan(browser, '{"command":"set_location","payload":{"location_id":null}}', place=shelf["id"])
+        assert answer.headers["location"] == f"/scan?mode=add&location_id={shelf['id']}&amount=1"
+    answer = await _scan(browser, '{"command":"set_location","payload":{"location_id":null}}', location_id=shelf["id"])
     assert answer.headers["location"] == "/scan?mode=add&amount=1"
     for query in ("id=999", "name=Nowhere", "id=x"):
-        assert (await browser.get(f"/scan/place?{query}")).status_code in (400, 404, 422)
-    assert (await browser.get(f"/scan/place?id={shelf['id']}")).json() == {"id": shelf["id"], "name": shelf["name"]}
+        assert (await browser.get(f"/scan/location?{query}")).status_code in (400, 404, 422)
+    assert (await browser.get(f"/scan/location?id={shelf['id']}")).json() == {"id": shelf["id"], "name": shelf["name"]}
 
 
 async def test_undo(browse: Browse, member: AsyncClient) -> None:
     item, shelf = await new_item(member, "Coffee", upc=EAN), await new_location(member)
     browser = await browse("scanner")
-    answer = await _scan(browser, EAN, place=shelf["id"], mode="add")
+    answer = await _scan(browser, EAN, location_id=shelf["id"], mode="add")
     await _follow(browser, answer)
     event = int(answer.headers["location"].rpartition("=")[2])
     text = await _follow(browser, await browser.submit(f"/scan/events/{event}/undo", {"mode": "add"}))
     assert "Undone" in text
     assert (await get(member, f"/items/{item['id']}"))["total_quantity"] == 0
     assert (await browser.submit(f"/scan/events/{event}/undo")).status_code == 409
-    # The role scanner takes back its own scans, members all.
+    # The role scanner undoes its own scans, members undo all.
     sku = made(await member.post("/skus/", json={"item_id": item["id"], "location_id": shelf["id"], "quantity": 4}))
     [added] = [each for each in (await get(member, "/events"))["events"] if each["sku_id"] == sku["id"]][:1]
     assert (await browser.submit(f"/scan/events/{added['id']}/undo")).status_code == 403
@@ -138,7 +193,7 @@ async def test_printed_undo_of_a_scanner_is_of_its_own_scans(browse: Browse, mem
     browser, code = await browse("scanner"), '{"command":"undo"}'
     assert (await _scan(browser, code, last=added["id"])).status_code == 403
     assert (await get(member, f"/items/{item['id']}"))["total_quantity"] == 4
-    own = (await _scan(browser, EAN, place=shelf["id"])).headers["location"].rpartition("=")[2]
+    own = (await _scan(browser, EAN, location_id=shelf["id"])).headers["location"].rpartition("=")[2]
     assert (await _scan(browser, code, last=own)).headers["location"] == f"/scan?mode=add&amount=1&event={own}"
     assert (await get(member, f"/items/{item['id']}"))["total_quantity"] == 4
     other = await browse("member")
@@ -150,7 +205,7 @@ async def test_printed_undo_of_a_scanner_is_of_its_own_scans(browse: Browse, mem
 async def test_naming_ends_the_review(browse: Browse, member: AsyncClient) -> None:
     shelf = await new_location(member)
     browser = await browse("member")
-    await _scan(browser, "5901234123457", place=shelf["id"])
+    await _scan(browser, "5901234123457", location_id=shelf["id"])
     [stub] = await get(member, "/items/?needs_review=true")
     refused = await browser.submit(f"/scan/items/{stub['id']}/name", {"name": " "})
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "name")
@@ -161,12 +216,12 @@ async def test_naming_ends_the_review(browse: Browse, member: AsyncClient) -> No
 async def test_settings_of_the_address(browse: Browse, member: AsyncClient) -> None:
     shelf = await new_location(member)
     browser = await browse("member")
-    text = (await browser.show(f"/scan?mode=COUNT&place={shelf['id']}&amount=7")).text
+    text = (await browser.show(f"/scan?mode=COUNT&location_id={shelf['id']}&amount=7")).text
     assert re.search(r'value="count" checked', text)
     assert shelf["name"] in text
     assert 'value="7"' in text
-    text = (await browser.show("/scan?mode=dance&place=999&event=999")).text
+    text = (await browser.show("/scan?mode=dance&location_id=999&event=999")).text
     assert re.search(r'value="add" checked', text)
     assert "Ready to scan" in text
-    for query in ("place", "event"):
+    for query in ("location_id", "event"):
         assert (await browser.get(f"/scan?{query}=1{'0' * 30}")).status_code == 422

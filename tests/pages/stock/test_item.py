@@ -87,10 +87,11 @@ async def test_wrong_amounts_are_shown_as_typed(
 
 
 async def test_stock_moves_is_written_off_and_comes_back(editor: Browser, admin: AsyncClient) -> None:
-    await new_location(admin, "Cellar")
+    cellar = (await new_location(admin, "Cellar"))["id"]
     answer = await editor.submit("/items/1/stock/1/move", {"quantity": "3", "to_location_text": "cell"})
     assert answer.status_code == 303
-    assert [(sku["location_id"], sku["quantity"]) for sku in await get(admin, "/skus/", item_id=1)] == [(1, 1), (4, 3)]
+    skus = await get(admin, "/skus/", item_id=1)
+    assert [(sku["location_id"], sku["quantity"]) for sku in skus] == [(1, 1), (cellar, 3)]
     page = await editor.show("/items/1")
     assert "Shelf → Cellar" in page.text
     assert (await editor.submit("/items/1/stock/1/write-off")).status_code == 303
@@ -101,6 +102,13 @@ async def test_stock_moves_is_written_off_and_comes_back(editor: Browser, admin:
     assert answer.headers["location"] == "/items/1/history?done=undone"
     assert await total(admin, {"id": 1}) == 4
     assert (await editor.submit(undo)).status_code == 409
+    [sku] = (await get(admin, "/skus/", item_id=1))[:1]
+    for notes in ("open", ""):
+        # As a browser sends it, with its empty fields.
+        fields = {"unit": "piece", "expiry_date": "", "notes": notes, "version": str(sku["version"])}
+        assert (await editor.submit("/items/1/stock/1/details", fields)).status_code == 303
+        sku = await get(admin, "/skus/1")
+        assert (sku["expiry_date"], sku["notes"]) == (None, notes)
     details = {"unit": "piece", "expiry_date": "2030-01-31", "notes": "open", "version": "4"}
     version = (await get(admin, "/skus/1"))["version"]
     answer = await editor.submit("/items/1/stock/1/details", details | {"version": str(version)})

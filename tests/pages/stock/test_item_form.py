@@ -78,7 +78,7 @@ async def test_an_item_whose_stock_cannot_be_booked_is_not_added(
     assert await get(admin, "/items/") == []
 
 
-async def test_save_and_next_keeps_the_place(editor: Browser, admin: AsyncClient) -> None:
+async def test_save_and_next_keeps_the_location(editor: Browser, admin: AsyncClient) -> None:
     location = await new_location(admin, "Fridge door", storage_type="refrigerator")
     page = await editor.show(f"/items/new?location_id={location['id']}")
     assert 'value="Fridge door"' in page.text
@@ -143,3 +143,15 @@ async def test_saving_a_stub_unchanged_does_not_name_it(
     assert (await editor.submit(f"/items/{stub['id']}/edit", fields)).status_code == 303
     changed = await get(admin, f"/items/{stub['id']}")
     assert (changed["needs_review"], changed["description"]) == (True, "blue box")
+
+
+@pytest.mark.parametrize("quantity", ["0.0001", "-1", "abc", "1e9"])
+async def test_wrong_first_stock_is_shown_as_typed(editor: Browser, admin: AsyncClient, quantity: str) -> None:
+    shelf = await new_location(admin)
+    fields = {"name": "Tea", "location_id": shelf["id"], "quantity": quantity}
+    answer = await editor.submit("/items/new", fields)
+    assert answer.status_code == 422
+    page = Page(answer.text)
+    assert page.faults == []
+    assert f'value="{quantity}"' in answer.text
+    assert await get(admin, "/items/") == []

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 from httpx import AsyncClient
 
+from stocky.config import Config
+from tests.architecture import schema
 from tests.inventory import get, made, new_item
 from tests.pages.conftest import Browser
 from tests.pages.markup import Page
@@ -22,9 +24,12 @@ async def member(browse: Browse, samples: dict[str, object]) -> Browser:
 
 async def test_stubs_are_named_one_after_another(member: Browser, admin: AsyncClient) -> None:
     made(await admin.post("/scanner/scan", json={"upc": "96385074", "scanner_id": "s1", "event_id": "e2"}))
+    last = (await get(admin, "/items/review"))[0]["last_event_id"]
+    made(await admin.post(f"/events/{last}/undo"))
     page = await member.show("/review")
     assert "2 scanned things have no name yet" in page.text
     assert "96385074" in page.text
+    assert "<dd>once, last" in page.text, "the undo is no scan"
     later = await member.show("/review?skip=1")
     assert "5901234123457" in later.text
     newest = (await get(admin, "/items/review"))[0]["item"]
@@ -38,6 +43,67 @@ async def test_stubs_are_named_one_after_another(member: Browser, admin: AsyncCl
     assert "1 scanned thing has no name yet" in page.text
     named = await get(admin, f"/items/{newest['id']}")
     assert (named["name"], named["needs_review"], named["min_quantity"]) == ("Tuna", False, 2)
+
+
+async def test_review_shows_what_was_misread_and_the_name_on_a_bag(
+    member: Browser, admin: AsyncClient, config: Config
+) -> None:
+    for text in ("[)>\x1e06\x1d1PBC547B\x1dQ100", "96385075"):
+        made(await admin.post("/scanner/scan", json={"upc": text, "scanner_id": "s1"}))
+    page = await member.show("/review")
+    assert "Probably misread: its check digit is wrong" in page.text
+    bag = await member.show("/review?skip=1")
+    assert "Probably misread" not in bag.text
+    assert "BC547B" in bag.text
+    assert "It was hidden" not in bag.text
+    await new_item(admin, "Tea", barcodes=[{"barcode": "TEA"}])
+    await new_item(admin, "Old tea", barcodes=[{"barcode": "OLD"}])
+    assert "Barcodes that are the same" not in page.text
+    change = "UPDATE barcode SET code = 'TEA ', code_key = 'TEA ', shared_key = 'TEA' WHERE code = 'OLD' RETURNING id"
+    await schema.run_beside(config, change)
+    page = await member.show("/review")
+    assert "Barcodes that are the same" in page.text
+    assert "Old tea" in page.text
+
+
+async def test_stubs_are_discarded_and_come_back(member: Browser, admin: AsyncClient) -> None:
+    stub = (await get(admin, "/items/review"))[0]["item"]
+    before = stub["total_quantity"]
+    assert before
+    answer = await member.submit(f"/review/{stub['id']}/discard", {"skip": ""})
+    assert answer.status_code == 303, answer.text
+    page = await member.show(answer.headers["location"])
+    assert f"“{stub['name']}” is discarded" in page.text
+    assert "Everything has a name" in page.text
+    hidden = await get(admin, f"/items/{stub['id']}")
+    assert (hidden["is_active"], hidden["total_quantity"]) == (False, 0)
+    assert (await member.submit(f"/review/{stub['id']}/discard")).status_code == 409
+    batch = answer.headers["location"].partition("batch=")[2]
+    kept = await member.submit(f"/review/{stub['id']}/keep", {"batch_id": batch})
+    assert kept.status_code == 303, kept.text
+    shown = await get(admin, f"/items/{stub['id']}")
+    assert (shown["is_active"], shown["needs_review"], shown["total_quantity"]) == (True, True, before)
+    # What has a name is not discarded.
+    await member.submit(f"/review/{stub['id']}", {"name": "Tuna", "skip": "0"})
+    assert (await member.submit(f"/review/{stub['id']}/discard")).status_code == 409
+
+
+async def test_hidden_item_that_was_scanned_again_keeps_what_it_had(member: Browser, admin: AsyncClient) -> None:
+    had = {"min_quantity": 2.5, "default_storage_type": "freezer", "oversell_policy": "clamp"}
+    item = await new_item(admin, "Oats", upc="96385074", **had)
+    assert (await admin.delete(f"/items/{item['id']}")).status_code == 200
+    made(await admin.post("/scanner/scan", json={"upc": "96385074", "scanner_id": "s1", "event_id": "e2"}))
+    page = await member.show("/review", headers={"Accept-Language": "de"})
+    form = next(each for each in Page(page.text).forms if each.action == f"/review/{item['id']}")
+    assert 'value="Oats"' in page.text
+    assert 'value="2,5"' in page.text
+    assert '<option value="freezer" selected>' in page.text
+    assert {"name", "default_storage_type", "min_quantity"} <= set(form.names)
+    fields = {"name": "Oats", "default_storage_type": "freezer", "min_quantity": "2,5", "skip": "0"}
+    assert (await member.submit(f"/review/{item['id']}", fields)).status_code == 303
+    now = await get(admin, f"/items/{item['id']}")
+    assert {name: now[name] for name in had} == had
+    assert (now["is_active"], now["needs_review"]) == (True, False)
 
 
 async def test_stubs_are_merged_and_come_back(member: Browser, admin: AsyncClient) -> None:

@@ -100,7 +100,9 @@ async def test_stock_is_added_by_name_code_and_barcode(browse: Browse, member: A
     browser = await browse("member")
     path = f"/locations/{shelf['id']}/stock"
     for text in ("tea, GREEN", item["code"], "4006381333931"):
-        answer = await browser.submit(path, {"item_id": "", "item_id_text": text, "quantity": "1,5"})
+        # As a browser sends it, with its empty fields.
+        fields = {"item_id": "", "item_id_text": text, "quantity": "1,5", "unit": "", "expiry_date": ""}
+        answer = await browser.submit(path, fields)
         assert answer.status_code == 303, text
     await browser.submit(
         path, {"item_id": item["id"], "item_id_text": "", "quantity": "1", "expiry_date": "2027-01-31"}
@@ -206,6 +208,111 @@ async def test_selected_lots_move_however_many_there_are(
     there = {each["item_id"] for each in await get(member, "/skus/", location_id=cellar["id"])}
     assert there == {skus[0]["item_id"], skus[3]["item_id"]}
     assert (await browser.submit(path, {"id": ["9" * 5000], "choose": "true"})).status_code == 200
+
+
+async def test_locations_are_a_tree_with_counts(browse: Browse, member: AsyncClient) -> None:
+    garage = await new_location(member, "Garage", storage_type="garage")
+    shelf = await new_location(member, "Shelf 2", parent_id=garage["id"], description="By the window")
+    left = await new_location(member, "Left", parent_id=shelf["id"])
+    await new_box(member, 2, name="Screws", parent_id=shelf["id"])
+    for name, location in (("Oil", garage), ("Nuts", left), ("Bolts", left)):
+        await new_stock(member, await new_item(member, name), location, 1)
+    browser = await browse("member")
+    page = (await browser.show("/locations")).text
+    tree = page[page.index('class="card tree"') :]
+    places = [tree.index(f'href="/locations/{path}"') for path in (garage["id"], shelf["id"], left["id"], "boxes/1")]
+    assert places == sorted(places)
+    assert re.search(r"Garage</b>.*?3 items<small>1 here</small>", tree, re.DOTALL)
+    assert re.search(r"Left</b>.*?2 items</span>", tree, re.DOTALL)
+    # What is found is a list, and says where each is.
+    found = (await browser.show("/locations?q=left")).text
+    assert "<small>Garage / Shelf 2</small><b>Left</b>" in found
+    page = (await browser.show(f"/locations/{left['id']}")).text
+    crumb = page[page.index('class="crumb"') : page.index("</nav>", page.index('class="crumb"'))]
+    assert re.findall(r'href="([^"]+)">([^<]+)<', crumb) == [
+        ("/locations", "Locations"),
+        (f"/locations/{garage['id']}", "Garage"),
+        (f"/locations/{shelf['id']}", "Shelf 2"),
+    ]
+    page = (await browser.show(f"/locations/{garage['id']}")).text
+    assert "1 item here" in page
+    assert "3 with all inside" in page
+    assert f'href="/locations/{shelf["id"]}"' in page
+    slot = (await get(member, "/boxes/1/places"))[0]["location_id"]
+    assert 'href="/locations/boxes/1">Screws</a>' in (await browser.show(f"/locations/{slot}")).text
+    box = (await browser.show("/locations/boxes/1")).text
+    assert "In the box itself" in box
+    assert f'href="/locations/{shelf["id"]}">Shelf 2</a>' in box
+
+
+async def test_location_is_put_into_others_without_script(browse: Browse, member: AsyncClient) -> None:
+    garage, cellar = await new_location(member, "Garage", storage_type="garage"), await new_location(member, "Cellar")
+    browser = await browse("member")
+    form = (await browser.show(f"/locations/new?parent_id={garage['id']}")).text
+    assert 'value="Garage"' in form
+    assert re.search(r'value="garage" checked', form)
+    new = {"name": "Shelf", "storage_type": "garage", "parent_id": "", "parent_id_text": "garage"}
+    answer = await browser.submit("/locations/new", new | {"next": "true"})
+    assert f"parent_id={garage['id']}" in answer.headers["location"]
+    [shelf] = await get(member, "/locations/", parent_id=garage["id"])
+    answer = await browser.submit("/locations/new", new | {"name": "SHELF "})
+    assert (answer.status_code, "same place already" in answer.text) == (409, True)
+    answer = await browser.submit("/locations/new", new | {"parent_id_text": "Nowhere"})
+    assert (answer.status_code, "There is no location" in answer.text) == (422, True)
+    edit = f"/locations/{shelf['id']}/edit"
+    assert 'value="Garage"' in (await browser.show(edit)).text
+    change = {"name": "Shelf", "description": "", "storage_type": "garage", "parent_id": "", "parent_id_text": "Cellar"}
+    assert (await browser.submit(edit, change)).status_code == 303
+    assert (await get(member, f"/locations/{shelf['id']}"))["path"] == "Cellar / Shelf"
+    answer = await browser.submit(
+        f"/locations/{cellar['id']}/edit", change | {"name": "Cellar", "parent_id_text": "cellar / shelf"}
+    )
+    assert (answer.status_code, "cannot be put in a location that is in it" in answer.text) == (409, True)
+    assert (await browser.submit(edit, change | {"parent_id_text": ""})).status_code == 303
+    assert (await get(member, f"/locations/{shelf['id']}"))["parent_id"] is None
+    answer = await browser.submit(f"/locations/{cellar['id']}/hide")
+    assert answer.status_code == 303
+    answer = await browser.submit("/locations/boxes/new", {"capacity": "1", "parent_id_text": "Garage"})
+    assert (await get(member, "/boxes/1"))["path"] == "Garage / Box 1"
+    box = {"name": "Box 1", "capacity": "1", "storage_type": "other", "parent_id_text": "Shelf"}
+    assert (await browser.submit("/locations/boxes/1/edit", box)).status_code == 303
+    assert (await get(member, "/boxes/1"))["path"] == "Shelf / Box 1"
+    answer = await browser.submit(f"/locations/{shelf['id']}/hide")
+    assert (answer.status_code, "Other locations are in Shelf" in answer.text) == (409, True)
+
+
+async def test_items_are_filtered_by_a_location_with_all_inside(browse: Browse, member: AsyncClient) -> None:
+    garage = await new_location(member, "Garage")
+    shelf = await new_location(member, "Shelf", parent_id=garage["id"])
+    await new_stock(member, await new_item(member, "Nuts"), shelf, 1)
+    await new_item(member, "Bolts")
+    browser = await browse("member")
+    assert f'href="/items?within={garage["id"]}"' in (await browser.show(f"/locations/{garage['id']}")).text
+    for query in (f"within={garage['id']}", "within=&within_text=garage", f"within={shelf['id']}&q=nut"):
+        page = (await browser.show(f"/items?{query}")).text
+        assert "Nuts" in page, query
+        assert "Bolts" not in page, query
+    assert (await browser.get("/items?within_text=nowhere")).status_code == 422
+    assert (await browser.get("/items?within=999")).status_code == 404
+
+
+async def test_name_of_several_locations_is_refused_beside_its_field(browse: Browse, member: AsyncClient) -> None:
+    for name in ("Garage", "Cellar"):
+        around = await new_location(member, name)
+        shelf = await new_location(member, "Shelf", parent_id=around["id"])
+    await new_stock(member, await new_item(member), shelf, 2)
+    browser = await browse("member")
+    answer = await browser.submit(
+        f"/locations/{shelf['id']}/move", {"to_location_id": "", "to_location_id_text": "shelf"}
+    )
+    assert answer.status_code == 422
+    assert "use the path of one of them" in answer.text
+    answer = await browser.submit(
+        f"/locations/{shelf['id']}/move", {"to_location_id": "", "to_location_id_text": "garage / shelf"}
+    )
+    assert answer.status_code == 303
+    [sku] = [each for each in await get(member, "/skus/", expand="location") if each["quantity"]]
+    assert sku["location"]["path"] == "Garage / Shelf"
 
 
 async def test_readers_have_no_buttons(browse: Browse, member: AsyncClient) -> None:

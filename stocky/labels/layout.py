@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from html import escape
 from typing import Annotated, Any, Literal
-from xml.sax.saxutils import escape
 
 import msgspec
 from msgspec import Meta, Struct
@@ -18,21 +18,23 @@ from stocky.barcodes.codes import has_check_digit
 from stocky.catalogue.qr import set_location_command
 from stocky.catalogue.schemas import Item, Location
 from stocky.errors import Invalid
-from stocky.pages.decoding import available
+from stocky.scanner.commands import short_code
 from stocky.scanner.schemas import Command, CommandName, Mode
 
 MOST_LABELS = 1_000
+# The numbers of the labels "the next scan counts".
+NEXT_QUANTITIES = (2, 3, 4, 5, 6, 10, 12, 20)
 # White modules around a code.
 _QR_QUIET = 4
-# Of a barcode that hand scanners still read: 75 % of an EAN's nominal width.
+# The smallest module of a barcode that hand scanners still read: 75 % of an EAN's nominal width.
 _NARROWEST_MODULE = 0.25
 _PAD = 1.5
 _GAP = 1.0
-# Estimated widths of characters by the size of the font: those of a wide sans serif, since fonts differ.
+# Estimated widths of characters relative to the font size: those of a wide sans serif, since fonts differ.
 _WIDTHS = {**dict.fromkeys("MWmw@%&…—", 1.0), **dict.fromkeys("fijlrtIJ .,:;!|'()[]/-", 0.42)}
 _WIDTH_UPPER, _WIDTH_OTHER, _WIDTH_LARGE = 0.77, 0.65, 1.1
 _WIDTH_BOLD = 1.12
-# Of a typewriter's, with the space between two.
+# The width of a monospaced character, with the space after it.
 _WIDTH_CODE = 0.74
 _LINE = 1.25
 _MM = 25.4
@@ -97,7 +99,7 @@ def roll(width: float, length: float) -> Sheet:
     return Sheet(width=width, height=length, columns=1, rows=1, label_width=width, label_height=length, unprintable=1.5)
 
 
-# By their names in URLs and settings.
+# By name, as in URLs and settings.
 SHEETS: dict[str, Sheet] = {
     "a4-3x8": Sheet(width=210, height=297, columns=3, rows=8, label_width=70, label_height=37, top=0.5),
     "a4-3x7": Sheet(
@@ -127,7 +129,7 @@ class Label(Struct, frozen=True, kw_only=True):
 
     qr: str
     heading: str
-    # Set in a typewriter's letters with spaces, as the code of an item.
+    # Set in a monospaced font with spaces, as the code of an item.
     is_code: bool = False
     text: str = ""
     note: str = ""
@@ -142,22 +144,32 @@ def item_label(item: Item, *, note: str = "", with_barcode: bool = False) -> Lab
 
 def location_label(location: Location) -> Label:
     """A label that sets the scanner's location."""
-    return Label(qr=set_location_command(location.id), heading=location.name, text=location.description)
+    path = location.path if location.path != location.name else ""
+    return Label(qr=set_location_command(location.id), heading=location.name, text=location.description or path)
 
 
 def command_labels() -> list[Label]:
-    """The scanner's commands that every place has use for: its modes, no location, and undo."""
+    """The scanner's commands that are useful at every location: its modes, no location, and undo."""
     modes = [
         (Command(command=CommandName.SET_MODE, payload={"mode": mode.value}), mode.value.capitalize(), "Scanner mode")
         for mode in Mode
     ]
     others = [
         (Command(command=CommandName.SET_LOCATION, payload={"location_id": None}), "No location", "Scanner location"),
-        (Command(command=CommandName.UNDO), "Undo", "Takes back the last scan of this scanner"),
+        (Command(command=CommandName.UNDO), "Undo", "Undoes the last scan of this scanner"),
     ]
+    return [Label(qr=short_code(command), heading=heading, text=text) for command, heading, text in (*modes, *others)]
+
+
+def count_labels() -> list[Label]:
+    """The commands that set what the next scan counts."""
     return [
-        Label(qr=msgspec.json.encode(command).decode(), heading=heading, text=text)
-        for command, heading, text in (*modes, *others)
+        Label(
+            qr=short_code(Command(command=CommandName.SET_NEXT_QUANTITY, payload={"quantity": each})),
+            heading=f"{each} ×",
+            text="Next scan",
+        )
+        for each in NEXT_QUANTITIES
     ]
 
 
@@ -191,7 +203,7 @@ class TextLine(Struct, frozen=True):
 
 
 class PlacedLabel(Struct, frozen=True):
-    """A label on the paper; what is in it is placed from its left top corner."""
+    """A label on the paper; positions of its content are relative to its top left corner."""
 
     x: float
     y: float
@@ -210,7 +222,7 @@ class Page(Struct, frozen=True):
 
 
 def lay_out(labels: Sequence[Label], sheet: Sheet, *, used: int = 0) -> list[Page]:
-    """The pages for these labels; `used` cells of the first one are free no more.
+    """The pages for these labels; the first `used` cells of the first page stay empty.
 
     Takes milliseconds for each label with a code of its own: call it in a thread. Raises Invalid.
     """
@@ -276,7 +288,7 @@ def _draw_line(line: TextLine) -> str:
 def _fill(label: Label, width: float, height: float, left: float, right: float) -> tuple[list[Symbol], list[TextLine]]:
     """The code beside its text on a wide label, above it on a tall one.
 
-    A barcode is below the text; where that is too narrow for it, it takes the place of the QR code, or is left out.
+    A barcode is below the text; where that is too narrow for it, it replaces the QR code, or is left out.
     """
     if width < 1.25 * height:
         side = min(width, height * 0.62)
@@ -302,7 +314,7 @@ def _fill(label: Label, width: float, height: float, left: float, right: float) 
 
 
 def _lines(label: Label, x: float, top: float, width: float, height: float, anchor: Anchor) -> list[TextLine]:
-    """The heading, the text and the note, each as long as there is room for it."""
+    """The heading, the text and the note, each if there is room for it."""
     heading_size = min(6.5, max(2.6, height * 0.26))
     size = min(3.2, max(2.0, height * 0.12))
     if label.is_code:
@@ -326,7 +338,7 @@ def _lines(label: Label, x: float, top: float, width: float, height: float, anch
     for text, line_size, style in wanted:
         used += line_size * _LINE
         if used > space and placed:
-            # The last line that fits says that there was more.
+            # The last line that fits is marked as cut.
             placed[-1] = msgspec.structs.replace(placed[-1], text=_cut(placed[-1].text))
             break
         y = round(top + used - line_size * (_LINE - 1), 3)
@@ -388,7 +400,7 @@ def _bars(code: _Modules, x: float, y: float, width: float, height: float) -> Sy
 
 @lru_cache(maxsize=2 * MOST_LABELS)
 def _qr_modules(text: str) -> _Modules:
-    # Imported here: few requests draw, and the import would slow down every start.
+    # Imported here: few requests draw labels, and the import would slow down every start.
     import segno
 
     try:
@@ -402,10 +414,12 @@ def _qr_modules(text: str) -> _Modules:
 @lru_cache(maxsize=2 * MOST_LABELS)
 def _barcode(text: str) -> _Modules | None:
     """A product's own barcode; None without zxing-cpp, and for a text that no barcode of lines can have."""
-    if not available() or not text.isascii():
+    if not text.isascii():
         return None
-    import zxingcpp
-
+    try:
+        import zxingcpp
+    except ImportError:
+        return None
     symbology = "Code128"
     if text.isascii() and text.isdigit() and has_check_digit(text.zfill(14)[-14:]):
         symbology = {8: "EAN8", 12: "UPCA", 13: "EAN13"}.get(len(text), symbology)
@@ -436,8 +450,8 @@ def _path(rows: Iterable[Sequence[Any]], quiet: int) -> str:
     return "".join(parts)
 
 
-_NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def _text(text: str) -> str:
-    return escape(_NOT_XML.sub("", text))
+    return escape(NOT_XML.sub("", text), quote=False)

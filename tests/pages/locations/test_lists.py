@@ -1,4 +1,4 @@
-"""Shopping lists on pages, without script: ticking, taking back, filling, and what is done with a list as a whole."""
+"""Shopping lists on pages, without script: ticking, undoing, filling, and what is done with a list as a whole."""
 
 from __future__ import annotations
 
@@ -55,10 +55,11 @@ async def test_lists_are_made_shared_copied_and_deleted(
 async def test_tick_books_stock_once(browse: Browse, member: AsyncClient, weekly: Json) -> None:
     item, shelf = await new_item(member, "Milk"), await new_location(member)
     await new_stock(member, item, shelf, 1)
+    await new_stock(member, item, await new_location(member, "Fridge"), 0.5)
     entry = await put(member, weekly, item_id=item["id"], quantity=2)
     browser = await browse("member")
     page = (await browser.show("/lists/1")).text
-    assert "goes to Shelf" in page
+    assert "goes to Shelf · 1 there" in page
     path = f"/lists/1/entries/{entry['id']}/tick"
     tick = {"item_id": item["id"], "location_id": shelf["id"], "event_id": "t1"}
     answer = await browser.submit(path, tick)
@@ -67,7 +68,7 @@ async def test_tick_books_stock_once(browse: Browse, member: AsyncClient, weekly
     answer = await browser.submit(path, tick, headers={"X-Fragment": "entries"})
     assert answer.status_code == 200
     assert "Bought just now" in answer.text
-    assert await total(member, item) == 3
+    assert await total(member, item) == 3.5
     assert await names(member, weekly) == []
 
 
@@ -113,8 +114,8 @@ async def test_tick_without_a_location_asks_for_one(browse: Browse, member: Asyn
     # From now on new things go to the shelf.
     other = await new_item(member, "Other")
     await put(member, weekly, item_id=other["id"])
-    assert (await browser.submit("/lists/1/place", {"location_id_text": "Nowhere"})).status_code == 422
-    await browser.submit("/lists/1/place", {"location_id": shelf["id"]})
+    assert (await browser.submit("/lists/1/location", {"location_id_text": "Nowhere"})).status_code == 422
+    await browser.submit("/lists/1/location", {"location_id": shelf["id"]})
     assert (await browser.show("/lists/1")).text.count("goes to Shelf") == 2
 
 
@@ -150,7 +151,7 @@ async def test_list_is_filled_with_what_is_low(browse: Browse, member: AsyncClie
     answer = await browser.submit("/lists/1/fill", {"target": "x"})
     assert answer.status_code == 422
     answer = await browser.submit("/lists/1/fill", {"target": "4"})
-    assert "1 entry was added" in (await browser.show(answer.headers["location"])).text
+    assert "1 entry was added or raised" in (await browser.show(answer.headers["location"])).text
     assert (await get(member, "/shopping-lists/1"))["items"][0]["quantity"] == 3
     answer = await browser.submit("/lists/1/fill", {"target": ""})
     assert answer.headers["location"].startswith("/lists/1?done=full")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +16,8 @@ from PIL import Image, ImageDraw
 
 from stocky.catalogue.qr import set_location_command
 from stocky.errors import Invalid
-from stocky.pages import labels
-from stocky.pages.labels import SHEETS, Label, Page, Sheet, command_labels, draw, lay_out, roll
+from stocky.labels import layout as labels
+from stocky.labels.layout import SHEETS, Label, Page, Sheet, command_labels, draw, lay_out, roll
 from stocky.scanner.commands import read_command
 from stocky.scanner.schemas import CommandName, Mode
 
@@ -184,7 +185,7 @@ def test_commands_are_those_that_the_scanner_reads() -> None:
 
 def test_without_the_writer_of_barcodes_the_qr_code_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     labels._barcode.cache_clear()
-    monkeypatch.setattr(labels, "available", lambda: False)
+    monkeypatch.setitem(sys.modules, "zxingcpp", None)
     [page] = lay_out([_label(0, barcode=EAN)], SHEETS["a4-3x8"])
     assert len(page.labels[0].symbols) == 1
     labels._barcode.cache_clear()
@@ -235,8 +236,8 @@ def test_browser_draws_codes_in_their_places(shown: Any, name: str) -> None:
 @pytest.mark.parametrize("name", SHEETS)
 def test_texts_stay_on_their_labels_in_a_browser(shown: Any, name: str) -> None:
     wide = Label(qr="QXZB", heading="WMWM", is_code=True, text="WMWM " * 20, note="W" * 60, barcode=EAN)
-    place = Label(qr="QXZB", heading="Workshop MMMM cabinet WWWW drawer", text="MW" * 40, note="M" * 60)
-    [page] = lay_out([wide, place][: SHEETS[name].per_page], SHEETS[name])
+    location = Label(qr="QXZB", heading="Workshop MMMM cabinet WWWW drawer", text="MW" * 40, note="M" * 60)
+    [page] = lay_out([wide, location][: SHEETS[name].per_page], SHEETS[name])
     shown.set_content(f"<!doctype html><body style='margin:0'>{draw(page)}")
     boxes = shown.evaluate(
         "[...document.querySelectorAll('g')].map(g => [...g.querySelectorAll('text')].map(t => {"

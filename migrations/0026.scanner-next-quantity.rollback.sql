@@ -1,0 +1,1 @@
+ALTER TABLE scanner DROP COLUMN next_quantity_milli;

@@ -1,0 +1,1 @@
+"""Sheets of labels for items, locations and scanner commands, in millimetres, as SVG and PDF."""

@@ -1,0 +1,58 @@
+"""Figures of the stock and the database for `/metrics`; read at most every fifteen seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from msgspec import Struct
+
+from stocky.alerts.repository import count_active_alerts
+from stocky.catalogue.repository import ItemFilter, count_items
+from stocky.db import Connection, Database
+from stocky.errors import StockyError
+
+CACHED_SECONDS = 15.0
+# Prometheus waits ten seconds for the whole page.
+READ_SECONDS = 3.0
+
+
+class StockFigures(Struct, frozen=True, kw_only=True):
+    """`alerts` are the active ones by type, `failed_jobs` those that are still listed."""
+
+    items: int
+    low_stock: int
+    alerts: dict[str, int]
+    failed_jobs: int
+    database_bytes: int
+
+
+class Figures:
+    """The figures of one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = asyncio.Lock()
+        self._read: tuple[float, StockFigures] | None = None
+
+    async def current(self) -> StockFigures | None:
+        """The figures, not older than CACHED_SECONDS; None while the database cannot be read."""
+        async with self._lock:
+            if self._read is None or self._read[0] < time.monotonic():
+                try:
+                    async with asyncio.timeout(READ_SECONDS), self._database.read() as read:
+                        self._read = time.monotonic() + CACHED_SECONDS, await read.run(_read)
+                except (StockyError, TimeoutError):
+                    # The rest of the page shows that Stocky runs, and /health why this fails.
+                    self._read = None
+            return self._read[1] if self._read else None
+
+
+async def _read(read: Connection) -> StockFigures:
+    return StockFigures(
+        items=await count_items(read, ItemFilter()),
+        low_stock=await read.value("count_low_items"),
+        alerts=await count_active_alerts(read),
+        failed_jobs=await read.value("count_failed_jobs"),
+        database_bytes=await read.value("get_database_size"),
+    )

@@ -1,0 +1,163 @@
+"""Describes entries of the audit trail for pages: the action, its object and each field of the entry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from msgspec import Struct
+
+from stocky.logs.audit import AuditEntry
+from stocky.pages.languages import Text, _
+
+ACTIONS: dict[str, Text] = {
+    "applied": _("applied"),
+    "associated": _("associated"),
+    "changed": _("changed"),
+    "created": _("created"),
+    "deleted": _("deleted"),
+    "discarded": _("discarded"),
+    "imported": _("imported"),
+    "imported again": _("imported again"),
+    "kept": _("kept"),
+    "looked up": _("looked up"),
+    "merged": _("merged"),
+    "removed": _("removed"),
+    "restored": _("restored"),
+    "revoked": _("revoked"),
+    "rotated": _("renewed the secret of"),
+    "set": _("set"),
+    "switched off": _("switched off"),
+    "unmerged": _("unmerged"),
+    "uploaded": _("uploaded"),
+    "withdrawn": _("withdrew"),
+}
+SUBJECTS: dict[str, Text] = {
+    "api_key": _("API key"),
+    "backup": _("Backup"),
+    "box": _("Box"),
+    "document": _("Document"),
+    "import": _("Import"),
+    "item": _("Item"),
+    "item_type": _("Type"),
+    "label_sheet": _("Label size"),
+    "location": _("Location"),
+    "project": _("Project"),
+    "reorg_plan": _("Plan"),
+    "scanner": _("Scanner"),
+    "settings": _("Settings"),
+    "sku": _("Stock"),
+    "tag": _("Tag"),
+    "user": _("Person"),
+    "webhook": _("Webhook"),
+}
+_PAGES = {
+    "box": "/locations/boxes/",
+    "item": "/items/",
+    "location": "/locations/",
+    "project": "/projects/",
+    "reorg_plan": "/plan/",
+    "scanner": "/scanners/",
+    "user": "/people/",
+    "webhook": "/hooks/",
+}
+_FIELDS: dict[str, Text] = {
+    "barcode": _("Barcode"),
+    "barcodes": _("Barcodes"),
+    "batch_id": _("Batch"),
+    "capacity": _("Capacity"),
+    "code": _("Code"),
+    "default_storage_type": _("Kept in"),
+    "description": _("Description"),
+    "email": _("E-mail"),
+    "event_types": _("Events"),
+    "expiry_date": _("Expires"),
+    "filename": _("File"),
+    "from": _("From"),
+    "into": _("Into"),
+    "is_active": _("Active"),
+    "items": _("Items"),
+    "location_id": _("Location"),
+    "manufacturer_code": _("Manufacturer’s number"),
+    "max_moves": _("Moves at most"),
+    "min_quantity": _("Minimum"),
+    "mode": _("Mode"),
+    "name": _("Name"),
+    "notes": _("Note"),
+    "parent_id": _("In"),
+    "quantity": _("Amount"),
+    "reason": _("Reason"),
+    "reorder_quantity": _("Bought in multiples of"),
+    "role": _("Role"),
+    "row": _("Row"),
+    "rows": _("Rows"),
+    "seller": _("Seller"),
+    "storage_type": _("Kept in"),
+    "tags": _("Tags"),
+    "type_id": _("Type"),
+    "unit": _("Unit"),
+    "upc": _("Barcode"),
+    "user_id": _("Person"),
+    "username": _("Username"),
+    "was": _("before"),
+    "before": _("before"),
+    "after": _("after"),
+}
+_NAMES = ("name", "username")
+_YES, _NO, _NONE = _("yes"), _("no"), _("none")
+
+
+class Detail(Struct, frozen=True):
+    """A field and its value, both to be shown as they are."""
+
+    label: Text | str
+    value: Text | str
+
+
+class Record(Struct, frozen=True):
+    """An entry to show: the name of its object, the path of the object's page if it has one, and the other details."""
+
+    entry: AuditEntry
+    name: str
+    path: str
+    details: list[Detail]
+
+
+def ids_of(entries: Sequence[AuditEntry], field: str) -> set[int]:
+    """The ids that a field has in these entries."""
+    return {value for each in entries if isinstance(value := each.details.get(field), int)}
+
+
+def describe(entry: AuditEntry, names: Mapping[str, Mapping[int, str]]) -> Record:
+    """An entry in the language of the page that is being rendered. `names` are by field and id; other ids are shown."""
+    details = dict(entry.details)
+    name = next((str(details.pop(field)) for field in _NAMES if details.get(field)), entry.subject_id or "")
+    page = _PAGES.get(entry.subject)
+    path = page + quote(entry.subject_id, safe="") if page and entry.subject_id else ""
+    shown = {
+        field: names[field].get(value) if field in names and isinstance(value, int) else None
+        for field, value in details.items()
+    }
+    return Record(
+        entry, name, path, [Detail(_label(field), shown[field] or _value(value)) for field, value in details.items()]
+    )
+
+
+def _label(field: str) -> Text | str:
+    return _FIELDS.get(field) or field.replace("_", " ")
+
+
+def _value(value: Any) -> Text | str:
+    if value is None or value in ("", []):
+        return _NONE
+    if isinstance(value, bool):
+        return _YES if value else _NO
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return ", ".join(str(_value(each)) for each in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{_label(field)} {_value(each)}" for field, each in value.items())
+    return msgspec.json.encode(value).decode()

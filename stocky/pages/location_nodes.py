@@ -1,0 +1,69 @@
+"""Locations as nodes of a tree, with the counts of what is at them and inside; the places of boxes are left out."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+from stocky.catalogue import location_repository
+from stocky.catalogue.schemas import Location, LocationCounts
+from stocky.db import Connection
+
+# With more locations inside those of a page, only these are shown, each with the number inside.
+MOST_INSIDE = 400
+
+
+class Node(Struct, kw_only=True):
+    """A location or a group of locations, with the nodes in it; `around` is the path of what it is in."""
+
+    kind: str
+    name: str = ""
+    path: str = ""
+    around: str = ""
+    description: str = ""
+    counts: LocationCounts | None = None
+    children: list[Node] = []
+
+
+async def make_trees(read: Connection, roots: Sequence[Location]) -> list[Node]:
+    """The locations as nodes, with all that are in them."""
+    inside = await location_repository.list_locations_inside(read, {each.id for each in roots}, limit=MOST_INSIDE + 1)
+    if len(inside) > MOST_INSIDE:
+        inside = []
+    await location_repository.add_counts(read, [*roots, *inside])
+    children: dict[int, list[Location]] = defaultdict(list)
+    for each in inside:
+        if each.parent_id is not None:
+            children[each.parent_id].append(each)
+    return [_node(each, children) for each in roots]
+
+
+async def make_nodes(read: Connection, locations: Sequence[Location]) -> list[Node]:
+    """The locations as nodes, without what is in them."""
+    await location_repository.add_counts(read, locations)
+    return [_node(each, {}) for each in locations]
+
+
+def page_of(location: Location) -> str:
+    """The path of a location's page: that of a box has its places."""
+    is_box = location.box_no is not None and location.loc_no is None
+    return f"/locations/boxes/{location.box_no}" if is_box else f"/locations/{location.id}"
+
+
+def links_to(around: Sequence[Location]) -> list[tuple[str, str]]:
+    """The names of locations and the paths of their pages, for the way up."""
+    return [(each.name, page_of(each)) for each in around]
+
+
+def _node(location: Location, children: Mapping[int, Sequence[Location]]) -> Node:
+    return Node(
+        kind=location.storage_type.value,
+        name=location.name,
+        path=page_of(location),
+        around=location.path.removesuffix(location.name).removesuffix(" / ") if location.parent_id else "",
+        description=location.description,
+        counts=location.counts,
+        children=[_node(each, children) for each in children.get(location.id, [])],
+    )
