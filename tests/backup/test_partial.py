@@ -231,14 +231,14 @@ async def test_locations_that_do_not_fit_are_rejected(admin: AsyncClient) -> Non
     garage, cellar = await new_location(admin, "Garage"), await new_location(admin, "Cellar")
     await new_location(admin, "Shelf", parent_id=garage["id"])
     assert (await admin.delete(f"/locations/{cellar['id']}")).status_code == 200
-    for rows, status, words in (
-        ([located(70, "A", 71), located(71, "B", 70)], 400, "in themselves"),
-        ([located(70, "A", cellar["id"])], 400, "hidden here"),
-        ([located(70, "A", 999)], 400, "location"),
-        ([located(70, "SHELF ", garage["id"])], 409, "same place"),
-        (["INSERT INTO box (id, box_no, capacity) VALUES (5, 9, 1);"], 400, "box 9 has no location"),
+    for rows, words in (
+        ([located(70, "A", 71), located(71, "B", 70)], "in themselves"),
+        ([located(70, "A", cellar["id"])], "hidden here"),
+        ([located(70, "A", 999)], "location"),
+        ([located(70, "SHELF ", garage["id"])], "same place"),
+        (["INSERT INTO box (id, box_no, capacity) VALUES (5, 9, 1);"], "box 9 has no location"),
     ):
-        refused(await send(admin, rows), status, words)
+        refused(await send(admin, rows), 400, words)
     assert {each["path"] for each in await get(admin, "/locations/")} == {"Garage", "Garage / Shelf"}
 
 

@@ -265,9 +265,10 @@ const AROUND = "\\u0001-\\u0020\\u007f-\\u00a0\\u00ad\\u1680\\u180e\\u2000-\\u20
 const before = new RegExp(`^[${AROUND}]*(?:\\][A-Za-z][0-9A-Za-z][${AROUND}]*(?!\\]|$))?`);
 const after = new RegExp(`[${AROUND}]+$`);
 
-// What may be a printed command. What reads it is loaded for the first one, and what is scanned meanwhile waits for it.
+// What may be a printed command. What is scanned after it waits until it is done: its module is loaded for the first one, and
+// a location is looked up.
 const PRINTED = /^(\{|STOCK[YZ])/i;
-let reading = null;
+let running = null;
 
 // A scanned text: a printed command, a label's address, or a barcode, which is sent as it was read.
 export async function scan(text) {
@@ -278,17 +279,22 @@ export async function scan(text) {
   const bare = text.replace(after, "").replace(before, "");
   if (!bare) return;
   // Without a command before it, a code is booked at once: the focus follows from that.
-  if (reading) await reading;
+  while (running) await running;
   if (PRINTED.test(bare)) {
-    reading = import("./commands.js").then(({ readCommand }) => readCommand(bare, isMode), () => ({ text: bare }));
-    const command = await reading;
-    reading = null;
-    if (command) return obey(command);
+    running = runPrinted(bare).finally(() => (running = null));
+    if (await running) return;
   }
   // The address on an item's label: its last part is the item's code.
   const label = /^https?:\/\/\S+\/i\/([A-Za-z]{4})\/?$/.exec(bare);
   const wanted = label ? label[1].toUpperCase() : text.trim();
   return remembered.mode === "lookup" ? lookUp(wanted) : book(wanted);
+}
+
+// Runs a printed command; false for a barcode that looks like one.
+async function runPrinted(text) {
+  const command = await import("./commands.js").then(({ readCommand }) => readCommand(text, isMode), () => ({ text }));
+  if (command) await obey(command);
+  return Boolean(command);
 }
 
 async function obey(command) {

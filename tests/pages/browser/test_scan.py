@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from itertools import count
 from pathlib import Path
@@ -227,6 +228,8 @@ async def test_mode_location_and_amount_are_remembered(opener: Opener) -> None:
 
 
 async def test_short_codes_of_labels_are_obeyed(opener: Opener) -> None:
+    from playwright.async_api import expect
+
     page = await opener("/scan")
     item_id, barcode = await new_item(page)
     await go_to_scan(page, "?mode=remove&location_id=2&amount=1")
@@ -248,11 +251,31 @@ async def test_short_codes_of_labels_are_obeyed(opener: Opener) -> None:
     await page.locator("#session .event.undone").wait_for()
     assert await total(page, item_id) == 12
     await scan(page, make_short_code("NEXT", 5), make_short_code("COUNT"))
-    assert await page.locator("#f-amount").input_value() == ""
+    await expect(page.locator("#f-amount")).to_have_value("")
     # What another layout typed is refused by the server.
     await scan(page, make_short_code("PUT"), typed(make_short_code("OUT"), "Dvorak"))
     await page.locator("#refused li", has_text="keyboard layout").wait_for()
     assert await mode.get_attribute("value") == "add"
+
+
+async def test_scans_wait_for_the_commands_before_them(opener: Opener) -> None:
+    from playwright.async_api import expect
+
+    page = await opener("/scan")
+    item_id, barcode = await new_item(page)
+    loaded = asyncio.Event()
+
+    async def wait(route: Route) -> None:
+        await loaded.wait()
+        await route.continue_()
+
+    await page.route("**/commands.js*", wait)
+    await go_to_scan(page, "?mode=remove")
+    await scan(page, make_short_code("PUT"), make_short_code("LOC", 2), make_short_code("NEXT", 7), barcode, barcode)
+    loaded.set()
+    await expect(page.locator("#session .sign[data-mode=add]")).to_have_count(2)
+    await expect(page.locator("#session .event").first).to_contain_text("8 at Pantry, top shelf")
+    assert await total(page, item_id) == 8
 
 
 async def test_what_a_device_has_stored_is_read(opener: Opener) -> None:
