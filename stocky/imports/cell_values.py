@@ -13,17 +13,23 @@ from stocky.schema import OversellPolicy, StorageType
 E = TypeVar("E", bound=Enum)
 
 MAX_MILLI = MAX_QUANTITY * 1000
-# Separators that spreadsheets put between thousands.
-_GROUPS = str.maketrans("", "", " \u00a0\u2009\u202f'")
+# Separators that spreadsheets put between thousands, besides the other decimal mark.
+_SEPARATORS = " \u00a0\u2009\u202f'"
+_GAPS = str.maketrans("", "", _SEPARATORS)
+_SPACED = re.compile(rf"[+-]?\d{{1,3}}(?:[{_SEPARATORS}]\d{{3}})+(?:[.,]\d+)?", re.ASCII)
 _PLAIN = re.compile(r"(?P<sign>[+-]?)(?P<whole>\d+)(?:[.](?P<decimals>\d+))?", re.ASCII)
 _GROUPED = {mark: re.compile(rf"[+-]?\d{{1,3}}(?:[{mark}]\d{{3}})+", re.ASCII) for mark in ".,"}
 _TOTAL = re.compile(
     r"(?:grand|sub|net|gross)?[ -]?(?:total|totals|sum)|(?:gesamt|zwischen|end)?[ -]?summe"
-    r"|gesamt|sous-total|totale|suma",
+    r"|(?:ins)?gesamt(?:menge|bestand|wert|betrag)?|total (?:quantity|units|items|price|amount|value|cost)"
+    r"|sous-total|totale|totaal|suma",
     re.IGNORECASE,
 )
-_TOTAL_PARTS = ("total", "sum", "gesamt")
-# A number with a currency or a unit.
+_TOTAL_PARTS = ("total", "sum", "gesamt", "totaal")
+# The total and its number in one cell.
+_TOTAL_WITH_NUMBER = re.compile(rf"(?P<word>{_TOTAL.pattern})[ :=]{{1,3}}[\d.,' ]{{1,20}}", re.IGNORECASE)
+# A number with a currency or a unit. Longer texts are none, and would take long to match.
+_LONGEST_AMOUNT = 40
 _AMOUNT = re.compile(r"[^\W\d_]{0,4}[^\w]*\d[\d.,' \u00a0\u202f]*[^\w]*[^\W\d_]{0,6}")
 
 
@@ -37,7 +43,9 @@ def milli_of(text: str, decimal: str | None, *, point_may_group: bool = False) -
     Raises Unreadable, also for `1,234`, which is ambiguous (1.234 or 1234), and for `1.234` where the point may
     separate thousands.
     """
-    compact = text.translate(_GROUPS)
+    compact = text.translate(_GAPS)
+    if len(compact) < len(text) and not _SPACED.fullmatch(text):
+        raise Unreadable(f"{_short(text)!r} is not a number")
     mark = decimal or _decimal_mark(compact, text, point_may_group)
     other = "," if mark == "." else "."
     whole, separator, decimals = compact.partition(mark)
@@ -81,17 +89,30 @@ def _decimal_mark(compact: str, text: str, point_may_group: bool) -> str:
     return mark
 
 
+def has_decimal_comma(text: str) -> bool:
+    """Whether a quantity has a comma that cannot separate thousands."""
+    before, comma, after = text.strip().rpartition(",")
+    return bool(comma) and after.isdigit() and len(after) != 3 and before[-1:].isdigit()
+
+
 def total_in(cells: Sequence[str]) -> str | None:
     """The word that makes a row a total: it has numbers besides, and nothing else. None for other rows."""
     # Every row is asked, and hardly one has such a word.
     text = "\n".join(cells).lower()
     if not any(part in text for part in _TOTAL_PARTS):
         return None
-    words = [cell for cell in cells if _TOTAL.fullmatch(cell.strip().rstrip(": "))]
+    filled = [cell.strip() for cell in cells if cell.strip()]
+    if len(filled) == 1 and len(filled[0]) <= _LONGEST_AMOUNT and (match := _TOTAL_WITH_NUMBER.fullmatch(filled[0])):
+        return match["word"]
+    words = [cell for cell in filled if _TOTAL.fullmatch(cell.rstrip(": "))]
     if len(words) != 1:
         return None
-    others = [cell.strip() for cell in cells if cell.strip() and cell is not words[0]]
-    return words[0].strip() if others and all(_AMOUNT.fullmatch(cell) for cell in others) else None
+    others = [cell for cell in filled if cell is not words[0]]
+    return words[0] if others and all(map(_is_amount, others)) else None
+
+
+def _is_amount(text: str) -> bool:
+    return len(text) <= _LONGEST_AMOUNT and _AMOUNT.fullmatch(text) is not None
 
 
 def number_of(text: str) -> int:

@@ -13,6 +13,7 @@ from typing import TextIO
 import msgspec
 
 from stocky.errors import Invalid
+from stocky.exports.csv_cells import unguarded
 from stocky.imports.encodings import codec_of, encoding_of, refuse_other_kinds
 from stocky.imports.fields import count_recognised, guess
 from stocky.imports.layout import find_layout
@@ -117,7 +118,7 @@ class Sheet:
 
     def _read_header(self) -> list[str]:
         try:
-            header = [each.strip() for each in next(self._reader)]
+            header = [unguarded(each.strip()) for each in next(self._reader)]
         except StopIteration:
             if self.header_row > 1:
                 raise Invalid(f"header_row: The file has no row {self.header_row}", field="header_row") from None

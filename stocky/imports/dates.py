@@ -16,6 +16,10 @@ from stocky.schema import AnyCase
 
 # Texts whose readings are remembered; a file repeats few dates.
 _MAX_CACHED = 10_000
+# A longer text is no date, and would take long to match.
+_LONGEST = 40
+# The years of dates with the name of a month, which lot numbers look like.
+_YEARS = range(1990, 2101)
 _TIME = re.compile(
     r"[T ]\s*\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?\s*([ap]m)?\s*(Z|[+-]\d{2}:?\d{2})?", re.IGNORECASE | re.ASCII
 )
@@ -27,14 +31,11 @@ _NAMED = re.compile(
     r"(?:(?P<later>\d{1,2})(?:st|nd|rd|th)?[-., /]+)?(?P<year>\d{4}|\d{2})",
     re.IGNORECASE,
 )
-# The months by the beginnings of their names in English and German.
-_MONTHS = {
-    name: number
-    for number, names in enumerate(
-        ("jan", "feb", "mar mär mrz mae", "apr", "may mai", "jun", "jul", "aug", "sep", "oct okt", "nov", "dec dez"), 1
-    )
-    for name in names.split()
-}
+# The names of the months in English and German; each may be shortened to three letters.
+_MONTHS = (
+    "january januar jänner", "february februar feber", "march märz maerz mrz", "april", "may mai", "june juni",
+    "july juli", "august", "september sept", "october oktober", "november", "december dezember",
+)  # fmt: skip
 
 
 class DateOrder(AnyCase):
@@ -136,6 +137,8 @@ class DateSurvey:
 
 def _clear_date(text: str) -> date | None:
     """A date with one reading; None for any other text."""
+    if len(text) > _LONGEST:
+        return None
     bare = _TIME.sub("", text)
     if match := _YEAR_FIRST.fullmatch(bare):
         year, month, day = (each for each in match.groups() if each is not None)
@@ -144,17 +147,31 @@ def _clear_date(text: str) -> date | None:
         year, month = (match[1], match[2]) if match[1] else (match[4], match[3])
         return _end_of_month(year, month)
     if (match := _NAMED.fullmatch(bare)) is not None:
-        number = _MONTHS.get(match["month"][:3].casefold())
+        number = _month(match["month"])
         days = [each for each in (match["day"], match["later"]) if each]
         if number is None or len(days) > 1:
             return None
-        return _date(match["year"], str(number), days[0]) if days else _end_of_month(match["year"], str(number))
+        found = _date(match["year"], str(number), days[0]) if days else _end_of_month(match["year"], str(number))
+        return found if found is not None and found.year in _YEARS else None
     return None
+
+
+def _month(name: str) -> int | None:
+    """The month of a name or its beginning."""
+    beginning = name.casefold()
+    return next(
+        (
+            number
+            for number, names in enumerate(_MONTHS, 1)
+            if any(each.startswith(beginning) for each in names.split())
+        ),
+        None,
+    )
 
 
 def _readings(text: str) -> dict[DateOrder, date]:
     """The date in each order in which the text is one."""
-    match = _THREE.fullmatch(_TIME.sub("", text))
+    match = _THREE.fullmatch(_TIME.sub("", text)) if len(text) <= _LONGEST else None
     return dict(_read(*match.groups())) if match is not None else {}
 
 

@@ -114,7 +114,8 @@ class FileIndex:
         """Takes the location that an earlier row creates, if the row names that. Raises RowRejected."""
         if step.location is None:
             try:
-                if (created := self.locations.find(step.location_path)) is not None:
+                find = self.locations.at if step.is_path else self.locations.find
+                if (created := find(step.location_path)) is not None:
                     step.location_path, step.new_paths = created.path, []
             except AmbiguousName as ambiguous:
                 raise RowRejected(str(ambiguous), "location") from None

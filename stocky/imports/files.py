@@ -118,7 +118,8 @@ class Reports:
         self._report_writer, self._refused_writer = csv.writer(self._report), csv.writer(self._refused)
         if not again:
             self._report_writer.writerow(["line", "outcome", "item", "column", "message"])
-            self._refused_writer.writerow([*(header[at] for at in self._columns), PROBLEM_COLUMN, ORIGIN_COLUMN])
+            named = [guarded(unguarded(header[at])) for at in self._columns]
+            self._refused_writer.writerow([*named, PROBLEM_COLUMN, ORIGIN_COLUMN])
 
     def add(self, row: LineReport) -> None:
         """Adds a line to the report."""

@@ -87,6 +87,7 @@ def import_key(file: Path, options: ImportOptions) -> tuple[str, str]:
         name: value
         for name, value in msgspec.to_builtins(options).items()
         if name not in ("dry_run", "partial", "create_locations", "import_key")
+        and (name, value) != ("preset", presets.NONE)
         # A file has the same fingerprint as before these options existed.
         and value != _LATER_OPTIONS.get(name, _NEVER)
     }

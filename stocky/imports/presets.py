@@ -18,7 +18,8 @@ from stocky.imports.fields import plain
 NONE = "none"
 # Separates the names of locations, from the outermost to the innermost.
 PATH = " / "
-_AMOUNT = re.compile(r"([-+]?\d[\d.,' \u00a0]*)(.*)", re.DOTALL)
+# A number, which blanks may divide into thousands, and what follows it: a unit may begin with a digit.
+_AMOUNT = re.compile(r"([-+]?(?:\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?!\w)|\d+)(?:[.,']\d+)*)(.*)", re.DOTALL)
 _ISO_DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(?!\d)")
 _GROUPS = re.compile(r"(?<=\d)[.,'\s](?=\d{3}(?!\d))")
 
@@ -29,7 +30,7 @@ Cells = Callable[[str], str]
 class Take(Struct, frozen=True):
     """How a field is read: the first of `headers` with a text, or all of them with `join` between.
 
-    `read` makes the text of the field; `default` is that of a field without one.
+    `read` makes the text of the field; `default` is that of a field without one, in rows with a cell `default_with`.
     """
 
     field: str
@@ -37,11 +38,12 @@ class Take(Struct, frozen=True):
     join: str | None = None
     read: Callable[[str], str] | None = None
     default: str = ""
+    default_with: str | None = None
 
     def text(self, cells: Cells) -> str:
         found = [text for header in self.headers if (text := cells(header))]
         if not found:
-            return self.default
+            return self.default if self.default_with is None or cells(self.default_with) else ""
         text = found[0] if self.join is None else self.join.join(found)
         return text if self.read is None else self.read(text)
 
@@ -236,7 +238,7 @@ PRESETS = (
             Take("min_quantity", ("Min Amount", "Min. QTY", "Minimum Quantity")),
             Take("location", ("Location", "Default Location")),
             # An asset is one piece.
-            Take("quantity", ("QTY", "Quantity"), default="1"),
+            Take("quantity", ("QTY", "Quantity"), default="1", default_with="Asset Tag"),
             Take("notes", ("Notes", "Asset Notes")),
         ),
     ),

@@ -67,6 +67,8 @@ class StockStep(msgspec.Struct):
     # Its path; of one to create as the row has it, with those that are to be created, from the top down.
     location_path: str
     new_paths: list[str]
+    # Whether the row has a path, and not what may be the name of a location elsewhere.
+    is_path: bool
     storage_type: StorageType
     sku_id: int | None
     event_id: str
@@ -202,6 +204,7 @@ def stock_step(line: Line, item: Item | None, found: FoundReferences, options: I
         location=location,
         location_path=path,
         new_paths=new_paths,
+        is_path="location_path" in values,
         storage_type=storage_type,
         sku_id=sku_id,
         event_id=booking.event_id,
@@ -253,14 +256,15 @@ def _location(
             return location, []
         raise RowRejected(f"There is no location {loc_no} in box {box_no}; create the box first", "loc_no")
     text, field = location_of(values) or "", "location_path" if "location_path" in values else "location"
+    names = found.locations
     try:
-        if location := found.locations.find(text):
+        if location := names.at(text) if field == "location_path" else names.find(text):
             return location, []
         if not options.create_locations:
             raise RowRejected(f"There is no location {text!r}, and create_locations is false", field)
         paths = paths_to(text)
         # A name may have a slash in it, so what is there already is looked for from the end.
-        known = next((number for number in range(len(paths) - 1, 0, -1) if found.locations.at(paths[number - 1])), 0)
+        known = next((number for number in range(len(paths) - 1, 0, -1) if names.at(paths[number - 1])), 0)
     except AmbiguousName as ambiguous:
         raise RowRejected(str(ambiguous), field) from None
     if any(not _fits_name(step) for step in text.split(" / ")[known:]):

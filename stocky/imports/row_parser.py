@@ -15,7 +15,7 @@ from stocky.catalogue.schemas import Link, TagName, TypeName, is_item_code
 from stocky.exports.csv_cells import split_list, split_pack
 from stocky.imports.barcode_repair import repair
 from stocky.imports.cell_values import Unreadable, milli_of, total_in
-from stocky.imports.column_sources import AUTO_KEYS, cell_at, find_sources, require_key
+from stocky.imports.column_sources import AUTO_KEYS, cell_at, find_sources, preset_of, require_key
 from stocky.imports.csv_reader import Row
 from stocky.imports.dates import date_of
 from stocky.imports.fields import BY_NAME, MAX_LENGTHS, QUANTITIES, READERS, About
@@ -123,9 +123,10 @@ class Columns:
         self.options = options
         self.reading = reading or Reading()
         self._sources = find_sources(header, options)
+        self._preset = preset_of(options)
         self.fields = self._sources.fields
         self.of_field = {field: source.header for field, source in self._sources.by_field.items()}
-        self._point_may_group = delimiter != ","
+        self._point_may_group = delimiter != "," or self.reading.has_decimal_commas
         self._origin_at = header.index(ORIGIN_COLUMN) if ORIGIN_COLUMN in header else None
         require_key(header, self._sources, options)
 
@@ -154,7 +155,7 @@ class Columns:
                     found[field] = CLEARED[field]
             except Unreadable as error:
                 problems.append(Problem(str(error), source.header))
-        if self.options.preset and "quantity" not in found:
+        if self._preset is not None and "quantity" not in found:
             # Other programs describe items without stock in the same columns.
             found = of_item(found)
         if self.options.location and "quantity" in found and not any(each in found for each in _PLACES):

@@ -74,6 +74,8 @@ class Reading(Struct, frozen=True, kw_only=True):
     dates: DateOrder | None = None
     # Whether numbers without their leading zero get it.
     adds_zeros: bool = False
+    # Whether a quantity has a comma that is surely decimal, so that a point may separate thousands.
+    has_decimal_commas: bool = False
 
 
 class ImportField(Struct, kw_only=True):
@@ -153,7 +155,9 @@ class ImportReport(Struct, kw_only=True):
     changed: int = 0
     unchanged: int = 0
     refused: int = 0
-    skipped: Annotated[int, Meta(description="Rows with totals, which are not among the lines")] = 0
+    skipped: Annotated[
+        int, Meta(description="Rows that are about no item, such as totals; they are not among the lines")
+    ] = 0
     repaired: Annotated[int, Meta(description="Rows with a barcode that a spreadsheet had changed")] = 0
     already_imported: Annotated[int, Meta(description="Rows whose stock an earlier run of this import booked")] = 0
     new_locations: list[str] = []

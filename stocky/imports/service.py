@@ -221,7 +221,7 @@ class Imports:
             message += f", {first.unchanged} unchanged"
         if first.skipped:
             several = first.skipped > 1
-            message += f"; {first.skipped} row{'s' * several} with totals {'were' if several else 'was'} skipped"
+            message += f"; {first.skipped} row{'s' * several} about no item {'were' if several else 'was'} skipped"
         if first.already_imported:
             message += f"; the stock of {first.already_imported} rows was booked before and is not booked again"
         return _report_of(order, first, message, applied=True, written=written)

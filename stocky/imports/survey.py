@@ -11,11 +11,12 @@ from msgspec import Struct
 
 from stocky.errors import Invalid
 from stocky.imports.barcode_repair import add_zero, may_lack_zero
-from stocky.imports.cell_values import total_in
+from stocky.imports.cell_values import has_decimal_comma, total_in
 from stocky.imports.column_sources import Sources, find_sources, key_fields, of_fields, preset_of
 from stocky.imports.csv_reader import Sheet
 from stocky.imports.dates import DateSurvey
 from stocky.imports.encodings import check_encoding
+from stocky.imports.fields import QUANTITIES
 from stocky.imports.guessing import assign
 from stocky.imports.options import open_sheet
 from stocky.imports.presets import NONE, Preset, detect
@@ -76,22 +77,29 @@ class _CellSurvey:
         self._skips = sources.skips
         self._dates = DateSurvey() if "expiry_date" in self._sources and options.dates is None else None
         self._lacks_location = (
-            "quantity" in self._sources and not options.location and not self._sources.keys() & {"location", "box_no"}
+            "quantity" in self._sources
+            and not options.location
+            and not self._sources.keys() & {"location", "location_path", "box_no"}
         )
         self._has_quantities = False
+        # Quantities of a file whose delimiter does not say what a comma is.
+        self._quantities = [field for field in QUANTITIES if field in self._sources] if options.decimal is None else []
+        self._has_decimal_commas = False
         self._barcodes = [field for field in ("barcode", "barcodes") if field in self._sources]
         # Numbers that may lack a zero, by whether their check digit confirms it.
         self._shortened: dict[bool, dict[str, str]] = {True: {}, False: {}}
 
     @property
     def is_needed(self) -> bool:
-        return self._dates is not None or self._lacks_location or bool(self._barcodes)
+        return self._dates is not None or self._lacks_location or bool(self._barcodes) or bool(self._quantities)
 
     def add(self, cells: list[str]) -> None:
         if self._dates is not None and (text := self._cell(cells, "expiry_date")):
             self._dates.add(text)
         if self._lacks_location and not self._has_quantities and self._cell(cells, "quantity"):
             self._has_quantities = total_in(cells) is None and not (self._skips and self._skips(cells))
+        if not self._has_decimal_commas:
+            self._has_decimal_commas = any(has_decimal_comma(self._cell(cells, field)) for field in self._quantities)
         for field in self._barcodes:
             for entry in self._cell(cells, field).split(";"):
                 text = entry.partition("*")[0].strip()
@@ -144,6 +152,7 @@ class _CellSurvey:
         return Reading(
             dates=None if self._dates is None else self._dates.order(),
             adds_zeros=bool(self._shortened[True]) and not self._shortened[False],
+            has_decimal_commas=self._has_decimal_commas,
         )
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stocky.exports.csv_cells import csv_text, list_cell, pack_entry, quantity_cell, split_list, split_pack, unguarded
-from stocky.imports.cell_values import Unreadable, milli_of
+from stocky.imports.cell_values import Unreadable, has_decimal_comma, milli_of, total_in
 from stocky.imports.fields import FIELDS, guess
 
 TEXT = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=30)
@@ -58,6 +58,11 @@ NUMBERS = {
     "1 234,5": 1234500,
     "1\u202f234,5": 1234500,
     "1'234.5": 1234500,
+    "1 234 567": 1234567000,
+    "2 3": None,
+    "5'6": None,
+    "1 2,5": None,
+    "1 234 5": None,
     "1.50000": 1500,
     f"{'0' * 30}1.5{'0' * 30}": 1500,
     "-2": -2000,
@@ -102,6 +107,18 @@ def test_point_is_ambiguous_without_comma_delimiter() -> None:
     for text, milli in {"0.125": 125, "1.5": 1500, "12": 12000, "1.234,5": 1234500}.items():
         assert milli_of(text, None, point_may_group=True) == milli
     assert milli_of("1.234", ".", point_may_group=True) == 1234
+
+
+def test_comma_that_separates_no_thousands_is_decimal() -> None:
+    assert [text for text in ("2,5", "1.234,50", "1,234", "1,234.5", "1,", ",5", "2.5") if has_decimal_comma(text)] == [
+        "2,5",
+        "1.234,50",
+    ]
+
+
+def test_long_cells_are_no_totals_and_take_no_time() -> None:
+    assert total_in(["Total", f"1{',' * 130_000}_"]) is None
+    assert total_in([f"Total:{' ' * 130_000}_"]) is None
 
 
 def test_each_header_matches_one_field() -> None:

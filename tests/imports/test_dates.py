@@ -33,6 +33,7 @@ CLEAR = {
     "12/2026": NEW_YEAR,
     "2026-02": date(2026, 2, 28),
     "Feb 2028": date(2028, 2, 29),
+    "30. Sept. 2026": date(2026, 9, 30),
 }
 ORDERED = {
     "01/02/2027": (None, date(2027, 2, 1), date(2027, 1, 2)),
@@ -42,7 +43,10 @@ ORDERED = {
     "12/31/2026": (None, None, NEW_YEAR),
     "26-12-31": (NEW_YEAR, date(2031, 12, 26), None),
 }
-WRONG = ["29.02.2027", "2027-13-01", "46387", "tomorrow", "31.12.", "1.2.3.4", "٢٠٢٨-٠٢-٢٩", "32 Dec 2026", "0"]
+WRONG = [
+    "29.02.2027", "2027-13-01", "46387", "tomorrow", "31.12.", "1.2.3.4", "٢٠٢٨-٠٢-٢٩", "32 Dec 2026", "0", "DEC1234",
+    "Marmalade 26", "31 Septum 2026",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("text", CLEAR)
@@ -68,6 +72,11 @@ def test_what_is_no_date_is_refused(text: str) -> None:
     for order in (None, DMY, MDY):
         with pytest.raises(Unreadable):
             date_of(text, order)
+
+
+def test_long_text_is_refused_at_once() -> None:
+    with pytest.raises(Unreadable):
+        date_of(f"1{' ' * 130_000}2", DMY)
 
 
 def file(*dates: str) -> str:

@@ -21,6 +21,12 @@ def test_fingerprints_stay_the_same(tmp_path: Path) -> None:
     )
 
 
+def test_file_without_preset_is_the_same_from_the_page_and_the_api(tmp_path: Path) -> None:
+    file = tmp_path / "tea.csv"
+    file.write_bytes(b"name,location,quantity\nTea,Shelf,1\n")
+    assert import_key(file, options_of({"preset": "none"})) == import_key(file, options_of({}))
+
+
 @pytest.mark.parametrize(
     "option", [{"header_row": "1"}, {"dates": "dmy"}, {"location": "Shelf"}, {"repair_barcodes": "no"}]
 )

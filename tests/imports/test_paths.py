@@ -69,6 +69,17 @@ async def test_path_column_comes_before_the_name(member: AsyncClient) -> None:
     assert (problems[4][0], "not a path" in problems[4][1]) == ("path", True)
 
 
+async def test_path_names_no_location_elsewhere(member: AsyncClient) -> None:
+    content = "name,location_path,quantity\nTea,Garage / Shelf 2,1\nRice,Shelf 2,2\n"
+    for _ in range(2):
+        report = await imported(member, content)
+        assert report["applied"], report["errors"]
+        assert await stocked(member) == [("Garage / Shelf 2", 1), ("Shelf 2", 2)]
+    # The other column may have a name.
+    report = await imported(member, "name,location,quantity\nSalt,Garage / Bin,1\nOil,Bin,2\n")
+    assert report["new_locations"] == ["Garage / Bin"], report
+
+
 async def test_name_that_the_file_gives_two_locations_is_refused(member: AsyncClient) -> None:
     content = "name,location,quantity\nTea,A / Shelf,1\nRice,B / Shelf,2\nSalt,shelf,3\n"
     report = await imported(member, content, dry_run=True)

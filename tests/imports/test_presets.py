@@ -88,6 +88,29 @@ async def test_grocy(member: AsyncClient) -> None:
     assert (await items(member))["Milk"]["unit"] == "l"
 
 
+@pytest.mark.parametrize(
+    ("amount", "quantity", "unit"),
+    [
+        ("2 500g Packs", 2, "500g Packs"),
+        ("3 1.5l Bottles", 3, "1.5l Bottles"),
+        ("1 234 Packs", 1234, "Packs"),
+        ("7", 7, ""),
+    ],
+)
+async def test_unit_of_grocy_may_begin_with_a_digit(
+    amount: str, quantity: float, unit: str, member: AsyncClient
+) -> None:
+    await imported(member, f"Product,Amount,Due date,Location\nFlour,{amount},,Pantry\n", preset="grocy")
+    assert await stock_of(member, "Flour") == [("Pantry", quantity, None)]
+    assert (await items(member))["Flour"]["unit"] == (unit or "piece")
+
+
+async def test_only_assets_of_snipeit_are_one_piece_without_a_quantity(member: AsyncClient) -> None:
+    header = "Name,Category,QTY,Location,Min Amount"
+    await imported(member, f"{header}\nToner,Printing,,Closet,2\n", preset="snipeit")
+    assert await stock_of(member, "Toner") == []
+
+
 async def test_partdb(member: AsyncClient) -> None:
     await imported(member, content_of("partdb"), preset="partdb", decimal="point")
     found = await items(member)

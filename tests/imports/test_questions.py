@@ -53,6 +53,28 @@ def test_ambiguous_header_is_no_alias(header: str) -> None:
     assert guess(header) is None
 
 
+async def test_path_column_is_a_location(member: AsyncClient) -> None:
+    await imported(member, "name,location_path,quantity\nTea,Garage / Shelf 2,3\n")
+    assert await stock_of(member, "Tea") == [("Garage / Shelf 2", 3, None)]
+
+
+@pytest.mark.parametrize("options", [{}, {"preset": "none"}])
+async def test_location_without_quantity_is_refused(options: dict[str, str], member: AsyncClient) -> None:
+    content = "name,location,quantity,expiry_date\nTea,Pantry,,2026-12-31\n"
+    report = await imported(member, content, **options)
+    assert [each["message"] for each in report["errors"]] == [
+        "It has a location and no quantity; fill in both, or neither"
+    ]
+
+
+async def test_point_is_ambiguous_beside_decimal_commas(member: AsyncClient) -> None:
+    content = 'name,location,quantity\nScrews,Cellar,"1.234"\nFlour,Cellar,"2,5"\n'
+    report = await imported(member, content, partial="true")
+    assert [(each["line"], "set decimal" in each["message"]) for each in report["errors"]] == [(2, True)]
+    await imported(member, content, decimal="comma")
+    assert await stock_of(member, "Screws") == [("Cellar", 1234, None)]
+
+
 async def test_two_columns_for_one_field_are_asked_about(member: AsyncClient) -> None:
     content = "name,location,On hand,Count\nScrews,Shelf,5,1001\n"
     problem = await asked(member, content, dry_run="true")

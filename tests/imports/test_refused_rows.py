@@ -163,3 +163,11 @@ async def test_extra_cells_are_returned_and_refused_again(member: AsyncClient) -
     again = await sent(member, "add", rows)
     assert (again["refused"], again["message"]) == (1, "0 rows were imported, 1 refused")
     assert (await refused_csv(member, again)).splitlines()[1].split(",")[:3] == ["Rice", "Shelf", "1"]
+
+
+async def test_header_of_refused_rows_is_no_formula(member: AsyncClient) -> None:
+    content = "name,location,quantity,=1+1\nTea,Nowhere,1,x\n"
+    rows = await refused_csv(member, await sent(member, "set", content))
+    assert rows.startswith("name,location,quantity,'=1+1,")
+    await new_location(member, "Nowhere")
+    assert counts(await sent(member, "set", rows)) == (1, 0, 0, 0)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from litestar import Request, get, post
 from litestar.datastructures import State
 from litestar.params import Parameter
+from msgspec import convert
 
 from stocky.auth.guards import members
 from stocky.auth.schemas import Principal
@@ -20,7 +21,7 @@ from stocky.imports.files import REPORT, read_report
 from stocky.imports.options import options_of
 from stocky.imports.presets import NONE
 from stocky.imports.questions import QuestionAsked
-from stocky.imports.schemas import ImportOptions
+from stocky.imports.schemas import ImportOptions, ImportReport
 from stocky.imports.service import MAX_BYTES, WANTED, Imports
 from stocky.jobs.schemas import JobStatus
 from stocky.pages.forms import Form, read_values
@@ -139,19 +140,21 @@ async def show_import(
     job = await imports.get_import(import_job_id, user)
     if outcome is not None and outcome not in _OUTCOMES:
         raise Invalid(f"{outcome!r} is not one of {', '.join(_OUTCOMES)}", field="outcome")
-    rows, origin = [], None
+    report, rows, origin = None, [], None
     if job.status is JobStatus.DONE:
-        if outcome is None and job.result["refused"] and "all" not in request.query_params:
+        # The report of an older version lacks fields that were added since.
+        report = convert(job.result, ImportReport)
+        if outcome is None and report.refused and "all" not in request.query_params:
             # Rows with errors come first.
             outcome = "refused"
-        file = imports.store.directory_of(job.result["import_id"]) / REPORT
+        file = imports.store.directory_of(report.import_id) / REPORT
         rows = await asyncio.to_thread(read_report, file, outcome, skip, ROWS + 1) if file.exists() else []
-        origin = await asyncio.to_thread(drafts.find_origin, imports.store, job.result["import_id"], user)
+        origin = await asyncio.to_thread(drafts.find_origin, imports.store, report.import_id, user)
     return page(
         request,
         "import-job.html",
         job=job,
-        report=job.result if job.status is JobStatus.DONE else None,
+        report=report,
         rows=rows[:ROWS],
         more=len(rows) > ROWS,
         outcome=outcome,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import re
 from collections.abc import Awaitable, Callable
@@ -12,8 +13,11 @@ from httpx import AsyncClient
 from litestar import Litestar
 
 import stocky
+from stocky.config import Config
 from stocky.pages import audit_words
+from tests.architecture import schema
 from tests.backup.dumps import finished
+from tests.imports.importing import imported
 from tests.inventory import get, made, new_item, new_location
 from tests.pages.conftest import Browser
 from tests.pages.markup import Page
@@ -28,6 +32,16 @@ SETTINGS = {
     "backup_keep": "3",
     "expiring_soon_days": "10",
 }
+
+
+async def test_import_of_an_older_version_has_its_page(browse: Browse, admin: AsyncClient, config: Config) -> None:
+    report = await imported(admin, "name,location,quantity\nTea,Shelf,1\n")
+    job_id = report.pop("job_id")
+    for added_since in ("skipped", "repaired"):
+        del report[added_since]
+    await schema.run_beside(config, f"UPDATE job SET result = '{json.dumps(report)}' WHERE id = {job_id}")
+    page = await (await browse("admin")).show(f"/import/{job_id}")
+    assert "1 row is imported" in page.text
 
 
 async def test_settings(browse: Browse, admin: AsyncClient) -> None:
