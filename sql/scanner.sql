@@ -10,6 +10,12 @@ SELECT scanner.scanner_id, scanner.mode, location.id AS location_id, location.na
   LEFT JOIN user_account ON user_account.id = scanner.associated_user_id
  WHERE scanner.scanner_id IN (SELECT value FROM json_each(CAST(:scanner_ids AS TEXT)));
 
+-- lock_next_quantities --
+-- What the next scans of :scanner_ids count.
+SELECT scanner_id, next_quantity_milli
+  FROM scanner
+ WHERE scanner_id IN (SELECT value FROM json_each(CAST(:scanner_ids AS TEXT)));
+
 -- list_scanners --
 -- Every known scanner.
 SELECT scanner.scanner_id, scanner.mode, location.id AS location_id, location.name AS location_name,

@@ -1,3 +1,11 @@
+-- lock_next_quantities --
+-- What the next scans of :scanner_ids count, locked until the end of the transaction.
+SELECT scanner_id, next_quantity_milli
+  FROM scanner
+ WHERE scanner_id IN (SELECT value FROM json_each(CAST(:scanner_ids AS TEXT)))
+ ORDER BY scanner_id
+   FOR NO KEY UPDATE;
+
 -- touch_scanners by column --
 -- Updates when scanners were last seen; each of them once.
 INSERT INTO scanner (scanner_id, user_id, last_seen, last_scan)

@@ -62,6 +62,18 @@ async def find_scanners(tx: Connection, scanner_ids: list[str]) -> dict[str, Sca
     return {id: known.get(id) or ScannerRow(id) for id in scanner_ids}
 
 
+async def lock_next_quantities(tx: Connection, scanners: list[ScannerRow]) -> None:
+    """Reads again what the next scans count, for as long as no other transaction can use or change it.
+
+    Two batches that lock scanners and items in another order may deadlock; the database aborts one of them, and it is
+    retried.
+    """
+    wanted = [scanner.scanner_id for scanner in scanners]
+    current = dict(await tx.rows("lock_next_quantities", scanner_ids=wanted))
+    for scanner in scanners:
+        scanner.next_quantity_milli = current.get(scanner.scanner_id)
+
+
 async def touch_scanners(tx: Connection, rows: list[tuple[str, int, datetime, str | None]]) -> None:
     """Updates when scanners were last seen; rows of id, user, time and scanned text."""
     await tx.execute_many("touch_scanners", rows)

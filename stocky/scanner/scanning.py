@@ -5,6 +5,8 @@ A scan that cannot be booked returns the reason and the current stock.
 
 from __future__ import annotations
 
+from collections import Counter
+
 import msgspec
 
 from stocky import clock
@@ -20,11 +22,12 @@ from stocky.scanner.repository import (
     ScannerRow,
     clear_next_quantities,
     find_scanners,
+    lock_next_quantities,
     own_scanner_id,
     touch_scanners,
 )
 from stocky.scanner.schemas import Mode, Scan, ScanAnswer, SuggestedAction
-from stocky.stock.operations import AnyLot, ItemKey, LocationKey, Operation, Outcome, Posting
+from stocky.stock.operations import AnyLot, DependsOnOutcomes, ItemKey, LocationKey, Operation, Outcome, Posting
 from stocky.stock.recorder import Recorder
 from stocky.stock.schemas import StockEvent
 from stocky.stock.service import named, raise_if_rejected
@@ -86,6 +89,13 @@ class ScanPosting(Posting):
     @classmethod
     async def prepare(cls, tx: Connection, postings: list[ScanPosting]) -> None:
         scanners = await find_scanners(tx, list({posting.scanner_id for posting in postings}))
+        armed = [id for id, scanner in scanners.items() if scanner.next_quantity_milli is not None]
+        if armed:
+            # It is for the first scan that is booked: not for a replay, and not for one that is rejected.
+            times = Counter(posting.scanner_id for posting in postings if not posting.lookup_only)
+            if any(times[id] > 1 for id in armed):
+                raise DependsOnOutcomes
+            await lock_next_quantities(tx, [scanners[id] for id in sorted(armed)])
         hints = await _find_hints(tx, postings)
         for posting in postings:
             posting.scanner = scanners[posting.scanner_id]
@@ -98,11 +108,9 @@ class ScanPosting(Posting):
         moment = clock.now()
         used = []
         for posting in postings:
-            if posting.used_next_milli is not None:
-                if posting.outcomes[0].status == "applied":
-                    used.append(posting.scanner_id)
-                else:
-                    posting.scanner.next_quantity_milli = posting.used_next_milli
+            if posting.used_next_milli is not None and posting.outcomes[0].status == "applied":
+                used.append(posting.scanner_id)
+                posting.scanner.next_quantity_milli = None
         if used:
             await clear_next_quantities(tx, used)
         latest = {posting.scanner_id: posting for posting in postings}
@@ -134,9 +142,6 @@ class ScanPosting(Posting):
             kind = None
         if kind is None:
             self.used_next_milli = None
-        elif self.used_next_milli is not None:
-            # A later scan of the same scanner in this batch has the same row.
-            scanner.next_quantity_milli = None
         operation = Operation(
             kind=kind,  # type: ignore[arg-type]  # the values of _KINDS are kinds
             item=ItemKey(scanned=self.scanned),

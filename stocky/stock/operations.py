@@ -109,6 +109,10 @@ class Outcome(msgspec.Struct, kw_only=True, gc=False):
     skus: list[Sku] = []
 
 
+class DependsOnOutcomes(Exception):
+    """Raised by `prepare`: what one posting books depends on the outcome of another, so each needs its own batch."""
+
+
 class Posting:
     """The operations of one request, in order, and their outcomes in the same order.
 
@@ -125,7 +129,7 @@ class Posting:
 
     @classmethod
     async def prepare(cls, tx: Connection, postings: list[Any]) -> None:
-        """Called before the operations are read."""
+        """Called before the operations are read. Raises DependsOnOutcomes, for several postings only."""
 
     @classmethod
     async def finish(cls, tx: Connection, postings: list[Any]) -> None:

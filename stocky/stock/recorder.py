@@ -14,7 +14,7 @@ from stocky.db import Connection, Database
 from stocky.errors import Conflict, Contention, OutOfSpace, Unavailable
 from stocky.settings.measure_rules import MeasureRules
 from stocky.stock.batch_writer import ItemCache, write_batch
-from stocky.stock.operations import Operation, Outcome, Posting
+from stocky.stock.operations import DependsOnOutcomes, Operation, Outcome, Posting
 from stocky.stock.scanner_hints import ScannerHints
 
 # Maximum operations in a transaction: enough to share the sync to disk, few enough for a short response time.
@@ -141,6 +141,9 @@ class Recorder:
                 raise
             # Something inside was cancelled, not this task, which has more batches to write.
             _log.exception("Writing a batch was cancelled from inside")
+        except DependsOnOutcomes:
+            for each in batch:
+                await self._write_batch([each])
         except Exception as error:  # noqa: BLE001 - raised in the waiting request
             if len(batch) == 1 or isinstance(error, (Unavailable, OutOfSpace)):
                 _settle(batch, error)

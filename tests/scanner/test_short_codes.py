@@ -10,6 +10,8 @@ from httpx import AsyncClient
 
 from stocky.barcodes.command_codes import make_short_code
 from stocky.config import Config
+from stocky.db import Database
+from stocky.scanner.repository import clear_next_quantities, find_scanners, lock_next_quantities
 from stocky.stock.consistency import find_faults
 from tests.barcodes.layouts import typed
 from tests.catalogue.test_qr_codes import picture_of
@@ -128,6 +130,38 @@ async def test_one_of_many_scans_at_once_uses_it(member: AsyncClient, scan: Scan
     answers = await asyncio.gather(*(scan(UPC, event_id=f"e{number}") for number in range(8)))
     assert sorted(answer["event"]["delta"] for answer in answers) == [1] * 7 + [10]
     assert await total(member, item) == 17
+
+
+async def test_scans_that_book_nothing_leave_it_to_those_beside_them(
+    member: AsyncClient, scan: Scan, set_state: Scan
+) -> None:
+    item, shelf = await new_item(member, upc=UPC), await new_location(member)
+    await set_state("add", shelf)
+    await scan(UPC, event_id="before")
+    await scan(make_short_code("NEXT", 10))
+    answers = await asyncio.gather(scan(UPC, event_id="before"), scan(UPC, event_id="after"))
+    assert [(answer["duplicate"], answer["event"]["delta"]) for answer in answers] == [(True, 1), (False, 10)]
+    await set_state("count", shelf)
+    await scan(make_short_code("NEXT", 3))
+    answers = await asyncio.gather(scan(UPC, location_hint="Nowhere else", event_id="c1"), scan(UPC, event_id="c2"))
+    assert sorted(bool(answer["event"]) for answer in answers) == [False, True]
+    assert await total(member, item) == 3
+
+
+async def test_next_quantity_is_for_one_of_two_processes(database: Database) -> None:
+    async with database.transaction() as tx:
+        await tx.execute("set_scanner_state", scanner_id="s1", mode="add", location_id=None)
+        await tx.execute("set_next_quantity", scanner_ids=["s1"], next_quantity_milli=5000)
+
+    async def use() -> int | None:
+        async with database.transaction() as tx:
+            scanner = (await find_scanners(tx, ["s1"]))["s1"]
+            await lock_next_quantities(tx, [scanner])
+            await asyncio.sleep(0.05)
+            await clear_next_quantities(tx, ["s1"])
+            return scanner.next_quantity_milli
+
+    assert sorted(await asyncio.gather(use(), use(), use()), key=bool) == [None, None, 5000]
 
 
 async def test_mangled_command_books_nothing_by_any_route(
