@@ -242,6 +242,21 @@ async def test_locations_that_do_not_fit_are_rejected(admin: AsyncClient) -> Non
     assert {each["path"] for each in await get(admin, "/locations/")} == {"Garage", "Garage / Shelf"}
 
 
+async def test_duplicates_of_locations_stay_duplicates(admin: AsyncClient, config: Config) -> None:
+    first, second = located(70, "Shelf"), located(71, "SHELF")
+    columns = "INSERT INTO location (id, name, duplicate_no, "
+    second = second.replace("INSERT INTO location (id, name, ", columns).replace("'SHELF', ", "'SHELF', 71, ")
+    assert made(await send(admin, [first, second]))["records_imported"] == 2
+    assert [each["id"] for each in await get(admin, "/locations/duplicates")] == [71]
+    assert await find_faults(config) == []
+
+
+async def test_too_long_paths_are_rejected(admin: AsyncClient) -> None:
+    rows = [located(70 + level, "x" * 180, 69 + level if level else "NULL") for level in range(3)]
+    refused(await send(admin, rows), 400, "the path of location 72", "500 characters")
+    assert made(await send(admin, rows[:2]))["records_imported"] == 2
+
+
 async def test_empty_import_succeeds(admin: AsyncClient, config: Config) -> None:
     before = await asyncio.to_thread(schema.contents, config)
     answer = made(await send(admin, ["-- nothing"]))

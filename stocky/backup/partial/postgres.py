@@ -32,7 +32,10 @@ async def merge(database: Database, staging: Path, *, force: bool, named: frozen
         with database.gate.enter(), translate_errors():
             async with database.connection() as connection, connection.transaction():
                 # The check of merged items needs the final state, so no merge may run meanwhile.
-                await lock_merges(PostgresConnection(database.queries, connection))
+                tx = PostgresConnection(database.queries, connection)
+                await lock_merges(tx)
+                # As for every change of which locations are in which: what others have read of the tree stays true.
+                await tx.value("lock_location_tree")
                 return await _run(connection, staged, schema, force, named)
 
 

@@ -16,8 +16,11 @@ import msgspec
 
 from stocky.backup.dump.tables import BOOKKEEPING, DERIVED, EXCLUDED_TABLES, PRIVILEGED
 from stocky.backup.load.rows import tables_of
+from stocky.catalogue.schemas import LONGEST_PATH
 from stocky.db.location_paths import SET_ALL_PATHS
+from stocky.db.queries import load_queries
 from stocky.errors import BadRequest
+from stocky.resources import resource
 from stocky.webhooks.repository import MAX_WEBHOOKS
 
 # Rows that an item merged into another must not have, by table and condition.
@@ -49,7 +52,7 @@ _IMPORTED_VALUES = {
         "inactive_reason": f"CASE WHEN is_active THEN '{_INACTIVE_REASON}' ELSE inactive_reason END",
     },
     # What they are in may be here and not in the dump.
-    "location": {"path": "NULL", "path_key": "NULL", "duplicate_no": "0"},
+    "location": {"path": "NULL", "path_key": "NULL"},
 }
 
 # Yields statements; the caller sends the rows of each, or the number of rows it added.
@@ -251,6 +254,15 @@ def _set_paths(live: str) -> Generator[str, Any, None]:
     found = yield f"SELECT id FROM {live}.location WHERE path IS NULL LIMIT 1"
     if found:
         raise BadRequest(f"Nothing was imported: location {found[0][0]} would be in itself")
+    found = yield f"""
+        SELECT id FROM {live}.location
+         WHERE length(path) > {LONGEST_PATH} OR length(path_key) > {LONGEST_PATH} LIMIT 1"""
+    if found:
+        raise BadRequest(
+            f"Nothing was imported: the path of location {found[0][0]} would have more than {LONGEST_PATH} characters"
+        )
+    # The statement is that of both dialects.
+    yield load_queries(resource("sql"), "sqlite")["free_duplicates"].text
     found = yield f"""
         SELECT child.id, parent.id FROM {live}.location AS child JOIN {live}.location AS parent
             ON parent.id = child.parent_id WHERE child.is_active AND NOT parent.is_active LIMIT 1"""
