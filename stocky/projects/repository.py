@@ -142,7 +142,11 @@ class RequirementRow(Struct):
 
     @property
     def missing_milli(self) -> int:
-        return int(max(self.quantity_milli - self.in_stock_milli, 0))
+        return self.missing_beside(0)
+
+    def missing_beside(self, others_milli: int) -> int:
+        """What is missing where others need this much as well."""
+        return int(max(self.quantity_milli + others_milli - self.in_stock_milli, 0))
 
 
 async def list_requirement_rows(read: Connection, project_id: int) -> list[RequirementRow]:

@@ -87,26 +87,28 @@ async def add_missing_to_list(tx: Connection, project_id: int, wish: ListWish, b
     """
     project = await repository.open_project(tx, project_id)
     is_withdrawn = await repository.find_withdrawal(tx, project_id) is not None
-    missing = [row for row in await list_requirement_rows(tx, project_id) if row.missing_milli and not is_withdrawn]
+    needed = [] if is_withdrawn else await list_requirement_rows(tx, project_id)
     list_id = wish.list_id
     if list_id is None:
-        if not missing:
+        if not any(row.missing_milli for row in needed):
             raise Conflict("Nothing is missing, so a new list would be empty")
         new = NewList(name=wish.name or project.name, is_public=wish.is_public)
         list_id = (await shopping.add_list(tx, new, by)).id
     await shopping.open_list(tx, list_id, by)
     because = {"project_id": project_id, "project": project.name}
-    items = await get_items(tx, {row.item_id for row in missing if row.item_id is not None})
     others = await repository.list_needs_of_listed_projects(tx, list_id, project_id)
+    # The stock is for all projects on the list together.
+    missing = [(row, row.missing_beside(others.get((row.item_id, row.text), 0))) for row in needed]
+    items = await get_items(tx, {row.item_id for row, milli in missing if milli and row.item_id is not None})
     wanted = [
         Addition(
             row.item_id,
             row.text,
-            # This project uses up all the stock.
-            min(row.missing_milli + others.get((row.item_id, row.text), 0), MAX_QUANTITY * 1000),
+            min(milli, MAX_QUANTITY * 1000),
             what=row.text or "" if row.item_id is None else items[row.item_id].name,
         )
-        for row in missing
+        for row, milli in missing
+        if milli
     ]
     added, raised = await raise_entries(tx, list_id, wanted, by, because)
     await repository.note_listed_project(tx, list_id, project_id)
