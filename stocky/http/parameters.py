@@ -10,6 +10,7 @@ from litestar.params import HeaderParameter, Parameter, QueryParameter
 
 from stocky.db import Database, Listing
 from stocky.db.listing import parse_order
+from stocky.db.totals import SMALL
 from stocky.errors import BadRequest, Invalid
 from stocky.http.request import StockyRequest
 from stocky.schema import MAX_ID
@@ -124,7 +125,9 @@ def page_headers(paging: Paging, path: str, query: bytes) -> list[tuple[bytes, b
     links = [link("first", 0)]
     if paging.skip:
         links.append(link("prev", max(paging.skip - paging.limit, 0)))
-    if paging.shown == paging.limit if total is None else paging.skip + paging.limit < total:
+    is_full = paging.shown == paging.limit
+    # A large total may have been cached, and be older than the page.
+    if is_full if total is None or total > SMALL else paging.skip + paging.limit < total:
         links.append(link("next", paging.skip + paging.limit))
     if total is not None:
         links.append(link("last", max(total - 1, 0) // paging.limit * paging.limit))

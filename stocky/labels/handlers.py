@@ -14,7 +14,7 @@ from stocky.catalogue import location_repository as locations
 from stocky.catalogue import repository as catalogue
 from stocky.db import Connection, Database, Lane
 from stocky.errors import Invalid, NotFound
-from stocky.http.openapi import always_found
+from stocky.http.openapi import always_found, may_be_missing, produces
 from stocky.http.routing import Router
 from stocky.labels import layout, repository
 from stocky.labels.drawing import FileFormat
@@ -38,7 +38,12 @@ Used = Annotated[int, Parameter(ge=0, le=2_500, description="Labels of the first
 PageNumber = Annotated[int, Parameter(ge=1, le=MOST_LABELS, description="Which sheet, for SVG")]
 
 
-@get("/", opt=members, media_type="application/pdf")
+@get(
+    "/",
+    opt=members | produces("application/pdf", "image/svg+xml"),
+    media_type="application/pdf",
+    responses=may_be_missing,
+)
 async def draw_labels(
     database: Database,
     lane: Lane,

@@ -54,7 +54,7 @@ async def test_sensors_of_home_assistant_have_values(admin: AsyncClient, member:
     for source in yaml.load(_blocks("yaml")[0], _Loader)["rest"]:
         assert source["headers"] == {"X-API-Key": "stocky_key"}
         address = urlsplit(source["resource"])
-        path = address.path.removeprefix("/api/v1").replace("A7K2P9", item["code"])
+        path = address.path.removeprefix("/api/v1").replace("KZMA", item["code"])
         answer = made(await member.get(f"{path}?{address.query}"))
         for sensor in source["sensor"]:
             values[sensor["unique_id"]] = _rendered(sensor["value_template"], value_json=answer)

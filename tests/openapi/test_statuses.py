@@ -17,6 +17,7 @@ SET_LOCATION = '{"command":"set_location","payload":{"location_id":%d}}'
 # Where the example does not name what can be missing.
 BODIES: dict[str, Any] = {
     "create_alert": {"json": {"alert_type": "custom", "message": "Look", "sku_id": MISSING}},
+    "draw_labels": {"params": {"sheet": "none"}},
     "merge_item": {"json": {"into": MISSING + 1}},
     "scan": {"json": {"upc": SET_LOCATION % MISSING}},
     "upload_document": FORM,
