@@ -16,9 +16,9 @@ export async function obey(text) {
     if (!last) refuse(word("nothing-to-undo"), "");
     else if (last.state === "booked") await undo(last);
     else await forget(last.seq);
-  } else if (next) {
+  } else if (next !== undefined) {
     setNext(next);
-    ready(fill("next-scan", { number: number(next) }), word(`mode-${remembered.mode}`));
+    ready(next ? fill("next-scan", { number: number(next) }) : word("next-usual"), word(`mode-${remembered.mode}`));
   } else if (location === null) {
     direct();
     setLocation(null);
@@ -67,7 +67,9 @@ function readJson(text) {
   const mode = String(payload.mode).toLowerCase();
   if (name === "set_mode" && isMode(mode)) return { mode };
   if (name === "undo") return { undo: true };
-  if (name === "set_next_quantity" && payload.quantity > 0) return { next: Number(payload.quantity) };
+  const { quantity } = payload;
+  // 0 or null clears it.
+  if (name === "set_next_quantity" && (quantity === null || Number.isFinite(quantity)) && quantity >= 0) return { next: quantity ?? 0 };
   if (name === "set_location") {
     const locationName = payload.name ?? payload.location_name;
     if (locationName !== undefined && locationName !== null) return { location: { name: String(locationName) } };

@@ -86,10 +86,11 @@ export function setLocation(location) {
   drawLocations();
 }
 
-// What the next scan counts, by a command.
+// What the next scan counts, by a command; 0 for the usual amount.
 export function setNext(count) {
-  amount.value = String(count);
-  isNextOnly = true;
+  if (count) amount.value = String(count);
+  else if (isNextOnly) amount.value = remembered.mode === "count" ? "" : remembered.amount;
+  isNextOnly = count > 0;
 }
 
 function drawLocations() {

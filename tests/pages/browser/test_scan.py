@@ -408,6 +408,19 @@ async def test_scans_behind_an_unknown_location_are_refused(opener: Opener, labe
     assert await stock_at(page, item_id) == {1: 1}
 
 
+@pytest.mark.parametrize("quantity", ["0", "null"])
+async def test_next_amount_is_cleared(opener: Opener, quantity: str) -> None:
+    from playwright.async_api import expect
+
+    page = await opener("/scan?mode=add&location_id=1&amount=3")
+    await page.locator(READY).wait_for()
+    await scan(page, make_short_code("NEXT", 12))
+    await expect(page.locator("#f-amount")).to_have_value("12")
+    await scan(page, f'{{"command":"set_next_quantity","payload":{{"quantity":{quantity}}}}}')
+    await page.locator("#result .result-title", has_text="The next scan counts as usual").wait_for()
+    await expect(page.locator("#f-amount")).to_have_value("3")
+
+
 async def test_what_a_device_has_stored_is_read(opener: Opener) -> None:
     """These names are on devices: a queued scan is sent and the settings are used, also after an upgrade."""
     page = await opener("/scan")
