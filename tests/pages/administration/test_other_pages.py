@@ -207,6 +207,8 @@ async def test_rules_for_labels_of_scales(browse: Browse, admin: AsyncClient) ->
     assert Page(page.text).faults == []
     added = await browser.submit("/settings/item-numbers")
     assert "1 item number is added" in (await browser.show(added.headers["location"])).text
+    many = added.headers["location"].replace("count=1", "count=1200")
+    assert "1200 item numbers are added" in (await browser.show(many)).text
     tried = await browser.show("/settings/measure-rules?barcode=2812345007891")
     assert f"/items/{old['id']}" in tried.text
     assert "Barcodes from before" not in tried.text
