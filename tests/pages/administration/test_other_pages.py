@@ -157,7 +157,7 @@ async def test_audit_says_details_in_words(browse: Browse, admin: AsyncClient) -
     german = {"Accept-Language": "de"}
     page = await browser.show(f"/audit?subject=item&subject_id={item['id']}&action=changed", headers=german)
     record = re.sub(r"<[^>]+>", "", page.text[page.text.index('class="record-text"') :].split("</td>")[0])
-    for words in ("needs review nein", "Mindestbestand 2", "Schlagwörter breakfast, hot", "Beschreibung keiner"):
+    for words in ("needs review nein", "Mindestbestand 2", "Schlagwörter breakfast, hot", "Beschreibung –"):
         assert words in record
 
 
