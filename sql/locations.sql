@@ -56,19 +56,21 @@ SELECT id, name, description, storage_type, is_active, box_no, loc_no, parent_id
  LIMIT :limit;
 
 -- list_nodes --
--- The active locations in the locations :ids, however deep, without the places of boxes, by name.
-WITH RECURSIVE inside (id) AS (
-    SELECT child.id FROM location AS child
-     WHERE child.parent_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
-       AND child.is_active AND child.loc_no IS NULL
+-- The active locations in the locations :ids, however deep, by name; the places of boxes only where others are in them,
+-- after the others by number.
+WITH RECURSIVE inside (id, parent_id) AS (
+    SELECT child.id, child.parent_id
+      FROM location AS child
+     WHERE child.parent_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT))) AND child.is_active
     UNION
-    SELECT child.id
-      FROM inside JOIN location AS child ON child.parent_id = inside.id AND child.is_active AND child.loc_no IS NULL
+    SELECT child.id, child.parent_id
+      FROM inside JOIN location AS child ON child.parent_id = inside.id AND child.is_active
 )
 SELECT id, name, description, storage_type, is_active, box_no, loc_no, parent_id, path, created_at, updated_at
   FROM location
  WHERE id IN (SELECT inside.id FROM inside)
- ORDER BY lower(name), id
+   AND (loc_no IS NULL OR id IN (SELECT inside.parent_id FROM inside))
+ ORDER BY loc_no NULLS FIRST, lower(name), id
  LIMIT :limit;
 
 -- list_locations_by_id --

@@ -140,7 +140,10 @@ async def list_locations_directly_in(read: Connection, location_id: int, *, limi
 
 
 async def list_locations_inside(read: Connection, location_ids: set[int], *, limit: int) -> list[Location]:
-    """The active locations in these, however deep, without the places of boxes, by name; at most `limit`."""
+    """The active locations in these, however deep, by name; at most `limit`.
+
+    Of the places of boxes only those with others in them.
+    """
     if not location_ids:
         return []
     return await read.all("list_nodes", Location, ids=location_ids, limit=limit)

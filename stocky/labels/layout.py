@@ -29,6 +29,8 @@ _QR_QUIET = 4
 # The smallest module of a barcode that hand scanners still read: 75 % of an EAN's nominal width.
 _NARROWEST_MODULE = 0.25
 _PAD = 1.5
+# Where less is left for the text beside a QR code, it is below it.
+_NARROWEST_TEXT = 3.0
 _GAP = 1.0
 # Estimated widths of characters relative to the font size: those of a wide sans serif, since fonts differ.
 _WIDTHS = {**dict.fromkeys("MWmw@%&…—", 1.0), **dict.fromkeys("fijlrtIJ .,:;!|'()[]/-", 0.42)}
@@ -291,9 +293,7 @@ def _fill(label: Label, width: float, height: float, left: float, right: float) 
     A barcode is below the text; where that is too narrow for it, it replaces the QR code, or is left out.
     """
     if width < 1.25 * height:
-        side = min(width, height * 0.62)
-        qr = _qr(label.qr, (width - side) / 2, 0, side)
-        return [qr], _lines(label, width / 2, side, width - 2 * max(left, right), height - side - _PAD, "middle")
+        return _fill_tall(label, width, height, max(left, right))
     side = min(height, width * 0.48)
     qr = _qr(label.qr, 0, (height - side) / 2, side)
     # Its white margin may be where nothing can be printed.
@@ -303,6 +303,8 @@ def _fill(label: Label, width: float, height: float, left: float, right: float) 
     barcode = _barcode(label.barcode) if label.barcode else None
     least = barcode.modules * _NARROWEST_MODULE if barcode else 0
     if barcode is None or width < least:
+        if beside < _NARROWEST_TEXT:
+            return _fill_tall(label, width, height, max(left, right))
         return [qr], _lines(label, x, _PAD, beside, height - 2 * _PAD, "start")
     bars = height * 0.3
     top = height - bars - _PAD
@@ -311,6 +313,12 @@ def _fill(label: Label, width: float, height: float, left: float, right: float) 
         lines = _lines(label, start, _PAD, width - start - right, top - _PAD - _GAP, "start")
         return [_bars(barcode, 0, top, width, bars)], lines
     return [qr, _bars(barcode, x, top, beside, bars)], _lines(label, x, _PAD, beside, top - _PAD - _GAP, "start")
+
+
+def _fill_tall(label: Label, width: float, height: float, margin: float) -> tuple[list[Symbol], list[TextLine]]:
+    side = min(width, height * 0.62)
+    qr = _qr(label.qr, (width - side) / 2, 0, side)
+    return [qr], _lines(label, width / 2, side, width - 2 * margin, height - side - _PAD, "middle")
 
 
 def _lines(label: Label, x: float, top: float, width: float, height: float, anchor: Anchor) -> list[TextLine]:

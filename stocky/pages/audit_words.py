@@ -80,7 +80,7 @@ _FIELDS: dict[str, Text] = {
     "is_active": _("Active"),
     "items": _("Items"),
     "location_id": _("Location"),
-    "manufacturer_code": _("Manufacturer’s number"),
+    "manufacturer_code": _("Manufacturer's code"),
     "max_moves": _("Moves at most"),
     "min_quantity": _("Minimum"),
     "mode": _("Mode"),
@@ -106,7 +106,7 @@ _FIELDS: dict[str, Text] = {
     "after": _("after"),
 }
 _NAMES = ("name", "username")
-_YES, _NO, _NONE = _("yes"), _("no"), _("none")
+_YES, _NO, _NONE = _("yes"), _("no"), "–"
 
 
 class Detail(Struct, frozen=True):

@@ -1,4 +1,7 @@
-"""Locations as nodes of a tree, with the counts of what is at them and inside; the places of boxes are left out."""
+"""Locations as nodes of a tree, with the counts of what is at them and inside.
+
+The places of boxes are left out, apart from those with other locations in them.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from msgspec import Struct
 from stocky.catalogue import location_repository
 from stocky.catalogue.schemas import Location, LocationCounts
 from stocky.db import Connection
+from stocky.pages.languages import Text, _
 
 # With more locations inside those of a page, only these are shown, each with the number inside.
 MOST_INSIDE = 400
@@ -19,7 +23,7 @@ class Node(Struct, kw_only=True):
     """A location or a group of locations, with the nodes in it; `around` is the path of what it is in."""
 
     kind: str
-    name: str = ""
+    name: str | Text = ""
     path: str = ""
     around: str = ""
     description: str = ""
@@ -29,15 +33,15 @@ class Node(Struct, kw_only=True):
 
 async def make_trees(read: Connection, roots: Sequence[Location]) -> list[Node]:
     """The locations as nodes, with all that are in them."""
-    inside = await location_repository.list_locations_inside(read, {each.id for each in roots}, limit=MOST_INSIDE + 1)
-    if len(inside) > MOST_INSIDE:
-        inside = []
-    await location_repository.add_counts(read, [*roots, *inside])
-    children: dict[int, list[Location]] = defaultdict(list)
-    for each in inside:
-        if each.parent_id is not None:
-            children[each.parent_id].append(each)
+    children = await _list_inside(read, {each.id for each in roots})
+    await location_repository.add_counts(read, roots)
     return [_node(each, children) for each in roots]
+
+
+async def make_branches(read: Connection, location_ids: set[int]) -> dict[int, list[Node]]:
+    """The nodes of all that are in each of these locations."""
+    children = await _list_inside(read, location_ids)
+    return {id: [_node(each, children) for each in children.get(id, [])] for id in location_ids}
 
 
 async def make_nodes(read: Connection, locations: Sequence[Location]) -> list[Node]:
@@ -57,10 +61,23 @@ def links_to(around: Sequence[Location]) -> list[tuple[str, str]]:
     return [(each.name, page_of(each)) for each in around]
 
 
+async def _list_inside(read: Connection, location_ids: set[int]) -> dict[int, list[Location]]:
+    """All that are in these locations, with their counts, by the id of what each is in; none if they are too many."""
+    inside = await location_repository.list_locations_inside(read, location_ids, limit=MOST_INSIDE + 1)
+    if len(inside) > MOST_INSIDE:
+        inside = []
+    await location_repository.add_counts(read, inside)
+    children: dict[int, list[Location]] = defaultdict(list)
+    for each in inside:
+        if each.parent_id is not None:
+            children[each.parent_id].append(each)
+    return children
+
+
 def _node(location: Location, children: Mapping[int, Sequence[Location]]) -> Node:
     return Node(
         kind=location.storage_type.value,
-        name=location.name,
+        name=location.name if location.loc_no is None else _("Slot %(number)s", number=location.loc_no),
         path=page_of(location),
         around=location.path.removesuffix(location.name).removesuffix(" / ") if location.parent_id else "",
         description=location.description,

@@ -132,25 +132,39 @@ MESSAGES: tuple[Text, ...] = (
     _("stock-take"),
     _("taken back"),
     _("written off"),
+    _("scanned by mistake"),
     _("Reorganisation plan %(number)s"),
     _("%(name)s merged into %(other)s"),
     _("Merge of %(name)s undone"),
 )
 
+# What the samples in the questions about an import say.
+_SAMPLES: tuple[Text, ...] = (
+    _("%(text)s is %(value)s"),
+    _("day, month, year"),
+    _("month, day, year"),
+    _("year, month, day"),
+)
+
 
 def message(english: str) -> str:
     """A message of the API in the language of the page."""
-    if current.get() == ENGLISH:
-        return english
-    for pattern, text in _patterns():
+    return english if current.get() == ENGLISH else _translated(english, MESSAGES)
+
+
+def _translated(english: str, texts: tuple[Text, ...]) -> str:
+    for pattern, text in _patterns(texts):
         if found := pattern.fullmatch(english):
-            return str(text.with_values(found.groupdict()))
+            values = found.groupdict()
+            if "samples" in values:
+                values["samples"] = "; ".join(_translated(each, _SAMPLES) for each in values["samples"].split("; "))
+            return str(text.with_values(values))
     return english
 
 
 @functools.cache
-def _patterns() -> list[tuple[re.Pattern[str], Text]]:
-    return [(_pattern(text.message), text) for text in MESSAGES]
+def _patterns(texts: tuple[Text, ...]) -> list[tuple[re.Pattern[str], Text]]:
+    return [(_pattern(text.message), text) for text in texts]
 
 
 def _pattern(text: str) -> re.Pattern[str]:

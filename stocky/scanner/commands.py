@@ -23,7 +23,7 @@ from stocky.db import Connection, Database
 from stocky.errors import Invalid
 from stocky.http.request import holds_escaped_nul
 from stocky.http.validation_messages import describe_error
-from stocky.quantity import Quantity
+from stocky.quantity import Quantity, rounded
 from stocky.scanner import repository
 from stocky.scanner.schemas import Command, CommandName, Mode, Scan, ScanAnswer, ScannerState, StateChange
 from stocky.schema import Id
@@ -46,14 +46,14 @@ def short_code(command: Command) -> str:
     """The short code of a command. Raises Invalid for one that has none, or whose payload does not fit it."""
     payload, name = command.payload, command.command
     if name is CommandName.SET_MODE:
-        return make_short_code(_WORDS[_payload_value(payload, "mode", Mode)])
+        return make_short_code(_WORDS[payload_value(payload, "mode", Mode)])
     if name is CommandName.SET_LOCATION and "location_id" in payload:
-        location_id = _payload_value(payload, "location_id", Id | None)
+        location_id = payload_value(payload, "location_id", Id | None)
         return make_short_code("NOLOC") if location_id is None else make_short_code("LOC", location_id)
     if name is CommandName.SET_NEXT_QUANTITY:
-        return make_short_code("NEXT", _payload_value(payload, "quantity", Id))
+        return make_short_code("NEXT", payload_value(payload, "quantity", Id))
     if name is CommandName.ASSOCIATE_UI and "user_id" in payload:
-        return make_short_code("FOR", _payload_value(payload, "user_id", Id))
+        return make_short_code("FOR", payload_value(payload, "user_id", Id))
     if name is CommandName.UNDO:
         return make_short_code("UNDO")
     raise Invalid("Modes, locations by id, next quantities, users and undo have a short code; print this as JSON")
@@ -112,32 +112,42 @@ async def run_command(database: Database, recorder: Recorder, scan: Scan, by: Pr
 async def _set(tx: Connection, command: Command, scanner_id: str, by: Principal) -> tuple[ScannerState, str]:
     payload = command.payload
     if command.command is CommandName.SET_MODE:
-        mode = _payload_value(payload, "mode", Mode)
+        mode = payload_value(payload, "mode", Mode)
         return await repository.change_state(tx, scanner_id, StateChange(mode=mode), by), f"Mode: {mode.value}"
     if command.command is CommandName.SET_LOCATION:
-        location_id = await _location_id(tx, payload)
+        location_id = await find_location_id(tx, payload)
         state = await repository.change_state(tx, scanner_id, StateChange(location_id=location_id), by)
         return state, f"Location: {state.location_path or 'none'}"
     if command.command is CommandName.SET_NEXT_QUANTITY:
-        quantity = _payload_value(payload, "quantity", Quantity | None)
-        state = await repository.change_state(tx, scanner_id, StateChange(next_quantity=quantity), by)
+        change = StateChange(next_quantity=next_quantity(payload))
+        state = await repository.change_state(tx, scanner_id, change, by)
         wanted = "as usual" if state.next_quantity is None else f"{state.next_quantity:g}"
         return state, f"The next scan counts {wanted}"
     if command.command is CommandName.ASSOCIATE_UI:
-        user_id = _payload_value(payload, "user_id", Id) if "user_id" in payload else by.id
+        user_id = payload_value(payload, "user_id", Id) if "user_id" in payload else by.id
         state = await repository.associate_scanner(tx, scanner_id, user_id, by)
         return state, f"Associated with {state.associated_user}"
-    view = _payload_value(payload, "view", str)
+    view = payload_value(payload, "view", str)
     if not 0 < len(view) <= 200:
         raise Invalid("payload.view: a view's name has 1 to 200 characters", field="upc")
     return await repository.set_view(tx, scanner_id, view), f"View: {view}"
 
 
-async def _location_id(tx: Connection, payload: dict[str, Any]) -> int | None:
+def next_quantity(payload: dict[str, Any]) -> float | None:
+    """What the next scan counts by the payload of a command; 0 and None are as usual. Raises Invalid."""
+    quantity: float | None = payload_value(payload, "quantity", Quantity | None)
+    try:
+        return None if quantity is None else rounded(quantity, "payload.quantity")
+    except ValueError as error:
+        raise Invalid(str(error), field="upc") from None
+
+
+async def find_location_id(read: Connection, payload: dict[str, Any]) -> int | None:
+    """The id of the location in the payload of a command; None for no location. Raises Invalid, NotFound, Conflict."""
     name = payload.get("name", payload.get("location_name"))
     if name is not None:
-        return (await get_location_by_name(tx, str(name))).id
-    location_id: int | None = _payload_value(payload, "location_id", Id | None)
+        return (await get_location_by_name(read, str(name))).id
+    location_id: int | None = payload_value(payload, "location_id", Id | None)
     return location_id
 
 
@@ -181,7 +191,7 @@ def _answer(state: ScannerState, message: str, *, success: bool = True) -> ScanA
     )
 
 
-def _payload_value(payload: dict[str, Any], name: str, type: Any) -> Any:
+def payload_value(payload: dict[str, Any], name: str, type: Any) -> Any:
     """A value of the payload. Raises Invalid if it is missing or of another type."""
     if name not in payload:
         raise Invalid(f"The command needs {name} in its payload", field="upc")

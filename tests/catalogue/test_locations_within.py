@@ -6,7 +6,9 @@ import asyncio
 from typing import Any
 
 from httpx import AsyncClient
+from litestar import Litestar
 
+from stocky.catalogue.location_repository import list_locations_inside
 from tests.inventory import Json, get, made, new_box, new_item, new_location, new_stock, refused
 
 
@@ -45,6 +47,23 @@ async def test_locations_are_listed_by_what_they_are_in(member: AsyncClient) -> 
     assert await paths(member, search="garage") == ["Garage"]
     assert await paths(member, within=999) == []
     refused(await member.get("/locations/", params={"parent_id": -1}), 422, "parent_id")
+
+
+async def test_what_is_inside_passes_through_the_places_of_boxes(app: Litestar, member: AsyncClient) -> None:
+    cellar = await new_location(member, "Cellar")
+    first, second, _ = await new_box(member, 3, name="Crate", parent_id=cellar["id"])
+    for name, around in (("Bag", second), ("Tin", first), ("Tray", {"id": first["parent_id"]})):
+        await new_location(member, name, parent_id=around["id"])
+    hidden = await new_location(member, "Gone", parent_id=first["id"])
+    assert (await member.delete(f"/locations/{hidden['id']}")).status_code == 200
+    async with app.state.database.read() as read:
+        of_cellar = await list_locations_inside(read, {cellar["id"]}, limit=10)
+        of_both = await list_locations_inside(read, {cellar["id"], first["parent_id"]}, limit=10)
+        few = await list_locations_inside(read, {first["parent_id"]}, limit=1)
+    crate = "Cellar / Crate"
+    tree = [f"{crate} / 2 / Bag", crate, f"{crate} / 1 / Tin", f"{crate} / Tray", f"{crate} / 1", f"{crate} / 2"]
+    assert [each.path for each in of_cellar] == [each.path for each in of_both] == tree
+    assert [each.path for each in few] == tree[:1]
 
 
 async def test_whole_subtree_moves_and_follows_names(member: AsyncClient) -> None:

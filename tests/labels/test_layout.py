@@ -96,6 +96,18 @@ def test_everything_is_within_its_label(name: str) -> None:
     assert len(corners) == sheet.per_page
 
 
+@pytest.mark.parametrize("barcode", [None, EAN, "96385074"])
+def test_small_labels_have_room_for_their_text(barcode: str | None) -> None:
+    for width in (10, 12.5, 13, 14, 15, 17, 20, 25):
+        for height in (10, 11, 13, 20):
+            sheet = Sheet(width=width, height=height, columns=1, rows=1, label_width=width, label_height=height)
+            [page] = lay_out([_label(0, barcode=barcode)], sheet)
+            [label] = page.labels
+            assert all(line.size >= 0.5 for line in label.lines), (width, height)
+            assert all(0 < line.x < width for line in label.lines), (width, height)
+            assert _read(_rasterised(page)), (width, height)
+
+
 @pytest.mark.parametrize(
     ("name", "beside"), [("a4-3x8", True), ("a4-3x7", True), ("roll-62", True), ("a4-5x13", False)]
 )

@@ -107,6 +107,7 @@ NO_COMMANDS = [
     '{"command": "set_location", "payload": {"name": {"a": 1}}}',
     '{"command": "associate_ui", "payload": {"user_id": 999}}',
     '{"command": "associate_ui", "payload": {"user_id": "x"}}',
+    '{"command": "set_next_quantity", "payload": {"quantity": 0.0001}}',
     '{"command": "show_view", "payload": {}}',
     '{"command": "show_view", "payload": {"view": 7}}',
 ]

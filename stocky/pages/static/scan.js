@@ -1,7 +1,7 @@
 // Owns the scan page: the mode, location and amount, the last result, the list of this session, and the sources and meanings of scans.
 // Every scan is first stored by queue.js, and is shown as booked only after the server's response.
 import { Problem, newEventId, send, word } from "./http.js";
-import { changes, add, again, clear, drain, drop, list, others, save, stopped } from "./queue.js";
+import { changes, add, again, clear, drain, drop, list, others, save, stopped, user } from "./queue.js";
 import { catchScanner } from "./wedge.js";
 import { signal, unlock } from "./signals.js";
 import { localize } from "./times.js";
@@ -21,26 +21,35 @@ code.inputMode = "none";
 const KEY = "scan";
 const MOST_LOCATIONS = 4;
 const QUICK = 1500;
+// How long a printed command waits for the network: one that does not respond in time counts as none.
+const PATIENCE = 4000;
 // Older bookings do not belong to this session.
 const SESSION = 12 * 3600 * 1000;
 const numbers = new Intl.NumberFormat(document.documentElement.lang, { maximumFractionDigits: 3, useGrouping: false });
-const number = (value) => numbers.format(Math.abs(value)).replace("-", "\u2212");
-const complain = (text) => import("./toasts.js").then(({ show }) => show(text, "bad"));
-const fill = (id, values) => word(id).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+export const number = (value) => numbers.format(Math.abs(value)).replace("-", "\u2212");
+const complain = (text) => { import("./toasts.js").then(({ show }) => show(text, "bad")); };
+export const soon = () => AbortSignal.timeout?.(PATIENCE);
+export const fill = (id, values) => word(id).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 const TYPES = { add: "add", remove: "remove", move: "move", count: "set" };
-const isMode = (mode) => Object.hasOwn(TYPES, mode) || mode === "lookup";
+export const isMode = (mode) => Object.hasOwn(TYPES, mode) || mode === "lookup";
 const SIGNS = { add: "+", remove: "\u2212", move: "\u2192", set: "=\u00a0" };
 
-const read = () => {
+// Without storage, what is written lasts for this page.
+const read = (storage, key) => {
   try {
-    return JSON.parse(localStorage.getItem(KEY)) ?? {};
+    return JSON.parse(window[storage].getItem(key));
   } catch {
-    return {};
+    return null;
   }
 };
+const write = (storage, key, value) => {
+  try {
+    window[storage].setItem(key, JSON.stringify(value));
+  } catch { /* See above. */ }
+};
 // Devices have these settings stored, and the `shown` of each queued scan: in both, a location stays `place`.
-const remembered = { mode: form.elements.mode.value, place: null, places: [], amount: "1", ...read() };
-const records = new Map();
+export const remembered = { mode: form.elements.mode.value, place: null, places: [], amount: "1", ...read("localStorage", KEY) };
+export const records = new Map();
 // The seq of the scan that the card shows, and the code that waits for its counted quantity.
 let shown = null;
 let counting = null;
@@ -49,15 +58,11 @@ let isNextOnly = false;
 // The reason of the last change why nothing is sent; each reason is signalled once.
 let heard = "";
 
-function remember() {
-  try {
-    localStorage.setItem(KEY, JSON.stringify(remembered));
-  } catch { /* Without storage it lasts for this page. */ }
-}
+const remember = () => write("localStorage", KEY, remembered);
 
 // --- What is set: mode, location, amount ---------------------------------------------------------------------------
 
-function setMode(mode) {
+export function setMode(mode) {
   const counts = mode === "count" || remembered.mode === "count";
   remembered.mode = mode;
   for (const input of form.elements.mode) input.checked = input.value === mode;
@@ -72,13 +77,20 @@ function setMode(mode) {
   remember();
 }
 
-function setLocation(location) {
+export function setLocation(location) {
   remembered.place = location;
   locationId.value = location?.id ?? "";
   locationText.value = location?.name ?? "";
   if (location) remembered.places = [location, ...remembered.places.filter((each) => each.id !== location.id)].slice(0, MOST_LOCATIONS);
   remember();
   drawLocations();
+}
+
+// What the next scan counts, by a command; 0 for the usual amount.
+export function setNext(count) {
+  if (count) amount.value = String(count);
+  else if (isNextOnly) amount.value = remembered.mode === "count" ? "" : remembered.amount;
+  isNextOnly = count > 0;
 }
 
 function drawLocations() {
@@ -102,7 +114,7 @@ function typedAmount() {
 
 // --- The card of the last scan ------------------------------------------------------------------------------------
 
-function showCard({ mode, sign = "", title, detail = "", tape = "", record = null, href = "" }) {
+export function showCard({ mode, sign = "", title, detail = "", tape = "", record = null, href = "" }) {
   card.dataset.mode = mode;
   const large = card.querySelector(".result-sign");
   const icon = sign ? null : document.getElementById(`t-icon-${mode}`);
@@ -170,7 +182,7 @@ function showRecord(record) {
   });
 }
 
-function refuse(text, detail, title = text) {
+export function refuse(text, detail, title = text) {
   showCard({ mode: "refused", title, detail });
   signal("refused");
 }
@@ -265,10 +277,13 @@ const AROUND = "\\u0001-\\u0020\\u007f-\\u00a0\\u00ad\\u1680\\u180e\\u2000-\\u20
 const before = new RegExp(`^[${AROUND}]*(?:\\][A-Za-z][0-9A-Za-z][${AROUND}]*(?!\\]|$))?`);
 const after = new RegExp(`[${AROUND}]+$`);
 
-// What may be a printed command. What is scanned after it waits until it is done: its module is loaded for the first one, and
-// a location is looked up.
+// What may be a printed command: commands.js is loaded for the first one. What is scanned after it waits until it is done.
+// Both are in `held`, in order, and in the storage of the tab, for when the page is left meanwhile.
 const PRINTED = /^(\{|STOCK[YZ])/i;
-let running = null;
+const HELD = `held-${user}`;
+const held = read("sessionStorage", HELD) ?? [];
+let isRunning = false;
+const bareOf = (text) => text.replace(after, "").replace(before, "");
 
 // A scanned text: a printed command, a label's address, or a barcode, which is sent as it was read.
 export async function scan(text) {
@@ -276,70 +291,65 @@ export async function scan(text) {
     amount.ariaInvalid = null;
     code.value = "";
   }
-  const bare = text.replace(after, "").replace(before, "");
-  if (!bare) return;
+  const bare = bareOf(text);
+  if (!bare) return undefined;
+  const scanned = { text, event_id: newEventId(), occurred_at: new Date().toISOString() };
   // Without a command before it, a code is booked at once: the focus follows from that.
-  while (running) await running;
+  if (!held.length && !PRINTED.test(bare)) return take(scanned);
+  if (held.length) showCard({ mode: "sending", title: bare, detail: word("sending") });
+  held.push(scanned);
+  return runHeld();
+}
+
+async function runHeld() {
+  write("sessionStorage", HELD, held);
+  if (isRunning) return;
+  isRunning = true;
+  while (held.length && (await runOne(held[0]))) {
+    held.shift();
+    write("sessionStorage", HELD, held);
+  }
+  isRunning = false;
+}
+
+// False if it is not known what a printed command means: it and what follows wait for the next scan or the next page.
+async function runOne(scanned) {
+  const bare = bareOf(scanned.text);
+  let commands;
   if (PRINTED.test(bare)) {
-    running = runPrinted(bare).finally(() => (running = null));
-    if (await running) return;
+    const late = new Promise((resolve) => setTimeout(resolve, PATIENCE));
+    commands = await Promise.race([import("./commands.js"), late]).catch(() => {});
+    if (!commands) {
+      showCard({ mode: "waiting", title: bare, detail: word("stopped-offline") });
+      signal("waiting");
+      return false;
+    }
   }
-  // The address on an item's label: its last part is the item's code.
-  const label = /^https?:\/\/\S+\/i\/([A-Za-z]{4})\/?$/.exec(bare);
-  const wanted = label ? label[1].toUpperCase() : text.trim();
-  return remembered.mode === "lookup" ? lookUp(wanted) : book(wanted);
-}
-
-// Runs a printed command; false for a barcode that looks like one.
-async function runPrinted(text) {
-  const command = await import("./commands.js").then(({ readCommand }) => readCommand(text, isMode), () => ({ text }));
-  if (command) await obey(command);
-  return Boolean(command);
-}
-
-async function obey(command) {
-  if (command.mode) {
-    setMode(command.mode);
-    showCard({ mode: "ready", title: word(`mode-${command.mode}`), detail: remembered.place?.name ?? "" });
-    signal("set");
-  } else if (command.undo) {
-    const last = [...records.values()].filter(({ state }) => state === "booked" || state === "waiting").sort((a, b) => b.seq - a.seq)[0];
-    if (!last) refuse(word("nothing-to-undo"), "");
-    else if (last.state === "booked") await undo(last);
-    else await forget(last.seq);
-  } else if (command.next) {
-    isNextOnly = true;
-    amount.value = String(command.next);
-    showCard({ mode: "ready", title: fill("next-scan", { number: number(command.next) }), detail: word(`mode-${remembered.mode}`) });
-    signal("set");
-  } else if (command.location === null) {
-    setLocation(null);
-    showCard({ mode: "ready", title: word("no-location") });
-    signal("set");
-  } else if (command.location) {
-    await goTo(command.location);
-  } else refuse(word("unknown-command"), command.text);
-}
-
-// Sets the location that a label names by id or name. Without network, only one that was used before is known by name.
-async function goTo(wanted) {
-  const known = remembered.places.find((each) => each.id === wanted.id || each.name === wanted.name);
-  let location = known;
   try {
-    const query = wanted.id ? `id=${wanted.id}` : `name=${encodeURIComponent(wanted.name)}`;
-    location = await (await send(`${form.dataset.location}?${query}`)).json();
-  } catch (error) {
-    if (error.status) return refuse(word("unknown-location"), error.message);
-    location ??= wanted.id ? { id: wanted.id, name: fill("location-number", wanted) } : null;
+    if (!(await commands?.obey(bare))) await take(scanned);
+  } catch {
+    refuse(word("failed"), scanned.text);
   }
-  if (!location) return refuse(word("unknown-location"), wanted.name);
-  setLocation(location);
-  showCard({ mode: "ready", title: location.name, detail: word(`mode-${remembered.mode}`) });
-  return signal("set");
+  return true;
 }
 
-async function book(text) {
-  const { mode, place: at } = remembered;
+// Where what waits is booked, instead of at the location that is set.
+export function direct(at) {
+  for (const each of held) each.at = at;
+}
+
+// Looks up a code or books it.
+function take({ text, ...scanned }) {
+  // The address on an item's label: its last part is the item's code.
+  const label = /^https?:\/\/\S+\/i\/([A-Za-z]{4})\/?$/.exec(bareOf(text));
+  const wanted = label ? label[1].toUpperCase() : text.trim();
+  if (remembered.mode !== "lookup") return book(wanted, scanned);
+  lookUp(wanted);
+  return undefined;
+}
+
+async function book(text, { at = remembered.place, ...scanned }) {
+  const { mode } = remembered;
   const quantity = typedAmount();
   if (Number.isNaN(quantity) || (quantity === 0 && mode !== "count")) {
     refuse(word("bad-amount"), text);
@@ -352,8 +362,8 @@ async function book(text) {
   }
   if (mode === "move" && !at) return refuse(word("choose-location"), word("location-move"));
   if (mode === "count" && quantity === null) return askCount(text);
-  const event = { type: TYPES[mode], item: { upc: text }, quantity: quantity ?? 1, event_id: newEventId(), occurred_at: new Date().toISOString() };
-  if (at) event[mode === "move" ? "to_location" : "location"] = { id: at.id };
+  const event = { type: TYPES[mode], item: { upc: text }, quantity: quantity ?? 1, ...scanned };
+  if (at) event[mode === "move" ? "to_location" : "location"] = at.id ? { id: at.id } : { name: at.name };
   counting = null;
   if (mode === "count") amount.value = "";
   else if (isNextOnly) amount.value = remembered.amount;
@@ -409,7 +419,7 @@ async function lookUp(text, asks = false) {
   });
 }
 
-async function undo(record) {
+export async function undo(record) {
   if (record.state !== "booked" || !record.id) return;
   // Stored before it is sent, so that a repeated undo counts once.
   const undone = { ...record, undo_id: record.undo_id ?? newEventId() };
@@ -417,8 +427,9 @@ async function undo(record) {
   const data = new FormData();
   data.set("undo_id", undone.undo_id);
   try {
-    await send(`${form.dataset.events}/${record.id}/undo`, { method: "POST", data });
+    await send(`${form.dataset.events}/${record.id}/undo`, { method: "POST", data, signal: soon() });
   } catch (error) {
+    signal("refused");
     return complain(error.message || word("failed"));
   }
   const after = { ...undone, state: "undone" };
@@ -483,7 +494,7 @@ main.addEventListener("click", async (event) => {
   }
 });
 
-async function forget(seq) {
+export async function forget(seq) {
   const kept = await drop(seq);
   if (kept) {
     // A cached page may show an earlier state.
@@ -597,10 +608,11 @@ function locationOf(text) {
 }
 
 async function start() {
-  const given = new URLSearchParams(window.location.search);
+  // What was scanned before the page was loaded is for what was set then.
+  const given = new URLSearchParams(held.length ? "" : window.location.search);
   const mode = given.get("mode")?.toLowerCase();
   if (isMode(mode)) remembered.mode = mode;
-  else if (!read().mode) remembered.mode = form.elements.mode.value;
+  else if (!read("localStorage", KEY)?.mode) remembered.mode = form.elements.mode.value;
   if (given.has("amount")) remembered.amount = given.get("amount").slice(0, 20);
   const wanted = remembered.mode;
   remembered.mode = "";
@@ -623,10 +635,14 @@ async function start() {
   }
   tidy();
   drain();
+  runHeld();
   learnNames();
   form.dataset.ready = "";
-  // Loaded now, in case the network is gone later; on https the service worker has it stored.
-  if (!navigator.serviceWorker) import("./toasts.js");
+  // Loaded now, in case the network is gone later; on https the service worker has them stored.
+  if (!navigator.serviceWorker) {
+    import("./toasts.js");
+    import("./commands.js");
+  }
   code.focus({ preventScroll: true });
 }
 start();

@@ -17,7 +17,7 @@ from stocky.db import Connection, Database
 from stocky.http.parameters import PathId
 from stocky.pages.forms import Form, filled
 from stocky.pages.languages import Text, _
-from stocky.pages.location_nodes import links_to
+from stocky.pages.location_nodes import links_to, make_branches
 from stocky.pages.parameters import PageNumber
 from stocky.pages.rendering import Html, page, see_other
 from stocky.pages.typed import read_placed
@@ -47,6 +47,7 @@ async def show_box(
         "box.html",
         box=box,
         own=own,
+        nodes=(await make_branches(read, {own.id}))[own.id],
         up=links_to(await list_ancestors(read, own)),
         slots=slots,
         page_number=page_number,

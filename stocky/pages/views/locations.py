@@ -16,7 +16,7 @@ from stocky.catalogue import location_repository
 from stocky.catalogue.schemas import Location, NewLocation
 from stocky.db import Connection, Database
 from stocky.pages.forms import Form, filled
-from stocky.pages.location_nodes import Node, make_nodes, make_trees
+from stocky.pages.location_nodes import Node, make_branches, make_nodes, make_trees
 from stocky.pages.parameters import PageNumber, ParentId, Typed
 from stocky.pages.rendering import Html, page, see_other
 from stocky.pages.typed import read_placed
@@ -29,10 +29,11 @@ KINDS = [each.value for each in StorageType]
 
 
 class BoxNode(Struct, kw_only=True):
-    """A box, and its slots unless there are too many."""
+    """A box, its slots unless there are too many, and the other locations in it and them."""
 
     box: Box
     slots: list[Slot]
+    children: list[Node]
 
 
 @get("/locations", opt=readers | {"may_be_empty": ("kind",)})
@@ -54,6 +55,7 @@ async def show_locations(
     found, found_boxes = found[:PAGE], found_boxes[:PAGE]
     small = [each.box_no for each in found_boxes if each.capacity <= MOST_SLOTS]
     slots = await boxes.list_slots(read, small)
+    branches = await make_branches(read, {each.location_id for each in found_boxes} if is_tree else set())
     nodes = await (make_trees(read, found) if is_tree else make_nodes(read, found))
     groups = [
         Node(kind=storage_type, children=list(group))
@@ -63,7 +65,10 @@ async def show_locations(
     return page(
         request,
         "locations.html",
-        boxes=[BoxNode(box=each, slots=slots.get(each.box_no, [])) for each in found_boxes],
+        boxes=[
+            BoxNode(box=each, slots=slots.get(each.box_no, []), children=branches.get(each.location_id, []))
+            for each in found_boxes
+        ],
         groups=groups,
         is_tree=is_tree,
         duplicates=await location_repository.list_duplicates(read) if is_tree else [],

@@ -190,7 +190,8 @@ async def _list_page(request: Request[Any, Any, Any], read: Connection, form: Fo
     rules = await repository.get_measure_rules(read)
     tried = None if is_blank(barcode) else await item_numbers.try_barcode(read, BarcodeToTry(barcode=barcode))
     query = request.query_params
-    done, count = _DONE.get(query.get("done", "")), query.get("count", "")
+    done, text = _DONE.get(query.get("done", "")), query.get("count", "")
+    count = int(text) if text.isascii() and text.isdigit() and len(text) < 8 else 0
     return page(
         request,
         "measure-rules.html",
@@ -204,7 +205,7 @@ async def _list_page(request: Request[Any, Any, Any], read: Connection, form: Fo
         known=await item_numbers.list_barcodes_with_measure(read),
         barcode=barcode,
         tried=tried,
-        done=None if done is None else done(int(count[:3]) if count.isascii() and count.isdigit() else 0),
+        done=None if done is None else done(count),
     )
 
 

@@ -26,7 +26,7 @@ from stocky.pages.forms import Form, filled, read_form
 from stocky.pages.rendering import Html, page, see_other
 from stocky.pages.scanning import ScanForm, Shown, book, look_up, show_event
 from stocky.pages.typed import as_id
-from stocky.scanner.commands import read_command
+from stocky.scanner.commands import find_location_id, next_quantity, payload_value, read_command
 from stocky.scanner.schemas import CommandName, Mode
 from stocky.schema import MAX_ID
 from stocky.stock import repository as stock
@@ -137,23 +137,22 @@ async def _obey(
     form: Form[ScanForm],
     location: Location | None,
 ) -> Html:
-    """A printed command: sets the mode or the location of the page, or undoes its last scan."""
+    """A printed command: sets the mode, the location or the next amount of the page, or undoes its last scan.
+
+    Raises what `run_command` raises.
+    """
     command = read_command(form.data.code)
-    settings = _settings(form, location)
-    if command.command is CommandName.SET_MODE and command.payload.get("mode") in {each.value for each in Mode}:
-        settings["mode"] = command.payload["mode"]
+    payload, settings = command.payload, _settings(form, location)
+    if command.command is CommandName.SET_MODE:
+        settings["mode"] = payload_value(payload, "mode", Mode).value
     elif command.command is CommandName.SET_LOCATION:
         async with state.database.read() as read:
-            name = command.payload.get("name", command.payload.get("location_name"))
-            wanted = command.payload.get("location_id")
-            if name is not None:
-                settings["location_id"] = (await locations.get_location_by_name(read, str(name))).id
-            else:
-                settings["location_id"] = None
-                if isinstance(wanted, int) and 0 < wanted <= MAX_ID:
-                    settings["location_id"] = (await locations.get_location(read, wanted)).id
-    elif command.command is CommandName.SET_NEXT_QUANTITY and _is_number(command.payload.get("quantity")):
-        settings |= {"amount": command.payload["quantity"], "then": form.text("then") or form.text("amount")}
+            wanted = await find_location_id(read, payload)
+            settings["location_id"] = None if wanted is None else (await locations.get_location(read, wanted)).id
+    elif command.command is CommandName.SET_NEXT_QUANTITY:
+        usual = form.text("then") or form.text("amount")
+        is_set = bool(next_quantity(payload))
+        settings |= {"amount": payload["quantity"], "then": usual} if is_set else {"amount": usual, "then": None}
     elif command.command is CommandName.UNDO and (last := as_id(form.text("last"))) is not None:
         await _undo(state, recorder, user, last)
         settings["event"] = last
@@ -169,10 +168,6 @@ def _settings(form: Form[Any], location: Location | None) -> dict[str, Any]:
         "amount": form.text("amount"),
         "then": form.text("then") or None,
     }
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 def _page(

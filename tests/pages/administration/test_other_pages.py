@@ -171,7 +171,7 @@ async def test_audit_says_details_in_words(browse: Browse, admin: AsyncClient) -
     german = {"Accept-Language": "de"}
     page = await browser.show(f"/audit?subject=item&subject_id={item['id']}&action=changed", headers=german)
     record = re.sub(r"<[^>]+>", "", page.text[page.text.index('class="record-text"') :].split("</td>")[0])
-    for words in ("needs review nein", "Mindestbestand 2", "Schlagwörter breakfast, hot", "Beschreibung keiner"):
+    for words in ("needs review nein", "Mindestbestand 2", "Schlagwörter breakfast, hot", "Beschreibung –"):
         assert words in record
 
 
@@ -221,6 +221,8 @@ async def test_rules_for_labels_of_scales(browse: Browse, admin: AsyncClient) ->
     assert Page(page.text).faults == []
     added = await browser.submit("/settings/item-numbers")
     assert "1 item number is added" in (await browser.show(added.headers["location"])).text
+    many = added.headers["location"].replace("count=1", "count=1200")
+    assert "1200 item numbers are added" in (await browser.show(many)).text
     tried = await browser.show("/settings/measure-rules?barcode=2812345007891")
     assert f"/items/{old['id']}" in tried.text
     assert "Barcodes from before" not in tried.text

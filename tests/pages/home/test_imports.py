@@ -179,6 +179,9 @@ async def test_questions_about_the_whole_file_are_beside_their_choices(browse: B
     dates = "Choose the order of the dates: 01/02/2027 is 2027-02-01; 01/02/2027 is 2027-01-02"
     for words in (dates, "name the location of all rows"):
         assert words in refused.text
+    german = (await browser.submit(draft, chosen, headers={"Accept-Language": "de"})).text
+    assert "der Datumsangaben wählen: 01/02/2027 ist 2027-02-01; 01/02/2027 ist 2027-01-02" in german
+    assert ">seiner Herstellernummer</option>" in german
     tried = await browser.submit(draft, {**chosen, "dates": "dmy", "location": "Shelf"})
     assert tried.status_code == 303, tried.text
     await ended(browser, tried.headers["location"])
@@ -188,12 +191,23 @@ async def test_questions_about_the_whole_file_are_beside_their_choices(browse: B
     assert [each["expiry_date"] for each in (await admin.get("/skus/")).json()] == ["2027-02-01"]
 
 
+async def test_dates_in_different_orders_are_a_question_in_german(browse: Browse) -> None:
+    browser = await browse("member")
+    table = b"name,best before\nTea,13/02/2027\nMilk,02/13/2027\n"
+    draft = (await upload(browser, table)).headers["location"]
+    chosen = {"column-0": "name", "column-1": "expiry_date"}
+    refused = await browser.submit(draft, chosen, headers={"Accept-Language": "de"})
+    assert "der Datumsangaben wählen: Tag, Monat, Jahr; Monat, Tag, Jahr" in refused.text
+
+
 async def test_barcodes_that_may_lack_a_zero_are_a_question(browse: Browse, admin: AsyncClient) -> None:
     browser = await browse("member")
     draft = (await upload(browser, b"name,barcode\nCola,36000291452\nBolt,36000291453\n")).headers["location"]
     chosen = {"column-0": "name", "column-1": "barcode"}
     refused = await browser.submit(draft, chosen)
     assert "Some barcodes may lack a leading zero: 36000291452 is 036000291452" in refused.text
+    german = (await browser.submit(draft, chosen, headers={"Accept-Language": "de"})).text
+    assert "36000291452 ist 036000291452; 36000291452 ist 36000291452" in german
     tried = (await browser.submit(draft, {**chosen, "repair_barcodes": "true"})).headers["location"]
     assert "1 row with a barcode that a spreadsheet changed" in await ended(browser, tried)
 

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from httpx import AsyncClient
 
+from stocky.pages import location_nodes
 from stocky.stock import location_stock
 from tests.inventory import get, new_box, new_item, new_location, new_stock, total
 from tests.pages.conftest import Browser
@@ -243,6 +244,41 @@ async def test_locations_are_a_tree_with_counts(browse: Browse, member: AsyncCli
     box = (await browser.show("/locations/boxes/1")).text
     assert "In the box itself" in box
     assert f'href="/locations/{shelf["id"]}">Shelf 2</a>' in box
+
+
+async def test_locations_in_boxes_and_their_slots_are_shown(
+    browse: Browse, member: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, _, _ = await new_box(member, 3, name="Toolbox")
+    tray = await new_location(member, "Tray", parent_id=first["parent_id"])
+    tin = await new_location(member, "Tin", parent_id=first["id"])
+    cellar = await new_location(member, "Cellar")
+    [slot] = await new_box(member, 1, name="Crate", parent_id=cellar["id"])
+    bag = await new_location(member, "Bag", parent_id=slot["id"])
+    [inner] = await new_box(member, 1, name="Case", parent_id=slot["id"])
+    pocket = await new_location(member, "Pocket", parent_id=inner["id"])
+    await new_stock(member, await new_item(member, "Nuts"), tin, 1)
+    browser = await browse("reader")
+    page = (await browser.show("/locations")).text
+    cards, _, tree = page.partition('class="card tree"')
+    for part, locations in (
+        (cards[: cards.index("Cellar")], (tray["id"], first["id"], tin["id"])),
+        (cards[cards.index("Cellar") :], (bag["id"], "boxes/3", inner["id"], pocket["id"])),
+        (tree, (cellar["id"], "boxes/2", slot["id"], bag["id"], "boxes/3", inner["id"], pocket["id"])),
+    ):
+        found = re.findall(r'class="node[^>]+href="/locations/([^"]+)"', part)
+        assert [each for each in found if each in set(map(str, locations))][: len(locations)] == [*map(str, locations)]
+    box = (await browser.show("/locations/boxes/1")).text
+    inside = box[box.index("Locations in here") :]
+    assert re.findall(r'href="/locations/(\d+)"', inside)[:3] == [str(each["id"]) for each in (tray, first, tin)]
+    assert re.search(r"Slot 1</b>.*?1 item<small>0 here</small>", inside, re.DOTALL)
+    # Too many for the tree are found by the search.
+    monkeypatch.setattr(location_nodes, "MOST_INSIDE", 1)
+    box = (await browser.show("/locations/boxes/1")).text
+    assert 'href="/locations?q=Toolbox+%2F+"' in box
+    found = (await browser.show("/locations?q=Toolbox+%2F+")).text
+    assert "Tray</b>" in found
+    assert "Tin</b>" in found
 
 
 async def test_location_is_put_into_others_without_script(browse: Browse, member: AsyncClient) -> None:

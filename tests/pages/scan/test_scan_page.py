@@ -79,6 +79,12 @@ async def test_what_is_refused(browse: Browse, member: AsyncClient) -> None:
         ({"mode": "remove", "amount": "5"}, "Only 1 of Coffee in stock"),
         ({"code": '{"command":"dance"}'}, "not a command Stocky knows"),
         ({"code": '{"command":"undo"}'}, "does nothing here"),
+        ({"code": '{"command":"set_mode","payload":{"mode":["add"]}}'}, "payload.mode"),
+        ({"code": '{"command":"set_mode"}'}, "needs mode"),
+        ({"code": '{"command":"set_location","payload":{"location_id":true}}'}, "payload.location_id"),
+        ({"code": '{"command":"set_next_quantity","payload":{"quantity":"2"}}'}, "payload.quantity"),
+        ({"code": '{"command":"set_next_quantity","payload":{"quantity":-1}}'}, "payload.quantity"),
+        ({"code": '{"command":"set_next_quantity","payload":{"quantity":0.0001}}'}, "at most three decimals"),
         ({"mode": "lookup", "code": "1" * 501}, "at most"),
     ]:
         answer = await _scan(browser, **{"code": EAN, **fields})
@@ -156,8 +162,13 @@ async def test_short_codes_set_the_page(browse: Browse, member: AsyncClient) -> 
 async def test_commands_set_the_page(browse: Browse, member: AsyncClient) -> None:
     shelf = await new_location(member)
     browser = await browse("member")
-    answer = await _scan(browser, '{"command":"set_mode","payload":{"mode":"remove"}}', amount="3")
-    assert answer.headers["location"] == "/scan?mode=remove&amount=3"
+    for mode in ("remove", "REMOVE"):
+        answer = await _scan(browser, f'{{"command":"set_mode","payload":{{"mode":"{mode}"}}}}', amount="3")
+        assert answer.headers["location"] == "/scan?mode=remove&amount=3"
+    for quantity, query in (("0.5", "amount=0.5&then=3"), ("0", "amount=3"), ("null", "amount=3")):
+        code = f'{{"command":"set_next_quantity","payload":{{"quantity":{quantity}}}}}'
+        answer = await _scan(browser, code, amount="12", then="3")
+        assert answer.headers["location"] == f"/scan?mode=add&{query}"
     for payload in (f'{{"location_id":{shelf["id"]}}}', f'{{"name":"{shelf["name"]}"}}'):
         answer = await _scan(browser, f'{{"command":"set_location","payload":{payload}}}')
         assert answer.headers["location"] == f"/scan?mode=add&location_id={shelf['id']}&amount=1"

@@ -77,6 +77,8 @@ async def test_stubs_are_discarded_and_come_back(member: Browser, admin: AsyncCl
     assert "Everything has a name" in page.text
     hidden = await get(admin, f"/items/{stub['id']}")
     assert (hidden["is_active"], hidden["total_quantity"]) == (False, 0)
+    german = await member.show(f"/items/{stub['id']}", headers={"Accept-Language": "de"})
+    assert "versehentlich gescannt" in german.text
     assert (await member.submit(f"/review/{stub['id']}/discard")).status_code == 409
     batch = answer.headers["location"].partition("batch=")[2]
     kept = await member.submit(f"/review/{stub['id']}/keep", {"batch_id": batch})
