@@ -44,6 +44,9 @@ MAX_LENGTHS = {
     "location_path": LONGEST_PATH,
     "unit": 50,
     "notes": 1000,
+    # Fields that only presets for parts of a project have.
+    "footprint": 200,
+    "references": 10_000,
 }
 QUANTITIES = frozenset({"quantity", "min_quantity", "reorder_quantity"})
 READERS: dict[str, Callable[[str], Any]] = {

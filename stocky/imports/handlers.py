@@ -44,6 +44,10 @@ _FORM = {
     "update_items": "`false`: leave items that exist as they are, except for their stock and a further barcode",
     "header_row": "The line that names the columns; without it, the header is found below other text",
     "decimal": "`auto`, `point` or `comma`; `auto` refuses ambiguous numbers",
+    "project_id": "The project that needs what the rows are about: `quantity` is what it needs of each",
+    "project": "The name of a new project that needs it",
+    "unmatched": "What becomes of a row of a project that no item matches: `refuse` it, `create` the item, or add its"
+    " name as `text`",
     "import_key": "An idempotency key: stock is booked once per key, or once per file without a key",
 }
 

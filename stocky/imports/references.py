@@ -185,6 +185,40 @@ async def find_references(
     return found
 
 
+async def find_parts(read: Connection, lines: list[Line]) -> FoundReferences:
+    """Reads the items that rows of parts may mean: by code, barcode, the maker's part number or exact name."""
+    found = FoundReferences()
+    values = [line.values for line in lines]
+    wanted_barcodes = {code for each in values for code in barcodes_of(each)}
+    wanted_barcodes |= {barcode_key(code) for code in wanted_barcodes}
+    barcodes = await read.all("find_barcodes", _Barcode, code_keys=wanted_barcodes)
+    codes = await read.all("find_item_codes", _Code, codes={each["code"] for each in values if "code" in each})
+    called = await read.all("find_items_named", _Named, names={name for each in values for name in part_names(each)})
+    parts = await find_owners_of_parts(read, {part for each in values for part in part_numbers(each)})
+    ids = {each.item_id for each in barcodes} | {each.id for each in codes} | {each.id for each in called}
+    ids.update(*parts.values())
+    found.items = await get_items(read, ids)
+    found.codes = {each.code: each.id for each in codes}
+    found.barcodes = {each.code_key: each.item_id for each in barcodes}
+    for each in called:
+        found.names.setdefault(each.name, []).append(each.id)
+    found.parts = parts
+    return found
+
+
+def part_names(values: dict[str, Any]) -> list[str]:
+    """The names that the item of a part may have, the most special first."""
+    name, footprint = values.get("name", ""), values.get("footprint")
+    names = [values.get("manufacturer_code", ""), f"{name}, {footprint}" if name and footprint else "", name]
+    return [each for each in dict.fromkeys(names) if each]
+
+
+def part_numbers(values: dict[str, Any]) -> list[str]:
+    """The maker's part number of a part, as it is compared; without one its value may be it."""
+    number = fold_part(values.get("manufacturer_code") or values.get("name") or "")
+    return [number] if number else []
+
+
 def _replace_pieces(values: list[dict[str, Any]], numbers: dict[str, str], known: set[str]) -> None:
     """Replaces variable-measure barcodes by the item numbers in them, except for those that an item has as they are."""
     numbers = {code: number for code, number in numbers.items() if code not in known and barcode_key(code) not in known}

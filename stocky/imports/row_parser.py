@@ -154,7 +154,11 @@ class Columns:
                     found[field] = CLEARED[field]
             except Unreadable as error:
                 problems.append(Problem(str(error), source.header))
-        if self.options.preset and "quantity" not in found:
+        if self.options.fills_project:
+            if "quantity" not in self._sources.by_field:
+                # A row for each part.
+                found["quantity"] = 1000
+        elif self.options.preset and "quantity" not in found:
             # Other programs describe items without stock in the same columns.
             found = of_item(found)
         if self.options.location and "quantity" in found and not any(each in found for each in _PLACES):
@@ -240,6 +244,10 @@ class Columns:
 
     def _contradictions(self, found: dict[str, Any]) -> list[Problem]:
         """Problems between cells."""
+        if self.options.fills_project:
+            if found.get("quantity", 0) <= 0:
+                return [self._problem("quantity", "It needs a quantity of more than 0")]
+            return []
         if not any(field in found for field in STOCK_FIELDS):
             alone = [field for field in ("expiry_date", "loc_no", "notes") if field in found]
             return [self._problem(alone[0], "It has no stock; fill in location and quantity too")] if alone else []

@@ -48,6 +48,8 @@ def survey(file: Path, options: ImportOptions) -> Survey:
         sources, questions = of_fields(sheet.header, assigned.fields), assigned.questions
     else:
         sources = find_sources(sheet.header, options)
+    if (preset := preset_of(options)) and preset.about == "parts" and not options.fills_project:
+        raise QuestionAsked([_ask_project(preset)], sources.fields)
     cells = _CellSurvey(sources, options)
     if cells.is_needed:
         whole = open_sheet(file, options)
@@ -76,7 +78,10 @@ class _CellSurvey:
         self._skips = sources.skips
         self._dates = DateSurvey() if "expiry_date" in self._sources and options.dates is None else None
         self._lacks_location = (
-            "quantity" in self._sources and not options.location and not self._sources.keys() & {"location", "box_no"}
+            "quantity" in self._sources
+            and not options.location
+            and not options.fills_project
+            and not self._sources.keys() & {"location", "box_no"}
         )
         self._has_quantities = False
         self._barcodes = [field for field in ("barcode", "barcodes") if field in self._sources]
@@ -159,6 +164,16 @@ def ask_preset(preset: Preset) -> Question:
             Answer(options={"preset": preset.name}, sample=preset.title),
             Answer(options={"preset": NONE}),
         ],
+    )
+
+
+def _ask_project(preset: Preset) -> Question:
+    return Question(
+        option="project",
+        message=(
+            f"The parts of a file of {preset.title} are what a project needs; set project_id to one, or project to the"
+            " name of a new one"
+        ),
     )
 
 

@@ -39,6 +39,8 @@ FIELD_WORDS: dict[str, Text] = {
     "unit": _("Unit"),
     "expiry_date": _("Expires"),
     "notes": _("Notes"),
+    "footprint": _("Footprint"),
+    "references": _("Designators"),
 }
 ENCODINGS = {
     "utf-8": "UTF-8",
@@ -54,6 +56,7 @@ _ASKED = {
     "dates": "Choose the order of the dates: %(samples)s",
     "repair_barcodes": "Some barcodes may lack a leading zero: %(samples)s",
     "location": "No column holds a location; name the location of all rows",
+    "project": "Choose the project that needs the parts, or name a new one",
 }
 _OPTIONS = (
     "key",
@@ -68,12 +71,18 @@ _OPTIONS = (
     "repair_barcodes",
     "preset",
     "import_key",
+    "project",
+    "project_id",
+    "unmatched",
 )
 
 
 def shown_options(form: Form[Any]) -> dict[str, str]:
     """The options as the fields of the API's form; an unticked box is `false`."""
     given = {name: str(form.text(name)) for name in _OPTIONS}
+    if given["project_id"]:
+        # The name in the form is that of a new project.
+        given["project"] = ""
     return given | {name: "true" if form.checked(name) else "false" for name in _BOXES}
 
 

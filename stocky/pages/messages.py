@@ -100,6 +100,7 @@ MESSAGES: tuple[Text, ...] = (
     _("Choose the order of the dates: %(samples)s"),
     _("Some barcodes may lack a leading zero: %(samples)s"),
     _("No column holds a location; name the location of all rows"),
+    _("Choose the project that needs the parts, or name a new one"),
     # Of locations, lists and projects.
     _("There is no item %(text)s; type its whole name, its code or a barcode"),
     _("There is no location %(text)s; type its whole name or path"),
