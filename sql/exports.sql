@@ -21,7 +21,7 @@ SELECT id, code, name, description, upc, barcodes_json, default_storage_type, mi
 
 -- export_stock --
 -- SKUs in the order they were created, after :after; all other filters as in list_skus.
-SELECT sku.id, item.code, item.name,
+SELECT sku.id, sku.item_id, item.code, item.name,
        (SELECT barcode.code FROM barcode WHERE barcode.item_id = item.id AND barcode.is_primary) AS barcode,
        location.name AS location, location.path AS location_path, location.storage_type AS location_storage_type,
        CASE WHEN location.loc_no IS NOT NULL THEN location.box_no END AS box_no, location.loc_no,

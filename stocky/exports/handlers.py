@@ -13,6 +13,7 @@ from litestar.response import Stream
 from stocky import clock
 from stocky.auth.guards import readers
 from stocky.exports import service
+from stocky.exports.programs import Program
 from stocky.http.parameters import Search, Within
 from stocky.http.routing import Router
 from stocky.http.sse import ClosingStream
@@ -34,6 +35,10 @@ TypeFilter = Annotated[
 ScannerFilter = Annotated[
     str | None, Parameter(max_length=128, description="Only events of this scanner", required=False)
 ]
+ProgramColumns = Annotated[
+    Program | None,
+    Parameter(description="The program that is to import the file, whose columns it has", required=False),
+]
 
 
 @get("/items.csv", opt=readers, media_type=CSV)
@@ -45,8 +50,12 @@ async def export_items(
     needs_review: bool | None = None,
     type_id: TypeId = None,
     tag: TagFilter = None,
+    preset: ProgramColumns = None,
 ) -> Stream:
-    """Export items, in the columns of an import. The filters are those of the list of items."""
+    """Export items, in the columns of an import, or with `preset` in those of another program.
+
+    The filters are those of the list of items.
+    """
     wanted = service.ItemFilter(
         search=search,
         storage_type=storage_type,
@@ -54,6 +63,7 @@ async def export_items(
         needs_review=needs_review,
         type_id=type_id,
         tag=tag,
+        preset=preset,
     )
     return await _download(state, "items", wanted)
 
@@ -67,8 +77,12 @@ async def export_stock(
     low_stock: bool = False,
     expiring_soon: bool = False,
     search: Search = None,
+    preset: ProgramColumns = None,
 ) -> Stream:
-    """Export stock, in the columns of an import. The filters are those of the list of SKUs."""
+    """Export stock, in the columns of an import, or with `preset` in those of another program.
+
+    The filters are those of the list of SKUs.
+    """
     wanted = service.StockFilter(
         item_id=item_id,
         location_id=location_id,
@@ -76,6 +90,7 @@ async def export_stock(
         low_stock=low_stock,
         expiring_soon=expiring_soon,
         search=search,
+        preset=preset,
     )
     return await _download(state, "stock", wanted)
 

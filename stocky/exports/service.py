@@ -17,12 +17,13 @@ from typing import Any, ClassVar
 from msgspec import Struct
 
 from stocky import clock
-from stocky.catalogue.repository import like_pattern
-from stocky.catalogue.schemas import Barcode
+from stocky.catalogue.repository import get_items, like_pattern
+from stocky.catalogue.schemas import Barcode, Item
 from stocky.config import Config
 from stocky.db import Connection, Database, Lane, make_reading_database
 from stocky.errors import Unavailable
 from stocky.exports.csv_cells import csv_text, list_cell, pack_entry, quantity_cell
+from stocky.exports.programs import Exported, Program, columns_of
 from stocky.names import name_key
 from stocky.progress import ProgressCallback
 from stocky.quantity import to_milli
@@ -40,7 +41,7 @@ BYTE_ORDER_MARK = "\ufeff".encode()
 
 
 class ItemFilter(Struct, frozen=True, kw_only=True, tag_field="of", tag="items"):
-    """The filters of the list of items."""
+    """The filters of the list of items; `preset` is the program whose columns the file has."""
 
     search: str | None = None
     storage_type: StorageType | None = None
@@ -48,10 +49,11 @@ class ItemFilter(Struct, frozen=True, kw_only=True, tag_field="of", tag="items")
     needs_review: bool | None = None
     type_id: int | None = None
     tag: str | None = None
+    preset: Program | None = None
 
 
 class StockFilter(Struct, frozen=True, kw_only=True, tag_field="of", tag="stock"):
-    """The filters of the list of SKUs."""
+    """The filters of the list of SKUs; `preset` is the program whose columns the file has."""
 
     item_id: int | None = None
     location_id: int | None = None
@@ -59,6 +61,7 @@ class StockFilter(Struct, frozen=True, kw_only=True, tag_field="of", tag="stock"
     low_stock: bool = False
     expiring_soon: bool = False
     search: str | None = None
+    preset: Program | None = None
 
 
 class EventFilter(Struct, frozen=True, kw_only=True, tag_field="of", tag="events"):
@@ -75,6 +78,8 @@ class EventFilter(Struct, frozen=True, kw_only=True, tag_field="of", tag="events
 
 
 Filter = ItemFilter | StockFilter | EventFilter
+# Reads the rows after an id, in id order.
+_ReadRows = Callable[[Connection, int], Awaitable[list[Any]]]
 
 
 class _Item(Struct):
@@ -97,6 +102,7 @@ class _Item(Struct):
 
 class _Stock(Struct):
     id: int
+    item_id: int
     code: str
     name: str
     barcode: str | None
@@ -162,7 +168,7 @@ class Exports:
         async with self._database.read(Lane.LONG) as read:
             table = await _table(read, wanted)
             page = await table.read(read, 0)
-        head = BYTE_ORDER_MARK + csv_text([table.columns]).encode() + _encode(table, page)
+        head = table.mark + csv_text([table.columns]).encode() + _encode(table, page)
         rest = None
         if len(page) == PAGE_ROWS:
             if self.running >= MAX_EXPORTS:
@@ -246,50 +252,48 @@ class _Rest(Request, frozen=True, kw_only=True):
 class _Table(Struct, frozen=True, kw_only=True):
     """How one kind of export is read and formatted."""
 
-    # Reads the rows after an id, in id order.
-    read: Callable[[Connection, int], Awaitable[list[Any]]]
+    read: _ReadRows
     columns: Sequence[str]
     row_of: Callable[[Any], Sequence[Any]]
+    mark: bytes = BYTE_ORDER_MARK
 
 
 async def _table(read: Connection, wanted: Filter) -> _Table:
     match wanted:
         case ItemFilter():
-            return _Table(
-                read=_reads(
-                    "export_items",
-                    _Item,
-                    {
-                        "storage_type": wanted.storage_type,
-                        "is_active": wanted.is_active,
-                        "needs_review": wanted.needs_review,
-                        "type_id": wanted.type_id,
-                        "tag_key": None if wanted.tag is None else name_key(wanted.tag),
-                        "pattern": like_pattern(wanted.search),
-                    },
-                ),
-                columns=ITEM_COLUMNS,
-                row_of=_item_row,
+            read_items = _reads(
+                "export_items",
+                _Item,
+                {
+                    "storage_type": wanted.storage_type,
+                    "is_active": wanted.is_active,
+                    "needs_review": wanted.needs_review,
+                    "type_id": wanted.type_id,
+                    "tag_key": None if wanted.tag is None else name_key(wanted.tag),
+                    "pattern": like_pattern(wanted.search),
+                },
             )
+            if wanted.preset is not None:
+                return _table_of_program(wanted.preset, read_items, of_stock=False)
+            return _Table(read=read_items, columns=ITEM_COLUMNS, row_of=_item_row)
         case StockFilter():
             days = (await get_settings(read)).expiring_soon_days
-            return _Table(
-                read=_reads(
-                    "export_stock",
-                    _Stock,
-                    {
-                        "item_id": wanted.item_id,
-                        "location_id": wanted.location_id,
-                        "within": wanted.within,
-                        "low_stock": wanted.low_stock,
-                        "expiring_soon": wanted.expiring_soon,
-                        "expires_by": clock.today() + timedelta(days=days),
-                        "pattern": like_pattern(wanted.search),
-                    },
-                ),
-                columns=STOCK_COLUMNS,
-                row_of=_stock_row,
+            read_stock = _reads(
+                "export_stock",
+                _Stock,
+                {
+                    "item_id": wanted.item_id,
+                    "location_id": wanted.location_id,
+                    "within": wanted.within,
+                    "low_stock": wanted.low_stock,
+                    "expiring_soon": wanted.expiring_soon,
+                    "expires_by": clock.today() + timedelta(days=days),
+                    "pattern": like_pattern(wanted.search),
+                },
             )
+            if wanted.preset is not None:
+                return _table_of_program(wanted.preset, read_stock, of_stock=True)
+            return _Table(read=read_stock, columns=STOCK_COLUMNS, row_of=_stock_row)
         case EventFilter():
             return _Table(
                 read=_reads(
@@ -311,8 +315,38 @@ async def _table(read: Connection, wanted: Filter) -> _Table:
             )
 
 
-def _reads(query: str, into: type[Any], arguments: dict[str, Any]) -> Callable[[Connection, int], Awaitable[list[Any]]]:
+def _reads(query: str, into: type[Any], arguments: dict[str, Any]) -> _ReadRows:
     return lambda read, after: read.all(query, into, after=after, limit=PAGE_ROWS, **arguments)
+
+
+def _table_of_program(program: Program, read_rows: _ReadRows, *, of_stock: bool) -> _Table:
+    """The rows in the columns of another program, which may take a byte order mark for a part of the first header."""
+    columns = columns_of(program, of_stock=of_stock)
+
+    async def read_page(read: Connection, after: int) -> list[Exported]:
+        rows = await read_rows(read, after)
+        items = await get_items(read, {row.item_id if of_stock else row.id for row in rows})
+        return [_exported_stock(row, items) if of_stock else Exported(id=row.id, item=items[row.id]) for row in rows]
+
+    return _Table(
+        read=read_page,
+        columns=tuple(columns),
+        row_of=lambda row: [value_of(row) for value_of in columns.values()],
+        mark=b"",
+    )
+
+
+def _exported_stock(stock: _Stock, items: dict[int, Item]) -> Exported:
+    return Exported(
+        id=stock.id,
+        item=items[stock.item_id],
+        sku_id=stock.id,
+        path=stock.location_path,
+        quantity=quantity_cell(stock.quantity_milli),
+        unit=stock.unit,
+        expiry_date=stock.expiry_date,
+        notes=stock.notes,
+    )
 
 
 def _encode(table: _Table, page: list[Any]) -> bytes:

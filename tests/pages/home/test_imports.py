@@ -307,3 +307,12 @@ async def test_any_table_of_a_project_stays_one(browse: Browse, admin: AsyncClie
     await ended(browser, tried)
     await ended(browser, (await browser.submit(f"{tried}/go")).headers["location"])
     assert [each["text"] for each in (await admin.get("/projects/1")).json()["items"]] == ["Flour"]
+
+
+async def test_exports_for_other_programs(browse: Browse) -> None:
+    browser = await browse("reader")
+    assert '<option value="partdb">Part-DB</option>' in (await browser.show("/export")).text
+    for name in ("items", "stock"):
+        answer = await browser.get(f"/export/{name}?preset=homebox")
+        assert answer.headers["location"] == f"/api/v1/exports/{name}.csv?preset=homebox"
+        assert (await browser.get(f"/export/{name}?preset=")).headers["location"] == f"/api/v1/exports/{name}.csv"
