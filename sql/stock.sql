@@ -174,11 +174,13 @@ SELECT id, CAST(quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, unit, ex
 
 -- list_sku_ids --
 -- The ids of SKUs above :after in the order they were created; all other filters optional. :expires_by finds SKUs with
--- stock that expires by then. The ids of a page come first, so that the details of skipped SKUs are not read.
+-- stock that expires by then; empty ones that changed last before :emptied_before are left out. The ids of a page come
+-- first, so that the details of skipped SKUs are not read.
 SELECT sku.id
   FROM sku
  WHERE sku.is_active
    AND sku.id > :after
+   AND (sku.quantity_milli <> 0 OR sku.updated_at >= :emptied_before)
    AND (NOT :expiring_soon OR (sku.expiry_date <= :expires_by AND sku.quantity_milli > 0))
  ORDER BY /* sort: id = sku.id; quantity = sku.quantity_milli; unit = sku.unit;
              expiry_date = sku.expiry_date NULLS LAST;
@@ -194,6 +196,7 @@ SELECT sku.id
  WHERE sku.item_id = item.id
    AND sku.is_active
    AND sku.id > :after
+   AND (sku.quantity_milli <> 0 OR sku.updated_at >= :emptied_before)
    AND (NOT :expiring_soon OR (sku.expiry_date <= :expires_by AND sku.quantity_milli > 0))
  ORDER BY /* sort: id = sku.id; quantity = sku.quantity_milli; unit = sku.unit;
              expiry_date = sku.expiry_date NULLS LAST; name = lower(item.name); item_id = sku.item_id;
@@ -207,6 +210,7 @@ SELECT sku.id
   FROM sku
  WHERE sku.is_active
    AND sku.id > :after
+   AND (sku.quantity_milli <> 0 OR sku.updated_at >= :emptied_before)
    AND sku.item_id = :item_id
    AND (CAST(:location_id AS BIGINT) IS NULL OR sku.location_id = :location_id)
    AND (CAST(:within AS BIGINT) IS NULL OR sku.location_id IN (locations_within(:within)))
@@ -224,6 +228,7 @@ SELECT sku.id
   FROM sku
  WHERE sku.is_active
    AND sku.id > :after
+   AND (sku.quantity_milli <> 0 OR sku.updated_at >= :emptied_before)
    AND sku.location_id = :location_id
    AND (CAST(:within AS BIGINT) IS NULL OR sku.location_id IN (locations_within(:within)))
    AND (NOT :expiring_soon OR (sku.expiry_date <= :expires_by AND sku.quantity_milli > 0))
@@ -236,6 +241,7 @@ SELECT sku.id
   FROM sku
  WHERE sku.is_active
    AND sku.id > :after
+   AND (sku.quantity_milli <> 0 OR sku.updated_at >= :emptied_before)
    AND sku.location_id IN (locations_within(:within))
    AND (NOT :expiring_soon OR (sku.expiry_date <= :expires_by AND sku.quantity_milli > 0))
  ORDER BY /* sort: like list_sku_ids */ sku.id
@@ -261,6 +267,7 @@ SELECT sku.id
   FROM sku
  WHERE sku.is_active
    AND sku.id > :after
+   AND (sku.quantity_milli <> 0 OR sku.updated_at >= :emptied_before)
    AND (CAST(:item_id AS BIGINT) IS NULL OR sku.item_id = :item_id)
    AND (CAST(:location_id AS BIGINT) IS NULL OR sku.location_id = :location_id)
    AND (CAST(:within AS BIGINT) IS NULL OR sku.location_id IN (locations_within(:within)))
@@ -284,7 +291,7 @@ SELECT sku.id
 -- The SKUs of the items :ids with their locations: each item's in the order of names, an earlier expiry date first.
 SELECT sku.id AS sku_id, sku.item_id, sku.location_id, location.path AS location_path, location.storage_type,
        location.box_no, location.loc_no, sku.expiry_date,
-       CAST(sku.quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, sku.unit, sku.notes
+       CAST(sku.quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, sku.unit, sku.notes, sku.updated_at
   FROM sku
   JOIN location ON location.id = sku.location_id
  WHERE sku.item_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
@@ -312,13 +319,15 @@ SELECT count(*)
    AND (CAST(:pattern AS TEXT) IS NULL OR contains(item.name, :pattern) OR contains(item.code, :pattern));
 
 -- list_sku_ids_by_name --
--- The ids of these SKUs in the order of the items' names, an earlier expiry date first.
+-- The ids of these SKUs in the order of the items' names, an earlier expiry date first; of those without a quantity
+-- only the ones that changed since :emptied_before.
 SELECT sku.id
   FROM sku
   JOIN item ON item.id = sku.item_id
  WHERE sku.location_id = :location_id
    AND sku.is_active
    AND (sku.quantity_milli <> 0) = :holds_stock
+   AND (:holds_stock OR sku.updated_at >= :emptied_before)
    AND (CAST(:pattern AS TEXT) IS NULL OR contains(item.name, :pattern) OR contains(item.code, :pattern))
  ORDER BY lower(item.name), item.id, sku.expiry_date NULLS LAST, sku.id
  LIMIT :limit OFFSET :skip;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime
 
 from msgspec import Struct
 
@@ -28,6 +28,7 @@ class LocatedStock(Struct, gc=False):
     quantity: float
     unit: str
     notes: str
+    updated_at: datetime
 
 
 class StockedItem(Struct):

@@ -22,6 +22,7 @@ from stocky.logs import audit
 from stocky.schema import MAX_ID, is_empty, or_current
 from stocky.settings.repository import get_settings
 from stocky.stock import units
+from stocky.stock.emptied import emptied_before
 from stocky.stock.schemas import EntryType, EventPage, Sku, SkuChange, StockEvent, to_date
 
 # If a time range has fewer events than this, all of them are read by the index of time, and then sorted.
@@ -55,6 +56,7 @@ async def list_skus(
     low_stock: bool = False,
     expiring_soon: bool = False,
     search: str | None = None,
+    emptied: bool = False,
     after: int = 0,
     listing: Listing | None = None,
 ) -> list[Sku]:
@@ -62,9 +64,10 @@ async def list_skus(
 
     `location_id`: at that location; `within`: at it or at one that is in it.
     `low_stock`: of items at or below their minimum; `expiring_soon`: with stock that has expired or expires within
-    the `expiring_soon_days` of the settings.
+    the `expiring_soon_days` of the settings; `emptied`: with those that are empty for more than the `emptied_days`.
+    What is low may be empty for long, and is always listed.
     """
-    days = (await get_settings(read)).expiring_soon_days if expiring_soon else 0
+    settings = await get_settings(read)
     wanted = {
         "skip": skip,
         "limit": limit,
@@ -74,7 +77,8 @@ async def list_skus(
         "within": within,
         "low_stock": low_stock,
         "expiring_soon": expiring_soon,
-        "expires_by": clock.today() + timedelta(days=days),
+        "expires_by": clock.today() + timedelta(days=settings.expiring_soon_days if expiring_soon else 0),
+        "emptied_before": clock.LONG_AGO if emptied or low_stock else emptied_before(settings),
     }
     skus = await read.run(_list_skus, search, wanted, listing.order if listing else "")
     if listing is not None:

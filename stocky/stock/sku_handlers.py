@@ -26,6 +26,9 @@ Expand = Annotated[
     str | None,
     Parameter(description="`item`, `location`, or both separated by a comma: nest them in each SKU", required=False),
 ]
+Emptied = Annotated[
+    bool, Parameter(description="Also SKUs that have been empty for longer than `emptied_days`", required=False)
+]
 _ADDED = may_be_missing | {200: ResponseSpec(Sku, generate_examples=False)}
 EXPANDABLE = frozenset({"item", "location"})
 ItemId = Annotated[int | None, Parameter(ge=1, le=MAX_ID, description="Only SKUs of this item", required=False)]
@@ -42,13 +45,17 @@ async def list_skus(
     low_stock: bool = False,
     expiring_soon: bool = False,
     search: Search = None,
+    emptied: Emptied = False,
     as_of: Annotated[
         datetime | None, Parameter(description="The stock at this time instead of the current stock", required=False)
     ] = None,
     expand: Expand = None,
     after: After = 0,
 ) -> list[Sku]:
-    """SKUs in the order they were created, or the stock as of a moment."""
+    """SKUs in the order they were created, or the stock as of a moment.
+
+    Those that have been empty for longer than `emptied_days` of the settings are left out.
+    """
     if after:
         paging.refuse_order("a list with a cursor is in its own order; use skip instead of cursor")
     if as_of is not None:
@@ -76,6 +83,7 @@ async def list_skus(
             low_stock=low_stock,
             expiring_soon=expiring_soon,
             search=search,
+            emptied=emptied,
             after=after,
         )
     await repository.expand_skus(read, skus, _expanded(expand))
@@ -83,9 +91,13 @@ async def list_skus(
 
 
 @get("/search", opt=readers | long_read())
-async def search_skus(read: Connection, q: SearchText, paging: Paging, expand: Expand = None) -> list[Sku]:
+async def search_skus(
+    read: Connection, q: SearchText, paging: Paging, expand: Expand = None, emptied: Emptied = False
+) -> list[Sku]:
     """SKUs whose item, barcode, location or notes contain `q`."""
-    skus = await repository.list_skus(read, skip=paging.skip, limit=paging.limit, listing=paging, search=q)
+    skus = await repository.list_skus(
+        read, skip=paging.skip, limit=paging.limit, listing=paging, search=q, emptied=emptied
+    )
     await repository.expand_skus(read, skus, _expanded(expand))
     return skus
 

@@ -41,6 +41,7 @@ ARGUMENTS: dict[str, Any] = {
     "code_key": "BC-7",
     "code_keys": ["BC-7", "BC-8"],
     "codes": ["AAAB"],
+    "emptied_before": datetime(2024, 6, 1, tzinfo=UTC),
     "event_ids": ["2b3c5f9e-0000-4000-8000-000000000000"],
     "expires_by": date(2026, 1, 31),
     "id": 7,

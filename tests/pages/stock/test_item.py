@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from httpx import AsyncClient
 from PIL import Image
 
+from stocky import clock
 from tests.conftest import ORIGIN
 from tests.inventory import get, new_item, new_location, new_stock, total
 from tests.pages.conftest import Browser
@@ -233,3 +235,22 @@ async def test_readers_see_no_forms(browse: Browse, samples: dict[str, object]) 
     reader = await browse("reader")
     page = Page((await reader.show("/items/1")).text)
     assert {form.action for form in page.forms} == {"/items", "/sign-out"}
+
+
+async def test_stock_that_is_empty_for_long_is_shown_on_demand(
+    editor: Browser, admin: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item, shelf = await new_item(admin, "Candles"), await new_location(admin, "Top shelf")
+    await new_stock(admin, item, shelf, 0)
+    path = f"/items/{item['id']}"
+    assert "Top shelf" in (await editor.show(path)).text
+    today = clock.today()
+    monkeypatch.setattr(clock, "today", lambda: today + timedelta(days=91))
+    page = (await editor.show(path)).text
+    assert "Nothing in stock" in page
+    assert "Show 1 that has long been empty" in page
+    page = (await editor.show(f"{path}?emptied=1")).text
+    assert "Top shelf" in page
+    assert f'data-src="{path}?emptied=1"' in page, "it stays when the page is read again"
+    assert "long been empty" not in page
+    assert "Candles" not in (await editor.show(f"/locations/{shelf['id']}")).text
