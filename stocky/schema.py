@@ -22,6 +22,8 @@ VISIBLE = (
 TRIMMED = rf"^(?=.*{VISIBLE})\S(.*\S)?$(?!\n)"
 # A unit: one line with at least one visible character.
 UNIT = rf"^(?=.*{VISIBLE})[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$(?!\n)"
+# The same, or empty.
+LINE = rf"^ *$(?!\n)|{UNIT}"
 
 Id = Annotated[int, Meta(ge=1, le=MAX_ID, examples=[1])]
 

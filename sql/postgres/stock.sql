@@ -48,7 +48,8 @@ SELECT upper(manufacturer_code COLLATE "C") AS part, id,
 
 -- list_skus_of_items --
 -- Every SKU of the items :ids, hidden ones included.
-SELECT id, item_id, location_id, expiry_date, quantity_milli, unit, notes, is_active, version, created_at, updated_at
+SELECT id, item_id, location_id, expiry_date, lot, serial, quantity_milli, unit, notes, is_active, version, created_at,
+       updated_at
   FROM sku
  WHERE item_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)));
 

@@ -53,7 +53,7 @@ NAMES = {
     "shopping_list": "this.name",
     "shopping_list_entry": f"coalesce({_ITEM}, this.text)",
     "shopping_list_log": "this.action_type",
-    "sku": f"{_ITEM} || ', ' || {_LOCATION}",
+    "sku": f"{_ITEM} || ', ' || {_LOCATION} || CASE WHEN this.lot = '' THEN '' ELSE ', ' || this.lot END",
     "stock_event": f"this.kind || ' ' || {_ITEM}",
     "tag": "this.name",
     "user_account": "this.username",

@@ -66,6 +66,8 @@ class PlacedStock(Struct, kw_only=True, gc=False):
     quantity: float
     unit: str
     expiry_date: date | None
+    lot: str
+    serial: str
 
 
 class BoxPlace(Struct, kw_only=True):

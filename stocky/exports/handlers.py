@@ -13,7 +13,7 @@ from litestar.response import Stream
 from stocky import clock
 from stocky.auth.guards import readers
 from stocky.exports import service
-from stocky.http.parameters import Search, Within
+from stocky.http.parameters import LotFilter, Search, SerialFilter, Within
 from stocky.http.routing import Router
 from stocky.http.sse import ClosingStream
 from stocky.schema import MAX_ID, StorageType
@@ -67,6 +67,8 @@ async def export_stock(
     low_stock: bool = False,
     expiring_soon: bool = False,
     search: Search = None,
+    lot: LotFilter = None,
+    serial: SerialFilter = None,
 ) -> Stream:
     """Export stock, in the columns of an import. The filters are those of the list of SKUs."""
     wanted = service.StockFilter(
@@ -76,6 +78,8 @@ async def export_stock(
         low_stock=low_stock,
         expiring_soon=expiring_soon,
         search=search,
+        lot=lot,
+        serial=serial,
     )
     return await _download(state, "stock", wanted)
 
@@ -91,6 +95,8 @@ async def export_events(
     type: TypeFilter = None,
     since: Since = None,
     until: Until = None,
+    lot: LotFilter = None,
+    serial: SerialFilter = None,
 ) -> Stream:
     """Export the ledger, oldest first. The filters are those of the list of events."""
     wanted = service.EventFilter(
@@ -102,6 +108,8 @@ async def export_events(
         type=type,
         since=since,
         until=until,
+        lot=lot,
+        serial=serial,
     )
     return await _download(state, "events", wanted)
 

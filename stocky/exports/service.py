@@ -59,6 +59,8 @@ class StockFilter(Struct, frozen=True, kw_only=True, tag_field="of", tag="stock"
     low_stock: bool = False
     expiring_soon: bool = False
     search: str | None = None
+    lot: str | None = None
+    serial: str | None = None
 
 
 class EventFilter(Struct, frozen=True, kw_only=True, tag_field="of", tag="events"):
@@ -72,6 +74,8 @@ class EventFilter(Struct, frozen=True, kw_only=True, tag_field="of", tag="events
     type: EntryType | None = None
     since: datetime | None = None
     until: datetime | None = None
+    lot: str | None = None
+    serial: str | None = None
 
 
 Filter = ItemFilter | StockFilter | EventFilter
@@ -109,6 +113,8 @@ class _Stock(Struct):
     unit: str
     expiry_date: date | None
     notes: str
+    lot: str
+    serial: str
 
 
 class _Event(Struct):
@@ -131,6 +137,8 @@ class _Event(Struct):
     batch_id: str | None
     transfer_id: int | None
     reverses_id: int | None
+    lot: str
+    serial: str
 
 
 ITEM_COLUMNS = (
@@ -139,11 +147,12 @@ ITEM_COLUMNS = (
 )  # fmt: skip
 STOCK_COLUMNS = (
     "code", "name", "barcode", "location", "location_storage_type", "box_no", "loc_no", "quantity", "unit",
-    "expiry_date", "notes", "location_path",
+    "expiry_date", "notes", "location_path", "lot", "serial",
 )  # fmt: skip
 EVENT_COLUMNS = (
     "id", "occurred_at", "recorded_at", "type", "code", "name", "location", "expiry_date", "delta", "quantity_after",
     "unit", "note", "user_id", "scanner_id", "event_id", "batch_id", "transfer_id", "reverses_id", "location_path",
+    "lot", "serial",
 )  # fmt: skip
 
 
@@ -285,6 +294,8 @@ async def _table(read: Connection, wanted: Filter) -> _Table:
                         "expiring_soon": wanted.expiring_soon,
                         "expires_by": clock.today() + timedelta(days=days),
                         "pattern": like_pattern(wanted.search),
+                        "lot": wanted.lot or None,
+                        "serial": wanted.serial or None,
                     },
                 ),
                 columns=STOCK_COLUMNS,
@@ -304,6 +315,8 @@ async def _table(read: Connection, wanted: Filter) -> _Table:
                         "type": wanted.type,
                         "since": wanted.since or clock.LONG_AGO,
                         "until": wanted.until or clock.FAR_AWAY,
+                        "lot": wanted.lot or None,
+                        "serial": wanted.serial or None,
                     },
                 ),
                 columns=EVENT_COLUMNS,
@@ -335,6 +348,7 @@ def _stock_row(stock: _Stock) -> Sequence[Any]:
     return (
         stock.code, stock.name, stock.barcode, stock.location, stock.location_storage_type, stock.box_no, stock.loc_no,
         quantity_cell(stock.quantity_milli), stock.unit, stock.expiry_date, stock.notes, stock.location_path,
+        stock.lot, stock.serial,
     )  # fmt: skip
 
 
@@ -343,5 +357,5 @@ def _event_row(event: _Event) -> Sequence[Any]:
         event.id, event.occurred_at, event.recorded_at, event.kind, event.code, event.name, event.location,
         event.expiry_date, quantity_cell(event.delta_milli), quantity_cell(event.quantity_after_milli), event.unit,
         event.note, event.user_id, event.scanner_id, event.event_id, event.batch_id, event.transfer_id,
-        event.reverses_id, event.location_path,
+        event.reverses_id, event.location_path, event.lot, event.serial,
     )  # fmt: skip

@@ -30,6 +30,7 @@ FIELDS: dict[str, Any] = {
     "last_used_at": None,
     "level": "warning",
     "location_hint": "Pantry, top shelf",
+    "lot": "L2401",
     "message": "Coffee, ground: 3 at Pantry, top shelf",
     "min_quantity": 2,
     "reorder_quantity": 6,
@@ -45,6 +46,7 @@ FIELDS: dict[str, Any] = {
     "refresh_token": "kJ3…",
     "request_id": "5b0e7d0c2f5d4c4f9a3f6f1d2b7c8e90",
     "scanner_id": "kitchen-1",
+    "serial": "",
     "token_type": "bearer",
     "total_quantity": 3,
     "unit": "piece",
@@ -162,8 +164,8 @@ def parameter_example(operation: str, name: str) -> Any:
     return PARAMETERS.get(f"{operation}.{name}", PARAMETERS.get(name, 1))
 
 
-# An event_id works only once, and a time zone other than the server's is refused.
-_OMITTED_FROM_BODIES = frozenset({"event_id", "timezone"})
+# An event_id works only once, a serial number is in stock once, and a time zone other than the server's is refused.
+_OMITTED_FROM_BODIES = frozenset({"event_id", "serial", "timezone"})
 
 
 def body_example(schema: Schema, components: dict[str, Schema]) -> Any:

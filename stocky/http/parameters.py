@@ -42,6 +42,12 @@ Within = Annotated[
     int | None,
     Parameter(ge=1, le=MAX_ID, description="Only what is at the location with this id or inside it", required=False),
 ]
+LotFilter = Annotated[
+    str | None, Parameter(max_length=100, description="Only the lot with this number", required=False)
+]
+SerialFilter = Annotated[
+    str | None, Parameter(max_length=100, description="Only the piece with this serial number", required=False)
+]
 After = Annotated[
     int,
     QueryParameter(

@@ -44,6 +44,8 @@ MAX_LENGTHS = {
     "location_path": LONGEST_PATH,
     "unit": 50,
     "notes": 1000,
+    "lot": 100,
+    "serial": 100,
 }
 QUANTITIES = frozenset({"quantity", "min_quantity", "reorder_quantity"})
 READERS: dict[str, Callable[[str], Any]] = {
@@ -204,9 +206,9 @@ FIELDS = (
     Field(
         name="expiry_date",
         about=About.STOCK,
-        meaning="The lot, as its expiry date: 2026-12-31, or in the order of `dates`; empty for stock without one",
+        meaning="The expiry date: 2026-12-31, or in the order of `dates`; empty for stock without one",
         example="2026-12-31",
-        headers=("expiry", "expires", "best before", "expiration date", "lot", "use by"),
+        headers=("expiry", "expires", "best before", "expiration date", "use by"),
     ),
     Field(
         name="notes",
@@ -214,6 +216,20 @@ FIELDS = (
         meaning="Notes on this stock",
         example="Top shelf",
         headers=("note", "remarks", "comment", "comments"),
+    ),
+    Field(
+        name="lot",
+        about=About.STOCK,
+        meaning="The number of the lot; a date without a column of expiry dates is the expiry date",
+        example="L2401",
+        headers=("lot number", "batch", "batch number", "lot no", "charge"),
+    ),
+    Field(
+        name="serial",
+        about=About.STOCK,
+        meaning="The serial number of one piece",
+        example="SN-0042",
+        headers=("serial number", "serial no", "s/n"),
     ),
 )
 BY_NAME = {field.name: field for field in FIELDS}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
 from typing import Any
 
 import msgspec
@@ -22,7 +21,7 @@ from stocky.imports.row_parser import Line
 from stocky.imports.schemas import ItemKey
 from stocky.names import name_key
 from stocky.settings.measure_rules import rules_for
-from stocky.stock.models import SkuState
+from stocky.stock.models import LotKey, SkuState
 
 
 class Location(msgspec.Struct):
@@ -84,7 +83,7 @@ class FoundReferences:
         self.types: dict[str, int] = {}
         self.locations: LocationNames[Location] = LocationNames([])
         self.boxes: dict[tuple[int, int], Location] = {}
-        self.levels: dict[tuple[int, int, date | None], SkuState] = {}
+        self.levels: dict[tuple[int, int, LotKey], SkuState] = {}
         # By row number, for rows with stock.
         self.bookings: dict[int, Booking] = {}
 
@@ -210,7 +209,7 @@ async def _find_stock(
         if location.box_no is not None and location.loc_no is not None:
             found.boxes[location.box_no, location.loc_no] = location
     for level in await read.all("list_skus_of_items", SkuState, ids=ids):
-        found.levels[level.item_id, level.location_id, level.expiry_date] = level
+        found.levels[level.item_id, level.location_id, level.key] = level
     waiting = [(line.number, *names.of(line), 1) for line in lines]
     while waiting:
         event_ids = {name.event_id(number, time) for _, name, number, time in waiting}

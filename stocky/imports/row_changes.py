@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any
 
 import msgspec
@@ -20,7 +19,7 @@ from stocky.names import name_key
 from stocky.quantity import from_milli, to_milli
 from stocky.schema import StorageType
 from stocky.stock import units
-from stocky.stock.models import SkuState
+from stocky.stock.models import LotKey, SkuState
 
 # Fields of a row that are stored unchanged in an item.
 _PLAIN = {
@@ -62,7 +61,7 @@ class StockStep(msgspec.Struct):
 
     mode: StockMode
     quantity_milli: int
-    lot: date | None
+    lot: LotKey
     location: Location | None
     # Its path; of one to create as the row has it, with those that are to be created, from the top down.
     location_path: str
@@ -172,7 +171,7 @@ def stock_step(line: Line, item: Item | None, found: FoundReferences, options: I
     if booking.is_done:
         return None
     location, new_paths = _location(values, found, options)
-    lot = values.get("expiry_date")
+    lot = LotKey(values.get("expiry_date"), values.get("lot", ""), values.get("serial", ""))
     level = None if item is None or location is None else found.levels.get((item.id, location.id, lot))
     quantity, unit, notes = values["quantity"], values.get("unit"), values.get("notes")
     details = {}
@@ -183,6 +182,8 @@ def stock_step(line: Line, item: Item | None, found: FoundReferences, options: I
         details = {name: text for name, text in sent.items() if text and text != _bare(getattr(level, name))}
     current = level.quantity_milli if level is not None and level.is_active else None
     adds = options.stock is StockMode.ADD
+    if lot.serial:
+        _check_piece(lot.serial, quantity + (current or 0) * adds, booked_unit, found, item, level)
     books = adds or current != quantity
     if books and quantity < 0:
         raise RowRejected("Stock cannot be set below 0; book a removal instead", "quantity")
@@ -191,7 +192,7 @@ def stock_step(line: Line, item: Item | None, found: FoundReferences, options: I
     if books:
         what = f"+{units.describe(quantity)}" if adds else units.describe(quantity)
         was = "" if adds or current is None else f" instead of {units.describe(current)}"
-        messages.append(f"{what} at {path}{was}" + (f", expiring {lot}" if lot else ""))
+        messages.append(f"{what} at {path}{was}" + lot.describe())
     messages += [_change(field, getattr(level, field), text) for field, text in details.items()]
     storage_type = values.get("location_storage_type") or StorageType.OTHER
     sku_id = None if level is None else level.id
@@ -211,6 +212,21 @@ def stock_step(line: Line, item: Item | None, found: FoundReferences, options: I
         details=details,
         messages=messages,
     )
+
+
+def _check_piece(
+    serial: str, after: int, unit: str | None, found: FoundReferences, item: Item | None, level: SkuState | None
+) -> None:
+    """Raises RowRejected for a serial number that would not be that of one piece at one place."""
+    if unit is not None and not units.counts_pieces(unit):
+        raise RowRejected(f"A serial number names one piece, which is not counted in {unit}", "unit")
+    if after not in (0, 1000):
+        raise RowRejected(f"A serial number names one piece: there would be {units.describe(after)} of it", "quantity")
+    if item is None or not after:
+        return
+    pieces = [each for each in found.levels.values() if each.item_id == item.id and each.serial == serial]
+    if any(each.quantity_milli for each in pieces if each is not level):
+        raise RowRejected(f"The piece with the serial number {serial} is in stock at another place already", "serial")
 
 
 def _in_unit_of(

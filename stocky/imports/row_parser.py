@@ -17,10 +17,10 @@ from stocky.imports.barcode_repair import repair
 from stocky.imports.cell_values import Unreadable, milli_of, total_in
 from stocky.imports.column_sources import AUTO_KEYS, cell_at, find_sources, require_key
 from stocky.imports.csv_reader import Row
-from stocky.imports.dates import date_of
+from stocky.imports.dates import date_of, is_like_date
 from stocky.imports.fields import BY_NAME, MAX_LENGTHS, QUANTITIES, READERS, About
 from stocky.imports.schemas import Empty, ImportOptions, Reading, StockMode
-from stocky.stock.schemas import Unit
+from stocky.stock.schemas import Lot, Serial, Unit
 
 MAX_BARCODES, MAX_TAGS = 100, 50
 _PLACES = ("location", "location_path", "box_no", "loc_no")
@@ -42,6 +42,8 @@ _PATTERNS: dict[str, tuple[Any, str]] = {
     "seller_link": (Link, "a link that begins with https://"),
     "type": (TypeName, "a name"),
     "unit": (Unit, "a unit; remove characters that are not text"),
+    "lot": (Lot, "the number of a lot; remove characters that are not text"),
+    "serial": (Serial, "a serial number; remove characters that are not text"),
 }
 
 
@@ -148,6 +150,8 @@ class Columns:
             text = cell.strip()
             try:
                 if text:
+                    if field == "lot" and self._is_expiry(text):
+                        field = "expiry_date"
                     # A blank at the end of a list may be escaped; split_list removes any other.
                     found[field] = self._value(field, cell if field in _LISTS else text, repairs)
                 elif self.options.empty is Empty.CLEAR and field in CLEARED:
@@ -173,6 +177,10 @@ class Columns:
         text = "" if self._origin_at is None else cell_at(cells, self._origin_at).strip()
         match = _ORIGIN.fullmatch(text)
         return text, None if match is None else Origin(match[1], match[2], int(match[3]))
+
+    def _is_expiry(self, text: str) -> bool:
+        """Whether the text of a lot is its expiry date."""
+        return "expiry_date" not in self._sources.by_field and is_like_date(text)
 
     def _repaired(self, text: str, repairs: dict[str, Repair]) -> str:
         """The barcode of a text, which is noted if a spreadsheet changed it."""
@@ -241,7 +249,7 @@ class Columns:
     def _contradictions(self, found: dict[str, Any]) -> list[Problem]:
         """Problems between cells."""
         if not any(field in found for field in STOCK_FIELDS):
-            alone = [field for field in ("expiry_date", "loc_no", "notes") if field in found]
+            alone = [field for field in ("expiry_date", "loc_no", "notes", "lot", "serial") if field in found]
             return [self._problem(alone[0], "It has no stock; fill in location and quantity too")] if alone else []
         if "quantity" not in found:
             return [self._problem("quantity", "It has a location and no quantity; fill in both, or neither")]

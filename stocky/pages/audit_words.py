@@ -74,6 +74,8 @@ _FIELDS: dict[str, Text] = {
     "email": _("E-mail"),
     "event_types": _("Events"),
     "expiry_date": _("Expires"),
+    "lot": _("Lot"),
+    "serial": _("Serial number"),
     "filename": _("File"),
     "from": _("From"),
     "into": _("Into"),

@@ -39,6 +39,8 @@ FIELD_WORDS: dict[str, Text] = {
     "unit": _("Unit"),
     "expiry_date": _("Expires"),
     "notes": _("Notes"),
+    "lot": _("Lot"),
+    "serial": _("Serial number"),
 }
 ENCODINGS = {
     "utf-8": "UTF-8",

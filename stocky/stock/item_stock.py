@@ -15,7 +15,7 @@ from stocky.schema import StorageType
 
 
 class LocatedStock(Struct, gc=False):
-    """A SKU with its location. `box_no` and `loc_no` are set if that is in a box; the lot is its expiry date."""
+    """A SKU with its location. `box_no` and `loc_no` are set if that is in a box."""
 
     sku_id: int
     item_id: int
@@ -25,6 +25,8 @@ class LocatedStock(Struct, gc=False):
     box_no: int | None
     loc_no: int | None
     expiry_date: date | None
+    lot: str
+    serial: str
     quantity: float
     unit: str
     notes: str

@@ -125,7 +125,9 @@ async def move_stock(
             location=LocationKey(id=location_id),
             to_location=LocationKey(id=to_location_id),
             quantity_milli=to_milli(sku.quantity),
-            lot=sku.expiry_date,
+            expiry_date=sku.expiry_date,
+            lot=sku.lot,
+            serial=sku.serial,
             # A new SKU at the target gets the notes of this one.
             notes=sku.notes,
             user_id=by.id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -21,6 +21,24 @@ class OperationRejected(Exception):
         super().__init__(reason)
         self.reason = reason
         self.kind = kind
+
+
+class LotKey(NamedTuple):
+    """What tells apart the SKUs of an item at a location; a lot or serial number that is not known is empty."""
+
+    expiry_date: date | None = None
+    lot: str = ""
+    serial: str = ""
+
+    def describe(self) -> str:
+        """As text after the item's name: ` (lot L1, serial number 42, expiring 2026-12-31)`; empty for none of them."""
+        named = [
+            f"lot {self.lot}" if self.lot else "",
+            f"serial number {self.serial}" if self.serial else "",
+            f"expiring {self.expiry_date}" if self.expiry_date else "",
+        ]
+        text = ", ".join(filter(None, named))
+        return f" ({text})" if text else ""
 
 
 class StockItem(msgspec.Struct, gc=False):
@@ -46,6 +64,8 @@ class SkuState(msgspec.Struct, gc=False):
     item_id: int
     location_id: int
     expiry_date: date | None
+    lot: str
+    serial: str
     quantity_milli: int
     unit: str
     notes: str
@@ -54,12 +74,18 @@ class SkuState(msgspec.Struct, gc=False):
     created_at: datetime
     updated_at: datetime
 
+    @property
+    def key(self) -> LotKey:
+        return LotKey(self.expiry_date, self.lot, self.serial)
+
     def to_sku(self) -> Sku:
         return Sku(
             self.id,
             from_milli(self.quantity_milli),
             self.unit,
             self.expiry_date,
+            self.lot,
+            self.serial,
             self.notes,
             self.is_active,
             self.item_id,

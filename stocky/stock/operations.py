@@ -38,7 +38,7 @@ class ItemKey(msgspec.Struct, frozen=True, gc=False):
 
 
 class AnyLot(Enum):
-    """No lot named: an addition goes to the stock without expiry, a removal takes the earliest expiry first."""
+    """Not named: an addition goes to the stock without it, a removal takes any, the earliest expiry first."""
 
     ANY = "any"
 
@@ -47,6 +47,8 @@ class Operation(msgspec.Struct, kw_only=True, gc=False):
     """One requested change of stock. Quantities are in thousandths, never negative.
 
     `kind` None looks the item up and books nothing. `in_packs` multiplies by the pack size (see `apply_pack_size`).
+    `expiry_date`, `lot` and `serial` name the stock, each if it is not ANY. `of_label`: the last two are those of a
+    scanned label, so a removal or a count also takes stock for which none is recorded.
     `create_stub` creates an item for an unknown barcode, and reactivates a hidden one. `sku_id` names the SKU itself
     instead of item, location and lot. A move `into` another item transfers all stock of the item.
     `fingerprint` is that of `content`, which the client sent under `event_id`.
@@ -64,7 +66,10 @@ class Operation(msgspec.Struct, kw_only=True, gc=False):
     location: LocationKey | None = None
     to_location: LocationKey | None = None
     quantity_milli: int = 0
-    lot: date | None | AnyLot = AnyLot.ANY
+    expiry_date: date | None | AnyLot = AnyLot.ANY
+    lot: str | AnyLot = AnyLot.ANY
+    serial: str | AnyLot = AnyLot.ANY
+    of_label: bool = False
     in_packs: bool = False
     create_stub: bool = False
     undo_event: int | None = None
@@ -85,6 +90,10 @@ class Operation(msgspec.Struct, kw_only=True, gc=False):
     deactivate: bool = False
     all_locations: bool = False
     with_details: bool = False
+
+    @property
+    def names_lot(self) -> bool:
+        return not all(isinstance(each, AnyLot) for each in (self.expiry_date, self.lot, self.serial))
 
 
 class Outcome(msgspec.Struct, kw_only=True, gc=False):

@@ -18,7 +18,7 @@ from stocky.stock import repository
 from stocky.stock.batch_writer import new_batch_id
 from stocky.stock.event_details import booked_at, describe_outcome
 from stocky.stock.fingerprints import fingerprint
-from stocky.stock.operations import AnyLot, ItemKey, LocationKey, Operation, Outcome, Posting, RejectionKind
+from stocky.stock.operations import ItemKey, LocationKey, Operation, Outcome, Posting, RejectionKind
 from stocky.stock.recorder import Recorder
 from stocky.stock.schemas import (
     Adjustment,
@@ -26,6 +26,7 @@ from stocky.stock.schemas import (
     EventResults,
     LocationReference,
     MalformedEvent,
+    NamedLot,
     NewEvent,
     NewEvents,
     NewSku,
@@ -35,6 +36,7 @@ from stocky.stock.schemas import (
     Sku,
     SkuChange,
     StockEvent,
+    named_lot,
     to_date,
 )
 
@@ -145,7 +147,9 @@ def _addition(new: NewSku, by: Principal) -> Operation:
         item=ItemKey(id=new.item_id),
         location=LocationKey(id=new.location_id),
         quantity_milli=to_milli(new.quantity),
-        lot=to_date(new.expiry_date),
+        expiry_date=to_date(new.expiry_date),
+        lot=new.lot or "",
+        serial=new.serial or "",
         unit=new.unit,
         notes=new.notes,
         create_sku=True,
@@ -237,7 +241,9 @@ async def _move_sku(tx: Connection, recorder: Recorder, sku: Sku, change: SkuCha
             kind="add",
             item=ItemKey(id=sku.item_id),
             location=to,
-            lot=sku.expiry_date,
+            expiry_date=sku.expiry_date,
+            lot=sku.lot,
+            serial=sku.serial,
             unit=sku.unit,
             notes=sku.notes,
             create_sku=True,
@@ -248,9 +254,8 @@ async def _move_sku(tx: Connection, recorder: Recorder, sku: Sku, change: SkuCha
     raise_if_rejected(
         await recorder.record_within(tx, Operation(kind="set", sku_id=sku.id, deactivate=True, user_id=by.id))
     )
-    moved = next(
-        each for each in outcome.skus if (each.location_id, each.expiry_date) == (change.location_id, sku.expiry_date)
-    )
+    lot = (change.location_id, sku.expiry_date, sku.lot, sku.serial)
+    moved = next(each for each in outcome.skus if (each.location_id, each.expiry_date, each.lot, each.serial) == lot)
     if isinstance(change.notes, UnsetType) or moved.notes == sku.notes:
         return await repository.get_sku(tx, moved.id)
     return await repository.change_sku(tx, moved, SkuChange(notes=change.notes), by)
@@ -361,15 +366,38 @@ def _operation(event: NewEvent, scanned: ScannedCode, by: Principal) -> Operatio
         location=location_key(event.location),
         to_location=location_key(event.to_location),
         quantity_milli=to_milli(event.quantity),
-        lot=event.lot or scanned.expiry or AnyLot.ANY,
         unit=event.unit,
         in_packs=reference.upc is not None and event.unit is None,
         create_stub=reference.upc is not None,
         occurred_at=event.occurred_at,
         note=", ".join(filter(None, (event.note, scanned.note))) or None,
         user_id=by.id,
+        **lot_fields(named_lot(event.lot, event.expiry_date, event.serial), scanned),
         **named(event.event_id, event),
     )
+
+
+def lot_fields(lot: NamedLot, scanned: ScannedCode | None = None) -> dict[str, Any]:
+    """The fields of an operation on the lot that a request names, each else as the scanned label has it."""
+    fields: dict[str, Any] = {} if scanned is None else label_fields(scanned)
+    if not isinstance(lot.expiry_date, UnsetType):
+        fields["expiry_date"] = lot.expiry_date
+    if lot.lot or lot.serial:
+        fields["of_label"] = False
+        fields |= {name: value for name, value in (("lot", lot.lot), ("serial", lot.serial)) if value}
+    return fields
+
+
+def label_fields(scanned: ScannedCode) -> dict[str, Any]:
+    """The fields of an operation on the lot of a scanned label; none for a plain barcode."""
+    fields: dict[str, Any] = {}
+    if scanned.expiry is not None:
+        fields["expiry_date"] = scanned.expiry
+    if scanned.lot is not None:
+        fields |= {"lot": scanned.lot, "of_label": True}
+    if scanned.serial is not None:
+        fields |= {"serial": scanned.serial, "of_label": True}
+    return fields
 
 
 def location_key(reference: LocationReference | None) -> LocationKey | None:

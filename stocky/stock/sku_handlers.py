@@ -14,7 +14,18 @@ from stocky.auth.schemas import Principal
 from stocky.db import Connection
 from stocky.errors import Invalid
 from stocky.http.openapi import may_be_missing
-from stocky.http.parameters import After, IfMatch, Paging, PathId, Search, SearchText, Within, versions_of
+from stocky.http.parameters import (
+    After,
+    IfMatch,
+    LotFilter,
+    Paging,
+    PathId,
+    Search,
+    SearchText,
+    SerialFilter,
+    Within,
+    versions_of,
+)
 from stocky.http.request import StockyRequest, long_read
 from stocky.http.routing import Router
 from stocky.schema import MAX_ID, Message
@@ -42,6 +53,8 @@ async def list_skus(
     low_stock: bool = False,
     expiring_soon: bool = False,
     search: Search = None,
+    lot: LotFilter = None,
+    serial: SerialFilter = None,
     as_of: Annotated[
         datetime | None, Parameter(description="The stock at this time instead of the current stock", required=False)
     ] = None,
@@ -61,6 +74,8 @@ async def list_skus(
             item_id=item_id,
             location_id=location_id,
             within=within,
+            lot=lot,
+            serial=serial,
             after=after,
         )
         paging.is_counted_by(len(skus), skip=paging.skip, limit=paging.limit, after=after)
@@ -76,6 +91,8 @@ async def list_skus(
             low_stock=low_stock,
             expiring_soon=expiring_soon,
             search=search,
+            lot=lot,
+            serial=serial,
             after=after,
         )
     await repository.expand_skus(read, skus, _expanded(expand))
@@ -84,7 +101,7 @@ async def list_skus(
 
 @get("/search", opt=readers | long_read())
 async def search_skus(read: Connection, q: SearchText, paging: Paging, expand: Expand = None) -> list[Sku]:
-    """SKUs whose item, barcode, location or notes contain `q`."""
+    """SKUs whose item, barcode, location, notes, lot or serial number contain `q`."""
     skus = await repository.list_skus(read, skip=paging.skip, limit=paging.limit, listing=paging, search=q)
     await repository.expand_skus(read, skus, _expanded(expand))
     return skus

@@ -157,6 +157,21 @@ async def test_dangling_rows_and_wrong_sums_are_rejected(
     assert len(await get(admin, "/skus/")) == 1
 
 
+async def test_serial_number_at_two_places_is_rejected(admin: AsyncClient, tea: Json) -> None:
+    shelf, cellar = (await get(admin, "/locations/"))[0], await new_location(admin, "Cellar")
+    piece = await new_stock(admin, tea, shelf, 1, serial="S1")
+    times = f"{NOW},{NOW}"
+    rows = [
+        'INSERT INTO "sku" ("id","item_id","location_id","serial","quantity_milli","created_at","updated_at")'
+        f" VALUES(900,{tea['id']},{cellar['id']},'S1',1000,{times});",
+        'INSERT INTO "stock_event" ("id","kind","item_id","location_id","sku_id","delta_milli","quantity_after_milli",'
+        f'"occurred_at","recorded_at") VALUES(900,\'add\',{tea["id"]},{cellar["id"]},900,1000,1000,{times});',
+    ]
+    refused(await send(admin, rows), 400, "the serial number of SKU 900 would be in stock at two places")
+    made(await admin.put(f"/skus/{piece['id']}/quantity", json={"quantity": 0}))
+    assert made(await send(admin, rows))["records_imported"] == 2
+
+
 async def test_event_without_matching_quantity_is_rejected(admin: AsyncClient, tea: Json) -> None:
     row = (await lines(admin, "stock_event"))[1]
     other = row.replace("VALUES(2,", "VALUES(3,")

@@ -46,7 +46,8 @@ async def _fill(member: AsyncClient) -> None:
         assert fields.keys() == set(NewItem.__struct_fields__), "every field of an item makes the round trip"
         item = await new_item(member, **fields)
         await new_stock(member, item, shelf, number + 0.125, unit="kg", notes="=1+1")
-        await new_stock(member, item, chest, 2, expiry_date="2030-01-31")
+        await new_stock(member, item, chest, 2, expiry_date="2030-01-31", lot=f"={number}")
+        await new_stock(member, item, chest, 1, expiry_date="2030-01-31", serial="S;1", lot="2030-01-31", unit="kit")
         await new_stock(member, item, location, 0)
     await new_item(member, "No barcode at all")
     await new_item(member, "Others only", barcodes=[{"barcode": "other", "pack_quantity": 3}])
@@ -60,7 +61,7 @@ async def _content(member: AsyncClient) -> list[Any]:
     """The data, without ids that depend on the database."""
     items = await get(member, "/items/", limit=1000)
     skus = await get(member, "/skus/", limit=1000, expand="item,location")
-    names = ("expiry_date", "quantity", "unit", "notes")
+    names = ("expiry_date", "lot", "serial", "quantity", "unit", "notes")
     own = ("id", "type_id", "version", "created_at", "updated_at")
     return [
         sorted([repr(value) for name, value in sorted(item.items()) if name not in own] for item in items),

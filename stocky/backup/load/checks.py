@@ -171,9 +171,12 @@ def _ledger(connection: sqlite3.Connection) -> Iterator[str]:
         yield f"{len(replay.unpaired_moves)} moves have no transfer"
     if replay.unbalanced:
         yield f"the two sides of {len(replay.unbalanced)} moves do not add up to zero"
-    reversals = load_queries(resource("sql"), "sqlite")["list_reversal_faults"]
+    queries = load_queries(resource("sql"), "sqlite")
+    reversals, serials = queries["list_reversal_faults"], queries["list_serial_faults"]
     for id, original, *_ in connection.execute(reversals.text, reversals.values({"limit": FAULTS})):
         yield f"event {id} does not mirror event {original}, which it undoes"
+    for item_id, serial, places in connection.execute(serials.text, serials.values({"limit": FAULTS})):
+        yield f"the piece of item {item_id} with the serial number {serial} is in stock at {places} places"
     moved = """
         SELECT count(*) FROM stock_event AS event JOIN sku ON sku.id = event.sku_id
          WHERE sku.item_id <> event.item_id OR sku.location_id <> event.location_id"""
