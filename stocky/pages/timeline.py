@@ -54,6 +54,16 @@ def make_timeline(
             f"{then if after != '' else ''}{caller() if caller is not None else ''}</li>"
         )
 
+    def lot(stock: Any) -> Markup:
+        """The lot and the serial number of a SKU or an event as text, without what the event's note says already."""
+        note = getattr(stock, "note", None) or ""
+        shown = []
+        if stock.lot and f"lot {stock.lot}" not in note:
+            shown.append(_("lot %(number)s", number=stock.lot))
+        if stock.serial and f"serial {stock.serial}" not in note:
+            shown.append(_("serial number %(number)s", number=stock.serial))
+        return Markup(" · ").join(shown)
+
     def ledger_line(
         line: Line,
         token: str = "",
@@ -68,7 +78,7 @@ def make_timeline(
         """
         booked, names = line.event, line.names
         is_total = line.target is None and booked.type != "set"
-        details = (line.location, line.by, message(booked.note or ""))
+        details = (line.location, line.by, lot(booked), message(booked.note or ""))
 
         def buttons() -> str:
             batch = (batches or {}).get(booked.id)
@@ -95,13 +105,13 @@ def make_timeline(
             _("%(name)s, undo", name=names.item_name) if booked.type == "undo" else names.item_name,
             moment(booked.occurred_at),
             url(f"/items/{booked.item_id}"),
-            " · ".join(filter(None, details)),
+            Markup(" · ").join(filter(None, details)),
             measured(booked.quantity_after, names.unit) if is_total else "",
             booked.reversed_by_id is not None,
             caller=buttons,
         )
 
-    return {"event": event, "ledger_line": ledger_line, "ledger_sign": ledger_sign}
+    return {"event": event, "ledger_line": ledger_line, "ledger_sign": ledger_sign, "lot": lot}
 
 
 def ledger_sign(line: Line) -> str:

@@ -12,7 +12,7 @@ from stocky import clock
 from stocky.auth.guards import readers
 from stocky.catalogue.part_repository import list_item_types
 from stocky.db import Connection
-from stocky.http.parameters import Search
+from stocky.http.parameters import LotFilter, Search, SerialFilter
 from stocky.pages.rendering import Html, page, see_other
 from stocky.pages.views.activity import OptionalDay, OptionalId, OptionalText, chosen_item, chosen_location
 from stocky.schema import StorageType
@@ -61,6 +61,8 @@ async def export_stock(
     location_id_text: OptionalText = "",
     low_stock: bool = False,
     expiring_soon: bool = False,
+    lot: LotFilter = None,
+    serial: SerialFilter = None,
 ) -> Html:
     """Redirects to stock.csv."""
     return see_other(
@@ -70,6 +72,8 @@ async def export_stock(
         location_id=(await chosen_location(read, location_id, location_id_text))[0],
         low_stock="true" if low_stock else None,
         expiring_soon="true" if expiring_soon else None,
+        lot=lot or None,
+        serial=serial or None,
     )
 
 
@@ -86,6 +90,8 @@ async def export_events(
     type: Annotated[EntryType | None, Parameter(required=False)] = None,
     since: OptionalDay = None,
     until: OptionalDay = None,
+    lot: LotFilter = None,
+    serial: SerialFilter = None,
 ) -> Html:
     """Redirects to events.csv; days are in the time zone of the settings."""
     return see_other(
@@ -97,6 +103,8 @@ async def export_events(
         type=None if type is None else type.value,
         since=None if since is None else clock.day_bounds(since, 1, state.zone)[0].isoformat(),
         until=None if until is None else clock.day_bounds(until, 1, state.zone)[-1].isoformat(),
+        lot=lot or None,
+        serial=serial or None,
     )
 
 

@@ -23,7 +23,7 @@ from stocky.quantity import Quantity, to_milli
 from stocky.schema import Id
 from stocky.stock import service
 from stocky.stock.recorder import Recorder
-from stocky.stock.schemas import Adjustment, EventId, NewSku, NewUndo, Notes, Unit
+from stocky.stock.schemas import Adjustment, EventId, Lot, NewSku, NewUndo, Notes, Serial, Unit
 
 
 class Step(Adjustment, kw_only=True):
@@ -40,6 +40,8 @@ class NewStock(Struct, kw_only=True):
     expiry_date: date | None = None
     notes: Notes | None = None
     event_id: EventId | None = None
+    lot: Lot | None = None
+    serial: Serial | None = None
 
     def __post_init__(self) -> None:
         to_milli(self.quantity)
@@ -83,6 +85,8 @@ async def add_stock(
                 expiry_date=data.expiry_date.isoformat() if data.expiry_date else None,
                 notes=data.notes,
                 event_id=data.event_id,
+                lot=data.lot,
+                serial=data.serial,
             )
             await service.add_stock(recorder, new, user)
     if not form.errors:

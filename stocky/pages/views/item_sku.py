@@ -108,11 +108,13 @@ async def change_details(
     item_id: PathId,
     sku_id: PathId,
 ) -> Html:
-    """Changes the expiry date, the unit and the notes."""
+    """Changes the expiry date, the lot and the serial number, the unit and the notes."""
     form = await read_form(request, Details, without=["item_id", "location_id", "quantity", "is_active"])
     if not form.errors:
         data = form.data
-        change = SkuChange(unit=data.unit, expiry_date=data.expiry_date, notes=data.notes)
+        change = SkuChange(
+            unit=data.unit, expiry_date=data.expiry_date, lot=data.lot, serial=data.serial, notes=data.notes
+        )
         with form.catching():
             async with database.transaction() as tx:
                 await service.change_sku(tx, recorder, sku_id, change, user, [data.version])

@@ -143,6 +143,28 @@ async def test_move_of_stock_without_a_date_takes_that(editor: Browser, admin: A
     assert [(each["quantity"], each["expiry_date"]) for each in there] == [(2, None)]
 
 
+async def test_lot_and_serial_number(editor: Browser, admin: AsyncClient) -> None:
+    fields = {"location_id": "1", "quantity": "1", "unit": "piece", "lot": " L1 ", "serial": "S1", "expiry_date": ""}
+    answer = await editor.submit("/items/1/stock/new", fields)
+    assert answer.status_code == 303, answer.text
+    [sku] = await get(admin, "/skus/", serial="S1")
+    assert (sku["lot"], sku["quantity"]) == ("L1", 1)
+    assert (await editor.submit("/items/1/stock/new", fields)).status_code == 409
+    for path in ("/items/1", f"/items/1/stock/{sku['id']}", "/locations/1", "/activity?lot=L1&serial="):
+        page = await editor.show(path)
+        assert "lot L1 · serial number S1" in page.text, path
+        assert Page(page.text).faults == [], path
+    details = {"unit": "piece", "expiry_date": "", "lot": "L2", "serial": "", "version": str(sku["version"])}
+    answer = await editor.submit(f"/items/1/stock/{sku['id']}/details", details)
+    assert answer.status_code == 303, answer.text
+    changed = await get(admin, f"/skus/{sku['id']}")
+    assert (changed["lot"], changed["serial"]) == ("L2", "")
+    two = await new_stock(admin, {"id": 1}, {"id": 1}, 2, lot="L3")
+    wrong = details | {"serial": "S2", "version": str(two["version"])}
+    assert (await editor.submit(f"/items/1/stock/{two['id']}/details", wrong)).status_code == 409
+    assert (await editor.show("/activity?lot=L9")).text.count('<li class="event') == 0
+
+
 async def test_barcodes(editor: Browser, admin: AsyncClient) -> None:
     answer = await editor.submit("/items/1/barcodes", {"barcode": "96385074", "pack_quantity": "6"})
     assert answer.status_code == 303, answer.text
