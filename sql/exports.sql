@@ -3,7 +3,8 @@
 -- export_items --
 -- Items in the order they were added, after :after; all other filters as in list_items.
 SELECT id, code, name, description, upc, barcodes_json, default_storage_type, min_quantity, reorder_quantity,
-       oversell_policy, manufacturer_code, type_name, tags_json, seller, seller_link
+       oversell_policy, manufacturer_code, type_name, tags_json, seller, seller_link, shelf_life_days,
+       opened_days
   FROM item_detail
  WHERE id > :after AND is_active = :is_active
    AND (CAST(:storage_type AS TEXT) IS NULL OR default_storage_type = :storage_type)
@@ -25,7 +26,7 @@ SELECT sku.id, item.code, item.name,
        (SELECT barcode.code FROM barcode WHERE barcode.item_id = item.id AND barcode.is_primary) AS barcode,
        location.name AS location, location.path AS location_path, location.storage_type AS location_storage_type,
        CASE WHEN location.loc_no IS NOT NULL THEN location.box_no END AS box_no, location.loc_no,
-       sku.quantity_milli, sku.unit, sku.expiry_date, sku.notes, sku.lot, sku.serial
+       sku.quantity_milli, sku.unit, sku.expiry_date, sku.notes, sku.lot, sku.serial, sku.opened_on
   FROM sku
   JOIN item ON item.id = sku.item_id
   JOIN location ON location.id = sku.location_id
@@ -54,7 +55,7 @@ SELECT event.id, event.occurred_at, event.recorded_at, event.kind, item.code, it
        location.path AS location_path,
        sku.expiry_date, event.delta_milli, event.quantity_after_milli, sku.unit, event.note, event.user_id,
        event.scanner_id, event.event_id, event.batch_id, event.transfer_id, event.reverses_id, sku.lot,
-       sku.serial
+       sku.serial, sku.opened_on
   FROM stock_event AS event
   JOIN item ON item.id = event.item_id
   JOIN location ON location.id = event.location_id

@@ -71,7 +71,7 @@ SELECT event.id, event.kind, event.item_id, event.location_id, event.sku_id, eve
 -- lock_items --
 -- The columns of the items :ids that the rules need. SQLite's one writer needs no lock.
 SELECT item.id, item.name, item.oversell_policy, item.is_active, item.version, item.merged_into_id,
-       item.min_quantity_milli, item.default_storage_type, item.needs_review
+       item.min_quantity_milli, item.default_storage_type, item.needs_review, item.shelf_life_days, item.opened_days
   FROM json_each(CAST(:ids AS TEXT)) AS wanted
   JOIN item ON item.id = CAST(wanted.value AS BIGINT);
 
@@ -97,8 +97,8 @@ SELECT onward.item_id, onward.into_id, onward.batch_id, giving.sku_id, taking.sk
 
 -- list_skus_of_items --
 -- Every SKU of the items :ids, hidden ones included.
-SELECT sku.id, sku.item_id, sku.location_id, sku.expiry_date, sku.lot, sku.serial, sku.quantity_milli, sku.unit,
-       sku.notes, sku.is_active, sku.version, sku.created_at, sku.updated_at
+SELECT sku.id, sku.item_id, sku.location_id, sku.expiry_date, sku.lot, sku.serial, sku.opened_on, sku.quantity_milli,
+       sku.unit, sku.notes, sku.is_active, sku.version, sku.created_at, sku.updated_at
   FROM json_each(CAST(:ids AS TEXT)) AS wanted
   JOIN sku ON sku.item_id = CAST(wanted.value AS BIGINT);
 
@@ -123,7 +123,7 @@ SELECT stock_event.id, stock_event.event_id, stock_event.fingerprint
 -- list_transfers_by_id --
 -- The events :ids as answered, each with the other rows of the transfer that has its id.
 SELECT id, event_id, type, item_id, location_id, sku_id, delta, quantity_after, occurred_at, recorded_at, user_id,
-       scanner_id, batch_id, transfer_id, reverses_id, reversed_by_id, note, expiry_date, lot, serial
+       scanner_id, batch_id, transfer_id, reverses_id, reversed_by_id, note, expiry_date, lot, serial, opened_on
   FROM event_detail
  WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
     OR transfer_id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
@@ -132,16 +132,16 @@ SELECT id, event_id, type, item_id, location_id, sku_id, delta, quantity_after, 
 -- find_event_by_event_id --
 -- The event with the client's own id: the first row of what it booked.
 SELECT id, event_id, type, item_id, location_id, sku_id, delta, quantity_after, occurred_at, recorded_at, user_id,
-       scanner_id, batch_id, transfer_id, reverses_id, reversed_by_id, note, expiry_date, lot, serial
+       scanner_id, batch_id, transfer_id, reverses_id, reversed_by_id, note, expiry_date, lot, serial, opened_on
   FROM event_detail
  WHERE event_id = :event_id;
 
 -- add_sku --
 -- A new SKU.
-INSERT INTO sku (item_id, location_id, expiry_date, lot, serial, quantity_milli, unit, notes, is_active, version,
-                 created_at, updated_at)
-VALUES (:item_id, :location_id, :expiry_date, :lot, :serial, :quantity_milli, :unit, :notes, :is_active, :version,
-        :created_at, :created_at)
+INSERT INTO sku (item_id, location_id, expiry_date, lot, serial, opened_on, quantity_milli, unit, notes, is_active,
+                 version, created_at, updated_at)
+VALUES (:item_id, :location_id, :expiry_date, :lot, :serial, :opened_on, :quantity_milli, :unit, :notes, :is_active,
+        :version, :created_at, :created_at)
 RETURNING id;
 
 -- change_skus --
@@ -167,8 +167,8 @@ ON CONFLICT (event_id) DO NOTHING;
 
 -- get_sku --
 -- One SKU; of hidden ones only with :with_hidden.
-SELECT id, CAST(quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, unit, expiry_date, lot, serial, notes,
-       is_active, item_id, location_id, created_at, updated_at, version
+SELECT id, CAST(quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, unit, expiry_date, lot, serial, opened_on,
+       notes, is_active, item_id, location_id, created_at, updated_at, version
   FROM sku
  WHERE id = :id AND (is_active OR CAST(:with_hidden AS BOOLEAN));
 
@@ -326,7 +326,7 @@ SELECT sku.id
 -- list_stock_of_items --
 -- The SKUs of the items :ids with their locations: each item's in the order of names, an earlier expiry date first.
 SELECT sku.id AS sku_id, sku.item_id, sku.location_id, location.path AS location_path, location.storage_type,
-       location.box_no, location.loc_no, sku.expiry_date, sku.lot, sku.serial,
+       location.box_no, location.loc_no, sku.expiry_date, sku.lot, sku.serial, sku.opened_on,
        CAST(sku.quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, sku.unit, sku.notes
   FROM sku
   JOIN location ON location.id = sku.location_id
@@ -368,8 +368,8 @@ SELECT sku.id
 
 -- list_skus_by_id --
 -- The SKUs :ids in the order they were created.
-SELECT id, CAST(quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, unit, expiry_date, lot, serial, notes,
-       is_active, item_id, location_id, created_at, updated_at, version
+SELECT id, CAST(quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, unit, expiry_date, lot, serial, opened_on,
+       notes, is_active, item_id, location_id, created_at, updated_at, version
   FROM sku
  WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
  ORDER BY id;
@@ -378,8 +378,8 @@ SELECT id, CAST(quantity_milli AS DOUBLE PRECISION) / 1000 AS quantity, unit, ex
 -- The stock at the moment :as_of: the sums of the events that had occurred by then. The ids of the page come first.
 SELECT id, CAST((SELECT sum(CAST(event.delta_milli AS DOUBLE PRECISION)) FROM stock_event AS event
                   WHERE event.item_id = sku.item_id AND event.sku_id = sku.id AND event.occurred_at <= :as_of)
-                AS DOUBLE PRECISION) / 1000 AS quantity, unit, expiry_date, lot, serial, notes,
-       is_active, item_id, location_id, created_at, updated_at, version
+                AS DOUBLE PRECISION) / 1000 AS quantity, unit, expiry_date, lot, serial, opened_on,
+       notes, is_active, item_id, location_id, created_at, updated_at, version
   FROM sku
  WHERE id IN (SELECT page.id FROM sku AS page
                WHERE (CAST(:item_id AS BIGINT) IS NULL OR page.item_id = :item_id)
@@ -397,8 +397,8 @@ SELECT id, CAST((SELECT sum(CAST(event.delta_milli AS DOUBLE PRECISION)) FROM st
 
 -- list_skus_as_of_far --
 -- The same far into the whole list: one pass over the ledger instead of a sum for each skipped SKU.
-SELECT sku.id, past.milli / 1000 AS quantity, sku.unit, sku.expiry_date, sku.lot, sku.serial, sku.notes, sku.is_active,
-       sku.item_id, sku.location_id, sku.created_at, sku.updated_at, sku.version
+SELECT sku.id, past.milli / 1000 AS quantity, sku.unit, sku.expiry_date, sku.lot, sku.serial, sku.opened_on,
+       sku.notes, sku.is_active, sku.item_id, sku.location_id, sku.created_at, sku.updated_at, sku.version
   FROM (SELECT sku_id, sum(CAST(delta_milli AS DOUBLE PRECISION)) AS milli
           FROM stock_event
          WHERE occurred_at <= :as_of AND sku_id > :after
@@ -424,7 +424,7 @@ UPDATE sku
 -- list_batch --
 -- The events of one request or transfer.
 SELECT id, event_id, type, item_id, location_id, sku_id, delta, quantity_after, occurred_at, recorded_at, user_id,
-       scanner_id, batch_id, transfer_id, reverses_id, reversed_by_id, note, expiry_date, lot, serial
+       scanner_id, batch_id, transfer_id, reverses_id, reversed_by_id, note, expiry_date, lot, serial, opened_on
   FROM event_detail
  WHERE batch_id = :batch_id AND type <> 'undo'
  ORDER BY id;
@@ -435,7 +435,7 @@ WITH batch (id) AS MATERIALIZED (
     SELECT id FROM stock_event WHERE batch_id = :batch_id AND kind <> 'undo'
 )
 SELECT id, event_id, type, item_id, location_id, sku_id, delta, quantity_after, occurred_at, recorded_at, user_id,
-       scanner_id, batch_id, transfer_id, reverses_id, reversed_by_id, note, expiry_date, lot, serial
+       scanner_id, batch_id, transfer_id, reverses_id, reversed_by_id, note, expiry_date, lot, serial, opened_on
   FROM event_detail
  WHERE id IN (SELECT batch.id FROM batch ORDER BY batch.id LIMIT :limit)
  ORDER BY id;
@@ -620,7 +620,7 @@ SELECT day.since, chosen.kind, count(DISTINCT chosen.id) AS number
 -- list_events_by_id --
 -- The events :ids, newest first.
 SELECT id, event_id, type, item_id, location_id, sku_id, delta, quantity_after, occurred_at, recorded_at, user_id,
-       scanner_id, batch_id, transfer_id, reverses_id, reversed_by_id, note, expiry_date, lot, serial
+       scanner_id, batch_id, transfer_id, reverses_id, reversed_by_id, note, expiry_date, lot, serial, opened_on
   FROM event_detail
  WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(CAST(:ids AS TEXT)))
  ORDER BY id DESC;
@@ -628,7 +628,7 @@ SELECT id, event_id, type, item_id, location_id, sku_id, delta, quantity_after, 
 -- list_events_of_item --
 -- The ledger of one item in the same way, by the index of its events, and only ids above :after.
 SELECT id, event_id, type, item_id, location_id, sku_id, delta, quantity_after, occurred_at, recorded_at, user_id,
-       scanner_id, batch_id, transfer_id, reverses_id, reversed_by_id, note, expiry_date, lot, serial
+       scanner_id, batch_id, transfer_id, reverses_id, reversed_by_id, note, expiry_date, lot, serial, opened_on
   FROM event_detail
  WHERE item_id = :item_id
    AND id < :before

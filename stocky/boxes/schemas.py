@@ -68,6 +68,7 @@ class PlacedStock(Struct, kw_only=True, gc=False):
     expiry_date: date | None
     lot: str
     serial: str
+    opened_on: date | None
 
 
 class BoxPlace(Struct, kw_only=True):

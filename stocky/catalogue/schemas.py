@@ -62,6 +62,11 @@ class Barcode(Struct, gc=False):
             raise ValueError("pack_quantity: must be more than 0")
 
 
+# A hundred years.
+MAX_DAYS = 36_500
+Days = Annotated[int, Meta(ge=1, le=MAX_DAYS, examples=[14])]
+
+
 class Item(Struct, kw_only=True, gc=False):
     """An item of the catalogue."""
 
@@ -77,6 +82,8 @@ class Item(Struct, kw_only=True, gc=False):
     upc_data: dict[str, Any] | None
     min_quantity: float | None
     reorder_quantity: float | None = None
+    shelf_life_days: int | None = None
+    opened_days: int | None = None
     oversell_policy: OversellPolicy
     needs_review: bool
     barcodes: list[Barcode]
@@ -116,6 +123,8 @@ class NewItem(Struct, kw_only=True):
     tags: Annotated[list[TagName], Meta(max_length=50)] = []
     seller: Seller | None = None
     seller_link: Link | None = None
+    shelf_life_days: Days | None = None
+    opened_days: Days | None = None
 
     def __post_init__(self) -> None:
         self.upc = self.upc or None
@@ -145,6 +154,8 @@ class ItemChange(Struct, kw_only=True):
     tags: Annotated[list[TagName], Meta(max_length=50)] | UnsetType = UNSET
     seller: Seller | None | UnsetType = UNSET
     seller_link: Link | None | UnsetType = UNSET
+    shelf_life_days: Days | None | UnsetType = UNSET
+    opened_days: Days | None | UnsetType = UNSET
     image_document_id: Annotated[
         Id | None | UnsetType, Meta(description="One of its documents, a picture, as its image")
     ] = UNSET

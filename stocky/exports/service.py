@@ -97,6 +97,8 @@ class _Item(Struct):
     tags: list[str]
     seller: str
     seller_link: str
+    shelf_life_days: int | None
+    opened_days: int | None
 
 
 class _Stock(Struct):
@@ -115,6 +117,7 @@ class _Stock(Struct):
     notes: str
     lot: str
     serial: str
+    opened_on: date | None
 
 
 class _Event(Struct):
@@ -139,20 +142,22 @@ class _Event(Struct):
     reverses_id: int | None
     lot: str
     serial: str
+    opened_on: date | None
 
 
 ITEM_COLUMNS = (
     "code", "name", "description", "barcode", "barcodes", "storage_type", "min_quantity", "oversell_policy",
     "manufacturer_code", "type", "tags", "seller", "seller_link", "reorder_quantity",
+    "shelf_life_days", "opened_days",
 )  # fmt: skip
 STOCK_COLUMNS = (
     "code", "name", "barcode", "location", "location_storage_type", "box_no", "loc_no", "quantity", "unit",
-    "expiry_date", "notes", "location_path", "lot", "serial",
+    "expiry_date", "notes", "location_path", "lot", "serial", "opened_on",
 )  # fmt: skip
 EVENT_COLUMNS = (
     "id", "occurred_at", "recorded_at", "type", "code", "name", "location", "expiry_date", "delta", "quantity_after",
     "unit", "note", "user_id", "scanner_id", "event_id", "batch_id", "transfer_id", "reverses_id", "location_path",
-    "lot", "serial",
+    "lot", "serial", "opened_on",
 )  # fmt: skip
 
 
@@ -341,6 +346,7 @@ def _item_row(item: _Item) -> Sequence[Any]:
         None if item.min_quantity is None else quantity_cell(to_milli(item.min_quantity)), item.oversell_policy,
         item.manufacturer_code, item.type_name, list_cell(item.tags), item.seller, item.seller_link,
         None if item.reorder_quantity is None else quantity_cell(to_milli(item.reorder_quantity)),
+        item.shelf_life_days, item.opened_days,
     )  # fmt: skip
 
 
@@ -348,7 +354,7 @@ def _stock_row(stock: _Stock) -> Sequence[Any]:
     return (
         stock.code, stock.name, stock.barcode, stock.location, stock.location_storage_type, stock.box_no, stock.loc_no,
         quantity_cell(stock.quantity_milli), stock.unit, stock.expiry_date, stock.notes, stock.location_path,
-        stock.lot, stock.serial,
+        stock.lot, stock.serial, stock.opened_on,
     )  # fmt: skip
 
 
@@ -358,4 +364,5 @@ def _event_row(event: _Event) -> Sequence[Any]:
         event.expiry_date, quantity_cell(event.delta_milli), quantity_cell(event.quantity_after_milli), event.unit,
         event.note, event.user_id, event.scanner_id, event.event_id, event.batch_id, event.transfer_id,
         event.reverses_id, event.location_path, event.lot, event.serial,
+        event.opened_on,
     )  # fmt: skip

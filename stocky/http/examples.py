@@ -114,6 +114,7 @@ STRUCTS: dict[str, Any] = {
     "UserChange": {"username": "anna", "email": "anna@example.org"},
     "NewSku": {"item_id": 1, "location_id": 1, "quantity": 3, "expiry_date": "2026-12-31", "notes": "Top shelf"},
     "Adjustment": {"delta": 2, "note": "Counted twice"},
+    "Opening": {"quantity": 1, "note": "For breakfast"},
     "MergeRequest": {"into": 2},
     "NewEntry": {"item_id": 1, "quantity": 1},
     "NewProject": {"name": "Lamp", "notes": "For the hall", "items": [{"item_id": 1, "quantity": 1}]},

@@ -230,6 +230,7 @@ class Applier:
             expiry_date=stock.lot.expiry_date,
             lot=stock.lot.lot,
             serial=stock.lot.serial,
+            opened_on=stock.lot.opened_on,
             unit=stock.unit,
             notes=stock.notes,
             event_id=stock.event_id,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import TypeVar
 
+from stocky.catalogue.schemas import MAX_DAYS
 from stocky.quantity import MAX_QUANTITY
 from stocky.schema import OversellPolicy, StorageType
 
@@ -99,6 +100,14 @@ def number_of(text: str) -> int:
     if text.isascii() and text.isdigit() and int(text[:18]) > 0 and len(text) < 16:
         return int(text)
     raise Unreadable(f"{text!r} is not a whole number from 1")
+
+
+def days_of(text: str) -> int:
+    """A whole number from 1 to the days of a hundred years. Raises Unreadable."""
+    days = number_of(text)
+    if days > MAX_DAYS:
+        raise Unreadable(f"{days} days are more than {MAX_DAYS}")
+    return days
 
 
 def storage_type_of(text: str) -> StorageType:

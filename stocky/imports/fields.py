@@ -54,6 +54,8 @@ READERS: dict[str, Callable[[str], Any]] = {
     "oversell_policy": cell_values.oversell_policy_of,
     "box_no": cell_values.number_of,
     "loc_no": cell_values.number_of,
+    "shelf_life_days": cell_values.days_of,
+    "opened_days": cell_values.days_of,
 }
 
 FIELDS = (
@@ -156,6 +158,18 @@ FIELDS = (
         headers=("link", "url", "supplier link"),
     ),
     Field(
+        name="shelf_life_days",
+        about=About.ITEM,
+        meaning="How many days it keeps; what is scanned without an expiry date expires after them",
+        example="14",
+    ),
+    Field(
+        name="opened_days",
+        about=About.ITEM,
+        meaning="How many days it keeps once it is opened",
+        example="3",
+    ),
+    Field(
         name="location",
         about=About.STOCK,
         meaning="The name or the path of the location; a new one is created, with those that it is in",
@@ -230,6 +244,12 @@ FIELDS = (
         meaning="The serial number of one piece",
         example="SN-0042",
         headers=("serial number", "serial no", "s/n"),
+    ),
+    Field(
+        name="opened_on",
+        about=About.STOCK,
+        meaning="The day on which it was opened; empty for what is closed",
+        example="2026-12-01",
     ),
 )
 BY_NAME = {field.name: field for field in FIELDS}

@@ -33,6 +33,7 @@ _PLAIN = {
 }
 # Fields of a row in thousandths, stored as quantities of an item.
 _LEVELS = ("min_quantity", "reorder_quantity")
+_DAYS = ("shelf_life_days", "opened_days")
 
 
 class RowRejected(Exception):
@@ -114,6 +115,7 @@ def new_item(line: Line, found: FoundReferences) -> ItemStep:
     for field in _LEVELS:
         if values.get(field) is not None:
             fields[field] = from_milli(values[field])
+    fields |= {field: values[field] for field in _DAYS if values.get(field) is not None}
     if values.get("tags"):
         fields["tags"] = list(values["tags"])
     main, packs = _barcodes(values, None)
@@ -145,6 +147,10 @@ def item_change(line: Line, item: Item, found: FoundReferences, options: ImportO
             after = None if values[field] is None else from_milli(values[field])
             step.fields[field] = after
             step.messages.append(_change(field, before, after))
+    for field in _DAYS:
+        if field in values and values[field] != getattr(item, field):
+            step.fields[field] = values[field]
+            step.messages.append(_change(field, getattr(item, field), values[field]))
     if "tags" in values and {name_key(each) for each in values["tags"]} != {name_key(each) for each in item.tags}:
         step.fields["tags"] = list(values["tags"])
         step.messages.append(_change("tags", "; ".join(item.tags), "; ".join(values["tags"])))
@@ -171,7 +177,7 @@ def stock_step(line: Line, item: Item | None, found: FoundReferences, options: I
     if booking.is_done:
         return None
     location, new_paths = _location(values, found, options)
-    lot = LotKey(values.get("expiry_date"), values.get("lot", ""), values.get("serial", ""))
+    lot = LotKey(values.get("expiry_date"), values.get("lot", ""), values.get("serial", ""), values.get("opened_on"))
     level = None if item is None or location is None else found.levels.get((item.id, location.id, lot))
     quantity, unit, notes = values["quantity"], values.get("unit"), values.get("notes")
     details = {}

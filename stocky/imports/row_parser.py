@@ -30,6 +30,8 @@ CLEARED: dict[str, Any] = {
     "description": "",
     "min_quantity": None,
     "reorder_quantity": None,
+    "shelf_life_days": None,
+    "opened_days": None,
     "manufacturer_code": "",
     "type": None,
     "tags": (),
@@ -200,7 +202,7 @@ class Columns:
             if field == "reorder_quantity" and milli <= 0:
                 raise Unreadable("A reorder quantity is more than 0")
             return milli
-        if field == "expiry_date":
+        if field in ("expiry_date", "opened_on"):
             return date_of(text, self.options.dates or self.reading.dates)
         if field in READERS:
             return READERS[field](text)
@@ -249,7 +251,9 @@ class Columns:
     def _contradictions(self, found: dict[str, Any]) -> list[Problem]:
         """Problems between cells."""
         if not any(field in found for field in STOCK_FIELDS):
-            alone = [field for field in ("expiry_date", "loc_no", "notes", "lot", "serial") if field in found]
+            alone = [
+                field for field in ("expiry_date", "loc_no", "notes", "lot", "serial", "opened_on") if field in found
+            ]
             return [self._problem(alone[0], "It has no stock; fill in location and quantity too")] if alone else []
         if "quantity" not in found:
             return [self._problem("quantity", "It has a location and no quantity; fill in both, or neither")]

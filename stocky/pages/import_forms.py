@@ -41,6 +41,9 @@ FIELD_WORDS: dict[str, Text] = {
     "notes": _("Notes"),
     "lot": _("Lot"),
     "serial": _("Serial number"),
+    "opened_on": _("Opened on"),
+    "shelf_life_days": _("Keeps"),
+    "opened_days": _("Keeps once opened"),
 }
 ENCODINGS = {
     "utf-8": "UTF-8",

@@ -10,7 +10,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from stocky.pages.filters import measured, moment, quantity, signed
+from stocky.pages.filters import day, measured, moment, quantity, signed
 from stocky.stock.event_lines import Line
 
 
@@ -62,6 +62,8 @@ def make_timeline(
             shown.append(_("lot %(number)s", number=stock.lot))
         if stock.serial and f"serial {stock.serial}" not in note:
             shown.append(_("serial number %(number)s", number=stock.serial))
+        if stock.opened_on:
+            shown.append(_("opened on %(day)s", day=day(stock.opened_on)))
         return Markup(" · ").join(shown)
 
     def ledger_line(
@@ -77,8 +79,9 @@ def make_timeline(
         to them, by the ids of the events.
         """
         booked, names = line.event, line.names
-        is_total = line.target is None and booked.type != "set"
-        details = (line.location, line.by, lot(booked), message(booked.note or ""))
+        is_total = line.target is None and booked.type != "set" and not line.is_opening
+        opened = _("opened") if line.is_opening else ""
+        details = (line.location, opened, line.by, lot(booked), message(booked.note or ""))
 
         def buttons() -> str:
             batch = (batches or {}).get(booked.id)
@@ -118,6 +121,8 @@ def ledger_sign(line: Line) -> str:
     """What a line of the ledger did: `+1`, `−2`, `= 264 g`, `→ 2`."""
     if line.target is not None:
         return f"→ {quantity(abs(line.delta))}"
+    if line.is_opening:
+        return quantity(line.delta)
     if line.event.type == "set":
         return f"= {measured(line.event.quantity_after, line.names.unit)}"
     return signed(line.delta)

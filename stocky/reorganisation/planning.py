@@ -50,10 +50,11 @@ class Lot(Struct, frozen=True, gc=False):
     unit: str
     lot: str = ""
     serial: str = ""
+    opened_on: date | None = None
 
     @property
     def key(self) -> LotKey:
-        return LotKey(self.expiry_date, self.lot, self.serial)
+        return LotKey(self.expiry_date, self.lot, self.serial, self.opened_on)
 
 
 def is_cold_enough(thing: Thing, spot: Spot) -> bool:
@@ -83,6 +84,7 @@ class Carried(Struct, frozen=True):
     expiry_date: date | None
     lot: str
     serial: str
+    opened_on: date | None
     quantity_milli: int
     unit: str
 
@@ -424,5 +426,5 @@ def _carried(lots: list[Lot]) -> tuple[Carried, ...]:
     return tuple(together.values())
 
 
-def _order(lot: Lot) -> tuple[date, str, str]:
-    return lot.expiry_date or date.max, lot.lot, lot.serial
+def _order(lot: Lot) -> tuple[date, str, str, date]:
+    return lot.expiry_date or date.max, lot.lot, lot.serial, lot.opened_on or date.max

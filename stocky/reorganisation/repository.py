@@ -48,6 +48,7 @@ class MoveRow(msgspec.Struct, kw_only=True):
     expiry_date: date | None
     lot: str
     serial: str
+    opened_on: date | None
     quantity_milli: int
     unit: str
     reason: str
@@ -55,7 +56,7 @@ class MoveRow(msgspec.Struct, kw_only=True):
 
     @property
     def key(self) -> LotKey:
-        return LotKey(self.expiry_date, self.lot, self.serial)
+        return LotKey(self.expiry_date, self.lot, self.serial, self.opened_on)
 
 
 class Occupant(msgspec.Struct):
@@ -238,6 +239,7 @@ def _move(row: MoveRow) -> PlannedMove:
         expiry_date=row.expiry_date,
         lot=row.lot,
         serial=row.serial,
+        opened_on=row.opened_on,
         quantity=from_milli(row.quantity_milli),
         unit=row.unit,
         reason=row.reason,

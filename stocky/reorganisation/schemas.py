@@ -57,6 +57,7 @@ class PlannedMove(Struct, kw_only=True):
     expiry_date: date | None
     lot: str
     serial: str
+    opened_on: date | None
     quantity: float
     unit: str
     reason: Annotated[str, Meta(examples=["5 of it are in Box 2 / 3 already; box 1 becomes empty"])]

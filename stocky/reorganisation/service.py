@@ -96,6 +96,7 @@ def _operation(lot_move: LotMove, plan_id: int, by: Principal) -> Operation:
         expiry_date=move.expiry_date,
         lot=move.lot,
         serial=move.serial,
+        opened_on=move.opened_on,
         note=f"Reorganisation plan {plan_id}",
         # A new SKU at the target gets the notes of this one.
         notes=lot_move.notes,

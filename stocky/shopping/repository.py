@@ -514,6 +514,8 @@ def _to_placeholder(row: EntryRow) -> ListedItem:
         upc_data=None,
         min_quantity=None,
         reorder_quantity=None,
+        shelf_life_days=None,
+        opened_days=None,
         oversell_policy=OversellPolicy.REJECT,
         needs_review=False,
         barcodes=[],

@@ -181,6 +181,8 @@ class Batch:
             return ledger.remove(operation, item, location_id)
         if operation.kind == "set":
             return ledger.set(operation, item, location_id)
+        if operation.kind == "open":
+            return ledger.open_closed(operation, item, location_id)
         if found.to_location_id is None:
             raise OperationRejected("Name the location to move to", "invalid")
         return ledger.move(operation, item, location_id, found.to_location_id)

@@ -259,6 +259,7 @@ async def _add_sku(tx: Connection, sku: SkuState) -> int:
         expiry_date=sku.expiry_date,
         lot=sku.lot,
         serial=sku.serial,
+        opened_on=sku.opened_on,
         quantity_milli=sku.quantity_milli,
         unit=sku.unit,
         notes=sku.notes,
@@ -320,4 +321,5 @@ def _event(entry: Entry, moment: datetime) -> StockEvent:
         expiry_date=sku.expiry_date,
         lot=sku.lot,
         serial=sku.serial,
+        opened_on=sku.opened_on,
     )

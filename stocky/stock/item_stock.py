@@ -27,6 +27,7 @@ class LocatedStock(Struct, gc=False):
     expiry_date: date | None
     lot: str
     serial: str
+    opened_on: date | None
     quantity: float
     unit: str
     notes: str

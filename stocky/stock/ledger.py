@@ -6,7 +6,7 @@ A quantity changes only with an entry. A rejected operation has no effect once t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 
 import msgspec
@@ -16,7 +16,7 @@ from stocky.schema import MAX_ID
 from stocky.stock import units
 from stocky.stock.lots import describe_named, is_named, lot_of, preference
 from stocky.stock.models import Entry, EventToUndo, LotKey, MergedStock, OperationRejected, SkuState, StockItem
-from stocky.stock.operations import Operation
+from stocky.stock.operations import AnyLot, Operation
 
 # Far above any stock, and exact as a JSON number.
 LIMIT_MILLI = 10**15
@@ -131,14 +131,21 @@ class Ledger:
         """The SKU of a lot at a location: found, reactivated or created."""
         if operation.sku_id is not None and like is None:
             return self._by_sku[operation.sku_id]
+        expiry_date, number, serial, opened_on = lot
         for sku in self.skus(item.id):
-            if sku.location_id == location_id and sku.key == lot:
+            if (
+                sku.location_id == location_id
+                and sku.expiry_date == expiry_date
+                and sku.lot == number
+                and sku.serial == serial
+                and sku.opened_on == opened_on
+            ):
                 if operation.create_sku:
                     self.check_unit(operation, sku)
                 self.show(sku)
                 return sku
         unit = like.unit if like else operation.unit or self.unit_of(item.id, location_id) or units.PIECE
-        if lot.serial and not units.counts_pieces(unit):
+        if serial and not units.counts_pieces(unit):
             raise OperationRejected(
                 f"A serial number names one piece, and {item.name} is counted in {unit} there; send the unit piece",
                 "unit",
@@ -147,9 +154,10 @@ class Ledger:
             id=0,
             item_id=item.id,
             location_id=location_id,
-            expiry_date=lot.expiry_date,
-            lot=lot.lot,
-            serial=lot.serial,
+            expiry_date=expiry_date,
+            lot=number,
+            serial=serial,
+            opened_on=opened_on,
             quantity_milli=0,
             unit=unit,
             notes=operation.notes or "",
@@ -245,8 +253,11 @@ class Ledger:
         return [self.book(operation, sku, self._requested(operation, item, sku))]
 
     def open(self, operation: Operation, item: StockItem, location_id: int) -> SkuState:
-        """The SKU that an addition goes to."""
-        sku = self.sku_for(operation, item, location_id, lot_of(operation, self.skus(item.id)))
+        """The SKU that an addition goes to; what has no expiry date keeps as long as the item does."""
+        lot = lot_of(operation, self.skus(item.id))
+        if lot.expiry_date is None and isinstance(operation.expiry_date, AnyLot) and item.shelf_life_days is not None:
+            lot = lot._replace(expiry_date=self._day_of(operation) + timedelta(days=item.shelf_life_days))
+        sku = self.sku_for(operation, item, location_id, lot)
         if not sku.version:
             self.touch(sku)
         return sku
@@ -272,6 +283,26 @@ class Ledger:
             target = self.sku_for(operation, item, to_location_id, sku.key, like=sku)
             entries += self._transfer(operation, sku, target, quantity)
         return link_transfer(entries)
+
+    def open_closed(self, operation: Operation, item: StockItem, location_id: int) -> list[Entry]:
+        """Opens closed stock: it moves to the SKUs of what was opened there that day, which expire by `opened_days`."""
+        _check_positive(operation)
+        if operation.sku_id is not None and self._by_sku[operation.sku_id].opened_on is not None:
+            raise OperationRejected(f"SKU {operation.sku_id} of {item.name} is opened already", "invalid")
+        day = self._day_of(operation)
+        by_day = None if item.opened_days is None else day + timedelta(days=item.opened_days)
+        move = msgspec.structs.replace(operation, kind="move")
+        entries: list[Entry] = []
+        for sku, quantity in self._take(operation, item, location_id)[0]:
+            expiry_date = min(filter(None, (sku.expiry_date, by_day)), default=None)
+            lot = sku.key._replace(expiry_date=expiry_date, opened_on=day)
+            entries += self._transfer(
+                move, sku, self.sku_for(operation, item, sku.location_id, lot, like=sku), quantity
+            )
+        return link_transfer(entries)
+
+    def _day_of(self, operation: Operation) -> date:
+        return (operation.occurred_at or self.moment).astimezone(UTC).date()
 
     def set(self, operation: Operation, item: StockItem, location_id: int) -> list[Entry]:
         """Sets a counted quantity: books the difference, even one of 0."""
@@ -479,7 +510,7 @@ class Ledger:
                 missing = 0
         if not missing:
             return taken, False
-        if item.oversell_policy == "reject" or operation.kind == "move" or location_id is None:
+        if item.oversell_policy == "reject" or operation.kind in ("move", "open") or location_id is None:
             named = unit if any(sku.unit != unit for sku in sources) else None
             raise OperationRejected(
                 f"Only {units.describe(operation.quantity_milli - missing, named)} of"

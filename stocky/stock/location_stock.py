@@ -128,6 +128,7 @@ async def move_stock(
             expiry_date=sku.expiry_date,
             lot=sku.lot,
             serial=sku.serial,
+            opened_on=sku.opened_on,
             # A new SKU at the target gets the notes of this one.
             notes=sku.notes,
             user_id=by.id,

@@ -14,10 +14,13 @@ from stocky.stock.models import Entry, LotKey, OperationRejected, SkuState, Stoc
 from stocky.stock.operations import AnyLot, Operation
 
 _PIECE = 1000
+_NO_LOT = LotKey()
 
 
 def lot_of(operation: Operation, skus: list[SkuState]) -> LotKey:
     """The lot that an operation names; what it leaves out of one of these SKUs is as it is recorded there."""
+    if not operation.names_lot:
+        return _NO_LOT
     expiry_date, lot, serial = operation.expiry_date, operation.lot, operation.serial
     if not isinstance(serial, AnyLot) and serial:
         piece = max((sku for sku in skus if sku.serial == serial), key=_age, default=None)
@@ -31,6 +34,7 @@ def lot_of(operation: Operation, skus: list[SkuState]) -> LotKey:
         None if isinstance(expiry_date, AnyLot) else expiry_date,
         "" if isinstance(lot, AnyLot) else lot,
         "" if isinstance(serial, AnyLot) else serial,
+        None if isinstance(operation.opened_on, AnyLot) else operation.opened_on,
     )
 
 
@@ -38,6 +42,8 @@ def is_named(operation: Operation, sku: SkuState) -> bool:
     """Whether an operation without `sku_id` may mean this SKU of its item."""
     expiry_date, lot, serial = operation.expiry_date, operation.lot, operation.serial
     if not isinstance(expiry_date, AnyLot) and sku.expiry_date != expiry_date:
+        return False
+    if not isinstance(operation.opened_on, AnyLot) and sku.opened_on != operation.opened_on:
         return False
     if operation.of_label:
         # Not recorded is what was booked without its label, or before Stocky recorded lots.
@@ -47,13 +53,14 @@ def is_named(operation: Operation, sku: SkuState) -> bool:
     return (isinstance(lot, AnyLot) or sku.lot == lot) and (isinstance(serial, AnyLot) or sku.serial == serial)
 
 
-def preference(operation: Operation, sku: SkuState) -> tuple[bool, bool, date, bool, int]:
-    """Sort key of the SKUs to take from: the named piece and lot, then the earliest expiry, pieces without a number."""
+def preference(operation: Operation, sku: SkuState) -> tuple[bool, bool, date, bool, bool, int]:
+    """Sort key of the SKUs to take from: the named piece and lot, the earliest expiry, opened, without a number."""
     lot, serial = operation.lot, operation.serial
     return (
         not isinstance(serial, AnyLot) and sku.serial != serial,
         not isinstance(lot, AnyLot) and sku.lot != lot,
         sku.expiry_date or date.max,
+        sku.opened_on is None,
         sku.serial != "",
         sku.id,
     )

@@ -29,12 +29,14 @@ class LotKey(NamedTuple):
     expiry_date: date | None = None
     lot: str = ""
     serial: str = ""
+    opened_on: date | None = None
 
     def describe(self) -> str:
         """As text after the item's name: ` (lot L1, serial number 42, expiring 2026-12-31)`; empty for none of them."""
         named = [
             f"lot {self.lot}" if self.lot else "",
             f"serial number {self.serial}" if self.serial else "",
+            f"opened on {self.opened_on}" if self.opened_on else "",
             f"expiring {self.expiry_date}" if self.expiry_date else "",
         ]
         text = ", ".join(filter(None, named))
@@ -53,6 +55,9 @@ class StockItem(msgspec.Struct, gc=False):
     min_quantity_milli: int | None = None
     default_storage_type: str = "other"
     needs_review: bool = False
+    # How many days it keeps, closed and once it is opened.
+    shelf_life_days: int | None = None
+    opened_days: int | None = None
     # Thousandths of a piece in a pack; read only for an item that is counted in both.
     pack_milli: int | None = None
 
@@ -66,6 +71,7 @@ class SkuState(msgspec.Struct, gc=False):
     expiry_date: date | None
     lot: str
     serial: str
+    opened_on: date | None
     quantity_milli: int
     unit: str
     notes: str
@@ -76,7 +82,7 @@ class SkuState(msgspec.Struct, gc=False):
 
     @property
     def key(self) -> LotKey:
-        return LotKey(self.expiry_date, self.lot, self.serial)
+        return LotKey(self.expiry_date, self.lot, self.serial, self.opened_on)
 
     def to_sku(self) -> Sku:
         return Sku(
@@ -86,6 +92,7 @@ class SkuState(msgspec.Struct, gc=False):
             self.expiry_date,
             self.lot,
             self.serial,
+            self.opened_on,
             self.notes,
             self.is_active,
             self.item_id,

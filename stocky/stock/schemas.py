@@ -80,6 +80,7 @@ class Sku(Struct, gc=False):
     expiry_date: date | None
     lot: str
     serial: str
+    opened_on: date | None
     notes: str
     is_active: bool
     item_id: int
@@ -225,10 +226,24 @@ class Adjustment(Struct, kw_only=True, omit_defaults=True):
             raise ValueError("delta: must not be 0")
 
 
+class Opening(Struct, kw_only=True, omit_defaults=True):
+    """A part of a closed SKU that is opened; it is booked as a move to the SKU of what was opened on that day."""
+
+    quantity: Quantity
+    event_id: EventId | None = None
+    occurred_at: Annotated[datetime, Meta(tz=True)] | None = None
+    note: Notes | None = None
+
+    def __post_init__(self) -> None:
+        self.quantity = rounded(self.quantity)
+        if self.quantity == 0:
+            raise ValueError("quantity: must be more than 0")
+
+
 class StockEvent(Struct, kw_only=True, gc=False):
     """One event of the ledger. A move is two events with one `transfer_id`.
 
-    `expiry_date`, `lot` and `serial` are those that its SKU has now.
+    `expiry_date`, `lot`, `serial` and `opened_on` are those that its SKU has now.
     """
 
     id: int
@@ -251,6 +266,7 @@ class StockEvent(Struct, kw_only=True, gc=False):
     expiry_date: date | None
     lot: str
     serial: str
+    opened_on: date | None
 
 
 class NamedStockEvent(StockEvent, kw_only=True, gc=False):
@@ -278,10 +294,11 @@ class EventType(AnyCase):
     REMOVE = "remove"
     MOVE = "move"
     SET = "set"
+    OPEN = "open"
 
 
 class EntryType(AnyCase):
-    """The type of an event in the ledger: as in EventType, or an undo."""
+    """The type of an event in the ledger: as in EventType, or an undo. What is opened moves within its location."""
 
     ADD = "add"
     REMOVE = "remove"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from stocky.auth.schemas import Principal
@@ -18,12 +19,13 @@ from stocky.stock import repository
 from stocky.stock.batch_writer import new_batch_id
 from stocky.stock.event_details import booked_at, describe_outcome
 from stocky.stock.fingerprints import fingerprint
-from stocky.stock.operations import ItemKey, LocationKey, Operation, Outcome, Posting, RejectionKind
+from stocky.stock.operations import AnyLot, ItemKey, LocationKey, Operation, Outcome, Posting, RejectionKind
 from stocky.stock.recorder import Recorder
 from stocky.stock.schemas import (
     Adjustment,
     EventResult,
     EventResults,
+    EventType,
     LocationReference,
     MalformedEvent,
     NamedLot,
@@ -31,6 +33,7 @@ from stocky.stock.schemas import (
     NewEvents,
     NewSku,
     NewUndo,
+    Opening,
     QuantityChange,
     ReadEvents,
     Sku,
@@ -150,6 +153,7 @@ def _addition(new: NewSku, by: Principal) -> Operation:
         expiry_date=to_date(new.expiry_date),
         lot=new.lot or "",
         serial=new.serial or "",
+        opened_on=None,
         unit=new.unit,
         notes=new.notes,
         create_sku=True,
@@ -190,6 +194,22 @@ async def adjust_stock(recorder: Recorder, sku_id: int, change: Adjustment, by: 
         **named(change.event_id, (sku_id, change)),
     )
     return _sku_of(await recorder.record(operation))
+
+
+async def open_stock(recorder: Recorder, sku_id: int, opening: Opening, by: Principal) -> Sku:
+    """Opens a part of a closed SKU and returns the SKU of what is opened. Raises NotFound, Invalid, Conflict."""
+    operation = Operation(
+        kind="open",
+        sku_id=sku_id,
+        quantity_milli=to_milli(opening.quantity),
+        occurred_at=opening.occurred_at,
+        note=opening.note,
+        user_id=by.id,
+        with_details=True,
+        **named(opening.event_id, (sku_id, opening)),
+    )
+    outcome = raise_if_rejected(await recorder.record(operation))
+    return _sku_of(msgspec.structs.replace(outcome, sku_id=outcome.events[-1].sku_id))
 
 
 async def change_sku(
@@ -244,6 +264,7 @@ async def _move_sku(tx: Connection, recorder: Recorder, sku: Sku, change: SkuCha
             expiry_date=sku.expiry_date,
             lot=sku.lot,
             serial=sku.serial,
+            opened_on=sku.opened_on,
             unit=sku.unit,
             notes=sku.notes,
             create_sku=True,
@@ -254,8 +275,12 @@ async def _move_sku(tx: Connection, recorder: Recorder, sku: Sku, change: SkuCha
     raise_if_rejected(
         await recorder.record_within(tx, Operation(kind="set", sku_id=sku.id, deactivate=True, user_id=by.id))
     )
-    lot = (change.location_id, sku.expiry_date, sku.lot, sku.serial)
-    moved = next(each for each in outcome.skus if (each.location_id, each.expiry_date, each.lot, each.serial) == lot)
+    lot = (sku.expiry_date, sku.lot, sku.serial, sku.opened_on)
+    moved = next(
+        each
+        for each in outcome.skus
+        if each.location_id == change.location_id and (each.expiry_date, each.lot, each.serial, each.opened_on) == lot
+    )
     if isinstance(change.notes, UnsetType) or moved.notes == sku.notes:
         return await repository.get_sku(tx, moved.id)
     return await repository.change_sku(tx, moved, SkuChange(notes=change.notes), by)
@@ -372,6 +397,7 @@ def _operation(event: NewEvent, scanned: ScannedCode, by: Principal) -> Operatio
         occurred_at=event.occurred_at,
         note=", ".join(filter(None, (event.note, scanned.note))) or None,
         user_id=by.id,
+        opened_on=None if event.type is EventType.OPEN else AnyLot.ANY,
         **lot_fields(named_lot(event.lot, event.expiry_date, event.serial), scanned),
         **named(event.event_id, event),
     )

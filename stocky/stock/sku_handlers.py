@@ -31,7 +31,7 @@ from stocky.http.routing import Router
 from stocky.schema import MAX_ID, Message
 from stocky.stock import repository, service
 from stocky.stock.recorder import Recorder
-from stocky.stock.schemas import Adjustment, NewSku, QuantityChange, Sku, SkuChange
+from stocky.stock.schemas import Adjustment, NewSku, Opening, QuantityChange, Sku, SkuChange
 
 Expand = Annotated[
     str | None,
@@ -164,6 +164,12 @@ async def adjust_quantity(data: Adjustment, recorder: Recorder, user: Principal,
     return await service.adjust_stock(recorder, sku_id, data, user)
 
 
+@post("/{sku_id:int}/open", opt=members, status_code=200)
+async def open_sku(data: Opening, recorder: Recorder, user: Principal, sku_id: PathId) -> Sku:
+    """Open a part of a closed SKU: the SKU of what is opened, which keeps as long as the item's `opened_days` say."""
+    return await service.open_stock(recorder, sku_id, data, user)
+
+
 def _expanded(expand: str | None) -> set[str]:
     words = {word.strip() for word in (expand or "").lower().split(",")} - {""}
     if unknown := words - EXPANDABLE:
@@ -183,6 +189,7 @@ sku_routes = Router(
         delete_sku,
         set_quantity,
         adjust_quantity,
+        open_sku,
     ],
     tags=["Stock"],
 )

@@ -94,6 +94,7 @@ BODIES: dict[str, dict[str, Any] | None] = {
     "PATCH /skus/{sku_id:int}": {"quantity": 2, "notes": "x"},
     "PUT /skus/{sku_id:int}/quantity": {"quantity": 2},
     "POST /skus/{sku_id:int}/adjust": {"delta": 1},
+    "POST /skus/{sku_id:int}/open": {"quantity": 1},
     "POST /scanner/scan": {"upc": "x", "scanner_id": "s1"},
     "PUT /scanner/{scanner_id:str}/state": {"mode": "add"},
     "POST /scanner/associate": {"scanner_id": "s1", "user_id": 1},

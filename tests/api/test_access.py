@@ -120,6 +120,7 @@ ACCESS = {
     "DELETE /skus/{sku_id:int}": MEMBERS,
     "PUT /skus/{sku_id:int}/quantity": MEMBERS,
     "POST /skus/{sku_id:int}/adjust": MEMBERS,
+    "POST /skus/{sku_id:int}/open": MEMBERS,
     "GET /scanner": SCANNERS,
     "POST /scanner/scan": SCANNERS,
     "GET /scanner/status": SCANNERS,

@@ -27,7 +27,7 @@ _BOMB = 300 * 2**20
 def _item(id: int, *, minimum: str = "NULL", upc_data: str = "NULL", merged: str = "NULL") -> str:
     return (
         f"INSERT INTO \"item\" VALUES({id},'Z{id}','Evil','','other',{minimum},'reject',0,0,0,0,{upc_data},1,"
-        f"{_NOW},{_NOW},'',NULL,'','',NULL,{merged},NULL);"
+        f"{_NOW},{_NOW},'',NULL,'','',NULL,{merged},NULL,NULL,NULL);"
     )
 
 

@@ -35,6 +35,8 @@ async def _fill(member: AsyncClient) -> None:
             "barcodes": [{"barcode": f"=*{number};\\", "pack_quantity": 0.5}, {"barcode": f"b{number}"}],
             "min_quantity": number / 8,
             "reorder_quantity": number + 0.25,
+            "shelf_life_days": number + 1,
+            "opened_days": 36_500,
             "tags": ["-a; b", name[:50].replace("\n", " ").strip()],
             "type_id": kind["id"],
             "manufacturer_code": f"-{number}",
@@ -49,6 +51,8 @@ async def _fill(member: AsyncClient) -> None:
         await new_stock(member, item, chest, 2, expiry_date="2030-01-31", lot=f"={number}")
         await new_stock(member, item, chest, 1, expiry_date="2030-01-31", serial="S;1", lot="2030-01-31", unit="kit")
         await new_stock(member, item, location, 0)
+        kit = await new_stock(member, item, location, 2, lot="kit")
+        made(await member.post(f"/skus/{kit['id']}/open", json={"quantity": 0.5}))
     await new_item(member, "No barcode at all")
     await new_item(member, "Others only", barcodes=[{"barcode": "other", "pack_quantity": 3}])
     assert box["capacity"] == 2
@@ -61,7 +65,7 @@ async def _content(member: AsyncClient) -> list[Any]:
     """The data, without ids that depend on the database."""
     items = await get(member, "/items/", limit=1000)
     skus = await get(member, "/skus/", limit=1000, expand="item,location")
-    names = ("expiry_date", "lot", "serial", "quantity", "unit", "notes")
+    names = ("expiry_date", "lot", "serial", "opened_on", "quantity", "unit", "notes")
     own = ("id", "type_id", "version", "created_at", "updated_at")
     return [
         sorted([repr(value) for name, value in sorted(item.items()) if name not in own] for item in items),

@@ -22,7 +22,7 @@ def item(policy: Any = "reject", *, is_active: bool = True) -> StockItem:
 
 
 def sku(id: int, quantity: int, expiry: date | None = None, *, at: int = HERE, is_active: bool = True) -> SkuState:
-    return SkuState(id, 1, at, expiry, "", "", quantity, "bag", "", is_active, 1, NOW, NOW)
+    return SkuState(id, 1, at, expiry, "", "", None, quantity, "bag", "", is_active, 1, NOW, NOW)
 
 
 def ledger(*skus: SkuState, of: StockItem | None = None) -> Ledger:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from litestar import Request, get, post
 from msgspec import Struct
 
+from stocky import clock
 from stocky.auth.guards import members
 from stocky.auth.schemas import Principal
 from stocky.catalogue import location_repository
@@ -114,6 +115,8 @@ async def undo_event(
 
 async def _new_stock_page(request: Request[Any, Any, Any], read: Connection, item_id: int, form: Form[Any]) -> Html:
     item = await catalogue.get_item(read, item_id)
+    if request.method == "GET" and item.shelf_life_days is not None:
+        form.values["expiry_date"] = [(clock.today() + timedelta(days=item.shelf_life_days)).isoformat()]
     location_path = form.text("location_id_text")
     chosen = request.query_params.get("location_id", "")
     if request.method == "GET" and chosen.isascii() and chosen.isdigit():

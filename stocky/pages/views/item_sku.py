@@ -1,4 +1,4 @@
-"""One lot of an item at one location: count, add or take any amount, move, write off, and its details."""
+"""One lot of an item at one location: count, add or take any amount, move, open, write off, and its details."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from stocky.quantity import Quantity, to_milli
 from stocky.stock import repository, service, units
 from stocky.stock.item_stock import get_stocked_items
 from stocky.stock.recorder import Recorder
-from stocky.stock.schemas import Adjustment, EventId, Notes, QuantityChange, SkuChange, Unit
+from stocky.stock.schemas import Adjustment, EventId, Notes, Opening, QuantityChange, SkuChange, Unit
 
 _SKU = "/items/{item_id:int}/stock/{sku_id:int}"
 
@@ -96,6 +96,23 @@ async def move(
                 location = await find_location(read, form, "to_location")
             moved = [(sku_id, form.data.quantity)]
             await service.move_stock(recorder, moved, location.id, user, form.data.event_id)
+    return await _answer(request, database, item_id, sku_id, form)
+
+
+@post(f"{_SKU}/open", opt=members)
+async def open_sku(
+    request: Request[Any, Any, Any],
+    database: Database,
+    recorder: Recorder,
+    user: Principal,
+    item_id: PathId,
+    sku_id: PathId,
+) -> Html:
+    """Opens some or all of it."""
+    form = await read_form(request, Opening, without=["occurred_at", "note"])
+    if not form.errors:
+        with form.catching():
+            await service.open_stock(recorder, sku_id, form.data, user)
     return await _answer(request, database, item_id, sku_id, form)
 
 
@@ -178,4 +195,4 @@ async def _page(request: Request[Any, Any, Any], read: Connection, item_id: int,
     raise NotFound(f"{item.name} has no such stock any more; its history has it")
 
 
-routes = [show_sku, book_amount, move, change_details, write_off]
+routes = [show_sku, book_amount, move, open_sku, change_details, write_off]

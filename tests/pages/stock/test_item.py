@@ -165,6 +165,28 @@ async def test_lot_and_serial_number(editor: Browser, admin: AsyncClient) -> Non
     assert (await editor.show("/activity?lot=L9")).text.count('<li class="event') == 0
 
 
+async def test_stock_is_opened(editor: Browser, admin: AsyncClient) -> None:
+    days = {"name": "Coffee", "shelf_life_days": "30", "opened_days": "3", "default_storage_type": "pantry"}
+    version = (await get(admin, "/items/1"))["version"]
+    answer = await editor.submit("/items/1/edit", days | {"version": str(version)})
+    assert answer.status_code == 303, answer.text
+    changed = await get(admin, "/items/1")
+    assert (changed["shelf_life_days"], changed["opened_days"]) == (30, 3)
+    assert Page((await editor.show("/items/1/stock/1")).text).faults == []
+    answer = await editor.submit("/items/1/stock/1/open", {"quantity": "0.5"})
+    assert (answer.status_code, answer.headers.get("location")) == (303, "/items/1?booked=true"), answer.text
+    opened = next(sku for sku in await get(admin, "/skus/", item_id=1) if sku["opened_on"])
+    assert opened["quantity"] == 0.5
+    for path, words in (("/items/1", "opened on"), ("/items/1/history", "opened"), ("/activity", "opened")):
+        page = await editor.show(path)
+        assert words in page.text, path
+        assert Page(page.text).faults == [], path
+    for sku_id, quantity in ((opened["id"], "0.5"), (1, "99")):
+        answer = await editor.submit(f"/items/1/stock/{sku_id}/open", {"quantity": quantity})
+        assert answer.status_code in (409, 422)
+    assert 'name="expiry_date" type="date" value="2' in (await editor.show("/items/1/stock/new")).text
+
+
 async def test_barcodes(editor: Browser, admin: AsyncClient) -> None:
     answer = await editor.submit("/items/1/barcodes", {"barcode": "96385074", "pack_quantity": "6"})
     assert answer.status_code == 303, answer.text
