@@ -32,6 +32,7 @@ _SAME_PLACE = (
 CONFLICTS = {
     "item__code": "An item with this code exists already",
     "item_type__name_key": "An item type with this name exists already",
+    "item_field__type_id__name_key": "The type has a field with this name already",
     "tag__name_key": (
         "A tag with this name exists already; to combine two tags, add the other tag to the items of the one"
         " (GET /items?tag=), then delete the one"

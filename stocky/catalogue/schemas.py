@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from stocky.barcodes.codes import LONGEST
+from stocky.catalogue.fields import Value
 from stocky.quantity import Quantity, to_milli
 from stocky.schema import MAX_ID, TRIMMED, VISIBLE, Id, OversellPolicy, StorageType
 
@@ -36,6 +37,9 @@ TypeName = Annotated[str, Meta(min_length=1, max_length=100, pattern=TRIMMED, ex
 # Characters of a path; a Postgres index accepts no key over 2,700 bytes.
 LONGEST_PATH = 500
 ParentId = Annotated[int, Meta(ge=1, le=MAX_ID, description="The location that it is in; null for none", examples=[1])]
+# The values of an item by the names of the fields that its type has.
+FieldValues = Annotated[dict[str, Value], Meta(examples=[{"Voltage": 5, "Package": "TO-92"}])]
+SentValues = Annotated[dict[str, Value | None], Meta(max_length=100, examples=[{"Voltage": 5, "Package": "TO-92"}])]
 BarcodeText = Annotated[str, Meta(min_length=1, max_length=LONGEST, pattern=r"\S", examples=["4006381333931"])]
 
 
@@ -84,6 +88,7 @@ class Item(Struct, kw_only=True, gc=False):
     type_id: int | None
     type_name: str | None
     tags: list[str]
+    fields: FieldValues
     seller: str
     seller_link: str
     image_document_id: int | None
@@ -114,6 +119,7 @@ class NewItem(Struct, kw_only=True):
     manufacturer_code: ManufacturerCode | None = None
     type_id: Id | None = None
     tags: Annotated[list[TagName], Meta(max_length=50)] = []
+    fields: SentValues = {}
     seller: Seller | None = None
     seller_link: Link | None = None
 
@@ -126,6 +132,8 @@ class NewItem(Struct, kw_only=True):
 
 class ItemChange(Struct, kw_only=True):
     """Changes to an item; fields not sent keep their values. `barcodes` and `tags`, if sent, replace all of them.
+
+    Of `fields`, those that are named get their values, and null removes one.
 
     A new `upc` has 8 to 20 characters; a barcode the item already has is accepted at any length, as from a scan.
     """
@@ -143,6 +151,7 @@ class ItemChange(Struct, kw_only=True):
     manufacturer_code: ManufacturerCode | None | UnsetType = UNSET
     type_id: Id | None | UnsetType = UNSET
     tags: Annotated[list[TagName], Meta(max_length=50)] | UnsetType = UNSET
+    fields: SentValues | UnsetType = UNSET
     seller: Seller | None | UnsetType = UNSET
     seller_link: Link | None | UnsetType = UNSET
     image_document_id: Annotated[

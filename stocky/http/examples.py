@@ -79,6 +79,8 @@ STRUCTS: dict[str, Any] = {
         "barcodes": [{"barcode": "4006381333948", "pack_quantity": 6}],
     },
     "NewLocation": {"name": "Pantry", "description": "Left of the stove", "storage_type": "pantry"},
+    "NewItemField": {"name": "Voltage", "kind": "number", "unit": "V"},
+    "ItemFieldChange": {"name": "Package", "position": 1},
     "NewSheet": {"width": 100, "height": 50, "columns": 2, "rows": 1, "label_width": 50, "label_height": 50},
     "LocationReference": {"name": "Pantry, top shelf"},
     "ItemReference": {"upc": "4006381333931"},

@@ -521,6 +521,7 @@ def _to_placeholder(row: EntryRow) -> ListedItem:
         type_id=None,
         type_name=None,
         tags=[],
+        fields={},
         seller="",
         seller_link="",
         image_document_id=None,

@@ -62,6 +62,12 @@ ACCESS = {
     **{
         f"GET {path}": READERS for path in ("/types", "/types/{type_id:int}", "/tags", "/tags/{tag_id:int}", "/sellers")
     },
+    "GET /types/{type_id:int}/fields": READERS,
+    "POST /types/{type_id:int}/fields": MEMBERS,
+    **{
+        f"{method} /types/{{type_id:int}}/fields/{{field_id:int}}": READERS if method == "GET" else MEMBERS
+        for method in ("GET", "PUT", "PATCH", "DELETE")
+    },
     **{
         f"{method} {path}": MEMBERS
         for method, path in [
