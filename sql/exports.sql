@@ -3,7 +3,8 @@
 -- export_items --
 -- Items in the order they were added, after :after; all other filters as in list_items.
 SELECT id, code, name, description, upc, barcodes_json, default_storage_type, min_quantity, reorder_quantity,
-       oversell_policy, manufacturer_code, type_name, tags_json, seller, seller_link
+       oversell_policy, manufacturer_code, type_name, tags_json, seller, seller_link,
+       (SELECT own.fields_json FROM fields_of_item AS own WHERE own.item_id = item_detail.id) AS fields_json
   FROM item_detail
  WHERE id > :after AND is_active = :is_active
    AND (CAST(:storage_type AS TEXT) IS NULL OR default_storage_type = :storage_type)
@@ -12,6 +13,7 @@ SELECT id, code, name, description, upc, barcodes_json, default_storage_type, mi
    AND (CAST(:tag_key AS TEXT) IS NULL
         OR id IN (SELECT item_tag.item_id FROM item_tag JOIN tag ON tag.id = item_tag.tag_id
                    WHERE tag.name_key = :tag_key))
+   AND (CAST(:field_ranges AS TEXT) IS NULL OR id IN (items_with_fields(:field_ranges, :field_count)))
    AND (CAST(:pattern AS TEXT) IS NULL
         OR contains(name, :pattern) OR contains(description, :pattern)
         OR contains(code, :pattern)

@@ -13,7 +13,8 @@ from litestar.response import Stream
 from stocky import clock
 from stocky.auth.guards import readers
 from stocky.exports import service
-from stocky.http.parameters import Search, Within
+from stocky.http.parameters import Search, Within, field_filters
+from stocky.http.request import StockyRequest
 from stocky.http.routing import Router
 from stocky.http.sse import ClosingStream
 from stocky.schema import MAX_ID, StorageType
@@ -38,6 +39,7 @@ ScannerFilter = Annotated[
 
 @get("/items.csv", opt=readers, media_type=CSV)
 async def export_items(
+    request: StockyRequest,
     state: State,
     search: Search = None,
     storage_type: StorageType | None = None,
@@ -46,7 +48,7 @@ async def export_items(
     type_id: TypeId = None,
     tag: TagFilter = None,
 ) -> Stream:
-    """Export items, in the columns of an import. The filters are those of the list of items."""
+    """Export items, in the columns of an import. The filters are those of the list of items, also by custom fields."""
     wanted = service.ItemFilter(
         search=search,
         storage_type=storage_type,
@@ -54,6 +56,7 @@ async def export_items(
         needs_review=needs_review,
         type_id=type_id,
         tag=tag,
+        fields=field_filters(request),
     )
     return await _download(state, "items", wanted)
 

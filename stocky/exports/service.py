@@ -12,21 +12,24 @@ import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any, ClassVar
 
 from msgspec import Struct
 
 from stocky import clock
+from stocky.catalogue.field_repository import find_ranges, list_field_names
+from stocky.catalogue.fields import Value, plain_text
 from stocky.catalogue.repository import like_pattern
-from stocky.catalogue.schemas import Barcode
+from stocky.catalogue.schemas import Barcode, FieldValues
 from stocky.config import Config
 from stocky.db import Connection, Database, Lane, make_reading_database
 from stocky.errors import Unavailable
-from stocky.exports.csv_cells import csv_text, list_cell, pack_entry, quantity_cell
+from stocky.exports.csv_cells import Number, csv_text, list_cell, pack_entry, quantity_cell
 from stocky.names import name_key
 from stocky.progress import ProgressCallback
 from stocky.quantity import to_milli
-from stocky.schema import StorageType
+from stocky.schema import FIELD_PREFIX, StorageType
 from stocky.settings.repository import get_settings
 from stocky.stock.schemas import EntryType
 from stocky.worker.messages import Request
@@ -48,6 +51,7 @@ class ItemFilter(Struct, frozen=True, kw_only=True, tag_field="of", tag="items")
     needs_review: bool | None = None
     type_id: int | None = None
     tag: str | None = None
+    fields: tuple[tuple[str, str], ...] = ()
 
 
 class StockFilter(Struct, frozen=True, kw_only=True, tag_field="of", tag="stock"):
@@ -93,6 +97,7 @@ class _Item(Struct):
     tags: list[str]
     seller: str
     seller_link: str
+    fields: FieldValues
 
 
 class _Stock(Struct):
@@ -133,6 +138,7 @@ class _Event(Struct):
     reverses_id: int | None
 
 
+# The columns of custom fields come after these.
 ITEM_COLUMNS = (
     "code", "name", "description", "barcode", "barcodes", "storage_type", "min_quantity", "oversell_policy",
     "manufacturer_code", "type", "tags", "seller", "seller_link", "reorder_quantity",
@@ -160,14 +166,15 @@ class Exports:
         """Starts an export, which the caller closes. Raises Unavailable when MAX_EXPORTS large ones are running."""
         epoch = self.gate.epoch
         async with self._database.read(Lane.LONG) as read:
-            table = await _table(read, wanted)
+            names = await list_field_names(read, wanted.type_id) if isinstance(wanted, ItemFilter) else []
+            table = await _table(read, wanted, names)
             page = await table.read(read, 0)
         head = BYTE_ORDER_MARK + csv_text([table.columns]).encode() + _encode(table, page)
         rest = None
         if len(page) == PAGE_ROWS:
             if self.running >= MAX_EXPORTS:
                 raise Unavailable(f"{MAX_EXPORTS} large exports are running already; try again", retry_after=10)
-            rest = _Rest(database_url=self._url, wanted=wanted, after=page[-1].id)
+            rest = _Rest(database_url=self._url, wanted=wanted, names=names, after=page[-1].id)
         return Export(self, epoch, head, rest)
 
 
@@ -219,7 +226,7 @@ async def _write_rest(rest: _Rest) -> None:
     await database.open()
     try:
         async with database.read(Lane.BACKGROUND) as read:
-            table = await _table(read, rest.wanted)
+            table = await _table(read, rest.wanted, rest.names)
         after = rest.after
         while True:
             async with database.read(Lane.BACKGROUND) as read:
@@ -234,12 +241,13 @@ async def _write_rest(rest: _Rest) -> None:
 
 
 class _Rest(Request, frozen=True, kw_only=True):
-    """The request to a child process: export the rows with ids above `after`."""
+    """The request to a child process: export the rows with ids above `after`. `names` are those of custom fields."""
 
     entry: ClassVar[str] = f"{__name__}:write_rest"
 
     database_url: str
     wanted: Filter
+    names: list[str]
     after: int
 
 
@@ -252,7 +260,7 @@ class _Table(Struct, frozen=True, kw_only=True):
     row_of: Callable[[Any], Sequence[Any]]
 
 
-async def _table(read: Connection, wanted: Filter) -> _Table:
+async def _table(read: Connection, wanted: Filter, names: Sequence[str]) -> _Table:
     match wanted:
         case ItemFilter():
             return _Table(
@@ -266,10 +274,14 @@ async def _table(read: Connection, wanted: Filter) -> _Table:
                         "type_id": wanted.type_id,
                         "tag_key": None if wanted.tag is None else name_key(wanted.tag),
                         "pattern": like_pattern(wanted.search),
+                        "field_ranges": await find_ranges(read, wanted.fields, wanted.type_id)
+                        if wanted.fields
+                        else None,
+                        "field_count": len(wanted.fields),
                     },
                 ),
-                columns=ITEM_COLUMNS,
-                row_of=_item_row,
+                columns=[*ITEM_COLUMNS, *(f"{FIELD_PREFIX}{name}" for name in names)],
+                row_of=partial(_item_row, [name_key(name) for name in names]),
             )
         case StockFilter():
             days = (await get_settings(read)).expiring_soon_days
@@ -319,16 +331,24 @@ def _encode(table: _Table, page: list[Any]) -> bytes:
     return csv_text(table.row_of(each) for each in page).encode()
 
 
-def _item_row(item: _Item) -> Sequence[Any]:
+def _item_row(fields: Sequence[str], item: _Item) -> Sequence[Any]:
+    """The row of an item, with the values of the custom fields with these keys at its end."""
     packs = {each.barcode: to_milli(each.pack_quantity) for each in item.barcodes}
     # The main barcode is among the others only where a scan of it counts several.
     others = [pack_entry(code, pack) for code, pack in packs.items() if code != item.upc or pack != 1000]
+    values = {name_key(name): value for name, value in item.fields.items()}
     return (
         item.code, item.name, item.description, item.upc, list_cell(others), item.default_storage_type,
         None if item.min_quantity is None else quantity_cell(to_milli(item.min_quantity)), item.oversell_policy,
         item.manufacturer_code, item.type_name, list_cell(item.tags), item.seller, item.seller_link,
         None if item.reorder_quantity is None else quantity_cell(to_milli(item.reorder_quantity)),
+        *(_field_cell(values.get(key)) for key in fields),
     )  # fmt: skip
+
+
+def _field_cell(value: Value | None) -> str | None:
+    """A number as one, without an exponent."""
+    return value if value is None or isinstance(value, str) else Number(plain_text(value))
 
 
 def _stock_row(stock: _Stock) -> Sequence[Any]:

@@ -32,7 +32,23 @@ class Unreadable(Exception):
 
 
 def milli_of(text: str, decimal: str | None, *, point_may_group: bool = False) -> int:
-    """Thousandths of a quantity; `decimal` is its decimal mark, None infers it from the text.
+    """Thousandths of a quantity. Raises Unreadable as `decimal_of` does, and for more than three decimals."""
+    match = _PLAIN.fullmatch(decimal_of(text, decimal, point_may_group=point_may_group))
+    if match is None:
+        raise Unreadable(f"{text!r} is not a number")
+    significant = (match["decimals"] or "").rstrip("0")
+    if len(significant) > 3:
+        raise Unreadable(f"{_short(text)} has more than three decimals")
+    digits = match["whole"].lstrip("0")
+    # int() rejects text of thousands of digits.
+    milli = int(digits[:18] or 0) * 1000 + int(significant.ljust(3, "0") or 0)
+    if milli > MAX_MILLI:
+        raise Unreadable(f"{_short(text)} is too large; a quantity is at most {MAX_QUANTITY:,}")
+    return -milli if match["sign"] == "-" else milli
+
+
+def decimal_of(text: str, decimal: str | None, *, point_may_group: bool = False) -> str:
+    """The number with a point and without separators of thousands; `decimal` is its mark, None infers it from the text.
 
     Raises Unreadable, also for `1,234`, which is ambiguous (1.234 or 1234), and for `1.234` where the point may
     separate thousands.
@@ -45,18 +61,7 @@ def milli_of(text: str, decimal: str | None, *, point_may_group: bool = False) -
         if not _GROUPED[other].fullmatch(whole):
             raise Unreadable(f"{text!r} is not a number")
         whole = whole.replace(other, "")
-    match = _PLAIN.fullmatch(f"{whole}.{decimals}" if separator else whole)
-    if match is None:
-        raise Unreadable(f"{text!r} is not a number")
-    significant = (match["decimals"] or "").rstrip("0")
-    if len(significant) > 3:
-        raise Unreadable(f"{_short(text)} has more than three decimals")
-    digits = match["whole"].lstrip("0")
-    # int() rejects text of thousands of digits.
-    milli = int(digits[:18] or 0) * 1000 + int(significant.ljust(3, "0") or 0)
-    if milli > MAX_MILLI:
-        raise Unreadable(f"{_short(text)} is too large; a quantity is at most {MAX_QUANTITY:,}")
-    return -milli if match["sign"] == "-" else milli
+    return f"{whole}.{decimals}" if separator else whole
 
 
 def _short(text: str) -> str:

@@ -1,4 +1,7 @@
-"""The fields of items and stock that a column can hold, and the headers recognised for each."""
+"""The fields of items and stock that a column can hold, and the headers recognised for each.
+
+A custom field is named `field.` and the key of its own name, and is recognised by this header only.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,12 @@ from typing import Any, Literal
 import msgspec
 
 from stocky.barcodes.codes import LONGEST
+from stocky.catalogue.field_repository import list_field_names
 from stocky.catalogue.schemas import LONGEST_PATH
+from stocky.db import Connection
 from stocky.imports import cell_values
+from stocky.names import name_key
+from stocky.schema import FIELD_PREFIX
 
 
 class About(str, Enum):
@@ -229,7 +236,32 @@ _BY_HEADER = {plain(header): field.name for field in FIELDS for header in (field
 
 def guess(header: str) -> str | None:
     """The field of a column with this header, None for an unknown header."""
-    return _BY_HEADER.get(plain(header))
+    return custom_field(header) or _BY_HEADER.get(plain(header))
+
+
+def custom_field(text: str) -> str | None:
+    """The custom field of a text such as `field.Voltage`, whose name counts in any case; None for another text."""
+    prefix, name = text.strip()[: len(FIELD_PREFIX)], name_key(text.strip()[len(FIELD_PREFIX) :])
+    return f"{FIELD_PREFIX}{name}" if name and prefix.lower() == FIELD_PREFIX else None
+
+
+async def list_all_fields(read: Connection) -> list[Field]:
+    """FIELDS, and the custom fields of all types, each as exports name it."""
+    custom = [
+        Field(name=f"{FIELD_PREFIX}{name}", about=About.ITEM, meaning="A custom field of the item's type", example="5")
+        for name in await list_field_names(read, None)
+    ]
+    return [*FIELDS, *custom]
+
+
+def is_custom(field: str) -> bool:
+    """Whether a field is one that a type of items has."""
+    return field.startswith(FIELD_PREFIX)
+
+
+def about(field: str) -> About:
+    """The subject of a field."""
+    return About.ITEM if is_custom(field) else BY_NAME[field].about
 
 
 def count_recognised(header: list[str]) -> int:

@@ -10,6 +10,7 @@ import msgspec
 
 from stocky.barcodes.codes import normalize_barcode as barcode_key
 from stocky.barcodes.measures import item_number
+from stocky.catalogue.field_repository import Fields, fields_of_types
 from stocky.catalogue.finding import find_owners_of_parts, fold_part
 from stocky.catalogue.location_names import LocationNames
 from stocky.catalogue.repository import get_items
@@ -17,6 +18,7 @@ from stocky.catalogue.schemas import Item
 from stocky.db import Connection
 from stocky.errors import Conflict
 from stocky.imports.column_sources import AUTO_KEYS
+from stocky.imports.fields import is_custom
 from stocky.imports.repository import ImportKeys
 from stocky.imports.row_parser import Line
 from stocky.imports.schemas import ItemKey
@@ -82,6 +84,8 @@ class FoundReferences:
         # By the maker's part number, as it is compared.
         self.parts: dict[str, list[int]] = {}
         self.types: dict[str, int] = {}
+        # The custom fields of types, where rows have any.
+        self.fields: dict[int, Fields] = {}
         self.locations: LocationNames[Location] = LocationNames([])
         self.boxes: dict[tuple[int, int], Location] = {}
         self.levels: dict[tuple[int, int, date | None], SkuState] = {}
@@ -178,6 +182,9 @@ async def find_references(
     if wanted_types:
         types = await read.all("find_item_types", _Type, keys=wanted_types)
         found.types = {each.name_key: each.id for each in types}
+    if any(is_custom(field) for each in values for field in each):
+        type_ids = {item.type_id for item in found.items.values() if item.type_id is not None}
+        found.fields = await fields_of_types(read, type_ids | set(found.types.values()))
     stocked = [line for line in lines if line.has_stock]
     if stocked:
         await names.look_up(read, stocked)

@@ -8,17 +8,21 @@ from typing import Any
 import msgspec
 
 from stocky.barcodes.codes import normalize_barcode as barcode_key
+from stocky.catalogue.fields import plain_text
 from stocky.catalogue.finding import fold_part
 from stocky.catalogue.location_names import AmbiguousName
 from stocky.catalogue.repository import check_upc
 from stocky.catalogue.schemas import Item, Name
 from stocky.errors import Invalid
+from stocky.imports.cell_values import Unreadable
+from stocky.imports.field_cells import FieldCell
+from stocky.imports.fields import is_custom
 from stocky.imports.references import FoundReferences, Location, barcodes_of, key_of, location_of, paths_to
 from stocky.imports.row_parser import Line
 from stocky.imports.schemas import ImportOptions, ItemKey, StockMode
 from stocky.names import name_key
 from stocky.quantity import from_milli, to_milli
-from stocky.schema import StorageType
+from stocky.schema import FIELD_PREFIX, StorageType
 from stocky.stock import units
 from stocky.stock.models import SkuState
 
@@ -120,6 +124,8 @@ def new_item(line: Line, found: FoundReferences) -> ItemStep:
     main, packs = _barcodes(values, None)
     if packs:
         fields |= {"upc": main, "barcodes": packs}
+    if custom := _custom_values(values, None, found):
+        fields["fields"] = custom
     return ItemStep(fields, values.get("type"), [f"new item {values['name']}"])
 
 
@@ -162,6 +168,10 @@ def item_change(line: Line, item: Item, found: FoundReferences, options: ImportO
             _check_main(main)
             step.fields["upc"] = main
         step.messages.append(_change("barcodes", ", ".join(current), ", ".join(packs)))
+    if custom := _custom_values(values, item, found):
+        step.fields["fields"] = custom
+        before_texts = {name_key(name): plain_text(value) for name, value in item.fields.items()}
+        step.messages += [_change(name, before_texts.get(name_key(name)), text) for name, text in custom.items()]
     return step
 
 
@@ -299,6 +309,39 @@ def _barcodes(values: dict[str, Any], item: Item | None) -> tuple[str | None, di
     if main is None:
         return given, {given: 1000, **current}
     return main, {**current, given: 1000}
+
+
+def _custom_values(values: dict[str, Any], item: Item | None, found: FoundReferences) -> dict[str, str | None]:
+    """The values of custom fields that the row sets, or that it clears, by their names; without those that are equal.
+
+    Raises RowRejected for a field that the type of the item lacks after the row, and for a value that does not fit.
+    """
+    cells: dict[str, FieldCell | None] = {field: cell for field, cell in values.items() if is_custom(field)}
+    if not cells:
+        return {}
+    type_id, type_name = (None, None) if item is None else (item.type_id, item.type_name)
+    if "type" in values:
+        type_name = values["type"]
+        type_id = found.types.get(name_key(type_name or ""))
+    fields = {} if type_id is None else found.fields.get(type_id, {})
+    # Another type hides the values.
+    current = item.fields if item is not None and type_id == item.type_id else {}
+    texts = {name_key(name): plain_text(value) for name, value in current.items()}
+    changed: dict[str, str | None] = {}
+    for field, cell in cells.items():
+        key = field.removeprefix(FIELD_PREFIX)
+        if key not in fields:
+            if cell is None:
+                continue
+            lacks = f"The type {type_name} has no field {key!r}; add it first" if type_name else "It needs a type"
+            raise RowRejected(f"{lacks}, to have a value here", field)
+        try:
+            text = None if cell is None else cell.read(fields[key])
+        except Unreadable as error:
+            raise RowRejected(str(error), field) from None
+        if text != texts.get(key):
+            changed[fields[key].name] = text
+    return changed
 
 
 def _check_main(barcode: str | None) -> None:

@@ -18,7 +18,8 @@ from stocky.imports.cell_values import Unreadable, milli_of, total_in
 from stocky.imports.column_sources import AUTO_KEYS, cell_at, find_sources, require_key
 from stocky.imports.csv_reader import Row
 from stocky.imports.dates import date_of
-from stocky.imports.fields import BY_NAME, MAX_LENGTHS, QUANTITIES, READERS, About
+from stocky.imports.field_cells import FieldCell
+from stocky.imports.fields import MAX_LENGTHS, QUANTITIES, READERS, About, about, is_custom
 from stocky.imports.schemas import Empty, ImportOptions, Reading, StockMode
 from stocky.stock.schemas import Unit
 
@@ -150,8 +151,8 @@ class Columns:
                 if text:
                     # A blank at the end of a list may be escaped; split_list removes any other.
                     found[field] = self._value(field, cell if field in _LISTS else text, repairs)
-                elif self.options.empty is Empty.CLEAR and field in CLEARED:
-                    found[field] = CLEARED[field]
+                elif self.options.empty is Empty.CLEAR and (field in CLEARED or is_custom(field)):
+                    found[field] = CLEARED.get(field)
             except Unreadable as error:
                 problems.append(Problem(str(error), source.header))
         if self.options.preset and "quantity" not in found:
@@ -185,6 +186,9 @@ class Columns:
         return repaired.barcode
 
     def _value(self, field: str, text: str, repairs: dict[str, Repair]) -> Any:
+        if is_custom(field):
+            dates = self.options.dates or self.reading.dates
+            return FieldCell(text, self.options.decimal, self._point_may_group, dates)
         if field in QUANTITIES:
             milli = self._milli(text)
             if field == "min_quantity" and milli < 0:
@@ -287,4 +291,4 @@ def _fits(text: str, kind: Any) -> bool:
 
 def of_item(found: dict[str, Any]) -> dict[str, Any]:
     """The item fields of a row's values."""
-    return {field: value for field, value in found.items() if BY_NAME[field].about is About.ITEM}
+    return {field: value for field, value in found.items() if about(field) is About.ITEM}

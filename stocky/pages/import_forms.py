@@ -95,7 +95,7 @@ def column_questions(table: DraftTable) -> list[ColumnQuestion]:
                 (str(indexes[header]), header, ", ".join(table.columns[indexes[header]].samples))
                 for header in question.columns
             ]
-            words = _("Which column is “%(field)s”?", field=FIELD_WORDS[question.field])
+            words = _("Which column is “%(field)s”?", field=FIELD_WORDS.get(question.field, question.field))
             if question.is_optional:
                 choices.append((NO_COLUMN, _("None of them"), ""))
             found.append(ColumnQuestion(f"answer-{question.field}", words, choices))

@@ -14,7 +14,7 @@ from stocky.config import load
 from stocky.stock.consistency import find_faults
 from tests.conftest import ORIGIN, TestDatabases, settings
 from tests.imports.importing import counts, imported
-from tests.inventory import get, made, new_item, new_location, new_stock
+from tests.inventory import Json, get, made, new_item, new_location, new_stock
 
 pytestmark = pytest.mark.one_postgres
 
@@ -22,7 +22,7 @@ NAMES = ["Tea", '=HYPERLINK("x")', "'quoted", "-minus", "a, b; c|d", 'say "hi"',
 
 
 async def _fill(member: AsyncClient) -> None:
-    kind = made(await member.post("/types/", json={"name": "@kind"}))
+    kind = await _add_type(member)
     shelf = await new_location(member, "+Shelf, left")
     chest = await new_location(member, "Chest", storage_type="freezer", parent_id=shelf["id"])
     box = made(await member.post("/boxes/", json={"capacity": 2}))
@@ -38,6 +38,7 @@ async def _fill(member: AsyncClient) -> None:
             "tags": ["-a; b", name[:50].replace("\n", " ").strip()],
             "type_id": kind["id"],
             "manufacturer_code": f"-{number}",
+            "fields": {"=length": number / 1024, "Note": f"={name[:100]}", "Bought": f"2026-01-{number + 1:02}"},
             "seller": "@home",
             "seller_link": f"https://example.org/={number}",
             "oversell_policy": "allow",
@@ -54,6 +55,14 @@ async def _fill(member: AsyncClient) -> None:
     # Negative stock, by a policy that allows it.
     taken = {"type": "remove", "item": {"upc": "BARCODE-0"}, "location": {"id": shelf["id"]}, "quantity": 5}
     made(await member.post("/events", json={"events": [taken]}))
+
+
+async def _add_type(member: AsyncClient) -> Json:
+    """A type with fields, which imports do not add."""
+    kind = made(await member.post("/types/", json={"name": "@kind"}))
+    for name, of in (("=length", "number"), ("Note", "text"), ("Bought", "date")):
+        made(await member.post(f"/types/{kind['id']}/fields", json={"name": name, "kind": of}))
+    return kind
 
 
 async def _content(member: AsyncClient) -> list[Any]:
@@ -103,6 +112,7 @@ async def test_round_trip_into_an_empty_database_is_complete(
             ) as other,
         ):
             made(await other.post("/boxes/", json={"capacity": 2}))
+            await _add_type(other)
             for content in files:
                 report = await imported(other, content)
                 assert report["applied"], report["errors"]

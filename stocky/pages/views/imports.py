@@ -15,7 +15,7 @@ from stocky.db import Connection
 from stocky.errors import Invalid, NotFound, StockyError
 from stocky.http.parameters import PathId, Skip
 from stocky.imports import drafts
-from stocky.imports.fields import FIELDS
+from stocky.imports.fields import FIELDS, is_custom
 from stocky.imports.files import REPORT, read_report
 from stocky.imports.options import options_of
 from stocky.imports.presets import NONE
@@ -214,6 +214,7 @@ async def _columns_page(
         options=options,
         fields=FIELDS,
         field_words=FIELD_WORDS,
+        custom=[(each.guess, each.header) for each in table.columns if each.guess and is_custom(each.guess)],
         questions=column_questions(table),
         encoding_names=ENCODINGS,
         encodings=[(each, ENCODINGS[each], sample) for each, sample in draft.texts],
