@@ -16,6 +16,7 @@ from stocky.errors import NotFound
 from stocky.merging.repository import list_merges
 from stocky.pages.choices import OVERSELL_POLICIES
 from stocky.pages.done import done_with_item
+from stocky.pages.field_inputs import show_values
 from stocky.pages.item_rows import expiry_remark, is_misplaced
 from stocky.pages.rendering import Html, page
 from stocky.settings.repository import get_settings
@@ -67,6 +68,7 @@ async def show(
         is_low=found[0].is_low,
         lines=lines,
         documents=[_shown(each) for each in await list_item_documents(read, item_id, skip=0, limit=_MOST_DOCUMENTS)],
+        fields=await show_values(read, item),
         merges=await list_merges(read, item_id, skip=0, limit=_MOST_MERGES),
         can_change=can_change and item.merged_into_id is None,
         policies={value: label for value, label, _ in OVERSELL_POLICIES},
